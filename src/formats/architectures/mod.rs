@@ -1,0 +1,1 @@
+//! The only place that names model families: one short file each.

@@ -1,0 +1,25 @@
+//! Logitscope: a decoder-only language model on your own GPU, watched step by step.
+//!
+//! | module | owns | may use |
+//! | --- | --- | --- |
+//! | [`formats`] | files: containers, families, import | [`model`] |
+//! | [`tokenizer`] | text ↔ ids | – |
+//! | [`model`] | what is computed: configuration, plan, weights | – |
+//! | [`reference`] | the CPU twin of every op | [`model`] |
+//! | [`gpu`] | the engine: device, kernels, KV cache | [`model`] |
+//! | [`decoding`] | how a token is chosen | [`model`], [`trace`] |
+//! | [`trace`] | what happened, as data | – |
+//! | [`session`] | the worker thread: commands in, events out | all but [`ui`] |
+//! | [`ui`] | the window | [`session`], [`trace`] |
+//!
+//! `docs/architecture.md` has the reasons; a test holds the directions.
+
+pub mod decoding;
+pub mod formats;
+pub mod gpu;
+pub mod model;
+pub mod reference;
+pub mod session;
+pub mod tokenizer;
+pub mod trace;
+pub mod ui;

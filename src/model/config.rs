@@ -1,0 +1,254 @@
+//! What a decoder is made of: one [`ModelConfig`] for the model, one [`LayerConfig`] for each layer.
+//!
+//! These types hold choices ("the norm is RMSNorm"), never names of model families: a family's reader in
+//! [`crate::formats`] translates its own `config.json` into them. Everything here is checked data: sizes are
+//! positive and divide as they must, because [`ModelConfig::check`] ran at import.
+
+use super::rotary::RotaryConfig;
+
+/// A decoder-only transformer, described completely except for its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConfig {
+    /// V: number of vocabulary entries, rows of the embedding table and of the LM head.
+    pub vocabulary: usize,
+    /// C: width of the residual stream, in elements.
+    pub width: usize,
+    /// Longest sequence the model was made for, in positions.
+    pub context: usize,
+    /// How the embedding knows positions.
+    pub positions: Positions,
+    /// The layers, first to last.
+    pub layers: Vec<LayerConfig>,
+    /// The norm between the last layer and the LM head.
+    pub final_norm: NormConfig,
+    /// Where the LM head's matrix comes from.
+    pub head: HeadWeights,
+    /// Whether the LM head adds a bias.
+    pub head_bias: Bias,
+}
+
+/// Where positions enter the model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Positions {
+    /// Only inside the layers (rotary embeddings).
+    InLayers,
+    /// A learned vector for each position is added to the token's embedding.
+    Learned {
+        /// Rows of the position table.
+        rows: usize,
+    },
+}
+
+/// The matrix of the LM head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadWeights {
+    /// The embedding table itself ("tied").
+    Tied,
+    /// A matrix of its own.
+    Separate,
+}
+
+/// Whether a linear map or a norm adds a bias vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bias {
+    /// No bias vector.
+    Absent,
+    /// A bias vector with one element for each output.
+    Present,
+}
+
+/// One decoder layer: attention, then feed-forward, each behind a norm and added to the residual stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerConfig {
+    /// The norm before attention.
+    pub attention_norm: NormConfig,
+    /// The attention block.
+    pub attention: AttentionConfig,
+    /// The norm before the feed-forward block.
+    pub feed_forward_norm: NormConfig,
+    /// The feed-forward block.
+    pub feed_forward: FeedForwardConfig,
+}
+
+/// A normalisation over the C elements of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormConfig {
+    /// Which formula.
+    pub kind: NormKind,
+    /// Added under the square root.
+    pub epsilon: f32,
+    /// Whether a bias is added after the scale.
+    pub bias: Bias,
+}
+
+/// The two normalisations in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NormKind {
+    /// x / sqrt(mean(x²) + ε) · w (Zhang and Sennrich 2019).
+    Rms,
+    /// (x − mean) / sqrt(var + ε) · w + b (Ba, Kiros and Hinton 2016).
+    Layer,
+}
+
+/// Multi-head attention, grouped when there are fewer key/value heads than query heads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttentionConfig {
+    /// H: query heads.
+    pub heads: usize,
+    /// G: key/value heads; H is a multiple of G.
+    pub key_value_heads: usize,
+    /// D: elements of one head.
+    pub head_width: usize,
+    /// Rotary position embedding of queries and keys, where the layer has one.
+    pub rotary: Option<RotaryConfig>,
+    /// Factor on query·key before the softmax, usually 1/√D.
+    pub scale: f32,
+    /// Biases of the query, key and value projections.
+    pub query_key_value_bias: Bias,
+    /// Bias of the output projection.
+    pub output_bias: Bias,
+}
+
+/// The feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FeedForwardConfig {
+    /// F: elements between the two linear maps.
+    pub width: usize,
+    /// Gated or plain.
+    pub kind: FeedForwardKind,
+    /// The non-linearity.
+    pub activation: Activation,
+    /// Biases of all of the block's linear maps.
+    pub bias: Bias,
+}
+
+/// The shape of the feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedForwardKind {
+    /// down(activation(gate(x)) · up(x)) (Shazeer 2020).
+    Gated,
+    /// down(activation(up(x))).
+    Plain,
+}
+
+/// Non-linearities, by formula.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// x · sigmoid(x).
+    Silu,
+    /// x · Φ(x), with the exact Gaussian error function.
+    Gelu,
+    /// x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))).
+    GeluTanh,
+    /// max(x, 0).
+    Relu,
+}
+
+/// Upper bounds on what a configuration may ask for: far above every published model, low enough that a
+/// malformed file cannot make us allocate or loop without end.
+pub mod limits {
+    /// Vocabulary entries.
+    pub const VOCABULARY: usize = 1 << 22;
+    /// Elements of the residual stream, of a head group and of the feed-forward block.
+    pub const WIDTH: usize = 1 << 20;
+    /// Layers.
+    pub const LAYERS: usize = 1 << 12;
+    /// Positions.
+    pub const CONTEXT: usize = 1 << 24;
+}
+
+/// A configuration that describes no decoder; the text says which value and why.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{what} is {value}, but {rule}")]
+pub struct ConfigError {
+    /// The value's name, in words.
+    pub what: String,
+    /// What it is.
+    pub value: String,
+    /// What it has to be.
+    pub rule: String,
+}
+
+impl ModelConfig {
+    /// Checks every size against its bounds and against the others.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        in_range("the vocabulary size", self.vocabulary, limits::VOCABULARY)?;
+        in_range("the model's width", self.width, limits::WIDTH)?;
+        in_range("the context length", self.context, limits::CONTEXT)?;
+        in_range("the number of layers", self.layers.len(), limits::LAYERS)?;
+        if let Positions::Learned { rows } = self.positions {
+            ensure(rows >= self.context, "the position table's length", rows, || {
+                format!("the context has {} positions", self.context)
+            })?;
+        }
+        self.final_norm.check()?;
+        self.layers.iter().try_for_each(LayerConfig::check)
+    }
+
+    /// Bytes that one position takes in the KV cache, keys and values of all layers, in f32.
+    pub fn cache_bytes_per_position(&self) -> u64 {
+        let elements: usize = self.layers.iter().map(|layer| 2 * layer.attention.key_value_width()).sum();
+        4 * elements as u64
+    }
+}
+
+impl LayerConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        self.attention_norm.check()?;
+        self.feed_forward_norm.check()?;
+        in_range("the feed-forward width", self.feed_forward.width, limits::WIDTH)?;
+        let attention = &self.attention;
+        in_range("the number of attention heads", attention.heads, limits::WIDTH)?;
+        in_range("the number of key/value heads", attention.key_value_heads, limits::WIDTH)?;
+        in_range("the head width", attention.head_width, limits::WIDTH)?;
+        in_range("heads times head width", attention.query_width(), limits::WIDTH)?;
+        let (heads, groups) = (attention.heads, attention.key_value_heads);
+        ensure(heads.is_multiple_of(groups), "the number of attention heads", heads, || {
+            format!("it has to be a multiple of the {groups} key/value heads")
+        })?;
+        ensure(attention.scale.is_finite(), "the attention scale", attention.scale, || {
+            "it has to be finite".to_owned()
+        })?;
+        match &attention.rotary {
+            Some(rotary) => rotary.check(attention.head_width),
+            None => Ok(()),
+        }
+    }
+}
+
+impl AttentionConfig {
+    /// H·D: elements of a row of queries.
+    pub fn query_width(&self) -> usize {
+        self.heads.saturating_mul(self.head_width)
+    }
+
+    /// G·D: elements of a row of keys, or of values.
+    pub fn key_value_width(&self) -> usize {
+        self.key_value_heads.saturating_mul(self.head_width)
+    }
+}
+
+impl NormConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let usable = self.epsilon.is_finite() && self.epsilon > 0.0;
+        ensure(usable, "the norm's epsilon", self.epsilon, || {
+            "it has to be a small positive number".to_owned()
+        })
+    }
+}
+
+pub(super) fn ensure(
+    holds: bool,
+    what: &str,
+    value: impl ToString,
+    rule: impl FnOnce() -> String,
+) -> Result<(), ConfigError> {
+    if holds {
+        return Ok(());
+    }
+    Err(ConfigError { what: what.to_owned(), value: value.to_string(), rule: rule() })
+}
+
+fn in_range(what: &str, value: usize, most: usize) -> Result<(), ConfigError> {
+    ensure((1..=most).contains(&value), what, value, || format!("it has to be 1 to {most}"))
+}

@@ -1,0 +1,166 @@
+//! The transformer on one screen: [`ModelConfig`] in, [`Plan`] out.
+//!
+//! Conditions on the architecture are decided here, once a load: an absent part emits nothing.
+
+use super::config::{
+    AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, ModelConfig, NormConfig,
+    Positions,
+};
+use super::plan::{BufferId, BufferSpec, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec};
+use super::rotary::RotaryTable;
+
+/// The plain plan of a decoder: one op for each formula, nothing fused.
+pub fn plan_decoder(config: &ModelConfig) -> Plan {
+    let mut planner = Planner::default();
+    let residual = planner.buffer("residual stream", config.width, RowSet::Batch);
+    let table = planner.tensor("embed.tokens", config.vocabulary, config.width);
+    let positions = match config.positions {
+        Positions::InLayers => None,
+        Positions::Learned { rows } => Some(planner.tensor("embed.positions", rows, config.width)),
+    };
+    planner.ops.push(Op::Embed { table, positions, output: residual });
+
+    let normed = planner.buffer("normed", config.width, RowSet::Batch);
+    let update = planner.buffer("update", config.width, RowSet::Batch);
+    for (index, layer) in config.layers.iter().enumerate() {
+        let name = |part: &str| format!("layers.{index}.{part}");
+
+        planner.norm(&name("attention.norm"), &layer.attention_norm, residual, normed);
+        planner.attention(index, &layer.attention, normed, update);
+        planner.ops.push(Op::Add { input: update, output: residual });
+
+        planner.norm(&name("feed_forward.norm"), &layer.feed_forward_norm, residual, normed);
+        planner.feed_forward(&name("feed_forward"), &layer.feed_forward, normed, update);
+        planner.ops.push(Op::Add { input: update, output: residual });
+    }
+
+    let picked = planner.buffer("picked rows", config.width, RowSet::Outputs);
+    let hidden = planner.buffer("final hidden state", config.width, RowSet::Outputs);
+    let logits = planner.buffer("logits", config.vocabulary, RowSet::Outputs);
+    planner.ops.push(Op::Pick { input: residual, output: picked });
+    planner.norm("final_norm", &config.final_norm, picked, hidden);
+    let weight = match config.head {
+        HeadWeights::Tied => table,
+        HeadWeights::Separate => planner.tensor("head.weight", config.vocabulary, config.width),
+    };
+    let bias = planner.bias("head.bias", config.vocabulary, config.head_bias);
+    planner.ops.push(Op::Linear { weight, bias, input: hidden, output: logits });
+    planner.finish(logits)
+}
+
+#[derive(Default)]
+struct Planner {
+    tensors: Vec<TensorSpec>,
+    buffers: Vec<BufferSpec>,
+    rotary_tables: Vec<RotaryTable>,
+    cache_widths: Vec<usize>,
+    ops: Vec<Op>,
+}
+
+impl Planner {
+    fn attention(&mut self, layer: usize, config: &AttentionConfig, input: BufferId, output: BufferId) {
+        let name = |part: &str| format!("layers.{layer}.attention.{part}");
+        let (query_width, key_value_width) = (config.query_width(), config.key_value_width());
+        let query = self.buffer("queries", query_width, RowSet::Batch);
+        let key = self.buffer("keys", key_value_width, RowSet::Batch);
+        let value = self.buffer("values", key_value_width, RowSet::Batch);
+        let mixed = self.buffer("attention output", query_width, RowSet::Batch);
+
+        let bias = config.query_key_value_bias;
+        self.linear(&name("query"), bias, input, query);
+        self.linear(&name("key"), bias, input, key);
+        self.linear(&name("value"), bias, input, value);
+        if let Some(rotary) = &config.rotary {
+            let (table, head_width) = (self.rotary(rotary.table()), config.head_width);
+            self.ops.push(Op::Rotary { table, heads: config.heads, head_width, buffer: query });
+            self.ops.push(Op::Rotary { table, heads: config.key_value_heads, head_width, buffer: key });
+        }
+        self.ops.push(Op::CacheWrite { layer, key, value });
+        self.cache_widths.push(key_value_width);
+        self.ops.push(Op::Attention {
+            layer,
+            heads: config.heads,
+            key_value_heads: config.key_value_heads,
+            head_width: config.head_width,
+            scale: config.scale,
+            query,
+            output: mixed,
+        });
+        self.linear(&name("output"), config.output_bias, mixed, output);
+    }
+
+    fn feed_forward(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
+        let activation = config.activation;
+        let up = self.buffer("feed-forward up", config.width, RowSet::Batch);
+        self.linear(&format!("{name}.up"), config.bias, input, up);
+        let product = match config.kind {
+            FeedForwardKind::Plain => {
+                self.ops.push(Op::Activate { activation, buffer: up });
+                up
+            }
+            FeedForwardKind::Gated => {
+                let gate = self.buffer("feed-forward gate", config.width, RowSet::Batch);
+                self.linear(&format!("{name}.gate"), config.bias, input, gate);
+                self.ops.push(Op::Gate { activation, up, output: gate });
+                gate
+            }
+        };
+        self.linear(&format!("{name}.down"), config.bias, product, output);
+    }
+
+    fn norm(&mut self, name: &str, config: &NormConfig, input: BufferId, output: BufferId) {
+        let columns = self.buffers[input.0].columns;
+        let weight = self.tensor(&format!("{name}.weight"), 1, columns);
+        let bias = self.bias(&format!("{name}.bias"), columns, config.bias);
+        let (kind, epsilon) = (config.kind, config.epsilon);
+        self.ops.push(Op::Norm { kind, epsilon, weight, bias, input, output });
+    }
+
+    fn linear(&mut self, name: &str, bias: Bias, input: BufferId, output: BufferId) {
+        let (columns, rows) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
+        let weight = self.tensor(&format!("{name}.weight"), rows, columns);
+        let bias = self.bias(&format!("{name}.bias"), rows, bias);
+        self.ops.push(Op::Linear { weight, bias, input, output });
+    }
+
+    fn bias(&mut self, name: &str, columns: usize, bias: Bias) -> Option<TensorId> {
+        match bias {
+            Bias::Absent => None,
+            Bias::Present => Some(self.tensor(name, 1, columns)),
+        }
+    }
+
+    fn tensor(&mut self, name: &str, rows: usize, columns: usize) -> TensorId {
+        self.tensors.push(TensorSpec { name: name.to_owned(), rows, columns });
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// The buffer of this name and width; layers of one shape share theirs.
+    fn buffer(&mut self, name: &'static str, columns: usize, rows: RowSet) -> BufferId {
+        let spec = BufferSpec { name, columns, rows };
+        if let Some(index) = self.buffers.iter().position(|known| *known == spec) {
+            return BufferId(index);
+        }
+        self.buffers.push(spec);
+        BufferId(self.buffers.len() - 1)
+    }
+
+    fn rotary(&mut self, table: RotaryTable) -> RotaryId {
+        if let Some(index) = self.rotary_tables.iter().position(|known| *known == table) {
+            return RotaryId(index);
+        }
+        self.rotary_tables.push(table);
+        RotaryId(self.rotary_tables.len() - 1)
+    }
+
+    fn finish(self, logits: BufferId) -> Plan {
+        Plan {
+            tensors: self.tensors,
+            buffers: self.buffers,
+            rotary_tables: self.rotary_tables,
+            cache_widths: self.cache_widths,
+            ops: self.ops,
+            logits,
+        }
+    }
+}

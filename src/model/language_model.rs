@@ -1,0 +1,111 @@
+//! The trait through which strategies drive a model, whatever computes it.
+
+use super::batch::{Batch, SequenceId};
+
+/// A decoder with a KV cache that many sequences share.
+pub trait LanguageModel {
+    /// V: how many logits a row has.
+    fn vocabulary(&self) -> usize;
+
+    /// Longest sequence, in positions.
+    fn context(&self) -> usize;
+
+    /// Most rows that one pass takes.
+    fn max_rows(&self) -> usize;
+
+    /// An empty sequence.
+    fn new_sequence(&mut self) -> SequenceId;
+
+    /// A second sequence with the same cached positions; full pages are shared, the last partial one copied.
+    fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError>;
+
+    /// Forgets every position from `length` on, and frees the pages that nothing else uses.
+    fn truncate(&mut self, sequence: SequenceId, length: usize);
+
+    /// Forgets the sequence. Using its handle again is a programming error and panics.
+    fn release(&mut self, sequence: SequenceId);
+
+    /// Cached positions of the sequence.
+    fn length(&self, sequence: SequenceId) -> usize;
+
+    /// Computes the rows, keeps the keys and values of those that extend their sequence, and returns the
+    /// logits asked for.
+    fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError>;
+
+    /// What the KV cache holds now.
+    fn cache_usage(&self) -> CacheUsage;
+}
+
+/// What a pass returned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outputs {
+    /// V raw logits for each row that asked for them, in the batch's order.
+    pub logits: Vec<Vec<f32>>,
+    /// How long it took.
+    pub timing: PassTiming,
+}
+
+/// Where the time of a pass went.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PassTiming {
+    /// From the call to the result, by the clock.
+    pub total_seconds: f64,
+    /// Building and submitting commands, by the clock.
+    pub encode_seconds: f64,
+    /// Computing, by GPU timestamps; `None` where the adapter has none.
+    pub gpu_seconds: Option<f64>,
+}
+
+/// Pages and bytes of the KV cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheUsage {
+    /// Pages that some sequence uses; a shared page counts once.
+    pub pages: usize,
+    /// Positions a page holds.
+    pub page_positions: usize,
+    /// Bytes of those pages over all layers, keys and values.
+    pub bytes: u64,
+    /// Bytes allocated for the cache, used or free.
+    pub allocated_bytes: u64,
+}
+
+/// Why a model could not compute.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ModelError {
+    /// A token id that the model has no row for.
+    #[error("token id {token} is outside the vocabulary: ids go from 0 to {}", vocabulary - 1)]
+    TokenOutsideVocabulary {
+        /// The id.
+        token: u32,
+        /// V.
+        vocabulary: usize,
+    },
+    /// A position beyond the context.
+    #[error("position {position} is beyond the context of {context} positions")]
+    BeyondContext {
+        /// The position, from 0.
+        position: usize,
+        /// The context length.
+        context: usize,
+    },
+    /// The device has no memory left.
+    #[error(
+        "the GPU has no memory left for {what}: try a shorter context, a smaller model, or close other programs that use the GPU"
+    )]
+    OutOfMemory {
+        /// What was to be allocated.
+        what: String,
+    },
+    /// The device went away during the run.
+    #[error("the GPU stopped answering ({reason}): load the model again, or choose another adapter")]
+    DeviceLost {
+        /// What the driver said.
+        reason: String,
+    },
+    /// The GPU's driver refused something that it should take.
+    #[error("the GPU driver reported an error: {reason}")]
+    Device {
+        /// What the driver said.
+        reason: String,
+    },
+}

@@ -1,0 +1,20 @@
+//! What is computed, as pure data: the configuration of a decoder, the plan of operations it becomes,
+//! the description of its weights, and the trait through which strategies drive it.
+//!
+//! Nothing here touches a file, a GPU or a tokenizer. [`crate::reference`] and [`crate::gpu`] both
+//! interpret the same [`Plan`].
+
+pub mod batch;
+pub mod config;
+pub mod decoder;
+pub mod language_model;
+pub mod plan;
+pub mod rotary;
+pub mod weights;
+
+pub use batch::{Batch, Row, SequenceId};
+pub use config::ModelConfig;
+pub use decoder::plan_decoder;
+pub use language_model::{LanguageModel, ModelError, Outputs};
+pub use plan::{Op, Plan};
+pub use weights::{WeightFormat, Weights, WeightsError};

@@ -1,0 +1,92 @@
+//! What the window or a test can ask of the worker: a closed list.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decoding::DecodingSettings;
+
+/// A request to the worker. Each is answered by [`super::Event`]s; none blocks the sender.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Look for adapters and report them.
+    ListAdapters,
+    /// Replace the model. A running run is stopped first; its trace stays.
+    Load(LoadRequest),
+    /// Begin a new run.
+    Start(RunRequest),
+    /// Go on with a paused run at full speed.
+    Resume,
+    /// Hold the run after the step in progress.
+    Pause,
+    /// Make one step of a paused run.
+    StepOnce,
+    /// End the run, within one chunk of a pass; what was decoded stays.
+    Stop,
+}
+
+/// Which model to load, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadRequest {
+    /// The model.
+    pub source: ModelSource,
+    /// Adapter by index or by a part of its name; `None` chooses the best.
+    pub adapter: Option<String>,
+    /// Context length to allow, in positions; `None` is the model's own.
+    pub context: Option<usize>,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelSource {
+    /// The demonstration model inside the program.
+    BuiltIn,
+    /// A Hugging Face folder, or a file in one.
+    Path(PathBuf),
+}
+
+/// A run to begin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRequest {
+    /// What the model continues.
+    pub prompt: Prompt,
+    /// How tokens are chosen.
+    pub settings: DecodingSettings,
+    /// Whether to go on by itself.
+    pub pace: Pace,
+}
+
+/// A prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Text, to be tokenised; with or without the model's special tokens around it.
+    Text {
+        /// The text.
+        text: String,
+        /// Whether the tokenizer adds its special tokens, such as BOS.
+        special: SpecialTokens,
+    },
+    /// Token ids, taken exactly as they are.
+    Ids(Vec<u32>),
+}
+
+/// Whether the tokenizer adds the special tokens that its file asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpecialTokens {
+    /// Add them.
+    #[default]
+    Add,
+    /// Add none.
+    Omit,
+}
+
+/// Whether a run goes on by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Until it ends or is paused.
+    #[default]
+    Continuous,
+    /// Pause after each step, the first token included.
+    SingleStep,
+}

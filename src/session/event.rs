@@ -1,0 +1,111 @@
+//! What the worker reports: a closed list, in the order in which things happened.
+
+use crate::trace::{AdapterFacts, ModelFacts, Node, Phases, PromptToken, StopReason};
+
+/// A report from the worker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The adapters found.
+    Adapters(Vec<AdapterFacts>),
+    /// A model is being loaded; the previous one is gone.
+    LoadStarted {
+        /// The name of the model being loaded.
+        name: String,
+    },
+    /// More of its weights are on the GPU.
+    LoadProgress {
+        /// Bytes uploaded.
+        done: u64,
+        /// Bytes to upload.
+        total: u64,
+    },
+    /// The model is ready.
+    Loaded(Box<Loaded>),
+    /// There is no model now; the notice before says why.
+    LoadFailed,
+    /// A run begins: its prompt is tokenised.
+    RunStarted(Box<RunStarted>),
+    /// More of the prompt went through the decoder.
+    InitiationProgress {
+        /// Prompt tokens done.
+        done: usize,
+        /// Prompt tokens in all.
+        total: usize,
+    },
+    /// A token was chosen.
+    Stepped(Box<Stepped>),
+    /// The run waits.
+    Paused,
+    /// The run goes on.
+    Resumed,
+    /// The run ended.
+    Finished {
+        /// Why.
+        stop: StopReason,
+        /// What each phase took.
+        phases: Phases,
+    },
+    /// Something to tell the user.
+    Notice(Notice),
+}
+
+/// A model that is ready, with what loading took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The model.
+    pub model: ModelFacts,
+    /// The adapter that holds it.
+    pub adapter: AdapterFacts,
+    /// Seconds from the request to ready (measured by the clock).
+    pub seconds: f64,
+    /// Bytes of scratch memory (activations) on the GPU, as allocated (measured).
+    pub scratch_bytes: u64,
+    /// Kernel variants that the adapter got, for the curious.
+    pub variants: Vec<String>,
+    /// Ids that end a text by the model's own files.
+    pub eos: Vec<u32>,
+}
+
+/// The beginning of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunStarted {
+    /// The prompt's tokens.
+    pub prompt: Vec<PromptToken>,
+    /// The strategy's name.
+    pub strategy: String,
+    /// The seed.
+    pub seed: u64,
+    /// Figures of the phases done so far: load and tokenise.
+    pub phases: Phases,
+}
+
+/// One step that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stepped {
+    /// The node to append.
+    pub node: Node,
+    /// Figures of all phases up to now.
+    pub phases: Phases,
+}
+
+/// Something to tell the user, in words to act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What happened, in a few words.
+    pub title: String,
+    /// Why, and what to do.
+    pub detail: String,
+}
+
+/// How bad a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Information,
+    /// Works, but look at it.
+    Warning,
+    /// Did not work.
+    Error,
+}

@@ -1,0 +1,10 @@
+//! The worker: commands in, events out. It owns the model, the tokenizer and the strategy, and runs them on
+//! a thread of its own, so that nothing in the window ever waits for a GPU or a file.
+
+pub mod command;
+pub mod event;
+pub mod view;
+
+pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
+pub use event::{Event, Notice, Severity};
+pub use view::{Status, View};

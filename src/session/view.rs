@@ -1,0 +1,116 @@
+//! What a watcher of the worker knows: the events so far, folded into one state.
+
+use super::event::{Event, Loaded, Notice};
+use crate::trace::{AdapterFacts, Run};
+
+/// The worker's state as its events tell it.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// What the worker is doing.
+    pub status: Status,
+    /// The adapters found, once asked for.
+    pub adapters: Vec<AdapterFacts>,
+    /// The model that is ready.
+    pub loaded: Option<Box<Loaded>>,
+    /// The run that goes on or was last; it outlives its model.
+    pub run: Option<Run>,
+    /// Everything the user was told, oldest first.
+    pub notices: Vec<Notice>,
+}
+
+/// What the worker is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Status {
+    /// No model, nothing to do.
+    #[default]
+    Empty,
+    /// Weights go to the GPU.
+    Loading {
+        /// The model's name.
+        name: String,
+        /// Bytes uploaded.
+        done: u64,
+        /// Bytes to upload; 0 until known.
+        total: u64,
+    },
+    /// A model is ready and no run goes on.
+    Ready,
+    /// The prompt goes through the decoder.
+    Initiating {
+        /// Prompt tokens done.
+        done: usize,
+        /// Prompt tokens in all.
+        total: usize,
+    },
+    /// Step follows step.
+    Running,
+    /// The run waits for a step or for going on.
+    Paused,
+}
+
+impl View {
+    /// Takes one event in.
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::Adapters(adapters) => self.adapters = adapters,
+            Event::LoadStarted { name } => {
+                self.loaded = None;
+                self.status = Status::Loading { name, done: 0, total: 0 };
+            }
+            Event::LoadProgress { done, total } => {
+                if let Status::Loading { done: d, total: t, .. } = &mut self.status {
+                    (*d, *t) = (done, total);
+                }
+            }
+            Event::Loaded(loaded) => {
+                self.loaded = Some(loaded);
+                self.status = Status::Ready;
+            }
+            Event::LoadFailed => {
+                self.loaded = None;
+                self.status = Status::Empty;
+            }
+            Event::RunStarted(started) => {
+                let facts = self.loaded.as_deref();
+                self.status = Status::Initiating { done: 0, total: started.prompt.len() };
+                self.run = Some(Run {
+                    model: facts.map(|loaded| loaded.model.clone()).unwrap_or_default(),
+                    adapter: facts.map(|loaded| loaded.adapter.clone()).unwrap_or_default(),
+                    strategy: started.strategy,
+                    seed: started.seed,
+                    prompt: started.prompt,
+                    phases: started.phases,
+                    nodes: Vec::new(),
+                    stop: None,
+                });
+            }
+            Event::InitiationProgress { done, total } => {
+                self.status = Status::Initiating { done, total };
+            }
+            Event::Stepped(stepped) => {
+                if matches!(self.status, Status::Initiating { .. }) {
+                    self.status = Status::Running;
+                }
+                if let Some(run) = &mut self.run {
+                    run.nodes.push(stepped.node);
+                    run.phases = stepped.phases;
+                }
+            }
+            Event::Paused => self.status = Status::Paused,
+            Event::Resumed => self.status = Status::Running,
+            Event::Finished { stop, phases } => {
+                self.status = if self.loaded.is_some() { Status::Ready } else { Status::Empty };
+                if let Some(run) = &mut self.run {
+                    run.stop = Some(stop);
+                    run.phases = phases;
+                }
+            }
+            Event::Notice(notice) => self.notices.push(notice),
+        }
+    }
+
+    /// Whether a run goes on, paused or not.
+    pub fn has_live_run(&self) -> bool {
+        matches!(self.status, Status::Initiating { .. } | Status::Running | Status::Paused)
+    }
+}

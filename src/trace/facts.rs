@@ -1,0 +1,51 @@
+//! Facts about the model and the adapter of a run, as a reader of the trace needs them.
+
+use serde::{Deserialize, Serialize};
+
+/// The model of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    /// Name for a person: the folder's or file's name, or the built-in model's.
+    pub name: String,
+    /// Where it was opened from; `built-in` for the demonstration model.
+    pub path: String,
+    /// Family, such as `llama`.
+    pub family: String,
+    /// Number of weights, tied ones counted once.
+    pub parameters: u64,
+    /// Storage formats of the weights, most bytes first, such as `bf16` or `f16 + f32`.
+    pub weights: String,
+    /// Layers.
+    pub layers: usize,
+    /// C: width of the residual stream.
+    pub width: usize,
+    /// H: query heads of a layer (of the first one, where they differ).
+    pub heads: usize,
+    /// G: key/value heads of a layer (of the first one, where they differ).
+    pub key_value_heads: usize,
+    /// D: elements of a head.
+    pub head_width: usize,
+    /// V: vocabulary entries.
+    pub vocabulary: usize,
+    /// Longest sequence used, in positions: the model's own, or what the user limited it to.
+    pub context: usize,
+    /// Bytes of weights on the GPU, as allocated (measured).
+    pub weight_bytes: u64,
+    /// Bytes that one position takes in the KV cache (computed).
+    pub cache_bytes_per_position: u64,
+}
+
+/// The adapter that computed a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdapterFacts {
+    /// Position in the list of adapters, as `--adapter` takes it.
+    pub index: usize,
+    /// Name given by the driver.
+    pub name: String,
+    /// `Vulkan`, `Metal`, `Dx12` or `Gl`.
+    pub backend: String,
+    /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `CPU` or `other`.
+    pub kind: String,
+    /// Driver name and version.
+    pub driver: String,
+}

@@ -1,0 +1,1 @@
+//! Trace files: a [`super::Run`] as JSON, readable without the model.

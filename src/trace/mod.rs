@@ -1,0 +1,13 @@
+//! What happened: plain serialisable data, one tree of nodes for every strategy.
+//!
+//! The session appends to a [`Run`]; the window and the trace files only read it. Every number says in its
+//! documentation what it is, in which unit, and whether it was measured or computed.
+
+pub mod facts;
+pub mod file;
+pub mod node;
+pub mod run;
+
+pub use facts::{AdapterFacts, ModelFacts};
+pub use node::{Candidate, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord};
+pub use run::{PhaseFigures, Phases, PromptToken, Run, StopReason};

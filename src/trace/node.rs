@@ -1,0 +1,147 @@
+//! One decision of a strategy: the distribution it saw, what the stages made of it, and the token chosen.
+
+use serde::{Deserialize, Serialize};
+
+/// The pass that a node's logits came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// One pass over the whole prompt.
+    #[default]
+    Initiation,
+    /// A pass over the newest token alone.
+    Incremental,
+}
+
+/// One chosen token and how it was chosen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Index of the node before it in [`super::Run::nodes`]; `None` for the first generated token.
+    pub parent: Option<usize>,
+    /// Step number from 1: the first generated token is step 1.
+    pub step: usize,
+    /// The pass that gave the logits.
+    pub phase: Phase,
+    /// The chosen token's id.
+    pub token: u32,
+    /// The token as the vocabulary spells it; empty without a tokenizer.
+    pub piece: String,
+    /// The text that this token added; empty while bytes are held back, and without a tokenizer.
+    pub text: String,
+    /// Bytes held back after this token, because they do not make a whole character yet.
+    pub held: Vec<u8>,
+    /// The chosen token's raw logit.
+    pub logit: f32,
+    /// Its log-probability under the raw softmax, in nats (computed: logit − log-sum-exp).
+    pub log_probability: f32,
+    /// Its rank by raw logit, from 1.
+    pub rank: usize,
+    /// Entropy of the raw softmax, in nats (computed).
+    pub entropy: f32,
+    /// log Σ exp of the raw logits, in nats (computed).
+    pub log_sum_exp: f32,
+    /// The stages that ran, in the order applied.
+    pub stages: Vec<StageRecord>,
+    /// The recorded candidates, by descending raw logit; the chosen token is always among them.
+    pub candidates: Vec<Candidate>,
+    /// All vocabulary entries that are not among the candidates.
+    pub others: Others,
+    /// The random draw, where one decided.
+    pub draw: Option<Draw>,
+    /// Where the time went.
+    pub timing: NodeTiming,
+    /// What it cost.
+    pub counters: Counters,
+}
+
+/// What one stage of the chain did to the whole row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// The stage's name, such as `temperature` or `top-k`.
+    pub name: String,
+    /// Its setting as a person writes it, such as `0.8`.
+    pub setting: String,
+    /// Vocabulary entries still kept after it.
+    pub kept: usize,
+    /// Vocabulary entries whose value it changed without cutting them.
+    pub changed: usize,
+}
+
+/// One vocabulary entry at one step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its id.
+    pub token: u32,
+    /// The token as the vocabulary spells it; empty without a tokenizer.
+    pub piece: String,
+    /// Its raw logit.
+    pub logit: f32,
+    /// Its value after each stage, in the order of [`Node::stages`]; ends before the stage that cut it.
+    pub after: Vec<f32>,
+    /// Index into [`Node::stages`] of the stage that cut it.
+    pub cut_by: Option<usize>,
+    /// Its probability in the distribution that the strategy chose from; 0 when cut.
+    pub probability: f32,
+    /// Its probability under the raw softmax.
+    pub raw_probability: f32,
+}
+
+/// The vocabulary entries that a node does not list one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Others {
+    /// How many there are.
+    pub count: usize,
+    /// How many of them survived every stage.
+    pub kept: usize,
+    /// Their probability together in the distribution that the strategy chose from.
+    pub probability: f32,
+    /// Their probability together under the raw softmax.
+    pub raw_probability: f32,
+}
+
+/// A random choice: the kept tokens lie end to end on 0–1, by descending probability and then ascending id,
+/// and the one that contains `value` is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Draw {
+    /// The random number, 0 ≤ value < 1; a pure function of seed and step.
+    pub value: f64,
+    /// The run's seed.
+    pub seed: u64,
+    /// The step's number.
+    pub step: u64,
+    /// Where the chosen token's segment begins.
+    pub from: f64,
+    /// Where it ends.
+    pub to: f64,
+}
+
+/// Seconds that a step took, by part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeTiming {
+    /// The whole step, from its beginning to the chosen token (measured by the clock).
+    pub total_seconds: f64,
+    /// Building and submitting the GPU's commands (measured by the clock).
+    pub encode_seconds: f64,
+    /// Computing on the GPU (measured by GPU timestamps); `None` where the adapter has none.
+    pub gpu_seconds: Option<f64>,
+    /// Stages and choice, on the CPU (measured by the clock).
+    pub choose_seconds: f64,
+}
+
+/// What a step cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Token rows that the decoder computed for this step.
+    pub rows: usize,
+    /// Positions in the KV cache after it.
+    pub cached_positions: usize,
+    /// Bytes of KV cache pages in use after it.
+    pub cache_bytes: u64,
+}
+
+impl Node {
+    /// The chosen token among the candidates.
+    pub fn chosen(&self) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.token == self.token)
+    }
+}
