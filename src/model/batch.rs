@@ -1,5 +1,9 @@
 //! What one pass computes: rows of tokens, each at a position of a sequence.
 
+use std::collections::HashMap;
+
+use super::language_model::ModelError;
+
 /// A sequence in the KV cache. Plain handle: the model that made it owns what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SequenceId(pub u32);
@@ -55,5 +59,98 @@ impl Batch {
     /// Indices of the rows whose logits are wanted, in order.
     pub fn outputs(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.rows.len()).filter(|&row| self.rows[row].output == RowOutput::Logits)
+    }
+
+    /// Refuses tokens outside the vocabulary and positions beyond the context. `cached` gives the cached
+    /// positions of a sequence; a batch whose rows do not join on to them, or to their parents, is a
+    /// programming error and panics.
+    pub fn check(
+        &self,
+        vocabulary: usize,
+        context: usize,
+        cached: impl Fn(SequenceId) -> usize,
+    ) -> Result<(), ModelError> {
+        for (index, row) in self.rows.iter().enumerate() {
+            if row.token as usize >= vocabulary {
+                return Err(ModelError::TokenOutsideVocabulary { token: row.token, vocabulary });
+            }
+            if row.position >= context {
+                return Err(ModelError::BeyondContext { position: row.position, context });
+            }
+            match row.parent {
+                None => {
+                    assert!(row.position <= cached(row.sequence), "row {index} leaves a gap after the cache")
+                }
+                Some(parent) => {
+                    assert!(parent < index, "row {index} comes before its parent");
+                    let parent = &self.rows[parent];
+                    assert_eq!(
+                        parent.sequence, row.sequence,
+                        "row {index} and its parent differ in sequence"
+                    );
+                    assert_eq!(parent.position + 1, row.position, "row {index} does not follow its parent");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For each row whether its keys and values stay in the cache: those that extend their sequence, the
+    /// first one directly after the cached positions and every further one after the last that stays.
+    pub fn kept(&self, cached: impl Fn(SequenceId) -> usize) -> Vec<bool> {
+        let mut ends: HashMap<SequenceId, (usize, Option<usize>)> = HashMap::new();
+        let keep = |(index, row): (usize, &Row)| {
+            let end = ends.entry(row.sequence).or_insert_with(|| (cached(row.sequence), None));
+            let extends = (row.position, row.parent) == *end;
+            if extends {
+                *end = (row.position + 1, Some(index));
+            }
+            extends
+        };
+        self.rows.iter().enumerate().map(keep).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(position: usize, parent: Option<usize>) -> Row {
+        Row { token: 0, position, sequence: SequenceId(0), parent, output: RowOutput::Nothing }
+    }
+
+    #[test]
+    fn a_chain_stays_and_its_branches_go() {
+        let rows = vec![row(3, None), row(4, Some(0)), row(4, Some(0)), row(5, Some(2)), row(5, Some(1))];
+        assert_eq!(Batch { rows }.kept(|_| 3), [true, true, false, false, true]);
+    }
+
+    #[test]
+    fn rows_at_cached_positions_go() {
+        let rows = vec![row(2, None), row(3, Some(0))];
+        assert_eq!(Batch { rows }.kept(|_| 3), [false, false]);
+    }
+
+    #[test]
+    fn each_sequence_is_extended_on_its_own() {
+        let other = Row { sequence: SequenceId(1), ..row(7, None) };
+        let batch = Batch { rows: vec![row(3, None), other, row(4, Some(0))] };
+        assert_eq!(batch.kept(|sequence| if sequence.0 == 1 { 7 } else { 3 }), [true, true, true]);
+    }
+
+    #[test]
+    fn tokens_and_positions_out_of_range_are_refused() {
+        let batch = Batch::chain(SequenceId(0), 0, &[1, 9], RowOutput::Logits);
+        let token = batch.check(9, 10, |_| 0);
+        assert_eq!(token, Err(ModelError::TokenOutsideVocabulary { token: 9, vocabulary: 9 }));
+        let position = batch.check(10, 1, |_| 0);
+        assert_eq!(position, Err(ModelError::BeyondContext { position: 1, context: 1 }));
+        assert_eq!(batch.check(10, 2, |_| 0), Ok(()));
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves a gap")]
+    fn a_gap_after_the_cache_is_a_programming_error() {
+        let _ = Batch { rows: vec![row(4, None)] }.check(10, 10, |_| 3);
     }
 }

@@ -270,6 +270,11 @@ impl Plan {
         }
     }
 
+    /// V: logits of a row.
+    pub fn vocabulary(&self) -> usize {
+        self.buffer(self.logits).columns
+    }
+
     /// The shape of a tensor.
     pub fn tensor(&self, id: TensorId) -> &TensorSpec {
         &self.tensors[id.0]

@@ -1,19 +1,215 @@
 //! The CPU twin: interprets a [`Plan`] in plain loops with f64 accumulation, one file an op.
+//!
+//! Between ops values are f32, rounded once an op, so that each op's output can be compared with the same
+//! op's output on the GPU. Slow and plain on purpose; it knows nothing of files, devices or threads.
+//!
+//! Two ways in. As a [`crate::model::LanguageModel`] it computes whole passes. Op by op it goes through
+//! [`Reference::begin`], [`Reference::run`] and [`Reference::finish`], with [`Reference::buffers`] open to be
+//! read and overwritten in between:
+//!
+//! ```
+//! use logitscope::model::{Batch, Op, Plan, SequenceId, LanguageModel};
+//! use logitscope::model::batch::RowOutput;
+//! use logitscope::model::plan::{BufferId, BufferSpec, RowSet};
+//! use logitscope::reference::Reference;
+//!
+//! // A plan of one op, as a kernel's test makes it: output += input, on rows of two elements.
+//! let buffer = |name| BufferSpec { name, columns: 2, rows: RowSet::Batch };
+//! let op = Op::Add { input: BufferId(0), output: BufferId(1) };
+//! let plan = Plan {
+//!     tensors: vec![],
+//!     buffers: vec![buffer("input"), buffer("output")],
+//!     rotary_tables: vec![],
+//!     cache_widths: vec![],
+//!     ops: vec![op.clone()],
+//!     logits: BufferId(1),
+//! };
+//! let mut twin = Reference::from_values(plan, 10, vec![]);
+//! let sequence = twin.new_sequence();
+//! let batch = Batch::chain(sequence, 0, &[0], RowOutput::Logits);
+//! let mut pass = twin.begin(&batch)?;
+//! twin.buffers[0] = vec![1.0, 2.0];
+//! twin.buffers[1] = vec![10.0, 20.0];
+//! twin.run(&op, &mut pass);
+//! assert_eq!(twin.buffers[1], [11.0, 22.0]);
+//! # Ok::<(), logitscope::model::ModelError>(())
+//! ```
 
-use crate::model::{Plan, Weights, WeightsError};
+use std::collections::BTreeMap;
+
+use crate::model::plan::{BufferId, RowSet, TensorId};
+use crate::model::{Batch, ModelError, Op, Plan, Row, SequenceId, Weights, WeightsError};
+
+mod activation;
+mod add;
+mod attention;
+mod cache;
+mod embed;
+mod linear;
+mod model;
+mod norm;
+mod pick;
+mod rotary;
+
+use attention::Heads;
+use cache::{KeysValues, Sequence};
 
 /// A model computed on the CPU, slowly and exactly: the yardstick for [`crate::gpu`].
-pub struct Reference {}
+pub struct Reference {
+    /// The activations, by [`BufferId`]: rows × columns of the plan's buffer, resized by [`Self::begin`].
+    pub buffers: Vec<Vec<f32>>,
+    plan: Plan,
+    context: usize,
+    tensors: Vec<Vec<f32>>,
+    sequences: BTreeMap<SequenceId, Sequence>,
+    next_sequence: u32,
+}
+
+/// A pass that goes on: its rows, and the keys and values they gave so far.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    rows: Vec<Row>,
+    outputs: Vec<usize>,
+    kept: Vec<bool>,
+    fresh: Vec<KeysValues>,
+}
 
 impl Reference {
     /// Reads all weights as f32. `bound[i]` is the index in `weights` of the plan's tensor i, as
     /// [`Plan::bind`] gives it.
     pub fn new(
-        _plan: Plan,
-        _context: usize,
-        _weights: &dyn Weights,
-        _bound: &[usize],
+        plan: Plan,
+        context: usize,
+        weights: &dyn Weights,
+        bound: &[usize],
     ) -> Result<Self, WeightsError> {
-        todo!()
+        let read = |&index: &usize| {
+            let info = &weights.tensors()[index];
+            Ok(info.format.decode(&weights.read(index, 0..info.rows)?))
+        };
+        let tensors = bound.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self::from_values(plan, context, tensors))
     }
+
+    /// With the plan's tensors given as numbers, each row-major; panics if one has another size than planned.
+    pub fn from_values(plan: Plan, context: usize, tensors: Vec<Vec<f32>>) -> Self {
+        assert_eq!(tensors.len(), plan.tensors.len(), "one list of numbers for each tensor of the plan");
+        for (spec, values) in plan.tensors.iter().zip(&tensors) {
+            assert_eq!(values.len(), spec.rows * spec.columns, "elements of {}", spec.name);
+        }
+        let buffers = vec![Vec::new(); plan.buffers.len()];
+        Self { buffers, plan, context, tensors, sequences: BTreeMap::new(), next_sequence: 0 }
+    }
+
+    /// Begins a pass over `batch`: checks it, and makes every buffer as large as the pass needs.
+    pub fn begin(&mut self, batch: &Batch) -> Result<Pass, ModelError> {
+        let cached = |sequence: SequenceId| self.sequence(sequence).length;
+        batch.check(self.plan.vocabulary(), self.context, cached)?;
+        let pass = Pass {
+            rows: batch.rows.clone(),
+            outputs: batch.outputs().collect(),
+            kept: batch.kept(cached),
+            fresh: vec![KeysValues::default(); self.plan.cache_widths.len()],
+        };
+        for (buffer, spec) in self.buffers.iter_mut().zip(&self.plan.buffers) {
+            let rows = match spec.rows {
+                RowSet::Batch => pass.rows.len(),
+                RowSet::Outputs => pass.outputs.len(),
+            };
+            buffer.resize(rows * spec.columns, 0.0);
+        }
+        Ok(pass)
+    }
+
+    /// Runs one op on the buffers as they are now. An attention reads what the pass's cache write of the same
+    /// layer stored, and the sequences' cached positions.
+    pub fn run(&mut self, op: &Op, pass: &mut Pass) {
+        // The output is taken out while inputs are borrowed; no op reads the buffer it writes through another.
+        let mut output = op.output().map(|id| std::mem::take(&mut self.buffers[id.0])).unwrap_or_default();
+        match *op {
+            Op::Embed { table, positions, .. } => {
+                let columns = self.plan.tensor(table).columns;
+                let positions = positions.map(|id| self.tensor(id));
+                embed::embed(&pass.rows, self.tensor(table), positions, columns, &mut output);
+            }
+            Op::Norm { kind, epsilon, weight, bias, input, .. } => {
+                let bias = bias.map(|id| self.tensor(id));
+                norm::norm(kind, epsilon, self.tensor(weight), bias, self.buffer(input), &mut output);
+            }
+            Op::Linear { weight, bias, input, .. } => {
+                let columns = self.plan.tensor(weight).columns;
+                let bias = bias.map(|id| self.tensor(id));
+                linear::linear(self.tensor(weight), bias, columns, self.buffer(input), &mut output);
+            }
+            Op::Rotary { table, heads, head_width, .. } => {
+                let table = &self.plan.rotary_tables[table.0];
+                rotary::rotary(&pass.rows, table, heads, head_width, &mut output);
+            }
+            Op::CacheWrite { layer, key, value } => {
+                pass.fresh[layer].keys.clone_from(&self.buffers[key.0]);
+                pass.fresh[layer].values.clone_from(&self.buffers[value.0]);
+            }
+            Op::Attention { layer, heads, key_value_heads, head_width, scale, query, .. } => {
+                let heads = Heads { query: heads, key_value: key_value_heads, width: head_width, scale };
+                self.attend(heads, layer, pass, self.buffer(query), &mut output);
+            }
+            Op::Activate { activation, .. } => activation::activate(activation, &mut output),
+            Op::Gate { activation, up, .. } => activation::gate(activation, self.buffer(up), &mut output),
+            Op::Add { input, .. } => add::add(self.buffer(input), &mut output),
+            Op::Pick { input, .. } => {
+                let columns = self.plan.buffer(input).columns;
+                pick::pick(&pass.outputs, columns, self.buffer(input), &mut output);
+            }
+        }
+        if let Some(id) = op.output() {
+            self.buffers[id.0] = output;
+        }
+    }
+
+    /// Ends a pass: the keys and values of rows that extend their sequence join its cached positions. The
+    /// logits stay in the plan's logits buffer.
+    pub fn finish(&mut self, pass: Pass) {
+        for (index, row) in pass.rows.iter().enumerate().filter(|(index, _)| pass.kept[*index]) {
+            let sequence = self.sequences.get_mut(&row.sequence).expect("checked by begin");
+            sequence.append(&pass.fresh, index, &self.plan.cache_widths);
+        }
+    }
+
+    fn attend(&self, heads: Heads, layer: usize, pass: &Pass, queries: &[f32], output: &mut [f32]) {
+        let width = heads.query * heads.width;
+        let position_width = heads.key_value * heads.width;
+        for (index, output) in output.chunks_exact_mut(width).enumerate() {
+            let chain = cache::chain(&pass.rows, index);
+            let first = &pass.rows[chain[0]];
+            let cached = &self.sequence(first.sequence).layers[layer];
+            let fresh = &pass.fresh[layer];
+            let keys = visible(&cached.keys, first.position, &fresh.keys, &chain, position_width);
+            let values = visible(&cached.values, first.position, &fresh.values, &chain, position_width);
+            attention::attention(heads, &queries[index * width..][..width], &keys, &values, output);
+        }
+    }
+
+    fn tensor(&self, id: TensorId) -> &[f32] {
+        &self.tensors[id.0]
+    }
+
+    fn buffer(&self, id: BufferId) -> &[f32] {
+        &self.buffers[id.0]
+    }
+
+    fn sequence(&self, id: SequenceId) -> &Sequence {
+        self.sequences.get(&id).expect("the sequence was made by this model and is not released")
+    }
+}
+
+/// The rows of `width` elements that a row sees: the first `count` of the cache, then the chain's own.
+fn visible<'a>(
+    cached: &'a [f32],
+    count: usize,
+    fresh: &'a [f32],
+    chain: &[usize],
+    width: usize,
+) -> Vec<&'a [f32]> {
+    let own = chain.iter().map(|row| &fresh[row * width..][..width]);
+    cached.chunks_exact(width).take(count).chain(own).collect()
 }

@@ -1,0 +1,67 @@
+//! Twin of `Op::Activate` and `Op::Gate`: the non-linearities.
+
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
+
+use crate::model::config::Activation;
+
+/// buffer = activation(buffer), element by element.
+pub fn activate(activation: Activation, buffer: &mut [f32]) {
+    for value in buffer {
+        *value = apply(activation, f64::from(*value)) as f32;
+    }
+}
+
+/// output = activation(output) · up, element by element.
+pub fn gate(activation: Activation, up: &[f32], output: &mut [f32]) {
+    for (output, up) in output.iter_mut().zip(up) {
+        *output = (apply(activation, f64::from(*output)) * f64::from(*up)) as f32;
+    }
+}
+
+fn apply(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        // Φ(x) = (1 + erf(x/√2)) / 2.
+        Activation::Gelu => 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2)),
+        Activation::GeluTanh => 0.5 * x * (1.0 + (FRAC_2_PI.sqrt() * (x + 0.044715 * x.powi(3))).tanh()),
+        Activation::Relu => x.max(0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values from tables of the functions: σ(1) = 0.731058579, Φ(1) = 0.841344746, and the tanh form at 1.
+    #[test]
+    fn the_formulas_give_the_tables_values() {
+        let cases = [
+            (Activation::Silu, [0.731_058_579, -0.268_941_421]),
+            (Activation::Gelu, [0.841_344_746, -0.158_655_254]),
+            (Activation::GeluTanh, [0.841_191_990, -0.158_808_010]),
+            (Activation::Relu, [1.0, 0.0]),
+        ];
+        for (activation, expected) in cases {
+            for (x, expected) in [1.0, -1.0].into_iter().zip(expected) {
+                let value = apply(activation, x);
+                assert!((value - expected).abs() < 1e-8, "{activation:?}({x}) = {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn large_values_stay_finite() {
+        for activation in [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+            let mut values = [-1e4, 1e4];
+            activate(activation, &mut values);
+            assert_eq!(values.map(f32::abs), [0.0, 1e4], "{activation:?}");
+        }
+    }
+
+    #[test]
+    fn the_gate_multiplies_the_activated_value_by_the_other() {
+        let mut output = [2.0, -3.0];
+        gate(Activation::Relu, &[5.0, 7.0], &mut output);
+        assert_eq!(output, [10.0, 0.0]);
+    }
+}

@@ -1,0 +1,90 @@
+//! Twin of `Op::CacheWrite`: the keys and values of sequences, and of the rows of a pass.
+
+use crate::model::Row;
+
+/// Keys and values of one layer, a row of G·D for each position.
+#[derive(Clone, Debug, Default)]
+pub struct KeysValues {
+    /// Keys, position after position.
+    pub keys: Vec<f32>,
+    /// Values, position after position.
+    pub values: Vec<f32>,
+}
+
+/// The cached positions of one sequence.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// One entry a layer.
+    pub layers: Vec<KeysValues>,
+    /// Positions cached.
+    pub length: usize,
+}
+
+impl Sequence {
+    /// An empty sequence for this many layers.
+    pub fn new(layers: usize) -> Self {
+        Self { layers: vec![KeysValues::default(); layers], length: 0 }
+    }
+
+    /// Forgets every position from `length` on; `widths` are those of the layers' rows.
+    pub fn truncate(&mut self, length: usize, widths: &[usize]) {
+        self.length = self.length.min(length);
+        for (layer, width) in self.layers.iter_mut().zip(widths) {
+            layer.keys.truncate(self.length * width);
+            layer.values.truncate(self.length * width);
+        }
+    }
+
+    /// Appends the keys and values that row `row` of a pass gave in every layer.
+    pub fn append(&mut self, pass: &[KeysValues], row: usize, widths: &[usize]) {
+        for ((layer, fresh), &width) in self.layers.iter_mut().zip(pass).zip(widths) {
+            layer.keys.extend_from_slice(&fresh.keys[row * width..][..width]);
+            layer.values.extend_from_slice(&fresh.values[row * width..][..width]);
+        }
+        self.length += 1;
+    }
+}
+
+/// The rows of the batch that row `index` sees, from the first of its chain to itself; before the first it
+/// sees the cached positions of its sequence.
+pub fn chain(rows: &[Row], index: usize) -> Vec<usize> {
+    let mut chain: Vec<usize> = std::iter::successors(Some(index), |&row| rows[row].parent).collect();
+    chain.reverse();
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SequenceId;
+    use crate::model::batch::RowOutput;
+
+    #[test]
+    fn positions_are_appended_and_forgotten_in_every_layer() {
+        let pass = [
+            KeysValues { keys: vec![1.0, 2.0], values: vec![3.0, 4.0] },
+            KeysValues { keys: vec![5.0, 6.0, 7.0, 8.0], values: vec![9.0, 10.0, 11.0, 12.0] },
+        ];
+        let mut sequence = Sequence::new(2);
+        sequence.append(&pass, 1, &[1, 2]);
+        sequence.append(&pass, 0, &[1, 2]);
+        assert_eq!((&sequence.layers[0].keys, sequence.length), (&vec![2.0, 1.0], 2));
+        assert_eq!(sequence.layers[1].values, [11.0, 12.0, 9.0, 10.0]);
+        sequence.truncate(1, &[1, 2]);
+        assert_eq!((&sequence.layers[1].keys, sequence.length), (&vec![7.0, 8.0], 1));
+    }
+
+    #[test]
+    fn a_chain_runs_from_the_first_row_to_the_row_itself() {
+        let row = |parent| Row {
+            token: 0,
+            position: 0,
+            sequence: SequenceId(0),
+            parent,
+            output: RowOutput::Nothing,
+        };
+        let rows = [row(None), row(Some(0)), row(Some(0)), row(Some(2))];
+        assert_eq!(chain(&rows, 3), [0, 2, 3]);
+        assert_eq!(chain(&rows, 1), [0, 1]);
+    }
+}

@@ -1,0 +1,78 @@
+//! The twin as a [`LanguageModel`]: whole passes over a cache of plain lists.
+
+use std::time::Instant;
+
+use super::{Reference, Sequence};
+use crate::model::language_model::{CacheUsage, PassTiming};
+use crate::model::{Batch, LanguageModel, ModelError, Outputs, SequenceId};
+
+/// Rows that one pass takes: enough for a prompt of a test, few enough to answer an interrupt soon.
+const MAX_ROWS: usize = 64;
+
+impl LanguageModel for Reference {
+    fn vocabulary(&self) -> usize {
+        self.plan.vocabulary()
+    }
+
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn max_rows(&self) -> usize {
+        MAX_ROWS
+    }
+
+    fn new_sequence(&mut self) -> SequenceId {
+        self.insert(Sequence::new(self.plan.cache_widths.len()))
+    }
+
+    /// Copies every position: the twin shares nothing.
+    fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {
+        let copy = self.sequence(sequence).clone();
+        Ok(self.insert(copy))
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, length: usize) {
+        let sequence = self.sequences.get_mut(&sequence).expect("the sequence is not released");
+        sequence.truncate(length, &self.plan.cache_widths);
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        self.sequences.remove(&sequence).expect("the sequence is released once");
+    }
+
+    fn length(&self, sequence: SequenceId) -> usize {
+        self.sequence(sequence).length
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
+        let start = Instant::now();
+        let mut pass = self.begin(batch)?;
+        let ops = std::mem::take(&mut self.plan.ops);
+        ops.iter().for_each(|op| self.run(op, &mut pass));
+        self.plan.ops = ops;
+        self.finish(pass);
+        let logits = self.buffers[self.plan.logits.0].chunks_exact(self.plan.vocabulary());
+        Ok(Outputs {
+            logits: logits.map(<[f32]>::to_vec).collect(),
+            timing: PassTiming { total_seconds: start.elapsed().as_secs_f64(), ..PassTiming::default() },
+        })
+    }
+
+    /// A page is one position here.
+    fn cache_usage(&self) -> CacheUsage {
+        let positions: usize = self.sequences.values().map(|sequence| sequence.length).sum();
+        let elements: usize = self.plan.cache_widths.iter().map(|width| 2 * width).sum();
+        let bytes = (positions * elements * size_of::<f32>()) as u64;
+        CacheUsage { pages: positions, page_positions: 1, bytes, allocated_bytes: bytes }
+    }
+}
+
+impl Reference {
+    fn insert(&mut self, sequence: Sequence) -> SequenceId {
+        let id = SequenceId(self.next_sequence);
+        self.next_sequence += 1;
+        self.sequences.insert(id, sequence);
+        id
+    }
+}
