@@ -50,6 +50,8 @@ mod model;
 mod norm;
 mod pick;
 mod rotary;
+#[cfg(test)]
+mod sequence_tests;
 
 use attention::Heads;
 use cache::{KeysValues, Sequence};
