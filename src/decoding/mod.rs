@@ -1,8 +1,21 @@
 //! How a token is chosen: stages that change or cut logits, and strategies that choose from what is left.
 //!
 //! Nothing here sees a buffer, a file or a text: strategies drive a [`crate::model::LanguageModel`] and
-//! append [`crate::trace::Node`]s. Texts are put on the nodes by [`crate::session`].
+//! append [`crate::trace::Node`]s. Texts are put on the nodes by [`crate::session`], which also feeds them
+//! to [`StopTexts`].
 
+pub mod chain;
+pub mod error;
+pub mod initiation;
+pub mod random;
+pub mod row;
 pub mod settings;
+pub mod single_token;
+pub mod stages;
+pub mod stop_text;
+pub mod strategy;
 
-pub use settings::{DecodingSettings, StageSettings, StopSettings, StrategyChoice};
+pub use error::DecodingError;
+pub use settings::{CacheUse, DecodingSettings, EosRule, StageSettings, StopSettings, StrategyChoice};
+pub use stop_text::{StopMatch, StopTexts};
+pub use strategy::{Control, Stepped, Strategy, begin};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::DecodingError;
+
 /// All settings of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -128,4 +130,54 @@ impl Default for StopSettings {
     fn default() -> Self {
         Self { max_tokens: 128, eos: EosRule::default(), texts: Vec::new() }
     }
+}
+
+impl DecodingSettings {
+    /// Checks every setting against its range; `vocabulary` is V.
+    pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
+        self.stages.check(vocabulary)?;
+        let positive = self.stop.max_tokens > 0;
+        ensure(positive, "the number of new tokens", self.stop.max_tokens, "it has to be at least 1")?;
+        ensure(
+            self.stop.texts.iter().all(|text| !text.is_empty()),
+            "a stop text",
+            "empty",
+            "it has to have a character: leave it out instead",
+        )
+    }
+}
+
+impl StageSettings {
+    /// Checks every stage's setting against its range; `vocabulary` is V.
+    pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
+        for (&id, &bias) in &self.logit_bias {
+            let most = vocabulary.saturating_sub(1);
+            let rule = format!("the model's ids go from 0 to {most}");
+            ensure((id as usize) < vocabulary, "an id with a logit bias", id, &rule)?;
+            ensure(bias.is_finite(), "a logit bias", bias, "it has to be a finite number")?;
+        }
+        let penalty = self.repetition_penalty;
+        let above_zero = "it has to be a finite number above 0; 1 leaves it out";
+        ensure(penalty.is_finite() && penalty > 0.0, "the repetition penalty", penalty, above_zero)?;
+        let finite = "it has to be a finite number; 0 leaves it out";
+        ensure(self.presence_penalty.is_finite(), "the presence penalty", self.presence_penalty, finite)?;
+        ensure(self.frequency_penalty.is_finite(), "the frequency penalty", self.frequency_penalty, finite)?;
+        ensure(
+            self.temperature.is_finite() && self.temperature > 0.0,
+            "the temperature",
+            self.temperature,
+            "it has to be a finite number above 0; greedy decoding is what 0 would mean",
+        )?;
+        let share = "it has to be above 0 and at most 1; 1 leaves it out";
+        ensure(self.top_p > 0.0 && self.top_p <= 1.0, "top-p", self.top_p, share)?;
+        let fraction = "it has to be from 0 to 1; 0 leaves it out";
+        ensure((0.0..=1.0).contains(&self.min_p), "min-p", self.min_p, fraction)
+    }
+}
+
+fn ensure(holds: bool, what: &'static str, value: impl ToString, rule: &str) -> Result<(), DecodingError> {
+    if holds {
+        return Ok(());
+    }
+    Err(DecodingError::Setting { what, value: value.to_string(), rule: rule.to_owned() })
 }

@@ -1,10 +1,21 @@
 //! Ids become text one at a time, and bytes that do not make a whole character yet are held back.
+//!
+//! Each id is turned into the bytes it adds after the id before it, so a push costs the same however long
+//! the text is. A generated text goes on where its prompt ends: push the prompt's ids first, or the first
+//! generated token loses its leading space under a decoder that strips one at the start of a text.
 
-use super::Tokenizer;
+use super::spelling::Spelling;
+use super::{BytesAre, NEUTRAL, Tokenizer};
 
 /// The streaming state of one text.
 #[derive(Clone, Debug, Default)]
-pub struct Detokeniser {}
+pub struct Detokeniser {
+    /// The piece before, special tokens left out, or a neutral one after raw bytes; `None` at the start of
+    /// the text.
+    before: Option<String>,
+    /// Bytes of a character that is not whole yet.
+    held: Vec<u8>,
+}
 
 /// What one more id gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,8 +27,70 @@ pub struct Detokenised {
 }
 
 impl Detokeniser {
-    /// Takes the next id; the texts of all pushes together are the tokenizer's own decoding.
-    pub fn push(&mut self, _tokenizer: &Tokenizer, _id: u32) -> Detokenised {
-        todo!()
+    /// The state after `ids`, such as those of a prompt.
+    pub fn after(tokenizer: &Tokenizer, ids: &[u32]) -> Self {
+        let mut detokeniser = Self::default();
+        for &id in ids {
+            detokeniser.push(tokenizer, id);
+        }
+        detokeniser
     }
+
+    /// Takes the next id; the texts of all pushes together are the tokenizer's own decoding, special tokens
+    /// left out, up to the bytes still held.
+    ///
+    /// Bytes that cannot become a character any more turn into U+FFFD. With byte fallback a whole character
+    /// once given stays, whereas the tokenizer's own decoding drops it when broken bytes follow at once.
+    pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> Detokenised {
+        let Some(piece) = tokenizer.text_piece(id) else {
+            return Detokenised { text: String::new(), held: self.held.clone() };
+        };
+        let (bytes, kind) = tokenizer.spelled(self.before.as_deref(), &piece);
+        let mut text = String::new();
+        match kind {
+            BytesAre::Raw => self.before = Some(NEUTRAL.to_owned()),
+            BytesAre::Text => {
+                self.before = Some(piece);
+                text = self.finish(tokenizer);
+            }
+        }
+        self.held.extend(bytes);
+        self.take_whole(tokenizer.spelling, &mut text);
+        Detokenised { text, held: self.held.clone() }
+    }
+
+    /// The end of the text: the bytes still held, as U+FFFD, in the way in which the tokenizer writes them.
+    pub fn finish(&mut self, tokenizer: &Tokenizer) -> String {
+        let held = std::mem::take(&mut self.held);
+        if held.is_empty() { String::new() } else { replacement(tokenizer.spelling, held.len()) }
+    }
+
+    /// Moves what is whole, and what can never be, from the held bytes to `text`.
+    fn take_whole(&mut self, spelling: Spelling, text: &mut String) {
+        let mut rest = self.held.as_slice();
+        loop {
+            match std::str::from_utf8(rest) {
+                Ok(whole) => {
+                    text.push_str(whole);
+                    rest = &[];
+                    break;
+                }
+                Err(error) => {
+                    let (whole, after) = rest.split_at(error.valid_up_to());
+                    text.push_str(&String::from_utf8_lossy(whole));
+                    rest = after;
+                    let Some(broken) = error.error_len() else { break };
+                    text.push_str(&replacement(spelling, broken));
+                    rest = &rest[broken..];
+                }
+            }
+        }
+        self.held = rest.to_vec();
+    }
+}
+
+/// U+FFFD for one broken run of bytes: one for each byte under byte fallback, one in all otherwise.
+fn replacement(spelling: Spelling, bytes: usize) -> String {
+    let count = if spelling == Spelling::ByteFallback { bytes } else { 1 };
+    "\u{fffd}".repeat(count)
 }

@@ -1,1 +1,146 @@
 //! Trace files: a [`super::Run`] as JSON, readable without the model.
+//!
+//! The file is one JSON object, `{"logitscope_trace": 1, "run": {..}}`; the number is the version of the
+//! format. A reader takes its own version and older ones.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::Run;
+
+/// The version that [`write`] writes.
+pub const VERSION: u64 = 1;
+
+/// Why a trace could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceFileError {
+    /// The file could not be opened or read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file could not be written; one that was there before is untouched.
+    #[error("{} cannot be written: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{} is no trace of Logitscope ({reason}): choose a file that Logitscope saved", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
+    /// The file was written by a later version of the program.
+    #[error("{} has trace format {version}, but this program reads up to {VERSION}: use a newer Logitscope", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+    },
+    /// The file ends early.
+    #[error("{} ends in the middle (line {line}, column {column}): save or copy it again", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Last line, from 1.
+        line: usize,
+        /// Last column of it.
+        column: usize,
+    },
+    /// The file is a trace, but a part of it is not as it should be.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+}
+
+/// The file's outermost object.
+#[derive(Serialize, Deserialize)]
+struct Envelope<R> {
+    logitscope_trace: u64,
+    run: R,
+}
+
+/// The same, read for its version alone.
+#[derive(Deserialize)]
+struct Header {
+    logitscope_trace: Option<u64>,
+    #[expect(dead_code, reason = "read past, so that the end of the file is seen")]
+    run: Option<IgnoredAny>,
+}
+
+/// Writes a run. The file appears whole or not at all: it is written beside its place and then renamed.
+pub fn write(path: &Path, run: &Run) -> Result<(), TraceFileError> {
+    let beside = beside(path);
+    let written = write_whole(&beside, run).and_then(|()| fs::rename(&beside, path));
+    written.map_err(|source| {
+        // What was begun is of no use; that it may not even exist changes nothing about the error.
+        let _ = fs::remove_file(&beside);
+        TraceFileError::Write { path: path.to_owned(), source }
+    })
+}
+
+/// Reads a run.
+pub fn read(path: &Path) -> Result<Run, TraceFileError> {
+    let header: Header = parse(path)?;
+    match header.logitscope_trace {
+        None => Err(foreign(path, "it has no `logitscope_trace` version")),
+        Some(version) if version > VERSION => Err(TraceFileError::Newer { path: path.to_owned(), version }),
+        Some(0) => Err(foreign(path, "there is no trace format 0")),
+        Some(_) => parse::<Envelope<Run>>(path).map(|envelope| envelope.run),
+    }
+}
+
+fn write_whole(path: &Path, run: &Run) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    serde_json::to_writer(&mut file, &Envelope { logitscope_trace: VERSION, run })?;
+    file.write_all(b"\n")?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// A name in the same folder, so that renaming stays within one file system.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().map_or_else(|| OsString::from("trace"), OsString::from);
+    name.push(format!(".{}.part", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, TraceFileError> {
+    let read_error = |source| TraceFileError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(read_error)?;
+    serde_json::from_reader(BufReader::new(file)).map_err(|error| match error.classify() {
+        serde_json::error::Category::Io => read_error(error.into()),
+        serde_json::error::Category::Eof if error.line() <= 1 && error.column() == 0 => {
+            foreign(path, "it is empty")
+        }
+        serde_json::error::Category::Eof => {
+            let (line, column) = (error.line(), error.column());
+            TraceFileError::Truncated { path: path.to_owned(), line, column }
+        }
+        serde_json::error::Category::Syntax => foreign(path, &format!("it is not JSON: {error}")),
+        serde_json::error::Category::Data => {
+            TraceFileError::Damaged { path: path.to_owned(), reason: error.to_string() }
+        }
+    })
+}
+
+fn foreign(path: &Path, reason: &str) -> TraceFileError {
+    TraceFileError::Foreign { path: path.to_owned(), reason: reason.to_owned() }
+}

@@ -1,0 +1,62 @@
+//! Why decoding cannot begin or go on.
+
+use crate::model::ModelError;
+
+/// Why decoding cannot begin or go on.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DecodingError {
+    /// There is nothing to continue.
+    #[error("the prompt has no tokens: type a text, or let the tokenizer add its beginning-of-text token")]
+    EmptyPrompt,
+    /// An id of the prompt that the model has no row for.
+    #[error(
+        "token {index} of the prompt has id {token}, but the model's ids go from 0 to {}: tokenise the text with this model's own tokenizer",
+        vocabulary.saturating_sub(1)
+    )]
+    PromptOutsideVocabulary {
+        /// Where it stands in the prompt, from 0.
+        index: usize,
+        /// The id.
+        token: u32,
+        /// V.
+        vocabulary: usize,
+    },
+    /// More tokens than the model has positions.
+    #[error(
+        "the prompt has {tokens} tokens, but the context has {context}: shorten the prompt, or allow a longer context"
+    )]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// The context length.
+        context: usize,
+    },
+    /// A setting outside its range.
+    #[error("{what} is {value}, but {rule}")]
+    Setting {
+        /// The setting's name, in words.
+        what: &'static str,
+        /// What it is.
+        value: String,
+        /// What it has to be.
+        rule: String,
+    },
+    /// The model computed something that is no number.
+    #[error(
+        "step {step}: the model gave the logit {logit} for token {token}: its weights or the GPU's driver may be broken; `logitscope check` tells which"
+    )]
+    BrokenLogit {
+        /// The step, from 1.
+        step: usize,
+        /// The id.
+        token: u32,
+        /// NaN or +∞.
+        logit: f32,
+    },
+    /// The user interrupted a pass. Calling the strategy again goes on where it stopped.
+    #[error("interrupted")]
+    Interrupted,
+    /// The model could not compute.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}

@@ -1,0 +1,103 @@
+//! Feeding tokens to a model in chunks short enough that progress moves and an interruption is answered
+//! soon; the last token's logits come back.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::error::DecodingError;
+use super::strategy::Control;
+use crate::model::batch::{Batch, RowOutput, SequenceId};
+use crate::model::{LanguageModel, ModelError};
+
+/// What a chunk should take, in seconds.
+const CHUNK_SECONDS: f64 = 0.040;
+
+/// How many rows a chunk has; it follows the model's speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkSize {
+    rows: usize,
+}
+
+impl Default for ChunkSize {
+    /// Small, so that even a slow model answers soon the first time.
+    fn default() -> Self {
+        Self { rows: 16 }
+    }
+}
+
+/// What a pass cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PassCost {
+    /// Rows computed.
+    pub rows: usize,
+    /// By the clock.
+    pub total_seconds: f64,
+    /// Building and submitting commands, by the clock.
+    pub encode_seconds: f64,
+    /// By GPU timestamps; `None` when any chunk came without.
+    pub gpu_seconds: Option<f64>,
+}
+
+/// Feeds those of `tokens` (all of the sequence's, not empty) that are not in the cache yet, and returns the
+/// V logits after the last one.
+///
+/// Progress counts cached tokens as done. After [`DecodingError::Interrupted`] the chunks computed so far
+/// stay in the cache, and the same call goes on from there. `cost` grows chunk by chunk, also when the pass
+/// ends in an error.
+pub fn pass(
+    model: &mut dyn LanguageModel,
+    sequence: SequenceId,
+    tokens: &[u32],
+    chunk: &mut ChunkSize,
+    cost: &mut PassCost,
+    control: &mut Control<'_>,
+) -> Result<Vec<f32>, DecodingError> {
+    let mut done = model.length(sequence);
+    loop {
+        if control.interrupt.load(Ordering::Relaxed) {
+            return Err(DecodingError::Interrupted);
+        }
+        let rows = chunk.rows.min(model.max_rows()).clamp(1, tokens.len() - done);
+        let last = if done + rows == tokens.len() { RowOutput::Logits } else { RowOutput::Nothing };
+        let batch = Batch::chain(sequence, done, &tokens[done..done + rows], last);
+        let start = Instant::now();
+        let outputs = model.forward(&batch)?;
+        let seconds = start.elapsed().as_secs_f64();
+        cost.add(rows, seconds, outputs.timing.encode_seconds, outputs.timing.gpu_seconds);
+        chunk.adapt(rows, seconds);
+        done += rows;
+        (control.progress)(done, tokens.len());
+        if last == RowOutput::Logits {
+            return outputs
+                .logits
+                .into_iter()
+                .next()
+                .filter(|row| row.len() == model.vocabulary())
+                .ok_or_else(|| {
+                    let reason = "it returned no logits for the row that asked for them".to_owned();
+                    DecodingError::Model(ModelError::Device { reason })
+                });
+        }
+    }
+}
+
+impl ChunkSize {
+    /// Doubles after a quick chunk of full size, halves after a slow one.
+    fn adapt(&mut self, rows: usize, seconds: f64) {
+        if rows == self.rows && seconds < CHUNK_SECONDS / 2.0 {
+            self.rows = self.rows.saturating_mul(2);
+        } else if seconds > CHUNK_SECONDS * 1.5 {
+            self.rows = (rows / 2).max(1);
+        }
+    }
+}
+
+impl PassCost {
+    fn add(&mut self, rows: usize, total: f64, encode: f64, gpu: Option<f64>) {
+        let before = if self.rows == 0 { Some(0.0) } else { self.gpu_seconds };
+        self.gpu_seconds = before.zip(gpu).map(|(sum, more)| sum + more);
+        self.rows += rows;
+        self.total_seconds += total;
+        self.encode_seconds += encode;
+    }
+}
