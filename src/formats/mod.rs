@@ -1,12 +1,38 @@
 //! Files become a [`crate::model::ModelConfig`] and canonical tensors. Knows no GPU.
 //!
-//! Only [`architectures`] names model families; everything else here works on containers and recipes.
+//! Only [`architectures`] names model families; everything else here works on containers and recipes. The
+//! way of a file: [`location`] finds it, [`checkpoint`] maps its tensors, a family reads its configuration,
+//! [`import`] gives every tensor of the plan its bytes.
 
 use std::path::Path;
 
 use crate::model::{ModelConfig, Weights};
 
 pub mod architectures;
+pub mod checkpoint;
+mod error;
+mod fields;
+pub mod folder;
+pub mod import;
+pub mod location;
+pub mod rewrite;
+pub mod safetensors;
+mod special;
+
+use architectures::{family, read_config, unknown_fields};
+use checkpoint::Checkpoint;
+pub use error::FormatError;
+use fields::Fields;
+use folder::Folder;
+use import::PrefixedNames;
+use location::Location;
+
+/// The file that describes the decoder.
+const CONFIG: &str = "config.json";
+/// The file that is the tokenizer.
+const TOKENIZER: &str = "tokenizer.json";
+/// The file that says how to use it.
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
 /// A model's files, opened: everything but the weights is read, and those are mapped.
 pub struct ModelFile {
@@ -40,7 +66,7 @@ pub struct TokenizerFiles {
 }
 
 /// Special token ids by `generation_config.json` and `config.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SpecialIds {
     /// Beginning of a sequence.
     pub bos: Option<u32>,
@@ -48,13 +74,60 @@ pub struct SpecialIds {
     pub eos: Vec<u32>,
 }
 
-/// Why a file could not be opened as a model.
-#[derive(Debug, thiserror::Error)]
-pub enum FormatError {}
-
 /// Opens a Hugging Face folder, a `.safetensors` file in one, or a `.safetensors.index.json`.
-pub fn open(_path: &Path) -> Result<ModelFile, FormatError> {
-    todo!()
+pub fn open(path: &Path) -> Result<ModelFile, FormatError> {
+    open_location(Location::of(path)?)
+}
+
+fn open_location(location: Location) -> Result<ModelFile, FormatError> {
+    let Location { name, path, folder, weights } = location;
+    let mut warnings = Vec::new();
+    let config_file = folder.place(CONFIG);
+    let config_value = folder.read_json(CONFIG)?.ok_or_else(|| missing_config(&config_file))?;
+    let fields = Fields::new(&config_file, &config_value)?;
+    let family = family(&fields)?;
+
+    let checkpoint = Checkpoint::open(&folder, &weights)?;
+    let names = PrefixedNames { checkpoint: Some(&checkpoint), prefixes: family.prefixes };
+    let mut config = read_config(family, &fields, &names)?;
+    let special = special::read(&folder, &fields, config.vocabulary, &mut warnings)?;
+    let unknown = unknown_fields(family, &fields);
+    if !unknown.is_empty() {
+        warnings.push(format!(
+            "config.json has fields that are unknown here and ignored: {}",
+            unknown.join(", ")
+        ));
+    }
+    let weights = import::import(family, &mut config, checkpoint, &path, &mut warnings)?;
+
+    Ok(ModelFile {
+        name,
+        path,
+        family: family.name.to_owned(),
+        config,
+        parameters: parameters(&weights),
+        weights: Box::new(weights),
+        tokenizer: read_tokenizer(&folder)?,
+        special,
+        warnings,
+    })
+}
+
+fn missing_config(config_file: &str) -> FormatError {
+    FormatError::malformed(
+        config_file,
+        "the file is missing; it describes the model and belongs to its weights",
+    )
+}
+
+fn read_tokenizer(folder: &Folder) -> Result<Option<TokenizerFiles>, FormatError> {
+    let Some(tokenizer_json) = folder.read(TOKENIZER)? else { return Ok(None) };
+    let tokenizer_config = folder.read_json(TOKENIZER_CONFIG)?;
+    Ok(Some(TokenizerFiles { tokenizer_json, tokenizer_config }))
+}
+
+fn parameters(weights: &dyn Weights) -> u64 {
+    weights.tensors().iter().map(|tensor| tensor.rows as u64 * tensor.columns as u64).sum()
 }
 
 /// Opens the demonstration model inside the program.

@@ -1,0 +1,99 @@
+//! GPT-2 (Radford et al. 2019): learned positions, LayerNorm, one fused and transposed matrix for queries,
+//! keys and values.
+
+use super::{Family, StoredNames, activation, stored, turned};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::config::{
+    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
+    ModelConfig, NormConfig, NormKind, Positions,
+};
+
+pub(super) const FAMILY: Family = Family {
+    name: "gpt2",
+    read,
+    prefixes: &["transformer.", ""],
+    tensors: &[
+        stored("wte", &["embed.tokens"]),
+        stored("wpe", &["embed.positions"]),
+        stored("h.#.ln_1", &["layers.#.attention.norm"]),
+        turned(
+            "h.#.attn.c_attn",
+            &["layers.#.attention.query", "layers.#.attention.key", "layers.#.attention.value"],
+        ),
+        turned("h.#.attn.c_proj", &["layers.#.attention.output"]),
+        stored("h.#.ln_2", &["layers.#.feed_forward.norm"]),
+        turned("h.#.mlp.c_fc", &["layers.#.feed_forward.up"]),
+        turned("h.#.mlp.c_proj", &["layers.#.feed_forward.down"]),
+        stored("ln_f", &["final_norm"]),
+    ],
+    head: "lm_head",
+    // Causal masks, and the number written where they forbid.
+    ignored: &["h.#.attn.bias", "h.#.attn.masked_bias"],
+    harmless_fields: &[
+        "attn_pdrop",
+        "embd_pdrop",
+        "resid_pdrop",
+        "summary_activation",
+        "summary_first_dropout",
+        "summary_proj_to_labels",
+        "summary_type",
+        "summary_use_proj",
+        "gradient_checkpointing",
+        // Changes the order of a product in half precision, not what is computed.
+        "reorder_and_upcast_attn",
+        // The context again, by another name.
+        "n_ctx",
+    ],
+};
+
+fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let width = fields.size("n_embd")?;
+    let heads = fields.size("n_head")?;
+    if !width.is_multiple_of(heads) {
+        return Err(fields.error("n_embd", format!("it has to be a multiple of n_head, {heads}")));
+    }
+    let head_width = width / heads;
+    let context = fields.size("n_positions")?;
+    let norm = NormConfig {
+        kind: NormKind::Layer,
+        epsilon: fields.optional_number("layer_norm_epsilon")?.unwrap_or(1e-5) as f32,
+        bias: Bias::Present,
+    };
+    let base_scale = match fields.optional_flag("scale_attn_weights")? {
+        Some(false) => 1.0,
+        _ => (head_width as f64).sqrt().recip(),
+    };
+    let by_layer = fields.optional_flag("scale_attn_by_inverse_layer_idx")?.unwrap_or(false);
+    let feed_forward = FeedForwardConfig {
+        width: fields.optional_size("n_inner")?.unwrap_or(width.saturating_mul(4)),
+        kind: FeedForwardKind::Plain,
+        activation: activation::read(fields, "activation_function", Activation::GeluTanh)?,
+        bias: Bias::Present,
+    };
+    let layer = |index: usize| LayerConfig {
+        attention_norm: norm,
+        attention: AttentionConfig {
+            heads,
+            key_value_heads: heads,
+            head_width,
+            rotary: None,
+            scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,
+            query_key_value_bias: Bias::Present,
+            output_bias: Bias::Present,
+        },
+        feed_forward_norm: norm,
+        feed_forward,
+    };
+    let tied = fields.optional_flag("tie_word_embeddings")?.unwrap_or(true);
+    Ok(ModelConfig {
+        vocabulary: fields.size("vocab_size")?,
+        width,
+        context,
+        positions: Positions::Learned { rows: context },
+        layers: super::layer_indices(fields, "n_layer")?.map(layer).collect(),
+        final_norm: norm,
+        head: if tied { HeadWeights::Tied } else { HeadWeights::Separate },
+        head_bias: Bias::Absent,
+    })
+}

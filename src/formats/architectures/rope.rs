@@ -1,0 +1,104 @@
+//! Rotary embeddings as `config.json` describes them, in both of its spellings: `rope_theta` and
+//! `rope_scaling` at the top, or `rope_parameters` with all of it.
+//!
+//! Defaults are those of Hugging Face transformers 5.23 (`modeling_rope_utils.py`).
+
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::rotary::{RampEnds, RotaryConfig, RotaryScaling};
+
+/// Base of the frequencies where a configuration gives none.
+const DEFAULT_THETA: f64 = 10_000.0;
+
+/// The rotary embedding of heads of `head_width` elements in a model of `context` positions.
+pub(super) fn read(fields: &Fields, head_width: usize, context: usize) -> Result<RotaryConfig, FormatError> {
+    let top_theta = fields.optional_number("rope_theta")?;
+    refuse_partial(fields)?;
+    let (old, new) = (fields.optional_object("rope_scaling")?, fields.optional_object("rope_parameters")?);
+    let Some(rope) = old.or(new) else {
+        let theta = top_theta.unwrap_or(DEFAULT_THETA);
+        return Ok(RotaryConfig { width: head_width, theta, scaling: RotaryScaling::Plain });
+    };
+    refuse_partial(&rope)?;
+    let theta = rope.optional_number("rope_theta")?.or(top_theta).unwrap_or(DEFAULT_THETA);
+
+    let (modern, old) = (rope.optional_text("rope_type")?, rope.optional_text("type")?);
+    let scaling = match modern.or(old).unwrap_or("default") {
+        "default" => RotaryScaling::Plain,
+        "linear" => RotaryScaling::Linear { factor: positive(&rope, "factor")? },
+        "llama3" => RotaryScaling::Llama3 {
+            factor: positive(&rope, "factor")?,
+            low_frequency_factor: positive(&rope, "low_freq_factor")?,
+            high_frequency_factor: positive(&rope, "high_freq_factor")?,
+            original_context: original_context(fields, &rope, context)?,
+        },
+        "yarn" => yarn(fields, &rope, context)?,
+        other => {
+            let reason = match other {
+                "dynamic" => {
+                    "its frequencies change with the length of the text, which a KV cache cannot follow"
+                }
+                "longrope" => "its frequencies switch at a length, which is not supported",
+                _ => "this scaling is unknown",
+            };
+            let field = if modern.is_some() { "rope_type" } else { "type" };
+            return Err(
+                rope.error(field, format!("{reason}; default, linear, llama3 and yarn are supported"))
+            );
+        }
+    };
+    match rope.unread().next() {
+        Some(unknown) => Err(rope.error(unknown, "it is unknown here, and would change the frequencies")),
+        None => Ok(RotaryConfig { width: head_width, theta, scaling }),
+    }
+}
+
+/// YaRN, with the defaults of its published code.
+fn yarn(fields: &Fields, rope: &Fields, context: usize) -> Result<RotaryScaling, FormatError> {
+    let original_context = original_context(fields, rope, context)?;
+    let factor = match rope.get("factor") {
+        Some(_) => positive(rope, "factor")?,
+        None => context as f64 / original_context,
+    };
+    // Zero counts as absent, as it does there.
+    let set = |name: &str| Ok::<_, FormatError>(rope.optional_number(name)?.filter(|number| *number != 0.0));
+    let magnitude = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * factor.ln() + 1.0 };
+    let inferred = match (set("mscale")?, set("mscale_all_dim")?) {
+        (Some(scale), Some(all_dimensions)) => magnitude(scale) / magnitude(all_dimensions),
+        _ => magnitude(1.0),
+    };
+    let ramp_ends = match rope.optional_flag("truncate")? {
+        Some(false) => RampEnds::Exact,
+        _ => RampEnds::Whole,
+    };
+    Ok(RotaryScaling::Yarn {
+        factor,
+        original_context,
+        beta_fast: set("beta_fast")?.unwrap_or(32.0),
+        beta_slow: set("beta_slow")?.unwrap_or(1.0),
+        attention_factor: rope.optional_number("attention_factor")?.unwrap_or(inferred),
+        ramp_ends,
+    })
+}
+
+/// The context before stretching: the configuration's own field, then the scaling's, then the present one.
+fn original_context(fields: &Fields, rope: &Fields, context: usize) -> Result<f64, FormatError> {
+    const NAME: &str = "original_max_position_embeddings";
+    let inner = rope.get(NAME).map(|_| positive(rope, NAME)).transpose()?;
+    let outer = fields.get(NAME).map(|_| positive(fields, NAME)).transpose()?;
+    Ok(outer.or(inner).unwrap_or(context as f64))
+}
+
+fn positive(fields: &Fields, name: &str) -> Result<f64, FormatError> {
+    let number = fields.number(name)?;
+    if number > 0.0 { Ok(number) } else { Err(fields.error(name, "it has to be above 0")) }
+}
+
+/// Heads that rotate only in part exist in other families; in those that are read here it would be a mistake.
+fn refuse_partial(fields: &Fields) -> Result<(), FormatError> {
+    const NAME: &str = "partial_rotary_factor";
+    match fields.optional_number(NAME)? {
+        Some(share) if share != 1.0 => Err(fields.error(NAME, "only whole heads can rotate here")),
+        _ => Ok(()),
+    }
+}

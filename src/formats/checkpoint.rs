@@ -1,0 +1,155 @@
+//! A model's weights as its files store them: one safetensors file, or shards listed by an index.
+//!
+//! Knows files and tensor names; what a tensor means is for [`super::architectures`].
+
+use std::collections::HashMap;
+use std::path::{Component, Path};
+
+use serde_json::Value;
+
+use super::error::FormatError;
+use super::folder::{FileBytes, Folder};
+use super::safetensors::{StoredTensor, read_header};
+
+/// The file of an unsharded model.
+pub const SINGLE_FILE: &str = "model.safetensors";
+/// The list of a sharded model's files.
+pub const INDEX_FILE: &str = "model.safetensors.index.json";
+
+/// Which files hold the weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WeightFiles {
+    /// One file.
+    Single(String),
+    /// The shards that this index lists.
+    Index(String),
+}
+
+/// Opened weight files.
+pub struct Checkpoint {
+    /// The files, mapped.
+    pub files: Vec<CheckpointFile>,
+    /// The tensors of all files.
+    pub tensors: Vec<CheckpointTensor>,
+    by_name: HashMap<String, usize>,
+}
+
+/// One mapped file.
+pub struct CheckpointFile {
+    /// Its place, for messages.
+    pub place: String,
+    /// Its contents.
+    pub bytes: FileBytes,
+}
+
+/// A tensor and the file that holds it.
+pub struct CheckpointTensor {
+    /// Index into [`Checkpoint::files`].
+    pub file: usize,
+    /// What the file says about it.
+    pub stored: StoredTensor,
+}
+
+impl Checkpoint {
+    /// Maps the files and reads their headers.
+    pub fn open(folder: &Folder, files: &WeightFiles) -> Result<Self, FormatError> {
+        let mut checkpoint = Self { files: Vec::new(), tensors: Vec::new(), by_name: HashMap::new() };
+        match files {
+            WeightFiles::Single(file) => checkpoint.add(folder, file, None)?,
+            WeightFiles::Index(index) => {
+                let place = folder.place(index);
+                let listed = read_index(folder, index)?;
+                let mut shards: Vec<&String> = listed.values().collect();
+                shards.sort();
+                shards.dedup();
+                for shard in shards {
+                    checkpoint.add(folder, shard, Some(&place))?;
+                }
+                checkpoint.check_listed(folder, &listed)?;
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    /// Index into [`Self::tensors`] of the tensor that the files call `name`.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The bytes of tensor `index`.
+    pub fn bytes(&self, index: usize) -> &[u8] {
+        let tensor = &self.tensors[index];
+        &self.files[tensor.file].bytes[tensor.stored.bytes.clone()]
+    }
+
+    /// The place of the file that holds tensor `index`.
+    pub fn place(&self, index: usize) -> &str {
+        &self.files[self.tensors[index].file].place
+    }
+
+    fn add(&mut self, folder: &Folder, file: &str, index: Option<&str>) -> Result<(), FormatError> {
+        let place = folder.place(file);
+        let bytes = folder.map(file)?.ok_or_else(|| {
+            let listed = index.map_or(String::new(), |index| format!("; {index} lists it"));
+            FormatError::malformed(&place, format!("the file is missing{listed}; download it"))
+        })?;
+        for stored in read_header(&place, &bytes)? {
+            if let Some(first) = self.by_name.insert(stored.name.clone(), self.tensors.len()) {
+                let reason = format!("it is in {} as well", self.place(first));
+                return Err(FormatError::tensor(&place, &stored.name, reason));
+            }
+            self.tensors.push(CheckpointTensor { file: self.files.len(), stored });
+        }
+        self.files.push(CheckpointFile { place, bytes });
+        Ok(())
+    }
+
+    /// Every tensor that the index lists has to be in the shard that it names.
+    fn check_listed(&self, folder: &Folder, listed: &HashMap<String, String>) -> Result<(), FormatError> {
+        let mut names: Vec<_> = listed.iter().collect();
+        names.sort();
+        for (tensor, shard) in names {
+            let place = folder.place(shard);
+            match self.find(tensor) {
+                Some(index) if self.place(index) == place => {}
+                Some(index) => {
+                    let reason = format!("the index puts it here, but it is in {}", self.place(index));
+                    return Err(FormatError::tensor(&place, tensor, reason));
+                }
+                None => {
+                    let reason = "the index puts it here, but the file has no such tensor";
+                    return Err(FormatError::tensor(&place, tensor, reason));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The index's `weight_map`: from tensor names to names of files in the same folder.
+pub fn read_index(folder: &Folder, index: &str) -> Result<HashMap<String, String>, FormatError> {
+    let place = folder.place(index);
+    let refuse = |reason: String| FormatError::malformed(&place, reason);
+    let contents = folder.read_json(index)?.ok_or_else(|| refuse("the file is missing".to_owned()))?;
+    let Some(Value::Object(map)) = contents.get("weight_map") else {
+        return Err(refuse("it has no `weight_map`, the list of tensors and their files".to_owned()));
+    };
+    if map.is_empty() {
+        return Err(refuse("its `weight_map` is empty".to_owned()));
+    }
+    map.iter()
+        .map(|(tensor, file)| match file.as_str() {
+            Some(file) if is_plain_name(file) => Ok((tensor.clone(), file.to_owned())),
+            _ => Err(refuse(format!(
+                "it puts tensor {tensor} into {file}, but only files of the same folder are allowed"
+            ))),
+        })
+        .collect()
+}
+
+/// Whether the name stays in its folder on every system.
+fn is_plain_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    let single = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
+    single && !name.contains(['/', '\\', ':', '\0'])
+}

@@ -1,0 +1,94 @@
+//! What can be wrong with a model's files, each error naming the file, the thing and the cause.
+
+use crate::model::config::ConfigError;
+
+/// Why a file or folder could not be opened as a model.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// Nothing lies at this path.
+    #[error("{path}: there is no such file or folder; check the path")]
+    Absent {
+        /// The path as it was given.
+        path: String,
+    },
+    /// The operating system would not let us read it.
+    #[error("{file}: it cannot be read: {reason}")]
+    Unreadable {
+        /// The file or folder.
+        file: String,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// A path at which no model was found.
+    #[error("{path}: there is no model here: {reason}")]
+    NoModel {
+        /// The folder or file.
+        path: String,
+        /// What was looked for, and what to do.
+        reason: String,
+    },
+    /// A GGUF file, which is not read yet.
+    #[error("{file}: GGUF files cannot be opened yet; open the model's Hugging Face folder")]
+    Gguf {
+        /// The file.
+        file: String,
+    },
+    /// A file that contradicts its own format.
+    #[error("{file}: {reason}")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A tensor that is missing, misplaced, misshapen, unreadable, or that nothing reads.
+    #[error("{file}: tensor {tensor}: {reason}")]
+    Tensor {
+        /// The file, or the folder where the tensor is in none of its files.
+        file: String,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A family of models that this program does not know.
+    #[error("{file}: models of the family `{family}` cannot be opened; supported families: {supported}")]
+    UnsupportedFamily {
+        /// The configuration file.
+        file: String,
+        /// What it calls the family.
+        family: String,
+        /// The families that can be opened.
+        supported: String,
+    },
+    /// A field of `config.json` that is missing, out of range, or asks for something unsupported.
+    #[error("{file}: {field} is {value}: {reason}")]
+    Field {
+        /// The configuration file.
+        file: String,
+        /// The field, with its parents: `rope_scaling.factor`.
+        field: String,
+        /// Its value as JSON, shortened; `missing` where there is none.
+        value: String,
+        /// What it has to be, or why it cannot be used.
+        reason: String,
+    },
+    /// Values of `config.json` that fit no decoder together.
+    #[error("{file}: {reason}")]
+    Config {
+        /// The configuration file.
+        file: String,
+        /// Which value, and why.
+        reason: ConfigError,
+    },
+}
+
+impl FormatError {
+    pub(super) fn malformed(file: &str, reason: impl Into<String>) -> Self {
+        Self::Malformed { file: file.to_owned(), reason: reason.into() }
+    }
+
+    pub(super) fn tensor(file: &str, tensor: &str, reason: impl Into<String>) -> Self {
+        Self::Tensor { file: file.to_owned(), tensor: tensor.to_owned(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,118 @@
+//! The fields of a JSON object, read one by one with errors that name file and field.
+//!
+//! Remembers which fields were asked for, so that a configuration's reader is also the list of what it knows:
+//! the rest is unknown to us, and said to be.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::error::FormatError;
+
+/// A JSON object that is being read. A field that is `null` counts as absent.
+pub struct Fields<'a> {
+    file: &'a str,
+    parent: String,
+    map: &'a Map<String, Value>,
+    seen: RefCell<BTreeSet<&'a str>>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of the object in `file`.
+    pub fn new(file: &'a str, value: &'a Value) -> Result<Self, FormatError> {
+        match value {
+            Value::Object(map) => Ok(Self { file, parent: String::new(), map, seen: RefCell::default() }),
+            _ => Err(FormatError::malformed(file, "it has to be a JSON object")),
+        }
+    }
+
+    /// The file's place, for messages.
+    pub fn file(&self) -> &'a str {
+        self.file
+    }
+
+    /// A size that has to be there.
+    pub fn size(&self, name: &str) -> Result<usize, FormatError> {
+        self.optional_size(name)?.ok_or_else(|| self.error(name, "the model cannot be built without it"))
+    }
+
+    /// A whole number from 1, if it is there.
+    pub fn optional_size(&self, name: &str) -> Result<Option<usize>, FormatError> {
+        let read = |value: &Value| {
+            let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
+            size.filter(|&size| size > 0)
+                .ok_or_else(|| self.error(name, "it has to be a whole number from 1"))
+        };
+        self.get(name).map(read).transpose()
+    }
+
+    /// A number that has to be there.
+    pub fn number(&self, name: &str) -> Result<f64, FormatError> {
+        self.optional_number(name)?.ok_or_else(|| self.error(name, "it has to be a number"))
+    }
+
+    /// A number, if it is there.
+    pub fn optional_number(&self, name: &str) -> Result<Option<f64>, FormatError> {
+        let read = |value: &Value| value.as_f64().ok_or_else(|| self.error(name, "it has to be a number"));
+        self.get(name).map(read).transpose()
+    }
+
+    /// `true` or `false`, if it is there.
+    pub fn optional_flag(&self, name: &str) -> Result<Option<bool>, FormatError> {
+        let read =
+            |value: &Value| value.as_bool().ok_or_else(|| self.error(name, "it has to be true or false"));
+        self.get(name).map(read).transpose()
+    }
+
+    /// A text, if it is there.
+    pub fn optional_text(&self, name: &str) -> Result<Option<&'a str>, FormatError> {
+        let read = |value: &'a Value| value.as_str().ok_or_else(|| self.error(name, "it has to be a text"));
+        self.get(name).map(read).transpose()
+    }
+
+    /// An object, if it is there.
+    pub fn optional_object(&self, name: &str) -> Result<Option<Fields<'a>>, FormatError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => {
+                let parent = format!("{}{name}.", self.parent);
+                Ok(Some(Fields { file: self.file, parent, map, seen: RefCell::default() }))
+            }
+            Some(_) => Err(self.error(name, "it has to be an object")),
+        }
+    }
+
+    /// The field as it stands, if it is there.
+    pub fn get(&self, name: &str) -> Option<&'a Value> {
+        let (name, value) = self.map.get_key_value(name)?;
+        self.seen.borrow_mut().insert(name);
+        Some(value).filter(|value| !value.is_null())
+    }
+
+    /// An error about the field: its name, its value, and `reason`.
+    pub fn error(&self, name: &str, reason: impl Into<String>) -> FormatError {
+        FormatError::Field {
+            file: self.file.to_owned(),
+            field: format!("{}{name}", self.parent),
+            value: self.map.get(name).map_or("missing".to_owned(), shortened),
+            reason: reason.into(),
+        }
+    }
+
+    /// The fields that nobody asked for, in alphabetical order.
+    pub fn unread(&self) -> impl Iterator<Item = &'a str> + '_ {
+        let seen = self.seen.borrow();
+        self.map.keys().map(String::as_str).filter(move |name| !seen.contains(name))
+    }
+}
+
+/// The value as JSON, cut where a message would become unreadable.
+fn shortened(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,162 @@
+//! A model's files by name, wherever they lie: in a folder on disk, or inside the program.
+//!
+//! Knows names and bytes; what is in a file is for others.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use super::error::FormatError;
+
+/// Largest file that is read whole into memory (configurations, indices, tokenizers). The largest published
+/// tokenizer is about 35 MB.
+const LARGEST_TEXT: u64 = 256 << 20;
+
+/// The files of one model.
+pub enum Folder {
+    /// A folder on disk.
+    Disk(PathBuf),
+    /// Files inside the program, with their names.
+    Embedded(&'static [(&'static str, &'static [u8])]),
+}
+
+/// The bytes of one file: mapped from disk, so that the system reads only what is touched, or in the program.
+pub enum FileBytes {
+    /// A mapped file.
+    Mapped(memmap2::Mmap),
+    /// Bytes inside the program.
+    Embedded(&'static [u8]),
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Embedded(bytes) => bytes,
+        }
+    }
+}
+
+impl Folder {
+    /// The file's place, for messages.
+    pub fn place(&self, file: &str) -> String {
+        match self {
+            Self::Disk(folder) => folder.join(file).display().to_string(),
+            Self::Embedded(_) => format!("built-in {file}"),
+        }
+    }
+
+    /// Whether the folder has a file of this name.
+    pub fn has(&self, file: &str) -> bool {
+        match self {
+            Self::Disk(folder) => folder.join(file).is_file(),
+            Self::Embedded(files) => files.iter().any(|(name, _)| *name == file),
+        }
+    }
+
+    /// The names of the files, sorted.
+    pub fn names(&self) -> Result<Vec<String>, FormatError> {
+        let mut names = match self {
+            Self::Disk(folder) => names_on_disk(folder)
+                .map_err(|reason| FormatError::Unreadable { file: folder.display().to_string(), reason })?,
+            Self::Embedded(files) => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        };
+        names.sort();
+        Ok(names)
+    }
+
+    /// The whole contents of a small file; `None` if there is no such file.
+    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, FormatError> {
+        let place = self.place(file);
+        let contents = match self {
+            Self::Embedded(_) => self.embedded(file).map(<[u8]>::to_vec),
+            Self::Disk(folder) => read_text(&folder.join(file), &place)?,
+        };
+        if contents.as_deref().is_some_and(is_lfs_pointer) {
+            return Err(lfs_pointer(&place));
+        }
+        Ok(contents)
+    }
+
+    /// The contents of a JSON file; `None` if there is no such file.
+    pub fn read_json(&self, file: &str) -> Result<Option<serde_json::Value>, FormatError> {
+        let Some(contents) = self.read(file)? else { return Ok(None) };
+        let value = serde_json::from_slice(&contents)
+            .map_err(|error| FormatError::malformed(&self.place(file), format!("not valid JSON: {error}")))?;
+        Ok(Some(value))
+    }
+
+    /// The bytes of a large file; `None` if there is no such file.
+    pub fn map(&self, file: &str) -> Result<Option<FileBytes>, FormatError> {
+        let place = self.place(file);
+        let bytes = match self {
+            Self::Embedded(_) => self.embedded(file).map(FileBytes::Embedded),
+            Self::Disk(folder) => map_file(&folder.join(file))
+                .map_err(|reason| FormatError::Unreadable { file: place.clone(), reason })?,
+        };
+        if bytes.as_deref().is_some_and(is_lfs_pointer) {
+            return Err(lfs_pointer(&place));
+        }
+        Ok(bytes)
+    }
+
+    fn embedded(&self, file: &str) -> Option<&'static [u8]> {
+        match self {
+            Self::Disk(_) => None,
+            Self::Embedded(files) => files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| *bytes),
+        }
+    }
+}
+
+fn names_on_disk(folder: &Path) -> std::io::Result<Vec<String>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+fn read_text(path: &Path, place: &str) -> Result<Option<Vec<u8>>, FormatError> {
+    let unreadable = |reason| FormatError::Unreadable { file: place.to_owned(), reason };
+    let length = match fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    if length > LARGEST_TEXT {
+        let reason = format!("it has {length} bytes; at most {LARGEST_TEXT} make sense here");
+        return Err(FormatError::malformed(place, reason));
+    }
+    fs::read(path).map(Some).map_err(unreadable)
+}
+
+#[expect(
+    unsafe_code,
+    reason = "mapping a file is the only way to upload weights without a second copy of them"
+)]
+fn map_file(path: &Path) -> std::io::Result<Option<FileBytes>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if file.metadata()?.is_dir() {
+        return Err(std::io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
+    }
+    // SAFETY: the map is read-only and only its bytes are looked at, any value of which is valid. Another
+    // program that shortens the file while we read it would end this one by a signal: the known cost of
+    // mapping, accepted because weights do not fit into memory twice.
+    let map = unsafe { memmap2::Mmap::map(&file)? };
+    Ok(Some(FileBytes::Mapped(map)))
+}
+
+/// Git LFS leaves a small text in the place of a large file that was never fetched.
+fn is_lfs_pointer(contents: &[u8]) -> bool {
+    contents.starts_with(b"version https://git-lfs")
+}
+
+fn lfs_pointer(place: &str) -> FormatError {
+    FormatError::malformed(
+        place,
+        "this is a Git LFS pointer, not the file itself; fetch it with `git lfs pull` or download it again",
+    )
+}

@@ -1,0 +1,284 @@
+//! From stored tensors to canonical ones: each tensor of the plan gets the stored bytes and the recipe that
+//! make it; a stored tensor that nothing reads is refused.
+//!
+//! Errors use the file's own names. Families are data here ([`Family`]); none is named.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::architectures::{Family, Mapping, StoredNames};
+use super::checkpoint::Checkpoint;
+use super::error::FormatError;
+use super::rewrite::{Layout, Recipe};
+use super::safetensors::Element;
+use crate::model::config::HeadWeights;
+use crate::model::plan::TensorSpec;
+use crate::model::weights::{TensorInfo, WeightFormat, Weights, WeightsError};
+use crate::model::{ModelConfig, plan_decoder};
+
+/// The canonical tensors of opened files.
+pub struct ImportedWeights {
+    tensors: Vec<TensorInfo>,
+    sources: Vec<Source>,
+    checkpoint: Checkpoint,
+}
+
+/// Where a canonical tensor comes from.
+struct Source {
+    /// Index into [`Checkpoint::tensors`].
+    stored: usize,
+    recipe: Recipe,
+}
+
+impl Weights for ImportedWeights {
+    fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError> {
+        let (info, source) = (&self.tensors[index], &self.sources[index]);
+        if rows.start > rows.end || rows.end > info.rows {
+            let reason = format!("rows {rows:?} were asked for, but it has {}", info.rows);
+            return Err(WeightsError { tensor: info.name.clone(), reason });
+        }
+        let stored = self.checkpoint.bytes(source.stored);
+        Ok(source.recipe.read(stored, info.columns, info.format.element_bytes(), rows))
+    }
+}
+
+/// A family's view of the stored names.
+pub struct PrefixedNames<'a> {
+    /// The files; `None` where they could not be read.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// What may come before a name.
+    pub prefixes: &'a [&'a str],
+}
+
+impl PrefixedNames<'_> {
+    fn find(&self, name: &str) -> Option<usize> {
+        let checkpoint = self.checkpoint?;
+        self.prefixes.iter().find_map(|prefix| checkpoint.find(&format!("{prefix}{name}")))
+    }
+
+    /// The name as these files would spell it: with the prefix that most of them have.
+    fn spelled(&self, name: &str) -> String {
+        let count = |prefix: &&&str| {
+            let tensors = self.checkpoint.map_or(&[][..], |checkpoint| &checkpoint.tensors);
+            tensors.iter().filter(|tensor| tensor.stored.name.starts_with(**prefix)).count()
+        };
+        let used = self.prefixes.iter().find(|prefix| prefix.is_empty() || 2 * count(prefix) > count(&&""));
+        format!("{}{name}", used.unwrap_or(&""))
+    }
+}
+
+impl StoredNames for PrefixedNames<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+}
+
+/// Finds every tensor that the decoder needs. `folder` is the place to name for a tensor that no file has.
+///
+/// A tied pair of which both are stored with different numbers is not tied: `config` is changed, and a line
+/// in `warnings` says so.
+pub fn import(
+    family: &Family,
+    config: &mut ModelConfig,
+    checkpoint: Checkpoint,
+    folder: &str,
+    warnings: &mut Vec<String>,
+) -> Result<ImportedWeights, FormatError> {
+    let names = PrefixedNames { checkpoint: Some(&checkpoint), prefixes: family.prefixes };
+    // Every layer has tensors of its own: a configuration of more layers than that is not worth planning.
+    if config.layers.len() > checkpoint.tensors.len() {
+        let reason = format!(
+            "config.json describes {} layers, but its weight files have only {} tensors",
+            config.layers.len(),
+            checkpoint.tensors.len()
+        );
+        return Err(FormatError::malformed(folder, reason));
+    }
+    let pair = tied_pair(family, config, &names, &checkpoint, warnings);
+    let plan = plan_decoder(config);
+    let specs: HashMap<&str, &TensorSpec> =
+        plan.tensors.iter().map(|spec| (spec.name.as_str(), spec)).collect();
+
+    let mut read: HashSet<usize> = pair.ignored.into_iter().collect();
+    let (mut tensors, mut sources) = (Vec::new(), Vec::new());
+    for spec in &plan.tensors {
+        let wanted = Wanted::of(family, spec, &specs);
+        let alias = pair.embedding.filter(|_| spec.name == EMBEDDING);
+        let stored = alias.or_else(|| names.find(&wanted.stored)).ok_or_else(|| {
+            let shape = wanted.shape();
+            let reason = format!("it is missing; config.json makes it {shape:?}");
+            FormatError::tensor(folder, &names.spelled(&wanted.stored), reason)
+        })?;
+        let format = check(&checkpoint, stored, &wanted.shape())?;
+        read.insert(stored);
+        let (rows, columns) = (spec.rows, spec.columns);
+        tensors.push(TensorInfo { name: spec.name.clone(), rows, columns, format });
+        sources.push(Source { stored, recipe: wanted.recipe(format) });
+    }
+    refuse_unread(family, &checkpoint, &read)?;
+    Ok(ImportedWeights { tensors, sources, checkpoint })
+}
+
+const EMBEDDING: &str = "embed.tokens";
+
+/// What a tied configuration's files make of the embedding table and the head.
+#[derive(Default)]
+struct TiedPair {
+    /// The stored tensor that is the embedding table, where it is stored under the head's name.
+    embedding: Option<usize>,
+    /// The stored tensor that only repeats the table.
+    ignored: Option<usize>,
+}
+
+fn tied_pair(
+    family: &Family,
+    config: &mut ModelConfig,
+    names: &PrefixedNames,
+    checkpoint: &Checkpoint,
+    warnings: &mut Vec<String>,
+) -> TiedPair {
+    let head_name = format!("{}.weight", family.head);
+    let (HeadWeights::Tied, Some(head)) = (config.head, checkpoint.find(&head_name)) else {
+        return TiedPair::default();
+    };
+    let embedding_module = family.tensors.iter().find(|mapping| mapping.holds.contains(&EMBEDDING));
+    let embedding = embedding_module.and_then(|mapping| names.find(&format!("{}.weight", mapping.stored)));
+    match embedding {
+        None => TiedPair { embedding: Some(head), ignored: None },
+        Some(table) if checkpoint.bytes(table) == checkpoint.bytes(head) => {
+            TiedPair { embedding: None, ignored: Some(head) }
+        }
+        Some(_) => {
+            config.head = HeadWeights::Separate;
+            warnings.push(format!(
+                "config.json ties the head to the embedding table, but the files hold a {head_name} with other \
+                 numbers; the head's own are used"
+            ));
+            TiedPair::default()
+        }
+    }
+}
+
+/// The stored tensor that a canonical one is made from, as far as the family's table tells.
+struct Wanted<'a> {
+    /// Its name, without prefix.
+    stored: String,
+    layout: Layout,
+    spec: &'a TensorSpec,
+    /// Rows of all canonical tensors that it holds.
+    all_rows: usize,
+    /// Rows of those that come before this one.
+    rows_before: usize,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(family: &Family, spec: &'a TensorSpec, specs: &HashMap<&str, &TensorSpec>) -> Self {
+        let (module, ending) = split_ending(&spec.name);
+        let (pattern, layer) = numbered(module);
+        let (stored, layout, holds) =
+            match family.tensors.iter().find(|m| m.holds.contains(&pattern.as_str())) {
+                Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds),
+                None if pattern == "head" => (family.head, Layout::OutputsByInputs, &["head"][..]),
+                None => unreachable!("the {} table has no row for {pattern}", family.name),
+            };
+        let with_layer = |pattern: &str| match layer {
+            Some(layer) => pattern.replace('#', layer),
+            None => pattern.to_owned(),
+        };
+        let units = |pattern: &str| {
+            let name = format!("{}{}", with_layer(pattern), if ending == TABLE { "" } else { ending });
+            // A vector is stacked element by element.
+            specs.get(name.as_str()).map_or(0, |spec| if is_vector(spec) { spec.columns } else { spec.rows })
+        };
+        let stored_ending = if ending == TABLE { ".weight" } else { ending };
+        Self {
+            stored: format!("{}{stored_ending}", with_layer(stored)),
+            layout,
+            spec,
+            all_rows: holds.iter().map(|part| units(part)).sum(),
+            rows_before: holds.iter().take_while(|part| **part != pattern).map(|part| units(part)).sum(),
+        }
+    }
+
+    /// The shape that the stored tensor has to have.
+    fn shape(&self) -> Vec<usize> {
+        match (is_vector(self.spec), self.layout) {
+            (true, _) => vec![self.all_rows],
+            (false, Layout::OutputsByInputs) => vec![self.all_rows, self.spec.columns],
+            (false, Layout::InputsByOutputs) => vec![self.spec.columns, self.all_rows],
+        }
+    }
+
+    fn recipe(&self, format: WeightFormat) -> Recipe {
+        let element_bytes = format.element_bytes();
+        match (is_vector(self.spec), self.layout) {
+            (true, _) => Recipe::Contiguous { offset: self.rows_before * element_bytes },
+            (false, Layout::OutputsByInputs) => {
+                Recipe::Contiguous { offset: self.rows_before * self.spec.columns * element_bytes }
+            }
+            (false, Layout::InputsByOutputs) => {
+                Recipe::Transposed { stored_columns: self.all_rows, first_column: self.rows_before }
+            }
+        }
+    }
+}
+
+/// The canonical ending of a table, which has none: `embed.tokens`.
+const TABLE: &str = "";
+
+fn split_ending(name: &str) -> (&str, &'static str) {
+    let with = |ending: &'static str| name.strip_suffix(ending).map(|module| (module, ending));
+    with(".weight").or_else(|| with(".bias")).unwrap_or((name, TABLE))
+}
+
+/// Whether the tensor is a vector by its place in a decoder: a bias, or a norm's scale.
+fn is_vector(spec: &TensorSpec) -> bool {
+    spec.name.ends_with("norm.weight") || spec.name.ends_with(".bias")
+}
+
+/// The name with its layer's number as `#`, and that number.
+fn numbered(name: &str) -> (String, Option<&str>) {
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(number) = name.split('.').find(is_number) else { return (name.to_owned(), None) };
+    let parts: Vec<&str> = name.split('.').map(|part| if part == number { "#" } else { part }).collect();
+    (parts.join("."), Some(number))
+}
+
+/// The element format of the stored tensor, if it is one of ours and the shape is as needed.
+fn check(checkpoint: &Checkpoint, index: usize, needed: &[usize]) -> Result<WeightFormat, FormatError> {
+    let stored = &checkpoint.tensors[index].stored;
+    let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), &stored.name, reason));
+    if stored.shape != needed {
+        return refuse(format!("its shape is {:?}, but config.json makes it {needed:?}", stored.shape));
+    }
+    match &stored.element {
+        Element::Weight(format) => Ok(*format),
+        Element::Other(name) => {
+            refuse(format!("its elements are stored as {name}; only F32, F16 and BF16 can be read"))
+        }
+    }
+}
+
+fn refuse_unread(family: &Family, checkpoint: &Checkpoint, read: &HashSet<usize>) -> Result<(), FormatError> {
+    let is_ignored = |name: &str| {
+        let (pattern, _) = numbered(name);
+        family.prefixes.iter().filter_map(|p| pattern.strip_prefix(p)).any(|n| family.ignored.contains(&n))
+    };
+    let mut unread = (0..checkpoint.tensors.len())
+        .filter(|index| !read.contains(index) && !is_ignored(&checkpoint.tensors[*index].stored.name));
+    let Some(first) = unread.next() else { return Ok(()) };
+    let others = match unread.count() {
+        0 => String::new(),
+        others => format!(" (nor {others} others)"),
+    };
+    let reason = format!(
+        "nothing in a {} decoder of this configuration reads it{others}; its numbers would be ignored",
+        family.name
+    );
+    Err(FormatError::tensor(checkpoint.place(first), &checkpoint.tensors[first].stored.name, reason))
+}

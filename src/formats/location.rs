@@ -1,0 +1,99 @@
+//! From what a person points at (a folder, a weight file, an index) to a model's folder and weight files.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::checkpoint::{INDEX_FILE, SINGLE_FILE, WeightFiles, read_index};
+use super::error::FormatError;
+use super::folder::Folder;
+
+/// Where a model lies.
+pub struct Location {
+    /// Name for a person: the folder's.
+    pub name: String,
+    /// The path as it was given; `built-in` for the model inside the program.
+    pub path: String,
+    /// The folder with all of its files.
+    pub folder: Folder,
+    /// Those with the weights.
+    pub weights: WeightFiles,
+}
+
+impl Location {
+    /// Finds the model at a path.
+    pub fn of(path: &Path) -> Result<Self, FormatError> {
+        let given = path.display().to_string();
+        let metadata = fs::metadata(path).map_err(|reason| match reason.kind() {
+            ErrorKind::NotFound => FormatError::Absent { path: given.clone() },
+            _ => FormatError::Unreadable { file: given.clone(), reason },
+        })?;
+        let (parent, weights) = if metadata.is_dir() {
+            (path.to_owned(), weights_in(&Folder::Disk(path.to_owned()), &given)?)
+        } else {
+            let parent = match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => PathBuf::from("."),
+            };
+            let weights = weights_by_file(&Folder::Disk(parent.clone()), path, &given)?;
+            (parent, weights)
+        };
+        let absolute = fs::canonicalize(&parent).unwrap_or_else(|_| parent.clone());
+        let name = absolute.file_name().map_or(given.clone(), |name| name.to_string_lossy().into_owned());
+        Ok(Self { name, path: given, folder: Folder::Disk(parent), weights })
+    }
+}
+
+/// The weight files of a folder.
+fn weights_in(folder: &Folder, given: &str) -> Result<WeightFiles, FormatError> {
+    if folder.has(SINGLE_FILE) {
+        return Ok(WeightFiles::Single(SINGLE_FILE.to_owned()));
+    }
+    if folder.has(INDEX_FILE) {
+        return Ok(WeightFiles::Index(INDEX_FILE.to_owned()));
+    }
+    let names = folder.names()?;
+    let of_kind = |ending: &str| {
+        let names = names.iter().filter(|name| name.to_lowercase().ends_with(ending));
+        names.cloned().collect::<Vec<String>>()
+    };
+    let containers = of_kind(".safetensors");
+    if let [only] = containers.as_slice() {
+        return Ok(WeightFiles::Single(only.clone()));
+    }
+    let hint = if let Some(first) = containers.first() {
+        format!(
+            "it has {} .safetensors files such as {first}, but no index of them; open one",
+            containers.len()
+        )
+    } else if let Some(gguf) = of_kind(".gguf").first() {
+        format!("{gguf} is there, but GGUF files cannot be opened yet; get the model's Hugging Face folder")
+    } else if let Some(pickle) = of_kind(".bin").first() {
+        format!("{pickle} is there, but only safetensors can be read; get the model in that format")
+    } else {
+        "open a folder that has one of them".to_owned()
+    };
+    let reason = format!("looked for {SINGLE_FILE} and {INDEX_FILE} beside a config.json; {hint}");
+    Err(FormatError::NoModel { path: given.to_owned(), reason })
+}
+
+/// The weight files meant by one file of a folder.
+fn weights_by_file(folder: &Folder, path: &Path, given: &str) -> Result<WeightFiles, FormatError> {
+    let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+    let lower = name.to_lowercase();
+    if lower.ends_with(".gguf") {
+        return Err(FormatError::Gguf { file: given.to_owned() });
+    }
+    if lower.ends_with(".safetensors.index.json") {
+        return Ok(WeightFiles::Index(name));
+    }
+    if !lower.ends_with(".safetensors") {
+        let reason =
+            "it is no weight file; open the model's folder, a .safetensors or a .safetensors.index.json";
+        return Err(FormatError::NoModel { path: given.to_owned(), reason: reason.to_owned() });
+    }
+    // One shard stands for all of them.
+    let is_shard =
+        folder.has(INDEX_FILE) && read_index(folder, INDEX_FILE)?.values().any(|file| *file == name);
+    Ok(if is_shard { WeightFiles::Index(INDEX_FILE.to_owned()) } else { WeightFiles::Single(name) })
+}
