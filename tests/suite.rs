@@ -1,2 +1,9 @@
-#[test]
-fn t() {}
+//! The integration tests: one binary, files by theme.
+
+mod suite {
+    mod decoding;
+    mod fake_model;
+    mod stages;
+    mod tokenizer;
+    mod trace_file;
+}

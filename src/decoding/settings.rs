@@ -136,6 +136,9 @@ impl DecodingSettings {
     /// Checks every setting against its range; `vocabulary` is V.
     pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
         self.stages.check(vocabulary)?;
+        if let EosRule::Tokens(tokens) = &self.stop.eos {
+            tokens.iter().try_for_each(|&id| in_vocabulary("an end-of-text id", id, vocabulary))?;
+        }
         let positive = self.stop.max_tokens > 0;
         ensure(positive, "the number of new tokens", self.stop.max_tokens, "it has to be at least 1")?;
         ensure(
@@ -151,9 +154,7 @@ impl StageSettings {
     /// Checks every stage's setting against its range; `vocabulary` is V.
     pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
         for (&id, &bias) in &self.logit_bias {
-            let most = vocabulary.saturating_sub(1);
-            let rule = format!("the model's ids go from 0 to {most}");
-            ensure((id as usize) < vocabulary, "an id with a logit bias", id, &rule)?;
+            in_vocabulary("an id with a logit bias", id, vocabulary)?;
             ensure(bias.is_finite(), "a logit bias", bias, "it has to be a finite number")?;
         }
         let penalty = self.repetition_penalty;
@@ -173,6 +174,11 @@ impl StageSettings {
         let fraction = "it has to be from 0 to 1; 0 leaves it out";
         ensure((0.0..=1.0).contains(&self.min_p), "min-p", self.min_p, fraction)
     }
+}
+
+fn in_vocabulary(what: &'static str, id: u32, vocabulary: usize) -> Result<(), DecodingError> {
+    let rule = format!("the model's ids go from 0 to {}", vocabulary.saturating_sub(1));
+    ensure((id as usize) < vocabulary, what, id, &rule)
 }
 
 fn ensure(holds: bool, what: &'static str, value: impl ToString, rule: &str) -> Result<(), DecodingError> {

@@ -1,0 +1,149 @@
+//! A model whose logits are a plain function of the tokens so far: strategies can be tested exactly, and
+//! every row that they ask for is counted and checked.
+
+use std::collections::BTreeMap;
+
+use logitscope::model::batch::{RowOutput, SequenceId};
+use logitscope::model::language_model::{CacheUsage, PassTiming};
+use logitscope::model::{Batch, LanguageModel, ModelError, Outputs};
+
+/// Bytes that a position takes in the pretended cache.
+pub const BYTES_PER_POSITION: u64 = 10;
+
+/// A model without weights.
+pub struct FakeModel {
+    pub vocabulary: usize,
+    pub context: usize,
+    pub max_rows: usize,
+    /// Rows of each pass so far.
+    pub passes: Vec<usize>,
+    /// Passes that succeed before the device is lost.
+    pub passes_left: usize,
+    logits: Box<dyn Fn(&[u32]) -> Vec<f32>>,
+    sequences: BTreeMap<SequenceId, Vec<u32>>,
+    next: u32,
+}
+
+impl FakeModel {
+    /// A model that gives `logits(tokens up to and with the row's)`.
+    pub fn new(vocabulary: usize, logits: impl Fn(&[u32]) -> Vec<f32> + 'static) -> Self {
+        Self {
+            vocabulary,
+            context: 1000,
+            max_rows: 64,
+            passes: Vec::new(),
+            passes_left: usize::MAX,
+            logits: Box::new(logits),
+            sequences: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Logits that look random, differ everywhere and depend on every token of the history.
+    pub fn scrambled(vocabulary: usize) -> Self {
+        Self::new(vocabulary, move |tokens| {
+            let mix =
+                |hash: u64, value: u64| (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+            let history = tokens.iter().fold(1, |hash, &token| mix(hash, u64::from(token) + 1));
+            let logit = |id| (mix(mix(history, id), id) >> 40) as f32 / (1u32 << 24) as f32 * 8.0 - 4.0;
+            (0..vocabulary as u64).map(logit).collect()
+        })
+    }
+
+    /// Rows of all passes.
+    pub fn rows(&self) -> usize {
+        self.passes.iter().sum()
+    }
+
+    /// Sequences that nobody released.
+    pub fn live_sequences(&self) -> usize {
+        self.sequences.len()
+    }
+
+    fn cached(&self, sequence: SequenceId) -> &Vec<u32> {
+        self.sequences.get(&sequence).expect("the sequence was released or never made")
+    }
+}
+
+impl LanguageModel for FakeModel {
+    fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn max_rows(&self) -> usize {
+        self.max_rows
+    }
+
+    fn new_sequence(&mut self) -> SequenceId {
+        self.next += 1;
+        self.sequences.insert(SequenceId(self.next), Vec::new());
+        SequenceId(self.next)
+    }
+
+    fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {
+        let tokens = self.cached(sequence).clone();
+        let copy = self.new_sequence();
+        self.sequences.insert(copy, tokens);
+        Ok(copy)
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, length: usize) {
+        self.sequences.get_mut(&sequence).expect("a live sequence").truncate(length);
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        assert!(self.sequences.remove(&sequence).is_some(), "released twice");
+    }
+
+    fn length(&self, sequence: SequenceId) -> usize {
+        self.cached(sequence).len()
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
+        assert!((1..=self.max_rows).contains(&batch.rows.len()), "{} rows in a pass", batch.rows.len());
+        if self.passes.len() == self.passes_left {
+            return Err(ModelError::DeviceLost { reason: "the test unplugged it".to_owned() });
+        }
+        let mut histories: Vec<Vec<u32>> = Vec::new();
+        let mut logits = Vec::new();
+        for (index, row) in batch.rows.iter().enumerate() {
+            assert!(row.position < self.context, "position {} is beyond the context", row.position);
+            assert!((row.token as usize) < self.vocabulary);
+            let mut history = match row.parent {
+                Some(parent) => {
+                    assert!(parent < index, "parents come before children");
+                    assert_eq!(batch.rows[parent].sequence, row.sequence);
+                    histories[parent].clone()
+                }
+                None => self.cached(row.sequence).clone(),
+            };
+            history.push(row.token);
+            assert_eq!(history.len(), row.position + 1, "the row continues what it hangs on");
+            if row.output == RowOutput::Logits {
+                logits.push((self.logits)(&history));
+            }
+            histories.push(history);
+        }
+        // The chain from each sequence's first row is kept, up to where it branches.
+        for (index, row) in batch.rows.iter().enumerate() {
+            let siblings = batch.rows.iter().filter(|r| r.sequence == row.sequence && r.parent == row.parent);
+            let cached = self.sequences.get_mut(&row.sequence).expect("a live sequence");
+            if siblings.count() == 1 && cached.len() == row.position {
+                cached.clone_from(&histories[index]);
+            }
+        }
+        self.passes.push(batch.rows.len());
+        let timing = PassTiming { total_seconds: 0.003, encode_seconds: 0.001, gpu_seconds: Some(0.002) };
+        Ok(Outputs { logits, timing })
+    }
+
+    fn cache_usage(&self) -> CacheUsage {
+        let positions: usize = self.sequences.values().map(Vec::len).sum();
+        let bytes = positions as u64 * BYTES_PER_POSITION;
+        CacheUsage { pages: positions, page_positions: 1, bytes, allocated_bytes: 1 << 20 }
+    }
+}
