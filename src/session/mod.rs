@@ -2,9 +2,15 @@
 //! a thread of its own, so that nothing in the window ever waits for a GPU or a file.
 
 pub mod command;
+pub mod decode;
 pub mod event;
+pub mod load;
 pub mod view;
+pub mod worker;
 
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
+pub use decode::{Decode, RunError};
 pub use event::{Event, Notice, Severity};
+pub use load::{LoadError, Loader, Opened, ReadyModel};
 pub use view::{Status, View};
+pub use worker::Session;

@@ -1,0 +1,174 @@
+//! From a [`LoadRequest`] to a model that is ready: files, plan, tokenizer.
+//!
+//! Owns the order of these and their errors; knows neither threads nor windows. Everything that loads goes
+//! through a [`Loader`], so that tests can run the worker on a model of their own.
+
+use std::ops::ControlFlow;
+
+use super::command::{LoadRequest, ModelSource};
+use super::event::Loaded;
+use crate::formats::{self, FormatError, ModelFile};
+use crate::model::plan::BindError;
+use crate::model::weights::TensorInfo;
+use crate::model::{LanguageModel, Plan, WeightFormat, plan_decoder};
+use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::trace::{AdapterFacts, ModelFacts};
+
+/// A model that can run.
+pub struct ReadyModel {
+    /// What computes.
+    pub model: Box<dyn LanguageModel>,
+    /// What makes ids of text and back; `None` when the model's files have none.
+    pub tokenizer: Option<Tokenizer>,
+    /// Facts for a person.
+    pub loaded: Loaded,
+    /// What works but deserves a look.
+    pub warnings: Vec<String>,
+}
+
+/// Who finds adapters and loads models for a worker.
+pub trait Loader {
+    /// The adapters of this machine.
+    fn adapters(&mut self) -> Vec<AdapterFacts>;
+
+    /// Loads a model. `progress` takes bytes done and in all; its answer may end the loading, which is then
+    /// [`LoadError::Stopped`].
+    fn load(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ReadyModel, LoadError>;
+}
+
+/// A model's files, read and checked as far as that goes without a GPU.
+pub struct Opened {
+    /// The files.
+    pub file: ModelFile,
+    /// What is computed.
+    pub plan: Plan,
+    /// For each of the plan's tensors its index among the file's.
+    pub bound: Vec<usize>,
+    /// The tokenizer, where there is one.
+    pub tokenizer: Option<Tokenizer>,
+    /// Longest sequence that runs will have, in positions.
+    pub context: usize,
+}
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The files are no model.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The tensors do not fit the configuration.
+    #[error("{path}: {reason}")]
+    Bind {
+        /// Where the model is.
+        path: String,
+        /// Which tensor, and why.
+        reason: BindError,
+    },
+    /// The tokenizer's file cannot be used.
+    #[error("{path}: tokenizer.json: {reason}")]
+    Tokenizer {
+        /// Where the model is.
+        path: String,
+        /// Why.
+        reason: TokenizerError,
+    },
+    /// A context that the model cannot have.
+    #[error("a context of {asked} positions was asked for, but {name} has 1 to {most}: ask for one of these")]
+    Context {
+        /// The model's name.
+        name: String,
+        /// Positions asked for.
+        asked: usize,
+        /// The model's own context.
+        most: usize,
+    },
+    /// The user ended it.
+    #[error("loading was stopped")]
+    Stopped,
+}
+
+impl Opened {
+    /// Reads everything but the weights, and checks that these are what the configuration asks for. `context`
+    /// limits the context; `None` is the model's own.
+    pub fn open(source: &ModelSource, context: Option<usize>) -> Result<Self, LoadError> {
+        let file = match source {
+            ModelSource::BuiltIn => formats::open_built_in()?,
+            ModelSource::Path(path) => formats::open(path)?,
+        };
+        let most = file.config.context;
+        let context = context.unwrap_or(most);
+        if !(1..=most).contains(&context) {
+            return Err(LoadError::Context { name: file.name, asked: context, most });
+        }
+        let plan = plan_decoder(&file.config);
+        let bound = plan
+            .bind(file.weights.tensors())
+            .map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?;
+        let tokenizer = match &file.tokenizer {
+            None => None,
+            Some(files) => {
+                let made = Tokenizer::from_json(&files.tokenizer_json, files.tokenizer_config.as_ref());
+                Some(made.map_err(|reason| LoadError::Tokenizer { path: file.path.clone(), reason })?)
+            }
+        };
+        Ok(Self { file, plan, bound, tokenizer, context })
+    }
+
+    /// What is known of the model before it is on a device: the bytes there are still 0.
+    pub fn facts(&self) -> ModelFacts {
+        let config = &self.file.config;
+        let attention = config.layers.first().map(|layer| &layer.attention);
+        ModelFacts {
+            name: self.file.name.clone(),
+            path: self.file.path.clone(),
+            family: self.file.family.clone(),
+            parameters: self.file.parameters,
+            weights: format_names(self.file.weights.tensors()),
+            layers: config.layers.len(),
+            width: config.width,
+            heads: attention.map_or(0, |attention| attention.heads),
+            key_value_heads: attention.map_or(0, |attention| attention.key_value_heads),
+            head_width: attention.map_or(0, |attention| attention.head_width),
+            vocabulary: config.vocabulary,
+            context: self.context,
+            weight_bytes: 0,
+            cache_bytes_per_position: config.cache_bytes_per_position(),
+        }
+    }
+}
+
+/// The storage formats of tensors, most bytes first: `bf16`, or `f16 + f32`.
+pub fn format_names(tensors: &[TensorInfo]) -> String {
+    let mut bytes: Vec<(WeightFormat, usize)> = Vec::new();
+    for tensor in tensors {
+        let size = tensor.rows * tensor.row_bytes();
+        match bytes.iter_mut().find(|(format, _)| *format == tensor.format) {
+            Some((_, sum)) => *sum += size,
+            None => bytes.push((tensor.format, size)),
+        }
+    }
+    bytes.sort_by_key(|(_, sum)| std::cmp::Reverse(*sum));
+    let names: Vec<&str> = bytes.iter().map(|(format, _)| format.name()).collect();
+    names.join(" + ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_named_once_the_heaviest_first() {
+        let tensor = |columns, format| TensorInfo { name: String::new(), rows: 1, columns, format };
+        let tensors = [
+            tensor(3, WeightFormat::F32),
+            tensor(4, WeightFormat::F16),
+            tensor(4, WeightFormat::F16),
+            tensor(0, WeightFormat::F32),
+        ];
+        assert_eq!(format_names(&tensors), "f16 + f32");
+    }
+}

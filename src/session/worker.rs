@@ -1,0 +1,371 @@
+//! The thread: takes [`Command`]s, owns model and run, sends [`Event`]s, and outlives every failure of theirs.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::command::{Command, LoadRequest, ModelSource, Pace, RunRequest};
+use super::decode::{Decode, RunError};
+use super::event::{Event, Notice, RunStarted, Severity, Stepped};
+use super::load::{LoadError, Loader, ReadyModel};
+use crate::decoding::{Control, DecodingError};
+use crate::model::ModelError;
+use crate::trace::StopReason;
+
+/// A worker and the two ends of talking to it. Dropping it ends the thread within one chunk of a pass.
+pub struct Session {
+    commands: Option<Sender<Command>>,
+    events: Receiver<Event>,
+    interrupt: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Session {
+    /// Starts a worker on a loader of the caller's.
+    pub fn with_loader(loader: impl Loader + Send + 'static, wake: impl Fn() + Send + 'static) -> Self {
+        let (commands, inbox) = channel();
+        let (outbox, events) = channel();
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&interrupt);
+        let body = move || {
+            Worker {
+                loader: Box::new(loader),
+                inbox: Inbox { commands: inbox, waiting: VecDeque::new(), closed: false },
+                outbox: Outbox { events: outbox, wake: Box::new(wake) },
+                interrupt: flag,
+                ready: None,
+                live: None,
+            }
+            .work();
+        };
+        let thread = std::thread::Builder::new().name("session".to_owned()).spawn(body);
+        // Without a thread the inbox is gone as well, and `send` says so by doing nothing.
+        let thread =
+            thread.inspect_err(|error| log::error!("the worker's thread did not start: {error}")).ok();
+        Self { commands: Some(commands), events, interrupt, thread }
+    }
+
+    /// Hands a command over and returns at once.
+    pub fn send(&self, command: Command) {
+        let urgent = matches!(command, Command::Stop | Command::Pause | Command::Load(_) | Command::Start(_));
+        if let Some(commands) = &self.commands
+            && commands.send(command).is_err()
+        {
+            log::error!("the worker is gone; the command is lost");
+        }
+        // Raised after the command is on its way: the worker lowers it before it looks for commands, so that
+        // none is overlooked; one raised too often costs nothing, as an interrupted step goes on.
+        if urgent {
+            self.interrupt.store(true, Ordering::Release);
+        }
+    }
+
+    /// The events that arrived since the last call, oldest first.
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        self.events.try_iter()
+    }
+
+    /// The next event, waited for at most this long.
+    pub fn wait(&self, patience: Duration) -> Option<Event> {
+        self.events.recv_timeout(patience).ok()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.commands = None;
+        self.interrupt.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // Panics were caught and reported inside; there is nothing left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    loader: Box<dyn Loader>,
+    inbox: Inbox,
+    outbox: Outbox,
+    interrupt: Arc<AtomicBool>,
+    ready: Option<ReadyModel>,
+    live: Option<LiveRun>,
+}
+
+/// A run that has not ended.
+struct LiveRun {
+    decode: Decode,
+    motion: Motion,
+}
+
+/// Whether a run moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Motion {
+    /// Step follows step.
+    Going,
+    /// One step, then a pause.
+    OneStep,
+    /// It waits.
+    Held,
+}
+
+impl Worker {
+    fn work(mut self) {
+        loop {
+            self.interrupt.store(false, Ordering::Release);
+            let moving = self.live.as_ref().is_some_and(|live| live.motion != Motion::Held);
+            let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
+            if self.inbox.closed {
+                return;
+            }
+            let turn = AssertUnwindSafe(|| match command {
+                Some(command) => self.obey(command),
+                None => self.advance(),
+            });
+            if let Err(panic) = catch_unwind(turn) {
+                self.recover(&*panic);
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::ListAdapters => {
+                let adapters = self.loader.adapters();
+                self.outbox.send(Event::Adapters(adapters));
+            }
+            Command::Load(request) => self.load(&request),
+            Command::Start(request) => self.start(&request),
+            Command::Resume => self.set_in_motion(Motion::Going),
+            Command::StepOnce => self.set_in_motion(Motion::OneStep),
+            Command::Pause => {
+                if let Some(live) = &mut self.live
+                    && live.motion != Motion::Held
+                {
+                    live.motion = Motion::Held;
+                    self.outbox.send(Event::Paused);
+                }
+            }
+            Command::Stop => self.finish(StopReason::Cancelled),
+        }
+    }
+
+    fn load(&mut self, request: &LoadRequest) {
+        self.finish(StopReason::Cancelled);
+        // The old model goes first: both may not fit.
+        self.ready = None;
+        self.outbox.send(Event::LoadStarted { name: request.source.name() });
+        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
+        let mut progress = |done, total| {
+            outbox.send(Event::LoadProgress { done, total });
+            if inbox.ends_loading() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        match self.loader.load(request, &mut progress) {
+            Ok(ready) => {
+                self.outbox.send(Event::Loaded(Box::new(ready.loaded.clone())));
+                for warning in &ready.warnings {
+                    self.outbox.tell(Severity::Warning, "The model's files", warning);
+                }
+                self.ready = Some(ready);
+            }
+            Err(LoadError::Stopped) => {
+                self.outbox.tell(Severity::Information, "Loading was stopped", "No model is open now.");
+                self.outbox.send(Event::LoadFailed);
+            }
+            Err(error) => {
+                self.outbox.tell(Severity::Error, "The model could not be loaded", &error.to_string());
+                self.outbox.send(Event::LoadFailed);
+            }
+        }
+    }
+
+    fn start(&mut self, request: &RunRequest) {
+        self.finish(StopReason::Cancelled);
+        let Some(ready) = &self.ready else {
+            self.outbox.tell(Severity::Error, "There is no model to run", "Open a model first.");
+            return;
+        };
+        match Decode::begin(ready, &request.prompt, &request.settings) {
+            Ok(decode) => {
+                let run = &decode.run;
+                self.outbox.send(Event::RunStarted(Box::new(RunStarted {
+                    prompt: run.prompt.clone(),
+                    strategy: run.strategy.clone(),
+                    seed: run.seed,
+                    phases: run.phases,
+                })));
+                let motion = match request.pace {
+                    Pace::Continuous => Motion::Going,
+                    Pace::SingleStep => Motion::OneStep,
+                };
+                self.live = Some(LiveRun { decode, motion });
+            }
+            Err(error) => self.outbox.tell(Severity::Error, "The run cannot begin", &error.to_string()),
+        }
+    }
+
+    fn set_in_motion(&mut self, motion: Motion) {
+        let Some(live) = &mut self.live else { return };
+        if live.motion != Motion::Going && motion == Motion::Going {
+            self.outbox.send(Event::Resumed);
+        }
+        // A single step of a run that goes by itself changes nothing.
+        if live.motion == Motion::Held || motion == Motion::Going {
+            live.motion = motion;
+        }
+    }
+
+    /// Makes one step of the run that moves.
+    fn advance(&mut self) {
+        let (Some(live), Some(ready)) = (&mut self.live, &mut self.ready) else { return };
+        let outbox = &self.outbox;
+        let mut progress = |done, total| outbox.send(Event::InitiationProgress { done, total });
+        let mut control = Control { interrupt: &self.interrupt, progress: &mut progress };
+        let before = live.decode.run.nodes.len();
+        match live.decode.advance(ready, &mut control) {
+            Ok(()) => {
+                let run = &live.decode.run;
+                for node in &run.nodes[before..] {
+                    let stepped = Stepped { node: node.clone(), phases: run.phases };
+                    self.outbox.send(Event::Stepped(Box::new(stepped)));
+                }
+                if let Some(stop) = run.stop {
+                    self.finish(stop);
+                } else if live.motion == Motion::OneStep {
+                    live.motion = Motion::Held;
+                    self.outbox.send(Event::Paused);
+                }
+            }
+            Err(RunError::Decoding(DecodingError::Interrupted)) => {}
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Ends the run, if there is one, in good order.
+    fn finish(&mut self, stop: StopReason) {
+        let Some(live) = self.live.take() else { return };
+        let phases = live.decode.run.phases;
+        if let Some(ready) = &mut self.ready {
+            live.decode.end(ready);
+        }
+        self.outbox.send(Event::Finished { stop, phases });
+    }
+
+    /// Ends the run after an error. A device that failed takes its model along.
+    fn fail(&mut self, error: &RunError) {
+        self.outbox.tell(Severity::Error, "The run could not go on", &error.to_string());
+        if takes_the_model(error) {
+            self.abandon();
+        } else {
+            self.finish(StopReason::Failed);
+        }
+    }
+
+    /// After a panic nothing is known of model and run: both go, the trace stays with its watchers.
+    fn recover(&mut self, panic: &(dyn Any + Send)) {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        let detail = format!("{message}. This is a bug in Logitscope; load the model again to go on.");
+        self.outbox.tell(Severity::Error, "Internal error", &detail);
+        self.abandon();
+    }
+
+    fn abandon(&mut self) {
+        let live = self.live.take();
+        // A model that is in an unknown state may panic once more when it goes.
+        let ready = self.ready.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(ready))).is_err() {
+            log::error!("the model could not be freed in good order");
+        }
+        self.outbox.send(Event::LoadFailed);
+        if let Some(live) = live {
+            self.outbox.send(Event::Finished { stop: StopReason::Failed, phases: live.decode.run.phases });
+        }
+    }
+}
+
+/// Whether the model cannot be used after this error.
+fn takes_the_model(error: &RunError) -> bool {
+    let RunError::Decoding(DecodingError::Model(error)) = error else { return false };
+    match error {
+        ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
+        ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,
+    }
+}
+
+/// Commands that arrived, and those looked at ahead of time.
+struct Inbox {
+    commands: Receiver<Command>,
+    waiting: VecDeque<Command>,
+    closed: bool,
+}
+
+impl Inbox {
+    /// The next command, waited for. `None` when there will be none.
+    fn wait(&mut self) -> Option<Command> {
+        let next = self.waiting.pop_front().or_else(|| self.commands.recv().ok());
+        self.closed |= next.is_none();
+        next
+    }
+
+    /// The next command, if there is one.
+    fn poll(&mut self) -> Option<Command> {
+        self.look_ahead();
+        self.waiting.pop_front()
+    }
+
+    /// Whether a command that waits, or the end of the session, makes it useless to go on loading.
+    fn ends_loading(&mut self) -> bool {
+        self.look_ahead();
+        self.closed || self.waiting.iter().any(|command| matches!(command, Command::Stop | Command::Load(_)))
+    }
+
+    fn look_ahead(&mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => self.waiting.push_back(command),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.closed = true;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Where events go.
+struct Outbox {
+    events: Sender<Event>,
+    wake: Box<dyn Fn() + Send>,
+}
+
+impl Outbox {
+    fn send(&self, event: Event) {
+        // Nobody listens when the session is being dropped: then there is nobody to tell either.
+        let _ = self.events.send(event);
+        (self.wake)();
+    }
+
+    fn tell(&self, severity: Severity, title: &str, detail: &str) {
+        self.send(Event::Notice(Notice { severity, title: title.to_owned(), detail: detail.to_owned() }));
+    }
+}
+
+impl ModelSource {
+    /// A name for a person before the model is open: the last part of the path.
+    pub fn name(&self) -> String {
+        match self {
+            Self::BuiltIn => "built-in model".to_owned(),
+            Self::Path(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A model of eight words that counts: after each token comes the next one, and after the last the first.
+//! It can be slow, and it can break, at a pass of the test's choice.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use logitscope::model::language_model::{CacheUsage, PassTiming};
+use logitscope::model::{Batch, LanguageModel, ModelError, Outputs, SequenceId};
+use logitscope::session::command::LoadRequest;
+use logitscope::session::event::Loaded;
+use logitscope::session::{LoadError, Loader, ReadyModel};
+use logitscope::tokenizer::Tokenizer;
+use logitscope::trace::{AdapterFacts, ModelFacts};
+
+/// The words, by id.
+pub const WORDS: [&str; 8] = ["zero", "one", "two", "three", "four", "five", "six", "seven"];
+/// Positions.
+pub const CONTEXT: usize = 1000;
+
+/// What the fake does, by pass.
+#[derive(Clone, Debug, Default)]
+pub struct Behaviour {
+    /// What each pass takes.
+    pub pass: Duration,
+    /// What each of the ten slices of loading takes.
+    pub load_slice: Duration,
+    /// The pass, from 0 over the whole life of the model, that goes wrong, and how.
+    pub broken_pass: Option<(usize, Breakage)>,
+    /// Without a tokenizer.
+    pub textless: bool,
+}
+
+/// Ways to go wrong.
+#[derive(Clone, Debug)]
+pub enum Breakage {
+    /// An error.
+    Error(ModelError),
+    /// A bug.
+    Panic,
+}
+
+/// The counting model.
+pub struct Fake {
+    behaviour: Behaviour,
+    passes: usize,
+    lengths: HashMap<SequenceId, usize>,
+    next: u32,
+}
+
+impl Fake {
+    /// With nothing cached.
+    pub fn new(behaviour: Behaviour) -> Self {
+        Self { behaviour, passes: 0, lengths: HashMap::new(), next: 0 }
+    }
+}
+
+impl LanguageModel for Fake {
+    fn vocabulary(&self) -> usize {
+        WORDS.len()
+    }
+
+    fn context(&self) -> usize {
+        CONTEXT
+    }
+
+    fn max_rows(&self) -> usize {
+        4
+    }
+
+    fn new_sequence(&mut self) -> SequenceId {
+        self.next += 1;
+        self.lengths.insert(SequenceId(self.next), 0);
+        SequenceId(self.next)
+    }
+
+    fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {
+        let length = self.lengths[&sequence];
+        let fork = self.new_sequence();
+        self.lengths.insert(fork, length);
+        Ok(fork)
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, length: usize) {
+        self.lengths.insert(sequence, length);
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        self.lengths.remove(&sequence).expect("released once");
+    }
+
+    fn length(&self, sequence: SequenceId) -> usize {
+        self.lengths[&sequence]
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
+        sleep(self.behaviour.pass);
+        let broken = self.behaviour.broken_pass.as_ref().filter(|(pass, _)| *pass == self.passes);
+        self.passes += 1;
+        match broken.map(|(_, breakage)| breakage) {
+            Some(Breakage::Error(error)) => return Err(error.clone()),
+            Some(Breakage::Panic) => panic!("the fake model broke, as the test asked"),
+            None => {}
+        }
+        for row in &batch.rows {
+            *self.lengths.get_mut(&row.sequence).expect("a known sequence") += 1;
+        }
+        let logits = |row: usize| {
+            let next = (batch.rows[row].token as usize + 1) % WORDS.len();
+            (0..WORDS.len()).map(|id| if id == next { 5.0 } else { id as f32 / 10.0 }).collect()
+        };
+        let timing = PassTiming { total_seconds: 1e-6, ..PassTiming::default() };
+        Ok(Outputs { logits: batch.outputs().map(logits).collect(), timing })
+    }
+
+    fn cache_usage(&self) -> CacheUsage {
+        let pages = self.lengths.values().sum();
+        CacheUsage { pages, page_positions: 1, bytes: pages as u64, allocated_bytes: pages as u64 }
+    }
+}
+
+/// Loads the counting model whatever is asked for, unless the path is `missing`.
+pub struct FakeLoader(pub Behaviour);
+
+impl Loader for FakeLoader {
+    fn adapters(&mut self) -> Vec<AdapterFacts> {
+        vec![AdapterFacts { name: "fake adapter".to_owned(), ..AdapterFacts::default() }]
+    }
+
+    fn load(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ReadyModel, LoadError> {
+        let start = Instant::now();
+        let name = request.source.name();
+        if name == "missing" {
+            return Err(LoadError::Context { name, asked: 0, most: CONTEXT });
+        }
+        for slice in 1..=10 {
+            sleep(self.0.load_slice);
+            if progress(slice, 10).is_break() {
+                return Err(LoadError::Stopped);
+            }
+        }
+        let model = ModelFacts { name, vocabulary: WORDS.len(), context: CONTEXT, ..ModelFacts::default() };
+        let loaded = Loaded {
+            model,
+            adapter: AdapterFacts::default(),
+            seconds: start.elapsed().as_secs_f64(),
+            scratch_bytes: 0,
+            variants: Vec::new(),
+            eos: vec![7],
+        };
+        let tokenizer = (!self.0.textless).then(tokenizer);
+        let model = Box::new(Fake::new(self.0.clone()));
+        Ok(ReadyModel { model, tokenizer, loaded, warnings: vec!["it only counts".to_owned()] })
+    }
+}
+
+/// Words between spaces.
+pub fn tokenizer() -> Tokenizer {
+    let words: serde_json::Map<String, serde_json::Value> =
+        (0..).zip(WORDS).map(|(id, word)| (word.to_owned(), serde_json::Value::from(id))).collect();
+    let json = serde_json::json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "model": {"type": "WordLevel", "vocab": words, "unk_token": "zero"},
+    });
+    Tokenizer::from_json(json.to_string().as_bytes(), None).expect("a whole tokenizer")
+}

@@ -1,0 +1,294 @@
+//! The worker: what it answers to each command, and that nothing takes it down.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use logitscope::decoding::DecodingSettings;
+use logitscope::model::ModelError;
+use logitscope::session::command::{LoadRequest, SpecialTokens};
+use logitscope::session::{Command, ModelSource, Pace, Prompt, RunRequest, Session, Severity, Status, View};
+use logitscope::trace::{Phase, Run, StopReason};
+
+use super::counting_model::{Behaviour, Breakage, FakeLoader};
+
+/// A worker and what it said so far.
+struct Watched {
+    session: Session,
+    view: View,
+}
+
+impl Watched {
+    fn new(behaviour: Behaviour) -> Self {
+        let session = Session::with_loader(FakeLoader(behaviour), || {});
+        Self { session, view: View::default() }
+    }
+
+    fn ready(behaviour: Behaviour) -> Self {
+        let mut watched = Self::new(behaviour);
+        watched.send(load("model"));
+        watched.until("the model is ready", |view| view.status == Status::Ready);
+        watched
+    }
+
+    fn send(&self, command: Command) {
+        self.session.send(command);
+    }
+
+    /// Takes events in until the condition holds; fails the test after ten seconds.
+    fn until(&mut self, what: &str, holds: impl Fn(&View) -> bool) {
+        let start = Instant::now();
+        while !holds(&self.view) {
+            match self.session.wait(Duration::from_millis(100)) {
+                Some(event) => self.view.apply(event),
+                None => {
+                    let waited = start.elapsed() < Duration::from_secs(10);
+                    assert!(waited, "waited in vain until {what}; the view is {:?}", self.view);
+                }
+            }
+        }
+    }
+
+    fn finished(&mut self) -> &Run {
+        self.until("the run ends", |view| view.run.as_ref().is_some_and(|run| run.stop.is_some()));
+        self.run()
+    }
+
+    fn run(&self) -> &Run {
+        self.view.run.as_ref().expect("a run has begun")
+    }
+
+    fn last_notice(&self) -> (Severity, &str) {
+        let notice = self.view.notices.last().expect("something was told");
+        (notice.severity, &notice.detail)
+    }
+}
+
+fn load(name: &str) -> Command {
+    let source = ModelSource::Path(PathBuf::from("/models").join(name));
+    Command::Load(LoadRequest { source, adapter: None, context: None })
+}
+
+fn start(text: &str, max_tokens: usize, pace: Pace) -> Command {
+    let mut settings = DecodingSettings::default();
+    settings.stop.max_tokens = max_tokens;
+    let prompt = Prompt::Text { text: text.to_owned(), special: SpecialTokens::Add };
+    Command::Start(RunRequest { prompt, settings, pace })
+}
+
+fn slow() -> Behaviour {
+    Behaviour { pass: Duration::from_millis(20), ..Behaviour::default() }
+}
+
+#[test]
+fn loading_tells_progress_warnings_and_facts() {
+    let mut watched = Watched::new(Behaviour::default());
+    watched.send(Command::ListAdapters);
+    watched.until("the adapters are told", |view| !view.adapters.is_empty());
+    watched.send(load("counting"));
+    watched.until("half is loaded", |view| matches!(view.status, Status::Loading { done: 5, total: 10, .. }));
+    watched.until("the warning is told", |view| !view.notices.is_empty());
+    assert_eq!(watched.view.status, Status::Ready);
+    assert_eq!(watched.view.loaded.as_ref().map(|loaded| &*loaded.model.name), Some("counting"));
+    assert_eq!(watched.last_notice(), (Severity::Warning, "it only counts"));
+}
+
+#[test]
+fn a_run_is_told_step_by_step_with_text_and_figures() {
+    let mut watched = Watched::ready(slow());
+    watched.send(start("zero one two three zero one", 4, Pace::Continuous));
+    watched.until("the first chunk is done", |view| view.status == Status::Initiating { done: 4, total: 6 });
+    let run = watched.finished();
+    assert_eq!(run.prompt_ids(), [0, 1, 2, 3, 0, 1]);
+    assert_eq!(run.generated_ids(), [2, 3, 4, 5]);
+    assert_eq!(run.text().split_whitespace().collect::<Vec<_>>(), ["two", "three", "four", "five"]);
+    assert_eq!(run.stop, Some(StopReason::MaxTokens));
+    assert_eq!(run.nodes[1].piece, "three");
+    assert_eq!(run.nodes[1].candidates[0].piece, "three");
+    assert_eq!(
+        run.nodes.iter().map(|node| node.phase).filter(|phase| *phase == Phase::Initiation).count(),
+        1
+    );
+    let phases = run.phases;
+    assert_eq!((phases.tokenise.amount, phases.initiation.amount), (6, 6));
+    assert_eq!((phases.incremental.amount, phases.incremental_steps, phases.detokenise.amount), (3, 3, 4));
+    assert!(phases.initiation.seconds >= 0.040 && phases.detokenise.seconds > 0.0, "{phases:?}");
+    assert_eq!(watched.view.status, Status::Ready);
+}
+
+#[test]
+fn the_end_of_sequence_and_a_stop_text_end_a_run() {
+    let mut watched = Watched::ready(Behaviour::default());
+    watched.send(start("five", 10, Pace::Continuous));
+    assert_eq!(watched.finished().generated_ids(), [6, 7]);
+    assert_eq!(watched.run().stop, Some(StopReason::Eos));
+
+    let mut settings = DecodingSettings::default();
+    settings.stop.texts = vec!["ree fo".to_owned()];
+    let prompt = Prompt::Text { text: "zero".to_owned(), special: SpecialTokens::Add };
+    watched.view.run = None;
+    watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+    assert_eq!(watched.finished().stop, Some(StopReason::StopText));
+    assert_eq!(watched.run().generated_ids(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_single_stepped_run_waits_after_every_token() {
+    let mut watched = Watched::ready(Behaviour::default());
+    watched.send(start("zero", 3, Pace::SingleStep));
+    watched.until("it pauses", |view| view.status == Status::Paused);
+    assert_eq!(watched.run().generated_ids(), [1]);
+    watched.send(Command::StepOnce);
+    watched.until("it made a step", |view| view.run.as_ref().is_some_and(|run| run.nodes.len() == 2));
+    assert_eq!(watched.view.status, Status::Paused);
+    watched.send(Command::Resume);
+    assert_eq!(watched.finished().generated_ids(), [1, 2, 3]);
+}
+
+#[test]
+fn a_paused_run_stands_still_until_it_is_resumed() {
+    let mut watched = Watched::ready(slow());
+    watched.send(start("zero", 500, Pace::Continuous));
+    watched.until("it runs", |view| view.status == Status::Running);
+    watched.send(Command::Pause);
+    watched.until("it pauses", |view| view.status == Status::Paused);
+    let nodes = watched.run().nodes.len();
+    assert!(watched.session.wait(Duration::from_millis(100)).is_none(), "it went on");
+    watched.send(Command::Resume);
+    watched.until("it goes on", |view| view.run.as_ref().is_some_and(|run| run.nodes.len() > nodes));
+}
+
+#[test]
+fn a_pause_holds_initiation_between_chunks_and_stop_ends_it_there() {
+    let mut watched = Watched::ready(slow());
+    let prompt = Prompt::Ids(vec![0; 900]);
+    let settings = DecodingSettings::default();
+    watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+    watched.until("initiation moves", |view| matches!(view.status, Status::Initiating { done: 1.., .. }));
+    let asked = Instant::now();
+    watched.send(Command::Pause);
+    watched.until("it pauses", |view| view.status == Status::Paused);
+    watched.send(Command::Resume);
+    watched.until("initiation goes on", |view| matches!(view.status, Status::Initiating { .. }));
+    watched.send(Command::Stop);
+    assert_eq!(watched.finished().stop, Some(StopReason::Cancelled));
+    assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
+    assert!(watched.run().nodes.is_empty());
+}
+
+#[test]
+fn stop_keeps_what_was_decoded() {
+    let mut watched = Watched::ready(slow());
+    watched.send(start("zero", 500, Pace::Continuous));
+    watched.until("three tokens are there", |view| view.run.as_ref().is_some_and(|run| run.nodes.len() == 3));
+    watched.send(Command::Stop);
+    assert_eq!(watched.finished().stop, Some(StopReason::Cancelled));
+    assert!((3..6).contains(&watched.run().nodes.len()));
+}
+
+#[test]
+fn loading_while_running_ends_the_run_and_keeps_its_trace() {
+    let mut watched = Watched::ready(slow());
+    watched.send(start("zero", 500, Pace::Continuous));
+    watched.until("it runs", |view| view.status == Status::Running);
+    watched.send(load("other"));
+    let other = |view: &View| view.loaded.as_ref().is_some_and(|loaded| loaded.model.name == "other");
+    watched.until("the other model is ready", other);
+    assert_eq!(watched.run().stop, Some(StopReason::Cancelled));
+    assert_eq!(watched.run().model.name, "model");
+    assert!(!watched.run().nodes.is_empty());
+}
+
+#[test]
+fn a_second_start_replaces_the_first() {
+    let mut watched = Watched::ready(slow());
+    watched.send(start("zero", 500, Pace::Continuous));
+    watched.until("it runs", |view| view.status == Status::Running);
+    watched.send(start("three", 2, Pace::Continuous));
+    watched.until("the second ends", |view| {
+        view.run.as_ref().is_some_and(|run| run.prompt_ids() == [3] && run.stop.is_some())
+    });
+    assert_eq!(watched.run().generated_ids(), [4, 5]);
+}
+
+#[test]
+fn a_load_is_stopped_between_slices() {
+    let behaviour = Behaviour { load_slice: Duration::from_millis(50), ..Behaviour::default() };
+    let mut watched = Watched::new(behaviour);
+    watched.send(load("model"));
+    watched.until("it loads", |view| matches!(view.status, Status::Loading { done: 1.., .. }));
+    watched.send(Command::Stop);
+    watched.until("it is stopped", |view| view.status == Status::Empty);
+    assert_eq!(watched.last_notice().0, Severity::Information);
+}
+
+#[test]
+fn what_cannot_be_done_is_told_and_harms_nothing() {
+    let mut watched = Watched::new(Behaviour { textless: true, ..Behaviour::default() });
+    watched.send(start("zero", 1, Pace::Continuous));
+    watched.until("it is told", |view| view.notices.len() == 1);
+    assert_eq!(watched.last_notice(), (Severity::Error, "Open a model first."));
+
+    watched.send(load("missing"));
+    watched.until("it is told", |view| view.notices.len() == 2 && view.status == Status::Empty);
+    assert!(watched.last_notice().1.contains("missing has 1 to 1000"), "{:?}", watched.last_notice());
+
+    watched.send(load("model"));
+    watched.until("it is ready", |view| view.status == Status::Ready && view.notices.len() == 3);
+    watched.send(start("zero", 1, Pace::Continuous));
+    watched.until("it is told", |view| view.notices.len() == 4);
+    assert!(watched.last_notice().1.contains("no tokenizer"), "{:?}", watched.last_notice());
+
+    let request = |ids| {
+        let settings = DecodingSettings::default();
+        Command::Start(RunRequest { prompt: Prompt::Ids(ids), settings, pace: Pace::Continuous })
+    };
+    for (count, (ids, complaint)) in
+        (5..).zip([(vec![], "no tokens"), (vec![0, 8], "id 8"), (vec![0; 1001], "1001 tokens")])
+    {
+        watched.send(request(ids));
+        watched.until("it is told", |view| view.notices.len() == count);
+        assert!(watched.last_notice().1.contains(complaint), "{:?}", watched.last_notice());
+    }
+    watched.send(request(vec![5]));
+    assert_eq!(watched.finished().generated_ids(), [6, 7]);
+    assert_eq!(watched.run().text(), "");
+}
+
+#[test]
+fn a_lost_device_fails_the_run_keeps_the_text_and_unloads_the_model() {
+    let lost = ModelError::DeviceLost { reason: "the test pulled the plug".to_owned() };
+    let broken_pass = Some((3, Breakage::Error(lost)));
+    let mut watched = Watched::ready(Behaviour { broken_pass, ..Behaviour::default() });
+    watched.send(start("zero", 500, Pace::Continuous));
+    assert_eq!(watched.finished().stop, Some(StopReason::Failed));
+    assert_eq!(watched.run().generated_ids(), [1, 2, 3]);
+    assert!(watched.run().text().contains("three"));
+    assert!(watched.last_notice().1.contains("pulled the plug"), "{:?}", watched.last_notice());
+    assert_eq!((watched.view.status.clone(), watched.view.loaded.is_none()), (Status::Empty, true));
+    watched.send(load("again"));
+    watched.until("it loads again", |view| view.status == Status::Ready);
+}
+
+#[test]
+fn a_panic_is_reported_and_survived() {
+    let broken_pass = Some((2, Breakage::Panic));
+    let mut watched = Watched::ready(Behaviour { broken_pass, ..Behaviour::default() });
+    watched.send(start("zero", 500, Pace::Continuous));
+    assert_eq!(watched.finished().stop, Some(StopReason::Failed));
+    assert_eq!(watched.run().generated_ids(), [1, 2]);
+    assert!(watched.last_notice().1.contains("as the test asked"), "{:?}", watched.last_notice());
+    watched.send(load("again"));
+    watched.until("it loads again", |view| view.status == Status::Ready);
+}
+
+#[test]
+fn dropping_a_session_ends_its_thread_soon() {
+    let mut watched = Watched::ready(slow());
+    let prompt = Prompt::Ids(vec![0; 900]);
+    let settings = DecodingSettings::default();
+    watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+    watched.until("initiation moves", |view| matches!(view.status, Status::Initiating { done: 1.., .. }));
+    let start = Instant::now();
+    drop(watched);
+    assert!(start.elapsed() < Duration::from_millis(500), "it took {:?}", start.elapsed());
+}
