@@ -4,8 +4,11 @@ mod suite {
     mod counting_model;
     mod decoding;
     mod fake_model;
+    mod kernels;
     mod session;
+    mod shaders;
     mod stages;
+    mod support;
     mod tokenizer;
     mod trace_file;
 }

@@ -1,3 +1,26 @@
 //! The engine: interprets a [`crate::model::Plan`] with WGSL kernels on a wgpu device of its own.
 //!
-//! Only this module names wgpu compute types.
+//! Only this module names wgpu compute types. A window hiccup cannot stall it, a model that does not fit
+//! cannot take the window down, and a run without a window is the same engine.
+
+mod adapter;
+mod bandwidth;
+mod cache;
+mod canary;
+mod device;
+mod engine;
+mod kernels;
+mod memory;
+mod pages;
+mod pass;
+mod program;
+mod shader;
+mod weights;
+
+pub use adapter::{AdapterInfo, adapters};
+pub use bandwidth::copy_bandwidth;
+pub use device::{Device, GpuError};
+pub use engine::{Engine, LoadError};
+pub use kernels::{KernelChoice, LinearVariant};
+pub use memory::{Memory, estimate_memory};
+pub use shader::{Kernel, WORKGROUP_SIZES, kernel_source, kernels};

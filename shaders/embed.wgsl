@@ -1,0 +1,32 @@
+// Looks up each token's embedding, and adds the learned position where the model has one.
+//
+//   output[t] = table[token(t)] (+ positions[position(t)])
+//
+// Shapes: table V × C in the weight format, of which this shard holds SHARD_ROWS rows from FIRST_ROW on;
+// positions context × C; output T × C. C is padded to COLUMNS4 blocks of four.
+// Split: x over blocks of a row, y over rows. A row whose token lies in another shard is left alone.
+// Twin: src/reference/embed.rs
+
+override WORKGROUP: u32;
+override COLUMNS4: u32;
+override FIRST_ROW: u32;
+override SHARD_ROWS: u32;
+override HAS_POSITIONS: bool;
+
+@group(0) @binding(2) var<storage, read> positions: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let column = id.x;
+    let row = id.y;
+    let token = row_token(row);
+    if column >= COLUMNS4 || token < FIRST_ROW || token >= FIRST_ROW + SHARD_ROWS {
+        return;
+    }
+    var value = weight4((token - FIRST_ROW) * COLUMNS4 + column);
+    if HAS_POSITIONS {
+        value += positions[row_position(row) * COLUMNS4 + column];
+    }
+    output[row * COLUMNS4 + column] = value;
+}

@@ -1,0 +1,37 @@
+// The non-linearities, by the number that src/gpu/program.rs gives each.
+//
+// Arguments of exp and tanh are kept where every driver computes them: WGSL does not promise inf beyond.
+
+override ACTIVATION: u32;
+
+const SQRT_2_OVER_PI: f32 = 0.7978845608028654;
+const SQRT_1_2: f32 = 0.7071067811865476;
+
+/// The error function, by Abramowitz and Stegun 7.1.26: |error| ≤ 1.5e-7.
+fn error_function(x: f32) -> f32 {
+    let t = 1.0 / (1.0 + 0.3275911 * abs(x));
+    let polynomial =
+        t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+    let magnitude = 1.0 - polynomial * exp(-min(x * x, 80.0));
+    return select(magnitude, -magnitude, x < 0.0);
+}
+
+fn activate(x: f32) -> f32 {
+    switch ACTIVATION {
+        // SiLU: x · sigmoid(x)
+        case 0u: { return x / (1.0 + exp(clamp(-x, -80.0, 80.0))); }
+        // GELU: x · Φ(x)
+        case 1u: { return 0.5 * x * (1.0 + error_function(x * SQRT_1_2)); }
+        // GELU, tanh form
+        case 2u: {
+            let inner = SQRT_2_OVER_PI * (x + 0.044715 * x * x * x);
+            return 0.5 * x * (1.0 + tanh(clamp(inner, -10.0, 10.0)));
+        }
+        // ReLU
+        default: { return max(x, 0.0); }
+    }
+}
+
+fn activate4(x: vec4<f32>) -> vec4<f32> {
+    return vec4(activate(x.x), activate(x.y), activate(x.z), activate(x.w));
+}

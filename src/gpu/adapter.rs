@@ -1,0 +1,103 @@
+//! The GPUs of this machine, and which one to take.
+
+use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor};
+
+use super::device::GpuError;
+
+/// One adapter, as a person needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterInfo {
+    /// Position in the list, as `--adapter` takes it.
+    pub index: usize,
+    /// Name given by the driver.
+    pub name: String,
+    /// `Vulkan`, `Metal`, `Dx12` or `Gl`.
+    pub backend: String,
+    /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `CPU` or `other`.
+    pub kind: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// Limits and features that matter here: what, and how much, in words.
+    pub details: Vec<(String, String)>,
+}
+
+/// Every adapter that the drivers of this machine offer, best first.
+pub fn adapters() -> Vec<AdapterInfo> {
+    found().iter().enumerate().map(|(index, adapter)| describe(index, adapter)).collect()
+}
+
+/// The adapter of this index or with this text in its name; the best one without a choice.
+pub(super) fn choose(choice: Option<&str>) -> Result<(AdapterInfo, Adapter), GpuError> {
+    let adapters = found();
+    if adapters.is_empty() {
+        return Err(GpuError::NoAdapter);
+    }
+    let wanted = |index: usize, adapter: &Adapter| match choice {
+        None => true,
+        Some(text) => match text.parse::<usize>() {
+            Ok(number) => number == index,
+            Err(_) => adapter.get_info().name.to_lowercase().contains(&text.to_lowercase()),
+        },
+    };
+    let names = || -> Vec<String> {
+        let name = |(index, adapter): (usize, &Adapter)| format!("{index}: {}", adapter.get_info().name);
+        adapters.iter().enumerate().map(name).collect()
+    };
+    match adapters.iter().enumerate().find(|(index, adapter)| wanted(*index, adapter)) {
+        Some((index, adapter)) => Ok((describe(index, adapter), adapter.clone())),
+        None => Err(GpuError::UnknownAdapter {
+            choice: choice.unwrap_or_default().to_owned(),
+            found: names().join(", "),
+        }),
+    }
+}
+
+/// Adapters in order of preference. Without `WGPU_BACKEND`, GL is left out: it is what wgpu quietly falls
+/// back to when a Vulkan driver is missing, and its compute support is not enough.
+fn found() -> Vec<Adapter> {
+    let backends = Backends::from_env().unwrap_or(Backends::PRIMARY);
+    let mut descriptor = InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    let instance = Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    });
+    adapters
+}
+
+fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    let features = adapter.features();
+    let yes_no = |feature| if features.contains(feature) { "yes" } else { "no" }.to_owned();
+    let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
+    AdapterInfo {
+        index,
+        name: info.name,
+        backend: format!("{:?}", info.backend),
+        kind: match info.device_type {
+            DeviceType::DiscreteGpu => "discrete GPU",
+            DeviceType::IntegratedGpu => "integrated GPU",
+            DeviceType::VirtualGpu => "virtual GPU",
+            DeviceType::Cpu => "CPU",
+            DeviceType::Other => "other",
+        }
+        .to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        details: vec![
+            ("largest buffer".into(), mebibytes(limits.max_buffer_size)),
+            ("largest storage binding".into(), mebibytes(limits.max_storage_buffer_binding_size)),
+            ("storage buffers a kernel".into(), limits.max_storage_buffers_per_shader_stage.to_string()),
+            ("invocations a workgroup".into(), limits.max_compute_invocations_per_workgroup.to_string()),
+            ("workgroup memory".into(), format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
+            ("subgroups".into(), yes_no(wgpu::Features::SUBGROUP)),
+            ("f16 arithmetic".into(), yes_no(wgpu::Features::SHADER_F16)),
+            ("timestamps".into(), yes_no(wgpu::Features::TIMESTAMP_QUERY)),
+        ],
+    }
+}

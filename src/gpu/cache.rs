@@ -1,0 +1,106 @@
+//! The bytes of the KV cache: for each layer one buffer of keys and one of values, in pages.
+//!
+//! A position's keys are G heads of D elements, each head padded to blocks of four. The buffers grow by
+//! doubling, up to what one binding can show, so that a short run on a long-context model costs little.
+
+use wgpu::BufferUsages;
+
+use super::device::Device;
+use super::pages::{PAGE_POSITIONS, PageCopy, Pages};
+use crate::model::ModelError;
+
+/// Positions that the cache begins with.
+const FIRST_POSITIONS: usize = 256;
+
+/// Keys and values of all layers.
+pub(super) struct Cache {
+    pub pages: Pages,
+    pub layers: Vec<LayerCache>,
+    /// Room for one page of one layer: wgpu copies only between different buffers.
+    transfer: wgpu::Buffer,
+}
+
+/// Keys and values of one layer.
+pub(super) struct LayerCache {
+    pub keys: wgpu::Buffer,
+    pub values: wgpu::Buffer,
+    /// Bytes that the keys of one position take; those of the values as well.
+    pub position_bytes: u64,
+}
+
+/// Bytes of one position's keys in a layer, padding included.
+pub(super) fn position_bytes(key_value_heads: usize, head_width: usize) -> u64 {
+    16 * (key_value_heads * head_width.div_ceil(4)) as u64
+}
+
+/// Most positions that the widest layer's buffer can hold within one binding.
+pub(super) fn most_positions(binding_limit: u64, widths: &[u64]) -> usize {
+    let widest = widths.iter().copied().max().unwrap_or(1).max(1);
+    let pages = binding_limit / widest / PAGE_POSITIONS as u64;
+    // Slots are counted in u32.
+    (pages as usize * PAGE_POSITIONS).min(u32::MAX as usize / 2)
+}
+
+impl Cache {
+    /// A cache for layers whose positions take `widths` bytes, with room for a first few pages.
+    pub fn new(device: &Device, widths: &[u64], context: usize) -> Result<Self, ModelError> {
+        let mut pages = Pages::default();
+        pages.grow(FIRST_POSITIONS.min(context).div_ceil(PAGE_POSITIONS));
+        let layers = allocate(device, widths, pages.capacity())?;
+        let page_bytes = widths.iter().max().copied().unwrap_or_default() * PAGE_POSITIONS as u64;
+        let usage = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let transfer = device.buffer("copies of KV cache pages", page_bytes, usage)?;
+        Ok(Self { pages, layers, transfer })
+    }
+
+    /// Makes room for at least `missing` more pages, and keeps what is cached.
+    pub fn grow(&mut self, device: &Device, missing: usize) -> Result<(), ModelError> {
+        let old = self.pages.capacity();
+        let widths: Vec<u64> = self.layers.iter().map(|layer| layer.position_bytes).collect();
+        let most = most_positions(device.binding_limit(), &widths) / PAGE_POSITIONS;
+        let total = (2 * old).min(most).max(old + missing);
+        if total > most {
+            return Err(ModelError::OutOfMemory { what: "the KV cache of so many positions".to_owned() });
+        }
+        let layers = allocate(device, &widths, total)?;
+        let mut encoder = device.encoder();
+        for (from, to) in self.layers.iter().zip(&layers) {
+            let bytes = from.position_bytes * (old * PAGE_POSITIONS) as u64;
+            encoder.copy_buffer_to_buffer(&from.keys, 0, &to.keys, 0, bytes);
+            encoder.copy_buffer_to_buffer(&from.values, 0, &to.values, 0, bytes);
+        }
+        device.queue.submit([encoder.finish()]);
+        self.layers = layers;
+        self.pages.grow(total);
+        device.check()
+    }
+
+    /// Copies one page in every layer.
+    pub fn copy_page(&self, device: &Device, copy: PageCopy) {
+        let mut encoder = device.encoder();
+        for layer in &self.layers {
+            let bytes = layer.position_bytes * PAGE_POSITIONS as u64;
+            let (from, to) = (u64::from(copy.from) * bytes, u64::from(copy.to) * bytes);
+            for buffer in [&layer.keys, &layer.values] {
+                encoder.copy_buffer_to_buffer(buffer, from, &self.transfer, 0, bytes);
+                encoder.copy_buffer_to_buffer(&self.transfer, 0, buffer, to, bytes);
+            }
+        }
+        device.queue.submit([encoder.finish()]);
+    }
+
+    /// Bytes of one page over all layers, keys and values.
+    pub fn page_bytes(&self) -> u64 {
+        let positions = PAGE_POSITIONS as u64;
+        self.layers.iter().map(|layer| 2 * layer.position_bytes * positions).sum()
+    }
+}
+
+fn allocate(device: &Device, widths: &[u64], pages: usize) -> Result<Vec<LayerCache>, ModelError> {
+    let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+    let buffer = |width: u64| device.buffer("the KV cache", width * (pages * PAGE_POSITIONS) as u64, usage);
+    widths
+        .iter()
+        .map(|&width| Ok(LayerCache { keys: buffer(width)?, values: buffer(width)?, position_bytes: width }))
+        .collect()
+}

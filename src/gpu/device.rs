@@ -1,0 +1,304 @@
+//! The engine's own wgpu device: opened, checked, and with every error turned into a value.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use wgpu::{BufferUsages, DeviceType, Features, PollType};
+
+use super::adapter::{self, AdapterInfo};
+use super::canary;
+use super::shader::{self, Kernel};
+use crate::model::{ModelError, WeightFormat};
+
+/// Longest that a submission may take before the device counts as lost. Submissions are cut to tens of
+/// milliseconds on a GPU; the software driver on a busy machine needs the room.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A device that passed the checks, with its pipelines.
+pub struct Device {
+    /// The adapter it came from.
+    pub info: AdapterInfo,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) class: AdapterClass,
+    failure: Arc<Mutex<Option<ModelError>>>,
+    pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
+}
+
+/// The two kinds of hardware that kernels are chosen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AdapterClass {
+    /// Many lanes, cheap barriers, memory that wants neighbouring lanes at neighbouring addresses.
+    Gpu,
+    /// A software driver: few lanes, and each barrier costs as much as hundreds of multiplications.
+    Cpu,
+}
+
+type PipelineKey = (Kernel, Option<WeightFormat>, Vec<(&'static str, u64)>);
+
+/// Why no device could be had.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    /// No driver offers an adapter.
+    #[error(
+        "no GPU was found: no Vulkan, Metal or DirectX 12 driver answered. Install your GPU's driver; without a GPU, a software Vulkan driver works (on Linux: package mesa-vulkan-drivers, Mesa 23 or newer)"
+    )]
+    NoAdapter,
+    /// The choice matches none of the adapters.
+    #[error("adapter {choice}: there is no such adapter. Found: {found}")]
+    UnknownAdapter {
+        /// What was asked for.
+        choice: String,
+        /// What there is.
+        found: String,
+    },
+    /// The adapter lacks something that the kernels need.
+    #[error("adapter {name} cannot run the kernels: {lacks}. Choose another adapter, or update its driver")]
+    Unfit {
+        /// Its name.
+        name: String,
+        /// What it lacks.
+        lacks: String,
+    },
+    /// The driver cannot count.
+    #[error(
+        "the driver ({driver}) computes wrongly: a loop of {turns} turns ended after {counted}. Mesa's software driver before version 23 does this; install Mesa 23 or newer (Debian 12: from the backports suite), or a GPU driver"
+    )]
+    MiscountingDriver {
+        /// Driver name and version.
+        driver: String,
+        /// Turns made.
+        counted: u32,
+        /// Turns asked for.
+        turns: u32,
+    },
+    /// The adapter refused to open a device.
+    #[error("adapter {name} could not be opened: {reason}")]
+    Refused {
+        /// Its name.
+        name: String,
+        /// The driver's words.
+        reason: String,
+    },
+    /// Something failed on the open device.
+    #[error(transparent)]
+    Device(#[from] ModelError),
+}
+
+impl Device {
+    /// Opens the adapter of this index, or with this text in its name, or the best one; runs the loop canary.
+    pub fn open(choice: Option<&str>) -> Result<Self, GpuError> {
+        let (info, adapter) = adapter::choose(choice)?;
+        let limits = adapter.limits();
+        if let Some(lacks) = lacking(&adapter, &limits) {
+            return Err(GpuError::Unfit { name: info.name, lacks });
+        }
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("logitscope engine"),
+            required_features: adapter.features() & Features::TIMESTAMP_QUERY,
+            required_limits: limits,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|error| GpuError::Refused { name: info.name.clone(), reason: error.to_string() })?;
+        let failure = Arc::new(Mutex::new(None));
+        watch(&device, &failure);
+        let class = match adapter.get_info().device_type {
+            DeviceType::Cpu => AdapterClass::Cpu,
+            _ => AdapterClass::Gpu,
+        };
+        let device = Self { info, device, queue, class, failure, pipelines: Mutex::default() };
+        canary::run(&device)?;
+        Ok(device)
+    }
+
+    /// Kills the device, as a driver crash would: for tests of what the program does then.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    /// The largest buffer that one binding can show to a kernel, in bytes.
+    pub(super) fn binding_limit(&self) -> u64 {
+        let limits = self.device.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
+    /// A buffer; out of memory is an error that names what it was for.
+    pub(super) fn buffer(
+        &self,
+        what: &str,
+        bytes: u64,
+        usage: BufferUsages,
+    ) -> Result<wgpu::Buffer, ModelError> {
+        let out_of_memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(what),
+            size: bytes.max(4).next_multiple_of(4),
+            usage,
+            mapped_at_creation: false,
+        });
+        // A buffer above the device's limit is a validation error: for the user it is the same lack of room.
+        let failed = pollster::block_on(invalid.pop()).is_some();
+        let failed = pollster::block_on(out_of_memory.pop()).is_some() || failed;
+        self.check()?;
+        if failed {
+            return Err(ModelError::OutOfMemory { what: format!("{what} ({} MiB)", bytes >> 20) });
+        }
+        Ok(buffer)
+    }
+
+    /// The kernel, specialised; compiled once for each set of constants.
+    pub(super) fn pipeline(
+        &self,
+        kernel: Kernel,
+        format: Option<WeightFormat>,
+        constants: &[(&'static str, f64)],
+    ) -> Result<wgpu::ComputePipeline, ModelError> {
+        let bits = constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
+        let key: PipelineKey = (kernel, format, bits);
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = pipelines.get(&key) {
+            return Ok(known.clone());
+        }
+        let source = shader::kernel_source(kernel, format);
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(kernel.name()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        };
+        // SAFETY: the sources are our own, validated by a test; every index is bounded by constants and row
+        // counts that the program computes, and every loop ends.
+        #[expect(unsafe_code, reason = "bounds checks and loop limits in every kernel cost up to 100 times")]
+        let module = unsafe {
+            self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+        };
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.name()),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        self.check()?;
+        pipelines.insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    /// A bind group of whole buffers, in the order of the kernel's bindings.
+    pub(super) fn bind_group(
+        &self,
+        kernel: Kernel,
+        pipeline: &wgpu::ComputePipeline,
+        buffers: &[&wgpu::Buffer],
+    ) -> wgpu::BindGroup {
+        let entries: Vec<_> = (kernel.first_binding()..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        })
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Submits, waits, and returns the first `bytes` of `source`.
+    pub(super) fn submit_and_read(
+        &self,
+        mut encoder: wgpu::CommandEncoder,
+        source: &wgpu::Buffer,
+        bytes: u64,
+    ) -> Result<Vec<u8>, ModelError> {
+        let staging = self.buffer("readback", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
+        encoder.copy_buffer_to_buffer(source, 0, &staging, 0, bytes);
+        self.queue.submit([encoder.finish()]);
+        let mut out = Vec::new();
+        self.read_mapped(&staging, bytes, |mapped| out.extend_from_slice(mapped))?;
+        Ok(out)
+    }
+
+    /// Maps a staging buffer once everything submitted is done, and hands its bytes to `take`.
+    pub(super) fn read_mapped(
+        &self,
+        staging: &wgpu::Buffer,
+        bytes: u64,
+        take: impl FnOnce(&[u8]),
+    ) -> Result<(), ModelError> {
+        staging.map_async(wgpu::MapMode::Read, 0..bytes, |_| {});
+        self.wait()?;
+        match staging.get_mapped_range(0..bytes) {
+            Ok(mapped) => take(&mapped),
+            Err(error) => return Err(ModelError::Device { reason: error.to_string() }),
+        }
+        staging.unmap();
+        Ok(())
+    }
+
+    /// Waits until everything submitted is done.
+    pub(super) fn wait(&self) -> Result<(), ModelError> {
+        let poll = PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        let waited = self.device.poll(poll);
+        self.check()?;
+        waited.map(drop).map_err(|error| ModelError::DeviceLost { reason: error.to_string() })
+    }
+
+    /// The first failure that a callback reported, if any.
+    pub(super) fn check(&self) -> Result<(), ModelError> {
+        match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Keeps the first error that arrives outside of any call: without these handlers wgpu panics.
+fn watch(device: &wgpu::Device, failure: &Arc<Mutex<Option<ModelError>>>) {
+    let keep = |failure: &Mutex<Option<ModelError>>, error: ModelError| {
+        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    };
+    let slot = Arc::clone(failure);
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        let error = match error {
+            wgpu::Error::OutOfMemory { .. } => ModelError::OutOfMemory { what: "the model".to_owned() },
+            other => ModelError::Device { reason: other.to_string() },
+        };
+        keep(&slot, error);
+    }));
+    let slot = Arc::clone(failure);
+    device.set_device_lost_callback(move |reason, message| {
+        let reason = if message.is_empty() { format!("{reason:?}") } else { message };
+        keep(&slot, ModelError::DeviceLost { reason });
+    });
+}
+
+/// What the adapter lacks for the kernels, in words.
+fn lacking(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Option<String> {
+    let flags = adapter.get_downlevel_capabilities().flags;
+    if !flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        return Some("it has no compute shaders".to_owned());
+    }
+    if !flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32) {
+        return Some("its shaders cannot unpack f16".to_owned());
+    }
+    let at_least = |what: &str, has: u32, needs: u32| {
+        (has < needs).then(|| format!("it offers {has} {what}, and {needs} are needed"))
+    };
+    at_least("storage buffers a kernel", limits.max_storage_buffers_per_shader_stage, shader::MOST_BINDINGS)
+        .or_else(|| {
+            let largest = *shader::WORKGROUP_SIZES.end();
+            at_least("invocations a workgroup", limits.max_compute_invocations_per_workgroup, largest)
+        })
+        .or_else(|| {
+            let has = limits.max_storage_buffer_binding_size >> 20;
+            at_least("MiB a storage binding", u32::try_from(has).unwrap_or(u32::MAX), 128)
+        })
+}

@@ -1,0 +1,432 @@
+//! The engine: a plan's weights, activations and cache on one device, driven as a [`LanguageModel`].
+//!
+//! A pass costs one write of what varies, one compute pass and one submission; bind groups are made at load.
+//! Nothing of a failed pass is kept: pages are committed only when its results are there.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wgpu::BufferUsages;
+
+use super::cache::{Cache, most_positions};
+use super::device::Device;
+use super::kernels::KernelChoice;
+use super::memory::{Memory, Rows, cache_widths};
+use super::pages::{PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
+use super::pass::{self, MOST_TABLES, Placement, Shape};
+use super::program::{self, Step};
+use super::weights::{self, GpuTensor, padded};
+use crate::model::language_model::{CacheUsage, LanguageModel, ModelError, Outputs};
+use crate::model::plan::{BufferId, Plan, RowSet};
+use crate::model::{Batch, SequenceId, Weights, WeightsError};
+
+/// Bytes of the two timestamps at the end of the readback buffer.
+const TIMESTAMP_BYTES: u64 = 16;
+
+/// A model on a GPU.
+pub struct Engine {
+    /// The device, for its facts.
+    pub device: Arc<Device>,
+    plan: Plan,
+    context: usize,
+    rows: Rows,
+    tensors: Vec<GpuTensor>,
+    buffers: Vec<wgpu::Buffer>,
+    nothing: wgpu::Buffer,
+    cache: Cache,
+    pass_words: wgpu::Buffer,
+    readback: wgpu::Buffer,
+    timestamps: Option<Timestamps>,
+    choice: KernelChoice,
+    steps: Vec<Step>,
+}
+
+struct Timestamps {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    seconds_per_tick: f64,
+}
+
+/// Why a model could not be loaded onto a device.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The weights could not be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The device could not take them.
+    #[error(transparent)]
+    Model(ModelError),
+    /// One row, or a tensor that cannot be split, is larger than a kernel can bind.
+    #[error(
+        "tensor {tensor} needs {bytes} bytes in one binding, and this adapter allows {limit}: choose another adapter"
+    )]
+    TensorTooLarge {
+        /// Canonical name.
+        tensor: String,
+        /// What it needs.
+        bytes: u64,
+        /// What the adapter allows.
+        limit: u64,
+    },
+    /// More rotary tables than a pass has room for.
+    #[error("the model uses {0} different rotary embeddings, and at most {MOST_TABLES} are supported")]
+    TooManyRotaryTables(usize),
+}
+
+impl Engine {
+    /// Uploads the weights and compiles the plan for this device. `bound[i]` is the index in `weights` of the
+    /// plan's tensor i; `progress` hears bytes done and bytes in all. A context longer than the adapter can
+    /// hold in one binding is shortened; [`LanguageModel::context`] tells.
+    pub fn load(
+        device: impl Into<Arc<Device>>,
+        plan: Plan,
+        context: usize,
+        weights: &dyn Weights,
+        bound: &[usize],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, LoadError> {
+        let device = device.into();
+        let choice = KernelChoice::of(device.class);
+        Self::load_with(device, plan, context, weights, bound, progress, choice)
+    }
+
+    /// As [`Self::load`], with kernels of the caller's choice: for tests of variants that the adapter at hand
+    /// would not get.
+    pub fn load_with(
+        device: impl Into<Arc<Device>>,
+        plan: Plan,
+        context: usize,
+        weights: &dyn Weights,
+        bound: &[usize],
+        progress: &mut dyn FnMut(u64, u64),
+        choice: KernelChoice,
+    ) -> Result<Self, LoadError> {
+        let device = device.into();
+        if plan.rotary_tables.len() > MOST_TABLES {
+            return Err(LoadError::TooManyRotaryTables(plan.rotary_tables.len()));
+        }
+        let widths = cache_widths(&plan);
+        let context = context.min(most_positions(device.binding_limit(), &widths)).max(1);
+        let rows = Rows::of(&plan, context);
+        let tensors = weights::upload(&device, &plan, weights, bound, progress)?;
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let buffers = plan
+            .buffers
+            .iter()
+            .map(|spec| {
+                let bytes = 4 * (rows.count(spec.rows) * padded(spec.columns)) as u64;
+                device.buffer(&format!("activations ({})", spec.name), bytes, usage)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let nothing = device.buffer("an absent tensor", 16, BufferUsages::STORAGE)?;
+        let cache = Cache::new(&device, &widths, context)?;
+        let pass_words = pass_buffer(&device, 4096)?;
+        let logits_bytes = 4 * (rows.outputs * padded(plan.buffer(plan.logits).columns)) as u64;
+        let readback_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let readback = device.buffer("the readback", logits_bytes + TIMESTAMP_BYTES, readback_usage)?;
+        let timestamps = Timestamps::new(&device)?;
+        let mut engine = Self {
+            device,
+            plan,
+            context,
+            rows,
+            tensors,
+            buffers,
+            nothing,
+            cache,
+            pass_words,
+            readback,
+            timestamps,
+            choice,
+            steps: Vec::new(),
+        };
+        engine.compile()?;
+        Ok(engine)
+    }
+
+    /// GPU memory as allocated now.
+    pub fn memory(&self) -> Memory {
+        let shards = self.tensors.iter().flat_map(|tensor| &tensor.shards);
+        Memory {
+            weight_bytes: shards.map(|shard| shard.buffer.size()).sum(),
+            scratch_bytes: self.buffers.iter().map(wgpu::Buffer::size).sum(),
+            cache_bytes: self.cache.layers.iter().map(|layer| layer.keys.size() + layer.values.size()).sum(),
+        }
+    }
+
+    /// The kernel variants in use, in words.
+    pub fn variants(&self) -> Vec<String> {
+        self.choice.describe()
+    }
+
+    /// The plan that the engine runs.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn compile(&mut self) -> Result<(), ModelError> {
+        let memory = program::Memory {
+            pass: &self.pass_words,
+            tensors: &self.tensors,
+            buffers: &self.buffers,
+            nothing: &self.nothing,
+            cache: &self.cache,
+        };
+        self.steps = program::compile(&self.device, &self.plan, &memory, self.choice)?;
+        self.device.check()
+    }
+
+    /// Finds a place for every row; grows the cache when it is full. Returns the pages as they will be after
+    /// the pass.
+    fn place(&mut self, batch: &Batch) -> Result<(Pages, Placement), ModelError> {
+        assert!(batch.rows.len() <= self.rows.batch, "at most {} rows a pass", self.rows.batch);
+        let vocabulary = self.vocabulary();
+        loop {
+            let mut pages = self.cache.pages.clone();
+            let shape = Shape::of(batch, &pages, vocabulary, self.context)?;
+            match place(&mut pages, batch, &shape) {
+                Ok((placement, copies)) => {
+                    copies.into_iter().for_each(|copy| self.cache.copy_page(&self.device, copy));
+                    return Ok((pages, placement));
+                }
+                Err(PagesMissing(missing)) => {
+                    self.cache.grow(&self.device, missing)?;
+                    self.compile()?;
+                }
+            }
+        }
+    }
+
+    /// Writes what varies, makes room for it where needed.
+    fn write_pass(
+        &mut self,
+        batch: &Batch,
+        placement: &Placement,
+        outputs: &[usize],
+        pages: &Pages,
+    ) -> Result<(), ModelError> {
+        let words = pass::words(batch, placement, outputs, pages, &self.plan.rotary_tables);
+        let bytes: &[u8] = bytemuck::cast_slice(&words);
+        if bytes.len() as u64 > self.pass_words.size() {
+            self.pass_words = pass_buffer(&self.device, bytes.len() as u64 * 2)?;
+            self.compile()?;
+        }
+        self.device.queue.write_buffer(&self.pass_words, 0, bytes);
+        Ok(())
+    }
+
+    /// Runs the steps of one row set (or of both), and reads the logits of `outputs` rows back.
+    fn submit(
+        &mut self,
+        sets: &[RowSet],
+        rows: usize,
+        outputs: usize,
+        results: &mut Outputs,
+    ) -> Result<(), ModelError> {
+        let begin = Instant::now();
+        let mut encoder = self.device.encoder();
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: self.timestamps.as_ref().map(Timestamps::writes),
+            });
+            for step in self.steps.iter().filter(|step| sets.contains(&step.rows)) {
+                match step.rows {
+                    RowSet::Batch => step.encode(&mut pass, rows),
+                    RowSet::Outputs if outputs > 0 => step.encode(&mut pass, outputs),
+                    RowSet::Outputs => {}
+                }
+            }
+        }
+        let columns = self.plan.buffer(self.plan.logits).columns;
+        let stride = padded(columns);
+        let logits_bytes = (4 * outputs * stride) as u64;
+        if outputs > 0 {
+            let logits = &self.buffers[self.plan.logits.0];
+            encoder.copy_buffer_to_buffer(logits, 0, &self.readback, 0, logits_bytes);
+        }
+        if let Some(timestamps) = &self.timestamps {
+            encoder.resolve_query_set(&timestamps.queries, 0..2, &timestamps.resolved, 0);
+            let (from, to) = (&timestamps.resolved, &self.readback);
+            encoder.copy_buffer_to_buffer(from, 0, to, logits_bytes, TIMESTAMP_BYTES);
+        }
+        self.device.queue.submit([encoder.finish()]);
+        results.timing.encode_seconds += begin.elapsed().as_secs_f64();
+
+        let seconds_per_tick = self.timestamps.as_ref().map(|timestamps| timestamps.seconds_per_tick);
+        self.device.read_mapped(&self.readback, logits_bytes + TIMESTAMP_BYTES, |bytes| {
+            let (logits, ticks) = bytes.split_at(logits_bytes as usize);
+            for row in logits.chunks_exact(4 * stride) {
+                results.logits.push(bytemuck::pod_collect_to_vec(&row[..4 * columns]));
+            }
+            if let Some(seconds_per_tick) = seconds_per_tick {
+                let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(ticks);
+                let seconds = ticks[1].saturating_sub(ticks[0]) as f64 * seconds_per_tick;
+                *results.timing.gpu_seconds.get_or_insert(0.0) += seconds;
+            }
+        })
+    }
+}
+
+impl LanguageModel for Engine {
+    fn vocabulary(&self) -> usize {
+        self.plan.buffer(self.plan.logits).columns
+    }
+
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn max_rows(&self) -> usize {
+        self.rows.batch
+    }
+
+    fn new_sequence(&mut self) -> SequenceId {
+        self.cache.pages.new_sequence()
+    }
+
+    fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {
+        loop {
+            match self.cache.pages.fork(sequence) {
+                Ok((fork, copy)) => {
+                    copy.into_iter().for_each(|copy| self.cache.copy_page(&self.device, copy));
+                    return Ok(fork);
+                }
+                Err(PagesMissing(missing)) => {
+                    self.cache.grow(&self.device, missing)?;
+                    self.compile()?;
+                }
+            }
+        }
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, length: usize) {
+        self.cache.pages.truncate(sequence, length);
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        self.cache.pages.release(sequence);
+    }
+
+    fn length(&self, sequence: SequenceId) -> usize {
+        self.cache.pages.length(sequence)
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
+        let begin = Instant::now();
+        self.device.check()?;
+        let mut results = Outputs::default();
+        if batch.rows.is_empty() {
+            return Ok(results);
+        }
+        let (mut pages, placement) = self.place(batch)?;
+        let wanted: Vec<usize> = batch.outputs().collect();
+        let mut groups = wanted.chunks(self.rows.outputs);
+        let first = groups.next().unwrap_or_default();
+        self.write_pass(batch, &placement, first, &pages)?;
+        self.submit(&[RowSet::Batch, RowSet::Outputs], batch.rows.len(), first.len(), &mut results)?;
+        for group in groups {
+            self.write_pass(batch, &placement, group, &pages)?;
+            self.submit(&[RowSet::Outputs], batch.rows.len(), group.len(), &mut results)?;
+        }
+        pages.give_back(&placement.scratch);
+        self.cache.pages = pages;
+        results.timing.total_seconds = begin.elapsed().as_secs_f64();
+        Ok(results)
+    }
+
+    fn cache_usage(&self) -> CacheUsage {
+        let pages = self.cache.pages.used();
+        CacheUsage {
+            pages,
+            page_positions: PAGE_POSITIONS,
+            bytes: pages as u64 * self.cache.page_bytes(),
+            allocated_bytes: self.cache.pages.capacity() as u64 * self.cache.page_bytes(),
+        }
+    }
+}
+
+/// Running single ops, to compare each with its twin.
+impl Engine {
+    /// Places the batch's rows and writes what the ops need to know of them. The rows are forgotten when the
+    /// sequences are released.
+    pub fn begin(&mut self, batch: &Batch) -> Result<(), ModelError> {
+        let (pages, placement) = self.place(batch)?;
+        let outputs: Vec<usize> = batch.outputs().take(self.rows.outputs).collect();
+        self.write_pass(batch, &placement, &outputs, &pages)?;
+        self.cache.pages = pages;
+        Ok(())
+    }
+
+    /// Runs one op of the plan, by its index, for `rows` rows of its set.
+    pub fn run_op(&mut self, op: usize, rows: usize) -> Result<(), ModelError> {
+        let mut encoder = self.device.encoder();
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            self.steps[op].encode(&mut pass, rows);
+        }
+        self.device.queue.submit([encoder.finish()]);
+        self.device.wait()
+    }
+
+    /// The first `rows` rows of a buffer, without padding.
+    pub fn read_buffer(&self, buffer: BufferId, rows: usize) -> Result<Vec<f32>, ModelError> {
+        let columns = self.plan.buffer(buffer).columns;
+        let bytes = (4 * rows * padded(columns)) as u64;
+        let read = self.device.submit_and_read(self.device.encoder(), &self.buffers[buffer.0], bytes)?;
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(&read);
+        Ok(values.chunks_exact(padded(columns)).flat_map(|row| &row[..columns]).copied().collect())
+    }
+
+    /// Replaces the first rows of a buffer by `values`, rows of the buffer's columns.
+    pub fn write_buffer(&self, buffer: BufferId, values: &[f32]) {
+        let columns = self.plan.buffer(buffer).columns;
+        let mut padded_rows = Vec::with_capacity(values.len() / columns * padded(columns));
+        for row in values.chunks_exact(columns) {
+            padded_rows.extend_from_slice(row);
+            padded_rows.resize(padded_rows.len() + padded(columns) - columns, 0.0);
+        }
+        self.device.queue.write_buffer(&self.buffers[buffer.0], 0, bytemuck::cast_slice(&padded_rows));
+    }
+}
+
+fn place(
+    pages: &mut Pages,
+    batch: &Batch,
+    shape: &Shape,
+) -> Result<(Placement, Vec<PageCopy>), PagesMissing> {
+    let mut copies = Vec::new();
+    for &(sequence, count) in &shape.growth {
+        copies.extend(pages.extend(sequence, count)?);
+    }
+    Ok((Placement::new(batch, shape, pages)?, copies))
+}
+
+fn pass_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
+    device.buffer("the pass", bytes, BufferUsages::STORAGE | BufferUsages::COPY_DST)
+}
+
+impl Timestamps {
+    fn new(device: &Device) -> Result<Option<Self>, ModelError> {
+        if !device.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Ok(None);
+        }
+        let queries = device.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: None,
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
+        let usage = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
+        let resolved = device.buffer("timestamps", TIMESTAMP_BYTES, usage)?;
+        let seconds_per_tick = f64::from(device.queue.get_timestamp_period()) * 1e-9;
+        Ok(Some(Self { queries, resolved, seconds_per_tick }))
+    }
+
+    fn writes(&self) -> wgpu::ComputePassTimestampWrites<'_> {
+        wgpu::ComputePassTimestampWrites {
+            query_set: &self.queries,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        }
+    }
+}

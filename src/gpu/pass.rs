@@ -1,0 +1,137 @@
+//! The one buffer that changes from pass to pass: rows, page tables, chains and rotary angles.
+//!
+//! `shaders/lib/pass.wgsl` reads it; both sides are held together by a test of every kernel against its twin.
+
+use std::collections::HashMap;
+
+use super::pages::{PAGE_POSITIONS, Pages, PagesMissing};
+use crate::model::rotary::RotaryTable;
+use crate::model::{Batch, ModelError, SequenceId};
+
+const HEADER_WORDS: usize = 16;
+const RECORD_WORDS: usize = 8;
+/// Header word of the first rotary table's angles.
+const FIRST_ANGLES: usize = 8;
+
+/// Most rotary tables that a plan may use.
+pub(super) const MOST_TABLES: usize = HEADER_WORDS - FIRST_ANGLES;
+
+/// Where a batch's rows go, and what they see.
+pub(super) struct Placement {
+    /// For each row the slot of its key and value.
+    slots: Vec<u32>,
+    /// For each row how many positions it sees through its page table.
+    cached: Vec<usize>,
+    /// For each row the slots of its chain.
+    chains: Vec<Vec<u32>>,
+    /// Pages to give back after the pass.
+    pub scratch: Vec<u32>,
+}
+
+/// How a batch's rows relate to their sequences: which extend them, and which only branch off.
+pub(super) struct Shape {
+    /// For each row whether it extends its sequence.
+    kept: Vec<bool>,
+    /// For each sequence how many rows extend it.
+    pub growth: Vec<(SequenceId, usize)>,
+    /// Rows that branch off.
+    pub branching: usize,
+}
+
+impl Shape {
+    /// Checks tokens, positions and parents, and finds the rows that extend their sequences.
+    pub fn of(batch: &Batch, pages: &Pages, vocabulary: usize, context: usize) -> Result<Self, ModelError> {
+        let cached = |sequence| pages.length(sequence);
+        batch.check(vocabulary, context, cached)?;
+        let kept = batch.kept(cached);
+        let mut growth: Vec<(SequenceId, usize)> = Vec::new();
+        for (row, _) in batch.rows.iter().zip(&kept).filter(|(_, kept)| **kept) {
+            match growth.iter_mut().find(|(sequence, _)| *sequence == row.sequence) {
+                Some((_, count)) => *count += 1,
+                None => growth.push((row.sequence, 1)),
+            }
+        }
+        let branching = kept.iter().filter(|kept| !**kept).count();
+        Ok(Self { kept, growth, branching })
+    }
+}
+
+impl Placement {
+    /// Gives each row its slot. The sequences have already grown by [`Shape::growth`].
+    pub fn new(batch: &Batch, shape: &Shape, pages: &mut Pages) -> Result<Self, PagesMissing> {
+        let scratch = pages.take(shape.branching.div_ceil(PAGE_POSITIONS))?;
+        let mut branch_slots = scratch.iter().flat_map(|page| {
+            (0..PAGE_POSITIONS as u32).map(move |offset| page * PAGE_POSITIONS as u32 + offset)
+        });
+        let mut placement =
+            Self { slots: Vec::new(), cached: Vec::new(), chains: Vec::new(), scratch: scratch.clone() };
+        for (row, &kept) in batch.rows.iter().zip(&shape.kept) {
+            if kept {
+                placement.slots.push(pages.slot(row.sequence, row.position));
+                placement.cached.push(row.position + 1);
+                placement.chains.push(Vec::new());
+                continue;
+            }
+            let slot = branch_slots.next().ok_or(PagesMissing(1))?;
+            // A branch sees what its parent sees, and itself.
+            let (cached, mut chain) = match row.parent {
+                Some(parent) => (placement.cached[parent], placement.chains[parent].clone()),
+                None => (row.position, Vec::new()),
+            };
+            chain.push(slot);
+            placement.slots.push(slot);
+            placement.cached.push(cached);
+            placement.chains.push(chain);
+        }
+        Ok(placement)
+    }
+}
+
+/// The words of a pass.
+pub(super) fn words(
+    batch: &Batch,
+    placement: &Placement,
+    outputs: &[usize],
+    pages: &Pages,
+    tables: &[RotaryTable],
+) -> Vec<u32> {
+    let rows = batch.rows.len();
+    let mut words = vec![0u32; HEADER_WORDS + rows * RECORD_WORDS];
+    words[0] = rows as u32;
+    words[1] = outputs.len() as u32;
+    words[2] = HEADER_WORDS as u32;
+    words[3] = words.len() as u32;
+    words.extend(outputs.iter().map(|&row| row as u32));
+
+    let mut page_tables: HashMap<SequenceId, usize> = HashMap::new();
+    for (index, row) in batch.rows.iter().enumerate() {
+        let pages_at = *page_tables.entry(row.sequence).or_insert_with(|| {
+            words.extend(pages.table(row.sequence));
+            words.len() - pages.table(row.sequence).len()
+        });
+        let chain = &placement.chains[index];
+        let chain_at = words.len();
+        words.extend(chain);
+        let record = HEADER_WORDS + index * RECORD_WORDS;
+        let values = [
+            row.token as usize,
+            row.position,
+            placement.slots[index] as usize,
+            placement.cached[index],
+            pages_at,
+            chain_at,
+            chain.len(),
+        ];
+        for (offset, value) in values.into_iter().enumerate() {
+            words[record + offset] = value as u32;
+        }
+    }
+    let mut angles = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        words[FIRST_ANGLES + index] = words.len() as u32;
+        angles.clear();
+        batch.rows.iter().for_each(|row| table.push_angles(row.position, &mut angles));
+        words.extend(angles.iter().map(|angle| angle.to_bits()));
+    }
+    words
+}

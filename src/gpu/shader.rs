@@ -1,0 +1,133 @@
+//! The kernels' WGSL: which files make each one, put together without a preprocessor.
+//!
+//! A kernel is one file of `shaders/`, preceded by the functions of `shaders/lib/` that it uses and, where it
+//! reads weights, by the reader of their format from `shaders/weights/`.
+
+use std::ops::RangeInclusive;
+
+use crate::model::WeightFormat;
+
+/// Workgroup sizes that kernels are made for; powers of two.
+pub const WORKGROUP_SIZES: RangeInclusive<u32> = 8..=256;
+
+/// Most storage buffers that one kernel binds.
+pub(super) const MOST_BINDINGS: u32 = 5;
+
+/// One kernel; its file in `shaders/` has the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each kernel's file opens with what it does")]
+pub enum Kernel {
+    LoopCanary,
+    Embed,
+    RmsNorm,
+    LayerNorm,
+    LinearLanes,
+    LinearGroups,
+    LinearTiles,
+    Rotary,
+    CacheWrite,
+    Attention,
+    Activate,
+    Gate,
+    Add,
+    Pick,
+}
+
+const PASS: &str = include_str!("../../shaders/lib/pass.wgsl");
+const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
+const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
+const ACTIVATION: &str = include_str!("../../shaders/lib/activation.wgsl");
+
+/// Every kernel, with the weight formats it comes in (`None`: it reads no weights of varying format).
+pub fn kernels() -> impl Iterator<Item = (Kernel, Option<WeightFormat>)> {
+    const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::F16, WeightFormat::Bf16];
+    Kernel::ALL.into_iter().flat_map(|kernel| {
+        let formats = if kernel.reads_weights() { FORMATS.map(Some).to_vec() } else { vec![None] };
+        formats.into_iter().map(move |format| (kernel, format))
+    })
+}
+
+/// The complete source of a kernel; `format` for those that read weights.
+pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
+    assert_eq!(kernel.reads_weights(), format.is_some(), "{} and its weight format", kernel.name());
+    let reader = format.map(|format| match format {
+        WeightFormat::F32 => include_str!("../../shaders/weights/f32.wgsl"),
+        WeightFormat::F16 => include_str!("../../shaders/weights/f16.wgsl"),
+        WeightFormat::Bf16 => include_str!("../../shaders/weights/bf16.wgsl"),
+    });
+    let parts: Vec<&str> = kernel.libraries().iter().copied().chain(reader).chain([kernel.body()]).collect();
+    parts.join("\n")
+}
+
+impl Kernel {
+    const ALL: [Self; 14] = [
+        Self::LoopCanary,
+        Self::Embed,
+        Self::RmsNorm,
+        Self::LayerNorm,
+        Self::LinearLanes,
+        Self::LinearGroups,
+        Self::LinearTiles,
+        Self::Rotary,
+        Self::CacheWrite,
+        Self::Attention,
+        Self::Activate,
+        Self::Gate,
+        Self::Add,
+        Self::Pick,
+    ];
+
+    /// The kernel's name: its file's, without the extension.
+    pub fn name(self) -> &'static str {
+        self.file().0
+    }
+
+    /// Whether it reads weights in their stored format.
+    pub(super) fn reads_weights(self) -> bool {
+        matches!(self, Self::Embed | Self::LinearLanes | Self::LinearGroups | Self::LinearTiles)
+    }
+
+    /// Number of its first binding: kernels with weights but without [`PASS`] leave binding 0 out.
+    pub(super) fn first_binding(self) -> u32 {
+        u32::from(matches!(self, Self::LinearLanes | Self::LinearGroups))
+    }
+
+    fn body(self) -> &'static str {
+        self.file().1
+    }
+
+    fn libraries(self) -> &'static [&'static str] {
+        match self {
+            Self::Embed | Self::Rotary | Self::CacheWrite | Self::Attention | Self::Pick => &[PASS],
+            Self::LinearLanes | Self::LinearGroups => &[GRID],
+            Self::LinearTiles => &[PASS, GRID],
+            Self::RmsNorm | Self::LayerNorm => &[REDUCE],
+            Self::Activate | Self::Gate => &[ACTIVATION],
+            Self::LoopCanary | Self::Add => &[],
+        }
+    }
+
+    fn file(self) -> (&'static str, &'static str) {
+        macro_rules! file {
+            ($name:literal) => {
+                ($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))
+            };
+        }
+        match self {
+            Self::LoopCanary => file!("loop_canary"),
+            Self::Embed => file!("embed"),
+            Self::RmsNorm => file!("rms_norm"),
+            Self::LayerNorm => file!("layer_norm"),
+            Self::LinearLanes => file!("linear_lanes"),
+            Self::LinearGroups => file!("linear_groups"),
+            Self::LinearTiles => file!("linear_tiles"),
+            Self::Rotary => file!("rotary"),
+            Self::CacheWrite => file!("cache_write"),
+            Self::Attention => file!("attention"),
+            Self::Activate => file!("activate"),
+            Self::Gate => file!("gate"),
+            Self::Add => file!("add"),
+            Self::Pick => file!("pick"),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Weights on the GPU: matrices in their stored precision, in shards of rows that fit one binding; vectors and
+//! position tables as f32. Rows are padded with zeros to blocks of four.
+//!
+//! They are uploaded in slices straight from the source: there is never a second whole copy in memory.
+
+use std::ops::Range;
+
+use wgpu::BufferUsages;
+
+use super::device::Device;
+use super::engine::LoadError;
+use crate::model::plan::{Op, Plan};
+use crate::model::weights::TensorInfo;
+use crate::model::{ModelError, WeightFormat, Weights};
+
+/// Bytes read and uploaded at a time.
+const SLICE_BYTES: usize = 8 << 20;
+/// Largest shard: kernels count blocks in u32, and several drivers cap buffers at 2 GiB.
+const SHARD_BYTES: u64 = 1 << 30;
+
+/// A tensor on the GPU.
+pub(super) struct GpuTensor {
+    /// How the kernels read it.
+    pub form: Form,
+    /// Its rows, in order; a vector is one shard.
+    pub shards: Vec<Shard>,
+}
+
+/// Some consecutive rows of a tensor.
+pub(super) struct Shard {
+    pub buffer: wgpu::Buffer,
+    pub rows: Range<usize>,
+}
+
+/// How the kernels read a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// In its stored precision, through the format's reader.
+    Matrix(WeightFormat),
+    /// As f32: norm weights, biases, position tables.
+    Vector,
+}
+
+/// Elements of a row with padding.
+pub(super) fn padded(columns: usize) -> usize {
+    columns.next_multiple_of(4)
+}
+
+impl Form {
+    /// How the plan's ops read each of its tensors.
+    pub fn of_all(plan: &Plan, tensors: &[TensorInfo], bound: &[usize]) -> Vec<Self> {
+        let mut forms = vec![Self::Vector; plan.tensors.len()];
+        for op in &plan.ops {
+            if let Op::Embed { table: tensor, .. } | Op::Linear { weight: tensor, .. } = op {
+                forms[tensor.0] = Self::Matrix(tensors[bound[tensor.0]].format);
+            }
+        }
+        forms
+    }
+
+    /// Bytes of a row on the GPU.
+    pub fn row_bytes(self, columns: usize) -> u64 {
+        let element = match self {
+            Self::Matrix(format) => format.element_bytes(),
+            Self::Vector => 4,
+        };
+        (padded(columns) * element) as u64
+    }
+}
+
+/// Uploads every tensor of the plan, and tells how many bytes are done after each slice.
+pub(super) fn upload(
+    device: &Device,
+    plan: &Plan,
+    weights: &dyn Weights,
+    bound: &[usize],
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Vec<GpuTensor>, LoadError> {
+    let forms = Form::of_all(plan, weights.tensors(), bound);
+    let sizes = plan.tensors.iter().zip(&forms);
+    let total = sizes.map(|(spec, form)| form.row_bytes(spec.columns) * spec.rows as u64).sum();
+    let mut uploader = Uploader { device, weights, done: 0, total, progress };
+    bound.iter().zip(forms).map(|(&index, form)| uploader.tensor(index, form)).collect()
+}
+
+struct Uploader<'a> {
+    device: &'a Device,
+    weights: &'a dyn Weights,
+    done: u64,
+    total: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl Uploader<'_> {
+    fn tensor(&mut self, index: usize, form: Form) -> Result<GpuTensor, LoadError> {
+        let info = &self.weights.tensors()[index];
+        let row_bytes = form.row_bytes(info.columns);
+        let most_bytes = self.device.binding_limit().min(SHARD_BYTES);
+        let shard_rows = match form {
+            Form::Matrix(_) => (most_bytes / row_bytes) as usize,
+            Form::Vector if row_bytes * info.rows as u64 <= most_bytes => info.rows,
+            Form::Vector => 0,
+        };
+        if shard_rows == 0 {
+            return Err(LoadError::TensorTooLarge {
+                tensor: info.name.clone(),
+                bytes: row_bytes * info.rows as u64,
+                limit: most_bytes,
+            });
+        }
+        let mut shards = Vec::new();
+        let mut first = 0;
+        while first < info.rows {
+            let rows = first..info.rows.min(first + shard_rows);
+            shards.push(self.shard(index, form, rows.clone())?);
+            first = rows.end;
+        }
+        Ok(GpuTensor { form, shards })
+    }
+
+    fn shard(&mut self, index: usize, form: Form, rows: Range<usize>) -> Result<Shard, LoadError> {
+        let info = &self.weights.tensors()[index];
+        let row_bytes = form.row_bytes(info.columns);
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+        let name = format!("the weights ({})", info.name);
+        let buffer = self.device.buffer(&name, row_bytes * rows.len() as u64, usage)?;
+        let slice_rows = (SLICE_BYTES / row_bytes as usize).max(1);
+        let mut first = rows.start;
+        while first < rows.end {
+            let slice = first..rows.end.min(first + slice_rows);
+            let stored = self.weights.read(index, slice.clone())?;
+            let offset = (first - rows.start) as u64 * row_bytes;
+            let bytes = in_form(&stored, info, form);
+            self.device.queue.write_buffer(&buffer, offset, &bytes);
+            // Staging memory is freed only when what used it has been submitted and done.
+            self.device.queue.submit([]);
+            self.device.wait()?;
+            self.done += bytes.len() as u64;
+            (self.progress)(self.done, self.total);
+            first = slice.end;
+        }
+        Ok(Shard { buffer, rows })
+    }
+}
+
+/// Stored rows as the kernels want them; borrowed where nothing changes.
+fn in_form<'a>(stored: &'a [u8], info: &TensorInfo, form: Form) -> std::borrow::Cow<'a, [u8]> {
+    let widened = match form {
+        Form::Vector if info.format != WeightFormat::F32 => {
+            bytemuck::cast_slice(&info.format.decode(stored)).to_vec().into()
+        }
+        _ => std::borrow::Cow::Borrowed(stored),
+    };
+    let row_bytes = form.row_bytes(info.columns) as usize;
+    let stored_bytes = row_bytes / padded(info.columns) * info.columns;
+    if stored_bytes == row_bytes {
+        return widened;
+    }
+    let mut bytes = Vec::with_capacity(widened.len() / stored_bytes * row_bytes);
+    for row in widened.chunks_exact(stored_bytes) {
+        bytes.extend_from_slice(row);
+        bytes.resize(bytes.len() + row_bytes - stored_bytes, 0);
+    }
+    bytes.into()
+}
+
+impl From<ModelError> for LoadError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(error)
+    }
+}

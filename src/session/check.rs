@@ -1,0 +1,155 @@
+//! The self-test: every op of a plan on the GPU against its twin on the CPU, op by op.
+//!
+//! Both sides get the same inputs for each op (the twin's results), so that the first op that differs is the
+//! one that is wrong. Wrong results from a GPU or its driver are the commonest complaint about GPU engines.
+
+use crate::gpu::Engine;
+use crate::model::plan::{BufferId, Op, RowSet};
+use crate::model::{Batch, ModelError};
+use crate::reference::{Pass, Reference};
+
+/// Share of an output's largest magnitude by which any element may differ.
+const ABSOLUTE_TOLERANCE: f32 = 2e-5;
+/// Share of an element's own magnitude by which it may differ.
+const RELATIVE_TOLERANCE: f32 = 1e-4;
+
+/// How one op compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpReport {
+    /// Index in the plan's ops.
+    pub index: usize,
+    /// The op's name.
+    pub op: &'static str,
+    /// The buffer that it wrote.
+    pub buffer: &'static str,
+    /// Rows and columns compared.
+    pub shape: (usize, usize),
+    /// The element whose difference is the largest share of what is allowed.
+    pub worst: Difference,
+}
+
+/// One element on both sides.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// Its row.
+    pub row: usize,
+    /// Its column.
+    pub column: usize,
+    /// What the GPU computed.
+    pub gpu: f32,
+    /// What the twin computed.
+    pub twin: f32,
+    /// |gpu − twin| as a share of what is allowed; above 1 the op is wrong.
+    pub share: f32,
+}
+
+impl OpReport {
+    /// Whether the op's results agree within the tolerance.
+    pub fn agrees(&self) -> bool {
+        self.worst.share <= 1.0
+    }
+}
+
+/// An engine and a twin in the same pass over the same rows.
+pub struct Comparison<'a> {
+    engine: &'a mut Engine,
+    twin: &'a mut Reference,
+    pass: Pass,
+    rows: usize,
+    outputs: usize,
+}
+
+impl<'a> Comparison<'a> {
+    /// Begins the pass on both sides. Both must have been loaded with the same plan and weights, and have
+    /// gone through the same passes before.
+    pub fn begin(engine: &'a mut Engine, twin: &'a mut Reference, batch: &Batch) -> Result<Self, ModelError> {
+        engine.begin(batch)?;
+        let pass = twin.begin(batch)?;
+        let (rows, outputs) = (batch.rows.len(), batch.outputs().count());
+        Ok(Self { engine, twin, pass, rows, outputs })
+    }
+
+    /// Sets a buffer on both sides.
+    pub fn set(&mut self, buffer: BufferId, values: &[f32]) {
+        self.twin.buffers[buffer.0].copy_from_slice(values);
+        self.engine.write_buffer(buffer, values);
+    }
+
+    /// Runs every op on both sides, and stops after the first that differs: it is the last one reported.
+    pub fn run(mut self, report: &mut dyn FnMut(&OpReport)) -> Result<Agreement, ModelError> {
+        let ops = self.engine.plan().ops.clone();
+        for (index, op) in ops.iter().enumerate() {
+            let Some(found) = self.op(index, op)? else { continue };
+            report(&found);
+            if !found.agrees() {
+                return Ok(Agreement::Broken(found));
+            }
+        }
+        self.twin.finish(self.pass);
+        Ok(Agreement::Whole)
+    }
+
+    fn op(&mut self, index: usize, op: &Op) -> Result<Option<OpReport>, ModelError> {
+        let buffer = op.output();
+        let set = buffer.map_or(RowSet::Batch, |buffer| self.engine.plan().buffer(buffer).rows);
+        let rows = match set {
+            RowSet::Batch => self.rows,
+            RowSet::Outputs => self.outputs,
+        };
+        self.engine.run_op(index, rows)?;
+        self.twin.run(op, &mut self.pass);
+        // What a cache write stored is seen in the attention that follows.
+        let Some(buffer) = buffer else { return Ok(None) };
+        let gpu = self.engine.read_buffer(buffer, rows)?;
+        let twin = &self.twin.buffers[buffer.0];
+        let spec = self.engine.plan().buffer(buffer);
+        let worst = worst_difference(&gpu, twin, spec.columns);
+        let report = OpReport { index, op: op.name(), buffer: spec.name, shape: (rows, spec.columns), worst };
+        self.engine.write_buffer(buffer, twin);
+        Ok(Some(report))
+    }
+}
+
+/// The outcome of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Agreement {
+    /// Every op agrees.
+    Whole,
+    /// This op is the first that does not.
+    Broken(OpReport),
+}
+
+fn worst_difference(gpu: &[f32], twin: &[f32], columns: usize) -> Difference {
+    let largest = twin.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let mut worst = Difference::default();
+    for (index, (&gpu, &twin)) in gpu.iter().zip(twin).enumerate() {
+        let allowed = ABSOLUTE_TOLERANCE * largest + RELATIVE_TOLERANCE * twin.abs();
+        let difference = (gpu - twin).abs();
+        // A NaN, or any difference where none is allowed, counts as infinitely wrong.
+        let share = match difference {
+            0.0 => 0.0,
+            _ if difference.is_nan() || allowed == 0.0 => f32::INFINITY,
+            _ => difference / allowed,
+        };
+        if share > worst.share || index == 0 {
+            worst = Difference { row: index / columns, column: index % columns, gpu, twin, share };
+        }
+    }
+    worst
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_element_is_found_and_nan_is_infinitely_wrong() {
+        let twin = [1.0, -2.0, 4.0, 0.5];
+        assert_eq!(worst_difference(&twin, &twin, 2).share, 0.0);
+        let found = worst_difference(&[1.0, -2.0, 4.0, 0.6], &twin, 2);
+        assert_eq!((found.row, found.column), (1, 1));
+        assert!(found.share > 1.0);
+        let found = worst_difference(&[1.0, f32::NAN, 4.0, 0.5], &twin, 2);
+        assert_eq!((found.row, found.column, found.share), (0, 1, f32::INFINITY));
+    }
+}

@@ -1,0 +1,288 @@
+//! Every kernel against its twin, over a table of awkward shapes, in each variant and weight format.
+
+use std::sync::{Arc, LazyLock};
+
+use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant};
+use logitscope::model::batch::{Row, RowOutput};
+use logitscope::model::config::{Activation, NormKind};
+use logitscope::model::plan::{BufferId, BufferSpec, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec};
+use logitscope::model::rotary::RotaryTable;
+use logitscope::model::{Batch, LanguageModel, WeightFormat};
+use logitscope::reference::Reference;
+use logitscope::session::check::{Agreement, Comparison};
+
+use super::support::{self, MadeWeights, Numbers};
+
+static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(support::device);
+
+/// 1, around workgroup sizes, not multiples of four, and the width of a real model.
+const WIDTHS: [usize; 6] = [1, 3, 9, 63, 65, 576];
+/// Outputs and columns of linear maps.
+const MATRICES: [(usize, usize); 6] = [(1, 1), (5, 3), (66, 7), (259, 9), (7, 65), (64, 576)];
+const ROWS: [usize; 4] = [1, 2, 5, 33];
+const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::F16, WeightFormat::Bf16];
+const CHOICES: [KernelChoice; 3] = [
+    KernelChoice::CPU,
+    KernelChoice::GPU,
+    // Tiles for few rows as well, and the largest workgroups.
+    KernelChoice { few_rows: LinearVariant::Tiles, most_few_rows: 8, reduce_lanes: 256, plain_lanes: 128 },
+];
+
+const INPUT: BufferId = BufferId(0);
+const OUTPUT: BufferId = BufferId(1);
+
+fn batch_buffer(name: &'static str, columns: usize) -> BufferSpec {
+    BufferSpec { name, columns, rows: RowSet::Batch }
+}
+
+fn tensor(name: &str, rows: usize, columns: usize) -> TensorSpec {
+    TensorSpec { name: name.to_owned(), rows, columns }
+}
+
+/// A plan of these ops over these buffers and tensors; the last buffer stands for the logits.
+fn plan(ops: Vec<Op>, buffers: Vec<BufferSpec>, tensors: Vec<TensorSpec>) -> Plan {
+    let logits = BufferId(buffers.len() - 1);
+    Plan { tensors, buffers, rotary_tables: Vec::new(), cache_widths: Vec::new(), ops, logits }
+}
+
+/// Both interpreters of a plan, with the same random weights.
+struct Pair {
+    engine: Engine,
+    twin: Reference,
+    plan: Plan,
+    seed: u64,
+}
+
+impl Pair {
+    fn new(plan: &Plan, format: WeightFormat, choice: KernelChoice) -> Self {
+        let weights = MadeWeights::random(plan, format, 7);
+        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+        let device = Arc::clone(&DEVICE);
+        let engine =
+            Engine::load_with(device, plan.clone(), 128, &weights, &bound, &mut |_, _| {}, choice).unwrap();
+        let twin = Reference::new(plan.clone(), 128, &weights, &bound).unwrap();
+        Self { engine, twin, plan: plan.clone(), seed: 1 }
+    }
+
+    /// Runs the plan over the batch with random contents in every buffer, and holds the two together.
+    fn compare(&mut self, batch: &Batch, what: &str) {
+        self.seed += 1;
+        let mut numbers = Numbers::new(self.seed);
+        let outputs = batch.outputs().count();
+        let mut comparison = Comparison::begin(&mut self.engine, &mut self.twin, batch).unwrap();
+        for (index, spec) in self.plan.buffers.iter().enumerate() {
+            let rows = if spec.rows == RowSet::Batch { batch.rows.len() } else { outputs };
+            // Beyond ±1, so that activations reach their flat ends.
+            let values: Vec<f32> = numbers.take(rows * spec.columns).iter().map(|x| 6.0 * x).collect();
+            comparison.set(BufferId(index), &values);
+        }
+        let mut compared = 0;
+        let agreement = comparison.run(&mut |_| compared += 1).unwrap();
+        assert!(compared > 0, "{what}: nothing was compared");
+        if let Agreement::Broken(report) = agreement {
+            panic!("{what}: {report:#?}");
+        }
+    }
+
+    /// A fresh chain of rows, all of whose logits are wanted, in a sequence of its own on both sides.
+    fn compare_rows(&mut self, rows: usize, what: &str) {
+        let sequence = self.engine.new_sequence();
+        assert_eq!(sequence, self.twin.new_sequence());
+        let mut batch = Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Logits);
+        batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
+        self.compare(&batch, &format!("{what}, {rows} rows"));
+        self.engine.release(sequence);
+        self.twin.release(sequence);
+    }
+}
+
+#[test]
+fn linear_agrees_in_every_variant_format_and_shape() {
+    for choice in CHOICES {
+        for format in FORMATS {
+            for (outputs, columns) in MATRICES {
+                let bias = (outputs % 2 == 1).then_some(TensorId(1));
+                let op = Op::Linear { weight: TensorId(0), bias, input: INPUT, output: OUTPUT };
+                let mut tensors = vec![tensor("weight", outputs, columns)];
+                tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
+                let buffers = vec![batch_buffer("input", columns), batch_buffer("output", outputs)];
+                let plan = plan(vec![op], buffers, tensors);
+                let mut pair = Pair::new(&plan, format, choice);
+                for rows in ROWS {
+                    let what = format!("linear {outputs} × {columns} {} {choice:?}", format.name());
+                    pair.compare_rows(rows, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn norms_agree_in_every_shape() {
+    for choice in CHOICES {
+        for kind in [NormKind::Rms, NormKind::Layer] {
+            for columns in WIDTHS {
+                let bias = (kind == NormKind::Layer).then_some(TensorId(1));
+                let (weight, epsilon) = (TensorId(0), 1e-5);
+                let op = Op::Norm { kind, epsilon, weight, bias, input: INPUT, output: OUTPUT };
+                let mut tensors = vec![tensor("weight", 1, columns)];
+                tensors.extend(bias.map(|_| tensor("bias", 1, columns)));
+                let buffers = vec![batch_buffer("input", columns), batch_buffer("output", columns)];
+                let mut pair = Pair::new(&plan(vec![op], buffers, tensors), WeightFormat::F32, choice);
+                for rows in ROWS {
+                    pair.compare_rows(rows, &format!("{kind:?} norm of {columns} {choice:?}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn elementwise_ops_agree_in_every_shape() {
+    let activations = [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+    for choice in CHOICES {
+        for columns in WIDTHS {
+            let mut ops = vec![Op::Add { input: INPUT, output: OUTPUT }];
+            for activation in activations {
+                ops.push(Op::Gate { activation, up: INPUT, output: OUTPUT });
+                ops.push(Op::Activate { activation, buffer: OUTPUT });
+                ops.push(Op::Add { input: INPUT, output: OUTPUT });
+            }
+            let picked = BufferId(2);
+            ops.push(Op::Pick { input: OUTPUT, output: picked });
+            let mut buffers = vec![batch_buffer("input", columns), batch_buffer("output", columns)];
+            buffers.push(BufferSpec { name: "picked", columns, rows: RowSet::Outputs });
+            let mut pair = Pair::new(&plan(ops, buffers, Vec::new()), WeightFormat::F32, choice);
+            for rows in ROWS {
+                pair.compare_rows(rows, &format!("elementwise over {columns} {choice:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn picking_some_rows_takes_those_rows() {
+    let outputs = BufferSpec { name: "picked", columns: 5, rows: RowSet::Outputs };
+    let ops = vec![Op::Pick { input: INPUT, output: OUTPUT }];
+    let plan = plan(ops, vec![batch_buffer("input", 5), outputs], Vec::new());
+    let mut pair = Pair::new(&plan, WeightFormat::F32, KernelChoice::CPU);
+    let sequence = pair.engine.new_sequence();
+    pair.twin.new_sequence();
+    let mut batch = Batch::chain(sequence, 0, &[0; 9], RowOutput::Logits);
+    batch.rows[2].output = RowOutput::Logits;
+    batch.rows[5].output = RowOutput::Logits;
+    pair.compare(&batch, "pick rows 2, 5 and 8");
+}
+
+#[test]
+fn embedding_agrees_with_and_without_positions() {
+    for format in FORMATS {
+        for columns in WIDTHS {
+            let positions = (columns % 2 == 1).then_some(TensorId(1));
+            let op = Op::Embed { table: TensorId(0), positions, output: BufferId(0) };
+            let mut tensors = vec![tensor("table", 19, columns)];
+            tensors.extend(positions.map(|_| tensor("positions", 128, columns)));
+            // The number of logits is what bounds the tokens: as wide as the table is long.
+            let buffers = vec![batch_buffer("output", columns), batch_buffer("logits", 19)];
+            let mut pair = Pair::new(&plan(vec![op], buffers, tensors), format, KernelChoice::GPU);
+            let sequence = pair.engine.new_sequence();
+            pair.twin.new_sequence();
+            let tokens: Vec<u32> = (0..41).map(|index| index * 7 % 19).collect();
+            let batch = Batch::chain(sequence, 0, &tokens, RowOutput::Nothing);
+            pair.compare(&batch, &format!("embedding of {columns} in {}", format.name()));
+        }
+    }
+}
+
+#[test]
+fn rotary_agrees_for_whole_and_partial_heads() {
+    for (heads, head_width, pairs) in [(1, 2, 1), (3, 6, 3), (4, 64, 32), (5, 10, 2), (9, 64, 16)] {
+        let frequency = |pair| 0.37f32.powi(pair);
+        let table = RotaryTable { inverse_frequencies: (0..pairs).map(frequency).collect(), amplitude: 1.25 };
+        let op = Op::Rotary { table: RotaryId(0), heads, head_width, buffer: BufferId(0) };
+        let mut plan = plan(vec![op], vec![batch_buffer("queries", heads * head_width)], Vec::new());
+        plan.rotary_tables.push(table);
+        let mut pair = Pair::new(&plan, WeightFormat::F32, KernelChoice::CPU);
+        for rows in [1, 7, 100] {
+            let sequence = pair.engine.new_sequence();
+            pair.twin.new_sequence();
+            let tokens = vec![0; rows];
+            let batch = Batch::chain(sequence, 0, &tokens, RowOutput::Nothing);
+            pair.compare(&batch, &format!("rotary of {heads} × {head_width}, {pairs} pairs, {rows} rows"));
+            pair.engine.release(sequence);
+            pair.twin.release(sequence);
+        }
+    }
+}
+
+/// Query heads, key/value heads, head width.
+const HEADS: [(usize, usize, usize); 6] =
+    [(1, 1, 1), (2, 1, 3), (4, 2, 8), (3, 3, 10), (9, 3, 64), (2, 1, 128)];
+
+fn attention_plan(heads: usize, key_value_heads: usize, head_width: usize) -> Plan {
+    let (query, key, value, output) = (BufferId(0), BufferId(1), BufferId(2), BufferId(3));
+    let scale = 1.0 / (head_width as f32).sqrt();
+    let ops = vec![
+        Op::CacheWrite { layer: 0, key, value },
+        Op::Attention { layer: 0, heads, key_value_heads, head_width, scale, query, output },
+    ];
+    let width = key_value_heads * head_width;
+    let buffers = vec![
+        batch_buffer("queries", heads * head_width),
+        batch_buffer("keys", width),
+        batch_buffer("values", width),
+        batch_buffer("mixed", heads * head_width),
+    ];
+    let mut plan = plan(ops, buffers, Vec::new());
+    plan.cache_widths.push(width);
+    plan
+}
+
+#[test]
+fn attention_agrees_over_pages_tiles_and_growing_caches() {
+    for choice in CHOICES {
+        for (heads, key_value_heads, head_width) in HEADS {
+            let plan = attention_plan(heads, key_value_heads, head_width);
+            let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
+            let sequence = pair.engine.new_sequence();
+            pair.twin.new_sequence();
+            let mut length = 0;
+            for rows in [1, 14, 1, 1, 30, 65, 1] {
+                let batch = Batch::chain(sequence, length, &vec![0; rows], RowOutput::Nothing);
+                let what =
+                    format!("attention {heads}/{key_value_heads} × {head_width}, {rows} rows at {length}");
+                pair.compare(&batch, &format!("{what} {choice:?}"));
+                length += rows;
+            }
+        }
+    }
+}
+
+#[test]
+fn attention_of_trees_and_of_several_sequences_agrees() {
+    let plan = attention_plan(4, 2, 8);
+    let mut pair = Pair::new(&plan, WeightFormat::F32, KernelChoice::GPU);
+    let first = pair.engine.new_sequence();
+    pair.twin.new_sequence();
+    pair.compare(&Batch::chain(first, 0, &[0; 21], RowOutput::Nothing), "the trunk");
+    let second = pair.engine.fork(first).unwrap();
+    assert_eq!(second, pair.twin.fork(first).unwrap());
+    let row =
+        |sequence, position, parent| Row { token: 0, position, sequence, parent, output: RowOutput::Nothing };
+    // A kept chain of two with two branches, a branch below a branch, one beside the cache, and a second sequence.
+    let rows = vec![
+        row(first, 21, None),
+        row(first, 22, Some(0)),
+        row(first, 22, Some(0)),
+        row(first, 23, Some(2)),
+        row(second, 21, None),
+        row(first, 21, None),
+        row(first, 22, Some(5)),
+        row(second, 22, Some(4)),
+    ];
+    pair.compare(&Batch { rows }, "the tree");
+    assert_eq!((pair.engine.length(first), pair.engine.length(second)), (23, 23));
+    // The branches left nothing behind: both sequences go on as if they had not been.
+    let rows = vec![row(first, 23, None), row(second, 23, None)];
+    pair.compare(&Batch { rows }, "after the tree");
+}

@@ -1,0 +1,109 @@
+//! Every shader is valid, and translates to what Metal and DirectX take.
+
+use logitscope::gpu::{Kernel, kernel_source, kernels};
+use naga::back::{hlsl, msl};
+use naga::proc::Layouter;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, ShaderStage};
+
+/// Workgroup memory that every adapter offers (WebGPU's default limit).
+const WORKGROUP_BYTES: u32 = 16 << 10;
+
+/// Overrides have no default on purpose; these are the values of a mid-sized model.
+fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
+    let values = [
+        ("WORKGROUP", 256.0),
+        ("TILE", 32.0),
+        ("COLUMNS", 4096.0),
+        ("COLUMNS4", 1024.0),
+        ("HEADS", 32.0),
+        ("GROUPS", 8.0),
+        ("HEAD_WIDTH", 256.0),
+        ("HEAD_BLOCKS", 64.0),
+        ("PAIRS", 64.0),
+        ("STRIDE", 4096.0),
+        ("OUTPUT_STRIDE", 4096.0),
+        ("FIRST_ROW", 0.0),
+        ("SHARD_ROWS", 4096.0),
+        ("ROWS_WORD", 0.0),
+        ("TABLE", 0.0),
+        ("EPSILON", 1e-5),
+        ("SCALE", 0.1),
+        ("ACTIVATION", 0.0),
+        ("PAGE_POSITIONS", 16.0),
+        ("HAS_BIAS", 1.0),
+        ("HAS_POSITIONS", 1.0),
+    ];
+    let declared = |name: &str| module.overrides.iter().any(|(_, known)| known.name.as_deref() == Some(name));
+    let values = values.into_iter().filter(|(name, _)| declared(name));
+    values.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The kernel, validated, with its overrides replaced by values.
+fn validated(kernel: Kernel, format: Option<logitscope::model::WeightFormat>) -> (naga::Module, ModuleInfo) {
+    let source = kernel_source(kernel, format);
+    let module = naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
+    let entry = Some((ShaderStage::Compute, "main"));
+    let constants = constants(&module);
+    let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
+        .unwrap_or_else(|error| panic!("{}: {error}", kernel.name()));
+    (module.into_owned(), info.into_owned())
+}
+
+#[test]
+fn every_kernel_is_valid_and_translates_to_metal_and_directx() {
+    let mut seen = 0;
+    for (kernel, format) in kernels() {
+        let (module, info) = validated(kernel, format);
+        let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
+        let pipeline = msl::PipelineOptions::default();
+        let (metal, _) = msl::write_string(&module, &info, &options, &pipeline)
+            .unwrap_or_else(|error| panic!("{} to MSL: {error}", kernel.name()));
+        assert!(metal.contains("kernel void"), "{}: no Metal kernel", kernel.name());
+
+        let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+        let mut text = String::new();
+        hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+            .write(&module, &info, None)
+            .unwrap_or_else(|error| panic!("{} to HLSL: {error}", kernel.name()));
+        assert!(text.contains("numthreads"), "{}: no DirectX kernel", kernel.name());
+        seen += 1;
+    }
+    assert!(seen >= 14);
+}
+
+#[test]
+fn no_kernel_takes_more_workgroup_memory_than_every_adapter_has() {
+    for (kernel, format) in kernels() {
+        let (module, _) = validated(kernel, format);
+        let mut layouter = Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let bytes: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
+            .map(|(_, variable)| layouter[variable.ty].size)
+            .sum();
+        assert!(bytes <= WORKGROUP_BYTES, "{}: {bytes} bytes of workgroup memory", kernel.name());
+    }
+}
+
+#[test]
+fn every_kernel_says_what_it_does_and_where_its_twin_is() {
+    for (kernel, format) in kernels() {
+        let source = kernel_source(kernel, format);
+        for part in ["// Split:", "// Twin:"] {
+            assert!(source.contains(part), "{} lacks its {part} line", kernel.name());
+        }
+        if let Some(path) = source.split("// Twin: ").nth(1).and_then(|rest| rest.lines().next())
+            && path.starts_with("src/")
+        {
+            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path.trim());
+            assert!(file.exists(), "{}: its twin {path} does not exist", kernel.name());
+        }
+    }
+}

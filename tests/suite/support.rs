@@ -1,0 +1,82 @@
+//! What several themes use: numbers that look random, and weights made of them.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use logitscope::gpu::Device;
+use logitscope::model::plan::Plan;
+use logitscope::model::weights::TensorInfo;
+use logitscope::model::{WeightFormat, Weights, WeightsError};
+
+/// The adapter that tests run on; fails loudly without one.
+pub fn device() -> Arc<Device> {
+    Arc::new(Device::open(None).expect("tests need a Vulkan, Metal or DirectX 12 driver"))
+}
+
+/// A sequence of numbers in −1..1 that depends on the seed alone.
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1)
+    }
+
+    pub fn next(&mut self) -> f32 {
+        // xorshift64* (Vigna 2016).
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let bits = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40;
+        bits as f32 / (1u32 << 23) as f32 - 1.0
+    }
+
+    pub fn take(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}
+
+/// Weights in memory.
+pub struct MadeWeights {
+    tensors: Vec<TensorInfo>,
+    bytes: Vec<Vec<u8>>,
+}
+
+impl MadeWeights {
+    /// Random tensors for a plan, matrices in `format`.
+    pub fn random(plan: &Plan, format: WeightFormat, seed: u64) -> Self {
+        let mut numbers = Numbers::new(seed);
+        let mut made = Self { tensors: Vec::new(), bytes: Vec::new() };
+        for spec in &plan.tensors {
+            let format = if spec.rows == 1 { WeightFormat::F32 } else { format };
+            let values = numbers.take(spec.rows * spec.columns);
+            made.tensors.push(TensorInfo {
+                name: spec.name.clone(),
+                rows: spec.rows,
+                columns: spec.columns,
+                format,
+            });
+            made.bytes.push(values.into_iter().flat_map(|value| encode(value, format)).collect());
+        }
+        made
+    }
+}
+
+impl Weights for MadeWeights {
+    fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError> {
+        let row = self.tensors[index].row_bytes();
+        Ok(Cow::Borrowed(&self.bytes[index][rows.start * row..rows.end * row]))
+    }
+}
+
+fn encode(value: f32, format: WeightFormat) -> Vec<u8> {
+    match format {
+        WeightFormat::F32 => value.to_le_bytes().to_vec(),
+        WeightFormat::F16 => half::f16::from_f32(value).to_le_bytes().to_vec(),
+        WeightFormat::Bf16 => half::bf16::from_f32(value).to_le_bytes().to_vec(),
+    }
+}
