@@ -1,6 +1,6 @@
 //! The stages of a run in their order, and the record of what they did to a row.
 
-use super::row::{Descending, Row, Softmax, finite};
+use super::row::{Row, Softmax, finite};
 use super::settings::{StageSettings, StrategyChoice};
 use super::stages::{History, Stage};
 use crate::trace::{Candidate, Node, Others, StageRecord};
@@ -19,8 +19,12 @@ pub struct Chain {
 pub struct Filtered {
     /// The raw logits, finite.
     pub raw: Row,
+    /// Their softmax.
+    pub before: Softmax,
     /// The values that the strategy chooses from.
     pub row: Row,
+    /// Their softmax.
+    pub after: Softmax,
     /// What each stage did.
     pub stages: Vec<StageRecord>,
     /// The ids with the highest raw logits, descending.
@@ -60,12 +64,11 @@ impl Chain {
     pub fn run(&self, logits: &[f32], history: History<'_>) -> Filtered {
         let raw = Row::new(logits);
         let mut row = raw.clone();
-        let mut listed: Vec<Trail> =
-            Descending::new(&raw).take(self.recorded_candidates).map(Trail::new).collect();
-        // Values of every id after every stage are not kept, so the few that a record could show besides
-        // those listed (the chosen one) are followed in a second pass.
+        let mut listed: Vec<Trail> = raw.top(self.recorded_candidates).into_iter().map(Trail::new).collect();
         let stages = self.pass(&mut row, history, &mut listed);
-        Filtered { raw, row, stages, listed }
+        let before = raw.softmax();
+        let after = if stages.is_empty() { before } else { row.softmax() };
+        Filtered { raw, before, row, after, stages, listed }
     }
 
     fn pass(&self, row: &mut Row, history: History<'_>, trails: &mut [Trail]) -> Vec<StageRecord> {
@@ -92,13 +95,13 @@ impl Chain {
     /// The node for `token`, chosen from `filtered`: everything but its place in the run, its texts, the
     /// draw, timing and counters.
     pub fn record(&self, filtered: Filtered, token: u32, history: History<'_>) -> Node {
-        let Filtered { raw, row, stages, mut listed } = filtered;
+        let Filtered { raw, before, row, after, stages, mut listed } = filtered;
         if !listed.iter().any(|trail| trail.token == token) {
+            // Values of every id after every stage are not kept: the chosen one is followed in a second pass.
             let mut chosen = [Trail::new(token)];
             self.pass(&mut raw.clone(), history, &mut chosen);
             listed.extend(chosen);
         }
-        let (before, after) = (raw.softmax(), row.softmax());
         let candidates: Vec<Candidate> =
             listed.into_iter().map(|trail| trail.candidate(&raw, &before, &row, &after)).collect();
         let logit = raw.value(token);
@@ -106,8 +109,8 @@ impl Chain {
             token,
             logit,
             log_probability: (f64::from(logit) - before.log_sum_exp) as f32,
-            rank: 1 + raw.kept.iter().filter(|&&id| raw.descending(id, token).is_lt()).count(),
-            entropy: entropy(&raw, &before) as f32,
+            rank: raw.rank(token),
+            entropy: before.entropy as f32,
             log_sum_exp: finite(before.log_sum_exp as f32),
             stages,
             others: others(&candidates, &row),
@@ -133,16 +136,6 @@ impl Trail {
             raw_probability: raw.probability(before, self.token) as f32,
         }
     }
-}
-
-/// −Σ p ln p in nats, as log Σ exp − Σ p·v.
-fn entropy(row: &Row, softmax: &Softmax) -> f64 {
-    let surprise = |&id: &u32| {
-        let value = row.value(id);
-        let probability = softmax.probability(value);
-        if probability > 0.0 { probability * (softmax.log_sum_exp - f64::from(value)) } else { 0.0 }
-    };
-    row.kept.iter().map(surprise).sum::<f64>().max(0.0)
 }
 
 fn others(candidates: &[Candidate], row: &Row) -> Others {

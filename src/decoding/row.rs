@@ -3,8 +3,6 @@
 //! Being cut is a state of its own, apart from the value, and every value is finite: nothing here depends
 //! on how infinities or NaN behave.
 
-use std::cmp::Ordering;
-
 /// V values and the ids still in play.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -21,6 +19,8 @@ pub struct Softmax {
     pub highest: f64,
     /// log Σ exp of the kept values, in nats.
     pub log_sum_exp: f64,
+    /// −Σ p ln p, in nats.
+    pub entropy: f64,
 }
 
 impl Row {
@@ -44,21 +44,39 @@ impl Row {
 
     /// The kept id with the highest value, the lowest one among equals.
     pub fn best(&self) -> Option<u32> {
-        self.kept.iter().copied().min_by(|&a, &b| self.descending(a, b))
+        let mut best = *self.kept.first()?;
+        let mut highest = self.value(best);
+        for &id in &self.kept {
+            if self.value(id) > highest {
+                (best, highest) = (id, self.value(id));
+            }
+        }
+        Some(best)
     }
 
-    /// Order by descending value, then ascending id.
-    pub fn descending(&self, a: u32, b: u32) -> Ordering {
-        let by_value = self.value(b).partial_cmp(&self.value(a)).unwrap_or(Ordering::Equal);
-        by_value.then(a.cmp(&b))
+    /// The first `count` ids by descending value and then ascending id.
+    pub fn top(&self, count: usize) -> Vec<u32> {
+        Descending::new(self).take(count).collect()
+    }
+
+    /// The place of an id in that order, from 1.
+    pub fn rank(&self, id: u32) -> usize {
+        let key = descending_key(self.value(id), id);
+        1 + self.kept.iter().filter(|&&other| descending_key(self.value(other), other) < key).count()
     }
 
     /// The softmax over the kept ids, accumulated in f64.
     pub fn softmax(&self) -> Softmax {
-        let value = |&id: &u32| f64::from(self.value(id));
-        let highest = self.kept.iter().map(value).fold(f64::MIN, f64::max);
-        let sum: f64 = self.kept.iter().map(|id| (value(id) - highest).exp()).sum();
-        Softmax { highest, log_sum_exp: highest + sum.ln() }
+        let highest = f64::from(self.best().map_or(0.0, |id| self.value(id)));
+        // Relative to the highest value no sum can overflow, and all terms of each sum have one sign.
+        let (mut sum, mut weighted) = (0.0, 0.0);
+        for &id in &self.kept {
+            let below = f64::from(self.value(id)) - highest;
+            let weight = below.exp();
+            sum += weight;
+            weighted += weight * below;
+        }
+        Softmax { highest, log_sum_exp: highest + sum.ln(), entropy: sum.ln() - weighted / sum }
     }
 
     /// The probability of a kept id; 0 for a cut one.
@@ -76,44 +94,51 @@ impl Softmax {
 
 /// The kept ids of a row by descending value and then ascending id, sorted only as far as they are read:
 /// most choices are made within the first few hundred of a hundred thousand.
-pub struct Descending<'a> {
-    row: &'a Row,
-    ids: Vec<u32>,
+pub struct Descending {
+    keys: Vec<u64>,
     sorted: usize,
     next: usize,
 }
 
-impl<'a> Descending<'a> {
+impl Descending {
     /// Begins with the highest.
-    pub fn new(row: &'a Row) -> Self {
-        Self { row, ids: row.kept.clone(), sorted: 0, next: 0 }
+    pub fn new(row: &Row) -> Self {
+        let keys = row.kept.iter().map(|&id| descending_key(row.value(id), id)).collect();
+        Self { keys, sorted: 0, next: 0 }
     }
 
     fn sort_more(&mut self) {
         const FIRST_BLOCK: usize = 256;
-        let block = (self.sorted * 4).max(FIRST_BLOCK);
-        let order = |a: &u32, b: &u32| self.row.descending(*a, *b);
-        let rest = &mut self.ids[self.sorted..];
-        let block = block.min(rest.len());
+        let rest = &mut self.keys[self.sorted..];
+        let block = (self.sorted * 8).max(FIRST_BLOCK).min(rest.len());
         if block < rest.len() {
-            rest.select_nth_unstable_by(block, order);
+            rest.select_nth_unstable(block);
         }
-        rest[..block].sort_unstable_by(order);
+        rest[..block].sort_unstable();
         self.sorted += block;
     }
 }
 
-impl Iterator for Descending<'_> {
+impl Iterator for Descending {
     type Item = u32;
 
     fn next(&mut self) -> Option<u32> {
-        if self.next == self.sorted && self.sorted < self.ids.len() {
+        if self.next == self.sorted && self.sorted < self.keys.len() {
             self.sort_more();
         }
-        let id = self.ids.get(self.next).copied();
+        let key = self.keys.get(self.next)?;
         self.next += 1;
-        id
+        Some(*key as u32)
     }
+}
+
+/// A number whose ascending order is that of descending values and then ascending ids.
+fn descending_key(value: f32, id: u32) -> u64 {
+    // Adding zero makes −0 the equal of +0. For positive floats the bits ascend with the value, for negative
+    // ones they descend.
+    let bits = (value + 0.0).to_bits();
+    let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    u64::from(!ascending) << 32 | u64::from(id)
 }
 
 /// The nearest finite value: overflow must not turn a very unlikely or likely token into a special case.

@@ -6,7 +6,7 @@ use super::chain::Chain;
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
 use super::random::uniform;
-use super::row::{Descending, Row};
+use super::row::{Descending, Row, Softmax};
 use super::settings::{CacheUse, DecodingSettings, StopSettings, StrategyChoice};
 use super::stages::History;
 use super::strategy::{Control, Stepped, Strategy};
@@ -101,13 +101,16 @@ impl Strategy for SingleToken {
         let (token, draw) = match self.choice {
             StrategyChoice::Greedy => (filtered.row.best().unwrap_or_default(), None),
             StrategyChoice::Sample => {
-                let (token, draw) = draw(&filtered.row, self.seed, step as u64);
+                let (token, draw) = draw(&filtered.row, &filtered.after, self.seed, step as u64);
                 (token, Some(draw))
             }
         };
         let mut node = self.chain.record(filtered, token, history);
 
-        let usage = model.cache_usage();
+        if self.cache == CacheUse::Recompute {
+            self.release(model);
+        }
+        let cached_positions = self.sequence.map_or(0, |sequence| model.length(sequence));
         let cost = std::mem::take(&mut self.cost);
         let phase = if step == 1 { Phase::Initiation } else { Phase::Incremental };
         node.parent = run.nodes.len().checked_sub(1);
@@ -115,11 +118,8 @@ impl Strategy for SingleToken {
         node.phase = phase;
         node.draw = draw;
         node.counters =
-            Counters { rows: cost.rows, cached_positions: self.tokens.len(), cache_bytes: usage.bytes };
+            Counters { rows: cost.rows, cached_positions, cache_bytes: model.cache_usage().bytes };
         self.tokens.push(token);
-        if self.cache == CacheUse::Recompute {
-            self.release(model);
-        }
         node.timing = NodeTiming {
             total_seconds: start.elapsed().as_secs_f64(),
             encode_seconds: cost.encode_seconds,
@@ -144,10 +144,9 @@ impl Strategy for SingleToken {
     }
 }
 
-/// Draws from the softmax over a row's kept ids, laid end to end on 0–1.
-pub fn draw(row: &Row, seed: u64, step: u64) -> (u32, Draw) {
+/// Draws from a row by its softmax, the kept ids laid end to end on 0–1.
+pub fn draw(row: &Row, softmax: &Softmax, seed: u64, step: u64) -> (u32, Draw) {
     let value = uniform(seed, step);
-    let softmax = row.softmax();
     let (mut token, mut from, mut to) = (0, 0.0, 0.0);
     for id in Descending::new(row) {
         let probability = softmax.probability(row.value(id));

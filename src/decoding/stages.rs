@@ -168,11 +168,12 @@ pub fn top_p(row: &mut Row, share: f32) -> usize {
     0
 }
 
-/// Cuts ids with p < share · highest p.
+/// Cuts ids with p < share · highest p, which is to say value < highest value + ln share.
 pub fn min_p(row: &mut Row, share: f32) -> usize {
-    let softmax = row.softmax();
-    let least = f64::from(share) * (softmax.highest - softmax.log_sum_exp).exp();
-    keep(row, |value, _| softmax.probability(value) >= least);
+    if let Some(best) = row.best().filter(|_| share > 0.0) {
+        let lowest = f64::from(row.value(best)) + f64::from(share).ln();
+        keep(row, |value, _| f64::from(value) >= lowest);
+    }
     0
 }
 

@@ -128,6 +128,8 @@ fn the_rows_computed_show_what_the_cache_saves() {
             assert_eq!((node.step, node.parent, node.phase), (index + 1, index.checked_sub(1), phase));
             assert_eq!(node.counters.cached_positions, prompt + index);
             assert_eq!(node.counters.cache_bytes, (prompt + index) as u64 * BYTES_PER_POSITION);
+            let emptied = without.nodes[index].counters;
+            assert_eq!((emptied.cached_positions, emptied.cache_bytes), (0, 0));
         }
     }
 }
@@ -174,6 +176,26 @@ fn an_interrupted_initiation_stops_within_a_chunk_and_goes_on_where_it_was() {
     assert_eq!(run.generated_ids(), expected);
     assert_eq!(run.nodes[0].counters.rows, 150, "the first attempt's rows belong to the step");
     assert_eq!(model.rows(), 152);
+}
+
+#[test]
+fn runs_held_between_steps_are_those_that_went_on() {
+    // Two runs take turns on one model; each pauses after every step while the other moves the cache.
+    let mut settings = [sample(30, 1), DecodingSettings { cache: CacheUse::Recompute, ..sample(30, 2) }];
+    settings.iter_mut().for_each(|settings| settings.stop.eos = EosRule::Ignore);
+    let prompts = [vec![1, 2, 3], vec![7; 40]];
+    let mut model = FakeModel::scrambled(50);
+    let mut strategies = [0, 1].map(|i| begin(&settings[i], &[], &prompts[i], &model).unwrap());
+    let mut runs = [Run::default(), Run::default()];
+    for step in 0..60 {
+        let mut progress = |_, _| {};
+        let mut control = Control { interrupt: &false.into(), progress: &mut progress };
+        strategies[step % 2].step(&mut model, &mut runs[step % 2], &mut control).unwrap();
+    }
+    for i in [0, 1] {
+        let (alone, _) = decode(&mut FakeModel::scrambled(50), &settings[i], &prompts[i]);
+        assert_eq!(runs[i].generated_ids(), alone.generated_ids());
+    }
 }
 
 #[test]
@@ -240,7 +262,7 @@ fn a_seed_replays_exactly_and_any_step_replays_alone() {
         let before = &tokens[..prompt.len() + node.step - 1];
         let logits = logits_after(before);
         let filtered = chain.run(&logits, History { tokens: before, prompt: prompt.len() });
-        let (token, drawn) = draw(&filtered.row, 42, node.step as u64);
+        let (token, drawn) = draw(&filtered.row, &filtered.after, 42, node.step as u64);
         assert_eq!((token, Some(drawn)), (node.token, node.draw));
         assert_eq!(drawn.value, uniform(42, node.step as u64));
         assert!(drawn.from <= drawn.value && drawn.value < drawn.to);
@@ -265,7 +287,7 @@ fn draws_have_the_frequencies_of_the_softmax() {
     const DRAWS: u64 = 40_000;
     let mut counts = [0u64; 8];
     for step in 1..=DRAWS {
-        counts[draw(&row, 7, step).0 as usize] += 1;
+        counts[draw(&row, &softmax, 7, step).0 as usize] += 1;
     }
     assert_eq!(counts[5], 0);
     let chi_squared: f64 = (0..8)

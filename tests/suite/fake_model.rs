@@ -19,10 +19,13 @@ pub struct FakeModel {
     pub passes: Vec<usize>,
     /// Passes that succeed before the device is lost.
     pub passes_left: usize,
-    logits: Box<dyn Fn(&[u32]) -> Vec<f32>>,
+    logits: Box<Logits>,
     sequences: BTreeMap<SequenceId, Vec<u32>>,
     next: u32,
 }
+
+/// Logits as a function of the tokens up to and with a row's.
+type Logits = dyn Fn(&[u32]) -> Vec<f32>;
 
 impl FakeModel {
     /// A model that gives `logits(tokens up to and with the row's)`.

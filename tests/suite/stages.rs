@@ -187,7 +187,7 @@ proptest! {
         let sum = |ids: &[u32]| ids.iter().map(|&id| raw.probability(&softmax, id)).sum::<f64>();
         prop_assert!(sum(&row.kept) >= f64::from(share) - 1e-12);
         let mut ordered = row.kept.clone();
-        ordered.sort_by(|&a, &b| raw.descending(a, b));
+        ordered.sort_by_key(|&id| raw.rank(id));
         ordered.pop();
         prop_assert!(sum(&ordered) < f64::from(share) + 1e-12);
     }
@@ -196,7 +196,10 @@ proptest! {
     fn descending_order_is_that_of_a_full_sort(values in prop::collection::vec(-50i8..50, 1..3000)) {
         let row = Row::new(&values.iter().map(|&v| f32::from(v)).collect::<Vec<_>>());
         let mut sorted = row.kept.clone();
-        sorted.sort_by(|&a, &b| row.descending(a, b));
+        // A stable sort keeps equal values in the order of their ids.
+        sorted.sort_by(|&a, &b| row.value(b).partial_cmp(&row.value(a)).unwrap());
+        prop_assert!(sorted.iter().take(50).zip(1..).all(|(&id, rank)| row.rank(id) == rank));
+        prop_assert_eq!(row.best(), sorted.first().copied());
         prop_assert_eq!(Descending::new(&row).collect::<Vec<_>>(), sorted);
     }
 
