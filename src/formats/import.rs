@@ -78,6 +78,15 @@ impl StoredNames for PrefixedNames<'_> {
     }
 }
 
+/// What to do where a tied configuration's files hold both the embedding table and the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TiedPairs {
+    /// Read both, and tie them only if they are the same.
+    Compared,
+    /// Believe the configuration, without reading any weights.
+    Trusted,
+}
+
 /// Finds every tensor that the decoder needs. `folder` is the place to name for a tensor that no file has.
 ///
 /// A tied pair of which both are stored with different numbers is not tied: `config` is changed, and a line
@@ -86,6 +95,7 @@ pub fn import(
     family: &Family,
     config: &mut ModelConfig,
     checkpoint: Checkpoint,
+    tied_pairs: TiedPairs,
     folder: &str,
     warnings: &mut Vec<String>,
 ) -> Result<ImportedWeights, FormatError> {
@@ -99,7 +109,15 @@ pub fn import(
         );
         return Err(FormatError::malformed(folder, reason));
     }
-    let pair = tied_pair(family, config, &names, &checkpoint, warnings);
+    let pair = tied_pair(family, config, &names, &checkpoint, tied_pairs);
+    if pair.is_separate {
+        config.head = HeadWeights::Separate;
+        warnings.push(format!(
+            "config.json ties the head to the embedding table, but the files hold a {}.weight with other numbers; \
+             the head's own are used",
+            family.head
+        ));
+    }
     let plan = plan_decoder(config);
     let specs: HashMap<&str, &TensorSpec> =
         plan.tensors.iter().map(|spec| (spec.name.as_str(), spec)).collect();
@@ -133,34 +151,26 @@ struct TiedPair {
     embedding: Option<usize>,
     /// The stored tensor that only repeats the table.
     ignored: Option<usize>,
+    /// Whether both are stored, with different numbers.
+    is_separate: bool,
 }
 
 fn tied_pair(
     family: &Family,
-    config: &mut ModelConfig,
+    config: &ModelConfig,
     names: &PrefixedNames,
     checkpoint: &Checkpoint,
-    warnings: &mut Vec<String>,
+    tied_pairs: TiedPairs,
 ) -> TiedPair {
-    let head_name = format!("{}.weight", family.head);
-    let (HeadWeights::Tied, Some(head)) = (config.head, checkpoint.find(&head_name)) else {
-        return TiedPair::default();
-    };
-    let embedding_module = family.tensors.iter().find(|mapping| mapping.holds.contains(&EMBEDDING));
-    let embedding = embedding_module.and_then(|mapping| names.find(&format!("{}.weight", mapping.stored)));
-    match embedding {
-        None => TiedPair { embedding: Some(head), ignored: None },
-        Some(table) if checkpoint.bytes(table) == checkpoint.bytes(head) => {
-            TiedPair { embedding: None, ignored: Some(head) }
-        }
-        Some(_) => {
-            config.head = HeadWeights::Separate;
-            warnings.push(format!(
-                "config.json ties the head to the embedding table, but the files hold a {head_name} with other \
-                 numbers; the head's own are used"
-            ));
-            TiedPair::default()
-        }
+    let head = checkpoint.find(&format!("{}.weight", family.head));
+    let (HeadWeights::Tied, Some(head)) = (config.head, head) else { return TiedPair::default() };
+    let module = family.tensors.iter().find(|mapping| mapping.holds.contains(&EMBEDDING));
+    let table = module.and_then(|mapping| names.find(&format!("{}.weight", mapping.stored)));
+    let same = |table| tied_pairs == TiedPairs::Trusted || checkpoint.bytes(table) == checkpoint.bytes(head);
+    match table {
+        None => TiedPair { embedding: Some(head), ..TiedPair::default() },
+        Some(table) if same(table) => TiedPair { ignored: Some(head), ..TiedPair::default() },
+        Some(_) => TiedPair { is_separate: true, ..TiedPair::default() },
     }
 }
 

@@ -14,17 +14,19 @@ mod error;
 mod fields;
 pub mod folder;
 pub mod import;
+pub mod inspect;
 pub mod location;
 pub mod rewrite;
 pub mod safetensors;
 mod special;
 
-use architectures::{family, read_config, unknown_fields};
+use architectures::{family, read_config, unknown_fields_warning};
 use checkpoint::Checkpoint;
 pub use error::FormatError;
 use fields::Fields;
 use folder::Folder;
-use import::PrefixedNames;
+use import::{PrefixedNames, TiedPairs};
+pub use inspect::{Inspection, inspect};
 use location::Location;
 
 /// The file that describes the decoder.
@@ -91,14 +93,8 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
     let names = PrefixedNames { checkpoint: Some(&checkpoint), prefixes: family.prefixes };
     let mut config = read_config(family, &fields, &names)?;
     let special = special::read(&folder, &fields, config.vocabulary, &mut warnings)?;
-    let unknown = unknown_fields(family, &fields);
-    if !unknown.is_empty() {
-        warnings.push(format!(
-            "config.json has fields that are unknown here and ignored: {}",
-            unknown.join(", ")
-        ));
-    }
-    let weights = import::import(family, &mut config, checkpoint, &path, &mut warnings)?;
+    warnings.extend(unknown_fields_warning(family, &fields));
+    let weights = import::import(family, &mut config, checkpoint, TiedPairs::Compared, &path, &mut warnings)?;
 
     Ok(ModelFile {
         name,

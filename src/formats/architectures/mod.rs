@@ -4,6 +4,7 @@
 //! A family knows choices and names. Files, shapes and bytes are for the importer.
 
 mod activation;
+mod facts;
 mod gpt2;
 mod llama;
 mod rope;
@@ -15,6 +16,8 @@ use super::fields::Fields;
 use super::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::limits;
+
+pub use facts::ArchitectureFacts;
 
 /// Every family that can be opened.
 const FAMILIES: [Family; 2] = [llama::FAMILY, gpt2::FAMILY];
@@ -99,12 +102,16 @@ pub fn read_config(
     Ok(config)
 }
 
-/// Fields of `config.json` that this program does not know, after [`read_config`].
-pub fn unknown_fields<'a>(family: &Family, fields: &Fields<'a>) -> Vec<&'a str> {
-    let known = |name: &&str| {
+/// A warning about the fields of `config.json` that nobody here knows, after [`read_config`].
+pub fn unknown_fields_warning(family: &Family, fields: &Fields) -> Option<String> {
+    let is_known = |name: &&str| {
         HARMLESS_FIELDS.contains(name) || family.harmless_fields.contains(name) || name.starts_with('_')
     };
-    fields.unread().filter(|name| !known(name)).collect()
+    let unknown: Vec<&str> = fields.unread().filter(|name| !is_known(name)).take(20).collect();
+    if unknown.is_empty() {
+        return None;
+    }
+    Some(format!("config.json has fields that are unknown here and ignored: {}", unknown.join(", ")))
 }
 
 /// Fields that change what a decoder computes, in ways that no family here knows, each with the number at

@@ -1,0 +1,190 @@
+//! What a model's headers say, without loading it: an unsupported or broken model still tells what can be
+//! read, and why it cannot be opened.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::architectures::{self, ArchitectureFacts};
+use super::checkpoint::Checkpoint;
+use super::error::FormatError;
+use super::fields::Fields;
+use super::import::{self, PrefixedNames, TiedPairs};
+use super::location::Location;
+use super::{CONFIG, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, missing_config, parameters, special};
+use crate::model::ModelConfig;
+
+/// The template of a chat, where it is a file of its own.
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
+
+/// The facts about a model's files. What could not be read is `None` or empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Inspection {
+    /// Name for a person.
+    pub name: String,
+    /// Where it lies, as it was given.
+    pub path: String,
+    /// Whether it can be opened.
+    pub supported: bool,
+    /// Why it cannot be opened; empty if it can.
+    pub problems: Vec<String>,
+    /// What works but deserves a look.
+    pub warnings: Vec<String>,
+    /// Family, as `config.json` calls it.
+    pub family: Option<String>,
+    /// Sizes of the decoder.
+    pub architecture: ArchitectureFacts,
+    /// Number of weights, tied ones counted once; of all stored numbers where the model is not supported.
+    pub parameters: u64,
+    /// Bytes of all tensors.
+    pub bytes: u64,
+    /// Bytes that a position takes in the KV cache.
+    pub cache_bytes_per_position: Option<u64>,
+    /// Element formats of the tensors, the largest share first.
+    pub formats: Vec<FormatShare>,
+    /// The weight files.
+    pub files: Vec<FileFacts>,
+    /// The tokenizer's algorithm, such as `BPE`; `None` without a `tokenizer.json`.
+    pub tokenizer: Option<String>,
+    /// Whether there is a chat template.
+    pub chat_template: bool,
+    /// Special tokens by the model's own files.
+    pub special: SpecialIds,
+}
+
+/// The tensors of one element format.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FormatShare {
+    /// `f32`, `bf16`, …
+    pub format: String,
+    /// How many tensors.
+    pub tensors: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their part of all bytes, from 0 to 1.
+    pub share: f64,
+}
+
+/// One weight file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FileFacts {
+    /// Its place.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Inspects the model at a path. Fails only where there is no model to speak of.
+pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
+    match Location::of(path) {
+        Ok(location) => Ok(inspect_location(&location)),
+        Err(error @ FormatError::Gguf { .. }) => Ok(Inspection {
+            name: path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned()),
+            path: path.display().to_string(),
+            problems: vec![error.to_string()],
+            ..Inspection::default()
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+fn inspect_location(location: &Location) -> Inspection {
+    let mut facts =
+        Inspection { name: location.name.clone(), path: location.path.clone(), ..Inspection::default() };
+    let mut problems = Vec::new();
+
+    let checkpoint = noted(Checkpoint::open(&location.folder, &location.weights), &mut problems);
+    if let Some(checkpoint) = &checkpoint {
+        read_files(checkpoint, &mut facts);
+    }
+    if let Err(problem) = read_decoder(location, checkpoint, &mut facts) {
+        problems.push(problem.to_string());
+    }
+    if let Err(problem) = read_tokenizer(location, &mut facts) {
+        problems.push(problem.to_string());
+    }
+    facts.supported = problems.is_empty();
+    facts.problems = problems;
+    facts
+}
+
+fn noted<T>(result: Result<T, FormatError>, problems: &mut Vec<String>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem.to_string())).ok()
+}
+
+fn read_files(checkpoint: &Checkpoint, facts: &mut Inspection) {
+    let mut formats: BTreeMap<String, FormatShare> = BTreeMap::new();
+    for tensor in &checkpoint.tensors {
+        let format = tensor.stored.element.name().to_lowercase();
+        let empty = FormatShare { format: format.clone(), tensors: 0, bytes: 0, share: 0.0 };
+        let share = formats.entry(format).or_insert(empty);
+        share.tensors += 1;
+        share.bytes += tensor.stored.bytes.len() as u64;
+        facts.bytes += tensor.stored.bytes.len() as u64;
+        facts.parameters += tensor.stored.shape.iter().map(|&size| size as u64).product::<u64>();
+    }
+    facts.formats = formats.into_values().collect();
+    for format in &mut facts.formats {
+        format.share = format.bytes as f64 / facts.bytes.max(1) as f64;
+    }
+    facts.formats.sort_by_key(|format| std::cmp::Reverse(format.bytes));
+    let file = |file: &super::checkpoint::CheckpointFile| FileFacts {
+        file: file.place.clone(),
+        bytes: file.bytes.len() as u64,
+    };
+    facts.files = checkpoint.files.iter().map(file).collect();
+}
+
+/// Reads as far as it goes; the facts before an error stay.
+fn read_decoder(
+    location: &Location,
+    checkpoint: Option<Checkpoint>,
+    facts: &mut Inspection,
+) -> Result<(), FormatError> {
+    let config_file = location.folder.place(CONFIG);
+    let value = location.folder.read_json(CONFIG)?.ok_or_else(|| missing_config(&config_file))?;
+    let fields = Fields::new(&config_file, &value)?;
+    facts.family = value.get("model_type").and_then(Value::as_str).map(str::to_owned);
+    facts.architecture = ArchitectureFacts::guess(&value);
+
+    let family = architectures::family(&fields)?;
+    let names = PrefixedNames { checkpoint: checkpoint.as_ref(), prefixes: family.prefixes };
+    let mut config = architectures::read_config(family, &fields, &names)?;
+    facts.architecture = ArchitectureFacts::of(&config);
+    facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
+    facts.special = special::read(&location.folder, &fields, config.vocabulary, &mut facts.warnings)?;
+    facts.warnings.extend(architectures::unknown_fields_warning(family, &fields));
+    if let Some(checkpoint) = checkpoint {
+        import_headers(family, &mut config, checkpoint, facts)?;
+    }
+    Ok(())
+}
+
+fn import_headers(
+    family: &architectures::Family,
+    config: &mut ModelConfig,
+    checkpoint: Checkpoint,
+    facts: &mut Inspection,
+) -> Result<(), FormatError> {
+    let weights =
+        import::import(family, config, checkpoint, TiedPairs::Trusted, &facts.path, &mut facts.warnings)?;
+    facts.parameters = parameters(&weights);
+    Ok(())
+}
+
+fn read_tokenizer(location: &Location, facts: &mut Inspection) -> Result<(), FormatError> {
+    let folder = &location.folder;
+    match folder.read_json(TOKENIZER)? {
+        None => facts.warnings.push(format!("it has no {TOKENIZER}; prompts can only be given as token ids")),
+        Some(tokenizer) => {
+            let kind = tokenizer.pointer("/model/type").and_then(Value::as_str);
+            facts.tokenizer = Some(kind.unwrap_or("of unknown kind").to_owned());
+        }
+    }
+    let config = folder.read_json(TOKENIZER_CONFIG)?;
+    let in_config = config.is_some_and(|config| config.get("chat_template").is_some_and(|t| !t.is_null()));
+    facts.chat_template = in_config || folder.has(CHAT_TEMPLATE);
+    Ok(())
+}
