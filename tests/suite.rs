@@ -5,6 +5,7 @@ mod suite {
     mod decoding;
     mod fake_model;
     mod kernels;
+    mod families;
     mod session;
     mod shaders;
     mod stages;

@@ -2,6 +2,7 @@
 //!
 //! Used by the worker's thread and by the command line; knows neither.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::command::{Prompt, SpecialTokens};
@@ -96,6 +97,11 @@ impl Decode {
         self.strategy.release(&mut *ready.model);
         self.run
     }
+}
+
+/// Calls `step` with a control that nobody interrupts and whose progress nobody watches.
+pub fn steadily<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
+    step(&mut Control { interrupt: &AtomicBool::new(false), progress: &mut |_, _| {} })
 }
 
 /// The strategy's name, as the command line has it.

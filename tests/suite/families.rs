@@ -1,0 +1,222 @@
+//! Every tiny checkpoint of `tests/fixtures/families`, through the real importer, against what transformers
+//! computes from it: logits at every position and continuations token for token, by both interpreters.
+
+use std::path::{Path, PathBuf};
+
+use logitscope::decoding::{CacheUse, DecodingSettings, EosRule};
+use logitscope::model::batch::RowOutput;
+use logitscope::model::{Batch, LanguageModel, Row};
+use logitscope::reference::Reference;
+use logitscope::session::decode::steadily;
+use logitscope::session::event::Loaded;
+use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel};
+use logitscope::trace::{AdapterFacts, Run};
+use serde::Deserialize;
+
+/// Largest difference between two logits that count as equal, as a share of the row's largest: some weak
+/// switches of the families (GELU variants, an epsilon) move logits by only a thousandth.
+const TOLERANCE: f32 = 1e-4;
+
+/// What transformers computed.
+#[derive(Deserialize)]
+struct Expected {
+    short: Short,
+    long: Long,
+    greedy: Vec<u32>,
+    penalised: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct Short {
+    ids: Vec<u32>,
+    logits: Vec<Vec<f32>>,
+}
+
+#[derive(Deserialize)]
+struct Long {
+    ids: Vec<u32>,
+    top: Vec<Vec<(u32, f32)>>,
+}
+
+/// A checkpoint, loaded.
+struct Family {
+    name: String,
+    expected: Expected,
+    ready: ReadyModel,
+}
+
+/// Who computes.
+#[derive(Clone, Copy)]
+enum Interpreter {
+    Twin,
+}
+
+fn families(interpreter: Interpreter) -> Vec<Family> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families");
+    let entries = std::fs::read_dir(root).expect("the fixtures are there");
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    folders.retain(|folder| folder.join("expected.json").is_file());
+    folders.sort();
+    assert!(folders.len() >= 10, "only {} checkpoints", folders.len());
+    folders.iter().map(|folder| family(folder, interpreter)).collect()
+}
+
+fn family(folder: &Path, interpreter: Interpreter) -> Family {
+    let name = folder.file_name().expect("a folder's name").to_string_lossy().into_owned();
+    let expected = std::fs::read(folder.join("expected.json")).expect("readable");
+    let expected = serde_json::from_slice(&expected).expect("the script's format");
+    let source = ModelSource::Path(folder.to_owned());
+    let opened = Opened::open(&source, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let model: Box<dyn LanguageModel> = match interpreter {
+        Interpreter::Twin => {
+            let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);
+            Box::new(Reference::new(plan, opened.context, weights, &opened.bound).expect("readable weights"))
+        }
+    };
+    let loaded = Loaded {
+        model: opened.facts(),
+        adapter: AdapterFacts::default(),
+        seconds: 0.0,
+        scratch_bytes: 0,
+        variants: Vec::new(),
+        eos: opened.file.special.eos,
+    };
+    let ready = ReadyModel { model, tokenizer: opened.tokenizer, loaded, warnings: opened.file.warnings };
+    Family { name, expected, ready }
+}
+
+/// The logits of every position, passes of at most `chunk` rows.
+fn all_logits(model: &mut dyn LanguageModel, ids: &[u32], chunk: usize) -> Vec<Vec<f32>> {
+    let sequence = model.new_sequence();
+    let mut logits = Vec::new();
+    for (index, ids) in ids.chunks(chunk).enumerate() {
+        let mut batch = Batch::chain(sequence, index * chunk, ids, RowOutput::Logits);
+        batch.rows.iter_mut().for_each(|row: &mut Row| row.output = RowOutput::Logits);
+        logits.extend(model.forward(&batch).expect("ids and positions in range").logits);
+    }
+    model.release(sequence);
+    logits
+}
+
+fn generate(family: &mut Family, count: usize, change: impl FnOnce(&mut DecodingSettings)) -> Run {
+    let mut settings = DecodingSettings::default();
+    settings.stop.max_tokens = count;
+    settings.stop.eos = EosRule::Ignore;
+    settings.recorded_candidates = 200;
+    change(&mut settings);
+    let prompt = Prompt::Ids(family.expected.short.ids.clone());
+    let mut decode = Decode::begin(&family.ready, &prompt, &settings).expect("a good prompt");
+    while decode.run.stop.is_none() {
+        steadily(|control| decode.advance(&mut family.ready, control)).expect("a step");
+    }
+    decode.end(&mut family.ready)
+}
+
+fn tolerance(row: &[f32]) -> f32 {
+    TOLERANCE * row.iter().fold(1.0, |largest, logit| largest.max(logit.abs()))
+}
+
+fn furthest(left: &[f32], right: &[f32]) -> f32 {
+    assert_eq!(left.len(), right.len());
+    left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max)
+}
+
+fn logits_agree_at_every_position(interpreter: Interpreter) {
+    for mut family in families(interpreter) {
+        let name = &family.name;
+        let short = &family.expected.short;
+        let logits = all_logits(&mut *family.ready.model, &short.ids, 64);
+        for (position, (ours, theirs)) in logits.iter().zip(&short.logits).enumerate() {
+            let off = furthest(ours, theirs);
+            assert!(off < tolerance(theirs), "{name}: short prompt, position {position}: off by {off}");
+        }
+        let long = &family.expected.long;
+        for chunk in [7, 64] {
+            let logits = all_logits(&mut *family.ready.model, &long.ids, chunk);
+            assert_eq!(logits.len(), long.top.len());
+            for (position, (ours, top)) in logits.iter().zip(&long.top).enumerate() {
+                let tolerance = tolerance(ours);
+                for &(id, theirs) in top {
+                    let off = (ours[id as usize] - theirs).abs();
+                    assert!(off < tolerance, "{name}: long prompt, position {position}, {id}: off by {off}");
+                }
+                let lowest = top.last().expect("twenty entries").1;
+                let above = ours.iter().filter(|logit| **logit > lowest + tolerance).count();
+                assert!(above < top.len(), "{name}: {above} entries above the {}th", top.len());
+            }
+        }
+    }
+}
+
+fn continuations_agree_token_for_token(interpreter: Interpreter) {
+    for mut family in families(interpreter) {
+        let count = family.expected.greedy.len();
+        let greedy = generate(&mut family, count, |_| {});
+        assert_eq!(greedy.generated_ids(), family.expected.greedy, "{}", family.name);
+        let penalised = generate(&mut family, count, |settings| settings.stages.repetition_penalty = 1.3);
+        assert_eq!(penalised.generated_ids(), family.expected.penalised, "{}, penalised", family.name);
+    }
+}
+
+fn recomputing_gives_the_same_for_more_rows(interpreter: Interpreter) {
+    for mut family in families(interpreter) {
+        let (prompt, count) = (family.expected.short.ids.len(), 8);
+        let cached = generate(&mut family, count, |_| {});
+        let recomputed = generate(&mut family, count, |settings| settings.cache = CacheUse::Recompute);
+        assert_eq!(cached.generated_ids(), recomputed.generated_ids(), "{}", family.name);
+        for (one, other) in cached.nodes.iter().zip(&recomputed.nodes) {
+            assert_eq!(one.candidates.len(), family.ready.model.vocabulary());
+            for (one, other) in one.candidates.iter().zip(&other.candidates) {
+                let off = (one.logit - other.logit).abs();
+                assert!(off <= 1e-4 * one.logit.abs().max(1.0), "{}: off by {off}", family.name);
+            }
+        }
+        let rows = |run: &Run| (run.phases.initiation.amount + run.phases.incremental.amount) as usize;
+        assert_eq!(rows(&cached), prompt + count - 1);
+        assert_eq!(rows(&recomputed), count * prompt + count * (count - 1) / 2);
+        assert_eq!(family.ready.model.cache_usage().pages, 0, "every sequence is released");
+    }
+}
+
+fn a_fork_and_a_fresh_sequence_agree(interpreter: Interpreter) {
+    for mut family in families(interpreter) {
+        let ids = family.expected.long.ids.clone();
+        let model = &mut *family.ready.model;
+        // Not a multiple of any page's length, so that the last page is a partial one.
+        let (before, after) = ids.split_at(37);
+        let sequence = model.new_sequence();
+        model.forward(&Batch::chain(sequence, 0, before, RowOutput::Nothing)).expect("in range");
+        let fork = model.fork(sequence).expect("memory");
+        // The first sequence goes elsewhere before the fork is used.
+        let elsewhere = vec![3; after.len()];
+        model.forward(&Batch::chain(sequence, 37, &elsewhere, RowOutput::Nothing)).expect("in range");
+        let forked =
+            model.forward(&Batch::chain(fork, 37, after, RowOutput::Logits)).expect("in range").logits;
+        let fresh = all_logits(model, &ids, 64);
+        let off = furthest(&forked[0], fresh.last().expect("a row a token"));
+        assert!(off < 1e-5, "{}: off by {off}", family.name);
+        model.release(sequence);
+        model.release(fork);
+        assert_eq!(model.cache_usage().pages, 0);
+    }
+}
+
+#[test]
+fn the_twins_logits_agree_at_every_position() {
+    logits_agree_at_every_position(Interpreter::Twin);
+}
+
+#[test]
+fn the_twins_continuations_agree_token_for_token() {
+    continuations_agree_token_for_token(Interpreter::Twin);
+}
+
+#[test]
+fn recomputing_on_the_twin_gives_the_same_for_more_rows() {
+    recomputing_gives_the_same_for_more_rows(Interpreter::Twin);
+}
+
+#[test]
+fn a_fork_and_a_fresh_sequence_of_the_twin_agree() {
+    a_fork_and_a_fresh_sequence_agree(Interpreter::Twin);
+}
