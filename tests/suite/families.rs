@@ -113,7 +113,7 @@ fn generate(family: &mut Family, count: usize, change: impl FnOnce(&mut Decoding
 }
 
 fn tolerance(row: &[f32]) -> f32 {
-    TOLERANCE * row.iter().fold(1.0, |largest, logit| largest.max(logit.abs()))
+    TOLERANCE * row.iter().fold(1.0_f32, |largest, logit| largest.max(logit.abs()))
 }
 
 fn furthest(left: &[f32], right: &[f32]) -> f32 {
