@@ -4,8 +4,8 @@ mod suite {
     mod counting_model;
     mod decoding;
     mod fake_model;
-    mod kernels;
     mod families;
+    mod kernels;
     mod session;
     mod shaders;
     mod stages;

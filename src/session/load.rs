@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use super::command::{LoadRequest, ModelSource};
 use super::event::Loaded;
 use crate::formats::{self, FormatError, ModelFile};
+use crate::gpu::{self, GpuError};
 use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
 use crate::model::{LanguageModel, Plan, WeightFormat, plan_decoder};
@@ -86,6 +87,12 @@ pub enum LoadError {
         /// The model's own context.
         most: usize,
     },
+    /// No device.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// The device did not take the model.
+    #[error(transparent)]
+    Engine(#[from] gpu::LoadError),
     /// The user ended it.
     #[error("loading was stopped")]
     Stopped,

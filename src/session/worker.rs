@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::command::{Command, LoadRequest, ModelSource, Pace, RunRequest};
 use super::decode::{Decode, RunError};
 use super::event::{Event, Notice, RunStarted, Severity, Stepped};
+use super::gpu_loader::GpuLoader;
 use super::load::{LoadError, Loader, ReadyModel};
 use crate::decoding::{Control, DecodingError};
 use crate::model::ModelError;
@@ -27,6 +28,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// Starts a worker that loads models to a GPU. `wake` is called after every event, on the worker's
+    /// thread.
+    pub fn start(wake: impl Fn() + Send + 'static) -> Self {
+        Self::with_loader(GpuLoader, wake)
+    }
+
     /// Starts a worker on a loader of the caller's.
     pub fn with_loader(loader: impl Loader + Send + 'static, wake: impl Fn() + Send + 'static) -> Self {
         let (commands, inbox) = channel();

@@ -1,9 +1,11 @@
 //! Every tiny checkpoint of `tests/fixtures/families`, through the real importer, against what transformers
 //! computes from it: logits at every position and continuations token for token, by both interpreters.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use logitscope::decoding::{CacheUse, DecodingSettings, EosRule};
+use logitscope::gpu::Device;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, LanguageModel, Row};
 use logitscope::reference::Reference;
@@ -49,6 +51,7 @@ struct Family {
 #[derive(Clone, Copy)]
 enum Interpreter {
     Twin,
+    Gpu,
 }
 
 fn families(interpreter: Interpreter) -> Vec<Family> {
@@ -71,6 +74,11 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
         Interpreter::Twin => {
             let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);
             Box::new(Reference::new(plan, opened.context, weights, &opened.bound).expect("readable weights"))
+        }
+        Interpreter::Gpu => {
+            let device = Device::open(None).unwrap_or_else(|error| panic!("{error}"));
+            let mut progress = |_, _| ControlFlow::Continue(());
+            Box::new(opened.engine(device, &mut progress).unwrap_or_else(|error| panic!("{name}: {error}")))
         }
     };
     let loaded = Loaded {
@@ -219,4 +227,24 @@ fn recomputing_on_the_twin_gives_the_same_for_more_rows() {
 #[test]
 fn a_fork_and_a_fresh_sequence_of_the_twin_agree() {
     a_fork_and_a_fresh_sequence_agree(Interpreter::Twin);
+}
+
+#[test]
+fn the_gpus_logits_agree_at_every_position() {
+    logits_agree_at_every_position(Interpreter::Gpu);
+}
+
+#[test]
+fn the_gpus_continuations_agree_token_for_token() {
+    continuations_agree_token_for_token(Interpreter::Gpu);
+}
+
+#[test]
+fn recomputing_on_the_gpu_gives_the_same_for_more_rows() {
+    recomputing_gives_the_same_for_more_rows(Interpreter::Gpu);
+}
+
+#[test]
+fn a_fork_and_a_fresh_sequence_of_the_gpu_agree() {
+    a_fork_and_a_fresh_sequence_agree(Interpreter::Gpu);
 }
