@@ -250,11 +250,14 @@ fn the_configuration_decides_about_special_tokens_where_it_speaks() {
         ),
         [&[bos], plain.as_slice(), &[end]].concat()
     );
+    // Silence about one of the two means that it is not added.
+    assert_eq!(
+        with(json!({"add_eos_token": true, "bos_token": "<s>", "eos_token": "<END>"})),
+        [plain.as_slice(), &[end]].concat()
+    );
     // A token that the file does not know is left out.
     assert_eq!(with(json!({"add_bos_token": true, "bos_token": "<nobody>"})), plain);
     // A token that only the configuration calls special.
-    let king = open(SENTENCEPIECE).id("x");
-    assert_eq!(king, None);
     let id = open(SENTENCEPIECE).id("t").unwrap();
     let listed = json!({"added_tokens_decoder": {id.to_string(): {"content": "t", "special": true}}});
     let tokenizer = Tokenizer::from_json(SENTENCEPIECE.as_bytes(), Some(&listed)).unwrap();
