@@ -1,0 +1,110 @@
+//! Everything that a person can do, as one closed list that buttons, menus and shortcuts share.
+
+use egui::{Context, Key, KeyboardShortcut, Modifiers};
+
+use super::state::ThemeChoice;
+use crate::session::ModelSource;
+
+/// Something a person asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Show the ways to open a model.
+    ShowOpen,
+    /// Ask for a folder by the system's dialog.
+    PickFolder,
+    /// Ask for a file by the system's dialog.
+    PickFile,
+    /// Load a model.
+    Open(ModelSource),
+    /// Forget the models opened before.
+    ClearRecent,
+    /// Use another adapter, and load the model again on it; `None` is the best.
+    UseAdapter(Option<String>),
+    /// Begin a run, or go on with one.
+    Run,
+    /// Hold the run.
+    Pause,
+    /// Run, or hold what runs.
+    ToggleRun,
+    /// One step: of a paused run, or the first of a new one.
+    StepOnce,
+    /// End the run.
+    Stop,
+    /// Select a step by its index in the trace.
+    Select(usize),
+    /// Select the step before.
+    SelectPrevious,
+    /// Select the step after.
+    SelectNext,
+    /// Select the first step.
+    SelectFirst,
+    /// Select the newest step, and follow.
+    SelectLast,
+    /// Whether the selection follows the newest step.
+    ToggleFollow,
+    /// Light, dark, or as the system.
+    SetTheme(ThemeChoice),
+    /// Show or hide the inspector.
+    ToggleInspector,
+    /// Show the keyboard's shortcuts.
+    ToggleShortcuts,
+    /// Show what the user was told.
+    ToggleNotices,
+    /// Copy a text.
+    Copy(String),
+    /// Forget everything remembered: settings, recent models, layout.
+    ResetAll,
+}
+
+/// Shortcuts with what they do, in the order of the shortcuts card.
+pub const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
+    (plain(Key::Space), "Run or pause", Action::ToggleRun),
+    (command(Key::Enter), "Run", Action::Run),
+    (plain(Key::S), "One step", Action::StepOnce),
+    (plain(Key::Period), "One step", Action::StepOnce),
+    (plain(Key::Escape), "Stop", Action::Stop),
+    (plain(Key::ArrowLeft), "Step before", Action::SelectPrevious),
+    (plain(Key::ArrowRight), "Step after", Action::SelectNext),
+    (plain(Key::Home), "First step", Action::SelectFirst),
+    (plain(Key::End), "Newest step, and follow", Action::SelectLast),
+    (plain(Key::F), "Follow the newest step", Action::ToggleFollow),
+    (plain(Key::I), "Show or hide the inspector", Action::ToggleInspector),
+    (command(Key::O), "Open a model", Action::ShowOpen),
+    (plain(Key::N), "Show notices", Action::ToggleNotices),
+    (plain(Key::F1), "Show shortcuts", Action::ToggleShortcuts),
+    (plain(Key::Questionmark), "Show shortcuts", Action::ToggleShortcuts),
+];
+
+const fn plain(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::NONE, key)
+}
+
+const fn command(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND, key)
+}
+
+/// The actions that the keyboard asks for in this frame. While a text is being edited only shortcuts with a
+/// command key count.
+pub fn from_keyboard(ctx: &Context) -> Vec<Action> {
+    let typing = ctx.text_edit_focused();
+    let popup = egui::Popup::is_any_open(ctx);
+    ctx.input_mut(|input| {
+        SHORTCUTS
+            .iter()
+            .filter(|(shortcut, _, _)| {
+                let free = shortcut.modifiers.command || !typing;
+                // Escape closes an open popup before it stops a run.
+                free && !(popup && shortcut.logical_key == Key::Escape)
+            })
+            .filter(|(shortcut, _, _)| {
+                // A question mark needs shift on most keyboards, so its modifiers say nothing.
+                if shortcut.logical_key == Key::Questionmark {
+                    input.key_pressed(Key::Questionmark)
+                } else {
+                    input.consume_shortcut(shortcut)
+                }
+            })
+            .map(|(_, _, action)| action.clone())
+            .collect()
+    })
+}

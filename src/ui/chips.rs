@@ -1,0 +1,108 @@
+//! Where each token's chip lies: laid out once, extended as steps arrive, so that a long text costs a frame
+//! only what is visible.
+
+use egui::{FontId, Pos2, Rect, Ui, pos2, vec2};
+
+use super::theme::{mono, space};
+use super::token_text;
+use crate::trace::Run;
+
+/// Height of a line of chips with its gap, in points.
+const LINE: f32 = 28.0;
+/// Height of a chip.
+pub const CHIP: f32 = 24.0;
+/// Room beside a chip's text.
+pub const PADDING: f32 = 4.0;
+/// Room between chips.
+const GAP: f32 = 2.0;
+/// Room for a heading.
+const HEADING: f32 = 24.0;
+
+/// What a chip stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Index into the prompt.
+    Prompt(usize),
+    /// Index into the nodes.
+    Step(usize),
+}
+
+/// One chip, relative to the text's left top.
+#[derive(Clone, Debug)]
+pub struct Chip {
+    /// Where it lies.
+    pub rect: Rect,
+    /// What it says.
+    pub text: String,
+    /// What it stands for.
+    pub source: Source,
+}
+
+/// All chips of a run.
+#[derive(Default)]
+pub struct ChipLayout {
+    key: Option<(u64, u32)>,
+    /// Prompt first, then steps, in reading order.
+    pub chips: Vec<Chip>,
+    /// Where the heading over the generated text lies.
+    pub generated_heading: f32,
+    pen: Pos2,
+    steps: usize,
+}
+
+/// The face of the chips.
+pub fn font() -> FontId {
+    mono(14.0)
+}
+
+impl ChipLayout {
+    /// Height of everything, in points.
+    pub fn height(&self) -> f32 {
+        self.pen.y + LINE
+    }
+
+    /// Lays out what is new since the last call, or everything for another run or width.
+    pub fn update(&mut self, ui: &Ui, run: &Run, run_number: u64, width: f32) {
+        let key = (run_number, width.round() as u32);
+        if self.key != Some(key) || self.steps > run.nodes.len() {
+            *self = Self { key: Some(key), pen: pos2(0.0, HEADING), ..Self::default() };
+            for (index, token) in run.prompt.iter().enumerate() {
+                self.push(ui, token_text::of_prompt(token), Source::Prompt(index), width);
+            }
+            self.generated_heading = self.pen.y + LINE + space::M;
+            self.pen = pos2(0.0, self.generated_heading + HEADING);
+        }
+        for index in self.steps..run.nodes.len() {
+            self.push(ui, token_text::of_node(&run.nodes[index]), Source::Step(index), width);
+        }
+        self.steps = run.nodes.len();
+    }
+
+    /// The chips that meet a range of heights.
+    pub fn visible(&self, top: f32, bottom: f32) -> &[Chip] {
+        let from = self.chips.partition_point(|chip| chip.rect.bottom() < top);
+        let to = self.chips.partition_point(|chip| chip.rect.top() <= bottom);
+        &self.chips[from..to.max(from)]
+    }
+
+    /// The chip of a step.
+    pub fn of_step(&self, step: usize) -> Option<&Chip> {
+        let prompt = self.chips.len().checked_sub(self.steps)?;
+        self.chips.get(prompt + step)
+    }
+
+    fn push(&mut self, ui: &Ui, text: String, source: Source, width: f32) {
+        let font = font();
+        let text_width: f32 = ui.fonts_mut(|fonts| text.chars().map(|c| fonts.glyph_width(&font, c)).sum());
+        let chip_width = (text_width + 2.0 * PADDING).min(width.max(LINE));
+        if self.pen.x > 0.0 && self.pen.x + chip_width > width {
+            self.pen = pos2(0.0, self.pen.y + LINE);
+        }
+        let rect = Rect::from_min_size(self.pen, vec2(chip_width, CHIP));
+        self.pen.x += chip_width + GAP;
+        if text.ends_with(token_text::NEWLINE) {
+            self.pen = pos2(0.0, self.pen.y + LINE);
+        }
+        self.chips.push(Chip { rect, text, source });
+    }
+}

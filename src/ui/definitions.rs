@@ -1,0 +1,150 @@
+//! What every number on screen is: its definition, unit, and whether it was measured or computed. A number
+//! without an entry here does not go on screen.
+
+use egui::{Response, RichText, Ui};
+
+use super::theme::{palette, semibold, size};
+
+/// Where a number comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// By a clock or a counter of the program.
+    Measured,
+    /// From other numbers, by the formula given.
+    Computed,
+    /// Read from the model's files or given by the driver or the user.
+    Given,
+    /// A forecast.
+    Estimated,
+}
+
+/// The meaning of one number.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// Its name.
+    pub name: &'static str,
+    /// Its unit; empty for a plain number.
+    pub unit: &'static str,
+    /// Where it comes from.
+    pub provenance: Provenance,
+    /// What it is.
+    pub meaning: &'static str,
+    /// How it is computed; empty if it is not.
+    pub formula: &'static str,
+}
+
+macro_rules! definitions {
+    ($($id:ident = $name:literal, $unit:literal, $provenance:ident, $meaning:literal, $formula:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $id: Definition = Definition {
+                name: $name,
+                unit: $unit,
+                provenance: Provenance::$provenance,
+                meaning: $meaning,
+                formula: $formula,
+            };
+        )*
+        /// All definitions, for a test.
+        pub const ALL: &[Definition] = &[$($id),*];
+    };
+}
+
+definitions! {
+    STEP = "Step", "", Measured, "Number of the decision, from 1. Step 1 chooses the first generated token, from the logits of initiation.", "";
+    TOKEN_ID = "Token id", "", Given, "Position of the token in the model's vocabulary.", "";
+    PIECE = "Piece", "", Given, "The token as the vocabulary spells it; byte-level vocabularies write a space as Ġ, others as ▁.", "";
+    RANK = "Rank", "of the vocabulary", Computed, "Place of the chosen token when all logits are sorted, from 1.", "1 + number of tokens with a higher raw logit";
+    PROBABILITY = "Probability", "%", Computed, "What the model itself gives the chosen token, before any stage changes it.", "p = exp(logit − log-sum-exp)";
+    CHOSEN_FROM = "Chosen with", "%", Computed, "The token's probability in the distribution that the strategy chose from, after all stages.", "softmax over the tokens that the stages keep";
+    SURPRISAL = "Surprisal", "bits", Computed, "How unexpected the chosen token was to the model: 1 bit is a coin toss.", "−log₂ p";
+    LOGIT = "Logit", "", Computed, "The number that the LM head gives this token, before any stage.", "LM head row · final hidden state";
+    ENTROPY = "Entropy", "bits", Computed, "How undecided the model was: 0 when sure of one token, log₂ V when all are alike.", "−Σ p log₂ p over the whole vocabulary";
+    LOG_SUM_EXP = "Log-sum-exp", "nats", Computed, "The normaliser of the softmax: a logit minus this is a log-probability.", "ln Σ exp(logit) over the whole vocabulary";
+    STEP_TIME = "Step", "ms", Measured, "The whole step by the clock, from its beginning to the chosen token.", "";
+    ENCODE_TIME = "Encode", "ms", Measured, "Building the GPU's commands and submitting them, by the clock.", "";
+    GPU_TIME = "GPU", "ms", Measured, "Computing on the GPU, by the GPU's own timestamps.", "";
+    CHOOSE_TIME = "Choose", "ms", Measured, "Stages and choice on the CPU, by the clock.", "";
+    OTHER_TIME = "Wait and read", "ms", Computed, "What is left of the step: waiting for the GPU, reading results, bookkeeping.", "step − GPU (or encode, without timestamps) − choose";
+    ROWS = "Rows", "token rows", Measured, "Token rows that the decoder computed for this step: the work. One with the KV cache, the whole sequence without.", "";
+    CACHED = "KV cache", "positions", Measured, "Positions whose keys and values are kept after this step.", "";
+    CACHE_BYTES = "KV memory", "bytes", Measured, "Bytes of KV cache pages in use after this step.", "";
+    DRAW = "Draw", "", Computed, "The random number, 0 ≤ u < 1. The kept tokens lie end to end on 0–1; the one that contains u is chosen.", "a pure function of seed and step";
+    SEED = "Seed", "", Given, "Key of the random numbers: the same seed, prompt and settings give the same text.", "";
+    RAW_LOGIT = "Raw logit", "", Computed, "The number that the LM head gives a token, before any stage.", "LM head row · final hidden state";
+    RAW_PROBABILITY = "Raw p", "%", Computed, "The token's share under the raw softmax, before any stage.", "exp(logit − log-sum-exp)";
+    FINAL_PROBABILITY = "Probability", "%", Computed, "The token's share in the distribution that the strategy chooses from; 0 when cut.", "softmax over the tokens that the stages keep";
+    STAGE_VALUE = "Value after the stage", "", Computed, "The token's logit after this stage; empty once the token is cut.", "";
+    OTHERS = "All others", "", Computed, "Every vocabulary entry that is not listed, counted together.", "1 − Σ of the listed";
+    LOAD_TIME = "Time", "s", Measured, "From the request to a model that is ready, by the clock.", "";
+    WEIGHT_BYTES = "Weights", "bytes", Measured, "Bytes of weights on the GPU, as allocated.", "";
+    SCRATCH_BYTES = "Scratch", "bytes", Measured, "Bytes of activations on the GPU, as allocated.", "";
+    PARAMETERS = "Parameters", "", Given, "Number of weights; a tensor that is used twice counts once.", "";
+    BYTES_A_POSITION = "KV a position", "bytes", Computed, "Bytes that one position takes in the KV cache.", "2 · layers · key/value heads · head width · 4 bytes";
+    TOKENISE_TIME = "Time", "ms", Measured, "From the text to ids, on the CPU, by the clock.", "";
+    PROMPT_TOKENS = "Prompt tokens", "tokens", Measured, "Ids that the prompt became, special ones included.", "";
+    INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
+    INITIATION_RATE = "Speed", "tokens/s", Computed, "Prompt tokens a second during initiation.", "rows ÷ seconds";
+    INCREMENTAL_TIME = "Time", "s", Measured, "All incremental steps together, by the clock.", "";
+    INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Steps a second during the incremental phase.", "steps ÷ seconds";
+    INCREMENTAL_STEPS = "Steps", "", Measured, "Incremental steps made; the first token belongs to initiation.", "";
+    PHASE_ROWS = "Work", "token rows", Measured, "Token rows that the decoder computed in this phase.", "";
+    DETOKENISE_TIME = "Time", "ms", Measured, "From ids to text, on the CPU, by the clock.", "";
+    NEW_TOKENS = "New tokens", "tokens", Measured, "Tokens generated so far.", "";
+    TIME_LEFT = "Time left", "s", Estimated, "How long it still takes if it goes on as so far.", "elapsed · left ÷ done";
+    MEMORY = "GPU memory", "bytes", Computed, "What the program keeps on the GPU for this model.", "weights + scratch + KV cache in use";
+    CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
+}
+
+impl Provenance {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Computed => "computed",
+            Self::Given => "given",
+            Self::Estimated => "estimated",
+        }
+    }
+}
+
+impl Definition {
+    /// Explains the number when the pointer rests on it.
+    pub fn explain(&self, response: Response) -> Response {
+        response.on_hover_ui(|ui| self.card(ui))
+    }
+
+    /// The explanation itself.
+    pub fn card(&self, ui: &mut Ui) {
+        let palette = palette(ui);
+        ui.set_max_width(300.0);
+        ui.spacing_mut().item_spacing.y = 4.0;
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(self.name).font(semibold(size::BODY)).color(palette.text));
+            let unit = if self.unit.is_empty() { "no unit" } else { self.unit };
+            ui.label(RichText::new(unit).size(size::SMALL).color(palette.tertiary));
+        });
+        ui.label(RichText::new(self.meaning).size(size::SMALL).color(palette.secondary));
+        if !self.formula.is_empty() {
+            ui.label(
+                RichText::new(self.formula).font(super::theme::mono(size::SMALL - 0.5)).color(palette.text),
+            );
+        }
+        ui.label(RichText::new(self.provenance.word()).size(size::CAPTION).color(palette.accent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn computed_numbers_have_a_formula_and_all_have_a_meaning() {
+        for definition in ALL {
+            assert!(definition.meaning.ends_with('.'), "{}", definition.name);
+            let bare = matches!(definition.provenance, Provenance::Computed | Provenance::Estimated)
+                && definition.formula.is_empty()
+                && definition.name != STAGE_VALUE.name;
+            assert!(!bare, "{} is computed, but its formula is missing", definition.name);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The system's file dialogs, each on a thread of its own.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use egui::Context;
+
+/// What a dialog asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A model's folder.
+    Folder,
+    /// A model's file.
+    File,
+}
+
+/// A dialog that is open.
+pub struct Dialog {
+    answer: Receiver<Option<PathBuf>>,
+    opened: Instant,
+}
+
+/// How a dialog ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The user chose this.
+    Chosen(PathBuf),
+    /// The user closed it.
+    Closed,
+    /// It was gone before a person can have seen it: the desktop offers none.
+    Unavailable,
+}
+
+/// Sooner than this no person closes a dialog.
+const INSTANT: Duration = Duration::from_millis(200);
+
+impl Dialog {
+    /// Opens a dialog; `ctx` is woken when it is answered.
+    pub fn open(wanted: Wanted, ctx: &Context) -> Self {
+        let (sender, answer) = channel();
+        let ctx = ctx.clone();
+        std::thread::spawn(move || {
+            let dialog = rfd::FileDialog::new().set_title("Open a model");
+            let chosen = match wanted {
+                Wanted::Folder => dialog.pick_folder(),
+                Wanted::File => {
+                    dialog.add_filter("Model (safetensors, index)", &["safetensors", "json"]).pick_file()
+                }
+            };
+            // The window may be gone by now; then nobody wants the answer.
+            let _ = sender.send(chosen);
+            ctx.request_repaint();
+        });
+        Self { answer, opened: Instant::now() }
+    }
+
+    /// The answer, once there is one.
+    pub fn answer(&self) -> Option<Answer> {
+        match self.answer.try_recv() {
+            Ok(Some(path)) => Some(Answer::Chosen(path)),
+            Ok(None) if self.opened.elapsed() < INSTANT => Some(Answer::Unavailable),
+            Ok(None) => Some(Answer::Closed),
+            Err(std::sync::mpsc::TryRecvError::Empty) => None,
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => Some(Answer::Unavailable),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Numbers and tokens as a person reads them.
+
+/// Seconds with a fitting unit: `850 µs`, `41.3 ms`, `1.90 s`, `2 min 05 s`.
+pub fn seconds(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "–".to_owned();
+    }
+    match seconds {
+        s if s == 0.0 => "0 ms".to_owned(),
+        s if s < 0.000_999_5 => format!("{:.0} µs", s * 1e6),
+        s if s < 0.099_95 => format!("{:.1} ms", s * 1e3),
+        s if s < 0.999_5 => format!("{:.0} ms", s * 1e3),
+        s if s < 9.995 => format!("{s:.2} s"),
+        s if s < 99.95 => format!("{s:.1} s"),
+        s => {
+            let whole = s.round() as u64;
+            format!("{} min {:02} s", whole / 60, whole % 60)
+        }
+    }
+}
+
+/// Bytes in decimal units: `512 B`, `16.0 MB`, `7.10 GB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1e3;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1e3;
+        unit += 1;
+    }
+    format!("{} {}", three_digits(value), UNITS[unit])
+}
+
+/// A large count in words: `5.40 million`, `7.00 billion`; below a million with thin spaces.
+pub fn parameters(count: u64) -> String {
+    match count {
+        0..1_000_000 => self::count(count),
+        1_000_000..1_000_000_000 => format!("{} million", three_digits(count as f64 / 1e6)),
+        _ => format!("{} billion", three_digits(count as f64 / 1e9)),
+    }
+}
+
+/// A count with a thin space between thousands.
+pub fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + 8);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('\u{2009}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A probability in per cent, with more digits as it gets smaller: `42.1 %`, `0.031 %`, `< 0.001 %`.
+pub fn probability(probability: f32) -> String {
+    let percent = probability * 100.0;
+    match percent {
+        p if p.is_nan() => "–".to_owned(),
+        p if p == 0.0 => "0 %".to_owned(),
+        p if p >= 99.95 => format!("{p:.0} %"),
+        p if p >= 1.0 => format!("{p:.1} %"),
+        p if p >= 0.1 => format!("{p:.2} %"),
+        p if p >= 0.001 => format!("{p:.3} %"),
+        _ => "< 0.001 %".to_owned(),
+    }
+}
+
+/// A logit or similar, with a real minus sign.
+pub fn value(value: f32) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "∞".to_owned() } else { "−∞".to_owned() };
+    }
+    signed(&format!("{value:.3}"))
+}
+
+/// A number with a real minus sign.
+pub fn signed(text: &str) -> String {
+    text.replace('-', "−")
+}
+
+/// Nats as bits.
+pub fn bits(nats: f32) -> f32 {
+    nats * std::f32::consts::LOG2_E
+}
+
+/// Tokens a second: `38.2`, `1 204`.
+pub fn rate(rate: f64) -> String {
+    if !rate.is_finite() {
+        return "–".to_owned();
+    }
+    if rate >= 1000.0 { count(rate.round() as u64) } else { three_digits(rate) }
+}
+
+/// `1 token`, `2 tokens`.
+pub fn plural(count: usize, one: &str) -> String {
+    let number = self::count(count as u64);
+    if count == 1 { format!("{number} {one}") } else { format!("{number} {one}s") }
+}
+
+fn three_digits(value: f64) -> String {
+    match value {
+        v if v < 9.995 => format!("{v:.2}"),
+        v if v < 99.95 => format!("{v:.1}"),
+        v => format!("{v:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_change_units_without_a_jump() {
+        assert_eq!(seconds(0.00085), "850 µs");
+        assert_eq!(seconds(0.0413), "41.3 ms");
+        assert_eq!(seconds(0.4129), "413 ms");
+        assert_eq!(seconds(0.9999), "1.00 s");
+        assert_eq!(seconds(1.9), "1.90 s");
+        assert_eq!(seconds(125.0), "2 min 05 s");
+        assert_eq!(seconds(f64::NAN), "–");
+    }
+
+    #[test]
+    fn counts_and_bytes() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(16_000_000), "16.0 MB");
+        assert_eq!(bytes(999_600), "1.00 MB");
+        assert_eq!(count(1_234_567), "1\u{2009}234\u{2009}567");
+        assert_eq!(parameters(5_400_000), "5.40 million");
+        assert_eq!(plural(1, "token"), "1 token");
+        assert_eq!(plural(23, "token"), "23 tokens");
+    }
+
+    #[test]
+    fn small_probabilities_stay_above_zero() {
+        assert_eq!(probability(0.421), "42.1 %");
+        assert_eq!(probability(0.00031), "0.031 %");
+        assert_eq!(probability(1e-9), "< 0.001 %");
+        assert_eq!(probability(0.0), "0 %");
+        assert_eq!(probability(0.9999), "100 %");
+        assert_eq!(value(-3.25), "−3.250");
+    }
+}

@@ -1,0 +1,165 @@
+//! Icons drawn by hand, so that they share one weight and follow the text colour.
+
+use std::f32::consts::TAU;
+
+use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, pos2, vec2};
+
+/// An icon on a 16-point square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Icon {
+    /// The program's own sign: three bars of a distribution.
+    Logo,
+    /// Run.
+    Play,
+    /// Pause.
+    Pause,
+    /// One step.
+    Step,
+    /// Stop.
+    Stop,
+    /// Light theme.
+    Sun,
+    /// Dark theme.
+    Moon,
+    /// The system's theme.
+    Half,
+    /// Notices.
+    Bell,
+    /// Help.
+    Question,
+    /// Close or remove.
+    Cross,
+    /// Done.
+    Check,
+    /// Back to the default.
+    Reset,
+    /// Add.
+    Plus,
+    /// Another random value.
+    Dice,
+    /// Follow the newest step.
+    Follow,
+    /// Copy to the clipboard.
+    Copy,
+    /// A folder.
+    Folder,
+}
+
+impl Icon {
+    /// Paints the icon around a centre; `scale` 1 is 16 points.
+    pub fn paint(self, painter: &Painter, center: Pos2, scale: f32, color: Color32) {
+        let stroke = Stroke::new(1.5 * scale.clamp(0.8, 1.4), color);
+        let at = |x: f32, y: f32| pos2(center.x + (x - 8.0) * scale, center.y + (y - 8.0) * scale);
+        let line = |points: &[(f32, f32)]| {
+            painter.line(points.iter().map(|&(x, y)| at(x, y)).collect(), stroke);
+        };
+        let fill = |points: &[(f32, f32)]| {
+            let points = points.iter().map(|&(x, y)| at(x, y)).collect();
+            painter.add(Shape::convex_polygon(points, color, Stroke::NONE));
+        };
+        let block = |x: f32, y: f32, w: f32, h: f32, radius: f32| {
+            painter.rect_filled(Rect::from_min_size(at(x, y), vec2(w, h) * scale), radius * scale, color);
+        };
+        let arc = |cx: f32, cy: f32, r: f32, from: f32, to: f32| {
+            let points = (0..=24)
+                .map(|i| {
+                    let angle = TAU * (from + (to - from) * i as f32 / 24.0);
+                    at(cx + r * angle.cos(), cy + r * angle.sin())
+                })
+                .collect();
+            painter.line(points, stroke);
+        };
+        match self {
+            Self::Logo => {
+                block(1.5, 8.0, 3.5, 6.5, 1.0);
+                block(6.25, 1.5, 3.5, 13.0, 1.0);
+                block(11.0, 5.0, 3.5, 9.5, 1.0);
+            }
+            Self::Play => fill(&[(4.5, 2.5), (13.5, 8.0), (4.5, 13.5)]),
+            Self::Pause => {
+                block(4.0, 3.0, 3.0, 10.0, 0.75);
+                block(9.0, 3.0, 3.0, 10.0, 0.75);
+            }
+            Self::Step => {
+                fill(&[(3.5, 3.0), (10.5, 8.0), (3.5, 13.0)]);
+                block(11.0, 3.0, 2.25, 10.0, 0.75);
+            }
+            Self::Stop => block(3.5, 3.5, 9.0, 9.0, 1.5),
+            Self::Sun => {
+                painter.circle_stroke(center, 3.0 * scale, stroke);
+                for i in 0..8 {
+                    let angle = TAU * i as f32 / 8.0;
+                    let (sin, cos) = angle.sin_cos();
+                    line(&[(8.0 + 5.2 * cos, 8.0 + 5.2 * sin), (8.0 + 6.8 * cos, 8.0 + 6.8 * sin)]);
+                }
+            }
+            Self::Moon => {
+                arc(8.0, 8.0, 5.6, -0.07, 0.68);
+                arc(10.6, 5.4, 4.35, 0.155, 0.595);
+            }
+            Self::Half => {
+                painter.circle_stroke(center, 5.6 * scale, stroke);
+                let points = (0..=24)
+                    .map(|i| {
+                        let angle = TAU * (0.25 + 0.5 * i as f32 / 24.0);
+                        at(8.0 + 5.6 * angle.cos(), 8.0 + 5.6 * angle.sin())
+                    })
+                    .collect();
+                painter.add(Shape::convex_polygon(points, color, Stroke::NONE));
+            }
+            Self::Bell => {
+                line(&[(3.0, 11.5), (13.0, 11.5)]);
+                line(&[(4.2, 11.5), (4.2, 7.0)]);
+                line(&[(11.8, 11.5), (11.8, 7.0)]);
+                arc(8.0, 7.0, 3.8, 0.5, 1.0);
+                arc(8.0, 12.4, 1.5, 0.05, 0.45);
+            }
+            Self::Question => {
+                arc(8.0, 6.0, 2.8, 0.5, 1.14);
+                line(&[(9.9, 8.1), (8.0, 9.4), (8.0, 10.6)]);
+                painter.circle_filled(at(8.0, 13.1), 1.0 * scale, color);
+            }
+            Self::Cross => {
+                line(&[(4.5, 4.5), (11.5, 11.5)]);
+                line(&[(11.5, 4.5), (4.5, 11.5)]);
+            }
+            Self::Check => line(&[(3.5, 8.5), (6.8, 11.8), (12.8, 4.8)]),
+            Self::Reset => {
+                arc(8.0, 8.4, 4.8, -0.12, 0.62);
+                fill(&[(1.6, 6.9), (6.6, 7.1), (3.6, 2.9)]);
+            }
+            Self::Plus => {
+                line(&[(8.0, 3.5), (8.0, 12.5)]);
+                line(&[(3.5, 8.0), (12.5, 8.0)]);
+            }
+            Self::Dice => {
+                let rect = Rect::from_min_size(at(2.5, 2.5), vec2(11.0, 11.0) * scale);
+                painter.rect_stroke(rect, 2.5 * scale, stroke, egui::StrokeKind::Inside);
+                for (x, y) in [(5.8, 5.8), (8.0, 8.0), (10.2, 10.2)] {
+                    painter.circle_filled(at(x, y), 1.1 * scale, color);
+                }
+            }
+            Self::Follow => {
+                line(&[(2.5, 8.0), (9.5, 8.0)]);
+                line(&[(6.7, 5.0), (9.7, 8.0), (6.7, 11.0)]);
+                line(&[(12.8, 3.5), (12.8, 12.5)]);
+            }
+            Self::Copy => {
+                let rect = Rect::from_min_size(at(2.5, 5.5), vec2(8.0, 8.0) * scale);
+                painter.rect_stroke(rect, 1.5 * scale, stroke, egui::StrokeKind::Inside);
+                line(&[(6.0, 3.2), (12.8, 3.2), (12.8, 10.0)]);
+            }
+            Self::Folder => {
+                line(&[
+                    (2.2, 12.5),
+                    (2.2, 3.8),
+                    (6.2, 3.8),
+                    (7.8, 5.6),
+                    (13.8, 5.6),
+                    (13.8, 12.5),
+                    (2.2, 12.5),
+                ]);
+            }
+        }
+    }
+}

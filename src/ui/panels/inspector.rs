@@ -1,0 +1,194 @@
+//! Everything about the selected step: the token, its numbers, the draw, where the time went.
+
+use egui::{CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
+
+use super::draw;
+use super::text::white_space_job;
+use crate::trace::{Node, Phase, Run};
+use crate::ui::Scene;
+use crate::ui::definitions::{self, Definition};
+use crate::ui::format;
+use crate::ui::theme::{Palette, palette, semibold, size, space};
+use crate::ui::token_text;
+use crate::ui::widgets::{caption, empty, fact, hint, section};
+
+/// Shows the panel.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let (Some(run), Some((index, node))) = (scene.run(), scene.shown_node()) else {
+        section(ui, "Step");
+        empty(ui, "No step selected", "Click a token of the text, or a bar of the timeline.");
+        return;
+    };
+    let preview = scene.state.cursor.preview == Some(index) && scene.state.cursor.selected != Some(index);
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        title(ui, node, preview);
+        ui.add_space(space::S);
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            numbers(ui, run, node);
+        });
+        ui.add_space(space::M);
+        draw::show(ui, node);
+        ui.add_space(space::M);
+        section(ui, "Time");
+        time(ui, node);
+        ui.add_space(space::M);
+        section(ui, "Work");
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            work(ui, node);
+        });
+        ui.add_space(space::M);
+        bytes(ui, node);
+        ui.add_space(space::M);
+    });
+}
+
+fn title(ui: &mut Ui, node: &Node, preview: bool) {
+    let palette = palette(ui);
+    ui.horizontal(|ui| {
+        ui.label(caption(ui, &format!("Step {}", node.step)));
+        let phase = match node.phase {
+            Phase::Initiation => "from initiation",
+            Phase::Incremental => "incremental",
+        };
+        ui.label(RichText::new(phase).size(size::CAPTION).color(palette.tertiary));
+        if preview {
+            ui.label(RichText::new("preview").size(size::CAPTION).color(palette.accent));
+        }
+    });
+    let text = token_text::of_node(node);
+    let mut job = white_space_job(&text, palette.text, palette.tertiary);
+    for section in &mut job.sections {
+        section.format.font_id.size = size::DISPLAY;
+    }
+    let room = ui.available_width();
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room - 24.0);
+    let galley = ui.painter().layout_job(job);
+    let chip = vec2(galley.size().x + 20.0, galley.size().y + 12.0);
+    let (rect, response) = ui.allocate_exact_size(chip, Sense::hover());
+    response.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Selected token: {text}"))
+    });
+    ui.painter().rect_filled(rect, CornerRadius::same(6), palette.accent_soft);
+    ui.painter().galley(rect.min + vec2(10.0, 6.0), galley, palette.text);
+}
+
+fn numbers(ui: &mut Ui, run: &Run, node: &Node) {
+    fact(ui, &definitions::TOKEN_ID, &node.token.to_string());
+    if !node.piece.is_empty() {
+        fact(ui, &definitions::PIECE, &node.piece);
+    }
+    let vocabulary = run.model.vocabulary as u64;
+    let rank = format::count(node.rank as u64);
+    let rank = if vocabulary > 0 { format!("{rank} of {}", format::count(vocabulary)) } else { rank };
+    fact(ui, &definitions::RANK, &rank);
+    fact(ui, &definitions::PROBABILITY, &format::probability(node.log_probability.exp()));
+    if let Some(chosen) = node.chosen() {
+        fact(ui, &definitions::CHOSEN_FROM, &format::probability(chosen.probability));
+    }
+    fact(ui, &definitions::SURPRISAL, &format!("{:.3} bits", format::bits(-node.log_probability)));
+    fact(ui, &definitions::LOGIT, &format::value(node.logit));
+    fact(ui, &definitions::ENTROPY, &format!("{:.3} bits", format::bits(node.entropy)));
+    fact(ui, &definitions::LOG_SUM_EXP, &format!("{} nats", format::value(node.log_sum_exp)));
+}
+
+/// The parts of a step's time, in order; together they are the whole.
+fn parts(node: &Node) -> Vec<(&'static Definition, f64)> {
+    let timing = &node.timing;
+    let mut parts = Vec::new();
+    // Encoding overlaps the GPU's work, so the two are not added where the GPU's own time is known.
+    match timing.gpu_seconds {
+        Some(gpu) => parts.push((&definitions::GPU_TIME, gpu)),
+        None => parts.push((&definitions::ENCODE_TIME, timing.encode_seconds)),
+    }
+    parts.push((&definitions::CHOOSE_TIME, timing.choose_seconds));
+    let known: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
+    parts.push((&definitions::OTHER_TIME, (timing.total_seconds - known).max(0.0)));
+    parts
+}
+
+fn time(ui: &mut Ui, node: &Node) {
+    let palette = palette(ui);
+    let parts = parts(node);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 10.0), Sense::hover());
+    let total: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
+    let mut left = rect.left();
+    for (index, (_, seconds)) in parts.iter().enumerate() {
+        let width = rect.width() * (seconds / total.max(1e-12)) as f32;
+        let part = Rect::from_min_size(pos2(left, rect.top()), vec2(width, rect.height()));
+        ui.painter().rect_filled(
+            part.shrink2(vec2(0.5, 0.0)),
+            CornerRadius::same(2),
+            part_color(palette, index),
+        );
+        left += width;
+    }
+    ui.spacing_mut().item_spacing.y = 0.0;
+    fact(ui, &definitions::STEP_TIME, &format::seconds(node.timing.total_seconds));
+    for (index, (definition, seconds)) in parts.iter().enumerate() {
+        ui.horizontal(|ui| {
+            let (dot, _) = ui.allocate_exact_size(vec2(8.0, 22.0), Sense::hover());
+            let square = Rect::from_center_size(dot.center(), vec2(8.0, 8.0));
+            ui.painter().rect_filled(square, CornerRadius::same(2), part_color(palette, index));
+            fact(ui, definition, &format::seconds(*seconds));
+        });
+    }
+    if node.timing.gpu_seconds.is_some() {
+        fact(ui, &definitions::ENCODE_TIME, &format::seconds(node.timing.encode_seconds));
+    }
+}
+
+fn part_color(palette: &Palette, index: usize) -> egui::Color32 {
+    [palette.accent, palette.second, palette.outline][index.min(2)]
+}
+
+fn work(ui: &mut Ui, node: &Node) {
+    let counters = &node.counters;
+    fact(ui, &definitions::ROWS, &format::count(counters.rows as u64));
+    fact(ui, &definitions::CACHED, &format::plural(counters.cached_positions, "position"));
+    fact(ui, &definitions::CACHE_BYTES, &format::bytes(counters.cache_bytes));
+}
+
+fn bytes(ui: &mut Ui, node: &Node) {
+    let palette = palette(ui);
+    section(ui, "Bytes");
+    if !node.text.is_empty() {
+        let bytes = node.text.as_bytes();
+        let shown = token_text::visible_bytes(&bytes[..bytes.len().min(24)]);
+        let hex = RichText::new(shown.trim_matches(['‹', '›'])).font(crate::ui::theme::mono(size::SMALL));
+        ui.add(egui::Label::new(hex.color(palette.text)).wrap());
+        hint(ui, "The text that this step added, in UTF-8.");
+    }
+    if node.held.is_empty() {
+        if node.text.is_empty() {
+            hint(ui, "This step added no text.");
+        }
+    } else {
+        let hex = token_text::visible_bytes(&node.held);
+        ui.label(RichText::new(hex).font(semibold(size::BODY)).color(palette.warning));
+        hint(ui, "Held back: these bytes do not make a whole character yet.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::NodeTiming;
+
+    #[test]
+    fn the_parts_of_a_step_add_up() {
+        for gpu in [None, Some(0.006)] {
+            let timing = NodeTiming {
+                total_seconds: 0.010,
+                encode_seconds: 0.001,
+                gpu_seconds: gpu,
+                choose_seconds: 0.002,
+            };
+            let node = Node { timing, ..Node::default() };
+            let sum: f64 = parts(&node).iter().map(|(_, seconds)| seconds).sum();
+            assert!((sum - 0.010).abs() < 1e-12);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! One panel a file. Each reads a [`super::Scene`] and pushes actions; none keeps state of its own.
+
+pub mod curve;
+pub mod draw;
+pub mod inspector;
+pub mod notices;
+pub mod open;
+pub mod phases;
+pub mod pipeline;
+pub mod prompt;
+pub mod settings;
+pub mod shortcuts;
+pub mod text;
+pub mod timeline;
+pub mod top_bar;

@@ -1,0 +1,77 @@
+//! The card that opens a model: dialogs, a path field, recent models, the built-in one.
+
+use egui::{Key, Modal, RichText, TextEdit, Ui, vec2};
+
+use crate::session::ModelSource;
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{palette, semibold, size, space};
+use crate::ui::widgets::{Emphasis, action_button, hint, section};
+
+/// Shows the card, if it is asked for.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if !scene.state.open_shown {
+        return;
+    }
+    let modal = Modal::new(egui::Id::unique("open model")).show(ui.ctx(), |ui| {
+        ui.set_width(420.0_f32.min(ui.ctx().content_rect().width() - 64.0));
+        card(ui, scene);
+    });
+    if modal.should_close() {
+        scene.state.open_shown = false;
+    }
+}
+
+fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let palette = palette(ui);
+    ui.label(RichText::new("Open a model").font(semibold(size::TITLE)).color(palette.text));
+    hint(ui, "A Hugging Face folder, a .safetensors file in one, or a .safetensors.index.json.");
+    ui.add_space(space::XS);
+    let half = (ui.available_width() - space::S) / 2.0;
+    ui.horizontal(|ui| {
+        if action_button(ui, Icon::Folder, "Choose a folder…", Emphasis::Secondary, half).clicked() {
+            scene.actions.push(Action::PickFolder);
+        }
+        if action_button(ui, Icon::Copy, "Choose a file…", Emphasis::Secondary, half).clicked() {
+            scene.actions.push(Action::PickFile);
+        }
+    });
+    ui.add_space(space::XS);
+    section(ui, "Path");
+    ui.horizontal(|ui| {
+        let width = ui.available_width() - 80.0 - space::S;
+        let edit = TextEdit::singleline(&mut scene.state.path_field).hint_text("/path/to/a/model");
+        let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Model path");
+        let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        let path = scene.state.path_field.trim().trim_matches('"').to_owned();
+        ui.add_enabled_ui(!path.is_empty(), |ui| {
+            let open = action_button(ui, Icon::Check, "Open", Emphasis::Primary, 80.0);
+            if (open.clicked() || entered) && !path.is_empty() {
+                scene.actions.push(Action::Open(ModelSource::Path(path.into())));
+            }
+        });
+    });
+    ui.add_space(space::XS);
+    let recent = &scene.state.remembered.recent;
+    if !recent.is_empty() {
+        section(ui, "Recent");
+        for path in recent {
+            let text = path.display().to_string();
+            let name = path.file_name().map_or(text.clone(), |name| name.to_string_lossy().into_owned());
+            let button = egui::Button::new(name).truncate().min_size(vec2(ui.available_width(), 28.0));
+            if ui.add(button).on_hover_text(text).clicked() {
+                scene.actions.push(Action::Open(ModelSource::Path(path.clone())));
+            }
+        }
+        if ui.button(RichText::new("Forget these").size(size::SMALL)).clicked() {
+            scene.actions.push(Action::ClearRecent);
+        }
+        ui.add_space(space::XS);
+    }
+    section(ui, "Built in");
+    let button = egui::Button::new("Demonstration model").min_size(vec2(ui.available_width(), 28.0));
+    if ui.add(button).on_hover_text("A small model that tells fairy tales").clicked() {
+        scene.actions.push(Action::Open(ModelSource::BuiltIn));
+    }
+}

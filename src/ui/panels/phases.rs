@@ -1,0 +1,380 @@
+//! The five chevrons: load ▸ tokenise ▸ initiation ▸ step ▸ text. Each opens a card with what goes in, what
+//! comes out and the numbers.
+
+use egui::{
+    Align2, Color32, Popup, Pos2, Rect, Response, RichText, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2,
+    vec2,
+};
+
+use crate::session::Status;
+use crate::trace::StopReason;
+use crate::ui::Scene;
+use crate::ui::definitions::{self, Definition};
+use crate::ui::format;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{palette, regular, semibold, size, space};
+use crate::ui::widgets::{caption, fact, one_line};
+
+/// How far a chevron's point reaches, in points.
+const POINT: f32 = 10.0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Pending,
+    Active,
+    Done,
+}
+
+struct Phase {
+    number: usize,
+    title: &'static str,
+    progress: Progress,
+    /// Share done, where it is known.
+    share: Option<f32>,
+    figure: String,
+    goes_in: &'static str,
+    happens: &'static str,
+    comes_out: &'static str,
+    facts: Vec<(&'static Definition, String)>,
+}
+
+/// Shows the chevrons.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let now = ui.input(|input| input.time);
+    let elapsed = scene.state.progress_since.map(|since| now - since);
+    let phases =
+        [load(scene, elapsed), tokenise(scene), initiation(scene, elapsed), step(scene), text(scene)];
+    let rect = ui.available_rect_before_wrap();
+    let each = (rect.width() + POINT) / phases.len() as f32;
+    for phase in &phases {
+        let left =
+            rect.left() + each * (phase.number - 1) as f32 - if phase.number > 1 { POINT } else { 0.0 };
+        let right = rect.left() + each * phase.number as f32;
+        let part = Rect::from_x_y_ranges(left..=right.min(rect.right()), rect.y_range());
+        let response = chevron(ui, part, phase);
+        Popup::from_toggle_button_response(&response).gap(4.0).width(340.0).show(|ui| card(ui, phase));
+    }
+    ui.allocate_rect(rect, Sense::hover());
+}
+
+fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
+    let palette = palette(ui);
+    let (first, last) = (phase.number == 1, phase.number == 5);
+    let response = ui.interact(rect, ui.scope_id().with(("phase", phase.number)), Sense::click());
+    response.widget_info(|| {
+        WidgetInfo::labeled(Role::Button, true, format!("{}: {}", phase.title, phase.figure))
+    });
+
+    let mut fill = if phase.progress == Progress::Active { palette.accent_soft } else { palette.surface };
+    if response.hovered() {
+        fill = crate::ui::colours::mix(fill, palette.text, 0.06);
+    }
+    let outline = outline(rect, first, last);
+    // The shape has a notch, so that it is painted as two convex halves.
+    let (middle_left, middle_right) = (outline[5], outline[2]);
+    for half in [
+        vec![outline[0], outline[1], middle_right, middle_left],
+        vec![middle_left, middle_right, outline[3], outline[4]],
+    ] {
+        ui.painter().add(Shape::convex_polygon(half, fill, Stroke::NONE));
+    }
+    if !last {
+        let edge = vec![outline[1], outline[2], outline[3]];
+        ui.painter().line(edge, Stroke::new(1.0, palette.outline));
+    }
+    if response.has_focus() {
+        ui.painter().rect_stroke(
+            rect.shrink(2.0),
+            4.0,
+            Stroke::new(1.5, palette.accent),
+            egui::StrokeKind::Inside,
+        );
+    }
+
+    let left = rect.left() + if first { space::L } else { POINT + space::M };
+    let low = rect.height() < 50.0;
+    let (title_y, figure_y) =
+        if low { (rect.top() + 14.0, rect.top() + 30.0) } else { (rect.top() + 19.0, rect.top() + 37.0) };
+    let number_color = match phase.progress {
+        Progress::Pending => palette.tertiary,
+        Progress::Active => palette.accent,
+        Progress::Done => palette.good,
+    };
+    let dot = pos2(left + 8.0, rect.center().y - 1.0);
+    badge(ui, dot, phase, number_color);
+
+    let text_left = left + 24.0;
+    let room = rect.right() - text_left - POINT - 4.0;
+    let painter = ui.painter().with_clip_rect(rect);
+    let title_color = if phase.progress == Progress::Pending { palette.tertiary } else { palette.secondary };
+    let mut job = egui::text::LayoutJob::single_section(
+        phase.title.to_uppercase(),
+        egui::TextFormat {
+            font_id: semibold(size::CAPTION),
+            extra_letter_spacing: 0.7,
+            color: title_color,
+            ..Default::default()
+        },
+    );
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room.max(8.0));
+    let galley = painter.layout_job(job);
+    painter.galley(pos2(text_left, title_y - galley.size().y / 2.0), galley, title_color);
+    let figure_color = if phase.progress == Progress::Pending { palette.tertiary } else { palette.text };
+    let galley = one_line(ui, &phase.figure, regular(size::SMALL), figure_color, room);
+    painter.galley(pos2(text_left, figure_y - galley.size().y / 2.0), galley, figure_color);
+
+    if phase.progress == Progress::Active {
+        let bar = Rect::from_x_y_ranges(
+            text_left..=(rect.right() - POINT - 8.0).max(text_left + 8.0),
+            rect.bottom() - 7.0..=rect.bottom() - 4.0,
+        );
+        if let Some(share) = phase.share {
+            crate::ui::widgets::thin_bar(ui, bar, Some(share), palette.accent);
+        }
+    }
+    response.on_hover_cursor(egui::CursorIcon::PointingHand)
+}
+
+/// Left top, right top, point, right bottom, left bottom, notch.
+fn outline(rect: Rect, first: bool, last: bool) -> [Pos2; 6] {
+    let point = if last { 0.0 } else { POINT };
+    let notch = if first { 0.0 } else { POINT };
+    [
+        rect.left_top(),
+        rect.right_top() - vec2(point, 0.0),
+        rect.right_center(),
+        rect.right_bottom() - vec2(point, 0.0),
+        rect.left_bottom(),
+        rect.left_center() + vec2(notch, 0.0),
+    ]
+}
+
+fn badge(ui: &Ui, center: Pos2, phase: &Phase, color: Color32) {
+    let painter = ui.painter();
+    if phase.progress == Progress::Done {
+        painter.circle_filled(center, 9.0, color.gamma_multiply(0.16));
+        Icon::Check.paint(painter, center, 0.75, color);
+    } else {
+        painter.circle_stroke(center, 8.5, Stroke::new(1.25, color));
+        painter.text(center, Align2::CENTER_CENTER, phase.number.to_string(), semibold(size::CAPTION), color);
+    }
+}
+
+fn card(ui: &mut Ui, phase: &Phase) {
+    let palette = palette(ui);
+    ui.set_width(340.0);
+    egui::Frame::new().inner_margin(8).show(ui, |ui| {
+        ui.label(
+            RichText::new(format!("{} · {}", phase.number, phase.title))
+                .font(semibold(size::TITLE))
+                .color(palette.text),
+        );
+        for (name, text) in [("In", phase.goes_in), ("Does", phase.happens), ("Out", phase.comes_out)] {
+            ui.horizontal_top(|ui| {
+                let (rect, _) = ui.allocate_exact_size(vec2(36.0, 16.0), Sense::hover());
+                let galley = caption(ui, name);
+                ui.put(rect, egui::Label::new(galley).halign(egui::Align::LEFT));
+                ui.add(
+                    egui::Label::new(RichText::new(text).size(size::SMALL).color(palette.secondary)).wrap(),
+                );
+            });
+        }
+        if !phase.facts.is_empty() {
+            ui.separator();
+            ui.spacing_mut().item_spacing.y = 0.0;
+            for (definition, value) in &phase.facts {
+                fact(ui, definition, value);
+            }
+        }
+    });
+}
+
+fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
+    let mut phase = Phase {
+        number: 1,
+        title: "Load",
+        progress: Progress::Pending,
+        share: None,
+        figure: "no model".to_owned(),
+        goes_in: "A model's files: configuration, weights, tokenizer.",
+        happens: "Checks every tensor and copies the weights to the GPU, in their stored format.",
+        comes_out: "A decoder on the GPU, ready for tokens.",
+        facts: Vec::new(),
+    };
+    if let Status::Loading { done, total, .. } = &scene.view.status {
+        phase.progress = Progress::Active;
+        if *total > 0 {
+            let share = *done as f32 / *total as f32;
+            phase.share = Some(share);
+            phase.figure = format!("{:.0} % of {}", share * 100.0, format::bytes(*total));
+            if let Some(left) = time_left(elapsed, *done as f64, *total as f64) {
+                phase.figure.push_str(&format!(" · {} left", format::seconds(left)));
+                phase.facts.push((&definitions::TIME_LEFT, format::seconds(left)));
+            }
+        } else {
+            phase.figure = "opening…".to_owned();
+        }
+    } else if let Some(loaded) = &scene.view.loaded {
+        let model = &loaded.model;
+        phase.progress = Progress::Done;
+        phase.figure = format!("{} · {}", format::seconds(loaded.seconds), format::bytes(model.weight_bytes));
+        phase.facts = vec![
+            (&definitions::LOAD_TIME, format::seconds(loaded.seconds)),
+            (&definitions::PARAMETERS, format::parameters(model.parameters)),
+            (
+                &definitions::WEIGHT_BYTES,
+                format!("{} · {}", format::bytes(model.weight_bytes), model.weights),
+            ),
+            (&definitions::SCRATCH_BYTES, format::bytes(loaded.scratch_bytes)),
+            (&definitions::BYTES_A_POSITION, format::bytes(model.cache_bytes_per_position)),
+            (&definitions::CONTEXT, format::count(model.context as u64)),
+        ];
+    }
+    phase
+}
+
+fn tokenise(scene: &Scene<'_>) -> Phase {
+    let mut phase = Phase {
+        number: 2,
+        title: "Tokenise",
+        progress: Progress::Pending,
+        share: None,
+        figure: "waits for a run".to_owned(),
+        goes_in: "The prompt, as text.",
+        happens: "Cuts the text into pieces of the vocabulary, on the CPU.",
+        comes_out: "Token ids, one for each piece.",
+        facts: Vec::new(),
+    };
+    if let Some(run) = scene.run() {
+        let figures = run.phases.tokenise;
+        phase.progress = Progress::Done;
+        phase.figure =
+            format!("{} · {}", format::plural(run.prompt.len(), "token"), format::seconds(figures.seconds));
+        phase.facts = vec![
+            (&definitions::PROMPT_TOKENS, format::count(run.prompt.len() as u64)),
+            (&definitions::TOKENISE_TIME, format::seconds(figures.seconds)),
+        ];
+    }
+    phase
+}
+
+fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
+    let mut phase = Phase {
+        number: 3,
+        title: "Initiation",
+        progress: Progress::Pending,
+        share: None,
+        figure: "waits for a run".to_owned(),
+        goes_in: "All prompt tokens at once.",
+        happens: "One pass through the decoder fills the KV cache for every prompt position (also called prefill).",
+        comes_out: "The logits after the last prompt token: they choose the first new token.",
+        facts: Vec::new(),
+    };
+    if let Status::Initiating { done, total } = scene.view.status {
+        phase.progress = Progress::Active;
+        phase.share = Some(if total > 0 { done as f32 / total as f32 } else { 0.0 });
+        phase.figure = format!("{} of {}", format::count(done as u64), format::plural(total, "token"));
+        if let Some(left) = time_left(elapsed, done as f64, total as f64) {
+            phase.figure.push_str(&format!(" · {} left", format::seconds(left)));
+            phase.facts.push((&definitions::TIME_LEFT, format::seconds(left)));
+        }
+    } else if let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) {
+        let figures = run.phases.initiation;
+        phase.progress = Progress::Done;
+        phase.figure =
+            format!("{} · {}", format::plural(run.prompt.len(), "token"), format::seconds(figures.seconds));
+        phase.facts = vec![
+            (&definitions::INITIATION_TIME, format::seconds(figures.seconds)),
+            (&definitions::PHASE_ROWS, format::count(figures.amount)),
+            (&definitions::INITIATION_RATE, format::rate(figures.amount as f64 / figures.seconds)),
+        ];
+    }
+    phase
+}
+
+fn step(scene: &Scene<'_>) -> Phase {
+    let mut phase = Phase {
+        number: 4,
+        title: "Step",
+        progress: Progress::Pending,
+        share: None,
+        figure: "waits for a run".to_owned(),
+        goes_in: "The newest token alone; the earlier ones are in the KV cache.",
+        happens: "One pass through the decoder for each token, until a stop text, EOS or the maximum.",
+        comes_out: "One row of logits, from which the strategy chooses the next token.",
+        facts: Vec::new(),
+    };
+    let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) else { return phase };
+    let figures = run.phases.incremental;
+    let steps = run.phases.incremental_steps;
+    let rate = steps as f64 / figures.seconds;
+    let mut parts = vec![format!("step {}", format::count(run.nodes.len() as u64))];
+    if steps > 0 && figures.seconds > 0.0 {
+        parts.push(format!("{} tokens/s", format::rate(rate)));
+    }
+    match scene.view.status {
+        Status::Running => {
+            phase.progress = Progress::Active;
+            let wanted = scene.state.remembered.decoding.stop.max_tokens;
+            phase.share = Some(run.nodes.len() as f32 / wanted.max(1) as f32);
+        }
+        Status::Paused => {
+            phase.progress = Progress::Active;
+            parts.push("paused".to_owned());
+        }
+        _ => phase.progress = Progress::Done,
+    }
+    phase.figure = parts.join(" · ");
+    phase.facts = vec![
+        (&definitions::INCREMENTAL_STEPS, format::count(steps as u64)),
+        (&definitions::INCREMENTAL_TIME, format::seconds(figures.seconds)),
+        (&definitions::PHASE_ROWS, format::count(figures.amount)),
+    ];
+    if steps > 0 && figures.seconds > 0.0 {
+        phase.facts.push((&definitions::INCREMENTAL_RATE, format::rate(rate)));
+    }
+    phase
+}
+
+fn text(scene: &Scene<'_>) -> Phase {
+    let mut phase = Phase {
+        number: 5,
+        title: "Text",
+        progress: Progress::Pending,
+        share: None,
+        figure: "waits for a run".to_owned(),
+        goes_in: "The chosen ids, one at a time.",
+        happens: "Turns ids back into text (detokenise). Bytes of a split character are held until it is whole.",
+        comes_out: "The text, and the reason why it ended.",
+        facts: Vec::new(),
+    };
+    let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) else { return phase };
+    phase.progress = if run.stop.is_some() { Progress::Done } else { Progress::Active };
+    phase.figure = match run.stop {
+        Some(stop) => stop_words(stop).to_owned(),
+        None => format::plural(run.text().chars().count(), "character"),
+    };
+    phase.facts = vec![
+        (&definitions::NEW_TOKENS, format::count(run.nodes.len() as u64)),
+        (&definitions::DETOKENISE_TIME, format::seconds(run.phases.detokenise.seconds)),
+    ];
+    phase
+}
+
+/// Why a run ended, in a few words.
+pub fn stop_words(stop: StopReason) -> &'static str {
+    match stop {
+        StopReason::Eos => "ended by the model (EOS)",
+        StopReason::StopText => "ended by a stop text",
+        StopReason::MaxTokens => "reached the maximum",
+        StopReason::ContextFull => "context is full",
+        StopReason::Cancelled => "stopped by you",
+        StopReason::Failed => "failed; see notices",
+    }
+}
+
+/// Seconds left at the pace so far; `None` before a tenth of a second or a hundredth of the work.
+fn time_left(elapsed: Option<f64>, done: f64, total: f64) -> Option<f64> {
+    let elapsed = elapsed.filter(|elapsed| *elapsed > 0.1)?;
+    (done > total * 0.01 && total > done).then(|| elapsed * (total - done) / done)
+}

@@ -1,0 +1,274 @@
+//! The pipeline of the selected step: a row a candidate, a column a stage in the order applied, from raw logit
+//! to probability.
+
+use egui::{Color32, CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+
+use super::text::white_space_job;
+use crate::trace::{Candidate, Node};
+use crate::ui::Scene;
+use crate::ui::definitions::{self, Definition};
+use crate::ui::format;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
+use crate::ui::token_text;
+use crate::ui::widgets::{empty, one_line};
+
+const ROW: f32 = 26.0;
+const HEADER: f32 = 40.0;
+
+/// A column with its right edge's distance from the table's left.
+struct Column {
+    left: f32,
+    width: f32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Rank,
+    Token,
+    Id,
+    Logit,
+    RawProbability,
+    Stage(usize),
+    Probability,
+}
+
+/// Shows the pane.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let Some((_, node)) = scene.shown_node() else {
+        empty(
+            ui,
+            "No step selected",
+            "Each step's candidates appear here: raw logit, what every stage did, and the probability.",
+        );
+        return;
+    };
+    let columns = columns(node, ui.available_width() - 2.0 * space::M);
+    let width = columns.last().map_or(0.0, |column| column.left + column.width) + 2.0 * space::M;
+    ScrollArea::horizontal().id_salt("pipeline columns").auto_shrink(false).show(ui, |ui| {
+        ui.set_width(width);
+        ui.spacing_mut().item_spacing.y = 0.0;
+        header(ui, node, &columns, width);
+        let rows = node.candidates.len() + 1;
+        ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).show_rows(
+            ui,
+            ROW,
+            rows,
+            |ui, range| {
+                ui.set_width(width);
+                let most = node.candidates.iter().map(|candidate| candidate.probability).fold(0.0, f32::max);
+                for index in range {
+                    match node.candidates.get(index) {
+                        Some(candidate) => row(ui, node, index, candidate, &columns, width, most),
+                        None => others(ui, node, &columns, width, most),
+                    }
+                }
+            },
+        );
+    });
+}
+
+fn columns(node: &Node, room: f32) -> Vec<Column> {
+    let mut columns = Vec::new();
+    let mut left = 0.0;
+    let mut add = |width: f32, kind: Kind| {
+        columns.push(Column { left, width, kind });
+        left += width;
+    };
+    add(44.0, Kind::Rank);
+    add(136.0, Kind::Token);
+    add(60.0, Kind::Id);
+    add(80.0, Kind::Logit);
+    add(76.0, Kind::RawProbability);
+    for index in 0..node.stages.len() {
+        add(92.0, Kind::Stage(index));
+    }
+    let rest = (room - left).clamp(140.0, 360.0);
+    columns.push(Column { left, width: rest, kind: Kind::Probability });
+    columns
+}
+
+fn header(ui: &mut Ui, node: &Node, columns: &[Column], width: f32) {
+    let palette = palette(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(width, HEADER), Sense::hover());
+    for column in columns {
+        let (title, detail, definition): (String, String, &Definition) = match column.kind {
+            Kind::Rank => ("Rank".into(), String::new(), &definitions::RANK),
+            Kind::Token => ("Token".into(), String::new(), &definitions::PIECE),
+            Kind::Id => ("Id".into(), String::new(), &definitions::TOKEN_ID),
+            Kind::Logit => ("Logit".into(), "raw".into(), &definitions::RAW_LOGIT),
+            Kind::RawProbability => ("p".into(), "raw".into(), &definitions::RAW_PROBABILITY),
+            Kind::Stage(index) => {
+                let stage = &node.stages[index];
+                let detail = format!("{} · {} kept", stage.setting, format::count(stage.kept as u64));
+                (stage.name.clone(), detail, &definitions::STAGE_VALUE)
+            }
+            Kind::Probability => {
+                ("Probability".into(), "to choose from".into(), &definitions::FINAL_PROBABILITY)
+            }
+        };
+        let cell = cell(rect, column);
+        let response = ui.interact(cell, ui.scope_id().with(("column", column.left as i32)), Sense::hover());
+        response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, format!("Column {title}")));
+        let right = is_number(column.kind);
+        let y = if detail.is_empty() { rect.center().y } else { rect.center().y - 7.0 };
+        put(ui, cell, y, &title, semibold(size::SMALL), palette.secondary, right);
+        if !detail.is_empty() {
+            put(ui, cell, rect.center().y + 8.0, &detail, regular(size::CAPTION), palette.tertiary, right);
+        }
+        definition.explain(response);
+    }
+    ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line));
+}
+
+fn is_number(kind: Kind) -> bool {
+    !matches!(kind, Kind::Token | Kind::Probability)
+}
+
+fn cell(row: Rect, column: &Column) -> Rect {
+    Rect::from_min_size(
+        pos2(row.left() + space::M + column.left, row.top()),
+        vec2(column.width, row.height()),
+    )
+    .shrink2(vec2(6.0, 0.0))
+}
+
+fn put(ui: &Ui, cell: Rect, y: f32, text: &str, font: egui::FontId, color: Color32, right: bool) {
+    let galley = one_line(ui, text, font, color, cell.width());
+    let x = if right { cell.right() - galley.size().x } else { cell.left() };
+    ui.painter().galley(pos2(x, y - galley.size().y / 2.0), galley, color);
+}
+
+fn row(
+    ui: &mut Ui,
+    node: &Node,
+    index: usize,
+    candidate: &Candidate,
+    columns: &[Column],
+    width: f32,
+    most: f32,
+) {
+    let palette = palette(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
+    let chosen = candidate.token == node.token;
+    let cut = candidate.cut_by.is_some();
+    let token = token_text::visible_piece(&candidate.piece);
+    let token = if token.is_empty() { format!("#{}", candidate.token) } else { token };
+    response.widget_info(|| {
+        let fate = match candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
+            Some(stage) => format!("cut by {}", stage.name),
+            None => format::probability(candidate.probability),
+        };
+        let mark = if chosen { "chosen, " } else { "" };
+        WidgetInfo::labeled(Role::Row, true, format!("Candidate {token}: {mark}{fate}"))
+    });
+    background(ui, rect, &response, chosen, palette);
+    let text_color = if cut { palette.tertiary } else { palette.text };
+    let y = rect.center().y;
+    for column in columns {
+        let cell = cell(rect, column);
+        let number =
+            |ui: &Ui, text: &str, color: Color32| put(ui, cell, y, text, mono(size::SMALL), color, true);
+        match column.kind {
+            Kind::Rank => number(ui, &(index + 1).to_string(), palette.tertiary),
+            Kind::Token => {
+                let painter = ui.painter().with_clip_rect(cell.intersect(ui.clip_rect()));
+                let galley = painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
+                painter.galley(pos2(cell.left(), y - galley.size().y / 2.0), galley, text_color);
+            }
+            Kind::Id => number(ui, &candidate.token.to_string(), palette.tertiary),
+            Kind::Logit => number(ui, &format::value(candidate.logit), text_color),
+            Kind::RawProbability => number(ui, &format::probability(candidate.raw_probability), text_color),
+            Kind::Stage(stage) => match candidate.after.get(stage) {
+                Some(value) => {
+                    let before = if stage == 0 { candidate.logit } else { candidate.after[stage - 1] };
+                    let color = if (value - before).abs() < 1e-6 { palette.tertiary } else { text_color };
+                    number(ui, &format::value(*value), color);
+                }
+                None if candidate.cut_by == Some(stage) => {
+                    put(ui, cell, y, "cut", semibold(size::SMALL), palette.warning, true);
+                }
+                None => number(ui, "–", palette.outline),
+            },
+            Kind::Probability => {
+                probability(ui, cell, candidate.probability, most, chosen, cut, palette);
+            }
+        }
+    }
+    if let Some(stage) = candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
+        response.on_hover_text(format!("Cut by {} {}", stage.name, stage.setting));
+    } else if chosen {
+        response.on_hover_text("The chosen token");
+    }
+}
+
+fn background(ui: &Ui, rect: Rect, response: &egui::Response, chosen: bool, palette: &Palette) {
+    if chosen {
+        ui.painter().rect_filled(rect, 0.0, palette.accent_soft);
+        let mark = Rect::from_min_size(rect.left_top(), vec2(3.0, rect.height()));
+        ui.painter().rect_filled(mark, 0.0, palette.accent);
+        Icon::Check.paint(ui.painter(), pos2(rect.left() + 13.0, rect.center().y), 0.7, palette.accent);
+    } else if response.hovered() {
+        ui.painter().rect_filled(rect, 0.0, palette.raised);
+    }
+}
+
+fn probability(ui: &Ui, cell: Rect, value: f32, most: f32, chosen: bool, cut: bool, palette: &Palette) {
+    let y = cell.center().y;
+    let text = if cut { "0 %".to_owned() } else { format::probability(value) };
+    let color = if cut { palette.tertiary } else { palette.text };
+    let number = Rect::from_min_size(cell.left_top(), vec2(66.0, cell.height()));
+    put(ui, number, y, &text, mono(size::SMALL), color, true);
+    let track = Rect::from_min_max(pos2(number.right() + space::S, y - 4.0), pos2(cell.right(), y + 4.0));
+    if track.width() > 8.0 && value > 0.0 && most > 0.0 {
+        let width = (track.width() * value / most).max(1.5);
+        let color = if chosen { palette.accent } else { palette.accent.gamma_multiply(0.45) };
+        let bar = Rect::from_min_size(track.min, vec2(width, track.height()));
+        ui.painter().rect_filled(bar, CornerRadius::same(2), color);
+    }
+}
+
+fn others(ui: &mut Ui, node: &Node, columns: &[Column], width: f32, most: f32) {
+    let palette = palette(ui);
+    let others = &node.others;
+    let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
+    response.widget_info(|| {
+        WidgetInfo::labeled(
+            Role::Row,
+            true,
+            format!("All others: {}", format::probability(others.probability)),
+        )
+    });
+    if response.hovered() {
+        ui.painter().rect_filled(rect, 0.0, palette.raised);
+    }
+    ui.painter().hline(rect.x_range(), rect.top() + 0.5, Stroke::new(1.0, palette.line));
+    let y = rect.center().y;
+    for column in columns {
+        let cell = cell(rect, column);
+        match column.kind {
+            Kind::Token => {
+                let text = "all others";
+                put(ui, cell, y, text, regular(size::SMALL), palette.secondary, false);
+            }
+            Kind::Id => {
+                let text = format::count(others.count as u64);
+                put(ui, cell, y, &text, mono(size::SMALL), palette.tertiary, true);
+            }
+            Kind::RawProbability => {
+                let text = format::probability(others.raw_probability);
+                put(ui, cell, y, &text, mono(size::SMALL), palette.secondary, true);
+            }
+            Kind::Probability => {
+                probability(ui, cell, others.probability, most, false, others.kept == 0, palette);
+            }
+            _ => {}
+        }
+    }
+    definitions::OTHERS.explain(response.on_hover_text(format!(
+        "{} entries, {} of them kept by every stage",
+        format::count(others.count as u64),
+        format::count(others.kept as u64)
+    )));
+}

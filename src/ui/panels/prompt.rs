@@ -1,0 +1,84 @@
+//! The left panel: prompt, strategy, settings, and the buttons that run.
+
+use egui::{Frame, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
+
+use super::settings;
+use crate::session::Status;
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{mono, palette, size, space};
+use crate::ui::widgets::{Emphasis, action_button, section};
+
+/// Shows the panel.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    egui::Panel::bottom("run buttons").frame(Frame::new().inner_margin(Margin::symmetric(16, 12))).show(
+        ui,
+        |ui| {
+            let width = ui.available_width();
+            let small = (width - 2.0 * space::S) * 0.28;
+            ui.horizontal(|ui| run_buttons(ui, scene, &[width - 2.0 * small - 2.0 * space::S, small, small]));
+        },
+    );
+    egui::CentralPanel::default().frame(Frame::new()).show(ui, |ui| {
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            Frame::new().inner_margin(Margin::symmetric(16, 12)).show(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = space::S;
+                editor(ui, scene);
+                ui.add_space(space::S);
+                settings::show(ui, scene);
+            });
+        });
+    });
+}
+
+/// Run, step and stop, of these widths.
+pub fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3]) {
+    let ready = scene.view.loaded.is_some();
+    let (icon, label, action, hint) = match scene.view.status {
+        Status::Initiating { .. } | Status::Running => {
+            (Icon::Pause, "Pause", Action::Pause, "Hold after the step in progress (Space)")
+        }
+        Status::Paused => (Icon::Play, "Resume", Action::Run, "Go on at full speed (Space)"),
+        _ => (Icon::Play, "Run", Action::Run, "Decode from the prompt (Space, or Ctrl+Enter)"),
+    };
+    ui.add_enabled_ui(ready, |ui| {
+        let response = action_button(ui, icon, label, Emphasis::Primary, widths[0]);
+        let response = response.on_hover_text(hint).on_disabled_hover_text("Open a model first");
+        if response.clicked() {
+            scene.actions.push(action);
+        }
+    });
+    let running = matches!(scene.view.status, Status::Initiating { .. } | Status::Running);
+    ui.add_enabled_ui(ready && !running, |ui| {
+        let response = action_button(ui, Icon::Step, "Step", Emphasis::Secondary, widths[1]);
+        if response.on_hover_text("One step, then pause (S)").clicked() {
+            scene.actions.push(Action::StepOnce);
+        }
+    });
+    ui.add_enabled_ui(scene.view.has_live_run(), |ui| {
+        let response = action_button(ui, Icon::Stop, "Stop", Emphasis::Secondary, widths[2]);
+        if response.on_hover_text("End the run and keep its text (Esc)").clicked() {
+            scene.actions.push(Action::Stop);
+        }
+    });
+}
+
+fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let palette = palette(ui);
+    section(ui, "Prompt");
+    let remembered = &mut scene.state.remembered;
+    let edit = TextEdit::multiline(&mut remembered.prompt)
+        .font(mono(size::BODY))
+        .desired_rows(4)
+        .desired_width(f32::INFINITY)
+        .margin(Margin::symmetric(10, 8))
+        .hint_text("What should the model continue?");
+    ScrollArea::vertical().id_salt("prompt").max_height(168.0).show(ui, |ui| {
+        ui.add_sized(vec2(ui.available_width(), 84.0), edit).accessible_name("Prompt");
+    });
+    let text = RichText::new("Add the model's special tokens").size(size::SMALL).color(palette.secondary);
+    ui.checkbox(&mut remembered.add_special, text).on_hover_text(
+        "Lets the tokenizer add the tokens that its file asks for, such as BOS, before the text.",
+    );
+}

@@ -1,0 +1,209 @@
+//! Strategy, stages, stop and randomness: only what applies to the strategy is shown.
+
+use egui::{DragValue, RichText, Slider, Ui, vec2};
+
+use crate::decoding::settings::{CacheUse, EosRule};
+use crate::decoding::{DecodingSettings, StrategyChoice};
+use crate::ui::Scene;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{palette, size, space};
+use crate::ui::widgets::{Emphasis, action_button, caption, hint, icon_button, section, segmented};
+
+/// Shows everything below the prompt.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let decoding = &mut scene.state.remembered.decoding;
+    heading(ui, decoding);
+    strategy(ui, decoding);
+    ui.add_space(space::S);
+    section(ui, "Stages");
+    stages(ui, decoding);
+    ui.add_space(space::S);
+    section(ui, "Stop");
+    stop(ui, decoding);
+    ui.add_space(space::S);
+    section(ui, "KV cache");
+    cache(ui, decoding);
+}
+
+fn with_defaults(decoding: &DecodingSettings) -> DecodingSettings {
+    DecodingSettings { strategy: decoding.strategy, ..DecodingSettings::default() }
+}
+
+fn heading(ui: &mut Ui, decoding: &mut DecodingSettings) {
+    let defaults = with_defaults(decoding);
+    ui.horizontal(|ui| {
+        ui.label(caption(ui, "Strategy"));
+        if *decoding != defaults {
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if icon_button(ui, Icon::Reset, "Reset settings").clicked() {
+                    *decoding = defaults;
+                }
+            });
+        }
+    });
+}
+
+fn strategy(ui: &mut Ui, decoding: &mut DecodingSettings) {
+    let choices = [(StrategyChoice::Greedy, "Greedy"), (StrategyChoice::Sample, "Sample")];
+    if let Some(choice) = segmented(ui, decoding.strategy, &choices) {
+        decoding.strategy = choice;
+    }
+    hint(
+        ui,
+        match decoding.strategy {
+            StrategyChoice::Greedy => "Always takes the token with the highest value. The same every time.",
+            StrategyChoice::Sample => "Draws a token at random, by the probabilities that the stages leave.",
+        },
+    );
+}
+
+fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
+    let sample = decoding.strategy == StrategyChoice::Sample;
+    let stages = &mut decoding.stages;
+    if sample {
+        slider(
+            ui,
+            "Temperature",
+            "Divides the logits: below 1 sharper, above 1 flatter.",
+            Slider::new(&mut stages.temperature, 0.05..=2.0).fixed_decimals(2),
+        );
+        number(ui, "Top-k", "Keeps the k highest tokens; 0 keeps all.", &mut stages.top_k, 0..=1000);
+        slider(
+            ui,
+            "Top-p",
+            "Keeps the fewest tokens whose probabilities reach p together; 1 keeps all.",
+            Slider::new(&mut stages.top_p, 0.01..=1.0).fixed_decimals(2),
+        );
+        slider(
+            ui,
+            "Min-p",
+            "Keeps tokens with at least this fraction of the highest probability; 0 keeps all.",
+            Slider::new(&mut stages.min_p, 0.0..=0.5).fixed_decimals(2),
+        );
+    }
+    slider(
+        ui,
+        "Repetition penalty",
+        "Divides positive and multiplies negative logits of tokens in prompt or text; 1 is neutral.",
+        Slider::new(&mut stages.repetition_penalty, 1.0..=2.0).fixed_decimals(2),
+    );
+    slider(
+        ui,
+        "Presence penalty",
+        "Subtracted once from tokens that were generated before; 0 is neutral.",
+        Slider::new(&mut stages.presence_penalty, -2.0..=2.0).fixed_decimals(2),
+    );
+    slider(
+        ui,
+        "Frequency penalty",
+        "Subtracted for every time that a token was generated before; 0 is neutral.",
+        Slider::new(&mut stages.frequency_penalty, -2.0..=2.0).fixed_decimals(2),
+    );
+    number(
+        ui,
+        "No-repeat n-gram",
+        "Cuts tokens that would repeat an n-gram of prompt or text; 0 is off.",
+        &mut stages.no_repeat_ngram,
+        0..=10,
+    );
+    if sample {
+        row(ui, "Seed", "The same seed, prompt and settings give the same text.", |ui| {
+            if icon_button(ui, Icon::Dice, "Another seed").clicked() {
+                decoding.seed = next_seed(decoding.seed);
+            }
+            ui.add(DragValue::new(&mut decoding.seed).speed(1.0))
+        });
+    }
+    let biased = !decoding.stages.logit_bias.is_empty();
+    if biased {
+        hint(ui, "A logit bias is set as well.");
+    }
+}
+
+fn stop(ui: &mut Ui, decoding: &mut DecodingSettings) {
+    let palette = palette(ui);
+    let stop = &mut decoding.stop;
+    number(
+        ui,
+        "Most new tokens",
+        "The run ends after this many new tokens.",
+        &mut stop.max_tokens,
+        1..=100_000,
+    );
+    let mut ignore = stop.eos == EosRule::Ignore;
+    let text = RichText::new("Go on after the end-of-text token").size(size::SMALL).color(palette.secondary);
+    if ui.checkbox(&mut ignore, text).changed() {
+        stop.eos = if ignore { EosRule::Ignore } else { EosRule::Model };
+    }
+    let mut removed = None;
+    for (index, text) in stop.texts.iter_mut().enumerate() {
+        ui.horizontal(|ui| {
+            let width = ui.available_width() - 28.0 - space::S;
+            ui.add_sized(vec2(width, 28.0), egui::TextEdit::singleline(text).hint_text("stop text"))
+                .accessible_name(format!("Stop text {}", index + 1));
+            if icon_button(ui, Icon::Cross, &format!("Remove stop text {}", index + 1)).clicked() {
+                removed = Some(index);
+            }
+        });
+    }
+    if let Some(index) = removed {
+        stop.texts.remove(index);
+    }
+    let width = ui.available_width();
+    if stop.texts.len() < 8
+        && action_button(ui, Icon::Plus, "Add a stop text", Emphasis::Secondary, width).clicked()
+    {
+        stop.texts.push(String::new());
+    }
+}
+
+fn cache(ui: &mut Ui, decoding: &mut DecodingSettings) {
+    let choices = [(CacheUse::Reuse, "Reuse"), (CacheUse::Recompute, "Recompute")];
+    if let Some(choice) = segmented(ui, decoding.cache, &choices) {
+        decoding.cache = choice;
+    }
+    hint(
+        ui,
+        match decoding.cache {
+            CacheUse::Reuse => "A step computes one row: keys and values of earlier tokens are kept.",
+            CacheUse::Recompute => "Every step computes the whole text again. Slow, and the same tokens.",
+        },
+    );
+}
+
+/// A named row with a control on the right.
+fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui) -> egui::Response) {
+    let palette = palette(ui);
+    ui.horizontal(|ui| {
+        ui.set_min_height(28.0);
+        let label = ui
+            .add(
+                egui::Label::new(RichText::new(name).size(size::SMALL).color(palette.secondary))
+                    .sense(egui::Sense::hover()),
+            )
+            .on_hover_text(meaning);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            add(ui).labelled_by(label.id).on_hover_text(meaning);
+        });
+    });
+}
+
+fn slider(ui: &mut Ui, name: &str, meaning: &str, slider: Slider<'_>) {
+    let width = (ui.available_width() - 124.0 - 64.0).clamp(48.0, 140.0);
+    row(ui, name, meaning, |ui| {
+        ui.spacing_mut().slider_width = width;
+        ui.add(slider)
+    });
+}
+
+fn number(ui: &mut Ui, name: &str, meaning: &str, value: &mut usize, range: std::ops::RangeInclusive<usize>) {
+    row(ui, name, meaning, |ui| ui.add(DragValue::new(value).range(range).speed(0.25)));
+}
+
+/// A seed that looks random: one step of SplitMix64 (Steele et al. 2014), kept to six digits for reading.
+fn next_seed(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (z ^ (z >> 31)) % 1_000_000
+}

@@ -1,0 +1,47 @@
+//! The card of keyboard shortcuts, and the reset of everything remembered.
+
+use egui::{Modal, RichText, Ui};
+
+use crate::ui::Scene;
+use crate::ui::action::{Action, SHORTCUTS};
+use crate::ui::theme::{mono, palette, semibold, size, space};
+
+/// Shows the card, if it is asked for.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if !scene.state.shortcuts_shown {
+        return;
+    }
+    let modal = Modal::new(egui::Id::unique("shortcuts")).show(ui.ctx(), |ui| {
+        let palette = palette(ui);
+        ui.set_width(340.0);
+        ui.label(RichText::new("Keyboard").font(semibold(size::TITLE)).color(palette.text));
+        ui.add_space(space::XS);
+        ui.spacing_mut().item_spacing.y = 6.0;
+        for (index, (_, meaning, _)) in SHORTCUTS.iter().enumerate() {
+            if index > 0 && SHORTCUTS[index - 1].1 == *meaning {
+                continue;
+            }
+            let keys: Vec<String> = SHORTCUTS
+                .iter()
+                .filter(|(_, other, _)| other == meaning)
+                .map(|(other, _, _)| ui.ctx().format_shortcut(other))
+                .collect();
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(*meaning).color(palette.secondary));
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    ui.label(RichText::new(keys.join("  or  ")).font(mono(size::SMALL)).color(palette.text));
+                });
+            });
+        }
+        ui.separator();
+        let reset = ui
+            .button("Reset the window")
+            .on_hover_text("Forgets settings, recent models, theme and layout. The model and the text stay.");
+        if reset.clicked() {
+            scene.actions.push(Action::ResetAll);
+        }
+    });
+    if modal.should_close() {
+        scene.state.shortcuts_shown = false;
+    }
+}

@@ -1,0 +1,325 @@
+//! The text as token chips: prompt and generated apart, coloured by a quantity of the step.
+
+use egui::{
+    Align, Color32, CornerRadius, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
+    WidgetInfo, pos2, vec2,
+};
+
+use crate::trace::{Node, Run};
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::chips::{self, Chip, PADDING, Source};
+use crate::ui::colours::{mix, viridis};
+use crate::ui::definitions::{self, Definition};
+use crate::ui::format;
+use crate::ui::icons::Icon;
+use crate::ui::state::{Colouring, Follow};
+use crate::ui::theme::{mono, palette, regular, size, space};
+use crate::ui::token_text;
+use crate::ui::widgets::{caption, empty, icon_button, icon_toggle};
+
+/// Shows the pane.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let Some(run) = scene.run() else {
+        let (title, text) = if scene.view.loaded.is_some() {
+            ("Nothing decoded yet", "Press Run, or Space. Step makes one token at a time.")
+        } else {
+            ("No model yet", "Choose “Open model…”, or drop a model's folder on the window.")
+        };
+        empty(ui, title, text);
+        return;
+    };
+    tools(ui, scene, run);
+    let scale = Scale::of(scene.state.remembered.colouring, run);
+    let follow = scene.state.cursor.follow == Follow::Newest && scene.view.has_live_run();
+    ScrollArea::vertical().id_salt("text").auto_shrink(false).stick_to_bottom(follow).show_viewport(
+        ui,
+        |ui, viewport| {
+            let width = ui.available_width() - 2.0 * space::L;
+            let mut layout = std::mem::take(&mut scene.state.chips);
+            layout.update(ui, run, scene.state.run_number, width);
+            ui.set_height(layout.height() + space::S);
+            let origin = ui.max_rect().left_top() + vec2(space::L, 0.0);
+            let prompt = format!("Prompt · {}", format::plural(run.prompt.len(), "token"));
+            heading(ui, origin, &prompt);
+            if !run.nodes.is_empty() {
+                let text = format!("Generated · {}", format::plural(run.nodes.len(), "token"));
+                heading(ui, origin + vec2(0.0, layout.generated_heading), &text);
+            }
+            for chip in layout.visible(viewport.top(), viewport.bottom()) {
+                show_chip(ui, scene, run, chip, origin, &scale);
+            }
+            scroll_to_selected(ui, scene, &layout, origin, viewport);
+            scene.state.chips = layout;
+        },
+    );
+}
+
+/// What the colour means, and tools for the whole text.
+fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
+    let frame = egui::Frame::new().inner_margin(egui::Margin::symmetric(16, 6));
+    frame.show(ui, |ui| {
+        ui.horizontal(|ui| {
+            let colouring = &mut scene.state.remembered.colouring;
+            let combo = egui::ComboBox::from_id_salt("colouring")
+                .selected_text(RichText::new(format!("Colour: {}", name(*colouring))).size(size::SMALL))
+                .show_ui(ui, |ui| {
+                    for choice in COLOURINGS {
+                        ui.selectable_value(colouring, choice, name(choice));
+                    }
+                });
+            combo.response.accessible_name("Colour by");
+            legend(ui, &Scale::of(*colouring, run));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.spacing_mut().item_spacing.x = space::XS;
+                if icon_button(ui, Icon::Copy, "Copy the text").clicked() {
+                    scene.actions.push(Action::Copy(run.text()));
+                }
+                let on = scene.state.cursor.follow == Follow::Newest;
+                if icon_toggle(ui, Icon::Follow, "Follow the newest step", Some(on)).clicked() {
+                    scene.actions.push(Action::ToggleFollow);
+                }
+            });
+        });
+    });
+}
+
+const COLOURINGS: [Colouring; 6] = [
+    Colouring::Probability,
+    Colouring::Surprisal,
+    Colouring::Entropy,
+    Colouring::Rank,
+    Colouring::Milliseconds,
+    Colouring::None,
+];
+
+fn name(colouring: Colouring) -> &'static str {
+    match colouring {
+        Colouring::Probability => "probability",
+        Colouring::Surprisal => "surprisal",
+        Colouring::Entropy => "entropy",
+        Colouring::Rank => "rank",
+        Colouring::Milliseconds => "milliseconds",
+        Colouring::None => "none",
+    }
+}
+
+/// How a quantity becomes a colour.
+struct Scale {
+    colouring: Colouring,
+    /// The value with the brightest colour.
+    most: f32,
+}
+
+impl Scale {
+    fn of(colouring: Colouring, run: &Run) -> Self {
+        let values = || run.nodes.iter().map(|node| quantity(colouring, node));
+        let most = match colouring {
+            Colouring::Probability | Colouring::None => 1.0,
+            // Round numbers, so that the scale does not change with every step.
+            Colouring::Surprisal | Colouring::Entropy => (values().fold(4.0, f32::max) / 4.0).ceil() * 4.0,
+            Colouring::Rank => values().fold(10.0, f32::max).log10().ceil(),
+            // The first step holds initiation and would make all others look alike.
+            Colouring::Milliseconds => values().skip(1).fold(1.0, f32::max).ceil(),
+        };
+        Self { colouring, most }
+    }
+
+    fn share(&self, node: &Node) -> f32 {
+        let value = quantity(self.colouring, node);
+        match self.colouring {
+            Colouring::Rank => value.max(1.0).log10() / self.most,
+            _ => value / self.most,
+        }
+    }
+
+    fn ends(&self) -> (String, String) {
+        match self.colouring {
+            Colouring::Probability => ("0 %".into(), "100 %".into()),
+            Colouring::Surprisal | Colouring::Entropy => ("0".into(), format!("{:.0} bits", self.most)),
+            Colouring::Rank => ("1".into(), format::count(10_f32.powf(self.most) as u64)),
+            Colouring::Milliseconds => ("0".into(), format!("{:.0} ms", self.most)),
+            Colouring::None => (String::new(), String::new()),
+        }
+    }
+}
+
+fn quantity(colouring: Colouring, node: &Node) -> f32 {
+    match colouring {
+        Colouring::Probability => node.log_probability.exp(),
+        Colouring::Surprisal => format::bits(-node.log_probability),
+        Colouring::Entropy => format::bits(node.entropy),
+        Colouring::Rank => node.rank as f32,
+        Colouring::Milliseconds => node.timing.total_seconds as f32 * 1e3,
+        Colouring::None => 0.0,
+    }
+}
+
+fn definition(colouring: Colouring) -> Option<&'static Definition> {
+    match colouring {
+        Colouring::Probability => Some(&definitions::PROBABILITY),
+        Colouring::Surprisal => Some(&definitions::SURPRISAL),
+        Colouring::Entropy => Some(&definitions::ENTROPY),
+        Colouring::Rank => Some(&definitions::RANK),
+        Colouring::Milliseconds => Some(&definitions::STEP_TIME),
+        Colouring::None => None,
+    }
+}
+
+fn legend(ui: &mut Ui, scale: &Scale) {
+    let palette = palette(ui);
+    let Some(definition) = definition(scale.colouring) else { return };
+    if ui.available_width() < 240.0 {
+        return;
+    }
+    let (low, high) = scale.ends();
+    let end = |text: String| RichText::new(text).size(size::CAPTION).color(palette.tertiary);
+    ui.spacing_mut().item_spacing.x = 6.0;
+    ui.label(end(low));
+    let (rect, response) = ui.allocate_exact_size(vec2(72.0, 8.0), Sense::hover());
+    const PARTS: usize = 36;
+    for part in 0..PARTS {
+        let width = rect.width() / PARTS as f32;
+        let min = pos2(rect.left() + width * part as f32, rect.top());
+        let color = viridis((part as f32 + 0.5) / PARTS as f32);
+        ui.painter().rect_filled(Rect::from_min_size(min, vec2(width + 0.5, rect.height())), 0.0, color);
+    }
+    definition.explain(response);
+    ui.label(end(high));
+}
+
+fn heading(ui: &mut Ui, at: egui::Pos2, text: &str) {
+    let rect = Rect::from_min_size(at, vec2(240.0, 18.0));
+    if ui.is_rect_visible(rect) {
+        let text = caption(ui, text);
+        ui.put(rect, egui::Label::new(text).extend().halign(Align::LEFT));
+    }
+}
+
+fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin: egui::Pos2, scale: &Scale) {
+    let palette = palette(ui);
+    let rect = chip.rect.translate(origin.to_vec2());
+    let radius = CornerRadius::same(4);
+    let response = ui.interact(rect, ui.scope_id().with(("chip", chip_number(chip.source))), Sense::click());
+    let (label, fill, underline, text_color) = match chip.source {
+        Source::Prompt(index) => {
+            let label = format!("Prompt token {}: {}", index + 1, chip.text);
+            (label, palette.raised, None, palette.secondary)
+        }
+        Source::Step(index) => {
+            let node = &run.nodes[index];
+            let label = format!("Step {}: {}", node.step, chip.text);
+            if scale.colouring == Colouring::None {
+                (label, palette.raised, None, palette.text)
+            } else {
+                let color = viridis(scale.share(node));
+                (label, mix(palette.surface, color, 0.30), Some(color), palette.text)
+            }
+        }
+    };
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
+    let painter = ui.painter().with_clip_rect(ui.clip_rect().intersect(rect.expand(2.0)));
+    painter.rect_filled(rect, radius, fill);
+    if let Some(color) = underline {
+        let line = Rect::from_min_max(
+            pos2(rect.left() + 3.0, rect.bottom() - 2.5),
+            pos2(rect.right() - 3.0, rect.bottom() - 1.0),
+        );
+        painter.rect_filled(line, 1.0, color);
+    }
+    let galley = painter.layout_job(white_space_job(&chip.text, text_color, palette.tertiary));
+    painter.galley(pos2(rect.left() + PADDING, rect.center().y - galley.size().y / 2.0), galley, text_color);
+
+    if let Source::Step(index) = chip.source {
+        let cursor = &mut scene.state.cursor;
+        if cursor.selected == Some(index) {
+            painter.rect_stroke(rect, radius, Stroke::new(2.0, palette.accent), StrokeKind::Outside);
+        } else if cursor.preview == Some(index) || response.has_focus() {
+            painter.rect_stroke(rect, radius, Stroke::new(1.0, palette.accent), StrokeKind::Outside);
+        }
+        if response.hovered() {
+            cursor.next_preview = Some(index);
+        }
+        if response.clicked() {
+            scene.actions.push(Action::Select(index));
+        }
+    }
+    response.on_hover_cursor(egui::CursorIcon::PointingHand).on_hover_ui(|ui| tooltip(ui, run, chip));
+}
+
+fn chip_number(source: Source) -> (u8, usize) {
+    match source {
+        Source::Prompt(index) => (0, index),
+        Source::Step(index) => (1, index),
+    }
+}
+
+/// Text with its white-space signs in a quieter colour.
+pub fn white_space_job(text: &str, color: Color32, quiet: Color32) -> egui::text::LayoutJob {
+    let mut job = egui::text::LayoutJob { break_on_newline: false, ..Default::default() };
+    let sign = |c: char| matches!(c, token_text::SPACE | token_text::NEWLINE | '→' | '⏎');
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let quietly = sign(first);
+        let end = rest.find(|c| sign(c) != quietly).unwrap_or(rest.len());
+        let format = egui::TextFormat::simple(chips::font(), if quietly { quiet } else { color });
+        job.append(&rest[..end], 0.0, format);
+        rest = &rest[end..];
+    }
+    job
+}
+
+fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
+    let palette = palette(ui);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    let title = |ui: &mut Ui, text: String| {
+        ui.label(RichText::new(text).font(mono(size::BODY)).color(palette.text));
+    };
+    let line = |ui: &mut Ui, text: String| {
+        ui.label(RichText::new(text).font(regular(size::SMALL)).color(palette.secondary));
+    };
+    match chip.source {
+        Source::Prompt(index) => {
+            let token = &run.prompt[index];
+            title(ui, chip.text.clone());
+            line(ui, format!("prompt token {} · id {} · piece {}", index + 1, token.token, token.piece));
+        }
+        Source::Step(index) => {
+            let node = &run.nodes[index];
+            title(ui, chip.text.clone());
+            line(ui, format!("step {} · id {} · rank {}", node.step, node.token, node.rank));
+            line(
+                ui,
+                format!(
+                    "p {} · {:.2} bits · entropy {:.2} bits",
+                    format::probability(node.log_probability.exp()),
+                    format::bits(-node.log_probability),
+                    format::bits(node.entropy)
+                ),
+            );
+            line(ui, format!("{} · click to select", format::seconds(node.timing.total_seconds)));
+        }
+    }
+}
+
+/// Brings a step that the keyboard selected into view.
+fn scroll_to_selected(
+    ui: &Ui,
+    scene: &Scene<'_>,
+    layout: &chips::ChipLayout,
+    origin: egui::Pos2,
+    viewport: Rect,
+) {
+    let id = ui.scope_id().with("scrolled to");
+    let selected = scene.state.cursor.selected;
+    let before = ui.data_mut(|data| data.get_temp::<Option<usize>>(id).flatten());
+    if selected == before {
+        return;
+    }
+    ui.data_mut(|data| data.insert_temp(id, selected));
+    if let Some(chip) = selected.and_then(|index| layout.of_step(index)) {
+        if chip.rect.top() < viewport.top() || chip.rect.bottom() > viewport.bottom() {
+            ui.scroll_to_rect(chip.rect.translate(origin.to_vec2()).expand(space::S), None);
+        }
+    }
+}

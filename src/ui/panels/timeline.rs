@@ -1,0 +1,244 @@
+//! The run along time: initiation as one wide bar, steps as thin bars as high as they took, entropy as a line.
+//! Pointing previews a step, clicking or dragging selects it.
+
+use egui::{Align2, CornerRadius, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+
+use crate::session::Status;
+use crate::trace::{Node, Run};
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::definitions;
+use crate::ui::format;
+use crate::ui::theme::{Palette, palette, regular, size, space};
+use crate::ui::token_text;
+use crate::ui::widgets::caption;
+
+/// Widest bar of a step, in points.
+const WIDEST: f32 = 14.0;
+
+/// Shows the panel.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let palette = palette(ui);
+    let rect = ui.available_rect_before_wrap();
+    let head = Rect::from_min_max(
+        pos2(rect.left() + space::L, rect.top() + 8.0),
+        pos2(rect.right() - space::L, rect.top() + 24.0),
+    );
+    heading(ui, head, scene, palette);
+    let body = Rect::from_min_max(
+        pos2(rect.left() + space::L, head.bottom() + space::XS),
+        pos2(rect.right() - space::L, rect.bottom() - 10.0),
+    );
+    ui.painter().hline(body.x_range(), body.bottom() + 0.5, Stroke::new(1.0, palette.line));
+    let Some(run) = scene.run() else {
+        let text = "Steps appear here as bars: their height is the time they took, the line is entropy.";
+        let (at, font) = (body.center(), regular(size::SMALL));
+        ui.painter().text(at, Align2::CENTER_CENTER, text, font, palette.tertiary);
+        ui.allocate_rect(rect, Sense::hover());
+        return;
+    };
+    let axis = Axis::new(body, run);
+    initiation(ui, scene, run, &axis, palette);
+    bars(ui, scene, run, &axis, palette);
+    entropy(ui, run, &axis, palette);
+    scrub(ui, scene, run, &axis);
+    ui.allocate_rect(rect, Sense::hover());
+}
+
+/// Where steps lie.
+struct Axis {
+    initiation: Rect,
+    steps: Rect,
+    /// Width of one step, gap included.
+    pitch: f32,
+    count: usize,
+    /// Seconds at the top.
+    most_seconds: f64,
+    /// Nats at the top.
+    most_entropy: f32,
+}
+
+impl Axis {
+    fn new(body: Rect, run: &Run) -> Self {
+        let wide = (body.width() * 0.12).clamp(56.0, 132.0);
+        let initiation = Rect::from_min_size(body.min, vec2(wide, body.height()));
+        let steps = Rect::from_min_max(pos2(initiation.right() + space::S, body.top()), body.max);
+        let count = run.nodes.len().saturating_sub(1);
+        let pitch = (steps.width() / count.max(1) as f32).min(WIDEST);
+        let mut seconds: Vec<f64> = run.nodes.iter().skip(1).map(|node| node.timing.total_seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        // A single hiccup must not flatten all other bars: the top is the 98th percentile, and a little air.
+        let most_seconds = seconds.get(seconds.len().saturating_sub(1) * 98 / 100).map_or(1e-3, |s| s * 1.25);
+        let most_entropy = run.nodes.iter().map(|node| node.entropy).fold(1.0, f32::max) * 1.1;
+        Self { initiation, steps, pitch, count, most_seconds, most_entropy }
+    }
+
+    /// The middle of a node's place; node 0 is initiation's.
+    fn x(&self, node: usize) -> f32 {
+        match node {
+            0 => self.initiation.right() - 3.0,
+            _ => self.steps.left() + self.pitch * (node as f32 - 0.5),
+        }
+    }
+
+    fn node_at(&self, x: f32) -> usize {
+        if x < self.steps.left() {
+            return 0;
+        }
+        let step = ((x - self.steps.left()) / self.pitch) as usize;
+        (step + 1).min(self.count)
+    }
+}
+
+fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
+    let title = caption(ui, "Timeline");
+    let area = Rect::from_min_size(rect.min, vec2(120.0, rect.height()));
+    ui.put(area, egui::Label::new(title).halign(egui::Align::LEFT));
+    let Some(run) = scene.run() else { return };
+    let mut x = rect.right();
+    let mut key = |text: &str, color: egui::Color32, definition: &definitions::Definition| {
+        let galley = ui.painter().layout_no_wrap(text.to_owned(), regular(size::CAPTION), palette.tertiary);
+        let at = pos2(x - galley.size().x, rect.center().y - galley.size().y / 2.0);
+        let width = galley.size().x;
+        let area = Rect::from_min_max(pos2(at.x - 14.0, rect.top()), pos2(x, rect.bottom()));
+        ui.painter().galley(at, galley, palette.tertiary);
+        let square = Rect::from_center_size(pos2(at.x - 9.0, rect.center().y), vec2(8.0, 8.0));
+        ui.painter().rect_filled(square, CornerRadius::same(2), color);
+        let response = ui.interact(area, ui.scope_id().with(("key", definition.name)), Sense::hover());
+        definition.explain(response);
+        x -= width + 14.0 + space::L;
+    };
+    let entropy = scene
+        .shown_node()
+        .map_or("entropy".to_owned(), |(_, node)| format!("entropy {:.2} bits", format::bits(node.entropy)));
+    key(&entropy, palette.second, &definitions::ENTROPY);
+    if !run.nodes.is_empty() {
+        let time = scene.shown_node().map_or("step time".to_owned(), |(_, node)| {
+            format!("step {} · {}", node.step, format::seconds(node.timing.total_seconds))
+        });
+        key(&time, palette.accent, &definitions::STEP_TIME);
+    }
+}
+
+fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Palette) {
+    let rect = axis.initiation;
+    let radius = CornerRadius::same(3);
+    let selected = scene.state.cursor.selected == Some(0);
+    ui.painter().rect_filled(rect, radius, palette.raised);
+    let share = match scene.view.status {
+        Status::Initiating { done, total } => done as f32 / total.max(1) as f32,
+        _ if run.nodes.is_empty() => 0.0,
+        _ => 1.0,
+    };
+    let mut done = rect;
+    done.set_width(rect.width() * share);
+    let fill = if selected { palette.accent } else { palette.accent_soft };
+    ui.painter().rect_filled(done, radius, fill);
+    let text = if selected { palette.on_accent } else { palette.secondary };
+    let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
+    let center = rect.center();
+    let time = match run.nodes.first() {
+        Some(_) => format::seconds(run.phases.initiation.seconds),
+        None => format!("{:.0} %", share * 100.0),
+    };
+    let tokens = format::plural(run.prompt.len(), "token");
+    if rect.height() > 36.0 {
+        painter.text(center - vec2(0.0, 7.0), Align2::CENTER_CENTER, tokens, regular(size::CAPTION), text);
+        painter.text(center + vec2(0.0, 7.0), Align2::CENTER_CENTER, time, regular(size::CAPTION), text);
+    } else {
+        painter.text(center, Align2::CENTER_CENTER, tokens, regular(size::CAPTION), text);
+    }
+}
+
+fn bars(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Palette) {
+    let cursor = &scene.state.cursor;
+    let height = axis.steps.height();
+    let bar = |from: f32, width: f32, seconds: f64, color: egui::Color32| {
+        let share = (seconds / axis.most_seconds).clamp(0.0, 1.0) as f32;
+        let top = axis.steps.bottom() - (height * share).max(1.5);
+        let gap = if width > 3.0 { 1.0 } else { 0.0 };
+        let rect =
+            Rect::from_min_max(pos2(from, top), pos2(from + (width - gap).max(1.0), axis.steps.bottom()));
+        ui.painter().rect_filled(rect, CornerRadius::same(if width > 5.0 { 2 } else { 0 }), color);
+    };
+    // Where several steps share a pixel, the longest is drawn.
+    let together = (1.0 / axis.pitch).ceil().max(1.0) as usize;
+    for (index, nodes) in run.nodes.get(1..).unwrap_or_default().chunks(together).enumerate() {
+        let seconds = nodes.iter().map(|node| node.timing.total_seconds).fold(0.0, f64::max);
+        let from = axis.steps.left() + axis.pitch * (index * together) as f32;
+        bar(from, axis.pitch * together as f32, seconds, palette.outline);
+    }
+    for (node, color) in
+        [(cursor.preview, palette.accent.gamma_multiply(0.6)), (cursor.selected, palette.accent)]
+    {
+        if let Some(node) = node.filter(|node| (1..run.nodes.len()).contains(node)) {
+            let from = axis.x(node) - axis.pitch / 2.0;
+            let column = Rect::from_min_max(
+                pos2(from, axis.steps.top()),
+                pos2(
+                    from + axis.pitch.max(2.0) - if axis.pitch > 3.0 { 1.0 } else { 0.0 },
+                    axis.steps.bottom(),
+                ),
+            );
+            ui.painter().rect_filled(column, CornerRadius::same(2), palette.accent_soft);
+            bar(from, axis.pitch.max(2.0), run.nodes[node].timing.total_seconds, color);
+        }
+    }
+}
+
+fn entropy(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
+    if run.nodes.len() < 2 {
+        return;
+    }
+    let y = |node: &Node| {
+        axis.steps.bottom() - axis.steps.height() * (node.entropy / axis.most_entropy).clamp(0.0, 1.0)
+    };
+    let stride = (run.nodes.len() as f32 / axis.steps.width().max(1.0)).ceil().max(1.0) as usize;
+    let points =
+        (1..run.nodes.len()).step_by(stride).map(|node| pos2(axis.x(node), y(&run.nodes[node]))).collect();
+    ui.painter().line(points, Stroke::new(1.5, palette.second));
+}
+
+fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
+    let area = axis.initiation.union(axis.steps);
+    let response = ui.interact(area, ui.scope_id().with("scrub"), Sense::click_and_drag());
+    response.widget_info(|| {
+        WidgetInfo::labeled(Role::Slider, true, format!("Timeline: {} steps", run.nodes.len()))
+    });
+    if run.nodes.is_empty() {
+        return;
+    }
+    if let Some(pointer) = response.interact_pointer_pos() {
+        if response.dragged() || response.clicked() {
+            scene.actions.push(Action::Select(axis.node_at(pointer.x)));
+        }
+    } else if let Some(pointer) = response.hover_pos() {
+        let index = axis.node_at(pointer.x);
+        scene.state.cursor.next_preview = Some(index);
+        let node = &run.nodes[index];
+        response.on_hover_ui_at_pointer(|ui| {
+            ui.label(format!("step {} · {}", node.step, token_text::of_node(node)));
+            ui.label(format!(
+                "{} · entropy {:.2} bits",
+                format::seconds(node.timing.total_seconds),
+                format::bits(node.entropy)
+            ));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_found_under_its_own_bar() {
+        for count in [1, 2, 60, 1900] {
+            let run = Run { nodes: vec![Node::default(); count], ..Run::default() };
+            let axis = Axis::new(Rect::from_min_size(pos2(16.0, 0.0), vec2(900.0, 80.0)), &run);
+            for node in 0..count {
+                assert_eq!(axis.node_at(axis.x(node)), node, "of {count}");
+            }
+        }
+    }
+}

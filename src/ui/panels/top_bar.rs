@@ -1,0 +1,165 @@
+//! The top bar: the program, the model and its facts, the adapter, the theme.
+
+use egui::{Align, Layout, RichText, Sense, Ui, vec2};
+
+use crate::session::Status;
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::definitions;
+use crate::ui::format;
+use crate::ui::icons::Icon;
+use crate::ui::state::ThemeChoice;
+use crate::ui::theme::{palette, semibold, size, space};
+use crate::ui::widgets::{Emphasis, action_button, icon_button, icon_toggle, one_line};
+
+/// Shows the bar.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let palette = palette(ui);
+    let narrow = ui.available_width() < 800.0;
+    ui.horizontal_centered(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        let (rect, _) = ui.allocate_exact_size(vec2(18.0, 18.0), Sense::hover());
+        Icon::Logo.paint(ui.painter(), rect.center(), 1.1, palette.accent);
+        if !narrow {
+            ui.label(RichText::new("Logitscope").font(semibold(size::TITLE)).color(palette.text));
+        }
+        ui.add_space(space::XS);
+        let open = action_button(
+            ui,
+            Icon::Folder,
+            "Open model…",
+            Emphasis::Secondary,
+            if narrow { 36.0 } else { 130.0 },
+        );
+        if open.on_hover_text("Open a model (Ctrl+O), or drop a folder on the window").clicked() {
+            scene.actions.push(Action::ShowOpen);
+        }
+        if narrow {
+            super::prompt::run_buttons(ui, scene, &[92.0, 36.0, 36.0]);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = space::XS;
+            if icon_button(ui, Icon::Question, "Keyboard shortcuts").clicked() {
+                scene.actions.push(Action::ToggleShortcuts);
+            }
+            if icon_button(ui, Icon::Bell, "Notices").clicked() {
+                scene.actions.push(Action::ToggleNotices);
+            }
+            theme_switch(ui, scene);
+            if !narrow {
+                adapter(ui, scene);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| model(ui, scene));
+        });
+    });
+}
+
+fn theme_switch(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let (icon, next, label) = match scene.state.remembered.theme {
+        ThemeChoice::System => (Icon::Half, ThemeChoice::Light, "Theme: system"),
+        ThemeChoice::Light => (Icon::Sun, ThemeChoice::Dark, "Theme: light"),
+        ThemeChoice::Dark => (Icon::Moon, ThemeChoice::System, "Theme: dark"),
+    };
+    if icon_toggle(ui, icon, label, None).clicked() {
+        scene.actions.push(Action::SetTheme(next));
+    }
+}
+
+fn adapter(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let adapters = &scene.view.adapters;
+    let used = scene.view.loaded.as_ref().map(|loaded| &loaded.adapter);
+    let name = used.map_or("No adapter yet", |adapter| adapter.name.as_str());
+    let mut short: String = name.chars().take(22).collect();
+    if short.len() < name.len() {
+        short.push('…');
+    }
+    let combo = egui::ComboBox::from_id_salt("adapter")
+        .selected_text(RichText::new(short).size(size::SMALL))
+        .width(60.0)
+        .show_ui(ui, |ui| {
+            ui.set_min_width(280.0);
+            let wanted = &scene.state.remembered.adapter;
+            if ui.selectable_label(wanted.is_none(), "Best adapter").clicked() {
+                scene.actions.push(Action::UseAdapter(None));
+            }
+            for adapter in adapters {
+                let text = format!("{} · {} · {}", adapter.name, adapter.backend, adapter.kind);
+                let on = wanted.as_deref() == Some(adapter.index.to_string().as_str());
+                if ui.selectable_label(on, text).clicked() {
+                    scene.actions.push(Action::UseAdapter(Some(adapter.index.to_string())));
+                }
+            }
+        });
+    let response = combo.response.accessible_name("Adapter");
+    if let Some(adapter) = used {
+        response.on_hover_ui(|ui| {
+            ui.label(RichText::new(&adapter.name).strong());
+            ui.label(format!("{} · {} · {}", adapter.backend, adapter.kind, adapter.driver));
+        });
+    }
+}
+
+fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let palette = palette(ui);
+    ui.add_space(space::XS);
+    let room = ui.available_width();
+    if room < 60.0 {
+        return;
+    }
+    match (&scene.view.status, &scene.view.loaded) {
+        (Status::Loading { name, .. }, _) => {
+            let text = one_line(ui, &format!("Loading {name}…"), semibold(size::BODY), palette.text, room);
+            ui.label(text);
+        }
+        (_, Some(loaded)) => {
+            let model = &loaded.model;
+            let name = one_line(ui, &model.name, semibold(size::BODY), palette.text, room.min(220.0));
+            let used = name.size().x;
+            let response = ui.add(egui::Label::new(name).sense(Sense::hover()));
+            let response = response.on_hover_ui(|ui| {
+                ui.label(RichText::new(&model.name).font(semibold(size::BODY)).color(palette.text));
+                ui.label(RichText::new(&model.path).size(size::SMALL).color(palette.tertiary));
+                ui.label(format!(
+                    "{} layers · width {} · {} heads ({} key/value) · head width {} · vocabulary {} · context {}",
+                    model.layers,
+                    model.width,
+                    model.heads,
+                    model.key_value_heads,
+                    model.head_width,
+                    format::count(model.vocabulary as u64),
+                    format::count(model.context as u64),
+                ));
+            });
+            response.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Model: {}", model.name))
+            });
+            let cache = scene
+                .view
+                .run
+                .as_ref()
+                .and_then(|run| run.nodes.last())
+                .map_or(0, |node| node.counters.cache_bytes);
+            let memory = model.weight_bytes + loaded.scratch_bytes + cache;
+            let facts = format!(
+                "{} · {} parameters · {} · {} on the GPU",
+                model.family,
+                format::parameters(model.parameters),
+                model.weights,
+                format::bytes(memory)
+            );
+            let left = room - used - space::M;
+            if left > 80.0 {
+                let galley =
+                    one_line(ui, &facts, super::super::theme::regular(size::SMALL), palette.tertiary, left);
+                let response = ui.add(egui::Label::new(galley).sense(Sense::hover()));
+                response.on_hover_ui(|ui| {
+                    ui.label(RichText::new(&facts).size(size::SMALL).color(palette.text));
+                    definitions::MEMORY.card(ui);
+                });
+            }
+        }
+        _ => {
+            ui.label(RichText::new("No model").color(palette.tertiary));
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What the window itself knows: what is remembered between sessions, and the cursor. The trace is not here.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::chips::ChipLayout;
+use crate::decoding::DecodingSettings;
+
+/// Most models that are remembered.
+const RECENT: usize = 8;
+
+/// The prompt of a first start.
+const FIRST_PROMPT: &str = "Once upon a time";
+
+/// What is kept between sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remembered {
+    /// Light or dark.
+    pub theme: ThemeChoice,
+    /// Models opened before, newest first.
+    pub recent: Vec<PathBuf>,
+    /// The adapter asked for; `None` is the best.
+    pub adapter: Option<String>,
+    /// The prompt's text.
+    pub prompt: String,
+    /// Whether the tokenizer adds its special tokens.
+    pub add_special: bool,
+    /// How to decode.
+    pub decoding: DecodingSettings,
+    /// What the chips' colour means.
+    pub colouring: Colouring,
+    /// Whether the inspector is shown.
+    pub inspector: bool,
+}
+
+/// Light or dark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ThemeChoice {
+    /// As the system says.
+    #[default]
+    System,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+/// What the chips' colour means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Colouring {
+    /// Probability of the chosen token under the raw softmax.
+    #[default]
+    Probability,
+    /// −log₂ of it.
+    Surprisal,
+    /// Entropy of the raw softmax.
+    Entropy,
+    /// Rank of the chosen token.
+    Rank,
+    /// Time of the step.
+    Milliseconds,
+    /// None.
+    None,
+}
+
+/// Which step the window shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The selected step, as an index into the trace's nodes.
+    pub selected: Option<usize>,
+    /// The step under the pointer, shown instead while it is there.
+    pub preview: Option<usize>,
+    /// What the panels of this frame propose as the next frame's preview.
+    pub next_preview: Option<usize>,
+    /// Whether the selection moves to each new step.
+    pub follow: Follow,
+}
+
+/// Whether the selection moves to each new step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// It does.
+    Newest,
+    /// It stays where the user put it.
+    Stay,
+}
+
+/// Which pane a narrow window shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompactPane {
+    /// Prompt and settings.
+    Prompt,
+    /// The chips.
+    Text,
+    /// The pipeline table.
+    Pipeline,
+    /// The inspector.
+    Step,
+}
+
+/// A notice on its way out of sight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Toast {
+    /// Index into the view's notices.
+    pub notice: usize,
+    /// When it appeared, in the window's seconds.
+    pub born: f64,
+}
+
+/// The window's own state.
+pub struct State {
+    /// What is kept between sessions.
+    pub remembered: Remembered,
+    /// The selected step.
+    pub cursor: Cursor,
+    /// The path field of the open card.
+    pub path_field: String,
+    /// Whether the open card shows.
+    pub open_shown: bool,
+    /// Whether the shortcuts card shows.
+    pub shortcuts_shown: bool,
+    /// Whether the list of notices shows.
+    pub notices_shown: bool,
+    /// Notices that show by themselves.
+    pub toasts: Vec<Toast>,
+    /// Notices of the view that became toasts already.
+    pub notices_seen: usize,
+    /// When the present load or initiation began, in the window's seconds.
+    pub progress_since: Option<f64>,
+    /// The pane of a narrow window.
+    pub compact_pane: CompactPane,
+    /// Where the chips lie.
+    pub chips: ChipLayout,
+    /// Number of the run shown; it tells caches that the trace is another one.
+    pub run_number: u64,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self {
+            theme: ThemeChoice::default(),
+            recent: Vec::new(),
+            adapter: None,
+            prompt: FIRST_PROMPT.to_owned(),
+            add_special: true,
+            decoding: DecodingSettings::default(),
+            colouring: Colouring::default(),
+            inspector: true,
+        }
+    }
+}
+
+impl Remembered {
+    /// Puts a model at the head of the recent ones.
+    pub fn remember_model(&mut self, path: PathBuf) {
+        self.recent.retain(|known| *known != path);
+        self.recent.insert(0, path);
+        self.recent.truncate(RECENT);
+    }
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self { selected: None, preview: None, next_preview: None, follow: Follow::Newest }
+    }
+}
+
+impl Cursor {
+    /// The step to show, of `count` steps.
+    pub fn shown(&self, count: usize) -> Option<usize> {
+        self.preview.or(self.selected).filter(|index| *index < count)
+    }
+
+    /// Selects a step and stays there; selecting the newest one of a run follows again.
+    pub fn select(&mut self, index: usize, count: usize) {
+        if count == 0 {
+            return;
+        }
+        self.selected = Some(index.min(count - 1));
+        self.follow = Follow::Stay;
+    }
+
+    /// Moves by some steps.
+    pub fn move_by(&mut self, steps: isize, count: usize) {
+        let from = self.selected.unwrap_or(0);
+        self.select(from.saturating_add_signed(steps), count);
+    }
+
+    /// Selects the newest step and follows.
+    pub fn follow_newest(&mut self, count: usize) {
+        self.follow = Follow::Newest;
+        self.selected = count.checked_sub(1);
+    }
+
+    /// Takes in that there are now `count` steps, and what the pointer is over.
+    pub fn begin_frame(&mut self, count: usize) {
+        self.preview = self.next_preview.take().filter(|index| *index < count);
+        if self.follow == Follow::Newest {
+            self.selected = count.checked_sub(1);
+        }
+        self.selected = self.selected.filter(|index| *index < count);
+    }
+}
+
+impl State {
+    /// The state of a window that was just opened.
+    pub fn new(remembered: Remembered) -> Self {
+        Self {
+            remembered,
+            cursor: Cursor::default(),
+            path_field: String::new(),
+            open_shown: false,
+            shortcuts_shown: false,
+            notices_shown: false,
+            toasts: Vec::new(),
+            notices_seen: 0,
+            progress_since: None,
+            compact_pane: CompactPane::Text,
+            chips: ChipLayout::default(),
+            run_number: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_follows_until_a_step_is_selected() {
+        let mut cursor = Cursor::default();
+        cursor.begin_frame(0);
+        assert_eq!(cursor.shown(0), None);
+        cursor.begin_frame(3);
+        assert_eq!(cursor.shown(3), Some(2));
+        cursor.select(0, 3);
+        cursor.begin_frame(9);
+        assert_eq!(cursor.shown(9), Some(0));
+        cursor.next_preview = Some(5);
+        cursor.begin_frame(9);
+        assert_eq!(cursor.shown(9), Some(5));
+        cursor.begin_frame(9);
+        assert_eq!(cursor.shown(9), Some(0));
+        cursor.move_by(-1, 9);
+        assert_eq!(cursor.selected, Some(0));
+        cursor.move_by(100, 9);
+        assert_eq!(cursor.selected, Some(8));
+        cursor.follow_newest(9);
+        cursor.begin_frame(12);
+        assert_eq!(cursor.selected, Some(11));
+    }
+
+    #[test]
+    fn recent_models_are_few_and_unique() {
+        let mut remembered = Remembered::default();
+        for index in 0..20 {
+            remembered.remember_model(format!("model-{}", index % 12).into());
+        }
+        assert_eq!(remembered.recent.len(), RECENT);
+        assert_eq!(remembered.recent[0], PathBuf::from("model-7"));
+    }
+}

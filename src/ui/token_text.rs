@@ -1,0 +1,121 @@
+//! Tokens as visible text: spaces and line ends get signs, split characters show their bytes.
+
+use crate::trace::{Node, PromptToken};
+
+/// The sign for a space.
+pub const SPACE: char = '·';
+/// The sign for a line end.
+pub const NEWLINE: char = '↵';
+
+/// A text with its white space made visible.
+pub fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            ' ' => SPACE,
+            '\n' => NEWLINE,
+            '\t' => '→',
+            '\r' => '⏎',
+            c if c.is_control() => '�',
+            c => c,
+        })
+        .collect()
+}
+
+/// A vocabulary entry's spelling as visible text: byte-level spellings (`Ġthe`) and word-start marks (`▁the`)
+/// are undone where that gives a text; other spellings stay.
+pub fn visible_piece(piece: &str) -> String {
+    if let Some(byte) = sentence_piece_byte(piece) {
+        return visible_bytes(&[byte]);
+    }
+    let spaced = piece.replace('▁', " ");
+    match byte_level(&spaced) {
+        Some(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => visible(&text),
+            Err(_) if spaced.is_ascii() => visible(&spaced),
+            Err(error) if spaced.chars().any(|c| c as u32 >= 0x100) => visible_bytes(error.as_bytes()),
+            Err(_) => visible(&spaced),
+        },
+        None => visible(&spaced),
+    }
+}
+
+/// Bytes in hexadecimal, as one sign.
+pub fn visible_bytes(bytes: &[u8]) -> String {
+    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    format!("‹{}›", hex.join(" "))
+}
+
+/// What a step's chip says.
+pub fn of_node(node: &Node) -> String {
+    if !node.text.is_empty() {
+        visible(&node.text)
+    } else if !node.piece.is_empty() {
+        visible_piece(&node.piece)
+    } else if !node.held.is_empty() {
+        visible_bytes(&node.held)
+    } else {
+        format!("#{}", node.token)
+    }
+}
+
+/// What a prompt token's chip says.
+pub fn of_prompt(token: &PromptToken) -> String {
+    if !token.text.is_empty() {
+        visible(&token.text)
+    } else if !token.piece.is_empty() {
+        visible_piece(&token.piece)
+    } else {
+        format!("#{}", token.token)
+    }
+}
+
+/// `<0x0A>`, the spelling of a byte fallback.
+fn sentence_piece_byte(piece: &str) -> Option<u8> {
+    let hex = piece.strip_prefix("<0x")?.strip_suffix('>')?;
+    (hex.len() == 2).then(|| u8::from_str_radix(hex, 16).ok()).flatten()
+}
+
+/// The bytes behind a byte-level spelling (Radford et al. 2019, `bytes_to_unicode`); `None` if a character is
+/// outside that alphabet.
+fn byte_level(piece: &str) -> Option<Vec<u8>> {
+    piece
+        .chars()
+        .map(|c| match c as u32 {
+            code @ (0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF) => Some(code as u8),
+            0x20 => Some(b' '),
+            // The bytes without a printable sign, in order, were moved to U+0100 and up.
+            code @ 0x100..=0x120 => Some((code - 0x100) as u8),
+            code @ 0x121..=0x142 => Some((code - 0x121 + 0x7F) as u8),
+            0x143 => Some(0xAD),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_become_text() {
+        assert_eq!(visible_piece("Ġthe"), "·the");
+        assert_eq!(visible_piece("▁the"), "·the");
+        assert_eq!(visible_piece("Ċ"), "↵");
+        assert_eq!(visible_piece("âĢĻ"), "’");
+        assert_eq!(visible_piece("é"), "é");
+        assert_eq!(visible_piece("<|end|>"), "<|end|>");
+        assert_eq!(visible_piece("<0x0A>"), "‹0A›");
+        assert_eq!(visible_piece("âĢ"), "‹E2 80›");
+        assert_eq!(visible_piece("日本"), "日本");
+    }
+
+    #[test]
+    fn a_node_without_text_shows_what_it_has() {
+        let mut node = Node { token: 7, ..Node::default() };
+        assert_eq!(of_node(&node), "#7");
+        node.held = vec![0xE2, 0x82];
+        assert_eq!(of_node(&node), "‹E2 82›");
+        node.text = " a\n".into();
+        assert_eq!(of_node(&node), "·a↵");
+    }
+}

@@ -1,0 +1,234 @@
+//! The few widgets that all panels share: section titles, facts, icon buttons, segmented choices.
+
+use egui::{
+    Align2, Color32, CornerRadius, Rect, Response, RichText, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
+    WidgetInfo, pos2, vec2,
+};
+
+use super::definitions::Definition;
+use super::icons::Icon;
+use super::theme::{RADIUS, mono, palette, regular, semibold, size, space};
+
+/// A small title in capitals.
+pub fn section(ui: &mut Ui, title: &str) -> Response {
+    ui.label(caption(ui, title))
+}
+
+/// Text in the style of a section's title.
+pub fn caption(ui: &Ui, text: &str) -> RichText {
+    RichText::new(text.to_uppercase())
+        .font(semibold(size::CAPTION))
+        .extra_letter_spacing(0.7)
+        .color(palette(ui).tertiary)
+}
+
+/// Explaining text under a control.
+pub fn hint(ui: &mut Ui, text: &str) -> Response {
+    let color = palette(ui).tertiary;
+    ui.add(egui::Label::new(RichText::new(text).size(size::SMALL).color(color)).wrap())
+}
+
+/// A row with a name on the left and a number on the right, explained on hover. Its accessible name is
+/// `name: value`.
+pub fn fact(ui: &mut Ui, definition: &Definition, value: &str) -> Response {
+    fact_named(ui, definition.name, definition, value)
+}
+
+/// A fact whose row has another name than its definition.
+pub fn fact_named(ui: &mut Ui, name: &str, definition: &Definition, value: &str) -> Response {
+    let palette = palette(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {value}")));
+    if ui.is_rect_visible(rect) {
+        if response.hovered() {
+            let back = rect.expand2(vec2(6.0, 0.0));
+            ui.painter().rect_filled(back, CornerRadius::same(4), palette.raised);
+        }
+        let painter = ui.painter().with_clip_rect(rect.expand(6.0).intersect(ui.clip_rect()));
+        let name_rect = painter.text(
+            rect.left_center(),
+            Align2::LEFT_CENTER,
+            name,
+            regular(size::SMALL),
+            palette.secondary,
+        );
+        let room = rect.right() - name_rect.right() - space::S;
+        let galley = one_line(ui, value, mono(size::SMALL), palette.text, room);
+        painter.galley(
+            pos2(rect.right() - galley.size().x, rect.center().y - galley.size().y / 2.0),
+            galley,
+            palette.text,
+        );
+    }
+    definition.explain(response)
+}
+
+/// One line of text that ends in `…` where the room ends.
+pub fn one_line(
+    ui: &Ui,
+    text: &str,
+    font: egui::FontId,
+    color: Color32,
+    room: f32,
+) -> std::sync::Arc<egui::Galley> {
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, color);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room.max(8.0));
+    ui.painter().layout_job(job)
+}
+
+/// A square button with an icon; `label` is its accessible name and tooltip.
+pub fn icon_button(ui: &mut Ui, icon: Icon, label: &str) -> Response {
+    icon_toggle(ui, icon, label, None)
+}
+
+/// An icon button that shows whether it is on; `None` for one that has no state.
+pub fn icon_toggle(ui: &mut Ui, icon: Icon, label: &str, on: Option<bool>) -> Response {
+    let palette = palette(ui);
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
+    response.widget_info(|| match on {
+        Some(on) => WidgetInfo::selected(Role::Button, ui.is_enabled(), on, label),
+        None => WidgetInfo::labeled(Role::Button, ui.is_enabled(), label),
+    });
+    if ui.is_rect_visible(rect) {
+        let active = on == Some(true);
+        let fill = if response.is_pointer_button_down_on() || response.hovered() {
+            palette.hover
+        } else if active {
+            palette.accent_soft
+        } else {
+            Color32::TRANSPARENT
+        };
+        ui.painter().rect_filled(rect, CornerRadius::same(RADIUS), fill);
+        focus_ring(ui, &response, rect);
+        let color = if active {
+            palette.accent
+        } else if response.hovered() {
+            palette.text
+        } else {
+            palette.secondary
+        };
+        icon.paint(ui.painter(), rect.center(), 1.0, color);
+    }
+    response.on_hover_text(label)
+}
+
+/// How much a button asks to be pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emphasis {
+    /// The one thing to do next.
+    Primary,
+    /// Everything else.
+    Secondary,
+}
+
+/// A button with an icon and a word, of a given width.
+pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, width: f32) -> Response {
+    let palette = palette(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(width, 32.0), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), label));
+    if ui.is_rect_visible(rect) {
+        let hovered = response.hovered() && ui.is_enabled();
+        let (mut fill, mut text, outline) = match emphasis {
+            Emphasis::Primary => (palette.accent, palette.on_accent, Color32::TRANSPARENT),
+            Emphasis::Secondary => (palette.raised, palette.text, palette.outline),
+        };
+        if hovered {
+            fill = match emphasis {
+                Emphasis::Primary => super::colours::mix(fill, palette.text, 0.12),
+                Emphasis::Secondary => palette.hover,
+            };
+        }
+        if !ui.is_enabled() {
+            (fill, text) = (palette.raised, palette.tertiary);
+        }
+        let radius = CornerRadius::same(RADIUS);
+        ui.painter().rect(rect, radius, fill, Stroke::new(1.0, outline), StrokeKind::Inside);
+        focus_ring(ui, &response, rect);
+        let font = semibold(size::BODY);
+        let galley = ui.painter().layout_no_wrap(label.to_owned(), font, text);
+        let wide = rect.width() >= galley.size().x + 22.0 + 12.0;
+        if wide {
+            let left = rect.center().x - (galley.size().x + 20.0) / 2.0;
+            icon.paint(ui.painter(), pos2(left + 7.0, rect.center().y), 0.85, text);
+            let at = pos2(left + 20.0, rect.center().y - galley.size().y / 2.0);
+            ui.painter().galley(at, galley, text);
+        } else {
+            icon.paint(ui.painter(), rect.center(), 0.9, text);
+        }
+    }
+    response
+}
+
+/// A choice of one among a few, as one control. Returns the new choice when it was changed.
+pub fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &[(T, &str)]) -> Option<T> {
+    let palette = palette(ui);
+    let mut changed = None;
+    let width = ui.available_width();
+    let (rect, _) = ui.allocate_exact_size(vec2(width, 30.0), Sense::hover());
+    let radius = CornerRadius::same(RADIUS);
+    ui.painter().rect(rect, radius, palette.window, Stroke::new(1.0, palette.line), StrokeKind::Inside);
+    let each = (rect.width() - 4.0) / choices.len() as f32;
+    for (index, (choice, label)) in choices.iter().enumerate() {
+        let min = pos2(rect.left() + 2.0 + each * index as f32, rect.top() + 2.0);
+        let part = Rect::from_min_size(min, vec2(each, rect.height() - 4.0));
+        let response = ui.interact(part, ui.scope_id().with(("segment", *label)), Sense::click());
+        let on = *choice == current;
+        response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, *label));
+        if on {
+            let stroke = Stroke::new(1.0, palette.outline);
+            ui.painter().rect(part, CornerRadius::same(4), palette.raised, stroke, StrokeKind::Inside);
+        }
+        focus_ring(ui, &response, part);
+        let color = if on {
+            palette.text
+        } else if response.hovered() {
+            palette.text
+        } else {
+            palette.secondary
+        };
+        let font = if on { semibold(size::SMALL) } else { regular(size::SMALL) };
+        ui.painter().text(part.center(), Align2::CENTER_CENTER, label, font, color);
+        if response.clicked() && !on {
+            changed = Some(*choice);
+        }
+    }
+    changed
+}
+
+/// The outline of a control that has the keyboard.
+pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect) {
+    if response.has_focus() {
+        let stroke = Stroke::new(1.5, palette(ui).accent);
+        ui.painter().rect_stroke(rect, CornerRadius::same(RADIUS), stroke, StrokeKind::Inside);
+    }
+}
+
+/// A thin bar that fills from the left; `None` is an unknown share.
+pub fn thin_bar(ui: &Ui, rect: Rect, share: Option<f32>, color: Color32) {
+    let radius = CornerRadius::same(2);
+    ui.painter().rect_filled(rect, radius, palette(ui).outline);
+    if let Some(share) = share {
+        let mut done = rect;
+        done.set_width(rect.width() * share.clamp(0.0, 1.0));
+        ui.painter().rect_filled(done, radius, color);
+    }
+}
+
+/// What an empty panel says: a title, and what to do next.
+pub fn empty(ui: &mut Ui, title: &str, text: &str) {
+    let palette = palette(ui);
+    let room = ui.available_size();
+    ui.allocate_ui_with_layout(room, egui::Layout::top_down(egui::Align::Center), |ui| {
+        ui.add_space((room.y / 2.0 - 34.0).max(space::M));
+        ui.label(RichText::new(title).font(semibold(size::TITLE)).color(palette.secondary));
+        ui.spacing_mut().item_spacing.y = space::XS;
+        ui.scope(|ui| {
+            ui.set_max_width(360.0_f32.min(room.x - 2.0 * space::L));
+            ui.add(
+                egui::Label::new(RichText::new(text).size(size::SMALL).color(palette.tertiary))
+                    .wrap()
+                    .halign(egui::Align::Center),
+            );
+        });
+    });
+}

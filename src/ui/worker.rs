@@ -1,0 +1,12 @@
+//! The window's end of the worker: commands go out, events come in. A trait, so that tests can put a script in
+//! the worker's place.
+
+use crate::session::{Command, Event};
+
+/// Whoever answers the window's commands with events. Neither method may block.
+pub trait Worker {
+    /// Hands over a command.
+    fn send(&mut self, command: Command);
+    /// The next event, if one is there.
+    fn receive(&mut self) -> Option<Event>;
+}
