@@ -12,4 +12,6 @@ mod suite {
     mod support;
     mod tokenizer;
     mod trace_file;
+    mod window;
+    mod window_script;
 }

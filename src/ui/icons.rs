@@ -163,3 +163,26 @@ impl Icon {
         }
     }
 }
+
+/// The program's sign as the window's icon.
+pub fn window_icon() -> egui::IconData {
+    const SIDE: usize = 64;
+    const GROUND: [u8; 4] = [0x1B, 0x20, 0x38, 0xFF];
+    const BAR: [u8; 4] = [0x7C, 0x94, 0xFF, 0xFF];
+    // Left, top and bottom of the three bars, in pixels.
+    const BARS: [[usize; 3]; 3] = [[13, 34, 51], [27, 13, 51], [41, 24, 51]];
+    let mut rgba = vec![0; SIDE * SIDE * 4];
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let corner = |v: usize| 12_usize.saturating_sub(v.min(SIDE - 1 - v));
+            if corner(x).pow(2) + corner(y).pow(2) > 12 * 12 {
+                continue;
+            }
+            let bar = BARS
+                .iter()
+                .any(|[left, top, bottom]| (*left..left + 10).contains(&x) && (*top..*bottom).contains(&y));
+            rgba[(y * SIDE + x) * 4..][..4].copy_from_slice(if bar { &BAR } else { &GROUND });
+        }
+    }
+    egui::IconData { rgba, width: SIDE as u32, height: SIDE as u32 }
+}

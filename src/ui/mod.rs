@@ -33,10 +33,49 @@ pub mod worker;
 pub use app::App;
 pub use worker::Worker;
 
-use crate::session::View;
+use std::sync::Arc;
+
+use crate::session::{ModelSource, View};
 use crate::trace::{Node, Run};
 use action::Action;
 use state::State;
+
+/// The name under which the system keeps the window's settings.
+const APP_ID: &str = "logitscope";
+
+/// Wakes the window from another thread: it takes events in at its next frame.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Why the window could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the window cannot open: {0}; without a display, `logitscope generate` decodes in the terminal \
+     (see `logitscope generate --help`)"
+)]
+pub struct UiError(#[from] eframe::Error);
+
+/// Opens the window and returns when it is closed. `start` begins the worker; it is called once, on the
+/// window's thread.
+pub fn run_with<W: Worker + 'static>(
+    initial: ModelSource,
+    start: impl FnOnce(Wake) -> W,
+) -> Result<(), UiError> {
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("Logitscope")
+        .with_app_id(APP_ID)
+        .with_inner_size([1440.0, 900.0])
+        .with_min_inner_size([720.0, 480.0])
+        .with_icon(icons::window_icon())
+        .with_drag_and_drop(true);
+    let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
+    let create = move |creation: &eframe::CreationContext<'_>| {
+        let ctx = creation.egui_ctx.clone();
+        let worker = start(Arc::new(move || ctx.request_repaint()));
+        let app = App::new(creation, Box::new(worker), initial);
+        Ok(Box::new(app) as Box<dyn eframe::App>)
+    };
+    Ok(eframe::run_native(APP_ID, options, Box::new(create))?)
+}
 
 /// What a panel sees in one frame.
 pub struct Scene<'a> {

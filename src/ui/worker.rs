@@ -1,7 +1,7 @@
 //! The window's end of the worker: commands go out, events come in. A trait, so that tests can put a script in
 //! the worker's place.
 
-use crate::session::{Command, Event};
+use crate::session::{Command, Event, Session};
 
 /// Whoever answers the window's commands with events. Neither method may block.
 pub trait Worker {
@@ -9,4 +9,14 @@ pub trait Worker {
     fn send(&mut self, command: Command);
     /// The next event, if one is there.
     fn receive(&mut self) -> Option<Event>;
+}
+
+impl Worker for Session {
+    fn send(&mut self, command: Command) {
+        Session::send(self, command);
+    }
+
+    fn receive(&mut self) -> Option<Event> {
+        self.events().next()
+    }
 }

@@ -1,0 +1,321 @@
+//! A worker that follows a script: it answers the window's commands with the events of a made-up but consistent
+//! run, at once and on the same thread, and keeps the commands for the tests to look at.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use logitscope::session::event::{Loaded, RunStarted, Stepped};
+use logitscope::session::{Command, Event, Pace, Prompt, RunRequest};
+use logitscope::trace::{
+    AdapterFacts, Candidate, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase, PhaseFigures,
+    Phases, PromptToken, StageRecord, StopReason,
+};
+use logitscope::ui::Worker;
+
+/// Words of the made-up text; each is one token.
+const STORY: &str = " there was a little girl who lived with her mother in a small house near the great \
+                     forest , and every evening the old king went out to look for the golden bird that sang so \
+                     sweetly .\n The youngest son said to himself : “ I will go into the wide world and seek my \
+                     fortune . ” So he took his bread and his staff";
+
+/// Entries of the made-up vocabulary.
+const VOCABULARY: usize = 4096;
+
+/// What the script and the test share.
+#[derive(Default)]
+pub struct Script {
+    /// Events that the window has not taken yet.
+    pub events: VecDeque<Event>,
+    /// Every command so far.
+    pub commands: Vec<Command>,
+    live: Option<Live>,
+}
+
+/// A run that goes on.
+struct Live {
+    request: RunRequest,
+    step: usize,
+    phases: Phases,
+}
+
+/// The worker's end and the test's end of one script.
+#[derive(Clone, Default)]
+pub struct Scripted(pub Rc<RefCell<Script>>);
+
+impl Worker for Scripted {
+    fn send(&mut self, command: Command) {
+        self.0.borrow_mut().take(command);
+    }
+
+    fn receive(&mut self) -> Option<Event> {
+        self.0.borrow_mut().events.pop_front()
+    }
+}
+
+impl Scripted {
+    /// Makes some steps of a run at full speed.
+    pub fn steps(&self, count: usize) {
+        for _ in 0..count {
+            self.0.borrow_mut().step();
+        }
+    }
+
+    /// Tells the window something.
+    pub fn tell(&self, event: Event) {
+        self.0.borrow_mut().events.push_back(event);
+    }
+
+    /// The last command.
+    pub fn last(&self) -> Command {
+        self.0.borrow().commands.last().expect("the window sent a command").clone()
+    }
+}
+
+impl Script {
+    fn take(&mut self, command: Command) {
+        self.commands.push(command.clone());
+        match command {
+            Command::ListAdapters => self.events.push_back(Event::Adapters(vec![adapter()])),
+            Command::Load(_) => {
+                self.events.push_back(Event::LoadStarted { name: model().name });
+                self.events.push_back(Event::Loaded(Box::new(loaded())));
+            }
+            Command::Start(request) => self.start(request),
+            Command::Resume => self.events.push_back(Event::Resumed),
+            Command::Pause => self.events.push_back(Event::Paused),
+            Command::StepOnce => {
+                self.step();
+                self.events.push_back(Event::Paused);
+            }
+            Command::Stop => self.finish(StopReason::Cancelled),
+        }
+    }
+
+    fn start(&mut self, request: RunRequest) {
+        let Prompt::Text { text, .. } = &request.prompt else { panic!("the window sends texts") };
+        let prompt = prompt(text);
+        let phases = Phases {
+            load: PhaseFigures { seconds: 0.42, amount: 10_800_000 },
+            tokenise: PhaseFigures { seconds: 0.000_18, amount: prompt.len() as u64 },
+            ..Phases::default()
+        };
+        let total = prompt.len();
+        let (strategy, seed) =
+            (format!("{:?}", request.settings.strategy).to_lowercase(), request.settings.seed);
+        self.events.push_back(Event::RunStarted(Box::new(RunStarted { prompt, strategy, seed, phases })));
+        self.events.push_back(Event::InitiationProgress { done: 0, total });
+        let pace = request.pace;
+        self.live = Some(Live { request, step: 0, phases });
+        if pace == Pace::SingleStep {
+            self.step();
+            self.events.push_back(Event::Paused);
+        }
+    }
+
+    fn step(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        live.step += 1;
+        let Prompt::Text { text, .. } = &live.request.prompt else { return };
+        let rows = prompt(text).len();
+        let node = node(live.step, rows, &live.request);
+        let phases = &mut live.phases;
+        let seconds = node.timing.total_seconds;
+        if live.step == 1 {
+            phases.initiation = PhaseFigures { seconds, amount: rows as u64 };
+        } else {
+            phases.incremental.seconds += seconds;
+            phases.incremental.amount += 1;
+            phases.incremental_steps += 1;
+        }
+        phases.detokenise.amount += 1;
+        phases.detokenise.seconds += 4e-6;
+        let phases = *phases;
+        let done = live.step >= live.request.settings.stop.max_tokens;
+        self.events.push_back(Event::Stepped(Box::new(Stepped { node, phases })));
+        if done {
+            self.finish(StopReason::MaxTokens);
+        }
+    }
+
+    fn finish(&mut self, stop: StopReason) {
+        if let Some(live) = self.live.take() {
+            self.events.push_back(Event::Finished { stop, phases: live.phases });
+        }
+    }
+}
+
+/// The made-up model.
+pub fn model() -> ModelFacts {
+    ModelFacts {
+        name: "fairy tales".into(),
+        path: "built-in".into(),
+        family: "llama".into(),
+        parameters: 5_410_048,
+        weights: "bf16".into(),
+        layers: 6,
+        width: 256,
+        heads: 8,
+        key_value_heads: 4,
+        head_width: 32,
+        vocabulary: VOCABULARY,
+        context: 1024,
+        weight_bytes: 10_820_096,
+        cache_bytes_per_position: 6144,
+    }
+}
+
+/// The made-up adapter.
+pub fn adapter() -> AdapterFacts {
+    AdapterFacts {
+        index: 0,
+        name: "llvmpipe (LLVM 19.1.7, 256 bits)".into(),
+        backend: "Vulkan".into(),
+        kind: "CPU".into(),
+        driver: "llvmpipe Mesa 25.0.7".into(),
+    }
+}
+
+/// What loading it reports.
+pub fn loaded() -> Loaded {
+    Loaded {
+        model: model(),
+        adapter: adapter(),
+        seconds: 0.42,
+        scratch_bytes: 3_200_000,
+        variants: vec!["row a thread".into()],
+        eos: vec![0],
+    }
+}
+
+fn prompt(text: &str) -> Vec<PromptToken> {
+    text.split_inclusive(' ')
+        .enumerate()
+        .map(|(index, word)| PromptToken {
+            token: 300 + index as u32,
+            piece: word.replace(' ', "Ġ"),
+            text: word.to_owned(),
+        })
+        .collect()
+}
+
+/// A number in 0–1 that depends on two others.
+fn noise(a: usize, b: usize) -> f64 {
+    let mut z =
+        (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (b as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn words() -> Vec<String> {
+    STORY
+        .split_inclusive([' ', '\n'])
+        .map(|word| format!(" {}", word.trim_end_matches(' ')))
+        .skip(1)
+        .collect()
+}
+
+/// A step with a temperature of 0.8 and a top-k of 12 when sampling, none when greedy; all numbers belong
+/// together.
+fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
+    let words = words();
+    let sampling = request.settings.strategy != logitscope::decoding::StrategyChoice::Greedy;
+    let sharpness = 0.35 + 1.3 * noise(step, 1) as f32;
+    let logits: Vec<f32> = (0..40).map(|rank| 11.0 - sharpness * (rank as f32).powf(0.8) * 1.2).collect();
+    let rest = 1.4_f32.exp() * (VOCABULARY - 40) as f32;
+    let sum: f32 = logits.iter().map(|logit| logit.exp()).sum::<f32>() + rest;
+    let (temperature, top_k) = (0.8_f32, 12);
+    let kept = |rank: usize| !sampling || rank < top_k;
+    let scaled = |logit: f32| if sampling { logit / temperature } else { logit };
+    let scaled_sum: f32 =
+        if sampling { logits.iter().take(top_k).map(|logit| (scaled(*logit)).exp()).sum() } else { sum };
+    let mut candidates: Vec<Candidate> = logits
+        .iter()
+        .enumerate()
+        .map(|(rank, &logit)| Candidate {
+            token: 400 + ((step * 7 + rank * 13) % 900) as u32,
+            piece: words[(step - 1 + rank * 5) % words.len()].replace(' ', "Ġ").replace('\n', "Ċ"),
+            logit,
+            after: match (sampling, kept(rank)) {
+                (false, _) => Vec::new(),
+                (true, true) => vec![scaled(logit), scaled(logit)],
+                (true, false) => vec![scaled(logit)],
+            },
+            cut_by: (!kept(rank)).then_some(1),
+            probability: if kept(rank) { scaled(logit).exp() / scaled_sum } else { 0.0 },
+            raw_probability: logit.exp() / sum,
+        })
+        .collect();
+    let value = noise(step, request.settings.seed as usize + 99);
+    let mut chosen = 0;
+    let mut from = 0.0;
+    if sampling {
+        for (rank, candidate) in candidates.iter().enumerate().take(top_k) {
+            let p = f64::from(candidate.probability);
+            if value < from + p || rank == top_k - 1 {
+                chosen = rank;
+                break;
+            }
+            from += p;
+        }
+    }
+    // The story goes on whichever candidate was chosen.
+    let text = words[(step - 1) % words.len()].clone();
+    candidates[chosen].piece = text.replace(' ', "Ġ").replace('\n', "Ċ");
+    let picked = candidates[chosen].clone();
+    let seconds = if step == 1 { 0.031 } else { 0.019 + 0.009 * noise(step, 5) };
+    let entropy = candidates.iter().map(|c| -c.raw_probability * c.raw_probability.ln()).sum();
+    Node {
+        parent: step.checked_sub(2),
+        step,
+        phase: if step == 1 { Phase::Initiation } else { Phase::Incremental },
+        token: picked.token,
+        piece: picked.piece,
+        text,
+        held: Vec::new(),
+        logit: picked.logit,
+        log_probability: picked.logit - sum.ln(),
+        rank: chosen + 1,
+        entropy,
+        log_sum_exp: sum.ln(),
+        stages: if sampling {
+            vec![
+                StageRecord {
+                    name: "temperature".into(),
+                    setting: "0.8".into(),
+                    kept: VOCABULARY,
+                    changed: VOCABULARY,
+                },
+                StageRecord { name: "top-k".into(), setting: "12".into(), kept: 12, changed: 0 },
+            ]
+        } else {
+            Vec::new()
+        },
+        others: Others {
+            count: VOCABULARY - 40,
+            kept: if sampling { 0 } else { VOCABULARY - 40 },
+            probability: if sampling { 0.0 } else { rest / sum },
+            raw_probability: rest / sum,
+        },
+        draw: sampling.then(|| Draw {
+            value,
+            seed: request.settings.seed,
+            step: step as u64,
+            from,
+            to: from + f64::from(picked.probability),
+        }),
+        candidates,
+        timing: NodeTiming {
+            total_seconds: seconds,
+            encode_seconds: 0.0006,
+            gpu_seconds: Some(seconds * 0.86),
+            choose_seconds: 0.0009,
+        },
+        counters: Counters {
+            rows: if step == 1 { prompt_rows } else { 1 },
+            cached_positions: prompt_rows + step - 1,
+            cache_bytes: 6144 * 16 * ((prompt_rows + step - 1) as u64).div_ceil(16),
+        },
+    }
+}
