@@ -3,6 +3,7 @@
 mod suite {
     mod counting_model;
     mod decoding;
+    mod engine;
     mod fake_model;
     mod families;
     mod kernels;

@@ -302,3 +302,22 @@ fn lacking(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Option<String> {
             at_least("MiB a storage binding", u32::try_from(has).unwrap_or(u32::MAX), 128)
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_memory_than_there_is_names_what_it_was_for() {
+        let device = Device::open(None).unwrap();
+        let error = device.buffer("the KV cache", 1 << 50, BufferUsages::STORAGE).unwrap_err().to_string();
+        assert!(error.contains("the KV cache") && error.contains("shorter context"), "{error}");
+        assert_eq!(device.check(), Ok(()), "the device goes on");
+    }
+
+    #[test]
+    fn an_unknown_adapter_is_refused_with_those_there_are() {
+        let error = Device::open(Some("Voodoo 2")).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("Voodoo 2") && error.contains("0: "), "{error}");
+    }
+}

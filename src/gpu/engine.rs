@@ -15,7 +15,7 @@ use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape};
 use super::program::{self, Step};
-use super::weights::{self, GpuTensor, padded};
+use super::weights::{self, GpuTensor, Progress, Uploaded, padded};
 use crate::model::language_model::{CacheUsage, LanguageModel, ModelError, Outputs};
 use crate::model::plan::{BufferId, Plan, RowSet};
 use crate::model::{Batch, SequenceId, Weights, WeightsError};
@@ -27,6 +27,8 @@ const TIMESTAMP_BYTES: u64 = 16;
 pub struct Engine {
     /// The device, for its facts.
     pub device: Arc<Device>,
+    /// Weight tensors with elements that are no finite number, and how many: their model computes nonsense.
+    pub non_finite: Vec<(String, usize)>,
     plan: Plan,
     context: usize,
     rows: Rows,
@@ -68,6 +70,9 @@ pub enum LoadError {
         /// What the adapter allows.
         limit: u64,
     },
+    /// The progress function ended it.
+    #[error("loading was stopped")]
+    Stopped,
     /// More rotary tables than a pass has room for.
     #[error("the model uses {0} different rotary embeddings, and at most {MOST_TABLES} are supported")]
     TooManyRotaryTables(usize),
@@ -75,15 +80,15 @@ pub enum LoadError {
 
 impl Engine {
     /// Uploads the weights and compiles the plan for this device. `bound[i]` is the index in `weights` of the
-    /// plan's tensor i; `progress` hears bytes done and bytes in all. A context longer than the adapter can
-    /// hold in one binding is shortened; [`LanguageModel::context`] tells.
+    /// plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
+    /// [`LanguageModel::context`] tells.
     pub fn load(
         device: impl Into<Arc<Device>>,
         plan: Plan,
         context: usize,
         weights: &dyn Weights,
         bound: &[usize],
-        progress: &mut dyn FnMut(u64, u64),
+        progress: &mut Progress<'_>,
     ) -> Result<Self, LoadError> {
         let device = device.into();
         let choice = KernelChoice::of(device.class);
@@ -98,7 +103,7 @@ impl Engine {
         context: usize,
         weights: &dyn Weights,
         bound: &[usize],
-        progress: &mut dyn FnMut(u64, u64),
+        progress: &mut Progress<'_>,
         choice: KernelChoice,
     ) -> Result<Self, LoadError> {
         let device = device.into();
@@ -108,7 +113,7 @@ impl Engine {
         let widths = cache_widths(&plan);
         let context = context.min(most_positions(device.binding_limit(), &widths)).max(1);
         let rows = Rows::of(&plan, context);
-        let tensors = weights::upload(&device, &plan, weights, bound, progress)?;
+        let Uploaded { tensors, non_finite } = weights::upload(&device, &plan, weights, bound, progress)?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let buffers = plan
             .buffers
@@ -127,6 +132,7 @@ impl Engine {
         let timestamps = Timestamps::new(&device)?;
         let mut engine = Self {
             device,
+            non_finite,
             plan,
             context,
             rows,

@@ -24,3 +24,4 @@ pub use engine::{Engine, LoadError};
 pub use kernels::{KernelChoice, LinearVariant};
 pub use memory::{Memory, estimate_memory};
 pub use shader::{Kernel, WORKGROUP_SIZES, kernel_source, kernels};
+pub use weights::Progress;

@@ -3,7 +3,7 @@
 //!
 //! They are uploaded in slices straight from the source: there is never a second whole copy in memory.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use wgpu::BufferUsages;
 
@@ -25,6 +25,9 @@ pub(super) struct GpuTensor {
     /// Its rows, in order; a vector is one shard.
     pub shards: Vec<Shard>,
 }
+
+/// Hears bytes done and bytes in all; its answer may end the loading.
+pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
 /// Some consecutive rows of a tensor.
 pub(super) struct Shard {
@@ -68,19 +71,27 @@ impl Form {
     }
 }
 
+/// Tensors on the GPU, and what was odd about them.
+pub(super) struct Uploaded {
+    pub tensors: Vec<GpuTensor>,
+    /// Tensors with elements that are no finite number, and how many.
+    pub non_finite: Vec<(String, usize)>,
+}
+
 /// Uploads every tensor of the plan, and tells how many bytes are done after each slice.
 pub(super) fn upload(
     device: &Device,
     plan: &Plan,
     weights: &dyn Weights,
     bound: &[usize],
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Vec<GpuTensor>, LoadError> {
+    progress: &mut Progress<'_>,
+) -> Result<Uploaded, LoadError> {
     let forms = Form::of_all(plan, weights.tensors(), bound);
     let sizes = plan.tensors.iter().zip(&forms);
     let total = sizes.map(|(spec, form)| form.row_bytes(spec.columns) * spec.rows as u64).sum();
-    let mut uploader = Uploader { device, weights, done: 0, total, progress };
-    bound.iter().zip(forms).map(|(&index, form)| uploader.tensor(index, form)).collect()
+    let mut uploader = Uploader { device, weights, done: 0, total, progress, non_finite: Vec::new() };
+    let tensors = bound.iter().zip(forms).map(|(&index, form)| uploader.tensor(index, form));
+    Ok(Uploaded { tensors: tensors.collect::<Result<_, _>>()?, non_finite: uploader.non_finite })
 }
 
 struct Uploader<'a> {
@@ -88,7 +99,8 @@ struct Uploader<'a> {
     weights: &'a dyn Weights,
     done: u64,
     total: u64,
-    progress: &'a mut dyn FnMut(u64, u64),
+    progress: &'a mut Progress<'a>,
+    non_finite: Vec<(String, usize)>,
 }
 
 impl Uploader<'_> {
@@ -108,6 +120,7 @@ impl Uploader<'_> {
                 limit: most_bytes,
             });
         }
+        self.non_finite.push((info.name.clone(), 0));
         let mut shards = Vec::new();
         let mut first = 0;
         while first < info.rows {
@@ -115,6 +128,7 @@ impl Uploader<'_> {
             shards.push(self.shard(index, form, rows.clone())?);
             first = rows.end;
         }
+        self.non_finite.pop_if(|(_, count)| *count == 0);
         Ok(GpuTensor { form, shards })
     }
 
@@ -129,6 +143,9 @@ impl Uploader<'_> {
         while first < rows.end {
             let slice = first..rows.end.min(first + slice_rows);
             let stored = self.weights.read(index, slice.clone())?;
+            if let Some((_, count)) = self.non_finite.last_mut() {
+                *count += info.format.count_non_finite(&stored);
+            }
             let offset = (first - rows.start) as u64 * row_bytes;
             let bytes = in_form(&stored, info, form);
             self.device.queue.write_buffer(&buffer, offset, &bytes);
@@ -136,7 +153,9 @@ impl Uploader<'_> {
             self.device.queue.submit([]);
             self.device.wait()?;
             self.done += bytes.len() as u64;
-            (self.progress)(self.done, self.total);
+            if (self.progress)(self.done, self.total).is_break() {
+                return Err(LoadError::Stopped);
+            }
             first = slice.end;
         }
         Ok(Shard { buffer, rows })

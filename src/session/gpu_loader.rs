@@ -1,16 +1,13 @@
 //! The program's own [`Loader`]: models go to a GPU.
 
-use std::borrow::Cow;
-use std::cell::Cell;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::command::LoadRequest;
 use super::event::Loaded;
 use super::load::{LoadError, Loader, Opened, ReadyModel};
 use crate::gpu::{self, Device, Engine};
-use crate::model::weights::TensorInfo;
-use crate::model::{LanguageModel, Weights, WeightsError};
+use crate::model::LanguageModel;
 use crate::trace::{AdapterFacts, ModelFacts};
 
 /// The loader of the program: models go to a GPU.
@@ -45,7 +42,10 @@ impl Loader for GpuLoader {
             variants: engine.variants(),
             eos: opened.file.special.eos,
         };
-        let (tokenizer, warnings) = (opened.tokenizer, opened.file.warnings);
+        let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);
+        warnings.extend(engine.non_finite.iter().map(|(tensor, count)| {
+            format!("tensor {tensor}: {count} of its elements are no finite number, so what the model says will make no sense")
+        }));
         Ok(ReadyModel { model: Box::new(engine), tokenizer, loaded, warnings })
     }
 }
@@ -57,12 +57,9 @@ impl Opened {
         device: Device,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Engine, LoadError> {
-        let stopped = Cell::new(false);
-        let weights = Stoppable { weights: &*self.file.weights, stopped: &stopped };
-        let mut watch = |done, total| stopped.set(stopped.get() || progress(done, total).is_break());
-        let loaded = Engine::load(device, self.plan.clone(), self.context, &weights, &self.bound, &mut watch);
-        match loaded {
-            Err(_) if stopped.get() => Err(LoadError::Stopped),
+        let weights = &*self.file.weights;
+        match Engine::load(device, self.plan.clone(), self.context, weights, &self.bound, progress) {
+            Err(gpu::LoadError::Stopped) => Err(LoadError::Stopped),
             other => Ok(other?),
         }
     }
@@ -77,25 +74,5 @@ impl From<&gpu::AdapterInfo> for AdapterFacts {
             kind: info.kind.clone(),
             driver: info.driver.clone(),
         }
-    }
-}
-
-/// Weights whose next slice fails once the user has ended the loading.
-struct Stoppable<'a> {
-    weights: &'a dyn Weights,
-    stopped: &'a Cell<bool>,
-}
-
-impl Weights for Stoppable<'_> {
-    fn tensors(&self) -> &[TensorInfo] {
-        self.weights.tensors()
-    }
-
-    fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError> {
-        if self.stopped.get() {
-            let tensor = self.tensors()[index].name.clone();
-            return Err(WeightsError { tensor, reason: LoadError::Stopped.to_string() });
-        }
-        self.weights.read(index, rows)
     }
 }

@@ -1,5 +1,6 @@
 //! Every kernel against its twin, over a table of awkward shapes, in each variant and weight format.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant};
@@ -58,8 +59,16 @@ impl Pair {
         let weights = MadeWeights::random(plan, format, 7);
         let bound: Vec<usize> = (0..plan.tensors.len()).collect();
         let device = Arc::clone(&DEVICE);
-        let engine =
-            Engine::load_with(device, plan.clone(), 128, &weights, &bound, &mut |_, _| {}, choice).unwrap();
+        let engine = Engine::load_with(
+            device,
+            plan.clone(),
+            128,
+            &weights,
+            &bound,
+            &mut |_, _| ControlFlow::Continue(()),
+            choice,
+        )
+        .unwrap();
         let twin = Reference::new(plan.clone(), 128, &weights, &bound).unwrap();
         Self { engine, twin, plan: plan.clone(), seed: 1 }
     }

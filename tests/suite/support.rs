@@ -56,7 +56,7 @@ impl MadeWeights {
                 columns: spec.columns,
                 format,
             });
-            made.bytes.push(values.into_iter().flat_map(|value| encode(value, format)).collect());
+            made.bytes.push(encode(&values, format));
         }
         made
     }
@@ -73,10 +73,11 @@ impl Weights for MadeWeights {
     }
 }
 
-fn encode(value: f32, format: WeightFormat) -> Vec<u8> {
+fn encode(values: &[f32], format: WeightFormat) -> Vec<u8> {
+    let values = values.iter();
     match format {
-        WeightFormat::F32 => value.to_le_bytes().to_vec(),
-        WeightFormat::F16 => half::f16::from_f32(value).to_le_bytes().to_vec(),
-        WeightFormat::Bf16 => half::bf16::from_f32(value).to_le_bytes().to_vec(),
+        WeightFormat::F32 => values.flat_map(|value| value.to_le_bytes()).collect(),
+        WeightFormat::F16 => values.flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect(),
+        WeightFormat::Bf16 => values.flat_map(|value| half::bf16::from_f32(*value).to_le_bytes()).collect(),
     }
 }

@@ -1,0 +1,186 @@
+//! The engine as a whole on a small random model: against the twin, over chunks, forks, shards and failures.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use logitscope::gpu::{Device, Engine};
+use logitscope::model::batch::RowOutput;
+use logitscope::model::config::{
+    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
+    ModelConfig, NormConfig, NormKind, Positions,
+};
+use logitscope::model::plan::{BufferId, BufferSpec, Op, Plan, RowSet, TensorId, TensorSpec};
+use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
+use logitscope::model::{Batch, LanguageModel, ModelError, SequenceId, WeightFormat, plan_decoder};
+use logitscope::reference::Reference;
+
+use super::support::{MadeWeights, device};
+
+const CONTEXT: usize = 320;
+const VOCABULARY: usize = 101;
+
+fn small_model() -> Plan {
+    let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
+    let layer = LayerConfig {
+        attention_norm: norm,
+        attention: AttentionConfig {
+            heads: 4,
+            key_value_heads: 2,
+            head_width: 10,
+            rotary: Some(RotaryConfig { width: 10, theta: 10_000.0, scaling: RotaryScaling::Plain }),
+            scale: 1.0 / 10f32.sqrt(),
+            query_key_value_bias: Bias::Present,
+            output_bias: Bias::Absent,
+        },
+        feed_forward_norm: norm,
+        feed_forward: FeedForwardConfig {
+            width: 50,
+            kind: FeedForwardKind::Gated,
+            activation: Activation::Silu,
+            bias: Bias::Absent,
+        },
+    };
+    plan_decoder(&ModelConfig {
+        vocabulary: VOCABULARY,
+        width: 38,
+        context: CONTEXT,
+        positions: Positions::InLayers,
+        layers: vec![layer.clone(), layer],
+        final_norm: norm,
+        head: HeadWeights::Separate,
+        head_bias: Bias::Absent,
+    })
+}
+
+fn load(plan: &Plan, device: Arc<Device>) -> (Engine, Reference) {
+    let weights = MadeWeights::random(plan, WeightFormat::F32, 3);
+    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+    let progress = &mut |_, _| ControlFlow::Continue(());
+    let engine = Engine::load(device, plan.clone(), CONTEXT, &weights, &bound, progress).unwrap();
+    (engine, Reference::new(plan.clone(), CONTEXT, &weights, &bound).unwrap())
+}
+
+fn tokens(count: usize) -> Vec<u32> {
+    (0..count).map(|index| (index * 37 % VOCABULARY) as u32).collect()
+}
+
+/// Feeds tokens in chunks that the model takes, and returns the logits of the last one.
+fn feed(model: &mut dyn LanguageModel, sequence: SequenceId, tokens: &[u32]) -> Vec<f32> {
+    let mut logits = Vec::new();
+    for chunk in tokens.chunks(model.max_rows()) {
+        let start = model.length(sequence);
+        let outputs = model.forward(&Batch::chain(sequence, start, chunk, RowOutput::Logits)).unwrap();
+        logits = outputs.logits.into_iter().next_back().unwrap();
+    }
+    logits
+}
+
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert!((found - expected).abs() <= 1e-4 * largest, "{what}: logit {index}: {found}, not {expected}");
+    }
+}
+
+#[test]
+fn prompts_beyond_a_page_a_chunk_and_up_to_the_context_agree_with_the_twin() {
+    let (mut engine, mut twin) = load(&small_model(), device());
+    assert!(engine.max_rows() < CONTEXT, "the longest prompt has to take several chunks");
+    for length in [1, 15, 16, 17, 100, CONTEXT] {
+        let (on_gpu, on_cpu) = (engine.new_sequence(), twin.new_sequence());
+        let found = feed(&mut engine, on_gpu, &tokens(length));
+        let expected = feed(&mut twin, on_cpu, &tokens(length));
+        assert_close(&found, &expected, &format!("{length} tokens"));
+        engine.release(on_gpu);
+        twin.release(on_cpu);
+    }
+    let sequence = engine.new_sequence();
+    feed(&mut engine, sequence, &tokens(CONTEXT));
+    let beyond = engine.forward(&Batch::chain(sequence, CONTEXT, &[0], RowOutput::Logits));
+    assert_eq!(beyond, Err(ModelError::BeyondContext { position: CONTEXT, context: CONTEXT }));
+}
+
+#[test]
+fn a_fork_shares_pages_and_computes_what_a_fresh_sequence_does() {
+    let (mut engine, _) = load(&small_model(), device());
+    let trunk = engine.new_sequence();
+    feed(&mut engine, trunk, &tokens(40));
+    let page = engine.cache_usage().page_positions;
+    let full = 40usize.div_ceil(page);
+    assert_eq!(engine.cache_usage().pages, full);
+
+    let fork = engine.fork(trunk).unwrap();
+    assert_eq!(engine.cache_usage().pages, full + 1, "only the partial page is copied");
+    let mut branch = tokens(40);
+    branch.extend([5, 9]);
+    let forked = feed(&mut engine, fork, &[5, 9]);
+    feed(&mut engine, trunk, &[77, 78]);
+    let fresh = engine.new_sequence();
+    assert_close(&forked, &feed(&mut engine, fresh, &branch), "fork against fresh");
+
+    engine.truncate(fork, 40);
+    assert_close(&feed(&mut engine, fork, &[5, 9]), &forked, "after a truncation");
+    for sequence in [trunk, fork, fresh] {
+        engine.release(sequence);
+    }
+    assert_eq!(engine.cache_usage().pages, 0, "every page is free again");
+}
+
+#[test]
+fn every_row_can_have_its_logits() {
+    let (mut engine, mut twin) = load(&small_model(), device());
+    let (on_gpu, on_cpu) = (engine.new_sequence(), twin.new_sequence());
+    let mut batch = Batch::chain(on_gpu, 0, &tokens(23), RowOutput::Logits);
+    batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
+    let found = engine.forward(&batch).unwrap().logits;
+    batch.rows.iter_mut().for_each(|row| row.sequence = on_cpu);
+    let expected = twin.forward(&batch).unwrap().logits;
+    assert_eq!(found.len(), 23);
+    found.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, "a row"));
+}
+
+#[test]
+fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
+    // 144 MiB in f32, as table and as head: two shards where a binding takes 128 MiB.
+    let (rows, columns) = (9216, 4096);
+    let (residual, logits) = (BufferId(0), BufferId(1));
+    let buffer = |name, columns| BufferSpec { name, columns, rows: RowSet::Batch };
+    let plan = Plan {
+        tensors: vec![TensorSpec { name: "table".to_owned(), rows, columns }],
+        buffers: vec![buffer("residual stream", columns), buffer("logits", rows)],
+        rotary_tables: Vec::new(),
+        cache_widths: Vec::new(),
+        ops: vec![
+            Op::Embed { table: TensorId(0), positions: None, output: residual },
+            Op::Linear { weight: TensorId(0), bias: None, input: residual, output: logits },
+        ],
+        logits,
+    };
+    let (mut engine, mut twin) = load(&plan, device());
+    let sequence = engine.new_sequence();
+    twin.new_sequence();
+    // First and last rows, and those at the border of the shards; one row, and more than a tile.
+    let mut start = 0;
+    for tokens in [&[8191u32][..], &[0, 9215, 8192, 8190, 4000]] {
+        let batch = Batch::chain(sequence, start, tokens, RowOutput::Logits);
+        start += tokens.len();
+        engine.begin(&batch).unwrap();
+        twin.forward(&batch).unwrap();
+        for op in 0..2 {
+            engine.run_op(op, tokens.len()).unwrap();
+        }
+        let found = engine.read_buffer(logits, tokens.len()).unwrap();
+        assert_close(&found, &twin.buffers[logits.0], "a sharded matrix");
+    }
+}
+
+#[test]
+fn a_lost_device_is_an_error_and_not_a_panic() {
+    let (mut engine, _) = load(&small_model(), device());
+    let sequence = engine.new_sequence();
+    feed(&mut engine, sequence, &tokens(3));
+    engine.device.destroy();
+    let failed = engine.forward(&Batch::chain(sequence, 3, &[1], RowOutput::Logits)).unwrap_err();
+    assert!(matches!(failed, ModelError::DeviceLost { .. }), "{failed:?}");
+    assert_eq!(engine.length(sequence), 3, "nothing of a failed pass is kept");
+}
