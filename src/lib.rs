@@ -5,7 +5,7 @@
 //! | [`formats`] | files: containers, families, import | [`model`] |
 //! | [`tokenizer`] | text ↔ ids | – |
 //! | [`model`] | what is computed: configuration, plan, weights | – |
-//! | [`reference`] | the CPU twin of every op | [`model`] |
+//! | [`mod@reference`] | the CPU twin of every op | [`model`] |
 //! | [`gpu`] | the engine: device, kernels, KV cache | [`model`] |
 //! | [`decoding`] | how a token is chosen | [`model`], [`trace`] |
 //! | [`trace`] | what happened, as data | – |

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::error::DecodingError;
 use super::strategy::Control;
+use crate::model::LanguageModel;
 use crate::model::batch::{Batch, RowOutput, SequenceId};
-use crate::model::{LanguageModel, ModelError};
 
 /// What a chunk should take, in seconds.
 const CHUNK_SECONDS: f64 = 0.040;
@@ -53,6 +53,11 @@ pub fn pass(
     control: &mut Control<'_>,
 ) -> Result<Vec<f32>, DecodingError> {
     let mut done = model.length(sequence);
+    if done == tokens.len() {
+        // The pass was complete before, but its logits were of no use: only computing the last row gives them.
+        done -= 1;
+        model.truncate(sequence, done);
+    }
     loop {
         if control.interrupt.load(Ordering::Relaxed) {
             return Err(DecodingError::Interrupted);
@@ -68,15 +73,8 @@ pub fn pass(
         done += rows;
         (control.progress)(done, tokens.len());
         if last == RowOutput::Logits {
-            return outputs
-                .logits
-                .into_iter()
-                .next()
-                .filter(|row| row.len() == model.vocabulary())
-                .ok_or_else(|| {
-                    let reason = "it returned no logits for the row that asked for them".to_owned();
-                    DecodingError::Model(ModelError::Device { reason })
-                });
+            let row = outputs.logits.into_iter().next();
+            return Ok(row.expect("a pass returns the logits that its batch asks for"));
         }
     }
 }

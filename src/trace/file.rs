@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Run;
 
-/// The version that [`write`] writes.
+/// The version that [`write()`] writes.
 pub const VERSION: u64 = 1;
 
 /// Why a trace could not be read or written.

@@ -234,6 +234,9 @@ fn broken_logits_are_an_error_that_names_step_and_token() {
             error.starts_with(&format!("step 3: the model gave the logit {name} for token 2")),
             "{error}"
         );
+        let mut control = Control { interrupt: &false.into(), progress: &mut progress };
+        let again = strategy.step(&mut model, &mut run, &mut control).unwrap_err();
+        assert_eq!(again.to_string(), error, "trying again computes the row again");
         assert_eq!(run.nodes.len(), 2);
     }
 }
