@@ -8,6 +8,7 @@ use super::error::DecodingError;
 use super::strategy::Control;
 use crate::model::LanguageModel;
 use crate::model::batch::{Batch, RowOutput, SequenceId};
+use crate::model::language_model::PassTiming;
 
 /// What a chunk should take, in seconds.
 const CHUNK_SECONDS: f64 = 0.040;
@@ -30,8 +31,6 @@ impl Default for ChunkSize {
 pub struct PassCost {
     /// Rows computed.
     pub rows: usize,
-    /// By the clock.
-    pub total_seconds: f64,
     /// Building and submitting commands, by the clock.
     pub encode_seconds: f64,
     /// By GPU timestamps; `None` when any chunk came without.
@@ -68,7 +67,7 @@ pub fn pass(
         let start = Instant::now();
         let outputs = model.forward(&batch)?;
         let seconds = start.elapsed().as_secs_f64();
-        cost.add(rows, seconds, outputs.timing.encode_seconds, outputs.timing.gpu_seconds);
+        cost.add(rows, &outputs.timing);
         chunk.adapt(rows, seconds);
         done += rows;
         (control.progress)(done, tokens.len());
@@ -91,11 +90,10 @@ impl ChunkSize {
 }
 
 impl PassCost {
-    fn add(&mut self, rows: usize, total: f64, encode: f64, gpu: Option<f64>) {
+    fn add(&mut self, rows: usize, timing: &PassTiming) {
         let before = if self.rows == 0 { Some(0.0) } else { self.gpu_seconds };
-        self.gpu_seconds = before.zip(gpu).map(|(sum, more)| sum + more);
+        self.gpu_seconds = before.zip(timing.gpu_seconds).map(|(sum, more)| sum + more);
         self.rows += rows;
-        self.total_seconds += total;
-        self.encode_seconds += encode;
+        self.encode_seconds += timing.encode_seconds;
     }
 }
