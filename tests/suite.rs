@@ -6,7 +6,9 @@ mod suite {
     mod engine;
     mod fake_model;
     mod families;
+    mod formats;
     mod kernels;
+    mod malformed;
     mod session;
     mod shaders;
     mod stages;

@@ -127,10 +127,10 @@ pub fn import(
     for spec in &plan.tensors {
         let wanted = Wanted::of(family, spec, &specs);
         let alias = pair.embedding.filter(|_| spec.name == EMBEDDING);
-        let stored = alias.or_else(|| names.find(&wanted.stored)).ok_or_else(|| {
+        let stored = alias.or_else(|| wanted.find(&names)).ok_or_else(|| {
             let shape = wanted.shape();
             let reason = format!("it is missing; config.json makes it {shape:?}");
-            FormatError::tensor(folder, &names.spelled(&wanted.stored), reason)
+            FormatError::tensor(folder, &wanted.spelled(&names), reason)
         })?;
         let format = check(&checkpoint, stored, &wanted.shape())?;
         read.insert(stored);
@@ -178,6 +178,7 @@ fn tied_pair(
 struct Wanted<'a> {
     /// Its name, without prefix.
     stored: String,
+    prefix: Prefix,
     layout: Layout,
     spec: &'a TensorSpec,
     /// Rows of all canonical tensors that it holds.
@@ -186,14 +187,22 @@ struct Wanted<'a> {
     rows_before: usize,
 }
 
+/// Whether a stored name comes with the family's prefix.
+enum Prefix {
+    Usual,
+    Never,
+}
+
 impl<'a> Wanted<'a> {
     fn of(family: &Family, spec: &'a TensorSpec, specs: &HashMap<&str, &TensorSpec>) -> Self {
         let (module, ending) = split_ending(&spec.name);
         let (pattern, layer) = numbered(module);
-        let (stored, layout, holds) =
+        let (stored, layout, holds, prefix) =
             match family.tensors.iter().find(|m| m.holds.contains(&pattern.as_str())) {
-                Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds),
-                None if pattern == "head" => (family.head, Layout::OutputsByInputs, &["head"][..]),
+                Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
+                None if pattern == "head" => {
+                    (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::Never)
+                }
                 None => unreachable!("the {} table has no row for {pattern}", family.name),
             };
         let with_layer = |pattern: &str| match layer {
@@ -208,10 +217,26 @@ impl<'a> Wanted<'a> {
         let stored_ending = if ending == TABLE { ".weight" } else { ending };
         Self {
             stored: format!("{}{stored_ending}", with_layer(stored)),
+            prefix,
             layout,
             spec,
             all_rows: holds.iter().map(|part| units(part)).sum(),
             rows_before: holds.iter().take_while(|part| **part != pattern).map(|part| units(part)).sum(),
+        }
+    }
+
+    fn find(&self, names: &PrefixedNames) -> Option<usize> {
+        match self.prefix {
+            Prefix::Usual => names.find(&self.stored),
+            Prefix::Never => names.checkpoint?.find(&self.stored),
+        }
+    }
+
+    /// Its name as these files would spell it.
+    fn spelled(&self, names: &PrefixedNames) -> String {
+        match self.prefix {
+            Prefix::Usual => names.spelled(&self.stored),
+            Prefix::Never => self.stored.clone(),
         }
     }
 
