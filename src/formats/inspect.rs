@@ -13,7 +13,7 @@ use super::error::FormatError;
 use super::fields::Fields;
 use super::import::{self, PrefixedNames, TiedPairs};
 use super::location::Location;
-use super::{CONFIG, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, missing_config, parameters, special};
+use super::{CONFIG, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, built_in, missing_config, parameters, special};
 use crate::model::ModelConfig;
 
 /// The template of a chat, where it is a file of its own.
@@ -88,6 +88,11 @@ pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
         }),
         Err(error) => Err(error),
     }
+}
+
+/// Inspects the demonstration model inside the program.
+pub fn inspect_built_in() -> Inspection {
+    inspect_location(&built_in::location())
 }
 
 fn inspect_location(location: &Location) -> Inspection {

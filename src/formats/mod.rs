@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::model::{ModelConfig, Weights};
 
 pub mod architectures;
+mod built_in;
 pub mod checkpoint;
 mod error;
 mod fields;
@@ -26,7 +27,7 @@ pub use error::FormatError;
 use fields::Fields;
 use folder::Folder;
 use import::{PrefixedNames, TiedPairs};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, inspect_built_in};
 use location::Location;
 
 /// The file that describes the decoder.
@@ -128,5 +129,5 @@ fn parameters(weights: &dyn Weights) -> u64 {
 
 /// Opens the demonstration model inside the program.
 pub fn open_built_in() -> Result<ModelFile, FormatError> {
-    todo!()
+    open_location(built_in::location())
 }
