@@ -2,7 +2,7 @@
 
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
-use super::state::ThemeChoice;
+use super::state::{State, ThemeChoice};
 use crate::session::ModelSource;
 
 /// Something a person asks for.
@@ -85,9 +85,11 @@ const fn command(key: Key) -> KeyboardShortcut {
 
 /// The actions that the keyboard asks for in this frame. While a text is being edited only shortcuts with a
 /// command key count.
-pub fn from_keyboard(ctx: &Context) -> Vec<Action> {
-    let typing = ctx.text_edit_focused();
-    let popup = egui::Popup::is_any_open(ctx);
+pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
+    // Escape takes the focus from an editor before this is asked, and must do nothing else then.
+    let typing = state.typing || ctx.text_edit_focused();
+    let card = state.open_shown || state.shortcuts_shown || state.notices_shown;
+    let popup = egui::Popup::is_any_open(ctx) || card;
     ctx.input_mut(|input| {
         SHORTCUTS
             .iter()

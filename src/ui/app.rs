@@ -10,7 +10,7 @@ use super::action::{self, Action};
 use super::dialog::{Answer, Dialog, Wanted};
 use super::dock::{self, Pane};
 use super::panels::{inspector, notices, open, phases, prompt, shortcuts, timeline, top_bar};
-use super::state::{CompactPane, Follow, Remembered, State, ThemeChoice};
+use super::state::{CompactPane, Follow, Pointer, Remembered, State, ThemeChoice};
 use super::theme::{self, palette, space};
 use super::widgets;
 use super::worker::Worker;
@@ -243,6 +243,16 @@ impl App {
         }
     }
 
+    /// Lets the keyboard's selection show although the pointer rests on another step.
+    fn rest_pointer(&mut self, ctx: &Context, actions: &[Action]) {
+        if ctx.input(|input| input.pointer.delta() != egui::Vec2::ZERO) {
+            self.state.cursor.pointer = Pointer::Previews;
+        }
+        if !actions.is_empty() {
+            self.state.cursor.pointer = Pointer::Rests;
+        }
+    }
+
     fn lay_out(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
         let size = ui.available_size();
         let breadth = match size.x {
@@ -309,9 +319,12 @@ impl eframe::App for App {
         let count = self.view.run.as_ref().map_or(0, |run| run.nodes.len());
         self.state.cursor.begin_frame(count);
 
-        let mut actions = action::from_keyboard(&ctx);
+        let mut actions = action::from_keyboard(&ctx, &self.state);
+        self.rest_pointer(&ctx, &actions);
         self.lay_out(ui, &mut actions);
-        if self.state.cursor.next_preview != self.state.cursor.preview {
+        self.state.typing = ctx.text_edit_focused();
+        let cursor = &self.state.cursor;
+        if cursor.pointer == Pointer::Previews && cursor.next_preview != cursor.preview {
             ctx.request_repaint();
         }
         if !actions.is_empty() {

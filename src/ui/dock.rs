@@ -1,11 +1,13 @@
 //! The docked centre: panes that a person can move, put into tabs and resize.
 
-use egui::{Color32, Stroke, Ui, Visuals, WidgetText};
+use egui::{
+    Color32, CursorIcon, Id, Response, Role, Sense, Stroke, Ui, Visuals, WidgetInfo, WidgetText, vec2,
+};
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
 use super::Scene;
 use super::panels::{curve, pipeline, text};
-use super::theme::{palette, semibold, size};
+use super::theme::{palette, semibold, size, space};
 
 /// A pane of the centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +67,9 @@ struct Panes<'a, 'b> {
 
 impl Behavior<Pane> for Panes<'_, '_> {
     fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, shown: &mut Pane) -> UiResponse {
-        ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).surface);
+        let (rect, palette) = (ui.max_rect(), palette(ui));
+        ui.painter().rect_filled(rect, 0.0, palette.surface);
+        ui.painter().hline(rect.x_range(), rect.top() + 0.5, Stroke::new(1.0, palette.line));
         pane(ui, *shown, self.scene);
         UiResponse::None
     }
@@ -90,28 +94,8 @@ impl Behavior<Pane> for Panes<'_, '_> {
         96.0
     }
 
-    fn tab_title_spacing(&self, _visuals: &Visuals) -> f32 {
-        14.0
-    }
-
     fn tab_bar_color(&self, visuals: &Visuals) -> Color32 {
         visuals.panel_fill
-    }
-
-    fn tab_bg_color(&self, visuals: &Visuals, _: &Tiles<Pane>, _: TileId, _: &TabState) -> Color32 {
-        visuals.panel_fill
-    }
-
-    fn tab_outline_stroke(&self, _: &Visuals, _: &Tiles<Pane>, _: TileId, _: &TabState) -> Stroke {
-        Stroke::NONE
-    }
-
-    fn tab_bar_hline_stroke(&self, visuals: &Visuals) -> Stroke {
-        visuals.widgets.noninteractive.bg_stroke
-    }
-
-    fn tab_text_color(&self, visuals: &Visuals, _: &Tiles<Pane>, _: TileId, state: &TabState) -> Color32 {
-        if state.active { visuals.widgets.inactive.fg_stroke.color } else { visuals.weak_text_color() }
     }
 
     fn resize_stroke(&self, style: &egui::Style, state: egui_tiles::ResizeState) -> Stroke {
@@ -121,20 +105,36 @@ impl Behavior<Pane> for Panes<'_, '_> {
         }
     }
 
-    fn on_tab_button(
+    fn tab_ui(
         &mut self,
         tiles: &mut Tiles<Pane>,
+        ui: &mut Ui,
+        id: Id,
         tile: TileId,
-        tab: egui::Response,
-    ) -> egui::Response {
-        let active = matches!(tiles.parent_of(tile).and_then(|parent| tiles.get(parent)),
-            Some(Tile::Container(egui_tiles::Container::Tabs(tabs))) if tabs.active == Some(tile));
-        if active {
-            let color = tab.ctx.global_style().visuals.selection.stroke.color;
-            let line = tab.rect.shrink2(egui::vec2(14.0, 0.0)).x_range();
-            let painter = tab.ctx.layer_painter(tab.layer_id).with_clip_rect(tab.rect);
-            painter.hline(line, tab.rect.bottom() - 1.0, Stroke::new(2.0, color));
+        state: &TabState,
+    ) -> Response {
+        let palette = palette(ui);
+        let text = match tiles.get(tile) {
+            Some(Tile::Pane(pane)) => pane.title(),
+            _ => "Group",
+        };
+        let galley =
+            ui.painter().layout_no_wrap(text.to_owned(), semibold(size::SMALL), Color32::PLACEHOLDER);
+        let (_, rect) = ui.allocate_space(vec2(galley.size().x + 2.0 * space::L, ui.available_height()));
+        let tab = ui.interact(rect, id, Sense::click_and_drag());
+        tab.widget_info(|| WidgetInfo::selected(Role::Tab, ui.is_enabled(), state.active, text));
+        if !state.is_being_dragged {
+            let color = match (state.active, tab.hovered()) {
+                (true, _) => palette.text,
+                (false, true) => palette.secondary,
+                (false, false) => palette.tertiary,
+            };
+            ui.painter().galley(rect.center() - galley.size() / 2.0, galley, color);
+            if state.active {
+                let line = rect.shrink2(vec2(space::L, 0.0)).x_range();
+                ui.painter().hline(line, rect.bottom() - 1.0, Stroke::new(2.0, palette.accent));
+            }
         }
-        tab
+        tab.on_hover_cursor(CursorIcon::PointingHand)
     }
 }

@@ -35,6 +35,8 @@ pub enum Icon {
     Reset,
     /// Add.
     Plus,
+    /// Open downwards.
+    Down,
     /// Another random value.
     Dice,
     /// Follow the newest step.
@@ -144,6 +146,7 @@ impl Icon {
                 line(&[(6.7, 5.0), (9.7, 8.0), (6.7, 11.0)]);
                 line(&[(12.8, 3.5), (12.8, 12.5)]);
             }
+            Self::Down => line(&[(4.5, 6.3), (8.0, 9.8), (11.5, 6.3)]),
             Self::Copy => {
                 let rect = Rect::from_min_size(at(2.5, 5.5), vec2(8.0, 8.0) * scale);
                 painter.rect_stroke(rect, 1.5 * scale, stroke, egui::StrokeKind::Inside);

@@ -35,7 +35,7 @@ pub use worker::Worker;
 
 use std::sync::Arc;
 
-use crate::session::{ModelSource, View};
+use crate::session::{ModelSource, Session, View};
 use crate::trace::{Node, Run};
 use action::Action;
 use state::State;
@@ -53,6 +53,11 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
      (see `logitscope generate --help`)"
 )]
 pub struct UiError(#[from] eframe::Error);
+
+/// Opens the window with a first model, on the engine's own worker; returns when it is closed.
+pub fn run(initial: ModelSource) -> Result<(), UiError> {
+    run_with(initial, |wake| Session::start(move || wake()))
+}
 
 /// Opens the window and returns when it is closed. `start` begins the worker; it is called once, on the
 /// window's thread.

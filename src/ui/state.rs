@@ -76,6 +76,17 @@ pub struct Cursor {
     pub next_preview: Option<usize>,
     /// Whether the selection moves to each new step.
     pub follow: Follow,
+    /// Whether a pointer at rest previews: not after the keyboard moved the selection, until it moves again.
+    pub pointer: Pointer,
+}
+
+/// Whether what the pointer rests on is previewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointer {
+    /// It is.
+    Previews,
+    /// The keyboard moved the selection last.
+    Rests,
 }
 
 /// Whether the selection moves to each new step.
@@ -133,6 +144,8 @@ pub struct State {
     pub compact_pane: CompactPane,
     /// Where the chips lie.
     pub chips: ChipLayout,
+    /// Whether a text was being edited in the last frame.
+    pub typing: bool,
     /// Number of the run shown; it tells caches that the trace is another one.
     pub run_number: u64,
 }
@@ -163,7 +176,13 @@ impl Remembered {
 
 impl Default for Cursor {
     fn default() -> Self {
-        Self { selected: None, preview: None, next_preview: None, follow: Follow::Newest }
+        Self {
+            selected: None,
+            preview: None,
+            next_preview: None,
+            follow: Follow::Newest,
+            pointer: Pointer::Previews,
+        }
     }
 }
 
@@ -196,7 +215,8 @@ impl Cursor {
 
     /// Takes in that there are now `count` steps, and what the pointer is over.
     pub fn begin_frame(&mut self, count: usize) {
-        self.preview = self.next_preview.take().filter(|index| *index < count);
+        let proposed = self.next_preview.take().filter(|index| *index < count);
+        self.preview = proposed.filter(|_| self.pointer == Pointer::Previews);
         if self.follow == Follow::Newest {
             self.selected = count.checked_sub(1);
         }
@@ -219,6 +239,7 @@ impl State {
             progress_since: None,
             compact_pane: CompactPane::Text,
             chips: ChipLayout::default(),
+            typing: false,
             run_number: 0,
         }
     }

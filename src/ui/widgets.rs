@@ -22,6 +22,20 @@ pub fn caption(ui: &Ui, text: &str) -> RichText {
         .color(palette(ui).tertiary)
 }
 
+/// Paints text in the style of a section's title, its left middle at a place.
+pub fn paint_caption(ui: &Ui, left_center: egui::Pos2, text: &str) {
+    let color = palette(ui).tertiary;
+    let format = egui::TextFormat {
+        font_id: semibold(size::CAPTION),
+        extra_letter_spacing: 0.7,
+        color,
+        ..Default::default()
+    };
+    let job = egui::text::LayoutJob::single_section(text.to_uppercase(), format);
+    let galley = ui.painter().layout_job(job);
+    ui.painter().galley(left_center - vec2(0.0, galley.size().y / 2.0), galley, color);
+}
+
 /// Explaining text under a control.
 pub fn hint(ui: &mut Ui, text: &str) -> Response {
     let color = palette(ui).tertiary;
@@ -157,6 +171,11 @@ pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, w
         }
     }
     response
+}
+
+/// The arrow of a combo box.
+pub fn combo_icon(ui: &Ui, rect: Rect, visuals: &egui::style::WidgetVisuals, _open: bool) {
+    Icon::Down.paint(ui.painter(), rect.center(), 0.9, visuals.fg_stroke.color);
 }
 
 /// A choice of one among a few, as one control. Returns the new choice when it was changed.

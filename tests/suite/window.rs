@@ -1,25 +1,397 @@
 //! The window, found and used as a screen reader would: by accessible names.
 
-use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
-use logitscope::session::ModelSource;
-use logitscope::ui::App;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use logitscope::decoding::StrategyChoice;
+use logitscope::session::{Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity};
+use logitscope::ui::{App, Worker};
+
+use super::counting_model::{Behaviour, FakeLoader};
 use super::window_script::Scripted;
 
-/// A window of this size on a scripted worker.
-fn window(width: f32, height: f32) -> (Harness<'static, App>, Scripted) {
-    let script = Scripted::default();
-    let worker = script.clone();
-    let harness = Harness::builder()
+type Window = Harness<'static, App>;
+
+/// A window of this size on a worker.
+fn window_on(worker: impl Worker + 'static, width: f32, height: f32) -> Window {
+    Harness::builder()
         .with_size(egui::vec2(width, height))
         .with_max_steps(64)
-        .build_eframe(|creation| App::new(creation, Box::new(worker), ModelSource::BuiltIn));
-    (harness, script)
+        .build_eframe(|creation| App::new(creation, Box::new(worker), ModelSource::BuiltIn))
 }
 
-fn picture(harness: &mut Harness<'static, App>, name: &str) {
-    let image = harness.render().expect("the window renders");
+/// A large window on a scripted worker, with the model ready.
+fn window() -> (Window, Scripted) {
+    let script = Scripted::default();
+    let mut window = window_on(script.clone(), 1440.0, 900.0);
+    window.run();
+    (window, script)
+}
+
+/// A window whose run made some steps and goes on.
+fn running(steps: usize) -> (Window, Scripted) {
+    let (mut window, script) = window();
+    press(&mut window, "Run");
+    script.steps(steps);
+    window.run();
+    (window, script)
+}
+
+fn press(window: &mut Window, label: &str) {
+    window.get_by_label(label).click();
+    window.run();
+}
+
+fn sees(window: &Window, label: &str) -> bool {
+    window.query_by_label(label).is_some()
+}
+
+fn sees_part(window: &Window, part: &str) -> bool {
+    window.query_all_by_label_contains(part).next().is_some()
+}
+
+fn started(script: &Scripted) -> RunRequest {
+    match script.last() {
+        Command::Start(request) => request,
+        other => panic!("the last command is {other:?}"),
+    }
+}
+
+/// Steps frames until something holds; a worker of its own thread needs that.
+fn until(window: &mut Window, what: &str, holds: impl Fn(&App) -> bool) {
+    let begun = Instant::now();
+    while !holds(window.state()) {
+        let notices = &window.state().view().notices;
+        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain until {what}: {notices:?}");
+        std::thread::sleep(Duration::from_millis(2));
+        window.step();
+    }
+    window.step();
+}
+
+#[test]
+fn a_first_start_has_the_built_in_model_and_a_prompt_ready() {
+    let (window, script) = window();
+    let commands = script.0.borrow().commands.clone();
+    assert!(matches!(commands[0], Command::ListAdapters));
+    assert!(matches!(&commands[1], Command::Load(request) if request.source == ModelSource::BuiltIn));
+    assert!(sees(&window, "Model: fairy tales"));
+    assert_eq!(window.get_by_label("Prompt").value().as_deref(), Some("Once upon a time"));
+    assert!(!window.get_by_label("Run").accesskit_node().is_disabled());
+    assert!(window.get_by_label("Stop").accesskit_node().is_disabled());
+    assert!(sees_part(&window, "Nothing decoded yet"));
+}
+
+#[test]
+fn a_run_shows_its_tokens_and_figures_as_they_come() {
+    let (mut window, script) = running(5);
+    let request = started(&script);
+    assert_eq!(request.pace, Pace::Continuous);
+    assert_eq!(request.settings.strategy, StrategyChoice::Greedy);
+    assert!(matches!(&request.prompt, Prompt::Text { text, .. } if text == "Once upon a time"));
+    assert!(sees(&window, "Pause"));
+    assert!(sees(&window, "Prompt token 1: Once·"));
+    assert!(sees(&window, "Step 5: ·girl"));
+    assert!(sees(&window, "Selected token: ·girl"), "the selection follows the newest step");
+    assert!(sees_part(&window, "Step: step 5"));
+
+    script.steps(1);
+    window.run();
+    assert!(sees(&window, "Selected token: ·who"));
+    assert!(sees_part(&window, "Step: step 6"));
+    assert!(sees(&window, "Timeline: 6 steps"));
+}
+
+#[test]
+fn pause_step_resume_and_stop() {
+    let (mut window, script) = running(3);
+    press(&mut window, "Pause");
+    assert_eq!(script.last(), Command::Pause);
+    press(&mut window, "Step");
+    assert_eq!(script.last(), Command::StepOnce);
+    assert!(sees(&window, "Timeline: 4 steps"));
+    press(&mut window, "Resume");
+    assert_eq!(script.last(), Command::Resume);
+    press(&mut window, "Stop");
+    assert_eq!(script.last(), Command::Stop);
+    assert!(sees(&window, "Run"));
+    assert!(sees(&window, "Text: stopped by you"));
+    assert!(sees(&window, "Timeline: 4 steps"), "what was decoded stays");
+}
+
+#[test]
+fn a_single_step_begins_a_paused_run() {
+    let (mut window, script) = window();
+    press(&mut window, "Step");
+    assert_eq!(started(&script).pace, Pace::SingleStep);
+    assert!(sees(&window, "Timeline: 1 steps"));
+    assert!(sees(&window, "Resume"));
+}
+
+#[test]
+fn a_selected_step_stays_selected_until_the_newest_is_followed() {
+    let (mut window, script) = running(6);
+    press(&mut window, "Step 2: ·was");
+    assert!(sees(&window, "Selected token: ·was"));
+    let before = numbers(&window);
+    script.steps(2);
+    window.run();
+    assert!(sees(&window, "Selected token: ·was"));
+    window.key_press(Key::ArrowRight);
+    window.run();
+    assert!(sees(&window, "Selected token: ·a"));
+    assert_ne!(numbers(&window), before, "the numbers are those of the selected step");
+    window.key_press(Key::ArrowLeft);
+    window.run();
+    assert_eq!(numbers(&window), before);
+    window.key_press(Key::Home);
+    window.run();
+    assert!(sees(&window, "Selected token: ·there"));
+    window.key_press(Key::End);
+    window.run();
+    script.steps(1);
+    window.run();
+    assert!(sees(&window, "Step 9: ·her"));
+    assert!(sees(&window, "Selected token: ·her"));
+}
+
+/// The inspector's rows for logit, entropy and probability.
+fn numbers(window: &Window) -> Vec<String> {
+    let rows = ["Logit: ", "Entropy: ", "Probability: ", "Surprisal: "];
+    let found: Vec<String> = rows
+        .iter()
+        .flat_map(|name| window.get_all_by_label_contains(name))
+        .filter_map(|node| node.value())
+        .collect();
+    assert_eq!(found.len(), rows.len(), "{found:?}");
+    found
+}
+
+#[test]
+fn sampling_shows_its_settings_its_stages_and_the_draw() {
+    let (mut window, script) = window();
+    assert!(!sees(&window, "Temperature"), "greedy has no temperature");
+    press(&mut window, "Sample");
+    assert!(sees(&window, "Temperature"));
+    window.get_by_label("Temperature").set_value_accesskit(0.5);
+    window.run();
+    press(&mut window, "Run");
+    let request = started(&script);
+    assert_eq!(request.settings.strategy, StrategyChoice::Sample);
+    assert!((request.settings.stages.temperature - 0.5).abs() < 1e-6);
+    script.steps(4);
+    window.run();
+    assert!(sees(&window, "Column temperature"));
+    assert!(sees(&window, "Column top-k"));
+    assert!(sees_part(&window, ": cut by top-k"));
+    assert!(sees_part(&window, ": chosen, "));
+    assert!(sees_part(&window, "Draw: u = 0."));
+    press(&mut window, "Reset settings");
+    press(&mut window, "Stop");
+    press(&mut window, "Run");
+    assert_eq!(started(&script).settings.stages.temperature, 1.0);
+}
+
+#[test]
+fn stop_texts_reach_the_run_and_empty_ones_do_not() {
+    let (mut window, script) = window();
+    press(&mut window, "Add a stop text");
+    press(&mut window, "Add a stop text");
+    window.get_by_label("Stop text 1").focus();
+    window.run();
+    window.get_by_label("Stop text 1").type_text("The end");
+    window.run();
+    press(&mut window, "Run");
+    assert_eq!(started(&script).settings.stop.texts, ["The end"]);
+}
+
+#[test]
+fn a_model_opens_by_its_path_and_is_remembered() {
+    let (mut window, script) = window();
+    press(&mut window, "Open model…");
+    window.get_by_label("Model path").focus();
+    window.run();
+    window.get_by_label("Model path").type_text("/models/some-model");
+    window.run();
+    press(&mut window, "Open");
+    let Command::Load(request) = script.last() else { panic!("a load was asked for") };
+    assert_eq!(request.source, ModelSource::Path(PathBuf::from("/models/some-model")));
+    press(&mut window, "Open model…");
+    press(&mut window, "some-model");
+    assert!(matches!(script.last(), Command::Load(again) if again.source == request.source));
+}
+
+#[test]
+fn a_failed_load_is_told_and_the_text_stays() {
+    let (mut window, script) = running(3);
+    script.tell(Event::Notice(Notice {
+        severity: Severity::Error,
+        title: "The model did not load".to_owned(),
+        detail: "/models/broken: model.safetensors ends before its header says".to_owned(),
+    }));
+    script.tell(Event::LoadFailed);
+    window.run();
+    assert!(sees(&window, "Error: The model did not load"));
+    assert!(sees_part(&window, "ends before its header says"));
+    assert!(sees(&window, "Step 3: ·a"), "text and trace stay");
+    assert!(window.get_by_label("Run").accesskit_node().is_disabled());
+    window.get_by_label("Copy notice").click();
+    window.step();
+    let copied = window.output().platform_output.commands.iter().any(
+        |command| matches!(command, egui::OutputCommand::CopyText(text) if text.contains("/models/broken")),
+    );
+    assert!(copied);
+    window.run();
+    press(&mut window, "Close notice");
+    assert!(!sees(&window, "Error: The model did not load"));
+    press(&mut window, "Notices");
+    assert!(sees(&window, "Error: The model did not load"), "the list keeps it");
+}
+
+#[test]
+fn the_keyboard_runs_the_window_but_not_while_a_text_is_edited() {
+    let (mut window, script) = window();
+    window.get_by_label("Prompt").focus();
+    window.run();
+    window.key_press(Key::Space);
+    window.key_press(Key::S);
+    window.run();
+    assert!(!script.0.borrow().commands.iter().any(|command| matches!(command, Command::Start(_))));
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    window.run();
+    assert_eq!(started(&script).pace, Pace::Continuous);
+    window.key_press(Key::Escape); // leaves the editor
+    window.run();
+    script.steps(2);
+    window.run();
+    window.key_press(Key::Space);
+    window.run();
+    assert_eq!(script.last(), Command::Pause);
+    window.key_press(Key::S);
+    window.run();
+    assert_eq!(script.last(), Command::StepOnce);
+    window.key_press(Key::Escape);
+    window.run();
+    assert_eq!(script.last(), Command::Stop);
+    window.key_press(Key::F1);
+    window.run();
+    assert!(sees(&window, "Keyboard"));
+}
+
+#[test]
+fn the_theme_turns_and_every_phase_has_a_card() {
+    let (mut window, _script) = running(3);
+    press(&mut window, "Theme: system");
+    assert!(!window.ctx.global_style().visuals.dark_mode);
+    press(&mut window, "Theme: light");
+    assert!(window.ctx.global_style().visuals.dark_mode);
+    for (phase, words) in [
+        ("Load: ", "copies the weights"),
+        ("Tokenise: ", "pieces of the vocabulary"),
+        ("Initiation: ", "also called prefill"),
+        ("Step: step", "until a stop text"),
+        ("Text: ", "Bytes of a split character"),
+    ] {
+        window.get_by_label_contains(phase).click();
+        window.run();
+        assert!(sees_part(&window, words), "the card of {phase}");
+        window.key_press(Key::Escape);
+        window.run();
+    }
+}
+
+#[test]
+fn a_small_window_keeps_every_pane_within_reach() {
+    for (width, height) in [(720.0, 480.0), (1000.0, 640.0)] {
+        let script = Scripted::default();
+        let mut window = window_on(script.clone(), width, height);
+        window.run();
+        press(&mut window, "Run");
+        script.steps(4);
+        window.run();
+        for (pane, content) in
+            [("Pipeline", "All others: "), ("Step", "Selected token: "), ("Text", "Step 4: ")]
+        {
+            // The buttons that step share the word; the pane's switch is a radio button.
+            let role = egui::accesskit::Role::RadioButton;
+            window.get_by_role_and_label(role, pane).click();
+            window.run();
+            let found = window.query_all_by_label_contains(content).next();
+            let found = found.unwrap_or_else(|| panic!("{content} at {width}"));
+            let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(width, height));
+            assert!(screen.contains(found.rect().left_top()), "{content} at {width}: {:?}", found.rect());
+        }
+        let run = window.get_by_label("Pause").rect();
+        assert!(run.right() <= width && run.bottom() <= height);
+    }
+}
+
+#[test]
+fn an_idle_window_asks_for_no_frames() {
+    let (mut window, script) = running(10);
+    press(&mut window, "Stop");
+    assert_eq!(script.last(), Command::Stop);
+    window.remove_cursor();
+    window.run();
+    let output = &window.output().viewport_output[&egui::ViewportId::ROOT];
+    assert_eq!(output.repaint_delay, Duration::MAX);
+}
+
+#[test]
+fn two_thousand_tokens_leave_frames_quick() {
+    let (mut window, script) = window();
+    press(&mut window, "Sample");
+    window.get_by_label("Most new tokens").set_value_accesskit(2000.0);
+    window.run();
+    press(&mut window, "Run");
+    script.steps(1999);
+    until(&mut window, "all steps are in", |app| {
+        app.view().run.as_ref().is_some_and(|run| run.nodes.len() == 1999)
+    });
+    let mut frames: Vec<Duration> = (0..20)
+        .map(|_| {
+            script.steps(1);
+            let begun = Instant::now();
+            window.step();
+            begun.elapsed()
+        })
+        .collect();
+    frames.sort();
+    assert!(frames[10] < Duration::from_millis(60), "half of all frames took longer than {:?}", frames[10]);
+}
+
+#[test]
+fn a_real_worker_runs_pauses_and_ends_in_the_window() {
+    let behaviour = Behaviour { pass: Duration::from_millis(5), ..Behaviour::default() };
+    let session = Session::with_loader(FakeLoader(behaviour), || {});
+    let mut window = window_on(session, 1440.0, 900.0);
+    until(&mut window, "the model is ready", |app| app.view().loaded.is_some());
+    window.get_by_label("Most new tokens").set_value_accesskit(12.0);
+    window.run_steps(2);
+    window.get_by_label("Run").click();
+    until(&mut window, "three steps are made", |app| {
+        app.view().run.as_ref().is_some_and(|run| run.nodes.len() >= 3)
+    });
+    window.get_by_label("Pause").click();
+    until(&mut window, "the run waits", |app| app.view().status == logitscope::session::Status::Paused);
+    let held = window.state().view().run.as_ref().expect("a run").nodes.len();
+    window.get_by_label("Step").click();
+    until(&mut window, "one step more is made", |app| {
+        app.view().run.as_ref().is_some_and(|run| run.nodes.len() == held + 1)
+            && app.view().status == logitscope::session::Status::Paused
+    });
+    window.get_by_label("Resume").click();
+    until(&mut window, "the run ends", |app| app.view().run.as_ref().is_some_and(|run| run.stop.is_some()));
+    let count = window.state().view().run.as_ref().expect("a run").nodes.len();
+    assert!(sees(&window, &format!("Timeline: {count} steps")));
+    assert!(sees(&window, "Run"));
+}
+
+fn picture(window: &mut Window, name: &str) {
+    let image = window.render().expect("the window renders");
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     image.save(folder.join(format!("{name}.png"))).expect("the picture can be written");
@@ -29,24 +401,51 @@ fn picture(harness: &mut Harness<'static, App>, name: &str) {
 #[ignore = "writes pictures to look at"]
 fn pictures() {
     for (width, height) in [(1440.0, 900.0), (720.0, 480.0), (1000.0, 700.0)] {
-        let (mut harness, script) = window(width, height);
-        harness.run();
+        let script = Scripted::default();
+        let mut window = window_on(script.clone(), width, height);
+        window.run();
         let size = format!("{width}x{height}");
-        picture(&mut harness, &format!("{size}-ready"));
-        harness.get_by_label("Run").click();
-        harness.run();
+        picture(&mut window, &format!("{size}-ready"));
+        press(&mut window, "Run");
         script.steps(37);
-        harness.run();
-        picture(&mut harness, &format!("{size}-running"));
-        if width > 1000.0 {
-            harness.get_by_label("Sample").click();
-            script.steps(200);
-            harness.run();
-            harness.get_by_label("Run").click();
-            harness.run();
-            script.steps(48);
-            harness.run();
-            picture(&mut harness, &format!("{size}-sample"));
+        window.run();
+        picture(&mut window, &format!("{size}-running"));
+        if width < 1080.0 {
+            for pane in ["Pipeline", "Step"] {
+                window.get_by_role_and_label(egui::accesskit::Role::RadioButton, pane).click();
+                window.run();
+                picture(&mut window, &format!("{size}-{pane}"));
+            }
+            continue;
         }
+        window.get_by_label_contains("Initiation: ").click();
+        window.run();
+        picture(&mut window, &format!("{size}-card"));
+        window.key_press(Key::Escape);
+        press(&mut window, "Sample");
+        script.steps(200);
+        window.run();
+        press(&mut window, "Run");
+        script.steps(48);
+        window.run();
+        press(&mut window, "Step 13: ·small");
+        picture(&mut window, &format!("{size}-sample"));
+        press(&mut window, "Curve");
+        press(&mut window, "Theme: system");
+        picture(&mut window, &format!("{size}-light"));
+        press(&mut window, "Pipeline");
+        press(&mut window, "Open model…");
+        picture(&mut window, &format!("{size}-open"));
+        window.key_press(Key::Escape);
+        window.run();
+        script.tell(Event::Notice(Notice {
+            severity: Severity::Error,
+            title: "The model did not load".to_owned(),
+            detail: "/models/broken: model.safetensors ends before its header says. Download it again."
+                .to_owned(),
+        }));
+        window.run();
+        press(&mut window, "Keyboard shortcuts");
+        picture(&mut window, &format!("{size}-keys"));
     }
 }

@@ -22,6 +22,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let preview = scene.state.cursor.preview == Some(index) && scene.state.cursor.selected != Some(index);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = space::XS;
+        ui.spacing_mut().interact_size.y = 18.0;
         title(ui, node, preview);
         ui.add_space(space::S);
         ui.scope(|ui| {
@@ -48,6 +49,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 fn title(ui: &mut Ui, node: &Node, preview: bool) {
     let palette = palette(ui);
     ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
         ui.label(caption(ui, &format!("Step {}", node.step)));
         let phase = match node.phase {
             Phase::Initiation => "from initiation",

@@ -13,7 +13,7 @@ use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{palette, regular, semibold, size, space};
-use crate::ui::widgets::{caption, fact, one_line};
+use crate::ui::widgets::{fact, one_line, paint_caption};
 
 /// How far a chevron's point reaches, in points.
 const POINT: f32 = 10.0;
@@ -120,7 +120,14 @@ fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
     let galley = painter.layout_job(job);
     painter.galley(pos2(text_left, title_y - galley.size().y / 2.0), galley, title_color);
     let figure_color = if phase.progress == Progress::Pending { palette.tertiary } else { palette.text };
-    let galley = one_line(ui, &phase.figure, regular(size::SMALL), figure_color, room);
+    let mut figure = phase.figure.as_str();
+    let width =
+        |text: &str| painter.layout_no_wrap(text.to_owned(), regular(size::SMALL), figure_color).size().x;
+    // The parts of a figure come in the order of their weight: those that do not fit are left out.
+    while let Some((shorter, _)) = figure.rsplit_once(" · ").filter(|_| width(figure) > room) {
+        figure = shorter;
+    }
+    let galley = one_line(ui, figure, regular(size::SMALL), figure_color, room);
     painter.galley(pos2(text_left, figure_y - galley.size().y / 2.0), galley, figure_color);
 
     if phase.progress == Progress::Active {
@@ -172,8 +179,7 @@ fn card(ui: &mut Ui, phase: &Phase) {
         for (name, text) in [("In", phase.goes_in), ("Does", phase.happens), ("Out", phase.comes_out)] {
             ui.horizontal_top(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(36.0, 16.0), Sense::hover());
-                let galley = caption(ui, name);
-                ui.put(rect, egui::Label::new(galley).halign(egui::Align::LEFT));
+                paint_caption(ui, rect.left_center(), name);
                 ui.add(
                     egui::Label::new(RichText::new(text).size(size::SMALL).color(palette.secondary)).wrap(),
                 );

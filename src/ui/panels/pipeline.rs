@@ -50,22 +50,17 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 0.0;
         header(ui, node, &columns, width);
-        let rows = node.candidates.len() + 1;
-        ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).show_rows(
-            ui,
-            ROW,
-            rows,
-            |ui, range| {
-                ui.set_width(width);
-                let most = node.candidates.iter().map(|candidate| candidate.probability).fold(0.0, f32::max);
-                for index in range {
-                    match node.candidates.get(index) {
-                        Some(candidate) => row(ui, node, index, candidate, &columns, width, most),
-                        None => others(ui, node, &columns, width, most),
-                    }
-                }
-            },
-        );
+        let most = node.candidates.iter().map(|candidate| candidate.probability).fold(0.0, f32::max);
+        let height = (ui.available_height() - ROW).max(ROW);
+        let rows = node.candidates.len();
+        let list = ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).max_height(height);
+        list.show_rows(ui, ROW, rows, |ui, range| {
+            ui.set_width(width);
+            for index in range {
+                row(ui, node, index, &node.candidates[index], &columns, width, most);
+            }
+        });
+        others(ui, node, &columns, width, most);
     });
 }
 

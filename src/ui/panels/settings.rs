@@ -1,6 +1,8 @@
 //! Strategy, stages, stop and randomness: only what applies to the strategy is shown.
 
-use egui::{DragValue, RichText, Slider, Ui, vec2};
+use std::ops::RangeInclusive;
+
+use egui::{DragValue, Id, Response, RichText, Slider, Ui, vec2};
 
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, StrategyChoice};
@@ -12,15 +14,16 @@ use crate::ui::widgets::{Emphasis, action_button, caption, hint, icon_button, se
 /// Shows everything below the prompt.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let decoding = &mut scene.state.remembered.decoding;
+    ui.spacing_mut().item_spacing.y = space::XS;
     heading(ui, decoding);
     strategy(ui, decoding);
-    ui.add_space(space::S);
+    ui.add_space(space::M);
     section(ui, "Stages");
     stages(ui, decoding);
-    ui.add_space(space::S);
+    ui.add_space(space::M);
     section(ui, "Stop");
     stop(ui, decoding);
-    ui.add_space(space::S);
+    ui.add_space(space::M);
     section(ui, "KV cache");
     cache(ui, decoding);
 }
@@ -65,39 +68,45 @@ fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
             ui,
             "Temperature",
             "Divides the logits: below 1 sharper, above 1 flatter.",
-            Slider::new(&mut stages.temperature, 0.05..=2.0).fixed_decimals(2),
+            &mut stages.temperature,
+            0.05..=2.0,
         );
         number(ui, "Top-k", "Keeps the k highest tokens; 0 keeps all.", &mut stages.top_k, 0..=1000);
         slider(
             ui,
             "Top-p",
             "Keeps the fewest tokens whose probabilities reach p together; 1 keeps all.",
-            Slider::new(&mut stages.top_p, 0.01..=1.0).fixed_decimals(2),
+            &mut stages.top_p,
+            0.01..=1.0,
         );
         slider(
             ui,
             "Min-p",
             "Keeps tokens with at least this fraction of the highest probability; 0 keeps all.",
-            Slider::new(&mut stages.min_p, 0.0..=0.5).fixed_decimals(2),
+            &mut stages.min_p,
+            0.0..=0.5,
         );
     }
     slider(
         ui,
         "Repetition penalty",
         "Divides positive and multiplies negative logits of tokens in prompt or text; 1 is neutral.",
-        Slider::new(&mut stages.repetition_penalty, 1.0..=2.0).fixed_decimals(2),
+        &mut stages.repetition_penalty,
+        1.0..=2.0,
     );
     slider(
         ui,
         "Presence penalty",
         "Subtracted once from tokens that were generated before; 0 is neutral.",
-        Slider::new(&mut stages.presence_penalty, -2.0..=2.0).fixed_decimals(2),
+        &mut stages.presence_penalty,
+        -2.0..=2.0,
     );
     slider(
         ui,
         "Frequency penalty",
         "Subtracted for every time that a token was generated before; 0 is neutral.",
-        Slider::new(&mut stages.frequency_penalty, -2.0..=2.0).fixed_decimals(2),
+        &mut stages.frequency_penalty,
+        -2.0..=2.0,
     );
     number(
         ui,
@@ -107,11 +116,13 @@ fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
         0..=10,
     );
     if sample {
-        row(ui, "Seed", "The same seed, prompt and settings give the same text.", |ui| {
+        row(ui, "Seed", "The same seed, prompt and settings give the same text.", |ui, label| {
+            let number = DragValue::new(&mut decoding.seed).speed(1.0).min_size(vec2(48.0, 22.0));
+            let number = ui.add(number).labelled_by(label);
             if icon_button(ui, Icon::Dice, "Another seed").clicked() {
                 decoding.seed = next_seed(decoding.seed);
             }
-            ui.add(DragValue::new(&mut decoding.seed).speed(1.0))
+            number
         });
     }
     let biased = !decoding.stages.logit_bias.is_empty();
@@ -171,33 +182,43 @@ fn cache(ui: &mut Ui, decoding: &mut DecodingSettings) {
     );
 }
 
-/// A named row with a control on the right.
-fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui) -> egui::Response) {
+/// A named row with a control on the right; `add` gets the id of the name.
+fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui, Id) -> Response) {
     let palette = palette(ui);
     ui.horizontal(|ui| {
-        ui.set_min_height(28.0);
-        let label = ui
-            .add(
-                egui::Label::new(RichText::new(name).size(size::SMALL).color(palette.secondary))
-                    .sense(egui::Sense::hover()),
-            )
-            .on_hover_text(meaning);
+        ui.set_min_height(26.0);
+        ui.spacing_mut().interact_size = vec2(48.0, 22.0);
+        ui.spacing_mut().button_padding.y = 2.0;
+        let text = RichText::new(name).size(size::SMALL).color(palette.secondary);
+        let label = ui.add(egui::Label::new(text).sense(egui::Sense::hover())).on_hover_text(meaning).id;
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            add(ui).labelled_by(label.id).on_hover_text(meaning);
+            add(ui, label).on_hover_text(meaning);
         });
     });
 }
 
-fn slider(ui: &mut Ui, name: &str, meaning: &str, slider: Slider<'_>) {
-    let width = (ui.available_width() - 124.0 - 64.0).clamp(48.0, 140.0);
-    row(ui, name, meaning, |ui| {
-        ui.spacing_mut().slider_width = width;
-        ui.add(slider)
+/// A named row with a rail and its number.
+fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, range: RangeInclusive<f32>) {
+    let rail = (ui.available_width() - 118.0 - 48.0 - 2.0 * space::S).clamp(40.0, 160.0);
+    row(ui, name, meaning, |ui, label| {
+        let number = DragValue::new(value)
+            .range(range.clone())
+            .fixed_decimals(2)
+            .speed(0.01)
+            .min_size(vec2(48.0, 22.0));
+        let number = ui.add(number).labelled_by(label);
+        ui.spacing_mut().slider_width = rail;
+        ui.spacing_mut().interact_size.y = 16.0;
+        let slider = Slider::new(value, range).show_value(false).trailing_fill(false);
+        number | ui.add(slider).accessible_name(format!("{name}, rail"))
     });
 }
 
-fn number(ui: &mut Ui, name: &str, meaning: &str, value: &mut usize, range: std::ops::RangeInclusive<usize>) {
-    row(ui, name, meaning, |ui| ui.add(DragValue::new(value).range(range).speed(0.25)));
+fn number(ui: &mut Ui, name: &str, meaning: &str, value: &mut usize, range: RangeInclusive<usize>) {
+    row(ui, name, meaning, |ui, label| {
+        let number = DragValue::new(value).range(range).speed(0.25).min_size(vec2(48.0, 22.0));
+        ui.add(number).labelled_by(label)
+    });
 }
 
 /// A seed that looks random: one step of SplitMix64 (Steele et al. 2014), kept to six digits for reading.

@@ -16,7 +16,7 @@ use crate::ui::icons::Icon;
 use crate::ui::state::{Colouring, Follow};
 use crate::ui::theme::{mono, palette, regular, size, space};
 use crate::ui::token_text;
-use crate::ui::widgets::{caption, empty, icon_button, icon_toggle};
+use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle, paint_caption};
 
 /// Shows the pane.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -63,6 +63,7 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
             let colouring = &mut scene.state.remembered.colouring;
             let combo = egui::ComboBox::from_id_salt("colouring")
                 .selected_text(RichText::new(format!("Colour: {}", name(*colouring))).size(size::SMALL))
+                .icon(combo_icon)
                 .show_ui(ui, |ui| {
                     for choice in COLOURINGS {
                         ui.selectable_value(colouring, choice, name(choice));
@@ -191,8 +192,7 @@ fn legend(ui: &mut Ui, scale: &Scale) {
 fn heading(ui: &mut Ui, at: egui::Pos2, text: &str) {
     let rect = Rect::from_min_size(at, vec2(240.0, 18.0));
     if ui.is_rect_visible(rect) {
-        let text = caption(ui, text);
-        ui.put(rect, egui::Label::new(text).extend().halign(Align::LEFT));
+        paint_caption(ui, rect.left_center(), text);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::theme::{Palette, palette, regular, size, space};
 use crate::ui::token_text;
-use crate::ui::widgets::caption;
+use crate::ui::widgets::paint_caption;
 
 /// Widest bar of a step, in points.
 const WIDEST: f32 = 14.0;
@@ -91,9 +91,7 @@ impl Axis {
 }
 
 fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
-    let title = caption(ui, "Timeline");
-    let area = Rect::from_min_size(rect.min, vec2(120.0, rect.height()));
-    ui.put(area, egui::Label::new(title).halign(egui::Align::LEFT));
+    paint_caption(ui, rect.left_center(), "Timeline");
     let Some(run) = scene.run() else { return };
     let mut x = rect.right();
     let mut key = |text: &str, color: egui::Color32, definition: &definitions::Definition| {

@@ -10,7 +10,7 @@ use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::state::ThemeChoice;
 use crate::ui::theme::{palette, semibold, size, space};
-use crate::ui::widgets::{Emphasis, action_button, icon_button, icon_toggle, one_line};
+use crate::ui::widgets::{Emphasis, action_button, combo_icon, icon_button, icon_toggle, one_line};
 
 /// Shows the bar.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -76,6 +76,7 @@ fn adapter(ui: &mut Ui, scene: &mut Scene<'_>) {
     let combo = egui::ComboBox::from_id_salt("adapter")
         .selected_text(RichText::new(short).size(size::SMALL))
         .width(60.0)
+        .icon(combo_icon)
         .show_ui(ui, |ui| {
             ui.set_min_width(280.0);
             let wanted = &scene.state.remembered.adapter;
