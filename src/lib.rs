@@ -9,11 +9,13 @@
 //! | [`gpu`] | the engine: device, kernels, KV cache | [`model`] |
 //! | [`decoding`] | how a token is chosen | [`model`], [`trace`] |
 //! | [`trace`] | what happened, as data | – |
-//! | [`session`] | the worker thread: commands in, events out | all but [`ui`] |
+//! | [`session`] | the worker thread: commands in, events out | all but [`cli`] and [`ui`] |
 //! | [`ui`] | the window | [`session`], [`trace`] |
+//! | [`cli`] | the commands without a window | all but [`ui`] |
 //!
 //! `docs/architecture.md` has the reasons; a test holds the directions.
 
+pub mod cli;
 pub mod decoding;
 pub mod formats;
 pub mod gpu;

@@ -41,7 +41,7 @@ impl Decode {
     /// Tokenises and checks; nothing is computed yet.
     pub fn begin(ready: &ReadyModel, prompt: &Prompt, settings: &DecodingSettings) -> Result<Self, RunError> {
         let start = Instant::now();
-        let ids = tokenise(ready, prompt)?;
+        let ids = tokenise(&ready.loaded.model.name, ready.tokenizer.as_ref(), prompt)?;
         let seconds = start.elapsed().as_secs_f64();
         let strategy = begin(settings, &ready.loaded.eos, &ids, &*ready.model)?;
 
@@ -112,17 +112,17 @@ pub fn strategy_name(choice: StrategyChoice) -> &'static str {
     }
 }
 
-/// The ids of a prompt.
-pub fn tokenise(ready: &ReadyModel, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
+/// The ids of a prompt. `model` is the model's name, for the error.
+pub fn tokenise(model: &str, tokenizer: Option<&Tokenizer>, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
     match prompt {
         Prompt::Ids(ids) => Ok(ids.clone()),
         Prompt::Text { text, special } => {
-            let no_tokenizer = || RunError::NoTokenizer { model: ready.loaded.model.name.clone() };
+            let no_tokenizer = || RunError::NoTokenizer { model: model.to_owned() };
             let special = match special {
                 SpecialTokens::Add => AddSpecial::AsFileSays,
                 SpecialTokens::Omit => AddSpecial::Never,
             };
-            Ok(ready.tokenizer.as_ref().ok_or_else(no_tokenizer)?.encode(text, special)?)
+            Ok(tokenizer.ok_or_else(no_tokenizer)?.encode(text, special)?)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The program's own [`Loader`]: models go to a GPU.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::command::LoadRequest;
@@ -54,7 +55,7 @@ impl Opened {
     /// Brings the weights to a device. `progress` is as [`Loader::load`] has it.
     pub fn engine(
         &self,
-        device: Device,
+        device: impl Into<Arc<Device>>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Engine, LoadError> {
         let weights = &*self.file.weights;

@@ -8,6 +8,7 @@ mod facts;
 mod gpt2;
 mod llama;
 mod rope;
+pub mod shapes;
 
 use serde_json::Value;
 

@@ -1,0 +1,275 @@
+//! What can be typed, with the help that a newcomer reads.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::session::ModelSource;
+
+/// Watch a language model decode: every step, every logit, on your own GPU.
+///
+/// Without a command it opens the window. The commands do the same work in the terminal.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Model to open in the window: a Hugging Face folder or a .safetensors file in one; left out, the
+    /// built-in demonstration model
+    pub model: Option<PathBuf>,
+    /// What to do instead of opening the window
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Tell more on stderr; twice for even more
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+const EXAMPLES: &str = "Examples:
+  logitscope                                           open the window with the built-in model
+  logitscope generate -p \"Once upon a time\"            the same model in the terminal
+  logitscope generate -m DIR -p Hello --strategy sample --temperature 0.8
+  logitscope check                                     does this GPU compute right?";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Continue a prompt; the text goes to stdout, progress and figures to stderr
+    Generate(Box<Generate>),
+    /// Write the logits of every prompt position to a safetensors file
+    Logits(Logits),
+    /// Show the token ids and pieces of a text
+    Tokenize(Tokenize),
+    /// Say what a model's headers tell, without loading it
+    Inspect(Inspect),
+    /// Compare every op of the model on this GPU with the CPU reference, and stop at the first that differs
+    Check(Check),
+    /// Measure loading, initiation (pp) and incremental (tg) speed against the device's copy bandwidth
+    Bench(Bench),
+    /// List the GPUs found, with their drivers, limits and features
+    Adapters(Adapters),
+}
+
+/// Which model, where.
+#[derive(Debug, Args)]
+pub struct ModelOptions {
+    /// A Hugging Face folder, a .safetensors file in one, or a .safetensors.index.json; left out, the
+    /// built-in demonstration model
+    #[arg(short, long, value_name = "PATH")]
+    pub model: Option<PathBuf>,
+    /// GPU by its number in `logitscope adapters` or by a part of its name; left out, the best one
+    #[arg(long, value_name = "INDEX|NAME")]
+    pub adapter: Option<String>,
+    /// How weights are kept on the GPU: as in the file
+    #[arg(long, value_enum, default_value_t = WeightsChoice::Original)]
+    pub weights: WeightsChoice,
+    /// Longest sequence to allow, in tokens; left out, the model's own context
+    #[arg(long, value_name = "N")]
+    pub context: Option<usize>,
+}
+
+/// How weights are kept on the GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WeightsChoice {
+    /// As in the file.
+    Original,
+}
+
+/// What to continue, measure or tokenise.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, id = "prompt_source")]
+pub struct PromptOptions {
+    /// The prompt
+    #[arg(short, long, value_name = "TEXT", group = "prompt_source")]
+    pub prompt: Option<String>,
+    /// File with the prompt, UTF-8, taken as it is
+    #[arg(long, value_name = "FILE", group = "prompt_source")]
+    pub prompt_file: Option<PathBuf>,
+    /// Token ids, taken exactly as they are; needs no tokenizer
+    #[arg(long, value_name = "IDS", value_delimiter = ',', group = "prompt_source")]
+    pub prompt_ids: Option<Vec<u32>>,
+}
+
+/// Whether special tokens go around the prompt.
+#[derive(Debug, Args)]
+pub struct SpecialOption {
+    /// Add no beginning-of-text token to the prompt
+    #[arg(long, conflicts_with = "prompt_ids")]
+    pub no_special: bool,
+}
+
+/// Whether the answer is for a program.
+#[derive(Debug, Args)]
+pub struct JsonOption {
+    /// Print one JSON object on stdout, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    #[command(flatten)]
+    pub model: ModelOptions,
+    #[command(flatten)]
+    pub prompt: PromptOptions,
+    #[command(flatten)]
+    pub special: SpecialOption,
+    #[command(flatten)]
+    pub json: JsonOption,
+    /// Most tokens to generate
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 128)]
+    pub max_tokens: usize,
+    /// Who chooses the next token
+    #[arg(long, value_enum, default_value_t = Strategy::Greedy)]
+    pub strategy: Strategy,
+    /// Divide the logits by X: below 1 bolder about the likely, above 1 more even (sample only)
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub temperature: f32,
+    /// Keep the K most likely tokens; 0 keeps all (sample only)
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub top_k: usize,
+    /// Keep the fewest tokens whose probabilities reach P together; 1 keeps all (sample only)
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Keep tokens with at least P times the highest probability; 0 keeps all (sample only)
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub min_p: f32,
+    /// Key of the random draws: the same seed gives the same text (sample only)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Make tokens of prompt and text less likely; 1 is off
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub repetition_penalty: f32,
+    /// Subtract X once from the logit of every generated token; 0 is off
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub presence_penalty: f32,
+    /// Subtract X for every time a token was generated; 0 is off
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub frequency_penalty: f32,
+    /// Never repeat a sequence of N tokens; 0 is off
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub no_repeat_ngram: usize,
+    /// Add X to the logit of token ID (repeatable)
+    #[arg(long, value_name = "ID=X", value_parser = logit_bias)]
+    pub logit_bias: Vec<(u32, f32)>,
+    /// End when this text appears; the text keeps it (repeatable)
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+    /// Go on after end-of-sequence tokens
+    #[arg(long, conflicts_with = "eos")]
+    pub ignore_eos: bool,
+    /// Token that ends the text, instead of the model's own (repeatable)
+    #[arg(long, value_name = "ID")]
+    pub eos: Vec<u32>,
+    /// Compute the whole sequence again at every step: the same tokens for more work
+    #[arg(long)]
+    pub no_kv_cache: bool,
+    /// Candidates for each step in the JSON
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+    /// Write the run to a trace file, which the window opens without the model
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+}
+
+/// The strategies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Strategy {
+    /// Always the most likely token
+    Greedy,
+    /// A random draw from what temperature, top-k, top-p and min-p leave
+    Sample,
+}
+
+/// `logits`.
+#[derive(Debug, Args)]
+pub struct Logits {
+    #[command(flatten)]
+    pub model: ModelOptions,
+    #[command(flatten)]
+    pub prompt: PromptOptions,
+    #[command(flatten)]
+    pub special: SpecialOption,
+    #[command(flatten)]
+    pub json: JsonOption,
+    /// File to write: tensor `logits`, f32, prompt tokens × vocabulary
+    #[arg(short, long, value_name = "FILE.safetensors", required_unless_present = "json")]
+    pub out: Option<PathBuf>,
+    /// Candidates for each position in the JSON
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+}
+
+/// `tokenize`.
+#[derive(Debug, Args)]
+pub struct Tokenize {
+    /// Model whose tokenizer is used; left out, the built-in model
+    #[arg(short, long, value_name = "PATH")]
+    pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub prompt: PromptOptions,
+    #[command(flatten)]
+    pub special: SpecialOption,
+    #[command(flatten)]
+    pub json: JsonOption,
+}
+
+/// `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A Hugging Face folder, a .safetensors file in one, or a .safetensors.index.json
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub json: JsonOption,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub model: ModelOptions,
+    #[command(flatten)]
+    pub json: JsonOption,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(flatten)]
+    pub model: ModelOptions,
+    /// Instead of a model: random weights of a real model's shape, so that no download is needed
+    #[arg(long, value_name = "NAME", conflicts_with = "model", value_parser = shape_names())]
+    pub shape: Option<String>,
+    /// Prompt lengths to measure initiation with
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "128,512")]
+    pub pp: Vec<usize>,
+    /// Numbers of incremental steps to measure
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "64")]
+    pub tg: Vec<usize>,
+    /// Measure this many times and take the fastest
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+    #[command(flatten)]
+    pub json: JsonOption,
+}
+
+/// `adapters`.
+#[derive(Debug, Args)]
+pub struct Adapters {
+    #[command(flatten)]
+    pub json: JsonOption,
+}
+
+/// The built-in model where no path is given.
+pub fn source(path: Option<&PathBuf>) -> ModelSource {
+    path.map_or(ModelSource::BuiltIn, |path| ModelSource::Path(path.clone()))
+}
+
+fn shape_names() -> Vec<&'static str> {
+    crate::formats::architectures::shapes::names().collect()
+}
+
+fn logit_bias(text: &str) -> Result<(u32, f32), String> {
+    let expected = || format!("`{text}` is not of the form ID=X, such as 42=-1.5");
+    let (id, bias) = text.split_once('=').ok_or_else(expected)?;
+    Ok((id.parse().map_err(|_| expected())?, bias.parse().map_err(|_| expected())?))
+}

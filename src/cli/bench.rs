@@ -1,0 +1,233 @@
+//! `bench`: how fast a model loads and decodes here, and what share of the device's bandwidth that is.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::arguments::{Bench, source};
+use super::output::{Progress, bytes, print, print_json, rate};
+use super::{CliError, Outcome, interrupt, model};
+use crate::formats::architectures::shapes;
+use crate::gpu::{self, Device, Engine, copy_bandwidth};
+use crate::model::batch::RowOutput;
+use crate::model::weights::TensorInfo;
+use crate::model::{Batch, LanguageModel, ModelError, Op, Plan, Weights, plan_decoder};
+use crate::session::{LoadError, Opened};
+
+/// The JSON object of `bench --json`.
+#[derive(Serialize)]
+struct Answer {
+    model: String,
+    adapter: String,
+    backend: String,
+    copy_bandwidth_bytes_per_s: f64,
+    weight_bytes: u64,
+    load_seconds: f64,
+    pp: Vec<InitiationSpeed>,
+    tg: Vec<IncrementalSpeed>,
+}
+
+/// Initiation with a prompt of so many tokens.
+#[derive(Serialize)]
+struct InitiationSpeed {
+    tokens: usize,
+    tokens_per_s: f64,
+}
+
+/// Incremental steps up to so many positions.
+#[derive(Serialize)]
+struct IncrementalSpeed {
+    /// Positions in the KV cache after the last step.
+    context: usize,
+    tokens_per_s: f64,
+    /// Bytes of weights that a step reads, a second, as a share of the copy bandwidth.
+    bandwidth_share: f64,
+}
+
+/// What is measured.
+struct Subject {
+    name: String,
+    plan: Plan,
+    context: usize,
+    weights: Box<dyn Weights>,
+    bound: Vec<usize>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
+    let subject = Subject::new(arguments)?;
+    let longest = arguments.pp.iter().copied().chain(arguments.tg.iter().map(|steps| steps + 1)).max();
+    let device = Device::open(arguments.model.adapter.as_deref())?;
+    let info = device.info.clone();
+    let mut line = Progress::new();
+    line.show("measuring the copy bandwidth");
+    let copy_bandwidth = copy_bandwidth(&device)?;
+    let start = Instant::now();
+    let mut watch = |done, total| model::report(&mut line, done, total);
+    let (plan, weights) = (subject.plan.clone(), &*subject.weights);
+    let mut engine = match Engine::load(device, plan, subject.context, weights, &subject.bound, &mut watch) {
+        Err(gpu::LoadError::Stopped) => return Ok(Outcome::Interrupted),
+        engine => engine.map_err(LoadError::from)?,
+    };
+    let load_seconds = start.elapsed().as_secs_f64();
+    match longest {
+        Some(tokens) if tokens > engine.context() => {
+            return Err(CliError::BenchTooLong { tokens, context: engine.context() });
+        }
+        _ => {}
+    }
+
+    let touched = subject.bytes_a_step() as f64;
+    let mut answer = Answer {
+        model: subject.name,
+        adapter: info.name,
+        backend: info.backend,
+        copy_bandwidth_bytes_per_s: copy_bandwidth,
+        weight_bytes: engine.memory().weight_bytes,
+        load_seconds,
+        pp: Vec::new(),
+        tg: Vec::new(),
+    };
+    for &tokens in &arguments.pp {
+        line.show(&format!("initiation with {tokens} tokens"));
+        let fastest = fastest(arguments.repeat, || initiation_seconds(&mut engine, tokens))?;
+        let Some(seconds) = fastest else { return Ok(Outcome::Interrupted) };
+        answer.pp.push(InitiationSpeed { tokens, tokens_per_s: rate(tokens as f64, seconds) });
+    }
+    for &steps in &arguments.tg {
+        line.show(&format!("{steps} incremental steps"));
+        let fastest = fastest(arguments.repeat, || incremental_seconds(&mut engine, steps))?;
+        let Some(seconds) = fastest else { return Ok(Outcome::Interrupted) };
+        let tokens_per_s = rate(steps as f64, seconds);
+        let bandwidth_share = rate(tokens_per_s * touched, copy_bandwidth);
+        answer.tg.push(IncrementalSpeed { context: steps + 1, tokens_per_s, bandwidth_share });
+    }
+    line.clear();
+    if arguments.json.json {
+        print_json(&answer)?;
+    } else {
+        print(&answer.text())?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The shortest of several measurements; `None` after Ctrl-C.
+fn fastest(
+    repeat: u32,
+    mut measure: impl FnMut() -> Result<Option<f64>, ModelError>,
+) -> Result<Option<f64>, ModelError> {
+    let mut fastest = f64::INFINITY;
+    for _ in 0..repeat {
+        let Some(seconds) = measure()? else { return Ok(None) };
+        fastest = fastest.min(seconds);
+    }
+    Ok(Some(fastest))
+}
+
+/// Seconds from nothing to the logits after a prompt of made-up tokens; `None` after Ctrl-C.
+fn initiation_seconds(engine: &mut Engine, tokens: usize) -> Result<Option<f64>, ModelError> {
+    let vocabulary = engine.vocabulary();
+    let prompt: Vec<u32> = (0..tokens).map(|index| (index * 7919 % vocabulary) as u32).collect();
+    let sequence = engine.new_sequence();
+    let start = Instant::now();
+    for chunk in prompt.chunks(engine.max_rows()) {
+        if interrupt::pressed() {
+            return Ok(None);
+        }
+        let done = engine.length(sequence);
+        let last = if done + chunk.len() == tokens { RowOutput::Logits } else { RowOutput::Nothing };
+        engine.forward(&Batch::chain(sequence, done, chunk, last))?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    engine.release(sequence);
+    Ok(Some(seconds))
+}
+
+/// Seconds of so many steps after a first token, each with its logits on the CPU; `None` after Ctrl-C.
+fn incremental_seconds(engine: &mut Engine, steps: usize) -> Result<Option<f64>, ModelError> {
+    let vocabulary = engine.vocabulary();
+    let sequence = engine.new_sequence();
+    engine.forward(&Batch::chain(sequence, 0, &[0], RowOutput::Logits))?;
+    let start = Instant::now();
+    for step in 0..steps {
+        if interrupt::pressed() {
+            return Ok(None);
+        }
+        let token = (step * 7919 % vocabulary) as u32;
+        engine.forward(&Batch::chain(sequence, step + 1, &[token], RowOutput::Logits))?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    engine.release(sequence);
+    Ok(Some(seconds))
+}
+
+impl Subject {
+    fn new(arguments: &Bench) -> Result<Self, CliError> {
+        let shape = arguments.shape.as_deref().and_then(|name| Some((name, shapes::config(name)?)));
+        if let Some((name, config)) = shape {
+            let plan = plan_decoder(&config);
+            let needed = arguments.pp.iter().chain(&arguments.tg).max().map_or(1, |tokens| tokens + 1);
+            return Ok(Self {
+                name: name.to_owned(),
+                context: arguments.model.context.unwrap_or(needed).min(config.context),
+                weights: Box::new(shapes::MadeUpWeights::new(&plan)),
+                bound: (0..plan.tensors.len()).collect(),
+                plan,
+            });
+        }
+        let opened = Opened::open(&source(arguments.model.model.as_ref()), arguments.model.context)?;
+        let Opened { file, plan, bound, context, .. } = opened;
+        Ok(Self { name: file.name, plan, context, weights: file.weights, bound })
+    }
+
+    /// Bytes of weights that an incremental step reads: all but the rows of embedding tables that it skips.
+    fn bytes_a_step(&self) -> usize {
+        let tensors = self.weights.tensors();
+        let info = |id: usize| -> &TensorInfo { &tensors[self.bound[id]] };
+        let mut whole = vec![false; self.plan.tensors.len()];
+        let mut rows = 0;
+        for op in &self.plan.ops {
+            match *op {
+                Op::Embed { table, positions, .. } => {
+                    rows += info(table.0).row_bytes() + positions.map_or(0, |id| info(id.0).row_bytes());
+                }
+                Op::Norm { weight, bias, .. } | Op::Linear { weight, bias, .. } => {
+                    whole[weight.0] = true;
+                    if let Some(bias) = bias {
+                        whole[bias.0] = true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let whole = (0..whole.len()).filter(|&id| whole[id]);
+        rows + whole.map(|id| info(id).rows * info(id).row_bytes()).sum::<usize>()
+    }
+}
+
+impl Answer {
+    /// The same figures for a person.
+    fn text(&self) -> String {
+        let copy = self.copy_bandwidth_bytes_per_s;
+        let mut text = format!(
+            "{} on {} ({})\n  copy bandwidth  {:>10.2} GB/s\n  load            {:>10.2} s   {}\n",
+            self.model,
+            self.adapter,
+            self.backend,
+            copy / 1e9,
+            self.load_seconds,
+            bytes(self.weight_bytes)
+        );
+        for InitiationSpeed { tokens, tokens_per_s } in &self.pp {
+            text += &format!("  pp{tokens:<13} {tokens_per_s:>11.1} tokens/s\n");
+        }
+        for IncrementalSpeed { context, tokens_per_s, bandwidth_share } in &self.tg {
+            let steps = context - 1;
+            let percent = 100.0 * bandwidth_share;
+            text += &format!(
+                "  tg{steps:<13} {tokens_per_s:>11.1} tokens/s   {percent:.1} % of the copy bandwidth\n"
+            );
+        }
+        text
+    }
+}

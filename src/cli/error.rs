@@ -1,0 +1,69 @@
+//! Why a command failed: one line, WHAT: WHY, with what to do.
+
+use std::path::PathBuf;
+
+use crate::formats::FormatError;
+use crate::gpu::GpuError;
+use crate::model::ModelError;
+use crate::session::{LoadError, RunError};
+use crate::trace::file::TraceFileError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The prompt's file.
+    #[error("the prompt could not be read: {}: {reason}", file.display())]
+    Prompt {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// The model's files.
+    #[error("the model could not be inspected: {0}")]
+    Inspect(#[from] FormatError),
+    /// Loading.
+    #[error("the model could not be loaded: {0}")]
+    Load(#[from] LoadError),
+    /// A text for a model that has no tokenizer.
+    #[error("the text could not be tokenised: {0}")]
+    Tokenise(RunError),
+    /// The run.
+    #[error("the run failed: {0}")]
+    Run(#[from] RunError),
+    /// A pass outside of a run.
+    #[error("the model could not compute: {0}")]
+    Model(#[from] ModelError),
+    /// No adapter.
+    #[error("no GPU can be used: {0}")]
+    Gpu(#[from] GpuError),
+    /// A file of results.
+    #[error("the results could not be written: {}: {reason}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// The trace file.
+    #[error("the trace could not be written: {0}")]
+    Trace(#[from] TraceFileError),
+    /// Standard output, for another reason than a reader that went away.
+    #[error("the answer could not be printed: stdout: {0}")]
+    Print(std::io::Error),
+    /// A benchmark that the model has no room for.
+    #[error(
+        "the benchmark cannot run: {tokens} tokens were asked for, but the context has {context}: ask for fewer"
+    )]
+    BenchTooLong {
+        /// Tokens asked for.
+        tokens: usize,
+        /// The context.
+        context: usize,
+    },
+    /// An op that computes something else than its twin.
+    #[error(
+        "the check failed: {0}. The GPU's driver computes wrongly, or Logitscope has a bug: update the driver, or try another adapter (`logitscope adapters`)"
+    )]
+    Check(String),
+}

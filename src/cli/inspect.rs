@@ -1,0 +1,111 @@
+//! `inspect`: what a model's headers say, and the memory it would need.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::arguments::Inspect;
+use super::output::{bytes, print, print_json};
+use super::{CliError, Outcome};
+use crate::formats::{self, Inspection};
+use crate::gpu::estimate_memory;
+use crate::session::{ModelSource, Opened};
+
+/// The JSON object of `inspect --json`.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    facts: Inspection,
+    memory: Option<MemoryAnswer>,
+}
+
+/// GPU memory with a full context, computed.
+#[derive(Serialize)]
+struct MemoryAnswer {
+    context: usize,
+    weight_bytes: u64,
+    scratch_bytes: u64,
+    cache_bytes: u64,
+    total_bytes: u64,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
+    let mut facts = formats::inspect(&arguments.model)?;
+    let mut memory = None;
+    if facts.supported {
+        match Opened::open(&ModelSource::Path(arguments.model.clone()), None) {
+            Ok(opened) => memory = Some(MemoryAnswer::of(&opened)),
+            Err(problem) => {
+                facts.supported = false;
+                facts.problems.push(problem.to_string());
+            }
+        }
+    }
+    let answer = Answer { facts, memory };
+    if arguments.json.json {
+        print_json(&answer)?;
+    } else {
+        print(&answer.text())?;
+    }
+    Ok(Outcome::Done)
+}
+
+impl MemoryAnswer {
+    fn of(opened: &Opened) -> Self {
+        let tensors = opened.file.weights.tensors();
+        let memory = estimate_memory(&opened.plan, tensors, &opened.bound, opened.context);
+        Self {
+            context: opened.context,
+            weight_bytes: memory.weight_bytes,
+            scratch_bytes: memory.scratch_bytes,
+            cache_bytes: memory.cache_bytes,
+            total_bytes: memory.total(),
+        }
+    }
+}
+
+impl Answer {
+    /// The same facts for a person, a line each.
+    fn text(&self) -> String {
+        let facts = &self.facts;
+        let mut text = format!("{} ({})\n", facts.name, facts.path);
+        let mut line = |name: &str, value: &str| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {name:<14} {value}");
+        };
+        line("supported", if facts.supported { "yes" } else { "no" });
+        facts.problems.iter().for_each(|problem| line("problem", problem));
+        facts.warnings.iter().for_each(|warning| line("warning", warning));
+        line("family", facts.family.as_deref().unwrap_or("unknown"));
+        if let Ok(serde_json::Value::Object(architecture)) = serde_json::to_value(&facts.architecture) {
+            for (name, value) in architecture.iter().filter(|(_, value)| !value.is_null()) {
+                line(&name.replace('_', " "), value.to_string().trim_matches('"'));
+            }
+        }
+        line("parameters", &facts.parameters.to_string());
+        for format in &facts.formats {
+            let share = 100.0 * format.share;
+            let size = bytes(format.bytes);
+            line("format", &format!("{}: {} tensors, {size}, {share:.0} %", format.format, format.tensors));
+        }
+        facts.files.iter().for_each(|file| line("file", &format!("{}, {}", file.file, bytes(file.bytes))));
+        line("tokenizer", facts.tokenizer.as_deref().unwrap_or("none"));
+        line("chat template", if facts.chat_template { "yes" } else { "no" });
+        let ids = |ids: Vec<u32>| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        line("BOS", &ids(facts.special.bos.into_iter().collect()));
+        line("EOS", &ids(facts.special.eos.clone()));
+        if let Some(memory) = &self.memory {
+            let parts = format!(
+                "{} (weights {}, KV cache of {} positions {}, scratch {})",
+                bytes(memory.total_bytes),
+                bytes(memory.weight_bytes),
+                memory.context,
+                bytes(memory.cache_bytes),
+                bytes(memory.scratch_bytes)
+            );
+            line("memory needed", &parts);
+        }
+        text
+    }
+}

@@ -1,0 +1,159 @@
+//! `logits`: the logits of every prompt position, to a safetensors file and as JSON.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::arguments::Logits;
+use super::output::{Progress, print_json, tell};
+use super::{CliError, Outcome, interrupt, model};
+use crate::decoding::DecodingSettings;
+use crate::model::batch::RowOutput;
+use crate::model::{Batch, LanguageModel, ModelError};
+use crate::session::{Decode, LoadError};
+
+/// Rows of one pass: few enough that progress moves and Ctrl-C is answered soon.
+const CHUNK_ROWS: usize = 32;
+
+/// The JSON object of `logits --json`.
+#[derive(Serialize)]
+struct Answer {
+    prompt_ids: Vec<u32>,
+    top: Vec<Vec<(u32, f32)>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Logits) -> Result<Outcome, CliError> {
+    let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
+    let mut ready = match model::load(&arguments.model) {
+        Err(CliError::Load(LoadError::Stopped)) => return Ok(Outcome::Interrupted),
+        ready => ready?,
+    };
+    // A run that is begun and never stepped: it tokenises and checks the prompt as `generate` does.
+    let run = Decode::begin(&ready, &prompt, &DecodingSettings::default())?.end(&mut ready);
+    let ids = run.prompt_ids();
+    let vocabulary = ready.model.vocabulary();
+    let mut file = arguments.out.as_deref().map(|path| LogitsFile::create(path, ids.len(), vocabulary));
+    let mut file = file.take().transpose()?;
+    let mut top = Vec::new();
+    let finished = each_row(&mut *ready.model, &ids, |logits| {
+        if arguments.json.json {
+            top.push(highest(logits, arguments.top));
+        }
+        file.as_mut().map_or(Ok(()), |file| file.append(logits))
+    })?;
+    if finished == Outcome::Interrupted {
+        return Ok(Outcome::Interrupted);
+    }
+    if let Some(file) = file {
+        file.finish()?;
+    }
+    if arguments.json.json {
+        let text = ready.tokenizer.as_ref().map(|tokenizer| tokenizer.decode(&ids));
+        print_json(&Answer { prompt_ids: ids, top, text })?;
+    } else {
+        tell(&format!("logits of {} positions × {vocabulary} vocabulary entries", ids.len()));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Hands over the V logits of every position, in order; ends early after Ctrl-C.
+fn each_row(
+    model: &mut dyn LanguageModel,
+    ids: &[u32],
+    mut take: impl FnMut(&[f32]) -> Result<(), CliError>,
+) -> Result<Outcome, CliError> {
+    let sequence = model.new_sequence();
+    let mut line = Progress::new();
+    for (index, chunk) in ids.chunks(CHUNK_ROWS.min(model.max_rows())).enumerate() {
+        if interrupt::pressed() {
+            return Ok(Outcome::Interrupted);
+        }
+        let start = model.length(sequence);
+        line.show(&format!("chunk {}: position {start} of {}", index + 1, ids.len()));
+        let mut batch = Batch::chain(sequence, start, chunk, RowOutput::Logits);
+        batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
+        let rows = model.forward(&batch)?.logits;
+        if rows.len() != chunk.len() {
+            let reason = format!("{} rows of logits came back for {}", rows.len(), chunk.len());
+            return Err(ModelError::Device { reason }.into());
+        }
+        rows.iter().try_for_each(|row| take(row))?;
+    }
+    line.clear();
+    model.release(sequence);
+    Ok(Outcome::Done)
+}
+
+/// The highest logits with their ids, highest first, the lower id first among equals.
+fn highest(logits: &[f32], count: usize) -> Vec<(u32, f32)> {
+    let mut pairs: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
+    let order = |left: &(u32, f32), right: &(u32, f32)| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0));
+    let count = count.min(pairs.len());
+    if count == 0 {
+        return Vec::new();
+    }
+    pairs.select_nth_unstable_by(count - 1, order);
+    pairs.truncate(count);
+    pairs.sort_unstable_by(order);
+    pairs
+}
+
+/// A safetensors file that is written row by row beside its place, and moved there when it is whole.
+struct LogitsFile {
+    place: PathBuf,
+    beside: PathBuf,
+    writer: BufWriter<File>,
+}
+
+impl LogitsFile {
+    fn create(place: &Path, rows: usize, columns: usize) -> Result<Self, CliError> {
+        let beside = place.with_added_extension("partial");
+        let failed = |reason| CliError::Write { file: place.to_owned(), reason };
+        let mut writer = BufWriter::new(File::create(&beside).map_err(failed)?);
+        // The format: the header's length as u64, the header in JSON padded with spaces to 8 bytes, the data.
+        let bytes = rows * columns * size_of::<f32>();
+        let header = serde_json::json!({
+            "logits": {"dtype": "F32", "shape": [rows, columns], "data_offsets": [0, bytes]}
+        });
+        let mut header = header.to_string();
+        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+        let length = (header.len() as u64).to_le_bytes();
+        writer.write_all(&length).and_then(|()| writer.write_all(header.as_bytes())).map_err(failed)?;
+        Ok(Self { place: place.to_owned(), beside, writer })
+    }
+
+    fn append(&mut self, row: &[f32]) -> Result<(), CliError> {
+        let mut numbers = row.iter().map(|logit| logit.to_le_bytes());
+        let written = numbers.try_for_each(|bytes| self.writer.write_all(&bytes));
+        written.map_err(|reason| CliError::Write { file: self.place.clone(), reason })
+    }
+
+    fn finish(mut self) -> Result<(), CliError> {
+        let moved = self.writer.flush().and_then(|()| std::fs::rename(&self.beside, &self.place));
+        moved.map_err(|reason| CliError::Write { file: self.place.clone(), reason })
+    }
+}
+
+impl Drop for LogitsFile {
+    /// What is not whole goes; after `finish` there is nothing left to remove.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.beside);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_come_first_and_the_lower_id_among_equals() {
+        assert_eq!(highest(&[1.0, 3.0, 2.0, 3.0], 3), [(1, 3.0), (3, 3.0), (2, 2.0)]);
+        assert_eq!(highest(&[1.0], 5), [(0, 1.0)]);
+        assert_eq!(highest(&[1.0], 0), []);
+    }
+}

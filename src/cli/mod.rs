@@ -1,0 +1,44 @@
+//! The command line: the same engine without a window, for scripts, tests and machines without a display.
+//!
+//! One file a command. Owns arguments, what is printed and where (results to stdout, progress and figures to
+//! stderr), and exit codes; decodes only through [`crate::session`].
+
+mod adapters;
+mod arguments;
+mod bench;
+mod check;
+mod error;
+mod generate;
+mod inspect;
+mod interrupt;
+mod logits;
+mod model;
+mod output;
+mod tokenize;
+
+pub use arguments::{Arguments, Command};
+pub use error::CliError;
+pub use interrupt::EXIT_CODE as INTERRUPTED_EXIT_CODE;
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what it was asked.
+    Done,
+    /// The user pressed Ctrl-C; what was decoded until then is printed.
+    Interrupted,
+}
+
+/// Runs a command.
+pub fn run(command: &Command) -> Result<Outcome, CliError> {
+    interrupt::listen();
+    match command {
+        Command::Generate(arguments) => generate::run(arguments),
+        Command::Logits(arguments) => logits::run(arguments),
+        Command::Tokenize(arguments) => tokenize::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::Adapters(arguments) => adapters::run(arguments),
+    }
+}

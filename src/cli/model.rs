@@ -1,0 +1,52 @@
+//! From arguments to a model that is ready and a prompt to give it.
+
+use std::ops::ControlFlow;
+
+use super::CliError;
+use super::arguments::{ModelOptions, PromptOptions, SpecialOption, WeightsChoice, source};
+use super::interrupt;
+use super::output::{Progress, bytes, tell};
+use crate::session::command::{LoadRequest, SpecialTokens};
+use crate::session::{GpuLoader, Loader, Prompt, ReadyModel};
+
+/// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
+pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
+    let request = request(options);
+    log::info!("loading {}", request.source.name());
+    let mut line = Progress::new();
+    let ready = GpuLoader.load(&request, &mut |done, total| report(&mut line, done, total));
+    line.clear();
+    let ready = ready?;
+    ready.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    Ok(ready)
+}
+
+/// Shows how far loading is; ends it after Ctrl-C.
+pub fn report(line: &mut Progress, done: u64, total: u64) -> ControlFlow<()> {
+    line.show(&format!("loading {} of {}", bytes(done), bytes(total)));
+    if interrupt::pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+fn request(options: &ModelOptions) -> LoadRequest {
+    let WeightsChoice::Original = options.weights;
+    LoadRequest {
+        source: source(options.model.as_ref()),
+        adapter: options.adapter.clone(),
+        context: options.context,
+    }
+}
+
+/// The prompt that was given.
+pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt, CliError> {
+    if let Some(ids) = &options.prompt_ids {
+        return Ok(Prompt::Ids(ids.clone()));
+    }
+    let text = match &options.prompt_file {
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|reason| CliError::Prompt { file: file.clone(), reason })?
+        }
+        None => options.prompt.clone().unwrap_or_default(),
+    };
+    let special = if special.no_special { SpecialTokens::Omit } else { SpecialTokens::Add };
+    Ok(Prompt::Text { text, special })
+}

@@ -1,0 +1,33 @@
+//! `tokenize`: ids and pieces of a text, without a GPU.
+
+use serde::Serialize;
+
+use super::arguments::{Tokenize, source};
+use super::output::{print, print_json};
+use super::{CliError, Outcome, model};
+use crate::session::Opened;
+use crate::session::decode::tokenise;
+
+/// The JSON object of `tokenize --json`.
+#[derive(Serialize)]
+struct Answer {
+    ids: Vec<u32>,
+    pieces: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Tokenize) -> Result<Outcome, CliError> {
+    let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
+    let opened = Opened::open(&source(arguments.model.as_ref()), None)?;
+    let tokenizer = opened.tokenizer.as_ref();
+    let ids = tokenise(&opened.file.name, tokenizer, &prompt).map_err(CliError::Tokenise)?;
+    let piece = |&id: &u32| tokenizer.and_then(|tokenizer| tokenizer.piece(id)).unwrap_or_default();
+    let pieces: Vec<String> = ids.iter().map(piece).collect();
+    if arguments.json.json {
+        print_json(&Answer { ids, pieces })?;
+    } else {
+        let line = |(id, piece): (&u32, &String)| format!("{id:>7}  {piece}\n");
+        print(&ids.iter().zip(&pieces).map(line).collect::<String>())?;
+    }
+    Ok(Outcome::Done)
+}
