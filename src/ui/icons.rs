@@ -43,6 +43,8 @@ pub enum Icon {
     Follow,
     /// Copy to the clipboard.
     Copy,
+    /// A file.
+    File,
     /// A folder.
     Folder,
 }
@@ -151,6 +153,18 @@ impl Icon {
                 let rect = Rect::from_min_size(at(2.5, 5.5), vec2(8.0, 8.0) * scale);
                 painter.rect_stroke(rect, 1.5 * scale, stroke, egui::StrokeKind::Inside);
                 line(&[(6.0, 3.2), (12.8, 3.2), (12.8, 10.0)]);
+            }
+            Self::File => {
+                line(&[
+                    (9.2, 2.2),
+                    (3.8, 2.2),
+                    (3.8, 13.8),
+                    (12.2, 13.8),
+                    (12.2, 5.2),
+                    (9.2, 2.2),
+                    (9.2, 5.2),
+                    (12.2, 5.2),
+                ]);
             }
             Self::Folder => {
                 line(&[

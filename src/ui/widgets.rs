@@ -173,6 +173,16 @@ pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, w
     response
 }
 
+/// A card in the middle of the window, over everything else; Escape and a click beside it close it.
+pub fn card(ui: &Ui, id: &str, width: f32, add: impl FnOnce(&mut Ui)) -> egui::ModalResponse<()> {
+    let frame = egui::Frame::popup(ui.style()).inner_margin(egui::Margin::same(20)).corner_radius(12);
+    let width = width.min(ui.ctx().content_rect().width() - 80.0);
+    egui::Modal::new(egui::Id::unique(id)).frame(frame).show(ui.ctx(), |ui| {
+        ui.set_width(width);
+        add(ui);
+    })
+}
+
 /// The arrow of a combo box.
 pub fn combo_icon(ui: &Ui, rect: Rect, visuals: &egui::style::WidgetVisuals, _open: bool) {
     Icon::Down.paint(ui.painter(), rect.center(), 0.9, visuals.fg_stroke.color);

@@ -7,7 +7,9 @@ use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::StrategyChoice;
-use logitscope::session::{Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity};
+use logitscope::session::{
+    Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status,
+};
 use logitscope::ui::{App, Worker};
 
 use super::counting_model::{Behaviour, FakeLoader};
@@ -365,27 +367,27 @@ fn two_thousand_tokens_leave_frames_quick() {
 
 #[test]
 fn a_real_worker_runs_pauses_and_ends_in_the_window() {
-    let behaviour = Behaviour { pass: Duration::from_millis(5), ..Behaviour::default() };
+    let behaviour = Behaviour { pass: Duration::from_millis(10), ..Behaviour::default() };
     let session = Session::with_loader(FakeLoader(behaviour), || {});
     let mut window = window_on(session, 1440.0, 900.0);
+    let steps = |app: &App| app.view().run.as_ref().map_or(0, |run| run.nodes.len());
+    let paused = |app: &App| app.view().status == Status::Paused;
     until(&mut window, "the model is ready", |app| app.view().loaded.is_some());
-    window.get_by_label("Most new tokens").set_value_accesskit(12.0);
+    // So many that the run cannot end by itself before it is paused.
+    window.get_by_label("Most new tokens").set_value_accesskit(100_000.0);
     window.run_steps(2);
     window.get_by_label("Run").click();
-    until(&mut window, "three steps are made", |app| {
-        app.view().run.as_ref().is_some_and(|run| run.nodes.len() >= 3)
-    });
+    until(&mut window, "three steps are made", |app| steps(app) >= 3);
     window.get_by_label("Pause").click();
-    until(&mut window, "the run waits", |app| app.view().status == logitscope::session::Status::Paused);
-    let held = window.state().view().run.as_ref().expect("a run").nodes.len();
+    until(&mut window, "the run waits", paused);
+    let held = steps(window.state());
     window.get_by_label("Step").click();
-    until(&mut window, "one step more is made", |app| {
-        app.view().run.as_ref().is_some_and(|run| run.nodes.len() == held + 1)
-            && app.view().status == logitscope::session::Status::Paused
-    });
+    until(&mut window, "one step more is made", |app| steps(app) == held + 1 && paused(app));
     window.get_by_label("Resume").click();
+    until(&mut window, "the run goes on", |app| steps(app) > held + 1);
+    window.get_by_label("Stop").click();
     until(&mut window, "the run ends", |app| app.view().run.as_ref().is_some_and(|run| run.stop.is_some()));
-    let count = window.state().view().run.as_ref().expect("a run").nodes.len();
+    let count = steps(window.state());
     assert!(sees(&window, &format!("Timeline: {count} steps")));
     assert!(sees(&window, "Run"));
 }

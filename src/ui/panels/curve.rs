@@ -37,16 +37,13 @@ fn plot(ui: &mut Ui, node: &Node) {
         }
     };
     let share = |mark: GridMark, _: &std::ops::RangeInclusive<f64>| {
-        if mark.value.fract().abs() < 1e-6 {
-            format::probability(10_f32.powf(mark.value as f32))
-        } else {
-            String::new()
-        }
+        if mark.value.fract().abs() < 1e-6 { power_of_ten(mark.value.round() as i32) } else { String::new() }
     };
     let names: Vec<String> =
         node.candidates.iter().map(|candidate| token_text::visible_piece(&candidate.piece)).collect();
     Plot::new("rank and probability")
         .show_background(false)
+        .grid_color(palette.line)
         .allow_drag(false)
         .allow_scroll(false)
         .allow_zoom(false)
@@ -67,6 +64,20 @@ fn plot(ui: &mut Ui, node: &Node) {
             plot.line(Line::new("to choose from", chosen_from).color(palette.second).width(1.5));
             plot.points(Points::new("chosen", chosen).color(palette.accent).radius(5.0));
         });
+}
+
+/// A power of ten as a person writes it: `1`, `0.1`, `10⁻⁴`.
+fn power_of_ten(exponent: i32) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    match exponent {
+        -2..=0 => format!("{}", 10_f64.powi(exponent)),
+        _ => {
+            let digits = exponent.unsigned_abs().to_string();
+            let raised = digits.bytes().map(|digit| DIGITS[usize::from(digit - b'0')]);
+            let sign = if exponent < 0 { "⁻" } else { "" };
+            format!("10{sign}{}", raised.collect::<String>())
+        }
+    }
 }
 
 fn points(node: &Node, of: impl Fn(&crate::trace::Candidate) -> f32) -> PlotPoints<'static> {

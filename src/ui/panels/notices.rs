@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use egui::{Align2, Area, Frame, Margin, Modal, Order, RichText, ScrollArea, Stroke, Ui, vec2};
+use egui::{Align2, Area, Frame, Margin, Order, RichText, ScrollArea, Stroke, Ui, vec2};
 
 use crate::session::{Notice, Severity};
 use crate::ui::Scene;
@@ -10,7 +10,7 @@ use crate::ui::action::Action;
 use crate::ui::icons::Icon;
 use crate::ui::state::Toast;
 use crate::ui::theme::{Palette, palette, semibold, size, space};
-use crate::ui::widgets::{hint, icon_button};
+use crate::ui::widgets::{self, hint, icon_button};
 
 /// Seconds that a toast stays; errors stay until they are closed.
 const STAYS: f64 = 8.0;
@@ -24,8 +24,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if !scene.state.notices_shown {
         return;
     }
-    let modal = Modal::new(egui::Id::unique("notices")).show(ui.ctx(), |ui| {
-        ui.set_width(460.0_f32.min(ui.ctx().content_rect().width() - 64.0));
+    let card = widgets::card(ui, "notices", 480.0, |ui| {
         ui.label(RichText::new("Notices").font(semibold(size::TITLE)).color(palette(ui).text));
         if scene.view.notices.is_empty() {
             hint(ui, "Nothing to report.");
@@ -40,7 +39,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             }
         });
     });
-    if modal.should_close() {
+    if card.should_close() {
         scene.state.notices_shown = false;
     }
 }

@@ -1,24 +1,20 @@
 //! The card that opens a model: dialogs, a path field, recent models, the built-in one.
 
-use egui::{Key, Modal, RichText, TextEdit, Ui, vec2};
+use egui::{Align2, Key, RichText, TextEdit, Ui, vec2};
 
 use crate::session::ModelSource;
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{palette, semibold, size, space};
-use crate::ui::widgets::{Emphasis, action_button, hint, section};
+use crate::ui::widgets::{self, Emphasis, action_button, hint, section};
 
 /// Shows the card, if it is asked for.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if !scene.state.open_shown {
         return;
     }
-    let modal = Modal::new(egui::Id::unique("open model")).show(ui.ctx(), |ui| {
-        ui.set_width(420.0_f32.min(ui.ctx().content_rect().width() - 64.0));
-        card(ui, scene);
-    });
-    if modal.should_close() {
+    if widgets::card(ui, "open model", 440.0, |ui| card(ui, scene)).should_close() {
         scene.state.open_shown = false;
     }
 }
@@ -33,7 +29,7 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
         if action_button(ui, Icon::Folder, "Choose a folder…", Emphasis::Secondary, half).clicked() {
             scene.actions.push(Action::PickFolder);
         }
-        if action_button(ui, Icon::Copy, "Choose a file…", Emphasis::Secondary, half).clicked() {
+        if action_button(ui, Icon::File, "Choose a file…", Emphasis::Secondary, half).clicked() {
             scene.actions.push(Action::PickFile);
         }
     });
@@ -41,7 +37,9 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     section(ui, "Path");
     ui.horizontal(|ui| {
         let width = ui.available_width() - 80.0 - space::S;
-        let edit = TextEdit::singleline(&mut scene.state.path_field).hint_text("/path/to/a/model");
+        let edit = TextEdit::singleline(&mut scene.state.path_field)
+            .hint_text("/path/to/a/model")
+            .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Model path");
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let path = scene.state.path_field.trim().trim_matches('"').to_owned();

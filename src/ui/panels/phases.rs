@@ -94,7 +94,7 @@ fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
     let left = rect.left() + if first { space::L } else { POINT + space::M };
     let low = rect.height() < 50.0;
     let (title_y, figure_y) =
-        if low { (rect.top() + 14.0, rect.top() + 30.0) } else { (rect.top() + 19.0, rect.top() + 37.0) };
+        if low { (rect.top() + 13.0, rect.top() + 28.0) } else { (rect.top() + 19.0, rect.top() + 37.0) };
     let number_color = match phase.progress {
         Progress::Pending => palette.tertiary,
         Progress::Active => palette.accent,
@@ -133,7 +133,7 @@ fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
     if phase.progress == Progress::Active {
         let bar = Rect::from_x_y_ranges(
             text_left..=(rect.right() - POINT - 8.0).max(text_left + 8.0),
-            rect.bottom() - 7.0..=rect.bottom() - 4.0,
+            rect.bottom() - 5.0..=rect.bottom() - 3.0,
         );
         if let Some(share) = phase.share {
             crate::ui::widgets::thin_bar(ui, bar, Some(share), palette.accent);
@@ -233,7 +233,7 @@ fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             ),
             (&definitions::SCRATCH_BYTES, format::bytes(loaded.scratch_bytes)),
             (&definitions::BYTES_A_POSITION, format::bytes(model.cache_bytes_per_position)),
-            (&definitions::CONTEXT, format::count(model.context as u64)),
+            (&definitions::CONTEXT, format::plural(model.context, "position")),
         ];
     }
     phase
@@ -291,8 +291,8 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             format!("{} · {}", format::plural(run.prompt.len(), "token"), format::seconds(figures.seconds));
         phase.facts = vec![
             (&definitions::INITIATION_TIME, format::seconds(figures.seconds)),
-            (&definitions::PHASE_ROWS, format::count(figures.amount)),
-            (&definitions::INITIATION_RATE, format::rate(figures.amount as f64 / figures.seconds)),
+            (&definitions::PHASE_ROWS, rows(figures.amount)),
+            (&definitions::INITIATION_RATE, speed(figures.amount as f64 / figures.seconds)),
         ];
     }
     phase
@@ -316,7 +316,7 @@ fn step(scene: &Scene<'_>) -> Phase {
     let rate = steps as f64 / figures.seconds;
     let mut parts = vec![format!("step {}", format::count(run.nodes.len() as u64))];
     if steps > 0 && figures.seconds > 0.0 {
-        parts.push(format!("{} tokens/s", format::rate(rate)));
+        parts.push(speed(rate));
     }
     match scene.view.status {
         Status::Running => {
@@ -334,10 +334,10 @@ fn step(scene: &Scene<'_>) -> Phase {
     phase.facts = vec![
         (&definitions::INCREMENTAL_STEPS, format::count(steps as u64)),
         (&definitions::INCREMENTAL_TIME, format::seconds(figures.seconds)),
-        (&definitions::PHASE_ROWS, format::count(figures.amount)),
+        (&definitions::PHASE_ROWS, rows(figures.amount)),
     ];
     if steps > 0 && figures.seconds > 0.0 {
-        phase.facts.push((&definitions::INCREMENTAL_RATE, format::rate(rate)));
+        phase.facts.push((&definitions::INCREMENTAL_RATE, speed(rate)));
     }
     phase
 }
@@ -358,13 +358,25 @@ fn text(scene: &Scene<'_>) -> Phase {
     phase.progress = if run.stop.is_some() { Progress::Done } else { Progress::Active };
     phase.figure = match run.stop {
         Some(stop) => stop_words(stop).to_owned(),
-        None => format::plural(run.text().chars().count(), "character"),
+        None => {
+            let characters: usize = run.nodes.iter().map(|node| node.text.chars().count()).sum();
+            let tokens = format::plural(run.nodes.len(), "token");
+            format!("{tokens} · {}", format::plural(characters, "character"))
+        }
     };
     phase.facts = vec![
         (&definitions::NEW_TOKENS, format::count(run.nodes.len() as u64)),
         (&definitions::DETOKENISE_TIME, format::seconds(run.phases.detokenise.seconds)),
     ];
     phase
+}
+
+fn rows(count: u64) -> String {
+    format::plural(count as usize, "token row")
+}
+
+fn speed(tokens_per_second: f64) -> String {
+    format!("{} tokens/s", format::rate(tokens_per_second))
 }
 
 /// Why a run ended, in a few words.

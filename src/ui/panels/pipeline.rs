@@ -79,7 +79,7 @@ fn columns(node: &Node, room: f32) -> Vec<Column> {
     for index in 0..node.stages.len() {
         add(92.0, Kind::Stage(index));
     }
-    let rest = (room - left).clamp(140.0, 360.0);
+    let rest = (room - left).max(140.0);
     columns.push(Column { left, width: rest, kind: Kind::Probability });
     columns
 }

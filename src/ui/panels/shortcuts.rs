@@ -1,19 +1,19 @@
 //! The card of keyboard shortcuts, and the reset of everything remembered.
 
-use egui::{Modal, RichText, Ui};
+use egui::{KeyboardShortcut, RichText, Ui};
 
 use crate::ui::Scene;
 use crate::ui::action::{Action, SHORTCUTS};
 use crate::ui::theme::{mono, palette, semibold, size, space};
+use crate::ui::widgets;
 
 /// Shows the card, if it is asked for.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if !scene.state.shortcuts_shown {
         return;
     }
-    let modal = Modal::new(egui::Id::unique("shortcuts")).show(ui.ctx(), |ui| {
+    let card = widgets::card(ui, "shortcuts", 340.0, |ui| {
         let palette = palette(ui);
-        ui.set_width(340.0);
         ui.label(RichText::new("Keyboard").font(semibold(size::TITLE)).color(palette.text));
         ui.add_space(space::XS);
         ui.spacing_mut().item_spacing.y = 6.0;
@@ -24,7 +24,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             let keys: Vec<String> = SHORTCUTS
                 .iter()
                 .filter(|(_, other, _)| other == meaning)
-                .map(|(other, _, _)| ui.ctx().format_shortcut(other))
+                .map(|(other, _, _)| keys_of(ui, other))
                 .collect();
             ui.horizontal(|ui| {
                 ui.label(RichText::new(*meaning).color(palette.secondary));
@@ -41,7 +41,16 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             scene.actions.push(Action::ResetAll);
         }
     });
-    if modal.should_close() {
+    if card.should_close() {
         scene.state.shortcuts_shown = false;
+    }
+}
+
+/// A shortcut as it stands on the keys.
+fn keys_of(ui: &Ui, shortcut: &KeyboardShortcut) -> String {
+    if shortcut.modifiers.is_none() {
+        shortcut.logical_key.symbol_or_name().to_owned()
+    } else {
+        ui.ctx().format_shortcut(shortcut)
     }
 }
