@@ -296,6 +296,22 @@ fn a_single_file_opens_with_what_lies_beside_it() {
 }
 
 #[test]
+fn the_built_in_model_goes_the_same_way() {
+    let model = formats::open_built_in().unwrap();
+    plan_decoder(&model.config).bind(model.weights.tensors()).unwrap();
+    assert_eq!(model.path, "built-in");
+    assert!(model.tokenizer.is_some());
+    assert!(!model.special.eos.is_empty());
+    let last = model.weights.tensors().len() - 1;
+    assert!(matches!(model.weights.read(last, 0..1), Ok(std::borrow::Cow::Borrowed(_))));
+
+    let facts = formats::inspect_built_in();
+    assert!(facts.supported, "{:?}", facts.problems);
+    assert_eq!(facts.parameters, model.parameters);
+    assert!((4_000_000..=8_000_000).contains(&facts.parameters), "{}", facts.parameters);
+}
+
+#[test]
 fn special_ids_come_as_number_or_list() {
     let listed = open("llama-f32").special;
     assert_eq!((listed.bos, listed.eos), (Some(1), vec![2, 100]));
