@@ -100,10 +100,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The fields that nobody asked for, in alphabetical order.
+    /// The fields with a value that nobody asked for, in alphabetical order.
     pub fn unread(&self) -> impl Iterator<Item = &'a str> + '_ {
         let seen = self.seen.borrow();
-        self.map.keys().map(String::as_str).filter(move |name| !seen.contains(name))
+        let with_value = self.map.iter().filter(|(_, value)| !value.is_null());
+        with_value.map(|(name, _)| name.as_str()).filter(move |name| !seen.contains(name))
     }
 }
 

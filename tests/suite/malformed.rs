@@ -296,6 +296,11 @@ fn choices_that_are_unsupported() {
     assert_config_refused("llama-bare-names", no_factor, &["rope_scaling.factor is missing"]);
     let zero = |config: &mut Value| config["rope_scaling"] = json!({"rope_type": "linear", "factor": 0});
     assert_config_refused("llama-bare-names", zero, &["rope_scaling.factor is 0", "above 0"]);
+    let stranger =
+        |config: &mut Value| config["rope_scaling"] = json!({"type": "linear", "factor": 2, "twist": 1});
+    assert_config_refused("llama-bare-names", stranger, &["rope_scaling.twist is 1", "unknown"]);
+    let interleaved = |config: &mut Value| config["rope_interleaved"] = json!(true);
+    assert_config_refused("llama-f32", interleaved, &["rope_interleaved", "neighbouring"]);
     let partial = |config: &mut Value| config["partial_rotary_factor"] = json!(0.5);
     assert_config_refused("llama-f32", partial, &["partial_rotary_factor", "whole heads"]);
 }
@@ -307,6 +312,9 @@ fn idle_fields_and_unknown_ones_do_not_stand_in_the_way() {
         config["sliding_window"] = json!(null);
         config["logit_scale"] = json!(1.0);
         config["use_qk_norm"] = json!(false);
+        config["rope_interleaved"] = json!(false);
+        config["rope_parameters"]["finetuned"] = json!(true);
+        config["rope_parameters"]["factor"] = json!(null);
         config["layer_types"] = json!(["full_attention", "full_attention"]);
         config["favourite_colour"] = json!("blue");
     });

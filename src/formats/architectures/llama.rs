@@ -32,6 +32,7 @@ pub(super) const FAMILY: Family = Family {
         // Splits products over devices; the same numbers but for rounding.
         "pretraining_tp",
         "max_sequence_length",
+        "is_llama_config",
     ],
 };
 

@@ -118,11 +118,12 @@ pub fn unknown_fields_warning(family: &Family, fields: &Fields) -> Option<String
 /// Fields that change what a decoder computes, in ways that no family here knows, each with the number at
 /// which it has no effect. Absent, `null`, `false` or empty is fine too; anything else would silently give
 /// other numbers than the model's own.
-const REFUSED_FIELDS: [(&str, f64, &str); 23] = [
+const REFUSED_FIELDS: [(&str, f64, &str); 24] = [
     ("quantization_config", 0.0, "quantised weights of this kind cannot be read; use the original weights"),
     ("sliding_window", 0.0, "attention windows are not supported"),
     ("layer_types", 0.0, "layers of different kinds are not supported"),
     ("no_rope_layers", 0.0, "layers without rotary embeddings are not supported"),
+    ("rope_interleaved", 0.0, "heads whose neighbouring elements rotate together are not supported"),
     ("attn_logit_softcapping", 0.0, "soft caps on attention are not supported"),
     ("final_logit_softcapping", 0.0, "soft caps on logits are not supported"),
     ("clip_qkv", 0.0, "clipped queries and keys are not supported"),
@@ -163,7 +164,7 @@ fn refuse_active(fields: &Fields) -> Result<(), FormatError> {
 
 /// Fields of every family that say nothing about what is computed: training, the file's history, and how
 /// another program should run it.
-const HARMLESS_FIELDS: [&str; 37] = [
+const HARMLESS_FIELDS: [&str; 38] = [
     "architectures",
     "auto_map",
     "bos_token_id",
@@ -174,6 +175,7 @@ const HARMLESS_FIELDS: [&str; 37] = [
     "torch_dtype",
     "dtype",
     "transformers_version",
+    "transformers.js_config",
     "use_cache",
     "initializer_range",
     "output_attentions",

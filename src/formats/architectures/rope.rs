@@ -10,6 +10,9 @@ use crate::model::rotary::{RampEnds, RotaryConfig, RotaryScaling};
 /// Base of the frequencies where a configuration gives none.
 const DEFAULT_THETA: f64 = 10_000.0;
 
+/// Fields that some files carry where they change nothing.
+const IDLE_FIELDS: [&str; 2] = ["original_max_position_embeddings", "finetuned"];
+
 /// The rotary embedding of heads of `head_width` elements in a model of `context` positions.
 pub(super) fn read(fields: &Fields, head_width: usize, context: usize) -> Result<RotaryConfig, FormatError> {
     let top_theta = fields.optional_number("rope_theta")?;
@@ -47,8 +50,8 @@ pub(super) fn read(fields: &Fields, head_width: usize, context: usize) -> Result
             );
         }
     };
-    match rope.unread().next() {
-        Some(unknown) => Err(rope.error(unknown, "it is unknown here, and would change the frequencies")),
+    match rope.unread().find(|name| !IDLE_FIELDS.contains(name)) {
+        Some(unknown) => Err(rope.error(unknown, "it is unknown here, and might change the frequencies")),
         None => Ok(RotaryConfig { width: head_width, theta, scaling }),
     }
 }
