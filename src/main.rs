@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::ensure;
 use clap::Parser;
 use logitscope::cli::{self, Arguments, Outcome};
 use logitscope::session::{ModelSource, Session};
@@ -15,8 +15,10 @@ fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Interrupted) => ExitCode::from(cli::INTERRUPTED_EXIT_CODE),
         Err(error) => {
-            let line: Vec<String> = format!("{error:#}").lines().map(|line| line.trim().to_owned()).collect();
-            eprintln!("error: {}", line.join(" "));
+            // Without the chain of sources: our messages have their causes in them.
+            let message = error.to_string();
+            let lines: Vec<&str> = message.lines().map(str::trim).collect();
+            eprintln!("error: {}", lines.join(" "));
             ExitCode::FAILURE
         }
     }
@@ -26,9 +28,22 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     if let Some(command) = &arguments.command {
         return Ok(cli::run(command)?);
     }
+    ensure!(has_display(), "{NO_DISPLAY}");
     let source = arguments.model.map_or(ModelSource::BuiltIn, ModelSource::Path);
-    ui::run_with(source, |wake| Session::start(move || wake())).context("no window")?;
+    ui::run_with(source, |wake| Session::start(move || wake()))?;
     Ok(Outcome::Done)
+}
+
+const NO_DISPLAY: &str = "the window cannot open: there is no display (neither DISPLAY nor WAYLAND_DISPLAY is \
+     set): decode in the terminal instead, with `logitscope generate -p \"Once upon a time\"`";
+
+/// Whether a window has somewhere to appear, as far as the environment tells.
+fn has_display() -> bool {
+    let named = |variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+    cfg!(any(windows, target_os = "macos"))
+        || named("DISPLAY")
+        || named("WAYLAND_DISPLAY")
+        || named("WAYLAND_SOCKET")
 }
 
 fn log_to_stderr(verbose: u8) {

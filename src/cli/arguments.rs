@@ -91,8 +91,8 @@ pub struct PromptOptions {
 /// Whether special tokens go around the prompt.
 #[derive(Debug, Args)]
 pub struct SpecialOption {
-    /// Add no beginning-of-text token to the prompt
-    #[arg(long, conflicts_with = "prompt_ids")]
+    /// Add no beginning-of-text token to a text; ids are always taken as they are
+    #[arg(long)]
     pub no_special: bool,
 }
 

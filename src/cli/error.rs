@@ -28,9 +28,12 @@ pub enum CliError {
     /// A text for a model that has no tokenizer.
     #[error("the text could not be tokenised: {0}")]
     Tokenise(RunError),
+    /// A prompt or settings that no run can begin with.
+    #[error("the run cannot begin: {0}")]
+    Begin(RunError),
     /// The run.
     #[error("the run failed: {0}")]
-    Run(#[from] RunError),
+    Run(RunError),
     /// A pass outside of a run.
     #[error("the model could not compute: {0}")]
     Model(#[from] ModelError),

@@ -23,7 +23,7 @@ pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     if let Some(note) = note_unused(arguments) {
         tell(&note);
     }
-    let mut decode = Decode::begin(&ready, &prompt, &settings)?;
+    let mut decode = Decode::begin(&ready, &prompt, &settings).map_err(CliError::Begin)?;
     let result = decode_all(&mut decode, &mut ready, arguments);
     let has_text = ready.tokenizer.is_some();
     let run = decode.end(&mut ready);
@@ -64,7 +64,7 @@ fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate)
             }
             Err(error) => {
                 decode.run.stop = Some(StopReason::Failed);
-                return Err(error.into());
+                return Err(CliError::Run(error));
             }
         }
     }

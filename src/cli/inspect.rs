@@ -92,9 +92,14 @@ impl Answer {
         facts.files.iter().for_each(|file| line("file", &format!("{}, {}", file.file, bytes(file.bytes))));
         line("tokenizer", facts.tokenizer.as_deref().unwrap_or("none"));
         line("chat template", if facts.chat_template { "yes" } else { "no" });
-        let ids = |ids: Vec<u32>| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        line("BOS", &ids(facts.special.bos.into_iter().collect()));
-        line("EOS", &ids(facts.special.eos.clone()));
+        let ids = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        for (name, special) in
+            [("BOS", Vec::from_iter(facts.special.bos)), ("EOS", facts.special.eos.clone())]
+        {
+            if !special.is_empty() {
+                line(name, &ids(&special));
+            }
+        }
         if let Some(memory) = &self.memory {
             let parts = format!(
                 "{} (weights {}, KV cache of {} positions {}, scratch {})",

@@ -34,11 +34,11 @@ pub fn run(arguments: &Logits) -> Result<Outcome, CliError> {
         ready => ready?,
     };
     // A run that is begun and never stepped: it tokenises and checks the prompt as `generate` does.
-    let run = Decode::begin(&ready, &prompt, &DecodingSettings::default())?.end(&mut ready);
-    let ids = run.prompt_ids();
+    let decode = Decode::begin(&ready, &prompt, &DecodingSettings::default()).map_err(CliError::Begin)?;
+    let ids = decode.end(&mut ready).prompt_ids();
     let vocabulary = ready.model.vocabulary();
-    let mut file = arguments.out.as_deref().map(|path| LogitsFile::create(path, ids.len(), vocabulary));
-    let mut file = file.take().transpose()?;
+    let create = |path| LogitsFile::create(path, ids.len(), vocabulary);
+    let mut file = arguments.out.as_deref().map(create).transpose()?;
     let mut top = Vec::new();
     let finished = each_row(&mut *ready.model, &ids, |logits| {
         if arguments.json.json {

@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use logitscope::decoding::{CacheUse, DecodingSettings, EosRule};
 use logitscope::gpu::Device;
@@ -76,9 +77,8 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
             Box::new(Reference::new(plan, opened.context, weights, &opened.bound).expect("readable weights"))
         }
         Interpreter::Gpu => {
-            let device = Device::open(None).unwrap_or_else(|error| panic!("{error}"));
             let mut progress = |_, _| ControlFlow::Continue(());
-            Box::new(opened.engine(device, &mut progress).unwrap_or_else(|error| panic!("{name}: {error}")))
+            Box::new(opened.engine(device(), &mut progress).unwrap_or_else(|error| panic!("{name}: {error}")))
         }
     };
     let loaded = Loaded {
@@ -91,6 +91,12 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
     };
     let ready = ReadyModel { model, tokenizer: opened.tokenizer, loaded, warnings: opened.file.warnings };
     Family { name, expected, ready }
+}
+
+/// One device for all checkpoints, so that equal kernels are compiled once.
+fn device() -> Arc<Device> {
+    static DEVICE: OnceLock<Arc<Device>> = OnceLock::new();
+    Arc::clone(DEVICE.get_or_init(super::support::device))
 }
 
 /// The logits of every position, passes of at most `chunk` rows.

@@ -1,0 +1,374 @@
+//! The built program as scripts see it: JSON, exit codes, error lines, pipes.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logitscope"));
+    command.args(arguments).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program(arguments).output().expect("the program starts")
+}
+
+fn fixture(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families").join(name);
+    folder.to_string_lossy().into_owned()
+}
+
+/// A checkpoint with a tokenizer.
+fn with_text() -> String {
+    fixture("gpt2-f32")
+}
+
+/// A checkpoint without one.
+fn without_text() -> String {
+    fixture("llama-f32")
+}
+
+/// What a command that succeeds prints, as JSON.
+fn json_of(arguments: &[&str]) -> Value {
+    let output = run(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+}
+
+/// The one line on stderr of a command that fails with 1 and prints nothing else.
+fn error_of(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{arguments:?} printed {:?}", String::from_utf8_lossy(&output.stdout));
+    let mut lines = stderr.lines();
+    let line = lines.next().expect("a line").to_owned();
+    assert_eq!(lines.next(), None, "{arguments:?}: {stderr}");
+    assert!(line.starts_with("error: "), "{arguments:?}: {line}");
+    line
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn generate_answers_with_the_contracts_json() {
+    let model = with_text();
+    let answer =
+        json_of(&["generate", "-m", &model, "-p", "Once", "-n", "5", "--ignore-eos", "--top", "3", "--json"]);
+    let names = ["adapter", "ids", "model", "phases", "prompt_ids", "sequences", "steps", "stop", "text"];
+    assert_eq!(keys(&answer), names);
+    assert_eq!(keys(&answer["model"]), ["family", "parameters", "path", "weights"]);
+    assert_eq!(answer["model"]["family"], "gpt2");
+    assert_eq!(keys(&answer["adapter"]), ["backend", "name"]);
+    assert_eq!(answer["stop"], "max_tokens");
+    assert_eq!(answer["sequences"], json!([]));
+    let phases = &answer["phases"];
+    assert_eq!(keys(phases), ["detokenise", "incremental", "initiation", "load", "tokenise"]);
+    let prompt = answer["prompt_ids"].as_array().expect("a list").len();
+    assert_eq!(phases["tokenise"]["tokens"], prompt);
+    assert_eq!(phases["initiation"]["rows"], prompt);
+    assert_eq!((&phases["incremental"]["rows"], &phases["incremental"]["steps"]), (&json!(4), &json!(4)));
+    assert!(phases["load"]["bytes"].as_u64() > Some(10_000));
+    for part in ["load", "tokenise", "initiation", "incremental", "detokenise"] {
+        assert!(phases[part]["seconds"].as_f64() > Some(0.0), "{part}");
+    }
+
+    let steps = answer["steps"].as_array().expect("a list");
+    let ids: Vec<&Value> = steps.iter().map(|step| &step["id"]).collect();
+    assert_eq!(ids, answer["ids"].as_array().expect("a list").iter().collect::<Vec<_>>());
+    for step in steps {
+        assert_eq!(keys(step), ["entropy", "id", "logit", "logprob", "rank", "top"]);
+        assert_eq!(step["rank"], 1);
+        let top = step["top"].as_array().expect("a list");
+        assert_eq!(top.len(), 3);
+        assert_eq!(top[0], json!([step["id"], step["logit"]]));
+        assert!(top[0][1].as_f64() > top[1][1].as_f64());
+        assert!(step["logprob"].as_f64() < Some(0.0) && step["entropy"].as_f64() > Some(0.0));
+    }
+}
+
+#[test]
+fn text_goes_to_stdout_and_figures_to_stderr() {
+    let model = with_text();
+    let arguments = ["generate", "-m", &model, "-p", "Once", "-n", "5", "--ignore-eos"];
+    let output = run(&arguments);
+    let answer = json_of(&[&arguments[..], &["--json"]].concat());
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(text.trim_end_matches('\n'), answer["text"].as_str().expect("text").trim_end_matches('\n'));
+    let figures = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(figures.contains("initiation") && figures.contains("max_tokens"), "{figures}");
+}
+
+#[test]
+fn a_model_without_a_tokenizer_works_on_ids_and_leaves_text_out() {
+    let model = without_text();
+    let answer = json_of(&["generate", "-m", &model, "--prompt-ids", "3,1,4", "-n", "2", "--json"]);
+    assert_eq!(answer["prompt_ids"], json!([3, 1, 4]));
+    assert_eq!(answer.get("text"), None);
+    let error = error_of(&["generate", "-m", &model, "-p", "Once"]);
+    assert!(error.contains("llama-f32 has no tokenizer"), "{error}");
+}
+
+#[test]
+fn settings_reach_the_decoder() {
+    let model = without_text();
+    let base = ["generate", "-m", &model, "--prompt-ids", "3,1,4", "-n", "6", "--json"];
+    let with = |more: &[&str]| json_of(&[&base[..], more].concat());
+    let greedy = with(&["--ignore-eos"]);
+    let first = greedy["ids"][0].as_u64().expect("an id");
+
+    let banned = with(&["--ignore-eos", "--logit-bias", &format!("{first}=-1000")]);
+    assert_ne!(banned["ids"][0], first);
+    assert!(banned["steps"][0]["rank"].as_u64() > Some(1));
+    assert_eq!(banned["steps"][0]["top"][0], greedy["steps"][0]["top"][0], "values are raw");
+
+    let ended = with(&["--eos", &greedy["ids"][2].to_string()]);
+    assert_eq!((ended["stop"].as_str(), ended["ids"].as_array().map(Vec::len)), (Some("eos"), Some(3)));
+
+    let recomputed = with(&["--ignore-eos", "--no-kv-cache"]);
+    assert_eq!(recomputed["ids"], greedy["ids"]);
+    assert_eq!(recomputed["phases"]["incremental"]["rows"], 4 + 5 + 6 + 7 + 8);
+
+    let sample = |seed| with(&["--ignore-eos", "--strategy", "sample", "--temperature", "5", "--seed", seed]);
+    assert_eq!(sample("1")["ids"], sample("1")["ids"]);
+    assert_ne!(sample("1")["ids"], sample("2")["ids"]);
+
+    let full = json_of(&[
+        "generate",
+        "-m",
+        &model,
+        "--prompt-ids",
+        "3,1,4",
+        "--context",
+        "5",
+        "--ignore-eos",
+        "--json",
+    ]);
+    assert_eq!(
+        (full["stop"].as_str(), full["ids"].as_array().map(Vec::len)),
+        (Some("context_full"), Some(2))
+    );
+}
+
+#[test]
+fn a_stop_text_ends_the_text_and_stays_in_it() {
+    let model = with_text();
+    let base = ["generate", "-m", &model, "-p", "Once", "-n", "12", "--ignore-eos", "--json"];
+    let whole = json_of(&base)["text"].as_str().expect("text").to_owned();
+    let characters: Vec<char> = whole.chars().collect();
+    let stop: String = characters[2..5].iter().collect();
+    let ended = json_of(&[&base[..], &["--stop", &stop]].concat());
+    assert_eq!(ended["stop"], "stop_text");
+    let text = ended["text"].as_str().expect("text");
+    assert!(
+        text.contains(&stop) && whole.starts_with(text) && text.len() < whole.len(),
+        "{text:?} of {whole:?}"
+    );
+}
+
+#[test]
+fn a_trace_file_opens_as_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.json");
+    let place = path.to_string_lossy().into_owned();
+    let model = without_text();
+    let answer =
+        json_of(&["generate", "-m", &model, "--prompt-ids", "3", "-n", "3", "--trace", &place, "--json"]);
+    let run = logitscope::trace::file::read(&path).expect("a trace");
+    assert_eq!(json!(run.generated_ids()), answer["ids"]);
+    assert_eq!(run.model.path, model);
+}
+
+#[test]
+fn logits_of_every_position_are_written_and_ranked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("out.safetensors");
+    let place = path.to_string_lossy().into_owned();
+    let model = without_text();
+    let ids: Vec<String> = (0..70).map(|id| id.to_string()).collect();
+    let answer = json_of(&[
+        "logits",
+        "-m",
+        &model,
+        "--prompt-ids",
+        &ids.join(","),
+        "--out",
+        &place,
+        "--top",
+        "4",
+        "--json",
+    ]);
+    let bytes = std::fs::read(&path).expect("the file");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let logits = file.tensor("logits").expect("the tensor");
+    assert_eq!((logits.dtype(), logits.shape()), (safetensors::Dtype::F32, &[70, 101][..]));
+    let numbers: Vec<f32> =
+        logits.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    assert_eq!(answer["prompt_ids"].as_array().map(Vec::len), Some(70));
+    for (row, top) in numbers.chunks(101).zip(answer["top"].as_array().expect("a list")) {
+        assert_eq!(top.as_array().map(Vec::len), Some(4));
+        let highest = row.iter().copied().fold(f32::MIN, f32::max);
+        assert_eq!(top[0][1].as_f64().map(|logit| logit as f32), Some(highest));
+        assert_eq!(row[top[0][0].as_u64().expect("an id") as usize], highest);
+    }
+    let entries = std::fs::read_dir(folder.path()).expect("the folder").count();
+    assert_eq!(entries, 1, "nothing is left beside the file");
+}
+
+#[test]
+fn tokenize_gives_ids_and_pieces() {
+    let model = with_text();
+    let answer = json_of(&["tokenize", "-m", &model, "-p", "Once upon", "--json"]);
+    assert_eq!(keys(&answer), ["ids", "pieces"]);
+    let ids = answer["ids"].as_array().expect("a list");
+    assert_eq!(ids.len(), answer["pieces"].as_array().expect("a list").len());
+    assert!(!ids.is_empty());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("prompt.txt");
+    std::fs::write(&path, "Once upon").expect("written");
+    let from_file = json_of(&["tokenize", "-m", &model, "--prompt-file", &path.to_string_lossy(), "--json"]);
+    assert_eq!(from_file, answer);
+}
+
+#[test]
+fn inspect_says_what_is_there_and_what_is_unsupported() {
+    let facts = json_of(&["inspect", &without_text(), "--json"]);
+    assert_eq!((&facts["supported"], &facts["problems"]), (&json!(true), &json!([])));
+    assert_eq!(facts["family"], "llama");
+    assert!(facts["memory"]["weight_bytes"].as_u64() > Some(10_000));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("config.json"), r#"{"model_type": "perceptron"}"#).expect("written");
+    std::fs::copy(
+        PathBuf::from(without_text()).join("model.safetensors"),
+        folder.path().join("model.safetensors"),
+    )
+    .expect("copied");
+    let facts = json_of(&["inspect", &folder.path().to_string_lossy(), "--json"]);
+    assert_eq!(facts["supported"], false);
+    assert!(facts["problems"][0].as_str().expect("a text").contains("perceptron"), "{facts}");
+}
+
+#[test]
+fn check_and_bench_and_adapters_answer_with_their_json() {
+    let model = without_text();
+    let check = json_of(&["check", "-m", &model, "--json"]);
+    assert_eq!(check["passed"], true);
+    assert!(check["ops"].as_u64() > Some(40), "{check}");
+
+    let bench = json_of(&["bench", "-m", &model, "--pp", "8,20", "--tg", "4", "--repeat", "1", "--json"]);
+    for key in ["adapter", "copy_bandwidth_bytes_per_s", "weight_bytes", "load_seconds"] {
+        assert!(!bench[key].is_null(), "{key} is missing in {bench}");
+    }
+    assert_eq!(keys(&bench["pp"][1]), ["tokens", "tokens_per_s"]);
+    assert_eq!(bench["pp"][1]["tokens"], 20);
+    assert_eq!(keys(&bench["tg"][0]), ["bandwidth_share", "context", "tokens_per_s"]);
+    let share = bench["tg"][0]["bandwidth_share"].as_f64().expect("a number");
+    assert!(share > 0.0 && share < 1.0, "{bench}");
+
+    let adapters = json_of(&["adapters", "--json"]);
+    assert_eq!(adapters["adapters"][0]["index"], 0);
+    assert_eq!(bench["adapter"], adapters["adapters"][0]["name"]);
+}
+
+#[test]
+fn failures_are_one_line_that_says_what_and_why() {
+    let model = without_text();
+    let cases: [(&[&str], &str); 8] = [
+        (&["generate", "-m", "/no/such/folder", "-p", "x"], "/no/such/folder"),
+        (&["generate", "-m", &model, "--prompt-ids", "3,101"], "id 101"),
+        (&["generate", "-m", &model, "--prompt-ids", "3", "--context", "9999"], "9999"),
+        (&["generate", "-m", &model, "--prompt-ids", "3", "--adapter", "no such GPU"], "no such GPU"),
+        (&["generate", "-m", &model, "--prompt-ids", "3", "-n", "0"], "at least 1"),
+        (&["generate", "-m", &model, "--prompt-file", "/no/such/file"], "/no/such/file"),
+        (&["logits", "-m", &model, "--prompt-ids", "3", "--out", "/no/such/folder/x"], "/no/such/folder/x"),
+        (&["bench", "-m", &model, "--pp", "9999"], "9999"),
+    ];
+    for (arguments, complaint) in cases {
+        let error = error_of(arguments);
+        assert!(error.contains(complaint), "{arguments:?}: {error}");
+        assert_eq!(error.matches(complaint).count(), 1, "said twice: {error}");
+    }
+}
+
+#[test]
+fn without_a_display_the_window_names_generate() {
+    let error = error_of(&[]);
+    assert!(error.contains("display") && error.contains("logitscope generate"), "{error}");
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let model = without_text();
+    let cases: [&[&str]; 5] = [
+        &["generate", "-m", &model],
+        &["generate", "-m", &model, "-p", "x", "--prompt-ids", "1"],
+        &["generate", "-m", &model, "--prompt-ids", "1", "--strategy", "guess"],
+        &["generate", "-m", &model, "--prompt-ids", "1", "--logit-bias", "3"],
+        &["logits", "-m", &model, "--prompt-ids", "1"],
+    ];
+    for arguments in cases {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let model = without_text();
+    let mut child = program(&["generate", "-m", &model, "--prompt-ids", "3", "-n", "100", "--ignore-eos"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("UTF-8");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_decoded_and_exits_with_130() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.json");
+    let model = without_text();
+    let place = path.to_string_lossy().into_owned();
+    // The whole sequence again at every step: long enough to be interrupted.
+    let mut child = program(&[
+        "generate",
+        "-m",
+        &model,
+        "--prompt-ids",
+        "3",
+        "-n",
+        "127",
+        "--ignore-eos",
+        "--no-kv-cache",
+        "--trace",
+        &place,
+    ])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::null())
+    .spawn()
+    .expect("the program starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut first = Vec::new();
+    stdout.read_until(b' ', &mut first).expect("a first token");
+    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(signalled.expect("kill runs").success());
+    stdout.read_to_end(&mut first).expect("the rest");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let run = logitscope::trace::file::read(&path).expect("a trace");
+    assert_eq!(run.stop, Some(logitscope::trace::StopReason::Cancelled));
+    assert!((1..127).contains(&run.nodes.len()), "{} nodes", run.nodes.len());
+    assert_eq!(String::from_utf8_lossy(&first).split_whitespace().count(), run.nodes.len());
+}
