@@ -216,8 +216,9 @@ pub struct Tokenize {
 /// `inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A Hugging Face folder, a .safetensors file in one, or a .safetensors.index.json
-    pub model: PathBuf,
+    /// A Hugging Face folder, a .safetensors file in one, or a .safetensors.index.json; left out, the
+    /// built-in demonstration model
+    pub model: Option<PathBuf>,
     #[command(flatten)]
     pub json: JsonOption,
 }

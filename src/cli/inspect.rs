@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::arguments::Inspect;
+use super::arguments::{Inspect, source};
 use super::output::{bytes, print, print_json};
 use super::{CliError, Outcome};
 use crate::formats::{self, Inspection};
 use crate::gpu::estimate_memory;
-use crate::session::{ModelSource, Opened};
+use crate::session::Opened;
 
 /// The JSON object of `inspect --json`.
 #[derive(Serialize)]
@@ -31,10 +31,13 @@ struct MemoryAnswer {
 
 /// Runs the command.
 pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
-    let mut facts = formats::inspect(&arguments.model)?;
+    let mut facts = match &arguments.model {
+        Some(path) => formats::inspect(path)?,
+        None => formats::inspect_built_in(),
+    };
     let mut memory = None;
     if facts.supported {
-        match Opened::open(&ModelSource::Path(arguments.model.clone()), None) {
+        match Opened::open(&source(arguments.model.as_ref()), None) {
             Ok(opened) => memory = Some(MemoryAnswer::of(&opened)),
             Err(problem) => {
                 facts.supported = false;
