@@ -17,5 +17,6 @@ mod suite {
     mod tokenizer;
     mod trace_file;
     mod window;
+    mod window_pictures;
     mod window_script;
 }

@@ -1,6 +1,6 @@
 //! The perceptual colour map for quantities. Colour never stands alone: the number is in a tooltip or beside it.
 
-use egui::Color32;
+use egui::{Color32, Ui};
 
 /// Samples of viridis (van der Walt and Smith, CC0) at ninths of 0–1; between them colours are mixed.
 const VIRIDIS: [[u8; 3]; 10] = [
@@ -17,7 +17,7 @@ const VIRIDIS: [[u8; 3]; 10] = [
 ];
 
 /// The colour of a value from 0 (dark violet) to 1 (yellow); values outside are clamped, NaN is 0.
-pub fn viridis(value: f32) -> Color32 {
+fn viridis(value: f32) -> Color32 {
     let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
     let position = value * (VIRIDIS.len() - 1) as f32;
     let index = (position as usize).min(VIRIDIS.len() - 2);
@@ -28,6 +28,12 @@ pub fn viridis(value: f32) -> Color32 {
         (from + (to - from) * part).round() as u8
     });
     Color32::from_rgb(r, g, b)
+}
+
+/// The colour of a quantity on a theme: the end of the map that would vanish in the ground is left out.
+pub fn quantity(ui: &Ui, value: f32) -> Color32 {
+    let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
+    viridis(if ui.visuals().dark_mode { 0.2 + 0.8 * value } else { 0.92 * value })
 }
 
 /// Mixes two opaque colours; 0 is the first.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::chips::ChipLayout;
-use crate::decoding::DecodingSettings;
+use crate::decoding::{DecodingSettings, StageSettings, StrategyChoice};
 
 /// Most models that are remembered.
 const RECENT: usize = 8;
@@ -158,11 +158,18 @@ impl Default for Remembered {
             adapter: None,
             prompt: FIRST_PROMPT.to_owned(),
             add_special: true,
-            decoding: DecodingSettings::default(),
+            decoding: first_settings(StrategyChoice::default()),
             colouring: Colouring::default(),
             inspector: true,
         }
     }
+}
+
+/// The settings of a first start. Sampling begins with stages that tame it, not with the neutral values of the
+/// command line: there is something to see in the pipeline, and a small model stays readable.
+pub fn first_settings(strategy: StrategyChoice) -> DecodingSettings {
+    let stages = StageSettings { temperature: 0.8, top_k: 40, top_p: 0.95, ..StageSettings::default() };
+    DecodingSettings { strategy, stages, ..DecodingSettings::default() }
 }
 
 impl Remembered {

@@ -15,10 +15,11 @@ use logitscope::ui::{App, Worker};
 use super::counting_model::{Behaviour, FakeLoader};
 use super::window_script::Scripted;
 
-type Window = Harness<'static, App>;
+/// A window under test.
+pub type Window = Harness<'static, App>;
 
 /// A window of this size on a worker.
-fn window_on(worker: impl Worker + 'static, width: f32, height: f32) -> Window {
+pub fn window_on(worker: impl Worker + 'static, width: f32, height: f32) -> Window {
     Harness::builder()
         .with_size(egui::vec2(width, height))
         .with_max_steps(64)
@@ -42,7 +43,8 @@ fn running(steps: usize) -> (Window, Scripted) {
     (window, script)
 }
 
-fn press(window: &mut Window, label: &str) {
+/// Clicks what has this name, and lets the window settle.
+pub fn press(window: &mut Window, label: &str) {
     window.get_by_label(label).click();
     window.run();
 }
@@ -63,7 +65,7 @@ fn started(script: &Scripted) -> RunRequest {
 }
 
 /// Steps frames until something holds; a worker of its own thread needs that.
-fn until(window: &mut Window, what: &str, holds: impl Fn(&App) -> bool) {
+pub fn until(window: &mut Window, what: &str, holds: impl Fn(&App) -> bool) {
     let begun = Instant::now();
     while !holds(window.state()) {
         let notices = &window.state().view().notices;
@@ -194,7 +196,7 @@ fn sampling_shows_its_settings_its_stages_and_the_draw() {
     press(&mut window, "Reset settings");
     press(&mut window, "Stop");
     press(&mut window, "Run");
-    assert_eq!(started(&script).settings.stages.temperature, 1.0);
+    assert_eq!(started(&script).settings.stages.temperature, 0.8);
 }
 
 #[test]
@@ -392,62 +394,17 @@ fn a_real_worker_runs_pauses_and_ends_in_the_window() {
     assert!(sees(&window, "Run"));
 }
 
-fn picture(window: &mut Window, name: &str) {
-    let image = window.render().expect("the window renders");
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
-    std::fs::create_dir_all(&folder).expect("the folder can be made");
-    image.save(folder.join(format!("{name}.png"))).expect("the picture can be written");
-}
-
 #[test]
-#[ignore = "writes pictures to look at"]
-fn pictures() {
-    for (width, height) in [(1440.0, 900.0), (720.0, 480.0), (1000.0, 700.0)] {
-        let script = Scripted::default();
-        let mut window = window_on(script.clone(), width, height);
-        window.run();
-        let size = format!("{width}x{height}");
-        picture(&mut window, &format!("{size}-ready"));
-        press(&mut window, "Run");
-        script.steps(37);
-        window.run();
-        picture(&mut window, &format!("{size}-running"));
-        if width < 1080.0 {
-            for pane in ["Pipeline", "Step"] {
-                window.get_by_role_and_label(egui::accesskit::Role::RadioButton, pane).click();
-                window.run();
-                picture(&mut window, &format!("{size}-{pane}"));
-            }
-            continue;
-        }
-        window.get_by_label_contains("Initiation: ").click();
-        window.run();
-        picture(&mut window, &format!("{size}-card"));
-        window.key_press(Key::Escape);
-        press(&mut window, "Sample");
-        script.steps(200);
-        window.run();
-        press(&mut window, "Run");
-        script.steps(48);
-        window.run();
-        press(&mut window, "Step 13: ·small");
-        picture(&mut window, &format!("{size}-sample"));
-        press(&mut window, "Curve");
-        press(&mut window, "Theme: system");
-        picture(&mut window, &format!("{size}-light"));
-        press(&mut window, "Pipeline");
-        press(&mut window, "Open model…");
-        picture(&mut window, &format!("{size}-open"));
-        window.key_press(Key::Escape);
-        window.run();
-        script.tell(Event::Notice(Notice {
-            severity: Severity::Error,
-            title: "The model did not load".to_owned(),
-            detail: "/models/broken: model.safetensors ends before its header says. Download it again."
-                .to_owned(),
-        }));
-        window.run();
-        press(&mut window, "Keyboard shortcuts");
-        picture(&mut window, &format!("{size}-keys"));
-    }
+fn the_built_in_model_tells_its_tale_in_the_window() {
+    let mut window = window_on(Session::start(|| {}), 1440.0, 900.0);
+    until(&mut window, "the built-in model is ready", |app| app.view().loaded.is_some());
+    window.get_by_label("Most new tokens").set_value_accesskit(12.0);
+    window.run_steps(2);
+    window.get_by_label("Run").click();
+    until(&mut window, "the run ends", |app| app.view().run.as_ref().is_some_and(|run| run.stop.is_some()));
+    let run = window.state().view().run.clone().expect("a run");
+    assert_eq!(run.nodes.len(), 12);
+    assert!(sees(&window, "Timeline: 12 steps"));
+    assert!(sees_part(&window, "Candidate "));
+    assert!(sees(&window, "Text: reached the maximum"));
 }

@@ -50,18 +50,43 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 0.0;
         header(ui, node, &columns, width);
-        let most = node.candidates.iter().map(|candidate| candidate.probability).fold(0.0, f32::max);
-        let height = (ui.available_height() - ROW).max(ROW);
-        let rows = node.candidates.len();
-        let list = ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).max_height(height);
+        let shares = node.candidates.iter().map(|candidate| candidate.probability);
+        let most = shares.fold(node.others.probability, f32::max);
+        // A chosen token from beyond the top stands below the list, so that it is always in sight.
+        let beyond = node.candidates.iter().rposition(|candidate| candidate.token == node.token);
+        let beyond = beyond.filter(|index| node.rank > index + 1);
+        let rows = node.candidates.len() - usize::from(beyond.is_some());
+        let foot = ROW * if beyond.is_some() { 2.0 } else { 1.0 };
+        let height = (ui.available_height() - foot).max(ROW);
+        let mut list = ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).max_height(height);
+        if let Some(offset) = offset_for(ui, node, height) {
+            list = list.vertical_scroll_offset(offset);
+        }
         list.show_rows(ui, ROW, rows, |ui, range| {
             ui.set_width(width);
             for index in range {
                 row(ui, node, index, &node.candidates[index], &columns, width, most);
             }
         });
+        if let Some(index) = beyond {
+            row(ui, node, node.rank - 1, &node.candidates[index], &columns, width, most);
+        }
         others(ui, node, &columns, width, most);
     });
+}
+
+/// Where the list scrolls when another step comes on show: to the chosen token, if it is not among the first.
+fn offset_for(ui: &Ui, node: &Node, height: f32) -> Option<f32> {
+    let id = ui.scope_id().with("pipeline step");
+    let shown = (node.step, node.token);
+    let before = ui.data_mut(|data| data.get_temp::<(usize, u32)>(id));
+    if before == Some(shown) {
+        return None;
+    }
+    ui.data_mut(|data| data.insert_temp(id, shown));
+    let index = node.candidates.iter().position(|candidate| candidate.token == node.token)?;
+    let bottom = (index + 1) as f32 * ROW;
+    Some(if bottom <= height || node.rank > index + 1 { 0.0 } else { bottom - height / 2.0 })
 }
 
 fn columns(node: &Node, room: f32) -> Vec<Column> {

@@ -8,6 +8,7 @@ use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, StrategyChoice};
 use crate::ui::Scene;
 use crate::ui::icons::Icon;
+use crate::ui::state::first_settings;
 use crate::ui::theme::{palette, size, space};
 use crate::ui::widgets::{Emphasis, action_button, caption, hint, icon_button, section, segmented};
 
@@ -28,12 +29,8 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     cache(ui, decoding);
 }
 
-fn with_defaults(decoding: &DecodingSettings) -> DecodingSettings {
-    DecodingSettings { strategy: decoding.strategy, ..DecodingSettings::default() }
-}
-
 fn heading(ui: &mut Ui, decoding: &mut DecodingSettings) {
-    let defaults = with_defaults(decoding);
+    let defaults = first_settings(decoding.strategy);
     ui.horizontal(|ui| {
         ui.label(caption(ui, "Strategy"));
         if *decoding != defaults {

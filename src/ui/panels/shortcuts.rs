@@ -1,6 +1,6 @@
 //! The card of keyboard shortcuts, and the reset of everything remembered.
 
-use egui::{KeyboardShortcut, RichText, Ui};
+use egui::{Key, KeyboardShortcut, RichText, Ui};
 
 use crate::ui::Scene;
 use crate::ui::action::{Action, SHORTCUTS};
@@ -49,7 +49,15 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 /// A shortcut as it stands on the keys.
 fn keys_of(ui: &Ui, shortcut: &KeyboardShortcut) -> String {
     if shortcut.modifiers.is_none() {
-        shortcut.logical_key.symbol_or_name().to_owned()
+        match shortcut.logical_key {
+            Key::ArrowLeft => "←",
+            Key::ArrowRight => "→",
+            Key::Questionmark => "?",
+            Key::Period => ".",
+            Key::Escape => "Esc",
+            key => key.name(),
+        }
+        .to_owned()
     } else {
         ui.ctx().format_shortcut(shortcut)
     }

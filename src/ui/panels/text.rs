@@ -9,7 +9,7 @@ use crate::trace::{Node, Run};
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::chips::{self, Chip, PADDING, Source};
-use crate::ui::colours::{mix, viridis};
+use crate::ui::colours::{mix, quantity as quantity_color};
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
@@ -182,7 +182,7 @@ fn legend(ui: &mut Ui, scale: &Scale) {
     for part in 0..PARTS {
         let width = rect.width() / PARTS as f32;
         let min = pos2(rect.left() + width * part as f32, rect.top());
-        let color = viridis((part as f32 + 0.5) / PARTS as f32);
+        let color = quantity_color(ui, (part as f32 + 0.5) / PARTS as f32);
         ui.painter().rect_filled(Rect::from_min_size(min, vec2(width + 0.5, rect.height())), 0.0, color);
     }
     definition.explain(response);
@@ -212,7 +212,7 @@ fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin:
             if scale.colouring == Colouring::None {
                 (label, palette.raised, None, palette.text)
             } else {
-                let color = viridis(scale.share(node));
+                let color = quantity_color(ui, scale.share(node));
                 (label, mix(palette.surface, color, 0.30), Some(color), palette.text)
             }
         }

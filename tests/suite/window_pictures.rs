@@ -1,0 +1,98 @@
+//! The pictures of `docs/images`, from the real window, engine and built-in model; `scripts/screenshots.sh` makes
+//! them.
+
+use std::path::Path;
+
+use egui::accesskit::Role;
+use egui_kittest::kittest::Queryable as _;
+use logitscope::session::Session;
+use logitscope::ui::App;
+
+use super::window::{Window, press, until, window_on};
+
+fn picture(window: &mut Window, name: &str) {
+    window.remove_cursor();
+    window.run_ok();
+    let image = window.render().expect("the window renders");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    image.save(folder.join(format!("{name}.png"))).expect("the picture can be written");
+}
+
+fn ready(width: f32, height: f32) -> Window {
+    let mut window = window_on(Session::start(|| {}), width, height);
+    until(&mut window, "the built-in model is ready", |app| app.view().loaded.is_some());
+    window
+}
+
+fn steps(app: &App) -> usize {
+    app.view().run.as_ref().map_or(0, |run| run.nodes.len())
+}
+
+fn ended(app: &App) -> bool {
+    app.view().run.as_ref().is_some_and(|run| run.stop.is_some())
+}
+
+fn sample(window: &mut Window) {
+    press(window, "Sample");
+    window.get_by_label("Seed").set_value_accesskit(7.0);
+    window.run();
+}
+
+#[test]
+#[ignore = "writes pictures; scripts/screenshots.sh runs it"]
+fn pictures_for_the_documents() {
+    let mut window = ready(1440.0, 900.0);
+    picture(&mut window, "window-ready");
+
+    sample(&mut window);
+    window.get_by_label("Run").click();
+    until(&mut window, "the run is under way", |app| steps(app) >= 40);
+    window.get_by_label("Pause").click();
+    until(&mut window, "the run waits", |app| {
+        !matches!(app.view().status, logitscope::session::Status::Running)
+    });
+    window.get_by_label("Resume").click();
+    until(&mut window, "it goes on", |app| steps(app) >= 60);
+    // Not settled: the run goes on while the picture is taken.
+    let image = window.render().expect("the window renders");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    image.save(folder.join("window-running.png")).expect("the picture can be written");
+
+    until(&mut window, "the run ends", ended);
+    picture(&mut window, "window-finished");
+    for _ in 0..80 {
+        window.key_press(egui::Key::ArrowLeft);
+    }
+    window.run();
+    picture(&mut window, "window-selected-step");
+    press(&mut window, "Theme: system");
+    picture(&mut window, "window-light");
+    window.get_by_label_contains("Initiation: ").click();
+    window.run();
+    picture(&mut window, "window-phase-card");
+    window.key_press(egui::Key::Escape);
+    window.run();
+    press(&mut window, "Curve");
+    picture(&mut window, "window-curve");
+    press(&mut window, "Open model…");
+    window.get_by_label("Model path").focus();
+    window.run();
+    window.get_by_label("Model path").type_text("/models/no-such-model");
+    window.run();
+    picture(&mut window, "window-open");
+    window.get_by_label("Open").click();
+    until(&mut window, "the load fails", |app| !app.view().notices.is_empty());
+    press(&mut window, "Theme: light");
+    picture(&mut window, "window-error");
+
+    let mut window = ready(720.0, 480.0);
+    window.get_by_label("Run").click();
+    until(&mut window, "the run ends", ended);
+    picture(&mut window, "window-small");
+    for (pane, name) in [("Prompt", "prompt"), ("Pipeline", "pipeline"), ("Step", "step")] {
+        window.get_by_role_and_label(Role::RadioButton, pane).click();
+        window.run();
+        picture(&mut window, &format!("window-small-{name}"));
+    }
+}
