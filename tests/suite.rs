@@ -1,6 +1,7 @@
 //! The integration tests: one binary, files by theme.
 
 mod suite {
+    mod architecture;
     mod cli;
     mod counting_model;
     mod decoding;

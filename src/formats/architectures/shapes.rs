@@ -150,7 +150,7 @@ impl Weights for MadeUpWeights {
             let mixed = (element as u64 ^ (index as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 48;
             // Sign and mantissa from the hash, the exponent of numbers from 1/32 to 1/16.
-            let bits = mixed as u16 & 0b1_00000_1111111111 | 0b0_01010_0000000000;
+            let bits = mixed as u16 & 0x83ff | 0x2800;
             bytes.extend_from_slice(&bits.to_le_bytes());
         }
         Ok(Cow::Owned(bytes))
