@@ -50,6 +50,10 @@ pub enum Action {
     ToggleShortcuts,
     /// Show what the user was told.
     ToggleNotices,
+    /// Write the run's trace to a file.
+    SaveTrace,
+    /// Show a trace that was saved before.
+    OpenTrace,
     /// Copy a text.
     Copy(String),
     /// Forget everything remembered: settings, recent models, layout.
@@ -70,6 +74,7 @@ pub const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
     (plain(Key::F), "Follow the newest step", Action::ToggleFollow),
     (plain(Key::I), "Show or hide the inspector", Action::ToggleInspector),
     (command(Key::O), "Open a model", Action::ShowOpen),
+    (command(Key::S), "Save the trace", Action::SaveTrace),
     (plain(Key::N), "Show notices", Action::ToggleNotices),
     (plain(Key::F1), "Show shortcuts", Action::ToggleShortcuts),
     (plain(Key::Questionmark), "Show shortcuts", Action::ToggleShortcuts),
@@ -90,13 +95,19 @@ pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
     let typing = state.typing || ctx.text_edit_focused();
     let card = state.open_shown || state.shortcuts_shown || state.notices_shown;
     let popup = egui::Popup::is_any_open(ctx) || card;
+    let focus = ctx.memory(|memory| memory.focused()).is_some();
     ctx.input_mut(|input| {
         SHORTCUTS
             .iter()
             .filter(|(shortcut, _, _)| {
                 let free = shortcut.modifiers.command || !typing;
-                // Escape closes an open popup before it stops a run.
-                free && !(popup && shortcut.logical_key == Key::Escape)
+                // Escape closes an open popup before it stops a run; Space presses a button that has the focus.
+                let taken = match shortcut.logical_key {
+                    Key::Escape => popup,
+                    Key::Space => popup || focus,
+                    _ => false,
+                };
+                free && !taken
             })
             .filter(|(shortcut, _, _)| {
                 // A question mark needs shift on most keyboards, so its modifiers say nothing.

@@ -12,6 +12,7 @@ use super::dock::{self, Pane};
 use super::panels::{inspector, notices, open, phases, prompt, shortcuts, timeline, top_bar};
 use super::state::{CompactPane, Follow, Pointer, Remembered, State, ThemeChoice};
 use super::theme::{self, palette, space};
+use super::trace_files::{Outcome, TraceWork};
 use super::widgets;
 use super::worker::Worker;
 use crate::session::command::SpecialTokens;
@@ -21,6 +22,9 @@ use crate::session::{
 
 /// Where what is remembered is stored.
 const STORAGE_KEY: &str = "remembered";
+
+/// Below this width, in points, the window shows one pane at a time and the run buttons in the top bar.
+pub const NARROW: f32 = 820.0;
 
 /// Longest time that taking events in may use of a frame.
 const DRAIN_BUDGET: Duration = Duration::from_millis(6);
@@ -32,6 +36,7 @@ pub struct App {
     state: State,
     tree: egui_tiles::Tree<Pane>,
     dialog: Option<Dialog>,
+    trace_work: Option<TraceWork>,
     /// The model that is being loaded, to be remembered once it is ready.
     asked_for: ModelSource,
 }
@@ -66,6 +71,7 @@ impl App {
             state: State::new(remembered),
             tree: dock::arrangement(),
             dialog: None,
+            trace_work: None,
             asked_for: initial.clone(),
         };
         app.apply_theme(&creation.egui_ctx);
@@ -120,19 +126,59 @@ impl App {
         self.view.apply(event);
     }
 
-    fn take_dialog_answer(&mut self) {
-        let Some(answer) = self.dialog.as_ref().and_then(Dialog::answer) else { return };
+    fn take_dialog_answer(&mut self, ctx: &Context) {
+        let Some(dialog) = &self.dialog else { return };
+        let (wanted, answer) = (dialog.wanted, dialog.answer());
+        let Some(answer) = answer else { return };
         self.dialog = None;
         match answer {
-            Answer::Chosen(path) => self.load(ModelSource::Path(path)),
+            Answer::Chosen(path) => match wanted {
+                Wanted::Folder | Wanted::File => self.load(ModelSource::Path(path)),
+                Wanted::NewTrace => {
+                    if let Some(run) = self.view.run.clone() {
+                        self.trace_work = Some(TraceWork::save(run, path, ctx));
+                    }
+                }
+                Wanted::Trace => self.trace_work = Some(TraceWork::open(path, ctx)),
+            },
             Answer::Closed => {}
             Answer::Unavailable => self.view.notices.push(Notice {
                 severity: Severity::Information,
                 title: "No file dialog on this desktop".to_owned(),
-                detail: "Paste the model's path into the field of “Open model…”, or drop the folder on the \
-                         window."
-                    .to_owned(),
+                detail: match wanted {
+                    Wanted::Folder | Wanted::File => {
+                        "Paste the model's path into the field of “Open model…”, or drop the folder on the window."
+                    }
+                    Wanted::NewTrace | Wanted::Trace => {
+                        "Install a desktop portal (such as xdg-desktop-portal-gtk), or save a trace with \
+                         `logitscope generate --trace FILE`."
+                    }
+                }
+                .to_owned(),
             }),
+        }
+    }
+
+    fn take_trace_work(&mut self) {
+        let Some(outcome) = self.trace_work.as_ref().and_then(TraceWork::outcome) else { return };
+        self.trace_work = None;
+        match outcome {
+            Outcome::Told(notice) => self.view.notices.push(notice),
+            // A run that goes on is what the window shows; its steps must not end in another trace.
+            Outcome::Opened(_) if self.view.has_live_run() => {}
+            Outcome::Opened(run) => {
+                self.state.run_number += 1;
+                self.state.cursor.follow_newest(0);
+                self.state.open_shown = false;
+                self.view.run = Some(*run);
+            }
+        }
+    }
+
+    /// Opens a file dialog, unless one is open.
+    fn ask(&mut self, wanted: Wanted, ctx: &Context) {
+        if self.dialog.is_none() {
+            self.dialog = Some(Dialog::open(wanted, ctx));
         }
     }
 
@@ -149,6 +195,7 @@ impl App {
         let remembered = &self.state.remembered;
         let mut settings = remembered.decoding.clone();
         settings.stop.texts.retain(|text| !text.is_empty());
+        self.state.wanted_tokens = settings.stop.max_tokens;
         let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };
         self.worker.send(Command::Start(RunRequest {
             prompt: Prompt::Text { text: remembered.prompt.clone(), special },
@@ -162,12 +209,11 @@ impl App {
         let cursor = &mut self.state.cursor;
         match action {
             Action::ShowOpen => self.state.open_shown = !self.state.open_shown,
-            Action::PickFolder | Action::PickFile => {
-                if self.dialog.is_none() {
-                    let wanted = if action == Action::PickFolder { Wanted::Folder } else { Wanted::File };
-                    self.dialog = Some(Dialog::open(wanted, ctx));
-                }
-            }
+            Action::PickFolder => self.ask(Wanted::Folder, ctx),
+            Action::PickFile => self.ask(Wanted::File, ctx),
+            Action::SaveTrace if count > 0 => self.ask(Wanted::NewTrace, ctx),
+            Action::SaveTrace => {}
+            Action::OpenTrace => self.ask(Wanted::Trace, ctx),
             Action::Open(source) => {
                 self.state.open_shown = false;
                 self.load(source);
@@ -257,7 +303,7 @@ impl App {
         let size = ui.available_size();
         let breadth = match size.x {
             x if x >= 1080.0 => Breadth::Wide,
-            x if x >= 820.0 => Breadth::Medium,
+            x if x >= NARROW => Breadth::Medium,
             _ => Breadth::Narrow,
         };
         let low = size.y < 600.0;
@@ -310,7 +356,8 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.take_events(ctx);
-        self.take_dialog_answer();
+        self.take_dialog_answer(ctx);
+        self.take_trace_work();
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {

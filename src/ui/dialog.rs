@@ -13,10 +13,16 @@ pub enum Wanted {
     Folder,
     /// A model's file.
     File,
+    /// Where to save a trace.
+    NewTrace,
+    /// A saved trace.
+    Trace,
 }
 
 /// A dialog that is open.
 pub struct Dialog {
+    /// What it asks for.
+    pub wanted: Wanted,
     answer: Receiver<Option<PathBuf>>,
     opened: Instant,
 }
@@ -41,18 +47,26 @@ impl Dialog {
         let (sender, answer) = channel();
         let ctx = ctx.clone();
         std::thread::spawn(move || {
-            let dialog = rfd::FileDialog::new().set_title("Open a model");
+            let dialog = rfd::FileDialog::new().set_title(match wanted {
+                Wanted::Folder | Wanted::File => "Open a model",
+                Wanted::NewTrace => "Save the trace",
+                Wanted::Trace => "Open a trace",
+            });
             let chosen = match wanted {
                 Wanted::Folder => dialog.pick_folder(),
                 Wanted::File => {
                     dialog.add_filter("Model (safetensors, index)", &["safetensors", "json"]).pick_file()
                 }
+                Wanted::NewTrace => {
+                    dialog.set_file_name("trace.json").add_filter("Trace", &["json"]).save_file()
+                }
+                Wanted::Trace => dialog.add_filter("Trace", &["json"]).pick_file(),
             };
             // The window may be gone by now; then nobody wants the answer.
             let _ = sender.send(chosen);
             ctx.request_repaint();
         });
-        Self { answer, opened: Instant::now() }
+        Self { wanted, answer, opened: Instant::now() }
     }
 
     /// The answer, once there is one.

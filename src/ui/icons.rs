@@ -43,6 +43,8 @@ pub enum Icon {
     Follow,
     /// Copy to the clipboard.
     Copy,
+    /// Save.
+    Save,
     /// A file.
     File,
     /// A folder.
@@ -153,6 +155,11 @@ impl Icon {
                 let rect = Rect::from_min_size(at(2.5, 5.5), vec2(8.0, 8.0) * scale);
                 painter.rect_stroke(rect, 1.5 * scale, stroke, egui::StrokeKind::Inside);
                 line(&[(6.0, 3.2), (12.8, 3.2), (12.8, 10.0)]);
+            }
+            Self::Save => {
+                line(&[(8.0, 2.5), (8.0, 9.8)]);
+                line(&[(4.8, 6.8), (8.0, 10.0), (11.2, 6.8)]);
+                line(&[(2.8, 10.5), (2.8, 13.2), (13.2, 13.2), (13.2, 10.5)]);
             }
             Self::File => {
                 line(&[

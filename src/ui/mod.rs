@@ -8,6 +8,7 @@
 //! | `worker` | the other end: a trait, so that tests can script it |
 //! | `panels/*` | one panel each; they read a [`Scene`] and push [`action::Action`]s |
 //! | `dock` | the panes of the centre |
+//! | `dialog`, `trace_files` | the system's file dialogs, saved traces: on threads of their own |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
 //! | `chips`, `colours`, `format`, `icons`, `token_text`, `widgets` | how things look |
@@ -27,6 +28,7 @@ mod panels;
 pub mod state;
 pub mod theme;
 mod token_text;
+mod trace_files;
 mod widgets;
 pub mod worker;
 

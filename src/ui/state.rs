@@ -144,6 +144,8 @@ pub struct State {
     pub compact_pane: CompactPane,
     /// Where the chips lie.
     pub chips: ChipLayout,
+    /// Most new tokens of the run on show, as asked for when it began.
+    pub wanted_tokens: usize,
     /// Whether a text was being edited in the last frame.
     pub typing: bool,
     /// Number of the run shown; it tells caches that the trace is another one.
@@ -246,6 +248,7 @@ impl State {
             progress_since: None,
             compact_pane: CompactPane::Text,
             chips: ChipLayout::default(),
+            wanted_tokens: 0,
             typing: false,
             run_number: 0,
         }

@@ -122,7 +122,7 @@ fn pause_step_resume_and_stop() {
     press(&mut window, "Stop");
     assert_eq!(script.last(), Command::Stop);
     assert!(sees(&window, "Run"));
-    assert!(sees(&window, "Text: stopped by you"));
+    assert!(sees(&window, "Text: 4 tokens · stopped by you"));
     assert!(sees(&window, "Timeline: 4 steps"), "what was decoded stays");
 }
 
@@ -334,6 +334,29 @@ fn a_small_window_keeps_every_pane_within_reach() {
 }
 
 #[test]
+fn every_control_has_a_name() {
+    let (mut window, _script) = running(4);
+    press(&mut window, "Sample");
+    assert_eq!(window.unnamed_widgets(), Vec::<String>::new());
+    press(&mut window, "Curve");
+    assert_eq!(window.unnamed_widgets(), Vec::<String>::new());
+    press(&mut window, "Open model…");
+    assert_eq!(window.unnamed_widgets(), Vec::<String>::new());
+}
+
+#[test]
+fn a_reset_forgets_the_settings_and_keeps_the_text() {
+    let (mut window, _script) = running(4);
+    press(&mut window, "Sample");
+    press(&mut window, "Theme: system");
+    press(&mut window, "Keyboard shortcuts");
+    press(&mut window, "Reset the window");
+    assert!(sees(&window, "Theme: system"));
+    assert!(!sees(&window, "Temperature"), "the strategy is greedy again");
+    assert!(sees(&window, "Timeline: 4 steps"));
+}
+
+#[test]
 fn an_idle_window_asks_for_no_frames() {
     let (mut window, script) = running(10);
     press(&mut window, "Stop");
@@ -406,5 +429,5 @@ fn the_built_in_model_tells_its_tale_in_the_window() {
     assert_eq!(run.nodes.len(), 12);
     assert!(sees(&window, "Timeline: 12 steps"));
     assert!(sees_part(&window, "Candidate "));
-    assert!(sees(&window, "Text: reached the maximum"));
+    assert!(sees(&window, "Text: 12 tokens · reached the maximum"));
 }

@@ -118,7 +118,8 @@ fn body(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>, more: impl FnOn
     }
 }
 
-fn color(severity: Severity, palette: &Palette) -> egui::Color32 {
+/// The colour of a severity.
+pub fn color(severity: Severity, palette: &Palette) -> egui::Color32 {
     match severity {
         Severity::Information => palette.accent,
         Severity::Warning => palette.warning,

@@ -67,9 +67,15 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
         ui.add_space(space::XS);
     }
+    section(ui, "Saved run");
+    let width = ui.available_width();
+    if action_button(ui, Icon::File, "Open a trace…", Emphasis::Secondary, width).clicked() {
+        scene.actions.push(Action::OpenTrace);
+    }
+    ui.add_space(space::XS);
     section(ui, "Built in");
-    let button = egui::Button::new("Demonstration model").min_size(vec2(ui.available_width(), 28.0));
-    if ui.add(button).on_hover_text("A small model that tells fairy tales").clicked() {
+    let built_in = action_button(ui, Icon::Logo, "Demonstration model", Emphasis::Secondary, width);
+    if built_in.on_hover_text("A small model that tells fairy tales").clicked() {
         scene.actions.push(Action::Open(ModelSource::BuiltIn));
     }
 }

@@ -321,8 +321,7 @@ fn step(scene: &Scene<'_>) -> Phase {
     match scene.view.status {
         Status::Running => {
             phase.progress = Progress::Active;
-            let wanted = scene.state.remembered.decoding.stop.max_tokens;
-            phase.share = Some(run.nodes.len() as f32 / wanted.max(1) as f32);
+            phase.share = Some(run.nodes.len() as f32 / scene.state.wanted_tokens.max(1) as f32);
         }
         Status::Paused => {
             phase.progress = Progress::Active;
@@ -357,7 +356,7 @@ fn text(scene: &Scene<'_>) -> Phase {
     let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) else { return phase };
     phase.progress = if run.stop.is_some() { Progress::Done } else { Progress::Active };
     phase.figure = match run.stop {
-        Some(stop) => stop_words(stop).to_owned(),
+        Some(stop) => format!("{} · {}", format::plural(run.nodes.len(), "token"), stop_words(stop)),
         None => {
             let characters: usize = run.nodes.iter().map(|node| node.text.chars().count()).sum();
             let tokens = format::plural(run.nodes.len(), "token");

@@ -6,20 +6,22 @@ use super::settings;
 use crate::session::Status;
 use crate::ui::Scene;
 use crate::ui::action::Action;
+use crate::ui::app::NARROW;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{mono, palette, size, space};
 use crate::ui::widgets::{Emphasis, action_button, section};
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    egui::Panel::bottom("run buttons").frame(Frame::new().inner_margin(Margin::symmetric(16, 12))).show(
-        ui,
-        |ui| {
+    // A narrow window has these buttons in its top bar.
+    if ui.ctx().content_rect().width() >= NARROW {
+        let frame = Frame::new().inner_margin(Margin::symmetric(16, 12));
+        egui::Panel::bottom("run buttons").frame(frame).show(ui, |ui| {
             let width = ui.available_width();
             let small = (width - 2.0 * space::S) * 0.28;
             ui.horizontal(|ui| run_buttons(ui, scene, &[width - 2.0 * small - 2.0 * space::S, small, small]));
-        },
-    );
+        });
+    }
     egui::CentralPanel::default().frame(Frame::new()).show(ui, |ui| {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             Frame::new().inner_margin(Margin::symmetric(16, 12)).show(ui, |ui| {

@@ -76,6 +76,9 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
                 if icon_button(ui, Icon::Copy, "Copy the text").clicked() {
                     scene.actions.push(Action::Copy(run.text()));
                 }
+                if icon_button(ui, Icon::Save, "Save the trace").clicked() {
+                    scene.actions.push(Action::SaveTrace);
+                }
                 let on = scene.state.cursor.follow == Follow::Newest;
                 if icon_toggle(ui, Icon::Follow, "Follow the newest step", Some(on)).clicked() {
                     scene.actions.push(Action::ToggleFollow);
@@ -213,7 +216,12 @@ fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin:
                 (label, palette.raised, None, palette.text)
             } else {
                 let color = quantity_color(ui, scale.share(node));
-                (label, mix(palette.surface, color, 0.30), Some(color), palette.text)
+                (
+                    label,
+                    mix(palette.surface, color, if ui.visuals().dark_mode { 0.30 } else { 0.22 }),
+                    Some(color),
+                    palette.text,
+                )
             }
         }
     };

@@ -5,6 +5,7 @@ use egui::{Align, Layout, RichText, Sense, Ui, vec2};
 use crate::session::Status;
 use crate::ui::Scene;
 use crate::ui::action::Action;
+use crate::ui::app::NARROW;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
@@ -15,7 +16,7 @@ use crate::ui::widgets::{Emphasis, action_button, combo_icon, icon_button, icon_
 /// Shows the bar.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
-    let narrow = ui.available_width() < 800.0;
+    let narrow = ui.ctx().content_rect().width() < NARROW;
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         let (rect, _) = ui.allocate_exact_size(vec2(18.0, 18.0), Sense::hover());
@@ -42,9 +43,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             if icon_button(ui, Icon::Question, "Keyboard shortcuts").clicked() {
                 scene.actions.push(Action::ToggleShortcuts);
             }
-            if icon_button(ui, Icon::Bell, "Notices").clicked() {
-                scene.actions.push(Action::ToggleNotices);
-            }
+            bell(ui, scene);
             theme_switch(ui, scene);
             if !narrow {
                 adapter(ui, scene);
@@ -52,6 +51,18 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| model(ui, scene));
         });
     });
+}
+
+/// Opens the list of notices; a dot says that there are some, and how bad they are.
+fn bell(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let bell = icon_button(ui, Icon::Bell, "Notices");
+    if let Some(worst) = scene.view.notices.iter().map(|notice| notice.severity).max() {
+        let dot = bell.rect.right_top() + vec2(-8.0, 8.0);
+        ui.painter().circle_filled(dot, 3.5, super::notices::color(worst, palette(ui)));
+    }
+    if bell.clicked() {
+        scene.actions.push(Action::ToggleNotices);
+    }
 }
 
 fn theme_switch(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -68,7 +79,7 @@ fn theme_switch(ui: &mut Ui, scene: &mut Scene<'_>) {
 fn adapter(ui: &mut Ui, scene: &mut Scene<'_>) {
     let adapters = &scene.view.adapters;
     let used = scene.view.loaded.as_ref().map(|loaded| &loaded.adapter);
-    let name = used.map_or("No adapter yet", |adapter| adapter.name.as_str());
+    let name = used.map_or("Best adapter", |adapter| adapter.name.as_str());
     let mut short: String = name.chars().take(22).collect();
     if short.len() < name.len() {
         short.push('…');

@@ -1,0 +1,87 @@
+//! Saving and opening traces, each on a thread of its own.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
+
+use egui::Context;
+
+use crate::session::{Notice, Severity};
+use crate::trace::{Run, file};
+
+/// Work on a trace file that goes on.
+pub struct TraceWork {
+    outcome: Receiver<Outcome>,
+}
+
+/// How it ended.
+pub enum Outcome {
+    /// Something to tell: the trace is saved, or what went wrong.
+    Told(Notice),
+    /// The trace to show.
+    Opened(Box<Run>),
+}
+
+impl TraceWork {
+    /// Writes a run; `ctx` is woken at the end.
+    pub fn save(run: Run, path: PathBuf, ctx: &Context) -> Self {
+        Self::start(ctx, move || match file::write(&path, &run) {
+            Ok(()) => told(Severity::Information, "The trace is saved", path.display().to_string()),
+            Err(error) => told(Severity::Error, "The trace could not be saved", error.to_string()),
+        })
+    }
+
+    /// Reads a run; `ctx` is woken at the end.
+    pub fn open(path: PathBuf, ctx: &Context) -> Self {
+        Self::start(ctx, move || match file::read(&path) {
+            Ok(run) => Outcome::Opened(Box::new(run)),
+            Err(error) => told(Severity::Error, "The trace could not be opened", error.to_string()),
+        })
+    }
+
+    /// How it ended, once it did.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome.try_recv().ok()
+    }
+
+    fn start(ctx: &Context, work: impl FnOnce() -> Outcome + Send + 'static) -> Self {
+        let (sender, outcome) = channel();
+        let ctx = ctx.clone();
+        std::thread::spawn(move || {
+            // The window may be gone by now; then nobody wants to know.
+            let _ = sender.send(work());
+            ctx.request_repaint();
+        });
+        Self { outcome }
+    }
+}
+
+fn told(severity: Severity, title: &str, detail: String) -> Outcome {
+    Outcome::Told(Notice { severity, title: title.to_owned(), detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn outcome(work: &TraceWork) -> Outcome {
+        work.outcome.recv_timeout(Duration::from_secs(20)).expect("the work ends")
+    }
+
+    #[test]
+    fn a_saved_trace_opens_again_and_a_missing_one_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("trace.json");
+        let ctx = Context::default();
+        let run = Run { strategy: "greedy".into(), seed: 9, ..Run::default() };
+        let saved = outcome(&TraceWork::save(run.clone(), path.clone(), &ctx));
+        assert!(matches!(saved, Outcome::Told(notice) if notice.severity == Severity::Information));
+        let opened = outcome(&TraceWork::open(path, &ctx));
+        assert!(matches!(opened, Outcome::Opened(read) if *read == run));
+        let missing = outcome(&TraceWork::open(folder.path().join("no.json"), &ctx));
+        let Outcome::Told(notice) = missing else { panic!("there is nothing to open") };
+        assert_eq!(notice.severity, Severity::Error);
+        assert!(notice.detail.contains("no.json"));
+    }
+}
