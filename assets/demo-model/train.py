@@ -408,7 +408,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the model's files")
     parser.add_argument("--work", type=Path, default=Path("train-work"), help="folder for the checkpoint; a run resumes from it")
     parser.add_argument("--preset", choices=PRESETS, default="demo")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=2150)
     parser.add_argument("--batch", type=int, default=8, help="windows a step")
     parser.add_argument("--seed", type=int, default=1812, help="the year of Grimm's first volume")
     parser.add_argument("--muon-lr", type=float, default=0.005)
