@@ -27,7 +27,7 @@ override PAGE_POSITIONS: u32;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
 // Below every score, and finite: WGSL does not promise how it treats infinities.
-const MASKED: f32 = -1e30;
+const LOWEST: f32 = -1e30;
 
 var<workgroup> head_query: array<vec4<f32>, HEAD_BLOCKS>;
 var<workgroup> mixed: array<vec4<f32>, HEAD_BLOCKS>;
@@ -56,54 +56,50 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     workgroupBarrier();
 
-    var maximum = MASKED;
+    var maximum = LOWEST;
     var sum = 0.0;
     for (var start = 0u; start < positions; start += TILE) {
-        for (var i = lane; i < TILE; i += WORKGROUP) {
-            let position = start + i;
-            var score = MASKED;
-            var place = 0u;
-            if position < positions {
-                var slot = 0u;
-                if position < cached {
-                    let page = pass_data[pages_at + position / PAGE_POSITIONS];
-                    slot = page * PAGE_POSITIONS + position % PAGE_POSITIONS;
-                } else {
-                    slot = pass_data[chain_at + position - cached];
-                }
-                place = (slot * GROUPS + group) * HEAD_BLOCKS;
-                score = 0.0;
-                for (var block = 0u; block < HEAD_BLOCKS; block++) {
-                    score += dot(head_query[block], key_cache[place + block]);
-                }
+        // Loops run from `start` on rather than from 0: a compiler that saw their bound would unroll them, and
+        // software drivers spend seconds on the result.
+        let end = min(start + TILE, positions);
+        for (var position = start + lane; position < end; position += WORKGROUP) {
+            var slot = 0u;
+            if position < cached {
+                let page = pass_data[pages_at + position / PAGE_POSITIONS];
+                slot = page * PAGE_POSITIONS + position % PAGE_POSITIONS;
+            } else {
+                slot = pass_data[chain_at + position - cached];
             }
-            scores[i] = score;
-            places[i] = place;
+            let place = (slot * GROUPS + group) * HEAD_BLOCKS;
+            var score = 0.0;
+            for (var block = 0u; block < HEAD_BLOCKS; block++) {
+                score += dot(head_query[block], key_cache[place + block]);
+            }
+            scores[position - start] = score;
+            places[position - start] = place;
         }
         workgroupBarrier();
 
         var tile_maximum = maximum;
-        for (var i = 0u; i < TILE; i++) {
-            tile_maximum = max(tile_maximum, scores[i]);
+        for (var position = start; position < end; position++) {
+            tile_maximum = max(tile_maximum, scores[position - start]);
         }
         workgroupBarrier();
-        for (var i = lane; i < TILE; i += WORKGROUP) {
-            let weight = exp(scores[i] - tile_maximum);
-            scores[i] = select(0.0, weight, start + i < positions);
+        for (var position = start + lane; position < end; position += WORKGROUP) {
+            scores[position - start] = exp(scores[position - start] - tile_maximum);
         }
         workgroupBarrier();
 
         let correction = exp(maximum - tile_maximum);
         maximum = tile_maximum;
         sum *= correction;
-        for (var i = 0u; i < TILE; i++) {
-            sum += scores[i];
+        for (var position = start; position < end; position++) {
+            sum += scores[position - start];
         }
-        let seen = min(TILE, positions - start);
         for (var block = lane; block < HEAD_BLOCKS; block += WORKGROUP) {
             var value = mixed[block] * correction;
-            for (var i = 0u; i < seen; i++) {
-                value += scores[i] * value_cache[places[i] + block];
+            for (var position = start; position < end; position++) {
+                value += scores[position - start] * value_cache[places[position - start] + block];
             }
             mixed[block] = value;
         }

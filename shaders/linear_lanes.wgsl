@@ -4,7 +4,8 @@
 //   output[t][r] = Σ_c weight[r][c] · input[t][c] (+ bias[r])
 //
 // Shapes: weight R × C in the weight format, of which this shard holds SHARD_ROWS rows from FIRST_ROW on;
-// input T × C; output T × R. C is padded with zeros to COLUMNS4 blocks of four, R to OUTPUT_STRIDE.
+// input T × C; output T × R. C is padded with zeros to COLUMNS4 blocks of four, R to
+// OUTPUT_BLOCKS.
 // Split: x and z over outputs, one lane each; y over rows of the batch. No barrier.
 // Twin: src/reference/linear.rs
 
@@ -12,7 +13,7 @@ override WORKGROUP: u32;
 override COLUMNS4: u32;
 override FIRST_ROW: u32;
 override SHARD_ROWS: u32;
-override OUTPUT_STRIDE: u32;
+override OUTPUT_BLOCKS: u32;
 override HAS_BIAS: bool;
 
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
@@ -36,5 +37,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if HAS_BIAS {
         value += bias[row];
     }
-    output[workgroup.y * OUTPUT_STRIDE + row] = value;
+    output[workgroup.y * 4u * OUTPUT_BLOCKS + row] = value;
 }

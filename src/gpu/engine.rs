@@ -16,6 +16,7 @@ use super::pages::{PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape};
 use super::program::{self, Step};
 use super::weights::{self, GpuTensor, Progress, Uploaded, padded};
+use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, LanguageModel, ModelError, Outputs};
 use crate::model::plan::{BufferId, Plan, RowSet};
 use crate::model::{Batch, SequenceId, Weights, WeightsError};
@@ -148,6 +149,19 @@ impl Engine {
         };
         engine.compile()?;
         Ok(engine)
+    }
+
+    /// Runs each pipeline once on a throwaway sequence: drivers compile at first use, and that belongs to
+    /// loading, not to the first step.
+    pub fn warm_up(&mut self) -> Result<(), ModelError> {
+        for rows in [1, self.choice.most_few_rows + 1] {
+            let sequence = self.new_sequence();
+            let tokens = vec![0; rows.min(self.rows.batch)];
+            let ran = self.forward(&Batch::chain(sequence, 0, &tokens, RowOutput::Logits));
+            self.release(sequence);
+            ran?;
+        }
+        Ok(())
     }
 
     /// GPU memory as allocated now.

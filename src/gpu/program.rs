@@ -139,7 +139,7 @@ impl Compiler<'_> {
             constants.extend([
                 ("WORKGROUP", f64::from(lanes)),
                 ("COLUMNS4", f64::from(self.blocks(input))),
-                ("OUTPUT_STRIDE", self.stride(output)),
+                ("OUTPUT_BLOCKS", f64::from(self.blocks(output))),
                 ("HAS_BIAS", flag(bias)),
             ]);
             let mut buffers =

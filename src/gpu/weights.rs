@@ -109,7 +109,8 @@ impl Uploader<'_> {
         let row_bytes = form.row_bytes(info.columns);
         let most_bytes = self.device.binding_limit().min(SHARD_BYTES);
         let shard_rows = match form {
-            Form::Matrix(_) => (most_bytes / row_bytes) as usize,
+            // A shard begins at a whole block of four outputs.
+            Form::Matrix(_) => (most_bytes / row_bytes) as usize / 4 * 4,
             Form::Vector if row_bytes * info.rows as u64 <= most_bytes => info.rows,
             Form::Vector => 0,
         };

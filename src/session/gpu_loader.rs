@@ -29,7 +29,8 @@ impl Loader for GpuLoader {
         let opened = Opened::open(&request.source, request.context)?;
         let device = Device::open(request.adapter.as_deref())?;
         let adapter = AdapterFacts::from(&device.info);
-        let engine = opened.engine(device, progress)?;
+        let mut engine = opened.engine(device, progress)?;
+        engine.warm_up().map_err(gpu::LoadError::from)?;
 
         let memory = engine.memory();
         // The adapter may have shortened the context.

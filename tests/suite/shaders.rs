@@ -22,7 +22,7 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
         ("HEAD_BLOCKS", 64.0),
         ("PAIRS", 64.0),
         ("STRIDE", 4096.0),
-        ("OUTPUT_STRIDE", 4096.0),
+        ("OUTPUT_BLOCKS", 1024.0),
         ("FIRST_ROW", 0.0),
         ("SHARD_ROWS", 4096.0),
         ("ROWS_WORD", 0.0),
