@@ -3,17 +3,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use egui::{CentralPanel, Context, Frame, Margin, Panel, ThemePreference, Ui};
+use egui::{Context, ThemePreference, Ui};
 
 use super::Scene;
 use super::action::{self, Action};
 use super::dialog::{Answer, Dialog, Wanted};
 use super::dock::{self, Pane};
-use super::panels::{inspector, notices, open, phases, prompt, shortcuts, timeline, top_bar};
-use super::state::{CompactPane, Follow, Pointer, Remembered, State, ThemeChoice};
-use super::theme::{self, palette, space};
+use super::layout;
+use super::state::{Follow, Pointer, Remembered, State, ThemeChoice};
+use super::theme;
 use super::trace_files::{Outcome, TraceWork};
-use super::widgets;
 use super::worker::Worker;
 use crate::session::command::SpecialTokens;
 use crate::session::{
@@ -22,9 +21,6 @@ use crate::session::{
 
 /// Where what is remembered is stored.
 const STORAGE_KEY: &str = "remembered";
-
-/// Below this width, in points, the window shows one pane at a time and the run buttons in the top bar.
-pub const NARROW: f32 = 820.0;
 
 /// Longest time that taking events in may use of a frame.
 const DRAIN_BUDGET: Duration = Duration::from_millis(6);
@@ -39,17 +35,6 @@ pub struct App {
     trace_work: Option<TraceWork>,
     /// The model that is being loaded, to be remembered once it is ready.
     asked_for: ModelSource,
-}
-
-/// How the window divides its width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Breadth {
-    /// Prompt, centre, inspector side by side.
-    Wide,
-    /// Prompt beside one pane at a time.
-    Medium,
-    /// One pane at a time.
-    Narrow,
 }
 
 impl App {
@@ -298,59 +283,6 @@ impl App {
             self.state.cursor.pointer = Pointer::Rests;
         }
     }
-
-    fn lay_out(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
-        let size = ui.available_size();
-        let breadth = match size.x {
-            x if x >= 1080.0 => Breadth::Wide,
-            x if x >= NARROW => Breadth::Medium,
-            _ => Breadth::Narrow,
-        };
-        let low = size.y < 600.0;
-        let Self { view, state, tree, .. } = self;
-        let scene = &mut Scene { view, state, actions };
-        let frame = |x: f32, y: f32| {
-            let margin = Margin::symmetric(x as i8, y as i8);
-            Frame::new().fill(palette(ui).surface).inner_margin(margin)
-        };
-        let (bar, edge, bare) = (frame(space::M, 0.0), frame(space::L, space::M), frame(0.0, 0.0));
-
-        Panel::top("top bar").exact_size(48.0).frame(bar).show(ui, |ui| top_bar::show(ui, scene));
-        let height = if low { 44.0 } else { 56.0 };
-        Panel::top("phases").exact_size(height).frame(bare).show(ui, |ui| phases::show(ui, scene));
-        let height = if low { 84.0 } else { 124.0 };
-        Panel::bottom("timeline").exact_size(height).frame(bare).show(ui, |ui| timeline::show(ui, scene));
-
-        if breadth != Breadth::Narrow {
-            Panel::left("prompt")
-                .default_size(288.0)
-                .size_range(248.0..=420.0)
-                .frame(bare)
-                .show(ui, |ui| prompt::show(ui, scene));
-        }
-        if breadth == Breadth::Wide && scene.state.remembered.inspector {
-            Panel::right("inspector")
-                .default_size(304.0)
-                .size_range(256.0..=440.0)
-                .frame(edge)
-                .show(ui, |ui| inspector::show(ui, scene));
-        }
-        CentralPanel::default().frame(bare).show(ui, |ui| match breadth {
-            Breadth::Wide => dock::show(ui, tree, scene),
-            Breadth::Medium => {
-                compact(ui, scene, &[CompactPane::Text, CompactPane::Pipeline, CompactPane::Step])
-            }
-            Breadth::Narrow => compact(
-                ui,
-                scene,
-                &[CompactPane::Prompt, CompactPane::Text, CompactPane::Pipeline, CompactPane::Step],
-            ),
-        });
-        open::show(ui, scene);
-        shortcuts::show(ui, scene);
-        notices::show(ui, scene);
-        drop_hint(ui);
-    }
 }
 
 impl eframe::App for App {
@@ -368,7 +300,8 @@ impl eframe::App for App {
 
         let mut actions = action::from_keyboard(&ctx, &self.state);
         self.rest_pointer(&ctx, &actions);
-        self.lay_out(ui, &mut actions);
+        let Self { view, state, tree, .. } = self;
+        layout::show(ui, &mut Scene { view, state, actions: &mut actions }, tree);
         self.state.typing = ctx.text_edit_focused();
         let cursor = &self.state.cursor;
         if cursor.pointer == Pointer::Previews && cursor.next_preview != cursor.preview {
@@ -385,53 +318,4 @@ impl eframe::App for App {
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         eframe::set_value(storage, STORAGE_KEY, &self.state.remembered);
     }
-}
-
-/// One pane at a time, chosen above it.
-fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
-    let name = |pane: CompactPane| match pane {
-        CompactPane::Prompt => "Prompt",
-        CompactPane::Text => "Text",
-        CompactPane::Pipeline => "Pipeline",
-        CompactPane::Step => "Step",
-    };
-    if !panes.contains(&scene.state.compact_pane) {
-        scene.state.compact_pane = CompactPane::Text;
-    }
-    let choices: Vec<_> = panes.iter().map(|&pane| (pane, name(pane))).collect();
-    Frame::new().inner_margin(Margin::symmetric(12, 6)).show(ui, |ui| {
-        if let Some(pane) = widgets::segmented(ui, scene.state.compact_pane, &choices) {
-            scene.state.compact_pane = pane;
-        }
-    });
-    match scene.state.compact_pane {
-        CompactPane::Prompt => prompt::show(ui, scene),
-        CompactPane::Text => dock::pane(ui, Pane::Text, scene),
-        CompactPane::Pipeline => dock::pane(ui, Pane::Pipeline, scene),
-        CompactPane::Step => {
-            Frame::new().inner_margin(Margin::symmetric(16, 8)).show(ui, |ui| inspector::show(ui, scene));
-        }
-    }
-}
-
-/// What a file over the window would do.
-fn drop_hint(ui: &Ui) {
-    let hovering = ui.input(|input| !input.raw.hovered_files.is_empty());
-    if !hovering {
-        return;
-    }
-    let palette = palette(ui);
-    let screen = ui.ctx().content_rect();
-    let painter =
-        ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
-    painter.rect_filled(screen, 0.0, palette.window.gamma_multiply(0.8));
-    let card = screen.shrink(space::XL);
-    painter.rect_stroke(card, 12.0, egui::Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
-    painter.text(
-        screen.center(),
-        egui::Align2::CENTER_CENTER,
-        "Drop to open this model",
-        theme::semibold(theme::size::DISPLAY),
-        palette.text,
-    );
 }

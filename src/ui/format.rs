@@ -6,7 +6,7 @@ pub fn seconds(seconds: f64) -> String {
         return "–".to_owned();
     }
     match seconds {
-        s if s == 0.0 => "0 ms".to_owned(),
+        0.0 => "0 ms".to_owned(),
         s if s < 0.000_999_5 => format!("{:.0} µs", s * 1e6),
         s if s < 0.099_95 => format!("{:.1} ms", s * 1e3),
         s if s < 0.999_5 => format!("{:.0} ms", s * 1e3),
@@ -61,7 +61,7 @@ pub fn probability(probability: f32) -> String {
     let percent = probability * 100.0;
     match percent {
         p if p.is_nan() => "–".to_owned(),
-        p if p == 0.0 => "0 %".to_owned(),
+        0.0 => "0 %".to_owned(),
         p if p >= 99.95 => format!("{p:.0} %"),
         p if p >= 1.0 => format!("{p:.1} %"),
         p if p >= 0.1 => format!("{p:.2} %"),

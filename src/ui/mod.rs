@@ -2,11 +2,12 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | `app` | the frame: drains events, lays out panels, performs actions |
+//! | `app` | the frame: takes events in, performs actions |
 //! | `action` | the closed list of what a person can do, with its shortcuts |
 //! | `state` | what the window knows besides the view: cursor, what is remembered |
 //! | `worker` | the other end: a trait, so that tests can script it |
 //! | `panels/*` | one panel each; they read a [`Scene`] and push [`action::Action`]s |
+//! | `layout` | where the panels lie |
 //! | `dock` | the panes of the centre |
 //! | `dialog`, `trace_files` | the system's file dialogs, saved traces: on threads of their own |
 //! | `theme` | design tokens |
@@ -24,6 +25,7 @@ mod dialog;
 mod dock;
 mod format;
 mod icons;
+mod layout;
 mod panels;
 pub mod state;
 pub mod theme;

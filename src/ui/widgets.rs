@@ -208,13 +208,7 @@ pub fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &[(T, &s
             ui.painter().rect(part, CornerRadius::same(4), palette.raised, stroke, StrokeKind::Inside);
         }
         focus_ring(ui, &response, part);
-        let color = if on {
-            palette.text
-        } else if response.hovered() {
-            palette.text
-        } else {
-            palette.secondary
-        };
+        let color = if on || response.hovered() { palette.text } else { palette.secondary };
         let font = if on { semibold(size::SMALL) } else { regular(size::SMALL) };
         ui.painter().text(part.center(), Align2::CENTER_CENTER, label, font, color);
         if response.clicked() && !on {

@@ -8,6 +8,7 @@ pub mod open;
 pub mod phases;
 pub mod pipeline;
 pub mod prompt;
+pub mod scale;
 pub mod settings;
 pub mod shortcuts;
 pub mod text;

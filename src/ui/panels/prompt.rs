@@ -6,8 +6,8 @@ use super::settings;
 use crate::session::Status;
 use crate::ui::Scene;
 use crate::ui::action::Action;
-use crate::ui::app::NARROW;
 use crate::ui::icons::Icon;
+use crate::ui::layout::NARROW;
 use crate::ui::theme::{mono, palette, size, space};
 use crate::ui::widgets::{Emphasis, action_button, section};
 

@@ -5,12 +5,12 @@ use egui::{
     WidgetInfo, pos2, vec2,
 };
 
-use crate::trace::{Node, Run};
+use super::scale::{COLOURINGS, Scale, legend, name};
+use crate::trace::Run;
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::chips::{self, Chip, PADDING, Source};
 use crate::ui::colours::{mix, quantity as quantity_color};
-use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::state::{Colouring, Follow};
@@ -86,110 +86,6 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
             });
         });
     });
-}
-
-const COLOURINGS: [Colouring; 6] = [
-    Colouring::Probability,
-    Colouring::Surprisal,
-    Colouring::Entropy,
-    Colouring::Rank,
-    Colouring::Milliseconds,
-    Colouring::None,
-];
-
-fn name(colouring: Colouring) -> &'static str {
-    match colouring {
-        Colouring::Probability => "probability",
-        Colouring::Surprisal => "surprisal",
-        Colouring::Entropy => "entropy",
-        Colouring::Rank => "rank",
-        Colouring::Milliseconds => "milliseconds",
-        Colouring::None => "none",
-    }
-}
-
-/// How a quantity becomes a colour.
-struct Scale {
-    colouring: Colouring,
-    /// The value with the brightest colour.
-    most: f32,
-}
-
-impl Scale {
-    fn of(colouring: Colouring, run: &Run) -> Self {
-        let values = || run.nodes.iter().map(|node| quantity(colouring, node));
-        let most = match colouring {
-            Colouring::Probability | Colouring::None => 1.0,
-            // Round numbers, so that the scale does not change with every step.
-            Colouring::Surprisal | Colouring::Entropy => (values().fold(4.0, f32::max) / 4.0).ceil() * 4.0,
-            Colouring::Rank => values().fold(10.0, f32::max).log10().ceil(),
-            // The first step holds initiation and would make all others look alike.
-            Colouring::Milliseconds => values().skip(1).fold(1.0, f32::max).ceil(),
-        };
-        Self { colouring, most }
-    }
-
-    fn share(&self, node: &Node) -> f32 {
-        let value = quantity(self.colouring, node);
-        match self.colouring {
-            Colouring::Rank => value.max(1.0).log10() / self.most,
-            _ => value / self.most,
-        }
-    }
-
-    fn ends(&self) -> (String, String) {
-        match self.colouring {
-            Colouring::Probability => ("0 %".into(), "100 %".into()),
-            Colouring::Surprisal | Colouring::Entropy => ("0".into(), format!("{:.0} bits", self.most)),
-            Colouring::Rank => ("1".into(), format::count(10_f32.powf(self.most) as u64)),
-            Colouring::Milliseconds => ("0".into(), format!("{:.0} ms", self.most)),
-            Colouring::None => (String::new(), String::new()),
-        }
-    }
-}
-
-fn quantity(colouring: Colouring, node: &Node) -> f32 {
-    match colouring {
-        Colouring::Probability => node.log_probability.exp(),
-        Colouring::Surprisal => format::bits(-node.log_probability),
-        Colouring::Entropy => format::bits(node.entropy),
-        Colouring::Rank => node.rank as f32,
-        Colouring::Milliseconds => node.timing.total_seconds as f32 * 1e3,
-        Colouring::None => 0.0,
-    }
-}
-
-fn definition(colouring: Colouring) -> Option<&'static Definition> {
-    match colouring {
-        Colouring::Probability => Some(&definitions::PROBABILITY),
-        Colouring::Surprisal => Some(&definitions::SURPRISAL),
-        Colouring::Entropy => Some(&definitions::ENTROPY),
-        Colouring::Rank => Some(&definitions::RANK),
-        Colouring::Milliseconds => Some(&definitions::STEP_TIME),
-        Colouring::None => None,
-    }
-}
-
-fn legend(ui: &mut Ui, scale: &Scale) {
-    let palette = palette(ui);
-    let Some(definition) = definition(scale.colouring) else { return };
-    if ui.available_width() < 240.0 {
-        return;
-    }
-    let (low, high) = scale.ends();
-    let end = |text: String| RichText::new(text).size(size::CAPTION).color(palette.tertiary);
-    ui.spacing_mut().item_spacing.x = 6.0;
-    ui.label(end(low));
-    let (rect, response) = ui.allocate_exact_size(vec2(72.0, 8.0), Sense::hover());
-    const PARTS: usize = 36;
-    for part in 0..PARTS {
-        let width = rect.width() / PARTS as f32;
-        let min = pos2(rect.left() + width * part as f32, rect.top());
-        let color = quantity_color(ui, (part as f32 + 0.5) / PARTS as f32);
-        ui.painter().rect_filled(Rect::from_min_size(min, vec2(width + 0.5, rect.height())), 0.0, color);
-    }
-    definition.explain(response);
-    ui.label(end(high));
 }
 
 fn heading(ui: &mut Ui, at: egui::Pos2, text: &str) {
@@ -325,9 +221,9 @@ fn scroll_to_selected(
         return;
     }
     ui.data_mut(|data| data.insert_temp(id, selected));
-    if let Some(chip) = selected.and_then(|index| layout.of_step(index)) {
-        if chip.rect.top() < viewport.top() || chip.rect.bottom() > viewport.bottom() {
-            ui.scroll_to_rect(chip.rect.translate(origin.to_vec2()).expand(space::S), None);
-        }
+    if let Some(chip) = selected.and_then(|index| layout.of_step(index))
+        && (chip.rect.top() < viewport.top() || chip.rect.bottom() > viewport.bottom())
+    {
+        ui.scroll_to_rect(chip.rect.translate(origin.to_vec2()).expand(space::S), None);
     }
 }
