@@ -78,7 +78,7 @@ pub enum WeightsChoice {
 #[group(required = true, multiple = false, id = "prompt_source")]
 pub struct PromptOptions {
     /// The prompt
-    #[arg(short, long, value_name = "TEXT", group = "prompt_source")]
+    #[arg(short, long, value_name = "TEXT", group = "prompt_source", allow_hyphen_values = true)]
     pub prompt: Option<String>,
     /// File with the prompt, UTF-8, taken as it is
     #[arg(long, value_name = "FILE", group = "prompt_source")]
@@ -152,7 +152,7 @@ pub struct Generate {
     #[arg(long, value_name = "ID=X", value_parser = logit_bias)]
     pub logit_bias: Vec<(u32, f32)>,
     /// End when this text appears; the text keeps it (repeatable)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub stop: Vec<String>,
     /// Go on after end-of-sequence tokens
     #[arg(long, conflicts_with = "eos")]

@@ -236,6 +236,8 @@ fn tokenize_gives_ids_and_pieces() {
     std::fs::write(&path, "Once upon").expect("written");
     let from_file = json_of(&["tokenize", "-m", &model, "--prompt-file", &path.to_string_lossy(), "--json"]);
     assert_eq!(from_file, answer);
+    let dashed = json_of(&["tokenize", "-m", &model, "-p", "-n", "--json"]);
+    assert!(!dashed["ids"].as_array().expect("a list").is_empty(), "a prompt may begin with a dash");
 }
 
 #[test]
