@@ -12,6 +12,7 @@ program=$root/target/release/logitscope
 if [ "$#" -eq 0 ] && [ "$(uname -s)" != Darwin ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     echo "run: no display here (neither DISPLAY nor WAYLAND_DISPLAY is set), so the built-in model" \
         "tells a tale in the terminal instead of the window" >&2
-    exec "$program" generate -p "Once upon a time"
+    # Plain greedy decoding of so small a model soon repeats itself; the penalty keeps the tale going.
+    exec "$program" generate -p "Once upon a time" --repetition-penalty 1.2
 fi
 exec "$program" "$@"

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wgpu::{BufferUsages, DeviceType, Features, PollType};
+use wgpu::{BufferUsages, DeviceType, DownlevelFlags, Features, PollType};
 
 use super::adapter::{self, AdapterInfo};
 use super::canary;
@@ -91,7 +91,7 @@ impl Device {
     pub fn open(choice: Option<&str>) -> Result<Self, GpuError> {
         let (info, adapter) = adapter::choose(choice)?;
         let limits = adapter.limits();
-        if let Some(lacks) = lacking(&adapter, &limits) {
+        if let Some(lacks) = lacking(adapter.get_downlevel_capabilities().flags, &limits) {
             return Err(GpuError::Unfit { name: info.name, lacks });
         }
         let descriptor = wgpu::DeviceDescriptor {
@@ -281,12 +281,11 @@ fn watch(device: &wgpu::Device, failure: &Arc<Mutex<Option<ModelError>>>) {
 }
 
 /// What the adapter lacks for the kernels, in words.
-fn lacking(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Option<String> {
-    let flags = adapter.get_downlevel_capabilities().flags;
-    if !flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+fn lacking(flags: DownlevelFlags, limits: &wgpu::Limits) -> Option<String> {
+    if !flags.contains(DownlevelFlags::COMPUTE_SHADERS) {
         return Some("it has no compute shaders".to_owned());
     }
-    if !flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32) {
+    if !flags.contains(DownlevelFlags::SHADER_F16_IN_F32) {
         return Some("its shaders cannot unpack f16".to_owned());
     }
     let at_least = |what: &str, has: u32, needs: u32| {
@@ -313,6 +312,19 @@ mod tests {
         let error = device.buffer("the KV cache", 1 << 50, BufferUsages::STORAGE).unwrap_err().to_string();
         assert!(error.contains("the KV cache") && error.contains("shorter context"), "{error}");
         assert_eq!(device.check(), Ok(()), "the device goes on");
+    }
+
+    #[test]
+    fn an_adapter_that_lacks_something_is_told_what() {
+        let all = DownlevelFlags::all();
+        let enough = wgpu::Limits { max_storage_buffers_per_shader_stage: 8, ..Default::default() };
+        assert_eq!(lacking(all, &enough), None);
+        let told = |flags, limits: &wgpu::Limits| lacking(flags, limits).unwrap_or_default();
+        assert!(told(all - DownlevelFlags::COMPUTE_SHADERS, &enough).contains("compute shaders"));
+        let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..Default::default() };
+        assert!(told(all, &few).contains("4 storage buffers a kernel, and 5 are needed"));
+        let narrow = wgpu::Limits { max_storage_buffer_binding_size: 64 << 20, ..Default::default() };
+        assert!(told(all, &narrow).contains("64 MiB a storage binding"));
     }
 
     #[test]

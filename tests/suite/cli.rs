@@ -302,6 +302,23 @@ fn failures_are_one_line_that_says_what_and_why() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn without_a_driver_the_error_says_what_to_install() {
+    let mut command = program(&["generate", "-p", "a"]);
+    command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");
+    let output = command.output().expect("the program starts");
+    let line = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    assert!(line.contains("no GPU was found") && line.contains("mesa-vulkan-drivers"), "{line}");
+}
+
+#[test]
+fn every_op_of_the_built_in_model_agrees_with_its_twin() {
+    let answer = json_of(&["check", "--json"]);
+    assert_eq!(answer["passed"], json!(true), "{answer}");
+}
+
+#[test]
 fn without_a_display_the_window_names_generate() {
     let error = error_of(&[]);
     assert!(error.contains("display") && error.contains("logitscope generate"), "{error}");

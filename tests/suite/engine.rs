@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use logitscope::gpu::{Device, Engine};
+use logitscope::gpu::{Device, Engine, LoadError};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
@@ -172,6 +172,33 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
         let found = engine.read_buffer(logits, tokens.len()).unwrap();
         assert_close(&found, &twin.buffers[logits.0], "a sharded matrix");
     }
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_counted_by_tensor() {
+    let plan = small_model();
+    let mut weights = MadeWeights::random(&plan, WeightFormat::F32, 3);
+    weights.set(2, 5, f32::NAN);
+    weights.set(2, 6, f32::INFINITY);
+    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+    let progress = &mut |_, _| ControlFlow::Continue(());
+    let engine = Engine::load(device(), plan.clone(), CONTEXT, &weights, &bound, progress).unwrap();
+    assert_eq!(engine.non_finite, [(plan.tensors[2].name.clone(), 2)]);
+}
+
+#[test]
+fn loading_stops_when_asked_to() {
+    let plan = small_model();
+    let weights = MadeWeights::random(&plan, WeightFormat::F32, 3);
+    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+    let mut slices = 0;
+    let progress = &mut |_, _| {
+        slices += 1;
+        if slices == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let stopped = Engine::load(device(), plan, CONTEXT, &weights, &bound, progress);
+    assert!(matches!(stopped, Err(LoadError::Stopped)));
+    assert_eq!(slices, 2);
 }
 
 #[test]

@@ -62,6 +62,13 @@ impl MadeWeights {
     }
 }
 
+impl MadeWeights {
+    /// Overwrites one f32 element of a tensor.
+    pub fn set(&mut self, tensor: usize, element: usize, value: f32) {
+        self.bytes[tensor][4 * element..][..4].copy_from_slice(&value.to_le_bytes());
+    }
+}
+
 impl Weights for MadeWeights {
     fn tensors(&self) -> &[TensorInfo] {
         &self.tensors
