@@ -1,6 +1,7 @@
 //! The window, found and used as a screen reader would: by accessible names.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egui::{Key, Modifiers};
@@ -331,6 +332,66 @@ fn a_small_window_keeps_every_pane_within_reach() {
         let run = window.get_by_label("Pause").rect();
         assert!(run.right() <= width && run.bottom() <= height);
     }
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("the window has no business in the file".to_owned())
+    }
+}
+
+#[test]
+fn a_dropped_folder_is_opened() {
+    let (mut window, script) = window();
+    window.input_mut().dropped_files.push(Arc::new(Dropped("/models/dropped".into())));
+    window.run();
+    let Command::Load(request) = script.last() else { panic!("a load was asked for") };
+    assert_eq!(request.source, ModelSource::Path("/models/dropped".into()));
+}
+
+#[test]
+fn loading_and_initiation_show_how_far_they_are() {
+    let (mut window, script) = running(2);
+    script.tell(Event::LoadStarted { name: "big model".to_owned() });
+    script.tell(Event::LoadProgress { done: 250_000_000, total: 1_000_000_000 });
+    window.run();
+    assert!(sees_part(&window, "Load: 25 % of 1.00 GB"));
+    script.tell(Event::Loaded(Box::new(super::window_script::loaded())));
+    window.run();
+    press(&mut window, "Stop");
+    press(&mut window, "Run");
+    script.tell(Event::InitiationProgress { done: 1, total: 4 });
+    window.run();
+    assert!(sees_part(&window, "Initiation: 1 of 4 tokens"));
+}
+
+#[test]
+fn another_adapter_loads_the_model_again() {
+    let (mut window, script) = window();
+    press(&mut window, "Adapter");
+    window.get_by_label_contains("· Vulkan · CPU").click();
+    window.run();
+    let Command::Load(request) = script.last() else { panic!("a load was asked for") };
+    assert_eq!(request.adapter.as_deref(), Some("0"));
+    assert_eq!(request.source, ModelSource::BuiltIn);
+}
+
+#[test]
+fn a_number_explains_itself_under_the_pointer() {
+    let (mut window, _script) = running(3);
+    let entropy = window.get_all_by_label_contains("Entropy: ").next().expect("a row").rect();
+    window.hover_at(entropy.center());
+    // The tooltip waits for the pointer to rest.
+    window.run_steps(8);
+    assert!(sees_part(&window, "−Σ p log₂ p"));
+    assert!(sees_part(&window, "computed"));
 }
 
 #[test]

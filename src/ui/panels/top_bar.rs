@@ -113,6 +113,7 @@ fn adapter(ui: &mut Ui, scene: &mut Scene<'_>) {
 
 fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
+    ui.spacing_mut().item_spacing.x = space::S;
     ui.add_space(space::XS);
     let room = ui.available_width();
     if room < 60.0 {
