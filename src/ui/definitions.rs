@@ -66,6 +66,7 @@ definitions! {
     GPU_TIME = "GPU", "ms", Measured, "Computing on the GPU, by the GPU's own timestamps.", "";
     CHOOSE_TIME = "Choose", "ms", Measured, "Stages and choice on the CPU, by the clock.", "";
     OTHER_TIME = "Wait and read", "ms", Computed, "What is left of the step: waiting for the GPU, reading results, bookkeeping.", "step − GPU (or encode, without timestamps) − choose";
+    PARENT = "Follows", "", Given, "The decision before this one; the first follows the prompt.", "";
     ROWS = "Rows", "token rows", Measured, "Token rows that the decoder computed for this step: the work. One with the KV cache, the whole sequence without.", "";
     CACHED = "KV cache", "positions", Measured, "Positions whose keys and values are kept after this step.", "";
     CACHE_BYTES = "KV memory", "bytes", Measured, "Bytes of KV cache pages in use after this step.", "";

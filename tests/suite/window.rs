@@ -214,6 +214,19 @@ fn stop_texts_reach_the_run_and_empty_ones_do_not() {
 }
 
 #[test]
+fn a_logit_bias_reaches_the_run() {
+    let (mut window, script) = window();
+    press(&mut window, "Add a logit bias");
+    window.get_by_label("Bias 1, token id").set_value_accesskit(42.0);
+    window.run();
+    window.get_by_label("Bias 1").set_value_accesskit(-3.0);
+    window.run();
+    press(&mut window, "Run");
+    let biases = started(&script).settings.stages.logit_bias;
+    assert_eq!(biases.into_iter().collect::<Vec<_>>(), [(42, -3.0)]);
+}
+
+#[test]
 fn a_model_opens_by_its_path_and_is_remembered() {
     let (mut window, script) = window();
     press(&mut window, "Open model…");

@@ -38,7 +38,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         section(ui, "Work");
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
-            work(ui, node);
+            work(ui, run, node);
         });
         ui.add_space(space::M);
         bytes(ui, node);
@@ -146,7 +146,10 @@ fn part_color(palette: &Palette, index: usize) -> egui::Color32 {
     [palette.accent, palette.second, palette.outline][index.min(2)]
 }
 
-fn work(ui: &mut Ui, node: &Node) {
+fn work(ui: &mut Ui, run: &Run, node: &Node) {
+    let parent = node.parent.and_then(|parent| run.nodes.get(parent));
+    let parent = parent.map_or("the prompt".to_owned(), |parent| format!("step {}", parent.step));
+    fact(ui, &definitions::PARENT, &parent);
     let counters = &node.counters;
     fact(ui, &definitions::ROWS, &format::count(counters.rows as u64));
     fact(ui, &definitions::CACHED, &format::plural(counters.cached_positions, "position"));

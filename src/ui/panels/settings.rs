@@ -1,5 +1,6 @@
 //! Strategy, stages, stop and randomness: only what applies to the strategy is shown.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use egui::{DragValue, Id, Response, RichText, Slider, Ui, vec2};
@@ -122,9 +123,40 @@ fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
             number
         });
     }
-    let biased = !decoding.stages.logit_bias.is_empty();
-    if biased {
-        hint(ui, "A logit bias is set as well.");
+    biases(ui, &mut decoding.stages.logit_bias);
+}
+
+/// The logit biases, one a row, and a button for one more.
+fn biases(ui: &mut Ui, biases: &mut BTreeMap<u32, f32>) {
+    const MOST: usize = 16;
+    let mut rows: Vec<(u32, f32)> = biases.iter().map(|(id, bias)| (*id, *bias)).collect();
+    let mut removed = None;
+    for (index, (id, bias)) in rows.iter_mut().enumerate() {
+        let name = format!("Bias {}", index + 1);
+        row(ui, &name, "Added to the logit of one token id, before everything else.", |ui, label| {
+            if icon_button(ui, Icon::Cross, &format!("Remove bias {}", index + 1)).clicked() {
+                removed = Some(index);
+            }
+            let value = DragValue::new(bias).range(-100.0..=100.0).speed(0.1).min_size(vec2(48.0, 22.0));
+            let value = ui.add(value).labelled_by(label);
+            let id = DragValue::new(id).speed(0.5).prefix("id ").min_size(vec2(64.0, 22.0));
+            value | ui.add(id).accessible_name(format!("{name}, token id"))
+        });
+    }
+    if let Some(index) = removed {
+        rows.remove(index);
+    }
+    let width = ui.available_width();
+    if rows.len() < MOST
+        && action_button(ui, Icon::Plus, "Add a logit bias", Emphasis::Secondary, width).clicked()
+    {
+        let free = (0..).find(|id| rows.iter().all(|(used, _)| used != id)).unwrap_or(0);
+        rows.push((free, 0.0));
+    }
+    // Two rows with one id would be one entry; the map is replaced only while they differ.
+    let changed: BTreeMap<u32, f32> = rows.iter().copied().collect();
+    if changed.len() == rows.len() {
+        *biases = changed;
     }
 }
 
