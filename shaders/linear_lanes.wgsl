@@ -26,11 +26,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if shard_row >= SHARD_ROWS {
         return;
     }
-    let weight_base = shard_row * COLUMNS4;
-    let input_base = workgroup.y * COLUMNS4;
+    // The loop runs over the input's own blocks rather than from 0 to a constant: software drivers would unroll
+    // that, and spend seconds compiling it.
+    let begin = workgroup.y * COLUMNS4;
+    let end = begin + COLUMNS4;
+    var block = shard_row * COLUMNS4;
     var sums = vec4(0.0);
-    for (var column = 0u; column < COLUMNS4; column++) {
-        sums = fma(weight4(weight_base + column), input[input_base + column], sums);
+    for (var column = begin; column < end; column++) {
+        sums = fma(weight4(block), input[column], sums);
+        block++;
     }
     let row = FIRST_ROW + shard_row;
     var value = dot(sums, vec4(1.0));
