@@ -10,7 +10,7 @@
 //! | [`decoding`] | how a token is chosen | [`model`], [`trace`] |
 //! | [`trace`] | what happened, as data | – |
 //! | [`session`] | the worker thread: commands in, events out | all but [`cli`] and [`ui`] |
-//! | [`ui`] | the window | [`session`], [`trace`] |
+//! | [`ui`] | the window | [`session`], [`trace`], the settings of [`decoding`] |
 //! | [`cli`] | the commands without a window | all but [`ui`] |
 //!
 //! `docs/architecture.md` has the reasons; a test holds the directions.
