@@ -160,7 +160,8 @@ impl Default for Remembered {
             adapter: None,
             prompt: FIRST_PROMPT.to_owned(),
             add_special: true,
-            decoding: first_settings(StrategyChoice::default()),
+            // Greedy decoding of so small a model as the built-in one soon repeats itself.
+            decoding: first_settings(StrategyChoice::Sample),
             colouring: Colouring::default(),
             inspector: true,
         }

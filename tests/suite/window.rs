@@ -95,7 +95,7 @@ fn a_run_shows_its_tokens_and_figures_as_they_come() {
     let (mut window, script) = running(5);
     let request = started(&script);
     assert_eq!(request.pace, Pace::Continuous);
-    assert_eq!(request.settings.strategy, StrategyChoice::Greedy);
+    assert_eq!(request.settings.strategy, StrategyChoice::Sample);
     assert!(matches!(&request.prompt, Prompt::Text { text, .. } if text == "Once upon a time"));
     assert!(sees(&window, "Pause"));
     assert!(sees(&window, "Prompt token 1: Once·"));
@@ -178,6 +178,7 @@ fn numbers(window: &Window) -> Vec<String> {
 #[test]
 fn sampling_shows_its_settings_its_stages_and_the_draw() {
     let (mut window, script) = window();
+    press(&mut window, "Greedy");
     assert!(!sees(&window, "Temperature"), "greedy has no temperature");
     press(&mut window, "Sample");
     assert!(sees(&window, "Temperature"));
@@ -203,6 +204,8 @@ fn sampling_shows_its_settings_its_stages_and_the_draw() {
 #[test]
 fn stop_texts_reach_the_run_and_empty_ones_do_not() {
     let (mut window, script) = window();
+    // Greedy has fewer settings, so that the stop texts are in sight.
+    press(&mut window, "Greedy");
     press(&mut window, "Add a stop text");
     press(&mut window, "Add a stop text");
     window.get_by_label("Stop text 1").focus();
@@ -410,7 +413,7 @@ fn a_number_explains_itself_under_the_pointer() {
 #[test]
 fn every_control_has_a_name() {
     let (mut window, _script) = running(4);
-    press(&mut window, "Sample");
+    press(&mut window, "Greedy");
     assert_eq!(window.unnamed_widgets(), Vec::<String>::new());
     press(&mut window, "Curve");
     assert_eq!(window.unnamed_widgets(), Vec::<String>::new());
@@ -421,12 +424,12 @@ fn every_control_has_a_name() {
 #[test]
 fn a_reset_forgets_the_settings_and_keeps_the_text() {
     let (mut window, _script) = running(4);
-    press(&mut window, "Sample");
+    press(&mut window, "Greedy");
     press(&mut window, "Theme: system");
     press(&mut window, "Keyboard shortcuts");
     press(&mut window, "Reset the window");
     assert!(sees(&window, "Theme: system"));
-    assert!(!sees(&window, "Temperature"), "the strategy is greedy again");
+    assert!(sees(&window, "Temperature"), "the strategy is sampling again");
     assert!(sees(&window, "Timeline: 4 steps"));
 }
 
