@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::session::ModelSource;
+use crate::session::{ModelSource, WeightsChoice};
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
 ///
@@ -40,7 +40,8 @@ pub enum Command {
     Tokenize(Tokenize),
     /// Say what a model's headers tell, without loading it
     Inspect(Inspect),
-    /// Compare every op of the model on this GPU with the CPU reference, and stop at the first that differs
+    /// Compare every op of the model on this GPU with the CPU reference, and stop at the first that differs;
+    /// with --weights, also tell how far the logits are from the original weights'
     Check(Check),
     /// Measure loading, initiation (pp) and incremental (tg) speed against the device's copy bandwidth
     Bench(Bench),
@@ -58,19 +59,40 @@ pub struct ModelOptions {
     /// GPU by its number in `logitscope adapters` or by a part of its name; left out, the best one
     #[arg(long, value_name = "INDEX|NAME")]
     pub adapter: Option<String>,
-    /// How weights are kept on the GPU: as in the file
-    #[arg(long, value_enum, default_value_t = WeightsChoice::Original)]
-    pub weights: WeightsChoice,
+    /// Precision of the weights on the GPU; a smaller one is faster and takes less memory, and `check` tells what
+    /// it costs
+    #[arg(long, value_enum, default_value_t = WeightsOption::Original)]
+    pub weights: WeightsOption,
     /// Longest sequence to allow, in tokens; left out, the model's own context
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
 }
 
-/// How weights are kept on the GPU.
+/// Precision of the weights on the GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WeightsChoice {
-    /// As in the file.
+#[value(rename_all = "snake_case")]
+pub enum WeightsOption {
+    /// As in the file
     Original,
+    /// Half precision, 2 bytes a weight
+    F16,
+    /// Bytes with a scale for each 32, 8.5 bits a weight
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// Half bytes with a scale for each 32, 4.5 bits a weight; embeddings and LM head in q8_0
+    #[value(name = "q4_0")]
+    Q4_0,
+}
+
+impl From<WeightsOption> for WeightsChoice {
+    fn from(option: WeightsOption) -> Self {
+        match option {
+            WeightsOption::Original => Self::Original,
+            WeightsOption::F16 => Self::F16,
+            WeightsOption::Q8_0 => Self::Q8_0,
+            WeightsOption::Q4_0 => Self::Q4_0,
+        }
+    }
 }
 
 /// What to continue, measure or tokenise.
@@ -219,6 +241,9 @@ pub struct Inspect {
     /// A Hugging Face folder, a .safetensors file in one, or a .safetensors.index.json; left out, the
     /// built-in demonstration model
     pub model: Option<PathBuf>,
+    /// Precision to predict the memory for
+    #[arg(long, value_enum, default_value_t = WeightsOption::Original)]
+    pub weights: WeightsOption,
     #[command(flatten)]
     pub json: JsonOption,
 }
@@ -228,6 +253,12 @@ pub struct Inspect {
 pub struct Check {
     #[command(flatten)]
     pub model: ModelOptions,
+    /// Text on which the divergence from the original weights is measured; left out, a sentence of a fairy tale
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "prompt_ids")]
+    pub prompt: Option<String>,
+    /// The same by token ids
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub prompt_ids: Option<Vec<u32>>,
     #[command(flatten)]
     pub json: JsonOption,
 }

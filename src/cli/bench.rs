@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::arguments::{Bench, source};
+use super::arguments::{Bench, ModelOptions, source};
 use super::output::{Progress, bytes, print, print_json, rate};
 use super::{CliError, Outcome, interrupt, model};
 use crate::formats::architectures::shapes;
 use crate::gpu::{self, Device, Engine, copy_bandwidth};
 use crate::model::batch::RowOutput;
+use crate::model::conversion::Converted;
 use crate::model::weights::TensorInfo;
 use crate::model::{Batch, LanguageModel, ModelError, Op, Plan, Weights, plan_decoder};
 use crate::session::{LoadError, Opened};
@@ -166,16 +167,20 @@ impl Subject {
         let shape = arguments.shape.as_deref().and_then(|name| Some((name, shapes::config(name)?)));
         if let Some((name, config)) = shape {
             let plan = plan_decoder(&config);
+            let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+            let weights = shapes::MadeUpWeights::new(&plan);
+            let weights = Converted::new(weights, &plan, &bound, arguments.model.weights.into());
             let needed = arguments.pp.iter().chain(&arguments.tg).max().map_or(1, |tokens| tokens + 1);
             return Ok(Self {
                 name: name.to_owned(),
                 context: arguments.model.context.unwrap_or(needed).min(config.context),
-                weights: Box::new(shapes::MadeUpWeights::new(&plan)),
-                bound: (0..plan.tensors.len()).collect(),
+                weights: Box::new(weights),
+                bound,
                 plan,
             });
         }
-        let opened = Opened::open(&source(arguments.model.model.as_ref()), arguments.model.context)?;
+        let ModelOptions { model, context, weights, .. } = &arguments.model;
+        let opened = Opened::open(&source(model.as_ref()), *context, (*weights).into())?;
         let Opened { file, plan, bound, context, .. } = opened;
         Ok(Self { name: file.name, plan, context, weights: file.weights, bound })
     }

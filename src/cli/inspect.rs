@@ -37,7 +37,7 @@ pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
     };
     let mut memory = None;
     if facts.supported {
-        match Opened::open(&source(arguments.model.as_ref()), None) {
+        match Opened::open(&source(arguments.model.as_ref()), None, arguments.weights.into()) {
             Ok(opened) => memory = Some(MemoryAnswer::of(&opened)),
             Err(problem) => {
                 facts.supported = false;

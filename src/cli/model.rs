@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::CliError;
-use super::arguments::{ModelOptions, PromptOptions, SpecialOption, WeightsChoice, source};
+use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
 use super::interrupt;
 use super::output::{Progress, bytes, tell};
 use crate::session::command::{LoadRequest, SpecialTokens};
@@ -28,11 +28,11 @@ pub fn report(line: &mut Progress, done: u64, total: u64) -> ControlFlow<()> {
 }
 
 fn request(options: &ModelOptions) -> LoadRequest {
-    let WeightsChoice::Original = options.weights;
     LoadRequest {
         source: source(options.model.as_ref()),
         adapter: options.adapter.clone(),
         context: options.context,
+        weights: options.weights.into(),
     }
 }
 

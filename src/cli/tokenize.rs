@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::arguments::{Tokenize, source};
 use super::output::{print, print_json};
 use super::{CliError, Outcome, model};
-use crate::session::Opened;
 use crate::session::decode::tokenise;
+use crate::session::{Opened, WeightsChoice};
 
 /// The JSON object of `tokenize --json`.
 #[derive(Serialize)]
@@ -18,7 +18,7 @@ struct Answer {
 /// Runs the command.
 pub fn run(arguments: &Tokenize) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
-    let opened = Opened::open(&source(arguments.model.as_ref()), None)?;
+    let opened = Opened::open(&source(arguments.model.as_ref()), None, WeightsChoice::Original)?;
     let tokenizer = opened.tokenizer.as_ref();
     let ids = tokenise(&opened.file.name, tokenizer, &prompt).map_err(CliError::Tokenise)?;
     let piece = |&id: &u32| tokenizer.and_then(|tokenizer| tokenizer.piece(id)).unwrap_or_default();

@@ -43,7 +43,7 @@ impl Weights for ImportedWeights {
             return Err(WeightsError { tensor: info.name.clone(), reason });
         }
         let stored = self.checkpoint.bytes(source.stored);
-        Ok(source.recipe.read(stored, info.columns, info.format.element_bytes(), rows))
+        Ok(source.recipe.read(stored, info.columns, info.format, rows))
     }
 }
 
@@ -250,11 +250,10 @@ impl<'a> Wanted<'a> {
     }
 
     fn recipe(&self, format: WeightFormat) -> Recipe {
-        let element_bytes = format.element_bytes();
         match (is_vector(self.spec), self.layout) {
-            (true, _) => Recipe::Contiguous { offset: self.rows_before * element_bytes },
+            (true, _) => Recipe::Contiguous { offset: format.bytes(self.rows_before) },
             (false, Layout::OutputsByInputs) => {
-                Recipe::Contiguous { offset: self.rows_before * self.spec.columns * element_bytes }
+                Recipe::Contiguous { offset: format.bytes(self.rows_before * self.spec.columns) }
             }
             (false, Layout::InputsByOutputs) => {
                 Recipe::Transposed { stored_columns: self.all_rows, first_column: self.rows_before }

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::model::WeightFormat;
+
 /// How a file lays out the matrix of a linear map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
@@ -32,28 +34,30 @@ pub enum Recipe {
 }
 
 impl Recipe {
-    /// Rows `rows` of a tensor with `columns` columns of `element_bytes` each, from the bytes of the stored
-    /// tensor: borrowed where they are contiguous; otherwise only these rows are made.
+    /// Rows `rows` of a tensor with `columns` columns in `format`, from the bytes of the stored tensor: borrowed
+    /// where they are contiguous; otherwise only these rows are made.
     ///
     /// The caller has checked, against the stored shape, that the rows are there.
     pub fn read<'a>(
         &self,
         stored: &'a [u8],
         columns: usize,
-        element_bytes: usize,
+        format: WeightFormat,
         rows: Range<usize>,
     ) -> Cow<'a, [u8]> {
         match *self {
             Self::Contiguous { offset } => {
-                let row_bytes = columns * element_bytes;
+                let row_bytes = format.bytes(columns);
                 Cow::Borrowed(&stored[offset + rows.start * row_bytes..offset + rows.end * row_bytes])
             }
             Self::Transposed { stored_columns, first_column } => {
                 let picked = first_column + rows.start..first_column + rows.end;
-                Cow::Owned(match element_bytes {
+                Cow::Owned(match format.block_bytes() {
                     2 => transpose::<2>(stored, columns, stored_columns, picked),
                     4 => transpose::<4>(stored, columns, stored_columns, picked),
-                    other => unreachable!("no weight format has elements of {other} bytes"),
+                    other => {
+                        unreachable!("blocks of {other} bytes cannot be turned; no importer asks for it")
+                    }
                 })
             }
         }
@@ -97,7 +101,7 @@ mod tests {
     #[test]
     fn contiguous_rows_are_borrowed() {
         let stored = counting(12);
-        let rows = Recipe::Contiguous { offset: 8 }.read(&stored, 2, 4, 1..3);
+        let rows = Recipe::Contiguous { offset: 8 }.read(&stored, 2, WeightFormat::F32, 1..3);
         assert!(matches!(rows, Cow::Borrowed(_)));
         assert_eq!(rows.as_ref(), &stored[16..32]);
     }
@@ -109,7 +113,7 @@ mod tests {
         let stored = counting(rows * columns);
         for (first, picked) in [(0, 0..45), (0, 33..34), (5, 0..40), (10, 31..34), (3, 7..7)] {
             let recipe = Recipe::Transposed { stored_columns: columns as usize, first_column: first };
-            let found = recipe.read(&stored, rows as usize, 4, picked.clone());
+            let found = recipe.read(&stored, rows as usize, WeightFormat::F32, picked.clone());
             let element = |column: usize, row: u32| row * columns + (first + column) as u32;
             let needed: Vec<u8> = picked
                 .flat_map(|column| (0..rows).flat_map(move |row| element(column, row).to_le_bytes()))
@@ -121,7 +125,12 @@ mod tests {
     #[test]
     fn two_byte_elements_are_turned_too() {
         let stored: Vec<u8> = (0..6_u16).flat_map(u16::to_le_bytes).collect();
-        let turned = Recipe::Transposed { stored_columns: 3, first_column: 1 }.read(&stored, 2, 2, 0..2);
+        let turned = Recipe::Transposed { stored_columns: 3, first_column: 1 }.read(
+            &stored,
+            2,
+            WeightFormat::Bf16,
+            0..2,
+        );
         let needed: Vec<u8> = [1_u16, 4, 2, 5].iter().flat_map(|element| element.to_le_bytes()).collect();
         assert_eq!(turned.as_ref(), needed);
     }

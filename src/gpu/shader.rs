@@ -54,6 +54,7 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
         WeightFormat::F32 => include_str!("../../shaders/weights/f32.wgsl"),
         WeightFormat::F16 => include_str!("../../shaders/weights/f16.wgsl"),
         WeightFormat::Bf16 => include_str!("../../shaders/weights/bf16.wgsl"),
+        WeightFormat::Q8_0 | WeightFormat::Q4_0 => unreachable!("blocks are decoded as they are uploaded"),
     });
     let parts: Vec<&str> = kernel.libraries().iter().copied().chain(reader).chain([kernel.body()]).collect();
     parts.join("\n")

@@ -55,7 +55,11 @@ impl Form {
         let mut forms = vec![Self::Vector; plan.tensors.len()];
         for op in &plan.ops {
             if let Op::Embed { table: tensor, .. } | Op::Linear { weight: tensor, .. } = op {
-                forms[tensor.0] = Self::Matrix(tensors[bound[tensor.0]].format);
+                forms[tensor.0] = match tensors[bound[tensor.0]].format {
+                    // No kernel reads blocks yet.
+                    WeightFormat::Q8_0 | WeightFormat::Q4_0 => Self::Matrix(WeightFormat::F32),
+                    plain => Self::Matrix(plain),
+                };
             }
         }
         forms
@@ -64,7 +68,7 @@ impl Form {
     /// Bytes of a row on the GPU.
     pub fn row_bytes(self, columns: usize) -> u64 {
         let element = match self {
-            Self::Matrix(format) => format.element_bytes(),
+            Self::Matrix(format) => format.bytes(1),
             Self::Vector => 4,
         };
         (padded(columns) * element) as u64
@@ -166,7 +170,7 @@ impl Uploader<'_> {
 /// Stored rows as the kernels want them; borrowed where nothing changes.
 fn in_form<'a>(stored: &'a [u8], info: &TensorInfo, form: Form) -> std::borrow::Cow<'a, [u8]> {
     let widened = match form {
-        Form::Vector if info.format != WeightFormat::F32 => {
+        Form::Vector | Form::Matrix(WeightFormat::F32) if info.format != WeightFormat::F32 => {
             bytemuck::cast_slice(&info.format.decode(stored)).to_vec().into()
         }
         _ => std::borrow::Cow::Borrowed(stored),

@@ -6,14 +6,17 @@
 
 pub mod batch;
 pub mod config;
+pub mod conversion;
 pub mod decoder;
 pub mod language_model;
 pub mod plan;
+pub mod quant;
 pub mod rotary;
 pub mod weights;
 
 pub use batch::{Batch, Row, SequenceId};
 pub use config::ModelConfig;
+pub use conversion::WeightsChoice;
 pub use decoder::plan_decoder;
 pub use language_model::{LanguageModel, ModelError, Outputs};
 pub use plan::{Op, Plan};

@@ -3,7 +3,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How the elements of a tensor are stored.
+use half::slice::HalfFloatSliceExt;
+
+use super::quant;
+
+/// How the elements of a tensor are stored. Elements lie in blocks along a row; in the plain formats a block is
+/// one element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WeightFormat {
     /// IEEE 754 binary32.
@@ -12,47 +17,148 @@ pub enum WeightFormat {
     F16,
     /// The upper half of a binary32.
     Bf16,
+    /// 32 signed bytes and their scale, as [`quant::encode_q8_0`] defines them.
+    Q8_0,
+    /// 32 numbers of four bits and their scale, as [`quant::encode_q4_0`] defines them.
+    Q4_0,
 }
 
+/// Elements that are decoded at a time, on the stack: whole blocks of every format.
+const CHUNK: usize = 1024;
+
 impl WeightFormat {
-    /// Bytes of one element.
-    pub const fn element_bytes(self) -> usize {
+    /// Every format.
+    pub const ALL: [Self; 5] = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4_0];
+
+    /// Elements of one block; a row has a whole number of blocks.
+    pub const fn block_elements(self) -> usize {
         match self {
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
+            Self::F32 | Self::F16 | Self::Bf16 => 1,
+            Self::Q8_0 | Self::Q4_0 => quant::BLOCK,
         }
     }
 
-    /// The usual spelling: `f32`, `f16`, `bf16`.
+    /// Bytes of one block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::Q8_0 => quant::Q8_0_BYTES,
+            Self::Q4_0 => quant::Q4_0_BYTES,
+        }
+    }
+
+    /// Bytes of `elements` elements, a whole number of blocks.
+    pub const fn bytes(self, elements: usize) -> usize {
+        elements / self.block_elements() * self.block_bytes()
+    }
+
+    /// The usual spelling: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
         }
     }
 
-    /// The elements of `bytes` (little-endian, a whole number of elements) as f32; exact for every format.
+    /// The elements of `bytes` (little-endian, a whole number of blocks) as f32. Exact for the plain formats;
+    /// for the others these f32 are what the format means.
     pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
+        let mut values = vec![0.0; bytes.len() / self.block_bytes() * self.block_elements()];
+        self.decode_into(bytes, &mut values);
+        values
+    }
+
+    /// As [`Self::decode`], into `values`, which has as many elements as `bytes` holds.
+    pub fn decode_into(self, bytes: &[u8], values: &mut [f32]) {
         match self {
-            Self::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            Self::F32 => {
+                for (bytes, value) in bytes.as_chunks().0.iter().zip(values) {
+                    *value = f32::from_le_bytes(*bytes);
+                }
+            }
             Self::F16 => {
-                let half = |b: &[u8; 2]| half::f16::from_le_bytes(*b).to_f32();
-                bytes.as_chunks::<2>().0.iter().map(half).collect()
+                // Many at a time: the processor's own instruction converts eight.
+                let mut halves = [half::f16::ZERO; CHUNK];
+                for (bytes, values) in bytes.chunks(2 * CHUNK).zip(values.chunks_mut(CHUNK)) {
+                    let halves = &mut halves[..values.len()];
+                    for (half, bytes) in halves.iter_mut().zip(bytes.as_chunks().0) {
+                        *half = half::f16::from_le_bytes(*bytes);
+                    }
+                    halves.convert_to_f32_slice(values);
+                }
             }
             Self::Bf16 => {
-                let half = |b: &[u8; 2]| half::bf16::from_le_bytes(*b).to_f32();
-                bytes.as_chunks::<2>().0.iter().map(half).collect()
+                for (bytes, value) in bytes.as_chunks().0.iter().zip(values) {
+                    *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
+                }
+            }
+            Self::Q8_0 => {
+                for (block, values) in bytes.as_chunks().0.iter().zip(values.as_chunks_mut().0) {
+                    *values = quant::decode_q8_0(block);
+                }
+            }
+            Self::Q4_0 => {
+                for (block, values) in bytes.as_chunks().0.iter().zip(values.as_chunks_mut().0) {
+                    *values = quant::decode_q4_0(block);
+                }
             }
         }
     }
 
-    /// How many elements of `bytes` (little-endian, a whole number of elements) are infinite or NaN: those
-    /// whose exponent bits are all ones. Cheap enough to run over every slice on its way to the GPU.
+    /// Appends `values`, a whole number of blocks, in this format, each rounded to the nearest that it has.
+    pub fn encode_into(self, values: &[f32], bytes: &mut Vec<u8>) {
+        match self {
+            Self::F32 => values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes())),
+            Self::F16 => {
+                let mut halves = [half::f16::ZERO; CHUNK];
+                for values in values.chunks(CHUNK) {
+                    let halves = &mut halves[..values.len()];
+                    halves.convert_from_f32_slice(values);
+                    halves.iter().for_each(|half| bytes.extend_from_slice(&half.to_le_bytes()));
+                }
+            }
+            Self::Bf16 => {
+                let halves = values.iter().map(|value| half::bf16::from_f32(*value));
+                halves.for_each(|half| bytes.extend_from_slice(&half.to_le_bytes()));
+            }
+            Self::Q8_0 => {
+                let blocks = values.as_chunks().0.iter().map(quant::encode_q8_0);
+                blocks.for_each(|block| bytes.extend_from_slice(&block));
+            }
+            Self::Q4_0 => {
+                let blocks = values.as_chunks().0.iter().map(quant::encode_q4_0);
+                blocks.for_each(|block| bytes.extend_from_slice(&block));
+            }
+        }
+    }
+
+    /// `bytes` of this format in another one; the elements are whole blocks of both. Needs no more memory than
+    /// its result.
+    pub fn convert(self, bytes: &[u8], to: Self) -> Vec<u8> {
+        let mut values = [0.0; CHUNK];
+        let elements = bytes.len() / self.block_bytes() * self.block_elements();
+        let mut converted = Vec::with_capacity(to.bytes(elements));
+        for bytes in bytes.chunks(self.bytes(CHUNK)) {
+            let values = &mut values[..bytes.len() / self.block_bytes() * self.block_elements()];
+            self.decode_into(bytes, values);
+            to.encode_into(values, &mut converted);
+        }
+        converted
+    }
+
+    /// How many elements of `bytes` (little-endian, a whole number of blocks) are infinite or NaN: those whose
+    /// exponent bits are all ones; in formats with scales, how many scales. Cheap enough to run over every
+    /// slice on its way to the GPU.
     pub fn count_non_finite(self, bytes: &[u8]) -> usize {
-        let halves = |mask: u16| {
-            let is_all_ones = |b: &&[u8; 2]| u16::from_le_bytes(**b) & mask == mask;
-            bytes.as_chunks::<2>().0.iter().filter(is_all_ones).count()
+        let is_all_ones = |bytes: [u8; 2], mask: u16| u16::from_le_bytes(bytes) & mask == mask;
+        let halves = |mask| bytes.as_chunks().0.iter().filter(|bytes| is_all_ones(**bytes, mask)).count();
+        let scales = || {
+            let blocks = bytes.chunks_exact(self.block_bytes());
+            blocks.filter(|block| is_all_ones([block[0], block[1]], 0x7C00)).count()
         };
         match self {
             Self::F32 => {
@@ -61,6 +167,7 @@ impl WeightFormat {
             }
             Self::F16 => halves(0x7C00),
             Self::Bf16 => halves(0x7F80),
+            Self::Q8_0 | Self::Q4_0 => scales(),
         }
     }
 }
@@ -81,18 +188,28 @@ pub struct TensorInfo {
 impl TensorInfo {
     /// Bytes of one row as stored.
     pub fn row_bytes(&self) -> usize {
-        self.columns * self.format.element_bytes()
+        self.format.bytes(self.columns)
     }
 }
 
-/// A source of canonical tensors: a file, or numbers made up for a benchmark.
-pub trait Weights {
+/// A source of canonical tensors: a file, or numbers made up for a benchmark. Several threads may read at once.
+pub trait Weights: Sync {
     /// Every tensor there is.
     fn tensors(&self) -> &[TensorInfo];
 
     /// Rows of tensor `index` (into [`Self::tensors`]), row-major, little-endian; borrowed where the stored
     /// bytes are already in this layout.
     fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError>;
+}
+
+impl<W: Weights + ?Sized> Weights for Box<W> {
+    fn tensors(&self) -> &[TensorInfo] {
+        (**self).tensors()
+    }
+
+    fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError> {
+        (**self).read(index, rows)
+    }
 }
 
 /// Weights that could not be read after the model was opened.
@@ -119,5 +236,29 @@ mod tests {
         assert_eq!(WeightFormat::F32.count_non_finite(&f32_bytes), 3);
         assert_eq!(WeightFormat::F16.count_non_finite(&f16_bytes), 3);
         assert_eq!(WeightFormat::Bf16.count_non_finite(&bf16_bytes), 3);
+        let mut blocks = vec![0.5_f32; 96];
+        blocks[40] = f32::NAN;
+        blocks[70] = f32::NEG_INFINITY;
+        for format in [WeightFormat::Q8_0, WeightFormat::Q4_0] {
+            let mut bytes = Vec::new();
+            format.encode_into(&blocks, &mut bytes);
+            assert_eq!(format.count_non_finite(&bytes), 2, "two of three scales are no number");
+        }
+    }
+
+    #[test]
+    fn a_format_converted_to_a_finer_one_and_back_is_itself() {
+        // More than a chunk, and no whole number of chunks.
+        let values: Vec<f32> = (0..32 * 51).map(|index| (index as f32 * 0.37).sin()).collect();
+        for format in WeightFormat::ALL {
+            let mut bytes = Vec::new();
+            format.encode_into(&values, &mut bytes);
+            assert_eq!(bytes.len(), format.bytes(values.len()));
+            let exact = format.convert(&bytes, WeightFormat::F32);
+            assert_eq!(WeightFormat::F32.decode(&exact), format.decode(&bytes), "{}", format.name());
+            if format.block_elements() == 1 {
+                assert_eq!(WeightFormat::F32.convert(&exact, format), bytes, "{}", format.name());
+            }
+        }
     }
 }

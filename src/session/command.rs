@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::decoding::DecodingSettings;
+use crate::model::WeightsChoice;
 
 /// A request to the worker. Each is answered by [`super::Event`]s; none blocks the sender.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct LoadRequest {
     pub adapter: Option<String>,
     /// Context length to allow, in positions; `None` is the model's own.
     pub context: Option<usize>,
+    /// The precision that the weights are loaded in.
+    pub weights: WeightsChoice,
 }
 
 /// Where a model comes from.

@@ -26,7 +26,7 @@ impl Loader for GpuLoader {
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ReadyModel, LoadError> {
         let start = Instant::now();
-        let opened = Opened::open(&request.source, request.context)?;
+        let opened = Opened::open(&request.source, request.context, request.weights)?;
         let device = Device::open(request.adapter.as_deref())?;
         let adapter = AdapterFacts::from(&device.info);
         let mut engine = opened.engine(device, progress)?;

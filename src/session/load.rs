@@ -9,6 +9,7 @@ use super::command::{LoadRequest, ModelSource};
 use super::event::Loaded;
 use crate::formats::{self, FormatError, ModelFile};
 use crate::gpu::{self, GpuError};
+use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
 use crate::model::{LanguageModel, Plan, WeightFormat, plan_decoder};
@@ -100,9 +101,13 @@ pub enum LoadError {
 
 impl Opened {
     /// Reads everything but the weights, and checks that these are what the configuration asks for. `context`
-    /// limits the context; `None` is the model's own.
-    pub fn open(source: &ModelSource, context: Option<usize>) -> Result<Self, LoadError> {
-        let file = match source {
+    /// limits the context; `None` is the model's own. The weights are converted as they are read.
+    pub fn open(
+        source: &ModelSource,
+        context: Option<usize>,
+        weights: WeightsChoice,
+    ) -> Result<Self, LoadError> {
+        let mut file = match source {
             ModelSource::BuiltIn => formats::open_built_in()?,
             ModelSource::Path(path) => formats::open(path)?,
         };
@@ -115,6 +120,11 @@ impl Opened {
         let bound = plan
             .bind(file.weights.tensors())
             .map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?;
+        if weights != WeightsChoice::Original {
+            let converted = Converted::new(file.weights, &plan, &bound, weights);
+            file.warnings.extend(converted.warning());
+            file.weights = Box::new(converted);
+        }
         let tokenizer = match &file.tokenizer {
             None => None,
             Some(files) => {

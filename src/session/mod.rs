@@ -4,12 +4,14 @@
 pub mod check;
 pub mod command;
 pub mod decode;
+pub mod divergence;
 pub mod event;
 pub mod gpu_loader;
 pub mod load;
 pub mod view;
 pub mod worker;
 
+pub use crate::model::WeightsChoice;
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::{Decode, RunError};
 pub use event::{Event, Notice, Severity};

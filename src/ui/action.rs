@@ -3,7 +3,7 @@
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 use super::state::{State, ThemeChoice};
-use crate::session::ModelSource;
+use crate::session::{ModelSource, WeightsChoice};
 
 /// Something a person asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub enum Action {
     ClearRecent,
     /// Use another adapter, and load the model again on it; `None` is the best.
     UseAdapter(Option<String>),
+    /// Load weights in this precision, and the open model again.
+    UseWeights(WeightsChoice),
     /// Begin a run, or go on with one.
     Run,
     /// Hold the run.

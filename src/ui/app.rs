@@ -169,8 +169,9 @@ impl App {
 
     fn load(&mut self, source: ModelSource) {
         self.asked_for = source.clone();
-        let adapter = self.state.remembered.adapter.clone();
-        self.worker.send(Command::Load(LoadRequest { source, adapter, context: None }));
+        let Remembered { adapter, weights, .. } = &self.state.remembered;
+        let (adapter, weights) = (adapter.clone(), *weights);
+        self.worker.send(Command::Load(LoadRequest { source, adapter, context: None, weights }));
     }
 
     fn start(&mut self, pace: Pace) {
@@ -207,6 +208,12 @@ impl App {
             Action::UseAdapter(adapter) => {
                 self.state.remembered.adapter = adapter;
                 self.load(self.asked_for.clone());
+            }
+            Action::UseWeights(weights) => {
+                self.state.remembered.weights = weights;
+                if self.view.loaded.is_some() {
+                    self.load(self.asked_for.clone());
+                }
             }
             Action::Run => match self.view.status {
                 Status::Paused => self.worker.send(Command::Resume),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chips::ChipLayout;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyChoice};
+use crate::session::WeightsChoice;
 
 /// Most models that are remembered.
 const RECENT: usize = 8;
@@ -23,6 +24,8 @@ pub struct Remembered {
     pub recent: Vec<PathBuf>,
     /// The adapter asked for; `None` is the best.
     pub adapter: Option<String>,
+    /// The precision that weights are loaded in.
+    pub weights: WeightsChoice,
     /// The prompt's text.
     pub prompt: String,
     /// Whether the tokenizer adds its special tokens.
@@ -158,6 +161,7 @@ impl Default for Remembered {
             theme: ThemeChoice::default(),
             recent: Vec::new(),
             adapter: None,
+            weights: WeightsChoice::default(),
             prompt: FIRST_PROMPT.to_owned(),
             add_special: true,
             // Greedy decoding of so small a model as the built-in one soon repeats itself.

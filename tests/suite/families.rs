@@ -12,7 +12,7 @@ use logitscope::model::{Batch, LanguageModel, Row};
 use logitscope::reference::Reference;
 use logitscope::session::decode::steadily;
 use logitscope::session::event::Loaded;
-use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel};
+use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel, WeightsChoice};
 use logitscope::trace::{AdapterFacts, Run};
 use serde::Deserialize;
 
@@ -70,7 +70,8 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
     let expected = std::fs::read(folder.join("expected.json")).expect("readable");
     let expected = serde_json::from_slice(&expected).expect("the script's format");
     let source = ModelSource::Path(folder.to_owned());
-    let opened = Opened::open(&source, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let opened = Opened::open(&source, None, WeightsChoice::Original)
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
     let model: Box<dyn LanguageModel> = match interpreter {
         Interpreter::Twin => {
             let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);

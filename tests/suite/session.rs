@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use logitscope::decoding::DecodingSettings;
-use logitscope::model::ModelError;
+use logitscope::model::{ModelError, WeightsChoice};
 use logitscope::session::command::{LoadRequest, SpecialTokens};
 use logitscope::session::{Command, ModelSource, Pace, Prompt, RunRequest, Session, Severity, Status, View};
 use logitscope::trace::{Phase, Run, StopReason};
@@ -69,7 +69,7 @@ impl Watched {
 
 fn load(name: &str) -> Command {
     let source = ModelSource::Path(PathBuf::from("/models").join(name));
-    Command::Load(LoadRequest { source, adapter: None, context: None })
+    Command::Load(LoadRequest { source, adapter: None, context: None, weights: WeightsChoice::Original })
 }
 
 fn start(text: &str, max_tokens: usize, pace: Pace) -> Command {
@@ -302,7 +302,12 @@ fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families/gpt2-f32");
     let mut watched = Watched { session: Session::start(|| {}), view: View::default() };
     let source = ModelSource::Path(folder);
-    watched.send(Command::Load(LoadRequest { source, adapter: None, context: Some(64) }));
+    watched.send(Command::Load(LoadRequest {
+        source,
+        adapter: None,
+        context: Some(64),
+        weights: WeightsChoice::Original,
+    }));
     let settled = |view: &View| view.status == Status::Ready || !view.notices.is_empty();
     // Compiling its kernels for the first time takes a software driver a while.
     watched.until_within(Duration::from_secs(120), "it is loaded", settled);
@@ -317,7 +322,12 @@ fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
     assert!(run.nodes.iter().all(|node| !node.piece.is_empty() && node.counters.cache_bytes > 0));
     assert_eq!(run.phases.load.amount, loaded.model.weight_bytes);
     let missing = ModelSource::Path(PathBuf::from("/no/such/model"));
-    watched.send(Command::Load(LoadRequest { source: missing, adapter: None, context: None }));
+    watched.send(Command::Load(LoadRequest {
+        source: missing,
+        adapter: None,
+        context: None,
+        weights: WeightsChoice::Original,
+    }));
     watched.until("the failure is told", |view| view.status == Status::Empty && !view.notices.is_empty());
     assert!(watched.last_notice().1.contains("/no/such/model"), "{:?}", watched.last_notice());
 }

@@ -81,10 +81,7 @@ impl Weights for MadeWeights {
 }
 
 fn encode(values: &[f32], format: WeightFormat) -> Vec<u8> {
-    let values = values.iter();
-    match format {
-        WeightFormat::F32 => values.flat_map(|value| value.to_le_bytes()).collect(),
-        WeightFormat::F16 => values.flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect(),
-        WeightFormat::Bf16 => values.flat_map(|value| half::bf16::from_f32(*value).to_le_bytes()).collect(),
-    }
+    let mut bytes = Vec::new();
+    format.encode_into(values, &mut bytes);
+    bytes
 }

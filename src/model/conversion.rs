@@ -1,0 +1,127 @@
+//! Weights in another precision than the file's: a source of tensors around another one.
+//!
+//! What stands behind [`Weights`] is all that twin and GPU see, so both compute with the same rounded numbers.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Op, Plan};
+use super::weights::{TensorInfo, WeightFormat, Weights, WeightsError};
+
+/// The precision that weights are loaded in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightsChoice {
+    /// As in the file.
+    #[default]
+    Original,
+    /// Matrices in f16.
+    F16,
+    /// Matrices in q8_0, about 8.5 bits a weight.
+    Q8_0,
+    /// Matrices in q4_0, about 4.5 bits a weight; token embeddings and the LM head in q8_0.
+    Q4_0,
+}
+
+/// Tensors of another source, the matrices in the precision of a [`WeightsChoice`]; vectors stay as they are.
+pub struct Converted<W> {
+    inner: W,
+    tensors: Vec<TensorInfo>,
+    /// Matrices that stay in f16, because their rows are no whole number of blocks.
+    unblocked: Vec<String>,
+}
+
+impl WeightsChoice {
+    /// Every choice.
+    pub const ALL: [Self; 4] = [Self::Original, Self::F16, Self::Q8_0, Self::Q4_0];
+
+    /// As `--weights` spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Original => "original",
+            Self::F16 => "f16",
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
+        }
+    }
+
+    /// The format of a matrix in that role; `None` as it is.
+    fn format(self, role: Role) -> Option<WeightFormat> {
+        match (self, role) {
+            (Self::Original, _) | (_, Role::Vector) => None,
+            (Self::F16, _) => Some(WeightFormat::F16),
+            (Self::Q8_0, _) | (Self::Q4_0, Role::Vocabulary) => Some(WeightFormat::Q8_0),
+            (Self::Q4_0, Role::Inner) => Some(WeightFormat::Q4_0),
+        }
+    }
+}
+
+impl<W: Weights> Converted<W> {
+    /// `bound[i]` is the index in `inner` of the plan's tensor i.
+    pub fn new(inner: W, plan: &Plan, bound: &[usize], choice: WeightsChoice) -> Self {
+        let mut tensors = inner.tensors().to_vec();
+        let mut unblocked = Vec::new();
+        for (role, &index) in roles(plan).into_iter().zip(bound) {
+            let info = &mut tensors[index];
+            let Some(format) = choice.format(role) else { continue };
+            if info.columns.is_multiple_of(format.block_elements()) {
+                info.format = format;
+            } else {
+                info.format = WeightFormat::F16;
+                unblocked.push(info.name.clone());
+            }
+        }
+        Self { inner, tensors, unblocked }
+    }
+
+    /// What a person should know about tensors that could not be quantised, if there are any.
+    pub fn warning(&self) -> Option<String> {
+        let first = self.unblocked.first()?;
+        let info = self.tensors.iter().find(|info| info.name == *first)?;
+        Some(format!(
+            "{} matrices stay in f16, because their rows are no whole number of 32-weight blocks: the first is \
+             {first} with {} columns",
+            self.unblocked.len(),
+            info.columns
+        ))
+    }
+}
+
+impl<W: Weights> Weights for Converted<W> {
+    fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError> {
+        let stored = self.inner.read(index, rows)?;
+        let (from, to) = (self.inner.tensors()[index].format, self.tensors[index].format);
+        Ok(if from == to { stored } else { Cow::Owned(from.convert(&stored, to)) })
+    }
+}
+
+/// What a plan does with a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Norm weights, biases, position tables.
+    Vector,
+    /// A row for each entry of the vocabulary: token embeddings, the LM head.
+    Vocabulary,
+    /// Any other linear map.
+    Inner,
+}
+
+/// The role of each of the plan's tensors.
+fn roles(plan: &Plan) -> Vec<Role> {
+    let mut roles = vec![Role::Vector; plan.tensors.len()];
+    for op in &plan.ops {
+        match *op {
+            Op::Embed { table, .. } => roles[table.0] = Role::Vocabulary,
+            Op::Linear { weight, output, .. } if output == plan.logits => roles[weight.0] = Role::Vocabulary,
+            Op::Linear { weight, .. } => roles[weight.0] = Role::Inner,
+            _ => {}
+        }
+    }
+    roles
+}
