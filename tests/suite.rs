@@ -17,6 +17,8 @@ mod suite {
     mod support;
     mod tokenizer;
     mod trace_file;
+
+    mod weights;
     mod window;
     mod window_pictures;
     mod window_script;

@@ -52,6 +52,8 @@ impl WeightsChoice {
         match (self, role) {
             (Self::Original, _) | (_, Role::Vector) => None,
             (Self::F16, _) => Some(WeightFormat::F16),
+            // Measured on the built-in model: with these in q4_0 too, the logits' relative error grows from 3.6 to
+            // 5.3 %.
             (Self::Q8_0, _) | (Self::Q4_0, Role::Vocabulary) => Some(WeightFormat::Q8_0),
             (Self::Q4_0, Role::Inner) => Some(WeightFormat::Q4_0),
         }
@@ -80,11 +82,12 @@ impl<W: Weights> Converted<W> {
     pub fn warning(&self) -> Option<String> {
         let first = self.unblocked.first()?;
         let info = self.tensors.iter().find(|info| info.name == *first)?;
+        let count = self.unblocked.len();
+        let are = if count == 1 { "matrix stays" } else { "matrices stay" };
         Some(format!(
-            "{} matrices stay in f16, because their rows are no whole number of 32-weight blocks: the first is \
-             {first} with {} columns",
-            self.unblocked.len(),
-            info.columns
+            "{count} {are} in f16, because rows of {} columns are no whole number of 32-weight blocks: {first}{}",
+            info.columns,
+            if count == 1 { "" } else { ", …" }
         ))
     }
 }

@@ -1,0 +1,98 @@
+//! Weights in another precision: what it costs, and that what cannot be quantised is said.
+
+use std::sync::{Arc, LazyLock};
+
+use logitscope::gpu::Device;
+use logitscope::model::conversion::Converted;
+use logitscope::model::plan::{BufferId, BufferSpec, Op, Plan, RowSet, TensorId, TensorSpec};
+use logitscope::model::{WeightFormat, Weights, WeightsChoice};
+use logitscope::session::divergence::{Divergence, Summary, all_logits};
+use logitscope::session::load::format_names;
+use logitscope::session::{ModelSource, Opened};
+
+use super::support::{MadeWeights, device};
+
+static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(device);
+
+const TALE: &str = "One fine evening a young princess put on her bonnet and clogs, and went out to take a walk by \
+    herself in a wood; and when she came to a cool spring of water, that rose in the midst of it, she sat herself \
+    down to rest a while.";
+
+/// The logits of the built-in model after each token of [`TALE`].
+fn logits(weights: WeightsChoice) -> (Opened, Vec<Vec<f32>>) {
+    let opened = Opened::open(&ModelSource::BuiltIn, None, weights).unwrap();
+    let ids = opened.tokenizer.as_ref().unwrap().encode(TALE, logitscope::tokenizer::AddSpecial::AsFileSays);
+    let mut engine =
+        opened.engine(Arc::clone(&DEVICE), &mut |_, _| std::ops::ControlFlow::Continue(())).unwrap();
+    let logits = all_logits(&mut engine, &ids.unwrap(), &mut || true).unwrap().unwrap();
+    (opened, logits)
+}
+
+#[test]
+fn the_built_in_models_logits_stay_near_in_every_precision() {
+    let (_, original) = logits(WeightsChoice::Original);
+    assert!(original.len() > 50);
+    let cases = [
+        (WeightsChoice::F16, 0.0, 0.0, "f16"),
+        (WeightsChoice::Q8_0, 1e-4, 0.005, "q8_0 + f16"),
+        (WeightsChoice::Q4_0, 0.005, 0.05, "f16 + q4_0 + q8_0"),
+    ];
+    for (choice, least, most, formats) in cases {
+        let (opened, converted) = logits(choice);
+        let positions: Vec<_> = original.iter().zip(&converted).map(|(b, a)| Divergence::of(b, a)).collect();
+        let summary = Summary::of(&positions);
+        let error = summary.mean_relative_error;
+        assert!((least..=most).contains(&error), "{}: {summary:?}", choice.name());
+        assert!(summary.largest_relative_error <= 2.0 * most, "{}: {summary:?}", choice.name());
+        assert!(summary.top_agreement > 0.9, "{}: {summary:?}", choice.name());
+        assert_eq!(format_names(opened.file.weights.tensors()), formats, "{}", choice.name());
+        let said = opened.file.warnings.iter().filter(|warning| warning.contains("of 688 columns")).count();
+        assert_eq!(said, usize::from(formats.contains('q')), "{:?}", opened.file.warnings);
+    }
+}
+
+#[test]
+fn matrices_are_converted_by_their_role_and_vectors_stay() {
+    let tensor = |name: &str, rows, columns| TensorSpec { name: name.to_owned(), rows, columns };
+    let buffer = |name, columns| BufferSpec { name, columns, rows: RowSet::Batch };
+    let linear = |weight, input, output| Op::Linear {
+        weight: TensorId(weight),
+        bias: None,
+        input: BufferId(input),
+        output: BufferId(output),
+    };
+    let table = Op::Embed { table: TensorId(0), positions: Some(TensorId(1)), output: BufferId(0) };
+    let plan = Plan {
+        tensors: vec![
+            tensor("table", 7, 64),
+            tensor("positions", 9, 64),
+            tensor("wide", 40, 64),
+            tensor("odd", 64, 40),
+            tensor("head", 7, 64),
+        ],
+        buffers: vec![buffer("a", 64), buffer("b", 40), buffer("c", 64), buffer("logits", 7)],
+        rotary_tables: Vec::new(),
+        cache_widths: Vec::new(),
+        ops: vec![table, linear(2, 0, 1), linear(3, 1, 2), linear(4, 2, 3)],
+        logits: BufferId(3),
+    };
+    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+    let weights = MadeWeights::random(&plan, WeightFormat::F32, 11);
+    let original: Vec<_> = (0..5).map(|index| weights.read(index, 2..5).unwrap().into_owned()).collect();
+    let converted = Converted::new(weights, &plan, &bound, WeightsChoice::Q4_0);
+    let formats: Vec<_> = converted.tensors().iter().map(|info| info.format).collect();
+    let [q8, q4] = [WeightFormat::Q8_0, WeightFormat::Q4_0];
+    assert_eq!(formats, [q8, WeightFormat::F32, q4, WeightFormat::F16, q8]);
+    let warning = converted.warning().unwrap();
+    assert!(warning.starts_with("1 matrix stays") && warning.ends_with("odd"), "{warning}");
+    for (index, original) in original.iter().enumerate() {
+        let (info, read) = (&converted.tensors()[index], converted.read(index, 2..5).unwrap());
+        assert_eq!(read.len(), 3 * info.row_bytes());
+        let (exact, rounded) = (WeightFormat::F32.decode(original), info.format.decode(&read));
+        // A block's largest element is at most 1, so a step is 1/8 at most in q4_0; the largest of the other sign
+        // may be off by a whole one.
+        let most = if info.format == q4 { 0.126 } else { 0.005 };
+        let worst = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= most && (worst > 0.0) == (index != 1), "{}: {worst}", info.name);
+    }
+}
