@@ -46,14 +46,21 @@ impl Cache {
     pub fn new(device: &Device, widths: &[u64], context: usize) -> Result<Self, ModelError> {
         let mut pages = Pages::default();
         pages.grow(FIRST_POSITIONS.min(context).div_ceil(PAGE_POSITIONS));
-        let layers = allocate(device, widths, pages.capacity())?;
+        let positions = (pages.capacity() * PAGE_POSITIONS) as u64;
+        let layer = |&width: &u64| {
+            let (keys, values) =
+                (cache_buffer(device, width * positions)?, cache_buffer(device, width * positions)?);
+            Ok(LayerCache { keys, values, position_bytes: width })
+        };
+        let layers = widths.iter().map(layer).collect::<Result<_, ModelError>>()?;
         let page_bytes = widths.iter().max().copied().unwrap_or_default() * PAGE_POSITIONS as u64;
         let usage = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let transfer = device.buffer("copies of KV cache pages", page_bytes, usage)?;
         Ok(Self { pages, layers, transfer })
     }
 
-    /// Makes room for at least `missing` more pages, and keeps what is cached.
+    /// Makes room for at least `missing` more pages, and keeps what is cached. Replaces the layers' buffers, also
+    /// when it fails half-way; whoever holds the old ones keeps their memory taken.
     pub fn grow(&mut self, device: &Device, missing: usize) -> Result<(), ModelError> {
         let old = self.pages.capacity();
         let widths: Vec<u64> = self.layers.iter().map(|layer| layer.position_bytes).collect();
@@ -62,17 +69,21 @@ impl Cache {
         if total > most {
             return Err(ModelError::OutOfMemory { what: "the KV cache of so many positions".to_owned() });
         }
-        let layers = allocate(device, &widths, total)?;
-        let mut encoder = device.encoder();
-        for (from, to) in self.layers.iter().zip(&layers) {
-            let bytes = from.position_bytes * (old * PAGE_POSITIONS) as u64;
-            encoder.copy_buffer_to_buffer(&from.keys, 0, &to.keys, 0, bytes);
-            encoder.copy_buffer_to_buffer(&from.values, 0, &to.values, 0, bytes);
+        let bytes = |width: u64, pages: usize| width * (pages * PAGE_POSITIONS) as u64;
+        // Buffer by buffer, each waited for: at no time is more than one there twice.
+        for layer in &mut self.layers {
+            for buffer in [&mut layer.keys, &mut layer.values] {
+                let grown = cache_buffer(device, bytes(layer.position_bytes, total))?;
+                let mut encoder = device.encoder();
+                let kept = bytes(layer.position_bytes, old);
+                encoder.copy_buffer_to_buffer(buffer, 0, &grown, 0, kept);
+                device.queue.submit([encoder.finish()]);
+                *buffer = grown;
+                device.wait()?;
+            }
         }
-        device.queue.submit([encoder.finish()]);
-        self.layers = layers;
         self.pages.grow(total);
-        device.check()
+        Ok(())
     }
 
     /// Copies one page in every layer.
@@ -96,11 +107,7 @@ impl Cache {
     }
 }
 
-fn allocate(device: &Device, widths: &[u64], pages: usize) -> Result<Vec<LayerCache>, ModelError> {
+fn cache_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
     let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-    let buffer = |width: u64| device.buffer("the KV cache", width * (pages * PAGE_POSITIONS) as u64, usage);
-    widths
-        .iter()
-        .map(|&width| Ok(LayerCache { keys: buffer(width)?, values: buffer(width)?, position_bytes: width }))
-        .collect()
+    device.buffer("the KV cache", bytes, usage)
 }

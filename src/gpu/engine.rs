@@ -1,7 +1,7 @@
 //! The engine: a plan's weights, activations and cache on one device, driven as a [`LanguageModel`].
 //!
 //! A pass costs one write of what varies, one compute pass and one submission; bind groups are made at load.
-//! Nothing of a failed pass is kept: pages are committed only when its results are there.
+//! Nothing of a failed pass is kept: what it took of the cache is given back.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use super::cache::{Cache, most_positions};
 use super::device::Device;
 use super::kernels::KernelChoice;
 use super::memory::{Memory, Rows, cache_widths};
-use super::pages::{PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
+use super::pages::{PAGE_POSITIONS, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape};
 use super::program::{self, Step};
 use super::weights::{self, GpuTensor, Progress, Uploaded, padded};
@@ -196,25 +196,28 @@ impl Engine {
         self.device.check()
     }
 
-    /// Finds a place for every row; grows the cache when it is full. Returns the pages as they will be after
-    /// the pass.
-    fn place(&mut self, batch: &Batch) -> Result<(Pages, Placement), ModelError> {
+    /// Finds a place for every row; grows the cache when it is full.
+    fn place(&mut self, batch: &Batch) -> Result<Placement, ModelError> {
         assert!(batch.rows.len() <= self.rows.batch, "at most {} rows a pass", self.rows.batch);
-        let vocabulary = self.vocabulary();
+        let shape = Shape::of(batch, &self.cache.pages, self.vocabulary(), self.context)?;
         loop {
-            let mut pages = self.cache.pages.clone();
-            let shape = Shape::of(batch, &pages, vocabulary, self.context)?;
-            match place(&mut pages, batch, &shape) {
-                Ok((placement, copies)) => {
-                    copies.into_iter().for_each(|copy| self.cache.copy_page(&self.device, copy));
-                    return Ok((pages, placement));
+            match Placement::new(batch, &shape, &mut self.cache.pages) {
+                Ok(placement) => {
+                    placement.copies().for_each(|copy| self.cache.copy_page(&self.device, copy));
+                    return Ok(placement);
                 }
-                Err(PagesMissing(missing)) => {
-                    self.cache.grow(&self.device, missing)?;
-                    self.compile()?;
-                }
+                Err(PagesMissing(missing)) => self.grow_cache(missing)?,
             }
         }
+    }
+
+    /// Makes room in the cache for at least `missing` more pages.
+    fn grow_cache(&mut self, missing: usize) -> Result<(), ModelError> {
+        // Bind groups keep the buffers alive that are about to be replaced one by one.
+        self.steps.clear();
+        let grown = self.cache.grow(&self.device, missing);
+        self.compile()?;
+        grown
     }
 
     /// Writes what varies, makes room for it where needed.
@@ -223,8 +226,8 @@ impl Engine {
         batch: &Batch,
         placement: &Placement,
         outputs: &[usize],
-        pages: &Pages,
     ) -> Result<(), ModelError> {
+        let pages = &self.cache.pages;
         let words = pass::words(batch, placement, outputs, pages, &self.plan.rotary_tables);
         let bytes: &[u8] = bytemuck::cast_slice(&words);
         if bytes.len() as u64 > self.pass_words.size() {
@@ -232,6 +235,20 @@ impl Engine {
             self.compile()?;
         }
         self.device.queue.write_buffer(&self.pass_words, 0, bytes);
+        Ok(())
+    }
+
+    /// Computes the rows, then the logits that are wanted, as many rows at a time as there is room for.
+    fn run(&mut self, batch: &Batch, placement: &Placement, results: &mut Outputs) -> Result<(), ModelError> {
+        let wanted: Vec<usize> = batch.outputs().collect();
+        let mut groups = wanted.chunks(self.rows.outputs);
+        let first = groups.next().unwrap_or_default();
+        self.write_pass(batch, placement, first)?;
+        self.submit(&[RowSet::Batch, RowSet::Outputs], batch.rows.len(), first.len(), results)?;
+        for group in groups {
+            self.write_pass(batch, placement, group)?;
+            self.submit(&[RowSet::Outputs], batch.rows.len(), group.len(), results)?;
+        }
         Ok(())
     }
 
@@ -312,10 +329,7 @@ impl LanguageModel for Engine {
                     copy.into_iter().for_each(|copy| self.cache.copy_page(&self.device, copy));
                     return Ok(fork);
                 }
-                Err(PagesMissing(missing)) => {
-                    self.cache.grow(&self.device, missing)?;
-                    self.compile()?;
-                }
+                Err(PagesMissing(missing)) => self.grow_cache(missing)?,
             }
         }
     }
@@ -339,18 +353,14 @@ impl LanguageModel for Engine {
         if batch.rows.is_empty() {
             return Ok(results);
         }
-        let (mut pages, placement) = self.place(batch)?;
-        let wanted: Vec<usize> = batch.outputs().collect();
-        let mut groups = wanted.chunks(self.rows.outputs);
-        let first = groups.next().unwrap_or_default();
-        self.write_pass(batch, &placement, first, &pages)?;
-        self.submit(&[RowSet::Batch, RowSet::Outputs], batch.rows.len(), first.len(), &mut results)?;
-        for group in groups {
-            self.write_pass(batch, &placement, group, &pages)?;
-            self.submit(&[RowSet::Outputs], batch.rows.len(), group.len(), &mut results)?;
+        let placement = self.place(batch)?;
+        match self.run(batch, &placement, &mut results) {
+            Ok(()) => self.cache.pages.give_back(&placement.scratch),
+            Err(error) => {
+                placement.undo(&mut self.cache.pages);
+                return Err(error);
+            }
         }
-        pages.give_back(&placement.scratch);
-        self.cache.pages = pages;
         results.timing.total_seconds = begin.elapsed().as_secs_f64();
         Ok(results)
     }
@@ -371,11 +381,9 @@ impl Engine {
     /// Places the batch's rows and writes what the ops need to know of them. The rows are forgotten when the
     /// sequences are released.
     pub fn begin(&mut self, batch: &Batch) -> Result<(), ModelError> {
-        let (pages, placement) = self.place(batch)?;
+        let placement = self.place(batch)?;
         let outputs: Vec<usize> = batch.outputs().take(self.rows.outputs).collect();
-        self.write_pass(batch, &placement, &outputs, &pages)?;
-        self.cache.pages = pages;
-        Ok(())
+        self.write_pass(batch, &placement, &outputs)
     }
 
     /// Runs one op of the plan, by its index, for `rows` rows of its set.
@@ -408,18 +416,6 @@ impl Engine {
         }
         self.device.queue.write_buffer(&self.buffers[buffer.0], 0, bytemuck::cast_slice(&padded_rows));
     }
-}
-
-fn place(
-    pages: &mut Pages,
-    batch: &Batch,
-    shape: &Shape,
-) -> Result<(Placement, Vec<PageCopy>), PagesMissing> {
-    let mut copies = Vec::new();
-    for &(sequence, count) in &shape.growth {
-        copies.extend(pages.extend(sequence, count)?);
-    }
-    Ok((Placement::new(batch, shape, pages)?, copies))
 }
 
 fn pass_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {

@@ -18,7 +18,8 @@ pub(super) struct PageCopy {
 }
 
 /// All sequences and the pages they use.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Pages {
     /// For each page how many sequences use it.
     uses: Vec<u32>,
@@ -27,10 +28,21 @@ pub(super) struct Pages {
     next: u32,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Sequence {
     pages: Vec<u32>,
     length: usize,
+}
+
+/// What [`Pages::extend`] did, for [`Pages::undo`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extension {
+    /// The sequence that grew.
+    id: SequenceId,
+    /// Its length before.
+    length: usize,
+    /// The copy to be made before the pass, if any.
+    pub copy: Option<PageCopy>,
 }
 
 /// There are not enough free pages; this many more are needed.
@@ -83,9 +95,10 @@ impl Pages {
     }
 
     /// Makes room for `count` more positions at the end. A last page that another sequence shares (after a
-    /// truncation into a shared page) is replaced by a copy first.
-    pub fn extend(&mut self, id: SequenceId, count: usize) -> Result<Option<PageCopy>, PagesMissing> {
+    /// truncation into a shared page) is replaced by a copy first. A failure changes nothing.
+    pub fn extend(&mut self, id: SequenceId, count: usize) -> Result<Extension, PagesMissing> {
         let sequence = self.sequence(id);
+        let length = sequence.length;
         let needed = (sequence.length + count).div_ceil(PAGE_POSITIONS) - sequence.pages.len();
         let partial = !sequence.length.is_multiple_of(PAGE_POSITIONS);
         let shared = sequence.pages.last().copied().filter(|&page| partial && self.uses[page as usize] > 1);
@@ -101,7 +114,20 @@ impl Pages {
         }
         sequence.pages.extend(taken);
         sequence.length += count;
-        Ok(copy)
+        Ok(Extension { id, length, copy })
+    }
+
+    /// Makes the sequence what it was before the extension, the last one that it got.
+    pub fn undo(&mut self, extension: Extension) {
+        let Extension { id, length, copy } = extension;
+        self.truncate(id, length);
+        if let Some(PageCopy { from, to }) = copy {
+            if let Some(last) = self.sequence_mut(id).pages.last_mut() {
+                *last = from;
+            }
+            self.uses[from as usize] += 1;
+            self.give_back(&[to]);
+        }
     }
 
     pub fn truncate(&mut self, id: SequenceId, length: usize) {
@@ -181,7 +207,7 @@ mod tests {
     fn a_fork_shares_full_pages_and_copies_the_partial_one() {
         let mut pages = pages(8);
         let first = pages.new_sequence();
-        assert_eq!(pages.extend(first, 2 * PAGE_POSITIONS + 3), Ok(None));
+        assert_eq!(pages.extend(first, 2 * PAGE_POSITIONS + 3).unwrap().copy, None);
         assert_eq!(pages.used(), 3);
         let (second, copy) = pages.fork(first).unwrap();
         assert_eq!(copy, Some(PageCopy { from: pages.table(first)[2], to: pages.table(second)[2] }));
@@ -202,7 +228,7 @@ mod tests {
         assert_eq!(copy, None);
         pages.truncate(second, PAGE_POSITIONS + 1);
         let shared = pages.table(second)[1];
-        let copy = pages.extend(second, 1).unwrap().unwrap();
+        let copy = pages.extend(second, 1).unwrap().copy.unwrap();
         assert_eq!(copy.from, shared);
         assert_eq!((pages.table(first)[1], pages.table(second)[1]), (shared, copy.to));
     }
@@ -217,7 +243,26 @@ mod tests {
         pages.truncate(sequence, PAGE_POSITIONS + 1);
         assert_eq!(pages.used(), 2);
         pages.grow(5);
-        assert_eq!(pages.extend(sequence, 3 * PAGE_POSITIONS), Ok(None));
+        assert_eq!(pages.extend(sequence, 3 * PAGE_POSITIONS).unwrap().copy, None);
         assert_eq!(pages.slot(sequence, PAGE_POSITIONS), pages.table(sequence)[1] * PAGE_POSITIONS as u32);
+    }
+    #[test]
+    fn undone_extensions_leave_every_sequence_as_it_was() {
+        let mut pages = pages(8);
+        let first = pages.new_sequence();
+        pages.extend(first, 2 * PAGE_POSITIONS).unwrap();
+        let (second, _) = pages.fork(first).unwrap();
+        // The next position of the second falls into a page that it shares.
+        pages.truncate(second, PAGE_POSITIONS + 1);
+        let mut before = pages.clone();
+        let extensions = [pages.extend(second, PAGE_POSITIONS).unwrap(), pages.extend(first, 1).unwrap()];
+        assert!(extensions[0].copy.is_some());
+        assert_ne!(pages, before);
+        extensions.into_iter().rev().for_each(|extension| pages.undo(extension));
+        // Which free page comes first may differ.
+        for pages in [&mut pages, &mut before] {
+            pages.free.sort_unstable();
+        }
+        assert_eq!(pages, before);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::pages::{PAGE_POSITIONS, Pages, PagesMissing};
+use super::pages::{Extension, PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
 use crate::model::rotary::RotaryTable;
 use crate::model::{Batch, ModelError, SequenceId};
 
@@ -17,6 +17,7 @@ const FIRST_ANGLES: usize = 8;
 pub(super) const MOST_TABLES: usize = HEADER_WORDS - FIRST_ANGLES;
 
 /// Where a batch's rows go, and what they see.
+#[derive(Default)]
 pub(super) struct Placement {
     /// For each row the slot of its key and value.
     slots: Vec<u32>,
@@ -26,6 +27,8 @@ pub(super) struct Placement {
     chains: Vec<Vec<u32>>,
     /// Pages to give back after the pass.
     pub scratch: Vec<u32>,
+    /// How the sequences grew.
+    extensions: Vec<Extension>,
 }
 
 /// How a batch's rows relate to their sequences: which extend them, and which only branch off.
@@ -33,9 +36,9 @@ pub(super) struct Shape {
     /// For each row whether it extends its sequence.
     kept: Vec<bool>,
     /// For each sequence how many rows extend it.
-    pub growth: Vec<(SequenceId, usize)>,
+    growth: Vec<(SequenceId, usize)>,
     /// Rows that branch off.
-    pub branching: usize,
+    branching: usize,
 }
 
 impl Shape {
@@ -57,33 +60,60 @@ impl Shape {
 }
 
 impl Placement {
-    /// Gives each row its slot. The sequences have already grown by [`Shape::growth`].
+    /// Lets the sequences grow, and gives each row its slot. When pages are missing, nothing has changed.
     pub fn new(batch: &Batch, shape: &Shape, pages: &mut Pages) -> Result<Self, PagesMissing> {
-        let scratch = pages.take(shape.branching.div_ceil(PAGE_POSITIONS))?;
-        let mut branch_slots = scratch.iter().flat_map(|page| {
-            (0..PAGE_POSITIONS as u32).map(move |offset| page * PAGE_POSITIONS as u32 + offset)
-        });
-        let mut placement =
-            Self { slots: Vec::new(), cached: Vec::new(), chains: Vec::new(), scratch: scratch.clone() };
+        let mut placement = Self::default();
+        if let Err(missing) = placement.take(shape, pages) {
+            placement.undo(pages);
+            return Err(missing);
+        }
+        placement.fill(batch, shape, pages);
+        Ok(placement)
+    }
+
+    /// The copies to make before the pass.
+    pub fn copies(&self) -> impl Iterator<Item = PageCopy> {
+        self.extensions.iter().filter_map(|extension| extension.copy)
+    }
+
+    /// Makes every sequence what it was before, and gives back all pages: the pass has failed.
+    pub fn undo(self, pages: &mut Pages) {
+        pages.give_back(&self.scratch);
+        self.extensions.into_iter().rev().for_each(|extension| pages.undo(extension));
+    }
+
+    fn take(&mut self, shape: &Shape, pages: &mut Pages) -> Result<(), PagesMissing> {
+        for &(sequence, count) in &shape.growth {
+            self.extensions.push(pages.extend(sequence, count)?);
+        }
+        self.scratch = pages.take(shape.branching.div_ceil(PAGE_POSITIONS))?;
+        Ok(())
+    }
+
+    fn fill(&mut self, batch: &Batch, shape: &Shape, pages: &Pages) {
+        let page_slots = |page: &u32| {
+            let first = page * PAGE_POSITIONS as u32;
+            first..first + PAGE_POSITIONS as u32
+        };
+        let mut branch_slots = self.scratch.iter().flat_map(page_slots);
         for (row, &kept) in batch.rows.iter().zip(&shape.kept) {
             if kept {
-                placement.slots.push(pages.slot(row.sequence, row.position));
-                placement.cached.push(row.position + 1);
-                placement.chains.push(Vec::new());
+                self.slots.push(pages.slot(row.sequence, row.position));
+                self.cached.push(row.position + 1);
+                self.chains.push(Vec::new());
                 continue;
             }
-            let slot = branch_slots.next().ok_or(PagesMissing(1))?;
+            let slot = branch_slots.next().expect("as many slots were taken as there are branching rows");
             // A branch sees what its parent sees, and itself.
             let (cached, mut chain) = match row.parent {
-                Some(parent) => (placement.cached[parent], placement.chains[parent].clone()),
+                Some(parent) => (self.cached[parent], self.chains[parent].clone()),
                 None => (row.position, Vec::new()),
             };
             chain.push(slot);
-            placement.slots.push(slot);
-            placement.cached.push(cached);
-            placement.chains.push(chain);
+            self.slots.push(slot);
+            self.cached.push(cached);
+            self.chains.push(chain);
         }
-        Ok(placement)
     }
 }
 
