@@ -5,7 +5,7 @@
 // s runs over the row's cached positions through its page table, then over its chain: the rows of this batch
 // that lead to it, itself last. Rows that simply extend their sequence find themselves in the page table and
 // have no chain.
-// Shapes: query, output T × H·D, rows STRIDE apart; the caches slots × G × D with D padded with zeros to
+// Shapes: query T × H·D from column FIRST of rows STRIDE apart, output T × H·D; the caches slots × G × D with D padded with zeros to
 // HEAD_BLOCKS blocks of four; TILE positions at a time.
 // Split: one workgroup for each head (x) and row (y). Over a tile, lanes share out the positions, then the
 // blocks of the head; maximum and sum follow from tile to tile (online softmax, Milakov and Gimelshein 2018).
@@ -18,6 +18,8 @@ override GROUPS: u32;
 override HEAD_WIDTH: u32;
 override HEAD_BLOCKS: u32;
 override STRIDE: u32;
+override FIRST: u32;
+override OUTPUT_STRIDE: u32;
 override SCALE: f32;
 override PAGE_POSITIONS: u32;
 
@@ -44,7 +46,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let pages_at = pass_data[record + 4u];
     let chain_at = pass_data[record + 5u];
     let positions = cached + pass_data[record + 6u];
-    let head_at = row * STRIDE + head * HEAD_WIDTH;
+    let head_at = row * STRIDE + FIRST + head * HEAD_WIDTH;
+    let output_at = row * OUTPUT_STRIDE + head * HEAD_WIDTH;
 
     for (var block = lane; block < HEAD_BLOCKS; block += WORKGROUP) {
         var value = vec4(0.0);
@@ -109,7 +112,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var block = lane; block < HEAD_BLOCKS; block += WORKGROUP) {
         let value = mixed[block] / sum;
         for (var i = 0u; i < 4u && 4u * block + i < HEAD_WIDTH; i++) {
-            output[head_at + 4u * block + i] = value[i];
+            output[output_at + 4u * block + i] = value[i];
         }
     }
 }

@@ -2,7 +2,7 @@
 //
 //   key_cache[slot(t)][g][d] = key[t][g·D + d], and the same for values
 //
-// Shapes: key, value T × G·D, rows STRIDE apart; the caches slots × G × D with D padded with zeros to
+// Shapes: key, value T × G·D, from columns FIRST_KEY and FIRST_VALUE of rows STRIDE apart; the caches slots × G × D with D padded with zeros to
 // HEAD_BLOCKS blocks of four.
 // Split: x over the blocks of a slot, y over rows.
 // Twin: src/reference/cache.rs
@@ -12,6 +12,8 @@ override GROUPS: u32;
 override HEAD_WIDTH: u32;
 override HEAD_BLOCKS: u32;
 override STRIDE: u32;
+override FIRST_KEY: u32;
+override FIRST_VALUE: u32;
 
 @group(0) @binding(1) var<storage, read> key: array<f32>;
 @group(0) @binding(2) var<storage, read> value: array<f32>;
@@ -29,8 +31,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var key_block = vec4(0.0);
     var value_block = vec4(0.0);
     for (var i = 0u; i < 4u && first + i < HEAD_WIDTH; i++) {
-        key_block[i] = key[source + i];
-        value_block[i] = value[source + i];
+        key_block[i] = key[source + FIRST_KEY + i];
+        value_block[i] = value[source + FIRST_VALUE + i];
     }
     let place = row_slot(id.y) * GROUPS * HEAD_BLOCKS + id.x;
     key_cache[place] = key_block;

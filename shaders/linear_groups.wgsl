@@ -1,60 +1,66 @@
 // A linear map for few rows, one workgroup for four outputs: for GPUs, where neighbouring lanes should read
 // neighbouring addresses.
 //
-//   output[t][r] = Σ_c weight[r][c] · input[t][c] (+ bias[r])
-//
-// Shapes: weight R × C in the weight format, of which this shard holds SHARD_ROWS rows from FIRST_ROW on;
-// input T × C; output T × R. C is padded with zeros to COLUMNS4 blocks of four, R to
-// OUTPUT_BLOCKS; FIRST_ROW is a multiple of four.
-// Split: x and z over groups of four outputs, y over rows of the batch. Each lane takes every WORKGROUP-th
-// block of a row; the four outputs share its loads of the input and one reduction in workgroup memory.
+// Maths, shapes and bindings: shaders/lib/linear.wgsl.
+// Split: x and z over blocks of four outputs, y over rows of the batch. Each lane takes every WORKGROUP-th
+// unit of a row; the outputs share its loads of the input and one reduction in workgroup memory. The squares for
+// the norm are summed on the way.
 // Twin: src/reference/linear.rs
 
-override WORKGROUP: u32;
-override COLUMNS4: u32;
-override FIRST_ROW: u32;
-override SHARD_ROWS: u32;
-override OUTPUT_BLOCKS: u32;
-override HAS_BIAS: bool;
-
-@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
-
-var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
+var<workgroup> partial: array<array<vec4<f32>, 2>, WORKGROUP>;
+var<workgroup> partial_squares: array<f32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let first = spread(workgroup) * 4u;
-    // Outputs beyond the shard read its last row again and are not stored.
-    let rows = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(SHARD_ROWS - 1u)) * COLUMNS4;
-    let input_base = workgroup.y * COLUMNS4;
+    let block = spread(workgroup);
+    let row = workgroup.y;
+    let base = first_weight_row(block) * UNITS;
     var sums = vec4(0.0);
-    for (var column = lane; column < COLUMNS4; column += WORKGROUP) {
-        let value = input[input_base + column];
-        sums += vec4(
-            dot(weight4(rows.x + column), value),
-            dot(weight4(rows.y + column), value),
-            dot(weight4(rows.z + column), value),
-            dot(weight4(rows.w + column), value),
-        );
+    var up_sums = vec4(0.0);
+    var squares = 0.0;
+    for (var unit = lane; unit < UNITS; unit += WORKGROUP) {
+        var values: array<vec4<f32>, UNIT>;
+        for (var i = 0u; i < UNIT; i++) {
+            values[i] = input4(row, unit * UNIT + i);
+            if HAS_NORM {
+                let raw = input[row * INPUT_BLOCKS + unit * UNIT + i];
+                squares += dot(raw, raw);
+            }
+        }
+        for (var output_row = 0u; output_row < 4u; output_row++) {
+            sums[output_row] += unit_dot(base + output_row * UNITS + unit, &values);
+            if FINISH == GATE {
+                up_sums[output_row] += unit_dot(base + (output_row + 4u) * UNITS + unit, &values);
+            }
+        }
     }
-    partial[lane] = sums;
+    partial[lane][0] = sums;
+    partial[lane][1] = up_sums;
+    partial_squares[lane] = squares;
     workgroupBarrier();
     for (var half = WORKGROUP / 2u; half > 0u; half = half / 2u) {
         if lane < half {
-            partial[lane] += partial[lane + half];
+            partial[lane][0] += partial[lane + half][0];
+            partial[lane][1] += partial[lane + half][1];
+            partial_squares[lane] += partial_squares[lane + half];
         }
         workgroupBarrier();
     }
     if lane == 0u {
-        let block = (FIRST_ROW + first) / 4u;
-        var value = partial[0];
-        if HAS_BIAS {
-            value += bias[block];
+        var factor = 1.0;
+        if HAS_NORM {
+            factor = norm_factor(partial_squares[0]);
         }
-        // The padding after the last output stays zero.
-        let stored = vec4(first) + vec4(0u, 1u, 2u, 3u) < vec4(SHARD_ROWS);
-        output[workgroup.y * OUTPUT_BLOCKS + block] = select(vec4(0.0), value, stored);
+        finish(row, block, factor * partial[0][0], factor * partial[0][1]);
     }
+}
+
+/// One unit of weights times as many inputs.
+fn unit_dot(unit: u32, values: ptr<function, array<vec4<f32>, UNIT>>) -> f32 {
+    var weights = weight_unit(unit);
+    var sum = 0.0;
+    for (var i = 0u; i < UNIT; i++) {
+        sum += dot(weights[i], (*values)[i]);
+    }
+    return sum * unit_scale(unit);
 }

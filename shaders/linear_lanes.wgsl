@@ -1,45 +1,51 @@
-// A linear map for few rows, one lane for each output: for software drivers, where a barrier costs more than
-// it saves.
+// A linear map for few rows, one lane for each block of outputs: for software drivers, where a barrier costs
+// more than it saves.
 //
-//   output[t][r] = Σ_c weight[r][c] · input[t][c] (+ bias[r])
-//
-// Shapes: weight R × C in the weight format, of which this shard holds SHARD_ROWS rows from FIRST_ROW on;
-// input T × C; output T × R. C is padded with zeros to COLUMNS4 blocks of four, R to
-// OUTPUT_BLOCKS.
-// Split: x and z over outputs, one lane each; y over rows of the batch. No barrier.
+// Maths, shapes and bindings: shaders/lib/linear.wgsl. The input comes normalised.
+// Split: x and z over blocks of four outputs, one lane each; y over rows of the batch. No barrier.
 // Twin: src/reference/linear.rs
 
-override WORKGROUP: u32;
-override COLUMNS4: u32;
-override FIRST_ROW: u32;
-override SHARD_ROWS: u32;
-override OUTPUT_BLOCKS: u32;
-override HAS_BIAS: bool;
+/// Four rows of the weight times an input row.
+fn block_sums(weight_row: u32, row: u32) -> vec4<f32> {
+    let base = weight_row * UNITS;
+    // The loop runs over the weight's own units rather than from 0 to a constant: software drivers would unroll
+    // that, and spend seconds compiling it.
+    var column = row * INPUT_BLOCKS;
+    var sums0 = vec4(0.0);
+    var sums1 = vec4(0.0);
+    var sums2 = vec4(0.0);
+    var sums3 = vec4(0.0);
+    for (var unit = base; unit < base + UNITS; unit++) {
+        sums0 += unit_sums(unit, column);
+        sums1 += unit_sums(unit + UNITS, column);
+        sums2 += unit_sums(unit + 2u * UNITS, column);
+        sums3 += unit_sums(unit + 3u * UNITS, column);
+        column += UNIT;
+    }
+    return vec4(1.0) * mat4x4(sums0, sums1, sums2, sums3);
+}
 
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+/// One unit of weights times the inputs from block `column` on.
+fn unit_sums(unit: u32, column: u32) -> vec4<f32> {
+    var weights = weight_unit(unit);
+    var sums = vec4(0.0);
+    for (var i = 0u; i < UNIT; i++) {
+        sums = fma(weights[i], input[column + i], sums);
+    }
+    return sums * unit_scale(unit);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let shard_row = spread(workgroup) * WORKGROUP + lane;
-    if shard_row >= SHARD_ROWS {
+    let block = spread(workgroup) * WORKGROUP + lane;
+    if block >= SHARD_BLOCKS {
         return;
     }
-    // The loop runs over the input's own blocks rather than from 0 to a constant: software drivers would unroll
-    // that, and spend seconds compiling it.
-    let begin = workgroup.y * COLUMNS4;
-    let end = begin + COLUMNS4;
-    var block = shard_row * COLUMNS4;
-    var sums = vec4(0.0);
-    for (var column = begin; column < end; column++) {
-        sums = fma(weight4(block), input[column], sums);
-        block++;
+    let first = first_weight_row(block);
+    let result = block_sums(first, workgroup.y);
+    var up = vec4(0.0);
+    if FINISH == GATE {
+        up = block_sums(first + 4u, workgroup.y);
     }
-    let row = FIRST_ROW + shard_row;
-    var value = dot(sums, vec4(1.0));
-    if HAS_BIAS {
-        value += bias[row];
-    }
-    output[workgroup.y * 4u * OUTPUT_BLOCKS + row] = value;
+    finish(workgroup.y, block, result, up);
 }

@@ -2,7 +2,7 @@
 //
 //   (a, b) = (x[i], x[i + P])   →   (a·cos − b·sin, b·cos + a·sin)
 //
-// Shapes: values T × heads·D, rows STRIDE apart; P = PAIRS rotating pairs a head. Cosines and sines come with
+// Shapes: values T × heads·D, from column FIRST of rows STRIDE apart; P = PAIRS rotating pairs a head. Cosines and sines come with
 // the pass, computed in f64: WGSL promises too little for `cos` of a large angle.
 // Split: x over all pairs of a row, y over rows.
 // Twin: src/reference/rotary.rs
@@ -12,6 +12,7 @@ override HEADS: u32;
 override HEAD_WIDTH: u32;
 override PAIRS: u32;
 override STRIDE: u32;
+override FIRST: u32;
 override TABLE: u32;
 
 @group(0) @binding(1) var<storage, read_write> values: array<f32>;
@@ -27,7 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let angles = pass_data[8u + TABLE] + row * 2u * PAIRS;
     let cosine = bitcast<f32>(pass_data[angles + pair]);
     let sine = bitcast<f32>(pass_data[angles + PAIRS + pair]);
-    let first = row * STRIDE + head * HEAD_WIDTH + pair;
+    let first = row * STRIDE + FIRST + head * HEAD_WIDTH + pair;
     let a = values[first];
     let b = values[first + PAIRS];
     values[first] = a * cosine - b * sine;

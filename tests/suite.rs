@@ -9,6 +9,7 @@ mod suite {
     mod fake_model;
     mod families;
     mod formats;
+    mod fused;
     mod kernels;
     mod malformed;
     mod session;

@@ -1,9 +1,25 @@
-// Weights stored as bf16, four to an 8-byte block: each is the upper half of an f32.
+// Weights stored as bf16, each the upper half of an f32: a unit is eight, two to a word, the first in the low
+// half.
 
-@group(0) @binding(1) var<storage, read> weights: array<vec2<u32>>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+
+/// Blocks of four weights in a unit.
+const UNIT: u32 = 2u;
+
+fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
+    let words = weights[unit];
+    return array(widened(words.xy), widened(words.zw));
+}
+
+fn widened(words: vec2<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4(words.x << 16u, words.x & 0xffff0000u, words.y << 16u, words.y & 0xffff0000u));
+}
+
+/// The factor on a unit's weights.
+fn unit_scale(unit: u32) -> f32 { return 1.0; }
 
 /// Weights 4·block to 4·block + 3.
 fn weight4(block: u32) -> vec4<f32> {
-    let words = weights[block];
-    return bitcast<vec4<f32>>(vec4(words.x << 16u, words.x & 0xffff0000u, words.y << 16u, words.y & 0xffff0000u));
+    let words = weights[block / 2u];
+    return widened(select(words.xy, words.zw, block % 2u == 1u));
 }

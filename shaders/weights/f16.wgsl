@@ -1,9 +1,24 @@
-// Weights stored as f16, four to an 8-byte block, the first in the low half of the first word.
+// Weights stored as f16: a unit is eight, two to a word, the first in the low half.
 
-@group(0) @binding(1) var<storage, read> weights: array<vec2<u32>>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+
+/// Blocks of four weights in a unit.
+const UNIT: u32 = 2u;
+
+fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
+    let words = weights[unit];
+    return array(
+        vec4(unpack2x16float(words.x), unpack2x16float(words.y)),
+        vec4(unpack2x16float(words.z), unpack2x16float(words.w)),
+    );
+}
+
+/// The factor on a unit's weights.
+fn unit_scale(unit: u32) -> f32 { return 1.0; }
 
 /// Weights 4·block to 4·block + 3.
 fn weight4(block: u32) -> vec4<f32> {
-    let words = weights[block];
-    return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
+    let words = weights[block / 2u];
+    let pair = select(words.xy, words.zw, block % 2u == 1u);
+    return vec4(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }

@@ -12,7 +12,7 @@ use crate::gpu::{self, Device, Engine, copy_bandwidth};
 use crate::model::batch::RowOutput;
 use crate::model::conversion::Converted;
 use crate::model::weights::TensorInfo;
-use crate::model::{Batch, LanguageModel, ModelError, Op, Plan, Weights, plan_decoder};
+use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan, Weights, fuse, plan_decoder};
 use crate::session::{LoadError, Opened};
 
 /// The JSON object of `bench --json`.
@@ -65,8 +65,9 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let copy_bandwidth = copy_bandwidth(&device)?;
     let start = Instant::now();
     let mut watch = |done, total| model::report(&mut line, done, total);
-    let (plan, weights) = (subject.plan.clone(), &*subject.weights);
-    let mut engine = match Engine::load(device, plan, subject.context, weights, &subject.bound, &mut watch) {
+    let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights, &subject.bound);
+    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+    let mut engine = match Engine::load(device, plan, subject.context, &weights, &bound, &mut watch) {
         Err(gpu::LoadError::Stopped) => return Ok(Outcome::Interrupted),
         engine => engine.map_err(LoadError::from)?,
     };

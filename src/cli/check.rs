@@ -9,7 +9,7 @@ use super::output::{Progress, print, print_json};
 use super::{CliError, Outcome, interrupt, model};
 use crate::gpu::{AdapterInfo, Device, Engine};
 use crate::model::batch::RowOutput;
-use crate::model::{Batch, LanguageModel, ModelError, Op, Plan};
+use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan};
 use crate::reference::Reference;
 use crate::session::check::{Agreement, Comparison, OpReport};
 use crate::session::command::SpecialTokens;
@@ -93,12 +93,13 @@ pub fn run(arguments: &Check) -> Result<Outcome, CliError> {
         engine => engine?,
     };
     line.show("reading the weights for the reference");
-    let weights = &*opened.file.weights;
-    let twin = Reference::new(opened.plan.clone(), opened.context, weights, &opened.bound);
+    let Fused { plan, weights } = opened.fused();
+    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+    let twin = Reference::new(plan.clone(), opened.context, &weights, &bound);
     let mut twin = twin.map_err(|error| LoadError::Engine(error.into()))?;
 
     let mut found = Found::default();
-    let outcome = compare(&mut engine, &mut twin, &opened.plan, &mut line, &mut found)?;
+    let outcome = compare(&mut engine, &mut twin, &plan, &mut line, &mut found)?;
     line.show("running the converted weights");
     let divergence = original.map(|original| original.divergence(&mut engine)).transpose()?;
     line.clear();

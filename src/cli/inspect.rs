@@ -9,6 +9,7 @@ use super::output::{bytes, print, print_json};
 use super::{CliError, Outcome};
 use crate::formats::{self, Inspection};
 use crate::gpu::estimate_memory;
+use crate::model::{Fused, Weights};
 use crate::session::Opened;
 
 /// The JSON object of `inspect --json`.
@@ -56,8 +57,9 @@ pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
 
 impl MemoryAnswer {
     fn of(opened: &Opened) -> Self {
-        let tensors = opened.file.weights.tensors();
-        let memory = estimate_memory(&opened.plan, tensors, &opened.bound, opened.context);
+        let Fused { plan, weights } = opened.fused();
+        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+        let memory = estimate_memory(&plan, weights.tensors(), &bound, opened.context);
         Self {
             context: opened.context,
             weight_bytes: memory.weight_bytes,

@@ -15,7 +15,7 @@ pub(super) fn run(device: &Device) -> Result<(), GpuError> {
     let counted =
         device.buffer("canary count", 4, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC)?;
     device.queue.write_buffer(&turns, 0, bytemuck::bytes_of(&TURNS));
-    let group = device.bind_group(Kernel::LoopCanary, &pipeline, &[&turns, &counted]);
+    let group = device.bind_group(&pipeline, &[(0, &turns), (1, &counted)]);
     let mut encoder = device.encoder();
     {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());

@@ -189,16 +189,15 @@ impl Device {
         Ok(pipeline)
     }
 
-    /// A bind group of whole buffers, in the order of the kernel's bindings.
+    /// A bind group of whole buffers, each with its binding.
     pub(super) fn bind_group(
         &self,
-        kernel: Kernel,
         pipeline: &wgpu::ComputePipeline,
-        buffers: &[&wgpu::Buffer],
+        buffers: &[(u32, &wgpu::Buffer)],
     ) -> wgpu::BindGroup {
-        let entries: Vec<_> = (kernel.first_binding()..)
-            .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+        let entries: Vec<_> = buffers
+            .iter()
+            .map(|&(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
             .collect();
         self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
@@ -322,7 +321,7 @@ mod tests {
         let told = |flags, limits: &wgpu::Limits| lacking(flags, limits).unwrap_or_default();
         assert!(told(all - DownlevelFlags::COMPUTE_SHADERS, &enough).contains("compute shaders"));
         let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..Default::default() };
-        assert!(told(all, &few).contains("4 storage buffers a kernel, and 5 are needed"));
+        assert!(told(all, &few).contains("4 storage buffers a kernel, and 7 are needed"));
         let narrow = wgpu::Limits { max_storage_buffer_binding_size: 64 << 20, ..Default::default() };
         assert!(told(all, &narrow).contains("64 MiB a storage binding"));
     }

@@ -26,6 +26,16 @@ pub enum LinearVariant {
     Tiles,
 }
 
+impl LinearVariant {
+    /// Whether the kernel normalises its input itself.
+    pub(super) fn folds_norm(self) -> bool {
+        match self {
+            Self::Groups => true,
+            Self::Lanes | Self::Tiles => false,
+        }
+    }
+}
+
 impl KernelChoice {
     /// For hardware with many lanes and cheap barriers.
     pub const GPU: Self =

@@ -33,7 +33,7 @@ impl Memory {
 pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], bound: &[usize], context: usize) -> Memory {
     let forms = Form::of_all(plan, tensors, bound);
     let tensor_bytes = plan.tensors.iter().zip(&forms);
-    let weight_bytes = tensor_bytes.map(|(spec, form)| form.row_bytes(spec.columns) * spec.rows as u64).sum();
+    let weight_bytes = tensor_bytes.map(|(spec, form)| form.bytes(spec.rows, spec.columns)).sum();
     let rows = Rows::of(plan, context);
     let scratch_bytes =
         plan.buffers.iter().map(|buffer| 4 * (rows.count(buffer.rows) * padded(buffer.columns)) as u64).sum();

@@ -11,7 +11,7 @@ use crate::model::WeightFormat;
 pub const WORKGROUP_SIZES: RangeInclusive<u32> = 8..=256;
 
 /// Most storage buffers that one kernel binds.
-pub(super) const MOST_BINDINGS: u32 = 5;
+pub(super) const MOST_BINDINGS: u32 = 7;
 
 /// One kernel; its file in `shaders/` has the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,7 @@ pub enum Kernel {
     Embed,
     RmsNorm,
     LayerNorm,
+    HeadNorm,
     LinearLanes,
     LinearGroups,
     LinearTiles,
@@ -36,6 +37,7 @@ pub enum Kernel {
 const PASS: &str = include_str!("../../shaders/lib/pass.wgsl");
 const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
 const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
+const LINEAR: &str = include_str!("../../shaders/lib/linear.wgsl");
 const ACTIVATION: &str = include_str!("../../shaders/lib/activation.wgsl");
 
 /// Every kernel, with the weight formats it comes in (`None`: it reads no weights of varying format).
@@ -61,11 +63,12 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::LoopCanary,
         Self::Embed,
         Self::RmsNorm,
         Self::LayerNorm,
+        Self::HeadNorm,
         Self::LinearLanes,
         Self::LinearGroups,
         Self::LinearTiles,
@@ -88,9 +91,9 @@ impl Kernel {
         matches!(self, Self::Embed | Self::LinearLanes | Self::LinearGroups | Self::LinearTiles)
     }
 
-    /// Number of its first binding: kernels with weights but without [`PASS`] leave binding 0 out.
-    pub(super) fn first_binding(self) -> u32 {
-        u32::from(matches!(self, Self::LinearLanes | Self::LinearGroups))
+    /// Whether it reads what varies from pass to pass: whether it has a binding 0 with [`PASS`].
+    pub(super) fn reads_pass(self) -> bool {
+        self.libraries().contains(&PASS) && !matches!(self, Self::LinearLanes | Self::LinearGroups)
     }
 
     fn body(self) -> &'static str {
@@ -100,9 +103,8 @@ impl Kernel {
     fn libraries(self) -> &'static [&'static str] {
         match self {
             Self::Embed | Self::Rotary | Self::CacheWrite | Self::Attention | Self::Pick => &[PASS],
-            Self::LinearLanes | Self::LinearGroups => &[GRID],
-            Self::LinearTiles => &[PASS, GRID],
-            Self::RmsNorm | Self::LayerNorm => &[REDUCE],
+            Self::LinearLanes | Self::LinearGroups | Self::LinearTiles => &[PASS, GRID, ACTIVATION, LINEAR],
+            Self::RmsNorm | Self::LayerNorm | Self::HeadNorm => &[REDUCE],
             Self::Activate | Self::Gate => &[ACTIVATION],
             Self::LoopCanary | Self::Add => &[],
         }
@@ -119,6 +121,7 @@ impl Kernel {
             Self::Embed => file!("embed"),
             Self::RmsNorm => file!("rms_norm"),
             Self::LayerNorm => file!("layer_norm"),
+            Self::HeadNorm => file!("head_norm"),
             Self::LinearLanes => file!("linear_lanes"),
             Self::LinearGroups => file!("linear_groups"),
             Self::LinearTiles => file!("linear_tiles"),

@@ -1,5 +1,5 @@
 //! Weights on the GPU: matrices in their stored precision, in shards of rows that fit one binding; vectors and
-//! position tables as f32. Rows are padded with zeros to blocks of four.
+//! position tables as f32. Rows of matrices are padded with zeros to units of 16 bytes, vectors to 32 elements.
 //!
 //! They are uploaded in slices straight from the source: there is never a second whole copy in memory.
 
@@ -15,6 +15,8 @@ use crate::model::{ModelError, WeightFormat, Weights};
 
 /// Bytes read and uploaded at a time.
 const SLICE_BYTES: usize = 8 << 20;
+/// Rows that stay together in a shard, and that its rows are padded to: four of a gate and their four of up.
+const ROW_BLOCK: usize = 8;
 /// Largest shard: kernels count blocks in u32, and several drivers cap buffers at 2 GiB.
 const SHARD_BYTES: u64 = 1 << 30;
 
@@ -44,9 +46,14 @@ pub(super) enum Form {
     Vector,
 }
 
-/// Elements of a row with padding.
+/// Columns of an activation row or a vector with padding: every unit of weights has its inputs.
 pub(super) fn padded(columns: usize) -> usize {
-    columns.next_multiple_of(4)
+    columns.next_multiple_of(32)
+}
+
+/// Elements of a weight row with padding to whole units of 16 bytes.
+pub(super) fn padded_row(format: WeightFormat, columns: usize) -> usize {
+    columns.next_multiple_of(16 / format.bytes(1))
 }
 
 impl Form {
@@ -65,13 +72,22 @@ impl Form {
         forms
     }
 
+    /// Bytes of `rows` rows on the GPU, with the padding after them.
+    pub fn bytes(self, rows: usize, columns: usize) -> u64 {
+        let rows = match self {
+            Self::Matrix(_) => rows.next_multiple_of(ROW_BLOCK),
+            Self::Vector => rows,
+        };
+        self.row_bytes(columns) * rows as u64
+    }
+
     /// Bytes of a row on the GPU.
     pub fn row_bytes(self, columns: usize) -> u64 {
-        let element = match self {
-            Self::Matrix(format) => format.bytes(1),
-            Self::Vector => 4,
+        let bytes = match self {
+            Self::Matrix(format) => format.bytes(padded_row(format, columns)),
+            Self::Vector => 4 * padded(columns),
         };
-        (padded(columns) * element) as u64
+        bytes as u64
     }
 }
 
@@ -113,8 +129,7 @@ impl Uploader<'_> {
         let row_bytes = form.row_bytes(info.columns);
         let most_bytes = self.device.binding_limit().min(SHARD_BYTES);
         let shard_rows = match form {
-            // A shard begins at a whole block of four outputs.
-            Form::Matrix(_) => (most_bytes / row_bytes) as usize / 4 * 4,
+            Form::Matrix(_) => (most_bytes / row_bytes) as usize / ROW_BLOCK * ROW_BLOCK,
             Form::Vector if row_bytes * info.rows as u64 <= most_bytes => info.rows,
             Form::Vector => 0,
         };
@@ -142,7 +157,7 @@ impl Uploader<'_> {
         let row_bytes = form.row_bytes(info.columns);
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
         let name = format!("the weights ({})", info.name);
-        let buffer = self.device.buffer(&name, row_bytes * rows.len() as u64, usage)?;
+        let buffer = self.device.buffer(&name, form.bytes(rows.len(), info.columns), usage)?;
         let slice_rows = (SLICE_BYTES / row_bytes as usize).max(1);
         let mut first = rows.start;
         while first < rows.end {
@@ -176,7 +191,10 @@ fn in_form<'a>(stored: &'a [u8], info: &TensorInfo, form: Form) -> std::borrow::
         _ => std::borrow::Cow::Borrowed(stored),
     };
     let row_bytes = form.row_bytes(info.columns) as usize;
-    let stored_bytes = row_bytes / padded(info.columns) * info.columns;
+    let stored_bytes = match form {
+        Form::Matrix(format) => format.bytes(info.columns),
+        Form::Vector => 4 * info.columns,
+    };
     if stored_bytes == row_bytes {
         return widened;
     }

@@ -99,6 +99,8 @@ pub struct AttentionConfig {
     pub key_value_heads: usize,
     /// D: elements of one head.
     pub head_width: usize,
+    /// ε of the RMSNorms over each query and key head before the rotary embedding, where the layer has them.
+    pub head_norm: Option<f32>,
     /// Rotary position embedding of queries and keys, where the layer has one.
     pub rotary: Option<RotaryConfig>,
     /// Factor on query·key before the softmax, usually 1/√D.

@@ -6,7 +6,7 @@ use super::config::{
     AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, ModelConfig, NormConfig,
     Positions,
 };
-use super::plan::{BufferId, BufferSpec, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec};
+use super::plan::{BufferId, BufferSpec, Columns, Finish, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec};
 use super::rotary::RotaryTable;
 
 /// The plain plan of a decoder: one op for each formula, nothing fused.
@@ -44,7 +44,8 @@ pub fn plan_decoder(config: &ModelConfig) -> Plan {
         HeadWeights::Separate => planner.tensor("head.weight", config.vocabulary, config.width),
     };
     let bias = planner.bias("head.bias", config.vocabulary, config.head_bias);
-    planner.ops.push(Op::Linear { weight, bias, input: hidden, output: logits });
+    let finish = Finish::Store;
+    planner.ops.push(Op::Linear { norm: None, weight, bias, input: hidden, output: logits, finish });
     planner.finish(logits)
 }
 
@@ -70,6 +71,15 @@ impl Planner {
         self.linear(&name("query"), bias, input, query);
         self.linear(&name("key"), bias, input, key);
         self.linear(&name("value"), bias, input, value);
+        if let Some(epsilon) = config.head_norm {
+            let head_width = config.head_width;
+            for (part, heads, buffer) in
+                [("query_norm", config.heads, query), ("key_norm", config.key_value_heads, key)]
+            {
+                let weight = self.tensor(&name(&format!("{part}.weight")), 1, head_width);
+                self.ops.push(Op::HeadNorm { epsilon, weight, heads, head_width, buffer });
+            }
+        }
         if let Some(rotary) = &config.rotary {
             let (table, head_width) = (self.rotary(rotary.table()), config.head_width);
             self.ops.push(Op::Rotary { table, heads: config.heads, head_width, buffer: query });
@@ -83,8 +93,9 @@ impl Planner {
             key_value_heads: config.key_value_heads,
             head_width: config.head_width,
             scale: config.scale,
-            query,
+            query: Columns { buffer: query, first: 0 },
             output: mixed,
+            fresh: None,
         });
         self.linear(&name("output"), config.output_bias, mixed, output);
     }
@@ -120,7 +131,7 @@ impl Planner {
         let (columns, rows) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
         let weight = self.tensor(&format!("{name}.weight"), rows, columns);
         let bias = self.bias(&format!("{name}.bias"), rows, bias);
-        self.ops.push(Op::Linear { weight, bias, input, output });
+        self.ops.push(Op::Linear { norm: None, weight, bias, input, output, finish: Finish::Store });
     }
 
     fn bias(&mut self, name: &str, columns: usize, bias: Bias) -> Option<TensorId> {

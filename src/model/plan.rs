@@ -95,16 +95,33 @@ pub enum Op {
         /// T × C, another buffer than the input.
         output: BufferId,
     },
-    /// output\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]).
+    /// Normalises each of a row's heads by itself, in place: RMSNorm over the D elements of a head.
+    HeadNorm {
+        /// Under the square root.
+        epsilon: f32,
+        /// D.
+        weight: TensorId,
+        /// Heads in the buffer.
+        heads: usize,
+        /// D.
+        head_width: usize,
+        /// T × heads·D.
+        buffer: BufferId,
+    },
+    /// result\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]), which [`Finish`] turns into the output.
     Linear {
+        /// Where present, the input is normalised on its way in.
+        norm: Option<InputNorm>,
         /// rows × columns.
         weight: TensorId,
         /// rows.
         bias: Option<TensorId>,
         /// T × columns.
         input: BufferId,
-        /// T × rows, another buffer than the input.
+        /// T × rows (half as many for [`Finish::Gate`]), another buffer than the input.
         output: BufferId,
+        /// What becomes of the result.
+        finish: Finish,
     },
     /// Turns each head's pairs (i, i + pairs) by the angles of the row's position, in place.
     Rotary {
@@ -140,9 +157,12 @@ pub enum Op {
         /// Factor on query·key.
         scale: f32,
         /// T × H·D.
-        query: BufferId,
+        query: Columns,
         /// T × H·D, another buffer than the query.
         output: BufferId,
+        /// Where present, this op itself makes queries and keys ready and stores keys and values: no op before
+        /// it has.
+        fresh: Option<Fresh>,
     },
     /// output\[t\] = activation(output\[t\]), in place.
     Activate {
@@ -176,6 +196,65 @@ pub enum Op {
     },
 }
 
+/// RMSNorm of a linear map's input, as [`Op::Norm`] without a bias.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InputNorm {
+    /// Under the square root.
+    pub epsilon: f32,
+    /// C.
+    pub weight: TensorId,
+    /// T × C: scratch for the normalised input, of use when there are many rows.
+    pub normed: BufferId,
+}
+
+/// What becomes of a linear map's result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Finish {
+    /// output = result.
+    Store,
+    /// output += result.
+    Add,
+    /// output = activation(result).
+    Activate(Activation),
+    /// output\[f\] = activation(gate\[f\]) · up\[f\]. The weight's rows come in blocks of eight: four of the gate, and
+    /// the same four of up.
+    Gate(Activation),
+}
+
+/// Some consecutive columns of a buffer's rows; how many is known to who reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Its first column that counts.
+    pub first: usize,
+}
+
+/// Keys and values of a pass that are not in the cache yet; queries and keys are still to be normalised by head
+/// and turned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fresh {
+    /// T × G·D.
+    pub key: Columns,
+    /// T × G·D.
+    pub value: Columns,
+    /// Norms of the query and key heads, where the model has them.
+    pub norms: Option<HeadNorms>,
+    /// The angles, where the layer turns queries and keys.
+    pub rotary: Option<RotaryId>,
+}
+
+/// The norms of query and key heads, as two [`Op::HeadNorm`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeadNorms {
+    /// Under the square roots.
+    pub epsilon: f32,
+    /// D.
+    pub query: TensorId,
+    /// D.
+    pub key: TensorId,
+}
+
 impl Op {
     /// The buffer that the op writes; a cache write has none.
     pub fn output(&self) -> Option<BufferId> {
@@ -187,8 +266,57 @@ impl Op {
             | Self::Gate { output, .. }
             | Self::Add { output, .. }
             | Self::Pick { output, .. } => Some(output),
-            Self::Rotary { buffer, .. } | Self::Activate { buffer, .. } => Some(buffer),
+            Self::HeadNorm { buffer, .. } | Self::Rotary { buffer, .. } | Self::Activate { buffer, .. } => {
+                Some(buffer)
+            }
             Self::CacheWrite { .. } => None,
+        }
+    }
+
+    /// Every buffer that the op names, its output included.
+    pub fn buffers_mut(&mut self) -> Vec<&mut BufferId> {
+        match self {
+            Self::Embed { output, .. } => vec![output],
+            Self::Norm { input, output, .. } | Self::Add { input, output } | Self::Pick { input, output } => {
+                vec![input, output]
+            }
+            Self::Linear { norm, input, output, .. } => {
+                let normed = norm.as_mut().map(|norm| &mut norm.normed);
+                [input, output].into_iter().chain(normed).collect()
+            }
+            Self::HeadNorm { buffer, .. } | Self::Rotary { buffer, .. } | Self::Activate { buffer, .. } => {
+                vec![buffer]
+            }
+            Self::CacheWrite { key, value, .. } => vec![key, value],
+            Self::Attention { query, output, fresh, .. } => {
+                let fresh = fresh.as_mut();
+                let fresh = fresh.map(|fresh| [&mut fresh.key.buffer, &mut fresh.value.buffer]);
+                [&mut query.buffer, output].into_iter().chain(fresh.into_iter().flatten()).collect()
+            }
+            Self::Gate { up, output, .. } => vec![up, output],
+        }
+    }
+
+    /// Every tensor that the op reads.
+    pub fn tensors_mut(&mut self) -> Vec<&mut TensorId> {
+        match self {
+            Self::Embed { table, positions, .. } => [table].into_iter().chain(positions).collect(),
+            Self::Norm { weight, bias, .. } => [weight].into_iter().chain(bias).collect(),
+            Self::Linear { norm, weight, bias, .. } => {
+                let norm = norm.as_mut().map(|norm| &mut norm.weight);
+                [weight].into_iter().chain(bias).chain(norm).collect()
+            }
+            Self::HeadNorm { weight, .. } => vec![weight],
+            Self::Attention { fresh: Some(Fresh { norms: Some(norms), .. }), .. } => {
+                vec![&mut norms.query, &mut norms.key]
+            }
+            Self::Rotary { .. }
+            | Self::CacheWrite { .. }
+            | Self::Attention { .. }
+            | Self::Activate { .. }
+            | Self::Gate { .. }
+            | Self::Add { .. }
+            | Self::Pick { .. } => Vec::new(),
         }
     }
 
@@ -197,6 +325,7 @@ impl Op {
         match self {
             Self::Embed { .. } => "embed",
             Self::Norm { .. } => "norm",
+            Self::HeadNorm { .. } => "head norm",
             Self::Linear { .. } => "linear",
             Self::Rotary { .. } => "rotary",
             Self::CacheWrite { .. } => "cache write",

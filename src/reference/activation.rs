@@ -18,7 +18,8 @@ pub fn gate(activation: Activation, up: &[f32], output: &mut [f32]) {
     }
 }
 
-fn apply(activation: Activation, x: f64) -> f64 {
+/// The non-linearity of one number.
+pub(super) fn apply(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Silu => x / (1.0 + (-x).exp()),
         // Φ(x) = (1 + erf(x/√2)) / 2.

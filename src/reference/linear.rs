@@ -1,13 +1,38 @@
-//! Twin of `Op::Linear`: a matrix of weights times each row, plus a bias.
+//! Twin of `Op::Linear`: a matrix of weights times each row, plus a bias, and what becomes of the result.
 
-/// output\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]); `columns` elements in a row of the input,
-/// and as many outputs as the weight has rows.
-pub fn linear(weight: &[f32], bias: Option<&[f32]>, columns: usize, input: &[f32], output: &mut [f32]) {
+use super::activation::apply;
+use crate::model::plan::Finish;
+
+/// result\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]); `columns` elements in a row of the input, and as
+/// many results as the weight has rows. `finish` makes them the output.
+pub fn linear(
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    columns: usize,
+    input: &[f32],
+    finish: Finish,
+    output: &mut [f32],
+) {
     let rows = weight.len() / columns;
-    for (input, output) in input.chunks_exact(columns).zip(output.chunks_exact_mut(rows)) {
-        for (row, output) in output.iter_mut().enumerate() {
+    let outputs = match finish {
+        Finish::Gate(_) => rows / 2,
+        _ => rows,
+    };
+    for (input, output) in input.chunks_exact(columns).zip(output.chunks_exact_mut(outputs)) {
+        let result = |row: usize| {
             let sum = dot(&weight[row * columns..][..columns], input);
-            *output = (sum + bias.map_or(0.0, |bias| f64::from(bias[row]))) as f32;
+            sum + bias.map_or(0.0, |bias| f64::from(bias[row]))
+        };
+        for (index, output) in output.iter_mut().enumerate() {
+            *output = match finish {
+                Finish::Store => result(index),
+                Finish::Add => f64::from(*output) + result(index),
+                Finish::Activate(activation) => apply(activation, result(index)),
+                Finish::Gate(activation) => {
+                    let gate = index / 4 * 8 + index % 4;
+                    apply(activation, result(gate)) * result(gate + 4)
+                }
+            } as f32;
         }
     }
 }
@@ -29,13 +54,26 @@ pub(super) fn dot(left: &[f32], right: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::config::Activation;
 
     #[test]
     fn every_output_is_a_row_of_the_weight_times_the_input() {
         let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let mut output = [0.0; 4];
-        linear(&weight, Some(&[0.5, -0.5]), 3, &[1.0, 10.0, 100.0, 1.0, 0.0, 0.0], &mut output);
+        let input = [1.0, 10.0, 100.0, 1.0, 0.0, 0.0];
+        linear(&weight, Some(&[0.5, -0.5]), 3, &input, Finish::Store, &mut output);
         assert_eq!(output, [321.5, 653.5, 1.5, 3.5]);
+        linear(&weight, None, 3, &input, Finish::Add, &mut output);
+        assert_eq!(output, [642.5, 1307.5, 2.5, 7.5]);
+    }
+
+    #[test]
+    fn gate_rows_and_their_up_rows_come_in_blocks_of_four() {
+        // One column: the results are the weights themselves.
+        let weight: Vec<f32> = [[1.0, -1.0, 2.0, 3.0], [5.0, 6.0, 7.0, -8.0]].concat();
+        let mut output = [0.0; 4];
+        linear(&weight, None, 1, &[1.0], Finish::Gate(Activation::Relu), &mut output);
+        assert_eq!(output, [5.0, 0.0, 14.0, -24.0]);
     }
 
     #[test]

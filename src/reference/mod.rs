@@ -37,7 +37,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::plan::{BufferId, RowSet, TensorId};
+use crate::model::plan::{BufferId, Columns, Fresh, HeadNorms, RowSet, TensorId};
 use crate::model::{Batch, ModelError, Op, Plan, Row, SequenceId, Weights, WeightsError};
 
 mod activation;
@@ -138,10 +138,16 @@ impl Reference {
                 let bias = bias.map(|id| self.tensor(id));
                 norm::norm(kind, epsilon, self.tensor(weight), bias, self.buffer(input), &mut output);
             }
-            Op::Linear { weight, bias, input, .. } => {
+            Op::HeadNorm { epsilon, weight, .. } => {
+                norm::head_norm(epsilon, self.tensor(weight), &mut output)
+            }
+            Op::Linear { norm, weight, bias, input, finish, .. } => {
+                let normed =
+                    norm.map(|norm| norm::rms(norm.epsilon, self.tensor(norm.weight), self.buffer(input)));
+                let input = normed.as_deref().unwrap_or(self.buffer(input));
                 let columns = self.plan.tensor(weight).columns;
                 let bias = bias.map(|id| self.tensor(id));
-                linear::linear(self.tensor(weight), bias, columns, self.buffer(input), &mut output);
+                linear::linear(self.tensor(weight), bias, columns, input, finish, &mut output);
             }
             Op::Rotary { table, heads, head_width, .. } => {
                 let table = &self.plan.rotary_tables[table.0];
@@ -151,9 +157,13 @@ impl Reference {
                 pass.fresh[layer].keys.clone_from(&self.buffers[key.0]);
                 pass.fresh[layer].values.clone_from(&self.buffers[value.0]);
             }
-            Op::Attention { layer, heads, key_value_heads, head_width, scale, query, .. } => {
+            Op::Attention { layer, heads, key_value_heads, head_width, scale, query, fresh, .. } => {
                 let heads = Heads { query: heads, key_value: key_value_heads, width: head_width, scale };
-                self.attend(heads, layer, pass, self.buffer(query), &mut output);
+                let mut queries = self.columns(query, heads.query * head_width);
+                if let Some(fresh) = &fresh {
+                    pass.fresh[layer] = self.make_ready(fresh, heads, &pass.rows, &mut queries);
+                }
+                self.attend(heads, layer, pass, &queries, &mut output);
             }
             Op::Activate { activation, .. } => activation::activate(activation, &mut output),
             Op::Gate { activation, up, .. } => activation::gate(activation, self.buffer(up), &mut output),
@@ -189,6 +199,28 @@ impl Reference {
             let values = visible(&cached.values, first.position, &fresh.values, &chain, position_width);
             attention::attention(heads, &queries[index * width..][..width], &keys, &values, output);
         }
+    }
+
+    /// Normalises and turns queries and keys as `fresh` says, and gives the keys and values to be cached.
+    fn make_ready(&self, fresh: &Fresh, heads: Heads, rows: &[Row], queries: &mut [f32]) -> KeysValues {
+        let width = heads.key_value * heads.width;
+        let (mut keys, values) = (self.columns(fresh.key, width), self.columns(fresh.value, width));
+        if let Some(HeadNorms { epsilon, query, key }) = fresh.norms {
+            norm::head_norm(epsilon, self.tensor(query), queries);
+            norm::head_norm(epsilon, self.tensor(key), &mut keys);
+        }
+        if let Some(id) = fresh.rotary {
+            let table = &self.plan.rotary_tables[id.0];
+            rotary::rotary(rows, table, heads.query, heads.width, queries);
+            rotary::rotary(rows, table, heads.key_value, heads.width, &mut keys);
+        }
+        KeysValues { keys, values }
+    }
+
+    /// `width` columns of every row of a buffer.
+    fn columns(&self, columns: Columns, width: usize) -> Vec<f32> {
+        let rows = self.buffer(columns.buffer).chunks_exact(self.plan.buffer(columns.buffer).columns);
+        rows.flat_map(|row| &row[columns.first..][..width]).copied().collect()
     }
 
     fn tensor(&self, id: TensorId) -> &[f32] {

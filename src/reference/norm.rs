@@ -1,4 +1,5 @@
-//! Twin of `Op::Norm`: RMSNorm and LayerNorm over the C elements of a row.
+//! Twin of `Op::Norm`: RMSNorm and LayerNorm over the C elements of a row; of `Op::HeadNorm` and of a linear
+//! map's norm as well.
 
 use crate::model::config::NormKind;
 
@@ -27,6 +28,19 @@ pub fn norm(
     }
 }
 
+/// Each head of `buffer` normalised by itself, in place: [`NormKind::Rms`] over the weight's D elements.
+pub fn head_norm(epsilon: f32, weight: &[f32], buffer: &mut [f32]) {
+    let normed = rms(epsilon, weight, buffer);
+    buffer.copy_from_slice(&normed);
+}
+
+/// The rows of `input`, each normalised by [`NormKind::Rms`] without a bias.
+pub fn rms(epsilon: f32, weight: &[f32], input: &[f32]) -> Vec<f32> {
+    let mut output = vec![0.0; input.len()];
+    norm(NormKind::Rms, epsilon, weight, None, input, &mut output);
+    output
+}
+
 fn sum(values: &[f32], term: impl Fn(f32) -> f64) -> f64 {
     values.iter().map(|&value| term(value)).sum()
 }
@@ -41,6 +55,17 @@ mod tests {
         let mut output = [0.0; 2];
         norm(NormKind::Rms, 12.5, &[1.0, 10.0], None, &[3.0, 4.0], &mut output);
         assert_eq!(output, [0.6, 8.0]);
+    }
+
+    #[test]
+    fn every_head_is_normalised_by_itself() {
+        // Mean squares 12.5 and 50; with ε = 0 the roots are √12.5 and twice that.
+        let mut buffer = [3.0, 4.0, 6.0, 8.0];
+        head_norm(0.0, &[1.0, 2.0], &mut buffer);
+        let root = 12.5_f32.sqrt();
+        for (value, expected) in buffer.iter().zip([3.0, 8.0, 3.0, 8.0]) {
+            assert!((value - expected / root).abs() < 1e-6, "{buffer:?}");
+        }
     }
 
     #[test]

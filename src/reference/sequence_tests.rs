@@ -20,6 +20,7 @@ fn model() -> Reference {
         attention: AttentionConfig {
             heads: 2,
             key_value_heads: 1,
+            head_norm: None,
             head_width: 4,
             rotary: Some(rotary),
             scale: 0.5,

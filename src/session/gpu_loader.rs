@@ -8,7 +8,7 @@ use super::command::LoadRequest;
 use super::event::Loaded;
 use super::load::{LoadError, Loader, Opened, ReadyModel};
 use crate::gpu::{self, Device, Engine};
-use crate::model::LanguageModel;
+use crate::model::{Fused, LanguageModel};
 use crate::trace::{AdapterFacts, ModelFacts};
 
 /// The loader of the program: models go to a GPU.
@@ -59,8 +59,9 @@ impl Opened {
         device: impl Into<Arc<Device>>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Engine, LoadError> {
-        let weights = &*self.file.weights;
-        match Engine::load(device, self.plan.clone(), self.context, weights, &self.bound, progress) {
+        let Fused { plan, weights } = self.fused();
+        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+        match Engine::load(device, plan, self.context, &weights, &bound, progress) {
             Err(gpu::LoadError::Stopped) => Err(LoadError::Stopped),
             other => Ok(other?),
         }

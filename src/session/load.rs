@@ -12,7 +12,7 @@ use crate::gpu::{self, GpuError};
 use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
-use crate::model::{LanguageModel, Plan, WeightFormat, plan_decoder};
+use crate::model::{Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::trace::{AdapterFacts, ModelFacts};
 
@@ -133,6 +133,11 @@ impl Opened {
             }
         };
         Ok(Self { file, plan, bound, tokenizer, context })
+    }
+
+    /// The plan and the weights as an engine runs them.
+    pub fn fused(&self) -> Fused<'_> {
+        fuse(&self.plan, &*self.file.weights, &self.bound)
     }
 
     /// What is known of the model before it is on a device: the bytes there are still 0.

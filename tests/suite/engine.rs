@@ -9,7 +9,7 @@ use logitscope::model::config::{
     Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
     ModelConfig, NormConfig, NormKind, Positions,
 };
-use logitscope::model::plan::{BufferId, BufferSpec, Op, Plan, RowSet, TensorId, TensorSpec};
+use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
 use logitscope::model::{Batch, LanguageModel, ModelError, SequenceId, WeightFormat, plan_decoder};
 use logitscope::reference::Reference;
@@ -27,6 +27,7 @@ fn small_model() -> Plan {
             heads: 4,
             key_value_heads: 2,
             head_width: 10,
+            head_norm: None,
             rotary: Some(RotaryConfig { width: 10, theta: 10_000.0, scaling: RotaryScaling::Plain }),
             scale: 1.0 / 10f32.sqrt(),
             query_key_value_bias: Bias::Present,
@@ -152,7 +153,14 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
         cache_widths: Vec::new(),
         ops: vec![
             Op::Embed { table: TensorId(0), positions: None, output: residual },
-            Op::Linear { weight: TensorId(0), bias: None, input: residual, output: logits },
+            Op::Linear {
+                norm: None,
+                weight: TensorId(0),
+                bias: None,
+                input: residual,
+                output: logits,
+                finish: Finish::Store,
+            },
         ],
         logits,
     };

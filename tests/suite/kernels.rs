@@ -6,7 +6,10 @@ use std::sync::{Arc, LazyLock};
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant};
 use logitscope::model::batch::{Row, RowOutput};
 use logitscope::model::config::{Activation, NormKind};
-use logitscope::model::plan::{BufferId, BufferSpec, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec};
+use logitscope::model::plan::{
+    BufferId, BufferSpec, Columns, Finish, Fresh, HeadNorms, InputNorm, Op, Plan, RotaryId, RowSet, TensorId,
+    TensorSpec,
+};
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 use logitscope::reference::Reference;
@@ -111,11 +114,9 @@ fn linear_agrees_in_every_variant_format_and_shape() {
         for format in FORMATS {
             for (outputs, columns) in MATRICES {
                 let bias = (outputs % 2 == 1).then_some(TensorId(1));
-                let op = Op::Linear { weight: TensorId(0), bias, input: INPUT, output: OUTPUT };
                 let mut tensors = vec![tensor("weight", outputs, columns)];
                 tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
-                let buffers = vec![batch_buffer("input", columns), batch_buffer("output", outputs)];
-                let plan = plan(vec![op], buffers, tensors);
+                let plan = linear_plan(tensors, None, bias, outputs, Finish::Store);
                 let mut pair = Pair::new(&plan, format, choice);
                 for rows in ROWS {
                     let what = format!("linear {outputs} × {columns} {} {choice:?}", format.name());
@@ -124,6 +125,54 @@ fn linear_agrees_in_every_variant_format_and_shape() {
             }
         }
     }
+}
+
+#[test]
+fn linear_agrees_with_every_norm_and_finish() {
+    let finishes = [
+        Finish::Store,
+        Finish::Add,
+        Finish::Activate(Activation::GeluTanh),
+        Finish::Gate(Activation::Silu),
+        Finish::Gate(Activation::Gelu),
+    ];
+    for choice in CHOICES {
+        for finish in finishes {
+            for (outputs, columns) in [(8, 4), (24, 65), (136, 576)] {
+                let bias = (columns == 65).then_some(TensorId(1));
+                let mut tensors = vec![tensor("weight", outputs, columns)];
+                tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
+                tensors.push(tensor("norm", 1, columns));
+                let weight = TensorId(tensors.len() - 1);
+                let norm = Some(InputNorm { epsilon: 1e-5, weight, normed: BufferId(2) });
+                let plan = linear_plan(tensors, norm, bias, outputs, finish);
+                let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
+                for rows in ROWS {
+                    pair.compare_rows(rows, &format!("{finish:?} {outputs} × {columns} {choice:?}"));
+                }
+            }
+        }
+    }
+}
+
+/// A plan of one linear map, whose input is buffer 0, whose output buffer 1, and whose normed input buffer 2.
+fn linear_plan(
+    tensors: Vec<TensorSpec>,
+    norm: Option<InputNorm>,
+    bias: Option<TensorId>,
+    rows: usize,
+    finish: Finish,
+) -> Plan {
+    let columns = tensors[0].columns;
+    let outputs = if matches!(finish, Finish::Gate(_)) { rows / 2 } else { rows };
+    let op = Op::Linear { norm, weight: TensorId(0), bias, input: INPUT, output: OUTPUT, finish };
+    let buffers = vec![
+        batch_buffer("input", columns),
+        batch_buffer("output", outputs),
+        batch_buffer("normed", columns),
+        batch_buffer("logits", 8),
+    ];
+    plan(vec![op], buffers, tensors)
 }
 
 #[test]
@@ -233,7 +282,16 @@ fn attention_plan(heads: usize, key_value_heads: usize, head_width: usize) -> Pl
     let scale = 1.0 / (head_width as f32).sqrt();
     let ops = vec![
         Op::CacheWrite { layer: 0, key, value },
-        Op::Attention { layer: 0, heads, key_value_heads, head_width, scale, query, output },
+        Op::Attention {
+            layer: 0,
+            heads,
+            key_value_heads,
+            head_width,
+            scale,
+            query: Columns { buffer: query, first: 0 },
+            output,
+            fresh: None,
+        },
     ];
     let width = key_value_heads * head_width;
     let buffers = vec![
@@ -262,6 +320,63 @@ fn attention_agrees_over_pages_tiles_and_growing_caches() {
                     format!("attention {heads}/{key_value_heads} × {head_width}, {rows} rows at {length}");
                 pair.compare(&batch, &format!("{what} {choice:?}"));
                 length += rows;
+            }
+        }
+    }
+}
+
+/// Attention that norms, turns and stores queries, keys and values itself, from one buffer.
+fn fresh_plan(heads: usize, key_value_heads: usize, head_width: usize, norms: Option<HeadNorms>) -> Plan {
+    let (projected, output) = (BufferId(0), BufferId(1));
+    let width = key_value_heads * head_width;
+    let columns = |first| Columns { buffer: projected, first };
+    let op = Op::Attention {
+        layer: 0,
+        heads,
+        key_value_heads,
+        head_width,
+        scale: 1.0 / (head_width as f32).sqrt(),
+        query: columns(0),
+        output,
+        fresh: Some(Fresh {
+            key: columns(heads * head_width),
+            value: columns(heads * head_width + width),
+            norms,
+            rotary: Some(RotaryId(0)),
+        }),
+    };
+    let buffers = vec![
+        batch_buffer("queries, keys and values", heads * head_width + 2 * width),
+        batch_buffer("mixed", heads * head_width),
+    ];
+    let tensors = vec![tensor("query norm", 1, head_width), tensor("key norm", 1, head_width)];
+    let mut plan = plan(vec![op], buffers, tensors);
+    let inverse_frequencies = (0..head_width / 4).map(|pair| 0.37f32.powi(pair as i32)).collect();
+    plan.rotary_tables.push(RotaryTable { inverse_frequencies, amplitude: 1.0 });
+    plan.cache_widths.push(width);
+    plan
+}
+
+#[test]
+fn attention_that_stores_its_own_keys_agrees() {
+    let norms = Some(HeadNorms { epsilon: 1e-6, query: TensorId(0), key: TensorId(1) });
+    for choice in CHOICES {
+        for (heads, key_value_heads, head_width) in
+            [(1, 1, 4), (4, 2, 8), (3, 3, 20), (9, 3, 64), (2, 1, 128)]
+        {
+            for norms in [None, norms] {
+                let plan = fresh_plan(heads, key_value_heads, head_width, norms);
+                let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
+                let sequence = pair.engine.new_sequence();
+                pair.twin.new_sequence();
+                let mut length = 0;
+                for rows in [1, 14, 1, 30, 1, 65, 1] {
+                    let batch = Batch::chain(sequence, length, &vec![0; rows], RowOutput::Nothing);
+                    let what =
+                        format!("attention {heads}/{key_value_heads} × {head_width}, {rows} at {length}");
+                    pair.compare(&batch, &format!("{what} {norms:?} {choice:?}"));
+                    length += rows;
+                }
             }
         }
     }

@@ -63,6 +63,13 @@ impl MadeWeights {
 }
 
 impl MadeWeights {
+    /// Stores a tensor in another format.
+    pub fn store(&mut self, tensor: usize, format: WeightFormat) {
+        let values = self.tensors[tensor].format.decode(&self.bytes[tensor]);
+        self.bytes[tensor] = encode(&values, format);
+        self.tensors[tensor].format = format;
+    }
+
     /// Overwrites one f32 element of a tensor.
     pub fn set(&mut self, tensor: usize, element: usize, value: f32) {
         self.bytes[tensor][4 * element..][..4].copy_from_slice(&value.to_le_bytes());

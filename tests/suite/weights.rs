@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use logitscope::gpu::Device;
 use logitscope::model::conversion::Converted;
-use logitscope::model::plan::{BufferId, BufferSpec, Op, Plan, RowSet, TensorId, TensorSpec};
+use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::{WeightFormat, Weights, WeightsChoice};
 use logitscope::session::divergence::{Divergence, Summary, all_logits};
 use logitscope::session::load::format_names;
@@ -56,10 +56,12 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
     let tensor = |name: &str, rows, columns| TensorSpec { name: name.to_owned(), rows, columns };
     let buffer = |name, columns| BufferSpec { name, columns, rows: RowSet::Batch };
     let linear = |weight, input, output| Op::Linear {
+        norm: None,
         weight: TensorId(weight),
         bias: None,
         input: BufferId(input),
         output: BufferId(output),
+        finish: Finish::Store,
     };
     let table = Op::Embed { table: TensorId(0), positions: Some(TensorId(1)), output: BufferId(0) };
     let plan = Plan {

@@ -77,6 +77,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             heads,
             key_value_heads: heads,
             head_width,
+            head_norm: None,
             rotary: None,
             scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,
             query_key_value_bias: Bias::Present,

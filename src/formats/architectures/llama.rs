@@ -66,6 +66,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         heads,
         key_value_heads: fields.optional_size("num_key_value_heads")?.unwrap_or(heads),
         head_width,
+        head_norm: None,
         rotary: Some(rotary),
         scale: (head_width as f64).sqrt().recip() as f32,
         query_key_value_bias: Bias::Absent,

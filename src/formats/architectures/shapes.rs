@@ -94,6 +94,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
             heads: shape.heads,
             key_value_heads: shape.key_value_heads,
             head_width,
+            head_norm: None,
             rotary: Some(rotary),
             scale: 1.0 / (head_width as f32).sqrt(),
             query_key_value_bias: Bias::Absent,

@@ -1,0 +1,108 @@
+//! Linear maps as dispatches: for each regime its kernel, one dispatch a shard.
+
+use super::{Compiler, Constants, Dispatch, Regime, activation_constant, flag};
+use crate::gpu::kernels::LinearVariant;
+use crate::gpu::shader::Kernel;
+use crate::gpu::weights::Shard;
+use crate::model::ModelError;
+use crate::model::config::{Activation, NormKind};
+use crate::model::plan::{BufferId, Finish, InputNorm, RowSet, TensorId};
+
+/// The fields of an [`crate::model::Op::Linear`].
+#[derive(Clone, Copy)]
+pub(super) struct LinearMap {
+    pub norm: Option<InputNorm>,
+    pub weight: TensorId,
+    pub bias: Option<TensorId>,
+    pub input: BufferId,
+    pub output: BufferId,
+    pub finish: Finish,
+}
+
+impl Compiler<'_> {
+    /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
+    pub(super) fn linear(&self, map: &LinearMap, regime: Regime) -> Result<Vec<Dispatch>, ModelError> {
+        let variant = match regime {
+            Regime::One | Regime::Few => self.choice.few_rows,
+            Regime::Many => LinearVariant::Tiles,
+        };
+        let (mut map, mut dispatches) = (*map, Vec::new());
+        if let Some(norm) = map.norm
+            && !variant.folds_norm()
+        {
+            let InputNorm { epsilon, weight, normed } = norm;
+            dispatches.push(self.norm(NormKind::Rms, epsilon, weight, None, map.input, normed)?);
+            (map.input, map.norm) = (normed, None);
+        }
+        for shard in &self.memory.tensors[map.weight.0].shards {
+            dispatches.push(self.linear_shard(&map, variant, shard)?);
+        }
+        Ok(dispatches)
+    }
+
+    fn linear_shard(
+        &self,
+        map: &LinearMap,
+        variant: LinearVariant,
+        shard: &Shard,
+    ) -> Result<Dispatch, ModelError> {
+        let block_rows = match map.finish {
+            Finish::Gate(_) => 8,
+            Finish::Store | Finish::Add | Finish::Activate(_) => 4,
+        };
+        let blocks = shard.rows.len().div_ceil(block_rows) as u32;
+        let (kernel, lanes, groups, rows) = match variant {
+            LinearVariant::Lanes => {
+                let lanes = self.choice.plain_lanes;
+                (Kernel::LinearLanes, lanes, blocks.div_ceil(lanes), 1)
+            }
+            LinearVariant::Groups => (Kernel::LinearGroups, self.choice.reduce_lanes, blocks, 1),
+            LinearVariant::Tiles => {
+                let lanes = self.choice.plain_lanes;
+                (Kernel::LinearTiles, lanes, blocks.div_ceil(lanes), 4)
+            }
+        };
+        // The kernels know these numbers from shaders/lib/linear.wgsl. Without an activation any will do.
+        let (finish, activation) = match map.finish {
+            Finish::Store => (0, Activation::Silu),
+            Finish::Add => (1, Activation::Silu),
+            Finish::Activate(activation) => (2, activation),
+            Finish::Gate(activation) => (3, activation),
+        };
+        let outputs_only = self.plan.buffer(map.output).rows == RowSet::Outputs;
+        let constants: Constants = vec![
+            ("WORKGROUP", f64::from(lanes)),
+            ("UNITS", self.units(map.weight)),
+            ("INPUT_BLOCKS", f64::from(self.stride_blocks(map.input))),
+            ("OUTPUT_BLOCKS", f64::from(self.stride_blocks(map.output))),
+            ("FIRST_BLOCK", (shard.rows.start / block_rows) as f64),
+            ("SHARD_BLOCKS", f64::from(blocks)),
+            ("COLUMNS", self.plan.buffer(map.input).columns as f64),
+            ("HAS_BIAS", flag(map.bias)),
+            ("HAS_NORM", f64::from(u8::from(map.norm.is_some()))),
+            ("EPSILON", map.norm.map_or(0.0, |norm| f64::from(norm.epsilon))),
+            ("FINISH", f64::from(finish)),
+            ("ROWS_WORD", f64::from(u8::from(outputs_only))),
+            activation_constant(activation),
+        ];
+        let mut buffers = vec![
+            (1, &shard.buffer),
+            (3, self.buffer(map.input)),
+            (4, self.buffer(map.output)),
+            (5, self.optional(map.bias)),
+        ];
+        if kernel.reads_pass() {
+            buffers.push((0, self.memory.pass));
+        }
+        if variant.folds_norm() {
+            buffers.push((6, self.optional(map.norm.map(|norm| norm.weight))));
+        }
+        self.dispatch(kernel, self.form(map.weight), constants, &buffers, groups, rows)
+    }
+
+    /// Units of 16 bytes in a row of a matrix.
+    fn units(&self, tensor: TensorId) -> f64 {
+        let form = self.memory.tensors[tensor.0].form;
+        (form.row_bytes(self.plan.tensor(tensor).columns) / 16) as f64
+    }
+}

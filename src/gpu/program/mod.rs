@@ -1,0 +1,366 @@
+//! The plan as dispatches: for each op the pipelines, bind groups and grids that compute it.
+//!
+//! Made once at load, and again only when a buffer was replaced (the cache grew); per pass nothing is decided
+//! but the number of rows.
+
+mod attention;
+mod linear;
+
+use super::cache::Cache;
+use super::device::Device;
+use super::kernels::KernelChoice;
+use super::shader::Kernel;
+use super::weights::{Form, GpuTensor, Shard, padded, padded_row};
+use crate::model::ModelError;
+use crate::model::config::{Activation, NormKind};
+use crate::model::plan::{BufferId, Columns, Op, Plan, RotaryId, RowSet, TensorId};
+use linear::LinearMap;
+
+/// Most workgroups in one dimension of a dispatch.
+const MOST_WORKGROUPS: u32 = 65_535;
+
+/// What the ops compute with.
+pub(super) struct Memory<'a> {
+    pub pass: &'a wgpu::Buffer,
+    pub tensors: &'a [GpuTensor],
+    pub buffers: &'a [wgpu::Buffer],
+    /// Bound where an optional tensor is absent.
+    pub nothing: &'a wgpu::Buffer,
+    pub cache: &'a Cache,
+}
+
+/// One op, ready to run.
+pub(super) struct Step {
+    /// Which rows it computes.
+    pub rows: RowSet,
+    /// Its dispatches in each regime, by [`Regime`].
+    dispatches: [Vec<Dispatch>; 3],
+}
+
+/// How many rows a pass has, as far as the choice of kernels goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Regime {
+    /// One.
+    One,
+    /// Two to [`FEW_ROWS`]: beams, drafts and branches, that read the weights once for all.
+    Few,
+    /// More: the prompt.
+    Many,
+}
+
+/// Most rows of [`Regime::Few`].
+pub const FEW_ROWS: usize = 8;
+
+impl Regime {
+    const ALL: [Self; 3] = [Self::One, Self::Few, Self::Many];
+
+    fn of(rows: usize) -> Self {
+        match rows {
+            0..=1 => Self::One,
+            2..=FEW_ROWS => Self::Few,
+            _ => Self::Many,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    /// Workgroups over the columns.
+    columns: u32,
+    /// Rows of one workgroup.
+    rows: u32,
+}
+
+impl Step {
+    /// Encodes the op for `rows` rows.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: usize) {
+        for dispatch in &self.dispatches[Regime::of(rows) as usize] {
+            pass.set_pipeline(&dispatch.pipeline);
+            pass.set_bind_group(0, &dispatch.group, &[]);
+            let x = dispatch.columns.min(MOST_WORKGROUPS);
+            let y = (rows as u32).div_ceil(dispatch.rows);
+            pass.dispatch_workgroups(x, y, dispatch.columns.div_ceil(MOST_WORKGROUPS));
+        }
+    }
+}
+
+/// One step for each op of the plan.
+pub(super) fn compile(
+    device: &Device,
+    plan: &Plan,
+    memory: &Memory<'_>,
+    choice: KernelChoice,
+) -> Result<Vec<Step>, ModelError> {
+    let compiler = Compiler { device, plan, memory, choice };
+    plan.ops.iter().map(|op| compiler.step(op)).collect()
+}
+
+struct Compiler<'a> {
+    device: &'a Device,
+    plan: &'a Plan,
+    memory: &'a Memory<'a>,
+    choice: KernelChoice,
+}
+
+type Constants = Vec<(&'static str, f64)>;
+
+impl Compiler<'_> {
+    fn step(&self, op: &Op) -> Result<Step, ModelError> {
+        let rows = op.output().map_or(RowSet::Batch, |buffer| self.plan.buffer(buffer).rows);
+        let dispatches = match *op {
+            Op::Linear { norm, weight, bias, input, output, finish } => {
+                let map = LinearMap { norm, weight, bias, input, output, finish };
+                let [one, few, many] = Regime::ALL.map(|regime| self.linear(&map, regime));
+                [one?, few?, many?]
+            }
+            Op::Embed { table, positions, output } => same(self.embed(table, positions, output)?),
+            Op::CacheWrite { layer, key, value } => same(vec![self.cache_write(layer, key, value)?]),
+            Op::Attention { .. } => same(self.attention(op)?),
+            _ => same(vec![self.single(op)?]),
+        };
+        Ok(Step { rows, dispatches })
+    }
+
+    fn embed(
+        &self,
+        table: TensorId,
+        positions: Option<TensorId>,
+        output: BufferId,
+    ) -> Result<Vec<Dispatch>, ModelError> {
+        let blocks = self.blocks(output);
+        self.for_shards(table, |shard| {
+            let buffers = [
+                (0, self.memory.pass),
+                (1, &shard.buffer),
+                (3, self.optional(positions)),
+                (4, self.buffer(output)),
+            ];
+            let constants = vec![
+                ("FIRST_ROW", shard.rows.start as f64),
+                ("SHARD_ROWS", shard.rows.len() as f64),
+                ("COLUMNS4", f64::from(blocks)),
+                ("ROW_BLOCKS", self.row_blocks(table)),
+                ("STRIDE4", self.stride(output) / 4.0),
+                ("HAS_POSITIONS", flag(positions)),
+            ];
+            self.elementwise(Kernel::Embed, self.form(table), blocks, constants, &buffers)
+        })
+    }
+
+    /// Ops of one dispatch, whose kernel reads no weights of varying format.
+    fn single(&self, op: &Op) -> Result<Dispatch, ModelError> {
+        let pass = self.memory.pass;
+        match *op {
+            Op::Norm { kind, epsilon, weight, bias, input, output } => {
+                self.norm(kind, epsilon, weight, bias, input, output)
+            }
+            Op::Rotary { table, heads, head_width, buffer } => {
+                self.rotary(table, heads, head_width, Columns { buffer, first: 0 })
+            }
+            Op::Activate { activation, buffer } => {
+                let constants = vec![activation_constant(activation)];
+                self.blockwise(Kernel::Activate, buffer, constants, &[self.buffer(buffer)])
+            }
+            Op::Gate { activation, up, output } => {
+                let constants = vec![activation_constant(activation)];
+                self.blockwise(Kernel::Gate, output, constants, &[self.buffer(up), self.buffer(output)])
+            }
+            Op::Add { input, output } => {
+                let buffers = [self.buffer(input), self.buffer(output)];
+                self.blockwise(Kernel::Add, output, Vec::new(), &buffers)
+            }
+            Op::Pick { input, output } => {
+                let buffers = [pass, self.buffer(input), self.buffer(output)];
+                self.blockwise(Kernel::Pick, output, Vec::new(), &buffers)
+            }
+            Op::HeadNorm { epsilon, weight, heads, head_width, buffer } => {
+                self.head_norm(epsilon, weight, heads, head_width, Columns { buffer, first: 0 })
+            }
+            Op::Embed { .. } | Op::Linear { .. } | Op::CacheWrite { .. } | Op::Attention { .. } => {
+                unreachable!("has its own function")
+            }
+        }
+    }
+
+    fn norm(
+        &self,
+        kind: NormKind,
+        epsilon: f32,
+        weight: TensorId,
+        bias: Option<TensorId>,
+        input: BufferId,
+        output: BufferId,
+    ) -> Result<Dispatch, ModelError> {
+        let kernel = match kind {
+            NormKind::Rms => Kernel::RmsNorm,
+            NormKind::Layer => Kernel::LayerNorm,
+        };
+        let constants = vec![
+            ("WORKGROUP", f64::from(self.choice.reduce_lanes)),
+            ("COLUMNS", self.plan.buffer(input).columns as f64),
+            ("COLUMNS4", f64::from(self.stride_blocks(input))),
+            ("EPSILON", f64::from(epsilon)),
+            ("HAS_BIAS", flag(bias)),
+        ];
+        let tensors = [self.optional(Some(weight)), self.optional(bias)];
+        let buffers = numbered(&[self.buffer(input), tensors[0], tensors[1], self.buffer(output)]);
+        self.dispatch(kernel, None, constants, &buffers, 1, 1)
+    }
+
+    fn head_norm(
+        &self,
+        epsilon: f32,
+        weight: TensorId,
+        heads: usize,
+        head_width: usize,
+        columns: Columns,
+    ) -> Result<Dispatch, ModelError> {
+        let mut constants = vec![
+            ("WORKGROUP", f64::from(self.choice.reduce_lanes)),
+            ("HEAD_WIDTH", head_width as f64),
+            ("EPSILON", f64::from(epsilon)),
+        ];
+        constants.extend(self.column_constants(columns));
+        let buffers = numbered(&[self.buffer(columns.buffer), self.optional(Some(weight))]);
+        self.dispatch(Kernel::HeadNorm, None, constants, &buffers, heads as u32, 1)
+    }
+
+    fn rotary(
+        &self,
+        table: RotaryId,
+        heads: usize,
+        head_width: usize,
+        columns: Columns,
+    ) -> Result<Dispatch, ModelError> {
+        let pairs = self.plan.rotary_tables[table.0].pairs();
+        let mut constants = vec![
+            ("HEADS", heads as f64),
+            ("HEAD_WIDTH", head_width as f64),
+            ("PAIRS", pairs as f64),
+            ("TABLE", table.0 as f64),
+        ];
+        constants.extend(self.column_constants(columns));
+        let buffers = numbered(&[self.memory.pass, self.buffer(columns.buffer)]);
+        self.elementwise(Kernel::Rotary, None, (heads * pairs) as u32, constants, &buffers)
+    }
+
+    /// Where in a buffer's rows some columns lie.
+    fn column_constants(&self, columns: Columns) -> [(&'static str, f64); 2] {
+        [("STRIDE", self.stride(columns.buffer)), ("FIRST", columns.first as f64)]
+    }
+
+    /// A kernel with one lane for each block of four columns, padding included.
+    fn blockwise(
+        &self,
+        kernel: Kernel,
+        buffer: BufferId,
+        mut constants: Constants,
+        buffers: &[&wgpu::Buffer],
+    ) -> Result<Dispatch, ModelError> {
+        let blocks = self.stride_blocks(buffer);
+        constants.push(("COLUMNS4", f64::from(blocks)));
+        self.elementwise(kernel, None, blocks, constants, &numbered(buffers))
+    }
+
+    /// A kernel with one lane for each of `columns` items of a row.
+    fn elementwise(
+        &self,
+        kernel: Kernel,
+        form: Option<Form>,
+        columns: u32,
+        mut constants: Constants,
+        buffers: &[(u32, &wgpu::Buffer)],
+    ) -> Result<Dispatch, ModelError> {
+        let lanes = self.choice.plain_lanes;
+        constants.push(("WORKGROUP", f64::from(lanes)));
+        self.dispatch(kernel, form, constants, buffers, columns.div_ceil(lanes), 1)
+    }
+
+    fn dispatch(
+        &self,
+        kernel: Kernel,
+        form: Option<Form>,
+        constants: Constants,
+        buffers: &[(u32, &wgpu::Buffer)],
+        columns: u32,
+        rows: u32,
+    ) -> Result<Dispatch, ModelError> {
+        let format = match form {
+            Some(Form::Matrix(format)) => Some(format),
+            Some(Form::Vector) | None => None,
+        };
+        let pipeline = self.device.pipeline(kernel, format, &constants)?;
+        let group = self.device.bind_group(&pipeline, buffers);
+        Ok(Dispatch { pipeline, group, columns, rows })
+    }
+
+    fn for_shards(
+        &self,
+        tensor: TensorId,
+        dispatch: impl Fn(&Shard) -> Result<Dispatch, ModelError>,
+    ) -> Result<Vec<Dispatch>, ModelError> {
+        self.memory.tensors[tensor.0].shards.iter().map(dispatch).collect()
+    }
+
+    fn buffer(&self, id: BufferId) -> &wgpu::Buffer {
+        &self.memory.buffers[id.0]
+    }
+
+    fn optional(&self, tensor: Option<TensorId>) -> &wgpu::Buffer {
+        tensor.map_or(self.memory.nothing, |id| &self.memory.tensors[id.0].shards[0].buffer)
+    }
+
+    fn form(&self, tensor: TensorId) -> Option<Form> {
+        Some(self.memory.tensors[tensor.0].form)
+    }
+
+    /// Blocks of four from one row of a matrix to the next.
+    fn row_blocks(&self, tensor: TensorId) -> f64 {
+        let columns = self.plan.tensor(tensor).columns;
+        match self.memory.tensors[tensor.0].form {
+            Form::Matrix(format) => (padded_row(format, columns) / 4) as f64,
+            Form::Vector => (padded(columns) / 4) as f64,
+        }
+    }
+
+    /// Blocks of four in a row of a buffer, padding included.
+    fn stride_blocks(&self, buffer: BufferId) -> u32 {
+        padded(self.plan.buffer(buffer).columns) as u32 / 4
+    }
+
+    /// Blocks of four in a row of a buffer that hold its columns.
+    fn blocks(&self, buffer: BufferId) -> u32 {
+        self.plan.buffer(buffer).columns.div_ceil(4) as u32
+    }
+
+    fn stride(&self, buffer: BufferId) -> f64 {
+        padded(self.plan.buffer(buffer).columns) as f64
+    }
+}
+
+/// The same dispatches in every regime.
+fn same(dispatches: Vec<Dispatch>) -> [Vec<Dispatch>; 3] {
+    [dispatches.clone(), dispatches.clone(), dispatches]
+}
+
+/// Buffers at bindings 0, 1, 2 ….
+fn numbered<'a>(buffers: &[&'a wgpu::Buffer]) -> Vec<(u32, &'a wgpu::Buffer)> {
+    (0..).zip(buffers.iter().copied()).collect()
+}
+
+fn flag(tensor: Option<TensorId>) -> f64 {
+    f64::from(u8::from(tensor.is_some()))
+}
+
+/// The number by which `shaders/lib/activation.wgsl` knows the non-linearity.
+fn activation_constant(activation: Activation) -> (&'static str, f64) {
+    let number = match activation {
+        Activation::Silu => 0,
+        Activation::Gelu => 1,
+        Activation::GeluTanh => 2,
+        Activation::Relu => 3,
+    };
+    ("ACTIVATION", f64::from(number))
+}

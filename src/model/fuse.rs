@@ -1,0 +1,298 @@
+//! The plan rewritten for speed: fewer ops, each of which does more with what it has loaded.
+//!
+//! A plain llama layer of fifteen ops becomes five: norm and query/key/value · rotary, cache write and
+//! attention · output projection and residual · norm, gate, up and activation · down and residual. The rules
+//! match neighbouring ops; what matches no rule stays as it is. A test holds both forms together.
+
+use super::plan::{
+    BufferId, BufferSpec, Columns, Finish, Fresh, HeadNorms, InputNorm, Op, Plan, TensorId, TensorSpec,
+};
+use super::stack::{ALTERNATING_ROWS, Stack, StackOrder, StackedWeights, stacked_info};
+use super::weights::Weights;
+use crate::model::config::NormKind;
+
+/// A rewritten plan, and the weights as it reads them: tensor i of the plan is tensor i of the weights.
+pub struct Fused<'a> {
+    /// What is computed.
+    pub plan: Plan,
+    /// The source's tensors, some of them stacked.
+    pub weights: StackedWeights<'a>,
+}
+
+/// Rewrites a plain plan. `bound[i]` is the index in `weights` of the plan's tensor i.
+pub fn fuse<'a>(plan: &Plan, weights: &'a dyn Weights, bound: &[usize]) -> Fused<'a> {
+    let stacks = bound.iter().map(|&index| Stack::single(index)).collect();
+    let mut fuser = Fuser { plan: plan.clone(), weights, stacks };
+    for rule in [Fuser::gate, Fuser::activation, Fuser::residual, Fuser::attention, Fuser::input_norm] {
+        let mut first = 0;
+        while first < fuser.plan.ops.len() {
+            if let Some((taken, ops)) = rule(&mut fuser, first) {
+                fuser.plan.ops.splice(first..first + taken, ops);
+            }
+            first += 1;
+        }
+    }
+    fuser.finish()
+}
+
+struct Fuser<'a> {
+    plan: Plan,
+    weights: &'a dyn Weights,
+    /// One for each of the plan's tensors.
+    stacks: Vec<Stack>,
+}
+
+/// How many ops from a place on are replaced, and by which.
+type Replacement = Option<(usize, Vec<Op>)>;
+
+impl<'a> Fuser<'a> {
+    /// up and gate, and the gate's op: one linear map.
+    fn gate(&mut self, first: usize) -> Replacement {
+        let (up, gate, activation, output) = match self.plan.ops[first..] {
+            [ref up, ref gate, Op::Gate { activation, up: up_buffer, output }, ..] => {
+                let (up, gate) = (Projection::of(up)?, Projection::of(gate)?);
+                let fits = up.output == up_buffer && gate.output == output && up.input == gate.input;
+                fits.then_some((up, gate, activation, output))?
+            }
+            _ => return None,
+        };
+        let whole_blocks = self.plan.buffer(output).columns.is_multiple_of(ALTERNATING_ROWS);
+        if !whole_blocks || self.is_read_after(first + 3, up.output) {
+            return None;
+        }
+        let (weight, bias) = self.stack(&[gate, up], StackOrder::Alternating)?;
+        let finish = Finish::Gate(activation);
+        Some((3, vec![Op::Linear { norm: None, weight, bias, input: up.input, output, finish }]))
+    }
+
+    /// A linear map and a non-linearity.
+    fn activation(&mut self, first: usize) -> Replacement {
+        match self.plan.ops[first..] {
+            [ref linear, Op::Activate { activation, buffer }, ..] => {
+                let Projection { weight, bias, input, output } = Projection::of(linear)?;
+                let finish = Finish::Activate(activation);
+                let fused = Op::Linear { norm: None, weight, bias, input, output, finish };
+                (output == buffer).then(|| (2, vec![fused]))
+            }
+            _ => None,
+        }
+    }
+
+    /// A linear map and the addition of its result.
+    fn residual(&mut self, first: usize) -> Replacement {
+        match self.plan.ops[first..] {
+            [ref linear, Op::Add { input: update, output: sum }, ..] => {
+                let Projection { weight, bias, input, output } = Projection::of(linear)?;
+                let fits = output == update && input != sum && !self.is_read_after(first + 2, update);
+                let fused = Op::Linear { norm: None, weight, bias, input, output: sum, finish: Finish::Add };
+                fits.then(|| (2, vec![fused]))
+            }
+            _ => None,
+        }
+    }
+
+    /// Query, key and value projections, everything between them and the attention, and the attention: one
+    /// linear map and one op.
+    fn attention(&mut self, first: usize) -> Replacement {
+        let [query, key, value] = match &self.plan.ops[first..] {
+            [query, key, value, ..] => [Projection::of(query)?, Projection::of(key)?, Projection::of(value)?],
+            _ => return None,
+        };
+        let mut rest = &self.plan.ops[first + 3..];
+        let mut norms = None;
+        if let [
+            Op::HeadNorm { epsilon, weight: query_norm, buffer: of_query, .. },
+            Op::HeadNorm { epsilon: key_epsilon, weight: key_norm, buffer: of_key, .. },
+            more @ ..,
+        ] = rest
+            && (*of_query, *of_key, epsilon) == (query.output, key.output, key_epsilon)
+        {
+            norms = Some(HeadNorms { epsilon: *epsilon, query: *query_norm, key: *key_norm });
+            rest = more;
+        }
+        let mut rotary = None;
+        if let [
+            Op::Rotary { table, buffer: of_query, .. },
+            Op::Rotary { table: key_table, buffer: of_key, .. },
+            more @ ..,
+        ] = rest
+            && (*of_query, *of_key, table) == (query.output, key.output, key_table)
+        {
+            rotary = Some(*table);
+            rest = more;
+        }
+        let [Op::CacheWrite { layer: written, key: of_key, value: of_value }, attention, after @ ..] = rest
+        else {
+            return None;
+        };
+        let Op::Attention { layer, head_width, query: read, fresh: None, .. } = attention else {
+            return None;
+        };
+        let fits = [query.input, key.input] == [value.input; 2]
+            && (written, *of_key, *of_value) == (layer, key.output, value.output)
+            && *read == Columns { buffer: query.output, first: 0 }
+            && head_width.is_multiple_of(4);
+        let taken = self.plan.ops.len() - first - after.len();
+        let mut attention = attention.clone();
+        let is_read = |part: &Projection| self.is_read_after(first + taken, part.output);
+        if !fits || [query, key, value].iter().any(is_read) {
+            return None;
+        }
+
+        let (weight, bias) = self.stack(&[query, key, value], StackOrder::Sequential)?;
+        let spec = |part: Projection| self.plan.buffer(part.output);
+        let (query_columns, key_columns) = (spec(query).columns, spec(key).columns);
+        let output = self.buffer(BufferSpec {
+            name: "queries, keys and values",
+            columns: self.plan.tensor(weight).rows,
+            rows: self.plan.buffer(query.output).rows,
+        });
+        if let Op::Attention { query, fresh, .. } = &mut attention {
+            let columns = |first| Columns { buffer: output, first };
+            *query = columns(0);
+            let (key, value) = (columns(query_columns), columns(query_columns + key_columns));
+            *fresh = Some(Fresh { key, value, norms, rotary });
+        }
+        let finish = Finish::Store;
+        let linear = Op::Linear { norm: None, weight, bias, input: query.input, output, finish };
+        Some((taken, vec![linear, attention]))
+    }
+
+    /// An RMSNorm goes into the linear maps that read its result, when nothing else does.
+    fn input_norm(&mut self, first: usize) -> Replacement {
+        let Op::Norm { kind: NormKind::Rms, epsilon, weight, bias: None, input: raw, output: normed } =
+            self.plan.ops[first]
+        else {
+            return None;
+        };
+        let mut ops = self.plan.ops[first + 1..].to_vec();
+        let mut readers = 0;
+        // Up to the op that writes the buffer anew; the raw input must still be what it was at every reader.
+        let mut is_stale = false;
+        for op in &mut ops {
+            if reads(op, normed) {
+                match op {
+                    Op::Linear { norm: norm @ None, input, output, .. }
+                        if *input == normed && *output != raw && !is_stale =>
+                    {
+                        *norm = Some(InputNorm { epsilon, weight, normed });
+                        *input = raw;
+                        readers += 1;
+                    }
+                    _ => return None,
+                }
+            }
+            is_stale |= op.output() == Some(raw);
+            if overwrites(op, normed) {
+                break;
+            }
+        }
+        (readers > 0).then(|| (self.plan.ops.len() - first, ops))
+    }
+
+    /// The weights and biases of linear maps with one input as one map; `None` where they do not fit together.
+    fn stack(&mut self, parts: &[Projection], order: StackOrder) -> Option<(TensorId, Option<TensorId>)> {
+        let infos = self.weights.tensors();
+        let first = self.stacks[parts[0].weight.0].parts[0];
+        let alike = |part: &Projection| {
+            let (info, first) = (&infos[self.stacks[part.weight.0].parts[0]], &infos[first]);
+            (info.format, info.columns) == (first.format, first.columns) && info.rows > 1
+        };
+        let biases: Vec<TensorId> = parts.iter().filter_map(|part| part.bias).collect();
+        let bias_format = |bias: &TensorId| infos[self.stacks[bias.0].parts[0]].format;
+        let biases_fit = (biases.is_empty() || biases.len() == parts.len())
+            && biases.iter().all(|bias| bias_format(bias) == bias_format(&biases[0]));
+        if !parts.iter().all(alike) || !biases_fit {
+            return None;
+        }
+        let weights: Vec<TensorId> = parts.iter().map(|part| part.weight).collect();
+        let weight = self.tensor(&weights, order);
+        Some((weight, (!biases.is_empty()).then(|| self.tensor(&biases, order))))
+    }
+
+    fn tensor(&mut self, parts: &[TensorId], order: StackOrder) -> TensorId {
+        let parts = parts.iter().flat_map(|part| self.stacks[part.0].parts.clone()).collect();
+        let stack = Stack { parts, order };
+        let info = stacked_info(self.weights.tensors(), &stack);
+        self.stacks.push(stack);
+        self.plan.tensors.push(TensorSpec { name: info.name, rows: info.rows, columns: info.columns });
+        TensorId(self.stacks.len() - 1)
+    }
+
+    fn buffer(&mut self, spec: BufferSpec) -> BufferId {
+        let known = self.plan.buffers.iter().position(|buffer| *buffer == spec);
+        BufferId(known.unwrap_or_else(|| {
+            self.plan.buffers.push(spec);
+            self.plan.buffers.len() - 1
+        }))
+    }
+
+    /// Whether an op from `first` on reads the buffer's contents before another op has replaced them.
+    fn is_read_after(&self, first: usize, buffer: BufferId) -> bool {
+        let next = self.plan.ops[first..].iter().find(|op| reads(op, buffer) || overwrites(op, buffer));
+        next.is_some_and(|op| reads(op, buffer))
+    }
+
+    /// Leaves out the tensors and buffers that no op names any more.
+    fn finish(self) -> Fused<'a> {
+        let Self { mut plan, weights, stacks } = self;
+        let (mut tensors, mut buffers) = (Vec::new(), Vec::new());
+        for op in &mut plan.ops {
+            op.tensors_mut().into_iter().for_each(|id| id.0 = place(&mut tensors, id.0));
+            op.buffers_mut().into_iter().for_each(|id| id.0 = place(&mut buffers, id.0));
+        }
+        plan.logits.0 = place(&mut buffers, plan.logits.0);
+        plan.tensors = tensors.iter().map(|&old| plan.tensors[old].clone()).collect();
+        plan.buffers = buffers.iter().map(|&old| plan.buffers[old].clone()).collect();
+        let stacks = tensors.iter().map(|&old| stacks[old].clone()).collect();
+        Fused { plan, weights: StackedWeights::new(weights, stacks) }
+    }
+}
+
+/// A plain linear map.
+#[derive(Clone, Copy)]
+struct Projection {
+    weight: TensorId,
+    bias: Option<TensorId>,
+    input: BufferId,
+    output: BufferId,
+}
+
+impl Projection {
+    fn of(op: &Op) -> Option<Self> {
+        match *op {
+            Op::Linear { norm: None, weight, bias, input, output, finish: Finish::Store } => {
+                Some(Self { weight, bias, input, output })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether what the buffer held before the op matters to it.
+fn reads(op: &Op, buffer: BufferId) -> bool {
+    let named = op.clone().buffers_mut().into_iter().any(|id| *id == buffer);
+    named && !overwrites(op, buffer)
+}
+
+/// Whether the op replaces the buffer's contents without having looked at them.
+fn overwrites(op: &Op, buffer: BufferId) -> bool {
+    match *op {
+        Op::Embed { output, .. }
+        | Op::Norm { output, .. }
+        | Op::Attention { output, .. }
+        | Op::Pick { output, .. }
+        | Op::Linear { output, finish: Finish::Store | Finish::Activate(_) | Finish::Gate(_), .. } => {
+            output == buffer
+        }
+        _ => false,
+    }
+}
+
+/// The place of `old` in the list of those kept; it joins the list at its first use.
+fn place(kept: &mut Vec<usize>, old: usize) -> usize {
+    kept.iter().position(|&known| known == old).unwrap_or_else(|| {
+        kept.push(old);
+        kept.len() - 1
+    })
+}

@@ -1,0 +1,159 @@
+//! The fused plan against the plain one: fewer ops, the same numbers, by both interpreters.
+
+use std::ops::ControlFlow;
+
+use logitscope::formats::architectures::shapes;
+use logitscope::gpu::Engine;
+use logitscope::model::batch::RowOutput;
+use logitscope::model::config::{
+    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
+    ModelConfig, NormConfig, NormKind, Positions,
+};
+use logitscope::model::plan::Finish;
+use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
+use logitscope::model::{Batch, LanguageModel, Op, Plan, WeightFormat, Weights, fuse, plan_decoder};
+use logitscope::reference::Reference;
+
+use super::support::{MadeWeights, device};
+
+const VOCABULARY: usize = 61;
+const CONTEXT: usize = 64;
+
+/// What the rules look at.
+#[derive(Clone, Copy)]
+struct Shape {
+    head_width: usize,
+    feed_forward: usize,
+    kind: FeedForwardKind,
+    norm: NormKind,
+    head_norm: Option<f32>,
+    bias: Bias,
+}
+
+const LLAMA: Shape = Shape {
+    head_width: 8,
+    feed_forward: 44,
+    kind: FeedForwardKind::Gated,
+    norm: NormKind::Rms,
+    head_norm: None,
+    bias: Bias::Absent,
+};
+const QWEN3: Shape = Shape { head_norm: Some(1e-6), bias: Bias::Present, ..LLAMA };
+const GPT2: Shape =
+    Shape { kind: FeedForwardKind::Plain, norm: NormKind::Layer, bias: Bias::Present, ..LLAMA };
+/// Neither heads nor gate fit blocks of four.
+const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
+
+fn plan(shape: Shape) -> Plan {
+    let norm = NormConfig {
+        kind: shape.norm,
+        epsilon: 1e-5,
+        bias: if shape.norm == NormKind::Layer { shape.bias } else { Bias::Absent },
+    };
+    let rotary = RotaryConfig { width: shape.head_width, theta: 10_000.0, scaling: RotaryScaling::Plain };
+    let layer = LayerConfig {
+        attention_norm: norm,
+        attention: AttentionConfig {
+            heads: 4,
+            key_value_heads: 2,
+            head_width: shape.head_width,
+            head_norm: shape.head_norm,
+            rotary: Some(rotary),
+            scale: 0.3,
+            query_key_value_bias: shape.bias,
+            output_bias: Bias::Absent,
+        },
+        feed_forward_norm: norm,
+        feed_forward: FeedForwardConfig {
+            width: shape.feed_forward,
+            kind: shape.kind,
+            activation: Activation::Silu,
+            bias: shape.bias,
+        },
+    };
+    plan_decoder(&ModelConfig {
+        vocabulary: VOCABULARY,
+        width: 36,
+        context: CONTEXT,
+        positions: Positions::InLayers,
+        layers: vec![layer.clone(), layer],
+        final_norm: norm,
+        head: HeadWeights::Tied,
+        head_bias: Bias::Absent,
+    })
+}
+
+/// The logits after a prompt and after one more token.
+fn logits(model: &mut dyn LanguageModel) -> Vec<Vec<f32>> {
+    let sequence = model.new_sequence();
+    let tokens: Vec<u32> = (0..21).map(|index| index * 7 % VOCABULARY as u32).collect();
+    let mut pass = |start: usize, tokens: &[u32]| {
+        let batch = Batch::chain(sequence, start, tokens, RowOutput::Logits);
+        model.forward(&batch).expect("tokens and positions in range").logits
+    };
+    let mut logits = pass(0, &tokens[..12]);
+    logits.extend(pass(12, &tokens[12..13]));
+    logits.extend(pass(13, &tokens[13..17]));
+    logits
+}
+
+fn assert_close(found: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 2e-5 * largest, "{what}: {found} for {expected}");
+        }
+    }
+}
+
+#[test]
+fn the_fused_plan_computes_what_the_plain_one_does() {
+    let device = device();
+    for (name, shape, ops) in [("llama", LLAMA, 5), ("qwen3", QWEN3, 5), ("gpt2", GPT2, 7), ("odd", ODD, 11)]
+    {
+        let plain = plan(shape);
+        let source = MadeWeights::random(&plain, WeightFormat::F16, 5);
+        let bound: Vec<usize> = (0..plain.tensors.len()).collect();
+        let expected =
+            logits(&mut Reference::new(plain.clone(), CONTEXT, &source, &bound).expect("readable"));
+
+        let fused = fuse(&plain, &source, &bound);
+        let names: Vec<&str> = fused.plan.ops.iter().map(Op::name).collect();
+        let ends = 3 + usize::from(shape.norm == NormKind::Layer);
+        assert_eq!(fused.plan.ops.len(), 2 * ops + ends, "{name}: {names:?}");
+        let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
+        let mut twin = Reference::new(fused.plan.clone(), CONTEXT, &fused.weights, &bound).expect("readable");
+        assert_close(&logits(&mut twin), &expected, &format!("{name}, twin"));
+        let progress = &mut |_, _| ControlFlow::Continue(());
+        let mut engine = Engine::load(device.clone(), fused.plan, CONTEXT, &fused.weights, &bound, progress)
+            .expect("loads");
+        assert_close(&logits(&mut engine), &expected, &format!("{name}, GPU"));
+    }
+}
+
+#[test]
+fn a_llama_layer_becomes_five_ops_and_keeps_every_weight_once() {
+    let plain = plan_decoder(&shapes::config("smollm2-135m").expect("a known name"));
+    let weights = shapes::MadeUpWeights::new(&plain);
+    let bound: Vec<usize> = (0..plain.tensors.len()).collect();
+    let fused = fuse(&plain, &weights, &bound);
+    let names: Vec<&str> = fused.plan.ops[1..6].iter().map(Op::name).collect();
+    assert_eq!(names, ["linear", "attention", "linear", "linear", "linear"]);
+    let elements = |plan: &Plan| plan.tensors.iter().map(|spec| spec.rows * spec.columns).sum::<usize>();
+    assert_eq!(elements(&fused.plan), elements(&plain));
+    assert_eq!(fused.weights.tensors().len(), fused.plan.tensors.len());
+}
+
+#[test]
+fn what_does_not_fit_together_stays_apart() {
+    let plain = plan(LLAMA);
+    let mut source = MadeWeights::random(&plain, WeightFormat::F16, 5);
+    let gate = plain.tensors.iter().position(|spec| spec.name == "layers.0.feed_forward.gate.weight");
+    source.store(gate.expect("the layer has a gate"), WeightFormat::F32);
+    let bound: Vec<usize> = (0..plain.tensors.len()).collect();
+    let fused = fuse(&plain, &source, &bound);
+    let gates = |op: &&Op| matches!(op, Op::Linear { finish: Finish::Gate(_), .. });
+    assert_eq!(fused.plan.ops.iter().filter(gates).count(), 1, "only the second layer's formats agree");
+    assert_eq!(fused.plan.ops.iter().filter(|op| matches!(op, Op::Gate { .. })).count(), 1);
+}
