@@ -242,9 +242,21 @@ impl Device {
         Ok(())
     }
 
+    /// Waits until a submission is done; for `None`, takes in what is done by now.
+    pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), ModelError> {
+        let poll = match submission {
+            None => PollType::Poll,
+            submission => PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) },
+        };
+        self.polled(poll)
+    }
+
     /// Waits until everything submitted is done.
     pub(super) fn wait(&self) -> Result<(), ModelError> {
-        let poll = PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        self.polled(PollType::Wait { submission_index: None, timeout: Some(PATIENCE) })
+    }
+
+    fn polled(&self, poll: PollType) -> Result<(), ModelError> {
         let waited = self.device.poll(poll);
         self.check()?;
         waited.map(drop).map_err(|error| ModelError::DeviceLost { reason: error.to_string() })

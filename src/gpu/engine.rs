@@ -11,11 +11,12 @@ use wgpu::BufferUsages;
 use super::cache::{Cache, most_positions};
 use super::device::Device;
 use super::kernels::KernelChoice;
+use super::layout::padded;
 use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape};
 use super::program::{self, Step};
-use super::weights::{self, GpuTensor, Progress, Uploaded, padded};
+use super::weights::{self, GpuTensor, Progress, Shard, Uploaded};
 use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, LanguageModel, ModelError, Outputs};
 use crate::model::plan::{BufferId, Plan, RowSet};
@@ -168,7 +169,7 @@ impl Engine {
     pub fn memory(&self) -> Memory {
         let shards = self.tensors.iter().flat_map(|tensor| &tensor.shards);
         Memory {
-            weight_bytes: shards.map(|shard| shard.buffer.size()).sum(),
+            weight_bytes: shards.map(Shard::bytes).sum(),
             scratch_bytes: self.buffers.iter().map(wgpu::Buffer::size).sum(),
             cache_bytes: self.cache.layers.iter().map(|layer| layer.keys.size() + layer.values.size()).sum(),
         }

@@ -1,7 +1,7 @@
 //! How much GPU memory a plan takes: computed before loading, counted after.
 
 use super::cache::position_bytes;
-use super::weights::{Form, padded};
+use super::layout::{Form, padded};
 use crate::model::plan::{Op, Plan, RowSet};
 use crate::model::weights::TensorInfo;
 

@@ -10,11 +10,13 @@ mod canary;
 mod device;
 mod engine;
 mod kernels;
+mod layout;
 mod memory;
 mod pages;
 mod pass;
 mod program;
 mod shader;
+mod upload;
 mod weights;
 
 pub use adapter::{AdapterInfo, adapters};

@@ -42,9 +42,8 @@ const ACTIVATION: &str = include_str!("../../shaders/lib/activation.wgsl");
 
 /// Every kernel, with the weight formats it comes in (`None`: it reads no weights of varying format).
 pub fn kernels() -> impl Iterator<Item = (Kernel, Option<WeightFormat>)> {
-    const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::F16, WeightFormat::Bf16];
     Kernel::ALL.into_iter().flat_map(|kernel| {
-        let formats = if kernel.reads_weights() { FORMATS.map(Some).to_vec() } else { vec![None] };
+        let formats = if kernel.reads_weights() { WeightFormat::ALL.map(Some).to_vec() } else { vec![None] };
         formats.into_iter().map(move |format| (kernel, format))
     })
 }
@@ -56,7 +55,8 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
         WeightFormat::F32 => include_str!("../../shaders/weights/f32.wgsl"),
         WeightFormat::F16 => include_str!("../../shaders/weights/f16.wgsl"),
         WeightFormat::Bf16 => include_str!("../../shaders/weights/bf16.wgsl"),
-        WeightFormat::Q8_0 | WeightFormat::Q4_0 => unreachable!("blocks are decoded as they are uploaded"),
+        WeightFormat::Q8_0 => include_str!("../../shaders/weights/q8_0.wgsl"),
+        WeightFormat::Q4_0 => include_str!("../../shaders/weights/q4_0.wgsl"),
     });
     let parts: Vec<&str> = kernel.libraries().iter().copied().chain(reader).chain([kernel.body()]).collect();
     parts.join("\n")

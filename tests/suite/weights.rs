@@ -1,11 +1,13 @@
 //! Weights in another precision: what it costs, and that what cannot be quantised is said.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
-use logitscope::gpu::Device;
+use logitscope::gpu::{Device, estimate_memory};
+use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
-use logitscope::model::{WeightFormat, Weights, WeightsChoice};
+use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, Weights, WeightsChoice};
 use logitscope::session::divergence::{Divergence, Summary, all_logits};
 use logitscope::session::load::format_names;
 use logitscope::session::{ModelSource, Opened};
@@ -22,8 +24,7 @@ const TALE: &str = "One fine evening a young princess put on her bonnet and clog
 fn logits(weights: WeightsChoice) -> (Opened, Vec<Vec<f32>>) {
     let opened = Opened::open(&ModelSource::BuiltIn, None, weights).unwrap();
     let ids = opened.tokenizer.as_ref().unwrap().encode(TALE, logitscope::tokenizer::AddSpecial::AsFileSays);
-    let mut engine =
-        opened.engine(Arc::clone(&DEVICE), &mut |_, _| std::ops::ControlFlow::Continue(())).unwrap();
+    let mut engine = opened.engine(Arc::clone(&DEVICE), &mut |_, _| ControlFlow::Continue(())).unwrap();
     let logits = all_logits(&mut engine, &ids.unwrap(), &mut || true).unwrap().unwrap();
     (opened, logits)
 }
@@ -56,8 +57,8 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
     let tensor = |name: &str, rows, columns| TensorSpec { name: name.to_owned(), rows, columns };
     let buffer = |name, columns| BufferSpec { name, columns, rows: RowSet::Batch };
     let linear = |weight, input, output| Op::Linear {
-        norm: None,
         weight: TensorId(weight),
+        norm: None,
         bias: None,
         input: BufferId(input),
         output: BufferId(output),
@@ -97,4 +98,56 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
         let worst = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst <= most && (worst > 0.0) == (index != 1), "{}: {worst}", info.name);
     }
+}
+
+#[test]
+fn gpu_memory_is_as_predicted() {
+    for choice in WeightsChoice::ALL {
+        let opened = Opened::open(&ModelSource::BuiltIn, None, choice).unwrap();
+        let Fused { plan, weights } = opened.fused();
+        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+        let predicted = estimate_memory(&plan, weights.tensors(), &bound, opened.context);
+        let mut engine = opened.engine(Arc::clone(&DEVICE), &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let sequence = engine.new_sequence();
+        while engine.length(sequence) < opened.context {
+            let (start, tokens) = (engine.length(sequence), vec![0; engine.max_rows()]);
+            engine.forward(&Batch::chain(sequence, start, &tokens, RowOutput::Nothing)).unwrap();
+        }
+        let allocated = engine.memory();
+        assert_eq!(allocated.weight_bytes, predicted.weight_bytes, "{}", choice.name());
+        let share = allocated.total() as f64 / predicted.total() as f64;
+        assert!((0.95..=1.05).contains(&share), "{}: {allocated:?}, not {predicted:?}", choice.name());
+    }
+}
+
+/// Peak resident memory of a run of the program, in bytes.
+#[cfg(target_os = "linux")]
+fn peak_bytes(arguments: &[&str]) -> u64 {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_logitscope"))
+        .args(arguments)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut peak = 0;
+    while child.try_wait().expect("it runs").is_none() {
+        // The system keeps the peak; a process that just ended has none to tell.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = kibibytes.map_or(peak, |kibibytes| kibibytes << 10);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(child.wait().expect("it ended").success(), "{arguments:?}");
+    peak
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn loading_makes_no_second_copy_of_the_weights() {
+    // 270 MB of weights that come from no file. On a software driver they lie in the same memory themselves; on a
+    // GPU the bound is wide.
+    let bench = ["bench", "--shape", "smollm2-135m", "--pp", "1", "--tg", "1", "--repeat", "1", "--json"];
+    let peak = peak_bytes(&bench);
+    let weights = 270 << 20;
+    assert!(peak < weights + (256 << 20), "{} MiB at the peak", peak >> 20);
 }

@@ -91,6 +91,7 @@ impl Compiler<'_> {
             (4, self.buffer(map.output)),
             (5, self.optional(map.bias)),
         ];
+        buffers.extend(shard.scales.as_ref().map(|scales| (2, scales)));
         if kernel.reads_pass() {
             buffers.push((0, self.memory.pass));
         }

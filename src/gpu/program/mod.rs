@@ -9,8 +9,9 @@ mod linear;
 use super::cache::Cache;
 use super::device::Device;
 use super::kernels::KernelChoice;
+use super::layout::{Form, padded, padded_row};
 use super::shader::Kernel;
-use super::weights::{Form, GpuTensor, Shard, padded, padded_row};
+use super::weights::{GpuTensor, Shard};
 use crate::model::ModelError;
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Columns, Op, Plan, RotaryId, RowSet, TensorId};
@@ -131,12 +132,13 @@ impl Compiler<'_> {
     ) -> Result<Vec<Dispatch>, ModelError> {
         let blocks = self.blocks(output);
         self.for_shards(table, |shard| {
-            let buffers = [
+            let mut buffers = vec![
                 (0, self.memory.pass),
                 (1, &shard.buffer),
                 (3, self.optional(positions)),
                 (4, self.buffer(output)),
             ];
+            buffers.extend(shard.scales.as_ref().map(|scales| (2, scales)));
             let constants = vec![
                 ("FIRST_ROW", shard.rows.start as f64),
                 ("SHARD_ROWS", shard.rows.len() as f64),
