@@ -264,7 +264,15 @@ fn check_and_bench_and_adapters_answer_with_their_json() {
     let model = without_text();
     let check = json_of(&["check", "-m", &model, "--json"]);
     assert_eq!(check["passed"], true);
-    assert!(check["ops"].as_u64() > Some(40), "{check}");
+    assert!(check["ops"].as_u64() > Some(25), "{check}");
+    assert_eq!((&check["weights"], &check["divergence"]), (&json!("f32"), &Value::Null));
+    let rounded = json_of(&["check", "-m", &model, "--weights", "f16", "--prompt-ids", "3,1,4", "--json"]);
+    assert_eq!(rounded["weights"], "f16 + f32");
+    let divergence = &rounded["divergence"];
+    assert_eq!((&divergence["original"], &divergence["prompt_ids"]), (&json!("f32"), &json!([3, 1, 4])));
+    assert_eq!(divergence["positions"].as_array().map(Vec::len), Some(3));
+    let error = divergence["mean_relative_error"].as_f64().expect("a number");
+    assert!(error > 1e-6 && error < 1e-3, "{divergence}");
 
     let bench = json_of(&["bench", "-m", &model, "--pp", "8,20", "--tg", "4", "--repeat", "1", "--json"]);
     for key in ["adapter", "copy_bandwidth_bytes_per_s", "weight_bytes", "load_seconds"] {
