@@ -96,7 +96,7 @@ impl Device {
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("logitscope engine"),
-            required_features: adapter.features() & Features::TIMESTAMP_QUERY,
+            required_features: adapter.features() & (Features::TIMESTAMP_QUERY | Features::SUBGROUP),
             required_limits: limits,
             ..Default::default()
         };
@@ -116,6 +116,13 @@ impl Device {
     /// Kills the device, as a driver crash would: for tests of what the program does then.
     pub fn destroy(&self) {
         self.device.destroy();
+    }
+
+    /// Whether kernels may use subgroups, and every subgroup has this many lanes.
+    pub(super) fn has_subgroups_of(&self, lanes: u32) -> bool {
+        let info = self.device.adapter_info();
+        self.device.features().contains(Features::SUBGROUP)
+            && (info.subgroup_min_size, info.subgroup_max_size) == (lanes, lanes)
     }
 
     /// The largest buffer that one binding can show to a kernel, in bytes.

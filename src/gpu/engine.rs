@@ -15,7 +15,7 @@ use super::layout::padded;
 use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape};
-use super::program::{self, Step};
+use super::program::{self, FEW_ROWS, Step};
 use super::weights::{self, GpuTensor, Progress, Shard, Uploaded};
 use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, LanguageModel, ModelError, Outputs};
@@ -93,7 +93,7 @@ impl Engine {
         progress: &mut Progress<'_>,
     ) -> Result<Self, LoadError> {
         let device = device.into();
-        let choice = KernelChoice::of(device.class);
+        let choice = KernelChoice::of(&device);
         Self::load_with(device, plan, context, weights, bound, progress, choice)
     }
 
@@ -155,7 +155,7 @@ impl Engine {
     /// Runs each pipeline once on a throwaway sequence: drivers compile at first use, and that belongs to
     /// loading, not to the first step.
     pub fn warm_up(&mut self) -> Result<(), ModelError> {
-        for rows in [1, self.choice.most_few_rows + 1] {
+        for rows in [1, FEW_ROWS, FEW_ROWS + 1] {
             let sequence = self.new_sequence();
             let tokens = vec![0; rows.min(self.rows.batch)];
             let ran = self.forward(&Batch::chain(sequence, 0, &tokens, RowOutput::Logits));

@@ -1,14 +1,20 @@
 //! Which variants of the kernels to use on an adapter, and with which workgroup sizes.
 
-use super::device::AdapterClass;
+use super::device::{AdapterClass, Device};
+use super::program::FEW_ROWS;
+
+/// Lanes of a workgroup of [`LinearVariant::Shuffle`], which is to be one subgroup.
+pub(super) const SHUFFLE_LANES: u32 = 8;
 
 /// The variants chosen for an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelChoice {
-    /// The linear map of passes with few rows.
+    /// The linear map of passes with one row.
+    pub one_row: LinearVariant,
+    /// The linear map of passes with up to [`super::program::FEW_ROWS`] rows.
     pub few_rows: LinearVariant,
-    /// Up to how many rows count as few; with more, [`LinearVariant::Tiles`] is used.
-    pub most_few_rows: usize,
+    /// The linear map of passes with more rows.
+    pub many_rows: LinearVariant,
     /// Lanes of kernels that reduce: norms, attention, [`LinearVariant::Groups`].
     pub reduce_lanes: u32,
     /// Lanes of kernels without a barrier.
@@ -24,6 +30,10 @@ pub enum LinearVariant {
     Groups,
     /// Tiles of four outputs by four rows in registers.
     Tiles,
+    /// One lane for some rows of the weight, in subgroups of eight that hand the input around.
+    Shuffle,
+    /// The same for eight input rows at a time.
+    ShuffleTiles,
 }
 
 impl LinearVariant {
@@ -31,37 +41,59 @@ impl LinearVariant {
     pub(super) fn folds_norm(self) -> bool {
         match self {
             Self::Groups => true,
-            Self::Lanes | Self::Tiles => false,
+            Self::Lanes | Self::Tiles | Self::Shuffle | Self::ShuffleTiles => false,
         }
     }
 }
 
 impl KernelChoice {
     /// For hardware with many lanes and cheap barriers.
-    pub const GPU: Self =
-        Self { few_rows: LinearVariant::Groups, most_few_rows: 2, reduce_lanes: 64, plain_lanes: 64 };
+    pub const GPU: Self = Self {
+        one_row: LinearVariant::Groups,
+        few_rows: LinearVariant::Tiles,
+        many_rows: LinearVariant::Tiles,
+        reduce_lanes: 64,
+        plain_lanes: 64,
+    };
 
     /// For software drivers, where barriers cost more the larger the workgroup is.
-    pub const CPU: Self =
-        Self { few_rows: LinearVariant::Lanes, most_few_rows: 2, reduce_lanes: 8, plain_lanes: 16 };
+    pub const CPU: Self = Self {
+        one_row: LinearVariant::Lanes,
+        few_rows: LinearVariant::Tiles,
+        many_rows: LinearVariant::Tiles,
+        reduce_lanes: 8,
+        plain_lanes: 16,
+    };
 
-    pub(super) fn of(class: AdapterClass) -> Self {
-        match class {
+    /// For software drivers with subgroups of eight lanes (llvmpipe on a processor with AVX2).
+    pub const CPU_SHUFFLE: Self = Self {
+        one_row: LinearVariant::Shuffle,
+        few_rows: LinearVariant::ShuffleTiles,
+        many_rows: LinearVariant::ShuffleTiles,
+        ..Self::CPU
+    };
+
+    pub(super) fn of(device: &Device) -> Self {
+        match device.class {
             AdapterClass::Gpu => Self::GPU,
+            AdapterClass::Cpu if device.has_subgroups_of(SHUFFLE_LANES) => Self::CPU_SHUFFLE,
             AdapterClass::Cpu => Self::CPU,
         }
     }
 
     /// The choice in words, for `adapters -v` and the window.
     pub fn describe(&self) -> Vec<String> {
-        let few = match self.few_rows {
+        let rows = |variant: LinearVariant| match variant {
             LinearVariant::Lanes => "one lane an output",
             LinearVariant::Groups => "one workgroup for four outputs",
             LinearVariant::Tiles => "tiles of four by four",
+            LinearVariant::Shuffle => "eight lanes that share the input",
+            LinearVariant::ShuffleTiles => "eight lanes that share eight rows",
         };
         vec![
-            format!("linear map, up to {} rows: {few}", self.most_few_rows),
-            "linear map, more rows: tiles of four by four".to_owned(),
+            format!("linear map, one row: {}", rows(self.one_row)),
+            format!("linear map, up to {FEW_ROWS} rows: {}", rows(self.few_rows)),
+            format!("linear map, more rows: {}", rows(self.many_rows)),
             format!("norms and attention: {} lanes a workgroup", self.reduce_lanes),
         ]
     }

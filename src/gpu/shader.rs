@@ -25,6 +25,8 @@ pub enum Kernel {
     LinearLanes,
     LinearGroups,
     LinearTiles,
+    LinearShuffle,
+    LinearShuffleTiles,
     Rotary,
     CacheWrite,
     Attention,
@@ -38,6 +40,7 @@ const PASS: &str = include_str!("../../shaders/lib/pass.wgsl");
 const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
 const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
 const LINEAR: &str = include_str!("../../shaders/lib/linear.wgsl");
+const SHUFFLE: &str = include_str!("../../shaders/lib/shuffle.wgsl");
 const ACTIVATION: &str = include_str!("../../shaders/lib/activation.wgsl");
 
 /// Every kernel, with the weight formats it comes in (`None`: it reads no weights of varying format).
@@ -63,7 +66,7 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::LoopCanary,
         Self::Embed,
         Self::RmsNorm,
@@ -72,6 +75,8 @@ impl Kernel {
         Self::LinearLanes,
         Self::LinearGroups,
         Self::LinearTiles,
+        Self::LinearShuffle,
+        Self::LinearShuffleTiles,
         Self::Rotary,
         Self::CacheWrite,
         Self::Attention,
@@ -88,7 +93,15 @@ impl Kernel {
 
     /// Whether it reads weights in their stored format.
     pub(super) fn reads_weights(self) -> bool {
-        matches!(self, Self::Embed | Self::LinearLanes | Self::LinearGroups | Self::LinearTiles)
+        matches!(
+            self,
+            Self::Embed
+                | Self::LinearLanes
+                | Self::LinearGroups
+                | Self::LinearTiles
+                | Self::LinearShuffle
+                | Self::LinearShuffleTiles
+        )
     }
 
     /// Whether it reads what varies from pass to pass: whether it has a binding 0 with [`PASS`].
@@ -104,6 +117,7 @@ impl Kernel {
         match self {
             Self::Embed | Self::Rotary | Self::CacheWrite | Self::Attention | Self::Pick => &[PASS],
             Self::LinearLanes | Self::LinearGroups | Self::LinearTiles => &[PASS, GRID, ACTIVATION, LINEAR],
+            Self::LinearShuffle | Self::LinearShuffleTiles => &[PASS, GRID, ACTIVATION, LINEAR, SHUFFLE],
             Self::RmsNorm | Self::LayerNorm | Self::HeadNorm => &[REDUCE],
             Self::Activate | Self::Gate => &[ACTIVATION],
             Self::LoopCanary | Self::Add => &[],
@@ -125,6 +139,8 @@ impl Kernel {
             Self::LinearLanes => file!("linear_lanes"),
             Self::LinearGroups => file!("linear_groups"),
             Self::LinearTiles => file!("linear_tiles"),
+            Self::LinearShuffle => file!("linear_shuffle"),
+            Self::LinearShuffleTiles => file!("linear_shuffle_tiles"),
             Self::Rotary => file!("rotary"),
             Self::CacheWrite => file!("cache_write"),
             Self::Attention => file!("attention"),

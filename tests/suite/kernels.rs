@@ -25,11 +25,12 @@ const WIDTHS: [usize; 6] = [1, 3, 9, 63, 65, 576];
 const MATRICES: [(usize, usize); 8] =
     [(1, 1), (5, 3), (66, 7), (259, 9), (7, 65), (64, 576), (5, 32), (67, 96)];
 const ROWS: [usize; 4] = [1, 2, 5, 33];
-const CHOICES: [KernelChoice; 3] = [
+const CHOICES: [KernelChoice; 4] = [
     KernelChoice::CPU,
     KernelChoice::GPU,
-    // Tiles for few rows as well, and the largest workgroups.
-    KernelChoice { few_rows: LinearVariant::Tiles, most_few_rows: 8, reduce_lanes: 256, plain_lanes: 128 },
+    // Tiles for one row as well, and the largest workgroups.
+    KernelChoice { one_row: LinearVariant::Tiles, reduce_lanes: 256, plain_lanes: 128, ..KernelChoice::GPU },
+    KernelChoice::CPU_SHUFFLE,
 ];
 
 const INPUT: BufferId = BufferId(0);

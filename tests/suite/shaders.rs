@@ -56,9 +56,12 @@ fn validated(kernel: Kernel, format: Option<logitscope::model::WeightFormat>) ->
     let source = kernel_source(kernel, format);
     let module = naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
-        .validate(&module)
-        .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
+    let info = Validator::new(
+        ValidationFlags::all(),
+        Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP,
+    )
+    .validate(&module)
+    .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
     let entry = Some((ShaderStage::Compute, "main"));
     let constants = constants(&module);
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)

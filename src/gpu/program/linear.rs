@@ -1,12 +1,20 @@
 //! Linear maps as dispatches: for each regime its kernel, one dispatch a shard.
 
 use super::{Compiler, Constants, Dispatch, Regime, activation_constant, flag};
-use crate::gpu::kernels::LinearVariant;
+use crate::gpu::kernels::{LinearVariant, SHUFFLE_LANES};
 use crate::gpu::shader::Kernel;
 use crate::gpu::weights::Shard;
 use crate::model::ModelError;
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Finish, InputNorm, RowSet, TensorId};
+
+/// Weight rows of a lane in `shaders/linear_shuffle.wgsl`.
+const SHUFFLE_ROWS: u32 = 2;
+
+/// Weight rows of a lane in `shaders/linear_shuffle_tiles.wgsl`, for units of so many blocks of four weights.
+fn shuffle_tile_rows(unit_blocks: u32) -> u32 {
+    (4 / unit_blocks).clamp(1, 2)
+}
 
 /// The fields of an [`crate::model::Op::Linear`].
 #[derive(Clone, Copy)]
@@ -23,8 +31,9 @@ impl Compiler<'_> {
     /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
     pub(super) fn linear(&self, map: &LinearMap, regime: Regime) -> Result<Vec<Dispatch>, ModelError> {
         let variant = match regime {
-            Regime::One | Regime::Few => self.choice.few_rows,
-            Regime::Many => LinearVariant::Tiles,
+            Regime::One => self.choice.one_row,
+            Regime::Few => self.choice.few_rows,
+            Regime::Many => self.choice.many_rows,
         };
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
@@ -60,6 +69,15 @@ impl Compiler<'_> {
             LinearVariant::Tiles => {
                 let lanes = self.choice.plain_lanes;
                 (Kernel::LinearTiles, lanes, blocks.div_ceil(lanes), 4)
+            }
+            LinearVariant::Shuffle => {
+                let group_rows = SHUFFLE_LANES * SHUFFLE_ROWS;
+                (Kernel::LinearShuffle, SHUFFLE_LANES, (blocks * block_rows as u32).div_ceil(group_rows), 1)
+            }
+            LinearVariant::ShuffleTiles => {
+                let group_rows = SHUFFLE_LANES * shuffle_tile_rows(self.unit_blocks(map.weight));
+                let groups = (blocks * block_rows as u32).div_ceil(group_rows);
+                (Kernel::LinearShuffleTiles, SHUFFLE_LANES, groups, SHUFFLE_LANES)
             }
         };
         // The kernels know these numbers from shaders/lib/linear.wgsl. Without an activation any will do.
@@ -99,6 +117,11 @@ impl Compiler<'_> {
             buffers.push((6, self.optional(map.norm.map(|norm| norm.weight))));
         }
         self.dispatch(kernel, self.form(map.weight), constants, &buffers, groups, rows)
+    }
+
+    /// Blocks of four weights in a unit of 16 bytes of a matrix.
+    fn unit_blocks(&self, tensor: TensorId) -> u32 {
+        (self.row_blocks(tensor) / self.units(tensor)) as u32
     }
 
     /// Units of 16 bytes in a row of a matrix.

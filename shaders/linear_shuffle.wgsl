@@ -1,0 +1,47 @@
+// A linear map for one row, each lane of a subgroup computing rows of the weight: for software drivers.
+//
+// Maths, shapes and bindings: shaders/lib/linear.wgsl. The input comes normalised.
+// Split: x and z over groups of GROUP_ROWS rows of the weight, y over rows of the batch. The eight lanes hold eight
+// blocks of the input, one each, and hand them around. No barrier.
+// Twin: src/reference/linear.rs
+
+/// Rows of the weight that a lane computes.
+const LANE_ROWS: u32 = 2u;
+
+/// Units of weights that the lanes' blocks of the input are for.
+const TURN: u32 = LANES / UNIT;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let group = spread(workgroup);
+    // The loops run over the weight's own units rather than from 0 to a constant: software drivers would unroll
+    // them, and spend seconds compiling.
+    var unit = lane_row(group, lane, 0u);
+    let next = lane_row(group, lane, 1u) - unit;
+    let end = unit + UNITS;
+    var block = workgroup.y * INPUT_BLOCKS + lane;
+    var sums0 = vec4(0.0);
+    var sums1 = vec4(0.0);
+    while unit < end {
+        let mine = input[block];
+        block += LANES;
+        let stop = min(unit + TURN, end);
+        var source = 0u;
+        while unit < stop {
+            var weights0 = weight_unit(unit);
+            var weights1 = weight_unit(unit + next);
+            var turn0 = vec4(0.0);
+            var turn1 = vec4(0.0);
+            for (var i = 0u; i < UNIT; i++) {
+                let value = subgroupShuffle(mine, source + i);
+                turn0 = fma(weights0[i], value, turn0);
+                turn1 = fma(weights1[i], value, turn1);
+            }
+            sums0 = fma(turn0, vec4(unit_scale(unit)), sums0);
+            sums1 = fma(turn1, vec4(unit_scale(unit + next)), sums1);
+            source += UNIT;
+            unit++;
+        }
+    }
+    finish_group(workgroup.y, group, lane, array(dot(sums0, vec4(1.0)), dot(sums1, vec4(1.0))));
+}
