@@ -2,6 +2,7 @@
 
 mod suite {
     mod architecture;
+    mod chained;
     mod cli;
     mod counting_model;
     mod decoding;
@@ -12,6 +13,7 @@ mod suite {
     mod fused;
     mod kernels;
     mod malformed;
+    mod selection;
     mod session;
     mod shaders;
     mod stages;

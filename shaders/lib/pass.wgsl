@@ -4,6 +4,7 @@
 //   word 1          rows whose logits are wanted
 //   word 2          where the row records begin
 //   word 3          where the list of output rows begins
+//   word 4          where the records of how to choose begin, 8 words for each output row
 //   word 8 + i      where the angles of rotary table i begin: for each row its cosines, then its sines
 //
 // A row record is 8 words: token, position, slot of its own key and value in the cache, number of positions it

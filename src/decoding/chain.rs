@@ -21,20 +21,24 @@ pub struct Filtered {
     pub raw: Row,
     /// Their softmax.
     pub before: Softmax,
+    /// Its entropy, in nats.
+    pub entropy: f64,
     /// The values that the strategy chooses from.
     pub row: Row,
     /// Their softmax.
     pub after: Softmax,
     /// What each stage did.
     pub stages: Vec<StageRecord>,
+    /// The tokens that the rows' ids stand for, where they are places among candidates.
+    pub(super) candidates: Option<Vec<u32>>,
     /// The ids with the highest raw logits, descending.
-    listed: Vec<Trail>,
+    pub(super) listed: Vec<Trail>,
 }
 
 /// One id on its way through the chain.
 #[derive(Clone, Debug, PartialEq)]
-struct Trail {
-    token: u32,
+pub(super) struct Trail {
+    id: u32,
     after: Vec<f32>,
     cut_by: Option<usize>,
 }
@@ -63,21 +67,41 @@ impl Chain {
     /// Runs all stages over raw logits, which hold neither NaN nor +∞.
     pub fn run(&self, logits: &[f32], history: History<'_>) -> Filtered {
         let raw = Row::new(logits);
-        let mut row = raw.clone();
-        let mut listed: Vec<Trail> = raw.top(self.recorded_candidates).into_iter().map(Trail::new).collect();
-        let stages = self.pass(&mut row, history, &mut listed);
-        let before = raw.softmax();
-        let after = if stages.is_empty() { before } else { row.softmax() };
-        Filtered { raw, before, row, after, stages, listed }
+        let apply = |stage: &Stage, row: &mut Row| Some(stage.apply(row, history));
+        let filtered = self.run_with(raw.clone(), raw.entropy(), None, apply);
+        filtered.expect("a whole row decides everything")
     }
 
-    fn pass(&self, row: &mut Row, history: History<'_>, trails: &mut [Trail]) -> Vec<StageRecord> {
+    /// Runs all stages over a row by way of `apply`; `None` as soon as it gives `None`.
+    pub(super) fn run_with(
+        &self,
+        raw: Row,
+        entropy: f64,
+        candidates: Option<Vec<u32>>,
+        apply: impl FnMut(&Stage, &mut Row) -> Option<usize>,
+    ) -> Option<Filtered> {
+        let mut row = raw.clone();
+        // What a summary lists is followed whole: it cannot be followed again without its tail.
+        let followed = if candidates.is_some() { raw.values.len() } else { self.recorded_candidates };
+        let mut listed: Vec<Trail> = raw.top(followed).into_iter().map(Trail::new).collect();
+        let stages = self.pass(&mut row, &mut listed, apply)?;
+        let before = raw.softmax();
+        let after = if stages.is_empty() { before } else { row.softmax() };
+        Some(Filtered { raw, before, entropy, row, after, stages, candidates, listed })
+    }
+
+    fn pass(
+        &self,
+        row: &mut Row,
+        trails: &mut [Trail],
+        mut apply: impl FnMut(&Stage, &mut Row) -> Option<usize>,
+    ) -> Option<Vec<StageRecord>> {
         let mut records = Vec::with_capacity(self.stages.len());
         for (index, stage) in self.stages.iter().enumerate() {
-            let changed = stage.apply(row, history);
+            let changed = apply(stage, row)?;
             for trail in trails.iter_mut().filter(|trail| trail.cut_by.is_none()) {
-                if row.keeps(trail.token) {
-                    trail.after.push(row.value(trail.token));
+                if row.keeps(trail.id) {
+                    trail.after.push(row.value(trail.id));
                 } else {
                     trail.cut_by = Some(index);
                 }
@@ -85,66 +109,82 @@ impl Chain {
             records.push(StageRecord {
                 name: stage.name().to_owned(),
                 setting: stage.setting(),
-                kept: row.kept.len(),
+                kept: row.kept_count(),
                 changed,
             });
         }
-        records
+        Some(records)
     }
 
-    /// The node for `token`, chosen from `filtered`: everything but its place in the run, its texts, the
-    /// draw, timing and counters.
-    pub fn record(&self, filtered: Filtered, token: u32, history: History<'_>) -> Node {
-        let Filtered { raw, before, row, after, stages, mut listed } = filtered;
-        if !listed.iter().any(|trail| trail.token == token) {
+    /// The node for `id`, chosen from `filtered`: everything but its place in the run, its texts, the draw,
+    /// timing and counters.
+    pub fn record(&self, filtered: Filtered, id: u32, history: History<'_>) -> Node {
+        let rank = filtered.raw.rank(id);
+        let token = filtered.token(id);
+        let Filtered { raw, before, entropy, row, after, stages, candidates: tokens, mut listed } = filtered;
+        if !listed.iter().any(|trail| trail.id == id) {
             // Values of every id after every stage are not kept: the chosen one is followed in a second pass.
-            let mut chosen = [Trail::new(token)];
-            self.pass(&mut raw.clone(), history, &mut chosen);
+            let mut chosen = [Trail::new(id)];
+            self.pass(&mut raw.clone(), &mut chosen, |stage, row| Some(stage.apply(row, history)));
             listed.extend(chosen);
         }
-        let candidates: Vec<Candidate> =
-            listed.into_iter().map(|trail| trail.candidate(&raw, &before, &row, &after)).collect();
-        let logit = raw.value(token);
+        let listed = listed.into_iter().enumerate();
+        let recorded = listed.filter(|(place, trail)| *place < self.recorded_candidates || trail.id == id);
+        let candidates: Vec<Candidate> = recorded
+            .map(|(_, trail)| {
+                let token = tokens.as_ref().map_or(trail.id, |tokens| tokens[trail.id as usize]);
+                trail.candidate(token, &raw, &before, &row, &after)
+            })
+            .collect();
+        let logit = raw.value(id);
         Node {
             token,
             logit,
             log_probability: (f64::from(logit) - before.log_sum_exp) as f32,
-            rank: raw.rank(token),
-            entropy: before.entropy as f32,
+            rank,
+            entropy: entropy as f32,
             log_sum_exp: finite(before.log_sum_exp as f32),
             stages,
-            others: others(&candidates, &row),
+            others: others(&candidates, raw.kept_count(), row.kept_count()),
             candidates,
             ..Node::default()
         }
     }
 }
 
+impl Filtered {
+    /// The token that an id of the rows stands for.
+    pub fn token(&self, id: u32) -> u32 {
+        self.candidates.as_ref().map_or(id, |tokens| tokens[id as usize])
+    }
+}
+
 impl Trail {
-    fn new(token: u32) -> Self {
-        Self { token, after: Vec::new(), cut_by: None }
+    fn new(id: u32) -> Self {
+        Self { id, after: Vec::new(), cut_by: None }
     }
 
-    fn candidate(self, raw: &Row, before: &Softmax, row: &Row, after: &Softmax) -> Candidate {
+    fn candidate(self, token: u32, raw: &Row, before: &Softmax, row: &Row, after: &Softmax) -> Candidate {
         Candidate {
-            token: self.token,
+            token,
             piece: String::new(),
-            logit: raw.value(self.token),
+            logit: raw.value(self.id),
             after: self.after,
             cut_by: self.cut_by,
-            probability: row.probability(after, self.token) as f32,
-            raw_probability: raw.probability(before, self.token) as f32,
+            probability: row.probability(after, self.id) as f32,
+            raw_probability: raw.probability(before, self.id) as f32,
         }
     }
 }
 
-fn others(candidates: &[Candidate], row: &Row) -> Others {
+/// What a row of V entries, of which `kept` are left, holds besides the candidates.
+fn others(candidates: &[Candidate], vocabulary: usize, kept: usize) -> Others {
     let rest = |share: fn(&Candidate) -> f32| {
         let listed: f64 = candidates.iter().map(|candidate| f64::from(share(candidate))).sum();
         (1.0 - listed).max(0.0) as f32
     };
     let listed_kept = candidates.iter().filter(|candidate| candidate.cut_by.is_none()).count();
-    let (count, kept) = (row.values.len() - candidates.len(), row.kept.len() - listed_kept);
+    let (count, kept) = (vocabulary - candidates.len(), kept - listed_kept);
     Others {
         count,
         kept,

@@ -1,5 +1,5 @@
 //! Feeding tokens to a model in chunks short enough that progress moves and an interruption is answered
-//! soon; the last token's logits come back.
+//! soon; what is wanted of the last token's logits comes back.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use super::error::DecodingError;
 use super::strategy::Control;
 use crate::model::LanguageModel;
 use crate::model::batch::{Batch, RowOutput, SequenceId};
-use crate::model::language_model::PassTiming;
+use crate::model::language_model::{Outputs, PassTiming};
 
 /// What a chunk should take, in seconds.
 const CHUNK_SECONDS: f64 = 0.040;
@@ -33,12 +33,14 @@ pub struct PassCost {
     pub rows: usize,
     /// Building and submitting commands, by the clock.
     pub encode_seconds: f64,
+    /// Waiting for results, by the clock.
+    pub wait_seconds: f64,
     /// By GPU timestamps; `None` when any chunk came without.
     pub gpu_seconds: Option<f64>,
 }
 
 /// Feeds those of `tokens` (all of the sequence's, not empty) that are not in the cache yet, and returns the
-/// V logits after the last one.
+/// outputs of the pass with the last one, of which `output` is wanted.
 ///
 /// Progress counts cached tokens as done. After [`DecodingError::Interrupted`] the chunks computed so far
 /// stay in the cache, and the same call goes on from there. `cost` grows chunk by chunk, also when the pass
@@ -47,10 +49,11 @@ pub fn pass(
     model: &mut dyn LanguageModel,
     sequence: SequenceId,
     tokens: &[u32],
+    output: RowOutput,
     chunk: &mut ChunkSize,
     cost: &mut PassCost,
     control: &mut Control<'_>,
-) -> Result<Vec<f32>, DecodingError> {
+) -> Result<Outputs, DecodingError> {
     let mut done = model.length(sequence);
     if done == tokens.len() {
         // The pass was complete before, but its logits were of no use: only computing the last row gives them.
@@ -62,7 +65,8 @@ pub fn pass(
             return Err(DecodingError::Interrupted);
         }
         let rows = chunk.rows.min(model.max_rows()).clamp(1, tokens.len() - done);
-        let last = if done + rows == tokens.len() { RowOutput::Logits } else { RowOutput::Nothing };
+        let complete = done + rows == tokens.len();
+        let last = if complete { output } else { RowOutput::Nothing };
         let batch = Batch::chain(sequence, done, &tokens[done..done + rows], last);
         let start = Instant::now();
         let outputs = model.forward(&batch)?;
@@ -71,9 +75,8 @@ pub fn pass(
         chunk.adapt(rows, seconds);
         done += rows;
         (control.progress)(done, tokens.len());
-        if last == RowOutput::Logits {
-            let row = outputs.logits.into_iter().next();
-            return Ok(row.expect("a pass returns the logits that its batch asks for"));
+        if complete {
+            return Ok(outputs);
         }
     }
 }
@@ -90,10 +93,12 @@ impl ChunkSize {
 }
 
 impl PassCost {
-    fn add(&mut self, rows: usize, timing: &PassTiming) {
+    /// Adds a pass of so many rows.
+    pub fn add(&mut self, rows: usize, timing: &PassTiming) {
         let before = if self.rows == 0 { Some(0.0) } else { self.gpu_seconds };
         self.gpu_seconds = before.zip(timing.gpu_seconds).map(|(sum, more)| sum + more);
         self.rows += rows;
         self.encode_seconds += timing.encode_seconds;
+        self.wait_seconds += timing.wait_seconds;
     }
 }

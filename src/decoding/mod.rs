@@ -14,6 +14,7 @@ pub mod single_token;
 pub mod stages;
 pub mod stop_text;
 pub mod strategy;
+pub mod summary;
 
 pub use error::DecodingError;
 pub use settings::{CacheUse, DecodingSettings, EosRule, StageSettings, StopSettings, StrategyChoice};

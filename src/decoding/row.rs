@@ -1,15 +1,28 @@
 //! One row of values over the vocabulary while the stages work on it, and what can be computed from it.
 //!
+//! Of a row that the model has summarised only the highest values are listed; the others are its [`Tail`].
 //! Being cut is a state of its own, apart from the value, and every value is finite: nothing here depends
 //! on how infinities or NaN behave.
 
-/// V values and the ids still in play.
+/// Values and the ids still in play. In a row with all V values, ids are tokens; in a summarised one, places
+/// among the candidates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// A value for each id, cut or kept; always finite.
     pub values: Vec<f32>,
     /// Ids that no stage has cut, ascending; never empty while V > 0.
     pub kept: Vec<u32>,
+    /// What is kept besides.
+    pub tail: Tail,
+}
+
+/// Entries of the vocabulary that are known together only. None is higher than the last value listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tail {
+    /// How many there are.
+    pub count: usize,
+    /// Their Σ exp(v − highest).
+    pub weight: f64,
 }
 
 /// A softmax over the kept ids of a row.
@@ -19,8 +32,6 @@ pub struct Softmax {
     pub highest: f64,
     /// log Σ exp of the kept values, in nats.
     pub log_sum_exp: f64,
-    /// −Σ p ln p, in nats.
-    pub entropy: f64,
 }
 
 impl Row {
@@ -29,7 +40,13 @@ impl Row {
         Self {
             values: logits.iter().map(|&logit| finite(logit)).collect(),
             kept: (0..logits.len() as u32).collect(),
+            tail: Tail::default(),
         }
+    }
+
+    /// How many entries are kept, listed or in the tail.
+    pub fn kept_count(&self) -> usize {
+        self.kept.len() + self.tail.count
     }
 
     /// The value of an id.
@@ -65,18 +82,25 @@ impl Row {
         1 + self.kept.iter().filter(|&&other| descending_key(self.value(other), other) < key).count()
     }
 
-    /// The softmax over the kept ids, accumulated in f64.
+    /// The softmax over what is kept, accumulated in f64.
     pub fn softmax(&self) -> Softmax {
         let highest = f64::from(self.best().map_or(0.0, |id| self.value(id)));
-        // Relative to the highest value no sum can overflow, and all terms of each sum have one sign.
+        // Relative to the highest value no sum can overflow.
+        let sum: f64 = self.kept.iter().map(|&id| (f64::from(self.value(id)) - highest).exp()).sum();
+        Softmax { highest, log_sum_exp: highest + (sum + self.tail.weight).ln() }
+    }
+
+    /// −Σ p ln p over the kept ids of a row without a tail, in nats.
+    pub fn entropy(&self) -> f64 {
+        let highest = self.softmax().highest;
         let (mut sum, mut weighted) = (0.0, 0.0);
         for &id in &self.kept {
             let below = f64::from(self.value(id)) - highest;
-            let weight = below.exp();
-            sum += weight;
-            weighted += weight * below;
+            sum += below.exp();
+            weighted += below * below.exp();
         }
-        Softmax { highest, log_sum_exp: highest + sum.ln(), entropy: sum.ln() - weighted / sum }
+        // All terms of each sum have one sign.
+        sum.ln() - weighted / sum
     }
 
     /// The probability of a kept id; 0 for a cut one.

@@ -1,8 +1,13 @@
 //! One token a step: greedy decoding and sampling, which differ in their chain and in how they pick.
+//!
+//! Where the chain allows it, a row of logits is judged by its summary, and where the model can go on by
+//! itself, the next pass is under way before this one's results are read. The model's own choice is a
+//! forecast: where the decision is another one, the pass that followed is forgotten.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::chain::Chain;
+use super::chain::{Chain, Filtered};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
 use super::random::uniform;
@@ -10,8 +15,11 @@ use super::row::{Descending, Row, Softmax};
 use super::settings::{CacheUse, DecodingSettings, StopSettings, StrategyChoice};
 use super::stages::History;
 use super::strategy::{Control, Stepped, Strategy};
-use crate::model::{LanguageModel, SequenceId};
-use crate::trace::{Counters, Draw, NodeTiming, Phase, Run, StopReason};
+use crate::model::batch::{Batch, RowOutput};
+use crate::model::language_model::PassId;
+use crate::model::selection::Choosing;
+use crate::model::{LanguageModel, ModelError, Outputs, SequenceId, Summary};
+use crate::trace::{Counters, Draw, Node, NodeTiming, Phase, Run, StopReason};
 
 /// Greedy decoding or sampling of one text.
 pub struct SingleToken {
@@ -25,9 +33,39 @@ pub struct SingleToken {
     tokens: Vec<u32>,
     prompt: usize,
     sequence: Option<SequenceId>,
+    /// The pass over the newest token, when it is already under way.
+    flight: Option<Flight>,
     chunk: ChunkSize,
     /// What a step that was interrupted has cost so far.
     cost: PassCost,
+}
+
+/// A pass under way.
+#[derive(Clone, Copy)]
+struct Flight {
+    pass: PassId,
+    /// What the cache held once it was submitted.
+    cached: Cached,
+}
+
+/// What the cache holds after a step.
+#[derive(Clone, Copy, Default)]
+struct Cached {
+    positions: usize,
+    bytes: u64,
+}
+
+/// The logits of a step, in the form that was asked for.
+enum Seen {
+    Row(Vec<f32>),
+    Summary(Summary),
+}
+
+/// What a step decided.
+struct Decision {
+    node: Node,
+    /// What the model chose, where it did.
+    forecast: Option<u32>,
 }
 
 impl SingleToken {
@@ -43,29 +81,100 @@ impl SingleToken {
             tokens: prompt.to_vec(),
             prompt: prompt.len(),
             sequence: None,
+            flight: None,
             chunk: ChunkSize::default(),
             cost: PassCost::default(),
         }
     }
 
-    /// Logits for the next token.
-    fn logits(
+    /// Generated tokens so far.
+    fn generated(&self) -> usize {
+        self.tokens.len() - self.prompt
+    }
+
+    /// What a step asks of its row of logits.
+    fn output(&self, step: usize, vocabulary: usize) -> RowOutput {
+        let point = match self.choice {
+            StrategyChoice::Greedy => 0.0,
+            StrategyChoice::Sample => uniform(self.seed, step as u64) as f32,
+        };
+        match (self.chain.choosing(vocabulary, point), self.choice) {
+            (None, _) => RowOutput::Logits,
+            (Some(_), StrategyChoice::Greedy) => RowOutput::Summary(Choosing::HIGHEST),
+            (Some(choosing), StrategyChoice::Sample) => RowOutput::Summary(choosing),
+        }
+    }
+
+    /// Computes everything up to the newest token, and asks `output` of it.
+    fn compute(
         &mut self,
+        output: RowOutput,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
-    ) -> Result<Vec<f32>, DecodingError> {
+    ) -> Result<Seen, DecodingError> {
         let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
         let mut silent = |_, _| {};
         let mut control = Control {
             interrupt: control.interrupt,
             progress: if self.generated() == 0 { &mut *control.progress } else { &mut silent },
         };
-        pass(model, sequence, &self.tokens, &mut self.chunk, &mut self.cost, &mut control)
+        let (chunk, cost) = (&mut self.chunk, &mut self.cost);
+        Ok(Seen::of(pass(model, sequence, &self.tokens, output, chunk, cost, &mut control)?))
     }
 
-    /// Generated tokens so far.
-    fn generated(&self) -> usize {
-        self.tokens.len() - self.prompt
+    /// Chooses from what was seen. A summary that does not decide is replaced by its row; where the model has
+    /// it no more, the pass that followed goes, and this one is computed again.
+    fn decide(
+        &mut self,
+        seen: Seen,
+        next: &mut Option<Flight>,
+        step: usize,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<Decision, DecodingError> {
+        let (logits, forecast) = match seen {
+            Seen::Row(logits) => (logits, None),
+            Seen::Summary(summary) => {
+                let filtered = (summary.broken == 0).then(|| self.chain.run_summary(&summary)).flatten();
+                if let Some(node) = filtered.and_then(|filtered| self.choose(filtered, step)) {
+                    return Ok(Decision { node, forecast: Some(summary.chosen) });
+                }
+                let logits = match model.read_row(summary.row)? {
+                    Some(logits) => logits,
+                    None => {
+                        discard(next.take(), model);
+                        match self.compute(RowOutput::Logits, model, control)? {
+                            Seen::Row(logits) => logits,
+                            Seen::Summary(_) => unreachable!("a pass returns what its batch asks for"),
+                        }
+                    }
+                };
+                (logits, Some(summary.chosen))
+            }
+        };
+        refuse_broken(&logits, step)?;
+        let filtered = self.chain.run(&logits, self.history());
+        let node = self.choose(filtered, step).expect("a whole row decides everything");
+        Ok(Decision { node, forecast })
+    }
+
+    /// The node for the token chosen; `None` if a draw falls on what is not listed.
+    fn choose(&self, filtered: Filtered, step: usize) -> Option<Node> {
+        let (id, draw) = match self.choice {
+            StrategyChoice::Greedy => (filtered.row.best().unwrap_or_default(), None),
+            StrategyChoice::Sample => {
+                let (id, draw) = draw(&filtered.row, &filtered.after, self.seed, step as u64);
+                if filtered.row.tail.count > 0 && draw.value >= draw.to {
+                    return None;
+                }
+                (id, Some(draw))
+            }
+        };
+        Some(Node { draw, ..self.chain.record(filtered, id, self.history()) })
+    }
+
+    fn history(&self) -> History<'_> {
+        History { tokens: &self.tokens, prompt: self.prompt }
     }
 
     /// Why the text ends after the newest token, if it does.
@@ -83,6 +192,49 @@ impl SingleToken {
     }
 }
 
+/// Passes that follow each other without waiting.
+impl SingleToken {
+    /// The pass over the newest token: the one under way, or one submitted now. `None` where the model or
+    /// the settings do not allow it, or more than one token has to be computed.
+    fn take_flight(
+        &mut self,
+        output: RowOutput,
+        model: &mut dyn LanguageModel,
+    ) -> Result<Option<Flight>, ModelError> {
+        let flight = self.flight.take();
+        let (Some(sequence), CacheUse::Reuse, RowOutput::Summary(_)) = (self.sequence, self.cache, output)
+        else {
+            return Ok(None);
+        };
+        let done = model.length(sequence);
+        if flight.is_some() || done + 1 != self.tokens.len() {
+            return Ok(flight);
+        }
+        let Some(chained) = model.chained() else { return Ok(None) };
+        let pass = chained.submit(&Batch::chain(sequence, done, &self.tokens[done..], output))?;
+        Ok(Some(Flight { pass, cached: self.cached(model) }))
+    }
+
+    /// Submits the pass of the step after this one, with the token that the model chooses by itself.
+    fn follow(&self, flight: Flight, step: usize, model: &mut dyn LanguageModel) -> Option<Flight> {
+        if self.generated() + 1 >= self.stop.max_tokens || self.tokens.len() + 1 >= model.context() {
+            return None;
+        }
+        let output = self.output(step + 1, model.vocabulary());
+        // An error is not lost: without a pass under way the next step computes it, and meets it again.
+        let pass = model.chained()?.follow(flight.pass, output).ok()?;
+        Some(Flight { pass, cached: self.cached(model) })
+    }
+
+    /// What the cache holds now.
+    fn cached(&self, model: &dyn LanguageModel) -> Cached {
+        Cached {
+            positions: self.sequence.map_or(0, |sequence| model.length(sequence)),
+            bytes: model.cache_usage().bytes,
+        }
+    }
+}
+
 impl Strategy for SingleToken {
     fn step(
         &mut self,
@@ -91,38 +243,51 @@ impl Strategy for SingleToken {
         control: &mut Control<'_>,
     ) -> Result<Stepped, DecodingError> {
         let start = Instant::now();
+        if control.interrupt.load(Ordering::Relaxed) {
+            return Err(DecodingError::Interrupted);
+        }
         let step = self.generated() + 1;
-        let logits = self.logits(model, control)?;
-        refuse_broken(&logits, step)?;
-
-        let choosing = Instant::now();
-        let history = History { tokens: &self.tokens, prompt: self.prompt };
-        let filtered = self.chain.run(&logits, history);
-        let (token, draw) = match self.choice {
-            StrategyChoice::Greedy => (filtered.row.best().unwrap_or_default(), None),
-            StrategyChoice::Sample => {
-                let (token, draw) = draw(&filtered.row, &filtered.after, self.seed, step as u64);
-                (token, Some(draw))
+        let output = self.output(step, model.vocabulary());
+        let (seen, mut next, mut cached) = match self.take_flight(output, model)? {
+            Some(flight) => {
+                let next = self.follow(flight, step, model);
+                let collected = model.chained().map(|chained| chained.collect(flight.pass));
+                let outputs = collected.expect("a model that took a pass gives it back");
+                let outputs = outputs.inspect_err(|_| discard(next, model))?;
+                self.cost.add(1, &outputs.timing);
+                (Seen::of(outputs), next, flight.cached)
+            }
+            None => {
+                let seen = self.compute(output, model, control)?;
+                (seen, None, self.cached(model))
             }
         };
-        let mut node = self.chain.record(filtered, token, history);
 
+        let choosing = Instant::now();
+        let decision = self.decide(seen, &mut next, step, model, control);
+        let Decision { mut node, forecast } = decision.inspect_err(|_| discard(next, model))?;
+        self.tokens.push(node.token);
+        let stop = self.stop_reason(model.context());
+        if forecast == Some(node.token) && stop.is_none() {
+            self.flight = next;
+        } else {
+            discard(next, model);
+        }
         if self.cache == CacheUse::Recompute {
             self.release(model);
+            cached = self.cached(model);
         }
-        let cached_positions = self.sequence.map_or(0, |sequence| model.length(sequence));
         let cost = std::mem::take(&mut self.cost);
         let phase = if step == 1 { Phase::Initiation } else { Phase::Incremental };
         node.parent = run.nodes.len().checked_sub(1);
         node.step = step;
         node.phase = phase;
-        node.draw = draw;
         node.counters =
-            Counters { rows: cost.rows, cached_positions, cache_bytes: model.cache_usage().bytes };
-        self.tokens.push(token);
+            Counters { rows: cost.rows, cached_positions: cached.positions, cache_bytes: cached.bytes };
         node.timing = NodeTiming {
-            total_seconds: start.elapsed().as_secs_f64(),
+            total_seconds: start.elapsed().as_secs_f64().max(cost.gpu_seconds.unwrap_or_default()),
             encode_seconds: cost.encode_seconds,
+            wait_seconds: cost.wait_seconds,
             gpu_seconds: cost.gpu_seconds,
             choose_seconds: choosing.elapsed().as_secs_f64(),
         };
@@ -134,17 +299,35 @@ impl Strategy for SingleToken {
         figures.amount += cost.rows as u64;
         run.phases.incremental_steps += usize::from(phase == Phase::Incremental);
         run.nodes.push(node);
-        Ok(Stepped { nodes: run.nodes.len() - 1..run.nodes.len(), stop: self.stop_reason(model.context()) })
+        Ok(Stepped { nodes: run.nodes.len() - 1..run.nodes.len(), stop })
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {
+        discard(self.flight.take(), model);
         if let Some(sequence) = self.sequence.take() {
             model.release(sequence);
         }
     }
 }
 
-/// Draws from a row by its softmax, the kept ids laid end to end on 0–1.
+fn discard(flight: Option<Flight>, model: &mut dyn LanguageModel) {
+    if let (Some(flight), Some(chained)) = (flight, model.chained()) {
+        chained.discard(flight.pass);
+    }
+}
+
+impl Seen {
+    /// The one row that a pass was asked for.
+    fn of(mut outputs: Outputs) -> Self {
+        match outputs.summaries.pop() {
+            Some(summary) => Self::Summary(summary),
+            None => Self::Row(outputs.logits.pop().expect("a pass returns what its batch asks for")),
+        }
+    }
+}
+
+/// Draws from a row by its softmax, the kept ids laid end to end on 0–1. A draw from the row's tail gives
+/// the last one listed.
 pub fn draw(row: &Row, softmax: &Softmax, seed: u64, step: u64) -> (u32, Draw) {
     let value = uniform(seed, step);
     let (mut token, mut from, mut to) = (0, 0.0, 0.0);

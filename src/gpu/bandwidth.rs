@@ -22,7 +22,7 @@ pub fn copy_bandwidth(device: &Device) -> Result<f64, ModelError> {
             encoder.copy_buffer_to_buffer(&from, 0, &to, 0, BYTES);
         }
         let begin = Instant::now();
-        device.queue.submit([encoder.finish()]);
+        device.submit(encoder);
         device.wait()?;
         Ok(begin.elapsed().as_secs_f64())
     };

@@ -77,7 +77,7 @@ impl Cache {
                 let mut encoder = device.encoder();
                 let kept = bytes(layer.position_bytes, old);
                 encoder.copy_buffer_to_buffer(buffer, 0, &grown, 0, kept);
-                device.queue.submit([encoder.finish()]);
+                device.submit(encoder);
                 *buffer = grown;
                 device.wait()?;
             }
@@ -97,7 +97,7 @@ impl Cache {
                 encoder.copy_buffer_to_buffer(&self.transfer, 0, buffer, to, bytes);
             }
         }
-        device.queue.submit([encoder.finish()]);
+        device.submit(encoder);
     }
 
     /// Bytes of one page over all layers, keys and values.

@@ -23,7 +23,7 @@ pub(super) fn run(device: &Device) -> Result<(), GpuError> {
         pass.set_bind_group(0, &group, &[]);
         pass.dispatch_workgroups(1, 1, 1);
     }
-    let bytes = device.submit_and_read(encoder, &counted, 4)?;
+    let bytes = device.submit_and_read(encoder, &counted, 0, 4)?;
     judge(bytemuck::pod_read_unaligned(&bytes), &device.info.driver)
 }
 

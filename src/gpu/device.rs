@@ -1,10 +1,11 @@
 //! The engine's own wgpu device: opened, checked, and with every error turned into a value.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wgpu::{BufferUsages, DeviceType, DownlevelFlags, Features, PollType};
+use wgpu::{BufferUsages, DeviceType, DownlevelFlags, Features, PollType, SubmissionIndex};
 
 use super::adapter::{self, AdapterInfo};
 use super::canary;
@@ -24,6 +25,20 @@ pub struct Device {
     pub(super) class: AdapterClass,
     failure: Arc<Mutex<Option<ModelError>>>,
     pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
+    submissions: AtomicU64,
+    waits: AtomicU64,
+    read_bytes: AtomicU64,
+}
+
+/// What passed between CPU and GPU since the device was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Command buffers submitted.
+    pub submissions: u64,
+    /// Times that the CPU blocked until the GPU was done with something.
+    pub waits: u64,
+    /// Bytes read back.
+    pub read_bytes: u64,
 }
 
 /// The two kinds of hardware that kernels are chosen for.
@@ -108,9 +123,29 @@ impl Device {
             DeviceType::Cpu => AdapterClass::Cpu,
             _ => AdapterClass::Gpu,
         };
-        let device = Self { info, device, queue, class, failure, pipelines: Mutex::default() };
+        let device = Self {
+            info,
+            device,
+            queue,
+            class,
+            failure,
+            pipelines: Mutex::default(),
+            submissions: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
+            read_bytes: AtomicU64::new(0),
+        };
         canary::run(&device)?;
         Ok(device)
+    }
+
+    /// What passed between CPU and GPU so far.
+    pub fn traffic(&self) -> Traffic {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Traffic {
+            submissions: count(&self.submissions),
+            waits: count(&self.waits),
+            read_bytes: count(&self.read_bytes),
+        }
     }
 
     /// Kills the device, as a driver crash would: for tests of what the program does then.
@@ -217,36 +252,43 @@ impl Device {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    /// Submits, waits, and returns the first `bytes` of `source`.
+    /// Hands commands to the GPU.
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> SubmissionIndex {
+        self.submissions.fetch_add(1, Ordering::Relaxed);
+        self.queue.submit([encoder.finish()])
+    }
+
+    /// Submits, waits, and returns the `bytes` of `source` from `offset` on.
     pub(super) fn submit_and_read(
         &self,
         mut encoder: wgpu::CommandEncoder,
         source: &wgpu::Buffer,
+        offset: u64,
         bytes: u64,
     ) -> Result<Vec<u8>, ModelError> {
         let staging = self.buffer("readback", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-        encoder.copy_buffer_to_buffer(source, 0, &staging, 0, bytes);
-        self.queue.submit([encoder.finish()]);
-        let mut out = Vec::new();
-        self.read_mapped(&staging, bytes, |mapped| out.extend_from_slice(mapped))?;
-        Ok(out)
+        encoder.copy_buffer_to_buffer(source, offset, &staging, 0, bytes);
+        let submission = self.submit(encoder);
+        self.read_mapped(&staging, bytes, submission, <[u8]>::to_vec)
     }
 
-    /// Maps a staging buffer once everything submitted is done, and hands its bytes to `take`.
-    pub(super) fn read_mapped(
+    /// Waits for a submission, maps a staging buffer that it filled, and hands its bytes to `take`.
+    pub(super) fn read_mapped<T>(
         &self,
         staging: &wgpu::Buffer,
         bytes: u64,
-        take: impl FnOnce(&[u8]),
-    ) -> Result<(), ModelError> {
+        submission: SubmissionIndex,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, ModelError> {
         staging.map_async(wgpu::MapMode::Read, 0..bytes, |_| {});
-        self.wait()?;
-        match staging.get_mapped_range(0..bytes) {
+        self.wait_for(Some(submission))?;
+        let taken = match staging.get_mapped_range(0..bytes) {
             Ok(mapped) => take(&mapped),
             Err(error) => return Err(ModelError::Device { reason: error.to_string() }),
-        }
+        };
         staging.unmap();
-        Ok(())
+        self.read_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(taken)
     }
 
     /// Waits until a submission is done; for `None`, takes in what is done by now.
@@ -264,6 +306,9 @@ impl Device {
     }
 
     fn polled(&self, poll: PollType) -> Result<(), ModelError> {
+        if matches!(poll, PollType::Wait { .. }) {
+            self.waits.fetch_add(1, Ordering::Relaxed);
+        }
         let waited = self.device.poll(poll);
         self.check()?;
         waited.map(drop).map_err(|error| ModelError::DeviceLost { reason: error.to_string() })

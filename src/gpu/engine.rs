@@ -1,10 +1,9 @@
 //! The engine: a plan's weights, activations and cache on one device, driven as a [`LanguageModel`].
 //!
-//! A pass costs one write of what varies, one compute pass and one submission; bind groups are made at load.
-//! Nothing of a failed pass is kept: what it took of the cache is given back.
+//! Bind groups are made at load; [`super::passes`] submits passes and reads their results. Nothing of a failed
+//! pass is kept: what it took of the cache is given back.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use wgpu::BufferUsages;
 
@@ -15,15 +14,15 @@ use super::layout::padded;
 use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape};
+use super::passes::{Flight, Readbacks, Timestamps};
 use super::program::{self, FEW_ROWS, Step};
+use super::selection::Selection;
 use super::weights::{self, GpuTensor, Progress, Shard, Uploaded};
 use crate::model::batch::RowOutput;
-use crate::model::language_model::{CacheUsage, LanguageModel, ModelError, Outputs};
-use crate::model::plan::{BufferId, Plan, RowSet};
+use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, ModelError, Outputs};
+use crate::model::plan::{BufferId, Plan};
+use crate::model::selection::{Choosing, RowHandle};
 use crate::model::{Batch, SequenceId, Weights, WeightsError};
-
-/// Bytes of the two timestamps at the end of the readback buffer.
-const TIMESTAMP_BYTES: u64 = 16;
 
 /// A model on a GPU.
 pub struct Engine {
@@ -31,24 +30,24 @@ pub struct Engine {
     pub device: Arc<Device>,
     /// Weight tensors with elements that are no finite number, and how many: their model computes nonsense.
     pub non_finite: Vec<(String, usize)>,
-    plan: Plan,
+    pub(super) plan: Plan,
     context: usize,
-    rows: Rows,
+    pub(super) rows: Rows,
     tensors: Vec<GpuTensor>,
-    buffers: Vec<wgpu::Buffer>,
+    pub(super) buffers: Vec<wgpu::Buffer>,
     nothing: wgpu::Buffer,
-    cache: Cache,
-    pass_words: wgpu::Buffer,
-    readback: wgpu::Buffer,
-    timestamps: Option<Timestamps>,
-    choice: KernelChoice,
-    steps: Vec<Step>,
-}
-
-struct Timestamps {
-    queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
-    seconds_per_tick: f64,
+    pub(super) cache: Cache,
+    pub(super) pass_words: wgpu::Buffer,
+    pub(super) timestamps: Option<Timestamps>,
+    pub(super) choice: KernelChoice,
+    pub(super) steps: Vec<Step>,
+    /// Made by the first pass that needs it, [`Self::warm_up`] for most.
+    pub(super) selection: Option<Selection>,
+    pub(super) readbacks: Readbacks,
+    /// Passes on their way.
+    pub(super) flights: Vec<Flight>,
+    /// The number of the next one.
+    pub(super) next_pass: u64,
 }
 
 /// Why a model could not be loaded onto a device.
@@ -128,9 +127,6 @@ impl Engine {
         let nothing = device.buffer("an absent tensor", 16, BufferUsages::STORAGE)?;
         let cache = Cache::new(&device, &widths, context)?;
         let pass_words = pass_buffer(&device, 4096)?;
-        let logits_bytes = 4 * (rows.outputs * padded(plan.buffer(plan.logits).columns)) as u64;
-        let readback_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let readback = device.buffer("the readback", logits_bytes + TIMESTAMP_BYTES, readback_usage)?;
         let timestamps = Timestamps::new(&device)?;
         let mut engine = Self {
             device,
@@ -143,10 +139,13 @@ impl Engine {
             nothing,
             cache,
             pass_words,
-            readback,
             timestamps,
             choice,
             steps: Vec::new(),
+            selection: None,
+            readbacks: Readbacks::default(),
+            flights: Vec::new(),
+            next_pass: 0,
         };
         engine.compile()?;
         Ok(engine)
@@ -158,7 +157,8 @@ impl Engine {
         for rows in [1, FEW_ROWS, FEW_ROWS + 1] {
             let sequence = self.new_sequence();
             let tokens = vec![0; rows.min(self.rows.batch)];
-            let ran = self.forward(&Batch::chain(sequence, 0, &tokens, RowOutput::Logits));
+            let output = RowOutput::Summary(Choosing::HIGHEST);
+            let ran = self.forward(&Batch::chain(sequence, 0, &tokens, output));
             self.release(sequence);
             ran?;
         }
@@ -170,7 +170,8 @@ impl Engine {
         let shards = self.tensors.iter().flat_map(|tensor| &tensor.shards);
         Memory {
             weight_bytes: shards.map(Shard::bytes).sum(),
-            scratch_bytes: self.buffers.iter().map(wgpu::Buffer::size).sum(),
+            scratch_bytes: self.buffers.iter().map(wgpu::Buffer::size).sum::<u64>()
+                + self.selection.as_ref().map_or(0, Selection::bytes),
             cache_bytes: self.cache.layers.iter().map(|layer| layer.keys.size() + layer.values.size()).sum(),
         }
     }
@@ -194,11 +195,14 @@ impl Engine {
             cache: &self.cache,
         };
         self.steps = program::compile(&self.device, &self.plan, &memory, self.choice)?;
+        if let Some(selection) = &mut self.selection {
+            selection.bind(&self.device, &self.pass_words, &self.buffers[self.plan.logits.0])?;
+        }
         self.device.check()
     }
 
     /// Finds a place for every row; grows the cache when it is full.
-    fn place(&mut self, batch: &Batch) -> Result<Placement, ModelError> {
+    pub(super) fn place(&mut self, batch: &Batch) -> Result<Placement, ModelError> {
         assert!(batch.rows.len() <= self.rows.batch, "at most {} rows a pass", self.rows.batch);
         let shape = Shape::of(batch, &self.cache.pages, self.vocabulary(), self.context)?;
         loop {
@@ -222,7 +226,7 @@ impl Engine {
     }
 
     /// Writes what varies, makes room for it where needed.
-    fn write_pass(
+    pub(super) fn write_pass(
         &mut self,
         batch: &Batch,
         placement: &Placement,
@@ -237,72 +241,6 @@ impl Engine {
         }
         self.device.queue.write_buffer(&self.pass_words, 0, bytes);
         Ok(())
-    }
-
-    /// Computes the rows, then the logits that are wanted, as many rows at a time as there is room for.
-    fn run(&mut self, batch: &Batch, placement: &Placement, results: &mut Outputs) -> Result<(), ModelError> {
-        let wanted: Vec<usize> = batch.outputs().collect();
-        let mut groups = wanted.chunks(self.rows.outputs);
-        let first = groups.next().unwrap_or_default();
-        self.write_pass(batch, placement, first)?;
-        self.submit(&[RowSet::Batch, RowSet::Outputs], batch.rows.len(), first.len(), results)?;
-        for group in groups {
-            self.write_pass(batch, placement, group)?;
-            self.submit(&[RowSet::Outputs], batch.rows.len(), group.len(), results)?;
-        }
-        Ok(())
-    }
-
-    /// Runs the steps of one row set (or of both), and reads the logits of `outputs` rows back.
-    fn submit(
-        &mut self,
-        sets: &[RowSet],
-        rows: usize,
-        outputs: usize,
-        results: &mut Outputs,
-    ) -> Result<(), ModelError> {
-        let begin = Instant::now();
-        let mut encoder = self.device.encoder();
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                label: None,
-                timestamp_writes: self.timestamps.as_ref().map(Timestamps::writes),
-            });
-            for step in self.steps.iter().filter(|step| sets.contains(&step.rows)) {
-                match step.rows {
-                    RowSet::Batch => step.encode(&mut pass, rows),
-                    RowSet::Outputs if outputs > 0 => step.encode(&mut pass, outputs),
-                    RowSet::Outputs => {}
-                }
-            }
-        }
-        let columns = self.plan.buffer(self.plan.logits).columns;
-        let stride = padded(columns);
-        let logits_bytes = (4 * outputs * stride) as u64;
-        if outputs > 0 {
-            let logits = &self.buffers[self.plan.logits.0];
-            encoder.copy_buffer_to_buffer(logits, 0, &self.readback, 0, logits_bytes);
-        }
-        if let Some(timestamps) = &self.timestamps {
-            encoder.resolve_query_set(&timestamps.queries, 0..2, &timestamps.resolved, 0);
-            let (from, to) = (&timestamps.resolved, &self.readback);
-            encoder.copy_buffer_to_buffer(from, 0, to, logits_bytes, TIMESTAMP_BYTES);
-        }
-        self.device.queue.submit([encoder.finish()]);
-        results.timing.encode_seconds += begin.elapsed().as_secs_f64();
-
-        let seconds_per_tick = self.timestamps.as_ref().map(|timestamps| timestamps.seconds_per_tick);
-        self.device.read_mapped(&self.readback, logits_bytes + TIMESTAMP_BYTES, |bytes| {
-            let (logits, ticks) = bytes.split_at(logits_bytes as usize);
-            for row in logits.chunks_exact(4 * stride) {
-                results.logits.push(bytemuck::pod_collect_to_vec(&row[..4 * columns]));
-            }
-            if let Some(seconds_per_tick) = seconds_per_tick {
-                let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(ticks);
-                let seconds = ticks[1].saturating_sub(ticks[0]) as f64 * seconds_per_tick;
-                *results.timing.gpu_seconds.get_or_insert(0.0) += seconds;
-            }
-        })
     }
 }
 
@@ -348,22 +286,18 @@ impl LanguageModel for Engine {
     }
 
     fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
-        let begin = Instant::now();
-        self.device.check()?;
-        let mut results = Outputs::default();
         if batch.rows.is_empty() {
-            return Ok(results);
+            return Ok(Outputs::default());
         }
-        let placement = self.place(batch)?;
-        match self.run(batch, &placement, &mut results) {
-            Ok(()) => self.cache.pages.give_back(&placement.scratch),
-            Err(error) => {
-                placement.undo(&mut self.cache.pages);
-                return Err(error);
-            }
-        }
-        results.timing.total_seconds = begin.elapsed().as_secs_f64();
-        Ok(results)
+        self.run(batch)
+    }
+
+    fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
+        self.selection.as_ref().map_or(Ok(None), |selection| selection.read(&self.device, row))
+    }
+
+    fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
+        Some(self)
     }
 
     fn cache_usage(&self) -> CacheUsage {
@@ -394,7 +328,7 @@ impl Engine {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             self.steps[op].encode(&mut pass, rows);
         }
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         self.device.wait()
     }
 
@@ -402,7 +336,7 @@ impl Engine {
     pub fn read_buffer(&self, buffer: BufferId, rows: usize) -> Result<Vec<f32>, ModelError> {
         let columns = self.plan.buffer(buffer).columns;
         let bytes = (4 * rows * padded(columns)) as u64;
-        let read = self.device.submit_and_read(self.device.encoder(), &self.buffers[buffer.0], bytes)?;
+        let read = self.device.submit_and_read(self.device.encoder(), &self.buffers[buffer.0], 0, bytes)?;
         let values: Vec<f32> = bytemuck::pod_collect_to_vec(&read);
         Ok(values.chunks_exact(padded(columns)).flat_map(|row| &row[..columns]).copied().collect())
     }
@@ -421,29 +355,4 @@ impl Engine {
 
 fn pass_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
     device.buffer("the pass", bytes, BufferUsages::STORAGE | BufferUsages::COPY_DST)
-}
-
-impl Timestamps {
-    fn new(device: &Device) -> Result<Option<Self>, ModelError> {
-        if !device.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return Ok(None);
-        }
-        let queries = device.device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: None,
-            ty: wgpu::QueryType::Timestamp,
-            count: 2,
-        });
-        let usage = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
-        let resolved = device.buffer("timestamps", TIMESTAMP_BYTES, usage)?;
-        let seconds_per_tick = f64::from(device.queue.get_timestamp_period()) * 1e-9;
-        Ok(Some(Self { queries, resolved, seconds_per_tick }))
-    }
-
-    fn writes(&self) -> wgpu::ComputePassTimestampWrites<'_> {
-        wgpu::ComputePassTimestampWrites {
-            query_set: &self.queries,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
-        }
-    }
 }

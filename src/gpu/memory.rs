@@ -2,7 +2,8 @@
 
 use super::cache::position_bytes;
 use super::layout::{Form, padded};
-use crate::model::plan::{Op, Plan, RowSet};
+use super::selection::selection_bytes;
+use crate::model::plan::{BufferSpec, Op, Plan, RowSet};
 use crate::model::weights::TensorInfo;
 
 /// Most rows of one pass.
@@ -35,8 +36,9 @@ pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], bound: &[usize], con
     let tensor_bytes = plan.tensors.iter().zip(&forms);
     let weight_bytes = tensor_bytes.map(|(spec, form)| form.bytes(spec.rows, spec.columns)).sum();
     let rows = Rows::of(plan, context);
-    let scratch_bytes =
-        plan.buffers.iter().map(|buffer| 4 * (rows.count(buffer.rows) * padded(buffer.columns)) as u64).sum();
+    let bytes = |buffer: &BufferSpec| 4 * (rows.count(buffer.rows) * padded(buffer.columns)) as u64;
+    let scratch_bytes = plan.buffers.iter().map(bytes).sum::<u64>()
+        + selection_bytes(plan.buffer(plan.logits).columns, rows.outputs);
     let a_position: u64 = cache_widths(plan).iter().map(|width| 2 * width).sum();
     Memory { weight_bytes, scratch_bytes, cache_bytes: a_position * context as u64 }
 }

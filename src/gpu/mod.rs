@@ -14,14 +14,16 @@ mod layout;
 mod memory;
 mod pages;
 mod pass;
+mod passes;
 mod program;
+mod selection;
 mod shader;
 mod upload;
 mod weights;
 
 pub use adapter::{AdapterInfo, adapters};
 pub use bandwidth::copy_bandwidth;
-pub use device::{Device, GpuError};
+pub use device::{Device, GpuError, Traffic};
 pub use engine::{Engine, LoadError};
 pub use kernels::{KernelChoice, LinearVariant};
 pub use memory::{Memory, estimate_memory};

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 
 use super::pages::{Extension, PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
+use crate::model::batch::RowOutput;
 use crate::model::rotary::RotaryTable;
+use crate::model::selection::Choosing;
 use crate::model::{Batch, ModelError, SequenceId};
 
 const HEADER_WORDS: usize = 16;
@@ -15,6 +17,9 @@ const FIRST_ANGLES: usize = 8;
 
 /// Most rotary tables that a plan may use.
 pub(super) const MOST_TABLES: usize = HEADER_WORDS - FIRST_ANGLES;
+
+/// Where the first row's token lies, in bytes.
+pub(super) const FIRST_TOKEN: u64 = 4 * HEADER_WORDS as u64;
 
 /// Where a batch's rows go, and what they see.
 #[derive(Default)]
@@ -132,6 +137,8 @@ pub(super) fn words(
     words[2] = HEADER_WORDS as u32;
     words[3] = words.len() as u32;
     words.extend(outputs.iter().map(|&row| row as u32));
+    words[4] = words.len() as u32;
+    outputs.iter().for_each(|&row| words.extend(choosing_words(batch.rows[row].output)));
 
     let mut page_tables: HashMap<SequenceId, usize> = HashMap::new();
     for (index, row) in batch.rows.iter().enumerate() {
@@ -164,4 +171,13 @@ pub(super) fn words(
         words.extend(angles.iter().map(|angle| angle.to_bits()));
     }
     words
+}
+
+/// How a row's token is to be chosen. A row without a summary shares the pass of those with one.
+fn choosing_words(output: RowOutput) -> [u32; 8] {
+    let RowOutput::Summary(choosing) = output else {
+        return choosing_words(RowOutput::Summary(Choosing::HIGHEST));
+    };
+    let Choosing { temperature, top_k, top_p, min_p, point } = choosing;
+    [temperature.recip().to_bits(), top_k, top_p.to_bits(), min_p.to_bits(), point.to_bits(), 0, 0, 0]
 }

@@ -34,6 +34,9 @@ pub enum Kernel {
     Gate,
     Add,
     Pick,
+    SelectBlocks,
+    SelectTop,
+    Choose,
 }
 
 const PASS: &str = include_str!("../../shaders/lib/pass.wgsl");
@@ -42,6 +45,7 @@ const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
 const LINEAR: &str = include_str!("../../shaders/lib/linear.wgsl");
 const SHUFFLE: &str = include_str!("../../shaders/lib/shuffle.wgsl");
 const ACTIVATION: &str = include_str!("../../shaders/lib/activation.wgsl");
+const SUMMARY: &str = include_str!("../../shaders/lib/summary.wgsl");
 
 /// Every kernel, with the weight formats it comes in (`None`: it reads no weights of varying format).
 pub fn kernels() -> impl Iterator<Item = (Kernel, Option<WeightFormat>)> {
@@ -66,7 +70,7 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 20] = [
         Self::LoopCanary,
         Self::Embed,
         Self::RmsNorm,
@@ -84,6 +88,9 @@ impl Kernel {
         Self::Gate,
         Self::Add,
         Self::Pick,
+        Self::SelectBlocks,
+        Self::SelectTop,
+        Self::Choose,
     ];
 
     /// The kernel's name: its file's, without the extension.
@@ -118,6 +125,8 @@ impl Kernel {
             Self::Embed | Self::Rotary | Self::CacheWrite | Self::Attention | Self::Pick => &[PASS],
             Self::LinearLanes | Self::LinearGroups | Self::LinearTiles => &[PASS, GRID, ACTIVATION, LINEAR],
             Self::LinearShuffle | Self::LinearShuffleTiles => &[PASS, GRID, ACTIVATION, LINEAR, SHUFFLE],
+            Self::SelectBlocks | Self::Choose => &[PASS, SUMMARY],
+            Self::SelectTop => &[PASS, SUMMARY, REDUCE],
             Self::RmsNorm | Self::LayerNorm | Self::HeadNorm => &[REDUCE],
             Self::Activate | Self::Gate => &[ACTIVATION],
             Self::LoopCanary | Self::Add => &[],
@@ -148,6 +157,9 @@ impl Kernel {
             Self::Gate => file!("gate"),
             Self::Add => file!("add"),
             Self::Pick => file!("pick"),
+            Self::SelectBlocks => file!("select_blocks"),
+            Self::SelectTop => file!("select_top"),
+            Self::Choose => file!("choose"),
         }
     }
 }

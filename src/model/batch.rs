@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::language_model::ModelError;
+use super::selection::Choosing;
 
 /// A sequence in the KV cache. Plain handle: the model that made it owns what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,7 +14,7 @@ pub struct SequenceId(pub u32);
 /// A row attends to its sequence's cached positions and to its chain of parents within the batch, itself
 /// included. Consecutive rows of one sequence form a chain and are kept in the cache; rows that branch off a
 /// chain (two rows with one parent) are computed and then forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
     /// The token's id.
     pub token: u32,
@@ -23,28 +24,30 @@ pub struct Row {
     pub sequence: SequenceId,
     /// The row of this batch that comes just before it, or `None` when that is a cached position.
     pub parent: Option<usize>,
-    /// Whether logits are wanted for this row.
+    /// What is wanted of this row's logits.
     pub output: RowOutput,
 }
 
 /// What a pass returns for a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RowOutput {
     /// Nothing: the row only fills the cache.
     Nothing,
     /// Its logits.
     Logits,
+    /// A summary of its logits, and the token that the model would choose.
+    Summary(Choosing),
 }
 
 /// The rows of one pass, parents before children.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// The rows.
     pub rows: Vec<Row>,
 }
 
 impl Batch {
-    /// `tokens` as a chain that continues `sequence` at `start`; logits for the last one if asked for.
+    /// `tokens` as a chain that continues `sequence` at `start`; `last` is wanted of the last one.
     pub fn chain(sequence: SequenceId, start: usize, tokens: &[u32], last: RowOutput) -> Self {
         let row = |(index, &token): (usize, &u32)| Row {
             token,
@@ -56,9 +59,9 @@ impl Batch {
         Self { rows: tokens.iter().enumerate().map(row).collect() }
     }
 
-    /// Indices of the rows whose logits are wanted, in order.
+    /// Indices of the rows whose logits are wanted, whole or in short, in order.
     pub fn outputs(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.rows.len()).filter(|&row| self.rows[row].output == RowOutput::Logits)
+        (0..self.rows.len()).filter(|&row| self.rows[row].output != RowOutput::Nothing)
     }
 
     /// Refuses tokens outside the vocabulary and positions beyond the context. `cached` gives the cached

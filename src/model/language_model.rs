@@ -1,6 +1,7 @@
 //! The trait through which strategies drive a model, whatever computes it.
 
-use super::batch::{Batch, SequenceId};
+use super::batch::{Batch, RowOutput, SequenceId};
+use super::selection::{RowHandle, Summary};
 
 /// A decoder with a KV cache that many sequences share.
 pub trait LanguageModel {
@@ -29,18 +30,52 @@ pub trait LanguageModel {
     fn length(&self, sequence: SequenceId) -> usize;
 
     /// Computes the rows, keeps the keys and values of those that extend their sequence, and returns the
-    /// logits asked for.
+    /// logits and summaries asked for.
     fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError>;
+
+    /// The V logits of a row that was summarised; `None` when newer ones took its place.
+    fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError>;
 
     /// What the KV cache holds now.
     fn cache_usage(&self) -> CacheUsage;
+
+    /// The same model as one that goes on by itself, where it can.
+    fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
+        None
+    }
 }
+
+/// A model whose next pass can begin before the results of the last one are read, with the token that the
+/// model chose itself.
+///
+/// A pass counts as done from the start: its rows are in the cache as soon as it is submitted. Each one is
+/// to be collected or discarded.
+pub trait ChainedModel {
+    /// Submits a pass and returns at once.
+    fn submit(&mut self, batch: &Batch) -> Result<PassId, ModelError>;
+
+    /// Submits a pass of one row that comes after the last row of `pass`, the newest one submitted. Its token
+    /// is the one that the model chooses there: that row must have asked for a summary.
+    fn follow(&mut self, pass: PassId, output: RowOutput) -> Result<PassId, ModelError>;
+
+    /// Waits for a pass and returns its results. After an error its rows are forgotten.
+    fn collect(&mut self, pass: PassId) -> Result<Outputs, ModelError>;
+
+    /// Forgets a pass and its rows without waiting for it. Passes that followed it have to go first.
+    fn discard(&mut self, pass: PassId);
+}
+
+/// A pass that was submitted and is neither collected nor discarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassId(pub u64);
 
 /// What a pass returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outputs {
     /// V raw logits for each row that asked for them, in the batch's order.
     pub logits: Vec<Vec<f32>>,
+    /// A summary for each row that asked for one, in the batch's order.
+    pub summaries: Vec<Summary>,
     /// How long it took.
     pub timing: PassTiming,
 }
@@ -48,10 +83,13 @@ pub struct Outputs {
 /// Where the time of a pass went.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PassTiming {
-    /// From the call to the result, by the clock.
+    /// From the call to the result, by the clock; for a pass that was submitted and collected, from the one
+    /// to the other.
     pub total_seconds: f64,
     /// Building and submitting commands, by the clock.
     pub encode_seconds: f64,
+    /// Waiting for the results, by the clock: work that the GPU had left when the CPU asked.
+    pub wait_seconds: f64,
     /// Computing, by GPU timestamps; `None` where the adapter has none.
     pub gpu_seconds: Option<f64>,
 }

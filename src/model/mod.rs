@@ -13,6 +13,7 @@ pub mod language_model;
 pub mod plan;
 pub mod quant;
 pub mod rotary;
+pub mod selection;
 pub mod stack;
 pub mod weights;
 
@@ -21,6 +22,7 @@ pub use config::ModelConfig;
 pub use conversion::WeightsChoice;
 pub use decoder::plan_decoder;
 pub use fuse::{Fused, fuse};
-pub use language_model::{LanguageModel, ModelError, Outputs};
+pub use language_model::{ChainedModel, LanguageModel, ModelError, Outputs};
 pub use plan::{Op, Plan};
+pub use selection::Summary;
 pub use weights::{WeightFormat, Weights, WeightsError};

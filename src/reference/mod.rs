@@ -50,11 +50,13 @@ mod model;
 mod norm;
 mod pick;
 mod rotary;
+pub mod selection;
 #[cfg(test)]
 mod sequence_tests;
 
 use attention::Heads;
 use cache::{KeysValues, Sequence};
+use selection::RecentRows;
 
 /// A model computed on the CPU, slowly and exactly: the yardstick for [`crate::gpu`].
 pub struct Reference {
@@ -65,6 +67,7 @@ pub struct Reference {
     tensors: Vec<Vec<f32>>,
     sequences: BTreeMap<SequenceId, Sequence>,
     next_sequence: u32,
+    recent: RecentRows,
 }
 
 /// A pass that goes on: its rows, and the keys and values they gave so far.
@@ -100,7 +103,15 @@ impl Reference {
             assert_eq!(values.len(), spec.rows * spec.columns, "elements of {}", spec.name);
         }
         let buffers = vec![Vec::new(); plan.buffers.len()];
-        Self { buffers, plan, context, tensors, sequences: BTreeMap::new(), next_sequence: 0 }
+        Self {
+            buffers,
+            plan,
+            context,
+            tensors,
+            sequences: BTreeMap::new(),
+            next_sequence: 0,
+            recent: RecentRows::default(),
+        }
     }
 
     /// Begins a pass over `batch`: checks it, and makes every buffer as large as the pass needs.

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::{Reference, Sequence};
+use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, PassTiming};
+use crate::model::selection::RowHandle;
 use crate::model::{Batch, LanguageModel, ModelError, Outputs, SequenceId};
 
 /// Rows that one pass takes: enough for a prompt of a test, few enough to answer an interrupt soon.
@@ -52,11 +54,23 @@ impl LanguageModel for Reference {
         ops.iter().for_each(|op| self.run(op, &mut pass));
         self.plan.ops = ops;
         self.finish(pass);
-        let logits = self.buffers[self.plan.logits.0].chunks_exact(self.plan.vocabulary());
-        Ok(Outputs {
-            logits: logits.map(<[f32]>::to_vec).collect(),
-            timing: PassTiming { total_seconds: start.elapsed().as_secs_f64(), ..PassTiming::default() },
-        })
+        let mut outputs = Outputs::default();
+        let rows = self.buffers[self.plan.logits.0].chunks_exact(self.plan.vocabulary());
+        for (row, logits) in batch.outputs().zip(rows) {
+            match batch.rows[row].output {
+                RowOutput::Nothing => {}
+                RowOutput::Logits => outputs.logits.push(logits.to_vec()),
+                RowOutput::Summary(choosing) => {
+                    outputs.summaries.push(self.recent.summarise(logits.to_vec(), &choosing));
+                }
+            }
+        }
+        outputs.timing = PassTiming { total_seconds: start.elapsed().as_secs_f64(), ..PassTiming::default() };
+        Ok(outputs)
+    }
+
+    fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
+        Ok(self.recent.read(row))
     }
 
     /// A page is one position here.

@@ -115,13 +115,18 @@ pub struct Draw {
     pub to: f64,
 }
 
-/// Seconds that a step took, by part.
+/// Seconds that a step took, by part. A pass may run on the GPU while the step before is being watched: then
+/// the parts overlap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeTiming {
-    /// The whole step, from its beginning to the chosen token (measured by the clock).
+    /// The whole step, from its beginning to the chosen token (measured by the clock), and no less than what
+    /// it took on the GPU.
     pub total_seconds: f64,
     /// Building and submitting the GPU's commands (measured by the clock).
     pub encode_seconds: f64,
+    /// Waiting for the GPU's results (measured by the clock); 0 in traces from before it was recorded.
+    #[serde(default)]
+    pub wait_seconds: f64,
     /// Computing on the GPU (measured by GPU timestamps); `None` where the adapter has none.
     pub gpu_seconds: Option<f64>,
     /// Stages and choice, on the CPU (measured by the clock).
@@ -131,7 +136,8 @@ pub struct NodeTiming {
 /// What a step cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Token rows that the decoder computed for this step.
+    /// Token rows that the decoder computed for this step; a pass that was begun ahead with another token and
+    /// then forgotten belongs to none.
     pub rows: usize,
     /// Positions in the KV cache after it.
     pub cached_positions: usize,

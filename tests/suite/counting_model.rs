@@ -6,8 +6,11 @@ use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use logitscope::model::batch::RowOutput;
 use logitscope::model::language_model::{CacheUsage, PassTiming};
+use logitscope::model::selection::RowHandle;
 use logitscope::model::{Batch, LanguageModel, ModelError, Outputs, SequenceId};
+use logitscope::reference::selection::RecentRows;
 use logitscope::session::command::LoadRequest;
 use logitscope::session::event::Loaded;
 use logitscope::session::{LoadError, Loader, ReadyModel};
@@ -47,12 +50,13 @@ pub struct Fake {
     passes: usize,
     lengths: HashMap<SequenceId, usize>,
     next: u32,
+    recent: RecentRows,
 }
 
 impl Fake {
     /// With nothing cached.
     pub fn new(behaviour: Behaviour) -> Self {
-        Self { behaviour, passes: 0, lengths: HashMap::new(), next: 0 }
+        Self { behaviour, passes: 0, lengths: HashMap::new(), next: 0, recent: RecentRows::default() }
     }
 }
 
@@ -103,15 +107,25 @@ impl LanguageModel for Fake {
             Some(Breakage::Panic) => panic!("the fake model broke, as the test asked"),
             None => {}
         }
+        let mut outputs = Outputs::default();
         for row in &batch.rows {
             *self.lengths.get_mut(&row.sequence).expect("a known sequence") += 1;
+            let next = (row.token as usize + 1) % WORDS.len();
+            let logits = (0..WORDS.len()).map(|id| if id == next { 5.0 } else { id as f32 / 10.0 }).collect();
+            match row.output {
+                RowOutput::Nothing => {}
+                RowOutput::Logits => outputs.logits.push(logits),
+                RowOutput::Summary(choosing) => {
+                    outputs.summaries.push(self.recent.summarise(logits, &choosing));
+                }
+            }
         }
-        let logits = |row: usize| {
-            let next = (batch.rows[row].token as usize + 1) % WORDS.len();
-            (0..WORDS.len()).map(|id| if id == next { 5.0 } else { id as f32 / 10.0 }).collect()
-        };
-        let timing = PassTiming { total_seconds: 1e-6, ..PassTiming::default() };
-        Ok(Outputs { logits: batch.outputs().map(logits).collect(), timing })
+        outputs.timing = PassTiming { total_seconds: 1e-6, ..PassTiming::default() };
+        Ok(outputs)
+    }
+
+    fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
+        Ok(self.recent.read(row))
     }
 
     fn cache_usage(&self) -> CacheUsage {

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use logitscope::model::batch::{RowOutput, SequenceId};
-use logitscope::model::language_model::{CacheUsage, PassTiming};
-use logitscope::model::{Batch, LanguageModel, ModelError, Outputs};
+use logitscope::model::language_model::{CacheUsage, PassId, PassTiming};
+use logitscope::model::selection::RowHandle;
+use logitscope::model::{Batch, ChainedModel, LanguageModel, ModelError, Outputs};
+use logitscope::reference::selection::RecentRows;
 
 /// Bytes that a position takes in the pretended cache.
 pub const BYTES_PER_POSITION: u64 = 10;
@@ -19,9 +21,25 @@ pub struct FakeModel {
     pub passes: Vec<usize>,
     /// Passes that succeed before the device is lost.
     pub passes_left: usize,
+    /// Whether it goes on by itself, and how well it forecasts.
+    pub chaining: Chaining,
+    /// Passes that were submitted and forgotten.
+    pub discarded: usize,
+    /// Results of passes that were submitted, with their sequence.
+    flights: Vec<(PassId, SequenceId, Outputs)>,
     logits: Box<Logits>,
     sequences: BTreeMap<SequenceId, Vec<u32>>,
     next: u32,
+    recent: RecentRows,
+}
+
+/// How a fake model goes on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chaining {
+    /// It does not.
+    Never,
+    /// Its forecasts are right, but for every so many-th.
+    WrongEvery(usize),
 }
 
 /// Logits as a function of the tokens up to and with a row's.
@@ -36,9 +54,13 @@ impl FakeModel {
             max_rows: 64,
             passes: Vec::new(),
             passes_left: usize::MAX,
+            chaining: Chaining::Never,
+            discarded: 0,
+            flights: Vec::new(),
             logits: Box::new(logits),
             sequences: BTreeMap::new(),
             next: 0,
+            recent: RecentRows::default(),
         }
     }
 
@@ -112,7 +134,7 @@ impl LanguageModel for FakeModel {
             return Err(ModelError::DeviceLost { reason: "the test unplugged it".to_owned() });
         }
         let mut histories: Vec<Vec<u32>> = Vec::new();
-        let mut logits = Vec::new();
+        let mut outputs = Outputs::default();
         for (index, row) in batch.rows.iter().enumerate() {
             assert!(row.position < self.context, "position {} is beyond the context", row.position);
             assert!((row.token as usize) < self.vocabulary);
@@ -126,8 +148,12 @@ impl LanguageModel for FakeModel {
             };
             history.push(row.token);
             assert_eq!(history.len(), row.position + 1, "the row continues what it hangs on");
-            if row.output == RowOutput::Logits {
-                logits.push((self.logits)(&history));
+            match row.output {
+                RowOutput::Nothing => {}
+                RowOutput::Logits => outputs.logits.push((self.logits)(&history)),
+                RowOutput::Summary(choosing) => {
+                    outputs.summaries.push(self.recent.summarise((self.logits)(&history), &choosing));
+                }
             }
             histories.push(history);
         }
@@ -140,13 +166,62 @@ impl LanguageModel for FakeModel {
             }
         }
         self.passes.push(batch.rows.len());
-        let timing = PassTiming { total_seconds: 0.003, encode_seconds: 0.001, gpu_seconds: Some(0.002) };
-        Ok(Outputs { logits, timing })
+        outputs.timing = PassTiming {
+            total_seconds: 0.003,
+            encode_seconds: 0.001,
+            wait_seconds: 0.002,
+            gpu_seconds: Some(0.002),
+        };
+        Ok(outputs)
+    }
+
+    fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
+        Ok(self.recent.read(row))
+    }
+
+    fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
+        (self.chaining != Chaining::Never).then_some(self as &mut dyn ChainedModel)
     }
 
     fn cache_usage(&self) -> CacheUsage {
         let positions: usize = self.sequences.values().map(Vec::len).sum();
         let bytes = positions as u64 * BYTES_PER_POSITION;
         CacheUsage { pages: positions, page_positions: 1, bytes, allocated_bytes: 1 << 20 }
+    }
+}
+
+impl ChainedModel for FakeModel {
+    fn submit(&mut self, batch: &Batch) -> Result<PassId, ModelError> {
+        let mut outputs = self.forward(batch)?;
+        let pass = PassId(self.passes.len() as u64);
+        if let Chaining::WrongEvery(count) = self.chaining
+            && self.passes.len().is_multiple_of(count)
+        {
+            for summary in &mut outputs.summaries {
+                summary.chosen = (summary.chosen + 1) % self.vocabulary as u32;
+            }
+        }
+        assert!(self.flights.len() < 2, "at most two passes are under way");
+        self.flights.push((pass, batch.rows[0].sequence, outputs));
+        Ok(pass)
+    }
+
+    fn follow(&mut self, pass: PassId, output: RowOutput) -> Result<PassId, ModelError> {
+        let (newest, sequence, outputs) = self.flights.last().expect("a pass to follow");
+        assert_eq!(*newest, pass, "only the newest pass can be followed");
+        let token = outputs.summaries.last().expect("a summary").chosen;
+        self.submit(&Batch::chain(*sequence, self.length(*sequence), &[token], output))
+    }
+
+    fn collect(&mut self, pass: PassId) -> Result<Outputs, ModelError> {
+        assert_eq!(self.flights[0].0, pass, "passes are collected in their order");
+        Ok(self.flights.remove(0).2)
+    }
+
+    fn discard(&mut self, pass: PassId) {
+        let (newest, sequence, _) = self.flights.pop().expect("a pass to forget");
+        assert_eq!(newest, pass, "the newest pass goes first");
+        self.truncate(sequence, self.length(sequence) - 1);
+        self.discarded += 1;
     }
 }

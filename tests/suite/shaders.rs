@@ -45,6 +45,9 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
         ("PAGE_POSITIONS", 16.0),
         ("HAS_BIAS", 1.0),
         ("HAS_POSITIONS", 1.0),
+        ("VOCABULARY", 32_000.0),
+        ("BLOCK4", 2.0),
+        ("BLOCKS", 4096.0),
     ];
     let declared = |name: &str| module.overrides.iter().any(|(_, known)| known.name.as_deref() == Some(name));
     let values = values.into_iter().filter(|(name, _)| declared(name));

@@ -108,6 +108,7 @@ fn gpu_memory_is_as_predicted() {
         let bound: Vec<usize> = (0..plan.tensors.len()).collect();
         let predicted = estimate_memory(&plan, weights.tensors(), &bound, opened.context);
         let mut engine = opened.engine(Arc::clone(&DEVICE), &mut |_, _| ControlFlow::Continue(())).unwrap();
+        engine.warm_up().unwrap();
         let sequence = engine.new_sequence();
         while engine.length(sequence) < opened.context {
             let (start, tokens) = (engine.length(sequence), vec![0; engine.max_rows()]);

@@ -309,6 +309,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
         timing: NodeTiming {
             total_seconds: seconds,
             encode_seconds: 0.0006,
+            wait_seconds: 0.0,
             gpu_seconds: Some(seconds * 0.86),
             choose_seconds: 0.0009,
         },

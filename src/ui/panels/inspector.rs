@@ -188,6 +188,7 @@ mod tests {
             let timing = NodeTiming {
                 total_seconds: 0.010,
                 encode_seconds: 0.001,
+                wait_seconds: 0.0,
                 gpu_seconds: gpu,
                 choose_seconds: 0.002,
             };

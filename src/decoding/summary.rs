@@ -1,0 +1,106 @@
+//! The stages on a row that the model has summarised: the highest logits exactly, the others by their sums.
+//!
+//! A stage is applied only where the others' single values do not matter; otherwise the whole row has to be
+//! read. So what a trace records is the same as from the whole row, to the precision of the model's sums.
+
+use super::chain::{Chain, Filtered};
+use super::row::{Row, Tail};
+use super::stages::{self, Stage};
+use crate::model::selection::{Choosing, MOST_CANDIDATES, Summary};
+
+/// Temperatures for which the model's arithmetic keeps its range, and divides every value to another one.
+const COLDEST: f32 = 1e-4;
+const HOTTEST: f32 = 1e4;
+const CLOSEST_TO_ONE: f32 = 1e-5;
+
+impl Chain {
+    /// What to ask of the model so that this chain may be run on its summaries; `point` is where the choice
+    /// lies on 0–1. `None` if only whole rows of `vocabulary` logits will do.
+    pub fn choosing(&self, vocabulary: usize, point: f32) -> Option<Choosing> {
+        let listed = MOST_CANDIDATES.min(vocabulary);
+        if self.recorded_candidates > listed && listed < vocabulary {
+            return None;
+        }
+        let mut choosing = Choosing { top_k: 0, point, ..Choosing::HIGHEST };
+        for stage in &self.stages {
+            match *stage {
+                Stage::Temperature(divisor) => {
+                    let fits =
+                        (COLDEST..=HOTTEST).contains(&divisor) && (divisor - 1.0).abs() > CLOSEST_TO_ONE;
+                    choosing.temperature = Some(divisor).filter(|_| fits)?;
+                }
+                Stage::TopK(count) => {
+                    let decides = count < listed || count >= vocabulary;
+                    choosing.top_k = u32::try_from(count).ok().filter(|_| decides)?;
+                }
+                Stage::TopP(share) => choosing.top_p = share,
+                Stage::MinP(share) => choosing.min_p = share,
+                Stage::LogitBias(_)
+                | Stage::RepetitionPenalty(_)
+                | Stage::PresencePenalty(_)
+                | Stage::FrequencyPenalty(_)
+                | Stage::NoRepeatNgram(_) => return None,
+            }
+        }
+        Some(choosing)
+    }
+
+    /// Runs all stages over a summary without broken logits, made for [`Self::choosing`]. `None` if a stage's
+    /// work depends on single values of what is not listed.
+    pub fn run_summary(&self, summary: &Summary) -> Option<Filtered> {
+        let mut raw = Row::new(&summary.logits);
+        raw.tail = tail(&raw, summary.others(), summary.sum);
+        let apply = |stage: &Stage, row: &mut Row| apply(stage, row, summary);
+        self.run_with(raw, summary.entropy(), Some(summary.tokens.clone()), apply)
+    }
+}
+
+/// Applies a stage to the values listed and to what is known of the tail, if that is enough.
+fn apply(stage: &Stage, row: &mut Row, summary: &Summary) -> Option<usize> {
+    let lowest = *row.values.last()?;
+    match *stage {
+        Stage::Temperature(divisor) => {
+            if summary.extremes > 0 {
+                return None;
+            }
+            // Only zeros stay what they are.
+            let changed = stages::temperature(row, divisor);
+            let listed_zeros = summary.logits.iter().filter(|&&logit| logit == 0.0).count();
+            let tail_zeros = summary.zeros - listed_zeros;
+            row.tail = tail(row, row.tail.count, summary.tempered_sum);
+            Some(changed + row.tail.count - tail_zeros)
+        }
+        _ if row.tail.count == 0 => match *stage {
+            Stage::TopK(count) => Some(stages::top_k(row, count)),
+            Stage::TopP(share) => Some(stages::top_p(row, share)),
+            Stage::MinP(share) => Some(stages::min_p(row, share)),
+            _ => None,
+        },
+        Stage::TopK(count) if count == 0 || count >= row.kept_count() => Some(0),
+        Stage::TopK(count) => {
+            // Ties with the last one listed may go on in the tail.
+            row.values.get(count - 1).filter(|&&value| value > lowest)?;
+            row.tail = Tail::default();
+            Some(stages::top_k(row, count))
+        }
+        Stage::TopP(share) => {
+            let changed = stages::top_p(row, share);
+            // Where the last one listed is cut, so is all that follows.
+            (row.kept.len() < row.values.len()).then(|| row.tail = Tail::default())?;
+            Some(changed)
+        }
+        Stage::MinP(share) => {
+            let changed = stages::min_p(row, share);
+            (row.kept.len() < row.values.len()).then(|| row.tail = Tail::default())?;
+            Some(changed)
+        }
+        _ => None,
+    }
+}
+
+/// What the sum over a whole row leaves for the entries that are not listed.
+fn tail(row: &Row, count: usize, sum: f64) -> Tail {
+    let highest = f64::from(row.values.first().copied().unwrap_or_default());
+    let listed: f64 = row.values.iter().map(|&value| (f64::from(value) - highest).exp()).sum();
+    Tail { count, weight: if count == 0 { 0.0 } else { (sum - listed).max(0.0) } }
+}

@@ -1,0 +1,78 @@
+//! What a model tells of a row of logits without handing all of it over, and how it chooses a token itself.
+
+/// Most candidates of a summary. With them a summary is 1 KiB.
+pub const MOST_CANDIDATES: usize = 120;
+
+/// Rows of logits that a model keeps after it has summarised them.
+pub const RECENT_ROWS: usize = 4;
+
+/// How a model is to choose a token: the row's logits are divided by the temperature and cut by top-k, top-p
+/// and min-p, in this order; what is left is laid end to end on 0–1 by descending probability and then
+/// ascending id, and the token at `point` is chosen.
+///
+/// Done in the device's arithmetic, it is a forecast: the decision is the strategy's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choosing {
+    /// Divides the logits; 1 is neutral.
+    pub temperature: f32,
+    /// Keeps the k highest and those equal to the k-th; 0 is off.
+    pub top_k: u32,
+    /// Keeps the fewest tokens whose probabilities reach p together; 1 is off.
+    pub top_p: f32,
+    /// Keeps tokens with at least this fraction of the highest probability; 0 is off.
+    pub min_p: f32,
+    /// Where on 0–1 the chosen token lies.
+    pub point: f32,
+}
+
+impl Choosing {
+    /// The highest logit, the lowest id among equals.
+    pub const HIGHEST: Self = Self { temperature: 1.0, top_k: 1, top_p: 1.0, min_p: 0.0, point: 0.0 };
+}
+
+/// A row of logits that a model has summarised, until [`RECENT_ROWS`] newer ones took its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowHandle(pub u64);
+
+/// A row of V logits in short: the highest ones, and sums over all of them.
+///
+/// NaN and +∞ are counted, and stand below all others otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// For [`super::LanguageModel::read_row`].
+    pub row: RowHandle,
+    /// V.
+    pub vocabulary: usize,
+    /// Ids of the highest logits, by descending logit and then ascending id: [`MOST_CANDIDATES`] of them, or
+    /// V where that is less.
+    pub tokens: Vec<u32>,
+    /// Their logits, exactly as computed.
+    pub logits: Vec<f32>,
+    /// Σ exp(l − highest) over all logits l.
+    pub sum: f64,
+    /// Σ (l − highest) · exp(l − highest).
+    pub weighted_sum: f64,
+    /// Σ exp((l − highest) / temperature), with the temperature that the row was summarised for.
+    pub tempered_sum: f64,
+    /// Logits that are exactly 0.
+    pub zeros: usize,
+    /// Logits that are −∞, or whose magnitude is 1e30 and more, or less than 1e-30 without being 0: f32
+    /// arithmetic on them may leave its ordinary range.
+    pub extremes: usize,
+    /// Logits that are NaN or +∞.
+    pub broken: usize,
+    /// The token that the model chose.
+    pub chosen: u32,
+}
+
+impl Summary {
+    /// −Σ p ln p of the row's softmax, in nats.
+    pub fn entropy(&self) -> f64 {
+        self.sum.ln() - self.weighted_sum / self.sum
+    }
+
+    /// Entries of the vocabulary that are not among the candidates.
+    pub fn others(&self) -> usize {
+        self.vocabulary - self.tokens.len()
+    }
+}

@@ -1,0 +1,167 @@
+//! Selection on the GPU against its twin, and what crosses between CPU and GPU a token.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, LazyLock};
+
+use logitscope::gpu::{Device, Engine, KernelChoice};
+use logitscope::model::batch::RowOutput;
+use logitscope::model::plan::{BufferId, BufferSpec, Plan, RowSet};
+use logitscope::model::selection::{Choosing, MOST_CANDIDATES, RECENT_ROWS, RowHandle};
+use logitscope::model::{Batch, LanguageModel, Summary};
+use logitscope::reference::selection::summarise;
+
+use super::support::{self, MadeWeights, Numbers};
+
+static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(support::device);
+
+/// 1, around the number of candidates, not multiples of four, and those of real models.
+const VOCABULARIES: [usize; 11] = [1, 3, 119, 120, 121, 500, 4097, 32_000, 49_152, 151_936, 300_007];
+
+/// An engine whose logits are whatever the test writes into their buffer.
+fn engine(vocabulary: usize, choice: KernelChoice) -> Engine {
+    let logits = BufferId(0);
+    let plan = Plan {
+        tensors: Vec::new(),
+        buffers: vec![BufferSpec { name: "logits", columns: vocabulary, rows: RowSet::Outputs }],
+        rotary_tables: Vec::new(),
+        cache_widths: Vec::new(),
+        ops: Vec::new(),
+        logits,
+    };
+    let weights = MadeWeights::random(&plan, logitscope::model::WeightFormat::F32, 0);
+    let go_on = &mut |_, _| ControlFlow::Continue(());
+    Engine::load_with(Arc::clone(&DEVICE), plan, 128, &weights, &[], go_on, choice).unwrap()
+}
+
+/// Summaries of rows that lie one after the other in `logits`.
+fn summaries(engine: &mut Engine, logits: &[f32], choosing: &[Choosing]) -> Vec<Summary> {
+    engine.write_buffer(BufferId(0), logits);
+    let sequence = engine.new_sequence();
+    let mut batch = Batch::chain(sequence, 0, &vec![0; choosing.len()], RowOutput::Nothing);
+    for (row, &choosing) in batch.rows.iter_mut().zip(choosing) {
+        row.output = RowOutput::Summary(choosing);
+    }
+    let outputs = engine.forward(&batch).unwrap();
+    engine.release(sequence);
+    assert!(outputs.logits.is_empty());
+    outputs.summaries
+}
+
+fn assert_agrees(found: &Summary, logits: &[f32], choosing: &Choosing, what: &str) {
+    let expected = summarise(found.row, logits, choosing);
+    let bits = |logits: &[f32]| logits.iter().map(|logit| logit.to_bits()).collect::<Vec<_>>();
+    assert_eq!(found.tokens, expected.tokens, "{what}: candidates");
+    assert_eq!(bits(&found.logits), bits(&expected.logits), "{what}: their logits");
+    let counts = |summary: &Summary| (summary.zeros, summary.extremes, summary.broken);
+    assert_eq!(counts(found), counts(&expected), "{what}: zeros, extremes, broken");
+    let sums = |summary: &Summary| [summary.sum, summary.weighted_sum, summary.tempered_sum];
+    for (found, expected) in sums(found).into_iter().zip(sums(&expected)) {
+        assert!(
+            (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+            "{what}: {found}, not {expected}"
+        );
+    }
+    assert_eq!(found.chosen, expected.chosen, "{what}: the token chosen with {choosing:?}");
+}
+
+/// Rows that are awkward to select from, with what they are.
+fn rows(vocabulary: usize) -> Vec<(&'static str, Vec<f32>)> {
+    let mut numbers = Numbers::new(vocabulary as u64);
+    let random = numbers.take(vocabulary).into_iter().map(|number| 12.0 * number * number * number - 3.0);
+    let random: Vec<f32> = random.collect();
+    let made = |make: &dyn Fn(usize, f32) -> f32| -> Vec<f32> {
+        random.iter().enumerate().map(|(id, &number)| make(id, number)).collect()
+    };
+    vec![
+        ("all equal", vec![-2.5; vocabulary]),
+        ("two heights", made(&|id, _| if id % 7 == 3 { 1.0 } else { -1.0 })),
+        ("a few above ties", made(&|id, _| if id % 1009 == 5 { 4.0 } else { 0.25 })),
+        ("rounded to ties", made(&|_, number| number.round())),
+        ("descending", made(&|id, _| -(id as f32) / 1000.0)),
+        ("ascending", made(&|id, _| id as f32 / 1000.0)),
+        ("high ones side by side", made(&|id, number| if id / 3000 == 1 { number + 20.0 } else { number })),
+        ("zeros of both signs", made(&|id, number| [0.0, -0.0, number.min(0.0)][id % 3])),
+        ("far apart", made(&|id, number| if id % 2 == 0 { number * 1e29 } else { number * 1e-31 })),
+        ("almost only -inf", made(&|id, number| if id % 501 == 0 { number } else { f32::NEG_INFINITY })),
+        ("only -inf", vec![f32::NEG_INFINITY; vocabulary]),
+        ("broken", made(&|id, number| [number, number, f32::NAN, f32::INFINITY][id % 4])),
+        ("random", random.clone()),
+    ]
+}
+
+fn sampling(temperature: f32, top_k: u32, top_p: f32, min_p: f32, point: f32) -> Choosing {
+    Choosing { temperature, top_k, top_p, min_p, point }
+}
+
+#[test]
+fn summaries_agree_with_the_twin_over_vocabularies_and_awkward_rows() {
+    let choosing = [Choosing::HIGHEST, sampling(0.7, 0, 1.0, 0.0, 0.3), sampling(1.5, 40, 0.9, 0.0, 0.0)];
+    for vocabulary in VOCABULARIES {
+        let mut engine = engine(vocabulary, KernelChoice::CPU);
+        for (index, (name, logits)) in rows(vocabulary).iter().enumerate() {
+            // The twin sorts: of the longest rows only those that go other ways through the kernels.
+            if vocabulary > 50_000 && !["all equal", "high ones side by side", "random"].contains(name) {
+                continue;
+            }
+            let choosing = choosing[index % choosing.len()];
+            // The point of a choice among equals falls on a border; the highest is chosen without one.
+            let choosing = if *name == "random" { choosing } else { Choosing { point: 0.0, ..choosing } };
+            let found = summaries(&mut engine, logits, &[choosing]);
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].tokens.len(), vocabulary.min(MOST_CANDIDATES));
+            assert_agrees(&found[0], logits, &choosing, &format!("{name}, {vocabulary} entries"));
+        }
+    }
+}
+
+#[test]
+fn summaries_agree_with_the_largest_workgroups() {
+    for vocabulary in [121, 4097, 49_152] {
+        let mut engine = engine(vocabulary, KernelChoice::GPU);
+        for (name, logits) in rows(vocabulary) {
+            let found = summaries(&mut engine, &logits, &[Choosing::HIGHEST]);
+            assert_agrees(&found[0], &logits, &Choosing::HIGHEST, &format!("{name}, {vocabulary} entries"));
+        }
+    }
+}
+
+#[test]
+fn several_rows_are_summarised_each_in_its_own_way() {
+    let vocabulary = 5003;
+    let mut engine = engine(vocabulary, KernelChoice::CPU);
+    let mut numbers = Numbers::new(5);
+    let logits: Vec<f32> = numbers.take(7 * vocabulary).iter().map(|number| 9.0 * number).collect();
+    let choosing: Vec<Choosing> =
+        (0..7).map(|row| sampling(0.5 + row as f32 / 5.0, row % 3 * 9, 1.0, 0.0, 0.1)).collect();
+    let found = summaries(&mut engine, &logits, &choosing);
+    for (row, found) in found.iter().enumerate() {
+        let logits = &logits[row * vocabulary..][..vocabulary];
+        assert_agrees(found, logits, &choosing[row], &format!("row {row}"));
+        let kept = engine.read_row(found.row).unwrap();
+        let recent = row >= 7 - RECENT_ROWS;
+        assert_eq!(kept.as_deref(), recent.then_some(logits), "row {row} of the newest {RECENT_ROWS}");
+    }
+    assert_eq!(engine.read_row(RowHandle(99)), Ok(None));
+}
+
+#[test]
+fn the_gpu_chooses_what_the_twin_chooses() {
+    let vocabulary = 3001;
+    let mut engine = engine(vocabulary, KernelChoice::CPU);
+    let mut numbers = Numbers::new(11);
+    let mut different = 0;
+    for round in 0..60 {
+        let logits: Vec<f32> = numbers.take(vocabulary).iter().map(|number| 14.0 * number).collect();
+        let choosing = sampling(
+            [0.2, 0.7, 1.0, 1.3][round % 4],
+            [0, 1, 5, 40][round / 4 % 4],
+            [1.0, 0.9, 0.3][round % 3],
+            [0.0, 0.05][round % 2],
+            numbers.next().abs(),
+        );
+        let found = summaries(&mut engine, &logits, &[choosing]);
+        assert_agrees(&found[0], &logits, &choosing, &format!("round {round}"));
+        different += usize::from(found[0].chosen != found[0].tokens[0]);
+    }
+    assert!(different > 15, "only {different} choices beside the highest");
+}
