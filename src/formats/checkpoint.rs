@@ -3,6 +3,7 @@
 //! Knows files and tensor names; what a tensor means is for [`super::architectures`].
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Component, Path};
 
 use serde_json::Value;
@@ -80,6 +81,13 @@ impl Checkpoint {
     pub fn bytes(&self, index: usize) -> &[u8] {
         let tensor = &self.tensors[index];
         &self.files[tensor.file].bytes[tensor.stored.bytes.clone()]
+    }
+
+    /// Has the system fetch some bytes of tensor `index`, which are about to be read.
+    pub fn prepare(&self, index: usize, range: Range<usize>) {
+        let tensor = &self.tensors[index];
+        let begin = tensor.stored.bytes.start;
+        self.files[tensor.file].bytes.prepare(begin + range.start..begin + range.end);
     }
 
     /// The place of the file that holds tensor `index`.

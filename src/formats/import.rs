@@ -42,6 +42,10 @@ impl Weights for ImportedWeights {
             let reason = format!("rows {rows:?} were asked for, but it has {}", info.rows);
             return Err(WeightsError { tensor: info.name.clone(), reason });
         }
+        if let Recipe::Contiguous { offset } = source.recipe {
+            let bytes = |rows: usize| offset + rows * info.row_bytes();
+            self.checkpoint.prepare(source.stored, bytes(rows.start)..bytes(rows.end));
+        }
         let stored = self.checkpoint.bytes(source.stored);
         Ok(source.recipe.read(stored, info.columns, info.format, rows))
     }

@@ -80,7 +80,7 @@ impl StackedWeights<'_> {
             StackOrder::Alternating => {
                 let elements = self.source.tensors()[stack.parts[0]].columns;
                 let block = ALTERNATING_ROWS * parts[0].len() / elements;
-                (0..parts[0].len()).step_by(block).flat_map(|at| turn(&parts, at, block)).copied().collect()
+                in_turn(&parts, block)
             }
         })
     }
@@ -119,16 +119,21 @@ impl StackedWeights<'_> {
             .map(|&part| self.source.read(part, of_each.clone()))
             .collect::<Result<_, _>>()?;
         let block = ALTERNATING_ROWS * row_bytes;
-        let whole: Vec<u8> =
-            (0..parts[0].len()).step_by(block).flat_map(|at| turn(&parts, at, block)).copied().collect();
+        let mut whole = in_turn(&parts, block);
         let skipped = (rows.start - turns.start * turn_rows) * row_bytes;
-        Ok(whole[skipped..][..rows.len() * row_bytes].to_vec())
+        whole.drain(..skipped);
+        whole.truncate(rows.len() * row_bytes);
+        Ok(whole)
     }
 }
 
-/// `block` bytes of each part in turn.
-fn turn<'a>(parts: &'a [Cow<'_, [u8]>], at: usize, block: usize) -> impl Iterator<Item = &'a u8> {
-    parts.iter().flat_map(move |part| &part[at..at + block])
+/// `block` bytes of each part in turn, until all are taken.
+fn in_turn(parts: &[Cow<'_, [u8]>], block: usize) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for at in (0..parts[0].len()).step_by(block) {
+        parts.iter().for_each(|part| whole.extend_from_slice(&part[at..at + block]));
+    }
+    whole
 }
 
 /// What the stack looks like as one tensor.
