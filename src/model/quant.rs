@@ -20,17 +20,16 @@ pub fn decode_q8_0(block: &[u8; Q8_0_BYTES]) -> [f32; BLOCK] {
 /// d = max |x| / 127; q\[i\] = x\[i\] / d, rounded to the nearest, halves away from zero. A block with a number that
 /// is not finite gets a scale that is none, so that it is noticed.
 pub fn encode_q8_0(values: &[f32; BLOCK]) -> [u8; Q8_0_BYTES] {
-    let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-    let scale = largest / 127.0;
+    /// The largest number below one half: added before truncation, it rounds as the standard `round` does, which
+    /// would be a call for each element.
+    const BELOW_HALF: f32 = 0.5_f32.next_down();
+    let scale = largest_magnitude(values) / 127.0;
     let inverse = inverse(scale);
     let mut block = [0; Q8_0_BYTES];
-    [block[0], block[1]] = stored_scale(scale, values);
+    [block[0], block[1]] = stored_scale(scale);
     for (byte, value) in block[2..].iter_mut().zip(values) {
         let value = value * inverse;
-        // The exact distance to the whole number towards zero; `round` would be a call for each element.
-        let whole = value as i32;
-        let rest = value - whole as f32;
-        *byte = (whole + i32::from(rest >= 0.5) - i32::from(rest <= -0.5)) as u8;
+        *byte = (value + BELOW_HALF.copysign(value)) as i32 as u8;
     }
     block
 }
@@ -50,13 +49,14 @@ pub fn decode_q4_0(block: &[u8; Q4_0_BYTES]) -> [f32; BLOCK] {
 /// q\[i\] = x\[i\] / d + 8, rounded to the nearest, halves up, and at most 15. A block with a number that is not
 /// finite gets a scale that is none, so that it is noticed.
 pub fn encode_q4_0(values: &[f32; BLOCK]) -> [u8; Q4_0_BYTES] {
-    let larger = |largest: f32, value: &f32| if value.abs() > largest.abs() { *value } else { largest };
-    let scale = values.iter().fold(0.0, larger) / -8.0;
+    let magnitude = largest_magnitude(values);
+    let largest = values.iter().find(|value| value.abs() == magnitude).copied().unwrap_or(f32::NAN);
+    let scale = largest / -8.0;
     let inverse = inverse(scale);
     let mut block = [0; Q4_0_BYTES];
-    [block[0], block[1]] = stored_scale(scale, values);
+    [block[0], block[1]] = stored_scale(scale);
     // The sum is never negative but for rounding, and the cast takes that to 0.
-    let number = |value: f32| ((value * inverse + 8.5) as u8).min(15);
+    let number = |value: f32| ((value * inverse + 8.5) as i32).clamp(0, 15) as u8;
     let (low, high) = values.split_at(BLOCK / 2);
     for ((byte, low), high) in block[2..].iter_mut().zip(low).zip(high) {
         *byte = number(*low) | number(*high) << 4;
@@ -72,9 +72,19 @@ fn inverse(scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { 1.0 / scale }
 }
 
-fn stored_scale(scale: f32, values: &[f32; BLOCK]) -> [u8; 2] {
-    let is_finite = values.iter().all(|value| value.is_finite());
-    half::f16::from_f32(if is_finite { scale } else { f32::NAN }).to_le_bytes()
+/// Of an infinity or NaN, a NaN.
+fn stored_scale(scale: f32) -> [u8; 2] {
+    half::f16::from_f32(if scale.is_finite() { scale } else { f32::NAN }).to_le_bytes()
+}
+
+/// The largest |x|; NaN where one is NaN. The bits of magnitudes are in the order of the magnitudes, with NaN above
+/// all, and the compiler takes the maximum of whole numbers many at a time.
+fn largest_magnitude(values: &[f32; BLOCK]) -> f32 {
+    let mut largest = 0;
+    for value in values {
+        largest = largest.max((value.to_bits() & 0x7fff_ffff) as i32);
+    }
+    f32::from_bits(largest as u32)
 }
 
 #[cfg(test)]
@@ -130,10 +140,13 @@ mod tests {
 
     #[test]
     fn q8_0_rounds_as_the_standard_function_does() {
-        // Just below and above one half, where adding 0.5 first would go wrong.
-        for value in [0.499_999_97_f32, 0.5, 0.500_000_06, 1.499_999_9, 1.5, 126.5, -0.499_999_97, -2.5] {
-            let block = encode_q8_0(&values(&[(0, 127.0), (1, value)]));
-            assert_eq!(f32::from(block[3] as i8), value.round(), "{value}");
+        // Halves, and their neighbours on both sides, where adding 0.5 first would go wrong.
+        let halves = (0..127).map(|whole| whole as f32 + 0.5);
+        for value in halves.flat_map(|half| [half.next_down(), half, half.next_up()]) {
+            for value in [value, -value] {
+                let block = encode_q8_0(&values(&[(0, 127.0), (1, value)]));
+                assert_eq!(f32::from(block[3] as i8), value.round(), "{value}");
+            }
         }
     }
 }
