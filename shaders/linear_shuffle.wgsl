@@ -25,23 +25,26 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     while unit < end {
         let mine = input[block];
         block += LANES;
+        // The lanes' blocks are 32 columns: a block of weights that shares a scale, where weights have one.
+        let scale0 = unit_scale(unit);
+        let scale1 = unit_scale(unit + next);
+        var turn0 = vec4(0.0);
+        var turn1 = vec4(0.0);
         let stop = min(unit + TURN, end);
         var source = 0u;
         while unit < stop {
             var weights0 = weight_unit(unit);
             var weights1 = weight_unit(unit + next);
-            var turn0 = vec4(0.0);
-            var turn1 = vec4(0.0);
             for (var i = 0u; i < UNIT; i++) {
                 let value = subgroupShuffle(mine, source + i);
                 turn0 = fma(weights0[i], value, turn0);
                 turn1 = fma(weights1[i], value, turn1);
             }
-            sums0 = fma(turn0, vec4(unit_scale(unit)), sums0);
-            sums1 = fma(turn1, vec4(unit_scale(unit + next)), sums1);
             source += UNIT;
             unit++;
         }
+        sums0 = fma(turn0, vec4(scale0), sums0);
+        sums1 = fma(turn1, vec4(scale1), sums1);
     }
     finish_group(workgroup.y, group, lane, array(dot(sums0, vec4(1.0)), dot(sums1, vec4(1.0))));
 }

@@ -1,13 +1,11 @@
 // Weights stored as bf16, each the upper half of an f32: a unit is eight, two to a word, the first in the low
 // half.
 
-@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
-
 /// Blocks of four weights in a unit.
 const UNIT: u32 = 2u;
 
 fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
-    let words = weights[unit];
+    let words = unit_words(unit);
     return array(widened(words.xy), widened(words.zw));
 }
 
@@ -20,6 +18,6 @@ fn unit_scale(unit: u32) -> f32 { return 1.0; }
 
 /// Weights 4·block to 4·block + 3.
 fn weight4(block: u32) -> vec4<f32> {
-    let words = weights[block / 2u];
+    let words = unit_words(block / 2u);
     return widened(select(words.xy, words.zw, block % 2u == 1u));
 }

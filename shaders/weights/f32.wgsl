@@ -1,14 +1,12 @@
 // Weights stored as f32: a unit is four.
 
-@group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
-
 /// Blocks of four weights in a unit.
 const UNIT: u32 = 1u;
 
-fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> { return array(weights[unit]); }
+fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> { return array(bitcast<vec4<f32>>(unit_words(unit))); }
 
 /// The factor on a unit's weights.
 fn unit_scale(unit: u32) -> f32 { return 1.0; }
 
 /// Weights 4·block to 4·block + 3.
-fn weight4(block: u32) -> vec4<f32> { return weights[block]; }
+fn weight4(block: u32) -> vec4<f32> { return bitcast<vec4<f32>>(unit_words(block)); }

@@ -2,7 +2,6 @@
 // 8i to 8i + 3 in the low halves of its bytes, and 8i + 4 to 8i + 7 in the high ones. A unit has one f16 scale;
 // scales lie two to a word, the first in the low half.
 
-@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
 /// Blocks of four weights in a unit.
@@ -10,7 +9,7 @@ const UNIT: u32 = 8u;
 
 /// The weights of a unit, each still to be multiplied by the unit's scale.
 fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
-    let words = weights[unit];
+    let words = unit_words(unit);
     return array(
         low_halves(words.x),
         low_halves(words.x >> 4u),
@@ -36,6 +35,6 @@ fn unit_scale(unit: u32) -> f32 {
 /// Weights 4·block to 4·block + 3.
 fn weight4(block: u32) -> vec4<f32> {
     let unit = block / 8u;
-    let word = weights[unit][block / 2u % 4u];
+    let word = unit_words(unit)[block / 2u % 4u];
     return unit_scale(unit) * low_halves(word >> (4u * (block % 2u)));
 }

@@ -1,7 +1,6 @@
 // Weights stored as q8_0: a unit is 16 signed bytes, the first in the lowest byte. Two units are a block, which has
 // one f16 scale; scales lie two to a word, the first in the low half.
 
-@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
 /// Blocks of four weights in a unit.
@@ -9,7 +8,7 @@ const UNIT: u32 = 4u;
 
 /// The weights of a unit, each still to be multiplied by the unit's scale.
 fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
-    let words = weights[unit];
+    let words = unit_words(unit);
     return array(
         vec4<f32>(unpack4xI8(words.x)),
         vec4<f32>(unpack4xI8(words.y)),
@@ -27,5 +26,5 @@ fn unit_scale(unit: u32) -> f32 {
 /// Weights 4·block to 4·block + 3.
 fn weight4(block: u32) -> vec4<f32> {
     let unit = block / 4u;
-    return unit_scale(unit) * vec4<f32>(unpack4xI8(weights[unit][block % 4u]));
+    return unit_scale(unit) * vec4<f32>(unpack4xI8(unit_words(unit)[block % 4u]));
 }

@@ -111,7 +111,8 @@ impl Device {
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("logitscope engine"),
-            required_features: adapter.features() & (Features::TIMESTAMP_QUERY | Features::SUBGROUP),
+            required_features: adapter.features()
+                & (Features::TIMESTAMP_QUERY | Features::SUBGROUP | Features::SHADER_INT64),
             required_limits: limits,
             ..Default::default()
         };
@@ -153,10 +154,11 @@ impl Device {
         self.device.destroy();
     }
 
-    /// Whether kernels may use subgroups, and every subgroup has this many lanes.
-    pub(super) fn has_subgroups_of(&self, lanes: u32) -> bool {
+    /// Whether the adapter has what [`super::kernels::LinearVariant::Shuffle`] takes: words of 64 bits, and every
+    /// subgroup of this many lanes.
+    pub(super) fn can_shuffle(&self, lanes: u32) -> bool {
         let info = self.device.adapter_info();
-        self.device.features().contains(Features::SUBGROUP)
+        self.device.features().contains(Features::SUBGROUP | Features::SHADER_INT64)
             && (info.subgroup_min_size, info.subgroup_max_size) == (lanes, lanes)
     }
 

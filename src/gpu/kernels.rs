@@ -65,7 +65,7 @@ impl KernelChoice {
         plain_lanes: 16,
     };
 
-    /// For software drivers with subgroups of eight lanes (llvmpipe on a processor with AVX2).
+    /// For software drivers with subgroups of eight lanes and 64-bit words (llvmpipe on a processor with AVX2).
     pub const CPU_SHUFFLE: Self = Self {
         one_row: LinearVariant::Shuffle,
         few_rows: LinearVariant::ShuffleTiles,
@@ -76,7 +76,7 @@ impl KernelChoice {
     pub(super) fn of(device: &Device) -> Self {
         match device.class {
             AdapterClass::Gpu => Self::GPU,
-            AdapterClass::Cpu if device.has_subgroups_of(SHUFFLE_LANES) => Self::CPU_SHUFFLE,
+            AdapterClass::Cpu if device.can_shuffle(SHUFFLE_LANES) => Self::CPU_SHUFFLE,
             AdapterClass::Cpu => Self::CPU,
         }
     }

@@ -44,6 +44,8 @@ const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
 const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
 const LINEAR: &str = include_str!("../../shaders/lib/linear.wgsl");
 const SHUFFLE: &str = include_str!("../../shaders/lib/shuffle.wgsl");
+const WORDS: &str = include_str!("../../shaders/lib/words.wgsl");
+const WORDS_IN_PAIRS: &str = include_str!("../../shaders/lib/words_in_pairs.wgsl");
 const ACTIVATION: &str = include_str!("../../shaders/lib/activation.wgsl");
 const SUMMARY: &str = include_str!("../../shaders/lib/summary.wgsl");
 
@@ -122,9 +124,14 @@ impl Kernel {
 
     fn libraries(self) -> &'static [&'static str] {
         match self {
-            Self::Embed | Self::Rotary | Self::CacheWrite | Self::Attention | Self::Pick => &[PASS],
-            Self::LinearLanes | Self::LinearGroups | Self::LinearTiles => &[PASS, GRID, ACTIVATION, LINEAR],
-            Self::LinearShuffle | Self::LinearShuffleTiles => &[PASS, GRID, ACTIVATION, LINEAR, SHUFFLE],
+            Self::Embed => &[PASS, WORDS],
+            Self::Rotary | Self::CacheWrite | Self::Attention | Self::Pick => &[PASS],
+            Self::LinearLanes | Self::LinearGroups | Self::LinearTiles => {
+                &[PASS, GRID, ACTIVATION, LINEAR, WORDS]
+            }
+            Self::LinearShuffle | Self::LinearShuffleTiles => {
+                &[PASS, GRID, ACTIVATION, LINEAR, WORDS_IN_PAIRS, SHUFFLE]
+            }
             Self::SelectBlocks | Self::Choose => &[PASS, SUMMARY],
             Self::SelectTop => &[PASS, SUMMARY, REDUCE],
             Self::RmsNorm | Self::LayerNorm | Self::HeadNorm => &[REDUCE],

@@ -61,7 +61,7 @@ fn validated(kernel: Kernel, format: Option<logitscope::model::WeightFormat>) ->
         .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
     let info = Validator::new(
         ValidationFlags::all(),
-        Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP,
+        Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP | Capabilities::SHADER_INT64,
     )
     .validate(&module)
     .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
