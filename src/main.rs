@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     if let Some(command) = &arguments.command {
-        return Ok(cli::run(command)?);
+        return Ok(cli::run(command, arguments.verbose)?);
     }
     ensure!(has_display(), "{NO_DISPLAY}");
     let source = arguments.model.map_or(ModelSource::BuiltIn, ModelSource::Path);

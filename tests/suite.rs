@@ -13,6 +13,7 @@ mod suite {
     mod fused;
     mod kernels;
     mod malformed;
+    mod measuring;
     mod selection;
     mod session;
     mod shaders;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::arguments::Adapters;
 use super::output::{print, print_json};
 use super::{CliError, Outcome};
-use crate::gpu::{self, AdapterInfo, GpuError};
+use crate::gpu::{self, AdapterInfo, Device, GpuError};
 
 /// The JSON object of `adapters --json`.
 #[derive(Serialize)]
@@ -21,32 +21,54 @@ struct AdapterAnswer {
     kind: String,
     driver: String,
     details: serde_json::Map<String, serde_json::Value>,
+    /// Which kernels a model gets; only with `-v`, which opens each adapter to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variants: Option<Vec<String>>,
 }
 
 /// Runs the command.
-pub fn run(arguments: &Adapters) -> Result<Outcome, CliError> {
+pub fn run(arguments: &Adapters, verbosity: u8) -> Result<Outcome, CliError> {
     let adapters = gpu::adapters();
     if adapters.is_empty() {
         return Err(GpuError::NoAdapter.into());
     }
+    let answer = |info: AdapterInfo| {
+        let variants = (verbosity > 0).then(|| variants(info.index));
+        AdapterAnswer::new(info, variants)
+    };
+    let adapters: Vec<AdapterAnswer> = adapters.into_iter().map(answer).collect();
     if arguments.json.json {
-        print_json(&Answer { adapters: adapters.into_iter().map(AdapterAnswer::from).collect() })?;
+        print_json(&Answer { adapters })?;
     } else {
-        print(&adapters.iter().map(text).collect::<String>())?;
+        print(&adapters.iter().map(AdapterAnswer::text).collect::<String>())?;
     }
     Ok(Outcome::Done)
 }
 
-fn text(adapter: &AdapterInfo) -> String {
-    let AdapterInfo { index, name, backend, kind, driver, details } = adapter;
-    let details: String = details.iter().map(|(what, much)| format!("   {what:<26} {much}\n")).collect();
-    format!("{index}: {name}\n   {backend}, {kind}, driver {driver}\n{details}")
+/// The kernels that a model gets on an adapter, or why it gets none.
+fn variants(index: usize) -> Vec<String> {
+    match Device::open(Some(&index.to_string())) {
+        Ok(device) => device.variants(),
+        Err(error) => vec![error.to_string()],
+    }
 }
 
-impl From<AdapterInfo> for AdapterAnswer {
-    fn from(info: AdapterInfo) -> Self {
+impl AdapterAnswer {
+    fn new(info: AdapterInfo, variants: Option<Vec<String>>) -> Self {
         let AdapterInfo { index, name, backend, kind, driver, details } = info;
         let details = details.into_iter().map(|(what, much)| (what, much.into())).collect();
-        Self { index, name, backend, kind, driver, details }
+        Self { index, name, backend, kind, driver, details, variants }
+    }
+
+    /// The same for a person.
+    fn text(&self) -> String {
+        let Self { index, name, backend, kind, driver, details, variants } = self;
+        let detail = |(what, much): (&String, &serde_json::Value)| {
+            format!("   {what:<26} {}\n", much.as_str().unwrap_or_default())
+        };
+        let details: String = details.iter().map(detail).collect();
+        let variants: String =
+            variants.iter().flatten().map(|variant| format!("   kernels: {variant}\n")).collect();
+        format!("{index}: {name}\n   {backend}, {kind}, driver {driver}\n{details}{variants}")
     }
 }

@@ -29,8 +29,8 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Runs a command.
-pub fn run(command: &Command) -> Result<Outcome, CliError> {
+/// Runs a command; `verbosity` counts the `-v`s.
+pub fn run(command: &Command, verbosity: u8) -> Result<Outcome, CliError> {
     interrupt::listen();
     match command {
         Command::Generate(arguments) => generate::run(arguments),
@@ -39,6 +39,6 @@ pub fn run(command: &Command) -> Result<Outcome, CliError> {
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
-        Command::Adapters(arguments) => adapters::run(arguments),
+        Command::Adapters(arguments) => adapters::run(arguments, verbosity),
     }
 }

@@ -1,6 +1,6 @@
 //! The GPUs of this machine, and which one to take.
 
-use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor};
+use wgpu::{Adapter, Backends, CooperativeScalarType, DeviceType, Features, Instance, InstanceDescriptor};
 
 use super::device::GpuError;
 
@@ -19,6 +19,13 @@ pub struct AdapterInfo {
     pub driver: String,
     /// Limits and features that matter here: what, and how much, in words.
     pub details: Vec<(String, String)>,
+}
+
+impl AdapterInfo {
+    /// Name and backend: the same hardware may be there through two drivers.
+    pub fn full_name(&self) -> String {
+        format!("{} ({})", self.name, self.backend)
+    }
 }
 
 /// Every adapter that the drivers of this machine offer, best first.
@@ -95,9 +102,44 @@ fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
             ("storage buffers a kernel".into(), limits.max_storage_buffers_per_shader_stage.to_string()),
             ("invocations a workgroup".into(), limits.max_compute_invocations_per_workgroup.to_string()),
             ("workgroup memory".into(), format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
-            ("subgroups".into(), yes_no(wgpu::Features::SUBGROUP)),
-            ("f16 arithmetic".into(), yes_no(wgpu::Features::SHADER_F16)),
-            ("timestamps".into(), yes_no(wgpu::Features::TIMESTAMP_QUERY)),
+            ("subgroups".into(), subgroups(adapter)),
+            ("f16 arithmetic".into(), yes_no(Features::SHADER_F16)),
+            ("cooperative matrices".into(), cooperative_matrices(adapter)),
+            ("timestamps".into(), timestamps(features).to_owned()),
         ],
+    }
+}
+
+/// How many lanes a subgroup has: `32 lanes`, `8 to 32 lanes`, `no`.
+fn subgroups(adapter: &Adapter) -> String {
+    let wgpu::AdapterInfo { subgroup_min_size: least, subgroup_max_size: most, .. } = adapter.get_info();
+    match adapter.features().contains(Features::SUBGROUP) {
+        false => "no".to_owned(),
+        true if least == most => format!("{least} lanes"),
+        true => format!("{least} to {most} lanes"),
+    }
+}
+
+/// The shapes that the adapter multiplies, such as `16×16×16 f16 to f32`.
+fn cooperative_matrices(adapter: &Adapter) -> String {
+    let scalar = |scalar| match scalar {
+        CooperativeScalarType::F32 => "f32",
+        CooperativeScalarType::F16 => "f16",
+        CooperativeScalarType::I32 => "i32",
+        CooperativeScalarType::U32 => "u32",
+    };
+    let shapes = adapter.cooperative_matrix_properties().into_iter().map(|shape| {
+        let (m, n, k) = (shape.m_size, shape.n_size, shape.k_size);
+        format!("{m}×{n}×{k} {} to {}", scalar(shape.ab_type), scalar(shape.cr_type))
+    });
+    let shapes: Vec<String> = shapes.collect();
+    if shapes.is_empty() { "no".to_owned() } else { shapes.join(", ") }
+}
+
+fn timestamps(features: Features) -> &'static str {
+    match features {
+        _ if features.contains(Features::TIMESTAMP_QUERY_INSIDE_PASSES) => "within passes",
+        _ if features.contains(Features::TIMESTAMP_QUERY) => "around passes",
+        _ => "no",
     }
 }

@@ -9,12 +9,18 @@ use wgpu::{BufferUsages, DeviceType, DownlevelFlags, Features, PollType, Submiss
 
 use super::adapter::{self, AdapterInfo};
 use super::canary;
+use super::kernels::KernelChoice;
 use super::shader::{self, Kernel};
+use super::trials::{Trial, Trials};
 use crate::model::{ModelError, WeightFormat};
 
 /// Longest that a submission may take before the device counts as lost. Submissions are cut to tens of
 /// milliseconds on a GPU; the software driver on a busy machine needs the room.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Features that are used where the adapter has them.
+const WANTED_FEATURES: Features =
+    Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_PASSES).union(Features::SUBGROUP);
 
 /// A device that passed the checks, with its pipelines.
 pub struct Device {
@@ -28,6 +34,7 @@ pub struct Device {
     submissions: AtomicU64,
     waits: AtomicU64,
     read_bytes: AtomicU64,
+    dispatches: AtomicU64,
 }
 
 /// What passed between CPU and GPU since the device was opened.
@@ -39,6 +46,8 @@ pub struct Traffic {
     pub waits: u64,
     /// Bytes read back.
     pub read_bytes: u64,
+    /// Dispatches of passes.
+    pub dispatches: u64,
 }
 
 /// The two kinds of hardware that kernels are chosen for.
@@ -111,8 +120,7 @@ impl Device {
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("logitscope engine"),
-            required_features: adapter.features()
-                & (Features::TIMESTAMP_QUERY | Features::SUBGROUP | Features::SHADER_INT64),
+            required_features: adapter.features() & WANTED_FEATURES,
             required_limits: limits,
             ..Default::default()
         };
@@ -134,9 +142,18 @@ impl Device {
             submissions: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             read_bytes: AtomicU64::new(0),
+            dispatches: AtomicU64::new(0),
         };
         canary::run(&device)?;
         Ok(device)
+    }
+
+    /// Which kernels a model gets here, in words: those it begins with, and what trials found.
+    pub fn variants(&self) -> Vec<String> {
+        let mut variants = KernelChoice::candidates(self)[0].describe();
+        let trials = Trials::of_user();
+        variants.extend(trials.about(&self.info.full_name(), &self.info.driver).filter_map(Trial::words));
+        variants
     }
 
     /// What passed between CPU and GPU so far.
@@ -146,7 +163,13 @@ impl Device {
             submissions: count(&self.submissions),
             waits: count(&self.waits),
             read_bytes: count(&self.read_bytes),
+            dispatches: count(&self.dispatches),
         }
+    }
+
+    /// Counts dispatches of a pass.
+    pub(super) fn count_dispatches(&self, count: usize) {
+        self.dispatches.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// Kills the device, as a driver crash would: for tests of what the program does then.

@@ -17,6 +17,7 @@ use super::pass::{self, MOST_TABLES, Placement, Shape};
 use super::passes::{Flight, Readbacks, Timestamps};
 use super::program::{self, FEW_ROWS, Step};
 use super::selection::Selection;
+use super::trials::Trials;
 use super::weights::{self, GpuTensor, Progress, Shard, Uploaded};
 use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, ModelError, Outputs};
@@ -33,7 +34,7 @@ pub struct Engine {
     pub(super) plan: Plan,
     context: usize,
     pub(super) rows: Rows,
-    tensors: Vec<GpuTensor>,
+    pub(super) tensors: Vec<GpuTensor>,
     pub(super) buffers: Vec<wgpu::Buffer>,
     nothing: wgpu::Buffer,
     pub(super) cache: Cache,
@@ -92,8 +93,10 @@ impl Engine {
         progress: &mut Progress<'_>,
     ) -> Result<Self, LoadError> {
         let device = device.into();
-        let choice = KernelChoice::of(&device);
-        Self::load_with(device, plan, context, weights, bound, progress, choice)
+        let candidates = KernelChoice::candidates(&device);
+        let mut engine = Self::load_with(device, plan, context, weights, bound, progress, candidates[0])?;
+        engine.choose(&candidates, &mut Trials::of_user())?;
+        Ok(engine)
     }
 
     /// As [`Self::load`], with kernels of the caller's choice: for tests of variants that the adapter at hand
@@ -186,7 +189,23 @@ impl Engine {
         &self.plan
     }
 
+    /// Runs every op with these kernels from now on.
+    pub(super) fn set_choice(&mut self, choice: KernelChoice) -> Result<(), ModelError> {
+        self.choice = choice;
+        self.compile()
+    }
+
     fn compile(&mut self) -> Result<(), ModelError> {
+        let all: Vec<usize> = (0..self.plan.ops.len()).collect();
+        self.steps = self.compiled(self.choice, &all)?;
+        if let Some(selection) = &mut self.selection {
+            selection.bind(&self.device, &self.pass_words, &self.buffers[self.plan.logits.0])?;
+        }
+        Ok(())
+    }
+
+    /// Some of the plan's ops, by their indices, ready to run with these kernels.
+    pub(super) fn compiled(&self, choice: KernelChoice, ops: &[usize]) -> Result<Vec<Step>, ModelError> {
         let memory = program::Memory {
             pass: &self.pass_words,
             tensors: &self.tensors,
@@ -194,11 +213,9 @@ impl Engine {
             nothing: &self.nothing,
             cache: &self.cache,
         };
-        self.steps = program::compile(&self.device, &self.plan, &memory, self.choice)?;
-        if let Some(selection) = &mut self.selection {
-            selection.bind(&self.device, &self.pass_words, &self.buffers[self.plan.logits.0])?;
-        }
-        self.device.check()
+        let steps = program::compile(&self.device, &self.plan, ops, &memory, choice)?;
+        self.device.check()?;
+        Ok(steps)
     }
 
     /// Finds a place for every row; grows the cache when it is full.

@@ -73,11 +73,15 @@ impl KernelChoice {
         ..Self::CPU
     };
 
-    pub(super) fn of(device: &Device) -> Self {
+    /// The choices worth trying on a device, the likeliest first: more than one where only a trial tells which is
+    /// the fastest.
+    pub fn candidates(device: &Device) -> Vec<Self> {
         match device.class {
-            AdapterClass::Gpu => Self::GPU,
-            AdapterClass::Cpu if device.can_shuffle(SHUFFLE_LANES) => Self::CPU_SHUFFLE,
-            AdapterClass::Cpu => Self::CPU,
+            AdapterClass::Gpu => {
+                [64, 32, 128].map(|lanes| Self { reduce_lanes: lanes, ..Self::GPU }).to_vec()
+            }
+            AdapterClass::Cpu if device.can_shuffle(SHUFFLE_LANES) => vec![Self::CPU_SHUFFLE],
+            AdapterClass::Cpu => vec![Self::CPU],
         }
     }
 

@@ -4,6 +4,7 @@
 //! cannot take the window down, and a run without a window is the same engine.
 
 mod adapter;
+mod arithmetic;
 mod bandwidth;
 mod cache;
 mod canary;
@@ -11,6 +12,7 @@ mod device;
 mod engine;
 mod kernels;
 mod layout;
+mod measure;
 mod memory;
 mod pages;
 mod pass;
@@ -18,14 +20,20 @@ mod passes;
 mod program;
 mod selection;
 mod shader;
+mod stopwatch;
+mod trial;
+mod trials;
 mod upload;
 mod weights;
 
 pub use adapter::{AdapterInfo, adapters};
+pub use arithmetic::f32_rate;
 pub use bandwidth::copy_bandwidth;
 pub use device::{Device, GpuError, Traffic};
 pub use engine::{Engine, LoadError};
 pub use kernels::{KernelChoice, LinearVariant};
+pub use measure::OpCost;
 pub use memory::{Memory, estimate_memory};
 pub use shader::{Kernel, WORKGROUP_SIZES, kernel_source, kernels};
+pub use trials::{Trial, Trials};
 pub use weights::Progress;

@@ -135,18 +135,22 @@ impl Engine {
                 label: None,
                 timestamp_writes: self.timestamps.as_ref().map(Timestamps::writes),
             });
+            let mut dispatches = 0;
             for step in self.steps.iter().filter(|step| sets.contains(&step.rows)) {
-                match step.rows {
-                    RowSet::Batch => step.encode(&mut pass, batch.rows.len()),
-                    RowSet::Outputs if outputs.is_empty() => {}
-                    RowSet::Outputs => step.encode(&mut pass, outputs.len()),
-                }
+                let rows = match step.rows {
+                    RowSet::Batch => batch.rows.len(),
+                    RowSet::Outputs if outputs.is_empty() => continue,
+                    RowSet::Outputs => outputs.len(),
+                };
+                step.encode(&mut pass, rows);
+                dispatches += step.dispatches(rows);
             }
             if layout.summaries > 0
                 && let Some(selection) = &self.selection
             {
-                selection.encode(&mut pass, outputs.len() as u32);
+                dispatches += selection.encode(&mut pass, outputs.len() as u32);
             }
+            self.device.count_dispatches(dispatches);
         }
         if let Some(timestamps) = &self.timestamps {
             timestamps.resolve(&mut encoder, &readback);

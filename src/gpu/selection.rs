@@ -116,14 +116,16 @@ impl Selection {
         Ok(())
     }
 
-    /// Encodes the summaries of the first `rows` rows of logits, and the choices.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32) {
+    /// Encodes the summaries of the first `rows` rows of logits, and the choices; returns how many dispatches
+    /// that is.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32) -> usize {
         let grids = [(self.block_groups, rows), (rows, 1), (rows, 1)];
         for ((pipeline, group), (x, y)) in self.kernels.iter().zip(grids) {
             pass.set_pipeline(pipeline);
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(x, y, 1);
         }
+        self.kernels.len()
     }
 
     /// Copies the summaries of `rows` rows to `target`.

@@ -18,6 +18,7 @@ pub(super) const MOST_BINDINGS: u32 = 7;
 #[expect(missing_docs, reason = "each kernel's file opens with what it does")]
 pub enum Kernel {
     LoopCanary,
+    Arithmetic,
     Embed,
     RmsNorm,
     LayerNorm,
@@ -72,8 +73,9 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::LoopCanary,
+        Self::Arithmetic,
         Self::Embed,
         Self::RmsNorm,
         Self::LayerNorm,
@@ -136,7 +138,7 @@ impl Kernel {
             Self::SelectTop => &[PASS, SUMMARY, REDUCE],
             Self::RmsNorm | Self::LayerNorm | Self::HeadNorm => &[REDUCE],
             Self::Activate | Self::Gate => &[ACTIVATION],
-            Self::LoopCanary | Self::Add => &[],
+            Self::LoopCanary | Self::Arithmetic | Self::Add => &[],
         }
     }
 
@@ -148,6 +150,7 @@ impl Kernel {
         }
         match self {
             Self::LoopCanary => file!("loop_canary"),
+            Self::Arithmetic => file!("arithmetic"),
             Self::Embed => file!("embed"),
             Self::RmsNorm => file!("rms_norm"),
             Self::LayerNorm => file!("layer_norm"),

@@ -283,10 +283,20 @@ fn check_and_bench_and_adapters_answer_with_their_json() {
     assert_eq!(keys(&bench["tg"][0]), ["bandwidth_share", "context", "tokens_per_s"]);
     let share = bench["tg"][0]["bandwidth_share"].as_f64().expect("a number");
     assert!(share > 0.0 && share < 1.0, "{bench}");
+    let step = &bench["step"];
+    let seconds = |part: &str| step[part].as_f64().unwrap_or_else(|| panic!("{part} is missing in {step}"));
+    let parts = seconds("encode_seconds") + seconds("wait_seconds") + seconds("other_seconds");
+    assert!((parts - seconds("seconds")).abs() < 1e-9 + 0.01 * parts, "{step}");
+    assert!(seconds("waits") <= 1.0 && seconds("dispatches") > 4.0, "{step}");
+    let ops = step["ops"].as_array().expect("a list");
+    assert!(
+        ops.iter().any(|op| op["op"] == "attention") && ops.iter().all(|op| op["gpu_seconds"].is_number())
+    );
 
-    let adapters = json_of(&["adapters", "--json"]);
+    let adapters = json_of(&["adapters", "-v", "--json"]);
     assert_eq!(adapters["adapters"][0]["index"], 0);
     assert_eq!(bench["adapter"], adapters["adapters"][0]["name"]);
+    assert!(adapters["adapters"][0]["variants"].as_array().is_some_and(|variants| !variants.is_empty()));
 }
 
 #[test]

@@ -14,10 +14,15 @@ use crate::model::{Plan, WeightFormat, Weights, WeightsError};
 /// One real model's sizes. All have RMSNorm, rotary positions, gated SiLU and no biases.
 struct Shape {
     name: &'static str,
+    /// As published, bf16 taken for f16.
+    format: WeightFormat,
     layers: usize,
     width: usize,
     heads: usize,
     key_value_heads: usize,
+    head_width: usize,
+    /// ε of the norms over query and key heads.
+    head_norm: Option<f32>,
     feed_forward: usize,
     vocabulary: usize,
     context: usize,
@@ -26,13 +31,16 @@ struct Shape {
 }
 
 /// By their published configurations.
-const SHAPES: [Shape; 4] = [
+const SHAPES: [Shape; 6] = [
     Shape {
         name: "stories15m",
+        format: WeightFormat::F32,
         layers: 6,
         width: 288,
         heads: 6,
         key_value_heads: 6,
+        head_width: 48,
+        head_norm: None,
         feed_forward: 768,
         vocabulary: 32_000,
         context: 256,
@@ -41,10 +49,13 @@ const SHAPES: [Shape; 4] = [
     },
     Shape {
         name: "smollm2-135m",
+        format: WeightFormat::F16,
         layers: 30,
         width: 576,
         heads: 9,
         key_value_heads: 3,
+        head_width: 64,
+        head_norm: None,
         feed_forward: 1536,
         vocabulary: 49_152,
         context: 8192,
@@ -52,11 +63,29 @@ const SHAPES: [Shape; 4] = [
         head: HeadWeights::Tied,
     },
     Shape {
+        name: "qwen3-0.6b",
+        format: WeightFormat::F16,
+        layers: 28,
+        width: 1024,
+        heads: 16,
+        key_value_heads: 8,
+        head_width: 128,
+        head_norm: Some(1e-6),
+        feed_forward: 3072,
+        vocabulary: 151_936,
+        context: 40_960,
+        theta: 1e6,
+        head: HeadWeights::Tied,
+    },
+    Shape {
         name: "llama-3.2-1b",
+        format: WeightFormat::F16,
         layers: 16,
         width: 2048,
         heads: 32,
         key_value_heads: 8,
+        head_width: 64,
+        head_norm: None,
         feed_forward: 8192,
         vocabulary: 128_256,
         context: 131_072,
@@ -65,14 +94,32 @@ const SHAPES: [Shape; 4] = [
     },
     Shape {
         name: "llama-7b",
+        format: WeightFormat::F16,
         layers: 32,
         width: 4096,
         heads: 32,
         key_value_heads: 32,
+        head_width: 128,
+        head_norm: None,
         feed_forward: 11_008,
         vocabulary: 32_000,
         context: 4096,
         theta: 1e4,
+        head: HeadWeights::Separate,
+    },
+    Shape {
+        name: "llama-3.1-8b",
+        format: WeightFormat::F16,
+        layers: 32,
+        width: 4096,
+        heads: 32,
+        key_value_heads: 8,
+        head_width: 128,
+        head_norm: None,
+        feed_forward: 14_336,
+        vocabulary: 128_256,
+        context: 131_072,
+        theta: 5e5,
         head: HeadWeights::Separate,
     },
 ];
@@ -82,10 +129,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     SHAPES.iter().map(|shape| shape.name)
 }
 
+/// The format of a shape's matrices; `None` for an unknown name.
+pub fn format(name: &str) -> Option<WeightFormat> {
+    SHAPES.iter().find(|shape| shape.name == name).map(|shape| shape.format)
+}
+
 /// The configuration of a shape; `None` for an unknown name.
 pub fn config(name: &str) -> Option<ModelConfig> {
     let shape = SHAPES.iter().find(|shape| shape.name == name)?;
-    let head_width = shape.width / shape.heads;
+    let head_width = shape.head_width;
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
     let rotary = RotaryConfig { width: head_width, theta: shape.theta, scaling: RotaryScaling::Plain };
     let layer = LayerConfig {
@@ -94,7 +146,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
             heads: shape.heads,
             key_value_heads: shape.key_value_heads,
             head_width,
-            head_norm: None,
+            head_norm: shape.head_norm,
             rotary: Some(rotary),
             scale: 1.0 / (head_width as f32).sqrt(),
             query_key_value_bias: Bias::Absent,
@@ -120,8 +172,8 @@ pub fn config(name: &str) -> Option<ModelConfig> {
     })
 }
 
-/// Weights in f16 that are made up: small numbers, the same each time. They come as fast as memory is copied, so
-/// that a benchmark of loading measures the loading.
+/// Weights that are made up: small numbers, the same each time. They come as fast as memory is copied, so that a
+/// benchmark of loading measures the loading.
 pub struct MadeUpWeights {
     tensors: Vec<TensorInfo>,
     /// The numbers that all tensors repeat, each from its own place on.
@@ -133,23 +185,27 @@ const NUMBERS: usize = 65_521;
 
 impl MadeUpWeights {
     /// Every tensor of the plan, in the plan's order.
-    pub fn new(plan: &Plan) -> Self {
+    ///
+    /// # Panics
+    /// With a format of blocks.
+    pub fn new(plan: &Plan, format: WeightFormat) -> Self {
+        assert_eq!(format.block_elements(), 1, "{}", format.name());
         let tensor = |spec: &crate::model::plan::TensorSpec| TensorInfo {
             name: spec.name.clone(),
             rows: spec.rows,
             columns: spec.columns,
-            format: WeightFormat::F16,
+            format,
         };
         let number = |element: u64| {
             let mixed = element.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 48;
+            let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32;
             // Sign and mantissa from the hash, the exponent of numbers from 1/32 to 1/16.
-            (mixed as u16 & 0x83ff | 0x2800).to_le_bytes()
+            f32::from_bits(mixed as u32 & 0x807f_e000 | 0x3d00_0000)
         };
-        Self {
-            tensors: plan.tensors.iter().map(tensor).collect(),
-            numbers: (1..=NUMBERS as u64).flat_map(number).collect(),
-        }
+        let numbers: Vec<f32> = (1..=NUMBERS as u64).map(number).collect();
+        let mut bytes = Vec::new();
+        format.encode_into(&numbers, &mut bytes);
+        Self { tensors: plan.tensors.iter().map(tensor).collect(), numbers: bytes }
     }
 }
 
@@ -159,10 +215,11 @@ impl Weights for MadeUpWeights {
     }
 
     fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError> {
-        let columns = self.tensors[index].columns;
-        let bytes = 2 * rows.len() * columns;
+        let info = &self.tensors[index];
+        let bytes = rows.len() * info.row_bytes();
         let mut made = Vec::with_capacity(bytes);
-        let mut place = 2 * ((7919 * index + rows.start * columns) % NUMBERS);
+        let first = (7919 * index + rows.start * info.columns) % NUMBERS;
+        let mut place = first * (self.numbers.len() / NUMBERS);
         while made.len() < bytes {
             let length = (bytes - made.len()).min(self.numbers.len() - place);
             made.extend_from_slice(&self.numbers[place..place + length]);
@@ -186,25 +243,24 @@ mod tests {
             sizes.sum::<usize>()
         };
         let counted: Vec<usize> = names().map(parameters).collect();
-        assert_eq!(counted, [15_191_712, 134_515_008, 1_235_814_400, 6_738_415_616]);
+        assert_eq!(
+            counted,
+            [15_191_712, 134_515_008, 596_049_920, 1_235_814_400, 6_738_415_616, 8_030_261_248]
+        );
     }
 
     #[test]
     fn made_up_weights_are_small_and_differ() {
-        let plan = plan_decoder(&config("stories15m").expect("a known name"));
-        let weights = MadeUpWeights::new(&plan);
-        let row = weights.read(0, 3..4).expect("always");
-        let numbers = WeightFormat::F16.decode(&row);
-        assert_eq!(numbers.len(), 288);
-        assert!(numbers.iter().all(|number| (1.0 / 32.0..1.0 / 16.0).contains(&number.abs())));
-        assert!(numbers.iter().any(|number| *number > 0.0) && numbers.iter().any(|number| *number < 0.0));
-        assert_ne!(row, weights.read(0, 4..5).expect("always"));
-        assert_ne!(row, weights.read(3, 3..4).expect("always"));
-        // Any cut gives the same numbers, also where they begin to repeat.
-        let whole = weights.read(0, 0..300).expect("always");
-        for first in [200, 227, 228] {
-            let part = weights.read(0, first..first + 3).expect("always");
-            assert_eq!(part, &whole[first * 576..(first + 3) * 576], "row {first}");
+        let config = config("stories15m").expect("a known name");
+        let plan = plan_decoder(&config);
+        for format in [WeightFormat::F32, WeightFormat::F16] {
+            let weights = MadeUpWeights::new(&plan, format);
+            let row = weights.read(0, 3..4).expect("always");
+            let numbers = format.decode(&row);
+            assert_eq!(numbers.len(), 288);
+            assert!(numbers.iter().all(|number| (1.0 / 32.0..1.0 / 16.0).contains(&number.abs())));
+            assert!(numbers.iter().any(|number| *number > 0.0) && numbers.iter().any(|number| *number < 0.0));
+            assert_ne!(row, weights.read(0, 4..5).expect("always"));
         }
     }
 }

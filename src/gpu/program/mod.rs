@@ -75,6 +75,11 @@ struct Dispatch {
 }
 
 impl Step {
+    /// How many dispatches the op is for `rows` rows.
+    pub fn dispatches(&self, rows: usize) -> usize {
+        self.dispatches[Regime::of(rows) as usize].len()
+    }
+
     /// Encodes the op for `rows` rows.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: usize) {
         for dispatch in &self.dispatches[Regime::of(rows) as usize] {
@@ -87,15 +92,16 @@ impl Step {
     }
 }
 
-/// One step for each op of the plan.
+/// One step for each of these ops of the plan, by their indices.
 pub(super) fn compile(
     device: &Device,
     plan: &Plan,
+    ops: &[usize],
     memory: &Memory<'_>,
     choice: KernelChoice,
 ) -> Result<Vec<Step>, ModelError> {
     let compiler = Compiler { device, plan, memory, choice };
-    plan.ops.iter().map(|op| compiler.step(op)).collect()
+    ops.iter().map(|&op| compiler.step(&plan.ops[op])).collect()
 }
 
 struct Compiler<'a> {

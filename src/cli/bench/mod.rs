@@ -1,19 +1,21 @@
 //! `bench`: how fast a model loads and decodes here, and what share of the device's bandwidth that is.
 
+mod step;
+mod subject;
+
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::arguments::{Bench, ModelOptions, source};
+use self::step::StepAnswer;
+use self::subject::Subject;
+use super::arguments::Bench;
 use super::output::{Progress, bytes, print, print_json, rate};
 use super::{CliError, Outcome, interrupt, model};
-use crate::formats::architectures::shapes;
 use crate::gpu::{self, Device, Engine, copy_bandwidth};
 use crate::model::batch::RowOutput;
-use crate::model::conversion::Converted;
-use crate::model::weights::TensorInfo;
-use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan, Weights, fuse, plan_decoder};
-use crate::session::{LoadError, Opened};
+use crate::model::{Batch, Fused, LanguageModel, ModelError, fuse};
+use crate::session::LoadError;
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]
@@ -26,6 +28,8 @@ struct Answer {
     load_seconds: f64,
     pp: Vec<InitiationSpeed>,
     tg: Vec<IncrementalSpeed>,
+    /// Null where no incremental steps were asked for.
+    step: Option<StepAnswer>,
 }
 
 /// Initiation with a prompt of so many tokens.
@@ -43,15 +47,6 @@ struct IncrementalSpeed {
     tokens_per_s: f64,
     /// Bytes of weights that a step reads, a second, as a share of the copy bandwidth.
     bandwidth_share: f64,
-}
-
-/// What is measured.
-struct Subject {
-    name: String,
-    plan: Plan,
-    context: usize,
-    weights: Box<dyn Weights>,
-    bound: Vec<usize>,
 }
 
 /// Runs the command.
@@ -89,6 +84,7 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         load_seconds,
         pp: Vec::new(),
         tg: Vec::new(),
+        step: None,
     };
     for &tokens in &arguments.pp {
         line.show(&format!("initiation with {tokens} tokens"));
@@ -103,6 +99,10 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         let tokens_per_s = rate(steps as f64, seconds);
         let bandwidth_share = rate(tokens_per_s * touched, copy_bandwidth);
         answer.tg.push(IncrementalSpeed { context: steps + 1, tokens_per_s, bandwidth_share });
+    }
+    if let Some(&steps) = arguments.tg.iter().max() {
+        line.show("the parts of a step");
+        answer.step = Some(StepAnswer::measure(&mut engine, steps, copy_bandwidth)?);
     }
     line.clear();
     if arguments.json.json {
@@ -163,54 +163,6 @@ fn incremental_seconds(engine: &mut Engine, steps: usize) -> Result<Option<f64>,
     Ok(Some(seconds))
 }
 
-impl Subject {
-    fn new(arguments: &Bench) -> Result<Self, CliError> {
-        let shape = arguments.shape.as_deref().and_then(|name| Some((name, shapes::config(name)?)));
-        if let Some((name, config)) = shape {
-            let plan = plan_decoder(&config);
-            let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-            let weights = shapes::MadeUpWeights::new(&plan);
-            let weights = Converted::new(weights, &plan, &bound, arguments.model.weights.into());
-            let needed = arguments.pp.iter().chain(&arguments.tg).max().map_or(1, |tokens| tokens + 1);
-            return Ok(Self {
-                name: name.to_owned(),
-                context: arguments.model.context.unwrap_or(needed).min(config.context),
-                weights: Box::new(weights),
-                bound,
-                plan,
-            });
-        }
-        let ModelOptions { model, context, weights, .. } = &arguments.model;
-        let opened = Opened::open(&source(model.as_ref()), *context, (*weights).into())?;
-        let Opened { file, plan, bound, context, .. } = opened;
-        Ok(Self { name: file.name, plan, context, weights: file.weights, bound })
-    }
-
-    /// Bytes of weights that an incremental step reads: all but the rows of embedding tables that it skips.
-    fn bytes_a_step(&self) -> usize {
-        let tensors = self.weights.tensors();
-        let info = |id: usize| -> &TensorInfo { &tensors[self.bound[id]] };
-        let mut whole = vec![false; self.plan.tensors.len()];
-        let mut rows = 0;
-        for op in &self.plan.ops {
-            match *op {
-                Op::Embed { table, positions, .. } => {
-                    rows += info(table.0).row_bytes() + positions.map_or(0, |id| info(id.0).row_bytes());
-                }
-                Op::Norm { weight, bias, .. } | Op::Linear { weight, bias, .. } => {
-                    whole[weight.0] = true;
-                    if let Some(bias) = bias {
-                        whole[bias.0] = true;
-                    }
-                }
-                _ => {}
-            }
-        }
-        let whole = (0..whole.len()).filter(|&id| whole[id]);
-        rows + whole.map(|id| info(id).rows * info(id).row_bytes()).sum::<usize>()
-    }
-}
-
 impl Answer {
     /// The same figures for a person.
     fn text(&self) -> String {
@@ -234,6 +186,7 @@ impl Answer {
                 "  tg{steps:<13} {tokens_per_s:>11.1} tokens/s   {percent:.1} % of the copy bandwidth\n"
             );
         }
+        text += &self.step.as_ref().map(StepAnswer::text).unwrap_or_default();
         text
     }
 }

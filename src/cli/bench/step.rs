@@ -1,0 +1,212 @@
+//! Where the time of an incremental step goes: by part, and on the GPU by kind of op.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::cli::output::{rate, seconds};
+use crate::gpu::{Engine, OpCost};
+use crate::model::batch::RowOutput;
+use crate::model::plan::{Op, Plan};
+use crate::model::{Batch, LanguageModel, ModelError};
+
+/// Steps whose average is told.
+const STEPS: usize = 8;
+
+/// An incremental step in parts, on average over some steps.
+#[derive(Serialize)]
+pub struct StepAnswer {
+    /// Positions in the KV cache.
+    context: usize,
+    /// From the call to the logits, by the clock.
+    seconds: f64,
+    /// Of these, placing the row, writing what varies, building and submitting commands.
+    encode_seconds: f64,
+    /// Of these, waiting for the GPU and taking the logits.
+    wait_seconds: f64,
+    /// Of these, everything else.
+    other_seconds: f64,
+    /// Computing, by GPU timestamps; null where the adapter has none.
+    gpu_seconds: Option<f64>,
+    /// Times that the CPU waits for the GPU.
+    waits: f64,
+    /// Dispatches.
+    dispatches: f64,
+    /// Dispatches of a layer.
+    layer_dispatches: f64,
+    /// GPU time of each kind of op, most first; empty where the adapter has no timestamps. Each op is timed by
+    /// itself, so that their sum is a little more than `gpu_seconds`.
+    ops: Vec<OpAnswer>,
+}
+
+/// What the ops of one kind cost a step.
+#[derive(Serialize)]
+struct OpAnswer {
+    /// The op and what it works on, such as `linear feed_forward.down`.
+    op: String,
+    /// How many ops.
+    count: usize,
+    dispatches: usize,
+    gpu_seconds: f64,
+    /// Bytes of weights that they read; 0 where that depends on the token.
+    weight_bytes: u64,
+    /// Those bytes a second, as a share of the copy bandwidth.
+    bandwidth_share: f64,
+}
+
+impl StepAnswer {
+    /// Measures steps of the engine after `context` positions.
+    pub fn measure(engine: &mut Engine, context: usize, copy_bandwidth: f64) -> Result<Self, ModelError> {
+        let vocabulary = engine.vocabulary();
+        let context = context.clamp(1, (engine.context() - 1).max(1));
+        let sequence = engine.new_sequence();
+        let prompt: Vec<u32> = (0..context).map(|index| (index * 7919 % vocabulary) as u32).collect();
+        for chunk in prompt.chunks(engine.max_rows()) {
+            engine.forward(&Batch::chain(sequence, engine.length(sequence), chunk, RowOutput::Nothing))?;
+        }
+        let step = |engine: &mut Engine| {
+            engine.truncate(sequence, context);
+            engine.forward(&Batch::chain(sequence, context, &[0], RowOutput::Logits))
+        };
+        // The first step may still pay for something.
+        step(engine)?;
+        let (mut encode_seconds, mut wait_seconds, mut gpu_seconds) = (0.0, 0.0, Some(0.0));
+        let before = engine.device.traffic();
+        let begin = Instant::now();
+        for _ in 0..STEPS {
+            let timing = step(engine)?.timing;
+            encode_seconds += timing.encode_seconds;
+            wait_seconds += timing.wait_seconds;
+            gpu_seconds = gpu_seconds.zip(timing.gpu_seconds).map(|(sum, more)| sum + more);
+        }
+        let seconds = begin.elapsed().as_secs_f64();
+        let after = engine.device.traffic();
+        let ops =
+            ops(engine, &Batch::chain(sequence, context, &[0], RowOutput::Logits), context, copy_bandwidth)?;
+        engine.release(sequence);
+        let each = |sum: f64| sum / STEPS as f64;
+        Ok(Self {
+            context,
+            seconds: each(seconds),
+            encode_seconds: each(encode_seconds),
+            wait_seconds: each(wait_seconds),
+            other_seconds: each((seconds - encode_seconds - wait_seconds).max(0.0)),
+            gpu_seconds: gpu_seconds.map(each),
+            waits: each((after.waits - before.waits) as f64),
+            dispatches: each((after.dispatches - before.dispatches) as f64),
+            layer_dispatches: engine.layer_dispatches(1),
+            ops,
+        })
+    }
+
+    /// The same for a person.
+    pub fn text(&self) -> String {
+        let mut text = format!("  a step at {} positions\n", self.context);
+        let mut line = |what: &str, much: f64, more: &str| {
+            text += &format!("    {what:<28} {:>10}{more}\n", seconds(much));
+        };
+        line("from call to logits", self.seconds, "");
+        line("encoding and submitting", self.encode_seconds, "");
+        line("waiting for the GPU", self.wait_seconds, &format!("   {:.1} waits", self.waits));
+        line("other work of the CPU", self.other_seconds, "");
+        if let Some(gpu) = self.gpu_seconds {
+            let more = format!("   {:.0} dispatches, {:.1} a layer", self.dispatches, self.layer_dispatches);
+            line("computing on the GPU", gpu, &more);
+        }
+        let sum: f64 = self.ops.iter().map(|op| op.gpu_seconds).sum();
+        for op in &self.ops {
+            let percent = 100.0 * rate(op.gpu_seconds, sum);
+            let of_copy = match op.weight_bytes {
+                0 => String::new(),
+                _ => format!("   {:.1} % of the copy bandwidth", 100.0 * op.bandwidth_share),
+            };
+            let what = format!("{} × {}", op.count, op.op);
+            text +=
+                &format!("      {what:<46} {:>10}   {percent:>4.1} %{of_copy}\n", seconds(op.gpu_seconds));
+        }
+        text
+    }
+}
+
+/// The costs of a pass by kind of op, most first; of several passes the fastest.
+fn ops(
+    engine: &mut Engine,
+    batch: &Batch,
+    context: usize,
+    copy_bandwidth: f64,
+) -> Result<Vec<OpAnswer>, ModelError> {
+    let sequence = batch.rows[0].sequence;
+    let mut fastest: Option<Vec<_>> = None;
+    for _ in 0..STEPS {
+        engine.truncate(sequence, context);
+        let Some(costs) = engine.profile(batch)? else { return Ok(Vec::new()) };
+        let sum = |costs: &[OpCost]| costs.iter().map(|cost| cost.seconds).sum::<f64>();
+        if fastest.as_ref().is_none_or(|fastest| sum(&costs) < sum(fastest)) {
+            fastest = Some(costs);
+        }
+    }
+    let mut answers: Vec<OpAnswer> = Vec::new();
+    for cost in fastest.unwrap_or_default() {
+        let plan = engine.plan();
+        let (op, weight_bytes) = (kind(&plan.ops[cost.op], plan), engine.weight_bytes(cost.op));
+        let at = answers.iter().position(|answer| answer.op == op).unwrap_or_else(|| {
+            let (count, dispatches, gpu_seconds, weight_bytes, bandwidth_share) = (0, 0, 0.0, 0, 0.0);
+            answers.push(OpAnswer { op, count, dispatches, gpu_seconds, weight_bytes, bandwidth_share });
+            answers.len() - 1
+        });
+        answers[at].count += 1;
+        answers[at].dispatches += cost.dispatches;
+        answers[at].gpu_seconds += cost.seconds;
+        answers[at].weight_bytes += weight_bytes;
+    }
+    for answer in &mut answers {
+        let bytes_a_second = rate(answer.weight_bytes as f64, answer.gpu_seconds);
+        answer.bandwidth_share = rate(bytes_a_second, copy_bandwidth);
+    }
+    answers.sort_by(|one, other| other.gpu_seconds.total_cmp(&one.gpu_seconds));
+    Ok(answers)
+}
+
+/// The op's name, with what its weights are called in every layer: `linear attention.query + key + value`.
+fn kind(op: &Op, plan: &Plan) -> String {
+    match op {
+        Op::Linear { weight, .. } | Op::Norm { weight, .. } => {
+            format!("{} {}", op.name(), role(&plan.tensor(*weight).name))
+        }
+        _ => op.name().to_owned(),
+    }
+}
+
+/// A tensor's name without its layer: `layers.3.attention.query.weight + layers.3.attention.key.weight` is
+/// `attention.query + key`.
+fn role(name: &str) -> String {
+    let mut group = "";
+    let roles = name.split(" + ").map(|part| {
+        let part = part.strip_suffix(".weight").unwrap_or(part);
+        let in_layer = part.strip_prefix("layers.").and_then(|rest| rest.split_once('.'));
+        let part = in_layer.map_or(part, |(_, part)| part);
+        match part.rsplit_once('.') {
+            Some((same, last)) if same == group => last,
+            Some((other, _)) => {
+                group = other;
+                part
+            }
+            None => part,
+        }
+    });
+    roles.collect::<Vec<_>>().join(" + ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ops_of_all_layers_are_of_one_kind() {
+        assert_eq!(role("layers.3.feed_forward.down.weight"), "feed_forward.down");
+        let stacked = "layers.11.attention.query.weight + layers.11.attention.key.weight";
+        assert_eq!(role(stacked), "attention.query + key");
+        assert_eq!(role("head.weight"), "head");
+        assert_eq!(role("embedding"), "embedding");
+    }
+}

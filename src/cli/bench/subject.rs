@@ -1,0 +1,64 @@
+//! What `bench` measures: a model, or random weights of a real model's shape.
+
+use crate::cli::CliError;
+use crate::cli::arguments::{Bench, ModelOptions, source};
+use crate::formats::architectures::shapes;
+use crate::model::conversion::Converted;
+use crate::model::weights::TensorInfo;
+use crate::model::{Op, Plan, Weights, plan_decoder};
+use crate::session::Opened;
+
+/// What is measured.
+pub struct Subject {
+    pub name: String,
+    pub plan: Plan,
+    pub context: usize,
+    pub weights: Box<dyn Weights>,
+    pub bound: Vec<usize>,
+}
+
+impl Subject {
+    /// The model or the shape that was asked for.
+    pub fn new(arguments: &Bench) -> Result<Self, CliError> {
+        let shape = arguments
+            .shape
+            .as_deref()
+            .and_then(|name| Some((name, shapes::config(name)?, shapes::format(name)?)));
+        if let Some((name, config, format)) = shape {
+            let plan = plan_decoder(&config);
+            let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+            let weights = shapes::MadeUpWeights::new(&plan, format);
+            let weights = Converted::new(weights, &plan, &bound, arguments.model.weights.into());
+            let needed = arguments.pp.iter().chain(&arguments.tg).max().map_or(1, |tokens| tokens + 1);
+            return Ok(Self {
+                name: name.to_owned(),
+                context: arguments.model.context.unwrap_or(needed).min(config.context),
+                weights: Box::new(weights),
+                bound,
+                plan,
+            });
+        }
+        let ModelOptions { model, context, weights, .. } = &arguments.model;
+        let opened = Opened::open(&source(model.as_ref()), *context, (*weights).into())?;
+        let Opened { file, plan, bound, context, .. } = opened;
+        Ok(Self { name: file.name, plan, context, weights: file.weights, bound })
+    }
+
+    /// Bytes of weights that an incremental step reads: all but the rows of embedding tables that it skips.
+    pub fn bytes_a_step(&self) -> usize {
+        let tensors = self.weights.tensors();
+        let info = |id: usize| -> &TensorInfo { &tensors[self.bound[id]] };
+        let mut whole = vec![false; self.plan.tensors.len()];
+        let mut rows = 0;
+        for op in &self.plan.ops {
+            match op {
+                Op::Embed { table, positions, .. } => {
+                    rows += info(table.0).row_bytes() + positions.map_or(0, |id| info(id.0).row_bytes());
+                }
+                _ => op.clone().tensors_mut().into_iter().for_each(|id| whole[id.0] = true),
+            }
+        }
+        let whole = (0..whole.len()).filter(|&id| whole[id]);
+        rows + whole.map(|id| info(id).rows * info(id).row_bytes()).sum::<usize>()
+    }
+}

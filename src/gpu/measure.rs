@@ -1,0 +1,80 @@
+//! What the ops of a pass cost on the GPU: for benchmarks, and for the trial that chooses kernels.
+//!
+//! Nothing of this is in the normal path.
+
+use wgpu::ComputePass;
+
+use super::engine::Engine;
+use super::program::Step;
+use super::stopwatch::Stopwatch;
+use super::weights::{GpuTensor, Shard};
+use crate::model::plan::{Op, RowSet};
+use crate::model::{Batch, ModelError};
+
+/// What one op of a pass cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OpCost {
+    /// The op's index in the plan that the engine runs.
+    pub op: usize,
+    /// Seconds on the GPU, by its own clock.
+    pub seconds: f64,
+    /// Dispatches.
+    pub dispatches: usize,
+}
+
+impl Engine {
+    /// Computes the batch with a timestamp after each op, keeps its keys and values, and reads no results;
+    /// `None` where the adapter has no timestamps.
+    pub fn profile(&mut self, batch: &Batch) -> Result<Option<Vec<OpCost>>, ModelError> {
+        self.begin(batch)?;
+        let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
+        let runs: Vec<(usize, &Step, usize)> = self.runs(batch.rows.len(), batch.outputs().count()).collect();
+        let work: Vec<_> = runs
+            .iter()
+            .map(|&(_, step, rows)| move |pass: &mut ComputePass<'_>| step.encode(pass, rows))
+            .collect();
+        let seconds = stopwatch.time(&work)?;
+        let cost = |(&(op, step, rows), seconds): (&(usize, &Step, usize), f64)| OpCost {
+            op,
+            seconds,
+            dispatches: step.dispatches(rows),
+        };
+        Ok(Some(runs.iter().zip(seconds).map(cost).collect()))
+    }
+
+    /// Seconds that one op takes on the GPU for `rows` rows of its set, each time that it runs; `None` where the
+    /// adapter has no timestamps. It computes with what the buffers hold: [`Self::begin`] has to come first.
+    pub fn op_seconds(&self, op: usize, rows: usize, times: usize) -> Result<Option<Vec<f64>>, ModelError> {
+        let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
+        let work = vec![|pass: &mut ComputePass<'_>| self.steps[op].encode(pass, rows); times];
+        Ok(Some(stopwatch.time(&work)?))
+    }
+
+    /// Dispatches of a layer, on average, in a pass of so many rows: all but those of the embedding and of what
+    /// follows the last layer.
+    pub fn layer_dispatches(&self, rows: usize) -> f64 {
+        let in_layers = |op: &Op, step: &Step| !matches!(op, Op::Embed { .. }) && step.rows == RowSet::Batch;
+        let steps = self.plan.ops.iter().zip(&self.steps).filter(|(op, step)| in_layers(op, step));
+        let dispatches: usize = steps.map(|(_, step)| step.dispatches(rows)).sum();
+        dispatches as f64 / self.plan.cache_widths.len().max(1) as f64
+    }
+
+    /// Bytes of weights on the GPU that an op reads; 0 for an embedding, which reads few of its rows.
+    pub fn weight_bytes(&self, op: usize) -> u64 {
+        match &self.plan.ops[op] {
+            Op::Embed { .. } => 0,
+            op => op.clone().tensors_mut().into_iter().map(|id| bytes(&self.tensors[id.0])).sum(),
+        }
+    }
+
+    /// The ops that a pass of so many rows and outputs runs, with their rows.
+    fn runs(&self, rows: usize, outputs: usize) -> impl Iterator<Item = (usize, &Step, usize)> {
+        let rows_of = move |step: &Step| if step.rows == RowSet::Batch { rows } else { outputs };
+        let runs = self.steps.iter().enumerate().map(move |(op, step)| (op, step, rows_of(step)));
+        runs.filter(|(_, _, rows)| *rows > 0)
+    }
+}
+
+fn bytes(tensor: &GpuTensor) -> u64 {
+    tensor.shards.iter().map(Shard::bytes).sum()
+}

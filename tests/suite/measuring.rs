@@ -1,0 +1,99 @@
+//! What the engine tells of its own work: dispatches, waits, the cost of each op, and the trial of kernels.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use logitscope::gpu::{Device, Engine, KernelChoice, Trials};
+use logitscope::model::batch::RowOutput;
+use logitscope::model::{Batch, Fused, LanguageModel};
+use logitscope::session::{ModelSource, Opened, WeightsChoice};
+
+use super::support;
+
+/// The built-in model, fused, with these kernels.
+fn engine(device: Arc<Device>, choice: KernelChoice) -> Engine {
+    let opened = Opened::open(&ModelSource::BuiltIn, Some(64), WeightsChoice::Original).unwrap();
+    let Fused { plan, weights } = opened.fused();
+    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+    let mut progress = |_, _| ControlFlow::Continue(());
+    Engine::load_with(device, plan, 64, &weights, &bound, &mut progress, choice).unwrap()
+}
+
+/// Most dispatches of a layer of a llama in an incremental step.
+const MOST_LAYER_DISPATCHES: usize = 10;
+
+#[test]
+fn a_step_of_a_llama_is_few_dispatches_a_layer_and_one_wait() {
+    for choice in [KernelChoice::CPU, KernelChoice::GPU] {
+        let mut engine = engine(support::device(), choice);
+        let sequence = engine.new_sequence();
+        engine.forward(&Batch::chain(sequence, 0, &[3, 14, 15], RowOutput::Logits)).unwrap();
+        let layers = engine.plan().cache_widths.len();
+        let before = engine.device.traffic();
+        for position in 3..13 {
+            engine.forward(&Batch::chain(sequence, position, &[7], RowOutput::Logits)).unwrap();
+        }
+        let after = engine.device.traffic();
+        assert!(after.waits - before.waits <= 10, "{before:?} {after:?} in ten steps");
+        // Embedding, picked rows, final norm and LM head are not in a layer.
+        let a_step = (after.dispatches - before.dispatches) as usize / 10;
+        assert!(
+            (layers..=4 + MOST_LAYER_DISPATCHES * layers).contains(&a_step),
+            "{a_step} dispatches a step, {layers} layers, {choice:?}"
+        );
+        let a_layer = engine.layer_dispatches(1);
+        assert!((1.0..=MOST_LAYER_DISPATCHES as f64).contains(&a_layer), "{a_layer} with {choice:?}");
+    }
+}
+
+#[test]
+fn a_profile_has_every_op_and_leaves_the_engine_as_a_pass_does() {
+    let mut engine = engine(support::device(), KernelChoice::CPU);
+    let [profiled, computed] = [engine.new_sequence(), engine.new_sequence()];
+    let costs = engine.profile(&Batch::chain(profiled, 0, &[3, 14, 15], RowOutput::Logits)).unwrap();
+    let costs = costs.expect("the software driver has timestamps");
+    let ops: Vec<usize> = costs.iter().map(|cost| cost.op).collect();
+    assert_eq!(ops, (0..engine.plan().ops.len()).collect::<Vec<_>>());
+    assert!(costs.iter().all(|cost| cost.dispatches > 0 && cost.seconds > 0.0), "{costs:?}");
+    assert!(costs.iter().map(|cost| cost.seconds).sum::<f64>() < 10.0);
+
+    engine.forward(&Batch::chain(computed, 0, &[3, 14, 15], RowOutput::Logits)).unwrap();
+    let mut next =
+        |sequence| engine.forward(&Batch::chain(sequence, 3, &[92], RowOutput::Logits)).unwrap().logits;
+    assert_eq!(next(profiled), next(computed));
+}
+
+#[test]
+fn a_model_gets_the_fastest_candidate_and_computes_the_same_with_each() {
+    let device = support::device();
+    let candidates = [KernelChoice::CPU, KernelChoice::GPU];
+    let mut chosen = engine(Arc::clone(&device), candidates[1]);
+    let mut trials = Trials::default();
+    chosen.choose(&candidates, &mut trials).unwrap();
+    let info = &chosen.device.info;
+    let trial = trials.about(&info.full_name(), &info.driver).next().expect("a trial was made");
+    assert_eq!(trial.seconds.len(), 2);
+    assert!(trial.seconds.values().all(|seconds| (1e-6..1.0).contains(seconds)), "{trial:?}");
+    assert_eq!(Some(chosen.variants().join("; ").as_str()), trial.fastest());
+
+    let batch = |sequence| Batch::chain(sequence, 0, &[3, 14, 15], RowOutput::Logits);
+    let mut logits = Vec::new();
+    for mut engine in [chosen, engine(Arc::clone(&device), candidates[0]), engine(device, candidates[1])] {
+        let sequence = engine.new_sequence();
+        logits.push(engine.forward(&batch(sequence)).unwrap().logits.concat());
+    }
+    let largest = logits[0].iter().fold(0.0f32, |largest, logit| largest.max(logit.abs()));
+    for other in &logits[1..] {
+        let pairs = logits[0].iter().zip(other);
+        pairs.for_each(|(one, other)| assert!((one - other).abs() < 1e-4 * largest, "{one} {other}"));
+    }
+}
+
+#[test]
+fn one_candidate_needs_no_trial() {
+    let mut engine = engine(support::device(), KernelChoice::CPU);
+    let mut trials = Trials::default();
+    engine.choose(&[KernelChoice::CPU], &mut trials).unwrap();
+    let info = &engine.device.info;
+    assert_eq!(trials.about(&info.full_name(), &info.driver).count(), 0);
+}
