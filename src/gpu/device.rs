@@ -19,8 +19,10 @@ use crate::model::{ModelError, WeightFormat};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Features that are used where the adapter has them.
-const WANTED_FEATURES: Features =
-    Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_PASSES).union(Features::SUBGROUP);
+const WANTED_FEATURES: Features = Features::TIMESTAMP_QUERY
+    .union(Features::TIMESTAMP_QUERY_INSIDE_PASSES)
+    .union(Features::SUBGROUP)
+    .union(Features::SHADER_INT64);
 
 /// A device that passed the checks, with its pipelines.
 pub struct Device {
