@@ -9,7 +9,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::StrategyChoice;
 use logitscope::session::{
-    Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status,
+    Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status, WeightsChoice,
 };
 use logitscope::ui::{App, Worker};
 
@@ -243,6 +243,21 @@ fn a_model_opens_by_its_path_and_is_remembered() {
     press(&mut window, "Open model…");
     press(&mut window, "some-model");
     assert!(matches!(script.last(), Command::Load(again) if again.source == request.source));
+}
+
+#[test]
+fn weights_are_loaded_in_the_precision_chosen_and_so_is_the_next_model() {
+    let (mut window, script) = window();
+    let asked = |script: &Scripted| match script.last() {
+        Command::Load(request) => request,
+        other => panic!("a load was asked for, not {other:?}"),
+    };
+    press(&mut window, "Open model…");
+    press(&mut window, "q8_0");
+    assert_eq!(asked(&script).weights, WeightsChoice::Q8_0, "the open model again");
+    assert!(sees_part(&window, "8.5 bits a weight"));
+    press(&mut window, "Demonstration model");
+    assert_eq!((asked(&script).source, asked(&script).weights), (ModelSource::BuiltIn, WeightsChoice::Q8_0));
 }
 
 #[test]
