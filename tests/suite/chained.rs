@@ -96,6 +96,8 @@ fn a_right_forecast_wastes_nothing_and_an_end_wastes_one_pass() {
         settings.stop.eos = eos;
         let run = decode(&mut model, &settings, &[3]);
         assert_eq!((run.nodes.len(), model.discarded), (generated, wasted));
+        // Nothing was waited for but what another pass followed already; a last one has no successor.
+        assert_eq!(model.collected_alone, 1 - wasted);
     }
     // A context that is full ends it before a pass would go beyond.
     let mut model = circle();

@@ -25,6 +25,8 @@ pub struct FakeModel {
     pub chaining: Chaining,
     /// Passes that were submitted and forgotten.
     pub discarded: usize,
+    /// Passes that were collected while no other was under way.
+    pub collected_alone: usize,
     /// Results of passes that were submitted, with their sequence.
     flights: Vec<(PassId, SequenceId, Outputs)>,
     logits: Box<Logits>,
@@ -56,6 +58,7 @@ impl FakeModel {
             passes_left: usize::MAX,
             chaining: Chaining::Never,
             discarded: 0,
+            collected_alone: 0,
             flights: Vec::new(),
             logits: Box::new(logits),
             sequences: BTreeMap::new(),
@@ -215,6 +218,7 @@ impl ChainedModel for FakeModel {
 
     fn collect(&mut self, pass: PassId) -> Result<Outputs, ModelError> {
         assert_eq!(self.flights[0].0, pass, "passes are collected in their order");
+        self.collected_alone += usize::from(self.flights.len() == 1);
         Ok(self.flights.remove(0).2)
     }
 

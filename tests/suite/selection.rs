@@ -3,12 +3,17 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
-use logitscope::gpu::{Device, Engine, KernelChoice};
-use logitscope::model::batch::RowOutput;
+use logitscope::decoding::{Control, DecodingSettings, EosRule, StageSettings, StrategyChoice, begin};
+use logitscope::gpu::{Device, Engine, KernelChoice, Traffic};
+use logitscope::model::batch::{RowOutput, SequenceId};
+use logitscope::model::language_model::CacheUsage;
 use logitscope::model::plan::{BufferId, BufferSpec, Plan, RowSet};
 use logitscope::model::selection::{Choosing, MOST_CANDIDATES, RECENT_ROWS, RowHandle};
-use logitscope::model::{Batch, LanguageModel, Summary};
+use logitscope::model::{Batch, LanguageModel, ModelError, Outputs, Summary, WeightsChoice};
 use logitscope::reference::selection::summarise;
+use logitscope::session::Opened;
+use logitscope::session::command::ModelSource;
+use logitscope::trace::{Node, NodeTiming, Run};
 
 use super::support::{self, MadeWeights, Numbers};
 
@@ -164,4 +169,118 @@ fn the_gpu_chooses_what_the_twin_chooses() {
         different += usize::from(found[0].chosen != found[0].tokens[0]);
     }
     assert!(different > 15, "only {different} choices beside the highest");
+}
+
+/// An engine that has to wait for every pass.
+struct Waiting(Engine);
+
+impl LanguageModel for Waiting {
+    fn vocabulary(&self) -> usize {
+        self.0.vocabulary()
+    }
+
+    fn context(&self) -> usize {
+        self.0.context()
+    }
+
+    fn max_rows(&self) -> usize {
+        self.0.max_rows()
+    }
+
+    fn new_sequence(&mut self) -> SequenceId {
+        self.0.new_sequence()
+    }
+
+    fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {
+        self.0.fork(sequence)
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, length: usize) {
+        self.0.truncate(sequence, length);
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        self.0.release(sequence);
+    }
+
+    fn length(&self, sequence: SequenceId) -> usize {
+        self.0.length(sequence)
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
+        self.0.forward(batch)
+    }
+
+    fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
+        self.0.read_row(row)
+    }
+
+    fn cache_usage(&self) -> CacheUsage {
+        self.0.cache_usage()
+    }
+}
+
+/// The nodes of a run without their times, and what crossed between CPU and GPU after its first token.
+fn decode(
+    model: &mut dyn LanguageModel,
+    device: &Device,
+    settings: &DecodingSettings,
+) -> (Vec<Node>, Traffic) {
+    let mut strategy = begin(settings, &[], &[1, 50, 200], model).unwrap();
+    let mut run = Run::default();
+    let mut first = Traffic::default();
+    while run.stop.is_none() {
+        let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
+        run.stop = strategy.step(model, &mut run, &mut control).unwrap().stop;
+        if run.nodes.len() == 1 {
+            first = device.traffic();
+        }
+    }
+    let last = device.traffic();
+    strategy.release(model);
+    assert_eq!(model.cache_usage().pages, 0);
+    run.nodes.iter_mut().for_each(|node| node.timing = NodeTiming::default());
+    let traffic = Traffic {
+        submissions: last.submissions - first.submissions,
+        waits: last.waits - first.waits,
+        read_bytes: last.read_bytes - first.read_bytes,
+    };
+    (run.nodes, traffic)
+}
+
+#[test]
+fn decoding_without_waiting_gives_what_waiting_gives_and_reads_a_kilobyte_a_token() {
+    let opened = Opened::open(&ModelSource::BuiltIn, None, WeightsChoice::Original).unwrap();
+    // A device of its own: other tests would add to its traffic.
+    let device = support::device();
+    let mut engine = opened.engine(Arc::clone(&device), &mut |_, _| ControlFlow::Continue(())).unwrap();
+    engine.warm_up().unwrap();
+    let mut settings = DecodingSettings::default();
+    (settings.stop.max_tokens, settings.stop.eos) = (60, EosRule::Ignore);
+    let sampling = |temperature, top_k| DecodingSettings {
+        strategy: StrategyChoice::Sample,
+        stages: StageSettings { temperature, top_k, ..StageSettings::default() },
+        seed: 3,
+        ..settings.clone()
+    };
+    let all = [settings.clone(), sampling(0.8, 0), sampling(0.9, 20), sampling(3.0, 0)];
+    let chained = all.clone().map(|settings| decode(&mut engine, &device, &settings));
+    let mut engine = Waiting(engine);
+    for (settings, (nodes, traffic)) in all.iter().zip(chained) {
+        let (expected, waiting) = decode(&mut engine, &device, settings);
+        assert_eq!(nodes, expected, "{settings:?}");
+        // Pages of the cache are copied when it grows; that apart, one submission and one wait a token.
+        let steps = 59;
+        let read = |traffic: &Traffic| traffic.read_bytes / steps;
+        if settings.strategy == StrategyChoice::Greedy || settings.stages.top_k > 0 {
+            assert_eq!((waiting.submissions, waiting.waits, read(&waiting)), (steps, steps, 1040));
+            assert_eq!((traffic.submissions, traffic.waits, read(&traffic)), (steps, steps, 1040));
+        } else {
+            // Draws that fall beyond the candidates read the whole row, and begin the next pass anew.
+            assert_eq!((traffic.waits, traffic.read_bytes), (waiting.waits, waiting.read_bytes));
+            let rows_read = traffic.waits - steps;
+            let submissions = steps + rows_read..=steps + 2 * rows_read;
+            assert!(rows_read > 0 && submissions.contains(&traffic.submissions), "{traffic:?}");
+        }
+    }
 }
