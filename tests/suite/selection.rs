@@ -244,6 +244,7 @@ fn decode(
         submissions: last.submissions - first.submissions,
         waits: last.waits - first.waits,
         read_bytes: last.read_bytes - first.read_bytes,
+        dispatches: last.dispatches - first.dispatches,
     };
     (run.nodes, traffic)
 }
