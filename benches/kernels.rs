@@ -1,0 +1,319 @@
+//! Every kernel of a decoder: held to its twin, then timed by the GPU's own clock.
+//!
+//! The kernels are those of one layer and the LM head of real models' shapes, fused as the engine runs them, in
+//! each weight format and with each candidate of the adapter. Passes of up to eight rows are bound by memory and
+//! told as a share of the device's copy bandwidth, longer ones as a share of its f32 rate.
+//!
+//!     cargo bench --bench kernels -- [--filter TEXT] [--adapter INDEX|NAME] [--json]
+//!
+//! A filter is a part of a line, such as `llama-7b q8_0` or `attention`. With `--json` each result is one line for
+//! `benches/runs/`.
+
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::process::Command;
+use std::sync::Arc;
+
+use logitscope::formats::architectures::shapes::{self, MadeUpWeights};
+use logitscope::gpu::{Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
+use logitscope::model::batch::RowOutput;
+use logitscope::model::conversion::Converted;
+use logitscope::model::plan::{Op, Plan};
+use logitscope::model::{Batch, Fused, LanguageModel, WeightsChoice, fuse, plan_decoder};
+use logitscope::reference::Reference;
+use logitscope::session::check::{Agreement, Comparison};
+use serde_json::json;
+
+const FORMATS: [WeightsChoice; 4] =
+    [WeightsChoice::Original, WeightsChoice::F16, WeightsChoice::Q8_0, WeightsChoice::Q4_0];
+/// Rows of a pass, and positions in the cache before it: steps, drafts and beams, prompts.
+const PASSES: [(usize, usize); 5] = [(1, 128), (1, 2048), (4, 128), (128, 0), (512, 0)];
+/// Most rows of a pass that reads the weights once.
+const FEW_ROWS: usize = 8;
+/// Entries of the vocabulary in the check: the twin is slow, and the kernels have the same widths.
+const CHECKED_VOCABULARY: usize = 1024;
+/// Most weights of a layer that software drivers get, and most multiplications of an op.
+const SOFTWARE_WEIGHTS: usize = 1 << 24;
+const SOFTWARE_WORK: f64 = 3e9;
+/// Seconds that the runs of an op are to fill.
+const ENOUGH_SECONDS: f64 = 0.1;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::read()?;
+    let device = Arc::new(Device::open(options.adapter.as_deref())?);
+    let bench = Bench {
+        copy_bandwidth: copy_bandwidth(&device)?,
+        f32_rate: f32_rate(&device)?,
+        commit: commit(),
+        device,
+        options,
+    };
+    bench.run()
+}
+
+/// What was asked for.
+#[derive(Default)]
+struct Options {
+    filter: Vec<String>,
+    adapter: Option<String>,
+    json: bool,
+}
+
+struct Bench {
+    device: Arc<Device>,
+    copy_bandwidth: f64,
+    f32_rate: f64,
+    commit: String,
+    options: Options,
+}
+
+/// One layer and the head of a shape, in one format.
+struct Subject<'a> {
+    shape: &'a str,
+    format: WeightsChoice,
+    choice: KernelChoice,
+}
+
+impl Options {
+    fn read() -> Result<Self, String> {
+        let mut options = Self::default();
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--filter" => options.filter = value()?.split_whitespace().map(str::to_owned).collect(),
+                "--adapter" => options.adapter = Some(value()?),
+                "--json" => options.json = true,
+                // Cargo says so.
+                "--bench" => {}
+                _ => {
+                    return Err(format!(
+                        "{argument} is unknown: --filter TEXT, --adapter INDEX|NAME, --json"
+                    ));
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    /// Whether a line with these words may be asked for: each word of the filter that is in `known` is in it.
+    fn wants(&self, line: &str) -> bool {
+        self.filter.iter().all(|word| line.contains(word.as_str()))
+    }
+
+    /// Whether the filter names another of these than `own`.
+    fn excludes<'a>(&self, mut all: impl Iterator<Item = &'a str>, own: &str) -> bool {
+        all.any(|name| name != own && self.filter.iter().any(|word| word == name))
+    }
+}
+
+impl Bench {
+    fn run(&self) -> Result<(), Box<dyn Error>> {
+        let info = &self.device.info;
+        if !self.options.json {
+            println!("{} ({}), {}", info.name, info.backend, info.driver);
+            println!("copy {:.1} GB/s, f32 {:.1} GFLOP/s", self.copy_bandwidth / 1e9, self.f32_rate / 1e9);
+        }
+        for shape in shapes::names() {
+            for format in FORMATS {
+                let names = || FORMATS.iter().map(|format| format.name());
+                // The file's own format is one of the others, but for f32.
+                let own = shapes::format(shape).is_some_and(|own| own.name() == "f32");
+                let is_double = format == WeightsChoice::Original && !own;
+                let excluded = self.options.excludes(shapes::names(), shape)
+                    || self.options.excludes(names(), format.name());
+                if is_double || excluded || self.is_too_large(shape) {
+                    continue;
+                }
+                for choice in KernelChoice::candidates(&self.device) {
+                    let subject = Subject { shape, format, choice };
+                    let worst = self.check(&subject)?;
+                    self.time(&subject, worst)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_software(&self) -> bool {
+        self.device.info.kind == "CPU"
+    }
+
+    fn is_too_large(&self, shape: &str) -> bool {
+        let weights: usize = plan(shape, 1).tensors.iter().map(|spec| spec.rows * spec.columns).sum();
+        self.is_software() && weights > SOFTWARE_WEIGHTS
+    }
+
+    /// Holds every op to its twin, in each regime of rows; returns the largest share of the tolerance.
+    fn check(&self, subject: &Subject<'_>) -> Result<f32, Box<dyn Error>> {
+        let mut worst = 0.0f32;
+        let plan = plan(subject.shape, CHECKED_VOCABULARY);
+        subject.with_engine(&self.device, &plan, 64, |engine, fused, bound| {
+            let mut twin = Reference::new(fused.plan.clone(), 64, &fused.weights, bound)?;
+            let (sequence, _) = (engine.new_sequence(), twin.new_sequence());
+            let mut length = 0;
+            for rows in [12, 1, 4] {
+                let tokens: Vec<u32> = (0..rows).map(|row| (row * 79) as u32 % 1000).collect();
+                let batch = Batch::chain(sequence, length, &tokens, RowOutput::Logits);
+                length += rows;
+                let mut report =
+                    |op: &logitscope::session::check::OpReport| worst = worst.max(op.worst.share);
+                if let Agreement::Broken(op) =
+                    Comparison::begin(engine, &mut twin, &batch)?.run(&mut report)?
+                {
+                    return Err(format!("{}, {rows} rows: {op:#?}", subject.name()).into());
+                }
+            }
+            Ok(())
+        })?;
+        Ok(worst)
+    }
+
+    /// Times every op in each of [`PASSES`].
+    fn time(&self, subject: &Subject<'_>, worst: f32) -> Result<(), Box<dyn Error>> {
+        let plan = plan(subject.shape, usize::MAX);
+        let most = PASSES.iter().map(|(rows, past)| rows + past).max().unwrap_or(1);
+        subject.with_engine(&self.device, &plan, most, |engine, fused, _| {
+            for (rows, past) in PASSES {
+                if rows > engine.max_rows() || rows + past > engine.context() {
+                    continue;
+                }
+                let sequence = engine.new_sequence();
+                for chunk in vec![0; past].chunks(engine.max_rows()) {
+                    let length = engine.length(sequence);
+                    engine.forward(&Batch::chain(sequence, length, chunk, RowOutput::Nothing))?;
+                }
+                engine.begin(&Batch::chain(sequence, past, &vec![0; rows], RowOutput::Logits))?;
+                for (index, op) in fused.plan.ops.iter().enumerate() {
+                    let work = Work::of(op, index, engine, rows, past);
+                    let line = format!("{} {} {rows} rows after {past}", subject.name(), work.name);
+                    let is_long = self.is_software() && work.operations > SOFTWARE_WORK;
+                    if is_long || !self.options.wants(&line) {
+                        continue;
+                    }
+                    let once = fastest(engine, index, work.rows, 2)?;
+                    let times = (ENOUGH_SECONDS / once).clamp(3.0, 100.0) as usize;
+                    self.tell(&line, subject, &work, fastest(engine, index, work.rows, times)?, worst);
+                }
+                engine.release(sequence);
+            }
+            Ok(())
+        })
+    }
+
+    fn tell(&self, line: &str, subject: &Subject<'_>, work: &Work, seconds: f64, worst: f32) {
+        let (bytes, operations) = (work.bytes / seconds, work.operations / seconds);
+        let (of_copy, of_f32) = (bytes / self.copy_bandwidth, operations / self.f32_rate);
+        if self.options.json {
+            let info = &self.device.info;
+            let row = json!({
+                "commit": self.commit, "adapter": info.full_name(), "driver": info.driver,
+                "copy_bandwidth_bytes_per_s": self.copy_bandwidth, "f32_operations_per_s": self.f32_rate,
+                "kernel": line, "variants": subject.choice.describe(), "share_of_tolerance": worst,
+                "seconds": seconds, "bytes_per_s": bytes, "bandwidth_share": of_copy,
+                "operations_per_s": operations, "f32_share": of_f32,
+            });
+            println!("{row}");
+        } else {
+            let speed = if work.rows <= FEW_ROWS {
+                format!("{:8.2} GB/s    {:5.1} % of copy", bytes / 1e9, 100.0 * of_copy)
+            } else {
+                format!("{:8.2} GFLOP/s {:5.1} % of f32", operations / 1e9, 100.0 * of_f32)
+            };
+            println!("{line:<100} {:10.1} µs {speed}", seconds * 1e6);
+        }
+    }
+}
+
+impl Subject<'_> {
+    fn name(&self) -> String {
+        let format = match self.format {
+            WeightsChoice::Original => "f32",
+            other => other.name(),
+        };
+        format!("{} {format} [{} lanes]", self.shape, self.choice.reduce_lanes)
+    }
+
+    /// Runs `work` on an engine with this plan, in this format and with these kernels.
+    fn with_engine(
+        &self,
+        device: &Arc<Device>,
+        plan: &Plan,
+        context: usize,
+        work: impl FnOnce(&mut Engine, &Fused<'_>, &[usize]) -> Result<(), Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        let own = shapes::format(self.shape).ok_or("a shape without a format")?;
+        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+        let weights = Converted::new(MadeUpWeights::new(plan, own), plan, &bound, self.format);
+        let fused = fuse(plan, &weights, &bound);
+        let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
+        let mut progress = |_, _| ControlFlow::Continue(());
+        let device = Arc::clone(device);
+        let (plan, weights) = (fused.plan.clone(), &fused.weights);
+        let mut engine =
+            Engine::load_with(device, plan, context, weights, &bound, &mut progress, self.choice)?;
+        work(&mut engine, &fused, &bound)
+    }
+}
+
+/// What an op does, for the rates.
+struct Work {
+    name: String,
+    /// Rows of its set.
+    rows: usize,
+    /// Weights, cached keys and values, inputs and outputs.
+    bytes: f64,
+    /// Multiplications and additions.
+    operations: f64,
+}
+
+impl Work {
+    fn of(op: &Op, index: usize, engine: &Engine, rows: usize, past: usize) -> Self {
+        let plan = engine.plan();
+        let columns = |op: &Op| op.output().map_or(0, |buffer| plan.buffer(buffer).columns);
+        let is_last = op
+            .output()
+            .is_some_and(|buffer| plan.buffer(buffer).rows == logitscope::model::plan::RowSet::Outputs);
+        let rows = if is_last { 1 } else { rows };
+        let own = (engine.weight_bytes(index) + 4 * (rows * columns(op)) as u64) as f64;
+        let (name, bytes, operations) = match op {
+            Op::Linear { weight, input, .. } => {
+                let spec = plan.tensor(*weight);
+                let input = 4 * rows * plan.buffer(*input).columns;
+                let operations = 2.0 * (spec.rows * spec.columns * rows) as f64;
+                (format!("linear {}×{}", spec.rows, spec.columns), own + input as f64, operations)
+            }
+            Op::Attention { heads, key_value_heads, head_width, .. } => {
+                // One layer: a page's bytes are those of its positions here.
+                let usage = engine.cache_usage();
+                let position = usage.bytes as f64 / (usage.pages * usage.page_positions).max(1) as f64;
+                let seen = rows as f64 * (past as f64 + (rows as f64 + 1.0) / 2.0);
+                let operations = 4.0 * (heads * head_width) as f64 * seen;
+                let name = format!("attention {heads}/{key_value_heads}×{head_width}");
+                (name, own + position * (past + rows) as f64, operations)
+            }
+            _ => (op.name().to_owned(), own, 0.0),
+        };
+        Self { name, rows, bytes, operations }
+    }
+}
+
+/// The shape with one layer, and with a vocabulary of at most so many entries.
+fn plan(shape: &str, vocabulary: usize) -> Plan {
+    let mut config = shapes::config(shape).expect("a name from the list");
+    config.layers.truncate(1);
+    config.vocabulary = config.vocabulary.min(vocabulary);
+    plan_decoder(&config)
+}
+
+fn fastest(engine: &Engine, op: usize, rows: usize, times: usize) -> Result<f64, Box<dyn Error>> {
+    let seconds = engine.op_seconds(op, rows, times)?;
+    let seconds = seconds.ok_or("this adapter has no timestamps: its kernels cannot be timed")?;
+    Ok(seconds.into_iter().fold(f64::INFINITY, f64::min))
+}
+
+/// The commit that is measured, where git tells.
+fn commit() -> String {
+    let told = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    told.map_or_else(|_| String::new(), |told| String::from_utf8_lossy(&told.stdout).trim().to_owned())
+}
