@@ -255,6 +255,9 @@ fn weights_are_loaded_in_the_precision_chosen_and_so_is_the_next_model() {
     press(&mut window, "Open model…");
     press(&mut window, "q8_0");
     assert_eq!(asked(&script).weights, WeightsChoice::Q8_0, "the open model again");
+    // The card closed when the model was ready.
+    press(&mut window, "Open model…");
+    assert!(sees_part(&window, "8.5 bits a weight"));
     press(&mut window, "Demonstration model");
     assert_eq!((asked(&script).source, asked(&script).weights), (ModelSource::BuiltIn, WeightsChoice::Q8_0));
 }
