@@ -11,7 +11,7 @@ pub(super) const SHUFFLE_LANES: u32 = 8;
 pub struct KernelChoice {
     /// The linear map of passes with one row.
     pub one_row: LinearVariant,
-    /// The linear map of passes with up to [`super::program::FEW_ROWS`] rows.
+    /// The linear map of passes with two to eight rows.
     pub few_rows: LinearVariant,
     /// The linear map of passes with more rows.
     pub many_rows: LinearVariant,
