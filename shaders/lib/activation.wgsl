@@ -28,7 +28,14 @@ fn activate(x: f32) -> f32 {
             return 0.5 * x * (1.0 + tanh(clamp(inner, -10.0, 10.0)));
         }
         // ReLU
-        default: { return max(x, 0.0); }
+        case 3u: { return max(x, 0.0); }
+        // ReLU squared
+        case 4u: {
+            let positive = max(x, 0.0);
+            return positive * positive;
+        }
+        // GELU, sigmoid form
+        default: { return x / (1.0 + exp(clamp(-1.702 * x, -80.0, 80.0))); }
     }
 }
 

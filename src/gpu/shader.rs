@@ -34,6 +34,8 @@ pub enum Kernel {
     Activate,
     Gate,
     Add,
+    Scale,
+    SoftCap,
     Pick,
     SelectBlocks,
     SelectTop,
@@ -73,7 +75,7 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 23] = [
         Self::LoopCanary,
         Self::Arithmetic,
         Self::Embed,
@@ -91,6 +93,8 @@ impl Kernel {
         Self::Activate,
         Self::Gate,
         Self::Add,
+        Self::Scale,
+        Self::SoftCap,
         Self::Pick,
         Self::SelectBlocks,
         Self::SelectTop,
@@ -138,7 +142,7 @@ impl Kernel {
             Self::SelectTop => &[PASS, SUMMARY, REDUCE],
             Self::RmsNorm | Self::LayerNorm | Self::HeadNorm => &[REDUCE],
             Self::Activate | Self::Gate => &[ACTIVATION],
-            Self::LoopCanary | Self::Arithmetic | Self::Add => &[],
+            Self::LoopCanary | Self::Arithmetic | Self::Add | Self::Scale | Self::SoftCap => &[],
         }
     }
 
@@ -166,6 +170,8 @@ impl Kernel {
             Self::Activate => file!("activate"),
             Self::Gate => file!("gate"),
             Self::Add => file!("add"),
+            Self::Scale => file!("scale"),
+            Self::SoftCap => file!("soft_cap"),
             Self::Pick => file!("pick"),
             Self::SelectBlocks => file!("select_blocks"),
             Self::SelectTop => file!("select_top"),

@@ -17,6 +17,8 @@ pub struct ModelConfig {
     pub context: usize,
     /// How the embedding knows positions.
     pub positions: Positions,
+    /// What becomes of the embedding before the first layer.
+    pub embedding: EmbeddingConfig,
     /// The layers, first to last.
     pub layers: Vec<LayerConfig>,
     /// The norm between the last layer and the LM head.
@@ -25,6 +27,40 @@ pub struct ModelConfig {
     pub head: HeadWeights,
     /// Whether the LM head adds a bias.
     pub head_bias: Bias,
+    /// What becomes of the logits after the LM head.
+    pub logits: LogitsConfig,
+}
+
+/// What becomes of a row's embedding before the first layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EmbeddingConfig {
+    /// Factor on it.
+    pub scale: f32,
+    /// The norm after that, where there is one.
+    pub norm: Option<NormConfig>,
+}
+
+impl Default for EmbeddingConfig {
+    /// The embedding as it is.
+    fn default() -> Self {
+        Self { scale: 1.0, norm: None }
+    }
+}
+
+/// What becomes of a row's logits after the LM head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogitsConfig {
+    /// Factor on them.
+    pub scale: f32,
+    /// After that each becomes cap · tanh(logit / cap), where there is a cap.
+    pub cap: Option<f32>,
+}
+
+impl Default for LogitsConfig {
+    /// The logits as they are.
+    fn default() -> Self {
+        Self { scale: 1.0, cap: None }
+    }
 }
 
 /// Where positions enter the model.
@@ -57,17 +93,75 @@ pub enum Bias {
     Present,
 }
 
-/// One decoder layer: attention, then feed-forward, each behind a norm and added to the residual stream.
+/// One decoder layer: an attention block and a feed-forward block, each with its norms and added to the residual
+/// stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerConfig {
-    /// The norm before attention.
-    pub attention_norm: NormConfig,
+    /// How the blocks and the residual stream are connected.
+    pub residual: ResidualConfig,
+    /// The norms around attention.
+    pub attention_norms: BlockNorms,
     /// The attention block.
     pub attention: AttentionConfig,
-    /// The norm before the feed-forward block.
-    pub feed_forward_norm: NormConfig,
+    /// The norms around the feed-forward block.
+    pub feed_forward_norms: BlockNorms,
     /// The feed-forward block.
     pub feed_forward: FeedForwardConfig,
+}
+
+/// How a layer's blocks and the residual stream are connected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ResidualConfig {
+    /// What the feed-forward block reads.
+    pub flow: Flow,
+    /// Factor on each block's result before it is added.
+    pub scale: f32,
+}
+
+impl Default for ResidualConfig {
+    /// One block after the other, results added as they are.
+    fn default() -> Self {
+        Self { flow: Flow::Sequential, scale: 1.0 }
+    }
+}
+
+/// What a layer's feed-forward block reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The residual stream after attention was added.
+    Sequential,
+    /// The residual stream that attention reads too; what attention reads itself, where the feed-forward block has
+    /// no norm of its own.
+    Parallel,
+}
+
+/// The norms of a block, where it has them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BlockNorms {
+    /// Of what the block reads.
+    pub before: Option<NormConfig>,
+    /// Of its result, before that is added to the residual stream.
+    pub after: Option<NormConfig>,
+}
+
+impl BlockNorms {
+    /// Only what the block reads is normalised.
+    pub const fn before(norm: NormConfig) -> Self {
+        Self { before: Some(norm), after: None }
+    }
+
+    /// Only the block's result is normalised.
+    pub const fn after(norm: NormConfig) -> Self {
+        Self { before: None, after: Some(norm) }
+    }
+
+    /// Both are, alike.
+    pub const fn around(norm: NormConfig) -> Self {
+        Self { before: Some(norm), after: Some(norm) }
+    }
+
+    /// Neither is.
+    pub const NONE: Self = Self { before: None, after: None };
 }
 
 /// A normalisation over the C elements of a row.
@@ -99,8 +193,8 @@ pub struct AttentionConfig {
     pub key_value_heads: usize,
     /// D: elements of one head.
     pub head_width: usize,
-    /// ε of the RMSNorms over each query and key head before the rotary embedding, where the layer has them.
-    pub head_norm: Option<f32>,
+    /// The norms of queries and keys before the rotary embedding, where the layer has them.
+    pub head_norm: Option<HeadNormConfig>,
     /// Rotary position embedding of queries and keys, where the layer has one.
     pub rotary: Option<RotaryConfig>,
     /// Factor on query·key before the softmax, usually 1/√D.
@@ -109,6 +203,28 @@ pub struct AttentionConfig {
     pub query_key_value_bias: Bias,
     /// Bias of the output projection.
     pub output_bias: Bias,
+}
+
+/// Norms of queries and keys, without a bias.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeadNormConfig {
+    /// Which formula.
+    pub kind: NormKind,
+    /// Added under the square root.
+    pub epsilon: f32,
+    /// What is normalised together.
+    pub extent: HeadNormExtent,
+}
+
+/// Which elements of a row of queries, or of keys, are normalised together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadNormExtent {
+    /// Each head by itself, with one weight of D elements for all.
+    Head,
+    /// Each head by itself, with a weight of its own.
+    OwnWeights,
+    /// The whole row.
+    Row,
 }
 
 /// The feed-forward block.
@@ -144,6 +260,10 @@ pub enum Activation {
     GeluTanh,
     /// max(x, 0).
     Relu,
+    /// max(x, 0)² (So et al. 2021).
+    ReluSquared,
+    /// x · sigmoid(1.702 x).
+    GeluSigmoid,
 }
 
 /// Upper bounds on what a configuration may ask for: far above every published model, low enough that a
@@ -183,6 +303,10 @@ impl ModelConfig {
                 format!("the context has {} positions", self.context)
             })?;
         }
+        self.embedding.norm.map_or(Ok(()), |norm| norm.check())?;
+        is_factor("the embedding's scale", self.embedding.scale)?;
+        is_factor("the logits' scale", self.logits.scale)?;
+        self.logits.cap.map_or(Ok(()), |cap| is_factor("the logits' cap", cap))?;
         self.final_norm.check()?;
         self.layers.iter().try_for_each(LayerConfig::check)
     }
@@ -196,8 +320,15 @@ impl ModelConfig {
 
 impl LayerConfig {
     fn check(&self) -> Result<(), ConfigError> {
-        self.attention_norm.check()?;
-        self.feed_forward_norm.check()?;
+        for norms in [self.attention_norms, self.feed_forward_norms] {
+            [norms.before, norms.after].iter().flatten().try_for_each(NormConfig::check)?;
+        }
+        is_factor("the residual scale", self.residual.scale)?;
+        // The feed-forward block would read what attention has been added to.
+        let is_kept = self.residual.flow == Flow::Sequential || self.attention_norms.before.is_some();
+        ensure(is_kept, "the norm before attention", "absent", || {
+            "blocks side by side need a norm that they read".to_owned()
+        })?;
         in_range("the feed-forward width", self.feed_forward.width, limits::WIDTH)?;
         let attention = &self.attention;
         in_range("the number of attention heads", attention.heads, limits::WIDTH)?;
@@ -211,6 +342,9 @@ impl LayerConfig {
         ensure(attention.scale.is_finite(), "the attention scale", attention.scale, || {
             "it has to be finite".to_owned()
         })?;
+        if let Some(norm) = attention.head_norm {
+            NormConfig { kind: norm.kind, epsilon: norm.epsilon, bias: Bias::Absent }.check()?;
+        }
         match &attention.rotary {
             Some(rotary) => rotary.check(attention.head_width),
             None => Ok(()),
@@ -249,6 +383,10 @@ pub(super) fn ensure(
         return Ok(());
     }
     Err(ConfigError { what: what.to_owned(), value: value.to_string(), rule: rule() })
+}
+
+fn is_factor(what: &str, value: f32) -> Result<(), ConfigError> {
+    ensure(value.is_finite() && value != 0.0, what, value, || "it has to be finite, and not 0".to_owned())
 }
 
 fn in_range(what: &str, value: usize, most: usize) -> Result<(), ConfigError> {

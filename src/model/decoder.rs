@@ -3,8 +3,8 @@
 //! Conditions on the architecture are decided here, once a load: an absent part emits nothing.
 
 use super::config::{
-    AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, ModelConfig, NormConfig,
-    Positions,
+    AttentionConfig, Bias, BlockNorms, FeedForwardConfig, FeedForwardKind, Flow, HeadNormConfig,
+    HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions,
 };
 use super::plan::{BufferId, BufferSpec, Columns, Finish, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec};
 use super::rotary::RotaryTable;
@@ -18,20 +18,17 @@ pub fn plan_decoder(config: &ModelConfig) -> Plan {
         Positions::InLayers => None,
         Positions::Learned { rows } => Some(planner.tensor("embed.positions", rows, config.width)),
     };
-    planner.ops.push(Op::Embed { table, positions, output: residual });
-
-    let normed = planner.buffer("normed", config.width, RowSet::Batch);
-    let update = planner.buffer("update", config.width, RowSet::Batch);
+    let embedding = match config.embedding.norm {
+        None => residual,
+        Some(_) => planner.buffer("embedding", config.width, RowSet::Batch),
+    };
+    planner.ops.push(Op::Embed { table, positions, output: embedding });
+    planner.scale(config.embedding.scale, embedding);
+    if let Some(norm) = &config.embedding.norm {
+        planner.norm("embed.norm", norm, embedding, residual);
+    }
     for (index, layer) in config.layers.iter().enumerate() {
-        let name = |part: &str| format!("layers.{index}.{part}");
-
-        planner.norm(&name("attention.norm"), &layer.attention_norm, residual, normed);
-        planner.attention(index, &layer.attention, normed, update);
-        planner.ops.push(Op::Add { input: update, output: residual });
-
-        planner.norm(&name("feed_forward.norm"), &layer.feed_forward_norm, residual, normed);
-        planner.feed_forward(&name("feed_forward"), &layer.feed_forward, normed, update);
-        planner.ops.push(Op::Add { input: update, output: residual });
+        planner.layer(index, layer, residual);
     }
 
     let picked = planner.buffer("picked rows", config.width, RowSet::Outputs);
@@ -46,6 +43,10 @@ pub fn plan_decoder(config: &ModelConfig) -> Plan {
     let bias = planner.bias("head.bias", config.vocabulary, config.head_bias);
     let finish = Finish::Store;
     planner.ops.push(Op::Linear { norm: None, weight, bias, input: hidden, output: logits, finish });
+    planner.scale(config.logits.scale, logits);
+    if let Some(cap) = config.logits.cap {
+        planner.ops.push(Op::SoftCap { cap, buffer: logits });
+    }
     planner.finish(logits)
 }
 
@@ -59,6 +60,65 @@ struct Planner {
 }
 
 impl Planner {
+    fn layer(&mut self, index: usize, config: &LayerConfig, residual: BufferId) {
+        let name = |block: &str| format!("layers.{index}.{block}");
+        let (attention, feed_forward) = (name("attention"), name("feed_forward"));
+        let width = self.buffers[residual.0].columns;
+        let update = self.buffer("update", width, RowSet::Batch);
+        let LayerConfig { attention_norms, feed_forward_norms, .. } = config;
+
+        let attended = self.norm_before(&attention, attention_norms, residual, "normed");
+        // Side by side, both blocks read the residual stream as it was.
+        let beside = match (config.residual.flow, feed_forward_norms.before) {
+            (Flow::Sequential, _) => None,
+            (Flow::Parallel, None) => Some(attended),
+            (Flow::Parallel, Some(_)) => {
+                Some(self.norm_before(&feed_forward, feed_forward_norms, residual, "normed for feed-forward"))
+            }
+        };
+        self.attention(index, &config.attention, attended, update);
+        self.add(&attention, config.residual.scale, attention_norms, update, residual);
+
+        let input =
+            beside.unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
+        self.feed_forward(&feed_forward, &config.feed_forward, input, update);
+        self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
+    }
+
+    /// What a block reads: the residual stream, normalised where the block has a norm for that.
+    fn norm_before(
+        &mut self,
+        block: &str,
+        norms: &BlockNorms,
+        residual: BufferId,
+        buffer: &'static str,
+    ) -> BufferId {
+        let Some(norm) = &norms.before else { return residual };
+        let normed = self.buffer(buffer, self.buffers[residual.0].columns, RowSet::Batch);
+        self.norm(&format!("{block}.norm"), norm, residual, normed);
+        normed
+    }
+
+    /// Adds a block's result to the residual stream.
+    fn add(&mut self, block: &str, scale: f32, norms: &BlockNorms, update: BufferId, residual: BufferId) {
+        let input = match &norms.after {
+            None => update,
+            Some(norm) => {
+                let normed = self.buffer("normed update", self.buffers[update.0].columns, RowSet::Batch);
+                self.norm(&format!("{block}.update_norm"), norm, update, normed);
+                normed
+            }
+        };
+        self.scale(scale, input);
+        self.ops.push(Op::Add { input, output: residual });
+    }
+
+    fn scale(&mut self, factor: f32, buffer: BufferId) {
+        if factor != 1.0 {
+            self.ops.push(Op::Scale { factor, buffer });
+        }
+    }
+
     fn attention(&mut self, layer: usize, config: &AttentionConfig, input: BufferId, output: BufferId) {
         let name = |part: &str| format!("layers.{layer}.attention.{part}");
         let (query_width, key_value_width) = (config.query_width(), config.key_value_width());
@@ -71,14 +131,9 @@ impl Planner {
         self.linear(&name("query"), bias, input, query);
         self.linear(&name("key"), bias, input, key);
         self.linear(&name("value"), bias, input, value);
-        if let Some(epsilon) = config.head_norm {
-            let head_width = config.head_width;
-            for (part, heads, buffer) in
-                [("query_norm", config.heads, query), ("key_norm", config.key_value_heads, key)]
-            {
-                let weight = self.tensor(&name(&format!("{part}.weight")), 1, head_width);
-                self.ops.push(Op::HeadNorm { epsilon, weight, heads, head_width, buffer });
-            }
+        if let Some(norm) = &config.head_norm {
+            self.head_norm(&name("query_norm"), norm, config.heads, config.head_width, query);
+            self.head_norm(&name("key_norm"), norm, config.key_value_heads, config.head_width, key);
         }
         if let Some(rotary) = &config.rotary {
             let (table, head_width) = (self.rotary(rotary.table()), config.head_width);
@@ -98,6 +153,25 @@ impl Planner {
             fresh: None,
         });
         self.linear(&name("output"), config.output_bias, mixed, output);
+    }
+
+    fn head_norm(
+        &mut self,
+        name: &str,
+        config: &HeadNormConfig,
+        heads: usize,
+        head_width: usize,
+        buffer: BufferId,
+    ) {
+        let HeadNormConfig { kind, epsilon, extent } = *config;
+        let (heads, head_width, columns) = match extent {
+            HeadNormExtent::Head => (heads, head_width, head_width),
+            HeadNormExtent::OwnWeights => (heads, head_width, heads * head_width),
+            // A row is one wide head.
+            HeadNormExtent::Row => (1, heads * head_width, heads * head_width),
+        };
+        let weight = self.tensor(&format!("{name}.weight"), 1, columns);
+        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
     }
 
     fn feed_forward(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {

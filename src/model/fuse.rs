@@ -99,15 +99,25 @@ impl<'a> Fuser<'a> {
             _ => return None,
         };
         let mut rest = &self.plan.ops[first + 3..];
-        let mut norms = None;
+        let (mut norms, mut normed_width) = (None, None);
         if let [
-            Op::HeadNorm { epsilon, weight: query_norm, buffer: of_query, .. },
-            Op::HeadNorm { epsilon: key_epsilon, weight: key_norm, buffer: of_key, .. },
+            Op::HeadNorm {
+                kind: NormKind::Rms,
+                epsilon,
+                weight: query_norm,
+                head_width,
+                buffer: of_query,
+                ..
+            },
+            Op::HeadNorm {
+                kind: NormKind::Rms, epsilon: key_epsilon, weight: key_norm, buffer: of_key, ..
+            },
             more @ ..,
         ] = rest
             && (*of_query, *of_key, epsilon) == (query.output, key.output, key_epsilon)
         {
             norms = Some(HeadNorms { epsilon: *epsilon, query: *query_norm, key: *key_norm });
+            normed_width = Some(*head_width);
             rest = more;
         }
         let mut rotary = None;
@@ -128,7 +138,13 @@ impl<'a> Fuser<'a> {
         let Op::Attention { layer, head_width, query: read, fresh: None, .. } = attention else {
             return None;
         };
-        let fits = [query.input, key.input] == [value.input; 2]
+        // Only norms of single heads, with one weight for all of them.
+        let norms_fit = norms.is_none_or(|HeadNorms { query, key, .. }| {
+            let columns = |tensor| self.plan.tensor(tensor).columns;
+            [columns(query), columns(key)] == [*head_width; 2] && normed_width == Some(*head_width)
+        });
+        let fits = norms_fit
+            && [query.input, key.input] == [value.input; 2]
             && (written, *of_key, *of_value) == (layer, key.output, value.output)
             && *read == Columns { buffer: query.output, first: 0 }
             && head_width.is_multiple_of(4);

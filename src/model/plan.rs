@@ -95,11 +95,13 @@ pub enum Op {
         /// T × C, another buffer than the input.
         output: BufferId,
     },
-    /// Normalises each of a row's heads by itself, in place: RMSNorm over the D elements of a head.
+    /// Normalises each of a row's heads by itself, in place, over the D elements of a head.
     HeadNorm {
+        /// The formula.
+        kind: NormKind,
         /// Under the square root.
         epsilon: f32,
-        /// D.
+        /// D for all heads, or heads·D.
         weight: TensorId,
         /// Heads in the buffer.
         heads: usize,
@@ -187,6 +189,20 @@ pub enum Op {
         /// T × C.
         output: BufferId,
     },
+    /// buffer\[t\] = factor · buffer\[t\], in place.
+    Scale {
+        /// The factor.
+        factor: f32,
+        /// T × columns.
+        buffer: BufferId,
+    },
+    /// buffer\[t\] = cap · tanh(buffer\[t\] / cap), in place (Bello et al. 2017).
+    SoftCap {
+        /// What no result exceeds.
+        cap: f32,
+        /// T × columns.
+        buffer: BufferId,
+    },
     /// output = those rows of input whose logits were asked for.
     Pick {
         /// T × C, rows of the batch.
@@ -266,9 +282,11 @@ impl Op {
             | Self::Gate { output, .. }
             | Self::Add { output, .. }
             | Self::Pick { output, .. } => Some(output),
-            Self::HeadNorm { buffer, .. } | Self::Rotary { buffer, .. } | Self::Activate { buffer, .. } => {
-                Some(buffer)
-            }
+            Self::HeadNorm { buffer, .. }
+            | Self::Rotary { buffer, .. }
+            | Self::Activate { buffer, .. }
+            | Self::Scale { buffer, .. }
+            | Self::SoftCap { buffer, .. } => Some(buffer),
             Self::CacheWrite { .. } => None,
         }
     }
@@ -284,9 +302,11 @@ impl Op {
                 let normed = norm.as_mut().map(|norm| &mut norm.normed);
                 [input, output].into_iter().chain(normed).collect()
             }
-            Self::HeadNorm { buffer, .. } | Self::Rotary { buffer, .. } | Self::Activate { buffer, .. } => {
-                vec![buffer]
-            }
+            Self::HeadNorm { buffer, .. }
+            | Self::Rotary { buffer, .. }
+            | Self::Activate { buffer, .. }
+            | Self::Scale { buffer, .. }
+            | Self::SoftCap { buffer, .. } => vec![buffer],
             Self::CacheWrite { key, value, .. } => vec![key, value],
             Self::Attention { query, output, fresh, .. } => {
                 let fresh = fresh.as_mut();
@@ -316,6 +336,8 @@ impl Op {
             | Self::Activate { .. }
             | Self::Gate { .. }
             | Self::Add { .. }
+            | Self::Scale { .. }
+            | Self::SoftCap { .. }
             | Self::Pick { .. } => Vec::new(),
         }
     }
@@ -333,6 +355,8 @@ impl Op {
             Self::Activate { .. } => "activate",
             Self::Gate { .. } => "gate",
             Self::Add { .. } => "add",
+            Self::Scale { .. } => "scale",
+            Self::SoftCap { .. } => "soft cap",
             Self::Pick { .. } => "pick",
         }
     }

@@ -26,6 +26,8 @@ pub(super) fn apply(activation: Activation, x: f64) -> f64 {
         Activation::Gelu => 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2)),
         Activation::GeluTanh => 0.5 * x * (1.0 + (FRAC_2_PI.sqrt() * (x + 0.044715 * x.powi(3))).tanh()),
         Activation::Relu => x.max(0.0),
+        Activation::ReluSquared => x.max(0.0).powi(2),
+        Activation::GeluSigmoid => x / (1.0 + (-1.702 * x).exp()),
     }
 }
 
@@ -41,6 +43,9 @@ mod tests {
             (Activation::Gelu, [0.841_344_746, -0.158_655_254]),
             (Activation::GeluTanh, [0.841_191_990, -0.158_808_010]),
             (Activation::Relu, [1.0, 0.0]),
+            (Activation::ReluSquared, [1.0, 0.0]),
+            // σ(1.702) = 0.845795.
+            (Activation::GeluSigmoid, [0.845_795_765, -0.154_204_235]),
         ];
         for (activation, expected) in cases {
             for (x, expected) in [1.0, -1.0].into_iter().zip(expected) {
@@ -52,7 +57,13 @@ mod tests {
 
     #[test]
     fn large_values_stay_finite() {
-        for activation in [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+        for activation in [
+            Activation::Silu,
+            Activation::Gelu,
+            Activation::GeluTanh,
+            Activation::Relu,
+            Activation::GeluSigmoid,
+        ] {
             let mut values = [-1e4, 1e4];
             activate(activation, &mut values);
             assert_eq!(values.map(f32::abs), [0.0, 1e4], "{activation:?}");

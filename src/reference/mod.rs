@@ -37,6 +37,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::config::NormKind;
 use crate::model::plan::{BufferId, Columns, Fresh, HeadNorms, RowSet, TensorId};
 use crate::model::{Batch, ModelError, Op, Plan, Row, SequenceId, Weights, WeightsError};
 
@@ -50,6 +51,7 @@ mod model;
 mod norm;
 mod pick;
 mod rotary;
+mod scale;
 pub mod selection;
 #[cfg(test)]
 mod sequence_tests;
@@ -149,8 +151,8 @@ impl Reference {
                 let bias = bias.map(|id| self.tensor(id));
                 norm::norm(kind, epsilon, self.tensor(weight), bias, self.buffer(input), &mut output);
             }
-            Op::HeadNorm { epsilon, weight, .. } => {
-                norm::head_norm(epsilon, self.tensor(weight), &mut output)
+            Op::HeadNorm { kind, epsilon, weight, head_width, .. } => {
+                norm::head_norm(kind, epsilon, self.tensor(weight), head_width, &mut output);
             }
             Op::Linear { norm, weight, bias, input, finish, .. } => {
                 let normed =
@@ -179,6 +181,8 @@ impl Reference {
             Op::Activate { activation, .. } => activation::activate(activation, &mut output),
             Op::Gate { activation, up, .. } => activation::gate(activation, self.buffer(up), &mut output),
             Op::Add { input, .. } => add::add(self.buffer(input), &mut output),
+            Op::Scale { factor, .. } => scale::scale(factor, &mut output),
+            Op::SoftCap { cap, .. } => scale::soft_cap(cap, &mut output),
             Op::Pick { input, .. } => {
                 let columns = self.plan.buffer(input).columns;
                 pick::pick(&pass.outputs, columns, self.buffer(input), &mut output);
@@ -217,8 +221,8 @@ impl Reference {
         let width = heads.key_value * heads.width;
         let (mut keys, values) = (self.columns(fresh.key, width), self.columns(fresh.value, width));
         if let Some(HeadNorms { epsilon, query, key }) = fresh.norms {
-            norm::head_norm(epsilon, self.tensor(query), queries);
-            norm::head_norm(epsilon, self.tensor(key), &mut keys);
+            norm::head_norm(NormKind::Rms, epsilon, self.tensor(query), heads.width, queries);
+            norm::head_norm(NormKind::Rms, epsilon, self.tensor(key), heads.width, &mut keys);
         }
         if let Some(id) = fresh.rotary {
             let table = &self.plan.rotary_tables[id.0];

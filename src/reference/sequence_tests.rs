@@ -3,8 +3,8 @@
 use super::Reference;
 use crate::model::batch::RowOutput;
 use crate::model::config::{
-    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
-    NormConfig, NormKind, Positions,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
+    HeadWeights, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions, ResidualConfig,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 use crate::model::{Batch, LanguageModel, ModelConfig, Row, SequenceId, plan_decoder};
@@ -16,7 +16,8 @@ fn model() -> Reference {
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
     let rotary = RotaryConfig { width: 4, theta: 100.0, scaling: RotaryScaling::Plain };
     let layer = LayerConfig {
-        attention_norm: norm,
+        residual: ResidualConfig::default(),
+        attention_norms: BlockNorms::before(norm),
         attention: AttentionConfig {
             heads: 2,
             key_value_heads: 1,
@@ -27,7 +28,7 @@ fn model() -> Reference {
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
         },
-        feed_forward_norm: norm,
+        feed_forward_norms: BlockNorms::before(norm),
         feed_forward: FeedForwardConfig {
             width: 6,
             kind: FeedForwardKind::Gated,
@@ -40,10 +41,12 @@ fn model() -> Reference {
         width: 8,
         context: 16,
         positions: Positions::InLayers,
+        embedding: EmbeddingConfig::default(),
         layers: vec![layer.clone(), layer],
         final_norm: norm,
         head: HeadWeights::Tied,
         head_bias: Bias::Absent,
+        logits: LogitsConfig::default(),
     });
     let mut state = 1_u32;
     let mut number = || {

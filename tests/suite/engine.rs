@@ -6,8 +6,8 @@ use std::sync::Arc;
 use logitscope::gpu::{Device, Engine, LoadError};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
-    ModelConfig, NormConfig, NormKind, Positions,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
+    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, ResidualConfig,
 };
 use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -22,7 +22,8 @@ const VOCABULARY: usize = 101;
 fn small_model() -> Plan {
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
     let layer = LayerConfig {
-        attention_norm: norm,
+        residual: ResidualConfig::default(),
+        attention_norms: BlockNorms::before(norm),
         attention: AttentionConfig {
             heads: 4,
             key_value_heads: 2,
@@ -33,7 +34,7 @@ fn small_model() -> Plan {
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
         },
-        feed_forward_norm: norm,
+        feed_forward_norms: BlockNorms::before(norm),
         feed_forward: FeedForwardConfig {
             width: 50,
             kind: FeedForwardKind::Gated,
@@ -46,10 +47,12 @@ fn small_model() -> Plan {
         width: 38,
         context: CONTEXT,
         positions: Positions::InLayers,
+        embedding: EmbeddingConfig::default(),
         layers: vec![layer.clone(), layer],
         final_norm: norm,
         head: HeadWeights::Separate,
         head_bias: Bias::Absent,
+        logits: LogitsConfig::default(),
     })
 }
 

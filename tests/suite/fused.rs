@@ -6,8 +6,9 @@ use logitscope::formats::architectures::shapes;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
-    ModelConfig, NormConfig, NormKind, Positions,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind, Flow,
+    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig,
+    NormKind, Positions, ResidualConfig,
 };
 use logitscope::model::plan::Finish;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -26,8 +27,11 @@ struct Shape {
     feed_forward: usize,
     kind: FeedForwardKind,
     norm: NormKind,
-    head_norm: Option<f32>,
+    head_norm: Option<HeadNormExtent>,
     bias: Bias,
+    residual: ResidualConfig,
+    attention_norms: fn(NormConfig) -> BlockNorms,
+    feed_forward_norms: fn(NormConfig) -> BlockNorms,
 }
 
 const LLAMA: Shape = Shape {
@@ -37,10 +41,35 @@ const LLAMA: Shape = Shape {
     norm: NormKind::Rms,
     head_norm: None,
     bias: Bias::Absent,
+    residual: ResidualConfig { flow: Flow::Sequential, scale: 1.0 },
+    attention_norms: BlockNorms::before,
+    feed_forward_norms: BlockNorms::before,
 };
-const QWEN3: Shape = Shape { head_norm: Some(1e-6), bias: Bias::Present, ..LLAMA };
+const QWEN3: Shape = Shape { head_norm: Some(HeadNormExtent::Head), bias: Bias::Present, ..LLAMA };
 const GPT2: Shape =
     Shape { kind: FeedForwardKind::Plain, norm: NormKind::Layer, bias: Bias::Present, ..LLAMA };
+/// Both blocks read what one norm, or a norm each, makes of the same residual stream.
+const SIDE_BY_SIDE: Shape = Shape {
+    residual: ResidualConfig { flow: Flow::Parallel, scale: 1.0 },
+    feed_forward_norms: |_| BlockNorms::NONE,
+    ..LLAMA
+};
+const TWO_NORMS: Shape =
+    Shape { feed_forward_norms: BlockNorms::before, norm: NormKind::Layer, ..SIDE_BY_SIDE };
+/// Blocks that read the residual stream itself, and rows of queries and keys that are normalised whole.
+const NORMED_RESULTS: Shape = Shape {
+    attention_norms: BlockNorms::after,
+    feed_forward_norms: BlockNorms::after,
+    head_norm: Some(HeadNormExtent::Row),
+    ..LLAMA
+};
+const NORMED_TWICE: Shape = Shape {
+    attention_norms: BlockNorms::around,
+    feed_forward_norms: BlockNorms::around,
+    head_norm: Some(HeadNormExtent::OwnWeights),
+    residual: ResidualConfig { flow: Flow::Sequential, scale: 0.3 },
+    ..LLAMA
+};
 /// Neither heads nor gate fit blocks of four.
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
 
@@ -52,18 +81,23 @@ fn plan(shape: Shape) -> Plan {
     };
     let rotary = RotaryConfig { width: shape.head_width, theta: 10_000.0, scaling: RotaryScaling::Plain };
     let layer = LayerConfig {
-        attention_norm: norm,
+        residual: shape.residual,
+        attention_norms: (shape.attention_norms)(norm),
         attention: AttentionConfig {
             heads: 4,
             key_value_heads: 2,
             head_width: shape.head_width,
-            head_norm: shape.head_norm,
+            head_norm: shape.head_norm.map(|extent| HeadNormConfig {
+                kind: NormKind::Rms,
+                epsilon: 1e-6,
+                extent,
+            }),
             rotary: Some(rotary),
             scale: 0.3,
             query_key_value_bias: shape.bias,
             output_bias: Bias::Absent,
         },
-        feed_forward_norm: norm,
+        feed_forward_norms: (shape.feed_forward_norms)(norm),
         feed_forward: FeedForwardConfig {
             width: shape.feed_forward,
             kind: shape.kind,
@@ -76,10 +110,12 @@ fn plan(shape: Shape) -> Plan {
         width: 36,
         context: CONTEXT,
         positions: Positions::InLayers,
+        embedding: EmbeddingConfig::default(),
         layers: vec![layer.clone(), layer],
         final_norm: norm,
         head: HeadWeights::Tied,
         head_bias: Bias::Absent,
+        logits: LogitsConfig::default(),
     })
 }
 
@@ -110,8 +146,17 @@ fn assert_close(found: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
 #[test]
 fn the_fused_plan_computes_what_the_plain_one_does() {
     let device = device();
-    for (name, shape, ops) in [("llama", LLAMA, 5), ("qwen3", QWEN3, 5), ("gpt2", GPT2, 7), ("odd", ODD, 12)]
-    {
+    let shapes = [
+        ("llama", LLAMA, 5),
+        ("qwen3", QWEN3, 5),
+        ("gpt2", GPT2, 7),
+        ("side by side", SIDE_BY_SIDE, 6),
+        ("two norms", TWO_NORMS, 7),
+        ("normed results", NORMED_RESULTS, 16),
+        ("normed twice", NORMED_TWICE, 18),
+        ("odd", ODD, 12),
+    ];
+    for (name, shape, ops) in shapes {
         let plain = plan(shape);
         let source = MadeWeights::random(&plain, WeightFormat::F16, 5);
         let bound: Vec<usize> = (0..plain.tensors.len()).collect();

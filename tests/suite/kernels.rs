@@ -200,14 +200,49 @@ fn norms_agree_in_every_shape() {
 }
 
 #[test]
+fn norms_of_heads_agree_in_every_shape() {
+    for choice in CHOICES {
+        for kind in [NormKind::Rms, NormKind::Layer] {
+            // Single heads with one weight and with a weight each, and a row as one head.
+            for (heads, head_width, columns) in [(3, 5, 5), (4, 8, 32), (2, 65, 130), (1, 96, 96)] {
+                let op = Op::HeadNorm {
+                    kind,
+                    epsilon: 1e-5,
+                    weight: TensorId(0),
+                    heads,
+                    head_width,
+                    buffer: BufferId(0),
+                };
+                let buffers = vec![batch_buffer("heads", heads * head_width)];
+                let tensors = vec![tensor("weight", 1, columns)];
+                let mut pair = Pair::new(&plan(vec![op], buffers, tensors), WeightFormat::F32, choice);
+                for rows in ROWS {
+                    pair.compare_rows(rows, &format!("{kind:?} norm of {heads} × {head_width} {choice:?}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn elementwise_ops_agree_in_every_shape() {
-    let activations = [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+    let activations = [
+        Activation::Silu,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Relu,
+        Activation::ReluSquared,
+        Activation::GeluSigmoid,
+    ];
     for choice in CHOICES {
         for columns in WIDTHS {
             let mut ops = vec![Op::Add { input: INPUT, output: OUTPUT }];
             for activation in activations {
                 ops.push(Op::Gate { activation, up: INPUT, output: OUTPUT });
                 ops.push(Op::Activate { activation, buffer: OUTPUT });
+                // What squares grow to is brought back to where the next one is not flat.
+                ops.push(Op::SoftCap { cap: 5.0, buffer: OUTPUT });
+                ops.push(Op::Scale { factor: 0.7, buffer: OUTPUT });
                 ops.push(Op::Add { input: INPUT, output: OUTPUT });
             }
             let picked = BufferId(2);

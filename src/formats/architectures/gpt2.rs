@@ -5,8 +5,8 @@ use super::{Family, StoredNames, activation, stored, turned};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::config::{
-    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
-    ModelConfig, NormConfig, NormKind, Positions,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
+    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, ResidualConfig,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -72,7 +72,8 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         bias: Bias::Present,
     };
     let layer = |index: usize| LayerConfig {
-        attention_norm: norm,
+        residual: ResidualConfig::default(),
+        attention_norms: BlockNorms::before(norm),
         attention: AttentionConfig {
             heads,
             key_value_heads: heads,
@@ -83,7 +84,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
         },
-        feed_forward_norm: norm,
+        feed_forward_norms: BlockNorms::before(norm),
         feed_forward,
     };
     let tied = fields.optional_flag("tie_word_embeddings")?.unwrap_or(true);
@@ -92,9 +93,11 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         width,
         context,
         positions: Positions::Learned { rows: context },
+        embedding: EmbeddingConfig::default(),
         layers: super::layer_indices(fields, "n_layer")?.map(layer).collect(),
         final_norm: norm,
         head: if tied { HeadWeights::Tied } else { HeadWeights::Separate },
         head_bias: Bias::Absent,
+        logits: LogitsConfig::default(),
     })
 }

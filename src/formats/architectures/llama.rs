@@ -4,8 +4,8 @@ use super::{Family, StoredNames, activation, rope, stored};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::config::{
-    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
-    ModelConfig, NormConfig, NormKind, Positions,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
+    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, ResidualConfig,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -79,7 +79,8 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         bias: Bias::Absent,
     };
     let layer = |index: usize| LayerConfig {
-        attention_norm: norm,
+        residual: ResidualConfig::default(),
+        attention_norms: BlockNorms::before(norm),
         attention: AttentionConfig {
             query_key_value_bias: bias(
                 attention_bias,
@@ -89,7 +90,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
             output_bias: bias(attention_bias, index, &["self_attn.o_proj"]),
             ..attention.clone()
         },
-        feed_forward_norm: norm,
+        feed_forward_norms: BlockNorms::before(norm),
         feed_forward: FeedForwardConfig {
             bias: bias(feed_forward_bias, index, &["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]),
             ..feed_forward
@@ -101,9 +102,11 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         width,
         context,
         positions: Positions::InLayers,
+        embedding: EmbeddingConfig::default(),
         layers: super::layer_indices(fields, "num_hidden_layers")?.map(layer).collect(),
         final_norm: norm,
         head: if tied { HeadWeights::Tied } else { HeadWeights::Separate },
         head_bias: Bias::Absent,
+        logits: LogitsConfig::default(),
     })
 }

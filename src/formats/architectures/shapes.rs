@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::model::config::{
-    Activation, AttentionConfig, Bias, FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig,
-    ModelConfig, NormConfig, NormKind, Positions,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
+    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig,
+    NormKind, Positions, ResidualConfig,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 use crate::model::weights::TensorInfo;
@@ -141,18 +142,23 @@ pub fn config(name: &str) -> Option<ModelConfig> {
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
     let rotary = RotaryConfig { width: head_width, theta: shape.theta, scaling: RotaryScaling::Plain };
     let layer = LayerConfig {
-        attention_norm: norm,
+        residual: ResidualConfig::default(),
+        attention_norms: BlockNorms::before(norm),
         attention: AttentionConfig {
             heads: shape.heads,
             key_value_heads: shape.key_value_heads,
             head_width,
-            head_norm: shape.head_norm,
+            head_norm: shape.head_norm.map(|epsilon| HeadNormConfig {
+                kind: NormKind::Rms,
+                epsilon,
+                extent: HeadNormExtent::Head,
+            }),
             rotary: Some(rotary),
             scale: 1.0 / (head_width as f32).sqrt(),
             query_key_value_bias: Bias::Absent,
             output_bias: Bias::Absent,
         },
-        feed_forward_norm: norm,
+        feed_forward_norms: BlockNorms::before(norm),
         feed_forward: FeedForwardConfig {
             width: shape.feed_forward,
             kind: FeedForwardKind::Gated,
@@ -165,10 +171,12 @@ pub fn config(name: &str) -> Option<ModelConfig> {
         width: shape.width,
         context: shape.context,
         positions: Positions::InLayers,
+        embedding: EmbeddingConfig::default(),
         layers: vec![layer; shape.layers],
         final_norm: norm,
         head: shape.head,
         head_bias: Bias::Absent,
+        logits: LogitsConfig::default(),
     })
 }
 

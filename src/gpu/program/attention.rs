@@ -1,9 +1,10 @@
 //! Attention and the writing of the KV cache as dispatches.
 
-use super::{Compiler, Constants, Dispatch, numbered};
+use super::{Compiler, Constants, Dispatch, HeadNorm, numbered};
 use crate::gpu::pages::PAGE_POSITIONS;
 use crate::gpu::shader::Kernel;
 use crate::model::ModelError;
+use crate::model::config::NormKind;
 use crate::model::plan::{BufferId, Columns, Fresh, Op};
 
 /// Positions that attention takes at a time.
@@ -32,7 +33,8 @@ impl Compiler<'_> {
                 [(query, heads, norms.map(|n| n.query)), (key, key_value_heads, norms.map(|n| n.key))];
             for (columns, heads, norm) in parts {
                 if let (Some(weight), Some(norms)) = (norm, norms) {
-                    dispatches.push(self.head_norm(norms.epsilon, weight, heads, head_width, columns)?);
+                    let norm = HeadNorm { kind: NormKind::Rms, epsilon: norms.epsilon, weight };
+                    dispatches.push(self.head_norm(norm, heads, head_width, columns)?);
                 }
                 if let Some(table) = rotary {
                     dispatches.push(self.rotary(table, heads, head_width, columns)?);

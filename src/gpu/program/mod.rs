@@ -111,6 +111,14 @@ struct Compiler<'a> {
     choice: KernelChoice,
 }
 
+/// The norm of an [`Op::HeadNorm`].
+#[derive(Clone, Copy)]
+struct HeadNorm {
+    kind: NormKind,
+    epsilon: f32,
+    weight: TensorId,
+}
+
 type Constants = Vec<(&'static str, f64)>;
 
 impl Compiler<'_> {
@@ -183,8 +191,17 @@ impl Compiler<'_> {
                 let buffers = [pass, self.buffer(input), self.buffer(output)];
                 self.blockwise(Kernel::Pick, output, Vec::new(), &buffers)
             }
-            Op::HeadNorm { epsilon, weight, heads, head_width, buffer } => {
-                self.head_norm(epsilon, weight, heads, head_width, Columns { buffer, first: 0 })
+            Op::Scale { factor, buffer } => {
+                let constants = vec![("FACTOR", f64::from(factor))];
+                self.blockwise(Kernel::Scale, buffer, constants, &[self.buffer(buffer)])
+            }
+            Op::SoftCap { cap, buffer } => {
+                let constants = vec![("CAP", f64::from(cap))];
+                self.blockwise(Kernel::SoftCap, buffer, constants, &[self.buffer(buffer)])
+            }
+            Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer } => {
+                let norm = HeadNorm { kind, epsilon, weight };
+                self.head_norm(norm, heads, head_width, Columns { buffer, first: 0 })
             }
             Op::Embed { .. } | Op::Linear { .. } | Op::CacheWrite { .. } | Op::Attention { .. } => {
                 unreachable!("has its own function")
@@ -219,8 +236,7 @@ impl Compiler<'_> {
 
     fn head_norm(
         &self,
-        epsilon: f32,
-        weight: TensorId,
+        norm: HeadNorm,
         heads: usize,
         head_width: usize,
         columns: Columns,
@@ -228,10 +244,12 @@ impl Compiler<'_> {
         let mut constants = vec![
             ("WORKGROUP", f64::from(self.choice.reduce_lanes)),
             ("HEAD_WIDTH", head_width as f64),
-            ("EPSILON", f64::from(epsilon)),
+            ("WEIGHT_WIDTH", self.plan.tensor(norm.weight).columns as f64),
+            ("SUBTRACTS_MEAN", f64::from(u8::from(norm.kind == NormKind::Layer))),
+            ("EPSILON", f64::from(norm.epsilon)),
         ];
         constants.extend(self.column_constants(columns));
-        let buffers = numbered(&[self.buffer(columns.buffer), self.optional(Some(weight))]);
+        let buffers = numbered(&[self.buffer(columns.buffer), self.optional(Some(norm.weight))]);
         self.dispatch(Kernel::HeadNorm, None, constants, &buffers, heads as u32, 1)
     }
 
@@ -369,6 +387,8 @@ fn activation_constant(activation: Activation) -> (&'static str, f64) {
         Activation::Gelu => 1,
         Activation::GeluTanh => 2,
         Activation::Relu => 3,
+        Activation::ReluSquared => 4,
+        Activation::GeluSigmoid => 5,
     };
     ("ACTIVATION", f64::from(number))
 }
