@@ -271,12 +271,12 @@ pub struct Bench {
     /// Instead of a model: random weights of a real model's shape, so that no download is needed
     #[arg(long, value_name = "NAME", conflicts_with = "model", value_parser = shape_names())]
     pub shape: Option<String>,
-    /// Prompt lengths to measure initiation with
-    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "128,512")]
-    pub pp: Vec<usize>,
-    /// Numbers of incremental steps to measure
-    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "64")]
-    pub tg: Vec<usize>,
+    /// Prompt lengths to measure initiation with [default: 128,512 where the context is so long]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = at_least_one)]
+    pub pp: Option<Vec<usize>>,
+    /// Numbers of incremental steps to measure [default: 64]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = at_least_one)]
+    pub tg: Option<Vec<usize>>,
     /// Measure this many times and take the fastest
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
@@ -298,6 +298,11 @@ pub fn source(path: Option<&PathBuf>) -> ModelSource {
 
 fn shape_names() -> Vec<&'static str> {
     crate::formats::architectures::shapes::names().collect()
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let expected = || format!("`{text}` is not a number from 1 on");
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(expected)
 }
 
 fn logit_bias(text: &str) -> Result<(u32, f32), String> {

@@ -56,13 +56,13 @@ pub enum CliError {
     Print(std::io::Error),
     /// A benchmark that the model has no room for.
     #[error(
-        "the benchmark cannot run: {tokens} tokens were asked for, but the context has {context}: ask for fewer"
+        "the benchmark cannot run: {tokens} tokens were asked for, but the context has room for {longest}: ask for fewer"
     )]
     BenchTooLong {
         /// Tokens asked for.
         tokens: usize,
-        /// The context.
-        context: usize,
+        /// Tokens that fit.
+        longest: usize,
     },
     /// An op that computes something else than its twin.
     #[error(

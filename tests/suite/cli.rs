@@ -292,6 +292,9 @@ fn check_and_bench_and_adapters_answer_with_their_json() {
     assert!(
         ops.iter().any(|op| op["op"] == "attention") && ops.iter().all(|op| op["gpu_seconds"].is_number())
     );
+    // Of the usual lengths those that fit, here none of the prompts.
+    let usual = json_of(&["bench", "-m", &model, "--context", "80", "--repeat", "1", "--json"]);
+    assert_eq!((&usual["pp"], &usual["tg"][0]["context"]), (&json!([]), &json!(65)));
 
     let adapters = json_of(&["adapters", "-v", "--json"]);
     assert_eq!(adapters["adapters"][0]["index"], 0);

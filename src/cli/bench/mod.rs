@@ -8,13 +8,14 @@ use std::time::Instant;
 use serde::Serialize;
 
 use self::step::StepAnswer;
-use self::subject::Subject;
+use self::subject::{Subject, USUAL_PROMPTS, USUAL_STEPS};
 use super::arguments::Bench;
 use super::output::{Progress, bytes, print, print_json, rate};
 use super::{CliError, Outcome, interrupt, model};
 use crate::gpu::{self, Device, Engine, copy_bandwidth};
 use crate::model::batch::RowOutput;
-use crate::model::{Batch, Fused, LanguageModel, ModelError, fuse};
+use crate::model::selection::Choosing;
+use crate::model::{Batch, ChainedModel, Fused, LanguageModel, ModelError, fuse};
 use crate::session::LoadError;
 
 /// The JSON object of `bench --json`.
@@ -52,7 +53,6 @@ struct IncrementalSpeed {
 /// Runs the command.
 pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let subject = Subject::new(arguments)?;
-    let longest = arguments.pp.iter().copied().chain(arguments.tg.iter().map(|steps| steps + 1)).max();
     let device = Device::open(arguments.model.adapter.as_deref())?;
     let info = device.info.clone();
     let mut line = Progress::new();
@@ -67,13 +67,8 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         engine => engine.map_err(LoadError::from)?,
     };
     let load_seconds = start.elapsed().as_secs_f64();
-    match longest {
-        Some(tokens) if tokens > engine.context() => {
-            return Err(CliError::BenchTooLong { tokens, context: engine.context() });
-        }
-        _ => {}
-    }
-
+    let prompts = lengths(arguments.pp.as_deref(), &USUAL_PROMPTS, engine.context())?;
+    let steps = lengths(arguments.tg.as_deref(), &USUAL_STEPS, engine.context() - 1)?;
     let touched = subject.bytes_a_step() as f64;
     let mut answer = Answer {
         model: subject.name,
@@ -86,13 +81,13 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         tg: Vec::new(),
         step: None,
     };
-    for &tokens in &arguments.pp {
+    for &tokens in &prompts {
         line.show(&format!("initiation with {tokens} tokens"));
         let fastest = fastest(arguments.repeat, || initiation_seconds(&mut engine, tokens))?;
         let Some(seconds) = fastest else { return Ok(Outcome::Interrupted) };
         answer.pp.push(InitiationSpeed { tokens, tokens_per_s: rate(tokens as f64, seconds) });
     }
-    for &steps in &arguments.tg {
+    for &steps in &steps {
         line.show(&format!("{steps} incremental steps"));
         let fastest = fastest(arguments.repeat, || incremental_seconds(&mut engine, steps))?;
         let Some(seconds) = fastest else { return Ok(Outcome::Interrupted) };
@@ -100,7 +95,7 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         let bandwidth_share = rate(tokens_per_s * touched, copy_bandwidth);
         answer.tg.push(IncrementalSpeed { context: steps + 1, tokens_per_s, bandwidth_share });
     }
-    if let Some(&steps) = arguments.tg.iter().max() {
+    if let Some(&steps) = steps.iter().max() {
         line.show("the parts of a step");
         answer.step = Some(StepAnswer::measure(&mut engine, steps, copy_bandwidth)?);
     }
@@ -111,6 +106,18 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         print(&answer.text())?;
     }
     Ok(Outcome::Done)
+}
+
+/// The lengths asked for, which must fit, or else those usual ones that do.
+fn lengths(asked: Option<&[usize]>, usual: &[usize], longest: usize) -> Result<Vec<usize>, CliError> {
+    let fits = |length: &usize| *length <= longest;
+    match asked {
+        None => Ok(usual.iter().copied().filter(fits).collect()),
+        Some(asked) => match asked.iter().find(|length| !fits(length)) {
+            Some(&tokens) => Err(CliError::BenchTooLong { tokens, longest }),
+            None => Ok(asked.to_vec()),
+        },
+    }
 }
 
 /// The shortest of several measurements; `None` after Ctrl-C.
@@ -145,19 +152,24 @@ fn initiation_seconds(engine: &mut Engine, tokens: usize) -> Result<Option<f64>,
     Ok(Some(seconds))
 }
 
-/// Seconds of so many steps after a first token, each with its logits on the CPU; `None` after Ctrl-C.
+/// Seconds of so many steps after a first token, as `generate` takes them: each begins with the token that the
+/// model chose itself, and its summary reaches the CPU while the next one runs. `None` after Ctrl-C.
 fn incremental_seconds(engine: &mut Engine, steps: usize) -> Result<Option<f64>, ModelError> {
-    let vocabulary = engine.vocabulary();
+    let output = RowOutput::Summary(Choosing::HIGHEST);
     let sequence = engine.new_sequence();
-    engine.forward(&Batch::chain(sequence, 0, &[0], RowOutput::Logits))?;
+    let first = engine.forward(&Batch::chain(sequence, 0, &[0], output))?.summaries[0].chosen;
     let start = Instant::now();
-    for step in 0..steps {
+    let mut pass = engine.submit(&Batch::chain(sequence, 1, &[first], output))?;
+    for _ in 1..steps {
         if interrupt::pressed() {
+            engine.discard(pass);
             return Ok(None);
         }
-        let token = (step * 7919 % vocabulary) as u32;
-        engine.forward(&Batch::chain(sequence, step + 1, &[token], RowOutput::Logits))?;
+        let next = engine.follow(pass, output)?;
+        engine.collect(pass)?;
+        pass = next;
     }
+    engine.collect(pass)?;
     let seconds = start.elapsed().as_secs_f64();
     engine.release(sequence);
     Ok(Some(seconds))

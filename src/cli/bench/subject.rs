@@ -17,6 +17,11 @@ pub struct Subject {
     pub bound: Vec<usize>,
 }
 
+/// Prompt lengths that are measured where none are asked for, as far as the context reaches.
+pub const USUAL_PROMPTS: [usize; 2] = [128, 512];
+/// Likewise, numbers of incremental steps.
+pub const USUAL_STEPS: [usize; 1] = [64];
+
 impl Subject {
     /// The model or the shape that was asked for.
     pub fn new(arguments: &Bench) -> Result<Self, CliError> {
@@ -29,7 +34,9 @@ impl Subject {
             let bound: Vec<usize> = (0..plan.tensors.len()).collect();
             let weights = shapes::MadeUpWeights::new(&plan, format);
             let weights = Converted::new(weights, &plan, &bound, arguments.model.weights.into());
-            let needed = arguments.pp.iter().chain(&arguments.tg).max().map_or(1, |tokens| tokens + 1);
+            let prompts = arguments.pp.as_deref().unwrap_or(&USUAL_PROMPTS);
+            let steps = arguments.tg.as_deref().unwrap_or(&USUAL_STEPS);
+            let needed = prompts.iter().chain(steps).max().map_or(1, |tokens| tokens + 1);
             return Ok(Self {
                 name: name.to_owned(),
                 context: arguments.model.context.unwrap_or(needed).min(config.context),
