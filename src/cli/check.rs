@@ -312,7 +312,10 @@ impl OpAnswer {
 /// The op's name with the tensor or layer that it works on.
 fn name(op: &Op, plan: &Plan) -> String {
     match op {
-        Op::Embed { table: id, .. } | Op::Norm { weight: id, .. } | Op::Linear { weight: id, .. } => {
+        Op::Embed { table: id, .. }
+        | Op::Norm { weight: id, .. }
+        | Op::Linear { weight: id, .. }
+        | Op::ExpertLinear { weight: id, .. } => {
             format!("{} {}", op.name(), plan.tensor(*id).name)
         }
         Op::CacheWrite { layer, .. } | Op::Attention { layer, .. } => {

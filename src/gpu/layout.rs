@@ -45,7 +45,10 @@ impl Form {
     pub fn of_all(plan: &Plan, tensors: &[TensorInfo], bound: &[usize]) -> Vec<Self> {
         let mut forms = vec![Self::Vector; plan.tensors.len()];
         for op in &plan.ops {
-            if let Op::Embed { table: tensor, .. } | Op::Linear { weight: tensor, .. } = op {
+            if let Op::Embed { table: tensor, .. }
+            | Op::Linear { weight: tensor, .. }
+            | Op::ExpertLinear { weight: tensor, .. } = op
+            {
                 forms[tensor.0] = Self::Matrix(tensors[bound[tensor.0]].format);
             }
         }

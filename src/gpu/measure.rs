@@ -59,10 +59,14 @@ impl Engine {
         dispatches as f64 / self.plan.cache_widths.len().max(1) as f64
     }
 
-    /// Bytes of weights on the GPU that an op reads; 0 for an embedding, which reads few of its rows.
+    /// Bytes of weights on the GPU that an op reads for one row; 0 for an embedding, which reads few of its rows.
     pub fn weight_bytes(&self, op: usize) -> u64 {
         match &self.plan.ops[op] {
             Op::Embed { .. } => 0,
+            Op::ExpertLinear { weight, experts, routes, .. } => {
+                let active = self.plan.buffer(*routes).columns / 2;
+                bytes(&self.tensors[weight.0]) * active as u64 / *experts as u64
+            }
             op => op.clone().tensors_mut().into_iter().map(|id| bytes(&self.tensors[id.0])).sum(),
         }
     }

@@ -36,6 +36,10 @@ pub enum Kernel {
     Add,
     Scale,
     SoftCap,
+    Route,
+    ExpertLinear,
+    Mix,
+    GateRows,
     Pick,
     SelectBlocks,
     SelectTop,
@@ -75,7 +79,7 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 27] = [
         Self::LoopCanary,
         Self::Arithmetic,
         Self::Embed,
@@ -95,6 +99,10 @@ impl Kernel {
         Self::Add,
         Self::Scale,
         Self::SoftCap,
+        Self::Route,
+        Self::ExpertLinear,
+        Self::Mix,
+        Self::GateRows,
         Self::Pick,
         Self::SelectBlocks,
         Self::SelectTop,
@@ -116,6 +124,7 @@ impl Kernel {
                 | Self::LinearTiles
                 | Self::LinearShuffle
                 | Self::LinearShuffleTiles
+                | Self::ExpertLinear
         )
     }
 
@@ -138,11 +147,19 @@ impl Kernel {
             Self::LinearShuffle | Self::LinearShuffleTiles => {
                 &[PASS, GRID, ACTIVATION, LINEAR, WORDS_IN_PAIRS, SHUFFLE]
             }
+            Self::ExpertLinear => &[GRID, WORDS],
             Self::SelectBlocks | Self::Choose => &[PASS, SUMMARY],
             Self::SelectTop => &[PASS, SUMMARY, REDUCE],
             Self::RmsNorm | Self::LayerNorm | Self::HeadNorm => &[REDUCE],
             Self::Activate | Self::Gate => &[ACTIVATION],
-            Self::LoopCanary | Self::Arithmetic | Self::Add | Self::Scale | Self::SoftCap => &[],
+            Self::LoopCanary
+            | Self::Arithmetic
+            | Self::Add
+            | Self::Scale
+            | Self::SoftCap
+            | Self::Route
+            | Self::Mix
+            | Self::GateRows => &[],
         }
     }
 
@@ -172,6 +189,10 @@ impl Kernel {
             Self::Add => file!("add"),
             Self::Scale => file!("scale"),
             Self::SoftCap => file!("soft_cap"),
+            Self::Route => file!("route"),
+            Self::ExpertLinear => file!("expert_linear"),
+            Self::Mix => file!("mix"),
+            Self::GateRows => file!("gate_rows"),
             Self::Pick => file!("pick"),
             Self::SelectBlocks => file!("select_blocks"),
             Self::SelectTop => file!("select_top"),

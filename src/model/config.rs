@@ -230,9 +230,9 @@ pub enum HeadNormExtent {
 /// The feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FeedForwardConfig {
-    /// F: elements between the two linear maps.
+    /// F: elements between the two linear maps; of one expert, where there are several.
     pub width: usize,
-    /// Gated or plain.
+    /// Gated, plain, or experts.
     pub kind: FeedForwardKind,
     /// The non-linearity.
     pub activation: Activation,
@@ -247,6 +247,30 @@ pub enum FeedForwardKind {
     Gated,
     /// down(activation(up(x))).
     Plain,
+    /// Many gated blocks, of which a router gives each row a few (Shazeer et al. 2017).
+    Experts(ExpertsConfig),
+}
+
+/// Experts: Σ share(e) · expert(e, x) over those that the router's scores for the row are highest for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpertsConfig {
+    /// E: how many there are.
+    pub count: usize,
+    /// K: how many compute a row.
+    pub active: usize,
+    /// What each one's share is.
+    pub shares: Shares,
+    /// Width of a gated block that computes every row, and is multiplied by sigmoid(gate · x) before it is added.
+    pub shared_width: Option<usize>,
+}
+
+/// An expert's share, by the router's scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shares {
+    /// The softmax over all experts; the shares of the chosen ones add up to less than 1.
+    OfAll,
+    /// The softmax over the chosen ones.
+    OfChosen,
 }
 
 /// Non-linearities, by formula.
@@ -275,6 +299,12 @@ pub mod limits {
     pub const WIDTH: usize = 1 << 20;
     /// Layers.
     pub const LAYERS: usize = 1 << 12;
+    /// Experts of a layer.
+    pub const EXPERTS: usize = 1 << 12;
+    /// Experts that compute one row.
+    pub const ACTIVE_EXPERTS: usize = 32;
+    /// Rows of the matrices of all experts of a layer together.
+    pub const EXPERT_ROWS: usize = 1 << 26;
     /// Positions.
     pub const CONTEXT: usize = 1 << 24;
 }
@@ -308,6 +338,12 @@ impl ModelConfig {
         is_factor("the logits' scale", self.logits.scale)?;
         self.logits.cap.map_or(Ok(()), |cap| is_factor("the logits' cap", cap))?;
         self.final_norm.check()?;
+        let has_experts =
+            |layer: &LayerConfig| matches!(layer.feed_forward.kind, FeedForwardKind::Experts(_));
+        let blocks = self.width.is_multiple_of(8) || !self.layers.iter().any(has_experts);
+        ensure(blocks, "the model's width", self.width, || {
+            "it has to be a multiple of 8 where there are experts".to_owned()
+        })?;
         self.layers.iter().try_for_each(LayerConfig::check)
     }
 
@@ -329,7 +365,7 @@ impl LayerConfig {
         ensure(is_kept, "the norm before attention", "absent", || {
             "blocks side by side need a norm that they read".to_owned()
         })?;
-        in_range("the feed-forward width", self.feed_forward.width, limits::WIDTH)?;
+        self.feed_forward.check()?;
         let attention = &self.attention;
         in_range("the number of attention heads", attention.heads, limits::WIDTH)?;
         in_range("the number of key/value heads", attention.key_value_heads, limits::WIDTH)?;
@@ -349,6 +385,29 @@ impl LayerConfig {
             Some(rotary) => rotary.check(attention.head_width),
             None => Ok(()),
         }
+    }
+}
+
+impl FeedForwardConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        in_range("the feed-forward width", self.width, limits::WIDTH)?;
+        let FeedForwardKind::Experts(experts) = self.kind else { return Ok(()) };
+        in_range("the number of experts", experts.count, limits::EXPERTS)?;
+        in_range(
+            "the number of experts for a token",
+            experts.active,
+            experts.count.min(limits::ACTIVE_EXPERTS),
+        )?;
+        let all_active = experts.active.saturating_mul(self.width);
+        in_range("the width of all experts for a token", all_active, limits::WIDTH)?;
+        in_range("the rows of all experts", experts.count.saturating_mul(self.width), limits::EXPERT_ROWS)?;
+        in_range("the shared expert's width", experts.shared_width.unwrap_or(1), limits::WIDTH)?;
+        ensure(self.width.is_multiple_of(8), "an expert's width", self.width, || {
+            "it has to be a multiple of 8".to_owned()
+        })?;
+        ensure(self.bias == Bias::Absent, "the bias of the experts", "present", || {
+            "experts with biases are not supported".to_owned()
+        })
     }
 }
 

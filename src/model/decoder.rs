@@ -3,10 +3,12 @@
 //! Conditions on the architecture are decided here, once a load: an absent part emits nothing.
 
 use super::config::{
-    AttentionConfig, Bias, BlockNorms, FeedForwardConfig, FeedForwardKind, Flow, HeadNormConfig,
-    HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions,
+    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Flow,
+    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions,
 };
-use super::plan::{BufferId, BufferSpec, Columns, Finish, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec};
+use super::plan::{
+    BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
+};
 use super::rotary::RotaryTable;
 
 /// The plain plan of a decoder: one op for each formula, nothing fused.
@@ -175,6 +177,9 @@ impl Planner {
     }
 
     fn feed_forward(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
+        if let FeedForwardKind::Experts(experts) = &config.kind {
+            return self.experts(name, config, experts, input, output);
+        }
         let activation = config.activation;
         let up = self.buffer("feed-forward up", config.width, RowSet::Batch);
         self.linear(&format!("{name}.up"), config.bias, input, up);
@@ -183,6 +188,7 @@ impl Planner {
                 self.ops.push(Op::Activate { activation, buffer: up });
                 up
             }
+            FeedForwardKind::Experts(_) => unreachable!("have their own function"),
             FeedForwardKind::Gated => {
                 let gate = self.buffer("feed-forward gate", config.width, RowSet::Batch);
                 self.linear(&format!("{name}.gate"), config.bias, input, gate);
@@ -191,6 +197,60 @@ impl Planner {
             }
         };
         self.linear(&format!("{name}.down"), config.bias, product, output);
+    }
+
+    fn experts(
+        &mut self,
+        name: &str,
+        config: &FeedForwardConfig,
+        experts: &ExpertsConfig,
+        input: BufferId,
+        output: BufferId,
+    ) {
+        let ExpertsConfig { count, active, shares, shared_width } = *experts;
+        let (width, activation) = (self.buffers[input.0].columns, config.activation);
+        let scores = self.buffer("router scores", count, RowSet::Batch);
+        let routes = self.buffer("routes", 2 * active, RowSet::Batch);
+        self.linear(&format!("{name}.router"), Bias::Absent, input, scores);
+        self.ops.push(Op::Route { active, shares, scores, output: routes });
+
+        let up = self.buffer("experts up", active * config.width, RowSet::Batch);
+        let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
+        let down = self.buffer("experts down", active * width, RowSet::Batch);
+        let part = |part: &str| format!("{name}.experts.{part}.weight");
+        self.expert_linear(&part("up"), experts, routes, input, ExpertInput::Shared, up);
+        self.expert_linear(&part("gate"), experts, routes, input, ExpertInput::Shared, gate);
+        self.ops.push(Op::Gate { activation, up, output: gate });
+        self.expert_linear(&part("down"), experts, routes, gate, ExpertInput::Own, down);
+        self.ops.push(Op::Mix { routes, input: down, output });
+
+        let Some(shared_width) = shared_width else { return };
+        let shared = FeedForwardConfig { width: shared_width, kind: FeedForwardKind::Gated, ..*config };
+        let update = self.buffer("shared expert", width, RowSet::Batch);
+        self.feed_forward(&format!("{name}.shared"), &shared, input, update);
+        let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
+        self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
+        self.ops.push(Op::GateRows { gate, output: update });
+        self.ops.push(Op::Add { input: update, output });
+    }
+
+    fn expert_linear(
+        &mut self,
+        weight: &str,
+        experts: &ExpertsConfig,
+        routes: BufferId,
+        input: BufferId,
+        takes: ExpertInput,
+        output: BufferId,
+    ) {
+        let ExpertsConfig { count, active, .. } = *experts;
+        let (inputs, outputs) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
+        let columns = match takes {
+            ExpertInput::Shared => inputs,
+            ExpertInput::Own => inputs / active,
+        };
+        let weight = self.tensor(weight, count * (outputs / active), columns);
+        self.ops.push(Op::ExpertLinear { weight, experts: count, routes, input, takes, output });
     }
 
     fn norm(&mut self, name: &str, config: &NormConfig, input: BufferId, output: BufferId) {

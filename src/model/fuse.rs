@@ -297,6 +297,9 @@ fn overwrites(op: &Op, buffer: BufferId) -> bool {
         Op::Embed { output, .. }
         | Op::Norm { output, .. }
         | Op::Attention { output, .. }
+        | Op::Route { output, .. }
+        | Op::ExpertLinear { output, .. }
+        | Op::Mix { output, .. }
         | Op::Pick { output, .. }
         | Op::Linear { output, finish: Finish::Store | Finish::Activate(_) | Finish::Gate(_), .. } => {
             output == buffer

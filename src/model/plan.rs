@@ -4,7 +4,7 @@
 //! A plan has no control flow and no shapes but two that vary by pass: the number of rows, and how many of
 //! them want logits. Constants such as an epsilon exist only here, so that twin and kernel cannot disagree.
 
-use super::config::{Activation, NormKind};
+use super::config::{Activation, NormKind, Shares};
 use super::rotary::RotaryTable;
 use super::weights::TensorInfo;
 
@@ -203,6 +203,49 @@ pub enum Op {
         /// T × columns.
         buffer: BufferId,
     },
+    /// Chooses the experts of each row: those with the highest scores, the lower index among equals.
+    Route {
+        /// K: how many are chosen.
+        active: usize,
+        /// What each one's share is.
+        shares: Shares,
+        /// T × E: the router's scores.
+        scores: BufferId,
+        /// T × 2K: the indices of the chosen experts by descending score, as numbers, and then their shares.
+        output: BufferId,
+    },
+    /// A linear map by the experts of each row, one block of results after the other:
+    /// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\].
+    ExpertLinear {
+        /// E·R × columns: the experts' matrices one below the other.
+        weight: TensorId,
+        /// E: how many there are.
+        experts: usize,
+        /// T × 2K, as [`Self::Route`] makes it.
+        routes: BufferId,
+        /// T × columns, or T × K·columns for [`ExpertInput::Own`].
+        input: BufferId,
+        /// Which part of the input is x.
+        takes: ExpertInput,
+        /// T × K·R, another buffer than the input.
+        output: BufferId,
+    },
+    /// output\[t\]\[c\] = Σ_k share(t, k) · input\[t\]\[k·C + c\].
+    Mix {
+        /// T × 2K, as [`Self::Route`] makes it.
+        routes: BufferId,
+        /// T × K·C.
+        input: BufferId,
+        /// T × C.
+        output: BufferId,
+    },
+    /// output\[t\] = sigmoid(gate\[t\]) · output\[t\].
+    GateRows {
+        /// T × 1.
+        gate: BufferId,
+        /// T × C.
+        output: BufferId,
+    },
     /// output = those rows of input whose logits were asked for.
     Pick {
         /// T × C, rows of the batch.
@@ -235,6 +278,15 @@ pub enum Finish {
     /// output\[f\] = activation(gate\[f\]) · up\[f\]. The weight's rows come in blocks of eight: four of the gate, and
     /// the same four of up.
     Gate(Activation),
+}
+
+/// What the experts of a row read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpertInput {
+    /// The whole row, each of them.
+    Shared,
+    /// Each its own block of the row.
+    Own,
 }
 
 /// Some consecutive columns of a buffer's rows; how many is known to who reads them.
@@ -281,6 +333,10 @@ impl Op {
             | Self::Attention { output, .. }
             | Self::Gate { output, .. }
             | Self::Add { output, .. }
+            | Self::Route { output, .. }
+            | Self::ExpertLinear { output, .. }
+            | Self::Mix { output, .. }
+            | Self::GateRows { output, .. }
             | Self::Pick { output, .. } => Some(output),
             Self::HeadNorm { buffer, .. }
             | Self::Rotary { buffer, .. }
@@ -314,6 +370,11 @@ impl Op {
                 [&mut query.buffer, output].into_iter().chain(fresh.into_iter().flatten()).collect()
             }
             Self::Gate { up, output, .. } => vec![up, output],
+            Self::Route { scores, output, .. } => vec![scores, output],
+            Self::ExpertLinear { routes, input, output, .. } | Self::Mix { routes, input, output } => {
+                vec![routes, input, output]
+            }
+            Self::GateRows { gate, output } => vec![gate, output],
         }
     }
 
@@ -326,7 +387,7 @@ impl Op {
                 let norm = norm.as_mut().map(|norm| &mut norm.weight);
                 [weight].into_iter().chain(bias).chain(norm).collect()
             }
-            Self::HeadNorm { weight, .. } => vec![weight],
+            Self::HeadNorm { weight, .. } | Self::ExpertLinear { weight, .. } => vec![weight],
             Self::Attention { fresh: Some(Fresh { norms: Some(norms), .. }), .. } => {
                 vec![&mut norms.query, &mut norms.key]
             }
@@ -338,6 +399,9 @@ impl Op {
             | Self::Add { .. }
             | Self::Scale { .. }
             | Self::SoftCap { .. }
+            | Self::Route { .. }
+            | Self::Mix { .. }
+            | Self::GateRows { .. }
             | Self::Pick { .. } => Vec::new(),
         }
     }
@@ -357,6 +421,10 @@ impl Op {
             Self::Add { .. } => "add",
             Self::Scale { .. } => "scale",
             Self::SoftCap { .. } => "soft cap",
+            Self::Route { .. } => "route",
+            Self::ExpertLinear { .. } => "expert linear",
+            Self::Mix { .. } => "mix",
+            Self::GateRows { .. } => "gate rows",
             Self::Pick { .. } => "pick",
         }
     }

@@ -46,6 +46,7 @@ mod add;
 mod attention;
 mod cache;
 mod embed;
+mod experts;
 mod linear;
 mod model;
 mod norm;
@@ -58,6 +59,7 @@ mod sequence_tests;
 
 use attention::Heads;
 use cache::{KeysValues, Sequence};
+use experts::Matrices;
 use selection::RecentRows;
 
 /// A model computed on the CPU, slowly and exactly: the yardstick for [`crate::gpu`].
@@ -183,6 +185,25 @@ impl Reference {
             Op::Add { input, .. } => add::add(self.buffer(input), &mut output),
             Op::Scale { factor, .. } => scale::scale(factor, &mut output),
             Op::SoftCap { cap, .. } => scale::soft_cap(cap, &mut output),
+            Op::Route { active, shares, scores, .. } => {
+                let experts = self.plan.buffer(scores).columns;
+                experts::route(active, shares, experts, self.buffer(scores), &mut output);
+            }
+            Op::ExpertLinear { weight, experts, routes, input, takes, .. } => {
+                let matrices = Matrices {
+                    weight: self.tensor(weight),
+                    experts,
+                    columns: self.plan.tensor(weight).columns,
+                };
+                let active = self.plan.buffer(routes).columns / 2;
+                let (routes, input) = (self.buffer(routes), self.buffer(input));
+                experts::expert_linear(matrices, active, routes, input, takes, &mut output);
+            }
+            Op::Mix { routes, input, .. } => {
+                let active = self.plan.buffer(routes).columns / 2;
+                experts::mix(active, self.buffer(routes), self.buffer(input), &mut output);
+            }
+            Op::GateRows { gate, .. } => experts::gate_rows(self.buffer(gate), &mut output),
             Op::Pick { input, .. } => {
                 let columns = self.plan.buffer(input).columns;
                 pick::pick(&pass.outputs, columns, self.buffer(input), &mut output);

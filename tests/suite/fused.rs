@@ -6,9 +6,9 @@ use logitscope::formats::architectures::shapes;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind, Flow,
-    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig,
-    NormKind, Positions, ResidualConfig,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
+    FeedForwardKind, Flow, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig,
+    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, Shares,
 };
 use logitscope::model::plan::Finish;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -68,6 +68,16 @@ const NORMED_TWICE: Shape = Shape {
     feed_forward_norms: BlockNorms::around,
     head_norm: Some(HeadNormExtent::OwnWeights),
     residual: ResidualConfig { flow: Flow::Sequential, scale: 0.3 },
+    ..LLAMA
+};
+const EXPERTS: Shape = Shape {
+    kind: FeedForwardKind::Experts(ExpertsConfig {
+        count: 6,
+        active: 2,
+        shares: Shares::OfChosen,
+        shared_width: Some(24),
+    }),
+    feed_forward: 48,
     ..LLAMA
 };
 /// Neither heads nor gate fit blocks of four.
@@ -154,6 +164,7 @@ fn the_fused_plan_computes_what_the_plain_one_does() {
         ("two norms", TWO_NORMS, 7),
         ("normed results", NORMED_RESULTS, 16),
         ("normed twice", NORMED_TWICE, 18),
+        ("experts", EXPERTS, 17),
         ("odd", ODD, 12),
     ];
     for (name, shape, ops) in shapes {

@@ -5,10 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant};
 use logitscope::model::batch::{Row, RowOutput};
-use logitscope::model::config::{Activation, NormKind};
+use logitscope::model::config::{Activation, NormKind, Shares};
 use logitscope::model::plan::{
-    BufferId, BufferSpec, Columns, Finish, Fresh, HeadNorms, InputNorm, Op, Plan, RotaryId, RowSet, TensorId,
-    TensorSpec,
+    BufferId, BufferSpec, Columns, ExpertInput, Finish, Fresh, HeadNorms, InputNorm, Op, Plan, RotaryId,
+    RowSet, TensorId, TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
@@ -222,6 +222,66 @@ fn norms_of_heads_agree_in_every_shape() {
             }
         }
     }
+}
+
+#[test]
+fn experts_agree_in_every_format_and_shape() {
+    let formats = WeightFormat::ALL.map(|format| (format, KernelChoice::CPU));
+    let choices = CHOICES.map(|choice| (WeightFormat::F16, choice));
+    // Experts, active ones, the block's width and theirs: fewer and more experts than lanes.
+    for (experts, active, shares, width, own) in
+        [(2, 2, Shares::OfAll, 32, 32), (5, 3, Shares::OfAll, 8, 40), (70, 6, Shares::OfChosen, 64, 96)]
+    {
+        let mut plan = experts_plan(experts, active, shares, width, own);
+        if experts == 5 {
+            // All scores are equal.
+            plan.ops.insert(0, Op::Scale { factor: 0.0, buffer: BufferId(1) });
+        }
+        for (format, choice) in formats.into_iter().chain(choices) {
+            if [width, own].iter().any(|columns| !columns.is_multiple_of(format.block_elements())) {
+                continue;
+            }
+            let mut pair = Pair::new(&plan, format, choice);
+            for rows in [1, 33] {
+                pair.compare_rows(
+                    rows,
+                    &format!("{active} of {experts} experts {} {choice:?}", format.name()),
+                );
+            }
+        }
+    }
+}
+
+/// What follows a router's scores, for a gated block with experts.
+fn experts_plan(experts: usize, active: usize, shares: Shares, width: usize, own: usize) -> Plan {
+    let [input, scores, routes, hidden, gate, down, mixed] = std::array::from_fn(BufferId);
+    let buffers = vec![
+        batch_buffer("input", width),
+        batch_buffer("scores", experts),
+        batch_buffer("routes", 2 * active),
+        batch_buffer("hidden", active * own),
+        batch_buffer("gate", 1),
+        batch_buffer("down", active * width),
+        batch_buffer("mixed", width),
+        batch_buffer("logits", 4),
+    ];
+    let tensors = vec![tensor("up", experts * own, width), tensor("down", experts * width, own)];
+    let linear = |weight, input, takes, output| Op::ExpertLinear {
+        weight: TensorId(weight),
+        experts,
+        routes,
+        input,
+        takes,
+        output,
+    };
+    let ops = vec![
+        Op::Route { active, shares, scores, output: routes },
+        linear(0, input, ExpertInput::Shared, hidden),
+        linear(1, hidden, ExpertInput::Own, down),
+        Op::Mix { routes, input: down, output: mixed },
+        Op::GateRows { gate, output: mixed },
+    ];
+    plan(ops, buffers, tensors)
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn ops(
 /// The op's name, with what its weights are called in every layer: `linear attention.query + key + value`.
 fn kind(op: &Op, plan: &Plan) -> String {
     match op {
-        Op::Linear { weight, .. } | Op::Norm { weight, .. } => {
+        Op::Linear { weight, .. } | Op::ExpertLinear { weight, .. } | Op::Norm { weight, .. } => {
             format!("{} {}", op.name(), role(&plan.tensor(*weight).name))
         }
         _ => op.name().to_owned(),

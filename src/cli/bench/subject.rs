@@ -62,6 +62,10 @@ impl Subject {
                 Op::Embed { table, positions, .. } => {
                     rows += info(table.0).row_bytes() + positions.map_or(0, |id| info(id.0).row_bytes());
                 }
+                Op::ExpertLinear { weight, experts, routes, .. } => {
+                    let active = self.plan.buffer(*routes).columns / 2;
+                    rows += active * (info(weight.0).rows / experts) * info(weight.0).row_bytes();
+                }
                 _ => op.clone().tensors_mut().into_iter().for_each(|id| whole[id.0] = true),
             }
         }

@@ -125,7 +125,7 @@ impl Compiler<'_> {
     }
 
     /// Units of 16 bytes in a row of a matrix.
-    fn units(&self, tensor: TensorId) -> f64 {
+    pub(super) fn units(&self, tensor: TensorId) -> f64 {
         let form = self.memory.tensors[tensor.0].form;
         (form.row_bytes(self.plan.tensor(tensor).columns) / 16) as f64
     }

@@ -4,6 +4,7 @@
 //! but the number of rows.
 
 mod attention;
+mod experts;
 mod linear;
 
 use super::cache::Cache;
@@ -15,6 +16,7 @@ use super::weights::{GpuTensor, Shard};
 use crate::model::ModelError;
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Columns, Op, Plan, RotaryId, RowSet, TensorId};
+use experts::ExpertMap;
 use linear::LinearMap;
 
 /// Most workgroups in one dimension of a dispatch.
@@ -133,6 +135,9 @@ impl Compiler<'_> {
             Op::Embed { table, positions, output } => same(self.embed(table, positions, output)?),
             Op::CacheWrite { layer, key, value } => same(vec![self.cache_write(layer, key, value)?]),
             Op::Attention { .. } => same(self.attention(op)?),
+            Op::ExpertLinear { weight, experts, routes, input, takes, output } => {
+                same(self.expert_linear(ExpertMap { weight, experts, routes, input, takes, output })?)
+            }
             _ => same(vec![self.single(op)?]),
         };
         Ok(Step { rows, dispatches })
@@ -203,7 +208,14 @@ impl Compiler<'_> {
                 let norm = HeadNorm { kind, epsilon, weight };
                 self.head_norm(norm, heads, head_width, Columns { buffer, first: 0 })
             }
-            Op::Embed { .. } | Op::Linear { .. } | Op::CacheWrite { .. } | Op::Attention { .. } => {
+            Op::Route { active, shares, scores, output } => self.route(active, shares, scores, output),
+            Op::Mix { routes, input, output } => self.mix(routes, input, output),
+            Op::GateRows { gate, output } => self.gate_rows(gate, output),
+            Op::Embed { .. }
+            | Op::Linear { .. }
+            | Op::CacheWrite { .. }
+            | Op::Attention { .. }
+            | Op::ExpertLinear { .. } => {
                 unreachable!("has its own function")
             }
         }
