@@ -71,6 +71,28 @@ impl<'a> Fields<'a> {
         self.get(name).map(read).transpose()
     }
 
+    /// A list of texts, if it is there.
+    pub fn optional_texts(&self, name: &str) -> Result<Option<Vec<&'a str>>, FormatError> {
+        self.optional_list(name, "texts", Value::as_str)
+    }
+
+    /// A list of numbers, if it is there.
+    pub fn optional_numbers(&self, name: &str) -> Result<Option<Vec<f64>>, FormatError> {
+        self.optional_list(name, "numbers", Value::as_f64)
+    }
+
+    fn optional_list<T>(
+        &self,
+        name: &str,
+        what: &str,
+        read: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, FormatError> {
+        let list = |value: &'a Value| value.as_array()?.iter().map(&read).collect::<Option<Vec<T>>>();
+        let read =
+            |value| list(value).ok_or_else(|| self.error(name, format!("it has to be a list of {what}")));
+        self.get(name).map(read).transpose()
+    }
+
     /// An object, if it is there.
     pub fn optional_object(&self, name: &str) -> Result<Option<Fields<'a>>, FormatError> {
         match self.get(name) {

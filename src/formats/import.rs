@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::architectures::{Family, Mapping, StoredNames};
 use super::checkpoint::Checkpoint;
 use super::error::FormatError;
-use super::rewrite::{Layout, Recipe};
+use super::rewrite::{Layout, Order, Recipe, Unit};
 use super::safetensors::Element;
 use crate::model::config::HeadWeights;
 use crate::model::plan::TensorSpec;
@@ -26,9 +26,19 @@ pub struct ImportedWeights {
 
 /// Where a canonical tensor comes from.
 struct Source {
-    /// Index into [`Checkpoint::tensors`].
-    stored: usize,
+    /// Index into [`Checkpoint::tensors`]; `None` for [`Recipe::Ones`].
+    stored: Option<usize>,
+    /// The format of its elements.
+    format: WeightFormat,
     recipe: Recipe,
+}
+
+impl ImportedWeights {
+    /// Number of weights that the files hold for the plan.
+    pub fn parameters(&self) -> u64 {
+        let stored = self.tensors.iter().zip(&self.sources).filter(|(_, source)| source.stored.is_some());
+        stored.map(|(tensor, _)| tensor.rows as u64 * tensor.columns as u64).sum()
+    }
 }
 
 impl Weights for ImportedWeights {
@@ -42,12 +52,12 @@ impl Weights for ImportedWeights {
             let reason = format!("rows {rows:?} were asked for, but it has {}", info.rows);
             return Err(WeightsError { tensor: info.name.clone(), reason });
         }
-        if let Recipe::Contiguous { offset } = source.recipe {
+        if let (Recipe::Contiguous { offset }, Some(stored)) = (source.recipe, source.stored) {
             let bytes = |rows: usize| offset + rows * info.row_bytes();
-            self.checkpoint.prepare(source.stored, bytes(rows.start)..bytes(rows.end));
+            self.checkpoint.prepare(stored, bytes(rows.start)..bytes(rows.end));
         }
-        let stored = self.checkpoint.bytes(source.stored);
-        Ok(source.recipe.read(stored, info.columns, info.format, rows))
+        let stored = source.stored.map_or(&[][..], |stored| self.checkpoint.bytes(stored));
+        Ok(source.recipe.read(stored, info.columns, source.format, rows))
     }
 }
 
@@ -129,18 +139,26 @@ pub fn import(
     let mut read: HashSet<usize> = pair.ignored.into_iter().collect();
     let (mut tensors, mut sources) = (Vec::new(), Vec::new());
     for spec in &plan.tensors {
-        let wanted = Wanted::of(family, spec, &specs);
+        let wanted = Wanted::of(family, spec, &specs, &names);
+        let info =
+            |format| TensorInfo { name: spec.name.clone(), rows: spec.rows, columns: spec.columns, format };
+        if wanted.layout == Layout::Ones {
+            let format = WeightFormat::F32;
+            tensors.push(info(format));
+            sources.push(Source { stored: None, format, recipe: Recipe::Ones });
+            continue;
+        }
         let alias = pair.embedding.filter(|_| spec.name == EMBEDDING);
         let stored = alias.or_else(|| wanted.find(&names)).ok_or_else(|| {
             let shape = wanted.shape();
             let reason = format!("it is missing; config.json makes it {shape:?}");
             FormatError::tensor(folder, &wanted.spelled(&names), reason)
         })?;
-        let format = check(&checkpoint, stored, &wanted.shape())?;
+        let format = check(&checkpoint, stored, &wanted)?;
         read.insert(stored);
-        let (rows, columns) = (spec.rows, spec.columns);
-        tensors.push(TensorInfo { name: spec.name.clone(), rows, columns, format });
-        sources.push(Source { stored, recipe: wanted.recipe(format) });
+        let recipe = wanted.recipe(format, config);
+        tensors.push(info(if recipe == Recipe::PlusOne { WeightFormat::F32 } else { format }));
+        sources.push(Source { stored: Some(stored), format, recipe });
     }
     refuse_unread(family, &checkpoint, &read)?;
     Ok(ImportedWeights { tensors, sources, checkpoint })
@@ -168,7 +186,7 @@ fn tied_pair(
 ) -> TiedPair {
     let head = checkpoint.find(&format!("{}.weight", family.head));
     let (HeadWeights::Tied, Some(head)) = (config.head, head) else { return TiedPair::default() };
-    let module = family.tensors.iter().find(|mapping| mapping.holds.contains(&EMBEDDING));
+    let module = family.mappings().find(|mapping| mapping.holds.contains(&EMBEDDING));
     let table = module.and_then(|mapping| names.find(&format!("{}.weight", mapping.stored)));
     let same = |table| tied_pairs == TiedPairs::Trusted || checkpoint.bytes(table) == checkpoint.bytes(head);
     match table {
@@ -180,6 +198,8 @@ fn tied_pair(
 
 /// The stored tensor that a canonical one is made from, as far as the family's table tells.
 struct Wanted<'a> {
+    /// The layer that it belongs to, if it belongs to one.
+    layer: Option<usize>,
     /// Its name, without prefix.
     stored: String,
     prefix: Prefix,
@@ -198,28 +218,35 @@ enum Prefix {
 }
 
 impl<'a> Wanted<'a> {
-    fn of(family: &Family, spec: &'a TensorSpec, specs: &HashMap<&str, &TensorSpec>) -> Self {
+    fn of(
+        family: &Family,
+        spec: &'a TensorSpec,
+        specs: &HashMap<&str, &TensorSpec>,
+        names: &PrefixedNames,
+    ) -> Self {
         let (module, ending) = split_ending(&spec.name);
         let (pattern, layer) = numbered(module);
-        let (stored, layout, holds, prefix) =
-            match family.tensors.iter().find(|m| m.holds.contains(&pattern.as_str())) {
-                Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
-                None if pattern == "head" => {
-                    (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::Never)
-                }
-                None => unreachable!("the {} table has no row for {pattern}", family.name),
-            };
         let with_layer = |pattern: &str| match layer {
             Some(layer) => pattern.replace('#', layer),
             None => pattern.to_owned(),
+        };
+        let stored_ending = if ending == TABLE { ".weight" } else { ending };
+        // Variants of a family may have other names for the same: the one that is there counts.
+        let rows = || family.mappings().filter(|mapping| mapping.holds.contains(&pattern.as_str()));
+        let is_stored =
+            |mapping: &&Mapping| names.has(&format!("{}{stored_ending}", with_layer(mapping.stored)));
+        let (stored, layout, holds, prefix) = match rows().find(is_stored).or_else(|| rows().next()) {
+            Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
+            None if pattern == "head" => (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::Never),
+            None => unreachable!("the {} table has no row for {pattern}", family.name),
         };
         let units = |pattern: &str| {
             let name = format!("{}{}", with_layer(pattern), if ending == TABLE { "" } else { ending });
             // A vector is stacked element by element.
             specs.get(name.as_str()).map_or(0, |spec| if is_vector(spec) { spec.columns } else { spec.rows })
         };
-        let stored_ending = if ending == TABLE { ".weight" } else { ending };
         Self {
+            layer: layer.and_then(|layer| layer.parse().ok()),
             stored: format!("{}{stored_ending}", with_layer(stored)),
             prefix,
             layout,
@@ -248,21 +275,47 @@ impl<'a> Wanted<'a> {
     fn shape(&self) -> Vec<usize> {
         match (is_vector(self.spec), self.layout) {
             (true, _) => vec![self.all_rows],
-            (false, Layout::OutputsByInputs) => vec![self.all_rows, self.spec.columns],
             (false, Layout::InputsByOutputs) => vec![self.spec.columns, self.all_rows],
+            (false, Layout::After(rows)) => vec![self.all_rows + rows, self.spec.columns],
+            (false, _) => vec![self.all_rows, self.spec.columns],
         }
     }
 
-    fn recipe(&self, format: WeightFormat) -> Recipe {
-        match (is_vector(self.spec), self.layout) {
-            (true, _) => Recipe::Contiguous { offset: format.bytes(self.rows_before) },
-            (false, Layout::OutputsByInputs) => {
-                Recipe::Contiguous { offset: format.bytes(self.rows_before * self.spec.columns) }
-            }
-            (false, Layout::InputsByOutputs) => {
+    fn recipe(&self, format: WeightFormat, config: &ModelConfig) -> Recipe {
+        let attention = self.layer.and_then(|layer| config.layers.get(layer)).map(|layer| &layer.attention);
+        let (unit, units, unit_bytes) = match is_vector(self.spec) {
+            true => (Unit::Element, self.spec.columns, format.bytes(1)),
+            false => (Unit::Row, self.spec.rows, format.bytes(self.spec.columns)),
+        };
+        match (self.layout, attention) {
+            (Layout::InputsByOutputs, _) if unit == Unit::Row => {
                 Recipe::Transposed { stored_columns: self.all_rows, first_column: self.rows_before }
             }
+            (Layout::ByKeyValueHead, Some(attention)) => {
+                // Whatever a key/value head's share of the rows is, it is the same for each.
+                let share = |rows: usize| rows / attention.key_value_heads;
+                let order = Order::Strided {
+                    length: share(units),
+                    stride: share(self.all_rows),
+                    first: share(self.rows_before),
+                };
+                Recipe::Reordered { order, unit }
+            }
+            (Layout::NeighboursRotate, Some(attention)) if let Some(rotary) = &attention.rotary => {
+                let order = Order::Pairs { head: attention.head_width, pairs: rotary.width / 2 };
+                Recipe::Reordered { order, unit }
+            }
+            (Layout::OneLess, _) if self.spec.name.ends_with(".weight") => Recipe::PlusOne,
+            (Layout::After(rows), _) => Recipe::Contiguous { offset: unit_bytes * rows },
+            _ => Recipe::Contiguous { offset: unit_bytes * self.rows_before },
         }
+    }
+
+    /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each.
+    fn fits(&self, shape: &[usize]) -> bool {
+        let is_of_heads = self.spec.name.ends_with("_norm.weight") && self.layout == Layout::NeighboursRotate;
+        let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
+        shape == self.shape() || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
     }
 }
 
@@ -288,10 +341,11 @@ fn numbered(name: &str) -> (String, Option<&str>) {
 }
 
 /// The element format of the stored tensor, if it is one of ours and the shape is as needed.
-fn check(checkpoint: &Checkpoint, index: usize, needed: &[usize]) -> Result<WeightFormat, FormatError> {
+fn check(checkpoint: &Checkpoint, index: usize, wanted: &Wanted<'_>) -> Result<WeightFormat, FormatError> {
     let stored = &checkpoint.tensors[index].stored;
     let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), &stored.name, reason));
-    if stored.shape != needed {
+    if !wanted.fits(&stored.shape) {
+        let needed = wanted.shape();
         return refuse(format!("its shape is {:?}, but config.json makes it {needed:?}", stored.shape));
     }
     match &stored.element {
@@ -306,6 +360,7 @@ fn refuse_unread(family: &Family, checkpoint: &Checkpoint, read: &HashSet<usize>
     let is_ignored = |name: &str| {
         let (pattern, _) = numbered(name);
         family.prefixes.iter().filter_map(|p| pattern.strip_prefix(p)).any(|n| family.ignored.contains(&n))
+            || family.other_parts.iter().any(|part| name.starts_with(part))
     };
     let mut unread = (0..checkpoint.tensors.len())
         .filter(|index| !read.contains(index) && !is_ignored(&checkpoint.tensors[*index].stored.name));

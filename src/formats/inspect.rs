@@ -13,7 +13,7 @@ use super::error::FormatError;
 use super::fields::Fields;
 use super::import::{self, PrefixedNames, TiedPairs};
 use super::location::Location;
-use super::{CONFIG, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, built_in, missing_config, parameters, special};
+use super::{CONFIG, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, built_in, missing_config, special};
 use crate::model::ModelConfig;
 
 /// The template of a chat, where it is a file of its own.
@@ -175,7 +175,7 @@ fn import_headers(
 ) -> Result<(), FormatError> {
     let weights =
         import::import(family, config, checkpoint, TiedPairs::Trusted, &facts.path, &mut facts.warnings)?;
-    facts.parameters = parameters(&weights);
+    facts.parameters = weights.parameters();
     Ok(())
 }
 

@@ -102,7 +102,7 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
         path,
         family: family.name.to_owned(),
         config,
-        parameters: parameters(&weights),
+        parameters: weights.parameters(),
         weights: Box::new(weights),
         tokenizer: read_tokenizer(&folder)?,
         special,
@@ -121,10 +121,6 @@ fn read_tokenizer(folder: &Folder) -> Result<Option<TokenizerFiles>, FormatError
     let Some(tokenizer_json) = folder.read(TOKENIZER)? else { return Ok(None) };
     let tokenizer_config = folder.read_json(TOKENIZER_CONFIG)?;
     Ok(Some(TokenizerFiles { tokenizer_json, tokenizer_config }))
-}
-
-fn parameters(weights: &dyn Weights) -> u64 {
-    weights.tensors().iter().map(|tensor| tensor.rows as u64 * tensor.columns as u64).sum()
 }
 
 /// Opens the demonstration model inside the program.

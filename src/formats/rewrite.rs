@@ -1,4 +1,5 @@
-//! How a canonical tensor is made from a stored one: as it is, turned, and in parts.
+//! How a canonical tensor is made from a stored one: as it is, turned, reordered, in parts, or from its distance to
+//! one.
 //!
 //! Works on bytes and sizes; which tensor needs what is said by [`super::architectures`].
 
@@ -14,6 +15,17 @@ pub enum Layout {
     OutputsByInputs,
     /// Inputs × outputs, the transpose.
     InputsByOutputs,
+    /// Outputs × inputs, the outputs by key/value head: its query heads, its key, its value, then the next one's.
+    ByKeyValueHead,
+    /// Outputs × inputs, in heads whose neighbouring elements rotate together: they are reordered so that element i
+    /// of the rotating part's first half goes with element i of its second half.
+    NeighboursRotate,
+    /// Outputs × inputs, after this many rows that nothing reads.
+    After(usize),
+    /// A vector of weights, to every one of which one is to be added; its bias is as it should be.
+    OneLess,
+    /// A vector of ones that no file stores.
+    Ones,
 }
 
 /// How one canonical tensor's rows are found in the bytes of a stored tensor.
@@ -31,6 +43,65 @@ pub enum Recipe {
         /// The stored column that is the canonical tensor's first row.
         first_column: usize,
     },
+    /// Its rows, or its elements if it is a vector, lie in another order.
+    Reordered {
+        /// The order.
+        order: Order,
+        /// What is reordered.
+        unit: Unit,
+    },
+    /// Every element plus one, as f32.
+    PlusOne,
+    /// Ones, as f32; the stored bytes do not count.
+    Ones,
+}
+
+/// What is reordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// The rows of a matrix.
+    Row,
+    /// The elements of a vector.
+    Element,
+}
+
+/// Where the units of a canonical tensor lie in the stored one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// `length` units from `first` on, as many from `stride` units further on, and so on.
+    Strided {
+        /// Units that lie together.
+        length: usize,
+        /// From one such run to the next.
+        stride: usize,
+        /// Where the first run begins.
+        first: usize,
+    },
+    /// In every head of `head` units the first 2 · `pairs` are pairs of neighbours, which canonically lie `pairs` apart.
+    Pairs {
+        /// Units of a head.
+        head: usize,
+        /// Rotating pairs of a head.
+        pairs: usize,
+    },
+}
+
+impl Order {
+    /// The stored place of canonical unit `unit`.
+    fn stored(self, unit: usize) -> usize {
+        match self {
+            Self::Strided { length, stride, first } => unit / length * stride + first + unit % length,
+            Self::Pairs { head, pairs } => {
+                let (start, place) = (unit / head * head, unit % head);
+                start
+                    + match place {
+                        place if place < pairs => 2 * place,
+                        place if place < 2 * pairs => 2 * (place - pairs) + 1,
+                        place => place,
+                    }
+            }
+        }
+    }
 }
 
 impl Recipe {
@@ -60,6 +131,23 @@ impl Recipe {
                     }
                 })
             }
+            Self::Reordered { order, unit } => {
+                let (bytes, units) = match unit {
+                    Unit::Row => (format.bytes(columns), rows),
+                    Unit::Element => (format.bytes(1), 0..if rows.is_empty() { 0 } else { columns }),
+                };
+                let mut reordered = Vec::with_capacity(bytes * units.len());
+                for unit in units {
+                    reordered.extend_from_slice(&stored[order.stored(unit) * bytes..][..bytes]);
+                }
+                Cow::Owned(reordered)
+            }
+            Self::PlusOne => {
+                let values = format.decode(stored);
+                let values = &values[rows.start * columns..rows.end * columns];
+                Cow::Owned(values.iter().flat_map(|value| (value + 1.0).to_le_bytes()).collect())
+            }
+            Self::Ones => Cow::Owned(1.0_f32.to_le_bytes().repeat(rows.len() * columns)),
         }
     }
 }
@@ -120,6 +208,40 @@ mod tests {
                 .collect();
             assert_eq!(found.as_ref(), needed);
         }
+    }
+
+    #[test]
+    fn heads_that_lie_by_group_are_gathered() {
+        // Two key/value heads of two elements, two query heads each: query, query, key, value.
+        let stored = counting(16);
+        let gathered = |length, first, rows: Range<usize>| {
+            let order = Order::Strided { length, stride: 8, first };
+            let recipe = Recipe::Reordered { order, unit: Unit::Row };
+            let bytes = recipe.read(&stored, 1, WeightFormat::F32, rows);
+            bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect::<Vec<u32>>()
+        };
+        assert_eq!(gathered(4, 0, 0..8), [0, 1, 2, 3, 8, 9, 10, 11]);
+        assert_eq!(gathered(2, 4, 0..4), [4, 5, 12, 13]);
+        assert_eq!(gathered(2, 6, 1..3), [7, 14]);
+    }
+
+    #[test]
+    fn neighbours_that_rotate_are_moved_apart() {
+        let stored = counting(14);
+        let recipe = Recipe::Reordered { order: Order::Pairs { head: 7, pairs: 2 }, unit: Unit::Element };
+        let bytes = recipe.read(&stored, 14, WeightFormat::F32, 0..1);
+        let places: Vec<u32> = bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        assert_eq!(places, [0, 2, 1, 3, 4, 5, 6, 7, 9, 8, 10, 11, 12, 13]);
+    }
+
+    #[test]
+    fn one_is_added_in_full_precision() {
+        let stored: Vec<u8> = [0.001_f32, -1.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let found = Recipe::PlusOne.read(&stored, 2, WeightFormat::F32, 0..1);
+        assert_eq!(WeightFormat::F32.decode(&found), [1.001, 0.0]);
+        let halves = WeightFormat::F32.convert(&stored, WeightFormat::Bf16);
+        let found = Recipe::PlusOne.read(&halves, 2, WeightFormat::Bf16, 0..1);
+        assert_eq!(WeightFormat::F32.decode(&found), [1.0 + half::bf16::from_f32(0.001).to_f32(), 0.0]);
     }
 
     #[test]

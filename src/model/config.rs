@@ -199,10 +199,23 @@ pub struct AttentionConfig {
     pub rotary: Option<RotaryConfig>,
     /// Factor on query·key before the softmax, usually 1/√D.
     pub scale: f32,
+    /// What else becomes of the scores before the softmax.
+    pub scores: ScoresConfig,
     /// Biases of the query, key and value projections.
     pub query_key_value_bias: Bias,
     /// Bias of the output projection.
     pub output_bias: Bias,
+}
+
+/// What becomes of the scaled query·key before the softmax.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScoresConfig {
+    /// How many positions a row sees, the last ones up to itself, where it does not see all.
+    pub window: Option<usize>,
+    /// Each score becomes cap · tanh(score / cap), where there is a cap.
+    pub cap: Option<f32>,
+    /// Factor on the slopes of linear biases (Press et al. 2022), where there are any.
+    pub linear_bias: Option<f32>,
 }
 
 /// Norms of queries and keys, without a bias.
@@ -378,6 +391,12 @@ impl LayerConfig {
         ensure(attention.scale.is_finite(), "the attention scale", attention.scale, || {
             "it has to be finite".to_owned()
         })?;
+        if let Some(window) = attention.scores.window {
+            in_range("the attention window", window, limits::CONTEXT)?;
+        }
+        for factor in [attention.scores.cap, attention.scores.linear_bias].into_iter().flatten() {
+            is_factor("the cap or slope of attention scores", factor)?;
+        }
         if let Some(norm) = attention.head_norm {
             NormConfig { kind: norm.kind, epsilon: norm.epsilon, bias: Bias::Absent }.check()?;
         }

@@ -4,7 +4,7 @@ use super::Reference;
 use crate::model::batch::RowOutput;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions, ResidualConfig,
+    HeadWeights, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 use crate::model::{Batch, LanguageModel, ModelConfig, Row, SequenceId, plan_decoder};
@@ -25,6 +25,7 @@ fn model() -> Reference {
             head_width: 4,
             rotary: Some(rotary),
             scale: 0.5,
+            scores: ScoresConfig::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
         },

@@ -12,23 +12,6 @@ use logitscope::model::rotary::{RampEnds, RotaryScaling};
 use logitscope::model::weights::WeightFormat;
 use safetensors::SafeTensors;
 
-const FIXTURES: [&str; 14] = [
-    "gpt2-bare-names",
-    "gpt2-f32",
-    "gpt2-inverse-layer",
-    "gpt2-untied",
-    "llama-bare-names",
-    "llama-biases-tied",
-    "llama-f32",
-    "llama-head-only",
-    "llama-linear",
-    "llama-llama3",
-    "llama-qkv-biases",
-    "llama-sharded",
-    "llama-yarn",
-    "llama-yarn-exact",
-];
-
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families").join(name)
 }
@@ -81,7 +64,10 @@ fn columns((shape, elements): &(Vec<usize>, Vec<f32>), from: usize, to: usize) -
 
 #[test]
 fn every_fixture_opens_and_fits_its_plan() {
-    for name in FIXTURES {
+    let folders = fs::read_dir(fixture("")).unwrap().map(|entry| entry.unwrap());
+    let names = folders.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name());
+    for name in names.map(|name| name.to_string_lossy().into_owned()) {
+        let name = name.as_str();
         let model = open(name);
         let plan = plan_decoder(&model.config);
         let bound = plan.bind(model.weights.tensors()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -89,11 +75,8 @@ fn every_fixture_opens_and_fits_its_plan() {
         assert_eq!(model.name, name);
         assert_eq!(model.warnings, Vec::<String>::new(), "{name}");
         assert_eq!(model.config.vocabulary, 101, "{name}");
-        assert_eq!(model.config.layers.len(), 2, "{name}");
         assert_eq!(name.split('-').next(), Some(model.family.as_str()));
     }
-    let folders = fs::read_dir(fixture("")).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
-    assert_eq!(folders.count(), FIXTURES.len(), "every fixture is in the list above");
 }
 
 #[test]

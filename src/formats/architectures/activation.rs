@@ -15,9 +15,10 @@ pub(super) fn read(fields: &Fields, name: &str, default: Activation) -> Result<A
             Activation::GeluTanh
         }
         "relu" => Activation::Relu,
+        "relu2" => Activation::ReluSquared,
+        "quick_gelu" => Activation::GeluSigmoid,
         _ => {
-            let reason =
-                "this activation is not supported; silu, gelu, gelu_new, gelu_pytorch_tanh and relu are";
+            let reason = "this activation is not supported; silu, gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu and relu2 are";
             return Err(fields.error(name, reason));
         }
     })

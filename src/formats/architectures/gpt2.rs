@@ -1,35 +1,38 @@
 //! GPT-2 (Radford et al. 2019): learned positions, LayerNorm, one fused and transposed matrix for queries,
 //! keys and values.
 
-use super::{Family, StoredNames, activation, stored, turned};
+use super::{Family, StoredNames, activation, laid_out, norm, stored};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, ResidualConfig,
+    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, Positions, ResidualConfig, ScoresConfig,
 };
 
 pub(super) const FAMILY: Family = Family {
     name: "gpt2",
     read,
     prefixes: &["transformer.", ""],
-    tensors: &[
+    tensors: &[&[
         stored("wte", &["embed.tokens"]),
         stored("wpe", &["embed.positions"]),
         stored("h.#.ln_1", &["layers.#.attention.norm"]),
-        turned(
+        laid_out(
+            Layout::InputsByOutputs,
             "h.#.attn.c_attn",
             &["layers.#.attention.query", "layers.#.attention.key", "layers.#.attention.value"],
         ),
-        turned("h.#.attn.c_proj", &["layers.#.attention.output"]),
+        laid_out(Layout::InputsByOutputs, "h.#.attn.c_proj", &["layers.#.attention.output"]),
         stored("h.#.ln_2", &["layers.#.feed_forward.norm"]),
-        turned("h.#.mlp.c_fc", &["layers.#.feed_forward.up"]),
-        turned("h.#.mlp.c_proj", &["layers.#.feed_forward.down"]),
+        laid_out(Layout::InputsByOutputs, "h.#.mlp.c_fc", &["layers.#.feed_forward.up"]),
+        laid_out(Layout::InputsByOutputs, "h.#.mlp.c_proj", &["layers.#.feed_forward.down"]),
         stored("ln_f", &["final_norm"]),
-    ],
+    ]],
     head: "lm_head",
     // Causal masks, and the number written where they forbid.
     ignored: &["h.#.attn.bias", "h.#.attn.masked_bias"],
+    other_parts: &[],
     harmless_fields: &[
         "attn_pdrop",
         "embd_pdrop",
@@ -47,7 +50,7 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let width = fields.size("n_embd")?;
     let heads = fields.size("n_head")?;
     if !width.is_multiple_of(heads) {
@@ -55,11 +58,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     }
     let head_width = width / heads;
     let context = fields.size("n_positions")?;
-    let norm = NormConfig {
-        kind: NormKind::Layer,
-        epsilon: fields.optional_number("layer_norm_epsilon")?.unwrap_or(1e-5) as f32,
-        bias: Bias::Present,
-    };
+    let norm = norm::layer(fields, "layer_norm_epsilon", Bias::Present)?;
     let base_scale = match fields.optional_flag("scale_attn_weights")? {
         Some(false) => 1.0,
         _ => (head_width as f64).sqrt().recip(),
@@ -81,6 +80,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             head_norm: None,
             rotary: None,
             scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,
+            scores: ScoresConfig::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
         },

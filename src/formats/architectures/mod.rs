@@ -4,11 +4,29 @@
 //! A family knows choices and names. Files, shapes and bytes are for the importer.
 
 mod activation;
+mod cohere;
 mod facts;
+mod glm4;
 mod gpt2;
+mod gpt_neox;
+mod gptj;
+mod granite;
 mod llama;
+mod nemotron;
+mod norm;
+mod olmo;
+mod olmo2;
+mod opt;
+mod phi;
+mod qwen2;
+mod qwen3;
 mod rope;
 pub mod shapes;
+mod smollm3;
+mod stablelm;
+mod starcoder2;
+mod usual;
+mod window;
 
 use serde_json::Value;
 
@@ -16,12 +34,30 @@ use super::error::FormatError;
 use super::fields::Fields;
 use super::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::limits;
+use crate::model::config::{ScoresConfig, limits};
 
 pub use facts::ArchitectureFacts;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 2] = [llama::FAMILY, gpt2::FAMILY];
+const FAMILIES: [Family; 17] = [
+    cohere::FAMILY,
+    glm4::FAMILY,
+    gpt2::FAMILY,
+    gpt_neox::FAMILY,
+    gptj::FAMILY,
+    granite::FAMILY,
+    llama::FAMILY,
+    nemotron::FAMILY,
+    olmo::FAMILY,
+    olmo2::FAMILY,
+    opt::FAMILY,
+    phi::FAMILY,
+    qwen2::FAMILY,
+    qwen3::FAMILY,
+    smollm3::FAMILY,
+    stablelm::FAMILY,
+    starcoder2::FAMILY,
+];
 
 /// What there is to know about a family.
 pub struct Family {
@@ -31,14 +67,23 @@ pub struct Family {
     pub read: fn(&Fields, &dyn StoredNames) -> Result<ModelConfig, FormatError>,
     /// What files may write before the names of [`Self::tensors`]; the usual one first.
     pub prefixes: &'static [&'static str],
-    /// From stored modules to canonical ones.
-    pub tensors: &'static [Mapping],
+    /// From stored modules to canonical ones, in any number of lists.
+    pub tensors: &'static [&'static [Mapping]],
     /// The stored module of the LM head's matrix, always without a prefix.
     pub head: &'static str,
     /// Names of stored tensors that real files carry and nothing needs; `#` stands for a layer's number.
     pub ignored: &'static [&'static str],
+    /// What the names of tensors begin with that belong to other parts of the model than its decoder.
+    pub other_parts: &'static [&'static str],
     /// Fields of `config.json` that change nothing in what is computed from a prompt.
     pub harmless_fields: &'static [&'static str],
+}
+
+impl Family {
+    /// Every row of [`Self::tensors`].
+    pub fn mappings(&self) -> impl Iterator<Item = &'static Mapping> {
+        self.tensors.iter().copied().flatten()
+    }
 }
 
 /// One stored module (a name without `.weight` or `.bias`) and the canonical modules that it holds.
@@ -65,9 +110,9 @@ const fn stored(stored: &'static str, holds: &'static [&'static str]) -> Mapping
     Mapping { stored, layout: Layout::OutputsByInputs, holds }
 }
 
-/// A linear map whose matrix is stored as inputs × outputs.
-const fn turned(stored: &'static str, holds: &'static [&'static str]) -> Mapping {
-    Mapping { stored, layout: Layout::InputsByOutputs, holds }
+/// A module stored in another layout.
+const fn laid_out(layout: Layout, stored: &'static str, holds: &'static [&'static str]) -> Mapping {
+    Mapping { stored, layout, holds }
 }
 
 /// The indices of as many layers as field `name` says, if that is a number to build a model with.
@@ -97,10 +142,28 @@ pub fn read_config(
     fields: &Fields,
     names: &dyn StoredNames,
 ) -> Result<ModelConfig, FormatError> {
-    refuse_active(fields)?;
     let config = (family.read)(fields, names)?;
+    refuse_active(fields)?;
+    refuse_scores(&config).map_err(|(field, reason)| fields.error(field, reason))?;
     config.check().map_err(|reason| FormatError::Config { file: fields.file().to_owned(), reason })?;
     Ok(config)
+}
+
+/// What attention cannot do yet. A window as long as the context is none.
+fn refuse_scores(config: &ModelConfig) -> Result<(), (&'static str, &'static str)> {
+    for ScoresConfig { window, cap, linear_bias } in config.layers.iter().map(|layer| layer.attention.scores)
+    {
+        if window.is_some_and(|window| window < config.context) {
+            return Err(("sliding_window", "attention windows are not supported"));
+        }
+        if cap.is_some() {
+            return Err(("attn_logit_softcapping", "soft caps on attention are not supported"));
+        }
+        if linear_bias.is_some() {
+            return Err(("alibi", "attention with linear biases is not supported"));
+        }
+    }
+    Ok(())
 }
 
 /// A warning about the fields of `config.json` that nobody here knows, after [`read_config`].
@@ -115,8 +178,8 @@ pub fn unknown_fields_warning(family: &Family, fields: &Fields) -> Option<String
     Some(format!("config.json has fields that are unknown here and ignored: {}", unknown.join(", ")))
 }
 
-/// Fields that change what a decoder computes, in ways that no family here knows, each with the number at
-/// which it has no effect. Absent, `null`, `false` or empty is fine too; anything else would silently give
+/// Fields that change what a decoder computes, each with the number at which it has no effect. Where the family's
+/// reader has not asked for one, absent, `null`, `false` or empty is fine too; anything else would silently give
 /// other numbers than the model's own.
 const REFUSED_FIELDS: [(&str, f64, &str); 24] = [
     ("quantization_config", 0.0, "quantised weights of this kind cannot be read; use the original weights"),
@@ -154,7 +217,8 @@ fn refuse_active(fields: &Fields) -> Result<(), FormatError> {
         Value::Array(items) => items.iter().all(|item| item == "full_attention"),
         Value::Object(map) => map.is_empty(),
     };
-    for (name, neutral, reason) in REFUSED_FIELDS {
+    let unread: Vec<&str> = fields.unread().collect();
+    for (name, neutral, reason) in REFUSED_FIELDS.into_iter().filter(|(name, ..)| unread.contains(name)) {
         if fields.get(name).is_some_and(|value| !is_idle(value, neutral)) {
             return Err(fields.error(name, reason));
         }
@@ -164,7 +228,7 @@ fn refuse_active(fields: &Fields) -> Result<(), FormatError> {
 
 /// Fields of every family that say nothing about what is computed: training, the file's history, and how
 /// another program should run it.
-const HARMLESS_FIELDS: [&str; 38] = [
+const HARMLESS_FIELDS: [&str; 40] = [
     "architectures",
     "auto_map",
     "bos_token_id",
@@ -203,4 +267,6 @@ const HARMLESS_FIELDS: [&str; 38] = [
     "top_p",
     "repetition_penalty",
     "unsloth_version",
+    "attention_dropout",
+    "hidden_dropout",
 ];

@@ -7,23 +7,52 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::rotary::{RampEnds, RotaryConfig, RotaryScaling};
 
-/// Base of the frequencies where a configuration gives none.
-const DEFAULT_THETA: f64 = 10_000.0;
+/// What a family's rotary embeddings are where its configuration does not say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rope {
+    /// Base of the frequencies.
+    pub theta: f64,
+    /// The part of each head that rotates; `None` where it cannot be but the whole.
+    pub share: Option<f64>,
+}
+
+impl Default for Rope {
+    fn default() -> Self {
+        Self { theta: 10_000.0, share: None }
+    }
+}
 
 /// Fields that some files carry where they change nothing.
 const IDLE_FIELDS: [&str; 2] = ["original_max_position_embeddings", "finetuned"];
 
 /// The rotary embedding of heads of `head_width` elements in a model of `context` positions.
-pub(super) fn read(fields: &Fields, head_width: usize, context: usize) -> Result<RotaryConfig, FormatError> {
-    let top_theta = fields.optional_number("rope_theta")?;
-    refuse_partial(fields)?;
+pub(super) fn read(
+    fields: &Fields,
+    head_width: usize,
+    context: usize,
+    default: Rope,
+) -> Result<RotaryConfig, FormatError> {
     let (old, new) = (fields.optional_object("rope_scaling")?, fields.optional_object("rope_parameters")?);
-    let Some(rope) = old.or(new) else {
-        let theta = top_theta.unwrap_or(DEFAULT_THETA);
-        return Ok(RotaryConfig { width: head_width, theta, scaling: RotaryScaling::Plain });
+    read_object(fields, old.or(new), head_width, context, default)
+}
+
+/// As [`read`], with the object that describes the scaling, if there is one.
+pub(super) fn read_object(
+    fields: &Fields,
+    rope: Option<Fields>,
+    head_width: usize,
+    context: usize,
+    default: Rope,
+) -> Result<RotaryConfig, FormatError> {
+    let theta = fields.optional_number("rope_theta")?.unwrap_or(default.theta);
+    let share = share(fields, default.share)?;
+    let Some(rope) = rope else {
+        let width = rotary_width(fields, head_width, share)?;
+        return Ok(RotaryConfig { width, theta, scaling: RotaryScaling::Plain });
     };
-    refuse_partial(&rope)?;
-    let theta = rope.optional_number("rope_theta")?.or(top_theta).unwrap_or(DEFAULT_THETA);
+    let share = self::share(&rope, default.share.and(share))?;
+    let width = rotary_width(&rope, head_width, share)?;
+    let theta = rope.optional_number("rope_theta")?.unwrap_or(theta);
 
     let (modern, old) = (rope.optional_text("rope_type")?, rope.optional_text("type")?);
     let scaling = match modern.or(old).unwrap_or("default") {
@@ -52,7 +81,7 @@ pub(super) fn read(fields: &Fields, head_width: usize, context: usize) -> Result
     };
     match rope.unread().find(|name| !IDLE_FIELDS.contains(name)) {
         Some(unknown) => Err(rope.error(unknown, "it is unknown here, and might change the frequencies")),
-        None => Ok(RotaryConfig { width: head_width, theta, scaling }),
+        None => Ok(RotaryConfig { width, theta, scaling }),
     }
 }
 
@@ -97,11 +126,22 @@ fn positive(fields: &Fields, name: &str) -> Result<f64, FormatError> {
     if number > 0.0 { Ok(number) } else { Err(fields.error(name, "it has to be above 0")) }
 }
 
-/// Heads that rotate only in part exist in other families; in those that are read here it would be a mistake.
-fn refuse_partial(fields: &Fields) -> Result<(), FormatError> {
-    const NAME: &str = "partial_rotary_factor";
-    match fields.optional_number(NAME)? {
-        Some(share) if share != 1.0 => Err(fields.error(NAME, "only whole heads can rotate here")),
-        _ => Ok(()),
+const SHARE: &str = "partial_rotary_factor";
+
+/// The part of each head that rotates.
+fn share(fields: &Fields, default: Option<f64>) -> Result<Option<f64>, FormatError> {
+    let given = fields.optional_number(SHARE)?;
+    match (default, given) {
+        (None, Some(share)) if share != 1.0 => Err(fields.error(SHARE, "only whole heads can rotate here")),
+        (None, _) => Ok(None),
+        (Some(default), given) => Ok(Some(given.unwrap_or(default))),
     }
+}
+
+fn rotary_width(fields: &Fields, head_width: usize, share: Option<f64>) -> Result<usize, FormatError> {
+    let Some(share) = share else { return Ok(head_width) };
+    if !(0.0..=1.0).contains(&share) {
+        return Err(fields.error(SHARE, "it has to be a part of 1"));
+    }
+    Ok((head_width as f64 * share) as usize)
 }

@@ -1,0 +1,50 @@
+//! Command R (Cohere 2024): blocks side by side behind one LayerNorm without a bias, neighbouring elements that
+//! rotate together, a factor on the logits.
+
+use super::rope::Rope;
+use super::{Family, Mapping, StoredNames, laid_out, norm, stored, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
+use crate::model::ModelConfig;
+use crate::model::config::{Bias, BlockNorms, Flow, HeadNormExtent, HeadWeights};
+
+pub(super) const FAMILY: Family = Family {
+    name: "cohere",
+    read,
+    prefixes: usual::PREFIXES,
+    tensors: TENSORS,
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &["tokenizer_class", "cache_implementation"],
+};
+
+/// As this family and its successor store them.
+pub(super) const TENSORS: &[&[Mapping]] = &[TURNED, usual::ATTENTION, usual::FEED_FORWARD, NORMS];
+
+const TURNED: &[Mapping] = &[
+    laid_out(Layout::NeighboursRotate, "layers.#.self_attn.q_proj", &["layers.#.attention.query"]),
+    laid_out(Layout::NeighboursRotate, "layers.#.self_attn.k_proj", &["layers.#.attention.key"]),
+    laid_out(Layout::NeighboursRotate, "layers.#.self_attn.q_norm", &["layers.#.attention.query_norm"]),
+    laid_out(Layout::NeighboursRotate, "layers.#.self_attn.k_norm", &["layers.#.attention.key_norm"]),
+];
+
+const NORMS: &[Mapping] =
+    &[stored("layers.#.input_layernorm", &["layers.#.attention.norm"]), stored("norm", &["final_norm"])];
+
+pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let norm = norm::layer(fields, "layer_norm_eps", Bias::Absent)?;
+    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    config.head = usual::head(fields, HeadWeights::Tied)?;
+    config.logits.scale = fields.optional_number("logit_scale")?.unwrap_or(0.0625) as f32;
+    let has_head_norms = fields.optional_flag("use_qk_norm")?.unwrap_or(false);
+    for layer in &mut config.layers {
+        layer.residual.flow = Flow::Parallel;
+        layer.feed_forward_norms = BlockNorms::NONE;
+        if has_head_norms {
+            layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::OwnWeights));
+        }
+    }
+    Ok(config)
+}

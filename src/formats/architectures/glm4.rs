@@ -1,0 +1,45 @@
+//! GLM-4-0414 (Zhipu AI 2025): norms around both blocks, neighbouring elements of half of each head rotate
+//! together, gate and up in one matrix.
+
+use super::rope::Rope;
+use super::{Family, Mapping, StoredNames, laid_out, norm, stored, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
+use crate::model::ModelConfig;
+use crate::model::config::{Bias, BlockNorms};
+
+pub(super) const FAMILY: Family = Family {
+    name: "glm4",
+    read,
+    prefixes: usual::PREFIXES,
+    tensors: &[TENSORS, usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS],
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &[],
+};
+
+const TENSORS: &[Mapping] = &[
+    laid_out(Layout::NeighboursRotate, "layers.#.self_attn.q_proj", &["layers.#.attention.query"]),
+    laid_out(Layout::NeighboursRotate, "layers.#.self_attn.k_proj", &["layers.#.attention.key"]),
+    stored("layers.#.post_self_attn_layernorm", &["layers.#.attention.update_norm"]),
+    stored("layers.#.post_mlp_layernorm", &["layers.#.feed_forward.update_norm"]),
+    stored("layers.#.mlp.gate_up_proj", &["layers.#.feed_forward.gate", "layers.#.feed_forward.up"]),
+];
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let rope = Rope { share: Some(0.5), ..Rope::default() };
+    let norm = norm::rms_or(fields, "rms_norm_eps", 1.5625e-7)?;
+    let mut config = usual::read(fields, names, norm, rope)?;
+    let bias = match fields.optional_flag("attention_bias")? {
+        Some(false) => Bias::Absent,
+        _ => Bias::Present,
+    };
+    for layer in &mut config.layers {
+        (layer.attention_norms, layer.feed_forward_norms) =
+            (BlockNorms::around(norm), BlockNorms::around(norm));
+        (layer.attention.query_key_value_bias, layer.attention.output_bias) = (bias, Bias::Absent);
+    }
+    Ok(config)
+}

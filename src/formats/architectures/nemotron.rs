@@ -1,0 +1,38 @@
+//! Nemotron 4 and Minitron (Parmar et al. 2024): LayerNorm stored as the distance of its weights from one, squared
+//! ReLU.
+
+use super::rope::Rope;
+use super::{Family, Mapping, StoredNames, activation, laid_out, norm, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
+use crate::model::ModelConfig;
+use crate::model::config::{Activation, Bias, FeedForwardKind};
+
+pub(super) const FAMILY: Family = Family {
+    name: "nemotron",
+    read,
+    prefixes: usual::PREFIXES,
+    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &[],
+};
+
+const NORMS: &[Mapping] = &[
+    laid_out(Layout::OneLess, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
+    laid_out(Layout::OneLess, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
+    laid_out(Layout::OneLess, "norm", &["final_norm"]),
+];
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let rope = Rope { share: Some(0.5), ..Rope::default() };
+    let norm = norm::layer(fields, "norm_eps", Bias::Present)?;
+    let mut config = usual::read(fields, names, norm, rope)?;
+    for layer in &mut config.layers {
+        layer.feed_forward.kind = FeedForwardKind::Plain;
+        layer.feed_forward.activation = activation::read(fields, "hidden_act", Activation::ReluSquared)?;
+    }
+    Ok(config)
+}

@@ -1,0 +1,37 @@
+//! OLMo 2 (Walsh et al. 2024): results of blocks are normalised, and whole rows of queries and keys.
+
+use super::rope::Rope;
+use super::{Family, Mapping, StoredNames, norm, stored, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+use crate::model::config::{BlockNorms, HeadNormExtent};
+
+pub(super) const FAMILY: Family = Family {
+    name: "olmo2",
+    read,
+    prefixes: usual::PREFIXES,
+    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::HEAD_NORMS, NORMS_AFTER],
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &[],
+};
+
+/// The norms after each block, and the last one.
+pub(super) const NORMS_AFTER: &[Mapping] = &[
+    stored("layers.#.post_attention_layernorm", &["layers.#.attention.update_norm"]),
+    stored("layers.#.post_feedforward_layernorm", &["layers.#.feed_forward.update_norm"]),
+    stored("norm", &["final_norm"]),
+];
+
+pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
+    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    for layer in &mut config.layers {
+        (layer.attention_norms, layer.feed_forward_norms) =
+            (BlockNorms::after(norm), BlockNorms::after(norm));
+        layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Row));
+    }
+    Ok(config)
+}

@@ -1,0 +1,42 @@
+//! StarCoder2 (Lozhkov et al. 2024): LayerNorm, a plain feed-forward block, biases everywhere, a window.
+
+use super::rope::Rope;
+use super::{Family, Mapping, StoredNames, activation, norm, stored, usual, window};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+use crate::model::config::{Activation, Bias, FeedForwardKind, HeadWeights};
+
+pub(super) const FAMILY: Family = Family {
+    name: "starcoder2",
+    read,
+    prefixes: usual::PREFIXES,
+    tensors: &[usual::ATTENTION, usual::NORMS, FEED_FORWARD],
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &["residual_dropout", "embedding_dropout", "norm_type", "mlp_type"],
+};
+
+const FEED_FORWARD: &[Mapping] = &[
+    stored("layers.#.mlp.c_fc", &["layers.#.feed_forward.up"]),
+    stored("layers.#.mlp.c_proj", &["layers.#.feed_forward.down"]),
+];
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let norm = norm::layer(fields, "norm_epsilon", Bias::Present)?;
+    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    config.head = usual::head(fields, HeadWeights::Tied)?;
+    let bias = match fields.optional_flag("use_bias")? {
+        Some(false) => Bias::Absent,
+        _ => Bias::Present,
+    };
+    for layer in &mut config.layers {
+        (layer.attention.query_key_value_bias, layer.attention.output_bias) = (bias, bias);
+        layer.feed_forward.kind = FeedForwardKind::Plain;
+        layer.feed_forward.bias = bias;
+        layer.feed_forward.activation = activation::read(fields, "hidden_act", Activation::GeluTanh)?;
+    }
+    window::everywhere(&mut config, fields.optional_size("sliding_window")?);
+    Ok(config)
+}

@@ -1,0 +1,54 @@
+//! Attention windows as configurations describe them.
+
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+
+/// How far the rows of a layer see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// To the beginning.
+    Full,
+    /// As far as the window.
+    Windowed,
+}
+
+/// A window of all layers.
+pub(super) fn everywhere(config: &mut ModelConfig, window: Option<usize>) {
+    for layer in &mut config.layers {
+        layer.attention.scores.window = window;
+    }
+}
+
+/// The window of the families that have `use_sliding_window`: of the layers from `max_window_layers` on, or of those
+/// that `layer_types` names.
+pub(super) fn read_optional(fields: &Fields, config: &mut ModelConfig) -> Result<(), FormatError> {
+    let is_used = fields.optional_flag("use_sliding_window")?.unwrap_or(false);
+    let size = fields.optional_size("sliding_window")?.filter(|_| is_used);
+    let first = fields.optional_number("max_window_layers")?.unwrap_or(28.0);
+    let usual = |index: usize| if index as f64 >= first { Sight::Windowed } else { Sight::Full };
+    let sights = sights(fields, config.layers.len(), usual)?;
+    for (layer, sight) in config.layers.iter_mut().zip(sights) {
+        layer.attention.scores.window = size.filter(|_| sight == Sight::Windowed);
+    }
+    Ok(())
+}
+
+/// What `layer_types` says of each of so many layers; `usual` where there is no such list.
+pub(super) fn sights(
+    fields: &Fields,
+    layers: usize,
+    usual: impl Fn(usize) -> Sight,
+) -> Result<Vec<Sight>, FormatError> {
+    const NAME: &str = "layer_types";
+    let Some(types) = fields.optional_texts(NAME)? else { return Ok((0..layers).map(usual).collect()) };
+    if types.len() != layers {
+        return Err(fields.error(NAME, format!("it has to have a name for each of the {layers} layers")));
+    }
+    let sight = |name: &str| match name {
+        "full_attention" => Ok(Sight::Full),
+        "sliding_attention" => Ok(Sight::Windowed),
+        _ => Err(fields.error(NAME, "only full_attention and sliding_attention are supported")),
+    };
+    types.into_iter().map(sight).collect()
+}
