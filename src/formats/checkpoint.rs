@@ -1,4 +1,4 @@
-//! A model's weights as its files store them: one safetensors file, or shards listed by an index.
+//! A model's weights as its files store them: safetensors or GGUF, one file or several.
 //!
 //! Knows files and tensor names; what a tensor means is for [`super::architectures`].
 
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::error::FormatError;
 use super::folder::{FileBytes, Folder};
+use super::gguf::{self, Metadata};
 use super::safetensors::{StoredTensor, read_header};
 
 /// The file of an unsharded model.
@@ -24,6 +25,8 @@ pub enum WeightFiles {
     Single(String),
     /// The shards that this index lists.
     Index(String),
+    /// A GGUF file, or any part of a split one.
+    Gguf(String),
 }
 
 /// Opened weight files.
@@ -32,6 +35,8 @@ pub struct Checkpoint {
     pub files: Vec<CheckpointFile>,
     /// The tensors of all files.
     pub tensors: Vec<CheckpointTensor>,
+    /// What a GGUF file says besides; `None` for other files.
+    pub metadata: Option<Metadata>,
     by_name: HashMap<String, usize>,
 }
 
@@ -54,9 +59,11 @@ pub struct CheckpointTensor {
 impl Checkpoint {
     /// Maps the files and reads their headers.
     pub fn open(folder: &Folder, files: &WeightFiles) -> Result<Self, FormatError> {
-        let mut checkpoint = Self { files: Vec::new(), tensors: Vec::new(), by_name: HashMap::new() };
+        let mut checkpoint =
+            Self { files: Vec::new(), tensors: Vec::new(), metadata: None, by_name: HashMap::new() };
         match files {
             WeightFiles::Single(file) => checkpoint.add(folder, file, None)?,
+            WeightFiles::Gguf(file) => checkpoint.add_gguf(folder, file)?,
             WeightFiles::Index(index) => {
                 let place = folder.place(index);
                 let listed = read_index(folder, index)?;
@@ -101,7 +108,45 @@ impl Checkpoint {
             let listed = index.map_or(String::new(), |index| format!("; {index} lists it"));
             FormatError::malformed(&place, format!("the file is missing{listed}; download it"))
         })?;
-        for stored in read_header(&place, &bytes)? {
+        let tensors = read_header(&place, &bytes)?;
+        self.add_tensors(place, bytes, tensors)
+    }
+
+    /// Adds a GGUF file, with all other parts if it is split.
+    fn add_gguf(&mut self, folder: &Folder, file: &str) -> Result<(), FormatError> {
+        let open = |file: &str| {
+            let place = folder.place(file);
+            let bytes = folder.map(file)?.ok_or_else(|| {
+                FormatError::malformed(
+                    &place,
+                    "the file is missing; the model is split, and needs all of its parts",
+                )
+            })?;
+            let (metadata, tensors) = gguf::read_header(&place, &bytes)?;
+            Ok::<_, FormatError>((place, bytes, metadata, tensors))
+        };
+        let (place, bytes, metadata, tensors) = open(file)?;
+        let names = gguf::split::part_names(file, &metadata)?;
+        if names.len() == 1 {
+            self.metadata = Some(metadata);
+            return self.add_tensors(place, bytes, tensors);
+        }
+        for (index, name) in names.iter().enumerate() {
+            let (place, bytes, metadata, tensors) = open(name)?;
+            gguf::split::check_part(&metadata, index, names.len())?;
+            self.metadata.get_or_insert(metadata);
+            self.add_tensors(place, bytes, tensors)?;
+        }
+        self.metadata.as_ref().map_or(Ok(()), |first| gguf::split::check_tensors(first, self.tensors.len()))
+    }
+
+    fn add_tensors(
+        &mut self,
+        place: String,
+        bytes: FileBytes,
+        tensors: Vec<StoredTensor>,
+    ) -> Result<(), FormatError> {
+        for stored in tensors {
             if let Some(first) = self.by_name.insert(stored.name.clone(), self.tensors.len()) {
                 let reason = format!("it is in {} as well", self.place(first));
                 return Err(FormatError::tensor(&place, &stored.name, reason));

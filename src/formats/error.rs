@@ -27,12 +27,6 @@ pub enum FormatError {
         /// What was looked for, and what to do.
         reason: String,
     },
-    /// A GGUF file, which is not read yet.
-    #[error("{file}: GGUF files cannot be opened yet; open the model's Hugging Face folder")]
-    Gguf {
-        /// The file.
-        file: String,
-    },
     /// A file that contradicts its own format.
     #[error("{file}: {reason}")]
     Malformed {

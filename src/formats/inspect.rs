@@ -8,12 +8,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::architectures::{self, ArchitectureFacts};
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, WeightFiles};
 use super::error::FormatError;
 use super::fields::Fields;
+use super::folder::Folder;
 use super::import::{self, PrefixedNames, TiedPairs};
 use super::location::Location;
-use super::{CONFIG, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, built_in, missing_config, special};
+use super::{
+    CONFIG, GGUF_TEMPLATE, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, TOKENIZER_MODEL, built_in,
+    missing_config, special,
+};
 use crate::model::ModelConfig;
 
 /// The template of a chat, where it is a file of its own.
@@ -78,16 +82,7 @@ pub struct FileFacts {
 
 /// Inspects the model at a path. Fails only where there is no model to speak of.
 pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
-    match Location::of(path) {
-        Ok(location) => Ok(inspect_location(&location)),
-        Err(error @ FormatError::Gguf { .. }) => Ok(Inspection {
-            name: path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned()),
-            path: path.display().to_string(),
-            problems: vec![error.to_string()],
-            ..Inspection::default()
-        }),
-        Err(error) => Err(error),
-    }
+    Ok(inspect_location(&Location::of(path)?))
 }
 
 /// Inspects the demonstration model inside the program.
@@ -104,12 +99,16 @@ fn inspect_location(location: &Location) -> Inspection {
     if let Some(checkpoint) = &checkpoint {
         read_files(checkpoint, &mut facts);
     }
-    if let Err(problem) = read_decoder(location, checkpoint, &mut facts) {
-        problems.push(problem.to_string());
-    }
-    if let Err(problem) = read_tokenizer(location, &mut facts) {
-        problems.push(problem.to_string());
-    }
+    let (decoder, tokenizer) = match &location.weights {
+        WeightFiles::Gguf(_) => {
+            (checkpoint.map_or(Ok(()), |checkpoint| read_gguf(checkpoint, &mut facts)), Ok(()))
+        }
+        WeightFiles::Single(_) | WeightFiles::Index(_) => {
+            (read_decoder(location, checkpoint, &mut facts), read_tokenizer(location, &mut facts))
+        }
+    };
+    problems
+        .extend([decoder, tokenizer].into_iter().filter_map(Result::err).map(|problem| problem.to_string()));
     facts.supported = problems.is_empty();
     facts.problems = problems;
     facts
@@ -165,6 +164,24 @@ fn read_decoder(
         import_headers(family, &mut config, checkpoint, facts)?;
     }
     Ok(())
+}
+
+/// Reads a GGUF file as far as it goes; the facts before an error stay.
+fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), FormatError> {
+    let metadata = checkpoint.metadata.take().unwrap_or_default();
+    facts.tokenizer = metadata.text(TOKENIZER_MODEL)?.map(str::to_owned);
+    facts.chat_template = metadata.has(GGUF_TEMPLATE);
+    facts.family = metadata.text("general.architecture")?.map(str::to_owned);
+    let described = architectures::gguf::describe(&metadata, &checkpoint)?;
+    facts.architecture = ArchitectureFacts::guess(&described.config);
+    let fields = Fields::new(metadata.file(), &described.config)?;
+    let mut config = architectures::read_config(&described.family, &fields, &described.names(&checkpoint))?;
+    described.complete(&mut config, &checkpoint)?;
+    facts.architecture = ArchitectureFacts::of(&config);
+    facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
+    facts.special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut facts.warnings)?;
+    facts.warnings.extend(architectures::unknown_fields_warning(&described.family, &fields));
+    import_headers(&described.family, &mut config, checkpoint, facts)
 }
 
 fn import_headers(

@@ -10,7 +10,7 @@ use super::folder::Folder;
 
 /// Where a model lies.
 pub struct Location {
-    /// Name for a person: the folder's.
+    /// Name for a person: the folder's, or a GGUF file's.
     pub name: String,
     /// The path as it was given; `built-in` for the model inside the program.
     pub path: String,
@@ -38,6 +38,11 @@ impl Location {
             let weights = weights_by_file(&Folder::Disk(parent.clone()), path, &given)?;
             (parent, weights)
         };
+        if let WeightFiles::Gguf(file) = &weights {
+            // A folder may hold many GGUF files: the file has the model's name.
+            let name = file[..file.len() - ".gguf".len()].to_owned();
+            return Ok(Self { name, path: given, folder: Folder::Disk(parent), weights });
+        }
         let absolute = fs::canonicalize(&parent).unwrap_or_else(|_| parent.clone());
         let name = absolute.file_name().map_or(given.clone(), |name| name.to_string_lossy().into_owned());
         Ok(Self { name, path: given, folder: Folder::Disk(parent), weights })
@@ -67,7 +72,7 @@ fn weights_in(folder: &Folder, given: &str) -> Result<WeightFiles, FormatError> 
             containers.len()
         )
     } else if let Some(gguf) = of_kind(".gguf").first() {
-        format!("{gguf} is there, but GGUF files cannot be opened yet; get the model's Hugging Face folder")
+        format!("{gguf} is there; open that file itself")
     } else if let Some(pickle) = of_kind(".bin").first() {
         format!("{pickle} is there, but only safetensors can be read; get the model in that format")
     } else {
@@ -82,14 +87,14 @@ fn weights_by_file(folder: &Folder, path: &Path, given: &str) -> Result<WeightFi
     let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
     let lower = name.to_lowercase();
     if lower.ends_with(".gguf") {
-        return Err(FormatError::Gguf { file: given.to_owned() });
+        return Ok(WeightFiles::Gguf(name));
     }
     if lower.ends_with(".safetensors.index.json") {
         return Ok(WeightFiles::Index(name));
     }
     if !lower.ends_with(".safetensors") {
-        let reason =
-            "it is no weight file; open the model's folder, a .safetensors or a .safetensors.index.json";
+        let reason = "it is no weight file; open the model's folder, a .safetensors, a \
+             .safetensors.index.json or a .gguf";
         return Err(FormatError::NoModel { path: given.to_owned(), reason: reason.to_owned() });
     }
     // One shard stands for all of them.

@@ -14,6 +14,7 @@ pub mod checkpoint;
 mod error;
 mod fields;
 pub mod folder;
+pub mod gguf;
 pub mod import;
 pub mod inspect;
 pub mod location;
@@ -21,11 +22,13 @@ pub mod rewrite;
 pub mod safetensors;
 mod special;
 
+use architectures::gguf::describe;
 use architectures::{family, read_config, unknown_fields_warning};
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, WeightFiles};
 pub use error::FormatError;
 use fields::Fields;
 use folder::Folder;
+use gguf::Metadata;
 use import::{PrefixedNames, TiedPairs};
 pub use inspect::{Inspection, inspect, inspect_built_in};
 use location::Location;
@@ -36,6 +39,11 @@ const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 /// The file that says how to use it.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// The metadata key that names a GGUF file's kind of tokenizer.
+const TOKENIZER_MODEL: &str = "tokenizer.ggml.model";
+/// The metadata key of its chat template.
+const GGUF_TEMPLATE: &str = "tokenizer.chat_template";
 
 /// A model's files, opened: everything but the weights is read, and those are mapped.
 pub struct ModelFile {
@@ -59,13 +67,18 @@ pub struct ModelFile {
     pub warnings: Vec<String>,
 }
 
-/// The files that make a tokenizer.
+/// What makes a tokenizer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TokenizerFiles {
-    /// Contents of `tokenizer.json`.
-    pub tokenizer_json: Vec<u8>,
-    /// Contents of `tokenizer_config.json`, parsed.
-    pub tokenizer_config: Option<serde_json::Value>,
+pub enum TokenizerFiles {
+    /// Files of a folder.
+    Json {
+        /// Contents of `tokenizer.json`.
+        tokenizer_json: Vec<u8>,
+        /// Contents of `tokenizer_config.json`, parsed.
+        tokenizer_config: Option<serde_json::Value>,
+    },
+    /// The metadata of a GGUF file: `tokenizer.ggml.*` and `tokenizer.chat_template`.
+    Gguf(Metadata),
 }
 
 /// Special token ids by `generation_config.json` and `config.json`.
@@ -77,12 +90,15 @@ pub struct SpecialIds {
     pub eos: Vec<u32>,
 }
 
-/// Opens a Hugging Face folder, a `.safetensors` file in one, or a `.safetensors.index.json`.
+/// Opens a Hugging Face folder, a `.safetensors` file in one, a `.safetensors.index.json`, or a `.gguf`.
 pub fn open(path: &Path) -> Result<ModelFile, FormatError> {
     open_location(Location::of(path)?)
 }
 
 fn open_location(location: Location) -> Result<ModelFile, FormatError> {
+    if let WeightFiles::Gguf(_) = location.weights {
+        return open_gguf(location);
+    }
     let Location { name, path, folder, weights } = location;
     let mut warnings = Vec::new();
     let config_file = folder.place(CONFIG);
@@ -110,6 +126,33 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
     })
 }
 
+/// Opens a GGUF file, which says all about its model itself.
+fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
+    let Location { name, path, folder, weights } = location;
+    let mut warnings = Vec::new();
+    let mut checkpoint = Checkpoint::open(&folder, &weights)?;
+    let metadata = checkpoint.metadata.take().unwrap_or_default();
+    let described = describe(&metadata, &checkpoint)?;
+    let fields = Fields::new(metadata.file(), &described.config)?;
+    let mut config = read_config(&described.family, &fields, &described.names(&checkpoint))?;
+    described.complete(&mut config, &checkpoint)?;
+    let special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut warnings)?;
+    warnings.extend(unknown_fields_warning(&described.family, &fields));
+    let family = &described.family;
+    let weights = import::import(family, &mut config, checkpoint, TiedPairs::Compared, &path, &mut warnings)?;
+    Ok(ModelFile {
+        name,
+        path,
+        family: family.name.to_owned(),
+        config,
+        parameters: weights.parameters(),
+        weights: Box::new(weights),
+        tokenizer: metadata.has(TOKENIZER_MODEL).then(|| TokenizerFiles::Gguf(metadata.clone())),
+        special,
+        warnings,
+    })
+}
+
 fn missing_config(config_file: &str) -> FormatError {
     FormatError::malformed(
         config_file,
@@ -120,7 +163,7 @@ fn missing_config(config_file: &str) -> FormatError {
 fn read_tokenizer(folder: &Folder) -> Result<Option<TokenizerFiles>, FormatError> {
     let Some(tokenizer_json) = folder.read(TOKENIZER)? else { return Ok(None) };
     let tokenizer_config = folder.read_json(TOKENIZER_CONFIG)?;
-    Ok(Some(TokenizerFiles { tokenizer_json, tokenizer_config }))
+    Ok(Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config }))
 }
 
 /// Opens the demonstration model inside the program.

@@ -41,6 +41,11 @@ pub enum RotaryScaling {
         /// Context length of the model before stretching.
         original_context: f64,
     },
+    /// Each frequency divided by a number of its own.
+    Divided {
+        /// One for each rotating pair.
+        divisors: Vec<f64>,
+    },
     /// YaRN: a ramp over dimensions, and a factor on the result (Peng et al. 2023).
     Yarn {
         /// Ratio of the new context to the old one.
@@ -99,6 +104,7 @@ impl RotaryConfig {
         let frequency = |pair: usize| match &self.scaling {
             RotaryScaling::Plain => plain(pair),
             RotaryScaling::Linear { factor } => plain(pair) / factor,
+            RotaryScaling::Divided { divisors } => plain(pair) / divisors[pair],
             RotaryScaling::Llama3 {
                 factor,
                 low_frequency_factor,
@@ -146,6 +152,14 @@ impl RotaryConfig {
         ensure(usable, "the rotary base (rope_theta)", self.theta, || {
             "it has to be a number above 1".to_owned()
         })?;
+        if let RotaryScaling::Divided { divisors } = &self.scaling {
+            ensure(
+                divisors.len() == self.width / 2,
+                "the number of rotary divisors",
+                divisors.len(),
+                || format!("it has to be half the rotary width, {}", self.width),
+            )?;
+        }
         let finite = self.table().inverse_frequencies.iter().all(|f| f.is_finite());
         ensure(finite, "the rotary scaling", format!("{:?}", self.scaling), || {
             "it has to give finite frequencies".to_owned()

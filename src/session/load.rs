@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use super::command::{LoadRequest, ModelSource};
 use super::event::Loaded;
-use crate::formats::{self, FormatError, ModelFile};
+use crate::formats::{self, FormatError, ModelFile, TokenizerFiles};
 use crate::gpu::{self, GpuError};
 use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::plan::BindError;
@@ -127,8 +127,14 @@ impl Opened {
         }
         let tokenizer = match &file.tokenizer {
             None => None,
-            Some(files) => {
-                let made = Tokenizer::from_json(&files.tokenizer_json, files.tokenizer_config.as_ref());
+            Some(TokenizerFiles::Gguf(_)) => {
+                let warning =
+                    "tokenizers of GGUF files cannot be read yet; prompts can only be given as token ids";
+                file.warnings.push(warning.to_owned());
+                None
+            }
+            Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config }) => {
+                let made = Tokenizer::from_json(tokenizer_json, tokenizer_config.as_ref());
                 Some(made.map_err(|reason| LoadError::Tokenizer { path: file.path.clone(), reason })?)
             }
         };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logitscope::formats::{self, ModelFile};
+use logitscope::formats::{self, ModelFile, TokenizerFiles};
 use logitscope::model::config::{Activation, Bias, HeadWeights, NormKind, Positions};
 use logitscope::model::plan_decoder;
 use logitscope::model::rotary::{RampEnds, RotaryScaling};
@@ -272,9 +272,11 @@ fn a_sharded_model_opens_by_folder_index_or_shard() {
 fn a_single_file_opens_with_what_lies_beside_it() {
     let model = formats::open(&fixture("gpt2-f32").join("model.safetensors")).unwrap();
     assert_eq!((model.name.as_str(), model.family.as_str()), ("gpt2-f32", "gpt2"));
-    let tokenizer = model.tokenizer.expect("it has a tokenizer");
-    assert!(tokenizer.tokenizer_json.starts_with(b"{"));
-    assert_eq!(tokenizer.tokenizer_config.unwrap()["eos_token"], "<|end|>");
+    let Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config }) = model.tokenizer else {
+        panic!("it has a tokenizer");
+    };
+    assert!(tokenizer_json.starts_with(b"{"));
+    assert_eq!(tokenizer_config.unwrap()["eos_token"], "<|end|>");
     assert_eq!(open("llama-f32").tokenizer, None);
 }
 

@@ -6,6 +6,7 @@
 mod activation;
 mod cohere;
 mod facts;
+pub mod gguf;
 mod glm4;
 mod gpt2;
 mod gpt_neox;

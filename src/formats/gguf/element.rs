@@ -1,0 +1,78 @@
+//! ggml's element types by number: their names, blocks, and which of them weights can be computed in.
+//!
+//! Numbers and sizes are those of `enum ggml_type` and `GGML_QUANT_SIZES` (gguf-py 0.19).
+
+use crate::model::WeightFormat;
+
+/// An element type.
+pub struct GgmlType {
+    /// As ggml spells it.
+    pub name: &'static str,
+    number: u32,
+    /// Elements of a block.
+    pub block_elements: u64,
+    /// Bytes of a block.
+    pub block_bytes: u64,
+    /// What weights of this type are here, if they can be computed with.
+    pub weights: Option<WeightFormat>,
+}
+
+impl GgmlType {
+    /// The type of this number, if ggml has one.
+    pub fn of(number: u32) -> Option<&'static Self> {
+        TYPES.iter().find(|kind| kind.number == number)
+    }
+}
+
+/// One that is computed with; it has the blocks of its format.
+const fn computed(number: u32, name: &'static str, format: WeightFormat) -> GgmlType {
+    GgmlType {
+        name,
+        number,
+        block_elements: format.block_elements() as u64,
+        block_bytes: format.block_bytes() as u64,
+        weights: Some(format),
+    }
+}
+
+/// One that only tensors which nothing reads may have.
+const fn known(number: u32, name: &'static str, block_elements: u64, block_bytes: u64) -> GgmlType {
+    GgmlType { name, number, block_elements, block_bytes, weights: None }
+}
+
+static TYPES: [GgmlType; 34] = [
+    computed(0, "F32", WeightFormat::F32),
+    computed(1, "F16", WeightFormat::F16),
+    computed(30, "BF16", WeightFormat::Bf16),
+    computed(2, "Q4_0", WeightFormat::Q4_0),
+    computed(8, "Q8_0", WeightFormat::Q8_0),
+    known(3, "Q4_1", 32, 20),
+    known(6, "Q5_0", 32, 22),
+    known(7, "Q5_1", 32, 24),
+    known(9, "Q8_1", 32, 40),
+    known(10, "Q2_K", 256, 84),
+    known(11, "Q3_K", 256, 110),
+    known(12, "Q4_K", 256, 144),
+    known(13, "Q5_K", 256, 176),
+    known(14, "Q6_K", 256, 210),
+    known(15, "Q8_K", 256, 292),
+    known(16, "IQ2_XXS", 256, 66),
+    known(17, "IQ2_XS", 256, 74),
+    known(18, "IQ3_XXS", 256, 98),
+    known(19, "IQ1_S", 256, 50),
+    known(20, "IQ4_NL", 32, 18),
+    known(21, "IQ3_S", 256, 110),
+    known(22, "IQ2_S", 256, 82),
+    known(23, "IQ4_XS", 256, 136),
+    known(24, "I8", 1, 1),
+    known(25, "I16", 1, 2),
+    known(26, "I32", 1, 4),
+    known(27, "I64", 1, 8),
+    known(28, "F64", 1, 8),
+    known(29, "IQ1_M", 256, 56),
+    known(34, "TQ1_0", 256, 54),
+    known(35, "TQ2_0", 256, 66),
+    known(39, "MXFP4", 32, 17),
+    known(40, "NVFP4", 64, 36),
+    known(41, "Q1_0", 128, 18),
+];
