@@ -230,7 +230,6 @@ impl Form {
     fn config(&self, metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Value, FormatError> {
         let mut config = Map::new();
         let mut put = |field: &str, value: Value| config.insert(field.to_owned(), value);
-        put("model_type", json!(self.family));
         let prefix = format!("{}.", self.architecture);
         for key in metadata.keys() {
             let Some(name) = key.strip_prefix(&prefix) else { continue };
