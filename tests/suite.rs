@@ -3,6 +3,7 @@
 mod suite {
     mod architecture;
     mod chained;
+    mod chat;
     mod cli;
     mod counting_model;
     mod decoding;

@@ -110,9 +110,12 @@ pub struct PromptOptions {
     pub prompt_ids: Option<Vec<u32>>,
 }
 
-/// Whether special tokens go around the prompt.
+/// What goes around the prompt.
 #[derive(Debug, Args)]
 pub struct SpecialOption {
+    /// Put the prompt as a user's message into the model's chat template, which brings its own special tokens
+    #[arg(long, conflicts_with_all = ["prompt_ids", "no_special"])]
+    pub chat: bool,
     /// Add no beginning-of-text token to a text; ids are always taken as they are
     #[arg(long)]
     pub no_special: bool,

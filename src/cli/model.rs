@@ -47,6 +47,9 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
         }
         None => options.prompt.clone().unwrap_or_default(),
     };
+    if special.chat {
+        return Ok(Prompt::Chat(text));
+    }
     let special = if special.no_special { SpecialTokens::Omit } else { SpecialTokens::Add };
     Ok(Prompt::Text { text, special })
 }

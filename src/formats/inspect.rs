@@ -16,12 +16,9 @@ use super::import::{self, PrefixedNames, TiedPairs};
 use super::location::Location;
 use super::{
     CONFIG, GGUF_TEMPLATE, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, TOKENIZER_MODEL, built_in,
-    missing_config, special,
+    missing_config, read_chat_template, special,
 };
 use crate::model::ModelConfig;
-
-/// The template of a chat, where it is a file of its own.
-const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
 /// The facts about a model's files. What could not be read is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -206,7 +203,6 @@ fn read_tokenizer(location: &Location, facts: &mut Inspection) -> Result<(), For
         }
     }
     let config = folder.read_json(TOKENIZER_CONFIG)?;
-    let in_config = config.is_some_and(|config| config.get("chat_template").is_some_and(|t| !t.is_null()));
-    facts.chat_template = in_config || folder.has(CHAT_TEMPLATE);
+    facts.chat_template = read_chat_template(folder, config.as_ref())?.is_some();
     Ok(())
 }

@@ -44,6 +44,8 @@ const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const TOKENIZER_MODEL: &str = "tokenizer.ggml.model";
 /// The metadata key of its chat template.
 const GGUF_TEMPLATE: &str = "tokenizer.chat_template";
+/// The template of a chat, where it is a file of its own.
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
 /// A model's files, opened: everything but the weights is read, and those are mapped.
 pub struct ModelFile {
@@ -76,6 +78,8 @@ pub enum TokenizerFiles {
         tokenizer_json: Vec<u8>,
         /// Contents of `tokenizer_config.json`, parsed.
         tokenizer_config: Option<serde_json::Value>,
+        /// The chat template, in Jinja.
+        chat_template: Option<String>,
     },
     /// The metadata of a GGUF file: `tokenizer.ggml.*` and `tokenizer.chat_template`.
     Gguf(Metadata),
@@ -163,7 +167,26 @@ fn missing_config(config_file: &str) -> FormatError {
 fn read_tokenizer(folder: &Folder) -> Result<Option<TokenizerFiles>, FormatError> {
     let Some(tokenizer_json) = folder.read(TOKENIZER)? else { return Ok(None) };
     let tokenizer_config = folder.read_json(TOKENIZER_CONFIG)?;
-    Ok(Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config }))
+    let chat_template = read_chat_template(folder, tokenizer_config.as_ref())?;
+    Ok(Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config, chat_template }))
+}
+
+/// The chat template: a file of its own, or a field of `tokenizer_config.json`, which is a text or a list of named
+/// ones with a `default`.
+fn read_chat_template(
+    folder: &Folder,
+    tokenizer_config: Option<&serde_json::Value>,
+) -> Result<Option<String>, FormatError> {
+    if let Some(bytes) = folder.read(CHAT_TEMPLATE)? {
+        let malformed = |_| FormatError::malformed(&folder.place(CHAT_TEMPLATE), "it is no UTF-8 text");
+        return String::from_utf8(bytes).map(Some).map_err(malformed);
+    }
+    let Some(field) = tokenizer_config.and_then(|config| config.get("chat_template")) else {
+        return Ok(None);
+    };
+    let named = field.as_array().into_iter().flatten().find(|template| template["name"] == "default");
+    let text = field.as_str().or_else(|| named?["template"].as_str());
+    Ok(text.map(str::to_owned))
 }
 
 /// Opens the demonstration model inside the program.

@@ -70,6 +70,8 @@ pub enum Prompt {
         /// Whether the tokenizer adds its special tokens, such as BOS.
         special: SpecialTokens,
     },
+    /// What a user says, put into the model's chat template.
+    Chat(String),
     /// Token ids, taken exactly as they are.
     Ids(Vec<u32>),
 }

@@ -114,15 +114,16 @@ pub fn strategy_name(choice: StrategyChoice) -> &'static str {
 
 /// The ids of a prompt. `model` is the model's name, for the error.
 pub fn tokenise(model: &str, tokenizer: Option<&Tokenizer>, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
+    let tokenizer = || tokenizer.ok_or_else(|| RunError::NoTokenizer { model: model.to_owned() });
     match prompt {
         Prompt::Ids(ids) => Ok(ids.clone()),
+        Prompt::Chat(text) => Ok(tokenizer()?.encode_chat(text)?),
         Prompt::Text { text, special } => {
-            let no_tokenizer = || RunError::NoTokenizer { model: model.to_owned() };
             let special = match special {
                 SpecialTokens::Add => AddSpecial::AsFileSays,
                 SpecialTokens::Omit => AddSpecial::Never,
             };
-            Ok(tokenizer.ok_or_else(no_tokenizer)?.encode(text, special)?)
+            Ok(tokenizer()?.encode(text, special)?)
         }
     }
 }

@@ -64,6 +64,8 @@ pub struct Loaded {
     pub variants: Vec<String>,
     /// Ids that end a text by the model's own files.
     pub eos: Vec<u32>,
+    /// Why a prompt cannot be put as a chat; `None` where the model has a template for it.
+    pub chat_problem: Option<String>,
 }
 
 /// The beginning of a run.

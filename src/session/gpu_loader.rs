@@ -36,6 +36,7 @@ impl Loader for GpuLoader {
         // The adapter may have shortened the context.
         let (context, weight_bytes) = (engine.context(), memory.weight_bytes);
         let model = ModelFacts { context, weight_bytes, ..opened.facts() };
+        let chat_problem = opened.chat_problem();
         let loaded = Loaded {
             model,
             adapter,
@@ -43,6 +44,7 @@ impl Loader for GpuLoader {
             scratch_bytes: memory.scratch_bytes,
             variants: engine.variants(),
             eos: opened.file.special.eos,
+            chat_problem,
         };
         let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);
         warnings.extend(engine.non_finite.iter().map(|(tensor, count)| {

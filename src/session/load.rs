@@ -13,6 +13,7 @@ use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
 use crate::model::{Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
+use crate::tokenizer::chat::{ChatTemplate, special_texts};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::trace::{AdapterFacts, ModelFacts};
 
@@ -133,8 +134,8 @@ impl Opened {
                 file.warnings.push(warning.to_owned());
                 None
             }
-            Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config }) => {
-                let made = Tokenizer::from_json(tokenizer_json, tokenizer_config.as_ref());
+            Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config, chat_template }) => {
+                let made = tokenizer(tokenizer_json, tokenizer_config.as_ref(), chat_template.as_deref());
                 Some(made.map_err(|reason| LoadError::Tokenizer { path: file.path.clone(), reason })?)
             }
         };
@@ -144,6 +145,14 @@ impl Opened {
     /// The plan and the weights as an engine runs them.
     pub fn fused(&self) -> Fused<'_> {
         fuse(&self.plan, &*self.file.weights, &self.bound)
+    }
+
+    /// Why a prompt cannot be put as a chat; `None` where it can.
+    pub fn chat_problem(&self) -> Option<String> {
+        match &self.tokenizer {
+            None => Some("The model has no tokenizer.".to_owned()),
+            Some(tokenizer) => tokenizer.chat.as_ref().err().map(ToString::to_string),
+        }
     }
 
     /// What is known of the model before it is on a device: the bytes there are still 0.
@@ -167,6 +176,20 @@ impl Opened {
             cache_bytes_per_position: config.cache_bytes_per_position(),
         }
     }
+}
+
+/// The tokenizer that the files describe, with its chat template. A broken template is told where it is used: the
+/// model runs without.
+fn tokenizer(
+    tokenizer_json: &[u8],
+    config: Option<&serde_json::Value>,
+    chat_template: Option<&str>,
+) -> Result<Tokenizer, TokenizerError> {
+    let mut tokenizer = Tokenizer::from_json(tokenizer_json, config)?;
+    if let Some(source) = chat_template {
+        tokenizer.chat = ChatTemplate::new(source, config.map(special_texts).unwrap_or_default());
+    }
+    Ok(tokenizer)
 }
 
 /// The storage formats of tensors, most bytes first: `bf16`, or `f16 + f32`.

@@ -1,19 +1,25 @@
 //! Text to token ids and back, on the `tokenizers` crate.
 //!
-//! Owns pieces, bytes and the streaming detokeniser; knows nothing of models or files' places.
+//! Owns pieces, bytes, chat templates and the streaming detokeniser; knows nothing of models or files' places.
 
+pub mod chat;
 pub mod detokeniser;
 mod spelling;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use std::time::SystemTime;
+
 use tokenizers::{AddedToken, Decoder, Model};
 
+use chat::{ChatError, ChatTemplate, Message};
 pub use detokeniser::{Detokenised, Detokeniser};
 use spelling::Spelling;
 
 /// A model's tokenizer.
 pub struct Tokenizer {
+    /// What makes a prompt of a conversation, or why nothing does.
+    pub chat: Result<ChatTemplate, ChatError>,
     inner: tokenizers::Tokenizer,
     spelling: Spelling,
     edges: Option<Edges>,
@@ -35,6 +41,9 @@ pub enum TokenizerError {
         /// What the tokenizer said.
         reason: String,
     },
+    /// A conversation that the chat template cannot render.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
 }
 
 /// Whether special tokens are added around a text.
@@ -78,6 +87,7 @@ impl Tokenizer {
             return Err(malformed("its vocabulary is empty".to_owned()));
         }
         Ok(Self {
+            chat: Err(ChatError::Missing),
             spelling: Spelling::of(inner.get_decoder()),
             edges: tokenizer_config.and_then(|config| edges(&inner, config)),
             vocabulary_size: vocabulary.values().max().map_or(0, |&id| id as usize + 1),
@@ -100,6 +110,14 @@ impl Tokenizer {
             .map_err(|reason| TokenizerError::Encode { reason })?;
         let Edges { first, last } = edges.unwrap_or(Edges { first: None, last: None });
         Ok(first.into_iter().chain(encoding.get_ids().iter().copied()).chain(last).collect())
+    }
+
+    /// The ids of a conversation in which the user said `text`, up to where the assistant begins to speak. The
+    /// template writes the special tokens, so none is added.
+    pub fn encode_chat(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let template = self.chat.as_ref().map_err(Clone::clone)?;
+        let message = Message { role: "user".to_owned(), content: text.to_owned() };
+        self.encode(&template.render(&[message], SystemTime::now())?, AddSpecial::Never)
     }
 
     /// The id of a token as the vocabulary spells it.

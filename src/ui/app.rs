@@ -175,19 +175,17 @@ impl App {
     }
 
     fn start(&mut self, pace: Pace) {
-        if self.view.loaded.is_none() {
-            return;
-        }
+        let Some(loaded) = &self.view.loaded else { return };
+        let has_template = loaded.chat_problem.is_none();
         let remembered = &self.state.remembered;
         let mut settings = remembered.decoding.clone();
         settings.stop.texts.retain(|text| !text.is_empty());
         self.state.wanted_tokens = settings.stop.max_tokens;
         let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };
-        self.worker.send(Command::Start(RunRequest {
-            prompt: Prompt::Text { text: remembered.prompt.clone(), special },
-            settings,
-            pace,
-        }));
+        let text = remembered.prompt.clone();
+        let chat = remembered.chat && has_template;
+        let prompt = if chat { Prompt::Chat(text) } else { Prompt::Text { text, special } };
+        self.worker.send(Command::Start(RunRequest { prompt, settings, pace }));
     }
 
     fn perform(&mut self, ctx: &Context, action: Action) {

@@ -30,6 +30,8 @@ pub struct Remembered {
     pub prompt: String,
     /// Whether the tokenizer adds its special tokens.
     pub add_special: bool,
+    /// Whether the prompt is put as a user's message into the model's chat template, where it has one.
+    pub chat: bool,
     /// How to decode.
     pub decoding: DecodingSettings,
     /// What the chips' colour means.
@@ -164,6 +166,7 @@ impl Default for Remembered {
             weights: WeightsChoice::default(),
             prompt: FIRST_PROMPT.to_owned(),
             add_special: true,
+            chat: false,
             // Greedy decoding of so small a model as the built-in one soon repeats itself.
             decoding: first_settings(StrategyChoice::Sample),
             colouring: Colouring::default(),

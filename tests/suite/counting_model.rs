@@ -166,6 +166,7 @@ impl Loader for FakeLoader {
             scratch_bytes: 0,
             variants: Vec::new(),
             eos: vec![7],
+            chat_problem: None,
         };
         let tokenizer = (!self.0.textless).then(tokenizer);
         let model = Box::new(Fake::new(self.0.clone()));

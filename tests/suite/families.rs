@@ -89,6 +89,7 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
         scratch_bytes: 0,
         variants: Vec::new(),
         eos: opened.file.special.eos,
+        chat_problem: None,
     };
     let ready = ReadyModel { model, tokenizer: opened.tokenizer, loaded, warnings: opened.file.warnings };
     Family { name, expected, ready }

@@ -185,6 +185,7 @@ pub fn loaded() -> Loaded {
         scratch_bytes: 3_200_000,
         variants: vec!["row a thread".into()],
         eos: vec![0],
+        chat_problem: None,
     }
 }
 

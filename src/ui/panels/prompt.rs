@@ -79,8 +79,27 @@ fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
     ScrollArea::vertical().id_salt("prompt").max_height(168.0).show(ui, |ui| {
         ui.add_sized(vec2(ui.available_width(), 84.0), edit).accessible_name("Prompt");
     });
-    let text = RichText::new("Add the model's special tokens").size(size::SMALL).color(palette.secondary);
-    ui.checkbox(&mut remembered.add_special, text).on_hover_text(
-        "Lets the tokenizer add the tokens that its file asks for, such as BOS, before the text.",
-    );
+    let label = |text| RichText::new(text).size(size::SMALL).color(palette.secondary);
+    let problem = match &scene.view.loaded {
+        None => Some("Open a model first."),
+        Some(loaded) => loaded.chat_problem.as_deref(),
+    };
+    // Where there is no template the switch is off, whatever it was for the model before.
+    let mut chat = remembered.chat && problem.is_none();
+    ui.add_enabled_ui(problem.is_none(), |ui| {
+        let response = ui
+            .checkbox(&mut chat, label("Chat"))
+            .on_hover_text("Puts the prompt as a user's message into the model's chat template; its special tokens show as chips in the text.")
+            .on_disabled_hover_text(problem.unwrap_or_default());
+        if response.changed() {
+            remembered.chat = chat;
+        }
+    });
+    ui.add_enabled_ui(!chat, |ui| {
+        ui.checkbox(&mut remembered.add_special, label("Add the model's special tokens"))
+            .on_hover_text(
+                "Lets the tokenizer add the tokens that its file asks for, such as BOS, before the text.",
+            )
+            .on_disabled_hover_text("A chat template brings its own.");
+    });
 }
