@@ -2,6 +2,7 @@
 
 mod suite {
     mod architecture;
+    mod attention;
     mod chained;
     mod chat;
     mod cli;

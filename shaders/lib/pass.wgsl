@@ -5,11 +5,15 @@
 //   word 2          where the row records begin
 //   word 3          where the list of output rows begins
 //   word 4          where the records of how to choose begin, 8 words for each output row
+//   words 5, 6      positions of a split of attention, and splits of the longest row
+//   word 7          where the tiles of rows begin
 //   word 8 + i      where the angles of rotary table i begin: for each row its cosines, then its sines
 //
 // A row record is 8 words: token, position, slot of its own key and value in the cache, number of positions it
 // sees through its page table, where that page table begins, where its chain of slots begins, how long the
-// chain is, and one unused.
+// chain is, and one unused. A tile's record is 8 words: where its page table begins, positions that its longest
+// row sees through it, where its list of rows begins, how many they are, where the slots of all their chains
+// begin, how many they are, and two unused.
 
 @group(0) @binding(0) var<storage, read> pass_data: array<u32>;
 

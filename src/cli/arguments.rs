@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::session::{ModelSource, WeightsChoice};
+use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
 ///
@@ -63,6 +63,9 @@ pub struct ModelOptions {
     /// it costs
     #[arg(long, value_enum, default_value_t = WeightsOption::Original)]
     pub weights: WeightsOption,
+    /// Precision of the cached keys and values; left out, f16, or f32 where the weights are f32
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub kv: Option<CacheOption>,
     /// Longest sequence to allow, in tokens; left out, the model's own context
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
@@ -91,6 +94,24 @@ impl From<WeightsOption> for WeightsChoice {
             WeightsOption::F16 => Self::F16,
             WeightsOption::Q8_0 => Self::Q8_0,
             WeightsOption::Q4_0 => Self::Q4_0,
+        }
+    }
+}
+
+/// Precision of the cached keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CacheOption {
+    /// Half precision: half the memory and half the reading
+    F16,
+    /// As they are computed
+    F32,
+}
+
+impl From<CacheOption> for CacheFormat {
+    fn from(option: CacheOption) -> Self {
+        match option {
+            CacheOption::F16 => Self::F16,
+            CacheOption::F32 => Self::F32,
         }
     }
 }
@@ -247,6 +268,9 @@ pub struct Inspect {
     /// Precision to predict the memory for
     #[arg(long, value_enum, default_value_t = WeightsOption::Original)]
     pub weights: WeightsOption,
+    /// Precision of the KV cache to predict the memory for; left out, f16, or f32 where the weights are f32
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub kv: Option<CacheOption>,
     #[command(flatten)]
     pub json: JsonOption,
 }

@@ -76,7 +76,8 @@ struct OpAnswer {
 pub fn run(arguments: &Check) -> Result<Outcome, CliError> {
     let options = &arguments.model;
     let choice = WeightsChoice::from(options.weights);
-    let opened = Opened::open(&source(options.model.as_ref()), options.context, choice)?;
+    let opened = Opened::open(&source(options.model.as_ref()), options.context, choice)?
+        .with_cache(options.kv.map(Into::into));
     let device = Arc::new(Device::open(options.adapter.as_deref())?);
     let info = device.info.clone();
     let mut line = Progress::new();
@@ -127,7 +128,9 @@ impl Original {
     ) -> Result<Self, CliError> {
         let options = &arguments.model;
         let source = source(options.model.as_ref());
-        let original = Opened::open(&source, options.context, WeightsChoice::Original)?;
+        // With the same cache, so that the weights alone differ.
+        let original = Opened::open(&source, options.context, WeightsChoice::Original)?
+            .with_cache(Some(opened.plan.cache_format));
         let formats = format_names(original.file.weights.tensors());
         let prompt_ids = prompt_ids(opened, arguments)?;
         let mut load = |done, total| model::report(line, done, total);

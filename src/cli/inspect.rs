@@ -39,7 +39,11 @@ pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
     let mut memory = None;
     if facts.supported {
         match Opened::open(&source(arguments.model.as_ref()), None, arguments.weights.into()) {
-            Ok(opened) => memory = Some(MemoryAnswer::of(&opened)),
+            Ok(opened) => {
+                let opened = opened.with_cache(arguments.kv.map(Into::into));
+                facts.cache_bytes_per_position = Some(opened.plan.cache_bytes_per_position());
+                memory = Some(MemoryAnswer::of(&opened));
+            }
             Err(problem) => {
                 facts.supported = false;
                 facts.problems.push(problem.to_string());

@@ -33,6 +33,7 @@ fn request(options: &ModelOptions) -> LoadRequest {
         adapter: options.adapter.clone(),
         context: options.context,
         weights: options.weights.into(),
+        cache: options.kv.map(Into::into),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The bytes of the KV cache: for each layer one buffer of keys and one of values, in pages.
 //!
-//! A position's keys are G heads of D elements, each head padded to blocks of four. The buffers grow by
+//! A position's keys are G heads of D elements, each head padded to blocks of eight. The buffers grow by
 //! doubling, up to what one binding can show, so that a short run on a long-context model costs little.
 
 use wgpu::BufferUsages;
 
 use super::device::Device;
 use super::pages::{PAGE_POSITIONS, PageCopy, Pages};
-use crate::model::ModelError;
+use crate::model::{CacheFormat, ModelError};
 
 /// Positions that the cache begins with.
 const FIRST_POSITIONS: usize = 256;
@@ -16,6 +16,10 @@ const FIRST_POSITIONS: usize = 256;
 pub(super) struct Cache {
     pub pages: Pages,
     pub layers: Vec<LayerCache>,
+    /// Partial results of attention over split positions.
+    pub partials: wgpu::Buffer,
+    /// Queries that are ready for attention.
+    pub ready: wgpu::Buffer,
     /// Room for one page of one layer: wgpu copies only between different buffers.
     transfer: wgpu::Buffer,
 }
@@ -29,8 +33,8 @@ pub(super) struct LayerCache {
 }
 
 /// Bytes of one position's keys in a layer, padding included.
-pub(super) fn position_bytes(key_value_heads: usize, head_width: usize) -> u64 {
-    16 * (key_value_heads * head_width.div_ceil(4)) as u64
+pub(super) fn position_bytes(key_value_heads: usize, head_width: usize, format: CacheFormat) -> u64 {
+    (key_value_heads * head_width.next_multiple_of(8) * format.element_bytes()) as u64
 }
 
 /// Most positions that the widest layer's buffer can hold within one binding.
@@ -42,8 +46,14 @@ pub(super) fn most_positions(binding_limit: u64, widths: &[u64]) -> usize {
 }
 
 impl Cache {
-    /// A cache for layers whose positions take `widths` bytes, with room for a first few pages.
-    pub fn new(device: &Device, widths: &[u64], context: usize) -> Result<Self, ModelError> {
+    /// A cache for layers whose positions take `widths` bytes, with room for a first few pages, and the scratch
+    /// memory of attention.
+    pub fn new(
+        device: &Device,
+        widths: &[u64],
+        scratch: [u64; 2],
+        context: usize,
+    ) -> Result<Self, ModelError> {
         let mut pages = Pages::default();
         pages.grow(FIRST_POSITIONS.min(context).div_ceil(PAGE_POSITIONS));
         let positions = (pages.capacity() * PAGE_POSITIONS) as u64;
@@ -56,7 +66,10 @@ impl Cache {
         let page_bytes = widths.iter().max().copied().unwrap_or_default() * PAGE_POSITIONS as u64;
         let usage = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let transfer = device.buffer("copies of KV cache pages", page_bytes, usage)?;
-        Ok(Self { pages, layers, transfer })
+        let [partials, ready] = scratch;
+        let partials = device.buffer("attention's partial results", partials, BufferUsages::STORAGE)?;
+        let ready = device.buffer("attention's queries", ready, BufferUsages::STORAGE)?;
+        Ok(Self { pages, layers, partials, ready, transfer })
     }
 
     /// Makes room for at least `missing` more pages, and keeps what is cached. Replaces the layers' buffers, also

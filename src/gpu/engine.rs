@@ -13,15 +13,15 @@ use super::kernels::KernelChoice;
 use super::layout::padded;
 use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PagesMissing};
-use super::pass::{self, MOST_TABLES, Placement, Shape};
+use super::pass::{self, MOST_TABLES, Placement, Shape, Work};
 use super::passes::{Flight, Readbacks, Timestamps};
-use super::program::{self, FEW_ROWS, Step};
+use super::program::{self, FEW_ROWS, Step, attention};
 use super::selection::Selection;
 use super::trials::Trials;
 use super::weights::{self, GpuTensor, Progress, Shard, Uploaded};
 use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, ModelError, Outputs};
-use crate::model::plan::{BufferId, Plan};
+use crate::model::plan::{BufferId, Plan, RowSet};
 use crate::model::selection::{Choosing, RowHandle};
 use crate::model::{Batch, SequenceId, Weights, WeightsError};
 
@@ -49,6 +49,9 @@ pub struct Engine {
     pub(super) flights: Vec<Flight>,
     /// The number of the next one.
     pub(super) next_pass: u64,
+    /// What the pass that [`Engine::begin`] began has to compute, and where its rows are cached.
+    work: Work,
+    slots: Vec<u32>,
 }
 
 /// Why a model could not be loaded onto a device.
@@ -128,7 +131,7 @@ impl Engine {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let nothing = device.buffer("an absent tensor", 16, BufferUsages::STORAGE)?;
-        let cache = Cache::new(&device, &widths, context)?;
+        let cache = Cache::new(&device, &widths, attention::scratch_bytes(&plan, rows.batch), context)?;
         let pass_words = pass_buffer(&device, 4096)?;
         let timestamps = Timestamps::new(&device)?;
         let mut engine = Self {
@@ -149,6 +152,8 @@ impl Engine {
             readbacks: Readbacks::default(),
             flights: Vec::new(),
             next_pass: 0,
+            work: Work::default(),
+            slots: Vec::new(),
         };
         engine.compile()?;
         Ok(engine)
@@ -170,10 +175,11 @@ impl Engine {
 
     /// GPU memory as allocated now.
     pub fn memory(&self) -> Memory {
+        let attention = [&self.cache.partials, &self.cache.ready];
         let shards = self.tensors.iter().flat_map(|tensor| &tensor.shards);
         Memory {
             weight_bytes: shards.map(Shard::bytes).sum(),
-            scratch_bytes: self.buffers.iter().map(wgpu::Buffer::size).sum::<u64>()
+            scratch_bytes: self.buffers.iter().chain(attention).map(wgpu::Buffer::size).sum::<u64>()
                 + self.selection.as_ref().map_or(0, Selection::bytes),
             cache_bytes: self.cache.layers.iter().map(|layer| layer.keys.size() + layer.values.size()).sum(),
         }
@@ -223,7 +229,7 @@ impl Engine {
         assert!(batch.rows.len() <= self.rows.batch, "at most {} rows a pass", self.rows.batch);
         let shape = Shape::of(batch, &self.cache.pages, self.vocabulary(), self.context)?;
         loop {
-            match Placement::new(batch, &shape, &mut self.cache.pages) {
+            match Placement::new(batch, &shape, &mut self.cache.pages, self.choice.attention.least_split) {
                 Ok(placement) => {
                     placement.copies().for_each(|copy| self.cache.copy_page(&self.device, copy));
                     return Ok(placement);
@@ -335,7 +341,9 @@ impl Engine {
     pub fn begin(&mut self, batch: &Batch) -> Result<(), ModelError> {
         let placement = self.place(batch)?;
         let outputs: Vec<usize> = batch.outputs().take(self.rows.outputs).collect();
-        self.write_pass(batch, &placement, &outputs)
+        self.write_pass(batch, &placement, &outputs)?;
+        (self.work, self.slots) = (placement.work, placement.slots);
+        Ok(())
     }
 
     /// Runs one op of the plan, by its index, for `rows` rows of its set.
@@ -343,10 +351,34 @@ impl Engine {
         let mut encoder = self.device.encoder();
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            self.steps[op].encode(&mut pass, rows);
+            let step = &self.steps[op];
+            step.encode(&mut pass, self.work_of(step, rows));
         }
         self.device.submit(encoder);
         self.device.wait()
+    }
+
+    /// What a step computes for `rows` rows of its set, as the pass that was begun has it.
+    pub(super) fn work_of(&self, step: &Step, rows: usize) -> Work {
+        match step.rows {
+            RowSet::Batch => Work { rows, ..self.work },
+            RowSet::Outputs => Work::of_rows(rows),
+        }
+    }
+
+    /// What a layer's cache holds for the rows of the pass that was begun: keys and values, rows of G·D.
+    pub fn read_cached(&self, layer: usize) -> Result<[Vec<f32>; 2], ModelError> {
+        let cache = &self.cache.layers[layer];
+        let read = |buffer: &wgpu::Buffer| {
+            let bytes = self.device.submit_and_read(self.device.encoder(), buffer, 0, buffer.size())?;
+            let position = |&slot: &u32| {
+                let width = cache.position_bytes as usize;
+                &bytes[slot as usize * width..][..width]
+            };
+            let position = |slot| program::attention::decode(&self.plan, layer, position(slot));
+            Ok(self.slots.iter().flat_map(position).collect())
+        };
+        Ok([read(&cache.keys)?, read(&cache.values)?])
     }
 
     /// The first `rows` rows of a buffer, without padding.

@@ -15,10 +15,40 @@ pub struct KernelChoice {
     pub few_rows: LinearVariant,
     /// The linear map of passes with more rows.
     pub many_rows: LinearVariant,
-    /// Lanes of kernels that reduce: norms, attention, [`LinearVariant::Groups`].
+    /// Attention.
+    pub attention: AttentionChoice,
+    /// Lanes of kernels that reduce: norms, [`LinearVariant::Groups`].
     pub reduce_lanes: u32,
     /// Lanes of kernels without a barrier.
     pub plain_lanes: u32,
+}
+
+/// How attention is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionChoice {
+    /// Lanes of a workgroup that takes one row; more where a head needs more.
+    pub lanes: u32,
+    /// Fewest positions of a row for which its keys are split among workgroups; a split has at least half as many.
+    pub least_split: usize,
+    /// The kernel for many rows that see one another.
+    pub prompts: PromptAttention,
+}
+
+/// Kernels for the attention of many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptAttention {
+    /// Row by row, as in decoding.
+    Rows,
+    /// Tiles of rows that share tiles of keys and values in workgroup memory.
+    Tiles,
+}
+
+impl AttentionChoice {
+    /// For hardware with many lanes and cheap barriers.
+    pub const GPU: Self = Self { lanes: 64, least_split: 256, prompts: PromptAttention::Tiles };
+
+    /// For software drivers.
+    pub const CPU: Self = Self { lanes: 8, least_split: 1024, prompts: PromptAttention::Rows };
 }
 
 /// Kernels for a linear map.
@@ -52,6 +82,7 @@ impl KernelChoice {
         one_row: LinearVariant::Groups,
         few_rows: LinearVariant::Tiles,
         many_rows: LinearVariant::Tiles,
+        attention: AttentionChoice::GPU,
         reduce_lanes: 64,
         plain_lanes: 64,
     };
@@ -61,6 +92,7 @@ impl KernelChoice {
         one_row: LinearVariant::Lanes,
         few_rows: LinearVariant::Tiles,
         many_rows: LinearVariant::Tiles,
+        attention: AttentionChoice::CPU,
         reduce_lanes: 8,
         plain_lanes: 16,
     };
@@ -98,7 +130,15 @@ impl KernelChoice {
             format!("linear map, one row: {}", rows(self.one_row)),
             format!("linear map, up to {FEW_ROWS} rows: {}", rows(self.few_rows)),
             format!("linear map, more rows: {}", rows(self.many_rows)),
-            format!("norms and attention: {} lanes a workgroup", self.reduce_lanes),
+            format!("norms: {} lanes a workgroup", self.reduce_lanes),
+            format!("attention of few rows: {} lanes a workgroup", self.attention.lanes),
+            format!(
+                "attention of a prompt: {}",
+                match self.attention.prompts {
+                    PromptAttention::Rows => "row by row",
+                    PromptAttention::Tiles => "tiles of 32 rows",
+                }
+            ),
         ]
     }
 }

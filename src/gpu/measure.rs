@@ -5,6 +5,7 @@
 use wgpu::ComputePass;
 
 use super::engine::Engine;
+use super::pass::Work;
 use super::program::Step;
 use super::stopwatch::Stopwatch;
 use super::weights::{GpuTensor, Shard};
@@ -28,16 +29,16 @@ impl Engine {
     pub fn profile(&mut self, batch: &Batch) -> Result<Option<Vec<OpCost>>, ModelError> {
         self.begin(batch)?;
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
-        let runs: Vec<(usize, &Step, usize)> = self.runs(batch.rows.len(), batch.outputs().count()).collect();
+        let runs: Vec<(usize, &Step, Work)> = self.runs(batch.rows.len(), batch.outputs().count()).collect();
         let work: Vec<_> = runs
             .iter()
-            .map(|&(_, step, rows)| move |pass: &mut ComputePass<'_>| step.encode(pass, rows))
+            .map(|&(_, step, work)| move |pass: &mut ComputePass<'_>| step.encode(pass, work))
             .collect();
         let seconds = stopwatch.time(&work)?;
-        let cost = |(&(op, step, rows), seconds): (&(usize, &Step, usize), f64)| OpCost {
+        let cost = |(&(op, step, work), seconds): (&(usize, &Step, Work), f64)| OpCost {
             op,
             seconds,
-            dispatches: step.dispatches(rows),
+            dispatches: step.dispatches(work),
         };
         Ok(Some(runs.iter().zip(seconds).map(cost).collect()))
     }
@@ -46,16 +47,18 @@ impl Engine {
     /// adapter has no timestamps. It computes with what the buffers hold: [`Self::begin`] has to come first.
     pub fn op_seconds(&self, op: usize, rows: usize, times: usize) -> Result<Option<Vec<f64>>, ModelError> {
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
-        let work = vec![|pass: &mut ComputePass<'_>| self.steps[op].encode(pass, rows); times];
+        let step = &self.steps[op];
+        let work = self.work_of(step, rows);
+        let work = vec![|pass: &mut ComputePass<'_>| step.encode(pass, work); times];
         Ok(Some(stopwatch.time(&work)?))
     }
 
-    /// Dispatches of a layer, on average, in a pass of so many rows: all but those of the embedding and of what
+    /// Dispatches of a layer, on average, in a pass over a chain of so many rows: all but those of the embedding and of what
     /// follows the last layer.
     pub fn layer_dispatches(&self, rows: usize) -> f64 {
         let in_layers = |op: &Op, step: &Step| !matches!(op, Op::Embed { .. }) && step.rows == RowSet::Batch;
         let steps = self.plan.ops.iter().zip(&self.steps).filter(|(op, step)| in_layers(op, step));
-        let dispatches: usize = steps.map(|(_, step)| step.dispatches(rows)).sum();
+        let dispatches: usize = steps.map(|(_, step)| step.dispatches(Work::chain(rows))).sum();
         dispatches as f64 / self.plan.cache_widths.len().max(1) as f64
     }
 
@@ -71,11 +74,11 @@ impl Engine {
         }
     }
 
-    /// The ops that a pass of so many rows and outputs runs, with their rows.
-    fn runs(&self, rows: usize, outputs: usize) -> impl Iterator<Item = (usize, &Step, usize)> {
+    /// The ops that a pass of so many rows and outputs runs, with their work.
+    fn runs(&self, rows: usize, outputs: usize) -> impl Iterator<Item = (usize, &Step, Work)> {
         let rows_of = move |step: &Step| if step.rows == RowSet::Batch { rows } else { outputs };
-        let runs = self.steps.iter().enumerate().map(move |(op, step)| (op, step, rows_of(step)));
-        runs.filter(|(_, _, rows)| *rows > 0)
+        let run = move |(op, step): (usize, &Step)| (op, step, self.work_of(step, rows_of(step)));
+        self.steps.iter().enumerate().map(run).filter(|(_, _, work)| work.rows > 0)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::cache::position_bytes;
 use super::layout::{Form, padded};
+use super::program::attention;
 use super::selection::selection_bytes;
 use crate::model::plan::{BufferSpec, Op, Plan, RowSet};
 use crate::model::weights::TensorInfo;
@@ -38,6 +39,7 @@ pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], bound: &[usize], con
     let rows = Rows::of(plan, context);
     let bytes = |buffer: &BufferSpec| 4 * (rows.count(buffer.rows) * padded(buffer.columns)) as u64;
     let scratch_bytes = plan.buffers.iter().map(bytes).sum::<u64>()
+        + attention::scratch_bytes(plan, rows.batch).iter().sum::<u64>()
         + selection_bytes(plan.buffer(plan.logits).columns, rows.outputs);
     let a_position: u64 = cache_widths(plan).iter().map(|width| 2 * width).sum();
     Memory { weight_bytes, scratch_bytes, cache_bytes: a_position * context as u64 }
@@ -47,7 +49,7 @@ pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], bound: &[usize], con
 pub(super) fn cache_widths(plan: &Plan) -> Vec<u64> {
     let width = |op: &Op| match *op {
         Op::Attention { key_value_heads, head_width, .. } => {
-            Some(position_bytes(key_value_heads, head_width))
+            Some(position_bytes(key_value_heads, head_width, plan.cache_format))
         }
         _ => None,
     };

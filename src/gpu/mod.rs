@@ -31,7 +31,7 @@ pub use arithmetic::f32_rate;
 pub use bandwidth::copy_bandwidth;
 pub use device::{Device, GpuError, Traffic};
 pub use engine::{Engine, LoadError};
-pub use kernels::{KernelChoice, LinearVariant};
+pub use kernels::{AttentionChoice, KernelChoice, LinearVariant, PromptAttention};
 pub use measure::OpCost;
 pub use memory::{Memory, estimate_memory};
 pub use shader::{Kernel, WORKGROUP_SIZES, kernel_source, kernels};

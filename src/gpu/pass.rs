@@ -21,11 +21,48 @@ pub(super) const MOST_TABLES: usize = HEADER_WORDS - FIRST_ANGLES;
 /// Where the first row's token lies, in bytes.
 pub(super) const FIRST_TOKEN: u64 = 4 * HEADER_WORDS as u64;
 
+/// Most partial results of attention, splits of all rows together.
+pub(super) const MOST_PARTIALS: usize = 64;
+/// Splits have a multiple of so many positions.
+const SPAN_STEP: usize = 64;
+/// Most rows of a tile.
+const TILE_ROWS: usize = 32;
+
+/// What a pass has to compute, as far as dispatches depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Work {
+    pub rows: usize,
+    /// Whether no row sees another one of the pass.
+    pub alone: bool,
+    /// Into how many spans attention divides the positions of the longest row.
+    pub splits: usize,
+    /// Tiles of rows that attention takes.
+    pub tiles: usize,
+}
+
+impl Work {
+    /// A chain of rows that see few positions.
+    pub fn chain(rows: usize) -> Self {
+        Self { rows, alone: rows <= 1, splits: 1, tiles: rows.div_ceil(TILE_ROWS) }
+    }
+
+    /// Rows that attend to nothing.
+    pub fn of_rows(rows: usize) -> Self {
+        Self { rows, alone: true, splits: 1, tiles: 0 }
+    }
+}
+
+/// Rows of one sequence that attention takes together.
+struct RowTile {
+    sequence: SequenceId,
+    rows: Vec<usize>,
+}
+
 /// Where a batch's rows go, and what they see.
 #[derive(Default)]
 pub(super) struct Placement {
     /// For each row the slot of its key and value.
-    slots: Vec<u32>,
+    pub slots: Vec<u32>,
     /// For each row how many positions it sees through its page table.
     cached: Vec<usize>,
     /// For each row the slots of its chain.
@@ -34,6 +71,11 @@ pub(super) struct Placement {
     pub scratch: Vec<u32>,
     /// How the sequences grew.
     extensions: Vec<Extension>,
+    tiles: Vec<RowTile>,
+    /// Positions of one split.
+    span: usize,
+    /// What there is to compute.
+    pub work: Work,
 }
 
 /// How a batch's rows relate to their sequences: which extend them, and which only branch off.
@@ -66,13 +108,20 @@ impl Shape {
 
 impl Placement {
     /// Lets the sequences grow, and gives each row its slot. When pages are missing, nothing has changed.
-    pub fn new(batch: &Batch, shape: &Shape, pages: &mut Pages) -> Result<Self, PagesMissing> {
+    /// Rows of at least `least_split` positions are split.
+    pub fn new(
+        batch: &Batch,
+        shape: &Shape,
+        pages: &mut Pages,
+        least_split: usize,
+    ) -> Result<Self, PagesMissing> {
         let mut placement = Self::default();
         if let Err(missing) = placement.take(shape, pages) {
             placement.undo(pages);
             return Err(missing);
         }
         placement.fill(batch, shape, pages);
+        placement.divide(batch, least_split);
         Ok(placement)
     }
 
@@ -93,6 +142,28 @@ impl Placement {
         }
         self.scratch = pages.take(shape.branching.div_ceil(PAGE_POSITIONS))?;
         Ok(())
+    }
+
+    /// Divides the work of attention: long rows into spans, many rows into tiles.
+    fn divide(&mut self, batch: &Batch, least_split: usize) {
+        for (index, row) in batch.rows.iter().enumerate() {
+            let has_room = |tile: &&mut RowTile| tile.sequence == row.sequence && tile.rows.len() < TILE_ROWS;
+            match self.tiles.iter_mut().rev().find(has_room) {
+                Some(tile) => tile.rows.push(index),
+                None => self.tiles.push(RowTile { sequence: row.sequence, rows: vec![index] }),
+            }
+        }
+        let rows = batch.rows.len();
+        let longest = (0..rows).map(|row| self.cached[row] + self.chains[row].len()).max().unwrap_or(1);
+        let most = (MOST_PARTIALS / rows.max(1)).max(1);
+        let wanted = if longest < least_split { 1 } else { (2 * longest / least_split).min(most) };
+        self.span = longest.div_ceil(wanted).next_multiple_of(SPAN_STEP);
+        self.work = Work {
+            rows,
+            alone: batch.rows.iter().all(|row| row.parent.is_none()),
+            splits: longest.div_ceil(self.span),
+            tiles: self.tiles.len(),
+        };
     }
 
     fn fill(&mut self, batch: &Batch, shape: &Shape, pages: &Pages) {
@@ -136,6 +207,8 @@ pub(super) fn words(
     words[1] = outputs.len() as u32;
     words[2] = HEADER_WORDS as u32;
     words[3] = words.len() as u32;
+    words[5] = placement.span as u32;
+    words[6] = placement.work.splits as u32;
     words.extend(outputs.iter().map(|&row| row as u32));
     words[4] = words.len() as u32;
     outputs.iter().for_each(|&row| words.extend(choosing_words(batch.rows[row].output)));
@@ -163,6 +236,7 @@ pub(super) fn words(
             words[record + offset] = value as u32;
         }
     }
+    push_tiles(&mut words, placement, &page_tables);
     let mut angles = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         words[FIRST_ANGLES + index] = words.len() as u32;
@@ -180,4 +254,25 @@ fn choosing_words(output: RowOutput) -> [u32; 8] {
     };
     let Choosing { temperature, top_k, top_p, min_p, point } = choosing;
     [temperature.recip().to_bits(), top_k, top_p.to_bits(), min_p.to_bits(), point.to_bits(), 0, 0, 0]
+}
+
+/// Lists the tiles of rows: page table, longest row, rows, and the slots of their chains.
+fn push_tiles(words: &mut Vec<u32>, placement: &Placement, page_tables: &HashMap<SequenceId, usize>) {
+    let records = words.len();
+    words[7] = records as u32;
+    words.resize(records + placement.tiles.len() * RECORD_WORDS, 0);
+    for (index, tile) in placement.tiles.iter().enumerate() {
+        let rows_at = words.len();
+        words.extend(tile.rows.iter().map(|&row| row as u32));
+        let slots_at = words.len();
+        let mut slots: Vec<u32> = tile.rows.iter().flat_map(|&row| &placement.chains[row]).copied().collect();
+        slots.sort_unstable();
+        slots.dedup();
+        words.extend(&slots);
+        let longest = tile.rows.iter().map(|&row| placement.cached[row]).max().unwrap_or_default();
+        let record = [page_tables[&tile.sequence], longest, rows_at, tile.rows.len(), slots_at, slots.len()];
+        for (offset, value) in record.into_iter().enumerate() {
+            words[records + index * RECORD_WORDS + offset] = value as u32;
+        }
+    }
 }

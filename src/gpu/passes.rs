@@ -11,7 +11,7 @@ use wgpu::{BufferUsages, SubmissionIndex};
 use super::device::Device;
 use super::engine::Engine;
 use super::layout::padded;
-use super::pass::{FIRST_TOKEN, Placement};
+use super::pass::{FIRST_TOKEN, Placement, Work};
 use super::selection::{SUMMARY_BYTES, Selection};
 use crate::model::batch::RowOutput;
 use crate::model::language_model::PassId;
@@ -74,7 +74,7 @@ impl Engine {
         let mut sets = [RowSet::Batch, RowSet::Outputs].as_slice();
         let ran = groups.into_iter().try_for_each(|group| {
             self.write_pass(batch, &placement, group)?;
-            let flight = self.encode(batch, sets, group, Tokens::Given, begin)?;
+            let flight = self.encode(batch, placement.work, sets, group, Tokens::Given, begin)?;
             self.finish(flight, &mut results)?;
             (sets, begin) = (&[RowSet::Outputs], Instant::now());
             Ok(())
@@ -95,7 +95,7 @@ impl Engine {
         assert!(outputs.len() <= self.rows.outputs, "at most {} outputs a submission", self.rows.outputs);
         let sets = [RowSet::Batch, RowSet::Outputs];
         let written = self.write_pass(batch, &placement, &outputs);
-        match written.and_then(|()| self.encode(batch, &sets, &outputs, tokens, begin)) {
+        match written.and_then(|()| self.encode(batch, placement.work, &sets, &outputs, tokens, begin)) {
             Ok(mut flight) => {
                 // Later passes may use the pages at once: they come later on the GPU as well.
                 self.cache.pages.give_back(&std::mem::take(&mut placement.scratch));
@@ -115,6 +115,7 @@ impl Engine {
     fn encode(
         &mut self,
         batch: &Batch,
+        work: Work,
         sets: &[RowSet],
         outputs: &[usize],
         tokens: Tokens,
@@ -137,13 +138,13 @@ impl Engine {
             });
             let mut dispatches = 0;
             for step in self.steps.iter().filter(|step| sets.contains(&step.rows)) {
-                let rows = match step.rows {
-                    RowSet::Batch => batch.rows.len(),
+                let work = match step.rows {
+                    RowSet::Batch => work,
                     RowSet::Outputs if outputs.is_empty() => continue,
-                    RowSet::Outputs => outputs.len(),
+                    RowSet::Outputs => Work::of_rows(outputs.len()),
                 };
-                step.encode(&mut pass, rows);
-                dispatches += step.dispatches(rows);
+                step.encode(&mut pass, work);
+                dispatches += step.dispatches(work);
             }
             if layout.summaries > 0
                 && let Some(selection) = &self.selection

@@ -11,7 +11,7 @@ use crate::model::WeightFormat;
 pub const WORKGROUP_SIZES: RangeInclusive<u32> = 8..=256;
 
 /// Most storage buffers that one kernel binds.
-pub(super) const MOST_BINDINGS: u32 = 7;
+pub(super) const MOST_BINDINGS: u32 = 8;
 
 /// One kernel; its file in `shaders/` has the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +30,9 @@ pub enum Kernel {
     LinearShuffleTiles,
     Rotary,
     CacheWrite,
-    Attention,
+    AttentionStep,
+    AttentionTiles,
+    AttentionCombine,
     Activate,
     Gate,
     Add,
@@ -47,6 +49,8 @@ pub enum Kernel {
 }
 
 const PASS: &str = include_str!("../../shaders/lib/pass.wgsl");
+const CACHE: &str = include_str!("../../shaders/lib/cache.wgsl");
+const CACHE_STORE: &str = include_str!("../../shaders/lib/cache_store.wgsl");
 const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
 const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
 const LINEAR: &str = include_str!("../../shaders/lib/linear.wgsl");
@@ -79,7 +83,7 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 29] = [
         Self::LoopCanary,
         Self::Arithmetic,
         Self::Embed,
@@ -93,7 +97,9 @@ impl Kernel {
         Self::LinearShuffleTiles,
         Self::Rotary,
         Self::CacheWrite,
-        Self::Attention,
+        Self::AttentionStep,
+        Self::AttentionTiles,
+        Self::AttentionCombine,
         Self::Activate,
         Self::Gate,
         Self::Add,
@@ -140,7 +146,9 @@ impl Kernel {
     fn libraries(self) -> &'static [&'static str] {
         match self {
             Self::Embed => &[PASS, WORDS],
-            Self::Rotary | Self::CacheWrite | Self::Attention | Self::Pick => &[PASS],
+            Self::Rotary | Self::AttentionCombine | Self::Pick => &[PASS],
+            Self::CacheWrite | Self::AttentionStep => &[PASS, CACHE, CACHE_STORE],
+            Self::AttentionTiles => &[PASS, CACHE],
             Self::LinearLanes | Self::LinearGroups | Self::LinearTiles => {
                 &[PASS, GRID, ACTIVATION, LINEAR, WORDS]
             }
@@ -183,7 +191,9 @@ impl Kernel {
             Self::LinearShuffleTiles => file!("linear_shuffle_tiles"),
             Self::Rotary => file!("rotary"),
             Self::CacheWrite => file!("cache_write"),
-            Self::Attention => file!("attention"),
+            Self::AttentionStep => file!("attention_step"),
+            Self::AttentionTiles => file!("attention_tiles"),
+            Self::AttentionCombine => file!("attention_combine"),
             Self::Activate => file!("activate"),
             Self::Gate => file!("gate"),
             Self::Add => file!("add"),

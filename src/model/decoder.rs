@@ -2,6 +2,7 @@
 //!
 //! Conditions on the architecture are decided here, once a load: an absent part emits nothing.
 
+use super::cache::CacheFormat;
 use super::config::{
     AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Flow,
     HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions,
@@ -304,6 +305,7 @@ impl Planner {
             buffers: self.buffers,
             rotary_tables: self.rotary_tables,
             cache_widths: self.cache_widths,
+            cache_format: CacheFormat::default(),
             ops: self.ops,
             logits,
         }

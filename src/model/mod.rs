@@ -5,6 +5,7 @@
 //! interpret the same [`Plan`].
 
 pub mod batch;
+pub mod cache;
 pub mod config;
 pub mod conversion;
 pub mod decoder;
@@ -18,6 +19,7 @@ pub mod stack;
 pub mod weights;
 
 pub use batch::{Batch, Row, SequenceId};
+pub use cache::CacheFormat;
 pub use config::ModelConfig;
 pub use conversion::WeightsChoice;
 pub use decoder::plan_decoder;

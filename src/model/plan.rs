@@ -4,6 +4,7 @@
 //! A plan has no control flow and no shapes but two that vary by pass: the number of rows, and how many of
 //! them want logits. Constants such as an epsilon exist only here, so that twin and kernel cannot disagree.
 
+use super::cache::CacheFormat;
 use super::config::{Activation, NormKind, Shares};
 use super::rotary::RotaryTable;
 use super::weights::TensorInfo;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub rotary_tables: Vec<RotaryTable>,
     /// Elements of a key (and of a value) row of each layer's KV cache.
     pub cache_widths: Vec<usize>,
+    /// How keys and values are stored.
+    pub cache_format: CacheFormat,
     /// The operations, first to last.
     pub ops: Vec<Op>,
     /// The buffer that holds the logits after the last op: V columns, one row for each output.
@@ -489,6 +492,12 @@ impl Plan {
             Some(index) => Err(BindError::Unread { name: found[index].name.clone() }),
             None => Ok(bound),
         }
+    }
+
+    /// Bytes that one position takes in the KV cache, keys and values of all layers, without padding.
+    pub fn cache_bytes_per_position(&self) -> u64 {
+        let elements: usize = self.cache_widths.iter().map(|width| 2 * width).sum();
+        (elements * self.cache_format.element_bytes()) as u64
     }
 
     /// V: logits of a row.

@@ -21,6 +21,7 @@
 //!     buffers: vec![buffer("input"), buffer("output")],
 //!     rotary_tables: vec![],
 //!     cache_widths: vec![],
+//!     cache_format: Default::default(),
 //!     ops: vec![op.clone()],
 //!     logits: BufferId(1),
 //! };
@@ -169,8 +170,8 @@ impl Reference {
                 rotary::rotary(&pass.rows, table, heads, head_width, &mut output);
             }
             Op::CacheWrite { layer, key, value } => {
-                pass.fresh[layer].keys.clone_from(&self.buffers[key.0]);
-                pass.fresh[layer].values.clone_from(&self.buffers[value.0]);
+                let stored = |buffer: BufferId| self.rounded(self.buffer(buffer).to_vec());
+                pass.fresh[layer] = KeysValues { keys: stored(key), values: stored(value) };
             }
             Op::Attention { layer, heads, key_value_heads, head_width, scale, query, fresh, .. } => {
                 let heads = Heads { query: heads, key_value: key_value_heads, width: head_width, scale };
@@ -214,6 +215,29 @@ impl Reference {
         }
     }
 
+    /// The keys and values that the pass gave a layer, rows of G·D.
+    pub fn fresh<'a>(&self, pass: &'a Pass, layer: usize) -> [&'a [f32]; 2] {
+        [&pass.fresh[layer].keys, &pass.fresh[layer].values]
+    }
+
+    /// Runs an attention that makes its own keys and values ready again, with these instead: those of another
+    /// interpreter, whose rounding to the cache's precision may fall on the other side.
+    pub fn run_with(&mut self, op: &Op, pass: &mut Pass, [keys, values]: [Vec<f32>; 2]) {
+        let Op::Attention { layer, heads, key_value_heads, head_width, scale, query, output, fresh } = op
+        else {
+            return;
+        };
+        let heads = Heads { query: *heads, key_value: *key_value_heads, width: *head_width, scale: *scale };
+        let mut queries = self.columns(*query, heads.query * heads.width);
+        if let Some(fresh) = fresh {
+            self.make_ready(fresh, heads, &pass.rows, &mut queries);
+        }
+        pass.fresh[*layer] = KeysValues { keys, values };
+        let mut mixed = std::mem::take(&mut self.buffers[output.0]);
+        self.attend(heads, *layer, pass, &queries, &mut mixed);
+        self.buffers[output.0] = mixed;
+    }
+
     /// Ends a pass: the keys and values of rows that extend their sequence join its cached positions. The
     /// logits stay in the plan's logits buffer.
     pub fn finish(&mut self, pass: Pass) {
@@ -250,7 +274,13 @@ impl Reference {
             rotary::rotary(rows, table, heads.query, heads.width, queries);
             rotary::rotary(rows, table, heads.key_value, heads.width, &mut keys);
         }
-        KeysValues { keys, values }
+        KeysValues { keys: self.rounded(keys), values: self.rounded(values) }
+    }
+
+    /// What the cache gives back for these keys or values.
+    fn rounded(&self, mut values: Vec<f32>) -> Vec<f32> {
+        values.iter_mut().for_each(|value| *value = self.plan.cache_format.round(*value));
+        values
     }
 
     /// `width` columns of every row of a buffer.

@@ -77,7 +77,7 @@ impl LanguageModel for Reference {
     fn cache_usage(&self) -> CacheUsage {
         let positions: usize = self.sequences.values().map(|sequence| sequence.length).sum();
         let elements: usize = self.plan.cache_widths.iter().map(|width| 2 * width).sum();
-        let bytes = (positions * elements * size_of::<f32>()) as u64;
+        let bytes = (positions * elements * self.plan.cache_format.element_bytes()) as u64;
         CacheUsage { pages: positions, page_positions: 1, bytes, allocated_bytes: bytes }
     }
 }

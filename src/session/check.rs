@@ -5,13 +5,15 @@
 
 use crate::gpu::Engine;
 use crate::model::plan::{BufferId, Op, RowSet};
-use crate::model::{Batch, ModelError};
+use crate::model::{Batch, CacheFormat, ModelError};
 use crate::reference::{Pass, Reference};
 
 /// Share of an output's largest magnitude by which any element may differ.
 const ABSOLUTE_TOLERANCE: f32 = 2e-5;
 /// Share of an element's own magnitude by which it may differ.
 const RELATIVE_TOLERANCE: f32 = 1e-4;
+/// From one f16 to the next, as a share of its magnitude.
+const HALF_STEP: f32 = 1.0 / 1024.0;
 
 /// How one op compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,15 +100,44 @@ impl<'a> Comparison<'a> {
         };
         self.engine.run_op(index, rows)?;
         self.twin.run(op, &mut self.pass);
+        if let Op::Attention { layer, fresh: Some(_), .. } = *op
+            && let Some(broken) = self.adopt_cached(index, op, layer)?
+        {
+            return Ok(Some(broken));
+        }
         // What a cache write stored is seen in the attention that follows.
         let Some(buffer) = buffer else { return Ok(None) };
         let gpu = self.engine.read_buffer(buffer, rows)?;
         let twin = &self.twin.buffers[buffer.0];
         let spec = self.engine.plan().buffer(buffer);
-        let worst = worst_difference(&gpu, twin, spec.columns);
+        let worst = worst_difference(&gpu, twin, spec.columns, 0.0);
         let report = OpReport { index, op: op.name(), buffer: spec.name, shape: (rows, spec.columns), worst };
         self.engine.write_buffer(buffer, twin);
         Ok(Some(report))
+    }
+}
+
+impl Comparison<'_> {
+    /// Compares what an attention stored in the cache itself, and gives the twin the GPU's keys and values: where
+    /// a key lies between two halves, the last bit of its rotation decides, and every score after it.
+    fn adopt_cached(&mut self, index: usize, op: &Op, layer: usize) -> Result<Option<OpReport>, ModelError> {
+        let cached = self.engine.read_cached(layer)?;
+        let expected = self.twin.fresh(&self.pass, layer);
+        let columns = self.engine.plan().cache_widths[layer];
+        for ((gpu, twin), buffer) in cached.iter().zip(expected).zip(["cached keys", "cached values"]) {
+            let slack = match self.engine.plan().cache_format {
+                CacheFormat::F32 => 0.0,
+                CacheFormat::F16 => HALF_STEP,
+            };
+            let worst = worst_difference(gpu, twin, columns, slack);
+            let shape = (self.rows, columns);
+            let report = OpReport { index, op: op.name(), buffer, shape, worst };
+            if !report.agrees() {
+                return Ok(Some(report));
+            }
+        }
+        self.twin.run_with(op, &mut self.pass, cached);
+        Ok(None)
     }
 }
 
@@ -119,11 +150,12 @@ pub enum Agreement {
     Broken(OpReport),
 }
 
-fn worst_difference(gpu: &[f32], twin: &[f32], columns: usize) -> Difference {
+/// `slack` is a share of an element's magnitude that is allowed beyond the usual.
+fn worst_difference(gpu: &[f32], twin: &[f32], columns: usize, slack: f32) -> Difference {
     let largest = twin.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let mut worst = Difference::default();
     for (index, (&gpu, &twin)) in gpu.iter().zip(twin).enumerate() {
-        let allowed = ABSOLUTE_TOLERANCE * largest + RELATIVE_TOLERANCE * twin.abs();
+        let allowed = ABSOLUTE_TOLERANCE * largest + (RELATIVE_TOLERANCE + slack) * twin.abs();
         let difference = (gpu - twin).abs();
         // A NaN, or any difference where none is allowed, counts as infinitely wrong.
         let share = match difference {
@@ -145,11 +177,11 @@ mod tests {
     #[test]
     fn the_worst_element_is_found_and_nan_is_infinitely_wrong() {
         let twin = [1.0, -2.0, 4.0, 0.5];
-        assert_eq!(worst_difference(&twin, &twin, 2).share, 0.0);
-        let found = worst_difference(&[1.0, -2.0, 4.0, 0.6], &twin, 2);
+        assert_eq!(worst_difference(&twin, &twin, 2, 0.0).share, 0.0);
+        let found = worst_difference(&[1.0, -2.0, 4.0, 0.6], &twin, 2, 0.0);
         assert_eq!((found.row, found.column), (1, 1));
         assert!(found.share > 1.0);
-        let found = worst_difference(&[1.0, f32::NAN, 4.0, 0.5], &twin, 2);
+        let found = worst_difference(&[1.0, f32::NAN, 4.0, 0.5], &twin, 2, 0.0);
         assert_eq!((found.row, found.column, found.share), (0, 1, f32::INFINITY));
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::decoding::DecodingSettings;
-use crate::model::WeightsChoice;
+use crate::model::{CacheFormat, WeightsChoice};
 
 /// A request to the worker. Each is answered by [`super::Event`]s; none blocks the sender.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub struct LoadRequest {
     pub context: Option<usize>,
     /// The precision that the weights are loaded in.
     pub weights: WeightsChoice,
+    /// How keys and values are cached; `None` is no finer than the weights are.
+    pub cache: Option<CacheFormat>,
 }
 
 /// Where a model comes from.

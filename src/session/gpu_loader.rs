@@ -26,7 +26,8 @@ impl Loader for GpuLoader {
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ReadyModel, LoadError> {
         let start = Instant::now();
-        let opened = Opened::open(&request.source, request.context, request.weights)?;
+        let opened =
+            Opened::open(&request.source, request.context, request.weights)?.with_cache(request.cache);
         let device = Device::open(request.adapter.as_deref())?;
         let adapter = AdapterFacts::from(&device.info);
         let mut engine = opened.engine(device, progress)?;

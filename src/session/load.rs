@@ -12,7 +12,7 @@ use crate::gpu::{self, GpuError};
 use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
-use crate::model::{Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
+use crate::model::{CacheFormat, Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::chat::{ChatTemplate, special_texts};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::trace::{AdapterFacts, ModelFacts};
@@ -102,7 +102,8 @@ pub enum LoadError {
 
 impl Opened {
     /// Reads everything but the weights, and checks that these are what the configuration asks for. `context`
-    /// limits the context; `None` is the model's own. The weights are converted as they are read.
+    /// limits the context; `None` is the model's own. The weights are converted as they are read. The KV cache's
+    /// format follows from them; see [`Self::with_cache`].
     pub fn open(
         source: &ModelSource,
         context: Option<usize>,
@@ -117,7 +118,7 @@ impl Opened {
         if !(1..=most).contains(&context) {
             return Err(LoadError::Context { name: file.name, asked: context, most });
         }
-        let plan = plan_decoder(&file.config);
+        let mut plan = plan_decoder(&file.config);
         let bound = plan
             .bind(file.weights.tensors())
             .map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?;
@@ -126,6 +127,7 @@ impl Opened {
             file.warnings.extend(converted.warning());
             file.weights = Box::new(converted);
         }
+        plan.cache_format = CacheFormat::for_weights(file.weights.tensors());
         let tokenizer = match &file.tokenizer {
             None => None,
             Some(TokenizerFiles::Gguf(_)) => {
@@ -140,6 +142,12 @@ impl Opened {
             }
         };
         Ok(Self { file, plan, bound, tokenizer, context })
+    }
+
+    /// With another format of the KV cache; `None` leaves it.
+    pub fn with_cache(mut self, format: Option<CacheFormat>) -> Self {
+        self.plan.cache_format = format.unwrap_or(self.plan.cache_format);
+        self
     }
 
     /// The plan and the weights as an engine runs them.
@@ -173,7 +181,7 @@ impl Opened {
             vocabulary: config.vocabulary,
             context: self.context,
             weight_bytes: 0,
-            cache_bytes_per_position: config.cache_bytes_per_position(),
+            cache_bytes_per_position: self.plan.cache_bytes_per_position(),
         }
     }
 }

@@ -11,7 +11,7 @@ pub mod load;
 pub mod view;
 pub mod worker;
 
-pub use crate::model::WeightsChoice;
+pub use crate::model::{CacheFormat, WeightsChoice};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::{Decode, RunError};
 pub use event::{Event, Notice, Severity};

@@ -171,7 +171,7 @@ impl App {
         self.asked_for = source.clone();
         let Remembered { adapter, weights, .. } = &self.state.remembered;
         let (adapter, weights) = (adapter.clone(), *weights);
-        self.worker.send(Command::Load(LoadRequest { source, adapter, context: None, weights }));
+        self.worker.send(Command::Load(LoadRequest { source, adapter, context: None, weights, cache: None }));
     }
 
     fn start(&mut self, pace: Pace) {

@@ -156,6 +156,7 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
         buffers: vec![buffer("residual stream", columns), buffer("logits", rows)],
         rotary_tables: Vec::new(),
         cache_widths: Vec::new(),
+        cache_format: Default::default(),
         ops: vec![
             Op::Embed { table: TensorId(0), positions: None, output: residual },
             Op::Linear {

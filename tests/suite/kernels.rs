@@ -4,11 +4,10 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant};
-use logitscope::model::batch::{Row, RowOutput};
+use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{Activation, NormKind, Shares};
 use logitscope::model::plan::{
-    BufferId, BufferSpec, Columns, ExpertInput, Finish, Fresh, HeadNorms, InputNorm, Op, Plan, RotaryId,
-    RowSet, TensorId, TensorSpec,
+    BufferId, BufferSpec, ExpertInput, Finish, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
@@ -33,52 +32,63 @@ const CHOICES: [KernelChoice; 4] = [
     KernelChoice::CPU_SHUFFLE,
 ];
 
+/// Positions that a sequence may have.
+const CONTEXT: usize = 640;
+
 const INPUT: BufferId = BufferId(0);
 const OUTPUT: BufferId = BufferId(1);
 
-fn batch_buffer(name: &'static str, columns: usize) -> BufferSpec {
+pub fn batch_buffer(name: &'static str, columns: usize) -> BufferSpec {
     BufferSpec { name, columns, rows: RowSet::Batch }
 }
 
-fn tensor(name: &str, rows: usize, columns: usize) -> TensorSpec {
+pub fn tensor(name: &str, rows: usize, columns: usize) -> TensorSpec {
     TensorSpec { name: name.to_owned(), rows, columns }
 }
 
 /// A plan of these ops over these buffers and tensors; the last buffer stands for the logits.
-fn plan(ops: Vec<Op>, buffers: Vec<BufferSpec>, tensors: Vec<TensorSpec>) -> Plan {
+pub fn plan(ops: Vec<Op>, buffers: Vec<BufferSpec>, tensors: Vec<TensorSpec>) -> Plan {
     let logits = BufferId(buffers.len() - 1);
-    Plan { tensors, buffers, rotary_tables: Vec::new(), cache_widths: Vec::new(), ops, logits }
+    Plan {
+        tensors,
+        buffers,
+        rotary_tables: Vec::new(),
+        cache_widths: Vec::new(),
+        cache_format: Default::default(),
+        ops,
+        logits,
+    }
 }
 
 /// Both interpreters of a plan, with the same random weights.
-struct Pair {
-    engine: Engine,
-    twin: Reference,
+pub struct Pair {
+    pub engine: Engine,
+    pub twin: Reference,
     plan: Plan,
     seed: u64,
 }
 
 impl Pair {
-    fn new(plan: &Plan, format: WeightFormat, choice: KernelChoice) -> Self {
+    pub fn new(plan: &Plan, format: WeightFormat, choice: KernelChoice) -> Self {
         let weights = MadeWeights::random(plan, format, 7);
         let bound: Vec<usize> = (0..plan.tensors.len()).collect();
         let device = Arc::clone(&DEVICE);
         let engine = Engine::load_with(
             device,
             plan.clone(),
-            128,
+            CONTEXT,
             &weights,
             &bound,
             &mut |_, _| ControlFlow::Continue(()),
             choice,
         )
         .unwrap();
-        let twin = Reference::new(plan.clone(), 128, &weights, &bound).unwrap();
+        let twin = Reference::new(plan.clone(), CONTEXT, &weights, &bound).unwrap();
         Self { engine, twin, plan: plan.clone(), seed: 1 }
     }
 
     /// Runs the plan over the batch with random contents in every buffer, and holds the two together.
-    fn compare(&mut self, batch: &Batch, what: &str) {
+    pub fn compare(&mut self, batch: &Batch, what: &str) {
         self.seed += 1;
         let mut numbers = Numbers::new(self.seed);
         let outputs = batch.outputs().count();
@@ -341,7 +351,7 @@ fn embedding_agrees_with_and_without_positions() {
             let positions = (columns % 2 == 1).then_some(TensorId(1));
             let op = Op::Embed { table: TensorId(0), positions, output: BufferId(0) };
             let mut tensors = vec![tensor("table", 19, columns)];
-            tensors.extend(positions.map(|_| tensor("positions", 128, columns)));
+            tensors.extend(positions.map(|_| tensor("positions", CONTEXT, columns)));
             // The number of logits is what bounds the tokens: as wide as the table is long.
             let buffers = vec![batch_buffer("output", columns), batch_buffer("logits", 19)];
             let mut pair = Pair::new(&plan(vec![op], buffers, tensors), format, KernelChoice::GPU);
@@ -373,142 +383,4 @@ fn rotary_agrees_for_whole_and_partial_heads() {
             pair.twin.release(sequence);
         }
     }
-}
-
-/// Query heads, key/value heads, head width.
-const HEADS: [(usize, usize, usize); 6] =
-    [(1, 1, 1), (2, 1, 3), (4, 2, 8), (3, 3, 10), (9, 3, 64), (2, 1, 128)];
-
-fn attention_plan(heads: usize, key_value_heads: usize, head_width: usize) -> Plan {
-    let (query, key, value, output) = (BufferId(0), BufferId(1), BufferId(2), BufferId(3));
-    let scale = 1.0 / (head_width as f32).sqrt();
-    let ops = vec![
-        Op::CacheWrite { layer: 0, key, value },
-        Op::Attention {
-            layer: 0,
-            heads,
-            key_value_heads,
-            head_width,
-            scale,
-            query: Columns { buffer: query, first: 0 },
-            output,
-            fresh: None,
-        },
-    ];
-    let width = key_value_heads * head_width;
-    let buffers = vec![
-        batch_buffer("queries", heads * head_width),
-        batch_buffer("keys", width),
-        batch_buffer("values", width),
-        batch_buffer("mixed", heads * head_width),
-    ];
-    let mut plan = plan(ops, buffers, Vec::new());
-    plan.cache_widths.push(width);
-    plan
-}
-
-#[test]
-fn attention_agrees_over_pages_tiles_and_growing_caches() {
-    for choice in CHOICES {
-        for (heads, key_value_heads, head_width) in HEADS {
-            let plan = attention_plan(heads, key_value_heads, head_width);
-            let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
-            let sequence = pair.engine.new_sequence();
-            pair.twin.new_sequence();
-            let mut length = 0;
-            for rows in [1, 14, 1, 1, 30, 65, 1] {
-                let batch = Batch::chain(sequence, length, &vec![0; rows], RowOutput::Nothing);
-                let what =
-                    format!("attention {heads}/{key_value_heads} × {head_width}, {rows} rows at {length}");
-                pair.compare(&batch, &format!("{what} {choice:?}"));
-                length += rows;
-            }
-        }
-    }
-}
-
-/// Attention that norms, turns and stores queries, keys and values itself, from one buffer.
-fn fresh_plan(heads: usize, key_value_heads: usize, head_width: usize, norms: Option<HeadNorms>) -> Plan {
-    let (projected, output) = (BufferId(0), BufferId(1));
-    let width = key_value_heads * head_width;
-    let columns = |first| Columns { buffer: projected, first };
-    let op = Op::Attention {
-        layer: 0,
-        heads,
-        key_value_heads,
-        head_width,
-        scale: 1.0 / (head_width as f32).sqrt(),
-        query: columns(0),
-        output,
-        fresh: Some(Fresh {
-            key: columns(heads * head_width),
-            value: columns(heads * head_width + width),
-            norms,
-            rotary: Some(RotaryId(0)),
-        }),
-    };
-    let buffers = vec![
-        batch_buffer("queries, keys and values", heads * head_width + 2 * width),
-        batch_buffer("mixed", heads * head_width),
-    ];
-    let tensors = vec![tensor("query norm", 1, head_width), tensor("key norm", 1, head_width)];
-    let mut plan = plan(vec![op], buffers, tensors);
-    let inverse_frequencies = (0..head_width / 4).map(|pair| 0.37f32.powi(pair as i32)).collect();
-    plan.rotary_tables.push(RotaryTable { inverse_frequencies, amplitude: 1.0 });
-    plan.cache_widths.push(width);
-    plan
-}
-
-#[test]
-fn attention_that_stores_its_own_keys_agrees() {
-    let norms = Some(HeadNorms { epsilon: 1e-6, query: TensorId(0), key: TensorId(1) });
-    for choice in CHOICES {
-        for (heads, key_value_heads, head_width) in
-            [(1, 1, 4), (4, 2, 8), (3, 3, 20), (9, 3, 64), (2, 1, 128)]
-        {
-            for norms in [None, norms] {
-                let plan = fresh_plan(heads, key_value_heads, head_width, norms);
-                let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
-                let sequence = pair.engine.new_sequence();
-                pair.twin.new_sequence();
-                let mut length = 0;
-                for rows in [1, 14, 1, 30, 1, 65, 1] {
-                    let batch = Batch::chain(sequence, length, &vec![0; rows], RowOutput::Nothing);
-                    let what =
-                        format!("attention {heads}/{key_value_heads} × {head_width}, {rows} at {length}");
-                    pair.compare(&batch, &format!("{what} {norms:?} {choice:?}"));
-                    length += rows;
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn attention_of_trees_and_of_several_sequences_agrees() {
-    let plan = attention_plan(4, 2, 8);
-    let mut pair = Pair::new(&plan, WeightFormat::F32, KernelChoice::GPU);
-    let first = pair.engine.new_sequence();
-    pair.twin.new_sequence();
-    pair.compare(&Batch::chain(first, 0, &[0; 21], RowOutput::Nothing), "the trunk");
-    let second = pair.engine.fork(first).unwrap();
-    assert_eq!(second, pair.twin.fork(first).unwrap());
-    let row =
-        |sequence, position, parent| Row { token: 0, position, sequence, parent, output: RowOutput::Nothing };
-    // A kept chain of two with two branches, a branch below a branch, one beside the cache, and a second sequence.
-    let rows = vec![
-        row(first, 21, None),
-        row(first, 22, Some(0)),
-        row(first, 22, Some(0)),
-        row(first, 23, Some(2)),
-        row(second, 21, None),
-        row(first, 21, None),
-        row(first, 22, Some(5)),
-        row(second, 22, Some(4)),
-    ];
-    pair.compare(&Batch { rows }, "the tree");
-    assert_eq!((pair.engine.length(first), pair.engine.length(second)), (23, 23));
-    // The branches left nothing behind: both sequences go on as if they had not been.
-    let rows = vec![row(first, 23, None), row(second, 23, None)];
-    pair.compare(&Batch { rows }, "after the tree");
 }

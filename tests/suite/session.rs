@@ -69,7 +69,13 @@ impl Watched {
 
 fn load(name: &str) -> Command {
     let source = ModelSource::Path(PathBuf::from("/models").join(name));
-    Command::Load(LoadRequest { source, adapter: None, context: None, weights: WeightsChoice::Original })
+    Command::Load(LoadRequest {
+        source,
+        adapter: None,
+        context: None,
+        weights: WeightsChoice::Original,
+        cache: None,
+    })
 }
 
 fn start(text: &str, max_tokens: usize, pace: Pace) -> Command {
@@ -307,6 +313,7 @@ fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
         adapter: None,
         context: Some(64),
         weights: WeightsChoice::Original,
+        cache: None,
     }));
     let settled = |view: &View| view.status == Status::Ready || !view.notices.is_empty();
     // Compiling its kernels for the first time takes a software driver a while.
@@ -327,6 +334,7 @@ fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
         adapter: None,
         context: None,
         weights: WeightsChoice::Original,
+        cache: None,
     }));
     watched.until("the failure is told", |view| view.status == Status::Empty && !view.notices.is_empty());
     assert!(watched.last_notice().1.contains("/no/such/model"), "{:?}", watched.last_notice());

@@ -16,6 +16,27 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
         ("TILE", 32.0),
         ("COLUMNS", 4096.0),
         ("COLUMNS4", 1024.0),
+        ("HALVES", 1.0),
+        ("OCTETS", 16.0),
+        ("HEAD_LANES", 16.0),
+        ("STREAMS", 16.0),
+        ("SHARED", 4.0),
+        ("QUERY_BLOCKS", 128.0),
+        ("MIXED", 512.0),
+        ("WEIGHTS", 256.0),
+        ("TILE_BLOCKS", 544.0),
+        ("KEY_COLUMNS", 8.0),
+        ("KEY_STRIDE", 17.0),
+        ("STRIDE4", 1024.0),
+        ("FIRST4", 0.0),
+        ("OUTPUT_STRIDE4", 1024.0),
+        ("PARTIAL", 132.0),
+        ("PARTIAL4", 33.0),
+        ("VALUE_STRIDE", 4096.0),
+        ("READY_STRIDE", 4096.0),
+        ("HAS_NORMS", 1.0),
+        ("APPEND", 1.0),
+        ("SPLIT", 1.0),
         ("HEADS", 32.0),
         ("GROUPS", 8.0),
         ("HEAD_WIDTH", 256.0),
@@ -34,7 +55,6 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
         ("CAP", 30.0),
         ("PAIRS", 64.0),
         ("STRIDE", 4096.0),
-        ("STRIDE4", 1024.0),
         ("OUTPUT_STRIDE", 4096.0),
         ("FIRST", 0.0),
         ("FIRST_KEY", 4096.0),
@@ -63,7 +83,13 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
     ];
     let declared = |name: &str| module.overrides.iter().any(|(_, known)| known.name.as_deref() == Some(name));
     let values = values.into_iter().filter(|(name, _)| declared(name));
-    values.map(|(name, value)| (name.to_owned(), value)).collect()
+    let mut values: naga::back::PipelineConstants =
+        values.map(|(name, value)| (name.to_owned(), value)).collect();
+    // Attention over tiles has eight lanes for each of eight groups of rows, always.
+    if declared("KEY_COLUMNS") {
+        values.insert("WORKGROUP".to_owned(), 64.0);
+    }
+    values
 }
 
 /// The kernel, validated, with its overrides replaced by values.

@@ -5,7 +5,7 @@ use crate::cli::arguments::{Bench, ModelOptions, source};
 use crate::formats::architectures::shapes;
 use crate::model::conversion::Converted;
 use crate::model::weights::TensorInfo;
-use crate::model::{Op, Plan, Weights, plan_decoder};
+use crate::model::{CacheFormat, Op, Plan, Weights, plan_decoder};
 use crate::session::Opened;
 
 /// What is measured.
@@ -30,13 +30,17 @@ impl Subject {
             .as_deref()
             .and_then(|name| Some((name, shapes::config(name)?, shapes::format(name)?)));
         if let Some((name, config, format)) = shape {
-            let plan = plan_decoder(&config);
+            let mut plan = plan_decoder(&config);
             let bound: Vec<usize> = (0..plan.tensors.len()).collect();
             let weights = shapes::MadeUpWeights::new(&plan, format);
             let weights = Converted::new(weights, &plan, &bound, arguments.model.weights.into());
             let prompts = arguments.pp.as_deref().unwrap_or(&USUAL_PROMPTS);
             let steps = arguments.tg.as_deref().unwrap_or(&USUAL_STEPS);
             let needed = prompts.iter().chain(steps).max().map_or(1, |tokens| tokens + 1);
+            plan.cache_format = match arguments.model.kv {
+                Some(format) => format.into(),
+                None => CacheFormat::for_weights(weights.tensors()),
+            };
             return Ok(Self {
                 name: name.to_owned(),
                 context: arguments.model.context.unwrap_or(needed).min(config.context),
@@ -46,7 +50,8 @@ impl Subject {
             });
         }
         let ModelOptions { model, context, weights, .. } = &arguments.model;
-        let opened = Opened::open(&source(model.as_ref()), *context, (*weights).into())?;
+        let opened = Opened::open(&source(model.as_ref()), *context, (*weights).into())?
+            .with_cache(arguments.model.kv.map(Into::into));
         let Opened { file, plan, bound, context, .. } = opened;
         Ok(Self { name: file.name, plan, context, weights: file.weights, bound })
     }

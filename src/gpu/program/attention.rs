@@ -1,14 +1,152 @@
 //! Attention and the writing of the KV cache as dispatches.
+//!
+//! Where every row is the only new one of its sequence (decoding, beams), one kernel normalises, turns, appends
+//! and attends, with a second one after long contexts that were split. Rows that see other rows of the pass
+//! (prompts, drafts, trees) need all keys in the cache first, so there a cache write comes before.
 
-use super::{Compiler, Constants, Dispatch, HeadNorm, numbered};
+use super::{Compiler, Constants, Dispatch, Height, numbered};
+use crate::gpu::kernels::PromptAttention;
 use crate::gpu::pages::PAGE_POSITIONS;
+use crate::gpu::pass::{MOST_PARTIALS, Work};
 use crate::gpu::shader::Kernel;
-use crate::model::ModelError;
-use crate::model::config::NormKind;
-use crate::model::plan::{BufferId, Columns, Fresh, Op};
+use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan};
+use crate::model::{CacheFormat, ModelError, WeightFormat};
 
-/// Positions that attention takes at a time.
-const TILE: u32 = 32;
+/// Workgroup memory for the keys or values of a tile, in vec4<u32>.
+const TILE_UNITS: u32 = 560;
+/// Groups of four rows in a workgroup of `attention_tiles.wgsl`.
+const ROW_GROUPS: u32 = 8;
+
+/// The dispatches of an attention, for each kind of pass.
+pub(super) struct Attention {
+    /// Every row is the only new one of its sequence: not split, and split.
+    alone: [Vec<Dispatch>; 2],
+    /// Few rows, some of which see others of the pass: not split, and split.
+    chained: [Vec<Dispatch>; 2],
+    /// More of those.
+    many: Vec<Dispatch>,
+}
+
+impl Attention {
+    /// The dispatches for a pass.
+    pub fn choose(&self, work: Work) -> &[Dispatch] {
+        let split = usize::from(work.splits > 1);
+        match (work.alone, work.rows > super::FEW_ROWS) {
+            (true, _) => &self.alone[split],
+            (false, false) => &self.chained[split],
+            (false, true) => &self.many,
+        }
+    }
+}
+
+/// What an attention's kernels share.
+#[derive(Clone, Copy)]
+struct Shape {
+    layer: usize,
+    heads: u32,
+    groups: u32,
+    head_width: u32,
+    scale: f32,
+}
+
+impl Shape {
+    fn of(op: &Op) -> Option<Self> {
+        match *op {
+            Op::Attention { layer, heads, key_value_heads, head_width, scale, .. } => Some(Self {
+                layer,
+                heads: heads as u32,
+                groups: key_value_heads as u32,
+                head_width: head_width as u32,
+                scale,
+            }),
+            _ => None,
+        }
+    }
+
+    fn octets(self) -> u32 {
+        self.head_width.div_ceil(8)
+    }
+
+    /// Query heads of a workgroup: as many of a key/value head's as registers and workgroup memory hold.
+    fn shared(self) -> u32 {
+        let of_group = self.heads / self.groups;
+        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.octets() <= 256;
+        (1..=8).rev().find(fits).unwrap_or(1)
+    }
+
+    /// Elements of a partial result: a head, maximum and sum, and padding to a block of four.
+    fn partial(self) -> u32 {
+        8 * self.octets() + 4
+    }
+}
+
+/// Bytes that attention needs beside the plan's buffers: for partial results, and for ready queries of `rows` rows.
+pub fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
+    let shapes = || plan.ops.iter().filter_map(Shape::of);
+    let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
+    let is_fresh = |op: &&Op| matches!(op, Op::Attention { fresh: Some(_), .. });
+    let ready = plan.ops.iter().filter(is_fresh).filter_map(Shape::of);
+    let ready = ready.map(|shape| 4 * rows as u64 * u64::from(shape.heads * shape.head_width + 3));
+    [partials.max().unwrap_or_default(), ready.max().unwrap_or_default()]
+}
+
+/// The keys or values of one position of a layer's cache, without padding.
+pub fn decode(plan: &Plan, layer: usize, bytes: &[u8]) -> Vec<f32> {
+    let shape = plan.ops.iter().filter_map(Shape::of).find(|shape| shape.layer == layer);
+    let shape = shape.expect("the layer has an attention");
+    let format = match plan.cache_format {
+        CacheFormat::F32 => WeightFormat::F32,
+        CacheFormat::F16 => WeightFormat::F16,
+    };
+    let heads = format.decode(bytes);
+    let head = |head: &[f32]| head[..shape.head_width as usize].to_vec();
+    heads.chunks_exact(8 * shape.octets() as usize).flat_map(head).collect()
+}
+
+/// Where queries, keys and values come from, and what is yet to be done with queries and keys.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    /// Queries and keys.
+    rows: Rows<'a>,
+    first_query: usize,
+    first_key: usize,
+    values: Rows<'a>,
+    first_value: usize,
+    norms: Option<HeadNorms>,
+    /// Index of the rotary table, and its pairs.
+    rotary: Option<(usize, usize)>,
+}
+
+/// A buffer, and the elements from one of its rows to the next.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    buffer: &'a wgpu::Buffer,
+    stride: f64,
+}
+
+impl<'a> Source<'a> {
+    /// Queries that are ready, or keys that are.
+    fn ready(rows: Rows<'a>, first: usize) -> Self {
+        let (first_query, first_key, first_value) = (first, first, first);
+        Self { rows, first_query, first_key, values: rows, first_value, norms: None, rotary: None }
+    }
+}
+
+/// Whether attention also stores the row's own key and value.
+#[derive(Clone, Copy, PartialEq)]
+enum Append {
+    /// They are in the cache.
+    Done,
+    /// It does.
+    Here,
+}
+
+/// Whether a row's positions are divided among workgroups.
+#[derive(Clone, Copy, PartialEq)]
+enum Split {
+    Whole,
+    Spans,
+}
 
 impl Compiler<'_> {
     pub(super) fn cache_write(
@@ -17,75 +155,234 @@ impl Compiler<'_> {
         key: BufferId,
         value: BufferId,
     ) -> Result<Dispatch, ModelError> {
-        let columns = |buffer| Columns { buffer, first: 0 };
-        self.write_cache(layer, columns(key), columns(value))
+        let source = Source { values: self.rows(value), ..Source::ready(self.rows(key), 0) };
+        self.write_cache(self.cache_shape(layer), source, 0)
     }
 
     /// The dispatches of an [`Op::Attention`].
-    pub(super) fn attention(&self, op: &Op) -> Result<Vec<Dispatch>, ModelError> {
-        let Op::Attention { layer, heads, key_value_heads, head_width, scale, query, output, fresh } = *op
-        else {
+    pub(super) fn attention(&self, op: &Op) -> Result<Attention, ModelError> {
+        let (Op::Attention { query, output, fresh, .. }, Some(shape)) = (op, Shape::of(op)) else {
             unreachable!("is for attention alone")
         };
-        let mut dispatches = Vec::new();
-        if let Some(Fresh { key, value, norms, rotary }) = fresh {
-            let parts =
-                [(query, heads, norms.map(|n| n.query)), (key, key_value_heads, norms.map(|n| n.key))];
-            for (columns, heads, norm) in parts {
-                if let (Some(weight), Some(norms)) = (norm, norms) {
-                    let norm = HeadNorm { kind: NormKind::Rms, epsilon: norms.epsilon, weight };
-                    dispatches.push(self.head_norm(norm, heads, head_width, columns)?);
-                }
-                if let Some(table) = rotary {
-                    dispatches.push(self.rotary(table, heads, head_width, columns)?);
-                }
-            }
-            dispatches.push(self.write_cache(layer, key, value)?);
-        }
-        let mut constants: Constants = vec![
-            ("WORKGROUP", f64::from(self.choice.reduce_lanes)),
-            ("TILE", f64::from(TILE)),
-            ("HEADS", heads as f64),
-            ("GROUPS", key_value_heads as f64),
-            ("HEAD_WIDTH", head_width as f64),
-            ("HEAD_BLOCKS", head_width.div_ceil(4) as f64),
-            ("SCALE", f64::from(scale)),
-            ("PAGE_POSITIONS", PAGE_POSITIONS as f64),
-        ];
-        constants.extend(self.column_constants(query));
-        constants.push(("OUTPUT_STRIDE", self.stride(output)));
-        let cache = &self.memory.cache.layers[layer];
-        let (query, output) = (self.buffer(query.buffer), self.buffer(output));
-        let buffers = numbered(&[self.memory.pass, query, &cache.keys, &cache.values, output]);
-        dispatches.push(self.dispatch(Kernel::Attention, None, constants, &buffers, heads as u32, 1)?);
-        Ok(dispatches)
-    }
-
-    fn write_cache(&self, layer: usize, key: Columns, value: Columns) -> Result<Dispatch, ModelError> {
-        let (groups, head_width) = self.cache_shape(layer);
-        let blocks = head_width.div_ceil(4);
-        let constants = vec![
-            ("GROUPS", groups as f64),
-            ("HEAD_WIDTH", head_width as f64),
-            ("HEAD_BLOCKS", blocks as f64),
-            ("STRIDE", self.stride(key.buffer)),
-            ("FIRST_KEY", key.first as f64),
-            ("FIRST_VALUE", value.first as f64),
-        ];
-        let cache = &self.memory.cache.layers[layer];
-        let (key, value) = (self.buffer(key.buffer), self.buffer(value.buffer));
-        let buffers = numbered(&[self.memory.pass, key, value, &cache.keys, &cache.values]);
-        self.elementwise(Kernel::CacheWrite, None, (groups * blocks) as u32, constants, &buffers)
-    }
-
-    /// Key/value heads and head width of a layer's cache.
-    fn cache_shape(&self, wanted: usize) -> (usize, usize) {
-        let shape = |op: &Op| match *op {
-            Op::Attention { layer, key_value_heads, head_width, .. } if layer == wanted => {
-                Some((key_value_heads, head_width))
-            }
-            _ => None,
+        let output = self.rows(*output);
+        let rows = self.rows(query.buffer);
+        let Some(Fresh { key, value, norms, rotary }) = *fresh else {
+            let source = Source::ready(rows, query.first);
+            let alone = self.by_rows(shape, source, output, Append::Done, &[])?;
+            let many = self.many(shape, source, output, &[])?;
+            return Ok(Attention { chained: alone.clone(), alone, many });
         };
-        self.plan.ops.iter().find_map(shape).expect("a cache that is written is read by attention")
+        let source = Source {
+            rows,
+            first_query: query.first,
+            first_key: key.first,
+            values: self.rows(value.buffer),
+            first_value: value.first,
+            norms,
+            rotary: rotary.map(|id| (id.0, self.plan.rotary_tables[id.0].pairs())),
+        };
+        let one_buffer = [key.buffer, value.buffer] == [query.buffer; 2];
+        assert!(one_buffer, "the projections of a fused attention share a buffer");
+        let alone = self.by_rows(shape, source, output, Append::Here, &[])?;
+        let write = [self.write_cache(shape, source, shape.heads)?];
+        let ready = Source::ready(self.ready_rows(shape), 0);
+        let chained = self.by_rows(shape, ready, output, Append::Done, &write)?;
+        let many = self.many(shape, ready, output, &write)?;
+        Ok(Attention { alone, chained, many })
+    }
+
+    /// `before`, then attention row by row: in one go, and in splits that are combined.
+    fn by_rows(
+        &self,
+        shape: Shape,
+        source: Source<'_>,
+        output: Rows<'_>,
+        append: Append,
+        before: &[Dispatch],
+    ) -> Result<[Vec<Dispatch>; 2], ModelError> {
+        let whole = self.rows_kernel(shape, source, output, append, Split::Whole)?;
+        let partials = Rows { buffer: &self.memory.cache.partials, stride: 0.0 };
+        let split = self.rows_kernel(shape, source, partials, append, Split::Spans)?;
+        let combine = self.combine(shape, output)?;
+        Ok([[before, &[whole]].concat(), [before, &[split, combine]].concat()])
+    }
+
+    fn rows_kernel(
+        &self,
+        shape: Shape,
+        source: Source<'_>,
+        output: Rows<'_>,
+        append: Append,
+        split: Split,
+    ) -> Result<Dispatch, ModelError> {
+        let (octets, shared) = (shape.octets(), shape.shared());
+        let head_lanes = octets.next_power_of_two();
+        let lanes = self.choice.attention.lanes.max(head_lanes);
+        let mut constants = self.cache_constants(shape);
+        constants.extend(self.ready_constants(source));
+        constants.extend([
+            ("WORKGROUP", f64::from(lanes)),
+            ("HEAD_LANES", f64::from(head_lanes)),
+            ("STREAMS", f64::from(lanes / head_lanes)),
+            ("SHARED", f64::from(shared)),
+            ("HEADS", f64::from(shape.heads)),
+            ("HEAD_WIDTH", f64::from(shape.head_width)),
+            ("FIRST_VALUE", source.first_value as f64),
+            ("OUTPUT_STRIDE", output.stride),
+            ("PARTIAL", f64::from(shape.partial())),
+            ("SCALE", f64::from(shape.scale)),
+            ("APPEND", f64::from(u8::from(append == Append::Here))),
+            ("SPLIT", f64::from(u8::from(split == Split::Spans))),
+            ("QUERY_BLOCKS", f64::from(2 * shared * octets)),
+            ("WEIGHTS", f64::from(lanes * shared)),
+            ("MIXED", f64::from(2 * lanes)),
+        ]);
+        let cache = &self.memory.cache.layers[shape.layer];
+        let [query_norm, key_norm] = self.norm_weights(source);
+        let buffers = numbered(&[
+            self.memory.pass,
+            source.rows.buffer,
+            query_norm,
+            key_norm,
+            &cache.keys,
+            &cache.values,
+            output.buffer,
+        ]);
+        let height = match split {
+            Split::Whole => Height::Rows(1),
+            Split::Spans => Height::Splits,
+        };
+        self.dispatch_over(Kernel::AttentionStep, None, constants, &buffers, shape.heads / shared, height)
+    }
+
+    fn combine(&self, shape: Shape, output: Rows<'_>) -> Result<Dispatch, ModelError> {
+        let constants = vec![
+            ("HEADS", f64::from(shape.heads)),
+            ("HEAD_WIDTH", f64::from(shape.head_width)),
+            ("PARTIAL4", f64::from(shape.partial() / 4)),
+            ("OUTPUT_STRIDE", output.stride),
+        ];
+        let buffers = numbered(&[self.memory.pass, &self.memory.cache.partials, output.buffer]);
+        let columns = shape.heads * (shape.partial() / 4 - 1);
+        self.elementwise(Kernel::AttentionCombine, None, columns, constants, &buffers)
+    }
+
+    /// `before`, then attention of many rows: by tiles, or row by row where tiles do not pay or do not fit.
+    fn many(
+        &self,
+        shape: Shape,
+        source: Source<'_>,
+        output: Rows<'_>,
+        before: &[Dispatch],
+    ) -> Result<Vec<Dispatch>, ModelError> {
+        let units = match self.plan.cache_format {
+            CacheFormat::F16 => shape.octets(),
+            CacheFormat::F32 => 2 * shape.octets(),
+        };
+        let tile = [32, 16, 8].into_iter().find(|tile| tile * (units + 1) <= TILE_UNITS);
+        let fits = shape.head_width.is_multiple_of(8) && source.first_query.is_multiple_of(4);
+        let attention = match (self.choice.attention.prompts, tile) {
+            (PromptAttention::Tiles, Some(tile)) if fits => {
+                let mut constants = self.cache_constants(shape);
+                constants.extend([
+                    ("WORKGROUP", f64::from(8 * ROW_GROUPS)),
+                    ("KEY_COLUMNS", 8.0),
+                    ("TILE", f64::from(tile)),
+                    ("HEADS", f64::from(shape.heads)),
+                    ("STRIDE4", source.rows.stride / 4.0),
+                    ("FIRST4", (source.first_query / 4) as f64),
+                    ("OUTPUT_STRIDE4", output.stride / 4.0),
+                    ("SCALE", f64::from(shape.scale)),
+                    ("KEY_STRIDE", f64::from(units + 1)),
+                    ("TILE_BLOCKS", f64::from(tile * (units + 1))),
+                    ("WEIGHTS", f64::from(ROW_GROUPS * tile)),
+                ]);
+                let cache = &self.memory.cache.layers[shape.layer];
+                let buffers = numbered(&[
+                    self.memory.pass,
+                    source.rows.buffer,
+                    &cache.keys,
+                    &cache.values,
+                    output.buffer,
+                ]);
+                let kernel = Kernel::AttentionTiles;
+                self.dispatch_over(kernel, None, constants, &buffers, shape.heads, Height::Tiles)?
+            }
+            _ => self.rows_kernel(shape, source, output, Append::Done, Split::Whole)?,
+        };
+        Ok([before, &[attention]].concat())
+    }
+
+    /// Stores keys and values; makes keys ready, and the queries of `heads` heads.
+    fn write_cache(&self, shape: Shape, source: Source<'_>, heads: u32) -> Result<Dispatch, ModelError> {
+        let ready = self.ready_rows(shape);
+        let mut constants = self.cache_constants(shape);
+        constants.extend(self.ready_constants(source));
+        constants.extend([
+            ("HEADS", f64::from(heads)),
+            ("HEAD_WIDTH", f64::from(shape.head_width)),
+            ("VALUE_STRIDE", source.values.stride),
+            ("FIRST_VALUE", source.first_value as f64),
+            ("READY_STRIDE", ready.stride),
+        ]);
+        let cache = &self.memory.cache.layers[shape.layer];
+        let [query_norm, key_norm] = self.norm_weights(source);
+        let buffers = numbered(&[
+            self.memory.pass,
+            source.rows.buffer,
+            source.values.buffer,
+            query_norm,
+            key_norm,
+            &cache.keys,
+            &cache.values,
+            ready.buffer,
+        ]);
+        let columns = (heads + 2 * shape.groups) * shape.octets();
+        self.elementwise(Kernel::CacheWrite, None, columns, constants, &buffers)
+    }
+
+    /// What `shaders/lib/cache.wgsl` needs to know.
+    fn cache_constants(&self, shape: Shape) -> Constants {
+        vec![
+            ("HALVES", f64::from(u8::from(self.plan.cache_format == CacheFormat::F16))),
+            ("GROUPS", f64::from(shape.groups)),
+            ("OCTETS", f64::from(shape.octets())),
+            ("PAGE_POSITIONS", PAGE_POSITIONS as f64),
+        ]
+    }
+
+    /// What `shaders/lib/cache_store.wgsl` needs to know, but for the head width.
+    fn ready_constants(&self, source: Source<'_>) -> [(&'static str, f64); 7] {
+        let (table, pairs) = source.rotary.unwrap_or_default();
+        [
+            ("STRIDE", source.rows.stride),
+            ("FIRST", source.first_query as f64),
+            ("FIRST_KEY", source.first_key as f64),
+            ("TABLE", table as f64),
+            ("PAIRS", pairs as f64),
+            ("HAS_NORMS", f64::from(u8::from(source.norms.is_some()))),
+            ("EPSILON", source.norms.map_or(0.0, |norms| f64::from(norms.epsilon))),
+        ]
+    }
+
+    fn norm_weights(&self, source: Source<'_>) -> [&wgpu::Buffer; 2] {
+        [source.norms.map(|norms| norms.query), source.norms.map(|norms| norms.key)]
+            .map(|weight| self.optional(weight))
+    }
+
+    fn rows(&self, id: BufferId) -> Rows<'_> {
+        Rows { buffer: self.buffer(id), stride: self.stride(id) }
+    }
+
+    /// Where a cache write leaves the queries.
+    fn ready_rows(&self, shape: Shape) -> Rows<'_> {
+        let stride = (shape.heads * shape.head_width).next_multiple_of(4);
+        Rows { buffer: &self.memory.cache.ready, stride: f64::from(stride) }
+    }
+
+    /// The attention that reads a layer's cache.
+    fn cache_shape(&self, layer: usize) -> Shape {
+        let mut shapes = self.plan.ops.iter().filter_map(Shape::of);
+        shapes.find(|shape| shape.layer == layer).expect("a cache that is written is read by attention")
     }
 }

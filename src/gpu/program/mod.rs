@@ -3,7 +3,7 @@
 //! Made once at load, and again only when a buffer was replaced (the cache grew); per pass nothing is decided
 //! but the number of rows.
 
-mod attention;
+pub(super) mod attention;
 mod experts;
 mod linear;
 
@@ -11,11 +11,13 @@ use super::cache::Cache;
 use super::device::Device;
 use super::kernels::KernelChoice;
 use super::layout::{Form, padded, padded_row};
+use super::pass::Work;
 use super::shader::Kernel;
 use super::weights::{GpuTensor, Shard};
 use crate::model::ModelError;
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Columns, Op, Plan, RotaryId, RowSet, TensorId};
+use attention::Attention;
 use experts::ExpertMap;
 use linear::LinearMap;
 
@@ -36,8 +38,15 @@ pub(super) struct Memory<'a> {
 pub(super) struct Step {
     /// Which rows it computes.
     pub rows: RowSet,
-    /// Its dispatches in each regime, by [`Regime`].
-    dispatches: [Vec<Dispatch>; 3],
+    dispatches: Dispatches,
+}
+
+/// An op's dispatches.
+enum Dispatches {
+    /// By [`Regime`].
+    ByRows([Vec<Dispatch>; 3]),
+    /// Those of an attention.
+    Attention(Attention),
 }
 
 /// How many rows a pass has, as far as the choice of kernels goes.
@@ -72,24 +81,46 @@ struct Dispatch {
     group: wgpu::BindGroup,
     /// Workgroups over the columns.
     columns: u32,
-    /// Rows of one workgroup.
-    rows: u32,
+    height: Height,
+}
+
+/// What a dispatch's second and third dimension count.
+#[derive(Clone, Copy)]
+enum Height {
+    /// Rows, so many a workgroup; the third dimension goes on where the first ends.
+    Rows(u32),
+    /// Rows, and splits of the positions.
+    Splits,
+    /// Tiles of rows.
+    Tiles,
 }
 
 impl Step {
-    /// How many dispatches the op is for `rows` rows.
-    pub fn dispatches(&self, rows: usize) -> usize {
-        self.dispatches[Regime::of(rows) as usize].len()
+    /// How many dispatches the op is for a pass.
+    pub fn dispatches(&self, work: Work) -> usize {
+        self.chosen(work).len()
     }
 
-    /// Encodes the op for `rows` rows.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: usize) {
-        for dispatch in &self.dispatches[Regime::of(rows) as usize] {
+    fn chosen(&self, work: Work) -> &[Dispatch] {
+        match &self.dispatches {
+            Dispatches::ByRows(dispatches) => &dispatches[Regime::of(work.rows) as usize],
+            Dispatches::Attention(attention) => attention.choose(work),
+        }
+    }
+
+    /// Encodes the op for a pass.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, work: Work) {
+        for dispatch in self.chosen(work) {
             pass.set_pipeline(&dispatch.pipeline);
             pass.set_bind_group(0, &dispatch.group, &[]);
             let x = dispatch.columns.min(MOST_WORKGROUPS);
-            let y = (rows as u32).div_ceil(dispatch.rows);
-            pass.dispatch_workgroups(x, y, dispatch.columns.div_ceil(MOST_WORKGROUPS));
+            let rows = work.rows as u32;
+            let (y, z) = match dispatch.height {
+                Height::Rows(each) => (rows.div_ceil(each), dispatch.columns.div_ceil(MOST_WORKGROUPS)),
+                Height::Splits => (rows, work.splits as u32),
+                Height::Tiles => (work.tiles as u32, 1),
+            };
+            pass.dispatch_workgroups(x, y, z);
         }
     }
 }
@@ -134,13 +165,15 @@ impl Compiler<'_> {
             }
             Op::Embed { table, positions, output } => same(self.embed(table, positions, output)?),
             Op::CacheWrite { layer, key, value } => same(vec![self.cache_write(layer, key, value)?]),
-            Op::Attention { .. } => same(self.attention(op)?),
+            Op::Attention { .. } => {
+                return Ok(Step { rows, dispatches: Dispatches::Attention(self.attention(op)?) });
+            }
             Op::ExpertLinear { weight, experts, routes, input, takes, output } => {
                 same(self.expert_linear(ExpertMap { weight, experts, routes, input, takes, output })?)
             }
             _ => same(vec![self.single(op)?]),
         };
-        Ok(Step { rows, dispatches })
+        Ok(Step { rows, dispatches: Dispatches::ByRows(dispatches) })
     }
 
     fn embed(
@@ -325,13 +358,25 @@ impl Compiler<'_> {
         columns: u32,
         rows: u32,
     ) -> Result<Dispatch, ModelError> {
+        self.dispatch_over(kernel, form, constants, buffers, columns, Height::Rows(rows))
+    }
+
+    fn dispatch_over(
+        &self,
+        kernel: Kernel,
+        form: Option<Form>,
+        constants: Constants,
+        buffers: &[(u32, &wgpu::Buffer)],
+        columns: u32,
+        height: Height,
+    ) -> Result<Dispatch, ModelError> {
         let format = match form {
             Some(Form::Matrix(format)) => Some(format),
             Some(Form::Vector) | None => None,
         };
         let pipeline = self.device.pipeline(kernel, format, &constants)?;
         let group = self.device.bind_group(&pipeline, buffers);
-        Ok(Dispatch { pipeline, group, columns, rows })
+        Ok(Dispatch { pipeline, group, columns, height })
     }
 
     fn for_shards(

@@ -1,0 +1,219 @@
+// Softmax attention of one row's query heads over the positions that the row sees: for decoding, where each row
+// has its own, many positions. Where APPEND, it also does what comes before (norms, rotary, cache write) for
+// rows that are the only new ones of their sequence.
+//
+//   output[t][h] = Σ_s softmax_s(scale · query[t][h] · key[s][g]) · value[s][g],   g = h · G / H
+//
+// s runs over the row's cached positions through its page table, then over its chain: the rows of this batch
+// that lead to it, itself last. Rows that simply extend their sequence find themselves in the page table and
+// have no chain.
+// Shapes: source T × columns, rows STRIDE apart, queries from FIRST, keys from FIRST_KEY and values from
+// FIRST_VALUE on; the caches slots × G × D, D in OCTETS blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart.
+// Where SPLIT, the output is instead, for row, split and head, a partial result of PARTIAL elements: the sum of
+// weighted values, then the maximum of the scores and the sum of the weights relative to it;
+// attention_combine.wgsl makes them one (flash-decoding, Dao et al. 2023).
+// Split: x over the SHARED query heads that share a key/value head's loads, y over rows, z over spans of
+// pass_data[5] positions. Lanes form streams of HEAD_LANES, a power of two of at least OCTETS; a stream takes
+// HEAD_LANES positions at a time, a lane a position for the scores and then a block of the head for the values
+// (online softmax, Milakov and Gimelshein 2018). Streams join at the end.
+// Twin: src/reference/attention.rs
+
+override WORKGROUP: u32;
+override HEAD_LANES: u32;
+override STREAMS: u32;
+override SHARED: u32;
+override HEADS: u32;
+override STRIDE: u32;
+override FIRST: u32;
+override FIRST_KEY: u32;
+override FIRST_VALUE: u32;
+override OUTPUT_STRIDE: u32;
+override PARTIAL: u32;
+override SCALE: f32;
+override APPEND: bool;
+override SPLIT: bool;
+// Sizes of the arrays below: 2 · SHARED · OCTETS, WORKGROUP · SHARED, 2 · WORKGROUP.
+override QUERY_BLOCKS: u32;
+override WEIGHTS: u32;
+override MIXED: u32;
+
+@group(0) @binding(1) var<storage, read> source: array<f32>;
+@group(0) @binding(2) var<storage, read> query_norm: array<f32>;
+@group(0) @binding(3) var<storage, read> key_norm: array<f32>;
+@group(0) @binding(4) var<storage, read_write> key_cache: array<vec4<u32>>;
+@group(0) @binding(5) var<storage, read_write> value_cache: array<vec4<u32>>;
+@group(0) @binding(6) var<storage, read_write> output: array<f32>;
+
+// Below every score, and finite: WGSL does not promise how it treats infinities.
+const LOWEST: f32 = -1e30;
+/// Most query heads of a workgroup.
+const MOST_SHARED: u32 = 8u;
+
+var<workgroup> queries: array<vec4<f32>, QUERY_BLOCKS>;
+var<workgroup> maxima: array<f32, WEIGHTS>;
+var<workgroup> weights: array<f32, WEIGHTS>;
+var<workgroup> places: array<u32, WORKGROUP>;
+var<workgroup> mixed: array<vec4<f32>, MIXED>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let first_head = workgroup.x * SHARED;
+    let group = first_head / (HEADS / GROUPS);
+    let row = workgroup.y;
+    let sight = row_sight(row);
+    let start = select(0u, workgroup.z * pass_data[5], SPLIT);
+    let end = select(sight.positions, min(start + pass_data[5], sight.positions), SPLIT);
+    if start >= end {
+        return;
+    }
+    prepare(first_head, group, row, end == sight.positions, lane);
+    storageBarrier();
+    workgroupBarrier();
+
+    let stream = lane / HEAD_LANES;
+    let part = lane % HEAD_LANES;
+    let stream_lane = stream * HEAD_LANES;
+    var maximum = array<f32, MOST_SHARED>();
+    var sum = array<f32, MOST_SHARED>();
+    var low = array<vec4<f32>, MOST_SHARED>();
+    var high = array<vec4<f32>, MOST_SHARED>();
+    for (var h = 0u; h < SHARED; h++) {
+        maximum[h] = LOWEST;
+    }
+    for (var tile = start; tile < end; tile += WORKGROUP) {
+        let position = tile + lane;
+        var place = 0u;
+        var score = array<f32, MOST_SHARED>();
+        if position < end {
+            place = head_place(slot_of(sight, position), group);
+            // Not from 0 to a constant: see linear_lanes.wgsl.
+            for (var block = place; block < place + OCTETS; block++) {
+                let key = key_octet(block);
+                let at = 2u * (block - place);
+                for (var h = 0u; h < SHARED; h++) {
+                    let query = at + 2u * h * OCTETS;
+                    score[h] += dot(queries[query], key.low) + dot(queries[query + 1u], key.high);
+                }
+            }
+        }
+        for (var h = 0u; h < SHARED; h++) {
+            maxima[lane * SHARED + h] = select(LOWEST, score[h], position < end);
+        }
+        workgroupBarrier();
+        for (var h = 0u; h < SHARED; h++) {
+            var highest = maximum[h];
+            for (var other = stream_lane; other < stream_lane + HEAD_LANES; other++) {
+                highest = max(highest, maxima[other * SHARED + h]);
+            }
+            let correction = exp(maximum[h] - highest);
+            maximum[h] = highest;
+            sum[h] *= correction;
+            low[h] *= correction;
+            high[h] *= correction;
+            weights[lane * SHARED + h] = exp(score[h] - highest);
+        }
+        places[lane] = place;
+        workgroupBarrier();
+        if part < OCTETS {
+            // Lanes of this stream that had a position.
+            let stop = min(stream_lane + HEAD_LANES, end - tile);
+            for (var other = stream_lane; other < stop; other++) {
+                let value = value_octet(places[other] + part);
+                for (var h = 0u; h < SHARED; h++) {
+                    let weight = weights[other * SHARED + h];
+                    sum[h] += weight;
+                    low[h] += weight * value.low;
+                    high[h] += weight * value.high;
+                }
+            }
+        }
+    }
+
+    // The streams become one.
+    workgroupBarrier();
+    if part == 0u {
+        for (var h = 0u; h < SHARED; h++) {
+            maxima[stream * SHARED + h] = maximum[h];
+            weights[stream * SHARED + h] = sum[h];
+        }
+    }
+    workgroupBarrier();
+    for (var h = 0u; h < SHARED; h++) {
+        var highest = maximum[h];
+        for (var other = 0u; other < STREAMS; other++) {
+            highest = max(highest, maxima[other * SHARED + h]);
+        }
+        let factor = exp(maximum[h] - highest);
+        mixed[2u * lane] = low[h] * factor;
+        mixed[2u * lane + 1u] = high[h] * factor;
+        workgroupBarrier();
+        if lane < OCTETS {
+            var total = 0.0;
+            var all = Octet(vec4(0.0), vec4(0.0));
+            for (var other = 0u; other < STREAMS; other++) {
+                total += weights[other * SHARED + h] * exp(maxima[other * SHARED + h] - highest);
+                all.low += mixed[2u * (other * HEAD_LANES + lane)];
+                all.high += mixed[2u * (other * HEAD_LANES + lane) + 1u];
+            }
+            let head = first_head + h;
+            if SPLIT {
+                let begin = ((row * workgroups.z + workgroup.z) * HEADS + head) * PARTIAL;
+                store(begin, 8u * OCTETS, all, lane);
+                if lane == 0u {
+                    output[begin + 8u * OCTETS] = highest;
+                    output[begin + 8u * OCTETS + 1u] = total;
+                }
+            } else {
+                let mean = Octet(all.low / total, all.high / total);
+                store(row * OUTPUT_STRIDE + head * HEAD_WIDTH, HEAD_WIDTH, mean, lane);
+            }
+        }
+        workgroupBarrier();
+    }
+}
+
+/// The queries, ready and scaled, in workgroup memory; where APPEND and the newest position is this
+/// workgroup's, its key and value in the cache.
+fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
+    let begin = row * STRIDE;
+    for (var i = lane; i < SHARED * OCTETS; i += WORKGROUP) {
+        let head = begin + FIRST + (first_head + i / OCTETS) * HEAD_WIDTH;
+        let query = ready_octet(head, i % OCTETS, row, QUERY_HEAD);
+        queries[2u * i] = query.low * SCALE;
+        queries[2u * i + 1u] = query.high * SCALE;
+    }
+    // Where a group has more heads than a workgroup takes, several store the same.
+    if APPEND && has_newest && lane < OCTETS {
+        let place = head_place(row_slot(row), group) + lane;
+        store_key(place, ready_octet(begin + FIRST_KEY + group * HEAD_WIDTH, lane, row, KEY_HEAD));
+        let at = begin + FIRST_VALUE + group * HEAD_WIDTH;
+        var value = Octet(vec4(0.0), vec4(0.0));
+        for (var i = 0u; i < 4u; i++) {
+            let element = 8u * lane + i;
+            if element < HEAD_WIDTH {
+                value.low[i] = source[at + element];
+            }
+            if element + 4u < HEAD_WIDTH {
+                value.high[i] = source[at + element + 4u];
+            }
+        }
+        store_value(place, value);
+    }
+}
+
+/// Stores block `octet` of a head that begins at `begin` and has `width` elements.
+fn store(begin: u32, width: u32, value: Octet, octet: u32) {
+    for (var i = 0u; i < 4u; i++) {
+        let element = 8u * octet + i;
+        if element < width {
+            output[begin + element] = value.low[i];
+        }
+        if element + 4u < width {
+            output[begin + element + 4u] = value.high[i];
+        }
+    }
+}

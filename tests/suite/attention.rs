@@ -1,0 +1,224 @@
+//! Attention against its twin: every variant, both precisions of the cache, chains, trees and many sequences.
+
+use std::ops::ControlFlow;
+
+use logitscope::gpu::{AttentionChoice, KernelChoice, PromptAttention};
+use logitscope::model::batch::{Row, RowOutput};
+use logitscope::model::plan::{BufferId, Columns, Fresh, HeadNorms, Op, Plan, RotaryId, TensorId};
+use logitscope::model::rotary::RotaryTable;
+use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
+
+use logitscope::session::{ModelSource, Opened, WeightsChoice};
+
+use super::kernels::{Pair, batch_buffer, plan, tensor};
+use super::support;
+
+const FORMATS: [CacheFormat; 2] = [CacheFormat::F32, CacheFormat::F16];
+const CHOICES: [KernelChoice; 3] = [
+    KernelChoice::CPU,
+    KernelChoice::GPU,
+    // Several streams of lanes, splits soon, and no tiles.
+    KernelChoice {
+        attention: AttentionChoice { lanes: 32, least_split: 64, prompts: PromptAttention::Rows },
+        ..KernelChoice::CPU
+    },
+];
+/// Query heads, key/value heads, head width.
+const PLAIN: [[usize; 3]; 5] = [[1, 1, 1], [2, 1, 3], [4, 2, 8], [3, 3, 10], [2, 1, 64]];
+const FRESH: [[usize; 3]; 7] =
+    [[1, 1, 4], [3, 3, 20], [9, 3, 64], [4, 1, 80], [2, 2, 96], [18, 2, 128], [2, 1, 256]];
+const NORMS: HeadNorms = HeadNorms { epsilon: 1e-6, query: TensorId(0), key: TensorId(1) };
+
+/// Attention over queries, keys and values that are ready.
+fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFormat) -> Plan {
+    let (query, key, value, output) = (BufferId(0), BufferId(1), BufferId(2), BufferId(3));
+    let scale = 1.0 / (head_width as f32).sqrt();
+    let ops = vec![
+        Op::CacheWrite { layer: 0, key, value },
+        Op::Attention {
+            layer: 0,
+            heads,
+            key_value_heads,
+            head_width,
+            scale,
+            query: Columns { buffer: query, first: 0 },
+            output,
+            fresh: None,
+        },
+    ];
+    let width = key_value_heads * head_width;
+    let buffers = vec![
+        batch_buffer("queries", heads * head_width),
+        batch_buffer("keys", width),
+        batch_buffer("values", width),
+        batch_buffer("mixed", heads * head_width),
+    ];
+    let mut plan = plan(ops, buffers, Vec::new());
+    plan.cache_format = format;
+    plan.cache_widths.push(width);
+    plan
+}
+
+/// Attention that norms, turns and stores queries, keys and values itself, from one buffer.
+fn fresh_plan(
+    [heads, key_value_heads, head_width]: [usize; 3],
+    norms: Option<HeadNorms>,
+    format: CacheFormat,
+) -> Plan {
+    let (projected, output) = (BufferId(0), BufferId(1));
+    let width = key_value_heads * head_width;
+    let columns = |first| Columns { buffer: projected, first };
+    let op = Op::Attention {
+        layer: 0,
+        heads,
+        key_value_heads,
+        head_width,
+        scale: 1.0 / (head_width as f32).sqrt(),
+        query: columns(0),
+        output,
+        fresh: Some(Fresh {
+            key: columns(heads * head_width),
+            value: columns(heads * head_width + width),
+            norms,
+            rotary: Some(RotaryId(0)),
+        }),
+    };
+    let buffers = vec![
+        batch_buffer("queries, keys and values", heads * head_width + 2 * width),
+        batch_buffer("mixed", heads * head_width),
+    ];
+    let tensors = vec![tensor("query norm", 1, head_width), tensor("key norm", 1, head_width)];
+    let mut plan = plan(vec![op], buffers, tensors);
+    let inverse_frequencies = (0..head_width / 4).map(|pair| 0.37f32.powi(pair as i32)).collect();
+    plan.rotary_tables.push(RotaryTable { inverse_frequencies, amplitude: 1.0 });
+    plan.cache_format = format;
+    plan.cache_widths.push(width);
+    plan
+}
+
+/// Chains of these lengths, one after the other in one sequence.
+fn compare_chains(plan: &Plan, choice: KernelChoice, chains: &[usize], what: &str) {
+    let mut pair = Pair::new(plan, WeightFormat::F32, choice);
+    let sequence = pair.engine.new_sequence();
+    pair.twin.new_sequence();
+    let mut length = 0;
+    for &rows in chains {
+        let batch = Batch::chain(sequence, length, &vec![0; rows], RowOutput::Nothing);
+        pair.compare(&batch, &format!("{what}, {rows} rows at {length}, {choice:?}"));
+        length += rows;
+    }
+}
+
+#[test]
+fn attention_agrees_over_pages_tiles_and_growing_caches() {
+    for format in FORMATS {
+        for choice in CHOICES {
+            for shape in PLAIN {
+                let what = format!("attention {shape:?} in {}", format.name());
+                compare_chains(&plain_plan(shape, format), choice, &[1, 14, 1, 1, 30, 65, 1], &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn attention_that_stores_its_own_keys_agrees() {
+    for format in FORMATS {
+        for choice in CHOICES {
+            for (index, shape) in FRESH.into_iter().enumerate() {
+                let norms = (index % 2 == 1).then_some(NORMS);
+                let what = format!("fresh attention {shape:?} in {}", format.name());
+                compare_chains(&fresh_plan(shape, norms, format), choice, &[1, 14, 1, 5, 70, 1, 1], &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn attention_agrees_over_contexts_that_are_split() {
+    for format in FORMATS {
+        for choice in CHOICES {
+            let plan = fresh_plan([9, 3, 64], None, format);
+            let what = format!("long attention in {}", format.name());
+            compare_chains(&plan, choice, &[250, 5, 1, 1, 240, 1, 99, 3, 1], &what);
+        }
+    }
+}
+
+#[test]
+fn attention_of_trees_and_of_several_sequences_agrees() {
+    for format in FORMATS {
+        for choice in CHOICES {
+            compare_tree(&plain_plan([4, 2, 8], format), choice);
+            compare_tree(&fresh_plan([4, 2, 8], Some(NORMS), format), choice);
+        }
+    }
+}
+
+fn compare_tree(plan: &Plan, choice: KernelChoice) {
+    let mut pair = Pair::new(plan, WeightFormat::F32, choice);
+    let first = pair.engine.new_sequence();
+    pair.twin.new_sequence();
+    pair.compare(&Batch::chain(first, 0, &[0; 21], RowOutput::Nothing), "the trunk");
+    let second = pair.engine.fork(first).unwrap();
+    assert_eq!(second, pair.twin.fork(first).unwrap());
+    let row =
+        |sequence, position, parent| Row { token: 0, position, sequence, parent, output: RowOutput::Nothing };
+    // A kept chain of two with two branches, a branch below a branch, one beside the cache, and a second sequence.
+    let rows = vec![
+        row(first, 21, None),
+        row(first, 22, Some(0)),
+        row(first, 22, Some(0)),
+        row(first, 23, Some(2)),
+        row(second, 21, None),
+        row(first, 21, None),
+        row(first, 22, Some(5)),
+        row(second, 22, Some(4)),
+    ];
+    pair.compare(&Batch { rows }, "the tree");
+    assert_eq!((pair.engine.length(first), pair.engine.length(second)), (23, 23));
+    // The branches left nothing behind: both sequences go on as if they had not been.
+    let rows = vec![row(first, 23, None), row(second, 23, None)];
+    pair.compare(&Batch { rows }, "after the tree");
+    // A tree of many rows: two chains from one root, and one of another sequence between them.
+    let mut rows = vec![row(first, 24, None), row(second, 24, None)];
+    for position in 25..65 {
+        let parent = rows.len() - 2;
+        rows.push(row(first, position, Some(if position == 25 { 0 } else { parent })));
+        rows.push(row(first, position, Some(if position == 25 { 0 } else { parent + 1 })));
+    }
+    pair.compare(&Batch { rows }, "a large tree");
+    // One row of each, of very different lengths.
+    let rows = vec![row(first, 65, None), row(second, 3, None), row(second, 25, None)];
+    pair.compare(&Batch { rows }, "rows of their own");
+}
+
+#[test]
+fn a_cache_in_half_precision_halves_its_memory_and_moves_the_logits_a_little() {
+    let tokens: Vec<u32> = (0..120).map(|index| 5 + index * 37 % 300).collect();
+    let run = |format| {
+        let opened = Opened::open(&ModelSource::BuiltIn, None, WeightsChoice::Original).unwrap();
+        let opened = opened.with_cache(Some(format));
+        let mut engine = opened.engine(support::device(), &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let sequence = engine.new_sequence();
+        let mut batch = Batch::chain(sequence, 0, &tokens[..100], RowOutput::Logits);
+        let mut logits = engine.forward(&batch).unwrap().logits;
+        for (index, &token) in tokens[100..].iter().enumerate() {
+            batch = Batch::chain(sequence, 100 + index, &[token], RowOutput::Logits);
+            logits.extend(engine.forward(&batch).unwrap().logits);
+        }
+        (logits, engine.memory().cache_bytes)
+    };
+    let (exact, exact_bytes) = run(CacheFormat::F32);
+    let (halves, halves_bytes) = run(CacheFormat::F16);
+    assert_eq!(exact_bytes, 2 * halves_bytes);
+    let norm = |row: &[f32]| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    let share = |(exact, halves): (&Vec<f32>, &Vec<f32>)| {
+        let difference: Vec<f32> = exact.iter().zip(halves).map(|(exact, halves)| exact - halves).collect();
+        norm(&difference) / norm(exact)
+    };
+    let shares: Vec<f64> = exact.iter().zip(&halves).map(share).collect();
+    let worst = shares.iter().copied().fold(0.0, f64::max);
+    println!("an f16 cache moves the logits by at most {worst:.2e} of their norm");
+    assert!(worst > 0.0 && worst < 1e-3, "{worst}");
+}
