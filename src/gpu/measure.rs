@@ -77,8 +77,9 @@ impl Engine {
     /// The ops that a pass of so many rows and outputs runs, with their work.
     fn runs(&self, rows: usize, outputs: usize) -> impl Iterator<Item = (usize, &Step, Work)> {
         let rows_of = move |step: &Step| if step.rows == RowSet::Batch { rows } else { outputs };
-        let run = move |(op, step): (usize, &Step)| (op, step, self.work_of(step, rows_of(step)));
-        self.steps.iter().enumerate().map(run).filter(|(_, _, work)| work.rows > 0)
+        let works = self.steps.iter().map(move |step| self.work_of(step, rows_of(step)));
+        let runs = self.steps.iter().zip(works).enumerate().map(|(op, (step, work))| (op, step, work));
+        runs.filter(|(_, _, work)| work.rows > 0)
     }
 }
 
