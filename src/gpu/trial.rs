@@ -8,7 +8,7 @@ use wgpu::ComputePass;
 use super::engine::Engine;
 use super::kernels::KernelChoice;
 use super::layout::Form;
-use super::pass::Work;
+use super::pass as pass_words;
 use super::stopwatch::Stopwatch;
 use super::trials::{PROGRAM, Subject, Trials};
 use crate::model::batch::RowOutput;
@@ -65,8 +65,9 @@ impl Engine {
         self.release(sequence);
         begun?;
         let steps = self.compiled(choice, ops)?;
-        let all =
-            |pass: &mut ComputePass<'_>| steps.iter().for_each(|step| step.encode(pass, Work::of_rows(1)));
+        let all = |pass: &mut ComputePass<'_>| {
+            steps.iter().for_each(|step| step.encode(pass, pass_words::Work::of_rows(1)))
+        };
         let seconds = stopwatch.time(&[all; 1 + RUNS])?;
         Ok(seconds[1..].iter().copied().fold(f64::INFINITY, f64::min))
     }
