@@ -180,30 +180,34 @@ fn main(
 /// workgroup's, its key and value in the cache.
 fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
     let begin = row * STRIDE;
-    for (var i = lane; i < SHARED * OCTETS; i += WORKGROUP) {
-        let head = begin + FIRST + (first_head + i / OCTETS) * HEAD_WIDTH;
-        let query = ready_octet(head, i % OCTETS, row, QUERY_HEAD);
-        queries[2u * i] = query.low * SCALE;
-        queries[2u * i + 1u] = query.high * SCALE;
-    }
-    // Where a group has more heads than a workgroup takes, several store the same.
-    if APPEND && has_newest && lane < OCTETS {
-        let place = head_place(row_slot(row), group) + lane;
-        store_key(place, ready_octet(begin + FIRST_KEY + group * HEAD_WIDTH, lane, row, KEY_HEAD));
-        let at = begin + FIRST_VALUE + group * HEAD_WIDTH;
-        var value = Octet(vec4(0.0), vec4(0.0));
-        for (var i = 0u; i < 4u; i++) {
-            let element = 8u * lane + i;
-            if element < HEAD_WIDTH {
-                value.low[i] = source[at + element];
-            }
-            if element + 4u < HEAD_WIDTH {
-                value.high[i] = source[at + element + 4u];
+    let place = head_place(row_slot(row), group);
+    let angles = angles_of(row);
+    // Where a group has more heads than a workgroup takes, several store the same key and value.
+    let heads = select(SHARED, SHARED + 2u, APPEND && has_newest);
+    for (var i = lane; i < heads * OCTETS; i += WORKGROUP) {
+        let index = i / OCTETS;
+        let octet = i % OCTETS;
+        var kind = QUERY_HEAD;
+        var head = begin + FIRST + (first_head + index) * HEAD_WIDTH;
+        if index >= SHARED {
+            kind = select(VALUE_HEAD, KEY_HEAD, index == SHARED);
+            head = begin + select(FIRST_VALUE, FIRST_KEY, kind == KEY_HEAD) + group * HEAD_WIDTH;
+        }
+        let factor = head_factor(head, kind);
+        for (var word = 4u * i; word < 4u * i + 4u; word++) {
+            let element = 2u * (word - 4u * index * OCTETS);
+            let pair = ready_pair(head, element, factor, angles, kind);
+            if kind == QUERY_HEAD {
+                queries[word / 2u][2u * (word % 2u)] = pair.x * SCALE;
+                queries[word / 2u][2u * (word % 2u) + 1u] = pair.y * SCALE;
+            } else {
+                store_pair(kind, place + octet, word % 4u, pair);
             }
         }
-        store_value(place, value);
     }
 }
+
+fn raw(place: u32, kind: u32) -> f32 { return source[place]; }
 
 /// Stores block `octet` of a head that begins at `begin` and has `width` elements.
 fn store(begin: u32, width: u32, value: Octet, octet: u32) {

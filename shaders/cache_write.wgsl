@@ -30,37 +30,50 @@ override READY_STRIDE: u32;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let row = id.y;
-    let head = id.x / OCTETS;
+    // Keys, then values, then queries.
+    let index = id.x / OCTETS;
     let octet = id.x % OCTETS;
-    let place = head_place(row_slot(row), 0u);
-    if head < GROUPS {
-        let begin = row * STRIDE + FIRST_KEY + head * HEAD_WIDTH;
-        store_key(place + id.x, ready_octet(begin, octet, row, KEY_HEAD));
-    } else if head < 2u * GROUPS {
-        let group = head - GROUPS;
-        let begin = row * VALUE_STRIDE + FIRST_VALUE + group * HEAD_WIDTH + 8u * octet;
-        var value = Octet(vec4(0.0), vec4(0.0));
-        for (var i = 0u; i < 4u; i++) {
-            if 8u * octet + i < HEAD_WIDTH {
-                value.low[i] = value_source[begin + i];
-            }
-            if 8u * octet + 4u + i < HEAD_WIDTH {
-                value.high[i] = value_source[begin + 4u + i];
-            }
+    let row = id.y;
+    if index >= 2u * GROUPS + HEADS {
+        return;
+    }
+    var kind = KEY_HEAD;
+    var group = index;
+    var head = row * STRIDE + FIRST_KEY + group * HEAD_WIDTH;
+    if index >= GROUPS {
+        kind = VALUE_HEAD;
+        group = index - GROUPS;
+        head = row * VALUE_STRIDE + FIRST_VALUE + group * HEAD_WIDTH;
+    }
+    if index >= 2u * GROUPS {
+        kind = QUERY_HEAD;
+        group = index - 2u * GROUPS;
+        head = row * STRIDE + FIRST + group * HEAD_WIDTH;
+    }
+    let place = head_place(row_slot(row), group) + octet;
+    let factor = head_factor(head, kind);
+    let angles = angles_of(row);
+    let first = 4u * octet;
+    for (var word = first; word < first + 4u; word++) {
+        let element = 2u * word;
+        let pair = ready_pair(head, element, factor, angles, kind);
+        if kind != QUERY_HEAD {
+            store_pair(kind, place, word - first, pair);
+            continue;
         }
-        store_value(place + group * OCTETS + octet, value);
-    } else if head < 2u * GROUPS + HEADS {
-        let query = (head - 2u * GROUPS) * HEAD_WIDTH;
-        let value = ready_octet(row * STRIDE + FIRST + query, octet, row, QUERY_HEAD);
-        let begin = row * READY_STRIDE + query + 8u * octet;
-        for (var i = 0u; i < 4u; i++) {
-            if 8u * octet + i < HEAD_WIDTH {
-                ready[begin + i] = value.low[i];
-            }
-            if 8u * octet + 4u + i < HEAD_WIDTH {
-                ready[begin + 4u + i] = value.high[i];
-            }
+        let begin = row * READY_STRIDE + group * HEAD_WIDTH;
+        if element < HEAD_WIDTH {
+            ready[begin + element] = pair.x;
+        }
+        if element + 1u < HEAD_WIDTH {
+            ready[begin + element + 1u] = pair.y;
         }
     }
+}
+
+fn raw(place: u32, kind: u32) -> f32 {
+    if kind == VALUE_HEAD {
+        return value_source[place];
+    }
+    return source[place];
 }

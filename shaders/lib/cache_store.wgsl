@@ -1,5 +1,7 @@
 // Making queries, keys and values ready, and storing them in the KV cache.
-// A kernel declares `source`, `query_norm` and `key_norm` (arrays of f32) beside the caches.
+// A kernel declares `query_norm` and `key_norm` (arrays of f32) beside the caches, and has `raw(place, kind)`, an
+// element of its source. Software drivers compile whatever is written or unrolled several times as often: kernels go
+// through all kinds of heads in one loop, and take two elements a turn.
 
 override HEAD_WIDTH: u32;
 override PAIRS: u32;
@@ -25,80 +27,77 @@ fn half_bits(value: f32) -> u32 {
     return ((bits >> 16u) & 0x8000u) | select(normal, small, exponent < 113u);
 }
 
-fn halves_of_octet(octet: Octet) -> vec4<u32> {
-    return vec4(
-        half_bits(octet.low.x) | (half_bits(octet.low.y) << 16u),
-        half_bits(octet.low.z) | (half_bits(octet.low.w) << 16u),
-        half_bits(octet.high.x) | (half_bits(octet.high.y) << 16u),
-        half_bits(octet.high.z) | (half_bits(octet.high.w) << 16u),
-    );
-}
-
-fn store_key(place: u32, octet: Octet) {
+/// Two neighbouring elements of a key or value, the `word`-th pair of a block of the cache.
+fn store_pair(kind: u32, place: u32, word: u32, pair: vec2<f32>) {
     if HALVES {
-        key_cache[place] = halves_of_octet(octet);
+        let halves = half_bits(pair.x) | (half_bits(pair.y) << 16u);
+        if kind == KEY_HEAD {
+            key_cache[place][word] = halves;
+        } else {
+            value_cache[place][word] = halves;
+        }
+        return;
+    }
+    let unit = 2u * place + word / 2u;
+    let bits = bitcast<vec2<u32>>(pair);
+    let first = 2u * (word % 2u);
+    if kind == KEY_HEAD {
+        key_cache[unit][first] = bits.x;
+        key_cache[unit][first + 1u] = bits.y;
     } else {
-        key_cache[2u * place] = bitcast<vec4<u32>>(octet.low);
-        key_cache[2u * place + 1u] = bitcast<vec4<u32>>(octet.high);
+        value_cache[unit][first] = bits.x;
+        value_cache[unit][first + 1u] = bits.y;
     }
 }
 
-fn store_value(place: u32, octet: Octet) {
-    if HALVES {
-        value_cache[place] = halves_of_octet(octet);
-    } else {
-        value_cache[2u * place] = bitcast<vec4<u32>>(octet.low);
-        value_cache[2u * place + 1u] = bitcast<vec4<u32>>(octet.high);
-    }
-}
-
-/// Which kind of head is made ready.
+/// What a head of the source is.
 const QUERY_HEAD: u32 = 0u;
 const KEY_HEAD: u32 = 1u;
+const VALUE_HEAD: u32 = 2u;
 
-/// Block `octet` of the head that begins at `head` of the source: normalised, then turned by the row's angles.
-fn ready_octet(head: u32, octet: u32, row: u32, kind: u32) -> Octet {
-    var inverse = 1.0;
-    if HAS_NORMS {
-        // Each lane sums the whole head: less work than a barrier.
-        var squares = 0.0;
-        for (var i = head; i < head + HEAD_WIDTH; i++) {
-            squares += source[i] * source[i];
-        }
-        inverse = 1.0 / sqrt(squares / f32(HEAD_WIDTH) + EPSILON);
+/// The factor that its norm puts on the head that begins at `head` of the source; values have none.
+fn head_factor(head: u32, kind: u32) -> f32 {
+    if !HAS_NORMS || kind == VALUE_HEAD {
+        return 1.0;
     }
-    let angles = pass_data[8u + TABLE] + row * 2u * PAIRS;
-    let first = 8u * octet;
-    var low = vec4(0.0);
-    var high = vec4(0.0);
-    for (var i = 0u; i < 4u; i++) {
-        low[i] = ready_element(head, first + i, inverse, angles, kind);
-        high[i] = ready_element(head, first + 4u + i, inverse, angles, kind);
+    // Each lane sums the whole head: less work than a barrier.
+    var squares = 0.0;
+    for (var i = head; i < head + HEAD_WIDTH; i++) {
+        squares += raw(i, kind) * raw(i, kind);
     }
-    return Octet(low, high);
+    return 1.0 / sqrt(squares / f32(HEAD_WIDTH) + EPSILON);
 }
 
-fn ready_element(head: u32, i: u32, inverse: f32, angles: u32, kind: u32) -> f32 {
+/// Elements `i` and `i + 1` of the head that begins at `head` of the source, ready; 0 beyond the head.
+fn ready_pair(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> vec2<f32> {
+    return vec2(ready_element(head, i, factor, angles, kind), ready_element(head, i + 1u, factor, angles, kind));
+}
+
+/// An element of a head: where it is a query or a key, normalised, then turned by the angles that begin at `angles`.
+fn ready_element(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> f32 {
     if i >= HEAD_WIDTH {
         return 0.0;
     }
-    let x = normed_element(head, i, inverse, kind);
-    if i >= 2u * PAIRS {
+    let x = normed_element(head, i, factor, kind);
+    if i >= 2u * PAIRS || kind == VALUE_HEAD {
         return x;
     }
     // (a, b) → (a·cos − b·sin, b·cos + a·sin), as rotary.wgsl.
     let is_first = i < PAIRS;
     let pair = select(i - PAIRS, i, is_first);
-    let partner = normed_element(head, select(pair, pair + PAIRS, is_first), inverse, kind);
+    let partner = normed_element(head, select(pair, pair + PAIRS, is_first), factor, kind);
     let cosine = bitcast<f32>(pass_data[angles + pair]);
     let sine = bitcast<f32>(pass_data[angles + PAIRS + pair]);
     return x * cosine + partner * select(sine, -sine, is_first);
 }
 
-fn normed_element(head: u32, i: u32, inverse: f32, kind: u32) -> f32 {
-    let x = source[head + i];
-    if HAS_NORMS {
-        return x * inverse * select(query_norm[i], key_norm[i], kind == KEY_HEAD);
+fn normed_element(head: u32, i: u32, factor: f32, kind: u32) -> f32 {
+    let x = raw(head + i, kind);
+    if HAS_NORMS && kind != VALUE_HEAD {
+        return x * factor * select(query_norm[i], key_norm[i], kind == KEY_HEAD);
     }
     return x;
 }
+
+/// Where a row's angles begin in the pass.
+fn angles_of(row: u32) -> u32 { return pass_data[8u + TABLE] + row * 2u * PAIRS; }
