@@ -13,21 +13,15 @@ use logitscope::session::{ModelSource, Opened, WeightsChoice};
 use super::kernels::{Pair, batch_buffer, plan, tensor};
 use super::support;
 
-const FORMATS: [CacheFormat; 2] = [CacheFormat::F32, CacheFormat::F16];
-const CHOICES: [KernelChoice; 3] = [
-    KernelChoice::CPU,
-    KernelChoice::GPU,
-    // Several streams of lanes, splits soon, and no tiles.
-    KernelChoice {
-        attention: AttentionChoice { lanes: 32, least_split: 64, prompts: PromptAttention::Rows },
-        ..KernelChoice::CPU
-    },
-];
-/// Query heads, key/value heads, head width.
-///
-/// Few, because software drivers take seconds to compile each one's kernels.
-const PLAIN: [[usize; 3]; 3] = [[1, 1, 1], [4, 2, 10], [2, 1, 64]];
-const FRESH: [[usize; 3]; 4] = [[3, 3, 20], [9, 3, 64], [4, 1, 80], [18, 2, 128]];
+use CacheFormat::{F16, F32};
+
+const CPU: KernelChoice = KernelChoice::CPU;
+const GPU: KernelChoice = KernelChoice::GPU;
+/// Several streams of lanes, splits soon, and no tiles.
+const SPLITTING: KernelChoice = KernelChoice {
+    attention: AttentionChoice { lanes: 32, least_split: 64, prompts: PromptAttention::Rows },
+    ..KernelChoice::CPU
+};
 const NORMS: HeadNorms = HeadNorms { epsilon: 1e-6, query: TensorId(0), key: TensorId(1) };
 
 /// Attention over queries, keys and values that are ready.
@@ -110,50 +104,47 @@ fn compare_chains(plan: &Plan, choice: KernelChoice, chains: &[usize], what: &st
     }
 }
 
+// Each kernel in each variant and format, each shape once, rather than all products of them: software drivers
+// take seconds to compile a shape's kernels. Shapes are query heads, key/value heads and head width.
+
 #[test]
 fn attention_agrees_over_pages_tiles_and_growing_caches() {
-    for format in FORMATS {
-        for choice in CHOICES {
-            for shape in PLAIN {
-                let what = format!("attention {shape:?} in {}", format.name());
-                compare_chains(&plain_plan(shape, format), choice, &[1, 14, 1, 1, 30, 65, 1], &what);
-            }
-        }
+    for (shape, format, choice) in
+        [([1, 1, 1], F32, CPU), ([4, 2, 10], F16, SPLITTING), ([2, 1, 64], F32, GPU), ([2, 1, 64], F16, GPU)]
+    {
+        let what = format!("attention {shape:?} in {}", format.name());
+        compare_chains(&plain_plan(shape, format), choice, &[1, 14, 1, 1, 30, 65, 1], &what);
     }
 }
 
 #[test]
 fn attention_that_stores_its_own_keys_agrees() {
-    for format in FORMATS {
-        for choice in CHOICES {
-            for (index, shape) in FRESH.into_iter().enumerate() {
-                let norms = (index % 2 == 1).then_some(NORMS);
-                let what = format!("fresh attention {shape:?} in {}", format.name());
-                compare_chains(&fresh_plan(shape, norms, format), choice, &[1, 14, 1, 5, 70, 1, 1], &what);
-            }
-        }
+    for (shape, norms, format, choice) in [
+        ([3, 3, 20], None, F32, GPU),
+        ([9, 3, 64], None, F16, CPU),
+        ([4, 1, 80], Some(NORMS), F16, GPU),
+        ([18, 2, 128], Some(NORMS), F32, CPU),
+    ] {
+        let what = format!("fresh attention {shape:?} in {}", format.name());
+        compare_chains(&fresh_plan(shape, norms, format), choice, &[1, 14, 1, 5, 70, 1, 1], &what);
     }
 }
 
 #[test]
 fn attention_agrees_over_contexts_that_are_split() {
-    for format in FORMATS {
-        for choice in CHOICES {
-            let plan = fresh_plan([9, 3, 64], None, format);
-            let what = format!("long attention in {}", format.name());
-            compare_chains(&plan, choice, &[250, 5, 1, 1, 240, 1, 99, 3, 1], &what);
-        }
+    for (format, choice) in [(F16, SPLITTING), (F32, GPU)] {
+        let plan = fresh_plan([9, 3, 64], None, format);
+        let what = format!("long attention in {}", format.name());
+        compare_chains(&plan, choice, &[250, 5, 1, 1, 240, 1, 99, 3, 1], &what);
     }
 }
 
 #[test]
 fn attention_of_trees_and_of_several_sequences_agrees() {
-    for format in FORMATS {
-        for choice in CHOICES {
-            compare_tree(&plain_plan([4, 2, 8], format), choice);
-            compare_tree(&fresh_plan([4, 2, 8], Some(NORMS), format), choice);
-        }
-    }
+    compare_tree(&plain_plan([4, 2, 8], F32), GPU);
+    compare_tree(&plain_plan([4, 2, 8], F16), SPLITTING);
+    compare_tree(&fresh_plan([4, 2, 8], Some(NORMS), F16), GPU);
+    compare_tree(&fresh_plan([4, 2, 8], Some(NORMS), F32), CPU);
 }
 
 fn compare_tree(plan: &Plan, choice: KernelChoice) {
@@ -210,8 +201,8 @@ fn a_cache_in_half_precision_halves_its_memory_and_moves_the_logits_a_little() {
         }
         (logits, engine.memory().cache_bytes)
     };
-    let (exact, exact_bytes) = run(CacheFormat::F32);
-    let (halves, halves_bytes) = run(CacheFormat::F16);
+    let (exact, exact_bytes) = run(F32);
+    let (halves, halves_bytes) = run(F16);
     assert_eq!(exact_bytes, 2 * halves_bytes);
     let norm = |row: &[f32]| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
     let share = |(exact, halves): (&Vec<f32>, &Vec<f32>)| {

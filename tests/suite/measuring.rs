@@ -20,7 +20,7 @@ fn engine(device: Arc<Device>, choice: KernelChoice) -> Engine {
 }
 
 /// Most dispatches of a layer of a llama in an incremental step.
-const MOST_LAYER_DISPATCHES: usize = 10;
+const MOST_LAYER_DISPATCHES: usize = 7;
 
 #[test]
 fn a_step_of_a_llama_is_few_dispatches_a_layer_and_one_wait() {
@@ -50,6 +50,8 @@ fn a_step_of_a_llama_is_few_dispatches_a_layer_and_one_wait() {
 fn a_profile_has_every_op_and_leaves_the_engine_as_a_pass_does() {
     let mut engine = engine(support::device(), KernelChoice::CPU);
     let [profiled, computed] = [engine.new_sequence(), engine.new_sequence()];
+    // First, so that what is profiled does not include compiling.
+    engine.forward(&Batch::chain(computed, 0, &[3, 14, 15], RowOutput::Logits)).unwrap();
     let costs = engine.profile(&Batch::chain(profiled, 0, &[3, 14, 15], RowOutput::Logits)).unwrap();
     let costs = costs.expect("the software driver has timestamps");
     let ops: Vec<usize> = costs.iter().map(|cost| cost.op).collect();
@@ -57,7 +59,6 @@ fn a_profile_has_every_op_and_leaves_the_engine_as_a_pass_does() {
     assert!(costs.iter().all(|cost| cost.dispatches > 0 && cost.seconds > 0.0), "{costs:?}");
     assert!(costs.iter().map(|cost| cost.seconds).sum::<f64>() < 10.0);
 
-    engine.forward(&Batch::chain(computed, 0, &[3, 14, 15], RowOutput::Logits)).unwrap();
     let mut next =
         |sequence| engine.forward(&Batch::chain(sequence, 3, &[92], RowOutput::Logits)).unwrap().logits;
     assert_eq!(next(profiled), next(computed));
