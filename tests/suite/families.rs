@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use logitscope::decoding::{CacheUse, DecodingSettings, EosRule};
 use logitscope::gpu::Device;
 use logitscope::model::batch::RowOutput;
-use logitscope::model::{Batch, LanguageModel, Row};
+use logitscope::model::{Batch, CacheFormat, LanguageModel, Row};
 use logitscope::reference::Reference;
 use logitscope::session::decode::steadily;
 use logitscope::session::event::Loaded;
@@ -71,7 +71,9 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
     let expected = serde_json::from_slice(&expected).expect("the script's format");
     let source = ModelSource::Path(folder.to_owned());
     let opened = Opened::open(&source, None, WeightsChoice::Original)
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+        // The references' own.
+        .with_cache(Some(CacheFormat::F32));
     let model: Box<dyn LanguageModel> = match interpreter {
         Interpreter::Twin => {
             let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);
