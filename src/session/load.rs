@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use super::command::{LoadRequest, ModelSource};
 use super::event::Loaded;
+use crate::formats::gguf::Metadata;
 use crate::formats::{self, FormatError, ModelFile, TokenizerFiles};
 use crate::gpu::{self, GpuError};
 use crate::model::conversion::{Converted, WeightsChoice};
@@ -14,6 +15,7 @@ use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::chat::{ChatTemplate, special_texts};
+use crate::tokenizer::gguf::GgufVocabulary;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::trace::{AdapterFacts, ModelFacts};
 
@@ -72,7 +74,7 @@ pub enum LoadError {
         reason: BindError,
     },
     /// The tokenizer's file cannot be used.
-    #[error("{path}: tokenizer.json: {reason}")]
+    #[error("{path}: {reason}")]
     Tokenizer {
         /// Where the model is.
         path: String,
@@ -130,12 +132,15 @@ impl Opened {
         plan.cache_format = CacheFormat::for_weights(file.weights.tensors());
         let tokenizer = match &file.tokenizer {
             None => None,
-            Some(TokenizerFiles::Gguf(_)) => {
-                let warning =
-                    "tokenizers of GGUF files cannot be read yet; prompts can only be given as token ids";
-                file.warnings.push(warning.to_owned());
-                None
-            }
+            Some(TokenizerFiles::Gguf(metadata)) => match gguf_tokenizer(metadata)? {
+                Ok(tokenizer) => Some(tokenizer),
+                // The model runs on token ids.
+                Err(reason @ TokenizerError::Unreproducible { .. }) => {
+                    file.warnings.push(reason.to_string());
+                    None
+                }
+                Err(reason) => return Err(LoadError::Tokenizer { path: file.path.clone(), reason }),
+            },
             Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config, chat_template }) => {
                 let made = tokenizer(tokenizer_json, tokenizer_config.as_ref(), chat_template.as_deref());
                 Some(made.map_err(|reason| LoadError::Tokenizer { path: file.path.clone(), reason })?)
@@ -198,6 +203,37 @@ fn tokenizer(
         tokenizer.chat = ChatTemplate::new(source, config.map(special_texts).unwrap_or_default());
     }
     Ok(tokenizer)
+}
+
+/// The tokenizer in a GGUF file's metadata, with its chat template.
+fn gguf_tokenizer(metadata: &Metadata) -> Result<Result<Tokenizer, TokenizerError>, FormatError> {
+    let key = |name: &str| format!("tokenizer.ggml.{name}");
+    let texts = |name: &str| -> Result<Vec<String>, FormatError> {
+        let texts = metadata.texts(&key(name))?.unwrap_or_default();
+        Ok(texts.into_iter().map(str::to_owned).collect())
+    };
+    let vocabulary = GgufVocabulary {
+        model: metadata.text(&key("model"))?.unwrap_or_default().to_owned(),
+        pre: metadata.text(&key("pre"))?.map(str::to_owned),
+        tokens: texts("tokens")?,
+        scores: metadata.numbers(&key("scores"))?.unwrap_or_default(),
+        kinds: metadata.numbers(&key("token_type"))?.unwrap_or_default(),
+        merges: texts("merges")?,
+        bos: metadata.whole(&key("bos_token_id"))?,
+        eos: metadata.whole(&key("eos_token_id"))?,
+        unknown: metadata.whole(&key("unknown_token_id"))?,
+        add_bos: metadata.flag(&key("add_bos_token"))?,
+        add_eos: metadata.flag(&key("add_eos_token"))?,
+        add_space_prefix: metadata.flag(&key("add_space_prefix"))?,
+        remove_extra_whitespaces: metadata.flag(&key("remove_extra_whitespaces"))?,
+    };
+    let template = metadata.text("tokenizer.chat_template")?;
+    Ok(Tokenizer::from_gguf(&vocabulary).map(|mut tokenizer| {
+        if let Some(source) = template {
+            tokenizer.chat = ChatTemplate::new(source, special_texts(&vocabulary.special_tokens()));
+        }
+        tokenizer
+    }))
 }
 
 /// The storage formats of tensors, most bytes first: `bf16`, or `f16 + f32`.

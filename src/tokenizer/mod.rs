@@ -4,6 +4,7 @@
 
 pub mod chat;
 pub mod detokeniser;
+pub mod gguf;
 mod spelling;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +34,20 @@ pub enum TokenizerError {
     #[error("the tokenizer file cannot be used ({reason}): get tokenizer.json from the model's source again")]
     Malformed {
         /// What the parser said.
+        reason: String,
+    },
+    /// The tokenizer metadata of a GGUF file contradicts itself.
+    #[error("the tokenizer metadata cannot be used ({reason}): get the file from its source again")]
+    Metadata {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The tokenizer metadata of a GGUF file does not say how to tokenise, or in a way that is not known.
+    #[error(
+        "the file's metadata cannot reproduce the tokenisation ({reason}): give token ids, or use the model's folder with its tokenizer.json"
+    )]
+    Unreproducible {
+        /// What is missing.
         reason: String,
     },
     /// A text that the tokenizer cannot turn into ids.

@@ -1,0 +1,316 @@
+//! Tokenizers from the metadata of a GGUF file: tokens with scores or merges become what `tokenizer.json` would say.
+//!
+//! Covers byte-level BPE (`gpt2`) with the splitting rules that are known for sure, and SentencePiece BPE (`llama`).
+//! What cannot be reproduced is refused with the reason, never guessed. Knows nothing of how the metadata is stored.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::{Tokenizer, TokenizerError};
+
+/// What `tokenizer.ggml.*` says; each field is the key of the same name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GgufVocabulary {
+    /// `model`: the algorithm.
+    pub model: String,
+    /// `pre`: how byte-level BPE splits a text.
+    pub pre: Option<String>,
+    /// `tokens`: by id.
+    pub tokens: Vec<String>,
+    /// `scores`: by id; the highest merges first.
+    pub scores: Vec<f64>,
+    /// `token_type`: by id; see [`kind`].
+    pub kinds: Vec<f64>,
+    /// `merges`: two pieces with a space between, the first merged first.
+    pub merges: Vec<String>,
+    /// `bos_token_id`.
+    pub bos: Option<u64>,
+    /// `eos_token_id`.
+    pub eos: Option<u64>,
+    /// `unknown_token_id`.
+    pub unknown: Option<u64>,
+    /// `add_bos_token`.
+    pub add_bos: Option<bool>,
+    /// `add_eos_token`.
+    pub add_eos: Option<bool>,
+    /// `add_space_prefix`.
+    pub add_space_prefix: Option<bool>,
+    /// `remove_extra_whitespaces`.
+    pub remove_extra_whitespaces: Option<bool>,
+}
+
+/// The values of `token_type`.
+pub mod kind {
+    /// A piece of text.
+    pub const NORMAL: f64 = 1.0;
+    /// A special token, which has no text.
+    pub const CONTROL: f64 = 3.0;
+    /// A text that is always a token of its own.
+    pub const USER_DEFINED: f64 = 4.0;
+    /// A byte, as `<0xNN>`.
+    pub const BYTE: f64 = 6.0;
+}
+
+/// Splits words as GPT-2 does (Radford et al. 2019, `encoder.py`).
+const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+/// As GPT-4's `cl100k_base`, with up to three digits together.
+const THREE_DIGITS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// The same with each digit alone.
+const ONE_DIGIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// As GPT-4o's `o200k_base`, which minds large and small letters.
+const CASED: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// As Mistral's Tekken: without contractions, each digit alone.
+const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// How one kind of byte-level BPE goes about a text before it merges.
+struct Splitting {
+    /// Regular expressions, one after the other, each on what the one before left.
+    patterns: &'static [&'static str],
+    /// Normal form, in the words of the `tokenizers` format.
+    normal_form: Option<&'static str>,
+    /// Whether a piece that is a token as it stands is left whole.
+    whole_tokens_first: bool,
+    /// Whether BOS is added where the file does not say.
+    adds_bos: bool,
+}
+
+/// The splitting that `tokenizer.ggml.pre` names; `None` for an unknown name.
+fn splitting(name: &str) -> Option<Splitting> {
+    let plain =
+        |patterns| Splitting { patterns, normal_form: None, whole_tokens_first: false, adds_bos: false };
+    Some(match name {
+        "gpt-2" | "phi-2" | "mpt" => plain(&[GPT2]),
+        "smollm" | "starcoder" | "refact" | "codeshell" => plain(&[r"\p{N}", GPT2]),
+        "command-r" => Splitting { normal_form: Some("NFC"), adds_bos: true, ..plain(&[r"\p{N}", GPT2]) },
+        "qwen2" | "deepseek-r1-qwen" => Splitting { normal_form: Some("NFC"), ..plain(&[ONE_DIGIT]) },
+        "llama-bpe" | "llama3" | "llama-v3" => {
+            Splitting { whole_tokens_first: true, adds_bos: true, ..plain(&[THREE_DIGITS]) }
+        }
+        "dbrx" | "smaug-bpe" => plain(&[THREE_DIGITS]),
+        "gpt-4o" => plain(&[CASED]),
+        "llama4" => Splitting { whole_tokens_first: true, adds_bos: true, ..plain(&[CASED]) },
+        "tekken" => Splitting { whole_tokens_first: true, adds_bos: true, ..plain(&[TEKKEN]) },
+        _ => return None,
+    })
+}
+
+impl Tokenizer {
+    /// From the metadata of a GGUF file.
+    pub fn from_gguf(vocabulary: &GgufVocabulary) -> Result<Self, TokenizerError> {
+        vocabulary.check()?;
+        let (tokenizer, adds_bos) = match vocabulary.model.as_str() {
+            "gpt2" => vocabulary.byte_level()?,
+            "llama" => (vocabulary.sentencepiece()?, true),
+            other => {
+                return Err(unreproducible(format!("its kind `{other}` is none of gpt2, llama")));
+            }
+        };
+        let config = vocabulary.configuration(adds_bos);
+        Self::from_json(tokenizer.to_string().as_bytes(), Some(&config))
+    }
+}
+
+impl GgufVocabulary {
+    /// What `tokenizer_config.json` would say: special tokens and which of them go around a text. `adds_bos` is
+    /// for a file that does not say.
+    fn configuration(&self, adds_bos: bool) -> Value {
+        let mut config = self.special_tokens();
+        config["add_bos_token"] = json!(self.add_bos.unwrap_or(adds_bos));
+        config["add_eos_token"] = json!(self.add_eos.unwrap_or(false));
+        config
+    }
+
+    /// The texts of the special tokens, as `tokenizer_config.json` has them.
+    pub fn special_tokens(&self) -> Value {
+        let text = |id: Option<u64>| self.tokens.get(usize::try_from(id?).ok()?);
+        let named = [("bos_token", self.bos), ("eos_token", self.eos), ("unk_token", self.unknown)];
+        named.into_iter().filter_map(|(name, id)| Some((name.to_owned(), json!(text(id)?)))).collect()
+    }
+
+    /// Refuses lists that do not belong together.
+    fn check(&self) -> Result<(), TokenizerError> {
+        let count = self.tokens.len();
+        if count == 0 {
+            return Err(malformed("its vocabulary is empty".to_owned()));
+        }
+        for (name, length) in [("scores", self.scores.len()), ("token_type", self.kinds.len())] {
+            if length != 0 && length != count {
+                return Err(malformed(format!("it has {count} tokens but {length} elements of {name}")));
+            }
+        }
+        for (name, id) in [("bos", self.bos), ("eos", self.eos), ("unknown", self.unknown)] {
+            if let Some(id) = id.filter(|&id| id >= count as u64) {
+                return Err(malformed(format!("{name}_token_id is {id}, beyond its {count} tokens")));
+            }
+        }
+        Ok(())
+    }
+
+    fn kind(&self, id: usize) -> f64 {
+        self.kinds.get(id).copied().unwrap_or(kind::NORMAL)
+    }
+
+    /// Ids by token; refuses a token that comes twice.
+    fn ids(&self) -> Result<HashMap<&str, usize>, TokenizerError> {
+        let mut ids = HashMap::with_capacity(self.tokens.len());
+        for (id, token) in self.tokens.iter().enumerate() {
+            if let Some(first) = ids.insert(token.as_str(), id) {
+                return Err(malformed(format!("tokens {first} and {id} are both `{}`", short(token))));
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Byte-level BPE as `tokenizer.json` has it, and whether it adds BOS by itself.
+    fn byte_level(&self) -> Result<(Value, bool), TokenizerError> {
+        let name = self.pre.as_deref().unwrap_or("default");
+        let splitting = splitting(name).ok_or_else(|| {
+            unreproducible(format!("how its kind `{name}` splits a text (tokenizer.ggml.pre) is not known"))
+        })?;
+        if self.merges.is_empty() {
+            return Err(unreproducible("it has no merges".to_owned()));
+        }
+        let ids = self.ids()?;
+        let mut parts: Vec<Value> = splitting
+            .patterns
+            .iter()
+            .map(|pattern| {
+                json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false})
+            })
+            .collect();
+        parts.push(
+            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}),
+        );
+        let tokenizer = json!({
+            "version": "1.0",
+            "added_tokens": self.added_tokens(),
+            "normalizer": splitting.normal_form.map(|form| json!({"type": form})),
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": parts},
+            "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+            "model": {
+                "type": "BPE", "fuse_unk": false, "byte_fallback": false,
+                "ignore_merges": splitting.whole_tokens_first,
+                "vocab": ids, "merges": self.stored_merges(&ids)?,
+            },
+        });
+        Ok((tokenizer, splitting.adds_bos))
+    }
+
+    /// SentencePiece BPE as `tokenizer.json` has it.
+    fn sentencepiece(&self) -> Result<Value, TokenizerError> {
+        let ids = self.ids()?;
+        let merges =
+            if self.merges.is_empty() { self.merges_by_score(&ids)? } else { self.stored_merges(&ids)? };
+        let spaces = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
+        let words = json!({"type": "Replace", "pattern": {"String": "▁"}, "content": " "});
+        let mut normalizers = Vec::new();
+        let mut decoders = vec![words, json!({"type": "ByteFallback"}), json!({"type": "Fuse"})];
+        if self.remove_extra_whitespaces == Some(true) {
+            normalizers.push(json!({"type": "Strip", "strip_left": true, "strip_right": true}));
+            normalizers.push(json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}));
+        }
+        if self.add_space_prefix.unwrap_or(true) {
+            normalizers.push(json!({"type": "Prepend", "prepend": "▁"}));
+            decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
+        }
+        normalizers.push(spaces);
+        let unknown = self.unknown.and_then(|id| self.tokens.get(usize::try_from(id).ok()?));
+        let has_bytes = (0..self.tokens.len()).any(|id| self.kind(id) == kind::BYTE);
+        Ok(json!({
+            "version": "1.0",
+            "added_tokens": self.added_tokens(),
+            "normalizer": {"type": "Sequence", "normalizers": normalizers},
+            "decoder": {"type": "Sequence", "decoders": decoders},
+            "model": {
+                "type": "BPE", "fuse_unk": true, "byte_fallback": has_bytes, "unk_token": unknown,
+                "vocab": ids, "merges": merges,
+            },
+        }))
+    }
+
+    /// Tokens that stand outside of merging: control tokens and those that a user defined.
+    fn added_tokens(&self) -> Vec<Value> {
+        let outside = |&id: &usize| [kind::CONTROL, kind::USER_DEFINED].contains(&self.kind(id));
+        let token = |id: usize| {
+            json!({
+                "id": id, "content": self.tokens[id], "special": self.kind(id) == kind::CONTROL,
+                "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            })
+        };
+        (0..self.tokens.len()).filter(outside).map(token).collect()
+    }
+
+    /// The merges that the file has. Pieces may contain spaces of their own only in kinds that are not read here.
+    fn stored_merges(&self, ids: &HashMap<&str, usize>) -> Result<Vec<(&str, &str)>, TokenizerError> {
+        let pair = |(index, merge): (usize, &'_ String)| {
+            let refused = |why| malformed(format!("merge {index} `{}` {why}", short(merge)));
+            // A piece may begin with a space only where it is one.
+            let at = merge.char_indices().skip(1).find(|(_, character)| *character == ' ');
+            at.map(|(at, _)| at).ok_or_else(|| refused("is no pair of pieces"))
+        };
+        let mut pairs = Vec::with_capacity(self.merges.len());
+        for (index, merge) in self.merges.iter().enumerate() {
+            let at = pair((index, merge))?;
+            let (left, right) = (&merge[..at], &merge[at + 1..]);
+            let whole = [left, right].concat();
+            if let Some(unknown) =
+                [left, right, whole.as_str()].into_iter().find(|piece| !ids.contains_key(piece))
+            {
+                let unknown = short(unknown);
+                return Err(malformed(format!("merge {index} names `{unknown}`, which is no token of it")));
+            }
+            pairs.push((left, right));
+        }
+        Ok(pairs)
+    }
+
+    /// The merges that lead to SentencePiece's choices: every way to make a piece of two others, by the score of
+    /// the whole, as transformers derives them.
+    fn merges_by_score(&self, ids: &HashMap<&str, usize>) -> Result<Vec<(&str, &str)>, TokenizerError> {
+        let normal = |id: usize| self.kind(id) == kind::NORMAL;
+        let part = |piece: &str| ids.get(piece).copied().filter(|&id| normal(id));
+        let mut merges = Vec::new();
+        for (id, token) in self.tokens.iter().enumerate().filter(|(id, _)| normal(*id)) {
+            let score = self.scores.get(id).copied().unwrap_or(f64::NAN);
+            let mut ways: Vec<_> = token
+                .char_indices()
+                .skip(1)
+                .map(|(at, _)| token.split_at(at))
+                .filter_map(|(left, right)| Some((part(left)?, part(right)?, left, right)))
+                .collect();
+            ways.sort_unstable_by_key(|&(left, right, ..)| (left, right));
+            merges.extend(ways.into_iter().map(|(_, _, left, right)| (score, left, right)));
+        }
+        let mut scores: Vec<f64> = merges.iter().map(|(score, ..)| *score).collect();
+        scores.sort_unstable_by(f64::total_cmp);
+        scores.dedup();
+        if scores.iter().any(|score| !score.is_finite()) {
+            return Err(unreproducible("it has neither merges nor finite scores".to_owned()));
+        }
+        if let ([score], true) = (scores.as_slice(), merges.len() > 1) {
+            return Err(unreproducible(format!(
+                "all its token scores are {score}, so they do not say which pieces to merge first, and it has no merges"
+            )));
+        }
+        let length = |piece: &str| piece.chars().count();
+        merges.sort_by(|(a, a_left, a_right), (b, b_left, b_right)| {
+            let lengths = (length(b_left), length(b_right)).cmp(&(length(a_left), length(a_right)));
+            b.total_cmp(a).then(lengths)
+        });
+        Ok(merges.into_iter().map(|(_, left, right)| (left, right)).collect())
+    }
+}
+
+fn malformed(reason: String) -> TokenizerError {
+    TokenizerError::Metadata { reason }
+}
+
+fn unreproducible(reason: String) -> TokenizerError {
+    TokenizerError::Unreproducible { reason }
+}
+
+/// A token for a message.
+fn short(token: &str) -> String {
+    token.chars().take(40).flat_map(char::escape_debug).collect()
+}

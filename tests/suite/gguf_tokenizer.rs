@@ -1,0 +1,130 @@
+//! Tokenizers from GGUF metadata against the reference implementation's ids, and metadata that cannot be used.
+
+use logitscope::tokenizer::gguf::{GgufVocabulary, kind};
+use logitscope::tokenizer::{AddSpecial, Tokenizer, TokenizerError};
+use serde_json::Value;
+
+const BYTE_LEVEL: &str = include_str!("../fixtures/tokenizers/byte_level.json");
+const SENTENCEPIECE: &str = include_str!("../fixtures/tokenizers/sentencepiece.json");
+const EXPECTED: &str = include_str!("../fixtures/tokenizers/expected.json");
+
+/// The metadata that a converter would write for a `tokenizer.json`.
+pub fn metadata(json: &str, model: &str, pre: &str) -> GgufVocabulary {
+    let file: Value = serde_json::from_str(json).unwrap();
+    let pieces = file["model"]["vocab"].as_object().unwrap();
+    let mut tokens: Vec<(usize, String)> =
+        pieces.iter().map(|(piece, id)| (id.as_u64().unwrap() as usize, piece.clone())).collect();
+    let added = file["added_tokens"].as_array().unwrap();
+    for token in added {
+        let id = token["id"].as_u64().unwrap() as usize;
+        if !tokens.iter().any(|(known, _)| *known == id) {
+            tokens.push((id, token["content"].as_str().unwrap().to_owned()));
+        }
+    }
+    tokens.sort();
+    let text = |pair: &Value| match pair.as_str() {
+        Some(pair) => pair.to_owned(),
+        None => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+    };
+    let merges: Vec<String> = file["model"]["merges"].as_array().unwrap().iter().map(text).collect();
+    // A piece's score is the rank of the merge that first makes it.
+    let made: std::collections::HashMap<String, usize> =
+        merges.iter().enumerate().rev().map(|(rank, merge)| (merge.replace(' ', ""), rank)).collect();
+    let score = |piece: &String| made.get(piece).map_or(-1e6, |rank| -(*rank as f64));
+    let kinds = tokens.iter().map(|(id, piece)| {
+        let special = added.iter().find(|token| token["id"] == *id);
+        match special {
+            Some(token) if token["special"] == true => kind::CONTROL,
+            Some(_) => kind::USER_DEFINED,
+            None if piece.len() == 6 && piece.starts_with("<0x") => kind::BYTE,
+            None => kind::NORMAL,
+        }
+    });
+    GgufVocabulary {
+        model: model.to_owned(),
+        pre: Some(pre.to_owned()),
+        scores: if model == "llama" {
+            tokens.iter().map(|(_, piece)| score(piece)).collect()
+        } else {
+            Vec::new()
+        },
+        kinds: kinds.collect(),
+        merges: if model == "gpt2" { merges } else { Vec::new() },
+        unknown: file["model"]["unk_token"].as_str().and_then(|unknown| pieces[unknown].as_u64()),
+        tokens: tokens.into_iter().map(|(_, piece)| piece).collect(),
+        ..GgufVocabulary::default()
+    }
+}
+
+fn byte_level() -> GgufVocabulary {
+    metadata(BYTE_LEVEL, "gpt2", "gpt-2")
+}
+
+fn sentencepiece() -> GgufVocabulary {
+    GgufVocabulary { bos: Some(1), ..metadata(SENTENCEPIECE, "llama", "default") }
+}
+
+#[test]
+fn ids_and_texts_are_those_of_the_reference() {
+    let expected: Value = serde_json::from_str(EXPECTED).unwrap();
+    for (name, metadata) in [("byte_level", byte_level()), ("sentencepiece", sentencepiece())] {
+        let tokenizer = Tokenizer::from_gguf(&metadata).unwrap();
+        for case in expected[name]["texts"].as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let ids = tokenizer.encode(text, AddSpecial::AsFileSays).unwrap();
+            assert_eq!(serde_json::json!(ids), case["ids"], "{name}: {text:?}");
+            assert_eq!(tokenizer.decode(&ids), case["decoded"].as_str().unwrap(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_space_before_the_first_word_comes_and_goes() {
+    let tokenizer = Tokenizer::from_gguf(&sentencepiece()).unwrap();
+    let bare = GgufVocabulary { add_space_prefix: Some(false), ..sentencepiece() };
+    let bare = Tokenizer::from_gguf(&bare).unwrap();
+    let ids = tokenizer.encode("the king", AddSpecial::Never).unwrap();
+    assert_eq!(ids, bare.encode(" the king", AddSpecial::Never).unwrap());
+    assert_eq!(bare.decode(&ids), " the king");
+    assert_eq!(tokenizer.decode(&ids), "the king");
+}
+
+#[test]
+fn what_cannot_be_reproduced_is_said() {
+    let refused = |metadata: GgufVocabulary, cause: &str| match Tokenizer::from_gguf(&metadata) {
+        Err(TokenizerError::Unreproducible { reason }) => assert!(reason.contains(cause), "{reason}"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("taken: {cause}"),
+    };
+    refused(GgufVocabulary { pre: Some("unheard".to_owned()), ..byte_level() }, "`unheard`");
+    refused(GgufVocabulary { pre: None, ..byte_level() }, "`default`");
+    refused(GgufVocabulary { merges: Vec::new(), ..byte_level() }, "no merges");
+    refused(GgufVocabulary { model: "bert".to_owned(), ..byte_level() }, "`bert`");
+    let flat = vec![-1000.0; sentencepiece().tokens.len()];
+    refused(GgufVocabulary { scores: flat, ..sentencepiece() }, "all its token scores are -1000");
+    refused(GgufVocabulary { scores: Vec::new(), ..sentencepiece() }, "neither merges nor finite scores");
+    // Merges take the place of scores that say nothing.
+    let merges = metadata(SENTENCEPIECE, "gpt2", "").merges;
+    let helped = GgufVocabulary { scores: Vec::new(), merges, ..sentencepiece() };
+    assert!(Tokenizer::from_gguf(&helped).is_ok());
+}
+
+#[test]
+fn metadata_that_contradicts_itself_is_refused_with_the_cause() {
+    let refused = |change: fn(&mut GgufVocabulary), cause: &str| {
+        let mut metadata = byte_level();
+        change(&mut metadata);
+        match Tokenizer::from_gguf(&metadata) {
+            Err(TokenizerError::Metadata { reason }) => assert!(reason.contains(cause), "{reason}"),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("taken: {cause}"),
+        }
+    };
+    refused(|metadata| metadata.tokens.clear(), "vocabulary is empty");
+    refused(|metadata| metadata.tokens[5] = metadata.tokens[4].clone(), "tokens 4 and 5 are both");
+    refused(|metadata| metadata.merges[3] = "no-such piece".to_owned(), "merge 3 names `no-such`");
+    refused(|metadata| metadata.merges[3] = "single".to_owned(), "merge 3 `single` is no pair");
+    refused(|metadata| metadata.eos = Some(u64::MAX), "eos_token_id");
+    refused(|metadata| metadata.kinds.truncate(7), "7 elements of token_type");
+    refused(|metadata| metadata.scores = vec![0.0], "1 elements of scores");
+}
