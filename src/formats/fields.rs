@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -15,15 +16,30 @@ pub struct Fields<'a> {
     file: &'a str,
     parent: String,
     map: &'a Map<String, Value>,
-    seen: RefCell<BTreeSet<&'a str>>,
+    /// Sizes that count where a field is absent.
+    sizes: &'static [(&'static str, usize)],
+    seen: Rc<RefCell<BTreeSet<&'a str>>>,
 }
 
 impl<'a> Fields<'a> {
     /// The fields of the object in `file`.
     pub fn new(file: &'a str, value: &'a Value) -> Result<Self, FormatError> {
         match value {
-            Value::Object(map) => Ok(Self { file, parent: String::new(), map, seen: RefCell::default() }),
+            Value::Object(map) => {
+                Ok(Self { file, parent: String::new(), map, sizes: &[], seen: Rc::default() })
+            }
             _ => Err(FormatError::malformed(file, "it has to be a JSON object")),
+        }
+    }
+
+    /// The same object, with sizes that count where a field is absent.
+    pub fn or_sizes(&self, sizes: &'static [(&'static str, usize)]) -> Self {
+        Self {
+            file: self.file,
+            parent: self.parent.clone(),
+            map: self.map,
+            sizes,
+            seen: Rc::clone(&self.seen),
         }
     }
 
@@ -44,7 +60,8 @@ impl<'a> Fields<'a> {
             size.filter(|&size| size > 0)
                 .ok_or_else(|| self.error(name, "it has to be a whole number from 1"))
         };
-        self.get(name).map(read).transpose()
+        let default = || self.sizes.iter().find(|(known, _)| *known == name).map(|(_, size)| *size);
+        Ok(self.get(name).map(read).transpose()?.or_else(default))
     }
 
     /// A number that has to be there.
@@ -99,10 +116,15 @@ impl<'a> Fields<'a> {
             None => Ok(None),
             Some(Value::Object(map)) => {
                 let parent = format!("{}{name}.", self.parent);
-                Ok(Some(Fields { file: self.file, parent, map, seen: RefCell::default() }))
+                Ok(Some(Fields { file: self.file, parent, map, sizes: &[], seen: Rc::default() }))
             }
             Some(_) => Err(self.error(name, "it has to be an object")),
         }
+    }
+
+    /// Whether the field is there, be it as `null`.
+    pub fn names(&self, name: &str) -> bool {
+        self.map.contains_key(name)
     }
 
     /// The field as it stands, if it is there.

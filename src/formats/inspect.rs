@@ -152,11 +152,13 @@ fn read_decoder(
 
     let family = architectures::family(&fields)?;
     let names = PrefixedNames { checkpoint: checkpoint.as_ref(), prefixes: family.prefixes };
-    let mut config = architectures::read_config(family, &fields, &names)?;
+    let part = family.part(&fields)?;
+    let decoder = part.as_ref().unwrap_or(&fields);
+    let mut config = architectures::read_config(family, decoder, &names)?;
     facts.architecture = ArchitectureFacts::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&location.folder, &fields, config.vocabulary, &mut facts.warnings)?;
-    facts.warnings.extend(architectures::unknown_fields_warning(family, &fields));
+    facts.warnings.extend(architectures::unknown_fields_warning(family, decoder));
     if let Some(checkpoint) = checkpoint {
         import_headers(family, &mut config, checkpoint, facts)?;
     }

@@ -112,9 +112,11 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
 
     let checkpoint = Checkpoint::open(&folder, &weights)?;
     let names = PrefixedNames { checkpoint: Some(&checkpoint), prefixes: family.prefixes };
-    let mut config = read_config(family, &fields, &names)?;
+    let part = family.part(&fields)?;
+    let decoder = part.as_ref().unwrap_or(&fields);
+    let mut config = read_config(family, decoder, &names)?;
     let special = special::read(&folder, &fields, config.vocabulary, &mut warnings)?;
-    warnings.extend(unknown_fields_warning(family, &fields));
+    warnings.extend(unknown_fields_warning(family, decoder));
     let weights = import::import(family, &mut config, checkpoint, TiedPairs::Compared, &path, &mut warnings)?;
 
     Ok(ModelFile {

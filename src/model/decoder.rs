@@ -14,7 +14,7 @@ use super::rotary::RotaryTable;
 
 /// The plain plan of a decoder: one op for each formula, nothing fused.
 pub fn plan_decoder(config: &ModelConfig) -> Plan {
-    let mut planner = Planner::default();
+    let mut planner = Planner { context: config.context, ..Planner::default() };
     let residual = planner.buffer("residual stream", config.width, RowSet::Batch);
     let table = planner.tensor("embed.tokens", config.vocabulary, config.width);
     let positions = match config.positions {
@@ -60,6 +60,8 @@ struct Planner {
     rotary_tables: Vec<RotaryTable>,
     cache_widths: Vec<usize>,
     ops: Vec<Op>,
+    /// Longest sequence, in positions.
+    context: usize,
 }
 
 impl Planner {
@@ -139,7 +141,7 @@ impl Planner {
             self.head_norm(&name("key_norm"), norm, config.key_value_heads, config.head_width, key);
         }
         if let Some(rotary) = &config.rotary {
-            let (table, head_width) = (self.rotary(rotary.table()), config.head_width);
+            let (table, head_width) = (self.rotary(rotary.table(self.context)), config.head_width);
             self.ops.push(Op::Rotary { table, heads: config.heads, head_width, buffer: query });
             self.ops.push(Op::Rotary { table, heads: config.key_value_heads, head_width, buffer: key });
         }

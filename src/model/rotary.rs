@@ -61,6 +61,18 @@ pub enum RotaryScaling {
         /// Whether the ramp's ends are rounded to whole dimensions.
         ramp_ends: RampEnds,
     },
+    /// Every frequency has divisors of its own: for contexts up to the original one, and for longer ones (Ding et
+    /// al. 2024).
+    LongRope {
+        /// One for each pair.
+        short_divisors: Vec<f64>,
+        /// One for each pair.
+        long_divisors: Vec<f64>,
+        /// Positions of the original context.
+        original_context: f64,
+        /// Factor on cosines and sines.
+        attention_factor: f64,
+    },
 }
 
 /// How YaRN's ramp begins and ends.
@@ -97,8 +109,12 @@ impl RotaryTable {
 }
 
 impl RotaryConfig {
-    /// The frequencies after scaling.
-    pub fn table(&self) -> RotaryTable {
+    /// The frequencies after scaling, for sequences of up to `context` positions.
+    ///
+    /// Published code changes to the divisors for long texts when a text has grown longer than the original
+    /// context, and computes all of it anew. A cache cannot follow that: here the longest text that there can be
+    /// decides.
+    pub fn table(&self, context: usize) -> RotaryTable {
         let pairs = self.width / 2;
         let plain = |pair: usize| self.theta.powf(-((2 * pair) as f64) / self.width as f64);
         let frequency = |pair: usize| match &self.scaling {
@@ -132,9 +148,14 @@ impl RotaryConfig {
                 let divided = ((pair as f64 - low) / length).clamp(0.0, 1.0);
                 plain(pair) * (1.0 - divided + divided / factor)
             }
+            RotaryScaling::LongRope { short_divisors, long_divisors, original_context, .. } => {
+                let is_long = context as f64 > *original_context;
+                plain(pair) / if is_long { long_divisors[pair] } else { short_divisors[pair] }
+            }
         };
         let amplitude = match &self.scaling {
-            RotaryScaling::Yarn { attention_factor, .. } => *attention_factor as f32,
+            RotaryScaling::Yarn { attention_factor, .. }
+            | RotaryScaling::LongRope { attention_factor, .. } => *attention_factor as f32,
             _ => 1.0,
         };
         RotaryTable {
@@ -160,7 +181,19 @@ impl RotaryConfig {
                 || format!("it has to be half the rotary width, {}", self.width),
             )?;
         }
-        let finite = self.table().inverse_frequencies.iter().all(|f| f.is_finite());
+        if let RotaryScaling::LongRope { short_divisors, long_divisors, .. } = &self.scaling {
+            for divisors in [short_divisors, long_divisors] {
+                ensure(
+                    2 * divisors.len() == self.width,
+                    "the number of rotary divisors",
+                    divisors.len(),
+                    || "each rotating pair has to have one".to_owned(),
+                )?;
+            }
+        }
+        let tables = [0, usize::MAX].map(|context| self.table(context));
+        let mut frequencies = tables.iter().flat_map(|table| &table.inverse_frequencies);
+        let finite = frequencies.all(|f| f.is_finite());
         ensure(finite, "the rotary scaling", format!("{:?}", self.scaling), || {
             "it has to give finite frequencies".to_owned()
         })

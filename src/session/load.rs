@@ -120,6 +120,7 @@ impl Opened {
         if !(1..=most).contains(&context) {
             return Err(LoadError::Context { name: file.name, asked: context, most });
         }
+        file.config.context = context;
         let mut plan = plan_decoder(&file.config);
         let bound = plan
             .bind(file.weights.tensors())

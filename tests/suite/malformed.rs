@@ -288,10 +288,16 @@ fn choices_that_are_unsupported() {
     assert_config_refused("llama-f32", window, &["sliding_window is 4096", "not supported"]);
     let quantised = |config: &mut Value| config["quantization_config"] = json!({"bits": 4});
     assert_config_refused("llama-f32", quantised, &["quantization_config", "original weights"]);
-    for (kind, cause) in [("dynamic", "KV cache"), ("longrope", "not supported"), ("spiral", "unknown")] {
+    for (kind, cause) in [("dynamic", "KV cache"), ("spiral", "unknown")] {
         let scaling = |config: &mut Value| config["rope_scaling"] = json!({"type": kind, "factor": 2.0});
         assert_config_refused("llama-bare-names", scaling, &["rope_scaling.type", kind, cause]);
     }
+    let no_divisors = |config: &mut Value| config["rope_scaling"] = json!({"type": "longrope"});
+    assert_config_refused(
+        "llama-bare-names",
+        no_divisors,
+        &["rope_scaling.short_factor is missing", "a list of 4"],
+    );
     let no_factor = |config: &mut Value| config["rope_scaling"] = json!({"rope_type": "linear"});
     assert_config_refused("llama-bare-names", no_factor, &["rope_scaling.factor is missing"]);
     let zero = |config: &mut Value| config["rope_scaling"] = json!({"rope_type": "linear", "factor": 0});

@@ -12,6 +12,7 @@ use crate::model::config::{Bias, BlockNorms, Flow, HeadNormExtent, HeadWeights};
 pub(super) const FAMILY: Family = Family {
     name: "cohere",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: TENSORS,
     head: usual::HEAD,

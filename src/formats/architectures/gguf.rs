@@ -176,6 +176,7 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         });
     };
     let family = Family {
+        part: None,
         name: base.name,
         read: base.read,
         prefixes: &[""],

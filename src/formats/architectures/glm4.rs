@@ -12,6 +12,7 @@ use crate::model::config::{Bias, BlockNorms};
 pub(super) const FAMILY: Family = Family {
     name: "glm4",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: &[TENSORS, usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS],
     head: usual::HEAD,

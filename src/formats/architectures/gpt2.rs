@@ -13,6 +13,7 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "gpt2",
     read,
+    part: None,
     prefixes: &["transformer.", ""],
     tensors: &[&[
         stored("wte", &["embed.tokens"]),

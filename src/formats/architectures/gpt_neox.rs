@@ -12,6 +12,7 @@ use crate::model::config::{Activation, Bias, FeedForwardKind, Flow};
 pub(super) const FAMILY: Family = Family {
     name: "gpt_neox",
     read,
+    part: None,
     prefixes: &["gpt_neox.", ""],
     tensors: &[TENSORS, usual::NORMS],
     head: "embed_out",

@@ -12,6 +12,7 @@ use crate::model::rotary::{RotaryConfig, RotaryScaling};
 pub(super) const FAMILY: Family = Family {
     name: "gptj",
     read,
+    part: None,
     prefixes: gpt2::FAMILY.prefixes,
     tensors: &[TENSORS],
     head: "lm_head",

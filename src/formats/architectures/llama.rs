@@ -9,6 +9,7 @@ use crate::model::ModelConfig;
 pub(super) const FAMILY: Family = Family {
     name: "llama",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: usual::TENSORS,
     head: usual::HEAD,

@@ -4,21 +4,32 @@
 //! A family knows choices and names. Files, shapes and bytes are for the importer.
 
 mod activation;
+mod bloom;
 mod cohere;
+mod cohere2;
+mod exaone4;
 mod facts;
+mod falcon;
+mod gemma;
+mod gemma2;
+mod gemma3;
 pub mod gguf;
 mod glm4;
 mod gpt2;
+mod gpt_neo;
 mod gpt_neox;
 mod gptj;
 mod granite;
 mod llama;
+mod mistral;
 mod nemotron;
 mod norm;
 mod olmo;
 mod olmo2;
+mod olmo3;
 mod opt;
 mod phi;
+mod phi3;
 mod qwen2;
 mod qwen3;
 mod rope;
@@ -40,19 +51,31 @@ use crate::model::config::{ScoresConfig, limits};
 pub use facts::ArchitectureFacts;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 17] = [
+const FAMILIES: [Family; 29] = [
+    bloom::FAMILY,
     cohere::FAMILY,
+    cohere2::FAMILY,
+    exaone4::FAMILY,
+    falcon::FAMILY,
+    gemma::FAMILY,
+    gemma2::FAMILY,
+    gemma3::TEXT,
+    gemma3::WITH_IMAGES,
     glm4::FAMILY,
     gpt2::FAMILY,
+    gpt_neo::FAMILY,
     gpt_neox::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
     llama::FAMILY,
+    mistral::FAMILY,
     nemotron::FAMILY,
     olmo::FAMILY,
     olmo2::FAMILY,
+    olmo3::FAMILY,
     opt::FAMILY,
     phi::FAMILY,
+    phi3::FAMILY,
     qwen2::FAMILY,
     qwen3::FAMILY,
     smollm3::FAMILY,
@@ -66,6 +89,8 @@ pub struct Family {
     pub name: &'static str,
     /// Reads the decoder from `config.json`.
     pub read: fn(&Fields, &dyn StoredNames) -> Result<ModelConfig, FormatError>,
+    /// The field of `config.json` in which its decoder is described, where the rest describes more than that.
+    pub part: Option<&'static str>,
     /// What files may write before the names of [`Self::tensors`]; the usual one first.
     pub prefixes: &'static [&'static str],
     /// From stored modules to canonical ones, in any number of lists.
@@ -81,6 +106,16 @@ pub struct Family {
 }
 
 impl Family {
+    /// What describes the decoder, where that is only a part of `config.json`.
+    pub fn part<'a>(&self, fields: &Fields<'a>) -> Result<Option<Fields<'a>>, FormatError> {
+        let Some(name) = self.part else { return Ok(None) };
+        refuse_active(fields)?;
+        match fields.optional_object(name)? {
+            None => Err(fields.error(name, "it has to describe the decoder")),
+            part => Ok(part),
+        }
+    }
+
     /// Every row of [`Self::tensors`].
     pub fn mappings(&self) -> impl Iterator<Item = &'static Mapping> {
         self.tensors.iter().copied().flatten()

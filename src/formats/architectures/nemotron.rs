@@ -12,6 +12,7 @@ use crate::model::config::{Activation, Bias, FeedForwardKind};
 pub(super) const FAMILY: Family = Family {
     name: "nemotron",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
     head: usual::HEAD,

@@ -11,6 +11,7 @@ use crate::model::config::{Bias, NormConfig, NormKind};
 pub(super) const FAMILY: Family = Family {
     name: "olmo",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
     head: usual::HEAD,

@@ -10,6 +10,7 @@ use crate::model::config::{BlockNorms, HeadNormExtent};
 pub(super) const FAMILY: Family = Family {
     name: "olmo2",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::HEAD_NORMS, NORMS_AFTER],
     head: usual::HEAD,
@@ -25,9 +26,18 @@ pub(super) const NORMS_AFTER: &[Mapping] = &[
     stored("norm", &["final_norm"]),
 ];
 
-pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    read_with(fields, names, Rope::default().theta)
+}
+
+/// As this family and its successor are; `theta` is the base of the frequencies where the configuration has none.
+pub(super) fn read_with(
+    fields: &Fields,
+    names: &dyn StoredNames,
+    theta: f64,
+) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
-    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    let mut config = usual::read(fields, names, norm, Rope { theta, share: None })?;
     for layer in &mut config.layers {
         (layer.attention_norms, layer.feed_forward_norms) =
             (BlockNorms::after(norm), BlockNorms::after(norm));

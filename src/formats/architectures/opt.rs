@@ -13,6 +13,7 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "opt",
     read,
+    part: None,
     prefixes: &["model.decoder.", "decoder.", ""],
     tensors: &[TENSORS, usual::ATTENTION],
     head: usual::HEAD,

@@ -11,6 +11,7 @@ use crate::model::config::{Activation, Bias, BlockNorms, FeedForwardKind, Flow};
 pub(super) const FAMILY: Family = Family {
     name: "phi",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: &[TENSORS, usual::ATTENTION],
     head: usual::HEAD,

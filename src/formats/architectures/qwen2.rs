@@ -10,6 +10,7 @@ use crate::model::config::Bias;
 pub(super) const FAMILY: Family = Family {
     name: "qwen2",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: usual::TENSORS,
     head: usual::HEAD,

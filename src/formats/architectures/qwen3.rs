@@ -10,6 +10,7 @@ use crate::model::config::HeadNormExtent;
 pub(super) const FAMILY: Family = Family {
     name: "qwen3",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS, usual::HEAD_NORMS],
     head: usual::HEAD,

@@ -5,6 +5,7 @@
 
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
+use crate::model::config::AttentionConfig;
 use crate::model::rotary::{RampEnds, RotaryConfig, RotaryScaling};
 
 /// What a family's rotary embeddings are where its configuration does not say.
@@ -33,11 +34,39 @@ pub(super) fn read(
     default: Rope,
 ) -> Result<RotaryConfig, FormatError> {
     let (old, new) = (fields.optional_object("rope_scaling")?, fields.optional_object("rope_parameters")?);
+    let new = match new {
+        Some(by_kind) if by_kind.names(OF_OTHERS) => by_kind.optional_object(OF_OTHERS)?,
+        new => new,
+    };
     read_object(fields, old.or(new), head_width, context, default)
 }
 
-/// As [`read`], with the object that describes the scaling, if there is one.
-pub(super) fn read_object(
+/// The objects in `rope_parameters` where layers with a window have their own.
+const OF_OTHERS: &str = "full_attention";
+const OF_WINDOWS: &str = "sliding_attention";
+
+/// The rotary embedding of layers with a window, in a model where those of the other layers may be stretched. The
+/// older spelling has only a base for them, which `theta` finds.
+pub(super) fn of_windows(
+    fields: &Fields,
+    context: usize,
+    attention: &AttentionConfig,
+    theta: impl Fn(&Fields) -> Result<f64, FormatError>,
+) -> Result<RotaryConfig, FormatError> {
+    let theta = theta(fields)?;
+    let own = match fields.optional_object("rope_parameters")? {
+        Some(by_kind) if by_kind.names(OF_WINDOWS) => by_kind.optional_object(OF_WINDOWS)?,
+        _ => None,
+    };
+    match own {
+        Some(own) => {
+            read_object(fields, Some(own), attention.head_width, context, Rope { theta, share: None })
+        }
+        None => Ok(RotaryConfig { width: attention.head_width, theta, scaling: RotaryScaling::Plain }),
+    }
+}
+
+fn read_object(
     fields: &Fields,
     rope: Option<Fields>,
     head_width: usize,
@@ -65,18 +94,20 @@ pub(super) fn read_object(
             original_context: original_context(fields, &rope, context)?,
         },
         "yarn" => yarn(fields, &rope, context)?,
+        // "su" is what the first files with it call it.
+        "longrope" | "su" => long_rope(fields, &rope, width / 2, context)?,
         other => {
             let reason = match other {
                 "dynamic" => {
                     "its frequencies change with the length of the text, which a KV cache cannot follow"
                 }
-                "longrope" => "its frequencies switch at a length, which is not supported",
                 _ => "this scaling is unknown",
             };
             let field = if modern.is_some() { "rope_type" } else { "type" };
-            return Err(
-                rope.error(field, format!("{reason}; default, linear, llama3 and yarn are supported"))
-            );
+            return Err(rope.error(
+                field,
+                format!("{reason}; default, linear, llama3, longrope and yarn are supported"),
+            ));
         }
     };
     match rope.unread().find(|name| !IDLE_FIELDS.contains(name)) {
@@ -110,6 +141,35 @@ fn yarn(fields: &Fields, rope: &Fields, context: usize) -> Result<RotaryScaling,
         beta_slow: set("beta_slow")?.unwrap_or(1.0),
         attention_factor: rope.optional_number("attention_factor")?.unwrap_or(inferred),
         ramp_ends,
+    })
+}
+
+/// LongRoPE: divisors of the frequencies for short and for long texts.
+fn long_rope(
+    fields: &Fields,
+    rope: &Fields,
+    pairs: usize,
+    context: usize,
+) -> Result<RotaryScaling, FormatError> {
+    let original_context = original_context(fields, rope, context)?;
+    let divisors = |name: &str| {
+        let divisors = rope.optional_numbers(name)?.unwrap_or_default();
+        let are_usable = divisors.len() == pairs && divisors.iter().all(|divisor| *divisor > 0.0);
+        if are_usable {
+            return Ok(divisors);
+        }
+        Err(rope.error(name, format!("it has to be a list of {pairs} numbers above 0")))
+    };
+    let factor = match rope.get("factor") {
+        Some(_) => positive(rope, "factor")?,
+        None => context as f64 / original_context,
+    };
+    let inferred = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / original_context.ln()).sqrt() };
+    Ok(RotaryScaling::LongRope {
+        short_divisors: divisors("short_factor")?,
+        long_divisors: divisors("long_factor")?,
+        original_context,
+        attention_factor: rope.optional_number("attention_factor")?.unwrap_or(inferred),
     })
 }
 

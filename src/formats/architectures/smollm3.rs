@@ -10,6 +10,7 @@ use crate::model::config::HeadWeights;
 pub(super) const FAMILY: Family = Family {
     name: "smollm3",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: usual::TENSORS,
     head: usual::HEAD,

@@ -11,6 +11,7 @@ use crate::model::config::{Bias, BlockNorms, Flow};
 pub(super) const FAMILY: Family = Family {
     name: "stablelm",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: usual::TENSORS,
     head: usual::HEAD,

@@ -10,6 +10,7 @@ use crate::model::config::{Activation, Bias, FeedForwardKind, HeadWeights};
 pub(super) const FAMILY: Family = Family {
     name: "starcoder2",
     read,
+    part: None,
     prefixes: usual::PREFIXES,
     tensors: &[usual::ATTENTION, usual::NORMS, FEED_FORWARD],
     head: usual::HEAD,

@@ -60,6 +60,18 @@ pub(super) fn read(
     norm: NormConfig,
     rope: Rope,
 ) -> Result<ModelConfig, FormatError> {
+    let activation = activation::read(fields, "hidden_act", Activation::Silu)?;
+    read_with(fields, names, norm, rope, activation)
+}
+
+/// As [`read`], whatever activation the configuration names.
+pub(super) fn read_with(
+    fields: &Fields,
+    names: &dyn StoredNames,
+    norm: NormConfig,
+    rope: Rope,
+    activation: Activation,
+) -> Result<ModelConfig, FormatError> {
     let width = fields.size("hidden_size")?;
     let heads = fields.size("num_attention_heads")?;
     let context = fields.size("max_position_embeddings")?;
@@ -88,7 +100,7 @@ pub(super) fn read(
     let feed_forward = FeedForwardConfig {
         width: fields.size("intermediate_size")?,
         kind: FeedForwardKind::Gated,
-        activation: activation::read(fields, "hidden_act", Activation::Silu)?,
+        activation,
         bias: Bias::Absent,
     };
     let layer = |index: usize| LayerConfig {

@@ -20,6 +20,12 @@ pub(super) fn everywhere(config: &mut ModelConfig, window: Option<usize>) {
     }
 }
 
+/// The size of the window: `default` where the configuration does not mention one, none where it is `null`.
+pub(super) fn size(fields: &Fields, default: usize) -> Result<Option<usize>, FormatError> {
+    const NAME: &str = "sliding_window";
+    Ok(if fields.names(NAME) { fields.optional_size(NAME)? } else { Some(default) })
+}
+
 /// The window of the families that have `use_sliding_window`: of the layers from `max_window_layers` on, or of those
 /// that `layer_types` names.
 pub(super) fn read_optional(fields: &Fields, config: &mut ModelConfig) -> Result<(), FormatError> {

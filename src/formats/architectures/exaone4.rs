@@ -1,0 +1,49 @@
+//! EXAONE 4 (LG AI Research 2025): results of blocks are normalised, and each head of queries and keys; in its
+//! larger form three layers with a window and a rotary embedding for each with neither.
+
+use super::rope::Rope;
+use super::window::{self, Sight};
+use super::{Family, StoredNames, norm, olmo2, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+use crate::model::config::{BlockNorms, HeadNormExtent};
+
+pub(super) const FAMILY: Family = Family {
+    name: "exaone4",
+    read,
+    part: None,
+    prefixes: usual::PREFIXES,
+    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::HEAD_NORMS, olmo2::NORMS_AFTER],
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &[],
+};
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
+    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    let size = window::size(fields, 4096)?;
+    // Older files spell the pattern out, such as LLLG.
+    let pattern = match fields.get("sliding_window_pattern") {
+        Some(pattern) if pattern.is_string() => pattern.as_str().map_or(4, str::len),
+        _ => fields.optional_number("sliding_window_pattern")?.map_or(4, |pattern| pattern as usize),
+    };
+    let sight = |index: usize| match size {
+        Some(_) if pattern > 0 && !(index + 1).is_multiple_of(pattern) => Sight::Windowed,
+        _ => Sight::Full,
+    };
+    let sights = window::sights(fields, config.layers.len(), sight)?;
+    for (layer, sight) in config.layers.iter_mut().zip(sights) {
+        (layer.attention_norms, layer.feed_forward_norms) =
+            (BlockNorms::after(norm), BlockNorms::after(norm));
+        layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
+        match (size, sight) {
+            (Some(_), Sight::Windowed) => layer.attention.scores.window = size,
+            (Some(_), Sight::Full) => layer.attention.rotary = None,
+            (None, _) => {}
+        }
+    }
+    Ok(config)
+}

@@ -1,0 +1,105 @@
+//! Falcon (Almazrouei et al. 2023) in its three shapes: blocks side by side behind one norm or two, or one after the
+//! other with linear biases for positions. Queries, keys and values of each key/value head are together in one
+//! matrix.
+
+use super::rope::{self, Rope};
+use super::{Family, Mapping, StoredNames, activation, laid_out, norm, stored, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
+use crate::model::ModelConfig;
+use crate::model::config::{
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind, Flow,
+    HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig,
+};
+
+pub(super) const FAMILY: Family = Family {
+    name: "falcon",
+    read,
+    part: None,
+    prefixes: &["transformer.", ""],
+    tensors: &[TENSORS],
+    head: usual::HEAD,
+    ignored: &["h.#.self_attention.rotary_emb.inv_freq"],
+    other_parts: &[],
+    harmless_fields: &["apply_residual_connection_post_layernorm"],
+};
+
+const TENSORS: &[Mapping] = &[
+    stored("word_embeddings", &["embed.tokens"]),
+    stored("h.#.input_layernorm", &["layers.#.attention.norm"]),
+    stored("h.#.ln_attn", &["layers.#.attention.norm"]),
+    laid_out(
+        Layout::ByKeyValueHead,
+        "h.#.self_attention.query_key_value",
+        &["layers.#.attention.query", "layers.#.attention.key", "layers.#.attention.value"],
+    ),
+    stored("h.#.self_attention.dense", &["layers.#.attention.output"]),
+    stored("h.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
+    stored("h.#.ln_mlp", &["layers.#.feed_forward.norm"]),
+    stored("h.#.mlp.dense_h_to_4h", &["layers.#.feed_forward.up"]),
+    stored("h.#.mlp.dense_4h_to_h", &["layers.#.feed_forward.down"]),
+    stored("ln_f", &["final_norm"]),
+];
+
+fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let width = fields.size("hidden_size")?;
+    let heads = fields.size("num_attention_heads")?;
+    let head_width = usual::head_width(fields, "hidden_size", width, "num_attention_heads", heads)?;
+    let context = fields.optional_size("max_position_embeddings")?.unwrap_or(2048);
+    let flag = |name: &str, default| Ok::<bool, FormatError>(fields.optional_flag(name)?.unwrap_or(default));
+    let (is_new, is_multi_query) = (flag("new_decoder_architecture", false)?, flag("multi_query", true)?);
+    let is_parallel = flag("parallel_attn", true)? || is_new;
+    let has_linear_biases = flag("alibi", false)?;
+    let groups = fields.optional_size("num_kv_heads")?;
+    let norms = fields.optional_size("num_ln_in_parallel_attn")?;
+    let norm = norm::layer(fields, "layer_norm_epsilon", Bias::Present)?;
+    let bias = if flag("bias", false)? { Bias::Present } else { Bias::Absent };
+    let has_one_norm = is_parallel && (!is_new || norms == Some(1));
+    let scale = (head_width as f64).sqrt().recip() as f32;
+    let rotary = match has_linear_biases {
+        true => None,
+        false => Some(rope::read(fields, head_width, context, Rope::default())?),
+    };
+    let layer = LayerConfig {
+        residual: ResidualConfig {
+            flow: if is_parallel { Flow::Parallel } else { Flow::Sequential },
+            ..ResidualConfig::default()
+        },
+        attention_norms: BlockNorms::before(norm),
+        attention: AttentionConfig {
+            heads,
+            key_value_heads: if is_multi_query && !is_new { 1 } else { groups.unwrap_or(heads) },
+            head_width,
+            head_norm: None,
+            rotary,
+            scale,
+            // Here the biases are scaled as the products are.
+            scores: ScoresConfig {
+                linear_bias: has_linear_biases.then_some(scale),
+                ..ScoresConfig::default()
+            },
+            query_key_value_bias: bias,
+            output_bias: bias,
+        },
+        feed_forward_norms: if has_one_norm { BlockNorms::NONE } else { BlockNorms::before(norm) },
+        feed_forward: FeedForwardConfig {
+            width: fields.optional_size("ffn_hidden_size")?.unwrap_or(width.saturating_mul(4)),
+            kind: FeedForwardKind::Plain,
+            activation: activation::read(fields, "activation", Activation::Gelu)?,
+            bias,
+        },
+    };
+    Ok(ModelConfig {
+        vocabulary: fields.size("vocab_size")?,
+        width,
+        context,
+        positions: Positions::InLayers,
+        embedding: EmbeddingConfig::default(),
+        layers: super::layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
+        final_norm: norm,
+        head: usual::head(fields, HeadWeights::Tied)?,
+        head_bias: Bias::Absent,
+        logits: LogitsConfig::default(),
+    })
+}

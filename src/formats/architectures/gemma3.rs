@@ -1,0 +1,70 @@
+//! Gemma 3 (Gemma Team 2025), the text decoder: norms of queries and keys, five layers with a window for each
+//! without, each kind with frequencies of its own. Also inside a folder that has a part for images.
+
+use super::rope::{self, Rope};
+use super::window::Sight;
+use super::{Family, Mapping, StoredNames, gemma, gemma2, laid_out, norm, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
+use crate::model::ModelConfig;
+use crate::model::config::HeadNormExtent;
+
+pub(super) const TEXT: Family = Family {
+    name: "gemma3_text",
+    read,
+    part: None,
+    prefixes: usual::PREFIXES,
+    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, gemma2::NORMS, HEAD_NORMS],
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: gemma::HARMLESS_FIELDS,
+};
+
+pub(super) const WITH_IMAGES: Family = Family {
+    name: "gemma3",
+    part: Some("text_config"),
+    prefixes: &["language_model.model.", "model.language_model."],
+    other_parts: &[
+        "vision_tower.",
+        "multi_modal_projector.",
+        "model.vision_tower.",
+        "model.multi_modal_projector.",
+    ],
+    ..TEXT
+};
+
+const HEAD_NORMS: &[Mapping] = &[
+    laid_out(Layout::OneLess, "layers.#.self_attn.q_norm", &["layers.#.attention.query_norm"]),
+    laid_out(Layout::OneLess, "layers.#.self_attn.k_norm", &["layers.#.attention.key_norm"]),
+];
+
+/// What files leave out.
+const SIZES: &[(&str, usize)] = &[
+    ("vocab_size", 262_208),
+    ("num_attention_heads", 8),
+    ("num_key_value_heads", 4),
+    ("head_dim", 256),
+    ("max_position_embeddings", 131_072),
+];
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let fields = &fields.or_sizes(SIZES);
+    let pattern = fields.optional_size("sliding_window_pattern")?.unwrap_or(6);
+    let sight = |index: usize| {
+        if (index + 1).is_multiple_of(pattern) { Sight::Full } else { Sight::Windowed }
+    };
+    let rope = Rope { theta: 1_000_000.0, share: None };
+    let mut config = gemma2::read_with(fields, names, rope, sight, [None, None])?;
+    let local = rope::of_windows(fields, config.context, &config.layers[0].attention, |fields| {
+        Ok(fields.optional_number("rope_local_base_freq")?.unwrap_or(10_000.0))
+    })?;
+    for layer in &mut config.layers {
+        layer.attention.head_norm = Some(norm::of_heads(config.final_norm, HeadNormExtent::Head));
+        if layer.attention.scores.window.is_some() {
+            layer.attention.rotary = Some(local.clone());
+        }
+    }
+    Ok(config)
+}

@@ -1,0 +1,37 @@
+//! OLMo 3 (Olmo Team 2025): OLMo 2 with three layers with a window for each without, which alone stretch their
+//! frequencies.
+
+use super::window::{self, Sight};
+use super::{Family, StoredNames, olmo2, rope, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+
+pub(super) const FAMILY: Family = Family {
+    name: "olmo3",
+    read,
+    part: None,
+    prefixes: usual::PREFIXES,
+    tensors: olmo2::FAMILY.tensors,
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &[],
+};
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let mut config = olmo2::read_with(fields, names, 500_000.0)?;
+    let size = window::size(fields, 4096)?;
+    let sight = |index: usize| {
+        if (index + 1).is_multiple_of(4) { Sight::Full } else { Sight::Windowed }
+    };
+    let sights = window::sights(fields, config.layers.len(), sight)?;
+    let local = rope::of_windows(fields, config.context, &config.layers[0].attention, |fields| {
+        Ok(fields.optional_number("rope_theta")?.unwrap_or(500_000.0))
+    })?;
+    for (layer, _) in config.layers.iter_mut().zip(sights).filter(|(_, sight)| *sight == Sight::Windowed) {
+        layer.attention.scores.window = size;
+        layer.attention.rotary = Some(local.clone());
+    }
+    Ok(config)
+}

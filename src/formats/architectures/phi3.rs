@@ -1,0 +1,35 @@
+//! Phi-3, Phi-3.5 and Phi-4-mini (Abdin et al. 2024): queries, keys and values in one matrix, gate and up in
+//! another, frequencies for short and for long texts, a window.
+
+use super::rope::Rope;
+use super::{Family, Mapping, StoredNames, norm, stored, usual, window};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+
+pub(super) const FAMILY: Family = Family {
+    name: "phi3",
+    read,
+    part: None,
+    prefixes: usual::PREFIXES,
+    tensors: &[TENSORS, usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS],
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &["embd_pdrop", "resid_pdrop", "interpolate_factor", "full_attn_mod"],
+};
+
+const TENSORS: &[Mapping] = &[
+    stored(
+        "layers.#.self_attn.qkv_proj",
+        &["layers.#.attention.query", "layers.#.attention.key", "layers.#.attention.value"],
+    ),
+    stored("layers.#.mlp.gate_up_proj", &["layers.#.feed_forward.gate", "layers.#.feed_forward.up"]),
+];
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let rope = Rope { share: Some(1.0), ..Rope::default() };
+    let mut config = usual::read(fields, names, norm::rms_or(fields, "rms_norm_eps", 1e-5)?, rope)?;
+    window::everywhere(&mut config, fields.optional_size("sliding_window")?);
+    Ok(config)
+}
