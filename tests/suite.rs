@@ -18,6 +18,7 @@ mod suite {
     mod malformed;
     mod measuring;
     mod selection;
+    mod sentencepiece;
     mod session;
     mod shaders;
     mod stages;

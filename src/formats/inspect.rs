@@ -15,7 +15,7 @@ use super::folder::Folder;
 use super::import::{self, PrefixedNames, TiedPairs};
 use super::location::Location;
 use super::{
-    CONFIG, GGUF_TEMPLATE, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, TOKENIZER_MODEL, built_in,
+    CONFIG, GGUF_TEMPLATE, SENTENCEPIECE, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, TOKENIZER_MODEL, built_in,
     missing_config, read_chat_template, special,
 };
 use crate::model::ModelConfig;
@@ -198,6 +198,7 @@ fn import_headers(
 fn read_tokenizer(location: &Location, facts: &mut Inspection) -> Result<(), FormatError> {
     let folder = &location.folder;
     match folder.read_json(TOKENIZER)? {
+        None if folder.has(SENTENCEPIECE) => facts.tokenizer = Some("SentencePiece".to_owned()),
         None => facts.warnings.push(format!("it has no {TOKENIZER}; prompts can only be given as token ids")),
         Some(tokenizer) => {
             let kind = tokenizer.pointer("/model/type").and_then(Value::as_str);

@@ -37,6 +37,8 @@ use location::Location;
 const CONFIG: &str = "config.json";
 /// The file that is the tokenizer.
 const TOKENIZER: &str = "tokenizer.json";
+/// The file that is the tokenizer where there is none of the former: a SentencePiece model.
+const SENTENCEPIECE: &str = "tokenizer.model";
 /// The file that says how to use it.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
@@ -73,9 +75,9 @@ pub struct ModelFile {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TokenizerFiles {
     /// Files of a folder.
-    Json {
-        /// Contents of `tokenizer.json`.
-        tokenizer_json: Vec<u8>,
+    Folder {
+        /// Pieces and algorithm.
+        vocabulary: Vocabulary,
         /// Contents of `tokenizer_config.json`, parsed.
         tokenizer_config: Option<serde_json::Value>,
         /// The chat template, in Jinja.
@@ -83,6 +85,15 @@ pub enum TokenizerFiles {
     },
     /// The metadata of a GGUF file: `tokenizer.ggml.*` and `tokenizer.chat_template`.
     Gguf(Metadata),
+}
+
+/// The file of a folder that holds the tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Vocabulary {
+    /// Contents of `tokenizer.json`.
+    TokenizerJson(Vec<u8>),
+    /// Contents of `tokenizer.model`, a SentencePiece model.
+    SentencePiece(Vec<u8>),
 }
 
 /// Special token ids by `generation_config.json` and `config.json`.
@@ -167,10 +178,15 @@ fn missing_config(config_file: &str) -> FormatError {
 }
 
 fn read_tokenizer(folder: &Folder) -> Result<Option<TokenizerFiles>, FormatError> {
-    let Some(tokenizer_json) = folder.read(TOKENIZER)? else { return Ok(None) };
+    let json = folder.read(TOKENIZER)?.map(Vocabulary::TokenizerJson);
+    let vocabulary = match json {
+        Some(json) => Some(json),
+        None => folder.read(SENTENCEPIECE)?.map(Vocabulary::SentencePiece),
+    };
+    let Some(vocabulary) = vocabulary else { return Ok(None) };
     let tokenizer_config = folder.read_json(TOKENIZER_CONFIG)?;
     let chat_template = read_chat_template(folder, tokenizer_config.as_ref())?;
-    Ok(Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config, chat_template }))
+    Ok(Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }))
 }
 
 /// The chat template: a file of its own, or a field of `tokenizer_config.json`, which is a text or a list of named

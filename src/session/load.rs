@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use super::command::{LoadRequest, ModelSource};
 use super::event::Loaded;
 use crate::formats::gguf::Metadata;
-use crate::formats::{self, FormatError, ModelFile, TokenizerFiles};
+use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary};
 use crate::gpu::{self, GpuError};
 use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::plan::BindError;
@@ -142,8 +142,8 @@ impl Opened {
                 }
                 Err(reason) => return Err(LoadError::Tokenizer { path: file.path.clone(), reason }),
             },
-            Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config, chat_template }) => {
-                let made = tokenizer(tokenizer_json, tokenizer_config.as_ref(), chat_template.as_deref());
+            Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }) => {
+                let made = tokenizer(vocabulary, tokenizer_config.as_ref(), chat_template.as_deref());
                 Some(made.map_err(|reason| LoadError::Tokenizer { path: file.path.clone(), reason })?)
             }
         };
@@ -195,11 +195,14 @@ impl Opened {
 /// The tokenizer that the files describe, with its chat template. A broken template is told where it is used: the
 /// model runs without.
 fn tokenizer(
-    tokenizer_json: &[u8],
+    vocabulary: &Vocabulary,
     config: Option<&serde_json::Value>,
     chat_template: Option<&str>,
 ) -> Result<Tokenizer, TokenizerError> {
-    let mut tokenizer = Tokenizer::from_json(tokenizer_json, config)?;
+    let mut tokenizer = match vocabulary {
+        Vocabulary::TokenizerJson(contents) => Tokenizer::from_json(contents, config)?,
+        Vocabulary::SentencePiece(contents) => Tokenizer::from_sentencepiece(contents, config)?,
+    };
     if let Some(source) = chat_template {
         tokenizer.chat = ChatTemplate::new(source, config.map(special_texts).unwrap_or_default());
     }
@@ -226,6 +229,11 @@ fn gguf_tokenizer(metadata: &Metadata) -> Result<Result<Tokenizer, TokenizerErro
         add_bos: metadata.flag(&key("add_bos_token"))?,
         add_eos: metadata.flag(&key("add_eos_token"))?,
         add_space_prefix: metadata.flag(&key("add_space_prefix"))?,
+        // The file stores these as a kind of number.
+        precompiled_charsmap: metadata
+            .numbers(&key("precompiled_charsmap"))?
+            .map(|numbers| numbers.into_iter().map(|byte| byte as i64 as u8).collect())
+            .unwrap_or_default(),
         remove_extra_whitespaces: metadata.flag(&key("remove_extra_whitespaces"))?,
     };
     let template = metadata.text("tokenizer.chat_template")?;

@@ -38,6 +38,8 @@ pub struct GgufVocabulary {
     pub add_space_prefix: Option<bool>,
     /// `remove_extra_whitespaces`.
     pub remove_extra_whitespaces: Option<bool>,
+    /// `precompiled_charsmap`: SentencePiece's table of characters to replace; empty for none.
+    pub precompiled_charsmap: Vec<u8>,
 }
 
 /// The values of `token_type`.
@@ -101,13 +103,26 @@ impl Tokenizer {
         vocabulary.check()?;
         let (tokenizer, adds_bos) = match vocabulary.model.as_str() {
             "gpt2" => vocabulary.byte_level()?,
-            "llama" => (vocabulary.sentencepiece()?, true),
+            "llama" => (vocabulary.sentencepiece(vocabulary.bpe()?), true),
+            "t5" => (vocabulary.sentencepiece(vocabulary.unigram()?), false),
             other => {
-                return Err(unreproducible(format!("its kind `{other}` is none of gpt2, llama")));
+                return Err(unreproducible(format!("its kind `{other}` is none of gpt2, llama, t5")));
             }
         };
         let config = vocabulary.configuration(adds_bos);
         Self::from_json(tokenizer.to_string().as_bytes(), Some(&config))
+    }
+}
+
+impl Tokenizer {
+    /// From SentencePiece's pieces, with what `tokenizer_config.json` says about special tokens.
+    pub(super) fn from_pieces(
+        pieces: &GgufVocabulary,
+        config: Option<&Value>,
+    ) -> Result<Self, TokenizerError> {
+        pieces.check()?;
+        let model = if pieces.model == "t5" { pieces.unigram()? } else { pieces.bpe()? };
+        Self::from_json(pieces.sentencepiece(model).to_string().as_bytes(), config)
     }
 }
 
@@ -197,17 +212,47 @@ impl GgufVocabulary {
         Ok((tokenizer, splitting.adds_bos))
     }
 
-    /// SentencePiece BPE as `tokenizer.json` has it.
-    fn sentencepiece(&self) -> Result<Value, TokenizerError> {
+    /// SentencePiece's BPE as `tokenizer.json` has it.
+    fn bpe(&self) -> Result<Value, TokenizerError> {
         let ids = self.ids()?;
         let merges =
             if self.merges.is_empty() { self.merges_by_score(&ids)? } else { self.stored_merges(&ids)? };
+        let unknown = self.unknown.and_then(|id| self.tokens.get(usize::try_from(id).ok()?));
+        Ok(json!({
+            "type": "BPE", "fuse_unk": true, "byte_fallback": self.has_bytes(), "unk_token": unknown,
+            "vocab": ids, "merges": merges,
+        }))
+    }
+
+    /// SentencePiece's unigram model (Kudo 2018) as `tokenizer.json` has it.
+    fn unigram(&self) -> Result<Value, TokenizerError> {
+        self.ids()?;
+        if self.scores.iter().any(|score| !score.is_finite()) || self.scores.is_empty() {
+            return Err(unreproducible("its tokens have no finite scores".to_owned()));
+        }
+        let pieces: Vec<(&String, f64)> = self.tokens.iter().zip(self.scores.iter().copied()).collect();
+        Ok(json!({
+            "type": "Unigram", "unk_id": self.unknown, "byte_fallback": self.has_bytes(), "vocab": pieces,
+        }))
+    }
+
+    fn has_bytes(&self) -> bool {
+        (0..self.tokens.len()).any(|id| self.kind(id) == kind::BYTE)
+    }
+
+    /// What SentencePiece does around its model, as `tokenizer.json` has it.
+    fn sentencepiece(&self, model: Value) -> Value {
         let spaces = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
         let words = json!({"type": "Replace", "pattern": {"String": "▁"}, "content": " "});
         let mut normalizers = Vec::new();
         let mut decoders = vec![words, json!({"type": "ByteFallback"}), json!({"type": "Fuse"})];
+        if !self.precompiled_charsmap.is_empty() {
+            let map = base64(&self.precompiled_charsmap);
+            normalizers.push(json!({"type": "Precompiled", "precompiled_charsmap": map}));
+        }
         if self.remove_extra_whitespaces == Some(true) {
-            normalizers.push(json!({"type": "Strip", "strip_left": true, "strip_right": true}));
+            // Of spaces alone: other white space stays.
+            normalizers.push(json!({"type": "Replace", "pattern": {"Regex": "^ +| +$"}, "content": ""}));
             normalizers.push(json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}));
         }
         if self.add_space_prefix.unwrap_or(true) {
@@ -215,18 +260,13 @@ impl GgufVocabulary {
             decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
         }
         normalizers.push(spaces);
-        let unknown = self.unknown.and_then(|id| self.tokens.get(usize::try_from(id).ok()?));
-        let has_bytes = (0..self.tokens.len()).any(|id| self.kind(id) == kind::BYTE);
-        Ok(json!({
+        json!({
             "version": "1.0",
             "added_tokens": self.added_tokens(),
             "normalizer": {"type": "Sequence", "normalizers": normalizers},
             "decoder": {"type": "Sequence", "decoders": decoders},
-            "model": {
-                "type": "BPE", "fuse_unk": true, "byte_fallback": has_bytes, "unk_token": unknown,
-                "vocab": ids, "merges": merges,
-            },
-        }))
+            "model": model,
+        })
     }
 
     /// Tokens that stand outside of merging: control tokens and those that a user defined.
@@ -308,6 +348,21 @@ fn malformed(reason: String) -> TokenizerError {
 
 fn unreproducible(reason: String) -> TokenizerError {
     TokenizerError::Unreproducible { reason }
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let part = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let bits = part(0) << 16 | part(1) << 8 | part(2);
+        for digit in 0..4 {
+            let value = (bits >> (18 - 6 * digit)) & 63;
+            text.push(if digit <= chunk.len() { DIGITS[value as usize].into() } else { '=' });
+        }
+    }
+    text
 }
 
 /// A token for a message.

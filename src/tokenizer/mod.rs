@@ -5,6 +5,7 @@
 pub mod chat;
 pub mod detokeniser;
 pub mod gguf;
+mod sentencepiece;
 mod spelling;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,6 +35,12 @@ pub enum TokenizerError {
     #[error("the tokenizer file cannot be used ({reason}): get tokenizer.json from the model's source again")]
     Malformed {
         /// What the parser said.
+        reason: String,
+    },
+    /// The file is no SentencePiece model.
+    #[error("tokenizer.model cannot be used ({reason}): get it from the model's source again")]
+    SentencePiece {
+        /// What is wrong.
         reason: String,
     },
     /// The tokenizer metadata of a GGUF file contradicts itself.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logitscope::formats::{self, ModelFile, TokenizerFiles};
+use logitscope::formats::{self, ModelFile, TokenizerFiles, Vocabulary};
 use logitscope::model::config::{Activation, Bias, HeadWeights, NormKind, Positions};
 use logitscope::model::plan_decoder;
 use logitscope::model::rotary::{RampEnds, RotaryScaling};
@@ -272,7 +272,12 @@ fn a_sharded_model_opens_by_folder_index_or_shard() {
 fn a_single_file_opens_with_what_lies_beside_it() {
     let model = formats::open(&fixture("gpt2-f32").join("model.safetensors")).unwrap();
     assert_eq!((model.name.as_str(), model.family.as_str()), ("gpt2-f32", "gpt2"));
-    let Some(TokenizerFiles::Json { tokenizer_json, tokenizer_config, .. }) = model.tokenizer else {
+    let Some(TokenizerFiles::Folder {
+        vocabulary: Vocabulary::TokenizerJson(tokenizer_json),
+        tokenizer_config,
+        ..
+    }) = model.tokenizer
+    else {
         panic!("it has a tokenizer");
     };
     assert!(tokenizer_json.starts_with(b"{"));
