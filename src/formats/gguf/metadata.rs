@@ -85,12 +85,12 @@ impl Metadata {
 
     /// How many elements an array has; `None` if there is none of this key.
     pub fn length(&self, key: &str) -> Option<usize> {
-        self.array(key).ok().flatten().map(|(_, count, _)| count)
+        self.array(key).ok().flatten().map(|array| array.count)
     }
 
     /// An array of texts, if it is there.
     pub fn texts(&self, key: &str) -> Result<Option<Vec<&str>>, FormatError> {
-        let Some((kind, count, bytes)) = self.array(key)? else { return Ok(None) };
+        let Some(Array { kind, count, bytes }) = self.array(key)? else { return Ok(None) };
         if kind != ValueType::String {
             return Err(self.error(key, "it has to be an array of texts"));
         }
@@ -105,7 +105,7 @@ impl Metadata {
 
     /// An array of numbers, if it is there; from any type of numbers.
     pub fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, FormatError> {
-        let Some((kind, _, bytes)) = self.array(key)? else { return Ok(None) };
+        let Some(Array { kind, bytes, .. }) = self.array(key)? else { return Ok(None) };
         let numbers = bytes.chunks_exact(kind.least_bytes());
         let numbers = numbers.map(|bytes| Number::of(kind, bytes).map(Number::float));
         let numbers: Option<Vec<f64>> = numbers.collect();
@@ -125,7 +125,7 @@ impl Metadata {
             ValueType::String => Ok(Value::from(self.text(key)?)),
             ValueType::Bool => Ok(Value::from(self.flag(key)?)),
             ValueType::Array => {
-                let (kind, _, bytes) = self.array(key)?.unwrap_or((*kind, 0, &[]));
+                let Some(Array { kind, bytes, .. }) = self.array(key)? else { return Ok(Value::Null) };
                 let mut elements = bytes.chunks_exact(kind.least_bytes());
                 let first = elements.next().and_then(|bytes| number(kind, bytes));
                 let first =
@@ -141,18 +141,27 @@ impl Metadata {
         FormatError::malformed(&self.file, format!("metadata {key}: {reason}"))
     }
 
-    /// The type and number of an array's elements, and their bytes.
-    fn array(&self, key: &str) -> Result<Option<(ValueType, usize, &[u8])>, FormatError> {
+    fn array(&self, key: &str) -> Result<Option<Array<'_>>, FormatError> {
         let Some((kind, range)) = self.entries.get(key) else { return Ok(None) };
         if *kind != ValueType::Array {
             return Err(self.error(key, "it has to be an array"));
         }
         let bytes = &self.bytes[range.clone()];
         let mut cursor = Cursor::new(&self.file, bytes);
-        let inner = cursor.value_type(key)?;
-        let count = cursor.count(inner.least_bytes(), key)?;
-        Ok(Some((inner, count, &bytes[cursor.at..])))
+        let kind = cursor.value_type(key)?;
+        let count = cursor.count(kind.least_bytes(), key)?;
+        Ok(Some(Array { kind, count, bytes: &bytes[cursor.at..] }))
     }
+}
+
+/// An array as it is stored.
+struct Array<'a> {
+    /// The type of its elements.
+    kind: ValueType,
+    /// How many there are.
+    count: usize,
+    /// The elements.
+    bytes: &'a [u8],
 }
 
 /// A number of any type.
