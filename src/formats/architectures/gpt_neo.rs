@@ -97,7 +97,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     })
 }
 
-/// `attention_types` is a list of [[names], repetitions].
+/// `attention_types` is a list of `[[names], repetitions]`.
 fn sights(fields: &Fields, layers: usize) -> Result<Vec<Sight>, FormatError> {
     const NAME: &str = "attention_types";
     let refuse =

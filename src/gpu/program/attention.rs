@@ -12,7 +12,7 @@ use crate::gpu::shader::Kernel;
 use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan};
 use crate::model::{CacheFormat, ModelError, WeightFormat};
 
-/// Workgroup memory for the keys or values of a tile, in vec4<u32>.
+/// Workgroup memory for the keys or values of a tile, in `vec4<u32>`.
 const TILE_UNITS: u32 = 560;
 /// Groups of four rows in a workgroup of `attention_tiles.wgsl`.
 const ROW_GROUPS: u32 = 8;
