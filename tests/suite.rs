@@ -13,6 +13,7 @@ mod suite {
     mod families;
     mod formats;
     mod fused;
+    mod gguf;
     mod gguf_tokenizer;
     mod kernels;
     mod malformed;

@@ -351,7 +351,7 @@ fn check(checkpoint: &Checkpoint, index: usize, wanted: &Wanted<'_>) -> Result<W
     match &stored.element {
         Element::Weight(format) => Ok(*format),
         Element::Other(name) => {
-            refuse(format!("its elements are stored as {name}; only F32, F16 and BF16 can be read"))
+            refuse(format!("its elements are stored as {name}; it cannot be computed with"))
         }
     }
 }

@@ -1,10 +1,11 @@
 //! How tensors lie in GPU memory: sizes, and the way from stored rows to that layout.
 //!
 //! A matrix row is a whole number of **units** of 16 bytes, one load of a kernel: 4 weights in f32, 8 in f16 and
-//! bf16, 16 in q8_0, 32 in q4_0. Rows are padded with zeros to whole units, and to whole blocks in formats with
+//! bf16, 16 in q8_0, 32 in q4_0; of the other formats [`parts`] tells. Rows are padded with zeros to whole units, and to whole blocks in formats with
 //! scales. Those are structures of arrays: the quants in one buffer, the scales (f16, one a block, in the order of
 //! the blocks) in another. Vectors and position tables are f32. `shaders/weights/` has the readers.
 
+use super::parts;
 use crate::model::WeightFormat;
 use crate::model::plan::{Op, Plan};
 use crate::model::quant::{Q4_0_BYTES, Q8_0_BYTES};
@@ -36,7 +37,17 @@ pub(super) fn padded_row(format: WeightFormat, columns: usize) -> usize {
     match format {
         WeightFormat::F32 => columns.next_multiple_of(4),
         WeightFormat::F16 | WeightFormat::Bf16 => columns.next_multiple_of(8),
-        WeightFormat::Q8_0 | WeightFormat::Q4_0 => columns.next_multiple_of(format.block_elements()),
+        _ => columns.next_multiple_of(format.block_elements()),
+    }
+}
+
+/// Weights of a unit.
+pub(super) fn unit_weights(format: WeightFormat) -> usize {
+    match format {
+        WeightFormat::F32 => 4,
+        WeightFormat::F16 | WeightFormat::Bf16 => 8,
+        WeightFormat::Q8_0 => 16,
+        _ => 32,
     }
 }
 
@@ -74,7 +85,12 @@ impl Form {
         let bytes = match self {
             Self::Matrix(format) => {
                 let elements = padded_row(format, columns);
-                format.bytes(elements) - SCALE_BYTES * scales(format, elements)
+                match format {
+                    WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => format.bytes(elements),
+                    WeightFormat::Q8_0 => elements,
+                    WeightFormat::Q4_0 => elements / 2,
+                    blocks => elements / blocks.block_elements() * parts::unit_bytes(blocks),
+                }
             }
             Self::Vector => 4 * padded(columns),
         };
@@ -84,16 +100,18 @@ impl Form {
     /// Bytes of a row's scales; 0 in formats without.
     pub fn row_scale_bytes(self, columns: usize) -> u64 {
         match self {
-            Self::Matrix(format) => (SCALE_BYTES * scales(format, padded_row(format, columns))) as u64,
+            Self::Matrix(format) => scale_bytes(format, padded_row(format, columns)) as u64,
             Self::Vector => 0,
         }
     }
 }
 
-fn scales(format: WeightFormat, elements: usize) -> usize {
+fn scale_bytes(format: WeightFormat, elements: usize) -> usize {
+    let blocks = elements / format.block_elements();
     match format {
         WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => 0,
-        WeightFormat::Q8_0 | WeightFormat::Q4_0 => elements / format.block_elements(),
+        WeightFormat::Q8_0 | WeightFormat::Q4_0 => SCALE_BYTES * blocks,
+        format => parts::record_bytes(format) * blocks,
     }
 }
 
@@ -122,6 +140,11 @@ impl Packer {
                 for block in stored.as_chunks::<Q4_0_BYTES>().0 {
                     self.scales.extend_from_slice(&block[..SCALE_BYTES]);
                     self.rows.extend_from_slice(&q4_0_unit(block));
+                }
+            }
+            Form::Matrix(format) if format.block_elements() > 1 => {
+                for block in stored.chunks_exact(format.block_bytes()) {
+                    parts::push(format, block, &mut self.rows, &mut self.scales);
                 }
             }
             Form::Vector if info.format != WeightFormat::F32 => {
@@ -217,8 +240,8 @@ mod tests {
             let form = Form::Matrix(format);
             8 * (form.row_bytes(columns) + form.row_scale_bytes(columns))
         };
-        assert_eq!(WeightFormat::ALL.map(|format| bits(format, 64)), [2048, 1024, 1024, 544, 288]);
-        assert_eq!(WeightFormat::ALL.map(|format| bits(format, 33)), [1152, 640, 640, 544, 288]);
+        assert_eq!(WeightFormat::ENCODED.map(|format| bits(format, 64)), [2048, 1024, 1024, 544, 288]);
+        assert_eq!(WeightFormat::ENCODED.map(|format| bits(format, 33)), [1152, 640, 640, 544, 288]);
         assert_eq!(Form::Matrix(WeightFormat::F16).bytes(9, 8), 16 * 16);
         assert_eq!(Form::Vector.bytes(9, 8), 9 * 128);
     }

@@ -15,6 +15,7 @@ mod layout;
 mod measure;
 mod memory;
 mod pages;
+mod parts;
 mod pass;
 mod passes;
 mod program;

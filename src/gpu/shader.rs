@@ -57,6 +57,7 @@ const LINEAR: &str = include_str!("../../shaders/lib/linear.wgsl");
 const SHUFFLE: &str = include_str!("../../shaders/lib/shuffle.wgsl");
 const WORDS: &str = include_str!("../../shaders/lib/words.wgsl");
 const WORDS_IN_PAIRS: &str = include_str!("../../shaders/lib/words_in_pairs.wgsl");
+const PARTS: &str = include_str!("../../shaders/lib/parts.wgsl");
 const ACTIVATION: &str = include_str!("../../shaders/lib/activation.wgsl");
 const SUMMARY: &str = include_str!("../../shaders/lib/summary.wgsl");
 
@@ -77,8 +78,22 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
         WeightFormat::Bf16 => include_str!("../../shaders/weights/bf16.wgsl"),
         WeightFormat::Q8_0 => include_str!("../../shaders/weights/q8_0.wgsl"),
         WeightFormat::Q4_0 => include_str!("../../shaders/weights/q4_0.wgsl"),
+        WeightFormat::Q4_1 => include_str!("../../shaders/weights/q4_1.wgsl"),
+        WeightFormat::Q5_0 => include_str!("../../shaders/weights/q5_0.wgsl"),
+        WeightFormat::Q5_1 => include_str!("../../shaders/weights/q5_1.wgsl"),
+        WeightFormat::Q2K => include_str!("../../shaders/weights/q2_k.wgsl"),
+        WeightFormat::Q3K => include_str!("../../shaders/weights/q3_k.wgsl"),
+        WeightFormat::Q4K => include_str!("../../shaders/weights/q4_k.wgsl"),
+        WeightFormat::Q5K => include_str!("../../shaders/weights/q5_k.wgsl"),
+        WeightFormat::Q6K => include_str!("../../shaders/weights/q6_k.wgsl"),
+        WeightFormat::Iq4Nl => include_str!("../../shaders/weights/iq4_nl.wgsl"),
+        WeightFormat::Iq4Xs => include_str!("../../shaders/weights/iq4_xs.wgsl"),
+        WeightFormat::Mxfp4 => include_str!("../../shaders/weights/mxfp4.wgsl"),
     });
-    let parts: Vec<&str> = kernel.libraries().iter().copied().chain(reader).chain([kernel.body()]).collect();
+    let is_of_parts = |format: &WeightFormat| !WeightFormat::ENCODED.contains(format);
+    let parts = format.filter(is_of_parts).map(|_| PARTS);
+    let parts: Vec<&str> =
+        kernel.libraries().iter().copied().chain(parts).chain(reader).chain([kernel.body()]).collect();
     parts.join("\n")
 }
 

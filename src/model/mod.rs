@@ -5,6 +5,7 @@
 //! interpret the same [`Plan`].
 
 pub mod batch;
+pub mod blocks;
 pub mod cache;
 pub mod config;
 pub mod conversion;

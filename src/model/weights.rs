@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use half::slice::HalfFloatSliceExt;
 
-use super::quant;
+use super::{blocks, quant};
 
 /// How the elements of a tensor are stored. Elements lie in blocks along a row; in the plain formats a block is
 /// one element.
@@ -21,6 +21,28 @@ pub enum WeightFormat {
     Q8_0,
     /// 32 numbers of four bits and their scale, as [`quant::encode_q4_0`] defines them.
     Q4_0,
+    /// As [`blocks`] defines it, like all that follow.
+    Q4_1,
+    /// Five bits and a step.
+    Q5_0,
+    /// Five bits, a step and an offset.
+    Q5_1,
+    /// Two bits, blocks of 256.
+    Q2K,
+    /// Three bits, blocks of 256.
+    Q3K,
+    /// Four bits, blocks of 256.
+    Q4K,
+    /// Five bits, blocks of 256.
+    Q5K,
+    /// Six bits, blocks of 256.
+    Q6K,
+    /// Four bits that stand for uneven steps.
+    Iq4Nl,
+    /// The same in blocks of 256.
+    Iq4Xs,
+    /// Four-bit floats with a power of two.
+    Mxfp4,
 }
 
 /// Elements that are decoded at a time, on the stack: whole blocks of every format.
@@ -28,13 +50,36 @@ const CHUNK: usize = 1024;
 
 impl WeightFormat {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4_0];
+    pub const ALL: [Self; 16] = [
+        Self::F32,
+        Self::F16,
+        Self::Bf16,
+        Self::Q8_0,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q2K,
+        Self::Q3K,
+        Self::Q4K,
+        Self::Q5K,
+        Self::Q6K,
+        Self::Iq4Nl,
+        Self::Iq4Xs,
+        Self::Mxfp4,
+    ];
+
+    /// The formats that numbers can be brought into; the others come from files alone.
+    pub const ENCODED: [Self; 5] = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4_0];
 
     /// Elements of one block; a row has a whole number of blocks.
     pub const fn block_elements(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
-            Self::Q8_0 | Self::Q4_0 => quant::BLOCK,
+            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl | Self::Mxfp4 => {
+                quant::BLOCK
+            }
+            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => blocks::LARGEST,
         }
     }
 
@@ -45,6 +90,17 @@ impl WeightFormat {
             Self::F16 | Self::Bf16 => 2,
             Self::Q8_0 => quant::Q8_0_BYTES,
             Self::Q4_0 => quant::Q4_0_BYTES,
+            Self::Q4_1 => 20,
+            Self::Q5_0 => 22,
+            Self::Q5_1 => 24,
+            Self::Q2K => 84,
+            Self::Q3K => 110,
+            Self::Q4K => 144,
+            Self::Q5K => 176,
+            Self::Q6K => 210,
+            Self::Iq4Nl => 18,
+            Self::Iq4Xs => 136,
+            Self::Mxfp4 => 17,
         }
     }
 
@@ -53,7 +109,7 @@ impl WeightFormat {
         elements / self.block_elements() * self.block_bytes()
     }
 
-    /// The usual spelling: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`.
+    /// The usual spelling: `f32`, `f16`, `bf16`, `q8_0`, `q4_k`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -61,6 +117,17 @@ impl WeightFormat {
             Self::Bf16 => "bf16",
             Self::Q8_0 => "q8_0",
             Self::Q4_0 => "q4_0",
+            Self::Q4_1 => "q4_1",
+            Self::Q5_0 => "q5_0",
+            Self::Q5_1 => "q5_1",
+            Self::Q2K => "q2_k",
+            Self::Q3K => "q3_k",
+            Self::Q4K => "q4_k",
+            Self::Q5K => "q5_k",
+            Self::Q6K => "q6_k",
+            Self::Iq4Nl => "iq4_nl",
+            Self::Iq4Xs => "iq4_xs",
+            Self::Mxfp4 => "mxfp4",
         }
     }
 
@@ -106,10 +173,17 @@ impl WeightFormat {
                     *values = quant::decode_q4_0(block);
                 }
             }
+            _ => {
+                let blocks = bytes.chunks_exact(self.block_bytes());
+                for (block, values) in blocks.zip(values.chunks_exact_mut(self.block_elements())) {
+                    blocks::decode(self, block, values);
+                }
+            }
         }
     }
 
-    /// Appends `values`, a whole number of blocks, in this format, each rounded to the nearest that it has.
+    /// Appends `values`, a whole number of blocks, in this format, one of [`Self::ENCODED`], each rounded to the nearest that it
+    /// has.
     pub fn encode_into(self, values: &[f32], bytes: &mut Vec<u8>) {
         match self {
             Self::F32 => values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes())),
@@ -133,6 +207,7 @@ impl WeightFormat {
                 let blocks = values.as_chunks().0.iter().map(quant::encode_q4_0);
                 blocks.for_each(|block| bytes.extend_from_slice(&block));
             }
+            _ => unreachable!("numbers are never brought into {}, see ENCODED", self.name()),
         }
     }
 
@@ -158,7 +233,10 @@ impl WeightFormat {
         let halves = |mask| bytes.as_chunks().0.iter().filter(|bytes| is_all_ones(**bytes, mask)).count();
         let scales = || {
             let blocks = bytes.chunks_exact(self.block_bytes());
-            blocks.filter(|block| is_all_ones([block[0], block[1]], 0x7C00)).count()
+            let places = blocks::scale_places(self);
+            let is_bad =
+                |block: &&[u8]| places.iter().any(|&at| is_all_ones([block[at], block[at + 1]], 0x7C00));
+            blocks.filter(is_bad).count()
         };
         match self {
             Self::F32 => {
@@ -167,7 +245,7 @@ impl WeightFormat {
             }
             Self::F16 => halves(0x7C00),
             Self::Bf16 => halves(0x7F80),
-            Self::Q8_0 | Self::Q4_0 => scales(),
+            _ => scales(),
         }
     }
 }
@@ -250,7 +328,7 @@ mod tests {
     fn a_format_converted_to_a_finer_one_and_back_is_itself() {
         // More than a chunk, and no whole number of chunks.
         let values: Vec<f32> = (0..32 * 51).map(|index| (index as f32 * 0.37).sin()).collect();
-        for format in WeightFormat::ALL {
+        for format in WeightFormat::ENCODED {
             let mut bytes = Vec::new();
             format.encode_into(&values, &mut bytes);
             assert_eq!(bytes.len(), format.bytes(values.len()));

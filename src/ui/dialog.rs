@@ -54,9 +54,9 @@ impl Dialog {
             });
             let chosen = match wanted {
                 Wanted::Folder => dialog.pick_folder(),
-                Wanted::File => {
-                    dialog.add_filter("Model (safetensors, index)", &["safetensors", "json"]).pick_file()
-                }
+                Wanted::File => dialog
+                    .add_filter("Model (safetensors, index, GGUF)", &["safetensors", "json", "gguf"])
+                    .pick_file(),
                 Wanted::NewTrace => {
                     dialog.set_file_name("trace.json").add_filter("Trace", &["json"]).save_file()
                 }

@@ -122,7 +122,7 @@ impl Pair {
 #[test]
 fn linear_agrees_in_every_variant_format_and_shape() {
     for choice in CHOICES {
-        for format in WeightFormat::ALL {
+        for format in WeightFormat::ENCODED {
             for (outputs, columns) in MATRICES {
                 if !columns.is_multiple_of(format.block_elements()) {
                     continue;
@@ -138,6 +138,51 @@ fn linear_agrees_in_every_variant_format_and_shape() {
                 }
             }
         }
+    }
+}
+
+/// The formats that come from files alone.
+fn formats_of_files() -> impl Iterator<Item = WeightFormat> {
+    WeightFormat::ALL.into_iter().filter(|format| !WeightFormat::ENCODED.contains(format))
+}
+
+#[test]
+fn linear_agrees_in_the_formats_of_files() {
+    for choice in [KernelChoice::CPU, KernelChoice::GPU] {
+        for format in formats_of_files() {
+            // Compiling them all for a software driver takes minutes; these have every way of unpacking.
+            let is_telling = [WeightFormat::Q6K, WeightFormat::Q3K, WeightFormat::Iq4Xs].contains(&format);
+            if choice != KernelChoice::CPU && !is_telling {
+                continue;
+            }
+            // More than a block, an odd number of them, and rows that are no whole number of fours.
+            let (outputs, columns) = (21, 3 * format.block_elements());
+            let plan =
+                linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Finish::Store);
+            let mut pair = Pair::new(&plan, format, choice);
+            for rows in [1, 5] {
+                pair.compare_rows(
+                    rows,
+                    &format!("linear {outputs} × {columns} {} {choice:?}", format.name()),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn embedding_agrees_in_the_formats_of_files() {
+    for format in formats_of_files() {
+        let columns = 3 * format.block_elements();
+        let op = Op::Embed { table: TensorId(0), positions: None, output: BufferId(0) };
+        let buffers = vec![batch_buffer("output", columns), batch_buffer("logits", 19)];
+        let tensors = vec![tensor("table", 19, columns)];
+        let mut pair = Pair::new(&plan(vec![op], buffers, tensors), format, KernelChoice::GPU);
+        let sequence = pair.engine.new_sequence();
+        pair.twin.new_sequence();
+        let tokens: Vec<u32> = (0..19).collect();
+        let batch = Batch::chain(sequence, 0, &tokens, RowOutput::Nothing);
+        pair.compare(&batch, &format!("embedding of {columns} in {}", format.name()));
     }
 }
 
@@ -236,7 +281,7 @@ fn norms_of_heads_agree_in_every_shape() {
 
 #[test]
 fn experts_agree_in_every_format_and_shape() {
-    let formats = WeightFormat::ALL.map(|format| (format, KernelChoice::CPU));
+    let formats = WeightFormat::ENCODED.map(|format| (format, KernelChoice::CPU));
     let choices = CHOICES.map(|choice| (WeightFormat::F16, choice));
     // Experts, active ones, the block's width and theirs: fewer and more experts than lanes.
     for (experts, active, shares, width, own) in
@@ -343,7 +388,7 @@ fn picking_some_rows_takes_those_rows() {
 
 #[test]
 fn embedding_agrees_with_and_without_positions() {
-    for format in WeightFormat::ALL {
+    for format in WeightFormat::ENCODED {
         for columns in WIDTHS {
             if !columns.is_multiple_of(format.block_elements()) {
                 continue;

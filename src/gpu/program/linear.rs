@@ -2,6 +2,7 @@
 
 use super::{Compiler, Constants, Dispatch, Regime, activation_constant, flag};
 use crate::gpu::kernels::{LinearVariant, SHUFFLE_LANES};
+use crate::gpu::layout::{Form, padded_row, unit_weights};
 use crate::gpu::shader::Kernel;
 use crate::gpu::weights::Shard;
 use crate::model::ModelError;
@@ -119,14 +120,17 @@ impl Compiler<'_> {
         self.dispatch(kernel, self.form(map.weight), constants, &buffers, groups, rows)
     }
 
-    /// Blocks of four weights in a unit of 16 bytes of a matrix.
+    /// Blocks of four weights in a unit of a matrix.
     fn unit_blocks(&self, tensor: TensorId) -> u32 {
         (self.row_blocks(tensor) / self.units(tensor)) as u32
     }
 
-    /// Units of 16 bytes in a row of a matrix.
+    /// Units in a row of a matrix.
     pub(super) fn units(&self, tensor: TensorId) -> f64 {
-        let form = self.memory.tensors[tensor.0].form;
-        (form.row_bytes(self.plan.tensor(tensor).columns) / 16) as f64
+        let columns = self.plan.tensor(tensor).columns;
+        match self.memory.tensors[tensor.0].form {
+            Form::Matrix(format) => (padded_row(format, columns) / unit_weights(format)) as f64,
+            form @ Form::Vector => (form.row_bytes(columns) / 16) as f64,
+        }
     }
 }

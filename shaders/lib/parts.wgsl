@@ -1,0 +1,67 @@
+// Units of 32 weights for the formats whose blocks come from files: a unit is a part of a block, whose reader gives
+// its codes, its steps, and what the codes mean.
+
+/// Blocks of four weights in a unit.
+const UNIT: u32 = 8u;
+
+/// 32 weights: the bits of their codes, and for either half of them what a code is multiplied by and what is taken off.
+struct Part {
+    low: vec4<u32>,
+    high: vec2<u32>,
+    step: vec2<f32>,
+    least: vec2<f32>,
+}
+
+/// The weights of a unit.
+fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
+    let part = read_part(unit);
+    return array(
+        part4(part, 0u),
+        part4(part, 1u),
+        part4(part, 2u),
+        part4(part, 3u),
+        part4(part, 4u),
+        part4(part, 5u),
+        part4(part, 6u),
+        part4(part, 7u),
+    );
+}
+
+/// The weights have their factor already.
+fn unit_scale(unit: u32) -> f32 { return 1.0; }
+
+/// Weights 4·block to 4·block + 3.
+fn weight4(block: u32) -> vec4<f32> { return part4(read_part(block / 8u), block % 8u); }
+
+/// Weights 4·index to 4·index + 3 of a part.
+fn part4(part: Part, index: u32) -> vec4<f32> {
+    let half = index / 4u;
+    return part.step[half] * meaning(codes(part, index)) - part.least[half];
+}
+
+/// Four bits a code: byte j of word i has weight 8i + j in its low half, and 8i + 4 + j in its high one.
+fn four_bits(words: vec4<u32>, index: u32) -> u32 {
+    return (words[index / 2u] >> (4u * (index & 1u))) & 0x0f0f0f0fu;
+}
+
+/// Two bits a code: byte j of word i has weights 16i + 4k + j for k from 0 to 3, the first lowest.
+fn two_bits(words: vec2<u32>, index: u32) -> u32 {
+    return (words[index / 4u] >> (2u * (index & 3u))) & 0x03030303u;
+}
+
+/// A bit a code: byte j has weights 4k + j for k from 0 to 7, the first lowest.
+fn one_bit(word: u32, index: u32) -> u32 { return (word >> index) & 0x01010101u; }
+
+/// Signed byte `index` of a word.
+fn signed_byte(word: u32, index: u32) -> f32 { return f32(bitcast<i32>(word << (24u - 8u * (index & 3u))) >> 24u); }
+
+/// What four-bit codes, one a byte, mean by a table of sixteen signed bytes.
+fn by_table(packed: u32, table: vec4<u32>) -> vec4<f32> {
+    let code = unpack4xU8(packed);
+    let second = (code & vec4(4u)) != vec4(0u);
+    let lower = select(vec4(table.x), vec4(table.y), second);
+    let upper = select(vec4(table.z), vec4(table.w), second);
+    let word = select(lower, upper, (code & vec4(8u)) != vec4(0u));
+    let top = bitcast<vec4<i32>>(word << (vec4(24u) - 8u * (code & vec4(3u))));
+    return vec4<f32>(top >> vec4(24u));
+}

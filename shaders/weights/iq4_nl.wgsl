@@ -1,0 +1,16 @@
+// Weights stored as iq4_nl: step · meaning of a code, codes of four bits. A unit is a block, which has a step in f16; steps
+// lie two to a word, the first in the low half.
+
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+
+/// What the codes mean, four signed bytes to a word.
+const TABLE = vec4(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
+
+fn read_part(unit: u32) -> Part {
+    let pair = unpack2x16float(scales[unit / 2u]);
+    return Part(unit_words(unit), vec2(0u), vec2(select(pair.x, pair.y, (unit & 1u) == 1u)), vec2(0.0));
+}
+
+fn codes(part: Part, index: u32) -> u32 { return four_bits(part.low, index); }
+
+fn meaning(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }

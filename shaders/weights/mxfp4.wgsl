@@ -1,0 +1,17 @@
+// Weights stored as mxfp4: 2^(e − 128) · meaning of a code, codes of four bits. A unit is a block, which has its e in a byte;
+// four lie in a word, the first lowest.
+
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+
+/// What the codes mean, four signed bytes to a word.
+const TABLE = vec4(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
+
+fn read_part(unit: u32) -> Part {
+    let e = (scales[unit / 4u] >> (8u * (unit & 3u))) & 0xffu;
+    let step = bitcast<f32>(select((e - 1u) << 23u, 0x00200000u << e, e < 2u));
+    return Part(unit_words(unit), vec2(0u), vec2(step), vec2(0.0));
+}
+
+fn codes(part: Part, index: u32) -> u32 { return four_bits(part.low, index); }
+
+fn meaning(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }

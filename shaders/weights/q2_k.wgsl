@@ -1,0 +1,23 @@
+// Weights stored as q2_k: step · code − offset, codes of two bits, both for 16 weights. Eight units, of eight bytes each,
+// are a block, which has five words: sixteen bytes with a step in the low half and an offset in the high one, and
+// the f16 factors of both.
+
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+
+fn read_part(unit: u32) -> Part {
+    let block = unit / 8u * 5u;
+    let both = (vec2(scales[block + (unit & 7u) / 2u] >> (16u * (unit & 1u))) >> vec2(0u, 8u)) & vec2(0xffu);
+    let factors = unpack2x16float(scales[block + 4u]);
+    let step = factors.x * vec2<f32>(both & vec2(15u));
+    return Part(two_words(unit), vec2(0u), step, factors.y * vec2<f32>(both >> vec2(4u)));
+}
+
+/// The two words of a unit: half of what is loaded at a time.
+fn two_words(unit: u32) -> vec4<u32> {
+    let words = unit_words(unit / 2u);
+    return select(words, words.zwzw, (unit & 1u) == 1u);
+}
+
+fn codes(part: Part, index: u32) -> u32 { return two_bits(part.low.xy, index); }
+
+fn meaning(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }

@@ -1,0 +1,276 @@
+//! GGUF files: every format of elements, the way to a decoder, and files that are broken.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use logitscope::formats::{self, gguf, safetensors::Element};
+use logitscope::model::batch::RowOutput;
+use logitscope::model::{Batch, LanguageModel, Row, WeightFormat};
+use logitscope::reference::Reference;
+use logitscope::session::{ModelSource, Opened, WeightsChoice};
+
+use super::support::{Numbers, device};
+
+fn tiny() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf/tiny.gguf")
+}
+
+fn reference() -> serde_json::Value {
+    serde_json::from_slice(&fs::read(tiny().with_file_name("reference.json")).unwrap()).unwrap()
+}
+
+/// FNV-1a, as the fixture's script has it.
+fn hash(values: &[f32]) -> String {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+#[test]
+fn every_format_means_what_gguf_py_says_bit_for_bit() {
+    let contents = fs::read(tiny()).unwrap();
+    let (_, tensors) = gguf::read_header("tiny.gguf", &contents).unwrap();
+    let mut formats = Vec::new();
+    for tensor in &tensors {
+        let Element::Weight(format) = tensor.element else {
+            panic!("{} cannot be computed with", tensor.name)
+        };
+        let values = format.decode(&contents[tensor.bytes.clone()]);
+        let expected = &reference()["hashes"][&tensor.name];
+        assert_eq!(hash(&values), expected.as_str().unwrap(), "{} in {}", tensor.name, format.name());
+        formats.push(format);
+    }
+    let missing: Vec<_> = WeightFormat::ALL.into_iter().filter(|format| !formats.contains(format)).collect();
+    assert_eq!(missing, []);
+}
+
+fn logits_agree(model: &mut dyn LanguageModel) {
+    let reference = reference();
+    let ids: Vec<u32> = serde_json::from_value(reference["ids"].clone()).unwrap();
+    let sequence = model.new_sequence();
+    let mut batch = Batch::chain(sequence, 0, &ids, RowOutput::Logits);
+    batch.rows.iter_mut().for_each(|row: &mut Row| row.output = RowOutput::Logits);
+    let logits = model.forward(&batch).unwrap().logits;
+    for (position, expected) in reference["logits"].as_object().unwrap() {
+        let expected: Vec<f32> = serde_json::from_value(expected.clone()).unwrap();
+        let ours = &logits[position.parse::<usize>().unwrap()];
+        let largest = expected.iter().fold(1.0_f32, |largest, logit| largest.max(logit.abs()));
+        for (ours, expected) in ours.iter().zip(expected) {
+            assert!((ours - expected).abs() < 1e-4 * largest, "position {position}: {ours}, not {expected}");
+        }
+    }
+}
+
+fn opened() -> Opened {
+    Opened::open(&ModelSource::Path(tiny()), None, WeightsChoice::Original).unwrap()
+}
+
+#[test]
+fn the_twin_computes_the_logits_of_the_same_weights_in_f32() {
+    let opened = opened();
+    let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights, &opened.bound);
+    logits_agree(&mut twin.unwrap());
+}
+
+#[test]
+fn the_gpu_computes_the_logits_of_the_same_weights_in_f32() {
+    let mut progress = |_, _| ControlFlow::Continue(());
+    logits_agree(&mut opened().engine(device(), &mut progress).unwrap());
+}
+
+#[test]
+fn a_quantised_file_can_be_brought_into_other_formats() {
+    for choice in [WeightsChoice::F16, WeightsChoice::Q8_0, WeightsChoice::Q4_0] {
+        let opened = Opened::open(&ModelSource::Path(tiny()), None, choice).unwrap();
+        let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights, &opened.bound);
+        assert!(twin.is_ok(), "{}", choice.name());
+    }
+}
+
+#[test]
+fn a_file_tells_what_it_holds_before_it_is_opened() {
+    let facts = formats::inspect(&tiny()).unwrap();
+    assert_eq!((facts.supported, &facts.problems[..]), (true, &[][..]));
+    assert_eq!((facts.name.as_str(), facts.architecture.layers), ("tiny", Some(2)));
+    assert!(facts.formats.iter().any(|share| share.format == "q4_k"));
+}
+
+/// A file being made.
+struct Maker {
+    entries: Vec<Vec<u8>>,
+    tensors: Vec<Vec<u8>>,
+    data: Vec<u8>,
+}
+
+fn string(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+fn entry(key: &str, kind: u32, value: &[u8]) -> Vec<u8> {
+    [&string(key)[..], &kind.to_le_bytes(), value].concat()
+}
+
+fn tensor(name: &str, dimensions: &[u64], element: u32, offset: u64) -> Vec<u8> {
+    let mut bytes = string(name);
+    bytes.extend((dimensions.len() as u32).to_le_bytes());
+    dimensions.iter().for_each(|size| bytes.extend(size.to_le_bytes()));
+    bytes.extend(element.to_le_bytes());
+    bytes.extend(offset.to_le_bytes());
+    bytes
+}
+
+impl Maker {
+    fn new() -> Self {
+        let architecture = entry("general.architecture", 8, &string("llama"));
+        Self { entries: vec![architecture], tensors: vec![tensor("a", &[8], 0, 0)], data: vec![0; 64] }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.with_head(b"GGUF", 3, self.tensors.len() as u64, self.entries.len() as u64)
+    }
+
+    fn with_head(&self, magic: &[u8], version: u32, tensors: u64, entries: u64) -> Vec<u8> {
+        let mut bytes =
+            [magic, &version.to_le_bytes(), &tensors.to_le_bytes(), &entries.to_le_bytes()].concat();
+        self.entries.iter().chain(&self.tensors).for_each(|part| bytes.extend(part));
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
+        bytes.extend(&self.data);
+        bytes
+    }
+}
+
+/// Reading the header fails, with these words in the reason.
+fn assert_refused(bytes: &[u8], words: &[&str]) {
+    let error = gguf::read_header("broken.gguf", bytes).expect_err("it is broken").to_string();
+    for word in words.iter().chain(&["broken.gguf"]) {
+        assert!(error.contains(word), "{error:?} lacks {word:?}");
+    }
+}
+
+#[test]
+fn heads_that_make_no_sense_are_refused() {
+    let maker = Maker::new();
+    assert!(gguf::read_header("good.gguf", &maker.bytes()).is_ok());
+    assert!(gguf::read_header("good.gguf", &maker.with_head(b"GGUF", 2, 1, 1)).is_ok());
+    assert_refused(&maker.with_head(b"GGML", 3, 1, 1), &["begins with GGML"]);
+    assert_refused(&maker.with_head(b"GGUF", 1, 1, 1), &["version 1"]);
+    assert_refused(&maker.with_head(b"GGUF", 4, 1, 1), &["version 4"]);
+    assert_refused(&maker.with_head(b"GGUF", 3 << 24, 1, 1), &["big-endian"]);
+    assert_refused(&maker.with_head(b"GGUF", 3, u64::MAX, 1), &["number of tensors", "more than"]);
+    assert_refused(&maker.with_head(b"GGUF", 3, 1, 1 << 40), &["number of metadata entries", "more than"]);
+    assert_refused(b"GG", &["cut short"]);
+    assert_refused(&maker.bytes()[..60], &["cut short"]);
+}
+
+#[test]
+fn metadata_that_makes_no_sense_is_refused() {
+    let with = |entry: Vec<u8>| {
+        let mut maker = Maker::new();
+        maker.entries.push(entry);
+        maker.bytes()
+    };
+    let array = |kind: u32, count: u64| [&kind.to_le_bytes()[..], &count.to_le_bytes()].concat();
+    assert_refused(&with(entry("k", 8, &u64::MAX.to_le_bytes())), &["metadata k", "cut short"]);
+    assert_refused(&with(entry("k", 13, &[])), &["metadata k", "type 13"]);
+    assert_refused(&with(entry("k", 9, &array(6, 1 << 60))), &["elements of metadata k", "more than"]);
+    assert_refused(&with(entry("k", 9, &array(99, 1))), &["metadata k", "type 99"]);
+    let nested = array(9, 1).repeat(9);
+    assert_refused(&with(entry("k", 9, &nested)), &["metadata k", "deep"]);
+    assert_refused(&with(entry("general.architecture", 8, &string("x"))), &["general.architecture", "twice"]);
+    assert_refused(&with(entry("general.alignment", 4, &7_u32.to_le_bytes())), &["general.alignment", "7"]);
+    assert_refused(
+        &with(entry("general.alignment", 8, &string("x"))),
+        &["general.alignment", "whole number"],
+    );
+}
+
+#[test]
+fn tensors_that_make_no_sense_are_refused() {
+    let with = |tensors: &[Vec<u8>]| {
+        let mut maker = Maker::new();
+        maker.tensors = tensors.to_vec();
+        maker.bytes()
+    };
+    assert_refused(&with(&[tensor("a", &[8], 77, 0)]), &["tensor a", "77"]);
+    assert_refused(&with(&[tensor("a", &[8], 0, 4)]), &["tensor a", "alignment"]);
+    assert_refused(&with(&[tensor("a", &[17], 0, 0)]), &["tensor a", "outside"]);
+    assert_refused(&with(&[tensor("a", &[8], 0, 96)]), &["tensor a", "outside"]);
+    assert_refused(&with(&[tensor("a", &[8], 0, u64::MAX - 31)]), &["tensor a", "outside"]);
+    assert_refused(&with(&[tensor("a", &[1 << 40, 1 << 40], 0, 0)]), &["tensor a", "outside"]);
+    assert_refused(&with(&[tensor("a", &[1; 5], 0, 0)]), &["tensor a", "5 dimensions"]);
+    assert_refused(&with(&[tensor("a", &[40], 2, 0)]), &["tensor a", "Q4_0", "32"]);
+    assert_refused(&with(&[tensor("a", &[8], 0, 0), tensor("a", &[8], 0, 32)]), &["tensor a", "twice"]);
+    assert_refused(
+        &with(&[tensor("a", &[16], 0, 0), tensor("b", &[8], 0, 32)]),
+        &["tensor b", "overlap", "of a"],
+    );
+}
+
+/// Opens a folder's file after writing some.
+fn opening(files: &[(&str, Vec<u8>)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
+    formats::open(&folder.path().join(files[0].0)).err().expect("it is broken").to_string()
+}
+
+fn part(number: u16, count: u16) -> Vec<u8> {
+    let mut maker = Maker::new();
+    maker.entries.push(entry("split.no", 2, &number.to_le_bytes()));
+    maker.entries.push(entry("split.count", 2, &count.to_le_bytes()));
+    maker.tensors = vec![tensor(&format!("t{number}"), &[8], 0, 0)];
+    maker.bytes()
+}
+
+#[test]
+fn splits_that_do_not_fit_together_are_refused() {
+    let (first, second) = ("m-00001-of-00002.gguf", "m-00002-of-00002.gguf");
+    let missing = opening(&[(first, part(0, 2))]);
+    assert!(missing.contains(second) && missing.contains("missing"), "{missing}");
+    let renamed = opening(&[("m.gguf", part(0, 2))]);
+    assert!(renamed.contains("split.count") && renamed.contains("rename"), "{renamed}");
+    let again = opening(&[(first, part(0, 2)), (second, part(0, 2))]);
+    assert!(again.contains(second) && again.contains("split.no"), "{again}");
+    let other = opening(&[(first, part(0, 2)), (second, part(1, 3))]);
+    assert!(other.contains(second) && other.contains("split.count"), "{other}");
+    // Both parts are there: what is missing now is a decoder.
+    let whole = opening(&[(second, part(1, 2)), (first, part(0, 2))]);
+    assert!(!whole.contains("split"), "{whole}");
+}
+
+#[test]
+fn a_vocabulary_of_another_size_than_the_table_is_refused() {
+    let mut bytes = fs::read(tiny()).unwrap();
+    let key = b"llama.vocab_size";
+    let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len() + 4;
+    bytes[at] += 1;
+    let error = opening(&[("m.gguf", bytes)]);
+    assert!(error.contains("vocab_size") && error.contains("33") && error.contains("32"), "{error}");
+}
+
+#[test]
+fn a_file_with_any_bytes_changed_opens_or_is_refused_and_never_worse() {
+    let whole = fs::read(tiny()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("changed.gguf");
+    let mut numbers = Numbers::new(1);
+    let mut below = |most: usize| ((numbers.next() + 1.0) / 2.0 * most as f32) as usize % most;
+    let mut refused = 0;
+    for _ in 0..400 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + below(3) {
+            // The header is about 3,000 bytes.
+            let at = below(3000);
+            bytes[at] = [0, 1, 0x7f, 0x80, 0xff, below(256) as u8][below(6)];
+        }
+        if below(8) == 0 {
+            bytes.truncate(below(whole.len()));
+        }
+        fs::write(&path, &bytes).unwrap();
+        refused += usize::from(formats::open(&path).is_err());
+        formats::inspect(&path).unwrap();
+    }
+    assert!(refused > 100, "only {refused} were refused");
+}
