@@ -2,11 +2,11 @@
 // has its own, many positions. Where APPEND, it also does what comes before (norms, rotary, cache write) for
 // rows that are the only new ones of their sequence.
 //
-//   output[t][h] = Σ_s softmax_s(scale · query[t][h] · key[s][g]) · value[s][g],   g = h · G / H
+//   output[t][h] = Σ_s softmax_s(score(query[t][h] · key[s][g])) · value[s][g],   g = h · G / H
 //
 // s runs over the row's cached positions through its page table, then over its chain: the rows of this batch
 // that lead to it, itself last. Rows that simply extend their sequence find themselves in the page table and
-// have no chain.
+// have no chain. Scores are as lib/scores.wgsl makes them.
 // Shapes: source T × columns, rows STRIDE apart, queries from FIRST, keys from FIRST_KEY and values from
 // FIRST_VALUE on; the caches slots × G × D, D in OCTETS blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart.
 // Where SPLIT, the output is instead, for row, split and head, a partial result of PARTIAL elements: the sum of
@@ -22,14 +22,12 @@ override WORKGROUP: u32;
 override HEAD_LANES: u32;
 override STREAMS: u32;
 override SHARED: u32;
-override HEADS: u32;
 override STRIDE: u32;
 override FIRST: u32;
 override FIRST_KEY: u32;
 override FIRST_VALUE: u32;
 override OUTPUT_STRIDE: u32;
 override PARTIAL: u32;
-override SCALE: f32;
 override APPEND: bool;
 override SPLIT: bool;
 // Sizes of the arrays below: 2 · SHARED · OCTETS, WORKGROUP · SHARED, 2 · WORKGROUP.
@@ -65,11 +63,13 @@ fn main(
     let group = first_head / (HEADS / GROUPS);
     let row = workgroup.y;
     let sight = row_sight(row);
-    let start = select(0u, workgroup.z * pass_data[5], SPLIT);
-    let end = select(sight.positions, min(start + pass_data[5], sight.positions), SPLIT);
-    if start >= end {
+    let span = select(0u, workgroup.z * pass_data[5], SPLIT);
+    let end = select(sight.positions, min(span + pass_data[5], sight.positions), SPLIT);
+    if span >= end {
         return;
     }
+    // A span before the window has no positions, and a sum of 0.
+    let start = max(span, first_seen(sight.positions));
     prepare(first_head, group, row, end == sight.positions, lane);
     storageBarrier();
     workgroupBarrier();
@@ -98,6 +98,9 @@ fn main(
                     let query = at + 2u * h * OCTETS;
                     score[h] += dot(queries[query], key.low) + dot(queries[query + 1u], key.high);
                 }
+            }
+            for (var h = 0u; h < SHARED; h++) {
+                score[h] = finished_score(score[h], first_head + h, sight.positions - 1u - position);
             }
         }
         for (var h = 0u; h < SHARED; h++) {

@@ -1,11 +1,11 @@
 // Softmax attention of many rows: for prompts, where neighbouring rows see nearly the same positions, so that a
 // tile of rows shares each tile of keys and values in workgroup memory (flash attention, Dao et al. 2022).
 //
-//   output[t][h] = Σ_s softmax_s(scale · query[t][h] · key[s][g]) · value[s][g],   g = h · G / H
+//   output[t][h] = Σ_s softmax_s(score(query[t][h] · key[s][g])) · value[s][g],   g = h · G / H
 //
 // A tile of rows is up to 32 rows of one sequence (src/gpu/pass.rs lists them). Its keys are the positions that
 // its longest row sees through the page table, then the slots of all its rows' chains; a row takes those that it
-// sees itself.
+// sees itself. Scores are as lib/scores.wgsl makes them; tiles of keys before every row's window are skipped.
 // Shapes: query T × H·D in blocks of four, rows STRIDE4 apart from FIRST4 on; output T × H·D, rows OUTPUT_STRIDE4
 // apart; the caches slots × G × D, D in OCTETS blocks of eight, a multiple of eight elements.
 // Split: x over heads, y over tiles of rows. Lanes form 8 groups of KEY_COLUMNS lanes; a group takes four rows, and a
@@ -15,11 +15,9 @@
 override WORKGROUP: u32;
 override KEY_COLUMNS: u32;
 override TILE: u32;
-override HEADS: u32;
 override STRIDE4: u32;
 override FIRST4: u32;
 override OUTPUT_STRIDE4: u32;
-override SCALE: f32;
 // vec4<u32> of a head in the cache, and one more: so that lanes of different keys fall on different banks.
 override KEY_STRIDE: u32;
 // Sizes of the arrays below: TILE · KEY_STRIDE, 8 · TILE.
@@ -33,6 +31,8 @@ override WEIGHTS: u32;
 
 // Below every score, and finite: WGSL does not promise how it treats infinities.
 const LOWEST: f32 = -1e30;
+/// Above every position.
+const NOWHERE: u32 = 0xffffffffu;
 /// Most keys and most blocks of a head that a lane takes.
 const MOST_KEYS: u32 = 8u;
 const MOST_OCTETS: u32 = 4u;
@@ -77,11 +77,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     );
     let query_at = rows * STRIDE4 + FIRST4 + 2u * head * OCTETS;
 
+    let last = cached + vec4(
+        pass_data[row_record(rows.x) + 6u],
+        pass_data[row_record(rows.y) + 6u],
+        pass_data[row_record(rows.z) + 6u],
+        pass_data[row_record(rows.w) + 6u],
+    ) - 1u;
+    let bounds = vec4(
+        first_seen(last.x + 1u), first_seen(last.y + 1u), first_seen(last.z + 1u), first_seen(last.w + 1u)
+    );
+
     var maximum = vec4(LOWEST);
     var sum = vec4(0.0);
     var low = array<mat4x4<f32>, MOST_OCTETS>();
     var high = array<mat4x4<f32>, MOST_OCTETS>();
-    for (var base = 0u; base < tile.keys; base += TILE) {
+    for (var base = first_key(tile); base < tile.keys; base += TILE) {
         let count = min(TILE, tile.keys - base);
         for (var i = lane; i < count * (KEY_STRIDE - 1u); i += WORKGROUP) {
             let key = i / (KEY_STRIDE - 1u);
@@ -114,8 +124,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         var highest = vec4(LOWEST);
         for (var j = 0u; j < TILE / KEY_COLUMNS; j++) {
-            let sees = seen(tile, rows, cached, base + column + j * KEY_COLUMNS);
-            scores[j] = select(vec4(LOWEST), scores[j] * SCALE, sees);
+            let places = places_of(tile, rows, cached, base + column + j * KEY_COLUMNS);
+            let sees = (places >= bounds) & (places <= last);
+            let product = scores[j] * SCALE;
+            let score = vec4(
+                finished_score(product.x, head, last.x - places.x),
+                finished_score(product.y, head, last.y - places.y),
+                finished_score(product.z, head, last.z - places.z),
+                finished_score(product.w, head, last.w - places.w),
+            );
+            scores[j] = select(vec4(LOWEST), score, sees);
             highest = max(highest, scores[j]);
         }
         maxima[lane] = highest;
@@ -202,27 +220,43 @@ fn tile_slot(tile: RowTile, key: u32) -> u32 {
     return pass_data[tile.extras_at + key - tile.longest];
 }
 
-/// Which of four rows see a key of the tile.
-fn seen(tile: RowTile, rows: vec4<u32>, cached: vec4<u32>, key: u32) -> vec4<bool> {
+/// The first key that a row of the tile may see, at the beginning of a tile of keys.
+fn first_key(tile: RowTile) -> u32 {
+    if WINDOW == 0u {
+        return 0u;
+    }
+    var first = tile.longest;
+    for (var i = tile.rows_at; i < tile.rows_at + tile.rows; i++) {
+        let record = row_record(pass_data[i]);
+        first = min(first, first_seen(pass_data[record + 3u] + pass_data[record + 6u]));
+    }
+    return first / TILE * TILE;
+}
+
+/// Which of a row's positions a key of the tile is, for four rows; NOWHERE for a row that has it in none.
+fn places_of(tile: RowTile, rows: vec4<u32>, cached: vec4<u32>, key: u32) -> vec4<u32> {
     if key < tile.longest {
-        return vec4(key) < cached;
+        return select(vec4(NOWHERE), vec4(key), vec4(key) < cached);
     }
     if key >= tile.keys {
-        return vec4(false);
+        return vec4(NOWHERE);
     }
     let slot = pass_data[tile.extras_at + key - tile.longest];
     return vec4(
-        in_chain(rows.x, slot), in_chain(rows.y, slot), in_chain(rows.z, slot), in_chain(rows.w, slot)
+        place_in_chain(rows.x, slot),
+        place_in_chain(rows.y, slot),
+        place_in_chain(rows.z, slot),
+        place_in_chain(rows.w, slot),
     );
 }
 
-fn in_chain(row: u32, slot: u32) -> bool {
+fn place_in_chain(row: u32, slot: u32) -> u32 {
     let record = row_record(row);
     let begin = pass_data[record + 5u];
     for (var i = begin; i < begin + pass_data[record + 6u]; i++) {
         if pass_data[i] == slot {
-            return true;
+            return pass_data[record + 3u] + i - begin;
         }
     }
-    return false;
+    return NOWHERE;
 }

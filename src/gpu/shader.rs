@@ -50,6 +50,7 @@ pub enum Kernel {
 
 const PASS: &str = include_str!("../../shaders/lib/pass.wgsl");
 const CACHE: &str = include_str!("../../shaders/lib/cache.wgsl");
+const SCORES: &str = include_str!("../../shaders/lib/scores.wgsl");
 const CACHE_STORE: &str = include_str!("../../shaders/lib/cache_store.wgsl");
 const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
 const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
@@ -162,8 +163,9 @@ impl Kernel {
         match self {
             Self::Embed => &[PASS, WORDS],
             Self::Rotary | Self::AttentionCombine | Self::Pick => &[PASS],
-            Self::CacheWrite | Self::AttentionStep => &[PASS, CACHE, CACHE_STORE],
-            Self::AttentionTiles => &[PASS, CACHE],
+            Self::CacheWrite => &[PASS, CACHE, CACHE_STORE],
+            Self::AttentionStep => &[PASS, CACHE, CACHE_STORE, SCORES],
+            Self::AttentionTiles => &[PASS, CACHE, SCORES],
             Self::LinearLanes | Self::LinearGroups | Self::LinearTiles => {
                 &[PASS, GRID, ACTIVATION, LINEAR, WORDS]
             }

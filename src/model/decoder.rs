@@ -153,6 +153,7 @@ impl Planner {
             key_value_heads: config.key_value_heads,
             head_width: config.head_width,
             scale: config.scale,
+            scores: config.scores,
             query: Columns { buffer: query, first: 0 },
             output: mixed,
             fresh: None,

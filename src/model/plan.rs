@@ -5,7 +5,7 @@
 //! them want logits. Constants such as an epsilon exist only here, so that twin and kernel cannot disagree.
 
 use super::cache::CacheFormat;
-use super::config::{Activation, NormKind, Shares};
+use super::config::{Activation, NormKind, ScoresConfig, Shares};
 use super::rotary::RotaryTable;
 use super::weights::TensorInfo;
 
@@ -161,6 +161,8 @@ pub enum Op {
         head_width: usize,
         /// Factor on query·key.
         scale: f32,
+        /// What else becomes of the scores.
+        scores: ScoresConfig,
         /// T × H·D.
         query: Columns,
         /// T × H·D, another buffer than the query.

@@ -1,6 +1,8 @@
 //! Twin of `Op::Attention`: softmax attention of one row over the positions it sees.
 
 use super::linear::dot;
+use super::scale::capped;
+use crate::model::config::ScoresConfig;
 
 /// The shape of an attention block.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,21 +15,31 @@ pub struct Heads {
     pub width: usize,
     /// Factor on query·key before the softmax.
     pub scale: f32,
+    /// What else becomes of the scores.
+    pub scores: ScoresConfig,
 }
 
 /// `query` and `output` are one row, H·D; `keys` and `values` hold a row of G·D for each position seen.
 ///
-/// Only visible positions are passed in, so there is nothing to mask. The largest score is subtracted before
-/// the exponential.
+/// Only visible positions are passed in, the row's own last, so that there is nothing to mask but what a window
+/// leaves out. The largest score is subtracted before the exponential.
 pub fn attention(heads: Heads, query: &[f32], keys: &[&[f32]], values: &[&[f32]], output: &mut [f32]) {
     let width = heads.width;
     let sharing = heads.query / heads.key_value;
+    let hidden = heads.scores.window.map_or(0, |window| keys.len().saturating_sub(window));
+    let (keys, values) = (&keys[hidden..], &values[hidden..]);
     let mut mixed = vec![0.0_f64; width];
     for (head, output) in output.chunks_exact_mut(width).enumerate() {
         let group = head / sharing * width..(head / sharing + 1) * width;
         let query = &query[head * width..][..width];
-        let score = |key: &&[f32]| dot(query, &key[group.clone()]) * f64::from(heads.scale);
-        let mut weights: Vec<f64> = keys.iter().map(score).collect();
+        let slope =
+            heads.scores.linear_bias.map_or(0.0, |factor| f64::from(factor) * slope(head, heads.query));
+        let score = |(index, key): (usize, &&[f32])| {
+            let product = dot(query, &key[group.clone()]) * f64::from(heads.scale);
+            let score = heads.scores.cap.map_or(product, |cap| capped(cap, product));
+            score - slope * (keys.len() - 1 - index) as f64
+        };
+        let mut weights: Vec<f64> = keys.iter().enumerate().map(score).collect();
         let highest = weights.iter().copied().fold(f64::MIN, f64::max);
         weights.iter_mut().for_each(|weight| *weight = (*weight - highest).exp());
         let total: f64 = weights.iter().sum();
@@ -44,6 +56,17 @@ pub fn attention(heads: Heads, query: &[f32], keys: &[&[f32]], values: &[&[f32]]
     }
 }
 
+/// How much lower a score is for each position further away, in head `head` of `heads`: a geometric series over as
+/// many heads as the largest power of two, and every other member of the next one for the rest (Press et al. 2022).
+fn slope(head: usize, heads: usize) -> f64 {
+    let power = 1 << heads.ilog2();
+    let exponent = match head.checked_sub(power) {
+        None => -8.0 * (head + 1) as f64 / power as f64,
+        Some(rest) => -4.0 * (2 * rest + 1) as f64 / power as f64,
+    };
+    exponent.exp2()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,7 +74,7 @@ mod tests {
     #[test]
     fn weights_are_the_softmax_of_scaled_products() {
         // Scores 0 and ln 3 after the scale: weights 1/4 and 3/4.
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 0.5 };
+        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 0.5, scores: ScoresConfig::default() };
         let mut output = [0.0];
         let key = 2.0 * 3.0_f32.ln();
         attention(heads, &[1.0], &[&[0.0], &[key]], &[&[8.0], &[16.0]], &mut output);
@@ -60,15 +83,51 @@ mod tests {
 
     #[test]
     fn neighbouring_query_heads_share_a_key_value_head() {
-        let heads = Heads { query: 4, key_value: 2, width: 1, scale: 1.0 };
+        let heads = Heads { query: 4, key_value: 2, width: 1, scale: 1.0, scores: ScoresConfig::default() };
         let mut output = [0.0; 4];
         attention(heads, &[1.0; 4], &[&[0.0, 0.0]], &[&[5.0, 7.0]], &mut output);
         assert_eq!(output, [5.0, 5.0, 7.0, 7.0]);
     }
 
     #[test]
+    fn a_window_leaves_out_what_is_further_away() {
+        let scores = ScoresConfig { window: Some(2), ..ScoresConfig::default() };
+        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let mut output = [0.0];
+        attention(heads, &[1.0], &[&[9.0], &[1.0], &[1.0]], &[&[100.0], &[3.0], &[5.0]], &mut output);
+        assert_eq!(output, [4.0]);
+    }
+
+    #[test]
+    fn a_cap_bends_scores_before_the_softmax() {
+        // 2 · tanh(100) = 2 and 0: weights e²/(1 + e²) and its rest.
+        let scores = ScoresConfig { cap: Some(2.0), ..ScoresConfig::default() };
+        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let mut output = [0.0];
+        attention(heads, &[1.0], &[&[200.0], &[0.0]], &[&[1.0], &[0.0]], &mut output);
+        assert!((output[0] - 0.880_797).abs() < 1e-6, "{output:?}");
+    }
+
+    #[test]
+    fn slopes_are_the_published_ones() {
+        let slopes = |heads| (0..heads).map(|head| slope(head, heads)).collect::<Vec<f64>>();
+        assert_eq!(slopes(4), [0.25, 0.0625, 0.015625, 0.00390625]);
+        assert_eq!(slopes(3), [0.0625, 0.00390625, 0.25]);
+    }
+
+    #[test]
+    fn linear_biases_lower_scores_by_distance() {
+        // One head: slope 2⁻⁸, times 256 ln 3: the position before counts a third.
+        let scores = ScoresConfig { linear_bias: Some(256.0 * 3.0_f32.ln()), ..ScoresConfig::default() };
+        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let mut output = [0.0];
+        attention(heads, &[0.0], &[&[0.0], &[0.0]], &[&[8.0], &[16.0]], &mut output);
+        assert!((output[0] - 14.0).abs() < 1e-5, "{output:?}");
+    }
+
+    #[test]
     fn huge_scores_stay_finite() {
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0 };
+        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores: ScoresConfig::default() };
         let mut output = [0.0];
         attention(heads, &[1e4], &[&[1e4], &[-1e4]], &[&[3.0], &[5.0]], &mut output);
         assert_eq!(output, [3.0]);

@@ -173,8 +173,11 @@ impl Reference {
                 let stored = |buffer: BufferId| self.rounded(self.buffer(buffer).to_vec());
                 pass.fresh[layer] = KeysValues { keys: stored(key), values: stored(value) };
             }
-            Op::Attention { layer, heads, key_value_heads, head_width, scale, query, fresh, .. } => {
-                let heads = Heads { query: heads, key_value: key_value_heads, width: head_width, scale };
+            Op::Attention {
+                layer, heads, key_value_heads, head_width, scale, scores, query, fresh, ..
+            } => {
+                let heads =
+                    Heads { query: heads, key_value: key_value_heads, width: head_width, scale, scores };
                 let mut queries = self.columns(query, heads.query * head_width);
                 if let Some(fresh) = &fresh {
                     pass.fresh[layer] = self.make_ready(fresh, heads, &pass.rows, &mut queries);
@@ -223,11 +226,18 @@ impl Reference {
     /// Runs an attention that makes its own keys and values ready again, with these instead: those of another
     /// interpreter, whose rounding to the cache's precision may fall on the other side.
     pub fn run_with(&mut self, op: &Op, pass: &mut Pass, [keys, values]: [Vec<f32>; 2]) {
-        let Op::Attention { layer, heads, key_value_heads, head_width, scale, query, output, fresh } = op
+        let Op::Attention { layer, heads, key_value_heads, head_width, scale, scores, query, output, fresh } =
+            op
         else {
             return;
         };
-        let heads = Heads { query: *heads, key_value: *key_value_heads, width: *head_width, scale: *scale };
+        let heads = Heads {
+            query: *heads,
+            key_value: *key_value_heads,
+            width: *head_width,
+            scale: *scale,
+            scores: *scores,
+        };
         let mut queries = self.columns(*query, heads.query * heads.width);
         if let Some(fresh) = fresh {
             self.make_ready(fresh, heads, &pass.rows, &mut queries);

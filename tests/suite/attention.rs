@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use logitscope::gpu::{AttentionChoice, KernelChoice, PromptAttention};
 use logitscope::model::batch::{Row, RowOutput};
+use logitscope::model::config::ScoresConfig;
 use logitscope::model::plan::{BufferId, Columns, Fresh, HeadNorms, Op, Plan, RotaryId, TensorId};
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
@@ -22,6 +23,8 @@ const SPLITTING: KernelChoice = KernelChoice {
     attention: AttentionChoice { lanes: 32, least_split: 64, prompts: PromptAttention::Rows },
     ..KernelChoice::CPU
 };
+/// No window, cap or linear bias.
+const SCORES: ScoresConfig = ScoresConfig { window: None, cap: None, linear_bias: None };
 const NORMS: HeadNorms = HeadNorms { epsilon: 1e-6, query: TensorId(0), key: TensorId(1) };
 
 /// Attention over queries, keys and values that are ready.
@@ -36,6 +39,7 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
             key_value_heads,
             head_width,
             scale,
+            scores: SCORES,
             query: Columns { buffer: query, first: 0 },
             output,
             fresh: None,
@@ -69,6 +73,7 @@ fn fresh_plan(
         key_value_heads,
         head_width,
         scale: 1.0 / (head_width as f32).sqrt(),
+        scores: SCORES,
         query: columns(0),
         output,
         fresh: Some(Fresh {
@@ -136,6 +141,27 @@ fn attention_agrees_over_contexts_that_are_split() {
         let plan = fresh_plan([9, 3, 64], None, format);
         let what = format!("long attention in {}", format.name());
         compare_chains(&plan, choice, &[250, 5, 1, 1, 240, 1, 99, 3, 1], &what);
+    }
+}
+
+/// The plan with another way of making scores.
+fn with_scores(mut plan: Plan, changed: ScoresConfig) -> Plan {
+    for op in &mut plan.ops {
+        if let Op::Attention { scores, .. } = op {
+            *scores = changed;
+        }
+    }
+    plan
+}
+
+#[test]
+fn windows_caps_and_linear_biases_agree() {
+    // Few kernels, since software drivers take seconds for each: splits, some of them before the window, and tiles.
+    let scores = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5) };
+    for choice in [GPU, SPLITTING] {
+        let plan = with_scores(plain_plan([6, 3, 8], F32), scores);
+        compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with a window, a cap and biases");
+        compare_tree(&plan, choice);
     }
 }
 

@@ -22,7 +22,13 @@ pub(super) const FAMILY: Family = Family {
     head: usual::HEAD,
     ignored: &["h.#.self_attention.rotary_emb.inv_freq"],
     other_parts: &[],
-    harmless_fields: &["apply_residual_connection_post_layernorm"],
+    // Where positions are linear biases, frequencies count for nothing.
+    harmless_fields: &[
+        "apply_residual_connection_post_layernorm",
+        "rope_parameters",
+        "rope_scaling",
+        "rope_theta",
+    ],
 };
 
 const TENSORS: &[Mapping] = &[

@@ -46,7 +46,7 @@ use super::error::FormatError;
 use super::fields::Fields;
 use super::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{ScoresConfig, limits};
+use crate::model::config::limits;
 
 pub use facts::ArchitectureFacts;
 
@@ -180,26 +180,8 @@ pub fn read_config(
 ) -> Result<ModelConfig, FormatError> {
     let config = (family.read)(fields, names)?;
     refuse_active(fields)?;
-    refuse_scores(&config).map_err(|(field, reason)| fields.error(field, reason))?;
     config.check().map_err(|reason| FormatError::Config { file: fields.file().to_owned(), reason })?;
     Ok(config)
-}
-
-/// What attention cannot do yet. A window as long as the context is none.
-fn refuse_scores(config: &ModelConfig) -> Result<(), (&'static str, &'static str)> {
-    for ScoresConfig { window, cap, linear_bias } in config.layers.iter().map(|layer| layer.attention.scores)
-    {
-        if window.is_some_and(|window| window < config.context) {
-            return Err(("sliding_window", "attention windows are not supported"));
-        }
-        if cap.is_some() {
-            return Err(("attn_logit_softcapping", "soft caps on attention are not supported"));
-        }
-        if linear_bias.is_some() {
-            return Err(("alibi", "attention with linear biases is not supported"));
-        }
-    }
-    Ok(())
 }
 
 /// A warning about the fields of `config.json` that nobody here knows, after [`read_config`].

@@ -9,6 +9,7 @@ use crate::gpu::kernels::PromptAttention;
 use crate::gpu::pages::PAGE_POSITIONS;
 use crate::gpu::pass::{MOST_PARTIALS, Work};
 use crate::gpu::shader::Kernel;
+use crate::model::config::ScoresConfig;
 use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan};
 use crate::model::{CacheFormat, ModelError, WeightFormat};
 
@@ -47,17 +48,19 @@ struct Shape {
     groups: u32,
     head_width: u32,
     scale: f32,
+    scores: ScoresConfig,
 }
 
 impl Shape {
     fn of(op: &Op) -> Option<Self> {
         match *op {
-            Op::Attention { layer, heads, key_value_heads, head_width, scale, .. } => Some(Self {
+            Op::Attention { layer, heads, key_value_heads, head_width, scale, scores, .. } => Some(Self {
                 layer,
                 heads: heads as u32,
                 groups: key_value_heads as u32,
                 head_width: head_width as u32,
                 scale,
+                scores,
             }),
             _ => None,
         }
@@ -220,17 +223,16 @@ impl Compiler<'_> {
         let lanes = self.choice.attention.lanes.max(head_lanes);
         let mut constants = self.cache_constants(shape);
         constants.extend(self.ready_constants(source));
+        constants.extend(score_constants(shape));
         constants.extend([
             ("WORKGROUP", f64::from(lanes)),
             ("HEAD_LANES", f64::from(head_lanes)),
             ("STREAMS", f64::from(lanes / head_lanes)),
             ("SHARED", f64::from(shared)),
-            ("HEADS", f64::from(shape.heads)),
             ("HEAD_WIDTH", f64::from(shape.head_width)),
             ("FIRST_VALUE", source.first_value as f64),
             ("OUTPUT_STRIDE", output.stride),
             ("PARTIAL", f64::from(shape.partial())),
-            ("SCALE", f64::from(shape.scale)),
             ("APPEND", f64::from(u8::from(append == Append::Here))),
             ("SPLIT", f64::from(u8::from(split == Split::Spans))),
             ("QUERY_BLOCKS", f64::from(2 * shared * octets)),
@@ -284,15 +286,14 @@ impl Compiler<'_> {
         let attention = match (self.choice.attention.prompts, tile) {
             (PromptAttention::Tiles, Some(tile)) if fits => {
                 let mut constants = self.cache_constants(shape);
+                constants.extend(score_constants(shape));
                 constants.extend([
                     ("WORKGROUP", f64::from(8 * ROW_GROUPS)),
                     ("KEY_COLUMNS", 8.0),
                     ("TILE", f64::from(tile)),
-                    ("HEADS", f64::from(shape.heads)),
                     ("STRIDE4", source.rows.stride / 4.0),
                     ("FIRST4", (source.first_query / 4) as f64),
                     ("OUTPUT_STRIDE4", output.stride / 4.0),
-                    ("SCALE", f64::from(shape.scale)),
                     ("KEY_STRIDE", f64::from(units + 1)),
                     ("TILE_BLOCKS", f64::from(tile * (units + 1))),
                     ("WEIGHTS", f64::from(ROW_GROUPS * tile)),
@@ -385,4 +386,16 @@ impl Compiler<'_> {
         let mut shapes = self.plan.ops.iter().filter_map(Shape::of);
         shapes.find(|shape| shape.layer == layer).expect("a cache that is written is read by attention")
     }
+}
+
+/// What `shaders/lib/scores.wgsl` needs to know.
+fn score_constants(shape: Shape) -> [(&'static str, f64); 5] {
+    let ScoresConfig { window, cap, linear_bias } = shape.scores;
+    [
+        ("HEADS", f64::from(shape.heads)),
+        ("SCALE", f64::from(shape.scale)),
+        ("WINDOW", window.unwrap_or(0) as f64),
+        ("SCORE_CAP", f64::from(cap.unwrap_or(0.0))),
+        ("LINEAR_BIAS", f64::from(linear_bias.unwrap_or(0.0))),
+    ]
 }
