@@ -412,7 +412,7 @@ mod tests {
         let told = |flags, limits: &wgpu::Limits| lacking(flags, limits).unwrap_or_default();
         assert!(told(all - DownlevelFlags::COMPUTE_SHADERS, &enough).contains("compute shaders"));
         let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..Default::default() };
-        assert!(told(all, &few).contains("4 storage buffers a kernel, and 7 are needed"));
+        assert!(told(all, &few).contains("4 storage buffers a kernel, and 8 are needed"));
         let narrow = wgpu::Limits { max_storage_buffer_binding_size: 64 << 20, ..Default::default() };
         assert!(told(all, &narrow).contains("64 MiB a storage binding"));
     }
