@@ -350,9 +350,9 @@ fn check(checkpoint: &Checkpoint, index: usize, wanted: &Wanted<'_>) -> Result<W
     }
     match &stored.element {
         Element::Weight(format) => Ok(*format),
-        Element::Other(name) => {
-            refuse(format!("its elements are stored as {name}; it cannot be computed with"))
-        }
+        Element::Other(name) => refuse(format!(
+            "its elements are stored as {name}; F32, F16, BF16 and GGUF's usual blocks can be read"
+        )),
     }
 }
 

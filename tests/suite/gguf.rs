@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use logitscope::formats::{self, gguf, safetensors::Element};
 use logitscope::model::batch::RowOutput;
-use logitscope::model::{Batch, LanguageModel, Row, WeightFormat};
+use logitscope::model::{Batch, CacheFormat, LanguageModel, Row, WeightFormat};
 use logitscope::reference::Reference;
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
 
@@ -65,7 +65,9 @@ fn logits_agree(model: &mut dyn LanguageModel) {
 }
 
 fn opened() -> Opened {
-    Opened::open(&ModelSource::Path(tiny()), None, WeightsChoice::Original).unwrap()
+    let opened = Opened::open(&ModelSource::Path(tiny()), None, WeightsChoice::Original).unwrap();
+    // The reference's own.
+    opened.with_cache(Some(CacheFormat::F32))
 }
 
 #[test]
