@@ -16,7 +16,14 @@ pub(super) const FAMILY: Family = Family {
     head: usual::HEAD,
     ignored: usual::ROTARY_TABLES,
     other_parts: &[],
-    harmless_fields: &["embd_pdrop", "resid_pdrop", "interpolate_factor", "full_attn_mod"],
+    harmless_fields: &[
+        "embd_pdrop",
+        "resid_pdrop",
+        "interpolate_factor",
+        "full_attn_mod",
+        // Counts where the rotary embedding is stretched, and is read there.
+        "original_max_position_embeddings",
+    ],
 };
 
 const TENSORS: &[Mapping] = &[
