@@ -35,7 +35,7 @@ const CRATES: [(&str, &[&str]); 11] = [
 /// The only place that names families of models.
 const FAMILIES_ROOM: &str = "formats/architectures/";
 /// GGUF files call kinds of tokenizers by the models that had them first.
-const TOKENIZER_KINDS: &str = "tokenizer/gguf.rs";
+const TOKENIZER_KINDS: [&str; 2] = ["tokenizer/gguf.rs", "tokenizer/sentencepiece.rs"];
 /// Some of them, as their files call them.
 const FAMILIES: [&str; 8] = ["falcon", "gemma", "gpt2", "gptneox", "llama", "mistral", "mixtral", "qwen"];
 /// A way of scaling rotary embeddings that goes by the name of the model it was published with.
@@ -82,7 +82,7 @@ impl Source {
             }
             let lowered = line.replace(SCALING_NAME, "").replace('_', "").to_lowercase();
             for family in FAMILIES.iter().filter(|family| lowered.contains(**family)) {
-                if !self.path.starts_with(FAMILIES_ROOM) && self.path != TOKENIZER_KINDS {
+                if !self.path.starts_with(FAMILIES_ROOM) && !TOKENIZER_KINDS.contains(&self.path.as_str()) {
                     report(format!("the family {family} is named"));
                 }
             }

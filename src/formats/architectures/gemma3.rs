@@ -25,6 +25,8 @@ pub(super) const TEXT: Family = Family {
 pub(super) const WITH_IMAGES: Family = Family {
     name: "gemma3",
     part: Some("text_config"),
+    // The part names itself again.
+    harmless_fields: &["cache_implementation", "_sliding_window_pattern", "model_type"],
     prefixes: &["language_model.model.", "model.language_model."],
     other_parts: &[
         "vision_tower.",

@@ -86,6 +86,7 @@ fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
     };
     // Where there is no template the switch is off, whatever it was for the model before.
     let mut chat = remembered.chat && problem.is_none();
+    ui.horizontal_wrapped(|ui| {
     ui.add_enabled_ui(problem.is_none(), |ui| {
         let response = ui
             .checkbox(&mut chat, label("Chat"))
@@ -101,5 +102,6 @@ fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
                 "Lets the tokenizer add the tokens that its file asks for, such as BOS, before the text.",
             )
             .on_disabled_hover_text("A chat template brings its own.");
+    });
     });
 }
