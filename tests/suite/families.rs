@@ -20,6 +20,8 @@ use serde::Deserialize;
 /// switches of the families (GELU variants, an epsilon) move logits by only a thousandth.
 const TOLERANCE: f32 = 1e-4;
 
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/families");
+
 /// What transformers computed.
 #[derive(Deserialize)]
 struct Expected {
@@ -55,14 +57,21 @@ enum Interpreter {
     Gpu,
 }
 
-fn families(interpreter: Interpreter) -> Vec<Family> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families");
-    let entries = std::fs::read_dir(root).expect("the fixtures are there");
+/// Every checkpoint, loaded when its turn comes.
+fn families(interpreter: Interpreter) -> impl Iterator<Item = Family> {
+    let entries = std::fs::read_dir(FIXTURES).expect("the fixtures are there");
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
     folders.retain(|folder| folder.join("expected.json").is_file());
     folders.sort();
     assert!(folders.len() >= 10, "only {} checkpoints", folders.len());
-    folders.iter().map(|folder| family(folder, interpreter)).collect()
+    folders.into_iter().map(move |folder| family(&folder, interpreter))
+}
+
+/// Checkpoints with a table of positions, with rotary embeddings, with linear biases, and with windows and caps:
+/// for what depends on the engine and the kind of attention, not on the family.
+fn kinds_of_attention(interpreter: Interpreter) -> impl Iterator<Item = Family> {
+    let root = Path::new(FIXTURES);
+    ["gpt2-f32", "llama-f32", "bloom", "gemma2"].map(|name| family(&root.join(name), interpreter)).into_iter()
 }
 
 fn family(folder: &Path, interpreter: Interpreter) -> Family {
@@ -139,45 +148,49 @@ fn furthest(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max)
 }
 
-fn logits_agree_at_every_position(interpreter: Interpreter) {
+/// One load for both, since loading is most of the time.
+fn logits_and_continuations_agree(interpreter: Interpreter) {
     for mut family in families(interpreter) {
-        let name = &family.name;
-        let short = &family.expected.short;
-        let logits = all_logits(&mut *family.ready.model, &short.ids, 64);
-        for (position, (ours, theirs)) in logits.iter().zip(&short.logits).enumerate() {
-            let off = furthest(ours, theirs);
-            assert!(off < tolerance(theirs), "{name}: short prompt, position {position}: off by {off}");
-        }
-        let long = &family.expected.long;
-        for chunk in [7, 64] {
-            let logits = all_logits(&mut *family.ready.model, &long.ids, chunk);
-            assert_eq!(logits.len(), long.top.len());
-            for (position, (ours, top)) in logits.iter().zip(&long.top).enumerate() {
-                let tolerance = tolerance(ours);
-                for &(id, theirs) in top {
-                    let off = (ours[id as usize] - theirs).abs();
-                    assert!(off < tolerance, "{name}: long prompt, position {position}, {id}: off by {off}");
-                }
-                let lowest = top.last().expect("twenty entries").1;
-                let above = ours.iter().filter(|logit| **logit > lowest + tolerance).count();
-                assert!(above < top.len(), "{name}: {above} entries above the {}th", top.len());
+        logits_agree_at_every_position(&mut family);
+        continuations_agree_token_for_token(&mut family);
+    }
+}
+
+fn logits_agree_at_every_position(family: &mut Family) {
+    let name = &family.name;
+    let short = &family.expected.short;
+    let logits = all_logits(&mut *family.ready.model, &short.ids, 64);
+    for (position, (ours, theirs)) in logits.iter().zip(&short.logits).enumerate() {
+        let off = furthest(ours, theirs);
+        assert!(off < tolerance(theirs), "{name}: short prompt, position {position}: off by {off}");
+    }
+    let long = &family.expected.long;
+    for chunk in [7, 64] {
+        let logits = all_logits(&mut *family.ready.model, &long.ids, chunk);
+        assert_eq!(logits.len(), long.top.len());
+        for (position, (ours, top)) in logits.iter().zip(&long.top).enumerate() {
+            let tolerance = tolerance(ours);
+            for &(id, theirs) in top {
+                let off = (ours[id as usize] - theirs).abs();
+                assert!(off < tolerance, "{name}: long prompt, position {position}, {id}: off by {off}");
             }
+            let lowest = top.last().expect("twenty entries").1;
+            let above = ours.iter().filter(|logit| **logit > lowest + tolerance).count();
+            assert!(above < top.len(), "{name}: {above} entries above the {}th", top.len());
         }
     }
 }
 
-fn continuations_agree_token_for_token(interpreter: Interpreter) {
-    for mut family in families(interpreter) {
-        let count = family.expected.greedy.len();
-        let greedy = generate(&mut family, count, |_| {});
-        assert_eq!(greedy.generated_ids(), family.expected.greedy, "{}", family.name);
-        let penalised = generate(&mut family, count, |settings| settings.stages.repetition_penalty = 1.3);
-        assert_eq!(penalised.generated_ids(), family.expected.penalised, "{}, penalised", family.name);
-    }
+fn continuations_agree_token_for_token(family: &mut Family) {
+    let count = family.expected.greedy.len();
+    let greedy = generate(family, count, |_| {});
+    assert_eq!(greedy.generated_ids(), family.expected.greedy, "{}", family.name);
+    let penalised = generate(family, count, |settings| settings.stages.repetition_penalty = 1.3);
+    assert_eq!(penalised.generated_ids(), family.expected.penalised, "{}, penalised", family.name);
 }
 
 fn recomputing_gives_the_same_for_more_rows(interpreter: Interpreter) {
-    for mut family in families(interpreter) {
+    for mut family in kinds_of_attention(interpreter) {
         let (prompt, count) = (family.expected.short.ids.len(), 8);
         let cached = generate(&mut family, count, |_| {});
         let recomputed = generate(&mut family, count, |settings| settings.cache = CacheUse::Recompute);
@@ -197,7 +210,7 @@ fn recomputing_gives_the_same_for_more_rows(interpreter: Interpreter) {
 }
 
 fn a_fork_and_a_fresh_sequence_agree(interpreter: Interpreter) {
-    for mut family in families(interpreter) {
+    for mut family in kinds_of_attention(interpreter) {
         let ids = family.expected.long.ids.clone();
         let model = &mut *family.ready.model;
         // Not a multiple of any page's length, so that the last page is a partial one.
@@ -220,13 +233,8 @@ fn a_fork_and_a_fresh_sequence_agree(interpreter: Interpreter) {
 }
 
 #[test]
-fn the_twins_logits_agree_at_every_position() {
-    logits_agree_at_every_position(Interpreter::Twin);
-}
-
-#[test]
-fn the_twins_continuations_agree_token_for_token() {
-    continuations_agree_token_for_token(Interpreter::Twin);
+fn the_twins_logits_and_continuations_agree() {
+    logits_and_continuations_agree(Interpreter::Twin);
 }
 
 #[test]
@@ -240,13 +248,8 @@ fn a_fork_and_a_fresh_sequence_of_the_twin_agree() {
 }
 
 #[test]
-fn the_gpus_logits_agree_at_every_position() {
-    logits_agree_at_every_position(Interpreter::Gpu);
-}
-
-#[test]
-fn the_gpus_continuations_agree_token_for_token() {
-    continuations_agree_token_for_token(Interpreter::Gpu);
+fn the_gpus_logits_and_continuations_agree() {
+    logits_and_continuations_agree(Interpreter::Gpu);
 }
 
 #[test]
