@@ -1,6 +1,6 @@
 // A linear map for one row, each lane of a subgroup computing rows of the weight: for software drivers.
 //
-// Maths, shapes and bindings: shaders/lib/linear.wgsl. The input comes normalised.
+// Maths, shapes and bindings: shaders/lib/linear.wgsl. A norm's sum of squares is taken along the way.
 // Split: x and z over groups of GROUP_ROWS rows of the weight, y over rows of the batch. The eight lanes hold eight
 // blocks of the input, one each, and hand them around. No barrier.
 // Twin: src/reference/linear.rs
@@ -19,12 +19,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var unit = lane_row(group, lane, 0u);
     let next = lane_row(group, lane, 1u) - unit;
     let end = unit + UNITS;
-    var block = workgroup.y * INPUT_BLOCKS + lane;
+    var column = lane;
+    var squares = 0.0;
     var sums0 = vec4(0.0);
     var sums1 = vec4(0.0);
     while unit < end {
-        let mine = input[block];
-        block += LANES;
+        var mine = input[workgroup.y * INPUT_BLOCKS + column];
+        if HAS_NORM {
+            squares += dot(mine, mine);
+            mine *= norm_weight[column];
+        }
+        column += LANES;
         // The lanes' blocks are 32 columns: a block of weights that shares a scale, where weights have one.
         let scale0 = unit_scale(unit);
         let scale1 = unit_scale(unit + next);
@@ -46,5 +51,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         sums0 = fma(turn0, vec4(scale0), sums0);
         sums1 = fma(turn1, vec4(scale1), sums1);
     }
-    finish_group(workgroup.y, group, lane, array(dot(sums0, vec4(1.0)), dot(sums1, vec4(1.0))));
+    var factor = 1.0;
+    if HAS_NORM {
+        factor = norm_factor(subgroupAdd(squares));
+    }
+    let results = factor * vec2(dot(sums0, vec4(1.0)), dot(sums1, vec4(1.0)));
+    finish_group(workgroup.y, group, lane, array(results.x, results.y));
 }

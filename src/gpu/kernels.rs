@@ -70,8 +70,8 @@ impl LinearVariant {
     /// Whether the kernel normalises its input itself.
     pub(super) fn folds_norm(self) -> bool {
         match self {
-            Self::Groups => true,
-            Self::Lanes | Self::Tiles | Self::Shuffle | Self::ShuffleTiles => false,
+            Self::Groups | Self::Shuffle => true,
+            Self::Lanes | Self::Tiles | Self::ShuffleTiles => false,
         }
     }
 }
