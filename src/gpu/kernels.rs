@@ -67,11 +67,14 @@ pub enum LinearVariant {
 }
 
 impl LinearVariant {
-    /// Whether the kernel normalises its input itself.
-    pub(super) fn folds_norm(self) -> bool {
+    /// The most rows of a weight for which the kernel normalises its input itself; 0 where it cannot.
+    ///
+    /// Every group repeats the norm's work: over an LM head's rows that takes longer than one more dispatch.
+    pub(super) fn most_normed_rows(self) -> usize {
         match self {
-            Self::Groups | Self::Shuffle => true,
-            Self::Lanes | Self::Tiles | Self::ShuffleTiles => false,
+            Self::Groups => usize::MAX,
+            Self::Shuffle => 1 << 14,
+            Self::Lanes | Self::Tiles | Self::ShuffleTiles => 0,
         }
     }
 }

@@ -38,7 +38,7 @@ impl Compiler<'_> {
         };
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
-            && !variant.folds_norm()
+            && self.plan.tensor(map.weight).rows > variant.most_normed_rows()
         {
             let InputNorm { epsilon, weight, normed } = norm;
             dispatches.push(self.norm(NormKind::Rms, epsilon, weight, None, map.input, normed)?);
@@ -114,7 +114,7 @@ impl Compiler<'_> {
         if kernel.reads_pass() {
             buffers.push((0, self.memory.pass));
         }
-        if variant.folds_norm() {
+        if variant.most_normed_rows() > 0 {
             buffers.push((6, self.optional(map.norm.map(|norm| norm.weight))));
         }
         self.dispatch(kernel, self.form(map.weight), constants, &buffers, groups, rows)
