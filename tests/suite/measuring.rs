@@ -19,12 +19,10 @@ fn engine(device: Arc<Device>, choice: KernelChoice) -> Engine {
     Engine::load_with(device, plan, 64, &weights, &bound, &mut progress, choice).unwrap()
 }
 
-/// Most dispatches of a layer of a llama in an incremental step.
-const MOST_LAYER_DISPATCHES: usize = 7;
-
 #[test]
 fn a_step_of_a_llama_is_few_dispatches_a_layer_and_one_wait() {
-    for choice in [KernelChoice::CPU, KernelChoice::GPU] {
+    // With each choice, the most dispatches of a layer: two fewer where the maps normalise their input themselves.
+    for (choice, most) in [(KernelChoice::CPU, 7), (KernelChoice::CPU_SHUFFLE, 5), (KernelChoice::GPU, 7)] {
         let mut engine = engine(support::device(), choice);
         let sequence = engine.new_sequence();
         engine.forward(&Batch::chain(sequence, 0, &[3, 14, 15], RowOutput::Logits)).unwrap();
@@ -38,11 +36,11 @@ fn a_step_of_a_llama_is_few_dispatches_a_layer_and_one_wait() {
         // Embedding, picked rows, final norm and LM head are not in a layer.
         let a_step = (after.dispatches - before.dispatches) as usize / 10;
         assert!(
-            (layers..=4 + MOST_LAYER_DISPATCHES * layers).contains(&a_step),
+            (layers..=4 + most * layers).contains(&a_step),
             "{a_step} dispatches a step, {layers} layers, {choice:?}"
         );
         let a_layer = engine.layer_dispatches(1);
-        assert!((1.0..=MOST_LAYER_DISPATCHES as f64).contains(&a_layer), "{a_layer} with {choice:?}");
+        assert!((1.0..=most as f64).contains(&a_layer), "{a_layer} with {choice:?}");
     }
 }
 
