@@ -98,6 +98,11 @@ impl<'a> Fields<'a> {
         self.optional_list(name, "numbers", Value::as_f64)
     }
 
+    /// A list of whole numbers from 0, if it is there.
+    pub fn optional_indices(&self, name: &str) -> Result<Option<Vec<usize>>, FormatError> {
+        self.optional_list(name, "whole numbers from 0", |value| usize::try_from(value.as_u64()?).ok())
+    }
+
     fn optional_list<T>(
         &self,
         name: &str,

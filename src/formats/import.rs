@@ -12,7 +12,7 @@ use super::checkpoint::Checkpoint;
 use super::error::FormatError;
 use super::rewrite::{Layout, Order, Recipe, Unit};
 use super::safetensors::Element;
-use crate::model::config::HeadWeights;
+use crate::model::config::{FeedForwardKind, HeadWeights, LayerConfig};
 use crate::model::plan::TensorSpec;
 use crate::model::weights::{TensorInfo, WeightFormat, Weights, WeightsError};
 use crate::model::{ModelConfig, plan_decoder};
@@ -26,17 +26,19 @@ pub struct ImportedWeights {
 
 /// Where a canonical tensor comes from.
 struct Source {
-    /// Index into [`Checkpoint::tensors`]; `None` for [`Recipe::Ones`].
-    stored: Option<usize>,
-    /// The format of its elements.
+    /// Indices into [`Checkpoint::tensors`] of those that hold as many of its rows each, one below the other; none
+    /// for [`Recipe::Ones`].
+    stored: Vec<usize>,
+    /// The format of their elements.
     format: WeightFormat,
+    /// How each one's rows are found.
     recipe: Recipe,
 }
 
 impl ImportedWeights {
     /// Number of weights that the files hold for the plan.
     pub fn parameters(&self) -> u64 {
-        let stored = self.tensors.iter().zip(&self.sources).filter(|(_, source)| source.stored.is_some());
+        let stored = self.tensors.iter().zip(&self.sources).filter(|(_, source)| !source.stored.is_empty());
         stored.map(|(tensor, _)| tensor.rows as u64 * tensor.columns as u64).sum()
     }
 }
@@ -52,12 +54,34 @@ impl Weights for ImportedWeights {
             let reason = format!("rows {rows:?} were asked for, but it has {}", info.rows);
             return Err(WeightsError { tensor: info.name.clone(), reason });
         }
-        if let (Recipe::Contiguous { offset }, Some(stored)) = (source.recipe, source.stored) {
-            let bytes = |rows: usize| offset + rows * info.row_bytes();
-            self.checkpoint.prepare(stored, bytes(rows.start)..bytes(rows.end));
+        Ok(source.read(&self.checkpoint, info, rows))
+    }
+}
+
+impl Source {
+    /// Rows `rows` of the canonical tensor `info`, which has them.
+    fn read<'a>(&self, checkpoint: &'a Checkpoint, info: &TensorInfo, rows: Range<usize>) -> Cow<'a, [u8]> {
+        if rows.is_empty() {
+            return Cow::Borrowed(&[]);
         }
-        let stored = source.stored.map_or(&[][..], |stored| self.checkpoint.bytes(stored));
-        Ok(source.recipe.read(stored, info.columns, source.format, rows))
+        if self.stored.is_empty() {
+            return self.recipe.read(&[], info.columns, self.format, rows);
+        }
+        let of_each = info.rows / self.stored.len();
+        let part = |part: usize| {
+            let first = part * of_each;
+            let rows = rows.start.max(first) - first..rows.end.min(first + of_each) - first;
+            if let Recipe::Contiguous { offset } = self.recipe {
+                let bytes = |rows: usize| offset + rows * info.row_bytes();
+                checkpoint.prepare(self.stored[part], bytes(rows.start)..bytes(rows.end));
+            }
+            self.recipe.read(checkpoint.bytes(self.stored[part]), info.columns, self.format, rows)
+        };
+        let mut parts = rows.start / of_each..=(rows.end - 1) / of_each;
+        if parts.start() == parts.end() {
+            return part(*parts.start());
+        }
+        Cow::Owned(parts.by_ref().flat_map(|number| part(number).into_owned()).collect())
     }
 }
 
@@ -139,26 +163,28 @@ pub fn import(
     let mut read: HashSet<usize> = pair.ignored.into_iter().collect();
     let (mut tensors, mut sources) = (Vec::new(), Vec::new());
     for spec in &plan.tensors {
-        let wanted = Wanted::of(family, spec, &specs, &names);
+        let wanted = Wanted::of(family, config, spec, &specs, &names);
         let info =
             |format| TensorInfo { name: spec.name.clone(), rows: spec.rows, columns: spec.columns, format };
         if wanted.layout == Layout::Ones {
             let format = WeightFormat::F32;
             tensors.push(info(format));
-            sources.push(Source { stored: None, format, recipe: Recipe::Ones });
+            sources.push(Source { stored: Vec::new(), format, recipe: Recipe::Ones });
             continue;
         }
         let alias = pair.embedding.filter(|_| spec.name == EMBEDDING);
-        let stored = alias.or_else(|| wanted.find(&names)).ok_or_else(|| {
-            let shape = wanted.shape();
-            let reason = format!("it is missing; config.json makes it {shape:?}");
-            FormatError::tensor(folder, &wanted.spelled(&names), reason)
-        })?;
-        let format = check(&checkpoint, stored, &wanted)?;
-        read.insert(stored);
-        let recipe = wanted.recipe(format, config);
+        let stored = match alias {
+            Some(head) => vec![head],
+            None => wanted.find(&names).map_err(|missing| {
+                let reason = format!("it is missing; config.json makes it {:?}", wanted.shape());
+                FormatError::tensor(folder, &missing, reason)
+            })?,
+        };
+        let format = check(&checkpoint, &stored, &wanted)?;
+        read.extend(&stored);
+        let recipe = wanted.recipe(format);
         tensors.push(info(if recipe == Recipe::PlusOne { WeightFormat::F32 } else { format }));
-        sources.push(Source { stored: Some(stored), format, recipe });
+        sources.push(Source { stored, format, recipe });
     }
     refuse_unread(family, &checkpoint, &read)?;
     Ok(ImportedWeights { tensors, sources, checkpoint })
@@ -196,16 +222,18 @@ fn tied_pair(
     }
 }
 
-/// The stored tensor that a canonical one is made from, as far as the family's table tells.
+/// The stored tensors that a canonical one is made from, as far as the family's table tells.
 struct Wanted<'a> {
     /// The layer that it belongs to, if it belongs to one.
-    layer: Option<usize>,
-    /// Its name, without prefix.
+    layer: Option<&'a LayerConfig>,
+    /// Their name, without prefix; `*` stands for an expert's number.
     stored: String,
+    /// How many there are, one below the other: one for each expert where the name has a `*`.
+    parts: usize,
     prefix: Prefix,
     layout: Layout,
     spec: &'a TensorSpec,
-    /// Rows of all canonical tensors that it holds.
+    /// Rows of all canonical tensors that a stored one holds.
     all_rows: usize,
     /// Rows of those that come before this one.
     rows_before: usize,
@@ -220,34 +248,42 @@ enum Prefix {
 impl<'a> Wanted<'a> {
     fn of(
         family: &Family,
+        config: &'a ModelConfig,
         spec: &'a TensorSpec,
         specs: &HashMap<&str, &TensorSpec>,
         names: &PrefixedNames,
     ) -> Self {
         let (module, ending) = split_ending(&spec.name);
-        let (pattern, layer) = numbered(module);
-        let with_layer = |pattern: &str| match layer {
-            Some(layer) => pattern.replace('#', layer),
+        let (pattern, number) = numbered(module);
+        let with_layer = |pattern: &str| match number {
+            Some(number) => pattern.replace('#', number),
             None => pattern.to_owned(),
         };
         let stored_ending = if ending == TABLE { ".weight" } else { ending };
         // Variants of a family may have other names for the same: the one that is there counts.
         let rows = || family.mappings().filter(|mapping| mapping.holds.contains(&pattern.as_str()));
-        let is_stored =
-            |mapping: &&Mapping| names.has(&format!("{}{stored_ending}", with_layer(mapping.stored)));
+        let is_stored = |mapping: &&Mapping| {
+            names.has(&format!("{}{stored_ending}", with_layer(mapping.stored).replace('*', "0")))
+        };
         let (stored, layout, holds, prefix) = match rows().find(is_stored).or_else(|| rows().next()) {
             Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
             None if pattern == "head" => (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::Never),
             None => unreachable!("the {} table has no row for {pattern}", family.name),
         };
+        let layer = number.and_then(|number| number.parse::<usize>().ok()).and_then(|i| config.layers.get(i));
+        let parts = if stored.contains('*') { experts(layer) } else { 1 };
         let units = |pattern: &str| {
             let name = format!("{}{}", with_layer(pattern), if ending == TABLE { "" } else { ending });
             // A vector is stacked element by element.
-            specs.get(name.as_str()).map_or(0, |spec| if is_vector(spec) { spec.columns } else { spec.rows })
+            let all = specs
+                .get(name.as_str())
+                .map_or(0, |spec| if is_vector(spec) { spec.columns } else { spec.rows });
+            all / parts
         };
         Self {
-            layer: layer.and_then(|layer| layer.parse().ok()),
+            layer,
             stored: format!("{}{stored_ending}", with_layer(stored)),
+            parts,
             prefix,
             layout,
             spec,
@@ -256,51 +292,49 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn find(&self, names: &PrefixedNames) -> Option<usize> {
-        match self.prefix {
-            Prefix::Usual => names.find(&self.stored),
-            Prefix::Never => names.checkpoint?.find(&self.stored),
-        }
+    /// The stored tensors, or the name of the first that is missing, as these files would spell it.
+    fn find(&self, names: &PrefixedNames) -> Result<Vec<usize>, String> {
+        let find = |name: String| match self.prefix {
+            Prefix::Usual => names.find(&name).ok_or_else(|| names.spelled(&name)),
+            Prefix::Never => names.checkpoint.and_then(|checkpoint| checkpoint.find(&name)).ok_or(name),
+        };
+        (0..self.parts).map(|part| find(self.stored.replace('*', &part.to_string()))).collect()
     }
 
-    /// Its name as these files would spell it.
-    fn spelled(&self, names: &PrefixedNames) -> String {
-        match self.prefix {
-            Prefix::Usual => names.spelled(&self.stored),
-            Prefix::Never => self.stored.clone(),
-        }
-    }
-
-    /// The shape that the stored tensor has to have.
+    /// The shape that each stored tensor has to have.
     fn shape(&self) -> Vec<usize> {
         match (is_vector(self.spec), self.layout) {
             (true, _) => vec![self.all_rows],
             (false, Layout::InputsByOutputs) => vec![self.spec.columns, self.all_rows],
             (false, Layout::After(rows)) => vec![self.all_rows + rows, self.spec.columns],
+            (false, Layout::ByExpert) => {
+                vec![experts(self.layer), self.all_rows / experts(self.layer), self.spec.columns]
+            }
             (false, _) => vec![self.all_rows, self.spec.columns],
         }
     }
 
-    fn recipe(&self, format: WeightFormat, config: &ModelConfig) -> Recipe {
-        let attention = self.layer.and_then(|layer| config.layers.get(layer)).map(|layer| &layer.attention);
+    fn recipe(&self, format: WeightFormat) -> Recipe {
+        let attention = self.layer.map(|layer| &layer.attention);
         let (unit, units, unit_bytes) = match is_vector(self.spec) {
             true => (Unit::Element, self.spec.columns, format.bytes(1)),
-            false => (Unit::Row, self.spec.rows, format.bytes(self.spec.columns)),
+            false => (Unit::Row, self.spec.rows / self.parts, format.bytes(self.spec.columns)),
+        };
+        // Whatever a group's share of the rows is, it is the same for each.
+        let by_group = |groups: usize| {
+            let order = Order::Strided {
+                length: units / groups,
+                stride: self.all_rows / groups,
+                first: self.rows_before / groups,
+            };
+            Recipe::Reordered { order, unit }
         };
         match (self.layout, attention) {
             (Layout::InputsByOutputs, _) if unit == Unit::Row => {
                 Recipe::Transposed { stored_columns: self.all_rows, first_column: self.rows_before }
             }
-            (Layout::ByKeyValueHead, Some(attention)) => {
-                // Whatever a key/value head's share of the rows is, it is the same for each.
-                let share = |rows: usize| rows / attention.key_value_heads;
-                let order = Order::Strided {
-                    length: share(units),
-                    stride: share(self.all_rows),
-                    first: share(self.rows_before),
-                };
-                Recipe::Reordered { order, unit }
-            }
+            (Layout::ByKeyValueHead, Some(attention)) => by_group(attention.key_value_heads),
+            (Layout::ByExpert, _) if units < self.all_rows => by_group(experts(self.layer)),
             (Layout::NeighboursRotate, Some(attention)) if let Some(rotary) = &attention.rotary => {
                 let order = Order::Pairs { head: attention.head_width, pairs: rotary.width / 2 };
                 Recipe::Reordered { order, unit }
@@ -316,6 +350,14 @@ impl<'a> Wanted<'a> {
         let is_of_heads = self.spec.name.ends_with("_norm.weight") && self.layout == Layout::NeighboursRotate;
         let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
         shape == self.shape() || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
+    }
+}
+
+/// The experts of the layer; 1 where it has none.
+fn experts(layer: Option<&LayerConfig>) -> usize {
+    match layer.map(|layer| layer.feed_forward.kind) {
+        Some(FeedForwardKind::Experts(experts)) => experts.count,
+        _ => 1,
     }
 }
 
@@ -340,20 +382,35 @@ fn numbered(name: &str) -> (String, Option<&str>) {
     (parts.join("."), Some(number))
 }
 
-/// The element format of the stored tensor, if it is one of ours and the shape is as needed.
-fn check(checkpoint: &Checkpoint, index: usize, wanted: &Wanted<'_>) -> Result<WeightFormat, FormatError> {
-    let stored = &checkpoint.tensors[index].stored;
-    let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), &stored.name, reason));
-    if !wanted.fits(&stored.shape) {
-        let needed = wanted.shape();
-        return refuse(format!("its shape is {:?}, but config.json makes it {needed:?}", stored.shape));
+/// The element format of the stored tensors, if it is one of ours, the same for all, and each shape is as needed.
+fn check(
+    checkpoint: &Checkpoint,
+    stored: &[usize],
+    wanted: &Wanted<'_>,
+) -> Result<WeightFormat, FormatError> {
+    let check = |index: usize| {
+        let stored = &checkpoint.tensors[index].stored;
+        let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), &stored.name, reason));
+        if !wanted.fits(&stored.shape) {
+            let needed = wanted.shape();
+            return refuse(format!("its shape is {:?}, but config.json makes it {needed:?}", stored.shape));
+        }
+        match &stored.element {
+            Element::Weight(format) => Ok(*format),
+            Element::Other(name) => refuse(format!(
+                "its elements are stored as {name}; F32, F16, BF16 and GGUF's usual blocks can be read"
+            )),
+        }
+    };
+    let format = check(stored[0])?;
+    for index in &stored[1..] {
+        if check(*index)? != format {
+            let (first, other) = (&checkpoint.tensors[stored[0]].stored, &checkpoint.tensors[*index].stored);
+            let reason = format!("its elements are stored otherwise than those of {}", first.name);
+            return Err(FormatError::tensor(checkpoint.place(*index), &other.name, reason));
+        }
     }
-    match &stored.element {
-        Element::Weight(format) => Ok(*format),
-        Element::Other(name) => refuse(format!(
-            "its elements are stored as {name}; F32, F16, BF16 and GGUF's usual blocks can be read"
-        )),
-    }
+    Ok(format)
 }
 
 fn refuse_unread(family: &Family, checkpoint: &Checkpoint, read: &HashSet<usize>) -> Result<(), FormatError> {

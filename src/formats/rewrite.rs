@@ -17,6 +17,8 @@ pub enum Layout {
     InputsByOutputs,
     /// Outputs × inputs, the outputs by key/value head: its query heads, its key, its value, then the next one's.
     ByKeyValueHead,
+    /// Experts × outputs × inputs.
+    ByExpert,
     /// Outputs × inputs, in heads whose neighbouring elements rotate together: they are reordered so that element i
     /// of the rotating part's first half goes with element i of its second half.
     NeighboursRotate,

@@ -230,6 +230,25 @@ fn gpt2_tensors_are_split_and_turned() {
 }
 
 #[test]
+fn matrices_of_experts_are_stacked() {
+    let (model, file) = (open("mixtral"), stored("mixtral"));
+    for (part, module, rows) in [("gate", "w1", 16), ("up", "w3", 16), ("down", "w2", 24)] {
+        let of =
+            |expert| &file[&format!("model.layers.1.block_sparse_moe.experts.{expert}.{module}.weight")].1;
+        let all: Vec<f32> = (0..4).flat_map(of).copied().collect();
+        let name = format!("layers.1.feed_forward.experts.{part}.weight");
+        // Within an expert, across experts, all of one, all of all.
+        for chunk in [3, rows, rows + 5, 4 * rows] {
+            assert!(canonical(&model, &name, chunk) == all, "{part} in chunks of {chunk}");
+        }
+        let index = model.weights.tensors().iter().position(|info| info.name == name).unwrap();
+        let one = model.weights.read(index, rows..2 * rows).unwrap();
+        assert!(matches!(one, std::borrow::Cow::Borrowed(_)), "no copy of one expert's matrix");
+        assert!(model.weights.read(index, 4 * rows..4 * rows).unwrap().is_empty());
+    }
+}
+
+#[test]
 fn a_tied_pair_may_be_stored_under_either_name() {
     let (model, file) = (open("llama-head-only"), stored("llama-head-only"));
     assert!(!file.contains_key("model.embed_tokens.weight"));

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use logitscope::formats;
+use logitscope::model::WeightFormat;
 use proptest::prelude::*;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -230,6 +233,43 @@ fn tensors_that_are_missing_or_unread() {
     let folder = copy_of("llama-f32");
     edit_header(folder.path(), renamed("lm_head.weight", "lm_head.kernel"));
     assert_refused(folder.path(), &["tensor lm_head.weight", "missing"]);
+}
+
+#[test]
+fn experts_that_are_missing_or_differ() {
+    const LAST: &str = "model.layers.1.block_sparse_moe.experts.3.w3.weight";
+    let folder = copy_of("mixtral");
+    edit_header(folder.path(), |header| {
+        let header = header.as_object_mut().unwrap();
+        let tensor = header.remove(LAST).unwrap();
+        header.insert("model.layers.1.block_sparse_moe.experts.4.w3.weight".to_owned(), tensor);
+    });
+    assert_refused(folder.path(), &[LAST, "missing", "[16, 24]"]);
+
+    let folder = copy_of("mixtral");
+    let path = folder.path().join("model.safetensors");
+    let contents = fs::read(&path).unwrap();
+    let tensors = SafeTensors::deserialize(&contents).unwrap();
+    let halves = WeightFormat::F32.convert(tensors.tensor(LAST).unwrap().data(), WeightFormat::F16);
+    let views = tensors.iter().map(|(name, view)| match name {
+        LAST => (name, TensorView::new(Dtype::F16, view.shape().to_vec(), &halves).unwrap()),
+        _ => (name, view),
+    });
+    fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    assert_refused(folder.path(), &[LAST, "otherwise than", "experts.0.w3"]);
+
+    assert_config_refused(
+        "mixtral",
+        |config| config["num_local_experts"] = json!(5),
+        &["[4, 24]", "[5, 24]"],
+    );
+    assert_config_refused("mixtral", |config| config["num_experts_per_tok"] = json!(9), &["9"]);
+    assert_config_refused(
+        "qwen2_moe",
+        |config| config["mlp_only_layers"] = json!([-1]),
+        &["mlp_only_layers"],
+    );
+    assert_config_refused("qwen2_moe", |config| config["mlp_only_layers"] = json!([]), &["layers.1.mlp"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod bloom;
 mod cohere;
 mod cohere2;
 mod exaone4;
+mod experts;
 mod facts;
 mod falcon;
 mod gemma;
@@ -22,6 +23,7 @@ mod gptj;
 mod granite;
 mod llama;
 mod mistral;
+mod mixtral;
 mod nemotron;
 mod norm;
 mod olmo;
@@ -31,7 +33,9 @@ mod opt;
 mod phi;
 mod phi3;
 mod qwen2;
+mod qwen2_moe;
 mod qwen3;
+mod qwen3_moe;
 mod rope;
 pub mod shapes;
 mod smollm3;
@@ -51,7 +55,7 @@ use crate::model::config::limits;
 pub use facts::ArchitectureFacts;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 29] = [
+const FAMILIES: [Family; 32] = [
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
@@ -69,6 +73,7 @@ const FAMILIES: [Family; 29] = [
     granite::FAMILY,
     llama::FAMILY,
     mistral::FAMILY,
+    mixtral::FAMILY,
     nemotron::FAMILY,
     olmo::FAMILY,
     olmo2::FAMILY,
@@ -77,7 +82,9 @@ const FAMILIES: [Family; 29] = [
     phi::FAMILY,
     phi3::FAMILY,
     qwen2::FAMILY,
+    qwen2_moe::FAMILY,
     qwen3::FAMILY,
+    qwen3_moe::FAMILY,
     smollm3::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
@@ -124,7 +131,7 @@ impl Family {
 
 /// One stored module (a name without `.weight` or `.bias`) and the canonical modules that it holds.
 ///
-/// `#` stands for the layer's number. A stored table or vector that is canonically called just `embed.tokens`
+/// `#` stands for the layer's number; `*`, in a stored module, for an expert's, whose matrices are stacked. A stored table or vector that is canonically called just `embed.tokens`
 /// has the ending `.weight` in the file.
 pub struct Mapping {
     /// The stored module, without prefix.

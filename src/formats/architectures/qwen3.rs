@@ -19,7 +19,7 @@ pub(super) const FAMILY: Family = Family {
     harmless_fields: &[],
 };
 
-fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms(fields, "rms_norm_eps")?;
     let mut config = usual::read(fields, names, norm, Rope::default())?;
     for layer in &mut config.layers {

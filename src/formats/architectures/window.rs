@@ -30,7 +30,11 @@ pub(super) fn size(fields: &Fields, default: usize) -> Result<Option<usize>, For
 /// that `layer_types` names.
 pub(super) fn read_optional(fields: &Fields, config: &mut ModelConfig) -> Result<(), FormatError> {
     let is_used = fields.optional_flag("use_sliding_window")?.unwrap_or(false);
-    let size = fields.optional_size("sliding_window")?.filter(|_| is_used);
+    // Where it is not used, some files say 0.
+    let size = match fields.get("sliding_window") {
+        Some(_) if is_used => fields.optional_size("sliding_window")?,
+        _ => None,
+    };
     let first = fields.optional_number("max_window_layers")?.unwrap_or(28.0);
     let usual = |index: usize| if index as f64 >= first { Sight::Windowed } else { Sight::Full };
     let sights = sights(fields, config.layers.len(), usual)?;

@@ -1,0 +1,57 @@
+//! Experts as configurations and files of several families describe them.
+
+use super::{Mapping, stored};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+use crate::model::config::{ExpertsConfig, FeedForwardConfig, FeedForwardKind, Shares};
+
+/// The router and the experts of Qwen's families, and the expert that all rows share.
+pub(super) const QWEN: &[Mapping] = &[
+    stored("layers.#.mlp.gate", &["layers.#.feed_forward.router"]),
+    stored("layers.#.mlp.experts.*.gate_proj", &["layers.#.feed_forward.experts.gate"]),
+    stored("layers.#.mlp.experts.*.up_proj", &["layers.#.feed_forward.experts.up"]),
+    stored("layers.#.mlp.experts.*.down_proj", &["layers.#.feed_forward.experts.down"]),
+    stored("layers.#.mlp.shared_expert.gate_proj", &["layers.#.feed_forward.shared.gate"]),
+    stored("layers.#.mlp.shared_expert.up_proj", &["layers.#.feed_forward.shared.up"]),
+    stored("layers.#.mlp.shared_expert.down_proj", &["layers.#.feed_forward.shared.down"]),
+    stored("layers.#.mlp.shared_expert_gate", &["layers.#.feed_forward.shared_gate"]),
+];
+
+/// Fields about the router's training.
+pub(super) const HARMLESS_FIELDS: &[&str] =
+    &["output_router_logits", "router_aux_loss_coef", "router_jitter_noise"];
+
+/// How many experts there are: older files and those of transformers 5 have two names for it.
+pub(super) fn count(fields: &Fields) -> Result<usize, FormatError> {
+    match fields.optional_size("num_experts")? {
+        Some(count) => Ok(count),
+        None => fields.size("num_local_experts"),
+    }
+}
+
+/// Puts the experts of Qwen's families in the place of the feed-forward block of the layers that have them:
+/// each `decoder_sparse_step`-th layer but `mlp_only_layers`.
+pub(super) fn read_qwen(
+    fields: &Fields,
+    config: &mut ModelConfig,
+    shared_width: Option<usize>,
+) -> Result<(), FormatError> {
+    let step = fields.optional_size("decoder_sparse_step")?.unwrap_or(1);
+    let without = fields.optional_indices("mlp_only_layers")?.unwrap_or_default();
+    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(false);
+    let experts = ExpertsConfig {
+        count: count(fields)?,
+        active: fields.size("num_experts_per_tok")?,
+        shares: if is_renormalised { Shares::OfChosen } else { Shares::OfAll },
+        shared_width,
+    };
+    let width = fields.size("moe_intermediate_size")?;
+    for (index, layer) in config.layers.iter_mut().enumerate() {
+        if (index + 1).is_multiple_of(step) && !without.contains(&index) {
+            let kind = FeedForwardKind::Experts(experts);
+            layer.feed_forward = FeedForwardConfig { width, kind, ..layer.feed_forward };
+        }
+    }
+    Ok(())
+}

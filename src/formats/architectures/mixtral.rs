@@ -1,0 +1,42 @@
+//! Mixtral (Jiang et al. 2024): Mistral with experts.
+
+use super::rope::Rope;
+use super::{Family, Mapping, StoredNames, experts, norm, stored, usual};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+use crate::model::config::{ExpertsConfig, FeedForwardKind, Shares};
+
+pub(super) const FAMILY: Family = Family {
+    name: "mixtral",
+    read,
+    part: None,
+    prefixes: usual::PREFIXES,
+    tensors: &[usual::ATTENTION, EXPERTS, usual::NORMS],
+    head: usual::HEAD,
+    ignored: usual::ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: experts::HARMLESS_FIELDS,
+};
+
+const EXPERTS: &[Mapping] = &[
+    stored("layers.#.block_sparse_moe.gate", &["layers.#.feed_forward.router"]),
+    stored("layers.#.block_sparse_moe.experts.*.w1", &["layers.#.feed_forward.experts.gate"]),
+    stored("layers.#.block_sparse_moe.experts.*.w3", &["layers.#.feed_forward.experts.up"]),
+    stored("layers.#.block_sparse_moe.experts.*.w2", &["layers.#.feed_forward.experts.down"]),
+];
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let mut config = usual::read(fields, names, norm::rms(fields, "rms_norm_eps")?, Rope::default())?;
+    super::window::everywhere(&mut config, fields.optional_size("sliding_window")?);
+    let experts = ExpertsConfig {
+        count: experts::count(fields)?,
+        active: fields.size("num_experts_per_tok")?,
+        shares: Shares::OfChosen,
+        shared_width: None,
+    };
+    for layer in &mut config.layers {
+        layer.feed_forward.kind = FeedForwardKind::Experts(experts);
+    }
+    Ok(config)
+}
