@@ -6,7 +6,7 @@
 //
 // s runs over the row's cached positions through its page table, then over its chain: the rows of this batch
 // that lead to it, itself last. Rows that simply extend their sequence find themselves in the page table and
-// have no chain. Scores are as lib/scores.wgsl makes them.
+// have no chain. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value.
 // Shapes: source T × columns, rows STRIDE apart, queries from FIRST, keys from FIRST_KEY and values from
 // FIRST_VALUE on; the caches slots × G × D, D in OCTETS blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart.
 // Where SPLIT, the output is instead, for row, split and head, a partial result of PARTIAL elements: the sum of
@@ -30,6 +30,7 @@ override OUTPUT_STRIDE: u32;
 override PARTIAL: u32;
 override APPEND: bool;
 override SPLIT: bool;
+override HAS_SINKS: bool;
 // Sizes of the arrays below: 2 · SHARED · OCTETS, WORKGROUP · SHARED, 2 · WORKGROUP.
 override QUERY_BLOCKS: u32;
 override WEIGHTS: u32;
@@ -41,6 +42,7 @@ override MIXED: u32;
 @group(0) @binding(4) var<storage, read_write> key_cache: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read_write> value_cache: array<vec4<u32>>;
 @group(0) @binding(6) var<storage, read_write> output: array<f32>;
+@group(0) @binding(7) var<storage, read> sinks: array<f32>;
 
 // Below every score, and finite: WGSL does not promise how it treats infinities.
 const LOWEST: f32 = -1e30;
@@ -150,12 +152,19 @@ fn main(
         for (var other = 0u; other < STREAMS; other++) {
             highest = max(highest, maxima[other * SHARED + h]);
         }
+        // After splits, the kernel that makes them one has the sinks.
+        if HAS_SINKS && !SPLIT {
+            highest = max(highest, sinks[first_head + h]);
+        }
         let factor = exp(maximum[h] - highest);
         mixed[2u * lane] = low[h] * factor;
         mixed[2u * lane + 1u] = high[h] * factor;
         workgroupBarrier();
         if lane < OCTETS {
             var total = 0.0;
+            if HAS_SINKS && !SPLIT {
+                total = exp(sinks[first_head + h] - highest);
+            }
             var all = Octet(vec4(0.0), vec4(0.0));
             for (var other = 0u; other < STREAMS; other++) {
                 total += weights[other * SHARED + h] * exp(maxima[other * SHARED + h] - highest);

@@ -5,7 +5,7 @@
 //
 // A tile of rows is up to 32 rows of one sequence (src/gpu/pass.rs lists them). Its keys are the positions that
 // its longest row sees through the page table, then the slots of all its rows' chains; a row takes those that it
-// sees itself. Scores are as lib/scores.wgsl makes them; tiles of keys before every row's window are skipped.
+// sees itself. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value. Tiles of keys before every row's window are skipped.
 // Shapes: query T × H·D in blocks of four, rows STRIDE4 apart from FIRST4 on; output T × H·D, rows OUTPUT_STRIDE4
 // apart; the caches slots × G × D, D in OCTETS blocks of eight, a multiple of eight elements.
 // Split: x over heads, y over tiles of rows. Lanes form 8 groups of KEY_COLUMNS lanes; a group takes four rows, and a
@@ -18,6 +18,7 @@ override TILE: u32;
 override STRIDE4: u32;
 override FIRST4: u32;
 override OUTPUT_STRIDE4: u32;
+override HAS_SINKS: bool;
 // vec4<u32> of a head in the cache, and one more: so that lanes of different keys fall on different banks.
 override KEY_STRIDE: u32;
 // Sizes of the arrays below: TILE · KEY_STRIDE, 8 · TILE.
@@ -28,6 +29,7 @@ override WEIGHTS: u32;
 @group(0) @binding(2) var<storage, read> key_cache: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> value_cache: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> sinks: array<f32>;
 
 // Below every score, and finite: WGSL does not promise how it treats infinities.
 const LOWEST: f32 = -1e30;
@@ -184,13 +186,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         workgroupBarrier();
     }
 
+    var factor = vec4(1.0);
+    if HAS_SINKS {
+        let highest = max(maximum, vec4(sinks[head]));
+        factor = exp(maximum - highest);
+        sum = sum * factor + exp(sinks[head] - highest);
+    }
+    factor /= sum;
     for (var k = 0u; k < MOST_OCTETS; k++) {
         let octet = column + k * KEY_COLUMNS;
         if octet < OCTETS {
             for (var i = 0u; i < 4u && first + i < tile.rows; i++) {
                 let place = rows[i] * OUTPUT_STRIDE4 + 2u * (head * OCTETS + octet);
-                output[place] = low[k][i] / sum[i];
-                output[place + 1u] = high[k][i] / sum[i];
+                output[place] = low[k][i] * factor[i];
+                output[place + 1u] = high[k][i] * factor[i];
             }
         }
     }

@@ -1,6 +1,7 @@
 // A linear map by the experts that each row was given, of which only their own weights are read.
 //
-//   output[t][k·R + r] = Σ_c weight[e(t, k)·R + r][c] · x[c],   x = input[t], or block k of it
+//   output[t][k·R + r] = Σ_c weight[e(t, k)·R + r][c] · x[c] (+ bias[e(t, k)·R + r]),
+//   x = input[t], or block k of it
 //
 // Shapes: weight E·R × C in shards of whole blocks of four rows, C in UNITS units; input rows of INPUT_BLOCKS
 // blocks of four, of which slot k reads from k · SLOT_BLOCKS on; routes rows of ROUTES_STRIDE numbers, the indices
@@ -21,10 +22,12 @@ override ACTIVE: u32;
 // The shard's first row of the weight, and how many it has.
 override FIRST_ROW: u32;
 override SHARD_ROWS: u32;
+override HAS_BIAS: bool;
 
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> routes: array<f32>;
+@group(0) @binding(6) var<storage, read> bias: array<vec4<f32>>;
 
 var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
 
@@ -64,6 +67,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         workgroupBarrier();
     }
     if lane == 0u {
-        output[row * OUTPUT_BLOCKS + block] = partial[0];
+        var result = partial[0];
+        if HAS_BIAS {
+            result += bias[weight_row / 4u];
+        }
+        output[row * OUTPUT_BLOCKS + block] = result;
     }
 }

@@ -16,6 +16,6 @@ override COLUMNS4: u32;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x < COLUMNS4 {
         let place = id.y * COLUMNS4 + id.x;
-        gate[place] = activate4(gate[place]) * up[place];
+        gate[place] = gated4(gate[place], up[place]);
     }
 }

@@ -35,10 +35,23 @@ fn activate(x: f32) -> f32 {
             return positive * positive;
         }
         // GELU, sigmoid form
-        default: { return x / (1.0 + exp(clamp(-1.702 * x, -80.0, 80.0))); }
+        case 5u: { return x / (1.0 + exp(clamp(-1.702 * x, -80.0, 80.0))); }
+        // The same, of at most 7
+        default: {
+            let least = min(x, 7.0);
+            return least / (1.0 + exp(clamp(-1.702 * least, -80.0, 80.0)));
+        }
     }
 }
 
 fn activate4(x: vec4<f32>) -> vec4<f32> {
     return vec4(activate(x.x), activate(x.y), activate(x.z), activate(x.w));
+}
+
+/// What a gate makes of `up`.
+fn gated4(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
+    if ACTIVATION == 6u {
+        return activate4(gate) * (clamp(up, vec4(-7.0), vec4(7.0)) + 1.0);
+    }
+    return activate4(gate) * up;
 }

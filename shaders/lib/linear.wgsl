@@ -67,7 +67,7 @@ fn finish(row: u32, block: u32, result: vec4<f32>, up: vec4<f32>) {
             gate += bias[2u * column];
             factor += bias[2u * column + 1u];
         }
-        output[place] = activate4(gate) * factor;
+        output[place] = gated4(gate, factor);
         return;
     }
     var value = result;

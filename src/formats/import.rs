@@ -7,12 +7,13 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::architectures::{Family, Mapping, StoredNames};
+use super::architectures::{Family, StoredNames};
 use super::checkpoint::Checkpoint;
 use super::error::FormatError;
-use super::rewrite::{Layout, Order, Recipe, Unit};
+use super::rewrite::{BLOCKS, Layout, Order, Recipe, SCALES, mxfp4_rows};
 use super::safetensors::Element;
-use crate::model::config::{FeedForwardKind, HeadWeights, LayerConfig};
+use super::wanted::{Wanted, numbered};
+use crate::model::config::HeadWeights;
 use crate::model::plan::TensorSpec;
 use crate::model::weights::{TensorInfo, WeightFormat, Weights, WeightsError};
 use crate::model::{ModelConfig, plan_decoder};
@@ -29,6 +30,8 @@ struct Source {
     /// Indices into [`Checkpoint::tensors`] of those that hold as many of its rows each, one below the other; none
     /// for [`Recipe::Ones`].
     stored: Vec<usize>,
+    /// For MXFP4 whose scales are apart: where they are, and the order of the rows.
+    scales: Option<(usize, Order)>,
     /// The format of their elements.
     format: WeightFormat,
     /// How each one's rows are found.
@@ -67,6 +70,10 @@ impl Source {
         if self.stored.is_empty() {
             return self.recipe.read(&[], info.columns, self.format, rows);
         }
+        if let Some((scales, order)) = self.scales {
+            let (blocks, scales) = (checkpoint.bytes(self.stored[0]), checkpoint.bytes(scales));
+            return Cow::Owned(mxfp4_rows(blocks, scales, info.columns, order, rows));
+        }
         let of_each = info.rows / self.stored.len();
         let part = |part: usize| {
             let first = part * of_each;
@@ -94,13 +101,14 @@ pub struct PrefixedNames<'a> {
 }
 
 impl PrefixedNames<'_> {
-    fn find(&self, name: &str) -> Option<usize> {
+    /// The stored tensor of this name, with any of the prefixes.
+    pub fn find(&self, name: &str) -> Option<usize> {
         let checkpoint = self.checkpoint?;
         self.prefixes.iter().find_map(|prefix| checkpoint.find(&format!("{prefix}{name}")))
     }
 
     /// The name as these files would spell it: with the prefix that most of them have.
-    fn spelled(&self, name: &str) -> String {
+    pub fn spelled(&self, name: &str) -> String {
         let count = |prefix: &&&str| {
             let tensors = self.checkpoint.map_or(&[][..], |checkpoint| &checkpoint.tensors);
             tensors.iter().filter(|tensor| tensor.stored.name.starts_with(**prefix)).count()
@@ -169,22 +177,34 @@ pub fn import(
         if wanted.layout == Layout::Ones {
             let format = WeightFormat::F32;
             tensors.push(info(format));
-            sources.push(Source { stored: Vec::new(), format, recipe: Recipe::Ones });
+            sources.push(Source { stored: Vec::new(), scales: None, format, recipe: Recipe::Ones });
             continue;
         }
         let alias = pair.embedding.filter(|_| spec.name == EMBEDDING);
+        let missing = |name: String, shape: Vec<usize>| {
+            FormatError::tensor(folder, &name, format!("it is missing; config.json makes it {shape:?}"))
+        };
         let stored = match alias {
             Some(head) => vec![head],
-            None => wanted.find(&names).map_err(|missing| {
-                let reason = format!("it is missing; config.json makes it {:?}", wanted.shape());
-                FormatError::tensor(folder, &missing, reason)
-            })?,
+            None => wanted.find(&names).map_err(|name| missing(name, wanted.shape()))?,
         };
-        let format = check(&checkpoint, &stored, &wanted)?;
         read.extend(&stored);
+        if wanted.layout == Layout::AlternatingByExpertInBlocks {
+            let scales = wanted.stored.replace(BLOCKS, SCALES);
+            let shape = wanted.scales_shape();
+            let scales = names.find(&scales).ok_or_else(|| missing(names.spelled(&scales), shape.clone()))?;
+            read.insert(scales);
+            check_bytes(&checkpoint, stored[0], &wanted.shape())?;
+            check_bytes(&checkpoint, scales, &shape)?;
+            let (format, recipe) = (WeightFormat::Mxfp4, Recipe::Contiguous { offset: 0 });
+            tensors.push(info(format));
+            sources.push(Source { stored, scales: Some((scales, wanted.turns())), format, recipe });
+            continue;
+        }
+        let format = check(&checkpoint, &stored, &wanted)?;
         let recipe = wanted.recipe(format);
         tensors.push(info(if recipe == Recipe::PlusOne { WeightFormat::F32 } else { format }));
-        sources.push(Source { stored, format, recipe });
+        sources.push(Source { stored, scales: None, format, recipe });
     }
     refuse_unread(family, &checkpoint, &read)?;
     Ok(ImportedWeights { tensors, sources, checkpoint })
@@ -222,166 +242,6 @@ fn tied_pair(
     }
 }
 
-/// The stored tensors that a canonical one is made from, as far as the family's table tells.
-struct Wanted<'a> {
-    /// The layer that it belongs to, if it belongs to one.
-    layer: Option<&'a LayerConfig>,
-    /// Their name, without prefix; `*` stands for an expert's number.
-    stored: String,
-    /// How many there are, one below the other: one for each expert where the name has a `*`.
-    parts: usize,
-    prefix: Prefix,
-    layout: Layout,
-    spec: &'a TensorSpec,
-    /// Rows of all canonical tensors that a stored one holds.
-    all_rows: usize,
-    /// Rows of those that come before this one.
-    rows_before: usize,
-}
-
-/// Whether a stored name comes with the family's prefix.
-enum Prefix {
-    Usual,
-    Never,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(
-        family: &Family,
-        config: &'a ModelConfig,
-        spec: &'a TensorSpec,
-        specs: &HashMap<&str, &TensorSpec>,
-        names: &PrefixedNames,
-    ) -> Self {
-        let (module, ending) = split_ending(&spec.name);
-        let (pattern, number) = numbered(module);
-        let with_layer = |pattern: &str| match number {
-            Some(number) => pattern.replace('#', number),
-            None => pattern.to_owned(),
-        };
-        let stored_ending = if ending == TABLE { ".weight" } else { ending };
-        // Variants of a family may have other names for the same: the one that is there counts.
-        let rows = || family.mappings().filter(|mapping| mapping.holds.contains(&pattern.as_str()));
-        let is_stored = |mapping: &&Mapping| {
-            names.has(&format!("{}{stored_ending}", with_layer(mapping.stored).replace('*', "0")))
-        };
-        let (stored, layout, holds, prefix) = match rows().find(is_stored).or_else(|| rows().next()) {
-            Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
-            None if pattern == "head" => (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::Never),
-            None => unreachable!("the {} table has no row for {pattern}", family.name),
-        };
-        let layer = number.and_then(|number| number.parse::<usize>().ok()).and_then(|i| config.layers.get(i));
-        let parts = if stored.contains('*') { experts(layer) } else { 1 };
-        let units = |pattern: &str| {
-            let name = format!("{}{}", with_layer(pattern), if ending == TABLE { "" } else { ending });
-            // A vector is stacked element by element.
-            let all = specs
-                .get(name.as_str())
-                .map_or(0, |spec| if is_vector(spec) { spec.columns } else { spec.rows });
-            all / parts
-        };
-        Self {
-            layer,
-            stored: format!("{}{stored_ending}", with_layer(stored)),
-            parts,
-            prefix,
-            layout,
-            spec,
-            all_rows: holds.iter().map(|part| units(part)).sum(),
-            rows_before: holds.iter().take_while(|part| **part != pattern).map(|part| units(part)).sum(),
-        }
-    }
-
-    /// The stored tensors, or the name of the first that is missing, as these files would spell it.
-    fn find(&self, names: &PrefixedNames) -> Result<Vec<usize>, String> {
-        let find = |name: String| match self.prefix {
-            Prefix::Usual => names.find(&name).ok_or_else(|| names.spelled(&name)),
-            Prefix::Never => names.checkpoint.and_then(|checkpoint| checkpoint.find(&name)).ok_or(name),
-        };
-        (0..self.parts).map(|part| find(self.stored.replace('*', &part.to_string()))).collect()
-    }
-
-    /// The shape that each stored tensor has to have.
-    fn shape(&self) -> Vec<usize> {
-        match (is_vector(self.spec), self.layout) {
-            (true, _) => vec![self.all_rows],
-            (false, Layout::InputsByOutputs) => vec![self.spec.columns, self.all_rows],
-            (false, Layout::After(rows)) => vec![self.all_rows + rows, self.spec.columns],
-            (false, Layout::ByExpert) => {
-                vec![experts(self.layer), self.all_rows / experts(self.layer), self.spec.columns]
-            }
-            (false, _) => vec![self.all_rows, self.spec.columns],
-        }
-    }
-
-    fn recipe(&self, format: WeightFormat) -> Recipe {
-        let attention = self.layer.map(|layer| &layer.attention);
-        let (unit, units, unit_bytes) = match is_vector(self.spec) {
-            true => (Unit::Element, self.spec.columns, format.bytes(1)),
-            false => (Unit::Row, self.spec.rows / self.parts, format.bytes(self.spec.columns)),
-        };
-        // Whatever a group's share of the rows is, it is the same for each.
-        let by_group = |groups: usize| {
-            let order = Order::Strided {
-                length: units / groups,
-                stride: self.all_rows / groups,
-                first: self.rows_before / groups,
-            };
-            Recipe::Reordered { order, unit }
-        };
-        match (self.layout, attention) {
-            (Layout::InputsByOutputs, _) if unit == Unit::Row => {
-                Recipe::Transposed { stored_columns: self.all_rows, first_column: self.rows_before }
-            }
-            (Layout::ByKeyValueHead, Some(attention)) => by_group(attention.key_value_heads),
-            (Layout::ByExpert, _) if units < self.all_rows => by_group(experts(self.layer)),
-            (Layout::NeighboursRotate, Some(attention)) if let Some(rotary) = &attention.rotary => {
-                let order = Order::Pairs { head: attention.head_width, pairs: rotary.width / 2 };
-                Recipe::Reordered { order, unit }
-            }
-            (Layout::OneLess, _) if self.spec.name.ends_with(".weight") => Recipe::PlusOne,
-            (Layout::After(rows), _) => Recipe::Contiguous { offset: unit_bytes * rows },
-            _ => Recipe::Contiguous { offset: unit_bytes * self.rows_before },
-        }
-    }
-
-    /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each.
-    fn fits(&self, shape: &[usize]) -> bool {
-        let is_of_heads = self.spec.name.ends_with("_norm.weight") && self.layout == Layout::NeighboursRotate;
-        let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
-        shape == self.shape() || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
-    }
-}
-
-/// The experts of the layer; 1 where it has none.
-fn experts(layer: Option<&LayerConfig>) -> usize {
-    match layer.map(|layer| layer.feed_forward.kind) {
-        Some(FeedForwardKind::Experts(experts)) => experts.count,
-        _ => 1,
-    }
-}
-
-/// The canonical ending of a table, which has none: `embed.tokens`.
-const TABLE: &str = "";
-
-fn split_ending(name: &str) -> (&str, &'static str) {
-    let with = |ending: &'static str| name.strip_suffix(ending).map(|module| (module, ending));
-    with(".weight").or_else(|| with(".bias")).unwrap_or((name, TABLE))
-}
-
-/// Whether the tensor is a vector by its place in a decoder: a bias, or a norm's scale.
-fn is_vector(spec: &TensorSpec) -> bool {
-    spec.name.ends_with("norm.weight") || spec.name.ends_with(".bias")
-}
-
-/// The name with its layer's number as `#`, and that number.
-fn numbered(name: &str) -> (String, Option<&str>) {
-    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let Some(number) = name.split('.').find(is_number) else { return (name.to_owned(), None) };
-    let parts: Vec<&str> = name.split('.').map(|part| if part == number { "#" } else { part }).collect();
-    (parts.join("."), Some(number))
-}
-
 /// The element format of the stored tensors, if it is one of ours, the same for all, and each shape is as needed.
 fn check(
     checkpoint: &Checkpoint,
@@ -411,6 +271,19 @@ fn check(
         }
     }
     Ok(format)
+}
+
+/// Whether a stored tensor has single bytes for elements, in this shape.
+fn check_bytes(checkpoint: &Checkpoint, index: usize, shape: &[usize]) -> Result<(), FormatError> {
+    let stored = &checkpoint.tensors[index].stored;
+    let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), &stored.name, reason));
+    match &stored.element {
+        Element::Other(name) if name == "U8" && stored.shape == shape => Ok(()),
+        Element::Other(name) if name == "U8" => {
+            refuse(format!("its shape is {:?}, but config.json makes it {shape:?}", stored.shape))
+        }
+        other => refuse(format!("its elements are stored as {}, where bytes are expected", other.name())),
+    }
 }
 
 fn refuse_unread(family: &Family, checkpoint: &Checkpoint, read: &HashSet<usize>) -> Result<(), FormatError> {

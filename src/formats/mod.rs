@@ -21,6 +21,7 @@ pub mod location;
 pub mod rewrite;
 pub mod safetensors;
 mod special;
+mod wanted;
 
 use architectures::gguf::describe;
 use architectures::{family, read_config, unknown_fields_warning};

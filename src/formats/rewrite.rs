@@ -17,8 +17,15 @@ pub enum Layout {
     InputsByOutputs,
     /// Outputs × inputs, the outputs by key/value head: its query heads, its key, its value, then the next one's.
     ByKeyValueHead,
-    /// Experts × outputs × inputs.
+    /// Experts × outputs × inputs; of several canonical tensors, one after the other within each expert.
     ByExpert,
+    /// Experts × outputs × inputs, or outputs alone; the outputs of several canonical tensors take turns.
+    AlternatingByExpert,
+    /// As [`Self::AlternatingByExpert`], transposed: experts × inputs × outputs.
+    AlternatingByExpertTurned,
+    /// As [`Self::AlternatingByExpert`], in MXFP4: experts × outputs × blocks × 16 bytes, and the blocks' scales in a
+    /// tensor of its own ([`BLOCKS`] becomes [`SCALES`] in its name).
+    AlternatingByExpertInBlocks,
     /// Outputs × inputs, in heads whose neighbouring elements rotate together: they are reordered so that element i
     /// of the rotating part's first half goes with element i of its second half.
     NeighboursRotate,
@@ -30,6 +37,11 @@ pub enum Layout {
     Ones,
 }
 
+/// What the names of tensors end with whose MXFP4 blocks have their scales elsewhere.
+pub const BLOCKS: &str = "_blocks";
+/// What the names of the tensors with those scales end with.
+pub const SCALES: &str = "_scales";
+
 /// How one canonical tensor's rows are found in the bytes of a stored tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
@@ -38,12 +50,16 @@ pub enum Recipe {
         /// Where they begin, in bytes from the stored tensor's first.
         offset: usize,
     },
-    /// Its rows are columns of the stored matrix.
+    /// Its rows are columns of the stored matrix, or of several such matrices.
     Transposed {
-        /// Elements of a row of the stored matrix.
+        /// Elements of a row of a stored matrix.
         stored_columns: usize,
         /// The stored column that is the canonical tensor's first row.
         first_column: usize,
+        /// From one stored column that counts to the next.
+        step: usize,
+        /// Canonical rows in one stored matrix.
+        rows_each: usize,
     },
     /// Its rows, or its elements if it is a vector, lie in another order.
     Reordered {
@@ -123,15 +139,23 @@ impl Recipe {
                 let row_bytes = format.bytes(columns);
                 Cow::Borrowed(&stored[offset + rows.start * row_bytes..offset + rows.end * row_bytes])
             }
-            Self::Transposed { stored_columns, first_column } => {
-                let picked = first_column + rows.start..first_column + rows.end;
-                Cow::Owned(match format.block_bytes() {
-                    2 => transpose::<2>(stored, columns, stored_columns, picked),
-                    4 => transpose::<4>(stored, columns, stored_columns, picked),
-                    other => {
-                        unreachable!("blocks of {other} bytes cannot be turned; no importer asks for it")
+            Self::Transposed { stored_columns, first_column, step, rows_each } => {
+                let matrix_bytes = format.bytes(columns) * stored_columns;
+                let matrices = rows.start / rows_each..rows.end.div_ceil(rows_each);
+                let turned = matrices.flat_map(|matrix| {
+                    let first = matrix * rows_each;
+                    let rows = rows.start.max(first) - first..rows.end.min(first + rows_each) - first;
+                    let stored = &stored[matrix * matrix_bytes..][..matrix_bytes];
+                    let picked = rows.map(|row| first_column + step * row);
+                    match format.block_bytes() {
+                        2 => transpose::<2>(stored, columns, stored_columns, picked),
+                        4 => transpose::<4>(stored, columns, stored_columns, picked),
+                        other => {
+                            unreachable!("blocks of {other} bytes cannot be turned; no importer asks for it")
+                        }
                     }
-                })
+                });
+                Cow::Owned(turned.collect())
             }
             Self::Reordered { order, unit } => {
                 let (bytes, units) = match unit {
@@ -161,20 +185,37 @@ fn transpose<const BYTES: usize>(
     stored: &[u8],
     rows: usize,
     columns: usize,
-    picked: Range<usize>,
+    picked: impl Iterator<Item = usize>,
 ) -> Vec<u8> {
     const TILE: usize = 32;
     let (source, _) = stored.as_chunks::<BYTES>();
+    let picked: Vec<usize> = picked.collect();
     let mut result = vec![0; picked.len() * rows * BYTES];
     let (target, _) = result.as_chunks_mut::<BYTES>();
-    for tile_column in picked.clone().step_by(TILE) {
+    for (columns_picked, target) in picked.chunks(TILE).zip(target.chunks_mut(TILE * rows)) {
         for tile_row in (0..rows).step_by(TILE) {
-            for column in tile_column..picked.end.min(tile_column + TILE) {
+            for (column, target) in columns_picked.iter().zip(target.chunks_exact_mut(rows)) {
                 for row in tile_row..rows.min(tile_row + TILE) {
-                    target[(column - picked.start) * rows + row] = source[row * columns + column];
+                    target[row] = source[row * columns + column];
                 }
             }
         }
+    }
+    result
+}
+
+/// Rows of MXFP4 in GGUF's blocks: a block's scale and then its 32 numbers, the first half of them in the low halves
+/// of 16 bytes and the other half in the high ones. Stored are 16 bytes a block of neighbouring pairs, the first of
+/// each pair in the low half, and the scales. Row r is stored row `order.stored(r)`.
+pub fn mxfp4_rows(blocks: &[u8], scales: &[u8], columns: usize, order: Order, rows: Range<usize>) -> Vec<u8> {
+    let row_blocks = columns / 32;
+    let (blocks, _) = blocks.as_chunks::<16>();
+    let mut result = Vec::with_capacity(17 * row_blocks * rows.len());
+    for block in rows.flat_map(|row| (0..row_blocks).map(move |block| order.stored(row) * row_blocks + block))
+    {
+        let number = |index: usize| blocks[block][index / 2] >> (4 * (index % 2)) & 15;
+        result.push(scales[block]);
+        result.extend((0..16).map(|index| number(index) | number(index + 16) << 4));
     }
     result
 }
@@ -202,7 +243,12 @@ mod tests {
         let (rows, columns) = (71, 45);
         let stored = counting(rows * columns);
         for (first, picked) in [(0, 0..45), (0, 33..34), (5, 0..40), (10, 31..34), (3, 7..7)] {
-            let recipe = Recipe::Transposed { stored_columns: columns as usize, first_column: first };
+            let recipe = Recipe::Transposed {
+                stored_columns: columns as usize,
+                first_column: first,
+                step: 1,
+                rows_each: columns as usize,
+            };
             let found = recipe.read(&stored, rows as usize, WeightFormat::F32, picked.clone());
             let element = |column: usize, row: u32| row * columns + (first + column) as u32;
             let needed: Vec<u8> = picked
@@ -249,7 +295,7 @@ mod tests {
     #[test]
     fn two_byte_elements_are_turned_too() {
         let stored: Vec<u8> = (0..6_u16).flat_map(u16::to_le_bytes).collect();
-        let turned = Recipe::Transposed { stored_columns: 3, first_column: 1 }.read(
+        let turned = Recipe::Transposed { stored_columns: 3, first_column: 1, step: 1, rows_each: 2 }.read(
             &stored,
             2,
             WeightFormat::Bf16,
@@ -257,5 +303,30 @@ mod tests {
         );
         let needed: Vec<u8> = [1_u16, 4, 2, 5].iter().flat_map(|element| element.to_le_bytes()).collect();
         assert_eq!(turned.as_ref(), needed);
+    }
+
+    #[test]
+    fn every_other_column_of_several_matrices_becomes_a_row() {
+        // Two matrices of two rows and four columns.
+        let stored = counting(16);
+        let recipe = Recipe::Transposed { stored_columns: 4, first_column: 1, step: 2, rows_each: 2 };
+        let turned = |rows| {
+            let bytes = recipe.read(&stored, 2, WeightFormat::F32, rows);
+            bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect::<Vec<u32>>()
+        };
+        assert_eq!(turned(0..4), [1, 5, 3, 7, 9, 13, 11, 15]);
+        assert_eq!(turned(1..3), [3, 7, 9, 13]);
+        assert_eq!(turned(2..2), [0_u32; 0]);
+    }
+
+    #[test]
+    fn blocks_of_pairs_become_blocks_of_halves() {
+        // Two stored rows of a block; the numbers of the second count up, modulo 16.
+        let pairs = (0..16_u8).map(|pair| ((2 * pair) % 16) | (((2 * pair + 1) % 16) << 4));
+        let blocks: Vec<u8> = [0x77; 16].into_iter().chain(pairs).collect();
+        let order = Order::Strided { length: 1, stride: 2, first: 1 };
+        let made = mxfp4_rows(&blocks, &[5, 9], 32, order, 0..1);
+        let needed: Vec<u8> = std::iter::once(9).chain((0..16).map(|number| number | number << 4)).collect();
+        assert_eq!(made, needed);
     }
 }

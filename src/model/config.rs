@@ -201,10 +201,23 @@ pub struct AttentionConfig {
     pub scale: f32,
     /// What else becomes of the scores before the softmax.
     pub scores: ScoresConfig,
+    /// Whether the softmax of each head has a learned score that belongs to no position.
+    pub sinks: Sinks,
     /// Biases of the query, key and value projections.
     pub query_key_value_bias: Bias,
     /// Bias of the output projection.
     pub output_bias: Bias,
+}
+
+/// Attention sinks: a learned score for each head that takes its share of the softmax and gives no value, so that a
+/// head can attend to nothing (OpenAI 2025; the idea of Xiao et al. 2023).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sinks {
+    /// Only positions take part.
+    #[default]
+    Absent,
+    /// Each head's sink takes part too.
+    Present,
 }
 
 /// What becomes of the scaled query·key before the softmax.
@@ -249,7 +262,7 @@ pub struct FeedForwardConfig {
     pub kind: FeedForwardKind,
     /// The non-linearity.
     pub activation: Activation,
-    /// Biases of all of the block's linear maps.
+    /// Biases of all of the block's linear maps, the router's among them; not of the shared expert's gate.
     pub bias: Bias,
 }
 
@@ -301,6 +314,9 @@ pub enum Activation {
     ReluSquared,
     /// x · sigmoid(1.702 x).
     GeluSigmoid,
+    /// x' · sigmoid(1.702 x') with x' = min(x, 7); as a gate it multiplies 1 plus the other value, which is kept
+    /// within ±7 (gpt-oss).
+    ClampedGelu,
 }
 
 /// Upper bounds on what a configuration may ask for: far above every published model, low enough that a
@@ -423,9 +439,6 @@ impl FeedForwardConfig {
         in_range("the shared expert's width", experts.shared_width.unwrap_or(1), limits::WIDTH)?;
         ensure(self.width.is_multiple_of(8), "an expert's width", self.width, || {
             "it has to be a multiple of 8".to_owned()
-        })?;
-        ensure(self.bias == Bias::Absent, "the bias of the experts", "present", || {
-            "experts with biases are not supported".to_owned()
         })
     }
 }

@@ -5,7 +5,7 @@
 use super::cache::CacheFormat;
 use super::config::{
     AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Flow,
-    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions,
+    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Sinks,
 };
 use super::plan::{
     BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
@@ -147,6 +147,10 @@ impl Planner {
         }
         self.ops.push(Op::CacheWrite { layer, key, value });
         self.cache_widths.push(key_value_width);
+        let sinks = match config.sinks {
+            Sinks::Absent => None,
+            Sinks::Present => Some(self.tensor(&name("sinks.weight"), 1, config.heads)),
+        };
         self.ops.push(Op::Attention {
             layer,
             heads: config.heads,
@@ -154,6 +158,7 @@ impl Planner {
             head_width: config.head_width,
             scale: config.scale,
             scores: config.scores,
+            sinks,
             query: Columns { buffer: query, first: 0 },
             output: mixed,
             fresh: None,
@@ -215,17 +220,18 @@ impl Planner {
         let (width, activation) = (self.buffers[input.0].columns, config.activation);
         let scores = self.buffer("router scores", count, RowSet::Batch);
         let routes = self.buffer("routes", 2 * active, RowSet::Batch);
-        self.linear(&format!("{name}.router"), Bias::Absent, input, scores);
+        self.linear(&format!("{name}.router"), config.bias, input, scores);
         self.ops.push(Op::Route { active, shares, scores, output: routes });
 
         let up = self.buffer("experts up", active * config.width, RowSet::Batch);
         let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
         let down = self.buffer("experts down", active * width, RowSet::Batch);
-        let part = |part: &str| format!("{name}.experts.{part}.weight");
-        self.expert_linear(&part("up"), experts, routes, input, ExpertInput::Shared, up);
-        self.expert_linear(&part("gate"), experts, routes, input, ExpertInput::Shared, gate);
+        let part = |part: &str| format!("{name}.experts.{part}");
+        let bias = config.bias;
+        self.expert_linear(&part("up"), bias, experts, [routes, input, up], ExpertInput::Shared);
+        self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
         self.ops.push(Op::Gate { activation, up, output: gate });
-        self.expert_linear(&part("down"), experts, routes, gate, ExpertInput::Own, down);
+        self.expert_linear(&part("down"), bias, experts, [routes, gate, down], ExpertInput::Own);
         self.ops.push(Op::Mix { routes, input: down, output });
 
         let Some(shared_width) = shared_width else { return };
@@ -240,12 +246,11 @@ impl Planner {
 
     fn expert_linear(
         &mut self,
-        weight: &str,
+        name: &str,
+        bias: Bias,
         experts: &ExpertsConfig,
-        routes: BufferId,
-        input: BufferId,
+        [routes, input, output]: [BufferId; 3],
         takes: ExpertInput,
-        output: BufferId,
     ) {
         let ExpertsConfig { count, active, .. } = *experts;
         let (inputs, outputs) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
@@ -253,8 +258,10 @@ impl Planner {
             ExpertInput::Shared => inputs,
             ExpertInput::Own => inputs / active,
         };
-        let weight = self.tensor(weight, count * (outputs / active), columns);
-        self.ops.push(Op::ExpertLinear { weight, experts: count, routes, input, takes, output });
+        let rows = count * (outputs / active);
+        let weight = self.tensor(&format!("{name}.weight"), rows, columns);
+        let bias = self.bias(&format!("{name}.bias"), rows, bias);
+        self.ops.push(Op::ExpertLinear { weight, bias, experts: count, routes, input, takes, output });
     }
 
     fn norm(&mut self, name: &str, config: &NormConfig, input: BufferId, output: BufferId) {

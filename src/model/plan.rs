@@ -163,6 +163,8 @@ pub enum Op {
         scale: f32,
         /// What else becomes of the scores.
         scores: ScoresConfig,
+        /// H: where present, a score for each head that takes part in the softmax and has no value.
+        sinks: Option<TensorId>,
         /// T × H·D.
         query: Columns,
         /// T × H·D, another buffer than the query.
@@ -220,10 +222,12 @@ pub enum Op {
         output: BufferId,
     },
     /// A linear map by the experts of each row, one block of results after the other:
-    /// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\].
+    /// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\] (+ bias\[e(t, k)·R + r\]).
     ExpertLinear {
         /// E·R × columns: the experts' matrices one below the other.
         weight: TensorId,
+        /// E·R.
+        bias: Option<TensorId>,
         /// E: how many there are.
         experts: usize,
         /// T × 2K, as [`Self::Route`] makes it.
@@ -392,13 +396,15 @@ impl Op {
                 let norm = norm.as_mut().map(|norm| &mut norm.weight);
                 [weight].into_iter().chain(bias).chain(norm).collect()
             }
-            Self::HeadNorm { weight, .. } | Self::ExpertLinear { weight, .. } => vec![weight],
-            Self::Attention { fresh: Some(Fresh { norms: Some(norms), .. }), .. } => {
-                vec![&mut norms.query, &mut norms.key]
+            Self::HeadNorm { weight, .. } => vec![weight],
+            Self::ExpertLinear { weight, bias, .. } => [weight].into_iter().chain(bias).collect(),
+            Self::Attention { sinks, fresh, .. } => {
+                let norms = fresh.as_mut().and_then(|fresh| fresh.norms.as_mut());
+                let norms = norms.map(|norms| [&mut norms.query, &mut norms.key]);
+                sinks.iter_mut().chain(norms.into_iter().flatten()).collect()
             }
             Self::Rotary { .. }
             | Self::CacheWrite { .. }
-            | Self::Attention { .. }
             | Self::Activate { .. }
             | Self::Gate { .. }
             | Self::Add { .. }

@@ -14,8 +14,17 @@ pub fn activate(activation: Activation, buffer: &mut [f32]) {
 /// output = activation(output) · up, element by element.
 pub fn gate(activation: Activation, up: &[f32], output: &mut [f32]) {
     for (output, up) in output.iter_mut().zip(up) {
-        *output = (apply(activation, f64::from(*output)) * f64::from(*up)) as f32;
+        *output = gated(activation, f64::from(*output), f64::from(*up)) as f32;
     }
+}
+
+/// What a gate makes of one value.
+pub(super) fn gated(activation: Activation, gate: f64, up: f64) -> f64 {
+    let up = match activation {
+        Activation::ClampedGelu => up.clamp(-7.0, 7.0) + 1.0,
+        _ => up,
+    };
+    apply(activation, gate) * up
 }
 
 /// The non-linearity of one number.
@@ -28,6 +37,7 @@ pub(super) fn apply(activation: Activation, x: f64) -> f64 {
         Activation::Relu => x.max(0.0),
         Activation::ReluSquared => x.max(0.0).powi(2),
         Activation::GeluSigmoid => x / (1.0 + (-1.702 * x).exp()),
+        Activation::ClampedGelu => apply(Activation::GeluSigmoid, x.min(7.0)),
     }
 }
 
@@ -46,6 +56,7 @@ mod tests {
             (Activation::ReluSquared, [1.0, 0.0]),
             // σ(1.702) = 0.845795.
             (Activation::GeluSigmoid, [0.845_795_765, -0.154_204_235]),
+            (Activation::ClampedGelu, [0.845_795_765, -0.154_204_235]),
         ];
         for (activation, expected) in cases {
             for (x, expected) in [1.0, -1.0].into_iter().zip(expected) {
@@ -67,6 +78,17 @@ mod tests {
             let mut values = [-1e4, 1e4];
             activate(activation, &mut values);
             assert_eq!(values.map(f32::abs), [0.0, 1e4], "{activation:?}");
+        }
+    }
+
+    #[test]
+    fn a_clamped_gate_keeps_both_values_within_bounds() {
+        let cases =
+            [(1.0, 2.0, 3.0 * 0.845_795_765), (9.0, -9.0, 7.0 * -6.0), (-1.0, 9.0, 8.0 * -0.154_204_235)];
+        for (value, up, expected) in cases {
+            let found = gated(Activation::ClampedGelu, value, up);
+            // σ(1.702 · 7) is 1 − 7e-6.
+            assert!((found - expected).abs() < 5e-4, "{value}, {up}: {found}");
         }
     }
 

@@ -22,8 +22,16 @@ pub struct Heads {
 /// `query` and `output` are one row, H·D; `keys` and `values` hold a row of G·D for each position seen.
 ///
 /// Only visible positions are passed in, the row's own last, so that there is nothing to mask but what a window
-/// leaves out. The largest score is subtracted before the exponential.
-pub fn attention(heads: Heads, query: &[f32], keys: &[&[f32]], values: &[&[f32]], output: &mut [f32]) {
+/// leaves out. `sinks` holds a score for each query head that has no value, or nothing. The largest score is
+/// subtracted before the exponential.
+pub fn attention(
+    heads: Heads,
+    sinks: &[f32],
+    query: &[f32],
+    keys: &[&[f32]],
+    values: &[&[f32]],
+    output: &mut [f32],
+) {
     let width = heads.width;
     let sharing = heads.query / heads.key_value;
     let hidden = heads.scores.window.map_or(0, |window| keys.len().saturating_sub(window));
@@ -40,9 +48,10 @@ pub fn attention(heads: Heads, query: &[f32], keys: &[&[f32]], values: &[&[f32]]
             score - slope * (keys.len() - 1 - index) as f64
         };
         let mut weights: Vec<f64> = keys.iter().enumerate().map(score).collect();
-        let highest = weights.iter().copied().fold(f64::MIN, f64::max);
+        let sink = sinks.get(head).map(|sink| f64::from(*sink));
+        let highest = weights.iter().copied().chain(sink).fold(f64::MIN, f64::max);
         weights.iter_mut().for_each(|weight| *weight = (*weight - highest).exp());
-        let total: f64 = weights.iter().sum();
+        let total: f64 = weights.iter().copied().chain(sink.map(|sink| (sink - highest).exp())).sum();
 
         mixed.fill(0.0);
         for (weight, value) in weights.iter().zip(values) {
@@ -77,7 +86,7 @@ mod tests {
         let heads = Heads { query: 1, key_value: 1, width: 1, scale: 0.5, scores: ScoresConfig::default() };
         let mut output = [0.0];
         let key = 2.0 * 3.0_f32.ln();
-        attention(heads, &[1.0], &[&[0.0], &[key]], &[&[8.0], &[16.0]], &mut output);
+        attention(heads, &[], &[1.0], &[&[0.0], &[key]], &[&[8.0], &[16.0]], &mut output);
         assert!((output[0] - 14.0).abs() < 1e-5, "{output:?}");
     }
 
@@ -85,7 +94,7 @@ mod tests {
     fn neighbouring_query_heads_share_a_key_value_head() {
         let heads = Heads { query: 4, key_value: 2, width: 1, scale: 1.0, scores: ScoresConfig::default() };
         let mut output = [0.0; 4];
-        attention(heads, &[1.0; 4], &[&[0.0, 0.0]], &[&[5.0, 7.0]], &mut output);
+        attention(heads, &[], &[1.0; 4], &[&[0.0, 0.0]], &[&[5.0, 7.0]], &mut output);
         assert_eq!(output, [5.0, 5.0, 7.0, 7.0]);
     }
 
@@ -94,7 +103,7 @@ mod tests {
         let scores = ScoresConfig { window: Some(2), ..ScoresConfig::default() };
         let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
         let mut output = [0.0];
-        attention(heads, &[1.0], &[&[9.0], &[1.0], &[1.0]], &[&[100.0], &[3.0], &[5.0]], &mut output);
+        attention(heads, &[], &[1.0], &[&[9.0], &[1.0], &[1.0]], &[&[100.0], &[3.0], &[5.0]], &mut output);
         assert_eq!(output, [4.0]);
     }
 
@@ -104,7 +113,7 @@ mod tests {
         let scores = ScoresConfig { cap: Some(2.0), ..ScoresConfig::default() };
         let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
         let mut output = [0.0];
-        attention(heads, &[1.0], &[&[200.0], &[0.0]], &[&[1.0], &[0.0]], &mut output);
+        attention(heads, &[], &[1.0], &[&[200.0], &[0.0]], &[&[1.0], &[0.0]], &mut output);
         assert!((output[0] - 0.880_797).abs() < 1e-6, "{output:?}");
     }
 
@@ -121,15 +130,25 @@ mod tests {
         let scores = ScoresConfig { linear_bias: Some(256.0 * 3.0_f32.ln()), ..ScoresConfig::default() };
         let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
         let mut output = [0.0];
-        attention(heads, &[0.0], &[&[0.0], &[0.0]], &[&[8.0], &[16.0]], &mut output);
+        attention(heads, &[], &[0.0], &[&[0.0], &[0.0]], &[&[8.0], &[16.0]], &mut output);
         assert!((output[0] - 14.0).abs() < 1e-5, "{output:?}");
+    }
+
+    #[test]
+    fn a_sink_takes_its_share_and_gives_nothing() {
+        // Scores 0, and ln 3 for the sink: the position counts a quarter. A head without weight for its position.
+        let heads = Heads { query: 2, key_value: 1, width: 1, scale: 1.0, scores: ScoresConfig::default() };
+        let mut output = [0.0; 2];
+        attention(heads, &[3.0_f32.ln(), 1e3], &[0.0; 2], &[&[0.0]], &[&[8.0]], &mut output);
+        assert!((output[0] - 2.0).abs() < 1e-6, "{output:?}");
+        assert_eq!(output[1], 0.0);
     }
 
     #[test]
     fn huge_scores_stay_finite() {
         let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores: ScoresConfig::default() };
         let mut output = [0.0];
-        attention(heads, &[1e4], &[&[1e4], &[-1e4]], &[&[3.0], &[5.0]], &mut output);
+        attention(heads, &[], &[1e4], &[&[1e4], &[-1e4]], &[&[3.0], &[5.0]], &mut output);
         assert_eq!(output, [3.0]);
     }
 }

@@ -30,13 +30,15 @@ pub fn route(active: usize, shares: Shares, experts: usize, scores: &[f32], outp
 pub struct Matrices<'a> {
     /// E·R × columns.
     pub weight: &'a [f32],
+    /// E·R.
+    pub bias: Option<&'a [f32]>,
     /// E.
     pub experts: usize,
     /// Elements of a row.
     pub columns: usize,
 }
 
-/// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\], with x as `takes` says.
+/// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\] (+ bias\[e(t, k)·R + r\]), with x as `takes` says.
 pub fn expert_linear(
     matrices: Matrices<'_>,
     active: usize,
@@ -45,7 +47,7 @@ pub fn expert_linear(
     takes: ExpertInput,
     output: &mut [f32],
 ) {
-    let Matrices { weight, experts, columns } = matrices;
+    let Matrices { weight, bias, experts, columns } = matrices;
     let rows = weight.len() / columns / experts;
     let inputs = match takes {
         ExpertInput::Shared => columns,
@@ -60,7 +62,8 @@ pub fn expert_linear(
             };
             let first = routes[slot] as usize * rows;
             for (row, output) in output.iter_mut().enumerate() {
-                *output = dot(&weight[(first + row) * columns..][..columns], x) as f32;
+                let bias = bias.map_or(0.0, |bias| f64::from(bias[first + row]));
+                *output = (dot(&weight[(first + row) * columns..][..columns], x) + bias) as f32;
             }
         }
     }
@@ -108,13 +111,16 @@ mod tests {
     fn each_expert_reads_the_row_or_its_own_block_of_it() {
         // Two experts with matrices of two rows and two columns, three slots of results.
         let weight = [1.0, 0.0, 0.0, 1.0, 10.0, 0.0, 0.0, 10.0];
-        let matrices = Matrices { weight: &weight, experts: 2, columns: 2 };
+        let matrices = Matrices { weight: &weight, bias: None, experts: 2, columns: 2 };
         let routes = [1.0, 0.0, 0.3, 0.7];
         let mut output = [0.0; 4];
         expert_linear(matrices, 2, &routes, &[1.0, 2.0], ExpertInput::Shared, &mut output);
         assert_eq!(output, [10.0, 20.0, 1.0, 2.0]);
         expert_linear(matrices, 2, &routes, &[1.0, 2.0, 3.0, 4.0], ExpertInput::Own, &mut output);
         assert_eq!(output, [10.0, 20.0, 3.0, 4.0]);
+        let matrices = Matrices { bias: Some(&[0.1, 0.2, 0.3, 0.4]), ..matrices };
+        expert_linear(matrices, 2, &routes, &[1.0, 2.0], ExpertInput::Shared, &mut output);
+        assert_eq!(output, [10.3, 20.4, 1.1, 2.2]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Twin of `Op::Linear`: a matrix of weights times each row, plus a bias, and what becomes of the result.
 
-use super::activation::apply;
+use super::activation::{apply, gated};
 use crate::model::plan::Finish;
 
 /// result\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]); `columns` elements in a row of the input, and as
@@ -30,7 +30,7 @@ pub fn linear(
                 Finish::Activate(activation) => apply(activation, result(index)),
                 Finish::Gate(activation) => {
                     let gate = index / 4 * 8 + index % 4;
-                    apply(activation, result(gate)) * result(gate + 4)
+                    gated(activation, result(gate), result(gate + 4))
                 }
             } as f32;
         }

@@ -174,7 +174,16 @@ impl Reference {
                 pass.fresh[layer] = KeysValues { keys: stored(key), values: stored(value) };
             }
             Op::Attention {
-                layer, heads, key_value_heads, head_width, scale, scores, query, fresh, ..
+                layer,
+                heads,
+                key_value_heads,
+                head_width,
+                scale,
+                scores,
+                sinks,
+                query,
+                fresh,
+                ..
             } => {
                 let heads =
                     Heads { query: heads, key_value: key_value_heads, width: head_width, scale, scores };
@@ -182,7 +191,7 @@ impl Reference {
                 if let Some(fresh) = &fresh {
                     pass.fresh[layer] = self.make_ready(fresh, heads, &pass.rows, &mut queries);
                 }
-                self.attend(heads, layer, pass, &queries, &mut output);
+                self.attend(heads, sinks, layer, pass, &queries, &mut output);
             }
             Op::Activate { activation, .. } => activation::activate(activation, &mut output),
             Op::Gate { activation, up, .. } => activation::gate(activation, self.buffer(up), &mut output),
@@ -193,9 +202,10 @@ impl Reference {
                 let experts = self.plan.buffer(scores).columns;
                 experts::route(active, shares, experts, self.buffer(scores), &mut output);
             }
-            Op::ExpertLinear { weight, experts, routes, input, takes, .. } => {
+            Op::ExpertLinear { weight, bias, experts, routes, input, takes, .. } => {
                 let matrices = Matrices {
                     weight: self.tensor(weight),
+                    bias: bias.map(|id| self.tensor(id)),
                     experts,
                     columns: self.plan.tensor(weight).columns,
                 };
@@ -226,8 +236,18 @@ impl Reference {
     /// Runs an attention that makes its own keys and values ready again, with these instead: those of another
     /// interpreter, whose rounding to the cache's precision may fall on the other side.
     pub fn run_with(&mut self, op: &Op, pass: &mut Pass, [keys, values]: [Vec<f32>; 2]) {
-        let Op::Attention { layer, heads, key_value_heads, head_width, scale, scores, query, output, fresh } =
-            op
+        let Op::Attention {
+            layer,
+            heads,
+            key_value_heads,
+            head_width,
+            scale,
+            scores,
+            sinks,
+            query,
+            output,
+            fresh,
+        } = op
         else {
             return;
         };
@@ -244,7 +264,7 @@ impl Reference {
         }
         pass.fresh[*layer] = KeysValues { keys, values };
         let mut mixed = std::mem::take(&mut self.buffers[output.0]);
-        self.attend(heads, *layer, pass, &queries, &mut mixed);
+        self.attend(heads, *sinks, *layer, pass, &queries, &mut mixed);
         self.buffers[output.0] = mixed;
     }
 
@@ -257,7 +277,16 @@ impl Reference {
         }
     }
 
-    fn attend(&self, heads: Heads, layer: usize, pass: &Pass, queries: &[f32], output: &mut [f32]) {
+    fn attend(
+        &self,
+        heads: Heads,
+        sinks: Option<TensorId>,
+        layer: usize,
+        pass: &Pass,
+        queries: &[f32],
+        output: &mut [f32],
+    ) {
+        let sinks = sinks.map_or(&[][..], |id| self.tensor(id));
         let width = heads.query * heads.width;
         let position_width = heads.key_value * heads.width;
         for (index, output) in output.chunks_exact_mut(width).enumerate() {
@@ -267,7 +296,7 @@ impl Reference {
             let fresh = &pass.fresh[layer];
             let keys = visible(&cached.keys, first.position, &fresh.keys, &chain, position_width);
             let values = visible(&cached.values, first.position, &fresh.values, &chain, position_width);
-            attention::attention(heads, &queries[index * width..][..width], &keys, &values, output);
+            attention::attention(heads, sinks, &queries[index * width..][..width], &keys, &values, output);
         }
     }
 

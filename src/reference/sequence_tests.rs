@@ -5,6 +5,7 @@ use crate::model::batch::RowOutput;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
     HeadWeights, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig,
+    Sinks,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 use crate::model::{Batch, LanguageModel, ModelConfig, Row, SequenceId, plan_decoder};
@@ -26,6 +27,7 @@ fn model() -> Reference {
             rotary: Some(rotary),
             scale: 0.5,
             scores: ScoresConfig::default(),
+            sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
         },

@@ -40,6 +40,7 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
             head_width,
             scale,
             scores: SCORES,
+            sinks: None,
             query: Columns { buffer: query, first: 0 },
             output,
             fresh: None,
@@ -74,6 +75,7 @@ fn fresh_plan(
         head_width,
         scale: 1.0 / (head_width as f32).sqrt(),
         scores: SCORES,
+        sinks: None,
         query: columns(0),
         output,
         fresh: Some(Fresh {
@@ -141,6 +143,28 @@ fn attention_agrees_over_contexts_that_are_split() {
         let plan = fresh_plan([9, 3, 64], None, format);
         let what = format!("long attention in {}", format.name());
         compare_chains(&plan, choice, &[250, 5, 1, 1, 240, 1, 99, 3, 1], &what);
+    }
+}
+
+/// The plan with sinks.
+fn with_sinks(mut plan: Plan) -> Plan {
+    for op in &mut plan.ops {
+        if let Op::Attention { heads, sinks, .. } = op {
+            *sinks = Some(TensorId(plan.tensors.len()));
+            plan.tensors.push(tensor("sinks", 1, *heads));
+        }
+    }
+    plan
+}
+
+#[test]
+fn attention_agrees_with_sinks() {
+    for (shape, format, choice) in
+        [([4, 2, 10], F16, SPLITTING), ([2, 1, 64], F16, GPU), ([3, 1, 8], F32, CPU)]
+    {
+        let what = format!("attention {shape:?} with sinks in {}", format.name());
+        let plan = with_sinks(plain_plan(shape, format));
+        compare_chains(&plan, choice, &[1, 14, 1, 70, 1, 5, 1], &what);
     }
 }
 

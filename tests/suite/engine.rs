@@ -8,7 +8,7 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
     HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, ResidualConfig,
-    ScoresConfig,
+    ScoresConfig, Sinks,
 };
 use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -33,6 +33,7 @@ fn small_model() -> Plan {
             rotary: Some(RotaryConfig { width: 10, theta: 10_000.0, scaling: RotaryScaling::Plain }),
             scale: 1.0 / 10f32.sqrt(),
             scores: ScoresConfig::default(),
+            sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
         },

@@ -8,7 +8,7 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
     FeedForwardKind, Flow, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig,
-    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Shares,
+    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Shares, Sinks,
 };
 use logitscope::model::plan::Finish;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -105,6 +105,7 @@ fn plan(shape: Shape) -> Plan {
             rotary: Some(rotary),
             scale: 0.3,
             scores: ScoresConfig::default(),
+            sinks: Sinks::default(),
             query_key_value_bias: shape.bias,
             output_bias: Bias::Absent,
         },

@@ -291,6 +291,7 @@ fn experts_agree_in_every_format_and_shape() {
         if experts == 5 {
             // All scores are equal.
             plan.ops.insert(0, Op::Scale { factor: 0.0, buffer: BufferId(1) });
+            add_biases(&mut plan);
         }
         for (format, choice) in formats.into_iter().chain(choices) {
             if [width, own].iter().any(|columns| !columns.is_multiple_of(format.block_elements())) {
@@ -303,6 +304,16 @@ fn experts_agree_in_every_format_and_shape() {
                     &format!("{active} of {experts} experts {} {choice:?}", format.name()),
                 );
             }
+        }
+    }
+}
+
+/// Gives the experts biases.
+fn add_biases(plan: &mut Plan) {
+    for op in &mut plan.ops {
+        if let Op::ExpertLinear { weight, bias, .. } = op {
+            *bias = Some(TensorId(plan.tensors.len()));
+            plan.tensors.push(tensor("bias", 1, plan.tensors[weight.0].rows));
         }
     }
 }
@@ -323,6 +334,7 @@ fn experts_plan(experts: usize, active: usize, shares: Shares, width: usize, own
     let tensors = vec![tensor("up", experts * own, width), tensor("down", experts * width, own)];
     let linear = |weight, input, takes, output| Op::ExpertLinear {
         weight: TensorId(weight),
+        bias: None,
         experts,
         routes,
         input,
@@ -348,6 +360,7 @@ fn elementwise_ops_agree_in_every_shape() {
         Activation::Relu,
         Activation::ReluSquared,
         Activation::GeluSigmoid,
+        Activation::ClampedGelu,
     ];
     for choice in CHOICES {
         for columns in WIDTHS {

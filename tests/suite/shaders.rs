@@ -37,6 +37,7 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
         ("HAS_NORMS", 1.0),
         ("APPEND", 1.0),
         ("SPLIT", 1.0),
+        ("HAS_SINKS", 1.0),
         ("HEADS", 32.0),
         ("GROUPS", 8.0),
         ("HEAD_WIDTH", 256.0),

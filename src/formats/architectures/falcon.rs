@@ -10,7 +10,7 @@ use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind, Flow,
-    HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig,
+    HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -85,6 +85,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
                 linear_bias: has_linear_biases.then_some(scale),
                 ..ScoresConfig::default()
             },
+            sinks: Sinks::default(),
             query_key_value_bias: bias,
             output_bias: bias,
         },

@@ -7,7 +7,7 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, Positions, ResidualConfig, ScoresConfig,
+    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -82,6 +82,7 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
             rotary: None,
             scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,
             scores: ScoresConfig::default(),
+            sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
         },

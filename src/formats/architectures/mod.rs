@@ -19,6 +19,7 @@ mod glm4;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
+mod gpt_oss;
 mod gptj;
 mod granite;
 mod llama;
@@ -55,7 +56,7 @@ use crate::model::config::limits;
 pub use facts::ArchitectureFacts;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 32] = [
+const FAMILIES: [Family; 33] = [
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
@@ -69,6 +70,7 @@ const FAMILIES: [Family; 32] = [
     gpt2::FAMILY,
     gpt_neo::FAMILY,
     gpt_neox::FAMILY,
+    gpt_oss::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
     llama::FAMILY,
@@ -130,6 +132,8 @@ impl Family {
 }
 
 /// One stored module (a name without `.weight` or `.bias`) and the canonical modules that it holds.
+///
+/// Where `holds` names tensors with their endings, `stored` is a whole name too.
 ///
 /// `#` stands for the layer's number; `*`, in a stored module, for an expert's, whose matrices are stacked. A stored table or vector that is canonically called just `embed.tokens`
 /// has the ending `.weight` in the file.

@@ -8,6 +8,7 @@ use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
     HeadWeights, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig,
+    Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -64,6 +65,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             rotary: None,
             scale: (head_width as f64).sqrt().recip() as f32,
             scores: ScoresConfig::default(),
+            sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
         },

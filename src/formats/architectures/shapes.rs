@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
     HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig,
-    NormKind, Positions, ResidualConfig, ScoresConfig,
+    NormKind, Positions, ResidualConfig, ScoresConfig, Sinks,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 use crate::model::weights::TensorInfo;
@@ -156,6 +156,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
             rotary: Some(rotary),
             scale: 1.0 / (head_width as f32).sqrt(),
             scores: ScoresConfig::default(),
+            sinks: Sinks::default(),
             query_key_value_bias: Bias::Absent,
             output_bias: Bias::Absent,
         },

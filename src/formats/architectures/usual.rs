@@ -9,7 +9,7 @@ use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, NormConfig, Positions, ResidualConfig, ScoresConfig,
+    HeadWeights, LayerConfig, LogitsConfig, NormConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
 };
 
 /// Where the usual files write the names of [`TENSORS`].
@@ -94,6 +94,7 @@ pub(super) fn read_with(
         rotary: Some(rope::read(fields, head_width, context, rope)?),
         scale: (head_width as f64).sqrt().recip() as f32,
         scores: ScoresConfig::default(),
+        sinks: Sinks::default(),
         query_key_value_bias: Bias::Absent,
         output_bias: Bias::Absent,
     };

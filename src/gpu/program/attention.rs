@@ -4,13 +4,13 @@
 //! and attends, with a second one after long contexts that were split. Rows that see other rows of the pass
 //! (prompts, drafts, trees) need all keys in the cache first, so there a cache write comes before.
 
-use super::{Compiler, Constants, Dispatch, Height, numbered};
+use super::{Compiler, Constants, Dispatch, Height, flag, numbered};
 use crate::gpu::kernels::PromptAttention;
 use crate::gpu::pages::PAGE_POSITIONS;
 use crate::gpu::pass::{MOST_PARTIALS, Work};
 use crate::gpu::shader::Kernel;
 use crate::model::config::ScoresConfig;
-use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan};
+use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan, TensorId};
 use crate::model::{CacheFormat, ModelError, WeightFormat};
 
 /// Workgroup memory for the keys or values of a tile, in `vec4<u32>`.
@@ -49,19 +49,23 @@ struct Shape {
     head_width: u32,
     scale: f32,
     scores: ScoresConfig,
+    sinks: Option<TensorId>,
 }
 
 impl Shape {
     fn of(op: &Op) -> Option<Self> {
         match *op {
-            Op::Attention { layer, heads, key_value_heads, head_width, scale, scores, .. } => Some(Self {
-                layer,
-                heads: heads as u32,
-                groups: key_value_heads as u32,
-                head_width: head_width as u32,
-                scale,
-                scores,
-            }),
+            Op::Attention { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } => {
+                Some(Self {
+                    layer,
+                    heads: heads as u32,
+                    groups: key_value_heads as u32,
+                    head_width: head_width as u32,
+                    scale,
+                    scores,
+                    sinks,
+                })
+            }
             _ => None,
         }
     }
@@ -238,6 +242,7 @@ impl Compiler<'_> {
             ("QUERY_BLOCKS", f64::from(2 * shared * octets)),
             ("WEIGHTS", f64::from(lanes * shared)),
             ("MIXED", f64::from(2 * lanes)),
+            ("HAS_SINKS", flag(shape.sinks)),
         ]);
         let cache = &self.memory.cache.layers[shape.layer];
         let [query_norm, key_norm] = self.norm_weights(source);
@@ -249,6 +254,7 @@ impl Compiler<'_> {
             &cache.keys,
             &cache.values,
             output.buffer,
+            self.optional(shape.sinks),
         ]);
         let height = match split {
             Split::Whole => Height::Rows(1),
@@ -263,8 +269,10 @@ impl Compiler<'_> {
             ("HEAD_WIDTH", f64::from(shape.head_width)),
             ("PARTIAL4", f64::from(shape.partial() / 4)),
             ("OUTPUT_STRIDE", output.stride),
+            ("HAS_SINKS", flag(shape.sinks)),
         ];
-        let buffers = numbered(&[self.memory.pass, &self.memory.cache.partials, output.buffer]);
+        let sinks = self.optional(shape.sinks);
+        let buffers = numbered(&[self.memory.pass, &self.memory.cache.partials, output.buffer, sinks]);
         let columns = shape.heads * (shape.partial() / 4 - 1);
         self.elementwise(Kernel::AttentionCombine, None, columns, constants, &buffers)
     }
@@ -297,6 +305,7 @@ impl Compiler<'_> {
                     ("KEY_STRIDE", f64::from(units + 1)),
                     ("TILE_BLOCKS", f64::from(tile * (units + 1))),
                     ("WEIGHTS", f64::from(ROW_GROUPS * tile)),
+                    ("HAS_SINKS", flag(shape.sinks)),
                 ]);
                 let cache = &self.memory.cache.layers[shape.layer];
                 let buffers = numbered(&[
@@ -305,6 +314,7 @@ impl Compiler<'_> {
                     &cache.keys,
                     &cache.values,
                     output.buffer,
+                    self.optional(shape.sinks),
                 ]);
                 let kernel = Kernel::AttentionTiles;
                 self.dispatch_over(kernel, None, constants, &buffers, shape.heads, Height::Tiles)?

@@ -1,6 +1,6 @@
 //! The experts' ops as dispatches.
 
-use super::{Compiler, Dispatch, numbered};
+use super::{Compiler, Dispatch, flag, numbered};
 use crate::gpu::layout::padded;
 use crate::gpu::shader::Kernel;
 use crate::model::ModelError;
@@ -11,6 +11,7 @@ use crate::model::plan::{BufferId, ExpertInput, TensorId};
 #[derive(Clone, Copy)]
 pub(super) struct ExpertMap {
     pub weight: TensorId,
+    pub bias: Option<TensorId>,
     pub experts: usize,
     pub routes: BufferId,
     pub input: BufferId,
@@ -40,7 +41,7 @@ impl Compiler<'_> {
 
     /// One dispatch a shard, each of which computes what its own rows are for.
     pub(super) fn expert_linear(&self, map: ExpertMap) -> Result<Vec<Dispatch>, ModelError> {
-        let ExpertMap { weight, experts, routes, input, takes, output } = map;
+        let ExpertMap { weight, bias, experts, routes, input, takes, output } = map;
         let spec = self.plan.tensor(weight);
         let slot_blocks = match takes {
             ExpertInput::Shared => 0,
@@ -53,6 +54,7 @@ impl Compiler<'_> {
                 (3, self.buffer(input)),
                 (4, self.buffer(output)),
                 (5, self.buffer(routes)),
+                (6, self.optional(bias)),
             ];
             buffers.extend(shard.scales.as_ref().map(|scales| (2, scales)));
             let constants = vec![
@@ -66,6 +68,7 @@ impl Compiler<'_> {
                 ("ACTIVE", (self.plan.buffer(routes).columns / 2) as f64),
                 ("FIRST_ROW", shard.rows.start as f64),
                 ("SHARD_ROWS", shard.rows.len() as f64),
+                ("HAS_BIAS", flag(bias)),
             ];
             self.dispatch(Kernel::ExpertLinear, self.form(weight), constants, &buffers, blocks, 1)
         })

@@ -168,8 +168,8 @@ impl Compiler<'_> {
             Op::Attention { .. } => {
                 return Ok(Step { rows, dispatches: Dispatches::Attention(self.attention(op)?) });
             }
-            Op::ExpertLinear { weight, experts, routes, input, takes, output } => {
-                same(self.expert_linear(ExpertMap { weight, experts, routes, input, takes, output })?)
+            Op::ExpertLinear { weight, bias, experts, routes, input, takes, output } => {
+                same(self.expert_linear(ExpertMap { weight, bias, experts, routes, input, takes, output })?)
             }
             _ => same(vec![self.single(op)?]),
         };
@@ -446,6 +446,7 @@ fn activation_constant(activation: Activation) -> (&'static str, f64) {
         Activation::Relu => 3,
         Activation::ReluSquared => 4,
         Activation::GeluSigmoid => 5,
+        Activation::ClampedGelu => 6,
     };
     ("ACTIVATION", f64::from(number))
 }
