@@ -7,15 +7,18 @@ pub mod decode;
 pub mod divergence;
 pub mod event;
 pub mod gpu_loader;
+pub mod inspect;
 pub mod load;
 pub mod view;
 pub mod worker;
 
+pub use crate::formats::inspect::FormatShare;
 pub use crate::model::{CacheFormat, WeightsChoice};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::{Decode, RunError};
 pub use event::{Event, Notice, Severity};
 pub use gpu_loader::GpuLoader;
+pub use inspect::{MemoryNeed, ModelCard};
 pub use load::{LoadError, Loader, Opened, ReadyModel};
 pub use view::{Status, View};
 pub use worker::Session;

@@ -3,7 +3,7 @@
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 use super::state::{State, ThemeChoice};
-use crate::session::{ModelSource, WeightsChoice};
+use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 
 /// Something a person asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,14 +14,18 @@ pub enum Action {
     PickFolder,
     /// Ask for a file by the system's dialog.
     PickFile,
-    /// Load a model.
+    /// Show what a model's headers say, to be loaded from there; the built-in one is loaded at once.
     Open(ModelSource),
+    /// Load a model.
+    Load(ModelSource),
     /// Forget the models opened before.
     ClearRecent,
     /// Use another adapter, and load the model again on it; `None` is the best.
     UseAdapter(Option<String>),
     /// Load weights in this precision, and the open model again.
     UseWeights(WeightsChoice),
+    /// Keep keys and values in this precision, and load the open model again; `None` follows the weights.
+    UseCache(Option<CacheFormat>),
     /// Begin a run, or go on with one.
     Run,
     /// Hold the run.
@@ -95,7 +99,7 @@ const fn command(key: Key) -> KeyboardShortcut {
 pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
     // Escape takes the focus from an editor before this is asked, and must do nothing else then.
     let typing = state.typing || ctx.text_edit_focused();
-    let card = state.open_shown || state.shortcuts_shown || state.notices_shown;
+    let card = state.open_shown || state.inspected.is_some() || state.shortcuts_shown || state.notices_shown;
     let popup = egui::Popup::is_any_open(ctx) || card;
     let focus = ctx.memory(|memory| memory.focused()).is_some();
     ctx.input_mut(|input| {

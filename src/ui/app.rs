@@ -9,8 +9,9 @@ use super::Scene;
 use super::action::{self, Action};
 use super::dialog::{Answer, Dialog, Wanted};
 use super::dock::{self, Pane};
+use super::inspecting::Inspecting;
 use super::layout;
-use super::state::{Follow, Pointer, Remembered, State, ThemeChoice};
+use super::state::{Follow, Inspected, Pointer, Remembered, State, ThemeChoice};
 use super::theme;
 use super::trace_files::{Outcome, TraceWork};
 use super::worker::Worker;
@@ -33,6 +34,7 @@ pub struct App {
     tree: egui_tiles::Tree<Pane>,
     dialog: Option<Dialog>,
     trace_work: Option<TraceWork>,
+    inspecting: Option<Inspecting>,
     /// The model that is being loaded, to be remembered once it is ready.
     asked_for: ModelSource,
 }
@@ -57,6 +59,7 @@ impl App {
             tree: dock::arrangement(),
             dialog: None,
             trace_work: None,
+            inspecting: None,
             asked_for: initial.clone(),
         };
         app.apply_theme(&creation.egui_ctx);
@@ -118,7 +121,7 @@ impl App {
         self.dialog = None;
         match answer {
             Answer::Chosen(path) => match wanted {
-                Wanted::Folder | Wanted::File => self.load(ModelSource::Path(path)),
+                Wanted::Folder | Wanted::File => self.inspect(ModelSource::Path(path), ctx),
                 Wanted::NewTrace => {
                     if let Some(run) = self.view.run.clone() {
                         self.trace_work = Some(TraceWork::save(run, path, ctx));
@@ -141,6 +144,20 @@ impl App {
                 }
                 .to_owned(),
             }),
+        }
+    }
+
+    fn take_inspection(&mut self) {
+        let Some(inspecting) = &self.inspecting else { return };
+        let Some(answer) = inspecting.answer() else { return };
+        let source = inspecting.source.clone();
+        self.inspecting = None;
+        match answer {
+            Ok(card) => {
+                self.state.open_shown = false;
+                self.state.inspected = Some(Inspected { source, card });
+            }
+            Err(notice) => self.view.notices.push(notice),
         }
     }
 
@@ -169,9 +186,24 @@ impl App {
 
     fn load(&mut self, source: ModelSource) {
         self.asked_for = source.clone();
-        let Remembered { adapter, weights, .. } = &self.state.remembered;
-        let (adapter, weights) = (adapter.clone(), *weights);
-        self.worker.send(Command::Load(LoadRequest { source, adapter, context: None, weights, cache: None }));
+        let Remembered { adapter, weights, cache, .. } = &self.state.remembered;
+        let (adapter, weights, cache) = (adapter.clone(), *weights, *cache);
+        self.worker.send(Command::Load(LoadRequest { source, adapter, context: None, weights, cache }));
+    }
+
+    /// Reads a model's headers; the answer comes in a later frame.
+    fn inspect(&mut self, source: ModelSource, ctx: &Context) {
+        let Remembered { weights, cache, .. } = &self.state.remembered;
+        self.inspecting = Some(Inspecting::start(source, *weights, *cache, ctx));
+    }
+
+    /// Takes a change of how models are loaded into account: for the one that is asked about, or for the open one.
+    fn load_otherwise(&mut self, ctx: &Context) {
+        match &self.state.inspected {
+            Some(inspected) => self.inspect(inspected.source.clone(), ctx),
+            None if self.view.loaded.is_some() => self.load(self.asked_for.clone()),
+            None => {}
+        }
     }
 
     fn start(&mut self, pace: Pace) {
@@ -198,8 +230,11 @@ impl App {
             Action::SaveTrace if count > 0 => self.ask(Wanted::NewTrace, ctx),
             Action::SaveTrace => {}
             Action::OpenTrace => self.ask(Wanted::Trace, ctx),
-            Action::Open(source) => {
+            Action::Open(ModelSource::BuiltIn) => self.perform(ctx, Action::Load(ModelSource::BuiltIn)),
+            Action::Open(source) => self.inspect(source, ctx),
+            Action::Load(source) => {
                 self.state.open_shown = false;
+                self.state.inspected = None;
                 self.load(source);
             }
             Action::ClearRecent => self.state.remembered.recent.clear(),
@@ -209,9 +244,11 @@ impl App {
             }
             Action::UseWeights(weights) => {
                 self.state.remembered.weights = weights;
-                if self.view.loaded.is_some() {
-                    self.load(self.asked_for.clone());
-                }
+                self.load_otherwise(ctx);
+            }
+            Action::UseCache(cache) => {
+                self.state.remembered.cache = cache;
+                self.load_otherwise(ctx);
             }
             Action::Run => match self.view.status {
                 Status::Paused => self.worker.send(Command::Resume),
@@ -275,7 +312,7 @@ impl App {
         let dropped =
             ctx.input(|input| input.raw.dropped_files.first().map(|file| PathBuf::from(file.path())));
         if let Some(path) = dropped {
-            self.load(ModelSource::Path(path));
+            self.inspect(ModelSource::Path(path), ctx);
         }
     }
 
@@ -294,6 +331,7 @@ impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.take_events(ctx);
         self.take_dialog_answer(ctx);
+        self.take_inspection();
         self.take_trace_work();
     }
 

@@ -94,6 +94,14 @@ definitions! {
     NEW_TOKENS = "New tokens", "tokens", Measured, "Tokens generated so far.", "";
     TIME_LEFT = "Time left", "s", Estimated, "How long it still takes if it goes on as so far.", "elapsed · left ÷ done";
     MEMORY = "GPU memory", "bytes", Computed, "What the program keeps on the GPU for this model.", "weights + scratch + KV cache in use";
+    FILE_BYTES = "Weight files", "bytes", Given, "Bytes of the files that hold the weights.", "";
+    LAYERS = "Layers", "", Given, "Number of decoder layers.", "";
+    MODEL_WIDTH = "Width", "elements", Given, "Elements of the residual stream: what a layer takes and gives for each token.", "";
+    HEADS = "Heads", "", Given, "Query heads of a layer, over how many key/value heads where several share one; and the elements of one head.", "";
+    FEED_FORWARD_WIDTH = "Feed-forward width", "elements", Given, "Elements between the two linear maps of the feed-forward block; of one expert, where there are several.", "";
+    VOCABULARY = "Vocabulary", "tokens", Given, "Number of tokens that the model can choose from.", "";
+    WEIGHTS_NEED = "Weights", "bytes", Computed, "GPU memory for the weights, in the precision chosen, with padding.", "Σ rows · padded bytes of a row";
+    MEMORY_NEED = "Memory", "bytes", Computed, "GPU memory that the model takes once so many positions are in its KV cache.", "weights + scratch + positions · KV a position";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 

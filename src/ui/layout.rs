@@ -5,7 +5,7 @@ use egui_tiles::Tree;
 
 use super::Scene;
 use super::dock::{self, Pane};
-use super::panels::{inspector, notices, open, phases, prompt, shortcuts, timeline, top_bar};
+use super::panels::{inspector, model_card, notices, open, phases, prompt, shortcuts, timeline, top_bar};
 use super::state::CompactPane;
 use super::theme::{self, palette, space};
 use super::widgets;
@@ -69,6 +69,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
         ),
     });
     open::show(ui, scene);
+    model_card::show(ui, scene);
     shortcuts::show(ui, scene);
     notices::show(ui, scene);
     drop_hint(ui);

@@ -9,7 +9,7 @@
 //! | `panels/*` | one panel each; they read a [`Scene`] and push [`action::Action`]s |
 //! | `layout` | where the panels lie |
 //! | `dock` | the panes of the centre |
-//! | `dialog`, `trace_files` | the system's file dialogs, saved traces: on threads of their own |
+//! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
 //! | `chips`, `colours`, `format`, `icons`, `token_text`, `widgets` | how things look |
@@ -25,6 +25,7 @@ mod dialog;
 mod dock;
 mod format;
 mod icons;
+mod inspecting;
 mod layout;
 mod panels;
 pub mod state;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chips::ChipLayout;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyChoice};
-use crate::session::WeightsChoice;
+use crate::session::{CacheFormat, ModelCard, ModelSource, WeightsChoice};
 
 /// Most models that are remembered.
 const RECENT: usize = 8;
@@ -26,6 +26,8 @@ pub struct Remembered {
     pub adapter: Option<String>,
     /// The precision that weights are loaded in.
     pub weights: WeightsChoice,
+    /// The precision of the KV cache; `None` follows the weights.
+    pub cache: Option<CacheFormat>,
     /// The prompt's text.
     pub prompt: String,
     /// Whether the tokenizer adds its special tokens.
@@ -125,6 +127,15 @@ pub struct Toast {
     pub born: f64,
 }
 
+/// A model whose headers were read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspected {
+    /// Where it is.
+    pub source: ModelSource,
+    /// What its headers say.
+    pub card: ModelCard,
+}
+
 /// The window's own state.
 pub struct State {
     /// What is kept between sessions.
@@ -135,6 +146,8 @@ pub struct State {
     pub path_field: String,
     /// Whether the open card shows.
     pub open_shown: bool,
+    /// The model that is asked about: to be loaded, or not.
+    pub inspected: Option<Inspected>,
     /// Whether the shortcuts card shows.
     pub shortcuts_shown: bool,
     /// Whether the list of notices shows.
@@ -164,6 +177,7 @@ impl Default for Remembered {
             recent: Vec::new(),
             adapter: None,
             weights: WeightsChoice::default(),
+            cache: None,
             prompt: FIRST_PROMPT.to_owned(),
             add_special: true,
             chat: false,
@@ -249,6 +263,7 @@ impl State {
             cursor: Cursor::default(),
             path_field: String::new(),
             open_shown: false,
+            inspected: None,
             shortcuts_shown: false,
             notices_shown: false,
             toasts: Vec::new(),

@@ -9,11 +9,13 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::StrategyChoice;
 use logitscope::session::{
-    Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status, WeightsChoice,
+    CacheFormat, Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status,
+    WeightsChoice,
 };
 use logitscope::ui::{App, Worker};
 
 use super::counting_model::{Behaviour, FakeLoader};
+use super::formats::fixture;
 use super::window_script::Scripted;
 
 /// A window under test.
@@ -235,14 +237,86 @@ fn a_model_opens_by_its_path_and_is_remembered() {
     press(&mut window, "Open model…");
     window.get_by_label("Model path").focus();
     window.run();
-    window.get_by_label("Model path").type_text("/models/some-model");
+    let path = fixture("mixtral");
+    window.get_by_label("Model path").type_text(&path.display().to_string());
     window.run();
-    press(&mut window, "Open");
+    window.get_by_label("Open").click();
+    inspected(&mut window);
+    assert!(!matches!(script.last(), Command::Load(request) if request.source != ModelSource::BuiltIn));
+    press(&mut window, "Load model");
     let Command::Load(request) = script.last() else { panic!("a load was asked for") };
-    assert_eq!(request.source, ModelSource::Path(PathBuf::from("/models/some-model")));
+    assert_eq!(request.source, ModelSource::Path(path));
     press(&mut window, "Open model…");
-    press(&mut window, "some-model");
-    assert!(matches!(script.last(), Command::Load(again) if again.source == request.source));
+    window.get_by_label("mixtral").click();
+    inspected(&mut window);
+    press(&mut window, "Cancel");
+    assert!(window.state().state().inspected.is_none());
+}
+
+/// Waits for a model's card.
+fn inspected(window: &mut Window) {
+    until(window, "the headers are read", |app| app.state().inspected.is_some());
+    window.run();
+}
+
+fn drop_file(window: &mut Window, path: PathBuf) {
+    window.input_mut().dropped_files.push(Arc::new(Dropped(path)));
+    window.step();
+}
+
+#[test]
+fn a_dropped_model_shows_its_card_and_how_it_would_be_loaded() {
+    let (mut window, script) = window();
+    drop_file(&mut window, fixture("gpt_oss-mxfp4"));
+    inspected(&mut window);
+    for fact in ["gpt_oss", "Layers: 2", "Heads: 3 over 1 of 8", "Vocabulary: 101", "Context: 128"] {
+        assert!(sees(&window, fact), "{fact}");
+    }
+    let memory = |window: &Window| {
+        let rows: Vec<_> = window.query_all_by_label_contains("In all, with 128 positions: ").collect();
+        rows[0].value()
+    };
+    let before = memory(&window);
+    window.get_by_label("KV f16").click();
+    until(&mut window, "it is read again", |app| {
+        app.state().inspected.as_ref().is_some_and(|model| {
+            model.card.memory.is_some_and(|need| need.cache_bytes == 2 * 2 * 128 * 8 * 2)
+        })
+    });
+    window.run();
+    assert_ne!(memory(&window), before);
+    press(&mut window, "Load model");
+    let Command::Load(request) = script.last() else { panic!("a load was asked for") };
+    assert_eq!(request.cache, Some(CacheFormat::F16));
+    assert!(window.state().state().inspected.is_none());
+}
+
+#[test]
+fn a_model_that_cannot_be_opened_says_why_before_anything_is_loaded() {
+    let (mut window, script) = window();
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(fixture("llama-f32")).expect("the fixture is there") {
+        let path = entry.expect("readable").path();
+        std::fs::copy(&path, folder.path().join(path.file_name().expect("a name"))).expect("copied");
+    }
+    let config = folder.path().join("config.json");
+    let text = std::fs::read_to_string(&config).expect("readable");
+    std::fs::write(&config, text.replace("\"llama\"", "\"zebra\"")).expect("writable");
+    let sent = script.0.borrow().commands.len();
+    drop_file(&mut window, folder.path().to_owned());
+    inspected(&mut window);
+    assert!(sees(&window, "It cannot be opened"));
+    assert!(sees_part(&window, "zebra"));
+    assert!(window.get_by_label("Load model").accesskit_node().is_disabled());
+    window.key_press(Key::Escape);
+    window.run();
+    assert!(!sees(&window, "It cannot be opened"));
+
+    drop_file(&mut window, folder.path().join("nothing"));
+    until(&mut window, "it is told", |app| !app.view().notices.is_empty());
+    window.run();
+    assert!(sees(&window, "Error: No model can be opened there"));
+    assert_eq!(script.0.borrow().commands.len(), sent);
 }
 
 #[test]
@@ -378,15 +452,6 @@ impl egui::DroppedFile for Dropped {
     fn bytes(&self) -> Result<Vec<u8>, String> {
         Err("the window has no business in the file".to_owned())
     }
-}
-
-#[test]
-fn a_dropped_folder_is_opened() {
-    let (mut window, script) = window();
-    window.input_mut().dropped_files.push(Arc::new(Dropped("/models/dropped".into())));
-    window.run();
-    let Command::Load(request) = script.last() else { panic!("a load was asked for") };
-    assert_eq!(request.source, ModelSource::Path("/models/dropped".into()));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod curve;
 pub mod draw;
 pub mod inspector;
+pub mod model_card;
 pub mod notices;
 pub mod open;
 pub mod phases;

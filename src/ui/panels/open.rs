@@ -2,12 +2,13 @@
 
 use egui::{Align2, Key, RichText, TextEdit, Ui, vec2};
 
-use crate::session::{ModelSource, WeightsChoice};
+use super::model_card;
+use crate::session::ModelSource;
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{palette, semibold, size, space};
-use crate::ui::widgets::{self, Emphasis, action_button, hint, section, segmented};
+use crate::ui::widgets::{self, Emphasis, action_button, hint, section};
 
 /// Shows the card, if it is asked for.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -67,24 +68,7 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
         ui.add_space(space::XS);
     }
-    section(ui, "Weights");
-    let choices = WeightsChoice::ALL.map(|choice| match choice {
-        WeightsChoice::Original => (choice, "As in the file"),
-        other => (other, other.name()),
-    });
-    let weights = scene.state.remembered.weights;
-    if let Some(choice) = segmented(ui, weights, &choices) {
-        scene.actions.push(Action::UseWeights(choice));
-    }
-    hint(
-        ui,
-        match weights {
-            WeightsChoice::Original => "Every weight as the file has it.",
-            WeightsChoice::F16 => "2 bytes a weight.",
-            WeightsChoice::Q8_0 => "8.5 bits a weight: half the memory of f16, and nearly the same numbers.",
-            WeightsChoice::Q4_0 => "4.5 bits a weight: a quarter of f16. The logits move by some percent.",
-        },
-    );
+    model_card::precision(ui, scene);
     ui.add_space(space::XS);
     section(ui, "Saved run");
     let width = ui.available_width();

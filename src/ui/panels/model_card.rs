@@ -1,0 +1,170 @@
+//! The card of a model that was dropped or chosen: what its headers say and the memory that it needs, before it is
+//! loaded.
+
+use egui::{Label, RichText, ScrollArea, Ui};
+
+use crate::session::{CacheFormat, ModelCard, WeightsChoice};
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::definitions;
+use crate::ui::format;
+use crate::ui::icons::Icon;
+use crate::ui::state::Inspected;
+use crate::ui::theme::{palette, regular, semibold, size, space};
+use crate::ui::widgets::{self, Emphasis, action_button, fact, fact_named, hint, section, segmented};
+
+/// Shows the card, if a model was inspected.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let Some(inspected) = scene.state.inspected.clone() else { return };
+    if widgets::card(ui, "model card", 680.0, |ui| card(ui, scene, &inspected)).should_close() {
+        scene.state.inspected = None;
+    }
+}
+
+fn card(ui: &mut Ui, scene: &mut Scene<'_>, inspected: &Inspected) {
+    let Inspected { source, card } = inspected;
+    let color = palette(ui).text;
+    ui.add(Label::new(RichText::new(&card.facts.name).font(semibold(size::TITLE)).color(color)).truncate());
+    let place = RichText::new(&card.facts.path).size(size::SMALL).color(palette(ui).tertiary);
+    ui.add(Label::new(place).truncate()).on_hover_text(&card.facts.path);
+    messages(ui, card);
+    ui.add_space(space::XS);
+    // What is left of the window after the title, the messages, the buttons and the margins.
+    let most = (ui.ctx().content_rect().bottom() - ui.cursor().top() - 110.0).max(160.0);
+    ScrollArea::vertical().max_height(most).min_scrolled_height(most).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.x = space::XL;
+        ui.columns(2, |columns| {
+            let [left, right] = columns else { unreachable!("two columns were asked for") };
+            model(left, card);
+            if card.facts.supported {
+                memory(right, card);
+                right.add_space(space::S);
+                precision(right, scene);
+            }
+        });
+    });
+    ui.add_space(space::XS);
+    let half = (ui.available_width() - space::S) / 2.0;
+    ui.horizontal(|ui| {
+        ui.add_enabled_ui(card.facts.supported, |ui| {
+            let load = action_button(ui, Icon::Check, "Load model", Emphasis::Primary, half);
+            if load.clicked() {
+                scene.actions.push(Action::Load(source.clone()));
+            }
+        });
+        if action_button(ui, Icon::Cross, "Cancel", Emphasis::Secondary, half).clicked() {
+            scene.state.inspected = None;
+        }
+    });
+}
+
+/// Why it cannot be opened, and what deserves a look.
+fn messages(ui: &mut Ui, card: &ModelCard) {
+    let palette = palette(ui);
+    let mut say = |title: &str, lines: &[String], color| {
+        if lines.is_empty() {
+            return;
+        }
+        ui.label(RichText::new(title).font(semibold(size::BODY)).color(color));
+        for line in lines {
+            ui.add(Label::new(RichText::new(line).size(size::SMALL).color(palette.text)).wrap());
+        }
+        ui.add_space(space::XS);
+    };
+    say("It cannot be opened", &card.facts.problems, palette.error);
+    say("Worth a look", &card.facts.warnings, palette.warning);
+}
+
+fn model(ui: &mut Ui, card: &ModelCard) {
+    section(ui, "Model");
+    ui.spacing_mut().item_spacing.y = 0.0;
+    let facts = &card.facts;
+    let sizes = &facts.architecture;
+    text(ui, "Family", facts.family.as_deref().unwrap_or("unknown"));
+    fact(ui, &definitions::PARAMETERS, &format::parameters(facts.parameters));
+    let share = |format: &crate::session::FormatShare| match format.share {
+        share if share > 0.9995 => format.format.clone(),
+        share => format!("{} {}", format.format, format::probability(share as f32)),
+    };
+    let formats: Vec<String> = facts.formats.iter().map(share).collect();
+    text(ui, "Formats, by bytes", &formats.join(" · "));
+    fact(ui, &definitions::FILE_BYTES, &format::bytes(facts.files.iter().map(|file| file.bytes).sum()));
+    let known = |value: Option<u64>| value.map_or("–".to_owned(), format::count);
+    fact(ui, &definitions::LAYERS, &known(sizes.layers));
+    fact(ui, &definitions::MODEL_WIDTH, &known(sizes.width));
+    let heads = match sizes.key_value_heads {
+        groups if groups == sizes.heads => known(sizes.heads),
+        groups => format!("{} over {}", known(sizes.heads), known(groups)),
+    };
+    fact(ui, &definitions::HEADS, &format!("{heads} of {}", known(sizes.head_width)));
+    fact(ui, &definitions::FEED_FORWARD_WIDTH, &known(sizes.feed_forward_width));
+    fact(ui, &definitions::VOCABULARY, &known(sizes.vocabulary));
+    fact(ui, &definitions::CONTEXT, &known(sizes.context));
+    text(ui, "Tokenizer", facts.tokenizer.as_deref().unwrap_or("none: token ids only"));
+    text(ui, "Chat template", if facts.chat_template { "yes" } else { "no" });
+}
+
+fn memory(ui: &mut Ui, card: &ModelCard) {
+    let Some(most) = card.memory else { return };
+    section(ui, "GPU memory");
+    let spacing = std::mem::take(&mut ui.spacing_mut().item_spacing.y);
+    fact_named(ui, "Weights", &definitions::WEIGHTS_NEED, &format::bytes(most.weight_bytes));
+    for need in card.shorter.iter().chain([&most]) {
+        let name = format!("In all, with {} positions", format::count(need.context as u64));
+        fact_named(ui, &name, &definitions::MEMORY_NEED, &format::bytes(need.total_bytes));
+    }
+    ui.spacing_mut().item_spacing.y = spacing;
+}
+
+/// The precision in which weights are loaded, and in which keys and values are kept.
+pub fn precision(ui: &mut Ui, scene: &mut Scene<'_>) {
+    section(ui, "Weights");
+    let choices = WeightsChoice::ALL.map(|choice| match choice {
+        WeightsChoice::Original => (choice, "As in the file"),
+        other => (other, other.name()),
+    });
+    let weights = scene.state.remembered.weights;
+    if let Some(choice) = segmented(ui, weights, &choices) {
+        scene.actions.push(Action::UseWeights(choice));
+    }
+    hint(
+        ui,
+        match weights {
+            WeightsChoice::Original => "Every weight as the file has it.",
+            WeightsChoice::F16 => "2 bytes a weight.",
+            WeightsChoice::Q8_0 => "8.5 bits a weight: half the memory of f16, and nearly the same numbers.",
+            WeightsChoice::Q4_0 => "4.5 bits a weight: a quarter of f16. The logits move by some percent.",
+        },
+    );
+    ui.add_space(space::XS);
+    section(ui, "KV cache");
+    let choices =
+        [(None, "As the weights"), (Some(CacheFormat::F16), "KV f16"), (Some(CacheFormat::F32), "KV f32")];
+    let cache = scene.state.remembered.cache;
+    if let Some(choice) = segmented(ui, cache, &choices) {
+        scene.actions.push(Action::UseCache(choice));
+    }
+    hint(
+        ui,
+        match cache {
+            None => "No finer than most of the weights: f32 for a model in f32, f16 for all others.",
+            Some(CacheFormat::F16) => "Half the memory of f32; keys and values keep 11 bits.",
+            Some(CacheFormat::F32) => "Keys and values as they are computed.",
+        },
+    );
+}
+
+/// A row with a name on the left and words on the right.
+fn text(ui: &mut Ui, name: &str, words: &str) {
+    let palette = palette(ui);
+    let row = egui::vec2(ui.available_width(), 22.0);
+    ui.allocate_ui_with_layout(row, egui::Layout::left_to_right(egui::Align::Center), |ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        ui.label(RichText::new(name).font(regular(size::SMALL)).color(palette.secondary));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            ui.add(
+                Label::new(RichText::new(words).font(regular(size::SMALL)).color(palette.text)).truncate(),
+            );
+        });
+    });
+}
