@@ -18,6 +18,7 @@ mod suite {
     mod kernels;
     mod malformed;
     mod measuring;
+    mod merges;
     mod selection;
     mod sentencepiece;
     mod session;

@@ -14,10 +14,7 @@ use super::fields::Fields;
 use super::folder::Folder;
 use super::import::{self, PrefixedNames, TiedPairs};
 use super::location::Location;
-use super::{
-    CONFIG, GGUF_TEMPLATE, SENTENCEPIECE, SpecialIds, TOKENIZER, TOKENIZER_CONFIG, TOKENIZER_MODEL, built_in,
-    missing_config, read_chat_template, special,
-};
+use super::{CONFIG, GGUF_TEMPLATE, SpecialIds, TOKENIZER_MODEL, built_in, missing_config, special, text};
 use crate::model::ModelConfig;
 
 /// The facts about a model's files. What could not be read is `None` or empty.
@@ -47,7 +44,7 @@ pub struct Inspection {
     pub formats: Vec<FormatShare>,
     /// The weight files.
     pub files: Vec<FileFacts>,
-    /// The tokenizer's algorithm, such as `BPE`; `None` without a `tokenizer.json`.
+    /// The tokenizer's algorithm, such as `BPE`; `None` without a tokenizer.
     pub tokenizer: Option<String>,
     /// Whether there is a chat template.
     pub chat_template: bool,
@@ -196,16 +193,11 @@ fn import_headers(
 }
 
 fn read_tokenizer(location: &Location, facts: &mut Inspection) -> Result<(), FormatError> {
-    let folder = &location.folder;
-    match folder.read_json(TOKENIZER)? {
-        None if folder.has(SENTENCEPIECE) => facts.tokenizer = Some("SentencePiece".to_owned()),
-        None => facts.warnings.push(format!("it has no {TOKENIZER}; prompts can only be given as token ids")),
-        Some(tokenizer) => {
-            let kind = tokenizer.pointer("/model/type").and_then(Value::as_str);
-            facts.tokenizer = Some(kind.unwrap_or("of unknown kind").to_owned());
-        }
+    let found = text::inspect(&location.folder)?;
+    if found.algorithm.is_none() {
+        facts.warnings.push("it has no tokenizer.json; prompts can only be given as token ids".to_owned());
     }
-    let config = folder.read_json(TOKENIZER_CONFIG)?;
-    facts.chat_template = read_chat_template(folder, config.as_ref())?.is_some();
+    facts.tokenizer = found.algorithm;
+    facts.chat_template = found.chat_template;
     Ok(())
 }

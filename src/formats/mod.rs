@@ -21,6 +21,7 @@ pub mod location;
 pub mod rewrite;
 pub mod safetensors;
 mod special;
+mod text;
 mod wanted;
 
 use architectures::gguf::describe;
@@ -29,26 +30,17 @@ use checkpoint::{Checkpoint, WeightFiles};
 pub use error::FormatError;
 use fields::Fields;
 use folder::Folder;
-use gguf::Metadata;
 use import::{PrefixedNames, TiedPairs};
 pub use inspect::{Inspection, inspect, inspect_built_in};
 use location::Location;
+pub use text::{TokenizerFiles, Vocabulary};
 
 /// The file that describes the decoder.
 const CONFIG: &str = "config.json";
-/// The file that is the tokenizer.
-const TOKENIZER: &str = "tokenizer.json";
-/// The file that is the tokenizer where there is none of the former: a SentencePiece model.
-const SENTENCEPIECE: &str = "tokenizer.model";
-/// The file that says how to use it.
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-
 /// The metadata key that names a GGUF file's kind of tokenizer.
 const TOKENIZER_MODEL: &str = "tokenizer.ggml.model";
 /// The metadata key of its chat template.
 const GGUF_TEMPLATE: &str = "tokenizer.chat_template";
-/// The template of a chat, where it is a file of its own.
-const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
 /// A model's files, opened: everything but the weights is read, and those are mapped.
 pub struct ModelFile {
@@ -70,31 +62,6 @@ pub struct ModelFile {
     pub special: SpecialIds,
     /// What works but deserves a look, in words for a person.
     pub warnings: Vec<String>,
-}
-
-/// What makes a tokenizer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TokenizerFiles {
-    /// Files of a folder.
-    Folder {
-        /// Pieces and algorithm.
-        vocabulary: Vocabulary,
-        /// Contents of `tokenizer_config.json`, parsed.
-        tokenizer_config: Option<serde_json::Value>,
-        /// The chat template, in Jinja.
-        chat_template: Option<String>,
-    },
-    /// The metadata of a GGUF file: `tokenizer.ggml.*` and `tokenizer.chat_template`.
-    Gguf(Metadata),
-}
-
-/// The file of a folder that holds the tokens.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Vocabulary {
-    /// Contents of `tokenizer.json`.
-    TokenizerJson(Vec<u8>),
-    /// Contents of `tokenizer.model`, a SentencePiece model.
-    SentencePiece(Vec<u8>),
 }
 
 /// Special token ids by `generation_config.json` and `config.json`.
@@ -138,7 +105,7 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
         config,
         parameters: weights.parameters(),
         weights: Box::new(weights),
-        tokenizer: read_tokenizer(&folder)?,
+        tokenizer: text::read(&folder, &config_value)?,
         special,
         warnings,
     })
@@ -176,36 +143,6 @@ fn missing_config(config_file: &str) -> FormatError {
         config_file,
         "the file is missing; it describes the model and belongs to its weights",
     )
-}
-
-fn read_tokenizer(folder: &Folder) -> Result<Option<TokenizerFiles>, FormatError> {
-    let json = folder.read(TOKENIZER)?.map(Vocabulary::TokenizerJson);
-    let vocabulary = match json {
-        Some(json) => Some(json),
-        None => folder.read(SENTENCEPIECE)?.map(Vocabulary::SentencePiece),
-    };
-    let Some(vocabulary) = vocabulary else { return Ok(None) };
-    let tokenizer_config = folder.read_json(TOKENIZER_CONFIG)?;
-    let chat_template = read_chat_template(folder, tokenizer_config.as_ref())?;
-    Ok(Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }))
-}
-
-/// The chat template: a file of its own, or a field of `tokenizer_config.json`, which is a text or a list of named
-/// ones with a `default`.
-fn read_chat_template(
-    folder: &Folder,
-    tokenizer_config: Option<&serde_json::Value>,
-) -> Result<Option<String>, FormatError> {
-    if let Some(bytes) = folder.read(CHAT_TEMPLATE)? {
-        let malformed = |_| FormatError::malformed(&folder.place(CHAT_TEMPLATE), "it is no UTF-8 text");
-        return String::from_utf8(bytes).map(Some).map_err(malformed);
-    }
-    let Some(field) = tokenizer_config.and_then(|config| config.get("chat_template")) else {
-        return Ok(None);
-    };
-    let named = field.as_array().into_iter().flatten().find(|template| template["name"] == "default");
-    let text = field.as_str().or_else(|| named?["template"].as_str());
-    Ok(text.map(str::to_owned))
 }
 
 /// Opens the demonstration model inside the program.

@@ -16,6 +16,7 @@ use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::chat::{ChatTemplate, special_texts};
 use crate::tokenizer::gguf::GgufVocabulary;
+use crate::tokenizer::merges::MergesFiles;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::trace::{AdapterFacts, ModelFacts};
 
@@ -133,18 +134,13 @@ impl Opened {
         plan.cache_format = CacheFormat::for_weights(file.weights.tensors());
         let tokenizer = match &file.tokenizer {
             None => None,
-            Some(TokenizerFiles::Gguf(metadata)) => match gguf_tokenizer(metadata)? {
-                Ok(tokenizer) => Some(tokenizer),
-                // The model runs on token ids.
-                Err(reason @ TokenizerError::Unreproducible { .. }) => {
-                    file.warnings.push(reason.to_string());
-                    None
-                }
-                Err(reason) => return Err(LoadError::Tokenizer { path: file.path.clone(), reason }),
-            },
+            Some(TokenizerFiles::Gguf(metadata)) => {
+                let made = gguf_tokenizer(metadata)?;
+                usable(made, &mut file)?
+            }
             Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }) => {
                 let made = tokenizer(vocabulary, tokenizer_config.as_ref(), chat_template.as_deref());
-                Some(made.map_err(|reason| LoadError::Tokenizer { path: file.path.clone(), reason })?)
+                usable(made, &mut file)?
             }
         };
         Ok(Self { file, plan, bound, tokenizer, context })
@@ -199,14 +195,43 @@ fn tokenizer(
     config: Option<&serde_json::Value>,
     chat_template: Option<&str>,
 ) -> Result<Tokenizer, TokenizerError> {
+    let mut special = config.map(special_texts).unwrap_or_default();
     let mut tokenizer = match vocabulary {
         Vocabulary::TokenizerJson(contents) => Tokenizer::from_json(contents, config)?,
         Vocabulary::SentencePiece(contents) => Tokenizer::from_sentencepiece(contents, config)?,
+        Vocabulary::Merges { pieces, merges, added_tokens, stated_class, family_class } => {
+            let files = MergesFiles {
+                vocabulary: pieces,
+                merges,
+                added_tokens: added_tokens.as_ref(),
+                config,
+                stated_class: stated_class.as_deref(),
+                family_class: *family_class,
+            };
+            special = special_texts(&files.special_tokens()?);
+            Tokenizer::from_merges(files)?
+        }
     };
     if let Some(source) = chat_template {
-        tokenizer.chat = ChatTemplate::new(source, config.map(special_texts).unwrap_or_default());
+        tokenizer.chat = ChatTemplate::new(source, special);
     }
     Ok(tokenizer)
+}
+
+/// The tokenizer that was made. Where the files do not say how to tokenise, that is a warning: the model runs on
+/// token ids.
+fn usable(
+    made: Result<Tokenizer, TokenizerError>,
+    file: &mut ModelFile,
+) -> Result<Option<Tokenizer>, LoadError> {
+    match made {
+        Ok(tokenizer) => Ok(Some(tokenizer)),
+        Err(reason @ TokenizerError::Unreproducible { .. }) => {
+            file.warnings.push(reason.to_string());
+            Ok(None)
+        }
+        Err(reason) => Err(LoadError::Tokenizer { path: file.path.clone(), reason }),
+    }
 }
 
 /// The tokenizer in a GGUF file's metadata, with its chat template.

@@ -2,9 +2,11 @@
 //!
 //! Owns pieces, bytes, chat templates and the streaming detokeniser; knows nothing of models or files' places.
 
+mod added;
 pub mod chat;
 pub mod detokeniser;
 pub mod gguf;
+pub mod merges;
 mod sentencepiece;
 mod spelling;
 
@@ -43,15 +45,21 @@ pub enum TokenizerError {
         /// What is wrong.
         reason: String,
     },
+    /// The files of byte-level BPE contradict themselves or one another.
+    #[error("the tokenizer files cannot be used ({reason}): get them from the model's source again")]
+    Merges {
+        /// What is wrong, and in which file.
+        reason: String,
+    },
     /// The tokenizer metadata of a GGUF file contradicts itself.
     #[error("the tokenizer metadata cannot be used ({reason}): get the file from its source again")]
     Metadata {
         /// What is wrong.
         reason: String,
     },
-    /// The tokenizer metadata of a GGUF file does not say how to tokenise, or in a way that is not known.
+    /// The files do not say how to tokenise, or in a way that is not known.
     #[error(
-        "the file's metadata cannot reproduce the tokenisation ({reason}): give token ids, or use the model's folder with its tokenizer.json"
+        "the model's files cannot reproduce its tokenisation ({reason}): give token ids, or use the model's folder with its tokenizer.json"
     )]
     Unreproducible {
         /// What is missing.
@@ -264,4 +272,9 @@ fn edges(inner: &tokenizers::Tokenizer, config: &serde_json::Value) -> Option<Ed
     }
     let edge = |wanted: Option<bool>, key| if wanted == Some(true) { id(key) } else { None };
     Some(Edges { first: edge(bos, "bos_token"), last: edge(eos, "eos_token") })
+}
+
+/// A token for a message.
+fn short(token: &str) -> String {
+    token.chars().take(40).flat_map(char::escape_debug).collect()
 }

@@ -5,6 +5,7 @@
 
 mod activation;
 mod bloom;
+mod classes;
 mod cohere;
 mod cohere2;
 mod exaone4;
@@ -53,6 +54,7 @@ use super::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::limits;
 
+pub use classes::tokenizer_class;
 pub use facts::ArchitectureFacts;
 
 /// Every family that can be opened.

@@ -1,0 +1,155 @@
+//! The files of a folder that make its tokenizer and its chat template: which there are, and their contents.
+//!
+//! Knows names and who goes before whom; what the contents mean is for the tokenizer.
+
+use serde_json::Value;
+
+use super::architectures::tokenizer_class;
+use super::error::FormatError;
+use super::folder::Folder;
+use super::gguf::Metadata;
+
+/// The file that is the tokenizer.
+const TOKENIZER: &str = "tokenizer.json";
+/// The file that is the tokenizer where there is none of the former: a SentencePiece model.
+const SENTENCEPIECE: &str = "tokenizer.model";
+/// The files that are the tokenizer where there is none of the former: ids by piece, and pairs of pieces.
+const PIECES: &str = "vocab.json";
+const MERGES: &str = "merges.txt";
+/// The file that says how to use it.
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// What older folders have beside that one: special tokens by use, and further tokens with ids.
+const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+const ADDED_TOKENS: &str = "added_tokens.json";
+/// The field of [`TOKENIZER_CONFIG`] that takes the place of both.
+const ADDED_TOKENS_FIELD: &str = "added_tokens_decoder";
+/// The template of a chat, where it is a file of its own.
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
+
+/// What makes a tokenizer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TokenizerFiles {
+    /// Files of a folder.
+    Folder {
+        /// Pieces and algorithm.
+        vocabulary: Vocabulary,
+        /// Contents of `tokenizer_config.json`, parsed, with those of `special_tokens_map.json` in it where they
+        /// count: without an `added_tokens_decoder`, and then before the former's own, as in transformers.
+        tokenizer_config: Option<Value>,
+        /// The chat template, in Jinja.
+        chat_template: Option<String>,
+    },
+    /// The metadata of a GGUF file: `tokenizer.ggml.*` and `tokenizer.chat_template`.
+    Gguf(Metadata),
+}
+
+/// The file of a folder that holds the tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Vocabulary {
+    /// Contents of `tokenizer.json`.
+    TokenizerJson(Vec<u8>),
+    /// Contents of `tokenizer.model`, a SentencePiece model.
+    SentencePiece(Vec<u8>),
+    /// Pieces and merges, as two files.
+    Merges {
+        /// Contents of `vocab.json`.
+        pieces: Vec<u8>,
+        /// Contents of `merges.txt`.
+        merges: Vec<u8>,
+        /// Contents of `added_tokens.json`, parsed; `None` where the configuration has them.
+        added_tokens: Option<Value>,
+        /// The `tokenizer_class` of `tokenizer_config.json` or `config.json`.
+        stated_class: Option<String>,
+        /// The class that all models of the family have.
+        family_class: Option<&'static str>,
+    },
+}
+
+impl Vocabulary {
+    fn read(
+        folder: &Folder,
+        config: &Value,
+        tokenizer_config: Option<&Value>,
+    ) -> Result<Option<Self>, FormatError> {
+        if let Some(json) = folder.read(TOKENIZER)? {
+            return Ok(Some(Self::TokenizerJson(json)));
+        }
+        if let Some(model) = folder.read(SENTENCEPIECE)? {
+            return Ok(Some(Self::SentencePiece(model)));
+        }
+        let (Some(pieces), Some(merges)) = (folder.read(PIECES)?, folder.read(MERGES)?) else {
+            return Ok(None);
+        };
+        let lists_tokens = tokenizer_config.is_some_and(|config| config.get(ADDED_TOKENS_FIELD).is_some());
+        let added_tokens = if lists_tokens { None } else { folder.read_json(ADDED_TOKENS)? };
+        let class = |config: &Value| config["tokenizer_class"].as_str().map(str::to_owned);
+        let family_class = config["model_type"].as_str().and_then(tokenizer_class);
+        let stated_class = tokenizer_config.and_then(class).or_else(|| class(config));
+        Ok(Some(Self::Merges { pieces, merges, added_tokens, stated_class, family_class }))
+    }
+}
+
+/// A folder's tokenizer; `None` where there is none. `config` is the contents of `config.json`.
+pub(super) fn read(folder: &Folder, config: &Value) -> Result<Option<TokenizerFiles>, FormatError> {
+    let tokenizer_config = read_config(folder)?;
+    let Some(vocabulary) = Vocabulary::read(folder, config, tokenizer_config.as_ref())? else {
+        return Ok(None);
+    };
+    let chat_template = read_chat_template(folder, tokenizer_config.as_ref())?;
+    Ok(Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }))
+}
+
+/// What a header tells about a tokenizer: its algorithm and whether there is a chat template.
+pub(super) struct TextFacts {
+    /// Such as `BPE`; `None` without a tokenizer.
+    pub algorithm: Option<String>,
+    /// Whether there is a template.
+    pub chat_template: bool,
+}
+
+/// The facts of a folder, without its tokens.
+pub(super) fn inspect(folder: &Folder) -> Result<TextFacts, FormatError> {
+    let algorithm = match folder.read_json(TOKENIZER)? {
+        Some(tokenizer) => {
+            let kind = tokenizer.pointer("/model/type").and_then(Value::as_str);
+            Some(kind.unwrap_or("of unknown kind").to_owned())
+        }
+        None if folder.has(SENTENCEPIECE) => Some("SentencePiece".to_owned()),
+        None if folder.has(PIECES) && folder.has(MERGES) => Some("BPE".to_owned()),
+        None => None,
+    };
+    let chat_template = read_chat_template(folder, read_config(folder)?.as_ref())?.is_some();
+    Ok(TextFacts { algorithm, chat_template })
+}
+
+/// `tokenizer_config.json` with `special_tokens_map.json` in it.
+fn read_config(folder: &Folder) -> Result<Option<Value>, FormatError> {
+    let config = folder.read_json(TOKENIZER_CONFIG)?;
+    if config.as_ref().is_some_and(|config| config.get(ADDED_TOKENS_FIELD).is_some()) {
+        return Ok(config);
+    }
+    let Some(special) = folder.read_json(SPECIAL_TOKENS)? else { return Ok(config) };
+    let mut config = config.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    if let (Value::Object(config), Value::Object(special)) = (&mut config, special) {
+        config.extend(special);
+    }
+    Ok(Some(config))
+}
+
+/// The chat template: a file of its own, or a field of `tokenizer_config.json`, which is a text or a list of named
+/// ones with a `default`.
+fn read_chat_template(
+    folder: &Folder,
+    tokenizer_config: Option<&Value>,
+) -> Result<Option<String>, FormatError> {
+    if let Some(bytes) = folder.read(CHAT_TEMPLATE)? {
+        let malformed = |_| FormatError::malformed(&folder.place(CHAT_TEMPLATE), "it is no UTF-8 text");
+        return String::from_utf8(bytes).map(Some).map_err(malformed);
+    }
+    let Some(field) = tokenizer_config.and_then(|config| config.get("chat_template")) else {
+        return Ok(None);
+    };
+    let named = field.as_array().into_iter().flatten().find(|template| template["name"] == "default");
+    let text = field.as_str().or_else(|| named?["template"].as_str());
+    Ok(text.map(str::to_owned))
+}
