@@ -1,12 +1,14 @@
 //! Tokenizers from the metadata of a GGUF file: tokens with scores or merges become what `tokenizer.json` would say.
 //!
-//! Covers byte-level BPE (`gpt2`) with the splitting rules that are known for sure, and SentencePiece BPE (`llama`).
+//! Covers byte-level BPE (`gpt2`) with the splitting rules that are known for sure, and SentencePiece's BPE (`llama`)
+//! and unigram model (`t5`).
 //! What cannot be reproduced is refused with the reason, never guessed. Knows nothing of how the metadata is stored.
 
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::splitting::Splitting;
 use super::{Tokenizer, TokenizerError, short};
 
 /// What `tokenizer.ggml.*` says; each field is the key of the same name.
@@ -54,62 +56,26 @@ pub mod kind {
     pub const BYTE: f64 = 6.0;
 }
 
-/// Splits words as GPT-2 does (Radford et al. 2019, `encoder.py`).
-pub(super) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-/// As GPT-4's `cl100k_base`, with up to three digits together.
-const THREE_DIGITS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// The same with each digit alone.
-pub(super) const ONE_DIGIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// As GPT-4o's `o200k_base`, which minds large and small letters.
-const CASED: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// As Mistral's Tekken: without contractions, each digit alone.
-const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-
-/// How one kind of byte-level BPE goes about a text before it merges.
-struct Splitting {
-    /// Regular expressions, one after the other, each on what the one before left.
-    patterns: &'static [&'static str],
-    /// Normal form, in the words of the `tokenizers` format.
-    normal_form: Option<&'static str>,
-    /// Whether a piece that is a token as it stands is left whole.
-    whole_tokens_first: bool,
-    /// Whether BOS is added where the file does not say.
-    adds_bos: bool,
-}
-
-/// The splitting that `tokenizer.ggml.pre` names; `None` for an unknown name.
-fn splitting(name: &str) -> Option<Splitting> {
-    let plain =
-        |patterns| Splitting { patterns, normal_form: None, whole_tokens_first: false, adds_bos: false };
-    Some(match name {
-        "gpt-2" | "phi-2" | "mpt" => plain(&[GPT2]),
-        "smollm" | "starcoder" | "refact" | "codeshell" => plain(&[r"\p{N}", GPT2]),
-        "command-r" => Splitting { normal_form: Some("NFC"), adds_bos: true, ..plain(&[r"\p{N}", GPT2]) },
-        "qwen2" | "deepseek-r1-qwen" => Splitting { normal_form: Some("NFC"), ..plain(&[ONE_DIGIT]) },
-        "llama-bpe" | "llama3" | "llama-v3" => {
-            Splitting { whole_tokens_first: true, adds_bos: true, ..plain(&[THREE_DIGITS]) }
-        }
-        "dbrx" | "smaug-bpe" => plain(&[THREE_DIGITS]),
-        "gpt-4o" => plain(&[CASED]),
-        "llama4" => Splitting { whole_tokens_first: true, adds_bos: true, ..plain(&[CASED]) },
-        "tekken" => Splitting { whole_tokens_first: true, adds_bos: true, ..plain(&[TEKKEN]) },
-        _ => return None,
-    })
+/// What goes around a text where the file does not say.
+#[derive(Clone, Copy)]
+struct Usual {
+    bos: bool,
+    eos: bool,
 }
 
 impl Tokenizer {
     /// From the metadata of a GGUF file.
     pub fn from_gguf(vocabulary: &GgufVocabulary) -> Result<Self, TokenizerError> {
         vocabulary.check()?;
-        let (tokenizer, adds_bos) = match vocabulary.model.as_str() {
+        let (tokenizer, usual) = match vocabulary.model.as_str() {
             "gpt2" => vocabulary.byte_level()?,
-            "llama" => (vocabulary.sentencepiece(vocabulary.bpe()?), true),
-            "t5" => (vocabulary.sentencepiece(vocabulary.unigram()?), false),
+            "llama" => (vocabulary.sentencepiece(vocabulary.bpe()?), Usual { bos: true, eos: false }),
+            "t5" => (vocabulary.sentencepiece(vocabulary.unigram()?), Usual { bos: false, eos: true }),
             other => {
                 return Err(unreproducible(format!("its kind `{other}` is none of gpt2, llama, t5")));
             }
         };
-        let config = vocabulary.configuration(adds_bos);
+        let config = vocabulary.configuration(usual);
         Self::from_json(tokenizer.to_string().as_bytes(), Some(&config))
     }
 }
@@ -127,12 +93,12 @@ impl Tokenizer {
 }
 
 impl GgufVocabulary {
-    /// What `tokenizer_config.json` would say: special tokens and which of them go around a text. `adds_bos` is
-    /// for a file that does not say.
-    fn configuration(&self, adds_bos: bool) -> Value {
+    /// What `tokenizer_config.json` would say: special tokens and which of them go around a text. `usual` is for a
+    /// file that does not say.
+    fn configuration(&self, usual: Usual) -> Value {
         let mut config = self.special_tokens();
-        config["add_bos_token"] = json!(self.add_bos.unwrap_or(adds_bos));
-        config["add_eos_token"] = json!(self.add_eos.unwrap_or(false));
+        config["add_bos_token"] = json!(self.add_bos.unwrap_or(usual.bos));
+        config["add_eos_token"] = json!(self.add_eos.unwrap_or(usual.eos));
         config
     }
 
@@ -177,31 +143,19 @@ impl GgufVocabulary {
         Ok(ids)
     }
 
-    /// Byte-level BPE as `tokenizer.json` has it, and whether it adds BOS by itself.
-    fn byte_level(&self) -> Result<(Value, bool), TokenizerError> {
+    /// Byte-level BPE as `tokenizer.json` has it, and what it adds by itself.
+    fn byte_level(&self) -> Result<(Value, Usual), TokenizerError> {
         let name = self.pre.as_deref().unwrap_or("default");
-        let splitting = splitting(name).ok_or_else(|| {
-            unreproducible(format!("how its kind `{name}` splits a text (tokenizer.ggml.pre) is not known"))
-        })?;
+        let splitting = Splitting::of_kind(name).map_err(unreproducible)?;
         if self.merges.is_empty() {
             return Err(unreproducible("it has no merges".to_owned()));
         }
         let ids = self.ids()?;
-        let mut parts: Vec<Value> = splitting
-            .patterns
-            .iter()
-            .map(|pattern| {
-                json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false})
-            })
-            .collect();
-        parts.push(
-            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}),
-        );
         let tokenizer = json!({
             "version": "1.0",
             "added_tokens": self.added_tokens(),
-            "normalizer": splitting.normal_form.map(|form| json!({"type": form})),
-            "pre_tokenizer": {"type": "Sequence", "pretokenizers": parts},
+            "normalizer": splitting.normalizer(),
+            "pre_tokenizer": splitting.pre_tokenizer(false),
             "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
             "model": {
                 "type": "BPE", "fuse_unk": false, "byte_fallback": false,
@@ -209,7 +163,7 @@ impl GgufVocabulary {
                 "vocab": ids, "merges": self.stored_merges(&ids)?,
             },
         });
-        Ok((tokenizer, splitting.adds_bos))
+        Ok((tokenizer, Usual { bos: splitting.adds_bos, eos: false }))
     }
 
     /// SentencePiece's BPE as `tokenizer.json` has it.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::added::added_tokens;
-use super::gguf::{GPT2, ONE_DIGIT};
+use super::splitting::Splitting;
 use super::{Tokenizer, TokenizerError, short};
 
 /// The files of a folder that make such a tokenizer.
@@ -28,27 +28,21 @@ pub struct MergesFiles<'a> {
     pub family_class: Option<&'a str>,
 }
 
-/// How a class goes about a text before it merges.
+/// What a class of tokenizer brings.
 struct Class {
-    pattern: &'static str,
-    normal_form: Option<&'static str>,
+    /// How it splits, in the names of [`Splitting`].
+    kind: &'static str,
     /// What special tokens are called where the files do not say.
     usual: &'static [(&'static str, &'static str)],
 }
 
 /// GPT-2's, and with it GPT-Neo's, GPT-J's, OPT's and Phi's.
-const OF_GPT2: Class = Class {
-    pattern: GPT2,
-    normal_form: None,
-    usual: &[("bos_token", END), ("eos_token", END), ("unk_token", END)],
-};
+const OF_GPT2: Class =
+    Class { kind: "gpt-2", usual: &[("bos_token", END), ("eos_token", END), ("unk_token", END)] };
 
 /// Qwen2's, and with it Qwen3's.
-const OF_QWEN2: Class = Class {
-    pattern: ONE_DIGIT,
-    normal_form: Some("NFC"),
-    usual: &[("eos_token", END), ("unk_token", END), ("pad_token", END)],
-};
+const OF_QWEN2: Class =
+    Class { kind: "qwen2", usual: &[("eos_token", END), ("unk_token", END), ("pad_token", END)] };
 
 const END: &str = "<|endoftext|>";
 
@@ -57,6 +51,8 @@ impl Tokenizer {
     pub fn from_merges(files: MergesFiles) -> Result<Self, TokenizerError> {
         let malformed = |reason| TokenizerError::Merges { reason };
         let class = class(&files)?;
+        let splitting =
+            Splitting::of_kind(class.kind).map_err(|reason| TokenizerError::Unreproducible { reason })?;
         let mut ids: HashMap<String, u32> = serde_json::from_slice(files.vocabulary)
             .map_err(|error| malformed(format!("vocab.json: {error}")))?;
         check(&ids).map_err(malformed)?;
@@ -64,18 +60,11 @@ impl Tokenizer {
         let config = files.config.unwrap_or(&Value::Null);
         let added = added_tokens(&mut ids, config, files.added_tokens, class.usual).map_err(malformed)?;
         let leading_space = config["add_prefix_space"].as_bool().unwrap_or(false);
-        let split = json!({"type": "Split", "pattern": {"Regex": class.pattern}, "behavior": "Isolated", "invert": false});
-        let bytes = |use_regex| json!({"type": "ByteLevel", "add_prefix_space": leading_space, "trim_offsets": true, "use_regex": use_regex});
-        // GPT-2's pattern is built in, and only there a leading space is added before splitting.
-        let pre_tokenizer = match class.pattern {
-            GPT2 => bytes(true),
-            _ => json!({"type": "Sequence", "pretokenizers": [split, bytes(false)]}),
-        };
         let tokenizer = json!({
             "version": "1.0",
             "added_tokens": added,
-            "normalizer": class.normal_form.map(|form| json!({"type": form})),
-            "pre_tokenizer": pre_tokenizer,
+            "normalizer": splitting.normalizer(),
+            "pre_tokenizer": splitting.pre_tokenizer(leading_space),
             "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
             "model": {"type": "BPE", "fuse_unk": false, "byte_fallback": false, "vocab": ids, "merges": merges},
         });

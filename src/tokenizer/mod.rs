@@ -9,6 +9,7 @@ pub mod gguf;
 pub mod merges;
 mod sentencepiece;
 mod spelling;
+mod splitting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

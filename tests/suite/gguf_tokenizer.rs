@@ -1,5 +1,7 @@
 //! Tokenizers from GGUF metadata against the reference implementation's ids, and metadata that cannot be used.
 
+use std::collections::BTreeMap;
+
 use logitscope::tokenizer::gguf::{GgufVocabulary, kind};
 use logitscope::tokenizer::{AddSpecial, Tokenizer, TokenizerError};
 use serde_json::Value;
@@ -78,6 +80,72 @@ fn ids_and_texts_are_those_of_the_reference() {
     }
 }
 
+/// The metadata of the vocabulary in `tests/fixtures/merges`, split as `kind` says.
+fn of_kind(kind: &str) -> GgufVocabulary {
+    let pieces: BTreeMap<String, usize> =
+        serde_json::from_str(include_str!("../fixtures/merges/vocab.json")).unwrap();
+    let mut tokens: Vec<(usize, String)> = pieces.into_iter().map(|(piece, id)| (id, piece)).collect();
+    tokens.sort();
+    let control = ["</s>", "<pad>"];
+    let merges = include_str!("../fixtures/merges/merges.txt").lines().skip(1);
+    GgufVocabulary {
+        model: "gpt2".to_owned(),
+        pre: Some(kind.to_owned()),
+        kinds: tokens
+            .iter()
+            .map(|(_, piece)| if control.contains(&&**piece) { kind::CONTROL } else { kind::NORMAL })
+            .collect(),
+        tokens: tokens.into_iter().map(|(_, piece)| piece).collect(),
+        merges: merges.map(str::to_owned).collect(),
+        ..GgufVocabulary::default()
+    }
+}
+
+#[test]
+fn each_kind_splits_as_its_models_own_tokenizer() {
+    let expected: BTreeMap<String, Vec<Value>> =
+        serde_json::from_str(include_str!("../fixtures/merges/kinds.json")).unwrap();
+    assert!(expected.len() >= 10);
+    for (kind, texts) in expected {
+        let tokenizer = Tokenizer::from_gguf(&of_kind(&kind)).unwrap();
+        for case in texts {
+            let text = case["text"].as_str().unwrap();
+            let ids = tokenizer.encode(text, AddSpecial::Never).unwrap();
+            assert_eq!(serde_json::json!(ids), case["ids"], "{kind}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_unigram_vocabulary_gives_the_librarys_ids_and_ends_a_text() {
+    let pieces: Value = serde_json::from_str(include_str!("../fixtures/sentencepiece/unigram.json")).unwrap();
+    let expected: Value =
+        serde_json::from_str(include_str!("../fixtures/sentencepiece/expected.json")).unwrap();
+    let numbers = |name: &str| serde_json::from_value::<Vec<f64>>(pieces[name].clone()).unwrap();
+    let metadata = GgufVocabulary {
+        model: "t5".to_owned(),
+        tokens: serde_json::from_value(pieces["tokens"].clone()).unwrap(),
+        scores: numbers("scores"),
+        kinds: numbers("kinds"),
+        unknown: Some(0),
+        bos: Some(1),
+        eos: Some(2),
+        remove_extra_whitespaces: Some(true),
+        ..GgufVocabulary::default()
+    };
+    let tokenizer = Tokenizer::from_gguf(&metadata).unwrap();
+    for case in expected["unigram"].as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        let ids = tokenizer.encode(text, AddSpecial::Never).unwrap();
+        assert_eq!(serde_json::json!(ids), case["ids"], "{text:?}");
+        let ended = tokenizer.encode(text, AddSpecial::AsFileSays).unwrap();
+        assert_eq!(ended, [ids.as_slice(), &[2]].concat());
+    }
+    let silent = GgufVocabulary { add_eos: Some(false), ..metadata };
+    let ids = Tokenizer::from_gguf(&silent).unwrap().encode("the king", AddSpecial::AsFileSays).unwrap();
+    assert_eq!(ids, tokenizer.encode("the king", AddSpecial::Never).unwrap());
+}
+
 #[test]
 fn a_space_before_the_first_word_comes_and_goes() {
     let tokenizer = Tokenizer::from_gguf(&sentencepiece()).unwrap();
@@ -97,7 +165,12 @@ fn what_cannot_be_reproduced_is_said() {
         Ok(_) => panic!("taken: {cause}"),
     };
     refused(GgufVocabulary { pre: Some("unheard".to_owned()), ..byte_level() }, "`unheard`");
-    refused(GgufVocabulary { pre: None, ..byte_level() }, "`default`");
+    refused(GgufVocabulary { pre: None, ..byte_level() }, "does not say how a text is split");
+    let kind = |kind: &str| GgufVocabulary { pre: Some(kind.to_owned()), ..byte_level() };
+    refused(kind("default"), "does not say how a text is split");
+    refused(kind("glm4"), "begins each text with two special tokens");
+    refused(kind("stablelm2"), "normal form before it is split is not certain");
+    refused(kind("pixtral"), "split otherwise by its models' own tokenizer");
     refused(GgufVocabulary { merges: Vec::new(), ..byte_level() }, "no merges");
     refused(GgufVocabulary { model: "bert".to_owned(), ..byte_level() }, "`bert`");
     let flat = vec![-1000.0; sentencepiece().tokens.len()];
