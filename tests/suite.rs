@@ -14,6 +14,7 @@ mod suite {
     mod formats;
     mod fused;
     mod gguf;
+    mod gguf_families;
     mod gguf_tokenizer;
     mod kernels;
     mod malformed;

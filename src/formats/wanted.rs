@@ -178,11 +178,15 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each.
+    /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each, and a matrix of
+    /// one row may be a vector.
     pub fn fits(&self, shape: &[usize]) -> bool {
         let is_of_heads = self.spec.name.ends_with("_norm.weight") && self.layout == Layout::NeighboursRotate;
         let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
-        shape == self.shape() || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
+        let is_one_row = self.all_rows == 1 && shape == [self.spec.columns];
+        shape == self.shape()
+            || is_one_row
+            || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
     }
 }
 

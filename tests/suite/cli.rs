@@ -260,6 +260,24 @@ fn inspect_says_what_is_there_and_what_is_unsupported() {
 }
 
 #[test]
+fn a_gguf_file_gives_the_logits_of_the_folder_that_it_was_made_from() {
+    let file = fixture("../gguf_families/qwen3_moe.gguf");
+    let inspected = json_of(&["inspect", "--json", &file]);
+    assert_eq!((&inspected["supported"], &inspected["problems"]), (&json!(true), &json!([])));
+    assert_eq!((&inspected["family"], &inspected["architecture"]["layers"]), (&json!("qwen3moe"), &json!(2)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out.safetensors").to_string_lossy().into_owned();
+    let top = |model: &str| {
+        let ids = ["--prompt-ids", "5,17,42"];
+        let rest = ["--out", &out, "--top", "3", "--json"];
+        json_of(&[&["logits", "-m", model], &ids[..], &rest[..]].concat())["top"].clone()
+    };
+    let ours = top(&file);
+    assert_eq!(ours, top(&fixture("qwen3_moe")));
+    assert!(ours[2][2][1].is_number(), "{ours}");
+}
+
+#[test]
 fn check_and_bench_and_adapters_answer_with_their_json() {
     let model = without_text();
     let check = json_of(&["check", "-m", &model, "--json"]);

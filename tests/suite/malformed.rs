@@ -269,7 +269,11 @@ fn experts_that_are_missing_or_differ() {
         |config| config["mlp_only_layers"] = json!([-1]),
         &["mlp_only_layers"],
     );
-    assert_config_refused("qwen2_moe", |config| config["mlp_only_layers"] = json!([]), &["layers.1.mlp"]);
+    assert_config_refused(
+        "qwen2_moe-dense-layer",
+        |config| config["mlp_only_layers"] = json!([]),
+        &["layers.1.mlp"],
+    );
 }
 
 #[test]

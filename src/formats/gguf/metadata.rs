@@ -112,6 +112,15 @@ impl Metadata {
         numbers.map(Some).ok_or_else(|| self.error(key, "it has to be an array of numbers"))
     }
 
+    /// An array of `true` and `false`, if it is there.
+    pub fn flags(&self, key: &str) -> Result<Option<Vec<bool>>, FormatError> {
+        let Some(Array { kind, count, bytes }) = self.array(key)? else { return Ok(None) };
+        if kind != ValueType::Bool {
+            return Err(self.error(key, "it has to be an array of true and false"));
+        }
+        Ok(Some(bytes.iter().take(count).map(|byte| *byte != 0).collect()))
+    }
+
     /// A value as JSON: a text, a number or a flag. Of an array the one value that all of its elements have.
     pub fn json(&self, key: &str) -> Result<Value, FormatError> {
         let Some((kind, range)) = self.entries.get(key) else { return Ok(Value::Null) };

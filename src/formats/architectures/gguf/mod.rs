@@ -1,143 +1,35 @@
-//! Families as GGUF files have them: what their metadata keys are called in `config.json`, and a table from GGUF's
-//! names of tensors to ours.
+//! Families as GGUF files have them.
 //!
 //! A file's metadata is turned into the family's `config.json`, which the family's own reader then reads: the
 //! checks are the same. Keys that nobody here knows stay in it under their own names, and are told as unknown.
 
+mod forms;
+
 use serde_json::{Map, Value, json};
 
-use super::{FAMILIES, Family, Mapping, StoredNames, laid_out, stored};
+use super::{FAMILIES, Family, StoredNames};
 use crate::formats::checkpoint::Checkpoint;
 use crate::formats::error::FormatError;
 use crate::formats::gguf::Metadata;
-use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::rotary::RotaryScaling;
-
-/// A family as GGUF files have it.
-struct Form {
-    /// Its `general.architecture`.
-    architecture: &'static str,
-    /// The family that it is.
-    family: &'static str,
-    /// From keys, without the architecture before them, to fields of `config.json`.
-    fields: &'static [&'static [(&'static str, &'static str)]],
-    /// Its tensors.
-    tensors: &'static [&'static [Mapping]],
-}
-
-const FORMS: [Form; 4] = [
-    Form {
-        architecture: "llama",
-        family: "llama",
-        fields: &[FIELDS, RMS],
-        // The converter puts rows of queries and keys that rotate together beside each other.
-        tensors: &[
-            &[
-                laid_out(Layout::NeighboursRotate, "blk.#.attn_q", &["layers.#.attention.query"]),
-                laid_out(Layout::NeighboursRotate, "blk.#.attn_k", &["layers.#.attention.key"]),
-            ],
-            VALUE_AND_OUTPUT,
-            GATED,
-            NORMS,
-        ],
-    },
-    Form {
-        architecture: "gpt2",
-        family: "gpt2",
-        fields: &[&[
-            ("embedding_length", "n_embd"),
-            ("block_count", "n_layer"),
-            ("context_length", "n_positions"),
-            ("attention.head_count", "n_head"),
-            ("feed_forward_length", "n_inner"),
-            ("attention.layer_norm_epsilon", "layer_norm_epsilon"),
-        ]],
-        // The converter transposes them: they are outputs × inputs, unlike the family's own files.
-        tensors: &[
-            &[
-                stored("token_embd", &["embed.tokens"]),
-                stored("position_embd", &["embed.positions"]),
-                stored(
-                    "blk.#.attn_qkv",
-                    &["layers.#.attention.query", "layers.#.attention.key", "layers.#.attention.value"],
-                ),
-                stored("blk.#.attn_output", &["layers.#.attention.output"]),
-                stored("blk.#.ffn_up", &["layers.#.feed_forward.up"]),
-                stored("blk.#.ffn_down", &["layers.#.feed_forward.down"]),
-            ],
-            NORMS,
-        ],
-    },
-    Form {
-        architecture: "qwen2",
-        family: "qwen2",
-        fields: &[FIELDS, RMS],
-        tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, NORMS],
-    },
-    Form {
-        architecture: "qwen3",
-        family: "qwen3",
-        fields: &[FIELDS, RMS],
-        tensors: &[
-            &[
-                stored("blk.#.attn_q_norm", &["layers.#.attention.query_norm"]),
-                stored("blk.#.attn_k_norm", &["layers.#.attention.key_norm"]),
-            ],
-            QUERY_AND_KEY,
-            VALUE_AND_OUTPUT,
-            GATED,
-            NORMS,
-        ],
-    },
-];
-
-const QUERY_AND_KEY: &[Mapping] = &[
-    stored("blk.#.attn_q", &["layers.#.attention.query"]),
-    stored("blk.#.attn_k", &["layers.#.attention.key"]),
-];
-
-const VALUE_AND_OUTPUT: &[Mapping] = &[
-    stored("token_embd", &["embed.tokens"]),
-    stored("blk.#.attn_v", &["layers.#.attention.value"]),
-    stored("blk.#.attn_output", &["layers.#.attention.output"]),
-];
-
-const GATED: &[Mapping] = &[
-    stored("blk.#.ffn_gate", &["layers.#.feed_forward.gate"]),
-    stored("blk.#.ffn_up", &["layers.#.feed_forward.up"]),
-    stored("blk.#.ffn_down", &["layers.#.feed_forward.down"]),
-];
-
-const NORMS: &[Mapping] = &[
-    stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
-    stored("blk.#.ffn_norm", &["layers.#.feed_forward.norm"]),
-    stored("output_norm", &["final_norm"]),
-];
-
-/// The keys of most families.
-const FIELDS: &[(&str, &str)] = &[
-    ("embedding_length", "hidden_size"),
-    ("block_count", "num_hidden_layers"),
-    ("context_length", "max_position_embeddings"),
-    ("attention.head_count", "num_attention_heads"),
-    ("attention.head_count_kv", "num_key_value_heads"),
-    ("attention.key_length", "head_dim"),
-    ("feed_forward_length", "intermediate_size"),
-    ("rope.freq_base", "rope_theta"),
-];
-
-const RMS: &[(&str, &str)] = &[("attention.layer_norm_rms_epsilon", "rms_norm_eps")];
+use forms::{FORMS, Form};
 
 /// Where the LM head is.
 const HEAD: &str = "output";
 /// Divisors of the rotary frequencies, one a rotating pair.
 const DIVISORS: &str = "rope_freqs.weight";
+/// The same for LongRoPE, with the fields of `config.json` that they are.
+const LONG_ROPE: [(&str, &str); 2] =
+    [("rope_factors_short.weight", "short_factor"), ("rope_factors_long.weight", "long_factor")];
+/// Whether each layer has a window, or each how many-th has none.
+const PATTERN: &str = "attention.sliding_window_pattern";
 /// Keys that say nothing about what is computed, or that are read elsewhere.
-const SILENT: [&str; 5] = [
+const SILENT: [&str; 6] = [
     "vocab_size",
     "rope.dimension_count",
     "attention.value_length",
+    PATTERN,
     "tensor_data_layout",
     "rope.scaling.finetuned",
 ];
@@ -164,15 +56,19 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
     let architecture = metadata
         .text(ARCHITECTURE)?
         .ok_or_else(|| metadata.error(ARCHITECTURE, "it is missing; it has to name the model's family"))?;
-    static KNOWN: [Form; 4] = FORMS;
     static BASES: [Family; FAMILIES.len()] = FAMILIES;
-    let form = KNOWN.iter().find(|form| form.architecture == architecture);
+    let fits = |form: &&Form| {
+        let number = |name| metadata.number(&format!("{architecture}.{name}")).ok().flatten();
+        form.architecture == architecture
+            && form.with.is_none_or(|name| number(name).is_some_and(|number| number > 0.0))
+    };
+    let form = FORMS.iter().find(fits);
     let base = form.and_then(|form| BASES.iter().find(|family| family.name == form.family));
     let (Some(form), Some(base)) = (form, base) else {
         return Err(FormatError::UnsupportedFamily {
             file: metadata.file().to_owned(),
             family: architecture.chars().take(60).collect(),
-            supported: format!("{} in GGUF files", FORMS.map(|form| form.architecture).join(", ")),
+            supported: format!("{} in GGUF files", architectures().join(", ")),
         });
     };
     let family = Family {
@@ -182,12 +78,53 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         prefixes: &[""],
         tensors: form.tensors,
         head: HEAD,
-        ignored: &[DIVISORS],
+        ignored: &[DIVISORS, LONG_ROPE[0].0, LONG_ROPE[1].0],
         other_parts: &[],
         harmless_fields: base.harmless_fields,
     };
     let config = form.config(metadata, checkpoint)?;
     Ok(Described { family, config, form, base })
+}
+
+/// Every `general.architecture` that can be opened.
+fn architectures() -> Vec<&'static str> {
+    let mut names: Vec<&str> = FORMS.iter().map(|form| form.architecture).collect();
+    names.dedup();
+    names
+}
+
+/// What a family's form adds to, beside the keys of the file.
+struct Facts<'a> {
+    config: &'a mut Map<String, Value>,
+    checkpoint: &'a Checkpoint,
+}
+
+impl Facts<'_> {
+    /// Whether the file has a tensor of this name.
+    fn has(&self, tensor: &str) -> bool {
+        self.checkpoint.find(tensor).is_some()
+    }
+
+    /// A field, unless the file has it.
+    fn or(&mut self, field: &str, value: Value) {
+        self.config.entry(field).or_insert(value);
+    }
+
+    /// A field of the scaling of the rotary embedding, where there is one.
+    fn scaling(&mut self, field: &str, value: Value) {
+        if let Some(scaling) = self.config.get_mut("rope_scaling") {
+            scaling[field] = value;
+        }
+    }
+
+    /// Gemma's attention scale: by the width of a head, and in the size with so many layers by the model's width
+    /// over the number of heads.
+    fn gemma_scale(&mut self, layers: u64) {
+        let size = |field: &str| self.config.get(field).and_then(Value::as_u64).unwrap_or(1);
+        let of_heads = size("hidden_size") as f64 / size("num_attention_heads").max(1) as f64;
+        let scalar = if size("num_hidden_layers") == layers { of_heads } else { size("head_dim") as f64 };
+        self.or("query_pre_attn_scalar", json!(scalar));
+    }
 }
 
 impl Described {
@@ -198,19 +135,8 @@ impl Described {
 
     /// Puts into the configuration what lies among the tensors: divisors of the rotary frequencies.
     pub fn complete(&self, config: &mut ModelConfig, checkpoint: &Checkpoint) -> Result<(), FormatError> {
-        let Some(index) = checkpoint.find(DIVISORS) else { return Ok(()) };
+        let Some((index, divisors)) = vector(checkpoint, DIVISORS)? else { return Ok(()) };
         let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), DIVISORS, reason));
-        let stored = &checkpoint.tensors[index].stored;
-        if stored.element.name() != "F32" {
-            return refuse(format!("its elements are {}, but have to be F32", stored.element.name()));
-        }
-        let divisors: Vec<f64> = checkpoint
-            .bytes(index)
-            .as_chunks()
-            .0
-            .iter()
-            .map(|bytes| f64::from(f32::from_le_bytes(*bytes)))
-            .collect();
         for rotary in config.layers.iter_mut().filter_map(|layer| layer.attention.rotary.as_mut()) {
             if rotary.scaling != RotaryScaling::Plain {
                 return refuse(
@@ -247,15 +173,26 @@ impl Form {
         put("bos_token_id", json!(metadata.whole(BOS)?));
         let ends = ENDS.iter().filter_map(|key| metadata.whole(key).transpose());
         put("eos_token_id", json!(ends.collect::<Result<Vec<u64>, _>>()?));
-        self.check_widths(metadata)?;
-        if let Some(scaling) = rope_scaling(metadata, &prefix)? {
+        if let Some(share) = self.rotating_share(metadata)? {
+            put(self.share.unwrap_or_default(), json!(share));
+        }
+        if let Some(scaling) = rope_scaling(metadata, checkpoint, &prefix)? {
             put("rope_scaling", scaling);
         }
+        if let Some(types) = layer_types(metadata, &format!("{prefix}{PATTERN}"))? {
+            put("layer_types", types);
+        }
+        // Some files say 0 where there is no window.
+        if config.get("sliding_window") == Some(&json!(0)) {
+            config.insert("sliding_window".to_owned(), Value::Null);
+        }
+        (self.complete)(&mut Facts { config: &mut config, checkpoint });
         Ok(Value::Object(config))
     }
 
-    /// Refuses heads of which only a part rotates, and values of another width than keys.
-    fn check_widths(&self, metadata: &Metadata) -> Result<(), FormatError> {
+    /// The part of each head that rotates, for the families where that is not always the whole. Refuses other
+    /// numbers for other families, and values of another width than keys.
+    fn rotating_share(&self, metadata: &Metadata) -> Result<Option<f64>, FormatError> {
         let whole = |name: &str| metadata.whole(&format!("{}.{name}", self.architecture));
         let width = match whole("attention.key_length")? {
             Some(width) => Some(width),
@@ -263,19 +200,42 @@ impl Form {
                 .zip(whole("attention.head_count").ok().flatten())
                 .and_then(|(width, heads)| width.checked_div(heads)),
         };
-        for name in ["rope.dimension_count", "attention.value_length"] {
-            let (found, key) = (whole(name)?, format!("{}.{name}", self.architecture));
-            if let (Some(found), Some(width)) = (found, width)
-                && found != width
-            {
+        let Some(width) = width.filter(|width| *width > 0) else { return Ok(None) };
+        let rotating = whole("rope.dimension_count")?.unwrap_or(width);
+        let values = whole("attention.value_length")?.unwrap_or(width);
+        for (name, found) in [("rope.dimension_count", rotating), ("attention.value_length", values)] {
+            let may_differ = name == "rope.dimension_count" && self.share.is_some() && found <= width;
+            if found != width && !may_differ {
                 let reason = format!(
                     "it is {found}, but heads have {width} elements; other numbers are not supported"
                 );
-                return Err(metadata.error(&key, reason));
+                return Err(metadata.error(&format!("{}.{name}", self.architecture), reason));
             }
         }
-        Ok(())
+        Ok(self.share.map(|_| rotating as f64 / width as f64))
     }
+}
+
+/// A tensor's index and its elements, if the file has it; refused if it is no vector of f32.
+fn vector(checkpoint: &Checkpoint, name: &str) -> Result<Option<(usize, Vec<f64>)>, FormatError> {
+    let Some(index) = checkpoint.find(name) else { return Ok(None) };
+    let element = checkpoint.tensors[index].stored.element.name();
+    if element != "F32" {
+        let reason = format!("its elements are {element}, but have to be F32");
+        return Err(FormatError::tensor(checkpoint.place(index), name, reason));
+    }
+    let (elements, _) = checkpoint.bytes(index).as_chunks();
+    Ok(Some((index, elements.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect())))
+}
+
+/// `layer_types` of `config.json`, from a list of which layers have a window, or from how often one has none.
+fn layer_types(metadata: &Metadata, key: &str) -> Result<Option<Value>, FormatError> {
+    if metadata.length(key).is_none() {
+        return Ok(None);
+    }
+    let types = metadata.flags(key)?.unwrap_or_default();
+    let name = |has_window| if has_window { "sliding_attention" } else { "full_attention" };
+    Ok(Some(types.into_iter().map(name).collect()))
 }
 
 /// The size of the vocabulary: the embedding table's, with which the others have to agree.
@@ -299,8 +259,20 @@ fn vocabulary(metadata: &Metadata, checkpoint: &Checkpoint, prefix: &str) -> Res
 }
 
 /// `rope_scaling` of `config.json`.
-fn rope_scaling(metadata: &Metadata, prefix: &str) -> Result<Option<Value>, FormatError> {
+fn rope_scaling(
+    metadata: &Metadata,
+    checkpoint: &Checkpoint,
+    prefix: &str,
+) -> Result<Option<Value>, FormatError> {
     let key = |name: &str| format!("{prefix}rope.scaling.{name}");
+    let original = metadata.whole(&key("original_context_length"))?;
+    if checkpoint.find(LONG_ROPE[0].0).is_some() {
+        let mut scaling = json!({"rope_type": "longrope", "original_max_position_embeddings": original});
+        for (tensor, field) in LONG_ROPE {
+            scaling[field] = json!(vector(checkpoint, tensor)?.map(|(_, divisors)| divisors));
+        }
+        return Ok(Some(scaling));
+    }
     let linear = || -> Result<Option<Value>, FormatError> {
         // What files had before there were kinds.
         let factor = metadata.number(&format!("{prefix}rope.scale_linear"))?;
@@ -320,7 +292,16 @@ fn rope_scaling(metadata: &Metadata, prefix: &str) -> Result<Option<Value>, Form
         }
     };
     scaling["factor"] = json!(metadata.number(&key("factor"))?);
-    scaling["original_max_position_embeddings"] = json!(metadata.whole(&key("original_context_length"))?);
+    scaling["original_max_position_embeddings"] = json!(original);
+    for (name, field) in [
+        ("yarn_beta_fast", "beta_fast"),
+        ("yarn_beta_slow", "beta_slow"),
+        ("yarn_attn_factor", "attention_factor"),
+    ] {
+        if let Some(number) = metadata.number(&key(name))? {
+            scaling[field] = json!(number);
+        }
+    }
     Ok(Some(scaling))
 }
 
