@@ -34,8 +34,9 @@ const CRATES: [(&str, &[&str]); 11] = [
 
 /// The only place that names families of models.
 const FAMILIES_ROOM: &str = "formats/architectures/";
-/// GGUF files call kinds of tokenizers by the models that had them first.
-const TOKENIZER_KINDS: [&str; 2] = ["tokenizer/gguf.rs", "tokenizer/sentencepiece.rs"];
+/// Files call kinds and classes of tokenizers by the models that had them first.
+const TOKENIZER_KINDS: [&str; 4] =
+    ["tokenizer/gguf.rs", "tokenizer/sentencepiece.rs", "tokenizer/merges.rs", "tokenizer/splitting.rs"];
 /// Some of them, as their files call them.
 const FAMILIES: [&str; 8] = ["falcon", "gemma", "gpt2", "gptneox", "llama", "mistral", "mixtral", "qwen"];
 /// A way of scaling rotary embeddings that goes by the name of the model it was published with.
