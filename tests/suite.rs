@@ -13,6 +13,7 @@ mod suite {
     mod families;
     mod formats;
     mod fused;
+    mod fuzz;
     mod gguf;
     mod gguf_families;
     mod gguf_tokenizer;

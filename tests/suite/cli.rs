@@ -241,6 +241,40 @@ fn tokenize_gives_ids_and_pieces() {
 }
 
 #[test]
+fn chat_puts_the_prompt_into_the_models_template() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(with_text()).expect("a fixture") {
+        let path = entry.expect("a file").path();
+        std::fs::copy(&path, folder.path().join(path.file_name().expect("a name"))).expect("copied");
+    }
+    let model = folder.path().to_string_lossy().into_owned();
+    let template = |source: &str| {
+        std::fs::write(folder.path().join("chat_template.jinja"), source).expect("written");
+    };
+    let ask = ["-m", &model, "-p", "the king", "--chat"];
+    let error = error_of(&[&["tokenize"][..], &ask].concat());
+    assert!(error.contains("have no chat template"), "{error}");
+
+    template(
+        "{{ bos_token }}{% for m in messages %}{{ m.content }}!{% endfor %}{% if add_generation_prompt %} so:{% endif %}",
+    );
+    let ids = json_of(&[&["tokenize"][..], &ask, &["--json"]].concat())["ids"].clone();
+    let written = ["tokenize", "-m", &model, "-p", "<|end|>the king! so:", "--no-special", "--json"];
+    assert_eq!(ids, json_of(&written)["ids"]);
+    assert_eq!(ids[0], 0, "the template's special token is one");
+    let plain = json_of(&["tokenize", "-m", &model, "-p", "the king", "--json"])["ids"].clone();
+    assert_ne!(ids, plain);
+    let answer = json_of(&[&["generate", "-n", "2", "--ignore-eos", "--json"][..], &ask].concat());
+    assert_eq!(answer["prompt_ids"], ids);
+
+    template("{{ raise_exception('Kings are not spoken to') }}");
+    let error = error_of(&[&["generate"][..], &ask].concat());
+    assert!(error.contains("refuses these messages: Kings are not spoken to"), "{error}");
+    let both = run(&[&["tokenize"][..], &ask, &["--no-special"]].concat());
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
 fn inspect_says_what_is_there_and_what_is_unsupported() {
     let facts = json_of(&["inspect", &without_text(), "--json"]);
     assert_eq!((&facts["supported"], &facts["problems"]), (&json!(true), &json!([])));

@@ -8,6 +8,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::StrategyChoice;
+use logitscope::session::event::Loaded;
 use logitscope::session::{
     CacheFormat, Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status,
     WeightsChoice,
@@ -16,7 +17,7 @@ use logitscope::ui::{App, Worker};
 
 use super::counting_model::{Behaviour, FakeLoader};
 use super::formats::fixture;
-use super::window_script::Scripted;
+use super::window_script::{Scripted, loaded};
 
 /// A window under test.
 pub type Window = Harness<'static, App>;
@@ -334,6 +335,39 @@ fn weights_are_loaded_in_the_precision_chosen_and_so_is_the_next_model() {
     assert!(sees_part(&window, "8.5 bits a weight"));
     press(&mut window, "Demonstration model");
     assert_eq!((asked(&script).source, asked(&script).weights), (ModelSource::BuiltIn, WeightsChoice::Q8_0));
+}
+
+#[test]
+fn a_chat_is_sent_as_one_and_brings_its_own_special_tokens() {
+    let (mut window, script) = window();
+    let special = "Add the model's special tokens";
+    assert!(!window.get_by_label(special).accesskit_node().is_disabled());
+    press(&mut window, "Chat");
+    assert!(window.get_by_label(special).accesskit_node().is_disabled());
+    press(&mut window, "Run");
+    assert!(matches!(started(&script).prompt, Prompt::Chat(text) if text == "Once upon a time"));
+    press(&mut window, "Stop");
+    press(&mut window, "Chat");
+    press(&mut window, "Run");
+    assert!(matches!(started(&script).prompt, Prompt::Text { .. }), "it can be switched off");
+}
+
+#[test]
+fn a_model_without_a_template_takes_no_chat_whatever_was_chosen_before() {
+    let (mut window, script) = window();
+    press(&mut window, "Chat");
+    let problem = Some("The model has no template.".to_owned());
+    script.tell(Event::Loaded(Box::new(Loaded { chat_problem: problem, ..loaded() })));
+    window.run();
+    assert!(window.get_by_label("Chat").accesskit_node().is_disabled());
+    assert!(!window.get_by_label("Add the model's special tokens").accesskit_node().is_disabled());
+    press(&mut window, "Run");
+    assert!(matches!(started(&script).prompt, Prompt::Text { .. }));
+    press(&mut window, "Stop");
+    script.tell(Event::Loaded(Box::new(loaded())));
+    window.run();
+    press(&mut window, "Run");
+    assert!(matches!(started(&script).prompt, Prompt::Chat(_)), "the choice is remembered");
 }
 
 #[test]

@@ -93,8 +93,7 @@ impl Script {
     }
 
     fn start(&mut self, request: RunRequest) {
-        let Prompt::Text { text, .. } = &request.prompt else { panic!("the window sends texts") };
-        let prompt = prompt(text);
+        let prompt = prompt(text_of(&request.prompt));
         let phases = Phases {
             load: PhaseFigures { seconds: 0.42, amount: 10_800_000 },
             tokenise: PhaseFigures { seconds: 0.000_18, amount: prompt.len() as u64 },
@@ -116,8 +115,7 @@ impl Script {
     fn step(&mut self) {
         let Some(live) = &mut self.live else { return };
         live.step += 1;
-        let Prompt::Text { text, .. } = &live.request.prompt else { return };
-        let rows = prompt(text).len();
+        let rows = prompt(text_of(&live.request.prompt)).len();
         let node = node(live.step, rows, &live.request);
         let phases = &mut live.phases;
         let seconds = node.timing.total_seconds;
@@ -186,6 +184,13 @@ pub fn loaded() -> Loaded {
         variants: vec!["row a thread".into()],
         eos: vec![0],
         chat_problem: None,
+    }
+}
+
+fn text_of(prompt: &Prompt) -> &str {
+    match prompt {
+        Prompt::Text { text, .. } | Prompt::Chat(text) => text,
+        Prompt::Ids(_) => panic!("the window sends texts"),
     }
 }
 
