@@ -51,16 +51,19 @@ fn text(card: &ModelCard) -> String {
             line(name, &ids(&special));
         }
     }
-    if let Some(memory) = &card.memory {
+    for need in &card.shorter {
+        line("memory", &format!("{} with {} positions", bytes(need.total_bytes), need.context));
+    }
+    if let Some(need) = &card.memory {
         let parts = format!(
-            "{} (weights {}, KV cache of {} positions {}, scratch {})",
-            bytes(memory.total_bytes),
-            bytes(memory.weight_bytes),
-            memory.context,
-            bytes(memory.cache_bytes),
-            bytes(memory.scratch_bytes)
+            "{} with {} positions (weights {}, KV cache {}, scratch {})",
+            bytes(need.total_bytes),
+            need.context,
+            bytes(need.weight_bytes),
+            bytes(need.cache_bytes),
+            bytes(need.scratch_bytes)
         );
-        line("memory needed", &parts);
+        line("memory", &parts);
     }
     text
 }
