@@ -74,7 +74,16 @@ impl Source {
             let (blocks, scales) = (checkpoint.bytes(self.stored[0]), checkpoint.bytes(scales));
             return Cow::Owned(mxfp4_rows(blocks, scales, info.columns, order, rows));
         }
-        let of_each = info.rows / self.stored.len();
+        let parts = self.stored.len();
+        if info.rows < parts {
+            // A vector in parts.
+            let columns = info.columns / parts;
+            let part = |&stored: &usize| {
+                self.recipe.read(checkpoint.bytes(stored), columns, self.format, rows.clone())
+            };
+            return Cow::Owned(self.stored.iter().flat_map(|stored| part(stored).into_owned()).collect());
+        }
+        let of_each = info.rows / parts;
         let part = |part: usize| {
             let first = part * of_each;
             let rows = rows.start.max(first) - first..rows.end.min(first + of_each) - first;

@@ -15,9 +15,9 @@ use crate::model::{ModelConfig, WeightFormat};
 pub(super) struct Wanted<'a> {
     /// The layer that it belongs to, if it belongs to one.
     layer: Option<&'a LayerConfig>,
-    /// Their name, without prefix; `*` stands for an expert's number.
+    /// Their name, without prefix; `*` stands for an expert's or a head's number.
     pub stored: String,
-    /// How many there are, one below the other: one for each expert where the name has a `*`.
+    /// How many there are, one below the other: one for each expert or head where the name has a `*`.
     parts: usize,
     prefix: Prefix,
     pub layout: Layout,
@@ -72,7 +72,12 @@ impl<'a> Wanted<'a> {
             None => unreachable!("the {} table has no row for {pattern}", family.name),
         };
         let layer = number.and_then(|number| number.parse::<usize>().ok()).and_then(|i| config.layers.get(i));
-        let parts = if stored.contains('*') { experts(layer) } else { 1 };
+        let parts = match layer.map(|layer| &layer.attention) {
+            _ if !stored.contains('*') => 1,
+            Some(attention) if pattern.ends_with("query_norm") => attention.heads,
+            Some(attention) if pattern.ends_with("key_norm") => attention.key_value_heads,
+            _ => experts(layer),
+        };
         let is_whole = row.is_some_and(names_tensor);
         let part = if is_whole { whole.as_str() } else { pattern.as_str() };
         let units = |part: &str| {
@@ -181,7 +186,8 @@ impl<'a> Wanted<'a> {
     /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each, and a matrix of
     /// one row may be a vector.
     pub fn fits(&self, shape: &[usize]) -> bool {
-        let is_of_heads = self.spec.name.ends_with("_norm.weight") && self.layout == Layout::NeighboursRotate;
+        let is_of_heads =
+            self.spec.name.ends_with("query_norm.weight") || self.spec.name.ends_with("key_norm.weight");
         let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
         let is_one_row = self.all_rows == 1 && shape == [self.spec.columns];
         shape == self.shape()

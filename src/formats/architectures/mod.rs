@@ -137,7 +137,8 @@ impl Family {
 ///
 /// Where `holds` names tensors with their endings, `stored` is a whole name too.
 ///
-/// `#` stands for the layer's number; `*`, in a stored module, for an expert's, whose matrices are stacked. A stored table or vector that is canonically called just `embed.tokens`
+/// `#` stands for the layer's number; `*`, in a stored module, for an expert's, whose matrices are stacked, or
+/// for a head's. A stored table or vector that is canonically called just `embed.tokens`
 /// has the ending `.weight` in the file.
 pub struct Mapping {
     /// The stored module, without prefix.

@@ -2,34 +2,41 @@
 //! by side.
 
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual};
+use super::{Family, Mapping, StoredNames, norm, stored, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms, Flow};
+use crate::model::config::{Bias, BlockNorms, Flow, HeadNormConfig, HeadNormExtent, NormKind};
 
 pub(super) const FAMILY: Family = Family {
     name: "stablelm",
     read,
     part: None,
     prefixes: usual::PREFIXES,
-    tensors: usual::TENSORS,
+    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS, HEAD_NORMS],
     head: usual::HEAD,
     ignored: usual::ROTARY_TABLES,
     other_parts: &[],
     harmless_fields: &["rotary_scaling_factor"],
 };
 
+/// Each head has a norm of its own.
+const HEAD_NORMS: &[Mapping] = &[
+    stored("layers.#.self_attn.q_layernorm.norms.*", &["layers.#.attention.query_norm"]),
+    stored("layers.#.self_attn.k_layernorm.norms.*", &["layers.#.attention.key_norm"]),
+];
+
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.25), ..Rope::default() };
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Present)?;
     let mut config = usual::read(fields, names, norm, rope)?;
-    if fields.optional_flag("qk_layernorm")?.unwrap_or(false) {
-        return Err(fields.error("qk_layernorm", "norms of single heads, stored apart, are not supported"));
-    }
+    let head_norm =
+        HeadNormConfig { kind: NormKind::Layer, epsilon: norm.epsilon, extent: HeadNormExtent::OwnWeights };
+    let has_head_norms = fields.optional_flag("qk_layernorm")?.unwrap_or(false);
     let (has_biases, parallel) =
         (fields.optional_flag("use_qkv_bias")?, fields.optional_flag("use_parallel_residual")?);
     for layer in &mut config.layers {
+        layer.attention.head_norm = has_head_norms.then_some(head_norm);
         if has_biases == Some(true) {
             layer.attention.query_key_value_bias = Bias::Present;
         }

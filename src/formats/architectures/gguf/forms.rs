@@ -250,6 +250,11 @@ pub(super) static FORMS: [Form; 28] = [
         family: "stablelm",
         fields: &[FIELDS, LAYER_NORM, &[("use_parallel_residual", "use_parallel_residual")]],
         share: Some(SHARE),
+        complete: |facts| {
+            let has_head_norms = facts.has("blk.0.attn_q_norm.weight");
+            facts.or("qk_layernorm", json!(has_head_norms));
+        },
+        tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, NORMS],
         ..USUAL
     },
     Form {
