@@ -79,10 +79,23 @@ pub enum FormatError {
 
 impl FormatError {
     pub(super) fn malformed(file: &str, reason: impl Into<String>) -> Self {
-        Self::Malformed { file: file.to_owned(), reason: reason.into() }
+        Self::Malformed { file: file.to_owned(), reason: one_line(&reason.into()) }
     }
 
     pub(super) fn tensor(file: &str, tensor: &str, reason: impl Into<String>) -> Self {
-        Self::Tensor { file: file.to_owned(), tensor: tensor.to_owned(), reason: reason.into() }
+        Self::Tensor { file: file.to_owned(), tensor: one_line(tensor), reason: one_line(&reason.into()) }
     }
+}
+
+/// What a file says, for a message of one line: control characters as escapes.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_debug());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }

@@ -120,6 +120,12 @@ impl GgufVocabulary {
                 return Err(malformed(format!("it has {count} tokens but {length} elements of {name}")));
             }
         }
+        // The table's first number is the length of its first part; the tokenizers library allocates that much.
+        let (map, head) = (&self.precompiled_charsmap, self.precompiled_charsmap.first_chunk());
+        let claimed = head.map_or(0, |head| u32::from_le_bytes(*head) as usize);
+        if !map.is_empty() && claimed > map.len().saturating_sub(4) {
+            return Err(malformed("its precompiled_charsmap is shorter than it says".to_owned()));
+        }
         for (name, id) in [("bos", self.bos), ("eos", self.eos), ("unknown", self.unknown)] {
             if let Some(id) = id.filter(|&id| id >= count as u64) {
                 return Err(malformed(format!("{name}_token_id is {id}, beyond its {count} tokens")));

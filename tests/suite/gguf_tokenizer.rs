@@ -200,4 +200,7 @@ fn metadata_that_contradicts_itself_is_refused_with_the_cause() {
     refused(|metadata| metadata.eos = Some(u64::MAX), "eos_token_id");
     refused(|metadata| metadata.kinds.truncate(7), "7 elements of token_type");
     refused(|metadata| metadata.scores = vec![0.0], "1 elements of scores");
+    // Found by changing files at random: 6 GB for a table that claims to be long.
+    refused(|metadata| metadata.precompiled_charsmap = vec![0xff; 40], "shorter than it says");
+    refused(|metadata| metadata.precompiled_charsmap = vec![9, 0, 0, 0, 1], "shorter than it says");
 }
