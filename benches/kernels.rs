@@ -231,7 +231,7 @@ impl Subject<'_> {
             WeightsChoice::Original => "f32",
             other => other.name(),
         };
-        format!("{} {format} [{} lanes]", self.shape, self.choice.reduce_lanes)
+        format!("{} {format} [{}]", self.shape, self.choice.describe_step())
     }
 
     /// Runs `work` on an engine with this plan, in this format and with these kernels.

@@ -7,7 +7,7 @@
 // blocks of four, of which slot k reads from k · SLOT_BLOCKS on; routes rows of ROUTES_STRIDE numbers, the indices
 // first; output T × K·R, rows of OUTPUT_BLOCKS blocks of four.
 // Split: one workgroup for four outputs (x and z) of a row (y). Lanes take turns at the units of a weight row, and
-// one reduction in workgroup memory adds up what they have.
+// one reduction (shaders/lib/reduce_*.wgsl) adds up what they have.
 // Twin: src/reference/experts.rs
 
 override WORKGROUP: u32;
@@ -24,15 +24,14 @@ override FIRST_ROW: u32;
 override SHARD_ROWS: u32;
 override HAS_BIAS: bool;
 
+const SLOTS: u32 = 1u;
+
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> routes: array<f32>;
 @group(0) @binding(6) var<storage, read> bias: array<vec4<f32>>;
 
-var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
-
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn run(workgroup: vec3<u32>, lane: Lane) {
     let block = spread(workgroup);
     let slot = 4u * block / EXPERT_ROWS;
     if slot >= ACTIVE {
@@ -47,7 +46,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let base = (weight_row - FIRST_ROW) * UNITS;
     let first_input = row * INPUT_BLOCKS + slot * SLOT_BLOCKS;
     var sums = vec4(0.0);
-    for (var unit = lane; unit < UNITS; unit += WORKGROUP) {
+    for (var unit = lane.index; unit < UNITS; unit += WORKGROUP) {
         for (var output_row = 0u; output_row < 4u; output_row++) {
             let place = base + output_row * UNITS + unit;
             var weights = weight_unit(place);
@@ -58,16 +57,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sums[output_row] = fma(sum, unit_scale(place), sums[output_row]);
         }
     }
-    partial[lane] = sums;
-    workgroupBarrier();
-    for (var half = WORKGROUP / 2u; half > 0u; half = half / 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
-    if lane == 0u {
-        var result = partial[0];
+    contribute(0u, sums, lane);
+    join(lane);
+    if lane.index == 0u {
+        var result = joined(0u, lane);
         if HAS_BIAS {
             result += bias[weight_row / 4u];
         }

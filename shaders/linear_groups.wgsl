@@ -1,70 +1,94 @@
-// A linear map for few rows, one workgroup for four outputs: for GPUs, where neighbouring lanes should read
-// neighbouring addresses.
+// A linear map for one row, or for up to eight at once: a workgroup for four or eight rows of the weight. For
+// GPUs, whose neighbouring lanes should read neighbouring addresses.
 //
 // Maths, shapes and bindings: shaders/lib/linear.wgsl.
-// Split: x and z over blocks of four outputs, y over rows of the batch. Each lane takes every WORKGROUP-th
-// unit of a row; the outputs share its loads of the input and one reduction in workgroup memory. The squares for
-// the norm are summed on the way.
+// Split: x and z over groups of 4 · PARTS rows of the weight, y over groups of AT_ONCE rows of the batch. Lanes
+// take turns at the units of a row, so that a subgroup reads one stretch of memory; what a lane loads of the
+// weight it uses for every row of the batch, what it loads of the input for every row of the weight. The squares
+// for the norm are summed on the way. One reduction ends the group; each of its first lanes finishes one row.
 // Twin: src/reference/linear.rs
 
-var<workgroup> partial: array<array<vec4<f32>, 2>, WORKGROUP>;
-var<workgroup> partial_squares: array<f32, WORKGROUP>;
+// Blocks of four rows of the weight that a workgroup takes: 1 or 2; with FINISH = GATE 2, a gate and its up.
+override PARTS: u32;
+// Rows of the batch that a workgroup takes: 1 to 8, and no more than it has lanes.
+override AT_ONCE: u32;
+// Sums made at once: AT_ONCE · PARTS, and for the norm one more for every four rows of the batch.
+override SLOTS: u32;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let block = spread(workgroup);
-    // The grid is a whole number of 65,535s where it spills into z.
-    if block >= SHARD_BLOCKS {
+fn run(workgroup: vec3<u32>, lane: Lane) {
+    let group = spread(workgroup);
+    let groups_of_outputs = select(PARTS, 1u, FINISH == GATE);
+    if group * groups_of_outputs >= SHARD_BLOCKS {
         return;
     }
-    let row = workgroup.y;
-    let base = first_weight_row(block) * UNITS;
-    var sums = vec4(0.0);
-    var up_sums = vec4(0.0);
-    var squares = 0.0;
-    for (var unit = lane; unit < UNITS; unit += WORKGROUP) {
-        var values: array<vec4<f32>, UNIT>;
-        for (var i = 0u; i < UNIT; i++) {
-            values[i] = input4(row, unit * UNIT + i);
-            if HAS_NORM {
-                let raw = input[row * INPUT_BLOCKS + unit * UNIT + i];
-                squares += dot(raw, raw);
-            }
-        }
-        for (var output_row = 0u; output_row < 4u; output_row++) {
-            sums[output_row] += unit_dot(base + output_row * UNITS + unit, &values);
-            if FINISH == GATE {
-                up_sums[output_row] += unit_dot(base + (output_row + 4u) * UNITS + unit, &values);
-            }
-        }
-    }
-    partial[lane][0] = sums;
-    partial[lane][1] = up_sums;
-    partial_squares[lane] = squares;
-    workgroupBarrier();
-    for (var half = WORKGROUP / 2u; half > 0u; half = half / 2u) {
-        if lane < half {
-            partial[lane][0] += partial[lane + half][0];
-            partial[lane][1] += partial[lane + half][1];
-            partial_squares[lane] += partial_squares[lane + half];
-        }
-        workgroupBarrier();
-    }
-    if lane == 0u {
-        var factor = 1.0;
-        if HAS_NORM {
-            factor = norm_factor(partial_squares[0]);
-        }
-        finish(row, block, factor * partial[0][0], factor * partial[0][1]);
-    }
-}
+    let first_row = workgroup.y * AT_ONCE;
+    let rows_here = min(AT_ONCE, row_count() - first_row);
+    let base = group * 4u * PARTS * UNITS;
 
-/// One unit of weights times as many inputs.
-fn unit_dot(unit: u32, values: ptr<function, array<vec4<f32>, UNIT>>) -> f32 {
-    var weights = weight_unit(unit);
-    var sum = 0.0;
-    for (var i = 0u; i < UNIT; i++) {
-        sum += dot(weights[i], (*values)[i]);
+    // Sized for the largest choice; every loop over them has constant bounds, so that they stay in registers.
+    var sums: array<vec4<f32>, 16>;
+    var squares: array<f32, 8>;
+    var weights_of: array<array<vec4<f32>, UNIT>, 8>;
+    var scales_of: array<vec4<f32>, 2>;
+    for (var unit = lane.index; unit < UNITS; unit += WORKGROUP) {
+        for (var part = 0u; part < PARTS; part++) {
+            for (var i = 0u; i < 4u; i++) {
+                let place = base + (4u * part + i) * UNITS + unit;
+                weights_of[4u * part + i] = weight_unit(place);
+                scales_of[part][i] = unit_scale(place);
+            }
+        }
+        for (var i = 0u; i < UNIT; i++) {
+            let column = unit * UNIT + i;
+            for (var t = 0u; t < AT_ONCE; t++) {
+                // A branch that the whole workgroup takes alike; the first row needs none.
+                if t == 0u || t < rows_here {
+                    var value = input[(first_row + t) * INPUT_BLOCKS + column];
+                    if HAS_NORM {
+                        squares[t] += dot(value, value);
+                        value *= norm_weight[column];
+                    }
+                    for (var part = 0u; part < PARTS; part++) {
+                        let products = vec4(
+                            dot(weights_of[4u * part][i], value),
+                            dot(weights_of[4u * part + 1u][i], value),
+                            dot(weights_of[4u * part + 2u][i], value),
+                            dot(weights_of[4u * part + 3u][i], value),
+                        );
+                        sums[t * PARTS + part] = fma(products, scales_of[part], sums[t * PARTS + part]);
+                    }
+                }
+            }
+        }
     }
-    return sum * unit_scale(unit);
+
+    for (var slot = 0u; slot < AT_ONCE * PARTS; slot++) {
+        contribute(slot, sums[slot], lane);
+    }
+    if HAS_NORM {
+        for (var t = 0u; t < AT_ONCE; t += 4u) {
+            let four = vec4(squares[t], squares[t + 1u], squares[t + 2u], squares[t + 3u]);
+            contribute(AT_ONCE * PARTS + t / 4u, four, lane);
+        }
+    }
+    join(lane);
+
+    if lane.index >= rows_here {
+        return;
+    }
+    let row = first_row + lane.index;
+    var factor = 1.0;
+    if HAS_NORM {
+        factor = norm_factor(joined(AT_ONCE * PARTS + lane.index / 4u, lane)[lane.index % 4u]);
+    }
+    let slot = lane.index * PARTS;
+    let first = factor * joined(slot, lane);
+    if FINISH == GATE {
+        finish(row, group, first, factor * joined(slot + 1u, lane));
+        return;
+    }
+    finish(row, group * PARTS, first, vec4(0.0));
+    if PARTS == 2u && group * 2u + 1u < SHARD_BLOCKS {
+        finish(row, group * 2u + 1u, factor * joined(slot + 1u, lane), vec4(0.0));
+    }
 }

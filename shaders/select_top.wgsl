@@ -14,6 +14,7 @@
 
 override WORKGROUP: u32;
 
+const SLOTS: u32 = 1u;
 /// Entries that can be gathered.
 const ROOM: u32 = 1024u;
 /// One for each count of the search, which takes 32 bits of the blocks' keys, 32 of the entries' and 32 of ids.
@@ -101,8 +102,8 @@ fn gather(row: u32, key: u32, last_id: u32, counter: u32, lane: u32) -> u32 {
     return atomicLoad(&counters[counter]);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn run(workgroup: vec3<u32>, invocation: Lane) {
+    let lane = invocation.index;
     let row = workgroup.x;
     let blocks = row * BLOCKS;
     let summary = row * SUMMARY_WORDS;
@@ -147,13 +148,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     atomicAdd(&odd_ones[0], odd.x);
     atomicAdd(&odd_ones[1], odd.y);
     atomicAdd(&odd_ones[2], odd.z);
-    sum = workgroup_sum(sum, lane);
-    weighted = workgroup_sum(weighted, lane);
-    tempered = workgroup_sum(tempered, lane);
+    contribute(0u, vec4(sum, weighted, tempered, 0.0), invocation);
+    join(invocation);
     if lane == 0u {
-        summaries[summary] = bitcast<u32>(sum);
-        summaries[summary + 1u] = bitcast<u32>(weighted);
-        summaries[summary + 2u] = bitcast<u32>(tempered);
+        let whole = bitcast<vec4<u32>>(joined(0u, invocation));
+        summaries[summary] = whole.x;
+        summaries[summary + 1u] = whole.y;
+        summaries[summary + 2u] = whole.z;
         summaries[summary + ZEROS] = atomicLoad(&odd_ones[0]);
         summaries[summary + ZEROS + 1u] = atomicLoad(&odd_ones[1]);
         summaries[summary + ZEROS + 2u] = atomicLoad(&odd_ones[2]);

@@ -42,15 +42,6 @@ fn row_count() -> u32 { return pass_data[ROWS_WORD]; }
 /// The shard's weight row at which a block of outputs begins.
 fn first_weight_row(block: u32) -> u32 { return block * select(4u, 8u, FINISH == GATE); }
 
-/// Block `column` of an input row, times the norm's weight where there is one.
-fn input4(row: u32, column: u32) -> vec4<f32> {
-    let value = input[row * INPUT_BLOCKS + column];
-    if HAS_NORM {
-        return value * norm_weight[column];
-    }
-    return value;
-}
-
 /// The factor that the norm puts on a row whose squares sum to `squares`.
 fn norm_factor(squares: f32) -> f32 {
     return 1.0 / sqrt(squares / f32(COLUMNS) + EPSILON);

@@ -60,7 +60,7 @@ impl<'a> Arithmetic<'a> {
         let words = [turns, FACTOR.to_bits(), ADDEND.to_bits()];
         device.queue.write_buffer(&work, 0, bytemuck::cast_slice(&words));
         let constants = [("WORKGROUP", f64::from(WORKGROUP))];
-        let pipeline = device.pipeline(Kernel::Arithmetic, None, &constants)?;
+        let pipeline = device.pipeline(Kernel::Arithmetic, &constants)?;
         let group = device.bind_group(&pipeline, &[(0, &work), (1, &results)]);
         Ok(Self { device, pipeline, group, groups, results })
     }

@@ -9,7 +9,7 @@ const TURNS: u32 = 100_000;
 
 /// Runs the loop on the device and refuses the device if it miscounts.
 pub(super) fn run(device: &Device) -> Result<(), GpuError> {
-    let pipeline = device.pipeline(Kernel::LoopCanary, None, &[])?;
+    let pipeline = device.pipeline(Kernel::LoopCanary, &[])?;
     let turns =
         device.buffer("canary turns", 4, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST)?;
     let counted =

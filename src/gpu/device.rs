@@ -1,6 +1,7 @@
 //! The engine's own wgpu device: opened, checked, and with every error turned into a value.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,10 +10,10 @@ use wgpu::{BufferUsages, DeviceType, DownlevelFlags, Features, PollType, Submiss
 
 use super::adapter::{self, AdapterInfo};
 use super::canary;
-use super::kernels::KernelChoice;
-use super::shader::{self, Kernel};
+use super::kernels::{KernelChoice, MOST_LANES, Reduction};
+use super::shader::{self, Variant};
 use super::trials::{Trial, Trials};
-use crate::model::{ModelError, WeightFormat};
+use crate::model::ModelError;
 
 /// Longest that a submission may take before the device counts as lost. Submissions are cut to tens of
 /// milliseconds on a GPU; the software driver on a busy machine needs the room.
@@ -31,6 +32,8 @@ pub struct Device {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) class: AdapterClass,
+    /// The lanes that a subgroup can have, as the driver tells.
+    pub(super) subgroup_sizes: RangeInclusive<u32>,
     failure: Arc<Mutex<Option<ModelError>>>,
     pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
     submissions: AtomicU64,
@@ -61,7 +64,7 @@ pub(super) enum AdapterClass {
     Cpu,
 }
 
-type PipelineKey = (Kernel, Option<WeightFormat>, Vec<(&'static str, u64)>);
+type PipelineKey = (Variant, Vec<(&'static str, u64)>);
 
 /// Why no device could be had.
 #[derive(Debug, thiserror::Error)]
@@ -130,15 +133,18 @@ impl Device {
             .map_err(|error| GpuError::Refused { name: info.name.clone(), reason: error.to_string() })?;
         let failure = Arc::new(Mutex::new(None));
         watch(&device, &failure);
-        let class = match adapter.get_info().device_type {
+        let facts = adapter.get_info();
+        let class = match facts.device_type {
             DeviceType::Cpu => AdapterClass::Cpu,
             _ => AdapterClass::Gpu,
         };
+        let subgroup_sizes = facts.subgroup_min_size..=facts.subgroup_max_size;
         let device = Self {
             info,
             device,
             queue,
             class,
+            subgroup_sizes,
             failure,
             pipelines: Mutex::default(),
             submissions: AtomicU64::new(0),
@@ -182,9 +188,14 @@ impl Device {
     /// Whether the adapter has what [`super::kernels::LinearVariant::Shuffle`] takes: words of 64 bits, and every
     /// subgroup of this many lanes.
     pub(super) fn can_shuffle(&self, lanes: u32) -> bool {
-        let info = self.device.adapter_info();
         self.device.features().contains(Features::SUBGROUP | Features::SHADER_INT64)
-            && (info.subgroup_min_size, info.subgroup_max_size) == (lanes, lanes)
+            && self.subgroup_sizes == (lanes..=lanes)
+    }
+
+    /// How lanes can add up by subgroups; `None` where the adapter has none.
+    pub fn subgroup_reduction(&self) -> Option<Reduction> {
+        let least = (*self.subgroup_sizes.start()).max(1);
+        self.device.features().contains(Features::SUBGROUP).then_some(Reduction::Subgroups { least })
     }
 
     /// The largest buffer that one binding can show to a kernel, in bytes.
@@ -221,19 +232,19 @@ impl Device {
     /// The kernel, specialised; compiled once for each set of constants.
     pub(super) fn pipeline(
         &self,
-        kernel: Kernel,
-        format: Option<WeightFormat>,
+        variant: impl Into<Variant>,
         constants: &[(&'static str, f64)],
     ) -> Result<wgpu::ComputePipeline, ModelError> {
+        let variant = variant.into();
         let bits = constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
-        let key: PipelineKey = (kernel, format, bits);
+        let key: PipelineKey = (variant, bits);
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = pipelines.get(&key) {
             return Ok(known.clone());
         }
-        let source = shader::kernel_source(kernel, format);
+        let source = shader::kernel_source(variant);
         let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.name()),
+            label: Some(variant.kernel.name()),
             source: wgpu::ShaderSource::Wgsl(source.into()),
         };
         // SAFETY: the sources are our own, validated by a test; every index is bounded by constants and row
@@ -243,7 +254,7 @@ impl Device {
             self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
         };
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.name()),
+            label: Some(variant.kernel.name()),
             layout: None,
             module: &module,
             entry_point: Some("main"),
@@ -383,8 +394,8 @@ fn lacking(flags: DownlevelFlags, limits: &wgpu::Limits) -> Option<String> {
     };
     at_least("storage buffers a kernel", limits.max_storage_buffers_per_shader_stage, shader::MOST_BINDINGS)
         .or_else(|| {
-            let largest = *shader::WORKGROUP_SIZES.end();
-            at_least("invocations a workgroup", limits.max_compute_invocations_per_workgroup, largest)
+            let has = limits.max_compute_invocations_per_workgroup;
+            at_least("invocations a workgroup", has, MOST_LANES)
         })
         .or_else(|| {
             let has = limits.max_storage_buffer_binding_size >> 20;

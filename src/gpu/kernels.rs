@@ -5,6 +5,11 @@ use super::program::FEW_ROWS;
 
 /// Lanes of a workgroup of [`LinearVariant::Shuffle`], which is to be one subgroup.
 pub(super) const SHUFFLE_LANES: u32 = 8;
+/// Largest workgroup that any choice asks for.
+pub const MOST_LANES: u32 = 256;
+
+/// Workgroup memory that every adapter has, in blocks of four numbers: WebGPU's 16 KiB.
+const MEMORY_BLOCKS: u32 = 1024;
 
 /// The variants chosen for an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +22,9 @@ pub struct KernelChoice {
     pub many_rows: LinearVariant,
     /// Attention.
     pub attention: AttentionChoice,
-    /// Lanes of kernels that reduce: norms, [`LinearVariant::Groups`].
+    /// How a workgroup adds up in norms, selection, experts' maps and [`LinearVariant::Groups`].
+    pub reduction: Reduction,
+    /// Lanes of kernels that reduce: norms, [`LinearVariant::Groups`]; a power of two.
     pub reduce_lanes: u32,
     /// Lanes of kernels without a barrier.
     pub plain_lanes: u32,
@@ -56,14 +63,32 @@ impl AttentionChoice {
 pub enum LinearVariant {
     /// One lane an output, no barrier.
     Lanes,
-    /// One workgroup for four outputs.
-    Groups,
+    /// One workgroup for some rows of the weight, whose lanes read neighbouring addresses; for eight rows of the
+    /// batch at once where there are as many.
+    Groups {
+        /// Blocks of four rows of the weight: 1 or 2. A gate always takes 2, its own and its up's.
+        blocks: u32,
+    },
     /// Tiles of four outputs by four rows in registers.
     Tiles,
     /// One lane for some rows of the weight, in subgroups of eight that hand the input around.
     Shuffle,
     /// The same for eight input rows at a time.
     ShuffleTiles,
+    /// Tiles of 64 by 64 in workgroup memory, of eight by eight in registers.
+    Shared,
+}
+
+/// How the lanes of a workgroup add up what each has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// As a tree in workgroup memory.
+    Memory,
+    /// By subgroups, then over what few of them there are.
+    Subgroups {
+        /// The least lanes that a subgroup has on the adapter.
+        least: u32,
+    },
 }
 
 impl LinearVariant {
@@ -72,20 +97,49 @@ impl LinearVariant {
     /// Every group repeats the norm's work: over an LM head's rows that takes longer than one more dispatch.
     pub(super) fn most_normed_rows(self) -> usize {
         match self {
-            Self::Groups => usize::MAX,
+            // What limits it is memory: the norm's work hides behind the weights.
+            Self::Groups { .. } => usize::MAX,
             Self::Shuffle => 1 << 14,
-            Self::Lanes | Self::Tiles | Self::ShuffleTiles => 0,
+            Self::Lanes | Self::Tiles | Self::ShuffleTiles | Self::Shared => 0,
         }
+    }
+
+    fn describe(self) -> String {
+        match self {
+            Self::Lanes => "one lane an output".to_owned(),
+            Self::Groups { blocks } => format!("one workgroup for {} rows of the weight", 4 * blocks),
+            Self::Tiles => "tiles of four by four".to_owned(),
+            Self::Shuffle => "eight lanes that share the input".to_owned(),
+            Self::ShuffleTiles => "eight lanes that share eight rows".to_owned(),
+            Self::Shared => "tiles of 64 by 64 in workgroup memory".to_owned(),
+        }
+    }
+}
+
+impl Reduction {
+    /// Blocks of four numbers that `slots` sums by so many lanes take in workgroup memory.
+    pub(super) fn summands(self, slots: u32, lanes: u32) -> u32 {
+        match self {
+            Self::Memory => slots * lanes,
+            Self::Subgroups { least } => slots * lanes.div_ceil(least),
+        }
+    }
+
+    /// The most lanes, up to `wanted`, whose `slots` sums fit in the workgroup memory that every adapter has.
+    pub(super) fn lanes(self, slots: u32, wanted: u32) -> u32 {
+        let fits = |lanes: &u32| self.summands(slots, *lanes) <= MEMORY_BLOCKS;
+        std::iter::successors(Some(wanted), |lanes| Some(lanes / 2)).find(fits).unwrap_or(1)
     }
 }
 
 impl KernelChoice {
     /// For hardware with many lanes and cheap barriers.
     pub const GPU: Self = Self {
-        one_row: LinearVariant::Groups,
-        few_rows: LinearVariant::Tiles,
-        many_rows: LinearVariant::Tiles,
+        one_row: LinearVariant::Groups { blocks: 1 },
+        few_rows: LinearVariant::Groups { blocks: 1 },
+        many_rows: LinearVariant::Shared,
         attention: AttentionChoice::GPU,
+        reduction: Reduction::Memory,
         reduce_lanes: 64,
         plain_lanes: 64,
     };
@@ -96,6 +150,7 @@ impl KernelChoice {
         few_rows: LinearVariant::Tiles,
         many_rows: LinearVariant::Tiles,
         attention: AttentionChoice::CPU,
+        reduction: Reduction::Memory,
         reduce_lanes: 8,
         plain_lanes: 16,
     };
@@ -109,31 +164,48 @@ impl KernelChoice {
     };
 
     /// The choices worth trying on a device, the likeliest first: more than one where only a trial tells which is
-    /// the fastest.
+    /// the fastest. They differ for passes of one row, and in the workgroup for few.
     pub fn candidates(device: &Device) -> Vec<Self> {
         match device.class {
-            AdapterClass::Gpu => {
-                [64, 32, 128].map(|lanes| Self { reduce_lanes: lanes, ..Self::GPU }).to_vec()
-            }
             AdapterClass::Cpu if device.can_shuffle(SHUFFLE_LANES) => vec![Self::CPU_SHUFFLE],
             AdapterClass::Cpu => vec![Self::CPU],
+            AdapterClass::Gpu => Self::gpu_candidates(device.subgroup_reduction()),
         }
+    }
+
+    fn gpu_candidates(subgroups: Option<Reduction>) -> Vec<Self> {
+        let with = |reduction: Reduction, (reduce_lanes, blocks): (u32, u32)| {
+            let one_row = LinearVariant::Groups { blocks };
+            Self { one_row, reduction, reduce_lanes, ..Self::GPU }
+        };
+        let memory = [(64, 1), (32, 1), (64, 2)].map(|shape| with(Reduction::Memory, shape));
+        let Some(subgroups) = subgroups else { return memory.to_vec() };
+        let mut all =
+            [(64, 1), (32, 1), (128, 1), (32, 2), (64, 2)].map(|shape| with(subgroups, shape)).to_vec();
+        all.push(memory[0]);
+        all
+    }
+
+    /// The kernel of a step's linear map, in a few words: what tells the candidates of an adapter apart.
+    pub fn describe_step(&self) -> String {
+        format!("{}, sums {}", self.one_row.describe(), self.describe_sums())
+    }
+
+    fn describe_sums(&self) -> String {
+        let sums = match self.reduction {
+            Reduction::Memory => "in workgroup memory",
+            Reduction::Subgroups { .. } => "by subgroups",
+        };
+        format!("{sums}, {} lanes a workgroup", self.reduce_lanes)
     }
 
     /// The choice in words, for `adapters -v` and the window.
     pub fn describe(&self) -> Vec<String> {
-        let rows = |variant: LinearVariant| match variant {
-            LinearVariant::Lanes => "one lane an output",
-            LinearVariant::Groups => "one workgroup for four outputs",
-            LinearVariant::Tiles => "tiles of four by four",
-            LinearVariant::Shuffle => "eight lanes that share the input",
-            LinearVariant::ShuffleTiles => "eight lanes that share eight rows",
-        };
         vec![
-            format!("linear map, one row: {}", rows(self.one_row)),
-            format!("linear map, up to {FEW_ROWS} rows: {}", rows(self.few_rows)),
-            format!("linear map, more rows: {}", rows(self.many_rows)),
-            format!("norms: {} lanes a workgroup", self.reduce_lanes),
+            format!("linear map, one row: {}", self.one_row.describe()),
+            format!("linear map, up to {FEW_ROWS} rows: {}", self.few_rows.describe()),
+            format!("linear map, more rows: {}", self.many_rows.describe()),
+            format!("sums: {}", self.describe_sums()),
             format!("attention of few rows: {} lanes a workgroup", self.attention.lanes),
             format!(
                 "attention of a prompt: {}",
@@ -143,5 +215,28 @@ impl KernelChoice {
                 }
             ),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_differ_in_words_and_fit_every_adapter() {
+        for least in [None, Some(4), Some(8), Some(32), Some(64)] {
+            let subgroups = least.map(|least| Reduction::Subgroups { least });
+            let candidates = KernelChoice::gpu_candidates(subgroups);
+            let words: std::collections::HashSet<_> =
+                candidates.iter().map(|it| it.describe().join("; ")).collect();
+            assert_eq!(words.len(), candidates.len(), "each can be told from the others: {words:?}");
+            for choice in candidates {
+                assert!(choice.reduce_lanes.is_power_of_two() && choice.reduce_lanes <= MOST_LANES);
+                // Eight rows of a gate with its norm make the most sums.
+                let lanes = choice.reduction.lanes(18, choice.reduce_lanes);
+                assert!(choice.reduction.summands(18, lanes) <= MEMORY_BLOCKS, "{choice:?}");
+                assert!(lanes >= 8, "each of eight rows has a lane to finish it: {choice:?}");
+            }
+        }
     }
 }

@@ -6,9 +6,9 @@
 use wgpu::BufferUsages;
 
 use super::device::Device;
-use super::kernels::KernelChoice;
+use super::kernels::{KernelChoice, Reduction};
 use super::layout::padded;
-use super::shader::Kernel;
+use super::shader::{Kernel, Variant};
 use crate::model::ModelError;
 use crate::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle, Summary};
 
@@ -37,6 +37,8 @@ pub(super) struct Selection {
     block_groups: u32,
     blocks: Blocks,
     lanes: u32,
+    /// How they add up.
+    reduction: Reduction,
 }
 
 /// How a row falls into blocks.
@@ -78,6 +80,7 @@ impl Selection {
             block_groups: blocks.count / blocks.stride,
             blocks,
             // Barriers are dear on software drivers, and lanes are few.
+            reduction: choice.reduction,
             lanes: if choice.reduce_lanes < 32 { choice.reduce_lanes } else { 256 },
         })
     }
@@ -97,19 +100,21 @@ impl Selection {
             ("STRIDE", f64::from(stride)),
             ("BLOCKS", f64::from(count)),
         ];
-        let kernel = |kernel, buffers: &[&wgpu::Buffer], constants: &[(&'static str, f64)]| {
-            let pipeline = device.pipeline(kernel, None, constants)?;
+        let kernel = |kernel: Kernel, buffers: &[&wgpu::Buffer], constants: &[(&'static str, f64)]| {
+            let reduction = (kernel == Kernel::SelectTop).then_some(self.reduction);
+            let pipeline = device.pipeline(Variant { reduction, ..kernel.into() }, constants)?;
             let bound: Vec<_> = (0..).zip(buffers.iter().copied()).collect();
             let group = device.bind_group(&pipeline, &bound);
             Ok::<_, ModelError>((pipeline, group))
         };
         let with_lanes = |lanes: u32| [shape.as_slice(), &[("WORKGROUP", f64::from(lanes))]].concat();
+        let summands = [("SUMMANDS", f64::from(self.reduction.summands(1, self.lanes)))];
         self.kernels = vec![
             kernel(Kernel::SelectBlocks, &[pass, logits, &self.highest, &self.sums], &with_lanes(stride))?,
             kernel(
                 Kernel::SelectTop,
                 &[pass, logits, &self.highest, &self.sums, &self.summaries],
-                &with_lanes(self.lanes),
+                &[with_lanes(self.lanes), summands.to_vec()].concat(),
             )?,
             kernel(Kernel::Choose, &[pass, &self.summaries], &shape[..1])?,
         ];

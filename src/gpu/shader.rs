@@ -1,14 +1,11 @@
 //! The kernels' WGSL: which files make each one, put together without a preprocessor.
 //!
 //! A kernel is one file of `shaders/`, preceded by the functions of `shaders/lib/` that it uses and, where it
-//! reads weights, by the reader of their format from `shaders/weights/`.
+//! reads weights, by the reader of their format from `shaders/weights/`. Where lanes add up, one of two files
+//! with the same functions comes first, by subgroups or without them.
 
-use std::ops::RangeInclusive;
-
+use super::kernels::Reduction;
 use crate::model::WeightFormat;
-
-/// Workgroup sizes that kernels are made for; powers of two.
-pub const WORKGROUP_SIZES: RangeInclusive<u32> = 8..=256;
 
 /// Most storage buffers that one kernel binds.
 pub(super) const MOST_BINDINGS: u32 = 8;
@@ -28,6 +25,7 @@ pub enum Kernel {
     LinearTiles,
     LinearShuffle,
     LinearShuffleTiles,
+    LinearShared,
     Rotary,
     CacheWrite,
     AttentionStep,
@@ -53,7 +51,7 @@ const CACHE: &str = include_str!("../../shaders/lib/cache.wgsl");
 const SCORES: &str = include_str!("../../shaders/lib/scores.wgsl");
 const CACHE_STORE: &str = include_str!("../../shaders/lib/cache_store.wgsl");
 const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
-const REDUCE: &str = include_str!("../../shaders/lib/reduce.wgsl");
+const NORM: &str = include_str!("../../shaders/lib/norm.wgsl");
 const LINEAR: &str = include_str!("../../shaders/lib/linear.wgsl");
 const SHUFFLE: &str = include_str!("../../shaders/lib/shuffle.wgsl");
 const WORDS: &str = include_str!("../../shaders/lib/words.wgsl");
@@ -62,17 +60,48 @@ const PARTS: &str = include_str!("../../shaders/lib/parts.wgsl");
 const ACTIVATION: &str = include_str!("../../shaders/lib/activation.wgsl");
 const SUMMARY: &str = include_str!("../../shaders/lib/summary.wgsl");
 
-/// Every kernel, with the weight formats it comes in (`None`: it reads no weights of varying format).
-pub fn kernels() -> impl Iterator<Item = (Kernel, Option<WeightFormat>)> {
+/// A kernel as it is put together for a use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The format of the weights it reads, if it reads any.
+    pub format: Option<WeightFormat>,
+    /// How its lanes add up, if they do.
+    pub reduction: Option<Reduction>,
+}
+
+impl From<Kernel> for Variant {
+    /// A kernel without variants.
+    fn from(kernel: Kernel) -> Self {
+        Self { kernel, format: None, reduction: None }
+    }
+}
+
+/// Every kernel in every variant.
+pub fn variants() -> impl Iterator<Item = Variant> {
     Kernel::ALL.into_iter().flat_map(|kernel| {
         let formats = if kernel.reads_weights() { WeightFormat::ALL.map(Some).to_vec() } else { vec![None] };
-        formats.into_iter().map(move |format| (kernel, format))
+        let reductions: &[_] = if kernel.reduces() {
+            &[Some(Reduction::Memory), Some(Reduction::Subgroups { least: 4 })]
+        } else {
+            &[None]
+        };
+        formats.into_iter().flat_map(move |format| {
+            reductions.iter().map(move |&reduction| Variant { kernel, format, reduction })
+        })
     })
 }
 
-/// The complete source of a kernel; `format` for those that read weights.
-pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
+/// The complete source of a kernel.
+pub fn kernel_source(variant: Variant) -> String {
+    let Variant { kernel, format, reduction } = variant;
     assert_eq!(kernel.reads_weights(), format.is_some(), "{} and its weight format", kernel.name());
+    assert_eq!(kernel.reduces(), reduction.is_some(), "{} and its reduction", kernel.name());
+    let reduction = reduction.map(|reduction| match reduction {
+        Reduction::Memory => include_str!("../../shaders/lib/reduce_memory.wgsl"),
+        Reduction::Subgroups { .. } => include_str!("../../shaders/lib/reduce_subgroups.wgsl"),
+    });
     let reader = format.map(|format| match format {
         WeightFormat::F32 => include_str!("../../shaders/weights/f32.wgsl"),
         WeightFormat::F16 => include_str!("../../shaders/weights/f16.wgsl"),
@@ -93,13 +122,13 @@ pub fn kernel_source(kernel: Kernel, format: Option<WeightFormat>) -> String {
     });
     let is_of_parts = |format: &WeightFormat| !WeightFormat::ENCODED.contains(format);
     let parts = format.filter(is_of_parts).map(|_| PARTS);
-    let parts: Vec<&str> =
-        kernel.libraries().iter().copied().chain(parts).chain(reader).chain([kernel.body()]).collect();
-    parts.join("\n")
+    let libraries = kernel.libraries().iter().copied();
+    let files = reduction.into_iter().chain(libraries).chain(parts).chain(reader).chain([kernel.body()]);
+    files.collect::<Vec<&str>>().join("\n")
 }
 
 impl Kernel {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::LoopCanary,
         Self::Arithmetic,
         Self::Embed,
@@ -111,6 +140,7 @@ impl Kernel {
         Self::LinearTiles,
         Self::LinearShuffle,
         Self::LinearShuffleTiles,
+        Self::LinearShared,
         Self::Rotary,
         Self::CacheWrite,
         Self::AttentionStep,
@@ -146,13 +176,27 @@ impl Kernel {
                 | Self::LinearTiles
                 | Self::LinearShuffle
                 | Self::LinearShuffleTiles
+                | Self::LinearShared
                 | Self::ExpertLinear
+        )
+    }
+
+    /// Whether its lanes add up what each has.
+    pub(super) fn reduces(self) -> bool {
+        matches!(
+            self,
+            Self::RmsNorm
+                | Self::LayerNorm
+                | Self::HeadNorm
+                | Self::LinearGroups
+                | Self::ExpertLinear
+                | Self::SelectTop
         )
     }
 
     /// Whether it reads what varies from pass to pass: whether it has a binding 0 with [`PASS`].
     pub(super) fn reads_pass(self) -> bool {
-        self.libraries().contains(&PASS) && !matches!(self, Self::LinearLanes | Self::LinearGroups)
+        self.libraries().contains(&PASS) && self != Self::LinearLanes
     }
 
     fn body(self) -> &'static str {
@@ -166,19 +210,19 @@ impl Kernel {
             Self::CacheWrite => &[PASS, CACHE, CACHE_STORE],
             Self::AttentionStep => &[PASS, CACHE, CACHE_STORE, SCORES],
             Self::AttentionTiles => &[PASS, CACHE, SCORES],
-            Self::LinearLanes | Self::LinearGroups | Self::LinearTiles => {
+            Self::LinearLanes | Self::LinearGroups | Self::LinearTiles | Self::LinearShared => {
                 &[PASS, GRID, ACTIVATION, LINEAR, WORDS]
             }
             Self::LinearShuffle | Self::LinearShuffleTiles => {
                 &[PASS, GRID, ACTIVATION, LINEAR, WORDS_IN_PAIRS, SHUFFLE]
             }
             Self::ExpertLinear => &[GRID, WORDS],
-            Self::SelectBlocks | Self::Choose => &[PASS, SUMMARY],
-            Self::SelectTop => &[PASS, SUMMARY, REDUCE],
-            Self::RmsNorm | Self::LayerNorm | Self::HeadNorm => &[REDUCE],
+            Self::SelectBlocks | Self::SelectTop | Self::Choose => &[PASS, SUMMARY],
+            Self::RmsNorm | Self::LayerNorm => &[NORM],
             Self::Activate | Self::Gate => &[ACTIVATION],
             Self::LoopCanary
             | Self::Arithmetic
+            | Self::HeadNorm
             | Self::Add
             | Self::Scale
             | Self::SoftCap
@@ -206,6 +250,7 @@ impl Kernel {
             Self::LinearTiles => file!("linear_tiles"),
             Self::LinearShuffle => file!("linear_shuffle"),
             Self::LinearShuffleTiles => file!("linear_shuffle_tiles"),
+            Self::LinearShared => file!("linear_shared"),
             Self::Rotary => file!("rotary"),
             Self::CacheWrite => file!("cache_write"),
             Self::AttentionStep => file!("attention_step"),

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
-use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant};
+use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MOST_LANES};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{Activation, NormKind, Shares};
 use logitscope::model::plan::{
@@ -24,13 +24,39 @@ const WIDTHS: [usize; 6] = [1, 3, 9, 63, 65, 576];
 const MATRICES: [(usize, usize); 8] =
     [(1, 1), (5, 3), (66, 7), (259, 9), (7, 65), (64, 576), (5, 32), (67, 96)];
 const ROWS: [usize; 4] = [1, 2, 5, 33];
-const CHOICES: [KernelChoice; 4] = [
-    KernelChoice::CPU,
-    KernelChoice::GPU,
-    // Tiles for one row as well, and the largest workgroups.
-    KernelChoice { one_row: LinearVariant::Tiles, reduce_lanes: 256, plain_lanes: 128, ..KernelChoice::GPU },
-    KernelChoice::CPU_SHUFFLE,
-];
+/// What software drivers get.
+const OF_SOFTWARE: [KernelChoice; 2] = [KernelChoice::CPU, KernelChoice::CPU_SHUFFLE];
+
+/// What GPUs get: each variant of what the choices are made of, with subgroups and without.
+static OF_GPUS: LazyLock<Vec<KernelChoice>> = LazyLock::new(|| {
+    let gpu = KernelChoice::GPU;
+    let (tiles, eight) = (LinearVariant::Tiles, LinearVariant::Groups { blocks: 2 });
+    let mut choices = vec![
+        gpu,
+        // Tiles in every pass, and the largest workgroups.
+        KernelChoice {
+            one_row: tiles,
+            few_rows: tiles,
+            many_rows: tiles,
+            reduce_lanes: MOST_LANES,
+            plain_lanes: 128,
+            ..gpu
+        },
+    ];
+    // Software drivers have small subgroups: these workgroups hold several.
+    choices.extend(DEVICE.subgroup_reduction().into_iter().flat_map(|reduction| {
+        [
+            KernelChoice { reduction, ..gpu },
+            KernelChoice { reduction, few_rows: eight, one_row: eight, reduce_lanes: 32, ..gpu },
+        ]
+    }));
+    choices
+});
+
+/// Every choice of kernels.
+fn choices() -> impl Iterator<Item = KernelChoice> {
+    OF_SOFTWARE.into_iter().chain(OF_GPUS.iter().copied())
+}
 
 /// Positions that a sequence may have.
 const CONTEXT: usize = 640;
@@ -121,12 +147,18 @@ impl Pair {
 
 #[test]
 fn linear_agrees_in_every_variant_format_and_shape() {
-    for choice in CHOICES {
-        for format in WeightFormat::ENCODED {
-            for (outputs, columns) in MATRICES {
-                if !columns.is_multiple_of(format.block_elements()) {
-                    continue;
-                }
+    for (turn, choice) in choices().enumerate() {
+        for (place, format) in WeightFormat::ENCODED.into_iter().enumerate() {
+            let fits = |shape: &(usize, usize)| shape.1.is_multiple_of(format.block_elements());
+            let mut shapes: Vec<_> = MATRICES.into_iter().filter(fits).collect();
+            if !OF_SOFTWARE.contains(&choice) {
+                // Two a choice and format, so that each choice, and each format, meets every shape: all three
+                // together would be minutes of compiling.
+                let first = 2 * (turn + place) % shapes.len();
+                shapes.rotate_left(first);
+                shapes.truncate(2);
+            }
+            for (outputs, columns) in shapes {
                 let bias = (outputs % 2 == 1).then_some(TensorId(1));
                 let mut tensors = vec![tensor("weight", outputs, columns)];
                 tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
@@ -160,7 +192,7 @@ fn linear_agrees_in_the_formats_of_files() {
             let plan =
                 linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Finish::Store);
             let mut pair = Pair::new(&plan, format, choice);
-            for rows in [1, 5] {
+            for rows in [1, 5, 33] {
                 pair.compare_rows(
                     rows,
                     &format!("linear {outputs} × {columns} {} {choice:?}", format.name()),
@@ -195,9 +227,13 @@ fn linear_agrees_with_every_norm_and_finish() {
         Finish::Gate(Activation::Silu),
         Finish::Gate(Activation::Gelu),
     ];
-    for choice in CHOICES {
-        for finish in finishes {
-            for (outputs, columns) in [(8, 4), (24, 65), (136, 576)] {
+    for (turn, choice) in choices().enumerate() {
+        for (place, finish) in finishes.into_iter().enumerate() {
+            let mut shapes = vec![(8, 4), (24, 65), (136, 576)];
+            if !OF_SOFTWARE.contains(&choice) {
+                shapes = vec![shapes[(turn + place) % shapes.len()]];
+            }
+            for (outputs, columns) in shapes {
                 let bias = (columns == 65).then_some(TensorId(1));
                 let mut tensors = vec![tensor("weight", outputs, columns)];
                 tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
@@ -236,7 +272,7 @@ fn linear_plan(
 
 #[test]
 fn norms_agree_in_every_shape() {
-    for choice in CHOICES {
+    for choice in choices() {
         for kind in [NormKind::Rms, NormKind::Layer] {
             for columns in WIDTHS {
                 let bias = (kind == NormKind::Layer).then_some(TensorId(1));
@@ -256,7 +292,7 @@ fn norms_agree_in_every_shape() {
 
 #[test]
 fn norms_of_heads_agree_in_every_shape() {
-    for choice in CHOICES {
+    for choice in choices() {
         for kind in [NormKind::Rms, NormKind::Layer] {
             // Single heads with one weight and with a weight each, and a row as one head.
             for (heads, head_width, columns) in [(3, 5, 5), (4, 8, 32), (2, 65, 130), (1, 96, 96)] {
@@ -282,7 +318,7 @@ fn norms_of_heads_agree_in_every_shape() {
 #[test]
 fn experts_agree_in_every_format_and_shape() {
     let formats = WeightFormat::ENCODED.map(|format| (format, KernelChoice::CPU));
-    let choices = CHOICES.map(|choice| (WeightFormat::F16, choice));
+    let choices = || choices().map(|choice| (WeightFormat::F16, choice));
     // Experts, active ones, the block's width and theirs: fewer and more experts than lanes.
     for (experts, active, shares, width, own) in
         [(2, 2, Shares::OfAll, 32, 32), (5, 3, Shares::OfAll, 8, 40), (70, 6, Shares::OfChosen, 64, 96)]
@@ -293,7 +329,7 @@ fn experts_agree_in_every_format_and_shape() {
             plan.ops.insert(0, Op::Scale { factor: 0.0, buffer: BufferId(1) });
             add_biases(&mut plan);
         }
-        for (format, choice) in formats.into_iter().chain(choices) {
+        for (format, choice) in formats.into_iter().chain(choices()) {
             if [width, own].iter().any(|columns| !columns.is_multiple_of(format.block_elements())) {
                 continue;
             }
@@ -362,7 +398,7 @@ fn elementwise_ops_agree_in_every_shape() {
         Activation::GeluSigmoid,
         Activation::ClampedGelu,
     ];
-    for choice in CHOICES {
+    for choice in choices() {
         for columns in WIDTHS {
             let mut ops = vec![Op::Add { input: INPUT, output: OUTPUT }];
             for activation in activations {

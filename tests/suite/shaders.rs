@@ -1,6 +1,6 @@
 //! Every shader is valid, and translates to what Metal and DirectX take.
 
-use logitscope::gpu::{Kernel, kernel_source, kernels};
+use logitscope::gpu::{Variant, kernel_source, variants};
 use naga::back::{hlsl, msl};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -69,6 +69,11 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
         ("FIRST_BLOCK", 0.0),
         ("SHARD_BLOCKS", 1024.0),
         ("HAS_NORM", 1.0),
+        // The most sums at once, and the room that the program leaves them at most.
+        ("PARTS", 2.0),
+        ("AT_ONCE", 8.0),
+        ("SLOTS", 18.0),
+        ("SUMMANDS", if has_slots(module) { 1024.0 } else { 256.0 }),
         ("FINISH", 3.0),
         ("OUTPUT_BLOCKS", 1024.0),
         ("FIRST_ROW", 0.0),
@@ -96,41 +101,52 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
     values
 }
 
+/// Whether the kernel makes as many sums at once as the program says, rather than one.
+fn has_slots(module: &naga::Module) -> bool {
+    module.overrides.iter().any(|(_, known)| known.name.as_deref() == Some("SLOTS"))
+}
+
 /// The kernel, validated, with its overrides replaced by values.
-fn validated(kernel: Kernel, format: Option<logitscope::model::WeightFormat>) -> (naga::Module, ModuleInfo) {
-    let source = kernel_source(kernel, format);
+fn validated(variant: Variant) -> (naga::Module, ModuleInfo) {
+    let source = kernel_source(variant);
     let module = naga::front::wgsl::parse_str(&source)
-        .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
+        .unwrap_or_else(|error| panic!("{variant:?}: {}", error.emit_to_string(&source)));
     let info = Validator::new(
         ValidationFlags::all(),
         Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP | Capabilities::SHADER_INT64,
     )
     .validate(&module)
-    .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&source)));
+    .unwrap_or_else(|error| panic!("{variant:?}: {}", error.emit_to_string(&source)));
     let entry = Some((ShaderStage::Compute, "main"));
     let constants = constants(&module);
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
-        .unwrap_or_else(|error| panic!("{}: {error}", kernel.name()));
+        .unwrap_or_else(|error| panic!("{variant:?}: {error}"));
     (module.into_owned(), info.into_owned())
 }
 
 #[test]
 fn every_kernel_is_valid_and_translates_to_metal_and_directx() {
     let mut seen = 0;
-    for (kernel, format) in kernels() {
-        let (module, info) = validated(kernel, format);
-        let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
+    for variant in variants() {
+        let (module, info) = validated(variant);
+        let options =
+            msl::Options { lang_version: (2, 3), fake_missing_bindings: true, ..Default::default() };
         let pipeline = msl::PipelineOptions::default();
         let (metal, _) = msl::write_string(&module, &info, &options, &pipeline)
-            .unwrap_or_else(|error| panic!("{} to MSL: {error}", kernel.name()));
-        assert!(metal.contains("kernel void"), "{}: no Metal kernel", kernel.name());
+            .unwrap_or_else(|error| panic!("{variant:?} to MSL: {error}"));
+        assert!(metal.contains("kernel void"), "{variant:?}: no Metal kernel");
 
-        let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+        let options = hlsl::Options {
+            // What the DXC compiler takes; subgroups need it.
+            shader_model: hlsl::ShaderModel::V6_0,
+            fake_missing_bindings: true,
+            ..Default::default()
+        };
         let mut text = String::new();
         hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
             .write(&module, &info, None)
-            .unwrap_or_else(|error| panic!("{} to HLSL: {error}", kernel.name()));
-        assert!(text.contains("numthreads"), "{}: no DirectX kernel", kernel.name());
+            .unwrap_or_else(|error| panic!("{variant:?} to HLSL: {error}"));
+        assert!(text.contains("numthreads"), "{variant:?}: no DirectX kernel");
         seen += 1;
     }
     assert!(seen >= 14);
@@ -138,8 +154,8 @@ fn every_kernel_is_valid_and_translates_to_metal_and_directx() {
 
 #[test]
 fn no_kernel_takes_more_workgroup_memory_than_every_adapter_has() {
-    for (kernel, format) in kernels() {
-        let (module, _) = validated(kernel, format);
+    for variant in variants() {
+        let (module, _) = validated(variant);
         let mut layouter = Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
         let bytes: u32 = module
@@ -148,22 +164,22 @@ fn no_kernel_takes_more_workgroup_memory_than_every_adapter_has() {
             .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
             .map(|(_, variable)| layouter[variable.ty].size)
             .sum();
-        assert!(bytes <= WORKGROUP_BYTES, "{}: {bytes} bytes of workgroup memory", kernel.name());
+        assert!(bytes <= WORKGROUP_BYTES, "{variant:?}: {bytes} bytes of workgroup memory");
     }
 }
 
 #[test]
 fn every_kernel_says_what_it_does_and_where_its_twin_is() {
-    for (kernel, format) in kernels() {
-        let source = kernel_source(kernel, format);
+    for variant in variants() {
+        let source = kernel_source(variant);
         for part in ["// Split:", "// Twin:"] {
-            assert!(source.contains(part), "{} lacks its {part} line", kernel.name());
+            assert!(source.contains(part), "{variant:?} lacks its {part} line");
         }
         if let Some(path) = source.split("// Twin: ").nth(1).and_then(|rest| rest.lines().next())
             && path.starts_with("src/")
         {
             let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path.trim());
-            assert!(file.exists(), "{}: its twin {path} does not exist", kernel.name());
+            assert!(file.exists(), "{variant:?}: its twin {path} does not exist");
         }
     }
 }

@@ -57,8 +57,7 @@ impl Compiler<'_> {
                 (6, self.optional(bias)),
             ];
             buffers.extend(shard.scales.as_ref().map(|scales| (2, scales)));
-            let constants = vec![
-                ("WORKGROUP", f64::from(self.choice.reduce_lanes)),
+            let mut constants = vec![
                 ("UNITS", self.units(weight)),
                 ("INPUT_BLOCKS", f64::from(self.stride_blocks(input))),
                 ("SLOT_BLOCKS", slot_blocks as f64),
@@ -70,6 +69,7 @@ impl Compiler<'_> {
                 ("SHARD_ROWS", shard.rows.len() as f64),
                 ("HAS_BIAS", flag(bias)),
             ];
+            constants.extend(self.sum_constants());
             self.dispatch(Kernel::ExpertLinear, self.form(weight), constants, &buffers, blocks, 1)
         })
     }

@@ -1,7 +1,7 @@
 //! Linear maps as dispatches: for each regime its kernel, one dispatch a shard.
 
-use super::{Compiler, Constants, Dispatch, Regime, activation_constant, flag};
-use crate::gpu::kernels::{LinearVariant, SHUFFLE_LANES};
+use super::{Compiler, Constants, Dispatch, FEW_ROWS, Regime, activation_constant, flag};
+use crate::gpu::kernels::{LinearVariant, Reduction, SHUFFLE_LANES};
 use crate::gpu::layout::{Form, padded_row, unit_weights};
 use crate::gpu::shader::Kernel;
 use crate::gpu::weights::Shard;
@@ -17,6 +17,12 @@ fn shuffle_tile_rows(unit_blocks: u32) -> u32 {
     (4 / unit_blocks).clamp(1, 2)
 }
 
+/// Rows of the weight, rows of the batch and lanes of a workgroup of `shaders/linear_shared.wgsl`.
+const SHARED_TILE: u32 = 64;
+
+/// Lanes that most GPUs run together: fewer in a workgroup leave some idle.
+const COMMON_SUBGROUP: u32 = 32;
+
 /// The fields of an [`crate::model::Op::Linear`].
 #[derive(Clone, Copy)]
 pub(super) struct LinearMap {
@@ -26,6 +32,28 @@ pub(super) struct LinearMap {
     pub input: BufferId,
     pub output: BufferId,
     pub finish: Finish,
+}
+
+/// The workgroup of `shaders/linear_groups.wgsl`.
+struct GroupShape {
+    /// Blocks of four rows of the weight.
+    parts: u32,
+    /// Rows of the batch.
+    rows: u32,
+    /// Sums of four, made at once.
+    slots: u32,
+    lanes: u32,
+}
+
+impl GroupShape {
+    fn constants(&self, reduction: Reduction) -> [(&'static str, f64); 4] {
+        [
+            ("PARTS", f64::from(self.parts)),
+            ("AT_ONCE", f64::from(self.rows)),
+            ("SLOTS", f64::from(self.slots)),
+            ("SUMMANDS", f64::from(reduction.summands(self.slots, self.lanes))),
+        ]
+    }
 }
 
 impl Compiler<'_> {
@@ -45,7 +73,7 @@ impl Compiler<'_> {
             (map.input, map.norm) = (normed, None);
         }
         for shard in &self.memory.tensors[map.weight.0].shards {
-            dispatches.push(self.linear_shard(&map, variant, shard)?);
+            dispatches.push(self.linear_shard(&map, variant, regime, shard)?);
         }
         Ok(dispatches)
     }
@@ -54,6 +82,7 @@ impl Compiler<'_> {
         &self,
         map: &LinearMap,
         variant: LinearVariant,
+        regime: Regime,
         shard: &Shard,
     ) -> Result<Dispatch, ModelError> {
         let block_rows = match map.finish {
@@ -61,12 +90,18 @@ impl Compiler<'_> {
             Finish::Store | Finish::Add | Finish::Activate(_) => 4,
         };
         let blocks = shard.rows.len().div_ceil(block_rows) as u32;
+        let mut constants: Constants = Vec::new();
         let (kernel, lanes, groups, rows) = match variant {
             LinearVariant::Lanes => {
                 let lanes = self.choice.plain_lanes;
                 (Kernel::LinearLanes, lanes, blocks.div_ceil(lanes), 1)
             }
-            LinearVariant::Groups => (Kernel::LinearGroups, self.choice.reduce_lanes, blocks, 1),
+            LinearVariant::Groups { blocks: parts } => {
+                let shape = self.group_shape(map, parts, regime);
+                constants.extend(shape.constants(self.choice.reduction));
+                let outputs = if block_rows == 8 { 1 } else { shape.parts };
+                (Kernel::LinearGroups, shape.lanes, blocks.div_ceil(outputs), shape.rows)
+            }
             LinearVariant::Tiles => {
                 let lanes = self.choice.plain_lanes;
                 (Kernel::LinearTiles, lanes, blocks.div_ceil(lanes), 4)
@@ -80,6 +115,10 @@ impl Compiler<'_> {
                 let groups = (blocks * block_rows as u32).div_ceil(group_rows);
                 (Kernel::LinearShuffleTiles, SHUFFLE_LANES, groups, SHUFFLE_LANES)
             }
+            LinearVariant::Shared => {
+                let weight_rows = blocks * block_rows as u32;
+                (Kernel::LinearShared, SHARED_TILE, weight_rows.div_ceil(SHARED_TILE), SHARED_TILE)
+            }
         };
         // The kernels know these numbers from shaders/lib/linear.wgsl. Without an activation any will do.
         let (finish, activation) = match map.finish {
@@ -89,7 +128,7 @@ impl Compiler<'_> {
             Finish::Gate(activation) => (3, activation),
         };
         let outputs_only = self.plan.buffer(map.output).rows == RowSet::Outputs;
-        let constants: Constants = vec![
+        constants.extend([
             ("WORKGROUP", f64::from(lanes)),
             ("UNITS", self.units(map.weight)),
             ("INPUT_BLOCKS", f64::from(self.stride_blocks(map.input))),
@@ -103,7 +142,7 @@ impl Compiler<'_> {
             ("FINISH", f64::from(finish)),
             ("ROWS_WORD", f64::from(u8::from(outputs_only))),
             activation_constant(activation),
-        ];
+        ]);
         let mut buffers = vec![
             (1, &shard.buffer),
             (3, self.buffer(map.input)),
@@ -123,6 +162,18 @@ impl Compiler<'_> {
     /// Blocks of four weights in a unit of a matrix.
     fn unit_blocks(&self, tensor: TensorId) -> u32 {
         (self.row_blocks(tensor) / self.units(tensor)) as u32
+    }
+
+    /// The workgroup of [`LinearVariant::Groups`] for a matrix: no more lanes than its rows have units, within a
+    /// subgroup's size, and no more than its sums leave room for.
+    fn group_shape(&self, map: &LinearMap, parts: u32, regime: Regime) -> GroupShape {
+        let parts = if matches!(map.finish, Finish::Gate(_)) { 2 } else { parts };
+        let rows = if regime == Regime::One { 1 } else { FEW_ROWS as u32 };
+        let norms = if map.norm.is_some() { rows.div_ceil(4) } else { 0 };
+        let slots = rows * parts + norms;
+        let useful = (self.units(map.weight) as u32).next_power_of_two().max(COMMON_SUBGROUP);
+        let lanes = self.choice.reduction.lanes(slots, self.choice.reduce_lanes.min(useful));
+        GroupShape { parts, rows, slots, lanes }
     }
 
     /// Units in a row of a matrix.

@@ -12,7 +12,7 @@ use super::device::Device;
 use super::kernels::KernelChoice;
 use super::layout::{Form, padded, padded_row};
 use super::pass::Work;
-use super::shader::Kernel;
+use super::shader::{Kernel, Variant};
 use super::weights::{GpuTensor, Shard};
 use crate::model::ModelError;
 use crate::model::config::{Activation, NormKind};
@@ -267,13 +267,13 @@ impl Compiler<'_> {
             NormKind::Rms => Kernel::RmsNorm,
             NormKind::Layer => Kernel::LayerNorm,
         };
-        let constants = vec![
-            ("WORKGROUP", f64::from(self.choice.reduce_lanes)),
+        let mut constants = vec![
             ("COLUMNS", self.plan.buffer(input).columns as f64),
             ("COLUMNS4", f64::from(self.stride_blocks(input))),
             ("EPSILON", f64::from(epsilon)),
             ("HAS_BIAS", flag(bias)),
         ];
+        constants.extend(self.sum_constants());
         let tensors = [self.optional(Some(weight)), self.optional(bias)];
         let buffers = numbered(&[self.buffer(input), tensors[0], tensors[1], self.buffer(output)]);
         self.dispatch(kernel, None, constants, &buffers, 1, 1)
@@ -287,13 +287,13 @@ impl Compiler<'_> {
         columns: Columns,
     ) -> Result<Dispatch, ModelError> {
         let mut constants = vec![
-            ("WORKGROUP", f64::from(self.choice.reduce_lanes)),
             ("HEAD_WIDTH", head_width as f64),
             ("WEIGHT_WIDTH", self.plan.tensor(norm.weight).columns as f64),
             ("SUBTRACTS_MEAN", f64::from(u8::from(norm.kind == NormKind::Layer))),
             ("EPSILON", f64::from(norm.epsilon)),
         ];
         constants.extend(self.column_constants(columns));
+        constants.extend(self.sum_constants());
         let buffers = numbered(&[self.buffer(columns.buffer), self.optional(Some(norm.weight))]);
         self.dispatch(Kernel::HeadNorm, None, constants, &buffers, heads as u32, 1)
     }
@@ -315,6 +315,12 @@ impl Compiler<'_> {
         constants.extend(self.column_constants(columns));
         let buffers = numbered(&[self.memory.pass, self.buffer(columns.buffer)]);
         self.elementwise(Kernel::Rotary, None, (heads * pairs) as u32, constants, &buffers)
+    }
+
+    /// The workgroup of a kernel that adds up over its lanes, one sum at a time.
+    fn sum_constants(&self) -> [(&'static str, f64); 2] {
+        let KernelChoice { reduction, reduce_lanes, .. } = self.choice;
+        [("WORKGROUP", f64::from(reduce_lanes)), ("SUMMANDS", f64::from(reduction.summands(1, reduce_lanes)))]
     }
 
     /// Where in a buffer's rows some columns lie.
@@ -374,7 +380,8 @@ impl Compiler<'_> {
             Some(Form::Matrix(format)) => Some(format),
             Some(Form::Vector) | None => None,
         };
-        let pipeline = self.device.pipeline(kernel, format, &constants)?;
+        let reduction = kernel.reduces().then_some(self.choice.reduction);
+        let pipeline = self.device.pipeline(Variant { kernel, format, reduction }, &constants)?;
         let group = self.device.bind_group(&pipeline, buffers);
         Ok(Dispatch { pipeline, group, columns, height })
     }
