@@ -27,30 +27,19 @@ const ROWS: [usize; 4] = [1, 2, 5, 33];
 /// What software drivers get.
 const OF_SOFTWARE: [KernelChoice; 2] = [KernelChoice::CPU, KernelChoice::CPU_SHUFFLE];
 
-/// What GPUs get: each variant of what the choices are made of, with subgroups and without.
-static OF_GPUS: LazyLock<Vec<KernelChoice>> = LazyLock::new(|| {
+/// What GPUs get: each variant of what the choices are made of, with subgroups (where there are any) and without.
+/// Software drivers have small subgroups: these workgroups hold several.
+static OF_GPUS: LazyLock<[KernelChoice; 4]> = LazyLock::new(|| {
     let gpu = KernelChoice::GPU;
     let (tiles, eight) = (LinearVariant::Tiles, LinearVariant::Groups { blocks: 2 });
-    let mut choices = vec![
+    let reduction = DEVICE.subgroup_reduction().unwrap_or(gpu.reduction);
+    let of_tiles = KernelChoice { one_row: tiles, few_rows: tiles, many_rows: tiles, ..gpu };
+    [
         gpu,
-        // Tiles in every pass, and the largest workgroups.
-        KernelChoice {
-            one_row: tiles,
-            few_rows: tiles,
-            many_rows: tiles,
-            reduce_lanes: MOST_LANES,
-            plain_lanes: 128,
-            ..gpu
-        },
-    ];
-    // Software drivers have small subgroups: these workgroups hold several.
-    choices.extend(DEVICE.subgroup_reduction().into_iter().flat_map(|reduction| {
-        [
-            KernelChoice { reduction, ..gpu },
-            KernelChoice { reduction, few_rows: eight, one_row: eight, reduce_lanes: 32, ..gpu },
-        ]
-    }));
-    choices
+        KernelChoice { reduce_lanes: MOST_LANES, plain_lanes: 128, ..of_tiles },
+        KernelChoice { reduction, ..gpu },
+        KernelChoice { reduction, one_row: eight, few_rows: eight, reduce_lanes: 32, ..gpu },
+    ]
 });
 
 /// Every choice of kernels.
@@ -147,29 +136,47 @@ impl Pair {
 
 #[test]
 fn linear_agrees_in_every_variant_format_and_shape() {
-    for (turn, choice) in choices().enumerate() {
-        for (place, format) in WeightFormat::ENCODED.into_iter().enumerate() {
-            let fits = |shape: &(usize, usize)| shape.1.is_multiple_of(format.block_elements());
-            let mut shapes: Vec<_> = MATRICES.into_iter().filter(fits).collect();
-            if !OF_SOFTWARE.contains(&choice) {
-                // Two a choice and format, so that each choice, and each format, meets every shape: all three
-                // together would be minutes of compiling.
-                let first = 2 * (turn + place) % shapes.len();
-                shapes.rotate_left(first);
-                shapes.truncate(2);
-            }
-            for (outputs, columns) in shapes {
-                let bias = (outputs % 2 == 1).then_some(TensorId(1));
-                let mut tensors = vec![tensor("weight", outputs, columns)];
-                tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
-                let plan = linear_plan(tensors, None, bias, outputs, Finish::Store);
-                let mut pair = Pair::new(&plan, format, choice);
-                for rows in ROWS {
-                    let what = format!("linear {outputs} × {columns} {} {choice:?}", format.name());
-                    pair.compare_rows(rows, &what);
-                }
+    for choice in OF_SOFTWARE {
+        for format in WeightFormat::ENCODED {
+            for shape in shapes_of(format) {
+                compare_linear(choice, format, shape, &ROWS);
             }
         }
+    }
+}
+
+/// All of a GPU's variants with all else would be minutes of compiling: of formats, shapes, choices and numbers of
+/// rows, any two meet.
+#[test]
+fn linear_for_gpus_agrees_in_pairs_of_variants_formats_and_shapes() {
+    for (place, format) in WeightFormat::ENCODED.into_iter().enumerate() {
+        let shapes = shapes_of(format);
+        for (turn, &shape) in shapes.iter().cycle().take(shapes.len().max(6)).enumerate() {
+            let choice = OF_GPUS[(turn + 2 * place + turn / 4) % OF_GPUS.len()];
+            compare_linear(choice, format, shape, &[ROWS[(turn + place) % ROWS.len()]]);
+        }
+    }
+}
+
+/// The matrices that a format can store.
+fn shapes_of(format: WeightFormat) -> Vec<(usize, usize)> {
+    MATRICES.into_iter().filter(|(_, columns)| columns.is_multiple_of(format.block_elements())).collect()
+}
+
+/// Holds a plain linear map to its twin, with a bias if it has an odd number of outputs.
+fn compare_linear(
+    choice: KernelChoice,
+    format: WeightFormat,
+    (outputs, columns): (usize, usize),
+    rows: &[usize],
+) {
+    let bias = (outputs % 2 == 1).then_some(TensorId(1));
+    let mut tensors = vec![tensor("weight", outputs, columns)];
+    tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
+    let plan = linear_plan(tensors, None, bias, outputs, Finish::Store);
+    let mut pair = Pair::new(&plan, format, choice);
+    for &rows in rows {
+        pair.compare_rows(rows, &format!("linear {outputs} × {columns} {} {choice:?}", format.name()));
     }
 }
 
@@ -180,24 +187,13 @@ fn formats_of_files() -> impl Iterator<Item = WeightFormat> {
 
 #[test]
 fn linear_agrees_in_the_formats_of_files() {
-    for choice in [KernelChoice::CPU, KernelChoice::GPU] {
-        for format in formats_of_files() {
-            // Compiling them all for a software driver takes minutes; these have every way of unpacking.
-            let is_telling = [WeightFormat::Q6K, WeightFormat::Q3K, WeightFormat::Iq4Xs].contains(&format);
-            if choice != KernelChoice::CPU && !is_telling {
-                continue;
-            }
-            // More than a block, an odd number of them, and rows that are no whole number of fours.
-            let (outputs, columns) = (21, 3 * format.block_elements());
-            let plan =
-                linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Finish::Store);
-            let mut pair = Pair::new(&plan, format, choice);
-            for rows in [1, 5, 33] {
-                pair.compare_rows(
-                    rows,
-                    &format!("linear {outputs} × {columns} {} {choice:?}", format.name()),
-                );
-            }
+    for format in formats_of_files() {
+        // More than a block, an odd number of them, and rows that are no whole number of fours.
+        let shape = (21, 3 * format.block_elements());
+        compare_linear(KernelChoice::CPU, format, shape, &[1, 5]);
+        // Compiling them all for a software driver takes minutes; these have every way of unpacking.
+        if [WeightFormat::Q6K, WeightFormat::Q3K, WeightFormat::Iq4Xs].contains(&format) {
+            compare_linear(KernelChoice::GPU, format, shape, &[1, 33]);
         }
     }
 }
@@ -227,26 +223,35 @@ fn linear_agrees_with_every_norm_and_finish() {
         Finish::Gate(Activation::Silu),
         Finish::Gate(Activation::Gelu),
     ];
-    for (turn, choice) in choices().enumerate() {
-        for (place, finish) in finishes.into_iter().enumerate() {
-            let mut shapes = vec![(8, 4), (24, 65), (136, 576)];
-            if !OF_SOFTWARE.contains(&choice) {
-                shapes = vec![shapes[(turn + place) % shapes.len()]];
+    for (place, finish) in finishes.into_iter().enumerate() {
+        for (turn, shape) in [(8, 4), (24, 65), (136, 576)].into_iter().enumerate() {
+            for choice in OF_SOFTWARE {
+                compare_fused_linear(choice, finish, shape, &ROWS);
             }
-            for (outputs, columns) in shapes {
-                let bias = (columns == 65).then_some(TensorId(1));
-                let mut tensors = vec![tensor("weight", outputs, columns)];
-                tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
-                tensors.push(tensor("norm", 1, columns));
-                let weight = TensorId(tensors.len() - 1);
-                let norm = Some(InputNorm { epsilon: 1e-5, weight, normed: BufferId(2) });
-                let plan = linear_plan(tensors, norm, bias, outputs, finish);
-                let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
-                for rows in ROWS {
-                    pair.compare_rows(rows, &format!("{finish:?} {outputs} × {columns} {choice:?}"));
-                }
-            }
+            // Any two of these meet as well.
+            let choice = OF_GPUS[(place + turn + place / 4) % OF_GPUS.len()];
+            compare_fused_linear(choice, finish, shape, &[ROWS[(place + 2 * turn) % ROWS.len()]]);
         }
+    }
+}
+
+/// Holds a linear map of a normalised input to its twin, with a bias if it has 65 columns.
+fn compare_fused_linear(
+    choice: KernelChoice,
+    finish: Finish,
+    (outputs, columns): (usize, usize),
+    rows: &[usize],
+) {
+    let bias = (columns == 65).then_some(TensorId(1));
+    let mut tensors = vec![tensor("weight", outputs, columns)];
+    tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
+    tensors.push(tensor("norm", 1, columns));
+    let weight = TensorId(tensors.len() - 1);
+    let norm = Some(InputNorm { epsilon: 1e-5, weight, normed: BufferId(2) });
+    let plan = linear_plan(tensors, norm, bias, outputs, finish);
+    let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
+    for &rows in rows {
+        pair.compare_rows(rows, &format!("{finish:?} {outputs} × {columns} {choice:?}"));
     }
 }
 
