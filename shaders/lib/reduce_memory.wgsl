@@ -18,7 +18,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 }
 
 var<workgroup> summands: array<vec4<f32>, SUMMANDS>;
-var<workgroup> single_summands: array<f32, WORKGROUP>;
 
 /// Gives this lane's part of the sums of a slot. Sums are there after `join`.
 fn contribute(slot: u32, values: vec4<f32>, lane: Lane) { summands[slot * WORKGROUP + lane.index] = values; }
@@ -42,15 +41,15 @@ fn joined(slot: u32, lane: Lane) -> vec4<f32> { return summands[slot * WORKGROUP
 
 /// The sum of one value a lane; every lane gets it.
 fn workgroup_sum(value: f32, lane: Lane) -> f32 {
-    single_summands[lane.index] = value;
+    summands[lane.index].x = value;
     workgroupBarrier();
     for (var half = WORKGROUP / 2u; half > 0u; half = half / 2u) {
         if lane.index < half {
-            single_summands[lane.index] += single_summands[lane.index + half];
+            summands[lane.index].x += summands[lane.index + half].x;
         }
         workgroupBarrier();
     }
-    let sum = single_summands[0];
+    let sum = summands[0].x;
     // The next call may overwrite the values only when every lane has read the sum.
     workgroupBarrier();
     return sum;
