@@ -24,6 +24,12 @@ fn a_step_of_a_llama_is_few_dispatches_a_layer_and_one_wait() {
     // With each choice, the most dispatches of a layer: two fewer where the maps normalise their input themselves.
     for (choice, most) in [(KernelChoice::CPU, 7), (KernelChoice::CPU_SHUFFLE, 5), (KernelChoice::GPU, 7)] {
         let mut engine = engine(support::device(), choice);
+        let a_layer = engine.layer_dispatches(1);
+        assert!((1.0..=most as f64).contains(&a_layer), "{a_layer} with {choice:?}");
+        if choice == KernelChoice::GPU {
+            // Software drivers take a minute to compile its kernels, and nothing else is to be seen with them.
+            continue;
+        }
         let sequence = engine.new_sequence();
         engine.forward(&Batch::chain(sequence, 0, &[3, 14, 15], RowOutput::Logits)).unwrap();
         let layers = engine.plan().cache_widths.len();
@@ -39,8 +45,6 @@ fn a_step_of_a_llama_is_few_dispatches_a_layer_and_one_wait() {
             (layers..=4 + most * layers).contains(&a_step),
             "{a_step} dispatches a step, {layers} layers, {choice:?}"
         );
-        let a_layer = engine.layer_dispatches(1);
-        assert!((1.0..=most as f64).contains(&a_layer), "{a_layer} with {choice:?}");
     }
 }
 
@@ -65,7 +69,8 @@ fn a_profile_has_every_op_and_leaves_the_engine_as_a_pass_does() {
 #[test]
 fn a_model_gets_the_fastest_candidate_and_computes_the_same_with_each() {
     let device = support::device();
-    let candidates = [KernelChoice::CPU, KernelChoice::GPU];
+    // Kernels that a software driver compiles soon.
+    let candidates = [KernelChoice::CPU, KernelChoice { reduce_lanes: 16, ..KernelChoice::CPU }];
     let mut chosen = engine(Arc::clone(&device), candidates[1]);
     let mut trials = Trials::default();
     chosen.choose(&candidates, &mut trials).unwrap();
