@@ -3,6 +3,7 @@
 mod suite {
     mod architecture;
     mod attention;
+    mod branches;
     mod chained;
     mod chat;
     mod cli;

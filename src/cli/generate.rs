@@ -48,12 +48,12 @@ fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate)
     while decode.run.stop.is_none() {
         let mut progress = |done, total| line.show(&format!("initiation: {done} of {total} tokens"));
         let mut control = Control { interrupt: &INTERRUPTED, progress: &mut progress };
-        let printed = decode.run.nodes.len();
+        let printed = decode.run.line.len();
         let step = decode.advance(ready, &mut control);
         line.clear();
         match step {
             Ok(()) if streams => {
-                let text: String = decode.run.nodes[printed..].iter().map(shown).collect();
+                let text: String = decode.run.line_nodes().skip(printed).map(shown).collect();
                 if print(&text)? == Reader::Gone {
                     decode.run.stop = Some(StopReason::Cancelled);
                 }
@@ -108,6 +108,7 @@ fn settings(arguments: &Generate) -> DecodingSettings {
         seed: arguments.seed,
         cache: if arguments.no_kv_cache { CacheUse::Recompute } else { CacheUse::Reuse },
         recorded_candidates: arguments.top.max(DecodingSettings::default().recorded_candidates),
+        ..DecodingSettings::default()
     }
 }
 
@@ -256,7 +257,7 @@ impl<'a> Answer<'a> {
             text: has_text.then(|| run.text()),
             stop: run.stop.map_or("", stop_name),
             phases: PhasesAnswer::new(&run.phases),
-            steps: run.nodes.iter().map(|node| StepAnswer::new(node, top)).collect(),
+            steps: run.line_nodes().map(|node| StepAnswer::new(node, top)).collect(),
             sequences: [],
         }
     }

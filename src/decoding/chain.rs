@@ -1,8 +1,9 @@
 //! The stages of a run in their order, and the record of what they did to a row.
 
 use super::row::{Row, Softmax, finite};
-use super::settings::{StageSettings, StrategyChoice};
+use super::settings::StageSettings;
 use super::stages::{History, Stage};
+use super::strategy_settings::Picking;
 use crate::trace::{Candidate, Node, Others, StageRecord};
 
 /// Which stages run, in order.
@@ -44,8 +45,8 @@ pub(super) struct Trail {
 }
 
 impl Chain {
-    /// The chain for a strategy: greedy decoding uses bias and penalties alone.
-    pub fn new(settings: &StageSettings, strategy: StrategyChoice, recorded_candidates: usize) -> Self {
+    /// The chain for a way of picking: the highest is picked by bias and penalties alone.
+    pub fn new(settings: &StageSettings, picking: Picking, recorded_candidates: usize) -> Self {
         let s = settings;
         let penalties = [
             (!s.logit_bias.is_empty()).then(|| Stage::LogitBias(s.logit_bias.clone())),
@@ -60,7 +61,7 @@ impl Chain {
             (s.top_p != 1.0).then_some(Stage::TopP(s.top_p)),
             (s.min_p != 0.0).then_some(Stage::MinP(s.min_p)),
         ];
-        let warpers = warpers.into_iter().filter(|_| strategy == StrategyChoice::Sample);
+        let warpers = warpers.into_iter().filter(|_| picking == Picking::Draws);
         Self { stages: penalties.into_iter().chain(warpers).flatten().collect(), recorded_candidates }
     }
 

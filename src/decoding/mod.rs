@@ -14,9 +14,14 @@ pub mod single_token;
 pub mod stages;
 pub mod stop_text;
 pub mod strategy;
+pub mod strategy_settings;
 pub mod summary;
 
 pub use error::DecodingError;
-pub use settings::{CacheUse, DecodingSettings, EosRule, StageSettings, StopSettings, StrategyChoice};
+pub use settings::{CacheUse, DecodingSettings, EosRule, StageSettings, StopSettings};
 pub use stop_text::{StopMatch, StopTexts};
-pub use strategy::{Control, Stepped, Strategy, begin};
+pub use strategy::{Branched, Control, Stepped, Strategy, begin};
+pub use strategy_settings::{
+    BeamSettings, ContrastiveSettings, EarlyStopping, LookaheadSettings, Picking, SpeculativeSettings,
+    StrategyChoice,
+};

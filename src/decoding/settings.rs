@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::error::DecodingError;
+use super::strategy_settings::{
+    BeamSettings, ContrastiveSettings, LookaheadSettings, Picking, SpeculativeSettings, StrategyChoice,
+};
 
 /// All settings of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +16,16 @@ use super::error::DecodingError;
 pub struct DecodingSettings {
     /// Who chooses.
     pub strategy: StrategyChoice,
+    /// How beam search and speculative decoding pick.
+    pub picking: Picking,
+    /// Beam search.
+    pub beam: BeamSettings,
+    /// Contrastive search.
+    pub contrastive: ContrastiveSettings,
+    /// Speculative decoding.
+    pub speculative: SpeculativeSettings,
+    /// Lookahead decoding.
+    pub lookahead: LookaheadSettings,
     /// What changes and cuts the logits before the choice.
     pub stages: StageSettings,
     /// When to end.
@@ -23,17 +36,6 @@ pub struct DecodingSettings {
     pub cache: CacheUse,
     /// How many candidates a node records, by descending raw logit.
     pub recorded_candidates: usize,
-}
-
-/// The strategies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StrategyChoice {
-    /// The entry with the highest value after bias and penalties; the lowest id among equals.
-    #[default]
-    Greedy,
-    /// A random draw from what the whole chain leaves.
-    Sample,
 }
 
 /// The stages, in the order in which they apply. A stage at its neutral value is left out of the chain.
@@ -101,6 +103,11 @@ impl Default for DecodingSettings {
     fn default() -> Self {
         Self {
             strategy: StrategyChoice::default(),
+            picking: Picking::default(),
+            beam: BeamSettings::default(),
+            contrastive: ContrastiveSettings::default(),
+            speculative: SpeculativeSettings::default(),
+            lookahead: LookaheadSettings::default(),
             stages: StageSettings::default(),
             stop: StopSettings::default(),
             seed: 0,
@@ -133,9 +140,27 @@ impl Default for StopSettings {
 }
 
 impl DecodingSettings {
+    /// How the strategy picks from what the stages leave.
+    pub fn picks(&self) -> Picking {
+        match self.strategy {
+            StrategyChoice::Greedy | StrategyChoice::Contrastive | StrategyChoice::Lookahead => {
+                Picking::Highest
+            }
+            StrategyChoice::Sample => Picking::Draws,
+            StrategyChoice::Beam | StrategyChoice::Speculative => self.picking,
+        }
+    }
+
     /// Checks every setting against its range; `vocabulary` is V.
     pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
         self.stages.check(vocabulary)?;
+        match self.strategy {
+            StrategyChoice::Greedy | StrategyChoice::Sample => {}
+            StrategyChoice::Beam => self.beam.check()?,
+            StrategyChoice::Contrastive => self.contrastive.check()?,
+            StrategyChoice::Speculative => self.speculative.check()?,
+            StrategyChoice::Lookahead => self.lookahead.check()?,
+        }
         if let EosRule::Tokens(tokens) = &self.stop.eos {
             tokens.iter().try_for_each(|&id| in_vocabulary("an end-of-text id", id, vocabulary))?;
         }
@@ -181,7 +206,12 @@ fn in_vocabulary(what: &'static str, id: u32, vocabulary: usize) -> Result<(), D
     ensure((id as usize) < vocabulary, what, id, &rule)
 }
 
-fn ensure(holds: bool, what: &'static str, value: impl ToString, rule: &str) -> Result<(), DecodingError> {
+pub(super) fn ensure(
+    holds: bool,
+    what: &'static str,
+    value: impl ToString,
+    rule: &str,
+) -> Result<(), DecodingError> {
     if holds {
         return Ok(());
     }

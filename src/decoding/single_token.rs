@@ -12,26 +12,26 @@ use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
 use super::random::uniform;
 use super::row::{Descending, Row, Softmax};
-use super::settings::{CacheUse, DecodingSettings, StopSettings, StrategyChoice};
+use super::settings::{CacheUse, DecodingSettings};
 use super::stages::History;
-use super::strategy::{Control, Stepped, Strategy};
+use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared};
+use super::strategy_settings::Picking;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::language_model::PassId;
 use crate::model::selection::Choosing;
 use crate::model::{LanguageModel, ModelError, Outputs, SequenceId, Summary};
-use crate::trace::{Counters, Draw, Node, NodeTiming, Phase, Run, StopReason};
+use crate::trace::{Counters, Draw, Node, NodeTiming, Phase, Run};
 
 /// Greedy decoding or sampling of one text.
+#[derive(Clone)]
 pub struct SingleToken {
     chain: Chain,
-    choice: StrategyChoice,
+    picking: Picking,
     seed: u64,
     cache: CacheUse,
-    stop: StopSettings,
-    eos: Vec<u32>,
+    ending: Ending,
     /// Prompt and generated tokens.
     tokens: Vec<u32>,
-    prompt: usize,
     sequence: Option<SequenceId>,
     /// The pass over the newest token, when it is already under way.
     flight: Option<Flight>,
@@ -70,16 +70,14 @@ struct Decision {
 
 impl SingleToken {
     /// For a prompt and settings that were checked.
-    pub(super) fn new(settings: &DecodingSettings, eos: Vec<u32>, prompt: &[u32]) -> Self {
+    pub(super) fn new(settings: &DecodingSettings, ending: Ending, prompt: &[u32]) -> Self {
         Self {
-            chain: Chain::new(&settings.stages, settings.strategy, settings.recorded_candidates),
-            choice: settings.strategy,
+            chain: Chain::new(&settings.stages, settings.picks(), settings.recorded_candidates),
+            picking: settings.picks(),
             seed: settings.seed,
             cache: settings.cache,
-            stop: settings.stop.clone(),
-            eos,
+            ending,
             tokens: prompt.to_vec(),
-            prompt: prompt.len(),
             sequence: None,
             flight: None,
             chunk: ChunkSize::default(),
@@ -89,19 +87,19 @@ impl SingleToken {
 
     /// Generated tokens so far.
     fn generated(&self) -> usize {
-        self.tokens.len() - self.prompt
+        self.tokens.len() - self.ending.prompt
     }
 
     /// What a step asks of its row of logits.
     fn output(&self, step: usize, vocabulary: usize) -> RowOutput {
-        let point = match self.choice {
-            StrategyChoice::Greedy => 0.0,
-            StrategyChoice::Sample => uniform(self.seed, step as u64) as f32,
+        let point = match self.picking {
+            Picking::Highest => 0.0,
+            Picking::Draws => uniform(self.seed, step as u64) as f32,
         };
-        match (self.chain.choosing(vocabulary, point), self.choice) {
+        match (self.chain.choosing(vocabulary, point), self.picking) {
             (None, _) => RowOutput::Logits,
-            (Some(_), StrategyChoice::Greedy) => RowOutput::Summary(Choosing::HIGHEST),
-            (Some(choosing), StrategyChoice::Sample) => RowOutput::Summary(choosing),
+            (Some(_), Picking::Highest) => RowOutput::Summary(Choosing::HIGHEST),
+            (Some(choosing), Picking::Draws) => RowOutput::Summary(choosing),
         }
     }
 
@@ -160,9 +158,9 @@ impl SingleToken {
 
     /// The node for the token chosen; `None` if a draw falls on what is not listed.
     fn choose(&self, filtered: Filtered, step: usize) -> Option<Node> {
-        let (id, draw) = match self.choice {
-            StrategyChoice::Greedy => (filtered.row.best().unwrap_or_default(), None),
-            StrategyChoice::Sample => {
+        let (id, draw) = match self.picking {
+            Picking::Highest => (filtered.row.best().unwrap_or_default(), None),
+            Picking::Draws => {
                 let (id, draw) = draw(&filtered.row, &filtered.after, self.seed, step as u64);
                 if filtered.row.tail.count > 0 && draw.value >= draw.to {
                     return None;
@@ -174,21 +172,7 @@ impl SingleToken {
     }
 
     fn history(&self) -> History<'_> {
-        History { tokens: &self.tokens, prompt: self.prompt }
-    }
-
-    /// Why the text ends after the newest token, if it does.
-    fn stop_reason(&self, context: usize) -> Option<StopReason> {
-        let newest = self.tokens.last()?;
-        if self.eos.contains(newest) {
-            Some(StopReason::Eos)
-        } else if self.generated() >= self.stop.max_tokens {
-            Some(StopReason::MaxTokens)
-        } else if self.tokens.len() >= context {
-            Some(StopReason::ContextFull)
-        } else {
-            None
-        }
+        History { tokens: &self.tokens, prompt: self.ending.prompt }
     }
 }
 
@@ -217,7 +201,7 @@ impl SingleToken {
 
     /// Submits the pass of the step after this one, with the token that the model chooses by itself.
     fn follow(&self, flight: Flight, step: usize, model: &mut dyn LanguageModel) -> Option<Flight> {
-        if self.generated() + 1 >= self.stop.max_tokens || self.tokens.len() + 1 >= model.context() {
+        if self.generated() + 1 >= self.ending.max_tokens || self.tokens.len() + 1 >= model.context() {
             return None;
         }
         let output = self.output(step + 1, model.vocabulary());
@@ -267,7 +251,7 @@ impl Strategy for SingleToken {
         let decision = self.decide(seen, &mut next, step, model, control);
         let Decision { mut node, forecast } = decision.inspect_err(|_| discard(next, model))?;
         self.tokens.push(node.token);
-        let stop = self.stop_reason(model.context());
+        let stop = self.ending.reason(&self.tokens, model.context());
         if forecast == Some(node.token) && stop.is_none() {
             self.flight = next;
         } else {
@@ -279,7 +263,6 @@ impl Strategy for SingleToken {
         }
         let cost = std::mem::take(&mut self.cost);
         let phase = if step == 1 { Phase::Initiation } else { Phase::Incremental };
-        node.parent = run.nodes.len().checked_sub(1);
         node.step = step;
         node.phase = phase;
         node.counters =
@@ -298,8 +281,18 @@ impl Strategy for SingleToken {
         figures.seconds += node.timing.total_seconds;
         figures.amount += cost.rows as u64;
         run.phases.incremental_steps += usize::from(phase == Phase::Incremental);
-        run.nodes.push(node);
+        run.push(node);
         Ok(Stepped { nodes: run.nodes.len() - 1..run.nodes.len(), stop })
+    }
+
+    fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
+        let cached = |sequence| fork_shared(model, sequence, &self.tokens, tokens);
+        let sequence = self.sequence.map(cached).transpose()?;
+        let cost = PassCost::default();
+        let stop = self.ending.reason(tokens, model.context());
+        let strategy =
+            Box::new(Self { tokens: tokens.to_vec(), sequence, flight: None, cost, ..self.clone() });
+        Ok(Branched { strategy, stop })
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {

@@ -6,13 +6,15 @@ use std::sync::atomic::AtomicBool;
 use super::error::DecodingError;
 use super::settings::{DecodingSettings, EosRule};
 use super::single_token::SingleToken;
-use crate::model::LanguageModel;
+use super::strategy_settings::StrategyChoice;
+use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Run, StopReason};
 
 /// A way of choosing tokens, as a machine that is resumable at every step: pausing is to call it later,
 /// single-stepping to call it once, cancelling to call it no more.
 pub trait Strategy {
-    /// Makes one decision: appends its nodes to `run.nodes`, and adds to `run.phases` what it cost.
+    /// Makes one decision: appends its nodes to `run.nodes`, lets `run.line` end where its text ends now, appends
+    /// to `run.steps` what else it weighed, and adds to `run.phases` what it cost.
     ///
     /// The first step includes initiation. After an error, [`DecodingError::Interrupted`] included, nothing
     /// was appended, and another call tries the same step again, initiation from the chunk where it stopped.
@@ -22,6 +24,11 @@ pub trait Strategy {
         run: &mut Run,
         control: &mut Control<'_>,
     ) -> Result<Stepped, DecodingError>;
+
+    /// The same strategy on another text of the same prompt, from the beginning of its next step on: `tokens` are
+    /// the prompt's, those of a line of the run, and the one that a person chose. It begins in a fork that shares
+    /// the cached positions that both texts have in common.
+    fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError>;
 
     /// Forgets the strategy's sequences. To be called before the strategy is dropped, unless the model goes too.
     fn release(&mut self, model: &mut dyn LanguageModel);
@@ -44,6 +51,42 @@ pub struct Stepped {
     pub stop: Option<StopReason>,
 }
 
+/// A strategy on another text.
+pub struct Branched {
+    /// The strategy.
+    pub strategy: Box<dyn Strategy>,
+    /// Why the text ends with the token that the person chose, if it does.
+    pub stop: Option<StopReason>,
+}
+
+/// What ends a text, as far as its tokens tell.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    /// Tokens that end it.
+    pub eos: Vec<u32>,
+    /// Most new tokens.
+    pub max_tokens: usize,
+    /// Tokens of the prompt.
+    pub prompt: usize,
+}
+
+impl Ending {
+    /// Why a text of these tokens, the prompt's included, ends after the last one; `None` if it goes on.
+    pub fn reason(&self, tokens: &[u32], context: usize) -> Option<StopReason> {
+        let newest = tokens.last()?;
+        let generated = tokens.len() - self.prompt;
+        if generated > 0 && self.eos.contains(newest) {
+            Some(StopReason::Eos)
+        } else if generated >= self.max_tokens {
+            Some(StopReason::MaxTokens)
+        } else if tokens.len() >= context {
+            Some(StopReason::ContextFull)
+        } else {
+            None
+        }
+    }
+}
+
 /// Checks prompt and settings and gives the strategy that they ask for. `model_eos` are the ids that end a
 /// text by the model's own files.
 pub fn begin(
@@ -59,7 +102,38 @@ pub fn begin(
         EosRule::Tokens(tokens) => tokens.clone(),
         EosRule::Ignore => Vec::new(),
     };
-    Ok(Box::new(SingleToken::new(settings, eos, prompt)))
+    let ending = Ending { eos, max_tokens: settings.stop.max_tokens, prompt: prompt.len() };
+    Ok(match settings.strategy {
+        StrategyChoice::Greedy | StrategyChoice::Sample => {
+            Box::new(SingleToken::new(settings, ending, prompt))
+        }
+        strategy => {
+            return Err(DecodingError::Setting {
+                what: "the strategy",
+                value: strategy.name().to_owned(),
+                rule: "it is not there yet: choose greedy or sample".to_owned(),
+            });
+        }
+    })
+}
+
+/// How many tokens two texts have in common from the beginning.
+pub(super) fn common_prefix(one: &[u32], other: &[u32]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+}
+
+/// A fork of a sequence that computed `cached` tokens, up to where `tokens` differ from them; always without the
+/// last one of `tokens`, whose logits are still to be computed.
+pub(super) fn fork_shared(
+    model: &mut dyn LanguageModel,
+    sequence: SequenceId,
+    cached: &[u32],
+    tokens: &[u32],
+) -> Result<SequenceId, ModelError> {
+    let fork = model.fork(sequence)?;
+    let shared = common_prefix(cached, tokens).min(tokens.len().saturating_sub(1));
+    model.truncate(fork, shared);
+    Ok(fork)
 }
 
 fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), DecodingError> {

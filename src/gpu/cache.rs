@@ -113,6 +113,22 @@ impl Cache {
         device.submit(encoder);
     }
 
+    /// Copies single positions, from slot to slot, in every layer.
+    pub fn copy_slots(&self, device: &Device, copies: impl Iterator<Item = PageCopy> + Clone) {
+        let mut encoder = device.encoder();
+        for layer in &self.layers {
+            let bytes = layer.position_bytes;
+            for buffer in [&layer.keys, &layer.values] {
+                for copy in copies.clone() {
+                    let (from, to) = (u64::from(copy.from) * bytes, u64::from(copy.to) * bytes);
+                    encoder.copy_buffer_to_buffer(buffer, from, &self.transfer, 0, bytes);
+                    encoder.copy_buffer_to_buffer(&self.transfer, 0, buffer, to, bytes);
+                }
+            }
+        }
+        device.submit(encoder);
+    }
+
     /// Bytes of one page over all layers, keys and values.
     pub fn page_bytes(&self) -> u64 {
         let positions = PAGE_POSITIONS as u64;

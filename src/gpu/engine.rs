@@ -14,14 +14,14 @@ use super::layout::padded;
 use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape, Work};
-use super::passes::{Flight, Readbacks, Timestamps};
+use super::passes::{Branches, Flight, Readbacks, Timestamps};
 use super::program::{self, FEW_ROWS, Step, attention};
 use super::selection::Selection;
 use super::trials::Trials;
 use super::weights::{self, GpuTensor, Progress, Shard, Uploaded};
 use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, ModelError, Outputs};
-use crate::model::plan::{BufferId, Plan, RowSet};
+use crate::model::plan::{BufferId, Op, Plan, RowSet};
 use crate::model::selection::{Choosing, RowHandle};
 use crate::model::{Batch, SequenceId, Weights, WeightsError};
 
@@ -49,6 +49,10 @@ pub struct Engine {
     pub(super) flights: Vec<Flight>,
     /// The number of the next one.
     pub(super) next_pass: u64,
+    /// What the last pass computed beside its sequences.
+    pub(super) branches: Branches,
+    /// The first step of the LM head: those from here on make logits of hidden states.
+    pub(super) head_from: usize,
     /// What the pass that [`Engine::begin`] began has to compute, and where its rows are cached.
     work: Work,
     slots: Vec<u32>,
@@ -134,6 +138,7 @@ impl Engine {
         let cache = Cache::new(&device, &widths, attention::scratch_bytes(&plan, rows.batch), context)?;
         let pass_words = pass_buffer(&device, 4096)?;
         let timestamps = Timestamps::new(&device)?;
+        let head_from = head_from(&plan);
         let mut engine = Self {
             device,
             non_finite,
@@ -152,6 +157,8 @@ impl Engine {
             readbacks: Readbacks::default(),
             flights: Vec::new(),
             next_pass: 0,
+            branches: Branches::default(),
+            head_from,
             work: Work::default(),
             slots: Vec::new(),
         };
@@ -227,6 +234,7 @@ impl Engine {
     /// Finds a place for every row; grows the cache when it is full.
     pub(super) fn place(&mut self, batch: &Batch) -> Result<Placement, ModelError> {
         assert!(batch.rows.len() <= self.rows.batch, "at most {} rows a pass", self.rows.batch);
+        self.forget_branches();
         let shape = Shape::of(batch, &self.cache.pages, self.vocabulary(), self.context)?;
         loop {
             match Placement::new(batch, &shape, &mut self.cache.pages, self.choice.attention.least_split) {
@@ -240,7 +248,7 @@ impl Engine {
     }
 
     /// Makes room in the cache for at least `missing` more pages.
-    fn grow_cache(&mut self, missing: usize) -> Result<(), ModelError> {
+    pub(super) fn grow_cache(&mut self, missing: usize) -> Result<(), ModelError> {
         // Bind groups keep the buffers alive that are about to be replaced one by one.
         self.steps.clear();
         let grown = self.cache.grow(&self.device, missing);
@@ -315,6 +323,10 @@ impl LanguageModel for Engine {
         self.run(batch)
     }
 
+    fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        self.accept_rows(sequence, rows)
+    }
+
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
         self.selection.as_ref().map_or(Ok(None), |selection| selection.read(&self.device, row))
     }
@@ -324,7 +336,7 @@ impl LanguageModel for Engine {
     }
 
     fn cache_usage(&self) -> CacheUsage {
-        let pages = self.cache.pages.used();
+        let pages = self.cache.pages.used() - self.branches.scratch.len();
         CacheUsage {
             pages,
             page_positions: PAGE_POSITIONS,
@@ -400,6 +412,12 @@ impl Engine {
         }
         self.device.queue.write_buffer(&self.buffers[buffer.0], 0, bytemuck::cast_slice(&padded_rows));
     }
+}
+
+/// The first op after the one that makes the final hidden states.
+fn head_from(plan: &Plan) -> usize {
+    let makes_hidden = |op: &Op| plan.hidden.is_some() && op.output() == plan.hidden;
+    plan.ops.iter().rposition(makes_hidden).map_or(plan.ops.len(), |index| index + 1)
 }
 
 fn pass_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {

@@ -11,6 +11,7 @@ use wgpu::{BufferUsages, SubmissionIndex};
 use super::device::Device;
 use super::engine::Engine;
 use super::layout::padded;
+use super::pages::{PageCopy, PagesMissing};
 use super::pass::{FIRST_TOKEN, Placement, Work};
 use super::selection::{SUMMARY_BYTES, Selection};
 use crate::model::batch::RowOutput;
@@ -29,14 +30,22 @@ pub(super) struct Flight {
     encode_seconds: f64,
     submission: SubmissionIndex,
     readback: wgpu::Buffer,
-    /// What its output rows asked for.
-    outputs: Vec<RowOutput>,
+    /// What the rows that were picked asked for.
+    wanted: Vec<Wanted>,
     /// Handles of the rows summarised.
     handles: Vec<RowHandle>,
     /// Sequence and position of its last row.
     last: (SequenceId, usize),
     /// Where its rows went, to forget them.
     placement: Placement,
+}
+
+/// What is wanted of a row that is picked.
+#[derive(Clone, Copy)]
+struct Wanted {
+    output: RowOutput,
+    /// Its place among the rows whose hidden states are wanted.
+    hidden: Option<usize>,
 }
 
 /// Where a pass gets its tokens.
@@ -54,6 +63,17 @@ pub(super) struct Readbacks {
     free: Vec<wgpu::Buffer>,
 }
 
+/// The rows of a pass that branched off, as long as they may be accepted.
+#[derive(Default)]
+pub(super) struct Branches {
+    /// For each row of the pass the slot of its key and value.
+    slots: Vec<u32>,
+    /// For each row of the pass its position.
+    positions: Vec<usize>,
+    /// The pages that hold them.
+    pub scratch: Vec<u32>,
+}
+
 /// The clock of the GPU.
 pub(super) struct Timestamps {
     queries: wgpu::QuerySet,
@@ -67,12 +87,10 @@ impl Engine {
         let mut begin = Instant::now();
         self.device.check()?;
         let placement = self.place(batch)?;
-        let outputs: Vec<usize> = batch.outputs().collect();
-        let mut results = Outputs::default();
-        let (first, rest) = outputs.split_at(outputs.len().min(self.rows.outputs));
-        let groups = std::iter::once(first).chain(rest.chunks(self.rows.outputs));
+        let mut results = Outputs { hidden: vec![Vec::new(); batch.hidden.len()], ..Outputs::default() };
+        let groups = picked_in_groups(batch, self.rows.outputs);
         let mut sets = [RowSet::Batch, RowSet::Outputs].as_slice();
-        let ran = groups.into_iter().try_for_each(|group| {
+        let ran = groups.iter().try_for_each(|group| {
             self.write_pass(batch, &placement, group)?;
             let flight = self.encode(batch, placement.work, sets, group, Tokens::Given, begin)?;
             self.finish(flight, &mut results)?;
@@ -80,10 +98,43 @@ impl Engine {
             Ok(())
         });
         match ran {
-            Ok(()) => self.cache.pages.give_back(&placement.scratch),
+            Ok(()) => {
+                let positions = batch.rows.iter().map(|row| row.position).collect();
+                let Placement { slots, scratch, .. } = placement;
+                self.branches = Branches { slots, positions, scratch };
+            }
             Err(_) => placement.undo(&mut self.cache.pages),
         }
         ran.map(|()| results)
+    }
+
+    /// Copies rows of the last pass behind a sequence's cached positions.
+    pub(super) fn accept_rows(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        let length = self.cache.pages.length(sequence);
+        for (index, &row) in rows.iter().enumerate() {
+            let position = self.branches.positions[row];
+            assert_eq!(position, length + index, "row {row} does not go on where the sequence ends");
+        }
+        let extension = loop {
+            match self.cache.pages.extend(sequence, rows.len()) {
+                Ok(extension) => break extension,
+                Err(PagesMissing(missing)) => self.grow_cache(missing)?,
+            }
+        };
+        extension.copy.into_iter().for_each(|copy| self.cache.copy_page(&self.device, copy));
+        let slots = &self.branches.slots;
+        let copies = rows.iter().enumerate().map(|(index, &row)| {
+            let to = self.cache.pages.slot(sequence, length + index);
+            PageCopy { from: slots[row], to }
+        });
+        self.cache.copy_slots(&self.device, copies);
+        Ok(())
+    }
+
+    /// Frees the pages of rows that branched off.
+    pub(super) fn forget_branches(&mut self) {
+        let Branches { scratch, .. } = std::mem::take(&mut self.branches);
+        self.cache.pages.give_back(&scratch);
     }
 
     /// Submits a pass, and keeps it among those on their way.
@@ -91,6 +142,7 @@ impl Engine {
         let begin = Instant::now();
         self.device.check()?;
         let mut placement = self.place(batch)?;
+        assert!(batch.hidden.is_empty(), "hidden states come from passes that are waited for");
         let outputs: Vec<usize> = batch.outputs().collect();
         assert!(outputs.len() <= self.rows.outputs, "at most {} outputs a submission", self.rows.outputs);
         let sets = [RowSet::Batch, RowSet::Outputs];
@@ -117,15 +169,17 @@ impl Engine {
         batch: &Batch,
         work: Work,
         sets: &[RowSet],
-        outputs: &[usize],
+        picked: &[usize],
         tokens: Tokens,
         begin: Instant,
     ) -> Result<Flight, ModelError> {
-        let wanted: Vec<RowOutput> = outputs.iter().map(|&row| batch.rows[row].output).collect();
-        if wanted.iter().any(summarised) && self.selection.is_none() {
+        let wanted: Vec<Wanted> = picked.iter().map(|&row| Wanted::of(batch, row)).collect();
+        if wanted.iter().any(Wanted::summary) && self.selection.is_none() {
             self.make_selection()?;
         }
-        let layout = Layout::new(&wanted, self.logits_bytes());
+        let layout = Layout::new(&wanted, self.logits_bytes(), self.hidden_bytes());
+        // Rows of which only the hidden state is wanted need no logits.
+        let ends = if layout.heads { self.steps.len() } else { self.head_from };
         let readback = self.readbacks.take(&self.device, layout.bytes)?;
         let mut encoder = self.device.encoder();
         if let (Tokens::Chosen(row), Some(selection)) = (tokens, &self.selection) {
@@ -137,11 +191,11 @@ impl Engine {
                 timestamp_writes: self.timestamps.as_ref().map(Timestamps::writes),
             });
             let mut dispatches = 0;
-            for step in self.steps.iter().filter(|step| sets.contains(&step.rows)) {
+            for step in self.steps[..ends].iter().filter(|step| sets.contains(&step.rows)) {
                 let work = match step.rows {
                     RowSet::Batch => work,
-                    RowSet::Outputs if outputs.is_empty() => continue,
-                    RowSet::Outputs => Work::of_rows(outputs.len()),
+                    RowSet::Outputs if picked.is_empty() => continue,
+                    RowSet::Outputs => Work::of_rows(picked.len()),
                 };
                 step.encode(&mut pass, work);
                 dispatches += step.dispatches(work);
@@ -149,7 +203,7 @@ impl Engine {
             if layout.summaries > 0
                 && let Some(selection) = &self.selection
             {
-                dispatches += selection.encode(&mut pass, outputs.len() as u32);
+                dispatches += selection.encode(&mut pass, picked.len() as u32);
             }
             self.device.count_dispatches(dispatches);
         }
@@ -162,8 +216,12 @@ impl Engine {
             && let Some(selection) = &mut self.selection
         {
             selection.copy_summaries(&mut encoder, layout.summaries, &readback, TIMESTAMP_BYTES);
-            let rows = (0..wanted.len()).filter(|&row| summarised(&wanted[row]));
+            let rows = (0..wanted.len()).filter(|&row| wanted[row].summary());
             handles.extend(rows.map(|row| selection.keep(&mut encoder, logits, row)));
+        }
+        if let (1.., Some(hidden)) = (layout.hidden, self.plan.hidden) {
+            let states = &self.buffers[hidden.0];
+            encoder.copy_buffer_to_buffer(states, 0, &readback, layout.hidden_at, layout.hidden);
         }
         if layout.logits > 0 {
             encoder.copy_buffer_to_buffer(logits, 0, &readback, layout.logits_at, layout.logits);
@@ -179,7 +237,7 @@ impl Engine {
             encode_seconds,
             submission,
             readback,
-            outputs: wanted,
+            wanted,
             handles,
             last,
             placement: Placement::default(),
@@ -191,21 +249,32 @@ impl Engine {
         let waiting = Instant::now();
         let columns = self.plan.buffer(self.plan.logits).columns;
         let row_bytes = self.logits_bytes();
-        let layout = Layout::new(&flight.outputs, row_bytes);
+        let hidden_bytes = self.hidden_bytes();
+        let width = self.plan.hidden.map_or(0, |hidden| self.plan.buffer(hidden).columns);
+        let layout = Layout::new(&flight.wanted, row_bytes, hidden_bytes);
         let (timestamps, selection) = (&self.timestamps, &self.selection);
         let mut handles = flight.handles.iter();
         let device = &self.device;
         let read = device.read_mapped(&flight.readback, layout.bytes, flight.submission, |bytes| {
-            for (row, output) in flight.outputs.iter().enumerate() {
-                if let (true, Some(selection), Some(&handle)) =
-                    (summarised(output), selection, handles.next())
-                {
-                    let at = (TIMESTAMP_BYTES + row as u64 * SUMMARY_BYTES) as usize;
-                    let bytes = &bytes[at..][..SUMMARY_BYTES as usize];
-                    results.summaries.push(selection.summary(handle, bytes));
-                } else {
-                    let at = (layout.logits_at + row as u64 * row_bytes) as usize;
-                    results.logits.push(bytemuck::pod_collect_to_vec(&bytes[at..][..4 * columns]));
+            let part = |first: u64, row: usize, stride: u64, length: usize| {
+                &bytes[(first + row as u64 * stride) as usize..][..length]
+            };
+            for (row, wanted) in flight.wanted.iter().enumerate() {
+                match (wanted.output, selection) {
+                    (RowOutput::Nothing, _) => {}
+                    (RowOutput::Summary(_), Some(selection)) => {
+                        let bytes = part(TIMESTAMP_BYTES, row, SUMMARY_BYTES, SUMMARY_BYTES as usize);
+                        let &handle = handles.next().expect("each summary has its handle");
+                        results.summaries.push(selection.summary(handle, bytes));
+                    }
+                    (RowOutput::Summary(_) | RowOutput::Logits, _) => {
+                        let bytes = part(layout.logits_at, row, row_bytes, 4 * columns);
+                        results.logits.push(bytemuck::pod_collect_to_vec(bytes));
+                    }
+                }
+                if let Some(place) = wanted.hidden {
+                    let bytes = part(layout.hidden_at, row, hidden_bytes, 4 * width);
+                    results.hidden[place] = bytemuck::pod_collect_to_vec(bytes);
                 }
             }
             timestamps.as_ref().map(|timestamps| timestamps.seconds(bytes))
@@ -240,6 +309,11 @@ impl Engine {
     fn logits_bytes(&self) -> u64 {
         4 * padded(self.plan.buffer(self.plan.logits).columns) as u64
     }
+
+    /// Bytes of a final hidden state with its padding.
+    fn hidden_bytes(&self) -> u64 {
+        self.plan.hidden.map_or(0, |hidden| 4 * padded(self.plan.buffer(hidden).columns) as u64)
+    }
 }
 
 impl ChainedModel for Engine {
@@ -251,8 +325,8 @@ impl ChainedModel for Engine {
         assert_eq!(pass.0 + 1, self.next_pass, "a pass follows the newest one");
         let before = self.flights.iter().find(|flight| flight.id == pass).expect("the pass is on its way");
         let (sequence, position) = before.last;
-        assert!(before.outputs.last().is_some_and(summarised), "the row to follow asks for a summary");
-        let row = before.outputs.len() as u64 - 1;
+        assert!(before.wanted.last().is_some_and(Wanted::summary), "the row to follow asks for a summary");
+        let row = before.wanted.len() as u64 - 1;
         // The token is overwritten on the GPU.
         self.launch(&Batch::chain(sequence, position + 1, &[0], output), Tokens::Chosen(row))
     }
@@ -279,28 +353,53 @@ impl Engine {
     }
 }
 
-/// How the results of a pass lie in a readback: timestamps, summaries, logits.
+/// How the results of a pass lie in a readback: timestamps, summaries, hidden states, logits. Of each kind all
+/// picked rows', or none.
 struct Layout {
-    /// Rows of summaries: all output rows, or none.
+    /// Whether any row goes through the LM head.
+    heads: bool,
+    /// Rows of summaries.
     summaries: u64,
+    hidden_at: u64,
+    /// Bytes of hidden states.
+    hidden: u64,
     logits_at: u64,
-    /// Bytes of logits: all output rows', or none.
+    /// Bytes of logits.
     logits: u64,
     bytes: u64,
 }
 
 impl Layout {
-    fn new(outputs: &[RowOutput], row_bytes: u64) -> Self {
-        let rows = outputs.len() as u64;
-        let summaries = if outputs.iter().any(summarised) { rows } else { 0 };
-        let logits = if outputs.iter().all(summarised) { 0 } else { rows * row_bytes };
-        let logits_at = TIMESTAMP_BYTES + summaries * SUMMARY_BYTES;
-        Self { summaries, logits_at, logits, bytes: logits_at + logits }
+    fn new(wanted: &[Wanted], logits_bytes: u64, hidden_bytes: u64) -> Self {
+        let of_all = |any: bool, each: u64| if any { wanted.len() as u64 * each } else { 0 };
+        let summaries = of_all(wanted.iter().any(Wanted::summary), 1);
+        let hidden = of_all(wanted.iter().any(|row| row.hidden.is_some()), hidden_bytes);
+        let logits = of_all(wanted.iter().any(|row| row.output == RowOutput::Logits), logits_bytes);
+        let hidden_at = TIMESTAMP_BYTES + summaries * SUMMARY_BYTES;
+        let logits_at = hidden_at + hidden;
+        let heads = wanted.iter().any(|row| row.output != RowOutput::Nothing);
+        Self { heads, summaries, hidden_at, hidden, logits_at, logits, bytes: logits_at + logits }
     }
 }
 
-fn summarised(output: &RowOutput) -> bool {
-    matches!(output, RowOutput::Summary(_))
+impl Wanted {
+    fn of(batch: &Batch, row: usize) -> Self {
+        Self { output: batch.rows[row].output, hidden: batch.hidden.binary_search(&row).ok() }
+    }
+
+    fn summary(&self) -> bool {
+        matches!(self.output, RowOutput::Summary(_))
+    }
+}
+
+/// The rows of which anything is wanted, at most `most` together; those that need logits first, then those of
+/// which only the hidden state is wanted. At least one group, if an empty one.
+fn picked_in_groups(batch: &Batch, most: usize) -> Vec<Vec<usize>> {
+    let needs_logits = |row: &usize| batch.rows[*row].output != RowOutput::Nothing;
+    let (heads, hidden): (Vec<usize>, Vec<usize>) = batch.picked().partition(needs_logits);
+    let groups = heads.chunks(most).chain(hidden.chunks(most)).map(<[usize]>::to_vec);
+    let groups: Vec<_> = groups.collect();
+    if groups.is_empty() { vec![Vec::new()] } else { groups }
 }
 
 impl Readbacks {

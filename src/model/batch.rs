@@ -44,6 +44,8 @@ pub enum RowOutput {
 pub struct Batch {
     /// The rows.
     pub rows: Vec<Row>,
+    /// Rows whose final hidden state is wanted, whatever is wanted of their logits; ascending.
+    pub hidden: Vec<usize>,
 }
 
 impl Batch {
@@ -56,12 +58,26 @@ impl Batch {
             parent: index.checked_sub(1),
             output: if index + 1 == tokens.len() { last } else { RowOutput::Nothing },
         };
-        Self { rows: tokens.iter().enumerate().map(row).collect() }
+        tokens.iter().enumerate().map(row).collect::<Vec<_>>().into()
+    }
+
+    /// With the final hidden states of all rows.
+    pub fn with_hidden(mut self) -> Self {
+        self.hidden = (0..self.rows.len()).collect();
+        self
     }
 
     /// Indices of the rows whose logits are wanted, whole or in short, in order.
     pub fn outputs(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.rows.len()).filter(|&row| self.rows[row].output != RowOutput::Nothing)
+    }
+
+    /// Indices of the rows of which anything is wanted, in order: those that go through the final norm.
+    pub fn picked(&self) -> impl Iterator<Item = usize> + '_ {
+        let wanted = |row: &usize| {
+            self.rows[*row].output != RowOutput::Nothing || self.hidden.binary_search(row).is_ok()
+        };
+        (0..self.rows.len()).filter(wanted)
     }
 
     /// Refuses tokens outside the vocabulary and positions beyond the context. `cached` gives the cached
@@ -114,6 +130,12 @@ impl Batch {
     }
 }
 
+impl From<Vec<Row>> for Batch {
+    fn from(rows: Vec<Row>) -> Self {
+        Self { rows, hidden: Vec::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,19 +147,19 @@ mod tests {
     #[test]
     fn a_chain_stays_and_its_branches_go() {
         let rows = vec![row(3, None), row(4, Some(0)), row(4, Some(0)), row(5, Some(2)), row(5, Some(1))];
-        assert_eq!(Batch { rows }.kept(|_| 3), [true, true, false, false, true]);
+        assert_eq!(Batch::from(rows).kept(|_| 3), [true, true, false, false, true]);
     }
 
     #[test]
     fn rows_at_cached_positions_go() {
         let rows = vec![row(2, None), row(3, Some(0))];
-        assert_eq!(Batch { rows }.kept(|_| 3), [false, false]);
+        assert_eq!(Batch::from(rows).kept(|_| 3), [false, false]);
     }
 
     #[test]
     fn each_sequence_is_extended_on_its_own() {
         let other = Row { sequence: SequenceId(1), ..row(7, None) };
-        let batch = Batch { rows: vec![row(3, None), other, row(4, Some(0))] };
+        let batch = Batch::from(vec![row(3, None), other, row(4, Some(0))]);
         assert_eq!(batch.kept(|sequence| if sequence.0 == 1 { 7 } else { 3 }), [true, true, true]);
     }
 
@@ -154,6 +176,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "leaves a gap")]
     fn a_gap_after_the_cache_is_a_programming_error() {
-        let _ = Batch { rows: vec![row(4, None)] }.check(10, 10, |_| 3);
+        let _ = Batch::from(vec![row(4, None)]).check(10, 10, |_| 3);
     }
 }

@@ -50,7 +50,7 @@ pub fn plan_decoder(config: &ModelConfig) -> Plan {
     if let Some(cap) = config.logits.cap {
         planner.ops.push(Op::SoftCap { cap, buffer: logits });
     }
-    planner.finish(logits)
+    planner.finish(logits, hidden)
 }
 
 #[derive(Default)]
@@ -309,7 +309,7 @@ impl Planner {
         RotaryId(self.rotary_tables.len() - 1)
     }
 
-    fn finish(self, logits: BufferId) -> Plan {
+    fn finish(self, logits: BufferId, hidden: BufferId) -> Plan {
         Plan {
             tensors: self.tensors,
             buffers: self.buffers,
@@ -318,6 +318,7 @@ impl Planner {
             cache_format: CacheFormat::default(),
             ops: self.ops,
             logits,
+            hidden: Some(hidden),
         }
     }
 }

@@ -181,6 +181,10 @@ impl<'a> Fuser<'a> {
         else {
             return None;
         };
+        // Strategies may ask for the final hidden states.
+        if self.plan.hidden == Some(normed) {
+            return None;
+        }
         let mut ops = self.plan.ops[first + 1..].to_vec();
         let mut readers = 0;
         // Up to the op that writes the buffer anew; the raw input must still be what it was at every reader.
@@ -258,6 +262,9 @@ impl<'a> Fuser<'a> {
             op.buffers_mut().into_iter().for_each(|id| id.0 = place(&mut buffers, id.0));
         }
         plan.logits.0 = place(&mut buffers, plan.logits.0);
+        if let Some(hidden) = &mut plan.hidden {
+            hidden.0 = place(&mut buffers, hidden.0);
+        }
         plan.tensors = tensors.iter().map(|&old| plan.tensors[old].clone()).collect();
         plan.buffers = buffers.iter().map(|&old| plan.buffers[old].clone()).collect();
         let stacks = tensors.iter().map(|&old| stacks[old].clone()).collect();

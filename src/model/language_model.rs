@@ -33,6 +33,11 @@ pub trait LanguageModel {
     /// logits and summaries asked for.
     fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError>;
 
+    /// Keeps rows of the pass before that branched off: their keys and values go behind the sequence's cached
+    /// positions. `rows` are indices of its batch, each the parent of the next, the first at the sequence's next
+    /// position. To be called before the next pass.
+    fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError>;
+
     /// The V logits of a row that was summarised; `None` when newer ones took its place.
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError>;
 
@@ -76,6 +81,9 @@ pub struct Outputs {
     pub logits: Vec<Vec<f32>>,
     /// A summary for each row that asked for one, in the batch's order.
     pub summaries: Vec<Summary>,
+    /// The final hidden state (after the last norm, before the LM head; C elements) of each row of
+    /// [`Batch::hidden`].
+    pub hidden: Vec<Vec<f32>>,
     /// How long it took.
     pub timing: PassTiming,
 }

@@ -38,6 +38,9 @@ pub struct Plan {
     pub ops: Vec<Op>,
     /// The buffer that holds the logits after the last op: V columns, one row for each output.
     pub logits: BufferId,
+    /// The buffer that holds the final hidden states, which the LM head reads: C columns, one row for each
+    /// output. `None` in a plan without a head.
+    pub hidden: Option<BufferId>,
 }
 
 /// A tensor that the plan needs.

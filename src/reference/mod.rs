@@ -24,6 +24,7 @@
 //!     cache_format: Default::default(),
 //!     ops: vec![op.clone()],
 //!     logits: BufferId(1),
+//!     hidden: None,
 //! };
 //! let mut twin = Reference::from_values(plan, 10, vec![]);
 //! let sequence = twin.new_sequence();
@@ -73,6 +74,8 @@ pub struct Reference {
     sequences: BTreeMap<SequenceId, Sequence>,
     next_sequence: u32,
     recent: RecentRows,
+    /// The pass before, for [`crate::model::LanguageModel::accept`].
+    last: Option<Pass>,
 }
 
 /// A pass that goes on: its rows, and the keys and values they gave so far.
@@ -116,6 +119,7 @@ impl Reference {
             sequences: BTreeMap::new(),
             next_sequence: 0,
             recent: RecentRows::default(),
+            last: None,
         }
     }
 
@@ -125,7 +129,7 @@ impl Reference {
         batch.check(self.plan.vocabulary(), self.context, cached)?;
         let pass = Pass {
             rows: batch.rows.clone(),
-            outputs: batch.outputs().collect(),
+            outputs: batch.picked().collect(),
             kept: batch.kept(cached),
             fresh: vec![KeysValues::default(); self.plan.cache_widths.len()],
         };
@@ -275,6 +279,7 @@ impl Reference {
             let sequence = self.sequences.get_mut(&row.sequence).expect("checked by begin");
             sequence.append(&pass.fresh, index, &self.plan.cache_widths);
         }
+        self.last = Some(pass);
     }
 
     fn attend(

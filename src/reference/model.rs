@@ -56,7 +56,7 @@ impl LanguageModel for Reference {
         self.finish(pass);
         let mut outputs = Outputs::default();
         let rows = self.buffers[self.plan.logits.0].chunks_exact(self.plan.vocabulary());
-        for (row, logits) in batch.outputs().zip(rows) {
+        for (row, logits) in batch.picked().zip(rows) {
             match batch.rows[row].output {
                 RowOutput::Nothing => {}
                 RowOutput::Logits => outputs.logits.push(logits.to_vec()),
@@ -65,8 +65,28 @@ impl LanguageModel for Reference {
                 }
             }
         }
+        if let Some(hidden) = self.plan.hidden {
+            let rows = self.buffers[hidden.0].chunks_exact(self.plan.buffer(hidden).columns);
+            let wanted = |(row, state): (usize, &[f32])| {
+                batch.hidden.binary_search(&row).is_ok().then(|| state.to_vec())
+            };
+            outputs.hidden = batch.picked().zip(rows).filter_map(wanted).collect();
+        }
         outputs.timing = PassTiming { total_seconds: start.elapsed().as_secs_f64(), ..PassTiming::default() };
         Ok(outputs)
+    }
+
+    fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        let pass = self.last.as_ref().expect("a pass comes before");
+        let kept = self.sequences.get_mut(&sequence).expect("the sequence is not released");
+        for &row in rows {
+            assert_eq!(
+                pass.rows[row].position, kept.length,
+                "row {row} does not go on where the sequence ends"
+            );
+            kept.append(&pass.fresh, row, &self.plan.cache_widths);
+        }
+        Ok(())
     }
 
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {

@@ -112,7 +112,7 @@ fn a_tree_of_rows_gives_each_branch_the_logits_of_its_path_and_keeps_the_first()
     extend(&mut model, sequence, &PATH[..2]);
     let row = |token, position, parent| Row { token, position, sequence, parent, output: RowOutput::Logits };
     let rows = vec![row(4, 2, None), row(1, 3, Some(0)), row(6, 3, Some(0)), row(2, 4, Some(2))];
-    let logits = model.forward(&Batch { rows }).expect("in range").logits;
+    let logits = model.forward(&rows.into()).expect("in range").logits;
     assert_eq!(logits[1], fresh_logits(&mut model, &[3, 1, 4, 1]));
     assert_eq!(logits[2], fresh_logits(&mut model, &[3, 1, 4, 6]));
     assert_eq!(logits[3], fresh_logits(&mut model, &[3, 1, 4, 6, 2]));
@@ -127,7 +127,7 @@ fn rows_of_different_sequences_do_not_see_each_other() {
     let mut rows = Batch::chain(first, 0, &PATH, RowOutput::Logits).rows;
     let others = Batch::chain(second, 0, &[2, 0], RowOutput::Logits).rows;
     rows.extend(others.into_iter().map(|row| Row { parent: row.parent.map(|parent| parent + 5), ..row }));
-    let logits = model.forward(&Batch { rows }).expect("in range").logits;
+    let logits = model.forward(&rows.into()).expect("in range").logits;
     assert_eq!(logits, [fresh_logits(&mut model, &PATH), fresh_logits(&mut model, &[2, 0])]);
 }
 

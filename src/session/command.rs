@@ -22,6 +22,16 @@ pub enum Command {
     Pause,
     /// Make one step of a paused run.
     StepOnce,
+    /// Let the run go on from a step of its with another token: a branch, which shares what both texts have in
+    /// common.
+    Branch {
+        /// The step: an index in [`crate::trace::Run::nodes`].
+        node: usize,
+        /// One of the node's candidates.
+        token: u32,
+        /// Whether it goes on by itself.
+        pace: Pace,
+    },
     /// End the run, within one chunk of a pass; what was decoded stays.
     Stop,
 }

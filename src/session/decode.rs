@@ -2,12 +2,13 @@
 //!
 //! Used by the worker's thread and by the command line; knows neither.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::command::{Prompt, SpecialTokens};
 use super::load::ReadyModel;
-use crate::decoding::{Control, DecodingError, DecodingSettings, StopTexts, Strategy, StrategyChoice, begin};
+use crate::decoding::{Control, DecodingError, DecodingSettings, StopTexts, Strategy, begin};
 use crate::tokenizer::{AddSpecial, Detokeniser, Tokenizer, TokenizerError};
 use crate::trace::{PhaseFigures, PromptToken, Run, StopReason};
 
@@ -15,7 +16,24 @@ use crate::trace::{PhaseFigures, PromptToken, Run, StopReason};
 pub struct Decode {
     /// What happened so far.
     pub run: Run,
+    /// What chooses on each branch of the run, the one that goes on last.
+    branches: Vec<Branch>,
+    /// The text's state after the prompt.
+    prompt_text: TextState,
+    /// The text's state after each node.
+    texts: Vec<TextState>,
+}
+
+/// A line of the run and who chooses its next token.
+struct Branch {
     strategy: Box<dyn Strategy>,
+    /// Where the line ends.
+    tip: Option<usize>,
+}
+
+/// Where a text stands after a token.
+#[derive(Clone)]
+struct TextState {
     detokeniser: Detokeniser,
     stop_texts: StopTexts,
 }
@@ -32,6 +50,14 @@ pub enum RunError {
     /// The tokenizer failed on the prompt.
     #[error("the prompt could not be tokenised: {0}")]
     Tokenizer(#[from] TokenizerError),
+    /// A branch at a token that the step does not list.
+    #[error("step {step} cannot go on with token {token}: choose one of the candidates that the step lists")]
+    NoCandidate {
+        /// The step, from 1; 0 if there is none.
+        step: usize,
+        /// The token asked for.
+        token: u32,
+    },
     /// The strategy cannot begin or go on.
     #[error(transparent)]
     Decoding(#[from] DecodingError),
@@ -48,7 +74,7 @@ impl Decode {
         let mut run = Run {
             model: ready.loaded.model.clone(),
             adapter: ready.loaded.adapter.clone(),
-            strategy: strategy_name(settings.strategy).to_owned(),
+            strategy: settings.strategy.name().to_owned(),
             seed: settings.seed,
             ..Run::default()
         };
@@ -59,42 +85,100 @@ impl Decode {
         let mut detokeniser = Detokeniser::default();
         let tokenizer = ready.tokenizer.as_ref();
         run.prompt = ids.iter().map(|&id| prompt_token(tokenizer, &mut detokeniser, id)).collect();
-        Ok(Self { run, strategy, detokeniser, stop_texts: StopTexts::new(&settings.stop.texts) })
+        let prompt_text = TextState { detokeniser, stop_texts: StopTexts::new(&settings.stop.texts) };
+        let branches = vec![Branch { strategy, tip: None }];
+        Ok(Self { run, branches, prompt_text, texts: Vec::new() })
     }
 
     /// Makes one step. When the run is over, [`Run::stop`] says why.
     ///
     /// After [`DecodingError::Interrupted`] the next call goes on where this one stopped.
     pub fn advance(&mut self, ready: &mut ReadyModel, control: &mut Control<'_>) -> Result<(), RunError> {
-        let stepped = self.strategy.step(&mut *ready.model, &mut self.run, control)?;
+        let branch = self.branches.last_mut().expect("a run has a strategy");
+        let steps = self.run.steps.len();
+        let stepped = branch.strategy.step(&mut *ready.model, &mut self.run, control)?;
         self.run.stop = stepped.stop;
-        let Some(tokenizer) = &ready.tokenizer else { return Ok(()) };
+        if let Some(tokenizer) = &ready.tokenizer {
+            let tokens = self.run.steps[steps..].iter_mut().flat_map(|step| step.detail.tokens_mut());
+            tokens.for_each(|token| token.piece = tokenizer.piece(token.id).unwrap_or_default());
+        }
+        self.put_texts(stepped.nodes, ready.tokenizer.as_ref());
+        if let Some(branch) = self.branches.last_mut() {
+            branch.tip = self.run.tip();
+        }
+        Ok(())
+    }
 
+    /// Lets the run go on from a node of its with another of the node's candidates. The branch shares the cached
+    /// positions of the line that has most in common with it.
+    pub fn branch(&mut self, ready: &mut ReadyModel, node: usize, token: u32) -> Result<(), RunError> {
+        let step = self.run.nodes.get(node).map_or(0, |node| node.step);
+        let chosen = self.run.nodes.get(node).and_then(|node| node.chosen_by_hand(token));
+        let Some(chosen) = chosen else { return Err(RunError::NoCandidate { step, token }) };
+        let path = self.run.path(chosen.parent);
+        let mut tokens = self.run.prompt_ids();
+        tokens.extend(path.iter().map(|&index| self.run.nodes[index].token));
+        tokens.push(token);
+
+        let common = |branch: &Branch| {
+            let line = self.run.path(branch.tip);
+            line.iter().zip(&path).take_while(|(one, other)| one == other).count()
+        };
+        let nearest = (0..self.branches.len()).max_by_key(|&index| common(&self.branches[index]));
+        let nearest = nearest.expect("a run has a strategy");
+        let branched = self.branches[nearest].strategy.branch(&mut *ready.model, &tokens)?;
+
+        let index = self.run.nodes.len();
+        self.run.nodes.push(chosen);
+        self.run.follow(Some(index));
+        self.run.stop = branched.stop;
+        self.run.sequences.clear();
+        self.branches.push(Branch { strategy: branched.strategy, tip: Some(index) });
+        self.put_texts(index..index + 1, ready.tokenizer.as_ref());
+        Ok(())
+    }
+
+    /// Puts texts on new nodes, and ends the line where a stop text does.
+    fn put_texts(&mut self, nodes: Range<usize>, tokenizer: Option<&Tokenizer>) {
+        let Some(tokenizer) = tokenizer else { return };
         let start = Instant::now();
-        let count = stepped.nodes.len() as u64;
-        for node in &mut self.run.nodes[stepped.nodes] {
-            let detokenised = self.detokeniser.push(tokenizer, node.token);
+        let first = nodes.start;
+        self.run.phases.detokenise.amount += nodes.len() as u64;
+        let mut stopped = Vec::new();
+        for index in nodes {
+            let node = &mut self.run.nodes[index];
+            let before = node.parent.map_or(&self.prompt_text, |parent| &self.texts[parent]);
+            let mut text = before.clone();
+            let detokenised = text.detokeniser.push(tokenizer, node.token);
             node.piece = tokenizer.piece(node.token).unwrap_or_default();
             node.text = detokenised.text;
             node.held = detokenised.held;
             for candidate in &mut node.candidates {
                 candidate.piece = tokenizer.piece(candidate.token).unwrap_or_default();
             }
-            if self.stop_texts.push(&node.text).is_some() && self.run.stop != Some(StopReason::Eos) {
-                self.run.stop = Some(StopReason::StopText);
+            if text.stop_texts.push(&node.text).is_some() {
+                stopped.push(index);
             }
+            self.texts.push(text);
         }
-        if let (Some(_), Some(last)) = (self.run.stop, self.run.nodes.last_mut()) {
-            last.text += &self.detokeniser.finish(tokenizer);
+        let new = self.run.line.iter().position(|&index| index >= first).unwrap_or(self.run.line.len());
+        let stop = self.run.line[new..].iter().position(|index| stopped.contains(index));
+        if let Some(place) = stop.map(|place| new + place) {
+            let ends_by_eos = place + 1 == self.run.line.len() && self.run.stop == Some(StopReason::Eos);
+            self.run.line.truncate(place + 1);
+            self.run.stop = Some(if ends_by_eos { StopReason::Eos } else { StopReason::StopText });
+        }
+        if let (Some(_), Some(tip)) = (self.run.stop, self.run.tip()) {
+            self.run.nodes[tip].text += &self.texts[tip].detokeniser.clone().finish(tokenizer);
         }
         self.run.phases.detokenise.seconds += start.elapsed().as_secs_f64();
-        self.run.phases.detokenise.amount += count;
-        Ok(())
     }
 
     /// Frees what the run holds in the model, and gives the run.
     pub fn end(mut self, ready: &mut ReadyModel) -> Run {
-        self.strategy.release(&mut *ready.model);
+        for branch in &mut self.branches {
+            branch.strategy.release(&mut *ready.model);
+        }
         self.run
     }
 }
@@ -102,14 +186,6 @@ impl Decode {
 /// Calls `step` with a control that nobody interrupts and whose progress nobody watches.
 pub fn steadily<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
     step(&mut Control { interrupt: &AtomicBool::new(false), progress: &mut |_, _| {} })
-}
-
-/// The strategy's name, as the command line has it.
-pub fn strategy_name(choice: StrategyChoice) -> &'static str {
-    match choice {
-        StrategyChoice::Greedy => "greedy",
-        StrategyChoice::Sample => "sample",
-    }
 }
 
 /// The ids of a prompt. `model` is the model's name, for the error.

@@ -1,6 +1,8 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
-use crate::trace::{AdapterFacts, ModelFacts, Node, Phases, PromptToken, StopReason};
+use crate::trace::{
+    AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StopReason, StrategyStep,
+};
 
 /// A report from the worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +34,10 @@ pub enum Event {
         /// Prompt tokens in all.
         total: usize,
     },
-    /// A token was chosen.
+    /// The strategy made a step.
     Stepped(Box<Stepped>),
+    /// A person chose another token: the run goes on from there.
+    Branched(Box<Stepped>),
     /// The run waits.
     Paused,
     /// The run goes on.
@@ -84,8 +88,14 @@ pub struct RunStarted {
 /// One step that was made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stepped {
-    /// The node to append.
-    pub node: Node,
+    /// The nodes to append.
+    pub nodes: Vec<Node>,
+    /// The node in which the run's text ends now.
+    pub tip: Option<usize>,
+    /// What the strategy adds about the step.
+    pub steps: Vec<StrategyStep>,
+    /// What beam search returns, once it has ended.
+    pub sequences: Vec<ReturnedSequence>,
     /// Figures of all phases up to now.
     pub phases: Phases,
 }

@@ -1,6 +1,6 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
-use super::event::{Event, Loaded, Notice};
+use super::event::{Event, Loaded, Notice, Stepped};
 use crate::trace::{AdapterFacts, Run};
 
 /// The worker's state as its events tell it.
@@ -80,8 +80,7 @@ impl View {
                     seed: started.seed,
                     prompt: started.prompt,
                     phases: started.phases,
-                    nodes: Vec::new(),
-                    stop: None,
+                    ..Run::default()
                 });
             }
             Event::InitiationProgress { done, total } => {
@@ -91,10 +90,14 @@ impl View {
                 if matches!(self.status, Status::Initiating { .. }) {
                     self.status = Status::Running;
                 }
+                self.take_step(*stepped);
+            }
+            Event::Branched(branched) => {
+                self.status = Status::Running;
                 if let Some(run) = &mut self.run {
-                    run.nodes.push(stepped.node);
-                    run.phases = stepped.phases;
+                    run.stop = None;
                 }
+                self.take_step(*branched);
             }
             Event::Paused => self.status = Status::Paused,
             Event::Resumed => self.status = Status::Running,
@@ -107,6 +110,15 @@ impl View {
             }
             Event::Notice(notice) => self.notices.push(notice),
         }
+    }
+
+    fn take_step(&mut self, stepped: Stepped) {
+        let Some(run) = &mut self.run else { return };
+        run.nodes.extend(stepped.nodes);
+        run.follow(stepped.tip);
+        run.steps.extend(stepped.steps);
+        run.sequences = stepped.sequences;
+        run.phases = stepped.phases;
     }
 
     /// Whether a run goes on, paused or not.

@@ -104,10 +104,37 @@ struct Worker {
     live: Option<LiveRun>,
 }
 
-/// A run that has not ended.
+/// The newest run. After its end it is kept, for branches.
 struct LiveRun {
     decode: Decode,
     motion: Motion,
+    told: Told,
+}
+
+/// How much of a run's trace was sent.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    nodes: usize,
+    steps: usize,
+}
+
+impl LiveRun {
+    fn moves(&self) -> bool {
+        matches!(self.motion, Motion::Going | Motion::OneStep)
+    }
+
+    /// What came to the trace since the last call.
+    fn news(&mut self) -> Stepped {
+        let run = &self.decode.run;
+        let told = std::mem::replace(&mut self.told, Told { nodes: run.nodes.len(), steps: run.steps.len() });
+        Stepped {
+            nodes: run.nodes[told.nodes..].to_vec(),
+            tip: run.tip(),
+            steps: run.steps[told.steps..].to_vec(),
+            sequences: run.sequences.clone(),
+            phases: run.phases,
+        }
+    }
 }
 
 /// Whether a run moves.
@@ -119,13 +146,15 @@ enum Motion {
     OneStep,
     /// It waits.
     Held,
+    /// It has ended.
+    Ended,
 }
 
 impl Worker {
     fn work(mut self) {
         loop {
             self.interrupt.store(false, Ordering::Release);
-            let moving = self.live.as_ref().is_some_and(|live| live.motion != Motion::Held);
+            let moving = self.live.as_ref().is_some_and(|live| live.moves());
             let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
             if self.inbox.closed {
                 return;
@@ -150,9 +179,10 @@ impl Worker {
             Command::Start(request) => self.start(&request),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
+            Command::Branch { node, token, pace } => self.branch(node, token, pace),
             Command::Pause => {
                 if let Some(live) = &mut self.live
-                    && live.motion != Motion::Held
+                    && live.moves()
                 {
                     live.motion = Motion::Held;
                     self.outbox.send(Event::Paused);
@@ -163,7 +193,7 @@ impl Worker {
     }
 
     fn load(&mut self, request: &LoadRequest) {
-        self.finish(StopReason::Cancelled);
+        self.close();
         // The old model goes first: both may not fit.
         self.ready = None;
         self.outbox.send(Event::LoadStarted { name: request.source.name() });
@@ -192,7 +222,7 @@ impl Worker {
     }
 
     fn start(&mut self, request: &RunRequest) {
-        self.finish(StopReason::Cancelled);
+        self.close();
         let Some(ready) = &self.ready else {
             self.outbox.tell(Severity::Error, "There is no model to run", "Open a model first.");
             return;
@@ -210,14 +240,40 @@ impl Worker {
                     Pace::Continuous => Motion::Going,
                     Pace::SingleStep => Motion::OneStep,
                 };
-                self.live = Some(LiveRun { decode, motion });
+                self.live = Some(LiveRun { decode, motion, told: Told::default() });
             }
             Err(error) => self.outbox.tell(Severity::Error, "The run cannot begin", &error.to_string()),
         }
     }
 
+    /// Lets the run go on from another token, also after its end.
+    fn branch(&mut self, node: usize, token: u32, pace: Pace) {
+        let (Some(live), Some(ready)) = (&mut self.live, &mut self.ready) else {
+            let detail =
+                "Branches begin at a step of the newest run, while its model is open: run the prompt again.";
+            self.outbox.tell(Severity::Error, "There is no run to branch from", detail);
+            return;
+        };
+        match live.decode.branch(ready, node, token) {
+            Ok(()) => {
+                self.outbox.send(Event::Branched(Box::new(live.news())));
+                if let Some(stop) = live.decode.run.stop {
+                    // Whatever it did before, it goes on and ends now.
+                    live.motion = Motion::Going;
+                    self.finish(stop);
+                } else if pace == Pace::Continuous {
+                    live.motion = Motion::Going;
+                } else {
+                    live.motion = Motion::Held;
+                    self.outbox.send(Event::Paused);
+                }
+            }
+            Err(error) => self.outbox.tell(Severity::Error, "The run cannot branch", &error.to_string()),
+        }
+    }
+
     fn set_in_motion(&mut self, motion: Motion) {
-        let Some(live) = &mut self.live else { return };
+        let Some(live) = self.live.as_mut().filter(|live| live.motion != Motion::Ended) else { return };
         if live.motion != Motion::Going && motion == Motion::Going {
             self.outbox.send(Event::Resumed);
         }
@@ -233,15 +289,10 @@ impl Worker {
         let outbox = &self.outbox;
         let mut progress = |done, total| outbox.send(Event::InitiationProgress { done, total });
         let mut control = Control { interrupt: &self.interrupt, progress: &mut progress };
-        let before = live.decode.run.nodes.len();
         match live.decode.advance(ready, &mut control) {
             Ok(()) => {
-                let run = &live.decode.run;
-                for node in &run.nodes[before..] {
-                    let stepped = Stepped { node: node.clone(), phases: run.phases };
-                    self.outbox.send(Event::Stepped(Box::new(stepped)));
-                }
-                if let Some(stop) = run.stop {
+                self.outbox.send(Event::Stepped(Box::new(live.news())));
+                if let Some(stop) = live.decode.run.stop {
                     self.finish(stop);
                 } else if live.motion == Motion::OneStep {
                     live.motion = Motion::Held;
@@ -253,14 +304,20 @@ impl Worker {
         }
     }
 
-    /// Ends the run, if there is one, in good order.
+    /// Ends the run, if one goes on, in good order.
     fn finish(&mut self, stop: StopReason) {
-        let Some(live) = self.live.take() else { return };
+        let Some(live) = self.live.as_mut().filter(|live| live.motion != Motion::Ended) else { return };
+        live.motion = Motion::Ended;
         let phases = live.decode.run.phases;
-        if let Some(ready) = &mut self.ready {
+        self.outbox.send(Event::Finished { stop, phases });
+    }
+
+    /// Ends the run, and frees what it holds in the model.
+    fn close(&mut self) {
+        self.finish(StopReason::Cancelled);
+        if let (Some(live), Some(ready)) = (self.live.take(), &mut self.ready) {
             live.decode.end(ready);
         }
-        self.outbox.send(Event::Finished { stop, phases });
     }
 
     /// Ends the run after an error. A device that failed takes its model along.
@@ -293,7 +350,7 @@ impl Worker {
             log::error!("the model could not be freed in good order");
         }
         self.outbox.send(Event::LoadFailed);
-        if let Some(live) = live {
+        if let Some(live) = live.filter(|live| live.motion != Motion::Ended) {
             self.outbox.send(Event::Finished { stop: StopReason::Failed, phases: live.decode.run.phases });
         }
     }

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::Run;
+use super::{Node, Run};
 
 /// The version that [`write()`] writes.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Why a trace could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -104,8 +104,43 @@ pub fn read(path: &Path) -> Result<Run, TraceFileError> {
         None => Err(foreign(path, "it has no `logitscope_trace` version")),
         Some(version) if version > VERSION => Err(TraceFileError::Newer { path: path.to_owned(), version }),
         Some(0) => Err(foreign(path, "there is no trace format 0")),
-        Some(_) => parse::<Envelope<Run>>(path).map(|envelope| envelope.run),
+        Some(version) => {
+            let mut run = parse::<Envelope<Run>>(path)?.run;
+            if version == 1 {
+                // Every node was the next one's parent.
+                run.line = (0..run.nodes.len()).collect();
+            }
+            check(&run).map_err(|reason| TraceFileError::Damaged { path: path.to_owned(), reason })?;
+            Ok(run)
+        }
     }
+}
+
+/// Refuses nodes that refer to others that are not there, or come later.
+fn check(run: &Run) -> Result<(), String> {
+    let later = |(index, node): &(usize, &Node)| node.parent.is_some_and(|parent| parent >= *index);
+    if let Some((index, _)) = run.nodes.iter().enumerate().find(later) {
+        return Err(format!("node {index} comes before its parent"));
+    }
+    let ends = |node: Option<&usize>| node.copied().filter(|&node| node < run.nodes.len());
+    if run.line != run.path(ends(run.line.last())) {
+        return Err("its line is no path through its nodes".to_owned());
+    }
+    let missing = |node: usize| node >= run.nodes.len();
+    if run.sequences.iter().any(|sequence| missing(sequence.node)) {
+        return Err("a sequence ends in a node that is not there".to_owned());
+    }
+    let mut end = 0;
+    for (index, step) in run.steps.iter().enumerate() {
+        if step.nodes.start < end || step.nodes.end < step.nodes.start || step.nodes.end > run.nodes.len() {
+            return Err(format!("step {index} names nodes that are not there, or not its own"));
+        }
+        end = step.nodes.end;
+        if step.detail.nodes().into_iter().any(missing) {
+            return Err(format!("step {index} names a node that is not there"));
+        }
+    }
+    Ok(())
 }
 
 fn write_whole(path: &Path, run: &Run) -> io::Result<()> {

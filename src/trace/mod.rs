@@ -7,7 +7,9 @@ pub mod facts;
 pub mod file;
 pub mod node;
 pub mod run;
+pub mod strategies;
 
 pub use facts::{AdapterFacts, ModelFacts};
-pub use node::{Candidate, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord};
-pub use run::{PhaseFigures, Phases, PromptToken, Run, StopReason};
+pub use node::{Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord};
+pub use run::{PhaseFigures, Phases, PromptToken, ReturnedSequence, Run, StopReason};
+pub use strategies::{StepDetail, StrategyStep, Token};

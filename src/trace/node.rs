@@ -13,6 +13,17 @@ pub enum Phase {
     Incremental,
 }
 
+/// Who chose a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChosenBy {
+    /// The run's strategy.
+    #[default]
+    Strategy,
+    /// A person, who began a branch with it.
+    Hand,
+}
+
 /// One chosen token and how it was chosen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -24,6 +35,9 @@ pub struct Node {
     pub phase: Phase,
     /// The chosen token's id.
     pub token: u32,
+    /// Who chose it.
+    #[serde(default)]
+    pub chosen_by: ChosenBy,
     /// The token as the vocabulary spells it; empty without a tokenizer.
     pub piece: String,
     /// The text that this token added; empty while bytes are held back, and without a tokenizer.
@@ -149,5 +163,28 @@ impl Node {
     /// The chosen token among the candidates.
     pub fn chosen(&self) -> Option<&Candidate> {
         self.candidates.iter().find(|candidate| candidate.token == self.token)
+    }
+
+    /// The node that it would be with another of its recorded candidates, chosen by hand: of the same step and
+    /// the same row of logits, at no cost. `None` for a token that is not among the candidates.
+    pub fn chosen_by_hand(&self, token: u32) -> Option<Self> {
+        let place = self.candidates.iter().position(|candidate| candidate.token == token)?;
+        let candidate = &self.candidates[place];
+        // All but the last one are the highest there are; that one is where it is because it was chosen.
+        let rank = if token == self.token { self.rank } else { place + 1 };
+        Some(Self {
+            token,
+            chosen_by: ChosenBy::Hand,
+            piece: candidate.piece.clone(),
+            text: String::new(),
+            held: Vec::new(),
+            logit: candidate.logit,
+            log_probability: candidate.logit - self.log_sum_exp,
+            rank,
+            draw: None,
+            timing: NodeTiming::default(),
+            counters: Counters { rows: 0, ..self.counters },
+            ..self.clone()
+        })
     }
 }

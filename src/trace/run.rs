@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterFacts, ModelFacts, Node};
+use super::{AdapterFacts, ModelFacts, Node, StrategyStep};
 
 /// Everything that is known of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,10 +19,29 @@ pub struct Run {
     pub prompt: Vec<PromptToken>,
     /// What each phase took.
     pub phases: Phases,
-    /// The decisions, in the order they were made.
+    /// The decisions, in the order they were made: a tree, whose nodes come after their parents.
     pub nodes: Vec<Node>,
+    /// The line through the tree that is the run's text: indices of nodes, each the child of the one before, the
+    /// first one without a parent.
+    #[serde(default)]
+    pub line: Vec<usize>,
+    /// What strategies that weigh more than one row of logits add, step by step.
+    #[serde(default)]
+    pub steps: Vec<StrategyStep>,
+    /// What beam search returned, the best first; empty for strategies with one text.
+    #[serde(default)]
+    pub sequences: Vec<ReturnedSequence>,
     /// Why it ended; `None` while it goes on.
     pub stop: Option<StopReason>,
+}
+
+/// A sequence that beam search returned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReturnedSequence {
+    /// Its last node.
+    pub node: usize,
+    /// Sum of its log-probabilities, in nats, divided by length^penalty (computed).
+    pub score: f64,
 }
 
 /// One token of the prompt.
@@ -81,9 +100,55 @@ pub enum StopReason {
 }
 
 impl Run {
+    /// The decisions along the line.
+    pub fn line_nodes(&self) -> impl DoubleEndedIterator<Item = &Node> + ExactSizeIterator {
+        self.line.iter().map(|&index| &self.nodes[index])
+    }
+
+    /// The node at a place of the line, from 0.
+    pub fn at(&self, place: usize) -> Option<&Node> {
+        self.line.get(place).map(|&index| &self.nodes[index])
+    }
+
+    /// The newest node of the line.
+    pub fn tip(&self) -> Option<usize> {
+        self.line.last().copied()
+    }
+
+    /// Appends the next decision of the line.
+    pub fn push(&mut self, node: Node) {
+        let parent = self.tip();
+        self.line.push(self.nodes.len());
+        self.nodes.push(Node { parent, ..node });
+    }
+
+    /// Lets the line end in this node.
+    pub fn follow(&mut self, tip: Option<usize>) {
+        let parent = tip.and_then(|tip| self.nodes[tip].parent);
+        match tip {
+            Some(tip) if parent.is_some() && parent == self.tip() => self.line.push(tip),
+            _ => self.line = self.path(tip),
+        }
+    }
+
+    /// The nodes from the first to this one.
+    pub fn path(&self, tip: Option<usize>) -> Vec<usize> {
+        let mut path: Vec<usize> =
+            std::iter::successors(tip, |&node: &usize| self.nodes[node].parent).collect();
+        path.reverse();
+        path
+    }
+
+    /// The step of the strategy that appended this node, where it left a record.
+    pub fn step_of(&self, node: usize) -> Option<&StrategyStep> {
+        let next = self.steps.partition_point(|step| step.nodes.start <= node);
+        let step = self.steps.get(next.checked_sub(1)?)?;
+        step.nodes.contains(&node).then_some(step)
+    }
+
     /// Ids of the generated tokens.
     pub fn generated_ids(&self) -> Vec<u32> {
-        self.nodes.iter().map(|node| node.token).collect()
+        self.line_nodes().map(|node| node.token).collect()
     }
 
     /// Ids of the prompt.
@@ -93,6 +158,6 @@ impl Run {
 
     /// The generated text so far.
     pub fn text(&self) -> String {
-        self.nodes.iter().map(|node| node.text.as_str()).collect()
+        self.line_nodes().map(|node| node.text.as_str()).collect()
     }
 }

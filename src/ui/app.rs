@@ -221,7 +221,7 @@ impl App {
     }
 
     fn perform(&mut self, ctx: &Context, action: Action) {
-        let count = self.view.run.as_ref().map_or(0, |run| run.nodes.len());
+        let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
         let cursor = &mut self.state.cursor;
         match action {
             Action::ShowOpen => self.state.open_shown = !self.state.open_shown,
@@ -338,7 +338,7 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         self.take_drops(&ctx);
-        let count = self.view.run.as_ref().map_or(0, |run| run.nodes.len());
+        let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
         self.state.cursor.begin_frame(count);
 
         let mut actions = action::from_keyboard(&ctx, &self.state);

@@ -23,7 +23,7 @@ const HEADING: f32 = 24.0;
 pub enum Source {
     /// Index into the prompt.
     Prompt(usize),
-    /// Index into the nodes.
+    /// Place in the run's line.
     Step(usize),
 }
 
@@ -47,7 +47,8 @@ pub struct ChipLayout {
     /// Where the heading over the generated text lies.
     pub generated_heading: f32,
     pen: Pos2,
-    steps: usize,
+    /// The line that is laid out.
+    line: Vec<usize>,
 }
 
 /// The face of the chips.
@@ -64,7 +65,7 @@ impl ChipLayout {
     /// Lays out what is new since the last call, or everything for another run or width.
     pub fn update(&mut self, ui: &Ui, run: &Run, run_number: u64, width: f32) {
         let key = (run_number, width.round() as u32);
-        if self.key != Some(key) || self.steps > run.nodes.len() {
+        if self.key != Some(key) || !self.goes_on(run) {
             *self = Self { key: Some(key), pen: pos2(0.0, HEADING), ..Self::default() };
             for (index, token) in run.prompt.iter().enumerate() {
                 self.push(ui, token_text::of_prompt(token), Source::Prompt(index), width);
@@ -72,10 +73,16 @@ impl ChipLayout {
             self.generated_heading = self.pen.y + LINE + space::M;
             self.pen = pos2(0.0, self.generated_heading + HEADING);
         }
-        for index in self.steps..run.nodes.len() {
-            self.push(ui, token_text::of_node(&run.nodes[index]), Source::Step(index), width);
+        for place in self.line.len()..run.line.len() {
+            let node = run.line[place];
+            self.push(ui, token_text::of_node(&run.nodes[node]), Source::Step(place), width);
+            self.line.push(node);
         }
-        self.steps = run.nodes.len();
+    }
+
+    /// Whether the run's line only grew since the last call.
+    fn goes_on(&self, run: &Run) -> bool {
+        run.line.len() >= self.line.len() && run.line.get(..self.line.len()) == Some(self.line.as_slice())
     }
 
     /// The chips that meet a range of heights.
@@ -87,7 +94,7 @@ impl ChipLayout {
 
     /// The chip of a step.
     pub fn of_step(&self, step: usize) -> Option<&Chip> {
-        let prompt = self.chips.len().checked_sub(self.steps)?;
+        let prompt = self.chips.len().checked_sub(self.line.len())?;
         self.chips.get(prompt + step)
     }
 

@@ -103,10 +103,10 @@ impl<'a> Scene<'a> {
         self.view.run.as_ref()
     }
 
-    /// The step on show, with its index.
+    /// The step on show, with its place in the line.
     pub fn shown_node(&self) -> Option<(usize, &'a Node)> {
-        let nodes = &self.run()?.nodes;
-        let index = self.state.cursor.shown(nodes.len())?;
-        Some((index, &nodes[index]))
+        let run = self.run()?;
+        let place = self.state.cursor.shown(run.line.len())?;
+        Some((place, run.at(place)?))
     }
 }

@@ -217,11 +217,11 @@ fn compare_tree(plan: &Plan, choice: KernelChoice) {
         row(first, 22, Some(5)),
         row(second, 22, Some(4)),
     ];
-    pair.compare(&Batch { rows }, "the tree");
+    pair.compare(&rows.into(), "the tree");
     assert_eq!((pair.engine.length(first), pair.engine.length(second)), (23, 23));
     // The branches left nothing behind: both sequences go on as if they had not been.
     let rows = vec![row(first, 23, None), row(second, 23, None)];
-    pair.compare(&Batch { rows }, "after the tree");
+    pair.compare(&rows.into(), "after the tree");
     // A tree of many rows: two chains from one root, and one of another sequence between them.
     let mut rows = vec![row(first, 24, None), row(second, 24, None)];
     for position in 25..65 {
@@ -229,10 +229,10 @@ fn compare_tree(plan: &Plan, choice: KernelChoice) {
         rows.push(row(first, position, Some(if position == 25 { 0 } else { parent })));
         rows.push(row(first, position, Some(if position == 25 { 0 } else { parent + 1 })));
     }
-    pair.compare(&Batch { rows }, "a large tree");
+    pair.compare(&rows.into(), "a large tree");
     // One row of each, of very different lengths.
     let rows = vec![row(first, 65, None), row(second, 3, None), row(second, 25, None)];
-    pair.compare(&Batch { rows }, "rows of their own");
+    pair.compare(&rows.into(), "rows of their own");
 }
 
 #[test]

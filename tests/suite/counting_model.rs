@@ -124,6 +124,11 @@ impl LanguageModel for Fake {
         Ok(outputs)
     }
 
+    fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        *self.lengths.get_mut(&sequence).expect("a known sequence") += rows.len();
+        Ok(())
+    }
+
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
         Ok(self.recent.read(row))
     }

@@ -259,7 +259,7 @@ fn a_seed_replays_exactly_and_any_step_replays_alone() {
             .generated_ids()
     );
 
-    let chain = Chain::new(&settings.stages, settings.strategy, 5);
+    let chain = Chain::new(&settings.stages, settings.picks(), 5);
     let tokens = [prompt.as_slice(), &once.generated_ids()].concat();
     for node in &once.nodes {
         let before = &tokens[..prompt.len() + node.step - 1];

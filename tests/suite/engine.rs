@@ -18,9 +18,9 @@ use logitscope::reference::Reference;
 use super::support::{MadeWeights, device};
 
 const CONTEXT: usize = 320;
-const VOCABULARY: usize = 101;
+pub const VOCABULARY: usize = 101;
 
-fn small_model() -> Plan {
+pub fn small_model() -> Plan {
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
     let layer = LayerConfig {
         residual: ResidualConfig::default(),
@@ -59,7 +59,7 @@ fn small_model() -> Plan {
     })
 }
 
-fn load(plan: &Plan, device: Arc<Device>) -> (Engine, Reference) {
+pub fn load(plan: &Plan, device: Arc<Device>) -> (Engine, Reference) {
     let weights = MadeWeights::random(plan, WeightFormat::F32, 3);
     let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let progress = &mut |_, _| ControlFlow::Continue(());
@@ -67,7 +67,7 @@ fn load(plan: &Plan, device: Arc<Device>) -> (Engine, Reference) {
     (engine, Reference::new(plan.clone(), CONTEXT, &weights, &bound).unwrap())
 }
 
-fn tokens(count: usize) -> Vec<u32> {
+pub fn tokens(count: usize) -> Vec<u32> {
     (0..count).map(|index| (index * 37 % VOCABULARY) as u32).collect()
 }
 
@@ -82,7 +82,7 @@ fn feed(model: &mut dyn LanguageModel, sequence: SequenceId, tokens: &[u32]) -> 
     logits
 }
 
-fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+pub fn assert_close(found: &[f32], expected: &[f32], what: &str) {
     let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert!((found - expected).abs() <= 1e-4 * largest, "{what}: logit {index}: {found}, not {expected}");
@@ -170,6 +170,7 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
             },
         ],
         logits,
+        hidden: None,
     };
     let (mut engine, mut twin) = load(&plan, device());
     let sequence = engine.new_sequence();

@@ -30,6 +30,10 @@ pub struct FakeModel {
     /// Results of passes that were submitted, with their sequence.
     flights: Vec<(PassId, SequenceId, Outputs)>,
     logits: Box<Logits>,
+    /// Final hidden states as a function of the tokens up to and with a row's.
+    pub hidden: Box<Logits>,
+    /// The tokens up to and with each row of the last pass.
+    last: Vec<Vec<u32>>,
     sequences: BTreeMap<SequenceId, Vec<u32>>,
     next: u32,
     recent: RecentRows,
@@ -44,7 +48,7 @@ pub enum Chaining {
     WrongEvery(usize),
 }
 
-/// Logits as a function of the tokens up to and with a row's.
+/// Numbers as a function of the tokens up to and with a row's.
 type Logits = dyn Fn(&[u32]) -> Vec<f32>;
 
 impl FakeModel {
@@ -64,6 +68,8 @@ impl FakeModel {
             sequences: BTreeMap::new(),
             next: 0,
             recent: RecentRows::default(),
+            last: Vec::new(),
+            hidden: Box::new(|_| vec![1.0]),
         }
     }
 
@@ -137,6 +143,7 @@ impl LanguageModel for FakeModel {
             return Err(ModelError::DeviceLost { reason: "the test unplugged it".to_owned() });
         }
         let mut histories: Vec<Vec<u32>> = Vec::new();
+        self.last.clear();
         let mut outputs = Outputs::default();
         for (index, row) in batch.rows.iter().enumerate() {
             assert!(row.position < self.context, "position {} is beyond the context", row.position);
@@ -158,6 +165,9 @@ impl LanguageModel for FakeModel {
                     outputs.summaries.push(self.recent.summarise((self.logits)(&history), &choosing));
                 }
             }
+            if batch.hidden.contains(&index) {
+                outputs.hidden.push((self.hidden)(&history));
+            }
             histories.push(history);
         }
         // The chain from each sequence's first row is kept, up to where it branches.
@@ -169,6 +179,7 @@ impl LanguageModel for FakeModel {
             }
         }
         self.passes.push(batch.rows.len());
+        self.last = histories;
         outputs.timing = PassTiming {
             total_seconds: 0.003,
             encode_seconds: 0.001,
@@ -176,6 +187,16 @@ impl LanguageModel for FakeModel {
             gpu_seconds: Some(0.002),
         };
         Ok(outputs)
+    }
+
+    fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        for &row in rows {
+            let cached = self.sequences.get_mut(&sequence).expect("a live sequence");
+            let (token, before) = self.last[row].split_last().expect("a row has a token");
+            assert_eq!(cached, before, "row {row} does not go on where the sequence ends");
+            cached.push(*token);
+        }
+        Ok(())
     }
 
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {

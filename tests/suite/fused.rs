@@ -178,8 +178,7 @@ fn the_fused_plan_computes_what_the_plain_one_does() {
 
         let fused = fuse(&plain, &source, &bound);
         let names: Vec<&str> = fused.plan.ops.iter().map(Op::name).collect();
-        let ends = 3 + usize::from(shape.norm == NormKind::Layer);
-        assert_eq!(fused.plan.ops.len(), 2 * ops + ends, "{name}: {names:?}");
+        assert_eq!(fused.plan.ops.len(), 2 * ops + 4, "{name}: {names:?}");
         let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
         let mut twin = Reference::new(fused.plan.clone(), CONTEXT, &fused.weights, &bound).expect("readable");
         assert_close(&logits(&mut twin), &expected, &format!("{name}, twin"));

@@ -72,6 +72,7 @@ pub fn plan(ops: Vec<Op>, buffers: Vec<BufferSpec>, tensors: Vec<TensorSpec>) ->
         cache_format: Default::default(),
         ops,
         logits,
+        hidden: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn engine(vocabulary: usize, choice: KernelChoice) -> Engine {
         cache_format: Default::default(),
         ops: Vec::new(),
         logits,
+        hidden: None,
     };
     let weights = MadeWeights::random(&plan, logitscope::model::WeightFormat::F32, 0);
     let go_on = &mut |_, _| ControlFlow::Continue(());
@@ -210,6 +211,10 @@ impl LanguageModel for Waiting {
 
     fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
         self.0.forward(batch)
+    }
+
+    fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        self.0.accept(sequence, rows)
     }
 
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {

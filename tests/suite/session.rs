@@ -7,7 +7,7 @@ use logitscope::decoding::DecodingSettings;
 use logitscope::model::{ModelError, WeightsChoice};
 use logitscope::session::command::{LoadRequest, SpecialTokens};
 use logitscope::session::{Command, ModelSource, Pace, Prompt, RunRequest, Session, Severity, Status, View};
-use logitscope::trace::{Phase, Run, StopReason};
+use logitscope::trace::{ChosenBy, Phase, Run, StopReason};
 
 use super::counting_model::{Behaviour, Breakage, FakeLoader};
 
@@ -152,6 +152,51 @@ fn a_single_stepped_run_waits_after_every_token() {
     assert_eq!(watched.view.status, Status::Paused);
     watched.send(Command::Resume);
     assert_eq!(watched.finished().generated_ids(), [1, 2, 3]);
+}
+
+#[test]
+fn a_run_goes_on_from_another_token_in_a_branch() {
+    let mut watched = Watched::ready(Behaviour::default());
+    watched.send(start("zero", 4, Pace::Continuous));
+    assert_eq!(watched.finished().generated_ids(), [1, 2, 3, 4]);
+    // After its end, at its second step: "one five six seven".
+    watched.send(Command::Branch { node: 1, token: 5, pace: Pace::Continuous });
+    watched.until("it branches", |view| view.run.as_ref().is_some_and(|run| run.nodes.len() > 4));
+    let run = watched.finished();
+    assert_eq!((run.generated_ids(), run.stop), (vec![1, 5, 6, 7], Some(StopReason::Eos)));
+    assert_eq!(run.text().split_whitespace().collect::<Vec<_>>(), ["one", "five", "six", "seven"]);
+    assert_eq!(run.line, [0, 4, 5, 6]);
+    let branch = &run.nodes[4];
+    assert_eq!((branch.chosen_by, branch.step, branch.counters.rows), (ChosenBy::Hand, 2, 0));
+    assert_eq!((branch.rank, branch.logit), (4, 0.5));
+    // The token was computed, and what comes before it was not again.
+    assert_eq!(run.nodes[5].counters.rows, 1);
+
+    // The first line is still there to branch from, step by step; a token that ends the text ends it.
+    watched.send(Command::Branch { node: 3, token: 0, pace: Pace::SingleStep });
+    watched.until("it ends at its last token", |view| {
+        view.run.as_ref().is_some_and(|run| run.line == [0, 1, 2, 7])
+    });
+    assert_eq!(watched.finished().stop, Some(StopReason::MaxTokens));
+    watched.send(Command::Branch { node: 2, token: 6, pace: Pace::SingleStep });
+    watched.until("it waits", |view| view.status == Status::Paused);
+    assert_eq!((watched.run().generated_ids(), watched.run().stop), (vec![1, 2, 6], None));
+    watched.send(Command::StepOnce);
+    assert_eq!(watched.finished().generated_ids(), [1, 2, 6, 7]);
+    assert_eq!(watched.run().nodes[9].counters.rows, 1);
+
+    watched.send(Command::Branch { node: 2, token: 99, pace: Pace::Continuous });
+    watched.until("it is told", |view| view.notices.len() == 2);
+    assert!(
+        watched.last_notice().1.contains("step 3 cannot go on with token 99"),
+        "{:?}",
+        watched.last_notice()
+    );
+    watched.send(load("other"));
+    watched.until("the other model is ready", |view| view.notices.len() == 3);
+    watched.send(Command::Branch { node: 0, token: 3, pace: Pace::Continuous });
+    watched.until("it is told", |view| view.notices.len() == 4);
+    assert!(watched.last_notice().1.contains("newest run"), "{:?}", watched.last_notice());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use logitscope::decoding::chain::Chain;
 use logitscope::decoding::row::{Descending, Row};
 use logitscope::decoding::stages::{self, History, Stage};
-use logitscope::decoding::{StageSettings, StrategyChoice};
+use logitscope::decoding::{Picking, StageSettings};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -30,7 +30,7 @@ fn every_stage_gives_what_transformers_gives() {
     for (number, case) in fixture.cases.iter().enumerate() {
         let tokens = [case.prompt.as_slice(), &case.generated].concat();
         let history = History { tokens: &tokens, prompt: case.prompt.len() };
-        let chain = Chain::new(&case.settings, StrategyChoice::Sample, 10);
+        let chain = Chain::new(&case.settings, Picking::Draws, 10);
         assert_eq!(chain.stages.len(), case.after.len(), "case {number}: {:?}", case.settings);
         let mut row = Row::new(&case.logits);
         for (stage, after) in chain.stages.iter().zip(&case.after) {
@@ -64,18 +64,18 @@ fn the_chain_has_the_documented_order_and_leaves_neutral_stages_out() {
         top_p: 0.9,
         min_p: 0.1,
     };
-    let names = |strategy| {
-        let chain = Chain::new(&settings, strategy, 1);
+    let names = |picking| {
+        let chain = Chain::new(&settings, picking, 1);
         chain.stages.iter().map(Stage::name).collect::<Vec<_>>()
     };
     let penalties =
         ["logit bias", "repetition penalty", "presence penalty", "frequency penalty", "no-repeat n-gram"];
-    assert_eq!(names(StrategyChoice::Greedy), penalties);
+    assert_eq!(names(Picking::Highest), penalties);
     assert_eq!(
-        names(StrategyChoice::Sample),
+        names(Picking::Draws),
         [penalties.as_slice(), &["temperature", "top-k", "top-p", "min-p"]].concat()
     );
-    assert!(Chain::new(&StageSettings::default(), StrategyChoice::Sample, 1).stages.is_empty());
+    assert!(Chain::new(&StageSettings::default(), Picking::Draws, 1).stages.is_empty());
 }
 
 #[test]

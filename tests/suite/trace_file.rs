@@ -4,7 +4,8 @@ use std::fs;
 
 use logitscope::decoding::{Control, DecodingSettings, StrategyChoice, begin};
 use logitscope::trace::file::{TraceFileError, read, write};
-use logitscope::trace::{PromptToken, Run, StopReason};
+use logitscope::trace::strategies::{BeamStep, Hypothesis};
+use logitscope::trace::{PromptToken, ReturnedSequence, Run, StepDetail, StopReason, StrategyStep};
 
 use super::fake_model::FakeModel;
 
@@ -52,7 +53,7 @@ fn what_is_no_trace_is_refused_with_file_and_cause() {
         ("binary", b"\x89PNG\r\n", "it is not JSON"),
         ("other JSON", b"{\"version\": 1}", "it has no `logitscope_trace` version"),
         ("a list", b"[1, 2]", "is damaged"),
-        ("newer", b"{\"logitscope_trace\": 2, \"run\": {\"unknown\": []}}", "trace format 2"),
+        ("newer", b"{\"logitscope_trace\": 3, \"run\": {\"unknown\": []}}", "trace format 3"),
         ("format 0", b"{\"logitscope_trace\": 0, \"run\": {}}", "there is no trace format 0"),
         ("no run", b"{\"logitscope_trace\": 1}", "missing field `run`"),
         ("wrong types", b"{\"logitscope_trace\": 1, \"run\": {\"nodes\": 3}}", "is damaged"),
@@ -79,4 +80,49 @@ fn files_that_cannot_be_reached_are_named() {
     fs::write(taken.join("keep"), b"x").unwrap();
     assert!(write(&taken, &Run::default()).is_err());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_trace_of_the_first_format_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tale.json");
+    let run = run();
+    let mut old = serde_json::json!({ "logitscope_trace": 1, "run": run });
+    for name in ["line", "steps", "sequences"] {
+        assert!(old["run"].as_object_mut().unwrap().remove(name).is_some());
+    }
+    fs::write(&path, old.to_string()).unwrap();
+    assert_eq!(read(&path).unwrap(), run);
+}
+
+#[test]
+fn nodes_that_refer_to_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tale.json");
+    let detail = StepDetail::Beam(BeamStep {
+        live: vec![Hypothesis { node: 20, ..Default::default() }],
+        ..Default::default()
+    });
+    let sound = StrategyStep { nodes: 3..5, detail: StepDetail::Beam(BeamStep::default()) };
+    let damages: [(&str, fn(&mut Run, StrategyStep, StepDetail)); 6] = [
+        ("comes before its parent", |run, _, _| run.nodes[4].parent = Some(4)),
+        ("no path", |run, _, _| run.line[3] = 5),
+        ("no path", |run, _, _| run.line.push(20)),
+        ("names nodes that are not there", |run, sound, _| run.steps = vec![sound.clone(), sound]),
+        ("names a node that is not there", |run, sound, detail| {
+            run.steps = vec![StrategyStep { detail, ..sound }];
+        }),
+        ("a sequence ends", |run, _, _| run.sequences.push(ReturnedSequence { node: 20, score: 0.0 })),
+    ];
+    for (complaint, damage) in damages {
+        let mut run = run();
+        damage(&mut run, sound.clone(), detail.clone());
+        write(&path, &run).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, TraceFileError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(complaint), "{error}");
+    }
+    let whole = Run { steps: vec![sound], ..run() };
+    write(&path, &whole).unwrap();
+    assert_eq!(read(&path).unwrap(), whole);
 }

@@ -79,6 +79,7 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
         cache_format: Default::default(),
         ops: vec![table, linear(2, 0, 1), linear(3, 1, 2), linear(4, 2, 3)],
         logits: BufferId(3),
+        hidden: None,
     };
     let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let weights = MadeWeights::random(&plan, WeightFormat::F32, 11);

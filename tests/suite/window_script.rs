@@ -8,8 +8,8 @@ use std::rc::Rc;
 use logitscope::session::event::{Loaded, RunStarted, Stepped};
 use logitscope::session::{Command, Event, Pace, Prompt, RunRequest};
 use logitscope::trace::{
-    AdapterFacts, Candidate, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase, PhaseFigures,
-    Phases, PromptToken, StageRecord, StopReason,
+    AdapterFacts, Candidate, ChosenBy, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase,
+    PhaseFigures, Phases, PromptToken, StageRecord, StopReason,
 };
 use logitscope::ui::Worker;
 
@@ -88,6 +88,7 @@ impl Script {
                 self.step();
                 self.events.push_back(Event::Paused);
             }
+            Command::Branch { .. } => {}
             Command::Stop => self.finish(StopReason::Cancelled),
         }
     }
@@ -130,7 +131,13 @@ impl Script {
         phases.detokenise.seconds += 4e-6;
         let phases = *phases;
         let done = live.step >= live.request.settings.stop.max_tokens;
-        self.events.push_back(Event::Stepped(Box::new(Stepped { node, phases })));
+        self.events.push_back(Event::Stepped(Box::new(Stepped {
+            tip: Some(node.step - 1),
+            nodes: vec![node],
+            steps: Vec::new(),
+            sequences: Vec::new(),
+            phases,
+        })));
         if done {
             self.finish(StopReason::MaxTokens);
         }
@@ -273,6 +280,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
     let seconds = if step == 1 { 0.031 } else { 0.019 + 0.009 * noise(step, 5) };
     let entropy = candidates.iter().map(|c| -c.raw_probability * c.raw_probability.ln()).sum();
     Node {
+        chosen_by: ChosenBy::Strategy,
         parent: step.checked_sub(2),
         step,
         phase: if step == 1 { Phase::Initiation } else { Phase::Incremental },

@@ -284,7 +284,7 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             phase.figure.push_str(&format!(" · {} left", format::seconds(left)));
             phase.facts.push((&definitions::TIME_LEFT, format::seconds(left)));
         }
-    } else if let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) {
+    } else if let Some(run) = scene.run().filter(|run| !run.line.is_empty()) {
         let figures = run.phases.initiation;
         phase.progress = Progress::Done;
         phase.figure =
@@ -310,18 +310,18 @@ fn step(scene: &Scene<'_>) -> Phase {
         comes_out: "One row of logits, from which the strategy chooses the next token.",
         facts: Vec::new(),
     };
-    let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) else { return phase };
+    let Some(run) = scene.run().filter(|run| !run.line.is_empty()) else { return phase };
     let figures = run.phases.incremental;
     let steps = run.phases.incremental_steps;
     let rate = steps as f64 / figures.seconds;
-    let mut parts = vec![format!("step {}", format::count(run.nodes.len() as u64))];
+    let mut parts = vec![format!("step {}", format::count(run.line.len() as u64))];
     if steps > 0 && figures.seconds > 0.0 {
         parts.push(speed(rate));
     }
     match scene.view.status {
         Status::Running => {
             phase.progress = Progress::Active;
-            phase.share = Some(run.nodes.len() as f32 / scene.state.wanted_tokens.max(1) as f32);
+            phase.share = Some(run.line.len() as f32 / scene.state.wanted_tokens.max(1) as f32);
         }
         Status::Paused => {
             phase.progress = Progress::Active;
@@ -353,18 +353,18 @@ fn text(scene: &Scene<'_>) -> Phase {
         comes_out: "The text, and the reason why it ended.",
         facts: Vec::new(),
     };
-    let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) else { return phase };
+    let Some(run) = scene.run().filter(|run| !run.line.is_empty()) else { return phase };
     phase.progress = if run.stop.is_some() { Progress::Done } else { Progress::Active };
     phase.figure = match run.stop {
-        Some(stop) => format!("{} · {}", format::plural(run.nodes.len(), "token"), stop_words(stop)),
+        Some(stop) => format!("{} · {}", format::plural(run.line.len(), "token"), stop_words(stop)),
         None => {
-            let characters: usize = run.nodes.iter().map(|node| node.text.chars().count()).sum();
-            let tokens = format::plural(run.nodes.len(), "token");
+            let characters: usize = run.line_nodes().map(|node| node.text.chars().count()).sum();
+            let tokens = format::plural(run.line.len(), "token");
             format!("{tokens} · {}", format::plural(characters, "character"))
         }
     };
     phase.facts = vec![
-        (&definitions::NEW_TOKENS, format::count(run.nodes.len() as u64)),
+        (&definitions::NEW_TOKENS, format::count(run.line.len() as u64)),
         (&definitions::DETOKENISE_TIME, format::seconds(run.phases.detokenise.seconds)),
     ];
     phase

@@ -42,7 +42,7 @@ pub struct Scale {
 impl Scale {
     /// The scale that fits a run.
     pub fn of(colouring: Colouring, run: &Run) -> Self {
-        let values = || run.nodes.iter().map(|node| quantity(colouring, node));
+        let values = || run.line_nodes().map(|node| quantity(colouring, node));
         let most = match colouring {
             Colouring::Probability | Colouring::None => 1.0,
             // Round numbers, so that the scale does not change with every step.

@@ -54,6 +54,16 @@ fn strategy(ui: &mut Ui, decoding: &mut DecodingSettings) {
         match decoding.strategy {
             StrategyChoice::Greedy => "Always takes the token with the highest value. The same every time.",
             StrategyChoice::Sample => "Draws a token at random, by the probabilities that the stages leave.",
+            StrategyChoice::Beam => "Follows several texts at once and keeps the most probable ones.",
+            StrategyChoice::Contrastive => {
+                "Weighs each likely token's probability against its likeness to what came before."
+            }
+            StrategyChoice::Speculative => {
+                "Lets a quick draft run ahead, and verifies several tokens in one pass."
+            }
+            StrategyChoice::Lookahead => {
+                "Guesses several tokens ahead by itself, and verifies them in the same pass."
+            }
         },
     );
 }

@@ -42,8 +42,8 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             let origin = ui.max_rect().left_top() + vec2(space::L, 0.0);
             let prompt = format!("Prompt · {}", format::plural(run.prompt.len(), "token"));
             heading(ui, origin, &prompt);
-            if !run.nodes.is_empty() {
-                let text = format!("Generated · {}", format::plural(run.nodes.len(), "token"));
+            if !run.line.is_empty() {
+                let text = format!("Generated · {}", format::plural(run.line.len(), "token"));
                 heading(ui, origin + vec2(0.0, layout.generated_heading), &text);
             }
             for chip in layout.visible(viewport.top(), viewport.bottom()) {
@@ -106,7 +106,7 @@ fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin:
             (label, palette.raised, None, palette.secondary)
         }
         Source::Step(index) => {
-            let node = &run.nodes[index];
+            let node = &run.nodes[run.line[index]];
             let label = format!("Step {}: {}", node.step, chip.text);
             if scale.colouring == Colouring::None {
                 (label, palette.raised, None, palette.text)
@@ -189,7 +189,7 @@ fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
             line(ui, format!("prompt token {} · id {} · piece {}", index + 1, token.token, token.piece));
         }
         Source::Step(index) => {
-            let node = &run.nodes[index];
+            let node = &run.nodes[run.line[index]];
             title(ui, chip.text.clone());
             line(ui, format!("step {} · id {} · rank {}", node.step, node.token, node.rank));
             line(

@@ -63,13 +63,13 @@ impl Axis {
         let wide = (body.width() * 0.12).clamp(56.0, 132.0);
         let initiation = Rect::from_min_size(body.min, vec2(wide, body.height()));
         let steps = Rect::from_min_max(pos2(initiation.right() + space::S, body.top()), body.max);
-        let count = run.nodes.len().saturating_sub(1);
+        let count = run.line.len().saturating_sub(1);
         let pitch = (steps.width() / count.max(1) as f32).min(WIDEST);
-        let mut seconds: Vec<f64> = run.nodes.iter().skip(1).map(|node| node.timing.total_seconds).collect();
+        let mut seconds: Vec<f64> = run.line_nodes().skip(1).map(|node| node.timing.total_seconds).collect();
         seconds.sort_by(f64::total_cmp);
         // A single hiccup must not flatten all other bars: the top is the 98th percentile, and a little air.
         let most_seconds = seconds.get(seconds.len().saturating_sub(1) * 98 / 100).map_or(1e-3, |s| s * 1.25);
-        let most_entropy = run.nodes.iter().map(|node| node.entropy).fold(1.0, f32::max) * 1.1;
+        let most_entropy = run.line_nodes().map(|node| node.entropy).fold(1.0, f32::max) * 1.1;
         Self { initiation, steps, pitch, count, most_seconds, most_entropy }
     }
 
@@ -110,7 +110,7 @@ fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
         .shown_node()
         .map_or("entropy".to_owned(), |(_, node)| format!("entropy {:.2} bits", format::bits(node.entropy)));
     key(&entropy, palette.second, &definitions::ENTROPY);
-    if !run.nodes.is_empty() {
+    if !run.line.is_empty() {
         let time = scene.shown_node().map_or("step time".to_owned(), |(_, node)| {
             format!("step {} · {}", node.step, format::seconds(node.timing.total_seconds))
         });
@@ -125,7 +125,7 @@ fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Pale
     ui.painter().rect_filled(rect, radius, palette.raised);
     let share = match scene.view.status {
         Status::Initiating { done, total } => done as f32 / total.max(1) as f32,
-        _ if run.nodes.is_empty() => 0.0,
+        _ if run.line.is_empty() => 0.0,
         _ => 1.0,
     };
     let mut done = rect;
@@ -135,7 +135,7 @@ fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Pale
     let text = if selected { palette.on_accent } else { palette.secondary };
     let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
     let center = rect.center();
-    let time = match run.nodes.first() {
+    let time = match run.line.first() {
         Some(_) => format::seconds(run.phases.initiation.seconds),
         None => format!("{:.0} %", share * 100.0),
     };
@@ -161,15 +161,15 @@ fn bars(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Palette) {
     };
     // Where several steps share a pixel, the longest is drawn.
     let together = (1.0 / axis.pitch).ceil().max(1.0) as usize;
-    for (index, nodes) in run.nodes.get(1..).unwrap_or_default().chunks(together).enumerate() {
-        let seconds = nodes.iter().map(|node| node.timing.total_seconds).fold(0.0, f64::max);
+    for (index, nodes) in run.line.get(1..).unwrap_or_default().chunks(together).enumerate() {
+        let seconds = nodes.iter().map(|&node| run.nodes[node].timing.total_seconds).fold(0.0, f64::max);
         let from = axis.steps.left() + axis.pitch * (index * together) as f32;
         bar(from, axis.pitch * together as f32, seconds, palette.outline);
     }
     for (node, color) in
         [(cursor.preview, palette.accent.gamma_multiply(0.6)), (cursor.selected, palette.accent)]
     {
-        if let Some(node) = node.filter(|node| (1..run.nodes.len()).contains(node)) {
+        if let Some(node) = node.filter(|node| (1..run.line.len()).contains(node)) {
             let from = axis.x(node) - axis.pitch / 2.0;
             let column = Rect::from_min_max(
                 pos2(from, axis.steps.top()),
@@ -179,21 +179,23 @@ fn bars(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Palette) {
                 ),
             );
             ui.painter().rect_filled(column, CornerRadius::same(2), palette.accent_soft);
-            bar(from, axis.pitch.max(2.0), run.nodes[node].timing.total_seconds, color);
+            bar(from, axis.pitch.max(2.0), run.nodes[run.line[node]].timing.total_seconds, color);
         }
     }
 }
 
 fn entropy(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
-    if run.nodes.len() < 2 {
+    if run.line.len() < 2 {
         return;
     }
     let y = |node: &Node| {
         axis.steps.bottom() - axis.steps.height() * (node.entropy / axis.most_entropy).clamp(0.0, 1.0)
     };
-    let stride = (run.nodes.len() as f32 / axis.steps.width().max(1.0)).ceil().max(1.0) as usize;
-    let points =
-        (1..run.nodes.len()).step_by(stride).map(|node| pos2(axis.x(node), y(&run.nodes[node]))).collect();
+    let stride = (run.line.len() as f32 / axis.steps.width().max(1.0)).ceil().max(1.0) as usize;
+    let points = (1..run.line.len())
+        .step_by(stride)
+        .map(|node| pos2(axis.x(node), y(&run.nodes[run.line[node]])))
+        .collect();
     ui.painter().line(points, Stroke::new(1.5, palette.second));
 }
 
@@ -201,9 +203,9 @@ fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
     let area = axis.initiation.union(axis.steps);
     let response = ui.interact(area, ui.scope_id().with("scrub"), Sense::click_and_drag());
     response.widget_info(|| {
-        WidgetInfo::labeled(Role::Slider, true, format!("Timeline: {} steps", run.nodes.len()))
+        WidgetInfo::labeled(Role::Slider, true, format!("Timeline: {} steps", run.line.len()))
     });
-    if run.nodes.is_empty() {
+    if run.line.is_empty() {
         return;
     }
     if let Some(pointer) = response.interact_pointer_pos() {
@@ -213,7 +215,7 @@ fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
     } else if let Some(pointer) = response.hover_pos() {
         let index = axis.node_at(pointer.x);
         scene.state.cursor.next_preview = Some(index);
-        let node = &run.nodes[index];
+        let node = &run.nodes[run.line[index]];
         response.on_hover_ui_at_pointer(|ui| {
             ui.label(format!("step {} · {}", node.step, token_text::of_node(node)));
             ui.label(format!(
@@ -232,7 +234,8 @@ mod tests {
     #[test]
     fn every_step_is_found_under_its_own_bar() {
         for count in [1, 2, 60, 1900] {
-            let run = Run { nodes: vec![Node::default(); count], ..Run::default() };
+            let nodes = vec![Node::default(); count];
+            let run = Run { nodes, line: (0..count).collect(), ..Run::default() };
             let axis = Axis::new(Rect::from_min_size(pos2(16.0, 0.0), vec2(900.0, 80.0)), &run);
             for node in 0..count {
                 assert_eq!(axis.node_at(axis.x(node)), node, "of {count}");
