@@ -6,7 +6,9 @@ mod suite {
     mod branches;
     mod chained;
     mod chat;
+    mod checkpoints;
     mod cli;
+    mod contrastive;
     mod counting_model;
     mod decoding;
     mod engine;

@@ -179,6 +179,12 @@ pub struct Generate {
     /// Keep tokens with at least P times the highest probability; 0 keeps all (sample only)
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     pub min_p: f32,
+    /// Contrastive search: how many of the most likely tokens are tried
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub contrastive_k: usize,
+    /// Contrastive search: weight of the likeness to earlier positions, from 0 (greedy) to 1
+    #[arg(long, value_name = "X", default_value_t = 0.6)]
+    pub penalty_alpha: f32,
     /// Key of the random draws: the same seed gives the same text (sample only)
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -224,6 +230,8 @@ pub enum Strategy {
     Greedy,
     /// A random draw from what temperature, top-k, top-p and min-p leave
     Sample,
+    /// Contrastive search: of the likely tokens the one least like what came before
+    Contrastive,
 }
 
 /// `logits`.

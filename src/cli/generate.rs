@@ -7,7 +7,8 @@ use super::interrupt::INTERRUPTED;
 use super::output::{Progress, Reader, bytes, print, print_json, rate, seconds, tell};
 use super::{CliError, Outcome, model};
 use crate::decoding::{
-    CacheUse, Control, DecodingError, DecodingSettings, EosRule, StageSettings, StopSettings, StrategyChoice,
+    CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EosRule, StageSettings,
+    StopSettings, StrategyChoice,
 };
 use crate::session::{Decode, LoadError, ReadyModel, RunError};
 use crate::trace::{Candidate, Node, PhaseFigures, Phases, Run, StopReason, file};
@@ -84,6 +85,11 @@ fn settings(arguments: &Generate) -> DecodingSettings {
         strategy: match arguments.strategy {
             Strategy::Greedy => StrategyChoice::Greedy,
             Strategy::Sample => StrategyChoice::Sample,
+            Strategy::Contrastive => StrategyChoice::Contrastive,
+        },
+        contrastive: ContrastiveSettings {
+            candidates: arguments.contrastive_k,
+            penalty_alpha: arguments.penalty_alpha,
         },
         stages: StageSettings {
             logit_bias: arguments.logit_bias.iter().copied().collect(),

@@ -31,6 +31,14 @@ pub enum DecodingError {
         /// The context length.
         context: usize,
     },
+    /// No position is left for contrastive search's candidates.
+    #[error(
+        "the prompt fills the context of {context} positions, and contrastive search tries its candidates one position further: shorten the prompt, or allow a longer context"
+    )]
+    NoRoomForCandidates {
+        /// The context length.
+        context: usize,
+    },
     /// A setting outside its range.
     #[error("{what} is {value}, but {rule}")]
     Setting {

@@ -54,6 +54,36 @@ pub fn pass(
     cost: &mut PassCost,
     control: &mut Control<'_>,
 ) -> Result<Outputs, DecodingError> {
+    run(model, sequence, tokens, output, None, chunk, cost, control)
+}
+
+/// As [`pass`], with the final hidden states of all rows: `hidden` takes them chunk by chunk, each with the
+/// position of its first row.
+#[expect(clippy::too_many_arguments, reason = "what a pass needs, and where its hidden states go")]
+pub fn pass_with_hidden(
+    model: &mut dyn LanguageModel,
+    sequence: SequenceId,
+    tokens: &[u32],
+    output: RowOutput,
+    hidden: &mut dyn FnMut(usize, Vec<Vec<f32>>),
+    chunk: &mut ChunkSize,
+    cost: &mut PassCost,
+    control: &mut Control<'_>,
+) -> Result<Outputs, DecodingError> {
+    run(model, sequence, tokens, output, Some(hidden), chunk, cost, control)
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a pass needs, and where its hidden states go")]
+fn run(
+    model: &mut dyn LanguageModel,
+    sequence: SequenceId,
+    tokens: &[u32],
+    output: RowOutput,
+    mut hidden: Option<&mut dyn FnMut(usize, Vec<Vec<f32>>)>,
+    chunk: &mut ChunkSize,
+    cost: &mut PassCost,
+    control: &mut Control<'_>,
+) -> Result<Outputs, DecodingError> {
     let mut done = model.length(sequence);
     if done == tokens.len() {
         // The pass was complete before, but its logits were of no use: only computing the last row gives them.
@@ -68,11 +98,15 @@ pub fn pass(
         let complete = done + rows == tokens.len();
         let last = if complete { output } else { RowOutput::Nothing };
         let batch = Batch::chain(sequence, done, &tokens[done..done + rows], last);
+        let batch = if hidden.is_some() { batch.with_hidden() } else { batch };
         let start = Instant::now();
-        let outputs = model.forward(&batch)?;
+        let mut outputs = model.forward(&batch)?;
         let seconds = start.elapsed().as_secs_f64();
         cost.add(rows, &outputs.timing);
         chunk.adapt(rows, seconds);
+        if let Some(hidden) = &mut hidden {
+            hidden(done, std::mem::take(&mut outputs.hidden));
+        }
         done += rows;
         (control.progress)(done, tokens.len());
         if complete {

@@ -5,6 +5,7 @@
 //! to [`StopTexts`].
 
 pub mod chain;
+pub mod contrastive;
 pub mod error;
 pub mod initiation;
 pub mod random;

@@ -338,7 +338,7 @@ pub fn draw(row: &Row, softmax: &Softmax, seed: u64, step: u64) -> (u32, Draw) {
     (token, Draw { value, seed, step, from, to })
 }
 
-fn refuse_broken(logits: &[f32], step: usize) -> Result<(), DecodingError> {
+pub(super) fn refuse_broken(logits: &[f32], step: usize) -> Result<(), DecodingError> {
     match logits.iter().position(|logit| logit.is_nan() || *logit == f32::INFINITY) {
         Some(index) => Err(DecodingError::BrokenLogit { step, token: index as u32, logit: logits[index] }),
         None => Ok(()),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
+use super::contrastive::Contrastive;
 use super::error::DecodingError;
 use super::settings::{DecodingSettings, EosRule};
 use super::single_token::SingleToken;
@@ -107,6 +108,7 @@ pub fn begin(
         StrategyChoice::Greedy | StrategyChoice::Sample => {
             Box::new(SingleToken::new(settings, ending, prompt))
         }
+        StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, ending, prompt, model.context())?),
         strategy => {
             return Err(DecodingError::Setting {
                 what: "the strategy",

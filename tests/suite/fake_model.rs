@@ -170,13 +170,9 @@ impl LanguageModel for FakeModel {
             }
             histories.push(history);
         }
-        // The chain from each sequence's first row is kept, up to where it branches.
-        for (index, row) in batch.rows.iter().enumerate() {
-            let siblings = batch.rows.iter().filter(|r| r.sequence == row.sequence && r.parent == row.parent);
-            let cached = self.sequences.get_mut(&row.sequence).expect("a live sequence");
-            if siblings.count() == 1 && cached.len() == row.position {
-                cached.clone_from(&histories[index]);
-            }
+        let kept = batch.kept(|sequence| self.cached(sequence).len());
+        for (index, row) in batch.rows.iter().enumerate().filter(|(index, _)| kept[*index]) {
+            self.sequences.get_mut(&row.sequence).expect("a live sequence").clone_from(&histories[index]);
         }
         self.passes.push(batch.rows.len());
         self.last = histories;

@@ -1,0 +1,60 @@
+//! Real checkpoints on the GPU, for what is held to references: the tiny ones of the fixtures, and the built-in one.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use logitscope::decoding::DecodingSettings;
+use logitscope::gpu::Device;
+use logitscope::model::CacheFormat;
+use logitscope::session::decode::steadily;
+use logitscope::session::event::Loaded;
+use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel, WeightsChoice};
+use logitscope::trace::{AdapterFacts, Run};
+
+/// A checkpoint of `tests/fixtures/families`, or `built-in`.
+pub fn source(name: &str) -> ModelSource {
+    let families = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families");
+    if name == "built-in" { ModelSource::BuiltIn } else { ModelSource::Path(families.join(name)) }
+}
+
+/// The checkpoint on the GPU, with keys and values in f32 as the references have them.
+pub fn ready(name: &str) -> ReadyModel {
+    let opened = Opened::open(&source(name), None, WeightsChoice::Original)
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+        .with_cache(Some(CacheFormat::F32));
+    let mut progress = |_, _| ControlFlow::Continue(());
+    let engine = opened.engine(device(), &mut progress).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let loaded = Loaded {
+        model: opened.facts(),
+        adapter: AdapterFacts::default(),
+        seconds: 0.0,
+        scratch_bytes: 0,
+        variants: Vec::new(),
+        eos: opened.file.special.eos,
+        chat_problem: None,
+    };
+    ReadyModel {
+        model: Box::new(engine),
+        tokenizer: opened.tokenizer,
+        loaded,
+        warnings: opened.file.warnings,
+    }
+}
+
+/// Decodes to the end; nothing stays in the cache.
+pub fn decode(ready: &mut ReadyModel, prompt: &[u32], settings: &DecodingSettings) -> Run {
+    let mut decode = Decode::begin(ready, &Prompt::Ids(prompt.to_vec()), settings).expect("a good prompt");
+    while decode.run.stop.is_none() {
+        steadily(|control| decode.advance(ready, control)).expect("a step");
+    }
+    let run = decode.end(ready);
+    assert_eq!(ready.model.cache_usage().bytes, 0, "sequences that nobody released");
+    run
+}
+
+/// One device for all checkpoints, so that equal kernels are compiled once.
+fn device() -> Arc<Device> {
+    static DEVICE: OnceLock<Arc<Device>> = OnceLock::new();
+    Arc::clone(DEVICE.get_or_init(super::support::device))
+}
