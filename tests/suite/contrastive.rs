@@ -26,8 +26,11 @@ struct Case {
     candidates: usize,
     alpha: f32,
     ids: Vec<u32>,
-    steps: Vec<Vec<(u32, f32, f32, usize, f32)>>,
+    steps: Vec<Vec<Weighed>>,
 }
+
+/// Token, probability, penalty, position and score of a candidate.
+type Weighed = (u32, f32, f32, usize, f32);
 
 fn settings(candidates: usize, penalty_alpha: f32, max_tokens: usize) -> DecodingSettings {
     let contrastive = ContrastiveSettings { candidates, penalty_alpha };

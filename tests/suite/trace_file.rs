@@ -104,7 +104,8 @@ fn nodes_that_refer_to_nothing_are_refused() {
         ..Default::default()
     });
     let sound = StrategyStep { nodes: 3..5, detail: StepDetail::Beam(BeamStep::default()) };
-    let damages: [(&str, fn(&mut Run, StrategyStep, StepDetail)); 6] = [
+    type Damage = fn(&mut Run, StrategyStep, StepDetail);
+    let damages: [(&str, Damage); 6] = [
         ("comes before its parent", |run, _, _| run.nodes[4].parent = Some(4)),
         ("no path", |run, _, _| run.line[3] = 5),
         ("no path", |run, _, _| run.line.push(20)),
