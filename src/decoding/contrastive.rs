@@ -9,6 +9,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass_with_hidden};
@@ -21,7 +22,7 @@ use crate::model::batch::{Batch, Row, RowOutput};
 use crate::model::selection::Choosing;
 use crate::model::{LanguageModel, SequenceId, Summary};
 use crate::trace::strategies::{ContrastiveCandidate, ContrastiveStep};
-use crate::trace::{Counters, NodeTiming, Phase, Run, StepDetail, StrategyStep};
+use crate::trace::{Run, StepDetail, StrategyStep};
 
 /// Contrastive search of one text.
 #[derive(Clone)]
@@ -237,28 +238,9 @@ impl Strategy for Contrastive {
         let trace = tried.iter().map(|tried| tried.trace.clone()).collect();
         self.next = Some(tried.swap_remove(chosen).next);
 
-        let cost = std::mem::take(&mut self.cost);
         node.step = step;
-        node.phase = if step == 1 { Phase::Initiation } else { Phase::Incremental };
-        node.counters = Counters {
-            rows: cost.rows,
-            cached_positions: model.length(sequence),
-            cache_bytes: model.cache_usage().bytes,
-        };
-        node.timing = NodeTiming {
-            total_seconds: start.elapsed().as_secs_f64().max(cost.gpu_seconds.unwrap_or_default()),
-            encode_seconds: cost.encode_seconds,
-            wait_seconds: cost.wait_seconds,
-            gpu_seconds: cost.gpu_seconds,
-            choose_seconds: choosing.elapsed().as_secs_f64(),
-        };
-        let figures = match node.phase {
-            Phase::Initiation => &mut run.phases.initiation,
-            Phase::Incremental => &mut run.phases.incremental,
-        };
-        figures.seconds += node.timing.total_seconds;
-        figures.amount += cost.rows as u64;
-        run.phases.incremental_steps += usize::from(node.phase == Phase::Incremental);
+        let (cost, cached) = (std::mem::take(&mut self.cost), Cached::now(model, self.sequence));
+        account(&mut node, run, Moments { start, choosing }, cost, cached);
         let nodes = run.nodes.len()..run.nodes.len() + 1;
         run.push(node);
         let detail = ContrastiveStep { alpha: self.settings.penalty_alpha, candidates: trace, chosen };

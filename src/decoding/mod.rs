@@ -4,6 +4,7 @@
 //! append [`crate::trace::Node`]s. Texts are put on the nodes by [`crate::session`], which also feeds them
 //! to [`StopTexts`].
 
+mod accounting;
 pub mod chain;
 pub mod contrastive;
 pub mod error;

@@ -7,6 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
@@ -20,7 +21,7 @@ use crate::model::batch::{Batch, RowOutput};
 use crate::model::language_model::PassId;
 use crate::model::selection::Choosing;
 use crate::model::{LanguageModel, ModelError, Outputs, SequenceId, Summary};
-use crate::trace::{Counters, Draw, Node, NodeTiming, Phase, Run};
+use crate::trace::{Draw, Node, Run};
 
 /// Greedy decoding or sampling of one text.
 #[derive(Clone)]
@@ -46,13 +47,6 @@ struct Flight {
     pass: PassId,
     /// What the cache held once it was submitted.
     cached: Cached,
-}
-
-/// What the cache holds after a step.
-#[derive(Clone, Copy, Default)]
-struct Cached {
-    positions: usize,
-    bytes: u64,
 }
 
 /// The logits of a step, in the form that was asked for.
@@ -196,7 +190,7 @@ impl SingleToken {
         }
         let Some(chained) = model.chained() else { return Ok(None) };
         let pass = chained.submit(&Batch::chain(sequence, done, &self.tokens[done..], output))?;
-        Ok(Some(Flight { pass, cached: self.cached(model) }))
+        Ok(Some(Flight { pass, cached: Cached::now(model, self.sequence) }))
     }
 
     /// Submits the pass of the step after this one, with the token that the model chooses by itself.
@@ -207,15 +201,7 @@ impl SingleToken {
         let output = self.output(step + 1, model.vocabulary());
         // An error is not lost: without a pass under way the next step computes it, and meets it again.
         let pass = model.chained()?.follow(flight.pass, output).ok()?;
-        Some(Flight { pass, cached: self.cached(model) })
-    }
-
-    /// What the cache holds now.
-    fn cached(&self, model: &dyn LanguageModel) -> Cached {
-        Cached {
-            positions: self.sequence.map_or(0, |sequence| model.length(sequence)),
-            bytes: model.cache_usage().bytes,
-        }
+        Some(Flight { pass, cached: Cached::now(model, self.sequence) })
     }
 }
 
@@ -243,7 +229,7 @@ impl Strategy for SingleToken {
             }
             None => {
                 let seen = self.compute(output, model, control)?;
-                (seen, None, self.cached(model))
+                (seen, None, Cached::now(model, self.sequence))
             }
         };
 
@@ -259,28 +245,10 @@ impl Strategy for SingleToken {
         }
         if self.cache == CacheUse::Recompute {
             self.release(model);
-            cached = self.cached(model);
+            cached = Cached::now(model, self.sequence);
         }
-        let cost = std::mem::take(&mut self.cost);
-        let phase = if step == 1 { Phase::Initiation } else { Phase::Incremental };
         node.step = step;
-        node.phase = phase;
-        node.counters =
-            Counters { rows: cost.rows, cached_positions: cached.positions, cache_bytes: cached.bytes };
-        node.timing = NodeTiming {
-            total_seconds: start.elapsed().as_secs_f64().max(cost.gpu_seconds.unwrap_or_default()),
-            encode_seconds: cost.encode_seconds,
-            wait_seconds: cost.wait_seconds,
-            gpu_seconds: cost.gpu_seconds,
-            choose_seconds: choosing.elapsed().as_secs_f64(),
-        };
-        let figures = match phase {
-            Phase::Initiation => &mut run.phases.initiation,
-            Phase::Incremental => &mut run.phases.incremental,
-        };
-        figures.seconds += node.timing.total_seconds;
-        figures.amount += cost.rows as u64;
-        run.phases.incremental_steps += usize::from(phase == Phase::Incremental);
+        account(&mut node, run, Moments { start, choosing }, std::mem::take(&mut self.cost), cached);
         run.push(node);
         Ok(Stepped { nodes: run.nodes.len() - 1..run.nodes.len(), stop })
     }

@@ -1,0 +1,56 @@
+//! What a step has cost: written on its first node, and added to the figures of the run's phases.
+
+use std::time::Instant;
+
+use super::initiation::PassCost;
+use crate::model::{LanguageModel, SequenceId};
+use crate::trace::{Counters, Node, NodeTiming, Phase, Run};
+
+/// What the cache holds after a step.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Cached {
+    pub positions: usize,
+    pub bytes: u64,
+}
+
+impl Cached {
+    /// What the cache holds now: of this sequence the positions, of all the bytes.
+    pub fn now(model: &dyn LanguageModel, sequence: Option<SequenceId>) -> Self {
+        Self {
+            positions: sequence.map_or(0, |sequence| model.length(sequence)),
+            bytes: model.cache_usage().bytes,
+        }
+    }
+}
+
+/// A step's two moments: when it began, and when its results were there to choose from.
+#[derive(Clone, Copy)]
+pub(super) struct Moments {
+    pub start: Instant,
+    pub choosing: Instant,
+}
+
+/// Writes phase, counters and timing on a node whose step is set, and adds them to the run's figures. The first step
+/// of a run is initiation.
+pub(super) fn account(node: &mut Node, run: &mut Run, moments: Moments, cost: PassCost, cached: Cached) {
+    let Moments { start, choosing } = moments;
+    node.counters =
+        Counters { rows: cost.rows, cached_positions: cached.positions, cache_bytes: cached.bytes };
+    node.timing = NodeTiming {
+        total_seconds: start.elapsed().as_secs_f64().max(cost.gpu_seconds.unwrap_or_default()),
+        encode_seconds: cost.encode_seconds,
+        wait_seconds: cost.wait_seconds,
+        gpu_seconds: cost.gpu_seconds,
+        choose_seconds: choosing.elapsed().as_secs_f64(),
+    };
+    let figures = if node.step == 1 {
+        node.phase = Phase::Initiation;
+        &mut run.phases.initiation
+    } else {
+        node.phase = Phase::Incremental;
+        run.phases.incremental_steps += 1;
+        &mut run.phases.incremental
+    };
+    figures.seconds += node.timing.total_seconds;
+    figures.amount += cost.rows as u64;
+}
