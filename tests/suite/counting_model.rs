@@ -19,8 +19,8 @@ use logitscope::trace::{AdapterFacts, ModelFacts};
 
 /// The words, by id.
 pub const WORDS: [&str; 8] = ["zero", "one", "two", "three", "four", "five", "six", "seven"];
-/// Positions.
-pub const CONTEXT: usize = 1000;
+/// Positions: so many that no test fills them.
+pub const CONTEXT: usize = 100_000;
 
 /// What the fake does, by pass.
 #[derive(Clone, Debug, Default)]

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use logitscope::decoding::DecodingSettings;
+use logitscope::decoding::settings::EosRule;
 use logitscope::model::{ModelError, WeightsChoice};
 use logitscope::session::command::{LoadRequest, SpecialTokens};
 use logitscope::session::{Command, ModelSource, Pace, Prompt, RunRequest, Session, Severity, Status, View};
 use logitscope::trace::{ChosenBy, Phase, Run, StopReason};
 
-use super::counting_model::{Behaviour, Breakage, FakeLoader};
+use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader};
 
 /// A worker and what it said so far.
 struct Watched {
@@ -78,9 +79,14 @@ fn load(name: &str) -> Command {
     })
 }
 
+/// So many tokens that a run does not end by itself while a test looks on.
+const ENDLESS: usize = 50_000;
+
+/// A run of exactly so many tokens.
 fn start(text: &str, max_tokens: usize, pace: Pace) -> Command {
     let mut settings = DecodingSettings::default();
     settings.stop.max_tokens = max_tokens;
+    settings.stop.eos = EosRule::Ignore;
     let prompt = Prompt::Text { text: text.to_owned(), special: SpecialTokens::Add };
     Command::Start(RunRequest { prompt, settings, pace })
 }
@@ -128,7 +134,9 @@ fn a_run_is_told_step_by_step_with_text_and_figures() {
 #[test]
 fn the_end_of_sequence_and_a_stop_text_end_a_run() {
     let mut watched = Watched::ready(Behaviour::default());
-    watched.send(start("five", 10, Pace::Continuous));
+    let prompt = Prompt::Text { text: "five".to_owned(), special: SpecialTokens::Add };
+    let settings = DecodingSettings::default();
+    watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
     assert_eq!(watched.finished().generated_ids(), [6, 7]);
     assert_eq!(watched.run().stop, Some(StopReason::Eos));
 
@@ -202,7 +210,7 @@ fn a_run_goes_on_from_another_token_in_a_branch() {
 #[test]
 fn a_paused_run_stands_still_until_it_is_resumed() {
     let mut watched = Watched::ready(slow());
-    watched.send(start("zero", 500, Pace::Continuous));
+    watched.send(start("zero", ENDLESS, Pace::Continuous));
     watched.until("it runs", |view| view.status == Status::Running);
     watched.send(Command::Pause);
     watched.until("it pauses", |view| view.status == Status::Paused);
@@ -233,7 +241,7 @@ fn a_pause_holds_initiation_between_chunks_and_stop_ends_it_there() {
 #[test]
 fn stop_keeps_what_was_decoded() {
     let mut watched = Watched::ready(slow());
-    watched.send(start("zero", 500, Pace::Continuous));
+    watched.send(start("zero", ENDLESS, Pace::Continuous));
     watched.until("three tokens are there", |view| view.run.as_ref().is_some_and(|run| run.nodes.len() == 3));
     watched.send(Command::Stop);
     assert_eq!(watched.finished().stop, Some(StopReason::Cancelled));
@@ -243,7 +251,7 @@ fn stop_keeps_what_was_decoded() {
 #[test]
 fn loading_while_running_ends_the_run_and_keeps_its_trace() {
     let mut watched = Watched::ready(slow());
-    watched.send(start("zero", 500, Pace::Continuous));
+    watched.send(start("zero", ENDLESS, Pace::Continuous));
     watched.until("it runs", |view| view.status == Status::Running);
     watched.send(load("other"));
     let other = |view: &View| view.loaded.as_ref().is_some_and(|loaded| loaded.model.name == "other");
@@ -256,7 +264,7 @@ fn loading_while_running_ends_the_run_and_keeps_its_trace() {
 #[test]
 fn a_second_start_replaces_the_first() {
     let mut watched = Watched::ready(slow());
-    watched.send(start("zero", 500, Pace::Continuous));
+    watched.send(start("zero", ENDLESS, Pace::Continuous));
     watched.until("it runs", |view| view.status == Status::Running);
     watched.send(start("three", 2, Pace::Continuous));
     watched.until("the second ends", |view| {
@@ -298,7 +306,7 @@ fn what_cannot_be_done_is_told_and_harms_nothing() {
         Command::Start(RunRequest { prompt: Prompt::Ids(ids), settings, pace: Pace::Continuous })
     };
     for (count, (ids, complaint)) in
-        (5..).zip([(vec![], "no tokens"), (vec![0, 8], "id 8"), (vec![0; 1001], "1001 tokens")])
+        (5..).zip([(vec![], "no tokens"), (vec![0, 8], "id 8"), (vec![0; CONTEXT + 1], "100001 tokens")])
     {
         watched.send(request(ids));
         watched.until("it is told", |view| view.notices.len() == count);
@@ -314,7 +322,7 @@ fn a_lost_device_fails_the_run_keeps_the_text_and_unloads_the_model() {
     let lost = ModelError::DeviceLost { reason: "the test pulled the plug".to_owned() };
     let broken_pass = Some((3, Breakage::Error(lost)));
     let mut watched = Watched::ready(Behaviour { broken_pass, ..Behaviour::default() });
-    watched.send(start("zero", 500, Pace::Continuous));
+    watched.send(start("zero", ENDLESS, Pace::Continuous));
     assert_eq!(watched.finished().stop, Some(StopReason::Failed));
     assert_eq!(watched.run().generated_ids(), [1, 2, 3]);
     assert!(watched.run().text().contains("three"));
@@ -328,7 +336,7 @@ fn a_lost_device_fails_the_run_keeps_the_text_and_unloads_the_model() {
 fn a_panic_is_reported_and_survived() {
     let broken_pass = Some((2, Breakage::Panic));
     let mut watched = Watched::ready(Behaviour { broken_pass, ..Behaviour::default() });
-    watched.send(start("zero", 500, Pace::Continuous));
+    watched.send(start("zero", ENDLESS, Pace::Continuous));
     assert_eq!(watched.finished().stop, Some(StopReason::Failed));
     assert_eq!(watched.run().generated_ids(), [1, 2]);
     assert!(watched.last_notice().1.contains("as the test asked"), "{:?}", watched.last_notice());
