@@ -24,6 +24,7 @@ mod suite {
     mod malformed;
     mod measuring;
     mod merges;
+    mod model_card;
     mod selection;
     mod sentencepiece;
     mod session;

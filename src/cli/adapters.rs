@@ -55,7 +55,7 @@ fn variants(index: usize) -> Vec<String> {
 
 impl AdapterAnswer {
     fn new(info: AdapterInfo, variants: Option<Vec<String>>) -> Self {
-        let AdapterInfo { index, name, backend, kind, driver, details } = info;
+        let AdapterInfo { index, name, backend, kind, driver, details, .. } = info;
         let details = details.into_iter().map(|(what, much)| (what, much.into())).collect();
         Self { index, name, backend, kind, driver, details, variants }
     }

@@ -273,12 +273,19 @@ pub struct Inspect {
     /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or a .gguf; left out, the
     /// built-in demonstration model
     pub model: Option<PathBuf>,
+    /// GPU to compare the memory with, by its number in `logitscope adapters` or by a part of its name; left out, the
+    /// best one
+    #[arg(long, value_name = "INDEX|NAME")]
+    pub adapter: Option<String>,
     /// Precision to predict the memory for
     #[arg(long, value_enum, default_value_t = WeightsOption::Original)]
     pub weights: WeightsOption,
     /// Precision of the KV cache to predict the memory for; left out, f16, or f32 where the weights are f32
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub kv: Option<CacheOption>,
+    /// Longest sequence to predict the memory for, in tokens; left out, the model's own context
+    #[arg(long, value_name = "N")]
+    pub context: Option<usize>,
     #[command(flatten)]
     pub json: JsonOption,
 }

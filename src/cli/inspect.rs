@@ -1,16 +1,26 @@
-//! `inspect`: what a model's headers say, and the memory it would need.
+//! `inspect`: what a model's headers say, the memory it would need, and what the adapter can hold of it.
 
 use std::fmt::Write;
 
 use super::arguments::{Inspect, source};
 use super::output::{bytes, print, print_json};
 use super::{CliError, Outcome};
-use crate::session::ModelCard;
+use crate::gpu;
+use crate::session::{AdapterRoom, Comparison, Limit, LoadRequest, MemoryNeed, ModelCard};
 
-/// Runs the command.
+/// Runs the command. A machine without an adapter is no failure, unless one was asked for.
 pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
-    let source = source(arguments.model.as_ref());
-    let card = ModelCard::read(&source, arguments.weights.into(), arguments.kv.map(Into::into))?;
+    let request = LoadRequest {
+        source: source(arguments.model.as_ref()),
+        adapter: arguments.adapter.clone(),
+        context: arguments.context,
+        weights: arguments.weights.into(),
+        cache: arguments.kv.map(Into::into),
+    };
+    let card = match gpu::find(request.adapter.as_deref()) {
+        Err(error) if request.adapter.is_some() => return Err(error.into()),
+        adapter => ModelCard::beside(&request, adapter)?,
+    };
     if arguments.json.json {
         print_json(&card)?;
     } else {
@@ -52,18 +62,48 @@ fn text(card: &ModelCard) -> String {
         }
     }
     for need in &card.shorter {
-        line("memory", &format!("{} with {} positions", bytes(need.total_bytes), need.context));
+        line("memory", &memory(need, &card.adapter));
     }
     if let Some(need) = &card.memory {
-        let parts = format!(
-            "{} with {} positions (weights {}, KV cache {}, scratch {})",
-            bytes(need.total_bytes),
-            need.context,
-            bytes(need.weight_bytes),
-            bytes(need.cache_bytes),
-            bytes(need.scratch_bytes)
-        );
-        line("memory", &parts);
+        let (weights, cache) = (bytes(need.weight_bytes), bytes(need.cache_bytes));
+        let parts = format!("weights {weights}, KV cache {cache}, scratch {}", bytes(need.scratch_bytes));
+        line("memory", &format!("{} ({parts})", memory(need, &card.adapter)));
+    }
+    match &card.adapter {
+        Comparison::Adapter(room) => room_lines(room, &mut line),
+        Comparison::Nothing { problem } => line("adapter", &format!("not compared: {problem}")),
     }
     text
+}
+
+/// The need of a context, and why the adapter cannot have it.
+fn memory(need: &MemoryNeed, adapter: &Comparison) -> String {
+    let limit = match adapter {
+        Comparison::Adapter(room) => room.limit_of(need.context),
+        Comparison::Nothing { .. } => None,
+    };
+    let beyond = match limit {
+        Some(Limit::Binding) => ", longer than the adapter can hold",
+        Some(Limit::Memory) => ", more than the adapter has",
+        None => "",
+    };
+    format!("{} with {} positions{beyond}", bytes(need.total_bytes), need.context)
+}
+
+/// What the adapter can hold.
+fn room_lines(room: &AdapterRoom, line: &mut impl FnMut(&str, &str)) {
+    let size = room
+        .memory_bytes
+        .map_or_else(|| "memory of unknown size".to_owned(), |size| bytes(size) + " of memory");
+    let binding = bytes(room.binding_bytes);
+    line(
+        "adapter",
+        &format!("{} ({}): {size}, {binding} in a binding, as its driver reports", room.name, room.backend),
+    );
+    let Some(fit) = &room.fit else { return };
+    line("longest there", &format!("{} positions", fit.context()));
+    for part in &fit.too_large {
+        let need = bytes(part.bytes);
+        line("too large", &format!("{}: needs {need} in one binding; loading will fail there", part.what));
+    }
 }

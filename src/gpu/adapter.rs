@@ -3,6 +3,7 @@
 use wgpu::{Adapter, Backends, CooperativeScalarType, DeviceType, Features, Instance, InstanceDescriptor};
 
 use super::device::GpuError;
+use super::device_memory;
 
 /// One adapter, as a person needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,10 @@ pub struct AdapterInfo {
     pub kind: String,
     /// Driver name and version.
     pub driver: String,
+    /// The largest buffer that one binding can show to a kernel, in bytes.
+    pub binding_bytes: u64,
+    /// Size of the device's memory in bytes, where its driver tells; see [`device_memory`].
+    pub memory_bytes: Option<u64>,
     /// Limits and features that matter here: what, and how much, in words.
     pub details: Vec<(String, String)>,
 }
@@ -31,6 +36,11 @@ impl AdapterInfo {
 /// Every adapter that the drivers of this machine offer, best first.
 pub fn adapters() -> Vec<AdapterInfo> {
     found().iter().enumerate().map(|(index, adapter)| describe(index, adapter)).collect()
+}
+
+/// What there is to know of an adapter without opening it. It is chosen as [`super::Device::open`] does.
+pub fn find(choice: Option<&str>) -> Result<AdapterInfo, GpuError> {
+    choose(choice).map(|(info, _)| info)
 }
 
 /// The adapter of this index or with this text in its name; the best one without a choice.
@@ -83,6 +93,7 @@ fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
     let features = adapter.features();
     let yes_no = |feature| if features.contains(feature) { "yes" } else { "no" }.to_owned();
     let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
+    let memory_bytes = device_memory::bytes(adapter);
     AdapterInfo {
         index,
         name: info.name,
@@ -96,7 +107,10 @@ fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
         }
         .to_owned(),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        memory_bytes,
         details: vec![
+            ("device memory".into(), memory_bytes.map_or_else(|| "unknown".to_owned(), mebibytes)),
             ("largest buffer".into(), mebibytes(limits.max_buffer_size)),
             ("largest storage binding".into(), mebibytes(limits.max_storage_buffer_binding_size)),
             ("storage buffers a kernel".into(), limits.max_storage_buffers_per_shader_stage.to_string()),

@@ -200,8 +200,7 @@ impl Device {
 
     /// The largest buffer that one binding can show to a kernel, in bytes.
     pub(super) fn binding_limit(&self) -> u64 {
-        let limits = self.device.limits();
-        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+        self.info.binding_bytes
     }
 
     /// A buffer; out of memory is an error that names what it was for.

@@ -26,7 +26,7 @@ pub struct Memory {
 impl Memory {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.weight_bytes + self.scratch_bytes + self.cache_bytes
+        self.weight_bytes.saturating_add(self.scratch_bytes).saturating_add(self.cache_bytes)
     }
 }
 
@@ -42,7 +42,7 @@ pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], bound: &[usize], con
         + attention::scratch_bytes(plan, rows.batch).iter().sum::<u64>()
         + selection_bytes(plan.buffer(plan.logits).columns, rows.outputs);
     let a_position: u64 = cache_widths(plan).iter().map(|width| 2 * width).sum();
-    Memory { weight_bytes, scratch_bytes, cache_bytes: a_position * context as u64 }
+    Memory { weight_bytes, scratch_bytes, cache_bytes: a_position.saturating_mul(context as u64) }
 }
 
 /// Bytes of one position's keys, for each layer.

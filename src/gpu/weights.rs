@@ -81,22 +81,32 @@ pub(super) fn upload(
     Ok(Uploaded { tensors, non_finite: names.zip(counts).filter(|(_, count)| *count > 0).collect() })
 }
 
+/// Bytes of a tensor that have to be in one binding: a block of a matrix' rows, or all of a vector.
+pub(super) fn least_shard_bytes(info: &TensorInfo, form: Form) -> u64 {
+    let rows = match form {
+        Form::Matrix(_) => ROW_BLOCK,
+        Form::Vector => info.rows,
+    };
+    form.row_bytes(info.columns) * rows as u64
+}
+
+/// Bytes that a shard may have, where a binding may have `binding_bytes`.
+pub(super) fn most_shard_bytes(binding_bytes: u64) -> u64 {
+    binding_bytes.min(SHARD_BYTES)
+}
+
 /// Empty shards for all rows of a tensor.
 fn shards(device: &Device, info: &TensorInfo, form: Form) -> Result<Vec<Shard>, LoadError> {
     let (row_bytes, row_scale_bytes) = (form.row_bytes(info.columns), form.row_scale_bytes(info.columns));
-    let most_bytes = device.binding_limit().min(SHARD_BYTES);
-    let shard_rows = match form {
-        Form::Matrix(_) => (most_bytes / row_bytes) as usize / ROW_BLOCK * ROW_BLOCK,
-        Form::Vector if row_bytes * info.rows as u64 <= most_bytes => info.rows,
-        Form::Vector => 0,
-    };
-    if shard_rows == 0 {
-        return Err(LoadError::TensorTooLarge {
-            tensor: info.name.clone(),
-            bytes: row_bytes * info.rows as u64,
-            limit: most_bytes,
-        });
+    let limit = most_shard_bytes(device.binding_limit());
+    let bytes = least_shard_bytes(info, form);
+    if bytes > limit {
+        return Err(LoadError::TensorTooLarge { tensor: info.name.clone(), bytes, limit });
     }
+    let shard_rows = match form {
+        Form::Matrix(_) => (limit / row_bytes) as usize / ROW_BLOCK * ROW_BLOCK,
+        Form::Vector => info.rows,
+    };
     let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
     let name = format!("the weights ({})", info.name);
     let shard = |first: usize| {

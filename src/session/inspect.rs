@@ -1,14 +1,16 @@
-//! What a model's headers say, and the memory that it would take, before a byte of it is loaded.
+//! What a model's headers say, and the memory that it would take on an adapter, before a byte of it is loaded.
 
 use serde::Serialize;
 
-use super::command::ModelSource;
-use super::load::Opened;
+use super::command::{LoadRequest, ModelSource};
+use super::load::{LoadError, Opened};
 use crate::formats::{self, FormatError, Inspection};
-use crate::gpu::estimate_memory;
-use crate::model::{CacheFormat, Fused, Weights, WeightsChoice};
+use crate::gpu::{self, AdapterInfo, Fit, GpuError, estimate_memory};
+use crate::model::{Fused, Weights};
 
-/// Contexts for which the memory is told, beside the model's own.
+pub use crate::gpu::TooLarge;
+
+/// Contexts for which the memory is told, beside the one that is asked for.
 const CONTEXTS: [usize; 4] = [2048, 8192, 32_768, 131_072];
 
 /// The facts about a model that is not loaded.
@@ -20,8 +22,10 @@ pub struct ModelCard {
     /// GPU memory with a full context; `None` where the model cannot be opened.
     pub memory: Option<MemoryNeed>,
     /// The same for shorter contexts, the shortest first.
-    #[serde(skip)]
+    #[serde(rename = "memory_of_shorter")]
     pub shorter: Vec<MemoryNeed>,
+    /// What the adapter can hold of it.
+    pub adapter: Comparison,
 }
 
 /// GPU memory with a full context, computed.
@@ -39,37 +43,83 @@ pub struct MemoryNeed {
     pub total_bytes: u64,
 }
 
+/// A model beside an adapter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Comparison {
+    /// The adapter that would take the model.
+    Adapter(AdapterRoom),
+    /// There is none.
+    Nothing {
+        /// Why.
+        problem: String,
+    },
+}
+
+/// What an adapter can hold, by the limits that its driver reports.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AdapterRoom {
+    /// Its name.
+    pub name: String,
+    /// `Vulkan`, `Metal`, `Dx12` or `Gl`.
+    pub backend: String,
+    /// The largest buffer that one binding can show to a kernel, in bytes.
+    pub binding_bytes: u64,
+    /// Size of the device's memory in bytes; `None` where the driver does not tell.
+    pub memory_bytes: Option<u64>,
+    /// How much of the model that is; `None` where the model cannot be opened.
+    pub fit: Option<Fit>,
+}
+
+/// What ends a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// One layer's keys are larger than a binding.
+    Binding,
+    /// All together is larger than the device's memory.
+    Memory,
+}
+
 impl ModelCard {
-    /// Reads the headers. `weights` and `cache` are how it would be loaded, as in [`super::LoadRequest`]. Fails only
-    /// where there is no model to speak of.
-    pub fn read(
-        source: &ModelSource,
-        weights: WeightsChoice,
-        cache: Option<CacheFormat>,
+    /// Reads the headers of a model that would be loaded like this, and compares it with the adapter. Fails only where
+    /// there is no model to speak of.
+    pub fn read(request: &LoadRequest) -> Result<Self, FormatError> {
+        Self::beside(request, gpu::find(request.adapter.as_deref()))
+    }
+
+    /// As [`Self::read`], for an adapter that was looked for already.
+    pub fn beside(
+        request: &LoadRequest,
+        adapter: Result<AdapterInfo, GpuError>,
     ) -> Result<Self, FormatError> {
-        let mut facts = match source {
+        let mut facts = match &request.source {
             ModelSource::Path(path) => formats::inspect(path)?,
             ModelSource::BuiltIn => formats::inspect_built_in(),
         };
+        let opened = if facts.supported { open(request, &mut facts) } else { None };
         let (mut memory, mut shorter) = (None, Vec::new());
-        if facts.supported {
-            match Opened::open(source, None, weights) {
-                Ok(opened) => {
-                    let opened = opened.with_cache(cache);
-                    facts.cache_bytes_per_position = Some(opened.plan.cache_bytes_per_position());
-                    let fewer = CONTEXTS.into_iter().filter(|context| *context < opened.context);
-                    let mut needs = memory_needs(&opened, fewer.chain([opened.context]));
-                    memory = needs.pop();
-                    shorter = needs;
-                }
-                Err(problem) => {
-                    facts.supported = false;
-                    facts.problems.push(problem.to_string());
-                }
-            }
+        if let Some(opened) = &opened {
+            facts.cache_bytes_per_position = Some(opened.plan.cache_bytes_per_position());
+            let fewer = CONTEXTS.into_iter().filter(|context| *context < opened.context);
+            shorter = memory_needs(opened, fewer.chain([opened.context]));
+            memory = shorter.pop();
         }
-        Ok(Self { facts, memory, shorter })
+        let adapter = match adapter {
+            Ok(adapter) => Comparison::Adapter(AdapterRoom::of(adapter, opened.as_ref())),
+            Err(problem) => Comparison::Nothing { problem: problem.to_string() },
+        };
+        Ok(Self { facts, memory, shorter, adapter })
     }
+}
+
+/// Opens what the headers describe; what is wrong becomes a problem among the facts.
+fn open(request: &LoadRequest, facts: &mut Inspection) -> Option<Opened> {
+    let opened = Opened::open(&request.source, request.context, request.weights);
+    let noted = |problem: LoadError| {
+        facts.supported = false;
+        facts.problems.push(problem.to_string());
+    };
+    opened.map_err(noted).ok().map(|opened| opened.with_cache(request.cache))
 }
 
 fn memory_needs(opened: &Opened, contexts: impl Iterator<Item = usize>) -> Vec<MemoryNeed> {
@@ -86,4 +136,28 @@ fn memory_needs(opened: &Opened, contexts: impl Iterator<Item = usize>) -> Vec<M
         }
     };
     contexts.map(need).collect()
+}
+
+impl AdapterRoom {
+    fn of(adapter: AdapterInfo, opened: Option<&Opened>) -> Self {
+        let fit = opened.map(|opened| {
+            let Fused { plan, weights } = opened.fused();
+            let bound: Vec<usize> = (0..plan.tensors.len()).collect();
+            Fit::of(&plan, weights.tensors(), &bound, opened.context, &adapter)
+        });
+        let AdapterInfo { name, backend, binding_bytes, memory_bytes, .. } = adapter;
+        Self { name, backend, binding_bytes, memory_bytes, fit }
+    }
+
+    /// What keeps a context of so many positions from being held; `None` where it can be.
+    pub fn limit_of(&self, context: usize) -> Option<Limit> {
+        let fit = self.fit.as_ref()?;
+        if context > fit.binding_positions {
+            Some(Limit::Binding)
+        } else if fit.memory_positions.is_some_and(|positions| context > positions) {
+            Some(Limit::Memory)
+        } else {
+            None
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::{Decode, RunError};
 pub use event::{Event, Notice, Severity};
 pub use gpu_loader::GpuLoader;
-pub use inspect::{MemoryNeed, ModelCard};
+pub use inspect::{AdapterRoom, Comparison, Limit, MemoryNeed, ModelCard};
 pub use load::{LoadError, Loader, Opened, ReadyModel};
 pub use view::{Status, View};
 pub use worker::Session;

@@ -186,15 +186,18 @@ impl App {
 
     fn load(&mut self, source: ModelSource) {
         self.asked_for = source.clone();
+        self.worker.send(Command::Load(self.request(source)));
+    }
+
+    /// A model, loaded as the person chose.
+    fn request(&self, source: ModelSource) -> LoadRequest {
         let Remembered { adapter, weights, cache, .. } = &self.state.remembered;
-        let (adapter, weights, cache) = (adapter.clone(), *weights, *cache);
-        self.worker.send(Command::Load(LoadRequest { source, adapter, context: None, weights, cache }));
+        LoadRequest { source, adapter: adapter.clone(), context: None, weights: *weights, cache: *cache }
     }
 
     /// Reads a model's headers; the answer comes in a later frame.
     fn inspect(&mut self, source: ModelSource, ctx: &Context) {
-        let Remembered { weights, cache, .. } = &self.state.remembered;
-        self.inspecting = Some(Inspecting::start(source, *weights, *cache, ctx));
+        self.inspecting = Some(Inspecting::start(self.request(source), ctx));
     }
 
     /// Takes a change of how models are loaded into account: for the one that is asked about, or for the open one.

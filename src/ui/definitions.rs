@@ -102,6 +102,9 @@ definitions! {
     VOCABULARY = "Vocabulary", "tokens", Given, "Number of tokens that the model can choose from.", "";
     WEIGHTS_NEED = "Weights", "bytes", Computed, "GPU memory for the weights, in the precision chosen, with padding.", "Σ rows · padded bytes of a row";
     MEMORY_NEED = "Memory", "bytes", Computed, "GPU memory that the model takes once so many positions are in its KV cache.", "weights + scratch + positions · KV a position";
+    LARGEST_BINDING = "Largest binding", "bytes", Given, "Largest buffer that a kernel can see at once, as the adapter's driver reports. A layer's keys have to fit it.", "";
+    DEVICE_MEMORY = "Device memory", "bytes", Given, "Size of the adapter's memory, as its driver reports; of software drivers and GPUs without memory of their own, their part of the machine's. Other programs use some of it.", "";
+    LONGEST_CONTEXT = "Longest context there", "positions", Computed, "Longest sequence with which a layer's keys fit the adapter's largest binding, and everything together its memory, if nothing else uses that.", "min(the model's, binding ÷ bytes of a layer's keys, (memory − weights − scratch) ÷ KV a position)";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use egui::Context;
 
-use crate::session::{CacheFormat, ModelCard, ModelSource, Notice, Severity, WeightsChoice};
+use crate::session::{LoadRequest, ModelCard, ModelSource, Notice, Severity};
 
 /// A model whose headers are being read.
 pub struct Inspecting {
@@ -14,17 +14,12 @@ pub struct Inspecting {
 }
 
 impl Inspecting {
-    /// Begins to read; `ctx` is woken at the end.
-    pub fn start(
-        source: ModelSource,
-        weights: WeightsChoice,
-        cache: Option<CacheFormat>,
-        ctx: &Context,
-    ) -> Self {
+    /// Begins to read what would be loaded; `ctx` is woken at the end.
+    pub fn start(request: LoadRequest, ctx: &Context) -> Self {
         let (sender, answer) = channel();
-        let (ctx, of) = (ctx.clone(), source.clone());
+        let (ctx, source) = (ctx.clone(), request.source.clone());
         std::thread::spawn(move || {
-            let card = ModelCard::read(&of, weights, cache).map_err(|error| Notice {
+            let card = ModelCard::read(&request).map_err(|error| Notice {
                 severity: Severity::Error,
                 title: "No model can be opened there".to_owned(),
                 detail: error.to_string(),

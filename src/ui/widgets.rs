@@ -50,6 +50,18 @@ pub fn fact(ui: &mut Ui, definition: &Definition, value: &str) -> Response {
 
 /// A fact whose row has another name than its definition.
 pub fn fact_named(ui: &mut Ui, name: &str, definition: &Definition, value: &str) -> Response {
+    let color = palette(ui).text;
+    fact_colored(ui, name, definition, value, color)
+}
+
+/// As [`fact_named`], with the value in a colour; the value's words have to tell the same.
+pub fn fact_colored(
+    ui: &mut Ui,
+    name: &str,
+    definition: &Definition,
+    value: &str,
+    color: Color32,
+) -> Response {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {value}")));
@@ -67,12 +79,9 @@ pub fn fact_named(ui: &mut Ui, name: &str, definition: &Definition, value: &str)
             palette.secondary,
         );
         let room = rect.right() - name_rect.right() - space::S;
-        let galley = one_line(ui, value, mono(size::SMALL), palette.text, room);
-        painter.galley(
-            pos2(rect.right() - galley.size().x, rect.center().y - galley.size().y / 2.0),
-            galley,
-            palette.text,
-        );
+        let galley = one_line(ui, value, mono(size::SMALL), color, room);
+        let left = pos2(rect.right() - galley.size().x, rect.center().y - galley.size().y / 2.0);
+        painter.galley(left, galley, color);
     }
     definition.explain(response)
 }

@@ -280,6 +280,10 @@ fn inspect_says_what_is_there_and_what_is_unsupported() {
     assert_eq!((&facts["supported"], &facts["problems"]), (&json!(true), &json!([])));
     assert_eq!(facts["family"], "llama");
     assert!(facts["memory"]["weight_bytes"].as_u64() > Some(10_000));
+    assert!(facts["adapter"]["binding_bytes"].as_u64() >= Some(128 << 20), "{facts}");
+    assert_eq!(facts["adapter"]["fit"]["binding_positions"], 128);
+    let error = error_of(&["inspect", &without_text(), "--adapter", "no such adapter"]);
+    assert!(error.contains("no such adapter"), "{error}");
 
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("config.json"), r#"{"model_type": "perceptron"}"#).expect("written");
@@ -383,6 +387,17 @@ fn without_a_driver_the_error_says_what_to_install() {
     let line = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{line}");
     assert!(line.contains("no GPU was found") && line.contains("mesa-vulkan-drivers"), "{line}");
+
+    // What a file says needs none.
+    let mut command = program(&["inspect", &without_text()]);
+    command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");
+    let output = command.output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("family         llama") && text.contains("not compared: no GPU was found"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -10,9 +10,11 @@ use std::any::Any;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use logitscope::session::{ModelCard, ModelSource, Opened, WeightsChoice};
+use logitscope::gpu::{self, AdapterInfo};
+use logitscope::session::{LoadRequest, ModelCard, ModelSource, Opened, WeightsChoice};
 use logitscope::tokenizer::gguf::{GgufVocabulary, kind};
 use logitscope::tokenizer::merges::MergesFiles;
 use logitscope::tokenizer::{AddSpecial, Detokeniser, Tokenizer};
@@ -218,10 +220,23 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }
 
+/// The adapter that models are compared with, looked for once.
+fn adapter() -> &'static AdapterInfo {
+    static ADAPTER: OnceLock<AdapterInfo> = OnceLock::new();
+    ADAPTER.get_or_init(|| gpu::find(None).expect("an adapter"))
+}
+
 /// Does with a path all that the program does before a model goes to a GPU.
 fn open(path: &Path) {
     let source = ModelSource::Path(path.to_owned());
-    if let Ok(card) = ModelCard::read(&source, WeightsChoice::Original, None) {
+    let request = LoadRequest {
+        source: source.clone(),
+        adapter: None,
+        context: None,
+        weights: WeightsChoice::Original,
+        cache: None,
+    };
+    if let Ok(card) = ModelCard::beside(&request, Ok(adapter().clone())) {
         assert!(serde_json::to_string(&card).is_ok());
     }
     match Opened::open(&source, None, WeightsChoice::Original) {

@@ -211,6 +211,46 @@ fn tensors_that_make_no_sense_are_refused() {
     );
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_header_claims_is_allocated_for_only_as_far_as_the_file_goes() {
+    // Each claims at least 2 GiB, in a file of some hundred bytes.
+    const CLAIM: u64 = 1 << 31;
+    let maker = Maker::new();
+    let with = |entry: Vec<u8>| Maker { entries: vec![entry], ..Maker::new() }.bytes();
+    let of_tensor = |tensor: Vec<u8>| Maker { tensors: vec![tensor], ..Maker::new() }.bytes();
+    let array = |kind: u32| [&kind.to_le_bytes()[..], &CLAIM.to_le_bytes()].concat();
+    let table = [&CLAIM.to_le_bytes()[..], &[b'{'; 64]].concat();
+    let files = [
+        ("tensors.gguf", maker.with_head(b"GGUF", 3, CLAIM, 1)),
+        ("entries.gguf", maker.with_head(b"GGUF", 3, 1, CLAIM)),
+        ("text.gguf", with(entry("k", 8, &CLAIM.to_le_bytes()))),
+        ("key.gguf", with([&CLAIM.to_le_bytes()[..], b"k"].concat())),
+        ("bytes.gguf", with(entry("k", 9, &array(0)))),
+        ("texts.gguf", with(entry("k", 9, &array(8)))),
+        ("lists.gguf", with(entry("k", 9, &array(9)))),
+        ("rows.gguf", of_tensor(tensor("a", &[8, CLAIM], 0, 0))),
+        ("table.safetensors", table),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let output = std::process::Command::new("sh")
+            .args(["-c", "ulimit -v 1500000 && exec \"$0\" inspect \"$1\""])
+            .args([env!("CARGO_BIN_EXE_logitscope").as_ref(), path.as_os_str()])
+            // Drivers take room of their own.
+            .env("VK_DRIVER_FILES", "/nowhere.json")
+            .env("VK_ICD_FILENAMES", "/nowhere.json")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {} {errors}", output.status);
+        assert!(text.contains("supported      no"), "{name}: {text}");
+    }
+}
+
 /// Opens a folder's file after writing some.
 fn opening(files: &[(&str, Vec<u8>)]) -> String {
     let folder = tempfile::tempdir().unwrap();

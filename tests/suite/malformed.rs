@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::formats::fixture;
 
-/// A copy of a fixture to be spoiled.
-fn copy_of(name: &str) -> TempDir {
+/// A copy of a fixture to be changed.
+pub fn copy_of(name: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(fixture(name)).unwrap() {
         let path = entry.unwrap().path();
@@ -23,7 +23,8 @@ fn copy_of(name: &str) -> TempDir {
     folder
 }
 
-fn edit_config(folder: &Path, change: impl FnOnce(&mut Value)) {
+/// Changes the configuration of such a copy.
+pub fn edit_config(folder: &Path, change: impl FnOnce(&mut Value)) {
     let path = folder.join("config.json");
     let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     change(&mut config);

@@ -17,6 +17,7 @@ use logitscope::ui::{App, Worker};
 
 use super::counting_model::{Behaviour, FakeLoader};
 use super::formats::fixture;
+use super::model_card::long_model;
 use super::window_script::{Scripted, loaded};
 
 /// A window under test.
@@ -290,6 +291,25 @@ fn a_dropped_model_shows_its_card_and_how_it_would_be_loaded() {
     let Command::Load(request) = script.last() else { panic!("a load was asked for") };
     assert_eq!(request.cache, Some(CacheFormat::F16));
     assert!(window.state().state().inspected.is_none());
+}
+
+#[test]
+fn a_card_marks_contexts_that_the_adapter_cannot_hold() {
+    let (mut window, _) = window();
+    let folder = long_model();
+    drop_file(&mut window, folder.path().to_owned());
+    inspected(&mut window);
+    let row = |part: &str| {
+        let rows: Vec<String> =
+            window.query_all_by_label_contains(part).filter_map(|row| row.value()).collect();
+        assert_eq!(rows.len(), 1, "{part}: {rows:?}");
+        rows[0].clone()
+    };
+    assert!(row("with 16\u{2009}777\u{2009}216 positions: ").ends_with(" · too long"));
+    assert!(!row("with 2\u{2009}048 positions: ").contains("too"));
+    for name in ["Device memory: ", "Largest binding: ", "Longest context there: "] {
+        row(name);
+    }
 }
 
 #[test]
@@ -591,8 +611,10 @@ fn a_real_worker_runs_pauses_and_ends_in_the_window() {
     let steps = |app: &App| app.view().run.as_ref().map_or(0, |run| run.nodes.len());
     let paused = |app: &App| app.view().status == Status::Paused;
     until(&mut window, "the model is ready", |app| app.view().loaded.is_some());
-    // So many that the run cannot end by itself before it is paused.
+    // However slow this window's frames are, the run does not end by itself before it is paused: the counting model
+    // comes to its last word after seven steps.
     window.get_by_label("Most new tokens").set_value_accesskit(100_000.0);
+    window.get_by_label("Go on after the end-of-text token").click_accesskit();
     window.run_steps(2);
     window.get_by_label("Run").click();
     until(&mut window, "three steps are made", |app| steps(app) >= 3);

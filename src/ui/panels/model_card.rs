@@ -3,7 +3,7 @@
 
 use egui::{Label, RichText, ScrollArea, Ui};
 
-use crate::session::{CacheFormat, ModelCard, WeightsChoice};
+use crate::session::{AdapterRoom, CacheFormat, Comparison, Limit, ModelCard, WeightsChoice};
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
@@ -11,7 +11,9 @@ use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::state::Inspected;
 use crate::ui::theme::{palette, regular, semibold, size, space};
-use crate::ui::widgets::{self, Emphasis, action_button, fact, fact_named, hint, section, segmented};
+use crate::ui::widgets::{
+    self, Emphasis, action_button, fact, fact_colored, fact_named, hint, section, segmented,
+};
 
 /// Shows the card, if a model was inspected.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -39,6 +41,8 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>, inspected: &Inspected) {
             if card.facts.supported {
                 memory(right, card);
                 right.add_space(space::S);
+                adapter(right, card);
+                right.add_space(space::S);
                 precision(right, scene);
             }
         });
@@ -58,7 +62,7 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>, inspected: &Inspected) {
     });
 }
 
-/// Why it cannot be opened, and what deserves a look.
+/// Why it cannot be opened or loaded, and what deserves a look.
 fn messages(ui: &mut Ui, card: &ModelCard) {
     let palette = palette(ui);
     let mut say = |title: &str, lines: &[String], color| {
@@ -72,6 +76,13 @@ fn messages(ui: &mut Ui, card: &ModelCard) {
         ui.add_space(space::XS);
     };
     say("It cannot be opened", &card.facts.problems, palette.error);
+    if let Comparison::Adapter(AdapterRoom { fit: Some(fit), .. }) = &card.adapter {
+        let too_large = |part: &crate::session::inspect::TooLarge| {
+            format!("{} needs {} in one binding", part.what, format::bytes(part.bytes))
+        };
+        let too_large: Vec<String> = fit.too_large.iter().map(too_large).collect();
+        say("The adapter cannot hold it", &too_large, palette.error);
+    }
     say("Worth a look", &card.facts.warnings, palette.warning);
 }
 
@@ -111,7 +122,41 @@ fn memory(ui: &mut Ui, card: &ModelCard) {
     fact_named(ui, "Weights", &definitions::WEIGHTS_NEED, &format::bytes(most.weight_bytes));
     for need in card.shorter.iter().chain([&most]) {
         let name = format!("In all, with {} positions", format::count(need.context as u64));
-        fact_named(ui, &name, &definitions::MEMORY_NEED, &format::bytes(need.total_bytes));
+        let (beyond, color) = match limit_of(card, need.context) {
+            None => ("", palette(ui).text),
+            Some(Limit::Binding) => (" · too long", palette(ui).error),
+            Some(Limit::Memory) => (" · too much", palette(ui).error),
+        };
+        let value = format::bytes(need.total_bytes) + beyond;
+        fact_colored(ui, &name, &definitions::MEMORY_NEED, &value, color);
+    }
+    ui.spacing_mut().item_spacing.y = spacing;
+}
+
+fn limit_of(card: &ModelCard, context: usize) -> Option<Limit> {
+    match &card.adapter {
+        Comparison::Adapter(room) => room.limit_of(context),
+        Comparison::Nothing { .. } => None,
+    }
+}
+
+/// What the adapter can hold.
+fn adapter(ui: &mut Ui, card: &ModelCard) {
+    section(ui, "Adapter");
+    let room = match &card.adapter {
+        Comparison::Adapter(room) => room,
+        Comparison::Nothing { problem } => {
+            hint(ui, &format!("Compared with none: {problem}"));
+            return;
+        }
+    };
+    let spacing = std::mem::take(&mut ui.spacing_mut().item_spacing.y);
+    text(ui, "Name", &room.name);
+    let memory = room.memory_bytes.map_or_else(|| "unknown".to_owned(), format::bytes);
+    fact(ui, &definitions::DEVICE_MEMORY, &memory);
+    fact(ui, &definitions::LARGEST_BINDING, &format::bytes(room.binding_bytes));
+    if let Some(fit) = &room.fit {
+        fact(ui, &definitions::LONGEST_CONTEXT, &format::count(fit.context() as u64));
     }
     ui.spacing_mut().item_spacing.y = spacing;
 }
