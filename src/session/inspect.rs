@@ -119,7 +119,14 @@ fn open(request: &LoadRequest, facts: &mut Inspection) -> Option<Opened> {
         facts.supported = false;
         facts.problems.push(problem.to_string());
     };
-    opened.map_err(noted).ok().map(|opened| opened.with_cache(request.cache))
+    let opened = opened.map_err(noted).ok()?.with_cache(request.cache);
+    // What only opening tells, such as of a tokenizer that cannot be made.
+    for warning in &opened.file.warnings {
+        if !facts.warnings.contains(warning) {
+            facts.warnings.push(warning.clone());
+        }
+    }
+    Some(opened)
 }
 
 fn memory_needs(opened: &Opened, contexts: impl Iterator<Item = usize>) -> Vec<MemoryNeed> {

@@ -21,6 +21,7 @@ use logitscope::tokenizer::{AddSpecial, Detokeniser, Tokenizer};
 use serde_json::{Value, json};
 
 use super::formats::fixture;
+use super::gguf::{string, tiny_with};
 use super::gguf_tokenizer::metadata;
 
 /// Longest that one case may take; a machine under load is slow.
@@ -345,48 +346,31 @@ fn any_config_opens_or_is_refused() {
     });
 }
 
-fn gguf_string(text: &str) -> Vec<u8> {
-    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
-}
-
 /// The GGUF fixture with a tokenizer in its metadata, and the length of what stands before its data.
 fn gguf() -> (Vec<u8>, usize) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf/tiny.gguf");
-    let plain = fs::read(path).unwrap();
     // As many tokens as the fixture has rows.
     let merges = ["a n", "i n", "Ġ a", "t h"].map(str::to_owned);
     let letters = ('a'..='z').chain(['Ġ']).map(String::from);
     let mut tokens: Vec<String> = letters.chain(merges.iter().map(|merge| merge.replace(' ', ""))).collect();
     tokens.push("<e>".to_owned());
     let kinds = (0..tokens.len()).map(|id| if id == 31 { kind::CONTROL } else { kind::NORMAL });
-    let text =
-        |key: &str, text: &str| [gguf_string(key), 8_u32.to_le_bytes().to_vec(), gguf_string(text)].concat();
+    let text = |key: &str, text: &str| [string(key), 8_u32.to_le_bytes().to_vec(), string(text)].concat();
     let list = |key: &str, kind: u32, count: usize, items: Vec<u8>| {
         let head = [&9_u32.to_le_bytes()[..], &kind.to_le_bytes(), &(count as u64).to_le_bytes()].concat();
-        [gguf_string(key), head, items].concat()
+        [string(key), head, items].concat()
     };
     let strings = |key: &str, items: &[String]| {
-        list(key, 8, items.len(), items.iter().flat_map(|item| gguf_string(item)).collect())
+        list(key, 8, items.len(), items.iter().flat_map(|item| string(item)).collect())
     };
     let kinds = kinds.flat_map(|kind| (kind as i32).to_le_bytes()).collect();
-    let mut entries = vec![
+    tiny_with(vec![
         text("tokenizer.ggml.model", "gpt2"),
         text("tokenizer.ggml.pre", "gpt-2"),
         strings("tokenizer.ggml.tokens", &tokens),
         strings("tokenizer.ggml.merges", &merges),
         list("tokenizer.ggml.token_type", 5, tokens.len(), kinds),
         text("tokenizer.chat_template", "{{ messages[0].content }}"),
-    ];
-    // What is put in has to be a multiple of the alignment.
-    let filler = text("filler", "");
-    let length = entries.iter().map(Vec::len).sum::<usize>() + filler.len();
-    entries.push(text("filler", &"x".repeat(length.next_multiple_of(32) - length)));
-    let count = u64::from_le_bytes(plain[16..24].try_into().unwrap()) + entries.len() as u64;
-    let entries = entries.concat();
-    let (_, tensors) = logitscope::formats::gguf::read_header("tiny.gguf", &plain).unwrap();
-    let data = tensors.iter().map(|tensor| tensor.bytes.start).min().unwrap();
-    let made = [&plain[..16], &count.to_le_bytes(), &entries, &plain[24..]].concat();
-    (made, data + entries.len())
+    ])
 }
 
 #[test]

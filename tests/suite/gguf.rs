@@ -8,7 +8,7 @@ use logitscope::formats::{self, gguf, safetensors::Element};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, CacheFormat, LanguageModel, Row, WeightFormat};
 use logitscope::reference::Reference;
-use logitscope::session::{ModelSource, Opened, WeightsChoice};
+use logitscope::session::{LoadRequest, ModelCard, ModelSource, Opened, WeightsChoice};
 
 use super::support::{Numbers, device};
 
@@ -107,12 +107,28 @@ struct Maker {
     data: Vec<u8>,
 }
 
-fn string(text: &str) -> Vec<u8> {
+/// A text as the format stores it.
+pub fn string(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
 fn entry(key: &str, kind: u32, value: &[u8]) -> Vec<u8> {
     [&string(key)[..], &kind.to_le_bytes(), value].concat()
+}
+
+/// The fixture with more metadata, and the length of what stands before its data.
+pub fn tiny_with(mut entries: Vec<Vec<u8>>) -> (Vec<u8>, usize) {
+    let plain = fs::read(tiny()).unwrap();
+    // What is put in has to be a multiple of the alignment.
+    let filler = |length: usize| entry("filler", 8, &string(&"x".repeat(length)));
+    let length = entries.iter().map(Vec::len).sum::<usize>() + filler(0).len();
+    entries.push(filler(length.next_multiple_of(32) - length));
+    let count = u64::from_le_bytes(plain[16..24].try_into().unwrap()) + entries.len() as u64;
+    let entries = entries.concat();
+    let (_, tensors) = gguf::read_header("tiny.gguf", &plain).unwrap();
+    let data = tensors.iter().map(|tensor| tensor.bytes.start).min().unwrap();
+    let made = [&plain[..16], &count.to_le_bytes(), &entries, &plain[24..]].concat();
+    (made, data + entries.len())
 }
 
 fn tensor(name: &str, dimensions: &[u64], element: u32, offset: u64) -> Vec<u8> {
@@ -290,6 +306,44 @@ fn a_vocabulary_of_another_size_than_the_table_is_refused() {
     bytes[at] += 1;
     let error = opening(&[("m.gguf", bytes)]);
     assert!(error.contains("vocab_size") && error.contains("33") && error.contains("32"), "{error}");
+}
+
+#[test]
+fn a_file_whose_token_scores_say_nothing_says_so_and_runs_on_ids() {
+    let letters = ('a'..='z').map(String::from);
+    let tokens: Vec<String> =
+        letters.chain(["ab", "bc", "cd", "de", "ef", "fg"].map(str::to_owned)).collect();
+    let list = |kind: u32, items: Vec<u8>| {
+        [&kind.to_le_bytes()[..], &(tokens.len() as u64).to_le_bytes(), &items].concat()
+    };
+    let scores = tokens.iter().flat_map(|_| (-1000.0_f32).to_le_bytes()).collect();
+    let (bytes, _) = tiny_with(vec![
+        entry("tokenizer.ggml.model", 8, &string("llama")),
+        entry("tokenizer.ggml.tokens", 9, &list(8, tokens.iter().flat_map(|token| string(token)).collect())),
+        entry("tokenizer.ggml.scores", 9, &list(6, scores)),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flat.gguf");
+    fs::write(&path, bytes).unwrap();
+    let request = LoadRequest {
+        source: ModelSource::Path(path),
+        adapter: None,
+        context: None,
+        weights: WeightsChoice::Original,
+        cache: Some(CacheFormat::F32),
+    };
+    let said = |warnings: &[String]| {
+        warnings.iter().filter(|warning| warning.contains("all its token scores are -1000")).count()
+    };
+    let card = ModelCard::read(&request).unwrap();
+    assert!(card.facts.supported, "{:?}", card.facts.problems);
+    assert_eq!(said(&card.facts.warnings), 1, "{:?}", card.facts.warnings);
+    let opened = Opened::open(&request.source, None, WeightsChoice::Original).unwrap();
+    let opened = opened.with_cache(request.cache);
+    assert!(opened.tokenizer.is_none());
+    assert_eq!(said(&opened.file.warnings), 1);
+    let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights, &opened.bound);
+    logits_agree(&mut twin.unwrap());
 }
 
 #[test]
