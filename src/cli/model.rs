@@ -14,7 +14,7 @@ pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
     let request = request(options);
     log::info!("loading {}", request.source.name());
     let mut line = Progress::new();
-    let ready = GpuLoader.load(&request, &mut |done, total| report(&mut line, done, total));
+    let ready = GpuLoader::default().load(&request, &mut |done, total| report(&mut line, done, total));
     line.clear();
     let ready = ready?;
     ready.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));

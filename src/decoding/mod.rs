@@ -22,7 +22,7 @@ pub mod summary;
 pub use error::DecodingError;
 pub use settings::{CacheUse, DecodingSettings, EosRule, StageSettings, StopSettings};
 pub use stop_text::{StopMatch, StopTexts};
-pub use strategy::{Branched, Control, Stepped, Strategy, begin};
+pub use strategy::{Aids, Branched, Control, SharedModel, Stepped, Strategy, begin, begin_with};
 pub use strategy_settings::{
     BeamSettings, ContrastiveSettings, EarlyStopping, LookaheadSettings, Picking, SpeculativeSettings,
     StrategyChoice,

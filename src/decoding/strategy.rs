@@ -1,11 +1,13 @@
 //! What all strategies have in common: one `step` call makes one decision and appends it to the run.
 
+use std::cell::RefCell;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
 use super::contrastive::Contrastive;
 use super::error::DecodingError;
-use super::settings::{DecodingSettings, EosRule};
+use super::settings::{DecodingSettings, EosRule, ensure};
 use super::single_token::SingleToken;
 use super::strategy_settings::StrategyChoice;
 use crate::model::{LanguageModel, ModelError, SequenceId};
@@ -88,6 +90,16 @@ impl Ending {
     }
 }
 
+/// A model that several hold: whoever uses it has it to himself only for the length of a call.
+pub type SharedModel = Rc<RefCell<Box<dyn LanguageModel>>>;
+
+/// What a strategy may use beside the model.
+#[derive(Clone, Default)]
+pub struct Aids {
+    /// A smaller model with the same tokens, which drafts for speculative decoding.
+    pub draft: Option<SharedModel>,
+}
+
 /// Checks prompt and settings and gives the strategy that they ask for. `model_eos` are the ids that end a
 /// text by the model's own files.
 pub fn begin(
@@ -96,8 +108,20 @@ pub fn begin(
     prompt: &[u32],
     model: &dyn LanguageModel,
 ) -> Result<Box<dyn Strategy>, DecodingError> {
+    begin_with(settings, model_eos, prompt, model, &Aids::default())
+}
+
+/// As [`begin`], with what the strategy may use beside the model.
+pub fn begin_with(
+    settings: &DecodingSettings,
+    model_eos: &[u32],
+    prompt: &[u32],
+    model: &dyn LanguageModel,
+    aids: &Aids,
+) -> Result<Box<dyn Strategy>, DecodingError> {
     settings.check(model.vocabulary())?;
     check_prompt(prompt, model)?;
+    check_draft(aids, model)?;
     let eos = match &settings.stop.eos {
         EosRule::Model => model_eos.to_vec(),
         EosRule::Tokens(tokens) => tokens.clone(),
@@ -136,6 +160,13 @@ pub(super) fn fork_shared(
     let shared = common_prefix(cached, tokens).min(tokens.len().saturating_sub(1));
     model.truncate(fork, shared);
     Ok(fork)
+}
+
+fn check_draft(aids: &Aids, model: &dyn LanguageModel) -> Result<(), DecodingError> {
+    let Some(draft) = &aids.draft else { return Ok(()) };
+    let (vocabulary, drafts) = (model.vocabulary(), draft.borrow().vocabulary());
+    let rule = format!("it has to be the model's, {vocabulary}, with the same tokens");
+    ensure(drafts == vocabulary, "the size of the draft model's vocabulary", drafts, &rule)
 }
 
 fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), DecodingError> {

@@ -14,6 +14,11 @@ pub enum Command {
     ListAdapters,
     /// Replace the model. A running run is stopped first; its trace stays.
     Load(LoadRequest),
+    /// Load a draft model for speculative decoding, on the device of the model. The draft model before it goes
+    /// first; a run that began with that one keeps it.
+    LoadDraft(ModelSource),
+    /// Forget the draft model, or stop loading it.
+    DropDraft,
     /// Begin a new run.
     Start(RunRequest),
     /// Go on with a paused run at full speed.
@@ -49,6 +54,13 @@ pub struct LoadRequest {
     pub weights: WeightsChoice,
     /// How keys and values are cached; `None` is no finer than the weights are.
     pub cache: Option<CacheFormat>,
+}
+
+impl LoadRequest {
+    /// The model as its files have it, on the best adapter.
+    pub fn of(source: ModelSource) -> Self {
+        Self { source, adapter: None, context: None, weights: WeightsChoice::Original, cache: None }
+    }
 }
 
 /// Where a model comes from.

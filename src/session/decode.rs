@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::command::{Prompt, SpecialTokens};
 use super::load::ReadyModel;
-use crate::decoding::{Control, DecodingError, DecodingSettings, StopTexts, Strategy, begin};
+use crate::decoding::{Aids, Control, DecodingError, DecodingSettings, StopTexts, Strategy, begin_with};
 use crate::tokenizer::{AddSpecial, Detokeniser, Tokenizer, TokenizerError};
 use crate::trace::{PhaseFigures, PromptToken, Run, StopReason};
 
@@ -66,10 +66,20 @@ pub enum RunError {
 impl Decode {
     /// Tokenises and checks; nothing is computed yet.
     pub fn begin(ready: &ReadyModel, prompt: &Prompt, settings: &DecodingSettings) -> Result<Self, RunError> {
+        Self::begin_with(ready, Aids::default(), prompt, settings)
+    }
+
+    /// As [`Self::begin`], with what the strategy may use beside the model.
+    pub fn begin_with(
+        ready: &ReadyModel,
+        aids: Aids,
+        prompt: &Prompt,
+        settings: &DecodingSettings,
+    ) -> Result<Self, RunError> {
         let start = Instant::now();
         let ids = tokenise(&ready.loaded.model.name, ready.tokenizer.as_ref(), prompt)?;
         let seconds = start.elapsed().as_secs_f64();
-        let strategy = begin(settings, &ready.loaded.eos, &ids, &*ready.model)?;
+        let strategy = begin_with(settings, &ready.loaded.eos, &ids, &*ready.model, &aids)?;
 
         let mut run = Run {
             model: ready.loaded.model.clone(),

@@ -25,6 +25,22 @@ pub enum Event {
     Loaded(Box<Loaded>),
     /// There is no model now; the notice before says why.
     LoadFailed,
+    /// A draft model is being loaded; the one before it is gone.
+    DraftLoadStarted {
+        /// Its name.
+        name: String,
+    },
+    /// More of the draft model's weights are on the GPU.
+    DraftLoadProgress {
+        /// Bytes uploaded.
+        done: u64,
+        /// Bytes to upload.
+        total: u64,
+    },
+    /// The draft model is ready: speculative runs that begin from now on draft with it.
+    DraftLoaded(Box<ModelFacts>),
+    /// There is no draft model now: it was dropped, or a notice before says why it could not be loaded.
+    DraftDropped,
     /// A run begins: its prompt is tokenised.
     RunStarted(Box<RunStarted>),
     /// More of the prompt went through the decoder.

@@ -1,7 +1,7 @@
 //! The program's own [`Loader`]: models go to a GPU.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::command::LoadRequest;
@@ -12,8 +12,11 @@ use crate::model::{Fused, LanguageModel};
 use crate::trace::{AdapterFacts, ModelFacts};
 
 /// The loader of the program: models go to a GPU.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct GpuLoader;
+#[derive(Default)]
+pub struct GpuLoader {
+    /// The device of the model loaded last, as long as somebody holds it.
+    device: Weak<Device>,
+}
 
 impl Loader for GpuLoader {
     fn adapters(&mut self) -> Vec<AdapterFacts> {
@@ -26,33 +29,62 @@ impl Loader for GpuLoader {
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ReadyModel, LoadError> {
         let start = Instant::now();
-        let opened =
-            Opened::open(&request.source, request.context, request.weights)?.with_cache(request.cache);
-        let device = Device::open(request.adapter.as_deref())?;
-        let adapter = AdapterFacts::from(&device.info);
-        let mut engine = opened.engine(device, progress)?;
-        engine.warm_up().map_err(gpu::LoadError::from)?;
+        let opened = open(request)?;
+        let device = Arc::new(Device::open(request.adapter.as_deref())?);
+        self.device = Arc::downgrade(&device);
+        ready(opened, device, start, progress)
+    }
 
-        let memory = engine.memory();
-        // The adapter may have shortened the context.
-        let (context, weight_bytes) = (engine.context(), memory.weight_bytes);
-        let model = ModelFacts { context, weight_bytes, ..opened.facts() };
-        let chat_problem = opened.chat_problem();
-        let loaded = Loaded {
-            model,
-            adapter,
-            seconds: start.elapsed().as_secs_f64(),
-            scratch_bytes: memory.scratch_bytes,
-            variants: engine.variants(),
-            eos: opened.file.special.eos,
-            chat_problem,
+    fn load_draft(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ReadyModel, LoadError> {
+        let start = Instant::now();
+        let opened = open(request)?;
+        let device = match self.device.upgrade() {
+            Some(device) => device,
+            None => Arc::new(Device::open(request.adapter.as_deref())?),
         };
-        let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);
-        warnings.extend(engine.non_finite.iter().map(|(tensor, count)| {
+        ready(opened, device, start, progress)
+    }
+}
+
+fn open(request: &LoadRequest) -> Result<Opened, LoadError> {
+    let opened = Opened::open(&request.source, request.context, request.weights)?;
+    Ok(opened.with_cache(request.cache))
+}
+
+/// Brings an opened model to a device; `start` is when that was asked for.
+fn ready(
+    opened: Opened,
+    device: Arc<Device>,
+    start: Instant,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<ReadyModel, LoadError> {
+    let adapter = AdapterFacts::from(&device.info);
+    let mut engine = opened.engine(device, progress)?;
+    engine.warm_up().map_err(gpu::LoadError::from)?;
+
+    let memory = engine.memory();
+    // The adapter may have shortened the context.
+    let (context, weight_bytes) = (engine.context(), memory.weight_bytes);
+    let model = ModelFacts { context, weight_bytes, ..opened.facts() };
+    let chat_problem = opened.chat_problem();
+    let loaded = Loaded {
+        model,
+        adapter,
+        seconds: start.elapsed().as_secs_f64(),
+        scratch_bytes: memory.scratch_bytes,
+        variants: engine.variants(),
+        eos: opened.file.special.eos,
+        chat_problem,
+    };
+    let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);
+    warnings.extend(engine.non_finite.iter().map(|(tensor, count)| {
             format!("tensor {tensor}: {count} of its elements are no finite number, so what the model says will make no sense")
         }));
-        Ok(ReadyModel { model: Box::new(engine), tokenizer, loaded, warnings })
-    }
+    Ok(ReadyModel { model: Box::new(engine), tokenizer, loaded, warnings })
 }
 
 impl Opened {

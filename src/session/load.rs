@@ -44,6 +44,14 @@ pub trait Loader {
         request: &LoadRequest,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ReadyModel, LoadError>;
+
+    /// Loads a model beside the one loaded last, on the same device whatever the request says; otherwise as
+    /// [`Self::load`].
+    fn load_draft(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ReadyModel, LoadError>;
 }
 
 /// A model's files, read and checked as far as that goes without a GPU.

@@ -1,7 +1,7 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
 use super::event::{Event, Loaded, Notice, Stepped};
-use crate::trace::{AdapterFacts, Run};
+use crate::trace::{AdapterFacts, ModelFacts, Run};
 
 /// The worker's state as its events tell it.
 #[derive(Clone, Debug, Default)]
@@ -12,10 +12,25 @@ pub struct View {
     pub adapters: Vec<AdapterFacts>,
     /// The model that is ready.
     pub loaded: Option<Box<Loaded>>,
+    /// The draft model that is ready.
+    pub draft: Option<ModelFacts>,
+    /// The draft model that is being loaded.
+    pub draft_loading: Option<DraftLoading>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
     /// Everything the user was told, oldest first.
     pub notices: Vec<Notice>,
+}
+
+/// How far loading a draft model is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DraftLoading {
+    /// Its name.
+    pub name: String,
+    /// Bytes uploaded.
+    pub done: u64,
+    /// Bytes to upload; 0 until known.
+    pub total: u64,
 }
 
 /// What the worker is doing.
@@ -69,6 +84,23 @@ impl View {
             Event::LoadFailed => {
                 self.loaded = None;
                 self.status = Status::Empty;
+            }
+            Event::DraftLoadStarted { name } => {
+                self.draft = None;
+                self.draft_loading = Some(DraftLoading { name, done: 0, total: 0 });
+            }
+            Event::DraftLoadProgress { done, total } => {
+                if let Some(loading) = &mut self.draft_loading {
+                    (loading.done, loading.total) = (done, total);
+                }
+            }
+            Event::DraftLoaded(facts) => {
+                self.draft = Some(*facts);
+                self.draft_loading = None;
+            }
+            Event::DraftDropped => {
+                self.draft = None;
+                self.draft_loading = None;
             }
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::command::{Command, LoadRequest, ModelSource, Pace, RunRequest};
 use super::decode::{Decode, RunError};
+use super::draft::DraftModel;
 use super::event::{Event, Notice, RunStarted, Severity, Stepped};
 use super::gpu_loader::GpuLoader;
 use super::load::{LoadError, Loader, ReadyModel};
@@ -31,7 +32,7 @@ impl Session {
     /// Starts a worker that loads models to a GPU. `wake` is called after every event, on the worker's
     /// thread.
     pub fn start(wake: impl Fn() + Send + 'static) -> Self {
-        Self::with_loader(GpuLoader, wake)
+        Self::with_loader(GpuLoader::default(), wake)
     }
 
     /// Starts a worker on a loader of the caller's.
@@ -47,6 +48,7 @@ impl Session {
                 outbox: Outbox { events: outbox, wake: Box::new(wake) },
                 interrupt: flag,
                 ready: None,
+                draft: None,
                 live: None,
             }
             .work();
@@ -60,7 +62,10 @@ impl Session {
 
     /// Hands a command over and returns at once.
     pub fn send(&self, command: Command) {
-        let urgent = matches!(command, Command::Stop | Command::Pause | Command::Load(_) | Command::Start(_));
+        let urgent = matches!(
+            command,
+            Command::Stop | Command::Pause | Command::Load(_) | Command::LoadDraft(_) | Command::Start(_)
+        );
         if let Some(commands) = &self.commands
             && commands.send(command).is_err()
         {
@@ -101,6 +106,8 @@ struct Worker {
     outbox: Outbox,
     interrupt: Arc<AtomicBool>,
     ready: Option<ReadyModel>,
+    /// Drafts for speculative runs; there only while a model is.
+    draft: Option<DraftModel>,
     live: Option<LiveRun>,
 }
 
@@ -176,6 +183,8 @@ impl Worker {
                 self.outbox.send(Event::Adapters(adapters));
             }
             Command::Load(request) => self.load(&request),
+            Command::LoadDraft(source) => self.load_draft(source),
+            Command::DropDraft => self.drop_draft(),
             Command::Start(request) => self.start(&request),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
@@ -195,12 +204,13 @@ impl Worker {
     fn load(&mut self, request: &LoadRequest) {
         self.close();
         // The old model goes first: both may not fit.
+        self.drop_draft();
         self.ready = None;
         self.outbox.send(Event::LoadStarted { name: request.source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
         let mut progress = |done, total| {
             outbox.send(Event::LoadProgress { done, total });
-            if inbox.ends_loading() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         match self.loader.load(request, &mut progress) {
             Ok(ready) => {
@@ -221,13 +231,57 @@ impl Worker {
         }
     }
 
+    /// Loads a draft model beside the model. A run that is under way waits meanwhile.
+    fn load_draft(&mut self, source: ModelSource) {
+        const FAILED: &str = "The draft model could not be loaded";
+        self.drop_draft();
+        let Some(ready) = &self.ready else {
+            self.outbox.tell(Severity::Error, FAILED, "It drafts for a model: open that one first.");
+            return;
+        };
+        self.outbox.send(Event::DraftLoadStarted { name: source.name() });
+        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
+        let mut progress = |done, total| {
+            outbox.send(Event::DraftLoadProgress { done, total });
+            if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
+        let failure = match loaded.map(|draft| DraftModel::for_model(draft, ready)) {
+            Ok(Ok(draft)) => {
+                self.outbox.send(Event::DraftLoaded(Box::new(draft.facts.clone())));
+                if let Some(warning) = draft.warning() {
+                    self.outbox.tell(Severity::Warning, "The draft model's tokens", &warning);
+                }
+                self.draft = Some(draft);
+                return;
+            }
+            Ok(Err(misfit)) => misfit.to_string(),
+            Err(LoadError::Stopped) => {
+                let detail = "Speculative decoding looks drafts up in the text.";
+                self.outbox.tell(Severity::Information, "Loading the draft model was stopped", detail);
+                self.outbox.send(Event::DraftDropped);
+                return;
+            }
+            Err(error) => error.to_string(),
+        };
+        self.outbox.tell(Severity::Error, FAILED, &failure);
+        self.outbox.send(Event::DraftDropped);
+    }
+
+    fn drop_draft(&mut self) {
+        if self.draft.take().is_some() {
+            self.outbox.send(Event::DraftDropped);
+        }
+    }
+
     fn start(&mut self, request: &RunRequest) {
         self.close();
         let Some(ready) = &self.ready else {
             self.outbox.tell(Severity::Error, "There is no model to run", "Open a model first.");
             return;
         };
-        match Decode::begin(ready, &request.prompt, &request.settings) {
+        let aids = self.draft.as_ref().map(DraftModel::aids).unwrap_or_default();
+        match Decode::begin_with(ready, aids, &request.prompt, &request.settings) {
             Ok(decode) => {
                 let run = &decode.run;
                 self.outbox.send(Event::RunStarted(Box::new(RunStarted {
@@ -349,6 +403,7 @@ impl Worker {
         if catch_unwind(AssertUnwindSafe(|| drop(ready))).is_err() {
             log::error!("the model could not be freed in good order");
         }
+        self.drop_draft();
         self.outbox.send(Event::LoadFailed);
         if let Some(live) = live.filter(|live| live.motion != Motion::Ended) {
             self.outbox.send(Event::Finished { stop: StopReason::Failed, phases: live.decode.run.phases });
@@ -364,6 +419,13 @@ fn takes_the_model(error: &RunError) -> bool {
         ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,
     }
 }
+
+/// What makes it useless to go on loading a model.
+const LOAD_ENDS: fn(&Command) -> bool = |command| matches!(command, Command::Stop | Command::Load(_));
+
+/// What makes it useless to go on loading a draft model.
+const DRAFT_ENDS: fn(&Command) -> bool =
+    |command| LOAD_ENDS(command) || matches!(command, Command::LoadDraft(_) | Command::DropDraft);
 
 /// Commands that arrived, and those looked at ahead of time.
 struct Inbox {
@@ -386,10 +448,11 @@ impl Inbox {
         self.waiting.pop_front()
     }
 
-    /// Whether a command that waits, or the end of the session, makes it useless to go on loading.
-    fn ends_loading(&mut self) -> bool {
+    /// Whether a command that waits, of those for which `ends` holds, or the end of the session makes it useless to
+    /// go on loading.
+    fn ends_loading(&mut self, ends: fn(&Command) -> bool) -> bool {
         self.look_ahead();
-        self.closed || self.waiting.iter().any(|command| matches!(command, Command::Stop | Command::Load(_)))
+        self.closed || self.waiting.iter().any(ends)
     }
 
     fn look_ahead(&mut self) {

@@ -46,6 +46,8 @@ pub enum Breakage {
 
 /// The counting model.
 pub struct Fake {
+    /// How many words it has.
+    pub vocabulary: usize,
     behaviour: Behaviour,
     passes: usize,
     lengths: HashMap<SequenceId, usize>,
@@ -56,13 +58,20 @@ pub struct Fake {
 impl Fake {
     /// With nothing cached.
     pub fn new(behaviour: Behaviour) -> Self {
-        Self { behaviour, passes: 0, lengths: HashMap::new(), next: 0, recent: RecentRows::default() }
+        Self {
+            vocabulary: WORDS.len(),
+            behaviour,
+            passes: 0,
+            lengths: HashMap::new(),
+            next: 0,
+            recent: RecentRows::default(),
+        }
     }
 }
 
 impl LanguageModel for Fake {
     fn vocabulary(&self) -> usize {
-        WORDS.len()
+        self.vocabulary
     }
 
     fn context(&self) -> usize {
@@ -110,8 +119,9 @@ impl LanguageModel for Fake {
         let mut outputs = Outputs::default();
         for row in &batch.rows {
             *self.lengths.get_mut(&row.sequence).expect("a known sequence") += 1;
-            let next = (row.token as usize + 1) % WORDS.len();
-            let logits = (0..WORDS.len()).map(|id| if id == next { 5.0 } else { id as f32 / 10.0 }).collect();
+            let next = (row.token as usize + 1) % self.vocabulary;
+            let logits =
+                (0..self.vocabulary).map(|id| if id == next { 5.0 } else { id as f32 / 10.0 }).collect();
             match row.output {
                 RowOutput::Nothing => {}
                 RowOutput::Logits => outputs.logits.push(logits),
@@ -177,12 +187,40 @@ impl Loader for FakeLoader {
         let model = Box::new(Fake::new(self.0.clone()));
         Ok(ReadyModel { model, tokenizer, loaded, warnings: vec!["it only counts".to_owned()] })
     }
+
+    /// A counting model as well; `shorter` has a word less, `backwards` has the words the other way round, and
+    /// `wordless` has no tokenizer.
+    fn load_draft(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ReadyModel, LoadError> {
+        let mut ready = self.load(request, progress)?;
+        match &*ready.loaded.model.name {
+            "shorter" => {
+                let vocabulary = WORDS.len() - 1;
+                ready.model = Box::new(Fake { vocabulary, ..Fake::new(self.0.clone()) });
+            }
+            "backwards" => {
+                let mut words = WORDS;
+                words.reverse();
+                ready.tokenizer = Some(tokenizer_of(&words));
+            }
+            "wordless" => ready.tokenizer = None,
+            _ => {}
+        }
+        Ok(ready)
+    }
 }
 
 /// Words between spaces.
 pub fn tokenizer() -> Tokenizer {
+    tokenizer_of(&WORDS)
+}
+
+fn tokenizer_of(words: &[&str]) -> Tokenizer {
     let words: serde_json::Map<String, serde_json::Value> =
-        (0..).zip(WORDS).map(|(id, word)| (word.to_owned(), serde_json::Value::from(id))).collect();
+        (0..).zip(words).map(|(id, word)| ((*word).to_owned(), serde_json::Value::from(id))).collect();
     let json = serde_json::json!({
         "version": "1.0",
         "added_tokens": [],

@@ -345,6 +345,52 @@ fn a_panic_is_reported_and_survived() {
 }
 
 #[test]
+fn a_draft_model_is_loaded_checked_replaced_and_dropped() {
+    let draft = |name: &str| Command::LoadDraft(ModelSource::Path(PathBuf::from(name)));
+    let mut watched = Watched::new(Behaviour::default());
+    watched.send(draft("draft"));
+    watched.until("it is refused without a model", |view| view.notices.len() == 1);
+    assert!(watched.last_notice().1.contains("open that one first"), "{:?}", watched.last_notice());
+
+    let mut watched = Watched::ready(Behaviour::default());
+    watched.send(draft("draft"));
+    watched.until("half is loaded", |view| view.draft_loading.as_ref().is_some_and(|draft| draft.done == 5));
+    watched.until("it is ready", |view| view.draft.is_some());
+    assert_eq!(watched.view.draft.as_ref().map(|draft| &*draft.name), Some("draft"));
+    assert_eq!((watched.view.draft_loading.clone(), watched.view.status.clone()), (None, Status::Ready));
+    for (count, (name, complaint)) in (2..).zip([
+        ("shorter", "shorter has 7 ids, but model has 8"),
+        ("backwards", "id 0 is `seven` in backwards, but `zero` in model"),
+        ("missing", "a context of 0"),
+        ("wordless", "Only the sizes"),
+    ]) {
+        watched.send(draft(name));
+        watched.until("it is told", |view| view.notices.len() == count && view.draft_loading.is_none());
+        assert!(watched.last_notice().1.contains(complaint), "{:?}", watched.last_notice());
+        assert_eq!(watched.view.draft.is_some(), name == "wordless");
+    }
+    watched.send(Command::DropDraft);
+    watched.until("it is dropped", |view| view.draft.is_none());
+    watched.send(draft("draft"));
+    watched.until("it is ready", |view| view.draft.is_some());
+    watched.send(load("other"));
+    watched.until("the draft goes with its model", |view| view.draft.is_none());
+}
+
+#[test]
+fn loading_a_draft_model_can_be_stopped_and_leaves_the_model() {
+    let load_slice = Duration::from_millis(30);
+    let mut watched = Watched::ready(Behaviour { load_slice, ..Behaviour::default() });
+    watched.send(Command::LoadDraft(ModelSource::BuiltIn));
+    watched.until("it has begun", |view| view.draft_loading.as_ref().is_some_and(|draft| draft.done > 0));
+    watched.send(Command::DropDraft);
+    watched.until("it is stopped", |view| view.draft_loading.is_none());
+    assert!(watched.view.draft.is_none() && watched.view.notices.len() == 2, "{:?}", watched.view);
+    watched.send(start("zero", 3, Pace::Continuous));
+    assert_eq!(watched.finished().generated_ids(), [1, 2, 3]);
+}
+
+#[test]
 fn dropping_a_session_ends_its_thread_soon() {
     let mut watched = Watched::ready(slow());
     let prompt = Prompt::Ids(vec![0; 900]);

@@ -89,6 +89,11 @@ impl Script {
                 self.events.push_back(Event::Paused);
             }
             Command::Branch { .. } => {}
+            Command::LoadDraft(source) => {
+                let facts = ModelFacts { name: source.name(), ..loaded().model };
+                self.events.push_back(Event::DraftLoaded(Box::new(facts)));
+            }
+            Command::DropDraft => self.events.push_back(Event::DraftDropped),
             Command::Stop => self.finish(StopReason::Cancelled),
         }
     }
