@@ -22,6 +22,7 @@ mod suite {
     mod gguf_tokenizer;
     mod kernels;
     mod malformed;
+    mod matrices;
     mod measuring;
     mod merges;
     mod model_card;

@@ -10,7 +10,8 @@ use wgpu::{BufferUsages, DeviceType, DownlevelFlags, Features, PollType, Submiss
 
 use super::adapter::{self, AdapterInfo};
 use super::canary;
-use super::kernels::{KernelChoice, MOST_LANES, Reduction};
+use super::kernels::{KernelChoice, LinearVariant, MOST_LANES, Reduction};
+use super::matrices::{self, MatrixUnits};
 use super::shader::{self, Variant};
 use super::trials::{Trial, Trials};
 use crate::model::ModelError;
@@ -34,6 +35,8 @@ pub struct Device {
     pub(super) class: AdapterClass,
     /// The lanes that a subgroup can have, as the driver tells.
     pub(super) subgroup_sizes: RangeInclusive<u32>,
+    /// Matrix units that kernels can use, the likeliest to be fast first.
+    matrix_units: Vec<MatrixUnits>,
     failure: Arc<Mutex<Option<ModelError>>>,
     pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
     submissions: AtomicU64,
@@ -123,10 +126,13 @@ impl Device {
         if let Some(lacks) = lacking(adapter.get_downlevel_capabilities().flags, &limits) {
             return Err(GpuError::Unfit { name: info.name, lacks });
         }
+        let matrix_units = MatrixUnits::of(&adapter);
+        let for_matrices = matrix_units.iter().fold(Features::empty(), |all, units| all | units.features());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("logitscope engine"),
-            required_features: adapter.features() & WANTED_FEATURES,
+            required_features: (adapter.features() & WANTED_FEATURES) | for_matrices,
             required_limits: limits,
+            experimental_features: experiments(&matrix_units),
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
@@ -145,6 +151,7 @@ impl Device {
             queue,
             class,
             subgroup_sizes,
+            matrix_units,
             failure,
             pipelines: Mutex::default(),
             submissions: AtomicU64::new(0),
@@ -158,7 +165,11 @@ impl Device {
 
     /// Which kernels a model gets here, in words: those it begins with, and what trials found.
     pub fn variants(&self) -> Vec<String> {
-        let mut variants = KernelChoice::candidates(self)[0].describe();
+        let choice = KernelChoice::candidates(self)[0];
+        let mut variants = choice.describe();
+        let others = choice.prompt_candidates(self).into_iter().skip(1);
+        variants
+            .extend(others.map(|other| format!("linear map, more rows, to be tried: {}", other.describe())));
         let trials = Trials::of_user();
         variants.extend(trials.about(&self.info.full_name(), &self.info.driver).filter_map(Trial::words));
         variants
@@ -196,6 +207,13 @@ impl Device {
     pub fn subgroup_reduction(&self) -> Option<Reduction> {
         let least = (*self.subgroup_sizes.start()).max(1);
         self.device.features().contains(Features::SUBGROUP).then_some(Reduction::Subgroups { least })
+    }
+
+    /// How matrix units can compute a linear map of many rows; empty where the adapter has none of those that
+    /// the kernels have a form for.
+    pub fn matrix_variants(&self) -> Vec<LinearVariant> {
+        let lanes = matrices::lanes(*self.subgroup_sizes.end());
+        self.matrix_units.iter().map(|&units| LinearVariant::Matrices { units, lanes }).collect()
     }
 
     /// The largest buffer that one binding can show to a kernel, in bytes.
@@ -357,6 +375,19 @@ impl Device {
             Some(failure) => Err(failure.clone()),
             None => Ok(()),
         }
+    }
+}
+
+/// Leave to use cooperative matrices, where there are any that kernels use.
+fn experiments(units: &[MatrixUnits]) -> wgpu::ExperimentalFeatures {
+    if units.is_empty() {
+        return wgpu::ExperimentalFeatures::disabled();
+    }
+    // SAFETY: cooperative matrices are the one experiment that is asked for; their kernel runs on those alone that
+    // the adapter lists, is held to its twin by a test, and reads and writes within its own tiles.
+    #[expect(unsafe_code, reason = "wgpu marks its experimental features so")]
+    unsafe {
+        wgpu::ExperimentalFeatures::enabled()
     }
 }
 

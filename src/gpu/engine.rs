@@ -10,7 +10,7 @@ use wgpu::BufferUsages;
 use super::cache::{Cache, most_positions};
 use super::device::Device;
 use super::kernels::KernelChoice;
-use super::layout::padded;
+use super::layout::{Form, padded};
 use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape, Work};
@@ -102,7 +102,9 @@ impl Engine {
         let device = device.into();
         let candidates = KernelChoice::candidates(&device);
         let mut engine = Self::load_with(device, plan, context, weights, bound, progress, candidates[0])?;
-        engine.choose(&candidates, &mut Trials::of_user())?;
+        let mut trials = Trials::of_user();
+        engine.choose(&candidates, &mut trials)?;
+        engine.choose_for_prompts(&engine.choice.prompt_candidates(&engine.device), &mut trials)?;
         Ok(engine)
     }
 
@@ -376,6 +378,13 @@ impl Engine {
             RowSet::Batch => Work { rows, ..self.work },
             RowSet::Outputs => Work::of_rows(rows),
         }
+    }
+
+    /// Whether an op, by its index, rounds what it multiplies to f16 when it is run for `rows` rows of its set.
+    pub fn rounds_inputs(&self, op: usize, rows: usize) -> bool {
+        let Op::Linear { weight, .. } = self.plan.ops[op] else { return false };
+        let Form::Matrix(format) = self.tensors[weight.0].form else { return false };
+        rows > FEW_ROWS && self.choice.many_rows.suited(format).rounds()
     }
 
     /// What a layer's cache holds for the rows of the pass that was begun: keys and values, rows of G·D.

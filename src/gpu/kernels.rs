@@ -1,7 +1,9 @@
 //! Which variants of the kernels to use on an adapter, and with which workgroup sizes.
 
 use super::device::{AdapterClass, Device};
+use super::matrices::MatrixUnits;
 use super::program::FEW_ROWS;
+use crate::model::WeightFormat;
 
 /// Lanes of a workgroup of [`LinearVariant::Shuffle`], which is to be one subgroup.
 pub(super) const SHUFFLE_LANES: u32 = 8;
@@ -77,6 +79,13 @@ pub enum LinearVariant {
     ShuffleTiles,
     /// Tiles of 64 by 64 in workgroup memory, of eight by eight in registers.
     Shared,
+    /// Tiles in workgroup memory, multiplied square by square.
+    Matrices {
+        /// What multiplies.
+        units: MatrixUnits,
+        /// Lanes of a workgroup.
+        lanes: u32,
+    },
 }
 
 /// How the lanes of a workgroup add up what each has.
@@ -100,11 +109,29 @@ impl LinearVariant {
             // What limits it is memory: the norm's work hides behind the weights.
             Self::Groups { .. } => usize::MAX,
             Self::Shuffle => 1 << 14,
-            Self::Lanes | Self::Tiles | Self::ShuffleTiles | Self::Shared => 0,
+            Self::Lanes | Self::Tiles | Self::ShuffleTiles | Self::Shared | Self::Matrices { .. } => 0,
         }
     }
 
-    fn describe(self) -> String {
+    /// Whether a matrix of this format may be computed so.
+    pub(super) fn suits(self, format: WeightFormat) -> bool {
+        match self {
+            Self::Matrices { units, .. } => units.suit(format),
+            _ => true,
+        }
+    }
+
+    /// The kernel for a matrix of this format: this one, if it suits.
+    pub(super) fn suited(self, format: WeightFormat) -> Self {
+        if self.suits(format) { self } else { Self::Shared }
+    }
+
+    /// Whether it rounds inputs and weights to f16.
+    pub(super) fn rounds(self) -> bool {
+        matches!(self, Self::Matrices { units, .. } if units.rounds())
+    }
+
+    pub(super) fn describe(self) -> String {
         match self {
             Self::Lanes => "one lane an output".to_owned(),
             Self::Groups { blocks } => format!("one workgroup for {} rows of the weight", 4 * blocks),
@@ -112,6 +139,7 @@ impl LinearVariant {
             Self::Shuffle => "eight lanes that share the input".to_owned(),
             Self::ShuffleTiles => "eight lanes that share eight rows".to_owned(),
             Self::Shared => "tiles of 64 by 64 in workgroup memory".to_owned(),
+            Self::Matrices { units, .. } => units.describe(),
         }
     }
 }
@@ -171,6 +199,15 @@ impl KernelChoice {
             AdapterClass::Cpu => vec![Self::CPU],
             AdapterClass::Gpu => Self::gpu_candidates(device.subgroup_reduction()),
         }
+    }
+
+    /// The kernels worth trying for linear maps of many rows, this choice's first.
+    pub fn prompt_candidates(&self, device: &Device) -> Vec<LinearVariant> {
+        let mut candidates = vec![self.many_rows];
+        if device.class == AdapterClass::Gpu {
+            candidates.extend(device.matrix_variants());
+        }
+        candidates
     }
 
     fn gpu_candidates(subgroups: Option<Reduction>) -> Vec<Self> {

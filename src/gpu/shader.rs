@@ -2,9 +2,11 @@
 //!
 //! A kernel is one file of `shaders/`, preceded by the functions of `shaders/lib/` that it uses and, where it
 //! reads weights, by the reader of their format from `shaders/weights/`. Where lanes add up, one of two files
-//! with the same functions comes first, by subgroups or without them.
+//! with the same functions comes first, by subgroups or without them; where matrix units multiply, what they
+//! take comes first, from `shaders/matrices/`.
 
 use super::kernels::Reduction;
+use super::matrices::MatrixUnits;
 use crate::model::WeightFormat;
 
 /// Most storage buffers that one kernel binds.
@@ -26,6 +28,7 @@ pub enum Kernel {
     LinearShuffle,
     LinearShuffleTiles,
     LinearShared,
+    LinearMatrices(MatrixUnits),
     Rotary,
     CacheWrite,
     AttentionStep,
@@ -122,13 +125,19 @@ pub fn kernel_source(variant: Variant) -> String {
     });
     let is_of_parts = |format: &WeightFormat| !WeightFormat::ENCODED.contains(format);
     let parts = format.filter(is_of_parts).map(|_| PARTS);
+    let units = kernel.matrix_units().map(|units| match units {
+        MatrixUnits::Half16 => include_str!("../../shaders/matrices/f16_16.wgsl"),
+        MatrixUnits::Half8 => include_str!("../../shaders/matrices/f16_8.wgsl"),
+        MatrixUnits::Single8 => include_str!("../../shaders/matrices/f32_8.wgsl"),
+    });
     let libraries = kernel.libraries().iter().copied();
-    let files = reduction.into_iter().chain(libraries).chain(parts).chain(reader).chain([kernel.body()]);
+    let files =
+        units.into_iter().chain(reduction).chain(libraries).chain(parts).chain(reader).chain([kernel.body()]);
     files.collect::<Vec<&str>>().join("\n")
 }
 
 impl Kernel {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 33] = [
         Self::LoopCanary,
         Self::Arithmetic,
         Self::Embed,
@@ -141,6 +150,9 @@ impl Kernel {
         Self::LinearShuffle,
         Self::LinearShuffleTiles,
         Self::LinearShared,
+        Self::LinearMatrices(MatrixUnits::Half16),
+        Self::LinearMatrices(MatrixUnits::Half8),
+        Self::LinearMatrices(MatrixUnits::Single8),
         Self::Rotary,
         Self::CacheWrite,
         Self::AttentionStep,
@@ -177,8 +189,17 @@ impl Kernel {
                 | Self::LinearShuffle
                 | Self::LinearShuffleTiles
                 | Self::LinearShared
+                | Self::LinearMatrices(_)
                 | Self::ExpertLinear
         )
+    }
+
+    /// What multiplies, if it has matrix units do so.
+    pub fn matrix_units(self) -> Option<MatrixUnits> {
+        match self {
+            Self::LinearMatrices(units) => Some(units),
+            _ => None,
+        }
     }
 
     /// Whether its lanes add up what each has.
@@ -210,9 +231,11 @@ impl Kernel {
             Self::CacheWrite => &[PASS, CACHE, CACHE_STORE],
             Self::AttentionStep => &[PASS, CACHE, CACHE_STORE, SCORES],
             Self::AttentionTiles => &[PASS, CACHE, SCORES],
-            Self::LinearLanes | Self::LinearGroups | Self::LinearTiles | Self::LinearShared => {
-                &[PASS, GRID, ACTIVATION, LINEAR, WORDS]
-            }
+            Self::LinearLanes
+            | Self::LinearGroups
+            | Self::LinearTiles
+            | Self::LinearShared
+            | Self::LinearMatrices(_) => &[PASS, GRID, ACTIVATION, LINEAR, WORDS],
             Self::LinearShuffle | Self::LinearShuffleTiles => {
                 &[PASS, GRID, ACTIVATION, LINEAR, WORDS_IN_PAIRS, SHUFFLE]
             }
@@ -251,6 +274,7 @@ impl Kernel {
             Self::LinearShuffle => file!("linear_shuffle"),
             Self::LinearShuffleTiles => file!("linear_shuffle_tiles"),
             Self::LinearShared => file!("linear_shared"),
+            Self::LinearMatrices(_) => file!("linear_matrices"),
             Self::Rotary => file!("rotary"),
             Self::CacheWrite => file!("cache_write"),
             Self::AttentionStep => file!("attention_step"),

@@ -15,6 +15,29 @@ const RELATIVE_TOLERANCE: f32 = 1e-4;
 /// From one f16 to the next, as a share of its magnitude.
 const HALF_STEP: f32 = 1.0 / 1024.0;
 
+/// By how much results may differ beyond rounding in f32.
+#[derive(Clone, Copy)]
+enum Slack {
+    None,
+    /// Each result is stored as f16.
+    HalfResults,
+    /// Results are sums of products whose factors are rounded to f16: what that makes of a sum depends on its
+    /// summands, which are as large as those of the largest result.
+    HalfFactors,
+}
+
+impl Slack {
+    /// What is allowed for a result of this magnitude, where `largest` is the largest one.
+    fn allowed(self, magnitude: f32, largest: f32) -> f32 {
+        let usual = ABSOLUTE_TOLERANCE * largest + RELATIVE_TOLERANCE * magnitude;
+        match self {
+            Self::None => usual,
+            Self::HalfResults => usual + HALF_STEP * magnitude,
+            Self::HalfFactors => usual + HALF_STEP * largest,
+        }
+    }
+}
+
 /// How one op compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpReport {
@@ -110,7 +133,8 @@ impl<'a> Comparison<'a> {
         let gpu = self.engine.read_buffer(buffer, rows)?;
         let twin = &self.twin.buffers[buffer.0];
         let spec = self.engine.plan().buffer(buffer);
-        let worst = worst_difference(&gpu, twin, spec.columns, 0.0);
+        let slack = if self.engine.rounds_inputs(index, rows) { Slack::HalfFactors } else { Slack::None };
+        let worst = worst_difference(&gpu, twin, spec.columns, slack);
         let report = OpReport { index, op: op.name(), buffer: spec.name, shape: (rows, spec.columns), worst };
         self.engine.write_buffer(buffer, twin);
         Ok(Some(report))
@@ -126,8 +150,8 @@ impl Comparison<'_> {
         let columns = self.engine.plan().cache_widths[layer];
         for ((gpu, twin), buffer) in cached.iter().zip(expected).zip(["cached keys", "cached values"]) {
             let slack = match self.engine.plan().cache_format {
-                CacheFormat::F32 => 0.0,
-                CacheFormat::F16 => HALF_STEP,
+                CacheFormat::F32 => Slack::None,
+                CacheFormat::F16 => Slack::HalfResults,
             };
             let worst = worst_difference(gpu, twin, columns, slack);
             let shape = (self.rows, columns);
@@ -150,12 +174,11 @@ pub enum Agreement {
     Broken(OpReport),
 }
 
-/// `slack` is a share of an element's magnitude that is allowed beyond the usual.
-fn worst_difference(gpu: &[f32], twin: &[f32], columns: usize, slack: f32) -> Difference {
+fn worst_difference(gpu: &[f32], twin: &[f32], columns: usize, slack: Slack) -> Difference {
     let largest = twin.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let mut worst = Difference::default();
     for (index, (&gpu, &twin)) in gpu.iter().zip(twin).enumerate() {
-        let allowed = ABSOLUTE_TOLERANCE * largest + (RELATIVE_TOLERANCE + slack) * twin.abs();
+        let allowed = slack.allowed(twin.abs(), largest);
         let difference = (gpu - twin).abs();
         // A NaN, or any difference where none is allowed, counts as infinitely wrong.
         let share = match difference {
@@ -177,11 +200,22 @@ mod tests {
     #[test]
     fn the_worst_element_is_found_and_nan_is_infinitely_wrong() {
         let twin = [1.0, -2.0, 4.0, 0.5];
-        assert_eq!(worst_difference(&twin, &twin, 2, 0.0).share, 0.0);
-        let found = worst_difference(&[1.0, -2.0, 4.0, 0.6], &twin, 2, 0.0);
+        assert_eq!(worst_difference(&twin, &twin, 2, Slack::None).share, 0.0);
+        let found = worst_difference(&[1.0, -2.0, 4.0, 0.6], &twin, 2, Slack::None);
         assert_eq!((found.row, found.column), (1, 1));
         assert!(found.share > 1.0);
-        let found = worst_difference(&[1.0, f32::NAN, 4.0, 0.5], &twin, 2, 0.0);
+        let found = worst_difference(&[1.0, f32::NAN, 4.0, 0.5], &twin, 2, Slack::HalfFactors);
         assert_eq!((found.row, found.column, found.share), (0, 1, f32::INFINITY));
+    }
+
+    #[test]
+    fn slack_is_a_step_of_f16_of_the_result_or_of_the_largest() {
+        let twin = [1.0, -2.0, 4.0, 0.5];
+        let share = |difference: f32, slack| {
+            worst_difference(&[1.0, -2.0, 4.0, 0.5 + difference], &twin, 2, slack).share
+        };
+        assert!(share(4e-4, Slack::None) > 1.0);
+        assert!(share(4e-4, Slack::HalfResults) < 1.0 && share(2e-3, Slack::HalfResults) > 1.0);
+        assert!(share(2e-3, Slack::HalfFactors) < 1.0 && share(8e-3, Slack::HalfFactors) > 1.0);
     }
 }

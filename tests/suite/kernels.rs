@@ -16,7 +16,7 @@ use logitscope::session::check::{Agreement, Comparison};
 
 use super::support::{self, MadeWeights, Numbers};
 
-static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(support::device);
+pub static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(support::device);
 
 /// 1, around workgroup sizes, not multiples of four, and the width of a real model.
 const WIDTHS: [usize; 6] = [1, 3, 9, 63, 65, 576];
@@ -82,6 +82,8 @@ pub struct Pair {
     pub twin: Reference,
     plan: Plan,
     seed: u64,
+    /// What buffers are filled with, from numbers in −1..1. Beyond ±1, so that activations reach their flat ends.
+    pub contents: fn(f32) -> f32,
 }
 
 impl Pair {
@@ -100,38 +102,40 @@ impl Pair {
         )
         .unwrap();
         let twin = Reference::new(plan.clone(), CONTEXT, &weights, &bound).unwrap();
-        Self { engine, twin, plan: plan.clone(), seed: 1 }
+        Self { engine, twin, plan: plan.clone(), seed: 1, contents: |number| 6.0 * number }
     }
 
-    /// Runs the plan over the batch with random contents in every buffer, and holds the two together.
-    pub fn compare(&mut self, batch: &Batch, what: &str) {
+    /// Runs the plan over the batch with random contents in every buffer, and holds the two together. Returns the
+    /// largest share of the tolerance.
+    pub fn compare(&mut self, batch: &Batch, what: &str) -> f32 {
         self.seed += 1;
         let mut numbers = Numbers::new(self.seed);
         let outputs = batch.outputs().count();
         let mut comparison = Comparison::begin(&mut self.engine, &mut self.twin, batch).unwrap();
         for (index, spec) in self.plan.buffers.iter().enumerate() {
             let rows = if spec.rows == RowSet::Batch { batch.rows.len() } else { outputs };
-            // Beyond ±1, so that activations reach their flat ends.
-            let values: Vec<f32> = numbers.take(rows * spec.columns).iter().map(|x| 6.0 * x).collect();
+            let values: Vec<f32> = numbers.take(rows * spec.columns).into_iter().map(self.contents).collect();
             comparison.set(BufferId(index), &values);
         }
-        let mut compared = 0;
-        let agreement = comparison.run(&mut |_| compared += 1).unwrap();
-        assert!(compared > 0, "{what}: nothing was compared");
+        let mut shares = Vec::new();
+        let agreement = comparison.run(&mut |op| shares.push(op.worst.share)).unwrap();
+        assert!(!shares.is_empty(), "{what}: nothing was compared");
         if let Agreement::Broken(report) = agreement {
             panic!("{what}: {report:#?}");
         }
+        shares.into_iter().fold(0.0, f32::max)
     }
 
     /// A fresh chain of rows, all of whose logits are wanted, in a sequence of its own on both sides.
-    fn compare_rows(&mut self, rows: usize, what: &str) {
+    pub fn compare_rows(&mut self, rows: usize, what: &str) -> f32 {
         let sequence = self.engine.new_sequence();
         assert_eq!(sequence, self.twin.new_sequence());
         let mut batch = Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Logits);
         batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
-        self.compare(&batch, &format!("{what}, {rows} rows"));
+        let share = self.compare(&batch, &format!("{what}, {rows} rows"));
         self.engine.release(sequence);
         self.twin.release(sequence);
+        share
     }
 }
 
@@ -257,7 +261,7 @@ fn compare_fused_linear(
 }
 
 /// A plan of one linear map, whose input is buffer 0, whose output buffer 1, and whose normed input buffer 2.
-fn linear_plan(
+pub fn linear_plan(
     tensors: Vec<TensorSpec>,
     norm: Option<InputNorm>,
     bias: Option<TensorId>,

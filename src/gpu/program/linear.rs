@@ -5,9 +5,9 @@ use crate::gpu::kernels::{LinearVariant, Reduction, SHUFFLE_LANES};
 use crate::gpu::layout::{Form, padded_row, unit_weights};
 use crate::gpu::shader::Kernel;
 use crate::gpu::weights::Shard;
-use crate::model::ModelError;
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Finish, InputNorm, RowSet, TensorId};
+use crate::model::{ModelError, WeightFormat};
 
 /// Weight rows of a lane in `shaders/linear_shuffle.wgsl`.
 const SHUFFLE_ROWS: u32 = 2;
@@ -59,11 +59,7 @@ impl GroupShape {
 impl Compiler<'_> {
     /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
     pub(super) fn linear(&self, map: &LinearMap, regime: Regime) -> Result<Vec<Dispatch>, ModelError> {
-        let variant = match regime {
-            Regime::One => self.choice.one_row,
-            Regime::Few => self.choice.few_rows,
-            Regime::Many => self.choice.many_rows,
-        };
+        let variant = self.linear_variant(map.weight, regime);
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
             && self.plan.tensor(map.weight).rows > variant.most_normed_rows()
@@ -76,6 +72,19 @@ impl Compiler<'_> {
             dispatches.push(self.linear_shard(&map, variant, regime, shard)?);
         }
         Ok(dispatches)
+    }
+
+    /// The kernel for a matrix.
+    fn linear_variant(&self, weight: TensorId, regime: Regime) -> LinearVariant {
+        let chosen = match regime {
+            Regime::One => self.choice.one_row,
+            Regime::Few => self.choice.few_rows,
+            Regime::Many => self.choice.many_rows,
+        };
+        match self.memory.tensors[weight.0].form {
+            Form::Matrix(format) => chosen.suited(format),
+            Form::Vector => chosen.suited(WeightFormat::F32),
+        }
     }
 
     fn linear_shard(
@@ -118,6 +127,11 @@ impl Compiler<'_> {
             LinearVariant::Shared => {
                 let weight_rows = blocks * block_rows as u32;
                 (Kernel::LinearShared, SHARED_TILE, weight_rows.div_ceil(SHARED_TILE), SHARED_TILE)
+            }
+            LinearVariant::Matrices { units, lanes } => {
+                let [batch_rows, weight_rows] = units.tile();
+                let groups = (blocks * block_rows as u32).div_ceil(weight_rows);
+                (Kernel::LinearMatrices(units), lanes, groups, batch_rows)
             }
         };
         // The kernels know these numbers from shaders/lib/linear.wgsl. Without an activation any will do.

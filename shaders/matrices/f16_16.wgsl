@@ -1,0 +1,17 @@
+// Matrix units that multiply squares of 16 by 16 in f16 and add up in f32.
+
+enable f16;
+enable wgpu_cooperative_matrix;
+
+alias Number = f16;
+alias Left = coop_mat16x16<f16, A>;
+alias Right = coop_mat16x16<f16, B>;
+alias Sums = coop_mat16x16<f32, C>;
+
+// Rows and columns of a square.
+const SIDE: u32 = 16u;
+// What a row of a tile is longer than its columns, so that rows begin in different banks.
+const PADDING: u32 = 8u;
+
+/// Numbers as the units take them; those beyond f16's range as its largest ones.
+fn narrowed(value: vec4<f32>) -> vec4<f16> { return vec4<f16>(clamp(value, vec4(-65504.0), vec4(65504.0))); }

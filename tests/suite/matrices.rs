@@ -1,0 +1,122 @@
+//! Linear maps by matrix units against their twin, on adapters that list them; elsewhere the tests say that they were
+//! skipped.
+
+use half::f16;
+use logitscope::gpu::{KernelChoice, LinearVariant, MatrixUnits};
+use logitscope::model::batch::RowOutput;
+use logitscope::model::config::Activation;
+use logitscope::model::plan::{BufferId, Finish, InputNorm, TensorId};
+use logitscope::model::{Batch, LanguageModel, WeightFormat};
+
+use super::kernels::{DEVICE, Pair, linear_plan, tensor};
+
+/// Outputs and columns: less than a square and more than a tile, columns that end within a turn and a square.
+const MATRICES: [(usize, usize); 6] = [(5, 3), (66, 7), (259, 9), (7, 65), (136, 96), (64, 576)];
+/// More than few: less than a tile, a row more than a square, more than a tile.
+const ROWS: [usize; 3] = [9, 33, 70];
+
+/// The adapter's kernels with matrix units.
+fn choices() -> Vec<(MatrixUnits, KernelChoice)> {
+    let variants = DEVICE.matrix_variants();
+    if variants.is_empty() {
+        println!("skipped: {} lists no matrix units that kernels use", DEVICE.info.full_name());
+    }
+    let choice = |many_rows| match many_rows {
+        LinearVariant::Matrices { units, .. } => (units, KernelChoice { many_rows, ..KernelChoice::CPU }),
+        other => panic!("{other:?} is no variant with matrix units"),
+    };
+    variants.into_iter().map(choice).collect()
+}
+
+/// Numbers that f16 holds.
+fn halves(number: f32) -> f32 {
+    f16::from_f32(6.0 * number).to_f32()
+}
+
+#[test]
+fn factors_that_f16_holds_are_multiplied_exactly() {
+    for (units, choice) in choices() {
+        for (place, &(outputs, columns)) in MATRICES.iter().enumerate() {
+            let plan =
+                linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Finish::Store);
+            let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
+            pair.contents = halves;
+            let what = format!("{outputs} × {columns} {units:?}");
+            let share = pair.compare_rows(ROWS[place % ROWS.len()], &what);
+            assert!(pair.engine.rounds_inputs(0, 9) == units.rounds() && !pair.engine.rounds_inputs(0, 8));
+            // The tolerance leaves room for rounded factors, of which there are none here.
+            let most = if units.rounds() { 0.1 } else { 1.0 };
+            assert!(share < most, "{what}: {share} of the tolerance");
+        }
+    }
+}
+
+#[test]
+fn linear_by_matrix_units_agrees_in_every_format() {
+    for (units, choice) in choices() {
+        for (place, format) in WeightFormat::ALL.into_iter().enumerate() {
+            // Two blocks and one more, where a row is so long.
+            let shapes = MATRICES.into_iter().chain([(21, 3 * format.block_elements())]);
+            let fitting = shapes.filter(|(_, columns)| columns.is_multiple_of(format.block_elements()));
+            for (turn, (outputs, columns)) in fitting.enumerate().skip(place % 2).step_by(2) {
+                let tensors = vec![tensor("weight", outputs, columns), tensor("bias", 1, outputs)];
+                let plan = linear_plan(tensors, None, Some(TensorId(1)), outputs, Finish::Store);
+                let mut pair = Pair::new(&plan, format, choice);
+                let rows = ROWS[(place + turn) % ROWS.len()];
+                pair.compare_rows(rows, &format!("{outputs} × {columns} {} {units:?}", format.name()));
+            }
+        }
+    }
+}
+
+#[test]
+fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
+    let finishes = [
+        Finish::Store,
+        Finish::Add,
+        Finish::Activate(Activation::GeluTanh),
+        Finish::Gate(Activation::Silu),
+        Finish::Gate(Activation::ClampedGelu),
+    ];
+    for (units, choice) in choices() {
+        for (place, finish) in finishes.into_iter().enumerate() {
+            for (turn, (outputs, columns)) in [(8, 4), (24, 65), (136, 576)].into_iter().enumerate() {
+                let bias = (columns == 65).then_some(TensorId(1));
+                let mut tensors = vec![tensor("weight", outputs, columns)];
+                tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
+                tensors.push(tensor("norm", 1, columns));
+                let weight = TensorId(tensors.len() - 1);
+                let norm = Some(InputNorm { epsilon: 1e-5, weight, normed: BufferId(2) });
+                let plan = linear_plan(tensors, norm, bias, outputs, finish);
+                let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
+                let rows = ROWS[(place + turn) % ROWS.len()];
+                pair.compare_rows(rows, &format!("{finish:?} {outputs} × {columns} {units:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn inputs_beyond_f16_stay_finite() {
+    for (units, choice) in choices() {
+        let plan = linear_plan(vec![tensor("weight", 8, 32)], None, None, 8, Finish::Store);
+        let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
+        let sequence = pair.engine.new_sequence();
+        let batch = Batch::chain(sequence, 0, &[0; 9], RowOutput::Nothing);
+        pair.engine.begin(&batch).unwrap();
+        pair.engine.write_buffer(BufferId(0), &[1e6; 9 * 32]);
+        pair.engine.run_op(0, 9).unwrap();
+        let results = pair.engine.read_buffer(BufferId(1), 9).unwrap();
+        assert!(results.iter().all(|result| result.is_finite()), "{units:?}: {results:?}");
+    }
+}
+
+#[test]
+fn weights_in_f32_keep_inputs_in_f32() {
+    for (units, choice) in choices() {
+        let plan = linear_plan(vec![tensor("weight", 64, 96)], None, None, 64, Finish::Store);
+        let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
+        assert!(!pair.engine.rounds_inputs(0, 33), "{units:?}");
+        pair.compare_rows(33, &format!("f32 {units:?}"));
+    }
+}
