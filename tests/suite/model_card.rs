@@ -113,7 +113,9 @@ fn the_engine_shortens_a_context_to_what_the_card_says() {
         assert!(room.memory_bytes.is_some_and(|bytes| bytes > 1 << 28), "{:?}", room.memory_bytes);
     }
     let fit = room.fit.expect("the model is supported");
-    let ready = GpuLoader.load(&request, &mut |_, _| std::ops::ControlFlow::Continue(())).expect("it loads");
+    let ready = GpuLoader::default()
+        .load(&request, &mut |_, _| std::ops::ControlFlow::Continue(()))
+        .expect("it loads");
     assert_eq!(ready.loaded.model.context, fit.binding_positions);
     assert_eq!(ready.model.context(), fit.binding_positions);
     assert!(fit.binding_positions < 1 << 24, "the adapter's binding is the limit here");
