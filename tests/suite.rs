@@ -20,6 +20,7 @@ mod suite {
     mod gguf;
     mod gguf_families;
     mod gguf_tokenizer;
+    mod grammar;
     mod kernels;
     mod malformed;
     mod matrices;
@@ -30,6 +31,7 @@ mod suite {
     mod sentencepiece;
     mod session;
     mod shaders;
+    mod stage_properties;
     mod stages;
     mod support;
     mod tokenizer;

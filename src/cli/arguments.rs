@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::stage_options::StageOptions;
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
@@ -203,6 +204,8 @@ pub struct Generate {
     /// Add X to the logit of token ID (repeatable)
     #[arg(long, value_name = "ID=X", value_parser = logit_bias)]
     pub logit_bias: Vec<(u32, f32)>,
+    #[command(flatten)]
+    pub stages: StageOptions,
     /// End when this text appears; the text keeps it (repeatable)
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub stop: Vec<String>,

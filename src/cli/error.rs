@@ -19,6 +19,14 @@ pub enum CliError {
         /// What the system said.
         reason: std::io::Error,
     },
+    /// A grammar's file.
+    #[error("the grammar could not be read: {}: {reason}", file.display())]
+    Grammar {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
     /// The model's files.
     #[error("the model could not be inspected: {0}")]
     Inspect(#[from] FormatError),

@@ -16,7 +16,7 @@ use crate::trace::{Candidate, Node, PhaseFigures, Phases, Run, StopReason, file}
 /// Runs the command.
 pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
-    let settings = settings(arguments);
+    let settings = settings(arguments)?;
     let mut ready = match model::load(&arguments.model) {
         Err(CliError::Load(LoadError::Stopped)) => return Ok(Outcome::Interrupted),
         ready => ready?,
@@ -80,8 +80,8 @@ fn shown(node: &Node) -> String {
     if node.piece.is_empty() { format!("{} ", node.token) } else { node.text.clone() }
 }
 
-fn settings(arguments: &Generate) -> DecodingSettings {
-    DecodingSettings {
+fn settings(arguments: &Generate) -> Result<DecodingSettings, CliError> {
+    Ok(DecodingSettings {
         strategy: match arguments.strategy {
             Strategy::Greedy => StrategyChoice::Greedy,
             Strategy::Sample => StrategyChoice::Sample,
@@ -91,7 +91,7 @@ fn settings(arguments: &Generate) -> DecodingSettings {
             candidates: arguments.contrastive_k,
             penalty_alpha: arguments.penalty_alpha,
         },
-        stages: StageSettings {
+        stages: arguments.stages.complete(StageSettings {
             logit_bias: arguments.logit_bias.iter().copied().collect(),
             repetition_penalty: arguments.repetition_penalty,
             presence_penalty: arguments.presence_penalty,
@@ -101,7 +101,8 @@ fn settings(arguments: &Generate) -> DecodingSettings {
             top_k: arguments.top_k,
             top_p: arguments.top_p,
             min_p: arguments.min_p,
-        },
+            ..StageSettings::default()
+        })?,
         stop: StopSettings {
             max_tokens: arguments.max_tokens,
             eos: match (arguments.ignore_eos, arguments.eos.as_slice()) {
@@ -115,7 +116,7 @@ fn settings(arguments: &Generate) -> DecodingSettings {
         cache: if arguments.no_kv_cache { CacheUse::Recompute } else { CacheUse::Reuse },
         recorded_candidates: arguments.top.max(DecodingSettings::default().recorded_candidates),
         ..DecodingSettings::default()
-    }
+    })
 }
 
 /// Tells of settings that greedy decoding does not look at.
@@ -126,7 +127,8 @@ fn note_unused(arguments: &Generate) -> Option<String> {
         ("--top-p", arguments.top_p != 1.0),
         ("--min-p", arguments.min_p != 0.0),
     ];
-    let names: Vec<&str> = set.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
+    let mut names: Vec<&str> = set.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
+    names.extend(arguments.stages.for_sampling());
     let unused = arguments.strategy == Strategy::Greedy && !names.is_empty();
     unused.then(|| format!("note: greedy decoding ignores {}; add --strategy sample", names.join(", ")))
 }
@@ -161,6 +163,7 @@ fn tell_figures(run: &Run) {
 fn stop_name(stop: StopReason) -> &'static str {
     match stop {
         StopReason::Eos => "eos",
+        StopReason::Grammar => "grammar",
         StopReason::StopText => "stop_text",
         StopReason::MaxTokens => "max_tokens",
         StopReason::ContextFull => "context_full",

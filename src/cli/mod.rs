@@ -14,6 +14,7 @@ mod interrupt;
 mod logits;
 mod model;
 mod output;
+mod stage_options;
 mod tokenize;
 
 pub use arguments::{Arguments, Command};

@@ -1,8 +1,11 @@
 //! The stages of a run in their order, and the record of what they did to a row.
 
+use std::collections::BTreeSet;
+
+use super::constraint::SharedConstraint;
 use super::row::{Row, Softmax, finite};
 use super::settings::StageSettings;
-use super::stages::{History, Stage};
+use super::stages::{Dry, History, Mirostat, Stage};
 use super::strategy_settings::Picking;
 use crate::trace::{Candidate, Node, Others, StageRecord};
 
@@ -13,6 +16,17 @@ pub struct Chain {
     pub stages: Vec<Stage>,
     /// How many candidates a record lists by raw logit, besides the chosen one.
     pub recorded_candidates: usize,
+}
+
+/// What the stages of a run know besides their settings: what follows from the model's files and from texts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StageContext {
+    /// Tokens that end a text.
+    pub eos: Vec<u32>,
+    /// Tokens that no repetition goes across, for DRY.
+    pub dry_breakers: BTreeSet<u32>,
+    /// Which tokens a grammar lets follow.
+    pub constraint: Option<SharedConstraint>,
 }
 
 /// A row after the chain, and what each stage did.
@@ -45,24 +59,63 @@ pub(super) struct Trail {
 }
 
 impl Chain {
-    /// The chain for a way of picking: the highest is picked by bias and penalties alone.
-    pub fn new(settings: &StageSettings, picking: Picking, recorded_candidates: usize) -> Self {
+    /// The chain for a way of picking: the highest is picked by what comes before temperature alone. Processors and
+    /// warpers are in the order in which transformers' `generate` applies them; the grammar comes first, so that
+    /// what all others leave fits it; DRY is beside the other penalties, top-a beside min-p, and mirostat chooses from what all others leave.
+    pub fn new(
+        settings: &StageSettings,
+        picking: Picking,
+        context: &StageContext,
+        recorded_candidates: usize,
+    ) -> Self {
         let s = settings;
-        let penalties = [
+        let dry = || Dry {
+            multiplier: s.dry.multiplier,
+            base: s.dry.base,
+            allowed_length: s.dry.allowed_length,
+            range: s.dry.range,
+            breakers: context.dry_breakers.clone(),
+        };
+        let min_new_tokens = || Stage::MinNewTokens { count: s.min_new_tokens, eos: context.eos.clone() };
+        let grammar = |constraint| Stage::Grammar { kind: s.grammar.kind, constraint };
+        let processors = [
+            context.constraint.clone().map(grammar),
             (!s.logit_bias.is_empty()).then(|| Stage::LogitBias(s.logit_bias.clone())),
             (s.repetition_penalty != 1.0).then_some(Stage::RepetitionPenalty(s.repetition_penalty)),
             (s.presence_penalty != 0.0).then_some(Stage::PresencePenalty(s.presence_penalty)),
             (s.frequency_penalty != 0.0).then_some(Stage::FrequencyPenalty(s.frequency_penalty)),
+            (s.dry.multiplier != 0.0).then(|| Stage::Dry(dry())),
             (s.no_repeat_ngram != 0).then_some(Stage::NoRepeatNgram(s.no_repeat_ngram)),
+            (!s.bad_words.is_empty()).then(|| Stage::BadWords(s.bad_words.clone())),
+            (s.min_new_tokens != 0).then(min_new_tokens),
+            (!s.forced_tokens.is_empty()).then(|| Stage::ForcedTokens(s.forced_tokens.clone())),
+            (!s.suppress_tokens.is_empty()).then(|| Stage::SuppressTokens(s.suppress_tokens.clone())),
         ];
+        let mirostat = || Mirostat::new(s.mirostat.target, s.mirostat.rate);
         let warpers = [
             (s.temperature != 1.0).then_some(Stage::Temperature(s.temperature)),
             (s.top_k != 0).then_some(Stage::TopK(s.top_k)),
             (s.top_p != 1.0).then_some(Stage::TopP(s.top_p)),
             (s.min_p != 0.0).then_some(Stage::MinP(s.min_p)),
+            (s.top_a != 0.0).then_some(Stage::TopA(s.top_a)),
+            (s.typical_p != 1.0).then_some(Stage::TypicalP(s.typical_p)),
+            (s.epsilon_cutoff != 0.0).then_some(Stage::EpsilonCutoff(s.epsilon_cutoff)),
+            (s.eta_cutoff != 0.0).then_some(Stage::EtaCutoff(s.eta_cutoff)),
+            (s.mirostat.target != 0.0).then(|| Stage::Mirostat(mirostat())),
         ];
         let warpers = warpers.into_iter().filter(|_| picking == Picking::Draws);
-        Self { stages: penalties.into_iter().chain(warpers).flatten().collect(), recorded_candidates }
+        Self { stages: processors.into_iter().chain(warpers).flatten().collect(), recorded_candidates }
+    }
+
+    /// Puts the stages that carry a state where they are after a node; `None` is the beginning of a text. All that
+    /// they need is in the trace: any step replays alone, and branches go on from where they begin.
+    pub fn follow(&mut self, before: Option<&Node>) {
+        let probability = before.and_then(Node::chosen).map(|chosen| f64::from(chosen.probability));
+        for stage in &mut self.stages {
+            let record =
+                before.and_then(|node| node.stages.iter().find(|record| record.name == stage.name()));
+            stage.follow(record.and_then(|record| record.state), probability);
+        }
     }
 
     /// Runs all stages over raw logits, which hold neither NaN nor +∞.
@@ -112,6 +165,7 @@ impl Chain {
                 setting: stage.setting(),
                 kept: row.kept_count(),
                 changed,
+                state: stage.state(),
             });
         }
         Some(records)

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::accounting::{Cached, Moments, account};
-use super::chain::{Chain, Filtered};
+use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass_with_hidden};
 use super::settings::{DecodingSettings, StageSettings};
@@ -72,7 +72,12 @@ impl Contrastive {
         }
         let recorded = settings.recorded_candidates;
         Ok(Self {
-            chain: Chain::new(&StageSettings::default(), Picking::Highest, recorded),
+            chain: Chain::new(
+                &StageSettings::default(),
+                Picking::Highest,
+                &StageContext::default(),
+                recorded,
+            ),
             settings: settings.contrastive,
             ending,
             tokens: prompt.to_vec(),

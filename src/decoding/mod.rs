@@ -6,6 +6,7 @@
 
 mod accounting;
 pub mod chain;
+pub mod constraint;
 pub mod contrastive;
 pub mod error;
 pub mod initiation;
@@ -19,8 +20,13 @@ pub mod strategy;
 pub mod strategy_settings;
 pub mod summary;
 
+pub use chain::StageContext;
+pub use constraint::{Constraint, SharedConstraint};
 pub use error::DecodingError;
-pub use settings::{CacheUse, DecodingSettings, EosRule, StageSettings, StopSettings};
+pub use settings::{
+    CacheUse, DecodingSettings, DrySettings, EosRule, GrammarKind, GrammarSettings, MirostatSettings,
+    StageSettings, StopSettings,
+};
 pub use stop_text::{StopMatch, StopTexts};
 pub use strategy::{Aids, Branched, Control, SharedModel, Stepped, Strategy, begin, begin_with};
 pub use strategy_settings::{

@@ -127,7 +127,12 @@ pub struct Descending {
 impl Descending {
     /// Begins with the highest.
     pub fn new(row: &Row) -> Self {
-        let keys = row.kept.iter().map(|&id| descending_key(row.value(id), id)).collect();
+        Self::by(row, |value| value)
+    }
+
+    /// By a function of the value instead.
+    pub fn by(row: &Row, key: impl Fn(f32) -> f32) -> Self {
+        let keys = row.kept.iter().map(|&id| descending_key(key(row.value(id)), id)).collect();
         Self { keys, sorted: 0, next: 0 }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::accounting::{Cached, Moments, account};
-use super::chain::{Chain, Filtered};
+use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
 use super::random::uniform;
@@ -64,10 +64,16 @@ struct Decision {
 
 impl SingleToken {
     /// For a prompt and settings that were checked.
-    pub(super) fn new(settings: &DecodingSettings, ending: Ending, prompt: &[u32]) -> Self {
+    pub(super) fn new(
+        settings: &DecodingSettings,
+        context: &StageContext,
+        ending: Ending,
+        prompt: &[u32],
+    ) -> Self {
+        let (picking, recorded) = (settings.picks(), settings.recorded_candidates);
         Self {
-            chain: Chain::new(&settings.stages, settings.picks(), settings.recorded_candidates),
-            picking: settings.picks(),
+            chain: Chain::new(&settings.stages, picking, context, recorded),
+            picking,
             seed: settings.seed,
             cache: settings.cache,
             ending,
@@ -216,6 +222,7 @@ impl Strategy for SingleToken {
         if control.interrupt.load(Ordering::Relaxed) {
             return Err(DecodingError::Interrupted);
         }
+        self.chain.follow(run.tip().map(|tip| &run.nodes[tip]));
         let step = self.generated() + 1;
         let output = self.output(step, model.vocabulary());
         let (seen, mut next, mut cached) = match self.take_flight(output, model)? {

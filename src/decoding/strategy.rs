@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
+use super::chain::StageContext;
 use super::contrastive::Contrastive;
 use super::error::DecodingError;
-use super::settings::{DecodingSettings, EosRule, ensure};
+use super::settings::{DecodingSettings, ensure};
 use super::single_token::SingleToken;
 use super::strategy_settings::StrategyChoice;
 use crate::model::{LanguageModel, ModelError, SequenceId};
@@ -98,6 +99,8 @@ pub type SharedModel = Rc<RefCell<Box<dyn LanguageModel>>>;
 pub struct Aids {
     /// A smaller model with the same tokens, which drafts for speculative decoding.
     pub draft: Option<SharedModel>,
+    /// What the stages know of texts; the tokens that end one come from model and settings.
+    pub stages: StageContext,
 }
 
 /// Checks prompt and settings and gives the strategy that they ask for. `model_eos` are the ids that end a
@@ -122,15 +125,12 @@ pub fn begin_with(
     settings.check(model.vocabulary())?;
     check_prompt(prompt, model)?;
     check_draft(aids, model)?;
-    let eos = match &settings.stop.eos {
-        EosRule::Model => model_eos.to_vec(),
-        EosRule::Tokens(tokens) => tokens.clone(),
-        EosRule::Ignore => Vec::new(),
-    };
+    let eos = settings.stop.eos.tokens(model_eos);
+    let context = StageContext { eos: eos.clone(), ..aids.stages.clone() };
     let ending = Ending { eos, max_tokens: settings.stop.max_tokens, prompt: prompt.len() };
     Ok(match settings.strategy {
         StrategyChoice::Greedy | StrategyChoice::Sample => {
-            Box::new(SingleToken::new(settings, ending, prompt))
+            Box::new(SingleToken::new(settings, &context, ending, prompt))
         }
         StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, ending, prompt, model.context())?),
         strategy => {

@@ -35,11 +35,22 @@ impl Chain {
                 }
                 Stage::TopP(share) => choosing.top_p = share,
                 Stage::MinP(share) => choosing.min_p = share,
-                Stage::LogitBias(_)
+                Stage::Grammar { .. }
+                | Stage::LogitBias(_)
                 | Stage::RepetitionPenalty(_)
                 | Stage::PresencePenalty(_)
                 | Stage::FrequencyPenalty(_)
-                | Stage::NoRepeatNgram(_) => return None,
+                | Stage::Dry(_)
+                | Stage::NoRepeatNgram(_)
+                | Stage::BadWords(_)
+                | Stage::MinNewTokens { .. }
+                | Stage::ForcedTokens(_)
+                | Stage::SuppressTokens(_)
+                | Stage::TopA(_)
+                | Stage::TypicalP(_)
+                | Stage::EpsilonCutoff(_)
+                | Stage::EtaCutoff(_)
+                | Stage::Mirostat(_) => return None,
             }
         }
         Some(choosing)

@@ -7,8 +7,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::command::{Prompt, SpecialTokens};
+use super::guide::Guide;
 use super::load::ReadyModel;
-use crate::decoding::{Aids, Control, DecodingError, DecodingSettings, StopTexts, Strategy, begin_with};
+use crate::decoding::{
+    Aids, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
+};
+use crate::tokenizer::grammar::GrammarError;
 use crate::tokenizer::{AddSpecial, Detokeniser, Tokenizer, TokenizerError};
 use crate::trace::{PhaseFigures, PromptToken, Run, StopReason};
 
@@ -22,6 +26,8 @@ pub struct Decode {
     prompt_text: TextState,
     /// The text's state after each node.
     texts: Vec<TextState>,
+    /// The grammar that the new text has to fit.
+    guide: Option<Guide>,
 }
 
 /// A line of the run and who chooses its next token.
@@ -50,6 +56,17 @@ pub enum RunError {
     /// The tokenizer failed on the prompt.
     #[error("the prompt could not be tokenised: {0}")]
     Tokenizer(#[from] TokenizerError),
+    /// A grammar for a model without a tokenizer.
+    #[error(
+        "{model} has no tokenizer (tokenizer.json), so a grammar cannot tell which ids fit it: leave the grammar out"
+    )]
+    GrammarWithoutTokenizer {
+        /// The model's name.
+        model: String,
+    },
+    /// The grammar cannot be used, or not any more.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
     /// A branch at a token that the step does not list.
     #[error("step {step} cannot go on with token {token}: choose one of the candidates that the step lists")]
     NoCandidate {
@@ -79,6 +96,9 @@ impl Decode {
         let start = Instant::now();
         let ids = tokenise(&ready.loaded.model.name, ready.tokenizer.as_ref(), prompt)?;
         let seconds = start.elapsed().as_secs_f64();
+        let eos = settings.stop.eos.tokens(&ready.loaded.eos);
+        let guide = Guide::new(ready, &settings.stages.grammar, &eos)?;
+        let aids = Aids { stages: stage_context(ready, settings, guide.as_ref())?, ..aids };
         let strategy = begin_with(settings, &ready.loaded.eos, &ids, &*ready.model, &aids)?;
 
         let mut run = Run {
@@ -97,17 +117,21 @@ impl Decode {
         run.prompt = ids.iter().map(|&id| prompt_token(tokenizer, &mut detokeniser, id)).collect();
         let prompt_text = TextState { detokeniser, stop_texts: StopTexts::new(&settings.stop.texts) };
         let branches = vec![Branch { strategy, tip: None }];
-        Ok(Self { run, branches, prompt_text, texts: Vec::new() })
+        Ok(Self { run, branches, prompt_text, texts: Vec::new(), guide })
     }
 
     /// Makes one step. When the run is over, [`Run::stop`] says why.
     ///
     /// After [`DecodingError::Interrupted`] the next call goes on where this one stopped.
     pub fn advance(&mut self, ready: &mut ReadyModel, control: &mut Control<'_>) -> Result<(), RunError> {
+        if let Some(guide) = &self.guide {
+            guide.prepare(&self.run.generated_ids())?;
+        }
         let branch = self.branches.last_mut().expect("a run has a strategy");
         let steps = self.run.steps.len();
         let stepped = branch.strategy.step(&mut *ready.model, &mut self.run, control)?;
         self.run.stop = stepped.stop;
+        self.run.stop = self.run.stop.or_else(|| self.end_of_grammar());
         if let Some(tokenizer) = &ready.tokenizer {
             let tokens = self.run.steps[steps..].iter_mut().flat_map(|step| step.detail.tokens_mut());
             tokens.for_each(|token| token.piece = tokenizer.piece(token.id).unwrap_or_default());
@@ -141,11 +165,18 @@ impl Decode {
         let index = self.run.nodes.len();
         self.run.nodes.push(chosen);
         self.run.follow(Some(index));
-        self.run.stop = branched.stop;
+        self.run.stop = branched.stop.or_else(|| self.end_of_grammar());
         self.run.sequences.clear();
         self.branches.push(Branch { strategy: branched.strategy, tip: Some(index) });
         self.put_texts(index..index + 1, ready.tokenizer.as_ref());
         Ok(())
+    }
+
+    /// Whether the grammar lets nothing follow; what it cannot say it says before the next step.
+    fn end_of_grammar(&self) -> Option<StopReason> {
+        let guide = self.guide.as_ref()?;
+        let complete = guide.is_complete(&self.run.generated_ids());
+        complete.is_ok_and(|complete| complete).then_some(StopReason::Grammar)
     }
 
     /// Puts texts on new nodes, and ends the line where a stop text does.
@@ -212,6 +243,23 @@ pub fn tokenise(model: &str, tokenizer: Option<&Tokenizer>, prompt: &Prompt) -> 
             Ok(tokenizer()?.encode(text, special)?)
         }
     }
+}
+
+/// What the stages know of texts. A text breaks repetitions by the last token that it
+/// has behind a letter, as DRY's inventor has it.
+fn stage_context(
+    ready: &ReadyModel,
+    settings: &DecodingSettings,
+    guide: Option<&Guide>,
+) -> Result<StageContext, RunError> {
+    let mut context = StageContext { constraint: guide.map(Guide::constraint), ..StageContext::default() };
+    let dry = &settings.stages.dry;
+    if let (true, Some(tokenizer)) = (dry.multiplier != 0.0, &ready.tokenizer) {
+        for text in &dry.breakers {
+            context.dry_breakers.extend(tokenizer.encode(&format!("a{text}"), AddSpecial::Never)?.last());
+        }
+    }
+    Ok(context)
 }
 
 fn prompt_token(tokenizer: Option<&Tokenizer>, detokeniser: &mut Detokeniser, id: u32) -> PromptToken {

@@ -93,7 +93,7 @@ impl DraftModel {
 
     /// What it is to a strategy.
     pub fn aids(&self) -> Aids {
-        Aids { draft: Some(Rc::clone(&self.model)) }
+        Aids { draft: Some(Rc::clone(&self.model)), ..Aids::default() }
     }
 
     /// What a person should know of a comparison that was less than whole.

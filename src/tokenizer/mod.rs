@@ -5,13 +5,16 @@
 mod added;
 pub mod chat;
 pub mod detokeniser;
+mod gbnf;
 pub mod gguf;
+pub mod grammar;
 pub mod merges;
 mod sentencepiece;
 mod spelling;
 mod splitting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use std::time::SystemTime;
 
@@ -19,6 +22,7 @@ use tokenizers::{AddedToken, Decoder, Model};
 
 use chat::{ChatError, ChatTemplate, Message};
 pub use detokeniser::{Detokenised, Detokeniser};
+use grammar::TokenBytes;
 use spelling::Spelling;
 
 /// A model's tokenizer.
@@ -29,6 +33,8 @@ pub struct Tokenizer {
     spelling: Spelling,
     edges: Option<Edges>,
     vocabulary_size: usize,
+    /// What grammars look at, by the number of the model's ids, once one asked for it.
+    token_bytes: Mutex<Option<(usize, TokenBytes)>>,
 }
 
 /// Why a tokenizer could not be made or used.
@@ -123,7 +129,17 @@ impl Tokenizer {
             edges: tokenizer_config.and_then(|config| edges(&inner, config)),
             vocabulary_size: vocabulary.values().max().map_or(0, |&id| id as usize + 1),
             inner,
+            token_bytes: Mutex::new(None),
         })
+    }
+
+    /// The bytes of all tokens of a model with `vocabulary` ids. They are collected once.
+    fn token_bytes(&self, vocabulary: usize) -> TokenBytes {
+        let mut kept = self.token_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((size, bytes)) if *size == vocabulary => bytes.clone(),
+            _ => kept.insert((vocabulary, TokenBytes::new(self, vocabulary))).1.clone(),
+        }
     }
 
     /// One more than the highest id; a model may have more entries, as padding.

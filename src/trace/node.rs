@@ -79,6 +79,10 @@ pub struct StageRecord {
     pub kept: usize,
     /// Vocabulary entries whose value it changed without cutting them.
     pub changed: usize,
+    /// What it carried into this step from those before, where its work depends on that: mirostat's μ, in bits
+    /// (computed). With it the step replays alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<f64>,
 }
 
 /// One vocabulary entry at one step.

@@ -87,6 +87,8 @@ pub struct PhaseFigures {
 pub enum StopReason {
     /// The model chose an end-of-sequence token.
     Eos,
+    /// The grammar lets nothing follow.
+    Grammar,
     /// A stop text appeared.
     StopText,
     /// The number of new tokens asked for is reached.

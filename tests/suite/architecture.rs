@@ -18,7 +18,7 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that belong to one room. `main.rs` may parse arguments and hold errors.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("anyhow", &["main.rs"]),
     ("clap", &["cli", "main.rs"]),
     ("ctrlc", &["cli"]),
@@ -26,6 +26,7 @@ const CRATES: [(&str, &[&str]); 11] = [
     ("egui", &["ui"]),
     ("egui_tiles", &["ui"]),
     ("libm", &["reference"]),
+    ("llguidance", &["tokenizer"]),
     ("memmap2", &["formats"]),
     ("rfd", &["ui"]),
     ("tokenizers", &["tokenizer"]),

@@ -133,6 +133,22 @@ fn settings_reach_the_decoder() {
     let ended = with(&["--eos", &greedy["ids"][2].to_string()]);
     assert_eq!((ended["stop"].as_str(), ended["ids"].as_array().map(Vec::len)), (Some("eos"), Some(3)));
 
+    let forced = with(&["--ignore-eos", "--forced-token", "2=9", "--forced-token", "4=1"]);
+    assert_eq!(
+        (&forced["ids"][0], &forced["ids"][1], &forced["ids"][3]),
+        (&greedy["ids"][0], &json!(9), &json!(1))
+    );
+    let suppressed = with(&["--ignore-eos", "--suppress-tokens", &format!("0,{first}")]);
+    let ids = suppressed["ids"].as_array().expect("ids");
+    assert!(!ids.contains(&json!(first)) && !ids.contains(&json!(0)));
+    let pair = format!("{first},{}", greedy["ids"][1]);
+    let unpaired = with(&["--ignore-eos", "--bad-words-ids", &pair]);
+    assert_eq!(unpaired["ids"][0], greedy["ids"][0]);
+    assert_ne!(unpaired["ids"][1], greedy["ids"][1]);
+    let long = with(&["--eos", &first.to_string(), "--min-new-tokens", "4"]);
+    let ids = long["ids"].as_array().expect("ids");
+    assert!(ids.len() > 4 && !ids[..4].contains(&json!(first)));
+
     let recomputed = with(&["--ignore-eos", "--no-kv-cache"]);
     assert_eq!(recomputed["ids"], greedy["ids"]);
     assert_eq!(recomputed["phases"]["incremental"]["rows"], 4 + 5 + 6 + 7 + 8);
@@ -156,6 +172,112 @@ fn settings_reach_the_decoder() {
         (full["stop"].as_str(), full["ids"].as_array().map(Vec::len)),
         (Some("context_full"), Some(2))
     );
+}
+
+/// The stages of a run's first step in its trace, as (name, setting, kept, changed).
+fn first_stages(arguments: &[&str]) -> Vec<(String, String, u64, u64)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trace.json").to_string_lossy().into_owned();
+    json_of(&[&["generate", "-n", "1", "--json", "--trace", &file], arguments].concat());
+    let trace: Value = serde_json::from_slice(&std::fs::read(&file).expect("written")).expect("JSON");
+    let stages = trace["run"]["nodes"][0]["stages"].as_array().expect("stages").clone();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let number = |value: &Value| value.as_u64().expect("a number");
+    let fields =
+        |s: &Value| (text(&s["name"]), text(&s["setting"]), number(&s["kept"]), number(&s["changed"]));
+    stages.iter().map(fields).collect()
+}
+
+#[test]
+fn further_stages_run_in_their_order_and_greedy_decoding_says_which_it_ignores() {
+    let model = without_text();
+    let base = ["-m", &model, "--prompt-ids", "3,1,4"];
+    let options = [
+        "--strategy=sample",
+        "--mirostat-tau=3",
+        "--eta-cutoff=0.001",
+        "--epsilon-cutoff=0.0005",
+        "--typical-p=0.95",
+        "--top-a=0.01",
+    ];
+    let names: Vec<String> =
+        first_stages(&[&base[..], &options].concat()).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["top-a", "typical-p", "epsilon cutoff", "eta cutoff", "mirostat"]);
+
+    let output = run(&[&["generate", "-n", "1", "--typical-p", "0.5"], &base[..]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("note: greedy decoding ignores --typical-p;"), "{stderr}");
+    assert!(
+        error_of(&["generate", "-m", &model, "--prompt-ids", "1", "--dry-base", "0.5"])
+            .contains("DRY's base is 0.5")
+    );
+}
+
+#[test]
+fn a_grammar_holds_the_text_to_it_and_ends_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_string_lossy().into_owned()
+    };
+    let schema = r##"{"type": "object", "properties": {"name": {"enum": ["Lily", "Tom"]}, "age": {"type":
+        "integer", "minimum": 1, "maximum": 9}, "likes": {"type": "array", "items": {"$ref": "#/$defs/word"},
+        "minItems": 1, "maxItems": 3}}, "required": ["name", "age", "likes"], "additionalProperties": false,
+        "$defs": {"word": {"type": "string", "pattern": "^[a-z]{1,8}$"}}}"##;
+    let schema = file("schema.json", schema);
+    for seed in ["1", "2", "3"] {
+        let run =
+            ["--strategy", "sample", "--seed", seed, "-p", "Once upon a time", "--json-schema", &schema];
+        let answer = json_of(&[&["generate", "--json"], &run[..]].concat());
+        assert_eq!(answer["stop"], "grammar");
+        let text = answer["text"].as_str().expect("a text");
+        let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(keys(&value), ["age", "likes", "name"]);
+        assert!(value["name"] == "Lily" || value["name"] == "Tom", "{text}");
+        assert!((1..=9).contains(&value["age"].as_i64().expect("a whole number")), "{text}");
+        let likes = value["likes"].as_array().expect("a list");
+        assert!((1..=3).contains(&likes.len()), "{text}");
+        let word = |word: &str| (1..=8).contains(&word.len()) && word.chars().all(|c| c.is_ascii_lowercase());
+        assert!(likes.iter().all(|like| like.as_str().is_some_and(word)), "{text}");
+    }
+
+    let rules = file("yes.gbnf", "root ::= answer \" \" answer # twice\nanswer ::= \"yes\" |\n  \"no\"");
+    let answer = json_of(&["generate", "--json", "-p", "Once", "--grammar", &rules]);
+    let text = answer["text"].as_str().expect("a text");
+    assert!(["yes yes", "yes no", "no yes", "no no"].contains(&text), "{text}");
+    let stages = first_stages(&["-p", "Once", "--grammar", &rules]);
+    assert_eq!((stages[0].0.as_str(), stages[0].1.as_str()), ("grammar", "GBNF"));
+    let answer = json_of(&["generate", "--json", "-p", "Once", "--regex", "[0-9]{3}-[a-c]+z"]);
+    let text = answer["text"].as_str().expect("a text");
+    assert!(text.len() > 5 && text.as_bytes()[3] == b'-', "{text}");
+
+    let bad = file("bad.gbnf", "root ::= \"a\" |\n  ( word");
+    let error = error_of(&["generate", "-p", "Once", "--grammar", &bad]);
+    assert!(error.contains("the grammar cannot be read: line 2: `)` is expected"), "{error}");
+    let bad = file("bad.json", "{\"type\": \"strange\"}");
+    let error = error_of(&["generate", "-p", "Once", "--json-schema", &bad]);
+    assert!(error.contains("the grammar cannot be used") && error.contains("strange"), "{error}");
+    let model = without_text();
+    let error = error_of(&["generate", "-m", &model, "--prompt-ids", "1", "--grammar", &rules]);
+    assert!(error.contains("has no tokenizer") && error.contains("leave the grammar out"), "{error}");
+    let error = error_of(&["generate", "-p", "Once", "--grammar", "nowhere.gbnf"]);
+    assert!(error.contains("the grammar could not be read: nowhere.gbnf"), "{error}");
+}
+
+#[test]
+fn dry_finds_its_breakers_with_the_tokenizer() {
+    let model = with_text();
+    let changed = |more: &[&str]| {
+        let base = ["-m", &model, "-p", "aa:aa:aa:", "--dry-multiplier", "1"];
+        let stages = first_stages(&[&base[..], more].concat());
+        assert_eq!((stages.len(), stages[0].0.as_str()), (1, "DRY"));
+        stages[0].3
+    };
+    assert_eq!(changed(&[]), 0, "the newest token is a breaker");
+    assert!(changed(&["--dry-sequence-breaker", "none"]) > 0);
+    assert!(changed(&["--dry-sequence-breaker", "x"]) > 0);
+    assert_eq!(changed(&["--dry-sequence-breaker", "x", "--dry-sequence-breaker", ":"]), 0);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use logitscope::decoding::row::Row;
 use logitscope::decoding::single_token::draw;
 use logitscope::decoding::stages::History;
 use logitscope::decoding::{
-    CacheUse, Control, DecodingError, DecodingSettings, EosRule, StopMatch, StopTexts, StrategyChoice, begin,
+    CacheUse, Control, DecodingError, DecodingSettings, EosRule, StageContext, StopMatch, StopTexts,
+    StrategyChoice, begin,
 };
 use logitscope::model::{LanguageModel, ModelError};
 use logitscope::trace::{Phase, Run, StopReason};
@@ -259,7 +260,7 @@ fn a_seed_replays_exactly_and_any_step_replays_alone() {
             .generated_ids()
     );
 
-    let chain = Chain::new(&settings.stages, settings.picks(), 5);
+    let chain = Chain::new(&settings.stages, settings.picks(), &StageContext::default(), 5);
     let tokens = [prompt.as_slice(), &once.generated_ids()].concat();
     for node in &once.nodes {
         let before = &tokens[..prompt.len() + node.step - 1];
@@ -273,7 +274,7 @@ fn a_seed_replays_exactly_and_any_step_replays_alone() {
 }
 
 /// The scrambled model's logits for a whole text.
-fn logits_after(tokens: &[u32]) -> Vec<f32> {
+pub fn logits_after(tokens: &[u32]) -> Vec<f32> {
     let mut model = FakeModel::scrambled(50);
     let sequence = model.new_sequence();
     let output = logitscope::model::batch::RowOutput::Logits;

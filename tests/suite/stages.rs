@@ -1,16 +1,20 @@
 //! The stages against transformers' processors, and what must hold for every row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use logitscope::decoding::chain::Chain;
 use logitscope::decoding::row::{Descending, Row};
-use logitscope::decoding::stages::{self, History, Stage};
-use logitscope::decoding::{Picking, StageSettings};
+use logitscope::decoding::stages::{self, History, Mirostat, Stage};
+use logitscope::decoding::{
+    DrySettings, GrammarSettings, MirostatSettings, Picking, StageContext, StageSettings,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Fixture {
+    eos: Vec<u32>,
+    breakers: BTreeSet<u32>,
     cases: Vec<Case>,
 }
 
@@ -27,14 +31,18 @@ struct Case {
 #[test]
 fn every_stage_gives_what_transformers_gives() {
     let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/stages/stages.json")).unwrap();
+    let context =
+        StageContext { eos: fixture.eos, dry_breakers: fixture.breakers, ..StageContext::default() };
+    let mut seen = BTreeSet::new();
     for (number, case) in fixture.cases.iter().enumerate() {
         let tokens = [case.prompt.as_slice(), &case.generated].concat();
         let history = History { tokens: &tokens, prompt: case.prompt.len() };
-        let chain = Chain::new(&case.settings, Picking::Draws, 10);
+        let chain = Chain::new(&case.settings, Picking::Draws, &context, 10);
         assert_eq!(chain.stages.len(), case.after.len(), "case {number}: {:?}", case.settings);
         let mut row = Row::new(&case.logits);
         for (stage, after) in chain.stages.iter().zip(&case.after) {
             stage.apply(&mut row, history);
+            seen.insert(stage.name());
             for (id, expected) in (0..).zip(after) {
                 let actual = row.keeps(id).then(|| row.value(id));
                 let close = match (actual, expected) {
@@ -48,41 +56,85 @@ fn every_stage_gives_what_transformers_gives() {
             }
         }
     }
-    assert!(fixture.cases.len() > 50);
+    assert!(fixture.cases.len() > 100);
+    assert_eq!(seen.len(), 19, "{seen:?}");
 }
 
 #[test]
 fn the_chain_has_the_documented_order_and_leaves_neutral_stages_out() {
     let settings = StageSettings {
+        grammar: GrammarSettings::default(),
         logit_bias: BTreeMap::from([(3, 1.0)]),
         repetition_penalty: 1.1,
         presence_penalty: 0.1,
         frequency_penalty: 0.1,
+        dry: DrySettings { multiplier: 1.0, ..DrySettings::default() },
         no_repeat_ngram: 2,
+        bad_words: vec![vec![1]],
+        min_new_tokens: 1,
+        forced_tokens: BTreeMap::from([(1, 2)]),
+        suppress_tokens: BTreeSet::from([1]),
         temperature: 0.5,
         top_k: 3,
         top_p: 0.9,
         min_p: 0.1,
+        top_a: 0.1,
+        typical_p: 0.9,
+        epsilon_cutoff: 0.1,
+        eta_cutoff: 0.1,
+        mirostat: MirostatSettings { target: 1.0, rate: 0.1 },
     };
+    let context = StageContext::default();
     let names = |picking| {
-        let chain = Chain::new(&settings, picking, 1);
+        let chain = Chain::new(&settings, picking, &context, 1);
         chain.stages.iter().map(Stage::name).collect::<Vec<_>>()
     };
-    let penalties =
-        ["logit bias", "repetition penalty", "presence penalty", "frequency penalty", "no-repeat n-gram"];
-    assert_eq!(names(Picking::Highest), penalties);
-    assert_eq!(
-        names(Picking::Draws),
-        [penalties.as_slice(), &["temperature", "top-k", "top-p", "min-p"]].concat()
-    );
-    assert!(Chain::new(&StageSettings::default(), Picking::Draws, 1).stages.is_empty());
+    let processors = [
+        "logit bias",
+        "repetition penalty",
+        "presence penalty",
+        "frequency penalty",
+        "DRY",
+        "no-repeat n-gram",
+        "bad words",
+        "min new tokens",
+        "forced tokens",
+        "suppressed tokens",
+    ];
+    let warpers = [
+        "temperature",
+        "top-k",
+        "top-p",
+        "min-p",
+        "top-a",
+        "typical-p",
+        "epsilon cutoff",
+        "eta cutoff",
+        "mirostat",
+    ];
+    assert_eq!(names(Picking::Highest), processors);
+    assert_eq!(names(Picking::Draws), [processors.as_slice(), &warpers].concat());
+    let neutral = Chain::new(&StageSettings::default(), Picking::Draws, &context, 1);
+    assert!(neutral.stages.is_empty());
 }
 
 #[test]
 fn one_finite_logit_is_what_every_stage_keeps() {
     let mut logits = vec![f32::NEG_INFINITY; 9];
     logits[5] = -3.0;
-    for stage in [Stage::TopK(4), Stage::TopP(0.999), Stage::MinP(0.001)] {
+    for stage in [
+        Stage::TopK(4),
+        Stage::TopP(0.999),
+        Stage::MinP(0.001),
+        Stage::TopA(0.001),
+        Stage::TypicalP(0.999),
+        Stage::EpsilonCutoff(0.001),
+        Stage::EtaCutoff(0.001),
+        Stage::Mirostat(Mirostat::new(9.0, 0.1)),
+        Stage::SuppressTokens((0..9).collect()),
+        Stage::MinNewTokens { count: 1, eos: (0..9).collect() },
+        Stage::ForcedTokens(BTreeMap::from([(1, 5)])),
+    ] {
         let mut row = Row::new(&logits);
         Stage::Temperature(0.01).apply(&mut row, NOTHING);
         stage.apply(&mut row, NOTHING);
@@ -103,6 +155,11 @@ fn equal_logits_stay_equal_and_ties_with_the_kth_are_kept() {
     };
     assert_eq!(kept(Stage::TopK(3)).len(), 7);
     assert_eq!(kept(Stage::MinP(1.0)).len(), 7);
+    assert_eq!(kept(Stage::TopA(1.0)).len(), 7);
+    assert_eq!(kept(Stage::TypicalP(0.1)).len(), 7);
+    assert_eq!(kept(Stage::EpsilonCutoff(0.9)).len(), 7, "none is lower than the highest");
+    assert_eq!(kept(Stage::EtaCutoff(0.9)).len(), 7);
+    assert_eq!(kept(Stage::Mirostat(Mirostat { mu: -3.0, ..Mirostat::new(1.0, 0.1) })).len(), 7);
     // Four sevenths reach one half; the lowest ids are the first among equals.
     assert_eq!(kept(Stage::TopP(0.5)), [0, 1, 2, 3]);
     assert_eq!(equal.best(), Some(0));
@@ -119,6 +176,36 @@ fn a_temperature_towards_zero_leaves_the_highest_alone() {
             assert_eq!(row.probability(&softmax, 2), 1.0, "{divisor} {logits:?} {:?}", row.values);
         }
     }
+}
+
+#[test]
+fn typical_p_cuts_what_is_too_likely_as_well() {
+    // One token with e² times the probability of each of fifty others: the entropy is near the others' surprise.
+    let mut logits = vec![0.0; 51];
+    logits[7] = 2.0;
+    let mut row = Row::new(&logits);
+    stages::typical_p(&mut row, 0.5);
+    assert!(!row.keeps(7));
+    assert_eq!(row.kept.len(), 50);
+}
+
+#[test]
+fn a_rule_that_would_cut_everything_leaves_the_best_and_a_forced_token_beats_a_ban() {
+    let history = History { tokens: &[0, 1], prompt: 2 };
+    let after = |stages: &[Stage]| {
+        let mut row = Row::new(&[0.5, 2.0, 1.0]);
+        for stage in stages {
+            assert_eq!(stage.apply(&mut row, history), 0, "no value changes");
+        }
+        row.kept
+    };
+    let banned = Stage::SuppressTokens(BTreeSet::from([0, 1, 2]));
+    assert_eq!(after(std::slice::from_ref(&banned)), [1]);
+    let forced = Stage::ForcedTokens(BTreeMap::from([(1, 0)]));
+    assert_eq!(after(&[forced.clone(), banned.clone()]), [0]);
+    assert_eq!(after(&[banned, forced]), [1], "what was cut before cannot be forced");
+    assert_eq!(after(&[Stage::MinNewTokens { count: 1, eos: vec![1] }]), [0, 2]);
+    assert_eq!(after(&[Stage::MinNewTokens { count: 0, eos: vec![1] }]), [0, 1, 2]);
 }
 
 #[test]
@@ -140,7 +227,30 @@ fn cutting_stage() -> impl Strategy<Value = Stage> {
         (0.001f32..1.0).prop_map(Stage::TopP),
         (0.0f32..=1.0).prop_map(Stage::MinP),
         (1usize..4).prop_map(Stage::NoRepeatNgram),
+        (0.001f32..=1.0).prop_map(Stage::TopA),
+        (0.01f32..1.0).prop_map(Stage::TypicalP),
+        (0.0001f32..1.0).prop_map(Stage::EpsilonCutoff),
+        (0.0001f32..1.0).prop_map(Stage::EtaCutoff),
+        (-3.0f64..12.0).prop_map(|mu| Stage::Mirostat(Mirostat { mu, ..Mirostat::new(1.0, 0.1) })),
+        prop::collection::btree_set(0u32..300, 0..40).prop_map(Stage::SuppressTokens),
+        prop::collection::vec(prop::collection::vec(0u32..6, 1..4), 1..4).prop_map(Stage::BadWords),
+        (0usize..60, prop::collection::vec(0u32..300, 0..4))
+            .prop_map(|(count, eos)| Stage::MinNewTokens { count, eos }),
+        (1usize..40, 0u32..300).prop_map(|(step, id)| Stage::ForcedTokens(BTreeMap::from([(step, id)]))),
     ]
+}
+
+/// Whether a stage cuts from the lower end: not by id, and not by distance from the entropy.
+fn by_probability(stage: &Stage) -> bool {
+    !matches!(
+        stage,
+        Stage::NoRepeatNgram(_)
+            | Stage::TypicalP(_)
+            | Stage::SuppressTokens(_)
+            | Stage::BadWords(_)
+            | Stage::MinNewTokens { .. }
+            | Stage::ForcedTokens(_)
+    )
 }
 
 proptest! {
@@ -155,7 +265,7 @@ proptest! {
         prop_assert_eq!(&row.values, &raw.values);
         prop_assert!(!row.kept.is_empty());
         prop_assert!(row.kept.is_sorted());
-        if !matches!(stage, Stage::NoRepeatNgram(_)) {
+        if by_probability(&stage) {
             prop_assert_eq!(row.best(), raw.best());
             // What is kept is never lower than what is cut.
             let lowest = row.kept.iter().map(|&id| row.value(id)).fold(f32::MAX, f32::min);

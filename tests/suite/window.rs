@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use logitscope::decoding::StrategyChoice;
+use logitscope::decoding::{GrammarKind, StrategyChoice};
 use logitscope::session::event::Loaded;
 use logitscope::session::{
     CacheFormat, Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status,
@@ -35,6 +35,14 @@ pub fn window_on(worker: impl Worker + 'static, width: f32, height: f32) -> Wind
 fn window() -> (Window, Scripted) {
     let script = Scripted::default();
     let mut window = window_on(script.clone(), 1440.0, 900.0);
+    window.run();
+    (window, script)
+}
+
+/// One with room for every setting.
+fn tall_window() -> (Window, Scripted) {
+    let script = Scripted::default();
+    let mut window = window_on(script.clone(), 1440.0, 1800.0);
     window.run();
     (window, script)
 }
@@ -218,6 +226,87 @@ fn stop_texts_reach_the_run_and_empty_ones_do_not() {
     window.run();
     press(&mut window, "Run");
     assert_eq!(started(&script).settings.stop.texts, ["The end"]);
+}
+
+/// Types into a line of text and leaves it.
+fn fill(window: &mut Window, label: &str, text: &str) {
+    window.get_by_label(label).focus();
+    window.run();
+    window.get_by_label(label).type_text(text);
+    window.run();
+}
+
+#[test]
+fn further_stages_are_folded_until_opened_and_reach_the_run() {
+    let (mut window, script) = tall_window();
+    press(&mut window, "Greedy");
+    assert!(!sees(&window, "Suppressed"), "it is folded");
+    assert!(!sees(&window, "More cuts"), "greedy draws nothing");
+    press(&mut window, "Tokens by rule");
+    fill(&mut window, "Suppressed", "5, 17");
+    fill(&mut window, "Bad words", "5 17, 8");
+    fill(&mut window, "Forced", "1=42");
+    fill(&mut window, "Forced", ", 3");
+    window.get_by_label("Fewest new tokens").set_value_accesskit(4.0);
+    window.run();
+    assert!(sees(&window, "Tokens by rule · on"));
+    press(&mut window, "Run");
+    let stages = started(&script).settings.stages;
+    assert_eq!(stages.suppress_tokens.into_iter().collect::<Vec<_>>(), [5, 17]);
+    assert_eq!(stages.bad_words, [vec![5, 17], vec![8]]);
+    assert_eq!(
+        stages.forced_tokens.into_iter().collect::<Vec<_>>(),
+        [(1, 42)],
+        "what does not parse is left out"
+    );
+    assert_eq!(stages.min_new_tokens, 4);
+}
+
+#[test]
+fn cuts_and_dry_reach_the_run() {
+    let (mut window, script) = tall_window();
+    press(&mut window, "More cuts");
+    assert!(!sees(&window, "Mirostat rate"), "it has no meaning without a target");
+    for (name, value) in [("Typical-p", 0.5), ("Top-a", 0.2), ("Epsilon cutoff", 0.01), ("Eta cutoff", 0.02)]
+    {
+        window.get_by_label(name).set_value_accesskit(value);
+        window.run();
+    }
+    window.get_by_label("Mirostat target").set_value_accesskit(3.0);
+    window.run();
+    window.get_by_label("Mirostat rate").set_value_accesskit(0.25);
+    window.run();
+    press(&mut window, "More cuts · on");
+    press(&mut window, "DRY");
+    window.get_by_label("Multiplier").set_value_accesskit(0.8);
+    window.run();
+    window.get_by_label("Allowed length").set_value_accesskit(3.0);
+    window.run();
+    press(&mut window, "Run");
+    let stages = started(&script).settings.stages;
+    assert_eq!(
+        (stages.typical_p, stages.top_a, stages.epsilon_cutoff, stages.eta_cutoff),
+        (0.5, 0.2, 0.01, 0.02)
+    );
+    assert_eq!((stages.mirostat.target, stages.mirostat.rate), (3.0, 0.25));
+    assert_eq!((stages.dry.multiplier, stages.dry.allowed_length), (0.8, 3));
+    assert_eq!(stages.dry.breakers, ["\n", ":", "\"", "*"]);
+}
+
+#[test]
+fn a_grammar_is_checked_as_it_is_typed_and_reaches_the_run() {
+    let (mut window, script) = tall_window();
+    press(&mut window, "Grammar");
+    press(&mut window, "GBNF");
+    assert!(!sees_part(&window, "The grammar cannot"), "the example is a good one");
+    let example = window.get_by_label("Grammar text").value().expect("a text");
+    assert!(example.starts_with("root ::="));
+    fill(&mut window, "Grammar text", " )");
+    assert!(sees_part(&window, "the grammar cannot be read: line"));
+    press(&mut window, "Run");
+    let grammar = started(&script).settings.stages.grammar;
+    assert_eq!(grammar.kind, GrammarKind::Gbnf);
+    assert!(grammar.text.contains(" )") && grammar.text.contains("root ::="));
 }
 
 #[test]

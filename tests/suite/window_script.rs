@@ -305,8 +305,14 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
                     setting: "0.8".into(),
                     kept: VOCABULARY,
                     changed: VOCABULARY,
+                    state: None,
                 },
-                StageRecord { name: "top-k".into(), setting: "12".into(), kept: 12, changed: 0 },
+                StageRecord {
+                    name: "top-k".into(),
+                    setting: "12".into(),
+                    kept: 12,
+                    ..StageRecord::default()
+                },
             ]
         } else {
             Vec::new()

@@ -2,8 +2,10 @@
 
 pub mod curve;
 pub mod draw;
+mod grammar;
 pub mod inspector;
 pub mod model_card;
+mod more_stages;
 pub mod notices;
 pub mod open;
 pub mod phases;

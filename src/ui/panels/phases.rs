@@ -382,6 +382,7 @@ fn speed(tokens_per_second: f64) -> String {
 pub fn stop_words(stop: StopReason) -> &'static str {
     match stop {
         StopReason::Eos => "ended by the model (EOS)",
+        StopReason::Grammar => "ended by the grammar",
         StopReason::StopText => "ended by a stop text",
         StopReason::MaxTokens => "reached the maximum",
         StopReason::ContextFull => "context is full",

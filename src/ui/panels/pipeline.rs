@@ -121,7 +121,9 @@ fn header(ui: &mut Ui, node: &Node, columns: &[Column], width: f32) {
             Kind::RawProbability => ("p".into(), "raw".into(), &definitions::RAW_PROBABILITY),
             Kind::Stage(index) => {
                 let stage = &node.stages[index];
-                let detail = format!("{} · {} kept", stage.setting, format::count(stage.kept as u64));
+                // Of a stage with a state, such as mirostat's μ, that is what tells the steps apart.
+                let setting = stage.state.map_or(stage.setting.clone(), |state| format!("{state:.2}"));
+                let detail = format!("{setting} · {} kept", format::count(stage.kept as u64));
                 (stage.name.clone(), detail, &definitions::STAGE_VALUE)
             }
             Kind::Probability => {

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use egui::{DragValue, Id, Response, RichText, Slider, Ui, vec2};
 
+use super::more_stages;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, StrategyChoice};
 use crate::ui::Scene;
@@ -28,6 +29,9 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.add_space(space::M);
     section(ui, "KV cache");
     cache(ui, decoding);
+    ui.add_space(space::M);
+    section(ui, "Further stages");
+    more_stages::show(ui, decoding);
 }
 
 fn heading(ui: &mut Ui, decoding: &mut DecodingSettings) {
@@ -222,7 +226,7 @@ fn cache(ui: &mut Ui, decoding: &mut DecodingSettings) {
 }
 
 /// A named row with a control on the right; `add` gets the id of the name.
-fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui, Id) -> Response) {
+pub(super) fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui, Id) -> Response) {
     let palette = palette(ui);
     ui.horizontal(|ui| {
         ui.set_min_height(26.0);
@@ -237,7 +241,7 @@ fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui, Id) -> 
 }
 
 /// A named row with a rail and its number.
-fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, range: RangeInclusive<f32>) {
+pub(super) fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, range: RangeInclusive<f32>) {
     let rail = (ui.available_width() - 118.0 - 48.0 - 2.0 * space::S).clamp(40.0, 160.0);
     row(ui, name, meaning, |ui, label| {
         let number = DragValue::new(value)
@@ -253,7 +257,13 @@ fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, range: RangeI
     });
 }
 
-fn number(ui: &mut Ui, name: &str, meaning: &str, value: &mut usize, range: RangeInclusive<usize>) {
+pub(super) fn number(
+    ui: &mut Ui,
+    name: &str,
+    meaning: &str,
+    value: &mut usize,
+    range: RangeInclusive<usize>,
+) {
     row(ui, name, meaning, |ui, label| {
         let number = DragValue::new(value).range(range).speed(0.25).min_size(vec2(48.0, 22.0));
         ui.add(number).labelled_by(label)

@@ -1,0 +1,71 @@
+//! A run's grammar: the tokenizer's, as the constraint of the decoding's stages.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::decode::RunError;
+use super::load::ReadyModel;
+use crate::decoding::settings::{GrammarKind, GrammarSettings};
+use crate::decoding::{Constraint, SharedConstraint};
+use crate::tokenizer::grammar::{self, Grammar, GrammarError, GrammarLanguage};
+
+/// What is wrong with a grammar whatever the model, in one sentence; `None` for a good one and for none.
+pub fn grammar_problem(settings: &GrammarSettings) -> Option<String> {
+    let problem = grammar::check(language(settings.kind)?, &settings.text).err()?;
+    Some(problem.to_string())
+}
+
+fn language(kind: GrammarKind) -> Option<GrammarLanguage> {
+    match kind {
+        GrammarKind::None => None,
+        GrammarKind::Gbnf => Some(GrammarLanguage::Gbnf),
+        GrammarKind::JsonSchema => Some(GrammarLanguage::JsonSchema),
+        GrammarKind::Regex => Some(GrammarLanguage::Regex),
+    }
+}
+
+/// A grammar that stages look at.
+#[derive(Clone)]
+pub(super) struct Guide(Arc<Mutex<Inner>>);
+
+struct Inner(Grammar);
+
+impl Constraint for Inner {
+    fn allowed(&mut self, generated: &[u32]) -> Option<&[bool]> {
+        self.0.allowed(generated).ok()
+    }
+}
+
+impl Guide {
+    /// The grammar that the settings ask for, if they do; `eos` are the tokens that end the run's text.
+    pub fn new(
+        ready: &ReadyModel,
+        settings: &GrammarSettings,
+        eos: &[u32],
+    ) -> Result<Option<Self>, RunError> {
+        let Some(language) = language(settings.kind) else { return Ok(None) };
+        let Some(tokenizer) = &ready.tokenizer else {
+            return Err(RunError::GrammarWithoutTokenizer { model: ready.loaded.model.name.clone() });
+        };
+        let grammar = Grammar::new(language, &settings.text, tokenizer, ready.model.vocabulary(), eos)?;
+        Ok(Some(Self(Arc::new(Mutex::new(Inner(grammar))))))
+    }
+
+    /// For the stages.
+    pub fn constraint(&self) -> SharedConstraint {
+        SharedConstraint::new(self.0.clone())
+    }
+
+    /// Makes sure that the next step can ask what may follow.
+    pub fn prepare(&self, generated: &[u32]) -> Result<(), GrammarError> {
+        self.lock().0.allowed(generated).map(|_| ())
+    }
+
+    /// Whether nothing but the end can follow.
+    pub fn is_complete(&self, generated: &[u32]) -> Result<bool, GrammarError> {
+        self.lock().0.is_complete(generated)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

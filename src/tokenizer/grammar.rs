@@ -1,0 +1,274 @@
+//! Grammars over tokens: which ids may follow a text, so that it stays the beginning of something that the
+//! grammar describes. The work is llguidance's; GBNF is translated for it ([`super::gbnf`]).
+//!
+//! Owns the parser's state and the limits of its work; knows nothing of logits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use llguidance::api::{ParserLimits, TopLevelGrammar};
+use llguidance::toktrie::{ApproximateTokEnv, INVALID_TOKEN, TokEnv, TokRxInfo, TokTrie};
+use llguidance::{Matcher, ParserFactory};
+use serde_json::{Value, json};
+
+use super::Tokenizer;
+use super::gbnf::{self, GbnfError};
+
+/// The languages that a grammar may be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrammarLanguage {
+    /// llama.cpp's, beginning at the rule `root`.
+    Gbnf,
+    /// A JSON schema: the text is JSON that fits it.
+    JsonSchema,
+    /// A regular expression that the whole text matches.
+    Regex,
+}
+
+/// Most bytes of a grammar's text.
+const LONGEST_TEXT: usize = 256 << 10;
+
+/// Why a grammar cannot be used, or not any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrammarError {
+    /// The text has no characters but blanks.
+    #[error("the grammar is empty: write one, or leave it out")]
+    Empty,
+    /// The text is too long.
+    #[error("the grammar has {bytes} bytes, but at most {LONGEST_TEXT} are allowed: shorten it")]
+    TooLong {
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// The text is no GBNF.
+    #[error("the grammar cannot be read: {0}")]
+    Gbnf(#[from] GbnfError),
+    /// The schema is no JSON.
+    #[error("the JSON schema is no JSON: {reason}")]
+    Json {
+        /// What the parser said, with line and column.
+        reason: String,
+    },
+    /// The library refused the grammar.
+    #[error("the grammar cannot be used: {reason}")]
+    Refused {
+        /// What it said, on one line.
+        reason: String,
+    },
+    /// A token that the grammar does not allow, chosen by hand.
+    #[error(
+        "token {token} cannot follow by the grammar, which stands at new token {place}: choose one that the grammar keeps"
+    )]
+    Outside {
+        /// The id.
+        token: u32,
+        /// Its place among the new tokens, from 1.
+        place: usize,
+    },
+    /// No token can follow, but the text may not end.
+    #[error(
+        "after {place} new tokens the grammar cannot go on: none of the model's tokens fits it ({reason}); make the grammar wider or simpler"
+    )]
+    Stuck {
+        /// How many new tokens there are.
+        place: usize,
+        /// What the library said, on one line.
+        reason: String,
+    },
+}
+
+/// The bytes of a model's tokens, in the form in which a grammar looks at them.
+#[derive(Clone)]
+pub(super) struct TokenBytes {
+    env: TokEnv,
+    /// For each id the one that stands for it: the first with the same bytes. Its own for ids without any.
+    first: Arc<[u32]>,
+}
+
+/// A grammar and where it stands.
+pub struct Grammar {
+    /// At the beginning of the text.
+    fresh: Matcher,
+    /// After `tokens`.
+    now: Matcher,
+    tokens: Vec<u32>,
+    bytes: TokenBytes,
+    eos: Vec<u32>,
+    /// What may follow `tokens`, once it was asked for.
+    allowed: Option<Vec<bool>>,
+}
+
+impl TokenBytes {
+    /// Of a model with `vocabulary` ids.
+    pub(super) fn new(tokenizer: &Tokenizer, vocabulary: usize) -> Self {
+        let mut words: Vec<Vec<u8>> = Vec::with_capacity(vocabulary);
+        let mut first = Vec::with_capacity(vocabulary);
+        let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
+        for id in 0..vocabulary as u32 {
+            let mut word = tokenizer.bytes(id);
+            // No text has this byte, and the library marks special tokens with it.
+            if word.contains(&0xFF) {
+                word.clear();
+            }
+            let representative = if word.is_empty() { id } else { *seen.entry(word.clone()).or_insert(id) };
+            words.push(if representative == id { word } else { Vec::new() });
+            first.push(representative);
+        }
+        let trie = TokTrie::from(&TokRxInfo::new(vocabulary as u32, INVALID_TOKEN), &words);
+        Self { env: Arc::new(ApproximateTokEnv::new(trie)), first: first.into() }
+    }
+}
+
+/// Whether a grammar can be used with any model whose tokens spell every byte.
+pub fn check(language: GrammarLanguage, text: &str) -> Result<(), GrammarError> {
+    fresh(parsed(language, text)?, &ApproximateTokEnv::single_byte_env()).map(|_| ())
+}
+
+/// A parser at the beginning of a text.
+fn fresh(grammar: TopLevelGrammar, env: &TokEnv) -> Result<Matcher, GrammarError> {
+    let refused = |error: String| GrammarError::Refused { reason: one_line(&error) };
+    let mut factory = ParserFactory::new_simple(env).map_err(|error| refused(error.to_string()))?;
+    factory.quiet();
+    *factory.limits_mut() = limits();
+    let matcher = Matcher::new(factory.create_parser(grammar));
+    match matcher.get_error() {
+        Some(error) => Err(refused(error)),
+        None => Ok(matcher),
+    }
+}
+
+impl Grammar {
+    /// A grammar at the beginning of a text, for a model with `vocabulary` ids, of which `eos` end the text.
+    pub fn new(
+        language: GrammarLanguage,
+        text: &str,
+        tokenizer: &Tokenizer,
+        vocabulary: usize,
+        eos: &[u32],
+    ) -> Result<Self, GrammarError> {
+        let grammar = parsed(language, text)?;
+        let bytes = tokenizer.token_bytes(vocabulary);
+        let fresh = fresh(grammar, &bytes.env)?;
+        let now = fresh.clone();
+        Ok(Self { fresh, now, tokens: Vec::new(), bytes, eos: eos.to_vec(), allowed: None })
+    }
+
+    /// For each id whether it may follow the new tokens. Those that end the text may where the grammar may end,
+    /// whatever their own bytes are.
+    pub fn allowed(&mut self, generated: &[u32]) -> Result<&[bool], GrammarError> {
+        self.go_to(generated)?;
+        if self.allowed.is_none() {
+            self.allowed = Some(self.compute()?);
+        }
+        Ok(self.allowed.as_deref().unwrap_or_default())
+    }
+
+    /// Whether nothing but the end can follow the new tokens.
+    pub fn is_complete(&mut self, generated: &[u32]) -> Result<bool, GrammarError> {
+        let eos = self.eos.clone();
+        let allowed = self.allowed(generated)?;
+        Ok(allowed.iter().zip(0..).all(|(&allowed, id)| !allowed || eos.contains(&id)))
+    }
+
+    /// Moves to the end of a text; a text that does not go on from the last one is read from its beginning.
+    fn go_to(&mut self, generated: &[u32]) -> Result<(), GrammarError> {
+        if !generated.starts_with(&self.tokens) {
+            self.now = self.fresh.clone();
+            self.tokens.clear();
+            self.allowed = None;
+        }
+        let known = self.tokens.len();
+        if known < generated.len() {
+            self.allowed = None;
+        }
+        for (place, &token) in generated.iter().enumerate().skip(known) {
+            let first = self.bytes.first.get(token as usize).copied().unwrap_or(token);
+            // Asked first: a token that does not fit would leave the parser broken.
+            let fits = self.now.validate_tokens(&[first]).is_ok_and(|count| count == 1);
+            if self.eos.contains(&token) || !fits || self.now.consume_token(first).is_err() {
+                self.now = self.fresh.clone();
+                self.tokens.clear();
+                return Err(GrammarError::Outside { token, place: place + 1 });
+            }
+            self.tokens.push(token);
+        }
+        Ok(())
+    }
+
+    fn compute(&mut self) -> Result<Vec<bool>, GrammarError> {
+        let place = self.tokens.len();
+        let stuck = |reason: String| GrammarError::Stuck { place, reason: one_line(&reason) };
+        let ends = self.now.is_accepting().map_err(|error| stuck(error.to_string()))?;
+        let mut allowed = vec![false; self.bytes.first.len()];
+        if !(ends && self.now.is_stopped()) {
+            // A copy is asked: where only the end may follow, an empty answer would stop the parser for good.
+            match self.now.clone().compute_mask() {
+                Ok(mask) => {
+                    for (allowed, &first) in allowed.iter_mut().zip(&*self.bytes.first) {
+                        *allowed = mask.is_allowed(first);
+                    }
+                }
+                Err(_) if ends => {}
+                Err(error) => return Err(stuck(error.to_string())),
+            }
+        }
+        for &token in &self.eos {
+            if let Some(allowed) = allowed.get_mut(token as usize) {
+                *allowed = ends;
+            }
+        }
+        if !ends && !allowed.contains(&true) {
+            return Err(stuck("no token is left".to_owned()));
+        }
+        Ok(allowed)
+    }
+}
+
+/// What a grammar may cost: memory of some tens of MiB, and a mask of some tens of milliseconds.
+fn limits() -> ParserLimits {
+    ParserLimits {
+        initial_lexer_fuel: 1_000_000,
+        step_lexer_fuel: 200_000,
+        step_max_items: 50_000,
+        max_lexer_states: 50_000,
+        max_grammar_size: 200_000,
+        verbose_errors: false,
+        ..ParserLimits::default()
+    }
+}
+
+fn parsed(language: GrammarLanguage, text: &str) -> Result<TopLevelGrammar, GrammarError> {
+    if text.trim().is_empty() {
+        return Err(GrammarError::Empty);
+    }
+    if text.len() > LONGEST_TEXT {
+        return Err(GrammarError::TooLong { bytes: text.len() });
+    }
+    Ok(match language {
+        GrammarLanguage::Gbnf => TopLevelGrammar::from_lark(gbnf::to_lark(text)?),
+        GrammarLanguage::Regex => TopLevelGrammar::from_regex(text.trim_end_matches(['\r', '\n'])),
+        GrammarLanguage::JsonSchema => {
+            let schema = serde_json::from_str(text);
+            TopLevelGrammar::from_json_schema(spaced(
+                schema.map_err(|error| GrammarError::Json { reason: error.to_string() })?,
+            ))
+        }
+    })
+}
+
+/// The schema with one space behind comma and colon and no other blanks, unless it says otherwise: a model that
+/// may write as many blanks as it likes may never come to an end.
+fn spaced(mut schema: Value) -> Value {
+    let spaces = json!({ "whitespace_flexible": false, "item_separator": ", ", "key_separator": ": " });
+    if let Some(schema) = schema.as_object_mut() {
+        schema.entry("x-guidance").or_insert(spaces);
+    }
+    schema
+}
+
+/// The first line of what the library says, without its marks.
+fn one_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('<'));
+    let line = lines.take_while(|line| !line.starts_with("Stack backtrace")).collect::<Vec<_>>().join(" ");
+    line.chars().take(300).collect()
+}

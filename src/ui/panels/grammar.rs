@@ -1,0 +1,95 @@
+//! The grammar of the new text: its language, its text, and what is wrong with it.
+
+use egui::{RichText, ScrollArea, TextEdit, Ui};
+
+use super::more_stages::group;
+use crate::decoding::{GrammarKind, GrammarSettings};
+use crate::session::grammar_problem;
+use crate::ui::theme::{mono, palette, size};
+use crate::ui::widgets::{hint, segmented};
+
+/// Shows the group.
+pub(super) fn show(ui: &mut Ui, grammar: &mut GrammarSettings) {
+    group(ui, "Grammar", grammar.kind != GrammarKind::None, |ui| {
+        let choices = [
+            (GrammarKind::None, "None"),
+            (GrammarKind::Gbnf, "GBNF"),
+            (GrammarKind::JsonSchema, "JSON"),
+            (GrammarKind::Regex, "Regex"),
+        ];
+        if let Some(choice) = segmented(ui, grammar.kind, &choices) {
+            // A text that was only an example makes way for the next one.
+            if grammar.text.is_empty() || grammar.text == example(grammar.kind) {
+                grammar.text = example(choice).to_owned();
+            }
+            grammar.kind = choice;
+        }
+        hint(ui, meaning(grammar.kind));
+        if grammar.kind == GrammarKind::None {
+            return;
+        }
+        ScrollArea::vertical().id_salt("grammar").max_height(160.0).show(ui, |ui| {
+            let edit = TextEdit::multiline(&mut grammar.text)
+                .font(mono(size::SMALL))
+                .desired_rows(4)
+                .desired_width(f32::INFINITY);
+            ui.add(edit).accessible_name("Grammar text");
+        });
+        if let Some(problem) = problem(ui, grammar) {
+            let text = RichText::new(problem).size(size::SMALL).color(palette(ui).error);
+            ui.add(egui::Label::new(text).wrap());
+        }
+    });
+}
+
+fn meaning(kind: GrammarKind) -> &'static str {
+    match kind {
+        GrammarKind::None => "The text may be anything.",
+        GrammarKind::Gbnf => {
+            "Cuts tokens that the rules do not let follow; the text begins at the rule root."
+        }
+        GrammarKind::JsonSchema => {
+            "Cuts tokens that would keep the text from being JSON that fits the schema."
+        }
+        GrammarKind::Regex => "Cuts tokens that would keep the whole text from matching the expression.",
+    }
+}
+
+/// What an empty field begins with.
+fn example(kind: GrammarKind) -> &'static str {
+    match kind {
+        GrammarKind::None => "",
+        GrammarKind::Gbnf => "root ::= (word \" \")+ \"The end.\"\nword ::= [a-z]+",
+        GrammarKind::JsonSchema => {
+            "{\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\"}, \"age\": {\"type\": \"integer\"}}, \"required\": [\"name\", \"age\"], \"additionalProperties\": false}"
+        }
+        GrammarKind::Regex => "[A-Z][a-z]+( [a-z]+)*\\.",
+    }
+}
+
+/// What is wrong with the grammar, found out anew only when it changed.
+fn problem(ui: &Ui, grammar: &GrammarSettings) -> Option<String> {
+    let id = ui.scope_id().with("grammar problem");
+    let known = ui.data(|data| data.get_temp::<(GrammarSettings, Option<String>)>(id));
+    if let Some((_, problem)) = known.filter(|(before, _)| before == grammar) {
+        return problem;
+    }
+    let problem = grammar_problem(grammar);
+    ui.data_mut(|data| data.insert_temp(id, (grammar.clone(), problem.clone())));
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_is_a_good_grammar() {
+        for kind in [GrammarKind::Gbnf, GrammarKind::JsonSchema, GrammarKind::Regex] {
+            let text = example(kind).to_owned();
+            assert_eq!(grammar_problem(&GrammarSettings { kind, text }), None, "{kind:?}");
+        }
+        let empty = GrammarSettings { kind: GrammarKind::Gbnf, text: String::new() };
+        assert!(grammar_problem(&empty).is_some());
+    }
+}

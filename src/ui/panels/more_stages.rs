@@ -1,0 +1,264 @@
+//! The stages that one seldom needs, in groups that stay folded until they are opened.
+
+use egui::{CollapsingHeader, RichText, TextEdit, Ui, vec2};
+
+use super::grammar;
+use super::settings::{number, row, slider};
+use crate::decoding::{DecodingSettings, DrySettings, MirostatSettings, Picking, StageSettings};
+use crate::ui::theme::{palette, size};
+use crate::ui::widgets::hint;
+
+/// Shows those that apply to the strategy.
+pub(super) fn show(ui: &mut Ui, decoding: &mut DecodingSettings) {
+    let draws = decoding.picks() == Picking::Draws;
+    let stages = &mut decoding.stages;
+    if draws {
+        cuts(ui, stages);
+    }
+    dry(ui, &mut stages.dry);
+    tokens(ui, stages);
+    grammar::show(ui, &mut stages.grammar);
+}
+
+/// The stages that cut by probability; only a draw looks at them.
+fn cuts(ui: &mut Ui, stages: &mut StageSettings) {
+    let neutral = StageSettings::default();
+    let on =
+        (stages.top_a, stages.typical_p, stages.epsilon_cutoff, stages.eta_cutoff, stages.mirostat.target)
+            != (neutral.top_a, neutral.typical_p, neutral.epsilon_cutoff, neutral.eta_cutoff, 0.0);
+    group(ui, "More cuts", on, |ui| {
+        slider(
+            ui,
+            "Top-a",
+            "Keeps tokens with at least this fraction of the highest probability's square; 0 keeps all.",
+            &mut stages.top_a,
+            0.0..=1.0,
+        );
+        slider(
+            ui,
+            "Typical-p",
+            "Keeps the tokens whose surprise is nearest to the entropy, until their probabilities reach p together; 1 keeps all.",
+            &mut stages.typical_p,
+            0.01..=1.0,
+        );
+        slider(
+            ui,
+            "Epsilon cutoff",
+            "Keeps tokens with at least this probability; 0 keeps all.",
+            &mut stages.epsilon_cutoff,
+            0.0..=0.5,
+        );
+        slider(
+            ui,
+            "Eta cutoff",
+            "Like epsilon, with a threshold that sinks where the model is unsure; 0 keeps all.",
+            &mut stages.eta_cutoff,
+            0.0..=0.5,
+        );
+        let MirostatSettings { target, rate } = &mut stages.mirostat;
+        slider(
+            ui,
+            "Mirostat target",
+            "Holds the surprise of the text at this many bits a token: the limit moves with what was chosen; 0 is off.",
+            target,
+            0.0..=10.0,
+        );
+        if *target != 0.0 {
+            slider(ui, "Mirostat rate", "How fast mirostat's limit follows.", rate, 0.01..=1.0);
+        }
+    });
+}
+
+/// DRY, the penalty on whole repetitions.
+fn dry(ui: &mut Ui, dry: &mut DrySettings) {
+    group(ui, "DRY", dry.multiplier != 0.0, |ui| {
+        hint(ui, "Penalises tokens that would prolong a repetition, the more the longer it is.");
+        slider(
+            ui,
+            "Multiplier",
+            "Subtracted from a token that would prolong a repetition of the allowed length; 0 is off.",
+            &mut dry.multiplier,
+            0.0..=5.0,
+        );
+        slider(
+            ui,
+            "Base",
+            "The penalty is this many times as large for every further token of the repetition.",
+            &mut dry.base,
+            1.0..=4.0,
+        );
+        number(
+            ui,
+            "Allowed length",
+            "The shortest repetition that is penalised, in tokens.",
+            &mut dry.allowed_length,
+            1..=50,
+        );
+        number(
+            ui,
+            "Range",
+            "How many of the last tokens are searched; 0 searches all.",
+            &mut dry.range,
+            0..=100_000,
+        );
+        let meaning =
+            "Texts that no repetition goes across, with spaces between; \\n is a newline, \\s a space.";
+        list(ui, "Breakers", meaning, &mut dry.breakers, print_breakers, parse_breakers);
+    });
+}
+
+/// The rules about single tokens.
+fn tokens(ui: &mut Ui, stages: &mut StageSettings) {
+    let on = stages.min_new_tokens != 0
+        || !stages.suppress_tokens.is_empty()
+        || !stages.bad_words.is_empty()
+        || !stages.forced_tokens.is_empty();
+    group(ui, "Tokens by rule", on, |ui| {
+        number(
+            ui,
+            "Fewest new tokens",
+            "Cuts the end-of-text tokens before there are so many new tokens; 0 is off.",
+            &mut stages.min_new_tokens,
+            0..=100_000,
+        );
+        list(
+            ui,
+            "Suppressed",
+            "Token ids that are never chosen, such as: 5, 17.",
+            &mut stages.suppress_tokens,
+            |ids| joined(ids.iter(), ", "),
+            |text| entries(text).map(|id| id.parse().ok()).collect(),
+        );
+        list(
+            ui,
+            "Bad words",
+            "Sequences of token ids that are never completed, such as: 5 17, 8 8 8.",
+            &mut stages.bad_words,
+            |words| joined(words.iter().map(|word| joined(word.iter(), " ")), ", "),
+            |text| entries(text).map(ids).collect(),
+        );
+        list(
+            ui,
+            "Forced",
+            "The token id of single steps, counted from 1, such as: 1=42, 2=7.",
+            &mut stages.forced_tokens,
+            |forced| joined(forced.iter().map(|(step, id)| format!("{step}={id}")), ", "),
+            |text| entries(text).map(forced).collect(),
+        );
+    });
+}
+
+/// A group that opens at a press; its title tells whether anything in it is on.
+pub(super) fn group(ui: &mut Ui, name: &str, on: bool, add: impl FnOnce(&mut Ui)) {
+    let palette = palette(ui);
+    let color = if on { palette.text } else { palette.secondary };
+    let title = if on { format!("{name} · on") } else { name.to_owned() };
+    let title = RichText::new(title).size(size::SMALL).color(color);
+    CollapsingHeader::new(title).id_salt(name).show_unindented(ui, add);
+}
+
+/// A named row with a line of text that stands for a list. What does not parse stays in the line, in red, and
+/// changes nothing; it is forgotten when the line is left.
+fn list<T: PartialEq>(
+    ui: &mut Ui,
+    name: &str,
+    meaning: &str,
+    value: &mut T,
+    print: impl Fn(&T) -> String,
+    parse: impl Fn(&str) -> Option<T>,
+) {
+    row(ui, name, meaning, |ui, label| {
+        let id = ui.scope_id().with(("list", name));
+        let kept: Option<String> = ui.data(|data| data.get_temp(id));
+        let mut text = kept.unwrap_or_else(|| print(value));
+        let parsed = parse(&text);
+        let color = parsed.is_none().then(|| palette(ui).error);
+        let edit = TextEdit::singleline(&mut text).id(id).text_color_opt(color);
+        let response = ui.add_sized(vec2(160.0_f32.min(ui.available_width()), 22.0), edit).labelled_by(label);
+        if response.changed()
+            && let Some(parsed) = parse(&text)
+        {
+            *value = parsed;
+        }
+        let focused = response.has_focus();
+        ui.data_mut(|data| {
+            if focused {
+                data.insert_temp(id, text);
+            } else {
+                data.remove_temp::<String>(id);
+            }
+        });
+        response
+    });
+}
+
+fn joined(parts: impl Iterator<Item = impl ToString>, between: &str) -> String {
+    parts.map(|part| part.to_string()).collect::<Vec<_>>().join(between)
+}
+
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+fn ids(text: &str) -> Option<Vec<u32>> {
+    text.split_whitespace().map(|id| id.parse().ok()).collect()
+}
+
+fn forced(text: &str) -> Option<(usize, u32)> {
+    let (step, id) = text.split_once('=')?;
+    Some((step.trim().parse().ok().filter(|step| *step > 0)?, id.trim().parse().ok()?))
+}
+
+fn print_breakers(breakers: &Vec<String>) -> String {
+    let escaped = |text: &String| {
+        text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t").replace(' ', "\\s")
+    };
+    joined(breakers.iter().map(escaped), " ")
+}
+
+fn parse_breakers(text: &str) -> Option<Vec<String>> {
+    let unescaped = |word: &str| {
+        let mut plain = String::new();
+        let mut letters = word.chars();
+        while let Some(letter) = letters.next() {
+            plain.push(match letter {
+                '\\' => match letters.next()? {
+                    'n' => '\n',
+                    't' => '\t',
+                    's' => ' ',
+                    '\\' => '\\',
+                    _ => return None,
+                },
+                plain => plain,
+            });
+        }
+        Some(plain)
+    };
+    text.split_whitespace().map(unescaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{entries, forced, ids, parse_breakers, print_breakers};
+
+    #[test]
+    fn breakers_are_read_as_they_are_written() {
+        let breakers = ["\n", ":", "a b", "\\n", "\t"].map(str::to_owned).to_vec();
+        let text = print_breakers(&breakers);
+        assert_eq!(text, r"\n : a\sb \\n \t");
+        assert_eq!(parse_breakers(&text), Some(breakers));
+        assert_eq!(parse_breakers("  "), Some(Vec::new()));
+        assert_eq!(parse_breakers(r"\"), None);
+        assert_eq!(parse_breakers(r"\x"), None);
+    }
+
+    #[test]
+    fn lists_of_ids_are_read_and_mistakes_refused() {
+        assert_eq!(entries(" 5, 17,, ").collect::<Vec<_>>(), ["5", "17"]);
+        assert_eq!(ids("5  17"), Some(vec![5, 17]));
+        assert_eq!(ids("5 x"), None);
+        assert_eq!(forced("2 = 7"), Some((2, 7)));
+        assert_eq!(forced("0=7"), None);
+        assert_eq!(forced("7"), None);
+    }
+}

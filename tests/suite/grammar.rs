@@ -1,0 +1,143 @@
+//! The grammar stage: masks against brute force over a small vocabulary.
+
+use std::collections::BTreeMap;
+
+use logitscope::tokenizer::Tokenizer;
+use logitscope::tokenizer::grammar::{Grammar, GrammarError, GrammarLanguage, check};
+use serde_json::json;
+
+/// A byte-level tokenizer of these tokens; the last one is special.
+fn tokenizer(words: &[&str]) -> Tokenizer {
+    let spell = |word: &str| word.replace(' ', "Ġ").replace('é', "Ã©");
+    let vocabulary: BTreeMap<String, usize> = words.iter().map(|word| spell(word)).zip(0..).collect();
+    let last = words.len() - 1;
+    let file = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
+        "added_tokens": [{"id": last, "content": words[last], "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": true}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": []}
+    });
+    Tokenizer::from_json(file.to_string().as_bytes(), None).expect("a good tokenizer")
+}
+
+const WORDS: [&str; 13] = ["a", "b", "c", "d", "ab", "bd", "abc", "abd", "cc", " ", "é", "a b", "<end>"];
+const EOS: u32 = 12;
+
+/// Grammars and all their texts up to some length.
+fn languages() -> Vec<(&'static str, Vec<String>)> {
+    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let words = |count: usize| {
+        // All texts of "a", "b" and "cc" with a space between.
+        let mut all: Vec<String> = owned(&["a", "b", "cc"]);
+        let mut last = all.clone();
+        for _ in 1..count {
+            last =
+                last.iter().flat_map(|text| ["a", "b", "cc"].map(|word| format!("{text} {word}"))).collect();
+            all.extend(last.clone());
+        }
+        all
+    };
+    vec![
+        // A lexer that takes the longest match would lose `abd`.
+        ("root ::= \"ab\" \"c\" | \"a\" \"bd\"", owned(&["abc", "abd"])),
+        ("root ::= [a-b]{2,3} \"é\"?", {
+            let pairs: Vec<String> = ["aa", "ab", "ba", "bb"]
+                .iter()
+                .flat_map(|p| ["", "a", "b"].map(|l| format!("{p}{l}")))
+                .collect();
+            pairs.iter().flat_map(|pair| ["", "é"].map(|end| format!("{pair}{end}"))).collect()
+        }),
+        ("root ::= word (\" \" word){0,4}\nword ::= \"a\" | \"b\" | \"c\" \"c\"", words(5)),
+        ("root ::= root \"a\" | \"b\"", (0..12).map(|n| format!("b{}", "a".repeat(n))).collect()),
+        ("root ::= \"c\" root \"d\" | \"\"", (0..12).map(|n| "c".repeat(n) + &"d".repeat(n)).collect()),
+        (
+            "root ::= [^a-z] .",
+            owned(&[" a", " b", " c", " d", "  ", " é", "éa", "éb", "éc", "éd", "é ", "éé"]),
+        ),
+    ]
+}
+
+#[test]
+fn a_mask_is_what_brute_force_over_the_vocabulary_finds() {
+    let tokenizer = tokenizer(&WORDS);
+    let mut places = 0;
+    for (rules, texts) in languages() {
+        let new =
+            || Grammar::new(GrammarLanguage::Gbnf, rules, &tokenizer, WORDS.len(), &[EOS]).expect("good");
+        let mut going = new();
+        let mut open: Vec<Vec<u32>> = vec![vec![]];
+        for _ in 0..4 {
+            let mut next = Vec::new();
+            for tokens in open {
+                let text: String = tokens.iter().map(|&id| WORDS[id as usize]).collect();
+                let expected: Vec<bool> = WORDS
+                    .iter()
+                    .zip(0..)
+                    .map(|(word, id)| match id {
+                        EOS => texts.contains(&text),
+                        _ => texts.iter().any(|whole| whole.starts_with(&format!("{text}{word}"))),
+                    })
+                    .collect();
+                assert_eq!(
+                    going.allowed(&tokens).expect("it can be told"),
+                    expected,
+                    "{rules:?} after {text:?}"
+                );
+                assert_eq!(new().allowed(&tokens).expect("it can be told"), expected, "from the beginning");
+                let complete = expected[..EOS as usize].iter().all(|allowed| !allowed);
+                assert_eq!(going.is_complete(&tokens), Ok(complete), "{rules:?} after {text:?}");
+                places += 1;
+                for id in (0..EOS).filter(|&id| expected[id as usize]) {
+                    next.push([tokens.as_slice(), &[id]].concat());
+                }
+            }
+            open = next;
+        }
+    }
+    assert!(places > 200, "{places}");
+}
+
+#[test]
+fn a_token_against_the_grammar_is_told_with_its_place() {
+    let tokenizer = tokenizer(&WORDS);
+    let new = |rules, eos: &[u32]| Grammar::new(GrammarLanguage::Gbnf, rules, &tokenizer, WORDS.len(), eos);
+    let mut grammar = new("root ::= \"abc\"", &[EOS]).expect("good");
+    assert_eq!(grammar.allowed(&[0, 3]), Err(GrammarError::Outside { token: 3, place: 2 }));
+    assert!(grammar.allowed(&[0]).is_ok_and(|allowed| allowed[1]), "it goes on from the tokens before");
+    // A token that ends the text may do so where the grammar ends, and is no text elsewhere.
+    let mut grammar = new("root ::= \"abc\"", &[1]).expect("good");
+    assert!(grammar.allowed(&[0]).is_err(), "only b can follow, and that would end the text");
+    let mut grammar = new("root ::= \"ax\"", &[EOS]).expect("good for other tokens");
+    assert!(matches!(grammar.allowed(&[0]), Err(GrammarError::Stuck { place: 1, .. })));
+}
+
+#[test]
+fn bad_grammars_are_refused_with_one_clear_line() {
+    let cases = [
+        (GrammarLanguage::Gbnf, "  \n", "the grammar is empty"),
+        (GrammarLanguage::Gbnf, "start ::= \"a\"", "line 1: there is no rule `root`"),
+        (GrammarLanguage::Gbnf, "root ::= a\n\na ::= b", "line 3: there is no rule `b`"),
+        (GrammarLanguage::Gbnf, "root ::= \"a\"\nroot ::= \"b\"", "line 2: the rule `root` is there twice"),
+        (GrammarLanguage::Gbnf, "root = \"a\"", "`::=` after the name `root` is expected instead of `=`"),
+        (GrammarLanguage::Gbnf, "root ::= [z-a]", "goes backwards"),
+        (GrammarLanguage::Gbnf, "root ::= \"a\"{3,1}", "`{3,1}` goes backwards"),
+        (GrammarLanguage::Gbnf, "root ::= \"a\"{99999}", "is no number of repetitions up to 10000"),
+        (GrammarLanguage::Gbnf, "root ::= \"\\q\"", "a `\\` has no meaning here"),
+        (GrammarLanguage::JsonSchema, "{\"type\":", "the JSON schema is no JSON: EOF"),
+        (GrammarLanguage::JsonSchema, "{\"type\": \"strange\"}", "the grammar cannot be used: "),
+        (GrammarLanguage::Regex, "[a-c", "the grammar cannot be used: "),
+    ];
+    for (language, text, expected) in cases {
+        let message = check(language, text).expect_err(text).to_string();
+        assert!(message.contains(expected), "{text:?}: {message}");
+        assert!(!message.contains('\n'), "{message}");
+    }
+    let deep = format!("root ::= {}\"a\"{}", "(".repeat(5000), ")".repeat(5000));
+    assert!(check(GrammarLanguage::Gbnf, &deep).is_err());
+    let long = format!("root ::= {}", "\"a\" ".repeat(100_000));
+    assert!(matches!(check(GrammarLanguage::Gbnf, &long), Err(GrammarError::TooLong { .. })));
+    let nested = "{\"items\":".repeat(200) + "{}" + &"}".repeat(200);
+    assert!(check(GrammarLanguage::JsonSchema, &nested).is_err());
+}
