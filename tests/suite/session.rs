@@ -165,7 +165,10 @@ fn a_single_stepped_run_waits_after_every_token() {
 #[test]
 fn a_run_goes_on_from_another_token_in_a_branch() {
     let mut watched = Watched::ready(Behaviour::default());
-    watched.send(start("zero", 4, Pace::Continuous));
+    let mut settings = DecodingSettings::default();
+    settings.stop.max_tokens = 4;
+    let prompt = Prompt::Text { text: "zero".to_owned(), special: SpecialTokens::Add };
+    watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
     assert_eq!(watched.finished().generated_ids(), [1, 2, 3, 4]);
     // After its end, at its second step: "one five six seven".
     watched.send(Command::Branch { node: 1, token: 5, pace: Pace::Continuous });
