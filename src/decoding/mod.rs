@@ -5,6 +5,7 @@
 //! to [`StopTexts`].
 
 mod accounting;
+pub mod beam;
 pub mod chain;
 pub mod constraint;
 pub mod contrastive;

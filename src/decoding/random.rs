@@ -3,7 +3,13 @@
 /// A uniform number 0 ≤ u < 1 for a step: the upper 53 bits of the first two Philox words, with the seed as
 /// key and the step as counter.
 pub fn uniform(seed: u64, step: u64) -> f64 {
-    let [first, second, ..] = philox4x32_10(halves(step), halves_of_key(seed));
+    uniform_of(seed, step, [0, 0])
+}
+
+/// A uniform number 0 ≤ u < 1 of a step that needs many: one for each pair of words, the first of which is not 0.
+pub fn uniform_of(seed: u64, step: u64, words: [u32; 2]) -> f64 {
+    let [low, high, ..] = halves(step);
+    let [first, second, ..] = philox4x32_10([low, high, words[0], words[1]], halves_of_key(seed));
     let bits = (u64::from(first) << 32 | u64::from(second)) >> 11;
     bits as f64 * (1.0 / (1u64 << 53) as f64)
 }

@@ -284,9 +284,12 @@ impl DecodingSettings {
     /// Checks every setting against its range; `vocabulary` is V.
     pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
         self.stages.check(vocabulary)?;
-        let single = matches!(self.strategy, StrategyChoice::Greedy | StrategyChoice::Sample);
-        let rule = "only greedy decoding and sampling run without it";
-        ensure(single || self.cache == CacheUse::Reuse, "the KV cache", "off", rule)?;
+        let reuses = !matches!(
+            self.strategy,
+            StrategyChoice::Greedy | StrategyChoice::Sample | StrategyChoice::Beam
+        );
+        let rule = "only greedy decoding, sampling and beam search run without it";
+        ensure(!reuses || self.cache == CacheUse::Reuse, "the KV cache", "off", rule)?;
         match self.strategy {
             StrategyChoice::Greedy | StrategyChoice::Sample => {}
             StrategyChoice::Beam => self.beam.check()?,

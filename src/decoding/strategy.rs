@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
 use super::chain::StageContext;
+use super::beam::Beam;
 use super::contrastive::Contrastive;
 use super::error::DecodingError;
 use super::settings::{DecodingSettings, ensure};
@@ -77,13 +78,17 @@ pub(super) struct Ending {
 impl Ending {
     /// Why a text of these tokens, the prompt's included, ends after the last one; `None` if it goes on.
     pub fn reason(&self, tokens: &[u32], context: usize) -> Option<StopReason> {
-        let newest = tokens.last()?;
-        let generated = tokens.len() - self.prompt;
-        if generated > 0 && self.eos.contains(newest) {
+        self.reason_at(*tokens.last()?, tokens.len(), context)
+    }
+
+    /// The same for a text of so many tokens that ends in `newest`.
+    pub fn reason_at(&self, newest: u32, length: usize, context: usize) -> Option<StopReason> {
+        let generated = length - self.prompt;
+        if generated > 0 && self.eos.contains(&newest) {
             Some(StopReason::Eos)
         } else if generated >= self.max_tokens {
             Some(StopReason::MaxTokens)
-        } else if tokens.len() >= context {
+        } else if length >= context {
             Some(StopReason::ContextFull)
         } else {
             None
@@ -131,6 +136,9 @@ pub fn begin_with(
     Ok(match settings.strategy {
         StrategyChoice::Greedy | StrategyChoice::Sample => {
             Box::new(SingleToken::new(settings, &context, ending, prompt))
+        }
+        StrategyChoice::Beam => {
+            Box::new(Beam::new(settings, &context, ending, prompt, model.context()))
         }
         StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, ending, prompt, model.context())?),
         strategy => {

@@ -35,6 +35,8 @@ impl Chain {
                 }
                 Stage::TopP(share) => choosing.top_p = share,
                 Stage::MinP(share) => choosing.min_p = share,
+                // It shifts all values alike: the choice is the same.
+                Stage::LogSoftmax => {}
                 Stage::Grammar { .. }
                 | Stage::LogitBias(_)
                 | Stage::RepetitionPenalty(_)
@@ -70,14 +72,16 @@ impl Chain {
 fn apply(stage: &Stage, row: &mut Row, summary: &Summary) -> Option<usize> {
     let lowest = *row.values.last()?;
     match *stage {
+        Stage::LogSoftmax => Some(stages::log_softmax(row) + row.tail.count),
         Stage::Temperature(divisor) => {
             if summary.extremes > 0 {
                 return None;
             }
+            let shifted = row.values.first() != summary.logits.first();
             // Only zeros stay what they are.
             let changed = stages::temperature(row, divisor);
             let listed_zeros = summary.logits.iter().filter(|&&logit| logit == 0.0).count();
-            let tail_zeros = summary.zeros - listed_zeros;
+            let tail_zeros = if shifted { 0 } else { summary.zeros - listed_zeros };
             row.tail = tail(row, row.tail.count, summary.tempered_sum);
             Some(changed + row.tail.count - tail_zeros)
         }

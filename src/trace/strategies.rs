@@ -59,6 +59,9 @@ pub struct Hypothesis {
     /// The sum divided by length^penalty, by which finished ones are compared (computed); length counts its
     /// generated tokens.
     pub score: f64,
+    /// The sum with the noise by which the last token was drawn, in beam sampling.
+    #[serde(default)]
+    pub drawn: Option<f64>,
 }
 
 /// A hypothesis that others displaced.

@@ -1,4 +1,4 @@
-//! Temperature, and the stages that cut by probability.
+//! Log-softmax, temperature, and the stages that cut by probability.
 
 use std::f64::consts::LN_2;
 
@@ -31,6 +31,18 @@ impl Mirostat {
             self.mu -= f64::from(self.rate) * (-probability.log2() - f64::from(self.target));
         }
     }
+}
+
+/// v − log Σ exp of the row.
+pub fn log_softmax(row: &mut Row) -> usize {
+    let sum = row.softmax().log_sum_exp;
+    let mut changed = 0;
+    for &id in &row.kept {
+        let value = &mut row.values[id as usize];
+        let before = std::mem::replace(value, finite((f64::from(*value) - sum) as f32));
+        changed += usize::from(*value != before);
+    }
+    changed
 }
 
 /// v / divisor. Where that would overflow, the row is first shifted so that its highest value is 0, which

@@ -16,13 +16,15 @@ use super::settings::GrammarKind;
 
 pub use bans::{bad_words, forced_tokens, grammar, min_new_tokens, no_repeat_ngram, suppress_tokens};
 pub use cuts::{
-    Mirostat, epsilon_cutoff, eta_cutoff, min_p, mirostat, temperature, top_a, top_k, top_p, typical_p,
+    Mirostat, epsilon_cutoff, eta_cutoff, log_softmax, min_p, mirostat, temperature, top_a, top_k, top_p, typical_p,
 };
 pub use penalties::{Dry, dry, frequency_penalty, logit_bias, presence_penalty, repetition_penalty};
 
 /// One stage with its setting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
+    /// Makes log-probabilities of the logits. Beam search begins with it: its stages act on these.
+    LogSoftmax,
     /// Cuts tokens that a grammar does not let follow.
     Grammar {
         /// The grammar's language.
@@ -91,6 +93,7 @@ impl Stage {
     /// The stage's name in the window and in traces.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::LogSoftmax => "log-softmax",
             Self::Grammar { .. } => "grammar",
             Self::LogitBias(_) => "logit bias",
             Self::RepetitionPenalty(_) => "repetition penalty",
@@ -118,6 +121,7 @@ impl Stage {
     pub fn setting(&self) -> String {
         let tokens = |count: usize| format!("{count} token{}", if count == 1 { "" } else { "s" });
         match self {
+            Self::LogSoftmax => String::new(),
             Self::Grammar { kind, .. } => kind.name().to_owned(),
             Self::LogitBias(biases) => tokens(biases.len()),
             Self::ForcedTokens(forced) => tokens(forced.len()),
@@ -161,6 +165,7 @@ impl Stage {
     /// Applies the stage, and returns how many kept ids now have another value.
     pub fn apply(&self, row: &mut Row, history: History<'_>) -> usize {
         match self {
+            Self::LogSoftmax => log_softmax(row),
             Self::Grammar { constraint, .. } => grammar(row, constraint, history.generated()),
             Self::LogitBias(biases) => logit_bias(row, biases),
             Self::RepetitionPenalty(penalty) => repetition_penalty(row, *penalty, history.tokens),

@@ -1,0 +1,173 @@
+//! The rows of logits of a step, one for each live hypothesis, through the stages; and the noise of draws.
+
+use std::sync::atomic::Ordering;
+
+use super::Beam;
+use crate::decoding::beam::search::Continuation;
+use crate::decoding::chain::Filtered;
+use crate::decoding::error::DecodingError;
+use crate::decoding::initiation::pass;
+use crate::decoding::random::uniform_of;
+use crate::decoding::settings::CacheUse;
+use crate::decoding::single_token::refuse_broken;
+use crate::decoding::stages::Stage;
+use crate::decoding::strategy::Control;
+use crate::decoding::strategy_settings::Picking;
+use crate::model::batch::RowOutput;
+use crate::model::selection::MOST_CANDIDATES;
+use crate::model::{Batch, LanguageModel, Outputs, Row};
+
+/// Where the noise of a hypothesis's continuations comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Noise {
+    /// The run's seed.
+    pub seed: u64,
+    /// The step, from 1.
+    pub step: u64,
+    /// The hypothesis's place among the live ones.
+    pub beam: u32,
+}
+
+impl Beam {
+    /// Every live hypothesis's row after the stages. A summary that does not decide is replaced by its row, which
+    /// takes another pass.
+    pub(super) fn judge(
+        &mut self,
+        step: usize,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<Vec<Filtered>, DecodingError> {
+        let output = self.output(model.vocabulary());
+        let outputs = self.compute(output, model, control)?;
+        if let RowOutput::Summary(_) = output {
+            let summaries = self.live.iter().zip(&outputs.summaries);
+            let decided = summaries.map(|(live, summary)| {
+                let fine = summary.broken == 0;
+                let filtered = fine.then(|| self.chain.run_summary(summary, self.history(live))).flatten()?;
+                (self.picking == Picking::Highest || filtered.row.tail.count == 0).then_some(filtered)
+            });
+            if let Some(rows) = decided.collect() {
+                return Ok(rows);
+            }
+            let outputs = self.compute(RowOutput::Logits, model, control)?;
+            return self.judge_rows(&outputs, step);
+        }
+        self.judge_rows(&outputs, step)
+    }
+
+    fn judge_rows(&self, outputs: &Outputs, step: usize) -> Result<Vec<Filtered>, DecodingError> {
+        let rows = self.live.iter().zip(&outputs.logits);
+        rows.map(|(live, logits)| {
+            refuse_broken(logits, step)?;
+            Ok(self.chain.run(logits, self.history(live)))
+        })
+        .collect()
+    }
+
+    /// What a step asks of its rows: summaries where they hold every continuation that could be taken.
+    fn output(&self, vocabulary: usize) -> RowOutput {
+        let listed = MOST_CANDIDATES.min(vocabulary);
+        let enough = match self.picking {
+            Picking::Highest => self.rules.weighed() <= listed || listed == vocabulary,
+            // Whatever the stages leave may be drawn.
+            Picking::Draws => {
+                let few = |stage: &Stage| matches!(stage, Stage::TopK(count) if *count < listed);
+                listed == vocabulary || self.chain.stages.iter().any(few)
+            }
+        };
+        match self.chain.choosing(vocabulary, 0.0).filter(|_| enough) {
+            Some(choosing) => RowOutput::Summary(choosing),
+            None => RowOutput::Logits,
+        }
+    }
+
+    /// Computes every live hypothesis up to its newest token, and asks `output` of that: all of them in one pass,
+    /// but for the first step's prompt and for passes that reuse nothing.
+    fn compute(
+        &mut self,
+        output: RowOutput,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<Outputs, DecodingError> {
+        if self.cache == CacheUse::Reuse && self.live.len() > 1 {
+            return self.compute_newest(output, model, control);
+        }
+        let initiation = self.length() == self.ending.prompt;
+        let mut silent = |_, _| {};
+        let mut control = Control {
+            interrupt: control.interrupt,
+            progress: if initiation { &mut *control.progress } else { &mut silent },
+        };
+        let mut results = Outputs::default();
+        for live in &mut self.live {
+            let sequence = *live.sequence.get_or_insert_with(|| model.new_sequence());
+            let (chunk, cost) = (&mut self.chunk, &mut self.cost);
+            let outputs = pass(model, sequence, &live.tokens, output, chunk, cost, &mut control)?;
+            results.logits.extend(outputs.logits);
+            results.summaries.extend(outputs.summaries);
+        }
+        if self.cache == CacheUse::Recompute {
+            let sequences = self.live.iter_mut().filter_map(|live| live.sequence.take());
+            sequences.for_each(|sequence| model.release(sequence));
+        }
+        Ok(results)
+    }
+
+    /// The newest token of each live hypothesis, in as many passes as the model needs.
+    fn compute_newest(
+        &mut self,
+        output: RowOutput,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<Outputs, DecodingError> {
+        let newest = self.length() - 1;
+        let mut rows = Vec::with_capacity(self.live.len());
+        for live in &self.live {
+            let sequence = live.sequence.expect("more than one hypothesis go on in sequences of their own");
+            // What an attempt before this one has cached goes.
+            model.truncate(sequence, newest);
+            rows.push(Row { token: live.tokens[newest], position: newest, sequence, parent: None, output });
+        }
+        let mut results = Outputs::default();
+        for rows in rows.chunks(model.max_rows().max(1)) {
+            if control.interrupt.load(Ordering::Relaxed) {
+                return Err(DecodingError::Interrupted);
+            }
+            let outputs = model.forward(&Batch::from(rows.to_vec()))?;
+            self.cost.add(rows.len(), &outputs.timing);
+            results.logits.extend(outputs.logits);
+            results.summaries.extend(outputs.summaries);
+        }
+        Ok(results)
+    }
+}
+
+impl Noise {
+    /// The continuations with the highest noisy sums, at most so many: a draw without replacement from the softmax
+    /// of their sums.
+    pub fn highest(
+        self,
+        continuations: impl Iterator<Item = Continuation>,
+        count: usize,
+    ) -> Vec<Continuation> {
+        let noisy = |continuation: Continuation| {
+            let drawn = continuation.log_probability + self.of(continuation.token);
+            Continuation { drawn: Some(drawn), ..continuation }
+        };
+        let mut all: Vec<Continuation> = continuations.map(noisy).collect();
+        if count < all.len() {
+            all.select_nth_unstable_by(count, |one, other| {
+                other.drawn.unwrap_or_default().total_cmp(&one.drawn.unwrap_or_default())
+            });
+            all.truncate(count);
+        }
+        all
+    }
+
+    /// A number of the standard Gumbel distribution for a token: −ln(−ln u) with 0 < u < 1.
+    fn of(self, token: u32) -> f64 {
+        let uniform = uniform_of(self.seed, self.step, [self.beam + 1, token]);
+        // The multiples of 2⁻⁵³ reach 0, whose logarithm is infinite.
+        -(-uniform.max(f64::EPSILON / 4.0).ln()).ln()
+    }
+}
