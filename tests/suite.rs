@@ -11,6 +11,7 @@ mod suite {
     mod contrastive;
     mod counting_model;
     mod decoding;
+    mod drafts;
     mod engine;
     mod fake_model;
     mod families;
@@ -22,6 +23,7 @@ mod suite {
     mod gguf_tokenizer;
     mod grammar;
     mod kernels;
+    mod lookahead;
     mod malformed;
     mod matrices;
     mod measuring;
@@ -31,6 +33,7 @@ mod suite {
     mod sentencepiece;
     mod session;
     mod shaders;
+    mod speculative;
     mod stage_properties;
     mod stages;
     mod support;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::stage_options::StageOptions;
+use crate::decoding::{BeamSettings, LookaheadSettings, SpeculativeSettings};
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
@@ -168,9 +169,16 @@ pub struct Generate {
     /// Who chooses the next token
     #[arg(long, value_enum, default_value_t = Strategy::Greedy)]
     pub strategy: Strategy,
-    /// Divide the logits by X: below 1 bolder about the likely, above 1 more even (sample only)
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    pub temperature: f32,
+    #[command(flatten)]
+    pub beam: BeamOptions,
+    #[command(flatten)]
+    pub speculative: SpeculativeOptions,
+    #[command(flatten)]
+    pub lookahead: LookaheadOptions,
+    /// Divide the logits by X: below 1 bolder about the likely, above 1 more even; left out, 1 (sample; with beam and
+    /// speculative it makes draws of the highest)
+    #[arg(long, value_name = "X")]
+    pub temperature: Option<f32>,
     /// Keep the K most likely tokens; 0 keeps all (sample only)
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub top_k: usize,
@@ -226,6 +234,61 @@ pub struct Generate {
     pub trace: Option<PathBuf>,
 }
 
+/// What `--strategy beam` takes.
+#[derive(Debug, Args)]
+pub struct BeamOptions {
+    /// How many texts go on at every step (beam only); with --temperature or another sampling option their tokens are
+    /// drawn
+    #[arg(long, value_name = "N", default_value_t = BeamSettings::default().beams)]
+    pub beams: usize,
+    /// Divide a text's score by its length to the power of X: above 0 for longer texts, below 0 for shorter ones
+    /// (beam only)
+    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub length_penalty: f32,
+    /// End as soon as there are as many finished texts as beams, or, with =never, only when no other can catch up any
+    /// more; left out, when the best one under way falls short (beam only)
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "at-once")]
+    pub early_stopping: Option<EarlyStoppingOption>,
+    /// How many texts are returned; left out, all (beam only)
+    #[arg(long, value_name = "N")]
+    pub returned_sequences: Option<usize>,
+}
+
+/// When beam search ends although texts go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EarlyStoppingOption {
+    /// As soon as there are as many finished texts as beams
+    AtOnce,
+    /// When no text can catch up any more, however long it gets
+    Never,
+}
+
+/// What `--strategy speculative` takes.
+#[derive(Debug, Args)]
+pub struct SpeculativeOptions {
+    /// Smaller model that drafts, with the same vocabulary; left out, drafts are looked up in prompt and text
+    /// (speculative only)
+    #[arg(long, value_name = "PATH")]
+    pub draft_model: Option<PathBuf>,
+    /// Most tokens of a draft (speculative only)
+    #[arg(long, value_name = "N", default_value_t = SpeculativeSettings::default().draft_tokens)]
+    pub draft_tokens: usize,
+}
+
+/// What `--strategy lookahead` takes.
+#[derive(Debug, Args)]
+pub struct LookaheadOptions {
+    /// Trajectories that guess ahead side by side (lookahead only)
+    #[arg(long, value_name = "N", default_value_t = LookaheadSettings::default().window)]
+    pub window: usize,
+    /// Tokens of an n-gram (lookahead only)
+    #[arg(long, value_name = "N", default_value_t = LookaheadSettings::default().ngram)]
+    pub ngram: usize,
+    /// Most n-grams that a pass verifies (lookahead only)
+    #[arg(long, value_name = "N", default_value_t = LookaheadSettings::default().guesses)]
+    pub guesses: usize,
+}
+
 /// The strategies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Strategy {
@@ -233,8 +296,14 @@ pub enum Strategy {
     Greedy,
     /// A random draw from what temperature, top-k, top-p and min-p leave
     Sample,
+    /// Beam search: several texts at once, of which the most probable ones stay
+    Beam,
     /// Contrastive search: of the likely tokens the one least like what came before
     Contrastive,
+    /// Greedy decoding, or sampling where one of these is set, of drafted tokens, several in one pass
+    Speculative,
+    /// Greedy decoding that guesses ahead by itself and verifies several tokens in one pass
+    Lookahead,
 }
 
 /// `logits`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::formats::FormatError;
 use crate::gpu::GpuError;
 use crate::model::ModelError;
-use crate::session::{LoadError, RunError};
+use crate::session::{DraftError, LoadError, RunError};
 use crate::trace::file::TraceFileError;
 
 /// Why a command failed.
@@ -33,6 +33,12 @@ pub enum CliError {
     /// Loading.
     #[error("the model could not be loaded: {0}")]
     Load(#[from] LoadError),
+    /// Loading a draft model.
+    #[error("the draft model could not be loaded: {0}")]
+    LoadDraft(LoadError),
+    /// A draft model with other tokens.
+    #[error("the draft model does not fit: {0}")]
+    Draft(#[from] DraftError),
     /// A text for a model that has no tokenizer.
     #[error("the text could not be tokenised: {0}")]
     Tokenise(RunError),

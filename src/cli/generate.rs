@@ -2,29 +2,34 @@
 
 use serde::Serialize;
 
-use super::arguments::{Generate, Strategy};
+use super::arguments::{BeamOptions, EarlyStoppingOption, Generate, Strategy};
 use super::interrupt::INTERRUPTED;
 use super::output::{Progress, Reader, bytes, print, print_json, rate, seconds, tell};
 use super::{CliError, Outcome, model};
 use crate::decoding::{
-    CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EosRule, StageSettings,
-    StopSettings, StrategyChoice,
+    BeamSettings, CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EarlyStopping,
+    EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyChoice,
 };
-use crate::session::{Decode, LoadError, ReadyModel, RunError};
-use crate::trace::{Candidate, Node, PhaseFigures, Phases, Run, StopReason, file};
+use crate::session::{Decode, DraftModel, LoadError, ReadyModel, RunError};
+use crate::trace::{Candidate, Node, Phase, PhaseFigures, Phases, ReturnedSequence, Run, StopReason, file};
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let settings = settings(arguments)?;
-    let mut ready = match model::load(&arguments.model) {
-        Err(CliError::Load(LoadError::Stopped)) => return Ok(Outcome::Interrupted),
-        ready => ready?,
+    let draft = arguments.speculative.draft_model.as_ref();
+    let draft = draft.filter(|_| arguments.strategy == Strategy::Speculative);
+    let (mut ready, draft) = match model::load_with_draft(&arguments.model, draft) {
+        Err(CliError::Load(LoadError::Stopped) | CliError::LoadDraft(LoadError::Stopped)) => {
+            return Ok(Outcome::Interrupted);
+        }
+        loaded => loaded?,
     };
     if let Some(note) = note_unused(arguments) {
         tell(&note);
     }
-    let mut decode = Decode::begin(&ready, &prompt, &settings).map_err(CliError::Begin)?;
+    let aids = draft.as_ref().map(DraftModel::aids).unwrap_or_default();
+    let mut decode = Decode::begin_with(&ready, aids, &prompt, &settings).map_err(CliError::Begin)?;
     let result = decode_all(&mut decode, &mut ready, arguments);
     let has_text = ready.tokenizer.is_some();
     let run = decode.end(&mut ready);
@@ -42,9 +47,10 @@ pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })
 }
 
-/// Steps until the run ends, printing its text; Ctrl-C and a reader that went away end it as cancelled.
+/// Steps until the run ends, printing its text, that of beam search once it is settled; Ctrl-C and a reader that went away end it as cancelled.
 fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate) -> Result<(), CliError> {
-    let streams = !arguments.json.json;
+    let shows = !arguments.json.json;
+    let streams = shows && arguments.strategy != Strategy::Beam;
     let mut line = Progress::new();
     while decode.run.stop.is_none() {
         let mut progress = |done, total| line.show(&format!("initiation: {done} of {total} tokens"));
@@ -59,6 +65,9 @@ fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate)
                     decode.run.stop = Some(StopReason::Cancelled);
                 }
             }
+            Ok(()) if shows => {
+                line.show(&format!("step {} of at most {}", decode.run.steps.len(), arguments.max_tokens));
+            }
             Ok(()) => {}
             Err(RunError::Decoding(DecodingError::Interrupted)) => {
                 decode.run.stop = Some(StopReason::Cancelled);
@@ -69,7 +78,12 @@ fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate)
             }
         }
     }
-    if streams {
+    line.clear();
+    if shows && !streams {
+        let text: String = decode.run.line_nodes().map(shown).collect();
+        print(&text)?;
+    }
+    if shows {
         print("\n")?;
     }
     Ok(())
@@ -85,11 +99,22 @@ fn settings(arguments: &Generate) -> Result<DecodingSettings, CliError> {
         strategy: match arguments.strategy {
             Strategy::Greedy => StrategyChoice::Greedy,
             Strategy::Sample => StrategyChoice::Sample,
+            Strategy::Beam => StrategyChoice::Beam,
             Strategy::Contrastive => StrategyChoice::Contrastive,
+            Strategy::Speculative => StrategyChoice::Speculative,
+            Strategy::Lookahead => StrategyChoice::Lookahead,
         },
+        picking: if drawing_options(arguments).is_empty() { Picking::Highest } else { Picking::Draws },
+        beam: beam_settings(&arguments.beam),
         contrastive: ContrastiveSettings {
             candidates: arguments.contrastive_k,
             penalty_alpha: arguments.penalty_alpha,
+        },
+        speculative: SpeculativeSettings { draft_tokens: arguments.speculative.draft_tokens },
+        lookahead: LookaheadSettings {
+            window: arguments.lookahead.window,
+            ngram: arguments.lookahead.ngram,
+            guesses: arguments.lookahead.guesses,
         },
         stages: arguments.stages.complete(StageSettings {
             logit_bias: arguments.logit_bias.iter().copied().collect(),
@@ -97,7 +122,7 @@ fn settings(arguments: &Generate) -> Result<DecodingSettings, CliError> {
             presence_penalty: arguments.presence_penalty,
             frequency_penalty: arguments.frequency_penalty,
             no_repeat_ngram: arguments.no_repeat_ngram,
-            temperature: arguments.temperature,
+            temperature: arguments.temperature.unwrap_or(1.0),
             top_k: arguments.top_k,
             top_p: arguments.top_p,
             min_p: arguments.min_p,
@@ -119,18 +144,42 @@ fn settings(arguments: &Generate) -> Result<DecodingSettings, CliError> {
     })
 }
 
-/// Tells of settings that greedy decoding does not look at.
-fn note_unused(arguments: &Generate) -> Option<String> {
+fn beam_settings(options: &BeamOptions) -> BeamSettings {
+    BeamSettings {
+        beams: options.beams,
+        length_penalty: options.length_penalty,
+        early_stopping: match options.early_stopping {
+            None => EarlyStopping::Heuristic,
+            Some(EarlyStoppingOption::AtOnce) => EarlyStopping::AtOnce,
+            Some(EarlyStoppingOption::Never) => EarlyStopping::Never,
+        },
+        returned: options.returned_sequences.unwrap_or(options.beams),
+    }
+}
+
+/// The options given that say how to draw.
+fn drawing_options(arguments: &Generate) -> Vec<&'static str> {
     let set = [
-        ("--temperature", arguments.temperature != 1.0),
+        ("--temperature", arguments.temperature.is_some()),
         ("--top-k", arguments.top_k != 0),
         ("--top-p", arguments.top_p != 1.0),
         ("--min-p", arguments.min_p != 0.0),
     ];
-    let mut names: Vec<&str> = set.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
-    names.extend(arguments.stages.for_sampling());
-    let unused = arguments.strategy == Strategy::Greedy && !names.is_empty();
-    unused.then(|| format!("note: greedy decoding ignores {}; add --strategy sample", names.join(", ")))
+    let set = set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name);
+    set.chain(arguments.stages.for_sampling()).collect()
+}
+
+/// Tells of options that the strategy does not look at.
+fn note_unused(arguments: &Generate) -> Option<String> {
+    let names = drawing_options(arguments);
+    let decoding = match arguments.strategy {
+        Strategy::Greedy => "greedy decoding",
+        Strategy::Contrastive => "contrastive search",
+        Strategy::Lookahead => "lookahead decoding",
+        Strategy::Sample | Strategy::Beam | Strategy::Speculative => return None,
+    };
+    let unused = !names.is_empty();
+    unused.then(|| format!("note: {decoding} ignores {}; add --strategy sample", names.join(", ")))
 }
 
 fn tell_figures(run: &Run) {
@@ -150,12 +199,18 @@ fn tell_figures(run: &Run) {
         phases.initiation.amount,
         speed(run.prompt.len() as u64, &phases.initiation)
     ));
+    let tokens = run.line_nodes().filter(|node| node.phase == Phase::Incremental).count();
+    let steps = phases.incremental_steps;
+    let each = if tokens > steps {
+        format!(" with {:.2} tokens each", tokens as f64 / steps as f64)
+    } else {
+        String::new()
+    };
     tell(&format!(
-        "  incremental  {:>9}  {} steps, {} rows, {:.1} tokens/s",
+        "  incremental  {:>9}  {steps} steps{each}, {} rows, {:.1} tokens/s",
         seconds(phases.incremental.seconds),
-        phases.incremental_steps,
         phases.incremental.amount,
-        speed(phases.incremental_steps as u64, &phases.incremental)
+        speed(tokens as u64, &phases.incremental)
     ));
     tell(&format!("  detokenise   {:>9}  stopped: {stop}", seconds(phases.detokenise.seconds)));
 }
@@ -185,7 +240,7 @@ struct Answer<'a> {
     phases: PhasesAnswer,
     steps: Vec<StepAnswer>,
     /// Beam search's sequences; empty for strategies with one.
-    sequences: [(); 0],
+    sequences: Vec<SequenceAnswer>,
 }
 
 #[derive(Serialize)]
@@ -242,6 +297,12 @@ struct DetokeniseAnswer {
 }
 
 #[derive(Serialize)]
+struct SequenceAnswer {
+    ids: Vec<u32>,
+    score: f64,
+}
+
+#[derive(Serialize)]
 struct StepAnswer {
     id: u32,
     logit: f32,
@@ -267,7 +328,7 @@ impl<'a> Answer<'a> {
             stop: run.stop.map_or("", stop_name),
             phases: PhasesAnswer::new(&run.phases),
             steps: run.line_nodes().map(|node| StepAnswer::new(node, top)).collect(),
-            sequences: [],
+            sequences: run.sequences.iter().map(|one| SequenceAnswer::new(run, one)).collect(),
         }
     }
 }
@@ -288,6 +349,13 @@ impl PhasesAnswer {
             },
             detokenise: DetokeniseAnswer { seconds: phases.detokenise.seconds },
         }
+    }
+}
+
+impl SequenceAnswer {
+    fn new(run: &Run, sequence: &ReturnedSequence) -> Self {
+        let path = run.path(Some(sequence.node));
+        Self { ids: path.into_iter().map(|node| run.nodes[node].token).collect(), score: sequence.score }
     }
 }
 

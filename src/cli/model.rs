@@ -1,20 +1,43 @@
 //! From arguments to a model that is ready and a prompt to give it.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use super::CliError;
 use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
 use super::interrupt;
 use super::output::{Progress, bytes, tell};
 use crate::session::command::{LoadRequest, SpecialTokens};
-use crate::session::{GpuLoader, Loader, Prompt, ReadyModel};
+use crate::session::{DraftModel, GpuLoader, LoadError, Loader, ModelSource, Prompt, ReadyModel};
 
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
 pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
-    let request = request(options);
+    load_with_draft(options, None).map(|(ready, _)| ready)
+}
+
+/// Loads the model, and beside it a model that drafts for it.
+pub fn load_with_draft(
+    options: &ModelOptions,
+    draft: Option<&PathBuf>,
+) -> Result<(ReadyModel, Option<DraftModel>), CliError> {
+    let mut loader = GpuLoader::default();
+    let ready = watched(&request(options), |request, progress| loader.load(request, progress))?;
+    let Some(draft) = draft else { return Ok((ready, None)) };
+    let request = LoadRequest::of(ModelSource::Path(draft.clone()));
+    let draft = watched(&request, |request, progress| loader.load_draft(request, progress));
+    let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
+    draft.warning().iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    Ok((ready, Some(draft)))
+}
+
+/// Calls `load` with progress on stderr, and tells the model's warnings.
+fn watched(
+    request: &LoadRequest,
+    load: impl FnOnce(&LoadRequest, &mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<ReadyModel, LoadError>,
+) -> Result<ReadyModel, LoadError> {
     log::info!("loading {}", request.source.name());
     let mut line = Progress::new();
-    let ready = GpuLoader::default().load(&request, &mut |done, total| report(&mut line, done, total));
+    let ready = load(request, &mut |done, total| report(&mut line, done, total));
     line.clear();
     let ready = ready?;
     ready.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));

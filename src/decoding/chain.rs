@@ -154,11 +154,7 @@ impl Chain {
         for (index, stage) in self.stages.iter().enumerate() {
             let changed = apply(stage, row)?;
             for trail in trails.iter_mut().filter(|trail| trail.cut_by.is_none()) {
-                if row.keeps(trail.id) {
-                    trail.after.push(row.value(trail.id));
-                } else {
-                    trail.cut_by = Some(index);
-                }
+                trail.take(row, index);
             }
             records.push(StageRecord {
                 name: stage.name().to_owned(),
@@ -181,6 +177,8 @@ impl Chain {
             // Values of every id after every stage are not kept: the chosen one is followed in a second pass.
             let mut chosen = [Trail::new(id)];
             self.pass(&mut raw.clone(), &mut chosen, |stage, row| Some(stage.apply(row, history)));
+            // What came after the chain left its values in the row.
+            chosen[0].after.resize(stages.len(), row.value(id));
             listed.extend(chosen);
         }
         let listed = listed.into_iter().enumerate();
@@ -208,6 +206,37 @@ impl Chain {
 }
 
 impl Filtered {
+    /// Lets the strategy itself change or cut what the chain has left, and records it as a last stage. `apply` says
+    /// how many kept ids have another value then.
+    pub(super) fn then(&mut self, name: &str, setting: String, apply: impl FnOnce(&mut Row) -> usize) {
+        let changed = apply(&mut self.row);
+        let index = self.stages.len();
+        for trail in self.listed.iter_mut().filter(|trail| trail.cut_by.is_none()) {
+            trail.take(&self.row, index);
+        }
+        let (name, kept) = (name.to_owned(), self.row.kept_count());
+        self.stages.push(StageRecord { name, setting, kept, changed });
+        self.after = self.row.softmax();
+    }
+
+    /// The rows' id of a token; `None` for one that is not listed.
+    pub(super) fn id(&self, token: u32) -> Option<u32> {
+        match &self.candidates {
+            None => ((token as usize) < self.row.values.len()).then_some(token),
+            Some(tokens) => tokens.iter().position(|&listed| listed == token).map(|place| place as u32),
+        }
+    }
+
+    /// The probability of a token in what the strategy chooses from; 0 for one that is cut, or not listed.
+    pub(super) fn probability(&self, token: u32) -> f64 {
+        self.id(token).map_or(0.0, |id| self.row.probability(&self.after, id))
+    }
+
+    /// The kept tokens with their probabilities.
+    pub(super) fn distribution(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
+        self.row.kept.iter().map(|&id| (self.token(id), self.after.probability(self.row.value(id))))
+    }
+
     /// The token that an id of the rows stands for.
     pub fn token(&self, id: u32) -> u32 {
         self.candidates.as_ref().map_or(id, |tokens| tokens[id as usize])
@@ -217,6 +246,15 @@ impl Filtered {
 impl Trail {
     fn new(id: u32) -> Self {
         Self { id, after: Vec::new(), cut_by: None }
+    }
+
+    /// Notes what a stage, the `index`-th, made of it.
+    fn take(&mut self, row: &Row, index: usize) {
+        if row.keeps(self.id) {
+            self.after.push(row.value(self.id));
+        } else {
+            self.cut_by = Some(index);
+        }
     }
 
     fn candidate(self, token: u32, raw: &Row, before: &Softmax, row: &Row, after: &Softmax) -> Candidate {

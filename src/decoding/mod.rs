@@ -11,15 +11,18 @@ pub mod constraint;
 pub mod contrastive;
 pub mod error;
 pub mod initiation;
+pub mod lookahead;
 pub mod random;
 pub mod row;
 pub mod settings;
 pub mod single_token;
+pub mod speculative;
 pub mod stages;
 pub mod stop_text;
 pub mod strategy;
 pub mod strategy_settings;
 pub mod summary;
+mod text;
 
 pub use chain::StageContext;
 pub use constraint::{Constraint, SharedConstraint};

@@ -1,15 +1,36 @@
-//! Random numbers as a pure function of (seed, step), so that any step replays alone.
+//! Random numbers as a pure function of (seed, step, purpose), so that any step replays alone.
 
-/// A uniform number 0 ≤ u < 1 for a step: the upper 53 bits of the first two Philox words, with the seed as
-/// key and the step as counter.
-pub fn uniform(seed: u64, step: u64) -> f64 {
-    uniform_of(seed, step, [0, 0])
+/// What a random number is for. Numbers of two purposes have nothing to do with each other. A step is the place of
+/// a generated token in the text, from 1, so that each token has one number of each purpose, however many passes
+/// it takes to find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To choose the token: from the distribution that the stages leave, or from what a rejected draft leaves of it.
+    Choice = 0,
+    /// To draft it from the draft model's distribution.
+    Draft = 1,
+    /// To accept a drafted one.
+    Acceptance = 2,
+    /// Noise on the continuations of beam search's hypotheses: a number for each of these, counted on from here, and
+    /// each token.
+    Beams = 3,
 }
 
-/// A uniform number 0 ≤ u < 1 of a step that needs many: one for each pair of words, the first of which is not 0.
+/// A uniform number 0 ≤ u < 1 that chooses the token of a step.
+pub fn uniform(seed: u64, step: u64) -> f64 {
+    uniform_for(Purpose::Choice, seed, step)
+}
+
+/// A uniform number 0 ≤ u < 1 for a purpose.
+pub fn uniform_for(purpose: Purpose, seed: u64, step: u64) -> f64 {
+    uniform_of(seed, step, [purpose as u32, 0])
+}
+
+/// A uniform number 0 ≤ u < 1: the upper 53 bits of the first two Philox words, with the seed as key and (step, words)
+/// as counter, the step's lower word first. Purposes have words of their own.
 pub fn uniform_of(seed: u64, step: u64, words: [u32; 2]) -> f64 {
-    let [low, high, ..] = halves(step);
-    let [first, second, ..] = philox4x32_10([low, high, words[0], words[1]], halves_of_key(seed));
+    let [low, high] = halves(step);
+    let [first, second, ..] = philox4x32_10([low, high, words[0], words[1]], halves(seed));
     let bits = (u64::from(first) << 32 | u64::from(second)) >> 11;
     bits as f64 * (1.0 / (1u64 << 53) as f64)
 }
@@ -30,17 +51,13 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [a, b, c, d]
 }
 
-fn halves_of_key(seed: u64) -> [u32; 2] {
-    [seed as u32, (seed >> 32) as u32]
-}
-
-fn halves(step: u64) -> [u32; 4] {
-    [step as u32, (step >> 32) as u32, 0, 0]
+fn halves(number: u64) -> [u32; 2] {
+    [number as u32, (number >> 32) as u32]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{philox4x32_10, uniform};
+    use super::{Purpose, philox4x32_10, uniform, uniform_for};
 
     /// The known-answer vectors that Random123 publishes for `philox4x32 10` (its `kat_vectors` file).
     #[test]
@@ -65,5 +82,8 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), count);
+        let purposes = [Purpose::Choice, Purpose::Draft, Purpose::Acceptance];
+        let [choice, draft, acceptance] = purposes.map(|purpose| uniform_for(purpose, 5, 9));
+        assert!(choice == uniform(5, 9) && choice != draft && draft != acceptance && choice != acceptance);
     }
 }

@@ -284,12 +284,13 @@ impl DecodingSettings {
     /// Checks every setting against its range; `vocabulary` is V.
     pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
         self.stages.check(vocabulary)?;
-        let reuses = !matches!(
-            self.strategy,
-            StrategyChoice::Greedy | StrategyChoice::Sample | StrategyChoice::Beam
-        );
-        let rule = "only greedy decoding, sampling and beam search run without it";
-        ensure(!reuses || self.cache == CacheUse::Reuse, "the KV cache", "off", rule)?;
+        let needs_cache = self.strategy == StrategyChoice::Contrastive;
+        let rule = "contrastive search keeps the hidden states of what is cached: choose another strategy";
+        ensure(!needs_cache || self.cache == CacheUse::Reuse, "the KV cache", "off", rule)?;
+        let several = matches!(self.strategy, StrategyChoice::Beam | StrategyChoice::Speculative);
+        let follows_one_text = self.stages.mirostat.target != 0.0 && self.picks() == Picking::Draws;
+        let rule = "mirostat follows one text step by step: use it with sampling, or set 0";
+        ensure(!(several && follows_one_text), "mirostat's tau", self.stages.mirostat.target, rule)?;
         match self.strategy {
             StrategyChoice::Greedy | StrategyChoice::Sample => {}
             StrategyChoice::Beam => self.beam.check()?,

@@ -298,6 +298,12 @@ impl Seen {
 /// the last one listed.
 pub fn draw(row: &Row, softmax: &Softmax, seed: u64, step: u64) -> (u32, Draw) {
     let value = uniform(seed, step);
+    let (token, from, to) = laid_out(row, softmax, value);
+    (token, Draw { value, seed, step, from, to })
+}
+
+/// The id in whose segment a value lies, and where that begins and ends.
+pub(super) fn laid_out(row: &Row, softmax: &Softmax, value: f64) -> (u32, f64, f64) {
     let (mut token, mut from, mut to) = (0, 0.0, 0.0);
     for id in Descending::new(row) {
         let probability = softmax.probability(row.value(id));
@@ -310,9 +316,10 @@ pub fn draw(row: &Row, softmax: &Softmax, seed: u64, step: u64) -> (u32, Draw) {
             break;
         }
     }
-    (token, Draw { value, seed, step, from, to })
+    (token, from, to)
 }
 
+/// Refuses a row with NaN or +∞.
 pub(super) fn refuse_broken(logits: &[f32], step: usize) -> Result<(), DecodingError> {
     match logits.iter().position(|logit| logit.is_nan() || *logit == f32::INFINITY) {
         Some(index) => Err(DecodingError::BrokenLogit { step, token: index as u32, logit: logits[index] }),

@@ -5,12 +5,14 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
-use super::chain::StageContext;
 use super::beam::Beam;
+use super::chain::StageContext;
 use super::contrastive::Contrastive;
 use super::error::DecodingError;
+use super::lookahead::Lookahead;
 use super::settings::{DecodingSettings, ensure};
 use super::single_token::SingleToken;
+use super::speculative::Speculative;
 use super::strategy_settings::StrategyChoice;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Run, StopReason};
@@ -137,17 +139,12 @@ pub fn begin_with(
         StrategyChoice::Greedy | StrategyChoice::Sample => {
             Box::new(SingleToken::new(settings, &context, ending, prompt))
         }
-        StrategyChoice::Beam => {
-            Box::new(Beam::new(settings, &context, ending, prompt, model.context()))
-        }
+        StrategyChoice::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
         StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, ending, prompt, model.context())?),
-        strategy => {
-            return Err(DecodingError::Setting {
-                what: "the strategy",
-                value: strategy.name().to_owned(),
-                rule: "it is not there yet: choose greedy or sample".to_owned(),
-            });
+        StrategyChoice::Speculative => {
+            Box::new(Speculative::new(settings, &context, ending, prompt, aids.draft.as_ref()))
         }
+        StrategyChoice::Lookahead => Box::new(Lookahead::new(settings, &context, ending, prompt)),
     })
 }
 

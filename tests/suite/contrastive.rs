@@ -207,7 +207,7 @@ fn what_cannot_be_is_refused_with_the_reason() {
     assert!(refused(&settings(0, 0.6, 1), &model).contains("candidates is 0"));
     assert!(refused(&settings(2, 1.5, 1), &model).contains("from 0 to 1"));
     let recompute = DecodingSettings { cache: CacheUse::Recompute, ..settings(2, 0.6, 1) };
-    assert!(refused(&recompute, &model).contains("only greedy decoding, sampling and beam search run without it"));
+    assert!(refused(&recompute, &model).contains("contrastive search keeps the hidden states"));
     let mut broken = FakeModel::new(4, |_| vec![0.0, f32::NAN, 0.0, 0.0]);
     let mut strategy = begin(&settings(2, 0.6, 1), &[], &[0], &broken).unwrap();
     let mut control = Control { interrupt: &AtomicBool::new(false), progress: &mut |_, _| {} };

@@ -75,13 +75,7 @@ impl FakeModel {
 
     /// Logits that look random, differ everywhere and depend on every token of the history.
     pub fn scrambled(vocabulary: usize) -> Self {
-        Self::new(vocabulary, move |tokens| {
-            let mix =
-                |hash: u64, value: u64| (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
-            let history = tokens.iter().fold(1, |hash, &token| mix(hash, u64::from(token) + 1));
-            let logit = |id| (mix(mix(history, id), id) >> 40) as f32 / (1u32 << 24) as f32 * 8.0 - 4.0;
-            (0..vocabulary as u64).map(logit).collect()
-        })
+        Self::new(vocabulary, move |tokens| scrambled_logits(vocabulary, tokens))
     }
 
     /// Rows of all passes.
@@ -97,6 +91,14 @@ impl FakeModel {
     fn cached(&self, sequence: SequenceId) -> &Vec<u32> {
         self.sequences.get(&sequence).expect("the sequence was released or never made")
     }
+}
+
+/// The logits of [`FakeModel::scrambled`] after these tokens.
+pub fn scrambled_logits(vocabulary: usize, tokens: &[u32]) -> Vec<f32> {
+    let mix = |hash: u64, value: u64| (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    let history = tokens.iter().fold(1, |hash, &token| mix(hash, u64::from(token) + 1));
+    let logit = |id| (mix(mix(history, id), id) >> 40) as f32 / (1u32 << 24) as f32 * 8.0 - 4.0;
+    (0..vocabulary as u64).map(logit).collect()
 }
 
 impl LanguageModel for FakeModel {

@@ -302,13 +302,7 @@ impl Strategy for Beam {
 
 impl Beam {
     /// Writes down what the step took: in the run's phases, and on each of its nodes, as it was one for all of them.
-    fn account(
-        &mut self,
-        run: &mut Run,
-        nodes: Range<usize>,
-        moments: Moments,
-        model: &dyn LanguageModel,
-    ) {
+    fn account(&mut self, run: &mut Run, nodes: Range<usize>, moments: Moments, model: &dyn LanguageModel) {
         let longest = self.live.iter().filter_map(|live| live.sequence).max_by_key(|&one| model.length(one));
         let (cost, cached) = (std::mem::take(&mut self.cost), Cached::now(model, longest));
         let mut node = std::mem::take(&mut run.nodes[nodes.start]);

@@ -7,7 +7,7 @@ use crate::decoding::beam::search::Continuation;
 use crate::decoding::chain::Filtered;
 use crate::decoding::error::DecodingError;
 use crate::decoding::initiation::pass;
-use crate::decoding::random::uniform_of;
+use crate::decoding::random::{Purpose, uniform_of};
 use crate::decoding::settings::CacheUse;
 use crate::decoding::single_token::refuse_broken;
 use crate::decoding::stages::Stage;
@@ -166,7 +166,7 @@ impl Noise {
 
     /// A number of the standard Gumbel distribution for a token: −ln(−ln u) with 0 < u < 1.
     fn of(self, token: u32) -> f64 {
-        let uniform = uniform_of(self.seed, self.step, [self.beam + 1, token]);
+        let uniform = uniform_of(self.seed, self.step, [Purpose::Beams as u32 + self.beam, token]);
         // The multiples of 2⁻⁵³ reach 0, whose logarithm is infinite.
         -(-uniform.max(f64::EPSILON / 4.0).ln()).ln()
     }

@@ -65,7 +65,8 @@ impl Rules {
         });
         all.truncate(self.weighed());
         let ended = all.iter().take(self.beams).filter(|continuation| ends(continuation)).copied().collect();
-        let mut live: Vec<Continuation> = all.into_iter().filter(|continuation| !ends(continuation)).collect();
+        let mut live: Vec<Continuation> =
+            all.into_iter().filter(|continuation| !ends(continuation)).collect();
         live.sort_by(|one, other| other.log_probability.total_cmp(&one.log_probability));
         live.truncate(self.beams);
         Taken { live, ended }
@@ -79,7 +80,11 @@ impl Rules {
 
     /// Adds ended hypotheses to those kept so far, which are the best first; those that are one too many fall by
     /// the lowest that stays.
-    pub fn keep(&self, kept: &mut Vec<Hypothesis>, ended: impl IntoIterator<Item = Hypothesis>) -> Vec<Pruned> {
+    pub fn keep(
+        &self,
+        kept: &mut Vec<Hypothesis>,
+        ended: impl IntoIterator<Item = Hypothesis>,
+    ) -> Vec<Pruned> {
         kept.extend(ended);
         // Stable: an earlier one stays before an equal later one.
         kept.sort_by(|one, other| other.score.total_cmp(&one.score));

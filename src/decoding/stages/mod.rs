@@ -16,7 +16,8 @@ use super::settings::GrammarKind;
 
 pub use bans::{bad_words, forced_tokens, grammar, min_new_tokens, no_repeat_ngram, suppress_tokens};
 pub use cuts::{
-    Mirostat, epsilon_cutoff, eta_cutoff, log_softmax, min_p, mirostat, temperature, top_a, top_k, top_p, typical_p,
+    Mirostat, epsilon_cutoff, eta_cutoff, log_softmax, min_p, mirostat, temperature, top_a, top_k, top_p,
+    typical_p,
 };
 pub use penalties::{Dry, dry, frequency_penalty, logit_bias, presence_penalty, repetition_penalty};
 

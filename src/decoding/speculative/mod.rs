@@ -1,0 +1,141 @@
+//! Speculative decoding (Leviathan, Kalman and Matias 2023; Chen et al. 2023): somebody drafts tokens, and one pass
+//! of the target model over all of them tells how many are right.
+//!
+//! What the text becomes is the target's own: its greedy tokens, or draws from its distribution. Only how many
+//! passes it takes depends on the draft. Random numbers are those of [`super::random::Purpose`]: the token at step
+//! s is drafted with (seed, s, draft), accepted with (seed, s, acceptance), and otherwise drawn with (seed, s,
+//! choice), the number that sampling draws it with. A token that was drafted again because one before it had been
+//! rejected meets the same numbers, of which nothing that is known of the text depends.
+
+mod draft_model;
+mod drafter;
+mod judge;
+mod lookup;
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use draft_model::DraftModel;
+use drafter::{Draft, Drafter};
+use judge::{Judgement, judge};
+use lookup::PromptLookup;
+
+use super::chain::StageContext;
+use super::error::DecodingError;
+use super::settings::DecodingSettings;
+use super::strategy::{Branched, Control, Ending, SharedModel, Stepped, Strategy};
+use super::text::{Gain, Seen, Text};
+use crate::model::batch::RowOutput;
+use crate::model::{Batch, LanguageModel};
+use crate::trace::strategies::SpeculativeStep;
+use crate::trace::{Run, StepDetail};
+
+/// Speculative decoding of one text.
+pub struct Speculative {
+    text: Text,
+    drafter: Box<dyn Drafter>,
+    /// Most tokens of a draft by the settings.
+    most: usize,
+    /// Most tokens of the next one: after a draft that was accepted whole two more, otherwise one more than were
+    /// accepted.
+    next: usize,
+}
+
+impl Speculative {
+    /// For a prompt and settings that were checked. Without a draft model, drafts are looked up in the text.
+    pub(super) fn new(
+        settings: &DecodingSettings,
+        stages: &StageContext,
+        ending: Ending,
+        prompt: &[u32],
+        draft: Option<&SharedModel>,
+    ) -> Self {
+        let drafter: Box<dyn Drafter> = match draft {
+            Some(model) => Box::new(DraftModel::new(model)),
+            None => Box::new(PromptLookup),
+        };
+        let most = settings.speculative.draft_tokens;
+        Self { text: Text::new(settings, stages, ending, prompt), drafter, most, next: most }
+    }
+
+    /// The rows of the newest token and of each drafted one.
+    fn verify(
+        &mut self,
+        draft: &Draft,
+        output: RowOutput,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<Vec<Seen>, DecodingError> {
+        if self.text.generated() == 0 {
+            return Ok(vec![self.text.initiate(output, model, control)?]);
+        }
+        let sequence = self.text.catch_up(model, control)?;
+        let done = self.text.tokens.len() - 1;
+        let drafted = draft.tokens.iter().map(|drafted| drafted.token);
+        let tokens: Vec<u32> = self.text.tokens[done..].iter().copied().chain(drafted).collect();
+        let mut batch = Batch::chain(sequence, done, &tokens, output);
+        batch.rows.iter_mut().for_each(|row| row.output = output);
+        self.text.try_out(&batch, model, control)
+    }
+}
+
+impl Strategy for Speculative {
+    /// The first step is initiation, without a draft; each further one drafts, and verifies in one pass.
+    fn step(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        run: &mut Run,
+        control: &mut Control<'_>,
+    ) -> Result<Stepped, DecodingError> {
+        let start = Instant::now();
+        if control.interrupt.load(Ordering::Relaxed) {
+            return Err(DecodingError::Interrupted);
+        }
+        let context = model.context();
+        let (mut draft, mut draft_seconds) = (Draft::default(), 0.0);
+        if self.text.generated() > 0 {
+            // The last token that may join the text needs no draft: the target adds it itself.
+            let most = self.text.room(context).min(model.max_rows()).saturating_sub(1).min(self.next);
+            draft = self.drafter.draft(&self.text, most, control)?;
+            draft_seconds = start.elapsed().as_secs_f64();
+        }
+        let output = self.text.output(model.vocabulary());
+        let rows = self.verify(&draft, output, model, control)?;
+        let mut choosing = Instant::now();
+        let judged = match judge(&self.text, &draft, &rows, context)? {
+            Some(judged) => judged,
+            None => {
+                let rows = self.verify(&draft, RowOutput::Logits, model, control)?;
+                choosing = Instant::now();
+                judge(&self.text, &draft, &rows, context)?.expect("whole rows decide everything")
+            }
+        };
+        let Judgement { nodes, drafted, added, accepted } = judged;
+        if !drafted.is_empty() {
+            let whole = accepted == drafted.len();
+            self.next = if whole { self.next + 2 } else { accepted + 1 }.min(self.most);
+        }
+        let detail = StepDetail::Speculative(SpeculativeStep {
+            drafter: self.drafter.name(),
+            drafted,
+            added,
+            draft_passes: draft.passes,
+            draft_seconds,
+        });
+        let stepped = self.text.take(Gain { nodes, detail, start, choosing }, model, run);
+        self.drafter.keep(&self.text.tokens);
+        Ok(stepped)
+    }
+
+    fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
+        let mut text = self.text.branch(model, tokens)?;
+        let drafter = self.drafter.branch(tokens).inspect_err(|_| text.release(model))?;
+        let stop = text.reason(tokens, model.context());
+        Ok(Branched { strategy: Box::new(Self { text, drafter, ..*self }), stop })
+    }
+
+    fn release(&mut self, model: &mut dyn LanguageModel) {
+        self.text.release(model);
+        self.drafter.release();
+    }
+}

@@ -1,0 +1,247 @@
+//! One text that a strategy lengthens by several tokens a pass: its tokens, its sequence in the model, the chain
+//! that judges its rows, and the record of a pass in the run.
+//!
+//! Between steps everything but the newest token is cached. Which tokens are tried, and which of them join the
+//! text, the strategies know.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::accounting::{Cached, Moments, account};
+use super::chain::{Chain, Filtered, StageContext};
+use super::error::DecodingError;
+use super::initiation::{ChunkSize, PassCost, pass};
+use super::row::Row;
+use super::settings::{CacheUse, DecodingSettings};
+use super::single_token::refuse_broken;
+use super::stages::{History, Stage};
+use super::strategy::{Control, Ending, Stepped, fork_shared};
+use super::strategy_settings::Picking;
+use crate::model::batch::{Batch, RowOutput};
+use crate::model::selection::Choosing;
+use crate::model::{LanguageModel, ModelError, Outputs, SequenceId, Summary};
+use crate::trace::{Counters, Node, NodeTiming, Run, StepDetail, StopReason, StrategyStep};
+
+/// A text under way.
+#[derive(Clone)]
+pub(super) struct Text {
+    /// What the stages do to a row.
+    pub chain: Chain,
+    /// How a token is picked from what they leave.
+    pub picking: Picking,
+    /// Key of the random draws.
+    pub seed: u64,
+    /// What ends it.
+    pub ending: Ending,
+    /// Prompt and generated tokens.
+    pub tokens: Vec<u32>,
+    cache: CacheUse,
+    sequence: Option<SequenceId>,
+    chunk: ChunkSize,
+    /// What the step under way has cost so far.
+    cost: PassCost,
+}
+
+/// What a pass tells of a row of logits, in the form that was asked for.
+pub(super) enum Seen {
+    /// All V logits.
+    Row(Vec<f32>),
+    /// In short.
+    Summary(Summary),
+}
+
+/// What a pass brought to the text.
+pub(super) struct Gain {
+    /// The nodes that join it, in order; their place in the run, cost and time are still to be filled in.
+    pub nodes: Vec<Node>,
+    /// What the strategy weighed.
+    pub detail: StepDetail,
+    /// When the step began.
+    pub start: Instant,
+    /// When its rows had come.
+    pub choosing: Instant,
+}
+
+impl Text {
+    /// For a prompt and settings that were checked.
+    pub fn new(settings: &DecodingSettings, stages: &StageContext, ending: Ending, prompt: &[u32]) -> Self {
+        let recorded = settings.recorded_candidates;
+        Self {
+            chain: Chain::new(&settings.stages, settings.picks(), stages, recorded),
+            picking: settings.picks(),
+            seed: settings.seed,
+            ending,
+            tokens: prompt.to_vec(),
+            cache: settings.cache,
+            sequence: None,
+            chunk: ChunkSize::default(),
+            cost: PassCost::default(),
+        }
+    }
+
+    /// Generated tokens so far.
+    pub fn generated(&self) -> usize {
+        self.tokens.len() - self.ending.prompt
+    }
+
+    /// The step that finds the token after these, the prompt's included.
+    pub fn step_after(&self, tokens: &[u32]) -> usize {
+        tokens.len() - self.ending.prompt + 1
+    }
+
+    /// Most tokens that may still join it.
+    pub fn room(&self, context: usize) -> usize {
+        let wanted = self.ending.max_tokens.saturating_sub(self.generated());
+        wanted.min(context.saturating_sub(self.tokens.len()))
+    }
+
+    /// Why it ends after these tokens, the prompt's included; `None` if it goes on.
+    pub fn reason(&self, tokens: &[u32], context: usize) -> Option<StopReason> {
+        self.ending.reason(tokens, context)
+    }
+
+    /// Tokens of its own or of a draft as the stages see them.
+    pub fn history<'a>(&self, tokens: &'a [u32]) -> History<'a> {
+        History { tokens, prompt: self.ending.prompt }
+    }
+
+    /// What to ask of the rows that the chain judges. A summary, where it is sure to decide: to find the highest
+    /// value, or to draw where top-k leaves nothing beside the candidates. Rows that were summarised long ago
+    /// could not be read again, so that others are asked for whole.
+    pub fn output(&self, vocabulary: usize) -> RowOutput {
+        let bounded = || self.chain.stages.iter().any(|stage| matches!(stage, Stage::TopK(_)));
+        match (self.chain.choosing(vocabulary, 0.0), self.picking) {
+            (Some(_), Picking::Highest) => RowOutput::Summary(Choosing::HIGHEST),
+            (Some(choosing), Picking::Draws) if bounded() => RowOutput::Summary(choosing),
+            _ => RowOutput::Logits,
+        }
+    }
+
+    /// Runs the chain over a row, whose token is the `step`-th generated one. `None` if that takes the whole row.
+    pub fn filtered(
+        &self,
+        seen: &Seen,
+        step: usize,
+        history: History<'_>,
+    ) -> Result<Option<Filtered>, DecodingError> {
+        match seen {
+            Seen::Row(logits) => {
+                refuse_broken(logits, step)?;
+                Ok(Some(self.chain.run(logits, history)))
+            }
+            Seen::Summary(summary) if summary.broken > 0 => Ok(None),
+            Seen::Summary(summary) => Ok(self.chain.run_summary(summary)),
+        }
+    }
+
+    /// One pass over everything up to the newest token, in chunks; what `output` asks of that one's row.
+    pub fn initiate(
+        &mut self,
+        output: RowOutput,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<Seen, DecodingError> {
+        let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
+        let (chunk, cost) = (&mut self.chunk, &mut self.cost);
+        let outputs = pass(model, sequence, &self.tokens, output, chunk, cost, control)?;
+        Ok(Seen::all(outputs, [output]).pop().expect("a pass returns what its batch asks for"))
+    }
+
+    /// Makes the cache hold everything but the newest token, and returns the sequence.
+    pub fn catch_up(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<SequenceId, DecodingError> {
+        let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
+        let before = &self.tokens[..self.tokens.len() - 1];
+        model.truncate(sequence, before.len());
+        if model.length(sequence) < before.len() {
+            let mut control = Control { interrupt: control.interrupt, progress: &mut |_, _| {} };
+            let (chunk, cost) = (&mut self.chunk, &mut self.cost);
+            pass(model, sequence, before, RowOutput::Nothing, chunk, cost, &mut control)?;
+        }
+        Ok(sequence)
+    }
+
+    /// One pass over a batch that goes on from the newest token; what it asks of its rows, in order.
+    pub fn try_out(
+        &mut self,
+        batch: &Batch,
+        model: &mut dyn LanguageModel,
+        control: &Control<'_>,
+    ) -> Result<Vec<Seen>, DecodingError> {
+        if control.interrupt.load(Ordering::Relaxed) {
+            return Err(DecodingError::Interrupted);
+        }
+        let outputs = model.forward(batch)?;
+        self.cost.add(batch.rows.len(), &outputs.timing);
+        Ok(Seen::all(outputs, batch.rows.iter().map(|row| row.output)))
+    }
+
+    /// Appends a gain to text and run, and lets the cache hold no more than the text without its newest token.
+    pub fn take(&mut self, gain: Gain, model: &mut dyn LanguageModel, run: &mut Run) -> Stepped {
+        let Gain { nodes, detail, start, choosing } = gain;
+        let first = run.nodes.len();
+        let step = self.generated() + 1;
+        self.tokens.extend(nodes.iter().map(|node| node.token));
+        if let Some(sequence) = self.sequence {
+            model.truncate(sequence, self.tokens.len() - 1);
+        }
+        if self.cache == CacheUse::Recompute {
+            self.release(model);
+        }
+        let cached = Cached::now(model, self.sequence);
+        for (index, mut node) in nodes.into_iter().enumerate() {
+            node.step = step + index;
+            // The pass is the first one's; the others came with it.
+            if index == 0 {
+                account(&mut node, run, Moments { start, choosing }, std::mem::take(&mut self.cost), cached);
+            } else {
+                node.phase = run.nodes[first].phase;
+                node.timing = NodeTiming::default();
+                node.counters = Counters { rows: 0, ..run.nodes[first].counters };
+            }
+            run.push(node);
+        }
+        let nodes = first..run.nodes.len();
+        run.steps.push(StrategyStep { nodes: nodes.clone(), detail });
+        Stepped { nodes, stop: self.reason(&self.tokens, model.context()) }
+    }
+
+    /// The same on other tokens, which share what both have in common.
+    pub fn branch(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Self, ModelError> {
+        let fork = |sequence| fork_shared(model, sequence, &self.tokens, tokens);
+        let sequence = self.sequence.map(fork).transpose()?;
+        Ok(Self { tokens: tokens.to_vec(), sequence, cost: PassCost::default(), ..self.clone() })
+    }
+
+    /// Forgets the sequence.
+    pub fn release(&mut self, model: &mut dyn LanguageModel) {
+        if let Some(sequence) = self.sequence.take() {
+            model.release(sequence);
+        }
+    }
+}
+
+impl Seen {
+    /// The rows of a pass of which something was asked, in their order; `asked` is what, row by row.
+    pub fn all(outputs: Outputs, asked: impl IntoIterator<Item = RowOutput>) -> Vec<Self> {
+        let (mut logits, mut summaries) = (outputs.logits.into_iter(), outputs.summaries.into_iter());
+        let rows = asked.into_iter().filter_map(|output| match output {
+            RowOutput::Nothing => None,
+            RowOutput::Logits => logits.next().map(Self::Row),
+            RowOutput::Summary(_) => summaries.next().map(Self::Summary),
+        });
+        rows.collect()
+    }
+
+    /// The token with the highest logit; the lowest id among equals. For a summary made for
+    /// [`Choosing::HIGHEST`].
+    pub fn highest(&self) -> u32 {
+        match self {
+            Self::Row(logits) => Row::new(logits).best().unwrap_or_default(),
+            Self::Summary(summary) => summary.chosen,
+        }
+    }
+}
