@@ -31,6 +31,10 @@ pub fn decode(model: &mut FakeModel, settings: &DecodingSettings, prompt: &[u32]
     let mut run = Run::default();
     let stop = loop {
         let stepped = step(&mut *strategy, model, &mut run).unwrap();
+        if let Some(draft) = &aids.draft {
+            let text = prompt.len() + run.nodes.len();
+            assert!(draft.borrow().cache_usage().pages <= text, "rejected tokens stay in the draft's cache");
+        }
         if let Some(stop) = stepped {
             break stop;
         }
