@@ -3,6 +3,7 @@
 mod suite {
     mod architecture;
     mod attention;
+    mod beams;
     mod branches;
     mod chained;
     mod chat;

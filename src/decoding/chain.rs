@@ -215,7 +215,7 @@ impl Filtered {
             trail.take(&self.row, index);
         }
         let (name, kept) = (name.to_owned(), self.row.kept_count());
-        self.stages.push(StageRecord { name, setting, kept, changed });
+        self.stages.push(StageRecord { name, setting, kept, changed, state: None });
         self.after = self.row.softmax();
     }
 

@@ -174,6 +174,52 @@ fn settings_reach_the_decoder() {
     );
 }
 
+#[test]
+fn beam_search_answers_with_its_sequences_best_first() {
+    // A case of `beams.json`, whose end token comes early.
+    let expected: Value =
+        serde_json::from_str(include_str!("../fixtures/strategies/beams.json")).expect("JSON");
+    let cases = expected["models"]["llama-f32"].as_array().expect("cases");
+    let settings = json!({"beams": 4, "length_penalty": 2.0, "early_stopping": true});
+    let fits = |case: &&Value| {
+        let agrees = |(name, value): (&String, &Value)| &case["settings"][name] == value;
+        settings.as_object().expect("an object").iter().all(agrees)
+    };
+    let case = cases.iter().find(fits).expect("the case");
+    let list =
+        |ids: &Value| ids.as_array().expect("ids").iter().map(Value::to_string).collect::<Vec<_>>().join(",");
+    let (model, prompt, eos) =
+        (without_text(), list(&case["prompt"]), list(&case["settings"]["eos_token_id"]));
+    let base =
+        ["generate", "-m", &model, "--prompt-ids", &prompt, "--eos", &eos, "-n", "12", "--strategy", "beam"];
+    let with = |more: &[&str]| {
+        json_of(&[&base[..], &["--json", "--beams", "4", "--length-penalty", "2"], more].concat())
+    };
+    let found = with(&["--early-stopping"]);
+    let sequences = found["sequences"].as_array().expect("sequences");
+    let ids: Vec<&Value> = sequences.iter().map(|sequence| &sequence["ids"]).collect();
+    assert_eq!(ids, case["sequences"].as_array().expect("sequences").iter().collect::<Vec<_>>());
+    for (sequence, score) in sequences.iter().zip(case["scores"].as_array().expect("scores")) {
+        let (found, expected) =
+            (sequence["score"].as_f64().expect("a score"), score.as_f64().expect("a score"));
+        assert!((found - expected).abs() < 1e-4, "{found} instead of {expected}");
+    }
+    assert_eq!(&found["ids"], ids[0], "the answer is the best one");
+    let steps = found["steps"].as_array().expect("steps");
+    assert_eq!(Some(steps.len()), ids[0].as_array().map(Vec::len));
+    assert_ne!(with(&[])["sequences"], found["sequences"], "without early stopping the search goes on");
+
+    let drawn = |seed| with(&["--temperature", "1", "--seed", seed])["sequences"].clone();
+    assert_eq!(drawn("1"), drawn("1"));
+    assert_ne!(drawn("1"), drawn("2"));
+    // For a reader: the text once it is settled.
+    let text = run(&base);
+    assert_eq!(text.status.code(), Some(0));
+    let words: Vec<&str> = std::str::from_utf8(&text.stdout).expect("UTF-8").split_whitespace().collect();
+    assert!(!words.is_empty() && words.iter().all(|word| word.parse::<u32>().is_ok()), "{words:?}");
+    assert!(error_of(&[&base[..], &["--beams", "0"]].concat()).contains("the number of beams is 0"));
+}
+
 /// The stages of a run's first step in its trace, as (name, setting, kept, changed).
 fn first_stages(arguments: &[&str]) -> Vec<(String, String, u64, u64)> {
     let folder = tempfile::tempdir().expect("a folder");

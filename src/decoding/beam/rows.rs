@@ -40,10 +40,10 @@ impl Beam {
         let output = self.output(model.vocabulary());
         let outputs = self.compute(output, model, control)?;
         if let RowOutput::Summary(_) = output {
-            let summaries = self.live.iter().zip(&outputs.summaries);
-            let decided = summaries.map(|(live, summary)| {
+            let summaries = outputs.summaries.iter();
+            let decided = summaries.map(|summary| {
                 let fine = summary.broken == 0;
-                let filtered = fine.then(|| self.chain.run_summary(summary, self.history(live))).flatten()?;
+                let filtered = fine.then(|| self.chain.run_summary(summary)).flatten()?;
                 (self.picking == Picking::Highest || filtered.row.tail.count == 0).then_some(filtered)
             });
             if let Some(rows) = decided.collect() {
