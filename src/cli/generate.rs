@@ -171,6 +171,9 @@ fn drawing_options(arguments: &Generate) -> Vec<&'static str> {
 
 /// Tells of options that the strategy does not look at.
 fn note_unused(arguments: &Generate) -> Option<String> {
+    if arguments.speculative.draft_model.is_some() && arguments.strategy != Strategy::Speculative {
+        return Some("note: --draft-model is of use with --strategy speculative alone".to_owned());
+    }
     let names = drawing_options(arguments);
     let decoding = match arguments.strategy {
         Strategy::Greedy => "greedy decoding",

@@ -9,7 +9,8 @@ pub enum Phase {
     /// One pass over the whole prompt.
     #[default]
     Initiation,
-    /// A pass over the newest token alone.
+    /// A pass over the newest token, and over what may follow it where a strategy tries that out: then one pass may
+    /// give several nodes, and what it cost stands at the first.
     Incremental,
 }
 

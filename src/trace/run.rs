@@ -64,7 +64,7 @@ pub struct Phases {
     pub tokenise: PhaseFigures,
     /// One pass over the prompt; `amount` is token rows computed.
     pub initiation: PhaseFigures,
-    /// One pass a token; `amount` is token rows computed.
+    /// The passes after it, each for one token or several; `amount` is token rows computed.
     pub incremental: PhaseFigures,
     /// Incremental steps made.
     pub incremental_steps: usize,

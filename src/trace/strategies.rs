@@ -136,7 +136,8 @@ pub struct Drafted {
     pub token: Token,
     /// q: its probability in the distribution that it was drafted from, after the stages; 1 for a lookup.
     pub draft_probability: f32,
-    /// p: its probability in the target's distribution, after the stages; 0 where no verdict was reached.
+    /// p: its probability in the target's distribution, after the stages; 0 where no verdict was reached, and for one
+    /// outside of the row's candidates.
     pub target_probability: f32,
     /// The random number that it was held against, where sampling; it is accepted if that is below p / q.
     pub draw: Option<f64>,
@@ -173,11 +174,13 @@ pub enum Added {
 /// The window and the pool of a step of lookahead decoding (Fu et al. 2023).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LookaheadStep {
-    /// The window that went into the pass: levels of equally many tokens, the oldest guesses first.
+    /// The window that went into the pass: levels of equally many tokens, the oldest guesses first. Up to N − 1
+    /// levels, which come pass by pass; none in initiation, and of no tokens at the context's end.
     pub window: Vec<Vec<Token>>,
     /// The guesses that the pass verified: what may follow the newest token.
     pub guesses: Vec<Guess>,
-    /// n-grams that the pass put into the pool.
+    /// n-grams that were new to the pool: the window's finished trajectories, then those that the text makes with its
+    /// new tokens.
     pub collected: Vec<Vec<Token>>,
     /// n-grams in the pool after it.
     pub pool: usize,
@@ -201,7 +204,7 @@ pub enum NgramSource {
     /// The window's trajectories.
     #[default]
     Window,
-    /// The prompt.
+    /// The text: the prompt, or what was generated since.
     Prompt,
 }
 

@@ -327,6 +327,30 @@ fn dry_finds_its_breakers_with_the_tokenizer() {
 }
 
 #[test]
+fn drafts_and_guesses_give_greedy_text_in_fewer_steps() {
+    let model = without_text();
+    let base = ["generate", "-m", &model, "--prompt-ids", "3,1,4", "-n", "14", "--ignore-eos", "--json"];
+    let with = |more: &[&str]| json_of(&[&base[..], more].concat());
+    let greedy = with(&[]);
+    let speculative = with(&["--strategy", "speculative", "--draft-model", &model, "--draft-tokens", "3"]);
+    assert_eq!(speculative["ids"], greedy["ids"]);
+    // Thirteen tokens after the first, four a pass.
+    assert_eq!(speculative["phases"]["incremental"]["steps"], 4);
+    let options = ["--window", "2", "--ngram", "3", "--guesses", "2"];
+    let lookahead = with(&[&["--strategy", "lookahead"], &options[..]].concat());
+    assert_eq!(lookahead["ids"], greedy["ids"]);
+    assert!(lookahead["phases"]["incremental"]["rows"].as_u64() > Some(13));
+
+    let drawn = |seed| with(&["--strategy", "speculative", "--temperature", "5", "--seed", seed]);
+    assert_eq!(drawn("1")["ids"], drawn("1")["ids"]);
+    assert_ne!(drawn("1")["ids"], drawn("2")["ids"]);
+
+    let error =
+        error_of(&["generate", "--prompt-ids", "3", "--strategy", "speculative", "--draft-model", &model]);
+    assert!(error.contains("the draft model does not fit: llama-f32 has"), "{error}");
+}
+
+#[test]
 fn a_stop_text_ends_the_text_and_stays_in_it() {
     let model = with_text();
     let base = ["generate", "-m", &model, "-p", "Once", "-n", "12", "--ignore-eos", "--json"];
