@@ -85,7 +85,9 @@ fn checkpoints_of_six_families_give_greedy_decodings_text() {
         let prompt: Vec<u32> = (0..14).map(|index| (index % 5 * 37 + 3) % vocabulary).collect();
         let greedy = decode(&mut target, StrategyChoice::Greedy, 30, &prompt, &Aids::default());
         let mut aids = vec![Aids::default()];
-        aids.extend(drafts.map(|draft| Aids { draft: Some(Rc::new(RefCell::new(draft))) }));
+        aids.extend(
+            drafts.map(|draft| Aids { draft: Some(Rc::new(RefCell::new(draft))), ..Aids::default() }),
+        );
         for aids in &aids {
             let found = decode(&mut target, StrategyChoice::Speculative, 30, &prompt, aids);
             let what = format!("{name}, draft model: {}", aids.draft.is_some());

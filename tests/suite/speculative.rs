@@ -105,7 +105,7 @@ pub fn circle(vocabulary: usize) -> FakeModel {
 }
 
 fn shared(model: FakeModel) -> Aids {
-    Aids { draft: Some(Rc::new(RefCell::new(Box::new(model)))) }
+    Aids { draft: Some(Rc::new(RefCell::new(Box::new(model)))), ..Aids::default() }
 }
 
 /// Another model's logits turned upside down.
