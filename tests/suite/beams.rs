@@ -165,7 +165,8 @@ fn sequences_and_scores_are_those_of_a_search_over_whole_texts() {
             for (length_penalty, early) in
                 [0.0, 1.0, 2.0, -1.0].into_iter().flat_map(|penalty| EARLY.map(|early| (penalty, early)))
             {
-                for eos in [vec![], vec![7], vec![3, 11, 12]] {
+                let every_fifth = (0..vocabulary as u32).step_by(5).collect();
+                for eos in [vec![], vec![7], vec![3, 11, 12], every_fifth] {
                     if beams == 1 && !eos.is_empty() {
                         continue;
                     }
@@ -196,7 +197,7 @@ fn sequences_and_scores_are_those_of_a_search_over_whole_texts() {
             }
         }
     }
-    assert!(ended_early > 50, "only {ended_early} searches ended early");
+    assert!(ended_early > 30, "only {ended_early} searches ended early");
 }
 
 #[test]
