@@ -96,7 +96,7 @@ fn a_mask_is_what_brute_force_over_the_vocabulary_finds() {
             open = next;
         }
     }
-    assert!(places > 200, "{places}");
+    assert!(places > 100, "{places}");
 }
 
 #[test]
