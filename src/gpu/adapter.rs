@@ -20,7 +20,7 @@ pub struct AdapterInfo {
     pub driver: String,
     /// The largest buffer that one binding can show to a kernel, in bytes.
     pub binding_bytes: u64,
-    /// Size of the device's memory in bytes, where its driver tells; see [`device_memory`].
+    /// Bytes of the largest heap of the device's own memory, where its driver tells: so far on Vulkan alone.
     pub memory_bytes: Option<u64>,
     /// Limits and features that matter here: what, and how much, in words.
     pub details: Vec<(String, String)>,
