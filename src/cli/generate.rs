@@ -140,7 +140,6 @@ fn settings(arguments: &Generate) -> Result<DecodingSettings, CliError> {
         seed: arguments.seed,
         cache: if arguments.no_kv_cache { CacheUse::Recompute } else { CacheUse::Reuse },
         recorded_candidates: arguments.top.max(DecodingSettings::default().recorded_candidates),
-        ..DecodingSettings::default()
     })
 }
 

@@ -9,6 +9,7 @@ use crate::model::{CacheFormat, WeightsChoice};
 
 /// A request to the worker. Each is answered by [`super::Event`]s; none blocks the sender.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "commands are few, and sent one at a time")]
 pub enum Command {
     /// Look for adapters and report them.
     ListAdapters,

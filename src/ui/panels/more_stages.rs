@@ -209,6 +209,7 @@ fn forced(text: &str) -> Option<(usize, u32)> {
     Some((step.trim().parse().ok().filter(|step| *step > 0)?, id.trim().parse().ok()?))
 }
 
+#[expect(clippy::ptr_arg, reason = "`list` prints what it edits, by its type")]
 fn print_breakers(breakers: &Vec<String>) -> String {
     let escaped = |text: &String| {
         text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t").replace(' ', "\\s")
