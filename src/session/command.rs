@@ -38,6 +38,11 @@ pub enum Command {
         /// Whether it goes on by itself.
         pace: Pace,
     },
+    /// Show the line of the run that ends in this node, and hold there: the next step goes on from it.
+    Follow {
+        /// The line's last node: an index in [`crate::trace::Run::nodes`].
+        tip: usize,
+    },
     /// End the run, within one chunk of a pass; what was decoded stays.
     Stop,
 }

@@ -10,7 +10,7 @@ use super::command::{Prompt, SpecialTokens};
 use super::guide::Guide;
 use super::load::ReadyModel;
 use crate::decoding::{
-    Aids, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
+    Aids, Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
 };
 use crate::tokenizer::grammar::GrammarError;
 use crate::tokenizer::{AddSpecial, Detokeniser, Tokenizer, TokenizerError};
@@ -20,8 +20,10 @@ use crate::trace::{PhaseFigures, PromptToken, Run, StopReason};
 pub struct Decode {
     /// What happened so far.
     pub run: Run,
-    /// What chooses on each branch of the run, the one that goes on last.
+    /// What chooses on each branch of the run, the one that went on last at the end.
     branches: Vec<Branch>,
+    /// The lines that came to an end, by their last nodes.
+    ended: Vec<(usize, StopReason)>,
     /// The text's state after the prompt.
     prompt_text: TextState,
     /// The text's state after each node.
@@ -75,6 +77,14 @@ pub enum RunError {
         /// The token asked for.
         token: u32,
     },
+    /// A line that ends in a node that is not there.
+    #[error("the run has {nodes} nodes and no node {node}: choose one of those that the tree shows")]
+    NoNode {
+        /// The node asked for, from 0.
+        node: usize,
+        /// How many there are.
+        nodes: usize,
+    },
     /// The strategy cannot begin or go on.
     #[error(transparent)]
     Decoding(#[from] DecodingError),
@@ -117,13 +127,17 @@ impl Decode {
         run.prompt = ids.iter().map(|&id| prompt_token(tokenizer, &mut detokeniser, id)).collect();
         let prompt_text = TextState { detokeniser, stop_texts: StopTexts::new(&settings.stop.texts) };
         let branches = vec![Branch { strategy, tip: None }];
-        Ok(Self { run, branches, prompt_text, texts: Vec::new(), guide })
+        Ok(Self { run, branches, ended: Vec::new(), prompt_text, texts: Vec::new(), guide })
     }
 
     /// Makes one step. When the run is over, [`Run::stop`] says why.
     ///
     /// After [`DecodingError::Interrupted`] the next call goes on where this one stopped.
     pub fn advance(&mut self, ready: &mut ReadyModel, control: &mut Control<'_>) -> Result<(), RunError> {
+        self.take_up_line(ready)?;
+        if self.run.stop.is_some() {
+            return Ok(());
+        }
         if let Some(guide) = &self.guide {
             guide.prepare(&self.run.generated_ids())?;
         }
@@ -140,6 +154,7 @@ impl Decode {
         if let Some(branch) = self.branches.last_mut() {
             branch.tip = self.run.tip();
         }
+        self.note_end();
         Ok(())
     }
 
@@ -150,17 +165,7 @@ impl Decode {
         let chosen = self.run.nodes.get(node).and_then(|node| node.chosen_by_hand(token));
         let Some(chosen) = chosen else { return Err(RunError::NoCandidate { step, token }) };
         let path = self.run.path(chosen.parent);
-        let mut tokens = self.run.prompt_ids();
-        tokens.extend(path.iter().map(|&index| self.run.nodes[index].token));
-        tokens.push(token);
-
-        let common = |branch: &Branch| {
-            let line = self.run.path(branch.tip);
-            line.iter().zip(&path).take_while(|(one, other)| one == other).count()
-        };
-        let nearest = (0..self.branches.len()).max_by_key(|&index| common(&self.branches[index]));
-        let nearest = nearest.expect("a run has a strategy");
-        let branched = self.branches[nearest].strategy.branch(&mut *ready.model, &tokens)?;
+        let branched = self.fork_strategy(ready, &path, Some(token))?;
 
         let index = self.run.nodes.len();
         self.run.nodes.push(chosen);
@@ -169,6 +174,7 @@ impl Decode {
         self.run.sequences.clear();
         self.branches.push(Branch { strategy: branched.strategy, tip: Some(index) });
         self.put_texts(index..index + 1, ready.tokenizer.as_ref());
+        self.note_end();
         Ok(())
     }
 
@@ -177,6 +183,65 @@ impl Decode {
         let guide = self.guide.as_ref()?;
         let complete = guide.is_complete(&self.run.generated_ids());
         complete.is_ok_and(|complete| complete).then_some(StopReason::Grammar)
+    }
+
+    /// Turns to the line that ends in this node: [`Run::stop`] says why it ended, if it did, and the next step goes
+    /// on from there.
+    pub fn follow(&mut self, tip: usize) -> Result<(), RunError> {
+        let nodes = self.run.nodes.len();
+        if tip >= nodes {
+            return Err(RunError::NoNode { node: tip, nodes });
+        }
+        self.run.follow(Some(tip));
+        self.run.stop = self.ended.iter().rev().find(|(node, _)| *node == tip).map(|&(_, stop)| stop);
+        Ok(())
+    }
+
+    /// Lets the strategy that made the line go on last. A line that none made, such as one that beam search gave up,
+    /// gets a strategy of its own.
+    fn take_up_line(&mut self, ready: &mut ReadyModel) -> Result<(), RunError> {
+        let tip = self.run.tip();
+        match self.branches.iter().rposition(|branch| branch.tip == tip) {
+            Some(index) => {
+                let branch = self.branches.remove(index);
+                self.branches.push(branch);
+            }
+            None => {
+                let path = self.run.path(tip);
+                let branched = self.fork_strategy(ready, &path, None)?;
+                self.run.stop = branched.stop;
+                self.branches.push(Branch { strategy: branched.strategy, tip });
+                self.note_end();
+            }
+        }
+        Ok(())
+    }
+
+    /// A strategy for the text of these nodes and one more token, in a fork of the sequence that has most in common
+    /// with them.
+    fn fork_strategy(
+        &mut self,
+        ready: &mut ReadyModel,
+        path: &[usize],
+        token: Option<u32>,
+    ) -> Result<Branched, RunError> {
+        let mut tokens = self.run.prompt_ids();
+        tokens.extend(path.iter().map(|&index| self.run.nodes[index].token));
+        tokens.extend(token);
+        let common = |branch: &Branch| {
+            let line = self.run.path(branch.tip);
+            line.iter().zip(path).take_while(|(one, other)| one == other).count()
+        };
+        let nearest = (0..self.branches.len()).max_by_key(|&index| common(&self.branches[index]));
+        let nearest = nearest.expect("a run has a strategy");
+        Ok(self.branches[nearest].strategy.branch(&mut *ready.model, &tokens)?)
+    }
+
+    /// Remembers why the line ended, and with it the other sequences that the strategy returned.
+    fn note_end(&mut self) {
+        let Some(stop) = self.run.stop else { return };
+        let returned = self.run.sequences.iter().map(|sequence| sequence.node);
+        self.ended.extend(returned.chain(self.run.tip()).map(|node| (node, stop)));
     }
 
     /// Puts texts on new nodes, and ends the line where a stop text does.

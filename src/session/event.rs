@@ -54,6 +54,13 @@ pub enum Event {
     Stepped(Box<Stepped>),
     /// A person chose another token: the run goes on from there.
     Branched(Box<Stepped>),
+    /// The run's text is another line of its tree.
+    Followed {
+        /// The line's last node.
+        tip: usize,
+        /// Why that line ended; `None` if it can go on.
+        stop: Option<StopReason>,
+    },
     /// The run waits.
     Paused,
     /// The run goes on.

@@ -131,10 +131,19 @@ impl View {
                 }
                 self.take_step(*branched);
             }
+            Event::Followed { tip, stop } => {
+                if let Some(run) = self.run.as_mut().filter(|run| tip < run.nodes.len()) {
+                    run.follow(Some(tip));
+                    run.stop = stop;
+                }
+                if stop.is_some() {
+                    self.status = self.at_rest();
+                }
+            }
             Event::Paused => self.status = Status::Paused,
             Event::Resumed => self.status = Status::Running,
             Event::Finished { stop, phases } => {
-                self.status = if self.loaded.is_some() { Status::Ready } else { Status::Empty };
+                self.status = self.at_rest();
                 if let Some(run) = &mut self.run {
                     run.stop = Some(stop);
                     run.phases = phases;
@@ -142,6 +151,11 @@ impl View {
             }
             Event::Notice(notice) => self.notices.push(notice),
         }
+    }
+
+    /// The status when no run goes on.
+    fn at_rest(&self) -> Status {
+        if self.loaded.is_some() { Status::Ready } else { Status::Empty }
     }
 
     fn take_step(&mut self, stepped: Stepped) {

@@ -64,7 +64,12 @@ impl Session {
     pub fn send(&self, command: Command) {
         let urgent = matches!(
             command,
-            Command::Stop | Command::Pause | Command::Load(_) | Command::LoadDraft(_) | Command::Start(_)
+            Command::Stop
+                | Command::Pause
+                | Command::Follow { .. }
+                | Command::Load(_)
+                | Command::LoadDraft(_)
+                | Command::Start(_)
         );
         if let Some(commands) = &self.commands
             && commands.send(command).is_err()
@@ -189,6 +194,7 @@ impl Worker {
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
             Command::Branch { node, token, pace } => self.branch(node, token, pace),
+            Command::Follow { tip } => self.follow(tip),
             Command::Pause => {
                 if let Some(live) = &mut self.live
                     && live.moves()
@@ -323,6 +329,28 @@ impl Worker {
                 }
             }
             Err(error) => self.outbox.tell(Severity::Error, "The run cannot branch", &error.to_string()),
+        }
+    }
+
+    /// Turns to another line of the run, and waits there unless that line has ended.
+    fn follow(&mut self, tip: usize) {
+        let Some(live) = &mut self.live else {
+            let detail = "Its model was closed or another run began: run the prompt again.";
+            self.outbox.tell(Severity::Error, "That line cannot go on", detail);
+            return;
+        };
+        match live.decode.follow(tip) {
+            Ok(()) => {
+                let stop = live.decode.run.stop;
+                self.outbox.send(Event::Followed { tip, stop });
+                if stop.is_some() {
+                    live.motion = Motion::Ended;
+                } else {
+                    live.motion = Motion::Held;
+                    self.outbox.send(Event::Paused);
+                }
+            }
+            Err(error) => self.outbox.tell(Severity::Error, "There is no such line", &error.to_string()),
         }
     }
 

@@ -48,6 +48,31 @@ pub enum Action {
     SelectLast,
     /// Whether the selection follows the newest step.
     ToggleFollow,
+    /// Go on from a step of the run with another of its candidates.
+    Branch {
+        /// The step: an index in the trace's nodes.
+        node: usize,
+        /// The candidate's token.
+        token: u32,
+    },
+    /// Select the candidate that stands so many rows below.
+    MoveCandidate(isize),
+    /// Go on with the selected candidate.
+    BranchSelected,
+    /// Return to the line before the last branch.
+    UndoBranch,
+    /// Show a node of the trace: select it, on a line that leads to it.
+    ShowNode(usize),
+    /// Show the line that ends in this node of the trace.
+    FollowLine(usize),
+    /// Ask by the system's dialog for a draft model's folder.
+    PickDraftFolder,
+    /// Ask by the system's dialog for a draft model's file.
+    PickDraftFile,
+    /// Load a draft model.
+    LoadDraft(std::path::PathBuf),
+    /// Forget the draft model.
+    DropDraft,
     /// Light, dark, or as the system.
     SetTheme(ThemeChoice),
     /// Show or hide the inspector.
@@ -77,6 +102,10 @@ pub const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
     (plain(Key::ArrowRight), "Step after", Action::SelectNext),
     (plain(Key::Home), "First step", Action::SelectFirst),
     (plain(Key::End), "Newest step, and follow", Action::SelectLast),
+    (plain(Key::ArrowUp), "Candidate above", Action::MoveCandidate(-1)),
+    (plain(Key::ArrowDown), "Candidate below", Action::MoveCandidate(1)),
+    (plain(Key::B), "Branch: go on with the selected candidate", Action::BranchSelected),
+    (plain(Key::U), "Undo: back to the line before the branch", Action::UndoBranch),
     (plain(Key::F), "Follow the newest step", Action::ToggleFollow),
     (plain(Key::I), "Show or hide the inspector", Action::ToggleInspector),
     (command(Key::O), "Open a model", Action::ShowOpen),

@@ -11,7 +11,7 @@ use super::dialog::{Answer, Dialog, Wanted};
 use super::dock::{self, Pane};
 use super::inspecting::Inspecting;
 use super::layout;
-use super::state::{Follow, Inspected, Pointer, Remembered, State, ThemeChoice};
+use super::state::{Follow, Inspected, Origin, Pointer, Remembered, State, ThemeChoice};
 use super::theme;
 use super::trace_files::{Outcome, TraceWork};
 use super::worker::Worker;
@@ -28,9 +28,9 @@ const DRAIN_BUDGET: Duration = Duration::from_millis(6);
 
 /// The window.
 pub struct App {
-    worker: Box<dyn Worker>,
-    view: View,
-    state: State,
+    pub(super) worker: Box<dyn Worker>,
+    pub(super) view: View,
+    pub(super) state: State,
     tree: egui_tiles::Tree<Pane>,
     dialog: Option<Dialog>,
     trace_work: Option<TraceWork>,
@@ -108,10 +108,21 @@ impl App {
                 self.state.progress_since = Some(now);
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
+                self.state.lines_left.clear();
+                self.state.origin = Origin::Worker;
+            }
+            Event::Branched(_) => {
+                let left = self.view.run.as_ref().and_then(|run| run.tip());
+                self.state.lines_left.extend(left);
+                self.state.cursor.follow_newest(0);
             }
             _ => {}
         }
+        let followed = matches!(event, Event::Followed { .. });
         self.view.apply(event);
+        if followed {
+            self.take_awaited_place();
+        }
     }
 
     fn take_dialog_answer(&mut self, ctx: &Context) {
@@ -122,6 +133,7 @@ impl App {
         match answer {
             Answer::Chosen(path) => match wanted {
                 Wanted::Folder | Wanted::File => self.inspect(ModelSource::Path(path), ctx),
+                Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(path),
                 Wanted::NewTrace => {
                     if let Some(run) = self.view.run.clone() {
                         self.trace_work = Some(TraceWork::save(run, path, ctx));
@@ -136,6 +148,9 @@ impl App {
                 detail: match wanted {
                     Wanted::Folder | Wanted::File => {
                         "Paste the model's path into the field of “Open model…”, or drop the folder on the window."
+                    }
+                    Wanted::DraftFolder | Wanted::DraftFile => {
+                        "Paste the draft model's path into the field below the strategy."
                     }
                     Wanted::NewTrace | Wanted::Trace => {
                         "Install a desktop portal (such as xdg-desktop-portal-gtk), or save a trace with \
@@ -172,6 +187,8 @@ impl App {
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
                 self.state.open_shown = false;
+                self.state.lines_left.clear();
+                self.state.origin = Origin::File;
                 self.view.run = Some(*run);
             }
         }
@@ -285,6 +302,16 @@ impl App {
                 Follow::Newest => cursor.follow = Follow::Stay,
                 Follow::Stay => cursor.follow_newest(count),
             },
+            Action::Branch { node, token } => self.branch(node, token),
+            Action::MoveCandidate(rows) => self.move_candidate(rows),
+            Action::BranchSelected => self.branch_selected(),
+            Action::UndoBranch => self.undo_branch(),
+            Action::ShowNode(node) => self.show_node(node),
+            Action::FollowLine(tip) => self.follow_line(tip),
+            Action::PickDraftFolder => self.ask(Wanted::DraftFolder, ctx),
+            Action::PickDraftFile => self.ask(Wanted::DraftFile, ctx),
+            Action::LoadDraft(path) => self.load_draft(path),
+            Action::DropDraft => self.worker.send(Command::DropDraft),
             Action::SetTheme(choice) => {
                 self.state.remembered.theme = choice;
                 self.apply_theme(ctx);
@@ -343,6 +370,7 @@ impl eframe::App for App {
         self.take_drops(&ctx);
         let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
         self.state.cursor.begin_frame(count);
+        self.state.pointed_at = self.state.next_pointed_at.take();
 
         let mut actions = action::from_keyboard(&ctx, &self.state);
         self.rest_pointer(&ctx, &actions);
@@ -350,7 +378,8 @@ impl eframe::App for App {
         layout::show(ui, &mut Scene { view, state, actions: &mut actions }, tree);
         self.state.typing = ctx.text_edit_focused();
         let cursor = &self.state.cursor;
-        if cursor.pointer == Pointer::Previews && cursor.next_preview != cursor.preview {
+        let previews = cursor.pointer == Pointer::Previews && cursor.next_preview != cursor.preview;
+        if previews || self.state.next_pointed_at != self.state.pointed_at {
             ctx.request_repaint();
         }
         if !actions.is_empty() {

@@ -105,6 +105,29 @@ definitions! {
     LARGEST_BINDING = "Largest binding", "bytes", Given, "Largest buffer that a kernel can see at once, as the adapter's driver reports. A layer's keys have to fit it.", "";
     DEVICE_MEMORY = "Device memory", "bytes", Given, "Size of the adapter's memory, as its driver reports; of software drivers and GPUs without memory of their own, their part of the machine's. Other programs use some of it.", "";
     LONGEST_CONTEXT = "Longest context there", "positions", Computed, "Longest sequence with which a layer's keys fit the adapter's largest binding, and everything together its memory, if nothing else uses that.", "min(the model's, binding ÷ bytes of a layer's keys, (memory − weights − scratch) ÷ KV a position)";
+    BEAM_LOG_PROBABILITY = "Log-probability", "nats", Computed, "How probable the text since the prompt, or since the token that you chose, is to the model, after the stages.", "Σ ln p over its tokens";
+    BEAM_SCORE = "Score", "", Computed, "By which hypotheses are compared; nearer to 0 is better.", "log-probability ÷ length ^ length penalty";
+    FALLEN_SCORE = "Score", "", Computed, "The best that the fallen hypothesis would have come to: of its continuations, or of itself if it had ended.", "of the same kind as the rival's";
+    RIVAL_SCORE = "Rival's score", "", Computed, "Score of the lowest hypothesis that stayed: the fallen one is below it.", "of the same kind as the fallen one's";
+    CONTRASTIVE_PROBABILITY = "Probability", "%", Computed, "The candidate's share under the raw softmax.", "p = exp(logit − log-sum-exp)";
+    PENALTY = "Penalty", "", Computed, "Likeness of the candidate's final hidden state to the most similar earlier position, from −1 to 1.", "max over positions j of cos(h, h_j)";
+    CONTRASTIVE_SCORE = "Score", "", Computed, "What the candidates are compared by; the highest is chosen (Su et al. 2022, equation 2).", "(1 − α) · p − α · penalty";
+    MOST_SIMILAR = "Most like", "", Computed, "The token at the earlier position, of prompt or text, whose hidden state is most like the candidate's.", "argmax over positions j of cos(h, h_j)";
+    ALPHA = "Penalty weight α", "", Given, "How much likeness to earlier positions counts against probability.", "";
+    DRAFT_MODEL = "Draft model", "", Given, "The smaller model that drafts, or the text itself where there is none.", "";
+    DRAFTER = "Drafted by", "", Given, "A smaller model, or a lookup of what followed the same tokens earlier in prompt or text.", "";
+    DRAFT_PROBABILITY = "Draft's q", "%", Computed, "The token's probability in the distribution that it was drafted from, after the stages; 100 % for a lookup.", "softmax of the draft over the tokens that the stages keep";
+    TARGET_PROBABILITY = "Target's p", "%", Computed, "The token's probability in the target model's distribution, after the stages.", "softmax of the target over the tokens that the stages keep";
+    ACCEPTANCE = "p / q", "", Computed, "A drafted token is accepted with this probability; then the text is distributed as the target alone would write it.", "min(1, p ÷ q)";
+    VERDICT_DRAW = "Draw", "", Computed, "The random number that p / q was held against: below it the token is accepted. None where the highest decides.", "a pure function of seed, step and place";
+    ACCEPTED = "Accepted", "tokens", Measured, "Drafted tokens that joined the text, of all drafted at this step.", "";
+    TOKENS_PER_PASS = "Tokens a pass", "tokens", Computed, "Tokens that a pass of the model gave on average so far, on the line on show. Greedy decoding and sampling give 1.", "tokens ÷ passes, initiation included";
+    DRAFT_PASSES = "Draft passes", "", Measured, "Passes of the draft model for this step.", "";
+    DRAFT_TIME = "Draft time", "ms", Measured, "Drafting for this step, by the clock.", "";
+    WINDOW = "Window", "tokens", Computed, "Guessed tokens that went into the pass: each column is a trajectory, the oldest guesses above (Fu et al. 2023).", "Jacobi iteration: each level follows from the one before";
+    GUESS_HITS = "Guesses", "tokens", Measured, "n-grams of the pool that the pass verified, and how many of their tokens, from the first on, the model chose as well.", "";
+    COLLECTED = "New in the pool", "n-grams", Measured, "n-grams that were new to the pool after the pass.", "";
+    POOL = "Pool", "n-grams", Measured, "n-grams that are kept for guesses after this pass.", "";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 

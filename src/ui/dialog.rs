@@ -13,6 +13,10 @@ pub enum Wanted {
     Folder,
     /// A model's file.
     File,
+    /// A draft model's folder.
+    DraftFolder,
+    /// A draft model's file.
+    DraftFile,
     /// Where to save a trace.
     NewTrace,
     /// A saved trace.
@@ -49,12 +53,13 @@ impl Dialog {
         std::thread::spawn(move || {
             let dialog = rfd::FileDialog::new().set_title(match wanted {
                 Wanted::Folder | Wanted::File => "Open a model",
+                Wanted::DraftFolder | Wanted::DraftFile => "Open a draft model",
                 Wanted::NewTrace => "Save the trace",
                 Wanted::Trace => "Open a trace",
             });
             let chosen = match wanted {
-                Wanted::Folder => dialog.pick_folder(),
-                Wanted::File => dialog
+                Wanted::Folder | Wanted::DraftFolder => dialog.pick_folder(),
+                Wanted::File | Wanted::DraftFile => dialog
                     .add_filter("Model (safetensors, index, GGUF)", &["safetensors", "json", "gguf"])
                     .pick_file(),
                 Wanted::NewTrace => {

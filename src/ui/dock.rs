@@ -6,8 +6,9 @@ use egui::{
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
 use super::Scene;
-use super::panels::{curve, pipeline, text};
+use super::panels::{curve, pipeline, text, tree, weighed};
 use super::theme::{palette, semibold, size, space};
+use crate::trace::Run;
 
 /// A pane of the centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub enum Pane {
     Pipeline,
     /// Probability over rank.
     Curve,
+    /// What the strategy weighed.
+    Strategy,
+    /// The run's tree.
+    Tree,
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
@@ -27,7 +32,9 @@ pub fn arrangement() -> Tree<Pane> {
     let text = tiles.insert_tab_tile(vec![text]);
     let pipeline = tiles.insert_pane(Pane::Pipeline);
     let curve = tiles.insert_pane(Pane::Curve);
-    let step = tiles.insert_tab_tile(vec![pipeline, curve]);
+    let strategy = tiles.insert_pane(Pane::Strategy);
+    let tree = tiles.insert_pane(Pane::Tree);
+    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree]);
     let root = tiles.insert_vertical_tile(vec![text, step]);
     if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
         linear.shares.set_share(text, 0.42);
@@ -47,16 +54,20 @@ pub fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Text => text::show(ui, scene),
         Pane::Pipeline => pipeline::show(ui, scene),
         Pane::Curve => curve::show(ui, scene),
+        Pane::Strategy => weighed::show(ui, scene),
+        Pane::Tree => tree::show(ui, scene),
     }
 }
 
 impl Pane {
-    /// The title of its tab.
-    pub fn title(self) -> &'static str {
+    /// The title of its tab, while this run is on show.
+    pub fn title(self, run: Option<&Run>) -> &'static str {
         match self {
             Self::Text => "Text",
             Self::Pipeline => "Pipeline",
             Self::Curve => "Curve",
+            Self::Strategy => weighed::title(run),
+            Self::Tree => "Tree",
         }
     }
 }
@@ -75,7 +86,7 @@ impl Behavior<Pane> for Panes<'_, '_> {
     }
 
     fn tab_title_for_pane(&mut self, pane: &Pane) -> WidgetText {
-        egui::RichText::new(pane.title()).font(semibold(size::SMALL)).into()
+        egui::RichText::new(pane.title(self.scene.run())).font(semibold(size::SMALL)).into()
     }
 
     fn simplification_options(&self) -> SimplificationOptions {
@@ -115,7 +126,7 @@ impl Behavior<Pane> for Panes<'_, '_> {
     ) -> Response {
         let palette = palette(ui);
         let text = match tiles.get(tile) {
-            Some(Tile::Pane(pane)) => pane.title(),
+            Some(Tile::Pane(pane)) => pane.title(self.scene.run()),
             _ => "Group",
         };
         let galley =

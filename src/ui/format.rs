@@ -78,6 +78,11 @@ pub fn value(value: f32) -> String {
     signed(&format!("{value:.3}"))
 }
 
+/// A log-probability or a score of sums of them: `−3.214`.
+pub fn score(score: f64) -> String {
+    value(score as f32)
+}
+
 /// A number with a real minus sign.
 pub fn signed(text: &str) -> String {
     text.replace('-', "−")

@@ -49,6 +49,8 @@ pub enum Icon {
     File,
     /// A folder.
     Folder,
+    /// A branch: one line that leaves another.
+    Branch,
 }
 
 impl Icon {
@@ -76,6 +78,11 @@ impl Icon {
             painter.line(points, stroke);
         };
         match self {
+            Self::Branch => {
+                line(&[(4.5, 2.0), (4.5, 14.0)]);
+                line(&[(4.5, 10.0), (8.0, 9.2), (10.5, 7.2), (11.5, 4.5)]);
+                painter.circle_filled(at(11.8, 3.4), 2.2 * scale, color);
+            }
             Self::Logo => {
                 block(1.5, 8.0, 3.5, 6.5, 1.0);
                 block(6.25, 1.5, 3.5, 13.0, 1.0);

@@ -13,6 +13,16 @@ use super::widgets;
 /// Below this width, in points, the window shows one pane at a time and the run buttons in the top bar.
 pub const NARROW: f32 = 820.0;
 
+/// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
+const COMPACT: [CompactPane; 6] = [
+    CompactPane::Prompt,
+    CompactPane::Text,
+    CompactPane::Pipeline,
+    CompactPane::Strategy,
+    CompactPane::Tree,
+    CompactPane::Step,
+];
+
 /// How the window divides its width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Breadth {
@@ -61,12 +71,8 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     }
     CentralPanel::default().frame(bare).show(ui, |ui| match breadth {
         Breadth::Wide => dock::show(ui, tree, scene),
-        Breadth::Medium => compact(ui, scene, &[CompactPane::Text, CompactPane::Pipeline, CompactPane::Step]),
-        Breadth::Narrow => compact(
-            ui,
-            scene,
-            &[CompactPane::Prompt, CompactPane::Text, CompactPane::Pipeline, CompactPane::Step],
-        ),
+        Breadth::Medium => compact(ui, scene, &COMPACT[1..]),
+        Breadth::Narrow => compact(ui, scene, &COMPACT),
     });
     open::show(ui, scene);
     model_card::show(ui, scene);
@@ -77,10 +83,13 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
 
 /// One pane at a time, chosen above it.
 fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
+    let run = scene.run();
     let name = |pane: CompactPane| match pane {
         CompactPane::Prompt => "Prompt",
         CompactPane::Text => "Text",
         CompactPane::Pipeline => "Pipeline",
+        CompactPane::Strategy => Pane::Strategy.title(run),
+        CompactPane::Tree => "Tree",
         CompactPane::Step => "Step",
     };
     if !panes.contains(&scene.state.compact_pane) {
@@ -96,6 +105,8 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Prompt => prompt::show(ui, scene),
         CompactPane::Text => dock::pane(ui, Pane::Text, scene),
         CompactPane::Pipeline => dock::pane(ui, Pane::Pipeline, scene),
+        CompactPane::Strategy => dock::pane(ui, Pane::Strategy, scene),
+        CompactPane::Tree => dock::pane(ui, Pane::Tree, scene),
         CompactPane::Step => {
             Frame::new().inner_margin(Margin::symmetric(16, 8)).show(ui, |ui| inspector::show(ui, scene));
         }

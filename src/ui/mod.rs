@@ -3,6 +3,8 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `app` | the frame: takes events in, performs actions |
+//! | `branching` | candidates chosen by hand, other lines of the run's tree |
+//! | `tree_rows` | the run's tree as rows |
 //! | `action` | the closed list of what a person can do, with its shortcuts |
 //! | `state` | what the window knows besides the view: cursor, what is remembered |
 //! | `worker` | the other end: a trait, so that tests can script it |
@@ -12,12 +14,13 @@
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
-//! | `chips`, `colours`, `format`, `icons`, `token_text`, `widgets` | how things look |
+//! | `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
 //!
 //! Nothing here sees a GPU type of the engine or a model's file, and nothing blocks.
 
 pub mod action;
 pub mod app;
+mod branching;
 mod chips;
 mod colours;
 pub mod definitions;
@@ -29,9 +32,11 @@ mod inspecting;
 mod layout;
 mod panels;
 pub mod state;
+mod table;
 pub mod theme;
 mod token_text;
 mod trace_files;
+mod tree_rows;
 mod widgets;
 pub mod worker;
 

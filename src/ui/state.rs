@@ -75,7 +75,7 @@ pub enum Colouring {
 /// Which step the window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The selected step, as an index into the trace's nodes.
+    /// The selected step, as its place in the run's line.
     pub selected: Option<usize>,
     /// The step under the pointer, shown instead while it is there.
     pub preview: Option<usize>,
@@ -114,8 +114,30 @@ pub enum CompactPane {
     Text,
     /// The pipeline table.
     Pipeline,
+    /// What the strategy weighed.
+    Strategy,
+    /// The run's tree.
+    Tree,
     /// The inspector.
     Step,
+}
+
+/// A candidate of a step, chosen by key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandidateChoice {
+    /// The step: an index in the trace's nodes.
+    pub node: usize,
+    /// Which of the node's candidates.
+    pub index: usize,
+}
+
+/// Where the run on show comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The worker made it, and can go on with it.
+    Worker,
+    /// A saved trace.
+    File,
 }
 
 /// A notice on its way out of sight.
@@ -166,6 +188,20 @@ pub struct State {
     pub wanted_tokens: usize,
     /// Whether a text was being edited in the last frame.
     pub typing: bool,
+    /// The candidate that the keyboard chose of a step.
+    pub candidate: Option<CandidateChoice>,
+    /// Where the lines ended that branches left, the newest last.
+    pub lines_left: Vec<usize>,
+    /// The place to select once the line that was asked for is on show.
+    pub awaited_place: Option<usize>,
+    /// Position of prompt and text, from 0, that a panel points at: its chip lights up.
+    pub pointed_at: Option<usize>,
+    /// The same, as the panels of this frame propose it for the next one.
+    pub next_pointed_at: Option<usize>,
+    /// Where the run on show comes from.
+    pub origin: Origin,
+    /// The path field of the draft model.
+    pub draft_path: String,
     /// Number of the run shown; it tells caches that the trace is another one.
     pub run_number: u64,
 }
@@ -273,6 +309,13 @@ impl State {
             chips: ChipLayout::default(),
             wanted_tokens: 0,
             typing: false,
+            candidate: None,
+            lines_left: Vec::new(),
+            awaited_place: None,
+            pointed_at: None,
+            next_pointed_at: None,
+            origin: Origin::Worker,
+            draft_path: String::new(),
             run_number: 0,
         }
     }

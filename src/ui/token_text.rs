@@ -1,6 +1,6 @@
 //! Tokens as visible text: spaces and line ends get signs, split characters show their bytes.
 
-use crate::trace::{Node, PromptToken};
+use crate::trace::{Candidate, Node, PromptToken, Token};
 
 /// The sign for a space.
 pub const SPACE: char = '·';
@@ -56,6 +56,17 @@ pub fn of_node(node: &Node) -> String {
     } else {
         format!("#{}", node.token)
     }
+}
+
+/// What stands for a token of the vocabulary.
+pub fn of_token(token: &Token) -> String {
+    if token.piece.is_empty() { format!("#{}", token.id) } else { visible_piece(&token.piece) }
+}
+
+/// What stands for a candidate.
+pub fn of_candidate(candidate: &Candidate) -> String {
+    let text = visible_piece(&candidate.piece);
+    if text.is_empty() { format!("#{}", candidate.token) } else { text }
 }
 
 /// What a prompt token's chip says.

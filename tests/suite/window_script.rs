@@ -88,7 +88,7 @@ impl Script {
                 self.step();
                 self.events.push_back(Event::Paused);
             }
-            Command::Branch { .. } => {}
+            Command::Branch { .. } | Command::Follow { .. } => {}
             Command::LoadDraft(source) => {
                 let facts = ModelFacts { name: source.name(), ..loaded().model };
                 self.events.push_back(Event::DraftLoaded(Box::new(facts)));

@@ -2,7 +2,7 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-use crate::trace::{Candidate, Draw, Node};
+use crate::trace::{Candidate, ChosenBy, Draw, Node};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::theme::{mono, palette, regular, size, space};
@@ -13,7 +13,11 @@ use crate::ui::widgets::{fact, hint, section};
 pub fn show(ui: &mut Ui, node: &Node) {
     section(ui, "The draw");
     let Some(draw) = &node.draw else {
-        hint(ui, "No random number: the highest value wins.");
+        let reason = match node.chosen_by {
+            ChosenBy::Strategy => "No random number decided here.",
+            ChosenBy::Hand => "No random number: you chose this token.",
+        };
+        hint(ui, reason);
         return;
     };
     strip(ui, node, draw);

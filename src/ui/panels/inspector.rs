@@ -4,10 +4,13 @@ use egui::{CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 
 use super::draw;
 use super::text::white_space_job;
-use crate::trace::{Node, Phase, Run};
+use crate::trace::{ChosenBy, Node, Phase, Run};
 use crate::ui::Scene;
+use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
+use crate::ui::icons::Icon;
+use crate::ui::table;
 use crate::ui::theme::{Palette, palette, semibold, size, space};
 use crate::ui::token_text;
 use crate::ui::widgets::{caption, empty, fact, hint, section};
@@ -25,6 +28,8 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.spacing_mut().interact_size.y = 18.0;
         title(ui, node, preview);
         ui.add_space(space::S);
+        ui.scope(|ui| alternatives(ui, scene, run.line[index], node));
+        ui.add_space(space::M);
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             numbers(ui, run, node);
@@ -56,6 +61,11 @@ fn title(ui: &mut Ui, node: &Node, preview: bool) {
             Phase::Incremental => "incremental",
         };
         ui.label(RichText::new(phase).size(size::CAPTION).color(palette.tertiary));
+        if node.chosen_by == ChosenBy::Hand {
+            let (mark, _) = ui.allocate_exact_size(vec2(10.0, 12.0), Sense::hover());
+            Icon::Branch.paint(ui.painter(), mark.center(), 0.65, palette.second);
+            ui.label(RichText::new("chosen by hand").size(size::CAPTION).color(palette.second));
+        }
         if preview {
             ui.label(RichText::new("preview").size(size::CAPTION).color(palette.accent));
         }
@@ -75,6 +85,45 @@ fn title(ui: &mut Ui, node: &Node, preview: bool) {
     });
     ui.painter().rect_filled(rect, CornerRadius::same(6), palette.accent_soft);
     ui.painter().galley(rect.min + vec2(10.0, 6.0), galley, palette.text);
+}
+
+/// The likeliest other tokens: a click goes on with one of them.
+fn alternatives(ui: &mut Ui, scene: &mut Scene<'_>, index: usize, node: &Node) {
+    const MOST: usize = 4;
+    let palette = palette(ui);
+    ui.spacing_mut().item_spacing.y = 0.0;
+    section(ui, "Instead");
+    ui.add_space(space::XS);
+    let selected = scene.state.candidate.filter(|choice| choice.node == index).map(|choice| choice.index);
+    let others = node.candidates.iter().enumerate().filter(|(_, other)| other.token != node.token);
+    for (place, other) in others.take(MOST) {
+        let text = token_text::of_candidate(other);
+        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::click());
+        let label = format!("Go on with {text}");
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
+        let back = rect.expand2(vec2(6.0, 0.0));
+        if response.hovered() || selected == Some(place) {
+            ui.painter().rect_filled(back, CornerRadius::same(4), palette.raised);
+        }
+        if selected == Some(place) {
+            let stroke = egui::Stroke::new(1.0, palette.accent);
+            ui.painter().rect_stroke(back, CornerRadius::same(4), stroke, egui::StrokeKind::Inside);
+        }
+        let ink = if response.hovered() { palette.accent } else { palette.tertiary };
+        Icon::Branch.paint(ui.painter(), pos2(rect.left() + 6.0, rect.center().y), 0.7, ink);
+        let words = Rect::from_min_max(
+            pos2(rect.left() + 20.0, rect.top()),
+            pos2(rect.right() - 72.0, rect.bottom()),
+        );
+        table::token(ui, words, &text, palette.text);
+        table::number(ui, rect, &format::probability(other.raw_probability), palette.secondary);
+        if response.clicked() {
+            scene.actions.push(Action::Branch { node: index, token: other.token });
+        }
+        response.on_hover_cursor(egui::CursorIcon::PointingHand).on_hover_text(
+            "Go on from this step with this token instead; U comes back. The number is its probability under the raw softmax.",
+        );
+    }
 }
 
 fn numbers(ui: &mut Ui, run: &Run, node: &Node) {

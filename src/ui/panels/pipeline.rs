@@ -1,11 +1,14 @@
 //! The pipeline of the selected step: a row a candidate, a column a stage in the order applied, from raw logit
 //! to probability.
 
-use egui::{Color32, CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Color32, CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+};
 
 use super::text::white_space_job;
-use crate::trace::{Candidate, Node};
+use crate::trace::{Candidate, ChosenBy, Node};
 use crate::ui::Scene;
+use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
@@ -36,7 +39,7 @@ enum Kind {
 
 /// Shows the pane.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    let Some((_, node)) = scene.shown_node() else {
+    let Some((place, node)) = scene.shown_node() else {
         empty(
             ui,
             "No step selected",
@@ -44,6 +47,8 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         );
         return;
     };
+    let index = scene.run().map_or(0, |run| run.line[place]);
+    let choice = scene.state.candidate.filter(|choice| choice.node == index).map(|choice| choice.index);
     let columns = columns(node, ui.available_width() - 2.0 * space::M);
     let width = columns.last().map_or(0.0, |column| column.left + column.width) + 2.0 * space::M;
     ScrollArea::horizontal().id_salt("pipeline columns").auto_shrink(false).show(ui, |ui| {
@@ -59,34 +64,42 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         let foot = ROW * if beyond.is_some() { 2.0 } else { 1.0 };
         let height = (ui.available_height() - foot).max(ROW);
         let mut list = ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).max_height(height);
-        if let Some(offset) = offset_for(ui, node, height) {
+        if let Some(offset) = offset_for(ui, node, choice, height) {
             list = list.vertical_scroll_offset(offset);
         }
         list.show_rows(ui, ROW, rows, |ui, range| {
             ui.set_width(width);
-            for index in range {
-                row(ui, node, index, &node.candidates[index], &columns, width, most);
+            for candidate in range {
+                let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width, most };
+                if row(ui, node, &node.candidates[candidate], &columns, look).clicked() {
+                    let token = node.candidates[candidate].token;
+                    scene.actions.push(Action::Branch { node: index, token });
+                }
             }
         });
-        if let Some(index) = beyond {
-            row(ui, node, node.rank - 1, &node.candidates[index], &columns, width, most);
+        if let Some(candidate) = beyond {
+            let look = Look { rank: node.rank, selected: choice == Some(candidate), width, most };
+            row(ui, node, &node.candidates[candidate], &columns, look);
         }
         others(ui, node, &columns, width, most);
     });
 }
 
-/// Where the list scrolls when another step comes on show: to the chosen token, if it is not among the first.
-fn offset_for(ui: &Ui, node: &Node, height: f32) -> Option<f32> {
+/// Where the list scrolls when another step comes on show: to the chosen token, if it is not among the first. When
+/// the keyboard selects a candidate: to that one.
+fn offset_for(ui: &Ui, node: &Node, choice: Option<usize>, height: f32) -> Option<f32> {
     let id = ui.scope_id().with("pipeline step");
-    let shown = (node.step, node.token);
-    let before = ui.data_mut(|data| data.get_temp::<(usize, u32)>(id));
+    let shown = (node.step, node.token, choice);
+    let before = ui.data_mut(|data| data.get_temp::<(usize, u32, Option<usize>)>(id));
     if before == Some(shown) {
         return None;
     }
     ui.data_mut(|data| data.insert_temp(id, shown));
-    let index = node.candidates.iter().position(|candidate| candidate.token == node.token)?;
+    let chosen = node.candidates.iter().position(|candidate| candidate.token == node.token);
+    let index = choice.or(chosen)?;
     let bottom = (index + 1) as f32 * ROW;
-    Some(if bottom <= height || node.rank > index + 1 { 0.0 } else { bottom - height / 2.0 })
+    let below = choice.is_none() && node.rank > index + 1;
+    Some(if bottom <= height || below { 0.0 } else { bottom - height / 2.0 })
 }
 
 fn columns(node: &Node, room: f32) -> Vec<Column> {
@@ -162,30 +175,52 @@ fn put(ui: &Ui, cell: Rect, y: f32, text: &str, font: egui::FontId, color: Color
     ui.painter().galley(pos2(x, y - galley.size().y / 2.0), galley, color);
 }
 
-fn row(
-    ui: &mut Ui,
-    node: &Node,
-    index: usize,
-    candidate: &Candidate,
-    columns: &[Column],
+/// How a candidate's row looks.
+#[derive(Clone, Copy)]
+struct Look {
+    /// Its place by raw logit, from 1.
+    rank: usize,
+    /// Whether the keyboard selected it.
+    selected: bool,
+    /// Width of the row, in points.
     width: f32,
+    /// The largest probability in the table.
     most: f32,
-) {
+}
+
+fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &[Column], look: Look) -> egui::Response {
     let palette = palette(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
+    let Look { rank, selected, width, most } = look;
+    let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
     let chosen = candidate.token == node.token;
+    let by_hand = chosen && node.chosen_by == ChosenBy::Hand;
     let cut = candidate.cut_by.is_some();
-    let token = token_text::visible_piece(&candidate.piece);
-    let token = if token.is_empty() { format!("#{}", candidate.token) } else { token };
+    let token = token_text::of_candidate(candidate);
     response.widget_info(|| {
         let fate = match candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
             Some(stage) => format!("cut by {}", stage.name),
             None => format::probability(candidate.probability),
         };
-        let mark = if chosen { "chosen, " } else { "" };
-        WidgetInfo::labeled(Role::Row, true, format!("Candidate {token}: {mark}{fate}"))
+        let mark = match (by_hand, chosen) {
+            (true, _) => "chosen by hand, ",
+            (false, true) => "chosen, ",
+            (false, false) => "",
+        };
+        let selected = if selected { ", selected" } else { "" };
+        WidgetInfo::labeled(Role::Row, true, format!("Candidate {token}: {mark}{fate}{selected}"))
     });
     background(ui, rect, &response, chosen, palette);
+    let mark = pos2(rect.left() + 13.0, rect.center().y);
+    if chosen {
+        let icon = if by_hand { Icon::Branch } else { Icon::Check };
+        icon.paint(ui.painter(), mark, 0.7, if by_hand { palette.second } else { palette.accent });
+    } else if response.hovered() || selected {
+        Icon::Branch.paint(ui.painter(), mark, 0.7, palette.secondary);
+    }
+    if selected {
+        let stroke = Stroke::new(1.0, palette.accent);
+        ui.painter().rect_stroke(rect.shrink(0.5), CornerRadius::same(4), stroke, StrokeKind::Inside);
+    }
     let text_color = if cut { palette.tertiary } else { palette.text };
     let y = rect.center().y;
     for column in columns {
@@ -193,7 +228,7 @@ fn row(
         let number =
             |ui: &Ui, text: &str, color: Color32| put(ui, cell, y, text, mono(size::SMALL), color, true);
         match column.kind {
-            Kind::Rank => number(ui, &(index + 1).to_string(), palette.tertiary),
+            Kind::Rank => number(ui, &rank.to_string(), palette.tertiary),
             Kind::Token => {
                 let painter = ui.painter().with_clip_rect(cell.intersect(ui.clip_rect()));
                 let galley = painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
@@ -218,11 +253,14 @@ fn row(
             }
         }
     }
-    if let Some(stage) = candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
-        response.on_hover_text(format!("Cut by {} {}", stage.name, stage.setting));
-    } else if chosen {
-        response.on_hover_text("The chosen token");
-    }
+    let way = "Click to go on from here with this token";
+    let words = match candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
+        Some(stage) => format!("Cut by {} {}. {way}", stage.name, stage.setting),
+        None if by_hand => "The token that you chose".to_owned(),
+        None if chosen => "The chosen token".to_owned(),
+        None => way.to_owned(),
+    };
+    response.on_hover_text(words)
 }
 
 fn background(ui: &Ui, rect: Rect, response: &egui::Response, chosen: bool, palette: &Palette) {
@@ -230,7 +268,6 @@ fn background(ui: &Ui, rect: Rect, response: &egui::Response, chosen: bool, pale
         ui.painter().rect_filled(rect, 0.0, palette.accent_soft);
         let mark = Rect::from_min_size(rect.left_top(), vec2(3.0, rect.height()));
         ui.painter().rect_filled(mark, 0.0, palette.accent);
-        Icon::Check.paint(ui.painter(), pos2(rect.left() + 13.0, rect.center().y), 0.7, palette.accent);
     } else if response.hovered() {
         ui.painter().rect_filled(rect, 0.0, palette.raised);
     }

@@ -1,4 +1,4 @@
-//! Strategy, stages, stop and randomness: only what applies to the strategy is shown.
+//! Below the strategy: stages, stop and randomness: only what applies to the strategy is shown.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use egui::{DragValue, Id, Response, RichText, Slider, Ui, vec2};
 
 use super::more_stages;
+use super::strategy;
 use crate::decoding::settings::{CacheUse, EosRule};
-use crate::decoding::{DecodingSettings, StrategyChoice};
+use crate::decoding::{DecodingSettings, Picking};
 use crate::ui::Scene;
 use crate::ui::icons::Icon;
 use crate::ui::state::first_settings;
@@ -16,10 +17,10 @@ use crate::ui::widgets::{Emphasis, action_button, caption, hint, icon_button, se
 
 /// Shows everything below the prompt.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    let decoding = &mut scene.state.remembered.decoding;
     ui.spacing_mut().item_spacing.y = space::XS;
-    heading(ui, decoding);
-    strategy(ui, decoding);
+    heading(ui, &mut scene.state.remembered.decoding);
+    strategy::show(ui, scene);
+    let decoding = &mut scene.state.remembered.decoding;
     ui.add_space(space::M);
     section(ui, "Stages");
     stages(ui, decoding);
@@ -48,32 +49,8 @@ fn heading(ui: &mut Ui, decoding: &mut DecodingSettings) {
     });
 }
 
-fn strategy(ui: &mut Ui, decoding: &mut DecodingSettings) {
-    let choices = [(StrategyChoice::Greedy, "Greedy"), (StrategyChoice::Sample, "Sample")];
-    if let Some(choice) = segmented(ui, decoding.strategy, &choices) {
-        decoding.strategy = choice;
-    }
-    hint(
-        ui,
-        match decoding.strategy {
-            StrategyChoice::Greedy => "Always takes the token with the highest value. The same every time.",
-            StrategyChoice::Sample => "Draws a token at random, by the probabilities that the stages leave.",
-            StrategyChoice::Beam => "Follows several texts at once and keeps the most probable ones.",
-            StrategyChoice::Contrastive => {
-                "Weighs each likely token's probability against its likeness to what came before."
-            }
-            StrategyChoice::Speculative => {
-                "Lets a quick draft run ahead, and verifies several tokens in one pass."
-            }
-            StrategyChoice::Lookahead => {
-                "Guesses several tokens ahead by itself, and verifies them in the same pass."
-            }
-        },
-    );
-}
-
 fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
-    let sample = decoding.strategy == StrategyChoice::Sample;
+    let sample = decoding.picks() == Picking::Draws;
     let stages = &mut decoding.stages;
     if sample {
         slider(

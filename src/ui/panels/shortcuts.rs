@@ -12,7 +12,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if !scene.state.shortcuts_shown {
         return;
     }
-    let card = widgets::card(ui, "shortcuts", 340.0, |ui| {
+    let card = widgets::card(ui, "shortcuts", 400.0, |ui| {
         let palette = palette(ui);
         ui.label(RichText::new("Keyboard").font(semibold(size::TITLE)).color(palette.text));
         ui.add_space(space::XS);
@@ -52,6 +52,8 @@ fn keys_of(ui: &Ui, shortcut: &KeyboardShortcut) -> String {
         match shortcut.logical_key {
             Key::ArrowLeft => "←",
             Key::ArrowRight => "→",
+            Key::ArrowUp => "↑",
+            Key::ArrowDown => "↓",
             Key::Questionmark => "?",
             Key::Period => ".",
             Key::Escape => "Esc",

@@ -6,11 +6,12 @@ use egui::{
 };
 
 use super::scale::{COLOURINGS, Scale, legend, name};
-use crate::trace::Run;
+use crate::trace::{ChosenBy, Run};
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::chips::{self, Chip, PADDING, Source};
 use crate::ui::colours::{mix, quantity as quantity_color};
+use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::state::{Colouring, Follow};
@@ -30,6 +31,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         return;
     };
     tools(ui, scene, run);
+    returned(ui, scene, run);
     let scale = Scale::of(scene.state.remembered.colouring, run);
     let follow = scene.state.cursor.follow == Follow::Newest && scene.view.has_live_run();
     ScrollArea::vertical().id_salt("text").auto_shrink(false).stick_to_bottom(follow).show_viewport(
@@ -88,6 +90,32 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
     });
 }
 
+/// What beam search returned, to choose which one is on show.
+fn returned(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
+    if run.sequences.len() < 2 {
+        return;
+    }
+    let palette = palette(ui);
+    egui::Frame::new().inner_margin(egui::Margin { left: 16, right: 16, top: 0, bottom: 6 }).show(ui, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing = vec2(space::XS, space::XS);
+            ui.label(RichText::new("Returned").size(size::SMALL).color(palette.tertiary));
+            for (index, sequence) in run.sequences.iter().enumerate() {
+                let on = run.tip() == Some(sequence.node);
+                let text = format!("{} · {}", index + 1, format::score(sequence.score));
+                let color = if on { palette.accent } else { palette.secondary };
+                let mut button = egui::Button::new(RichText::new(text).font(mono(size::SMALL)).color(color));
+                button = button.selected(on);
+                let response = ui.add(button).accessible_name(format!("Sequence {}", index + 1));
+                if response.clicked() && !on {
+                    scene.actions.push(Action::FollowLine(sequence.node));
+                }
+                definitions::BEAM_SCORE.explain(response);
+            }
+        });
+    });
+}
+
 fn heading(ui: &mut Ui, at: egui::Pos2, text: &str) {
     let rect = Rect::from_min_size(at, vec2(240.0, 18.0));
     if ui.is_rect_visible(rect) {
@@ -107,7 +135,8 @@ fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin:
         }
         Source::Step(index) => {
             let node = &run.nodes[run.line[index]];
-            let label = format!("Step {}: {}", node.step, chip.text);
+            let hand = if node.chosen_by == ChosenBy::Hand { ", chosen by hand" } else { "" };
+            let label = format!("Step {}: {}{hand}", node.step, chip.text);
             if scale.colouring == Colouring::None {
                 (label, palette.raised, None, palette.text)
             } else {
@@ -134,7 +163,23 @@ fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin:
     let galley = painter.layout_job(white_space_job(&chip.text, text_color, palette.tertiary));
     painter.galley(pos2(rect.left() + PADDING, rect.center().y - galley.size().y / 2.0), galley, text_color);
 
+    let position = match chip.source {
+        Source::Prompt(index) => index,
+        Source::Step(index) => run.prompt.len() + index,
+    };
+    if scene.state.pointed_at == Some(position) {
+        let stroke = Stroke::new(2.0, palette.second);
+        painter.rect_stroke(rect, radius, stroke, StrokeKind::Outside);
+    }
     if let Source::Step(index) = chip.source {
+        if run.nodes[run.line[index]].chosen_by == ChosenBy::Hand {
+            // A corner, and a bar on the side of the line that was left.
+            let (left, top) = (rect.left(), rect.top());
+            let corner = vec![pos2(left, top), pos2(left + 8.0, top), pos2(left, top + 8.0)];
+            painter.add(egui::Shape::convex_polygon(corner, palette.second, Stroke::NONE));
+            let bar = Rect::from_min_size(rect.left_top(), vec2(2.0, rect.height()));
+            painter.rect_filled(bar, 0.0, palette.second);
+        }
         let cursor = &mut scene.state.cursor;
         if cursor.selected == Some(index) {
             painter.rect_stroke(rect, radius, Stroke::new(2.0, palette.accent), StrokeKind::Outside);
@@ -201,6 +246,9 @@ fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
                     format::bits(node.entropy)
                 ),
             );
+            if node.chosen_by == ChosenBy::Hand {
+                line(ui, "chosen by hand: a branch begins here (U comes back)".to_owned());
+            }
             line(ui, format!("{} · click to select", format::seconds(node.timing.total_seconds)));
         }
     }

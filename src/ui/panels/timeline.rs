@@ -1,10 +1,10 @@
 //! The run along time: initiation as one wide bar, steps as thin bars as high as they took, entropy as a line.
 //! Pointing previews a step, clicking or dragging selects it.
 
-use egui::{Align2, CornerRadius, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use crate::session::Status;
-use crate::trace::{Node, Run};
+use crate::trace::{ChosenBy, Node, Run};
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
@@ -41,6 +41,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     initiation(ui, scene, run, &axis, palette);
     bars(ui, scene, run, &axis, palette);
     entropy(ui, run, &axis, palette);
+    hands(ui, run, &axis, palette);
     scrub(ui, scene, run, &axis);
     ui.allocate_rect(rect, Sense::hover());
 }
@@ -199,6 +200,20 @@ fn entropy(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
     ui.painter().line(points, Stroke::new(1.5, palette.second));
 }
 
+/// A mark over every step that was chosen by hand.
+fn hands(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
+    for (place, _) in run.line_nodes().enumerate().filter(|(_, node)| node.chosen_by == ChosenBy::Hand) {
+        let (x, top) = (axis.x(place), axis.steps.top());
+        let mark = vec![pos2(x - 4.0, top), pos2(x + 4.0, top), pos2(x, top + 7.0)];
+        ui.painter().add(Shape::convex_polygon(mark, palette.second, Stroke::NONE));
+        ui.painter().vline(
+            x,
+            top..=axis.steps.bottom(),
+            Stroke::new(1.0, palette.second.gamma_multiply(0.4)),
+        );
+    }
+}
+
 fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
     let area = axis.initiation.union(axis.steps);
     let response = ui.interact(area, ui.scope_id().with("scrub"), Sense::click_and_drag());
@@ -217,7 +232,8 @@ fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
         scene.state.cursor.next_preview = Some(index);
         let node = &run.nodes[run.line[index]];
         response.on_hover_ui_at_pointer(|ui| {
-            ui.label(format!("step {} · {}", node.step, token_text::of_node(node)));
+            let hand = if node.chosen_by == ChosenBy::Hand { " · chosen by hand" } else { "" };
+            ui.label(format!("step {} · {}{hand}", node.step, token_text::of_node(node)));
             ui.label(format!(
                 "{} · entropy {:.2} bits",
                 format::seconds(node.timing.total_seconds),

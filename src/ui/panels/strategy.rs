@@ -1,0 +1,209 @@
+//! The strategy, with a sentence about it, and the settings that it alone has; the draft model among them.
+
+use egui::{RichText, TextEdit, Ui, vec2};
+
+use super::settings::{number, slider};
+use crate::decoding::{
+    BeamSettings, ContrastiveSettings, DecodingSettings, EarlyStopping, LookaheadSettings, Picking,
+    SpeculativeSettings, StrategyChoice,
+};
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::definitions;
+use crate::ui::format;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{palette, size, space};
+use crate::ui::widgets::{fact, hint, icon_button, segmented, thin_bar};
+
+const FIRST: [(StrategyChoice, &str); 3] =
+    [(StrategyChoice::Greedy, "Greedy"), (StrategyChoice::Sample, "Sample"), (StrategyChoice::Beam, "Beam")];
+const SECOND: [(StrategyChoice, &str); 3] = [
+    (StrategyChoice::Contrastive, "Contrastive"),
+    (StrategyChoice::Speculative, "Speculative"),
+    (StrategyChoice::Lookahead, "Lookahead"),
+];
+
+/// Shows the choice and what belongs to it.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let decoding = &mut scene.state.remembered.decoding;
+    for choices in [FIRST, SECOND] {
+        if let Some(choice) = segmented(ui, decoding.strategy, &choices) {
+            decoding.strategy = choice;
+        }
+    }
+    hint(ui, sentence(decoding.strategy));
+    match decoding.strategy {
+        StrategyChoice::Greedy | StrategyChoice::Sample => {}
+        StrategyChoice::Beam => beam(ui, decoding),
+        StrategyChoice::Contrastive => contrastive(ui, &mut decoding.contrastive),
+        StrategyChoice::Speculative => {
+            speculative(ui, decoding);
+            draft_model(ui, scene);
+        }
+        StrategyChoice::Lookahead => lookahead(ui, &mut decoding.lookahead),
+    }
+}
+
+fn sentence(strategy: StrategyChoice) -> &'static str {
+    match strategy {
+        StrategyChoice::Greedy => "Always takes the token with the highest value. The same every time.",
+        StrategyChoice::Sample => "Draws a token at random, by the probabilities that the stages leave.",
+        StrategyChoice::Beam => "Follows several texts at once and keeps the most probable ones.",
+        StrategyChoice::Contrastive => {
+            "Weighs each likely token's probability against its likeness to what came before."
+        }
+        StrategyChoice::Speculative => {
+            "Lets a quick draft run ahead, and verifies several tokens in one pass."
+        }
+        StrategyChoice::Lookahead => {
+            "Guesses several tokens ahead by itself, and verifies them in the same pass."
+        }
+    }
+}
+
+fn beam(ui: &mut Ui, decoding: &mut DecodingSettings) {
+    let beam = &mut decoding.beam;
+    number(ui, "Beams", "How many texts go on at every step.", &mut beam.beams, 1..=BeamSettings::MOST_BEAMS);
+    beam.returned = beam.returned.min(beam.beams);
+    let most = beam.beams;
+    number(ui, "Returned sequences", "How many texts are there at the end.", &mut beam.returned, 1..=most);
+    slider(
+        ui,
+        "Length penalty",
+        "Scores are divided by length to this power: above 0 favours longer texts, 0 compares sums.",
+        &mut beam.length_penalty,
+        -2.0..=3.0,
+    );
+    let choices = [
+        (EarlyStopping::Heuristic, "Usual end"),
+        (EarlyStopping::AtOnce, "At once"),
+        (EarlyStopping::Never, "Never early"),
+    ];
+    if let Some(choice) = segmented(ui, beam.early_stopping, &choices) {
+        beam.early_stopping = choice;
+    }
+    hint(
+        ui,
+        match beam.early_stopping {
+            EarlyStopping::Heuristic => {
+                "Ends when the best live text, as long as it is now, falls short of the worst finished one."
+            }
+            EarlyStopping::AtOnce => "Ends as soon as there are as many finished texts as beams.",
+            EarlyStopping::Never => "Ends when no live text can catch up any more, however long it gets.",
+        },
+    );
+    picking(ui, &mut decoding.picking);
+}
+
+/// Whether the highest or a draw decides.
+fn picking(ui: &mut Ui, picking: &mut Picking) {
+    let choices = [(Picking::Highest, "Highest"), (Picking::Draws, "Draws")];
+    if let Some(choice) = segmented(ui, *picking, &choices) {
+        *picking = choice;
+    }
+    hint(
+        ui,
+        match picking {
+            Picking::Highest => "Picks the highest. The same every time.",
+            Picking::Draws => "Picks by random draws from what the stages leave.",
+        },
+    );
+}
+
+fn contrastive(ui: &mut Ui, contrastive: &mut ContrastiveSettings) {
+    number(
+        ui,
+        "Candidates",
+        "k: how many of the most probable tokens are tried at every step.",
+        &mut contrastive.candidates,
+        1..=ContrastiveSettings::MOST_CANDIDATES,
+    );
+    slider(
+        ui,
+        "Penalty weight α",
+        "How much likeness to earlier positions counts against probability; 0 is greedy decoding.",
+        &mut contrastive.penalty_alpha,
+        0.0..=1.0,
+    );
+}
+
+fn speculative(ui: &mut Ui, decoding: &mut DecodingSettings) {
+    number(
+        ui,
+        "Most drafted tokens",
+        "How far a draft runs ahead at most; how far it does follows from how many were accepted.",
+        &mut decoding.speculative.draft_tokens,
+        1..=SpeculativeSettings::MOST_TOKENS,
+    );
+    picking(ui, &mut decoding.picking);
+}
+
+fn lookahead(ui: &mut Ui, lookahead: &mut LookaheadSettings) {
+    let window = LookaheadSettings::MOST_WINDOW;
+    number(ui, "Window", "W: trajectories side by side.", &mut lookahead.window, 1..=window);
+    let ngram = LookaheadSettings::MOST_NGRAM;
+    number(ui, "N-gram length", "N: tokens of an n-gram in the pool.", &mut lookahead.ngram, 2..=ngram);
+    let guesses = LookaheadSettings::MOST_GUESSES;
+    number(ui, "Guesses", "G: most n-grams that a pass verifies.", &mut lookahead.guesses, 0..=guesses);
+}
+
+/// Which model drafts, and another one in its place.
+fn draft_model(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let palette = palette(ui);
+    if let Some(loading) = &scene.view.draft_loading {
+        let share = (loading.total > 0).then(|| loading.done as f32 / loading.total as f32);
+        ui.label(
+            RichText::new(format!("Loading the draft model {}…", loading.name))
+                .size(size::SMALL)
+                .color(palette.secondary),
+        );
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 4.0), egui::Sense::hover());
+        thin_bar(ui, rect, share, palette.accent);
+        return;
+    }
+    ui.horizontal(|ui| {
+        let name = scene.view.draft.as_ref().map_or("prompt lookup", |draft| draft.name.as_str());
+        let removable = scene.view.draft.is_some();
+        let width = ui.available_width() - if removable { 28.0 + space::S } else { 0.0 };
+        ui.allocate_ui(vec2(width, 28.0), |ui| {
+            ui.set_width(width);
+            fact(ui, &definitions::DRAFT_MODEL, name);
+        });
+        if removable && icon_button(ui, Icon::Cross, "Remove the draft model").clicked() {
+            scene.actions.push(Action::DropDraft);
+        }
+    });
+    match &scene.view.draft {
+        Some(draft) => {
+            let parameters = format::parameters(draft.parameters);
+            hint(ui, &format!("{} · {parameters} parameters", draft.family));
+        }
+        None => {
+            hint(
+                ui,
+                "Drafts what followed the same tokens earlier. A smaller model with the same vocabulary drafts better:",
+            );
+        }
+    }
+    let ready = scene.view.loaded.is_some();
+    ui.add_enabled_ui(ready, |ui| {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = space::XS;
+            let width = ui.available_width() - 3.0 * (28.0 + space::XS);
+            let edit = TextEdit::singleline(&mut scene.state.draft_path).hint_text("draft model's path");
+            let response = ui.add_sized(vec2(width, 28.0), edit).accessible_name("Draft model path");
+            let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let open = icon_button(ui, Icon::Check, "Open the draft model").clicked();
+            let path = scene.state.draft_path.trim().trim_matches('"');
+            if (open || entered) && !path.is_empty() {
+                scene.actions.push(Action::LoadDraft(path.into()));
+            }
+            if icon_button(ui, Icon::Folder, "Choose a draft model's folder…").clicked() {
+                scene.actions.push(Action::PickDraftFolder);
+            }
+            if icon_button(ui, Icon::File, "Choose a draft model's file…").clicked() {
+                scene.actions.push(Action::PickDraftFile);
+            }
+        });
+    });
+}

@@ -1,0 +1,251 @@
+//! The run's tree: a row for every run of tokens between a fork and a leaf. The line on show comes first and goes
+//! straight through; what a person left, and what beam search gave up, hangs below it.
+
+use std::collections::HashMap;
+
+use egui::{Color32, CornerRadius, Rect, Role, ScrollArea, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
+
+use super::text::white_space_job;
+use crate::trace::{ChosenBy, Run};
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::definitions;
+use crate::ui::format;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
+use crate::ui::token_text;
+use crate::ui::tree_rows::{BeamFate, TreeRow, fates, rows};
+use crate::ui::widgets::{empty, one_line};
+
+/// Height of a row, in points.
+const ROW: f32 = 28.0;
+/// How far a row stands in for each fork before it.
+const INDENT: f32 = 16.0;
+/// Deepest indent that is drawn: from there on rows stand at the same place.
+const DEEPEST: usize = 8;
+/// Room for the number of the first step.
+const STEP: f32 = 56.0;
+/// Room for what became of the row.
+const FATE: f32 = 168.0;
+
+/// Shows the pane.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) else {
+        empty(
+            ui,
+            "No tree yet",
+            "A run is one line until you choose another candidate (click one, or press B), or beam search follows several.",
+        );
+        return;
+    };
+    let (rows, fates) = (rows(run), fates(run));
+    ScrollArea::vertical().id_salt("tree").auto_shrink(false).show_rows(
+        ui,
+        ROW,
+        rows.len(),
+        |ui, visible| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            let top = ui.cursor().top() - visible.start as f32 * ROW;
+            let left = ui.max_rect().left() + space::L;
+            connectors(ui, &rows, left, top);
+            for index in visible {
+                row(ui, scene, run, index, &rows[index], &fates);
+            }
+        },
+    );
+}
+
+/// The lines that lead from rows to the rows that leave them.
+fn connectors(ui: &Ui, rows: &[TreeRow], left: f32, top: f32) {
+    let stroke = Stroke::new(1.0, palette(ui).outline);
+    let middle = |index: usize| top + (index as f32 + 0.5) * ROW;
+    for (index, row) in rows.iter().enumerate() {
+        let Some(above) = row.above else { continue };
+        let x = left + (row.depth.min(DEEPEST) as f32 - 0.5) * INDENT;
+        let end = x + INDENT * 0.4;
+        let points = [pos2(x, middle(above) + 10.0), pos2(x, middle(index)), pos2(end, middle(index))];
+        if points[1].y >= ui.clip_rect().top() && points[0].y <= ui.clip_rect().bottom() {
+            ui.painter().add(Shape::line(points.to_vec(), stroke));
+        }
+    }
+}
+
+fn row(
+    ui: &mut Ui,
+    scene: &mut Scene<'_>,
+    run: &Run,
+    index: usize,
+    row: &TreeRow,
+    fates: &HashMap<usize, BeamFate>,
+) {
+    let palette = palette(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+    let leaf = row.nodes[row.nodes.len() - 1];
+    let fate = fates.get(&leaf).copied();
+    let first = run.nodes[row.nodes[0]].step;
+    let on_line = run.tip() == Some(leaf);
+    let said = fate.map(|fate| format!(", {}", fate_words(fate))).unwrap_or_default();
+    let mark = if on_line { ", on show" } else { "" };
+    let tokens = format::plural(row.nodes.len(), "token");
+    response.widget_info(|| {
+        let label = format!("Line {}: from step {first}, {tokens}{said}{mark}", index + 1);
+        WidgetInfo::labeled(Role::Row, true, label)
+    });
+    let left = rect.left() + space::L + row.depth.min(DEEPEST) as f32 * INDENT;
+    let number = Rect::from_min_size(pos2(left, rect.top()), vec2(STEP - space::S, ROW));
+    if on_line {
+        let mark = Rect::from_min_size(rect.left_top() + vec2(0.0, 4.0), vec2(3.0, ROW - 8.0));
+        ui.painter().rect_filled(mark, 0.0, palette.accent);
+    }
+    ui.painter().text(
+        number.left_center(),
+        egui::Align2::LEFT_CENTER,
+        format!("step {first}"),
+        regular(size::CAPTION),
+        palette.tertiary,
+    );
+    let end = fate_text(ui, rect, fate, on_line, palette);
+    if let Some(fate) = fate {
+        let area = Rect::from_min_max(pos2(end, rect.top()), rect.right_bottom());
+        let response = ui.interact(area, ui.scope_id().with(("fate", leaf)), Sense::hover());
+        response.on_hover_ui(|ui| fate_card(ui, run, fate));
+    }
+    let room =
+        Rect::from_min_max(pos2(number.right() + space::S, rect.top()), pos2(end - space::M, rect.bottom()));
+    tokens_of(ui, scene, run, row, room, fate);
+}
+
+/// The tokens of a row, as many as fit; with the selected one among them.
+fn tokens_of(
+    ui: &mut Ui,
+    scene: &mut Scene<'_>,
+    run: &Run,
+    row: &TreeRow,
+    room: Rect,
+    fate: Option<BeamFate>,
+) {
+    let palette = palette(ui);
+    let selected = scene.state.cursor.selected.and_then(|place| run.line.get(place)).copied();
+    let place = selected.and_then(|node| row.nodes.binary_search(&node).ok());
+    // Some tokens before the selected one stay in sight.
+    let from = place.map_or(0, |place| place.saturating_sub(6));
+    let mut x = room.left();
+    let put_more = |ui: &Ui, x: &mut f32, count: usize| {
+        let text = format!("+{count}");
+        let galley = one_line(ui, &text, regular(size::CAPTION), palette.tertiary, 60.0);
+        let width = galley.size().x;
+        ui.painter().galley(
+            pos2(*x + 2.0, room.center().y - galley.size().y / 2.0),
+            galley,
+            palette.tertiary,
+        );
+        *x += width + 8.0;
+    };
+    if from > 0 {
+        put_more(ui, &mut x, from);
+    }
+    let fell = matches!(fate, Some(BeamFate::Pruned { .. }));
+    for (index, &node) in row.nodes.iter().enumerate().skip(from) {
+        let text = token_text::of_node(&run.nodes[node]);
+        let on_line = run.line.binary_search(&node).is_ok();
+        let color = match (fell, on_line) {
+            (true, false) => palette.tertiary,
+            (_, true) => palette.text,
+            (false, false) => palette.secondary,
+        };
+        let mut job = white_space_job(&text, color, palette.tertiary);
+        job.sections.iter_mut().for_each(|section| section.format.font_id = mono(size::SMALL));
+        let galley = ui.painter().layout_job(job);
+        let by_hand = run.nodes[node].chosen_by == ChosenBy::Hand;
+        let width = galley.size().x + 8.0 + if by_hand { 14.0 } else { 0.0 };
+        if x + width > room.right() - 34.0 {
+            put_more(ui, &mut x, row.nodes.len() - index);
+            break;
+        }
+        let chip = Rect::from_min_size(pos2(x, room.top() + 3.0), vec2(width, ROW - 6.0));
+        x += width + 2.0;
+        let response = ui.interact(chip, ui.scope_id().with(("node", node)), Sense::click());
+        let hand = if by_hand { ", chosen by hand" } else { "" };
+        let label = format!("Node of step {}: {text}{hand}", run.nodes[node].step);
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
+        let fill = if selected == Some(node) {
+            palette.accent_soft
+        } else if response.hovered() {
+            palette.hover
+        } else if on_line {
+            palette.raised
+        } else {
+            Color32::TRANSPARENT
+        };
+        ui.painter().rect_filled(chip, CornerRadius::same(4), fill);
+        if by_hand {
+            Icon::Branch.paint(ui.painter(), pos2(chip.left() + 10.0, chip.center().y), 0.7, palette.second);
+        }
+        let text_left = chip.right() - 4.0 - galley.size().x;
+        ui.painter().galley(pos2(text_left, chip.center().y - galley.size().y / 2.0), galley, color);
+        if response.clicked() {
+            scene.actions.push(Action::ShowNode(node));
+        }
+        if response.hovered()
+            && let Ok(place) = run.line.binary_search(&node)
+        {
+            scene.state.cursor.next_preview = Some(place);
+        }
+        let words = if on_line { "click to select" } else { "click to show this line" };
+        let decision = &run.nodes[node];
+        response.on_hover_cursor(egui::CursorIcon::PointingHand).on_hover_ui(|ui| {
+            ui.label(format!(
+                "step {} · p {}",
+                decision.step,
+                format::probability(decision.log_probability.exp())
+            ));
+            ui.label(
+                egui::RichText::new(format!("{words}{hand}")).size(size::SMALL).color(palette.secondary),
+            );
+        });
+    }
+}
+
+/// What became of a row, at its right end; gives where that begins.
+fn fate_text(ui: &Ui, rect: Rect, fate: Option<BeamFate>, on_line: bool, palette: &Palette) -> f32 {
+    let right = rect.right() - space::L;
+    let (text, color, font) = match fate {
+        Some(fate) => {
+            let fell = matches!(fate, BeamFate::Pruned { .. });
+            (fate_words(fate), if fell { palette.tertiary } else { palette.secondary }, regular(size::SMALL))
+        }
+        None if on_line => ("on show".to_owned(), palette.accent, semibold(size::CAPTION)),
+        None => return right,
+    };
+    let galley = one_line(ui, &text, font, color, FATE);
+    let left = right - galley.size().x;
+    ui.painter().galley(pos2(left, rect.center().y - galley.size().y / 2.0), galley, color);
+    left
+}
+
+fn fate_words(fate: BeamFate) -> String {
+    match fate {
+        BeamFate::Live(hypothesis) => format!("live · {}", format::score(hypothesis.score)),
+        BeamFate::Finished(hypothesis) => format!("finished · {}", format::score(hypothesis.score)),
+        BeamFate::Pruned { step, pruned } => {
+            format!("pruned at step {step} · {}", format::score(pruned.score))
+        }
+    }
+}
+
+/// Why a beam fell, or what its score is.
+pub fn fate_card(ui: &mut Ui, run: &Run, fate: BeamFate) {
+    match fate {
+        BeamFate::Pruned { step, pruned } => {
+            let rival = run.nodes.get(pruned.rival).map(token_text::of_node).unwrap_or_default();
+            ui.set_max_width(300.0);
+            ui.label(format!("Fell at step {step}."));
+            ui.label(format!(
+                "Its best would have come to {}; the lowest that stayed, the one that ends in {rival}, has {}.",
+                format::score(pruned.score),
+                format::score(pruned.rival_score)
+            ));
+        }
+        BeamFate::Live(_) | BeamFate::Finished(_) => definitions::BEAM_SCORE.card(ui),
+    }
+}

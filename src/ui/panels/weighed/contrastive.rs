@@ -1,0 +1,175 @@
+//! Contrastive search: the candidates by probability and penalty, the lines on which the score is the same, and a
+//! table that points at the most similar earlier token.
+
+use egui::{ScrollArea, Sense, Ui, vec2};
+use egui_plot::{AxisHints, Line, LineStyle, Plot, PlotPoints, Points, Text};
+
+use crate::trace::Run;
+use crate::trace::strategies::{ContrastiveCandidate, ContrastiveStep, Token};
+use crate::ui::Scene;
+use crate::ui::definitions;
+use crate::ui::format;
+use crate::ui::table::{self, Column, RowLook, framed, number};
+use crate::ui::theme::{palette, space};
+use crate::ui::token_text;
+use crate::ui::widgets::{fact, hint};
+
+const COLUMNS: [Column; 5] = [
+    Column::words("Token", 0.0),
+    Column::number(&definitions::CONTRASTIVE_PROBABILITY, "p", 68.0),
+    Column::number(&definitions::PENALTY, "Penalty", 68.0),
+    Column::number(&definitions::CONTRASTIVE_SCORE, "Score", 68.0),
+    Column {
+        title: "Most like",
+        definition: Some(&definitions::MOST_SIMILAR),
+        width: 116.0,
+        side: table::Side::Left,
+    },
+];
+
+/// Shows the candidates of a step.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &ContrastiveStep) {
+    let wide = ui.available_width() >= 620.0;
+    framed(ui, |ui| {
+        if wide {
+            let room = ui.available_size();
+            let half = (room.x - space::L) * 0.44;
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = space::L;
+                ui.allocate_ui(vec2(half, room.y), |ui| plot(ui, step));
+                ui.allocate_ui(vec2(room.x - half - space::L, room.y), |ui| {
+                    ui.vertical(|ui| {
+                        ScrollArea::vertical()
+                            .id_salt("contrastive")
+                            .auto_shrink(false)
+                            .show(ui, |ui| candidates(ui, scene, run, step));
+                    });
+                });
+            });
+        } else {
+            ScrollArea::vertical().id_salt("contrastive").auto_shrink(false).show(ui, |ui| {
+                candidates(ui, scene, run, step);
+                ui.add_space(space::M);
+                let width = ui.available_width();
+                ui.allocate_ui(vec2(width, 200.0), |ui| plot(ui, step));
+            });
+        }
+    });
+}
+
+/// Where a score is the same: the penalties at probabilities 0 and 1, from (1 − α) · p − α · penalty = score.
+/// `None` where α is 0 and the line stands upright.
+fn same_score(alpha: f32, score: f32) -> Option<[[f64; 2]; 2]> {
+    let at = |probability: f32| f64::from(((1.0 - alpha) * probability - score) / alpha);
+    (alpha > 0.0).then(|| [[0.0, at(0.0)], [1.0, at(1.0)]])
+}
+
+fn plot(ui: &mut Ui, step: &ContrastiveStep) {
+    let palette = palette(ui);
+    let places = |chosen: bool| -> PlotPoints<'static> {
+        let wanted =
+            step.candidates.iter().enumerate().filter(|(index, _)| (*index == step.chosen) == chosen);
+        wanted.map(|(_, one)| [f64::from(one.probability), f64::from(one.penalty)]).collect()
+    };
+    let penalties = step.candidates.iter().map(|candidate| f64::from(candidate.penalty));
+    let (low, high) =
+        penalties.fold((0.0_f64, 0.2_f64), |(low, high), penalty| (low.min(penalty), high.max(penalty)));
+    let widest = step.candidates.iter().map(|candidate| f64::from(candidate.probability)).fold(0.2, f64::max);
+    let (width, height) = (ui.available_width(), ui.available_height().clamp(120.0, 420.0));
+    Plot::new("probability and penalty")
+        .width(width)
+        .height(height)
+        .show_background(false)
+        .grid_color(palette.line)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_zoom(false)
+        .allow_boxed_zoom(false)
+        .default_x_bounds(-0.02, (widest * 1.12).min(1.04))
+        .default_y_bounds(low - 0.04, (high * 1.15).min(1.08))
+        .custom_x_axes(vec![AxisHints::new_x().label("probability")])
+        .custom_y_axes(vec![AxisHints::new_y().label("penalty")])
+        .show(ui, |plot| {
+            for (index, candidate) in step.candidates.iter().enumerate() {
+                let Some(ends) = same_score(step.alpha, candidate.score) else { continue };
+                let chosen = index == step.chosen;
+                let (color, width) = if chosen { (palette.accent, 1.5) } else { (palette.outline, 1.0) };
+                let style = if chosen { LineStyle::Solid } else { LineStyle::dashed_loose() };
+                let line = Line::new("same score", PlotPoints::from(ends.to_vec())).color(color).width(width);
+                plot.line(line.style(style).allow_hover(false));
+            }
+            plot.points(Points::new("candidates", places(false)).color(palette.second).radius(4.0));
+            plot.points(Points::new("chosen", places(true)).color(palette.accent).radius(6.0));
+            for candidate in &step.candidates {
+                let at = [f64::from(candidate.probability) + widest * 0.02, f64::from(candidate.penalty)];
+                let name = egui::RichText::new(name(&candidate.token))
+                    .monospace()
+                    .size(11.0)
+                    .color(palette.secondary);
+                plot.text(Text::new("token", at.into(), name).anchor(egui::Align2::LEFT_BOTTOM));
+            }
+        });
+}
+
+fn candidates(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &ContrastiveStep) {
+    ui.spacing_mut().item_spacing.y = 0.0;
+    table::header(ui, &COLUMNS);
+    for (index, candidate) in step.candidates.iter().enumerate() {
+        row(ui, scene, run, candidate, index == step.chosen);
+    }
+    ui.add_space(space::S);
+    fact(ui, &definitions::ALPHA, &format!("{:.2}", step.alpha));
+    ui.add_space(space::XS);
+    hint(
+        ui,
+        "Right is probable, low is unlike what came before; along a line the score is the same. Point at a row to see in the text what it is most like.",
+    );
+}
+
+fn row(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, candidate: &ContrastiveCandidate, chosen: bool) {
+    let palette = palette(ui);
+    let token = name(&candidate.token);
+    let look = if chosen { RowLook::Chosen } else { RowLook::Plain };
+    let mark = if chosen { "chosen, " } else { "" };
+    let label = format!("Tried {token}: {mark}score {}", format::value(candidate.score));
+    let (rect, response) = table::row(ui, &label, look, Sense::hover());
+    let cells = table::cells(rect, &COLUMNS);
+    table::token(ui, cells[0], &token, palette.text);
+    number(ui, cells[1], &format::probability(candidate.probability), palette.text);
+    number(ui, cells[2], &format::value(candidate.penalty), palette.text);
+    number(ui, cells[3], &format::value(candidate.score), if chosen { palette.accent } else { palette.text });
+    let similar = at_position(run, candidate.similar_position);
+    table::token(ui, cells[4], &similar, palette.secondary);
+    if response.hovered() {
+        scene.state.next_pointed_at = Some(candidate.similar_position);
+    }
+    response.on_hover_text(format!("Most like position {}: {similar}", candidate.similar_position));
+}
+
+/// The token at a position of prompt and text.
+fn at_position(run: &Run, position: usize) -> String {
+    match run.prompt.get(position) {
+        Some(token) => token_text::of_prompt(token),
+        None => run.at(position - run.prompt.len()).map(token_text::of_node).unwrap_or_default(),
+    }
+}
+
+fn name(token: &Token) -> String {
+    token_text::of_token(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn along_a_line_the_score_is_the_same() {
+        for (alpha, score) in [(0.6_f32, -0.2_f32), (0.25, 0.4), (1.0, -0.5)] {
+            for [probability, penalty] in same_score(alpha, score).expect("the line slants") {
+                let there = (1.0 - f64::from(alpha)) * probability - f64::from(alpha) * penalty;
+                assert!((there - f64::from(score)).abs() < 1e-6);
+            }
+        }
+        assert_eq!(same_score(0.0, 0.3), None);
+    }
+}
