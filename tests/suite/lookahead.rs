@@ -83,7 +83,7 @@ fn the_trace_tells_window_guesses_and_pool() {
     assert!(steps.iter().all(|step| step.guesses.len() <= 3 && step.window.len() <= 2));
     assert!(steps.windows(2).all(|pair| pair[0].pool <= pair[1].pool), "this pool is never full");
     let rows = found.run.nodes[found.run.steps[2].nodes.start].counters.rows;
-    assert!(rows >= 1 + 8, "the newest token and two levels of four: {rows}");
+    assert!(rows > 8, "the newest token and two levels of four: {rows}");
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn chi_squared(settings: &DecodingSettings, aids: &Aids, seeds: u64) -> (f64, us
             expected *= probabilities(newest, settings)[token];
             newest = token;
         }
-        let count = counts.remove(&text.map(|token| token as u32).to_vec()).unwrap_or(0);
+        let count = counts.remove(text.map(|token| token as u32).as_slice()).unwrap_or(0);
         assert!(expected > 0.0 || count == 0, "{text:?} cannot be");
         if expected < 10.0 {
             rare_expected += expected;

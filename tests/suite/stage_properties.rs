@@ -325,7 +325,8 @@ fn settings_out_of_range_are_refused_by_name() {
         change(&mut stages);
         stages.check(VOCABULARY).expect_err("it is out of range").to_string()
     };
-    let cases: [(fn(&mut StageSettings), &str); 14] = [
+    type Damage = fn(&mut StageSettings);
+    let cases: [(Damage, &str); 14] = [
         (|s| s.typical_p = 0.0, "typical-p is 0, but it has to be above 0"),
         (|s| s.top_a = 1.5, "top-a is 1.5"),
         (|s| s.epsilon_cutoff = 1.0, "the epsilon cutoff is 1"),
