@@ -270,6 +270,17 @@ impl Default for StopSettings {
 }
 
 impl DecodingSettings {
+    /// As the strategy uses them: what it has no use for is as if it had never been set.
+    pub fn as_used(mut self) -> Self {
+        if self.strategy == StrategyChoice::Contrastive {
+            (self.stages, self.cache) = (StageSettings::default(), CacheUse::Reuse);
+        }
+        if self.strategy != StrategyChoice::Sample {
+            self.stages.mirostat.target = 0.0;
+        }
+        self
+    }
+
     /// How the strategy picks from what the stages leave.
     pub fn picks(&self) -> Picking {
         match self.strategy {

@@ -230,7 +230,7 @@ impl App {
         let Some(loaded) = &self.view.loaded else { return };
         let has_template = loaded.chat_problem.is_none();
         let remembered = &self.state.remembered;
-        let mut settings = remembered.decoding.clone();
+        let mut settings = remembered.decoding.clone().as_used();
         settings.stop.texts.retain(|text| !text.is_empty());
         self.state.wanted_tokens = settings.stop.max_tokens;
         let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };

@@ -106,6 +106,7 @@ definitions! {
     DEVICE_MEMORY = "Device memory", "bytes", Given, "Size of the adapter's memory, as its driver reports; of software drivers and GPUs without memory of their own, their part of the machine's. Other programs use some of it.", "";
     LONGEST_CONTEXT = "Longest context there", "positions", Computed, "Longest sequence with which a layer's keys fit the adapter's largest binding, and everything together its memory, if nothing else uses that.", "min(the model's, binding ÷ bytes of a layer's keys, (memory − weights − scratch) ÷ KV a position)";
     BEAM_LOG_PROBABILITY = "Log-probability", "nats", Computed, "How probable the text since the prompt, or since the token that you chose, is to the model, after the stages.", "Σ ln p over its tokens";
+    BEAM_DRAWN = "Drawn value", "nats", Computed, "The log-probability with the noise by which the last token was drawn; the highest go on.", "log-probability + Gumbel noise of step, hypothesis and token";
     BEAM_SCORE = "Score", "", Computed, "By which hypotheses are compared; nearer to 0 is better.", "log-probability ÷ length ^ length penalty";
     FALLEN_SCORE = "Score", "", Computed, "The best that the fallen hypothesis would have come to: of its continuations, or of itself if it had ended.", "of the same kind as the rival's";
     RIVAL_SCORE = "Rival's score", "", Computed, "Score of the lowest hypothesis that stayed: the fallen one is below it.", "of the same kind as the fallen one's";

@@ -4,28 +4,31 @@ use egui::{CollapsingHeader, RichText, TextEdit, Ui, vec2};
 
 use super::grammar;
 use super::settings::{number, row, slider};
-use crate::decoding::{DecodingSettings, DrySettings, MirostatSettings, Picking, StageSettings};
+use crate::decoding::{
+    DecodingSettings, DrySettings, MirostatSettings, Picking, StageSettings, StrategyChoice,
+};
 use crate::ui::theme::{palette, size};
 use crate::ui::widgets::hint;
 
 /// Shows those that apply to the strategy.
 pub(super) fn show(ui: &mut Ui, decoding: &mut DecodingSettings) {
     let draws = decoding.picks() == Picking::Draws;
+    let single = decoding.strategy == StrategyChoice::Sample;
     let stages = &mut decoding.stages;
     if draws {
-        cuts(ui, stages);
+        cuts(ui, stages, single);
     }
     dry(ui, &mut stages.dry);
     tokens(ui, stages);
     grammar::show(ui, &mut stages.grammar);
 }
 
-/// The stages that cut by probability; only a draw looks at them.
-fn cuts(ui: &mut Ui, stages: &mut StageSettings) {
+/// The stages that cut by probability; only a draw looks at them, and mirostat follows a single text alone.
+fn cuts(ui: &mut Ui, stages: &mut StageSettings, single_text: bool) {
     let neutral = StageSettings::default();
-    let on =
-        (stages.top_a, stages.typical_p, stages.epsilon_cutoff, stages.eta_cutoff, stages.mirostat.target)
-            != (neutral.top_a, neutral.typical_p, neutral.epsilon_cutoff, neutral.eta_cutoff, 0.0);
+    let target = if single_text { stages.mirostat.target } else { 0.0 };
+    let on = (stages.top_a, stages.typical_p, stages.epsilon_cutoff, stages.eta_cutoff, target)
+        != (neutral.top_a, neutral.typical_p, neutral.epsilon_cutoff, neutral.eta_cutoff, 0.0);
     group(ui, "More cuts", on, |ui| {
         slider(
             ui,
@@ -55,6 +58,9 @@ fn cuts(ui: &mut Ui, stages: &mut StageSettings) {
             &mut stages.eta_cutoff,
             0.0..=0.5,
         );
+        if !single_text {
+            return;
+        }
         let MirostatSettings { target, rate } = &mut stages.mirostat;
         slider(
             ui,

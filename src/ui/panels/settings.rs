@@ -8,7 +8,7 @@ use egui::{DragValue, Id, Response, RichText, Slider, Ui, vec2};
 use super::more_stages;
 use super::strategy;
 use crate::decoding::settings::{CacheUse, EosRule};
-use crate::decoding::{DecodingSettings, Picking};
+use crate::decoding::{DecodingSettings, Picking, StrategyChoice};
 use crate::ui::Scene;
 use crate::ui::icons::Icon;
 use crate::ui::state::first_settings;
@@ -23,16 +23,25 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let decoding = &mut scene.state.remembered.decoding;
     ui.add_space(space::M);
     section(ui, "Stages");
-    stages(ui, decoding);
+    let staged = decoding.strategy != StrategyChoice::Contrastive;
+    if staged {
+        stages(ui, decoding);
+    } else {
+        hint(ui, "Contrastive search weighs the model's own probabilities: no stage acts on them.");
+    }
     ui.add_space(space::M);
     section(ui, "Stop");
     stop(ui, decoding);
     ui.add_space(space::M);
     section(ui, "KV cache");
-    cache(ui, decoding);
-    ui.add_space(space::M);
-    section(ui, "Further stages");
-    more_stages::show(ui, decoding);
+    if staged {
+        cache(ui, decoding);
+        ui.add_space(space::M);
+        section(ui, "Further stages");
+        more_stages::show(ui, decoding);
+    } else {
+        hint(ui, "Always reused: contrastive search keeps the hidden states of what is cached.");
+    }
 }
 
 fn heading(ui: &mut Ui, decoding: &mut DecodingSettings) {

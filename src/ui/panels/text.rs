@@ -99,7 +99,8 @@ fn returned(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
     egui::Frame::new().inner_margin(egui::Margin { left: 16, right: 16, top: 0, bottom: 6 }).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = vec2(space::XS, space::XS);
-            ui.label(RichText::new("Returned").size(size::SMALL).color(palette.tertiary));
+            let caption = if run.stop.is_some() { "Returned" } else { "Best so far" };
+            ui.label(RichText::new(caption).size(size::SMALL).color(palette.tertiary));
             for (index, sequence) in run.sequences.iter().enumerate() {
                 let on = run.tip() == Some(sequence.node);
                 let text = format!("{} · {}", index + 1, format::score(sequence.score));

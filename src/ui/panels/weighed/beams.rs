@@ -8,6 +8,7 @@ use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
+use crate::ui::icons::Icon;
 use crate::ui::panels::tree::fate_card;
 use crate::ui::table::{self, Column, RowLook, framed, number};
 use crate::ui::theme::{palette, size, space};
@@ -15,15 +16,17 @@ use crate::ui::token_text;
 use crate::ui::tree_rows::BeamFate;
 use crate::ui::widgets::{hint, section};
 
-const KEPT: [Column; 4] = [
-    Column::words("", 28.0),
+const KEPT: [Column; 5] = [
+    Column::words("", 44.0),
     Column::words("Text", 0.0),
+    Column::number(&definitions::BEAM_DRAWN, "Drawn", 84.0),
     Column::number(&definitions::BEAM_LOG_PROBABILITY, "log p", 84.0),
     Column::number(&definitions::BEAM_SCORE, "Score", 84.0),
 ];
-const FELL: [Column; 4] = [
-    Column::words("", 28.0),
+const FELL: [Column; 5] = [
+    Column::words("", 44.0),
     Column::words("Text", 0.0),
+    Column::words("Displaced by", 160.0),
     Column::number(&definitions::RIVAL_SCORE, "Rival's", 84.0),
     Column::number(&definitions::FALLEN_SCORE, "Score", 84.0),
 ];
@@ -58,19 +61,30 @@ fn group(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, title: &str, kept: &[Hyp
         hint(ui, none);
         return;
     }
-    table::header(ui, &KEPT);
+    // Only where tokens are drawn is there a drawn value.
+    let columns: Vec<Column> = match kept.iter().any(|one| one.drawn.is_some()) {
+        true => KEPT.to_vec(),
+        false => [&KEPT[..2], &KEPT[3..]].concat(),
+    };
+    table::header(ui, &columns);
     for (index, hypothesis) in kept.iter().enumerate() {
         let on_line = run.line.binary_search(&hypothesis.node).is_ok();
         let look = if on_line { RowLook::Chosen } else { RowLook::Plain };
         let text = text_of(run, hypothesis.node);
         let mark = if on_line { ", on show" } else { "" };
-        let label = format!("{title} {}: {}{mark}", index + 1, format::score(hypothesis.score));
+        let label = format!("{title} {}: {}{mark}, {text}", index + 1, format::score(hypothesis.score));
         let (rect, response) = table::row(ui, &label, look, Sense::click());
-        let cells = table::cells(rect, &KEPT);
+        let cells = table::cells(rect, &columns);
         number(ui, cells[0], &(index + 1).to_string(), palette.tertiary);
+        if on_line {
+            let place = egui::pos2(cells[0].left() + 6.0, cells[0].center().y);
+            Icon::Check.paint(ui.painter(), place, size::SMALL / 20.0, palette.accent);
+        }
         table::token(ui, cells[1], &table::end_of(&text, cells[1].width()), palette.text);
-        number(ui, cells[2], &format::score(hypothesis.log_probability), palette.text);
-        number(ui, cells[3], &format::score(hypothesis.score), palette.text);
+        let numbers = [hypothesis.log_probability, hypothesis.score];
+        for (&cell, value) in cells[2..].iter().zip(hypothesis.drawn.into_iter().chain(numbers)) {
+            number(ui, cell, &format::score(value), palette.text);
+        }
         if response.clicked() {
             scene.actions.push(Action::ShowNode(hypothesis.node));
         }
@@ -80,24 +94,25 @@ fn group(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, title: &str, kept: &[Hyp
 
 fn fell(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: usize, index: usize, pruned: &Pruned) {
     let palette = palette(ui);
+    let (text, rival) = (text_of(run, pruned.node), text_of(run, pruned.rival));
     let label = format!(
-        "Pruned {}: {}, below {}",
+        "Pruned {}: {}, below {}: {text}, displaced by {rival}",
         index + 1,
         format::score(pruned.score),
         format::score(pruned.rival_score)
     );
     let (rect, response) = table::row(ui, &label, RowLook::Plain, Sense::click());
     let cells = table::cells(rect, &FELL);
-    crate::ui::icons::Icon::Cross.paint(
+    Icon::Cross.paint(
         ui.painter(),
         egui::pos2(cells[0].right() - 4.0, cells[0].center().y),
         size::SMALL / 20.0,
         palette.tertiary,
     );
-    let text = text_of(run, pruned.node);
     table::token(ui, cells[1], &table::end_of(&text, cells[1].width()), palette.tertiary);
-    number(ui, cells[2], &format::score(pruned.rival_score), palette.secondary);
-    number(ui, cells[3], &format::score(pruned.score), palette.tertiary);
+    table::token(ui, cells[2], &table::end_of(&rival, cells[2].width()), palette.secondary);
+    number(ui, cells[3], &format::score(pruned.rival_score), palette.secondary);
+    number(ui, cells[4], &format::score(pruned.score), palette.tertiary);
     if response.clicked() {
         scene.actions.push(Action::ShowNode(pruned.node));
     }

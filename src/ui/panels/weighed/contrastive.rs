@@ -2,15 +2,16 @@
 //! table that points at the most similar earlier token.
 
 use egui::{ScrollArea, Sense, Ui, vec2};
-use egui_plot::{AxisHints, Line, LineStyle, Plot, PlotPoints, Points, Text};
+use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points, Text};
 
 use crate::trace::Run;
 use crate::trace::strategies::{ContrastiveCandidate, ContrastiveStep, Token};
 use crate::ui::Scene;
 use crate::ui::definitions;
 use crate::ui::format;
+use crate::ui::icons::Icon;
 use crate::ui::table::{self, Column, RowLook, framed, number};
-use crate::ui::theme::{palette, space};
+use crate::ui::theme::{palette, size, space};
 use crate::ui::token_text;
 use crate::ui::widgets::{fact, hint};
 
@@ -99,7 +100,12 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
                 plot.line(line.style(style).allow_hover(false));
             }
             plot.points(Points::new("candidates", places(false)).color(palette.second).radius(4.0));
-            plot.points(Points::new("chosen", places(true)).color(palette.accent).radius(6.0));
+            plot.points(
+                Points::new("chosen", places(true))
+                    .shape(MarkerShape::Diamond)
+                    .color(palette.accent)
+                    .radius(6.0),
+            );
             for candidate in &step.candidates {
                 let at = [f64::from(candidate.probability) + widest * 0.02, f64::from(candidate.penalty)];
                 let name = egui::RichText::new(name(&candidate.token))
@@ -131,19 +137,27 @@ fn row(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, candidate: &ContrastiveCan
     let token = name(&candidate.token);
     let look = if chosen { RowLook::Chosen } else { RowLook::Plain };
     let mark = if chosen { "chosen, " } else { "" };
-    let label = format!("Tried {token}: {mark}score {}", format::value(candidate.score));
+    let similar = at_position(run, candidate.similar_position);
+    let place = candidate.similar_position;
+    let label = format!(
+        "Tried {token}: {mark}score {}, most like {similar} at {place}",
+        format::value(candidate.score)
+    );
     let (rect, response) = table::row(ui, &label, look, Sense::hover());
     let cells = table::cells(rect, &COLUMNS);
-    table::token(ui, cells[0], &token, palette.text);
+    table::token(ui, cells[0].with_min_x(cells[0].left() + 16.0), &token, palette.text);
+    if chosen {
+        let mark = egui::pos2(cells[0].left() + 6.0, cells[0].center().y);
+        Icon::Check.paint(ui.painter(), mark, size::SMALL / 20.0, palette.accent);
+    }
     number(ui, cells[1], &format::probability(candidate.probability), palette.text);
     number(ui, cells[2], &format::value(candidate.penalty), palette.text);
     number(ui, cells[3], &format::value(candidate.score), if chosen { palette.accent } else { palette.text });
-    let similar = at_position(run, candidate.similar_position);
-    table::token(ui, cells[4], &similar, palette.secondary);
+    table::token(ui, cells[4], &format!("{place} {similar}"), palette.secondary);
     if response.hovered() {
-        scene.state.next_pointed_at = Some(candidate.similar_position);
+        scene.state.next_pointed_at = Some(place);
     }
-    response.on_hover_text(format!("Most like position {}: {similar}", candidate.similar_position));
+    response.on_hover_text(format!("Most like position {place}: {similar}"));
 }
 
 /// The token at a position of prompt and text.
