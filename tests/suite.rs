@@ -45,4 +45,5 @@ mod suite {
     mod window;
     mod window_pictures;
     mod window_script;
+    mod window_strategies;
 }

@@ -211,6 +211,41 @@ fn a_run_goes_on_from_another_token_in_a_branch() {
 }
 
 #[test]
+fn another_line_is_followed_and_goes_on_from_where_it_ends() {
+    let mut watched = Watched::ready(Behaviour::default());
+    let mut settings = DecodingSettings::default();
+    settings.stop.max_tokens = 4;
+    let prompt = Prompt::Text { text: "zero".to_owned(), special: SpecialTokens::Add };
+    watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+    watched.finished();
+    watched.send(Command::Branch { node: 1, token: 5, pace: Pace::Continuous });
+    watched.until("it branches", |view| view.run.as_ref().is_some_and(|run| run.nodes.len() > 4));
+    assert_eq!(watched.finished().line, [0, 4, 5, 6]);
+
+    // A line that ended is shown with its own reason, and does not move.
+    watched.send(Command::Follow { tip: 3 });
+    watched.until("the first line is back", |view| {
+        view.run.as_ref().is_some_and(|run| run.line == [0, 1, 2, 3])
+    });
+    assert_eq!(watched.run().stop, Some(StopReason::MaxTokens));
+    assert_eq!(watched.view.status, Status::Ready);
+
+    // One that no strategy stands at waits, and then goes on from its last node.
+    watched.send(Command::Follow { tip: 4 });
+    watched.until("it waits", |view| view.status == Status::Paused);
+    assert_eq!((watched.run().generated_ids(), watched.run().stop), (vec![1, 5], None));
+    watched.send(Command::Resume);
+    watched.until("it goes on", |view| view.run.as_ref().is_some_and(|run| run.nodes.len() > 7));
+    let run = watched.finished();
+    assert_eq!((run.generated_ids(), run.line.clone()), (vec![1, 5, 6, 7], vec![0, 4, 7, 8]));
+    assert_eq!(run.nodes[7].counters.rows, 1, "what both lines have in common is not computed again");
+
+    watched.send(Command::Follow { tip: 99 });
+    watched.until("it is told", |view| !view.notices.is_empty());
+    assert!(watched.last_notice().1.contains("no node 99"), "{:?}", watched.last_notice());
+}
+
+#[test]
 fn a_paused_run_stands_still_until_it_is_resumed() {
     let mut watched = Watched::ready(slow());
     watched.send(start("zero", ENDLESS, Pace::Continuous));

@@ -32,7 +32,7 @@ pub fn window_on(worker: impl Worker + 'static, width: f32, height: f32) -> Wind
 }
 
 /// A large window on a scripted worker, with the model ready.
-fn window() -> (Window, Scripted) {
+pub fn window() -> (Window, Scripted) {
     let script = Scripted::default();
     let mut window = window_on(script.clone(), 1440.0, 900.0);
     window.run();
@@ -48,7 +48,7 @@ fn tall_window() -> (Window, Scripted) {
 }
 
 /// A window whose run made some steps and goes on.
-fn running(steps: usize) -> (Window, Scripted) {
+pub fn running(steps: usize) -> (Window, Scripted) {
     let (mut window, script) = window();
     press(&mut window, "Run");
     script.steps(steps);
@@ -62,15 +62,15 @@ pub fn press(window: &mut Window, label: &str) {
     window.run();
 }
 
-fn sees(window: &Window, label: &str) -> bool {
+pub fn sees(window: &Window, label: &str) -> bool {
     window.query_by_label(label).is_some()
 }
 
-fn sees_part(window: &Window, part: &str) -> bool {
+pub fn sees_part(window: &Window, part: &str) -> bool {
     window.query_all_by_label_contains(part).next().is_some()
 }
 
-fn started(script: &Scripted) -> RunRequest {
+pub fn started(script: &Scripted) -> RunRequest {
     match script.last() {
         Command::Start(request) => request,
         other => panic!("the last command is {other:?}"),

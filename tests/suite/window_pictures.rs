@@ -96,3 +96,51 @@ fn pictures_for_the_documents() {
         picture(&mut window, &format!("window-small-{name}"));
     }
 }
+
+#[test]
+#[ignore = "writes pictures to look at"]
+fn pictures_of_strategies() {
+    let mut window = ready(1440.0, 900.0);
+    for (index, (strategy, pane)) in [
+        ("Beam", "Beams"),
+        ("Contrastive", "Contrastive"),
+        ("Speculative", "Draft"),
+        ("Lookahead", "Lookahead"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        window.get_by_role_and_label(Role::RadioButton, strategy).click();
+        window.run();
+        window.get_by_label("Most new tokens").set_value_accesskit(24.0);
+        window.run_steps(2);
+        window.get_by_label("Run").click();
+        until(&mut window, "it begins anew", |app| !ended(app));
+        until(&mut window, "the run ends", ended);
+        window.run_ok();
+        for _ in 0..8 {
+            window.key_press(egui::Key::ArrowLeft);
+        }
+        window.run_ok();
+        window.get_by_role_and_label(Role::Tab, pane).click();
+        window.run_ok();
+        picture(&mut window, &format!("strategy-{index}-{pane}"));
+        window.get_by_role_and_label(Role::Tab, "Tree").click();
+        window.run_ok();
+        if index == 0 {
+            picture(&mut window, "strategy-tree-beams");
+            press(&mut window, "Theme: system");
+        }
+    }
+    window.query_all_by_label_contains("Go on with ").next().expect("another token").click();
+    until(&mut window, "it branches", |app| !ended(app));
+    until(&mut window, "the branch ends", ended);
+    picture(&mut window, "strategy-tree");
+    window.set_size(egui::vec2(720.0, 480.0));
+    window.run_ok();
+    for pane in ["Tree", "Lookahead", "Text"] {
+        window.get_by_role_and_label(Role::RadioButton, pane).click();
+        window.run_ok();
+        picture(&mut window, &format!("strategy-small-{pane}"));
+    }
+}

@@ -9,7 +9,7 @@ use logitscope::session::event::{Loaded, RunStarted, Stepped};
 use logitscope::session::{Command, Event, Pace, Prompt, RunRequest};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase,
-    PhaseFigures, Phases, PromptToken, StageRecord, StopReason,
+    PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StopReason, StrategyStep,
 };
 use logitscope::ui::Worker;
 
@@ -29,13 +29,18 @@ pub struct Script {
     pub events: VecDeque<Event>,
     /// Every command so far.
     pub commands: Vec<Command>,
+    /// What the strategy weighs at the next steps.
+    pub details: VecDeque<StepDetail>,
+    /// The newest run; it stays for branches.
+    pub run: Run,
     live: Option<Live>,
+    /// The newest run's request.
+    request: Option<RunRequest>,
 }
 
 /// A run that goes on.
 struct Live {
     request: RunRequest,
-    step: usize,
     phases: Phases,
 }
 
@@ -88,7 +93,12 @@ impl Script {
                 self.step();
                 self.events.push_back(Event::Paused);
             }
-            Command::Branch { .. } | Command::Follow { .. } => {}
+            Command::Branch { node, token, pace } => self.branch(node, token, pace),
+            Command::Follow { tip } => {
+                self.run.follow(Some(tip));
+                self.events.push_back(Event::Followed { tip, stop: None });
+                self.events.push_back(Event::Paused);
+            }
             Command::LoadDraft(source) => {
                 let facts = ModelFacts { name: source.name(), ..loaded().model };
                 self.events.push_back(Event::DraftLoaded(Box::new(facts)));
@@ -111,7 +121,9 @@ impl Script {
         self.events.push_back(Event::RunStarted(Box::new(RunStarted { prompt, strategy, seed, phases })));
         self.events.push_back(Event::InitiationProgress { done: 0, total });
         let pace = request.pace;
-        self.live = Some(Live { request, step: 0, phases });
+        self.run = Run::default();
+        self.request = Some(request.clone());
+        self.live = Some(Live { request, phases });
         if pace == Pace::SingleStep {
             self.step();
             self.events.push_back(Event::Paused);
@@ -120,12 +132,12 @@ impl Script {
 
     fn step(&mut self) {
         let Some(live) = &mut self.live else { return };
-        live.step += 1;
+        let step = self.run.line.len() + 1;
         let rows = prompt(text_of(&live.request.prompt)).len();
-        let node = node(live.step, rows, &live.request);
+        let node = node(step, rows, &live.request);
         let phases = &mut live.phases;
         let seconds = node.timing.total_seconds;
-        if live.step == 1 {
+        if step == 1 {
             phases.initiation = PhaseFigures { seconds, amount: rows as u64 };
         } else {
             phases.incremental.seconds += seconds;
@@ -135,16 +147,41 @@ impl Script {
         phases.detokenise.amount += 1;
         phases.detokenise.seconds += 4e-6;
         let phases = *phases;
-        let done = live.step >= live.request.settings.stop.max_tokens;
+        let done = step >= live.request.settings.stop.max_tokens;
+        let index = self.run.nodes.len();
+        self.run.push(node);
+        let steps = self.details.pop_front().map(|detail| StrategyStep { nodes: index..index + 1, detail });
         self.events.push_back(Event::Stepped(Box::new(Stepped {
-            tip: Some(node.step - 1),
-            nodes: vec![node],
-            steps: Vec::new(),
+            tip: Some(index),
+            nodes: vec![self.run.nodes[index].clone()],
+            steps: steps.into_iter().collect(),
             sequences: Vec::new(),
             phases,
         })));
         if done {
             self.finish(StopReason::MaxTokens);
+        }
+    }
+
+    fn branch(&mut self, node: usize, token: u32, pace: Pace) {
+        let mut chosen = self.run.nodes[node].chosen_by_hand(token).expect("a candidate of the node");
+        chosen.text = chosen.piece.replace('Ġ', " ");
+        let index = self.run.nodes.len();
+        self.run.nodes.push(chosen.clone());
+        self.run.follow(Some(index));
+        if self.live.is_none() {
+            let request = self.request.clone().expect("a run was begun");
+            self.live = Some(Live { request, phases: Phases::default() });
+        }
+        self.events.push_back(Event::Branched(Box::new(Stepped {
+            nodes: vec![chosen],
+            tip: Some(index),
+            steps: Vec::new(),
+            sequences: Vec::new(),
+            phases: Phases::default(),
+        })));
+        if pace == Pace::SingleStep {
+            self.events.push_back(Event::Paused);
         }
     }
 
