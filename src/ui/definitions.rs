@@ -87,7 +87,7 @@ definitions! {
     INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
     INITIATION_RATE = "Speed", "tokens/s", Computed, "Prompt tokens a second during initiation.", "rows ÷ seconds";
     INCREMENTAL_TIME = "Time", "s", Measured, "All incremental steps together, by the clock.", "";
-    INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Steps a second during the incremental phase.", "steps ÷ seconds";
+    INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Tokens that joined the text a second, during the incremental phase.", "tokens ÷ seconds";
     INCREMENTAL_STEPS = "Steps", "", Measured, "Incremental steps made; the first token belongs to initiation.", "";
     PHASE_ROWS = "Work", "token rows", Measured, "Token rows that the decoder computed in this phase.", "";
     DETOKENISE_TIME = "Time", "ms", Measured, "From ids to text, on the CPU, by the clock.", "";

@@ -7,7 +7,7 @@ use egui::{
 };
 
 use crate::session::Status;
-use crate::trace::StopReason;
+use crate::trace::{self, StopReason};
 use crate::ui::Scene;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
@@ -313,7 +313,9 @@ fn step(scene: &Scene<'_>) -> Phase {
     let Some(run) = scene.run().filter(|run| !run.line.is_empty()) else { return phase };
     let figures = run.phases.incremental;
     let steps = run.phases.incremental_steps;
-    let rate = steps as f64 / figures.seconds;
+    // A step may bring several tokens.
+    let tokens = run.line_nodes().filter(|node| node.phase == trace::Phase::Incremental).count();
+    let rate = tokens as f64 / figures.seconds;
     let mut parts = vec![format!("step {}", format::count(run.line.len() as u64))];
     if steps > 0 && figures.seconds > 0.0 {
         parts.push(speed(rate));
