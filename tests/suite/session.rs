@@ -241,7 +241,7 @@ fn another_line_is_followed_and_goes_on_from_where_it_ends() {
     assert_eq!(run.nodes[7].counters.rows, 1, "what both lines have in common is not computed again");
 
     watched.send(Command::Follow { tip: 99 });
-    watched.until("it is told", |view| !view.notices.is_empty());
+    watched.until("it is told", |view| view.notices.len() == 2);
     assert!(watched.last_notice().1.contains("no node 99"), "{:?}", watched.last_notice());
 }
 

@@ -47,6 +47,14 @@ fn tall_window() -> (Window, Scripted) {
     (window, script)
 }
 
+/// A window so high that all settings are in sight.
+fn high_window() -> (Window, Scripted) {
+    let script = Scripted::default();
+    let mut window = window_on(script.clone(), 1440.0, 1400.0);
+    window.run();
+    (window, script)
+}
+
 /// A window whose run made some steps and goes on.
 pub fn running(steps: usize) -> (Window, Scripted) {
     let (mut window, script) = window();
@@ -215,9 +223,7 @@ fn sampling_shows_its_settings_its_stages_and_the_draw() {
 
 #[test]
 fn stop_texts_reach_the_run_and_empty_ones_do_not() {
-    let (mut window, script) = window();
-    // Greedy has fewer settings, so that the stop texts are in sight.
-    press(&mut window, "Greedy");
+    let (mut window, script) = high_window();
     press(&mut window, "Add a stop text");
     press(&mut window, "Add a stop text");
     window.get_by_label("Stop text 1").focus();
@@ -311,7 +317,7 @@ fn a_grammar_is_checked_as_it_is_typed_and_reaches_the_run() {
 
 #[test]
 fn a_logit_bias_reaches_the_run() {
-    let (mut window, script) = window();
+    let (mut window, script) = high_window();
     press(&mut window, "Add a logit bias");
     window.get_by_label("Bias 1, token id").set_value_accesskit(42.0);
     window.run();

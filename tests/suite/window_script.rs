@@ -95,7 +95,10 @@ impl Script {
             }
             Command::Branch { node, token, pace } => self.branch(node, token, pace),
             Command::Follow { tip } => {
-                self.run.follow(Some(tip));
+                // Nodes that a test told the window of itself are not the script's.
+                if tip < self.run.nodes.len() {
+                    self.run.follow(Some(tip));
+                }
                 self.events.push_back(Event::Followed { tip, stop: None });
                 self.events.push_back(Event::Paused);
             }
