@@ -39,6 +39,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         return;
     };
     let (rows, fates) = (rows(run), fates(run));
+    ui.add_space(space::S);
     ScrollArea::vertical().id_salt("tree").auto_shrink(false).show_rows(
         ui,
         ROW,
@@ -98,7 +99,7 @@ fn row(
         ui.painter().rect_filled(mark, 0.0, palette.accent);
     }
     ui.painter().text(
-        number.left_center(),
+        number.left_center() + vec2(4.0, 0.0),
         egui::Align2::LEFT_CENTER,
         format!("step {first}"),
         regular(size::CAPTION),
@@ -127,8 +128,19 @@ fn tokens_of(
     let palette = palette(ui);
     let selected = scene.state.cursor.selected.and_then(|place| run.line.get(place)).copied();
     let place = selected.and_then(|node| row.nodes.binary_search(&node).ok());
-    // Some tokens before the selected one stay in sight.
-    let from = place.map_or(0, |place| place.saturating_sub(6));
+    // The row begins where the selected token still fits; every character of the face is equally wide.
+    let wide = |node: usize| {
+        let characters = token_text::of_node(&run.nodes[node]).chars().count();
+        characters as f32 * size::SMALL * 0.6 + 24.0
+    };
+    let mut from = 0;
+    if let Some(place) = place {
+        let mut total: f32 = row.nodes[..=place].iter().map(|&node| wide(node)).sum();
+        while from < place && total > room.width() - 80.0 {
+            total -= wide(row.nodes[from]);
+            from += 1;
+        }
+    }
     let mut x = room.left();
     let put_more = |ui: &Ui, x: &mut f32, count: usize| {
         let text = format!("+{count}");

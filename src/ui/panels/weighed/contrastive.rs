@@ -88,7 +88,7 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
         .allow_boxed_zoom(false)
         .default_x_bounds(-0.02, (widest * 1.12).min(1.04))
         .default_y_bounds(low - 0.04, (high * 1.15).min(1.08))
-        .custom_x_axes(vec![AxisHints::new_x().label("probability")])
+        .custom_x_axes(vec![AxisHints::new_x().label("probability").label_spacing(36.0..=52.0)])
         .custom_y_axes(vec![AxisHints::new_y().label("penalty")])
         .show(ui, |plot| {
             for (index, candidate) in step.candidates.iter().enumerate() {
