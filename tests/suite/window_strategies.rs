@@ -2,7 +2,7 @@
 
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use logitscope::decoding::{EarlyStopping, Picking, StrategyChoice};
+use logitscope::decoding::{CacheUse, EarlyStopping, Picking, StageSettings, StrategyChoice};
 use logitscope::session::event::Stepped;
 use logitscope::session::{Command, Event, ModelSource, Pace};
 use logitscope::trace::strategies::{
@@ -251,9 +251,10 @@ fn contrastive_candidates_point_at_what_they_are_like() {
     // The strategy's choice is a radio button, the pane a tab of the same name.
     window.get_by_role_and_label(egui::accesskit::Role::Tab, "Contrastive").click();
     window.run();
-    assert!(sees(&window, "Tried ·a: chosen, score 0.040"));
+    assert!(sees_part(&window, "Tried ·a: chosen, score 0.040, most like "));
+    assert!(sees_part(&window, " at 1"));
     assert!(sees(&window, "Penalty weight α: 0.60"));
-    let row = window.get_by_label("Tried ·the: score −0.340").rect();
+    let row = window.get_by_label_contains("Tried ·the: score −0.340, most like ").rect();
     window.hover_at(row.left_center() + egui::vec2(20.0, 0.0));
     window.run();
     assert_eq!(window.state().state().pointed_at, Some(1), "the chip of the most similar token lights up");
@@ -328,4 +329,32 @@ fn every_control_of_every_strategy_has_a_name() {
         assert_eq!(window.unnamed_widgets(), Vec::<String>::new(), "{strategy}");
     }
     drop(script);
+}
+
+#[test]
+fn no_setting_shows_that_the_strategy_has_no_use_for() {
+    let (mut window, script) = window();
+    window.set_size(egui::vec2(1440.0, 1400.0));
+    window.run();
+    let choose = |window: &mut Window, name: &str| {
+        window.get_by_role_and_label(egui::accesskit::Role::RadioButton, name).click();
+        window.run();
+    };
+    choose(&mut window, "Sample");
+    assert!(sees(&window, "Temperature") && sees(&window, "Repetition penalty"));
+    choose(&mut window, "Recompute");
+    choose(&mut window, "Beam");
+    assert!(!sees(&window, "Temperature") && sees(&window, "Repetition penalty"));
+    choose(&mut window, "Contrastive");
+    for name in ["Temperature", "Repetition penalty", "Recompute", "DRY", "Grammar"] {
+        assert!(!sees(&window, name), "{name}");
+    }
+    assert!(sees_part(&window, "no stage acts on them"));
+    // What was set for another strategy is not in the way.
+    window.get_by_label("Run").click();
+    window.run();
+    let Command::Start(request) = script.last() else { panic!("{:?}", script.last()) };
+    assert_eq!(request.settings.cache, CacheUse::Reuse);
+    assert_eq!(request.settings.stages, StageSettings::default());
+    assert_eq!(request.settings.check(100), Ok(()));
 }

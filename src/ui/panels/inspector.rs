@@ -38,7 +38,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         draw::show(ui, node);
         ui.add_space(space::M);
         section(ui, "Time");
-        time(ui, node);
+        time(ui, run, run.line[index]);
         ui.add_space(space::M);
         section(ui, "Work");
         ui.scope(|ui| {
@@ -160,7 +160,26 @@ fn parts(node: &Node) -> Vec<(&'static Definition, f64)> {
     parts
 }
 
-fn time(ui: &mut Ui, node: &Node) {
+/// The first step of the pass that brought a node, if that is another one.
+fn with_step(run: &Run, node: usize) -> Option<usize> {
+    let first = run.step_of(node)?.nodes.start;
+    (first != node).then(|| run.nodes[first].step)
+}
+
+fn time(ui: &mut Ui, run: &Run, index: usize) {
+    let node = &run.nodes[index];
+    // Of the tokens that one pass brought, the first has its time; the others cost nothing of their own.
+    if node.timing.total_seconds == 0.0 {
+        let reason = match node.chosen_by {
+            ChosenBy::Hand => "None: you chose this token.".to_owned(),
+            ChosenBy::Strategy => with_step(run, index).map_or_else(
+                || "None was measured.".to_owned(),
+                |step| format!("None of its own: it came with the pass of step {step}."),
+            ),
+        };
+        hint(ui, &reason);
+        return;
+    }
     let palette = palette(ui);
     let parts = parts(node);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 10.0), Sense::hover());

@@ -75,7 +75,7 @@ fn beam(ui: &mut Ui, decoding: &mut DecodingSettings) {
         -2.0..=3.0,
     );
     let choices = [
-        (EarlyStopping::Heuristic, "When it falls short"),
+        (EarlyStopping::Heuristic, "Falls short"),
         (EarlyStopping::AtOnce, "At once"),
         (EarlyStopping::Never, "Never early"),
     ];
