@@ -17,10 +17,11 @@ use super::settings::{CacheUse, DecodingSettings};
 use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared};
 use super::strategy_settings::Picking;
+use super::text::Seen;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::language_model::PassId;
 use crate::model::selection::Choosing;
-use crate::model::{LanguageModel, ModelError, Outputs, SequenceId, Summary};
+use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Draw, Node, Run};
 
 /// Greedy decoding or sampling of one text.
@@ -47,12 +48,6 @@ struct Flight {
     pass: PassId,
     /// What the cache held once it was submitted.
     cached: Cached,
-}
-
-/// The logits of a step, in the form that was asked for.
-enum Seen {
-    Row(Vec<f32>),
-    Summary(Summary),
 }
 
 /// What a step decided.
@@ -117,7 +112,7 @@ impl SingleToken {
             progress: if self.generated() == 0 { &mut *control.progress } else { &mut silent },
         };
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
-        Ok(Seen::of(pass(model, sequence, &self.tokens, output, chunk, cost, &mut control)?))
+        Ok(Seen::one(pass(model, sequence, &self.tokens, output, chunk, cost, &mut control)?))
     }
 
     /// Chooses from what was seen. A summary that does not decide is replaced by its row; where the model has
@@ -232,7 +227,7 @@ impl Strategy for SingleToken {
                 let outputs = collected.expect("a model that took a pass gives it back");
                 let outputs = outputs.inspect_err(|_| discard(next, model))?;
                 self.cost.add(1, &outputs.timing);
-                (Seen::of(outputs), next, flight.cached)
+                (Seen::one(outputs), next, flight.cached)
             }
             None => {
                 let seen = self.compute(output, model, control)?;
@@ -270,8 +265,12 @@ impl Strategy for SingleToken {
         Ok(Branched { strategy, stop })
     }
 
-    fn release(&mut self, model: &mut dyn LanguageModel) {
+    fn rest(&mut self, model: &mut dyn LanguageModel) {
         discard(self.flight.take(), model);
+    }
+
+    fn release(&mut self, model: &mut dyn LanguageModel) {
+        self.rest(model);
         if let Some(sequence) = self.sequence.take() {
             model.release(sequence);
         }
@@ -281,16 +280,6 @@ impl Strategy for SingleToken {
 fn discard(flight: Option<Flight>, model: &mut dyn LanguageModel) {
     if let (Some(flight), Some(chained)) = (flight, model.chained()) {
         chained.discard(flight.pass);
-    }
-}
-
-impl Seen {
-    /// The one row that a pass was asked for.
-    fn of(mut outputs: Outputs) -> Self {
-        match outputs.summaries.pop() {
-            Some(summary) => Self::Summary(summary),
-            None => Self::Row(outputs.logits.pop().expect("a pass returns what its batch asks for")),
-        }
     }
 }
 

@@ -37,6 +37,9 @@ pub trait Strategy {
     /// the cached positions that both texts have in common.
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError>;
 
+    /// Gives up what is under way ahead of the next step: another strategy is about to use the model.
+    fn rest(&mut self, _model: &mut dyn LanguageModel) {}
+
     /// Forgets the strategy's sequences. To be called before the strategy is dropped, unless the model goes too.
     fn release(&mut self, model: &mut dyn LanguageModel);
 }

@@ -144,7 +144,7 @@ impl Text {
         let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
         let outputs = pass(model, sequence, &self.tokens, output, chunk, cost, control)?;
-        Ok(Seen::all(outputs, [output]).pop().expect("a pass returns what its batch asks for"))
+        Ok(Seen::one(outputs))
     }
 
     /// Makes the cache hold everything but the newest token, and returns the sequence.
@@ -225,6 +225,14 @@ impl Text {
 }
 
 impl Seen {
+    /// The one row that a pass was asked for.
+    pub fn one(mut outputs: Outputs) -> Self {
+        match outputs.summaries.pop() {
+            Some(summary) => Self::Summary(summary),
+            None => Self::Row(outputs.logits.pop().expect("a pass returns what its batch asks for")),
+        }
+    }
+
     /// The rows of a pass of which something was asked, in their order; `asked` is what, row by row.
     pub fn all(outputs: Outputs, asked: impl IntoIterator<Item = RowOutput>) -> Vec<Self> {
         let (mut logits, mut summaries) = (outputs.logits.into_iter(), outputs.summaries.into_iter());

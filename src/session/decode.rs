@@ -202,7 +202,9 @@ impl Decode {
     fn take_up_line(&mut self, ready: &mut ReadyModel) -> Result<(), RunError> {
         let tip = self.run.tip();
         match self.branches.iter().rposition(|branch| branch.tip == tip) {
+            Some(index) if index + 1 == self.branches.len() => {}
             Some(index) => {
+                self.rest(ready);
                 let branch = self.branches.remove(index);
                 self.branches.push(branch);
             }
@@ -217,6 +219,13 @@ impl Decode {
         Ok(())
     }
 
+    /// Lets the strategy that went on last give up what it has under way.
+    fn rest(&mut self, ready: &mut ReadyModel) {
+        if let Some(branch) = self.branches.last_mut() {
+            branch.strategy.rest(&mut *ready.model);
+        }
+    }
+
     /// A strategy for the text of these nodes and one more token, in a fork of the sequence that has most in common
     /// with them.
     fn fork_strategy(
@@ -225,6 +234,7 @@ impl Decode {
         path: &[usize],
         token: Option<u32>,
     ) -> Result<Branched, RunError> {
+        self.rest(ready);
         let mut tokens = self.run.prompt_ids();
         tokens.extend(path.iter().map(|&index| self.run.nodes[index].token));
         tokens.extend(token);

@@ -1,5 +1,5 @@
 //! Grammars over tokens: which ids may follow a text, so that it stays the beginning of something that the
-//! grammar describes. The work is llguidance's; GBNF is translated for it ([`super::gbnf`]).
+//! grammar describes. The work is llguidance's; GBNF is translated for it (`gbnf`).
 //!
 //! Owns the parser's state and the limits of its work; knows nothing of logits.
 

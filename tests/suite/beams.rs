@@ -2,23 +2,20 @@
 //! loops over whole texts; and on real checkpoints, by the GPU, against transformers' `generate`.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use logitscope::decoding::{
     BeamSettings, CacheUse, Control, DecodingError, DecodingSettings, EarlyStopping, EosRule, Picking,
     StrategyChoice, begin,
 };
-use logitscope::model::{CacheFormat, LanguageModel, ModelError};
-use logitscope::session::{ModelSource, Opened, WeightsChoice};
+use logitscope::model::{LanguageModel, ModelError};
+use logitscope::session::ModelSource;
 use logitscope::trace::strategies::{BeamStep, Hypothesis};
 use logitscope::trace::{Phase, Run, StepDetail, StopReason};
 use serde::Deserialize;
 
+use super::checkpoints;
 use super::fake_model::{BYTES_PER_POSITION, FakeModel};
-use super::support::device;
 
 const EARLY: [EarlyStopping; 3] = [EarlyStopping::Heuristic, EarlyStopping::AtOnce, EarlyStopping::Never];
 
@@ -631,26 +628,17 @@ fn expected() -> Expected {
     serde_json::from_str(json).expect("the script's format")
 }
 
-/// A checkpoint on the GPU, its cache in f32 as the reference's.
-fn engine(source: &ModelSource, device: Arc<logitscope::gpu::Device>) -> Box<dyn LanguageModel> {
-    let opened = Opened::open(source, None, WeightsChoice::Original).expect("a good checkpoint");
-    let opened = opened.with_cache(Some(CacheFormat::F32));
-    let mut progress = |_, _| ControlFlow::Continue(());
-    Box::new(opened.engine(device, &mut progress).expect("a good device"))
-}
-
 #[test]
 fn the_gpu_finds_the_sequences_and_scores_of_transformers() {
-    let device = device();
     let expected = expected();
     assert!(expected.models.len() >= 5, "four families and the built-in model");
     for (name, cases) in expected.models {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families").join(&name);
-        let source = if folder.is_dir() { ModelSource::Path(folder) } else { ModelSource::BuiltIn };
-        let mut model = engine(&source, Arc::clone(&device));
+        // The script names the built-in one by its folder.
+        let source = checkpoints::source(if name == "demo-model" { "built-in" } else { &name });
+        let mut model = checkpoints::engine(&checkpoints::opened(&source));
         for case in cases {
             let what = format!("{name}, {:?}, {:?}", case.settings, case.prompt);
-            let (run, _) = decode(&mut *model, &case.settings.decoding(), &case.prompt);
+            let (run, _) = decode(&mut model, &case.settings.decoding(), &case.prompt);
             if case.settings.beams.is_none() {
                 assert_eq!(run.generated_ids(), case.sequences[0], "{what}");
                 continue;
@@ -663,14 +651,14 @@ fn the_gpu_finds_the_sequences_and_scores_of_transformers() {
 
 #[test]
 fn eight_beams_over_a_long_prompt_share_its_pages() {
-    let mut model = engine(&ModelSource::BuiltIn, device());
+    let mut model = checkpoints::engine(&checkpoints::opened(&ModelSource::BuiltIn));
     let prompt: Vec<u32> = (0..400).map(|index| 300 + index * 7 % 900).collect();
     let mut settings = settings(1, 1.0, EarlyStopping::Never);
     settings.stop.max_tokens = 24;
     let bytes = |run: &Run| run.nodes.iter().map(|node| node.counters.cache_bytes).max().unwrap();
-    let one = bytes(&decode(&mut *model, &settings, &prompt).0);
+    let one = bytes(&decode(&mut model, &settings, &prompt).0);
     settings.beam = BeamSettings { beams: 8, returned: 8, ..settings.beam };
-    let (run, _) = decode(&mut *model, &settings, &prompt);
+    let (run, _) = decode(&mut model, &settings, &prompt);
     assert!(beam_steps(&run).take(23).all(|step| step.live.len() == 8));
     let eight = bytes(&run);
     // 27 pages hold one text; each of eight has up to three of its own: the prompt's last one and those of 24 tokens.

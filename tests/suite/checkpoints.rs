@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use logitscope::decoding::DecodingSettings;
-use logitscope::gpu::Device;
-use logitscope::model::CacheFormat;
+use logitscope::gpu::{Device, Engine};
+use logitscope::model::{CacheFormat, LanguageModel};
 use logitscope::session::decode::steadily;
 use logitscope::session::event::Loaded;
 use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel, WeightsChoice};
@@ -18,13 +18,21 @@ pub fn source(name: &str) -> ModelSource {
     if name == "built-in" { ModelSource::BuiltIn } else { ModelSource::Path(families.join(name)) }
 }
 
-/// The checkpoint on the GPU, with keys and values in f32 as the references have them.
-pub fn ready(name: &str) -> ReadyModel {
-    let opened = Opened::open(&source(name), None, WeightsChoice::Original)
-        .unwrap_or_else(|error| panic!("{name}: {error}"))
-        .with_cache(Some(CacheFormat::F32));
+/// The checkpoint's files, with keys and values in f32 as the references have them.
+pub fn opened(source: &ModelSource) -> Opened {
+    Opened::open(source, None, WeightsChoice::Original)
+        .unwrap_or_else(|error| panic!("{source:?}: {error}"))
+        .with_cache(Some(CacheFormat::F32))
+}
+
+/// The checkpoint's model on the GPU.
+pub fn engine(opened: &Opened) -> Engine {
     let mut progress = |_, _| ControlFlow::Continue(());
-    let engine = opened.engine(device(), &mut progress).unwrap_or_else(|error| panic!("{name}: {error}"));
+    opened.engine(device(), &mut progress).unwrap_or_else(|error| panic!("{}: {error}", opened.file.path))
+}
+
+/// A checkpoint whose model is computed by this one.
+pub fn with_model(opened: Opened, model: Box<dyn LanguageModel>) -> ReadyModel {
     let loaded = Loaded {
         model: opened.facts(),
         adapter: AdapterFacts::default(),
@@ -34,12 +42,14 @@ pub fn ready(name: &str) -> ReadyModel {
         eos: opened.file.special.eos,
         chat_problem: None,
     };
-    ReadyModel {
-        model: Box::new(engine),
-        tokenizer: opened.tokenizer,
-        loaded,
-        warnings: opened.file.warnings,
-    }
+    ReadyModel { model, tokenizer: opened.tokenizer, loaded, warnings: opened.file.warnings }
+}
+
+/// The checkpoint on the GPU.
+pub fn ready(name: &str) -> ReadyModel {
+    let opened = opened(&source(name));
+    let model = Box::new(engine(&opened));
+    with_model(opened, model)
 }
 
 /// Decodes to the end; nothing stays in the cache.

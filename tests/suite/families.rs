@@ -1,20 +1,18 @@
 //! Every tiny checkpoint of `tests/fixtures/families`, through the real importer, against what transformers
 //! computes from it: logits at every position and continuations token for token, by both interpreters.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 
 use logitscope::decoding::{CacheUse, DecodingSettings, EosRule};
-use logitscope::gpu::Device;
 use logitscope::model::batch::RowOutput;
-use logitscope::model::{Batch, CacheFormat, LanguageModel, Row};
+use logitscope::model::{Batch, LanguageModel, Row};
 use logitscope::reference::Reference;
 use logitscope::session::decode::steadily;
-use logitscope::session::event::Loaded;
-use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel, WeightsChoice};
-use logitscope::trace::{AdapterFacts, Run};
+use logitscope::session::{Decode, ModelSource, Prompt, ReadyModel};
+use logitscope::trace::Run;
 use serde::Deserialize;
+
+use super::checkpoints;
 
 /// Largest difference between two logits that count as equal, as a share of the row's largest: some weak
 /// switches of the families (GELU variants, an epsilon) move logits by only a thousandth.
@@ -79,37 +77,16 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
     let expected = std::fs::read(folder.join("expected.json")).expect("readable");
     let expected = serde_json::from_slice(&expected).expect("the script's format");
     let source = ModelSource::Path(folder.to_owned());
-    let opened = Opened::open(&source, None, WeightsChoice::Original)
-        .unwrap_or_else(|error| panic!("{name}: {error}"))
-        // The references' own.
-        .with_cache(Some(CacheFormat::F32));
+    let opened = checkpoints::opened(&source);
     let model: Box<dyn LanguageModel> = match interpreter {
         Interpreter::Twin => {
             let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);
             Box::new(Reference::new(plan, opened.context, weights, &opened.bound).expect("readable weights"))
         }
-        Interpreter::Gpu => {
-            let mut progress = |_, _| ControlFlow::Continue(());
-            Box::new(opened.engine(device(), &mut progress).unwrap_or_else(|error| panic!("{name}: {error}")))
-        }
+        Interpreter::Gpu => Box::new(checkpoints::engine(&opened)),
     };
-    let loaded = Loaded {
-        model: opened.facts(),
-        adapter: AdapterFacts::default(),
-        seconds: 0.0,
-        scratch_bytes: 0,
-        variants: Vec::new(),
-        eos: opened.file.special.eos,
-        chat_problem: None,
-    };
-    let ready = ReadyModel { model, tokenizer: opened.tokenizer, loaded, warnings: opened.file.warnings };
+    let ready = checkpoints::with_model(opened, model);
     Family { name, expected, ready }
-}
-
-/// One device for all checkpoints, so that equal kernels are compiled once.
-fn device() -> Arc<Device> {
-    static DEVICE: OnceLock<Arc<Device>> = OnceLock::new();
-    Arc::clone(DEVICE.get_or_init(super::support::device))
 }
 
 /// The logits of every position, passes of at most `chunk` rows.

@@ -246,6 +246,43 @@ fn another_line_is_followed_and_goes_on_from_where_it_ends() {
 }
 
 #[test]
+fn lines_are_followed_to_and_fro_while_the_gpu_is_a_pass_ahead() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families/gpt2-f32");
+    let mut watched = Watched { session: Session::start(|| {}), view: View::default() };
+    watched.send(Command::Load(LoadRequest::of(ModelSource::Path(folder))));
+    let settled = |view: &View| view.status == Status::Ready || !view.notices.is_empty();
+    watched.until_within(Duration::from_secs(120), "it is loaded", settled);
+    let steps =
+        |count: usize| move |view: &View| view.run.as_ref().is_some_and(|run| run.nodes.len() == count);
+    watched.send(start("Once upon", 8, Pace::Continuous));
+    let alone = watched.finished().generated_ids();
+
+    // The same run, left after three of its steps for a branch, and taken up again twice.
+    watched.send(start("Once upon", 8, Pace::SingleStep));
+    watched.until("it waits", |view| view.status == Status::Paused && steps(1)(view));
+    for count in 2..=3 {
+        watched.send(Command::StepOnce);
+        watched.until("it made a step", steps(count));
+    }
+    let other = watched.run().nodes[1].candidates[3].token;
+    watched.send(Command::Branch { node: 1, token: other, pace: Pace::SingleStep });
+    watched.until("it branches", steps(4));
+    watched.send(Command::StepOnce);
+    watched.until("it made a step", steps(5));
+    watched.send(Command::Follow { tip: 2 });
+    watched.send(Command::StepOnce);
+    watched.until("the first line goes on", steps(6));
+    watched.send(Command::Follow { tip: 4 });
+    watched.send(Command::StepOnce);
+    watched.until("the branch goes on", steps(7));
+    watched.send(Command::Follow { tip: 5 });
+    watched.send(Command::Resume);
+    watched.until("the first line is whole", |view| view.run.as_ref().is_some_and(|run| run.stop.is_some()));
+    assert_eq!(watched.run().generated_ids(), alone);
+    assert_eq!(watched.view.notices, []);
+}
+
+#[test]
 fn a_paused_run_stands_still_until_it_is_resumed() {
     let mut watched = Watched::ready(slow());
     watched.send(start("zero", ENDLESS, Pace::Continuous));
