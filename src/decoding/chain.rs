@@ -61,7 +61,8 @@ pub(super) struct Trail {
 impl Chain {
     /// The chain for a way of picking: the highest is picked by what comes before temperature alone. Processors and
     /// warpers are in the order in which transformers' `generate` applies them; the grammar comes first, so that
-    /// what all others leave fits it; DRY is beside the other penalties, top-a beside min-p, and mirostat chooses from what all others leave.
+    /// what all others leave fits it; DRY is beside the other penalties, top-a beside min-p, and mirostat chooses from
+    /// what all others leave.
     pub fn new(
         settings: &StageSettings,
         picking: Picking,

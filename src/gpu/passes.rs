@@ -110,6 +110,9 @@ impl Engine {
 
     /// Copies rows of the last pass behind a sequence's cached positions.
     pub(super) fn accept_rows(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let length = self.cache.pages.length(sequence);
         for (index, &row) in rows.iter().enumerate() {
             let position = self.branches.positions[row];

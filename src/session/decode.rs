@@ -277,7 +277,8 @@ impl Decode {
             }
             self.texts.push(text);
         }
-        let new = self.run.line.iter().position(|&index| index >= first).unwrap_or(self.run.line.len());
+        // Nodes come after their parents, so a line ascends.
+        let new = self.run.line.partition_point(|&index| index < first);
         let stop = self.run.line[new..].iter().position(|index| stopped.contains(index));
         if let Some(place) = stop.map(|place| new + place) {
             let ends_by_eos = place + 1 == self.run.line.len() && self.run.stop == Some(StopReason::Eos);
