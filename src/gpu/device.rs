@@ -43,6 +43,7 @@ pub struct Device {
     waits: AtomicU64,
     read_bytes: AtomicU64,
     dispatches: AtomicU64,
+    recorded_ahead: AtomicU64,
 }
 
 /// What passed between CPU and GPU since the device was opened.
@@ -56,6 +57,8 @@ pub struct Traffic {
     pub read_bytes: u64,
     /// Dispatches of passes.
     pub dispatches: u64,
+    /// Passes whose commands were recorded while the one before was computed.
+    pub recorded_ahead: u64,
 }
 
 /// The two kinds of hardware that kernels are chosen for.
@@ -158,6 +161,7 @@ impl Device {
             waits: AtomicU64::new(0),
             read_bytes: AtomicU64::new(0),
             dispatches: AtomicU64::new(0),
+            recorded_ahead: AtomicU64::new(0),
         };
         canary::run(&device)?;
         Ok(device)
@@ -183,12 +187,18 @@ impl Device {
             waits: count(&self.waits),
             read_bytes: count(&self.read_bytes),
             dispatches: count(&self.dispatches),
+            recorded_ahead: count(&self.recorded_ahead),
         }
     }
 
     /// Counts dispatches of a pass.
     pub(super) fn count_dispatches(&self, count: usize) {
         self.dispatches.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Counts a pass whose commands were there already.
+    pub(super) fn count_recorded_ahead(&self) {
+        self.recorded_ahead.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Kills the device, as a driver crash would: for tests of what the program does then.
@@ -307,10 +317,15 @@ impl Device {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    /// Hands commands to the GPU.
+    /// Ends commands and hands them to the GPU.
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> SubmissionIndex {
+        self.submit_commands(encoder.finish())
+    }
+
+    /// Hands commands to the GPU.
+    pub(super) fn submit_commands(&self, commands: wgpu::CommandBuffer) -> SubmissionIndex {
         self.submissions.fetch_add(1, Ordering::Relaxed);
-        self.queue.submit([encoder.finish()])
+        self.queue.submit([commands])
     }
 
     /// Submits, waits, and returns the `bytes` of `source` from `offset` on.

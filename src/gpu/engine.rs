@@ -8,13 +8,14 @@ use std::sync::Arc;
 use wgpu::BufferUsages;
 
 use super::cache::{Cache, most_positions};
+use super::commands::{Commands, Readbacks, Timestamps};
 use super::device::Device;
 use super::kernels::KernelChoice;
 use super::layout::{Form, padded};
 use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape, Work};
-use super::passes::{Branches, Flight, Readbacks, Timestamps};
+use super::passes::{Branches, Flight};
 use super::program::{self, FEW_ROWS, Step, attention};
 use super::selection::Selection;
 use super::trials::Trials;
@@ -45,6 +46,8 @@ pub struct Engine {
     /// Made by the first pass that needs it, [`Self::warm_up`] for most.
     pub(super) selection: Option<Selection>,
     pub(super) readbacks: Readbacks,
+    /// The commands of the next pass, if it is as the last one was.
+    pub(super) ahead: Option<Commands>,
     /// Passes on their way.
     pub(super) flights: Vec<Flight>,
     /// The number of the next one.
@@ -157,6 +160,7 @@ impl Engine {
             steps: Vec::new(),
             selection: None,
             readbacks: Readbacks::default(),
+            ahead: None,
             flights: Vec::new(),
             next_pass: 0,
             branches: Branches::default(),
@@ -211,6 +215,7 @@ impl Engine {
     }
 
     fn compile(&mut self) -> Result<(), ModelError> {
+        self.forget_ahead();
         let all: Vec<usize> = (0..self.plan.ops.len()).collect();
         self.steps = self.compiled(self.choice, &all)?;
         if let Some(selection) = &mut self.selection {
@@ -251,7 +256,8 @@ impl Engine {
 
     /// Makes room in the cache for at least `missing` more pages.
     pub(super) fn grow_cache(&mut self, missing: usize) -> Result<(), ModelError> {
-        // Bind groups keep the buffers alive that are about to be replaced one by one.
+        // Commands and bind groups keep the buffers alive that are about to be replaced one by one.
+        self.forget_ahead();
         self.steps.clear();
         let grown = self.cache.grow(&self.device, missing);
         self.compile()?;

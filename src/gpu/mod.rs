@@ -8,6 +8,7 @@ mod arithmetic;
 mod bandwidth;
 mod cache;
 mod canary;
+mod commands;
 mod device;
 mod device_memory;
 mod engine;

@@ -1,27 +1,23 @@
 //! Passes on their way: commands submitted, results in buffers that the CPU maps when it asks for them.
 //!
 //! A pass costs one write of what varies, one compute pass and one submission, and nothing waits but
-//! [`Engine::finish`], for its own pass alone. A pass whose token the GPU chose itself gets it by a copy of
-//! four bytes.
+//! [`Engine::finish`], for its own pass alone; before it does, the next step's commands are recorded. A pass whose
+//! token the GPU chose itself gets it by a copy of four bytes.
 
 use std::time::Instant;
 
-use wgpu::{BufferUsages, SubmissionIndex};
+use wgpu::SubmissionIndex;
 
-use super::device::Device;
+use super::commands::{Commands, Head, Layout, Outline, Part, TIMESTAMP_BYTES, Tokens, Wanted};
 use super::engine::Engine;
-use super::layout::padded;
 use super::pages::{PageCopy, PagesMissing};
-use super::pass::{FIRST_TOKEN, Placement, Work};
-use super::selection::{SUMMARY_BYTES, Selection};
+use super::pass::Placement;
+use super::program::FEW_ROWS;
+use super::selection::SUMMARY_BYTES;
 use crate::model::batch::RowOutput;
 use crate::model::language_model::PassId;
-use crate::model::plan::RowSet;
 use crate::model::selection::RowHandle;
 use crate::model::{Batch, ChainedModel, ModelError, Outputs, SequenceId};
-
-/// Bytes of the two timestamps at the start of a readback.
-const TIMESTAMP_BYTES: u64 = 16;
 
 /// A pass that was submitted and whose results nobody has read.
 pub(super) struct Flight {
@@ -40,29 +36,6 @@ pub(super) struct Flight {
     placement: Placement,
 }
 
-/// What is wanted of a row that is picked.
-#[derive(Clone, Copy)]
-struct Wanted {
-    output: RowOutput,
-    /// Its place among the rows whose hidden states are wanted.
-    hidden: Option<usize>,
-}
-
-/// Where a pass gets its tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tokens {
-    /// From the batch.
-    Given,
-    /// The one token is what the last pass chose for this one of its output rows.
-    Chosen(u64),
-}
-
-/// Buffers that are not in use and that results can be copied to.
-#[derive(Default)]
-pub(super) struct Readbacks {
-    free: Vec<wgpu::Buffer>,
-}
-
 /// The rows of a pass that branched off, as long as they may be accepted.
 #[derive(Default)]
 pub(super) struct Branches {
@@ -74,13 +47,6 @@ pub(super) struct Branches {
     pub scratch: Vec<u32>,
 }
 
-/// The clock of the GPU.
-pub(super) struct Timestamps {
-    queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
-    seconds_per_tick: f64,
-}
-
 impl Engine {
     /// Computes a pass, in as many submissions as its outputs need, and waits for each.
     pub(super) fn run(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
@@ -89,12 +55,20 @@ impl Engine {
         let placement = self.place(batch)?;
         let mut results = Outputs { hidden: vec![Vec::new(); batch.hidden.len()], ..Outputs::default() };
         let groups = picked_in_groups(batch, self.rows.outputs);
-        let mut sets = [RowSet::Batch, RowSet::Outputs].as_slice();
+        let mut part = Part::Whole;
         let ran = groups.iter().try_for_each(|group| {
             self.write_pass(batch, &placement, group)?;
-            let flight = self.encode(batch, placement.work, sets, group, Tokens::Given, begin)?;
-            self.finish(flight, &mut results)?;
-            (sets, begin) = (&[RowSet::Outputs], Instant::now());
+            let wanted = group.iter().map(|&row| Wanted::of(batch, row)).collect();
+            let outline = Outline { work: placement.work, part, tokens: Tokens::Given, wanted };
+            let flight = self.submit_pass(batch, outline.clone(), begin)?;
+            let submitted = Instant::now();
+            // A step is likely to be followed by another one like it.
+            if groups.len() == 1 && batch.rows.len() <= FEW_ROWS {
+                self.record_ahead(outline);
+                results.timing.ahead_seconds = submitted.elapsed().as_secs_f64();
+            }
+            self.finish(flight, submitted, &mut results)?;
+            (part, begin) = (Part::MoreOutputs, Instant::now());
             Ok(())
         });
         match ran {
@@ -148,9 +122,10 @@ impl Engine {
         assert!(batch.hidden.is_empty(), "hidden states come from passes that are waited for");
         let outputs: Vec<usize> = batch.outputs().collect();
         assert!(outputs.len() <= self.rows.outputs, "at most {} outputs a submission", self.rows.outputs);
-        let sets = [RowSet::Batch, RowSet::Outputs];
+        let wanted = outputs.iter().map(|&row| Wanted::of(batch, row)).collect();
+        let outline = Outline { work: placement.work, part: Part::Whole, tokens, wanted };
         let written = self.write_pass(batch, &placement, &outputs);
-        match written.and_then(|()| self.encode(batch, placement.work, &sets, &outputs, tokens, begin)) {
+        match written.and_then(|()| self.submit_pass(batch, outline, begin)) {
             Ok(mut flight) => {
                 // Later passes may use the pages at once: they come later on the GPU as well.
                 self.cache.pages.give_back(&std::mem::take(&mut placement.scratch));
@@ -166,90 +141,33 @@ impl Engine {
         }
     }
 
-    /// Encodes and submits the steps of these row sets.
-    fn encode(
-        &mut self,
-        batch: &Batch,
-        work: Work,
-        sets: &[RowSet],
-        picked: &[usize],
-        tokens: Tokens,
-        begin: Instant,
-    ) -> Result<Flight, ModelError> {
-        let wanted: Vec<Wanted> = picked.iter().map(|&row| Wanted::of(batch, row)).collect();
-        if wanted.iter().any(Wanted::summary) && self.selection.is_none() {
-            self.make_selection()?;
+    /// Submits the commands of this outline: those recorded ahead, if they are the ones.
+    fn submit_pass(&mut self, batch: &Batch, outline: Outline, begin: Instant) -> Result<Flight, ModelError> {
+        let Commands { outline, buffer, readback, handles, dispatches } = self.commands(outline)?;
+        let submission = self.device.submit_commands(buffer);
+        self.device.count_dispatches(dispatches);
+        if let Some(selection) = &mut self.selection {
+            selection.kept(handles.len());
         }
-        let layout = Layout::new(&wanted, self.logits_bytes(), self.hidden_bytes());
-        // Rows of which only the hidden state is wanted need no logits.
-        let ends = if layout.heads { self.steps.len() } else { self.head_from };
-        let readback = self.readbacks.take(&self.device, layout.bytes)?;
-        let mut encoder = self.device.encoder();
-        if let (Tokens::Chosen(row), Some(selection)) = (tokens, &self.selection) {
-            selection.copy_chosen(&mut encoder, row, &self.pass_words, FIRST_TOKEN);
-        }
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                label: None,
-                timestamp_writes: self.timestamps.as_ref().map(Timestamps::writes),
-            });
-            let mut dispatches = 0;
-            for step in self.steps[..ends].iter().filter(|step| sets.contains(&step.rows)) {
-                let work = match step.rows {
-                    RowSet::Batch => work,
-                    RowSet::Outputs if picked.is_empty() => continue,
-                    RowSet::Outputs => Work::of_rows(picked.len()),
-                };
-                step.encode(&mut pass, work);
-                dispatches += step.dispatches(work);
-            }
-            if layout.summaries > 0
-                && let Some(selection) = &self.selection
-            {
-                dispatches += selection.encode(&mut pass, picked.len() as u32);
-            }
-            self.device.count_dispatches(dispatches);
-        }
-        if let Some(timestamps) = &self.timestamps {
-            timestamps.resolve(&mut encoder, &readback);
-        }
-        let logits = &self.buffers[self.plan.logits.0];
-        let mut handles = Vec::new();
-        if layout.summaries > 0
-            && let Some(selection) = &mut self.selection
-        {
-            selection.copy_summaries(&mut encoder, layout.summaries, &readback, TIMESTAMP_BYTES);
-            let rows = (0..wanted.len()).filter(|&row| wanted[row].summary());
-            handles.extend(rows.map(|row| selection.keep(&mut encoder, logits, row)));
-        }
-        if let (1.., Some(hidden)) = (layout.hidden, self.plan.hidden) {
-            let states = &self.buffers[hidden.0];
-            encoder.copy_buffer_to_buffer(states, 0, &readback, layout.hidden_at, layout.hidden);
-        }
-        if layout.logits > 0 {
-            encoder.copy_buffer_to_buffer(logits, 0, &readback, layout.logits_at, layout.logits);
-        }
-        let submission = self.device.submit(encoder);
         let last = batch.rows.last().map_or((SequenceId(0), 0), |row| (row.sequence, row.position));
         let id = PassId(self.next_pass);
         self.next_pass += 1;
-        let encode_seconds = begin.elapsed().as_secs_f64();
         Ok(Flight {
             id,
             begin,
-            encode_seconds,
+            encode_seconds: begin.elapsed().as_secs_f64(),
             submission,
             readback,
-            wanted,
+            wanted: outline.wanted,
             handles,
             last,
             placement: Placement::default(),
         })
     }
 
-    /// Waits for a pass and adds its results. After an error its rows are forgotten.
-    pub(super) fn finish(&mut self, flight: Flight, results: &mut Outputs) -> Result<(), ModelError> {
-        let waiting = Instant::now();
+    /// Waits for a pass and adds its results; tells the waiting from `waiting` on. After an error its rows are
+    /// forgotten.
+    fn finish(&mut self, flight: Flight, waiting: Instant, results: &mut Outputs) -> Result<(), ModelError> {
         let columns = self.plan.buffer(self.plan.logits).columns;
         let row_bytes = self.logits_bytes();
         let hidden_bytes = self.hidden_bytes();
@@ -263,14 +181,14 @@ impl Engine {
                 &bytes[(first + row as u64 * stride) as usize..][..length]
             };
             for (row, wanted) in flight.wanted.iter().enumerate() {
-                match (wanted.output, selection) {
-                    (RowOutput::Nothing, _) => {}
-                    (RowOutput::Summary(_), Some(selection)) => {
+                match (wanted.head, selection) {
+                    (Head::Nothing, _) => {}
+                    (Head::Summary, Some(selection)) => {
                         let bytes = part(TIMESTAMP_BYTES, row, SUMMARY_BYTES, SUMMARY_BYTES as usize);
                         let &handle = handles.next().expect("each summary has its handle");
                         results.summaries.push(selection.summary(handle, bytes));
                     }
-                    (RowOutput::Summary(_) | RowOutput::Logits, _) => {
+                    (Head::Summary | Head::Logits, _) => {
                         let bytes = part(layout.logits_at, row, row_bytes, 4 * columns);
                         results.logits.push(bytemuck::pod_collect_to_vec(bytes));
                     }
@@ -290,7 +208,7 @@ impl Engine {
                 if let Some(seconds) = seconds {
                     *results.timing.gpu_seconds.get_or_insert(0.0) += seconds;
                 }
-                self.readbacks.free.push(flight.readback);
+                self.readbacks.give_back([flight.readback]);
                 Ok(())
             }
             Err(error) => {
@@ -298,24 +216,6 @@ impl Engine {
                 Err(error)
             }
         }
-    }
-
-    fn make_selection(&mut self) -> Result<(), ModelError> {
-        let vocabulary = self.plan.buffer(self.plan.logits).columns;
-        let mut selection = Selection::new(&self.device, vocabulary, self.rows.outputs, self.choice)?;
-        selection.bind(&self.device, &self.pass_words, &self.buffers[self.plan.logits.0])?;
-        self.selection = Some(selection);
-        Ok(())
-    }
-
-    /// Bytes of a row of logits with its padding.
-    fn logits_bytes(&self) -> u64 {
-        4 * padded(self.plan.buffer(self.plan.logits).columns) as u64
-    }
-
-    /// Bytes of a final hidden state with its padding.
-    fn hidden_bytes(&self) -> u64 {
-        self.plan.hidden.map_or(0, |hidden| 4 * padded(self.plan.buffer(hidden).columns) as u64)
     }
 }
 
@@ -337,7 +237,7 @@ impl ChainedModel for Engine {
     fn collect(&mut self, pass: PassId) -> Result<Outputs, ModelError> {
         let flight = self.take_flight(pass);
         let mut results = Outputs::default();
-        self.finish(flight, &mut results)?;
+        self.finish(flight, Instant::now(), &mut results)?;
         Ok(results)
     }
 
@@ -345,7 +245,7 @@ impl ChainedModel for Engine {
         let flight = self.take_flight(pass);
         flight.placement.undo(&mut self.cache.pages);
         // It was never mapped, and what is copied to it later comes later on the GPU as well.
-        self.readbacks.free.push(flight.readback);
+        self.readbacks.give_back([flight.readback]);
     }
 }
 
@@ -353,45 +253,6 @@ impl Engine {
     fn take_flight(&mut self, pass: PassId) -> Flight {
         let index = self.flights.iter().position(|flight| flight.id == pass);
         self.flights.remove(index.expect("a pass is collected or discarded once"))
-    }
-}
-
-/// How the results of a pass lie in a readback: timestamps, summaries, hidden states, logits. Of each kind all
-/// picked rows', or none.
-struct Layout {
-    /// Whether any row goes through the LM head.
-    heads: bool,
-    /// Rows of summaries.
-    summaries: u64,
-    hidden_at: u64,
-    /// Bytes of hidden states.
-    hidden: u64,
-    logits_at: u64,
-    /// Bytes of logits.
-    logits: u64,
-    bytes: u64,
-}
-
-impl Layout {
-    fn new(wanted: &[Wanted], logits_bytes: u64, hidden_bytes: u64) -> Self {
-        let of_all = |any: bool, each: u64| if any { wanted.len() as u64 * each } else { 0 };
-        let summaries = of_all(wanted.iter().any(Wanted::summary), 1);
-        let hidden = of_all(wanted.iter().any(|row| row.hidden.is_some()), hidden_bytes);
-        let logits = of_all(wanted.iter().any(|row| row.output == RowOutput::Logits), logits_bytes);
-        let hidden_at = TIMESTAMP_BYTES + summaries * SUMMARY_BYTES;
-        let logits_at = hidden_at + hidden;
-        let heads = wanted.iter().any(|row| row.output != RowOutput::Nothing);
-        Self { heads, summaries, hidden_at, hidden, logits_at, logits, bytes: logits_at + logits }
-    }
-}
-
-impl Wanted {
-    fn of(batch: &Batch, row: usize) -> Self {
-        Self { output: batch.rows[row].output, hidden: batch.hidden.binary_search(&row).ok() }
-    }
-
-    fn summary(&self) -> bool {
-        matches!(self.output, RowOutput::Summary(_))
     }
 }
 
@@ -403,50 +264,4 @@ fn picked_in_groups(batch: &Batch, most: usize) -> Vec<Vec<usize>> {
     let groups = heads.chunks(most).chain(hidden.chunks(most)).map(<[usize]>::to_vec);
     let groups: Vec<_> = groups.collect();
     if groups.is_empty() { vec![Vec::new()] } else { groups }
-}
-
-impl Readbacks {
-    /// A buffer of at least so many bytes.
-    fn take(&mut self, device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
-        match self.free.iter().position(|buffer| buffer.size() >= bytes) {
-            Some(index) => Ok(self.free.swap_remove(index)),
-            None => device.buffer("the readback", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST),
-        }
-    }
-}
-
-impl Timestamps {
-    /// `None` where the adapter has none.
-    pub fn new(device: &Device) -> Result<Option<Self>, ModelError> {
-        if !device.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return Ok(None);
-        }
-        let queries = device.device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: None,
-            ty: wgpu::QueryType::Timestamp,
-            count: 2,
-        });
-        let usage = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
-        let resolved = device.buffer("timestamps", TIMESTAMP_BYTES, usage)?;
-        let seconds_per_tick = f64::from(device.queue.get_timestamp_period()) * 1e-9;
-        Ok(Some(Self { queries, resolved, seconds_per_tick }))
-    }
-
-    fn writes(&self) -> wgpu::ComputePassTimestampWrites<'_> {
-        wgpu::ComputePassTimestampWrites {
-            query_set: &self.queries,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
-        }
-    }
-
-    fn resolve(&self, encoder: &mut wgpu::CommandEncoder, readback: &wgpu::Buffer) {
-        encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
-        encoder.copy_buffer_to_buffer(&self.resolved, 0, readback, 0, TIMESTAMP_BYTES);
-    }
-
-    fn seconds(&self, readback: &[u8]) -> f64 {
-        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&readback[..TIMESTAMP_BYTES as usize]);
-        ticks[1].saturating_sub(ticks[0]) as f64 * self.seconds_per_tick
-    }
 }

@@ -30,7 +30,7 @@ pub(super) struct Selection {
     sums: wgpu::Buffer,
     summaries: wgpu::Buffer,
     recent: wgpu::Buffer,
-    /// Rows summarised so far.
+    /// Rows kept so far.
     rows: u64,
     kernels: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
     /// Workgroups that the blocks of a row take.
@@ -150,18 +150,26 @@ impl Selection {
         encoder.copy_buffer_to_buffer(&self.summaries, from, target, at, 4);
     }
 
-    /// Keeps row `row` of the logits among the recent ones.
+    /// The handle of the row that is kept next.
+    pub fn next_row(&self) -> RowHandle {
+        RowHandle(self.rows)
+    }
+
+    /// Keeps row `row` of the logits among the recent ones, by this handle.
     pub fn keep(
-        &mut self,
+        &self,
         encoder: &mut wgpu::CommandEncoder,
         logits: &wgpu::Buffer,
         row: usize,
-    ) -> RowHandle {
+        handle: RowHandle,
+    ) {
         let bytes = row_bytes(self.vocabulary);
-        let handle = RowHandle(self.rows);
         encoder.copy_buffer_to_buffer(logits, row as u64 * bytes, &self.recent, self.place(handle), bytes);
-        self.rows += 1;
-        handle
+    }
+
+    /// Counts rows whose keeping was submitted.
+    pub fn kept(&mut self, rows: usize) {
+        self.rows += rows as u64;
     }
 
     /// Reads a row that was kept, unless newer ones took its place.

@@ -94,10 +94,12 @@ pub struct PassTiming {
     /// From the call to the result, by the clock; for a pass that was submitted and collected, from the one
     /// to the other.
     pub total_seconds: f64,
-    /// Building and submitting commands, by the clock.
+    /// From the call until the GPU has its commands, by the clock.
     pub encode_seconds: f64,
     /// Waiting for the results, by the clock: work that the GPU had left when the CPU asked.
     pub wait_seconds: f64,
+    /// Of the waiting, the time in which the CPU recorded the next pass's commands, in case it is as this one.
+    pub ahead_seconds: f64,
     /// Computing, by GPU timestamps; `None` where the adapter has none.
     pub gpu_seconds: Option<f64>,
 }

@@ -141,7 +141,7 @@ pub struct NodeTiming {
     /// The whole step, from its beginning to the chosen token (measured by the clock), and no less than what
     /// it took on the GPU.
     pub total_seconds: f64,
-    /// Building and submitting the GPU's commands (measured by the clock).
+    /// Until the GPU had its commands (measured by the clock): a step as the one before finds most of them recorded.
     pub encode_seconds: f64,
     /// Waiting for the GPU's results (measured by the clock); 0 in traces from before it was recorded.
     #[serde(default)]

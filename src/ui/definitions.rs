@@ -62,7 +62,7 @@ definitions! {
     ENTROPY = "Entropy", "bits", Computed, "How undecided the model was: 0 when sure of one token, log₂ V when all are alike.", "−Σ p log₂ p over the whole vocabulary";
     LOG_SUM_EXP = "Log-sum-exp", "nats", Computed, "The normaliser of the softmax: a logit minus this is a log-probability.", "ln Σ exp(logit) over the whole vocabulary";
     STEP_TIME = "Step", "ms", Measured, "The whole step by the clock, from its beginning to the chosen token.", "";
-    ENCODE_TIME = "Encode", "ms", Measured, "Building the GPU's commands and submitting them, by the clock.", "";
+    ENCODE_TIME = "Encode", "ms", Measured, "Until the GPU has its commands, by the clock; those of a step as the one before are recorded ahead.", "";
     GPU_TIME = "GPU", "ms", Measured, "Computing on the GPU, by the GPU's own timestamps.", "";
     CHOOSE_TIME = "Choose", "ms", Measured, "Stages and choice on the CPU, by the clock.", "";
     OTHER_TIME = "Wait and read", "ms", Computed, "What is left of the step: waiting for the GPU, reading results, bookkeeping.", "step − GPU (or encode, without timestamps) − choose";

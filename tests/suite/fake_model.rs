@@ -182,6 +182,7 @@ impl LanguageModel for FakeModel {
             total_seconds: 0.003,
             encode_seconds: 0.001,
             wait_seconds: 0.002,
+            ahead_seconds: 0.0,
             gpu_seconds: Some(0.002),
         };
         Ok(outputs)

@@ -251,6 +251,7 @@ fn decode(
         waits: last.waits - first.waits,
         read_bytes: last.read_bytes - first.read_bytes,
         dispatches: last.dispatches - first.dispatches,
+        recorded_ahead: last.recorded_ahead - first.recorded_ahead,
     };
     (run.nodes, traffic)
 }
@@ -281,6 +282,8 @@ fn decoding_without_waiting_gives_what_waiting_gives_and_reads_a_kilobyte_a_toke
         let read = |traffic: &Traffic| traffic.read_bytes / steps;
         if settings.strategy == StrategyChoice::Greedy || settings.stages.top_k > 0 {
             assert_eq!((waiting.submissions, waiting.waits, read(&waiting)), (steps, steps, 1040));
+            // The first step is unlike the prompt; the others find their commands.
+            assert_eq!(waiting.recorded_ahead, steps - 1);
             assert_eq!((traffic.submissions, traffic.waits, read(&traffic)), (steps, steps, 1040));
         } else {
             // Draws that fall beyond the candidates read the whole row, and begin the next pass anew.
@@ -289,5 +292,32 @@ fn decoding_without_waiting_gives_what_waiting_gives_and_reads_a_kilobyte_a_toke
             let submissions = steps + rows_read..=steps + 2 * rows_read;
             assert!(rows_read > 0 && submissions.contains(&traffic.submissions), "{traffic:?}");
         }
+    }
+}
+
+#[test]
+fn commands_recorded_ahead_give_way_to_those_of_another_pass() {
+    let opened = Opened::open(&ModelSource::BuiltIn, None, WeightsChoice::Original).unwrap();
+    let device = support::device();
+    let mut engine = opened.engine(Arc::clone(&device), &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let sequence = engine.new_sequence();
+    let highest = RowOutput::Summary(Choosing::HIGHEST);
+    let mut ahead = 0;
+    // Beyond what the cache begins with: when it grows, commands that were recorded for it are worth nothing.
+    for position in 0..300 {
+        let step = |output| Batch::chain(sequence, position, &[position as u32 % 200], output);
+        let first = engine.forward(&step(highest)).unwrap().summaries[0].row;
+        engine.truncate(sequence, position);
+        let logits = engine.forward(&step(RowOutput::Logits)).unwrap().logits.remove(0);
+        engine.truncate(sequence, position);
+        let second = engine.forward(&step(highest)).unwrap().summaries[0].row;
+        for row in [first, second] {
+            let kept = engine.read_row(row).unwrap();
+            assert_eq!(kept.as_ref(), Some(&logits), "position {position}");
+        }
+        let so_far = device.traffic().recorded_ahead;
+        // The cache grows at 256 positions, and their attention may be split.
+        assert!(so_far == ahead + 1 || [0, 256].contains(&position), "position {position}");
+        ahead = so_far;
     }
 }

@@ -20,10 +20,12 @@ pub struct StepAnswer {
     context: usize,
     /// From the call to the logits, by the clock.
     seconds: f64,
-    /// Of these, placing the row, writing what varies, building and submitting commands.
+    /// Of these, placing the row, writing what varies, and submitting commands.
     encode_seconds: f64,
     /// Of these, waiting for the GPU and taking the logits.
     wait_seconds: f64,
+    /// Of the waiting, recording the next step's commands.
+    ahead_seconds: f64,
     /// Of these, everything else.
     other_seconds: f64,
     /// Computing, by GPU timestamps; null where the adapter has none.
@@ -70,13 +72,15 @@ impl StepAnswer {
         };
         // The first step may still pay for something.
         step(engine)?;
-        let (mut encode_seconds, mut wait_seconds, mut gpu_seconds) = (0.0, 0.0, Some(0.0));
+        let (mut encode_seconds, mut wait_seconds, mut ahead_seconds) = (0.0, 0.0, 0.0);
+        let mut gpu_seconds = Some(0.0);
         let before = engine.device.traffic();
         let begin = Instant::now();
         for _ in 0..STEPS {
             let timing = step(engine)?.timing;
             encode_seconds += timing.encode_seconds;
             wait_seconds += timing.wait_seconds;
+            ahead_seconds += timing.ahead_seconds;
             gpu_seconds = gpu_seconds.zip(timing.gpu_seconds).map(|(sum, more)| sum + more);
         }
         let seconds = begin.elapsed().as_secs_f64();
@@ -90,6 +94,7 @@ impl StepAnswer {
             seconds: each(seconds),
             encode_seconds: each(encode_seconds),
             wait_seconds: each(wait_seconds),
+            ahead_seconds: each(ahead_seconds),
             other_seconds: each((seconds - encode_seconds - wait_seconds).max(0.0)),
             gpu_seconds: gpu_seconds.map(each),
             waits: each((after.waits - before.waits) as f64),
@@ -103,11 +108,12 @@ impl StepAnswer {
     pub fn text(&self) -> String {
         let mut text = format!("  a step at {} positions\n", self.context);
         let mut line = |what: &str, much: f64, more: &str| {
-            text += &format!("    {what:<28} {:>10}{more}\n", seconds(much));
+            text += &format!("    {what:<30} {:>8}{more}\n", seconds(much));
         };
         line("from call to logits", self.seconds, "");
         line("encoding and submitting", self.encode_seconds, "");
         line("waiting for the GPU", self.wait_seconds, &format!("   {:.1} waits", self.waits));
+        line("  recording the next meanwhile", self.ahead_seconds, "");
         line("other work of the CPU", self.other_seconds, "");
         if let Some(gpu) = self.gpu_seconds {
             let more = format!("   {:.0} dispatches, {:.1} a layer", self.dispatches, self.layer_dispatches);
