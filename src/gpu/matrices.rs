@@ -13,7 +13,7 @@ const SUBGROUPS: u32 = 4;
 /// Squares of a tile along the rows of the batch, and along those of the weight.
 const TILE_SQUARES: [u32; 2] = [4, 8];
 
-/// Squares that are multiplied and added up in f32; each kind is a file of `shaders/matrices/`.
+/// Squares that are multiplied and added up in f32, as `shaders/matrices/` has them by numbers and by size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatrixUnits {
     /// 16 by 16, of f16.

@@ -125,14 +125,24 @@ pub fn kernel_source(variant: Variant) -> String {
     });
     let is_of_parts = |format: &WeightFormat| !WeightFormat::ENCODED.contains(format);
     let parts = format.filter(is_of_parts).map(|_| PARTS);
+    let half = include_str!("../../shaders/matrices/f16.wgsl");
+    let single = include_str!("../../shaders/matrices/f32.wgsl");
+    let squares_16 = include_str!("../../shaders/matrices/squares_16.wgsl");
+    let squares_8 = include_str!("../../shaders/matrices/squares_8.wgsl");
     let units = kernel.matrix_units().map(|units| match units {
-        MatrixUnits::Half16 => include_str!("../../shaders/matrices/f16_16.wgsl"),
-        MatrixUnits::Half8 => include_str!("../../shaders/matrices/f16_8.wgsl"),
-        MatrixUnits::Single8 => include_str!("../../shaders/matrices/f32_8.wgsl"),
+        MatrixUnits::Half16 => [half, squares_16],
+        MatrixUnits::Half8 => [half, squares_8],
+        MatrixUnits::Single8 => [single, squares_8],
     });
     let libraries = kernel.libraries().iter().copied();
-    let files =
-        units.into_iter().chain(reduction).chain(libraries).chain(parts).chain(reader).chain([kernel.body()]);
+    let files = units
+        .into_iter()
+        .flatten()
+        .chain(reduction)
+        .chain(libraries)
+        .chain(parts)
+        .chain(reader)
+        .chain([kernel.body()]);
     files.collect::<Vec<&str>>().join("\n")
 }
 

@@ -1,15 +1,10 @@
-// Matrix units that multiply squares of 16 by 16 in f16 and add up in f32.
+// Matrix units that multiply f16 and add up in f32.
 
 enable f16;
 enable wgpu_cooperative_matrix;
 
 alias Number = f16;
-alias Left = coop_mat16x16<f16, A>;
-alias Right = coop_mat16x16<f16, B>;
-alias Sums = coop_mat16x16<f32, C>;
 
-// Rows and columns of a square.
-const SIDE: u32 = 16u;
 // What a row of a tile is longer than its columns, so that rows begin in different banks.
 const PADDING: u32 = 8u;
 
