@@ -1,8 +1,9 @@
 //! Every kernel of a decoder: held to its twin, then timed by the GPU's own clock.
 //!
 //! The kernels are those of one layer and the LM head of real models' shapes, fused as the engine runs them, in
-//! each weight format and with each candidate of the adapter. Passes of up to eight rows are bound by memory and
-//! told as a share of the device's copy bandwidth, longer ones as a share of its f32 rate.
+//! each weight format and with each candidate of the adapter; matrix units with prompts alone, which are all they
+//! compute. Passes of up to eight rows are bound by memory and told as a share of the device's copy bandwidth, longer
+//! ones as a share of its f32 rate.
 //!
 //!     cargo bench --bench kernels -- [--filter TEXT] [--adapter INDEX|NAME] [--json]
 //!
@@ -19,7 +20,7 @@ use logitscope::gpu::{Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{Op, Plan};
-use logitscope::model::{Batch, Fused, LanguageModel, WeightsChoice, fuse, plan_decoder};
+use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, WeightsChoice, fuse, plan_decoder};
 use logitscope::reference::Reference;
 use logitscope::session::check::{Agreement, Comparison};
 use serde_json::json;
@@ -72,6 +73,8 @@ struct Subject<'a> {
     shape: &'a str,
     format: WeightsChoice,
     choice: KernelChoice,
+    /// Whether the choice differs from another one for prompts alone.
+    prompts_only: bool,
 }
 
 impl Options {
@@ -125,14 +128,30 @@ impl Bench {
                 if is_double || excluded || self.is_too_large(shape) {
                     continue;
                 }
-                for choice in KernelChoice::candidates(&self.device) {
-                    let subject = Subject { shape, format, choice };
+                for (choice, prompts_only) in self.choices(format) {
+                    let subject = Subject { shape, format, choice, prompts_only };
                     let worst = self.check(&subject)?;
                     self.time(&subject, worst)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The candidates of the adapter, and whether they differ from the first one for prompts alone.
+    fn choices(&self, format: WeightsChoice) -> impl Iterator<Item = (KernelChoice, bool)> {
+        let weights = match format {
+            WeightsChoice::Original => WeightFormat::F32,
+            WeightsChoice::F16 => WeightFormat::F16,
+            WeightsChoice::Q8_0 => WeightFormat::Q8_0,
+            WeightsChoice::Q4_0 => WeightFormat::Q4_0,
+        };
+        let steps = KernelChoice::candidates(&self.device);
+        let first = steps[0];
+        let prompts = first.prompt_candidates(&self.device).into_iter().skip(1);
+        let suited = prompts.filter(move |many_rows| many_rows.suits(weights));
+        let prompts = suited.map(move |many_rows| (KernelChoice { many_rows, ..first }, true));
+        steps.into_iter().map(|choice| (choice, false)).chain(prompts)
     }
 
     fn is_software(&self) -> bool {
@@ -188,7 +207,8 @@ impl Bench {
                     let work = Work::of(op, index, engine, rows, past);
                     let line = format!("{} {} {rows} rows after {past}", subject.name(), work.name);
                     let is_long = self.is_software() && work.operations > SOFTWARE_WORK;
-                    if is_long || !self.options.wants(&line) {
+                    let is_prompt = matches!(op, Op::Linear { .. }) && work.rows > FEW_ROWS;
+                    if is_long || subject.prompts_only && !is_prompt || !self.options.wants(&line) {
                         continue;
                     }
                     let once = fastest(engine, index, work.rows, 2)?;
@@ -231,7 +251,9 @@ impl Subject<'_> {
             WeightsChoice::Original => "f32",
             other => other.name(),
         };
-        format!("{} {format} [{}]", self.shape, self.choice.describe_step())
+        let kernel =
+            if self.prompts_only { self.choice.describe_prompts() } else { self.choice.describe_step() };
+        format!("{} {format} [{kernel}]", self.shape)
     }
 
     /// Runs `work` on an engine with this plan, in this format and with these kernels.

@@ -114,7 +114,7 @@ impl LinearVariant {
     }
 
     /// Whether a matrix of this format may be computed so.
-    pub(super) fn suits(self, format: WeightFormat) -> bool {
+    pub fn suits(self, format: WeightFormat) -> bool {
         match self {
             Self::Matrices { units, .. } => units.suit(format),
             _ => true,
@@ -226,6 +226,11 @@ impl KernelChoice {
     /// The kernel of a step's linear map, in a few words: what tells the candidates of an adapter apart.
     pub fn describe_step(&self) -> String {
         format!("{}, sums {}", self.one_row.describe(), self.describe_sums())
+    }
+
+    /// The kernel of a prompt's linear maps, in a few words.
+    pub fn describe_prompts(&self) -> String {
+        self.many_rows.describe()
     }
 
     fn describe_sums(&self) -> String {
