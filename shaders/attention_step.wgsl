@@ -233,3 +233,17 @@ fn store(begin: u32, width: u32, value: Octet, octet: u32) {
         }
     }
 }
+
+fn key_octet(place: u32) -> Octet {
+    if HALVES {
+        return octet_of_halves(key_cache[place]);
+    }
+    return Octet(bitcast<vec4<f32>>(key_cache[2u * place]), bitcast<vec4<f32>>(key_cache[2u * place + 1u]));
+}
+
+fn value_octet(place: u32) -> Octet {
+    if HALVES {
+        return octet_of_halves(value_cache[place]);
+    }
+    return Octet(bitcast<vec4<f32>>(value_cache[2u * place]), bitcast<vec4<f32>>(value_cache[2u * place + 1u]));
+}

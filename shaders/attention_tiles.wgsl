@@ -33,8 +33,6 @@ override WEIGHTS: u32;
 
 // Below every score, and finite: WGSL does not promise how it treats infinities.
 const LOWEST: f32 = -1e30;
-/// Above every position.
-const NOWHERE: u32 = 0xffffffffu;
 /// Most keys and most blocks of a head that a lane takes.
 const MOST_KEYS: u32 = 8u;
 const MOST_OCTETS: u32 = 4u;
@@ -43,29 +41,11 @@ var<workgroup> blocks: array<vec4<u32>, TILE_BLOCKS>;
 var<workgroup> weights: array<vec4<f32>, WEIGHTS>;
 var<workgroup> maxima: array<vec4<f32>, WORKGROUP>;
 
-/// The tile of rows, as the pass lists it.
-struct RowTile {
-    pages_at: u32,
-    longest: u32,
-    rows_at: u32,
-    rows: u32,
-    extras_at: u32,
-    keys: u32,
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let head = workgroup.x;
     let group = head / (HEADS / GROUPS);
-    let record = pass_data[7] + 8u * workgroup.y;
-    let tile = RowTile(
-        pass_data[record],
-        pass_data[record + 1u],
-        pass_data[record + 2u],
-        pass_data[record + 3u],
-        pass_data[record + 4u],
-        pass_data[record + 1u] + pass_data[record + 5u],
-    );
+    let tile = row_tile(workgroup.y);
     let column = lane % KEY_COLUMNS;
     let first = 4u * (lane / KEY_COLUMNS);
     // Rows beyond the tile's last are that row again, and not stored.
@@ -93,7 +73,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var sum = vec4(0.0);
     var low = array<mat4x4<f32>, MOST_OCTETS>();
     var high = array<mat4x4<f32>, MOST_OCTETS>();
-    for (var base = first_key(tile); base < tile.keys; base += TILE) {
+    for (var base = first_key(tile, TILE); base < tile.keys; base += TILE) {
         let count = min(TILE, tile.keys - base);
         for (var i = lane; i < count * (KEY_STRIDE - 1u); i += WORKGROUP) {
             let key = i / (KEY_STRIDE - 1u);
@@ -221,27 +201,6 @@ fn shared_octet(key: u32, octet: u32) -> Octet {
     return Octet(bitcast<vec4<f32>>(blocks[at]), bitcast<vec4<f32>>(blocks[at + 1u]));
 }
 
-/// The slot of a key of the tile.
-fn tile_slot(tile: RowTile, key: u32) -> u32 {
-    if key < tile.longest {
-        return pass_data[tile.pages_at + key / PAGE_POSITIONS] * PAGE_POSITIONS + key % PAGE_POSITIONS;
-    }
-    return pass_data[tile.extras_at + key - tile.longest];
-}
-
-/// The first key that a row of the tile may see, at the beginning of a tile of keys.
-fn first_key(tile: RowTile) -> u32 {
-    if WINDOW == 0u {
-        return 0u;
-    }
-    var first = tile.longest;
-    for (var i = tile.rows_at; i < tile.rows_at + tile.rows; i++) {
-        let record = row_record(pass_data[i]);
-        first = min(first, first_seen(pass_data[record + 3u] + pass_data[record + 6u]));
-    }
-    return first / TILE * TILE;
-}
-
 /// Which of a row's positions a key of the tile is, for four rows; NOWHERE for a row that has it in none.
 fn places_of(tile: RowTile, rows: vec4<u32>, cached: vec4<u32>, key: u32) -> vec4<u32> {
     if key < tile.longest {
@@ -257,15 +216,4 @@ fn places_of(tile: RowTile, rows: vec4<u32>, cached: vec4<u32>, key: u32) -> vec
         place_in_chain(rows.z, slot),
         place_in_chain(rows.w, slot),
     );
-}
-
-fn place_in_chain(row: u32, slot: u32) -> u32 {
-    let record = row_record(row);
-    let begin = pass_data[record + 5u];
-    for (var i = begin; i < begin + pass_data[record + 6u]; i++) {
-        if pass_data[i] == slot {
-            return pass_data[record + 3u] + i - begin;
-        }
-    }
-    return NOWHERE;
 }

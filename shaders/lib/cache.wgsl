@@ -1,5 +1,5 @@
 // The KV cache as kernels see it: a slot is GROUPS heads of OCTETS blocks of eight elements, padded with zeros.
-// A kernel declares `key_cache` and `value_cache`, arrays of vec4<u32>, with the access that it needs.
+// A kernel declares `key_cache` and `value_cache` with the elements and the access that it needs.
 //
 // In f16 (HALVES) a block is one load, in f32 two. src/gpu/cache.rs makes the buffers.
 
@@ -45,18 +45,4 @@ fn octet_of_halves(words: vec4<u32>) -> Octet {
         vec4(unpack2x16float(words.x), unpack2x16float(words.y)),
         vec4(unpack2x16float(words.z), unpack2x16float(words.w)),
     );
-}
-
-fn key_octet(place: u32) -> Octet {
-    if HALVES {
-        return octet_of_halves(key_cache[place]);
-    }
-    return Octet(bitcast<vec4<f32>>(key_cache[2u * place]), bitcast<vec4<f32>>(key_cache[2u * place + 1u]));
-}
-
-fn value_octet(place: u32) -> Octet {
-    if HALVES {
-        return octet_of_halves(value_cache[place]);
-    }
-    return Octet(bitcast<vec4<f32>>(value_cache[2u * place]), bitcast<vec4<f32>>(value_cache[2u * place + 1u]));
 }

@@ -50,6 +50,8 @@ pub enum PromptAttention {
     Rows,
     /// Tiles of rows that share tiles of keys and values in workgroup memory.
     Tiles,
+    /// Eight rows in a subgroup of eight lanes, which hands the queries around.
+    ShuffleTiles,
 }
 
 impl AttentionChoice {
@@ -188,6 +190,7 @@ impl KernelChoice {
         one_row: LinearVariant::Shuffle,
         few_rows: LinearVariant::ShuffleTiles,
         many_rows: LinearVariant::ShuffleTiles,
+        attention: AttentionChoice { prompts: PromptAttention::ShuffleTiles, ..AttentionChoice::CPU },
         ..Self::CPU
     };
 
@@ -254,6 +257,7 @@ impl KernelChoice {
                 match self.attention.prompts {
                     PromptAttention::Rows => "row by row",
                     PromptAttention::Tiles => "tiles of 32 rows",
+                    PromptAttention::ShuffleTiles => "eight lanes that share eight rows",
                 }
             ),
         ]

@@ -26,7 +26,7 @@ pub(super) const MOST_PARTIALS: usize = 64;
 /// Splits have a multiple of so many positions.
 const SPAN_STEP: usize = 64;
 /// Most rows of a tile.
-const TILE_ROWS: usize = 32;
+pub(super) const TILE_ROWS: usize = 32;
 
 /// What a pass has to compute, as far as dispatches depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -33,6 +33,7 @@ pub enum Kernel {
     CacheWrite,
     AttentionStep,
     AttentionTiles,
+    AttentionShuffleTiles,
     AttentionCombine,
     Activate,
     Gate,
@@ -51,6 +52,7 @@ pub enum Kernel {
 
 const PASS: &str = include_str!("../../shaders/lib/pass.wgsl");
 const CACHE: &str = include_str!("../../shaders/lib/cache.wgsl");
+const ROW_TILES: &str = include_str!("../../shaders/lib/row_tiles.wgsl");
 const SCORES: &str = include_str!("../../shaders/lib/scores.wgsl");
 const CACHE_STORE: &str = include_str!("../../shaders/lib/cache_store.wgsl");
 const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
@@ -147,7 +149,7 @@ pub fn kernel_source(variant: Variant) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 34] = [
         Self::LoopCanary,
         Self::Arithmetic,
         Self::Embed,
@@ -167,6 +169,7 @@ impl Kernel {
         Self::CacheWrite,
         Self::AttentionStep,
         Self::AttentionTiles,
+        Self::AttentionShuffleTiles,
         Self::AttentionCombine,
         Self::Activate,
         Self::Gate,
@@ -240,7 +243,7 @@ impl Kernel {
             Self::Rotary | Self::AttentionCombine | Self::Pick => &[PASS],
             Self::CacheWrite => &[PASS, CACHE, CACHE_STORE],
             Self::AttentionStep => &[PASS, CACHE, CACHE_STORE, SCORES],
-            Self::AttentionTiles => &[PASS, CACHE, SCORES],
+            Self::AttentionTiles | Self::AttentionShuffleTiles => &[PASS, CACHE, SCORES, ROW_TILES],
             Self::LinearLanes
             | Self::LinearGroups
             | Self::LinearTiles
@@ -289,6 +292,7 @@ impl Kernel {
             Self::CacheWrite => file!("cache_write"),
             Self::AttentionStep => file!("attention_step"),
             Self::AttentionTiles => file!("attention_tiles"),
+            Self::AttentionShuffleTiles => file!("attention_shuffle_tiles"),
             Self::AttentionCombine => file!("attention_combine"),
             Self::Activate => file!("activate"),
             Self::Gate => file!("gate"),

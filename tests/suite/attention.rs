@@ -18,6 +18,7 @@ use CacheFormat::{F16, F32};
 
 const CPU: KernelChoice = KernelChoice::CPU;
 const GPU: KernelChoice = KernelChoice::GPU;
+const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
 const SPLITTING: KernelChoice = KernelChoice {
     attention: AttentionChoice { lanes: 32, least_split: 64, prompts: PromptAttention::Rows },
@@ -116,9 +117,16 @@ fn compare_chains(plan: &Plan, choice: KernelChoice, chains: &[usize], what: &st
 
 #[test]
 fn attention_agrees_over_pages_tiles_and_growing_caches() {
-    for (shape, format, choice) in
-        [([1, 1, 1], F32, CPU), ([4, 2, 10], F16, SPLITTING), ([2, 1, 64], F32, GPU), ([2, 1, 64], F16, GPU)]
-    {
+    for (shape, format, choice) in [
+        ([1, 1, 1], F32, CPU),
+        ([4, 2, 10], F16, SPLITTING),
+        ([2, 1, 64], F32, GPU),
+        ([2, 1, 64], F16, GPU),
+        ([2, 1, 8], F32, SHUFFLE),
+        ([3, 3, 48], F16, SHUFFLE),
+        // Wider than what the kernel for tiles mixes.
+        ([1, 1, 136], F16, SHUFFLE),
+    ] {
         let what = format!("attention {shape:?} in {}", format.name());
         compare_chains(&plain_plan(shape, format), choice, &[1, 14, 1, 1, 30, 65, 1], &what);
     }
@@ -131,6 +139,9 @@ fn attention_that_stores_its_own_keys_agrees() {
         ([9, 3, 64], None, F16, CPU),
         ([4, 1, 80], Some(NORMS), F16, GPU),
         ([18, 2, 128], Some(NORMS), F32, CPU),
+        ([4, 2, 80], Some(NORMS), F32, SHUFFLE),
+        ([2, 1, 128], None, F16, SHUFFLE),
+        ([3, 3, 20], None, F16, SHUFFLE),
     ] {
         let what = format!("fresh attention {shape:?} in {}", format.name());
         compare_chains(&fresh_plan(shape, norms, format), choice, &[1, 14, 1, 5, 70, 1, 1], &what);
@@ -159,9 +170,12 @@ fn with_sinks(mut plan: Plan) -> Plan {
 
 #[test]
 fn attention_agrees_with_sinks() {
-    for (shape, format, choice) in
-        [([4, 2, 10], F16, SPLITTING), ([2, 1, 64], F16, GPU), ([3, 1, 8], F32, CPU)]
-    {
+    for (shape, format, choice) in [
+        ([4, 2, 10], F16, SPLITTING),
+        ([2, 1, 64], F16, GPU),
+        ([3, 1, 8], F32, CPU),
+        ([3, 1, 16], F16, SHUFFLE),
+    ] {
         let what = format!("attention {shape:?} with sinks in {}", format.name());
         let plan = with_sinks(plain_plan(shape, format));
         compare_chains(&plan, choice, &[1, 14, 1, 70, 1, 5, 1], &what);
@@ -182,7 +196,7 @@ fn with_scores(mut plan: Plan, changed: ScoresConfig) -> Plan {
 fn windows_caps_and_linear_biases_agree() {
     // Few kernels, since software drivers take seconds for each: splits, some of them before the window, and tiles.
     let scores = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5) };
-    for choice in [GPU, SPLITTING] {
+    for choice in [GPU, SPLITTING, SHUFFLE] {
         let plan = with_scores(plain_plan([6, 3, 8], F32), scores);
         compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with a window, a cap and biases");
         compare_tree(&plan, choice);
@@ -195,6 +209,8 @@ fn attention_of_trees_and_of_several_sequences_agrees() {
     compare_tree(&plain_plan([4, 2, 8], F16), SPLITTING);
     compare_tree(&fresh_plan([4, 2, 8], Some(NORMS), F16), GPU);
     compare_tree(&fresh_plan([4, 2, 8], Some(NORMS), F32), CPU);
+    compare_tree(&plain_plan([4, 2, 16], F16), SHUFFLE);
+    compare_tree(&fresh_plan([2, 2, 8], Some(NORMS), F32), SHUFFLE);
 }
 
 fn compare_tree(plan: &Plan, choice: KernelChoice) {

@@ -4,10 +4,10 @@
 //! and attends, with a second one after long contexts that were split. Rows that see other rows of the pass
 //! (prompts, drafts, trees) need all keys in the cache first, so there a cache write comes before.
 
-use super::{Compiler, Constants, Dispatch, Height, flag, numbered};
-use crate::gpu::kernels::PromptAttention;
+use super::{Compiler, Constants, Dispatch, FEW_ROWS, Height, flag, numbered};
+use crate::gpu::kernels::{PromptAttention, SHUFFLE_LANES};
 use crate::gpu::pages::PAGE_POSITIONS;
-use crate::gpu::pass::{MOST_PARTIALS, Work};
+use crate::gpu::pass::{MOST_PARTIALS, TILE_ROWS, Work};
 use crate::gpu::shader::Kernel;
 use crate::model::config::ScoresConfig;
 use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan, TensorId};
@@ -15,6 +15,8 @@ use crate::model::{CacheFormat, ModelError, WeightFormat};
 
 /// Workgroup memory for the keys or values of a tile, in `vec4<u32>`.
 const TILE_UNITS: u32 = 560;
+/// Most blocks of eight in a head for `attention_shuffle_tiles.wgsl`.
+const MOST_SHUFFLE_OCTETS: u32 = 16;
 /// Groups of four rows in a workgroup of `attention_tiles.wgsl`.
 const ROW_GROUPS: u32 = 8;
 
@@ -26,13 +28,15 @@ pub(super) struct Attention {
     chained: [Vec<Dispatch>; 2],
     /// More of those.
     many: Vec<Dispatch>,
+    /// Fewest rows that are many.
+    fewest: usize,
 }
 
 impl Attention {
     /// The dispatches for a pass.
     pub fn choose(&self, work: Work) -> &[Dispatch] {
         let split = usize::from(work.splits > 1);
-        match (work.alone, work.rows > super::FEW_ROWS) {
+        match (work.alone, work.rows >= self.fewest) {
             (true, _) => &self.alone[split],
             (false, false) => &self.chained[split],
             (false, true) => &self.many,
@@ -177,7 +181,7 @@ impl Compiler<'_> {
             let source = Source::ready(rows, query.first);
             let alone = self.by_rows(shape, source, output, Append::Done, &[])?;
             let many = self.many(shape, source, output, &[])?;
-            return Ok(Attention { chained: alone.clone(), alone, many });
+            return Ok(Attention { chained: alone.clone(), alone, many, fewest: self.fewest_of_many() });
         };
         let source = Source {
             rows,
@@ -195,7 +199,16 @@ impl Compiler<'_> {
         let ready = Source::ready(self.ready_rows(shape), 0);
         let chained = self.by_rows(shape, ready, output, Append::Done, &write)?;
         let many = self.many(shape, ready, output, &write)?;
-        Ok(Attention { alone, chained, many })
+        Ok(Attention { alone, chained, many, fewest: self.fewest_of_many() })
+    }
+
+    /// Fewest rows for which the kernel for many pays.
+    fn fewest_of_many(&self) -> usize {
+        match self.choice.attention.prompts {
+            PromptAttention::Rows | PromptAttention::Tiles => FEW_ROWS + 1,
+            // Measured: eight rows take it as long as two take the kernel for single rows.
+            PromptAttention::ShuffleTiles => 3,
+        }
     }
 
     /// `before`, then attention row by row: in one go, and in splits that are combined.
@@ -285,43 +298,89 @@ impl Compiler<'_> {
         output: Rows<'_>,
         before: &[Dispatch],
     ) -> Result<Vec<Dispatch>, ModelError> {
-        let units = match self.plan.cache_format {
-            CacheFormat::F16 => shape.octets(),
-            CacheFormat::F32 => 2 * shape.octets(),
-        };
-        let tile = [32, 16, 8].into_iter().find(|tile| tile * (units + 1) <= TILE_UNITS);
         let fits = shape.head_width.is_multiple_of(8) && source.first_query.is_multiple_of(4);
-        let attention = match (self.choice.attention.prompts, tile) {
-            (PromptAttention::Tiles, Some(tile)) if fits => {
-                let mut constants = self.cache_constants(shape);
-                constants.extend(score_constants(shape));
-                constants.extend([
-                    ("WORKGROUP", f64::from(8 * ROW_GROUPS)),
-                    ("KEY_COLUMNS", 8.0),
-                    ("TILE", f64::from(tile)),
-                    ("STRIDE4", source.rows.stride / 4.0),
-                    ("FIRST4", (source.first_query / 4) as f64),
-                    ("OUTPUT_STRIDE4", output.stride / 4.0),
-                    ("KEY_STRIDE", f64::from(units + 1)),
-                    ("TILE_BLOCKS", f64::from(tile * (units + 1))),
-                    ("WEIGHTS", f64::from(ROW_GROUPS * tile)),
-                    ("HAS_SINKS", flag(shape.sinks)),
-                ]);
-                let cache = &self.memory.cache.layers[shape.layer];
-                let buffers = numbered(&[
-                    self.memory.pass,
-                    source.rows.buffer,
-                    &cache.keys,
-                    &cache.values,
-                    output.buffer,
-                    self.optional(shape.sinks),
-                ]);
-                let kernel = Kernel::AttentionTiles;
-                self.dispatch_over(kernel, None, constants, &buffers, shape.heads, Height::Tiles)?
+        let attention = match (self.choice.attention.prompts, self.tile_keys(shape)) {
+            (PromptAttention::Tiles, Some(keys)) if fits => self.tiles(shape, source, output, keys)?,
+            (PromptAttention::ShuffleTiles, _) if fits && shape.octets() <= MOST_SHUFFLE_OCTETS => {
+                self.shuffle_tiles(shape, source, output)?
             }
             _ => self.rows_kernel(shape, source, output, Append::Done, Split::Whole)?,
         };
         Ok([before, &[attention]].concat())
+    }
+
+    /// `vec4<u32>` of a head in the cache.
+    fn head_units(&self, shape: Shape) -> u32 {
+        match self.plan.cache_format {
+            CacheFormat::F16 => shape.octets(),
+            CacheFormat::F32 => 2 * shape.octets(),
+        }
+    }
+
+    /// Keys of a tile of `attention_tiles.wgsl`; `None` where no tile fits workgroup memory.
+    fn tile_keys(&self, shape: Shape) -> Option<u32> {
+        [32, 16, 8].into_iter().find(|keys| keys * (self.head_units(shape) + 1) <= TILE_UNITS)
+    }
+
+    fn tiles(
+        &self,
+        shape: Shape,
+        source: Source<'_>,
+        output: Rows<'_>,
+        keys: u32,
+    ) -> Result<Dispatch, ModelError> {
+        let key_stride = self.head_units(shape) + 1;
+        let constants = [
+            ("WORKGROUP", f64::from(8 * ROW_GROUPS)),
+            ("KEY_COLUMNS", 8.0),
+            ("TILE", f64::from(keys)),
+            ("KEY_STRIDE", f64::from(key_stride)),
+            ("TILE_BLOCKS", f64::from(keys * key_stride)),
+            ("WEIGHTS", f64::from(ROW_GROUPS * keys)),
+        ];
+        self.tiles_kernel(Kernel::AttentionTiles, &constants, 1, shape, source, output)
+    }
+
+    fn shuffle_tiles(
+        &self,
+        shape: Shape,
+        source: Source<'_>,
+        output: Rows<'_>,
+    ) -> Result<Dispatch, ModelError> {
+        let parts = (TILE_ROWS as u32).div_ceil(SHUFFLE_LANES);
+        let constants = [("PARTS", f64::from(parts))];
+        self.tiles_kernel(Kernel::AttentionShuffleTiles, &constants, parts, shape, source, output)
+    }
+
+    /// What the kernels for tiles of rows have in common; `parts` workgroups take a tile of a head.
+    fn tiles_kernel(
+        &self,
+        kernel: Kernel,
+        own_constants: &[(&'static str, f64)],
+        parts: u32,
+        shape: Shape,
+        source: Source<'_>,
+        output: Rows<'_>,
+    ) -> Result<Dispatch, ModelError> {
+        let mut constants = self.cache_constants(shape);
+        constants.extend(score_constants(shape));
+        constants.extend(own_constants);
+        constants.extend([
+            ("STRIDE4", source.rows.stride / 4.0),
+            ("FIRST4", (source.first_query / 4) as f64),
+            ("OUTPUT_STRIDE4", output.stride / 4.0),
+            ("HAS_SINKS", flag(shape.sinks)),
+        ]);
+        let cache = &self.memory.cache.layers[shape.layer];
+        let buffers = numbered(&[
+            self.memory.pass,
+            source.rows.buffer,
+            &cache.keys,
+            &cache.values,
+            output.buffer,
+            self.optional(shape.sinks),
+        ]);
+        self.dispatch_over(kernel, None, constants, &buffers, shape.heads, Height::Tiles(parts))
     }
 
     /// Stores keys and values; makes keys ready, and the queries of `heads` heads.

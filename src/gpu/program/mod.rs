@@ -91,8 +91,8 @@ enum Height {
     Rows(u32),
     /// Rows, and splits of the positions.
     Splits,
-    /// Tiles of rows.
-    Tiles,
+    /// Parts of tiles of rows, so many to a tile.
+    Tiles(u32),
 }
 
 impl Step {
@@ -118,7 +118,7 @@ impl Step {
             let (y, z) = match dispatch.height {
                 Height::Rows(each) => (rows.div_ceil(each), dispatch.columns.div_ceil(MOST_WORKGROUPS)),
                 Height::Splits => (rows, work.splits as u32),
-                Height::Tiles => (work.tiles as u32, 1),
+                Height::Tiles(parts) => (work.tiles as u32 * parts, 1),
             };
             pass.dispatch_workgroups(x, y, z);
         }

@@ -1,0 +1,186 @@
+// Softmax attention of many rows, eight rows at a time: for software drivers, which read storage lane by lane, so that
+// each key and value is to serve as many rows as there are accumulators for.
+//
+//   output[t][h] = Σ_s softmax_s(score(query[t][h] · key[s][g])) · value[s][g],   g = h · G / H
+//
+// Tiles of rows and their keys: lib/row_tiles.wgsl. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h]
+// is one more that has no value. Keys before every row's window and behind every row are skipped.
+// Shapes: query T × H·D in blocks of four, rows STRIDE4 apart from FIRST4 on; output T × H·D, rows OUTPUT_STRIDE4
+// apart; the caches slots × G × D, D in OCTETS blocks of eight, a multiple of eight elements.
+// Split: x over heads, y over eights of rows, PARTS to a tile. The eight lanes are one subgroup: lane l reads the query
+// of row l and hands it around, scores every eighth key for all rows, and mixes every eighth block of the values
+// (online softmax, Milakov and Gimelshein 2018). No barrier.
+// Twin: src/reference/attention.rs
+
+override STRIDE4: u32;
+override FIRST4: u32;
+override OUTPUT_STRIDE4: u32;
+override HAS_SINKS: bool;
+// Eights of rows in a tile.
+override PARTS: u32;
+
+// Loaded eight bytes at a time: see lib/words_in_pairs.wgsl.
+@group(0) @binding(1) var<storage, read> query: array<vec2<u64>>;
+@group(0) @binding(2) var<storage, read> key_cache: array<vec2<u64>>;
+@group(0) @binding(3) var<storage, read> value_cache: array<vec2<u64>>;
+@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> sinks: array<f32>;
+
+// Below every score, and finite: WGSL does not promise how it treats infinities.
+const LOWEST: f32 = -1e30;
+const LANES: u32 = 8u;
+/// Keys that a lane scores at once, and blocks of a head that it mixes at most.
+const LANE_KEYS: u32 = 2u;
+const MOST_BLOCKS: u32 = 2u;
+const TURN: u32 = LANES * LANE_KEYS;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let head = workgroup.x;
+    let group = head / (HEADS / GROUPS);
+    let tile = row_tile(workgroup.y / PARTS);
+    let first = workgroup.y % PARTS * LANES;
+    if first >= tile.rows {
+        return;
+    }
+    // Rows beyond the tile's last are that row again, and not stored.
+    let row = pass_data[tile.rows_at + min(first + lane, tile.rows - 1u)];
+    let cached = pass_data[row_record(row) + 3u];
+    let positions = cached + pass_data[row_record(row) + 6u];
+    let query_at = row * STRIDE4 + FIRST4 + 2u * head * OCTETS;
+    // Without chains, what the longest of the eight rows does not see is not computed.
+    var end = tile.keys;
+    if tile.keys == tile.longest {
+        end = subgroupMax(cached);
+    }
+
+    var maximum: array<f32, LANES>;
+    // Each lane's share; they are added up at the end.
+    var sum: array<f32, LANES>;
+    var low: array<array<vec4<f32>, LANES>, MOST_BLOCKS>;
+    var high: array<array<vec4<f32>, LANES>, MOST_BLOCKS>;
+    for (var r = 0u; r < LANES; r++) {
+        maximum[r] = LOWEST;
+    }
+    for (var base = first_key(tile, TURN); base < end; base += TURN) {
+        var places: array<u32, LANE_KEYS>;
+        for (var j = 0u; j < LANE_KEYS; j++) {
+            // Beyond the last key is that key again, and no row sees it.
+            places[j] = head_place(tile_slot(tile, min(base + j * LANES + lane, tile.keys - 1u)), group);
+        }
+        var scores: array<array<f32, LANE_KEYS>, LANES>;
+        // Not from 0 to a constant: see linear_lanes.wgsl.
+        var octet = query_at;
+        for (var block = places[0]; block < places[0] + OCTETS; block++) {
+            let mine_low = query_block(octet);
+            let mine_high = query_block(octet + 1u);
+            octet += 2u;
+            var keys: array<Octet, LANE_KEYS>;
+            keys[0] = key_octet(block);
+            keys[1] = key_octet(block - places[0] + places[1]);
+            for (var r = 0u; r < LANES; r++) {
+                let low = subgroupShuffle(mine_low, r);
+                let high = subgroupShuffle(mine_high, r);
+                for (var j = 0u; j < LANE_KEYS; j++) {
+                    scores[r][j] += dot(low, keys[j].low) + dot(high, keys[j].high);
+                }
+            }
+        }
+
+        for (var r = 0u; r < LANES; r++) {
+            let row_cached = subgroupShuffle(cached, r);
+            let row_positions = subgroupShuffle(positions, r);
+            var sees: array<bool, LANE_KEYS>;
+            var highest = maximum[r];
+            for (var j = 0u; j < LANE_KEYS; j++) {
+                let key = base + j * LANES + lane;
+                var place = select(NOWHERE, key, key < row_cached);
+                if key >= tile.longest && key < tile.keys {
+                    place = place_in_chain(subgroupShuffle(row, r), pass_data[tile.extras_at + key - tile.longest]);
+                }
+                sees[j] = place >= first_seen(row_positions) && place < row_positions;
+                let score = finished_score(scores[r][j] * SCALE, head, row_positions - 1u - place);
+                scores[r][j] = select(LOWEST, score, sees[j]);
+                highest = max(highest, scores[r][j]);
+            }
+            highest = max(highest, subgroupShuffleXor(highest, 1u));
+            highest = max(highest, subgroupShuffleXor(highest, 2u));
+            highest = max(highest, subgroupShuffleXor(highest, 4u));
+            let correction = exp(maximum[r] - highest);
+            maximum[r] = highest;
+            sum[r] *= correction;
+            for (var j = 0u; j < LANE_KEYS; j++) {
+                scores[r][j] = select(0.0, exp(scores[r][j] - highest), sees[j]);
+                sum[r] += scores[r][j];
+            }
+            for (var k = 0u; k < MOST_BLOCKS; k++) {
+                if k * LANES < OCTETS {
+                    low[k][r] *= correction;
+                    high[k][r] *= correction;
+                }
+            }
+        }
+
+        for (var j = 0u; j < LANE_KEYS; j++) {
+            let first_key = base + j * LANES;
+            for (var key = first_key; key < min(first_key + LANES, end); key++) {
+                let place = subgroupShuffle(places[j], key - first_key);
+                for (var k = 0u; k < MOST_BLOCKS; k++) {
+                    if k * LANES < OCTETS {
+                        // A lane beyond the head's last block computes that block again.
+                        let value = value_octet(place + min(lane + k * LANES, OCTETS - 1u));
+                        for (var r = 0u; r < LANES; r++) {
+                            let weight = subgroupShuffle(scores[r][j], key - first_key);
+                            low[k][r] = fma(vec4(weight), value.low, low[k][r]);
+                            high[k][r] = fma(vec4(weight), value.high, high[k][r]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    for (var r = 0u; r < LANES; r++) {
+        var total = subgroupAdd(sum[r]);
+        var factor = 1.0;
+        if HAS_SINKS {
+            let highest = max(maximum[r], sinks[head]);
+            factor = exp(maximum[r] - highest);
+            total = total * factor + exp(sinks[head] - highest);
+        }
+        factor /= total;
+        let begin = subgroupShuffle(row, r) * OUTPUT_STRIDE4 + 2u * head * OCTETS;
+        for (var k = 0u; k < MOST_BLOCKS; k++) {
+            let octet = lane + k * LANES;
+            if octet < OCTETS && first + r < tile.rows {
+                output[begin + 2u * octet] = low[k][r] * factor;
+                output[begin + 2u * octet + 1u] = high[k][r] * factor;
+            }
+        }
+    }
+}
+
+fn words_of(pairs: vec2<u64>) -> vec4<u32> {
+    return vec4(u32(pairs.x), u32(pairs.x >> 32u), u32(pairs.y), u32(pairs.y >> 32u));
+}
+
+fn query_block(place: u32) -> vec4<f32> { return bitcast<vec4<f32>>(words_of(query[place])); }
+
+fn key_octet(place: u32) -> Octet {
+    if HALVES {
+        return octet_of_halves(words_of(key_cache[place]));
+    }
+    return Octet(
+        bitcast<vec4<f32>>(words_of(key_cache[2u * place])), bitcast<vec4<f32>>(words_of(key_cache[2u * place + 1u]))
+    );
+}
+
+fn value_octet(place: u32) -> Octet {
+    if HALVES {
+        return octet_of_halves(words_of(value_cache[place]));
+    }
+    return Octet(
+        bitcast<vec4<f32>>(words_of(value_cache[2u * place])),
+        bitcast<vec4<f32>>(words_of(value_cache[2u * place + 1u])),
+    );
+}
