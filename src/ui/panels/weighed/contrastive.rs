@@ -1,8 +1,8 @@
 //! Contrastive search: the candidates by probability and penalty, the lines on which the score is the same, and a
 //! table that points at the most similar earlier token.
 
-use egui::{ScrollArea, Sense, Ui, vec2};
-use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points, Text};
+use egui::{Align, Align2, FontId, Pos2, Rect, RichText, ScrollArea, Sense, Ui, Vec2, pos2, vec2};
+use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, Points, Text};
 
 use crate::trace::Run;
 use crate::trace::strategies::{ContrastiveCandidate, ContrastiveStep, Token};
@@ -14,6 +14,9 @@ use crate::ui::table::{self, Column, RowLook, framed, number};
 use crate::ui::theme::{palette, size, space};
 use crate::ui::token_text;
 use crate::ui::widgets::{fact, hint};
+
+/// Points between a candidate's mark and its name.
+const LABEL_GAP: f32 = 7.0;
 
 const COLUMNS: [Column; 5] = [
     Column::words("Token", 0.0),
@@ -65,6 +68,24 @@ fn same_score(alpha: f32, score: f32) -> Option<[[f64; 2]; 2]> {
     (alpha > 0.0).then(|| [[0.0, at(0.0)], [1.0, at(1.0)]])
 }
 
+/// Where labels of these sizes stand beside their points, none on another one; `None` where there is no room left.
+fn anchors(labels: &[(Pos2, Vec2)], room: Rect) -> Vec<Option<Align2>> {
+    const SIDES: [Align2; 4] =
+        [Align2::LEFT_BOTTOM, Align2::LEFT_TOP, Align2::RIGHT_BOTTOM, Align2::RIGHT_TOP];
+    let mut taken: Vec<Rect> = Vec::new();
+    let mut place = |&(at, size): &(Pos2, Vec2)| {
+        let is_free = |side: &&Align2| {
+            // Labels may touch.
+            let label = side.anchor_size(at, size).shrink(0.5);
+            room.contains_rect(label) && !taken.iter().any(|other| other.intersects(label))
+        };
+        let side = *SIDES.iter().find(is_free)?;
+        taken.push(side.anchor_size(at, size));
+        Some(side)
+    };
+    labels.iter().map(&mut place).collect()
+}
+
 fn plot(ui: &mut Ui, step: &ContrastiveStep) {
     let palette = palette(ui);
     let places = |chosen: bool| -> PlotPoints<'static> {
@@ -77,6 +98,15 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
         penalties.fold((0.0_f64, 0.2_f64), |(low, high), penalty| (low.min(penalty), high.max(penalty)));
     let widest = step.candidates.iter().map(|candidate| f64::from(candidate.probability)).fold(0.2, f64::max);
     let (width, height) = (ui.available_width(), ui.available_height().clamp(120.0, 420.0));
+    // The chosen one's name first, then by rank, as long as there is room: the table has them all.
+    let mut named: Vec<&ContrastiveCandidate> = step.candidates.iter().collect();
+    named[..=step.chosen].rotate_right(1);
+    let font = FontId::monospace(11.0);
+    let size_of = |candidate: &&ContrastiveCandidate| {
+        let text = name(&candidate.token);
+        ui.painter().layout_no_wrap(text, font.clone(), palette.secondary).size() + vec2(LABEL_GAP, 0.0)
+    };
+    let sizes: Vec<Vec2> = named.iter().map(size_of).collect();
     Plot::new("probability and penalty")
         .width(width)
         .height(height)
@@ -106,13 +136,16 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
                     .color(palette.accent)
                     .radius(6.0),
             );
-            for candidate in &step.candidates {
-                let at = [f64::from(candidate.probability) + widest * 0.02, f64::from(candidate.penalty)];
-                let name = egui::RichText::new(name(&candidate.token))
-                    .monospace()
-                    .size(11.0)
-                    .color(palette.secondary);
-                plot.text(Text::new("token", at.into(), name).anchor(egui::Align2::LEFT_BOTTOM));
+            let point = |one: &ContrastiveCandidate| PlotPoint::new(one.probability, one.penalty);
+            let labels: Vec<(Pos2, Vec2)> =
+                named.iter().map(|one| plot.screen_from_plot(point(one))).zip(sizes).collect();
+            let sides = anchors(&labels, plot.response().rect);
+            for ((candidate, (at, _)), side) in named.iter().zip(labels).zip(sides) {
+                let Some(side) = side else { continue };
+                let gap = if side.x() == Align::Min { LABEL_GAP } else { -LABEL_GAP };
+                let at = plot.plot_from_screen(at + vec2(gap, 0.0));
+                let text = RichText::new(name(&candidate.token)).font(font.clone()).color(palette.secondary);
+                plot.text(Text::new("token", at, text).anchor(side));
             }
         });
 }
@@ -175,6 +208,22 @@ fn name(token: &Token) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_stand_beside_their_points_and_not_on_one_another() {
+        let size = vec2(40.0, 12.0);
+        let room = Rect::from_min_max(pos2(0.0, 0.0), pos2(320.0, 100.0));
+        // At the right edge; then five points at one place, where there is room for four.
+        let mut labels = vec![(pos2(300.0, 50.0), size)];
+        labels.extend([(pos2(60.0, 50.0), size); 5]);
+        let found = anchors(&labels, room);
+        assert_eq!(found[..2], [Some(Align2::RIGHT_BOTTOM), Some(Align2::LEFT_BOTTOM)]);
+        assert_eq!(found[5], None, "the last has no room");
+        let rect = |index: usize| found[index].unwrap().anchor_size(labels[index].0, size);
+        for (one, other) in (0..5).flat_map(|one| (0..one).map(move |other| (one, other))) {
+            assert!(!rect(one).shrink(0.1).intersects(rect(other)), "{one} {other}");
+        }
+    }
 
     #[test]
     fn along_a_line_the_score_is_the_same() {
