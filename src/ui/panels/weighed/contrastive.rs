@@ -1,7 +1,7 @@
 //! Contrastive search: the candidates by probability and penalty, the lines on which the score is the same, and a
 //! table that points at the most similar earlier token.
 
-use egui::{Align, Align2, FontId, Pos2, Rect, RichText, ScrollArea, Sense, Ui, Vec2, pos2, vec2};
+use egui::{Align, Align2, FontId, Pos2, Rect, RichText, ScrollArea, Sense, Ui, Vec2, vec2};
 use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, Points, Text};
 
 use crate::trace::Run;
@@ -207,6 +207,8 @@ fn name(token: &Token) -> String {
 
 #[cfg(test)]
 mod tests {
+    use egui::pos2;
+
     use super::*;
 
     #[test]
