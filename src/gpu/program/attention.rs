@@ -181,7 +181,8 @@ impl Compiler<'_> {
             let source = Source::ready(rows, query.first);
             let alone = self.by_rows(shape, source, output, Append::Done, &[])?;
             let many = self.many(shape, source, output, &[])?;
-            return Ok(Attention { chained: alone.clone(), alone, many, fewest: self.fewest_of_many() });
+            let fewest = fewest_of_many(self.prompt_kernel(shape, source));
+            return Ok(Attention { chained: alone.clone(), alone, many, fewest });
         };
         let source = Source {
             rows,
@@ -199,16 +200,19 @@ impl Compiler<'_> {
         let ready = Source::ready(self.ready_rows(shape), 0);
         let chained = self.by_rows(shape, ready, output, Append::Done, &write)?;
         let many = self.many(shape, ready, output, &write)?;
-        Ok(Attention { alone, chained, many, fewest: self.fewest_of_many() })
+        let fewest = fewest_of_many(self.prompt_kernel(shape, ready));
+        Ok(Attention { alone, chained, many, fewest })
     }
 
-    /// Fewest rows for which the kernel for many pays.
-    fn fewest_of_many(&self) -> usize {
-        match self.choice.attention.prompts {
-            PromptAttention::Rows | PromptAttention::Tiles => FEW_ROWS + 1,
-            // Measured: eight rows take it as long as two take the kernel for single rows.
-            PromptAttention::ShuffleTiles => 3,
-        }
+    /// The kernel for many rows: the chosen one, where the heads and the workgroup memory allow it.
+    fn prompt_kernel(&self, shape: Shape, source: Source<'_>) -> PromptAttention {
+        let in_blocks = shape.head_width.is_multiple_of(8) && source.first_query.is_multiple_of(4);
+        let fits = match self.choice.attention.prompts {
+            PromptAttention::Rows => true,
+            PromptAttention::Tiles => in_blocks && self.tile_keys(shape).is_some(),
+            PromptAttention::ShuffleTiles => in_blocks && shape.octets() <= MOST_SHUFFLE_OCTETS,
+        };
+        if fits { self.choice.attention.prompts } else { PromptAttention::Rows }
     }
 
     /// `before`, then attention row by row: in one go, and in splits that are combined.
@@ -298,12 +302,9 @@ impl Compiler<'_> {
         output: Rows<'_>,
         before: &[Dispatch],
     ) -> Result<Vec<Dispatch>, ModelError> {
-        let fits = shape.head_width.is_multiple_of(8) && source.first_query.is_multiple_of(4);
-        let attention = match (self.choice.attention.prompts, self.tile_keys(shape)) {
-            (PromptAttention::Tiles, Some(keys)) if fits => self.tiles(shape, source, output, keys)?,
-            (PromptAttention::ShuffleTiles, _) if fits && shape.octets() <= MOST_SHUFFLE_OCTETS => {
-                self.shuffle_tiles(shape, source, output)?
-            }
+        let attention = match (self.prompt_kernel(shape, source), self.tile_keys(shape)) {
+            (PromptAttention::Tiles, Some(keys)) => self.tiles(shape, source, output, keys)?,
+            (PromptAttention::ShuffleTiles, _) => self.shuffle_tiles(shape, source, output)?,
             _ => self.rows_kernel(shape, source, output, Append::Done, Split::Whole)?,
         };
         Ok([before, &[attention]].concat())
@@ -454,6 +455,15 @@ impl Compiler<'_> {
     fn cache_shape(&self, layer: usize) -> Shape {
         let mut shapes = self.plan.ops.iter().filter_map(Shape::of);
         shapes.find(|shape| shape.layer == layer).expect("a cache that is written is read by attention")
+    }
+}
+
+/// Fewest rows for which a kernel for many pays.
+fn fewest_of_many(kernel: PromptAttention) -> usize {
+    match kernel {
+        PromptAttention::Rows | PromptAttention::Tiles => FEW_ROWS + 1,
+        // Measured: it takes eight rows in the time of two row by row.
+        PromptAttention::ShuffleTiles => 3,
     }
 }
 
