@@ -6,7 +6,6 @@
 //! head) with that of an earlier position, the prompt's included; the one with the highest
 //! (1 − α) · probability − α · penalty stays. Stages have no part in it.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::accounting::{Cached, Moments, account};
@@ -216,9 +215,7 @@ impl Strategy for Contrastive {
         control: &mut Control<'_>,
     ) -> Result<Stepped, DecodingError> {
         let start = Instant::now();
-        if control.interrupt.load(Ordering::Relaxed) {
-            return Err(DecodingError::Interrupted);
-        }
+        control.check()?;
         let step = self.tokens.len() - self.ending.prompt + 1;
         let before = self.after_text(model, control)?;
         let sequence = self.sequence.expect("the text is cached");

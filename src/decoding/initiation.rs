@@ -1,7 +1,6 @@
 //! Feeding tokens to a model in chunks short enough that progress moves and an interruption is answered
 //! soon; what is wanted of the last token's logits comes back.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::error::DecodingError;
@@ -91,9 +90,7 @@ fn run(
         model.truncate(sequence, done);
     }
     loop {
-        if control.interrupt.load(Ordering::Relaxed) {
-            return Err(DecodingError::Interrupted);
-        }
+        control.check()?;
         let rows = chunk.rows.min(model.max_rows()).clamp(1, tokens.len() - done);
         let complete = done + rows == tokens.len();
         let last = if complete { output } else { RowOutput::Nothing };

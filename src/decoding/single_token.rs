@@ -4,7 +4,6 @@
 //! itself, the next pass is under way before this one's results are read. The model's own choice is a
 //! forecast: where the decision is another one, the pass that followed is forgotten.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::accounting::{Cached, Moments, account};
@@ -214,9 +213,7 @@ impl Strategy for SingleToken {
         control: &mut Control<'_>,
     ) -> Result<Stepped, DecodingError> {
         let start = Instant::now();
-        if control.interrupt.load(Ordering::Relaxed) {
-            return Err(DecodingError::Interrupted);
-        }
+        control.check()?;
         self.chain.follow(run.tip().map(|tip| &run.nodes[tip]));
         let step = self.generated() + 1;
         let output = self.output(step, model.vocabulary());

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::beam::Beam;
 use super::chain::StageContext;
@@ -50,6 +50,13 @@ pub struct Control<'a> {
     pub interrupt: &'a AtomicBool,
     /// Called during initiation with prompt tokens done and in all.
     pub progress: &'a mut dyn FnMut(usize, usize),
+}
+
+impl Control<'_> {
+    /// An error once the step was interrupted.
+    pub(super) fn check(&self) -> Result<(), DecodingError> {
+        if self.interrupt.load(Ordering::Relaxed) { Err(DecodingError::Interrupted) } else { Ok(()) }
+    }
 }
 
 /// What one step did.

@@ -4,7 +4,6 @@
 //! Between steps everything but the newest token is cached. Which tokens are tried, and which of them join the
 //! text, the strategies know.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::accounting::{Cached, Moments, account};
@@ -171,9 +170,7 @@ impl Text {
         model: &mut dyn LanguageModel,
         control: &Control<'_>,
     ) -> Result<Vec<Seen>, DecodingError> {
-        if control.interrupt.load(Ordering::Relaxed) {
-            return Err(DecodingError::Interrupted);
-        }
+        control.check()?;
         let outputs = model.forward(batch)?;
         self.cost.add(batch.rows.len(), &outputs.timing);
         Ok(Seen::all(outputs, batch.rows.iter().map(|row| row.output)))

@@ -10,7 +10,6 @@ mod rows;
 pub mod search;
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::accounting::{Cached, Moments, account};
@@ -232,9 +231,7 @@ impl Strategy for Beam {
         control: &mut Control<'_>,
     ) -> Result<Stepped, DecodingError> {
         let start = Instant::now();
-        if control.interrupt.load(Ordering::Relaxed) {
-            return Err(DecodingError::Interrupted);
-        }
+        control.check()?;
         if self.length() == self.given {
             self.live[0].node = run.tip();
         }

@@ -1,7 +1,5 @@
 //! The rows of logits of a step, one for each live hypothesis, through the stages; and the noise of draws.
 
-use std::sync::atomic::Ordering;
-
 use super::Beam;
 use crate::decoding::beam::search::Continuation;
 use crate::decoding::chain::Filtered;
@@ -130,9 +128,7 @@ impl Beam {
         }
         let mut results = Outputs::default();
         for rows in rows.chunks(model.max_rows().max(1)) {
-            if control.interrupt.load(Ordering::Relaxed) {
-                return Err(DecodingError::Interrupted);
-            }
+            control.check()?;
             let outputs = model.forward(&Batch::from(rows.to_vec()))?;
             self.cost.add(rows.len(), &outputs.timing);
             results.logits.extend(outputs.logits);

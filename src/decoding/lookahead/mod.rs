@@ -9,7 +9,6 @@
 mod pool;
 mod window;
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use pool::{Pool, Tree};
@@ -195,9 +194,7 @@ impl Strategy for Lookahead {
         control: &mut Control<'_>,
     ) -> Result<Stepped, DecodingError> {
         let start = Instant::now();
-        if control.interrupt.load(Ordering::Relaxed) {
-            return Err(DecodingError::Interrupted);
-        }
+        control.check()?;
         if self.text.generated() == 0 {
             return self.initiate(start, model, run, control);
         }

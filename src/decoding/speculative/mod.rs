@@ -12,7 +12,6 @@ mod drafter;
 mod judge;
 mod lookup;
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use draft_model::DraftModel;
@@ -88,9 +87,7 @@ impl Strategy for Speculative {
         control: &mut Control<'_>,
     ) -> Result<Stepped, DecodingError> {
         let start = Instant::now();
-        if control.interrupt.load(Ordering::Relaxed) {
-            return Err(DecodingError::Interrupted);
-        }
+        control.check()?;
         let context = model.context();
         let (mut draft, mut draft_seconds) = (Draft::default(), 0.0);
         if self.text.generated() > 0 {
