@@ -229,7 +229,7 @@ impl Bench {
             let row = json!({
                 "commit": self.commit, "adapter": info.full_name(), "driver": info.driver,
                 "copy_bandwidth_bytes_per_s": self.copy_bandwidth, "f32_operations_per_s": self.f32_rate,
-                "kernel": line, "variants": subject.choice.describe(), "share_of_tolerance": worst,
+                "kernel": line, "rows": work.rows, "variants": subject.choice.describe(), "share_of_tolerance": worst,
                 "seconds": seconds, "bytes_per_s": bytes, "bandwidth_share": of_copy,
                 "operations_per_s": operations, "f32_share": of_f32,
             });
@@ -266,7 +266,7 @@ impl Subject<'_> {
     ) -> Result<(), Box<dyn Error>> {
         let own = shapes::format(self.shape).ok_or("a shape without a format")?;
         let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-        let weights = Converted::new(MadeUpWeights::new(plan, own), plan, &bound, self.format);
+        let weights = Converted::new(MadeUpWeights::new(plan, own)?, plan, &bound, self.format);
         let fused = fuse(plan, &weights, &bound);
         let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
         let mut progress = |_, _| ControlFlow::Continue(());

@@ -73,7 +73,7 @@ fn engine(device: Device) -> Result<Engine, Box<dyn Error>> {
     config.vocabulary = 1024;
     let plan = plan_decoder(&config);
     let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-    let weights = MadeUpWeights::new(&plan, WeightFormat::F32);
+    let weights = MadeUpWeights::new(&plan, WeightFormat::F32)?;
     let fused = fuse(&plan, &weights, &bound);
     let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
     let mut progress = |_, _| ControlFlow::Continue(());

@@ -30,6 +30,7 @@ mod suite {
     mod measuring;
     mod merges;
     mod model_card;
+    mod report;
     mod selection;
     mod sentencepiece;
     mod session;

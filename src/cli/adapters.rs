@@ -1,5 +1,7 @@
 //! `adapters`: the GPUs found.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::arguments::Adapters;
@@ -24,6 +26,12 @@ struct AdapterAnswer {
     /// Which kernels a model gets; only with `-v`, which opens each adapter to ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     variants: Option<Vec<String>>,
+    /// Likewise, all limits by wgpu's names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<BTreeMap<String, u64>>,
+    /// Likewise, all features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<Vec<String>>,
 }
 
 /// Runs the command.
@@ -55,14 +63,16 @@ fn variants(index: usize) -> Vec<String> {
 
 impl AdapterAnswer {
     fn new(info: AdapterInfo, variants: Option<Vec<String>>) -> Self {
-        let AdapterInfo { index, name, backend, kind, driver, details, .. } = info;
+        let AdapterInfo { index, name, backend, kind, driver, details, limits, features, .. } = info;
         let details = details.into_iter().map(|(what, much)| (what, much.into())).collect();
-        Self { index, name, backend, kind, driver, details, variants }
+        let all = variants.is_some();
+        let (limits, features) = (all.then_some(limits), all.then_some(features));
+        Self { index, name, backend, kind, driver, details, variants, limits, features }
     }
 
     /// The same for a person.
     fn text(&self) -> String {
-        let Self { index, name, backend, kind, driver, details, variants } = self;
+        let Self { index, name, backend, kind, driver, details, variants, .. } = self;
         let detail = |(what, much): (&String, &serde_json::Value)| {
             format!("   {what:<26} {}\n", much.as_str().unwrap_or_default())
         };

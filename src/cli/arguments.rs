@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::stage_options::StageOptions;
 use crate::decoding::{BeamSettings, LookaheadSettings, SpeculativeSettings};
+use crate::model::WeightFormat;
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
@@ -49,6 +50,8 @@ pub enum Command {
     Bench(Bench),
     /// List the GPUs found, with their drivers, limits and features
     Adapters(Adapters),
+    /// Check and measure this GPU in one go, for a bug report: writes report.json, report.txt and report.log
+    Report(Report),
 }
 
 /// Which model, where.
@@ -385,12 +388,25 @@ pub struct Bench {
     /// Instead of a model: random weights of a real model's shape, so that no download is needed
     #[arg(long, value_name = "NAME", conflicts_with = "model", value_parser = shape_names())]
     pub shape: Option<String>,
+    /// How a shape's matrices are stored; left out, as the real model's. It takes the formats of GGUF files too, which
+    /// --weights cannot make
+    #[arg(long, value_name = "FORMAT", requires = "shape", value_parser = stored_format)]
+    pub stored: Option<WeightFormat>,
+    /// Only this many of a shape's layers
+    #[arg(long, value_name = "N", requires = "shape", value_parser = at_least_one)]
+    pub layers: Option<usize>,
     /// Prompt lengths to measure initiation with [default: 128,512 where the context is so long]
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = at_least_one)]
     pub pp: Option<Vec<usize>>,
     /// Numbers of incremental steps to measure [default: 64]
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = at_least_one)]
     pub tg: Option<Vec<usize>>,
+    /// Positions in the KV cache before those steps [default: 0]
+    #[arg(long, value_name = "N,..", value_delimiter = ',')]
+    pub depth: Option<Vec<usize>>,
+    /// Kernels for the linear maps of prompts
+    #[arg(long, value_enum, value_name = "KERNELS", default_value_t = PromptKernels::Trial)]
+    pub prompt_kernels: PromptKernels,
     /// Measure this many times and take the fastest
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
@@ -398,9 +414,60 @@ pub struct Bench {
     pub json: JsonOption,
 }
 
+/// Kernels for the linear maps of prompts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PromptKernels {
+    /// The fastest by a trial, as for every other command
+    Trial,
+    /// Those without matrix units
+    Plain,
+    /// Those on matrix units (cooperative matrices), an error where the adapter or the weights have none
+    Matrices,
+}
+
 /// `adapters`.
 #[derive(Debug, Args)]
 pub struct Adapters {
+    #[command(flatten)]
+    pub json: JsonOption,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Folder for report.json, report.txt and report.log
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub out: PathBuf,
+    /// GPU by its number in `logitscope adapters` or by a part of its name; left out, the best one
+    #[arg(long, value_name = "INDEX|NAME")]
+    pub adapter: Option<String>,
+    /// One layer of each shape and short prompts; software drivers get that anyway
+    #[arg(long)]
+    pub quick: bool,
+    /// Longest that the report may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 400)]
+    pub seconds: u64,
+    /// Only the parts with this text in their name, after the adapters (repeatable)
+    #[arg(long, value_name = "TEXT")]
+    pub only: Vec<String>,
+    /// The folder tests/fixtures of the project's repository: its checkpoints are tested too
+    #[arg(long, value_name = "FOLDER")]
+    pub checkpoints: Option<PathBuf>,
+    /// The project's test suite as a program: its tests of the GPU are run
+    #[arg(long, value_name = "FILE")]
+    pub suite: Option<PathBuf>,
+    /// The bench `kernels` as a program
+    #[arg(long, value_name = "FILE")]
+    pub kernels: Option<PathBuf>,
+    /// The bench `submission` as a program
+    #[arg(long, value_name = "FILE")]
+    pub submission: Option<PathBuf>,
+    /// The script scripts/gpu_report_torch.py: the same shapes in PyTorch
+    #[arg(long, value_name = "FILE")]
+    pub pytorch: Option<PathBuf>,
+    /// Python for that script
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    pub python: PathBuf,
     #[command(flatten)]
     pub json: JsonOption,
 }
@@ -414,6 +481,12 @@ fn shape_names() -> Vec<&'static str> {
     crate::formats::architectures::shapes::names().collect()
 }
 
+fn stored_format(text: &str) -> Result<WeightFormat, String> {
+    let names = || WeightFormat::ALL.map(WeightFormat::name).join(", ");
+    let known = WeightFormat::ALL.into_iter().find(|format| format.name() == text);
+    known.ok_or_else(|| format!("`{text}` is none of {}", names()))
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     let expected = || format!("`{text}` is not a number from 1 on");
     text.parse().ok().filter(|number| *number > 0).ok_or_else(expected)
@@ -423,4 +496,11 @@ fn logit_bias(text: &str) -> Result<(u32, f32), String> {
     let expected = || format!("`{text}` is not of the form ID=X, such as 42=-1.5");
     let (id, bias) = text.split_once('=').ok_or_else(expected)?;
     Ok((id.parse().map_err(|_| expected())?, bias.parse().map_err(|_| expected())?))
+}
+
+impl Bench {
+    /// Positions in the KV cache before the steps that are measured.
+    pub fn depth(&self) -> &[usize] {
+        self.depth.as_deref().unwrap_or(&[0])
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::formats::FormatError;
+use crate::formats::architectures::shapes::UnfitFormat;
 use crate::gpu::GpuError;
 use crate::model::ModelError;
 use crate::session::{DraftError, LoadError, RunError};
@@ -77,6 +78,22 @@ pub enum CliError {
         tokens: usize,
         /// Tokens that fit.
         longest: usize,
+    },
+    /// The program's own file, which the parts of a report run.
+    #[error("the report cannot be made: the program's own file is not found: {0}")]
+    Program(std::io::Error),
+    /// A format that the shape's rows cannot be stored in.
+    #[error("the benchmark cannot run: {0}")]
+    BenchFormat(UnfitFormat),
+    /// Matrix units that are not there.
+    #[error(
+        "the benchmark cannot run: {adapter} has no matrix units for weights in {weights}: leave --prompt-kernels out, or choose other weights"
+    )]
+    NoMatrixUnits {
+        /// The adapter's name.
+        adapter: String,
+        /// The formats of the weights.
+        weights: String,
     },
     /// An op that computes something else than its twin.
     #[error(

@@ -14,6 +14,7 @@ mod interrupt;
 mod logits;
 mod model;
 mod output;
+mod report;
 mod stage_options;
 mod tokenize;
 
@@ -41,5 +42,6 @@ pub fn run(command: &Command, verbosity: u8) -> Result<Outcome, CliError> {
         Command::Check(arguments) => check::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Adapters(arguments) => adapters::run(arguments, verbosity),
+        Command::Report(arguments) => report::run(arguments),
     }
 }

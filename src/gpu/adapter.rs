@@ -1,5 +1,7 @@
 //! The GPUs of this machine, and which one to take.
 
+use std::collections::BTreeMap;
+
 use wgpu::{Adapter, Backends, CooperativeScalarType, DeviceType, Features, Instance, InstanceDescriptor};
 
 use super::device::GpuError;
@@ -24,6 +26,10 @@ pub struct AdapterInfo {
     pub memory_bytes: Option<u64>,
     /// Limits and features that matter here: what, and how much, in words.
     pub details: Vec<(String, String)>,
+    /// All limits, by wgpu's names and in its units.
+    pub limits: BTreeMap<String, u64>,
+    /// All features, by wgpu's names.
+    pub features: Vec<String>,
 }
 
 impl AdapterInfo {
@@ -121,7 +127,19 @@ fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
             ("cooperative matrices".into(), cooperative_matrices(adapter)),
             ("timestamps".into(), timestamps(features).to_owned()),
         ],
+        features: features.iter_names().map(|(name, _)| name.to_owned()).collect(),
+        limits: named_limits(&limits),
     }
+}
+
+/// The limits by name. wgpu has no list of them but the one that it prints for debugging, a line each.
+fn named_limits(limits: &wgpu::Limits) -> BTreeMap<String, u64> {
+    let printed = format!("{limits:#?}");
+    let limit = |line: &str| {
+        let (name, value) = line.trim().trim_end_matches(',').split_once(": ")?;
+        Some((name.to_owned(), value.parse().ok()?))
+    };
+    printed.lines().filter_map(limit).collect()
 }
 
 /// How many lanes a subgroup has: `32 lanes`, `8 to 32 lanes`, `no`.

@@ -10,7 +10,7 @@ use wgpu::BufferUsages;
 use super::cache::{Cache, most_positions};
 use super::commands::{Commands, Readbacks, Timestamps};
 use super::device::Device;
-use super::kernels::KernelChoice;
+use super::kernels::{KernelChoice, LinearVariant};
 use super::layout::{Form, padded};
 use super::memory::{Memory, Rows, cache_widths};
 use super::pages::{PAGE_POSITIONS, PagesMissing};
@@ -206,6 +206,16 @@ impl Engine {
     /// The plan that the engine runs.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The kernels for linear maps of many rows that need no matrix units.
+    pub fn plain_prompt_kernels(&self) -> LinearVariant {
+        KernelChoice::candidates(&self.device)[0].many_rows
+    }
+
+    /// Computes linear maps of many rows with these kernels from now on.
+    pub fn set_prompt_kernels(&mut self, many_rows: LinearVariant) -> Result<(), ModelError> {
+        self.set_choice(KernelChoice { many_rows, ..self.choice })
     }
 
     /// Runs every op with these kernels from now on.

@@ -1,7 +1,6 @@
 //! Real checkpoints on the GPU, for what is held to references: the tiny ones of the fixtures, and the built-in one.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use logitscope::decoding::DecodingSettings;
@@ -12,9 +11,11 @@ use logitscope::session::event::Loaded;
 use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel, WeightsChoice};
 use logitscope::trace::{AdapterFacts, Run};
 
+use super::support;
+
 /// A checkpoint of `tests/fixtures/families`, or `built-in`.
 pub fn source(name: &str) -> ModelSource {
-    let families = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families");
+    let families = support::fixture("families");
     if name == "built-in" { ModelSource::BuiltIn } else { ModelSource::Path(families.join(name)) }
 }
 

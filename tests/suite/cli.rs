@@ -1,13 +1,15 @@
 //! The built program as scripts see it: JSON, exit codes, error lines, pipes.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use super::support;
+
 fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_logitscope"));
+    let mut command = support::program();
     command.args(arguments).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").stdin(Stdio::null());
     command
 }
@@ -17,7 +19,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 fn fixture(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families").join(name);
+    let folder = support::fixture("families").join(name);
     folder.to_string_lossy().into_owned()
 }
 
@@ -528,7 +530,10 @@ fn check_and_bench_and_adapters_answer_with_their_json() {
     }
     assert_eq!(keys(&bench["pp"][1]), ["tokens", "tokens_per_s"]);
     assert_eq!(bench["pp"][1]["tokens"], 20);
-    assert_eq!(keys(&bench["tg"][0]), ["bandwidth_share", "context", "tokens_per_s"]);
+    assert_eq!(
+        keys(&bench["tg"][0]),
+        ["bandwidth_share", "context", "depth", "tokens_per_s", "waited_tokens_per_s"]
+    );
     let share = bench["tg"][0]["bandwidth_share"].as_f64().expect("a number");
     assert!(share > 0.0 && share < 1.0, "{bench}");
     let step = &bench["step"];

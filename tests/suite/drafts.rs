@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ fn engine(opened: &Opened, device: &Arc<Device>) -> Engine {
 }
 
 fn family(name: &str) -> Opened {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families").join(name);
+    let folder = support::fixture("families").join(name);
     Opened::open(&ModelSource::Path(folder), None, WeightsChoice::Original).unwrap()
 }
 

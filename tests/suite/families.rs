@@ -13,12 +13,11 @@ use logitscope::trace::Run;
 use serde::Deserialize;
 
 use super::checkpoints;
+use super::support;
 
 /// Largest difference between two logits that count as equal, as a share of the row's largest: some weak
 /// switches of the families (GELU variants, an epsilon) move logits by only a thousandth.
 const TOLERANCE: f32 = 1e-4;
-
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/families");
 
 /// What transformers computed.
 #[derive(Deserialize)]
@@ -57,7 +56,7 @@ enum Interpreter {
 
 /// Every checkpoint, loaded when its turn comes.
 fn families(interpreter: Interpreter) -> impl Iterator<Item = Family> {
-    let entries = std::fs::read_dir(FIXTURES).expect("the fixtures are there");
+    let entries = std::fs::read_dir(support::fixture("families")).expect("the fixtures are there");
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
     folders.retain(|folder| folder.join("expected.json").is_file());
     folders.sort();
@@ -68,7 +67,7 @@ fn families(interpreter: Interpreter) -> impl Iterator<Item = Family> {
 /// Checkpoints with a table of positions, with rotary embeddings, with linear biases, and with windows and caps:
 /// for what depends on the engine and the kind of attention, not on the family.
 fn kinds_of_attention(interpreter: Interpreter) -> impl Iterator<Item = Family> {
-    let root = Path::new(FIXTURES);
+    let root = support::fixture("families");
     ["gpt2-f32", "llama-f32", "bloom", "gemma2"].map(|name| family(&root.join(name), interpreter)).into_iter()
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use logitscope::formats::{self, ModelFile, TokenizerFiles, Vocabulary};
 use logitscope::model::config::{Activation, Bias, HeadWeights, NormKind, Positions};
@@ -12,8 +12,10 @@ use logitscope::model::rotary::{RampEnds, RotaryScaling};
 use logitscope::model::weights::WeightFormat;
 use safetensors::SafeTensors;
 
+use super::support;
+
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families").join(name)
+    support::fixture("families").join(name)
 }
 
 fn open(name: &str) -> ModelFile {

@@ -192,7 +192,7 @@ fn the_fused_plan_computes_what_the_plain_one_does() {
 #[test]
 fn a_llama_layer_becomes_five_ops_and_keeps_every_weight_once() {
     let plain = plan_decoder(&shapes::config("smollm2-135m").expect("a known name"));
-    let weights = shapes::MadeUpWeights::new(&plain, WeightFormat::F16);
+    let weights = shapes::MadeUpWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
     let bound: Vec<usize> = (0..plain.tensors.len()).collect();
     let fused = fuse(&plain, &weights, &bound);
     let names: Vec<&str> = fused.plan.ops[1..6].iter().map(Op::name).collect();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use logitscope::formats::{self, gguf, safetensors::Element};
 use logitscope::model::batch::RowOutput;
@@ -10,10 +10,10 @@ use logitscope::model::{Batch, CacheFormat, LanguageModel, Row, WeightFormat};
 use logitscope::reference::Reference;
 use logitscope::session::{LoadRequest, ModelCard, ModelSource, Opened, WeightsChoice};
 
-use super::support::{Numbers, device};
+use super::support::{Numbers, device, fixture, program};
 
 fn tiny() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf/tiny.gguf")
+    fixture("gguf/tiny.gguf")
 }
 
 fn reference() -> serde_json::Value {
@@ -254,7 +254,7 @@ fn what_a_header_claims_is_allocated_for_only_as_far_as_the_file_goes() {
         fs::write(&path, bytes).unwrap();
         let output = std::process::Command::new("sh")
             .args(["-c", "ulimit -v 1500000 && exec \"$0\" inspect \"$1\""])
-            .args([env!("CARGO_BIN_EXE_logitscope").as_ref(), path.as_os_str()])
+            .args([program().get_program(), path.as_os_str()])
             // Drivers take room of their own.
             .env("VK_DRIVER_FILES", "/nowhere.json")
             .env("VK_ICD_FILENAMES", "/nowhere.json")

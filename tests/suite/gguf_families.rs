@@ -10,9 +10,10 @@ use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{ModelConfig, WeightFormat, Weights, plan_decoder};
 
 use super::formats::fixture;
+use super::support;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf_families")
+    support::fixture("gguf_families")
 }
 
 fn names() -> Vec<String> {

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use super::support;
+
 const PIECES: &[u8] = include_bytes!("../fixtures/merges/vocab.json");
 const MERGES: &[u8] = include_bytes!("../fixtures/merges/merges.txt");
 const END: &str = "<|endoftext|>";
@@ -46,7 +48,7 @@ fn pieces_without_end() -> Vec<u8> {
 /// A checkpoint of another fixture with these files instead of its own tokenizer's.
 fn folder(model: &str, class: Option<&str>, files: &Map<String, Value>) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families").join(model);
+    let source = support::fixture("families").join(model);
     fs::copy(source.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
     let mut config: Value = serde_json::from_slice(&fs::read(source.join("config.json")).unwrap()).unwrap();
     if let Some(class) = class {

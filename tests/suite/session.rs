@@ -11,6 +11,7 @@ use logitscope::session::{Command, ModelSource, Pace, Prompt, RunRequest, Sessio
 use logitscope::trace::{ChosenBy, Phase, Run, StopReason};
 
 use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader};
+use super::support;
 
 /// A worker and what it said so far.
 struct Watched {
@@ -247,7 +248,7 @@ fn another_line_is_followed_and_goes_on_from_where_it_ends() {
 
 #[test]
 fn lines_are_followed_to_and_fro_while_the_gpu_is_a_pass_ahead() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families/gpt2-f32");
+    let folder = support::fixture("families/gpt2-f32");
     let mut watched = Watched { session: Session::start(|| {}), view: View::default() };
     watched.send(Command::Load(LoadRequest::of(ModelSource::Path(folder))));
     let settled = |view: &View| view.status == Status::Ready || !view.notices.is_empty();
@@ -479,7 +480,7 @@ fn dropping_a_session_ends_its_thread_soon() {
 
 #[test]
 fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families/gpt2-f32");
+    let folder = support::fixture("families/gpt2-f32");
     let mut watched = Watched { session: Session::start(|| {}), view: View::default() };
     let source = ModelSource::Path(folder);
     watched.send(Command::Load(LoadRequest {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use logitscope::gpu::Device;
@@ -13,6 +15,18 @@ use logitscope::model::{WeightFormat, Weights, WeightsError};
 /// The adapter that tests run on; fails loudly without one.
 pub fn device() -> Arc<Device> {
     Arc::new(Device::open(None).expect("tests need a Vulkan, Metal or DirectX 12 driver"))
+}
+
+/// The folder with these names in `tests/fixtures`. Where the tests were carried to another machine, the
+/// variable that Cargo sets while they run tells where the repository's files are.
+pub fn fixture(name: &str) -> PathBuf {
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    root.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()).join("tests/fixtures").join(name)
+}
+
+/// The program, likewise; `LOGITSCOPE` names another one.
+pub fn program() -> Command {
+    Command::new(std::env::var_os("LOGITSCOPE").unwrap_or_else(|| env!("CARGO_BIN_EXE_logitscope").into()))
 }
 
 /// A sequence of numbers in −1..1 that depends on the seed alone.

@@ -12,7 +12,7 @@ use logitscope::session::divergence::{Divergence, Summary, all_logits};
 use logitscope::session::load::format_names;
 use logitscope::session::{ModelSource, Opened};
 
-use super::support::{MadeWeights, device};
+use super::support::{MadeWeights, device, program};
 
 static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(device);
 
@@ -126,11 +126,8 @@ fn gpu_memory_is_as_predicted() {
 /// Peak resident memory of a run of the program, in bytes.
 #[cfg(target_os = "linux")]
 fn peak_bytes(arguments: &[&str]) -> u64 {
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_logitscope"))
-        .args(arguments)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("the program starts");
+    let mut child =
+        program().args(arguments).stdout(std::process::Stdio::null()).spawn().expect("the program starts");
     let mut peak = 0;
     while child.try_wait().expect("it runs").is_none() {
         // The system keeps the peak; a process that just ended has none to tell.

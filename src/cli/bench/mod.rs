@@ -1,6 +1,7 @@
 //! `bench`: how fast a model loads and decodes here, and what share of the device's bandwidth that is.
 
 mod step;
+mod steps;
 mod subject;
 
 use std::time::Instant;
@@ -8,15 +9,16 @@ use std::time::Instant;
 use serde::Serialize;
 
 use self::step::StepAnswer;
+use self::steps::Way;
 use self::subject::{Subject, USUAL_PROMPTS, USUAL_STEPS};
-use super::arguments::Bench;
+use super::arguments::{Bench, PromptKernels};
 use super::output::{Progress, bytes, print, print_json, rate};
 use super::{CliError, Outcome, interrupt, model};
-use crate::gpu::{self, Device, Engine, copy_bandwidth};
+use crate::gpu::{self, Device, Engine, LinearVariant, copy_bandwidth, f32_rate};
 use crate::model::batch::RowOutput;
-use crate::model::selection::Choosing;
-use crate::model::{Batch, ChainedModel, Fused, LanguageModel, ModelError, fuse};
+use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
+use crate::session::load::format_names;
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]
@@ -24,8 +26,14 @@ struct Answer {
     model: String,
     adapter: String,
     backend: String,
+    driver: String,
     copy_bandwidth_bytes_per_s: f64,
+    f32_operations_per_s: f64,
+    /// Formats of the weights, most bytes first.
+    weights: String,
     weight_bytes: u64,
+    /// The kernels that the model got.
+    variants: Vec<String>,
     load_seconds: f64,
     pp: Vec<InitiationSpeed>,
     tg: Vec<IncrementalSpeed>,
@@ -45,7 +53,12 @@ struct InitiationSpeed {
 struct IncrementalSpeed {
     /// Positions in the KV cache after the last step.
     context: usize,
+    /// Positions in the KV cache before the first one.
+    depth: usize,
+    /// Each step begun while the CPU takes the results of the one before, as `generate` does it.
     tokens_per_s: f64,
+    /// Each step begun when the CPU has the results of the one before.
+    waited_tokens_per_s: f64,
     /// Bytes of weights that a step reads, a second, as a share of the copy bandwidth.
     bandwidth_share: f64,
 }
@@ -58,6 +71,8 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let mut line = Progress::new();
     line.show("measuring the copy bandwidth");
     let copy_bandwidth = copy_bandwidth(&device)?;
+    line.show("measuring the rate of f32 arithmetic");
+    let f32_operations_per_s = f32_rate(&device)?;
     let start = Instant::now();
     let mut watch = |done, total| model::report(&mut line, done, total);
     let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights, &subject.bound);
@@ -66,15 +81,22 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         Err(gpu::LoadError::Stopped) => return Ok(Outcome::Interrupted),
         engine => engine.map_err(LoadError::from)?,
     };
+    set_prompt_kernels(&mut engine, arguments.prompt_kernels, &*subject.weights)?;
     let load_seconds = start.elapsed().as_secs_f64();
+    let deepest = arguments.depth().iter().copied().max().unwrap_or_default();
     let prompts = lengths(arguments.pp.as_deref(), &USUAL_PROMPTS, engine.context())?;
-    let steps = lengths(arguments.tg.as_deref(), &USUAL_STEPS, engine.context() - 1)?;
+    let room = (engine.context() - 1).saturating_sub(deepest);
+    let steps = lengths(arguments.tg.as_deref(), &USUAL_STEPS, room)?;
     let touched = subject.bytes_a_step() as f64;
     let mut answer = Answer {
         model: subject.name,
         adapter: info.name,
         backend: info.backend,
+        driver: info.driver,
         copy_bandwidth_bytes_per_s: copy_bandwidth,
+        f32_operations_per_s,
+        weights: format_names(subject.weights.tensors()),
+        variants: engine.variants(),
         weight_bytes: engine.memory().weight_bytes,
         load_seconds,
         pp: Vec::new(),
@@ -87,17 +109,30 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         let Some(seconds) = fastest else { return Ok(Outcome::Interrupted) };
         answer.pp.push(InitiationSpeed { tokens, tokens_per_s: rate(tokens as f64, seconds) });
     }
-    for &steps in &steps {
-        line.show(&format!("{steps} incremental steps"));
-        let fastest = fastest(arguments.repeat, || incremental_seconds(&mut engine, steps))?;
-        let Some(seconds) = fastest else { return Ok(Outcome::Interrupted) };
-        let tokens_per_s = rate(steps as f64, seconds);
+    for (depth, steps) in
+        arguments.depth().iter().flat_map(|&depth| steps.iter().map(move |&steps| (depth, steps)))
+    {
+        line.show(&format!("{steps} incremental steps after {depth} positions"));
+        let mut measure =
+            |way: Way| fastest(arguments.repeat, || steps::seconds(&mut engine, depth, steps, way));
+        let (Some(chained), Some(waited)) = (measure(Way::Chained)?, measure(Way::Waited)?) else {
+            return Ok(Outcome::Interrupted);
+        };
+        let tokens_per_s = rate(steps as f64, chained);
+        let waited_tokens_per_s = rate(steps as f64, waited);
         let bandwidth_share = rate(tokens_per_s * touched, copy_bandwidth);
-        answer.tg.push(IncrementalSpeed { context: steps + 1, tokens_per_s, bandwidth_share });
+        let context = depth + steps + 1;
+        answer.tg.push(IncrementalSpeed {
+            context,
+            depth,
+            tokens_per_s,
+            waited_tokens_per_s,
+            bandwidth_share,
+        });
     }
     if let Some(&steps) = steps.iter().max() {
         line.show("the parts of a step");
-        answer.step = Some(StepAnswer::measure(&mut engine, steps, copy_bandwidth)?);
+        answer.step = Some(StepAnswer::measure(&mut engine, deepest + steps, copy_bandwidth)?);
     }
     line.clear();
     if arguments.json.json {
@@ -152,27 +187,31 @@ fn initiation_seconds(engine: &mut Engine, tokens: usize) -> Result<Option<f64>,
     Ok(Some(seconds))
 }
 
-/// Seconds of so many steps after a first token, as `generate` takes them: each begins with the token that the
-/// model chose itself, and its summary reaches the CPU while the next one runs. `None` after Ctrl-C.
-fn incremental_seconds(engine: &mut Engine, steps: usize) -> Result<Option<f64>, ModelError> {
-    let output = RowOutput::Summary(Choosing::HIGHEST);
-    let sequence = engine.new_sequence();
-    let first = engine.forward(&Batch::chain(sequence, 0, &[0], output))?.summaries[0].chosen;
-    let start = Instant::now();
-    let mut pass = engine.submit(&Batch::chain(sequence, 1, &[first], output))?;
-    for _ in 1..steps {
-        if interrupt::pressed() {
-            engine.discard(pass);
-            return Ok(None);
+/// Gives the linear maps of prompts the kernels that were asked for instead of those that the trial chose.
+fn set_prompt_kernels(
+    engine: &mut Engine,
+    kernels: PromptKernels,
+    weights: &dyn Weights,
+) -> Result<(), CliError> {
+    let variant = match kernels {
+        PromptKernels::Trial => return Ok(()),
+        PromptKernels::Plain => engine.plain_prompt_kernels(),
+        PromptKernels::Matrices => {
+            let suits = |variant: &LinearVariant| {
+                weights
+                    .tensors()
+                    .iter()
+                    .filter(|tensor| tensor.rows > 1)
+                    .all(|tensor| variant.suits(tensor.format))
+            };
+            let there = engine.device.matrix_variants().into_iter().find(suits);
+            there.ok_or_else(|| CliError::NoMatrixUnits {
+                adapter: engine.device.info.name.clone(),
+                weights: format_names(weights.tensors()),
+            })?
         }
-        let next = engine.follow(pass, output)?;
-        engine.collect(pass)?;
-        pass = next;
-    }
-    engine.collect(pass)?;
-    let seconds = start.elapsed().as_secs_f64();
-    engine.release(sequence);
-    Ok(Some(seconds))
+    };
+    Ok(engine.set_prompt_kernels(variant)?)
 }
 
 impl Answer {
@@ -180,22 +219,29 @@ impl Answer {
     fn text(&self) -> String {
         let copy = self.copy_bandwidth_bytes_per_s;
         let mut text = format!(
-            "{} on {} ({})\n  copy bandwidth  {:>10.2} GB/s\n  load            {:>10.2} s   {}\n",
+            "{} on {} ({})\n  copy bandwidth  {:>10.2} GB/s\n  f32 arithmetic  {:>10.2} GFLOP/s\n  load            \
+             {:>10.2} s   {}, {}\n",
             self.model,
             self.adapter,
             self.backend,
             copy / 1e9,
+            self.f32_operations_per_s / 1e9,
             self.load_seconds,
-            bytes(self.weight_bytes)
+            bytes(self.weight_bytes),
+            self.weights
         );
         for InitiationSpeed { tokens, tokens_per_s } in &self.pp {
             text += &format!("  pp{tokens:<13} {tokens_per_s:>11.1} tokens/s\n");
         }
-        for IncrementalSpeed { context, tokens_per_s, bandwidth_share } in &self.tg {
-            let steps = context - 1;
+        for speed in &self.tg {
+            let IncrementalSpeed { context, depth, tokens_per_s, waited_tokens_per_s, bandwidth_share } =
+                speed;
+            let steps = context - 1 - depth;
+            let name = if *depth == 0 { format!("tg{steps}") } else { format!("tg{steps} after {depth}") };
             let percent = 100.0 * bandwidth_share;
             text += &format!(
-                "  tg{steps:<13} {tokens_per_s:>11.1} tokens/s   {percent:.1} % of the copy bandwidth\n"
+                "  {name:<15} {tokens_per_s:>11.1} tokens/s   {percent:.1} % of the copy bandwidth; \
+                 {waited_tokens_per_s:.1} waiting for each\n"
             );
         }
         text += &self.step.as_ref().map(StepAnswer::text).unwrap_or_default();

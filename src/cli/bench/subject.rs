@@ -29,14 +29,18 @@ impl Subject {
             .shape
             .as_deref()
             .and_then(|name| Some((name, shapes::config(name)?, shapes::format(name)?)));
-        if let Some((name, config, format)) = shape {
+        if let Some((name, mut config, format)) = shape {
+            config.layers.truncate(arguments.layers.unwrap_or(usize::MAX));
+            let format = arguments.stored.unwrap_or(format);
             let mut plan = plan_decoder(&config);
             let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-            let weights = shapes::MadeUpWeights::new(&plan, format);
+            let weights = shapes::MadeUpWeights::new(&plan, format).map_err(CliError::BenchFormat)?;
             let weights = Converted::new(weights, &plan, &bound, arguments.model.weights.into());
             let prompts = arguments.pp.as_deref().unwrap_or(&USUAL_PROMPTS);
             let steps = arguments.tg.as_deref().unwrap_or(&USUAL_STEPS);
-            let needed = prompts.iter().chain(steps).max().map_or(1, |tokens| tokens + 1);
+            let depth = arguments.depth().iter().max().copied().unwrap_or_default();
+            let steps = steps.iter().max().map_or(0, |steps| depth + steps);
+            let needed = prompts.iter().copied().max().unwrap_or_default().max(steps) + 1;
             plan.cache_format = match arguments.model.kv {
                 Some(format) => format.into(),
                 None => CacheFormat::for_weights(weights.tensors()),

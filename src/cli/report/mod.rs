@@ -1,0 +1,286 @@
+//! `report`: what the GPU here computes and how fast, as one JSON file and one page of text.
+//!
+//! Each part is a process of its own with a time limit, so that a driver that crashes, hangs or loses its device takes
+//! one part with it and the rest runs. The most telling parts come first, and both files are written anew whenever
+//! there is something to tell: a report that is cut short has told what it had.
+
+mod page;
+mod parts;
+mod process;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use self::parts::Part;
+use super::arguments::Report;
+use super::output::{Progress, print, print_json, tell};
+use super::{CliError, Outcome, interrupt};
+
+/// A part that has less time left than this is left out.
+const LEAST_TIME: Duration = Duration::from_secs(3);
+/// How often the files are written while a part tells what it found.
+const BETWEEN_WRITES: Duration = Duration::from_secs(5);
+
+/// The JSON file.
+#[derive(Serialize)]
+struct Answer {
+    /// The program's version.
+    program: &'static str,
+    system: System,
+    began_unix_seconds: u64,
+    /// Since it began.
+    seconds: f64,
+    /// Shapes of few layers and short prompts: asked for, or because the adapter is a software driver.
+    quick: bool,
+    parts: Vec<Entry>,
+}
+
+/// Where the report was made.
+#[derive(Serialize)]
+struct System {
+    os: &'static str,
+    architecture: &'static str,
+    processors: usize,
+}
+
+/// What became of a part.
+#[derive(Clone, Serialize)]
+struct Entry {
+    name: String,
+    /// The arguments, without the folders that they name.
+    command: String,
+    state: State,
+    /// By the clock, the start of the process included.
+    seconds: f64,
+    limit_seconds: f64,
+    /// What it printed: the JSON object of the command, a list of objects of those parts that print a line for each
+    /// result, or of the tests how many passed and which did not.
+    answer: Value,
+    /// Why it did not end well.
+    error: Option<String>,
+}
+
+/// How a part stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// Its turn has not come.
+    Waiting,
+    /// It runs as this is written.
+    Running,
+    /// It ended well.
+    Done,
+    /// It said that something is wrong, or it crashed.
+    Failed,
+    /// It took longer than its limit, and was ended; what it had told is kept.
+    OutOfTime,
+    /// There was no time left, or what it needs is not there.
+    LeftOut,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Report) -> Result<Outcome, CliError> {
+    let program = std::env::current_exe().map_err(CliError::Program)?;
+    let mut maker = Maker::new(arguments, program)?;
+    maker.run_all()?;
+    maker.line.clear();
+    let summary = maker.summary();
+    if arguments.json.json {
+        print_json(&maker.answer)?;
+    } else {
+        print(&page::text(&maker.answer))?;
+    }
+    tell(&summary);
+    Ok(if interrupt::pressed() { Outcome::Interrupted } else { Outcome::Done })
+}
+
+/// A report in the making.
+struct Maker<'a> {
+    arguments: &'a Report,
+    program: PathBuf,
+    /// Caches of the parts' own, empty at first, so that the first start is a cold one.
+    caches: CacheFolder,
+    begun: Instant,
+    answer: Answer,
+    line: Progress,
+}
+
+impl<'a> Maker<'a> {
+    fn new(arguments: &'a Report, program: PathBuf) -> Result<Self, CliError> {
+        std::fs::create_dir_all(&arguments.out)
+            .map_err(|reason| CliError::Write { file: arguments.out.clone(), reason })?;
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Ok(Self {
+            arguments,
+            program,
+            caches: CacheFolder::new(&arguments.out)?,
+            begun: Instant::now(),
+            answer: Answer {
+                program: env!("CARGO_PKG_VERSION"),
+                system: System {
+                    os: std::env::consts::OS,
+                    architecture: std::env::consts::ARCH,
+                    processors: std::thread::available_parallelism().map_or(1, usize::from),
+                },
+                began_unix_seconds: unix.map_or(0, |since| since.as_secs()),
+                seconds: 0.0,
+                quick: arguments.quick,
+                parts: Vec::new(),
+            },
+            line: Progress::new(),
+        })
+    }
+
+    fn run_all(&mut self) -> Result<(), CliError> {
+        let first = parts::adapters(&self.program, self.arguments);
+        self.answer.parts.push(Entry::waiting(&first));
+        self.run_part(0, &first)?;
+        let adapter = parts::chosen_adapter(&self.answer.parts[0].answer, self.arguments);
+        self.answer.quick |= adapter["kind"] == "CPU";
+        let rest = parts::after_adapters(&self.program, self.arguments, self.answer.quick, adapter);
+        self.answer.parts.extend(rest.iter().map(Entry::waiting));
+        for (index, part) in rest.iter().enumerate() {
+            self.run_part(index + 1, part)?;
+        }
+        Ok(())
+    }
+
+    fn run_part(&mut self, index: usize, part: &Part) -> Result<(), CliError> {
+        let left = Duration::from_secs(self.arguments.seconds).saturating_sub(self.begun.elapsed());
+        let missing = part.missing.clone().or_else(|| {
+            let reason = if interrupt::pressed() { "the report was interrupted" } else { "no time was left" };
+            (left < LEAST_TIME || interrupt::pressed()).then(|| reason.to_owned())
+        });
+        if missing.is_some() {
+            let entry = &mut self.answer.parts[index];
+            (entry.state, entry.error) = (State::LeftOut, missing);
+            return self.write();
+        }
+        let limit = part.limit.min(left);
+        let entry = &mut self.answer.parts[index];
+        (entry.state, entry.limit_seconds) = (State::Running, limit.as_secs_f64());
+        self.write()?;
+        self.line.show(&format!("{} of {}: {}", index + 1, self.answer.parts.len(), part.name));
+        let mut running = match process::Running::start(part, self.caches.path()) {
+            Ok(running) => running,
+            Err(error) => {
+                let entry = &mut self.answer.parts[index];
+                (entry.state, entry.error) =
+                    (State::Failed, Some(format!("it could not be started: {error}")));
+                return self.write();
+            }
+        };
+        let mut written = Instant::now();
+        let ended = loop {
+            if let Some(ended) = running.ended(limit) {
+                break ended;
+            }
+            if written.elapsed() > BETWEEN_WRITES {
+                self.answer.parts[index].take(part, &running, None);
+                self.write()?;
+                written = Instant::now();
+            }
+        };
+        self.answer.parts[index].take(part, &running, Some(ended));
+        self.log(&part.name, &running.messages())?;
+        self.write()
+    }
+
+    /// Writes both files, each in place of the one before at once.
+    fn write(&mut self) -> Result<(), CliError> {
+        self.answer.seconds = self.begun.elapsed().as_secs_f64();
+        let json =
+            serde_json::to_string_pretty(&self.answer).map_err(|error| CliError::Print(error.into()))?;
+        replace(&self.arguments.out.join("report.json"), &json)?;
+        replace(&self.arguments.out.join("report.txt"), &page::text(&self.answer))
+    }
+
+    /// Appends what a part said beside its results.
+    fn log(&self, name: &str, messages: &str) -> Result<(), CliError> {
+        use std::io::Write;
+        let file = self.arguments.out.join("report.log");
+        let log = std::fs::File::options().create(true).append(true).open(&file);
+        log.and_then(|mut log| writeln!(log, "==== {name}\n{messages}"))
+            .map_err(|reason| CliError::Write { file, reason })
+    }
+
+    fn summary(&self) -> String {
+        let count = |state| self.answer.parts.iter().filter(|entry| entry.state == state).count();
+        format!(
+            "{} parts done, {} failed, {} out of time, {} left out, in {:.0} s: {}",
+            count(State::Done),
+            count(State::Failed),
+            count(State::OutOfTime),
+            count(State::LeftOut),
+            self.answer.seconds,
+            self.arguments.out.join("report.txt").display()
+        )
+    }
+}
+
+impl Entry {
+    fn waiting(part: &Part) -> Self {
+        Self {
+            name: part.name.clone(),
+            command: part.command(),
+            state: State::Waiting,
+            seconds: 0.0,
+            limit_seconds: part.limit.as_secs_f64(),
+            answer: Value::Null,
+            error: None,
+        }
+    }
+
+    /// Takes what the part has printed, and how it ended if it did.
+    fn take(&mut self, part: &Part, running: &process::Running, ended: Option<process::Ended>) {
+        self.seconds = running.seconds();
+        self.answer = part.output.read(&running.output());
+        let Some(ended) = ended else { return };
+        (self.state, self.error) = match ended {
+            process::Ended::Well => (State::Done, None),
+            process::Ended::Badly(status) => {
+                let told = running.last_message().unwrap_or(status);
+                (State::Failed, Some(told))
+            }
+            process::Ended::OutOfTime => {
+                let limit = self.limit_seconds;
+                (State::OutOfTime, Some(format!("ended after its {limit:.0} s; what it told is kept")))
+            }
+            process::Ended::Interrupted => (State::LeftOut, Some("the report was interrupted".to_owned())),
+        };
+    }
+}
+
+/// Writes beside the file and renames, so that a reader never sees half of it.
+fn replace(file: &Path, text: &str) -> Result<(), CliError> {
+    let beside = file.with_extension("tmp");
+    std::fs::write(&beside, text)
+        .and_then(|()| std::fs::rename(&beside, file))
+        .map_err(|reason| CliError::Write { file: file.to_owned(), reason })
+}
+
+/// A folder for the parts' caches that goes away with the report.
+struct CacheFolder(PathBuf);
+
+impl CacheFolder {
+    fn new(out: &Path) -> Result<Self, CliError> {
+        let folder = out.join(format!("report-caches-{}", std::process::id()));
+        let made = std::fs::create_dir_all(&folder).and_then(|()| std::path::absolute(&folder));
+        made.map(Self).map_err(|reason| CliError::Write { file: folder, reason })
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for CacheFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            log::warn!("{}: {error}", self.0.display());
+        }
+    }
+}

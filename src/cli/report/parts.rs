@@ -1,0 +1,351 @@
+//! The parts of the report, the most telling first.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::arguments::Report;
+use crate::formats::architectures::shapes::SMALL_TO_LARGE;
+
+/// A process to run.
+pub struct Part {
+    pub name: String,
+    pub program: PathBuf,
+    pub arguments: Vec<String>,
+    pub environment: Vec<(String, PathBuf)>,
+    pub limit: Duration,
+    pub output: Output,
+    /// What it needs and is not there.
+    pub missing: Option<String>,
+}
+
+/// What a process prints to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// One JSON object.
+    Object,
+    /// A JSON object a line, each a result.
+    Lines,
+    /// What Rust's test harness prints.
+    Tests,
+}
+
+/// In the folder of checkpoints, the names of those that are tested, one a line: their plans have every op and their
+/// weights every format between them.
+const CHECKPOINTS: &str = "gpu_report.txt";
+
+/// The themes of the test suite that use the GPU, the kernels first.
+const GPU_THEMES: [&str; 13] = [
+    "kernels",
+    "attention",
+    "matrices",
+    "engine",
+    "fused",
+    "selection",
+    "families",
+    "chained",
+    "weights",
+    "measuring",
+    "gguf::",
+    "gguf_families",
+    "drafts",
+];
+/// Likewise those for software drivers, where compiling the kernels of all takes minutes.
+const QUICK_THEMES: [&str; 3] = ["engine", "fused", "chained"];
+
+/// The adapters, with their limits: first, because the rest depends on them.
+pub fn adapters(program: &Path, arguments: &Report) -> Part {
+    Maker { program, options: arguments, quick: arguments.quick }.own(
+        "adapters",
+        &["adapters", "--json", "-v"],
+        20,
+    )
+}
+
+/// The adapter that the parts will use, in the answer of `adapters`; null where there is none.
+pub fn chosen_adapter<'a>(answer: &'a Value, arguments: &Report) -> &'a Value {
+    let adapters = answer["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_chosen = |adapter: &&Value| match &arguments.adapter {
+        None => true,
+        Some(choice) => {
+            let name = adapter["name"].as_str().unwrap_or_default().to_lowercase();
+            adapter["index"].to_string() == *choice || name.contains(&choice.to_lowercase())
+        }
+    };
+    adapters.iter().find(is_chosen).unwrap_or(&Value::Null)
+}
+
+/// All other parts.
+pub fn after_adapters(program: &Path, options: &Report, quick: bool, adapter: &Value) -> Vec<Part> {
+    let maker = Maker { program, options, quick };
+    let [small, middle, large] = SMALL_TO_LARGE;
+    let has_matrix_units =
+        adapter["details"]["cooperative matrices"].as_str().is_some_and(|told| told != "no");
+    let mut parts = vec![maker.start("start, cold"), maker.check("self-test of the built-in model", &[])];
+    parts.push(maker.speed(small, "f16", Depth::Short));
+    parts.push(maker.speed(small, "q4_0", Depth::Short));
+    parts.push(maker.torch(small));
+    parts.push(maker.speed(small, "f16", Depth::Long));
+    parts.push(maker.speed(small, "q4_0", Depth::Long));
+    parts.extend(maker.checkpoints());
+    parts.push(maker.matrices(small, "f16", has_matrix_units));
+    parts.push(maker.matrices(small, "q4_0", has_matrix_units));
+    parts.push(maker.speed(small, "q8_0", Depth::Short));
+    parts.push(maker.speed(small, "q4_k", Depth::Short));
+    parts.push(maker.start("start, warm"));
+    parts.push(maker.suite());
+    parts.push(maker.kernels(small));
+    for shape in [middle, large] {
+        for weights in ["q4_0", "f16", "q4_k", "q8_0"] {
+            parts.push(maker.speed(shape, weights, Depth::Both));
+        }
+        parts.push(maker.torch(shape));
+    }
+    parts.push(maker.submission());
+    parts.push(maker.kernels(large));
+    let is_asked_for = |part: &Part| options.only.iter().any(|text| part.name.contains(text.as_str()));
+    parts.retain(|part| options.only.is_empty() || is_asked_for(part));
+    parts
+}
+
+/// Positions in the cache before the steps that are measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Few; prompts of all lengths are measured too.
+    Short,
+    /// Many; prompts go through the kernels without matrix units.
+    Long,
+    /// Few and many, and prompts.
+    Both,
+}
+
+struct Maker<'a> {
+    program: &'a Path,
+    options: &'a Report,
+    quick: bool,
+}
+
+impl Maker<'_> {
+    /// A command of this program, on the adapter that was chosen.
+    fn own(&self, name: &str, arguments: &[&str], seconds: u64) -> Part {
+        let mut arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        if let (Some(adapter), false) = (&self.options.adapter, arguments[0] == "adapters") {
+            arguments.extend(["--adapter".to_owned(), adapter.clone()]);
+        }
+        Part {
+            name: name.to_owned(),
+            program: self.program.to_owned(),
+            arguments,
+            environment: Vec::new(),
+            limit: Duration::from_secs(seconds),
+            output: Output::Object,
+            missing: None,
+        }
+    }
+
+    /// From nothing to eight tokens of the built-in model's tale.
+    fn start(&self, name: &str) -> Part {
+        self.own(name, &["generate", "-p", "Once upon a time", "-n", "8", "--json"], 60)
+    }
+
+    fn check(&self, name: &str, model: &[&str]) -> Part {
+        self.own(name, &[&["check", "--json"], model].concat(), 30)
+    }
+
+    fn checkpoints(&self) -> Vec<Part> {
+        let left_out = |reason: String| {
+            vec![Part { missing: Some(reason), ..self.check("self-test of small checkpoints", &[]) }]
+        };
+        let Some(folder) = &self.options.checkpoints else { return left_out("no --checkpoints".to_owned()) };
+        let names = match std::fs::read_to_string(folder.join(CHECKPOINTS)) {
+            Ok(names) => names,
+            Err(error) => return left_out(format!("{CHECKPOINTS} in --checkpoints: {error}")),
+        };
+        let check = |name: &str| {
+            let part = format!("self-test of {}", name.rsplit('/').next().unwrap_or(name));
+            self.check(&part, &["-m", &folder.join(name).to_string_lossy()])
+        };
+        names.lines().map(check).collect()
+    }
+
+    fn speed(&self, shape: &str, weights: &str, depth: Depth) -> Part {
+        let (pp, tg) = if self.quick { ("32,64", "4") } else { ("128,512,2048", "64") };
+        let (few, many) = if self.quick { ("16", "64") } else { ("64", "2048") };
+        let both = format!("{few},{many}");
+        let mut arguments = vec!["bench", "--json", "--shape", shape, "--repeat", "2", "--tg", tg];
+        // The formats that the program makes itself are made as it would; the others come stored so.
+        arguments.extend([if weights.ends_with("_k") { "--stored" } else { "--weights" }, weights]);
+        if self.quick {
+            arguments.extend(["--layers", "1"]);
+        }
+        let (name, seconds) = match depth {
+            Depth::Short => {
+                arguments.extend(["--pp", pp, "--depth", few]);
+                (format!("{shape} {weights}"), 45)
+            }
+            Depth::Long => {
+                let one = if self.quick { "32" } else { "512" };
+                arguments.extend(["--pp", one, "--prompt-kernels", "plain", "--depth", many]);
+                (format!("{shape} {weights}, {many} positions, prompts without matrix units"), 45)
+            }
+            Depth::Both => {
+                arguments.extend(["--pp", pp, "--depth", &both]);
+                (format!("{shape} {weights}"), 60)
+            }
+        };
+        self.own(&name, &arguments, seconds)
+    }
+
+    fn matrices(&self, shape: &str, weights: &str, has_units: bool) -> Part {
+        let pp = if self.quick { "32" } else { "512,2048" };
+        let name = format!("{shape} {weights}, prompts by matrix units");
+        let arguments = ["bench", "--json", "--shape", shape, "--weights", weights, "--pp", pp, "--tg", "4"];
+        let layers: &[&str] = if self.quick { &["--layers", "1"] } else { &[] };
+        let part = self.own(&name, &[&arguments[..], &["--prompt-kernels", "matrices"], layers].concat(), 30);
+        Part { missing: (!has_units).then(|| "the adapter has no matrix units".to_owned()), ..part }
+    }
+
+    /// Another program that was given, with what it needs.
+    fn other(&self, name: &str, program: Option<&PathBuf>, option: &str, seconds: u64) -> Part {
+        Part {
+            name: name.to_owned(),
+            program: program.cloned().unwrap_or_default(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            limit: Duration::from_secs(seconds),
+            output: Output::Lines,
+            missing: program.is_none().then(|| format!("no {option}")),
+        }
+    }
+
+    fn suite(&self) -> Part {
+        let mut part =
+            self.other("the project's tests on the GPU", self.options.suite.as_ref(), "--suite", 90);
+        let themes: &[&str] = if self.quick { &QUICK_THEMES } else { &GPU_THEMES };
+        part.arguments = themes.iter().map(|theme| format!("suite::{theme}")).collect();
+        part.environment.push(("LOGITSCOPE".to_owned(), self.program.to_owned()));
+        // The fixtures are in tests/fixtures of this folder.
+        let root = self.options.checkpoints.as_deref().and_then(Path::parent).and_then(Path::parent);
+        part.environment.extend(root.map(|root| ("CARGO_MANIFEST_DIR".to_owned(), root.to_owned())));
+        part.output = Output::Tests;
+        part
+    }
+
+    fn kernels(&self, shape: &str) -> Part {
+        // Software drivers get the layer of a small model.
+        let shape = if self.quick { "stories15m" } else { shape };
+        let name = format!("kernels of {shape}");
+        let mut part = self.other(&name, self.options.kernels.as_ref(), "--kernels", 60);
+        part.arguments = ["--json", "--filter", shape].map(str::to_owned).to_vec();
+        part.arguments
+            .extend(self.options.adapter.iter().flat_map(|it| ["--adapter".to_owned(), it.clone()]));
+        part
+    }
+
+    fn submission(&self) -> Part {
+        let mut part =
+            self.other("what a step costs the CPU", self.options.submission.as_ref(), "--submission", 30);
+        part.arguments.push("--json".to_owned());
+        part
+    }
+
+    /// The same shape in PyTorch.
+    fn torch(&self, shape: &str) -> Part {
+        let name = format!("{shape} in PyTorch");
+        let mut part = self.other(&name, self.options.pytorch.as_ref(), "--pytorch", 75);
+        let script = std::mem::replace(&mut part.program, self.options.python.clone());
+        part.arguments = vec![script.to_string_lossy().into_owned(), shape.to_owned()];
+        if self.quick {
+            part.arguments.push("--quick".to_owned());
+        }
+        part
+    }
+}
+
+impl Part {
+    /// The arguments for a reader: of paths the last name alone, which says nothing about this machine.
+    pub fn command(&self) -> String {
+        let name = |argument: &String| match argument.rsplit_once(std::path::is_separator) {
+            Some((_, name)) => name.to_owned(),
+            None => argument.clone(),
+        };
+        self.arguments.iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Output {
+    /// What was printed so far, as JSON.
+    pub fn read(self, printed: &str) -> Value {
+        let object = |line: &str| serde_json::from_str::<Value>(line).ok().filter(Value::is_object);
+        match self {
+            Self::Object => object(printed.trim()).unwrap_or(Value::Null),
+            Self::Lines => printed.lines().filter_map(object).collect(),
+            Self::Tests => {
+                let ended = |how: &str| -> Vec<&str> {
+                    printed.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(how)).collect()
+                };
+                let (passed, failed) = (ended(" ... ok"), ended(" ... FAILED"));
+                let reasons: Vec<&str> =
+                    printed.lines().filter(|line| line.contains("panicked at")).collect();
+                json!({ "passed": passed.len(), "failed": failed, "reasons": reasons })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::WeightFormat;
+    use crate::session::{ModelSource, Opened, WeightsChoice};
+
+    #[test]
+    fn the_checkpoints_have_every_op_and_every_format_of_weights() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let names = std::fs::read_to_string(fixtures.join(CHECKPOINTS)).expect("the list");
+        let (mut ops, mut formats) = (BTreeSet::new(), BTreeSet::new());
+        for name in names.lines() {
+            let source = ModelSource::Path(fixtures.join(name));
+            let opened =
+                Opened::open(&source, None, WeightsChoice::Original).expect("a checkpoint of the tests");
+            let fused = opened.fused();
+            ops.extend(fused.plan.ops.iter().chain(&opened.plan.ops).map(|op| op.name()));
+            formats.extend(opened.file.weights.tensors().iter().map(|tensor| tensor.format.name()));
+        }
+        let expected: BTreeSet<&str> = WeightFormat::ALL.iter().map(|format| format.name()).collect();
+        assert_eq!(formats, expected);
+        // Every op that has a kernel; the plan names them.
+        let all = [
+            "embed",
+            "norm",
+            "head norm",
+            "linear",
+            "rotary",
+            "cache write",
+            "attention",
+            "activate",
+            "gate",
+            "add",
+            "scale",
+            "soft cap",
+            "route",
+            "expert linear",
+            "mix",
+            "gate rows",
+            "pick",
+        ];
+        assert_eq!(ops, BTreeSet::from(all));
+    }
+
+    #[test]
+    fn what_the_test_harness_prints_is_counted_while_it_prints() {
+        let printed = "\nrunning 3 tests\ntest suite::a ... ok\ntest suite::b ... FAILED\ntest suite::c ... ok\n\
+            \n---- suite::b stdout ----\nthread 'suite::b' panicked at tests/suite/b.rs:3:5:\n";
+        let read = Output::Tests.read(printed);
+        assert_eq!((&read["passed"], &read["failed"]), (&json!(2), &json!(["suite::b"])));
+        assert_eq!(read["reasons"].as_array().map(Vec::len), Some(1));
+    }
+}
