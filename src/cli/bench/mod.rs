@@ -12,7 +12,7 @@ use self::subject::{Subject, USUAL_PROMPTS, USUAL_STEPS};
 use super::arguments::Bench;
 use super::output::{Progress, bytes, print, print_json, rate};
 use super::{CliError, Outcome, interrupt, model};
-use crate::gpu::{self, Device, Engine, copy_bandwidth};
+use crate::gpu::{self, Engine, copy_bandwidth};
 use crate::model::batch::RowOutput;
 use crate::model::selection::Choosing;
 use crate::model::{Batch, ChainedModel, Fused, LanguageModel, ModelError, fuse};
@@ -53,7 +53,7 @@ struct IncrementalSpeed {
 /// Runs the command.
 pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let subject = Subject::new(arguments)?;
-    let device = Device::open(arguments.model.adapter.as_deref())?;
+    let device = model::open_device(arguments.model.adapter.as_deref())?;
     let info = device.info.clone();
     let mut line = Progress::new();
     line.show("measuring the copy bandwidth");
