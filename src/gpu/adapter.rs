@@ -48,7 +48,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
 /// What there is to know of an adapter without opening it: of the one that [`super::Device::open`] would try first.
 pub fn find(choice: Option<&str>) -> Result<AdapterInfo, GpuError> {
     let mut infos: Vec<AdapterInfo> = candidates(choice)?.into_iter().map(|(info, _)| info).collect();
-    let first = infos.iter().position(|info| choice.is_some() || failures::known_problem(info).is_none());
+    let first = infos.iter().position(|info| failures::known_problem(info).is_none());
     Ok(infos.swap_remove(first.unwrap_or(0)))
 }
 

@@ -63,7 +63,11 @@ pub struct FailedAdapter {
 impl FailedAdapter {
     /// What to tell where another adapter took its place.
     pub fn passed_over_for(&self, used: &AdapterInfo) -> String {
-        format!("{self}. {} is used instead", used.full_name())
+        let remedy = match self.problem {
+            Problem::Miscounts { .. } => "",
+            _ => "; a newer driver may help",
+        };
+        format!("{self}{remedy}. {} is used instead", used.full_name())
     }
 }
 

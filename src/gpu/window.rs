@@ -50,6 +50,7 @@ fn order(kind: DeviceType, preference: PowerPreference) -> u8 {
 fn remember(failed: &[FailedAdapter]) {
     let mut known = failures::KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     for FailedAdapter { info, problem } in failed {
+        log::info!("{} does not draw the window: {problem}", info.full_name());
         if matches!(problem, Problem::FailedAtOnce(_) | Problem::Silent { .. }) {
             known.note(info, Some(problem.clone()));
         }

@@ -12,7 +12,9 @@ use logitscope::model::{WeightFormat, Weights, WeightsError};
 
 /// The adapter that tests run on; fails loudly without one.
 pub fn device() -> Arc<Device> {
-    Arc::new(Device::open(None).expect("tests need a Vulkan, Metal or DirectX 12 driver"))
+    let device = Device::open(None).expect("tests need a Vulkan, Metal or DirectX 12 driver");
+    device.passed_over.iter().for_each(|failed| println!("{}", failed.passed_over_for(&device.info)));
+    Arc::new(device)
 }
 
 /// A sequence of numbers in −1..1 that depends on the seed alone.
