@@ -121,7 +121,10 @@ fn adapter_row(ui: &mut Ui, adapter: &AdapterFacts, on: bool, broken: Option<&Br
     let row = ui.selectable_label(on, RichText::new(text).color(grey));
     let reason = RichText::new(format!("Cannot be used: {problem}")).size(size::SMALL).color(grey);
     let below_the_text = egui::Margin { left: ui.spacing().button_padding.x as i8, ..egui::Margin::ZERO };
-    egui::Frame::NONE.inner_margin(below_the_text).show(ui, |ui| ui.add(egui::Label::new(reason).wrap()));
+    egui::Frame::NONE.inner_margin(below_the_text).show(ui, |ui| {
+        // Not justified, as rows of the list are.
+        ui.vertical(|ui| ui.add(egui::Label::new(reason).wrap()))
+    });
     row.on_hover_text("It did not work when it was tried. Choosing it tries it again.")
 }
 
