@@ -55,5 +55,7 @@ fn log_to_stderr(verbose: u8) {
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Error)
         .filter_module("logitscope", level)
+        // It logs the error that it returns as well.
+        .filter_module("eframe::native::run", log::LevelFilter::Off)
         .init();
 }

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, files by theme.
 
 mod suite {
+    mod adapters;
     mod architecture;
     mod attention;
     mod beams;

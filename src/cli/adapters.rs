@@ -32,6 +32,9 @@ struct AdapterAnswer {
     /// Likewise, all features.
     #[serde(skip_serializing_if = "Option::is_none")]
     features: Option<Vec<String>>,
+    /// Why the adapter cannot be used, where opening it told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
 }
 
 /// Runs the command.
@@ -41,7 +44,7 @@ pub fn run(arguments: &Adapters, verbosity: u8) -> Result<Outcome, CliError> {
         return Err(GpuError::NoAdapter.into());
     }
     let answer = |info: AdapterInfo| {
-        let variants = (verbosity > 0).then(|| variants(info.index));
+        let variants = (verbosity > 0).then(|| variants(info.index)).transpose();
         AdapterAnswer::new(info, variants)
     };
     let adapters: Vec<AdapterAnswer> = adapters.into_iter().map(answer).collect();
@@ -54,31 +57,35 @@ pub fn run(arguments: &Adapters, verbosity: u8) -> Result<Outcome, CliError> {
 }
 
 /// The kernels that a model gets on an adapter, or why it gets none.
-fn variants(index: usize) -> Vec<String> {
-    match Device::open(Some(&index.to_string())) {
-        Ok(device) => device.variants(),
-        Err(error) => vec![error.to_string()],
-    }
+fn variants(index: usize) -> Result<Vec<String>, String> {
+    let device = Device::open(Some(&index.to_string()));
+    device.map(|device| device.variants()).map_err(|error| error.problem())
 }
 
 impl AdapterAnswer {
-    fn new(info: AdapterInfo, variants: Option<Vec<String>>) -> Self {
+    fn new(info: AdapterInfo, variants: Result<Option<Vec<String>>, String>) -> Self {
+        let all = !matches!(variants, Ok(None));
+        let (variants, problem) = match variants {
+            Ok(variants) => (variants, None),
+            Err(problem) => (None, Some(problem)),
+        };
         let AdapterInfo { index, name, backend, kind, driver, details, limits, features, .. } = info;
         let details = details.into_iter().map(|(what, much)| (what, much.into())).collect();
-        let all = variants.is_some();
         let (limits, features) = (all.then_some(limits), all.then_some(features));
-        Self { index, name, backend, kind, driver, details, variants, limits, features }
+        Self { index, name, backend, kind, driver, details, variants, limits, features, problem }
     }
 
     /// The same for a person.
     fn text(&self) -> String {
-        let Self { index, name, backend, kind, driver, details, variants, .. } = self;
+        let Self { index, name, backend, kind, driver, details, variants, problem, .. } = self;
         let detail = |(what, much): (&String, &serde_json::Value)| {
             format!("   {what:<26} {}\n", much.as_str().unwrap_or_default())
         };
         let details: String = details.iter().map(detail).collect();
         let variants: String =
             variants.iter().flatten().map(|variant| format!("   kernels: {variant}\n")).collect();
-        format!("{index}: {name}\n   {backend}, {kind}, driver {driver}\n{details}{variants}")
+        let problem: String =
+            problem.iter().map(|problem| format!("   cannot be used: {problem}\n")).collect();
+        format!("{index}: {name}\n   {backend}, {kind}, driver {driver}\n{details}{variants}{problem}")
     }
 }

@@ -61,7 +61,8 @@ pub struct ModelOptions {
     /// built-in demonstration model
     #[arg(short, long, value_name = "PATH")]
     pub model: Option<PathBuf>,
-    /// GPU by its number in `logitscope adapters` or by a part of its name; left out, the best one
+    /// GPU by its number in `logitscope adapters` or by a part of its name; left out, the best one that
+    /// works
     #[arg(long, value_name = "INDEX|NAME")]
     pub adapter: Option<String>,
     /// Precision of the weights on the GPU; a smaller one is faster and takes less memory, and `check` tells what
@@ -349,7 +350,7 @@ pub struct Inspect {
     /// built-in demonstration model
     pub model: Option<PathBuf>,
     /// GPU to compare the memory with, by its number in `logitscope adapters` or by a part of its name; left out, the
-    /// best one
+    /// best one. It is not opened: whether it works is not found out
     #[arg(long, value_name = "INDEX|NAME")]
     pub adapter: Option<String>,
     /// Precision to predict the memory for

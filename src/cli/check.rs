@@ -78,7 +78,7 @@ pub fn run(arguments: &Check) -> Result<Outcome, CliError> {
     let choice = WeightsChoice::from(options.weights);
     let opened = Opened::open(&source(options.model.as_ref()), options.context, choice)?
         .with_cache(options.kv.map(Into::into));
-    let device = Arc::new(Device::open(options.adapter.as_deref())?);
+    let device = Arc::new(model::open_device(options.adapter.as_deref())?);
     let info = device.info.clone();
     let mut line = Progress::new();
     let mut original = None;

@@ -7,6 +7,7 @@ use super::CliError;
 use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
 use super::interrupt;
 use super::output::{Progress, bytes, tell};
+use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{DraftModel, GpuLoader, LoadError, Loader, ModelSource, Prompt, ReadyModel};
 
@@ -21,24 +22,37 @@ pub fn load_with_draft(
     draft: Option<&PathBuf>,
 ) -> Result<(ReadyModel, Option<DraftModel>), CliError> {
     let mut loader = GpuLoader::default();
-    let ready = watched(&request(options), |request, progress| loader.load(request, progress))?;
+    let ready = watched(&mut loader, &request(options), GpuLoader::load)?;
     let Some(draft) = draft else { return Ok((ready, None)) };
     let request = LoadRequest::of(ModelSource::Path(draft.clone()));
-    let draft = watched(&request, |request, progress| loader.load_draft(request, progress));
+    let draft = watched(&mut loader, &request, GpuLoader::load_draft);
     let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
     draft.warning().iter().for_each(|warning| tell(&format!("warning: {warning}")));
     Ok((ready, Some(draft)))
 }
 
-/// Calls `load` with progress on stderr, and tells the model's warnings.
-fn watched(
-    request: &LoadRequest,
-    load: impl FnOnce(&LoadRequest, &mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<ReadyModel, LoadError>,
-) -> Result<ReadyModel, LoadError> {
+/// Opens the adapter of a choice, or the first one that works, and tells of those that do not.
+pub fn open_device(choice: Option<&str>) -> Result<Device, GpuError> {
+    let device = Device::open(choice)?;
+    let passed_over = device.passed_over.iter().map(|failed| failed.passed_over_for(&device.info));
+    passed_over.for_each(|warning| tell(&format!("warning: {warning}")));
+    Ok(device)
+}
+
+/// A way of loading.
+type Load = fn(
+    &mut GpuLoader,
+    &LoadRequest,
+    &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<ReadyModel, LoadError>;
+
+/// Calls `load` with progress on stderr, and tells the warnings.
+fn watched(loader: &mut GpuLoader, request: &LoadRequest, load: Load) -> Result<ReadyModel, LoadError> {
     log::info!("loading {}", request.source.name());
     let mut line = Progress::new();
-    let ready = load(request, &mut |done, total| report(&mut line, done, total));
+    let ready = load(loader, request, &mut |done, total| report(&mut line, done, total));
     line.clear();
+    loader.take_warnings().iter().for_each(|warning| tell(&format!("warning: {warning}")));
     let ready = ready?;
     ready.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
     Ok(ready)

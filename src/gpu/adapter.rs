@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use wgpu::{Adapter, Backends, CooperativeScalarType, DeviceType, Features, Instance, InstanceDescriptor};
 
 use super::device::GpuError;
-use super::device_memory;
+use super::{device_memory, failures};
 
 /// One adapter, as a person needs to know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdapterInfo {
     /// Position in the list, as `--adapter` takes it.
     pub index: usize,
@@ -20,6 +20,8 @@ pub struct AdapterInfo {
     pub kind: String,
     /// Driver name and version.
     pub driver: String,
+    /// Where it sits on the machine's bus, such as `0000:01:00.0`; empty where its driver does not tell.
+    pub bus: String,
     /// The largest buffer that one binding can show to a kernel, in bytes.
     pub binding_bytes: u64,
     /// Bytes of the largest heap of the device's own memory, where its driver tells: so far on Vulkan alone.
@@ -37,6 +39,11 @@ impl AdapterInfo {
     pub fn full_name(&self) -> String {
         format!("{} ({})", self.name, self.backend)
     }
+
+    /// The same with its number, as `--adapter` takes it.
+    pub fn numbered_name(&self) -> String {
+        format!("{}, {}", self.index, self.full_name())
+    }
 }
 
 /// Every adapter that the drivers of this machine offer, best first.
@@ -44,13 +51,16 @@ pub fn adapters() -> Vec<AdapterInfo> {
     found().iter().enumerate().map(|(index, adapter)| describe(index, adapter)).collect()
 }
 
-/// What there is to know of an adapter without opening it. It is chosen as [`super::Device::open`] does.
+/// What there is to know of an adapter without opening it: of the one that [`super::Device::open`] would try first.
 pub fn find(choice: Option<&str>) -> Result<AdapterInfo, GpuError> {
-    choose(choice).map(|(info, _)| info)
+    let mut infos: Vec<AdapterInfo> = candidates(choice)?.into_iter().map(|(info, _)| info).collect();
+    let first = infos.iter().position(|info| failures::known_problem(info).is_none());
+    Ok(infos.swap_remove(first.unwrap_or(0)))
 }
 
-/// The adapter of this index or with this text in its name; the best one without a choice.
-pub(super) fn choose(choice: Option<&str>) -> Result<(AdapterInfo, Adapter), GpuError> {
+/// The adapter of this index, or those with this text in their names, or all without a choice; at least one, in order of
+/// preference.
+pub(super) fn candidates(choice: Option<&str>) -> Result<Vec<(AdapterInfo, Adapter)>, GpuError> {
     let adapters = found();
     if adapters.is_empty() {
         return Err(GpuError::NoAdapter);
@@ -62,17 +72,16 @@ pub(super) fn choose(choice: Option<&str>) -> Result<(AdapterInfo, Adapter), Gpu
             Err(_) => adapter.get_info().name.to_lowercase().contains(&text.to_lowercase()),
         },
     };
-    let names = || -> Vec<String> {
+    let of_choice = adapters.iter().enumerate().filter(|(index, adapter)| wanted(*index, adapter));
+    let candidates: Vec<_> =
+        of_choice.map(|(index, adapter)| (describe(index, adapter), adapter.clone())).collect();
+    if candidates.is_empty() {
         let name = |(index, adapter): (usize, &Adapter)| format!("{index}: {}", adapter.get_info().name);
-        adapters.iter().enumerate().map(name).collect()
-    };
-    match adapters.iter().enumerate().find(|(index, adapter)| wanted(*index, adapter)) {
-        Some((index, adapter)) => Ok((describe(index, adapter), adapter.clone())),
-        None => Err(GpuError::UnknownAdapter {
-            choice: choice.unwrap_or_default().to_owned(),
-            found: names().join(", "),
-        }),
+        let found: Vec<String> = adapters.iter().enumerate().map(name).collect();
+        let choice = choice.unwrap_or_default().to_owned();
+        return Err(GpuError::UnknownAdapter { choice, found: found.join(", ") });
     }
+    Ok(candidates)
 }
 
 /// Adapters in order of preference. Without `WGPU_BACKEND`, GL is left out: it is what wgpu quietly falls
@@ -93,7 +102,7 @@ fn found() -> Vec<Adapter> {
     adapters
 }
 
-fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
+pub(super) fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
     let info = adapter.get_info();
     let limits = adapter.limits();
     let features = adapter.features();
@@ -113,6 +122,7 @@ fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
         }
         .to_owned(),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        bus: info.device_pci_bus_id,
         binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         memory_bytes,
         details: vec![

@@ -1,14 +1,22 @@
 //! The loop canary: Mesa's software driver before version 23 silently ends every loop after 65,535 turns,
 //! which gives wrong results and no error. A driver that cannot count to 100,000 is refused.
 
-use super::device::{Device, GpuError};
+use super::device::Device;
+use super::failures::Problem;
 use super::shader::Kernel;
+use crate::model::ModelError;
 
 /// Turns that the canary's loop makes.
 const TURNS: u32 = 100_000;
 
 /// Runs the loop on the device and refuses the device if it miscounts.
-pub(super) fn run(device: &Device) -> Result<(), GpuError> {
+pub(super) fn run(device: &Device) -> Result<(), Problem> {
+    let counted = count(device).map_err(|error| device.problem(error))?;
+    judge(counted, &device.info.driver)
+}
+
+/// How many turns the device makes.
+fn count(device: &Device) -> Result<u32, ModelError> {
     let pipeline = device.pipeline(Kernel::LoopCanary, &[])?;
     let turns =
         device.buffer("canary turns", 4, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST)?;
@@ -24,14 +32,14 @@ pub(super) fn run(device: &Device) -> Result<(), GpuError> {
         pass.dispatch_workgroups(1, 1, 1);
     }
     let bytes = device.submit_and_read(encoder, &counted, 0, 4)?;
-    judge(bytemuck::pod_read_unaligned(&bytes), &device.info.driver)
+    Ok(bytemuck::pod_read_unaligned(&bytes))
 }
 
-fn judge(counted: u32, driver: &str) -> Result<(), GpuError> {
+fn judge(counted: u32, driver: &str) -> Result<(), Problem> {
     if counted == TURNS {
         return Ok(());
     }
-    Err(GpuError::MiscountingDriver { driver: driver.to_owned(), counted, turns: TURNS })
+    Err(Problem::Miscounts { driver: driver.to_owned(), counted, turns: TURNS })
 }
 
 #[cfg(test)]

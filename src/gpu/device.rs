@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wgpu::{BufferUsages, DeviceType, DownlevelFlags, Features, PollType, SubmissionIndex};
+use wgpu::{BufferUsages, DeviceType, DownlevelFlags, Features, PollError, PollType, SubmissionIndex};
 
 use super::adapter::{self, AdapterInfo};
 use super::canary;
+use super::failures::{self, Asked, FailedAdapter, Problem};
 use super::kernels::{KernelChoice, LinearVariant, MOST_LANES, Reduction};
 use super::matrices::{self, MatrixUnits};
 use super::shader::{self, Variant};
@@ -19,6 +21,9 @@ use crate::model::ModelError;
 /// Longest that a submission may take before the device counts as lost. Submissions are cut to tens of
 /// milliseconds on a GPU; the software driver on a busy machine needs the room.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The same for an adapter's first work, which takes milliseconds: another adapter may be waiting for its turn.
+pub(super) const FIRST_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Features that are used where the adapter has them.
 const WANTED_FEATURES: Features = Features::TIMESTAMP_QUERY
@@ -30,6 +35,8 @@ const WANTED_FEATURES: Features = Features::TIMESTAMP_QUERY
 pub struct Device {
     /// The adapter it came from.
     pub info: AdapterInfo,
+    /// Adapters that would have come before it, but do not work.
+    pub passed_over: Vec<FailedAdapter>,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) class: AdapterClass,
@@ -38,6 +45,10 @@ pub struct Device {
     /// Matrix units that kernels can use, the likeliest to be fast first.
     matrix_units: Vec<MatrixUnits>,
     failure: Arc<Mutex<Option<ModelError>>>,
+    /// How long a submission may take.
+    patience: Duration,
+    /// Whether one took longer.
+    silent: AtomicBool,
     pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
     submissions: AtomicU64,
     waits: AtomicU64,
@@ -88,48 +99,77 @@ pub enum GpuError {
         /// What there is.
         found: String,
     },
-    /// The adapter lacks something that the kernels need.
-    #[error("adapter {name} cannot run the kernels: {lacks}. Choose another adapter, or update its driver")]
-    Unfit {
-        /// Its name.
-        name: String,
-        /// What it lacks.
-        lacks: String,
+    /// What was chosen does not work.
+    #[error("{}. {}", sentences(failed), others_of(others))]
+    ChosenFails {
+        /// The adapters that the choice stands for.
+        failed: Vec<FailedAdapter>,
+        /// The others, with their numbers, as far as they are not known to fail.
+        others: Vec<String>,
     },
-    /// The driver cannot count.
+    /// Nothing was chosen, and nothing works.
     #[error(
-        "the driver ({driver}) computes wrongly: a loop of {turns} turns ended after {counted}. Mesa's software driver before version 23 does this; install Mesa 23 or newer (Debian 12: from the backports suite), or a GPU driver"
+        "no adapter of this machine works: {}. Update the GPU's driver; without a GPU, a software Vulkan driver works (on Linux: package mesa-vulkan-drivers, Mesa 23 or newer)",
+        sentences(.0)
     )]
-    MiscountingDriver {
-        /// Driver name and version.
-        driver: String,
-        /// Turns made.
-        counted: u32,
-        /// Turns asked for.
-        turns: u32,
-    },
-    /// The adapter refused to open a device.
-    #[error("adapter {name} could not be opened: {reason}")]
-    Refused {
-        /// Its name.
-        name: String,
-        /// The driver's words.
-        reason: String,
-    },
+    NoneWorks(Vec<FailedAdapter>),
     /// Something failed on the open device.
     #[error(transparent)]
     Device(#[from] ModelError),
 }
 
+impl GpuError {
+    /// What is wrong, without what to do.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::ChosenFails { failed, .. } | Self::NoneWorks(failed) if failed.len() == 1 => {
+                failed[0].problem.to_string()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+fn sentences(failed: &[FailedAdapter]) -> String {
+    failed.iter().map(FailedAdapter::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn others_of(others: &[String]) -> String {
+    match others {
+        [] => "There is no other adapter: update its driver".to_owned(),
+        others => {
+            format!("Others: {}. Without a choice, the first one that works is taken", others.join("; "))
+        }
+    }
+}
+
 impl Device {
-    /// Opens the adapter of this index, or with this text in its name, or the best one; runs the loop canary.
+    /// Opens the adapter of this index, or with this text in its name, or the best one; runs the loop canary. Of several
+    /// that are meant, the first one that works: those before it are [`Self::passed_over`].
     pub fn open(choice: Option<&str>) -> Result<Self, GpuError> {
-        let (info, adapter) = adapter::choose(choice)?;
+        let candidates = adapter::candidates(choice)?;
+        let asked = if choice.is_some() { Asked::ByName } else { Asked::Nothing };
+        let opened = failures::open_first(&candidates, asked, &failures::KNOWN, Self::open_adapter);
+        match opened {
+            Ok((device, passed_over)) => Ok(Self { passed_over, ..device }),
+            Err(failed) if choice.is_none() => Err(GpuError::NoneWorks(failed)),
+            Err(failed) => {
+                let meant = |info: &AdapterInfo| failed.iter().any(|failed| failed.info.index == info.index);
+                let others = adapter::adapters().into_iter().filter(|info| !meant(info));
+                let others = others.filter(|info| failures::known_problem(info).is_none());
+                let others = others.map(|info| info.numbered_name()).collect();
+                Err(GpuError::ChosenFails { failed, others })
+            }
+        }
+    }
+
+    /// Opens an adapter, and lets it do its first work.
+    fn open_adapter(info: &AdapterInfo, adapter: &wgpu::Adapter) -> Result<Self, Problem> {
         let limits = adapter.limits();
         if let Some(lacks) = lacking(adapter.get_downlevel_capabilities().flags, &limits) {
-            return Err(GpuError::Unfit { name: info.name, lacks });
+            return Err(Problem::Lacks(lacks));
         }
-        let matrix_units = MatrixUnits::of(&adapter);
+        let matrix_units = MatrixUnits::of(adapter);
         let for_matrices = matrix_units.iter().fold(Features::empty(), |all, units| all | units.features());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("logitscope engine"),
@@ -139,7 +179,7 @@ impl Device {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|error| GpuError::Refused { name: info.name.clone(), reason: error.to_string() })?;
+            .map_err(|error| Problem::Refused(error.to_string()))?;
         let failure = Arc::new(Mutex::new(None));
         watch(&device, &failure);
         let facts = adapter.get_info();
@@ -148,23 +188,43 @@ impl Device {
             _ => AdapterClass::Gpu,
         };
         let subgroup_sizes = facts.subgroup_min_size..=facts.subgroup_max_size;
-        let device = Self {
-            info,
+        let mut device = Self {
+            info: info.clone(),
+            passed_over: Vec::new(),
             device,
             queue,
             class,
             subgroup_sizes,
             matrix_units,
             failure,
+            patience: FIRST_PATIENCE,
             pipelines: Mutex::default(),
+            silent: AtomicBool::new(false),
             submissions: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             read_bytes: AtomicU64::new(0),
             dispatches: AtomicU64::new(0),
             recorded_ahead: AtomicU64::new(0),
         };
-        canary::run(&device)?;
-        Ok(device)
+        match canary::run(&device) {
+            Ok(()) => {
+                device.patience = PATIENCE;
+                Ok(device)
+            }
+            Err(problem) => {
+                // Left alone: to close a device that hangs is to wait for it, perhaps for ever.
+                std::mem::forget(device);
+                Err(problem)
+            }
+        }
+    }
+
+    /// What an error says about the adapter, before any model is on it.
+    pub(super) fn problem(&self, error: ModelError) -> Problem {
+        match self.silent.load(Ordering::Relaxed) {
+            true => Problem::Silent { seconds: self.patience.as_secs() },
+            false => Problem::from(error),
+        }
     }
 
     /// Which kernels a model gets here, in words: those it begins with, and what trials found.
@@ -365,23 +425,25 @@ impl Device {
     pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), ModelError> {
         let poll = match submission {
             None => PollType::Poll,
-            submission => PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) },
+            submission => PollType::Wait { submission_index: submission, timeout: Some(self.patience) },
         };
         self.polled(poll)
     }
 
     /// Waits until everything submitted is done.
     pub(super) fn wait(&self) -> Result<(), ModelError> {
-        self.polled(PollType::Wait { submission_index: None, timeout: Some(PATIENCE) })
+        self.polled(PollType::Wait { submission_index: None, timeout: Some(self.patience) })
     }
 
     fn polled(&self, poll: PollType) -> Result<(), ModelError> {
         if matches!(poll, PollType::Wait { .. }) {
             self.waits.fetch_add(1, Ordering::Relaxed);
         }
-        let waited = self.device.poll(poll);
+        let waited = self::poll(&self.device, poll);
         self.check()?;
-        waited.map(drop).map_err(|error| ModelError::DeviceLost { reason: error.to_string() })
+        let silent = matches!(waited, Err(Unfinished::Silent(_)));
+        self.silent.fetch_or(silent, Ordering::Relaxed);
+        waited.map_err(|unfinished| unfinished.error())
     }
 
     /// The first failure that a callback reported, if any.
@@ -406,8 +468,35 @@ fn experiments(units: &[MatrixUnits]) -> wgpu::ExperimentalFeatures {
     }
 }
 
+/// Why a wait came to nothing.
+pub(super) enum Unfinished {
+    /// The time was up, in wgpu's words.
+    Silent(PollError),
+    /// The driver lost the device.
+    Lost,
+}
+
+impl Unfinished {
+    /// The error that it is.
+    pub fn error(&self) -> ModelError {
+        let reason = match self {
+            Self::Silent(error) => error.to_string(),
+            Self::Lost => "its driver lost it".to_owned(),
+        };
+        ModelError::DeviceLost { reason }
+    }
+}
+
+/// Waits for a device. wgpu panics where a driver loses its device meanwhile.
+pub(super) fn poll(device: &wgpu::Device, poll: PollType) -> Result<(), Unfinished> {
+    match catch_unwind(AssertUnwindSafe(|| device.poll(poll))) {
+        Ok(waited) => waited.map(drop).map_err(Unfinished::Silent),
+        Err(_) => Err(Unfinished::Lost),
+    }
+}
+
 /// Keeps the first error that arrives outside of any call: without these handlers wgpu panics.
-fn watch(device: &wgpu::Device, failure: &Arc<Mutex<Option<ModelError>>>) {
+pub(super) fn watch(device: &wgpu::Device, failure: &Arc<Mutex<Option<ModelError>>>) {
     let keep = |failure: &Mutex<Option<ModelError>>, error: ModelError| {
         failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     };
@@ -471,6 +560,34 @@ mod tests {
         assert!(told(all, &few).contains("4 storage buffers a kernel, and 8 are needed"));
         let narrow = wgpu::Limits { max_storage_buffer_binding_size: 64 << 20, ..Default::default() };
         assert!(told(all, &narrow).contains("64 MiB a storage binding"));
+    }
+
+    #[test]
+    fn a_device_that_is_lost_before_its_first_work_is_a_problem_and_no_panic() {
+        let device = Device::open(None).unwrap();
+        device.destroy();
+        let problem = canary::run(&device).unwrap_err();
+        assert!(matches!(&problem, Problem::FailedAtOnce(reason) if !reason.is_empty()), "{problem:?}");
+        device.silent.store(true, Ordering::Relaxed);
+        let problem = canary::run(&device).unwrap_err();
+        assert_eq!(problem, Problem::Silent { seconds: PATIENCE.as_secs() });
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_with_what_there_is_instead() {
+        let info =
+            AdapterInfo { name: "card".to_owned(), backend: "Dx12".to_owned(), ..AdapterInfo::default() };
+        let failed = vec![FailedAdapter { info, problem: Problem::Silent { seconds: 20 } }];
+        let chosen = |others| GpuError::ChosenFails { failed: failed.clone(), others };
+        let told = chosen(vec!["1, card (Vulkan)".to_owned()]).to_string();
+        assert!(
+            told.contains("adapter 0, card (Dx12)") && told.contains("Others: 1, card (Vulkan)"),
+            "{told}"
+        );
+        assert!(chosen(Vec::new()).to_string().contains("no other adapter"));
+        let none = GpuError::NoneWorks(failed.clone());
+        assert!(none.to_string().contains("no adapter of this machine works: adapter 0, card"), "{none}");
+        assert_eq!(none.problem(), "it did not do its first work within 20 s");
     }
 
     #[test]

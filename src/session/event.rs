@@ -9,6 +9,8 @@ use crate::trace::{
 pub enum Event {
     /// The adapters found.
     Adapters(Vec<AdapterFacts>),
+    /// Those of the adapters that turned out not to work.
+    BrokenAdapters(Vec<BrokenAdapter>),
     /// A model is being loaded; the previous one is gone.
     LoadStarted {
         /// The name of the model being loaded.
@@ -74,6 +76,15 @@ pub enum Event {
     },
     /// Something to tell the user.
     Notice(Notice),
+}
+
+/// An adapter that does not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenAdapter {
+    /// Its index.
+    pub index: usize,
+    /// Why it cannot be used, in words that follow its name.
+    pub problem: String,
 }
 
 /// A model that is ready, with what loading took.

@@ -1,13 +1,14 @@
 //! The program's own [`Loader`]: models go to a GPU.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::command::LoadRequest;
-use super::event::Loaded;
+use super::event::{BrokenAdapter, Loaded};
 use super::load::{LoadError, Loader, Opened, ReadyModel};
-use crate::gpu::{self, Device, Engine};
+use crate::gpu::{self, AdapterInfo, Device, Engine, GpuError};
 use crate::model::{Fused, LanguageModel};
 use crate::trace::{AdapterFacts, ModelFacts};
 
@@ -16,11 +17,43 @@ use crate::trace::{AdapterFacts, ModelFacts};
 pub struct GpuLoader {
     /// The device of the model loaded last, as long as somebody holds it.
     device: Weak<Device>,
+    /// The adapters, as they were listed last.
+    adapters: Vec<AdapterInfo>,
+    /// Those that were passed over, by their indices: each is told once.
+    passed_over: BTreeSet<usize>,
+    /// What is still to be told.
+    warnings: Vec<String>,
+}
+
+impl GpuLoader {
+    /// Opens an adapter, as [`Device::open`] does, and notes those that it passed over.
+    fn open_device(&mut self, choice: Option<&str>) -> Result<Arc<Device>, GpuError> {
+        let device = Device::open(choice)?;
+        for failed in &device.passed_over {
+            if self.passed_over.insert(failed.info.index) {
+                self.warnings.push(failed.passed_over_for(&device.info));
+            }
+        }
+        Ok(Arc::new(device))
+    }
 }
 
 impl Loader for GpuLoader {
     fn adapters(&mut self) -> Vec<AdapterFacts> {
-        gpu::adapters().iter().map(AdapterFacts::from).collect()
+        self.adapters = gpu::adapters();
+        self.adapters.iter().map(AdapterFacts::from).collect()
+    }
+
+    fn broken_adapters(&mut self) -> Vec<BrokenAdapter> {
+        let broken = |info: &AdapterInfo| {
+            let problem = gpu::known_problem(info)?.to_string();
+            Some(BrokenAdapter { index: info.index, problem })
+        };
+        self.adapters.iter().filter_map(broken).collect()
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     fn load(
@@ -30,7 +63,7 @@ impl Loader for GpuLoader {
     ) -> Result<ReadyModel, LoadError> {
         let start = Instant::now();
         let opened = open(request)?;
-        let device = Arc::new(Device::open(request.adapter.as_deref())?);
+        let device = self.open_device(request.adapter.as_deref())?;
         self.device = Arc::downgrade(&device);
         ready(opened, device, start, progress)
     }
@@ -44,7 +77,7 @@ impl Loader for GpuLoader {
         let opened = open(request)?;
         let device = match self.device.upgrade() {
             Some(device) => device,
-            None => Arc::new(Device::open(request.adapter.as_deref())?),
+            None => self.open_device(request.adapter.as_deref())?,
         };
         ready(opened, device, start, progress)
     }

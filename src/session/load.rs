@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use super::command::{LoadRequest, ModelSource};
-use super::event::Loaded;
+use super::event::{BrokenAdapter, Loaded};
 use crate::formats::gguf::Metadata;
 use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary};
 use crate::gpu::{self, GpuError};
@@ -52,6 +52,16 @@ pub trait Loader {
         request: &LoadRequest,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ReadyModel, LoadError>;
+
+    /// Those of the adapters that are known not to work.
+    fn broken_adapters(&mut self) -> Vec<BrokenAdapter> {
+        Vec::new()
+    }
+
+    /// What to tell of adapters that loading passed over since the last call.
+    fn take_warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A model's files, read and checked as far as that goes without a GPU.

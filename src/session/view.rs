@@ -1,6 +1,6 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
-use super::event::{Event, Loaded, Notice, Stepped};
+use super::event::{BrokenAdapter, Event, Loaded, Notice, Stepped};
 use crate::trace::{AdapterFacts, ModelFacts, Run};
 
 /// The worker's state as its events tell it.
@@ -10,6 +10,8 @@ pub struct View {
     pub status: Status,
     /// The adapters found, once asked for.
     pub adapters: Vec<AdapterFacts>,
+    /// Those of them that turned out not to work.
+    pub broken_adapters: Vec<BrokenAdapter>,
     /// The model that is ready.
     pub loaded: Option<Box<Loaded>>,
     /// The draft model that is ready.
@@ -68,6 +70,7 @@ impl View {
     pub fn apply(&mut self, event: Event) {
         match event {
             Event::Adapters(adapters) => self.adapters = adapters,
+            Event::BrokenAdapters(broken) => self.broken_adapters = broken,
             Event::LoadStarted { name } => {
                 self.loaded = None;
                 self.status = Status::Loading { name, done: 0, total: 0 };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::command::{Command, LoadRequest, ModelSource, Pace, RunRequest};
 use super::decode::{Decode, RunError};
 use super::draft::DraftModel;
-use super::event::{Event, Notice, RunStarted, Severity, Stepped};
+use super::event::{BrokenAdapter, Event, Notice, RunStarted, Severity, Stepped};
 use super::gpu_loader::GpuLoader;
 use super::load::{LoadError, Loader, ReadyModel};
 use crate::decoding::{Control, DecodingError};
@@ -50,6 +50,7 @@ impl Session {
                 ready: None,
                 draft: None,
                 live: None,
+                broken_adapters: Vec::new(),
             }
             .work();
         };
@@ -114,6 +115,8 @@ struct Worker {
     /// Drafts for speculative runs; there only while a model is.
     draft: Option<DraftModel>,
     live: Option<LiveRun>,
+    /// Adapters that do not work, as told last.
+    broken_adapters: Vec<BrokenAdapter>,
 }
 
 /// The newest run. After its end it is kept, for branches.
@@ -186,6 +189,7 @@ impl Worker {
             Command::ListAdapters => {
                 let adapters = self.loader.adapters();
                 self.outbox.send(Event::Adapters(adapters));
+                self.tell_of_adapters();
             }
             Command::Load(request) => self.load(&request),
             Command::LoadDraft(source) => self.load_draft(source),
@@ -218,7 +222,9 @@ impl Worker {
             outbox.send(Event::LoadProgress { done, total });
             if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        match self.loader.load(request, &mut progress) {
+        let loaded = self.loader.load(request, &mut progress);
+        self.tell_of_adapters();
+        match loaded {
             Ok(ready) => {
                 self.outbox.send(Event::Loaded(Box::new(ready.loaded.clone())));
                 for warning in &ready.warnings {
@@ -241,10 +247,10 @@ impl Worker {
     fn load_draft(&mut self, source: ModelSource) {
         const FAILED: &str = "The draft model could not be loaded";
         self.drop_draft();
-        let Some(ready) = &self.ready else {
+        if self.ready.is_none() {
             self.outbox.tell(Severity::Error, FAILED, "It drafts for a model: open that one first.");
             return;
-        };
+        }
         self.outbox.send(Event::DraftLoadStarted { name: source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
         let mut progress = |done, total| {
@@ -252,6 +258,8 @@ impl Worker {
             if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
+        self.tell_of_adapters();
+        let Some(ready) = &self.ready else { return };
         let failure = match loaded.map(|draft| DraftModel::for_model(draft, ready)) {
             Ok(Ok(draft)) => {
                 self.outbox.send(Event::DraftLoaded(Box::new(draft.facts.clone())));
@@ -272,6 +280,18 @@ impl Worker {
         };
         self.outbox.tell(Severity::Error, FAILED, &failure);
         self.outbox.send(Event::DraftDropped);
+    }
+
+    /// Tells which adapters do not work, as far as that is new.
+    fn tell_of_adapters(&mut self) {
+        for warning in self.loader.take_warnings() {
+            self.outbox.tell(Severity::Warning, "An adapter does not work", &warning);
+        }
+        let broken = self.loader.broken_adapters();
+        if broken != self.broken_adapters {
+            self.outbox.send(Event::BrokenAdapters(broken.clone()));
+            self.broken_adapters = broken;
+        }
     }
 
     fn drop_draft(&mut self) {

@@ -45,7 +45,9 @@ pub use worker::Worker;
 
 use std::sync::Arc;
 
-use crate::session::{ModelSource, Session, View};
+use eframe::egui_wgpu::{WgpuError, WgpuSetup};
+
+use crate::session::{ModelSource, Session, View, adapter_for_window};
 use crate::trace::{Node, Run};
 use action::Action;
 use state::State;
@@ -58,11 +60,31 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Why the window could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the window cannot open: {0}; without a display, `logitscope generate` decodes in the terminal \
-     (see `logitscope generate --help`)"
-)]
-pub struct UiError(#[from] eframe::Error);
+pub enum UiError {
+    /// No adapter draws it.
+    #[error(
+        "the window cannot open: {0}. Update the GPU's driver; a software Vulkan driver works as well (on Linux: \
+         package mesa-vulkan-drivers, Mesa 23 or newer)"
+    )]
+    NoAdapter(String),
+    /// The system has no place for it.
+    #[error(
+        "the window cannot open: {0}; without a display, `logitscope generate` decodes in the terminal \
+         (see `logitscope generate --help`)"
+    )]
+    Window(eframe::Error),
+}
+
+impl From<eframe::Error> for UiError {
+    fn from(error: eframe::Error) -> Self {
+        match error {
+            eframe::Error::Wgpu(WgpuError::CustomNativeAdapterSelectionError(reason)) => {
+                Self::NoAdapter(reason)
+            }
+            other => Self::Window(other),
+        }
+    }
+}
 
 /// Opens the window with a first model, on the engine's own worker; returns when it is closed.
 pub fn run(initial: ModelSource) -> Result<(), UiError> {
@@ -82,7 +104,8 @@ pub fn run_with<W: Worker + 'static>(
         .with_min_inner_size([720.0, 480.0])
         .with_icon(icons::window_icon())
         .with_drag_and_drop(true);
-    let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
+    let mut options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
+    draw_by_what_works(&mut options);
     let create = move |creation: &eframe::CreationContext<'_>| {
         let ctx = creation.egui_ctx.clone();
         let worker = start(Arc::new(move || ctx.request_repaint()));
@@ -90,6 +113,15 @@ pub fn run_with<W: Worker + 'static>(
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     Ok(eframe::run_native(APP_ID, options, Box::new(create))?)
+}
+
+/// Lets the window be drawn by the first adapter that works: eframe itself gives up where the best one does not.
+fn draw_by_what_works(options: &mut eframe::NativeOptions) {
+    let WgpuSetup::CreateNew(setup) = &mut options.wgpu_options.wgpu_setup else { return };
+    let (preference, descriptor) = (setup.power_preference, Arc::clone(&setup.device_descriptor));
+    setup.native_adapter_selector = Some(Arc::new(move |adapters, surface| {
+        adapter_for_window(adapters, surface, preference, &*descriptor)
+    }));
 }
 
 /// What a panel sees in one frame.

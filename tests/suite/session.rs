@@ -1,5 +1,6 @@
 //! The worker: what it answers to each command, and that nothing takes it down.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,12 @@ use logitscope::decoding::DecodingSettings;
 use logitscope::decoding::settings::EosRule;
 use logitscope::model::{ModelError, WeightsChoice};
 use logitscope::session::command::{LoadRequest, SpecialTokens};
-use logitscope::session::{Command, ModelSource, Pace, Prompt, RunRequest, Session, Severity, Status, View};
-use logitscope::trace::{ChosenBy, Phase, Run, StopReason};
+use logitscope::session::event::BrokenAdapter;
+use logitscope::session::{
+    Command, LoadError, Loader, ModelSource, Pace, Prompt, ReadyModel, RunRequest, Session, Severity, Status,
+    View,
+};
+use logitscope::trace::{AdapterFacts, ChosenBy, Phase, Run, StopReason};
 
 use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader};
 use super::support;
@@ -21,7 +26,11 @@ struct Watched {
 
 impl Watched {
     fn new(behaviour: Behaviour) -> Self {
-        let session = Session::with_loader(FakeLoader(behaviour), || {});
+        Self::on(FakeLoader(behaviour))
+    }
+
+    fn on(loader: impl Loader + Send + 'static) -> Self {
+        let session = Session::with_loader(loader, || {});
         Self { session, view: View::default() }
     }
 
@@ -107,6 +116,59 @@ fn loading_tells_progress_warnings_and_facts() {
     assert_eq!(watched.view.status, Status::Ready);
     assert_eq!(watched.view.loaded.as_ref().map(|loaded| &*loaded.model.name), Some("counting"));
     assert_eq!(watched.last_notice(), (Severity::Warning, "it only counts"));
+}
+
+/// A loader with an adapter that does not work.
+struct Passing {
+    loader: FakeLoader,
+    told: bool,
+}
+
+impl Loader for Passing {
+    fn adapters(&mut self) -> Vec<AdapterFacts> {
+        self.loader.adapters()
+    }
+
+    fn load(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ReadyModel, LoadError> {
+        self.loader.load(request, progress)
+    }
+
+    fn load_draft(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ReadyModel, LoadError> {
+        self.loader.load_draft(request, progress)
+    }
+
+    fn broken_adapters(&mut self) -> Vec<BrokenAdapter> {
+        vec![BrokenAdapter { index: 3, problem: "it is lost".to_owned() }]
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        if std::mem::replace(&mut self.told, true) { Vec::new() } else { vec!["card 3 is lost".to_owned()] }
+    }
+}
+
+#[test]
+fn adapters_that_were_passed_over_are_told_also_where_loading_fails() {
+    let loader = Passing { loader: FakeLoader(Behaviour::default()), told: false };
+    let mut watched = Watched::on(loader);
+    watched.send(load("missing"));
+    watched.until("loading failed", |view| view.notices.len() == 2);
+    let notice = &watched.view.notices[0];
+    assert_eq!((notice.severity, &*notice.title), (Severity::Warning, "An adapter does not work"));
+    assert_eq!(notice.detail, "card 3 is lost");
+    assert_eq!(watched.view.notices[1].severity, Severity::Error);
+    assert_eq!(watched.view.broken_adapters[0].index, 3);
+    watched.send(load("counting"));
+    watched.until("a model is loaded", |view| view.status == Status::Ready);
+    let warnings = watched.view.notices.iter().filter(|notice| notice.detail == "card 3 is lost");
+    assert_eq!(warnings.count(), 1, "it is told once");
 }
 
 #[test]

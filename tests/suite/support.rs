@@ -14,7 +14,9 @@ use logitscope::model::{WeightFormat, Weights, WeightsError};
 
 /// The adapter that tests run on; fails loudly without one.
 pub fn device() -> Arc<Device> {
-    Arc::new(Device::open(None).expect("tests need a Vulkan, Metal or DirectX 12 driver"))
+    let device = Device::open(None).expect("tests need a Vulkan, Metal or DirectX 12 driver");
+    device.passed_over.iter().for_each(|failed| println!("{}", failed.passed_over_for(&device.info)));
+    Arc::new(device)
 }
 
 /// The folder with these names in `tests/fixtures`. Where the tests were carried to another machine, the

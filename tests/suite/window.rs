@@ -8,7 +8,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::{GrammarKind, StrategyChoice};
-use logitscope::session::event::Loaded;
+use logitscope::session::event::{BrokenAdapter, Loaded};
 use logitscope::session::{
     CacheFormat, Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status,
     WeightsChoice,
@@ -628,6 +628,26 @@ fn another_adapter_loads_the_model_again() {
     let Command::Load(request) = script.last() else { panic!("a load was asked for") };
     assert_eq!(request.adapter.as_deref(), Some("0"));
     assert_eq!(request.source, ModelSource::BuiltIn);
+}
+
+#[test]
+fn a_broken_adapter_is_in_the_picker_with_its_reason() {
+    let (mut window, script) = window();
+    let problem = "its driver does not open it (Parent device is lost)";
+    let broken = BrokenAdapter { index: 0, problem: problem.to_owned() };
+    script.tell(Event::BrokenAdapters(vec![broken]));
+    window.run();
+    press(&mut window, "Adapter");
+    assert!(sees(&window, &format!("Cannot be used: {problem}")));
+    // It can be tried again.
+    window.get_by_label_contains("· Vulkan · CPU").click();
+    window.run();
+    assert!(matches!(script.last(), Command::Load(request) if request.adapter.as_deref() == Some("0")));
+    // It works after all.
+    script.tell(Event::BrokenAdapters(Vec::new()));
+    window.run();
+    press(&mut window, "Adapter");
+    assert!(!sees_part(&window, "Cannot be used"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use self::subject::{Subject, USUAL_PROMPTS, USUAL_STEPS};
 use super::arguments::{Bench, PromptKernels};
 use super::output::{Progress, bytes, print, print_json, rate};
 use super::{CliError, Outcome, interrupt, model};
-use crate::gpu::{self, Device, Engine, LinearVariant, copy_bandwidth, f32_rate};
+use crate::gpu::{self, Engine, LinearVariant, copy_bandwidth, f32_rate};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
@@ -66,7 +66,7 @@ struct IncrementalSpeed {
 /// Runs the command.
 pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let subject = Subject::new(arguments)?;
-    let device = Device::open(arguments.model.adapter.as_deref())?;
+    let device = model::open_device(arguments.model.adapter.as_deref())?;
     let info = device.info.clone();
     let mut line = Progress::new();
     line.show("measuring the copy bandwidth");

@@ -1,8 +1,10 @@
 //! The top bar: the program, the model and its facts, the adapter, the theme.
 
-use egui::{Align, Layout, RichText, Sense, Ui, vec2};
+use egui::{Align, Layout, Response, RichText, Sense, Ui, vec2};
 
 use crate::session::Status;
+use crate::session::event::BrokenAdapter;
+use crate::trace::AdapterFacts;
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
@@ -95,9 +97,9 @@ fn adapter(ui: &mut Ui, scene: &mut Scene<'_>) {
                 scene.actions.push(Action::UseAdapter(None));
             }
             for adapter in adapters {
-                let text = format!("{} · {} · {}", adapter.name, adapter.backend, adapter.kind);
+                let broken = scene.view.broken_adapters.iter().find(|broken| broken.index == adapter.index);
                 let on = wanted.as_deref() == Some(adapter.index.to_string().as_str());
-                if ui.selectable_label(on, text).clicked() {
+                if adapter_row(ui, adapter, on, broken).clicked() {
                     scene.actions.push(Action::UseAdapter(Some(adapter.index.to_string())));
                 }
             }
@@ -109,6 +111,21 @@ fn adapter(ui: &mut Ui, scene: &mut Scene<'_>) {
             ui.label(format!("{} · {} · {}", adapter.backend, adapter.kind, adapter.driver));
         });
     }
+}
+
+/// An adapter to choose. One that does not work is grey, with the reason below; choosing it tries it again.
+fn adapter_row(ui: &mut Ui, adapter: &AdapterFacts, on: bool, broken: Option<&BrokenAdapter>) -> Response {
+    let text = format!("{} · {} · {}", adapter.name, adapter.backend, adapter.kind);
+    let Some(BrokenAdapter { problem, .. }) = broken else { return ui.selectable_label(on, text) };
+    let grey = palette(ui).tertiary;
+    let row = ui.selectable_label(on, RichText::new(text).color(grey));
+    let reason = RichText::new(format!("Cannot be used: {problem}")).size(size::SMALL).color(grey);
+    let below_the_text = egui::Margin { left: ui.spacing().button_padding.x as i8, ..egui::Margin::ZERO };
+    egui::Frame::NONE.inner_margin(below_the_text).show(ui, |ui| {
+        // Not justified, as rows of the list are.
+        ui.vertical(|ui| ui.add(egui::Label::new(reason).wrap()))
+    });
+    row.on_hover_text("It did not work when it was tried. Choosing it tries it again.")
 }
 
 fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
