@@ -36,6 +36,8 @@ pub enum TokenizerFiles {
         /// Contents of `tokenizer_config.json`, parsed, with those of `special_tokens_map.json` in it where they
         /// count: without an `added_tokens_decoder`, and then before the former's own, as in transformers.
         tokenizer_config: Option<Value>,
+        /// Contents of `added_tokens.json`, parsed; `None` where the configuration lists such tokens itself.
+        added_tokens: Option<Value>,
         /// The chat template, in Jinja.
         chat_template: Option<String>,
     },
@@ -56,8 +58,6 @@ pub enum Vocabulary {
         pieces: Vec<u8>,
         /// Contents of `merges.txt`.
         merges: Vec<u8>,
-        /// Contents of `added_tokens.json`, parsed; `None` where the configuration has them.
-        added_tokens: Option<Value>,
         /// The `tokenizer_class` of `tokenizer_config.json` or `config.json`.
         stated_class: Option<String>,
         /// The class that all models of the family have.
@@ -80,12 +80,10 @@ impl Vocabulary {
         let (Some(pieces), Some(merges)) = (folder.read(PIECES)?, folder.read(MERGES)?) else {
             return Ok(None);
         };
-        let lists_tokens = tokenizer_config.is_some_and(|config| config.get(ADDED_TOKENS_FIELD).is_some());
-        let added_tokens = if lists_tokens { None } else { folder.read_json(ADDED_TOKENS)? };
         let class = |config: &Value| config["tokenizer_class"].as_str().map(str::to_owned);
         let family_class = config["model_type"].as_str().and_then(tokenizer_class);
         let stated_class = tokenizer_config.and_then(class).or_else(|| class(config));
-        Ok(Some(Self::Merges { pieces, merges, added_tokens, stated_class, family_class }))
+        Ok(Some(Self::Merges { pieces, merges, stated_class, family_class }))
     }
 }
 
@@ -95,8 +93,10 @@ pub(super) fn read(folder: &Folder, config: &Value) -> Result<Option<TokenizerFi
     let Some(vocabulary) = Vocabulary::read(folder, config, tokenizer_config.as_ref())? else {
         return Ok(None);
     };
+    let added_tokens =
+        if lists_tokens(tokenizer_config.as_ref()) { None } else { folder.read_json(ADDED_TOKENS)? };
     let chat_template = read_chat_template(folder, tokenizer_config.as_ref())?;
-    Ok(Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }))
+    Ok(Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, added_tokens, chat_template }))
 }
 
 /// What a header tells about a tokenizer: its algorithm and whether there is a chat template.
@@ -122,10 +122,15 @@ pub(super) fn inspect(folder: &Folder) -> Result<TextFacts, FormatError> {
     Ok(TextFacts { algorithm, chat_template })
 }
 
+/// Whether the configuration has the tokens that older folders have in files of their own.
+fn lists_tokens(tokenizer_config: Option<&Value>) -> bool {
+    tokenizer_config.is_some_and(|config| config.get(ADDED_TOKENS_FIELD).is_some())
+}
+
 /// `tokenizer_config.json` with `special_tokens_map.json` in it.
 fn read_config(folder: &Folder) -> Result<Option<Value>, FormatError> {
     let config = folder.read_json(TOKENIZER_CONFIG)?;
-    if config.as_ref().is_some_and(|config| config.get(ADDED_TOKENS_FIELD).is_some()) {
+    if lists_tokens(config.as_ref()) {
         return Ok(config);
     }
     let Some(special) = folder.read_json(SPECIAL_TOKENS)? else { return Ok(config) };

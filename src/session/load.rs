@@ -146,8 +146,9 @@ impl Opened {
                 let made = gguf_tokenizer(metadata)?;
                 usable(made, &mut file)?
             }
-            Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }) => {
-                let made = tokenizer(vocabulary, tokenizer_config.as_ref(), chat_template.as_deref());
+            Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, added_tokens, chat_template }) => {
+                let (config, added) = (tokenizer_config.as_ref(), added_tokens.as_ref());
+                let made = tokenizer(vocabulary, config, added, chat_template.as_deref());
                 usable(made, &mut file)?
             }
         };
@@ -201,17 +202,20 @@ impl Opened {
 fn tokenizer(
     vocabulary: &Vocabulary,
     config: Option<&serde_json::Value>,
+    added_tokens: Option<&serde_json::Value>,
     chat_template: Option<&str>,
 ) -> Result<Tokenizer, TokenizerError> {
     let mut special = config.map(special_texts).unwrap_or_default();
     let mut tokenizer = match vocabulary {
-        Vocabulary::TokenizerJson(contents) => Tokenizer::from_json(contents, config)?,
-        Vocabulary::SentencePiece(contents) => Tokenizer::from_sentencepiece(contents, config)?,
-        Vocabulary::Merges { pieces, merges, added_tokens, stated_class, family_class } => {
+        Vocabulary::TokenizerJson(contents) => {
+            Tokenizer::from_json_and_tokens(contents, config, added_tokens)?
+        }
+        Vocabulary::SentencePiece(contents) => Tokenizer::from_sentencepiece(contents, config, added_tokens)?,
+        Vocabulary::Merges { pieces, merges, stated_class, family_class } => {
             let files = MergesFiles {
                 vocabulary: pieces,
                 merges,
-                added_tokens: added_tokens.as_ref(),
+                added_tokens,
                 config,
                 stated_class: stated_class.as_deref(),
                 family_class: *family_class,

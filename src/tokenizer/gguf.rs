@@ -75,20 +75,23 @@ impl Tokenizer {
                 return Err(unreproducible(format!("its kind `{other}` is none of gpt2, llama, t5")));
             }
         };
-        let config = vocabulary.configuration(usual);
-        Self::from_json(tokenizer.to_string().as_bytes(), Some(&config))
+        Self::from_description(&tokenizer, &vocabulary.configuration(usual))
     }
 }
 
 impl Tokenizer {
-    /// From SentencePiece's pieces, with what `tokenizer_config.json` says about special tokens.
+    /// From SentencePiece's pieces, with what `tokenizer_config.json` says about special tokens and the tokens of
+    /// `added_tokens.json`.
     pub(super) fn from_pieces(
         pieces: &GgufVocabulary,
-        config: Option<&Value>,
+        config: &Value,
+        added: Option<&Value>,
     ) -> Result<Self, TokenizerError> {
         pieces.check()?;
         let model = if pieces.model == "t5" { pieces.unigram()? } else { pieces.bpe()? };
-        Self::from_json(pieces.sentencepiece(model).to_string().as_bytes(), config)
+        let mut inner = super::parse(pieces.sentencepiece(model).to_string().as_bytes())?;
+        super::add_tokens(&mut inner, config, added)?;
+        Self::new(inner, Some(config))
     }
 }
 

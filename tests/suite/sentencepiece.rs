@@ -12,7 +12,7 @@ fn ids_and_texts_are_those_of_the_library() {
     let expected: Value =
         serde_json::from_str(include_str!("../fixtures/sentencepiece/expected.json")).unwrap();
     for (name, contents) in [("bpe", BPE), ("unigram", UNIGRAM), ("mapped", MAPPED)] {
-        let tokenizer = Tokenizer::from_sentencepiece(contents, None).unwrap();
+        let tokenizer = Tokenizer::from_sentencepiece(contents, None, None).unwrap();
         for case in expected[name].as_array().unwrap() {
             let text = case["text"].as_str().unwrap();
             let ids = tokenizer.encode(text, AddSpecial::Never).unwrap();
@@ -27,13 +27,13 @@ fn ids_and_texts_are_those_of_the_library() {
 #[test]
 fn the_configuration_says_whether_bos_is_added() {
     let config = json!({"add_bos_token": true, "bos_token": "<s>"});
-    let tokenizer = Tokenizer::from_sentencepiece(BPE, Some(&config)).unwrap();
+    let tokenizer = Tokenizer::from_sentencepiece(BPE, Some(&config), None).unwrap();
     let ids = tokenizer.encode("the king", AddSpecial::AsFileSays).unwrap();
     let plain = tokenizer.encode("the king", AddSpecial::Never).unwrap();
     assert_eq!(ids, [&[1], plain.as_slice()].concat());
-    let silent = Tokenizer::from_sentencepiece(BPE, None).unwrap();
+    let silent = Tokenizer::from_sentencepiece(BPE, None, None).unwrap();
     assert_eq!(silent.encode("the king", AddSpecial::AsFileSays).unwrap(), ids);
-    let without = Tokenizer::from_sentencepiece(BPE, Some(&json!({"add_bos_token": false}))).unwrap();
+    let without = Tokenizer::from_sentencepiece(BPE, Some(&json!({"add_bos_token": false})), None).unwrap();
     assert_eq!(without.encode("the king", AddSpecial::AsFileSays).unwrap(), plain);
     assert!(tokenizer.is_special(1) && tokenizer.piece(1).as_deref() == Some("<s>"));
 }
@@ -41,7 +41,7 @@ fn the_configuration_says_whether_bos_is_added() {
 #[test]
 fn files_that_are_no_model_are_refused_with_the_cause() {
     let refused = |contents: &[u8], cause: &str| {
-        let error = Tokenizer::from_sentencepiece(contents, None).err().expect(cause);
+        let error = Tokenizer::from_sentencepiece(contents, None, None).err().expect(cause);
         assert!(error.to_string().contains(cause), "{error}");
         error
     };
@@ -57,6 +57,6 @@ fn files_that_are_no_model_are_refused_with_the_cause() {
     refused(&[0x0a, 3, 0x0a, 1, b'a', 0x12, 2, 0x18, 3], "algorithm is number 3");
     // Cut anywhere, a model is refused or a smaller one, and never a panic.
     for length in (0..BPE.len()).step_by(97) {
-        let _ = Tokenizer::from_sentencepiece(&BPE[..length], None).is_ok();
+        let _ = Tokenizer::from_sentencepiece(&BPE[..length], None, None).is_ok();
     }
 }
