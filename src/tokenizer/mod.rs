@@ -14,14 +14,15 @@ mod sentencepiece;
 mod spelling;
 mod splitting;
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-
 use std::time::SystemTime;
 
-use tokenizers::{Decoder, Model};
+use tokenizers::{AddedToken, Decoder, Model};
 
 use chat::{ChatError, ChatTemplate, Message};
 pub use detokeniser::{Detokenised, Detokeniser};
+use gguf::OddToken;
 use grammar::TokenBytes;
 use guarded::guarded;
 use spelling::Spelling;
@@ -33,6 +34,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     spelling: Spelling,
     edges: Option<Edges>,
+    /// Tokens that the library holds under another text than their own.
+    odd: HashMap<u32, OddToken>,
     vocabulary_size: usize,
     /// What grammars look at, by the number of the model's ids, once one asked for it.
     token_bytes: Mutex<Option<(usize, TokenBytes)>>,
@@ -119,7 +122,9 @@ impl Tokenizer {
         added_tokens: Option<&serde_json::Value>,
     ) -> Result<Self, TokenizerError> {
         let mut inner = parse(tokenizer_json)?;
-        add_tokens(&mut inner, tokenizer_config.unwrap_or(&serde_json::Value::Null), added_tokens)?;
+        let config = tokenizer_config.unwrap_or(&serde_json::Value::Null);
+        let tokens = tokens_beside(&inner, config, added_tokens)?;
+        add_tokens(&mut inner, tokens)?;
         Self::new(inner, None)
     }
 
@@ -148,6 +153,7 @@ impl Tokenizer {
             chat: Err(ChatError::Missing),
             spelling: Spelling::of(inner.get_decoder()),
             edges: config.and_then(|config| edges(&inner, config)),
+            odd: HashMap::new(),
             vocabulary_size: vocabulary.values().max().map_or(0, |&id| id as usize + 1),
             inner,
             token_bytes: Mutex::new(None),
@@ -195,26 +201,32 @@ impl Tokenizer {
 
     /// The token as the vocabulary spells it, such as `Ġthe` or `▁the`; `None` for an unknown id.
     pub fn piece(&self, id: u32) -> Option<String> {
-        self.inner.id_to_token(id)
+        let odd = self.odd.get(&id).map(|odd| odd.piece.clone());
+        odd.or_else(|| self.inner.id_to_token(id))
     }
 
     /// The bytes that the id adds to a text in whose middle it stands: `Ġthe` is ` the`, `<0xE2>` is one
     /// byte. Empty for special and unknown ids.
     pub fn bytes(&self, id: u32) -> Vec<u8> {
-        match self.text_piece(id) {
-            Some(piece) => self.spelled(Some(NEUTRAL), &piece).0,
-            None => Vec::new(),
-        }
+        self.added_text(Some(NEUTRAL), id).map_or(Vec::new(), |(_, bytes, _)| bytes)
     }
 
     /// The text of ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> String {
+        if ids.iter().any(|id| self.odd.get(id).is_some_and(|odd| odd.bytes.is_some())) {
+            let mut detokeniser = Detokeniser::default();
+            let text: String = ids.iter().map(|&id| detokeniser.push(self, id).text).collect();
+            return text + &detokeniser.finish(self);
+        }
         let pieces: Vec<String> = ids.iter().filter_map(|&id| self.text_piece(id)).collect();
         self.joined(&pieces.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Whether the id is a special token, which has no text.
     pub fn is_special(&self, id: u32) -> bool {
+        if let Some(odd) = self.odd.get(&id) {
+            return odd.special;
+        }
         let added = self.inner.get_added_vocabulary();
         self.inner.id_to_token(id).is_some_and(|piece| added.is_special_token(&piece))
     }
@@ -224,8 +236,19 @@ impl Tokenizer {
         if self.is_special(id) {
             return None;
         }
+        if let Some(odd) = self.odd.get(&id) {
+            return Some(odd.piece.clone()).filter(|piece| !piece.is_empty());
+        }
         let added = self.inner.get_added_vocabulary().simple_id_to_token(id);
         added.or_else(|| self.inner.get_model().id_to_token(id))
+    }
+
+    /// The piece of an id, and what it adds after the piece `before`; `None` for ids without text.
+    fn added_text(&self, before: Option<&str>, id: u32) -> Option<(String, Vec<u8>, BytesAre)> {
+        let piece = self.text_piece(id)?;
+        let own = self.odd.get(&id).and_then(|odd| odd.bytes.clone());
+        let (bytes, are) = own.map_or_else(|| self.spelled(before, &piece), |bytes| (bytes, BytesAre::Raw));
+        Some((piece, bytes, are))
     }
 
     /// What `piece` adds after `before`, as bytes; `before` is `None` at the start of a text, where a
@@ -278,15 +301,18 @@ fn parse(tokenizer_json: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError>
     Ok(inner)
 }
 
-/// Adds the tokens that the files beside the vocabulary name.
-fn add_tokens(
-    inner: &mut tokenizers::Tokenizer,
+/// The tokens that the files beside the vocabulary give it.
+fn tokens_beside(
+    inner: &tokenizers::Tokenizer,
     config: &serde_json::Value,
     added: Option<&serde_json::Value>,
-) -> Result<(), TokenizerError> {
+) -> Result<Vec<AddedToken>, TokenizerError> {
     let own = inner.get_added_vocabulary().get_added_tokens_decoder();
     let own = own.iter().map(|(&id, token)| (id, token.clone())).collect();
-    let tokens = added::tokens_beside(&own, config, added).map_err(malformed)?;
+    added::tokens_beside(&own, config, added).map_err(malformed)
+}
+
+fn add_tokens(inner: &mut tokenizers::Tokenizer, tokens: Vec<AddedToken>) -> Result<(), TokenizerError> {
     guarded(|| inner.add_tokens(tokens).map(|_| ())).map_err(malformed)
 }
 

@@ -66,13 +66,10 @@ fn read(contents: &[u8]) -> Result<GgufVocabulary, String> {
         other => return Err(format!("its algorithm is number {other}, neither unigram (1) nor BPE (2)")),
     };
     let named = |text: &str| vocabulary.tokens.iter().position(|token| token == text).map(|id| id as u64);
-    let unknown = vocabulary.kinds.iter().position(|&kind| kind == UNKNOWN).map(|id| id as u64);
+    let unknown = vocabulary.kinds.iter().position(|&kind| kind == kind::UNKNOWN).map(|id| id as u64);
     let (bos, eos) = (named("<s>"), named("</s>"));
     Ok(GgufVocabulary { bos, eos, unknown, ..vocabulary })
 }
-
-/// The piece for what no piece covers.
-const UNKNOWN: f64 = 2.0;
 
 /// `SentencePiece { piece = 1; score = 2; type = 3 }`
 fn read_piece(contents: &[u8], vocabulary: &mut GgufVocabulary) -> Result<(), String> {

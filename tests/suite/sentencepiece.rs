@@ -5,23 +5,57 @@ use serde_json::{Value, json};
 
 const BPE: &[u8] = include_bytes!("../fixtures/sentencepiece/bpe.model");
 const UNIGRAM: &[u8] = include_bytes!("../fixtures/sentencepiece/unigram.model");
+const BYTES: &[u8] = include_bytes!("../fixtures/sentencepiece/bytes.model");
 const MAPPED: &[u8] = include_bytes!("../fixtures/sentencepiece/mapped.model");
 
 #[test]
 fn ids_and_texts_are_those_of_the_library() {
     let expected: Value =
         serde_json::from_str(include_str!("../fixtures/sentencepiece/expected.json")).unwrap();
-    for (name, contents) in [("bpe", BPE), ("unigram", UNIGRAM), ("mapped", MAPPED)] {
+    for (name, contents) in [("bpe", BPE), ("unigram", UNIGRAM), ("bytes", BYTES), ("mapped", MAPPED)] {
         let tokenizer = Tokenizer::from_sentencepiece(contents, None, None).unwrap();
         for case in expected[name].as_array().unwrap() {
             let text = case["text"].as_str().unwrap();
             let ids = tokenizer.encode(text, AddSpecial::Never).unwrap();
             assert_eq!(json!(ids), case["ids"], "{name}: {text:?}");
-            if name == "bpe" {
+            if ["bpe", "bytes"].contains(&name) {
                 assert_eq!(tokenizer.decode(&ids), case["decoded"].as_str().unwrap(), "{name}");
             }
         }
     }
+}
+
+#[test]
+fn without_legacy_the_beginning_of_a_text_alone_gets_a_space() {
+    let expected: Value =
+        serde_json::from_str(include_str!("../fixtures/sentencepiece/legacy.json")).unwrap();
+    let tokenizer = Tokenizer::from_sentencepiece(BPE, Some(&expected["config"]), None).unwrap();
+    for case in expected["texts"].as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        let ids = tokenizer.encode(text, AddSpecial::Never).unwrap();
+        assert_eq!(json!(ids), case["ids"], "{text:?}");
+    }
+    // Another part gets one as well where the configuration says so, or nothing.
+    let pieces = |config: Value| {
+        let tokenizer = Tokenizer::from_sentencepiece(BPE, Some(&config), None).unwrap();
+        let ids = tokenizer.encode("a<s>b", AddSpecial::Never).unwrap();
+        ids.iter().map(|&id| tokenizer.piece(id).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(pieces(json!({"legacy": false})), ["▁a", "<s>", "b"]);
+    assert_eq!(pieces(json!({"legacy": true})), ["▁a", "<s>", "▁b"]);
+    assert_eq!(pieces(json!({})), ["▁a", "<s>", "▁b"]);
+}
+
+#[test]
+fn tokens_named_beside_the_model_stay_whole() {
+    let with = |config: Value, added: Option<Value>| {
+        let made = Tokenizer::from_sentencepiece(BPE, Some(&config), added.as_ref()).unwrap();
+        made.encode("a<|user|>", AddSpecial::Never).unwrap().last().copied()
+    };
+    let size = Tokenizer::from_sentencepiece(BPE, None, None).unwrap().vocabulary_size() as u32;
+    assert_eq!(with(json!({"additional_special_tokens": ["<|user|>"]}), None), Some(size));
+    assert_eq!(with(json!({"pad_token": "<pad>"}), Some(json!({"<|user|>": size}))), Some(size));
+    assert_ne!(with(json!({}), None), Some(size));
 }
 
 #[test]
