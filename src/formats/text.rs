@@ -2,7 +2,7 @@
 //!
 //! Knows names and who goes before whom; what the contents mean is for the tokenizer.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::architectures::tokenizer_class;
 use super::error::FormatError;
@@ -23,6 +23,9 @@ const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 const ADDED_TOKENS: &str = "added_tokens.json";
 /// The field of [`TOKENIZER_CONFIG`] that takes the place of both.
 const ADDED_TOKENS_FIELD: &str = "added_tokens_decoder";
+/// Special tokens without a use of their own in both of them, by the newer and the older name.
+const FURTHER_TOKENS: &str = "extra_special_tokens";
+const FURTHER_TOKENS_BEFORE: &str = "additional_special_tokens";
 /// The template of a chat, where it is a file of its own.
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
@@ -134,11 +137,30 @@ fn read_config(folder: &Folder) -> Result<Option<Value>, FormatError> {
         return Ok(config);
     }
     let Some(special) = folder.read_json(SPECIAL_TOKENS)? else { return Ok(config) };
-    let mut config = config.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let mut config = config.unwrap_or_else(|| Value::Object(Map::new()));
     if let (Value::Object(config), Value::Object(special)) = (&mut config, special) {
-        config.extend(special);
+        put_in(config, special);
     }
     Ok(Some(config))
+}
+
+/// Fields of `special_tokens_map.json` go before those of `tokenizer_config.json`; of further special tokens both
+/// lists count, where the older name is the newer one's in the configuration alone.
+fn put_in(config: &mut Map<String, Value>, special: Map<String, Value>) {
+    let empty = |value: &Value| value.as_array().map_or(value.is_null(), Vec::is_empty);
+    if config.get(FURTHER_TOKENS).is_none_or(empty)
+        && let Some(listed) = config.remove(FURTHER_TOKENS_BEFORE)
+    {
+        config.insert(FURTHER_TOKENS.to_owned(), listed);
+    }
+    for (name, value) in special {
+        match (config.get_mut(&name), value) {
+            (Some(Value::Array(known)), Value::Array(more)) if name == FURTHER_TOKENS => known.extend(more),
+            (_, value) => {
+                config.insert(name, value);
+            }
+        }
+    }
 }
 
 /// The chat template: a file of its own, or a field of `tokenizer_config.json`, which is a text or a list of named
