@@ -218,7 +218,7 @@ pub struct Generate {
     pub logit_bias: Vec<(u32, f32)>,
     #[command(flatten)]
     pub stages: StageOptions,
-    /// End when this text appears; the text keeps it (repeatable)
+    /// End when this text appears, special tokens as they are written; the text keeps it (repeatable)
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub stop: Vec<String>,
     /// Go on after end-of-sequence tokens

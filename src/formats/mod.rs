@@ -25,6 +25,7 @@ mod text;
 mod wanted;
 
 use architectures::gguf::describe;
+pub use architectures::gguf::ends::{is_end_text, special_id as gguf_special_id};
 use architectures::{family, read_config, unknown_fields_warning};
 use checkpoint::{Checkpoint, WeightFiles};
 pub use error::FormatError;

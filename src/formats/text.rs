@@ -2,7 +2,7 @@
 //!
 //! Knows names and who goes before whom; what the contents mean is for the tokenizer.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::architectures::tokenizer_class;
 use super::error::FormatError;
@@ -23,6 +23,9 @@ const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 const ADDED_TOKENS: &str = "added_tokens.json";
 /// The field of [`TOKENIZER_CONFIG`] that takes the place of both.
 const ADDED_TOKENS_FIELD: &str = "added_tokens_decoder";
+/// Special tokens without a use of their own in both of them, by the newer and the older name.
+const FURTHER_TOKENS: &str = "extra_special_tokens";
+const FURTHER_TOKENS_BEFORE: &str = "additional_special_tokens";
 /// The template of a chat, where it is a file of its own.
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
@@ -36,6 +39,8 @@ pub enum TokenizerFiles {
         /// Contents of `tokenizer_config.json`, parsed, with those of `special_tokens_map.json` in it where they
         /// count: without an `added_tokens_decoder`, and then before the former's own, as in transformers.
         tokenizer_config: Option<Value>,
+        /// Contents of `added_tokens.json`, parsed; `None` where the configuration lists such tokens itself.
+        added_tokens: Option<Value>,
         /// The chat template, in Jinja.
         chat_template: Option<String>,
     },
@@ -56,8 +61,6 @@ pub enum Vocabulary {
         pieces: Vec<u8>,
         /// Contents of `merges.txt`.
         merges: Vec<u8>,
-        /// Contents of `added_tokens.json`, parsed; `None` where the configuration has them.
-        added_tokens: Option<Value>,
         /// The `tokenizer_class` of `tokenizer_config.json` or `config.json`.
         stated_class: Option<String>,
         /// The class that all models of the family have.
@@ -80,12 +83,10 @@ impl Vocabulary {
         let (Some(pieces), Some(merges)) = (folder.read(PIECES)?, folder.read(MERGES)?) else {
             return Ok(None);
         };
-        let lists_tokens = tokenizer_config.is_some_and(|config| config.get(ADDED_TOKENS_FIELD).is_some());
-        let added_tokens = if lists_tokens { None } else { folder.read_json(ADDED_TOKENS)? };
         let class = |config: &Value| config["tokenizer_class"].as_str().map(str::to_owned);
         let family_class = config["model_type"].as_str().and_then(tokenizer_class);
         let stated_class = tokenizer_config.and_then(class).or_else(|| class(config));
-        Ok(Some(Self::Merges { pieces, merges, added_tokens, stated_class, family_class }))
+        Ok(Some(Self::Merges { pieces, merges, stated_class, family_class }))
     }
 }
 
@@ -95,8 +96,10 @@ pub(super) fn read(folder: &Folder, config: &Value) -> Result<Option<TokenizerFi
     let Some(vocabulary) = Vocabulary::read(folder, config, tokenizer_config.as_ref())? else {
         return Ok(None);
     };
+    let added_tokens =
+        if lists_tokens(tokenizer_config.as_ref()) { None } else { folder.read_json(ADDED_TOKENS)? };
     let chat_template = read_chat_template(folder, tokenizer_config.as_ref())?;
-    Ok(Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }))
+    Ok(Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, added_tokens, chat_template }))
 }
 
 /// What a header tells about a tokenizer: its algorithm and whether there is a chat template.
@@ -122,18 +125,42 @@ pub(super) fn inspect(folder: &Folder) -> Result<TextFacts, FormatError> {
     Ok(TextFacts { algorithm, chat_template })
 }
 
+/// Whether the configuration has the tokens that older folders have in files of their own.
+fn lists_tokens(tokenizer_config: Option<&Value>) -> bool {
+    tokenizer_config.is_some_and(|config| config.get(ADDED_TOKENS_FIELD).is_some())
+}
+
 /// `tokenizer_config.json` with `special_tokens_map.json` in it.
 fn read_config(folder: &Folder) -> Result<Option<Value>, FormatError> {
     let config = folder.read_json(TOKENIZER_CONFIG)?;
-    if config.as_ref().is_some_and(|config| config.get(ADDED_TOKENS_FIELD).is_some()) {
+    if lists_tokens(config.as_ref()) {
         return Ok(config);
     }
     let Some(special) = folder.read_json(SPECIAL_TOKENS)? else { return Ok(config) };
-    let mut config = config.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let mut config = config.unwrap_or_else(|| Value::Object(Map::new()));
     if let (Value::Object(config), Value::Object(special)) = (&mut config, special) {
-        config.extend(special);
+        put_in(config, special);
     }
     Ok(Some(config))
+}
+
+/// Fields of `special_tokens_map.json` go before those of `tokenizer_config.json`; of further special tokens both
+/// lists count, where the older name is the newer one's in the configuration alone.
+fn put_in(config: &mut Map<String, Value>, special: Map<String, Value>) {
+    let empty = |value: &Value| value.as_array().map_or(value.is_null(), Vec::is_empty);
+    if config.get(FURTHER_TOKENS).is_none_or(empty)
+        && let Some(listed) = config.remove(FURTHER_TOKENS_BEFORE)
+    {
+        config.insert(FURTHER_TOKENS.to_owned(), listed);
+    }
+    for (name, value) in special {
+        match (config.get_mut(&name), value) {
+            (Some(Value::Array(known)), Value::Array(more)) if name == FURTHER_TOKENS => known.extend(more),
+            (_, value) => {
+                config.insert(name, value);
+            }
+        }
+    }
 }
 
 /// The chat template: a file of its own, or a field of `tokenizer_config.json`, which is a text or a list of named

@@ -43,7 +43,10 @@ struct Branch {
 #[derive(Clone)]
 struct TextState {
     detokeniser: Detokeniser,
+    /// How far the stop texts are matched by the text.
     stop_texts: StopTexts,
+    /// The same for the text with its special tokens written out.
+    written_out: StopTexts,
 }
 
 /// Why a run cannot begin or go on.
@@ -125,7 +128,8 @@ impl Decode {
         let mut detokeniser = Detokeniser::default();
         let tokenizer = ready.tokenizer.as_ref();
         run.prompt = ids.iter().map(|&id| prompt_token(tokenizer, &mut detokeniser, id)).collect();
-        let prompt_text = TextState { detokeniser, stop_texts: StopTexts::new(&settings.stop.texts) };
+        let stop_texts = StopTexts::new(&settings.stop.texts);
+        let prompt_text = TextState { detokeniser, written_out: stop_texts.clone(), stop_texts };
         let branches = vec![Branch { strategy, tip: None }];
         Ok(Self { run, branches, ended: Vec::new(), prompt_text, texts: Vec::new(), guide })
     }
@@ -272,7 +276,8 @@ impl Decode {
             for candidate in &mut node.candidates {
                 candidate.piece = tokenizer.piece(candidate.token).unwrap_or_default();
             }
-            if text.stop_texts.push(&node.text).is_some() {
+            let special = tokenizer.is_special(node.token);
+            if text.stops(&node.text, if special { &node.piece } else { &node.text }) {
                 stopped.push(index);
             }
             self.texts.push(text);
@@ -297,6 +302,16 @@ impl Decode {
             branch.strategy.release(&mut *ready.model);
         }
         self.run
+    }
+}
+
+impl TextState {
+    /// Whether a stop text ends with the newest token, which adds `text`, and `written_out` where special tokens
+    /// have a text as well.
+    fn stops(&mut self, text: &str, written_out: &str) -> bool {
+        // Both take their part, whatever the first one finds.
+        let found = [self.stop_texts.push(text), self.written_out.push(written_out)];
+        found.iter().any(Option::is_some)
     }
 }
 

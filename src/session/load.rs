@@ -8,14 +8,14 @@ use std::ops::ControlFlow;
 use super::command::{LoadRequest, ModelSource};
 use super::event::{BrokenAdapter, Loaded};
 use crate::formats::gguf::Metadata;
-use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary};
+use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary, is_end_text};
 use crate::gpu::{self, GpuError};
 use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::chat::{ChatTemplate, special_texts};
-use crate::tokenizer::gguf::GgufVocabulary;
+use crate::tokenizer::gguf::{GgufVocabulary, kind};
 use crate::tokenizer::merges::MergesFiles;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::trace::{AdapterFacts, ModelFacts};
@@ -153,11 +153,12 @@ impl Opened {
         let tokenizer = match &file.tokenizer {
             None => None,
             Some(TokenizerFiles::Gguf(metadata)) => {
-                let made = gguf_tokenizer(metadata)?;
+                let made = gguf_tokenizer(metadata, &file.special.eos, &mut file.warnings)?;
                 usable(made, &mut file)?
             }
-            Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, chat_template }) => {
-                let made = tokenizer(vocabulary, tokenizer_config.as_ref(), chat_template.as_deref());
+            Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, added_tokens, chat_template }) => {
+                let (config, added) = (tokenizer_config.as_ref(), added_tokens.as_ref());
+                let made = tokenizer(vocabulary, config, added, chat_template.as_deref());
                 usable(made, &mut file)?
             }
         };
@@ -211,17 +212,20 @@ impl Opened {
 fn tokenizer(
     vocabulary: &Vocabulary,
     config: Option<&serde_json::Value>,
+    added_tokens: Option<&serde_json::Value>,
     chat_template: Option<&str>,
 ) -> Result<Tokenizer, TokenizerError> {
     let mut special = config.map(special_texts).unwrap_or_default();
     let mut tokenizer = match vocabulary {
-        Vocabulary::TokenizerJson(contents) => Tokenizer::from_json(contents, config)?,
-        Vocabulary::SentencePiece(contents) => Tokenizer::from_sentencepiece(contents, config)?,
-        Vocabulary::Merges { pieces, merges, added_tokens, stated_class, family_class } => {
+        Vocabulary::TokenizerJson(contents) => {
+            Tokenizer::from_json_and_tokens(contents, config, added_tokens)?
+        }
+        Vocabulary::SentencePiece(contents) => Tokenizer::from_sentencepiece(contents, config, added_tokens)?,
+        Vocabulary::Merges { pieces, merges, stated_class, family_class } => {
             let files = MergesFiles {
                 vocabulary: pieces,
                 merges,
-                added_tokens: added_tokens.as_ref(),
+                added_tokens,
                 config,
                 stated_class: stated_class.as_deref(),
                 family_class: *family_class,
@@ -252,23 +256,56 @@ fn usable(
     }
 }
 
-/// The tokenizer in a GGUF file's metadata, with its chat template.
-fn gguf_tokenizer(metadata: &Metadata) -> Result<Result<Tokenizer, TokenizerError>, FormatError> {
+/// The tokenizer in a GGUF file's metadata, with its chat template; `ends` are the tokens that end a text. What is
+/// odd about its tokens is a warning.
+fn gguf_tokenizer(
+    metadata: &Metadata,
+    ends: &[u32],
+    warnings: &mut Vec<String>,
+) -> Result<Result<Tokenizer, TokenizerError>, FormatError> {
+    let mut vocabulary = gguf_vocabulary(metadata, warnings)?;
+    mark_ends(&mut vocabulary, ends);
+    let template = metadata.text("tokenizer.chat_template")?;
+    let made = Tokenizer::from_gguf(&vocabulary).map(|mut tokenizer| {
+        if let Some(source) = template {
+            tokenizer.chat = ChatTemplate::new(source, special_texts(&vocabulary.special_tokens()));
+        }
+        tokenizer
+    });
+    if made.is_ok() {
+        warnings.extend(vocabulary.oddities());
+    }
+    Ok(made)
+}
+
+/// What `tokenizer.ggml.*` says.
+fn gguf_vocabulary(metadata: &Metadata, warnings: &mut Vec<String>) -> Result<GgufVocabulary, FormatError> {
     let key = |name: &str| format!("tokenizer.ggml.{name}");
-    let texts = |name: &str| -> Result<Vec<String>, FormatError> {
-        let texts = metadata.texts(&key(name))?.unwrap_or_default();
-        Ok(texts.into_iter().map(str::to_owned).collect())
-    };
-    let vocabulary = GgufVocabulary {
+    let texts = |name: &str| Ok(metadata.byte_texts(&key(name))?.unwrap_or_default());
+    let tokens: Vec<&[u8]> = texts("tokens")?;
+    let lossy: Vec<String> = tokens.iter().map(|token| String::from_utf8_lossy(token).into_owned()).collect();
+    let broken = tokens.iter().enumerate().filter(|(_, token)| std::str::from_utf8(token).is_err());
+    // No text is merged to a token that is no UTF-8.
+    let merges = texts("merges")?.into_iter().filter_map(|merge| std::str::from_utf8(merge).ok());
+    let id = |name: &str| formats::gguf_special_id(metadata, name);
+    let inside = |id: i64| u64::try_from(id).ok().filter(|&id| id < tokens.len() as u64);
+    // Of the other special ids the file's reader tells.
+    let unknown = id("unknown_token_id")?;
+    if let Some(outside) = unknown.filter(|&id| inside(id).is_none()) {
+        let count = tokens.len();
+        warnings
+            .push(format!("unknown_token_id names {outside}, outside the vocabulary of {count}; ignored"));
+    }
+    Ok(GgufVocabulary {
         model: metadata.text(&key("model"))?.unwrap_or_default().to_owned(),
         pre: metadata.text(&key("pre"))?.map(str::to_owned),
-        tokens: texts("tokens")?,
+        broken: broken.map(|(id, token)| (id, token.to_vec())).collect(),
         scores: metadata.numbers(&key("scores"))?.unwrap_or_default(),
+        merges: merges.map(str::to_owned).collect(),
         kinds: metadata.numbers(&key("token_type"))?.unwrap_or_default(),
-        merges: texts("merges")?,
-        bos: metadata.whole(&key("bos_token_id"))?,
-        eos: metadata.whole(&key("eos_token_id"))?,
-        unknown: metadata.whole(&key("unknown_token_id"))?,
+        bos: id("bos_token_id")?.and_then(inside),
+        eos: id("eos_token_id")?.and_then(inside),
+        unknown: unknown.and_then(inside),
         add_bos: metadata.flag(&key("add_bos_token"))?,
         add_eos: metadata.flag(&key("add_eos_token"))?,
         add_space_prefix: metadata.flag(&key("add_space_prefix"))?,
@@ -278,14 +315,22 @@ fn gguf_tokenizer(metadata: &Metadata) -> Result<Result<Tokenizer, TokenizerErro
             .map(|numbers| numbers.into_iter().map(|byte| byte as i64 as u8).collect())
             .unwrap_or_default(),
         remove_extra_whitespaces: metadata.flag(&key("remove_extra_whitespaces"))?,
-    };
-    let template = metadata.text("tokenizer.chat_template")?;
-    Ok(Tokenizer::from_gguf(&vocabulary).map(|mut tokenizer| {
-        if let Some(source) = template {
-            tokenizer.chat = ChatTemplate::new(source, special_texts(&vocabulary.special_tokens()));
+        tokens: lossy,
+    })
+}
+
+/// Makes control tokens of those whose text alone tells that they end one, as llama.cpp does: files give them other
+/// types by mistake.
+fn mark_ends(vocabulary: &mut GgufVocabulary, ends: &[u32]) {
+    if vocabulary.kinds.is_empty() {
+        vocabulary.kinds.resize(vocabulary.tokens.len(), kind::NORMAL);
+    }
+    for id in ends.iter().map(|&id| id as usize) {
+        let text = vocabulary.tokens.get(id);
+        if let (Some(true), Some(its)) = (text.map(|text| is_end_text(text)), vocabulary.kinds.get_mut(id)) {
+            *its = kind::CONTROL;
         }
-        tokenizer
-    }))
+    }
 }
 
 /// The storage formats of tensors, most bytes first: `bf16`, or `f16 + f32`.

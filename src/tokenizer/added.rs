@@ -1,5 +1,6 @@
 //! Tokens that stand outside of a vocabulary's merging, by the small files that lie beside it: their ids and flags
-//! as transformers 5 takes them.
+//! as transformers 5 takes them, for a vocabulary of plain pieces ([`added_tokens`]) and for one that has added tokens
+//! of its own ([`tokens_beside`]).
 //!
 //! `tokenizer_config.json` lists them with ids (`added_tokens_decoder`); where it does not, `added_tokens.json`
 //! does. Either may also name special tokens by their use (`eos_token`, …), which are then special in any case.
@@ -31,10 +32,7 @@ pub(super) fn added_tokens(
     added: Option<&Value>,
     usual: &[(&str, &str)],
 ) -> Result<Vec<Value>, String> {
-    let mut tokens = Tokens { all: listed(config, added)?, at: HashMap::new() };
-    for (index, token) in tokens.all.iter().enumerate() {
-        tokens.at.insert(token.token.content.clone(), index);
-    }
+    let mut tokens = Tokens::new(listed(config, added)?);
     for &name in &NAMED {
         match (config.get(name), usual.iter().find(|(usual, _)| *usual == name)) {
             (Some(value), _) => tokens.mark_special(value),
@@ -50,6 +48,41 @@ pub(super) fn added_tokens(
     tokens.with_ids(ids)
 }
 
+/// The tokens that the files beside a `tokenizer.json` or `tokenizer.model` give it, in the order in which they get
+/// the ids that are free; `own` are the added tokens that it has already.
+///
+/// The flags of a list go before the vocabulary's own; a token that is known and only named becomes special and
+/// keeps its other flags.
+pub(super) fn tokens_beside(
+    own: &HashMap<u32, AddedToken>,
+    config: &Value,
+    added: Option<&Value>,
+) -> Result<Vec<AddedToken>, String> {
+    let mut listed = listed(config, added)?;
+    if config["added_tokens_decoder"].is_null() {
+        // The vocabulary's own tokens go before those of added_tokens.json, by id.
+        listed.retain(|token| token.id.is_none_or(|id| !own.contains_key(&id)));
+    }
+    listed.sort_by_key(|token| token.id);
+    let mut tokens = Tokens::new(listed);
+    let own: HashMap<&str, &AddedToken> = own.values().map(|token| (&*token.content, token)).collect();
+    let named = NAMED.iter().filter_map(|name| config.get(*name));
+    for value in named.chain(further_special(config)) {
+        match text_of(value).and_then(|text| own.get(text)) {
+            Some(known) if !tokens.at.contains_key(&known.content) => {
+                tokens.push(Listed { id: None, token: AddedToken::clone(known).special(true) });
+            }
+            _ => tokens.mark_special(value),
+        }
+    }
+    Ok(tokens.all.into_iter().map(|listed| listed.token).collect())
+}
+
+/// A token that is named as special.
+fn special(value: &Value) -> Option<AddedToken> {
+    read_token(text_of(value)?, value, Some(true))
+}
+
 /// The tokens under construction, and where each text is among them.
 struct Tokens {
     all: Vec<Listed>,
@@ -57,6 +90,17 @@ struct Tokens {
 }
 
 impl Tokens {
+    fn new(listed: Vec<Listed>) -> Self {
+        let at =
+            listed.iter().enumerate().map(|(index, token)| (token.token.content.clone(), index)).collect();
+        Self { all: listed, at }
+    }
+
+    fn push(&mut self, token: Listed) {
+        self.at.insert(token.token.content.clone(), self.all.len());
+        self.all.push(token);
+    }
+
     /// Makes a token special and leaves the other flags as its list has them.
     fn mark_special(&mut self, value: &Value) {
         match text_of(value).and_then(|text| self.at.get(text)) {
@@ -67,13 +111,10 @@ impl Tokens {
 
     /// Makes a token special, with the flags that `value` has for it.
     fn set_special(&mut self, value: &Value) {
-        let Some(token) = text_of(value).and_then(|text| read_token(text, value, Some(true))) else { return };
-        match self.at.entry(token.content.clone()) {
-            Entry::Occupied(place) => self.all[*place.get()].token = token,
-            Entry::Vacant(place) => {
-                place.insert(self.all.len());
-                self.all.push(Listed { id: None, token });
-            }
+        let Some(token) = special(value) else { return };
+        match self.at.get(&token.content) {
+            Some(&index) => self.all[index].token = token,
+            None => self.push(Listed { id: None, token }),
         }
     }
 
@@ -149,19 +190,23 @@ fn special_texts(config: &Value) -> impl Iterator<Item = &str> {
     named.chain(listed_special(config)).filter_map(text_of)
 }
 
-/// Special tokens without a use of their own.
+/// Special tokens without a use of their own. The older name counts where the newer one lists none.
 fn listed_special(config: &Value) -> impl Iterator<Item = &Value> {
-    let lists = ["extra_special_tokens", "additional_special_tokens"].map(|name| config.get(name));
-    lists.into_iter().flatten().filter_map(Value::as_array).flatten()
+    let list = |name: &str| config.get(name).and_then(Value::as_array).filter(|list| !list.is_empty());
+    list("extra_special_tokens").or_else(|| list("additional_special_tokens")).into_iter().flatten()
 }
 
-/// Special tokens other than those of [`NAMED`]: lists of them, and uses that only this model has
-/// (`image_token`, …).
-fn further_special(config: &Value) -> impl Iterator<Item = &Value> {
+/// Special tokens by uses that only this model has (`image_token`, …).
+fn own_uses(config: &Value) -> impl Iterator<Item = &Value> {
     let own = config.as_object().into_iter().flatten();
     let own = own.filter(|(name, _)| name.ends_with("_token") && !NAMED.contains(&name.as_str()));
     let named = config.get("extra_special_tokens").and_then(Value::as_object).into_iter().flatten();
-    own.chain(named).map(|(_, value)| value).chain(listed_special(config))
+    own.chain(named).map(|(_, value)| value)
+}
+
+/// Special tokens other than those of [`NAMED`].
+fn further_special(config: &Value) -> impl Iterator<Item = &Value> {
+    own_uses(config).chain(listed_special(config))
 }
 
 /// A token's text; `None` for what is no token, such as a switch or null.

@@ -42,10 +42,9 @@ impl Detokeniser {
     /// Bytes that cannot become a character any more turn into U+FFFD. With byte fallback a whole character
     /// once given stays, whereas the tokenizer's own decoding drops it when broken bytes follow at once.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> Detokenised {
-        let Some(piece) = tokenizer.text_piece(id) else {
+        let Some((piece, bytes, kind)) = tokenizer.added_text(self.before.as_deref(), id) else {
             return Detokenised { text: String::new(), held: self.held.clone() };
         };
-        let (bytes, kind) = tokenizer.spelled(self.before.as_deref(), &piece);
         let mut text = String::new();
         match kind {
             BytesAre::Raw => self.before = Some(NEUTRAL.to_owned()),

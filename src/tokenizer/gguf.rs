@@ -4,9 +4,11 @@
 //! and unigram model (`t5`).
 //! What cannot be reproduced is refused with the reason, never guessed. Knows nothing of how the metadata is stored.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
+use tokenizers::models::ModelWrapper;
 
 use super::splitting::Splitting;
 use super::{Tokenizer, TokenizerError, short};
@@ -20,6 +22,8 @@ pub struct GgufVocabulary {
     pub pre: Option<String>,
     /// `tokens`: by id.
     pub tokens: Vec<String>,
+    /// The bytes of those tokens that are no UTF-8, by id; `tokens` has U+FFFD for what is broken in them.
+    pub broken: BTreeMap<usize, Vec<u8>>,
     /// `scores`: by id; the highest merges first.
     pub scores: Vec<f64>,
     /// `token_type`: by id; see [`kind`].
@@ -54,6 +58,23 @@ pub mod kind {
     pub const USER_DEFINED: f64 = 4.0;
     /// A byte, as `<0xNN>`.
     pub const BYTE: f64 = 6.0;
+    /// The piece for what no piece covers.
+    pub const UNKNOWN: f64 = 2.0;
+    /// One of ours, in no file: see [`super::OddToken`].
+    pub(super) const ODD: f64 = -1.0;
+}
+
+/// The score of a unigram piece that no text becomes; worse than any text's pieces together.
+const HIDDEN_SCORE: f64 = -1e30;
+
+/// A token that the library holds under another text than its own.
+pub(super) struct OddToken {
+    /// As the vocabulary spells it.
+    pub piece: String,
+    /// What it adds to a text, where its piece does not tell.
+    pub bytes: Option<Vec<u8>>,
+    /// Whether it is special.
+    pub special: bool,
 }
 
 /// What goes around a text where the file does not say.
@@ -63,32 +84,60 @@ struct Usual {
     eos: bool,
 }
 
+/// What gets the space before the first word.
+#[derive(Clone, Copy)]
+enum Prefixed {
+    /// Each part of a text between tokens that stand outside of merging.
+    EachPart,
+    /// The beginning of a text, unless it has one.
+    BeginningAlone,
+}
+
 impl Tokenizer {
     /// From the metadata of a GGUF file.
     pub fn from_gguf(vocabulary: &GgufVocabulary) -> Result<Self, TokenizerError> {
         vocabulary.check()?;
+        let (vocabulary, odd) = vocabulary.without_odd_tokens();
         let (tokenizer, usual) = match vocabulary.model.as_str() {
             "gpt2" => vocabulary.byte_level()?,
-            "llama" => (vocabulary.sentencepiece(vocabulary.bpe()?), Usual { bos: true, eos: false }),
-            "t5" => (vocabulary.sentencepiece(vocabulary.unigram()?), Usual { bos: false, eos: true }),
+            "llama" => (
+                vocabulary.sentencepiece(vocabulary.bpe()?, Prefixed::EachPart),
+                Usual { bos: true, eos: false },
+            ),
+            "t5" => (
+                vocabulary.sentencepiece(vocabulary.unigram()?, Prefixed::EachPart),
+                Usual { bos: false, eos: true },
+            ),
             other => {
                 return Err(unreproducible(format!("its kind `{other}` is none of gpt2, llama, t5")));
             }
         };
-        let config = vocabulary.configuration(usual);
-        Self::from_json(tokenizer.to_string().as_bytes(), Some(&config))
+        let mut inner = super::parse(tokenizer.to_string().as_bytes())?;
+        vocabulary.put_least_score(&mut inner);
+        let tokenizer = Self::new(inner, Some(&vocabulary.configuration(usual)))?;
+        Ok(Self { odd, ..tokenizer })
     }
 }
 
 impl Tokenizer {
-    /// From SentencePiece's pieces, with what `tokenizer_config.json` says about special tokens.
+    /// From SentencePiece's pieces, with what `tokenizer_config.json` says about special tokens and the tokens of
+    /// `added_tokens.json`.
     pub(super) fn from_pieces(
         pieces: &GgufVocabulary,
-        config: Option<&Value>,
+        config: &Value,
+        added: Option<&Value>,
     ) -> Result<Self, TokenizerError> {
         pieces.check()?;
         let model = if pieces.model == "t5" { pieces.unigram()? } else { pieces.bpe()? };
-        Self::from_json(pieces.sentencepiece(model).to_string().as_bytes(), config)
+        let prefixed =
+            if config["legacy"] == json!(false) { Prefixed::BeginningAlone } else { Prefixed::EachPart };
+        let mut inner = super::parse(pieces.sentencepiece(model, prefixed).to_string().as_bytes())?;
+        pieces.put_least_score(&mut inner);
+        let tokens = super::tokens_beside(&inner, config, added)?;
+        // As they stand: a space before a part of a text is none of theirs.
+        let tokens = tokens.into_iter().map(|token| token.normalized(false)).collect();
+        super::add_tokens(&mut inner, tokens)?;
+        Self::new(inner, Some(config))
     }
 }
 
@@ -126,19 +175,81 @@ impl GgufVocabulary {
         if !map.is_empty() && claimed > map.len().saturating_sub(4) {
             return Err(malformed("its precompiled_charsmap is shorter than it says".to_owned()));
         }
-        for (name, id) in [("bos", self.bos), ("eos", self.eos), ("unknown", self.unknown)] {
-            if let Some(id) = id.filter(|&id| id >= count as u64) {
-                return Err(malformed(format!("{name}_token_id is {id}, beyond its {count} tokens")));
+        Ok(())
+    }
+
+    /// The vocabulary with tokens of other texts in place of those that the library cannot hold under their own:
+    /// empty ones, those that are no UTF-8, and of several with one text all but the last, which is the one that
+    /// transformers takes. No text becomes any of them.
+    fn without_odd_tokens(&self) -> (Cow<'_, Self>, HashMap<u32, OddToken>) {
+        let whole = (0..).zip(&self.tokens).filter(|(id, _)| !self.broken.contains_key(id));
+        let ids: HashMap<&str, usize> = whole.map(|(id, token)| (token.as_str(), id)).collect();
+        let is_odd = |&id: &usize| {
+            let token = self.tokens[id].as_str();
+            token.is_empty() || self.broken.contains_key(&id) || ids[token] != id
+        };
+        let odd: Vec<usize> = (0..self.tokens.len()).filter(is_odd).collect();
+        if odd.is_empty() {
+            return (Cow::Borrowed(self), HashMap::new());
+        }
+        let mut vocabulary = self.clone();
+        if vocabulary.kinds.is_empty() {
+            vocabulary.kinds.resize(self.tokens.len(), kind::NORMAL);
+        }
+        for &id in &odd {
+            // Nobody writes these two: they are no characters.
+            vocabulary.tokens[id] = format!("\u{10fffe}\u{10ffff}{id}");
+            if let Some(its) = vocabulary.kinds.get_mut(id) {
+                *its = kind::ODD;
             }
         }
-        Ok(())
+        let odd = odd.into_iter().filter_map(|id| Some((u32::try_from(id).ok()?, self.odd_token(id))));
+        (Cow::Owned(vocabulary), odd.collect())
+    }
+
+    fn odd_token(&self, id: usize) -> OddToken {
+        let bytes = self.broken.get(&id).map(|bytes| with_spaces(bytes));
+        OddToken { piece: self.tokens[id].clone(), bytes, special: self.kind(id) == kind::CONTROL }
+    }
+
+    /// What is odd about tokens that no text becomes, in one sentence; `None` without any.
+    pub fn oddities(&self) -> Option<String> {
+        let (_, odd) = self.without_odd_tokens();
+        let first = odd.keys().min()?;
+        Some(format!(
+            "{} of its tokens, the first of them {first}, are empty, no UTF-8, or come again under another id: no text becomes them, but their ids can be given",
+            odd.len()
+        ))
+    }
+
+    /// Sets what an unknown character costs by the pieces that text may become, as SentencePiece has it.
+    fn put_least_score(&self, inner: &mut tokenizers::Tokenizer) {
+        let ModelWrapper::Unigram(model) = inner.get_model() else { return };
+        let mut model = model.clone();
+        let scores = (0..self.scores.len()).filter(|&id| !self.is_hidden(id)).map(|id| self.scores[id]);
+        model.min_score = scores.fold(f64::INFINITY, f64::min);
+        if model.min_score.is_finite() {
+            inner.with_model(model);
+        }
+    }
+
+    /// Whether no text becomes the piece by its own text.
+    fn is_hidden(&self, id: usize) -> bool {
+        [kind::BYTE, kind::ODD].contains(&self.kind(id))
+    }
+
+    /// The token for what no piece covers: the one that the file names, or else the first of that kind.
+    fn unknown(&self) -> Option<usize> {
+        let named = self.unknown.and_then(|id| usize::try_from(id).ok());
+        let named = named.filter(|&id| id < self.tokens.len());
+        named.or_else(|| self.kinds.iter().position(|&kind| kind == kind::UNKNOWN))
     }
 
     fn kind(&self, id: usize) -> f64 {
         self.kinds.get(id).copied().unwrap_or(kind::NORMAL)
     }
 
-    /// Ids by token; refuses a token that comes twice.
+    /// Ids by token; refuses a token that comes twice, which only SentencePiece's own files have here.
     fn ids(&self) -> Result<HashMap<&str, usize>, TokenizerError> {
         let mut ids = HashMap::with_capacity(self.tokens.len());
         for (id, token) in self.tokens.iter().enumerate() {
@@ -177,7 +288,7 @@ impl GgufVocabulary {
         let ids = self.ids()?;
         let merges =
             if self.merges.is_empty() { self.merges_by_score(&ids)? } else { self.stored_merges(&ids)? };
-        let unknown = self.unknown.and_then(|id| self.tokens.get(usize::try_from(id).ok()?));
+        let unknown = self.unknown().map(|id| &self.tokens[id]);
         Ok(json!({
             "type": "BPE", "fuse_unk": true, "byte_fallback": self.has_bytes(), "unk_token": unknown,
             "vocab": ids, "merges": merges,
@@ -190,9 +301,10 @@ impl GgufVocabulary {
         if self.scores.iter().any(|score| !score.is_finite()) || self.scores.is_empty() {
             return Err(unreproducible("its tokens have no finite scores".to_owned()));
         }
-        let pieces: Vec<(&String, f64)> = self.tokens.iter().zip(self.scores.iter().copied()).collect();
+        let score = |id: usize| if self.is_hidden(id) { HIDDEN_SCORE } else { self.scores[id] };
+        let pieces: Vec<(&String, f64)> = self.tokens.iter().zip((0..).map(score)).collect();
         Ok(json!({
-            "type": "Unigram", "unk_id": self.unknown, "byte_fallback": self.has_bytes(), "vocab": pieces,
+            "type": "Unigram", "unk_id": self.unknown(), "byte_fallback": self.has_bytes(), "vocab": pieces,
         }))
     }
 
@@ -201,7 +313,7 @@ impl GgufVocabulary {
     }
 
     /// What SentencePiece does around its model, as `tokenizer.json` has it.
-    fn sentencepiece(&self, model: Value) -> Value {
+    fn sentencepiece(&self, model: Value, prefixed: Prefixed) -> Value {
         let spaces = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
         let words = json!({"type": "Replace", "pattern": {"String": "▁"}, "content": " "});
         let mut normalizers = Vec::new();
@@ -215,8 +327,14 @@ impl GgufVocabulary {
             normalizers.push(json!({"type": "Replace", "pattern": {"Regex": "^ +| +$"}, "content": ""}));
             normalizers.push(json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}));
         }
+        let mut splitter = Value::Null;
         if self.add_space_prefix.unwrap_or(true) {
-            normalizers.push(json!({"type": "Prepend", "prepend": "▁"}));
+            match prefixed {
+                Prefixed::EachPart => normalizers.push(json!({"type": "Prepend", "prepend": "▁"})),
+                Prefixed::BeginningAlone => {
+                    splitter = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false});
+                }
+            }
             decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
         }
         normalizers.push(spaces);
@@ -224,6 +342,7 @@ impl GgufVocabulary {
             "version": "1.0",
             "added_tokens": self.added_tokens(),
             "normalizer": {"type": "Sequence", "normalizers": normalizers},
+            "pre_tokenizer": splitter,
             "decoder": {"type": "Sequence", "decoders": decoders},
             "model": model,
         })
@@ -308,6 +427,21 @@ fn malformed(reason: String) -> TokenizerError {
 
 fn unreproducible(reason: String) -> TokenizerError {
     TokenizerError::Unreproducible { reason }
+}
+
+/// The bytes of a piece with its signs of spaces turned into spaces.
+fn with_spaces(piece: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(piece.len());
+    let mut rest = piece;
+    while let Some((&byte, after)) = rest.split_first() {
+        let (byte, after) = match rest.strip_prefix("▁".as_bytes()) {
+            Some(after) => (b' ', after),
+            None => (byte, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    bytes
 }
 
 /// RFC 4648, with padding.

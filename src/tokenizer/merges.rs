@@ -72,7 +72,7 @@ impl Tokenizer {
         for name in ["add_bos_token", "add_eos_token"] {
             edges[name] = config[name].clone();
         }
-        Self::from_json(tokenizer.to_string().as_bytes(), Some(&edges))
+        Self::from_description(&tokenizer, &edges)
     }
 }
 

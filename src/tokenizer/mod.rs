@@ -8,21 +8,23 @@ pub mod detokeniser;
 mod gbnf;
 pub mod gguf;
 pub mod grammar;
+mod guarded;
 pub mod merges;
 mod sentencepiece;
 mod spelling;
 mod splitting;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-
 use std::time::SystemTime;
 
 use tokenizers::{AddedToken, Decoder, Model};
 
 use chat::{ChatError, ChatTemplate, Message};
 pub use detokeniser::{Detokenised, Detokeniser};
+use gguf::OddToken;
 use grammar::TokenBytes;
+use guarded::guarded;
 use spelling::Spelling;
 
 /// A model's tokenizer.
@@ -32,6 +34,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     spelling: Spelling,
     edges: Option<Edges>,
+    /// Tokens that the library holds under another text than their own.
+    odd: HashMap<u32, OddToken>,
     vocabulary_size: usize,
     /// What grammars look at, by the number of the model's ids, once one asked for it.
     token_bytes: Mutex<Option<(usize, TokenBytes)>>,
@@ -92,8 +96,7 @@ pub enum AddSpecial {
     Never,
 }
 
-/// What `tokenizer_config.json` puts around a text, where it says so; it then replaces what
-/// `tokenizer.json` says, as in transformers 5.
+/// What goes around a text by the flags of a vocabulary that has no `tokenizer.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Edges {
     first: Option<u32>,
@@ -103,18 +106,41 @@ struct Edges {
 impl Tokenizer {
     /// From the contents of `tokenizer.json` and, where there is one, `tokenizer_config.json`.
     ///
-    /// Truncation and padding that the file asks for are switched off: a prompt is taken whole.
+    /// Truncation and padding that the file asks for are switched off: a prompt is taken whole. What goes around a
+    /// text is the file's own to say, as in transformers 5; `add_bos_token` and `add_eos_token` count for nothing.
     pub fn from_json(
         tokenizer_json: &[u8],
         tokenizer_config: Option<&serde_json::Value>,
     ) -> Result<Self, TokenizerError> {
-        let malformed = |reason| TokenizerError::Malformed { reason };
-        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(tokenizer_json)).map_err(malformed)?;
-        guarded(|| inner.with_truncation(None).map(|_| ())).map_err(malformed)?;
-        inner.with_padding(None);
-        if let Some(config) = tokenizer_config {
-            guarded(|| add_tokens(&mut inner, config)).map_err(malformed)?;
-        }
+        Self::from_json_and_tokens(tokenizer_json, tokenizer_config, None)
+    }
+
+    /// The same with the contents of `added_tokens.json`, which count where the configuration lists no tokens itself.
+    pub fn from_json_and_tokens(
+        tokenizer_json: &[u8],
+        tokenizer_config: Option<&serde_json::Value>,
+        added_tokens: Option<&serde_json::Value>,
+    ) -> Result<Self, TokenizerError> {
+        let mut inner = parse(tokenizer_json)?;
+        let config = tokenizer_config.unwrap_or(&serde_json::Value::Null);
+        let tokens = tokens_beside(&inner, config, added_tokens)?;
+        add_tokens(&mut inner, tokens)?;
+        Self::new(inner, None)
+    }
+
+    /// From a description in the form of `tokenizer.json` with all its tokens; `config` says what goes around a text.
+    fn from_description(
+        description: &serde_json::Value,
+        config: &serde_json::Value,
+    ) -> Result<Self, TokenizerError> {
+        Self::new(parse(description.to_string().as_bytes())?, Some(config))
+    }
+
+    /// `config` says what goes around a text; without one `inner` does itself.
+    fn new(
+        mut inner: tokenizers::Tokenizer,
+        config: Option<&serde_json::Value>,
+    ) -> Result<Self, TokenizerError> {
         if inner.get_decoder().is_none() {
             let decoder = spelling::missing_decoder(&inner);
             inner.with_decoder(decoder);
@@ -126,7 +152,8 @@ impl Tokenizer {
         Ok(Self {
             chat: Err(ChatError::Missing),
             spelling: Spelling::of(inner.get_decoder()),
-            edges: tokenizer_config.and_then(|config| edges(&inner, config)),
+            edges: config.and_then(|config| edges(&inner, config)),
+            odd: HashMap::new(),
             vocabulary_size: vocabulary.values().max().map_or(0, |&id| id as usize + 1),
             inner,
             token_bytes: Mutex::new(None),
@@ -174,26 +201,32 @@ impl Tokenizer {
 
     /// The token as the vocabulary spells it, such as `Ġthe` or `▁the`; `None` for an unknown id.
     pub fn piece(&self, id: u32) -> Option<String> {
-        self.inner.id_to_token(id)
+        let odd = self.odd.get(&id).map(|odd| odd.piece.clone());
+        odd.or_else(|| self.inner.id_to_token(id))
     }
 
     /// The bytes that the id adds to a text in whose middle it stands: `Ġthe` is ` the`, `<0xE2>` is one
     /// byte. Empty for special and unknown ids.
     pub fn bytes(&self, id: u32) -> Vec<u8> {
-        match self.text_piece(id) {
-            Some(piece) => self.spelled(Some(NEUTRAL), &piece).0,
-            None => Vec::new(),
-        }
+        self.added_text(Some(NEUTRAL), id).map_or(Vec::new(), |(_, bytes, _)| bytes)
     }
 
     /// The text of ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> String {
+        if ids.iter().any(|id| self.odd.get(id).is_some_and(|odd| odd.bytes.is_some())) {
+            let mut detokeniser = Detokeniser::default();
+            let text: String = ids.iter().map(|&id| detokeniser.push(self, id).text).collect();
+            return text + &detokeniser.finish(self);
+        }
         let pieces: Vec<String> = ids.iter().filter_map(|&id| self.text_piece(id)).collect();
         self.joined(&pieces.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Whether the id is a special token, which has no text.
     pub fn is_special(&self, id: u32) -> bool {
+        if let Some(odd) = self.odd.get(&id) {
+            return odd.special;
+        }
         let added = self.inner.get_added_vocabulary();
         self.inner.id_to_token(id).is_some_and(|piece| added.is_special_token(&piece))
     }
@@ -203,8 +236,19 @@ impl Tokenizer {
         if self.is_special(id) {
             return None;
         }
+        if let Some(odd) = self.odd.get(&id) {
+            return Some(odd.piece.clone()).filter(|piece| !piece.is_empty());
+        }
         let added = self.inner.get_added_vocabulary().simple_id_to_token(id);
         added.or_else(|| self.inner.get_model().id_to_token(id))
+    }
+
+    /// The piece of an id, and what it adds after the piece `before`; `None` for ids without text.
+    fn added_text(&self, before: Option<&str>, id: u32) -> Option<(String, Vec<u8>, BytesAre)> {
+        let piece = self.text_piece(id)?;
+        let own = self.odd.get(&id).and_then(|odd| odd.bytes.clone());
+        let (bytes, are) = own.map_or_else(|| self.spelled(before, &piece), |bytes| (bytes, BytesAre::Raw));
+        Some((piece, bytes, are))
     }
 
     /// What `piece` adds after `before`, as bytes; `before` is `None` at the start of a text, where a
@@ -245,35 +289,31 @@ enum BytesAre {
     Raw,
 }
 
-/// Runs a call into the `tokenizers` crate, which panics on some malformed files.
-fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the tokenizers library failed on it".to_owned()),
-    }
+fn malformed(reason: String) -> TokenizerError {
+    TokenizerError::Malformed { reason }
 }
 
-/// Marks the tokens that only `tokenizer_config.json` lists, without giving any of them a new id.
-fn add_tokens(inner: &mut tokenizers::Tokenizer, config: &serde_json::Value) -> tokenizers::Result<()> {
-    let Some(listed) = config["added_tokens_decoder"].as_object() else { return Ok(()) };
-    let mut listed: Vec<(u32, &serde_json::Value)> =
-        listed.iter().filter_map(|(id, token)| Some((id.parse().ok()?, token))).collect();
-    listed.sort_unstable_by_key(|&(id, _)| id);
-    for (id, token) in listed {
-        let Some(content) = token["content"].as_str() else { continue };
-        let known = inner.get_added_vocabulary().get_added_tokens_decoder().contains_key(&id);
-        if known || inner.token_to_id(content) != Some(id) {
-            continue;
-        }
-        let flag = |name: &str| token[name].as_bool().unwrap_or(false);
-        let token = AddedToken::from(content, flag("special"))
-            .single_word(flag("single_word"))
-            .lstrip(flag("lstrip"))
-            .rstrip(flag("rstrip"))
-            .normalized(flag("normalized"));
-        inner.add_tokens([token])?;
-    }
-    Ok(())
+/// What `tokenizer.json` describes, without the truncation and the padding that it asks for.
+fn parse(tokenizer_json: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
+    let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(tokenizer_json)).map_err(malformed)?;
+    guarded(|| inner.with_truncation(None).map(|_| ())).map_err(malformed)?;
+    inner.with_padding(None);
+    Ok(inner)
+}
+
+/// The tokens that the files beside the vocabulary give it.
+fn tokens_beside(
+    inner: &tokenizers::Tokenizer,
+    config: &serde_json::Value,
+    added: Option<&serde_json::Value>,
+) -> Result<Vec<AddedToken>, TokenizerError> {
+    let own = inner.get_added_vocabulary().get_added_tokens_decoder();
+    let own = own.iter().map(|(&id, token)| (id, token.clone())).collect();
+    added::tokens_beside(&own, config, added).map_err(malformed)
+}
+
+fn add_tokens(inner: &mut tokenizers::Tokenizer, tokens: Vec<AddedToken>) -> Result<(), TokenizerError> {
+    guarded(|| inner.add_tokens(tokens).map(|_| ())).map_err(malformed)
 }
 
 /// Reads `add_bos_token` and `add_eos_token`; `None` when the configuration is silent about both.

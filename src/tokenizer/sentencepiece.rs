@@ -3,6 +3,8 @@
 //!
 //! Reads the few fields that decide on the ids (`sentencepiece_model.proto` of that library) and nothing else.
 
+use serde_json::Value;
+
 use super::gguf::{GgufVocabulary, kind};
 use super::{Tokenizer, TokenizerError};
 
@@ -13,24 +15,24 @@ mod model_type {
 }
 
 impl Tokenizer {
-    /// From the contents of a `tokenizer.model`; `config` is `tokenizer_config.json`.
+    /// From the contents of a `tokenizer.model`; `config` is `tokenizer_config.json`, `added` is
+    /// `added_tokens.json`.
     pub fn from_sentencepiece(
         contents: &[u8],
-        config: Option<&serde_json::Value>,
+        config: Option<&Value>,
+        added: Option<&Value>,
     ) -> Result<Self, TokenizerError> {
         let malformed = |reason| TokenizerError::SentencePiece { reason };
         let vocabulary = read(contents).map_err(malformed)?;
-        let said = |key: &str| config.is_some_and(|config| config[key].is_boolean());
-        if said("add_bos_token") || said("add_eos_token") {
-            return Self::from_pieces(&vocabulary, config);
+        let mut with_defaults = vocabulary.special_tokens();
+        for (name, value) in config.and_then(Value::as_object).into_iter().flatten() {
+            with_defaults[name] = value.clone();
         }
-        // transformers' own defaults: its BPE tokenizers of this kind begin with BOS, the unigram ones do not.
-        let mut defaults = vocabulary.special_tokens();
-        for (name, value) in config.and_then(serde_json::Value::as_object).into_iter().flatten() {
-            defaults[name] = value.clone();
+        if !["add_bos_token", "add_eos_token"].iter().any(|flag| with_defaults[flag].is_boolean()) {
+            // transformers' own defaults: its BPE tokenizers of this kind begin with BOS, the unigram ones do not.
+            with_defaults["add_bos_token"] = (vocabulary.model == "llama").into();
         }
-        defaults["add_bos_token"] = (vocabulary.model == "llama").into();
-        Self::from_pieces(&vocabulary, Some(&defaults))
+        Self::from_pieces(&vocabulary, &with_defaults, added)
     }
 }
 
@@ -64,13 +66,10 @@ fn read(contents: &[u8]) -> Result<GgufVocabulary, String> {
         other => return Err(format!("its algorithm is number {other}, neither unigram (1) nor BPE (2)")),
     };
     let named = |text: &str| vocabulary.tokens.iter().position(|token| token == text).map(|id| id as u64);
-    let unknown = vocabulary.kinds.iter().position(|&kind| kind == UNKNOWN).map(|id| id as u64);
+    let unknown = vocabulary.kinds.iter().position(|&kind| kind == kind::UNKNOWN).map(|id| id as u64);
     let (bos, eos) = (named("<s>"), named("</s>"));
     Ok(GgufVocabulary { bos, eos, unknown, ..vocabulary })
 }
-
-/// The piece for what no piece covers.
-const UNKNOWN: f64 = 2.0;
 
 /// `SentencePiece { piece = 1; score = 2; type = 3 }`
 fn read_piece(contents: &[u8], vocabulary: &mut GgufVocabulary) -> Result<(), String> {

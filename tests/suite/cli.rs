@@ -1,11 +1,13 @@
 //! The built program as scripts see it: JSON, exit codes, error lines, pipes.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use super::malformed::copy_of;
 use super::support;
 
 fn program(arguments: &[&str]) -> Command {
@@ -573,6 +575,18 @@ fn failures_are_one_line_that_says_what_and_why() {
         assert!(error.contains(complaint), "{arguments:?}: {error}");
         assert_eq!(error.matches(complaint).count(), 1, "said twice: {error}");
     }
+}
+
+#[test]
+fn a_panic_of_the_tokenizers_library_is_one_line_as_any_failure() {
+    let folder = copy_of("gpt2-f32");
+    let file = folder.path().join("tokenizer.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&file).expect("a tokenizer")).expect("JSON");
+    // The library cuts more off a piece than it has.
+    json["model"]["continuing_subword_prefix"] = "######".into();
+    fs::write(&file, json.to_string()).expect("a place to write");
+    let error = error_of(&["tokenize", "-m", folder.path().to_str().expect("a name"), "-p", "x"]);
+    assert!(error.contains("the tokenizers library failed on it"), "{error}");
 }
 
 #[test]

@@ -149,7 +149,8 @@ impl LanguageModel for Fake {
     }
 }
 
-/// Loads the counting model whatever is asked for, unless the path is `missing`.
+/// Loads the counting model whatever is asked for, unless the path is `missing`; of `special`, three is a special
+/// token.
 pub struct FakeLoader(pub Behaviour);
 
 impl Loader for FakeLoader {
@@ -173,6 +174,7 @@ impl Loader for FakeLoader {
                 return Err(LoadError::Stopped);
             }
         }
+        let special: &[u32] = if name == "special" { &[3] } else { &[] };
         let model = ModelFacts { name, vocabulary: WORDS.len(), context: CONTEXT, ..ModelFacts::default() };
         let loaded = Loaded {
             model,
@@ -183,7 +185,7 @@ impl Loader for FakeLoader {
             eos: vec![7],
             chat_problem: None,
         };
-        let tokenizer = (!self.0.textless).then(tokenizer);
+        let tokenizer = (!self.0.textless).then(|| tokenizer_of(&WORDS, special));
         let model = Box::new(Fake::new(self.0.clone()));
         Ok(ReadyModel { model, tokenizer, loaded, warnings: vec!["it only counts".to_owned()] })
     }
@@ -204,7 +206,7 @@ impl Loader for FakeLoader {
             "backwards" => {
                 let mut words = WORDS;
                 words.reverse();
-                ready.tokenizer = Some(tokenizer_of(&words));
+                ready.tokenizer = Some(tokenizer_of(&words, &[]));
             }
             "wordless" => ready.tokenizer = None,
             _ => {}
@@ -213,17 +215,18 @@ impl Loader for FakeLoader {
     }
 }
 
-/// Words between spaces.
-pub fn tokenizer() -> Tokenizer {
-    tokenizer_of(&WORDS)
-}
-
-fn tokenizer_of(words: &[&str]) -> Tokenizer {
+/// Words between spaces, some of them special tokens.
+fn tokenizer_of(words: &[&str], special: &[u32]) -> Tokenizer {
+    let special = special.iter().map(|&id| {
+        serde_json::json!({"id": id, "content": words[id as usize], "special": true, "single_word": false,
+            "lstrip": false, "rstrip": false, "normalized": false})
+    });
+    let special: Vec<serde_json::Value> = special.collect();
     let words: serde_json::Map<String, serde_json::Value> =
         (0..).zip(words).map(|(id, word)| ((*word).to_owned(), serde_json::Value::from(id))).collect();
     let json = serde_json::json!({
         "version": "1.0",
-        "added_tokens": [],
+        "added_tokens": special,
         "pre_tokenizer": {"type": "WhitespaceSplit"},
         "model": {"type": "WordLevel", "vocab": words, "unk_token": "zero"},
     });

@@ -428,7 +428,7 @@ fn any_sentencepiece_model_is_used_or_refused() {
         let mut bytes = dice.choose(&originals).to_vec();
         let reach = bytes.len();
         spoil_bytes(&mut bytes, reach, dice);
-        if let Ok(tokenizer) = Tokenizer::from_sentencepiece(&bytes, None) {
+        if let Ok(tokenizer) = Tokenizer::from_sentencepiece(&bytes, None, None) {
             use_tokenizer(&tokenizer);
         }
     });

@@ -9,6 +9,7 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, CacheFormat, LanguageModel, Row, WeightFormat};
 use logitscope::reference::Reference;
 use logitscope::session::{LoadRequest, ModelCard, ModelSource, Opened, WeightsChoice};
+use logitscope::tokenizer::AddSpecial;
 
 use super::support::{Numbers, device, fixture, program};
 
@@ -369,4 +370,147 @@ fn a_file_with_any_bytes_changed_opens_or_is_refused_and_never_worse() {
         formats::inspect(&path).unwrap();
     }
     assert!(refused > 100, "only {refused} were refused");
+}
+
+/// An array's value.
+fn array(kind: u32, count: usize, items: &[u8]) -> Vec<u8> {
+    [&kind.to_le_bytes()[..], &(count as u64).to_le_bytes(), items].concat()
+}
+
+/// The fixture with these texts at the end of a vocabulary of letters, of this type, and with further entries.
+fn tiny_with_tokens(texts: &[&[u8]], kind: i32, further: Vec<Vec<u8>>) -> (tempfile::TempDir, PathBuf) {
+    let letters = (0..32 - texts.len() as u8).map(|index| vec![b'A' + index]);
+    let tokens: Vec<Vec<u8>> = letters.chain(texts.iter().map(|text| text.to_vec())).collect();
+    let kinds = (0..32).map(|id| if id < 32 - texts.len() { 1 } else { kind });
+    let stored = tokens.iter().flat_map(|token| [&(token.len() as u64).to_le_bytes()[..], token].concat());
+    let scores = (0..32).flat_map(|id| (-(id as f32)).to_le_bytes());
+    let mut entries = vec![
+        entry("tokenizer.ggml.model", 8, &string("llama")),
+        entry("tokenizer.ggml.tokens", 9, &array(8, 32, &stored.collect::<Vec<u8>>())),
+        entry("tokenizer.ggml.scores", 9, &array(6, 32, &scores.collect::<Vec<u8>>())),
+        entry(
+            "tokenizer.ggml.token_type",
+            9,
+            &array(5, 32, &kinds.flat_map(i32::to_le_bytes).collect::<Vec<u8>>()),
+        ),
+    ];
+    entries.extend(further);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.gguf");
+    fs::write(&path, tiny_with(entries).0).unwrap();
+    (folder, path)
+}
+
+fn id(name: &str, id: i32) -> Vec<u8> {
+    entry(&format!("tokenizer.ggml.{name}_token_id"), 5, &id.to_le_bytes())
+}
+
+#[test]
+fn tokens_that_end_a_text_are_told_by_keys_and_by_their_texts() {
+    let ends = |texts: &[&str], kind: i32, further: Vec<Vec<u8>>| {
+        let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        let (_folder, path) = tiny_with_tokens(&texts, kind, further);
+        let inspected = formats::inspect(&path).unwrap().special.eos;
+        let opened = Opened::open(&ModelSource::Path(path), None, WeightsChoice::Original).unwrap();
+        assert_eq!(inspected, opened.file.special.eos);
+        (opened.file.special.eos, opened.tokenizer.unwrap())
+    };
+    // Each text alone, as llama.cpp's list has them, of whatever type.
+    for text in [
+        "<|eot_id|>",
+        "<|im_end|>",
+        "<|end|>",
+        "<|return|>",
+        "<|call|>",
+        "<|flush|>",
+        "<|calls|>",
+        "<end_of_turn>",
+        "<|endoftext|>",
+        "</s>",
+        "<|eom_id|>",
+        "<EOT>",
+        "_<EOT>",
+        "[EOT]",
+        "[EOS]",
+        "<|end_of_text|>",
+        "<end_of_utterance>",
+        "<eos>",
+        "<turn|>",
+        "<|tool_response>",
+        "<｜end▁of▁sentence｜>",
+        "[e~[",
+        "<|fim_pad|>",
+        "<fim-pad>",
+        "<fim_pad>",
+        "<PAD>",
+        "[PAD]",
+        "<|fim_repo|>",
+        "<|repo_name|>",
+        "<fim-repo>",
+        "<REPO>",
+        "<reponame>",
+        "<|file_sep|>",
+    ] {
+        for kind in [3, 1] {
+            let (eos, tokenizer) = ends(&[text, "<|x|>"], kind, vec![id("eos", 2)]);
+            assert_eq!(eos, [2, 30], "{text}");
+            assert_eq!(tokenizer.encode(text, AddSpecial::Never).unwrap(), [30], "{text}");
+            assert!(tokenizer.is_special(30) && tokenizer.is_special(31) == (kind == 3), "{text}");
+        }
+    }
+    let of = |texts: &[&str], further| ends(texts, 3, further).0;
+    // Keys go first, and nothing comes twice.
+    let keys =
+        vec![id("eos", 31), id("eot", 4), id("eom", 5), id("fim_pad", 6), id("fim_rep", 7), id("fim_sep", 8)];
+    assert_eq!(of(&["<|im_end|>", "</s>"], keys), [31, 4, 5, 6, 7, 8, 30]);
+    // A key takes the place of the texts for what stands around files.
+    assert_eq!(of(&["<PAD>", "<|fim_pad|>"], vec![id("fim_pad", 3)]), [3]);
+    // Other tokens tell that these end nothing.
+    assert_eq!(of(&["<|end|>", "<|return|>", "<|call|>"], Vec::new()), [30, 31]);
+    assert_eq!(of(&["<|end|>", "<|flush|>", "<|calls|>"], Vec::new()), [30, 31]);
+    assert_eq!(of(&["<|end|>", "<|return|>"], Vec::new()), [30, 31]);
+    assert_eq!(of(&["<|end|>", "<|call|>"], Vec::new()), [30, 31]);
+    assert_eq!(of(&["</s>", "<|tool_response>"], Vec::new()), [31]);
+    assert_eq!(of(&["<|eot_id|> ", "<start_of_turn>", "im_end"], Vec::new()), [0_u32; 0]);
+}
+
+#[test]
+fn special_ids_outside_the_vocabulary_are_told_and_count_for_nothing() {
+    for outside in [-1, 32, i32::MAX, i32::MIN] {
+        let ids = ["bos", "eos", "eot", "unknown"].map(|name| id(name, outside));
+        let (_folder, path) = tiny_with_tokens(&[b"<|im_end|>"], 3, ids.to_vec());
+        let opened = Opened::open(&ModelSource::Path(path), None, WeightsChoice::Original).unwrap();
+        assert_eq!((opened.file.special.bos, &opened.file.special.eos[..]), (None, &[31][..]));
+        for name in ["bos_token_id", "eos_token_id", "unknown_token_id"] {
+            let told = |warning: &&String| {
+                warning.contains(name)
+                    && warning.contains(&outside.to_string())
+                    && warning.contains("32; ignored")
+            };
+            assert_eq!(
+                opened.file.warnings.iter().filter(told).count(),
+                1,
+                "{name}: {:?}",
+                opened.file.warnings
+            );
+        }
+        let ids = opened.tokenizer.unwrap().encode("AB<|im_end|>", AddSpecial::AsFileSays).unwrap();
+        assert!(ids.ends_with(&[0, 1, 31]) || ids.ends_with(&[31]), "{ids:?}");
+    }
+    let text = entry("tokenizer.ggml.eos_token_id", 8, &string("end"));
+    let error = opening(&[("m.gguf", tiny_with(vec![text]).0)]);
+    assert!(error.contains("tokenizer.ggml.eos_token_id: it has to be a whole number"), "{error}");
+}
+
+#[test]
+fn a_vocabulary_with_odd_tokens_opens_and_says_so() {
+    let texts: [&[u8]; 5] = [b"A", b"", b"", b"\xe2\x82", b"\xe2\x82"];
+    let (_folder, path) = tiny_with_tokens(&texts, 1, Vec::new());
+    let opened = Opened::open(&ModelSource::Path(path), None, WeightsChoice::Original).unwrap();
+    let told = opened.file.warnings.iter().find(|warning| warning.contains("no UTF-8")).expect("a warning");
+    assert!(told.starts_with("5 of its tokens, the first of them 0, are empty"), "{told}");
+    let tokenizer = opened.tokenizer.unwrap();
+    assert_eq!((tokenizer.bytes(0), tokenizer.bytes(27)), (b"A".to_vec(), b"A".to_vec()));
+    assert_eq!((tokenizer.id("A"), tokenizer.bytes(31)), (Some(27), b"\xe2\x82".to_vec()));
+    assert_eq!(tokenizer.vocabulary_size(), 32);
 }

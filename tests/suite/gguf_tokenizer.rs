@@ -194,13 +194,105 @@ fn metadata_that_contradicts_itself_is_refused_with_the_cause() {
         }
     };
     refused(|metadata| metadata.tokens.clear(), "vocabulary is empty");
-    refused(|metadata| metadata.tokens[5] = metadata.tokens[4].clone(), "tokens 4 and 5 are both");
     refused(|metadata| metadata.merges[3] = "no-such piece".to_owned(), "merge 3 names `no-such`");
     refused(|metadata| metadata.merges[3] = "single".to_owned(), "merge 3 `single` is no pair");
-    refused(|metadata| metadata.eos = Some(u64::MAX), "eos_token_id");
     refused(|metadata| metadata.kinds.truncate(7), "7 elements of token_type");
     refused(|metadata| metadata.scores = vec![0.0], "1 elements of scores");
     // Found by changing files at random: 6 GB for a table that claims to be long.
     refused(|metadata| metadata.precompiled_charsmap = vec![0xff; 40], "shorter than it says");
     refused(|metadata| metadata.precompiled_charsmap = vec![9, 0, 0, 0, 1], "shorter than it says");
+}
+
+#[test]
+fn tokens_without_a_text_of_their_own_are_ids_with_their_bytes() {
+    for plain in [byte_level(), sentencepiece()] {
+        let size = plain.tokens.len();
+        let mut odd = plain.clone();
+        let end = odd.tokens.iter().position(|token| token == "<END>").unwrap();
+        // What comes again, empty ones, a part of a character, one with a whole character in it, a special one.
+        let more = ["t", "", "", "\u{fffd}", "▁the\u{fffd}", "<END>"];
+        odd.tokens.extend(more.map(str::to_owned));
+        odd.broken.insert(size + 3, vec![0xe2, 0x82]);
+        odd.broken.insert(size + 4, "▁the\u{20ac}".as_bytes()[..8].to_vec());
+        odd.kinds.resize(size + more.len(), kind::NORMAL);
+        odd.kinds[size + 5] = kind::CONTROL;
+        if !odd.scores.is_empty() {
+            odd.scores.resize(size + more.len(), -3.0);
+        }
+        assert!(plain.oddities().is_none());
+        let said = odd.oddities().unwrap();
+        assert!(said.starts_with("6 of its tokens"), "{said}");
+
+        let (plain, odd) = (Tokenizer::from_gguf(&plain).unwrap(), Tokenizer::from_gguf(&odd).unwrap());
+        assert_eq!(odd.vocabulary_size(), size + more.len());
+        let [again, empty, _, part, long, special] = [0, 1, 2, 3, 4, 5].map(|place| (size + place) as u32);
+        // Of two with one text the last one is it, as in transformers.
+        let letter = plain.id("t").unwrap();
+        assert_eq!((odd.id("t"), odd.id("<END>")), (Some(again), Some(special)));
+        let renamed = |id: u32| match id {
+            id if id == letter => again,
+            id if id as usize == end => special,
+            id => id,
+        };
+        for text in ["Once upon a time", "the king's x\u{fffd}y ", "t tt <END>t"] {
+            let ids = plain.encode(text, AddSpecial::Never).unwrap();
+            let ids: Vec<u32> = ids.into_iter().map(renamed).collect();
+            assert_eq!(odd.encode(text, AddSpecial::Never).unwrap(), ids, "{text}");
+            assert_eq!(odd.decode(&ids), plain.decode(&plain.encode(text, AddSpecial::Never).unwrap()));
+        }
+        assert_eq!(odd.bytes(letter), b"t");
+        assert_eq!((odd.bytes(empty), odd.piece(empty).as_deref()), (Vec::new(), Some("")));
+        assert_eq!((odd.bytes(part), odd.piece(part).as_deref()), (vec![0xe2, 0x82], Some("\u{fffd}")));
+        assert_eq!(odd.bytes(long), b" the\xe2\x82");
+        assert!(odd.is_special(special) && odd.is_special(end as u32) && !odd.is_special(again));
+        let euro = odd.encode("\u{20ac}", AddSpecial::Never).unwrap();
+        let last = *euro.last().unwrap();
+        assert_eq!(odd.decode(&[letter, long, last, empty, letter]), "t the\u{20ac}t");
+        assert_eq!(odd.decode(&[letter, part, letter]).chars().next_back(), Some('t'));
+    }
+}
+
+#[test]
+fn special_ids_outside_the_vocabulary_are_none() {
+    let far = Some(u64::MAX);
+    let tokenizer =
+        Tokenizer::from_gguf(&GgufVocabulary { bos: far, eos: far, add_eos: Some(true), ..byte_level() });
+    let plain = Tokenizer::from_gguf(&byte_level()).unwrap().encode("the", AddSpecial::Never).unwrap();
+    assert_eq!(tokenizer.unwrap().encode("the", AddSpecial::AsFileSays).unwrap(), plain);
+    // The piece for unknown characters is told by its kind as well.
+    let mut metadata = sentencepiece();
+    metadata.kinds[0] = kind::UNKNOWN;
+    metadata.kinds.iter_mut().filter(|its| **its == kind::BYTE).for_each(|its| *its = kind::NORMAL);
+    let named = Tokenizer::from_gguf(&GgufVocabulary { unknown: Some(0), ..metadata.clone() }).unwrap();
+    let told = Tokenizer::from_gguf(&GgufVocabulary { unknown: far, ..metadata }).unwrap();
+    let ids = told.encode("日", AddSpecial::Never).unwrap();
+    assert_eq!(ids, named.encode("日", AddSpecial::Never).unwrap());
+    assert_eq!(ids.last(), Some(&0));
+}
+
+#[test]
+fn the_name_of_a_byte_in_a_text_is_text() {
+    let expected: Value =
+        serde_json::from_str(include_str!("../fixtures/sentencepiece/expected.json")).unwrap();
+    let metadata = GgufVocabulary { remove_extra_whitespaces: Some(false), ..of_model() };
+    let tokenizer = Tokenizer::from_gguf(&metadata).unwrap();
+    for case in expected["bytes"].as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        let ids = tokenizer.encode(text, AddSpecial::Never).unwrap();
+        assert_eq!(serde_json::json!(ids), case["ids"], "{text:?}");
+    }
+}
+
+/// The pieces of `tests/fixtures/sentencepiece/bytes.model` as a converter writes them.
+fn of_model() -> GgufVocabulary {
+    let pieces: Value = serde_json::from_str(include_str!("../fixtures/sentencepiece/bytes.json")).unwrap();
+    let numbers = |name: &str| serde_json::from_value::<Vec<f64>>(pieces[name].clone()).unwrap();
+    GgufVocabulary {
+        model: "t5".to_owned(),
+        tokens: serde_json::from_value(pieces["tokens"].clone()).unwrap(),
+        scores: numbers("scores"),
+        kinds: numbers("kinds"),
+        unknown: Some(0),
+        ..GgufVocabulary::default()
+    }
 }

@@ -66,12 +66,12 @@ fn folder(model: &str, class: Option<&str>, files: &Map<String, Value>) -> TempD
 
 /// The tokenizer of a folder, by the same way on which a model is loaded.
 fn tokenizer(folder: &TempDir) -> Result<Tokenizer, TokenizerError> {
-    let Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, .. }) =
+    let Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, added_tokens, .. }) =
         formats::open(folder.path()).unwrap().tokenizer
     else {
         panic!("no tokenizer in {:?}", folder.path());
     };
-    let Vocabulary::Merges { pieces, merges, added_tokens, stated_class, family_class } = &vocabulary else {
+    let Vocabulary::Merges { pieces, merges, stated_class, family_class } = &vocabulary else {
         panic!("another vocabulary: {vocabulary:?}");
     };
     Tokenizer::from_merges(MergesFiles {

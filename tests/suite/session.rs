@@ -213,6 +213,26 @@ fn the_end_of_sequence_and_a_stop_text_end_a_run() {
 }
 
 #[test]
+fn a_stop_text_is_found_with_special_tokens_written_out_and_without_them() {
+    let mut watched = Watched::new(Behaviour::default());
+    watched.send(load("special"));
+    watched.until("the model is ready", |view| view.status == Status::Ready);
+    let cases = [("three", 3), ("wothree", 3), ("three fo", 4), ("two four", 4), ("hre", 3), ("fivesix", 7)];
+    for (stop_text, tokens) in cases {
+        let mut settings = DecodingSettings::default();
+        settings.stop.texts = vec![stop_text.to_owned()];
+        let prompt = Prompt::Text { text: "zero".to_owned(), special: SpecialTokens::Add };
+        watched.view.run = None;
+        watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+        let run = watched.finished();
+        let stop = if tokens == 7 { StopReason::Eos } else { StopReason::StopText };
+        assert_eq!((run.stop, run.generated_ids().len()), (Some(stop), tokens), "{stop_text}");
+    }
+    let text: String = watched.run().nodes.iter().map(|node| node.text.as_str()).collect();
+    assert_eq!(text.trim_start(), "one two four five six seven");
+}
+
+#[test]
 fn a_single_stepped_run_waits_after_every_token() {
     let mut watched = Watched::ready(Behaviour::default());
     watched.send(start("zero", 3, Pace::SingleStep));

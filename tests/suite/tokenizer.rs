@@ -1,9 +1,13 @@
 //! Tokenizers against the reference implementation, and text that streams one id at a time.
 
+use std::fs;
+use std::path::Path;
+
+use logitscope::formats::{self, TokenizerFiles, Vocabulary};
 use logitscope::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer, TokenizerError};
 use proptest::prelude::*;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const BYTE_LEVEL: &str = include_str!("../fixtures/tokenizers/byte_level.json");
 const SENTENCEPIECE: &str = include_str!("../fixtures/tokenizers/sentencepiece.json");
@@ -234,34 +238,90 @@ fn decoders_of_other_kinds_stream_as_they_decode() {
     assert_eq!(streamed(&open(&suffixed), &[0, 1, 2, 0, 1]), "once upon once");
 }
 
-#[test]
-fn the_configuration_decides_about_special_tokens_where_it_speaks() {
-    let with = |config: Value| {
-        let tokenizer = Tokenizer::from_json(SENTENCEPIECE.as_bytes(), Some(&config)).unwrap();
-        tokenizer.encode("time", AddSpecial::AsFileSays).unwrap()
+/// See `tests/fixtures/tokenizers/make_beside.py`.
+#[derive(Deserialize)]
+struct Beside {
+    folders: Vec<FolderCase>,
+}
+
+#[derive(Deserialize)]
+struct FolderCase {
+    name: String,
+    files: Map<String, Value>,
+    plain: Map<String, Value>,
+    added: Vec<Value>,
+    post_processor: Value,
+    special: Vec<u32>,
+    texts: Vec<BesideText>,
+}
+
+#[derive(Deserialize)]
+struct BesideText {
+    text: String,
+    ids: Vec<u32>,
+    ids_without_special: Vec<u32>,
+}
+
+/// The tokenizer of a folder with a `tokenizer.json`, by the same way on which a model is loaded.
+fn of_folder(case: &FolderCase) -> Tokenizer {
+    let mut json: Value = serde_json::from_str(BYTE_LEVEL).unwrap();
+    json["model"]["vocab"].as_object_mut().unwrap().extend(case.plain.clone());
+    json["added_tokens"].as_array_mut().unwrap().extend(case.added.clone());
+    json["post_processor"] = case.post_processor.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families/gpt2-f32");
+    for name in ["model.safetensors", "config.json"] {
+        fs::copy(source.join(name), folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("tokenizer.json"), json.to_string()).unwrap();
+    for (name, contents) in &case.files {
+        fs::write(folder.path().join(name), contents.to_string()).unwrap();
+    }
+    let Some(TokenizerFiles::Folder { vocabulary, tokenizer_config, added_tokens, .. }) =
+        formats::open(folder.path()).unwrap().tokenizer
+    else {
+        panic!("{}: no tokenizer", case.name);
     };
-    let plain = open(SENTENCEPIECE).encode("time", AddSpecial::Never).unwrap();
-    let (bos, end) = (1, 2);
-    assert_eq!(with(json!({})), [&[bos], plain.as_slice()].concat());
-    assert_eq!(with(json!({"add_bos_token": false, "bos_token": "<s>"})), plain);
-    assert_eq!(
-        with(
-            json!({"add_bos_token": true, "bos_token": {"content": "<s>"}, "add_eos_token": true, "eos_token": "<END>"})
-        ),
-        [&[bos], plain.as_slice(), &[end]].concat()
+    let Vocabulary::TokenizerJson(contents) = &vocabulary else { panic!("{vocabulary:?}") };
+    Tokenizer::from_json_and_tokens(contents, tokenizer_config.as_ref(), added_tokens.as_ref()).unwrap()
+}
+
+#[test]
+fn tokens_named_beside_the_file_are_those_of_transformers_and_flags_add_none_around_a_text() {
+    let expected: Beside = serde_json::from_str(include_str!("../fixtures/tokenizers/beside.json")).unwrap();
+    assert!(expected.folders.len() >= 30);
+    for case in &expected.folders {
+        let (tokenizer, name) = (of_folder(case), &case.name);
+        for BesideText { text, ids, ids_without_special } in &case.texts {
+            assert_eq!(&tokenizer.encode(text, AddSpecial::AsFileSays).unwrap(), ids, "{name}: {text:?}");
+            let plain = tokenizer.encode(text, AddSpecial::Never).unwrap();
+            assert_eq!(&plain, ids_without_special, "{name}: {text:?}");
+        }
+        let special: Vec<u32> =
+            (0..tokenizer.vocabulary_size() as u32).filter(|&id| tokenizer.is_special(id)).collect();
+        assert_eq!(special, case.special, "{name}");
+    }
+}
+
+#[test]
+fn lists_of_tokens_that_are_broken_are_refused_with_the_cause() {
+    let refused = |config: Option<Value>, added: Option<Value>, cause: &str| {
+        let made = Tokenizer::from_json_and_tokens(BYTE_LEVEL.as_bytes(), config.as_ref(), added.as_ref());
+        let error = made.err().expect(cause).to_string();
+        assert!(error.contains(cause), "{error}");
+    };
+    refused(
+        Some(json!({"added_tokens_decoder": {"nine": {"content": "<x>"}}})),
+        None,
+        "without id or content",
     );
-    // Silence about one of the two means that it is not added.
-    assert_eq!(
-        with(json!({"add_eos_token": true, "bos_token": "<s>", "eos_token": "<END>"})),
-        [plain.as_slice(), &[end]].concat()
-    );
-    // A token that the file does not know is left out.
-    assert_eq!(with(json!({"add_bos_token": true, "bos_token": "<nobody>"})), plain);
-    // A token that only the configuration calls special.
-    let id = open(SENTENCEPIECE).id("t").unwrap();
-    let listed = json!({"added_tokens_decoder": {id.to_string(): {"content": "t", "special": true}}});
-    let tokenizer = Tokenizer::from_json(SENTENCEPIECE.as_bytes(), Some(&listed)).unwrap();
-    assert!(tokenizer.is_special(id) && !open(SENTENCEPIECE).is_special(id));
+    refused(None, Some(json!(["<x>"])), "added_tokens.json is no object");
+    refused(None, Some(json!({"<x>": -1})), "no id for `<x>`");
+    // What is no token is no name of one.
+    let odd =
+        json!({"eos_token": 7, "pad_token": null, "extra_special_tokens": [3, "", null], "mask_token": {}});
+    let tokenizer = Tokenizer::from_json(BYTE_LEVEL.as_bytes(), Some(&odd)).unwrap();
+    assert_eq!(tokenizer.vocabulary_size(), open(BYTE_LEVEL).vocabulary_size());
 }
 
 #[test]

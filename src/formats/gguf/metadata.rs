@@ -90,17 +90,23 @@ impl Metadata {
 
     /// An array of texts, if it is there.
     pub fn texts(&self, key: &str) -> Result<Option<Vec<&str>>, FormatError> {
+        let Some(texts) = self.byte_texts(key)? else { return Ok(None) };
+        let broken = |index| self.error(key, format!("element {index} is no valid UTF-8"));
+        let texts = texts.into_iter().enumerate();
+        texts
+            .map(|(index, text)| std::str::from_utf8(text).map_err(|_| broken(index)))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// An array of texts as the file has them, in UTF-8 or not, if it is there.
+    pub fn byte_texts(&self, key: &str) -> Result<Option<Vec<&[u8]>>, FormatError> {
         let Some(Array { kind, count, bytes }) = self.array(key)? else { return Ok(None) };
         if kind != ValueType::String {
             return Err(self.error(key, "it has to be an array of texts"));
         }
         let mut cursor = Cursor::new(&self.file, bytes);
-        let mut texts = Vec::with_capacity(count);
-        for index in 0..count {
-            let text = std::str::from_utf8(cursor.string(key)?);
-            texts.push(text.map_err(|_| self.error(key, format!("element {index} is no valid UTF-8")))?);
-        }
-        Ok(Some(texts))
+        (0..count).map(|_| cursor.string(key)).collect::<Result<_, _>>().map(Some)
     }
 
     /// An array of numbers, if it is there; from any type of numbers.

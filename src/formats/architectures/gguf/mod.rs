@@ -3,6 +3,7 @@
 //! A file's metadata is turned into the family's `config.json`, which the family's own reader then reads: the
 //! checks are the same. Keys that nobody here knows stay in it under their own names, and are told as unknown.
 
+pub mod ends;
 mod forms;
 
 use serde_json::{Map, Value, json};
@@ -33,10 +34,6 @@ const SILENT: [&str; 6] = [
     "tensor_data_layout",
     "rope.scaling.finetuned",
 ];
-/// Keys of the tokenizer that name special tokens.
-const BOS: &str = "tokenizer.ggml.bos_token_id";
-const ENDS: [&str; 3] =
-    ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
 /// The tokenizer's vocabulary.
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const ARCHITECTURE: &str = "general.architecture";
@@ -170,9 +167,8 @@ impl Form {
         let has_head = checkpoint.find(&format!("{HEAD}.weight")).is_some();
         put("tie_word_embeddings", json!(!has_head));
         put("vocab_size", json!(vocabulary(metadata, checkpoint, &prefix)?));
-        put("bos_token_id", json!(metadata.whole(BOS)?));
-        let ends = ENDS.iter().filter_map(|key| metadata.whole(key).transpose());
-        put("eos_token_id", json!(ends.collect::<Result<Vec<u64>, _>>()?));
+        put("bos_token_id", json!(ends::special_id(metadata, "bos_token_id")?));
+        put("eos_token_id", json!(ends::ends(metadata)?));
         if let Some(share) = self.rotating_share(metadata)? {
             put(self.share.unwrap_or_default(), json!(share));
         }
