@@ -3,6 +3,7 @@
 mod suite {
     mod architecture;
     mod attention;
+    mod bans;
     mod beams;
     mod branches;
     mod chained;

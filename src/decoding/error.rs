@@ -39,6 +39,14 @@ pub enum DecodingError {
         /// The context length.
         context: usize,
     },
+    /// A stage for contrastive search.
+    #[error(
+        "contrastive search weighs the model's own probabilities, so the stage `{stage}` has no part in it: leave it out, or choose another strategy"
+    )]
+    WithoutStages {
+        /// The stage's name.
+        stage: &'static str,
+    },
     /// A setting outside its range.
     #[error("{what} is {value}, but {rule}")]
     Setting {
@@ -60,6 +68,16 @@ pub enum DecodingError {
         token: u32,
         /// NaN or +∞.
         logit: f32,
+    },
+    /// A stage that bans tokens left none.
+    #[error("step {step}: the stage `{stage}` leaves no token to choose: {reason}")]
+    NothingLeft {
+        /// The step, from 1.
+        step: usize,
+        /// The stage's name.
+        stage: &'static str,
+        /// Why that is so, and what to do.
+        reason: &'static str,
     },
     /// The user interrupted a pass. Calling the strategy again goes on where it stopped.
     #[error("interrupted")]

@@ -150,7 +150,9 @@ pub fn begin_with(
             Box::new(SingleToken::new(settings, &context, ending, prompt))
         }
         StrategyChoice::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
-        StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, ending, prompt, model.context())?),
+        StrategyChoice::Contrastive => {
+            Box::new(Contrastive::new(settings, &context, ending, prompt, model.context())?)
+        }
         StrategyChoice::Speculative => {
             Box::new(Speculative::new(settings, &context, ending, prompt, aids.draft.as_ref()))
         }

@@ -135,15 +135,17 @@ impl Decode {
     /// After [`DecodingError::Interrupted`] the next call goes on where this one stopped.
     pub fn advance(&mut self, ready: &mut ReadyModel, control: &mut Control<'_>) -> Result<(), RunError> {
         self.take_up_line(ready)?;
+        if self.run.stop.is_none() && self.run.line.is_empty() {
+            // A grammar may describe nothing but the empty text.
+            self.run.stop = self.end_of_grammar();
+        }
         if self.run.stop.is_some() {
             return Ok(());
         }
-        if let Some(guide) = &self.guide {
-            guide.prepare(&self.run.generated_ids())?;
-        }
         let branch = self.branches.last_mut().expect("a run has a strategy");
         let steps = self.run.steps.len();
-        let stepped = branch.strategy.step(&mut *ready.model, &mut self.run, control)?;
+        let stepped = branch.strategy.step(&mut *ready.model, &mut self.run, control);
+        let stepped = stepped.map_err(|error| self.explained(error))?;
         self.run.stop = stepped.stop;
         self.run.stop = self.run.stop.or_else(|| self.end_of_grammar());
         if let Some(tokenizer) = &ready.tokenizer {
@@ -178,7 +180,16 @@ impl Decode {
         Ok(())
     }
 
-    /// Whether the grammar lets nothing follow; what it cannot say it says before the next step.
+    /// The error of a step. Where it was the grammar that left nothing, that says more about why.
+    fn explained(&self, error: DecodingError) -> RunError {
+        let grammar = self.guide.as_ref().filter(|_| matches!(error, DecodingError::NothingLeft { .. }));
+        match grammar.and_then(|guide| guide.problem(&self.run.generated_ids())) {
+            Some(problem) => problem.into(),
+            None => error.into(),
+        }
+    }
+
+    /// Whether the grammar lets nothing follow; what it cannot say it says at the next step.
     fn end_of_grammar(&self) -> Option<StopReason> {
         let guide = self.guide.as_ref()?;
         let complete = guide.is_complete(&self.run.generated_ids());

@@ -55,9 +55,9 @@ impl Guide {
         SharedConstraint::new(self.0.clone())
     }
 
-    /// Makes sure that the next step can ask what may follow.
-    pub fn prepare(&self, generated: &[u32]) -> Result<(), GrammarError> {
-        self.lock().0.allowed(generated).map(|_| ())
+    /// Why the grammar lets nothing follow these new tokens, if it is at fault.
+    pub fn problem(&self, generated: &[u32]) -> Option<GrammarError> {
+        self.lock().0.allowed(generated).err()
     }
 
     /// Whether nothing but the end can follow.

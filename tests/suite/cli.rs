@@ -312,6 +312,60 @@ fn a_grammar_holds_the_text_to_it_and_ends_the_run() {
 }
 
 #[test]
+fn what_is_banned_is_not_chosen_where_nothing_else_is_left() {
+    let model = without_text();
+    let base = ["generate", "-m", &model, "--prompt-ids", "3,1,4", "--ignore-eos"];
+    let all: Vec<String> = (0..101).map(|id: u32| id.to_string()).collect();
+    let every = ["--suppress-tokens", &all.join(",")];
+    for strategy in ["greedy", "sample", "beam", "speculative", "lookahead"] {
+        let error = error_of(&[&base[..], &every, &["--strategy", strategy]].concat());
+        assert!(
+            error.contains("the run failed: step 1: the stage `suppressed tokens` leaves no token to choose"),
+            "{strategy}: {error}"
+        );
+    }
+    let error = error_of(&[&base[..], &every, &["--strategy", "contrastive"]].concat());
+    assert!(error.contains("the stage `suppressed tokens` has no part in it"), "{error}");
+
+    // The text so far stays: on stdout, and in the trace.
+    let folder = tempfile::tempdir().expect("a folder");
+    let trace = folder.path().join("run.json");
+    let forced = ["--forced-token", "3=7", "--suppress-tokens", "7", "--trace", &trace.to_string_lossy()];
+    for strategy in ["greedy", "beam"] {
+        let output = run(&[&base[..], &forced, &["--strategy", strategy]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("error: the run failed: step 3: the stage `suppressed tokens`"), "{stderr}");
+        let run = logitscope::trace::file::read(&trace).expect("a trace");
+        assert_eq!((run.generated_ids().len(), run.stop), (2, Some(logitscope::trace::StopReason::Failed)));
+        let ids: Vec<String> = run.generated_ids().iter().map(u32::to_string).collect();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>(), ids);
+        assert!(output.stdout.ends_with(b"\n"));
+    }
+
+    // Of a grammar's two spellings of one text neither is allowed.
+    let spellings = json_of(&["tokenize", "-p", "aa", "--no-special", "--json"])["ids"].clone();
+    let single = json_of(&["tokenize", "-p", "a", "--no-special", "--json"])["ids"].clone();
+    let mut banned: Vec<String> = Vec::new();
+    for id in [&spellings, &single].into_iter().flat_map(|ids| ids.as_array().expect("ids")) {
+        banned.extend(["--bad-words-ids".to_owned(), id.to_string()]);
+    }
+    let banned: Vec<&str> = banned.iter().map(String::as_str).collect();
+    let error = error_of(&[&["generate", "-p", "Once", "--regex", "aa"][..], &banned].concat());
+    assert!(error.contains("step 1: the stage `bad words` leaves no token to choose"), "{error}");
+    // A grammar of the empty text alone is complete before the first token, whatever ends a text.
+    let empty = folder.path().join("empty.gbnf").to_string_lossy().into_owned();
+    std::fs::write(&empty, "root ::= \"\"").expect("written");
+    for more in [&["--ignore-eos"][..], &[]] {
+        let answer =
+            json_of(&[&["generate", "-p", "Once", "--grammar", &empty, "--json"][..], more].concat());
+        assert_eq!((&answer["stop"], &answer["ids"]), (&json!("grammar"), &json!([])));
+    }
+    let error = error_of(&[&base[..], &["--logit-bias", "3=-inf"]].concat());
+    assert!(error.contains("a logit bias is -inf") && error.contains("suppress"), "{error}");
+}
+
+#[test]
 fn dry_finds_its_breakers_with_the_tokenizer() {
     let model = with_text();
     let changed = |more: &[&str]| {

@@ -265,7 +265,7 @@ fn a_seed_replays_exactly_and_any_step_replays_alone() {
     for node in &once.nodes {
         let before = &tokens[..prompt.len() + node.step - 1];
         let logits = logits_after(before);
-        let filtered = chain.run(&logits, History { tokens: before, prompt: prompt.len() });
+        let filtered = chain.run(&logits, History { tokens: before, prompt: prompt.len() }).unwrap();
         let (token, drawn) = draw(&filtered.row, &filtered.after, 42, node.step as u64);
         assert_eq!((token, Some(drawn)), (node.token, node.draw));
         assert_eq!(drawn.value, uniform(42, node.step as u64));
