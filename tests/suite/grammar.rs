@@ -99,6 +99,62 @@ fn a_mask_is_what_brute_force_over_the_vocabulary_finds() {
     assert!(places > 100, "{places}");
 }
 
+/// Whether a text is one of a grammar's, and each of its beginnings the beginning of one.
+fn takes(language: GrammarLanguage, grammar: &str, text: &str) -> bool {
+    let words: Vec<String> = (32..127u8).map(|byte| char::from(byte).to_string()).collect();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.push("<end>");
+    let eos = words.len() as u32 - 1;
+    let made = Grammar::new(language, grammar, &tokenizer(&words), words.len(), &[eos]);
+    let mut made = made.unwrap_or_else(|error| panic!("{grammar}: {error}"));
+    let ids: Vec<u32> = text.bytes().map(|byte| u32::from(byte) - 32).collect();
+    made.allowed(&ids).is_ok_and(|allowed| allowed[eos as usize])
+}
+
+/// Repetitions as llama.cpp's parser rewrites them: of at most none of a thing nothing is left.
+#[test]
+fn repetitions_are_llama_cpps() {
+    let takes = |rules: &str, text: &str| takes(GrammarLanguage::Gbnf, rules, text);
+    for item in ["\"a\"", "[ab]", ".", "(\"a\" | \"b\")", "one"] {
+        for (repetition, least, most) in [
+            ("{0}", 0, 0),
+            ("{0,0}", 0, 0),
+            ("{ 0 , 0 }", 0, 0),
+            ("{00}", 0, 0),
+            ("{0,}", 0, 9),
+            ("{0,2}", 0, 2),
+            ("{1}", 1, 1),
+            ("{2,}", 2, 9),
+            ("{1,3}", 1, 3),
+            ("*", 0, 9),
+        ] {
+            let rules = format!("root ::= \"x\" {item}{repetition} \"y\"\none ::= \"a\"");
+            for count in 0..6 {
+                let text = format!("x{}y", "a".repeat(count));
+                assert_eq!(takes(&rules, &text), (least..=most).contains(&count), "{rules:?} and {text}");
+            }
+        }
+    }
+    assert!(takes("root ::= \"a\"{0}", "") && !takes("root ::= \"a\"{0}", "a"));
+    assert!(takes("root ::= (\"a\"{0} \"b\"{0}){3} \"c\"", "c"));
+    assert!(takes("root ::= (\"a\" | \"b\"{0})* \"c\"", "aac"), "nothing may be repeated inside of a group");
+    for (rules, complaint) in [
+        ("root ::= \"a\"{,3}", "is no number of repetitions"),
+        ("root ::= \"a\"{,}", "is no number of repetitions"),
+        ("root ::= \"a\"{}", "is no number of repetitions"),
+        ("root ::= \"a\"{+2}", "is no number of repetitions"),
+        ("root ::= \"a\"{-1}", "is no number of repetitions"),
+        ("root ::= \"a\"{1,2,3}", "is no number of repetitions"),
+        ("root ::= \"a\"{0}*", "there is nothing before `*` that could be repeated"),
+        ("root ::= \"\"{2}", "there is nothing before `{` that could be repeated"),
+        ("root ::= b{0}", "there is no rule `b`"),
+        ("root ::= \"a\"{1,0}", "goes backwards"),
+    ] {
+        let error = check(GrammarLanguage::Gbnf, rules).expect_err(rules).to_string();
+        assert!(error.contains(complaint), "{rules}: {error}");
+    }
+}
+
 #[test]
 fn a_token_against_the_grammar_is_told_with_its_place() {
     let tokenizer = tokenizer(&WORDS);
