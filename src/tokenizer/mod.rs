@@ -9,6 +9,7 @@ mod gbnf;
 pub mod gguf;
 pub mod grammar;
 pub mod merges;
+mod schema;
 mod sentencepiece;
 mod spelling;
 mod splitting;

@@ -155,6 +155,59 @@ fn repetitions_are_llama_cpps() {
     }
 }
 
+/// By the definition of whole numbers, up to where doubles hold them all; beyond, a schema is refused.
+#[test]
+fn whole_numbers_of_a_schema_are_held_exactly_or_refused() {
+    let takes = |schema: &str, text: &str| takes(GrammarLanguage::JsonSchema, schema, text);
+    let most: i64 = 9_007_199_254_740_991;
+    for sign in [1, -1] {
+        for edge in [0, 1, 4_503_599_627_370_497, most - 1, most].map(|edge| sign * edge) {
+            for number in (edge - 2)..=(edge + 2) {
+                let constant = format!("{{\"const\": {edge}}}");
+                assert_eq!(takes(&constant, &number.to_string()), number == edge, "{constant}: {number}");
+                let list = format!("{{\"enum\": [{edge}, \"x\"]}}");
+                assert_eq!(takes(&list, &number.to_string()), number == edge, "{list}: {number}");
+                for (keyword, holds) in [
+                    ("minimum", number >= edge),
+                    ("maximum", number <= edge),
+                    ("exclusiveMinimum", number > edge),
+                    ("exclusiveMaximum", number < edge),
+                ] {
+                    let schema = format!("{{\"type\": \"integer\", \"{keyword}\": {edge}}}");
+                    assert_eq!(takes(&schema, &number.to_string()), holds, "{schema}: {number}");
+                }
+            }
+        }
+    }
+    // Without a bound a number may have any digits.
+    assert!(takes("{\"type\": \"integer\"}", "9007199254740993"));
+    assert!(takes("{\"type\": \"integer\", \"minimum\": 3}", "184467440737095516170"));
+    for number in
+        ["9007199254740993", "-9007199254740993", "9223372036854775807", "18446744073709551616", "1e300"]
+    {
+        for schema in [
+            format!("{{\"const\": {number}}}"),
+            format!("{{\"enum\": [1, {number}]}}"),
+            format!("{{\"type\": \"integer\", \"minimum\": {number}}}"),
+            format!(
+                "{{\"properties\": {{\"a\": {{\"type\": \"integer\", \"exclusiveMaximum\": {number}}}}}}}"
+            ),
+            format!("{{\"type\": \"array\", \"items\": {{\"const\": {{\"id\": [{number}]}}}}}}"),
+        ] {
+            let error = check(GrammarLanguage::JsonSchema, &schema).expect_err(&schema);
+            assert!(matches!(error, GrammarError::Rounded { .. }), "{schema}: {error}");
+            let message = error.to_string();
+            assert!(
+                message.contains(&format!("has the number {number}, which would be rounded")),
+                "{message}"
+            );
+        }
+    }
+    let long = format!("{{\"const\": {}}}", "7".repeat(5000));
+    let error = check(GrammarLanguage::JsonSchema, &long).expect_err("too long").to_string();
+    assert!(error.len() < 400 && error.contains("777…"), "{error}");
+}
+
 #[test]
 fn a_token_against_the_grammar_is_told_with_its_place() {
     let tokenizer = tokenizer(&WORDS);
