@@ -250,6 +250,11 @@ fn limits() -> ParserLimits {
 }
 
 fn parsed(language: GrammarLanguage, text: &str) -> Result<TopLevelGrammar, GrammarError> {
+    // Some editors begin a file with a byte order mark.
+    let text = match language {
+        GrammarLanguage::Gbnf | GrammarLanguage::JsonSchema => text.strip_prefix('\u{feff}').unwrap_or(text),
+        GrammarLanguage::Regex => text,
+    };
     if text.trim().is_empty() {
         return Err(GrammarError::Empty);
     }

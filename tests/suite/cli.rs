@@ -366,6 +366,27 @@ fn what_is_banned_is_not_chosen_where_nothing_else_is_left() {
 }
 
 #[test]
+fn a_byte_order_mark_before_a_file_is_no_part_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_string_lossy().into_owned()
+    };
+    let ids = |text: &str| {
+        json_of(&["tokenize", "--prompt-file", &file("prompt.txt", text), "--json"])["ids"].clone()
+    };
+    assert_eq!(ids("\u{feff}Once upon"), ids("Once upon"));
+    assert_ne!(ids("\u{feff}\u{feff}Once upon"), ids("Once upon"), "the second one is text");
+    let text = |option: &str, contents: &str| {
+        let file = file("grammar", contents);
+        json_of(&["generate", "-p", "Once", option, &file, "--json"])["text"].clone()
+    };
+    assert_eq!(text("--grammar", "\u{feff}root ::= \"yes\""), "yes");
+    assert_eq!(text("--json-schema", "\u{feff}{\"const\": 12}"), "12");
+}
+
+#[test]
 fn dry_finds_its_breakers_with_the_tokenizer() {
     let model = with_text();
     let changed = |more: &[&str]| {

@@ -209,6 +209,14 @@ fn whole_numbers_of_a_schema_are_held_exactly_or_refused() {
 }
 
 #[test]
+fn a_byte_order_mark_before_a_grammar_is_no_part_of_it() {
+    assert!(takes(GrammarLanguage::Gbnf, "\u{feff}root ::= \"a\"", "a"));
+    assert!(takes(GrammarLanguage::JsonSchema, "\u{feff}{\"const\": 12}", "12"));
+    assert_eq!(check(GrammarLanguage::Gbnf, "\u{feff} \n"), Err(GrammarError::Empty));
+    assert!(check(GrammarLanguage::Gbnf, "\u{feff}\u{feff}root ::= \"a\"").is_err(), "one is enough");
+}
+
+#[test]
 fn a_token_against_the_grammar_is_told_with_its_place() {
     let tokenizer = tokenizer(&WORDS);
     let new = |rules, eos: &[u32]| Grammar::new(GrammarLanguage::Gbnf, rules, &tokenizer, WORDS.len(), eos);
