@@ -387,6 +387,34 @@ fn a_byte_order_mark_before_a_file_is_no_part_of_it() {
 }
 
 #[test]
+fn every_command_says_why_a_tokenizer_cannot_be_used() {
+    let folder = super::merges::folder("gpt2-f32", Some("PreTrainedTokenizerFast"), &serde_json::Map::new());
+    let model = folder.path().to_string_lossy().into_owned();
+    let reason = "the way of a PreTrainedTokenizer is not known";
+    let grammar = ["generate", "-m", &model, "--prompt-ids", "1", "--regex", "a"];
+    let chat = ["generate", "-m", &model, "-p", "a", "--chat"];
+    for arguments in [
+        &["tokenize", "-m", &model, "-p", "a"][..],
+        &["generate", "-m", &model, "-p", "a"],
+        &["logits", "-m", &model, "-p", "a", "--json"],
+        &["check", "-m", &model, "-p", "a", "--weights", "f16"],
+        &grammar,
+        &chat,
+    ] {
+        let output = run(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        let error = stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
+        assert!(error.contains("no tokenizer that can be used (") && error.contains(reason), "{error}");
+    }
+    let text = String::from_utf8(run(&["inspect", &model]).stdout).expect("UTF-8");
+    let line = text.lines().find(|line| line.trim_start().starts_with("tokenizer ")).expect("a line");
+    assert!(line.contains("none that can be used (") && line.contains(reason), "{line}");
+    let card = json_of(&["inspect", "--json", &model]);
+    assert!(card["tokenizer_problem"].as_str().is_some_and(|problem| problem.contains(reason)), "{card}");
+}
+
+#[test]
 fn dry_finds_its_breakers_with_the_tokenizer() {
     let model = with_text();
     let changed = |more: &[&str]| {
