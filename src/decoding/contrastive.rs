@@ -59,20 +59,16 @@ struct Tried {
 }
 
 impl Contrastive {
-    /// For a prompt and settings that were checked; the context has to have room for the candidates.
+    /// For a prompt and settings that were checked; stages are refused.
     pub(super) fn new(
         settings: &DecodingSettings,
         stages: &StageContext,
         ending: Ending,
         prompt: &[u32],
-        context: usize,
     ) -> Result<Self, DecodingError> {
         let asked = Chain::new(&settings.stages, Picking::Highest, stages, 0);
         if let Some(stage) = asked.stages.first() {
             return Err(DecodingError::WithoutStages { stage: stage.name() });
-        }
-        if prompt.len() >= context {
-            return Err(DecodingError::NoRoomForCandidates { context });
         }
         let recorded = settings.recorded_candidates;
         Ok(Self {

@@ -21,21 +21,13 @@ pub enum DecodingError {
         /// V.
         vocabulary: usize,
     },
-    /// More tokens than the model has positions.
+    /// No position is left for a new token.
     #[error(
-        "the prompt has {tokens} tokens, but the context has {context}: shorten the prompt, or allow a longer context"
+        "the prompt has {tokens} tokens, but the context has {context}, new tokens included: shorten the prompt, or allow a longer context"
     )]
     PromptTooLong {
         /// Tokens of the prompt.
         tokens: usize,
-        /// The context length.
-        context: usize,
-    },
-    /// No position is left for contrastive search's candidates.
-    #[error(
-        "the prompt fills the context of {context} positions, and contrastive search tries its candidates one position further: shorten the prompt, or allow a longer context"
-    )]
-    NoRoomForCandidates {
         /// The context length.
         context: usize,
     },

@@ -387,6 +387,24 @@ fn a_byte_order_mark_before_a_file_is_no_part_of_it() {
 }
 
 #[test]
+fn a_context_holds_prompt_and_new_tokens_together() {
+    let model = without_text();
+    let base = ["--prompt-ids", "3,1,4,1,5", "-m", &model];
+    let generate = [&["generate", "--ignore-eos"][..], &base].concat();
+    let error = error_of(&[&generate[..], &["--context", "5"]].concat());
+    assert!(error.contains("the prompt has 5 tokens, but the context has 5, new tokens included"), "{error}");
+    for (context, new) in [("6", 1), ("7", 2)] {
+        let answer = json_of(&[&generate[..], &["--context", context, "--json"]].concat());
+        let ids = answer["ids"].as_array().map(Vec::len);
+        assert_eq!((answer["stop"].as_str(), ids), (Some("context_full"), Some(new)));
+    }
+    // Logits are those of the prompt alone, which may fill the context.
+    let logits = |context| [&["logits", "--json", "--context", context][..], &base].concat();
+    assert_eq!(json_of(&logits("5"))["top"].as_array().map(Vec::len), Some(5));
+    assert!(error_of(&logits("4")).contains("the prompt has 5 tokens, but the context has 4"));
+}
+
+#[test]
 fn every_command_says_why_a_tokenizer_cannot_be_used() {
     let folder = super::merges::folder("gpt2-f32", Some("PreTrainedTokenizerFast"), &serde_json::Map::new());
     let model = folder.path().to_string_lossy().into_owned();

@@ -86,7 +86,7 @@ impl Beam {
         if beam.beams > 1 {
             chain.stages.insert(0, Stage::LogSoftmax);
         }
-        let most_tokens = ending.max_tokens.min(context.saturating_sub(prompt.len()).max(1));
+        let most_tokens = ending.max_tokens.min(context.saturating_sub(prompt.len()));
         let rules = Rules {
             beams: beam.beams,
             length_penalty: f64::from(beam.length_penalty),
