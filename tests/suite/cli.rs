@@ -387,6 +387,34 @@ fn a_byte_order_mark_before_a_file_is_no_part_of_it() {
 }
 
 #[test]
+fn lists_may_have_blanks() {
+    let model = without_text();
+    let base = ["generate", "-m", &model, "-n", "3", "--json", "--ignore-eos"];
+    let ids = |more: &[&str]| json_of(&[&base[..], more].concat());
+    let spaced = ids(&["--prompt-ids", " 3, 1 ,4"]);
+    assert_eq!(spaced["prompt_ids"], json!([3, 1, 4]));
+    for (plain, blanks) in [
+        (["--suppress-tokens", "1,2,3"], ["--suppress-tokens", "1, 2 , 3"]),
+        (["--bad-words-ids", "1,2"], ["--bad-words-ids", " 1, 2"]),
+        (["--forced-token", "2=7"], ["--forced-token", " 2 = 7 "]),
+        (["--logit-bias", "3=-4"], ["--logit-bias", "3 = -4"]),
+    ] {
+        let prompt = ["--prompt-ids", "3"];
+        assert_eq!(ids(&[prompt, plain].concat())["steps"], ids(&[prompt, blanks].concat())["steps"]);
+    }
+    let bench = ["bench", "-m", &model, "--pp", "8, 9", "--tg", " 2", "--repeat", "1", "--json"];
+    assert_eq!(json_of(&bench)["pp"][1]["tokens"], 9);
+    let check = json_of(&["check", "-m", &model, "--weights", "f16", "--prompt-ids", "3, 1", "--json"]);
+    assert_eq!(check["divergence"]["prompt_ids"], json!([3, 1]));
+    let logits = json_of(&["logits", "-m", &model, "--prompt-ids", "3, 1", "--json"]);
+    assert_eq!(logits["prompt_ids"], json!([3, 1]));
+    for wrong in ["3,,1", "3 1", "x", ""] {
+        let output = run(&["generate", "-m", &model, "--prompt-ids", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_context_holds_prompt_and_new_tokens_together() {
     let model = without_text();
     let base = ["--prompt-ids", "3,1,4,1,5", "-m", &model];
@@ -674,8 +702,12 @@ fn check_and_bench_and_adapters_answer_with_their_json() {
 #[test]
 fn failures_are_one_line_that_says_what_and_why() {
     let model = without_text();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["generate", "-m", "/no/such/folder", "-p", "x"], "/no/such/folder"),
+        (
+            &["generate", "-m", "someone/some-model", "-p", "x"],
+            "a model is the folder of a Hugging Face download",
+        ),
         (&["generate", "-m", &model, "--prompt-ids", "3,101"], "id 101"),
         (&["generate", "-m", &model, "--prompt-ids", "3", "--context", "9999"], "9999"),
         (&["generate", "-m", &model, "--prompt-ids", "3", "--adapter", "no such GPU"], "no such GPU"),
