@@ -4,6 +4,7 @@ mod suite {
     mod adapters;
     mod architecture;
     mod attention;
+    mod bans;
     mod beams;
     mod branches;
     mod chained;

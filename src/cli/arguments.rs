@@ -59,7 +59,7 @@ pub enum Command {
 pub struct ModelOptions {
     /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or a .gguf; left out, the
     /// built-in demonstration model
-    #[arg(short, long, value_name = "PATH")]
+    #[arg(short, long, value_name = "FOLDER|FILE")]
     pub model: Option<PathBuf>,
     /// GPU by its number in `logitscope adapters` or by a part of its name; left out, the best one that
     /// works
@@ -72,7 +72,7 @@ pub struct ModelOptions {
     /// Precision of the cached keys and values; left out, f16, or f32 where the weights are f32
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub kv: Option<CacheOption>,
-    /// Longest sequence to allow, in tokens; left out, the model's own context
+    /// Longest sequence to allow, in tokens, the prompt's and the new ones together; left out, the model's own context
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
 }
@@ -129,11 +129,11 @@ pub struct PromptOptions {
     /// The prompt
     #[arg(short, long, value_name = "TEXT", group = "prompt_source", allow_hyphen_values = true)]
     pub prompt: Option<String>,
-    /// File with the prompt, UTF-8, taken as it is
+    /// File with the prompt, UTF-8, taken as it is but for a byte order mark
     #[arg(long, value_name = "FILE", group = "prompt_source")]
     pub prompt_file: Option<PathBuf>,
     /// Token ids, taken exactly as they are; needs no tokenizer
-    #[arg(long, value_name = "IDS", value_delimiter = ',', group = "prompt_source")]
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = token_id, group = "prompt_source")]
     pub prompt_ids: Option<Vec<u32>>,
 }
 
@@ -225,7 +225,7 @@ pub struct Generate {
     #[arg(long, conflicts_with = "eos")]
     pub ignore_eos: bool,
     /// Token that ends the text, instead of the model's own (repeatable)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = token_id)]
     pub eos: Vec<u32>,
     /// Compute the whole sequence again at every step: the same tokens for more work
     #[arg(long)]
@@ -270,9 +270,9 @@ pub enum EarlyStoppingOption {
 /// What `--strategy speculative` takes.
 #[derive(Debug, Args)]
 pub struct SpeculativeOptions {
-    /// Smaller model that drafts, with the same vocabulary; left out, drafts are looked up in prompt and text
-    /// (speculative only)
-    #[arg(long, value_name = "PATH")]
+    /// Smaller model that drafts, with the same vocabulary, a folder or file as for --model; left out, drafts are
+    /// looked up in prompt and text (speculative only)
+    #[arg(long, value_name = "FOLDER|FILE")]
     pub draft_model: Option<PathBuf>,
     /// Most tokens of a draft (speculative only)
     #[arg(long, value_name = "N", default_value_t = SpeculativeSettings::default().draft_tokens)]
@@ -332,8 +332,9 @@ pub struct Logits {
 /// `tokenize`.
 #[derive(Debug, Args)]
 pub struct Tokenize {
-    /// Model whose tokenizer is used; left out, the built-in model
-    #[arg(short, long, value_name = "PATH")]
+    /// Model whose tokenizer is used: a Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or
+    /// a .gguf; left out, the built-in demonstration model
+    #[arg(short, long, value_name = "FOLDER|FILE")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub prompt: PromptOptions,
@@ -375,7 +376,7 @@ pub struct Check {
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "prompt_ids")]
     pub prompt: Option<String>,
     /// The same by token ids
-    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = token_id)]
     pub prompt_ids: Option<Vec<u32>>,
     #[command(flatten)]
     pub json: JsonOption,
@@ -490,13 +491,18 @@ fn stored_format(text: &str) -> Result<WeightFormat, String> {
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     let expected = || format!("`{text}` is not a number from 1 on");
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(expected)
+    text.trim().parse().ok().filter(|number| *number > 0).ok_or_else(expected)
 }
 
 fn logit_bias(text: &str) -> Result<(u32, f32), String> {
     let expected = || format!("`{text}` is not of the form ID=X, such as 42=-1.5");
     let (id, bias) = text.split_once('=').ok_or_else(expected)?;
-    Ok((id.parse().map_err(|_| expected())?, bias.parse().map_err(|_| expected())?))
+    Ok((id.trim().parse().map_err(|_| expected())?, bias.trim().parse().map_err(|_| expected())?))
+}
+
+/// A token's id, also within a list with blanks.
+pub(super) fn token_id(text: &str) -> Result<u32, String> {
+    text.trim().parse().map_err(|_| format!("`{text}` is no token id, such as 42"))
 }
 
 impl Bench {

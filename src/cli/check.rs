@@ -13,7 +13,6 @@ use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan};
 use crate::reference::Reference;
 use crate::session::check::{Agreement, Comparison, OpReport};
 use crate::session::command::SpecialTokens;
-use crate::session::decode::tokenise;
 use crate::session::divergence::{Divergence, Summary, all_logits};
 use crate::session::load::format_names;
 use crate::session::{LoadError, Opened, Prompt, WeightsChoice};
@@ -163,7 +162,7 @@ fn prompt_ids(opened: &Opened, arguments: &Check) -> Result<Vec<u32>, CliError> 
             Prompt::Text { text, special: SpecialTokens::Add }
         }
     };
-    let mut ids = tokenise(&opened.file.name, opened.tokenizer.as_ref(), &prompt).map_err(CliError::Begin)?;
+    let mut ids = opened.tokenise(&prompt).map_err(CliError::Begin)?;
     ids.truncate(opened.context);
     Ok(ids)
 }

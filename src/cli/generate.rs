@@ -52,6 +52,7 @@ fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate)
     let shows = !arguments.json.json;
     let streams = shows && arguments.strategy != Strategy::Beam;
     let mut line = Progress::new();
+    let mut failure = None;
     while decode.run.stop.is_none() {
         let mut progress = |done, total| line.show(&format!("initiation: {done} of {total} tokens"));
         let mut control = Control { interrupt: &INTERRUPTED, progress: &mut progress };
@@ -74,7 +75,7 @@ fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate)
             }
             Err(error) => {
                 decode.run.stop = Some(StopReason::Failed);
-                return Err(CliError::Run(error));
+                failure = Some(CliError::Run(error));
             }
         }
     }
@@ -83,10 +84,11 @@ fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate)
         let text: String = decode.run.line_nodes().map(shown).collect();
         print(&text)?;
     }
-    if shows {
+    // After a failure as well: what was decoded stays, and the error begins a line of its own.
+    if shows && !(failure.is_some() && decode.run.line.is_empty()) {
         print("\n")?;
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
 /// What a token looks like in the terminal: its text, or its id where there is no tokenizer.

@@ -53,7 +53,7 @@ fn text(card: &ModelCard) -> String {
         line("format", &format!("{}: {} tensors, {size}, {share:.0} %", format.format, format.tensors));
     }
     facts.files.iter().for_each(|file| line("file", &format!("{}, {}", file.file, bytes(file.bytes))));
-    line("tokenizer", facts.tokenizer.as_deref().unwrap_or("none"));
+    line("tokenizer", &card.tokenizer());
     line("chat template", if facts.chat_template { "yes" } else { "no" });
     let ids = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     for (name, special) in [("BOS", Vec::from_iter(facts.special.bos)), ("EOS", facts.special.eos.clone())] {

@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::arguments::Logits;
 use super::output::{Progress, print_json, tell};
 use super::{CliError, Outcome, interrupt, model};
-use crate::decoding::DecodingSettings;
+use crate::decoding::check_prompt;
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel, ModelError};
-use crate::session::{Decode, LoadError};
+use crate::session::LoadError;
 
 /// Rows of one pass: few enough that progress moves and Ctrl-C is answered soon.
 const CHUNK_ROWS: usize = 32;
@@ -33,9 +33,8 @@ pub fn run(arguments: &Logits) -> Result<Outcome, CliError> {
         Err(CliError::Load(LoadError::Stopped)) => return Ok(Outcome::Interrupted),
         ready => ready?,
     };
-    // A run that is begun and never stepped: it tokenises and checks the prompt as `generate` does.
-    let decode = Decode::begin(&ready, &prompt, &DecodingSettings::default()).map_err(CliError::Begin)?;
-    let ids = decode.end(&mut ready).prompt_ids();
+    let ids = ready.tokenise(&prompt).map_err(CliError::Begin)?;
+    check_prompt(&ids, &*ready.model).map_err(|error| CliError::Begin(error.into()))?;
     let vocabulary = ready.model.vocabulary();
     let create = |path| LogitsFile::create(path, ids.len(), vocabulary);
     let mut file = arguments.out.as_deref().map(create).transpose()?;

@@ -81,7 +81,10 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
     }
     let text = match &options.prompt_file {
         Some(file) => {
-            std::fs::read_to_string(file).map_err(|reason| CliError::Prompt { file: file.clone(), reason })?
+            let text = std::fs::read_to_string(file);
+            let text = text.map_err(|reason| CliError::Prompt { file: file.clone(), reason })?;
+            // Some editors begin a file with a byte order mark, which is no part of its text.
+            text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
         }
         None => options.prompt.clone().unwrap_or_default(),
     };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
+use super::arguments::token_id;
 use crate::decoding::{DrySettings, GrammarKind, GrammarSettings, MirostatSettings, StageSettings};
 
 /// Further stages of `generate`.
@@ -62,7 +63,7 @@ pub struct StageOptions {
     #[arg(long, value_name = "N", default_value_t = 0)]
     min_new_tokens: usize,
     /// Never choose these tokens
-    #[arg(long, value_name = "ID,..", value_delimiter = ',')]
+    #[arg(long, value_name = "ID,..", value_delimiter = ',', value_parser = token_id)]
     suppress_tokens: Vec<u32>,
     /// Never complete this sequence of tokens (repeatable)
     #[arg(long, value_name = "ID,..", value_parser = sequence)]
@@ -140,5 +141,5 @@ fn sequence(text: &str) -> Result<Sequence, String> {
 fn forced_token(text: &str) -> Result<(usize, u32), String> {
     let expected = || format!("`{text}` is not of the form STEP=ID, such as 1=42");
     let (step, id) = text.split_once('=').ok_or_else(expected)?;
-    Ok((step.parse().map_err(|_| expected())?, id.parse().map_err(|_| expected())?))
+    Ok((step.trim().parse().map_err(|_| expected())?, id.trim().parse().map_err(|_| expected())?))
 }

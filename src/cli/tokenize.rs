@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::arguments::{Tokenize, source};
 use super::output::{print, print_json};
 use super::{CliError, Outcome, model};
-use crate::session::decode::tokenise;
 use crate::session::{Opened, WeightsChoice};
 
 /// The JSON object of `tokenize --json`.
@@ -20,7 +19,7 @@ pub fn run(arguments: &Tokenize) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let opened = Opened::open(&source(arguments.model.as_ref()), None, WeightsChoice::Original)?;
     let tokenizer = opened.tokenizer.as_ref();
-    let ids = tokenise(&opened.file.name, tokenizer, &prompt).map_err(CliError::Tokenise)?;
+    let ids = opened.tokenise(&prompt).map_err(CliError::Tokenise)?;
     let piece = |&id: &u32| tokenizer.and_then(|tokenizer| tokenizer.piece(id)).unwrap_or_default();
     let pieces: Vec<String> = ids.iter().map(piece).collect();
     if arguments.json.json {

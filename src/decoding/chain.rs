@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::constraint::SharedConstraint;
+use super::error::DecodingError;
 use super::row::{Row, Softmax, finite};
 use super::settings::StageSettings;
 use super::stages::{Dry, History, Mirostat, Stage};
@@ -48,6 +49,14 @@ pub struct Filtered {
     pub(super) candidates: Option<Vec<u32>>,
     /// The ids with the highest raw logits, descending.
     pub(super) listed: Vec<Trail>,
+}
+
+/// Why a chain did not get to its end.
+pub(super) enum Halt {
+    /// A stage needs more than what is listed.
+    Undecided,
+    /// This stage has left nothing.
+    Empty(usize),
 }
 
 /// One id on its way through the chain.
@@ -119,22 +128,27 @@ impl Chain {
         }
     }
 
-    /// Runs all stages over raw logits, which hold neither NaN nor +∞.
-    pub fn run(&self, logits: &[f32], history: History<'_>) -> Filtered {
+    /// Runs all stages over raw logits, which hold neither NaN nor +∞. An error where one of them leaves nothing.
+    pub fn run(&self, logits: &[f32], history: History<'_>) -> Result<Filtered, DecodingError> {
         let raw = Row::new(logits);
         let apply = |stage: &Stage, row: &mut Row| Some(stage.apply(row, history));
-        let filtered = self.run_with(raw.clone(), raw.entropy(), None, apply);
-        filtered.expect("a whole row decides everything")
+        self.run_with(raw.clone(), raw.entropy(), None, apply).map_err(|halt| match halt {
+            Halt::Undecided => unreachable!("a whole row decides everything"),
+            Halt::Empty(index) => {
+                let (stage, step) = (&self.stages[index], history.generated().len() + 1);
+                DecodingError::NothingLeft { step, stage: stage.name(), reason: stage.why_nothing() }
+            }
+        })
     }
 
-    /// Runs all stages over a row by way of `apply`; `None` as soon as it gives `None`.
+    /// Runs all stages over a row by way of `apply`, which gives `None` where it cannot tell.
     pub(super) fn run_with(
         &self,
         raw: Row,
         entropy: f64,
         candidates: Option<Vec<u32>>,
         apply: impl FnMut(&Stage, &mut Row) -> Option<usize>,
-    ) -> Option<Filtered> {
+    ) -> Result<Filtered, Halt> {
         let mut row = raw.clone();
         // What a summary lists is followed whole: it cannot be followed again without its tail.
         let followed = if candidates.is_some() { raw.values.len() } else { self.recorded_candidates };
@@ -142,7 +156,7 @@ impl Chain {
         let stages = self.pass(&mut row, &mut listed, apply)?;
         let before = raw.softmax();
         let after = if stages.is_empty() { before } else { row.softmax() };
-        Some(Filtered { raw, before, entropy, row, after, stages, candidates, listed })
+        Ok(Filtered { raw, before, entropy, row, after, stages, candidates, listed })
     }
 
     fn pass(
@@ -150,10 +164,13 @@ impl Chain {
         row: &mut Row,
         trails: &mut [Trail],
         mut apply: impl FnMut(&Stage, &mut Row) -> Option<usize>,
-    ) -> Option<Vec<StageRecord>> {
+    ) -> Result<Vec<StageRecord>, Halt> {
         let mut records = Vec::with_capacity(self.stages.len());
         for (index, stage) in self.stages.iter().enumerate() {
-            let changed = apply(stage, row)?;
+            let changed = apply(stage, row).ok_or(Halt::Undecided)?;
+            if row.kept_count() == 0 {
+                return Err(Halt::Empty(index));
+            }
             for trail in trails.iter_mut().filter(|trail| trail.cut_by.is_none()) {
                 trail.take(row, index);
             }
@@ -165,7 +182,7 @@ impl Chain {
                 state: stage.state(),
             });
         }
-        Some(records)
+        Ok(records)
     }
 
     /// The node for `id`, chosen from `filtered`: everything but its place in the run, its texts, the draw,
@@ -177,7 +194,9 @@ impl Chain {
         if !listed.iter().any(|trail| trail.id == id) {
             // Values of every id after every stage are not kept: the chosen one is followed in a second pass.
             let mut chosen = [Trail::new(id)];
-            self.pass(&mut raw.clone(), &mut chosen, |stage, row| Some(stage.apply(row, history)));
+            let apply = |stage: &Stage, row: &mut Row| Some(stage.apply(row, history));
+            // It ends well, as it did before.
+            let _ = self.pass(&mut raw.clone(), &mut chosen, apply);
             // What came after the chain left its values in the row.
             chosen[0].after.resize(stages.len(), row.value(id));
             listed.extend(chosen);

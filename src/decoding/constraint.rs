@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tells which tokens may follow. A pure function of the new tokens, whatever it remembers between calls.
 pub trait Constraint: Send {
-    /// For each id whether it may follow these new tokens; `None` if that cannot be told, which whoever made the
-    /// constraint finds out and tells the user.
+    /// For each id whether it may follow these new tokens; `None` if that cannot be told. Then none may, and whoever
+    /// made the constraint tells the user why.
     fn allowed(&mut self, generated: &[u32]) -> Option<&[bool]>;
 }
 
@@ -21,13 +21,11 @@ impl SharedConstraint {
         Self(constraint)
     }
 
-    /// Calls `look` with the ids that may follow these new tokens.
+    /// Calls `look` with the ids that may follow these new tokens; with an empty list where that cannot be told.
     pub fn with_allowed(&self, generated: &[u32], look: impl FnOnce(&[bool])) {
         // After a panic inside, the answer is computed from the tokens again.
         let mut constraint = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(allowed) = constraint.allowed(generated) {
-            look(allowed);
-        }
+        look(constraint.allowed(generated).unwrap_or_default());
     }
 }
 

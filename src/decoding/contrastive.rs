@@ -4,7 +4,7 @@
 //! At every step the k most probable tokens of the raw softmax are computed as branches in one pass. The penalty
 //! of a candidate is the largest cosine similarity of its final hidden state (after the last norm, before the LM
 //! head) with that of an earlier position, the prompt's included; the one with the highest
-//! (1 − α) · probability − α · penalty stays. Stages have no part in it.
+//! (1 − α) · probability − α · penalty stays. Stages have no part in it, and are refused.
 
 use std::time::Instant;
 
@@ -59,15 +59,16 @@ struct Tried {
 }
 
 impl Contrastive {
-    /// For a prompt and settings that were checked; the context has to have room for the candidates.
+    /// For a prompt and settings that were checked; stages are refused.
     pub(super) fn new(
         settings: &DecodingSettings,
+        stages: &StageContext,
         ending: Ending,
         prompt: &[u32],
-        context: usize,
     ) -> Result<Self, DecodingError> {
-        if prompt.len() >= context {
-            return Err(DecodingError::NoRoomForCandidates { context });
+        let asked = Chain::new(&settings.stages, Picking::Highest, stages, 0);
+        if let Some(stage) = asked.stages.first() {
+            return Err(DecodingError::WithoutStages { stage: stage.name() });
         }
         let recorded = settings.recorded_candidates;
         Ok(Self {
@@ -126,7 +127,7 @@ impl Contrastive {
         let batch = Batch::chain(sequence, newest, &self.tokens[newest..], RowOutput::Logits);
         let logits = model.forward(&batch)?.logits.pop().expect("a pass returns what its batch asks for");
         refuse_broken(&logits, step)?;
-        Ok(self.chain.run(&logits, self.history()))
+        self.chain.run(&logits, self.history())
     }
 
     /// Computes the candidates, in as few passes as the model takes them, and weighs them. The first of the last

@@ -21,9 +21,9 @@ pub enum DecodingError {
         /// V.
         vocabulary: usize,
     },
-    /// More tokens than the model has positions.
+    /// No position is left for a new token.
     #[error(
-        "the prompt has {tokens} tokens, but the context has {context}: shorten the prompt, or allow a longer context"
+        "the prompt has {tokens} tokens, but the context has {context}, new tokens included: shorten the prompt, or allow a longer context"
     )]
     PromptTooLong {
         /// Tokens of the prompt.
@@ -31,13 +31,13 @@ pub enum DecodingError {
         /// The context length.
         context: usize,
     },
-    /// No position is left for contrastive search's candidates.
+    /// A stage for contrastive search.
     #[error(
-        "the prompt fills the context of {context} positions, and contrastive search tries its candidates one position further: shorten the prompt, or allow a longer context"
+        "contrastive search weighs the model's own probabilities, so the stage `{stage}` has no part in it: leave it out, or choose another strategy"
     )]
-    NoRoomForCandidates {
-        /// The context length.
-        context: usize,
+    WithoutStages {
+        /// The stage's name.
+        stage: &'static str,
     },
     /// A setting outside its range.
     #[error("{what} is {value}, but {rule}")]
@@ -60,6 +60,16 @@ pub enum DecodingError {
         token: u32,
         /// NaN or +∞.
         logit: f32,
+    },
+    /// A stage that bans tokens left none.
+    #[error("step {step}: the stage `{stage}` leaves no token to choose: {reason}")]
+    NothingLeft {
+        /// The step, from 1.
+        step: usize,
+        /// The stage's name.
+        stage: &'static str,
+        /// Why that is so, and what to do.
+        reason: &'static str,
     },
     /// The user interrupted a pass. Calling the strategy again goes on where it stopped.
     #[error("interrupted")]

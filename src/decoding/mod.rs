@@ -32,7 +32,9 @@ pub use settings::{
     StageSettings, StopSettings,
 };
 pub use stop_text::{StopMatch, StopTexts};
-pub use strategy::{Aids, Branched, Control, SharedModel, Stepped, Strategy, begin, begin_with};
+pub use strategy::{
+    Aids, Branched, Control, SharedModel, Stepped, Strategy, begin, begin_with, check_prompt,
+};
 pub use strategy_settings::{
     BeamSettings, ContrastiveSettings, EarlyStopping, LookaheadSettings, Picking, SpeculativeSettings,
     StrategyChoice,

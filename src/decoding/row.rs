@@ -10,7 +10,7 @@
 pub struct Row {
     /// A value for each id, cut or kept; always finite.
     pub values: Vec<f32>,
-    /// Ids that no stage has cut, ascending; never empty while V > 0.
+    /// Ids that no stage has cut, ascending; empty only where a stage banned all that was left.
     pub kept: Vec<u32>,
     /// What is kept besides.
     pub tail: Tail,

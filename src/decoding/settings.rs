@@ -328,7 +328,8 @@ impl StageSettings {
     pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
         for (&id, &bias) in &self.logit_bias {
             in_vocabulary("an id with a logit bias", id, vocabulary)?;
-            ensure(bias.is_finite(), "a logit bias", bias, "it has to be a finite number")?;
+            let rule = "it has to be a finite number: suppress a token that is never to come";
+            ensure(bias.is_finite(), "a logit bias", bias, rule)?;
         }
         let penalty = self.repetition_penalty;
         let above_zero = "it has to be a finite number above 0; 1 leaves it out";

@@ -145,7 +145,7 @@ impl SingleToken {
             }
         };
         refuse_broken(&logits, step)?;
-        let filtered = self.chain.run(&logits, self.history());
+        let filtered = self.chain.run(&logits, self.history())?;
         let node = self.choose(filtered, step).expect("a whole row decides everything");
         Ok(Decision { node, forecast })
     }

@@ -76,7 +76,8 @@ pub struct Branched {
     pub stop: Option<StopReason>,
 }
 
-/// What ends a text, as far as its tokens tell.
+/// What ends a text, as far as its tokens tell. As with transformers' maximum length and llama.cpp's context, the
+/// context counts prompt and text together, the newest token included, although that one is not cached.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     /// Tokens that end it.
@@ -141,6 +142,9 @@ pub fn begin_with(
 ) -> Result<Box<dyn Strategy>, DecodingError> {
     settings.check(model.vocabulary())?;
     check_prompt(prompt, model)?;
+    if prompt.len() >= model.context() {
+        return Err(DecodingError::PromptTooLong { tokens: prompt.len(), context: model.context() });
+    }
     check_draft(aids, model)?;
     let eos = settings.stop.eos.tokens(model_eos);
     let context = StageContext { eos: eos.clone(), ..aids.stages.clone() };
@@ -150,7 +154,7 @@ pub fn begin_with(
             Box::new(SingleToken::new(settings, &context, ending, prompt))
         }
         StrategyChoice::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
-        StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, ending, prompt, model.context())?),
+        StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, &context, ending, prompt)?),
         StrategyChoice::Speculative => {
             Box::new(Speculative::new(settings, &context, ending, prompt, aids.draft.as_ref()))
         }
@@ -184,7 +188,8 @@ fn check_draft(aids: &Aids, model: &dyn LanguageModel) -> Result<(), DecodingErr
     ensure(drafts == vocabulary, "the size of the draft model's vocabulary", drafts, &rule)
 }
 
-fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), DecodingError> {
+/// Checks that the model can compute a prompt, which may fill the context.
+pub fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), DecodingError> {
     let (vocabulary, context) = (model.vocabulary(), model.context());
     if prompt.is_empty() {
         return Err(DecodingError::EmptyPrompt);

@@ -64,7 +64,7 @@ impl Chain {
         let mut raw = Row::new(&summary.logits);
         raw.tail = tail(&raw, summary.others(), summary.sum);
         let apply = |stage: &Stage, row: &mut Row| apply(stage, row, summary);
-        self.run_with(raw, summary.entropy(), Some(summary.tokens.clone()), apply)
+        self.run_with(raw, summary.entropy(), Some(summary.tokens.clone()), apply).ok()
     }
 }
 

@@ -116,6 +116,21 @@ impl Text {
         }
     }
 
+    /// As [`Self::filtered`] behind tokens that a pass has brought already. Where nothing is left they come first:
+    /// `None`, and the next step meets the same row as its own, and tells.
+    pub fn filtered_behind(
+        &self,
+        gained: &[Node],
+        seen: &Seen,
+        step: usize,
+        history: History<'_>,
+    ) -> Result<Option<Option<Filtered>>, DecodingError> {
+        match self.filtered(seen, step, history) {
+            Err(DecodingError::NothingLeft { .. }) if !gained.is_empty() => Ok(None),
+            filtered => filtered.map(Some),
+        }
+    }
+
     /// Runs the chain over a row, whose token is the `step`-th generated one. `None` if that takes the whole row.
     pub fn filtered(
         &self,
@@ -126,7 +141,7 @@ impl Text {
         match seen {
             Seen::Row(logits) => {
                 refuse_broken(logits, step)?;
-                Ok(Some(self.chain.run(logits, history)))
+                self.chain.run(logits, history).map(Some)
             }
             Seen::Summary(summary) if summary.broken > 0 => Ok(None),
             Seen::Summary(summary) => Ok(self.chain.run_summary(summary)),

@@ -6,7 +6,9 @@ use crate::model::config::ConfigError;
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// Nothing lies at this path.
-    #[error("{path}: there is no such file or folder; check the path")]
+    #[error(
+        "{path}: there is no such file or folder; a model is the folder of a Hugging Face download, a .safetensors file in one or a .gguf"
+    )]
     Absent {
         /// The path as it was given.
         path: String,

@@ -76,7 +76,7 @@ fn weights_in(folder: &Folder, given: &str) -> Result<WeightFiles, FormatError> 
     } else if let Some(pickle) = of_kind(".bin").first() {
         format!("{pickle} is there, but only safetensors can be read; get the model in that format")
     } else {
-        "open a folder that has one of them".to_owned()
+        "open a folder that has one of them, or a .gguf file".to_owned()
     };
     let reason = format!("looked for {SINGLE_FILE} and {INDEX_FILE} beside a config.json; {hint}");
     Err(FormatError::NoModel { path: given.to_owned(), reason })

@@ -2,13 +2,14 @@
 //!
 //! Used by the worker's thread and by the command line; knows neither.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::command::{Prompt, SpecialTokens};
 use super::guide::Guide;
-use super::load::ReadyModel;
+use super::load::{Opened, ReadyModel};
 use crate::decoding::{
     Aids, Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
 };
@@ -49,25 +50,40 @@ struct TextState {
     written_out: StopTexts,
 }
 
+/// A model without a tokenizer: why the one in its files cannot be used, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingTokenizer(pub Option<String>);
+
+impl fmt::Display for MissingTokenizer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => formatter.write_str("no tokenizer (tokenizer.json)"),
+            Some(problem) => write!(formatter, "no tokenizer that can be used ({problem})"),
+        }
+    }
+}
+
 /// Why a run cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A text for a model without a tokenizer.
-    #[error("{model} has no tokenizer (tokenizer.json), so a text cannot become ids: give token ids instead")]
+    #[error("{model} has {missing}, so a text cannot become ids: give token ids instead")]
     NoTokenizer {
         /// The model's name.
         model: String,
+        /// What there is instead.
+        missing: MissingTokenizer,
     },
     /// The tokenizer failed on the prompt.
     #[error("the prompt could not be tokenised: {0}")]
     Tokenizer(#[from] TokenizerError),
     /// A grammar for a model without a tokenizer.
-    #[error(
-        "{model} has no tokenizer (tokenizer.json), so a grammar cannot tell which ids fit it: leave the grammar out"
-    )]
+    #[error("{model} has {missing}, so a grammar cannot tell which ids fit it: leave the grammar out")]
     GrammarWithoutTokenizer {
         /// The model's name.
         model: String,
+        /// What there is instead.
+        missing: MissingTokenizer,
     },
     /// The grammar cannot be used, or not any more.
     #[error(transparent)]
@@ -107,7 +123,7 @@ impl Decode {
         settings: &DecodingSettings,
     ) -> Result<Self, RunError> {
         let start = Instant::now();
-        let ids = tokenise(&ready.loaded.model.name, ready.tokenizer.as_ref(), prompt)?;
+        let ids = ready.tokenise(prompt)?;
         let seconds = start.elapsed().as_secs_f64();
         let eos = settings.stop.eos.tokens(&ready.loaded.eos);
         let guide = Guide::new(ready, &settings.stages.grammar, &eos)?;
@@ -139,15 +155,17 @@ impl Decode {
     /// After [`DecodingError::Interrupted`] the next call goes on where this one stopped.
     pub fn advance(&mut self, ready: &mut ReadyModel, control: &mut Control<'_>) -> Result<(), RunError> {
         self.take_up_line(ready)?;
+        if self.run.stop.is_none() && self.run.line.is_empty() {
+            // A grammar may describe nothing but the empty text.
+            self.run.stop = self.end_of_grammar();
+        }
         if self.run.stop.is_some() {
             return Ok(());
         }
-        if let Some(guide) = &self.guide {
-            guide.prepare(&self.run.generated_ids())?;
-        }
         let branch = self.branches.last_mut().expect("a run has a strategy");
         let steps = self.run.steps.len();
-        let stepped = branch.strategy.step(&mut *ready.model, &mut self.run, control)?;
+        let stepped = branch.strategy.step(&mut *ready.model, &mut self.run, control);
+        let stepped = stepped.map_err(|error| self.explained(error))?;
         self.run.stop = stepped.stop;
         self.run.stop = self.run.stop.or_else(|| self.end_of_grammar());
         if let Some(tokenizer) = &ready.tokenizer {
@@ -182,7 +200,16 @@ impl Decode {
         Ok(())
     }
 
-    /// Whether the grammar lets nothing follow; what it cannot say it says before the next step.
+    /// The error of a step. Where it was the grammar that left nothing, that says more about why.
+    fn explained(&self, error: DecodingError) -> RunError {
+        let grammar = self.guide.as_ref().filter(|_| matches!(error, DecodingError::NothingLeft { .. }));
+        match grammar.and_then(|guide| guide.problem(&self.run.generated_ids())) {
+            Some(problem) => problem.into(),
+            None => error.into(),
+        }
+    }
+
+    /// Whether the grammar lets nothing follow; what it cannot say it says at the next step.
     fn end_of_grammar(&self) -> Option<StopReason> {
         let guide = self.guide.as_ref()?;
         let complete = guide.is_complete(&self.run.generated_ids());
@@ -320,9 +347,29 @@ pub fn steadily<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
     step(&mut Control { interrupt: &AtomicBool::new(false), progress: &mut |_, _| {} })
 }
 
-/// The ids of a prompt. `model` is the model's name, for the error.
-pub fn tokenise(model: &str, tokenizer: Option<&Tokenizer>, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
-    let tokenizer = || tokenizer.ok_or_else(|| RunError::NoTokenizer { model: model.to_owned() });
+impl ReadyModel {
+    /// The ids of a prompt.
+    pub fn tokenise(&self, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
+        tokenise(&self.loaded.model.name, self.tokenizer.as_ref(), &self.loaded.tokenizer_problem, prompt)
+    }
+}
+
+impl Opened {
+    /// The ids of a prompt.
+    pub fn tokenise(&self, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
+        tokenise(&self.file.name, self.tokenizer.as_ref(), &self.tokenizer_problem, prompt)
+    }
+}
+
+fn tokenise(
+    model: &str,
+    tokenizer: Option<&Tokenizer>,
+    problem: &Option<String>,
+    prompt: &Prompt,
+) -> Result<Vec<u32>, RunError> {
+    let missing =
+        || RunError::NoTokenizer { model: model.to_owned(), missing: MissingTokenizer(problem.clone()) };
+    let tokenizer = || tokenizer.ok_or_else(missing);
     match prompt {
         Prompt::Ids(ids) => Ok(ids.clone()),
         Prompt::Chat(text) => Ok(tokenizer()?.encode_chat(text)?),

@@ -102,6 +102,8 @@ pub struct Loaded {
     pub variants: Vec<String>,
     /// Ids that end a text by the model's own files.
     pub eos: Vec<u32>,
+    /// Why the tokenizer in the model's files cannot be used; `None` where it can, and where there is none.
+    pub tokenizer_problem: Option<String>,
     /// Why a prompt cannot be put as a chat; `None` where the model has a template for it.
     pub chat_problem: Option<String>,
 }

@@ -111,6 +111,7 @@ fn ready(
         scratch_bytes: memory.scratch_bytes,
         variants: engine.variants(),
         eos: opened.file.special.eos,
+        tokenizer_problem: opened.tokenizer_problem,
         chat_problem,
     };
     let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);

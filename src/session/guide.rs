@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::decode::RunError;
+use super::decode::{MissingTokenizer, RunError};
 use super::load::ReadyModel;
 use crate::decoding::settings::{GrammarKind, GrammarSettings};
 use crate::decoding::{Constraint, SharedConstraint};
@@ -44,7 +44,11 @@ impl Guide {
     ) -> Result<Option<Self>, RunError> {
         let Some(language) = language(settings.kind) else { return Ok(None) };
         let Some(tokenizer) = &ready.tokenizer else {
-            return Err(RunError::GrammarWithoutTokenizer { model: ready.loaded.model.name.clone() });
+            let missing = MissingTokenizer(ready.loaded.tokenizer_problem.clone());
+            return Err(RunError::GrammarWithoutTokenizer {
+                model: ready.loaded.model.name.clone(),
+                missing,
+            });
         };
         let grammar = Grammar::new(language, &settings.text, tokenizer, ready.model.vocabulary(), eos)?;
         Ok(Some(Self(Arc::new(Mutex::new(Inner(grammar))))))
@@ -55,9 +59,9 @@ impl Guide {
         SharedConstraint::new(self.0.clone())
     }
 
-    /// Makes sure that the next step can ask what may follow.
-    pub fn prepare(&self, generated: &[u32]) -> Result<(), GrammarError> {
-        self.lock().0.allowed(generated).map(|_| ())
+    /// Why the grammar lets nothing follow these new tokens, if it is at fault.
+    pub fn problem(&self, generated: &[u32]) -> Option<GrammarError> {
+        self.lock().0.allowed(generated).err()
     }
 
     /// Whether nothing but the end can follow.

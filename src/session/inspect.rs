@@ -24,6 +24,9 @@ pub struct ModelCard {
     /// The same for shorter contexts, the shortest first.
     #[serde(rename = "memory_of_shorter")]
     pub shorter: Vec<MemoryNeed>,
+    /// Why the tokenizer in its files cannot be used; `None` where it can, and where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer_problem: Option<String>,
     /// What the adapter can hold of it.
     pub adapter: Comparison,
 }
@@ -108,7 +111,17 @@ impl ModelCard {
             Ok(adapter) => Comparison::Adapter(AdapterRoom::of(adapter, opened.as_ref())),
             Err(problem) => Comparison::Nothing { problem: problem.to_string() },
         };
-        Ok(Self { facts, memory, shorter, adapter })
+        let tokenizer_problem = opened.and_then(|opened| opened.tokenizer_problem);
+        Ok(Self { facts, memory, shorter, tokenizer_problem, adapter })
+    }
+
+    /// The tokenizer for a person: its algorithm, or that and why there is none.
+    pub fn tokenizer(&self) -> String {
+        match (&self.tokenizer_problem, &self.facts.tokenizer) {
+            (Some(problem), _) => format!("none that can be used ({problem}): token ids only"),
+            (None, Some(algorithm)) => algorithm.clone(),
+            (None, None) => "none: token ids only".to_owned(),
+        }
     }
 }
 

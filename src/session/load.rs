@@ -6,6 +6,7 @@
 use std::ops::ControlFlow;
 
 use super::command::{LoadRequest, ModelSource};
+use super::decode::MissingTokenizer;
 use super::event::{BrokenAdapter, Loaded};
 use crate::formats::gguf::Metadata;
 use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary, is_end_text};
@@ -74,6 +75,8 @@ pub struct Opened {
     pub bound: Vec<usize>,
     /// The tokenizer, where there is one.
     pub tokenizer: Option<Tokenizer>,
+    /// Why the tokenizer in the files cannot be used; `None` where it can, and where there is none.
+    pub tokenizer_problem: Option<String>,
     /// Longest sequence that runs will have, in positions.
     pub context: usize,
 }
@@ -150,8 +153,8 @@ impl Opened {
             file.weights = Box::new(converted);
         }
         plan.cache_format = CacheFormat::for_weights(file.weights.tensors());
-        let tokenizer = match &file.tokenizer {
-            None => None,
+        let (tokenizer, tokenizer_problem) = match &file.tokenizer {
+            None => (None, None),
             Some(TokenizerFiles::Gguf(metadata)) => {
                 let made = gguf_tokenizer(metadata, &file.special.eos, &mut file.warnings)?;
                 usable(made, &mut file)?
@@ -162,7 +165,7 @@ impl Opened {
                 usable(made, &mut file)?
             }
         };
-        Ok(Self { file, plan, bound, tokenizer, context })
+        Ok(Self { file, plan, bound, tokenizer, tokenizer_problem, context })
     }
 
     /// With another format of the KV cache; `None` leaves it.
@@ -179,7 +182,7 @@ impl Opened {
     /// Why a prompt cannot be put as a chat; `None` where it can.
     pub fn chat_problem(&self) -> Option<String> {
         match &self.tokenizer {
-            None => Some("The model has no tokenizer.".to_owned()),
+            None => Some(format!("The model has {}.", MissingTokenizer(self.tokenizer_problem.clone()))),
             Some(tokenizer) => tokenizer.chat.as_ref().err().map(ToString::to_string),
         }
     }
@@ -240,17 +243,17 @@ fn tokenizer(
     Ok(tokenizer)
 }
 
-/// The tokenizer that was made. Where the files do not say how to tokenise, that is a warning: the model runs on
-/// token ids.
+/// The tokenizer that was made. Where the files do not say how to tokenise, that is a warning, and the reason comes
+/// back: the model runs on token ids.
 fn usable(
     made: Result<Tokenizer, TokenizerError>,
     file: &mut ModelFile,
-) -> Result<Option<Tokenizer>, LoadError> {
+) -> Result<(Option<Tokenizer>, Option<String>), LoadError> {
     match made {
-        Ok(tokenizer) => Ok(Some(tokenizer)),
-        Err(reason @ TokenizerError::Unreproducible { .. }) => {
-            file.warnings.push(reason.to_string());
-            Ok(None)
+        Ok(tokenizer) => Ok((Some(tokenizer), None)),
+        Err(TokenizerError::Unreproducible { reason }) => {
+            file.warnings.push(TokenizerError::Unreproducible { reason: reason.clone() }.to_string());
+            Ok((None, Some(reason)))
         }
         Err(reason) => Err(LoadError::Tokenizer { path: file.path.clone(), reason }),
     }

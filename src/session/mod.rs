@@ -18,7 +18,7 @@ pub use crate::formats::inspect::FormatShare;
 pub use crate::gpu::adapter_for_window;
 pub use crate::model::{CacheFormat, WeightsChoice};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
-pub use decode::{Decode, RunError};
+pub use decode::{Decode, MissingTokenizer, RunError};
 pub use draft::{DraftError, DraftModel};
 pub use event::{Event, Notice, Severity};
 pub use gpu_loader::GpuLoader;

@@ -11,6 +11,9 @@ const DEEPEST: usize = 64;
 /// Most repetitions that a `{n}` may ask for.
 const MOST_REPETITIONS: u32 = 10_000;
 
+/// What stands for the empty text.
+const NOTHING: &str = "\"\"";
+
 /// What is wrong with a grammar's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
@@ -128,12 +131,17 @@ impl<'a> Reader<'a> {
             parts.push(part);
             self.skip(lines);
         }
-        Ok(if parts.is_empty() { "\"\"".to_owned() } else { parts.join(" ") })
+        Ok(if parts.is_empty() { NOTHING.to_owned() } else { parts.join(" ") })
     }
 
-    /// The part with what follows it: `*`, `+`, `?`, `{n}`, `{n,}` or `{n,m}`.
+    /// The part with what follows it: `*`, `+`, `?`, `{n}`, `{n,}` or `{n,m}`. At most none of it is nothing; that, as
+    /// well as an empty literal, cannot be repeated, as in llama.cpp.
     fn repeated(&mut self, mut part: String) -> Result<String, GbnfError> {
         loop {
+            if part == NOTHING && self.rest.starts_with(['*', '+', '?', '{']) {
+                let sign = &self.rest[..1];
+                return Err(self.error(format!("there is nothing before `{sign}` that could be repeated")));
+            }
             if let Some(sign) = ["*", "+", "?"].into_iter().find(|sign| self.take(sign)) {
                 part = format!("({part}){sign}");
             } else if self.take("{") {
@@ -141,7 +149,7 @@ impl<'a> Reader<'a> {
                     return Err(self.expected("`}`"));
                 };
                 let (from, to) = inside.split_once(',').unwrap_or((inside, inside));
-                let number = |text: &str| text.trim().parse::<u32>().ok().filter(|&n| n <= MOST_REPETITIONS);
+                let number = |text: &str| repetitions(text.trim()).filter(|&n| n <= MOST_REPETITIONS);
                 let open = to.trim().is_empty() && inside.contains(',');
                 let (Some(from), Some(to)) = (number(from), if open { Some(0) } else { number(to) }) else {
                     let most = format!("`{{{inside}}}` is no number of repetitions up to {MOST_REPETITIONS}");
@@ -151,8 +159,11 @@ impl<'a> Reader<'a> {
                     return Err(self.error(format!("`{{{inside}}}` goes backwards")));
                 }
                 self.rest = rest;
-                let to = if open { String::new() } else { to.to_string() };
-                part = format!("({part}){{{from},{to}}}");
+                part = match (open, to) {
+                    (true, _) => format!("({part}){{{from},}}"),
+                    (false, 0) => NOTHING.to_owned(),
+                    (false, to) => format!("({part}){{{from},{to}}}"),
+                };
             } else {
                 return Ok(part);
             }
@@ -166,7 +177,7 @@ impl<'a> Reader<'a> {
         loop {
             match self.character('"')? {
                 Some(letter) => letters.push(format!("/{}/", code(letter))),
-                None if letters.is_empty() => return Ok("\"\"".to_owned()),
+                None if letters.is_empty() => return Ok(NOTHING.to_owned()),
                 None => return Ok(format!("({})", letters.join(" "))),
             }
         }
@@ -277,6 +288,11 @@ impl<'a> Reader<'a> {
     fn error(&self, reason: String) -> GbnfError {
         GbnfError { line: self.line, reason }
     }
+}
+
+/// A number of repetitions: digits alone, without a sign.
+fn repetitions(text: &str) -> Option<u32> {
+    text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn is_name(letter: char) -> bool {

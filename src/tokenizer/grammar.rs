@@ -9,10 +9,12 @@ use std::sync::Arc;
 use llguidance::api::{ParserLimits, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, INVALID_TOKEN, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Tokenizer;
 use super::gbnf::{self, GbnfError};
+use super::schema::{self, Rounded};
 
 /// The languages that a grammar may be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,16 @@ pub enum GrammarError {
     Json {
         /// What the parser said, with line and column.
         reason: String,
+    },
+    /// A number of the schema that no double is.
+    #[error(
+        "the JSON schema's `{keyword}` has the number {number}, which would be rounded to another one: whole numbers are exact up to 9007199254740991, others to 15 digits; write one of these, or describe a string"
+    )]
+    Rounded {
+        /// The keyword.
+        keyword: String,
+        /// The number, shortened where it is long.
+        number: String,
     },
     /// The library refused the grammar.
     #[error("the grammar cannot be used: {reason}")]
@@ -238,6 +250,11 @@ fn limits() -> ParserLimits {
 }
 
 fn parsed(language: GrammarLanguage, text: &str) -> Result<TopLevelGrammar, GrammarError> {
+    // Some editors begin a file with a byte order mark.
+    let text = match language {
+        GrammarLanguage::Gbnf | GrammarLanguage::JsonSchema => text.strip_prefix('\u{feff}').unwrap_or(text),
+        GrammarLanguage::Regex => text,
+    };
     if text.trim().is_empty() {
         return Err(GrammarError::Empty);
     }
@@ -248,10 +265,13 @@ fn parsed(language: GrammarLanguage, text: &str) -> Result<TopLevelGrammar, Gram
         GrammarLanguage::Gbnf => TopLevelGrammar::from_lark(gbnf::to_lark(text)?),
         GrammarLanguage::Regex => TopLevelGrammar::from_regex(text.trim_end_matches(['\r', '\n'])),
         GrammarLanguage::JsonSchema => {
-            let schema = serde_json::from_str(text);
-            TopLevelGrammar::from_json_schema(spaced(
-                schema.map_err(|error| GrammarError::Json { reason: error.to_string() })?,
-            ))
+            let not_json = |error: serde_json::Error| GrammarError::Json { reason: error.to_string() };
+            // As such first: a number that is too large for a double is JSON.
+            serde_json::from_str::<&RawValue>(text).map_err(not_json)?;
+            if let Some(Rounded { keyword, number }) = schema::rounded(text) {
+                return Err(GrammarError::Rounded { keyword, number: shortened(&number) });
+            }
+            TopLevelGrammar::from_json_schema(spaced(serde_json::from_str(text).map_err(not_json)?))
         }
     })
 }
@@ -264,6 +284,12 @@ fn spaced(mut schema: Value) -> Value {
         schema.entry("x-guidance").or_insert(spaces);
     }
     schema
+}
+
+/// A number as far as it fits a sentence.
+fn shortened(number: &str) -> String {
+    const MOST_DIGITS: usize = 40;
+    if number.len() <= MOST_DIGITS { number.to_owned() } else { format!("{}…", &number[..MOST_DIGITS]) }
 }
 
 /// The first line of what the library says, without its marks.

@@ -10,6 +10,7 @@ pub mod gguf;
 pub mod grammar;
 mod guarded;
 pub mod merges;
+mod schema;
 mod sentencepiece;
 mod spelling;
 mod splitting;

@@ -176,7 +176,7 @@ fn a_summary_records_what_the_whole_row_records() {
         };
         let chain = Chain::new(&stages, Picking::Draws, &StageContext::default(), 35);
         let Some(choosing) = chain.choosing(vocabulary, 0.5) else { continue };
-        let whole = chain.run(&logits, NOTHING);
+        let whole = chain.run(&logits, NOTHING).unwrap();
         let Some(short) = chain.run_summary(&summarise(RowHandle(0), &logits, &choosing)) else { continue };
         decided += 1;
         let place = round as u32 % short.row.kept.len() as u32;

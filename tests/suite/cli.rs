@@ -316,6 +316,155 @@ fn a_grammar_holds_the_text_to_it_and_ends_the_run() {
 }
 
 #[test]
+fn what_is_banned_is_not_chosen_where_nothing_else_is_left() {
+    let model = without_text();
+    let base = ["generate", "-m", &model, "--prompt-ids", "3,1,4", "--ignore-eos"];
+    let all: Vec<String> = (0..101).map(|id: u32| id.to_string()).collect();
+    let every = ["--suppress-tokens", &all.join(",")];
+    for strategy in ["greedy", "sample", "beam", "speculative", "lookahead"] {
+        let error = error_of(&[&base[..], &every, &["--strategy", strategy]].concat());
+        assert!(
+            error.contains("the run failed: step 1: the stage `suppressed tokens` leaves no token to choose"),
+            "{strategy}: {error}"
+        );
+    }
+    let error = error_of(&[&base[..], &every, &["--strategy", "contrastive"]].concat());
+    assert!(error.contains("the stage `suppressed tokens` has no part in it"), "{error}");
+
+    // The text so far stays: on stdout, and in the trace.
+    let folder = tempfile::tempdir().expect("a folder");
+    let trace = folder.path().join("run.json");
+    let forced = ["--forced-token", "3=7", "--suppress-tokens", "7", "--trace", &trace.to_string_lossy()];
+    for strategy in ["greedy", "beam"] {
+        let output = run(&[&base[..], &forced, &["--strategy", strategy]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("error: the run failed: step 3: the stage `suppressed tokens`"), "{stderr}");
+        let run = logitscope::trace::file::read(&trace).expect("a trace");
+        assert_eq!((run.generated_ids().len(), run.stop), (2, Some(logitscope::trace::StopReason::Failed)));
+        let ids: Vec<String> = run.generated_ids().iter().map(u32::to_string).collect();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>(), ids);
+        assert!(output.stdout.ends_with(b"\n"));
+    }
+
+    // Of a grammar's two spellings of one text neither is allowed.
+    let spellings = json_of(&["tokenize", "-p", "aa", "--no-special", "--json"])["ids"].clone();
+    let single = json_of(&["tokenize", "-p", "a", "--no-special", "--json"])["ids"].clone();
+    let mut banned: Vec<String> = Vec::new();
+    for id in [&spellings, &single].into_iter().flat_map(|ids| ids.as_array().expect("ids")) {
+        banned.extend(["--bad-words-ids".to_owned(), id.to_string()]);
+    }
+    let banned: Vec<&str> = banned.iter().map(String::as_str).collect();
+    let error = error_of(&[&["generate", "-p", "Once", "--regex", "aa"][..], &banned].concat());
+    assert!(error.contains("step 1: the stage `bad words` leaves no token to choose"), "{error}");
+    // A grammar of the empty text alone is complete before the first token, whatever ends a text.
+    let empty = folder.path().join("empty.gbnf").to_string_lossy().into_owned();
+    std::fs::write(&empty, "root ::= \"\"").expect("written");
+    for more in [&["--ignore-eos"][..], &[]] {
+        let answer =
+            json_of(&[&["generate", "-p", "Once", "--grammar", &empty, "--json"][..], more].concat());
+        assert_eq!((&answer["stop"], &answer["ids"]), (&json!("grammar"), &json!([])));
+    }
+    let error = error_of(&[&base[..], &["--logit-bias", "3=-inf"]].concat());
+    assert!(error.contains("a logit bias is -inf") && error.contains("suppress"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_before_a_file_is_no_part_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_string_lossy().into_owned()
+    };
+    let ids = |text: &str| {
+        json_of(&["tokenize", "--prompt-file", &file("prompt.txt", text), "--json"])["ids"].clone()
+    };
+    assert_eq!(ids("\u{feff}Once upon"), ids("Once upon"));
+    assert_ne!(ids("\u{feff}\u{feff}Once upon"), ids("Once upon"), "the second one is text");
+    let text = |option: &str, contents: &str| {
+        let file = file("grammar", contents);
+        json_of(&["generate", "-p", "Once", option, &file, "--json"])["text"].clone()
+    };
+    assert_eq!(text("--grammar", "\u{feff}root ::= \"yes\""), "yes");
+    assert_eq!(text("--json-schema", "\u{feff}{\"const\": 12}"), "12");
+}
+
+#[test]
+fn lists_may_have_blanks() {
+    let model = without_text();
+    let base = ["generate", "-m", &model, "-n", "3", "--json", "--ignore-eos"];
+    let ids = |more: &[&str]| json_of(&[&base[..], more].concat());
+    let spaced = ids(&["--prompt-ids", " 3, 1 ,4"]);
+    assert_eq!(spaced["prompt_ids"], json!([3, 1, 4]));
+    for (plain, blanks) in [
+        (["--suppress-tokens", "1,2,3"], ["--suppress-tokens", "1, 2 , 3"]),
+        (["--bad-words-ids", "1,2"], ["--bad-words-ids", " 1, 2"]),
+        (["--forced-token", "2=7"], ["--forced-token", " 2 = 7 "]),
+        (["--logit-bias", "3=-4"], ["--logit-bias", "3 = -4"]),
+    ] {
+        let prompt = ["--prompt-ids", "3"];
+        assert_eq!(ids(&[prompt, plain].concat())["steps"], ids(&[prompt, blanks].concat())["steps"]);
+    }
+    let bench = ["bench", "-m", &model, "--pp", "8, 9", "--tg", " 2", "--repeat", "1", "--json"];
+    assert_eq!(json_of(&bench)["pp"][1]["tokens"], 9);
+    let check = json_of(&["check", "-m", &model, "--weights", "f16", "--prompt-ids", "3, 1", "--json"]);
+    assert_eq!(check["divergence"]["prompt_ids"], json!([3, 1]));
+    let logits = json_of(&["logits", "-m", &model, "--prompt-ids", "3, 1", "--json"]);
+    assert_eq!(logits["prompt_ids"], json!([3, 1]));
+    for wrong in ["3,,1", "3 1", "x", ""] {
+        let output = run(&["generate", "-m", &model, "--prompt-ids", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_context_holds_prompt_and_new_tokens_together() {
+    let model = without_text();
+    let base = ["--prompt-ids", "3,1,4,1,5", "-m", &model];
+    let generate = [&["generate", "--ignore-eos"][..], &base].concat();
+    let error = error_of(&[&generate[..], &["--context", "5"]].concat());
+    assert!(error.contains("the prompt has 5 tokens, but the context has 5, new tokens included"), "{error}");
+    for (context, new) in [("6", 1), ("7", 2)] {
+        let answer = json_of(&[&generate[..], &["--context", context, "--json"]].concat());
+        let ids = answer["ids"].as_array().map(Vec::len);
+        assert_eq!((answer["stop"].as_str(), ids), (Some("context_full"), Some(new)));
+    }
+    // Logits are those of the prompt alone, which may fill the context.
+    let logits = |context| [&["logits", "--json", "--context", context][..], &base].concat();
+    assert_eq!(json_of(&logits("5"))["top"].as_array().map(Vec::len), Some(5));
+    assert!(error_of(&logits("4")).contains("the prompt has 5 tokens, but the context has 4"));
+}
+
+#[test]
+fn every_command_says_why_a_tokenizer_cannot_be_used() {
+    let folder = super::merges::folder("gpt2-f32", Some("PreTrainedTokenizerFast"), &serde_json::Map::new());
+    let model = folder.path().to_string_lossy().into_owned();
+    let reason = "the way of a PreTrainedTokenizer is not known";
+    let grammar = ["generate", "-m", &model, "--prompt-ids", "1", "--regex", "a"];
+    let chat = ["generate", "-m", &model, "-p", "a", "--chat"];
+    for arguments in [
+        &["tokenize", "-m", &model, "-p", "a"][..],
+        &["generate", "-m", &model, "-p", "a"],
+        &["logits", "-m", &model, "-p", "a", "--json"],
+        &["check", "-m", &model, "-p", "a", "--weights", "f16"],
+        &grammar,
+        &chat,
+    ] {
+        let output = run(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        let error = stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
+        assert!(error.contains("no tokenizer that can be used (") && error.contains(reason), "{error}");
+    }
+    let text = String::from_utf8(run(&["inspect", &model]).stdout).expect("UTF-8");
+    let line = text.lines().find(|line| line.trim_start().starts_with("tokenizer ")).expect("a line");
+    assert!(line.contains("none that can be used (") && line.contains(reason), "{line}");
+    let card = json_of(&["inspect", "--json", &model]);
+    assert!(card["tokenizer_problem"].as_str().is_some_and(|problem| problem.contains(reason)), "{card}");
+}
+
+#[test]
 fn dry_finds_its_breakers_with_the_tokenizer() {
     let model = with_text();
     let changed = |more: &[&str]| {
@@ -560,8 +709,12 @@ fn check_and_bench_and_adapters_answer_with_their_json() {
 #[test]
 fn failures_are_one_line_that_says_what_and_why() {
     let model = without_text();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["generate", "-m", "/no/such/folder", "-p", "x"], "/no/such/folder"),
+        (
+            &["generate", "-m", "someone/some-model", "-p", "x"],
+            "a model is the folder of a Hugging Face download",
+        ),
         (&["generate", "-m", &model, "--prompt-ids", "3,101"], "id 101"),
         (&["generate", "-m", &model, "--prompt-ids", "3", "--context", "9999"], "9999"),
         (&["generate", "-m", &model, "--prompt-ids", "3", "--adapter", "no such GPU"], "no such GPU"),

@@ -183,6 +183,7 @@ impl Loader for FakeLoader {
             scratch_bytes: 0,
             variants: Vec::new(),
             eos: vec![7],
+            tokenizer_problem: None,
             chat_problem: None,
         };
         let tokenizer = (!self.0.textless).then(|| tokenizer_of(&WORDS, special));

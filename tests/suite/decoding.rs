@@ -73,9 +73,6 @@ fn greedy_follows_the_highest_logit_to_each_kind_of_end() {
     small.context = 10;
     let (run, stop) = decode(&mut small, &settings, &[3, 4]);
     assert_eq!((run.generated_ids(), stop), (vec![5, 6, 7, 8, 9, 10, 11, 0], StopReason::ContextFull));
-    // A prompt that fills the context still shows what the model would say next.
-    let (run, stop) = decode(&mut small, &settings, &[5; 10]);
-    assert_eq!((run.generated_ids(), stop), (vec![6], StopReason::ContextFull));
     // An end token that comes as the last one allowed is an end token.
     assert_eq!(decode(&mut circle(12), &greedy(1), &[8]).1, StopReason::Eos);
 }
@@ -265,7 +262,7 @@ fn a_seed_replays_exactly_and_any_step_replays_alone() {
     for node in &once.nodes {
         let before = &tokens[..prompt.len() + node.step - 1];
         let logits = logits_after(before);
-        let filtered = chain.run(&logits, History { tokens: before, prompt: prompt.len() });
+        let filtered = chain.run(&logits, History { tokens: before, prompt: prompt.len() }).unwrap();
         let (token, drawn) = draw(&filtered.row, &filtered.after, 42, node.step as u64);
         assert_eq!((token, Some(drawn)), (node.token, node.draw));
         assert_eq!(drawn.value, uniform(42, node.step as u64));
@@ -375,7 +372,51 @@ fn prompts_that_cannot_be_continued_are_refused_with_the_reason() {
     assert!(
         message(&[1, 20]).starts_with("token 1 of the prompt has id 20, but the model's ids go from 0 to 19")
     );
-    assert!(message(&[1; 6]).starts_with("the prompt has 6 tokens, but the context has 5"));
+    assert!(
+        message(&[1; 6]).starts_with("the prompt has 6 tokens, but the context has 5, new tokens included")
+    );
+    assert!(
+        message(&[1; 5]).starts_with("the prompt has 5 tokens, but the context has 5, new tokens included")
+    );
+}
+
+/// The context counts prompt and text together, as the maximum length of transformers' `generate` and llama.cpp's
+/// context do; both refuse a prompt that leaves no room.
+#[test]
+fn every_strategy_fills_the_context_with_prompt_and_text_together() {
+    for strategy in [
+        StrategyChoice::Greedy,
+        StrategyChoice::Sample,
+        StrategyChoice::Beam,
+        StrategyChoice::Contrastive,
+        StrategyChoice::Speculative,
+        StrategyChoice::Lookahead,
+    ] {
+        let mut settings = DecodingSettings { strategy, ..greedy(100) };
+        settings.stop.eos = EosRule::Ignore;
+        for context in 5..12 {
+            let mut model = FakeModel::scrambled(20);
+            model.context = context;
+            let mut strategy = match begin(&settings, &[], &[1, 2, 1, 2, 1], &model) {
+                Ok(strategy) => strategy,
+                Err(error) => {
+                    assert_eq!((error, context), (DecodingError::PromptTooLong { tokens: 5, context }, 5));
+                    continue;
+                }
+            };
+            let mut run = Run::default();
+            while run.stop.is_none() {
+                let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
+                run.stop = strategy.step(&mut model, &mut run, &mut control).unwrap().stop;
+            }
+            let what = format!("{} in {context}", settings.strategy.name());
+            assert_eq!(
+                (5 + run.generated_ids().len(), run.stop),
+                (context, Some(StopReason::ContextFull)),
+                "{what}"
+            );
+        }
+    }
 }
 
 #[test]

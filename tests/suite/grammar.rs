@@ -99,6 +99,123 @@ fn a_mask_is_what_brute_force_over_the_vocabulary_finds() {
     assert!(places > 100, "{places}");
 }
 
+/// Whether a text is one of a grammar's, and each of its beginnings the beginning of one.
+fn takes(language: GrammarLanguage, grammar: &str, text: &str) -> bool {
+    let words: Vec<String> = (32..127u8).map(|byte| char::from(byte).to_string()).collect();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.push("<end>");
+    let eos = words.len() as u32 - 1;
+    let made = Grammar::new(language, grammar, &tokenizer(&words), words.len(), &[eos]);
+    let mut made = made.unwrap_or_else(|error| panic!("{grammar}: {error}"));
+    let ids: Vec<u32> = text.bytes().map(|byte| u32::from(byte) - 32).collect();
+    made.allowed(&ids).is_ok_and(|allowed| allowed[eos as usize])
+}
+
+/// Repetitions as llama.cpp's parser rewrites them: of at most none of a thing nothing is left.
+#[test]
+fn repetitions_are_llama_cpps() {
+    let takes = |rules: &str, text: &str| takes(GrammarLanguage::Gbnf, rules, text);
+    for item in ["\"a\"", "[ab]", ".", "(\"a\" | \"b\")", "one"] {
+        for (repetition, least, most) in [
+            ("{0}", 0, 0),
+            ("{0,0}", 0, 0),
+            ("{ 0 , 0 }", 0, 0),
+            ("{00}", 0, 0),
+            ("{0,}", 0, 9),
+            ("{0,2}", 0, 2),
+            ("{1}", 1, 1),
+            ("{2,}", 2, 9),
+            ("{1,3}", 1, 3),
+            ("*", 0, 9),
+        ] {
+            let rules = format!("root ::= \"x\" {item}{repetition} \"y\"\none ::= \"a\"");
+            for count in 0..6 {
+                let text = format!("x{}y", "a".repeat(count));
+                assert_eq!(takes(&rules, &text), (least..=most).contains(&count), "{rules:?} and {text}");
+            }
+        }
+    }
+    assert!(takes("root ::= \"a\"{0}", "") && !takes("root ::= \"a\"{0}", "a"));
+    assert!(takes("root ::= (\"a\"{0} \"b\"{0}){3} \"c\"", "c"));
+    assert!(takes("root ::= (\"a\" | \"b\"{0})* \"c\"", "aac"), "nothing may be repeated inside of a group");
+    for (rules, complaint) in [
+        ("root ::= \"a\"{,3}", "is no number of repetitions"),
+        ("root ::= \"a\"{,}", "is no number of repetitions"),
+        ("root ::= \"a\"{}", "is no number of repetitions"),
+        ("root ::= \"a\"{+2}", "is no number of repetitions"),
+        ("root ::= \"a\"{-1}", "is no number of repetitions"),
+        ("root ::= \"a\"{1,2,3}", "is no number of repetitions"),
+        ("root ::= \"a\"{0}*", "there is nothing before `*` that could be repeated"),
+        ("root ::= \"\"{2}", "there is nothing before `{` that could be repeated"),
+        ("root ::= b{0}", "there is no rule `b`"),
+        ("root ::= \"a\"{1,0}", "goes backwards"),
+    ] {
+        let error = check(GrammarLanguage::Gbnf, rules).expect_err(rules).to_string();
+        assert!(error.contains(complaint), "{rules}: {error}");
+    }
+}
+
+/// By the definition of whole numbers, up to where doubles hold them all; beyond, a schema is refused.
+#[test]
+fn whole_numbers_of_a_schema_are_held_exactly_or_refused() {
+    let takes = |schema: &str, text: &str| takes(GrammarLanguage::JsonSchema, schema, text);
+    let most: i64 = 9_007_199_254_740_991;
+    for sign in [1, -1] {
+        for edge in [0, 1, 4_503_599_627_370_497, most - 1, most].map(|edge| sign * edge) {
+            for number in (edge - 2)..=(edge + 2) {
+                let constant = format!("{{\"const\": {edge}}}");
+                assert_eq!(takes(&constant, &number.to_string()), number == edge, "{constant}: {number}");
+                let list = format!("{{\"enum\": [{edge}, \"x\"]}}");
+                assert_eq!(takes(&list, &number.to_string()), number == edge, "{list}: {number}");
+                for (keyword, holds) in [
+                    ("minimum", number >= edge),
+                    ("maximum", number <= edge),
+                    ("exclusiveMinimum", number > edge),
+                    ("exclusiveMaximum", number < edge),
+                ] {
+                    let schema = format!("{{\"type\": \"integer\", \"{keyword}\": {edge}}}");
+                    assert_eq!(takes(&schema, &number.to_string()), holds, "{schema}: {number}");
+                }
+            }
+        }
+    }
+    // Without a bound a number may have any digits.
+    assert!(takes("{\"type\": \"integer\"}", "9007199254740993"));
+    assert!(takes("{\"type\": \"integer\", \"minimum\": 3}", "184467440737095516170"));
+    for number in
+        ["9007199254740993", "-9007199254740993", "9223372036854775807", "18446744073709551616", "1e300"]
+    {
+        for schema in [
+            format!("{{\"const\": {number}}}"),
+            format!("{{\"enum\": [1, {number}]}}"),
+            format!("{{\"type\": \"integer\", \"minimum\": {number}}}"),
+            format!(
+                "{{\"properties\": {{\"a\": {{\"type\": \"integer\", \"exclusiveMaximum\": {number}}}}}}}"
+            ),
+            format!("{{\"type\": \"array\", \"items\": {{\"const\": {{\"id\": [{number}]}}}}}}"),
+        ] {
+            let error = check(GrammarLanguage::JsonSchema, &schema).expect_err(&schema);
+            assert!(matches!(error, GrammarError::Rounded { .. }), "{schema}: {error}");
+            let message = error.to_string();
+            assert!(
+                message.contains(&format!("has the number {number}, which would be rounded")),
+                "{message}"
+            );
+        }
+    }
+    let long = format!("{{\"const\": {}}}", "7".repeat(5000));
+    let error = check(GrammarLanguage::JsonSchema, &long).expect_err("too long").to_string();
+    assert!(error.len() < 400 && error.contains("777…"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_before_a_grammar_is_no_part_of_it() {
+    assert!(takes(GrammarLanguage::Gbnf, "\u{feff}root ::= \"a\"", "a"));
+    assert!(takes(GrammarLanguage::JsonSchema, "\u{feff}{\"const\": 12}", "12"));
+    assert_eq!(check(GrammarLanguage::Gbnf, "\u{feff} \n"), Err(GrammarError::Empty));
+    assert!(check(GrammarLanguage::Gbnf, "\u{feff}\u{feff}root ::= \"a\"").is_err(), "one is enough");
+}
+
 #[test]
 fn a_token_against_the_grammar_is_told_with_its_place() {
     let tokenizer = tokenizer(&WORDS);

@@ -128,7 +128,7 @@ fn ends_and_narrow_models_are_minded() {
         let found = decode(&mut circle(20), &settings(StrategyChoice::Lookahead, max_tokens), &prompt, &none);
         assert_eq!((found.run.nodes.len(), found.stop), (max_tokens, StopReason::MaxTokens));
     }
-    for context in 9..40 {
+    for context in 10..40 {
         let (mut small, mut plain) = (circle(20), circle(20));
         (small.context, plain.context) = (context, context);
         let found = decode(&mut small, &ahead, &prompt, &none);

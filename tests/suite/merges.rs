@@ -46,7 +46,7 @@ fn pieces_without_end() -> Vec<u8> {
 }
 
 /// A checkpoint of another fixture with these files instead of its own tokenizer's.
-fn folder(model: &str, class: Option<&str>, files: &Map<String, Value>) -> TempDir {
+pub fn folder(model: &str, class: Option<&str>, files: &Map<String, Value>) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let source = support::fixture("families").join(model);
     fs::copy(source.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();

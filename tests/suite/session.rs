@@ -476,6 +476,26 @@ fn what_cannot_be_done_is_told_and_harms_nothing() {
 }
 
 #[test]
+fn a_ban_that_leaves_nothing_fails_the_run_and_keeps_text_and_model() {
+    let mut watched = Watched::ready(Behaviour::default());
+    let mut settings = DecodingSettings::default();
+    settings.stages.no_repeat_ngram = 1;
+    settings.stop.eos = EosRule::Ignore;
+    let prompt = Prompt::Text { text: "zero".to_owned(), special: SpecialTokens::Add };
+    watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+    assert_eq!(watched.finished().stop, Some(StopReason::Failed));
+    assert_eq!(watched.run().generated_ids(), [1, 2, 3, 4, 5, 6, 7]);
+    assert!(watched.run().text().ends_with("seven"), "{}", watched.run().text());
+    let (severity, detail) = watched.last_notice();
+    assert_eq!(severity, Severity::Error);
+    assert!(detail.starts_with("step 8: the stage `no-repeat n-gram` leaves no token to choose"), "{detail}");
+    watched.send(start("zero", 2, Pace::Continuous));
+    watched.until("another run goes well", |view| {
+        view.run.as_ref().is_some_and(|run| run.stop == Some(StopReason::MaxTokens))
+    });
+}
+
+#[test]
 fn a_lost_device_fails_the_run_keeps_the_text_and_unloads_the_model() {
     let lost = ModelError::DeviceLost { reason: "the test pulled the plug".to_owned() };
     let broken_pass = Some((3, Breakage::Error(lost)));

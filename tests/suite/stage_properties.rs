@@ -78,8 +78,17 @@ fn aids(stages: StageContext) -> Aids {
     Aids { stages, ..Aids::default() }
 }
 
-/// A run of so many steps that no token ends.
+/// A run of so many steps that no token ends, and what ended it before, if the stages left nothing.
 fn decode(stages: &StageSettings, choice: StrategyChoice, seed: u64, steps: usize) -> Run {
+    decode_to_end(stages, choice, seed, steps).0
+}
+
+fn decode_to_end(
+    stages: &StageSettings,
+    choice: StrategyChoice,
+    seed: u64,
+    steps: usize,
+) -> (Run, Option<DecodingError>) {
     let mut settings =
         DecodingSettings { strategy: choice, stages: stages.clone(), seed, ..DecodingSettings::default() };
     settings.stop.max_tokens = steps;
@@ -90,9 +99,12 @@ fn decode(stages: &StageSettings, choice: StrategyChoice, seed: u64, steps: usiz
     let mut run = Run::default();
     for _ in 0..steps {
         let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
-        strategy.step(&mut model, &mut run, &mut control).expect("the model computes");
+        match strategy.step(&mut model, &mut run, &mut control) {
+            Err(error @ DecodingError::NothingLeft { .. }) => return (run, Some(error)),
+            stepped => stepped.expect("the model computes"),
+        };
     }
-    run
+    (run, None)
 }
 
 const PROMPT: [u32; 6] = [3, 1, 4, 3, 1, 4];
@@ -108,7 +120,8 @@ fn replay(stages: &StageSettings, run: &Run, index: usize, seed: u64) -> u32 {
     }
     let tokens = [&PROMPT[..], &run.generated_ids()[..index]].concat();
     let logits = super::decoding::logits_after(&tokens);
-    let filtered = chain.run(&logits, History { tokens: &tokens, prompt: PROMPT.len() });
+    let filtered =
+        chain.run(&logits, History { tokens: &tokens, prompt: PROMPT.len() }).expect("it was chosen");
     let (token, drawn) = draw(&filtered.row, &filtered.after, seed, node.step as u64);
     assert_eq!(Some(drawn), node.draw);
     token
@@ -119,9 +132,12 @@ proptest! {
 
     #[test]
     fn a_run_replays_exactly_and_each_step_alone(stages in settings(), seed in 0u64..1000) {
-        let run = decode(&stages, StrategyChoice::Sample, seed, 25);
-        let again = decode(&stages, StrategyChoice::Sample, seed, 25);
-        prop_assert_eq!(run.generated_ids(), again.generated_ids());
+        let (run, end) = decode_to_end(&stages, StrategyChoice::Sample, seed, 25);
+        let again = decode_to_end(&stages, StrategyChoice::Sample, seed, 25);
+        prop_assert_eq!((run.generated_ids(), &end), (again.0.generated_ids(), &again.1));
+        if let Some(DecodingError::NothingLeft { step, .. }) = end {
+            prop_assert_eq!(step, run.nodes.len() + 1);
+        }
         for (index, node) in run.nodes.iter().enumerate() {
             prop_assert_eq!(replay(&stages, &run, index, seed), node.token);
             prop_assert!(node.stages.iter().all(|stage| (1..=VOCABULARY).contains(&stage.kept)));
@@ -135,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn every_chain_keeps_a_token_and_finite_values(
+    fn every_chain_keeps_a_token_and_finite_values_or_says_which_ban_kept_none(
         stages in settings(),
         logits in prop::collection::vec(prop_oneof![
             8 => -30.0f32..30.0, 1 => Just(f32::NEG_INFINITY), 1 => -3e38f32..3e38,
@@ -143,7 +159,21 @@ proptest! {
         tokens in prop::collection::vec(0u32..8, 0..60),
     ) {
         let chain = Chain::new(&stages, Picking::Draws, &context(), 5);
-        let filtered = chain.run(&logits, History { tokens: &tokens, prompt: tokens.len() / 2 });
+        let history = History { tokens: &tokens, prompt: tokens.len() / 2 };
+        let filtered = match chain.run(&logits, history) {
+            Err(error) => {
+                prop_assert!(matches!(error, DecodingError::NothingLeft { .. }), "{}", error);
+                let mut row = Row::new(&logits);
+                let mut left = chain.stages.iter().map(|stage| {
+                    stage.apply(&mut row, history);
+                    (stage.name(), row.kept.len())
+                });
+                let first = left.find(|(_, kept)| *kept == 0).map(|(name, _)| name);
+                prop_assert!(first.is_some_and(|name| error.to_string().contains(name)), "{}", error);
+                return Ok(());
+            }
+            filtered => filtered.unwrap(),
+        };
         prop_assert!(!filtered.row.kept.is_empty());
         prop_assert!(filtered.row.kept.is_sorted_by(|a, b| a < b));
         prop_assert!(filtered.row.values.iter().all(|value| value.is_finite()));
@@ -172,7 +202,13 @@ proptest! {
         let shifted: Vec<f32> = plain.iter().map(|value| value + shift as f32).collect();
         let chain = Chain::new(&stages, Picking::Draws, &context(), 5);
         let history = History { tokens: &tokens, prompt: 0 };
-        let (one, other) = (chain.run(&plain, history), chain.run(&shifted, history));
+        let (one, other) = match (chain.run(&plain, history), chain.run(&shifted, history)) {
+            (Ok(one), Ok(other)) => (one, other),
+            (one, other) => {
+                prop_assert_eq!(one, other);
+                return Ok(());
+            }
+        };
         prop_assert_eq!(&one.row.kept, &other.row.kept);
         for &id in &one.row.kept {
             prop_assert_eq!(one.row.value(id) + shift as f32, other.row.value(id));

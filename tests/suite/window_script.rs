@@ -235,6 +235,7 @@ pub fn loaded() -> Loaded {
         scratch_bytes: 3_200_000,
         variants: vec!["row a thread".into()],
         eos: vec![0],
+        tokenizer_problem: None,
         chat_problem: None,
     }
 }

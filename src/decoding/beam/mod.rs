@@ -86,7 +86,7 @@ impl Beam {
         if beam.beams > 1 {
             chain.stages.insert(0, Stage::LogSoftmax);
         }
-        let most_tokens = ending.max_tokens.min(context.saturating_sub(prompt.len()).max(1));
+        let most_tokens = ending.max_tokens.min(context.saturating_sub(prompt.len()));
         let rules = Rules {
             beams: beam.beams,
             length_penalty: f64::from(beam.length_penalty),
@@ -116,8 +116,9 @@ impl Beam {
     }
 
     /// The best continuations of each live hypothesis, as many as could be needed.
-    fn continuations(&self, rows: &[Filtered], step: usize) -> Vec<Continuation> {
-        let each = |(beam, (live, filtered)): (usize, (&Live, &Filtered))| {
+    fn continuations(&self, rows: &[Option<Filtered>], step: usize) -> Vec<Continuation> {
+        let each = |(beam, (live, filtered)): (usize, (&Live, &Option<Filtered>))| {
+            let Some(filtered) = filtered else { return Vec::new() };
             // Of one beam the stages see logits, as in greedy decoding; what they leave is normalised here.
             let norm = if self.rules.beams == 1 { filtered.after.log_sum_exp } else { 0.0 };
             let continuation = move |id| Continuation {
@@ -141,9 +142,14 @@ impl Beam {
     }
 
     /// Decides the step; new nodes are numbered from `first` on, the live ones before the ended ones.
-    fn decide(&self, rows: &[Filtered], step: usize, first: usize, context: usize) -> Decision {
+    fn decide(&self, rows: &[Option<Filtered>], step: usize, first: usize, context: usize) -> Decision {
         let all = self.continuations(rows, step);
-        let mut hoped = vec![f64::NEG_INFINITY; self.live.len()];
+        // One that the stages leave nothing falls with what it has.
+        let least = |(live, row): (&Live, &Option<Filtered>)| match row {
+            Some(_) => f64::NEG_INFINITY,
+            None => live.log_probability,
+        };
+        let mut hoped: Vec<f64> = self.live.iter().zip(rows).map(least).collect();
         for continuation in &all {
             hoped[continuation.beam] = hoped[continuation.beam].max(continuation.log_probability);
         }
@@ -204,9 +210,9 @@ impl Beam {
     }
 
     /// The node of a continuation: everything but timing and counters.
-    fn node(&self, rows: &[Filtered], continuation: &Continuation, step: usize) -> Node {
+    fn node(&self, rows: &[Option<Filtered>], continuation: &Continuation, step: usize) -> Node {
         let live = &self.live[continuation.beam];
-        let filtered = rows[continuation.beam].clone();
+        let filtered = rows[continuation.beam].clone().expect("a continuation comes from a row");
         let node = self.chain.record(filtered, continuation.id, self.history(live));
         let phase = if step == 1 { Phase::Initiation } else { Phase::Incremental };
         Node { parent: live.node, step, phase, ..node }
@@ -267,7 +273,7 @@ impl Strategy for Beam {
         let nodes = first..run.nodes.len();
         let detail = StepDetail::Beam(BeamStep { live, finished: ended, pruned });
         run.steps.push(StrategyStep { nodes: nodes.clone(), detail });
-        self.account(run, nodes.clone(), Moments { start, choosing }, model);
+        self.account(step, run, nodes.clone(), Moments { start, choosing }, model);
         let stop = if over { self.reason(run, model.context()) } else { None };
         Ok(Stepped { nodes, stop })
     }
@@ -299,10 +305,22 @@ impl Strategy for Beam {
 
 impl Beam {
     /// Writes down what the step took: in the run's phases, and on each of its nodes, as it was one for all of them.
-    fn account(&mut self, run: &mut Run, nodes: Range<usize>, moments: Moments, model: &dyn LanguageModel) {
+    fn account(
+        &mut self,
+        step: usize,
+        run: &mut Run,
+        nodes: Range<usize>,
+        moments: Moments,
+        model: &dyn LanguageModel,
+    ) {
         let longest = self.live.iter().filter_map(|live| live.sequence).max_by_key(|&one| model.length(one));
         let (cost, cached) = (std::mem::take(&mut self.cost), Cached::now(model, longest));
-        let mut node = std::mem::take(&mut run.nodes[nodes.start]);
+        // Where every text that went on fell, the step has no nodes.
+        let Some(first) = run.nodes.get_mut(nodes.start) else {
+            account(&mut Node { step, ..Node::default() }, run, moments, cost, cached);
+            return;
+        };
+        let mut node = std::mem::take(first);
         account(&mut node, run, moments, cost, cached);
         for index in nodes.clone() {
             let other = &mut run.nodes[index];

@@ -27,14 +27,14 @@ pub(super) struct Noise {
 }
 
 impl Beam {
-    /// Every live hypothesis's row after the stages. A summary that does not decide is replaced by its row, which
-    /// takes another pass.
+    /// Every live hypothesis's row after the stages; `None` where these leave nothing, which ends the hypothesis. A
+    /// summary that does not decide is replaced by its row, which takes another pass.
     pub(super) fn judge(
         &mut self,
         step: usize,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
-    ) -> Result<Vec<Filtered>, DecodingError> {
+    ) -> Result<Vec<Option<Filtered>>, DecodingError> {
         let output = self.output(model.vocabulary());
         let outputs = self.compute(output, model, control)?;
         if let RowOutput::Summary(_) = output {
@@ -42,7 +42,7 @@ impl Beam {
             let decided = summaries.map(|summary| {
                 let fine = summary.broken == 0;
                 let filtered = fine.then(|| self.chain.run_summary(summary)).flatten()?;
-                (self.picking == Picking::Highest || filtered.row.tail.count == 0).then_some(filtered)
+                (self.picking == Picking::Highest || filtered.row.tail.count == 0).then_some(Some(filtered))
             });
             if let Some(rows) = decided.collect() {
                 return Ok(rows);
@@ -53,13 +53,25 @@ impl Beam {
         self.judge_rows(&outputs, step)
     }
 
-    fn judge_rows(&self, outputs: &Outputs, step: usize) -> Result<Vec<Filtered>, DecodingError> {
-        let rows = self.live.iter().zip(&outputs.logits);
-        rows.map(|(live, logits)| {
+    /// An error where no hypothesis can go on and none has ended.
+    fn judge_rows(&self, outputs: &Outputs, step: usize) -> Result<Vec<Option<Filtered>>, DecodingError> {
+        let mut nothing_left = None;
+        let mut rows = Vec::with_capacity(self.live.len());
+        for (live, logits) in self.live.iter().zip(&outputs.logits) {
             refuse_broken(logits, step)?;
-            Ok(self.chain.run(logits, self.history(live)))
-        })
-        .collect()
+            rows.push(match self.chain.run(logits, self.history(live)) {
+                Err(error @ DecodingError::NothingLeft { .. }) => {
+                    // That of the best one.
+                    nothing_left.get_or_insert(error);
+                    None
+                }
+                filtered => Some(filtered?),
+            });
+        }
+        match nothing_left {
+            Some(error) if self.ended.is_empty() && rows.iter().all(Option::is_none) => Err(error),
+            _ => Ok(rows),
+        }
     }
 
     /// What a step asks of its rows: summaries where they hold every continuation that could be taken.

@@ -105,7 +105,9 @@ impl Lookahead {
         loop {
             let (step, history) = (self.text.step_after(&tokens), self.text.history(&tokens));
             let seen = rows[at.map_or(0, |node: usize| node + 1)];
-            let Some(filtered) = self.text.filtered(seen, step, history)? else { return Ok(None) };
+            let filtered = self.text.filtered_behind(&choices.nodes, seen, step, history)?;
+            let Some(filtered) = filtered else { return Ok(Some(choices)) };
+            let Some(filtered) = filtered else { return Ok(None) };
             let id = filtered.row.best().unwrap_or_default();
             let node = self.text.chain.record(filtered, id, history);
             let token = node.token;

@@ -63,7 +63,8 @@ impl Drafter for DraftModel {
         strategies::Drafter::Model
     }
 
-    /// Ends early with a token that ends the text, and where the draft model's context does.
+    /// Ends early with a token that ends the text, where the draft model's context does, and where the stages leave
+    /// nothing, which the target tells itself.
     fn draft(&mut self, text: &Text, most: usize, control: &mut Control<'_>) -> Result<Draft, DecodingError> {
         let shared = Rc::clone(&self.model);
         let mut model = shared.borrow_mut();
@@ -71,7 +72,10 @@ impl Drafter for DraftModel {
         let mut tokens = text.tokens.clone();
         let mut draft = Draft::default();
         while draft.tokens.len() < most && tokens.len() <= model.context() {
-            let filtered = self.filtered(text, &tokens, &mut **model, &mut control)?;
+            let filtered = match self.filtered(text, &tokens, &mut **model, &mut control) {
+                Err(DecodingError::NothingLeft { .. }) => break,
+                filtered => filtered?,
+            };
             draft.passes += 1;
             let id = match text.picking {
                 Picking::Highest => filtered.row.best().unwrap_or_default(),

@@ -43,7 +43,8 @@ pub(super) fn judge(
     let mut tokens = text.tokens.clone();
     for (index, seen) in rows.iter().enumerate() {
         let (step, history) = (text.step_after(&tokens), text.history(&tokens));
-        let Some(filtered) = text.filtered(seen, step, history)? else { return Ok(None) };
+        let Some(filtered) = text.filtered_behind(&nodes, seen, step, history)? else { break };
+        let Some(filtered) = filtered else { return Ok(None) };
         let Some(choice) = choose(text, filtered, draft.tokens.get(index), step) else { return Ok(None) };
         let Choice { filtered, id, draw, of_draft } = choice;
         let node = Node { draw, ..text.chain.record(filtered, id, history) };

@@ -1,15 +1,15 @@
-//! Stages that cut tokens by their id, whatever the logits.
+//! Stages that cut tokens by their id, whatever the logits. They may cut all of them: what is banned is never
+//! chosen, and the run ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::keep;
 use crate::decoding::constraint::SharedConstraint;
 use crate::decoding::row::Row;
 
 /// Cuts what a grammar does not let follow the new tokens; ids that it does not know as well.
 pub fn grammar(row: &mut Row, constraint: &SharedConstraint, generated: &[u32]) -> usize {
     constraint.with_allowed(generated, |allowed| {
-        keep(row, |_, id| allowed.get(id as usize).copied().unwrap_or_default());
+        row.kept.retain(|&id| allowed.get(id as usize).copied().unwrap_or_default());
     });
     0
 }
@@ -43,19 +43,16 @@ pub fn min_new_tokens(row: &mut Row, count: usize, eos: &[u32], generated: usize
 }
 
 /// At a step of `forced` (from 1, so one more than were generated) cuts all but the step's token. That keeps
-/// its value, where transformers gives it 0: with nothing beside it its probability is 1 either way. A token
-/// that was cut before cannot be forced.
+/// its value, where transformers gives it 0: with nothing beside it its probability is 1 either way. Where that token
+/// was cut before, nothing is left.
 pub fn forced_tokens(row: &mut Row, forced: &BTreeMap<usize, u32>, generated: usize) -> usize {
-    if let Some(&token) = forced.get(&(generated + 1))
-        && (token as usize) < row.values.len()
-        && row.keeps(token)
-    {
-        row.kept = vec![token];
+    if let Some(&token) = forced.get(&(generated + 1)) {
+        row.kept.retain(|&id| id == token);
     }
     0
 }
 
-/// Cuts the tokens of `banned`; a forced one stays, as the last of its row.
+/// Cuts the tokens of `banned`, a forced one as well.
 pub fn suppress_tokens(row: &mut Row, banned: &BTreeSet<u32>) -> usize {
     cut(row, banned);
     0
@@ -63,6 +60,6 @@ pub fn suppress_tokens(row: &mut Row, banned: &BTreeSet<u32>) -> usize {
 
 fn cut(row: &mut Row, banned: &BTreeSet<u32>) {
     if !banned.is_empty() {
-        keep(row, |_, id| !banned.contains(&id));
+        row.kept.retain(|id| !banned.contains(id));
     }
 }

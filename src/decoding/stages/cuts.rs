@@ -64,7 +64,7 @@ pub fn top_k(row: &mut Row, count: usize) -> usize {
     if (1..row.kept.len()).contains(&count) {
         let mut values: Vec<f32> = row.kept.iter().map(|&id| row.value(id)).collect();
         let (_, &mut lowest, _) = values.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
-        keep(row, |value, _| value >= lowest);
+        keep(row, |value| value >= lowest);
     }
     0
 }
@@ -90,7 +90,7 @@ pub fn top_p(row: &mut Row, share: f32) -> usize {
 pub fn min_p(row: &mut Row, share: f32) -> usize {
     if let Some(best) = row.best().filter(|_| share > 0.0) {
         let lowest = f64::from(row.value(best)) + f64::from(share).ln();
-        keep(row, |value, _| f64::from(value) >= lowest);
+        keep(row, |value| f64::from(value) >= lowest);
     }
     0
 }
@@ -116,7 +116,7 @@ pub fn typical_p(row: &mut Row, share: f32) -> usize {
             break;
         }
     }
-    keep(row, |value, _| distance(value) <= farthest);
+    keep(row, |value| distance(value) <= farthest);
     0
 }
 
@@ -147,5 +147,5 @@ pub fn mirostat(row: &mut Row, mirostat: &Mirostat) -> usize {
 /// Keeps values from `least` on, and the highest in any case.
 fn keep_from(row: &mut Row, least: f64) {
     let highest = row.best().map_or(0.0, |id| row.value(id));
-    keep(row, |value, _| f64::from(value) >= least || value >= highest);
+    keep(row, |value| f64::from(value) >= least || value >= highest);
 }

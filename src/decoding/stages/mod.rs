@@ -2,7 +2,8 @@
 //! those of Hugging Face transformers 5 where it has the stage, otherwise its inventors'; presence and
 //! frequency penalty are OpenAI's, as in vLLM.
 //!
-//! Every stage leaves at least one id. None sees a text: what depends on texts comes as ids.
+//! Stages that cut by value leave at least one id; those that ban ids may leave none, which ends the run. None sees
+//! a text: what depends on texts comes as ids.
 
 mod bans;
 mod cuts;
@@ -147,6 +148,25 @@ impl Stage {
         }
     }
 
+    /// Why the stage has left nothing, where it did, and what to do.
+    pub(super) fn why_nothing(&self) -> &'static str {
+        match self {
+            Self::Grammar { .. } => {
+                "none of the model's tokens fits the grammar here: make the grammar wider"
+            }
+            Self::NoRepeatNgram(_) => {
+                "each one left would repeat an n-gram: ask for a longer n-gram, or for fewer new tokens"
+            }
+            Self::BadWords(_) => "each one left would complete a bad word: take one off the list",
+            Self::MinNewTokens { .. } => "each one left would end the text: ask for a lower minimum",
+            Self::ForcedTokens(_) => {
+                "a stage before it cut the one that it forces: force another one, or allow this one there"
+            }
+            Self::SuppressTokens(_) => "each one left is suppressed: take one off the list",
+            _ => "it has cut each one left: leave the stage out",
+        }
+    }
+
     /// What the stage carries from step to step, as it is now: mirostat's μ, in bits.
     pub fn state(&self) -> Option<f64> {
         match self {
@@ -211,11 +231,11 @@ fn change(row: &mut Row, ids: impl IntoIterator<Item = u32>, new: impl Fn(u32, f
     changed
 }
 
-/// Cuts the ids for which `wanted(value, id)` is false, but never the last one: the best stays.
-fn keep(row: &mut Row, wanted: impl Fn(f32, u32) -> bool) {
+/// Cuts the ids for whose value `wanted` is false, but never the last one: the best stays.
+fn keep(row: &mut Row, wanted: impl Fn(f32) -> bool) {
     let best = row.best();
     let values = &row.values;
-    row.kept.retain(|&id| wanted(values[id as usize], id));
+    row.kept.retain(|&id| wanted(values[id as usize]));
     if row.kept.is_empty() {
         row.kept.extend(best);
     }

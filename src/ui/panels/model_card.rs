@@ -111,7 +111,7 @@ fn model(ui: &mut Ui, card: &ModelCard) {
     fact(ui, &definitions::FEED_FORWARD_WIDTH, &known(sizes.feed_forward_width));
     fact(ui, &definitions::VOCABULARY, &known(sizes.vocabulary));
     fact(ui, &definitions::CONTEXT, &known(sizes.context));
-    text(ui, "Tokenizer", facts.tokenizer.as_deref().unwrap_or("none: token ids only"));
+    text(ui, "Tokenizer", &card.tokenizer());
     text(ui, "Chat template", if facts.chat_template { "yes" } else { "no" });
 }
 
