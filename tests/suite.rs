@@ -23,6 +23,7 @@ mod suite {
     mod gguf_families;
     mod gguf_tokenizer;
     mod grammar;
+    mod json;
     mod kernels;
     mod lookahead;
     mod malformed;

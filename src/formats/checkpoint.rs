@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::error::FormatError;
 use super::folder::{FileBytes, Folder};
 use super::gguf::{self, Metadata};
+use super::json;
 use super::safetensors::{StoredTensor, read_header};
 
 /// The file of an unsharded model.
@@ -191,7 +192,7 @@ pub fn read_index(folder: &Folder, index: &str) -> Result<HashMap<String, String
         return Err(refuse("its `weight_map` is empty".to_owned()));
     }
     map.iter()
-        .map(|(tensor, file)| match file.as_str() {
+        .map(|(tensor, file)| match json::as_text(file) {
             Some(file) if is_plain_name(file) => Ok((tensor.clone(), file.to_owned())),
             _ => Err(refuse(format!(
                 "it puts tensor {tensor} into {file}, but only files of the same folder are allowed"

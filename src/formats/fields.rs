@@ -10,6 +10,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::error::FormatError;
+use super::json;
 
 /// A JSON object that is being read. A field that is `null` counts as absent.
 pub struct Fields<'a> {
@@ -64,14 +65,15 @@ impl<'a> Fields<'a> {
         Ok(self.get(name).map(read).transpose()?.or_else(default))
     }
 
-    /// A number that has to be there.
+    /// A number that has to be there; perhaps not a finite one.
     pub fn number(&self, name: &str) -> Result<f64, FormatError> {
         self.optional_number(name)?.ok_or_else(|| self.error(name, "it has to be a number"))
     }
 
-    /// A number, if it is there.
+    /// A number, if it is there; perhaps not a finite one.
     pub fn optional_number(&self, name: &str) -> Result<Option<f64>, FormatError> {
-        let read = |value: &Value| value.as_f64().ok_or_else(|| self.error(name, "it has to be a number"));
+        let read =
+            |value: &Value| json::as_number(value).ok_or_else(|| self.error(name, "it has to be a number"));
         self.get(name).map(read).transpose()
     }
 
@@ -84,18 +86,19 @@ impl<'a> Fields<'a> {
 
     /// A text, if it is there.
     pub fn optional_text(&self, name: &str) -> Result<Option<&'a str>, FormatError> {
-        let read = |value: &'a Value| value.as_str().ok_or_else(|| self.error(name, "it has to be a text"));
+        let read =
+            |value: &'a Value| json::as_text(value).ok_or_else(|| self.error(name, "it has to be a text"));
         self.get(name).map(read).transpose()
     }
 
     /// A list of texts, if it is there.
     pub fn optional_texts(&self, name: &str) -> Result<Option<Vec<&'a str>>, FormatError> {
-        self.optional_list(name, "texts", Value::as_str)
+        self.optional_list(name, "texts", json::as_text)
     }
 
     /// A list of numbers, if it is there.
     pub fn optional_numbers(&self, name: &str) -> Result<Option<Vec<f64>>, FormatError> {
-        self.optional_list(name, "numbers", Value::as_f64)
+        self.optional_list(name, "numbers", json::as_number)
     }
 
     /// A list of whole numbers from 0, if it is there.
@@ -160,7 +163,7 @@ impl<'a> Fields<'a> {
 /// The value as JSON, cut where a message would become unreadable.
 fn shortened(value: &Value) -> String {
     const LONGEST: usize = 60;
-    let text = value.to_string();
+    let text = json::shown(value);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

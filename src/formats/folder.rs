@@ -8,6 +8,7 @@ use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
 use super::error::FormatError;
+use super::json;
 
 /// Largest file that is read whole into memory (configurations, indices, tokenizers). The largest published
 /// tokenizer is about 35 MB.
@@ -95,11 +96,12 @@ impl Folder {
         Ok(contents)
     }
 
-    /// The contents of a JSON file; `None` if there is no such file.
+    /// The contents of a JSON file, read as [`json`] says; `None` if there is no such file.
     pub fn read_json(&self, file: &str) -> Result<Option<serde_json::Value>, FormatError> {
         let Some(contents) = self.read(file)? else { return Ok(None) };
-        let value = serde_json::from_slice(&contents)
-            .map_err(|error| FormatError::malformed(&self.place(file), format!("not valid JSON: {error}")))?;
+        let value = json::read(&contents).map_err(|reason| {
+            FormatError::malformed(&self.place(file), format!("not valid JSON: {reason}"))
+        })?;
         Ok(Some(value))
     }
 

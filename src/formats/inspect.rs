@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::architectures::{self, ArchitectureFacts};
 use super::checkpoint::{Checkpoint, WeightFiles};
@@ -13,6 +12,7 @@ use super::error::FormatError;
 use super::fields::Fields;
 use super::folder::Folder;
 use super::import::{self, PrefixedNames, TiedPairs};
+use super::json;
 use super::location::Location;
 use super::{CONFIG, GGUF_TEMPLATE, SpecialIds, TOKENIZER_MODEL, built_in, missing_config, special, text};
 use crate::model::ModelConfig;
@@ -144,7 +144,7 @@ fn read_decoder(
     let config_file = location.folder.place(CONFIG);
     let value = location.folder.read_json(CONFIG)?.ok_or_else(|| missing_config(&config_file))?;
     let fields = Fields::new(&config_file, &value)?;
-    facts.family = value.get("model_type").and_then(Value::as_str).map(str::to_owned);
+    facts.family = value.get("model_type").and_then(json::as_text).map(str::to_owned);
     facts.architecture = ArchitectureFacts::guess(&value);
 
     let family = architectures::family(&fields)?;

@@ -17,6 +17,7 @@ pub mod folder;
 pub mod gguf;
 pub mod import;
 pub mod inspect;
+pub mod json;
 pub mod location;
 pub mod rewrite;
 pub mod safetensors;
