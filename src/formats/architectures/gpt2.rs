@@ -78,6 +78,7 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
             heads,
             key_value_heads: heads,
             head_width,
+            clip: None,
             head_norm: None,
             rotary: None,
             scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,

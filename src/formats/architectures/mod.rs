@@ -221,7 +221,7 @@ const REFUSED_FIELDS: [(&str, f64, &str); 24] = [
     ("rope_interleaved", 0.0, "heads whose neighbouring elements rotate together are not supported"),
     ("attn_logit_softcapping", 0.0, "soft caps on attention are not supported"),
     ("final_logit_softcapping", 0.0, "soft caps on logits are not supported"),
-    ("clip_qkv", 0.0, "clipped queries and keys are not supported"),
+    ("clip_qkv", 0.0, "limits on queries, keys and values are not supported"),
     ("qk_norm", 0.0, "norms of queries and keys are not supported"),
     ("use_qk_norm", 0.0, "norms of queries and keys are not supported"),
     ("qk_layernorm", 0.0, "norms of queries and keys are not supported"),

@@ -90,6 +90,7 @@ pub(super) fn read_with(
         heads,
         key_value_heads: fields.optional_size("num_key_value_heads")?.unwrap_or(heads),
         head_width,
+        clip: None,
         head_norm: None,
         rotary: Some(rope::read(fields, head_width, context, rope)?),
         scale: (head_width as f64).sqrt().recip() as f32,
