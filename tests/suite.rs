@@ -20,7 +20,9 @@ mod suite {
     mod fused;
     mod fuzz;
     mod gguf;
+    mod gguf_edit;
     mod gguf_families;
+    mod gguf_keys;
     mod gguf_tokenizer;
     mod grammar;
     mod json;

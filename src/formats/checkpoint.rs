@@ -38,7 +38,15 @@ pub struct Checkpoint {
     pub tensors: Vec<CheckpointTensor>,
     /// What a GGUF file says besides; `None` for other files.
     pub metadata: Option<Metadata>,
+    kind: Kind,
     by_name: HashMap<String, usize>,
+}
+
+/// What the files are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Safetensors,
+    Gguf,
 }
 
 /// One mapped file.
@@ -60,8 +68,9 @@ pub struct CheckpointTensor {
 impl Checkpoint {
     /// Maps the files and reads their headers.
     pub fn open(folder: &Folder, files: &WeightFiles) -> Result<Self, FormatError> {
+        let kind = if matches!(files, WeightFiles::Gguf(_)) { Kind::Gguf } else { Kind::Safetensors };
         let mut checkpoint =
-            Self { files: Vec::new(), tensors: Vec::new(), metadata: None, by_name: HashMap::new() };
+            Self { files: Vec::new(), tensors: Vec::new(), metadata: None, kind, by_name: HashMap::new() };
         match files {
             WeightFiles::Single(file) => checkpoint.add(folder, file, None)?,
             WeightFiles::Gguf(file) => checkpoint.add_gguf(folder, file)?,
@@ -78,6 +87,20 @@ impl Checkpoint {
             }
         }
         Ok(checkpoint)
+    }
+
+    /// What describes the decoder, for messages.
+    pub fn description(&self) -> &'static str {
+        match self.kind {
+            Kind::Safetensors => "config.json",
+            Kind::Gguf => "the metadata",
+        }
+    }
+
+    /// The tensor with the factor on the matrix `index`, where a GGUF file has one: `NAME.scale` beside `NAME.weight`.
+    pub fn factor(&self, index: usize) -> Option<usize> {
+        let module = self.tensors[index].stored.name.strip_suffix(".weight")?;
+        (self.kind == Kind::Gguf).then(|| self.find(&format!("{module}.scale"))).flatten()
     }
 
     /// Index into [`Self::tensors`] of the tensor that the files call `name`.

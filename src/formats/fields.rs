@@ -4,13 +4,16 @@
 //! the rest is unknown to us, and said to be.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
 use super::error::FormatError;
 use super::json;
+
+/// From fields, with their parents, to the keys of the metadata that they were made of.
+pub type Origins = BTreeMap<String, String>;
 
 /// A JSON object that is being read. A field that is `null` counts as absent.
 pub struct Fields<'a> {
@@ -19,6 +22,7 @@ pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     /// Sizes that count where a field is absent.
     sizes: &'static [(&'static str, usize)],
+    origins: Option<&'a Origins>,
     seen: Rc<RefCell<BTreeSet<&'a str>>>,
 }
 
@@ -27,10 +31,15 @@ impl<'a> Fields<'a> {
     pub fn new(file: &'a str, value: &'a Value) -> Result<Self, FormatError> {
         match value {
             Value::Object(map) => {
-                Ok(Self { file, parent: String::new(), map, sizes: &[], seen: Rc::default() })
+                Ok(Self { file, parent: String::new(), map, sizes: &[], origins: None, seen: Rc::default() })
             }
             _ => Err(FormatError::malformed(file, "it has to be a JSON object")),
         }
+    }
+
+    /// As [`Self::new`], of fields that were made of a file's metadata: messages name its keys.
+    pub fn of_metadata(file: &'a str, value: &'a Value, origins: &'a Origins) -> Result<Self, FormatError> {
+        Ok(Self { origins: Some(origins), ..Self::new(file, value)? })
     }
 
     /// The same object, with sizes that count where a field is absent.
@@ -40,6 +49,7 @@ impl<'a> Fields<'a> {
             parent: self.parent.clone(),
             map: self.map,
             sizes,
+            origins: self.origins,
             seen: Rc::clone(&self.seen),
         }
     }
@@ -124,7 +134,8 @@ impl<'a> Fields<'a> {
             None => Ok(None),
             Some(Value::Object(map)) => {
                 let parent = format!("{}{name}.", self.parent);
-                Ok(Some(Fields { file: self.file, parent, map, sizes: &[], seen: Rc::default() }))
+                let (file, origins) = (self.file, self.origins);
+                Ok(Some(Fields { file, parent, map, sizes: &[], origins, seen: Rc::default() }))
             }
             Some(_) => Err(self.error(name, "it has to be an object")),
         }
@@ -142,11 +153,26 @@ impl<'a> Fields<'a> {
         Some(value).filter(|value| !value.is_null())
     }
 
+    /// Whether they were made of a file's metadata.
+    pub fn are_metadata(&self) -> bool {
+        self.origins.is_some()
+    }
+
+    /// The field as the file has it: with its parents, or the key that it was made of.
+    pub fn spelled(&self, name: &str) -> String {
+        let name = format!("{}{name}", self.parent);
+        self.origins.and_then(|origins| origins.get(&name).cloned()).unwrap_or(name)
+    }
+
     /// An error about the field: its name, its value, and `reason`.
     pub fn error(&self, name: &str, reason: impl Into<String>) -> FormatError {
         FormatError::Field {
             file: self.file.to_owned(),
-            field: format!("{}{name}", self.parent),
+            field: if self.are_metadata() {
+                format!("metadata {}", self.spelled(name))
+            } else {
+                self.spelled(name)
+            },
             value: self.map.get(name).map_or("missing".to_owned(), shortened),
             reason: reason.into(),
         }

@@ -170,9 +170,9 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     facts.family = metadata.text("general.architecture")?.map(str::to_owned);
     let described = architectures::gguf::describe(&metadata, &checkpoint)?;
     facts.architecture = ArchitectureFacts::guess(&described.config);
-    let fields = Fields::new(metadata.file(), &described.config)?;
+    let fields = Fields::of_metadata(metadata.file(), &described.config, &described.origins)?;
     let mut config = architectures::read_config(&described.family, &fields, &described.names(&checkpoint))?;
-    described.complete(&mut config, &checkpoint)?;
+    described.complete(&mut config, &metadata, &checkpoint)?;
     facts.architecture = ArchitectureFacts::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut facts.warnings)?;

@@ -119,9 +119,9 @@ fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
     let mut checkpoint = Checkpoint::open(&folder, &weights)?;
     let metadata = checkpoint.metadata.take().unwrap_or_default();
     let described = describe(&metadata, &checkpoint)?;
-    let fields = Fields::new(metadata.file(), &described.config)?;
+    let fields = Fields::of_metadata(metadata.file(), &described.config, &described.origins)?;
     let mut config = read_config(&described.family, &fields, &described.names(&checkpoint))?;
-    described.complete(&mut config, &checkpoint)?;
+    described.complete(&mut config, &metadata, &checkpoint)?;
     let special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut warnings)?;
     warnings.extend(unknown_fields_warning(&described.family, &fields));
     let family = &described.family;

@@ -198,16 +198,18 @@ pub fn read_config(
     Ok(config)
 }
 
-/// A warning about the fields of `config.json` that nobody here knows, after [`read_config`].
+/// A warning about the fields of `config.json`, or the keys of metadata, that nobody here knows, after [`read_config`].
 pub fn unknown_fields_warning(family: &Family, fields: &Fields) -> Option<String> {
     let is_known = |name: &&str| {
         HARMLESS_FIELDS.contains(name) || family.harmless_fields.contains(name) || name.starts_with('_')
     };
-    let unknown: Vec<&str> = fields.unread().filter(|name| !is_known(name)).take(20).collect();
+    let unknown: Vec<String> =
+        fields.unread().filter(|name| !is_known(name)).take(20).map(|name| fields.spelled(name)).collect();
     if unknown.is_empty() {
         return None;
     }
-    Some(format!("config.json has fields that are unknown here and ignored: {}", unknown.join(", ")))
+    let place = if fields.are_metadata() { "its metadata has keys" } else { "config.json has fields" };
+    Some(format!("{place} that are unknown here and ignored: {}", unknown.join(", ")))
 }
 
 /// Fields that change what a decoder computes, each with the number at which it has no effect. Where the family's

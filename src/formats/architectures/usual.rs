@@ -157,5 +157,6 @@ pub(super) fn head_width(
     if width.is_multiple_of(heads) {
         return Ok(width / heads);
     }
-    Err(fields.error(width_field, format!("it has to be a multiple of {heads_field}, {heads}")))
+    Err(fields
+        .error(width_field, format!("it has to be a multiple of {}, {heads}", fields.spelled(heads_field))))
 }
