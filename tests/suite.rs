@@ -33,6 +33,7 @@ mod suite {
     mod measuring;
     mod merges;
     mod model_card;
+    mod names;
     mod selection;
     mod sentencepiece;
     mod session;

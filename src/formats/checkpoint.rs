@@ -3,6 +3,7 @@
 //! Knows files and tensor names; what a tensor means is for [`super::architectures`].
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::path::{Component, Path};
 
@@ -23,11 +24,11 @@ pub const INDEX_FILE: &str = "model.safetensors.index.json";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WeightFiles {
     /// One file.
-    Single(String),
+    Single(OsString),
     /// The shards that this index lists.
-    Index(String),
+    Index(OsString),
     /// A GGUF file, or any part of a split one.
-    Gguf(String),
+    Gguf(OsString),
 }
 
 /// Opened weight files.
@@ -81,7 +82,7 @@ impl Checkpoint {
                 shards.sort();
                 shards.dedup();
                 for shard in shards {
-                    checkpoint.add(folder, shard, Some(&place))?;
+                    checkpoint.add(folder, shard.as_ref(), Some(&place))?;
                 }
                 checkpoint.check_listed(folder, &listed)?;
             }
@@ -126,7 +127,7 @@ impl Checkpoint {
         &self.files[self.tensors[index].file].place
     }
 
-    fn add(&mut self, folder: &Folder, file: &str, index: Option<&str>) -> Result<(), FormatError> {
+    fn add(&mut self, folder: &Folder, file: &OsStr, index: Option<&str>) -> Result<(), FormatError> {
         let place = folder.place(file);
         let bytes = folder.map(file)?.ok_or_else(|| {
             let listed = index.map_or(String::new(), |index| format!("; {index} lists it"));
@@ -137,8 +138,8 @@ impl Checkpoint {
     }
 
     /// Adds a GGUF file, with all other parts if it is split.
-    fn add_gguf(&mut self, folder: &Folder, file: &str) -> Result<(), FormatError> {
-        let open = |file: &str| {
+    fn add_gguf(&mut self, folder: &Folder, file: &OsStr) -> Result<(), FormatError> {
+        let open = |file: &OsStr| {
             let place = folder.place(file);
             let bytes = folder.map(file)?.ok_or_else(|| {
                 FormatError::malformed(
@@ -204,7 +205,8 @@ impl Checkpoint {
 }
 
 /// The index's `weight_map`: from tensor names to names of files in the same folder.
-pub fn read_index(folder: &Folder, index: &str) -> Result<HashMap<String, String>, FormatError> {
+pub fn read_index(folder: &Folder, index: impl AsRef<Path>) -> Result<HashMap<String, String>, FormatError> {
+    let index = index.as_ref();
     let place = folder.place(index);
     let refuse = |reason: String| FormatError::malformed(&place, reason);
     let contents = folder.read_json(index)?.ok_or_else(|| refuse("the file is missing".to_owned()))?;

@@ -2,8 +2,9 @@
 //!
 //! Knows names and bytes; what is in a file is for others.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
@@ -57,34 +58,35 @@ impl FileBytes {
 
 impl Folder {
     /// The file's place, for messages.
-    pub fn place(&self, file: &str) -> String {
+    pub fn place(&self, file: impl AsRef<Path>) -> String {
         match self {
             Self::Disk(folder) => folder.join(file).display().to_string(),
-            Self::Embedded(_) => format!("built-in {file}"),
+            Self::Embedded(_) => format!("built-in {}", file.as_ref().display()),
         }
     }
 
     /// Whether the folder has a file of this name.
-    pub fn has(&self, file: &str) -> bool {
+    pub fn has(&self, file: impl AsRef<Path>) -> bool {
         match self {
             Self::Disk(folder) => folder.join(file).is_file(),
-            Self::Embedded(files) => files.iter().any(|(name, _)| *name == file),
+            Self::Embedded(_) => self.embedded(file.as_ref()).is_some(),
         }
     }
 
     /// The names of the files, sorted.
-    pub fn names(&self) -> Result<Vec<String>, FormatError> {
+    pub fn names(&self) -> Result<Vec<OsString>, FormatError> {
         let mut names = match self {
             Self::Disk(folder) => names_on_disk(folder)
                 .map_err(|reason| FormatError::Unreadable { file: folder.display().to_string(), reason })?,
-            Self::Embedded(files) => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            Self::Embedded(files) => files.iter().map(|(name, _)| OsString::from(name)).collect(),
         };
         names.sort();
         Ok(names)
     }
 
     /// The whole contents of a small file; `None` if there is no such file.
-    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, FormatError> {
+    pub fn read(&self, file: impl AsRef<Path>) -> Result<Option<Vec<u8>>, FormatError> {
+        let file = file.as_ref();
         let place = self.place(file);
         let contents = match self {
             Self::Embedded(_) => self.embedded(file).map(<[u8]>::to_vec),
@@ -97,7 +99,8 @@ impl Folder {
     }
 
     /// The contents of a JSON file, read as [`json`] says; `None` if there is no such file.
-    pub fn read_json(&self, file: &str) -> Result<Option<serde_json::Value>, FormatError> {
+    pub fn read_json(&self, file: impl AsRef<Path>) -> Result<Option<serde_json::Value>, FormatError> {
+        let file = file.as_ref();
         let Some(contents) = self.read(file)? else { return Ok(None) };
         let value = json::read(&contents).map_err(|reason| {
             FormatError::malformed(&self.place(file), format!("not valid JSON: {reason}"))
@@ -106,7 +109,8 @@ impl Folder {
     }
 
     /// The bytes of a large file; `None` if there is no such file.
-    pub fn map(&self, file: &str) -> Result<Option<FileBytes>, FormatError> {
+    pub fn map(&self, file: impl AsRef<Path>) -> Result<Option<FileBytes>, FormatError> {
+        let file = file.as_ref();
         let place = self.place(file);
         let bytes = match self {
             Self::Embedded(_) => self.embedded(file).map(FileBytes::Embedded),
@@ -119,16 +123,34 @@ impl Folder {
         Ok(bytes)
     }
 
-    fn embedded(&self, file: &str) -> Option<&'static [u8]> {
+    /// The first bytes of a file, at most `count`; none if it cannot be read.
+    pub fn beginning(&self, file: impl AsRef<Path>, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(count);
+        match self {
+            Self::Embedded(_) => {
+                bytes.extend(self.embedded(file.as_ref()).unwrap_or_default().iter().take(count));
+            }
+            Self::Disk(folder) => {
+                // Whoever reads the whole file says why it cannot be read.
+                let file = File::open(folder.join(file));
+                let _ = file.and_then(|file| file.take(count as u64).read_to_end(&mut bytes));
+            }
+        }
+        bytes
+    }
+
+    fn embedded(&self, file: &Path) -> Option<&'static [u8]> {
         match self {
             Self::Disk(_) => None,
-            Self::Embedded(files) => files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| *bytes),
+            Self::Embedded(files) => {
+                files.iter().find(|(name, _)| Path::new(name) == file).map(|(_, bytes)| *bytes)
+            }
         }
     }
 }
 
-fn names_on_disk(folder: &Path) -> std::io::Result<Vec<String>> {
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+fn names_on_disk(folder: &Path) -> std::io::Result<Vec<OsString>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 fn read_text(path: &Path, place: &str) -> Result<Option<Vec<u8>>, FormatError> {

@@ -233,8 +233,12 @@ pub fn first_settings(strategy: StrategyChoice) -> DecodingSettings {
 }
 
 impl Remembered {
-    /// Puts a model at the head of the recent ones.
+    /// Puts a model at the head of the recent ones, if its path can be written down: in no file of settings can one
+    /// that is no UTF-8.
     pub fn remember_model(&mut self, path: PathBuf) {
+        if path.to_str().is_none() {
+            return;
+        }
         self.recent.retain(|known| *known != path);
         self.recent.insert(0, path);
         self.recent.truncate(RECENT);
