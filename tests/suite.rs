@@ -19,6 +19,7 @@ mod suite {
     mod formats;
     mod fused;
     mod fuzz;
+    mod generation;
     mod gguf;
     mod gguf_edit;
     mod gguf_families;

@@ -14,7 +14,10 @@ use super::folder::Folder;
 use super::import::{self, PrefixedNames, TiedPairs};
 use super::json;
 use super::location::Location;
-use super::{CONFIG, GGUF_TEMPLATE, SpecialIds, TOKENIZER_MODEL, built_in, missing_config, special, text};
+use super::{
+    CONFIG, GGUF_TEMPLATE, GenerationDefaults, SpecialIds, TOKENIZER_MODEL, built_in, missing_config,
+    special, text,
+};
 use crate::model::ModelConfig;
 
 /// The facts about a model's files. What could not be read is `None` or empty.
@@ -50,6 +53,8 @@ pub struct Inspection {
     pub chat_template: bool,
     /// Special tokens by the model's own files.
     pub special: SpecialIds,
+    /// How its own files would decode.
+    pub generation: GenerationDefaults,
 }
 
 /// The tensors of one element format.
@@ -155,6 +160,8 @@ fn read_decoder(
     facts.architecture = ArchitectureFacts::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&location.folder, &fields, config.vocabulary, &mut facts.warnings)?;
+    facts.generation =
+        GenerationDefaults::of_folder(&location.folder, &value, config.vocabulary, &mut facts.warnings)?;
     facts.warnings.extend(architectures::unknown_fields_warning(family, decoder));
     if let Some(checkpoint) = checkpoint {
         import_headers(family, &mut config, checkpoint, facts)?;
@@ -176,6 +183,7 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     facts.architecture = ArchitectureFacts::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut facts.warnings)?;
+    facts.generation = GenerationDefaults::of_metadata(&metadata, &mut facts.warnings)?;
     facts.warnings.extend(architectures::unknown_fields_warning(&described.family, &fields));
     import_headers(&described.family, &mut config, checkpoint, facts)
 }

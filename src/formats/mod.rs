@@ -14,6 +14,7 @@ pub mod checkpoint;
 mod error;
 mod fields;
 pub mod folder;
+mod generation;
 pub mod gguf;
 pub mod import;
 pub mod inspect;
@@ -31,6 +32,7 @@ use checkpoint::{Checkpoint, WeightFiles};
 pub use error::FormatError;
 use fields::Fields;
 use folder::Folder;
+pub use generation::GenerationDefaults;
 use import::{PrefixedNames, TiedPairs};
 pub use inspect::{Inspection, inspect, inspect_built_in};
 use location::Location;
@@ -61,6 +63,8 @@ pub struct ModelFile {
     pub tokenizer: Option<TokenizerFiles>,
     /// Special tokens by the model's own files.
     pub special: SpecialIds,
+    /// How its own files would decode.
+    pub generation: GenerationDefaults,
     /// What works but deserves a look, in words for a person.
     pub warnings: Vec<String>,
 }
@@ -74,7 +78,8 @@ pub struct SpecialIds {
     pub eos: Vec<u32>,
 }
 
-/// Opens a Hugging Face folder, a `.safetensors` file in one, a `.safetensors.index.json`, or a `.gguf`.
+/// Opens a Hugging Face folder, a `.safetensors` file in one, a `.safetensors.index.json`, or a GGUF file, whatever its
+/// name.
 pub fn open(path: &Path) -> Result<ModelFile, FormatError> {
     open_location(Location::of(path)?)
 }
@@ -96,6 +101,7 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
     let decoder = part.as_ref().unwrap_or(&fields);
     let mut config = read_config(family, decoder, &names)?;
     let special = special::read(&folder, &fields, config.vocabulary, &mut warnings)?;
+    let generation = GenerationDefaults::of_folder(&folder, &config_value, config.vocabulary, &mut warnings)?;
     warnings.extend(unknown_fields_warning(family, decoder));
     let weights = import::import(family, &mut config, checkpoint, TiedPairs::Compared, &path, &mut warnings)?;
 
@@ -108,6 +114,7 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
         weights: Box::new(weights),
         tokenizer: text::read(&folder, &config_value)?,
         special,
+        generation,
         warnings,
     })
 }
@@ -123,6 +130,7 @@ fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
     let mut config = read_config(&described.family, &fields, &described.names(&checkpoint))?;
     described.complete(&mut config, &metadata, &checkpoint)?;
     let special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut warnings)?;
+    let generation = GenerationDefaults::of_metadata(&metadata, &mut warnings)?;
     warnings.extend(unknown_fields_warning(&described.family, &fields));
     let family = &described.family;
     let weights = import::import(family, &mut config, checkpoint, TiedPairs::Compared, &path, &mut warnings)?;
@@ -135,6 +143,7 @@ fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
         weights: Box::new(weights),
         tokenizer: metadata.has(TOKENIZER_MODEL).then(|| TokenizerFiles::Gguf(metadata.clone())),
         special,
+        generation,
         warnings,
     })
 }

@@ -1,5 +1,6 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
+use crate::formats::GenerationDefaults;
 use crate::trace::{
     AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StopReason, StrategyStep,
 };
@@ -91,6 +92,8 @@ pub struct Loaded {
     pub variants: Vec<String>,
     /// Ids that end a text by the model's own files.
     pub eos: Vec<u32>,
+    /// How the model's own files would decode.
+    pub defaults: GenerationDefaults,
     /// Why a prompt cannot be put as a chat; `None` where the model has a template for it.
     pub chat_problem: Option<String>,
 }

@@ -78,6 +78,7 @@ fn ready(
         scratch_bytes: memory.scratch_bytes,
         variants: engine.variants(),
         eos: opened.file.special.eos,
+        defaults: opened.file.generation,
         chat_problem,
     };
     let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);

@@ -40,6 +40,7 @@ pub fn with_model(opened: Opened, model: Box<dyn LanguageModel>) -> ReadyModel {
         scratch_bytes: 0,
         variants: Vec::new(),
         eos: opened.file.special.eos,
+        defaults: opened.file.generation,
         chat_problem: None,
     };
     ReadyModel { model, tokenizer: opened.tokenizer, loaded, warnings: opened.file.warnings }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use logitscope::session::event::{Loaded, RunStarted, Stepped};
-use logitscope::session::{Command, Event, Pace, Prompt, RunRequest};
+use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase,
     PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StopReason, StrategyStep,
@@ -235,6 +235,7 @@ pub fn loaded() -> Loaded {
         scratch_bytes: 3_200_000,
         variants: vec!["row a thread".into()],
         eos: vec![0],
+        defaults: GenerationDefaults::default(),
         chat_problem: None,
     }
 }
