@@ -385,8 +385,8 @@ fn messages_name_the_metadatas_own_keys() {
                         "_eps",
                         "max_position",
                         "rope_scaling",
-                        "n_embd",
-                        "n_head",
+                        " n_embd",
+                        " n_head",
                     ];
                     let named = fields.iter().find(|field| text.contains(**field));
                     assert_eq!(named, None, "{name}: {text}");
