@@ -352,6 +352,8 @@ fn choices_that_are_unsupported() {
     assert_config_refused("llama-bare-names", stranger, &["rope_scaling.twist is 1", "unknown"]);
     let interleaved = |config: &mut Value| config["rope_interleaved"] = json!(true);
     assert_config_refused("llama-f32", interleaved, &["rope_interleaved", "neighbouring"]);
+    let none = |config: &mut Value| config["rotary_dim"] = json!(null);
+    assert_config_refused("gptj", none, &["rotary_dim is null", "how many"]);
     let partial = |config: &mut Value| config["partial_rotary_factor"] = json!(0.5);
     assert_config_refused("llama-f32", partial, &["partial_rotary_factor", "whole heads"]);
 }
