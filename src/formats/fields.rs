@@ -164,15 +164,19 @@ impl<'a> Fields<'a> {
         self.origins.and_then(|origins| origins.get(&name).cloned()).unwrap_or(name)
     }
 
+    /// As [`Self::spelled`], with what it is: a key of metadata, or a tensor.
+    fn introduced(&self, name: &str) -> String {
+        match self.spelled(name) {
+            key if self.are_metadata() && !key.starts_with("tensor ") => format!("metadata {key}"),
+            name => name,
+        }
+    }
+
     /// An error about the field: its name, its value, and `reason`.
     pub fn error(&self, name: &str, reason: impl Into<String>) -> FormatError {
         FormatError::Field {
             file: self.file.to_owned(),
-            field: if self.are_metadata() {
-                format!("metadata {}", self.spelled(name))
-            } else {
-                self.spelled(name)
-            },
+            field: self.introduced(name),
             value: self.map.get(name).map_or("missing".to_owned(), shortened),
             reason: reason.into(),
         }

@@ -130,11 +130,12 @@ impl Folder {
             Self::Embedded(_) => {
                 bytes.extend(self.embedded(file.as_ref()).unwrap_or_default().iter().take(count));
             }
-            Self::Disk(folder) => {
+            Self::Disk(folder) if self.has(file.as_ref()) => {
                 // Whoever reads the whole file says why it cannot be read.
                 let file = File::open(folder.join(file));
                 let _ = file.and_then(|file| file.take(count as u64).read_to_end(&mut bytes));
             }
+            Self::Disk(_) => {}
         }
         bytes
     }
@@ -156,6 +157,7 @@ fn names_on_disk(folder: &Path) -> std::io::Result<Vec<OsString>> {
 fn read_text(path: &Path, place: &str) -> Result<Option<Vec<u8>>, FormatError> {
     let unreadable = |reason| FormatError::Unreadable { file: place.to_owned(), reason };
     let length = match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err(unreadable(no_file(&metadata))),
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
@@ -172,19 +174,26 @@ fn read_text(path: &Path, place: &str) -> Result<Option<Vec<u8>>, FormatError> {
     reason = "mapping a file is the only way to upload weights without a second copy of them"
 )]
 fn map_file(path: &Path) -> std::io::Result<Option<FileBytes>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(metadata) => return Err(no_file(&metadata)),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    };
-    if file.metadata()?.is_dir() {
-        return Err(std::io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
     }
+    let file = File::open(path)?;
     // SAFETY: the map is read-only and only its bytes are looked at, any value of which is valid. Another
     // program that shortens the file while we read it would end this one by a signal: the known cost of
     // mapping, accepted because weights do not fit into memory twice.
     let map = unsafe { memmap2::Mmap::map(&file)? };
     Ok(Some(FileBytes::Mapped(map)))
+}
+
+/// Why what is there cannot be read. Opening a pipe would wait for whoever writes to it.
+fn no_file(metadata: &fs::Metadata) -> std::io::Error {
+    match metadata.is_dir() {
+        true => std::io::Error::new(ErrorKind::IsADirectory, "it is a folder"),
+        false => std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a folder"),
+    }
 }
 
 /// Git LFS leaves a small text in the place of a large file that was never fetched.

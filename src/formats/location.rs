@@ -30,6 +30,12 @@ impl Location {
             ErrorKind::NotFound => FormatError::Absent { path: given.clone() },
             _ => FormatError::Unreadable { file: given.clone(), reason },
         })?;
+        if !metadata.is_dir() && !metadata.is_file() {
+            // Opening a pipe would wait for whoever writes to it.
+            let reason =
+                "it is neither a file nor a folder; open the model's folder or one of its weight files";
+            return Err(FormatError::NoModel { path: given, reason: reason.to_owned() });
+        }
         let (parent, weights) = if metadata.is_dir() {
             (path.to_owned(), weights_in(&Folder::Disk(path.to_owned()), &given)?)
         } else {

@@ -361,5 +361,11 @@ mod tests {
         }
         assert_eq!(remembered.recent.len(), RECENT);
         assert_eq!(remembered.recent[0], PathBuf::from("model-7"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            remembered.remember_model(std::ffi::OsStr::from_bytes(b"m\xff.gguf").into());
+            assert!(serde_json::to_string(&remembered).is_ok(), "what is remembered can be written down");
+        }
     }
 }

@@ -76,6 +76,12 @@ fn divisors_and_a_factor_work_together() {
 }
 
 #[test]
+fn divisors_of_another_number_are_told_by_their_tensor() {
+    let error = Gguf::family("phi3-long").with_tensor("rope_factors_long.weight", &[1], &[2.0]).refusal();
+    assert!(error.contains(": tensor rope_factors_long.weight is [2.0]: it has to be a list of"), "{error}");
+}
+
+#[test]
 fn a_factor_on_attention_counts_in_long_rope() {
     let RotaryScaling::LongRope { attention_factor, .. } =
         scaling(Gguf::family("phi3-long").with_number("phi3.rope.scaling.attn_factor", 1.5))

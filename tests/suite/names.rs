@@ -80,6 +80,26 @@ fn a_folder_with_a_gguf_file_of_any_name_says_so() {
 
 #[test]
 #[cfg(unix)]
+fn what_is_neither_file_nor_folder_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["pipe", "pipe.gguf", "pipe.safetensors"] {
+        let path = folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let error = formats::open(&path).err().expect("it is no file").to_string();
+        assert!(error.contains(name) && error.contains("neither a file nor a folder"), "{error}");
+    }
+    let config = folder.path().join("config.json");
+    fs::copy(fixture("llama-f32").join("config.json"), &config).unwrap();
+    let error = formats::open(folder.path()).err().expect("its weights are a pipe").to_string();
+    assert!(error.contains("pipe.safetensors") && error.contains("neither a file"), "{error}");
+    fs::remove_file(&config).unwrap();
+    assert!(Command::new("mkfifo").arg(&config).status().unwrap().success());
+    let error = formats::open(folder.path()).err().expect("its configuration is a pipe").to_string();
+    assert!(error.contains("config.json") && error.contains("neither a file"), "{error}");
+}
+
+#[test]
+#[cfg(unix)]
 fn names_that_are_no_utf_8_open() {
     use std::os::unix::ffi::OsStrExt;
 

@@ -331,7 +331,7 @@ impl Form {
             add(&format!("rope_scaling.{field}"), with_prefix(&format!("{SCALING}{key}")));
         }
         for (tensor, field) in LONG_ROPE {
-            add(&format!("rope_scaling.{field}"), format!("(in tensor {tensor})"));
+            add(&format!("rope_scaling.{field}"), format!("tensor {tensor}"));
         }
         add("rope_scaling", with_prefix("rope.scaling.type"));
         add("layer_types", with_prefix(PATTERN));
