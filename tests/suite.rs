@@ -21,10 +21,14 @@ mod suite {
     mod formats;
     mod fused;
     mod fuzz;
+    mod generation;
     mod gguf;
+    mod gguf_edit;
     mod gguf_families;
+    mod gguf_keys;
     mod gguf_tokenizer;
     mod grammar;
+    mod json;
     mod kernels;
     mod lookahead;
     mod malformed;
@@ -32,6 +36,7 @@ mod suite {
     mod measuring;
     mod merges;
     mod model_card;
+    mod names;
     mod report;
     mod selection;
     mod sentencepiece;

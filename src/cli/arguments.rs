@@ -15,7 +15,7 @@ use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Model to open in the window: a Hugging Face folder, a .safetensors file in one or a .gguf; left out, the
+    /// Model to open in the window: a Hugging Face folder, a .safetensors file in one or a GGUF file; left out, the
     /// built-in demonstration model
     pub model: Option<PathBuf>,
     /// What to do instead of opening the window
@@ -57,7 +57,7 @@ pub enum Command {
 /// Which model, where.
 #[derive(Debug, Args)]
 pub struct ModelOptions {
-    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or a .gguf; left out, the
+    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or a GGUF file; left out, the
     /// built-in demonstration model
     #[arg(short, long, value_name = "FOLDER|FILE")]
     pub model: Option<PathBuf>,
@@ -347,7 +347,7 @@ pub struct Tokenize {
 /// `inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or a .gguf; left out, the
+    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or a GGUF file; left out, the
     /// built-in demonstration model
     pub model: Option<PathBuf>,
     /// GPU to compare the memory with, by its number in `logitscope adapters` or by a part of its name; left out, the

@@ -61,6 +61,11 @@ fn text(card: &ModelCard) -> String {
             line(name, &ids(&special));
         }
     }
+    if let Ok(serde_json::Value::Object(defaults)) = serde_json::to_value(&facts.generation) {
+        for (name, value) in &defaults {
+            line("own default", &format!("{name} {}", shortened(value)));
+        }
+    }
     for need in &card.shorter {
         line("memory", &memory(need, &card.adapter));
     }
@@ -74,6 +79,18 @@ fn text(card: &ModelCard) -> String {
         Comparison::Nothing { problem } => line("adapter", &format!("not compared: {problem}")),
     }
     text
+}
+
+/// A value as JSON; of a long list its beginning and its length.
+fn shortened(value: &serde_json::Value) -> String {
+    const MOST: usize = 8;
+    match value.as_array() {
+        Some(items) if items.len() > MOST => {
+            let first: Vec<String> = items[..MOST].iter().map(ToString::to_string).collect();
+            format!("[{}, …] ({} in all)", first.join(", "), items.len())
+        }
+        _ => value.to_string(),
+    }
 }
 
 /// The need of a context, and why the adapter cannot have it.

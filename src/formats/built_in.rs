@@ -18,6 +18,6 @@ pub fn location() -> Location {
         name: "Fairy tales (built in)".to_owned(),
         path: "built-in".to_owned(),
         folder: Folder::Embedded(&FILES),
-        weights: WeightFiles::Single(SINGLE_FILE.to_owned()),
+        weights: WeightFiles::Single(SINGLE_FILE.into()),
     }
 }

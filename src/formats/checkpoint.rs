@@ -3,6 +3,7 @@
 //! Knows files and tensor names; what a tensor means is for [`super::architectures`].
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::path::{Component, Path};
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 use super::error::FormatError;
 use super::folder::{FileBytes, Folder};
 use super::gguf::{self, Metadata};
+use super::json;
 use super::safetensors::{StoredTensor, read_header};
 
 /// The file of an unsharded model.
@@ -22,11 +24,11 @@ pub const INDEX_FILE: &str = "model.safetensors.index.json";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WeightFiles {
     /// One file.
-    Single(String),
+    Single(OsString),
     /// The shards that this index lists.
-    Index(String),
+    Index(OsString),
     /// A GGUF file, or any part of a split one.
-    Gguf(String),
+    Gguf(OsString),
 }
 
 /// Opened weight files.
@@ -37,7 +39,15 @@ pub struct Checkpoint {
     pub tensors: Vec<CheckpointTensor>,
     /// What a GGUF file says besides; `None` for other files.
     pub metadata: Option<Metadata>,
+    kind: Kind,
     by_name: HashMap<String, usize>,
+}
+
+/// What the files are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Safetensors,
+    Gguf,
 }
 
 /// One mapped file.
@@ -59,8 +69,9 @@ pub struct CheckpointTensor {
 impl Checkpoint {
     /// Maps the files and reads their headers.
     pub fn open(folder: &Folder, files: &WeightFiles) -> Result<Self, FormatError> {
+        let kind = if matches!(files, WeightFiles::Gguf(_)) { Kind::Gguf } else { Kind::Safetensors };
         let mut checkpoint =
-            Self { files: Vec::new(), tensors: Vec::new(), metadata: None, by_name: HashMap::new() };
+            Self { files: Vec::new(), tensors: Vec::new(), metadata: None, kind, by_name: HashMap::new() };
         match files {
             WeightFiles::Single(file) => checkpoint.add(folder, file, None)?,
             WeightFiles::Gguf(file) => checkpoint.add_gguf(folder, file)?,
@@ -71,12 +82,26 @@ impl Checkpoint {
                 shards.sort();
                 shards.dedup();
                 for shard in shards {
-                    checkpoint.add(folder, shard, Some(&place))?;
+                    checkpoint.add(folder, shard.as_ref(), Some(&place))?;
                 }
                 checkpoint.check_listed(folder, &listed)?;
             }
         }
         Ok(checkpoint)
+    }
+
+    /// What describes the decoder, for messages.
+    pub fn description(&self) -> &'static str {
+        match self.kind {
+            Kind::Safetensors => "config.json",
+            Kind::Gguf => "the metadata",
+        }
+    }
+
+    /// The tensor with the factor on the matrix `index`, where a GGUF file has one: `NAME.scale` beside `NAME.weight`.
+    pub fn factor(&self, index: usize) -> Option<usize> {
+        let module = self.tensors[index].stored.name.strip_suffix(".weight")?;
+        (self.kind == Kind::Gguf).then(|| self.find(&format!("{module}.scale"))).flatten()
     }
 
     /// Index into [`Self::tensors`] of the tensor that the files call `name`.
@@ -102,7 +127,7 @@ impl Checkpoint {
         &self.files[self.tensors[index].file].place
     }
 
-    fn add(&mut self, folder: &Folder, file: &str, index: Option<&str>) -> Result<(), FormatError> {
+    fn add(&mut self, folder: &Folder, file: &OsStr, index: Option<&str>) -> Result<(), FormatError> {
         let place = folder.place(file);
         let bytes = folder.map(file)?.ok_or_else(|| {
             let listed = index.map_or(String::new(), |index| format!("; {index} lists it"));
@@ -113,8 +138,8 @@ impl Checkpoint {
     }
 
     /// Adds a GGUF file, with all other parts if it is split.
-    fn add_gguf(&mut self, folder: &Folder, file: &str) -> Result<(), FormatError> {
-        let open = |file: &str| {
+    fn add_gguf(&mut self, folder: &Folder, file: &OsStr) -> Result<(), FormatError> {
+        let open = |file: &OsStr| {
             let place = folder.place(file);
             let bytes = folder.map(file)?.ok_or_else(|| {
                 FormatError::malformed(
@@ -180,7 +205,8 @@ impl Checkpoint {
 }
 
 /// The index's `weight_map`: from tensor names to names of files in the same folder.
-pub fn read_index(folder: &Folder, index: &str) -> Result<HashMap<String, String>, FormatError> {
+pub fn read_index(folder: &Folder, index: impl AsRef<Path>) -> Result<HashMap<String, String>, FormatError> {
+    let index = index.as_ref();
     let place = folder.place(index);
     let refuse = |reason: String| FormatError::malformed(&place, reason);
     let contents = folder.read_json(index)?.ok_or_else(|| refuse("the file is missing".to_owned()))?;
@@ -191,7 +217,7 @@ pub fn read_index(folder: &Folder, index: &str) -> Result<HashMap<String, String
         return Err(refuse("its `weight_map` is empty".to_owned()));
     }
     map.iter()
-        .map(|(tensor, file)| match file.as_str() {
+        .map(|(tensor, file)| match json::as_text(file) {
             Some(file) if is_plain_name(file) => Ok((tensor.clone(), file.to_owned())),
             _ => Err(refuse(format!(
                 "it puts tensor {tensor} into {file}, but only files of the same folder are allowed"

@@ -57,12 +57,12 @@ pub enum FormatError {
         /// The families that can be opened.
         supported: String,
     },
-    /// A field of `config.json` that is missing, out of range, or asks for something unsupported.
+    /// A field of `config.json`, or a key of a GGUF file's metadata, that is missing, out of range, or asks for something unsupported.
     #[error("{file}: {field} is {value}: {reason}")]
     Field {
         /// The configuration file.
         file: String,
-        /// The field, with its parents: `rope_scaling.factor`.
+        /// The field, with its parents: `rope_scaling.factor`; or the key, after `metadata`.
         field: String,
         /// Its value as JSON, shortened; `missing` where there is none.
         value: String,

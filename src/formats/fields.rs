@@ -4,12 +4,16 @@
 //! the rest is unknown to us, and said to be.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
 use super::error::FormatError;
+use super::json;
+
+/// From fields, with their parents, to the keys of the metadata that they were made of.
+pub type Origins = BTreeMap<String, String>;
 
 /// A JSON object that is being read. A field that is `null` counts as absent.
 pub struct Fields<'a> {
@@ -18,6 +22,7 @@ pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     /// Sizes that count where a field is absent.
     sizes: &'static [(&'static str, usize)],
+    origins: Option<&'a Origins>,
     seen: Rc<RefCell<BTreeSet<&'a str>>>,
 }
 
@@ -26,10 +31,15 @@ impl<'a> Fields<'a> {
     pub fn new(file: &'a str, value: &'a Value) -> Result<Self, FormatError> {
         match value {
             Value::Object(map) => {
-                Ok(Self { file, parent: String::new(), map, sizes: &[], seen: Rc::default() })
+                Ok(Self { file, parent: String::new(), map, sizes: &[], origins: None, seen: Rc::default() })
             }
             _ => Err(FormatError::malformed(file, "it has to be a JSON object")),
         }
+    }
+
+    /// As [`Self::new`], of fields that were made of a file's metadata: messages name its keys.
+    pub fn of_metadata(file: &'a str, value: &'a Value, origins: &'a Origins) -> Result<Self, FormatError> {
+        Ok(Self { origins: Some(origins), ..Self::new(file, value)? })
     }
 
     /// The same object, with sizes that count where a field is absent.
@@ -39,6 +49,7 @@ impl<'a> Fields<'a> {
             parent: self.parent.clone(),
             map: self.map,
             sizes,
+            origins: self.origins,
             seen: Rc::clone(&self.seen),
         }
     }
@@ -64,14 +75,15 @@ impl<'a> Fields<'a> {
         Ok(self.get(name).map(read).transpose()?.or_else(default))
     }
 
-    /// A number that has to be there.
+    /// A number that has to be there; perhaps not a finite one.
     pub fn number(&self, name: &str) -> Result<f64, FormatError> {
         self.optional_number(name)?.ok_or_else(|| self.error(name, "it has to be a number"))
     }
 
-    /// A number, if it is there.
+    /// A number, if it is there; perhaps not a finite one.
     pub fn optional_number(&self, name: &str) -> Result<Option<f64>, FormatError> {
-        let read = |value: &Value| value.as_f64().ok_or_else(|| self.error(name, "it has to be a number"));
+        let read =
+            |value: &Value| json::as_number(value).ok_or_else(|| self.error(name, "it has to be a number"));
         self.get(name).map(read).transpose()
     }
 
@@ -84,18 +96,19 @@ impl<'a> Fields<'a> {
 
     /// A text, if it is there.
     pub fn optional_text(&self, name: &str) -> Result<Option<&'a str>, FormatError> {
-        let read = |value: &'a Value| value.as_str().ok_or_else(|| self.error(name, "it has to be a text"));
+        let read =
+            |value: &'a Value| json::as_text(value).ok_or_else(|| self.error(name, "it has to be a text"));
         self.get(name).map(read).transpose()
     }
 
     /// A list of texts, if it is there.
     pub fn optional_texts(&self, name: &str) -> Result<Option<Vec<&'a str>>, FormatError> {
-        self.optional_list(name, "texts", Value::as_str)
+        self.optional_list(name, "texts", json::as_text)
     }
 
     /// A list of numbers, if it is there.
     pub fn optional_numbers(&self, name: &str) -> Result<Option<Vec<f64>>, FormatError> {
-        self.optional_list(name, "numbers", Value::as_f64)
+        self.optional_list(name, "numbers", json::as_number)
     }
 
     /// A list of whole numbers from 0, if it is there.
@@ -121,7 +134,8 @@ impl<'a> Fields<'a> {
             None => Ok(None),
             Some(Value::Object(map)) => {
                 let parent = format!("{}{name}.", self.parent);
-                Ok(Some(Fields { file: self.file, parent, map, sizes: &[], seen: Rc::default() }))
+                let (file, origins) = (self.file, self.origins);
+                Ok(Some(Fields { file, parent, map, sizes: &[], origins, seen: Rc::default() }))
             }
             Some(_) => Err(self.error(name, "it has to be an object")),
         }
@@ -139,11 +153,30 @@ impl<'a> Fields<'a> {
         Some(value).filter(|value| !value.is_null())
     }
 
+    /// Whether they were made of a file's metadata.
+    pub fn are_metadata(&self) -> bool {
+        self.origins.is_some()
+    }
+
+    /// The field as the file has it: with its parents, or the key that it was made of.
+    pub fn spelled(&self, name: &str) -> String {
+        let name = format!("{}{name}", self.parent);
+        self.origins.and_then(|origins| origins.get(&name).cloned()).unwrap_or(name)
+    }
+
+    /// As [`Self::spelled`], with what it is: a key of metadata, or a tensor.
+    fn introduced(&self, name: &str) -> String {
+        match self.spelled(name) {
+            key if self.are_metadata() && !key.starts_with("tensor ") => format!("metadata {key}"),
+            name => name,
+        }
+    }
+
     /// An error about the field: its name, its value, and `reason`.
     pub fn error(&self, name: &str, reason: impl Into<String>) -> FormatError {
         FormatError::Field {
             file: self.file.to_owned(),
-            field: format!("{}{name}", self.parent),
+            field: self.introduced(name),
             value: self.map.get(name).map_or("missing".to_owned(), shortened),
             reason: reason.into(),
         }
@@ -160,7 +193,7 @@ impl<'a> Fields<'a> {
 /// The value as JSON, cut where a message would become unreadable.
 fn shortened(value: &Value) -> String {
     const LONGEST: usize = 60;
-    let text = value.to_string();
+    let text = json::shown(value);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -2,12 +2,14 @@
 //!
 //! Knows names and bytes; what is in a file is for others.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
 use super::error::FormatError;
+use super::json;
 
 /// Largest file that is read whole into memory (configurations, indices, tokenizers). The largest published
 /// tokenizer is about 35 MB.
@@ -56,34 +58,35 @@ impl FileBytes {
 
 impl Folder {
     /// The file's place, for messages.
-    pub fn place(&self, file: &str) -> String {
+    pub fn place(&self, file: impl AsRef<Path>) -> String {
         match self {
             Self::Disk(folder) => folder.join(file).display().to_string(),
-            Self::Embedded(_) => format!("built-in {file}"),
+            Self::Embedded(_) => format!("built-in {}", file.as_ref().display()),
         }
     }
 
     /// Whether the folder has a file of this name.
-    pub fn has(&self, file: &str) -> bool {
+    pub fn has(&self, file: impl AsRef<Path>) -> bool {
         match self {
             Self::Disk(folder) => folder.join(file).is_file(),
-            Self::Embedded(files) => files.iter().any(|(name, _)| *name == file),
+            Self::Embedded(_) => self.embedded(file.as_ref()).is_some(),
         }
     }
 
     /// The names of the files, sorted.
-    pub fn names(&self) -> Result<Vec<String>, FormatError> {
+    pub fn names(&self) -> Result<Vec<OsString>, FormatError> {
         let mut names = match self {
             Self::Disk(folder) => names_on_disk(folder)
                 .map_err(|reason| FormatError::Unreadable { file: folder.display().to_string(), reason })?,
-            Self::Embedded(files) => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            Self::Embedded(files) => files.iter().map(|(name, _)| OsString::from(name)).collect(),
         };
         names.sort();
         Ok(names)
     }
 
     /// The whole contents of a small file; `None` if there is no such file.
-    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, FormatError> {
+    pub fn read(&self, file: impl AsRef<Path>) -> Result<Option<Vec<u8>>, FormatError> {
+        let file = file.as_ref();
         let place = self.place(file);
         let contents = match self {
             Self::Embedded(_) => self.embedded(file).map(<[u8]>::to_vec),
@@ -95,16 +98,19 @@ impl Folder {
         Ok(contents)
     }
 
-    /// The contents of a JSON file; `None` if there is no such file.
-    pub fn read_json(&self, file: &str) -> Result<Option<serde_json::Value>, FormatError> {
+    /// The contents of a JSON file, read as [`json`] says; `None` if there is no such file.
+    pub fn read_json(&self, file: impl AsRef<Path>) -> Result<Option<serde_json::Value>, FormatError> {
+        let file = file.as_ref();
         let Some(contents) = self.read(file)? else { return Ok(None) };
-        let value = serde_json::from_slice(&contents)
-            .map_err(|error| FormatError::malformed(&self.place(file), format!("not valid JSON: {error}")))?;
+        let value = json::read(&contents).map_err(|reason| {
+            FormatError::malformed(&self.place(file), format!("not valid JSON: {reason}"))
+        })?;
         Ok(Some(value))
     }
 
     /// The bytes of a large file; `None` if there is no such file.
-    pub fn map(&self, file: &str) -> Result<Option<FileBytes>, FormatError> {
+    pub fn map(&self, file: impl AsRef<Path>) -> Result<Option<FileBytes>, FormatError> {
+        let file = file.as_ref();
         let place = self.place(file);
         let bytes = match self {
             Self::Embedded(_) => self.embedded(file).map(FileBytes::Embedded),
@@ -117,21 +123,41 @@ impl Folder {
         Ok(bytes)
     }
 
-    fn embedded(&self, file: &str) -> Option<&'static [u8]> {
+    /// The first bytes of a file, at most `count`; none if it cannot be read.
+    pub fn beginning(&self, file: impl AsRef<Path>, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(count);
+        match self {
+            Self::Embedded(_) => {
+                bytes.extend(self.embedded(file.as_ref()).unwrap_or_default().iter().take(count));
+            }
+            Self::Disk(folder) if self.has(file.as_ref()) => {
+                // Whoever reads the whole file says why it cannot be read.
+                let file = File::open(folder.join(file));
+                let _ = file.and_then(|file| file.take(count as u64).read_to_end(&mut bytes));
+            }
+            Self::Disk(_) => {}
+        }
+        bytes
+    }
+
+    fn embedded(&self, file: &Path) -> Option<&'static [u8]> {
         match self {
             Self::Disk(_) => None,
-            Self::Embedded(files) => files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| *bytes),
+            Self::Embedded(files) => {
+                files.iter().find(|(name, _)| Path::new(name) == file).map(|(_, bytes)| *bytes)
+            }
         }
     }
 }
 
-fn names_on_disk(folder: &Path) -> std::io::Result<Vec<String>> {
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+fn names_on_disk(folder: &Path) -> std::io::Result<Vec<OsString>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 fn read_text(path: &Path, place: &str) -> Result<Option<Vec<u8>>, FormatError> {
     let unreadable = |reason| FormatError::Unreadable { file: place.to_owned(), reason };
     let length = match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err(unreadable(no_file(&metadata))),
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
@@ -148,19 +174,26 @@ fn read_text(path: &Path, place: &str) -> Result<Option<Vec<u8>>, FormatError> {
     reason = "mapping a file is the only way to upload weights without a second copy of them"
 )]
 fn map_file(path: &Path) -> std::io::Result<Option<FileBytes>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(metadata) => return Err(no_file(&metadata)),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    };
-    if file.metadata()?.is_dir() {
-        return Err(std::io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
     }
+    let file = File::open(path)?;
     // SAFETY: the map is read-only and only its bytes are looked at, any value of which is valid. Another
     // program that shortens the file while we read it would end this one by a signal: the known cost of
     // mapping, accepted because weights do not fit into memory twice.
     let map = unsafe { memmap2::Mmap::map(&file)? };
     Ok(Some(FileBytes::Mapped(map)))
+}
+
+/// Why what is there cannot be read. Opening a pipe would wait for whoever writes to it.
+fn no_file(metadata: &fs::Metadata) -> std::io::Error {
+    match metadata.is_dir() {
+        true => std::io::Error::new(ErrorKind::IsADirectory, "it is a folder"),
+        false => std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a folder"),
+    }
 }
 
 /// Git LFS leaves a small text in the place of a large file that was never fetched.

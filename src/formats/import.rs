@@ -36,6 +36,8 @@ struct Source {
     format: WeightFormat,
     /// How each one's rows are found.
     recipe: Recipe,
+    /// What its rows are multiplied with, as many for each factor; none where they are as they are.
+    factors: Vec<f32>,
 }
 
 impl ImportedWeights {
@@ -57,11 +59,26 @@ impl Weights for ImportedWeights {
             let reason = format!("rows {rows:?} were asked for, but it has {}", info.rows);
             return Err(WeightsError { tensor: info.name.clone(), reason });
         }
-        Ok(source.read(&self.checkpoint, info, rows))
+        let stored = source.read(&self.checkpoint, info, rows.clone());
+        Ok(if source.factors.is_empty() {
+            stored
+        } else {
+            Cow::Owned(source.multiplied(&stored, info, rows))
+        })
     }
 }
 
 impl Source {
+    /// Rows `rows`, as they are stored, times their factors, in f32.
+    fn multiplied(&self, stored: &[u8], info: &TensorInfo, rows: Range<usize>) -> Vec<u8> {
+        let mut values = self.format.decode(stored);
+        let of_each = info.rows / self.factors.len();
+        for (row, values) in rows.zip(values.chunks_mut(info.columns)) {
+            values.iter_mut().for_each(|value| *value *= self.factors[row / of_each]);
+        }
+        WeightFormat::F32.encode(&values)
+    }
+
     /// Rows `rows` of the canonical tensor `info`, which has them.
     fn read<'a>(&self, checkpoint: &'a Checkpoint, info: &TensorInfo, rows: Range<usize>) -> Cow<'a, [u8]> {
         if rows.is_empty() {
@@ -88,7 +105,7 @@ impl Source {
             let first = part * of_each;
             let rows = rows.start.max(first) - first..rows.end.min(first + of_each) - first;
             if let Recipe::Contiguous { offset } = self.recipe {
-                let bytes = |rows: usize| offset + rows * info.row_bytes();
+                let bytes = |rows: usize| offset + rows * self.format.bytes(info.columns);
                 checkpoint.prepare(self.stored[part], bytes(rows.start)..bytes(rows.end));
             }
             self.recipe.read(checkpoint.bytes(self.stored[part]), info.columns, self.format, rows)
@@ -158,7 +175,8 @@ pub fn import(
     // Every layer has tensors of its own: a configuration of more layers than that is not worth planning.
     if config.layers.len() > checkpoint.tensors.len() {
         let reason = format!(
-            "config.json describes {} layers, but its weight files have only {} tensors",
+            "{} describes {} layers, but the weight files have only {} tensors",
+            checkpoint.description(),
             config.layers.len(),
             checkpoint.tensors.len()
         );
@@ -168,8 +186,9 @@ pub fn import(
     if pair.is_separate {
         config.head = HeadWeights::Separate;
         warnings.push(format!(
-            "config.json ties the head to the embedding table, but the files hold a {}.weight with other numbers; \
+            "{} ties the head to the embedding table, but the files hold a {}.weight with other numbers; \
              the head's own are used",
+            checkpoint.description(),
             family.head
         ));
     }
@@ -186,12 +205,17 @@ pub fn import(
         if wanted.layout == Layout::Ones {
             let format = WeightFormat::F32;
             tensors.push(info(format));
-            sources.push(Source { stored: Vec::new(), scales: None, format, recipe: Recipe::Ones });
+            let (recipe, factors) = (Recipe::Ones, Vec::new());
+            sources.push(Source { stored: Vec::new(), scales: None, format, recipe, factors });
             continue;
         }
         let alias = pair.embedding.filter(|_| spec.name == EMBEDDING);
         let missing = |name: String, shape: Vec<usize>| {
-            FormatError::tensor(folder, &name, format!("it is missing; config.json makes it {shape:?}"))
+            FormatError::tensor(
+                folder,
+                &name,
+                format!("it is missing; {} makes it {shape:?}", checkpoint.description()),
+            )
         };
         let stored = match alias {
             Some(head) => vec![head],
@@ -207,13 +231,17 @@ pub fn import(
             check_bytes(&checkpoint, scales, &shape)?;
             let (format, recipe) = (WeightFormat::Mxfp4, Recipe::Contiguous { offset: 0 });
             tensors.push(info(format));
-            sources.push(Source { stored, scales: Some((scales, wanted.turns())), format, recipe });
+            let scales = Some((scales, wanted.turns()));
+            sources.push(Source { stored, scales, format, recipe, factors: Vec::new() });
             continue;
         }
         let format = check(&checkpoint, &stored, &wanted)?;
         let recipe = wanted.recipe(format);
-        tensors.push(info(if recipe == Recipe::PlusOne { WeightFormat::F32 } else { format }));
-        sources.push(Source { stored, scales: None, format, recipe });
+        let factors =
+            if wanted.is_linear() { factors(&checkpoint, &stored, &wanted, &mut read)? } else { Vec::new() };
+        let is_computed = recipe == Recipe::PlusOne || !factors.is_empty();
+        tensors.push(info(if is_computed { WeightFormat::F32 } else { format }));
+        sources.push(Source { stored, scales: None, format, recipe, factors });
     }
     refuse_unread(family, &checkpoint, &read)?;
     Ok(ImportedWeights { tensors, sources, checkpoint })
@@ -262,7 +290,8 @@ fn check(
         let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), &stored.name, reason));
         if !wanted.fits(&stored.shape) {
             let needed = wanted.shape();
-            return refuse(format!("its shape is {:?}, but config.json makes it {needed:?}", stored.shape));
+            let makes = checkpoint.description();
+            return refuse(format!("its shape is {:?}, but {makes} makes it {needed:?}", stored.shape));
         }
         match &stored.element {
             Element::Weight(format) => Ok(*format),
@@ -282,6 +311,40 @@ fn check(
     Ok(format)
 }
 
+/// The factors on the rows of a linear map, where the file has some: one on a stored matrix, or one on each expert's.
+fn factors(
+    checkpoint: &Checkpoint,
+    stored: &[usize],
+    wanted: &Wanted<'_>,
+    read: &mut HashSet<usize>,
+) -> Result<Vec<f32>, FormatError> {
+    if stored.iter().all(|&matrix| checkpoint.factor(matrix).is_none()) {
+        return Ok(Vec::new());
+    }
+    let mut factors = Vec::new();
+    for &matrix in stored {
+        let count = wanted.matrices();
+        let Some(index) = checkpoint.factor(matrix) else {
+            factors.resize(factors.len() + count, 1.0);
+            continue;
+        };
+        read.insert(index);
+        let tensor = &checkpoint.tensors[index].stored;
+        let elements: usize = tensor.shape.iter().product();
+        if tensor.element != Element::Weight(WeightFormat::F32) || ![1, count].contains(&elements) {
+            let (name, shape) = (tensor.element.name(), &tensor.shape);
+            let numbers =
+                if count == 1 { "one number".to_owned() } else { format!("{count} numbers, or one") };
+            let reason =
+                format!("it is {shape:?} of {name}, but a factor on a matrix has to be {numbers} in F32");
+            return Err(FormatError::tensor(checkpoint.place(index), &tensor.name, reason));
+        }
+        let found = WeightFormat::F32.decode(checkpoint.bytes(index));
+        factors.extend(found.iter().copied().cycle().take(count));
+    }
+    Ok(factors)
+}
+
 /// Whether a stored tensor has single bytes for elements, in this shape.
 fn check_bytes(checkpoint: &Checkpoint, index: usize, shape: &[usize]) -> Result<(), FormatError> {
     let stored = &checkpoint.tensors[index].stored;
@@ -289,7 +352,8 @@ fn check_bytes(checkpoint: &Checkpoint, index: usize, shape: &[usize]) -> Result
     match &stored.element {
         Element::Other(name) if name == "U8" && stored.shape == shape => Ok(()),
         Element::Other(name) if name == "U8" => {
-            refuse(format!("its shape is {:?}, but config.json makes it {shape:?}", stored.shape))
+            let makes = checkpoint.description();
+            refuse(format!("its shape is {:?}, but {makes} makes it {shape:?}", stored.shape))
         }
         other => refuse(format!("its elements are stored as {}, where bytes are expected", other.name())),
     }

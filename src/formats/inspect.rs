@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::architectures::{self, ArchitectureFacts};
 use super::checkpoint::{Checkpoint, WeightFiles};
@@ -13,8 +12,12 @@ use super::error::FormatError;
 use super::fields::Fields;
 use super::folder::Folder;
 use super::import::{self, PrefixedNames, TiedPairs};
+use super::json;
 use super::location::Location;
-use super::{CONFIG, GGUF_TEMPLATE, SpecialIds, TOKENIZER_MODEL, built_in, missing_config, special, text};
+use super::{
+    CONFIG, GGUF_TEMPLATE, GenerationDefaults, SpecialIds, TOKENIZER_MODEL, built_in, missing_config,
+    special, text,
+};
 use crate::model::ModelConfig;
 
 /// The facts about a model's files. What could not be read is `None` or empty.
@@ -50,6 +53,8 @@ pub struct Inspection {
     pub chat_template: bool,
     /// Special tokens by the model's own files.
     pub special: SpecialIds,
+    /// How its own files would decode.
+    pub generation: GenerationDefaults,
 }
 
 /// The tensors of one element format.
@@ -144,7 +149,7 @@ fn read_decoder(
     let config_file = location.folder.place(CONFIG);
     let value = location.folder.read_json(CONFIG)?.ok_or_else(|| missing_config(&config_file))?;
     let fields = Fields::new(&config_file, &value)?;
-    facts.family = value.get("model_type").and_then(Value::as_str).map(str::to_owned);
+    facts.family = value.get("model_type").and_then(json::as_text).map(str::to_owned);
     facts.architecture = ArchitectureFacts::guess(&value);
 
     let family = architectures::family(&fields)?;
@@ -155,6 +160,8 @@ fn read_decoder(
     facts.architecture = ArchitectureFacts::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&location.folder, &fields, config.vocabulary, &mut facts.warnings)?;
+    facts.generation =
+        GenerationDefaults::of_folder(&location.folder, &value, config.vocabulary, &mut facts.warnings)?;
     facts.warnings.extend(architectures::unknown_fields_warning(family, decoder));
     if let Some(checkpoint) = checkpoint {
         import_headers(family, &mut config, checkpoint, facts)?;
@@ -170,12 +177,13 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     facts.family = metadata.text("general.architecture")?.map(str::to_owned);
     let described = architectures::gguf::describe(&metadata, &checkpoint)?;
     facts.architecture = ArchitectureFacts::guess(&described.config);
-    let fields = Fields::new(metadata.file(), &described.config)?;
+    let fields = Fields::of_metadata(metadata.file(), &described.config, &described.origins)?;
     let mut config = architectures::read_config(&described.family, &fields, &described.names(&checkpoint))?;
-    described.complete(&mut config, &checkpoint)?;
+    described.complete(&mut config, &metadata, &checkpoint)?;
     facts.architecture = ArchitectureFacts::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut facts.warnings)?;
+    facts.generation = GenerationDefaults::of_metadata(&metadata, &mut facts.warnings)?;
     facts.warnings.extend(architectures::unknown_fields_warning(&described.family, &fields));
     import_headers(&described.family, &mut config, checkpoint, facts)
 }

@@ -1,5 +1,6 @@
 //! From what a person points at (a folder, a weight file, an index) to a model's folder and weight files.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::{INDEX_FILE, SINGLE_FILE, WeightFiles, read_index};
 use super::error::FormatError;
 use super::folder::Folder;
+use super::gguf;
 
 /// Where a model lies.
 pub struct Location {
@@ -28,6 +30,12 @@ impl Location {
             ErrorKind::NotFound => FormatError::Absent { path: given.clone() },
             _ => FormatError::Unreadable { file: given.clone(), reason },
         })?;
+        if !metadata.is_dir() && !metadata.is_file() {
+            // Opening a pipe would wait for whoever writes to it.
+            let reason =
+                "it is neither a file nor a folder; open the model's folder or one of its weight files";
+            return Err(FormatError::NoModel { path: given, reason: reason.to_owned() });
+        }
         let (parent, weights) = if metadata.is_dir() {
             (path.to_owned(), weights_in(&Folder::Disk(path.to_owned()), &given)?)
         } else {
@@ -40,7 +48,8 @@ impl Location {
         };
         if let WeightFiles::Gguf(file) = &weights {
             // A folder may hold many GGUF files: the file has the model's name.
-            let name = file[..file.len() - ".gguf".len()].to_owned();
+            let stem = Path::new(file).file_stem().filter(|_| has_ending(file, ".gguf"));
+            let name = stem.unwrap_or(file).display().to_string();
             return Ok(Self { name, path: given, folder: Folder::Disk(parent), weights });
         }
         let absolute = fs::canonicalize(&parent).unwrap_or_else(|_| parent.clone());
@@ -52,15 +61,15 @@ impl Location {
 /// The weight files of a folder.
 fn weights_in(folder: &Folder, given: &str) -> Result<WeightFiles, FormatError> {
     if folder.has(SINGLE_FILE) {
-        return Ok(WeightFiles::Single(SINGLE_FILE.to_owned()));
+        return Ok(WeightFiles::Single(SINGLE_FILE.into()));
     }
     if folder.has(INDEX_FILE) {
-        return Ok(WeightFiles::Index(INDEX_FILE.to_owned()));
+        return Ok(WeightFiles::Index(INDEX_FILE.into()));
     }
     let names = folder.names()?;
     let of_kind = |ending: &str| {
-        let names = names.iter().filter(|name| name.to_lowercase().ends_with(ending));
-        names.cloned().collect::<Vec<String>>()
+        let names = names.iter().filter(|name| has_ending(name, ending));
+        names.cloned().collect::<Vec<OsString>>()
     };
     let containers = of_kind(".safetensors");
     if let [only] = containers.as_slice() {
@@ -68,12 +77,14 @@ fn weights_in(folder: &Folder, given: &str) -> Result<WeightFiles, FormatError> 
     }
     let hint = if let Some(first) = containers.first() {
         format!(
-            "it has {} .safetensors files such as {first}, but no index of them; open one",
-            containers.len()
+            "it has {} .safetensors files such as {}, but no index of them; open one",
+            containers.len(),
+            first.display()
         )
-    } else if let Some(gguf) = of_kind(".gguf").first() {
-        format!("{gguf} is there; open that file itself")
+    } else if let Some(gguf) = first_gguf(folder, &names) {
+        format!("{} is there; open that file itself", gguf.display())
     } else if let Some(pickle) = of_kind(".bin").first() {
+        let pickle = pickle.display();
         format!("{pickle} is there, but only safetensors can be read; get the model in that format")
     } else {
         "open a folder that has one of them, or a .gguf file".to_owned()
@@ -82,23 +93,43 @@ fn weights_in(folder: &Folder, given: &str) -> Result<WeightFiles, FormatError> 
     Err(FormatError::NoModel { path: given.to_owned(), reason })
 }
 
+/// Files of a folder without a usual ending that are looked into for what they are.
+const MOST_OPENED: usize = 64;
+
+/// The first GGUF file of a folder, by its name or else by what it begins with.
+fn first_gguf(folder: &Folder, names: &[OsString]) -> Option<OsString> {
+    let by_name = names.iter().find(|name| has_ending(name, ".gguf"));
+    let mut looked_into = names.iter().filter(|name| folder.has(name)).take(MOST_OPENED);
+    by_name.or_else(|| looked_into.find(|name| is_gguf(folder, name))).cloned()
+}
+
+/// Whether a file's name ends so, in small letters or large ones.
+fn has_ending(name: &OsStr, ending: &str) -> bool {
+    let name = name.as_encoded_bytes();
+    name.len().checked_sub(ending.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(ending.as_bytes()))
+}
+
+/// Whether a file is GGUF by what it begins with, whatever it is called.
+fn is_gguf(folder: &Folder, name: &OsStr) -> bool {
+    folder.beginning(name, gguf::MAGIC.len()) == gguf::MAGIC
+}
+
 /// The weight files meant by one file of a folder.
 fn weights_by_file(folder: &Folder, path: &Path, given: &str) -> Result<WeightFiles, FormatError> {
-    let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-    let lower = name.to_lowercase();
-    if lower.ends_with(".gguf") {
+    let name = path.file_name().unwrap_or_default().to_owned();
+    if has_ending(&name, ".gguf") || is_gguf(folder, &name) {
         return Ok(WeightFiles::Gguf(name));
     }
-    if lower.ends_with(".safetensors.index.json") {
+    if has_ending(&name, ".safetensors.index.json") {
         return Ok(WeightFiles::Index(name));
     }
-    if !lower.ends_with(".safetensors") {
+    if !has_ending(&name, ".safetensors") {
         let reason = "it is no weight file; open the model's folder, a .safetensors, a \
-             .safetensors.index.json or a .gguf";
+             .safetensors.index.json or a GGUF file";
         return Err(FormatError::NoModel { path: given.to_owned(), reason: reason.to_owned() });
     }
     // One shard stands for all of them.
-    let is_shard =
-        folder.has(INDEX_FILE) && read_index(folder, INDEX_FILE)?.values().any(|file| *file == name);
-    Ok(if is_shard { WeightFiles::Index(INDEX_FILE.to_owned()) } else { WeightFiles::Single(name) })
+    let is_shard = folder.has(INDEX_FILE)
+        && read_index(folder, INDEX_FILE)?.values().any(|file| OsStr::new(file) == name);
+    Ok(if is_shard { WeightFiles::Index(INDEX_FILE.into()) } else { WeightFiles::Single(name) })
 }

@@ -14,9 +14,11 @@ pub mod checkpoint;
 mod error;
 mod fields;
 pub mod folder;
+mod generation;
 pub mod gguf;
 pub mod import;
 pub mod inspect;
+pub mod json;
 pub mod location;
 pub mod rewrite;
 pub mod safetensors;
@@ -31,6 +33,7 @@ use checkpoint::{Checkpoint, WeightFiles};
 pub use error::FormatError;
 use fields::Fields;
 use folder::Folder;
+pub use generation::GenerationDefaults;
 use import::{PrefixedNames, TiedPairs};
 pub use inspect::{Inspection, inspect, inspect_built_in};
 use location::Location;
@@ -61,6 +64,8 @@ pub struct ModelFile {
     pub tokenizer: Option<TokenizerFiles>,
     /// Special tokens by the model's own files.
     pub special: SpecialIds,
+    /// How its own files would decode.
+    pub generation: GenerationDefaults,
     /// What works but deserves a look, in words for a person.
     pub warnings: Vec<String>,
 }
@@ -74,7 +79,8 @@ pub struct SpecialIds {
     pub eos: Vec<u32>,
 }
 
-/// Opens a Hugging Face folder, a `.safetensors` file in one, a `.safetensors.index.json`, or a `.gguf`.
+/// Opens a Hugging Face folder, a `.safetensors` file in one, a `.safetensors.index.json`, or a GGUF file, whatever its
+/// name.
 pub fn open(path: &Path) -> Result<ModelFile, FormatError> {
     open_location(Location::of(path)?)
 }
@@ -96,6 +102,7 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
     let decoder = part.as_ref().unwrap_or(&fields);
     let mut config = read_config(family, decoder, &names)?;
     let special = special::read(&folder, &fields, config.vocabulary, &mut warnings)?;
+    let generation = GenerationDefaults::of_folder(&folder, &config_value, config.vocabulary, &mut warnings)?;
     warnings.extend(unknown_fields_warning(family, decoder));
     let weights = import::import(family, &mut config, checkpoint, TiedPairs::Compared, &path, &mut warnings)?;
 
@@ -108,6 +115,7 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
         weights: Box::new(weights),
         tokenizer: text::read(&folder, &config_value)?,
         special,
+        generation,
         warnings,
     })
 }
@@ -119,10 +127,11 @@ fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
     let mut checkpoint = Checkpoint::open(&folder, &weights)?;
     let metadata = checkpoint.metadata.take().unwrap_or_default();
     let described = describe(&metadata, &checkpoint)?;
-    let fields = Fields::new(metadata.file(), &described.config)?;
+    let fields = Fields::of_metadata(metadata.file(), &described.config, &described.origins)?;
     let mut config = read_config(&described.family, &fields, &described.names(&checkpoint))?;
-    described.complete(&mut config, &checkpoint)?;
+    described.complete(&mut config, &metadata, &checkpoint)?;
     let special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut warnings)?;
+    let generation = GenerationDefaults::of_metadata(&metadata, &mut warnings)?;
     warnings.extend(unknown_fields_warning(&described.family, &fields));
     let family = &described.family;
     let weights = import::import(family, &mut config, checkpoint, TiedPairs::Compared, &path, &mut warnings)?;
@@ -135,6 +144,7 @@ fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
         weights: Box::new(weights),
         tokenizer: metadata.has(TOKENIZER_MODEL).then(|| TokenizerFiles::Gguf(metadata.clone())),
         special,
+        generation,
         warnings,
     })
 }

@@ -30,8 +30,10 @@ pub fn read(
         let (inside, outside): (Vec<i64>, Vec<i64>) =
             found.into_iter().partition(|id| usize::try_from(*id).is_ok_and(|id| id < vocabulary));
         if !outside.is_empty() {
-            warnings
-                .push(format!("{name} names {outside:?}, outside the vocabulary of {vocabulary}; ignored"));
+            warnings.push(format!(
+                "{} names {outside:?}, outside the vocabulary of {vocabulary}; ignored",
+                config.spelled(name)
+            ));
         }
         Ok(inside.into_iter().filter_map(|id| u32::try_from(id).ok()).collect())
     };

@@ -8,6 +8,7 @@ use super::architectures::tokenizer_class;
 use super::error::FormatError;
 use super::folder::Folder;
 use super::gguf::Metadata;
+use super::json;
 
 /// The file that is the tokenizer.
 const TOKENIZER: &str = "tokenizer.json";
@@ -74,8 +75,12 @@ impl Vocabulary {
         config: &Value,
         tokenizer_config: Option<&Value>,
     ) -> Result<Option<Self>, FormatError> {
-        if let Some(json) = folder.read(TOKENIZER)? {
-            return Ok(Some(Self::TokenizerJson(json)));
+        let plain = |contents: Vec<u8>| match json::without_mark(&contents) {
+            all if all.len() == contents.len() => contents,
+            rest => rest.to_vec(),
+        };
+        if let Some(contents) = folder.read(TOKENIZER)? {
+            return Ok(Some(Self::TokenizerJson(plain(contents))));
         }
         if let Some(model) = folder.read(SENTENCEPIECE)? {
             return Ok(Some(Self::SentencePiece(model)));
@@ -83,8 +88,9 @@ impl Vocabulary {
         let (Some(pieces), Some(merges)) = (folder.read(PIECES)?, folder.read(MERGES)?) else {
             return Ok(None);
         };
-        let class = |config: &Value| config["tokenizer_class"].as_str().map(str::to_owned);
-        let family_class = config["model_type"].as_str().and_then(tokenizer_class);
+        let (pieces, merges) = (plain(pieces), plain(merges));
+        let class = |config: &Value| json::as_text(&config["tokenizer_class"]).map(str::to_owned);
+        let family_class = json::as_text(&config["model_type"]).and_then(tokenizer_class);
         let stated_class = tokenizer_config.and_then(class).or_else(|| class(config));
         Ok(Some(Self::Merges { pieces, merges, stated_class, family_class }))
     }
@@ -114,7 +120,7 @@ pub(super) struct TextFacts {
 pub(super) fn inspect(folder: &Folder) -> Result<TextFacts, FormatError> {
     let algorithm = match folder.read_json(TOKENIZER)? {
         Some(tokenizer) => {
-            let kind = tokenizer.pointer("/model/type").and_then(Value::as_str);
+            let kind = tokenizer.pointer("/model/type").and_then(json::as_text);
             Some(kind.unwrap_or("of unknown kind").to_owned())
         }
         None if folder.has(SENTENCEPIECE) => Some("SentencePiece".to_owned()),
@@ -177,6 +183,6 @@ fn read_chat_template(
         return Ok(None);
     };
     let named = field.as_array().into_iter().flatten().find(|template| template["name"] == "default");
-    let text = field.as_str().or_else(|| named?["template"].as_str());
+    let text = json::as_text(field).or_else(|| json::as_text(&named?["template"]));
     Ok(text.map(str::to_owned))
 }

@@ -183,6 +183,19 @@ impl<'a> Wanted<'a> {
         }
     }
 
+    /// Whether it is the matrix of a linear map, rather than a vector or a table.
+    pub fn is_linear(&self) -> bool {
+        self.spec.name.ends_with(".weight") && !is_vector(self.spec)
+    }
+
+    /// How many matrices a stored tensor holds of it: one for each expert where it is all of theirs.
+    pub fn matrices(&self) -> usize {
+        match self.layout {
+            Layout::ByExpert => experts(self.layer),
+            _ => 1,
+        }
+    }
+
     /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each, and a matrix of
     /// one row may be a vector.
     pub fn fits(&self, shape: &[usize]) -> bool {

@@ -39,6 +39,7 @@ pub enum Kernel {
     Gate,
     Add,
     Scale,
+    Clamp,
     SoftCap,
     Route,
     ExpertLinear,
@@ -149,7 +150,7 @@ pub fn kernel_source(variant: Variant) -> String {
 }
 
 impl Kernel {
-    const ALL: [Self; 34] = [
+    const ALL: [Self; 35] = [
         Self::LoopCanary,
         Self::Arithmetic,
         Self::Embed,
@@ -175,6 +176,7 @@ impl Kernel {
         Self::Gate,
         Self::Add,
         Self::Scale,
+        Self::Clamp,
         Self::SoftCap,
         Self::Route,
         Self::ExpertLinear,
@@ -261,6 +263,7 @@ impl Kernel {
             | Self::HeadNorm
             | Self::Add
             | Self::Scale
+            | Self::Clamp
             | Self::SoftCap
             | Self::Route
             | Self::Mix
@@ -298,6 +301,7 @@ impl Kernel {
             Self::Gate => file!("gate"),
             Self::Add => file!("add"),
             Self::Scale => file!("scale"),
+            Self::Clamp => file!("clamp"),
             Self::SoftCap => file!("soft_cap"),
             Self::Route => file!("route"),
             Self::ExpertLinear => file!("expert_linear"),

@@ -193,6 +193,9 @@ pub struct AttentionConfig {
     pub key_value_heads: usize,
     /// D: elements of one head.
     pub head_width: usize,
+    /// What no element of queries, keys and values exceeds either way, before norms and the rotary embedding, where
+    /// there is such a limit.
+    pub clip: Option<f32>,
     /// The norms of queries and keys before the rotary embedding, where the layer has them.
     pub head_norm: Option<HeadNormConfig>,
     /// Rotary position embedding of queries and keys, where the layer has one.
@@ -412,6 +415,11 @@ impl LayerConfig {
         }
         for factor in [attention.scores.cap, attention.scores.linear_bias].into_iter().flatten() {
             is_factor("the cap or slope of attention scores", factor)?;
+        }
+        if let Some(limit) = attention.clip {
+            ensure(limit.is_finite() && limit > 0.0, "the limit of queries, keys and values", limit, || {
+                "it has to be a number above 0".to_owned()
+            })?;
         }
         if let Some(norm) = attention.head_norm {
             NormConfig { kind: norm.kind, epsilon: norm.epsilon, bias: Bias::Absent }.check()?;

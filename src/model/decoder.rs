@@ -136,6 +136,9 @@ impl Planner {
         self.linear(&name("query"), bias, input, query);
         self.linear(&name("key"), bias, input, key);
         self.linear(&name("value"), bias, input, value);
+        if let Some(limit) = config.clip {
+            self.ops.extend([query, key, value].map(|buffer| Op::Clamp { limit, buffer }));
+        }
         if let Some(norm) = &config.head_norm {
             self.head_norm(&name("query_norm"), norm, config.heads, config.head_width, query);
             self.head_norm(&name("key_norm"), norm, config.key_value_heads, config.head_width, key);

@@ -92,13 +92,26 @@ impl<'a> Fuser<'a> {
     }
 
     /// Query, key and value projections, everything between them and the attention, and the attention: one
-    /// linear map and one op.
+    /// linear map and one op, and one between them where there is a limit on all three.
     fn attention(&mut self, first: usize) -> Replacement {
         let [query, key, value] = match &self.plan.ops[first..] {
             [query, key, value, ..] => [Projection::of(query)?, Projection::of(key)?, Projection::of(value)?],
             _ => return None,
         };
         let mut rest = &self.plan.ops[first + 3..];
+        let mut clip = None;
+        if let [
+            Op::Clamp { limit, buffer: of_query },
+            Op::Clamp { limit: key_limit, buffer: of_key },
+            Op::Clamp { limit: value_limit, buffer: of_value },
+            more @ ..,
+        ] = rest
+            && (*of_query, *of_key, *of_value) == (query.output, key.output, value.output)
+            && [key_limit, value_limit] == [limit; 2]
+        {
+            clip = Some(*limit);
+            rest = more;
+        }
         let (mut norms, mut normed_width) = (None, None);
         if let [
             Op::HeadNorm {
@@ -171,7 +184,8 @@ impl<'a> Fuser<'a> {
         }
         let finish = Finish::Store;
         let linear = Op::Linear { norm: None, weight, bias, input: query.input, output, finish };
-        Some((taken, vec![linear, attention]))
+        let clamp = clip.map(|limit| Op::Clamp { limit, buffer: output });
+        Some((taken, [linear].into_iter().chain(clamp).chain([attention]).collect()))
     }
 
     /// An RMSNorm goes into the linear maps that read its result, when nothing else does.

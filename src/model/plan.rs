@@ -206,6 +206,13 @@ pub enum Op {
         /// T × columns.
         buffer: BufferId,
     },
+    /// buffer\[t\] = min(max(buffer\[t\], −limit), limit), in place.
+    Clamp {
+        /// What no result exceeds either way.
+        limit: f32,
+        /// T × columns.
+        buffer: BufferId,
+    },
     /// buffer\[t\] = cap · tanh(buffer\[t\] / cap), in place (Bello et al. 2017).
     SoftCap {
         /// What no result exceeds.
@@ -354,6 +361,7 @@ impl Op {
             | Self::Rotary { buffer, .. }
             | Self::Activate { buffer, .. }
             | Self::Scale { buffer, .. }
+            | Self::Clamp { buffer, .. }
             | Self::SoftCap { buffer, .. } => Some(buffer),
             Self::CacheWrite { .. } => None,
         }
@@ -374,6 +382,7 @@ impl Op {
             | Self::Rotary { buffer, .. }
             | Self::Activate { buffer, .. }
             | Self::Scale { buffer, .. }
+            | Self::Clamp { buffer, .. }
             | Self::SoftCap { buffer, .. } => vec![buffer],
             Self::CacheWrite { key, value, .. } => vec![key, value],
             Self::Attention { query, output, fresh, .. } => {
@@ -412,6 +421,7 @@ impl Op {
             | Self::Gate { .. }
             | Self::Add { .. }
             | Self::Scale { .. }
+            | Self::Clamp { .. }
             | Self::SoftCap { .. }
             | Self::Route { .. }
             | Self::Mix { .. }
@@ -434,6 +444,7 @@ impl Op {
             Self::Gate { .. } => "gate",
             Self::Add { .. } => "add",
             Self::Scale { .. } => "scale",
+            Self::Clamp { .. } => "clamp",
             Self::SoftCap { .. } => "soft cap",
             Self::Route { .. } => "route",
             Self::ExpertLinear { .. } => "expert linear",

@@ -193,9 +193,10 @@ impl RotaryConfig {
         }
         let tables = [0, usize::MAX].map(|context| self.table(context));
         let mut frequencies = tables.iter().flat_map(|table| &table.inverse_frequencies);
-        let finite = frequencies.all(|f| f.is_finite());
+        let finite =
+            frequencies.all(|f| f.is_finite()) && tables.iter().all(|table| table.amplitude.is_finite());
         ensure(finite, "the rotary scaling", format!("{:?}", self.scaling), || {
-            "it has to give finite frequencies".to_owned()
+            "it has to give finite frequencies, and a finite factor".to_owned()
         })
     }
 }

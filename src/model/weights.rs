@@ -211,6 +211,13 @@ impl WeightFormat {
         }
     }
 
+    /// `values` in this format; see [`Self::encode_into`].
+    pub fn encode(self, values: &[f32]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes(values.len()));
+        self.encode_into(values, &mut bytes);
+        bytes
+    }
+
     /// `bytes` of this format in another one; the elements are whole blocks of both. Needs no more memory than
     /// its result.
     pub fn convert(self, bytes: &[u8], to: Self) -> Vec<u8> {

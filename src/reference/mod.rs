@@ -201,6 +201,7 @@ impl Reference {
             Op::Gate { activation, up, .. } => activation::gate(activation, self.buffer(up), &mut output),
             Op::Add { input, .. } => add::add(self.buffer(input), &mut output),
             Op::Scale { factor, .. } => scale::scale(factor, &mut output),
+            Op::Clamp { limit, .. } => scale::clamp(limit, &mut output),
             Op::SoftCap { cap, .. } => scale::soft_cap(cap, &mut output),
             Op::Route { active, shares, scores, .. } => {
                 let experts = self.plan.buffer(scores).columns;

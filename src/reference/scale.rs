@@ -1,9 +1,16 @@
-//! Twin of `Op::Scale` and `Op::SoftCap`: what is done to every number of a buffer alike.
+//! Twin of `Op::Scale`, `Op::Clamp` and `Op::SoftCap`: what is done to every number of a buffer alike.
 
 /// buffer = factor · buffer, element by element.
 pub fn scale(factor: f32, buffer: &mut [f32]) {
     for value in buffer {
         *value = (f64::from(factor) * f64::from(*value)) as f32;
+    }
+}
+
+/// buffer = min(max(buffer, −limit), limit), element by element.
+pub fn clamp(limit: f32, buffer: &mut [f32]) {
+    for value in buffer {
+        *value = value.clamp(-limit, limit);
     }
 }
 
@@ -29,6 +36,13 @@ mod tests {
         let mut buffer = [1.0, -3.0];
         scale(0.5, &mut buffer);
         assert_eq!(buffer, [0.5, -1.5]);
+    }
+
+    #[test]
+    fn no_number_stays_outside_the_limit() {
+        let mut buffer = [0.4, -0.6, 7.0, f32::NEG_INFINITY, 0.5];
+        clamp(0.5, &mut buffer);
+        assert_eq!(buffer, [0.4, -0.5, 0.5, -0.5, 0.5]);
     }
 
     #[test]

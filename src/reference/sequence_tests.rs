@@ -22,6 +22,7 @@ fn model() -> Reference {
         attention: AttentionConfig {
             heads: 2,
             key_value_heads: 1,
+            clip: None,
             head_norm: None,
             head_width: 4,
             rotary: Some(rotary),

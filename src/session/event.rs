@@ -1,5 +1,6 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
+use crate::formats::GenerationDefaults;
 use crate::trace::{
     AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StopReason, StrategyStep,
 };
@@ -104,6 +105,8 @@ pub struct Loaded {
     pub eos: Vec<u32>,
     /// Why the tokenizer in the model's files cannot be used; `None` where it can, and where there is none.
     pub tokenizer_problem: Option<String>,
+    /// How the model's own files would decode.
+    pub defaults: GenerationDefaults,
     /// Why a prompt cannot be put as a chat; `None` where the model has a template for it.
     pub chat_problem: Option<String>,
 }

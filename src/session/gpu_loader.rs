@@ -112,6 +112,7 @@ fn ready(
         variants: engine.variants(),
         eos: opened.file.special.eos,
         tokenizer_problem: opened.tokenizer_problem,
+        defaults: opened.file.generation,
         chat_problem,
     };
     let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);

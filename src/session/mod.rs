@@ -14,6 +14,7 @@ pub mod load;
 pub mod view;
 pub mod worker;
 
+pub use crate::formats::GenerationDefaults;
 pub use crate::formats::inspect::FormatShare;
 pub use crate::gpu::adapter_for_window;
 pub use crate::model::{CacheFormat, WeightsChoice};

@@ -61,6 +61,8 @@ impl Dialog {
                 Wanted::Folder | Wanted::DraftFolder => dialog.pick_folder(),
                 Wanted::File | Wanted::DraftFile => dialog
                     .add_filter("Model (safetensors, index, GGUF)", &["safetensors", "json", "gguf"])
+                    // A GGUF file may have any name.
+                    .add_filter("All files", &["*"])
                     .pick_file(),
                 Wanted::NewTrace => {
                     dialog.set_file_name("trace.json").add_filter("Trace", &["json"]).save_file()

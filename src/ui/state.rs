@@ -233,8 +233,12 @@ pub fn first_settings(strategy: StrategyChoice) -> DecodingSettings {
 }
 
 impl Remembered {
-    /// Puts a model at the head of the recent ones.
+    /// Puts a model at the head of the recent ones, if its path can be written down: in no file of settings can one
+    /// that is no UTF-8.
     pub fn remember_model(&mut self, path: PathBuf) {
+        if path.to_str().is_none() {
+            return;
+        }
         self.recent.retain(|known| *known != path);
         self.recent.insert(0, path);
         self.recent.truncate(RECENT);
@@ -357,5 +361,11 @@ mod tests {
         }
         assert_eq!(remembered.recent.len(), RECENT);
         assert_eq!(remembered.recent[0], PathBuf::from("model-7"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            remembered.remember_model(std::ffi::OsStr::from_bytes(b"m\xff.gguf").into());
+            assert!(serde_json::to_string(&remembered).is_ok(), "what is remembered can be written down");
+        }
     }
 }

@@ -42,6 +42,7 @@ pub fn with_model(opened: Opened, model: Box<dyn LanguageModel>) -> ReadyModel {
         variants: Vec::new(),
         eos: opened.file.special.eos,
         tokenizer_problem: opened.tokenizer_problem,
+        defaults: opened.file.generation,
         chat_problem: None,
     };
     ReadyModel { model, tokenizer: opened.tokenizer, loaded, warnings: opened.file.warnings }

@@ -13,7 +13,7 @@ use logitscope::model::{Batch, LanguageModel, ModelError, Outputs, SequenceId};
 use logitscope::reference::selection::RecentRows;
 use logitscope::session::command::LoadRequest;
 use logitscope::session::event::Loaded;
-use logitscope::session::{LoadError, Loader, ReadyModel};
+use logitscope::session::{GenerationDefaults, LoadError, Loader, ReadyModel};
 use logitscope::tokenizer::Tokenizer;
 use logitscope::trace::{AdapterFacts, ModelFacts};
 
@@ -184,6 +184,7 @@ impl Loader for FakeLoader {
             variants: Vec::new(),
             eos: vec![7],
             tokenizer_problem: None,
+            defaults: GenerationDefaults::default(),
             chat_problem: None,
         };
         let tokenizer = (!self.0.textless).then(|| tokenizer_of(&WORDS, special));

@@ -29,6 +29,7 @@ pub fn small_model() -> Plan {
             heads: 4,
             key_value_heads: 2,
             head_width: 10,
+            clip: None,
             head_norm: None,
             rotary: Some(RotaryConfig { width: 10, theta: 10_000.0, scaling: RotaryScaling::Plain }),
             scale: 1.0 / 10f32.sqrt(),

@@ -11,6 +11,9 @@ use logitscope::model::plan_decoder;
 use logitscope::model::rotary::{RampEnds, RotaryScaling};
 use logitscope::model::weights::WeightFormat;
 use safetensors::SafeTensors;
+use serde_json::json;
+
+use super::malformed::copy_of;
 
 use super::support;
 
@@ -267,6 +270,48 @@ fn formats_are_kept_as_stored() {
         ("llama-sharded", WeightFormat::Bf16),
     ] {
         assert!(open(name).weights.tensors().iter().all(|tensor| tensor.format == format), "{name}");
+    }
+}
+
+/// A fixture's folder with a mask of so many bytes before all other tensors.
+fn with_mask_in_front(name: &str, mask: &str, bytes: usize) -> tempfile::TempDir {
+    let folder = copy_of(name);
+    let path = folder.path().join("model.safetensors");
+    let contents = fs::read(&path).unwrap();
+    let data = 8 + u64::from_le_bytes(contents[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&contents[8..data]).unwrap();
+    let tensors = header.as_object_mut().unwrap();
+    for offsets in tensors.values_mut().filter_map(|tensor| tensor.get_mut("data_offsets")) {
+        *offsets = json!([0, 1].map(|end| offsets[end].as_u64().unwrap() as usize + bytes));
+    }
+    tensors.insert(mask.to_owned(), json!({"dtype": "U8", "shape": [bytes], "data_offsets": [0, bytes]}));
+    let header = header.to_string();
+    let length = (header.len() as u64).to_le_bytes();
+    fs::write(path, [&length[..], header.as_bytes(), &vec![1; bytes], &contents[data..]].concat()).unwrap();
+    folder
+}
+
+#[test]
+fn tensors_may_begin_at_any_byte() {
+    // f32, f16, bf16; as they are, and turned.
+    for (name, mask) in [
+        ("gpt2-f32", "transformer.h.7.attn.bias"),
+        ("gpt2-bare-names", "h.7.attn.bias"),
+        ("gpt2-untied", "transformer.h.7.attn.bias"),
+        ("llama-f32", "model.layers.7.self_attn.rotary_emb.inv_freq"),
+    ] {
+        let plain = open(name);
+        for bytes in [1, 2, 3, 5] {
+            let folder = with_mask_in_front(name, mask, bytes);
+            let contents = fs::read(folder.path().join("model.safetensors")).unwrap();
+            assert!(SafeTensors::deserialize(&contents).is_ok(), "the format's own reader takes it");
+            let shifted = formats::open(folder.path()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            for (index, info) in plain.weights.tensors().iter().enumerate() {
+                let (one, other) =
+                    (plain.weights.read(index, 0..info.rows), shifted.weights.read(index, 0..info.rows));
+                assert!(one.unwrap() == other.unwrap(), "{name}: {} after {bytes} bytes", info.name);
+            }
+        }
     }
 }
 

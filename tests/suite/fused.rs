@@ -28,6 +28,7 @@ struct Shape {
     kind: FeedForwardKind,
     norm: NormKind,
     head_norm: Option<HeadNormExtent>,
+    clip: Option<f32>,
     bias: Bias,
     residual: ResidualConfig,
     attention_norms: fn(NormConfig) -> BlockNorms,
@@ -40,6 +41,7 @@ const LLAMA: Shape = Shape {
     kind: FeedForwardKind::Gated,
     norm: NormKind::Rms,
     head_norm: None,
+    clip: None,
     bias: Bias::Absent,
     residual: ResidualConfig { flow: Flow::Sequential, scale: 1.0 },
     attention_norms: BlockNorms::before,
@@ -80,6 +82,10 @@ const EXPERTS: Shape = Shape {
     feed_forward: 48,
     ..LLAMA
 };
+/// Queries, keys and values within a limit that some exceed, alone, and before norms.
+const CLIPPED: Shape = Shape { clip: Some(0.4), ..LLAMA };
+const CLIPPED_AND_NORMED: Shape = Shape { clip: Some(0.4), ..QWEN3 };
+const CLIPPED_ODD: Shape = Shape { clip: Some(0.4), ..ODD };
 /// Neither heads nor gate fit blocks of four.
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
 
@@ -97,6 +103,7 @@ fn plan(shape: Shape) -> Plan {
             heads: 4,
             key_value_heads: 2,
             head_width: shape.head_width,
+            clip: shape.clip,
             head_norm: shape.head_norm.map(|extent| HeadNormConfig {
                 kind: NormKind::Rms,
                 epsilon: 1e-6,
@@ -168,6 +175,9 @@ fn the_fused_plan_computes_what_the_plain_one_does() {
         ("normed twice", NORMED_TWICE, 18),
         ("experts", EXPERTS, 17),
         ("odd", ODD, 12),
+        ("clipped", CLIPPED, 6),
+        ("clipped and normed", CLIPPED_AND_NORMED, 6),
+        ("clipped, odd", CLIPPED_ODD, 15),
     ];
     for (name, shape, ops) in shapes {
         let plain = plan(shape);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logitscope::formats::{self, ModelFile};
-use logitscope::model::config::HeadWeights;
+use logitscope::model::config::{Activation, HeadWeights};
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{ModelConfig, WeightFormat, Weights, plan_decoder};
 
@@ -40,6 +40,8 @@ fn as_gguf_has_it(name: &str, config: &mut ModelConfig) {
         match name {
             // Its architecture is llama's, which has no windows.
             "mistral" | "mixtral" => attention.scores.window = None,
+            // Its converter writes no activation.
+            "llama-linear" => layer.feed_forward.activation = Activation::Silu,
             "gemma2" | "gemma3_text" => attention.scale = (attention.head_width as f32).sqrt().recip(),
             _ => {}
         }

@@ -416,6 +416,7 @@ fn elementwise_ops_agree_in_every_shape() {
                 ops.push(Op::Activate { activation, buffer: OUTPUT });
                 // What squares grow to is brought back to where the next one is not flat.
                 ops.push(Op::SoftCap { cap: 5.0, buffer: OUTPUT });
+                ops.push(Op::Clamp { limit: 3.5, buffer: OUTPUT });
                 ops.push(Op::Scale { factor: 0.7, buffer: OUTPUT });
                 ops.push(Op::Add { input: INPUT, output: OUTPUT });
             }

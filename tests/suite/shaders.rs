@@ -57,6 +57,7 @@ fn constants(module: &naga::Module) -> naga::back::PipelineConstants {
         ("GATE_STRIDE", 32.0),
         ("BLOCKS", 64.0),
         ("CAP", 30.0),
+        ("LIMIT", 8.0),
         ("PAIRS", 64.0),
         ("STRIDE", 4096.0),
         ("OUTPUT_STRIDE", 4096.0),

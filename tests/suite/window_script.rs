@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use logitscope::session::event::{Loaded, RunStarted, Stepped};
-use logitscope::session::{Command, Event, Pace, Prompt, RunRequest};
+use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase,
     PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StopReason, StrategyStep,
@@ -236,6 +236,7 @@ pub fn loaded() -> Loaded {
         variants: vec!["row a thread".into()],
         eos: vec![0],
         tokenizer_problem: None,
+        defaults: GenerationDefaults::default(),
         chat_problem: None,
     }
 }

@@ -27,7 +27,9 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let size = window::size(fields, 4096)?;
     // Older files spell the pattern out, such as LLLG.
     let pattern = match fields.get("sliding_window_pattern") {
-        Some(pattern) if pattern.is_string() => pattern.as_str().map_or(4, str::len),
+        Some(pattern) if pattern.is_string() => {
+            fields.optional_text("sliding_window_pattern")?.map_or(4, str::len)
+        }
         _ => fields.optional_number("sliding_window_pattern")?.map_or(4, |pattern| pattern as usize),
     };
     let sight = |index: usize| match size {

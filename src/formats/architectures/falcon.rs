@@ -77,6 +77,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             heads,
             key_value_heads: if is_multi_query && !is_new { 1 } else { groups.unwrap_or(heads) },
             head_width,
+            clip: None,
             head_norm: None,
             rotary,
             scale,

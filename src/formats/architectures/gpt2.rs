@@ -55,7 +55,8 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
     let width = fields.size("n_embd")?;
     let heads = fields.size("n_head")?;
     if !width.is_multiple_of(heads) {
-        return Err(fields.error("n_embd", format!("it has to be a multiple of n_head, {heads}")));
+        return Err(fields
+            .error("n_embd", format!("it has to be a multiple of {}, {heads}", fields.spelled("n_head"))));
     }
     let head_width = width / heads;
     let context = fields.size("n_positions")?;
@@ -78,6 +79,7 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
             heads,
             key_value_heads: heads,
             head_width,
+            clip: None,
             head_norm: None,
             rotary: None,
             scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,

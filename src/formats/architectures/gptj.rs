@@ -38,7 +38,13 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     config.positions = Positions::InLayers;
     config.head = usual::head(fields, HeadWeights::Separate)?;
     config.head_bias = Bias::Present;
-    let width = fields.optional_size("rotary_dim")?.unwrap_or(64);
+    let width = match fields.optional_size("rotary_dim")? {
+        Some(width) => width,
+        None if fields.names("rotary_dim") => {
+            return Err(fields.error("rotary_dim", "it has to say how many elements of each head rotate"));
+        }
+        None => 64,
+    };
     for layer in &mut config.layers {
         layer.residual.flow = Flow::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;

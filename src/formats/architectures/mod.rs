@@ -198,16 +198,18 @@ pub fn read_config(
     Ok(config)
 }
 
-/// A warning about the fields of `config.json` that nobody here knows, after [`read_config`].
+/// A warning about the fields of `config.json`, or the keys of metadata, that nobody here knows, after [`read_config`].
 pub fn unknown_fields_warning(family: &Family, fields: &Fields) -> Option<String> {
     let is_known = |name: &&str| {
         HARMLESS_FIELDS.contains(name) || family.harmless_fields.contains(name) || name.starts_with('_')
     };
-    let unknown: Vec<&str> = fields.unread().filter(|name| !is_known(name)).take(20).collect();
+    let unknown: Vec<String> =
+        fields.unread().filter(|name| !is_known(name)).take(20).map(|name| fields.spelled(name)).collect();
     if unknown.is_empty() {
         return None;
     }
-    Some(format!("config.json has fields that are unknown here and ignored: {}", unknown.join(", ")))
+    let place = if fields.are_metadata() { "its metadata has keys" } else { "config.json has fields" };
+    Some(format!("{place} that are unknown here and ignored: {}", unknown.join(", ")))
 }
 
 /// Fields that change what a decoder computes, each with the number at which it has no effect. Where the family's
@@ -221,7 +223,7 @@ const REFUSED_FIELDS: [(&str, f64, &str); 24] = [
     ("rope_interleaved", 0.0, "heads whose neighbouring elements rotate together are not supported"),
     ("attn_logit_softcapping", 0.0, "soft caps on attention are not supported"),
     ("final_logit_softcapping", 0.0, "soft caps on logits are not supported"),
-    ("clip_qkv", 0.0, "clipped queries and keys are not supported"),
+    ("clip_qkv", 0.0, "limits on queries, keys and values are not supported"),
     ("qk_norm", 0.0, "norms of queries and keys are not supported"),
     ("use_qk_norm", 0.0, "norms of queries and keys are not supported"),
     ("qk_layernorm", 0.0, "norms of queries and keys are not supported"),

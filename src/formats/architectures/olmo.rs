@@ -1,4 +1,4 @@
-//! OLMo (Groeneveld et al. 2024): LayerNorm without weights.
+//! OLMo (Groeneveld et al. 2024): LayerNorm without weights, queries, keys and values within a limit.
 
 use super::rope::Rope;
 use super::{Family, Mapping, StoredNames, laid_out, usual};
@@ -24,6 +24,23 @@ const NORMS: &[Mapping] =
     &[laid_out(Layout::Ones, "", &["layers.#.attention.norm", "layers.#.feed_forward.norm", "final_norm"])];
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
-    let norm = NormConfig { kind: NormKind::Layer, epsilon: 1e-5, bias: Bias::Absent };
-    usual::read(fields, names, norm, Rope::default())
+    // No field of config.json has another ε, but a key of GGUF may.
+    let epsilon = fields.optional_number("_layer_norm_epsilon")?.unwrap_or(1e-5) as f32;
+    let norm = NormConfig { kind: NormKind::Layer, epsilon, bias: Bias::Absent };
+    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    let clip = clip(fields)?;
+    config.layers.iter_mut().for_each(|layer| layer.attention.clip = clip);
+    Ok(config)
+}
+
+/// What no element of queries, keys and values exceeds either way.
+fn clip(fields: &Fields) -> Result<Option<f32>, FormatError> {
+    const NAME: &str = "clip_qkv";
+    match fields.optional_number(NAME)? {
+        None => Ok(None),
+        // No number exceeds it.
+        Some(f64::INFINITY) => Ok(None),
+        Some(limit) if limit > 0.0 => Ok(Some(limit as f32)),
+        Some(_) => Err(fields.error(NAME, "it has to be above 0: nothing would be left of queries and keys")),
+    }
 }

@@ -61,6 +61,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             heads,
             key_value_heads: heads,
             head_width,
+            clip: None,
             head_norm: None,
             rotary: None,
             scale: (head_width as f64).sqrt().recip() as f32,

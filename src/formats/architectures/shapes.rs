@@ -152,6 +152,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
             heads: shape.heads,
             key_value_heads: shape.key_value_heads,
             head_width,
+            clip: None,
             head_norm: shape.head_norm.map(|epsilon| HeadNormConfig {
                 kind: NormKind::Rms,
                 epsilon,

@@ -90,6 +90,7 @@ pub(super) fn read_with(
         heads,
         key_value_heads: fields.optional_size("num_key_value_heads")?.unwrap_or(heads),
         head_width,
+        clip: None,
         head_norm: None,
         rotary: Some(rope::read(fields, head_width, context, rope)?),
         scale: (head_width as f64).sqrt().recip() as f32,
@@ -156,5 +157,6 @@ pub(super) fn head_width(
     if width.is_multiple_of(heads) {
         return Ok(width / heads);
     }
-    Err(fields.error(width_field, format!("it has to be a multiple of {heads_field}, {heads}")))
+    Err(fields
+        .error(width_field, format!("it has to be a multiple of {}, {heads}", fields.spelled(heads_field))))
 }

@@ -53,7 +53,7 @@ pub(super) fn sights(
     const NAME: &str = "layer_types";
     let Some(types) = fields.optional_texts(NAME)? else { return Ok((0..layers).map(usual).collect()) };
     if types.len() != layers {
-        return Err(fields.error(NAME, format!("it has to have a name for each of the {layers} layers")));
+        return Err(fields.error(NAME, format!("it has to have an entry for each of the {layers} layers")));
     }
     let sight = |name: &str| match name {
         "full_attention" => Ok(Sight::Full),

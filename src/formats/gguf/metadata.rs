@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::cursor::{Cursor, ValueType};
 use crate::formats::error::FormatError;
+use crate::formats::json;
 
 /// Values by key.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,13 +119,20 @@ impl Metadata {
         numbers.map(Some).ok_or_else(|| self.error(key, "it has to be an array of numbers"))
     }
 
-    /// An array of `true` and `false`, if it is there.
+    /// An array of `true` and `false`, or of numbers that are 0 or not, if it is there.
     pub fn flags(&self, key: &str) -> Result<Option<Vec<bool>>, FormatError> {
-        let Some(Array { kind, count, bytes }) = self.array(key)? else { return Ok(None) };
-        if kind != ValueType::Bool {
-            return Err(self.error(key, "it has to be an array of true and false"));
+        match self.array(key)? {
+            None => Ok(None),
+            Some(Array { kind: ValueType::Bool, count, bytes }) => {
+                Ok(Some(bytes.iter().take(count).map(|byte| *byte != 0).collect()))
+            }
+            Some(_) => {
+                let numbers = self
+                    .numbers(key)
+                    .map_err(|_| self.error(key, "it has to be an array of true and false, or of 0 and 1"))?;
+                Ok(numbers.map(|numbers| numbers.into_iter().map(|number| number != 0.0).collect()))
+            }
         }
-        Ok(Some(bytes.iter().take(count).map(|byte| *byte != 0).collect()))
     }
 
     /// A value as JSON: a text, a number or a flag. Of an array the one value that all of its elements have.
@@ -133,7 +141,7 @@ impl Metadata {
         let number = |kind, bytes| match Number::of(kind, bytes) {
             Some(Number::Signed(number)) => Some(Value::from(number)),
             Some(Number::Unsigned(number)) => Some(Value::from(number)),
-            Some(Number::Float(number)) => Some(Value::from(number)),
+            Some(Number::Float(number)) => Some(json::number(number)),
             None => None,
         };
         match kind {

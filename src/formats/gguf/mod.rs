@@ -17,7 +17,8 @@ use cursor::Cursor;
 use element::GgmlType;
 pub use metadata::Metadata;
 
-const MAGIC: &[u8] = b"GGUF";
+/// What every file begins with.
+pub const MAGIC: &[u8] = b"GGUF";
 /// Where data begins and tensors lie, where the file does not say.
 const USUAL_ALIGNMENT: u64 = 32;
 /// Largest alignment that makes sense.

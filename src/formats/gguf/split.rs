@@ -1,5 +1,7 @@
 //! GGUF models in several files: `NAME-00001-of-00003.gguf` and so on, each of which says which part it is.
 
+use std::ffi::{OsStr, OsString};
+
 use super::Metadata;
 use crate::formats::error::FormatError;
 
@@ -9,11 +11,17 @@ const TENSORS: &str = "split.tensors.count";
 
 /// The names of all parts of the model that `file` (with `metadata`) belongs to, the first first; itself alone where
 /// it is not split.
-pub fn part_names(file: &str, metadata: &Metadata) -> Result<Vec<String>, FormatError> {
+pub fn part_names(file: &OsStr, metadata: &Metadata) -> Result<Vec<OsString>, FormatError> {
     let count = metadata.whole(COUNT)?.unwrap_or(1);
     if count <= 1 {
         return Ok(vec![file.to_owned()]);
     }
+    let Some(file) = file.to_str() else {
+        let reason = format!(
+            "it is {count}, but the file's name is no UTF-8, so the other parts' cannot be told; rename them"
+        );
+        return Err(metadata.error(COUNT, reason));
+    };
     let Some((stem, number, named_count)) = parse(file) else {
         let reason = format!(
             "it is {count}, but the file's name does not end in -00001-of-{count:05}.gguf; rename it"
@@ -25,7 +33,7 @@ pub fn part_names(file: &str, metadata: &Metadata) -> Result<Vec<String>, Format
         return Err(metadata.error(COUNT, reason));
     }
     // The name has five digits for the count, which so is below 100,000.
-    Ok((1..=count).map(|number| format!("{stem}-{number:05}-of-{count:05}.gguf")).collect())
+    Ok((1..=count).map(|number| format!("{stem}-{number:05}-of-{count:05}.gguf").into()).collect())
 }
 
 /// Checks that the metadata is that of part `index` (from 0) of `count`.

@@ -233,6 +233,10 @@ impl Compiler<'_> {
                 let constants = vec![("FACTOR", f64::from(factor))];
                 self.blockwise(Kernel::Scale, buffer, constants, &[self.buffer(buffer)])
             }
+            Op::Clamp { limit, buffer } => {
+                let constants = vec![("LIMIT", f64::from(limit))];
+                self.blockwise(Kernel::Clamp, buffer, constants, &[self.buffer(buffer)])
+            }
             Op::SoftCap { cap, buffer } => {
                 let constants = vec![("CAP", f64::from(cap))];
                 self.blockwise(Kernel::SoftCap, buffer, constants, &[self.buffer(buffer)])

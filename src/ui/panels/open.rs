@@ -23,7 +23,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
     ui.label(RichText::new("Open a model").font(semibold(size::TITLE)).color(palette.text));
-    hint(ui, "A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, or a .gguf.");
+    hint(ui, "A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, or a GGUF file.");
     ui.add_space(space::XS);
     let half = (ui.available_width() - space::S) / 2.0;
     ui.horizontal(|ui| {

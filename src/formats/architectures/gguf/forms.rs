@@ -20,6 +20,8 @@ pub(super) struct Form {
     /// From keys, without the architecture before them, to fields of `config.json`. A field that begins with `_` says
     /// what is known otherwise.
     pub fields: &'static [&'static [(&'static str, &'static str)]],
+    /// Keys that llama.cpp needs besides those that it needs of every family.
+    pub needs: &'static [&'static str],
     /// The field for the part of each head that rotates, where that may be less than the whole.
     pub share: Option<&'static str>,
     /// Adds the fields that no key has.
@@ -54,17 +56,25 @@ pub(super) static FORMS: [Form; 28] = [
                 ("logit_scale", "logits_scaling"),
             ],
         ],
+        needs: &["logit_scale"],
+        complete: |facts| {
+            facts.usual_scale("attention_multiplier");
+            facts.without_zero("embedding_multiplier");
+            facts.without_zero("residual_multiplier");
+        },
         tensors: TURNED_LLAMA,
         ..USUAL
     },
     Form {
         architecture: "olmo",
         family: "olmo",
-        // The family's norms have no weights, and one ε.
+        // The family's norms have no weights, and all of them one ε.
         fields: &[
             FIELDS,
             &[("attention.layer_norm_epsilon", "_layer_norm_epsilon"), ("attention.clamp_kqv", "clip_qkv")],
         ],
+        needs: &["attention.layer_norm_epsilon"],
+        complete: |facts| facts.without_zero("clip_qkv"),
         tensors: &[
             TURNED,
             VALUE_AND_OUTPUT,
@@ -90,7 +100,11 @@ pub(super) static FORMS: [Form; 28] = [
         architecture: "exaone4",
         family: "exaone4",
         fields: &[FIELDS, RMS, WINDOW],
-        complete: |facts| facts.or("sliding_window", Value::Null),
+        // llama.cpp knows by the number of layers which of the two forms it is.
+        complete: |facts| {
+            let size = if facts.size("num_hidden_layers") == Some(64) { json!(4096) } else { Value::Null };
+            facts.or("sliding_window", size);
+        },
         tensors: AFTER,
         ..USUAL
     },
@@ -127,6 +141,7 @@ pub(super) static FORMS: [Form; 28] = [
             EXPERT_FIELDS,
             WINDOW,
         ],
+        needs: &["attention.sliding_window"],
         // The ends of the ramp are not rounded in this family.
         complete: |facts| facts.scaling("truncate", json!(false)),
         tensors: &[
@@ -158,7 +173,7 @@ pub(super) static FORMS: [Form; 28] = [
         fields: &[FIELDS, RMS, WINDOW, CAPS, &[("rope.freq_base_swa", "rope_local_base_freq")]],
         complete: |facts| {
             facts.gemma_scale(62);
-            facts.or("rope_theta", json!(1_000_000.0));
+            facts.or("sliding_window", Value::Null);
         },
         tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, UPDATE_NORMS, NORMS],
         ..USUAL
@@ -187,6 +202,7 @@ pub(super) static FORMS: [Form; 28] = [
         architecture: "gptneox",
         family: "gpt_neox",
         fields: &[FIELDS, LAYER_NORM, &[("use_parallel_residual", "use_parallel_residual")]],
+        needs: &["use_parallel_residual"],
         share: Some("rotary_pct"),
         tensors: &[FUSED, PLAIN, NORMS, TABLE],
         ..USUAL
@@ -309,6 +325,7 @@ pub(super) static FORMS: [Form; 28] = [
         architecture: "cohere2",
         family: "cohere2",
         fields: &[FIELDS, LAYER_NORM, WINDOW, &[("logit_scale", "logit_scale")]],
+        needs: &["logit_scale", "attention.sliding_window"],
         ..COMMAND_R
     },
 ];
@@ -317,6 +334,7 @@ const COMMAND_R: Form = Form {
     architecture: "command-r",
     family: "cohere",
     fields: &[FIELDS, LAYER_NORM, &[("logit_scale", "logit_scale")]],
+    needs: &["logit_scale"],
     complete: |facts| {
         let has_head_norms = facts.has("blk.0.attn_q_norm.weight");
         facts.or("use_qk_norm", json!(has_head_norms));
@@ -342,6 +360,7 @@ const USUAL: Form = Form {
     family: "",
     with: None,
     fields: &[FIELDS, RMS],
+    needs: &[],
     share: None,
     complete: |_| {},
     tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, NORMS],
@@ -461,4 +480,4 @@ const CAPS: &[(&str, &str)] = &[
 ];
 
 /// The usual field for the part of each head that rotates.
-const SHARE: &str = "partial_rotary_factor";
+pub(super) const SHARE: &str = "partial_rotary_factor";

@@ -11,8 +11,11 @@ use serde_json::{Map, Value, json};
 use super::{FAMILIES, Family, StoredNames};
 use crate::formats::checkpoint::Checkpoint;
 use crate::formats::error::FormatError;
+use crate::formats::fields::Origins;
 use crate::formats::gguf::Metadata;
+use crate::formats::json::number;
 use crate::model::ModelConfig;
+use crate::model::config::limits;
 use crate::model::rotary::RotaryScaling;
 use forms::{FORMS, Form};
 
@@ -26,13 +29,37 @@ const LONG_ROPE: [(&str, &str); 2] =
 /// Whether each layer has a window, or each how many-th has none.
 const PATTERN: &str = "attention.sliding_window_pattern";
 /// Keys that say nothing about what is computed, or that are read elsewhere.
-const SILENT: [&str; 6] = [
+const SILENT: [&str; 8] = [
     "vocab_size",
     "rope.dimension_count",
+    "rope.scale_linear",
+    "attention.key_length",
     "attention.value_length",
+    "attention.causal",
     PATTERN,
     "tensor_data_layout",
-    "rope.scaling.finetuned",
+];
+/// Keys without which llama.cpp opens no file of a family that has them.
+const NEEDED: [&str; 6] = [
+    "embedding_length",
+    "block_count",
+    "context_length",
+    "attention.head_count",
+    "attention.layer_norm_rms_epsilon",
+    "attention.layer_norm_epsilon",
+];
+/// What the names of keys about the scaling of rotary frequencies begin with.
+const SCALING: &str = "rope.scaling.";
+/// Those of them that are read, with the fields of `rope_scaling` that they become.
+const SCALING_KEYS: [(&str, &str); 8] = [
+    ("factor", "factor"),
+    ("original_context_length", "original_max_position_embeddings"),
+    ("type", "rope_type"),
+    ("attn_factor", ""),
+    ("finetuned", ""),
+    ("yarn_beta_fast", "beta_fast"),
+    ("yarn_beta_slow", "beta_slow"),
+    ("yarn_attn_factor", "attention_factor"),
 ];
 /// The tokenizer's vocabulary.
 const TOKENS: &str = "tokenizer.ggml.tokens";
@@ -44,6 +71,8 @@ pub struct Described {
     pub family: Family,
     /// What its `config.json` would say.
     pub config: Value,
+    /// The keys that its fields are made of.
+    pub origins: Origins,
     form: &'static Form,
     base: &'static Family,
 }
@@ -54,12 +83,17 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         .text(ARCHITECTURE)?
         .ok_or_else(|| metadata.error(ARCHITECTURE, "it is missing; it has to name the model's family"))?;
     static BASES: [Family; FAMILIES.len()] = FAMILIES;
-    let fits = |form: &&Form| {
-        let number = |name| metadata.number(&format!("{architecture}.{name}")).ok().flatten();
-        form.architecture == architecture
-            && form.with.is_none_or(|name| number(name).is_some_and(|number| number > 0.0))
-    };
-    let form = FORMS.iter().find(fits);
+    let mut form = None;
+    for candidate in FORMS.iter().filter(|form| form.architecture == architecture) {
+        let number = match candidate.with {
+            Some(name) => metadata.number(&format!("{architecture}.{name}"))?,
+            None => Some(1.0),
+        };
+        if number.is_some_and(|number| number > 0.0) {
+            form = Some(candidate);
+            break;
+        }
+    }
     let base = form.and_then(|form| BASES.iter().find(|family| family.name == form.family));
     let (Some(form), Some(base)) = (form, base) else {
         return Err(FormatError::UnsupportedFamily {
@@ -80,7 +114,7 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         harmless_fields: base.harmless_fields,
     };
     let config = form.config(metadata, checkpoint)?;
-    Ok(Described { family, config, form, base })
+    Ok(Described { family, config, origins: form.origins(), form, base })
 }
 
 /// Every `general.architecture` that can be opened.
@@ -107,6 +141,18 @@ impl Facts<'_> {
         self.config.entry(field).or_insert(value);
     }
 
+    /// A whole number that a field has.
+    fn size(&self, field: &str) -> Option<u64> {
+        self.config.get(field).and_then(Value::as_u64)
+    }
+
+    /// Leaves a field out that is 0, which stands for absent.
+    fn without_zero(&mut self, field: &str) {
+        if self.config.get(field).and_then(Value::as_f64) == Some(0.0) {
+            self.config.remove(field);
+        }
+    }
+
     /// A field of the scaling of the rotary embedding, where there is one.
     fn scaling(&mut self, field: &str, value: Value) {
         if let Some(scaling) = self.config.get_mut("rope_scaling") {
@@ -115,12 +161,25 @@ impl Facts<'_> {
     }
 
     /// Gemma's attention scale: by the width of a head, and in the size with so many layers by the model's width
-    /// over the number of heads.
+    /// over the number of heads. Where the file lacks one of these, there is no decoder either.
     fn gemma_scale(&mut self, layers: u64) {
-        let size = |field: &str| self.config.get(field).and_then(Value::as_u64).unwrap_or(1);
-        let of_heads = size("hidden_size") as f64 / size("num_attention_heads").max(1) as f64;
-        let scalar = if size("num_hidden_layers") == layers { of_heads } else { size("head_dim") as f64 };
-        self.or("query_pre_attn_scalar", json!(scalar));
+        let scalar = if self.size("num_hidden_layers") == Some(layers) {
+            let heads = self.size("num_attention_heads");
+            self.size("hidden_size").zip(heads).and_then(|(width, heads)| width.checked_div(heads))
+        } else {
+            self.size("head_dim")
+        };
+        if let Some(scalar) = scalar {
+            self.or("query_pre_attn_scalar", json!(scalar));
+        }
+    }
+
+    /// The usual attention scale, where the file has none.
+    fn usual_scale(&mut self, field: &str) {
+        self.without_zero(field);
+        if let Some(width) = self.size("head_dim") {
+            self.or(field, json!((width as f64).sqrt().recip()));
+        }
     }
 }
 
@@ -130,20 +189,32 @@ impl Described {
         Names { described: self, checkpoint }
     }
 
-    /// Puts into the configuration what lies among the tensors: divisors of the rotary frequencies.
-    pub fn complete(&self, config: &mut ModelConfig, checkpoint: &Checkpoint) -> Result<(), FormatError> {
+    /// Refuses a file without the keys that its family cannot do without, and puts into the configuration what lies
+    /// among the tensors: divisors of the rotary frequencies.
+    pub fn complete(
+        &self,
+        config: &mut ModelConfig,
+        metadata: &Metadata,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), FormatError> {
+        self.form.check_needed(metadata)?;
         let Some((index, divisors)) = vector(checkpoint, DIVISORS)? else { return Ok(()) };
         let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), DIVISORS, reason));
         for rotary in config.layers.iter_mut().filter_map(|layer| layer.attention.rotary.as_mut()) {
-            if rotary.scaling != RotaryScaling::Plain {
-                return refuse(
-                    "the metadata scales the rotary frequencies as well; which counts is unclear".to_owned(),
-                );
-            }
+            let factor = match rotary.scaling {
+                RotaryScaling::Plain => 1.0,
+                RotaryScaling::Linear { factor } => factor,
+                _ => {
+                    let reason =
+                        "the metadata scales the rotary frequencies as well; which counts is unclear";
+                    return refuse(reason.to_owned());
+                }
+            };
             if divisors.len() != rotary.width / 2 || !divisors.iter().all(|divisor| *divisor > 0.0) {
                 return refuse(format!("it has to have {} numbers above 0", rotary.width / 2));
             }
-            rotary.scaling = RotaryScaling::Divided { divisors: divisors.clone() };
+            let divisors = divisors.iter().map(|divisor| divisor * factor).collect();
+            rotary.scaling = RotaryScaling::Divided { divisors };
         }
         Ok(())
     }
@@ -157,10 +228,16 @@ impl Form {
         let prefix = format!("{}.", self.architecture);
         for key in metadata.keys() {
             let Some(name) = key.strip_prefix(&prefix) else { continue };
-            let field = self.fields.iter().copied().flatten().find(|(known, _)| *known == name);
-            match field {
-                Some((_, field)) => put(field, metadata.json(key)?),
-                None if SILENT.contains(&name) || name.starts_with("rope.scal") => None,
+            match self.field(name) {
+                Some(field) => put(field, metadata.json(key)?),
+                None if SILENT.contains(&name) => None,
+                None if let Some(name) = name.strip_prefix(SCALING) => {
+                    if !SCALING_KEYS.iter().any(|(known, _)| *known == name) {
+                        let reason = "it is unknown here, and might change the rotary frequencies";
+                        return Err(metadata.error(key, reason));
+                    }
+                    None
+                }
                 None => put(key, metadata.json(key).unwrap_or(Value::String("an array".to_owned()))),
             };
         }
@@ -169,14 +246,20 @@ impl Form {
         put("vocab_size", json!(vocabulary(metadata, checkpoint, &prefix)?));
         put("bos_token_id", json!(ends::special_id(metadata, "bos_token_id")?));
         put("eos_token_id", json!(ends::ends(metadata)?));
-        if let Some(share) = self.rotating_share(metadata)? {
-            put(self.share.unwrap_or_default(), json!(share));
-        }
         if let Some(scaling) = rope_scaling(metadata, checkpoint, &prefix)? {
             put("rope_scaling", scaling);
         }
-        if let Some(types) = layer_types(metadata, &format!("{prefix}{PATTERN}"))? {
-            put("layer_types", types);
+        if metadata.flag(&format!("{prefix}attention.causal"))? == Some(false) {
+            let reason = "it is false, but rows that see later ones are not supported";
+            return Err(metadata.error(&format!("{prefix}attention.causal"), reason));
+        }
+        self.usual_values(&mut config);
+        if let Some(share) = self.rotating_share(metadata, &config)? {
+            config.insert(self.share.unwrap_or_default().to_owned(), json!(share));
+        }
+        let layers = self.size(&config, "block_count");
+        if let Some(types) = layer_types(metadata, &format!("{prefix}{PATTERN}"), layers)? {
+            config.insert("layer_types".to_owned(), types);
         }
         // Some files say 0 where there is no window.
         if config.get("sliding_window") == Some(&json!(0)) {
@@ -186,20 +269,96 @@ impl Form {
         Ok(Value::Object(config))
     }
 
+    /// Every key that becomes a field, with that field.
+    fn rows(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.fields.iter().copied().flatten().copied()
+    }
+
+    /// The field that a key becomes.
+    fn field(&self, key: &str) -> Option<&'static str> {
+        self.rows().find(|(known, _)| *known == key).map(|(_, field)| field)
+    }
+
+    /// A whole number that a key has become.
+    fn size(&self, config: &Map<String, Value>, key: &str) -> Option<u64> {
+        config.get(self.field(key)?)?.as_u64()
+    }
+
+    /// Elements of a head: what the file says, otherwise its share of the width.
+    fn head_width(&self, config: &Map<String, Value>) -> Option<u64> {
+        self.size(config, "attention.key_length").or_else(|| {
+            let (width, heads) =
+                (self.size(config, "embedding_length")?, self.size(config, "attention.head_count")?);
+            (width.checked_rem(heads)? == 0).then(|| width / heads)
+        })
+    }
+
+    /// What llama.cpp takes where a file leaves a key out, whatever the family's own default is.
+    fn usual_values(&self, config: &mut Map<String, Value>) {
+        for (key, value) in [
+            ("attention.key_length", self.head_width(config).map(Value::from)),
+            ("attention.head_count_kv", self.size(config, "attention.head_count").map(Value::from)),
+            ("rope.freq_base", Some(json!(10_000.0))),
+        ] {
+            if let (Some(field), Some(value)) = (self.field(key), value) {
+                config.entry(field).or_insert(value);
+            }
+        }
+    }
+
+    /// Refuses a file that lacks a key which llama.cpp needs: the family's own default may be another number.
+    fn check_needed(&self, metadata: &Metadata) -> Result<(), FormatError> {
+        let is_read = |key: &&str| self.field(key).is_some_and(|field| !field.starts_with('_'));
+        let needed = NEEDED.iter().copied().filter(is_read).chain(self.needs.iter().copied());
+        let mut keys = needed.map(|key| format!("{}.{key}", self.architecture));
+        match keys.find(|key| !metadata.has(key)) {
+            None => Ok(()),
+            Some(key) => Err(metadata.error(&key, "it is missing; the model cannot be built without it")),
+        }
+    }
+
+    /// From fields to keys.
+    fn origins(&self) -> Origins {
+        let with_prefix = |key: &str| format!("{}.{key}", self.architecture);
+        let mut origins: Origins =
+            self.rows().map(|(key, field)| (field.to_owned(), with_prefix(key))).collect();
+        let mut add = |field: &str, key: String| origins.insert(field.to_owned(), key);
+        for (key, field) in SCALING_KEYS.into_iter().filter(|(_, field)| !field.is_empty()) {
+            add(&format!("rope_scaling.{field}"), with_prefix(&format!("{SCALING}{key}")));
+        }
+        for (tensor, field) in LONG_ROPE {
+            add(&format!("rope_scaling.{field}"), format!("tensor {tensor}"));
+        }
+        add("rope_scaling", with_prefix("rope.scaling.type"));
+        add("layer_types", with_prefix(PATTERN));
+        add("vocab_size", TOKENS.to_owned());
+        add("bos_token_id", BOS.to_owned());
+        add("eos_token_id", ENDS[0].to_owned());
+        add(self.share.unwrap_or(forms::SHARE), with_prefix("rope.dimension_count"));
+        origins
+    }
+
     /// The part of each head that rotates, for the families where that is not always the whole. Refuses other
     /// numbers for other families, and values of another width than keys.
-    fn rotating_share(&self, metadata: &Metadata) -> Result<Option<f64>, FormatError> {
+    fn rotating_share(
+        &self,
+        metadata: &Metadata,
+        config: &Map<String, Value>,
+    ) -> Result<Option<f64>, FormatError> {
         let whole = |name: &str| metadata.whole(&format!("{}.{name}", self.architecture));
-        let width = match whole("attention.key_length")? {
-            Some(width) => Some(width),
-            None => whole("embedding_length")?
-                .zip(whole("attention.head_count").ok().flatten())
-                .and_then(|(width, heads)| width.checked_div(heads)),
-        };
-        let Some(width) = width.filter(|width| *width > 0) else { return Ok(None) };
+        let Some(width) = self.head_width(config).filter(|width| *width > 0) else { return Ok(None) };
         let rotating = whole("rope.dimension_count")?.unwrap_or(width);
         let values = whole("attention.value_length")?.unwrap_or(width);
-        for (name, found) in [("rope.dimension_count", rotating), ("attention.value_length", values)] {
+        // Some forms have no other width of heads than their share of the model's.
+        let keys = match self.field("attention.key_length") {
+            Some(_) => width,
+            None => whole("attention.key_length")?.unwrap_or(width),
+        };
+        for (name, found) in [
+            ("attention.key_length", keys),
+            ("rope.dimension_count", rotating),
+            ("attention.value_length", values),
+        ] {
             let may_differ = name == "rope.dimension_count" && self.share.is_some() && found <= width;
             if found != width && !may_differ {
                 let reason = format!(
@@ -224,14 +383,18 @@ fn vector(checkpoint: &Checkpoint, name: &str) -> Result<Option<(usize, Vec<f64>
     Ok(Some((index, elements.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect())))
 }
 
-/// `layer_types` of `config.json`, from a list of which layers have a window, or from how often one has none.
-fn layer_types(metadata: &Metadata, key: &str) -> Result<Option<Value>, FormatError> {
-    if metadata.length(key).is_none() {
-        return Ok(None);
-    }
-    let types = metadata.flags(key)?.unwrap_or_default();
+/// `layer_types` of `config.json`, from a list of which layers have a window, or from a period: the last layer of each
+/// has none, and with a period of 0 all have one.
+fn layer_types(metadata: &Metadata, key: &str, layers: Option<u64>) -> Result<Option<Value>, FormatError> {
     let name = |has_window| if has_window { "sliding_attention" } else { "full_attention" };
-    Ok(Some(types.into_iter().map(name).collect()))
+    if metadata.length(key).is_some() {
+        let types = metadata.flags(key)?.unwrap_or_default();
+        return Ok(Some(types.into_iter().map(name).collect()));
+    }
+    let (Some(period), Some(layers)) = (metadata.whole(key)?, layers) else { return Ok(None) };
+    // More layers than that are refused.
+    let layers = 1..=layers.min(limits::LAYERS as u64);
+    Ok(Some(layers.map(|layer| name(period == 0 || !layer.is_multiple_of(period))).collect()))
 }
 
 /// The size of the vocabulary: the embedding table's, with which the others have to agree.
@@ -260,45 +423,61 @@ fn rope_scaling(
     checkpoint: &Checkpoint,
     prefix: &str,
 ) -> Result<Option<Value>, FormatError> {
-    let key = |name: &str| format!("{prefix}rope.scaling.{name}");
+    let key = |name: &str| format!("{prefix}{SCALING}{name}");
     let original = metadata.whole(&key("original_context_length"))?;
     if checkpoint.find(LONG_ROPE[0].0).is_some() {
         let mut scaling = json!({"rope_type": "longrope", "original_max_position_embeddings": original});
         for (tensor, field) in LONG_ROPE {
             scaling[field] = json!(vector(checkpoint, tensor)?.map(|(_, divisors)| divisors));
         }
+        if let Some(factor) = metadata.number(&key("attn_factor"))? {
+            scaling["attention_factor"] = number(factor);
+        }
         return Ok(Some(scaling));
     }
-    let linear = || -> Result<Option<Value>, FormatError> {
-        // What files had before there were kinds.
-        let factor = metadata.number(&format!("{prefix}rope.scale_linear"))?;
-        Ok(factor.map(|factor| json!({"rope_type": "linear", "factor": factor})))
-    };
     if let Some(factor) = metadata.number(&key("attn_factor"))?.filter(|factor| *factor != 1.0) {
         return Err(metadata.error(&key("attn_factor"), format!("it is {factor}; only 1 is supported")));
     }
-    let mut scaling = match metadata.text(&key("type"))? {
-        None => return linear(),
-        Some("none") => return Ok(None),
-        Some(kind @ ("linear" | "yarn")) => json!({"rope_type": kind}),
-        Some(other) => {
+    let factor = scaling_factor(metadata, prefix)?;
+    // A file with a factor alone means the first kind that there was.
+    let mut scaling = match metadata.text(&key("type"))?.unwrap_or("linear") {
+        "none" => return Ok(None),
+        "linear" if factor == 1.0 => return Ok(None),
+        kind @ ("linear" | "yarn") => json!({"rope_type": kind}),
+        other => {
             return Err(
                 metadata.error(&key("type"), format!("it is {other}; none, linear and yarn are supported"))
             );
         }
     };
-    scaling["factor"] = json!(metadata.number(&key("factor"))?);
+    scaling["factor"] = number(factor);
     scaling["original_max_position_embeddings"] = json!(original);
     for (name, field) in [
         ("yarn_beta_fast", "beta_fast"),
         ("yarn_beta_slow", "beta_slow"),
         ("yarn_attn_factor", "attention_factor"),
     ] {
-        if let Some(number) = metadata.number(&key(name))? {
-            scaling[field] = json!(number);
+        if let Some(value) = metadata.number(&key(name))? {
+            scaling[field] = number(value);
         }
     }
     Ok(Some(scaling))
+}
+
+/// The factor of a scaling, under its name or its older one; 0 means 1, as does none.
+fn scaling_factor(metadata: &Metadata, prefix: &str) -> Result<f64, FormatError> {
+    for key in [format!("{prefix}{SCALING}factor"), format!("{prefix}rope.scale_linear")] {
+        match metadata.number(&key)? {
+            None => {}
+            Some(0.0) => return Ok(1.0),
+            Some(factor) if factor.is_finite() && factor > 0.0 => return Ok(factor),
+            Some(factor) => {
+                let reason = format!("it is {factor}, but has to be a number above 0, or 0 for none");
+                return Err(metadata.error(&key, reason));
+            }
+        }
+    }
+    Ok(1.0)
 }
 
 /// The family reader asks by the names of the family's own files.
