@@ -24,6 +24,7 @@ mod suite {
     mod gguf_tokenizer;
     mod grammar;
     mod kernels;
+    mod loading;
     mod lookahead;
     mod malformed;
     mod matrices;

@@ -8,7 +8,9 @@ use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
 use super::interrupt;
 use super::output::{Progress, bytes, tell};
 use crate::session::command::{LoadRequest, SpecialTokens};
-use crate::session::{DraftModel, GpuLoader, LoadError, Loader, ModelSource, Prompt, ReadyModel};
+use crate::session::{
+    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, Share,
+};
 
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
 pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
@@ -33,11 +35,11 @@ pub fn load_with_draft(
 /// Calls `load` with progress on stderr, and tells the model's warnings.
 fn watched(
     request: &LoadRequest,
-    load: impl FnOnce(&LoadRequest, &mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<ReadyModel, LoadError>,
+    load: impl FnOnce(&LoadRequest, &mut session::Progress<'_>) -> Result<ReadyModel, LoadError>,
 ) -> Result<ReadyModel, LoadError> {
     log::info!("loading {}", request.source.name());
     let mut line = Progress::new();
-    let ready = load(request, &mut |done, total| report(&mut line, done, total));
+    let ready = load(request, &mut |part, share| report(&mut line, part, share));
     line.clear();
     let ready = ready?;
     ready.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
@@ -45,9 +47,20 @@ fn watched(
 }
 
 /// Shows how far loading is; ends it after Ctrl-C.
-pub fn report(line: &mut Progress, done: u64, total: u64) -> ControlFlow<()> {
-    line.show(&format!("loading {} of {}", bytes(done), bytes(total)));
+pub fn report(line: &mut Progress, part: LoadPart, share: Share) -> ControlFlow<()> {
+    line.show(&load_words(part, share));
     if interrupt::pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// How far loading is, in words.
+fn load_words(part: LoadPart, Share { done, total }: Share) -> String {
+    let name = part.name();
+    match part {
+        LoadPart::Uploading => format!("loading: {name}, {} of {}", bytes(done), bytes(total)),
+        _ if total > 0 => format!("loading: {name}, {done} of {total}"),
+        LoadPart::Making => format!("loading: {name}, {done} so far"),
+        _ => format!("loading: {name}"),
+    }
 }
 
 fn request(options: &ModelOptions) -> LoadRequest {

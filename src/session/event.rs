@@ -1,5 +1,6 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
+use crate::gpu::{LoadPart, Share};
 use crate::trace::{
     AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StopReason, StrategyStep,
 };
@@ -14,12 +15,12 @@ pub enum Event {
         /// The name of the model being loaded.
         name: String,
     },
-    /// More of its weights are on the GPU.
+    /// Loading it went on.
     LoadProgress {
-        /// Bytes uploaded.
-        done: u64,
-        /// Bytes to upload.
-        total: u64,
+        /// What is being done.
+        part: LoadPart,
+        /// How much of that is done.
+        share: Share,
     },
     /// The model is ready.
     Loaded(Box<Loaded>),
@@ -30,12 +31,12 @@ pub enum Event {
         /// Its name.
         name: String,
     },
-    /// More of the draft model's weights are on the GPU.
+    /// Loading the draft model went on.
     DraftLoadProgress {
-        /// Bytes uploaded.
-        done: u64,
-        /// Bytes to upload.
-        total: u64,
+        /// What is being done.
+        part: LoadPart,
+        /// How much of that is done.
+        share: Share,
     },
     /// The draft model is ready: speculative runs that begin from now on draft with it.
     DraftLoaded(Box<ModelFacts>),

@@ -15,6 +15,7 @@ pub mod view;
 pub mod worker;
 
 pub use crate::formats::inspect::FormatShare;
+pub use crate::gpu::{LoadPart, Progress, Share};
 pub use crate::model::{CacheFormat, WeightsChoice};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::{Decode, RunError};

@@ -1,6 +1,7 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
 use super::event::{Event, Loaded, Notice, Stepped};
+use crate::gpu::{LoadPart, Share};
 use crate::trace::{AdapterFacts, ModelFacts, Run};
 
 /// The worker's state as its events tell it.
@@ -27,10 +28,10 @@ pub struct View {
 pub struct DraftLoading {
     /// Its name.
     pub name: String,
-    /// Bytes uploaded.
-    pub done: u64,
-    /// Bytes to upload; 0 until known.
-    pub total: u64,
+    /// What is being done.
+    pub part: LoadPart,
+    /// How much of that is done.
+    pub share: Share,
 }
 
 /// What the worker is doing.
@@ -39,14 +40,14 @@ pub enum Status {
     /// No model, nothing to do.
     #[default]
     Empty,
-    /// Weights go to the GPU.
+    /// A model is being loaded.
     Loading {
         /// The model's name.
         name: String,
-        /// Bytes uploaded.
-        done: u64,
-        /// Bytes to upload; 0 until known.
-        total: u64,
+        /// What is being done.
+        part: LoadPart,
+        /// How much of that is done.
+        share: Share,
     },
     /// A model is ready and no run goes on.
     Ready,
@@ -70,11 +71,11 @@ impl View {
             Event::Adapters(adapters) => self.adapters = adapters,
             Event::LoadStarted { name } => {
                 self.loaded = None;
-                self.status = Status::Loading { name, done: 0, total: 0 };
+                self.status = Status::Loading { name, part: LoadPart::default(), share: Share::default() };
             }
-            Event::LoadProgress { done, total } => {
-                if let Status::Loading { done: d, total: t, .. } = &mut self.status {
-                    (*d, *t) = (done, total);
+            Event::LoadProgress { part, share } => {
+                if let Status::Loading { part: p, share: s, .. } = &mut self.status {
+                    (*p, *s) = (part, share);
                 }
             }
             Event::Loaded(loaded) => {
@@ -87,11 +88,11 @@ impl View {
             }
             Event::DraftLoadStarted { name } => {
                 self.draft = None;
-                self.draft_loading = Some(DraftLoading { name, done: 0, total: 0 });
+                self.draft_loading = Some(DraftLoading { name, ..DraftLoading::default() });
             }
-            Event::DraftLoadProgress { done, total } => {
+            Event::DraftLoadProgress { part, share } => {
                 if let Some(loading) = &mut self.draft_loading {
-                    (loading.done, loading.total) = (done, total);
+                    (loading.part, loading.share) = (part, share);
                 }
             }
             Event::DraftLoaded(facts) => {

@@ -214,8 +214,8 @@ impl Worker {
         self.ready = None;
         self.outbox.send(Event::LoadStarted { name: request.source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |done, total| {
-            outbox.send(Event::LoadProgress { done, total });
+        let mut progress = |part, share| {
+            outbox.send(Event::LoadProgress { part, share });
             if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         match self.loader.load(request, &mut progress) {
@@ -247,8 +247,8 @@ impl Worker {
         };
         self.outbox.send(Event::DraftLoadStarted { name: source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |done, total| {
-            outbox.send(Event::DraftLoadProgress { done, total });
+        let mut progress = |part, share| {
+            outbox.send(Event::DraftLoadProgress { part, share });
             if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);

@@ -98,6 +98,12 @@ impl App {
         let now = ctx.input(|input| input.time);
         match &event {
             Event::LoadStarted { .. } => self.state.progress_since = Some(now),
+            Event::LoadProgress { part, .. } => {
+                let before = &self.view.status;
+                if !matches!(before, Status::Loading { part: before, .. } if before == part) {
+                    self.state.progress_since = Some(now);
+                }
+            }
             Event::Loaded(_) => {
                 if let ModelSource::Path(path) = &self.asked_for {
                     self.state.remembered.remember_model(path.clone());

@@ -14,6 +14,7 @@
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
+//! | `loading` | the parts of loading in words |
 //! | `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
 //!
 //! Nothing here sees a GPU type of the engine or a model's file, and nothing blocks.
@@ -30,6 +31,7 @@ mod format;
 mod icons;
 mod inspecting;
 mod layout;
+mod loading;
 mod panels;
 pub mod state;
 mod table;

@@ -178,7 +178,7 @@ pub struct State {
     pub toasts: Vec<Toast>,
     /// Notices of the view that became toasts already.
     pub notices_seen: usize,
-    /// When the present load or initiation began, in the window's seconds.
+    /// When the present part of a load or initiation began, in the window's seconds.
     pub progress_since: Option<f64>,
     /// The pane of a narrow window.
     pub compact_pane: CompactPane,

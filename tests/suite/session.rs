@@ -7,7 +7,9 @@ use logitscope::decoding::DecodingSettings;
 use logitscope::decoding::settings::EosRule;
 use logitscope::model::{ModelError, WeightsChoice};
 use logitscope::session::command::{LoadRequest, SpecialTokens};
-use logitscope::session::{Command, ModelSource, Pace, Prompt, RunRequest, Session, Severity, Status, View};
+use logitscope::session::{
+    Command, LoadPart, ModelSource, Pace, Prompt, RunRequest, Session, Severity, Share, Status, View,
+};
 use logitscope::trace::{ChosenBy, Phase, Run, StopReason};
 
 use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader};
@@ -101,7 +103,12 @@ fn loading_tells_progress_warnings_and_facts() {
     watched.send(Command::ListAdapters);
     watched.until("the adapters are told", |view| !view.adapters.is_empty());
     watched.send(load("counting"));
-    watched.until("half is loaded", |view| matches!(view.status, Status::Loading { done: 5, total: 10, .. }));
+    watched.until("half is loaded", |view| {
+        matches!(
+            view.status,
+            Status::Loading { part: LoadPart::Uploading, share: Share { done: 5, total: 10 }, .. }
+        )
+    });
     watched.until("the warning is told", |view| !view.notices.is_empty());
     assert_eq!(watched.view.status, Status::Ready);
     assert_eq!(watched.view.loaded.as_ref().map(|loaded| &*loaded.model.name), Some("counting"));
@@ -353,7 +360,9 @@ fn a_load_is_stopped_between_slices() {
     let behaviour = Behaviour { load_slice: Duration::from_millis(50), ..Behaviour::default() };
     let mut watched = Watched::new(behaviour);
     watched.send(load("model"));
-    watched.until("it loads", |view| matches!(view.status, Status::Loading { done: 1.., .. }));
+    watched.until("it loads", |view| {
+        matches!(view.status, Status::Loading { share: Share { done: 1.., .. }, .. })
+    });
     watched.send(Command::Stop);
     watched.until("it is stopped", |view| view.status == Status::Empty);
     assert_eq!(watched.last_notice().0, Severity::Information);
@@ -429,7 +438,9 @@ fn a_draft_model_is_loaded_checked_replaced_and_dropped() {
 
     let mut watched = Watched::ready(Behaviour::default());
     watched.send(draft("draft"));
-    watched.until("half is loaded", |view| view.draft_loading.as_ref().is_some_and(|draft| draft.done == 5));
+    watched.until("half is loaded", |view| {
+        view.draft_loading.as_ref().is_some_and(|draft| draft.share.done == 5)
+    });
     watched.until("it is ready", |view| view.draft.is_some());
     assert_eq!(watched.view.draft.as_ref().map(|draft| &*draft.name), Some("draft"));
     assert_eq!((watched.view.draft_loading.clone(), watched.view.status.clone()), (None, Status::Ready));
@@ -457,7 +468,8 @@ fn loading_a_draft_model_can_be_stopped_and_leaves_the_model() {
     let load_slice = Duration::from_millis(30);
     let mut watched = Watched::ready(Behaviour { load_slice, ..Behaviour::default() });
     watched.send(Command::LoadDraft(ModelSource::BuiltIn));
-    watched.until("it has begun", |view| view.draft_loading.as_ref().is_some_and(|draft| draft.done > 0));
+    watched
+        .until("it has begun", |view| view.draft_loading.as_ref().is_some_and(|draft| draft.share.done > 0));
     watched.send(Command::DropDraft);
     watched.until("it is stopped", |view| view.draft_loading.is_none());
     assert!(watched.view.draft.is_none() && watched.view.notices.len() == 2, "{:?}", watched.view);

@@ -10,8 +10,8 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::{GrammarKind, StrategyChoice};
 use logitscope::session::event::Loaded;
 use logitscope::session::{
-    CacheFormat, Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status,
-    WeightsChoice,
+    CacheFormat, Command, Event, LoadPart, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity,
+    Share, Status, WeightsChoice,
 };
 use logitscope::ui::{App, Worker};
 
@@ -607,9 +607,18 @@ impl egui::DroppedFile for Dropped {
 fn loading_and_initiation_show_how_far_they_are() {
     let (mut window, script) = running(2);
     script.tell(Event::LoadStarted { name: "big model".to_owned() });
-    script.tell(Event::LoadProgress { done: 250_000_000, total: 1_000_000_000 });
+    let share = Share { done: 250_000_000, total: 1_000_000_000 };
+    script.tell(Event::LoadProgress { part: LoadPart::Uploading, share });
     window.run();
-    assert!(sees_part(&window, "Load: 25 % of 1.00 GB"));
+    assert!(sees_part(&window, "Load: uploading 25 % · of 1.00 GB"));
+    script.tell(Event::LoadProgress { part: LoadPart::Compiling, share: Share::of(11, 40) });
+    window.run();
+    assert!(sees_part(&window, "Load: kernel 12 of 40"));
+    window.get_by_label_contains("Load: kernel").click();
+    window.run();
+    assert!(sees(&window, "Kernels compiled: 11 of 40"));
+    assert!(sees_part(&window, "many drivers compile at first use"));
+    window.key_press(Key::Escape);
     script.tell(Event::Loaded(Box::new(super::window_script::loaded())));
     window.run();
     press(&mut window, "Stop");

@@ -59,7 +59,7 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     line.show("measuring the copy bandwidth");
     let copy_bandwidth = copy_bandwidth(&device)?;
     let start = Instant::now();
-    let mut watch = |done, total| model::report(&mut line, done, total);
+    let mut watch = |part, share| model::report(&mut line, part, share);
     let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights, &subject.bound);
     let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let mut engine = match Engine::load(device, plan, subject.context, &weights, &bound, &mut watch) {

@@ -12,6 +12,7 @@ use crate::ui::Scene;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::loading;
 use crate::ui::theme::{palette, regular, semibold, size, space};
 use crate::ui::widgets::{fact, one_line, paint_caption};
 
@@ -207,18 +208,17 @@ fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
         comes_out: "A decoder on the GPU, ready for tokens.",
         facts: Vec::new(),
     };
-    if let Status::Loading { done, total, .. } = &scene.view.status {
+    if let Status::Loading { part, share, .. } = scene.view.status {
         phase.progress = Progress::Active;
-        if *total > 0 {
-            let share = *done as f32 / *total as f32;
-            phase.share = Some(share);
-            phase.figure = format!("{:.0} % of {}", share * 100.0, format::bytes(*total));
-            if let Some(left) = time_left(elapsed, *done as f64, *total as f64) {
-                phase.figure.push_str(&format!(" · {} left", format::seconds(left)));
-                phase.facts.push((&definitions::TIME_LEFT, format::seconds(left)));
-            }
-        } else {
-            phase.figure = "opening…".to_owned();
+        phase.happens = loading::meaning(part);
+        phase.share = share.fraction().map(|fraction| fraction as f32);
+        phase.figure = loading::figure(part, share);
+        if let Some(definition) = loading::counts(part) {
+            phase.facts.push((definition, loading::count(part, share)));
+        }
+        if let Some(left) = time_left(elapsed, share.done as f64, share.total as f64) {
+            phase.figure.push_str(&format!(" · {} left", format::seconds(left)));
+            phase.facts.push((&definitions::PART_TIME_LEFT, format::seconds(left)));
         }
     } else if let Some(loaded) = &scene.view.loaded {
         let model = &loaded.model;
