@@ -9,12 +9,13 @@ use std::time::Instant;
 use super::command::{Prompt, SpecialTokens};
 use super::guide::Guide;
 use super::load::ReadyModel;
+use crate::decoding::settings::CacheUse;
 use crate::decoding::{
     Aids, Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
 };
 use crate::tokenizer::grammar::GrammarError;
 use crate::tokenizer::{AddSpecial, Detokeniser, Tokenizer, TokenizerError};
-use crate::trace::{PhaseFigures, PromptToken, Run, StopReason};
+use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
 /// A run in progress. To be ended by [`Decode::end`], unless the model goes as well.
 pub struct Decode {
@@ -116,6 +117,7 @@ impl Decode {
             adapter: ready.loaded.adapter.clone(),
             strategy: settings.strategy.name().to_owned(),
             seed: settings.seed,
+            step_input: step_input(settings.cache),
             ..Run::default()
         };
         run.phases.load =
@@ -303,6 +305,14 @@ impl Decode {
 /// Calls `step` with a control that nobody interrupts and whose progress nobody watches.
 pub fn steadily<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
     step(&mut Control { interrupt: &AtomicBool::new(false), progress: &mut |_, _| {} })
+}
+
+/// What a step feeds to the model where the KV cache is used so.
+fn step_input(cache: CacheUse) -> StepInput {
+    match cache {
+        CacheUse::Reuse => StepInput::NewTokens,
+        CacheUse::Recompute => StepInput::WholeText,
+    }
 }
 
 /// The ids of a prompt. `model` is the model's name, for the error.

@@ -2,7 +2,8 @@
 
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{
-    AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StopReason, StrategyStep,
+    AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput, StopReason,
+    StrategyStep,
 };
 
 /// A report from the worker.
@@ -42,6 +43,11 @@ pub enum Event {
     DraftLoaded(Box<ModelFacts>),
     /// There is no draft model now: it was dropped, or a notice before says why it could not be loaded.
     DraftDropped,
+    /// A prompt was counted.
+    Counted {
+        /// Its tokens, special ones included; `None` where it cannot be tokenised.
+        tokens: Option<usize>,
+    },
     /// A run begins: its prompt is tokenised.
     RunStarted(Box<RunStarted>),
     /// More of the prompt went through the decoder.
@@ -105,6 +111,8 @@ pub struct RunStarted {
     pub strategy: String,
     /// The seed.
     pub seed: u64,
+    /// What each incremental step feeds to the model.
+    pub step_input: StepInput,
     /// Figures of the phases done so far: load and tokenise.
     pub phases: Phases,
 }

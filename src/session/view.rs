@@ -17,6 +17,8 @@ pub struct View {
     pub draft: Option<ModelFacts>,
     /// The draft model that is being loaded.
     pub draft_loading: Option<DraftLoading>,
+    /// Tokens of the prompt that was counted last; `None` before the first, and where it cannot be tokenised.
+    pub prompt_tokens: Option<usize>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
     /// Everything the user was told, oldest first.
@@ -103,6 +105,7 @@ impl View {
                 self.draft = None;
                 self.draft_loading = None;
             }
+            Event::Counted { tokens } => self.prompt_tokens = tokens,
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();
                 self.status = Status::Initiating { done: 0, total: started.prompt.len() };
@@ -111,6 +114,7 @@ impl View {
                     adapter: facts.map(|loaded| loaded.adapter.clone()).unwrap_or_default(),
                     strategy: started.strategy,
                     seed: started.seed,
+                    step_input: started.step_input,
                     prompt: started.prompt,
                     phases: started.phases,
                     ..Run::default()

@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::command::{Command, LoadRequest, ModelSource, Pace, RunRequest};
-use super::decode::{Decode, RunError};
+use super::command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
+use super::decode::{Decode, RunError, tokenise};
 use super::draft::DraftModel;
 use super::event::{Event, Notice, RunStarted, Severity, Stepped};
 use super::gpu_loader::GpuLoader;
@@ -190,6 +190,7 @@ impl Worker {
             Command::Load(request) => self.load(&request),
             Command::LoadDraft(source) => self.load_draft(source),
             Command::DropDraft => self.drop_draft(),
+            Command::Count(prompt) => self.count(&prompt),
             Command::Start(request) => self.start(&request),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
@@ -280,6 +281,15 @@ impl Worker {
         }
     }
 
+    /// Counts a prompt's tokens. Why one cannot be tokenised is told when it is run.
+    fn count(&self, prompt: &Prompt) {
+        let tokens = self.ready.as_ref().and_then(|ready| {
+            let name = &ready.loaded.model.name;
+            tokenise(name, ready.tokenizer.as_ref(), prompt).ok().map(|ids| ids.len())
+        });
+        self.outbox.send(Event::Counted { tokens });
+    }
+
     fn start(&mut self, request: &RunRequest) {
         self.close();
         let Some(ready) = &self.ready else {
@@ -294,6 +304,7 @@ impl Worker {
                     prompt: run.prompt.clone(),
                     strategy: run.strategy.clone(),
                     seed: run.seed,
+                    step_input: run.step_input,
                     phases: run.phases,
                 })));
                 let motion = match request.pace {

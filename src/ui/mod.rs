@@ -80,7 +80,8 @@ pub fn run_with<W: Worker + 'static>(
     let viewport = egui::ViewportBuilder::default()
         .with_title("Logitscope")
         .with_app_id(APP_ID)
-        .with_inner_size([1440.0, 900.0])
+        // With title bar and taskbar it fits a screen of 1366 × 768.
+        .with_inner_size([1320.0, 660.0])
         .with_min_inner_size([720.0, 480.0])
         .with_icon(icons::window_icon())
         .with_drag_and_drop(true);

@@ -182,13 +182,23 @@ pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, w
     response
 }
 
-/// A card in the middle of the window, over everything else; Escape and a click beside it close it.
+/// A card in the middle of the window, over everything else; Escape and a click beside it close it. What is higher
+/// than the window scrolls.
 pub fn card(ui: &Ui, id: &str, width: f32, add: impl FnOnce(&mut Ui)) -> egui::ModalResponse<()> {
-    let frame = egui::Frame::popup(ui.style()).inner_margin(egui::Margin::same(20)).corner_radius(12);
-    let width = width.min(ui.ctx().content_rect().width() - 80.0);
+    // The scrollbar lies on the right margin.
+    const MARGIN: i8 = 20;
+    let margin = egui::Margin { left: MARGIN, right: 4, top: MARGIN, bottom: MARGIN };
+    let frame = egui::Frame::popup(ui.style()).inner_margin(margin).corner_radius(12);
+    let window = ui.ctx().content_rect();
+    let width = width.min(window.width() - 80.0);
     egui::Modal::new(egui::Id::unique(id)).frame(frame).show(ui.ctx(), |ui| {
-        ui.set_width(width);
-        add(ui);
+        let most = window.height() - 2.0 * f32::from(MARGIN) - 32.0;
+        let scroll = egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most);
+        let right = egui::Margin { right: MARGIN - 4, ..egui::Margin::ZERO };
+        scroll.content_margin(right).show(ui, |ui| {
+            ui.set_width(width);
+            add(ui);
+        });
     })
 }
 
