@@ -90,3 +90,18 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
     let special = if special.no_special { SpecialTokens::Omit } else { SpecialTokens::Add };
     Ok(Prompt::Text { text, special })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_progress_line_names_the_part_and_its_share() {
+        let words = |part, done, total| load_words(part, Share { done, total });
+        assert_eq!(words(LoadPart::Reading, 0, 0), "loading: reading files");
+        assert_eq!(words(LoadPart::Uploading, 1536, 4096), "loading: uploading weights, 1.5 KiB of 4.0 KiB");
+        assert_eq!(words(LoadPart::Making, 7, 0), "loading: making kernels, 7 so far");
+        assert_eq!(words(LoadPart::Compiling, 12, 40), "loading: compiling kernels, 12 of 40");
+        assert_eq!(words(LoadPart::WarmingUp, 1, 4), "loading: warming up, 1 of 4");
+    }
+}

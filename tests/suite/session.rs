@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use logitscope::decoding::DecodingSettings;
-use logitscope::decoding::settings::EosRule;
+use logitscope::decoding::settings::{CacheUse, EosRule};
 use logitscope::model::{ModelError, WeightsChoice};
 use logitscope::session::command::{LoadRequest, SpecialTokens};
 use logitscope::session::{
     Command, LoadPart, ModelSource, Pace, Prompt, RunRequest, Session, Severity, Share, Status, View,
 };
-use logitscope::trace::{ChosenBy, Phase, Run, StopReason};
+use logitscope::trace::{ChosenBy, Phase, Run, StepInput, StopReason};
 
 use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader};
 
@@ -136,6 +136,31 @@ fn a_run_is_told_step_by_step_with_text_and_figures() {
     assert_eq!((phases.incremental.amount, phases.incremental_steps, phases.detokenise.amount), (3, 3, 4));
     assert!(phases.initiation.seconds >= 0.040 && phases.detokenise.seconds > 0.0, "{phases:?}");
     assert_eq!(watched.view.status, Status::Ready);
+}
+
+#[test]
+fn a_prompt_is_counted_without_a_run() {
+    let text = |text: &str| Prompt::Text { text: text.to_owned(), special: SpecialTokens::Add };
+    let mut watched = Watched::ready(Behaviour::default());
+    watched.send(Command::Count(text("zero one two")));
+    watched.until("it is counted", |view| view.prompt_tokens == Some(3));
+    watched.send(Command::Count(Prompt::Chat("zero".to_owned())));
+    watched.until("it cannot be counted", |view| view.prompt_tokens.is_none());
+    assert!(watched.view.run.is_none() && watched.view.status == Status::Ready);
+    assert_eq!(watched.view.notices.len(), 1, "why is told when it is run");
+}
+
+#[test]
+fn a_run_tells_what_its_steps_take() {
+    for (cache, takes) in
+        [(CacheUse::Reuse, StepInput::NewTokens), (CacheUse::Recompute, StepInput::WholeText)]
+    {
+        let mut watched = Watched::ready(Behaviour::default());
+        let prompt = Prompt::Text { text: "zero".to_owned(), special: SpecialTokens::Add };
+        let settings = DecodingSettings { cache, ..DecodingSettings::default() };
+        watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+        assert_eq!(watched.finished().step_input, takes);
+    }
 }
 
 #[test]

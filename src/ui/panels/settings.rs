@@ -134,15 +134,17 @@ fn biases(ui: &mut Ui, biases: &mut BTreeMap<u32, f32>) {
     let mut removed = None;
     for (index, (id, bias)) in rows.iter_mut().enumerate() {
         let name = format!("Bias {}", index + 1);
+        let typed = Typed::of(ui, &name);
         row(ui, &name, "Added to the logit of one token id, before everything else.", |ui, label| {
             if icon_button(ui, Icon::Cross, &format!("Remove bias {}", index + 1)).clicked() {
                 removed = Some(index);
             }
             let value = DragValue::new(bias).range(-100.0..=100.0).speed(0.1).min_size(vec2(48.0, 22.0));
-            let value = ui.add(value).labelled_by(label);
+            let value = ui.add(value.custom_parser(typed.parser(ui))).labelled_by(label);
             let id = DragValue::new(id).speed(0.5).prefix("id ").min_size(vec2(64.0, 22.0));
             value | ui.add(id).accessible_name(format!("{name}, token id"))
         });
+        typed.tell_correction(ui, &(-100.0..=100.0));
     }
     if let Some(index) = removed {
         rows.remove(index);
