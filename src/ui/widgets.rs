@@ -166,7 +166,11 @@ pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, w
         }
         let radius = CornerRadius::same(RADIUS);
         ui.painter().rect(rect, radius, fill, Stroke::new(1.0, outline), StrokeKind::Inside);
-        focus_ring(ui, &response, rect);
+        match emphasis {
+            // Its fill is the colour of the ring.
+            Emphasis::Primary => focus_ring_of(ui, &response, rect.shrink(2.0), palette.on_accent),
+            Emphasis::Secondary => focus_ring(ui, &response, rect),
+        }
         let font = semibold(size::BODY);
         let galley = ui.painter().layout_no_wrap(label.to_owned(), font, text);
         let wide = rect.width() >= galley.size().x + 22.0 + 12.0;
@@ -239,8 +243,12 @@ pub fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &[(T, &s
 
 /// The outline of a control that has the keyboard.
 pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect) {
+    focus_ring_of(ui, response, rect, palette(ui).accent);
+}
+
+fn focus_ring_of(ui: &Ui, response: &Response, rect: Rect, color: Color32) {
     if response.has_focus() {
-        let stroke = Stroke::new(1.5, palette(ui).accent);
+        let stroke = Stroke::new(1.5, color);
         ui.painter().rect_stroke(rect, CornerRadius::same(RADIUS), stroke, StrokeKind::Inside);
     }
 }

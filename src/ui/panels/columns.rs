@@ -141,7 +141,8 @@ impl Columns {
         let sight = self.sight(strip);
         let mut inside = ui.new_child(egui::UiBuilder::new().max_rect(sight));
         let scroll = &mut inside.spacing_mut().scroll;
-        *scroll = egui::style::ScrollStyle::thin();
+        *scroll = egui::style::ScrollStyle { foreground_color: true, ..egui::style::ScrollStyle::thin() };
+        (scroll.dormant_handle_opacity, scroll.active_handle_opacity) = (0.45, 0.6);
         scroll.bar_width = 8.0;
         scroll.floating_width = 6.0;
         let mut area = ScrollArea::horizontal()
