@@ -30,6 +30,7 @@ mod suite {
     mod grammar;
     mod json;
     mod kernels;
+    mod loading;
     mod lookahead;
     mod malformed;
     mod matrices;
@@ -51,6 +52,7 @@ mod suite {
 
     mod weights;
     mod window;
+    mod window_comfort;
     mod window_pictures;
     mod window_script;
     mod window_strategies;

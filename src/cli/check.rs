@@ -87,7 +87,7 @@ pub fn run(arguments: &Check) -> Result<Outcome, CliError> {
             return Ok(Outcome::Interrupted);
         }
     }
-    let mut load = |done, total| model::report(&mut line, done, total);
+    let mut load = |part, share| model::report(&mut line, part, share);
     let mut engine = match opened.engine(device, &mut load) {
         Err(LoadError::Stopped) => return Ok(Outcome::Interrupted),
         engine => engine?,
@@ -132,7 +132,7 @@ impl Original {
             .with_cache(Some(opened.plan.cache_format));
         let formats = format_names(original.file.weights.tensors());
         let prompt_ids = prompt_ids(opened, arguments)?;
-        let mut load = |done, total| model::report(line, done, total);
+        let mut load = |part, share| model::report(line, part, share);
         let logits = match original.engine(Arc::clone(device), &mut load) {
             Err(LoadError::Stopped) => None,
             engine => {

@@ -9,7 +9,9 @@ use super::interrupt;
 use super::output::{Progress, bytes, tell};
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
-use crate::session::{DraftModel, GpuLoader, LoadError, Loader, ModelSource, Prompt, ReadyModel};
+use crate::session::{
+    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, Share,
+};
 
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
 pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
@@ -40,17 +42,13 @@ pub fn open_device(choice: Option<&str>) -> Result<Device, GpuError> {
 }
 
 /// A way of loading.
-type Load = fn(
-    &mut GpuLoader,
-    &LoadRequest,
-    &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-) -> Result<ReadyModel, LoadError>;
+type Load = fn(&mut GpuLoader, &LoadRequest, &mut session::Progress<'_>) -> Result<ReadyModel, LoadError>;
 
 /// Calls `load` with progress on stderr, and tells the warnings.
 fn watched(loader: &mut GpuLoader, request: &LoadRequest, load: Load) -> Result<ReadyModel, LoadError> {
     log::info!("loading {}", request.source.name());
     let mut line = Progress::new();
-    let ready = load(loader, request, &mut |done, total| report(&mut line, done, total));
+    let ready = load(loader, request, &mut |part, share| report(&mut line, part, share));
     line.clear();
     loader.take_warnings().iter().for_each(|warning| tell(&format!("warning: {warning}")));
     let ready = ready?;
@@ -59,9 +57,20 @@ fn watched(loader: &mut GpuLoader, request: &LoadRequest, load: Load) -> Result<
 }
 
 /// Shows how far loading is; ends it after Ctrl-C.
-pub fn report(line: &mut Progress, done: u64, total: u64) -> ControlFlow<()> {
-    line.show(&format!("loading {} of {}", bytes(done), bytes(total)));
+pub fn report(line: &mut Progress, part: LoadPart, share: Share) -> ControlFlow<()> {
+    line.show(&load_words(part, share));
     if interrupt::pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// How far loading is, in words.
+fn load_words(part: LoadPart, Share { done, total }: Share) -> String {
+    let name = part.name();
+    match part {
+        LoadPart::Uploading => format!("loading: {name}, {} of {}", bytes(done), bytes(total)),
+        _ if total > 0 => format!("loading: {name}, {done} of {total}"),
+        LoadPart::Making => format!("loading: {name}, {done} so far"),
+        _ => format!("loading: {name}"),
+    }
 }
 
 fn request(options: &ModelOptions) -> LoadRequest {
@@ -93,4 +102,19 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
     }
     let special = if special.no_special { SpecialTokens::Omit } else { SpecialTokens::Add };
     Ok(Prompt::Text { text, special })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_progress_line_names_the_part_and_its_share() {
+        let words = |part, done, total| load_words(part, Share { done, total });
+        assert_eq!(words(LoadPart::Reading, 0, 0), "loading: reading files");
+        assert_eq!(words(LoadPart::Uploading, 1536, 4096), "loading: uploading weights, 1.5 KiB of 4.0 KiB");
+        assert_eq!(words(LoadPart::Making, 7, 0), "loading: making kernels, 7 so far");
+        assert_eq!(words(LoadPart::Compiling, 12, 40), "loading: compiling kernels, 12 of 40");
+        assert_eq!(words(LoadPart::WarmingUp, 1, 4), "loading: warming up, 1 of 4");
+    }
 }

@@ -112,8 +112,8 @@ impl Engine {
     /// Records the commands of a pass.
     fn record(&mut self, outline: Outline) -> Result<Commands, ModelError> {
         let Outline { work, part, tokens, wanted } = &outline;
-        if wanted.iter().any(Wanted::summary) && self.selection.is_none() {
-            self.make_selection()?;
+        if wanted.iter().any(Wanted::summary) {
+            self.need_selection()?;
         }
         let layout = Layout::new(wanted, self.logits_bytes(), self.hidden_bytes());
         // Rows of which only the hidden state is wanted need no logits.
@@ -165,7 +165,11 @@ impl Engine {
         Ok(Commands { outline, buffer: encoder.finish(), readback, handles, dispatches })
     }
 
-    fn make_selection(&mut self) -> Result<(), ModelError> {
+    /// Makes the selection, where there is none yet.
+    pub(super) fn need_selection(&mut self) -> Result<(), ModelError> {
+        if self.selection.is_some() {
+            return Ok(());
+        }
         let vocabulary = self.plan.buffer(self.plan.logits).columns;
         let mut selection = Selection::new(&self.device, vocabulary, self.rows.outputs, self.choice)?;
         selection.bind(&self.device, &self.pass_words, &self.buffers[self.plan.logits.0])?;

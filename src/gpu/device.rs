@@ -356,6 +356,11 @@ impl Device {
         Ok(pipeline)
     }
 
+    /// How many kernels were made so far.
+    pub(super) fn pipelines(&self) -> usize {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// A bind group of whole buffers, each with its binding.
     pub(super) fn bind_group(
         &self,

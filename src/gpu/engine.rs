@@ -10,6 +10,7 @@ use wgpu::BufferUsages;
 use super::cache::{Cache, most_positions};
 use super::commands::{Commands, Readbacks, Timestamps};
 use super::device::Device;
+use super::first_use::tell;
 use super::kernels::{KernelChoice, LinearVariant};
 use super::layout::{Form, padded};
 use super::memory::{Memory, Rows, cache_widths};
@@ -17,13 +18,13 @@ use super::pages::{PAGE_POSITIONS, PagesMissing};
 use super::pass::{self, MOST_TABLES, Placement, Shape, Work};
 use super::passes::{Branches, Flight};
 use super::program::{self, FEW_ROWS, Step, attention};
+use super::progress::{LoadPart, Progress};
 use super::selection::Selection;
 use super::trials::Trials;
-use super::weights::{self, GpuTensor, Progress, Shard, Uploaded};
-use crate::model::batch::RowOutput;
+use super::weights::{self, GpuTensor, Shard, Uploaded};
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, ModelError, Outputs};
 use crate::model::plan::{BufferId, Op, Plan, RowSet};
-use crate::model::selection::{Choosing, RowHandle};
+use crate::model::selection::RowHandle;
 use crate::model::{Batch, SequenceId, Weights, WeightsError};
 
 /// A model on a GPU.
@@ -43,7 +44,7 @@ pub struct Engine {
     pub(super) timestamps: Option<Timestamps>,
     pub(super) choice: KernelChoice,
     pub(super) steps: Vec<Step>,
-    /// Made by the first pass that needs it, [`Self::warm_up`] for most.
+    /// Made by the first pass that needs it, or by [`Self::prepare`].
     pub(super) selection: Option<Selection>,
     pub(super) readbacks: Readbacks,
     /// The commands of the next pass, if it is as the last one was.
@@ -105,6 +106,9 @@ impl Engine {
         let device = device.into();
         let candidates = KernelChoice::candidates(&device);
         let mut engine = Self::load_with(device, plan, context, weights, bound, progress, candidates[0])?;
+        if candidates.len() > 1 {
+            tell(progress, LoadPart::Trying, 0, 0)?;
+        }
         let mut trials = Trials::of_user();
         engine.choose(&candidates, &mut trials)?;
         engine.choose_for_prompts(&engine.choice.prompt_candidates(&engine.device), &mut trials)?;
@@ -168,22 +172,8 @@ impl Engine {
             work: Work::default(),
             slots: Vec::new(),
         };
-        engine.compile()?;
+        engine.make_steps(progress)?;
         Ok(engine)
-    }
-
-    /// Runs each pipeline once on a throwaway sequence: drivers compile at first use, and that belongs to
-    /// loading, not to the first step.
-    pub fn warm_up(&mut self) -> Result<(), ModelError> {
-        for rows in [1, FEW_ROWS, FEW_ROWS + 1] {
-            let sequence = self.new_sequence();
-            let tokens = vec![0; rows.min(self.rows.batch)];
-            let output = RowOutput::Summary(Choosing::HIGHEST);
-            let ran = self.forward(&Batch::chain(sequence, 0, &tokens, output));
-            self.release(sequence);
-            ran?;
-        }
-        Ok(())
     }
 
     /// GPU memory as allocated now.
@@ -222,6 +212,15 @@ impl Engine {
     pub(super) fn set_choice(&mut self, choice: KernelChoice) -> Result<(), ModelError> {
         self.choice = choice;
         self.compile()
+    }
+
+    /// As [`Self::compile`] the first time: tells how many kernels there are by now.
+    fn make_steps(&mut self, progress: &mut Progress<'_>) -> Result<(), LoadError> {
+        for op in 0..self.plan.ops.len() {
+            tell(progress, LoadPart::Making, self.device.pipelines(), 0)?;
+            self.steps.extend(self.compiled(self.choice, &[op])?);
+        }
+        Ok(())
     }
 
     fn compile(&mut self) -> Result<(), ModelError> {

@@ -124,13 +124,22 @@ impl Selection {
     /// Encodes the summaries of the first `rows` rows of logits, and the choices; returns how many dispatches
     /// that is.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32) -> usize {
-        let grids = [(self.block_groups, rows), (rows, 1), (rows, 1)];
-        for ((pipeline, group), (x, y)) in self.kernels.iter().zip(grids) {
-            pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, group, &[]);
-            pass.dispatch_workgroups(x, y, 1);
-        }
+        (0..self.kernels.len()).for_each(|kernel| self.encode_one(pass, rows, kernel));
         self.kernels.len()
+    }
+
+    /// How many kernels that takes.
+    pub fn kernels(&self) -> usize {
+        self.kernels.len()
+    }
+
+    /// Encodes one of the kernels.
+    pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32, kernel: usize) {
+        let (pipeline, group) = &self.kernels[kernel];
+        let (x, y) = [(self.block_groups, rows), (rows, 1), (rows, 1)][kernel];
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, group, &[]);
+        pass.dispatch_workgroups(x, y, 1);
     }
 
     /// Copies the summaries of `rows` rows to `target`.

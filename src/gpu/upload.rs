@@ -11,7 +11,8 @@ use wgpu::{BufferUsages, MapMode, SubmissionIndex};
 use super::device::Device;
 use super::engine::LoadError;
 use super::layout::{Form, Packer};
-use super::weights::{Progress, Shard};
+use super::progress::{LoadPart, Progress, Share};
+use super::weights::Shard;
 use crate::model::weights::TensorInfo;
 use crate::model::{ModelError, Weights};
 
@@ -168,7 +169,8 @@ impl<'a> Uploader<'a> {
     }
 
     fn tell(&mut self) -> Result<(), LoadError> {
-        match (self.progress)(self.done.min(self.total), self.total) {
+        let share = Share { done: self.done.min(self.total), total: self.total };
+        match (self.progress)(LoadPart::Uploading, share) {
             ControlFlow::Break(()) => Err(LoadError::Stopped),
             ControlFlow::Continue(()) => Ok(()),
         }

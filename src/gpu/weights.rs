@@ -3,13 +3,14 @@
 //!
 //! They stream there from the source: there is never a second whole copy in memory.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use wgpu::BufferUsages;
 
 use super::device::Device;
 use super::engine::LoadError;
 use super::layout::{Form, ROW_BLOCK};
+use super::progress::Progress;
 use super::upload::{Piece, Uploader};
 use crate::model::plan::Plan;
 use crate::model::weights::TensorInfo;
@@ -19,9 +20,6 @@ use crate::model::{ModelError, Weights};
 const SHARD_BYTES: u64 = 1 << 30;
 /// Bytes of a piece, which one thread converts by itself: its rows fit a processor's cache.
 const PIECE_BYTES: u64 = 1 << 20;
-
-/// Hears bytes done and bytes in all; its answer may end the loading.
-pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
 /// A tensor on the GPU.
 pub(super) struct GpuTensor {

@@ -20,6 +20,8 @@ pub enum Command {
     LoadDraft(ModelSource),
     /// Forget the draft model, or stop loading it.
     DropDraft,
+    /// Count the tokens of a prompt, without a run.
+    Count(Prompt),
     /// Begin a new run.
     Start(RunRequest),
     /// Go on with a paused run at full speed.

@@ -10,12 +10,13 @@ use std::time::Instant;
 use super::command::{Prompt, SpecialTokens};
 use super::guide::Guide;
 use super::load::{Opened, ReadyModel};
+use crate::decoding::settings::CacheUse;
 use crate::decoding::{
     Aids, Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
 };
 use crate::tokenizer::grammar::GrammarError;
 use crate::tokenizer::{AddSpecial, Detokeniser, Tokenizer, TokenizerError};
-use crate::trace::{PhaseFigures, PromptToken, Run, StopReason};
+use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
 /// A run in progress. To be ended by [`Decode::end`], unless the model goes as well.
 pub struct Decode {
@@ -135,6 +136,7 @@ impl Decode {
             adapter: ready.loaded.adapter.clone(),
             strategy: settings.strategy.name().to_owned(),
             seed: settings.seed,
+            step_input: step_input(settings.cache),
             ..Run::default()
         };
         run.phases.load =
@@ -358,6 +360,14 @@ impl Opened {
     /// The ids of a prompt.
     pub fn tokenise(&self, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
         tokenise(&self.file.name, self.tokenizer.as_ref(), &self.tokenizer_problem, prompt)
+    }
+}
+
+/// What a step feeds to the model where the KV cache is used so.
+fn step_input(cache: CacheUse) -> StepInput {
+    match cache {
+        CacheUse::Reuse => StepInput::NewTokens,
+        CacheUse::Recompute => StepInput::WholeText,
     }
 }
 

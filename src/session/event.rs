@@ -1,8 +1,10 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
 use crate::formats::GenerationDefaults;
+use crate::gpu::{LoadPart, Share};
 use crate::trace::{
-    AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StopReason, StrategyStep,
+    AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput, StopReason,
+    StrategyStep,
 };
 
 /// A report from the worker.
@@ -17,12 +19,12 @@ pub enum Event {
         /// The name of the model being loaded.
         name: String,
     },
-    /// More of its weights are on the GPU.
+    /// Loading it went on.
     LoadProgress {
-        /// Bytes uploaded.
-        done: u64,
-        /// Bytes to upload.
-        total: u64,
+        /// What is being done.
+        part: LoadPart,
+        /// How much of that is done.
+        share: Share,
     },
     /// The model is ready.
     Loaded(Box<Loaded>),
@@ -33,17 +35,22 @@ pub enum Event {
         /// Its name.
         name: String,
     },
-    /// More of the draft model's weights are on the GPU.
+    /// Loading the draft model went on.
     DraftLoadProgress {
-        /// Bytes uploaded.
-        done: u64,
-        /// Bytes to upload.
-        total: u64,
+        /// What is being done.
+        part: LoadPart,
+        /// How much of that is done.
+        share: Share,
     },
     /// The draft model is ready: speculative runs that begin from now on draft with it.
     DraftLoaded(Box<ModelFacts>),
     /// There is no draft model now: it was dropped, or a notice before says why it could not be loaded.
     DraftDropped,
+    /// A prompt was counted.
+    Counted {
+        /// Its tokens, special ones included; `None` where it cannot be tokenised.
+        tokens: Option<usize>,
+    },
     /// A run begins: its prompt is tokenised.
     RunStarted(Box<RunStarted>),
     /// More of the prompt went through the decoder.
@@ -120,6 +127,8 @@ pub struct RunStarted {
     pub strategy: String,
     /// The seed.
     pub seed: u64,
+    /// What each incremental step feeds to the model.
+    pub step_input: StepInput,
     /// Figures of the phases done so far: load and tokenise.
     pub phases: Phases,
 }

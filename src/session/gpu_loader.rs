@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::command::LoadRequest;
 use super::event::{BrokenAdapter, Loaded};
 use super::load::{LoadError, Loader, Opened, ReadyModel};
-use crate::gpu::{self, AdapterInfo, Device, Engine, GpuError};
+use crate::gpu::{self, AdapterInfo, Device, Engine, GpuError, LoadPart, Progress, Share};
 use crate::model::{Fused, LanguageModel};
 use crate::trace::{AdapterFacts, ModelFacts};
 
@@ -56,13 +56,10 @@ impl Loader for GpuLoader {
         std::mem::take(&mut self.warnings)
     }
 
-    fn load(
-        &mut self,
-        request: &LoadRequest,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<ReadyModel, LoadError> {
+    fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError> {
         let start = Instant::now();
-        let opened = open(request)?;
+        let opened = open(request, progress)?;
+        tell(progress, LoadPart::Opening)?;
         let device = self.open_device(request.adapter.as_deref())?;
         self.device = Arc::downgrade(&device);
         ready(opened, device, start, progress)
@@ -71,10 +68,10 @@ impl Loader for GpuLoader {
     fn load_draft(
         &mut self,
         request: &LoadRequest,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError> {
         let start = Instant::now();
-        let opened = open(request)?;
+        let opened = open(request, progress)?;
         let device = match self.device.upgrade() {
             Some(device) => device,
             None => self.open_device(request.adapter.as_deref())?,
@@ -83,9 +80,18 @@ impl Loader for GpuLoader {
     }
 }
 
-fn open(request: &LoadRequest) -> Result<Opened, LoadError> {
+fn open(request: &LoadRequest, progress: &mut Progress<'_>) -> Result<Opened, LoadError> {
+    tell(progress, LoadPart::Reading)?;
     let opened = Opened::open(&request.source, request.context, request.weights)?;
     Ok(opened.with_cache(request.cache))
+}
+
+/// Tells that a part begins of which no share is known.
+fn tell(progress: &mut Progress<'_>, part: LoadPart) -> Result<(), LoadError> {
+    match progress(part, Share::default()) {
+        ControlFlow::Break(()) => Err(LoadError::Stopped),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 /// Brings an opened model to a device; `start` is when that was asked for.
@@ -93,11 +99,14 @@ fn ready(
     opened: Opened,
     device: Arc<Device>,
     start: Instant,
-    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<ReadyModel, LoadError> {
     let adapter = AdapterFacts::from(&device.info);
     let mut engine = opened.engine(device, progress)?;
-    engine.warm_up().map_err(gpu::LoadError::from)?;
+    match engine.prepare(progress) {
+        Err(gpu::LoadError::Stopped) => return Err(LoadError::Stopped),
+        prepared => prepared?,
+    }
 
     let memory = engine.memory();
     // The adapter may have shortened the context.
@@ -127,7 +136,7 @@ impl Opened {
     pub fn engine(
         &self,
         device: impl Into<Arc<Device>>,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<Engine, LoadError> {
         let Fused { plan, weights } = self.fused();
         let bound: Vec<usize> = (0..plan.tensors.len()).collect();

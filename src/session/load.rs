@@ -3,14 +3,12 @@
 //! Owns the order of these and their errors; knows neither threads nor windows. Everything that loads goes
 //! through a [`Loader`], so that tests can run the worker on a model of their own.
 
-use std::ops::ControlFlow;
-
 use super::command::{LoadRequest, ModelSource};
 use super::decode::MissingTokenizer;
 use super::event::{BrokenAdapter, Loaded};
 use crate::formats::gguf::Metadata;
 use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary, is_end_text};
-use crate::gpu::{self, GpuError};
+use crate::gpu::{self, GpuError, Progress};
 use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
@@ -38,20 +36,16 @@ pub trait Loader {
     /// The adapters of this machine.
     fn adapters(&mut self) -> Vec<AdapterFacts>;
 
-    /// Loads a model. `progress` takes bytes done and in all; its answer may end the loading, which is then
+    /// Loads a model. `progress` hears how far that is; its answer may end the loading, which is then
     /// [`LoadError::Stopped`].
-    fn load(
-        &mut self,
-        request: &LoadRequest,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<ReadyModel, LoadError>;
+    fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError>;
 
     /// Loads a model beside the one loaded last, on the same device whatever the request says; otherwise as
     /// [`Self::load`].
     fn load_draft(
         &mut self,
         request: &LoadRequest,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError>;
 
     /// Those of the adapters that are known not to work.

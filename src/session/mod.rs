@@ -17,6 +17,7 @@ pub mod worker;
 pub use crate::formats::GenerationDefaults;
 pub use crate::formats::inspect::FormatShare;
 pub use crate::gpu::adapter_for_window;
+pub use crate::gpu::{LoadPart, Progress, Share};
 pub use crate::model::{CacheFormat, WeightsChoice};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::{Decode, MissingTokenizer, RunError};

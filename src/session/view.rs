@@ -1,6 +1,7 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
 use super::event::{BrokenAdapter, Event, Loaded, Notice, Stepped};
+use crate::gpu::{LoadPart, Share};
 use crate::trace::{AdapterFacts, ModelFacts, Run};
 
 /// The worker's state as its events tell it.
@@ -18,6 +19,8 @@ pub struct View {
     pub draft: Option<ModelFacts>,
     /// The draft model that is being loaded.
     pub draft_loading: Option<DraftLoading>,
+    /// Tokens of the prompt that was counted last; `None` before the first, and where it cannot be tokenised.
+    pub prompt_tokens: Option<usize>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
     /// Everything the user was told, oldest first.
@@ -29,10 +32,10 @@ pub struct View {
 pub struct DraftLoading {
     /// Its name.
     pub name: String,
-    /// Bytes uploaded.
-    pub done: u64,
-    /// Bytes to upload; 0 until known.
-    pub total: u64,
+    /// What is being done.
+    pub part: LoadPart,
+    /// How much of that is done.
+    pub share: Share,
 }
 
 /// What the worker is doing.
@@ -41,14 +44,14 @@ pub enum Status {
     /// No model, nothing to do.
     #[default]
     Empty,
-    /// Weights go to the GPU.
+    /// A model is being loaded.
     Loading {
         /// The model's name.
         name: String,
-        /// Bytes uploaded.
-        done: u64,
-        /// Bytes to upload; 0 until known.
-        total: u64,
+        /// What is being done.
+        part: LoadPart,
+        /// How much of that is done.
+        share: Share,
     },
     /// A model is ready and no run goes on.
     Ready,
@@ -73,11 +76,11 @@ impl View {
             Event::BrokenAdapters(broken) => self.broken_adapters = broken,
             Event::LoadStarted { name } => {
                 self.loaded = None;
-                self.status = Status::Loading { name, done: 0, total: 0 };
+                self.status = Status::Loading { name, part: LoadPart::default(), share: Share::default() };
             }
-            Event::LoadProgress { done, total } => {
-                if let Status::Loading { done: d, total: t, .. } = &mut self.status {
-                    (*d, *t) = (done, total);
+            Event::LoadProgress { part, share } => {
+                if let Status::Loading { part: p, share: s, .. } = &mut self.status {
+                    (*p, *s) = (part, share);
                 }
             }
             Event::Loaded(loaded) => {
@@ -90,11 +93,11 @@ impl View {
             }
             Event::DraftLoadStarted { name } => {
                 self.draft = None;
-                self.draft_loading = Some(DraftLoading { name, done: 0, total: 0 });
+                self.draft_loading = Some(DraftLoading { name, ..DraftLoading::default() });
             }
-            Event::DraftLoadProgress { done, total } => {
+            Event::DraftLoadProgress { part, share } => {
                 if let Some(loading) = &mut self.draft_loading {
-                    (loading.done, loading.total) = (done, total);
+                    (loading.part, loading.share) = (part, share);
                 }
             }
             Event::DraftLoaded(facts) => {
@@ -105,6 +108,7 @@ impl View {
                 self.draft = None;
                 self.draft_loading = None;
             }
+            Event::Counted { tokens } => self.prompt_tokens = tokens,
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();
                 self.status = Status::Initiating { done: 0, total: started.prompt.len() };
@@ -113,6 +117,7 @@ impl View {
                     adapter: facts.map(|loaded| loaded.adapter.clone()).unwrap_or_default(),
                     strategy: started.strategy,
                     seed: started.seed,
+                    step_input: started.step_input,
                     prompt: started.prompt,
                     phases: started.phases,
                     ..Run::default()

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::command::{Command, LoadRequest, ModelSource, Pace, RunRequest};
+use super::command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 use super::decode::{Decode, RunError};
 use super::draft::DraftModel;
 use super::event::{BrokenAdapter, Event, Notice, RunStarted, Severity, Stepped};
@@ -194,6 +194,7 @@ impl Worker {
             Command::Load(request) => self.load(&request),
             Command::LoadDraft(source) => self.load_draft(source),
             Command::DropDraft => self.drop_draft(),
+            Command::Count(prompt) => self.count(&prompt),
             Command::Start(request) => self.start(&request),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
@@ -218,8 +219,8 @@ impl Worker {
         self.ready = None;
         self.outbox.send(Event::LoadStarted { name: request.source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |done, total| {
-            outbox.send(Event::LoadProgress { done, total });
+        let mut progress = |part, share| {
+            outbox.send(Event::LoadProgress { part, share });
             if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let loaded = self.loader.load(request, &mut progress);
@@ -253,8 +254,8 @@ impl Worker {
         }
         self.outbox.send(Event::DraftLoadStarted { name: source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |done, total| {
-            outbox.send(Event::DraftLoadProgress { done, total });
+        let mut progress = |part, share| {
+            outbox.send(Event::DraftLoadProgress { part, share });
             if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
@@ -300,6 +301,12 @@ impl Worker {
         }
     }
 
+    /// Counts a prompt's tokens. Why one cannot be tokenised is told when it is run.
+    fn count(&self, prompt: &Prompt) {
+        let tokens = self.ready.as_ref().and_then(|ready| ready.tokenise(prompt).ok().map(|ids| ids.len()));
+        self.outbox.send(Event::Counted { tokens });
+    }
+
     fn start(&mut self, request: &RunRequest) {
         self.close();
         let Some(ready) = &self.ready else {
@@ -314,6 +321,7 @@ impl Worker {
                     prompt: run.prompt.clone(),
                     strategy: run.strategy.clone(),
                     seed: run.seed,
+                    step_input: run.step_input,
                     phases: run.phases,
                 })));
                 let motion = match request.pace {

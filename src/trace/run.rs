@@ -15,6 +15,9 @@ pub struct Run {
     pub strategy: String,
     /// The seed of the draws.
     pub seed: u64,
+    /// What each incremental step feeds to the model.
+    #[serde(default)]
+    pub step_input: StepInput,
     /// The tokens that went in, special ones included.
     pub prompt: Vec<PromptToken>,
     /// What each phase took.
@@ -33,6 +36,17 @@ pub struct Run {
     pub sequences: Vec<ReturnedSequence>,
     /// Why it ended; `None` while it goes on.
     pub stop: Option<StopReason>,
+}
+
+/// What an incremental step feeds to the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepInput {
+    /// What is new in the text; keys and values of the rest are in the KV cache.
+    #[default]
+    NewTokens,
+    /// The whole text again, as without a KV cache.
+    WholeText,
 }
 
 /// A sequence that beam search returned.

@@ -26,6 +26,8 @@ pub enum Action {
     UseWeights(WeightsChoice),
     /// Keep keys and values in this precision, and load the open model again; `None` follows the weights.
     UseCache(Option<CacheFormat>),
+    /// Allow so many positions for the model that is asked about; `None` is the model's own context.
+    UseContext(Option<usize>),
     /// Begin a run, or go on with one.
     Run,
     /// Hold the run.
@@ -97,7 +99,7 @@ pub const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
     (command(Key::Enter), "Run", Action::Run),
     (plain(Key::S), "One step", Action::StepOnce),
     (plain(Key::Period), "One step", Action::StepOnce),
-    (plain(Key::Escape), "Stop", Action::Stop),
+    (plain(Key::Escape), "Stop; put errors away", Action::Stop),
     (plain(Key::ArrowLeft), "Step before", Action::SelectPrevious),
     (plain(Key::ArrowRight), "Step after", Action::SelectNext),
     (plain(Key::Home), "First step", Action::SelectFirst),
@@ -124,25 +126,26 @@ const fn command(key: Key) -> KeyboardShortcut {
 }
 
 /// The actions that the keyboard asks for in this frame. While a text is being edited only shortcuts with a
-/// command key count.
+/// command key count, and behind a card none but the one that closes it.
 pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
     // Escape takes the focus from an editor before this is asked, and must do nothing else then.
     let typing = state.typing || ctx.text_edit_focused();
-    let card = state.open_shown || state.inspected.is_some() || state.shortcuts_shown || state.notices_shown;
-    let popup = egui::Popup::is_any_open(ctx) || card;
+    let card = state.card_shown() || ctx.memory(|memory| memory.top_modal_layer()).is_some();
+    let popup = egui::Popup::is_any_open(ctx);
     let focus = ctx.memory(|memory| memory.focused()).is_some();
     ctx.input_mut(|input| {
         SHORTCUTS
             .iter()
-            .filter(|(shortcut, _, _)| {
+            .filter(|(shortcut, _, action)| {
                 let free = shortcut.modifiers.command || !typing;
+                let behind = card && !state.closes_card(action);
                 // Escape closes an open popup before it stops a run; Space presses a button that has the focus.
                 let taken = match shortcut.logical_key {
                     Key::Escape => popup,
                     Key::Space => popup || focus,
                     _ => false,
                 };
-                free && !taken
+                free && !taken && !behind
             })
             .filter(|(shortcut, _, _)| {
                 // A question mark needs shift on most keyboards, so its modifiers say nothing.

@@ -37,6 +37,14 @@ pub struct App {
     inspecting: Option<Inspecting>,
     /// The model that is being loaded, to be remembered once it is ready.
     asked_for: ModelSource,
+    /// The prompt that was counted last.
+    counted: Option<Prompt>,
+    /// Whether a prompt is being counted.
+    counting: bool,
+    /// Positions that were allowed for it; `None` is its own context.
+    asked_context: Option<usize>,
+    /// The model for which Chat was turned on, or not, when it was opened.
+    chat_offered_to: Option<ModelSource>,
 }
 
 impl App {
@@ -61,6 +69,10 @@ impl App {
             trace_work: None,
             inspecting: None,
             asked_for: initial.clone(),
+            counted: None,
+            counting: false,
+            asked_context: None,
+            chat_offered_to: None,
         };
         app.apply_theme(&creation.egui_ctx);
         app.worker.send(Command::ListAdapters);
@@ -97,11 +109,22 @@ impl App {
     fn take(&mut self, event: Event, ctx: &Context) {
         let now = ctx.input(|input| input.time);
         match &event {
-            Event::LoadStarted { .. } => self.state.progress_since = Some(now),
-            Event::Loaded(_) => {
+            Event::LoadStarted { .. } => {
+                self.state.progress_since = Some(now);
+                (self.counted, self.counting) = (None, false);
+            }
+            Event::Counted { .. } => self.counting = false,
+            Event::LoadProgress { part, .. } => {
+                let before = &self.view.status;
+                if !matches!(before, Status::Loading { part: before, .. } if before == part) {
+                    self.state.progress_since = Some(now);
+                }
+            }
+            Event::Loaded(loaded) => {
                 if let ModelSource::Path(path) = &self.asked_for {
                     self.state.remembered.remember_model(path.clone());
                 }
+                self.offer_chat(loaded.chat_problem.is_none());
                 self.state.open_shown = false;
             }
             Event::RunStarted(_) => {
@@ -201,20 +224,34 @@ impl App {
         }
     }
 
+    /// Turns Chat on for a model that was just opened and has a template. A model that is loaded again keeps what
+    /// the person chose for it.
+    fn offer_chat(&mut self, has_template: bool) {
+        let opened = Some(&self.asked_for) != self.chat_offered_to.as_ref();
+        self.chat_offered_to = Some(self.asked_for.clone());
+        if opened && has_template && self.asked_for != ModelSource::BuiltIn {
+            self.state.remembered.chat = true;
+        }
+    }
+
     fn load(&mut self, source: ModelSource) {
         self.asked_for = source.clone();
-        self.worker.send(Command::Load(self.request(source)));
+        self.worker.send(Command::Load(self.request(source, self.asked_context)));
     }
 
     /// A model, loaded as the person chose.
-    fn request(&self, source: ModelSource) -> LoadRequest {
+    fn request(&self, source: ModelSource, context: Option<usize>) -> LoadRequest {
         let Remembered { adapter, weights, cache, .. } = &self.state.remembered;
-        LoadRequest { source, adapter: adapter.clone(), context: None, weights: *weights, cache: *cache }
+        LoadRequest { source, adapter: adapter.clone(), context, weights: *weights, cache: *cache }
     }
 
     /// Reads a model's headers; the answer comes in a later frame.
     fn inspect(&mut self, source: ModelSource, ctx: &Context) {
-        self.inspecting = Some(Inspecting::start(self.request(source), ctx));
+        let known = self.state.inspected.as_ref().is_some_and(|inspected| inspected.source == source);
+        if !known {
+            self.state.context = None;
+        }
+        self.inspecting = Some(Inspecting::start(self.request(source, self.state.context), ctx));
     }
 
     /// Takes a change of how models are loaded into account: for the one that is asked about, or for the open one.
@@ -226,25 +263,57 @@ impl App {
         }
     }
 
+    /// The prompt as it would be run; `None` without a model.
+    fn prompt(&self) -> Option<Prompt> {
+        let has_template = self.view.loaded.as_ref()?.chat_problem.is_none();
+        let remembered = &self.state.remembered;
+        let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };
+        let text = remembered.prompt.clone();
+        let chat = remembered.chat && has_template;
+        Some(if chat { Prompt::Chat(text) } else { Prompt::Text { text, special } })
+    }
+
+    /// Has the prompt counted when it changed, one count at a time and none while the worker decodes.
+    fn count_prompt(&mut self) {
+        if self.counting || self.view.status != Status::Ready {
+            return;
+        }
+        let prompt = self.prompt();
+        if prompt == self.counted {
+            return;
+        }
+        self.counted = prompt.clone();
+        if let Some(prompt) = prompt {
+            self.counting = true;
+            self.worker.send(Command::Count(prompt));
+        }
+    }
+
     fn start(&mut self, pace: Pace) {
-        let Some(loaded) = &self.view.loaded else { return };
-        let has_template = loaded.chat_problem.is_none();
+        let Some(prompt) = self.prompt() else { return };
         let remembered = &self.state.remembered;
         let mut settings = remembered.decoding.clone().as_used();
         settings.stop.texts.retain(|text| !text.is_empty());
         self.state.wanted_tokens = settings.stop.max_tokens;
-        let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };
-        let text = remembered.prompt.clone();
-        let chat = remembered.chat && has_template;
-        let prompt = if chat { Prompt::Chat(text) } else { Prompt::Text { text, special } };
         self.worker.send(Command::Start(RunRequest { prompt, settings, pace }));
+    }
+
+    fn run_or_resume(&mut self) {
+        match self.view.status {
+            Status::Paused => self.worker.send(Command::Resume),
+            _ if !self.view.has_live_run() => self.start(Pace::Continuous),
+            _ => {}
+        }
     }
 
     fn perform(&mut self, ctx: &Context, action: Action) {
         let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
         let cursor = &mut self.state.cursor;
         match action {
-            Action::ShowOpen => self.state.open_shown = !self.state.open_shown,
+            Action::ShowOpen => {
+                self.state.open_shown = !self.state.open_shown;
+                self.state.focus_path = self.state.open_shown;
+            }
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),
             Action::SaveTrace if count > 0 => self.ask(Wanted::NewTrace, ctx),
@@ -254,7 +323,8 @@ impl App {
             Action::Open(source) => self.inspect(source, ctx),
             Action::Load(source) => {
                 self.state.open_shown = false;
-                self.state.inspected = None;
+                let inspected = self.state.inspected.take();
+                self.asked_context = inspected.and(self.state.context);
                 self.load(source);
             }
             Action::ClearRecent => self.state.remembered.recent.clear(),
@@ -266,19 +336,23 @@ impl App {
                 self.state.remembered.weights = weights;
                 self.load_otherwise(ctx);
             }
+            Action::UseContext(context) => {
+                self.state.context = context;
+                self.load_otherwise(ctx);
+            }
             Action::UseCache(cache) => {
                 self.state.remembered.cache = cache;
                 self.load_otherwise(ctx);
             }
-            Action::Run => match self.view.status {
-                Status::Paused => self.worker.send(Command::Resume),
-                _ if !self.view.has_live_run() => self.start(Pace::Continuous),
-                _ => {}
-            },
+            Action::Run => {
+                // The text that began it keeps the keyboard no longer: the arrows step through what comes.
+                ctx.memory_mut(|memory| memory.stop_text_input());
+                self.run_or_resume();
+            }
             Action::Pause => self.worker.send(Command::Pause),
             Action::ToggleRun => match self.view.status {
                 Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),
-                _ => self.perform(ctx, Action::Run),
+                _ => self.run_or_resume(),
             },
             Action::StepOnce => match self.view.status {
                 Status::Paused => {
@@ -288,11 +362,8 @@ impl App {
                 Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),
                 _ => self.start(Pace::SingleStep),
             },
-            Action::Stop => {
-                if self.view.has_live_run() {
-                    self.worker.send(Command::Stop);
-                }
-            }
+            Action::Stop if self.view.has_live_run() => self.worker.send(Command::Stop),
+            Action::Stop => self.state.toasts.clear(),
             Action::Select(index) => cursor.select(index, count),
             Action::SelectPrevious => cursor.move_by(-1, count),
             Action::SelectNext => cursor.move_by(1, count),
@@ -363,6 +434,7 @@ impl eframe::App for App {
         self.take_dialog_answer(ctx);
         self.take_inspection();
         self.take_trace_work();
+        self.count_prompt();
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {

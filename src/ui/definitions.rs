@@ -93,6 +93,11 @@ definitions! {
     DETOKENISE_TIME = "Time", "ms", Measured, "From ids to text, on the CPU, by the clock.", "";
     NEW_TOKENS = "New tokens", "tokens", Measured, "Tokens generated so far.", "";
     TIME_LEFT = "Time left", "s", Estimated, "How long it still takes if it goes on as so far.", "elapsed · left ÷ done";
+    UPLOADED = "Uploaded", "bytes", Measured, "Weights that are on the GPU, of all there are.", "";
+    KERNELS_MADE = "Kernels made", "", Measured, "Kernels made of their sources so far: one for each set of constants.", "";
+    KERNELS_COMPILED = "Kernels compiled", "", Measured, "Kernels that ran once, of those that usual passes use.", "";
+    PASSES_RUN = "Warm-up passes", "", Measured, "Passes on throwaway tokens that ran, of all of them.", "";
+    PART_TIME_LEFT = "Left of this part", "s", Estimated, "How long this part of loading still takes if it goes on as so far.", "elapsed · left ÷ done";
     MEMORY = "GPU memory", "bytes", Computed, "What the program keeps on the GPU for this model.", "weights + scratch + KV cache in use";
     FILE_BYTES = "Weight files", "bytes", Given, "Bytes of the files that hold the weights.", "";
     LAYERS = "Layers", "", Given, "Number of decoder layers.", "";

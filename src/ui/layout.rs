@@ -14,10 +14,11 @@ use super::widgets;
 pub const NARROW: f32 = 820.0;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 6] = [
+const COMPACT: [CompactPane; 7] = [
     CompactPane::Prompt,
     CompactPane::Text,
     CompactPane::Pipeline,
+    CompactPane::Curve,
     CompactPane::Strategy,
     CompactPane::Tree,
     CompactPane::Step,
@@ -47,11 +48,12 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
         let margin = Margin::symmetric(x as i8, y as i8);
         Frame::new().fill(palette(ui).surface).inner_margin(margin)
     };
-    let (bar, edge, bare) = (frame(space::M, 0.0), frame(space::L, space::M), frame(0.0, 0.0));
+    let (bar, bare) = (frame(space::M, 0.0), frame(0.0, 0.0));
 
     Panel::top("top bar").exact_size(48.0).frame(bar).show(ui, |ui| top_bar::show(ui, scene));
     let height = if low { 44.0 } else { 56.0 };
     Panel::top("phases").exact_size(height).frame(bare).show(ui, |ui| phases::show(ui, scene));
+    notices::error(ui, scene);
     let height = if low { 84.0 } else { 124.0 };
     Panel::bottom("timeline").exact_size(height).frame(bare).show(ui, |ui| timeline::show(ui, scene));
 
@@ -66,7 +68,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
         Panel::right("inspector")
             .default_size(304.0)
             .size_range(256.0..=440.0)
-            .frame(edge)
+            .frame(bare)
             .show(ui, |ui| inspector::show(ui, scene));
     }
     CentralPanel::default().frame(bare).show(ui, |ui| match breadth {
@@ -88,6 +90,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Prompt => "Prompt",
         CompactPane::Text => "Text",
         CompactPane::Pipeline => "Pipeline",
+        CompactPane::Curve => "Curve",
         CompactPane::Strategy => Pane::Strategy.title(run),
         CompactPane::Tree => "Tree",
         CompactPane::Step => "Step",
@@ -105,11 +108,10 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Prompt => prompt::show(ui, scene),
         CompactPane::Text => dock::pane(ui, Pane::Text, scene),
         CompactPane::Pipeline => dock::pane(ui, Pane::Pipeline, scene),
+        CompactPane::Curve => dock::pane(ui, Pane::Curve, scene),
         CompactPane::Strategy => dock::pane(ui, Pane::Strategy, scene),
         CompactPane::Tree => dock::pane(ui, Pane::Tree, scene),
-        CompactPane::Step => {
-            Frame::new().inner_margin(Margin::symmetric(16, 8)).show(ui, |ui| inspector::show(ui, scene));
-        }
+        CompactPane::Step => inspector::show(ui, scene),
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
+//! | `loading` | the parts of loading in words |
 //! | `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
 //!
 //! Nothing here sees a GPU type of the engine or a model's file, and nothing blocks.
@@ -30,6 +31,7 @@ mod format;
 mod icons;
 mod inspecting;
 mod layout;
+mod loading;
 mod panels;
 pub mod state;
 mod table;
@@ -100,7 +102,8 @@ pub fn run_with<W: Worker + 'static>(
     let viewport = egui::ViewportBuilder::default()
         .with_title("Logitscope")
         .with_app_id(APP_ID)
-        .with_inner_size([1440.0, 900.0])
+        // With title bar and taskbar it fits a screen of 1366 × 768.
+        .with_inner_size([1320.0, 660.0])
         .with_min_inner_size([720.0, 480.0])
         .with_icon(icons::window_icon())
         .with_drag_and_drop(true);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::action::Action;
 use super::chips::ChipLayout;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyChoice};
 use crate::session::{CacheFormat, ModelCard, ModelSource, WeightsChoice};
@@ -13,6 +14,9 @@ const RECENT: usize = 8;
 
 /// The prompt of a first start.
 const FIRST_PROMPT: &str = "Once upon a time";
+
+/// The seed of a first start: with it the built-in model's tale begins well.
+const FIRST_SEED: u64 = 22;
 
 /// What is kept between sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,6 +118,8 @@ pub enum CompactPane {
     Text,
     /// The pipeline table.
     Pipeline,
+    /// Probability over rank.
+    Curve,
     /// What the strategy weighed.
     Strategy,
     /// The run's tree.
@@ -168,8 +174,12 @@ pub struct State {
     pub path_field: String,
     /// Whether the open card shows.
     pub open_shown: bool,
+    /// Whether the path field of the open card takes the keyboard: for the card's first frame.
+    pub focus_path: bool,
     /// The model that is asked about: to be loaded, or not.
     pub inspected: Option<Inspected>,
+    /// Positions to allow for it; `None` is the model's own context.
+    pub context: Option<usize>,
     /// Whether the shortcuts card shows.
     pub shortcuts_shown: bool,
     /// Whether the list of notices shows.
@@ -178,7 +188,7 @@ pub struct State {
     pub toasts: Vec<Toast>,
     /// Notices of the view that became toasts already.
     pub notices_seen: usize,
-    /// When the present load or initiation began, in the window's seconds.
+    /// When the present part of a load or initiation began, in the window's seconds.
     pub progress_since: Option<f64>,
     /// The pane of a narrow window.
     pub compact_pane: CompactPane,
@@ -229,7 +239,7 @@ impl Default for Remembered {
 /// command line: there is something to see in the pipeline, and a small model stays readable.
 pub fn first_settings(strategy: StrategyChoice) -> DecodingSettings {
     let stages = StageSettings { temperature: 0.8, top_k: 40, top_p: 0.95, ..StageSettings::default() };
-    DecodingSettings { strategy, stages, ..DecodingSettings::default() }
+    DecodingSettings { strategy, stages, seed: FIRST_SEED, ..DecodingSettings::default() }
 }
 
 impl Remembered {
@@ -296,6 +306,21 @@ impl Cursor {
 }
 
 impl State {
+    /// Whether a card lies over the window and takes the keyboard.
+    pub fn card_shown(&self) -> bool {
+        self.open_shown || self.inspected.is_some() || self.shortcuts_shown || self.notices_shown
+    }
+
+    /// Whether an action closes the one card that shows.
+    pub fn closes_card(&self, action: &Action) -> bool {
+        match action {
+            Action::ShowOpen => self.open_shown && self.inspected.is_none(),
+            Action::ToggleShortcuts => self.shortcuts_shown,
+            Action::ToggleNotices => self.notices_shown,
+            _ => false,
+        }
+    }
+
     /// The state of a window that was just opened.
     pub fn new(remembered: Remembered) -> Self {
         Self {
@@ -303,7 +328,9 @@ impl State {
             cursor: Cursor::default(),
             path_field: String::new(),
             open_shown: false,
+            focus_path: false,
             inspected: None,
+            context: None,
             shortcuts_shown: false,
             notices_shown: false,
             toasts: Vec::new(),

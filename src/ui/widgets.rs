@@ -166,7 +166,11 @@ pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, w
         }
         let radius = CornerRadius::same(RADIUS);
         ui.painter().rect(rect, radius, fill, Stroke::new(1.0, outline), StrokeKind::Inside);
-        focus_ring(ui, &response, rect);
+        match emphasis {
+            // Its fill is the colour of the ring.
+            Emphasis::Primary => focus_ring_of(ui, &response, rect.shrink(2.0), palette.on_accent),
+            Emphasis::Secondary => focus_ring(ui, &response, rect),
+        }
         let font = semibold(size::BODY);
         let galley = ui.painter().layout_no_wrap(label.to_owned(), font, text);
         let wide = rect.width() >= galley.size().x + 22.0 + 12.0;
@@ -182,13 +186,23 @@ pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, w
     response
 }
 
-/// A card in the middle of the window, over everything else; Escape and a click beside it close it.
+/// A card in the middle of the window, over everything else; Escape and a click beside it close it. What is higher
+/// than the window scrolls.
 pub fn card(ui: &Ui, id: &str, width: f32, add: impl FnOnce(&mut Ui)) -> egui::ModalResponse<()> {
-    let frame = egui::Frame::popup(ui.style()).inner_margin(egui::Margin::same(20)).corner_radius(12);
-    let width = width.min(ui.ctx().content_rect().width() - 80.0);
+    // The scrollbar lies on the right margin.
+    const MARGIN: i8 = 20;
+    let margin = egui::Margin { left: MARGIN, right: 4, top: MARGIN, bottom: MARGIN };
+    let frame = egui::Frame::popup(ui.style()).inner_margin(margin).corner_radius(12);
+    let window = ui.ctx().content_rect();
+    let width = width.min(window.width() - 80.0);
     egui::Modal::new(egui::Id::unique(id)).frame(frame).show(ui.ctx(), |ui| {
-        ui.set_width(width);
-        add(ui);
+        let most = window.height() - 2.0 * f32::from(MARGIN) - 32.0;
+        let scroll = egui::ScrollArea::vertical().max_height(most).min_scrolled_height(most);
+        let right = egui::Margin { right: MARGIN - 4, ..egui::Margin::ZERO };
+        scroll.content_margin(right).show(ui, |ui| {
+            ui.set_width(width);
+            add(ui);
+        });
     })
 }
 
@@ -229,8 +243,12 @@ pub fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &[(T, &s
 
 /// The outline of a control that has the keyboard.
 pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect) {
+    focus_ring_of(ui, response, rect, palette(ui).accent);
+}
+
+fn focus_ring_of(ui: &Ui, response: &Response, rect: Rect, color: Color32) {
     if response.has_focus() {
-        let stroke = Stroke::new(1.5, palette(ui).accent);
+        let stroke = Stroke::new(1.5, color);
         ui.painter().rect_stroke(rect, CornerRadius::same(RADIUS), stroke, StrokeKind::Inside);
     }
 }

@@ -2,7 +2,6 @@
 //! It can be slow, and it can break, at a pass of the test's choice.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use logitscope::model::{Batch, LanguageModel, ModelError, Outputs, SequenceId};
 use logitscope::reference::selection::RecentRows;
 use logitscope::session::command::LoadRequest;
 use logitscope::session::event::Loaded;
-use logitscope::session::{GenerationDefaults, LoadError, Loader, ReadyModel};
+use logitscope::session::{GenerationDefaults, LoadError, LoadPart, Loader, Progress, ReadyModel, Share};
 use logitscope::tokenizer::Tokenizer;
 use logitscope::trace::{AdapterFacts, ModelFacts};
 
@@ -158,11 +157,7 @@ impl Loader for FakeLoader {
         vec![AdapterFacts { name: "fake adapter".to_owned(), ..AdapterFacts::default() }]
     }
 
-    fn load(
-        &mut self,
-        request: &LoadRequest,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<ReadyModel, LoadError> {
+    fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError> {
         let start = Instant::now();
         let name = request.source.name();
         if name == "missing" {
@@ -170,7 +165,7 @@ impl Loader for FakeLoader {
         }
         for slice in 1..=10 {
             sleep(self.0.load_slice);
-            if progress(slice, 10).is_break() {
+            if progress(LoadPart::Uploading, Share::of(slice, 10)).is_break() {
                 return Err(LoadError::Stopped);
             }
         }
@@ -197,7 +192,7 @@ impl Loader for FakeLoader {
     fn load_draft(
         &mut self,
         request: &LoadRequest,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError> {
         let mut ready = self.load(request, progress)?;
         match &*ready.loaded.model.name {

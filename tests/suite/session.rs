@@ -1,19 +1,18 @@
 //! The worker: what it answers to each command, and that nothing takes it down.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use logitscope::decoding::DecodingSettings;
-use logitscope::decoding::settings::EosRule;
+use logitscope::decoding::settings::{CacheUse, EosRule};
 use logitscope::model::{ModelError, WeightsChoice};
 use logitscope::session::command::{LoadRequest, SpecialTokens};
 use logitscope::session::event::BrokenAdapter;
 use logitscope::session::{
-    Command, LoadError, Loader, ModelSource, Pace, Prompt, ReadyModel, RunRequest, Session, Severity, Status,
-    View,
+    Command, LoadError, LoadPart, Loader, ModelSource, Pace, Progress, Prompt, ReadyModel, RunRequest,
+    Session, Severity, Share, Status, View,
 };
-use logitscope::trace::{AdapterFacts, ChosenBy, Phase, Run, StopReason};
+use logitscope::trace::{AdapterFacts, ChosenBy, Phase, Run, StepInput, StopReason};
 
 use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader};
 use super::support;
@@ -111,7 +110,12 @@ fn loading_tells_progress_warnings_and_facts() {
     watched.send(Command::ListAdapters);
     watched.until("the adapters are told", |view| !view.adapters.is_empty());
     watched.send(load("counting"));
-    watched.until("half is loaded", |view| matches!(view.status, Status::Loading { done: 5, total: 10, .. }));
+    watched.until("half is loaded", |view| {
+        matches!(
+            view.status,
+            Status::Loading { part: LoadPart::Uploading, share: Share { done: 5, total: 10 }, .. }
+        )
+    });
     watched.until("the warning is told", |view| !view.notices.is_empty());
     assert_eq!(watched.view.status, Status::Ready);
     assert_eq!(watched.view.loaded.as_ref().map(|loaded| &*loaded.model.name), Some("counting"));
@@ -132,7 +136,7 @@ impl Loader for Passing {
     fn load(
         &mut self,
         request: &LoadRequest,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError> {
         self.loader.load(request, progress)
     }
@@ -140,7 +144,7 @@ impl Loader for Passing {
     fn load_draft(
         &mut self,
         request: &LoadRequest,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError> {
         self.loader.load_draft(request, progress)
     }
@@ -192,6 +196,31 @@ fn a_run_is_told_step_by_step_with_text_and_figures() {
     assert_eq!((phases.incremental.amount, phases.incremental_steps, phases.detokenise.amount), (3, 3, 4));
     assert!(phases.initiation.seconds >= 0.040 && phases.detokenise.seconds > 0.0, "{phases:?}");
     assert_eq!(watched.view.status, Status::Ready);
+}
+
+#[test]
+fn a_prompt_is_counted_without_a_run() {
+    let text = |text: &str| Prompt::Text { text: text.to_owned(), special: SpecialTokens::Add };
+    let mut watched = Watched::ready(Behaviour::default());
+    watched.send(Command::Count(text("zero one two")));
+    watched.until("it is counted", |view| view.prompt_tokens == Some(3));
+    watched.send(Command::Count(Prompt::Chat("zero".to_owned())));
+    watched.until("it cannot be counted", |view| view.prompt_tokens.is_none());
+    assert!(watched.view.run.is_none() && watched.view.status == Status::Ready);
+    assert_eq!(watched.view.notices.len(), 1, "why is told when it is run");
+}
+
+#[test]
+fn a_run_tells_what_its_steps_take() {
+    for (cache, takes) in
+        [(CacheUse::Reuse, StepInput::NewTokens), (CacheUse::Recompute, StepInput::WholeText)]
+    {
+        let mut watched = Watched::ready(Behaviour::default());
+        let prompt = Prompt::Text { text: "zero".to_owned(), special: SpecialTokens::Add };
+        let settings = DecodingSettings { cache, ..DecodingSettings::default() };
+        watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+        assert_eq!(watched.finished().step_input, takes);
+    }
 }
 
 #[test]
@@ -436,7 +465,9 @@ fn a_load_is_stopped_between_slices() {
     let behaviour = Behaviour { load_slice: Duration::from_millis(50), ..Behaviour::default() };
     let mut watched = Watched::new(behaviour);
     watched.send(load("model"));
-    watched.until("it loads", |view| matches!(view.status, Status::Loading { done: 1.., .. }));
+    watched.until("it loads", |view| {
+        matches!(view.status, Status::Loading { share: Share { done: 1.., .. }, .. })
+    });
     watched.send(Command::Stop);
     watched.until("it is stopped", |view| view.status == Status::Empty);
     assert_eq!(watched.last_notice().0, Severity::Information);
@@ -532,7 +563,9 @@ fn a_draft_model_is_loaded_checked_replaced_and_dropped() {
 
     let mut watched = Watched::ready(Behaviour::default());
     watched.send(draft("draft"));
-    watched.until("half is loaded", |view| view.draft_loading.as_ref().is_some_and(|draft| draft.done == 5));
+    watched.until("half is loaded", |view| {
+        view.draft_loading.as_ref().is_some_and(|draft| draft.share.done == 5)
+    });
     watched.until("it is ready", |view| view.draft.is_some());
     assert_eq!(watched.view.draft.as_ref().map(|draft| &*draft.name), Some("draft"));
     assert_eq!((watched.view.draft_loading.clone(), watched.view.status.clone()), (None, Status::Ready));
@@ -560,7 +593,8 @@ fn loading_a_draft_model_can_be_stopped_and_leaves_the_model() {
     let load_slice = Duration::from_millis(30);
     let mut watched = Watched::ready(Behaviour { load_slice, ..Behaviour::default() });
     watched.send(Command::LoadDraft(ModelSource::BuiltIn));
-    watched.until("it has begun", |view| view.draft_loading.as_ref().is_some_and(|draft| draft.done > 0));
+    watched
+        .until("it has begun", |view| view.draft_loading.as_ref().is_some_and(|draft| draft.share.done > 0));
     watched.send(Command::DropDraft);
     watched.until("it is stopped", |view| view.draft_loading.is_none());
     assert!(watched.view.draft.is_none() && watched.view.notices.len() == 2, "{:?}", watched.view);

@@ -10,8 +10,8 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::{GrammarKind, StrategyChoice};
 use logitscope::session::event::{BrokenAdapter, Loaded};
 use logitscope::session::{
-    CacheFormat, Command, Event, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity, Status,
-    WeightsChoice,
+    CacheFormat, Command, Event, LoadPart, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity,
+    Share, Status, WeightsChoice,
 };
 use logitscope::ui::{App, Worker};
 
@@ -235,7 +235,7 @@ fn stop_texts_reach_the_run_and_empty_ones_do_not() {
 }
 
 /// Types into a line of text and leaves it.
-fn fill(window: &mut Window, label: &str, text: &str) {
+pub fn fill(window: &mut Window, label: &str, text: &str) {
     window.get_by_label(label).focus();
     window.run();
     window.get_by_label(label).type_text(text);
@@ -351,12 +351,12 @@ fn a_model_opens_by_its_path_and_is_remembered() {
 }
 
 /// Waits for a model's card.
-fn inspected(window: &mut Window) {
+pub fn inspected(window: &mut Window) {
     until(window, "the headers are read", |app| app.state().inspected.is_some());
     window.run();
 }
 
-fn drop_file(window: &mut Window, path: PathBuf) {
+pub fn drop_file(window: &mut Window, path: PathBuf) {
     window.input_mut().dropped_files.push(Arc::new(Dropped(path)));
     window.step();
 }
@@ -524,8 +524,6 @@ fn the_keyboard_runs_the_window_but_not_while_a_text_is_edited() {
     window.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
     window.run();
     assert_eq!(started(&script).pace, Pace::Continuous);
-    window.key_press(Key::Escape); // leaves the editor
-    window.run();
     script.steps(2);
     window.run();
     window.key_press(Key::Space);
@@ -607,9 +605,18 @@ impl egui::DroppedFile for Dropped {
 fn loading_and_initiation_show_how_far_they_are() {
     let (mut window, script) = running(2);
     script.tell(Event::LoadStarted { name: "big model".to_owned() });
-    script.tell(Event::LoadProgress { done: 250_000_000, total: 1_000_000_000 });
+    let share = Share { done: 250_000_000, total: 1_000_000_000 };
+    script.tell(Event::LoadProgress { part: LoadPart::Uploading, share });
     window.run();
-    assert!(sees_part(&window, "Load: 25 % of 1.00 GB"));
+    assert!(sees_part(&window, "Load: uploading 25 % · of 1.00 GB"));
+    script.tell(Event::LoadProgress { part: LoadPart::Compiling, share: Share::of(11, 40) });
+    window.run();
+    assert!(sees_part(&window, "Load: kernel 12 of 40"));
+    window.get_by_label_contains("Load: kernel").click();
+    window.run();
+    assert!(sees(&window, "Kernels compiled: 11 of 40"));
+    assert!(sees_part(&window, "many drivers compile at first use"));
+    window.key_press(Key::Escape);
     script.tell(Event::Loaded(Box::new(super::window_script::loaded())));
     window.run();
     press(&mut window, "Stop");

@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, Stepped};
 use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase,
-    PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StopReason, StrategyStep,
+    PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StepInput, StopReason, StrategyStep,
 };
 use logitscope::ui::Worker;
 
@@ -79,6 +80,12 @@ impl Scripted {
 
 impl Script {
     fn take(&mut self, command: Command) {
+        // The window counts the prompt by itself: no test of what a person asked for wants to see that.
+        if let Command::Count(counted) = &command {
+            let tokens = Some(prompt(text_of(counted)).len());
+            self.events.push_back(Event::Counted { tokens });
+            return;
+        }
         self.commands.push(command.clone());
         match command {
             Command::ListAdapters => self.events.push_back(Event::Adapters(vec![adapter()])),
@@ -86,6 +93,7 @@ impl Script {
                 self.events.push_back(Event::LoadStarted { name: model().name });
                 self.events.push_back(Event::Loaded(Box::new(loaded())));
             }
+            Command::Count(_) => unreachable!("it was answered above"),
             Command::Start(request) => self.start(request),
             Command::Resume => self.events.push_back(Event::Resumed),
             Command::Pause => self.events.push_back(Event::Paused),
@@ -119,9 +127,19 @@ impl Script {
             ..Phases::default()
         };
         let total = prompt.len();
+        let step_input = match request.settings.cache {
+            CacheUse::Reuse => StepInput::NewTokens,
+            CacheUse::Recompute => StepInput::WholeText,
+        };
         let (strategy, seed) =
             (format!("{:?}", request.settings.strategy).to_lowercase(), request.settings.seed);
-        self.events.push_back(Event::RunStarted(Box::new(RunStarted { prompt, strategy, seed, phases })));
+        self.events.push_back(Event::RunStarted(Box::new(RunStarted {
+            prompt,
+            strategy,
+            seed,
+            step_input,
+            phases,
+        })));
         self.events.push_back(Event::InitiationProgress { done: 0, total });
         let pace = request.pace;
         self.run = Run::default();

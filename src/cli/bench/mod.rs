@@ -74,7 +74,7 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     line.show("measuring the rate of f32 arithmetic");
     let f32_operations_per_s = f32_rate(&device)?;
     let start = Instant::now();
-    let mut watch = |done, total| model::report(&mut line, done, total);
+    let mut watch = |part, share| model::report(&mut line, part, share);
     let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights, &subject.bound);
     let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let mut engine = match Engine::load(device, plan, subject.context, &weights, &bound, &mut watch) {

@@ -110,18 +110,32 @@ impl Step {
 
     /// Encodes the op for a pass.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, work: Work) {
-        for dispatch in self.chosen(work) {
-            pass.set_pipeline(&dispatch.pipeline);
-            pass.set_bind_group(0, &dispatch.group, &[]);
-            let x = dispatch.columns.min(MOST_WORKGROUPS);
-            let rows = work.rows as u32;
-            let (y, z) = match dispatch.height {
-                Height::Rows(each) => (rows.div_ceil(each), dispatch.columns.div_ceil(MOST_WORKGROUPS)),
-                Height::Splits => (rows, work.splits as u32),
-                Height::Tiles(parts) => (work.tiles as u32 * parts, 1),
-            };
-            pass.dispatch_workgroups(x, y, z);
-        }
+        self.chosen(work).iter().for_each(|dispatch| dispatch.encode(pass, work));
+    }
+
+    /// Encodes one of the op's dispatches for a pass, by its place among [`Self::pipelines`].
+    pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, work: Work, dispatch: usize) {
+        self.chosen(work)[dispatch].encode(pass, work);
+    }
+
+    /// The pipelines of the op's dispatches for a pass.
+    pub fn pipelines(&self, work: Work) -> impl Iterator<Item = &wgpu::ComputePipeline> {
+        self.chosen(work).iter().map(|dispatch| &dispatch.pipeline)
+    }
+}
+
+impl Dispatch {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, work: Work) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        let x = self.columns.min(MOST_WORKGROUPS);
+        let rows = work.rows as u32;
+        let (y, z) = match self.height {
+            Height::Rows(each) => (rows.div_ceil(each), self.columns.div_ceil(MOST_WORKGROUPS)),
+            Height::Splits => (rows, work.splits as u32),
+            Height::Tiles(parts) => (work.tiles as u32 * parts, 1),
+        };
+        pass.dispatch_workgroups(x, y, z);
     }
 }
 

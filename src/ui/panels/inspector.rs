@@ -1,10 +1,10 @@
 //! Everything about the selected step: the token, its numbers, the draw, where the time went.
 
-use egui::{CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
+use egui::{CornerRadius, Frame, Margin, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 
 use super::draw;
 use super::text::white_space_job;
-use crate::trace::{ChosenBy, Node, Phase, Run};
+use crate::trace::{ChosenBy, Node, Phase, Run, StepInput};
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
@@ -18,12 +18,15 @@ use crate::ui::widgets::{caption, empty, fact, hint, section};
 /// Shows the panel.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let (Some(run), Some((index, node))) = (scene.run(), scene.shown_node()) else {
-        section(ui, "Step");
-        empty(ui, "No step selected", "Click a token of the text, or a bar of the timeline.");
+        margin().show(ui, |ui| {
+            section(ui, "Step");
+            empty(ui, "No step selected", "Click a token of the text, or a bar of the timeline.");
+        });
         return;
     };
     let preview = scene.state.cursor.preview == Some(index) && scene.state.cursor.selected != Some(index);
-    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+    // The margin is inside of what scrolls, so that the bar lies on it and not on the values.
+    ScrollArea::vertical().auto_shrink(false).content_margin(margin().inner_margin).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = space::XS;
         ui.spacing_mut().interact_size.y = 18.0;
         title(ui, node, preview);
@@ -49,6 +52,10 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         bytes(ui, node);
         ui.add_space(space::M);
     });
+}
+
+fn margin() -> Frame {
+    Frame::new().inner_margin(Margin::symmetric(space::L as i8, space::M as i8))
 }
 
 fn title(ui: &mut Ui, node: &Node, preview: bool) {
@@ -222,6 +229,9 @@ fn work(ui: &mut Ui, run: &Run, node: &Node) {
     fact(ui, &definitions::ROWS, &format::count(counters.rows as u64));
     fact(ui, &definitions::CACHED, &format::plural(counters.cached_positions, "position"));
     fact(ui, &definitions::CACHE_BYTES, &format::bytes(counters.cache_bytes));
+    if run.step_input == StepInput::WholeText {
+        hint(ui, "The KV cache is off: every step computes the whole text again and keeps nothing.");
+    }
 }
 
 fn bytes(ui: &mut Ui, node: &Node) {

@@ -1,5 +1,6 @@
 //! One panel a file. Each reads a [`super::Scene`] and pushes actions; none keeps state of its own.
 
+mod columns;
 pub mod curve;
 pub mod draw;
 mod grammar;
@@ -19,4 +20,5 @@ pub mod text;
 pub mod timeline;
 pub mod top_bar;
 pub mod tree;
+mod typed;
 pub mod weighed;

@@ -1,8 +1,9 @@
 //! The card of a model that was dropped or chosen: what its headers say and the memory that it needs, before it is
 //! loaded.
 
-use egui::{Label, RichText, ScrollArea, Ui};
+use egui::{DragValue, Label, RichText, ScrollArea, Ui};
 
+use super::typed::Typed;
 use crate::session::{AdapterRoom, CacheFormat, Comparison, Limit, ModelCard, WeightsChoice};
 use crate::ui::Scene;
 use crate::ui::action::Action;
@@ -43,6 +44,8 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>, inspected: &Inspected) {
                 right.add_space(space::S);
                 adapter(right, card);
                 right.add_space(space::S);
+                context(right, scene, card);
+                right.add_space(space::S);
                 precision(right, scene);
             }
         });
@@ -52,6 +55,10 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>, inspected: &Inspected) {
     ui.horizontal(|ui| {
         ui.add_enabled_ui(card.facts.supported, |ui| {
             let load = action_button(ui, Icon::Check, "Load model", Emphasis::Primary, half);
+            // Enter loads, unless a person moved the keyboard elsewhere.
+            if card.facts.supported && ui.memory(|memory| memory.focused()).is_none() {
+                load.request_focus();
+            }
             if load.clicked() {
                 scene.actions.push(Action::Load(source.clone()));
             }
@@ -91,28 +98,59 @@ fn model(ui: &mut Ui, card: &ModelCard) {
     ui.spacing_mut().item_spacing.y = 0.0;
     let facts = &card.facts;
     let sizes = &facts.architecture;
-    text(ui, "Family", facts.family.as_deref().unwrap_or("unknown"));
-    fact(ui, &definitions::PARAMETERS, &format::parameters(facts.parameters));
+    if let Some(family) = &facts.family {
+        text(ui, "Family", family);
+    }
+    if facts.parameters > 0 {
+        fact(ui, &definitions::PARAMETERS, &format::parameters(facts.parameters));
+    }
     let share = |format: &crate::session::FormatShare| match format.share {
         share if share > 0.9995 => format.format.clone(),
         share => format!("{} {}", format.format, format::probability(share as f32)),
     };
     let formats: Vec<String> = facts.formats.iter().map(share).collect();
-    text(ui, "Formats, by bytes", &formats.join(" · "));
-    fact(ui, &definitions::FILE_BYTES, &format::bytes(facts.files.iter().map(|file| file.bytes).sum()));
-    let known = |value: Option<u64>| value.map_or("–".to_owned(), format::count);
-    fact(ui, &definitions::LAYERS, &known(sizes.layers));
-    fact(ui, &definitions::MODEL_WIDTH, &known(sizes.width));
+    if !formats.is_empty() {
+        text(ui, "Formats, by bytes", &formats.join(" · "));
+    }
+    let file_bytes = facts.files.iter().map(|file| file.bytes).sum();
+    if file_bytes > 0 {
+        fact(ui, &definitions::FILE_BYTES, &format::bytes(file_bytes));
+    }
+    known(ui, &definitions::LAYERS, sizes.layers);
+    known(ui, &definitions::MODEL_WIDTH, sizes.width);
+    if let Some(heads) = heads(card) {
+        fact(ui, &definitions::HEADS, &heads);
+    }
+    known(ui, &definitions::FEED_FORWARD_WIDTH, sizes.feed_forward_width);
+    known(ui, &definitions::VOCABULARY, sizes.vocabulary);
+    known(ui, &definitions::CONTEXT, sizes.context);
+    if facts.supported || facts.tokenizer.is_some() {
+        text(ui, "Tokenizer", &card.tokenizer());
+    }
+    if facts.supported || facts.chat_template {
+        text(ui, "Chat template", if facts.chat_template { "yes" } else { "no" });
+    }
+}
+
+/// A fact that a broken file may not tell; then it is left out.
+fn known(ui: &mut Ui, definition: &definitions::Definition, value: Option<u64>) {
+    if let Some(value) = value {
+        fact(ui, definition, &format::count(value));
+    }
+}
+
+/// Query heads over key/value heads of a width, as far as the file says.
+fn heads(card: &ModelCard) -> Option<String> {
+    let sizes = &card.facts.architecture;
+    let count = format::count(sizes.heads?);
     let heads = match sizes.key_value_heads {
-        groups if groups == sizes.heads => known(sizes.heads),
-        groups => format!("{} over {}", known(sizes.heads), known(groups)),
+        Some(groups) if Some(groups) != sizes.heads => format!("{count} over {}", format::count(groups)),
+        _ => count,
     };
-    fact(ui, &definitions::HEADS, &format!("{heads} of {}", known(sizes.head_width)));
-    fact(ui, &definitions::FEED_FORWARD_WIDTH, &known(sizes.feed_forward_width));
-    fact(ui, &definitions::VOCABULARY, &known(sizes.vocabulary));
-    fact(ui, &definitions::CONTEXT, &known(sizes.context));
-    text(ui, "Tokenizer", &card.tokenizer());
-    text(ui, "Chat template", if facts.chat_template { "yes" } else { "no" });
+    Some(match sizes.head_width {
+        Some(width) => format!("{heads} of {}", format::count(width)),
+        None => heads,
+    })
 }
 
 fn memory(ui: &mut Ui, card: &ModelCard) {
@@ -159,6 +197,30 @@ fn adapter(ui: &mut Ui, card: &ModelCard) {
         fact(ui, &definitions::LONGEST_CONTEXT, &format::count(fit.context() as u64));
     }
     ui.spacing_mut().item_spacing.y = spacing;
+}
+
+/// How many positions to allow; fewer take less memory.
+fn context(ui: &mut Ui, scene: &mut Scene<'_>, card: &ModelCard) {
+    let own = card.facts.architecture.context.and_then(|context| usize::try_from(context).ok());
+    let Some(own) = own.filter(|own| *own > 1) else { return };
+    section(ui, "Context to allow");
+    let asked = scene.state.context.unwrap_or(own);
+    let mut positions = asked;
+    let ends = 1.0..=own as f64;
+    let typed = Typed::of(ui, "context");
+    let number = DragValue::new(&mut positions).range(1..=own).suffix(" positions");
+    let number = number.custom_parser(typed.parser(ui)).speed(own as f64 / 500.0);
+    let number = ui.add(number).accessible_name("Context to allow");
+    typed.tell_correction(ui, &ends);
+    hint(ui, "The longest text, prompt included. A shorter one takes less memory.");
+    if positions != asked {
+        scene.state.context = Some(positions).filter(|positions| *positions != own);
+    }
+    // The headers are read again once the number stands.
+    let stands = number.drag_stopped() || number.lost_focus();
+    if stands || (positions != asked && !number.dragged() && !number.has_focus()) {
+        scene.actions.push(Action::UseContext(scene.state.context));
+    }
 }
 
 /// The precision in which weights are loaded, and in which keys and values are kept.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use egui::{Align2, Area, Frame, Margin, Order, RichText, ScrollArea, Stroke, Ui, vec2};
+use egui::{Align2, Area, Frame, Margin, Order, RichText, Stroke, Ui, vec2};
 
 use crate::session::{Notice, Severity};
 use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::icons::Icon;
 use crate::ui::state::Toast;
-use crate::ui::theme::{Palette, palette, semibold, size, space};
+use crate::ui::theme::{Palette, palette, regular, semibold, size, space};
 use crate::ui::widgets::{self, hint, icon_button};
 
 /// Seconds that a toast stays; errors stay until they are closed.
@@ -17,6 +17,35 @@ const STAYS: f64 = 8.0;
 
 /// Most toasts at once; older ones wait in the list.
 const MOST: usize = 3;
+
+/// Most lines of an error's detail in its strip; the list shows all.
+const LINES: usize = 3;
+
+/// Shows the newest error that nobody put away, in a strip of its own: it covers nothing.
+pub fn error(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let view = scene.view;
+    let is_error = |toast: &Toast| {
+        view.notices.get(toast.notice).is_some_and(|notice| notice.severity == Severity::Error)
+    };
+    let Some(place) = scene.state.toasts.iter().rposition(is_error) else { return };
+    let notice = &view.notices[scene.state.toasts[place].notice];
+    let palette = palette(ui);
+    let frame = Frame::new().fill(palette.raised).inner_margin(Margin::symmetric(16, 6));
+    let panel = egui::Panel::top("error").resizable(false).frame(frame).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        let mut closed = false;
+        body(ui, notice, scene.actions, LINES, |ui| {
+            closed = icon_button(ui, Icon::Cross, "Close notice").clicked();
+        });
+        closed
+    });
+    let edge = panel.response.rect;
+    ui.painter().vline(edge.left() + 1.5, edge.y_range(), Stroke::new(3.0, palette.error));
+    if panel.inner {
+        // The ones before it are in the list as well.
+        scene.state.toasts.retain(|toast| !is_error(toast));
+    }
+}
 
 /// Shows toasts, and the list if it is asked for.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -29,15 +58,14 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         if scene.view.notices.is_empty() {
             hint(ui, "Nothing to report.");
         }
-        ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
-            for (index, notice) in scene.view.notices.iter().enumerate().rev() {
-                ui.push_id(index, |ui| {
-                    Frame::new().inner_margin(Margin::symmetric(0, 6)).show(ui, |ui| {
-                        body(ui, notice, scene.actions, |_| {});
-                    });
+        // The card scrolls what is higher than the window; the newest stands first.
+        for (index, notice) in scene.view.notices.iter().enumerate().rev() {
+            ui.push_id(index, |ui| {
+                Frame::new().inner_margin(Margin::symmetric(0, 6)).show(ui, |ui| {
+                    body(ui, notice, scene.actions, usize::MAX, |_| {});
                 });
-            }
-        });
+            });
+        }
     });
     if card.should_close() {
         scene.state.notices_shown = false;
@@ -56,7 +84,8 @@ fn toasts(ui: &mut Ui, scene: &mut Scene<'_>) {
         let extra = scene.state.toasts.len() - MOST;
         scene.state.toasts.drain(..extra);
     }
-    if scene.state.toasts.is_empty() {
+    let floats = |toast: &Toast| view.notices[toast.notice].severity != Severity::Error;
+    if !scene.state.toasts.iter().any(floats) {
         return;
     }
     let next = scene.state.toasts.iter().map(|toast| STAYS - (now - toast.born)).filter(|left| *left > 0.0);
@@ -69,13 +98,13 @@ fn toasts(ui: &mut Ui, scene: &mut Scene<'_>) {
         .anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -16.0))
         .show(ui.ctx(), |ui| {
             ui.spacing_mut().item_spacing.y = space::S;
-            for (index, toast) in scene.state.toasts.iter().enumerate() {
+            for (index, toast) in scene.state.toasts.iter().enumerate().filter(|(_, toast)| floats(toast)) {
                 let notice = &view.notices[toast.notice];
                 let frame = Frame::popup(ui.style()).inner_margin(Margin::symmetric(12, 10));
                 frame.stroke(Stroke::new(1.0, color(notice.severity, palette(ui)))).show(ui, |ui| {
                     ui.set_width(340.0_f32.min(ui.ctx().content_rect().width() - 64.0));
                     ui.push_id(toast.notice, |ui| {
-                        body(ui, notice, scene.actions, |ui| {
+                        body(ui, notice, scene.actions, usize::MAX, |ui| {
                             if icon_button(ui, Icon::Cross, "Close notice").clicked() {
                                 closed = Some(index);
                             }
@@ -89,7 +118,8 @@ fn toasts(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
 }
 
-fn body(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>, more: impl FnOnce(&mut Ui)) {
+/// A notice with at most so many lines of detail, and a button to copy it beside those of `more`.
+fn body(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>, lines: usize, more: impl FnOnce(&mut Ui)) {
     let palette = palette(ui);
     let color = color(notice.severity, palette);
     ui.horizontal(|ui| {
@@ -113,7 +143,9 @@ fn body(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>, more: impl FnOn
         });
     });
     if !notice.detail.is_empty() {
-        let detail = RichText::new(&notice.detail).size(size::SMALL).color(palette.secondary);
+        let mut detail = egui::text::LayoutJob::default();
+        detail.append(&notice.detail, 0.0, egui::TextFormat::simple(regular(size::SMALL), palette.secondary));
+        detail.wrap.max_rows = lines;
         ui.add(egui::Label::new(detail).wrap().selectable(true));
     }
 }

@@ -42,6 +42,9 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
             .hint_text("/path/to/a/model")
             .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Model path");
+        if std::mem::take(&mut scene.state.focus_path) {
+            response.request_focus();
+        }
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let path = scene.state.path_field.trim().trim_matches('"').to_owned();
         ui.add_enabled_ui(!path.is_empty(), |ui| {

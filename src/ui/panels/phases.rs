@@ -12,6 +12,7 @@ use crate::ui::Scene;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::loading;
 use crate::ui::theme::{palette, regular, semibold, size, space};
 use crate::ui::widgets::{fact, one_line, paint_caption};
 
@@ -170,29 +171,34 @@ fn badge(ui: &Ui, center: Pos2, phase: &Phase, color: Color32) {
 fn card(ui: &mut Ui, phase: &Phase) {
     let palette = palette(ui);
     ui.set_width(340.0);
-    egui::Frame::new().inner_margin(8).show(ui, |ui| {
-        ui.label(
-            RichText::new(format!("{} · {}", phase.number, phase.title))
-                .font(semibold(size::TITLE))
-                .color(palette.text),
-        );
-        for (name, text) in [("In", phase.goes_in), ("Does", phase.happens), ("Out", phase.comes_out)] {
-            ui.horizontal_top(|ui| {
-                let (rect, _) = ui.allocate_exact_size(vec2(36.0, 16.0), Sense::hover());
-                paint_caption(ui, rect.left_center(), name);
-                ui.add(
-                    egui::Label::new(RichText::new(text).size(size::SMALL).color(palette.secondary)).wrap(),
-                );
-            });
-        }
-        if !phase.facts.is_empty() {
-            ui.separator();
-            ui.spacing_mut().item_spacing.y = 0.0;
-            for (definition, value) in &phase.facts {
-                fact(ui, definition, value);
+    let room = ui.ctx().content_rect().bottom() - ui.cursor().top() - space::L;
+    egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).content_margin(8).show(
+        ui,
+        |ui| {
+            ui.label(
+                RichText::new(format!("{} · {}", phase.number, phase.title))
+                    .font(semibold(size::TITLE))
+                    .color(palette.text),
+            );
+            for (name, text) in [("In", phase.goes_in), ("Does", phase.happens), ("Out", phase.comes_out)] {
+                ui.horizontal_top(|ui| {
+                    let (rect, _) = ui.allocate_exact_size(vec2(36.0, 16.0), Sense::hover());
+                    paint_caption(ui, rect.left_center(), name);
+                    ui.add(
+                        egui::Label::new(RichText::new(text).size(size::SMALL).color(palette.secondary))
+                            .wrap(),
+                    );
+                });
             }
-        }
-    });
+            if !phase.facts.is_empty() {
+                ui.separator();
+                ui.spacing_mut().item_spacing.y = 0.0;
+                for (definition, value) in &phase.facts {
+                    fact(ui, definition, value);
+                }
+            }
+        },
+    );
 }
 
 fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
@@ -207,18 +213,17 @@ fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
         comes_out: "A decoder on the GPU, ready for tokens.",
         facts: Vec::new(),
     };
-    if let Status::Loading { done, total, .. } = &scene.view.status {
+    if let Status::Loading { part, share, .. } = scene.view.status {
         phase.progress = Progress::Active;
-        if *total > 0 {
-            let share = *done as f32 / *total as f32;
-            phase.share = Some(share);
-            phase.figure = format!("{:.0} % of {}", share * 100.0, format::bytes(*total));
-            if let Some(left) = time_left(elapsed, *done as f64, *total as f64) {
-                phase.figure.push_str(&format!(" · {} left", format::seconds(left)));
-                phase.facts.push((&definitions::TIME_LEFT, format::seconds(left)));
-            }
-        } else {
-            phase.figure = "opening…".to_owned();
+        phase.happens = loading::meaning(part);
+        phase.share = share.fraction().map(|fraction| fraction as f32);
+        phase.figure = loading::figure(part, share);
+        if let Some(definition) = loading::counts(part) {
+            phase.facts.push((definition, loading::count(part, share)));
+        }
+        if let Some(left) = time_left(elapsed, share.done as f64, share.total as f64) {
+            phase.figure.push_str(&format!(" · {} left", format::seconds(left)));
+            phase.facts.push((&definitions::PART_TIME_LEFT, format::seconds(left)));
         }
     } else if let Some(loaded) = &scene.view.loaded {
         let model = &loaded.model;
@@ -287,6 +292,10 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
     } else if let Some(run) = scene.run().filter(|run| !run.line.is_empty()) {
         let figures = run.phases.initiation;
         phase.progress = Progress::Done;
+        if run.step_input == trace::StepInput::WholeText {
+            phase.happens =
+                "One pass through the decoder. The KV cache is off: keys and values are not kept.";
+        }
         phase.figure =
             format!("{} · {}", format::plural(run.prompt.len(), "token"), format::seconds(figures.seconds));
         phase.facts = vec![
@@ -311,6 +320,9 @@ fn step(scene: &Scene<'_>) -> Phase {
         facts: Vec::new(),
     };
     let Some(run) = scene.run().filter(|run| !run.line.is_empty()) else { return phase };
+    if run.step_input == trace::StepInput::WholeText {
+        phase.goes_in = "The whole text again, prompt and new tokens: the KV cache is off.";
+    }
     let figures = run.phases.incremental;
     let steps = run.phases.incremental_steps;
     // A step may bring several tokens.

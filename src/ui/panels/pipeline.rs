@@ -5,6 +5,7 @@ use egui::{
     Color32, CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 
+use super::columns::{Cell, Columns, Kind, stage_detail};
 use super::text::white_space_job;
 use crate::trace::{Candidate, ChosenBy, Node};
 use crate::ui::Scene;
@@ -14,28 +15,10 @@ use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
 use crate::ui::token_text;
-use crate::ui::widgets::{empty, one_line};
+use crate::ui::widgets::empty;
 
 const ROW: f32 = 26.0;
 const HEADER: f32 = 40.0;
-
-/// A column with its right edge's distance from the table's left.
-struct Column {
-    left: f32,
-    width: f32,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Rank,
-    Token,
-    Id,
-    Logit,
-    RawProbability,
-    Stage(usize),
-    Probability,
-}
 
 /// Shows the pane.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -49,40 +32,41 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     };
     let index = scene.run().map_or(0, |run| run.line[place]);
     let choice = scene.state.candidate.filter(|choice| choice.node == index).map(|choice| choice.index);
-    let columns = columns(node, ui.available_width() - 2.0 * space::M);
-    let width = columns.last().map_or(0.0, |column| column.left + column.width) + 2.0 * space::M;
-    ScrollArea::horizontal().id_salt("pipeline columns").auto_shrink(false).show(ui, |ui| {
+    let width = ui.available_width();
+    let columns = Columns::new(ui, node, width - 2.0 * space::M);
+    let top = ui.cursor().top();
+    ui.spacing_mut().item_spacing.y = 0.0;
+    header(ui, node, &columns, width);
+    let shares = node.candidates.iter().map(|candidate| candidate.probability);
+    let most = shares.fold(node.others.probability, f32::max);
+    // A chosen token from beyond the top stands below the list, so that it is always in sight.
+    let beyond = node.candidates.iter().rposition(|candidate| candidate.token == node.token);
+    let beyond = beyond.filter(|index| node.rank > index + 1);
+    let rows = node.candidates.len() - usize::from(beyond.is_some());
+    let foot = ROW * if beyond.is_some() { 2.0 } else { 1.0 } + columns.bar_height();
+    let height = (ui.available_height() - foot).max(ROW);
+    let mut list = ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).max_height(height);
+    if let Some(offset) = offset_for(ui, node, choice, height) {
+        list = list.vertical_scroll_offset(offset);
+    }
+    list.show_rows(ui, ROW, rows, |ui, range| {
         ui.set_width(width);
-        ui.spacing_mut().item_spacing.y = 0.0;
-        header(ui, node, &columns, width);
-        let shares = node.candidates.iter().map(|candidate| candidate.probability);
-        let most = shares.fold(node.others.probability, f32::max);
-        // A chosen token from beyond the top stands below the list, so that it is always in sight.
-        let beyond = node.candidates.iter().rposition(|candidate| candidate.token == node.token);
-        let beyond = beyond.filter(|index| node.rank > index + 1);
-        let rows = node.candidates.len() - usize::from(beyond.is_some());
-        let foot = ROW * if beyond.is_some() { 2.0 } else { 1.0 };
-        let height = (ui.available_height() - foot).max(ROW);
-        let mut list = ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).max_height(height);
-        if let Some(offset) = offset_for(ui, node, choice, height) {
-            list = list.vertical_scroll_offset(offset);
-        }
-        list.show_rows(ui, ROW, rows, |ui, range| {
-            ui.set_width(width);
-            for candidate in range {
-                let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width, most };
-                if row(ui, node, &node.candidates[candidate], &columns, look).clicked() {
-                    let token = node.candidates[candidate].token;
-                    scene.actions.push(Action::Branch { node: index, token });
-                }
+        for candidate in range {
+            let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width, most };
+            if row(ui, node, &node.candidates[candidate], &columns, look).clicked() {
+                let token = node.candidates[candidate].token;
+                scene.actions.push(Action::Branch { node: index, token });
             }
-        });
-        if let Some(candidate) = beyond {
-            let look = Look { rank: node.rank, selected: choice == Some(candidate), width, most };
-            row(ui, node, &node.candidates[candidate], &columns, look);
         }
-        others(ui, node, &columns, width, most);
     });
+    if let Some(candidate) = beyond {
+        let look = Look { rank: node.rank, selected: choice == Some(candidate), width, most };
+        row(ui, node, &node.candidates[candidate], &columns, look);
+    }
+    others(ui, node, &columns, width, most);
+    let left = ui.max_rect().left();
+    let table = Rect::from_min_max(pos2(left, top), pos2(left + width, ui.cursor().top()));
+    columns.scrollbar(ui, table);
 }
 
 /// Where the list scrolls when another step comes on show: to the chosen token, if it is not among the first. When
@@ -102,30 +86,11 @@ fn offset_for(ui: &Ui, node: &Node, choice: Option<usize>, height: f32) -> Optio
     Some(if bottom <= height || below { 0.0 } else { bottom - height / 2.0 })
 }
 
-fn columns(node: &Node, room: f32) -> Vec<Column> {
-    let mut columns = Vec::new();
-    let mut left = 0.0;
-    let mut add = |width: f32, kind: Kind| {
-        columns.push(Column { left, width, kind });
-        left += width;
-    };
-    add(44.0, Kind::Rank);
-    add(136.0, Kind::Token);
-    add(60.0, Kind::Id);
-    add(80.0, Kind::Logit);
-    add(76.0, Kind::RawProbability);
-    for index in 0..node.stages.len() {
-        add(92.0, Kind::Stage(index));
-    }
-    let rest = (room - left).max(140.0);
-    columns.push(Column { left, width: rest, kind: Kind::Probability });
-    columns
-}
-
-fn header(ui: &mut Ui, node: &Node, columns: &[Column], width: f32) {
+fn header(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
     let palette = palette(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(width, HEADER), Sense::hover());
-    for column in columns {
+    for column in columns.iter() {
+        let Some(cell) = columns.cell(ui, rect, column) else { continue };
         let (title, detail, definition): (String, String, &Definition) = match column.kind {
             Kind::Rank => ("Rank".into(), String::new(), &definitions::RANK),
             Kind::Token => ("Token".into(), String::new(), &definitions::PIECE),
@@ -133,24 +98,21 @@ fn header(ui: &mut Ui, node: &Node, columns: &[Column], width: f32) {
             Kind::Logit => ("Logit".into(), "raw".into(), &definitions::RAW_LOGIT),
             Kind::RawProbability => ("p".into(), "raw".into(), &definitions::RAW_PROBABILITY),
             Kind::Stage(index) => {
-                let stage = &node.stages[index];
-                // Of a stage with a state, such as mirostat's μ, that is what tells the steps apart.
-                let setting = stage.state.map_or(stage.setting.clone(), |state| format!("{state:.2}"));
-                let detail = format!("{setting} · {} kept", format::count(stage.kept as u64));
-                (stage.name.clone(), detail, &definitions::STAGE_VALUE)
+                (node.stages[index].name.clone(), stage_detail(node, index), &definitions::STAGE_VALUE)
             }
             Kind::Probability => {
                 ("Probability".into(), "to choose from".into(), &definitions::FINAL_PROBABILITY)
             }
         };
-        let cell = cell(rect, column);
-        let response = ui.interact(cell, ui.scope_id().with(("column", column.left as i32)), Sense::hover());
+        let seen = cell.rect.intersect(cell.painter.clip_rect());
+        let id = ui.scope_id().with(("column", title.as_str()));
+        let response = ui.interact(seen, id, Sense::hover());
         response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, format!("Column {title}")));
         let right = is_number(column.kind);
         let y = if detail.is_empty() { rect.center().y } else { rect.center().y - 7.0 };
-        put(ui, cell, y, &title, semibold(size::SMALL), palette.secondary, right);
+        put(&cell, y, &title, semibold(size::SMALL), palette.secondary, right);
         if !detail.is_empty() {
-            put(ui, cell, rect.center().y + 8.0, &detail, regular(size::CAPTION), palette.tertiary, right);
+            put(&cell, rect.center().y + 8.0, &detail, regular(size::CAPTION), palette.tertiary, right);
         }
         definition.explain(response);
     }
@@ -161,18 +123,12 @@ fn is_number(kind: Kind) -> bool {
     !matches!(kind, Kind::Token | Kind::Probability)
 }
 
-fn cell(row: Rect, column: &Column) -> Rect {
-    Rect::from_min_size(
-        pos2(row.left() + space::M + column.left, row.top()),
-        vec2(column.width, row.height()),
-    )
-    .shrink2(vec2(6.0, 0.0))
-}
-
-fn put(ui: &Ui, cell: Rect, y: f32, text: &str, font: egui::FontId, color: Color32, right: bool) {
-    let galley = one_line(ui, text, font, color, cell.width());
-    let x = if right { cell.right() - galley.size().x } else { cell.left() };
-    ui.painter().galley(pos2(x, y - galley.size().y / 2.0), galley, color);
+fn put(cell: &Cell, y: f32, text: &str, font: egui::FontId, color: Color32, right: bool) {
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, color);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(cell.rect.width().max(8.0));
+    let galley = cell.painter.layout_job(job);
+    let x = if right { cell.rect.right() - galley.size().x } else { cell.rect.left() };
+    cell.painter.galley(pos2(x, y - galley.size().y / 2.0), galley, color);
 }
 
 /// How a candidate's row looks.
@@ -188,7 +144,7 @@ struct Look {
     most: f32,
 }
 
-fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &[Column], look: Look) -> egui::Response {
+fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look: Look) -> egui::Response {
     let palette = palette(ui);
     let Look { rank, selected, width, most } = look;
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
@@ -223,33 +179,32 @@ fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &[Column], look
     }
     let text_color = if cut { palette.tertiary } else { palette.text };
     let y = rect.center().y;
-    for column in columns {
-        let cell = cell(rect, column);
-        let number =
-            |ui: &Ui, text: &str, color: Color32| put(ui, cell, y, text, mono(size::SMALL), color, true);
+    for column in columns.iter() {
+        let Some(cell) = columns.cell(ui, rect, column) else { continue };
+        let number = |text: &str, color: Color32| put(&cell, y, text, mono(size::SMALL), color, true);
         match column.kind {
-            Kind::Rank => number(ui, &rank.to_string(), palette.tertiary),
+            Kind::Rank => number(&rank.to_string(), palette.tertiary),
             Kind::Token => {
-                let painter = ui.painter().with_clip_rect(cell.intersect(ui.clip_rect()));
-                let galley = painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
-                painter.galley(pos2(cell.left(), y - galley.size().y / 2.0), galley, text_color);
+                let galley = cell.painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
+                let at = pos2(cell.rect.left(), y - galley.size().y / 2.0);
+                cell.painter.galley(at, galley, text_color);
             }
-            Kind::Id => number(ui, &candidate.token.to_string(), palette.tertiary),
-            Kind::Logit => number(ui, &format::value(candidate.logit), text_color),
-            Kind::RawProbability => number(ui, &format::probability(candidate.raw_probability), text_color),
+            Kind::Id => number(&candidate.token.to_string(), palette.tertiary),
+            Kind::Logit => number(&format::value(candidate.logit), text_color),
+            Kind::RawProbability => number(&format::probability(candidate.raw_probability), text_color),
             Kind::Stage(stage) => match candidate.after.get(stage) {
                 Some(value) => {
                     let before = if stage == 0 { candidate.logit } else { candidate.after[stage - 1] };
                     let color = if (value - before).abs() < 1e-6 { palette.tertiary } else { text_color };
-                    number(ui, &format::value(*value), color);
+                    number(&format::value(*value), color);
                 }
                 None if candidate.cut_by == Some(stage) => {
-                    put(ui, cell, y, "cut", semibold(size::SMALL), palette.warning, true);
+                    put(&cell, y, "cut", semibold(size::SMALL), palette.warning, true);
                 }
-                None => number(ui, "–", palette.outline),
+                None => number("–", palette.outline),
             },
             Kind::Probability => {
-                probability(ui, cell, candidate.probability, most, chosen, cut, palette);
+                probability(&cell, candidate.probability, most, chosen, cut, palette);
             }
         }
     }
@@ -273,22 +228,23 @@ fn background(ui: &Ui, rect: Rect, response: &egui::Response, chosen: bool, pale
     }
 }
 
-fn probability(ui: &Ui, cell: Rect, value: f32, most: f32, chosen: bool, cut: bool, palette: &Palette) {
-    let y = cell.center().y;
+fn probability(cell: &Cell, value: f32, most: f32, chosen: bool, cut: bool, palette: &Palette) {
+    let y = cell.rect.center().y;
     let text = if cut { "0 %".to_owned() } else { format::probability(value) };
     let color = if cut { palette.tertiary } else { palette.text };
-    let number = Rect::from_min_size(cell.left_top(), vec2(66.0, cell.height()));
-    put(ui, number, y, &text, mono(size::SMALL), color, true);
-    let track = Rect::from_min_max(pos2(number.right() + space::S, y - 4.0), pos2(cell.right(), y + 4.0));
+    let rect = Rect::from_min_size(cell.rect.left_top(), vec2(66.0, cell.rect.height()));
+    let number = Cell { rect, painter: cell.painter.clone() };
+    put(&number, y, &text, mono(size::SMALL), color, true);
+    let track = Rect::from_min_max(pos2(rect.right() + space::S, y - 4.0), pos2(cell.rect.right(), y + 4.0));
     if track.width() > 8.0 && value > 0.0 && most > 0.0 {
         let width = (track.width() * value / most).max(1.5);
         let color = if chosen { palette.accent } else { palette.accent.gamma_multiply(0.45) };
         let bar = Rect::from_min_size(track.min, vec2(width, track.height()));
-        ui.painter().rect_filled(bar, CornerRadius::same(2), color);
+        cell.painter.rect_filled(bar, CornerRadius::same(2), color);
     }
 }
 
-fn others(ui: &mut Ui, node: &Node, columns: &[Column], width: f32, most: f32) {
+fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32, most: f32) {
     let palette = palette(ui);
     let others = &node.others;
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
@@ -304,23 +260,23 @@ fn others(ui: &mut Ui, node: &Node, columns: &[Column], width: f32, most: f32) {
     }
     ui.painter().hline(rect.x_range(), rect.top() + 0.5, Stroke::new(1.0, palette.line));
     let y = rect.center().y;
-    for column in columns {
-        let cell = cell(rect, column);
+    for column in columns.iter() {
+        let Some(cell) = columns.cell(ui, rect, column) else { continue };
         match column.kind {
             Kind::Token => {
                 let text = "all others";
-                put(ui, cell, y, text, regular(size::SMALL), palette.secondary, false);
+                put(&cell, y, text, regular(size::SMALL), palette.secondary, false);
             }
             Kind::Id => {
                 let text = format::count(others.count as u64);
-                put(ui, cell, y, &text, mono(size::SMALL), palette.tertiary, true);
+                put(&cell, y, &text, mono(size::SMALL), palette.tertiary, true);
             }
             Kind::RawProbability => {
                 let text = format::probability(others.raw_probability);
-                put(ui, cell, y, &text, mono(size::SMALL), palette.secondary, true);
+                put(&cell, y, &text, mono(size::SMALL), palette.secondary, true);
             }
             Kind::Probability => {
-                probability(ui, cell, others.probability, most, false, others.kept == 0, palette);
+                probability(&cell, others.probability, most, false, others.kept == 0, palette);
             }
             _ => {}
         }

@@ -3,9 +3,11 @@
 use egui::{Frame, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::settings;
-use crate::session::Status;
+use crate::session::{Status, View};
 use crate::ui::Scene;
 use crate::ui::action::Action;
+use crate::ui::definitions;
+use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::layout::NARROW;
 use crate::ui::theme::{mono, palette, size, space};
@@ -66,6 +68,17 @@ pub fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3]) {
     });
 }
 
+/// How many tokens the prompt has, of those that the context holds.
+fn counted(ui: &mut Ui, view: &View) {
+    let (Some(tokens), Some(loaded)) = (view.prompt_tokens, &view.loaded) else { return };
+    let context = loaded.model.context;
+    let words = format!("{} of {} positions", format::plural(tokens, "token"), format::count(context as u64));
+    let color = if tokens >= context { palette(ui).error } else { palette(ui).tertiary };
+    let label = egui::Label::new(RichText::new(words).size(size::SMALL).color(color));
+    let response = ui.add(label.sense(egui::Sense::hover()));
+    definitions::PROMPT_TOKENS.explain(response);
+}
+
 fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
     section(ui, "Prompt");
@@ -79,6 +92,7 @@ fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
     ScrollArea::vertical().id_salt("prompt").max_height(168.0).show(ui, |ui| {
         ui.add_sized(vec2(ui.available_width(), 84.0), edit).accessible_name("Prompt");
     });
+    counted(ui, scene.view);
     let label = |text| RichText::new(text).size(size::SMALL).color(palette.secondary);
     let problem = match &scene.view.loaded {
         None => Some("Open a model first."),

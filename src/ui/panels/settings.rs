@@ -7,6 +7,7 @@ use egui::{DragValue, Id, Response, RichText, Slider, Ui, vec2};
 
 use super::more_stages;
 use super::strategy;
+use super::typed::Typed;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, Picking, StrategyChoice};
 use crate::ui::Scene;
@@ -133,15 +134,17 @@ fn biases(ui: &mut Ui, biases: &mut BTreeMap<u32, f32>) {
     let mut removed = None;
     for (index, (id, bias)) in rows.iter_mut().enumerate() {
         let name = format!("Bias {}", index + 1);
+        let typed = Typed::of(ui, &name);
         row(ui, &name, "Added to the logit of one token id, before everything else.", |ui, label| {
             if icon_button(ui, Icon::Cross, &format!("Remove bias {}", index + 1)).clicked() {
                 removed = Some(index);
             }
             let value = DragValue::new(bias).range(-100.0..=100.0).speed(0.1).min_size(vec2(48.0, 22.0));
-            let value = ui.add(value).labelled_by(label);
+            let value = ui.add(value.custom_parser(typed.parser(ui))).labelled_by(label);
             let id = DragValue::new(id).speed(0.5).prefix("id ").min_size(vec2(64.0, 22.0));
             value | ui.add(id).accessible_name(format!("{name}, token id"))
         });
+        typed.tell_correction(ui, &(-100.0..=100.0));
     }
     if let Some(index) = removed {
         rows.remove(index);
@@ -229,9 +232,12 @@ pub(super) fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut 
 /// A named row with a rail and its number.
 pub(super) fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, range: RangeInclusive<f32>) {
     let rail = (ui.available_width() - 118.0 - 48.0 - 2.0 * space::S).clamp(40.0, 160.0);
+    let typed = Typed::of(ui, name);
+    let ends = f64::from(*range.start())..=f64::from(*range.end());
     row(ui, name, meaning, |ui, label| {
         let number = DragValue::new(value)
             .range(range.clone())
+            .custom_parser(typed.parser(ui))
             .fixed_decimals(2)
             .speed(0.01)
             .min_size(vec2(48.0, 22.0));
@@ -241,6 +247,13 @@ pub(super) fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, ra
         let slider = Slider::new(value, range).show_value(false).trailing_fill(false);
         number | ui.add(slider).accessible_name(format!("{name}, rail"))
     });
+    typed.tell_correction(ui, &rounded(ends));
+}
+
+/// The ends of a range of f32 as they were written.
+fn rounded(ends: RangeInclusive<f64>) -> RangeInclusive<f64> {
+    let round = |end: f64| (end * 1e4).round() / 1e4;
+    round(*ends.start())..=round(*ends.end())
 }
 
 pub(super) fn number(
@@ -250,10 +263,13 @@ pub(super) fn number(
     value: &mut usize,
     range: RangeInclusive<usize>,
 ) {
+    let typed = Typed::of(ui, name);
+    let ends = *range.start() as f64..=*range.end() as f64;
     row(ui, name, meaning, |ui, label| {
         let number = DragValue::new(value).range(range).speed(0.25).min_size(vec2(48.0, 22.0));
-        ui.add(number).labelled_by(label)
+        ui.add(number.custom_parser(typed.parser(ui))).labelled_by(label)
     });
+    typed.tell_correction(ui, &ends);
 }
 
 /// A seed that looks random: one step of SplitMix64 (Steele et al. 2014), kept to six digits for reading.

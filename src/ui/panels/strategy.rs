@@ -12,6 +12,7 @@ use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::loading;
 use crate::ui::theme::{palette, size, space};
 use crate::ui::widgets::{fact, hint, icon_button, segmented, thin_bar};
 
@@ -151,12 +152,13 @@ fn lookahead(ui: &mut Ui, lookahead: &mut LookaheadSettings) {
 fn draft_model(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
     if let Some(loading) = &scene.view.draft_loading {
-        let share = (loading.total > 0).then(|| loading.done as f32 / loading.total as f32);
+        let share = loading.share.fraction().map(|fraction| fraction as f32);
         ui.label(
             RichText::new(format!("Loading the draft model {}…", loading.name))
                 .size(size::SMALL)
                 .color(palette.secondary),
         );
+        hint(ui, &loading::figure(loading.part, loading.share));
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 4.0), egui::Sense::hover());
         thin_bar(ui, rect, share, palette.accent);
         return;

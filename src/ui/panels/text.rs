@@ -6,6 +6,7 @@ use egui::{
 };
 
 use super::scale::{COLOURINGS, Scale, legend, name};
+use crate::session::Status;
 use crate::trace::{ChosenBy, Run};
 use crate::ui::Scene;
 use crate::ui::action::Action;
@@ -14,6 +15,7 @@ use crate::ui::colours::{mix, quantity as quantity_color};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::loading;
 use crate::ui::state::{Colouring, Follow};
 use crate::ui::theme::{mono, palette, regular, size, space};
 use crate::ui::token_text;
@@ -22,12 +24,7 @@ use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle, paint_capt
 /// Shows the pane.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Some(run) = scene.run() else {
-        let (title, text) = if scene.view.loaded.is_some() {
-            ("Nothing decoded yet", "Press Run, or Space. Step makes one token at a time.")
-        } else {
-            ("No model yet", "Choose “Open model…”, or drop a model's folder on the window.")
-        };
-        empty(ui, title, text);
+        nothing(ui, scene);
         return;
     };
     tools(ui, scene, run);
@@ -55,6 +52,22 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             scene.state.chips = layout;
         },
     );
+}
+
+/// What the pane says before the first run.
+fn nothing(ui: &mut Ui, scene: &Scene<'_>) {
+    match (&scene.view.status, &scene.view.loaded) {
+        (Status::Loading { name, part, share }, _) => {
+            let figure = loading::figure(*part, *share);
+            empty(ui, &format!("Loading {name}: {figure}"), loading::meaning(*part));
+        }
+        (_, Some(_)) => {
+            empty(ui, "Nothing decoded yet", "Press Run, or Space. Step makes one token at a time.");
+        }
+        (_, None) => {
+            empty(ui, "No model yet", "Choose “Open model…”, or drop a model's folder on the window.");
+        }
+    }
 }
 
 /// What the colour means, and tools for the whole text.

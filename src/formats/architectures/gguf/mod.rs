@@ -332,8 +332,8 @@ impl Form {
         add("rope_scaling", with_prefix("rope.scaling.type"));
         add("layer_types", with_prefix(PATTERN));
         add("vocab_size", TOKENS.to_owned());
-        add("bos_token_id", BOS.to_owned());
-        add("eos_token_id", ENDS[0].to_owned());
+        add("bos_token_id", "tokenizer.ggml.bos_token_id".to_owned());
+        add("eos_token_id", "tokenizer.ggml.eos_token_id".to_owned());
         add(self.share.unwrap_or(forms::SHARE), with_prefix("rope.dimension_count"));
         origins
     }

@@ -1,0 +1,73 @@
+//! How far loading a model is: in which part of it, and how much of that part is done.
+
+use std::ops::ControlFlow;
+
+/// Hears how far loading is; its answer may end it.
+pub type Progress<'a> = dyn FnMut(LoadPart, Share) -> ControlFlow<()> + 'a;
+
+/// A part of loading a model, in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LoadPart {
+    /// Headers, configuration and tokenizer are read. No share of it is known.
+    #[default]
+    Reading,
+    /// The device is opened. No share of it is known.
+    Opening,
+    /// Weights go to the device; counts bytes.
+    Uploading,
+    /// Kernels are made of their sources; counts those made, and how many there will be is not known.
+    Making,
+    /// Variants of kernels are timed. No share of it is known.
+    Trying,
+    /// Each kernel runs once, because drivers compile at first use; counts kernels.
+    Compiling,
+    /// Whole passes run once; counts passes.
+    WarmingUp,
+}
+
+/// How much of a part is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// What is done.
+    pub done: u64,
+    /// All there is to do; 0 where that is not known.
+    pub total: u64,
+}
+
+impl LoadPart {
+    /// Every part, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::Reading,
+        Self::Opening,
+        Self::Uploading,
+        Self::Making,
+        Self::Trying,
+        Self::Compiling,
+        Self::WarmingUp,
+    ];
+
+    /// The part in words that go on after “loading: ”.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reading => "reading files",
+            Self::Opening => "opening the GPU",
+            Self::Uploading => "uploading weights",
+            Self::Making => "making kernels",
+            Self::Trying => "trying kernels",
+            Self::Compiling => "compiling kernels",
+            Self::WarmingUp => "warming up",
+        }
+    }
+}
+
+impl Share {
+    /// So much of all.
+    pub fn of(done: usize, total: usize) -> Self {
+        Self { done: done as u64, total: total as u64 }
+    }
+
+    /// The fraction that is done; `None` where that is not known.
+    pub fn fraction(self) -> Option<f64> {
+        (self.total > 0).then(|| self.done as f64 / self.total as f64)
+    }
+}
