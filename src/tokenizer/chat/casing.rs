@@ -129,6 +129,14 @@ pub(super) fn is_titled(own: &str) -> bool {
     any
 }
 
+/// What a decimal digit of any script is worth: scripts have their ten in a row.
+pub(super) fn decimal(character: char) -> Option<u32> {
+    let is =
+        |code: u32| char::from_u32(code).is_some_and(|c| get_general_category(c) == Category::DecimalNumber);
+    let code = character as u32;
+    is(code).then(|| (0..code).rev().take_while(|before| is(*before)).count() as u32 % 10)
+}
+
 /// `str.isdigit` for one character: decimal digits, and those that stand above, below or in circles.
 pub(super) fn is_digit(character: char) -> bool {
     get_general_category(character) == Category::DecimalNumber

@@ -14,6 +14,9 @@ const GIVEN: &str = "given arguments";
 /// The macro that a call block makes of its body.
 const CALLER: &str = "body of a call";
 
+/// Names that a macro gets by other ways, or has to itself.
+const OWN_NAMES: [&str; 5] = ["caller", "kwargs", "loop", "self", "varargs"];
+
 /// What stands around a statement.
 #[derive(Debug, Clone, Copy, Default)]
 struct Around {
@@ -56,22 +59,6 @@ fn call<'a>(function: &'a str, arguments: Vec<Expr<'a>>, span: Span) -> Expr<'a>
 /// Statements with variables of their own.
 fn scoped<'a>(body: Vec<Stmt<'a>>, span: Span) -> Vec<Stmt<'a>> {
     vec![Stmt::WithBlock(Spanned::new(WithBlock { assignments: Vec::new(), body }, span))]
-}
-
-/// Names the namespaces that an assignment goes to: a macro of minijinja's sees no others of those around it.
-fn mention<'a>(target: &Expr<'a>, to: &mut Vec<Stmt<'a>>) {
-    match target {
-        Expr::List(list) => list.items.iter().for_each(|item| mention(item, to)),
-        Expr::GetAttr(attr) => {
-            let span = attr.span();
-            if let Expr::Var(var) = &attr.expr {
-                let lowered =
-                    IfCond { expr: name(var.id, span), true_body: Vec::new(), false_body: Vec::new() };
-                to.push(Stmt::IfCond(Spanned::new(lowered, span)));
-            }
-        }
-        _ => {}
-    }
 }
 
 /// A value for several targets: texts go by character.
@@ -132,13 +119,11 @@ impl Lowering<'_> {
                 ))
             }
             Stmt::Set(node) => {
-                mention(&node.target, to);
                 let expr = unpackable(&node.target, self.expression(&node.expr)?);
                 let lowered = Set { target: self.target(&node.target)?, expr };
                 Stmt::Set(Spanned::new(lowered, node.span()))
             }
             Stmt::SetBlock(node) => {
-                mention(&node.target, to);
                 let lowered = SetBlock {
                     target: self.target(&node.target)?,
                     filter: node.filter.as_ref().map(|filter| self.expression(filter)).transpose()?,
@@ -264,8 +249,19 @@ impl Lowering<'_> {
             body.push(Stmt::IfCond(Spanned::new(lowered, span)));
         }
         body.extend(self.body(&node.body, Around { breakable: false, scope: true })?);
+        let mut spoken_of = Vec::new();
+        statements_name(&node.body, &mut spoken_of);
+        all_name(&node.defaults, &mut spoken_of);
+        // Whatever comes after, what is named first comes from outside: minijinja takes a name that is assigned
+        // in a macro for the macro's own, even where it is not assigned yet.
+        let outside = |id: &str| !OWN_NAMES.contains(&id) && !names.iter().any(|name| *name == id);
+        let from_outside = spoken_of.iter().filter(|id| outside(id)).map(|id| name(id, span)).collect();
+        let list = Expr::List(Spanned::new(List { items: from_outside }, span));
+        let emit = Stmt::EmitExpr(Spanned::new(EmitExpr { expr: list }, span));
+        let never = IfCond { expr: constant(false, span), true_body: vec![emit], false_body: Vec::new() };
+        body.insert(0, Stmt::IfCond(Spanned::new(never, span)));
         let speaks_of =
-            |id: &str| !names.iter().any(|name| *name == id) && speaks_of(&node.body, &node.defaults, id);
+            |id: &str| !names.iter().any(|name| *name == id) && spoken_of.iter().any(|name| *name == id);
         let catches = Catches {
             varargs: speaks_of("varargs"),
             kwargs: speaks_of("kwargs"),
@@ -464,75 +460,125 @@ fn comparison(operator: CompareOpKind) -> &'static str {
     }
 }
 
-/// Whether statements or defaults name a variable; Jinja looks into macros inside, and not into blocks.
-fn speaks_of(statements: &[Stmt], defaults: &[Expr], id: &str) -> bool {
-    statements.iter().any(|statement| statement_names(statement, id))
-        || defaults.iter().any(|default| names(default, id))
-}
-
-fn statement_names(statement: &Stmt, id: &str) -> bool {
-    let any = |statements: &[Stmt]| statements.iter().any(|statement| statement_names(statement, id));
-    match statement {
-        Stmt::EmitExpr(node) => names(&node.expr, id),
-        Stmt::ForLoop(node) => {
-            names(&node.iter, id)
-                || node.filter_expr.as_ref().is_some_and(|filter| names(filter, id))
-                || any(&node.body)
-                || any(&node.else_body)
+/// Collects the variables that statements name; as Jinja does, within macros inside and not within blocks.
+fn statements_name<'a>(statements: &[Stmt<'a>], to: &mut Vec<&'a str>) {
+    for statement in statements {
+        match statement {
+            Stmt::EmitExpr(node) => names(&node.expr, to),
+            Stmt::ForLoop(node) => {
+                names(&node.iter, to);
+                node.filter_expr.iter().for_each(|filter| names(filter, to));
+                statements_name(&node.body, to);
+                statements_name(&node.else_body, to);
+            }
+            Stmt::IfCond(node) => {
+                names(&node.expr, to);
+                statements_name(&node.true_body, to);
+                statements_name(&node.false_body, to);
+            }
+            Stmt::WithBlock(node) => {
+                node.assignments.iter().for_each(|(_, value)| names(value, to));
+                statements_name(&node.body, to);
+            }
+            Stmt::Set(node) => {
+                target_names(&node.target, to);
+                names(&node.expr, to);
+            }
+            Stmt::SetBlock(node) => {
+                target_names(&node.target, to);
+                node.filter.iter().for_each(|filter| names(filter, to));
+                statements_name(&node.body, to);
+            }
+            Stmt::AutoEscape(node) => statements_name(&node.body, to),
+            Stmt::FilterBlock(node) => {
+                names(&node.filter, to);
+                statements_name(&node.body, to);
+            }
+            Stmt::Macro(node) => {
+                statements_name(&node.body, to);
+                all_name(&node.defaults, to);
+            }
+            Stmt::CallBlock(node) => {
+                names(&node.call.expr, to);
+                arguments_name(&node.call.args, to);
+                statements_name(&node.macro_decl.body, to);
+                all_name(&node.macro_decl.defaults, to);
+            }
+            _ => {}
         }
-        Stmt::IfCond(node) => names(&node.expr, id) || any(&node.true_body) || any(&node.false_body),
-        Stmt::WithBlock(node) => {
-            node.assignments.iter().any(|(_, value)| names(value, id)) || any(&node.body)
-        }
-        Stmt::Set(node) => names(&node.expr, id),
-        Stmt::SetBlock(node) => {
-            node.filter.as_ref().is_some_and(|filter| names(filter, id)) || any(&node.body)
-        }
-        Stmt::AutoEscape(node) => any(&node.body),
-        Stmt::FilterBlock(node) => names(&node.filter, id) || any(&node.body),
-        Stmt::Macro(node) => speaks_of(&node.body, &node.defaults, id),
-        Stmt::CallBlock(node) => {
-            let called = names(&node.call.expr, id)
-                || node.call.args.iter().any(|argument| names(value_of(argument), id));
-            called || speaks_of(&node.macro_decl.body, &node.macro_decl.defaults, id)
-        }
-        _ => false,
     }
 }
 
-fn value_of<'b, 'a>(argument: &'b CallArg<'a>) -> &'b Expr<'a> {
-    match argument {
-        CallArg::Pos(value)
-        | CallArg::Kwarg(_, value)
-        | CallArg::PosSplat(value)
-        | CallArg::KwargSplat(value) => value,
+/// Collects the namespaces that are assigned to.
+fn target_names<'a>(target: &Expr<'a>, to: &mut Vec<&'a str>) {
+    match target {
+        Expr::List(list) => list.items.iter().for_each(|item| target_names(item, to)),
+        Expr::GetAttr(attr) => names(&attr.expr, to),
+        _ => {}
     }
 }
 
-fn names(expression: &Expr, id: &str) -> bool {
-    let any = |expressions: &[Expr]| expressions.iter().any(|expression| names(expression, id));
-    let some =
-        |expression: &Option<Expr>| expression.as_ref().is_some_and(|expression| names(expression, id));
-    let called = |arguments: &[CallArg]| arguments.iter().any(|argument| names(value_of(argument), id));
+fn all_name<'a>(expressions: &[Expr<'a>], to: &mut Vec<&'a str>) {
+    expressions.iter().for_each(|expression| names(expression, to));
+}
+
+fn arguments_name<'a>(arguments: &[CallArg<'a>], to: &mut Vec<&'a str>) {
+    for argument in arguments {
+        match argument {
+            CallArg::Pos(value)
+            | CallArg::Kwarg(_, value)
+            | CallArg::PosSplat(value)
+            | CallArg::KwargSplat(value) => names(value, to),
+        }
+    }
+}
+
+/// Collects the variables that an expression names, each once.
+fn names<'a>(expression: &Expr<'a>, to: &mut Vec<&'a str>) {
     match expression {
-        Expr::Var(var) => var.id == id,
-        Expr::Const(_) => false,
+        Expr::Var(var) if to.contains(&var.id) => {}
+        Expr::Var(var) => to.push(var.id),
+        Expr::Const(_) => {}
         Expr::Slice(node) => {
-            names(&node.expr, id) || some(&node.start) || some(&node.stop) || some(&node.step)
+            names(&node.expr, to);
+            [&node.start, &node.stop, &node.step].into_iter().flatten().for_each(|bound| names(bound, to));
         }
-        Expr::UnaryOp(node) => names(&node.expr, id),
-        Expr::BinOp(node) => names(&node.left, id) || names(&node.right, id),
-        Expr::Compare(node) => names(&node.expr, id) || node.ops.iter().any(|link| names(&link.expr, id)),
+        Expr::UnaryOp(node) => names(&node.expr, to),
+        Expr::BinOp(node) => {
+            names(&node.left, to);
+            names(&node.right, to);
+        }
+        Expr::Compare(node) => {
+            names(&node.expr, to);
+            node.ops.iter().for_each(|link| names(&link.expr, to));
+        }
         Expr::IfExpr(node) => {
-            names(&node.test_expr, id) || names(&node.true_expr, id) || some(&node.false_expr)
+            names(&node.test_expr, to);
+            names(&node.true_expr, to);
+            node.false_expr.iter().for_each(|other| names(other, to));
         }
-        Expr::Filter(node) => some(&node.expr) || called(&node.args),
-        Expr::Test(node) => names(&node.expr, id) || called(&node.args),
-        Expr::GetAttr(node) => names(&node.expr, id),
-        Expr::GetItem(node) => names(&node.expr, id) || names(&node.subscript_expr, id),
-        Expr::Call(node) => names(&node.expr, id) || called(&node.args),
-        Expr::List(node) => any(&node.items),
-        Expr::Tuple(node) => any(&node.items),
-        Expr::Map(node) => any(&node.keys) || any(&node.values),
+        Expr::Filter(node) => {
+            node.expr.iter().for_each(|expr| names(expr, to));
+            arguments_name(&node.args, to);
+        }
+        Expr::Test(node) => {
+            names(&node.expr, to);
+            arguments_name(&node.args, to);
+        }
+        Expr::GetAttr(node) => names(&node.expr, to),
+        Expr::GetItem(node) => {
+            names(&node.expr, to);
+            names(&node.subscript_expr, to);
+        }
+        Expr::Call(node) => {
+            names(&node.expr, to);
+            arguments_name(&node.args, to);
+        }
+        Expr::List(node) => all_name(&node.items, to),
+        Expr::Tuple(node) => all_name(&node.items, to),
+        Expr::Map(node) => {
+            all_name(&node.keys, to);
+            all_name(&node.values, to);
+        }
     }
 }

@@ -210,6 +210,10 @@ fn namespace(state: &mut State, arguments: Arguments) -> Result<Value, minijinja
             return Err(failure("the names of a namespace are texts that begin with no underscore"));
         }
     }
+    // With a name that no template has, as an empty one would be false.
+    let mut attributes = methods::pairs(state, &attributes)?;
+    attributes.push((Value::from(""), Value::from(true)));
+    let attributes = Value::from_pairs(attributes);
     Value::from_function(minijinja::functions::namespace).call(state, &[attributes])
 }
 

@@ -5,7 +5,7 @@ use minijinja::{Error, State, Value};
 
 use super::format::{tenths, truncated};
 use super::python::{bind, failure, float, integer, integer_or, is_float, is_space, text, whole};
-use super::{filters, strings};
+use super::{casing, filters, strings};
 
 pub(super) fn call(_: &State, name: &str, value: &Value, arguments: &[Value]) -> Result<Value, Error> {
     match name {
@@ -60,7 +60,8 @@ fn without_marks(own: &str) -> Option<String> {
             && bytes.get(index + 1).is_some_and(u8::is_ascii_alphanumeric)
     };
     let marks_stand_well = own.match_indices('_').all(|(index, _)| between(index));
-    marks_stand_well.then(|| own.replace('_', ""))
+    let ascii = |c: char| casing::decimal(c).and_then(|digit| char::from_digit(digit, 10)).unwrap_or(c);
+    marks_stand_well.then(|| own.replace('_', "").chars().map(ascii).collect())
 }
 
 /// Python's `int` of a text.

@@ -81,7 +81,7 @@ fn repeated(state: &State, value: &Value, times: &Value) -> Result<Value, Error>
     let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
     if let Some(own) = value.as_str() {
         pay(state, own.len().saturating_mul(times))?;
-        return Ok(Value::from(own.repeat(if own.is_empty() { 0 } else { times })));
+        return filters::same_safety(value, Value::from(own.repeat(if own.is_empty() { 0 } else { times })));
     }
     let all = items(state, value)?;
     pay(state, all.len().saturating_mul(times).saturating_mul(64))?;
@@ -348,7 +348,7 @@ pub(super) fn item(value: &Value, key: &Value) -> Result<Value, Error> {
         } else {
             own.chars().nth(distance(index))
         };
-        at.map(Value::from)
+        at.map(|at| filters::same_safety(value, Value::from(at))).transpose()?
     } else if let (true, Some(length)) = (methods::is_list(value), value.len()) {
         let index = if index < 0 { index + length as i128 } else { index };
         let index = usize::try_from(index).ok().filter(|index| *index < length);
@@ -398,7 +398,8 @@ fn slice(state: &State, value: Value, start: Value, stop: Value, step: Value) ->
     pay(state, places.len() * 16)?;
     if let Some(own) = value.as_str() {
         let characters: Vec<char> = own.chars().collect();
-        return Ok(Value::from(places.into_iter().filter_map(|at| characters.get(at)).collect::<String>()));
+        let part: String = places.into_iter().filter_map(|at| characters.get(at)).collect();
+        return filters::same_safety(&value, Value::from(part));
     }
     let all = items(state, &value)?;
     let part: Vec<Value> = places.into_iter().filter_map(|at| all.get(at).cloned()).collect();

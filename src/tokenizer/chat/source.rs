@@ -287,9 +287,15 @@ impl<'a> Rewriting<'a> {
             }
             _ => {}
         }
-        let is_tuple = end == "}}" && has_comma(&tokens);
-        if is_tuple {
-            self.to.push('(');
+        let tuple = match word {
+            "for" => tuple_of_loop(&tokens),
+            "with" => targets_of_with(&tokens),
+            _ if end == "}}" && has_comma(&tokens) => Some((0, tokens.len())),
+            _ => None,
+        };
+        if let Some((from, to)) = tuple {
+            tokens.insert(to, Token::Sign(")"));
+            tokens.insert(from, Token::Sign("("));
         }
         let mut operand = false;
         for token in &tokens {
@@ -313,11 +319,31 @@ impl<'a> Rewriting<'a> {
                 _ => true,
             };
         }
-        if is_tuple {
-            self.to.push(')');
-        }
         Ok(())
     }
+}
+
+/// Where what a loop goes through begins and ends, if it is a tuple without brackets.
+fn tuple_of_loop(tokens: &[Token]) -> Option<(usize, usize)> {
+    let from = tokens.iter().position(|token| *token == Token::Name("in"))? + 1;
+    let mut open = 0;
+    let end = tokens[from..].iter().position(|token| {
+        match token {
+            Token::Sign("(" | "[" | "{") => open += 1,
+            Token::Sign(")" | "]" | "}") => open -= 1,
+            _ => {}
+        }
+        open == 0 && matches!(token, Token::Name("if" | "recursive"))
+    });
+    let to = end.map_or(tokens.len(), |end| from + end);
+    has_comma(&tokens[from..to]).then_some((from, to))
+}
+
+/// Where the first targets of `with` begin and end, if they are several without brackets.
+fn targets_of_with(tokens: &[Token]) -> Option<(usize, usize)> {
+    let from = tokens.iter().position(|token| *token == Token::Name("with"))? + 1;
+    let to = from + tokens[from..].iter().position(|token| *token == Token::Sign("="))?;
+    has_comma(&tokens[from..to]).then_some((from, to))
 }
 
 /// Whether a comma stands outside of all brackets.

@@ -78,8 +78,8 @@ pub(super) fn call_safely(
     if !named.is_empty() {
         return Err(failure("methods of texts that are safe for HTML take no names here"));
     }
-    let escaped = positional.iter().map(|argument| match argument.as_str() {
-        Some(_) if method == "replace" => filters::escaped(argument).map(Value::from),
+    let escaped = positional.iter().enumerate().map(|(index, argument)| match argument.as_str() {
+        Some(_) if method == "replace" && index == 1 => filters::escaped(argument).map(Value::from),
         _ => Ok(argument.clone()),
     });
     let made = call(state, value, method, &escaped.collect::<Result<Vec<_>, Error>>()?)?;
