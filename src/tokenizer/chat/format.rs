@@ -176,11 +176,11 @@ fn general(size: f64, precision: usize, alternate: bool) -> String {
 /// With a mark between groups of three digits (four in other bases), and zeros before up to a width.
 fn grouped(digits: &str, mark: char, kind: Option<char>, width: usize) -> String {
     let size = if matches!(kind, Some('x' | 'X' | 'o' | 'b')) { 4 } else { 3 };
-    let end = digits.find(['.', 'e', '%']).unwrap_or(digits.len());
+    let end = digits.find(['.', 'e', '%']).filter(|_| size == 3).unwrap_or(digits.len());
     let (whole, rest) = digits.split_at(end);
     let mut whole = whole.to_owned();
     let with_marks = |length: usize| length + length.saturating_sub(1) / size;
-    while with_marks(whole.len() + 1) + rest.len() <= width {
+    while with_marks(whole.len()) + rest.len() < width {
         whole.insert(0, '0');
     }
     let mut grouped = String::new();
