@@ -17,7 +17,6 @@ mod splitting;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use tokenizers::{AddedToken, Decoder, Model};
 
@@ -192,7 +191,7 @@ impl Tokenizer {
     pub fn encode_chat(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let template = self.chat.as_ref().map_err(Clone::clone)?;
         let message = Message { role: "user".to_owned(), content: text.to_owned() };
-        self.encode(&template.render(&[message], SystemTime::now())?, AddSpecial::Never)
+        self.encode(&template.render(&[message], jiff::Zoned::now().datetime())?, AddSpecial::Never)
     }
 
     /// The id of a token as the vocabulary spells it.

@@ -4,22 +4,44 @@
 //! from a model's files and is not trusted: the work and the memory it may take are limited. Knows nothing of
 //! where a template comes from, and adds no tokens: the text goes through the tokenizer with special tokens
 //! recognised and none added, as templates write their own.
+//!
+//! Minijinja parses and runs templates; what is Python's in Jinja is done here: `source` prepares the text, `lower`
+//! puts functions in place of operators, and the other modules are these functions, filters, tests and methods. What
+//! cannot be done as in transformers is an error, never another text.
 
+mod casing;
+mod filters;
+mod format;
 mod json;
+mod lower;
+mod methods;
+mod numbers;
+mod objects;
+mod operators;
+mod python;
+mod source;
+mod strings;
+mod tests;
 mod time;
+mod words;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::time::SystemTime;
 
+use jiff::civil::DateTime;
+use minijinja::machinery::{self, CodeGenerator};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
-use minijinja::{Environment, ErrorKind, Output, State, Value};
-use minijinja_contrib::pycompat;
+use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, Value};
+
+use python::{Arguments, bind, failure, needed, text};
 
 /// Work that a rendering may do, in minijinja's units: an instruction is one, 64 bytes of data are one. Real
 /// templates take a few thousand for a short conversation; this is about 0.1 s and 64 MB at most.
 const FUEL: u64 = 1_000_000;
+
+/// The stack of a rendering: expressions and macros within one another take it, and both have limits.
+const STACK: usize = 128 << 20;
 
 /// The name under which errors would place a template.
 const NAME: &str = "chat template";
@@ -98,16 +120,15 @@ struct Raised;
 impl ChatTemplate {
     /// A template as its file has it; `special` holds texts by name, such as `bos_token`. Refuses what is no Jinja.
     pub fn new(source: &str, special: BTreeMap<String, String>) -> Result<Self, ChatError> {
-        let template = Self { source: plain_blocks(source), special };
-        template.environment(SystemTime::UNIX_EPOCH)?;
+        let source = source::prepared(source).map_err(|reason| ChatError::Malformed { reason })?;
+        let template = Self { source, special };
+        on_large_stack(|| template.run(None))?;
         Ok(template)
     }
 
     /// The text of a conversation, up to where the assistant begins to speak. `now` is what the template takes for
-    /// the present date (in UTC).
-    pub fn render(&self, messages: &[Message], now: SystemTime) -> Result<String, ChatError> {
-        let environment = self.environment(now)?;
-        let template = environment.get_template(NAME).map_err(|error| chat_error(&error))?;
+    /// the present local time.
+    pub fn render(&self, messages: &[Message], now: DateTime) -> Result<String, ChatError> {
         let mut context: BTreeMap<&str, Value> =
             self.special.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str()))).collect();
         let messages = messages.iter().map(|message| {
@@ -117,100 +138,102 @@ impl ChatTemplate {
         context.insert("add_generation_prompt", Value::from(true));
         context.insert("tools", Value::from(()));
         context.insert("documents", Value::from(()));
-        template.render(context).map_err(|error| chat_error(&error))
+        on_large_stack(|| self.run(Some((context, now))))
     }
 
-    /// The settings and functions that transformers gives a template, with this one in it.
-    fn environment(&self, now: SystemTime) -> Result<Environment<'_>, ChatError> {
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| chat_error(&error))?);
-        environment.set_fuel(Some(FUEL));
-        environment.set_formatter(format_as_python);
-        environment.set_unknown_method_callback(python_method);
-        environment.add_test("sequence", is_sequence);
-        environment.add_test("iterable", is_sequence);
-        environment.add_filter("tojson", json::to_json);
-        environment.add_function("raise_exception", raise);
-        environment.add_function("strftime_now", move |format: &str| time::format(format, now));
-        environment.add_template(NAME, &self.source).map_err(|error| chat_error(&error))?;
-        Ok(environment)
-    }
-}
-
-/// The methods of Python's texts and mappings.
-fn python_method(
-    state: &mut State,
-    value: &Value,
-    method: &str,
-    arguments: &[Value],
-) -> Result<Value, minijinja::Error> {
-    match value.as_str() {
-        Some(text) if method == "title" && arguments.is_empty() => Ok(Value::from(title(text))),
-        _ => pycompat::unknown_method_callback(state, value, method, arguments),
-    }
-}
-
-/// Python's `str.title`: a letter is large where no letter stands before it.
-fn title(text: &str) -> String {
-    let mut before = ' ';
-    text.chars().fold(String::with_capacity(text.len()), |mut titled, character| {
-        if before.is_alphabetic() {
-            titled.extend(character.to_lowercase());
-        } else {
-            titled.extend(character.to_uppercase());
+    /// Compiles the template and, with a context and the time, renders it.
+    fn run(&self, with: Option<(BTreeMap<&str, Value>, DateTime)>) -> Result<String, minijinja::Error> {
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+        let parsed = machinery::parse(&self.source, NAME, syntax)?;
+        let lowered = lower::template(&parsed, &self.source)?;
+        let mut generator = CodeGenerator::new(NAME, &self.source);
+        generator.compile_stmt(&lowered);
+        let (instructions, blocks) = generator.finish();
+        let mut text = String::new();
+        if let Some((context, now)) = with {
+            let environment = environment(now);
+            let mut output = machinery::make_string_output(&mut text);
+            let context = Value::from_pairs(context);
+            machinery::eval(&environment, &instructions, context, &blocks, &mut output, AutoEscape::None)?;
         }
-        before = character;
-        titled
+        Ok(text)
+    }
+}
+
+/// Runs on a thread with a stack for expressions and values that are nested deep.
+fn on_large_stack(
+    work: impl FnOnce() -> Result<String, minijinja::Error> + Send,
+) -> Result<String, ChatError> {
+    let work = || work().map_err(|error| chat_error(&error));
+    let failed = |reason: String| ChatError::Failed { reason };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("chat template".to_owned()).stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, work).map_err(|error| failed(error.to_string()))?;
+        thread.join().unwrap_or_else(|_| Err(failed("the template engine broke down".to_owned())))
     })
 }
 
-/// Python counts texts and mappings among its sequences; templates rely on it to tell what content is.
-fn is_sequence(value: &Value) -> bool {
-    matches!(
-        value.kind(),
-        ValueKind::String | ValueKind::Bytes | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable
-    )
+/// The functions, filters and tests that transformers gives a template.
+fn environment(now: DateTime) -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.set_fuel(Some(FUEL));
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_formatter(format_as_python);
+    environment.set_unknown_method_callback(methods::call);
+    filters::add_to(&mut environment);
+    tests::add_to(&mut environment);
+    operators::add_to(&mut environment);
+    environment.add_global("dict", Value::from_object(objects::Dict));
+    environment.add_global("self", Value::from_object(objects::ItSelf));
+    environment.add_function("lipsum", objects::lipsum);
+    environment.add_function("range", objects::range);
+    environment.add_function("cycler", objects::cycler);
+    environment.add_function("joiner", objects::joiner);
+    environment.add_function("namespace", namespace);
+    environment.add_function("raise_exception", raise);
+    environment.add_function("strftime_now", move |state: &State, arguments: Arguments| {
+        let [format] = bind(&arguments.into_values(), ["format"])?;
+        time::format(state, text(&needed(format)?)?, now)
+    });
+    environment.add_function(source::GENERATION, |state: &mut State, arguments: Arguments| {
+        let [caller] = bind(&arguments.into_values(), ["caller"])?;
+        needed(caller)?.call(state, &[])
+    });
+    environment
+}
+
+/// `namespace(**attributes)`.
+fn namespace(state: &mut State, arguments: Arguments) -> Result<Value, minijinja::Error> {
+    let attributes = Value::from_object(objects::Dict).call(state, &arguments.into_values())?;
+    for name in attributes.try_iter()? {
+        if name.as_str().is_none_or(|name| name.starts_with('_')) {
+            return Err(failure("the names of a namespace are texts that begin with no underscore"));
+        }
+    }
+    // With a name that no template has, as an empty one would be false.
+    let mut attributes = methods::pairs(state, &attributes)?;
+    attributes.push((Value::from(""), Value::from(true)));
+    let attributes = Value::from_pairs(attributes);
+    Value::from_function(minijinja::functions::namespace).call(state, &[attributes])
 }
 
 /// `raise_exception(message)`.
-fn raise(message: &str) -> Result<Value, minijinja::Error> {
-    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message.to_owned()).with_source(Raised))
+fn raise(state: &mut State, arguments: Arguments) -> Result<Value, minijinja::Error> {
+    let [message] = bind(&arguments.into_values(), ["message"])?;
+    Err(failure(python::str(state, &needed(message)?)?).with_source(Raised))
 }
 
-/// Writes a value as Python's `str` does where Jinja's own words differ.
+/// Writes a value as Python's `str` does.
 fn format_as_python(output: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
-    if value.is_none() {
-        return Ok(output.write_str("None")?);
-    }
-    if value.kind() == ValueKind::Bool {
-        return Ok(output.write_str(if value.is_true() { "True" } else { "False" })?);
-    }
-    minijinja::escape_formatter(output, state, value)
-}
-
-/// Turns `{% generation %}` blocks, which only mark what an assistant said, into blocks that change nothing.
-fn plain_blocks(source: &str) -> String {
-    let mut plain = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(begin) = rest.find("{%") {
-        let (before, tag) = rest.split_at(begin);
-        plain.push_str(before);
-        let Some(end) = tag.find("%}") else {
-            rest = tag;
-            break;
-        };
-        let inside = &tag[2..end];
-        let word = inside.trim_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '+'));
-        match word {
-            "generation" => plain.push_str(&format!("{{%{}%}}", inside.replacen(word, "if true", 1))),
-            "endgeneration" => plain.push_str(&format!("{{%{}%}}", inside.replacen(word, "endif", 1))),
-            _ => plain.push_str(&tag[..end + 2]),
+    let escapes = *state.auto_escape() != AutoEscape::None;
+    match value.as_str().filter(|_| value.kind() == ValueKind::String) {
+        Some(text) if value.is_safe() || !escapes => output.write_str(text)?,
+        _ => {
+            let text = python::str(state, value)?;
+            output.write_str(&if escapes { filters::escape(&text) } else { text })?;
         }
-        rest = &tag[end + 2..];
     }
-    plain.push_str(rest);
-    plain
+    Ok(())
 }
 
 fn chat_error(error: &minijinja::Error) -> ChatError {
@@ -240,15 +263,4 @@ fn chat_error(error: &minijinja::Error) -> ChatError {
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(300).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generation_blocks_change_nothing_but_their_tags() {
-        assert_eq!(plain_blocks("{%- generation -%}a{%endgeneration%}{% x"), "{%- if true -%}a{%endif%}{% x");
-        assert_eq!(plain_blocks("{% set generation = 1 %}"), "{% set generation = 1 %}");
-    }
 }

@@ -1,0 +1,584 @@
+//! Templates as minijinja parses them, in words that mean in minijinja what they mean in Jinja.
+//!
+//! Operators become calls of functions with Python's semantics, macros take arguments as Python does, and blocks
+//! have the scopes that Jinja gives them. What minijinja has no words for is refused.
+
+use minijinja::machinery::Span;
+use minijinja::machinery::ast::*;
+use minijinja::{Error, ErrorKind, Value};
+
+use super::objects::Catches;
+
+/// The parameter of each macro that says which of its arguments were given. No template can name it.
+const GIVEN: &str = "given arguments";
+/// The macro that a call block makes of its body.
+const CALLER: &str = "body of a call";
+
+/// Names that a macro gets by other ways, or has to itself.
+const OWN_NAMES: [&str; 5] = ["caller", "kwargs", "loop", "self", "varargs"];
+
+/// What stands around a statement.
+#[derive(Debug, Clone, Copy, Default)]
+struct Around {
+    /// A loop that `break` may leave.
+    breakable: bool,
+    /// Anything that has variables of its own.
+    scope: bool,
+}
+
+/// Lowers a whole template.
+pub(super) fn template<'a>(parsed: &Stmt<'a>, source: &str) -> Result<Stmt<'a>, Error> {
+    let lowering = Lowering { source };
+    match parsed {
+        Stmt::Template(template) => {
+            let children = lowering.body(&template.children, Around::default())?;
+            Ok(Stmt::Template(Spanned::new(Template { children }, template.span())))
+        }
+        _ => Err(refusal("this is no template", None)),
+    }
+}
+
+fn refusal(reason: impl Into<String>, span: Option<Span>) -> Error {
+    let place = span.map_or(String::new(), |span| format!("line {}: ", span.start_line));
+    Error::new(ErrorKind::SyntaxError, place + &reason.into())
+}
+
+fn name<'a>(id: &'a str, span: Span) -> Expr<'a> {
+    Expr::Var(Spanned::new(Var { id }, span))
+}
+
+fn constant<'a>(value: impl Into<Value>, span: Span) -> Expr<'a> {
+    Expr::Const(Spanned::new(Const { value: value.into() }, span))
+}
+
+fn call<'a>(function: &'a str, arguments: Vec<Expr<'a>>, span: Span) -> Expr<'a> {
+    let args = arguments.into_iter().map(CallArg::Pos).collect();
+    Expr::Call(Spanned::new(Call { expr: name(function, span), args }, span))
+}
+
+/// Statements with variables of their own.
+fn scoped<'a>(body: Vec<Stmt<'a>>, span: Span) -> Vec<Stmt<'a>> {
+    vec![Stmt::WithBlock(Spanned::new(WithBlock { assignments: Vec::new(), body }, span))]
+}
+
+/// A value for several targets: texts go by character.
+fn unpackable<'a>(target: &Expr<'a>, value: Expr<'a>) -> Expr<'a> {
+    let span = value.span();
+    if matches!(target, Expr::List(_)) { call("iterate", vec![value], span) } else { value }
+}
+
+struct Lowering<'s> {
+    source: &'s str,
+}
+
+impl Lowering<'_> {
+    fn body<'a>(&self, statements: &[Stmt<'a>], around: Around) -> Result<Vec<Stmt<'a>>, Error> {
+        let mut lowered = Vec::with_capacity(statements.len());
+        for statement in statements {
+            self.statement(statement, around, &mut lowered)?;
+        }
+        Ok(lowered)
+    }
+
+    fn statement<'a>(
+        &self,
+        statement: &Stmt<'a>,
+        around: Around,
+        to: &mut Vec<Stmt<'a>>,
+    ) -> Result<(), Error> {
+        let inside = Around { scope: true, ..around };
+        let lowered = match statement {
+            Stmt::EmitExpr(emit) => {
+                Stmt::EmitExpr(Spanned::new(EmitExpr { expr: self.expression(&emit.expr)? }, emit.span()))
+            }
+            Stmt::EmitRaw(raw) => Stmt::EmitRaw(Spanned::new(EmitRaw { raw: raw.raw }, raw.span())),
+            Stmt::ForLoop(node) => self.for_loop(node)?,
+            Stmt::IfCond(node) => {
+                let lowered = IfCond {
+                    expr: self.expression(&node.expr)?,
+                    true_body: self.body(&node.true_body, around)?,
+                    false_body: self.body(&node.false_body, around)?,
+                };
+                Stmt::IfCond(Spanned::new(lowered, node.span()))
+            }
+            Stmt::WithBlock(node) => {
+                // All values are computed before the first variable is there.
+                let span = node.span();
+                let (mut targets, mut values) = (Vec::new(), Vec::new());
+                for (target, value) in &node.assignments {
+                    targets.push(self.target(target)?);
+                    values.push(unpackable(target, self.expression(value)?));
+                }
+                let targets = Expr::List(Spanned::new(List { items: targets }, span));
+                let values = Expr::Tuple(Spanned::new(Tuple { items: values }, span));
+                let assignments =
+                    if node.assignments.is_empty() { Vec::new() } else { vec![(targets, values)] };
+                Stmt::WithBlock(Spanned::new(
+                    WithBlock { assignments, body: self.body(&node.body, inside)? },
+                    span,
+                ))
+            }
+            Stmt::Set(node) => {
+                let expr = unpackable(&node.target, self.expression(&node.expr)?);
+                let lowered = Set { target: self.target(&node.target)?, expr };
+                Stmt::Set(Spanned::new(lowered, node.span()))
+            }
+            Stmt::SetBlock(node) => {
+                let lowered = SetBlock {
+                    target: self.target(&node.target)?,
+                    filter: node.filter.as_ref().map(|filter| self.expression(filter)).transpose()?,
+                    body: scoped(self.body(&node.body, inside)?, node.span()),
+                };
+                Stmt::SetBlock(Spanned::new(lowered, node.span()))
+            }
+            Stmt::AutoEscape(node) => {
+                let enabled = self.expression(&node.enabled)?;
+                let body = scoped(self.body(&node.body, inside)?, node.span());
+                Stmt::AutoEscape(Spanned::new(AutoEscape { enabled, body }, node.span()))
+            }
+            Stmt::FilterBlock(node) => {
+                let filter = self.expression(&node.filter)?;
+                let body = scoped(self.body(&node.body, inside)?, node.span());
+                Stmt::FilterBlock(Spanned::new(
+                    FilterBlock { filter, filter_span: node.filter_span, body },
+                    node.span(),
+                ))
+            }
+            Stmt::Block(node) => {
+                let tag = self.source.get(node.span().start_offset as usize..).unwrap_or_default();
+                let is_scoped = tag.split("%}").next().is_some_and(|tag| tag.contains(" scoped"));
+                if around.scope && !is_scoped {
+                    return Err(refusal("blocks inside of scopes are not known here", Some(node.span())));
+                }
+                let body = self.body(&node.body, Around { breakable: false, scope: true })?;
+                Stmt::Block(Spanned::new(
+                    Block { name: node.name, required: node.required, body },
+                    node.span(),
+                ))
+            }
+            Stmt::Include(node) => {
+                let lowered = Include { name: self.expression(&node.name)?, ignore_missing: false };
+                Stmt::Include(Spanned::new(lowered, node.span()))
+            }
+            Stmt::Extends(node) => {
+                Stmt::Extends(Spanned::new(Extends { name: self.expression(&node.name)? }, node.span()))
+            }
+            Stmt::Import(node) => {
+                return Err(refusal("a template has no other to import", Some(node.span())));
+            }
+            Stmt::FromImport(node) => {
+                return Err(refusal("a template has no other to import", Some(node.span())));
+            }
+            Stmt::Macro(node) => {
+                self.macro_named(node, node.name, node.span(), to)?;
+                return Ok(());
+            }
+            Stmt::CallBlock(node) => {
+                let span = node.span();
+                self.macro_named(&node.macro_decl, CALLER, span, to)?;
+                let mut args = self.arguments(&node.call.args)?;
+                args.push(CallArg::Kwarg("caller", name(CALLER, span)));
+                let expr = Expr::Call(Spanned::new(
+                    Call { expr: self.callee(&node.call.expr)?, args },
+                    node.call.span(),
+                ));
+                Stmt::EmitExpr(Spanned::new(EmitExpr { expr }, node.call_expr_span))
+            }
+            Stmt::Continue(node) if around.breakable => Stmt::Continue(Spanned::new(Continue, node.span())),
+            Stmt::Break(node) if around.breakable => Stmt::Break(Spanned::new(Break, node.span())),
+            Stmt::Continue(node) => return Err(refusal("continue outside of a loop", Some(node.span()))),
+            Stmt::Break(node) => return Err(refusal("break outside of a loop", Some(node.span()))),
+            Stmt::Do(node) => return Err(refusal("unknown statement do", Some(node.span()))),
+            Stmt::Template(node) => return Err(refusal("a template within a template", Some(node.span()))),
+        };
+        to.push(lowered);
+        Ok(())
+    }
+
+    fn for_loop<'a>(&self, node: &Spanned<ForLoop<'a>>) -> Result<Stmt<'a>, Error> {
+        if node.recursive && !node.else_body.is_empty() {
+            return Err(refusal("recursive loops with else are not known here", Some(node.span())));
+        }
+        let span = node.span();
+        let inside = Around { breakable: true, scope: true };
+        let lowered = ForLoop {
+            target: self.target(&node.target)?,
+            iter: call("iterate", vec![self.expression(&node.iter)?], span),
+            filter_expr: node.filter_expr.as_ref().map(|filter| self.expression(filter)).transpose()?,
+            recursive: node.recursive,
+            body: self.body(&node.body, inside)?,
+            else_body: self.body(&node.else_body, Around { breakable: false, scope: true })?,
+        };
+        Ok(Stmt::ForLoop(Spanned::new(lowered, span)))
+    }
+
+    /// A macro of minijinja's that gets all its arguments, and what makes a [`super::objects::Macro`] of it.
+    fn macro_named<'a>(
+        &self,
+        node: &Spanned<Macro<'a>>,
+        id: &'a str,
+        span: Span,
+        to: &mut Vec<Stmt<'a>>,
+    ) -> Result<(), Error> {
+        let mut names = Vec::new();
+        for arg in &node.args {
+            match arg {
+                Expr::Var(var) if var.id == "caller" || names.contains(&var.id) => {
+                    return Err(refusal(
+                        format!("a macro cannot have the argument {} here", var.id),
+                        Some(span),
+                    ));
+                }
+                Expr::Var(var) => names.push(var.id),
+                _ => return Err(refusal("a macro's arguments are names", Some(span))),
+            }
+        }
+        if node.defaults.len() > names.len() {
+            return Err(refusal("a macro has more defaults than arguments", Some(span)));
+        }
+        let mut body = Vec::new();
+        for (index, default) in (names.len() - node.defaults.len()..).zip(&node.defaults) {
+            let is_given = call("[]", vec![name(GIVEN, span), constant(index, span)], span);
+            let missing = Expr::UnaryOp(Spanned::new(UnaryOp { op: UnaryOpKind::Not, expr: is_given }, span));
+            let set = Set { target: name(names[index], span), expr: self.expression(default)? };
+            let lowered = IfCond {
+                expr: missing,
+                true_body: vec![Stmt::Set(Spanned::new(set, span))],
+                false_body: Vec::new(),
+            };
+            body.push(Stmt::IfCond(Spanned::new(lowered, span)));
+        }
+        body.extend(self.body(&node.body, Around { breakable: false, scope: true })?);
+        let mut spoken_of = Vec::new();
+        statements_name(&node.body, &mut spoken_of);
+        all_name(&node.defaults, &mut spoken_of);
+        // Whatever comes after, what is named first comes from outside: minijinja takes a name that is assigned
+        // in a macro for the macro's own, even where it is not assigned yet.
+        let outside = |id: &str| !OWN_NAMES.contains(&id) && !names.iter().any(|name| *name == id);
+        let from_outside = spoken_of.iter().filter(|id| outside(id)).map(|id| name(id, span)).collect();
+        let list = Expr::List(Spanned::new(List { items: from_outside }, span));
+        let emit = Stmt::EmitExpr(Spanned::new(EmitExpr { expr: list }, span));
+        let never = IfCond { expr: constant(false, span), true_body: vec![emit], false_body: Vec::new() };
+        body.insert(0, Stmt::IfCond(Spanned::new(never, span)));
+        let speaks_of =
+            |id: &str| !names.iter().any(|name| *name == id) && spoken_of.iter().any(|name| *name == id);
+        let catches = Catches {
+            varargs: speaks_of("varargs"),
+            kwargs: speaks_of("kwargs"),
+            caller: speaks_of("caller"),
+        };
+        let extra = [
+            (true, GIVEN),
+            (catches.caller, "caller"),
+            (catches.kwargs, "kwargs"),
+            (catches.varargs, "varargs"),
+        ];
+        let extra = extra.iter().filter(|(is, _)| *is).map(|(_, id)| *id);
+        let args = names.iter().copied().chain(extra).map(|id| name(id, span)).collect();
+        to.push(Stmt::Macro(Spanned::new(Macro { name: id, args, defaults: Vec::new(), body }, span)));
+        let called = node.name;
+        let names: Vec<Value> = names.into_iter().map(Value::from).collect();
+        let arguments = vec![
+            name(id, span),
+            constant(called, span),
+            constant(names, span),
+            constant(catches.to_value(), span),
+        ];
+        let set = Set { target: name(id, span), expr: call("make macro", arguments, span) };
+        to.push(Stmt::Set(Spanned::new(set, span)));
+        Ok(())
+    }
+
+    /// What is assigned to: names, attributes of namespaces, or several of these.
+    fn target<'a>(&self, target: &Expr<'a>) -> Result<Expr<'a>, Error> {
+        Ok(match target {
+            Expr::Var(var) => name(var.id, var.span()),
+            Expr::List(list) => {
+                let items = list.items.iter().map(|item| self.target(item)).collect::<Result<_, _>>()?;
+                Expr::List(Spanned::new(List { items }, list.span()))
+            }
+            Expr::GetAttr(attr) if attr.name.starts_with('_') => {
+                return Err(refusal(
+                    "a namespace has no names that begin with an underscore",
+                    Some(attr.span()),
+                ));
+            }
+            Expr::GetAttr(attr) => {
+                let lowered = GetAttr { expr: self.target(&attr.expr)?, name: attr.name };
+                Expr::GetAttr(Spanned::new(lowered, attr.span()))
+            }
+            other => return Err(refusal("nothing can be assigned here", Some(other.span()))),
+        })
+    }
+
+    fn all<'a>(&self, expressions: &[Expr<'a>]) -> Result<Vec<Expr<'a>>, Error> {
+        expressions.iter().map(|expression| self.expression(expression)).collect()
+    }
+
+    fn arguments<'a>(&self, arguments: &[CallArg<'a>]) -> Result<Vec<CallArg<'a>>, Error> {
+        let lowered = arguments.iter().map(|argument| {
+            Ok(match argument {
+                CallArg::Pos(value) => CallArg::Pos(self.expression(value)?),
+                CallArg::Kwarg(id, value) => CallArg::Kwarg(id, self.expression(value)?),
+                CallArg::PosSplat(value) => {
+                    let span = value.span();
+                    CallArg::PosSplat(call("iterate", vec![self.expression(value)?], span))
+                }
+                CallArg::KwargSplat(value) => CallArg::KwargSplat(self.expression(value)?),
+            })
+        });
+        lowered.collect()
+    }
+
+    /// What is called: a method stays one.
+    fn callee<'a>(&self, callee: &Expr<'a>) -> Result<Expr<'a>, Error> {
+        match callee {
+            Expr::GetAttr(attr) => {
+                let lowered = GetAttr { expr: self.expression(&attr.expr)?, name: attr.name };
+                Ok(Expr::GetAttr(Spanned::new(lowered, attr.span())))
+            }
+            other => self.expression(other),
+        }
+    }
+
+    fn expression<'a>(&self, expression: &Expr<'a>) -> Result<Expr<'a>, Error> {
+        let span = expression.span();
+        Ok(match expression {
+            Expr::Var(var) => name(var.id, span),
+            Expr::Const(node) => constant(node.value.clone(), span),
+            Expr::Slice(node) => {
+                let bound = |bound: &Option<Expr<'a>>| match bound {
+                    Some(bound) => self.expression(bound),
+                    None => Ok(constant((), span)),
+                };
+                let bounds = [bound(&node.start)?, bound(&node.stop)?, bound(&node.step)?];
+                let arguments = std::iter::once(self.expression(&node.expr)?).chain(bounds).collect();
+                call("[:]", arguments, span)
+            }
+            Expr::UnaryOp(node) => match node.op {
+                UnaryOpKind::Not => {
+                    let lowered = UnaryOp { op: UnaryOpKind::Not, expr: self.expression(&node.expr)? };
+                    Expr::UnaryOp(Spanned::new(lowered, span))
+                }
+                UnaryOpKind::Neg => call("negative", vec![self.expression(&node.expr)?], span),
+            },
+            Expr::BinOp(node) => self.binary(node)?,
+            Expr::Compare(node) => {
+                let mut arguments = vec![self.expression(&node.expr)?];
+                for link in &node.ops {
+                    arguments.push(constant(comparison(link.op), span));
+                    arguments.push(self.expression(&link.expr)?);
+                }
+                call("compare", arguments, span)
+            }
+            Expr::IfExpr(node) => {
+                let lowered = IfExpr {
+                    test_expr: self.expression(&node.test_expr)?,
+                    true_expr: self.expression(&node.true_expr)?,
+                    false_expr: node.false_expr.as_ref().map(|other| self.expression(other)).transpose()?,
+                };
+                Expr::IfExpr(Spanned::new(lowered, span))
+            }
+            Expr::Filter(node) => {
+                let expr = node.expr.as_ref().map(|expr| self.expression(expr)).transpose()?;
+                Expr::Filter(Spanned::new(
+                    Filter { name: node.name, expr, args: self.arguments(&node.args)? },
+                    span,
+                ))
+            }
+            Expr::Test(node) => {
+                let lowered = Test {
+                    name: node.name,
+                    expr: self.expression(&node.expr)?,
+                    args: self.arguments(&node.args)?,
+                };
+                Expr::Test(Spanned::new(lowered, span))
+            }
+            Expr::GetAttr(node) => {
+                call(".", vec![self.expression(&node.expr)?, constant(node.name, span)], span)
+            }
+            Expr::GetItem(node) => {
+                call("[]", vec![self.expression(&node.expr)?, self.expression(&node.subscript_expr)?], span)
+            }
+            Expr::Call(node) => {
+                let lowered = Call { expr: self.callee(&node.expr)?, args: self.arguments(&node.args)? };
+                Expr::Call(Spanned::new(lowered, span))
+            }
+            Expr::List(node) => Expr::List(Spanned::new(List { items: self.all(&node.items)? }, span)),
+            Expr::Tuple(node) => Expr::Tuple(Spanned::new(Tuple { items: self.all(&node.items)? }, span)),
+            Expr::Map(node) => {
+                let mut pairs = Vec::with_capacity(node.keys.len() * 2);
+                for (key, value) in node.keys.iter().zip(&node.values) {
+                    pairs.extend([self.expression(key)?, self.expression(value)?]);
+                }
+                call("{}", pairs, span)
+            }
+        })
+    }
+
+    fn binary<'a>(&self, node: &Spanned<BinOp<'a>>) -> Result<Expr<'a>, Error> {
+        let span = node.span();
+        let (left, right) = (self.expression(&node.left)?, self.expression(&node.right)?);
+        let function = match node.op {
+            op @ (BinOpKind::ScAnd | BinOpKind::ScOr) => {
+                return Ok(Expr::BinOp(Spanned::new(BinOp { op, left, right }, span)));
+            }
+            BinOpKind::Add => "+",
+            BinOpKind::Sub => "-",
+            BinOpKind::Mul => "*",
+            BinOpKind::Div => "/",
+            BinOpKind::FloorDiv => "//",
+            BinOpKind::Rem => "%",
+            BinOpKind::Pow => "**",
+            BinOpKind::Concat => "~",
+            BinOpKind::Eq => return Ok(compared(left, "==", right, span)),
+            BinOpKind::Ne => return Ok(compared(left, "!=", right, span)),
+            BinOpKind::Lt => return Ok(compared(left, "<", right, span)),
+            BinOpKind::Lte => return Ok(compared(left, "<=", right, span)),
+            BinOpKind::Gt => return Ok(compared(left, ">", right, span)),
+            BinOpKind::Gte => return Ok(compared(left, ">=", right, span)),
+            BinOpKind::In => return Ok(compared(left, "in", right, span)),
+        };
+        Ok(call(function, vec![left, right], span))
+    }
+}
+
+fn compared<'a>(left: Expr<'a>, operator: &str, right: Expr<'a>, span: Span) -> Expr<'a> {
+    call("compare", vec![left, constant(operator, span), right], span)
+}
+
+fn comparison(operator: CompareOpKind) -> &'static str {
+    match operator {
+        CompareOpKind::Eq => "==",
+        CompareOpKind::Ne => "!=",
+        CompareOpKind::Lt => "<",
+        CompareOpKind::Lte => "<=",
+        CompareOpKind::Gt => ">",
+        CompareOpKind::Gte => ">=",
+        CompareOpKind::In => "in",
+        CompareOpKind::NotIn => "not in",
+    }
+}
+
+/// Collects the variables that statements name; as Jinja does, within macros inside and not within blocks.
+fn statements_name<'a>(statements: &[Stmt<'a>], to: &mut Vec<&'a str>) {
+    for statement in statements {
+        match statement {
+            Stmt::EmitExpr(node) => names(&node.expr, to),
+            Stmt::ForLoop(node) => {
+                names(&node.iter, to);
+                node.filter_expr.iter().for_each(|filter| names(filter, to));
+                statements_name(&node.body, to);
+                statements_name(&node.else_body, to);
+            }
+            Stmt::IfCond(node) => {
+                names(&node.expr, to);
+                statements_name(&node.true_body, to);
+                statements_name(&node.false_body, to);
+            }
+            Stmt::WithBlock(node) => {
+                node.assignments.iter().for_each(|(_, value)| names(value, to));
+                statements_name(&node.body, to);
+            }
+            Stmt::Set(node) => {
+                target_names(&node.target, to);
+                names(&node.expr, to);
+            }
+            Stmt::SetBlock(node) => {
+                target_names(&node.target, to);
+                node.filter.iter().for_each(|filter| names(filter, to));
+                statements_name(&node.body, to);
+            }
+            Stmt::AutoEscape(node) => statements_name(&node.body, to),
+            Stmt::FilterBlock(node) => {
+                names(&node.filter, to);
+                statements_name(&node.body, to);
+            }
+            Stmt::Macro(node) => {
+                statements_name(&node.body, to);
+                all_name(&node.defaults, to);
+            }
+            Stmt::CallBlock(node) => {
+                names(&node.call.expr, to);
+                arguments_name(&node.call.args, to);
+                statements_name(&node.macro_decl.body, to);
+                all_name(&node.macro_decl.defaults, to);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Collects the namespaces that are assigned to.
+fn target_names<'a>(target: &Expr<'a>, to: &mut Vec<&'a str>) {
+    match target {
+        Expr::List(list) => list.items.iter().for_each(|item| target_names(item, to)),
+        Expr::GetAttr(attr) => names(&attr.expr, to),
+        _ => {}
+    }
+}
+
+fn all_name<'a>(expressions: &[Expr<'a>], to: &mut Vec<&'a str>) {
+    expressions.iter().for_each(|expression| names(expression, to));
+}
+
+fn arguments_name<'a>(arguments: &[CallArg<'a>], to: &mut Vec<&'a str>) {
+    for argument in arguments {
+        match argument {
+            CallArg::Pos(value)
+            | CallArg::Kwarg(_, value)
+            | CallArg::PosSplat(value)
+            | CallArg::KwargSplat(value) => names(value, to),
+        }
+    }
+}
+
+/// Collects the variables that an expression names, each once.
+fn names<'a>(expression: &Expr<'a>, to: &mut Vec<&'a str>) {
+    match expression {
+        Expr::Var(var) if to.contains(&var.id) => {}
+        Expr::Var(var) => to.push(var.id),
+        Expr::Const(_) => {}
+        Expr::Slice(node) => {
+            names(&node.expr, to);
+            [&node.start, &node.stop, &node.step].into_iter().flatten().for_each(|bound| names(bound, to));
+        }
+        Expr::UnaryOp(node) => names(&node.expr, to),
+        Expr::BinOp(node) => {
+            names(&node.left, to);
+            names(&node.right, to);
+        }
+        Expr::Compare(node) => {
+            names(&node.expr, to);
+            node.ops.iter().for_each(|link| names(&link.expr, to));
+        }
+        Expr::IfExpr(node) => {
+            names(&node.test_expr, to);
+            names(&node.true_expr, to);
+            node.false_expr.iter().for_each(|other| names(other, to));
+        }
+        Expr::Filter(node) => {
+            node.expr.iter().for_each(|expr| names(expr, to));
+            arguments_name(&node.args, to);
+        }
+        Expr::Test(node) => {
+            names(&node.expr, to);
+            arguments_name(&node.args, to);
+        }
+        Expr::GetAttr(node) => names(&node.expr, to),
+        Expr::GetItem(node) => {
+            names(&node.expr, to);
+            names(&node.subscript_expr, to);
+        }
+        Expr::Call(node) => {
+            names(&node.expr, to);
+            arguments_name(&node.args, to);
+        }
+        Expr::List(node) => all_name(&node.items, to),
+        Expr::Tuple(node) => all_name(&node.items, to),
+        Expr::Map(node) => {
+            all_name(&node.keys, to);
+            all_name(&node.values, to);
+        }
+    }
+}
