@@ -133,11 +133,7 @@ impl Loader for Passing {
         self.loader.adapters()
     }
 
-    fn load(
-        &mut self,
-        request: &LoadRequest,
-        progress: &mut Progress<'_>,
-    ) -> Result<ReadyModel, LoadError> {
+    fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError> {
         self.loader.load(request, progress)
     }
 
