@@ -44,6 +44,7 @@ mod suite {
     mod weights;
     mod window;
     mod window_pictures;
+    mod window_plots;
     mod window_script;
     mod window_strategies;
 }

@@ -14,12 +14,13 @@
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
-//! | `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
+//! | `axes`, `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
 //!
 //! Nothing here sees a GPU type of the engine or a model's file, and nothing blocks.
 
 pub mod action;
 pub mod app;
+mod axes;
 mod branching;
 mod chips;
 mod colours;
