@@ -43,6 +43,7 @@ mod suite {
 
     mod weights;
     mod window;
+    mod window_floods;
     mod window_pictures;
     mod window_plots;
     mod window_script;

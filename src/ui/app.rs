@@ -11,7 +11,8 @@ use super::dialog::{Answer, Dialog, Wanted};
 use super::dock::{self, Pane};
 use super::inspecting::Inspecting;
 use super::layout;
-use super::state::{Follow, Inspected, Origin, Pointer, Remembered, State, ThemeChoice};
+use super::pacing::Pacing;
+use super::state::{Awaited, Follow, Inspected, Origin, Pointer, Remembered, State, ThemeChoice};
 use super::theme;
 use super::trace_files::{Outcome, TraceWork};
 use super::worker::Worker;
@@ -48,6 +49,7 @@ impl App {
         initial: ModelSource,
     ) -> Self {
         theme::install(&creation.egui_ctx);
+        creation.egui_ctx.add_plugin(Pacing::default());
         let remembered = creation
             .storage
             .and_then(|storage| eframe::get_value::<Remembered>(storage, STORAGE_KEY))
@@ -88,16 +90,25 @@ impl App {
             }
         }
         let now = ctx.input(|input| input.time);
-        for notice in self.state.notices_seen..self.view.notices.len() {
-            self.state.toasts.push(super::state::Toast { notice, born: now });
-        }
-        self.state.notices_seen = self.view.notices.len();
+        let new = self.state.notices_seen.max(self.view.forgotten)..self.view.told();
+        self.state.toasts.extend(new.map(|notice| super::state::Toast { notice, born: now }));
+        self.state.notices_seen = self.view.told();
     }
 
     fn take(&mut self, event: Event, ctx: &Context) {
         let now = ctx.input(|input| input.time);
+        self.take_awaited(&event);
+        let was_paused = self.view.status == Status::Paused;
         match &event {
-            Event::LoadStarted { .. } => self.state.progress_since = Some(now),
+            Event::LoadStarted { .. } => {
+                self.state.progress_since = Some(now);
+                self.leave_run();
+            }
+            Event::LoadFailed => self.leave_run(),
+            Event::Resumed | Event::InitiationProgress { .. } if was_paused => {
+                self.state.progress_since = Some(now);
+                self.state.progress_from = self.view.initiation.done;
+            }
             Event::Loaded(_) => {
                 if let ModelSource::Path(path) = &self.asked_for {
                     self.state.remembered.remember_model(path.clone());
@@ -106,6 +117,7 @@ impl App {
             }
             Event::RunStarted(_) => {
                 self.state.progress_since = Some(now);
+                self.state.progress_from = 0;
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
                 self.state.lines_left.clear();
@@ -122,6 +134,29 @@ impl App {
         self.view.apply(event);
         if followed {
             self.take_awaited_place();
+        }
+    }
+
+    /// What the worker did of what it was asked for.
+    fn take_awaited(&mut self, event: &Event) {
+        self.state.awaited = match event {
+            Event::RunStarted(_) if self.state.awaited == Awaited::Start(Pace::SingleStep) => Awaited::Step,
+            Event::RunStarted(_)
+            | Event::Branched(_)
+            | Event::Paused
+            | Event::Resumed
+            | Event::Finished { .. }
+            | Event::LoadStarted { .. }
+            | Event::LoadFailed
+            | Event::Notice(Notice { severity: Severity::Error, .. }) => Awaited::Nothing,
+            _ => self.state.awaited,
+        };
+    }
+
+    /// The model of the run on show is gone: what was decoded stays, as a past run.
+    fn leave_run(&mut self) {
+        if self.view.run.is_some() && self.state.origin == Origin::Worker {
+            self.state.origin = Origin::Past;
         }
     }
 
@@ -142,7 +177,7 @@ impl App {
                 Wanted::Trace => self.trace_work = Some(TraceWork::open(path, ctx)),
             },
             Answer::Closed => {}
-            Answer::Unavailable => self.view.notices.push(Notice {
+            Answer::Unavailable => self.view.tell(Notice {
                 severity: Severity::Information,
                 title: "No file dialog on this desktop".to_owned(),
                 detail: match wanted {
@@ -172,7 +207,7 @@ impl App {
                 self.state.open_shown = false;
                 self.state.inspected = Some(Inspected { source, card });
             }
-            Err(notice) => self.view.notices.push(notice),
+            Err(notice) => self.view.tell(notice),
         }
     }
 
@@ -180,9 +215,13 @@ impl App {
         let Some(outcome) = self.trace_work.as_ref().and_then(TraceWork::outcome) else { return };
         self.trace_work = None;
         match outcome {
-            Outcome::Told(notice) => self.view.notices.push(notice),
+            Outcome::Told(notice) => self.view.tell(notice),
             // A run that goes on is what the window shows; its steps must not end in another trace.
-            Outcome::Opened(_) if self.view.has_live_run() => {}
+            Outcome::Opened(_) if self.view.has_live_run() => self.view.tell(Notice {
+                severity: Severity::Information,
+                title: "A run is under way".to_owned(),
+                detail: "Stop it first (Esc), then open the trace.".to_owned(),
+            }),
             Outcome::Opened(run) => {
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
@@ -228,11 +267,15 @@ impl App {
 
     fn start(&mut self, pace: Pace) {
         let Some(loaded) = &self.view.loaded else { return };
+        if matches!(self.state.awaited, Awaited::Start(_)) {
+            return;
+        }
         let has_template = loaded.chat_problem.is_none();
         let remembered = &self.state.remembered;
         let mut settings = remembered.decoding.clone().as_used();
         settings.stop.texts.retain(|text| !text.is_empty());
         self.state.wanted_tokens = settings.stop.max_tokens;
+        self.state.awaited = Awaited::Start(pace);
         let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };
         let text = remembered.prompt.clone();
         let chat = remembered.chat && has_template;
@@ -280,9 +323,11 @@ impl App {
                 Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),
                 _ => self.perform(ctx, Action::Run),
             },
+            Action::StepOnce if self.state.awaited != Awaited::Nothing => {}
             Action::StepOnce => match self.view.status {
                 Status::Paused => {
                     cursor.follow_newest(count);
+                    self.state.awaited = Awaited::Step;
                     self.worker.send(Command::StepOnce);
                 }
                 Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),

@@ -98,6 +98,12 @@ pub fn decimal(mark: GridMark) -> String {
     super::format::signed(&format!("{:.decimals$}", mark.value + 0.0))
 }
 
+/// The ends of an axis as numbers that tell them apart.
+pub fn ends([low, high]: [f64; 2]) -> String {
+    let end = |value: f64| decimal(GridMark { value, step_size: (high - low) / 100.0 });
+    format!("{} to {}", end(low), end(high))
+}
+
 /// A mark's share in per cent.
 pub fn percent(mark: GridMark) -> String {
     let mark = GridMark { value: mark.value * 100.0, step_size: mark.step_size * 100.0 };
@@ -116,7 +122,9 @@ mod tests {
             for points in [120.0, 300.0, 900.0] {
                 let marks = marks_across(range, points);
                 assert!((3..=11).contains(&marks.len()), "{range:?} {points}: {}", marks.len());
-                assert!(marks.iter().all(|mark| (range.0..=range.1).contains(&mark.value)));
+                let air = 1e-9 * (range.1 - range.0);
+                let within = |mark: &GridMark| (range.0 - air..=range.1 + air).contains(&mark.value);
+                assert!(marks.iter().all(within), "{range:?} {points}: {marks:?}");
                 let words: std::collections::HashSet<String> =
                     marks.iter().map(|&mark| percent(mark)).collect();
                 assert_eq!(words.len(), marks.len(), "each mark has words of its own: {words:?}");

@@ -12,6 +12,7 @@
 //! | `layout` | where the panels lie |
 //! | `dock` | the panes of the centre |
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
+//! | `pacing` | input, handed over as fast as frames can take it |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
 //! | `axes`, `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
@@ -31,6 +32,7 @@ mod format;
 mod icons;
 mod inspecting;
 mod layout;
+mod pacing;
 mod panels;
 pub mod state;
 mod table;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chips::ChipLayout;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyChoice};
-use crate::session::{CacheFormat, ModelCard, ModelSource, WeightsChoice};
+use crate::session::{CacheFormat, ModelCard, ModelSource, Pace, WeightsChoice};
 
 /// Most models that are remembered.
 const RECENT: usize = 8;
@@ -136,14 +136,30 @@ pub struct CandidateChoice {
 pub enum Origin {
     /// The worker made it, and can go on with it.
     Worker,
+    /// The worker made it with a model that is not open any more.
+    Past,
     /// A saved trace.
     File,
+}
+
+/// What the window asked of the worker and has not got yet. Until then it does not ask again, however long a key is
+/// held down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// Nothing.
+    Nothing,
+    /// That a run begins, at this pace.
+    Start(Pace),
+    /// A single step.
+    Step,
+    /// That the run branches.
+    Branch,
 }
 
 /// A notice on its way out of sight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Toast {
-    /// Index into the view's notices.
+    /// Its number among all notices of the view, from 0.
     pub notice: usize,
     /// When it appeared, in the window's seconds.
     pub born: f64,
@@ -178,8 +194,12 @@ pub struct State {
     pub toasts: Vec<Toast>,
     /// Notices of the view that became toasts already.
     pub notices_seen: usize,
-    /// When the present load or initiation began, in the window's seconds.
+    /// When the present load or initiation began or went on, in the window's seconds.
     pub progress_since: Option<f64>,
+    /// How many prompt tokens were done then.
+    pub progress_from: usize,
+    /// What the worker was asked for and has not done yet.
+    pub awaited: Awaited,
     /// The pane of a narrow window.
     pub compact_pane: CompactPane,
     /// Where the chips lie.
@@ -305,6 +325,8 @@ impl State {
             toasts: Vec::new(),
             notices_seen: 0,
             progress_since: None,
+            progress_from: 0,
+            awaited: Awaited::Nothing,
             compact_pane: CompactPane::Text,
             chips: ChipLayout::default(),
             wanted_tokens: 0,

@@ -104,12 +104,15 @@ fn power_marks((low, high): (f64, f64)) -> Vec<GridMark> {
     powers.map(|power| GridMark { value: f64::from(power), step_size: f64::from(every) }).collect()
 }
 
-/// A probability in per cent, of whatever size: `42.1 %`, `0.001 %`, `3.2·10⁻⁷ %`.
+/// A probability in per cent, of whatever size: `42 %`, `0.031 %`, `3.2·10⁻⁷ %`.
 fn share(probability: f64) -> String {
-    if probability >= 0.999e-5 {
-        return format::probability(probability as f32).replace(".0 %", " %").replace(".00 %", " %");
-    }
     let percent = probability * 100.0;
+    if percent >= 0.999e-3 {
+        let decimals = (1.0 - percent.log10().floor()).clamp(0.0, 4.0) as usize;
+        let text = format!("{percent:.decimals$}");
+        let short = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+        return format!("{short} %");
+    }
     let exponent = percent.log10().floor();
     let digits = percent / 10_f64.powf(exponent);
     let factor = if (digits - 1.0).abs() < 0.05 { String::new() } else { format!("{digits:.1}·") };
@@ -145,7 +148,7 @@ mod tests {
     #[test]
     fn shares_are_written_one_way() {
         let words: Vec<String> = [1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 3.2e-9].map(share).to_vec();
-        assert_eq!(words, ["100 %", "10 %", "1 %", "0.1 %", "0.010 %", "0.001 %", "10⁻⁴ %", "3.2·10⁻⁷ %"]);
+        assert_eq!(words, ["100 %", "10 %", "1 %", "0.1 %", "0.01 %", "0.001 %", "10⁻⁴ %", "3.2·10⁻⁷ %"]);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
-use crate::session::Status;
 use crate::trace::{ChosenBy, Node, Run};
 use crate::ui::Scene;
 use crate::ui::action::Action;
@@ -124,8 +123,8 @@ fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Pale
     let radius = CornerRadius::same(3);
     let selected = scene.state.cursor.selected == Some(0);
     ui.painter().rect_filled(rect, radius, palette.raised);
-    let share = match scene.view.status {
-        Status::Initiating { done, total } => done as f32 / total.max(1) as f32,
+    let share = match scene.view.initiating() {
+        Some(initiation) => initiation.done as f32 / initiation.total.max(1) as f32,
         _ if run.line.is_empty() => 0.0,
         _ => 1.0,
     };

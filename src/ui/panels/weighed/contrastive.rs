@@ -145,7 +145,7 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
             }
         });
     axes::describe(&shown.response, &shown.transform, |x, y| {
-        format!("Plot of probability {:.3} to {:.3} and penalty {:.3} to {:.3}", x[0], x[1], y[0], y[1])
+        format!("Plot of probability {} and penalty {}", axes::ends(x), axes::ends(y))
     });
 }
 
