@@ -48,4 +48,5 @@ mod suite {
     mod window_plots;
     mod window_script;
     mod window_strategies;
+    mod window_traces;
 }

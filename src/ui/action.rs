@@ -81,8 +81,17 @@ pub enum Action {
     ToggleShortcuts,
     /// Show what the user was told.
     ToggleNotices,
-    /// Write the run's trace to a file.
+    /// Show where the run's trace is to be saved.
     SaveTrace,
+    /// Write the run's trace to a file.
+    SaveTo {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Whether one that is there may go.
+        replace: bool,
+    },
+    /// Ask by the system's dialog where to save the run's trace.
+    PickTracePlace,
     /// Show a trace that was saved before.
     OpenTrace,
     /// Copy a text.
@@ -128,7 +137,11 @@ const fn command(key: Key) -> KeyboardShortcut {
 pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
     // Escape takes the focus from an editor before this is asked, and must do nothing else then.
     let typing = state.typing || ctx.text_edit_focused();
-    let card = state.open_shown || state.inspected.is_some() || state.shortcuts_shown || state.notices_shown;
+    let card = state.open_shown
+        || state.save_shown
+        || state.inspected.is_some()
+        || state.shortcuts_shown
+        || state.notices_shown;
     let popup = egui::Popup::is_any_open(ctx) || card;
     let focus = ctx.memory(|memory| memory.focused()).is_some();
     ctx.input_mut(|input| {

@@ -9,7 +9,7 @@ use super::Scene;
 use super::action::{self, Action};
 use super::dialog::{Answer, Dialog, Wanted};
 use super::dock::{self, Pane};
-use super::inspecting::Inspecting;
+use super::inspecting::{Found, Inspecting};
 use super::layout;
 use super::pacing::Pacing;
 use super::state::{Awaited, Follow, Inspected, Origin, Pointer, Remembered, State, ThemeChoice};
@@ -20,6 +20,7 @@ use crate::session::command::SpecialTokens;
 use crate::session::{
     Command, Event, LoadRequest, ModelSource, Notice, Pace, Prompt, RunRequest, Severity, Status, View,
 };
+use crate::trace::file::is_trace;
 
 /// Where what is remembered is stored.
 const STORAGE_KEY: &str = "remembered";
@@ -66,7 +67,14 @@ impl App {
         };
         app.apply_theme(&creation.egui_ctx);
         app.worker.send(Command::ListAdapters);
-        app.load(initial);
+        match initial {
+            // A saved run shows beside the model that the program begins with.
+            ModelSource::Path(path) if is_trace(&path) => {
+                app.load(ModelSource::BuiltIn);
+                app.inspect(ModelSource::Path(path), &creation.egui_ctx);
+            }
+            model => app.load(model),
+        }
         app
     }
 
@@ -169,11 +177,8 @@ impl App {
             Answer::Chosen(path) => match wanted {
                 Wanted::Folder | Wanted::File => self.inspect(ModelSource::Path(path), ctx),
                 Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(path),
-                Wanted::NewTrace => {
-                    if let Some(run) = self.view.run.clone() {
-                        self.trace_work = Some(TraceWork::save(run, path, ctx));
-                    }
-                }
+                // The dialog asked whether a file may go.
+                Wanted::NewTrace => self.save_trace(path, true, ctx),
                 Wanted::Trace => self.trace_work = Some(TraceWork::open(path, ctx)),
             },
             Answer::Closed => {}
@@ -181,16 +186,14 @@ impl App {
                 severity: Severity::Information,
                 title: "No file dialog on this desktop".to_owned(),
                 detail: match wanted {
-                    Wanted::Folder | Wanted::File => {
-                        "Paste the model's path into the field of “Open model…”, or drop the folder on the window."
+                    Wanted::Folder | Wanted::File | Wanted::Trace => {
+                        "Type or paste the path into the field of “Open model…”, or drop the folder or file on the \
+                         window."
                     }
                     Wanted::DraftFolder | Wanted::DraftFile => {
-                        "Paste the draft model's path into the field below the strategy."
+                        "Type or paste the draft model's path into the field below the strategy."
                     }
-                    Wanted::NewTrace | Wanted::Trace => {
-                        "Install a desktop portal (such as xdg-desktop-portal-gtk), or save a trace with \
-                         `logitscope generate --trace FILE`."
-                    }
+                    Wanted::NewTrace => "Type or paste the path into the field of “Save the trace”.",
                 }
                 .to_owned(),
             }),
@@ -203,19 +206,30 @@ impl App {
         let source = inspecting.source.clone();
         self.inspecting = None;
         match answer {
-            Ok(card) => {
+            Found::Model(card) => {
                 self.state.open_shown = false;
-                self.state.inspected = Some(Inspected { source, card });
+                self.state.inspected = Some(Inspected { source, card: *card });
             }
-            Err(notice) => self.view.tell(notice),
+            Found::Nothing(notice) => self.view.tell(notice),
+            Found::Trace(outcome) => self.take_trace_outcome(outcome),
         }
     }
 
     fn take_trace_work(&mut self) {
         let Some(outcome) = self.trace_work.as_ref().and_then(TraceWork::outcome) else { return };
         self.trace_work = None;
+        self.take_trace_outcome(outcome);
+    }
+
+    fn take_trace_outcome(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Told(notice) => self.view.tell(notice),
+            Outcome::Saved(notice) => {
+                self.state.save_shown = false;
+                self.state.taken_path = None;
+                self.view.tell(notice);
+            }
+            Outcome::Taken(path) => self.state.taken_path = Some(path),
             // A run that goes on is what the window shows; its steps must not end in another trace.
             Outcome::Opened(_) if self.view.has_live_run() => self.view.tell(Notice {
                 severity: Severity::Information,
@@ -230,6 +244,13 @@ impl App {
                 self.state.origin = Origin::File;
                 self.view.run = Some(*run);
             }
+        }
+    }
+
+    /// Writes the run on show to a file, on a thread of its own.
+    fn save_trace(&mut self, path: PathBuf, replace: bool, ctx: &Context) {
+        if let Some(run) = self.view.run.clone() {
+            self.trace_work = Some(TraceWork::save(run, path, replace, ctx));
         }
     }
 
@@ -290,8 +311,9 @@ impl App {
             Action::ShowOpen => self.state.open_shown = !self.state.open_shown,
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),
-            Action::SaveTrace if count > 0 => self.ask(Wanted::NewTrace, ctx),
-            Action::SaveTrace => {}
+            Action::SaveTrace => self.state.save_shown = count > 0 && !self.state.save_shown,
+            Action::SaveTo { path, replace } => self.save_trace(path, replace, ctx),
+            Action::PickTracePlace => self.ask(Wanted::NewTrace, ctx),
             Action::OpenTrace => self.ask(Wanted::Trace, ctx),
             Action::Open(ModelSource::BuiltIn) => self.perform(ctx, Action::Load(ModelSource::BuiltIn)),
             Action::Open(source) => self.inspect(source, ctx),

@@ -72,12 +72,19 @@ pub fn marks_up(range: (f64, f64), points: f32) -> Vec<GridMark> {
     marks(range, points / LABEL_HEIGHT)
 }
 
-/// Marks at multiples of 1, 2 or 5 times a power of ten: at most so many, and never fewer than three.
-fn marks((low, high): (f64, f64), most: f32) -> Vec<GridMark> {
-    let step = round_step((high - low) / f64::from(most.clamp(4.0, 10.0)));
-    // A tiny bit more, so that an end that is a multiple gets its mark.
-    let (first, last) = ((low / step - 1e-6).ceil() as i64, (high / step + 1e-6).floor() as i64);
-    (first..=last).map(|index| GridMark { value: index as f64 * step, step_size: step }).collect()
+/// Marks at multiples of 1, 2 or 5 times a power of ten: as few as there is room for, but never fewer than three.
+fn marks((low, high): (f64, f64), room: f32) -> Vec<GridMark> {
+    let mut least = (high - low) / f64::from(room.clamp(4.0, 10.0));
+    loop {
+        let step = round_step(least);
+        // A tiny bit more, so that an end that is a multiple gets its mark.
+        let (first, last) = ((low / step - 1e-6).ceil() as i64, (high / step + 1e-6).floor() as i64);
+        if last - first >= 2 || least <= 0.0 || !least.is_finite() {
+            let mark = |index| GridMark { value: index as f64 * step, step_size: step };
+            return (first..=last).map(mark).collect();
+        }
+        least /= 2.0;
+    }
 }
 
 /// The next 1, 2 or 5 times a power of ten.

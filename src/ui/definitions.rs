@@ -53,7 +53,7 @@ macro_rules! definitions {
 definitions! {
     STEP = "Step", "", Measured, "Number of the decision, from 1. Step 1 chooses the first generated token, from the logits of initiation.", "";
     TOKEN_ID = "Token id", "", Given, "Position of the token in the model's vocabulary.", "";
-    PIECE = "Piece", "", Given, "The token as the vocabulary spells it; byte-level vocabularies write a space as Ġ, others as ▁.", "";
+    PIECE = "Piece", "", Given, "The token as the vocabulary spells it; byte-level vocabularies write a space as Ġ, others as ▁. Bytes that make no whole character stand as <0xE4>.", "";
     RANK = "Rank", "of the vocabulary", Computed, "Place of the chosen token when all logits are sorted, from 1.", "1 + number of tokens with a higher raw logit";
     PROBABILITY = "Probability", "%", Computed, "What the model itself gives the chosen token, before any stage changes it.", "p = exp(logit − log-sum-exp)";
     CHOSEN_FROM = "Chosen with", "%", Computed, "The token's probability in the distribution that the strategy chose from, after all stages.", "softmax over the tokens that the stages keep";

@@ -184,6 +184,12 @@ pub struct State {
     pub path_field: String,
     /// Whether the open card shows.
     pub open_shown: bool,
+    /// Whether the card shows that saves the trace.
+    pub save_shown: bool,
+    /// Its path field.
+    pub save_path: String,
+    /// Where the trace was not saved, because a file is there.
+    pub taken_path: Option<PathBuf>,
     /// The model that is asked about: to be loaded, or not.
     pub inspected: Option<Inspected>,
     /// Whether the shortcuts card shows.
@@ -250,6 +256,12 @@ impl Default for Remembered {
 pub fn first_settings(strategy: StrategyChoice) -> DecodingSettings {
     let stages = StageSettings { temperature: 0.8, top_k: 40, top_p: 0.95, ..StageSettings::default() };
     DecodingSettings { strategy, stages, ..DecodingSettings::default() }
+}
+
+/// Where a trace is saved if nobody says otherwise: in the person's own folder.
+fn first_trace_path() -> String {
+    let folder = std::env::home_dir().unwrap_or_default();
+    folder.join("trace.json").display().to_string()
 }
 
 impl Remembered {
@@ -319,6 +331,9 @@ impl State {
             cursor: Cursor::default(),
             path_field: String::new(),
             open_shown: false,
+            save_shown: false,
+            save_path: first_trace_path(),
+            taken_path: None,
             inspected: None,
             shortcuts_shown: false,
             notices_shown: false,
