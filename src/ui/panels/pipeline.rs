@@ -55,8 +55,6 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 0.0;
         header(ui, node, &columns, width);
-        let shares = node.candidates.iter().map(|candidate| candidate.probability);
-        let most = shares.fold(node.others.probability, f32::max);
         // A chosen token from beyond the top stands below the list, so that it is always in sight.
         let beyond = node.candidates.iter().rposition(|candidate| candidate.token == node.token);
         let beyond = beyond.filter(|index| node.rank > index + 1);
@@ -70,7 +68,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         list.show_rows(ui, ROW, rows, |ui, range| {
             ui.set_width(width);
             for candidate in range {
-                let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width, most };
+                let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width };
                 if row(ui, node, &node.candidates[candidate], &columns, look).clicked() {
                     let token = node.candidates[candidate].token;
                     scene.actions.push(Action::Branch { node: index, token });
@@ -78,10 +76,10 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             }
         });
         if let Some(candidate) = beyond {
-            let look = Look { rank: node.rank, selected: choice == Some(candidate), width, most };
+            let look = Look { rank: node.rank, selected: choice == Some(candidate), width };
             row(ui, node, &node.candidates[candidate], &columns, look);
         }
-        others(ui, node, &columns, width, most);
+        others(ui, node, &columns, width);
     });
 }
 
@@ -184,13 +182,11 @@ struct Look {
     selected: bool,
     /// Width of the row, in points.
     width: f32,
-    /// The largest probability in the table.
-    most: f32,
 }
 
 fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &[Column], look: Look) -> egui::Response {
     let palette = palette(ui);
-    let Look { rank, selected, width, most } = look;
+    let Look { rank, selected, width } = look;
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
     let chosen = candidate.token == node.token;
     let by_hand = chosen && node.chosen_by == ChosenBy::Hand;
@@ -249,7 +245,7 @@ fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &[Column], look
                 None => number(ui, "–", palette.outline),
             },
             Kind::Probability => {
-                probability(ui, cell, candidate.probability, most, chosen, cut, palette);
+                probability(ui, cell, candidate.probability, chosen, cut, palette);
             }
         }
     }
@@ -273,22 +269,24 @@ fn background(ui: &Ui, rect: Rect, response: &egui::Response, chosen: bool, pale
     }
 }
 
-fn probability(ui: &Ui, cell: Rect, value: f32, most: f32, chosen: bool, cut: bool, palette: &Palette) {
+fn probability(ui: &Ui, cell: Rect, value: f32, chosen: bool, cut: bool, palette: &Palette) {
     let y = cell.center().y;
     let text = if cut { "0 %".to_owned() } else { format::probability(value) };
     let color = if cut { palette.tertiary } else { palette.text };
     let number = Rect::from_min_size(cell.left_top(), vec2(66.0, cell.height()));
     put(ui, number, y, &text, mono(size::SMALL), color, true);
     let track = Rect::from_min_max(pos2(number.right() + space::S, y - 4.0), pos2(cell.right(), y + 4.0));
-    if track.width() > 8.0 && value > 0.0 && most > 0.0 {
-        let width = (track.width() * value / most).max(1.5);
+    if track.width() > 8.0 && value > 0.0 {
+        // As long as the track is certainty, at every step.
+        let width = (track.width() * value.min(1.0)).max(1.5);
         let color = if chosen { palette.accent } else { palette.accent.gamma_multiply(0.45) };
+        ui.painter().rect_filled(track, CornerRadius::same(2), palette.line);
         let bar = Rect::from_min_size(track.min, vec2(width, track.height()));
         ui.painter().rect_filled(bar, CornerRadius::same(2), color);
     }
 }
 
-fn others(ui: &mut Ui, node: &Node, columns: &[Column], width: f32, most: f32) {
+fn others(ui: &mut Ui, node: &Node, columns: &[Column], width: f32) {
     let palette = palette(ui);
     let others = &node.others;
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
@@ -320,7 +318,7 @@ fn others(ui: &mut Ui, node: &Node, columns: &[Column], width: f32, most: f32) {
                 put(ui, cell, y, &text, mono(size::SMALL), palette.secondary, true);
             }
             Kind::Probability => {
-                probability(ui, cell, others.probability, most, false, others.kept == 0, palette);
+                probability(ui, cell, others.probability, false, others.kept == 0, palette);
             }
             _ => {}
         }
