@@ -53,7 +53,10 @@ mod suite {
     mod weights;
     mod window;
     mod window_comfort;
+    mod window_floods;
     mod window_pictures;
+    mod window_plots;
     mod window_script;
     mod window_strategies;
+    mod window_traces;
 }

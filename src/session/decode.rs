@@ -172,7 +172,7 @@ impl Decode {
         self.run.stop = self.run.stop.or_else(|| self.end_of_grammar());
         if let Some(tokenizer) = &ready.tokenizer {
             let tokens = self.run.steps[steps..].iter_mut().flat_map(|step| step.detail.tokens_mut());
-            tokens.for_each(|token| token.piece = tokenizer.piece(token.id).unwrap_or_default());
+            tokens.for_each(|token| token.piece = tokenizer.readable_piece(token.id).unwrap_or_default());
         }
         self.put_texts(stepped.nodes, ready.tokenizer.as_ref());
         if let Some(branch) = self.branches.last_mut() {
@@ -299,11 +299,11 @@ impl Decode {
             let before = node.parent.map_or(&self.prompt_text, |parent| &self.texts[parent]);
             let mut text = before.clone();
             let detokenised = text.detokeniser.push(tokenizer, node.token);
-            node.piece = tokenizer.piece(node.token).unwrap_or_default();
+            node.piece = tokenizer.readable_piece(node.token).unwrap_or_default();
             node.text = detokenised.text;
             node.held = detokenised.held;
             for candidate in &mut node.candidates {
-                candidate.piece = tokenizer.piece(candidate.token).unwrap_or_default();
+                candidate.piece = tokenizer.readable_piece(candidate.token).unwrap_or_default();
             }
             let special = tokenizer.is_special(node.token);
             if text.stops(&node.text, if special { &node.piece } else { &node.text }) {
@@ -415,7 +415,7 @@ fn prompt_token(tokenizer: Option<&Tokenizer>, detokeniser: &mut Detokeniser, id
         None => PromptToken { token: id, ..PromptToken::default() },
         Some(tokenizer) => PromptToken {
             token: id,
-            piece: tokenizer.piece(id).unwrap_or_default(),
+            piece: tokenizer.readable_piece(id).unwrap_or_default(),
             text: detokeniser.push(tokenizer, id).text,
         },
     }

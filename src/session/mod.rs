@@ -27,5 +27,5 @@ pub use gpu_loader::GpuLoader;
 pub use guide::grammar_problem;
 pub use inspect::{AdapterRoom, Comparison, Limit, MemoryNeed, ModelCard};
 pub use load::{LoadError, Loader, Opened, ReadyModel};
-pub use view::{DraftLoading, Status, View};
+pub use view::{DraftLoading, Initiation, Status, View};
 pub use worker::Session;

@@ -23,8 +23,24 @@ pub struct View {
     pub prompt_tokens: Option<usize>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
-    /// Everything the user was told, oldest first.
+    /// How far the newest run's initiation is, also while it is paused.
+    pub initiation: Initiation,
+    /// What the user was told last, oldest first: [`MOST_NOTICES`] at most.
     pub notices: Vec<Notice>,
+    /// How many older notices there were, which are forgotten.
+    pub forgotten: usize,
+}
+
+/// Most notices that are kept.
+pub const MOST_NOTICES: usize = 200;
+
+/// How far an initiation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Initiation {
+    /// Prompt tokens done.
+    pub done: usize,
+    /// Prompt tokens in all.
+    pub total: usize,
 }
 
 /// How far loading a draft model is.
@@ -111,7 +127,8 @@ impl View {
             Event::Counted { tokens } => self.prompt_tokens = tokens,
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();
-                self.status = Status::Initiating { done: 0, total: started.prompt.len() };
+                self.initiation = Initiation { done: 0, total: started.prompt.len() };
+                self.status = self.under_way();
                 self.run = Some(Run {
                     model: facts.map(|loaded| loaded.model.clone()).unwrap_or_default(),
                     adapter: facts.map(|loaded| loaded.adapter.clone()).unwrap_or_default(),
@@ -124,6 +141,7 @@ impl View {
                 });
             }
             Event::InitiationProgress { done, total } => {
+                self.initiation = Initiation { done, total };
                 self.status = Status::Initiating { done, total };
             }
             Event::Stepped(stepped) => {
@@ -149,7 +167,10 @@ impl View {
                 }
             }
             Event::Paused => self.status = Status::Paused,
-            Event::Resumed => self.status = Status::Running,
+            Event::Resumed => {
+                let begun = self.run.as_ref().is_some_and(|run| !run.line.is_empty());
+                self.status = if begun { Status::Running } else { self.under_way() };
+            }
             Event::Finished { stop, phases } => {
                 self.status = self.at_rest();
                 if let Some(run) = &mut self.run {
@@ -157,7 +178,41 @@ impl View {
                     run.phases = phases;
                 }
             }
-            Event::Notice(notice) => self.notices.push(notice),
+            Event::Notice(notice) => self.tell(notice),
+        }
+    }
+
+    /// Keeps a notice, and forgets those that are too many.
+    pub fn tell(&mut self, notice: Notice) {
+        self.notices.push(notice);
+        let extra = self.notices.len().saturating_sub(MOST_NOTICES);
+        self.notices.drain(..extra);
+        self.forgotten += extra;
+    }
+
+    /// A notice by its number among all that there were, from 0, if it is kept.
+    pub fn notice(&self, number: usize) -> Option<&Notice> {
+        self.notices.get(number.checked_sub(self.forgotten)?)
+    }
+
+    /// How many notices there were in all.
+    pub fn told(&self) -> usize {
+        self.forgotten + self.notices.len()
+    }
+
+    /// The status of an initiation that goes on.
+    fn under_way(&self) -> Status {
+        let Initiation { done, total } = self.initiation;
+        Status::Initiating { done, total }
+    }
+
+    /// How far initiation is while it is not over, paused or not.
+    pub fn initiating(&self) -> Option<Initiation> {
+        let begun = self.run.as_ref().is_some_and(|run| !run.line.is_empty());
+        match self.status {
+            Status::Initiating { .. } => Some(self.initiation),
+            Status::Paused if !begun => Some(self.initiation),
+            _ => None,
         }
     }
 

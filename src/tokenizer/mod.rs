@@ -205,6 +205,14 @@ impl Tokenizer {
         odd.or_else(|| self.inner.id_to_token(id))
     }
 
+    /// The piece as a person can read it: bytes that make no whole character are written as vocabularies with byte
+    /// fallback do, `<0xE4>`, where a byte-level one has letters that stand for them. All else is as it is spelled.
+    pub fn readable_piece(&self, id: u32) -> Option<String> {
+        let piece = self.piece(id)?;
+        let added = self.inner.get_added_vocabulary().simple_id_to_token(id).is_some();
+        Some(if added { piece } else { self.spelling.readable(piece) })
+    }
+
     /// The bytes that the id adds to a text in whose middle it stands: `Ġthe` is ` the`, `<0xE2>` is one
     /// byte. Empty for special and unknown ids.
     pub fn bytes(&self, id: u32) -> Vec<u8> {

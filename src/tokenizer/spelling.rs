@@ -49,6 +49,25 @@ impl Spelling {
             Self::Text => None,
         }
     }
+
+    /// A piece with `<0xE4>` for each byte that belongs to no whole character in it.
+    pub(super) fn readable(self, piece: String) -> String {
+        let bytes: Option<Vec<u8>> = piece.chars().map(byte_of).collect();
+        let (Self::ByteLevel, Some(bytes)) = (self, bytes) else { return piece };
+        if std::str::from_utf8(&bytes).is_ok() {
+            return piece;
+        }
+        // A character of the piece is a byte, so that both are counted alike.
+        let letters: Vec<char> = piece.chars().collect();
+        let mut readable = String::new();
+        let mut at = 0;
+        for chunk in bytes.utf8_chunks() {
+            readable.extend(&letters[at..at + chunk.valid().len()]);
+            readable.extend(chunk.invalid().iter().map(|byte| format!("<0x{byte:02X}>")));
+            at += chunk.valid().len() + chunk.invalid().len();
+        }
+        readable
+    }
 }
 
 /// The decoder for a file that has none: what its pre-tokenizer or normaliser did, undone.

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
@@ -15,6 +15,9 @@ use super::{Node, Run};
 
 /// The version that [`write()`] writes.
 pub const VERSION: u64 = 2;
+
+/// Bytes at a file's beginning among which the version stands.
+const HEAD: u64 = 4096;
 
 /// Why a trace could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +87,20 @@ struct Header {
     logitscope_trace: Option<u64>,
     #[expect(dead_code, reason = "read past, so that the end of the file is seen")]
     run: Option<IgnoredAny>,
+}
+
+/// Whether a file is a trace, by its first bytes and whatever its name.
+pub fn is_trace(path: &Path) -> bool {
+    // Only a file: a pipe would keep the reader waiting.
+    if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    let key = b"\"logitscope_trace\"";
+    read.is_ok()
+        && head.trim_ascii_start().starts_with(b"{")
+        && head.windows(key.len()).any(|window| window == key)
 }
 
 /// Writes a run. The file appears whole or not at all: it is written beside its place and then renamed.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterFacts, ModelFacts, Node, StrategyStep};
+use super::{AdapterFacts, ChosenBy, ModelFacts, Node, Phase, StrategyStep};
 
 /// Everything that is known of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,19 @@ pub struct PhaseFigures {
     pub amount: u64,
 }
 
+/// What the incremental passes took that gave the tokens of one line; those of other lines are not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LineFigures {
+    /// Tokens that the strategy chose in the incremental phase: neither the first one nor those chosen by hand.
+    pub tokens: usize,
+    /// The passes that gave them.
+    pub passes: usize,
+    /// Seconds that these passes took (measured by the clock).
+    pub seconds: f64,
+    /// Token rows that they computed (counted), those of other hypotheses in the same passes among them.
+    pub rows: u64,
+}
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -162,6 +175,22 @@ impl Run {
         step.nodes.contains(&node).then_some(step)
     }
 
+    /// What the incremental passes of the line took.
+    pub fn incremental_of_line(&self) -> LineFigures {
+        let mut figures = LineFigures::default();
+        let chosen = |node: &&Node| node.phase == Phase::Incremental && node.chosen_by == ChosenBy::Strategy;
+        for node in self.line_nodes().filter(chosen) {
+            figures.tokens += 1;
+            // Of the tokens that one pass brought, the first on a line has what it cost.
+            if node.timing.total_seconds > 0.0 {
+                figures.passes += 1;
+                figures.seconds += node.timing.total_seconds;
+                figures.rows += node.counters.rows as u64;
+            }
+        }
+        figures
+    }
+
     /// Ids of the generated tokens.
     pub fn generated_ids(&self) -> Vec<u32> {
         self.line_nodes().map(|node| node.token).collect()
@@ -175,5 +204,42 @@ impl Run {
     /// The generated text so far.
     pub fn text(&self) -> String {
         self.line_nodes().map(|node| node.text.as_str()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{Counters, NodeTiming};
+
+    fn node(parent: Option<usize>, seconds: f64, rows: usize) -> Node {
+        let phase = if parent.is_none() { Phase::Initiation } else { Phase::Incremental };
+        let timing = NodeTiming { total_seconds: seconds, ..NodeTiming::default() };
+        Node { parent, phase, timing, counters: Counters { rows, ..Counters::default() }, ..Node::default() }
+    }
+
+    #[test]
+    fn a_line_is_measured_by_its_own_passes() {
+        let mut run = Run {
+            // A first line of four tokens, of which one pass gave the last two; a token by hand and two more.
+            nodes: vec![
+                node(None, 0.5, 9),
+                node(Some(0), 0.2, 1),
+                node(Some(1), 0.4, 3),
+                node(Some(2), 0.0, 0),
+                Node { chosen_by: ChosenBy::Hand, ..node(Some(0), 0.0, 0) },
+                node(Some(4), 0.1, 1),
+                node(Some(5), 0.3, 1),
+            ],
+            ..Run::default()
+        };
+        run.follow(Some(6));
+        let branch = run.incremental_of_line();
+        assert_eq!((branch.tokens, branch.passes, branch.rows), (2, 2, 2));
+        assert!((branch.seconds - 0.4).abs() < 1e-12, "{branch:?}");
+        run.follow(Some(3));
+        let first = run.incremental_of_line();
+        assert_eq!((first.tokens, first.passes, first.rows), (3, 2, 4));
+        assert!((first.seconds - 0.6).abs() < 1e-12, "{first:?}");
     }
 }

@@ -41,6 +41,10 @@ pub struct Token {
 /// The hypotheses after a step of beam search.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BeamStep {
+    /// The step from which on sums and lengths count: 1 for a search that began at the prompt, a later one for a search
+    /// that took up a line or followed a token chosen by hand; 0 in traces from before it was recorded.
+    #[serde(default)]
+    pub from_step: usize,
     /// Those that go on, the best first.
     pub live: Vec<Hypothesis>,
     /// Those that ended and are kept so far, the best first.
@@ -54,10 +58,10 @@ pub struct BeamStep {
 pub struct Hypothesis {
     /// Its last node: an index in [`super::Run::nodes`].
     pub node: usize,
-    /// Sum of its tokens' log-probabilities after the stages, in nats (computed).
+    /// Sum of its tokens' log-probabilities after the stages, from [`BeamStep::from_step`] on, in nats (computed).
     pub log_probability: f64,
-    /// The sum divided by length^penalty, by which finished ones are compared (computed); length counts its
-    /// generated tokens.
+    /// The sum divided by length^penalty, by which finished ones are compared (computed); length counts the same
+    /// tokens.
     pub score: f64,
     /// The sum with the noise by which the last token was drawn, in beam sampling.
     #[serde(default)]
@@ -228,7 +232,7 @@ impl StepDetail {
 impl StepDetail {
     /// Every node that it names.
     pub fn nodes(&self) -> Vec<usize> {
-        let Self::Beam(BeamStep { live, finished, pruned }) = self else { return Vec::new() };
+        let Self::Beam(BeamStep { live, finished, pruned, .. }) = self else { return Vec::new() };
         let hypotheses = live.iter().chain(finished).map(|hypothesis| hypothesis.node);
         hypotheses.chain(pruned.iter().flat_map(|pruned| [pruned.node, pruned.rival])).collect()
     }

@@ -83,8 +83,17 @@ pub enum Action {
     ToggleShortcuts,
     /// Show what the user was told.
     ToggleNotices,
-    /// Write the run's trace to a file.
+    /// Show where the run's trace is to be saved.
     SaveTrace,
+    /// Write the run's trace to a file.
+    SaveTo {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Whether one that is there may go.
+        replace: bool,
+    },
+    /// Ask by the system's dialog where to save the run's trace.
+    PickTracePlace,
     /// Show a trace that was saved before.
     OpenTrace,
     /// Copy a text.

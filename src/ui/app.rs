@@ -9,9 +9,10 @@ use super::Scene;
 use super::action::{self, Action};
 use super::dialog::{Answer, Dialog, Wanted};
 use super::dock::{self, Pane};
-use super::inspecting::Inspecting;
+use super::inspecting::{Found, Inspecting};
 use super::layout;
-use super::state::{Follow, Inspected, Origin, Pointer, Remembered, State, ThemeChoice};
+use super::pacing::Pacing;
+use super::state::{Awaited, Follow, Inspected, Origin, Pointer, Remembered, State, ThemeChoice};
 use super::theme;
 use super::trace_files::{Outcome, TraceWork};
 use super::worker::Worker;
@@ -19,6 +20,7 @@ use crate::session::command::SpecialTokens;
 use crate::session::{
     Command, Event, LoadRequest, ModelSource, Notice, Pace, Prompt, RunRequest, Severity, Status, View,
 };
+use crate::trace::file::is_trace;
 
 /// Where what is remembered is stored.
 const STORAGE_KEY: &str = "remembered";
@@ -56,6 +58,7 @@ impl App {
         initial: ModelSource,
     ) -> Self {
         theme::install(&creation.egui_ctx);
+        creation.egui_ctx.add_plugin(Pacing::default());
         let remembered = creation
             .storage
             .and_then(|storage| eframe::get_value::<Remembered>(storage, STORAGE_KEY))
@@ -76,7 +79,14 @@ impl App {
         };
         app.apply_theme(&creation.egui_ctx);
         app.worker.send(Command::ListAdapters);
-        app.load(initial);
+        match initial {
+            // A saved run shows beside the model that the program begins with.
+            ModelSource::Path(path) if is_trace(&path) => {
+                app.load(ModelSource::BuiltIn);
+                app.inspect(ModelSource::Path(path), &creation.egui_ctx);
+            }
+            model => app.load(model),
+        }
         app
     }
 
@@ -100,25 +110,32 @@ impl App {
             }
         }
         let now = ctx.input(|input| input.time);
-        for notice in self.state.notices_seen..self.view.notices.len() {
-            self.state.toasts.push(super::state::Toast { notice, born: now });
-        }
-        self.state.notices_seen = self.view.notices.len();
+        let new = self.state.notices_seen.max(self.view.forgotten)..self.view.told();
+        self.state.toasts.extend(new.map(|notice| super::state::Toast { notice, born: now }));
+        self.state.notices_seen = self.view.told();
     }
 
     fn take(&mut self, event: Event, ctx: &Context) {
         let now = ctx.input(|input| input.time);
+        self.take_awaited(&event);
+        let was_paused = self.view.status == Status::Paused;
         match &event {
             Event::LoadStarted { .. } => {
                 self.state.progress_since = Some(now);
                 (self.counted, self.counting) = (None, false);
+                self.leave_run();
             }
+            Event::LoadFailed => self.leave_run(),
             Event::Counted { .. } => self.counting = false,
             Event::LoadProgress { part, .. } => {
                 let before = &self.view.status;
                 if !matches!(before, Status::Loading { part: before, .. } if before == part) {
                     self.state.progress_since = Some(now);
                 }
+            }
+            Event::Resumed | Event::InitiationProgress { .. } if was_paused => {
+                self.state.progress_since = Some(now);
+                self.state.progress_from = self.view.initiation.done;
             }
             Event::Loaded(loaded) => {
                 if let ModelSource::Path(path) = &self.asked_for {
@@ -129,6 +146,7 @@ impl App {
             }
             Event::RunStarted(_) => {
                 self.state.progress_since = Some(now);
+                self.state.progress_from = 0;
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
                 self.state.lines_left.clear();
@@ -148,6 +166,29 @@ impl App {
         }
     }
 
+    /// What the worker did of what it was asked for.
+    fn take_awaited(&mut self, event: &Event) {
+        self.state.awaited = match event {
+            Event::RunStarted(_) if self.state.awaited == Awaited::Start(Pace::SingleStep) => Awaited::Step,
+            Event::RunStarted(_)
+            | Event::Branched(_)
+            | Event::Paused
+            | Event::Resumed
+            | Event::Finished { .. }
+            | Event::LoadStarted { .. }
+            | Event::LoadFailed
+            | Event::Notice(Notice { severity: Severity::Error, .. }) => Awaited::Nothing,
+            _ => self.state.awaited,
+        };
+    }
+
+    /// The model of the run on show is gone: what was decoded stays, as a past run.
+    fn leave_run(&mut self) {
+        if self.view.run.is_some() && self.state.origin == Origin::Worker {
+            self.state.origin = Origin::Past;
+        }
+    }
+
     fn take_dialog_answer(&mut self, ctx: &Context) {
         let Some(dialog) = &self.dialog else { return };
         let (wanted, answer) = (dialog.wanted, dialog.answer());
@@ -157,28 +198,23 @@ impl App {
             Answer::Chosen(path) => match wanted {
                 Wanted::Folder | Wanted::File => self.inspect(ModelSource::Path(path), ctx),
                 Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(path),
-                Wanted::NewTrace => {
-                    if let Some(run) = self.view.run.clone() {
-                        self.trace_work = Some(TraceWork::save(run, path, ctx));
-                    }
-                }
+                // The dialog asked whether a file may go.
+                Wanted::NewTrace => self.save_trace(path, true, ctx),
                 Wanted::Trace => self.trace_work = Some(TraceWork::open(path, ctx)),
             },
             Answer::Closed => {}
-            Answer::Unavailable => self.view.notices.push(Notice {
+            Answer::Unavailable => self.view.tell(Notice {
                 severity: Severity::Information,
                 title: "No file dialog on this desktop".to_owned(),
                 detail: match wanted {
-                    Wanted::Folder | Wanted::File => {
-                        "Paste the model's path into the field of “Open model…”, or drop the folder on the window."
+                    Wanted::Folder | Wanted::File | Wanted::Trace => {
+                        "Type or paste the path into the field of “Open model…”, or drop the folder or file on the \
+                         window."
                     }
                     Wanted::DraftFolder | Wanted::DraftFile => {
-                        "Paste the draft model's path into the field below the strategy."
+                        "Type or paste the draft model's path into the field below the strategy."
                     }
-                    Wanted::NewTrace | Wanted::Trace => {
-                        "Install a desktop portal (such as xdg-desktop-portal-gtk), or save a trace with \
-                         `logitscope generate --trace FILE`."
-                    }
+                    Wanted::NewTrace => "Type or paste the path into the field of “Save the trace”.",
                 }
                 .to_owned(),
             }),
@@ -191,21 +227,36 @@ impl App {
         let source = inspecting.source.clone();
         self.inspecting = None;
         match answer {
-            Ok(card) => {
+            Found::Model(card) => {
                 self.state.open_shown = false;
-                self.state.inspected = Some(Inspected { source, card });
+                self.state.inspected = Some(Inspected { source, card: *card });
             }
-            Err(notice) => self.view.notices.push(notice),
+            Found::Nothing(notice) => self.view.tell(notice),
+            Found::Trace(outcome) => self.take_trace_outcome(outcome),
         }
     }
 
     fn take_trace_work(&mut self) {
         let Some(outcome) = self.trace_work.as_ref().and_then(TraceWork::outcome) else { return };
         self.trace_work = None;
+        self.take_trace_outcome(outcome);
+    }
+
+    fn take_trace_outcome(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Told(notice) => self.view.notices.push(notice),
+            Outcome::Told(notice) => self.view.tell(notice),
+            Outcome::Saved(notice) => {
+                self.state.save_shown = false;
+                self.state.taken_path = None;
+                self.view.tell(notice);
+            }
+            Outcome::Taken(path) => self.state.taken_path = Some(path),
             // A run that goes on is what the window shows; its steps must not end in another trace.
-            Outcome::Opened(_) if self.view.has_live_run() => {}
+            Outcome::Opened(_) if self.view.has_live_run() => self.view.tell(Notice {
+                severity: Severity::Information,
+                title: "A run is under way".to_owned(),
+                detail: "Stop it first (Esc), then open the trace.".to_owned(),
+            }),
             Outcome::Opened(run) => {
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
@@ -214,6 +265,13 @@ impl App {
                 self.state.origin = Origin::File;
                 self.view.run = Some(*run);
             }
+        }
+    }
+
+    /// Writes the run on show to a file, on a thread of its own.
+    fn save_trace(&mut self, path: PathBuf, replace: bool, ctx: &Context) {
+        if let Some(run) = self.view.run.clone() {
+            self.trace_work = Some(TraceWork::save(run, path, replace, ctx));
         }
     }
 
@@ -290,11 +348,15 @@ impl App {
     }
 
     fn start(&mut self, pace: Pace) {
+        if matches!(self.state.awaited, Awaited::Start(_)) {
+            return;
+        }
         let Some(prompt) = self.prompt() else { return };
         let remembered = &self.state.remembered;
         let mut settings = remembered.decoding.clone().as_used();
         settings.stop.texts.retain(|text| !text.is_empty());
         self.state.wanted_tokens = settings.stop.max_tokens;
+        self.state.awaited = Awaited::Start(pace);
         self.worker.send(Command::Start(RunRequest { prompt, settings, pace }));
     }
 
@@ -316,8 +378,9 @@ impl App {
             }
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),
-            Action::SaveTrace if count > 0 => self.ask(Wanted::NewTrace, ctx),
-            Action::SaveTrace => {}
+            Action::SaveTrace => self.state.save_shown = count > 0 && !self.state.save_shown,
+            Action::SaveTo { path, replace } => self.save_trace(path, replace, ctx),
+            Action::PickTracePlace => self.ask(Wanted::NewTrace, ctx),
             Action::OpenTrace => self.ask(Wanted::Trace, ctx),
             Action::Open(ModelSource::BuiltIn) => self.perform(ctx, Action::Load(ModelSource::BuiltIn)),
             Action::Open(source) => self.inspect(source, ctx),
@@ -354,9 +417,11 @@ impl App {
                 Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),
                 _ => self.run_or_resume(),
             },
+            Action::StepOnce if self.state.awaited != Awaited::Nothing => {}
             Action::StepOnce => match self.view.status {
                 Status::Paused => {
                     cursor.follow_newest(count);
+                    self.state.awaited = Awaited::Step;
                     self.worker.send(Command::StepOnce);
                 }
                 Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),

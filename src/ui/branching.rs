@@ -1,7 +1,7 @@
 //! What the window does for branches: candidates chosen by hand, other lines of the tree, and the way back.
 
 use super::App;
-use super::state::{CandidateChoice, Follow, Origin};
+use super::state::{Awaited, CandidateChoice, Follow, Origin};
 use super::tree_rows::leaf_of;
 use crate::session::{Command, Event, ModelSource, Notice, Pace, Severity, Status};
 
@@ -9,14 +9,18 @@ impl App {
     /// Goes on from a node with another of its candidates, at the run's present pace.
     pub(super) fn branch(&mut self, node: usize, token: u32) {
         let Some(run) = &self.view.run else { return };
-        if self.state.origin == Origin::File {
-            return self.tell_saved();
+        if self.state.origin != Origin::Worker {
+            return self.tell_at_rest();
+        }
+        if self.state.awaited == Awaited::Branch {
+            return;
         }
         // The token that stands there already begins no other line.
         if run.nodes.get(node).is_none_or(|node| node.token == token) {
             return;
         }
         let pace = if self.view.status == Status::Paused { Pace::SingleStep } else { Pace::Continuous };
+        self.state.awaited = Awaited::Branch;
         self.worker.send(Command::Branch { node, token, pace });
     }
 
@@ -80,8 +84,8 @@ impl App {
     pub(super) fn follow_line(&mut self, tip: usize) {
         match self.state.origin {
             Origin::Worker => self.worker.send(Command::Follow { tip }),
-            // Nobody but the window holds a saved trace.
-            Origin::File => {
+            // Nobody but the window holds such a run.
+            Origin::File | Origin::Past => {
                 let stop = self.view.run.as_ref().and_then(|run| run.stop);
                 self.view.apply(Event::Followed { tip, stop });
                 self.take_awaited_place();
@@ -102,11 +106,16 @@ impl App {
         self.worker.send(Command::LoadDraft(ModelSource::Path(path)));
     }
 
-    fn tell_saved(&mut self) {
-        self.view.notices.push(Notice {
+    /// Says why the run on show cannot go on.
+    fn tell_at_rest(&mut self) {
+        let title = match self.state.origin {
+            Origin::Past => "A past run cannot go on",
+            Origin::File | Origin::Worker => "A saved trace cannot go on",
+        };
+        self.view.tell(Notice {
             severity: Severity::Information,
-            title: "A saved trace cannot go on".to_owned(),
-            detail: "Its model holds nothing of it: run its prompt again to branch.".to_owned(),
+            title: title.to_owned(),
+            detail: "The model on show holds nothing of it: run the prompt again to branch.".to_owned(),
         });
     }
 }

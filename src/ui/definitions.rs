@@ -53,7 +53,7 @@ macro_rules! definitions {
 definitions! {
     STEP = "Step", "", Measured, "Number of the decision, from 1. Step 1 chooses the first generated token, from the logits of initiation.", "";
     TOKEN_ID = "Token id", "", Given, "Position of the token in the model's vocabulary.", "";
-    PIECE = "Piece", "", Given, "The token as the vocabulary spells it; byte-level vocabularies write a space as Ġ, others as ▁.", "";
+    PIECE = "Piece", "", Given, "The token as the vocabulary spells it; byte-level vocabularies write a space as Ġ, others as ▁. Bytes that make no whole character stand as <0xE4>.", "";
     RANK = "Rank", "of the vocabulary", Computed, "Place of the chosen token when all logits are sorted, from 1.", "1 + number of tokens with a higher raw logit";
     PROBABILITY = "Probability", "%", Computed, "What the model itself gives the chosen token, before any stage changes it.", "p = exp(logit − log-sum-exp)";
     CHOSEN_FROM = "Chosen with", "%", Computed, "The token's probability in the distribution that the strategy chose from, after all stages.", "softmax over the tokens that the stages keep";
@@ -86,9 +86,11 @@ definitions! {
     PROMPT_TOKENS = "Prompt tokens", "tokens", Measured, "Ids that the prompt became, special ones included.", "";
     INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
     INITIATION_RATE = "Speed", "tokens/s", Computed, "Prompt tokens a second during initiation.", "rows ÷ seconds";
-    INCREMENTAL_TIME = "Time", "s", Measured, "All incremental steps together, by the clock.", "";
-    INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Tokens that joined the text a second, during the incremental phase.", "tokens ÷ seconds";
-    INCREMENTAL_STEPS = "Steps", "", Measured, "Incremental steps made; the first token belongs to initiation.", "";
+    INCREMENTAL_TIME = "Time", "s", Measured, "The incremental passes that gave the tokens of the line on show, by the clock; those of other lines are not in it.", "";
+    INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Tokens of the line on show that the strategy chose in the incremental phase, a second of the passes that gave them. A token that you chose counts for neither.", "tokens ÷ seconds of their passes";
+    INCREMENTAL_STEPS = "Passes", "", Measured, "Incremental passes that gave tokens of the line on show; the first token belongs to initiation.", "";
+    LINE_ROWS = "Work", "token rows", Measured, "Token rows that these passes computed; in beam search those of the other hypotheses among them.", "";
+    ALL_LINES = "All lines", "", Measured, "Incremental passes of all lines of the run, and their time by the clock: those that you left, and those that were pruned, too.", "";
     PHASE_ROWS = "Work", "token rows", Measured, "Token rows that the decoder computed in this phase.", "";
     DETOKENISE_TIME = "Time", "ms", Measured, "From ids to text, on the CPU, by the clock.", "";
     NEW_TOKENS = "New tokens", "tokens", Measured, "Tokens generated so far.", "";
@@ -110,9 +112,9 @@ definitions! {
     LARGEST_BINDING = "Largest binding", "bytes", Given, "Largest buffer that a kernel can see at once, as the adapter's driver reports. A layer's keys have to fit it.", "";
     DEVICE_MEMORY = "Device memory", "bytes", Given, "Size of the adapter's memory, as its driver reports; of software drivers and GPUs without memory of their own, their part of the machine's. Other programs use some of it.", "";
     LONGEST_CONTEXT = "Longest context there", "positions", Computed, "Longest sequence with which a layer's keys fit the adapter's largest binding, and everything together its memory, if nothing else uses that.", "min(the model's, binding ÷ bytes of a layer's keys, (memory − weights − scratch) ÷ KV a position)";
-    BEAM_LOG_PROBABILITY = "Log-probability", "nats", Computed, "How probable the text since the prompt, or since the token that you chose, is to the model, after the stages.", "Σ ln p over its tokens";
+    BEAM_LOG_PROBABILITY = "Log-probability", "nats", Computed, "How probable the text since the prompt is to the model, after the stages; of a line that was taken up again or branched, the text since that step.", "Σ ln p over its tokens";
     BEAM_DRAWN = "Drawn value", "nats", Computed, "The log-probability with the noise by which the last token was drawn; the highest go on.", "log-probability + Gumbel noise of step, hypothesis and token";
-    BEAM_SCORE = "Score", "", Computed, "By which hypotheses are compared; nearer to 0 is better.", "log-probability ÷ length ^ length penalty";
+    BEAM_SCORE = "Score", "", Computed, "By which the hypotheses of one search are compared; nearer to 0 is better. A line that is taken up again begins a search of its own: its scores say since which step, and compare with no others.", "log-probability ÷ length ^ length penalty, both since the search began";
     FALLEN_SCORE = "Score", "", Computed, "The best that the fallen hypothesis would have come to: of its continuations, or of itself if it had ended.", "of the same kind as the rival's";
     RIVAL_SCORE = "Rival's score", "", Computed, "Score of the lowest hypothesis that stayed: the fallen one is below it.", "of the same kind as the fallen one's";
     CONTRASTIVE_PROBABILITY = "Probability", "%", Computed, "The candidate's share under the raw softmax.", "p = exp(logit − log-sum-exp)";

@@ -1,16 +1,28 @@
-//! Reading a model's headers, on a thread of its own.
+//! Reading what a path leads to, on a thread of its own: a model's headers, or a saved trace.
 
 use std::sync::mpsc::{Receiver, channel};
 
 use egui::Context;
 
+use super::trace_files::{self, Outcome};
 use crate::session::{LoadRequest, ModelCard, ModelSource, Notice, Severity};
+use crate::trace::file::is_trace;
 
-/// A model whose headers are being read.
+/// What a path led to.
+pub enum Found {
+    /// A model.
+    Model(Box<ModelCard>),
+    /// Neither model nor trace, or one that cannot be read.
+    Nothing(Notice),
+    /// A trace, as it came out.
+    Trace(Outcome),
+}
+
+/// A path that is being read.
 pub struct Inspecting {
-    /// The model.
+    /// Where it leads.
     pub source: ModelSource,
-    answer: Receiver<Result<ModelCard, Notice>>,
+    answer: Receiver<Found>,
 }
 
 impl Inspecting {
@@ -19,20 +31,32 @@ impl Inspecting {
         let (sender, answer) = channel();
         let (ctx, source) = (ctx.clone(), request.source.clone());
         std::thread::spawn(move || {
-            let card = ModelCard::read(&request).map_err(|error| Notice {
-                severity: Severity::Error,
-                title: "No model can be opened there".to_owned(),
-                detail: error.to_string(),
-            });
             // The window may be gone by now; then nobody wants the answer.
-            let _ = sender.send(card);
+            let _ = sender.send(find(&request));
             ctx.request_repaint();
         });
         Self { source, answer }
     }
 
-    /// The card, or what to tell, once it is read.
-    pub fn answer(&self) -> Option<Result<ModelCard, Notice>> {
+    /// What is there, once it is read.
+    pub fn answer(&self) -> Option<Found> {
         self.answer.try_recv().ok()
+    }
+}
+
+/// What is there, by its content.
+fn find(request: &LoadRequest) -> Found {
+    if let ModelSource::Path(path) = &request.source
+        && is_trace(path)
+    {
+        return Found::Trace(trace_files::read(path));
+    }
+    match ModelCard::read(request) {
+        Ok(card) => Found::Model(Box::new(card)),
+        Err(error) => Found::Nothing(Notice {
+            severity: Severity::Error,
+            title: "No model can be opened there".to_owned(),
+            detail: error.to_string(),
+        }),
     }
 }

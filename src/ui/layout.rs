@@ -5,7 +5,9 @@ use egui_tiles::Tree;
 
 use super::Scene;
 use super::dock::{self, Pane};
-use super::panels::{inspector, model_card, notices, open, phases, prompt, shortcuts, timeline, top_bar};
+use super::panels::{
+    inspector, model_card, notices, open, phases, prompt, save, shortcuts, timeline, top_bar,
+};
 use super::state::CompactPane;
 use super::theme::{self, palette, space};
 use super::widgets;
@@ -78,6 +80,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     });
     open::show(ui, scene);
     model_card::show(ui, scene);
+    save::show(ui, scene);
     shortcuts::show(ui, scene);
     notices::show(ui, scene);
     drop_hint(ui);
@@ -131,7 +134,7 @@ fn drop_hint(ui: &Ui) {
     painter.text(
         screen.center(),
         egui::Align2::CENTER_CENTER,
-        "Drop to open this model",
+        "Drop to open this model or trace",
         theme::semibold(theme::size::DISPLAY),
         palette.text,
     );

@@ -12,15 +12,17 @@
 //! | `layout` | where the panels lie |
 //! | `dock` | the panes of the centre |
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
+//! | `pacing` | input, handed over as fast as frames can take it |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
 //! | `loading` | the parts of loading in words |
-//! | `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
+//! | `axes`, `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
 //!
 //! Nothing here sees a GPU type of the engine or a model's file, and nothing blocks.
 
 pub mod action;
 pub mod app;
+mod axes;
 mod branching;
 mod chips;
 mod colours;
@@ -32,6 +34,7 @@ mod icons;
 mod inspecting;
 mod layout;
 mod loading;
+mod pacing;
 mod panels;
 pub mod state;
 mod table;

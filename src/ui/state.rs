@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Action;
 use super::chips::ChipLayout;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyChoice};
-use crate::session::{CacheFormat, ModelCard, ModelSource, WeightsChoice};
+use crate::session::{CacheFormat, ModelCard, ModelSource, Pace, WeightsChoice};
 
 /// Most models that are remembered.
 const RECENT: usize = 8;
@@ -142,14 +142,30 @@ pub struct CandidateChoice {
 pub enum Origin {
     /// The worker made it, and can go on with it.
     Worker,
+    /// The worker made it with a model that is not open any more.
+    Past,
     /// A saved trace.
     File,
+}
+
+/// What the window asked of the worker and has not got yet. Until then it does not ask again, however long a key is
+/// held down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// Nothing.
+    Nothing,
+    /// That a run begins, at this pace.
+    Start(Pace),
+    /// A single step.
+    Step,
+    /// That the run branches.
+    Branch,
 }
 
 /// A notice on its way out of sight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Toast {
-    /// Index into the view's notices.
+    /// Its number among all notices of the view, from 0.
     pub notice: usize,
     /// When it appeared, in the window's seconds.
     pub born: f64,
@@ -176,6 +192,12 @@ pub struct State {
     pub open_shown: bool,
     /// Whether the path field of the open card takes the keyboard: for the card's first frame.
     pub focus_path: bool,
+    /// Whether the card shows that saves the trace.
+    pub save_shown: bool,
+    /// Its path field.
+    pub save_path: String,
+    /// Where the trace was not saved, because a file is there.
+    pub taken_path: Option<PathBuf>,
     /// The model that is asked about: to be loaded, or not.
     pub inspected: Option<Inspected>,
     /// Positions to allow for it; `None` is the model's own context.
@@ -188,8 +210,12 @@ pub struct State {
     pub toasts: Vec<Toast>,
     /// Notices of the view that became toasts already.
     pub notices_seen: usize,
-    /// When the present part of a load or initiation began, in the window's seconds.
+    /// When the present part of a load or initiation began or went on, in the window's seconds.
     pub progress_since: Option<f64>,
+    /// How many prompt tokens were done then.
+    pub progress_from: usize,
+    /// What the worker was asked for and has not done yet.
+    pub awaited: Awaited,
     /// The pane of a narrow window.
     pub compact_pane: CompactPane,
     /// Where the chips lie.
@@ -240,6 +266,12 @@ impl Default for Remembered {
 pub fn first_settings(strategy: StrategyChoice) -> DecodingSettings {
     let stages = StageSettings { temperature: 0.8, top_k: 40, top_p: 0.95, ..StageSettings::default() };
     DecodingSettings { strategy, stages, seed: FIRST_SEED, ..DecodingSettings::default() }
+}
+
+/// Where a trace is saved if nobody says otherwise: in the person's own folder.
+fn first_trace_path() -> String {
+    let folder = std::env::home_dir().unwrap_or_default();
+    folder.join("trace.json").display().to_string()
 }
 
 impl Remembered {
@@ -308,13 +340,18 @@ impl Cursor {
 impl State {
     /// Whether a card lies over the window and takes the keyboard.
     pub fn card_shown(&self) -> bool {
-        self.open_shown || self.inspected.is_some() || self.shortcuts_shown || self.notices_shown
+        self.open_shown
+            || self.save_shown
+            || self.inspected.is_some()
+            || self.shortcuts_shown
+            || self.notices_shown
     }
 
     /// Whether an action closes the one card that shows.
     pub fn closes_card(&self, action: &Action) -> bool {
         match action {
             Action::ShowOpen => self.open_shown && self.inspected.is_none(),
+            Action::SaveTrace => self.save_shown,
             Action::ToggleShortcuts => self.shortcuts_shown,
             Action::ToggleNotices => self.notices_shown,
             _ => false,
@@ -329,6 +366,9 @@ impl State {
             path_field: String::new(),
             open_shown: false,
             focus_path: false,
+            save_shown: false,
+            save_path: first_trace_path(),
+            taken_path: None,
             inspected: None,
             context: None,
             shortcuts_shown: false,
@@ -336,6 +376,8 @@ impl State {
             toasts: Vec::new(),
             notices_seen: 0,
             progress_since: None,
+            progress_from: 0,
+            awaited: Awaited::Nothing,
             compact_pane: CompactPane::Text,
             chips: ChipLayout::default(),
             wanted_tokens: 0,

@@ -22,11 +22,36 @@ pub fn visible(text: &str) -> String {
 }
 
 /// A vocabulary entry's spelling as visible text: byte-level spellings (`Ġthe`) and word-start marks (`▁the`)
-/// are undone where that gives a text; other spellings stay.
+/// are undone where that gives a text, bytes that make no whole character (`<0xE4><0xB8>`) stand in hexadecimal; other
+/// spellings stay.
 pub fn visible_piece(piece: &str) -> String {
-    if let Some(byte) = sentence_piece_byte(piece) {
-        return visible_bytes(&[byte]);
+    let mut shown = String::new();
+    let mut rest = piece;
+    while let Some(start) = rest.find("<0x") {
+        let (bytes, length) = leading_bytes(&rest[start..]);
+        let end = if bytes.is_empty() { start + 3 } else { start };
+        shown.push_str(&visible_letters(&rest[..end]));
+        if !bytes.is_empty() {
+            shown.push_str(&visible_bytes(&bytes));
+        }
+        rest = &rest[end + length..];
     }
+    shown + &visible_letters(rest)
+}
+
+/// The bytes that a text begins with, spelled `<0xE4>`, and how much of it they take.
+fn leading_bytes(text: &str) -> (Vec<u8>, usize) {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((byte, after)) = rest.get(..6).and_then(sentence_piece_byte).zip(rest.get(6..)) {
+        bytes.push(byte);
+        rest = after;
+    }
+    (bytes, text.len() - rest.len())
+}
+
+/// A spelling without bytes of their own, as visible text.
+fn visible_letters(piece: &str) -> String {
     let spaced = piece.replace('▁', " ");
     match byte_level(&spaced) {
         Some(bytes) => match String::from_utf8(bytes) {
@@ -47,8 +72,11 @@ pub fn visible_bytes(bytes: &[u8]) -> String {
 
 /// What a step's chip says.
 pub fn of_node(node: &Node) -> String {
-    if !node.text.is_empty() {
-        visible(&node.text)
+    let broken = node.text.contains('\u{fffd}') && node.piece.contains("<0x");
+    if !node.text.is_empty() && !broken {
+        // The token may end one character and begin another.
+        let begun = if node.held.is_empty() { String::new() } else { visible_bytes(&node.held) };
+        visible(&node.text) + &begun
     } else if !node.piece.is_empty() {
         visible_piece(&node.piece)
     } else if !node.held.is_empty() {
@@ -118,6 +146,9 @@ mod tests {
         assert_eq!(visible_piece("<0x0A>"), "‹0A›");
         assert_eq!(visible_piece("âĢ"), "‹E2 80›");
         assert_eq!(visible_piece("日本"), "日本");
+        assert_eq!(visible_piece("<0xE4><0xB8>"), "‹E4 B8›");
+        assert_eq!(visible_piece("Ġ<0xC3>"), "·‹C3›");
+        assert_eq!(visible_piece("a<0xzz> <0x41"), "a<0xzz>·<0x41");
     }
 
     #[test]
@@ -127,6 +158,10 @@ mod tests {
         node.held = vec![0xE2, 0x82];
         assert_eq!(of_node(&node), "‹E2 82›");
         node.text = " a\n".into();
+        assert_eq!(of_node(&node), "·a↵‹E2 82›", "what begins a character stands behind what ends one");
+        node.held.clear();
         assert_eq!(of_node(&node), "·a↵");
+        (node.text, node.piece) = ("\u{fffd}".into(), "<0xE4>".into());
+        assert_eq!(of_node(&node), "‹E4›");
     }
 }

@@ -1,6 +1,6 @@
 //! Saving and opening traces, each on a thread of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
 use egui::Context;
@@ -19,23 +19,34 @@ pub enum Outcome {
     Told(Notice),
     /// The trace to show.
     Opened(Box<Run>),
+    /// The trace is saved.
+    Saved(Notice),
+    /// Nothing was written: a file is there.
+    Taken(PathBuf),
 }
 
 impl TraceWork {
-    /// Writes a run; `ctx` is woken at the end.
-    pub fn save(run: Run, path: PathBuf, ctx: &Context) -> Self {
-        Self::start(ctx, move || match file::write(&path, &run) {
-            Ok(()) => told(Severity::Information, "The trace is saved", path.display().to_string()),
-            Err(error) => told(Severity::Error, "The trace could not be saved", error.to_string()),
+    /// Writes a run; a file that is there stays, unless it may be replaced. `ctx` is woken at the end.
+    pub fn save(run: Run, path: PathBuf, replace: bool, ctx: &Context) -> Self {
+        Self::start(ctx, move || {
+            if !replace && path.exists() {
+                return Outcome::Taken(path);
+            }
+            let whole = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+            match file::write(&path, &run) {
+                Ok(()) => Outcome::Saved(Notice {
+                    severity: Severity::Information,
+                    title: "The trace is saved".to_owned(),
+                    detail: whole.display().to_string(),
+                }),
+                Err(error) => told(Severity::Error, "The trace could not be saved", error.to_string()),
+            }
         })
     }
 
     /// Reads a run; `ctx` is woken at the end.
     pub fn open(path: PathBuf, ctx: &Context) -> Self {
-        Self::start(ctx, move || match file::read(&path) {
-            Ok(run) => Outcome::Opened(Box::new(run)),
-            Err(error) => told(Severity::Error, "The trace could not be opened", error.to_string()),
-        })
+        Self::start(ctx, move || read(&path))
     }
 
     /// How it ended, once it did.
@@ -52,6 +63,14 @@ impl TraceWork {
             ctx.request_repaint();
         });
         Self { outcome }
+    }
+}
+
+/// Reads a run.
+pub fn read(path: &Path) -> Outcome {
+    match file::read(path) {
+        Ok(run) => Outcome::Opened(Box::new(run)),
+        Err(error) => told(Severity::Error, "The trace could not be opened", error.to_string()),
     }
 }
 
@@ -75,8 +94,10 @@ mod tests {
         let path = folder.path().join("trace.json");
         let ctx = Context::default();
         let run = Run { strategy: "greedy".into(), seed: 9, ..Run::default() };
-        let saved = outcome(&TraceWork::save(run.clone(), path.clone(), &ctx));
-        assert!(matches!(saved, Outcome::Told(notice) if notice.severity == Severity::Information));
+        let saved = outcome(&TraceWork::save(run.clone(), path.clone(), false, &ctx));
+        assert!(matches!(saved, Outcome::Saved(notice) if notice.severity == Severity::Information));
+        let taken = outcome(&TraceWork::save(Run::default(), path.clone(), false, &ctx));
+        assert!(matches!(taken, Outcome::Taken(there) if there == path), "what is there stays");
         let opened = outcome(&TraceWork::open(path, &ctx));
         assert!(matches!(opened, Outcome::Opened(read) if *read == run));
         let missing = outcome(&TraceWork::open(folder.path().join("no.json"), &ctx));

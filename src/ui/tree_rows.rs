@@ -21,11 +21,23 @@ pub struct TreeRow {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BeamFate {
     /// It goes on.
-    Live(Hypothesis),
+    Live {
+        /// What the search says of it.
+        hypothesis: Hypothesis,
+        /// The step from which on its search counts.
+        from: usize,
+    },
     /// It ended and is kept.
-    Finished(Hypothesis),
+    Finished {
+        /// What the search says of it.
+        hypothesis: Hypothesis,
+        /// The step from which on its search counts.
+        from: usize,
+    },
     /// It fell, at this step.
     Pruned {
+        /// The step from which on its search counts.
+        from: usize,
         /// The step's number, from 1.
         step: usize,
         /// How it fell.
@@ -98,11 +110,16 @@ pub fn rows(run: &Run) -> Vec<TreeRow> {
 pub fn fates(run: &Run) -> HashMap<usize, BeamFate> {
     let mut fates = HashMap::new();
     for step in &run.steps {
-        let StepDetail::Beam(BeamStep { live, finished, pruned }) = &step.detail else { continue };
+        let StepDetail::Beam(BeamStep { from_step, live, finished, pruned }) = &step.detail else { continue };
+        let from = *from_step;
         let number = run.nodes.get(step.nodes.start).map_or(0, |node| node.step);
-        fates.extend(live.iter().map(|hypothesis| (hypothesis.node, BeamFate::Live(*hypothesis))));
-        fates.extend(finished.iter().map(|hypothesis| (hypothesis.node, BeamFate::Finished(*hypothesis))));
-        let fall = |&pruned: &Pruned| (pruned.node, BeamFate::Pruned { step: number, pruned });
+        fates.extend(
+            live.iter().map(|hypothesis| (hypothesis.node, BeamFate::Live { hypothesis: *hypothesis, from })),
+        );
+        let finished =
+            finished.iter().map(|&hypothesis| (hypothesis.node, BeamFate::Finished { hypothesis, from }));
+        fates.extend(finished);
+        let fall = |&pruned: &Pruned| (pruned.node, BeamFate::Pruned { step: number, from, pruned });
         fates.extend(pruned.iter().map(fall));
     }
     fates

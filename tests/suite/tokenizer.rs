@@ -182,6 +182,19 @@ fn bytes_of_a_token_are_those_it_has_in_the_middle_of_a_text() {
     assert_eq!(sentencepiece.bytes(sentencepiece.id("<0x0A>").unwrap()), b"\n");
 }
 
+#[test]
+fn bytes_of_a_split_character_are_no_letters_in_a_readable_piece() {
+    let [(byte_level, _), (sentencepiece, _)] = fixtures();
+    let readable =
+        |tokenizer: &Tokenizer, piece: &str| tokenizer.readable_piece(tokenizer.id(piece).unwrap()).unwrap();
+    // In the byte-level alphabet these letters stand for bytes that begin or end a character.
+    for (piece, bytes) in [("Ã", "<0xC3>"), ("¸", "<0xB8>"), ("ä", "<0xE4>"), ("Ġ", "Ġ"), ("Ġtime", "Ġtime")]
+    {
+        assert_eq!(readable(&byte_level, piece), bytes);
+    }
+    assert_eq!(readable(&sentencepiece, "<0xC3>"), "<0xC3>");
+}
+
 /// A fixture's file with parts of it replaced.
 fn changed(json: &str, change: impl FnOnce(&mut Value)) -> Result<Tokenizer, TokenizerError> {
     let mut value: Value = serde_json::from_str(json).unwrap();

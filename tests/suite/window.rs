@@ -408,6 +408,33 @@ fn a_card_marks_contexts_that_the_adapter_cannot_hold() {
 }
 
 #[test]
+fn a_run_whose_model_went_stays_as_a_past_run_of_that_model() {
+    let (mut window, script) = running(4);
+    press(&mut window, "Stop");
+    assert!(!sees_part(&window, "past run"));
+    script.tell(Event::LoadStarted { name: "other".into() });
+    let mut other = loaded();
+    other.model.name = "another model".into();
+    script.tell(Event::Loaded(Box::new(other)));
+    window.run();
+    assert!(sees(&window, "Model: another model"));
+    assert!(sees_part(&window, "Past run of fairy tales on llvmpipe"));
+    for phase in ["Tokenise: ", "Initiation: ", "Step: ", "Text: "] {
+        let found = window.query_all_by_label_contains(phase);
+        let labels: Vec<String> = found.filter_map(|node| node.accesskit_node().label()).collect();
+        assert!(labels.iter().any(|label| label.ends_with(" · past run")), "{labels:?}");
+    }
+    press(&mut window, "Step 2: ·was");
+    let commands = script.0.borrow().commands.len();
+    window.query_all_by_label_contains("Go on with ").next().expect("another token").click();
+    window.run();
+    assert_eq!(script.0.borrow().commands.len(), commands, "there is nothing to branch in");
+    assert!(sees_part(&window, "A past run cannot go on"));
+    press(&mut window, "Run");
+    assert!(!sees_part(&window, " · past run") && !sees_part(&window, "Past run of"));
+}
+
+#[test]
 fn a_model_that_cannot_be_opened_says_why_before_anything_is_loaded() {
     let (mut window, script) = window();
     let folder = tempfile::tempdir().expect("a folder");
@@ -589,7 +616,7 @@ fn a_small_window_keeps_every_pane_within_reach() {
 }
 
 #[derive(Debug)]
-struct Dropped(PathBuf);
+pub struct Dropped(pub PathBuf);
 
 impl egui::DroppedFile for Dropped {
     fn path(&self) -> &std::path::Path {

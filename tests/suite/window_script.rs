@@ -32,6 +32,8 @@ pub struct Script {
     pub commands: Vec<Command>,
     /// What the strategy weighs at the next steps.
     pub details: VecDeque<StepDetail>,
+    /// Whether single steps are left to do, as by a worker that is busy with a long prompt.
+    pub patient: bool,
     /// The newest run; it stays for branches.
     pub run: Run,
     live: Option<Live>,
@@ -97,6 +99,7 @@ impl Script {
             Command::Start(request) => self.start(request),
             Command::Resume => self.events.push_back(Event::Resumed),
             Command::Pause => self.events.push_back(Event::Paused),
+            Command::StepOnce if self.patient => {}
             Command::StepOnce => {
                 self.step();
                 self.events.push_back(Event::Paused);
@@ -145,7 +148,7 @@ impl Script {
         self.run = Run::default();
         self.request = Some(request.clone());
         self.live = Some(Live { request, phases });
-        if pace == Pace::SingleStep {
+        if pace == Pace::SingleStep && !self.patient {
             self.step();
             self.events.push_back(Event::Paused);
         }

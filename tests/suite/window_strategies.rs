@@ -209,7 +209,12 @@ fn beams_show_who_lives_and_who_fell_and_sequences_are_followed() {
         |text: &str, parent, step| Node { text: text.into(), parent, step, token: 5, ..Node::default() };
     let kept = |node, score| Hypothesis { node, log_probability: 2.0 * score, score, drawn: None };
     let pruned = vec![Pruned { node: 3, score: -4.0, rival: 2, rival_score: -2.5 }];
-    let beam = BeamStep { live: vec![kept(1, -1.25), kept(2, -2.5)], finished: vec![kept(0, -3.0)], pruned };
+    let beam = BeamStep {
+        from_step: 1,
+        live: vec![kept(1, -1.25), kept(2, -2.5)],
+        finished: vec![kept(0, -3.0)],
+        pruned,
+    };
     script.tell(Event::Stepped(Box::new(Stepped {
         nodes: vec![node(" one", Some(0), 2), node(" two", Some(0), 2), node(" three", Some(0), 2)],
         tip: Some(1),
@@ -234,6 +239,53 @@ fn beams_show_who_lives_and_who_fell_and_sequences_are_followed() {
     press(&mut window, "Tree");
     assert!(sees(&window, "Line 1: from step 1, 2 tokens, live · −2.500, on show"));
     assert!(sees_part(&window, "1 token, pruned at step 2 · −4.000"));
+
+    // The fallen one is taken up again: that is another search, whose scores compare with none of these.
+    let kept = Hypothesis { node: 4, log_probability: -0.5, score: -0.5, drawn: None };
+    let beam = BeamStep { from_step: 3, live: vec![kept], ..BeamStep::default() };
+    script.tell(Event::Followed { tip: 3, stop: None });
+    script.tell(Event::Stepped(Box::new(Stepped {
+        nodes: vec![node(" four", Some(3), 3)],
+        tip: Some(4),
+        steps: vec![StrategyStep { nodes: 4..5, detail: StepDetail::Beam(beam) }],
+        sequences: Vec::new(),
+        phases: Phases::default(),
+    })));
+    window.run();
+    assert!(sees(&window, "Line 1: from step 1, 3 tokens, live · −0.500 since step 3, on show"));
+    assert!(sees_part(&window, "1 token, live · −2.500"));
+    window.get_by_role_and_label(egui::accesskit::Role::Tab, "Beams").click();
+    window.run();
+    assert!(sees_part(&window, "sums and scores count since step 3"));
+}
+
+#[test]
+fn the_speed_is_that_of_the_line_on_show() {
+    let (mut window, script) = running(6);
+    let speed = |script: &Scripted, line: &[usize]| {
+        let run = &script.0.borrow().run;
+        let seconds: f64 = line.iter().map(|&node| run.nodes[node].timing.total_seconds).sum();
+        format!("Step: step {} · {:.1} tokens/s", run.line.len(), line.len() as f64 / seconds)
+    };
+    let whole = speed(&script, &[1, 2, 3, 4, 5]);
+    assert!(sees(&window, &whole), "{whole}");
+    press(&mut window, "Step 2: ·was");
+    click_part(&mut window, "Go on with ");
+    script.steps(2);
+    window.run();
+    // Of the branch the strategy chose the last two tokens; the time of the line that was left counts for nothing.
+    let branch = speed(&script, &[7, 8]);
+    assert!(sees(&window, &branch), "{branch}");
+    window.get_by_label_contains("Step: step ").click();
+    window.run();
+    assert!(sees(&window, "Passes: 2"));
+    assert!(sees_part(&window, "All lines: 7 passes · "));
+    window.key_press(Key::Escape);
+    window.run();
+    window.key_press(Key::U);
+    window.run();
+    let back = format!("{whole} · paused");
+    assert!(sees(&window, &back), "{back}");
 }
 
 #[test]

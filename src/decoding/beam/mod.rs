@@ -271,7 +271,8 @@ impl Strategy for Beam {
         run.sequences = returned.map(|one| ReturnedSequence { node: one.node, score: one.score }).collect();
         run.follow(run.sequences.first().map(|best| best.node));
         let nodes = first..run.nodes.len();
-        let detail = StepDetail::Beam(BeamStep { live, finished: ended, pruned });
+        let from_step = self.given - self.ending.prompt + 1;
+        let detail = StepDetail::Beam(BeamStep { from_step, live, finished: ended, pruned });
         run.steps.push(StrategyStep { nodes: nodes.clone(), detail });
         self.account(step, run, nodes.clone(), Moments { start, choosing }, model);
         let stop = if over { self.reason(run, model.context()) } else { None };

@@ -60,7 +60,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
         // The card scrolls what is higher than the window; the newest stands first.
         for (index, notice) in scene.view.notices.iter().enumerate().rev() {
-            ui.push_id(index, |ui| {
+            ui.push_id(scene.view.forgotten + index, |ui| {
                 Frame::new().inner_margin(Margin::symmetric(0, 6)).show(ui, |ui| {
                     body(ui, notice, scene.actions, usize::MAX, |_| {});
                 });
@@ -75,7 +75,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 fn toasts(ui: &mut Ui, scene: &mut Scene<'_>) {
     let now = ui.input(|input| input.time);
     let view = scene.view;
-    let stays = |toast: &Toast| match view.notices.get(toast.notice) {
+    let stays = |toast: &Toast| match view.notice(toast.notice) {
         Some(notice) => notice.severity == Severity::Error || now - toast.born < STAYS,
         None => false,
     };
@@ -99,7 +99,7 @@ fn toasts(ui: &mut Ui, scene: &mut Scene<'_>) {
         .show(ui.ctx(), |ui| {
             ui.spacing_mut().item_spacing.y = space::S;
             for (index, toast) in scene.state.toasts.iter().enumerate().filter(|(_, toast)| floats(toast)) {
-                let notice = &view.notices[toast.notice];
+                let Some(notice) = view.notice(toast.notice) else { continue };
                 let frame = Frame::popup(ui.style()).inner_margin(Margin::symmetric(12, 10));
                 frame.stroke(Stroke::new(1.0, color(notice.severity, palette(ui)))).show(ui, |ui| {
                     ui.set_width(340.0_f32.min(ui.ctx().content_rect().width() - 64.0));

@@ -23,7 +23,10 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
     ui.label(RichText::new("Open a model").font(semibold(size::TITLE)).color(palette.text));
-    hint(ui, "A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, or a GGUF file.");
+    hint(
+        ui,
+        "A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, or a GGUF file; or a saved trace.",
+    );
     ui.add_space(space::XS);
     let half = (ui.available_width() - space::S) / 2.0;
     ui.horizontal(|ui| {
@@ -39,7 +42,7 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.horizontal(|ui| {
         let width = ui.available_width() - 80.0 - space::S;
         let edit = TextEdit::singleline(&mut scene.state.path_field)
-            .hint_text("/path/to/a/model")
+            .hint_text("/path/to/a/model or /path/to/a/trace.json")
             .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Model path");
         if std::mem::take(&mut scene.state.focus_path) {

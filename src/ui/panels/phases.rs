@@ -6,13 +6,14 @@ use egui::{
     vec2,
 };
 
-use crate::session::Status;
-use crate::trace::{self, StopReason};
+use crate::session::{Initiation, Status};
+use crate::trace::{StepInput, StopReason};
 use crate::ui::Scene;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
+use crate::ui::state::Origin;
 use crate::ui::theme::{palette, regular, semibold, size, space};
 use crate::ui::widgets::{fact, one_line, paint_caption};
 
@@ -24,6 +25,8 @@ enum Progress {
     Pending,
     Active,
     Done,
+    /// Done in a run that is not of the model on show.
+    Past,
 }
 
 struct Phase {
@@ -43,8 +46,12 @@ struct Phase {
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let now = ui.input(|input| input.time);
     let elapsed = scene.state.progress_since.map(|since| now - since);
-    let phases =
+    let mut phases =
         [load(scene, elapsed), tokenise(scene), initiation(scene, elapsed), step(scene), text(scene)];
+    if scene.state.origin != Origin::Worker {
+        let done = phases[1..].iter_mut().filter(|phase| phase.progress != Progress::Pending);
+        done.for_each(|phase| phase.progress = Progress::Past);
+    }
     let rect = ui.available_rect_before_wrap();
     let each = (rect.width() + POINT) / phases.len() as f32;
     for phase in &phases {
@@ -63,7 +70,8 @@ fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
     let (first, last) = (phase.number == 1, phase.number == 5);
     let response = ui.interact(rect, ui.scope_id().with(("phase", phase.number)), Sense::click());
     response.widget_info(|| {
-        WidgetInfo::labeled(Role::Button, true, format!("{}: {}", phase.title, phase.figure))
+        let past = if phase.progress == Progress::Past { " · past run" } else { "" };
+        WidgetInfo::labeled(Role::Button, true, format!("{}: {}{past}", phase.title, phase.figure))
     });
 
     let mut fill = if phase.progress == Progress::Active { palette.accent_soft } else { palette.surface };
@@ -100,6 +108,7 @@ fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
         Progress::Pending => palette.tertiary,
         Progress::Active => palette.accent,
         Progress::Done => palette.good,
+        Progress::Past => palette.secondary,
     };
     let dot = pos2(left + 8.0, rect.center().y - 1.0);
     badge(ui, dot, phase, number_color);
@@ -120,7 +129,11 @@ fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
     job.wrap = egui::text::TextWrapping::truncate_at_width(room.max(8.0));
     let galley = painter.layout_job(job);
     painter.galley(pos2(text_left, title_y - galley.size().y / 2.0), galley, title_color);
-    let figure_color = if phase.progress == Progress::Pending { palette.tertiary } else { palette.text };
+    let figure_color = match phase.progress {
+        Progress::Pending => palette.tertiary,
+        Progress::Past => palette.secondary,
+        Progress::Active | Progress::Done => palette.text,
+    };
     let mut figure = phase.figure.as_str();
     let width =
         |text: &str| painter.layout_no_wrap(text.to_owned(), regular(size::SMALL), figure_color).size().x;
@@ -281,18 +294,23 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
         comes_out: "The logits after the last prompt token: they choose the first new token.",
         facts: Vec::new(),
     };
-    if let Status::Initiating { done, total } = scene.view.status {
+    if let Some(Initiation { done, total }) = scene.view.initiating() {
         phase.progress = Progress::Active;
         phase.share = Some(if total > 0 { done as f32 / total as f32 } else { 0.0 });
         phase.figure = format!("{} of {}", format::count(done as u64), format::plural(total, "token"));
-        if let Some(left) = time_left(elapsed, done as f64, total as f64) {
+        // From where it went on last: a pause is no pace.
+        let from = scene.state.progress_from.min(done);
+        let left = time_left(elapsed, (done - from) as f64, (total - from) as f64);
+        if scene.view.status == Status::Paused {
+            phase.figure.push_str(" · paused");
+        } else if let Some(left) = left {
             phase.figure.push_str(&format!(" · {} left", format::seconds(left)));
             phase.facts.push((&definitions::TIME_LEFT, format::seconds(left)));
         }
     } else if let Some(run) = scene.run().filter(|run| !run.line.is_empty()) {
         let figures = run.phases.initiation;
         phase.progress = Progress::Done;
-        if run.step_input == trace::StepInput::WholeText {
+        if run.step_input == StepInput::WholeText {
             phase.happens =
                 "One pass through the decoder. The KV cache is off: keys and values are not kept.";
         }
@@ -320,18 +338,14 @@ fn step(scene: &Scene<'_>) -> Phase {
         facts: Vec::new(),
     };
     let Some(run) = scene.run().filter(|run| !run.line.is_empty()) else { return phase };
-    if run.step_input == trace::StepInput::WholeText {
+    if run.step_input == StepInput::WholeText {
         phase.goes_in = "The whole text again, prompt and new tokens: the KV cache is off.";
     }
-    let figures = run.phases.incremental;
-    let steps = run.phases.incremental_steps;
-    // A step may bring several tokens.
-    let tokens = run.line_nodes().filter(|node| node.phase == trace::Phase::Incremental).count();
-    let rate = tokens as f64 / figures.seconds;
+    let line = run.incremental_of_line();
+    // A pass may bring several tokens.
+    let rate = (line.passes > 0).then(|| speed(line.tokens as f64 / line.seconds));
     let mut parts = vec![format!("step {}", format::count(run.line.len() as u64))];
-    if steps > 0 && figures.seconds > 0.0 {
-        parts.push(speed(rate));
-    }
+    parts.extend(rate.clone());
     match scene.view.status {
         Status::Running => {
             phase.progress = Progress::Active;
@@ -345,12 +359,17 @@ fn step(scene: &Scene<'_>) -> Phase {
     }
     phase.figure = parts.join(" · ");
     phase.facts = vec![
-        (&definitions::INCREMENTAL_STEPS, format::count(steps as u64)),
-        (&definitions::INCREMENTAL_TIME, format::seconds(figures.seconds)),
-        (&definitions::PHASE_ROWS, rows(figures.amount)),
+        (&definitions::INCREMENTAL_STEPS, format::count(line.passes as u64)),
+        (&definitions::INCREMENTAL_TIME, format::seconds(line.seconds)),
+        (&definitions::LINE_ROWS, rows(line.rows)),
     ];
-    if steps > 0 && figures.seconds > 0.0 {
-        phase.facts.push((&definitions::INCREMENTAL_RATE, speed(rate)));
+    phase.facts.extend(rate.map(|rate| (&definitions::INCREMENTAL_RATE, rate)));
+    let all = run.phases.incremental_steps;
+    if all > line.passes {
+        let seconds = format::seconds(run.phases.incremental.seconds);
+        phase
+            .facts
+            .push((&definitions::ALL_LINES, format!("{} passes · {seconds}", format::count(all as u64))));
     }
     phase
 }

@@ -37,8 +37,6 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let top = ui.cursor().top();
     ui.spacing_mut().item_spacing.y = 0.0;
     header(ui, node, &columns, width);
-    let shares = node.candidates.iter().map(|candidate| candidate.probability);
-    let most = shares.fold(node.others.probability, f32::max);
     // A chosen token from beyond the top stands below the list, so that it is always in sight.
     let beyond = node.candidates.iter().rposition(|candidate| candidate.token == node.token);
     let beyond = beyond.filter(|index| node.rank > index + 1);
@@ -52,7 +50,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     list.show_rows(ui, ROW, rows, |ui, range| {
         ui.set_width(width);
         for candidate in range {
-            let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width, most };
+            let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width };
             if row(ui, node, &node.candidates[candidate], &columns, look).clicked() {
                 let token = node.candidates[candidate].token;
                 scene.actions.push(Action::Branch { node: index, token });
@@ -60,10 +58,10 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
     });
     if let Some(candidate) = beyond {
-        let look = Look { rank: node.rank, selected: choice == Some(candidate), width, most };
+        let look = Look { rank: node.rank, selected: choice == Some(candidate), width };
         row(ui, node, &node.candidates[candidate], &columns, look);
     }
-    others(ui, node, &columns, width, most);
+    others(ui, node, &columns, width);
     let left = ui.max_rect().left();
     let table = Rect::from_min_max(pos2(left, top), pos2(left + width, ui.cursor().top()));
     columns.scrollbar(ui, table);
@@ -140,13 +138,11 @@ struct Look {
     selected: bool,
     /// Width of the row, in points.
     width: f32,
-    /// The largest probability in the table.
-    most: f32,
 }
 
 fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look: Look) -> egui::Response {
     let palette = palette(ui);
-    let Look { rank, selected, width, most } = look;
+    let Look { rank, selected, width } = look;
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
     let chosen = candidate.token == node.token;
     let by_hand = chosen && node.chosen_by == ChosenBy::Hand;
@@ -204,7 +200,7 @@ fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look:
                 None => number("–", palette.outline),
             },
             Kind::Probability => {
-                probability(&cell, candidate.probability, most, chosen, cut, palette);
+                probability(&cell, candidate.probability, chosen, cut, palette);
             }
         }
     }
@@ -228,7 +224,7 @@ fn background(ui: &Ui, rect: Rect, response: &egui::Response, chosen: bool, pale
     }
 }
 
-fn probability(cell: &Cell, value: f32, most: f32, chosen: bool, cut: bool, palette: &Palette) {
+fn probability(cell: &Cell, value: f32, chosen: bool, cut: bool, palette: &Palette) {
     let y = cell.rect.center().y;
     let text = if cut { "0 %".to_owned() } else { format::probability(value) };
     let color = if cut { palette.tertiary } else { palette.text };
@@ -236,15 +232,17 @@ fn probability(cell: &Cell, value: f32, most: f32, chosen: bool, cut: bool, pale
     let number = Cell { rect, painter: cell.painter.clone() };
     put(&number, y, &text, mono(size::SMALL), color, true);
     let track = Rect::from_min_max(pos2(rect.right() + space::S, y - 4.0), pos2(cell.rect.right(), y + 4.0));
-    if track.width() > 8.0 && value > 0.0 && most > 0.0 {
-        let width = (track.width() * value / most).max(1.5);
+    if track.width() > 8.0 && value > 0.0 {
+        // As long as the track is certainty, at every step.
+        let width = (track.width() * value.min(1.0)).max(1.5);
         let color = if chosen { palette.accent } else { palette.accent.gamma_multiply(0.45) };
+        cell.painter.rect_filled(track, CornerRadius::same(2), palette.line);
         let bar = Rect::from_min_size(track.min, vec2(width, track.height()));
         cell.painter.rect_filled(bar, CornerRadius::same(2), color);
     }
 }
 
-fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32, most: f32) {
+fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
     let palette = palette(ui);
     let others = &node.others;
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
@@ -276,7 +274,7 @@ fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32, most: f32) {
                 put(&cell, y, &text, mono(size::SMALL), palette.secondary, true);
             }
             Kind::Probability => {
-                probability(&cell, others.probability, most, false, others.kept == 0, palette);
+                probability(&cell, others.probability, false, others.kept == 0, palette);
             }
             _ => {}
         }

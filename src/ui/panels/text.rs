@@ -16,7 +16,7 @@ use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
-use crate::ui::state::{Colouring, Follow};
+use crate::ui::state::{Colouring, Follow, Origin};
 use crate::ui::theme::{mono, palette, regular, size, space};
 use crate::ui::token_text;
 use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle, paint_caption};
@@ -28,6 +28,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         return;
     };
     tools(ui, scene, run);
+    past(ui, scene, run);
     returned(ui, scene, run);
     let scale = Scale::of(scene.state.remembered.colouring, run);
     let follow = scene.state.cursor.follow == Follow::Newest && scene.view.has_live_run();
@@ -100,6 +101,25 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
                 }
             });
         });
+    });
+}
+
+/// Whose run it is, where that is not the model on show.
+fn past(ui: &mut Ui, scene: &Scene<'_>, run: &Run) {
+    let kind = match scene.state.origin {
+        Origin::Worker => return,
+        Origin::Past => "Past run",
+        Origin::File => "Saved run",
+    };
+    let palette = palette(ui);
+    let name = if run.model.name.is_empty() { "an unnamed model" } else { &run.model.name };
+    let adapter =
+        if run.adapter.name.is_empty() { String::new() } else { format!(" on {}", run.adapter.name) };
+    egui::Frame::new().inner_margin(egui::Margin { left: 16, right: 16, top: 0, bottom: 6 }).show(ui, |ui| {
+        let text =
+            format!("{kind} of {name}{adapter}: it cannot go on, as the model on show holds nothing of it.");
+        let text = RichText::new(text).size(size::SMALL).color(palette.warning);
+        ui.add(egui::Label::new(text).wrap());
     });
 }
 

@@ -3,7 +3,6 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
-use crate::session::Status;
 use crate::trace::{ChosenBy, Node, Run};
 use crate::ui::Scene;
 use crate::ui::action::Action;
@@ -16,6 +15,9 @@ use crate::ui::widgets::paint_caption;
 /// Widest bar of a step, in points.
 const WIDEST: f32 = 14.0;
 
+/// Room over the steps for the ends of their scales.
+const SCALE: f32 = 14.0;
+
 /// Shows the panel.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
@@ -26,7 +28,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     );
     heading(ui, head, scene, palette);
     let body = Rect::from_min_max(
-        pos2(rect.left() + space::L, head.bottom() + space::XS),
+        pos2(rect.left() + space::L, head.bottom() + SCALE),
         pos2(rect.right() - space::L, rect.bottom() - 10.0),
     );
     ui.painter().hline(body.x_range(), body.bottom() + 0.5, Stroke::new(1.0, palette.line));
@@ -41,6 +43,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     initiation(ui, scene, run, &axis, palette);
     bars(ui, scene, run, &axis, palette);
     entropy(ui, run, &axis, palette);
+    scales(ui, &axis, palette);
     hands(ui, run, &axis, palette);
     scrub(ui, scene, run, &axis);
     ui.allocate_rect(rect, Sense::hover());
@@ -124,8 +127,8 @@ fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Pale
     let radius = CornerRadius::same(3);
     let selected = scene.state.cursor.selected == Some(0);
     ui.painter().rect_filled(rect, radius, palette.raised);
-    let share = match scene.view.status {
-        Status::Initiating { done, total } => done as f32 / total.max(1) as f32,
+    let share = match scene.view.initiating() {
+        Some(initiation) => initiation.done as f32 / initiation.total.max(1) as f32,
         _ if run.line.is_empty() => 0.0,
         _ => 1.0,
     };
@@ -141,11 +144,11 @@ fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Pale
         None => format!("{:.0} %", share * 100.0),
     };
     let tokens = format::plural(run.prompt.len(), "token");
-    if rect.height() > 36.0 {
-        painter.text(center - vec2(0.0, 7.0), Align2::CENTER_CENTER, tokens, regular(size::CAPTION), text);
-        painter.text(center + vec2(0.0, 7.0), Align2::CENTER_CENTER, time, regular(size::CAPTION), text);
-    } else {
-        painter.text(center, Align2::CENTER_CENTER, tokens, regular(size::CAPTION), text);
+    let lines = ["initiation".to_owned(), tokens, time];
+    let count = ((rect.height() / 14.0) as usize).clamp(1, lines.len());
+    for (index, line) in lines.into_iter().take(count).enumerate() {
+        let at = center + vec2(0.0, 14.0 * (index as f32 - (count - 1) as f32 / 2.0));
+        painter.text(at, Align2::CENTER_CENTER, line, regular(size::CAPTION), text);
     }
 }
 
@@ -198,6 +201,25 @@ fn entropy(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
         .map(|node| pos2(axis.x(node), y(&run.nodes[run.line[node]])))
         .collect();
     ui.painter().line(points, Stroke::new(1.5, palette.second));
+}
+
+/// What the top of the steps stands for: the bars' time at the left end, the line's entropy at the right one. Both
+/// begin with 0 at the bottom.
+fn scales(ui: &Ui, axis: &Axis, palette: &Palette) {
+    if axis.count == 0 {
+        return;
+    }
+    let (left, right) = (axis.steps.left_top(), axis.steps.right_top());
+    let line = Stroke::new(1.0, palette.line);
+    ui.painter().hline(axis.steps.x_range(), axis.steps.top(), line);
+    let time = format::seconds(axis.most_seconds);
+    let entropy = format!("{:.1} bits", format::bits(axis.most_entropy));
+    for (at, align, text, color) in [
+        (left, Align2::LEFT_BOTTOM, time, palette.accent),
+        (right, Align2::RIGHT_BOTTOM, entropy, palette.second),
+    ] {
+        ui.painter().text(at, align, text, regular(size::CAPTION), color);
+    }
 }
 
 /// A mark over every step that was chosen by hand.

@@ -26,7 +26,7 @@ const DEEPEST: usize = 8;
 /// Room for the number of the first step.
 const STEP: f32 = 56.0;
 /// Room for what became of the row.
-const FATE: f32 = 168.0;
+const FATE: f32 = 236.0;
 
 /// Shows the pane.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -236,19 +236,23 @@ fn fate_text(ui: &Ui, rect: Rect, fate: Option<BeamFate>, on_line: bool, palette
 }
 
 fn fate_words(fate: BeamFate) -> String {
-    match fate {
-        BeamFate::Live(hypothesis) => format!("live · {}", format::score(hypothesis.score)),
-        BeamFate::Finished(hypothesis) => format!("finished · {}", format::score(hypothesis.score)),
-        BeamFate::Pruned { step, pruned } => {
-            format!("pruned at step {step} · {}", format::score(pruned.score))
-        }
-    }
+    let (word, score, from) = match fate {
+        BeamFate::Live { hypothesis, from } => ("live".to_owned(), hypothesis.score, from),
+        BeamFate::Finished { hypothesis, from } => ("finished".to_owned(), hypothesis.score, from),
+        BeamFate::Pruned { step, from, pruned } => (format!("pruned at step {step}"), pruned.score, from),
+    };
+    format!("{word} · {}{}", format::score(score), since(from))
+}
+
+/// Since when a search counts, where that is not the prompt: scores of different searches do not compare.
+pub fn since(step: usize) -> String {
+    if step > 1 { format!(" since step {step}") } else { String::new() }
 }
 
 /// Why a beam fell, or what its score is.
 pub fn fate_card(ui: &mut Ui, run: &Run, fate: BeamFate) {
     match fate {
-        BeamFate::Pruned { step, pruned } => {
+        BeamFate::Pruned { step, pruned, .. } => {
             let rival = run.nodes.get(pruned.rival).map(token_text::of_node).unwrap_or_default();
             ui.set_max_width(300.0);
             ui.label(format!("Fell at step {step}."));
@@ -258,6 +262,6 @@ pub fn fate_card(ui: &mut Ui, run: &Run, fate: BeamFate) {
                 format::score(pruned.rival_score)
             ));
         }
-        BeamFate::Live(_) | BeamFate::Finished(_) => definitions::BEAM_SCORE.card(ui),
+        BeamFate::Live { .. } | BeamFate::Finished { .. } => definitions::BEAM_SCORE.card(ui),
     }
 }

@@ -9,7 +9,7 @@ use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
-use crate::ui::panels::tree::fate_card;
+use crate::ui::panels::tree::{fate_card, since};
 use crate::ui::table::{self, Column, RowLook, framed, number};
 use crate::ui::theme::{palette, size, space};
 use crate::ui::token_text;
@@ -37,6 +37,10 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &StrategyStep, 
     ScrollArea::vertical().id_salt("beams").auto_shrink(false).show(ui, |ui| {
         framed(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
+            if beam.from_step > 1 {
+                hint(ui, &format!("A search of its own: sums and scores count{}.", since(beam.from_step)));
+                ui.add_space(space::S);
+            }
             group(ui, scene, run, "Live", &beam.live, "None goes on.");
             ui.add_space(space::M);
             group(ui, scene, run, "Finished", &beam.finished, "None has ended so far.");
@@ -47,7 +51,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &StrategyStep, 
             } else {
                 table::header(ui, &FELL);
                 for (index, pruned) in beam.pruned.iter().enumerate() {
-                    fell(ui, scene, run, number, index, pruned);
+                    fell(ui, scene, run, Fall { step: number, from: beam.from_step, index, pruned });
                 }
             }
         });
@@ -92,7 +96,20 @@ fn group(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, title: &str, kept: &[Hyp
     }
 }
 
-fn fell(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: usize, index: usize, pruned: &Pruned) {
+/// A hypothesis that fell.
+struct Fall<'a> {
+    /// At this step.
+    step: usize,
+    /// The step from which on its search counts.
+    from: usize,
+    /// Which of those that fell then.
+    index: usize,
+    /// How it fell.
+    pruned: &'a Pruned,
+}
+
+fn fell(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, fall: Fall<'_>) {
+    let Fall { step, from, index, pruned } = fall;
     let palette = palette(ui);
     let (text, rival) = (text_of(run, pruned.node), text_of(run, pruned.rival));
     let label = format!(
@@ -116,7 +133,7 @@ fn fell(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: usize, index: usize
     if response.clicked() {
         scene.actions.push(Action::ShowNode(pruned.node));
     }
-    let fate = BeamFate::Pruned { step, pruned: *pruned };
+    let fate = BeamFate::Pruned { step, from, pruned: *pruned };
     response.on_hover_ui(|ui| fate_card(ui, run, fate));
 }
 

@@ -2,11 +2,12 @@
 //! table that points at the most similar earlier token.
 
 use egui::{Align, Align2, FontId, Pos2, Rect, RichText, ScrollArea, Sense, Ui, Vec2, vec2};
-use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, Points, Text};
+use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, PlotPoint, PlotPoints, Points, Text};
 
 use crate::trace::Run;
 use crate::trace::strategies::{ContrastiveCandidate, ContrastiveStep, Token};
 use crate::ui::Scene;
+use crate::ui::axes::{self, Axes};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
@@ -17,6 +18,8 @@ use crate::ui::widgets::{fact, hint};
 
 /// Points between a candidate's mark and its name.
 const LABEL_GAP: f32 = 7.0;
+/// Points that an axis with its name takes from the plot, about.
+const AXIS_ROOM: f32 = 40.0;
 
 const COLUMNS: [Column; 5] = [
     Column::words("Token", 0.0),
@@ -93,10 +96,6 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
             step.candidates.iter().enumerate().filter(|(index, _)| (*index == step.chosen) == chosen);
         wanted.map(|(_, one)| [f64::from(one.probability), f64::from(one.penalty)]).collect()
     };
-    let penalties = step.candidates.iter().map(|candidate| f64::from(candidate.penalty));
-    let (low, high) =
-        penalties.fold((0.0_f64, 0.2_f64), |(low, high), penalty| (low.min(penalty), high.max(penalty)));
-    let widest = step.candidates.iter().map(|candidate| f64::from(candidate.probability)).fold(0.2, f64::max);
     let (width, height) = (ui.available_width(), ui.available_height().clamp(120.0, 420.0));
     // The chosen one's name first, then by rank, as long as there is room: the table has them all.
     let mut named: Vec<&ContrastiveCandidate> = step.candidates.iter().collect();
@@ -107,20 +106,17 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
         ui.painter().layout_no_wrap(text, font.clone(), palette.secondary).size() + vec2(LABEL_GAP, 0.0)
     };
     let sizes: Vec<Vec2> = named.iter().map(size_of).collect();
-    Plot::new("probability and penalty")
+    let axes = axes_of(step);
+    let shown = axes
+        .plot("probability and penalty", palette.line)
         .width(width)
         .height(height)
-        .show_background(false)
-        .grid_color(palette.line)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_zoom(false)
-        .allow_boxed_zoom(false)
-        .default_x_bounds(-0.02, (widest * 1.12).min(1.04))
-        .default_y_bounds(low - 0.04, (high * 1.15).min(1.08))
-        .custom_x_axes(vec![AxisHints::new_x().label("probability").label_spacing(36.0..=52.0)])
-        .custom_y_axes(vec![AxisHints::new_y().label("penalty")])
+        .x_grid_spacer(move |grid| axes::marks_across(grid.bounds, width - AXIS_ROOM))
+        .y_grid_spacer(move |grid| axes::marks_up(grid.bounds, height - AXIS_ROOM))
+        .custom_x_axes(vec![AxisHints::new_x().label("probability").formatter(|mark, _| axes::percent(mark))])
+        .custom_y_axes(vec![AxisHints::new_y().label("penalty").formatter(|mark, _| axes::decimal(mark))])
         .show(ui, |plot| {
+            let transform = axes.set(plot);
             for (index, candidate) in step.candidates.iter().enumerate() {
                 let Some(ends) = same_score(step.alpha, candidate.score) else { continue };
                 let chosen = index == step.chosen;
@@ -138,16 +134,30 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
             );
             let point = |one: &ContrastiveCandidate| PlotPoint::new(one.probability, one.penalty);
             let labels: Vec<(Pos2, Vec2)> =
-                named.iter().map(|one| plot.screen_from_plot(point(one))).zip(sizes).collect();
+                named.iter().map(|one| transform.position_from_point(&point(one))).zip(sizes).collect();
             let sides = anchors(&labels, plot.response().rect);
             for ((candidate, (at, _)), side) in named.iter().zip(labels).zip(sides) {
                 let Some(side) = side else { continue };
                 let gap = if side.x() == Align::Min { LABEL_GAP } else { -LABEL_GAP };
-                let at = plot.plot_from_screen(at + vec2(gap, 0.0));
+                let at = transform.value_from_position(at + vec2(gap, 0.0));
                 let text = RichText::new(name(&candidate.token)).font(font.clone()).color(palette.secondary);
                 plot.text(Text::new("token", at, text).anchor(side));
             }
         });
+    axes::describe(&shown.response, &shown.transform, |x, y| {
+        format!("Plot of probability {} and penalty {}", axes::ends(x), axes::ends(y))
+    });
+}
+
+/// Axes that hold all candidates of a step.
+fn axes_of(step: &ContrastiveStep) -> Axes {
+    let of = |value: fn(&ContrastiveCandidate) -> f32| {
+        step.candidates.iter().map(move |one| f64::from(value(one)))
+    };
+    Axes {
+        x: axes::with_zero(of(|one| one.probability), 1e-4),
+        y: axes::with_zero(of(|one| one.penalty), 0.05),
+    }
 }
 
 fn candidates(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &ContrastiveStep) {

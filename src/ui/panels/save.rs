@@ -1,0 +1,61 @@
+//! The card that saves the run on show as a trace: a path field, and the system's dialog where there is one.
+
+use std::path::PathBuf;
+
+use egui::{Align2, Key, RichText, TextEdit, Ui, vec2};
+
+use crate::ui::Scene;
+use crate::ui::action::Action;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{palette, semibold, size, space};
+use crate::ui::widgets::{self, Emphasis, action_button, hint, section};
+
+/// Shows the card, if it is asked for.
+pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if !scene.state.save_shown {
+        return;
+    }
+    if widgets::card(ui, "save trace", 440.0, |ui| card(ui, scene)).should_close() {
+        scene.state.save_shown = false;
+    }
+}
+
+fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let palette = palette(ui);
+    ui.label(RichText::new("Save the trace").font(semibold(size::TITLE)).color(palette.text));
+    hint(ui, "The run with every number of it, as JSON. It opens again without the model.");
+    ui.add_space(space::XS);
+    section(ui, "Path");
+    let taken = scene.state.taken_path.as_deref() == Some(path(&scene.state.save_path).as_path());
+    ui.horizontal(|ui| {
+        let width = ui.available_width() - 96.0 - space::S;
+        let edit = TextEdit::singleline(&mut scene.state.save_path)
+            .hint_text("/path/to/a/trace.json")
+            .align(Align2::LEFT_CENTER);
+        let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Trace path");
+        let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        let path = path(&scene.state.save_path);
+        ui.add_enabled_ui(!path.as_os_str().is_empty(), |ui| {
+            let (icon, word) = if taken { (Icon::Save, "Replace") } else { (Icon::Save, "Save") };
+            let save = action_button(ui, icon, word, Emphasis::Primary, 96.0);
+            // A file is replaced by the button that says so, and not by a key.
+            if (save.clicked() || entered && !taken) && !path.as_os_str().is_empty() {
+                scene.actions.push(Action::SaveTo { path, replace: taken });
+            }
+        });
+    });
+    if taken {
+        let text = RichText::new("A file is there. Replace it, or choose another name.");
+        ui.label(text.size(size::SMALL).color(palette.warning));
+    }
+    ui.add_space(space::XS);
+    let width = ui.available_width();
+    if action_button(ui, Icon::Folder, "Choose where…", Emphasis::Secondary, width).clicked() {
+        scene.actions.push(Action::PickTracePlace);
+    }
+}
+
+/// The path that was typed.
+fn path(text: &str) -> PathBuf {
+    text.trim().trim_matches('"').into()
+}
