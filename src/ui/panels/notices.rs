@@ -24,11 +24,8 @@ const LINES: usize = 3;
 /// Shows the newest error that nobody put away, in a strip of its own: it covers nothing.
 pub fn error(ui: &mut Ui, scene: &mut Scene<'_>) {
     let view = scene.view;
-    let is_error = |toast: &Toast| {
-        view.notices.get(toast.notice).is_some_and(|notice| notice.severity == Severity::Error)
-    };
-    let Some(place) = scene.state.toasts.iter().rposition(is_error) else { return };
-    let notice = &view.notices[scene.state.toasts[place].notice];
+    let error = |toast: &Toast| view.notice(toast.notice).filter(|notice| notice.severity == Severity::Error);
+    let Some(notice) = scene.state.toasts.iter().rev().find_map(error) else { return };
     let palette = palette(ui);
     let frame = Frame::new().fill(palette.raised).inner_margin(Margin::symmetric(16, 6));
     let panel = egui::Panel::top("error").resizable(false).frame(frame).show(ui, |ui| {
@@ -43,7 +40,7 @@ pub fn error(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.painter().vline(edge.left() + 1.5, edge.y_range(), Stroke::new(3.0, palette.error));
     if panel.inner {
         // The ones before it are in the list as well.
-        scene.state.toasts.retain(|toast| !is_error(toast));
+        scene.state.toasts.retain(|toast| error(toast).is_none());
     }
 }
 
@@ -84,7 +81,8 @@ fn toasts(ui: &mut Ui, scene: &mut Scene<'_>) {
         let extra = scene.state.toasts.len() - MOST;
         scene.state.toasts.drain(..extra);
     }
-    let floats = |toast: &Toast| view.notices[toast.notice].severity != Severity::Error;
+    let floats =
+        |toast: &Toast| view.notice(toast.notice).is_some_and(|notice| notice.severity != Severity::Error);
     if !scene.state.toasts.iter().any(floats) {
         return;
     }
