@@ -1,7 +1,6 @@
 //! The first use of each kernel: many drivers compile when a kernel first runs, and that belongs to loading, not to
 //! the first step.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::engine::{Engine, LoadError};
@@ -78,7 +77,7 @@ impl Engine {
 
     /// For the rows of each pass the kernels that no pass before it uses.
     fn first_uses(&self) -> Vec<(usize, Vec<FirstUse>)> {
-        let mut known = HashSet::new();
+        let mut known = Vec::new();
         let mut of_pass = |rows: usize| {
             let mut uses = Vec::new();
             for (op, step) in self.steps.iter().enumerate() {
@@ -86,8 +85,12 @@ impl Engine {
                     RowSet::Batch => Work::chain(rows),
                     RowSet::Outputs => Work::of_rows(1),
                 };
-                let new = step.pipelines(work).enumerate().filter(|(_, pipeline)| known.insert(*pipeline));
-                uses.extend(new.map(|(dispatch, _)| FirstUse { op, dispatch }));
+                for (dispatch, pipeline) in step.pipelines(work).enumerate() {
+                    if !known.contains(&pipeline) {
+                        known.push(pipeline);
+                        uses.push(FirstUse { op, dispatch });
+                    }
+                }
             }
             (rows, uses)
         };

@@ -35,7 +35,7 @@ pub fn text(answer: &Answer) -> String {
     page.suite(answer);
     page.kernels(answer);
     page.submission(answer);
-    page.to_come(answer);
+    page.not_done(answer);
     page.0
 }
 
@@ -260,7 +260,7 @@ impl Page {
         }
     }
 
-    fn to_come(&mut self, answer: &Answer) {
+    fn not_done(&mut self, answer: &Answer) {
         let left: Vec<&Entry> = answer.parts.iter().filter(|entry| entry.state == State::LeftOut).collect();
         let waiting: Vec<&str> = answer
             .parts

@@ -68,10 +68,13 @@ pub fn chosen_adapter<'a>(answer: &'a Value, arguments: &Report) -> &'a Value {
     let adapters = answer["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_chosen = |adapter: &&Value| match &arguments.adapter {
         None => true,
-        Some(choice) => {
-            let name = adapter["name"].as_str().unwrap_or_default().to_lowercase();
-            adapter["index"].to_string() == *choice || name.contains(&choice.to_lowercase())
-        }
+        Some(choice) => match choice.parse::<u64>() {
+            Ok(index) => adapter["index"] == index,
+            Err(_) => {
+                let name = adapter["name"].as_str().unwrap_or_default().to_lowercase();
+                name.contains(&choice.to_lowercase())
+            }
+        },
     };
     adapters.iter().find(is_chosen).unwrap_or(&Value::Null)
 }

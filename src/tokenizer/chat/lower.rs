@@ -254,14 +254,13 @@ impl Lowering<'_> {
         all_name(&node.defaults, &mut spoken_of);
         // Whatever comes after, what is named first comes from outside: minijinja takes a name that is assigned
         // in a macro for the macro's own, even where it is not assigned yet.
-        let outside = |id: &str| !OWN_NAMES.contains(&id) && !names.iter().any(|name| *name == id);
+        let outside = |id: &str| !OWN_NAMES.contains(&id) && !names.contains(&id);
         let from_outside = spoken_of.iter().filter(|id| outside(id)).map(|id| name(id, span)).collect();
         let list = Expr::List(Spanned::new(List { items: from_outside }, span));
         let emit = Stmt::EmitExpr(Spanned::new(EmitExpr { expr: list }, span));
         let never = IfCond { expr: constant(false, span), true_body: vec![emit], false_body: Vec::new() };
         body.insert(0, Stmt::IfCond(Spanned::new(never, span)));
-        let speaks_of =
-            |id: &str| !names.iter().any(|name| *name == id) && spoken_of.iter().any(|name| *name == id);
+        let speaks_of = |id: &str| !names.contains(&id) && spoken_of.contains(&id);
         let catches = Catches {
             varargs: speaks_of("varargs"),
             kwargs: speaks_of("kwargs"),

@@ -22,8 +22,11 @@ pub(super) fn pay(state: &State, bytes: usize) -> Result<(), Error> {
     state.consume_fuel(bytes as u64 / 64)
 }
 
+/// Arguments by their names.
+type Named = Vec<(String, Value)>;
+
 /// The positional and the named arguments of a call.
-pub(super) fn split(arguments: &[Value]) -> Result<(&[Value], Vec<(String, Value)>), Error> {
+pub(super) fn split(arguments: &[Value]) -> Result<(&[Value], Named), Error> {
     let Some((last, positional)) = arguments.split_last().filter(|(last, _)| last.is_kwargs()) else {
         return Ok((arguments, Vec::new()));
     };
