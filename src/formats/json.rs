@@ -2,7 +2,7 @@
 //! is too large for 64 bits is infinite, and half a surrogate pair stands for a character. A byte-order mark at the
 //! beginning is skipped.
 //!
-//! A JSON value here has no room for such numbers: they are texts that begin with [`MARK`]. Only this file knows that.
+//! A JSON value here has no room for such numbers: they are texts that begin with a mark. Only this file knows that.
 
 use std::borrow::Cow;
 

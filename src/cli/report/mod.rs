@@ -116,7 +116,7 @@ impl<'a> Maker<'a> {
         Ok(Self {
             arguments,
             program,
-            caches: CacheFolder::new(&arguments.out)?,
+            caches: CacheFolder::new()?,
             begun: Instant::now(),
             answer: Answer {
                 program: env!("CARGO_PKG_VERSION"),
@@ -266,10 +266,12 @@ fn replace(file: &Path, text: &str) -> Result<(), CliError> {
 struct CacheFolder(PathBuf);
 
 impl CacheFolder {
-    fn new(out: &Path) -> Result<Self, CliError> {
-        let folder = out.join(format!("report-caches-{}", std::process::id()));
-        let made = std::fs::create_dir_all(&folder).and_then(|()| std::path::absolute(&folder));
-        made.map(Self).map_err(|reason| CliError::Write { file: folder, reason })
+    fn new() -> Result<Self, CliError> {
+        let folder = std::env::temp_dir().join(format!("logitscope-report-{}", std::process::id()));
+        match std::fs::create_dir_all(&folder) {
+            Ok(()) => Ok(Self(folder)),
+            Err(reason) => Err(CliError::Write { file: folder, reason }),
+        }
     }
 
     fn path(&self) -> &Path {

@@ -64,6 +64,9 @@ impl Page {
             for (what, much) in adapter["details"].as_object().into_iter().flatten() {
                 self.line(&format!("  {what:<26} {}", words(much)));
             }
+            if let Some(problem) = adapter["problem"].as_str() {
+                self.line(&format!("  cannot be used: {problem}"));
+            }
             for variant in list(&adapter["variants"]) {
                 self.line(&format!("  kernels: {}", words(variant)));
             }
@@ -226,13 +229,19 @@ impl Page {
 
     fn kernels(&mut self, answer: &Answer) {
         for entry in named(answer, |name| name.starts_with("kernels of")).filter(|entry| is_told(entry)) {
-            let rows = list(&entry.answer);
-            self.title(&format!("{}: {} timed; those that reach least", entry.name, rows.len()));
+            // The others hardly read or compute anything.
+            let counts =
+                |row: &&Value| ["linear", "attention"].iter().any(|op| words(&row["kernel"]).contains(op));
+            let rows: Vec<&Value> = list(&entry.answer).iter().filter(counts).collect();
+            self.title(&format!(
+                "{}: {} of linear maps and attention; those that reach least",
+                entry.name,
+                rows.len()
+            ));
             let is_few = |row: &&Value| number(&row["rows"]) <= FEW_ROWS as f64;
-            let few = rows.iter().filter(is_few);
-            let many = rows.iter().filter(|row| !is_few(row));
-            self.least(few.collect(), "bandwidth_share", "of the copy bandwidth");
-            self.least(many.collect(), "f32_share", "of the f32 rate");
+            let (few, many) = rows.into_iter().partition(is_few);
+            self.least(few, "bandwidth_share", "of the copy bandwidth");
+            self.least(many, "f32_share", "of the f32 rate");
         }
     }
 

@@ -67,7 +67,7 @@ pub fn adapters(program: &Path, arguments: &Report) -> Part {
 pub fn chosen_adapter<'a>(answer: &'a Value, arguments: &Report) -> &'a Value {
     let adapters = answer["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_chosen = |adapter: &&Value| match &arguments.adapter {
-        None => true,
+        None => adapter["problem"].is_null(),
         Some(choice) => match choice.parse::<u64>() {
             Ok(index) => adapter["index"] == index,
             Err(_) => {
@@ -99,14 +99,17 @@ pub fn after_adapters(program: &Path, options: &Report, quick: bool, adapter: &V
     parts.push(maker.start("start, warm"));
     parts.push(maker.suite());
     parts.push(maker.kernels(small));
+    parts.push(maker.submission());
     for shape in [middle, large] {
         for weights in ["q4_0", "f16", "q4_k", "q8_0"] {
             parts.push(maker.speed(shape, weights, Depth::Both));
         }
         parts.push(maker.torch(shape));
     }
-    parts.push(maker.submission());
-    parts.push(maker.kernels(large));
+    if !quick {
+        // Software drivers have had theirs.
+        parts.push(maker.kernels(large));
+    }
     let is_asked_for = |part: &Part| options.only.iter().any(|text| part.name.contains(text.as_str()));
     parts.retain(|part| options.only.is_empty() || is_asked_for(part));
     parts
@@ -341,6 +344,28 @@ mod tests {
             "pick",
         ];
         assert_eq!(ops, BTreeSet::from(all));
+    }
+
+    #[test]
+    fn the_adapter_is_the_chosen_one_or_the_first_that_works() {
+        use clap::Parser;
+        let chosen = |adapter: &[&str]| {
+            let typed = crate::cli::Arguments::parse_from([&["logitscope", "report"], adapter].concat());
+            let Some(crate::cli::Command::Report(report)) = typed.command else {
+                unreachable!("typed above")
+            };
+            let adapters = json!({"adapters": [
+                {"index": 0, "name": "Null 12", "kind": "integrated GPU", "problem": "lost"},
+                {"index": 1, "name": "llvmpipe 15", "kind": "CPU"},
+                {"index": 2, "name": "Voodoo 12", "kind": "discrete GPU"},
+            ]});
+            chosen_adapter(&adapters, &report)["index"].clone()
+        };
+        assert_eq!(chosen(&[]), 1);
+        assert_eq!(chosen(&["--adapter", "2"]), 2);
+        assert_eq!(chosen(&["--adapter", "0"]), 0);
+        assert_eq!(chosen(&["--adapter", "voodoo"]), 2);
+        assert_eq!(chosen(&["--adapter", "3"]), Value::Null);
     }
 
     #[test]
