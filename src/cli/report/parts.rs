@@ -136,8 +136,8 @@ impl Maker<'_> {
     /// A command of this program, on the adapter that was chosen.
     fn own(&self, name: &str, arguments: &[&str], seconds: u64) -> Part {
         let mut arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        if let (Some(adapter), false) = (&self.options.adapter, arguments[0] == "adapters") {
-            arguments.extend(["--adapter".to_owned(), adapter.clone()]);
+        if arguments[0] != "adapters" {
+            arguments.extend(self.adapter());
         }
         Part {
             name: name.to_owned(),
@@ -148,6 +148,11 @@ impl Maker<'_> {
             output: Output::Object,
             missing: None,
         }
+    }
+
+    /// The option that chooses the adapter, where one was chosen.
+    fn adapter(&self) -> impl Iterator<Item = String> {
+        self.options.adapter.iter().flat_map(|adapter| ["--adapter".to_owned(), adapter.clone()])
     }
 
     /// From nothing to eight tokens of the built-in model's tale.
@@ -244,8 +249,7 @@ impl Maker<'_> {
         let name = format!("kernels of {shape}");
         let mut part = self.other(&name, self.options.kernels.as_ref(), "--kernels", 60);
         part.arguments = ["--json", "--filter", shape].map(str::to_owned).to_vec();
-        part.arguments
-            .extend(self.options.adapter.iter().flat_map(|it| ["--adapter".to_owned(), it.clone()]));
+        part.arguments.extend(self.adapter());
         part
     }
 
@@ -253,6 +257,7 @@ impl Maker<'_> {
         let mut part =
             self.other("what a step costs the CPU", self.options.submission.as_ref(), "--submission", 30);
         part.arguments.push("--json".to_owned());
+        part.arguments.extend(self.adapter());
         part
     }
 
@@ -342,6 +347,7 @@ mod tests {
             "mix",
             "gate rows",
             "pick",
+            "clamp",
         ];
         assert_eq!(ops, BTreeSet::from(all));
     }
