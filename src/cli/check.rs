@@ -156,7 +156,7 @@ impl Original {
 fn prompt_ids(opened: &Opened, arguments: &Check) -> Result<Vec<u32>, CliError> {
     let prompt = match (&arguments.prompt, &arguments.prompt_ids, &opened.tokenizer) {
         (None, Some(ids), _) => Prompt::Ids(ids.clone()),
-        (None, None, None) => Prompt::Ids(spread_tokens(ROWS, opened.plan.vocabulary())),
+        (None, None, None) => Prompt::Ids(model::spread_tokens(ROWS, opened.plan.vocabulary())),
         (text, _, _) => {
             let text = text.clone().unwrap_or_else(|| SENTENCE.to_owned());
             Prompt::Text { text, special: SpecialTokens::Add }
@@ -165,11 +165,6 @@ fn prompt_ids(opened: &Opened, arguments: &Check) -> Result<Vec<u32>, CliError> 
     let mut ids = opened.tokenise(&prompt).map_err(CliError::Begin)?;
     ids.truncate(opened.context);
     Ok(ids)
-}
-
-/// Spread over the vocabulary, the same each time.
-fn spread_tokens(count: usize, vocabulary: usize) -> Vec<u32> {
-    (0..count).map(|index| (index * 7919 % vocabulary) as u32).collect()
 }
 
 /// The ops compared so far.
@@ -193,7 +188,7 @@ fn compare(
     assert_eq!(sequence, twins, "both begin with the same handle, so one batch serves both");
     let (vocabulary, context) = (engine.vocabulary(), engine.context());
     let rows = ROWS.min(context.saturating_sub(1)).max(1);
-    let tokens = spread_tokens(rows + 1, vocabulary);
+    let tokens = model::spread_tokens(rows + 1, vocabulary);
     let mut passes = vec![(Phase::Initiation, 0, &tokens[..rows])];
     if rows < context {
         passes.push((Phase::Incremental, rows, &tokens[rows..]));

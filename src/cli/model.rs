@@ -104,6 +104,11 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
     Ok(Prompt::Text { text, special })
 }
 
+/// Made-up tokens: spread over the vocabulary, the same each time.
+pub fn spread_tokens(count: usize, vocabulary: usize) -> Vec<u32> {
+    (0..count).map(|index| (index * 7919 % vocabulary) as u32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

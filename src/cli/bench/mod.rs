@@ -113,11 +113,13 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         arguments.depth().iter().flat_map(|&depth| steps.iter().map(move |&steps| (depth, steps)))
     {
         line.show(&format!("{steps} incremental steps after {depth} positions"));
+        let sequence = steps::filled(&mut engine, depth)?;
         let mut measure =
-            |way: Way| fastest(arguments.repeat, || steps::seconds(&mut engine, depth, steps, way));
+            |way: Way| fastest(arguments.repeat, || steps::seconds(&mut engine, sequence, depth, steps, way));
         let (Some(chained), Some(waited)) = (measure(Way::Chained)?, measure(Way::Waited)?) else {
             return Ok(Outcome::Interrupted);
         };
+        engine.release(sequence);
         let tokens_per_s = rate(steps as f64, chained);
         let waited_tokens_per_s = rate(steps as f64, waited);
         let bandwidth_share = rate(tokens_per_s * touched, copy_bandwidth);
@@ -170,8 +172,7 @@ fn fastest(
 
 /// Seconds from nothing to the logits after a prompt of made-up tokens; `None` after Ctrl-C.
 fn initiation_seconds(engine: &mut Engine, tokens: usize) -> Result<Option<f64>, ModelError> {
-    let vocabulary = engine.vocabulary();
-    let prompt: Vec<u32> = (0..tokens).map(|index| (index * 7919 % vocabulary) as u32).collect();
+    let prompt = model::spread_tokens(tokens, engine.vocabulary());
     let sequence = engine.new_sequence();
     let start = Instant::now();
     for chunk in prompt.chunks(engine.max_rows()) {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::steps;
 use crate::cli::output::{rate, seconds};
 use crate::gpu::{Engine, OpCost};
 use crate::model::batch::RowOutput;
@@ -59,13 +60,8 @@ struct OpAnswer {
 impl StepAnswer {
     /// Measures steps of the engine after `context` positions.
     pub fn measure(engine: &mut Engine, context: usize, copy_bandwidth: f64) -> Result<Self, ModelError> {
-        let vocabulary = engine.vocabulary();
         let context = context.clamp(1, (engine.context() - 1).max(1));
-        let sequence = engine.new_sequence();
-        let prompt: Vec<u32> = (0..context).map(|index| (index * 7919 % vocabulary) as u32).collect();
-        for chunk in prompt.chunks(engine.max_rows()) {
-            engine.forward(&Batch::chain(sequence, engine.length(sequence), chunk, RowOutput::Nothing))?;
-        }
+        let sequence = steps::filled(engine, context)?;
         let step = |engine: &mut Engine| {
             engine.truncate(sequence, context);
             engine.forward(&Batch::chain(sequence, context, &[0], RowOutput::Logits))

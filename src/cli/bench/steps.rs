@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::cli::interrupt;
+use crate::cli::model::spread_tokens;
 use crate::gpu::Engine;
 use crate::model::batch::RowOutput;
 use crate::model::selection::Choosing;
@@ -19,23 +20,31 @@ pub enum Way {
 
 const OUTPUT: RowOutput = RowOutput::Summary(Choosing::HIGHEST);
 
-/// Seconds of so many steps after `depth` positions and a first token; `None` after Ctrl-C.
-pub fn seconds(engine: &mut Engine, depth: usize, steps: usize, way: Way) -> Result<Option<f64>, ModelError> {
+/// A sequence with so many made-up tokens in the KV cache.
+pub fn filled(engine: &mut Engine, positions: usize) -> Result<SequenceId, ModelError> {
     let sequence = engine.new_sequence();
-    let vocabulary = engine.vocabulary();
-    let before: Vec<u32> = (0..depth).map(|index| (index * 7919 % vocabulary) as u32).collect();
-    for chunk in before.chunks(engine.max_rows()) {
+    for chunk in spread_tokens(positions, engine.vocabulary()).chunks(engine.max_rows()) {
         engine.forward(&Batch::chain(sequence, engine.length(sequence), chunk, RowOutput::Nothing))?;
     }
+    Ok(sequence)
+}
+
+/// Seconds of so many steps after the first `depth` positions of a sequence and a first token; `None` after Ctrl-C.
+pub fn seconds(
+    engine: &mut Engine,
+    sequence: SequenceId,
+    depth: usize,
+    steps: usize,
+    way: Way,
+) -> Result<Option<f64>, ModelError> {
+    engine.truncate(sequence, depth);
     let first = engine.forward(&Batch::chain(sequence, depth, &[0], OUTPUT))?.summaries[0].chosen;
     let start = Instant::now();
     let done = match way {
         Way::Chained => chained(engine, sequence, first, steps)?,
         Way::Waited => waited(engine, sequence, first, steps)?,
     };
-    let seconds = start.elapsed().as_secs_f64();
-    engine.release(sequence);
-    Ok(done.then_some(seconds))
+    Ok(done.then_some(start.elapsed().as_secs_f64()))
 }
 
 /// Whether the steps were made: not after Ctrl-C.
