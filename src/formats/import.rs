@@ -15,8 +15,8 @@ use super::safetensors::Element;
 use super::wanted::{Wanted, numbered};
 use crate::model::config::HeadWeights;
 use crate::model::plan::TensorSpec;
-use crate::model::weights::{TensorInfo, WeightFormat, Weights, WeightsError};
-use crate::model::{ModelConfig, plan_decoder};
+use crate::model::weights::{TensorInfo, Weights, WeightsError};
+use crate::model::{ModelConfig, WeightFormat, plan_decoder};
 
 /// The canonical tensors of opened files.
 pub struct ImportedWeights {

@@ -4,10 +4,7 @@
 //! of them an element is a **code** times a step, plus or minus something; codes are whole numbers from 0, given here
 //! in the order of the elements. A block of 256 has a step for each 16 or 32 of them.
 
-use super::weights::WeightFormat;
-
-/// The most elements of a block.
-pub const LARGEST: usize = 256;
+use super::weight_format::{LARGEST_BLOCK, WeightFormat};
 
 /// What the codes of iq4_nl and iq4_xs mean.
 pub const NONLINEAR: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
@@ -15,8 +12,8 @@ pub const NONLINEAR: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13
 pub const E2M1: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// The codes of a block, the first of as many as the block has elements.
-pub fn codes(format: WeightFormat, block: &[u8]) -> [u8; LARGEST] {
-    let mut codes = [0; LARGEST];
+pub fn codes(format: WeightFormat, block: &[u8]) -> [u8; LARGEST_BLOCK] {
+    let mut codes = [0; LARGEST_BLOCK];
     match format {
         WeightFormat::Q4_1 => halves(&block[4..20], 16, &mut codes),
         WeightFormat::Iq4Nl => halves(&block[2..18], 16, &mut codes),

@@ -4,6 +4,7 @@
 //! [`crate::formats`] translates its own `config.json` into them. Everything here is checked data: sizes are
 //! positive and divide as they must, because [`ModelConfig::check`] ran at import.
 
+use super::error::{ConfigError, ensure, in_range, is_factor};
 use super::rotary::RotaryConfig;
 
 /// A decoder-only transformer, described completely except for its weights.
@@ -341,18 +342,6 @@ pub mod limits {
     pub const CONTEXT: usize = 1 << 24;
 }
 
-/// A configuration that describes no decoder; the text says which value and why.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{what} is {value}, but {rule}")]
-pub struct ConfigError {
-    /// The value's name, in words.
-    pub what: String,
-    /// What it is.
-    pub value: String,
-    /// What it has to be.
-    pub rule: String,
-}
-
 impl ModelConfig {
     /// Checks every size against its bounds and against the others.
     pub fn check(&self) -> Result<(), ConfigError> {
@@ -470,24 +459,4 @@ impl NormConfig {
             "it has to be a small positive number".to_owned()
         })
     }
-}
-
-pub(super) fn ensure(
-    holds: bool,
-    what: &str,
-    value: impl ToString,
-    rule: impl FnOnce() -> String,
-) -> Result<(), ConfigError> {
-    if holds {
-        return Ok(());
-    }
-    Err(ConfigError { what: what.to_owned(), value: value.to_string(), rule: rule() })
-}
-
-fn is_factor(what: &str, value: f32) -> Result<(), ConfigError> {
-    ensure(value.is_finite() && value != 0.0, what, value, || "it has to be finite, and not 0".to_owned())
-}
-
-fn in_range(what: &str, value: usize, most: usize) -> Result<(), ConfigError> {
-    ensure((1..=most).contains(&value), what, value, || format!("it has to be 1 to {most}"))
 }

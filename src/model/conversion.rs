@@ -8,7 +8,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Op, Plan};
-use super::weights::{TensorInfo, WeightFormat, Weights, WeightsError};
+use super::weight_format::WeightFormat;
+use super::weights::{TensorInfo, Weights, WeightsError};
 
 /// The precision that weights are loaded in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use logitscope::formats::{self, ModelFile, TokenizerFiles, Vocabulary};
+use logitscope::model::WeightFormat;
 use logitscope::model::config::{Activation, Bias, HeadWeights, NormKind, Positions};
 use logitscope::model::plan_decoder;
 use logitscope::model::rotary::{RampEnds, RotaryScaling};
-use logitscope::model::weights::WeightFormat;
 use safetensors::SafeTensors;
 use serde_json::json;
 

@@ -10,6 +10,7 @@ use crate::model::config::{
 };
 use crate::model::plan::TensorSpec;
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
+use crate::model::weight_format::LARGEST_BLOCK;
 use crate::model::weights::TensorInfo;
 use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks};
 
@@ -269,7 +270,7 @@ fn made_up_blocks(format: WeightFormat) -> Vec<u8> {
     // Codes at random, with factors that keep the numbers small: the least that f16 has with all its bits where scales
     // within the block multiply it.
     bytes.extend((1..=(BLOCKS * format.block_bytes()) as u64).map(|element| bits(element) as u8));
-    let factor = if format.block_elements() == blocks::LARGEST { 1.0 / 16384.0 } else { 1.0 / 2048.0 };
+    let factor = if format.block_elements() == LARGEST_BLOCK { 1.0 / 16384.0 } else { 1.0 / 2048.0 };
     for block in bytes.chunks_exact_mut(format.block_bytes()) {
         for &place in blocks::scale_places(format) {
             // Codes are counted from 0: an offset of eight steps down puts half of them below it.
