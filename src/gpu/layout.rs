@@ -53,14 +53,14 @@ pub(super) fn unit_weights(format: WeightFormat) -> usize {
 
 impl Form {
     /// How the plan's ops read each of its tensors.
-    pub fn of_all(plan: &Plan, tensors: &[TensorInfo], bound: &[usize]) -> Vec<Self> {
+    pub fn of_all(plan: &Plan, tensors: &[TensorInfo]) -> Vec<Self> {
         let mut forms = vec![Self::Vector; plan.tensors.len()];
         for op in &plan.ops {
             if let Op::Embed { table: tensor, .. }
             | Op::Linear { weight: tensor, .. }
             | Op::ExpertLinear { weight: tensor, .. } = op
             {
-                forms[tensor.0] = Self::Matrix(tensors[bound[tensor.0]].format);
+                forms[tensor.0] = Self::Matrix(tensors[tensor.0].format);
             }
         }
         forms

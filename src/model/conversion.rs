@@ -62,12 +62,11 @@ impl WeightsChoice {
 }
 
 impl<W: Weights> Converted<W> {
-    /// `bound[i]` is the index in `inner` of the plan's tensor i.
-    pub fn new(inner: W, plan: &Plan, bound: &[usize], choice: WeightsChoice) -> Self {
+    /// Tensor i of `inner` is the plan's tensor i.
+    pub fn new(inner: W, plan: &Plan, choice: WeightsChoice) -> Self {
         let mut tensors = inner.tensors().to_vec();
         let mut unblocked = Vec::new();
-        for (role, &index) in roles(plan).into_iter().zip(bound) {
-            let info = &mut tensors[index];
+        for (role, info) in roles(plan).into_iter().zip(&mut tensors) {
             let Some(format) = choice.format(role) else { continue };
             if info.columns.is_multiple_of(format.block_elements()) {
                 info.format = format;

@@ -8,7 +8,8 @@ use super::config::{
     HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Sinks,
 };
 use super::plan::{
-    BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
+    AttentionOp, BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId,
+    TensorSpec,
 };
 use super::rotary::RotaryTable;
 
@@ -154,7 +155,7 @@ impl Planner {
             Sinks::Absent => None,
             Sinks::Present => Some(self.tensor(&name("sinks.weight"), 1, config.heads)),
         };
-        self.ops.push(Op::Attention {
+        self.ops.push(Op::Attention(AttentionOp {
             layer,
             heads: config.heads,
             key_value_heads: config.key_value_heads,
@@ -165,7 +166,7 @@ impl Planner {
             query: Columns { buffer: query, first: 0 },
             output: mixed,
             fresh: None,
-        });
+        }));
         self.linear(&name("output"), config.output_bias, mixed, output);
     }
 

@@ -5,6 +5,7 @@
 //! interpret the same [`Plan`].
 
 pub mod batch;
+pub mod binding;
 pub mod blocks;
 pub mod cache;
 mod codec;

@@ -40,7 +40,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::config::NormKind;
-use crate::model::plan::{BufferId, Columns, Fresh, HeadNorms, RowSet, TensorId};
+use crate::model::plan::{AttentionOp, BufferId, Columns, Fresh, HeadNorms, RowSet, TensorId};
+use crate::model::weights::TensorInfo;
 use crate::model::{Batch, ModelError, Op, Plan, Row, SequenceId, Weights, WeightsError};
 
 mod activation;
@@ -88,19 +89,11 @@ pub struct Pass {
 }
 
 impl Reference {
-    /// Reads all weights as f32. `bound[i]` is the index in `weights` of the plan's tensor i, as
-    /// [`Plan::bind`] gives it.
-    pub fn new(
-        plan: Plan,
-        context: usize,
-        weights: &dyn Weights,
-        bound: &[usize],
-    ) -> Result<Self, WeightsError> {
-        let read = |&index: &usize| {
-            let info = &weights.tensors()[index];
-            Ok(info.format.decode(&weights.read(index, 0..info.rows)?))
-        };
-        let tensors = bound.iter().map(read).collect::<Result<_, _>>()?;
+    /// Reads all weights as f32; tensor i of `weights` is the plan's tensor i.
+    pub fn new(plan: Plan, context: usize, weights: &dyn Weights) -> Result<Self, WeightsError> {
+        let read =
+            |(index, info): (usize, &TensorInfo)| Ok(info.format.decode(&weights.read(index, 0..info.rows)?));
+        let tensors = weights.tensors().iter().enumerate().map(read).collect::<Result<_, _>>()?;
         Ok(Self::from_values(plan, context, tensors))
     }
 
@@ -177,26 +170,7 @@ impl Reference {
                 let stored = |buffer: BufferId| self.rounded(self.buffer(buffer).to_vec());
                 pass.fresh[layer] = KeysValues { keys: stored(key), values: stored(value) };
             }
-            Op::Attention {
-                layer,
-                heads,
-                key_value_heads,
-                head_width,
-                scale,
-                scores,
-                sinks,
-                query,
-                fresh,
-                ..
-            } => {
-                let heads =
-                    Heads { query: heads, key_value: key_value_heads, width: head_width, scale, scores };
-                let mut queries = self.columns(query, heads.query * head_width);
-                if let Some(fresh) = &fresh {
-                    pass.fresh[layer] = self.make_ready(fresh, heads, &pass.rows, &mut queries);
-                }
-                self.attend(heads, sinks, layer, pass, &queries, &mut output);
-            }
+            Op::Attention(ref attention) => self.attention(attention, None, pass, &mut output),
             Op::Activate { activation, .. } => activation::activate(activation, &mut output),
             Op::Gate { activation, up, .. } => activation::gate(activation, self.buffer(up), &mut output),
             Op::Add { input, .. } => add::add(self.buffer(input), &mut output),
@@ -238,39 +212,12 @@ impl Reference {
         [&pass.fresh[layer].keys, &pass.fresh[layer].values]
     }
 
-    /// Runs an attention that makes its own keys and values ready again, with these instead: those of another
+    /// Runs an attention that stores its own keys and values again, with these instead: those of another
     /// interpreter, whose rounding to the cache's precision may fall on the other side.
-    pub fn run_with(&mut self, op: &Op, pass: &mut Pass, [keys, values]: [Vec<f32>; 2]) {
-        let Op::Attention {
-            layer,
-            heads,
-            key_value_heads,
-            head_width,
-            scale,
-            scores,
-            sinks,
-            query,
-            output,
-            fresh,
-        } = op
-        else {
-            return;
-        };
-        let heads = Heads {
-            query: *heads,
-            key_value: *key_value_heads,
-            width: *head_width,
-            scale: *scale,
-            scores: *scores,
-        };
-        let mut queries = self.columns(*query, heads.query * heads.width);
-        if let Some(fresh) = fresh {
-            self.make_ready(fresh, heads, &pass.rows, &mut queries);
-        }
-        pass.fresh[*layer] = KeysValues { keys, values };
-        let mut mixed = std::mem::take(&mut self.buffers[output.0]);
-        self.attend(heads, *sinks, *layer, pass, &queries, &mut mixed);
-        self.buffers[output.0] = mixed;
+    pub fn run_with(&mut self, attention: &AttentionOp, pass: &mut Pass, [keys, values]: [Vec<f32>; 2]) {
+        let mut output = std::mem::take(&mut self.buffers[attention.output.0]);
+        self.attention(attention, Some(KeysValues { keys, values }), pass, &mut output);
+        self.buffers[attention.output.0] = output;
     }
 
     /// Ends a pass: the keys and values of rows that extend their sequence join its cached positions. The
@@ -283,16 +230,22 @@ impl Reference {
         self.last = Some(pass);
     }
 
-    fn attend(
-        &self,
-        heads: Heads,
-        sinks: Option<TensorId>,
-        layer: usize,
-        pass: &Pass,
-        queries: &[f32],
-        output: &mut [f32],
-    ) {
-        let sinks = sinks.map_or(&[][..], |id| self.tensor(id));
+    /// Attention of every row. `given` are the keys and values to be cached, where they are not the ones that the op
+    /// itself would store.
+    fn attention(&self, op: &AttentionOp, given: Option<KeysValues>, pass: &mut Pass, output: &mut [f32]) {
+        let heads = Heads::from(op);
+        let mut queries = self.columns(op.query, heads.query * heads.width);
+        let made = op.fresh.map(|fresh| self.make_ready(&fresh, heads, &pass.rows, &mut queries));
+        if let Some(stored) = given.or(made) {
+            pass.fresh[op.layer] = stored;
+        }
+        self.attend(op, pass, &queries, output);
+    }
+
+    /// Attention of every row, with queries that are ready.
+    fn attend(&self, op: &AttentionOp, pass: &Pass, queries: &[f32], output: &mut [f32]) {
+        let (heads, layer) = (Heads::from(op), op.layer);
+        let sinks = op.sinks.map_or(&[][..], |id| self.tensor(id));
         let width = heads.query * heads.width;
         let position_width = heads.key_value * heads.width;
         for (index, output) in output.chunks_exact_mut(width).enumerate() {

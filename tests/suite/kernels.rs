@@ -89,19 +89,17 @@ pub struct Pair {
 impl Pair {
     pub fn new(plan: &Plan, format: WeightFormat, choice: KernelChoice) -> Self {
         let weights = MadeWeights::random(plan, format, 7);
-        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
         let device = Arc::clone(&DEVICE);
         let engine = Engine::load_with(
             device,
             plan.clone(),
             CONTEXT,
             &weights,
-            &bound,
             &mut |_, _| ControlFlow::Continue(()),
             choice,
         )
         .unwrap();
-        let twin = Reference::new(plan.clone(), CONTEXT, &weights, &bound).unwrap();
+        let twin = Reference::new(plan.clone(), CONTEXT, &weights).unwrap();
         Self { engine, twin, plan: plan.clone(), seed: 1, contents: |number| 6.0 * number }
     }
 
