@@ -2,7 +2,7 @@
 
 use half::slice::HalfFloatSliceExt;
 
-use super::weight_format::WeightFormat;
+use super::weight_format::{Encoding, WeightFormat};
 use super::{blocks, quant};
 
 /// Elements that are decoded at a time, on the stack: whole blocks of every format.
@@ -51,17 +51,56 @@ impl WeightFormat {
                     *values = quant::decode_q4_0(block);
                 }
             }
-            _ => {
-                let blocks = bytes.chunks_exact(self.block_bytes());
-                for (block, values) in blocks.zip(values.chunks_exact_mut(self.block_elements())) {
-                    blocks::decode(self, block, values);
+            Self::Blocks(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                for (block, values) in blocks.zip(values.chunks_exact_mut(format.block_elements())) {
+                    blocks::decode(format, block, values);
                 }
             }
         }
     }
 
-    /// Appends `values`, a whole number of blocks, in this format, one of [`Self::ENCODED`], each rounded to the nearest that it
-    /// has.
+    /// `bytes` of this format in another one; the elements are whole blocks of both. Needs no more memory than
+    /// its result.
+    pub fn convert(self, bytes: &[u8], to: Encoding) -> Vec<u8> {
+        let mut values = [0.0; CHUNK];
+        let elements = bytes.len() / self.block_bytes() * self.block_elements();
+        let mut converted = Vec::with_capacity(to.format().bytes(elements));
+        for bytes in bytes.chunks(self.bytes(CHUNK)) {
+            let values = &mut values[..bytes.len() / self.block_bytes() * self.block_elements()];
+            self.decode_into(bytes, values);
+            to.encode_into(values, &mut converted);
+        }
+        converted
+    }
+
+    /// How many elements of `bytes` (little-endian, a whole number of blocks) are infinite or NaN: those whose
+    /// exponent bits are all ones; in formats with scales, how many scales. Cheap enough to run over every
+    /// slice on its way to the GPU.
+    pub fn count_non_finite(self, bytes: &[u8]) -> usize {
+        let is_all_ones = |bytes: [u8; 2], mask: u16| u16::from_le_bytes(bytes) & mask == mask;
+        let halves = |mask| bytes.as_chunks().0.iter().filter(|bytes| is_all_ones(**bytes, mask)).count();
+        let scales = |places: &[usize]| {
+            let blocks = bytes.chunks_exact(self.block_bytes());
+            let is_bad =
+                |block: &&[u8]| places.iter().any(|&at| is_all_ones([block[at], block[at + 1]], 0x7C00));
+            blocks.filter(is_bad).count()
+        };
+        match self {
+            Self::F32 => {
+                let is_all_ones = |b: &&[u8; 4]| u32::from_le_bytes(**b) & 0x7F80_0000 == 0x7F80_0000;
+                bytes.as_chunks::<4>().0.iter().filter(is_all_ones).count()
+            }
+            Self::F16 => halves(0x7C00),
+            Self::Bf16 => halves(0x7F80),
+            Self::Q8_0 | Self::Q4_0 => scales(&[0]),
+            Self::Blocks(format) => scales(blocks::scale_places(format)),
+        }
+    }
+}
+
+impl Encoding {
+    /// Appends `values`, a whole number of blocks, each rounded to the nearest that the format has.
     pub fn encode_into(self, values: &[f32], bytes: &mut Vec<u8>) {
         match self {
             Self::F32 => values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes())),
@@ -85,53 +124,14 @@ impl WeightFormat {
                 let blocks = values.as_chunks().0.iter().map(quant::encode_q4_0);
                 blocks.for_each(|block| bytes.extend_from_slice(&block));
             }
-            _ => unreachable!("numbers are never brought into {}, see ENCODED", self.name()),
         }
     }
 
     /// `values` in this format; see [`Self::encode_into`].
     pub fn encode(self, values: &[f32]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.bytes(values.len()));
+        let mut bytes = Vec::with_capacity(self.format().bytes(values.len()));
         self.encode_into(values, &mut bytes);
         bytes
-    }
-
-    /// `bytes` of this format in another one; the elements are whole blocks of both. Needs no more memory than
-    /// its result.
-    pub fn convert(self, bytes: &[u8], to: Self) -> Vec<u8> {
-        let mut values = [0.0; CHUNK];
-        let elements = bytes.len() / self.block_bytes() * self.block_elements();
-        let mut converted = Vec::with_capacity(to.bytes(elements));
-        for bytes in bytes.chunks(self.bytes(CHUNK)) {
-            let values = &mut values[..bytes.len() / self.block_bytes() * self.block_elements()];
-            self.decode_into(bytes, values);
-            to.encode_into(values, &mut converted);
-        }
-        converted
-    }
-
-    /// How many elements of `bytes` (little-endian, a whole number of blocks) are infinite or NaN: those whose
-    /// exponent bits are all ones; in formats with scales, how many scales. Cheap enough to run over every
-    /// slice on its way to the GPU.
-    pub fn count_non_finite(self, bytes: &[u8]) -> usize {
-        let is_all_ones = |bytes: [u8; 2], mask: u16| u16::from_le_bytes(bytes) & mask == mask;
-        let halves = |mask| bytes.as_chunks().0.iter().filter(|bytes| is_all_ones(**bytes, mask)).count();
-        let scales = || {
-            let blocks = bytes.chunks_exact(self.block_bytes());
-            let places = blocks::scale_places(self);
-            let is_bad =
-                |block: &&[u8]| places.iter().any(|&at| is_all_ones([block[at], block[at + 1]], 0x7C00));
-            blocks.filter(is_bad).count()
-        };
-        match self {
-            Self::F32 => {
-                let is_all_ones = |b: &&[u8; 4]| u32::from_le_bytes(**b) & 0x7F80_0000 == 0x7F80_0000;
-                bytes.as_chunks::<4>().0.iter().filter(is_all_ones).count()
-            }
-            Self::F16 => halves(0x7C00),
-            Self::Bf16 => halves(0x7F80),
-            _ => scales(),
-        }
     }
 }
 
@@ -152,10 +152,9 @@ mod tests {
         let mut blocks = vec![0.5_f32; 96];
         blocks[40] = f32::NAN;
         blocks[70] = f32::NEG_INFINITY;
-        for format in [WeightFormat::Q8_0, WeightFormat::Q4_0] {
-            let mut bytes = Vec::new();
-            format.encode_into(&blocks, &mut bytes);
-            assert_eq!(format.count_non_finite(&bytes), 2, "two of three scales are no number");
+        for encoding in [Encoding::Q8_0, Encoding::Q4_0] {
+            let bytes = encoding.encode(&blocks);
+            assert_eq!(encoding.format().count_non_finite(&bytes), 2, "two of three scales are no number");
         }
     }
 
@@ -163,14 +162,14 @@ mod tests {
     fn a_format_converted_to_a_finer_one_and_back_is_itself() {
         // More than a chunk, and no whole number of chunks.
         let values: Vec<f32> = (0..32 * 51).map(|index| (index as f32 * 0.37).sin()).collect();
-        for format in WeightFormat::ENCODED {
-            let mut bytes = Vec::new();
-            format.encode_into(&values, &mut bytes);
+        for encoding in Encoding::ALL {
+            let format = encoding.format();
+            let bytes = encoding.encode(&values);
             assert_eq!(bytes.len(), format.bytes(values.len()));
-            let exact = format.convert(&bytes, WeightFormat::F32);
+            let exact = format.convert(&bytes, Encoding::F32);
             assert_eq!(WeightFormat::F32.decode(&exact), format.decode(&bytes), "{}", format.name());
             if format.block_elements() == 1 {
-                assert_eq!(WeightFormat::F32.convert(&exact, format), bytes, "{}", format.name());
+                assert_eq!(WeightFormat::F32.convert(&exact, encoding), bytes, "{}", format.name());
             }
         }
     }

@@ -19,7 +19,14 @@ pub enum WeightFormat {
     Q8_0,
     /// 32 numbers of four bits and their scale, as [`quant::encode_q4_0`] defines them.
     Q4_0,
-    /// As [`super::blocks`] defines it, like all that follow.
+    /// Blocks that only files bring.
+    Blocks(BlockFormat),
+}
+
+/// Quantised formats that only files bring: they are decoded here, never encoded. [`super::blocks`] defines them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BlockFormat {
+    /// Four bits, a step and an offset.
     Q4_1,
     /// Five bits and a step.
     Q5_0,
@@ -43,6 +50,21 @@ pub enum WeightFormat {
     Mxfp4,
 }
 
+/// The formats that numbers can be brought into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// [`WeightFormat::F32`].
+    F32,
+    /// [`WeightFormat::F16`].
+    F16,
+    /// [`WeightFormat::Bf16`].
+    Bf16,
+    /// [`WeightFormat::Q8_0`].
+    Q8_0,
+    /// [`WeightFormat::Q4_0`].
+    Q4_0,
+}
+
 impl WeightFormat {
     /// Every format.
     pub const ALL: [Self; 16] = [
@@ -51,30 +73,25 @@ impl WeightFormat {
         Self::Bf16,
         Self::Q8_0,
         Self::Q4_0,
-        Self::Q4_1,
-        Self::Q5_0,
-        Self::Q5_1,
-        Self::Q2K,
-        Self::Q3K,
-        Self::Q4K,
-        Self::Q5K,
-        Self::Q6K,
-        Self::Iq4Nl,
-        Self::Iq4Xs,
-        Self::Mxfp4,
+        Self::Blocks(BlockFormat::Q4_1),
+        Self::Blocks(BlockFormat::Q5_0),
+        Self::Blocks(BlockFormat::Q5_1),
+        Self::Blocks(BlockFormat::Q2K),
+        Self::Blocks(BlockFormat::Q3K),
+        Self::Blocks(BlockFormat::Q4K),
+        Self::Blocks(BlockFormat::Q5K),
+        Self::Blocks(BlockFormat::Q6K),
+        Self::Blocks(BlockFormat::Iq4Nl),
+        Self::Blocks(BlockFormat::Iq4Xs),
+        Self::Blocks(BlockFormat::Mxfp4),
     ];
-
-    /// The formats that numbers can be brought into; the others come from files alone.
-    pub const ENCODED: [Self; 5] = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4_0];
 
     /// Elements of one block; a row has a whole number of blocks.
     pub const fn block_elements(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
-            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl | Self::Mxfp4 => {
-                quant::BLOCK
-            }
-            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => LARGEST_BLOCK,
+            Self::Q8_0 | Self::Q4_0 => quant::BLOCK,
+            Self::Blocks(format) => format.block_elements(),
         }
     }
 
@@ -85,17 +102,7 @@ impl WeightFormat {
             Self::F16 | Self::Bf16 => 2,
             Self::Q8_0 => quant::Q8_0_BYTES,
             Self::Q4_0 => quant::Q4_0_BYTES,
-            Self::Q4_1 => 20,
-            Self::Q5_0 => 22,
-            Self::Q5_1 => 24,
-            Self::Q2K => 84,
-            Self::Q3K => 110,
-            Self::Q4K => 144,
-            Self::Q5K => 176,
-            Self::Q6K => 210,
-            Self::Iq4Nl => 18,
-            Self::Iq4Xs => 136,
-            Self::Mxfp4 => 17,
+            Self::Blocks(format) => format.block_bytes(),
         }
     }
 
@@ -112,6 +119,52 @@ impl WeightFormat {
             Self::Bf16 => "bf16",
             Self::Q8_0 => "q8_0",
             Self::Q4_0 => "q4_0",
+            Self::Blocks(format) => format.name(),
+        }
+    }
+
+    /// How numbers are brought into this format, or which of those that only files bring it is.
+    pub const fn encoding(self) -> Result<Encoding, BlockFormat> {
+        match self {
+            Self::F32 => Ok(Encoding::F32),
+            Self::F16 => Ok(Encoding::F16),
+            Self::Bf16 => Ok(Encoding::Bf16),
+            Self::Q8_0 => Ok(Encoding::Q8_0),
+            Self::Q4_0 => Ok(Encoding::Q4_0),
+            Self::Blocks(format) => Err(format),
+        }
+    }
+}
+
+impl BlockFormat {
+    /// Elements of one block.
+    pub const fn block_elements(self) -> usize {
+        match self {
+            Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl | Self::Mxfp4 => quant::BLOCK,
+            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => LARGEST_BLOCK,
+        }
+    }
+
+    /// Bytes of one block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::Q4_1 => 20,
+            Self::Q5_0 => 22,
+            Self::Q5_1 => 24,
+            Self::Q2K => 84,
+            Self::Q3K => 110,
+            Self::Q4K => 144,
+            Self::Q5K => 176,
+            Self::Q6K => 210,
+            Self::Iq4Nl => 18,
+            Self::Iq4Xs => 136,
+            Self::Mxfp4 => 17,
+        }
+    }
+
+    /// The usual spelling.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Q4_1 => "q4_1",
             Self::Q5_0 => "q5_0",
             Self::Q5_1 => "q5_1",
@@ -123,6 +176,22 @@ impl WeightFormat {
             Self::Iq4Nl => "iq4_nl",
             Self::Iq4Xs => "iq4_xs",
             Self::Mxfp4 => "mxfp4",
+        }
+    }
+}
+
+impl Encoding {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4_0];
+
+    /// The format of the result.
+    pub const fn format(self) -> WeightFormat {
+        match self {
+            Self::F32 => WeightFormat::F32,
+            Self::F16 => WeightFormat::F16,
+            Self::Bf16 => WeightFormat::Bf16,
+            Self::Q8_0 => WeightFormat::Q8_0,
+            Self::Q4_0 => WeightFormat::Q4_0,
         }
     }
 }
