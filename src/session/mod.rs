@@ -11,6 +11,8 @@ pub mod gpu_loader;
 mod guide;
 pub mod inspect;
 pub mod load;
+mod own_settings;
+mod prompt_scores;
 pub mod view;
 pub mod worker;
 
@@ -27,5 +29,6 @@ pub use gpu_loader::GpuLoader;
 pub use guide::grammar_problem;
 pub use inspect::{AdapterRoom, Comparison, Limit, MemoryNeed, ModelCard};
 pub use load::{LoadError, Loader, Opened, ReadyModel};
+pub use own_settings::own_settings;
 pub use view::{DraftLoading, Initiation, Status, View};
 pub use worker::Session;

@@ -92,10 +92,13 @@ impl ChipLayout {
         &self.chips[from..to.max(from)]
     }
 
-    /// The chip of a step.
-    pub fn of_step(&self, step: usize) -> Option<&Chip> {
+    /// The chip that stands for something.
+    pub fn of(&self, source: Source) -> Option<&Chip> {
         let prompt = self.chips.len().checked_sub(self.line.len())?;
-        self.chips.get(prompt + step)
+        match source {
+            Source::Prompt(index) => self.chips[..prompt].get(index),
+            Source::Step(place) => self.chips[prompt..].get(place),
+        }
     }
 
     fn push(&mut self, ui: &Ui, text: String, source: Source, width: f32) {
