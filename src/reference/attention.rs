@@ -1,7 +1,7 @@
 //! Twin of `Op::Attention`: softmax attention of one row over the positions it sees.
 
 use super::linear::dot;
-use super::scale::capped;
+use super::soft_cap::capped;
 use crate::model::config::ScoresConfig;
 use crate::model::plan::AttentionOp;
 

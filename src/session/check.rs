@@ -152,7 +152,7 @@ impl Comparison<'_> {
     ) -> Result<Option<OpReport>, ModelError> {
         let layer = attention.layer;
         let cached = self.engine.read_cached(layer)?;
-        let expected = self.twin.fresh(&self.pass, layer);
+        let expected = self.twin.keys_values(&self.pass, layer);
         let columns = self.engine.plan().cache_widths[layer];
         for ((gpu, twin), buffer) in cached.iter().zip(expected).zip(["cached keys", "cached values"]) {
             let slack = match self.engine.plan().cache_format {
