@@ -4,13 +4,15 @@
 //! A plan has no control flow and no shapes but two that vary by pass: the number of rows, and how many of
 //! them want logits. Constants such as an epsilon exist only here, so that twin and kernel cannot disagree.
 
+mod attention;
 mod ids;
+mod linear;
 mod op;
-mod parts;
 
+pub use attention::{AttentionOp, Columns, Fresh, HeadNorms};
 pub use ids::{BufferId, RotaryId, TensorId};
+pub use linear::{ExpertInput, Finish, InputNorm};
 pub use op::Op;
-pub use parts::{AttentionOp, Columns, ExpertInput, Finish, Fresh, HeadNorms, InputNorm};
 
 use super::cache::CacheFormat;
 use super::rotary::RotaryTable;

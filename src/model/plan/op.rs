@@ -1,7 +1,8 @@
 //! The operations: a variant each, and what each of them names.
 
+use super::attention::{AttentionOp, Columns, Fresh, HeadNorms};
 use super::ids::{BufferId, RotaryId, TensorId};
-use super::parts::{AttentionOp, Columns, ExpertInput, Finish, Fresh, HeadNorms, InputNorm};
+use super::linear::{ExpertInput, Finish, InputNorm};
 use crate::model::config::{Activation, NormKind, Shares};
 
 /// One operation. Shapes: T rows of the output's [`RowSet`], C, H, G, D, F, V as in [`crate::model::config`].

@@ -1,7 +1,7 @@
-//! What ops are made of.
+//! Attention, plain and fused.
 
 use super::ids::{BufferId, RotaryId, TensorId};
-use crate::model::config::{Activation, ScoresConfig};
+use crate::model::config::ScoresConfig;
 
 /// Softmax attention; query head h uses key/value head h·G/H.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,40 +27,6 @@ pub struct AttentionOp {
     /// Where present, this op itself makes queries and keys ready and stores keys and values: no op before
     /// it has.
     pub fresh: Option<Fresh>,
-}
-
-/// RMSNorm of a linear map's input, as [`super::Op::Norm`] without a bias.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct InputNorm {
-    /// Under the square root.
-    pub epsilon: f32,
-    /// C.
-    pub weight: TensorId,
-    /// T × C: scratch for the normalised input, of use when there are many rows.
-    pub normed: BufferId,
-}
-
-/// What becomes of a linear map's result.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Finish {
-    /// output = result.
-    Store,
-    /// output += result.
-    Add,
-    /// output = activation(result).
-    Activate(Activation),
-    /// output\[f\] = activation(gate\[f\]) · up\[f\]. The weight's rows come in blocks of eight: four of the gate, and
-    /// the same four of up.
-    Gate(Activation),
-}
-
-/// What the experts of a row read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExpertInput {
-    /// The whole row, each of them.
-    Shared,
-    /// Each its own block of the row.
-    Own,
 }
 
 /// Some consecutive columns of a buffer's rows; how many is known to who reads them.
