@@ -1,4 +1,23 @@
 //! A layer: its blocks, their norms, and the residual stream.
+//!
+//! How the blocks and the residual stream are connected ([`Flow`]). The norms drawn are those before a block; those
+//! after a block, and the residual scale, come just before the ⊕. Any of them may be absent.
+//!
+//! ```text
+//!  sequential                parallel                      parallel, one norm for both
+//!
+//!  x                         x                             x
+//!  ├──────────┐              ├─────────┬───────────┐       ├─────────┐
+//!  │        [norm]           │       [norm]      [norm]    │       [norm]
+//!  │      attention          │     attention  feed-forward │         ├───────────┐
+//!  ⊕◄─────────┘              ⊕◄────────┴───────────┘       │     attention  feed-forward
+//!  ├──────────┐              │                             ⊕◄────────┴───────────┘
+//!  │        [norm]           y                             │
+//!  │     feed-forward                                      y
+//!  ⊕◄─────────┘
+//!  │
+//!  y
+//! ```
 
 use super::attention::AttentionConfig;
 use super::feed_forward::FeedForwardConfig;

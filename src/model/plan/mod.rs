@@ -1,8 +1,32 @@
 //! The plan: a decoder as a list of [`Op`]s over named buffers, which [`crate::reference`] runs in plain
 //! loops and [`crate::gpu`] runs as kernels.
 //!
-//! A plan has no control flow and no shapes but two that vary by pass: the number of rows, and how many of
-//! them want logits. Constants such as an epsilon exist only here, so that twin and kernel cannot disagree.
+//! A plan has no control flow. Its shapes are fixed but for two numbers that vary from pass to pass: how many rows a
+//! batch has, and how many of them want logits. Constants such as an epsilon exist only here, so that twin and kernel
+//! cannot disagree.
+//!
+//! # Notation
+//!
+//! The documentation of every op, its twin and its kernel use these letters:
+//!
+//! | letter | what it counts |
+//! | --- | --- |
+//! | T | rows of the op: those of the batch, or of its outputs ([`RowSet`]) |
+//! | t | one of them |
+//! | C | elements of the residual stream ([`ModelConfig::width`](crate::model::ModelConfig::width)) |
+//! | H | query heads |
+//! | G | key/value heads; query head h reads key/value head h·G/H |
+//! | D | elements of a head |
+//! | F | elements between the two linear maps of a feed-forward block, or of one expert |
+//! | E | experts |
+//! | K | experts that compute a row |
+//! | R | rows of one expert's matrix |
+//! | V | entries of the vocabulary |
+//!
+//! Shapes are rows × columns: "T × H·D" are T rows of H heads one after the other. `weight[r][c]` is row r, column c.
+//! "In place" means that the op reads the buffer that it writes.
+//!
+//! How to add an op: `docs/adding-an-op.md`.
 
 mod attention;
 mod ids;
