@@ -72,12 +72,10 @@ fn engine(device: Device) -> Result<Engine, Box<dyn Error>> {
     config.layers = vec![config.layers[0].clone(); LAYERS];
     config.vocabulary = 1024;
     let plan = plan_decoder(&config);
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let weights = MadeUpWeights::new(&plan, WeightFormat::F32)?;
-    let fused = fuse(&plan, &weights, &bound);
-    let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
+    let fused = fuse(&plan, &weights);
     let mut progress = |_, _| ControlFlow::Continue(());
-    let mut engine = Engine::load(device, fused.plan.clone(), 256, &fused.weights, &bound, &mut progress)?;
+    let mut engine = Engine::load(device, fused.plan.clone(), 256, &fused.weights, &mut progress)?;
     engine.warm_up()?;
     Ok(engine)
 }

@@ -9,6 +9,7 @@ use super::output::{Progress, print, print_json};
 use super::{CliError, Outcome, interrupt, model};
 use crate::gpu::{AdapterInfo, Device, Engine};
 use crate::model::batch::RowOutput;
+use crate::model::plan::AttentionOp;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan};
 use crate::reference::Reference;
 use crate::session::check::{Agreement, Comparison, OpReport};
@@ -94,8 +95,7 @@ pub fn run(arguments: &Check) -> Result<Outcome, CliError> {
     };
     line.show("reading the weights for the reference");
     let Fused { plan, weights } = opened.fused();
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-    let twin = Reference::new(plan.clone(), opened.context, &weights, &bound);
+    let twin = Reference::new(plan.clone(), opened.context, &weights);
     let mut twin = twin.map_err(|error| LoadError::Engine(error.into()))?;
 
     let mut found = Found::default();
@@ -315,7 +315,7 @@ fn name(op: &Op, plan: &Plan) -> String {
         | Op::ExpertLinear { weight: id, .. } => {
             format!("{} {}", op.name(), plan.tensor(*id).name)
         }
-        Op::CacheWrite { layer, .. } | Op::Attention { layer, .. } => {
+        Op::CacheWrite { layer, .. } | Op::Attention(AttentionOp { layer, .. }) => {
             format!("{} layers.{layer}", op.name())
         }
         _ => op.name().to_owned(),

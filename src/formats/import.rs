@@ -15,8 +15,9 @@ use super::safetensors::Element;
 use super::wanted::{Wanted, numbered};
 use crate::model::config::HeadWeights;
 use crate::model::plan::TensorSpec;
-use crate::model::weights::{TensorInfo, WeightFormat, Weights, WeightsError};
-use crate::model::{ModelConfig, plan_decoder};
+use crate::model::weight_format::{BlockFormat, Encoding};
+use crate::model::weights::{TensorInfo, Weights, WeightsError};
+use crate::model::{ModelConfig, WeightFormat, plan_decoder};
 
 /// The canonical tensors of opened files.
 pub struct ImportedWeights {
@@ -76,7 +77,7 @@ impl Source {
         for (row, values) in rows.zip(values.chunks_mut(info.columns)) {
             values.iter_mut().for_each(|value| *value *= self.factors[row / of_each]);
         }
-        WeightFormat::F32.encode(&values)
+        Encoding::F32.encode(&values)
     }
 
     /// Rows `rows` of the canonical tensor `info`, which has them.
@@ -229,7 +230,8 @@ pub fn import(
             read.insert(scales);
             check_bytes(&checkpoint, stored[0], &wanted.shape())?;
             check_bytes(&checkpoint, scales, &shape)?;
-            let (format, recipe) = (WeightFormat::Mxfp4, Recipe::Contiguous { offset: 0 });
+            let (format, recipe) =
+                (WeightFormat::Blocks(BlockFormat::Mxfp4), Recipe::Contiguous { offset: 0 });
             tensors.push(info(format));
             let scales = Some((scales, wanted.turns()));
             sources.push(Source { stored, scales, format, recipe, factors: Vec::new() });

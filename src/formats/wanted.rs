@@ -9,6 +9,7 @@ use super::import::PrefixedNames;
 use super::rewrite::{Layout, Order, Recipe, Unit};
 use crate::model::config::{FeedForwardKind, LayerConfig};
 use crate::model::plan::TensorSpec;
+use crate::model::weight_format::BlockFormat;
 use crate::model::{ModelConfig, WeightFormat};
 
 /// The stored tensors that a canonical one is made from, as far as the family's table tells.
@@ -132,7 +133,7 @@ impl<'a> Wanted<'a> {
     /// The shape of the scales of blocks that have them apart.
     pub fn scales_shape(&self) -> Vec<usize> {
         let experts = experts(self.layer);
-        vec![experts, self.all_rows / experts, self.spec.columns / WeightFormat::Mxfp4.block_elements()]
+        vec![experts, self.all_rows / experts, self.spec.columns / BlockFormat::Mxfp4.block_elements()]
     }
 
     /// The order of rows that take turns with those of others.

@@ -22,7 +22,8 @@ use super::progress::{LoadPart, Progress};
 use super::selection::Selection;
 use super::trials::Trials;
 use super::weights::{self, GpuTensor, Shard, Uploaded};
-use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, ModelError, Outputs};
+use crate::model::ModelError;
+use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
 use crate::model::plan::{BufferId, Op, Plan, RowSet};
 use crate::model::selection::RowHandle;
 use crate::model::{Batch, SequenceId, Weights, WeightsError};
@@ -92,20 +93,19 @@ pub enum LoadError {
 }
 
 impl Engine {
-    /// Uploads the weights and compiles the plan for this device. `bound[i]` is the index in `weights` of the
-    /// plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
+    /// Uploads the weights and compiles the plan for this device; tensor i of `weights` is the plan's
+    /// tensor i. A context longer than the adapter can hold in one binding is shortened;
     /// [`LanguageModel::context`] tells.
     pub fn load(
         device: impl Into<Arc<Device>>,
         plan: Plan,
         context: usize,
         weights: &dyn Weights,
-        bound: &[usize],
         progress: &mut Progress<'_>,
     ) -> Result<Self, LoadError> {
         let device = device.into();
         let candidates = KernelChoice::candidates(&device);
-        let mut engine = Self::load_with(device, plan, context, weights, bound, progress, candidates[0])?;
+        let mut engine = Self::load_with(device, plan, context, weights, progress, candidates[0])?;
         if candidates.len() > 1 {
             tell(progress, LoadPart::Trying, 0, 0)?;
         }
@@ -122,7 +122,6 @@ impl Engine {
         plan: Plan,
         context: usize,
         weights: &dyn Weights,
-        bound: &[usize],
         progress: &mut Progress<'_>,
         choice: KernelChoice,
     ) -> Result<Self, LoadError> {
@@ -133,7 +132,7 @@ impl Engine {
         let widths = cache_widths(&plan);
         let context = context.min(most_positions(device.binding_limit(), &widths)).max(1);
         let rows = Rows::of(&plan, context);
-        let Uploaded { tensors, non_finite } = weights::upload(&device, &plan, weights, bound, progress)?;
+        let Uploaded { tensors, non_finite } = weights::upload(&device, &plan, weights, progress)?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let buffers = plan
             .buffers

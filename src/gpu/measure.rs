@@ -70,7 +70,7 @@ impl Engine {
                 let active = self.plan.buffer(*routes).columns / 2;
                 bytes(&self.tensors[weight.0]) * active as u64 / *experts as u64
             }
-            op => op.clone().tensors_mut().into_iter().map(|id| bytes(&self.tensors[id.0])).sum(),
+            op => op.tensors().map(|id| bytes(&self.tensors[id.0])).sum(),
         }
     }
 

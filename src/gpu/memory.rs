@@ -4,7 +4,7 @@ use super::cache::position_bytes;
 use super::layout::{Form, padded};
 use super::program::attention;
 use super::selection::selection_bytes;
-use crate::model::plan::{BufferSpec, Op, Plan, RowSet};
+use crate::model::plan::{AttentionOp, BufferSpec, Op, Plan, RowSet};
 use crate::model::weights::TensorInfo;
 
 /// Most rows of one pass.
@@ -30,10 +30,10 @@ impl Memory {
     }
 }
 
-/// What the plan will take with a full context of `context` positions. `bound[i]` is the index in `tensors`
-/// of the plan's tensor i.
-pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], bound: &[usize], context: usize) -> Memory {
-    let forms = Form::of_all(plan, tensors, bound);
+/// What the plan will take with a full context of `context` positions. `tensors` are the plan's,
+/// in its order.
+pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Memory {
+    let forms = Form::of_all(plan, tensors);
     let tensor_bytes = plan.tensors.iter().zip(&forms);
     let weight_bytes = tensor_bytes.map(|(spec, form)| form.bytes(spec.rows, spec.columns)).sum();
     let rows = Rows::of(plan, context);
@@ -48,7 +48,7 @@ pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], bound: &[usize], con
 /// Bytes of one position's keys, for each layer.
 pub(super) fn cache_widths(plan: &Plan) -> Vec<u64> {
     let width = |op: &Op| match *op {
-        Op::Attention { key_value_heads, head_width, .. } => {
+        Op::Attention(AttentionOp { key_value_heads, head_width, .. }) => {
             Some(position_bytes(key_value_heads, head_width, plan.cache_format))
         }
         _ => None,

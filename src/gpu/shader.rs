@@ -8,6 +8,7 @@
 use super::kernels::Reduction;
 use super::matrices::MatrixUnits;
 use crate::model::WeightFormat;
+use crate::model::weight_format::BlockFormat;
 
 /// Most storage buffers that one kernel binds.
 pub(super) const MOST_BINDINGS: u32 = 8;
@@ -114,19 +115,19 @@ pub fn kernel_source(variant: Variant) -> String {
         WeightFormat::Bf16 => include_str!("../../shaders/weights/bf16.wgsl"),
         WeightFormat::Q8_0 => include_str!("../../shaders/weights/q8_0.wgsl"),
         WeightFormat::Q4_0 => include_str!("../../shaders/weights/q4_0.wgsl"),
-        WeightFormat::Q4_1 => include_str!("../../shaders/weights/q4_1.wgsl"),
-        WeightFormat::Q5_0 => include_str!("../../shaders/weights/q5_0.wgsl"),
-        WeightFormat::Q5_1 => include_str!("../../shaders/weights/q5_1.wgsl"),
-        WeightFormat::Q2K => include_str!("../../shaders/weights/q2_k.wgsl"),
-        WeightFormat::Q3K => include_str!("../../shaders/weights/q3_k.wgsl"),
-        WeightFormat::Q4K => include_str!("../../shaders/weights/q4_k.wgsl"),
-        WeightFormat::Q5K => include_str!("../../shaders/weights/q5_k.wgsl"),
-        WeightFormat::Q6K => include_str!("../../shaders/weights/q6_k.wgsl"),
-        WeightFormat::Iq4Nl => include_str!("../../shaders/weights/iq4_nl.wgsl"),
-        WeightFormat::Iq4Xs => include_str!("../../shaders/weights/iq4_xs.wgsl"),
-        WeightFormat::Mxfp4 => include_str!("../../shaders/weights/mxfp4.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q4_1) => include_str!("../../shaders/weights/q4_1.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q5_0) => include_str!("../../shaders/weights/q5_0.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q5_1) => include_str!("../../shaders/weights/q5_1.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q2K) => include_str!("../../shaders/weights/q2_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q3K) => include_str!("../../shaders/weights/q3_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q4K) => include_str!("../../shaders/weights/q4_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q5K) => include_str!("../../shaders/weights/q5_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q6K) => include_str!("../../shaders/weights/q6_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Iq4Nl) => include_str!("../../shaders/weights/iq4_nl.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Iq4Xs) => include_str!("../../shaders/weights/iq4_xs.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Mxfp4) => include_str!("../../shaders/weights/mxfp4.wgsl"),
     });
-    let is_of_parts = |format: &WeightFormat| !WeightFormat::ENCODED.contains(format);
+    let is_of_parts = |format: &WeightFormat| matches!(format, WeightFormat::Blocks(_));
     let parts = format.filter(is_of_parts).map(|_| PARTS);
     let half = include_str!("../../shaders/matrices/f16.wgsl");
     let single = include_str!("../../shaders/matrices/f32.wgsl");

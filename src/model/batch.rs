@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::language_model::ModelError;
+use super::error::ModelError;
 use super::selection::Choosing;
 
 /// A sequence in the KV cache. Plain handle: the model that made it owns what it stands for.

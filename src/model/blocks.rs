@@ -4,10 +4,7 @@
 //! of them an element is a **code** times a step, plus or minus something; codes are whole numbers from 0, given here
 //! in the order of the elements. A block of 256 has a step for each 16 or 32 of them.
 
-use super::weights::WeightFormat;
-
-/// The most elements of a block.
-pub const LARGEST: usize = 256;
+use super::weight_format::{BlockFormat, LARGEST_BLOCK};
 
 /// What the codes of iq4_nl and iq4_xs mean.
 pub const NONLINEAR: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
@@ -15,41 +12,41 @@ pub const NONLINEAR: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13
 pub const E2M1: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// The codes of a block, the first of as many as the block has elements.
-pub fn codes(format: WeightFormat, block: &[u8]) -> [u8; LARGEST] {
-    let mut codes = [0; LARGEST];
+pub fn codes(format: BlockFormat, block: &[u8]) -> [u8; LARGEST_BLOCK] {
+    let mut codes = [0; LARGEST_BLOCK];
     match format {
-        WeightFormat::Q4_1 => halves(&block[4..20], 16, &mut codes),
-        WeightFormat::Iq4Nl => halves(&block[2..18], 16, &mut codes),
-        WeightFormat::Mxfp4 => halves(&block[1..17], 16, &mut codes),
-        WeightFormat::Iq4Xs => halves(&block[8..136], 16, &mut codes),
-        WeightFormat::Q5_0 => {
+        BlockFormat::Q4_1 => halves(&block[4..20], 16, &mut codes),
+        BlockFormat::Iq4Nl => halves(&block[2..18], 16, &mut codes),
+        BlockFormat::Mxfp4 => halves(&block[1..17], 16, &mut codes),
+        BlockFormat::Iq4Xs => halves(&block[8..136], 16, &mut codes),
+        BlockFormat::Q5_0 => {
             halves(&block[6..22], 16, &mut codes);
             fifth_bits(&block[2..6], &mut codes);
         }
-        WeightFormat::Q5_1 => {
+        BlockFormat::Q5_1 => {
             halves(&block[8..24], 16, &mut codes);
             fifth_bits(&block[4..8], &mut codes);
         }
-        WeightFormat::Q4K => halves(&block[16..144], 32, &mut codes),
-        WeightFormat::Q5K => {
+        BlockFormat::Q4K => halves(&block[16..144], 32, &mut codes),
+        BlockFormat::Q5K => {
             halves(&block[48..176], 32, &mut codes);
             // Bit i of byte j belongs to element 32i + j.
             for (index, code) in codes.iter_mut().enumerate() {
                 *code |= (block[16 + index % 32] >> (index / 32) & 1) << 4;
             }
         }
-        WeightFormat::Q6K => {
+        BlockFormat::Q6K => {
             halves(&block[..128], 64, &mut codes);
             for (high, codes) in block[128..192].chunks_exact(32).zip(codes.chunks_exact_mut(128)) {
                 quarters(high, codes, 4);
             }
         }
-        WeightFormat::Q2K => {
+        BlockFormat::Q2K => {
             for (bytes, codes) in block[16..80].chunks_exact(32).zip(codes.chunks_exact_mut(128)) {
                 quarters(bytes, codes, 0);
             }
         }
-        WeightFormat::Q3K => {
+        BlockFormat::Q3K => {
             for (bytes, codes) in block[32..96].chunks_exact(32).zip(codes.chunks_exact_mut(128)) {
                 quarters(bytes, codes, 0);
             }
@@ -58,13 +55,12 @@ pub fn codes(format: WeightFormat, block: &[u8]) -> [u8; LARGEST] {
                 *code |= (block[index % 32] >> (index / 32) & 1) << 2;
             }
         }
-        other => unreachable!("{} has no codes", other.name()),
     }
     codes
 }
 
 /// The elements that a block stands for.
-pub fn decode(format: WeightFormat, block: &[u8], values: &mut [f32]) {
+pub fn decode(format: BlockFormat, block: &[u8], values: &mut [f32]) {
     let codes = codes(format, block);
     let with = |values: &mut [f32], run: usize, element: &dyn Fn(usize, u8) -> f32| {
         for (index, (value, code)) in values.iter_mut().zip(codes).enumerate() {
@@ -73,27 +69,27 @@ pub fn decode(format: WeightFormat, block: &[u8], values: &mut [f32]) {
     };
     match format {
         // element = d · code + m
-        WeightFormat::Q4_1 | WeightFormat::Q5_1 => {
+        BlockFormat::Q4_1 | BlockFormat::Q5_1 => {
             let (step, least) = (half(block, 0), half(block, 2));
             with(values, 32, &|_, code| step * f32::from(code) + least);
         }
         // element = d · (code − 16)
-        WeightFormat::Q5_0 => {
+        BlockFormat::Q5_0 => {
             let step = half(block, 0);
             with(values, 32, &|_, code| step * (f32::from(code) - 16.0));
         }
         // element = d · meaning[code]
-        WeightFormat::Iq4Nl => {
+        BlockFormat::Iq4Nl => {
             let step = half(block, 0);
             with(values, 32, &|_, code| step * f32::from(NONLINEAR[usize::from(code)]));
         }
         // element = 2^(e − 128) · meaning[code]
-        WeightFormat::Mxfp4 => {
+        BlockFormat::Mxfp4 => {
             let step = half_power_of_two(block[0]);
             with(values, 32, &|_, code| step * f32::from(E2M1[usize::from(code)]));
         }
         // element = d · scale[i / 32] · code − dmin · least[i / 32]
-        WeightFormat::Q4K | WeightFormat::Q5K => {
+        BlockFormat::Q4K | BlockFormat::Q5K => {
             let (step, least) = (half(block, 0), half(block, 2));
             let steps: [(f32, f32); 8] = std::array::from_fn(|part| {
                 let (scale, offset) = scale_and_least(&block[4..16], part);
@@ -102,13 +98,13 @@ pub fn decode(format: WeightFormat, block: &[u8], values: &mut [f32]) {
             with(values, 32, &|part, code| steps[part].0 * f32::from(code) - steps[part].1);
         }
         // element = d · scale[i / 16] · (code − 32)
-        WeightFormat::Q6K => {
+        BlockFormat::Q6K => {
             let step = half(block, 208);
             let steps: [f32; 16] = std::array::from_fn(|part| step * f32::from(block[192 + part] as i8));
             with(values, 16, &|part, code| steps[part] * (f32::from(code) - 32.0));
         }
         // element = d · (scale & 15) · code − dmin · (scale >> 4)
-        WeightFormat::Q2K => {
+        BlockFormat::Q2K => {
             let (step, least) = (half(block, 80), half(block, 82));
             let steps: [(f32, f32); 16] = std::array::from_fn(|part| {
                 (step * f32::from(block[part] & 15), least * f32::from(block[part] >> 4))
@@ -116,14 +112,14 @@ pub fn decode(format: WeightFormat, block: &[u8], values: &mut [f32]) {
             with(values, 16, &|part, code| steps[part].0 * f32::from(code) - steps[part].1);
         }
         // element = d · (scale[i / 16] − 32) · (code − 4)
-        WeightFormat::Q3K => {
+        BlockFormat::Q3K => {
             let step = half(block, 108);
             let scales = q3_k_scales(&block[96..108]);
             let steps = scales.map(|scale| step * (f32::from(scale) - 32.0));
             with(values, 16, &|part, code| steps[part] * (f32::from(code) - 4.0));
         }
         // element = d · (scale[i / 32] − 32) · meaning[code]
-        WeightFormat::Iq4Xs => {
+        BlockFormat::Iq4Xs => {
             let step = half(block, 0);
             let high = u16::from_le_bytes([block[2], block[3]]);
             let steps: [f32; 8] = std::array::from_fn(|part| {
@@ -133,7 +129,6 @@ pub fn decode(format: WeightFormat, block: &[u8], values: &mut [f32]) {
             });
             with(values, 32, &|part, code| steps[part] * f32::from(NONLINEAR[usize::from(code)]));
         }
-        other => unreachable!("{} has no codes", other.name()),
     }
 }
 
@@ -148,15 +143,15 @@ pub fn q3_k_scales(packed: &[u8]) -> [u8; 16] {
 }
 
 /// Where a block has a number in f16 that scales all of it, and so says whether the block is of finite numbers.
-pub fn scale_places(format: WeightFormat) -> &'static [usize] {
+pub fn scale_places(format: BlockFormat) -> &'static [usize] {
     match format {
-        WeightFormat::Q4_1 | WeightFormat::Q5_1 | WeightFormat::Q4K | WeightFormat::Q5K => &[0, 2],
-        WeightFormat::Q2K => &[80, 82],
-        WeightFormat::Q3K => &[108],
-        WeightFormat::Q6K => &[208],
+        BlockFormat::Q4_1 | BlockFormat::Q5_1 | BlockFormat::Q4K | BlockFormat::Q5K => &[0, 2],
+        BlockFormat::Q2K => &[80, 82],
+        BlockFormat::Q3K => &[108],
+        BlockFormat::Q6K => &[208],
+        BlockFormat::Q5_0 | BlockFormat::Iq4Nl | BlockFormat::Iq4Xs => &[0],
         // Every power of two that a byte can say is finite.
-        WeightFormat::Mxfp4 => &[],
-        _ => &[0],
+        BlockFormat::Mxfp4 => &[],
     }
 }
 

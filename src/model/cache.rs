@@ -3,7 +3,8 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::weights::{TensorInfo, WeightFormat};
+use super::weight_format::WeightFormat;
+use super::weights::TensorInfo;
 
 /// How keys and values are stored in the KV cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The trait through which strategies drive a model, whatever computes it.
 
 use super::batch::{Batch, RowOutput, SequenceId};
+use super::error::ModelError;
 use super::selection::{RowHandle, Summary};
 
 /// A decoder with a KV cache that many sequences share.
@@ -115,45 +116,4 @@ pub struct CacheUsage {
     pub bytes: u64,
     /// Bytes allocated for the cache, used or free.
     pub allocated_bytes: u64,
-}
-
-/// Why a model could not compute.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ModelError {
-    /// A token id that the model has no row for.
-    #[error("token id {token} is outside the vocabulary: ids go from 0 to {}", vocabulary - 1)]
-    TokenOutsideVocabulary {
-        /// The id.
-        token: u32,
-        /// V.
-        vocabulary: usize,
-    },
-    /// A position beyond the context.
-    #[error("position {position} is beyond the context of {context} positions")]
-    BeyondContext {
-        /// The position, from 0.
-        position: usize,
-        /// The context length.
-        context: usize,
-    },
-    /// The device has no memory left.
-    #[error(
-        "the GPU has no memory left for {what}: try a shorter context, a smaller model, or close other programs that use the GPU"
-    )]
-    OutOfMemory {
-        /// What was to be allocated.
-        what: String,
-    },
-    /// The device went away during the run.
-    #[error("the GPU stopped answering ({reason}): load the model again, or choose another adapter")]
-    DeviceLost {
-        /// What the driver said.
-        reason: String,
-    },
-    /// The GPU's driver refused something that it should take.
-    #[error("the GPU driver reported an error: {reason}")]
-    Device {
-        /// What the driver said.
-        reason: String,
-    },
 }

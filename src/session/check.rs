@@ -4,7 +4,7 @@
 //! one that is wrong. Wrong results from a GPU or its driver are the commonest complaint about GPU engines.
 
 use crate::gpu::Engine;
-use crate::model::plan::{BufferId, Op, RowSet};
+use crate::model::plan::{AttentionOp, BufferId, Op, RowSet};
 use crate::model::{Batch, CacheFormat, ModelError};
 use crate::reference::{Pass, Reference};
 
@@ -123,8 +123,8 @@ impl<'a> Comparison<'a> {
         };
         self.engine.run_op(index, rows)?;
         self.twin.run(op, &mut self.pass);
-        if let Op::Attention { layer, fresh: Some(_), .. } = *op
-            && let Some(broken) = self.adopt_cached(index, op, layer)?
+        if let Op::Attention(attention @ AttentionOp { fresh: Some(_), .. }) = op
+            && let Some(broken) = self.adopt_cached(index, op.name(), attention)?
         {
             return Ok(Some(broken));
         }
@@ -144,9 +144,15 @@ impl<'a> Comparison<'a> {
 impl Comparison<'_> {
     /// Compares what an attention stored in the cache itself, and gives the twin the GPU's keys and values: where
     /// a key lies between two halves, the last bit of its rotation decides, and every score after it.
-    fn adopt_cached(&mut self, index: usize, op: &Op, layer: usize) -> Result<Option<OpReport>, ModelError> {
+    fn adopt_cached(
+        &mut self,
+        index: usize,
+        op: &'static str,
+        attention: &AttentionOp,
+    ) -> Result<Option<OpReport>, ModelError> {
+        let layer = attention.layer;
         let cached = self.engine.read_cached(layer)?;
-        let expected = self.twin.fresh(&self.pass, layer);
+        let expected = self.twin.keys_values(&self.pass, layer);
         let columns = self.engine.plan().cache_widths[layer];
         for ((gpu, twin), buffer) in cached.iter().zip(expected).zip(["cached keys", "cached values"]) {
             let slack = match self.engine.plan().cache_format {
@@ -155,12 +161,12 @@ impl Comparison<'_> {
             };
             let worst = worst_difference(gpu, twin, columns, slack);
             let shape = (self.rows, columns);
-            let report = OpReport { index, op: op.name(), buffer, shape, worst };
+            let report = OpReport { index, op, buffer, shape, worst };
             if !report.agrees() {
                 return Ok(Some(report));
             }
         }
-        self.twin.run_with(op, &mut self.pass, cached);
+        self.twin.run_with(attention, &mut self.pass, cached);
         Ok(None)
     }
 }

@@ -139,8 +139,7 @@ impl Opened {
         progress: &mut Progress<'_>,
     ) -> Result<Engine, LoadError> {
         let Fused { plan, weights } = self.fused();
-        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-        match Engine::load(device, plan, self.context, &weights, &bound, progress) {
+        match Engine::load(device, plan, self.context, &weights, progress) {
             Err(gpu::LoadError::Stopped) => Err(LoadError::Stopped),
             other => Ok(other?),
         }

@@ -144,9 +144,8 @@ fn open(request: &LoadRequest, facts: &mut Inspection) -> Option<Opened> {
 
 fn memory_needs(opened: &Opened, contexts: impl Iterator<Item = usize>) -> Vec<MemoryNeed> {
     let Fused { plan, weights } = opened.fused();
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let need = |context| {
-        let memory = estimate_memory(&plan, weights.tensors(), &bound, context);
+        let memory = estimate_memory(&plan, weights.tensors(), context);
         MemoryNeed {
             context,
             weight_bytes: memory.weight_bytes,
@@ -162,8 +161,7 @@ impl AdapterRoom {
     fn of(adapter: AdapterInfo, opened: Option<&Opened>) -> Self {
         let fit = opened.map(|opened| {
             let Fused { plan, weights } = opened.fused();
-            let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-            Fit::of(&plan, weights.tensors(), &bound, opened.context, &adapter)
+            Fit::of(&plan, weights.tensors(), opened.context, &adapter)
         });
         let AdapterInfo { name, backend, binding_bytes, memory_bytes, .. } = adapter;
         Self { name, backend, binding_bytes, memory_bytes, fit }

@@ -9,8 +9,8 @@ use super::event::{BrokenAdapter, Loaded};
 use crate::formats::gguf::Metadata;
 use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary, is_end_text};
 use crate::gpu::{self, GpuError, Progress};
+use crate::model::binding::BindError;
 use crate::model::conversion::{Converted, WeightsChoice};
-use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::chat::{ChatTemplate, special_texts};
@@ -61,12 +61,10 @@ pub trait Loader {
 
 /// A model's files, read and checked as far as that goes without a GPU.
 pub struct Opened {
-    /// The files.
+    /// The files; the weights are in the plan's order.
     pub file: ModelFile,
     /// What is computed.
     pub plan: Plan,
-    /// For each of the plan's tensors its index among the file's.
-    pub bound: Vec<usize>,
     /// The tokenizer, where there is one.
     pub tokenizer: Option<Tokenizer>,
     /// Why the tokenizer in the files cannot be used; `None` where it can, and where there is none.
@@ -138,11 +136,10 @@ impl Opened {
         }
         file.config.context = context;
         let mut plan = plan_decoder(&file.config);
-        let bound = plan
-            .bind(file.weights.tensors())
-            .map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?;
+        let bound = plan.bind(file.weights);
+        file.weights = Box::new(bound.map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?);
         if weights != WeightsChoice::Original {
-            let converted = Converted::new(file.weights, &plan, &bound, weights);
+            let converted = Converted::new(file.weights, &plan, weights);
             file.warnings.extend(converted.warning());
             file.weights = Box::new(converted);
         }
@@ -159,7 +156,7 @@ impl Opened {
                 usable(made, &mut file)?
             }
         };
-        Ok(Self { file, plan, bound, tokenizer, tokenizer_problem, context })
+        Ok(Self { file, plan, tokenizer, tokenizer_problem, context })
     }
 
     /// With another format of the KV cache; `None` leaves it.
@@ -170,7 +167,7 @@ impl Opened {
 
     /// The plan and the weights as an engine runs them.
     pub fn fused(&self) -> Fused<'_> {
-        fuse(&self.plan, &*self.file.weights, &self.bound)
+        fuse(&self.plan, &*self.file.weights)
     }
 
     /// Why a prompt cannot be put as a chat; `None` where it can.

@@ -80,7 +80,7 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
     let model: Box<dyn LanguageModel> = match interpreter {
         Interpreter::Twin => {
             let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);
-            Box::new(Reference::new(plan, opened.context, weights, &opened.bound).expect("readable weights"))
+            Box::new(Reference::new(plan, opened.context, weights).expect("readable weights"))
         }
         Interpreter::Gpu => Box::new(checkpoints::engine(&opened)),
     };

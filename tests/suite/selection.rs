@@ -37,7 +37,7 @@ fn engine(vocabulary: usize, choice: KernelChoice) -> Engine {
     };
     let weights = MadeWeights::random(&plan, logitscope::model::WeightFormat::F32, 0);
     let go_on = &mut |_, _| ControlFlow::Continue(());
-    Engine::load_with(Arc::clone(&DEVICE), plan, 128, &weights, &[], go_on, choice).unwrap()
+    Engine::load_with(Arc::clone(&DEVICE), plan, 128, &weights, go_on, choice).unwrap()
 }
 
 /// Summaries of rows that lie one after the other in `logits`.

@@ -75,9 +75,8 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let f32_operations_per_s = f32_rate(&device)?;
     let start = Instant::now();
     let mut watch = |part, share| model::report(&mut line, part, share);
-    let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights, &subject.bound);
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-    let mut engine = match Engine::load(device, plan, subject.context, &weights, &bound, &mut watch) {
+    let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights);
+    let mut engine = match Engine::load(device, plan, subject.context, &weights, &mut watch) {
         Err(gpu::LoadError::Stopped) => return Ok(Outcome::Interrupted),
         engine => engine.map_err(LoadError::from)?,
     };

@@ -10,6 +10,7 @@ use crate::model::config::{
 };
 use crate::model::plan::TensorSpec;
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
+use crate::model::weight_format::{BlockFormat, LARGEST_BLOCK};
 use crate::model::weights::TensorInfo;
 use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks};
 
@@ -253,36 +254,41 @@ impl Weights for MadeUpWeights {
 
 /// [`BLOCKS`] blocks of small numbers that look random.
 fn made_up_blocks(format: WeightFormat) -> Vec<u8> {
-    let bits = |element: u64| {
-        let mixed = element.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32
+    let encoding = match format.encoding() {
+        Ok(encoding) => encoding,
+        Err(blocks) => return made_up_codes(blocks),
     };
-    let mut bytes = Vec::new();
-    if WeightFormat::ENCODED.contains(&format) {
-        // Sign and mantissa from the hash, the exponent of numbers from 1/32 to 1/16.
-        let number = |element| f32::from_bits(bits(element) as u32 & 0x807f_e000 | 0x3d00_0000);
-        let elements = (BLOCKS * format.block_elements()) as u64;
-        let numbers: Vec<f32> = (1..=elements).map(number).collect();
-        format.encode_into(&numbers, &mut bytes);
-        return bytes;
-    }
-    // Codes at random, with factors that keep the numbers small: the least that f16 has with all its bits where scales
-    // within the block multiply it.
-    bytes.extend((1..=(BLOCKS * format.block_bytes()) as u64).map(|element| bits(element) as u8));
-    let factor = if format.block_elements() == blocks::LARGEST { 1.0 / 16384.0 } else { 1.0 / 2048.0 };
+    // Sign and mantissa from the hash, the exponent of numbers from 1/32 to 1/16.
+    let number = |element| f32::from_bits(hash(element) as u32 & 0x807f_e000 | 0x3d00_0000);
+    let elements = (BLOCKS * format.block_elements()) as u64;
+    encoding.encode(&(1..=elements).map(number).collect::<Vec<f32>>())
+}
+
+/// [`BLOCKS`] blocks of random codes, with factors that keep the numbers small: the least that f16 has with all its bits
+/// where scales within the block multiply it.
+fn made_up_codes(format: BlockFormat) -> Vec<u8> {
+    let bytes = (BLOCKS * format.block_bytes()) as u64;
+    let mut bytes: Vec<u8> = (1..=bytes).map(|element| hash(element) as u8).collect();
+    let factor = if format.block_elements() == LARGEST_BLOCK { 1.0 / 16384.0 } else { 1.0 / 2048.0 };
     for block in bytes.chunks_exact_mut(format.block_bytes()) {
         for &place in blocks::scale_places(format) {
             // Codes are counted from 0: an offset of eight steps down puts half of them below it.
-            let is_offset = place > 0 && matches!(format, WeightFormat::Q4_1 | WeightFormat::Q5_1);
+            let is_offset = place > 0 && matches!(format, BlockFormat::Q4_1 | BlockFormat::Q5_1);
             let factor = if is_offset { -8.0 * factor } else { factor };
             block[place..place + 2].copy_from_slice(&half::f16::from_f32(factor).to_le_bytes());
         }
-        if format == WeightFormat::Mxfp4 {
+        if format == BlockFormat::Mxfp4 {
             // 2^-7 to 2^-8.
             block[0] = 120 + (block[0] & 1);
         }
     }
     bytes
+}
+
+/// A number that looks random.
+fn hash(element: u64) -> u64 {
+    let mixed = element.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32
 }
 
 #[cfg(test)]
@@ -325,7 +331,9 @@ mod tests {
     #[test]
     fn rows_that_are_no_whole_blocks_are_refused() {
         let plan = plan_decoder(&config("stories15m").expect("a known name"));
-        let refused = MadeUpWeights::new(&plan, WeightFormat::Q4K).err().expect("288 is no multiple of 256");
+        let refused = MadeUpWeights::new(&plan, WeightFormat::Blocks(BlockFormat::Q4K))
+            .err()
+            .expect("288 is no multiple of 256");
         assert!(refused.to_string().contains("288") && refused.to_string().contains("q4_k"), "{refused}");
     }
 }

@@ -10,7 +10,7 @@ use crate::gpu::pages::PAGE_POSITIONS;
 use crate::gpu::pass::{MOST_PARTIALS, TILE_ROWS, Work};
 use crate::gpu::shader::Kernel;
 use crate::model::config::ScoresConfig;
-use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan, TensorId};
+use crate::model::plan::{AttentionOp, BufferId, Fresh, HeadNorms, Op, Plan, TensorId};
 use crate::model::{CacheFormat, ModelError, WeightFormat};
 
 /// Workgroup memory for the keys or values of a tile, in `vec4<u32>`.
@@ -59,17 +59,7 @@ struct Shape {
 impl Shape {
     fn of(op: &Op) -> Option<Self> {
         match *op {
-            Op::Attention { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } => {
-                Some(Self {
-                    layer,
-                    heads: heads as u32,
-                    groups: key_value_heads as u32,
-                    head_width: head_width as u32,
-                    scale,
-                    scores,
-                    sinks,
-                })
-            }
+            Op::Attention(attention) => Some(Self::from(attention)),
             _ => None,
         }
     }
@@ -91,11 +81,19 @@ impl Shape {
     }
 }
 
+impl From<AttentionOp> for Shape {
+    fn from(op: AttentionOp) -> Self {
+        let AttentionOp { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } = op;
+        let [heads, groups, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
+        Self { layer, heads, groups, head_width, scale, scores, sinks }
+    }
+}
+
 /// Bytes that attention needs beside the plan's buffers: for partial results, and for ready queries of `rows` rows.
 pub fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
     let shapes = || plan.ops.iter().filter_map(Shape::of);
     let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
-    let is_fresh = |op: &&Op| matches!(op, Op::Attention { fresh: Some(_), .. });
+    let is_fresh = |op: &&Op| matches!(op, Op::Attention(AttentionOp { fresh: Some(_), .. }));
     let ready = plan.ops.iter().filter(is_fresh).filter_map(Shape::of);
     let ready = ready.map(|shape| 4 * rows as u64 * u64::from(shape.heads * shape.head_width + 3));
     [partials.max().unwrap_or_default(), ready.max().unwrap_or_default()]
@@ -171,13 +169,12 @@ impl Compiler<'_> {
     }
 
     /// The dispatches of an [`Op::Attention`].
-    pub(super) fn attention(&self, op: &Op) -> Result<Attention, ModelError> {
-        let (Op::Attention { query, output, fresh, .. }, Some(shape)) = (op, Shape::of(op)) else {
-            unreachable!("is for attention alone")
-        };
-        let output = self.rows(*output);
+    pub(super) fn attention(&self, op: AttentionOp) -> Result<Attention, ModelError> {
+        let AttentionOp { query, output, fresh, .. } = op;
+        let shape = Shape::from(op);
+        let output = self.rows(output);
         let rows = self.rows(query.buffer);
-        let Some(Fresh { key, value, norms, rotary }) = *fresh else {
+        let Some(Fresh { key, value, norms, rotary }) = fresh else {
             let source = Source::ready(rows, query.first);
             let alone = self.by_rows(shape, source, output, Append::Done, &[])?;
             let many = self.many(shape, source, output, &[])?;

@@ -179,7 +179,7 @@ impl Compiler<'_> {
             }
             Op::Embed { table, positions, output } => same(self.embed(table, positions, output)?),
             Op::CacheWrite { layer, key, value } => same(vec![self.cache_write(layer, key, value)?]),
-            Op::Attention { .. } => {
+            Op::Attention(op) => {
                 return Ok(Step { rows, dispatches: Dispatches::Attention(self.attention(op)?) });
             }
             Op::ExpertLinear { weight, bias, experts, routes, input, takes, output } => {
@@ -265,7 +265,7 @@ impl Compiler<'_> {
             Op::Embed { .. }
             | Op::Linear { .. }
             | Op::CacheWrite { .. }
-            | Op::Attention { .. }
+            | Op::Attention(_)
             | Op::ExpertLinear { .. } => {
                 unreachable!("has its own function")
             }

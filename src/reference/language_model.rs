@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Reference, Sequence};
+use super::cache::CachedPositions;
+use super::interpreter::Reference;
 use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, PassTiming};
 use crate::model::selection::RowHandle;
@@ -25,7 +26,7 @@ impl LanguageModel for Reference {
     }
 
     fn new_sequence(&mut self) -> SequenceId {
-        self.insert(Sequence::new(self.plan.cache_widths.len()))
+        self.insert(CachedPositions::new(self.plan.cache_widths.len()))
     }
 
     /// Copies every position: the twin shares nothing.
@@ -84,7 +85,7 @@ impl LanguageModel for Reference {
                 pass.rows[row].position, kept.length,
                 "row {row} does not go on where the sequence ends"
             );
-            kept.append(&pass.fresh, row, &self.plan.cache_widths);
+            kept.append(&pass.computed, row, &self.plan.cache_widths);
         }
         Ok(())
     }
@@ -103,7 +104,7 @@ impl LanguageModel for Reference {
 }
 
 impl Reference {
-    fn insert(&mut self, sequence: Sequence) -> SequenceId {
+    fn insert(&mut self, sequence: CachedPositions) -> SequenceId {
         let id = SequenceId(self.next_sequence);
         self.next_sequence += 1;
         self.sequences.insert(id, sequence);

@@ -4,8 +4,14 @@
 //! attention · output projection and residual · norm, gate, up and activation · down and residual. The rules
 //! match neighbouring ops; what matches no rule stays as it is. A test holds both forms together.
 
+mod attention;
+mod projection;
+
+use attention::AttentionBlock;
+use projection::Projection;
+
 use super::plan::{
-    BufferId, BufferSpec, Columns, Finish, Fresh, HeadNorms, InputNorm, Op, Plan, TensorId, TensorSpec,
+    AttentionOp, BufferId, BufferSpec, Columns, Finish, Fresh, InputNorm, Op, Plan, TensorId, TensorSpec,
 };
 use super::stack::{ALTERNATING_ROWS, Stack, StackOrder, StackedWeights, stacked_info};
 use super::weights::Weights;
@@ -19,9 +25,9 @@ pub struct Fused<'a> {
     pub weights: StackedWeights<'a>,
 }
 
-/// Rewrites a plain plan. `bound[i]` is the index in `weights` of the plan's tensor i.
-pub fn fuse<'a>(plan: &Plan, weights: &'a dyn Weights, bound: &[usize]) -> Fused<'a> {
-    let stacks = bound.iter().map(|&index| Stack::single(index)).collect();
+/// Rewrites a plain plan. Tensor i of `weights` is the plan's tensor i.
+pub fn fuse<'a>(plan: &Plan, weights: &'a dyn Weights) -> Fused<'a> {
+    let stacks = (0..plan.tensors.len()).map(Stack::single).collect();
     let mut fuser = Fuser { plan: plan.clone(), weights, stacks };
     for rule in [Fuser::gate, Fuser::activation, Fuser::residual, Fuser::attention, Fuser::input_norm] {
         let mut first = 0;
@@ -94,98 +100,32 @@ impl<'a> Fuser<'a> {
     /// Query, key and value projections, everything between them and the attention, and the attention: one
     /// linear map and one op, and one between them where there is a limit on all three.
     fn attention(&mut self, first: usize) -> Replacement {
-        let [query, key, value] = match &self.plan.ops[first..] {
-            [query, key, value, ..] => [Projection::of(query)?, Projection::of(key)?, Projection::of(value)?],
-            _ => return None,
-        };
-        let mut rest = &self.plan.ops[first + 3..];
-        let mut clip = None;
-        if let [
-            Op::Clamp { limit, buffer: of_query },
-            Op::Clamp { limit: key_limit, buffer: of_key },
-            Op::Clamp { limit: value_limit, buffer: of_value },
-            more @ ..,
-        ] = rest
-            && (*of_query, *of_key, *of_value) == (query.output, key.output, value.output)
-            && [key_limit, value_limit] == [limit; 2]
-        {
-            clip = Some(*limit);
-            rest = more;
-        }
-        let (mut norms, mut normed_width) = (None, None);
-        if let [
-            Op::HeadNorm {
-                kind: NormKind::Rms,
-                epsilon,
-                weight: query_norm,
-                head_width,
-                buffer: of_query,
-                ..
-            },
-            Op::HeadNorm {
-                kind: NormKind::Rms, epsilon: key_epsilon, weight: key_norm, buffer: of_key, ..
-            },
-            more @ ..,
-        ] = rest
-            && (*of_query, *of_key, epsilon) == (query.output, key.output, key_epsilon)
-        {
-            norms = Some(HeadNorms { epsilon: *epsilon, query: *query_norm, key: *key_norm });
-            normed_width = Some(*head_width);
-            rest = more;
-        }
-        let mut rotary = None;
-        if let [
-            Op::Rotary { table, buffer: of_query, .. },
-            Op::Rotary { table: key_table, buffer: of_key, .. },
-            more @ ..,
-        ] = rest
-            && (*of_query, *of_key, table) == (query.output, key.output, key_table)
-        {
-            rotary = Some(*table);
-            rest = more;
-        }
-        let [Op::CacheWrite { layer: written, key: of_key, value: of_value }, attention, after @ ..] = rest
-        else {
-            return None;
-        };
-        let Op::Attention { layer, head_width, query: read, fresh: None, .. } = attention else {
-            return None;
-        };
-        // Only norms of single heads, with one weight for all of them.
-        let norms_fit = norms.is_none_or(|HeadNorms { query, key, .. }| {
-            let columns = |tensor| self.plan.tensor(tensor).columns;
-            [columns(query), columns(key)] == [*head_width; 2] && normed_width == Some(*head_width)
-        });
-        let fits = norms_fit
-            && [query.input, key.input] == [value.input; 2]
-            && (written, *of_key, *of_value) == (layer, key.output, value.output)
-            && *read == Columns { buffer: query.output, first: 0 }
-            && head_width.is_multiple_of(4);
-        let taken = self.plan.ops.len() - first - after.len();
-        let mut attention = attention.clone();
-        let is_read = |part: &Projection| self.is_read_after(first + taken, part.output);
-        if !fits || [query, key, value].iter().any(is_read) {
+        let found = AttentionBlock::find(&self.plan.ops[first..])?;
+        let read_later = |part: &Projection| self.is_read_after(first + found.taken, part.output);
+        if !found.fits(&self.plan) || found.projections.iter().any(read_later) {
             return None;
         }
-
-        let (weight, bias) = self.stack(&[query, key, value], StackOrder::Sequential)?;
-        let spec = |part: Projection| self.plan.buffer(part.output);
-        let (query_columns, key_columns) = (spec(query).columns, spec(key).columns);
+        let (weight, bias) = self.stack(&found.projections, StackOrder::Sequential)?;
+        let [query, key, _] = found.projections;
         let output = self.buffer(BufferSpec {
             name: "queries, keys and values",
             columns: self.plan.tensor(weight).rows,
             rows: self.plan.buffer(query.output).rows,
         });
-        if let Op::Attention { query, fresh, .. } = &mut attention {
-            let columns = |first| Columns { buffer: output, first };
-            *query = columns(0);
-            let (key, value) = (columns(query_columns), columns(query_columns + key_columns));
-            *fresh = Some(Fresh { key, value, norms, rotary });
-        }
+        let [query_width, key_width] = [query, key].map(|part| self.plan.buffer(part.output).columns);
+        let columns = |first| Columns { buffer: output, first };
+        let fresh = Fresh {
+            key: columns(query_width),
+            value: columns(query_width + key_width),
+            norms: found.norms.map(|norms| norms.weights),
+            rotary: found.rotary,
+        };
         let finish = Finish::Store;
         let linear = Op::Linear { norm: None, weight, bias, input: query.input, output, finish };
-        let clamp = clip.map(|limit| Op::Clamp { limit, buffer: output });
-        Some((taken, [linear].into_iter().chain(clamp).chain([attention]).collect()))
+        let clamp = found.clip.map(|limit| Op::Clamp { limit, buffer: output });
+        let attention = AttentionOp { query: columns(0), fresh: Some(fresh), ..found.attention };
+        let ops = [linear].into_iter().chain(clamp).chain([Op::Attention(attention)]);
+        Some((found.taken, ops.collect()))
     }
 
     /// An RMSNorm goes into the linear maps that read its result, when nothing else does.
@@ -204,7 +144,7 @@ impl<'a> Fuser<'a> {
         // Up to the op that writes the buffer anew; the raw input must still be what it was at every reader.
         let mut is_stale = false;
         for op in &mut ops {
-            if reads(op, normed) {
+            if op.reads(normed) {
                 match op {
                     Op::Linear { norm: norm @ None, input, output, .. }
                         if *input == normed && *output != raw && !is_stale =>
@@ -217,7 +157,7 @@ impl<'a> Fuser<'a> {
                 }
             }
             is_stale |= op.output() == Some(raw);
-            if overwrites(op, normed) {
+            if op.overwrites(normed) {
                 break;
             }
         }
@@ -263,8 +203,8 @@ impl<'a> Fuser<'a> {
 
     /// Whether an op from `first` on reads the buffer's contents before another op has replaced them.
     fn is_read_after(&self, first: usize, buffer: BufferId) -> bool {
-        let next = self.plan.ops[first..].iter().find(|op| reads(op, buffer) || overwrites(op, buffer));
-        next.is_some_and(|op| reads(op, buffer))
+        let next = self.plan.ops[first..].iter().find(|op| op.reads(buffer) || op.overwrites(buffer));
+        next.is_some_and(|op| op.reads(buffer))
     }
 
     /// Leaves out the tensors and buffers that no op names any more.
@@ -272,8 +212,8 @@ impl<'a> Fuser<'a> {
         let Self { mut plan, weights, stacks } = self;
         let (mut tensors, mut buffers) = (Vec::new(), Vec::new());
         for op in &mut plan.ops {
-            op.tensors_mut().into_iter().for_each(|id| id.0 = place(&mut tensors, id.0));
-            op.buffers_mut().into_iter().for_each(|id| id.0 = place(&mut buffers, id.0));
+            op.tensors_mut().for_each(|id| id.0 = place(&mut tensors, id.0));
+            op.buffers_mut().for_each(|id| id.0 = place(&mut buffers, id.0));
         }
         plan.logits.0 = place(&mut buffers, plan.logits.0);
         if let Some(hidden) = &mut plan.hidden {
@@ -283,49 +223,6 @@ impl<'a> Fuser<'a> {
         plan.buffers = buffers.iter().map(|&old| plan.buffers[old].clone()).collect();
         let stacks = tensors.iter().map(|&old| stacks[old].clone()).collect();
         Fused { plan, weights: StackedWeights::new(weights, stacks) }
-    }
-}
-
-/// A plain linear map.
-#[derive(Clone, Copy)]
-struct Projection {
-    weight: TensorId,
-    bias: Option<TensorId>,
-    input: BufferId,
-    output: BufferId,
-}
-
-impl Projection {
-    fn of(op: &Op) -> Option<Self> {
-        match *op {
-            Op::Linear { norm: None, weight, bias, input, output, finish: Finish::Store } => {
-                Some(Self { weight, bias, input, output })
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Whether what the buffer held before the op matters to it.
-fn reads(op: &Op, buffer: BufferId) -> bool {
-    let named = op.clone().buffers_mut().into_iter().any(|id| *id == buffer);
-    named && !overwrites(op, buffer)
-}
-
-/// Whether the op replaces the buffer's contents without having looked at them.
-fn overwrites(op: &Op, buffer: BufferId) -> bool {
-    match *op {
-        Op::Embed { output, .. }
-        | Op::Norm { output, .. }
-        | Op::Attention { output, .. }
-        | Op::Route { output, .. }
-        | Op::ExpertLinear { output, .. }
-        | Op::Mix { output, .. }
-        | Op::Pick { output, .. }
-        | Op::Linear { output, finish: Finish::Store | Finish::Activate(_) | Finish::Gate(_), .. } => {
-            output == buffer
-        }
-        _ => false,
     }
 }
 
