@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::arguments::{Check, source};
+use super::error::CliError;
+use super::outcome::Outcome;
 use super::output::{Progress, print, print_json};
-use super::{CliError, Outcome, interrupt, model};
+use super::{interrupt, model};
 use crate::gpu::{AdapterInfo, Device, Engine};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan};

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::CliError;
 use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
+use super::error::CliError;
 use super::interrupt;
 use super::output::{Progress, bytes, tell};
 use crate::gpu::{Device, GpuError};

@@ -4,8 +4,8 @@
 //! through a [`Loader`], so that tests can run the worker on a model of their own.
 
 use super::command::{LoadRequest, ModelSource};
-use super::decode::MissingTokenizer;
 use super::event::{BrokenAdapter, Loaded};
+use super::run_error::MissingTokenizer;
 use crate::formats::gguf::Metadata;
 use crate::formats::gguf::keys::CHAT_TEMPLATE;
 use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary, is_end_text};

@@ -1,7 +1,7 @@
 //! What `bench` measures: a model, or random weights of a real model's shape.
 
-use crate::cli::CliError;
 use crate::cli::arguments::{Bench, ModelOptions, source};
+use crate::cli::error::CliError;
 use crate::formats::architectures::shapes;
 use crate::model::conversion::Converted;
 use crate::model::weights::TensorInfo;
