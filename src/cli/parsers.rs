@@ -1,9 +1,10 @@
 //! From what was typed to values, for arguments that clap cannot read by itself.
 
 use crate::model::WeightFormat;
+use crate::synthetic::shapes;
 
 pub fn shape_names() -> Vec<&'static str> {
-    crate::formats::architectures::shapes::names().collect()
+    shapes::names().collect()
 }
 
 pub fn stored_format(text: &str) -> Result<WeightFormat, String> {

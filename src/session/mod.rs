@@ -1,10 +1,8 @@
 //! The worker: commands in, events out. It owns the model, the tokenizer and the strategy, and runs them on
 //! a thread of its own, so that nothing in the window ever waits for a GPU or a file.
 
-pub mod check;
 pub mod command;
 pub mod decode;
-pub mod divergence;
 pub mod draft;
 pub mod event;
 pub mod gpu_loader;

@@ -21,6 +21,7 @@ use crate::model::batch::RowOutput;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
 use crate::session::load::format_names;
+use crate::synthetic::spread_tokens;
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]
@@ -174,7 +175,7 @@ fn fastest(
 
 /// Seconds from nothing to the logits after a prompt of made-up tokens; `None` after Ctrl-C.
 fn initiation_seconds(engine: &mut Engine, tokens: usize) -> Result<Option<f64>, ModelError> {
-    let prompt = model::spread_tokens(tokens, engine.vocabulary());
+    let prompt = spread_tokens(tokens, engine.vocabulary());
     let sequence = engine.new_sequence();
     let start = Instant::now();
     for chunk in prompt.chunks(engine.max_rows()) {

@@ -2,11 +2,11 @@
 
 use crate::cli::arguments::{Bench, ModelOptions, source};
 use crate::cli::error::CliError;
-use crate::formats::architectures::shapes;
 use crate::model::conversion::Converted;
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Op, Plan, Weights, plan_decoder};
 use crate::session::Opened;
+use crate::synthetic::{SyntheticWeights, shapes};
 
 /// What is measured.
 pub struct Subject {
@@ -34,7 +34,7 @@ impl Subject {
             let format = arguments.stored.unwrap_or(format);
             let mut plan = plan_decoder(&config);
             let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-            let weights = shapes::MadeUpWeights::new(&plan, format).map_err(CliError::BenchFormat)?;
+            let weights = SyntheticWeights::new(&plan, format).map_err(CliError::BenchFormat)?;
             let weights = Converted::new(weights, &plan, &bound, arguments.model.weights.into());
             let prompts = arguments.pp.as_deref().unwrap_or(&USUAL_PROMPTS);
             let steps = arguments.tg.as_deref().unwrap_or(&USUAL_STEPS);

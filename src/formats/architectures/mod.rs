@@ -41,7 +41,6 @@ mod qwen3;
 mod qwen3_moe;
 mod refused;
 mod rope;
-pub mod shapes;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
