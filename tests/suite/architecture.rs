@@ -128,9 +128,14 @@ fn names_crate(line: &str, name: &str) -> bool {
 }
 
 fn sources() -> Vec<Source> {
+    files().iter().map(|(path, text)| Source::new(path, text)).collect()
+}
+
+/// Every file of `src/`: its path there, and its text.
+pub fn files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut folders = vec![root.clone()];
-    let mut sources = Vec::new();
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         let entries = std::fs::read_dir(&folder).expect("a readable folder");
         let paths: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
@@ -140,11 +145,11 @@ fn sources() -> Vec<Source> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("UTF-8");
                 let inside = path.strip_prefix(&root).expect("inside src");
-                sources.push(Source::new(&inside.to_string_lossy().replace('\\', "/"), &text));
+                files.push((inside.to_string_lossy().replace('\\', "/"), text));
             }
         }
     }
-    sources
+    files
 }
 
 #[test]
@@ -159,10 +164,8 @@ fn every_room_keeps_to_its_walls() {
 
 #[test]
 fn every_file_says_what_it_owns() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for source in sources() {
-        let text = std::fs::read_to_string(root.join(&source.path)).expect("UTF-8");
-        assert!(text.starts_with("//! "), "src/{} does not open with a //! line", source.path);
+    for (path, text) in files() {
+        assert!(text.starts_with("//! "), "src/{path} does not open with a //! line");
     }
 }
 
