@@ -14,7 +14,7 @@ use crate::decoding::settings::CacheUse;
 use crate::decoding::{
     Aids, Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
 };
-use crate::tokenizer::{AddSpecial, Detokeniser, Tokenizer};
+use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
 use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
 /// A run in progress. To be ended by [`Decode::end`], unless the model goes as well.
@@ -193,7 +193,7 @@ impl Decode {
     }
 
     /// Lets the strategy that went on last give up what it has under way.
-    fn rest(&mut self, ready: &mut ReadyModel) {
+    pub(super) fn rest(&mut self, ready: &mut ReadyModel) {
         if let Some(branch) = self.branches.last_mut() {
             branch.strategy.rest(&mut *ready.model);
         }
@@ -353,10 +353,10 @@ fn stage_context(
 fn prompt_token(tokenizer: Option<&Tokenizer>, detokeniser: &mut Detokeniser, id: u32) -> PromptToken {
     match tokenizer {
         None => PromptToken { token: id, ..PromptToken::default() },
-        Some(tokenizer) => PromptToken {
-            token: id,
-            piece: tokenizer.readable_piece(id).unwrap_or_default(),
-            text: detokeniser.push(tokenizer, id).text,
-        },
+        Some(tokenizer) => {
+            let Detokenised { text, held } = detokeniser.push(tokenizer, id);
+            let piece = tokenizer.readable_piece(id).unwrap_or_default();
+            PromptToken { token: id, piece, text, held, expectation: None }
+        }
     }
 }

@@ -3,8 +3,8 @@
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{
-    AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput, StopReason,
-    StrategyStep,
+    AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
+    StopReason, StrategyStep,
 };
 
 /// A report from the worker.
@@ -59,6 +59,13 @@ pub enum Event {
         done: usize,
         /// Prompt tokens in all.
         total: usize,
+    },
+    /// It is known what the model expected in the place of some of the prompt's tokens.
+    PromptScored {
+        /// Index of the first of them in the prompt.
+        first: usize,
+        /// One for each, in order.
+        scores: Vec<Expectation>,
     },
     /// The strategy made a step.
     Stepped(Box<Stepped>),

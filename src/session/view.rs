@@ -144,6 +144,12 @@ impl View {
                 self.initiation = Initiation { done, total };
                 self.status = Status::Initiating { done, total };
             }
+            Event::PromptScored { first, scores } => {
+                let prompt = self.run.as_mut().map(|run| &mut run.prompt[..]).unwrap_or_default();
+                for (token, score) in prompt.iter_mut().skip(first).zip(scores) {
+                    token.expectation = Some(score);
+                }
+            }
             Event::Stepped(stepped) => {
                 if matches!(self.status, Status::Initiating { .. }) {
                     self.status = Status::Running;

@@ -16,6 +16,7 @@ use super::draft::DraftModel;
 use super::event::{BrokenAdapter, Event, Notice, RunStarted, Severity, Stepped};
 use super::gpu_loader::GpuLoader;
 use super::load::{LoadError, Loader, ReadyModel};
+use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
 use crate::decoding::{Control, DecodingError};
 use crate::model::ModelError;
@@ -51,6 +52,7 @@ impl Session {
                 ready: None,
                 draft: None,
                 live: None,
+                scoring: None,
                 broken_adapters: Vec::new(),
             }
             .work();
@@ -116,6 +118,8 @@ struct Worker {
     /// Drafts for speculative runs; there only while a model is.
     draft: Option<DraftModel>,
     live: Option<LiveRun>,
+    /// The newest run's prompt while it is scored; steps wait until that is done.
+    scoring: Option<PromptScores>,
     /// Adapters that do not work, as told last.
     broken_adapters: Vec<BrokenAdapter>,
 }
@@ -170,13 +174,14 @@ impl Worker {
     fn work(mut self) {
         loop {
             self.interrupt.store(false, Ordering::Release);
-            let moving = self.live.as_ref().is_some_and(|live| live.moves());
+            let moving = self.scoring.is_some() || self.live.as_ref().is_some_and(|live| live.moves());
             let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
             if self.inbox.closed {
                 return;
             }
             let turn = AssertUnwindSafe(|| match command {
                 Some(command) => self.obey(command),
+                None if self.scoring.is_some() => self.score_more(),
                 None => self.advance(),
             });
             if let Err(panic) = catch_unwind(turn) {
@@ -197,6 +202,7 @@ impl Worker {
             Command::DropDraft => self.drop_draft(),
             Command::Count(prompt) => self.count(&prompt),
             Command::Start(request) => self.start(&request),
+            Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
             Command::Branch { node, token, pace } => self.branch(node, token, pace),
@@ -335,6 +341,45 @@ impl Worker {
         }
     }
 
+    /// Begins to score the newest run's prompt. A prompt of one token has nothing to score.
+    fn score_prompt(&mut self) {
+        let (Some(live), Some(ready), None) = (&mut self.live, &mut self.ready, &self.scoring) else {
+            return;
+        };
+        let ids = live.decode.run.prompt_ids();
+        if ids.len() > 1 {
+            live.decode.rest(ready);
+            self.scoring = Some(PromptScores::begin(&mut *ready.model, ids));
+        }
+    }
+
+    /// Scores some more of the prompt.
+    fn score_more(&mut self) {
+        let (Some(scoring), Some(ready)) = (&mut self.scoring, &mut self.ready) else { return };
+        match scoring.advance(&mut *ready.model, ready.tokenizer.as_ref()) {
+            Ok(scored) => {
+                self.outbox.send(Event::PromptScored { first: scored.first, scores: scored.scores });
+                if scoring.is_done() {
+                    self.end_scoring();
+                }
+            }
+            Err(error) => {
+                let title = "The prompt's probabilities could not be computed";
+                self.outbox.tell(Severity::Error, title, &error.to_string());
+                self.end_scoring();
+                if takes_the_model(&error) {
+                    self.abandon();
+                }
+            }
+        }
+    }
+
+    fn end_scoring(&mut self) {
+        if let (Some(scoring), Some(ready)) = (self.scoring.take(), &mut self.ready) {
+            scoring.release(&mut *ready.model);
+        }
+    }
+
     /// Lets the run go on from another token, also after its end.
     fn branch(&mut self, node: usize, token: u32, pace: Pace) {
         let (Some(live), Some(ready)) = (&mut self.live, &mut self.ready) else {
@@ -425,6 +470,7 @@ impl Worker {
 
     /// Ends the run, and frees what it holds in the model.
     fn close(&mut self) {
+        self.end_scoring();
         self.finish(StopReason::Cancelled);
         if let (Some(live), Some(ready)) = (self.live.take(), &mut self.ready) {
             live.decode.end(ready);
@@ -434,7 +480,7 @@ impl Worker {
     /// Ends the run after an error. A device that failed takes its model along.
     fn fail(&mut self, error: &RunError) {
         self.outbox.tell(Severity::Error, "The run could not go on", &error.to_string());
-        if takes_the_model(error) {
+        if matches!(error, RunError::Decoding(DecodingError::Model(error)) if takes_the_model(error)) {
             self.abandon();
         } else {
             self.finish(StopReason::Failed);
@@ -455,6 +501,7 @@ impl Worker {
 
     fn abandon(&mut self) {
         let live = self.live.take();
+        self.scoring = None;
         // A model that is in an unknown state may panic once more when it goes.
         let ready = self.ready.take();
         if catch_unwind(AssertUnwindSafe(|| drop(ready))).is_err() {
@@ -469,8 +516,7 @@ impl Worker {
 }
 
 /// Whether the model cannot be used after this error.
-fn takes_the_model(error: &RunError) -> bool {
-    let RunError::Decoding(DecodingError::Model(error)) = error else { return false };
+fn takes_the_model(error: &ModelError) -> bool {
     match error {
         ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
         ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,

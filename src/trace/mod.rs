@@ -11,5 +11,8 @@ pub mod strategies;
 
 pub use facts::{AdapterFacts, ModelFacts};
 pub use node::{Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord};
-pub use run::{LineFigures, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run, StepInput, StopReason};
+pub use run::{
+    Expectation, Expected, LineFigures, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run, StepInput,
+    StopReason,
+};
 pub use strategies::{StepDetail, StrategyStep, Token};

@@ -229,7 +229,23 @@ impl StepDetail {
     }
 }
 
+impl SpeculativeStep {
+    /// How many drafted tokens, from the first on, joined the text.
+    pub fn accepted(&self) -> usize {
+        self.drafted.iter().filter(|token| token.verdict == Verdict::Accepted).count()
+    }
+}
+
 impl StepDetail {
+    /// How many of the step's tokens, from the first on, were guessed ahead and only verified by the pass.
+    pub fn guessed(&self) -> usize {
+        match self {
+            Self::Speculative(step) => step.accepted(),
+            Self::Lookahead(step) => step.guesses.iter().map(|guess| guess.accepted).max().unwrap_or(0),
+            Self::Beam(_) | Self::Contrastive(_) => 0,
+        }
+    }
+
     /// Every node that it names.
     pub fn nodes(&self) -> Vec<usize> {
         let Self::Beam(BeamStep { live, finished, pruned, .. }) = self else { return Vec::new() };

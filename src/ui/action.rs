@@ -40,7 +40,9 @@ pub enum Action {
     Stop,
     /// Select a step by its index in the trace.
     Select(usize),
-    /// Select the step before.
+    /// Select a token of the prompt by its index.
+    SelectPrompt(usize),
+    /// Select the step before; before the first one come the prompt's tokens.
     SelectPrevious,
     /// Select the step after.
     SelectNext,

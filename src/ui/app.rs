@@ -159,6 +159,10 @@ impl App {
             }
             _ => {}
         }
+        // What is still on its way about a run that is on show no more is not about the one that is.
+        if matches!(event, Event::PromptScored { .. }) && self.state.origin != Origin::Worker {
+            return;
+        }
         let followed = matches!(event, Event::Followed { .. });
         self.view.apply(event);
         if followed {
@@ -347,6 +351,20 @@ impl App {
         }
     }
 
+    /// Has the prompt of the run on show scored, once and after its initiation, if that is wanted: to colour it, or for
+    /// the token that is selected.
+    fn score_prompt(&mut self) {
+        let State { remembered, cursor, origin, scored_run, run_number, .. } = &mut self.state;
+        let wanted =
+            cursor.prompt.is_some() || (remembered.prompt_scores && remembered.colouring.is_of_logits());
+        let Some(run) = &self.view.run else { return };
+        let can = *origin == Origin::Worker && self.view.loaded.is_some() && !run.line.is_empty();
+        if wanted && can && *scored_run != Some(*run_number) && run.prompt.len() > 1 {
+            *scored_run = Some(*run_number);
+            self.worker.send(Command::ScorePrompt);
+        }
+    }
+
     fn start(&mut self, pace: Pace) {
         if matches!(self.state.awaited, Awaited::Start(_)) {
             return;
@@ -369,7 +387,7 @@ impl App {
     }
 
     fn perform(&mut self, ctx: &Context, action: Action) {
-        let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
+        let (prompt, count) = self.view.run.as_ref().map_or((0, 0), |run| (run.prompt.len(), run.line.len()));
         let cursor = &mut self.state.cursor;
         match action {
             Action::ShowOpen => {
@@ -430,8 +448,9 @@ impl App {
             Action::Stop if self.view.has_live_run() => self.worker.send(Command::Stop),
             Action::Stop => self.state.toasts.clear(),
             Action::Select(index) => cursor.select(index, count),
-            Action::SelectPrevious => cursor.move_by(-1, count),
-            Action::SelectNext => cursor.move_by(1, count),
+            Action::SelectPrompt(index) => cursor.select_prompt(index),
+            Action::SelectPrevious => cursor.move_by(-1, prompt, count),
+            Action::SelectNext => cursor.move_by(1, prompt, count),
             Action::SelectFirst => cursor.select(0, count),
             Action::SelectLast => cursor.follow_newest(count),
             Action::ToggleFollow => match cursor.follow {
@@ -500,6 +519,7 @@ impl eframe::App for App {
         self.take_inspection();
         self.take_trace_work();
         self.count_prompt();
+        self.score_prompt();
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {

@@ -56,7 +56,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     let height = if low { 44.0 } else { 56.0 };
     Panel::top("phases").exact_size(height).frame(bare).show(ui, |ui| phases::show(ui, scene));
     notices::error(ui, scene);
-    let height = if low { 84.0 } else { 124.0 };
+    let height = if low { 92.0 } else { 132.0 };
     Panel::bottom("timeline").exact_size(height).frame(bare).show(ui, |ui| timeline::show(ui, scene));
 
     if breadth != Breadth::Narrow {

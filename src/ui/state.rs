@@ -42,6 +42,8 @@ pub struct Remembered {
     pub decoding: DecodingSettings,
     /// What the chips' colour means.
     pub colouring: Colouring,
+    /// Whether the prompt's chips are coloured, too: that takes another pass over it.
+    pub prompt_scores: bool,
     /// Whether the inspector is shown.
     pub inspector: bool,
 }
@@ -64,7 +66,7 @@ pub enum Colouring {
     /// Probability of the chosen token under the raw softmax.
     #[default]
     Probability,
-    /// −log₂ of it.
+    /// −ln of it.
     Surprisal,
     /// Entropy of the raw softmax.
     Entropy,
@@ -76,11 +78,23 @@ pub enum Colouring {
     None,
 }
 
+impl Colouring {
+    /// Whether it shows what the model made of a token, which a token of the prompt has as well.
+    pub fn is_of_logits(self) -> bool {
+        match self {
+            Self::Probability | Self::Surprisal | Self::Entropy | Self::Rank => true,
+            Self::Milliseconds | Self::None => false,
+        }
+    }
+}
+
 /// Which step the window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The selected step, as its place in the run's line.
     pub selected: Option<usize>,
+    /// The selected token of the prompt, from 0; then no step is selected.
+    pub prompt: Option<usize>,
     /// The step under the pointer, shown instead while it is there.
     pub preview: Option<usize>,
     /// What the panels of this frame propose as the next frame's preview.
@@ -238,6 +252,8 @@ pub struct State {
     pub origin: Origin,
     /// The path field of the draft model.
     pub draft_path: String,
+    /// Number of the run whose prompt the worker was asked to score.
+    pub scored_run: Option<u64>,
     /// Number of the run shown; it tells caches that the trace is another one.
     pub run_number: u64,
 }
@@ -256,6 +272,7 @@ impl Default for Remembered {
             // Greedy decoding of so small a model as the built-in one soon repeats itself.
             decoding: first_settings(StrategyChoice::Sample),
             colouring: Colouring::default(),
+            prompt_scores: false,
             inspector: true,
         }
     }
@@ -291,6 +308,7 @@ impl Default for Cursor {
     fn default() -> Self {
         Self {
             selected: None,
+            prompt: None,
             preview: None,
             next_preview: None,
             follow: Follow::Newest,
@@ -311,18 +329,28 @@ impl Cursor {
             return;
         }
         self.selected = Some(index.min(count - 1));
+        self.prompt = None;
         self.follow = Follow::Stay;
     }
 
-    /// Moves by some steps.
-    pub fn move_by(&mut self, steps: isize, count: usize) {
-        let from = self.selected.unwrap_or(0);
-        self.select(from.saturating_add_signed(steps), count);
+    /// Selects a token of the prompt.
+    pub fn select_prompt(&mut self, index: usize) {
+        self.selected = None;
+        self.prompt = Some(index);
+        self.follow = Follow::Stay;
+    }
+
+    /// Moves by some tokens: the prompt's, of which there are so many, come before the steps.
+    pub fn move_by(&mut self, tokens: isize, prompt: usize, count: usize) {
+        let from = self.prompt.unwrap_or(prompt + self.selected.unwrap_or(0));
+        let to = from.saturating_add_signed(tokens);
+        if to < prompt { self.select_prompt(to) } else { self.select(to - prompt, count) }
     }
 
     /// Selects the newest step and follows.
     pub fn follow_newest(&mut self, count: usize) {
         self.follow = Follow::Newest;
+        self.prompt = None;
         self.selected = count.checked_sub(1);
     }
 
@@ -389,6 +417,7 @@ impl State {
             next_pointed_at: None,
             origin: Origin::Worker,
             draft_path: String::new(),
+            scored_run: None,
             run_number: 0,
         }
     }
@@ -413,10 +442,19 @@ mod tests {
         assert_eq!(cursor.shown(9), Some(5));
         cursor.begin_frame(9);
         assert_eq!(cursor.shown(9), Some(0));
-        cursor.move_by(-1, 9);
-        assert_eq!(cursor.selected, Some(0));
-        cursor.move_by(100, 9);
+        cursor.move_by(-1, 4, 9);
+        assert_eq!(
+            (cursor.prompt, cursor.selected),
+            (Some(3), None),
+            "the prompt comes before the first step"
+        );
+        cursor.move_by(-100, 4, 9);
+        assert_eq!((cursor.prompt, cursor.shown(9)), (Some(0), None));
+        cursor.move_by(4, 4, 9);
+        assert_eq!((cursor.prompt, cursor.selected), (None, Some(0)));
+        cursor.move_by(100, 4, 9);
         assert_eq!(cursor.selected, Some(8));
+        cursor.select_prompt(1);
         cursor.follow_newest(9);
         cursor.begin_frame(12);
         assert_eq!(cursor.selected, Some(11));

@@ -76,6 +76,8 @@ const ORDERS: [(&str, &[&str]); 4] = [
             "gpu_loader",
             "guide",
             "inspect",
+            "own_settings",
+            "prompt_scores",
             "decode",
             "worker",
         ],

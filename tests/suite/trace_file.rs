@@ -5,7 +5,9 @@ use std::fs;
 use logitscope::decoding::{Control, DecodingSettings, StrategyChoice, begin};
 use logitscope::trace::file::{TraceFileError, read, write};
 use logitscope::trace::strategies::{BeamStep, Hypothesis};
-use logitscope::trace::{PromptToken, ReturnedSequence, Run, StepDetail, StopReason, StrategyStep};
+use logitscope::trace::{
+    Expectation, Expected, PromptToken, ReturnedSequence, Run, StepDetail, StopReason, StrategyStep, Token,
+};
 
 use super::fake_model::FakeModel;
 
@@ -17,7 +19,19 @@ fn run() -> Run {
     let mut model = FakeModel::scrambled(50);
     let mut strategy = begin(&settings, &[], &[1, 2], &model).unwrap();
     let mut run = Run { seed: 5, stop: Some(StopReason::Cancelled), ..Run::default() };
-    run.prompt = vec![PromptToken { token: 1, piece: "Ġa\"\u{1f600}".into(), text: " a".into() }];
+    run.prompt = vec![PromptToken {
+        token: 1,
+        piece: "Ġa\"\u{1f600}".into(),
+        text: " a".into(),
+        held: vec![0xE2],
+        expectation: Some(Expectation {
+            logit: -0.5,
+            log_probability: -1.25,
+            rank: 3,
+            entropy: 2.5,
+            likeliest: vec![Expected { token: Token { id: 7, piece: "Ġthe".into() }, probability: 0.25 }],
+        }),
+    }];
     for _ in 0..20 {
         let mut progress = |_, _| {};
         let mut control = Control { interrupt: &false.into(), progress: &mut progress };

@@ -9,8 +9,9 @@ use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, Stepped};
 use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
 use logitscope::trace::{
-    AdapterFacts, Candidate, ChosenBy, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase,
-    PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StepInput, StopReason, StrategyStep,
+    AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
+    Others, Phase, PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StepInput, StopReason,
+    StrategyStep, Token,
 };
 use logitscope::ui::Worker;
 
@@ -97,6 +98,7 @@ impl Script {
             }
             Command::Count(_) => unreachable!("it was answered above"),
             Command::Start(request) => self.start(request),
+            Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.events.push_back(Event::Resumed),
             Command::Pause => self.events.push_back(Event::Paused),
             Command::StepOnce if self.patient => {}
@@ -152,6 +154,22 @@ impl Script {
             self.step();
             self.events.push_back(Event::Paused);
         }
+    }
+
+    /// Every token of the prompt but the first, each a nat less expected than the one before.
+    fn score_prompt(&mut self) {
+        let request = self.request.as_ref().expect("a run was begun");
+        let scores = (1..prompt(text_of(&request.prompt)).len()).map(|index| Expectation {
+            log_probability: -(index as f32),
+            rank: 10 * index,
+            entropy: 0.5 * index as f32,
+            likeliest: vec![Expected {
+                token: Token { id: 900, piece: "Ġmidnight".into() },
+                probability: 0.5,
+            }],
+            ..Expectation::default()
+        });
+        self.events.push_back(Event::PromptScored { first: 1, scores: scores.collect() });
     }
 
     fn step(&mut self) {
@@ -276,6 +294,7 @@ fn prompt(text: &str) -> Vec<PromptToken> {
             token: 300 + index as u32,
             piece: word.replace(' ', "Ġ"),
             text: word.to_owned(),
+            ..PromptToken::default()
         })
         .collect()
 }

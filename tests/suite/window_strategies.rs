@@ -109,8 +109,11 @@ fn the_tree_shows_every_line_and_a_click_shows_another() {
     window.run();
     assert!(sees(&window, "Line 1: from step 1, 3 tokens, on show"));
     assert!(sees(&window, "Line 2: from step 2, 3 tokens"));
+    let place = |window: &Window| window.get_by_label("Node of step 2: ·was").rect();
+    let before = place(&window);
     press(&mut window, "Node of step 2: ·was");
     assert_eq!(script.last(), Command::Follow { tip: 3 }, "the leaf of its line");
+    assert_eq!(place(&window), before, "nothing moves under the pointer");
     assert!(sees(&window, "Selected token: ·was"), "the node clicked is selected on its line");
     assert!(sees(&window, "Timeline: 4 steps"));
 }

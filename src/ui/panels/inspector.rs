@@ -3,6 +3,7 @@
 use egui::{CornerRadius, Frame, Margin, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 
 use super::draw;
+use super::prompt_token;
 use super::text::white_space_job;
 use crate::trace::{ChosenBy, Node, Phase, Run, StepInput};
 use crate::ui::Scene;
@@ -17,6 +18,13 @@ use crate::ui::widgets::{caption, empty, fact, hint, section};
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if let (Some(run), Some(index), None) =
+        (scene.run(), scene.state.cursor.prompt, scene.state.cursor.preview)
+        && let Some(token) = run.prompt.get(index)
+    {
+        scrolled(ui, |ui| prompt_token::show(ui, scene, index, token));
+        return;
+    }
     let (Some(run), Some((index, node))) = (scene.run(), scene.shown_node()) else {
         margin().show(ui, |ui| {
             section(ui, "Step");
@@ -25,10 +33,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         return;
     };
     let preview = scene.state.cursor.preview == Some(index) && scene.state.cursor.selected != Some(index);
-    // The margin is inside of what scrolls, so that the bar lies on it and not on the values.
-    ScrollArea::vertical().auto_shrink(false).content_margin(margin().inner_margin).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = space::XS;
-        ui.spacing_mut().interact_size.y = 18.0;
+    scrolled(ui, |ui| {
         title(ui, node, preview);
         ui.add_space(space::S);
         ui.scope(|ui| alternatives(ui, scene, run.line[index], node));
@@ -51,6 +56,16 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.add_space(space::M);
         bytes(ui, node);
         ui.add_space(space::M);
+    });
+}
+
+/// What the panel holds, as far as it goes.
+fn scrolled(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+    // The margin is inside of what scrolls, so that the bar lies on it and not on the values.
+    ScrollArea::vertical().auto_shrink(false).content_margin(margin().inner_margin).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        ui.spacing_mut().interact_size.y = 18.0;
+        add(ui);
     });
 }
 
@@ -77,8 +92,13 @@ fn title(ui: &mut Ui, node: &Node, preview: bool) {
             ui.label(RichText::new("preview").size(size::CAPTION).color(palette.accent));
         }
     });
-    let text = token_text::of_node(node);
-    let mut job = white_space_job(&text, palette.text, palette.tertiary);
+    large_token(ui, &token_text::of_node(node));
+}
+
+/// The selected token, large.
+pub fn large_token(ui: &mut Ui, text: &str) {
+    let palette = palette(ui);
+    let mut job = white_space_job(text, palette.text, palette.tertiary);
     for section in &mut job.sections {
         section.format.font_id.size = size::DISPLAY;
     }
@@ -146,9 +166,9 @@ fn numbers(ui: &mut Ui, run: &Run, node: &Node) {
     if let Some(chosen) = node.chosen() {
         fact(ui, &definitions::CHOSEN_FROM, &format::probability(chosen.probability));
     }
-    fact(ui, &definitions::SURPRISAL, &format!("{:.3} bits", format::bits(-node.log_probability)));
+    fact(ui, &definitions::SURPRISAL, &format!("{:.3} nats", -node.log_probability));
     fact(ui, &definitions::LOGIT, &format::value(node.logit));
-    fact(ui, &definitions::ENTROPY, &format!("{:.3} bits", format::bits(node.entropy)));
+    fact(ui, &definitions::ENTROPY, &format!("{:.3} nats", node.entropy));
     fact(ui, &definitions::LOG_SUM_EXP, &format!("{} nats", format::value(node.log_sum_exp)));
 }
 

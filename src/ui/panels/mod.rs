@@ -12,6 +12,7 @@ pub mod open;
 pub mod phases;
 pub mod pipeline;
 pub mod prompt;
+mod prompt_token;
 pub mod save;
 pub mod scale;
 pub mod settings;

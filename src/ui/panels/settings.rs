@@ -9,7 +9,8 @@ use super::more_stages;
 use super::strategy;
 use super::typed::Typed;
 use crate::decoding::settings::{CacheUse, EosRule};
-use crate::decoding::{DecodingSettings, Picking, StrategyChoice};
+use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyChoice};
+use crate::session::own_settings;
 use crate::ui::Scene;
 use crate::ui::icons::Icon;
 use crate::ui::state::first_settings;
@@ -20,6 +21,7 @@ use crate::ui::widgets::{Emphasis, action_button, caption, hint, icon_button, se
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.spacing_mut().item_spacing.y = space::XS;
     heading(ui, &mut scene.state.remembered.decoding);
+    own(ui, scene);
     strategy::show(ui, scene);
     let decoding = &mut scene.state.remembered.decoding;
     ui.add_space(space::M);
@@ -57,6 +59,58 @@ fn heading(ui: &mut Ui, decoding: &mut DecodingSettings) {
             });
         }
     });
+}
+
+/// Offers how the model's own files would decode.
+fn own(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let Some(loaded) = &scene.view.loaded else { return };
+    let decoding = &mut scene.state.remembered.decoding;
+    let Some(own) = own_settings(&loaded.defaults, decoding) else { return };
+    let words = own_words(&own);
+    if *decoding == own {
+        hint(ui, &format!("As the model's own files say: {words}."));
+        return;
+    }
+    hint(ui, &format!("The model's own files say: {words}."));
+    let width = ui.available_width();
+    let button = action_button(ui, Icon::Check, "Use the model's own settings", Emphasis::Secondary, width);
+    let words = "Takes over strategy, stages and the most new tokens; stages that the files do not name become neutral. Seed, grammar, stop rules and cache stay.";
+    if button.on_hover_text(words).clicked() {
+        *decoding = own;
+    }
+    ui.add_space(space::XS);
+}
+
+/// A model's own settings in a line: the strategy, and what is not neutral.
+fn own_words(own: &DecodingSettings) -> String {
+    let neutral = StageSettings::default();
+    let stages = &own.stages;
+    let mut words = vec![match own.strategy {
+        StrategyChoice::Beam => format!("{} beams", own.beam.beams),
+        StrategyChoice::Contrastive => format!(
+            "contrastive, {} candidates, α {}",
+            own.contrastive.candidates, own.contrastive.penalty_alpha
+        ),
+        strategy => strategy.name().to_owned(),
+    }];
+    let mut number = |name: &str, value: f32, neutral: f32| {
+        if value != neutral {
+            words.push(format!("{name} {value}"));
+        }
+    };
+    number("temperature", stages.temperature, neutral.temperature);
+    number("top-k", stages.top_k as f32, neutral.top_k as f32);
+    number("top-p", stages.top_p, neutral.top_p);
+    number("min-p", stages.min_p, neutral.min_p);
+    number("typical-p", stages.typical_p, neutral.typical_p);
+    number("epsilon cutoff", stages.epsilon_cutoff, neutral.epsilon_cutoff);
+    number("eta cutoff", stages.eta_cutoff, neutral.eta_cutoff);
+    number("repetition penalty", stages.repetition_penalty, neutral.repetition_penalty);
+    number("no-repeat n-gram", stages.no_repeat_ngram as f32, neutral.no_repeat_ngram as f32);
+    number("at least new tokens", stages.min_new_tokens as f32, neutral.min_new_tokens as f32);
+    number("banned sequences", stages.bad_words.len() as f32, 0.0);
+    number("suppressed tokens", stages.suppress_tokens.len() as f32, 0.0);
+    words.join(" · ")
 }
 
 fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {

@@ -7,6 +7,7 @@ mod lookahead;
 
 use egui::Ui;
 
+use super::prompt_token::no_step;
 use crate::trace::{Run, StepDetail, StrategyStep};
 use crate::ui::Scene;
 use crate::ui::widgets::empty;
@@ -25,7 +26,7 @@ pub fn title(run: Option<&Run>) -> &'static str {
 /// Shows the pane.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let (Some(run), Some((place, node))) = (scene.run(), scene.shown_node()) else {
-        empty(ui, "No step selected", "What the strategy weighed at a step appears here.");
+        no_step(ui, scene, "What the strategy weighed at a step appears here.");
         return;
     };
     let Some(step) = run.step_of(run.line[place]) else {
@@ -50,7 +51,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     match &step.detail {
         StepDetail::Beam(beam) => beams::show(ui, scene, run, step, beam),
         StepDetail::Contrastive(contrastive) => contrastive::show(ui, scene, run, contrastive),
-        StepDetail::Speculative(speculative) => draft::show(ui, run, step, speculative),
+        StepDetail::Speculative(speculative) => draft::show(ui, run, step, speculative, run.line[place]),
         StepDetail::Lookahead(lookahead) => lookahead::show(ui, run, step, lookahead),
     }
 }
