@@ -4,11 +4,11 @@
 //! and attends, with a second one after long contexts that were split. Rows that see other rows of the pass
 //! (prompts, drafts, trees) need all keys in the cache first, so there a cache write comes before.
 
-use super::{Compiler, Constants, Dispatch, FEW_ROWS, Height, flag, numbered};
+use super::compiler::{Compiler, Constants, Dispatch, FEW_ROWS, Height, flag, numbered};
+use crate::gpu::cache::PAGE_POSITIONS;
+use crate::gpu::kernels::Kernel;
 use crate::gpu::kernels::{PromptAttention, SHUFFLE_LANES};
-use crate::gpu::pages::PAGE_POSITIONS;
 use crate::gpu::pass::{MOST_PARTIALS, TILE_ROWS, Work};
-use crate::gpu::shader::Kernel;
 use crate::model::config::ScoresConfig;
 use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan, TensorId};
 use crate::model::{CacheFormat, ModelError, WeightFormat};
@@ -21,7 +21,7 @@ const MOST_SHUFFLE_OCTETS: u32 = 16;
 const ROW_GROUPS: u32 = 8;
 
 /// The dispatches of an attention, for each kind of pass.
-pub(super) struct Attention {
+pub(crate) struct Attention {
     /// Every row is the only new one of its sequence: not split, and split.
     alone: [Vec<Dispatch>; 2],
     /// Few rows, some of which see others of the pass: not split, and split.
@@ -92,7 +92,7 @@ impl Shape {
 }
 
 /// Bytes that attention needs beside the plan's buffers: for partial results, and for ready queries of `rows` rows.
-pub fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
+pub(crate) fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
     let shapes = || plan.ops.iter().filter_map(Shape::of);
     let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
     let is_fresh = |op: &&Op| matches!(op, Op::Attention { fresh: Some(_), .. });
@@ -102,7 +102,7 @@ pub fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
 }
 
 /// The keys or values of one position of a layer's cache, without padding.
-pub fn decode(plan: &Plan, layer: usize, bytes: &[u8]) -> Vec<f32> {
+pub(crate) fn decode(plan: &Plan, layer: usize, bytes: &[u8]) -> Vec<f32> {
     let shape = plan.ops.iter().filter_map(Shape::of).find(|shape| shape.layer == layer);
     let shape = shape.expect("the layer has an attention");
     let format = match plan.cache_format {
@@ -160,7 +160,7 @@ enum Split {
 }
 
 impl Compiler<'_> {
-    pub(super) fn cache_write(
+    pub(crate) fn cache_write(
         &self,
         layer: usize,
         key: BufferId,
@@ -171,7 +171,7 @@ impl Compiler<'_> {
     }
 
     /// The dispatches of an [`Op::Attention`].
-    pub(super) fn attention(&self, op: &Op) -> Result<Attention, ModelError> {
+    pub(crate) fn attention(&self, op: &Op) -> Result<Attention, ModelError> {
         let (Op::Attention { query, output, fresh, .. }, Some(shape)) = (op, Shape::of(op)) else {
             unreachable!("is for attention alone")
         };

@@ -1,10 +1,10 @@
 //! Linear maps as dispatches: for each regime its kernel, one dispatch a shard.
 
-use super::{Compiler, Constants, Dispatch, FEW_ROWS, Regime, activation_constant, flag};
+use super::compiler::{Compiler, Constants, Dispatch, FEW_ROWS, Regime, activation_constant, flag};
+use crate::gpu::kernels::Kernel;
 use crate::gpu::kernels::{LinearVariant, Reduction, SHUFFLE_LANES};
-use crate::gpu::layout::{Form, padded_row, unit_weights};
-use crate::gpu::shader::Kernel;
 use crate::gpu::weights::Shard;
+use crate::gpu::weights::{Form, padded_row, unit_weights};
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Finish, InputNorm, RowSet, TensorId};
 use crate::model::{ModelError, WeightFormat};
@@ -25,7 +25,7 @@ const COMMON_SUBGROUP: u32 = 32;
 
 /// The fields of an [`crate::model::Op::Linear`].
 #[derive(Clone, Copy)]
-pub(super) struct LinearMap {
+pub(crate) struct LinearMap {
     pub norm: Option<InputNorm>,
     pub weight: TensorId,
     pub bias: Option<TensorId>,
@@ -58,7 +58,7 @@ impl GroupShape {
 
 impl Compiler<'_> {
     /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
-    pub(super) fn linear(&self, map: &LinearMap, regime: Regime) -> Result<Vec<Dispatch>, ModelError> {
+    pub(crate) fn linear(&self, map: &LinearMap, regime: Regime) -> Result<Vec<Dispatch>, ModelError> {
         let variant = self.linear_variant(map.weight, regime);
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
@@ -191,7 +191,7 @@ impl Compiler<'_> {
     }
 
     /// Units in a row of a matrix.
-    pub(super) fn units(&self, tensor: TensorId) -> f64 {
+    pub(crate) fn units(&self, tensor: TensorId) -> f64 {
         let columns = self.plan.tensor(tensor).columns;
         match self.memory.tensors[tensor.0].form {
             Form::Matrix(format) => (padded_row(format, columns) / unit_weights(format)) as f64,

@@ -1,0 +1,101 @@
+//! How blocks that files bring lie in GPU memory: in parts of 32 weights, as `shaders/lib/parts.wgsl` reads them.
+//!
+//! The low bits of a part's codes make a unit, of 16 bytes or (with two of them) 8. What a block has besides, its
+//! **record**, lies with the other blocks' records where other formats have scales: the codes' higher bits, the steps,
+//! the factors.
+
+use crate::model::WeightFormat;
+use crate::model::blocks::{codes, q3_k_scales};
+
+/// Weights of a part.
+const PART: usize = 32;
+
+/// Bytes of a block's record.
+pub(crate) fn record_bytes(format: WeightFormat) -> usize {
+    match format {
+        WeightFormat::Mxfp4 => 1,
+        WeightFormat::Iq4Nl => 2,
+        WeightFormat::Q4_1 => 4,
+        WeightFormat::Q5_0 | WeightFormat::Q5_1 | WeightFormat::Iq4Xs => 8,
+        WeightFormat::Q4K => 16,
+        WeightFormat::Q2K => 20,
+        WeightFormat::Q5K => 48,
+        WeightFormat::Q3K => 52,
+        WeightFormat::Q6K => 84,
+        other => unreachable!("{} is of no parts", other.name()),
+    }
+}
+
+/// Bytes of the units of a block.
+pub(crate) fn unit_bytes(format: WeightFormat) -> usize {
+    let bits = if matches!(format, WeightFormat::Q2K | WeightFormat::Q3K) { 2 } else { 4 };
+    format.block_elements() * bits / 8
+}
+
+/// Appends a block's units and its record.
+pub(crate) fn push(format: WeightFormat, block: &[u8], units: &mut Vec<u8>, record: &mut Vec<u8>) {
+    let codes = codes(format, block);
+    let codes = &codes[..format.block_elements()];
+    let parts = || codes.chunks_exact(PART);
+    match format {
+        WeightFormat::Q2K | WeightFormat::Q3K => parts().for_each(|part| push_two_bits(part, 0, units)),
+        _ => parts().for_each(|part| push_four_bits(part, units)),
+    }
+    match format {
+        WeightFormat::Mxfp4 => record.push(block[0]),
+        WeightFormat::Iq4Nl => record.extend_from_slice(&block[..2]),
+        WeightFormat::Q4_1 => record.extend_from_slice(&block[..4]),
+        WeightFormat::Iq4Xs => record.extend_from_slice(&block[..8]),
+        WeightFormat::Q4K => record.extend_from_slice(&block[..16]),
+        WeightFormat::Q5_0 => {
+            record.extend_from_slice(&[block[0], block[1], 0, 0]);
+            push_bit(codes, 4, record);
+        }
+        WeightFormat::Q5_1 => {
+            record.extend_from_slice(&block[..4]);
+            push_bit(codes, 4, record);
+        }
+        WeightFormat::Q5K => {
+            record.extend_from_slice(&block[..16]);
+            parts().for_each(|part| push_bit(part, 4, record));
+        }
+        WeightFormat::Q6K => {
+            parts().for_each(|part| push_two_bits(part, 4, record));
+            record.extend_from_slice(&block[192..210]);
+            record.extend_from_slice(&[0; 2]);
+        }
+        WeightFormat::Q2K => {
+            record.extend_from_slice(&block[..16]);
+            record.extend_from_slice(&block[80..84]);
+        }
+        WeightFormat::Q3K => {
+            parts().for_each(|part| push_bit(part, 2, record));
+            record.extend(q3_k_scales(&block[96..108]).map(|scale| scale.wrapping_sub(32)));
+            record.extend_from_slice(&[block[108], block[109], 0, 0]);
+        }
+        other => unreachable!("{} is of no parts", other.name()),
+    }
+}
+
+/// The lowest four bits of each of 32 codes: byte j of word i has code 8i + j in its low half, and 8i + 4 + j in its high
+/// one.
+fn push_four_bits(codes: &[u8], into: &mut Vec<u8>) {
+    for eight in codes.chunks_exact(8) {
+        into.extend((0..4).map(|byte| eight[byte] & 15 | eight[4 + byte] << 4));
+    }
+}
+
+/// Two bits of each of 32 codes, from bit `shift` on: byte j of word i has codes 16i + 4k + j for k from 0 to 3.
+fn push_two_bits(codes: &[u8], shift: usize, into: &mut Vec<u8>) {
+    for sixteen in codes.chunks_exact(16) {
+        let byte =
+            |byte: usize| (0..4).fold(0, |bits, k| bits | (sixteen[4 * k + byte] >> shift & 3) << (2 * k));
+        into.extend((0..4).map(byte));
+    }
+}
+
+/// Bit `shift` of each of 32 codes: byte j has codes 4k + j for k from 0 to 7.
+fn push_bit(codes: &[u8], shift: usize, into: &mut Vec<u8>) {
+    let byte = |byte: usize| (0..8).fold(0, |bits, k| bits | (codes[4 * k + byte] >> shift & 1) << k);
+    into.extend((0..4).map(byte));
+}
