@@ -146,9 +146,9 @@ impl Bench {
             WeightsChoice::Q8_0 => WeightFormat::Q8_0,
             WeightsChoice::Q4_0 => WeightFormat::Q4_0,
         };
-        let steps = KernelChoice::candidates(&self.device);
+        let steps = KernelChoice::candidates(&self.device.capabilities);
         let first = steps[0];
-        let prompts = first.prompt_candidates(&self.device).into_iter().skip(1);
+        let prompts = first.prompt_candidates(&self.device.capabilities).into_iter().skip(1);
         let suited = prompts.filter(move |many_rows| many_rows.suits(weights));
         let prompts = suited.map(move |many_rows| (KernelChoice { many_rows, ..first }, true));
         steps.into_iter().map(|choice| (choice, false)).chain(prompts)

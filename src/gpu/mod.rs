@@ -20,13 +20,18 @@ mod device;
 
 mod kernels;
 
+mod error;
 mod progress;
 
 pub use device::{AdapterInfo, adapters, find};
 pub use device::{Device, GpuError, Traffic};
 pub use device::{FailedAdapter, Problem, adapter_for_window, known_problem};
-pub use engine::{Engine, LoadError, OpCost, Trial, Trials};
-pub use kernels::{AttentionChoice, KernelChoice, LinearVariant, MOST_LANES, PromptAttention, Reduction};
+pub use engine::{Engine, OpCost, Trial, Trials, variants_of};
+pub use error::LoadError;
+pub use kernels::{
+    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PromptAttention,
+    Reduction,
+};
 pub use kernels::{Kernel, MatrixUnits, Variant, kernel_source, variants};
 pub use progress::{LoadPart, Progress, Share};
 pub use sizing::{Fit, Memory, TooLarge, estimate_memory};

@@ -17,7 +17,7 @@ const ROWS: [usize; 3] = [9, 33, 70];
 
 /// The adapter's kernels with matrix units.
 fn choices() -> Vec<(MatrixUnits, KernelChoice)> {
-    let variants = DEVICE.matrix_variants();
+    let variants = DEVICE.capabilities.matrix_variants();
     if variants.is_empty() {
         println!("skipped: {} lists no matrix units that kernels use", DEVICE.info.full_name());
     }

@@ -44,6 +44,9 @@ fn judge(counted: u32, driver: &str) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::super::waiting::PATIENCE;
     use super::*;
 
     #[test]
@@ -54,5 +57,16 @@ mod tests {
             "{error}"
         );
         assert!(judge(100_000, "any").is_ok());
+    }
+
+    #[test]
+    fn a_device_that_is_lost_before_its_first_work_is_a_problem_and_no_panic() {
+        let device = Device::open(None).unwrap();
+        device.destroy();
+        let problem = run(&device).unwrap_err();
+        assert!(matches!(&problem, Problem::FailedAtOnce(reason) if !reason.is_empty()), "{problem:?}");
+        device.silent.store(true, Ordering::Relaxed);
+        let problem = run(&device).unwrap_err();
+        assert_eq!(problem, Problem::Silent { seconds: PATIENCE.as_secs() });
     }
 }

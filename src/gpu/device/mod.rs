@@ -1,16 +1,24 @@
 //! The adapters of this machine, and the device that computes.
 
 mod adapter_info;
+mod adapters;
 mod canary;
+mod error;
 mod failures;
 mod handle;
 mod heap;
+mod open;
+mod pipelines;
 mod stopwatch;
+mod traffic;
+mod waiting;
 mod window;
 
-pub use adapter_info::{AdapterInfo, adapters, find};
+pub use adapter_info::AdapterInfo;
+pub use adapters::{adapters, find};
+pub use error::GpuError;
 pub use failures::{FailedAdapter, Problem, known_problem};
-pub(super) use handle::AdapterClass;
-pub use handle::{Device, GpuError, Traffic};
+pub use handle::Device;
 pub(super) use stopwatch::Stopwatch;
+pub use traffic::Traffic;
 pub use window::adapter_for_window;

@@ -1,13 +1,13 @@
 //! The adapter that draws the window. The window has a device of its own, and may well be drawn by another adapter than
 //! the one that computes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use wgpu::{Adapter, Backend, DeviceDescriptor, DeviceType, PowerPreference, Surface};
 
 use super::adapter_info::{AdapterInfo, describe};
 use super::failures::{self, Asked, FailedAdapter, Failures, Problem};
-use super::handle::{FIRST_PATIENCE, Unfinished, poll, watch};
+use super::waiting::{FIRST_PATIENCE, FirstFailure, Unfinished, poll};
 
 /// The first of these adapters that can present to the surface and works, in the order in which wgpu itself would choose;
 /// or why there is none.
@@ -83,8 +83,7 @@ fn try_out(adapter: &Adapter, descriptor: &DeviceDescriptor<'_>) -> Result<(), P
 }
 
 fn draw(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<(), Problem> {
-    let failure = Arc::default();
-    watch(device, &failure);
+    let failure = FirstFailure::watch(device);
     let picture = device.create_texture(&wgpu::TextureDescriptor {
         label: None,
         size: wgpu::Extent3d { width: 16, height: 16, depth_or_array_layers: 1 },
@@ -108,9 +107,7 @@ fn draw(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<(), Problem> {
     }));
     let submission_index = Some(queue.submit([encoder.finish()]));
     let waited = poll(device, wgpu::PollType::Wait { submission_index, timeout: Some(FIRST_PATIENCE) });
-    if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(Problem::from(error));
-    }
+    failure.check().map_err(Problem::from)?;
     waited.map_err(|unfinished| match unfinished {
         Unfinished::Silent(_) => Problem::Silent { seconds: FIRST_PATIENCE.as_secs() },
         Unfinished::Lost => Problem::from(unfinished.error()),

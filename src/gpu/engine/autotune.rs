@@ -6,8 +6,8 @@
 use wgpu::ComputePass;
 
 use super::core::Engine;
-use super::tuning_cache::{PROGRAM, Subject, Trials};
-use crate::gpu::device::Stopwatch;
+use super::tuning_cache::{PROGRAM, Subject, Trial, Trials};
+use crate::gpu::device::{Device, Stopwatch};
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
 use crate::gpu::pass::Work as PassWork;
 use crate::gpu::weights::Form;
@@ -103,6 +103,17 @@ impl Engine {
         let seconds = stopwatch.time(&[all; 1 + RUNS])?;
         Ok(seconds[1..].iter().copied().fold(f64::INFINITY, f64::min))
     }
+}
+
+/// Which kernels a model gets on a device, in words: those it begins with, and what trials found.
+pub fn variants_of(device: &Device) -> Vec<String> {
+    let choice = KernelChoice::candidates(&device.capabilities)[0];
+    let mut variants = choice.describe();
+    let others = choice.prompt_candidates(&device.capabilities).into_iter().skip(1);
+    variants.extend(others.map(|other| format!("linear map, more rows, to be tried: {}", other.describe())));
+    let trials = Trials::of_user();
+    variants.extend(trials.about(&device.info.full_name(), &device.info.driver).filter_map(Trial::words));
+    variants
 }
 
 impl Work {

@@ -7,25 +7,26 @@ use std::sync::Arc;
 
 use wgpu::BufferUsages;
 
-use super::first_use::tell;
 use super::passes::{Branches, Flight};
 use super::recording::{Commands, Readbacks, Timestamps};
 use super::tuning_cache::Trials;
 use crate::gpu::cache::{Cache, most_positions};
 use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
 use crate::gpu::device::Device;
+use crate::gpu::error::LoadError;
+use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
 use crate::gpu::pass::{self, MOST_TABLES, Placement, Shape, Work};
 use crate::gpu::program::Selection;
-use crate::gpu::program::{self, FEW_ROWS, Step};
-use crate::gpu::progress::{LoadPart, Progress};
+use crate::gpu::program::{self, Step};
+use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::sizing::{Memory, Rows, cache_widths};
 use crate::gpu::weights::{self, GpuTensor, Shard, Uploaded};
 use crate::gpu::weights::{Form, padded};
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, ModelError, Outputs};
 use crate::model::plan::{BufferId, Op, Plan, RowSet};
 use crate::model::selection::RowHandle;
-use crate::model::{Batch, SequenceId, Weights, WeightsError};
+use crate::model::{Batch, SequenceId, Weights};
 
 /// A model on a GPU.
 pub struct Engine {
@@ -62,35 +63,6 @@ pub struct Engine {
     slots: Vec<u32>,
 }
 
-/// Why a model could not be loaded onto a device.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The weights could not be read.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The device could not take them.
-    #[error(transparent)]
-    Model(ModelError),
-    /// One row, or a tensor that cannot be split, is larger than a kernel can bind.
-    #[error(
-        "tensor {tensor} needs {bytes} bytes in one binding, and this adapter allows {limit}: choose another adapter"
-    )]
-    TensorTooLarge {
-        /// Canonical name.
-        tensor: String,
-        /// What it needs.
-        bytes: u64,
-        /// What the adapter allows.
-        limit: u64,
-    },
-    /// The progress function ended it.
-    #[error("loading was stopped")]
-    Stopped,
-    /// More rotary tables than a pass has room for.
-    #[error("the model uses {0} different rotary embeddings, and at most {MOST_TABLES} are supported")]
-    TooManyRotaryTables(usize),
-}
-
 impl Engine {
     /// Uploads the weights and compiles the plan for this device. `bound[i]` is the index in `weights` of the
     /// plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
@@ -104,14 +76,15 @@ impl Engine {
         progress: &mut Progress<'_>,
     ) -> Result<Self, LoadError> {
         let device = device.into();
-        let candidates = KernelChoice::candidates(&device);
+        let candidates = KernelChoice::candidates(&device.capabilities);
         let mut engine = Self::load_with(device, plan, context, weights, bound, progress, candidates[0])?;
         if candidates.len() > 1 {
-            tell(progress, LoadPart::Trying, 0, 0)?;
+            tell(progress, LoadPart::Trying, Share::of(0, 0))?;
         }
         let mut trials = Trials::of_user();
         engine.choose(&candidates, &mut trials)?;
-        engine.choose_for_prompts(&engine.choice.prompt_candidates(&engine.device), &mut trials)?;
+        engine
+            .choose_for_prompts(&engine.choice.prompt_candidates(&engine.device.capabilities), &mut trials)?;
         Ok(engine)
     }
 
@@ -128,7 +101,8 @@ impl Engine {
     ) -> Result<Self, LoadError> {
         let device = device.into();
         if plan.rotary_tables.len() > MOST_TABLES {
-            return Err(LoadError::TooManyRotaryTables(plan.rotary_tables.len()));
+            let (count, most) = (plan.rotary_tables.len(), MOST_TABLES);
+            return Err(LoadError::TooManyRotaryTables { count, most });
         }
         let widths = cache_widths(&plan);
         let context = context.min(most_positions(device.binding_limit(), &widths)).max(1);
@@ -200,7 +174,7 @@ impl Engine {
 
     /// The kernels for linear maps of many rows that need no matrix units.
     pub fn plain_prompt_kernels(&self) -> LinearVariant {
-        KernelChoice::candidates(&self.device)[0].many_rows
+        KernelChoice::candidates(&self.device.capabilities)[0].many_rows
     }
 
     /// Computes linear maps of many rows with these kernels from now on.
@@ -217,7 +191,7 @@ impl Engine {
     /// As [`Self::compile`] the first time: tells how many kernels there are by now.
     fn make_steps(&mut self, progress: &mut Progress<'_>) -> Result<(), LoadError> {
         for op in 0..self.plan.ops.len() {
-            tell(progress, LoadPart::Making, self.device.pipelines(), 0)?;
+            tell(progress, LoadPart::Making, Share::of(self.device.pipelines(), 0))?;
             self.steps.extend(self.compiled(self.choice, &[op])?);
         }
         Ok(())

@@ -1,12 +1,11 @@
 //! The first use of each kernel: many drivers compile when a kernel first runs, and that belongs to loading, not to
 //! the first step.
 
-use std::ops::ControlFlow;
-
-use super::core::{Engine, LoadError};
+use super::core::Engine;
+use crate::gpu::error::LoadError;
+use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::pass::Work;
-use crate::gpu::program::FEW_ROWS;
-use crate::gpu::progress::{LoadPart, Progress, Share};
+use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::model::batch::RowOutput;
 use crate::model::plan::RowSet;
 use crate::model::selection::Choosing;
@@ -31,7 +30,7 @@ impl Engine {
         let uses = self.first_uses();
         let total = uses.iter().map(|(_, uses)| uses.len()).sum::<usize>() + self.selection_kernels();
         let mut done = 0;
-        tell(progress, LoadPart::Compiling, done, total)?;
+        tell(progress, LoadPart::Compiling, Share::of(done, total))?;
         for (rows, uses) in uses {
             let sequence = self.new_sequence();
             let begun = self.begin(&throwaway(sequence, rows));
@@ -40,20 +39,20 @@ impl Engine {
             for first in uses {
                 self.use_kernel(&first, rows)?;
                 done += 1;
-                tell(progress, LoadPart::Compiling, done, total)?;
+                tell(progress, LoadPart::Compiling, Share::of(done, total))?;
             }
         }
         for kernel in 0..self.selection_kernels() {
             self.use_selection(kernel)?;
             done += 1;
-            tell(progress, LoadPart::Compiling, done, total)?;
+            tell(progress, LoadPart::Compiling, Share::of(done, total))?;
         }
         let passes = self.rows_to_use();
         for (done, &rows) in passes.iter().enumerate() {
-            tell(progress, LoadPart::WarmingUp, done, passes.len())?;
+            tell(progress, LoadPart::WarmingUp, Share::of(done, passes.len()))?;
             self.run_throwaway(rows)?;
         }
-        tell(progress, LoadPart::WarmingUp, passes.len(), passes.len())
+        tell(progress, LoadPart::WarmingUp, Share::of(passes.len(), passes.len()))
     }
 
     /// Runs passes of every kind once on throwaway sequences.
@@ -124,17 +123,4 @@ impl Engine {
 /// A pass of so many rows whose last one wants a summary.
 fn throwaway(sequence: SequenceId, rows: usize) -> Batch {
     Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Summary(Choosing::HIGHEST))
-}
-
-/// Tells how far loading is, and ends it where that is the answer.
-pub(crate) fn tell(
-    progress: &mut Progress<'_>,
-    part: LoadPart,
-    done: usize,
-    total: usize,
-) -> Result<(), LoadError> {
-    match progress(part, Share::of(done, total)) {
-        ControlFlow::Break(()) => Err(LoadError::Stopped),
-        ControlFlow::Continue(()) => Ok(()),
-    }
 }

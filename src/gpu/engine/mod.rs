@@ -8,6 +8,7 @@ mod profile;
 mod recording;
 mod tuning_cache;
 
-pub use core::{Engine, LoadError};
+pub use autotune::variants_of;
+pub use core::Engine;
 pub use profile::OpCost;
 pub use tuning_cache::{Trial, Trials};

@@ -1,17 +1,9 @@
 //! Which variants of the kernels to use on an adapter, and with which workgroup sizes.
 
-use super::matrix_units::MatrixUnits;
-use crate::gpu::device::{AdapterClass, Device};
-use crate::gpu::program::FEW_ROWS;
-use crate::model::WeightFormat;
-
-/// Lanes of a workgroup of [`LinearVariant::Shuffle`], which is to be one subgroup.
-pub(crate) const SHUFFLE_LANES: u32 = 8;
-/// Largest workgroup that any choice asks for.
-pub const MOST_LANES: u32 = 256;
-
-/// Workgroup memory that every adapter has, in blocks of four numbers: WebGPU's 16 KiB.
-const MEMORY_BLOCKS: u32 = 1024;
+use super::capabilities::{AdapterClass, Capabilities};
+use super::limits::{FEW_ROWS, SHUFFLE_LANES};
+use super::linear_variant::LinearVariant;
+use super::reduction::Reduction;
 
 /// The variants chosen for an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,106 +54,6 @@ impl AttentionChoice {
     pub const CPU: Self = Self { lanes: 8, least_split: 1024, prompts: PromptAttention::Rows };
 }
 
-/// Kernels for a linear map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinearVariant {
-    /// One lane an output, no barrier.
-    Lanes,
-    /// One workgroup for some rows of the weight, whose lanes read neighbouring addresses; for eight rows of the
-    /// batch at once where there are as many.
-    Groups {
-        /// Blocks of four rows of the weight: 1 or 2. A gate always takes 2, its own and its up's.
-        blocks: u32,
-    },
-    /// Tiles of four outputs by four rows in registers.
-    Tiles,
-    /// One lane for some rows of the weight, in subgroups of eight that hand the input around.
-    Shuffle,
-    /// The same for eight input rows at a time.
-    ShuffleTiles,
-    /// Tiles of 64 by 64 in workgroup memory, of eight by eight in registers.
-    Shared,
-    /// Tiles in workgroup memory, multiplied square by square.
-    Matrices {
-        /// What multiplies.
-        units: MatrixUnits,
-        /// Lanes of a workgroup.
-        lanes: u32,
-    },
-}
-
-/// How the lanes of a workgroup add up what each has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reduction {
-    /// As a tree in workgroup memory.
-    Memory,
-    /// By subgroups, then over what few of them there are.
-    Subgroups {
-        /// The least lanes that a subgroup has on the adapter.
-        least: u32,
-    },
-}
-
-impl LinearVariant {
-    /// The most rows of a weight for which the kernel normalises its input itself; 0 where it cannot.
-    ///
-    /// Every group repeats the norm's work: over an LM head's rows that takes longer than one more dispatch.
-    pub(crate) fn most_normed_rows(self) -> usize {
-        match self {
-            // What limits it is memory: the norm's work hides behind the weights.
-            Self::Groups { .. } => usize::MAX,
-            Self::Shuffle => 1 << 14,
-            Self::Lanes | Self::Tiles | Self::ShuffleTiles | Self::Shared | Self::Matrices { .. } => 0,
-        }
-    }
-
-    /// Whether a matrix of this format may be computed so.
-    pub fn suits(self, format: WeightFormat) -> bool {
-        match self {
-            Self::Matrices { units, .. } => units.suit(format),
-            _ => true,
-        }
-    }
-
-    /// The kernel for a matrix of this format: this one, if it suits.
-    pub(crate) fn suited(self, format: WeightFormat) -> Self {
-        if self.suits(format) { self } else { Self::Shared }
-    }
-
-    /// Whether it rounds inputs and weights to f16.
-    pub(crate) fn rounds(self) -> bool {
-        matches!(self, Self::Matrices { units, .. } if units.rounds())
-    }
-
-    pub(crate) fn describe(self) -> String {
-        match self {
-            Self::Lanes => "one lane an output".to_owned(),
-            Self::Groups { blocks } => format!("one workgroup for {} rows of the weight", 4 * blocks),
-            Self::Tiles => "tiles of four by four".to_owned(),
-            Self::Shuffle => "eight lanes that share the input".to_owned(),
-            Self::ShuffleTiles => "eight lanes that share eight rows".to_owned(),
-            Self::Shared => "tiles of 64 by 64 in workgroup memory".to_owned(),
-            Self::Matrices { units, .. } => units.describe(),
-        }
-    }
-}
-
-impl Reduction {
-    /// Blocks of four numbers that `slots` sums by so many lanes take in workgroup memory.
-    pub(crate) fn summands(self, slots: u32, lanes: u32) -> u32 {
-        match self {
-            Self::Memory => slots * lanes,
-            Self::Subgroups { least } => slots * lanes.div_ceil(least),
-        }
-    }
-
-    /// The most lanes, up to `wanted`, whose `slots` sums fit in the workgroup memory that every adapter has.
-    pub(crate) fn lanes(self, slots: u32, wanted: u32) -> u32 {
-        let fits = |lanes: &u32| self.summands(slots, *lanes) <= MEMORY_BLOCKS;
-        std::iter::successors(Some(wanted), |lanes| Some(lanes / 2)).find(fits).unwrap_or(1)
-    }
-}
-
 impl KernelChoice {
     /// For hardware with many lanes and cheap barriers.
     pub const GPU: Self = Self {
@@ -194,21 +86,21 @@ impl KernelChoice {
         ..Self::CPU
     };
 
-    /// The choices worth trying on a device, the likeliest first: more than one where only a trial tells which is
+    /// The choices worth trying on an adapter, the likeliest first: more than one where only a trial tells which is
     /// the fastest. They differ for passes of one row, and in the workgroup for few.
-    pub fn candidates(device: &Device) -> Vec<Self> {
-        match device.class {
-            AdapterClass::Cpu if device.can_shuffle(SHUFFLE_LANES) => vec![Self::CPU_SHUFFLE],
+    pub fn candidates(capabilities: &Capabilities) -> Vec<Self> {
+        match capabilities.class {
+            AdapterClass::Cpu if capabilities.can_shuffle(SHUFFLE_LANES) => vec![Self::CPU_SHUFFLE],
             AdapterClass::Cpu => vec![Self::CPU],
-            AdapterClass::Gpu => Self::gpu_candidates(device.subgroup_reduction()),
+            AdapterClass::Gpu => Self::gpu_candidates(capabilities.reduction()),
         }
     }
 
     /// The kernels worth trying for linear maps of many rows, this choice's first.
-    pub fn prompt_candidates(&self, device: &Device) -> Vec<LinearVariant> {
+    pub fn prompt_candidates(&self, capabilities: &Capabilities) -> Vec<LinearVariant> {
         let mut candidates = vec![self.many_rows];
-        if device.class == AdapterClass::Gpu {
-            candidates.extend(device.matrix_variants());
+        if capabilities.class == AdapterClass::Gpu {
+            candidates.extend(capabilities.matrix_variants());
         }
         candidates
     }
@@ -266,6 +158,8 @@ impl KernelChoice {
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::{MEMORY_BLOCKS, MOST_LANES};
+    use super::super::matrix_units::MatrixUnits;
     use super::*;
 
     #[test]
@@ -284,5 +178,108 @@ mod tests {
                 assert!(lanes >= 8, "each of eight rows has a lane to finish it: {choice:?}");
             }
         }
+    }
+
+    /// A GPU as its driver reports it, without matrix units.
+    fn gpu(subgroup_lanes: std::ops::RangeInclusive<u32>) -> Capabilities {
+        Capabilities {
+            class: AdapterClass::Gpu,
+            subgroup_lanes: Some(subgroup_lanes),
+            has_int64: true,
+            matrix_units: Vec::new(),
+            workgroup_lanes: 1024,
+            workgroup_bytes: 32 << 10,
+        }
+    }
+
+    /// A software driver.
+    fn software(subgroup_lanes: Option<std::ops::RangeInclusive<u32>>, has_int64: bool) -> Capabilities {
+        Capabilities { class: AdapterClass::Cpu, subgroup_lanes, has_int64, ..gpu(8..=8) }
+    }
+
+    /// The candidates for one row: lanes of a workgroup, blocks of the weight, and the least lanes of a subgroup.
+    fn steps(capabilities: &Capabilities) -> Vec<(u32, u32, Option<u32>)> {
+        let step = |choice: &KernelChoice| {
+            let LinearVariant::Groups { blocks } = choice.one_row else { panic!("{:?}", choice.one_row) };
+            assert_eq!(choice.few_rows, LinearVariant::Groups { blocks: 1 });
+            assert_eq!((choice.attention, choice.plain_lanes), (AttentionChoice::GPU, 64));
+            let least = match choice.reduction {
+                Reduction::Memory => None,
+                Reduction::Subgroups { least } => Some(least),
+            };
+            (choice.reduce_lanes, blocks, least)
+        };
+        KernelChoice::candidates(capabilities).iter().map(step).collect()
+    }
+
+    /// The candidates for many rows, apart from the first one, which every GPU has.
+    fn prompts(capabilities: &Capabilities) -> Vec<LinearVariant> {
+        let candidates = KernelChoice::candidates(capabilities)[0].prompt_candidates(capabilities);
+        assert_eq!(candidates[0], LinearVariant::Shared);
+        candidates[1..].to_vec()
+    }
+
+    #[test]
+    fn each_kind_of_gpu_gets_its_subgroups_and_matrix_units() {
+        use MatrixUnits::{Half8, Half16, Single8};
+
+        let by_subgroups = |least| {
+            [(64, 1), (32, 1), (128, 1), (32, 2), (64, 2)]
+                .map(|(lanes, blocks)| (lanes, blocks, Some(least)))
+                .into_iter()
+                .chain([(64, 1, None)])
+                .collect::<Vec<_>>()
+        };
+        let matrices = |units, lanes| LinearVariant::Matrices { units, lanes };
+
+        let nvidia = Capabilities { matrix_units: vec![Half16], ..gpu(32..=32) };
+        assert_eq!(steps(&nvidia), by_subgroups(32));
+        assert_eq!(prompts(&nvidia), [matrices(Half16, 128)]);
+
+        let amd = Capabilities { matrix_units: vec![Half16], ..gpu(32..=64) };
+        assert_eq!(steps(&amd), by_subgroups(32));
+        assert_eq!(prompts(&amd), [matrices(Half16, 256)]);
+
+        let intel = gpu(8..=32);
+        assert_eq!(steps(&intel), by_subgroups(8));
+        assert_eq!(prompts(&intel), []);
+
+        let apple = Capabilities { has_int64: false, matrix_units: vec![Half8, Single8], ..gpu(32..=32) };
+        assert_eq!(steps(&apple), by_subgroups(32));
+        assert_eq!(prompts(&apple), [matrices(Half8, 128), matrices(Single8, 128)]);
+
+        // Four subgroups of 128 lanes are more than a workgroup of any kernel has.
+        let adreno = Capabilities { matrix_units: vec![Half16], ..gpu(64..=128) };
+        assert_eq!(steps(&adreno), by_subgroups(64));
+        assert_eq!(prompts(&adreno), []);
+
+        let small = Capabilities { workgroup_bytes: 16 << 10, ..nvidia };
+        assert_eq!(prompts(&small), [], "matrix units need more workgroup memory");
+        // A GPU of eight lanes is no software driver.
+        assert_eq!(steps(&gpu(8..=8)), by_subgroups(8));
+        let without_subgroups = Capabilities { subgroup_lanes: None, ..intel };
+        assert_eq!(steps(&without_subgroups), [(64, 1, None), (32, 1, None), (64, 2, None)]);
+    }
+
+    #[test]
+    fn software_drivers_shuffle_where_every_subgroup_has_eight_lanes() {
+        let shuffles = KernelChoice::candidates(&software(Some(8..=8), true));
+        assert_eq!(shuffles, [KernelChoice::CPU_SHUFFLE]);
+        assert_eq!(shuffles[0].one_row, LinearVariant::Shuffle);
+        assert_eq!(shuffles[0].attention.prompts, PromptAttention::ShuffleTiles);
+
+        let plain = [
+            software(Some(8..=8), false),
+            software(Some(4..=4), true),
+            software(Some(4..=8), true),
+            software(None, true),
+        ];
+        for capabilities in plain {
+            assert_eq!(KernelChoice::candidates(&capabilities), [KernelChoice::CPU], "{capabilities:?}");
+        }
+        let with_units =
+            Capabilities { matrix_units: MatrixUnits::ALL.to_vec(), ..software(Some(8..=8), true) };
+        let prompts = KernelChoice::CPU_SHUFFLE.prompt_candidates(&with_units);
+        assert_eq!(prompts, [LinearVariant::ShuffleTiles], "matrix units are tried on GPUs alone");
     }
 }

@@ -5,7 +5,6 @@
 
 use wgpu::{Adapter, CooperativeScalarType, Features};
 
-use super::choice::MOST_LANES;
 use crate::model::WeightFormat;
 
 /// Subgroups of a workgroup of `shaders/linear_matrices.wgsl` that multiply.
@@ -32,16 +31,9 @@ impl MatrixUnits {
     /// matrix units have 32 KiB.
     pub const MOST_MEMORY: u32 = 20 << 10;
 
-    /// Those that an adapter has and that the kernel can use there.
-    pub(crate) fn of(adapter: &Adapter) -> Vec<Self> {
+    /// Those that an adapter offers and that the kernels have a form for.
+    pub(super) fn offered(adapter: &Adapter) -> Vec<Self> {
         let features = adapter.features();
-        let limits = adapter.limits();
-        let lanes = lanes(adapter.get_info().subgroup_max_size);
-        let has_room = limits.max_compute_workgroup_storage_size >= Self::MOST_MEMORY
-            && lanes <= limits.max_compute_invocations_per_workgroup.min(MOST_LANES);
-        if !has_room {
-            return Vec::new();
-        }
         let shapes = adapter.cooperative_matrix_properties();
         let is_listed = |units: &Self| {
             let (side, inputs) = (units.side(), units.inputs());
@@ -100,6 +92,6 @@ impl MatrixUnits {
 }
 
 /// Lanes of a workgroup, for subgroups of at most so many.
-pub(crate) fn lanes(subgroup: u32) -> u32 {
+pub(super) fn lanes(subgroup: u32) -> u32 {
     SUBGROUPS * subgroup
 }

@@ -5,12 +5,9 @@
 //! with the same functions comes first, by subgroups or without them; where matrix units multiply, what they
 //! take comes first, from `shaders/matrices/`.
 
-use super::choice::Reduction;
 use super::matrix_units::MatrixUnits;
+use super::reduction::Reduction;
 use crate::model::WeightFormat;
-
-/// Most storage buffers that one kernel binds.
-pub(crate) const MOST_BINDINGS: u32 = 8;
 
 /// One kernel; its file in `shaders/` has the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

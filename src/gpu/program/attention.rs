@@ -4,10 +4,9 @@
 //! and attends, with a second one after long contexts that were split. Rows that see other rows of the pass
 //! (prompts, drafts, trees) need all keys in the cache first, so there a cache write comes before.
 
-use super::compiler::{Compiler, Constants, Dispatch, FEW_ROWS, Height, flag, numbered};
+use super::compiler::{Compiler, Constants, Dispatch, Height, flag, numbered};
 use crate::gpu::cache::PAGE_POSITIONS;
-use crate::gpu::kernels::Kernel;
-use crate::gpu::kernels::{PromptAttention, SHUFFLE_LANES};
+use crate::gpu::kernels::{FEW_ROWS, Kernel, PromptAttention, SHUFFLE_LANES};
 use crate::gpu::pass::{MOST_PARTIALS, TILE_ROWS, Work};
 use crate::model::config::ScoresConfig;
 use crate::model::plan::{BufferId, Fresh, HeadNorms, Op, Plan, TensorId};

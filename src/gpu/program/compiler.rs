@@ -8,8 +8,7 @@ use super::experts::ExpertMap;
 use super::linear::LinearMap;
 use crate::gpu::cache::Cache;
 use crate::gpu::device::Device;
-use crate::gpu::kernels::KernelChoice;
-use crate::gpu::kernels::{Kernel, Variant};
+use crate::gpu::kernels::{Kernel, KernelChoice, Regime, Variant};
 use crate::gpu::pass::Work;
 use crate::gpu::weights::{Form, padded, padded_row};
 use crate::gpu::weights::{GpuTensor, Shard};
@@ -43,32 +42,6 @@ pub(super) enum Dispatches {
     ByRows([Vec<Dispatch>; 3]),
     /// Those of an attention.
     Attention(Attention),
-}
-
-/// How many rows a pass has, as far as the choice of kernels goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Regime {
-    /// One.
-    One,
-    /// Two to [`FEW_ROWS`]: beams, drafts and branches, that read the weights once for all.
-    Few,
-    /// More: the prompt.
-    Many,
-}
-
-/// Most rows of [`Regime::Few`].
-pub(crate) const FEW_ROWS: usize = 8;
-
-impl Regime {
-    const ALL: [Self; 3] = [Self::One, Self::Few, Self::Many];
-
-    fn of(rows: usize) -> Self {
-        match rows {
-            0..=1 => Self::One,
-            2..=FEW_ROWS => Self::Few,
-            _ => Self::Many,
-        }
-    }
 }
 
 #[derive(Clone)]

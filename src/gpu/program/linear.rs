@@ -1,8 +1,7 @@
 //! Linear maps as dispatches: for each regime its kernel, one dispatch a shard.
 
-use super::compiler::{Compiler, Constants, Dispatch, FEW_ROWS, Regime, activation_constant, flag};
-use crate::gpu::kernels::Kernel;
-use crate::gpu::kernels::{LinearVariant, Reduction, SHUFFLE_LANES};
+use super::compiler::{Compiler, Constants, Dispatch, activation_constant, flag};
+use crate::gpu::kernels::{FEW_ROWS, Kernel, LinearVariant, Reduction, Regime, SHUFFLE_LANES};
 use crate::gpu::weights::Shard;
 use crate::gpu::weights::{Form, padded_row, unit_weights};
 use crate::model::config::{Activation, NormKind};

@@ -7,5 +7,5 @@ mod linear;
 mod selection;
 
 pub(super) use attention::{decode, scratch_bytes};
-pub(super) use compiler::{FEW_ROWS, Memory, Step, compile};
+pub(super) use compiler::{Memory, Step, compile};
 pub(super) use selection::{SUMMARY_BYTES, Selection, selection_bytes};

@@ -4,6 +4,8 @@ mod block_layout;
 mod layout;
 mod staging;
 mod tensor;
+mod upload;
 
 pub(super) use layout::{Form, padded, padded_row, unit_weights};
-pub(super) use tensor::{GpuTensor, Shard, Uploaded, least_shard_bytes, most_shard_bytes, upload};
+pub(super) use tensor::{GpuTensor, Shard, least_shard_bytes, most_shard_bytes};
+pub(super) use upload::{Uploaded, upload};

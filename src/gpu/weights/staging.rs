@@ -3,7 +3,7 @@
 //!
 //! Memory on the way is [`STAGES`] staging buffers and a piece a thread, however large the model is.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use wgpu::{BufferUsages, MapMode, SubmissionIndex};
@@ -11,8 +11,8 @@ use wgpu::{BufferUsages, MapMode, SubmissionIndex};
 use super::layout::{Form, Packer};
 use super::tensor::Shard;
 use crate::gpu::device::Device;
-use crate::gpu::engine::LoadError;
-use crate::gpu::progress::{LoadPart, Progress, Share};
+use crate::gpu::error::LoadError;
+use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::model::weights::TensorInfo;
 use crate::model::{ModelError, Weights};
 
@@ -170,10 +170,7 @@ impl<'a> Uploader<'a> {
 
     fn tell(&mut self) -> Result<(), LoadError> {
         let share = Share { done: self.done.min(self.total), total: self.total };
-        match (self.progress)(LoadPart::Uploading, share) {
-            ControlFlow::Break(()) => Err(LoadError::Stopped),
-            ControlFlow::Continue(()) => Ok(()),
-        }
+        tell(self.progress, LoadPart::Uploading, share)
     }
 
     /// The next stage, mapped and with room for `bytes`.

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use wgpu::{BufferUsages, ComputePass};
 
-use crate::gpu::device::{AdapterClass, Device};
-use crate::gpu::kernels::Kernel;
+use crate::gpu::device::Device;
+use crate::gpu::kernels::{AdapterClass, Kernel};
 use crate::model::ModelError;
 
 /// Lanes of a workgroup.
@@ -49,7 +49,7 @@ pub(crate) struct Arithmetic<'a> {
 
 impl<'a> Arithmetic<'a> {
     pub fn new(device: &'a Device, turns: u32) -> Result<Self, ModelError> {
-        let groups = match device.class {
+        let groups = match device.capabilities.class {
             // More lanes than any GPU holds at once.
             AdapterClass::Gpu => 16_384,
             AdapterClass::Cpu => 64,
