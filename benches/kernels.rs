@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use logitscope::formats::architectures::shapes::{self, MadeUpWeights};
-use logitscope::gpu::{Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
+use logitscope::gpu::{BegunPass, Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{Op, Plan};
@@ -202,7 +202,7 @@ impl Bench {
                     let length = engine.length(sequence);
                     engine.forward(&Batch::chain(sequence, length, chunk, RowOutput::Nothing))?;
                 }
-                engine.begin(&Batch::chain(sequence, past, &vec![0; rows], RowOutput::Logits))?;
+                let pass = engine.begin(&Batch::chain(sequence, past, &vec![0; rows], RowOutput::Logits))?;
                 for (index, op) in fused.plan.ops.iter().enumerate() {
                     let work = Work::of(op, index, engine, rows, past);
                     let line = format!("{} {} {rows} rows after {past}", subject.name(), work.name);
@@ -211,9 +211,9 @@ impl Bench {
                     if is_long || subject.prompts_only && !is_prompt || !self.options.wants(&line) {
                         continue;
                     }
-                    let once = fastest(engine, index, work.rows, 2)?;
+                    let once = fastest(engine, &pass, index, work.rows, 2)?;
                     let times = (ENOUGH_SECONDS / once).clamp(3.0, 100.0) as usize;
-                    self.tell(&line, subject, &work, fastest(engine, index, work.rows, times)?, worst);
+                    self.tell(&line, subject, &work, fastest(engine, &pass, index, work.rows, times)?, worst);
                 }
                 engine.release(sequence);
             }
@@ -328,8 +328,14 @@ fn plan(shape: &str, vocabulary: usize) -> Plan {
     plan_decoder(&config)
 }
 
-fn fastest(engine: &Engine, op: usize, rows: usize, times: usize) -> Result<f64, Box<dyn Error>> {
-    let seconds = engine.op_seconds(op, rows, times)?;
+fn fastest(
+    engine: &Engine,
+    pass: &BegunPass,
+    op: usize,
+    rows: usize,
+    times: usize,
+) -> Result<f64, Box<dyn Error>> {
+    let seconds = engine.op_seconds(pass, op, rows, times)?;
     let seconds = seconds.ok_or("this adapter has no timestamps: its kernels cannot be timed")?;
     Ok(seconds.into_iter().fold(f64::INFINITY, f64::min))
 }

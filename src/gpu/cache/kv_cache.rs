@@ -7,6 +7,7 @@ use wgpu::BufferUsages;
 
 use super::page_table::{PAGE_POSITIONS, PageCopy, Pages};
 use crate::gpu::device::Device;
+use crate::model::plan::{Op, Plan};
 use crate::model::{CacheFormat, ModelError};
 
 /// Positions that the cache begins with.
@@ -33,7 +34,7 @@ pub(crate) struct LayerCache {
 }
 
 /// Bytes of one position's keys in a layer, padding included.
-pub(crate) fn position_bytes(key_value_heads: usize, head_width: usize, format: CacheFormat) -> u64 {
+fn position_bytes(key_value_heads: usize, head_width: usize, format: CacheFormat) -> u64 {
     (key_value_heads * head_width.next_multiple_of(8) * format.element_bytes()) as u64
 }
 
@@ -43,6 +44,17 @@ pub(crate) fn most_positions(binding_limit: u64, widths: &[u64]) -> usize {
     let pages = binding_limit / widest / PAGE_POSITIONS as u64;
     // Slots are counted in u32.
     (pages as usize * PAGE_POSITIONS).min(u32::MAX as usize / 2)
+}
+
+/// Bytes of one position's keys, for each layer.
+pub(crate) fn cache_widths(plan: &Plan) -> Vec<u64> {
+    let width = |op: &Op| match *op {
+        Op::Attention { key_value_heads, head_width, .. } => {
+            Some(position_bytes(key_value_heads, head_width, plan.cache_format))
+        }
+        _ => None,
+    };
+    plan.ops.iter().filter_map(width).collect()
 }
 
 impl Cache {
@@ -127,6 +139,11 @@ impl Cache {
             }
         }
         device.submit(encoder);
+    }
+
+    /// Bytes of keys and values, as allocated now.
+    pub fn bytes(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.keys.size() + layer.values.size()).sum()
     }
 
     /// Bytes of one page over all layers, keys and values.

@@ -3,5 +3,5 @@
 mod kv_cache;
 mod page_table;
 
-pub(super) use kv_cache::{Cache, most_positions, position_bytes};
+pub(super) use kv_cache::{Cache, cache_widths, most_positions};
 pub(super) use page_table::{Extension, PAGE_POSITIONS, PageCopy, Pages, PagesMissing};

@@ -2,22 +2,21 @@
 //!
 //! For measurements alone: a timestamp after each dispatch drains the GPU, and the normal path has none.
 
-use wgpu::{BufferUsages, ComputePass, ComputePassDescriptor, ComputePassTimestampWrites, Features};
+use wgpu::{ComputePass, ComputePassDescriptor, Features};
 
 use super::handle::Device;
+use super::timestamps::Timestamps;
 use crate::model::ModelError;
 
 /// Most pieces of work in one submission: two timestamps each stay far below what a query set holds, and a
 /// submission far below what a watchdog allows.
 const MOST_AT_ONCE: usize = 256;
 
-/// A device's timestamps.
+/// A device and its clock.
 pub(crate) struct Stopwatch<'a> {
     device: &'a Device,
-    queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
+    timestamps: Timestamps,
     place: Place,
-    seconds_per_tick: f64,
 }
 
 /// Where the adapter can take timestamps.
@@ -32,71 +31,46 @@ enum Place {
 impl<'a> Stopwatch<'a> {
     /// `None` where the adapter has no timestamps.
     pub fn new(device: &'a Device) -> Result<Option<Self>, ModelError> {
-        let features = device.device.features();
-        if !features.contains(Features::TIMESTAMP_QUERY) {
-            return Ok(None);
-        }
-        let inside = features.contains(Features::TIMESTAMP_QUERY_INSIDE_PASSES);
-        let queries = device.device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: None,
-            ty: wgpu::QueryType::Timestamp,
-            count: 2 * MOST_AT_ONCE as u32,
-        });
-        let usage = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
-        Ok(Some(Self {
-            device,
-            queries,
-            resolved: device.buffer("timestamps", 16 * MOST_AT_ONCE as u64, usage)?,
-            place: if inside { Place::InPasses } else { Place::AroundPasses },
-            seconds_per_tick: f64::from(device.queue.get_timestamp_period()) * 1e-9,
-        }))
+        let Some(timestamps) = Timestamps::new(device, 2 * MOST_AT_ONCE as u32)? else { return Ok(None) };
+        let inside = device.device.features().contains(Features::TIMESTAMP_QUERY_INSIDE_PASSES);
+        let place = if inside { Place::InPasses } else { Place::AroundPasses };
+        Ok(Some(Self { device, timestamps, place }))
     }
 
     /// Runs the pieces of work in order, and tells how many seconds each took on the GPU.
     pub fn time(&self, work: &[impl Fn(&mut ComputePass<'_>)]) -> Result<Vec<f64>, ModelError> {
         let mut seconds = Vec::with_capacity(work.len());
         for work in work.chunks(MOST_AT_ONCE) {
-            let ticks = match self.place {
+            seconds.extend(match self.place {
                 Place::InPasses => self.in_one_pass(work)?,
                 Place::AroundPasses => self.in_a_pass_each(work)?,
-            };
-            seconds.extend(ticks.into_iter().map(|ticks| ticks as f64 * self.seconds_per_tick));
+            });
         }
         Ok(seconds)
     }
 
-    fn in_one_pass(&self, work: &[impl Fn(&mut ComputePass<'_>)]) -> Result<Vec<u64>, ModelError> {
+    fn in_one_pass(&self, work: &[impl Fn(&mut ComputePass<'_>)]) -> Result<Vec<f64>, ModelError> {
         let mut encoder = self.device.encoder();
         {
             let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-            pass.write_timestamp(&self.queries, 0);
-            for (index, work) in (1..).zip(work) {
+            self.timestamps.within_pass(&mut pass, 0);
+            for (number, work) in (1..).zip(work) {
                 work(&mut pass);
-                pass.write_timestamp(&self.queries, index);
+                self.timestamps.within_pass(&mut pass, number);
             }
         }
-        let ticks = self.read(encoder, work.len() + 1)?;
-        Ok(ticks.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect())
+        let ticks = self.timestamps.read(self.device, encoder, work.len() + 1)?;
+        Ok(ticks.windows(2).map(|pair| self.timestamps.seconds(pair[0], pair[1])).collect())
     }
 
-    fn in_a_pass_each(&self, work: &[impl Fn(&mut ComputePass<'_>)]) -> Result<Vec<u64>, ModelError> {
+    fn in_a_pass_each(&self, work: &[impl Fn(&mut ComputePass<'_>)]) -> Result<Vec<f64>, ModelError> {
         let mut encoder = self.device.encoder();
-        for (index, work) in (0..).step_by(2).zip(work) {
-            let timestamp_writes = Some(ComputePassTimestampWrites {
-                query_set: &self.queries,
-                beginning_of_pass_write_index: Some(index),
-                end_of_pass_write_index: Some(index + 1),
-            });
-            work(&mut encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes }));
+        for (first, work) in (0..).step_by(2).zip(work) {
+            work(&mut encoder.begin_compute_pass(&self.timestamps.around_pass(first)));
         }
-        let ticks = self.read(encoder, 2 * work.len())?;
-        Ok(ticks.as_chunks::<2>().0.iter().map(|[begin, end]| end.saturating_sub(*begin)).collect())
-    }
-
-    fn read(&self, mut encoder: wgpu::CommandEncoder, count: usize) -> Result<Vec<u64>, ModelError> {
-        encoder.resolve_query_set(&self.queries, 0..count as u32, &self.resolved, 0);
-        let bytes = self.device.submit_and_read(encoder, &self.resolved, 0, 8 * count as u64)?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
+        let ticks = self.timestamps.read(self.device, encoder, 2 * work.len())?;
+        let pairs = ticks.as_chunks::<2>().0.iter();
+        Ok(pairs.map(|&[begin, end]| self.timestamps.seconds(begin, end)).collect())
     }
 }
 
@@ -105,13 +79,38 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::gpu::yardsticks::Arithmetic;
+    use crate::gpu::kernels::Kernel;
+
+    /// Multiply-adds to run: every lane of 64 workgroups makes so many turns.
+    struct Arithmetic {
+        pipeline: wgpu::ComputePipeline,
+        group: wgpu::BindGroup,
+    }
+
+    impl Arithmetic {
+        fn new(device: &Device, turns: u32) -> Self {
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+            let work = device.buffer("work", 12, usage).unwrap();
+            let results = device.buffer("results", 4 * 64 * 64, usage).unwrap();
+            let words = [turns, 0.5_f32.to_bits(), 0.5_f32.to_bits()];
+            device.queue.write_buffer(&work, 0, bytemuck::cast_slice(&words));
+            let pipeline = device.pipeline(Kernel::Arithmetic, &[("WORKGROUP", 64.0)]).unwrap();
+            let group = device.bind_group(&pipeline, &[(0, &work), (1, &results)]);
+            Self { pipeline, group }
+        }
+
+        fn encode(&self, pass: &mut ComputePass<'_>) {
+            pass.set_pipeline(&self.pipeline);
+            pass.set_bind_group(0, &self.group, &[]);
+            pass.dispatch_workgroups(64, 1, 1);
+        }
+    }
 
     #[test]
     fn times_grow_with_the_work_and_stay_below_the_clocks_in_both_places() {
         let device = Device::open(None).unwrap();
         let Some(mut stopwatch) = Stopwatch::new(&device).unwrap() else { return };
-        let (short, long) = (Arithmetic::new(&device, 8).unwrap(), Arithmetic::new(&device, 256).unwrap());
+        let (short, long) = (Arithmetic::new(&device, 8), Arithmetic::new(&device, 256));
         let work = [&short, &long, &short].map(|work| |pass: &mut ComputePass<'_>| work.encode(pass));
         stopwatch.time(&work).unwrap();
         let inside = device.device.features().contains(Features::TIMESTAMP_QUERY_INSIDE_PASSES);

@@ -1,19 +1,25 @@
+//! Loading with the fastest kernels.
+//!
 //! The trial: a loaded model's own matrices, read once by the kernels of each candidate, to find the fastest.
 //!
 //! Some milliseconds at load, and only where an adapter has more than one candidate; what came out is remembered
-//! by [`super::trials`].
+//! by [`super::tuning_cache`].
+
+use std::sync::Arc;
 
 use wgpu::ComputePass;
 
 use super::core::Engine;
 use super::tuning_cache::{PROGRAM, Subject, Trial, Trials};
 use crate::gpu::device::{Device, Stopwatch};
+use crate::gpu::error::LoadError;
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
 use crate::gpu::pass::Work as PassWork;
+use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::weights::Form;
 use crate::model::batch::RowOutput;
-use crate::model::plan::{Op, RowSet};
-use crate::model::{Batch, LanguageModel, ModelError, WeightFormat};
+use crate::model::plan::{Op, Plan, RowSet};
+use crate::model::{Batch, LanguageModel, ModelError, WeightFormat, Weights};
 
 /// Bytes of weights that a run of one row reads at most: far more than caches hold, and a millisecond or less on a
 /// GPU.
@@ -36,6 +42,32 @@ struct Work {
 }
 
 impl Engine {
+    /// Uploads the weights and compiles the plan for this device. `bound[i]` is the index in `weights` of the
+    /// plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
+    /// [`LanguageModel::context`] tells.
+    pub fn load(
+        device: impl Into<Arc<Device>>,
+        plan: Plan,
+        context: usize,
+        weights: &dyn Weights,
+        bound: &[usize],
+        progress: &mut Progress<'_>,
+    ) -> Result<Self, LoadError> {
+        let device = device.into();
+        let candidates = KernelChoice::candidates(&device.capabilities);
+        let mut engine = Self::load_with(device, plan, context, weights, bound, progress, candidates[0])?;
+        if candidates.len() > 1 {
+            tell(progress, LoadPart::Trying, Share::of(0, 0))?;
+        }
+        let mut trials = Trials::of_user();
+        engine.choose(&candidates, &mut trials)?;
+        engine.choose_for_prompts(
+            &engine.program.choice.prompt_candidates(&engine.device.capabilities),
+            &mut trials,
+        )?;
+        Ok(engine)
+    }
+
     /// Takes the fastest of the candidates for passes of one row, as remembered or by a trial. Without timestamps
     /// it stays with what it has.
     pub fn choose(&mut self, candidates: &[KernelChoice], trials: &mut Trials) -> Result<(), ModelError> {
@@ -54,7 +86,7 @@ impl Engine {
         let Some(work) = Work::of(self, rows, MOST_BYTES_OF_MANY) else { return Ok(()) };
         let suited = candidates.iter().filter(|variant| variant.suits(work.format));
         let (names, choices): (Vec<String>, Vec<KernelChoice>) = suited
-            .map(|&variant| (variant.describe(), KernelChoice { many_rows: variant, ..self.choice }))
+            .map(|&variant| (variant.describe(), KernelChoice { many_rows: variant, ..self.program.choice }))
             .unzip();
         self.choose_for(&work, &choices, &names, trials)
     }
@@ -96,7 +128,7 @@ impl Engine {
         let begun = self.begin(&Batch::chain(sequence, 0, &vec![0; work.rows], RowOutput::Logits));
         self.release(sequence);
         begun?;
-        let steps = self.compiled(choice, &work.ops)?;
+        let steps = self.compile_ops(choice, &work.ops)?;
         let all = |pass: &mut ComputePass<'_>| {
             steps.iter().for_each(|step| step.encode(pass, PassWork::of_rows(work.rows)))
         };
@@ -127,7 +159,7 @@ impl Work {
                 // Of a prompt's rows hardly any want logits.
                 continue;
             }
-            let Form::Matrix(format) = engine.tensors[weight.0].form else { continue };
+            let Form::Matrix(format) = engine.resources.tensors[weight.0].form else { continue };
             let spec = engine.plan().tensor(*weight);
             let name = format!("{} {} × {}", format.name(), spec.rows, spec.columns);
             match shapes.iter_mut().find(|(known, ..)| *known == name) {

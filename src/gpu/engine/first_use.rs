@@ -2,6 +2,7 @@
 //! the first step.
 
 use super::core::Engine;
+use super::op_by_op::BegunPass;
 use crate::gpu::error::LoadError;
 use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::pass::Work;
@@ -26,7 +27,8 @@ impl Engine {
     /// Uses every kernel that usual passes use once, one after the other, and then runs whole passes, all of it on
     /// throwaway sequences: afterwards no pass has to wait for the driver's compiler.
     pub fn prepare(&mut self, progress: &mut Progress<'_>) -> Result<(), LoadError> {
-        self.need_selection()?;
+        let Self { device, program, resources, recorder, .. } = self;
+        recorder.need_selection(device, program, resources)?;
         let uses = self.first_uses();
         let total = uses.iter().map(|(_, uses)| uses.len()).sum::<usize>() + self.selection_kernels();
         let mut done = 0;
@@ -35,9 +37,9 @@ impl Engine {
             let sequence = self.new_sequence();
             let begun = self.begin(&throwaway(sequence, rows));
             self.release(sequence);
-            begun?;
+            let pass = begun?;
             for first in uses {
-                self.use_kernel(&first, rows)?;
+                self.use_kernel(&pass, &first, rows)?;
                 done += 1;
                 tell(progress, LoadPart::Compiling, Share::of(done, total))?;
             }
@@ -79,7 +81,7 @@ impl Engine {
         let mut known = Vec::new();
         let mut of_pass = |rows: usize| {
             let mut uses = Vec::new();
-            for (op, step) in self.steps.iter().enumerate() {
+            for (op, step) in self.program.steps.iter().enumerate() {
                 let work = match step.rows {
                     RowSet::Batch => Work::chain(rows),
                     RowSet::Outputs => Work::of_rows(1),
@@ -97,26 +99,19 @@ impl Engine {
     }
 
     /// Runs one dispatch of the pass that was begun, and waits for it.
-    fn use_kernel(&self, first: &FirstUse, rows: usize) -> Result<(), ModelError> {
-        let step = &self.steps[first.op];
+    fn use_kernel(&self, pass: &BegunPass, first: &FirstUse, rows: usize) -> Result<(), ModelError> {
+        let step = &self.program.steps[first.op];
         let rows = if step.rows == RowSet::Outputs { 1 } else { rows };
-        self.run_alone(|pass| step.encode_one(pass, self.work_of(step, rows), first.dispatch))
+        self.run_alone(|encoded| step.encode_one(encoded, pass.work_of(step, rows), first.dispatch))
     }
 
     fn selection_kernels(&self) -> usize {
-        self.selection.as_ref().map_or(0, |selection| selection.kernels())
+        self.recorder.selection.as_ref().map_or(0, |selection| selection.kernels())
     }
 
     fn use_selection(&self, kernel: usize) -> Result<(), ModelError> {
-        let Some(selection) = &self.selection else { return Ok(()) };
+        let Some(selection) = &self.recorder.selection else { return Ok(()) };
         self.run_alone(|pass| selection.encode_one(pass, 1, kernel))
-    }
-
-    fn run_alone(&self, encode: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> Result<(), ModelError> {
-        let mut encoder = self.device.encoder();
-        encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-        self.device.submit(encoder);
-        self.device.wait()
     }
 }
 

@@ -6,10 +6,10 @@
 
 use std::time::Instant;
 
-use wgpu::SubmissionIndex;
-
+use super::command_key::{CommandKey, Head, Part, ReadbackLayout, Tokens, Wanted};
 use super::core::Engine;
-use super::recording::{Commands, Head, Layout, Outline, Part, TIMESTAMP_BYTES, Tokens, Wanted};
+use super::in_flight::{Branches, InFlightPass, Submitted};
+use super::recorder::Commands;
 use crate::gpu::cache::{PageCopy, PagesMissing};
 use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::pass::Placement;
@@ -18,34 +18,6 @@ use crate::model::batch::RowOutput;
 use crate::model::language_model::PassId;
 use crate::model::selection::RowHandle;
 use crate::model::{Batch, ChainedModel, ModelError, Outputs, SequenceId};
-
-/// A pass that was submitted and whose results nobody has read.
-pub(crate) struct Flight {
-    id: PassId,
-    begin: Instant,
-    encode_seconds: f64,
-    submission: SubmissionIndex,
-    readback: wgpu::Buffer,
-    /// What the rows that were picked asked for.
-    wanted: Vec<Wanted>,
-    /// Handles of the rows summarised.
-    handles: Vec<RowHandle>,
-    /// Sequence and position of its last row.
-    last: (SequenceId, usize),
-    /// Where its rows went, to forget them.
-    placement: Placement,
-}
-
-/// The rows of a pass that branched off, as long as they may be accepted.
-#[derive(Default)]
-pub(crate) struct Branches {
-    /// For each row of the pass the slot of its key and value.
-    slots: Vec<u32>,
-    /// For each row of the pass its position.
-    positions: Vec<usize>,
-    /// The pages that hold them.
-    pub scratch: Vec<u32>,
-}
 
 impl Engine {
     /// Computes a pass, in as many submissions as its outputs need, and waits for each.
@@ -59,15 +31,15 @@ impl Engine {
         let ran = groups.iter().try_for_each(|group| {
             self.write_pass(batch, &placement, group)?;
             let wanted = group.iter().map(|&row| Wanted::of(batch, row)).collect();
-            let outline = Outline { work: placement.work, part, tokens: Tokens::Given, wanted };
-            let flight = self.submit_pass(batch, outline.clone(), begin)?;
-            let submitted = Instant::now();
+            let key = CommandKey { work: placement.work, part, tokens: Tokens::Given, wanted };
+            let submitted = self.submit_pass(key.clone(), begin)?;
+            let waiting = Instant::now();
             // A step is likely to be followed by another one like it.
             if groups.len() == 1 && batch.rows.len() <= FEW_ROWS {
-                self.record_ahead(outline);
-                results.timing.ahead_seconds = submitted.elapsed().as_secs_f64();
+                self.recorder.prerecord(&self.device, &self.program, &self.resources, key);
+                results.timing.ahead_seconds = waiting.elapsed().as_secs_f64();
             }
-            self.finish(flight, submitted, &mut results)?;
+            self.finish(submitted, waiting, &mut results)?;
             (part, begin) = (Part::MoreOutputs, Instant::now());
             Ok(())
         });
@@ -75,9 +47,9 @@ impl Engine {
             Ok(()) => {
                 let positions = batch.rows.iter().map(|row| row.position).collect();
                 let Placement { slots, scratch, .. } = placement;
-                self.branches = Branches { slots, positions, scratch };
+                self.passes.branches = Branches { slots, positions, scratch };
             }
-            Err(_) => placement.undo(&mut self.cache.pages),
+            Err(_) => placement.undo(&mut self.resources.cache.pages),
         }
         ran.map(|()| results)
     }
@@ -87,31 +59,25 @@ impl Engine {
         if rows.is_empty() {
             return Ok(());
         }
-        let length = self.cache.pages.length(sequence);
+        let length = self.resources.cache.pages.length(sequence);
         for (index, &row) in rows.iter().enumerate() {
-            let position = self.branches.positions[row];
+            let position = self.passes.branches.positions[row];
             assert_eq!(position, length + index, "row {row} does not go on where the sequence ends");
         }
         let extension = loop {
-            match self.cache.pages.extend(sequence, rows.len()) {
+            match self.resources.cache.pages.extend(sequence, rows.len()) {
                 Ok(extension) => break extension,
                 Err(PagesMissing(missing)) => self.grow_cache(missing)?,
             }
         };
-        extension.copy.into_iter().for_each(|copy| self.cache.copy_page(&self.device, copy));
-        let slots = &self.branches.slots;
+        extension.copy.into_iter().for_each(|copy| self.resources.cache.copy_page(&self.device, copy));
+        let slots = &self.passes.branches.slots;
         let copies = rows.iter().enumerate().map(|(index, &row)| {
-            let to = self.cache.pages.slot(sequence, length + index);
+            let to = self.resources.cache.pages.slot(sequence, length + index);
             PageCopy { from: slots[row], to }
         });
-        self.cache.copy_slots(&self.device, copies);
+        self.resources.cache.copy_slots(&self.device, copies);
         Ok(())
-    }
-
-    /// Frees the pages of rows that branched off.
-    pub(crate) fn forget_branches(&mut self) {
-        let Branches { scratch, .. } = std::mem::take(&mut self.branches);
-        self.cache.pages.give_back(&scratch);
     }
 
     /// Submits a pass, and keeps it among those on their way.
@@ -123,97 +89,100 @@ impl Engine {
         let outputs: Vec<usize> = batch.outputs().collect();
         assert!(outputs.len() <= self.rows.outputs, "at most {} outputs a submission", self.rows.outputs);
         let wanted = outputs.iter().map(|&row| Wanted::of(batch, row)).collect();
-        let outline = Outline { work: placement.work, part: Part::Whole, tokens, wanted };
+        let key = CommandKey { work: placement.work, part: Part::Whole, tokens, wanted };
         let written = self.write_pass(batch, &placement, &outputs);
-        match written.and_then(|()| self.submit_pass(batch, outline, begin)) {
-            Ok(mut flight) => {
+        match written.and_then(|()| self.submit_pass(key, begin)) {
+            Ok(submitted) => {
                 // Later passes may use the pages at once: they come later on the GPU as well.
-                self.cache.pages.give_back(&std::mem::take(&mut placement.scratch));
-                flight.placement = placement;
-                let id = flight.id;
-                self.flights.push(flight);
+                self.resources.cache.pages.give_back(&std::mem::take(&mut placement.scratch));
+                let id = submitted.id;
+                let last = batch.rows.last().map_or((SequenceId(0), 0), |row| (row.sequence, row.position));
+                self.passes.keep(InFlightPass { submitted, last, placement });
                 Ok(id)
             }
             Err(error) => {
-                placement.undo(&mut self.cache.pages);
+                placement.undo(&mut self.resources.cache.pages);
                 Err(error)
             }
         }
     }
 
-    /// Submits the commands of this outline: those recorded ahead, if they are the ones.
-    fn submit_pass(&mut self, batch: &Batch, outline: Outline, begin: Instant) -> Result<Flight, ModelError> {
-        let Commands { outline, buffer, readback, handles, dispatches } = self.commands(outline)?;
-        let submission = self.device.submit_commands(buffer);
-        self.device.count_dispatches(dispatches);
-        if let Some(selection) = &mut self.selection {
+    /// Submits the commands of this key: those recorded before, if they are the ones.
+    fn submit_pass(&mut self, key: CommandKey, begin: Instant) -> Result<Submitted, ModelError> {
+        let Self { device, program, resources, recorder, passes, .. } = self;
+        let Commands { key, buffer, readback, handles, dispatches } =
+            recorder.commands(device, program, resources, key)?;
+        let submission = device.submit_commands(buffer);
+        device.count_dispatches(dispatches);
+        if let Some(selection) = &mut recorder.selection {
             selection.kept(handles.len());
         }
-        let last = batch.rows.last().map_or((SequenceId(0), 0), |row| (row.sequence, row.position));
-        let id = PassId(self.next_pass);
-        self.next_pass += 1;
-        Ok(Flight {
-            id,
+        Ok(Submitted {
+            id: passes.next_id(),
             begin,
             encode_seconds: begin.elapsed().as_secs_f64(),
             submission,
             readback,
-            wanted: outline.wanted,
+            wanted: key.wanted,
             handles,
-            last,
-            placement: Placement::default(),
         })
     }
 
-    /// Waits for a pass and adds its results; tells the waiting from `waiting` on. After an error its rows are
-    /// forgotten.
-    fn finish(&mut self, flight: Flight, waiting: Instant, results: &mut Outputs) -> Result<(), ModelError> {
-        let columns = self.plan.buffer(self.plan.logits).columns;
-        let row_bytes = self.logits_bytes();
-        let hidden_bytes = self.hidden_bytes();
-        let width = self.plan.hidden.map_or(0, |hidden| self.plan.buffer(hidden).columns);
-        let layout = Layout::new(&flight.wanted, row_bytes, hidden_bytes);
-        let (timestamps, selection) = (&self.timestamps, &self.selection);
-        let mut handles = flight.handles.iter();
-        let device = &self.device;
-        let read = device.read_mapped(&flight.readback, layout.bytes, flight.submission, |bytes| {
-            let part = |first: u64, row: usize, stride: u64, length: usize| {
-                &bytes[(first + row as u64 * stride) as usize..][..length]
-            };
-            for (row, wanted) in flight.wanted.iter().enumerate() {
-                match (wanted.head, selection) {
-                    (Head::Nothing, _) => {}
-                    (Head::Summary, Some(selection)) => {
-                        let bytes = part(TIMESTAMP_BYTES, row, SUMMARY_BYTES, SUMMARY_BYTES as usize);
-                        let &handle = handles.next().expect("each summary has its handle");
-                        results.summaries.push(selection.summary(handle, bytes));
-                    }
-                    (Head::Summary | Head::Logits, _) => {
-                        let bytes = part(layout.logits_at, row, row_bytes, 4 * columns);
-                        results.logits.push(bytemuck::pod_collect_to_vec(bytes));
-                    }
-                }
-                if let Some(place) = wanted.hidden {
-                    let bytes = part(layout.hidden_at, row, hidden_bytes, 4 * width);
-                    results.hidden[place] = bytemuck::pod_collect_to_vec(bytes);
-                }
-            }
-            timestamps.as_ref().map(|timestamps| timestamps.seconds(bytes))
+    /// Waits for a pass and adds its results; measures the wait from `waiting`.
+    fn finish(
+        &mut self,
+        submitted: Submitted,
+        waiting: Instant,
+        results: &mut Outputs,
+    ) -> Result<(), ModelError> {
+        let Submitted { begin, encode_seconds, submission, readback, wanted, handles, .. } = submitted;
+        let layout = ReadbackLayout::new(&wanted, &self.program);
+        let seconds = self.device.read_mapped(&readback, layout.bytes, submission, |bytes| {
+            self.add_results(bytes, &layout, &wanted, &handles, results);
+            self.recorder.timestamps.as_ref().map(|timestamps| timestamps.pair_seconds(bytes))
         });
-        results.timing.encode_seconds += flight.encode_seconds;
-        results.timing.wait_seconds += waiting.elapsed().as_secs_f64();
-        results.timing.total_seconds += flight.begin.elapsed().as_secs_f64();
-        match read {
-            Ok(seconds) => {
-                if let Some(seconds) = seconds {
-                    *results.timing.gpu_seconds.get_or_insert(0.0) += seconds;
+        let timing = &mut results.timing;
+        timing.encode_seconds += encode_seconds;
+        timing.wait_seconds += waiting.elapsed().as_secs_f64();
+        timing.total_seconds += begin.elapsed().as_secs_f64();
+        if let Some(seconds) = seconds? {
+            *timing.gpu_seconds.get_or_insert(0.0) += seconds;
+        }
+        self.recorder.readbacks.give_back([readback]);
+        Ok(())
+    }
+
+    /// Adds what lies in the bytes of a readback.
+    fn add_results(
+        &self,
+        bytes: &[u8],
+        layout: &ReadbackLayout,
+        wanted: &[Wanted],
+        handles: &[RowHandle],
+        results: &mut Outputs,
+    ) {
+        let (logits_bytes, hidden_bytes) = (self.program.logits_bytes(), self.program.hidden_bytes());
+        let part = |first: u64, row: usize, stride: u64, length: usize| {
+            &bytes[(first + row as u64 * stride) as usize..][..length]
+        };
+        let mut handles = handles.iter();
+        for (row, wanted) in wanted.iter().enumerate() {
+            match (wanted.head, &self.recorder.selection) {
+                (Head::Nothing, _) => {}
+                (Head::Summary, Some(selection)) => {
+                    let first = ReadbackLayout::SUMMARIES_AT;
+                    let bytes = part(first, row, SUMMARY_BYTES, SUMMARY_BYTES as usize);
+                    let &handle = handles.next().expect("each summary has its handle");
+                    results.summaries.push(selection.summary(handle, bytes));
                 }
-                self.readbacks.give_back([flight.readback]);
-                Ok(())
+                (Head::Summary | Head::Logits, _) => {
+                    let bytes = part(layout.logits_at, row, logits_bytes, 4 * self.program.vocabulary());
+                    results.logits.push(bytemuck::pod_collect_to_vec(bytes));
+                }
             }
-            Err(error) => {
-                flight.placement.undo(&mut self.cache.pages);
-                Err(error)
+            if let Some(place) = wanted.hidden {
+                let bytes = part(layout.hidden_at, row, hidden_bytes, 4 * self.program.hidden_width());
+                results.hidden[place] = bytemuck::pod_collect_to_vec(bytes);
             }
         }
     }
@@ -225,34 +194,33 @@ impl ChainedModel for Engine {
     }
 
     fn follow(&mut self, pass: PassId, output: RowOutput) -> Result<PassId, ModelError> {
-        assert_eq!(pass.0 + 1, self.next_pass, "a pass follows the newest one");
-        let before = self.flights.iter().find(|flight| flight.id == pass).expect("the pass is on its way");
+        assert!(self.passes.is_newest(pass), "a pass follows the newest one");
+        let before = self.passes.get(pass);
         let (sequence, position) = before.last;
-        assert!(before.wanted.last().is_some_and(Wanted::summary), "the row to follow asks for a summary");
-        let row = before.wanted.len() as u64 - 1;
+        let wanted = &before.submitted.wanted;
+        assert!(wanted.last().is_some_and(Wanted::summary), "the row to follow asks for a summary");
+        let row = wanted.len() as u64 - 1;
         // The token is overwritten on the GPU.
         self.launch(&Batch::chain(sequence, position + 1, &[0], output), Tokens::Chosen(row))
     }
 
     fn collect(&mut self, pass: PassId) -> Result<Outputs, ModelError> {
-        let flight = self.take_flight(pass);
+        let InFlightPass { submitted, placement, .. } = self.passes.take(pass);
         let mut results = Outputs::default();
-        self.finish(flight, Instant::now(), &mut results)?;
-        Ok(results)
+        match self.finish(submitted, Instant::now(), &mut results) {
+            Ok(()) => Ok(results),
+            Err(error) => {
+                placement.undo(&mut self.resources.cache.pages);
+                Err(error)
+            }
+        }
     }
 
     fn discard(&mut self, pass: PassId) {
-        let flight = self.take_flight(pass);
-        flight.placement.undo(&mut self.cache.pages);
+        let InFlightPass { submitted, placement, .. } = self.passes.take(pass);
+        placement.undo(&mut self.resources.cache.pages);
         // It was never mapped, and what is copied to it later comes later on the GPU as well.
-        self.readbacks.give_back([flight.readback]);
-    }
-}
-
-impl Engine {
-    fn take_flight(&mut self, pass: PassId) -> Flight {
-        let index = self.flights.iter().position(|flight| flight.id == pass);
-        self.flights.remove(index.expect("a pass is collected or discarded once"))
+        self.recorder.readbacks.give_back([submitted.readback]);
     }
 }
 

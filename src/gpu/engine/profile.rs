@@ -5,10 +5,10 @@
 use wgpu::ComputePass;
 
 use super::core::Engine;
+use super::op_by_op::BegunPass;
 use crate::gpu::device::Stopwatch;
 use crate::gpu::pass::Work;
 use crate::gpu::program::Step;
-use crate::gpu::weights::{GpuTensor, Shard};
 use crate::model::plan::{Op, RowSet};
 use crate::model::{Batch, ModelError};
 
@@ -27,9 +27,10 @@ impl Engine {
     /// Computes the batch with a timestamp after each op, keeps its keys and values, and reads no results;
     /// `None` where the adapter has no timestamps.
     pub fn profile(&mut self, batch: &Batch) -> Result<Option<Vec<OpCost>>, ModelError> {
-        self.begin(batch)?;
+        let pass = self.begin(batch)?;
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
-        let runs: Vec<(usize, &Step, Work)> = self.runs(batch.rows.len(), batch.outputs().count()).collect();
+        let runs: Vec<(usize, &Step, Work)> =
+            self.runs(&pass, batch.rows.len(), batch.outputs().count()).collect();
         let work: Vec<_> = runs
             .iter()
             .map(|&(_, step, work)| move |pass: &mut ComputePass<'_>| step.encode(pass, work))
@@ -44,12 +45,18 @@ impl Engine {
     }
 
     /// Seconds that one op takes on the GPU for `rows` rows of its set, each time that it runs; `None` where the
-    /// adapter has no timestamps. It computes with what the buffers hold: [`Self::begin`] has to come first.
-    pub fn op_seconds(&self, op: usize, rows: usize, times: usize) -> Result<Option<Vec<f64>>, ModelError> {
+    /// adapter has no timestamps. It computes with what the buffers hold.
+    pub fn op_seconds(
+        &self,
+        pass: &BegunPass,
+        op: usize,
+        rows: usize,
+        times: usize,
+    ) -> Result<Option<Vec<f64>>, ModelError> {
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
-        let step = &self.steps[op];
-        let work = self.work_of(step, rows);
-        let work = vec![|pass: &mut ComputePass<'_>| step.encode(pass, work); times];
+        let step = &self.program.steps[op];
+        let work = pass.work_of(step, rows);
+        let work = vec![|encoded: &mut ComputePass<'_>| step.encode(encoded, work); times];
         Ok(Some(stopwatch.time(&work)?))
     }
 
@@ -57,32 +64,34 @@ impl Engine {
     /// follows the last layer.
     pub fn layer_dispatches(&self, rows: usize) -> f64 {
         let in_layers = |op: &Op, step: &Step| !matches!(op, Op::Embed { .. }) && step.rows == RowSet::Batch;
-        let steps = self.plan.ops.iter().zip(&self.steps).filter(|(op, step)| in_layers(op, step));
+        let steps = self.plan().ops.iter().zip(&self.program.steps).filter(|(op, step)| in_layers(op, step));
         let dispatches: usize = steps.map(|(_, step)| step.dispatches(Work::chain(rows))).sum();
-        dispatches as f64 / self.plan.cache_widths.len().max(1) as f64
+        dispatches as f64 / self.plan().cache_widths.len().max(1) as f64
     }
 
     /// Bytes of weights on the GPU that an op reads for one row; 0 for an embedding, which reads few of its rows.
     pub fn weight_bytes(&self, op: usize) -> u64 {
-        match &self.plan.ops[op] {
+        match &self.plan().ops[op] {
             Op::Embed { .. } => 0,
             Op::ExpertLinear { weight, experts, routes, .. } => {
-                let active = self.plan.buffer(*routes).columns / 2;
-                bytes(&self.tensors[weight.0]) * active as u64 / *experts as u64
+                let active = self.plan().buffer(*routes).columns / 2;
+                self.resources.tensors[weight.0].bytes() * active as u64 / *experts as u64
             }
-            op => op.clone().tensors_mut().into_iter().map(|id| bytes(&self.tensors[id.0])).sum(),
+            op => op.clone().tensors_mut().into_iter().map(|id| self.resources.tensors[id.0].bytes()).sum(),
         }
     }
 
     /// The ops that a pass of so many rows and outputs runs, with their work.
-    fn runs(&self, rows: usize, outputs: usize) -> impl Iterator<Item = (usize, &Step, Work)> {
+    fn runs(
+        &self,
+        pass: &BegunPass,
+        rows: usize,
+        outputs: usize,
+    ) -> impl Iterator<Item = (usize, &Step, Work)> {
         let rows_of = move |step: &Step| if step.rows == RowSet::Batch { rows } else { outputs };
-        let works = self.steps.iter().map(move |step| self.work_of(step, rows_of(step)));
-        let runs = self.steps.iter().zip(works).enumerate().map(|(op, (step, work))| (op, step, work));
+        let works = self.program.steps.iter().map(move |step| pass.work_of(step, rows_of(step)));
+        let runs =
+            self.program.steps.iter().zip(works).enumerate().map(|(op, (step, work))| (op, step, work));
         runs.filter(|(_, _, work)| work.rows > 0)
     }
-}
-
-fn bytes(tensor: &GpuTensor) -> u64 {
-    tensor.shards.iter().map(Shard::bytes).sum()
 }

@@ -1,6 +1,7 @@
 //! The experts' ops as dispatches.
 
-use super::compiler::{Compiler, Dispatch, flag, numbered};
+use super::compiler::{Compiler, flag, numbered};
+use super::dispatch::Dispatch;
 use crate::gpu::kernels::Kernel;
 use crate::gpu::weights::padded;
 use crate::model::ModelError;

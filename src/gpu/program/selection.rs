@@ -5,10 +5,11 @@
 
 use wgpu::BufferUsages;
 
+use super::compiled::Program;
+use super::resources::Resources;
 use crate::gpu::device::Device;
-use crate::gpu::kernels::{Kernel, Variant};
-use crate::gpu::kernels::{KernelChoice, Reduction};
-use crate::gpu::weights::padded;
+use crate::gpu::kernels::{Kernel, KernelChoice, Reduction, Variant};
+use crate::gpu::weights::{padded, row_bytes};
 use crate::model::ModelError;
 use crate::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle, Summary};
 
@@ -23,18 +24,36 @@ const MOST_BLOCKS: u32 = 4096;
 /// Most vec4s of a block: its counts have to fit bytes.
 const MOST_BLOCK4: u32 = 32;
 
-/// Buffers and kernels of the selection from one buffer of logits.
+/// The selection from one buffer of logits.
 pub(crate) struct Selection {
+    buffers: Buffers,
+    kernels: [SelectionKernel; 3],
+    /// Rows kept so far.
+    rows: u64,
+}
+
+/// One of its kernels, with what it computes on.
+struct SelectionKernel {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    grid: Grid,
+}
+
+/// The workgroups of a kernel.
+enum Grid {
+    /// So many along a row of logits, for each row.
+    Blocks(u32),
+    /// One a row.
+    Rows,
+}
+
+/// What the kernels share, and what they were made for.
+struct Buffers {
     vocabulary: usize,
     highest: wgpu::Buffer,
     sums: wgpu::Buffer,
     summaries: wgpu::Buffer,
     recent: wgpu::Buffer,
-    /// Rows kept so far.
-    rows: u64,
-    kernels: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
-    /// Workgroups that the blocks of a row take.
-    block_groups: u32,
     blocks: Blocks,
     lanes: u32,
     /// How they add up.
@@ -52,72 +71,35 @@ struct Blocks {
     count: u32,
 }
 
+/// Bytes of each buffer, for up to so many rows of logits.
+struct Sizes {
+    highest: u64,
+    sums: u64,
+    summaries: u64,
+    recent: u64,
+}
+
 impl Selection {
-    /// For passes with up to `rows` rows of `vocabulary` logits.
+    /// For passes with up to `rows` rows that want logits.
     pub fn new(
         device: &Device,
-        vocabulary: usize,
+        program: &Program,
+        resources: &Resources,
         rows: usize,
-        choice: KernelChoice,
     ) -> Result<Self, ModelError> {
-        let blocks = Blocks::of(vocabulary, choice.plain_lanes);
-        let storage =
-            |what, bytes| device.buffer(what, bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
-        let row_blocks = rows as u64 * u64::from(blocks.count);
-        let recent_bytes = RECENT_ROWS as u64 * row_bytes(vocabulary);
-        Ok(Self {
-            vocabulary,
-            highest: storage("the highest logits of blocks", 4 * row_blocks)?,
-            sums: storage("sums over blocks of logits", 16 * row_blocks)?,
-            summaries: storage("summaries of logits", SUMMARY_BYTES * rows as u64)?,
-            recent: device.buffer(
-                "recent logits",
-                recent_bytes,
-                BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
-            )?,
-            rows: 0,
-            kernels: Vec::new(),
-            block_groups: blocks.count / blocks.stride,
-            blocks,
-            // Barriers are dear on software drivers, and lanes are few.
-            reduction: choice.reduction,
-            lanes: if choice.reduce_lanes < 32 { choice.reduce_lanes } else { 256 },
-        })
+        let buffers = Buffers::new(device, program.vocabulary(), rows, program.choice)?;
+        let kernels = buffers.kernels(device, program, resources)?;
+        Ok(Self { buffers, kernels, rows: 0 })
     }
 
-    /// Makes the kernels for these buffers.
-    pub fn bind(
+    /// Makes the kernels again, for other buffers of the pass and of logits.
+    pub fn rebind(
         &mut self,
         device: &Device,
-        pass: &wgpu::Buffer,
-        logits: &wgpu::Buffer,
+        program: &Program,
+        resources: &Resources,
     ) -> Result<(), ModelError> {
-        let Blocks { vec4s, stride, count } = self.blocks;
-        let shape = [
-            ("VOCABULARY", self.vocabulary as f64),
-            ("COLUMNS4", (padded(self.vocabulary) / 4) as f64),
-            ("BLOCK4", f64::from(vec4s)),
-            ("STRIDE", f64::from(stride)),
-            ("BLOCKS", f64::from(count)),
-        ];
-        let kernel = |kernel: Kernel, buffers: &[&wgpu::Buffer], constants: &[(&'static str, f64)]| {
-            let reduction = (kernel == Kernel::SelectTop).then_some(self.reduction);
-            let pipeline = device.pipeline(Variant { reduction, ..kernel.into() }, constants)?;
-            let bound: Vec<_> = (0..).zip(buffers.iter().copied()).collect();
-            let group = device.bind_group(&pipeline, &bound);
-            Ok::<_, ModelError>((pipeline, group))
-        };
-        let with_lanes = |lanes: u32| [shape.as_slice(), &[("WORKGROUP", f64::from(lanes))]].concat();
-        let summands = [("SUMMANDS", f64::from(self.reduction.summands(1, self.lanes)))];
-        self.kernels = vec![
-            kernel(Kernel::SelectBlocks, &[pass, logits, &self.highest, &self.sums], &with_lanes(stride))?,
-            kernel(
-                Kernel::SelectTop,
-                &[pass, logits, &self.highest, &self.sums, &self.summaries],
-                &[with_lanes(self.lanes), summands.to_vec()].concat(),
-            )?,
-            kernel(Kernel::Choose, &[pass, &self.summaries], &shape[..1])?,
-        ];
+        self.kernels = self.buffers.kernels(device, program, resources)?;
         Ok(())
     }
 
@@ -135,8 +117,11 @@ impl Selection {
 
     /// Encodes one of the kernels.
     pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32, kernel: usize) {
-        let (pipeline, group) = &self.kernels[kernel];
-        let (x, y) = [(self.block_groups, rows), (rows, 1), (rows, 1)][kernel];
+        let SelectionKernel { pipeline, group, grid } = &self.kernels[kernel];
+        let (x, y) = match *grid {
+            Grid::Blocks(groups) => (groups, rows),
+            Grid::Rows => (rows, 1),
+        };
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, group, &[]);
         pass.dispatch_workgroups(x, y, 1);
@@ -150,13 +135,13 @@ impl Selection {
         target: &wgpu::Buffer,
         at: u64,
     ) {
-        encoder.copy_buffer_to_buffer(&self.summaries, 0, target, at, rows * SUMMARY_BYTES);
+        encoder.copy_buffer_to_buffer(&self.buffers.summaries, 0, target, at, rows * SUMMARY_BYTES);
     }
 
     /// Copies the token that was chosen for a row to `target`.
     pub fn copy_chosen(&self, encoder: &mut wgpu::CommandEncoder, row: u64, target: &wgpu::Buffer, at: u64) {
         let from = row * SUMMARY_BYTES + 4 * CHOSEN as u64;
-        encoder.copy_buffer_to_buffer(&self.summaries, from, target, at, 4);
+        encoder.copy_buffer_to_buffer(&self.buffers.summaries, from, target, at, 4);
     }
 
     /// The handle of the row that is kept next.
@@ -172,8 +157,14 @@ impl Selection {
         row: usize,
         handle: RowHandle,
     ) {
-        let bytes = row_bytes(self.vocabulary);
-        encoder.copy_buffer_to_buffer(logits, row as u64 * bytes, &self.recent, self.place(handle), bytes);
+        let bytes = row_bytes(self.buffers.vocabulary);
+        encoder.copy_buffer_to_buffer(
+            logits,
+            row as u64 * bytes,
+            &self.buffers.recent,
+            self.place(handle),
+            bytes,
+        );
     }
 
     /// Counts rows whose keeping was submitted.
@@ -186,8 +177,8 @@ impl Selection {
         if row.0 >= self.rows || row.0 + (RECENT_ROWS as u64) < self.rows {
             return Ok(None);
         }
-        let bytes = 4 * self.vocabulary as u64;
-        let read = device.submit_and_read(device.encoder(), &self.recent, self.place(row), bytes)?;
+        let bytes = 4 * self.buffers.vocabulary as u64;
+        let read = device.submit_and_read(device.encoder(), &self.buffers.recent, self.place(row), bytes)?;
         Ok(Some(bytemuck::pod_collect_to_vec(&read)))
     }
 
@@ -195,11 +186,11 @@ impl Selection {
     pub fn summary(&self, row: RowHandle, bytes: &[u8]) -> Summary {
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
         let number = |word: usize| f64::from(f32::from_bits(words[word]));
-        let count = MOST_CANDIDATES.min(self.vocabulary);
+        let count = MOST_CANDIDATES.min(self.buffers.vocabulary);
         let logits = HEADER_WORDS + MOST_CANDIDATES;
         Summary {
             row,
-            vocabulary: self.vocabulary,
+            vocabulary: self.buffers.vocabulary,
             tokens: words[HEADER_WORDS..][..count].to_vec(),
             logits: words[logits..][..count].iter().copied().map(f32::from_bits).collect(),
             sum: number(0),
@@ -214,12 +205,94 @@ impl Selection {
 
     /// Bytes of all buffers.
     pub fn bytes(&self) -> u64 {
-        let buffers = [&self.highest, &self.sums, &self.summaries, &self.recent];
+        let Buffers { highest, sums, summaries, recent, .. } = &self.buffers;
+        let buffers = [highest, sums, summaries, recent];
         buffers.into_iter().map(wgpu::Buffer::size).sum()
     }
 
     fn place(&self, row: RowHandle) -> u64 {
-        row.0 % RECENT_ROWS as u64 * row_bytes(self.vocabulary)
+        row.0 % RECENT_ROWS as u64 * row_bytes(self.buffers.vocabulary)
+    }
+}
+
+impl Buffers {
+    fn new(
+        device: &Device,
+        vocabulary: usize,
+        rows: usize,
+        choice: KernelChoice,
+    ) -> Result<Self, ModelError> {
+        let blocks = Blocks::of(vocabulary, choice.plain_lanes);
+        let Sizes { highest, sums, summaries, recent } = Sizes::of(vocabulary, rows, blocks);
+        let storage =
+            |what, bytes| device.buffer(what, bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
+        let copies = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        Ok(Self {
+            vocabulary,
+            highest: storage("the highest logits of blocks", highest)?,
+            sums: storage("sums over blocks of logits", sums)?,
+            summaries: storage("summaries of logits", summaries)?,
+            recent: device.buffer("recent logits", recent, copies)?,
+            blocks,
+            // Barriers are dear on software drivers, and lanes are few.
+            reduction: choice.reduction,
+            lanes: if choice.reduce_lanes < 32 { choice.reduce_lanes } else { 256 },
+        })
+    }
+
+    fn kernels(
+        &self,
+        device: &Device,
+        program: &Program,
+        resources: &Resources,
+    ) -> Result<[SelectionKernel; 3], ModelError> {
+        let Self { highest, sums, summaries, .. } = self;
+        let (pass, logits) = (&resources.pass, resources.activation(program.plan.logits));
+        let Blocks { vec4s, stride, count } = self.blocks;
+        let shape = [
+            ("VOCABULARY", self.vocabulary as f64),
+            ("COLUMNS4", (padded(self.vocabulary) / 4) as f64),
+            ("BLOCK4", f64::from(vec4s)),
+            ("STRIDE", f64::from(stride)),
+            ("BLOCKS", f64::from(count)),
+        ];
+        let kernel = |kernel: Kernel, grid, buffers: &[&wgpu::Buffer], constants: &[(&'static str, f64)]| {
+            let reduction = kernel.reduces().then_some(self.reduction);
+            let pipeline = device.pipeline(Variant { reduction, ..kernel.into() }, constants)?;
+            let bound: Vec<_> = (0..).zip(buffers.iter().copied()).collect();
+            let group = device.bind_group(&pipeline, &bound);
+            Ok::<_, ModelError>(SelectionKernel { pipeline, group, grid })
+        };
+        let with_lanes = |lanes: u32| [shape.as_slice(), &[("WORKGROUP", f64::from(lanes))]].concat();
+        let summands = [("SUMMANDS", f64::from(self.reduction.summands(1, self.lanes)))];
+        Ok([
+            kernel(
+                Kernel::SelectBlocks,
+                Grid::Blocks(count / stride),
+                &[pass, logits, highest, sums],
+                &with_lanes(stride),
+            )?,
+            kernel(
+                Kernel::SelectTop,
+                Grid::Rows,
+                &[pass, logits, highest, sums, summaries],
+                &[with_lanes(self.lanes), summands.to_vec()].concat(),
+            )?,
+            kernel(Kernel::Choose, Grid::Rows, &[pass, summaries], &shape[..1])?,
+        ])
+    }
+}
+
+impl Sizes {
+    fn of(vocabulary: usize, rows: usize, blocks: Blocks) -> Self {
+        let rows = rows as u64;
+        let row_blocks = rows * u64::from(blocks.count);
+        Self {
+            highest: 4 * row_blocks,
+            sums: 16 * row_blocks,
+            summaries: rows * SUMMARY_BYTES,
+            recent: RECENT_ROWS as u64 * row_bytes(vocabulary),
+        }
     }
 }
 
@@ -234,10 +307,6 @@ impl Blocks {
 /// Bytes that the selection from up to `rows` rows of logits takes, but for the last few blocks of a row,
 /// which depend on the adapter.
 pub(crate) fn selection_bytes(vocabulary: usize, rows: usize) -> u64 {
-    let blocks = u64::from(Blocks::of(vocabulary, 1).count);
-    rows as u64 * (20 * blocks + SUMMARY_BYTES) + RECENT_ROWS as u64 * row_bytes(vocabulary)
-}
-
-fn row_bytes(vocabulary: usize) -> u64 {
-    4 * padded(vocabulary) as u64
+    let Sizes { highest, sums, summaries, recent } = Sizes::of(vocabulary, rows, Blocks::of(vocabulary, 1));
+    highest + sums + summaries + recent
 }

@@ -3,10 +3,11 @@
 
 use serde::Serialize;
 
-use super::footprint::{Rows, cache_widths, estimate_memory};
-use crate::gpu::cache::most_positions;
+use super::footprint::estimate_memory;
+use crate::gpu::cache::{cache_widths, most_positions};
 use crate::gpu::device::AdapterInfo;
-use crate::gpu::weights::{Form, padded};
+use crate::gpu::pass::Rows;
+use crate::gpu::weights::Form;
 use crate::gpu::weights::{least_shard_bytes, most_shard_bytes};
 use crate::model::plan::{BufferSpec, Plan};
 use crate::model::weights::TensorInfo;
@@ -54,7 +55,7 @@ impl Fit {
         let rows = Rows::of(plan, binding_positions.max(1));
         let activations = plan.buffers.iter().map(|buffer: &BufferSpec| TooLarge {
             what: format!("activations ({})", buffer.name),
-            bytes: 4 * (rows.count(buffer.rows) * padded(buffer.columns)) as u64,
+            bytes: rows.buffer_bytes(buffer),
         });
         let too_large = weights
             .filter(|tensor| tensor.bytes > most_weights)

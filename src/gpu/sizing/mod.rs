@@ -5,4 +5,3 @@ mod footprint;
 
 pub use fit::{Fit, TooLarge};
 pub use footprint::{Memory, estimate_memory};
-pub(super) use footprint::{Rows, cache_widths};

@@ -32,6 +32,11 @@ pub(crate) fn padded(columns: usize) -> usize {
     columns.next_multiple_of(32)
 }
 
+/// Bytes of such a row.
+pub(crate) fn row_bytes(columns: usize) -> u64 {
+    4 * padded(columns) as u64
+}
+
 /// Elements of a weight row with padding.
 pub(crate) fn padded_row(format: WeightFormat, columns: usize) -> usize {
     match format {
@@ -92,7 +97,7 @@ impl Form {
                     blocks => elements / blocks.block_elements() * parts::unit_bytes(blocks),
                 }
             }
-            Self::Vector => 4 * padded(columns),
+            Self::Vector => return row_bytes(columns),
         };
         bytes as u64
     }

@@ -28,6 +28,13 @@ pub(crate) struct Shard {
     pub rows: Range<usize>,
 }
 
+impl GpuTensor {
+    /// Bytes on the GPU.
+    pub fn bytes(&self) -> u64 {
+        self.shards.iter().map(Shard::bytes).sum()
+    }
+}
+
 impl Shard {
     /// Bytes on the GPU.
     pub fn bytes(&self) -> u64 {

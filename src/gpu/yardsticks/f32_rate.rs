@@ -38,7 +38,7 @@ pub fn f32_rate(device: &Device) -> Result<f64, ModelError> {
 }
 
 /// Multiply-adds to run: every lane makes `turns` turns.
-pub(crate) struct Arithmetic<'a> {
+struct Arithmetic<'a> {
     device: &'a Device,
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
@@ -48,7 +48,7 @@ pub(crate) struct Arithmetic<'a> {
 }
 
 impl<'a> Arithmetic<'a> {
-    pub fn new(device: &'a Device, turns: u32) -> Result<Self, ModelError> {
+    fn new(device: &'a Device, turns: u32) -> Result<Self, ModelError> {
         let groups = match device.capabilities.class {
             // More lanes than any GPU holds at once.
             AdapterClass::Gpu => 16_384,
@@ -65,7 +65,7 @@ impl<'a> Arithmetic<'a> {
         Ok(Self { device, pipeline, group, groups, results })
     }
 
-    pub fn encode(&self, pass: &mut ComputePass<'_>) {
+    fn encode(&self, pass: &mut ComputePass<'_>) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
         pass.dispatch_workgroups(self.groups, 1, 1);

@@ -4,6 +4,4 @@ mod copy_bandwidth;
 mod f32_rate;
 
 pub use copy_bandwidth::copy_bandwidth;
-#[cfg(test)]
-pub(super) use f32_rate::Arithmetic;
 pub use f32_rate::f32_rate;
