@@ -45,7 +45,7 @@ impl AdapterInfo {
     }
 }
 
-pub(crate) fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
+pub(super) fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
     let info = adapter.get_info();
     let limits = adapter.limits();
     let features = adapter.features();

@@ -20,7 +20,7 @@ pub fn find(choice: Option<&str>) -> Result<AdapterInfo, GpuError> {
 
 /// The adapter of this index, or those with this text in their names, or all without a choice; at least one, in order of
 /// preference.
-pub(crate) fn candidates(choice: Option<&str>) -> Result<Vec<(AdapterInfo, Adapter)>, GpuError> {
+pub(super) fn candidates(choice: Option<&str>) -> Result<Vec<(AdapterInfo, Adapter)>, GpuError> {
     let adapters = found();
     if adapters.is_empty() {
         return Err(GpuError::NoAdapter);

@@ -10,7 +10,7 @@ use crate::model::ModelError;
 const TURNS: u32 = 100_000;
 
 /// Runs the loop on the device and refuses the device if it miscounts.
-pub(crate) fn run(device: &Device) -> Result<(), Problem> {
+pub(super) fn run(device: &Device) -> Result<(), Problem> {
     let counted = count(device).map_err(|error| device.problem(error))?;
     judge(counted, &device.info.driver)
 }

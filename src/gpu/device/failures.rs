@@ -7,7 +7,7 @@ use super::adapter_info::AdapterInfo;
 use crate::model::ModelError;
 
 /// Those of this process.
-pub(crate) static KNOWN: Mutex<Failures> = Mutex::new(Failures { list: Vec::new() });
+pub(super) static KNOWN: Mutex<Failures> = Mutex::new(Failures { list: Vec::new() });
 
 /// What keeps an adapter from being used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +96,7 @@ impl Identity {
 
 /// What is known of adapters that were tried.
 #[derive(Default)]
-pub(crate) struct Failures {
+pub(super) struct Failures {
     list: Vec<(Identity, Problem)>,
 }
 
@@ -122,7 +122,7 @@ pub fn known_problem(info: &AdapterInfo) -> Option<Problem> {
 
 /// How adapters come to be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(super) enum Asked {
     /// Nobody chose: those known not to work come last.
     Nothing,
     /// A person chose: each is tried again.
@@ -131,7 +131,7 @@ pub(crate) enum Asked {
 
 /// Opens the first of `candidates`, which are in order of preference, that works, and returns those before it that do
 /// not; all of them where none does. An adapter that did not answer before is not waited for again.
-pub(crate) fn open_first<A, D>(
+pub(super) fn open_first<A, D>(
     candidates: &[(AdapterInfo, A)],
     asked: Asked,
     failures: &Mutex<Failures>,

@@ -60,7 +60,7 @@ impl Device {
     }
 
     /// What an error says about the adapter, before any model is on it.
-    pub(crate) fn problem(&self, error: ModelError) -> Problem {
+    pub(super) fn problem(&self, error: ModelError) -> Problem {
         match self.silent.load(Ordering::Relaxed) {
             true => Problem::Silent { seconds: self.patience.as_secs() },
             false => Problem::from(error),

@@ -6,7 +6,7 @@ use wgpu::Adapter;
 /// Bytes of the largest heap of the device's own memory, as its driver reports. Of software drivers and of GPUs that
 /// share the machine's memory, that is their part of it.
 #[cfg(any(target_os = "linux", windows))]
-pub(crate) fn bytes(adapter: &Adapter) -> Option<u64> {
+pub(super) fn bytes(adapter: &Adapter) -> Option<u64> {
     /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`
     const DEVICE_LOCAL: u32 = 1;
     // SAFETY: the guard keeps the adapter alive, and nothing of it is destroyed here.
@@ -22,6 +22,6 @@ pub(crate) fn bytes(adapter: &Adapter) -> Option<u64> {
 
 /// Unknown: this system's drivers are asked in another way.
 #[cfg(not(any(target_os = "linux", windows)))]
-pub(crate) fn bytes(_adapter: &Adapter) -> Option<u64> {
+pub(super) fn bytes(_adapter: &Adapter) -> Option<u64> {
     None
 }

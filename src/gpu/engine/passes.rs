@@ -55,7 +55,7 @@ impl Engine {
     }
 
     /// Copies rows of the last pass behind a sequence's cached positions.
-    pub(crate) fn accept_rows(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+    pub(super) fn accept_rows(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
         if rows.is_empty() {
             return Ok(());
         }

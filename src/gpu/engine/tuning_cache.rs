@@ -1,6 +1,6 @@
 //! Which of several candidates is the fastest on an adapter: measured once, then remembered.
 //!
-//! Knows no kernels: the candidates have names, and the measurement is handed in ([`super::trial`]). What is
+//! Knows no kernels: the candidates have names, and the measurement is handed in ([`super::autotune`]). What is
 //! remembered lies in the user's cache folder; a file that is missing, broken or cannot be written costs a new
 //! trial, no more.
 
@@ -18,7 +18,7 @@ const MOST_BYTES: u64 = 1 << 20;
 const MOST_TRIALS: usize = 64;
 
 /// This program's version, as trials are kept by.
-pub(crate) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// What a trial was about. With another driver or program the same candidates may rank otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

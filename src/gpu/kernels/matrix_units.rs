@@ -1,6 +1,6 @@
 //! Matrix units: which squares an adapter multiplies at once, among those that the kernels have a form for.
 //!
-//! Knows no ops: [`super::program`] decides which linear maps are computed by them. wgpu calls them cooperative
+//! Knows no ops: [`crate::gpu::program`] decides which linear maps are computed by them. wgpu calls them cooperative
 //! matrices; they are an experimental feature there, on Vulkan and Metal.
 
 use wgpu::{Adapter, CooperativeScalarType, Features};

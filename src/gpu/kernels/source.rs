@@ -191,7 +191,7 @@ impl Kernel {
     }
 
     /// Whether it reads weights in their stored format.
-    pub(crate) fn reads_weights(self) -> bool {
+    fn reads_weights(self) -> bool {
         matches!(
             self,
             Self::Embed

@@ -22,7 +22,7 @@ const MOST_SHUFFLE_OCTETS: u32 = 16;
 const ROW_GROUPS: u32 = 8;
 
 /// The dispatches of an attention, for each kind of pass.
-pub(crate) struct Attention {
+pub(super) struct Attention {
     /// Every row is the only new one of its sequence: not split, and split.
     alone: [Vec<Dispatch>; 2],
     /// Few rows, some of which see others of the pass: not split, and split.

@@ -10,7 +10,7 @@ use crate::model::plan::{BufferId, ExpertInput, TensorId};
 
 /// The fields of an [`crate::model::Op::ExpertLinear`].
 #[derive(Clone, Copy)]
-pub(crate) struct ExpertMap {
+pub(super) struct ExpertMap {
     pub weight: TensorId,
     pub bias: Option<TensorId>,
     pub experts: usize,

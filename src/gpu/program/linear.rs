@@ -3,8 +3,7 @@
 use super::compiler::{Compiler, Constants, activation_constant, flag};
 use super::dispatch::Dispatch;
 use crate::gpu::kernels::{FEW_ROWS, Kernel, LinearVariant, Reduction, Regime, SHUFFLE_LANES};
-use crate::gpu::weights::Shard;
-use crate::gpu::weights::{Form, padded_row, unit_weights};
+use crate::gpu::weights::{Form, Shard, padded_row, unit_weights};
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Finish, InputNorm, RowSet, TensorId};
 use crate::model::{ModelError, WeightFormat};
@@ -25,7 +24,7 @@ const COMMON_SUBGROUP: u32 = 32;
 
 /// The fields of an [`crate::model::Op::Linear`].
 #[derive(Clone, Copy)]
-pub(crate) struct LinearMap {
+pub(super) struct LinearMap {
     pub norm: Option<InputNorm>,
     pub weight: TensorId,
     pub bias: Option<TensorId>,

@@ -60,7 +60,7 @@ impl Step {
 }
 
 /// One step for each of these ops of the plan, by their indices.
-pub(crate) fn compile(
+pub(super) fn compile(
     device: &Device,
     plan: &Plan,
     ops: &[usize],

@@ -7,8 +7,7 @@ use super::footprint::estimate_memory;
 use crate::gpu::cache::{cache_widths, most_positions};
 use crate::gpu::device::AdapterInfo;
 use crate::gpu::pass::Rows;
-use crate::gpu::weights::Form;
-use crate::gpu::weights::{least_shard_bytes, most_shard_bytes};
+use crate::gpu::weights::{Form, least_shard_bytes, most_shard_bytes};
 use crate::model::plan::{BufferSpec, Plan};
 use crate::model::weights::TensorInfo;
 

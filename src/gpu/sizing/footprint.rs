@@ -2,8 +2,7 @@
 
 use crate::gpu::cache::cache_widths;
 use crate::gpu::pass::Rows;
-use crate::gpu::program::scratch_bytes;
-use crate::gpu::program::selection_bytes;
+use crate::gpu::program::{scratch_bytes, selection_bytes};
 use crate::gpu::weights::Form;
 use crate::model::plan::Plan;
 use crate::model::weights::TensorInfo;

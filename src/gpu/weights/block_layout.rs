@@ -11,7 +11,7 @@ use crate::model::blocks::{codes, q3_k_scales};
 const PART: usize = 32;
 
 /// Bytes of a block's record.
-pub(crate) fn record_bytes(format: WeightFormat) -> usize {
+pub(super) fn record_bytes(format: WeightFormat) -> usize {
     match format {
         WeightFormat::Mxfp4 => 1,
         WeightFormat::Iq4Nl => 2,
@@ -27,13 +27,13 @@ pub(crate) fn record_bytes(format: WeightFormat) -> usize {
 }
 
 /// Bytes of the units of a block.
-pub(crate) fn unit_bytes(format: WeightFormat) -> usize {
+pub(super) fn unit_bytes(format: WeightFormat) -> usize {
     let bits = if matches!(format, WeightFormat::Q2K | WeightFormat::Q3K) { 2 } else { 4 };
     format.block_elements() * bits / 8
 }
 
 /// Appends a block's units and its record.
-pub(crate) fn push(format: WeightFormat, block: &[u8], units: &mut Vec<u8>, record: &mut Vec<u8>) {
+pub(super) fn push(format: WeightFormat, block: &[u8], units: &mut Vec<u8>, record: &mut Vec<u8>) {
     let codes = codes(format, block);
     let codes = &codes[..format.block_elements()];
     let parts = || codes.chunks_exact(PART);

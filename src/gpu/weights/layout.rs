@@ -1,11 +1,11 @@
 //! How tensors lie in GPU memory: sizes, and the way from stored rows to that layout.
 //!
 //! A matrix row is a whole number of **units** of 16 bytes, one load of a kernel: 4 weights in f32, 8 in f16 and
-//! bf16, 16 in q8_0, 32 in q4_0; of the other formats [`parts`] tells. Rows are padded with zeros to whole units, and to whole blocks in formats with
+//! bf16, 16 in q8_0, 32 in q4_0; of the other formats [`block_layout`] tells. Rows are padded with zeros to whole units, and to whole blocks in formats with
 //! scales. Those are structures of arrays: the quants in one buffer, the scales (f16, one a block, in the order of
 //! the blocks) in another. Vectors and position tables are f32. `shaders/weights/` has the readers.
 
-use super::block_layout as parts;
+use super::block_layout;
 use crate::model::WeightFormat;
 use crate::model::plan::{Op, Plan};
 use crate::model::quant::{Q4_0_BYTES, Q8_0_BYTES};
@@ -16,7 +16,7 @@ const UNIT_BYTES: usize = 16;
 /// Bytes of a scale.
 const SCALE_BYTES: usize = 2;
 /// Rows that stay together in a shard, and that a matrix is padded to: four of a gate and their four of up.
-pub(crate) const ROW_BLOCK: usize = 8;
+pub(super) const ROW_BLOCK: usize = 8;
 
 /// How the kernels read a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Form {
                     WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => format.bytes(elements),
                     WeightFormat::Q8_0 => elements,
                     WeightFormat::Q4_0 => elements / 2,
-                    blocks => elements / blocks.block_elements() * parts::unit_bytes(blocks),
+                    blocks => elements / blocks.block_elements() * block_layout::unit_bytes(blocks),
                 }
             }
             Self::Vector => return row_bytes(columns),
@@ -116,13 +116,13 @@ fn scale_bytes(format: WeightFormat, elements: usize) -> usize {
     match format {
         WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => 0,
         WeightFormat::Q8_0 | WeightFormat::Q4_0 => SCALE_BYTES * blocks,
-        format => parts::record_bytes(format) * blocks,
+        format => block_layout::record_bytes(format) * blocks,
     }
 }
 
 /// Room for rows on their way from the stored layout to the GPU's.
 #[derive(Default)]
-pub(crate) struct Packer {
+pub(super) struct Packer {
     rows: Vec<u8>,
     scales: Vec<u8>,
 }
@@ -149,7 +149,7 @@ impl Packer {
             }
             Form::Matrix(format) if format.block_elements() > 1 => {
                 for block in stored.chunks_exact(format.block_bytes()) {
-                    parts::push(format, block, &mut self.rows, &mut self.scales);
+                    block_layout::push(format, block, &mut self.rows, &mut self.scales);
                 }
             }
             Form::Vector if info.format != WeightFormat::F32 => {

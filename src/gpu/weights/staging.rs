@@ -28,7 +28,7 @@ const ALONE_BYTES: u64 = 256 << 10;
 const ALIGNMENT: u64 = 16;
 
 /// Some rows of a tensor, and where they go.
-pub(crate) struct Piece {
+pub(super) struct Piece {
     tensor: usize,
     form: Form,
     rows: Range<usize>,
@@ -44,7 +44,7 @@ struct Part {
 }
 
 /// Takes pieces, and brings them to the GPU a staging buffer at a time.
-pub(crate) struct Uploader<'a> {
+pub(super) struct Uploader<'a> {
     device: &'a Device,
     weights: &'a dyn Weights,
     progress: &'a mut Progress<'a>,
