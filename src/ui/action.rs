@@ -1,6 +1,6 @@
 //! Everything that a person can do, as one closed list that buttons, menus and shortcuts share.
 
-use super::state::ThemeChoice;
+use super::remembered::ThemeChoice;
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 
 /// Something a person asks for.

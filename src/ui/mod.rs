@@ -2,12 +2,13 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | `app` | the frame: takes events in, performs actions |
+//! | `app` | the frame: takes events in, lays panels out |
+//! | `performing`, `opening`, `running` | what the app does: for each action, to open models and traces, to run a prompt |
 //! | `branching` | candidates chosen by hand, other lines of the run's tree |
 //! | `tree_rows` | the run's tree as rows |
 //! | `action` | the closed list of what a person can do, with its shortcuts |
 //! | `keyboard` | the shortcuts |
-//! | `state` | what the window knows besides the view: cursor, what is remembered |
+//! | `state`, `cursor`, `remembered` | what the window knows besides the view: which token it shows, what is kept between sessions |
 //! | `scene` | what a panel sees in one frame |
 //! | `worker` | the other end: a trait, so that tests can script it |
 //! | `panels/*` | one panel each; they read a [`scene::Scene`] and push [`action::Action`]s |
@@ -30,6 +31,7 @@ mod branching;
 mod chips;
 mod colours;
 mod controls;
+pub mod cursor;
 pub mod definitions;
 mod dialog;
 mod dock;
@@ -39,8 +41,12 @@ mod inspecting;
 mod keyboard;
 mod layout;
 mod loading;
+mod opening;
 mod pacing;
 mod panels;
+mod performing;
+pub mod remembered;
+mod running;
 mod scene;
 pub mod state;
 mod table;

@@ -10,8 +10,8 @@ use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::remembered::ThemeChoice;
 use crate::ui::scene::Scene;
-use crate::ui::state::ThemeChoice;
 use crate::ui::theme::{NARROW, palette, semibold, size, space};
 use crate::ui::widgets::{Emphasis, action_button, combo_icon, icon_button, icon_toggle, one_line};
 
