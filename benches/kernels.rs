@@ -15,14 +15,14 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::Arc;
 
-use logitscope::formats::architectures::shapes::{self, MadeUpWeights};
 use logitscope::gpu::{Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{AttentionOp, Op, Plan};
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, WeightsChoice, fuse, plan_decoder};
 use logitscope::reference::Reference;
-use logitscope::session::check::{Agreement, Comparison};
+use logitscope::synthetic::{SyntheticWeights, shapes};
+use logitscope::verify::{Agreement, Comparison};
 use serde_json::json;
 
 const FORMATS: [WeightsChoice; 4] =
@@ -175,8 +175,7 @@ impl Bench {
                 let tokens: Vec<u32> = (0..rows).map(|row| (row * 79) as u32 % 1000).collect();
                 let batch = Batch::chain(sequence, length, &tokens, RowOutput::Logits);
                 length += rows;
-                let mut report =
-                    |op: &logitscope::session::check::OpReport| worst = worst.max(op.worst.share);
+                let mut report = |op: &logitscope::verify::OpReport| worst = worst.max(op.worst.share);
                 if let Agreement::Broken(op) =
                     Comparison::begin(engine, &mut twin, &batch)?.run(&mut report)?
                 {
@@ -265,7 +264,7 @@ impl Subject<'_> {
         work: impl FnOnce(&mut Engine, &Fused<'_>) -> Result<(), Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         let own = shapes::format(self.shape).ok_or("a shape without a format")?;
-        let weights = Converted::new(MadeUpWeights::new(plan, own)?, plan, self.format);
+        let weights = Converted::new(SyntheticWeights::new(plan, own)?, plan, self.format);
         let fused = fuse(plan, &weights);
         let mut progress = |_, _| ControlFlow::Continue(());
         let device = Arc::clone(device);

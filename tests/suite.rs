@@ -28,6 +28,7 @@ mod suite {
     mod gguf_keys;
     mod gguf_tokenizer;
     mod grammar;
+    mod imports;
     mod json;
     mod kernels;
     mod loading;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::arguments::Adapters;
+use super::error::CliError;
+use super::outcome::Outcome;
 use super::output::{print, print_json};
-use super::{CliError, Outcome};
 use crate::gpu::{self, AdapterInfo, Device, GpuError};
 
 /// The JSON object of `adapters --json`.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::parsers::{at_least_one, logit_bias, shape_names, stored_format, token_id};
 use super::stage_options::StageOptions;
 use crate::decoding::{BeamSettings, LookaheadSettings, SpeculativeSettings};
 use crate::model::WeightFormat;
@@ -477,32 +478,6 @@ pub struct Report {
 /// The built-in model where no path is given.
 pub fn source(path: Option<&PathBuf>) -> ModelSource {
     path.map_or(ModelSource::BuiltIn, |path| ModelSource::Path(path.clone()))
-}
-
-fn shape_names() -> Vec<&'static str> {
-    crate::formats::architectures::shapes::names().collect()
-}
-
-fn stored_format(text: &str) -> Result<WeightFormat, String> {
-    let names = || WeightFormat::ALL.map(WeightFormat::name).join(", ");
-    let known = WeightFormat::ALL.into_iter().find(|format| format.name() == text);
-    known.ok_or_else(|| format!("`{text}` is none of {}", names()))
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    let expected = || format!("`{text}` is not a number from 1 on");
-    text.trim().parse().ok().filter(|number| *number > 0).ok_or_else(expected)
-}
-
-fn logit_bias(text: &str) -> Result<(u32, f32), String> {
-    let expected = || format!("`{text}` is not of the form ID=X, such as 42=-1.5");
-    let (id, bias) = text.split_once('=').ok_or_else(expected)?;
-    Ok((id.trim().parse().map_err(|_| expected())?, bias.trim().parse().map_err(|_| expected())?))
-}
-
-/// A token's id, also within a list with blanks.
-pub(super) fn token_id(text: &str) -> Result<u32, String> {
-    text.trim().parse().map_err(|_| format!("`{text}` is no token id, such as 42"))
 }
 
 impl Bench {

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::arguments::{BeamOptions, EarlyStoppingOption, Generate, Strategy};
+use super::error::CliError;
 use super::interrupt::INTERRUPTED;
+use super::model;
+use super::outcome::Outcome;
 use super::output::{Progress, Reader, bytes, print, print_json, rate, seconds, tell};
-use super::{CliError, Outcome, model};
 use crate::decoding::{
     BeamSettings, CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EarlyStopping,
     EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyChoice,

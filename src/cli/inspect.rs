@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::arguments::{Inspect, source};
+use super::error::CliError;
+use super::outcome::Outcome;
 use super::output::{bytes, print, print_json};
-use super::{CliError, Outcome};
 use crate::gpu;
 use crate::session::{AdapterRoom, Comparison, Limit, LoadRequest, MemoryNeed, ModelCard};
 

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::arguments::Logits;
+use super::error::CliError;
+use super::outcome::Outcome;
 use super::output::{Progress, print_json, tell};
-use super::{CliError, Outcome, interrupt, model};
+use super::{interrupt, model};
 use crate::decoding::check_prompt;
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel, ModelError};

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::CliError;
 use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
+use super::error::CliError;
 use super::interrupt;
 use super::output::{Progress, bytes, tell};
 use crate::gpu::{Device, GpuError};
@@ -73,7 +73,8 @@ fn load_words(part: LoadPart, Share { done, total }: Share) -> String {
     }
 }
 
-fn request(options: &ModelOptions) -> LoadRequest {
+/// What to load.
+pub fn request(options: &ModelOptions) -> LoadRequest {
     LoadRequest {
         source: source(options.model.as_ref()),
         adapter: options.adapter.clone(),
@@ -102,11 +103,6 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
     }
     let special = if special.no_special { SpecialTokens::Omit } else { SpecialTokens::Add };
     Ok(Prompt::Text { text, special })
-}
-
-/// Made-up tokens: spread over the vocabulary, the same each time.
-pub fn spread_tokens(count: usize, vocabulary: usize) -> Vec<u32> {
-    (0..count).map(|index| (index * 7919 % vocabulary) as u32).collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::CliError;
-use super::arguments::token_id;
+use super::error::CliError;
+use super::parsers::{Sequence, forced_token, sequence, token_id};
 use crate::decoding::{DrySettings, GrammarKind, GrammarSettings, MirostatSettings, StageSettings};
 
 /// Further stages of `generate`.
@@ -73,10 +73,6 @@ pub struct StageOptions {
     forced_token: Vec<(usize, u32)>,
 }
 
-/// Ids in a row; a type of its own, so that clap takes each as one value.
-#[derive(Clone, Debug)]
-struct Sequence(Vec<u32>);
-
 impl StageOptions {
     /// Puts them into settings that have the other stages'.
     pub fn complete(&self, stages: StageSettings) -> Result<StageSettings, CliError> {
@@ -131,15 +127,4 @@ impl StageOptions {
         ];
         set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name)
     }
-}
-
-fn sequence(text: &str) -> Result<Sequence, String> {
-    let ids: Result<Vec<u32>, _> = text.split(',').map(|id| id.trim().parse()).collect();
-    ids.map(Sequence).map_err(|_| format!("`{text}` is not of the form ID,ID, such as 42,7"))
-}
-
-fn forced_token(text: &str) -> Result<(usize, u32), String> {
-    let expected = || format!("`{text}` is not of the form STEP=ID, such as 1=42");
-    let (step, id) = text.split_once('=').ok_or_else(expected)?;
-    Ok((step.trim().parse().map_err(|_| expected())?, id.trim().parse().map_err(|_| expected())?))
 }

@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use super::arguments::{Tokenize, source};
+use super::error::CliError;
+use super::model;
+use super::outcome::Outcome;
 use super::output::{print, print_json};
-use super::{CliError, Outcome, model};
 use crate::session::{Opened, WeightsChoice};
 
 /// The JSON object of `tokenize --json`.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::DecodingError;
+use super::error::{DecodingError, ensure};
 use super::strategy_settings::{
     BeamSettings, ContrastiveSettings, LookaheadSettings, Picking, SpeculativeSettings, StrategyChoice,
 };
@@ -403,16 +403,4 @@ impl MirostatSettings {
 fn in_vocabulary(what: &'static str, id: u32, vocabulary: usize) -> Result<(), DecodingError> {
     let rule = format!("the model's ids go from 0 to {}", vocabulary.saturating_sub(1));
     ensure((id as usize) < vocabulary, what, id, &rule)
-}
-
-pub(super) fn ensure(
-    holds: bool,
-    what: &'static str,
-    value: impl ToString,
-    rule: &str,
-) -> Result<(), DecodingError> {
-    if holds {
-        return Ok(());
-    }
-    Err(DecodingError::Setting { what, value: value.to_string(), rule: rule.to_owned() })
 }

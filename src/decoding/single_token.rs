@@ -8,20 +8,21 @@ use std::time::Instant;
 
 use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered, StageContext};
+use super::draw::draw;
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
 use super::random::uniform;
-use super::row::{Descending, Row, Softmax};
+use super::row::refuse_broken;
+use super::row_logits::Seen;
 use super::settings::{CacheUse, DecodingSettings};
 use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared};
 use super::strategy_settings::Picking;
-use super::text::Seen;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::language_model::PassId;
 use crate::model::selection::Choosing;
 use crate::model::{LanguageModel, ModelError, SequenceId};
-use crate::trace::{Draw, Node, Run};
+use crate::trace::{Node, Run};
 
 /// Greedy decoding or sampling of one text.
 #[derive(Clone)]
@@ -277,38 +278,5 @@ impl Strategy for SingleToken {
 fn discard(flight: Option<Flight>, model: &mut dyn LanguageModel) {
     if let (Some(flight), Some(chained)) = (flight, model.chained()) {
         chained.discard(flight.pass);
-    }
-}
-
-/// Draws from a row by its softmax, the kept ids laid end to end on 0–1. A draw from the row's tail gives
-/// the last one listed.
-pub fn draw(row: &Row, softmax: &Softmax, seed: u64, step: u64) -> (u32, Draw) {
-    let value = uniform(seed, step);
-    let (token, from, to) = laid_out(row, softmax, value);
-    (token, Draw { value, seed, step, from, to })
-}
-
-/// The id in whose segment a value lies, and where that begins and ends.
-pub(super) fn laid_out(row: &Row, softmax: &Softmax, value: f64) -> (u32, f64, f64) {
-    let (mut token, mut from, mut to) = (0, 0.0, 0.0);
-    for id in Descending::new(row) {
-        let probability = softmax.probability(row.value(id));
-        // Rounding can end the last segment just below 1; a draw from the gap belongs to it.
-        if probability == 0.0 {
-            break;
-        }
-        (token, from, to) = (id, to, to + probability);
-        if value < to {
-            break;
-        }
-    }
-    (token, from, to)
-}
-
-/// Refuses a row with NaN or +∞.
-pub(super) fn refuse_broken(logits: &[f32], step: usize) -> Result<(), DecodingError> {
-    match logits.iter().position(|logit| logit.is_nan() || *logit == f32::INFINITY) {
-        Some(index) => Err(DecodingError::BrokenLogit { step, token: index as u32, logit: logits[index] }),
-        None => Ok(()),
     }
 }

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::DecodingError;
-use super::settings::ensure;
+use super::error::{DecodingError, ensure};
 
 /// The strategies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

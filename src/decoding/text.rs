@@ -10,15 +10,15 @@ use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
-use super::row::Row;
+use super::row::refuse_broken;
+use super::row_logits::Seen;
 use super::settings::{CacheUse, DecodingSettings};
-use super::single_token::refuse_broken;
 use super::stages::{History, Stage};
 use super::strategy::{Control, Ending, Stepped, fork_shared};
 use super::strategy_settings::Picking;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::selection::Choosing;
-use crate::model::{LanguageModel, ModelError, Outputs, SequenceId, Summary};
+use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Counters, Node, NodeTiming, Run, StepDetail, StopReason, StrategyStep};
 
 /// A text under way.
@@ -39,14 +39,6 @@ pub(super) struct Text {
     chunk: ChunkSize,
     /// What the step under way has cost so far.
     cost: PassCost,
-}
-
-/// What a pass tells of a row of logits, in the form that was asked for.
-pub(super) enum Seen {
-    /// All V logits.
-    Row(Vec<f32>),
-    /// In short.
-    Summary(Summary),
 }
 
 /// What a pass brought to the text.
@@ -232,36 +224,6 @@ impl Text {
     pub fn release(&mut self, model: &mut dyn LanguageModel) {
         if let Some(sequence) = self.sequence.take() {
             model.release(sequence);
-        }
-    }
-}
-
-impl Seen {
-    /// The one row that a pass was asked for.
-    pub fn one(mut outputs: Outputs) -> Self {
-        match outputs.summaries.pop() {
-            Some(summary) => Self::Summary(summary),
-            None => Self::Row(outputs.logits.pop().expect("a pass returns what its batch asks for")),
-        }
-    }
-
-    /// The rows of a pass of which something was asked, in their order; `asked` is what, row by row.
-    pub fn all(outputs: Outputs, asked: impl IntoIterator<Item = RowOutput>) -> Vec<Self> {
-        let (mut logits, mut summaries) = (outputs.logits.into_iter(), outputs.summaries.into_iter());
-        let rows = asked.into_iter().filter_map(|output| match output {
-            RowOutput::Nothing => None,
-            RowOutput::Logits => logits.next().map(Self::Row),
-            RowOutput::Summary(_) => summaries.next().map(Self::Summary),
-        });
-        rows.collect()
-    }
-
-    /// The token with the highest logit; the lowest id among equals. For a summary made for
-    /// [`Choosing::HIGHEST`].
-    pub fn highest(&self) -> u32 {
-        match self {
-            Self::Row(logits) => Row::new(logits).best().unwrap_or_default(),
-            Self::Summary(summary) => summary.chosen,
         }
     }
 }

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::architectures::{Family, StoredNames};
+use super::architectures::Family;
 use super::checkpoint::Checkpoint;
 use super::error::FormatError;
+use super::names::PrefixedNames;
 use super::rewrite::{BLOCKS, Layout, Order, Recipe, SCALES, mxfp4_rows};
 use super::safetensors::Element;
 use super::wanted::{Wanted, numbered};
@@ -116,38 +117,6 @@ impl Source {
             return part(*parts.start());
         }
         Cow::Owned(parts.by_ref().flat_map(|number| part(number).into_owned()).collect())
-    }
-}
-
-/// A family's view of the stored names.
-pub struct PrefixedNames<'a> {
-    /// The files; `None` where they could not be read.
-    pub checkpoint: Option<&'a Checkpoint>,
-    /// What may come before a name.
-    pub prefixes: &'a [&'a str],
-}
-
-impl PrefixedNames<'_> {
-    /// The stored tensor of this name, with any of the prefixes.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        let checkpoint = self.checkpoint?;
-        self.prefixes.iter().find_map(|prefix| checkpoint.find(&format!("{prefix}{name}")))
-    }
-
-    /// The name as these files would spell it: with the prefix that most of them have.
-    pub fn spelled(&self, name: &str) -> String {
-        let count = |prefix: &&&str| {
-            let tensors = self.checkpoint.map_or(&[][..], |checkpoint| &checkpoint.tensors);
-            tensors.iter().filter(|tensor| tensor.stored.name.starts_with(**prefix)).count()
-        };
-        let used = self.prefixes.iter().find(|prefix| prefix.is_empty() || 2 * count(prefix) > count(&&""));
-        format!("{}{name}", used.unwrap_or(&""))
-    }
-}
-
-impl StoredNames for PrefixedNames<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.find(name).is_some()
     }
 }
 

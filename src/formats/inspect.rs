@@ -10,14 +10,15 @@ use super::architectures::{self, ArchitectureFacts};
 use super::checkpoint::{Checkpoint, WeightFiles};
 use super::error::FormatError;
 use super::fields::Fields;
-use super::folder::Folder;
-use super::import::{self, PrefixedNames, TiedPairs};
+use super::folder::{CONFIG, Folder};
+use super::generation::GenerationDefaults;
+use super::gguf::keys::{ARCHITECTURE, CHAT_TEMPLATE, TOKENIZER_MODEL};
+use super::import::{self, TiedPairs};
 use super::json;
 use super::location::Location;
-use super::{
-    CONFIG, GGUF_TEMPLATE, GenerationDefaults, SpecialIds, TOKENIZER_MODEL, built_in, missing_config,
-    special, text,
-};
+use super::names::PrefixedNames;
+use super::special::{self, SpecialIds};
+use super::{built_in, text};
 use crate::model::ModelConfig;
 
 /// The facts about a model's files. What could not be read is `None` or empty.
@@ -146,8 +147,8 @@ fn read_decoder(
     checkpoint: Option<Checkpoint>,
     facts: &mut Inspection,
 ) -> Result<(), FormatError> {
+    let value = location.folder.read_config()?;
     let config_file = location.folder.place(CONFIG);
-    let value = location.folder.read_json(CONFIG)?.ok_or_else(|| missing_config(&config_file))?;
     let fields = Fields::new(&config_file, &value)?;
     facts.family = value.get("model_type").and_then(json::as_text).map(str::to_owned);
     facts.architecture = ArchitectureFacts::guess(&value);
@@ -173,8 +174,8 @@ fn read_decoder(
 fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), FormatError> {
     let metadata = checkpoint.metadata.take().unwrap_or_default();
     facts.tokenizer = metadata.text(TOKENIZER_MODEL)?.map(str::to_owned);
-    facts.chat_template = metadata.has(GGUF_TEMPLATE);
-    facts.family = metadata.text("general.architecture")?.map(str::to_owned);
+    facts.chat_template = metadata.has(CHAT_TEMPLATE);
+    facts.family = metadata.text(ARCHITECTURE)?.map(str::to_owned);
     let described = architectures::gguf::describe(&metadata, &checkpoint)?;
     facts.architecture = ArchitectureFacts::guess(&described.config);
     let fields = Fields::of_metadata(metadata.file(), &described.config, &described.origins)?;

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::architectures::{Family, Mapping, StoredNames};
-use super::import::PrefixedNames;
+use super::names::PrefixedNames;
 use super::rewrite::{Layout, Order, Recipe, Unit};
 use crate::model::config::{FeedForwardKind, LayerConfig};
 use crate::model::plan::TensorSpec;

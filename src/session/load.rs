@@ -4,9 +4,10 @@
 //! through a [`Loader`], so that tests can run the worker on a model of their own.
 
 use super::command::{LoadRequest, ModelSource};
-use super::decode::MissingTokenizer;
 use super::event::{BrokenAdapter, Loaded};
+use super::run_error::MissingTokenizer;
 use crate::formats::gguf::Metadata;
+use crate::formats::gguf::keys::CHAT_TEMPLATE;
 use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary, is_end_text};
 use crate::gpu::{self, GpuError, Progress};
 use crate::model::binding::BindError;
@@ -259,7 +260,7 @@ fn gguf_tokenizer(
 ) -> Result<Result<Tokenizer, TokenizerError>, FormatError> {
     let mut vocabulary = gguf_vocabulary(metadata, warnings)?;
     mark_ends(&mut vocabulary, ends);
-    let template = metadata.text("tokenizer.chat_template")?;
+    let template = metadata.text(CHAT_TEMPLATE)?;
     let made = Tokenizer::from_gguf(&vocabulary).map(|mut tokenizer| {
         if let Some(source) = template {
             tokenizer.chat = ChatTemplate::new(source, special_texts(&vocabulary.special_tokens()));

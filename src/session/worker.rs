@@ -11,12 +11,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
-use super::decode::{Decode, RunError};
+use super::decode::Decode;
 use super::draft::DraftModel;
 use super::event::{BrokenAdapter, Event, Notice, RunStarted, Severity, Stepped};
 use super::gpu_loader::GpuLoader;
 use super::load::{LoadError, Loader, ReadyModel};
 use super::prompt_scores::PromptScores;
+use super::run_error::RunError;
 use crate::decoding::{Control, DecodingError};
 use crate::model::ModelError;
 use crate::trace::StopReason;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use logitscope::decoding::chain::Chain;
+use logitscope::decoding::draw::draw;
 use logitscope::decoding::random::uniform;
 use logitscope::decoding::row::Row;
-use logitscope::decoding::single_token::draw;
 use logitscope::decoding::stages::History;
 use logitscope::decoding::{
     CacheUse, Control, DecodingError, DecodingSettings, EosRule, StageContext, StopMatch, StopTexts,

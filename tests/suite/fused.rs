@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use logitscope::formats::architectures::shapes;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
@@ -14,6 +13,7 @@ use logitscope::model::plan::Finish;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
 use logitscope::model::{Batch, LanguageModel, Op, Plan, WeightFormat, Weights, fuse, plan_decoder};
 use logitscope::reference::Reference;
+use logitscope::synthetic::{SyntheticWeights, shapes};
 
 use super::support::{MadeWeights, device};
 
@@ -199,7 +199,7 @@ fn the_fused_plan_computes_what_the_plain_one_does() {
 #[test]
 fn a_llama_layer_becomes_five_ops_and_keeps_every_weight_once() {
     let plain = plan_decoder(&shapes::config("smollm2-135m").expect("a known name"));
-    let weights = shapes::MadeUpWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
+    let weights = SyntheticWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
     let fused = fuse(&plain, &weights);
     let names: Vec<&str> = fused.plan.ops[1..6].iter().map(Op::name).collect();
     assert_eq!(names, ["linear", "attention", "linear", "linear", "linear"]);

@@ -13,7 +13,7 @@ use logitscope::model::rotary::RotaryTable;
 use logitscope::model::weight_format::{BlockFormat, Encoding};
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 use logitscope::reference::Reference;
-use logitscope::session::check::{Agreement, Comparison};
+use logitscope::verify::{Agreement, Comparison};
 
 use super::support::{self, MadeWeights, Numbers};
 

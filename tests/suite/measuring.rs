@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use logitscope::formats::architectures::shapes::{self, MadeUpWeights};
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MatrixUnits, Trial, Trials};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, plan_decoder};
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
+use logitscope::synthetic::{SyntheticWeights, shapes};
 
 use super::support;
 
@@ -97,7 +97,7 @@ fn prompts_get_the_fastest_candidate_that_suits_the_weights() {
     let mut config = shapes::config("stories15m").unwrap();
     (config.layers, config.vocabulary) = (config.layers[..1].to_vec(), 64);
     let plan = plan_decoder(&config);
-    let weights = MadeUpWeights::new(&plan, WeightFormat::F32).expect("f32 fits every row");
+    let weights = SyntheticWeights::new(&plan, WeightFormat::F32).expect("f32 fits every row");
     let device = support::device();
     // Units that round the inputs are not for weights in f32, and this device could not compile them.
     let rounding = LinearVariant::Matrices { units: MatrixUnits::Half16, lanes: 32 };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use logitscope::decoding::chain::Chain;
+use logitscope::decoding::draw::draw;
 use logitscope::decoding::row::Row;
-use logitscope::decoding::single_token::draw;
 use logitscope::decoding::stages::{Dry, History, Mirostat, Stage};
 use logitscope::decoding::{
     Aids, Control, DecodingError, DecodingSettings, DrySettings, EosRule, GrammarSettings, MirostatSettings,

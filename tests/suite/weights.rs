@@ -8,9 +8,9 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, Weights, WeightsChoice};
-use logitscope::session::divergence::{Divergence, Summary, all_logits};
 use logitscope::session::load::format_names;
 use logitscope::session::{ModelSource, Opened};
+use logitscope::verify::{Divergence, Summary, all_logits};
 
 use super::support::{MadeWeights, device, program};
 

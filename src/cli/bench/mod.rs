@@ -12,13 +12,16 @@ use self::step::StepAnswer;
 use self::steps::Way;
 use self::subject::{Subject, USUAL_PROMPTS, USUAL_STEPS};
 use super::arguments::{Bench, PromptKernels};
+use super::error::CliError;
+use super::outcome::Outcome;
 use super::output::{Progress, bytes, print, print_json, rate};
-use super::{CliError, Outcome, interrupt, model};
+use super::{interrupt, model};
 use crate::gpu::{self, Engine, LinearVariant, copy_bandwidth, f32_rate};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
 use crate::session::load::format_names;
+use crate::synthetic::spread_tokens;
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]
@@ -171,7 +174,7 @@ fn fastest(
 
 /// Seconds from nothing to the logits after a prompt of made-up tokens; `None` after Ctrl-C.
 fn initiation_seconds(engine: &mut Engine, tokens: usize) -> Result<Option<f64>, ModelError> {
-    let prompt = model::spread_tokens(tokens, engine.vocabulary());
+    let prompt = spread_tokens(tokens, engine.vocabulary());
     let sequence = engine.new_sequence();
     let start = Instant::now();
     for chunk in prompt.chunks(engine.max_rows()) {

@@ -1,12 +1,12 @@
 //! What `bench` measures: a model, or random weights of a real model's shape.
 
-use crate::cli::CliError;
 use crate::cli::arguments::{Bench, ModelOptions, source};
-use crate::formats::architectures::shapes;
+use crate::cli::error::CliError;
 use crate::model::conversion::Converted;
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Op, Plan, Weights, plan_decoder};
 use crate::session::Opened;
+use crate::synthetic::{SyntheticWeights, shapes};
 
 /// What is measured.
 pub struct Subject {
@@ -32,7 +32,7 @@ impl Subject {
             config.layers.truncate(arguments.layers.unwrap_or(usize::MAX));
             let format = arguments.stored.unwrap_or(format);
             let mut plan = plan_decoder(&config);
-            let weights = shapes::MadeUpWeights::new(&plan, format).map_err(CliError::BenchFormat)?;
+            let weights = SyntheticWeights::new(&plan, format).map_err(CliError::BenchFormat)?;
             let weights = Converted::new(weights, &plan, arguments.model.weights.into());
             let prompts = arguments.pp.as_deref().unwrap_or(&USUAL_PROMPTS);
             let steps = arguments.tg.as_deref().unwrap_or(&USUAL_STEPS);

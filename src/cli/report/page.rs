@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Answer, Entry, State};
+use super::answer::{Answer, Entry, State};
 use crate::cli::output::{bytes, rate, seconds};
 
 /// Ops of a step that are told, the costliest first.

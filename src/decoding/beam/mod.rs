@@ -6,6 +6,7 @@
 //! hypotheses together, from the softmax of the sums: Gumbel noise is added to every sum, and the highest are taken
 //! (Kool, van Hoof and Welling 2019, section 3). The noise is a function of seed, step, hypothesis and token.
 
+mod noise;
 mod rows;
 pub mod search;
 
@@ -24,7 +25,7 @@ use super::strategy_settings::Picking;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::strategies::{BeamStep, Hypothesis, Pruned};
 use crate::trace::{Node, Phase, ReturnedSequence, Run, StepDetail, StopReason, StrategyStep};
-use rows::Noise;
+use noise::Noise;
 use search::{Continuation, Rules, Taken};
 
 /// Beam search or beam sampling.

@@ -16,10 +16,11 @@ use window::Window;
 
 use super::chain::StageContext;
 use super::error::DecodingError;
+use super::row_logits::Seen;
 use super::settings::DecodingSettings;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, common_prefix};
 use super::strategy_settings::LookaheadSettings;
-use super::text::{Gain, Seen, Text};
+use super::text::{Gain, Text};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel, Row, SequenceId};
 use crate::trace::strategies::{Guess, LookaheadStep, NgramSource, Token};

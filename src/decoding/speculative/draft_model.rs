@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use super::drafter::{Draft, DraftToken, Drafter};
 use crate::decoding::chain::Filtered;
+use crate::decoding::draw::laid_out;
 use crate::decoding::error::DecodingError;
 use crate::decoding::initiation::{ChunkSize, PassCost, pass};
 use crate::decoding::random::{Purpose, uniform_for};
-use crate::decoding::single_token::laid_out;
+use crate::decoding::row_logits::Seen;
 use crate::decoding::strategy::{Control, SharedModel, common_prefix, fork_shared};
 use crate::decoding::strategy_settings::Picking;
-use crate::decoding::text::{Seen, Text};
+use crate::decoding::text::Text;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::strategies;
 

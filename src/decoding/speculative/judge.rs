@@ -10,12 +10,13 @@ use std::collections::HashMap;
 
 use super::drafter::{Draft, DraftToken};
 use crate::decoding::chain::Filtered;
+use crate::decoding::draw::draw;
 use crate::decoding::error::DecodingError;
 use crate::decoding::random::{Purpose, uniform_for};
 use crate::decoding::row::Row;
-use crate::decoding::single_token::draw;
+use crate::decoding::row_logits::Seen;
 use crate::decoding::strategy_settings::Picking;
-use crate::decoding::text::{Seen, Text};
+use crate::decoding::text::Text;
 use crate::trace::strategies::{Added, Drafted, Verdict};
 use crate::trace::{Draw, Node};
 

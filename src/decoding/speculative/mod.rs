@@ -21,9 +21,10 @@ use lookup::PromptLookup;
 
 use super::chain::StageContext;
 use super::error::DecodingError;
+use super::row_logits::Seen;
 use super::settings::DecodingSettings;
 use super::strategy::{Branched, Control, Ending, SharedModel, Stepped, Strategy};
-use super::text::{Gain, Seen, Text};
+use super::text::{Gain, Text};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel};
 use crate::trace::strategies::SpeculativeStep;

@@ -2,8 +2,7 @@
 
 use std::f64::consts::LN_2;
 
-use super::{finite, keep};
-use crate::decoding::row::{Descending, Row};
+use crate::decoding::row::{Descending, Row, finite, keep};
 
 /// Mirostat 2 with its settings and its state.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,8 @@
 //! BLOOM (Workshop et al. 2022): linear biases for positions, a norm of the embedding, queries, keys and values of
 //! each head together in one matrix.
 
-use super::{Family, Mapping, StoredNames, laid_out, norm, stored, usual};
+use super::family::{Family, Mapping, StoredNames, laid_out, layer_indices, stored};
+use super::{norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -95,7 +96,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         context: fields.optional_size("seq_length")?.unwrap_or(2048),
         positions: Positions::InLayers,
         embedding: EmbeddingConfig { scale: 1.0, norm: Some(norm) },
-        layers: super::layer_indices(fields, layers_field)?.map(|_| layer.clone()).collect(),
+        layers: layer_indices(fields, layers_field)?.map(|_| layer.clone()).collect(),
         final_norm: norm,
         head: usual::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,

@@ -1,8 +1,9 @@
 //! Command R (Cohere 2024): blocks side by side behind one LayerNorm without a bias, neighbouring elements that
 //! rotate together, a factor on the logits.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, laid_out, norm, stored, usual};
+use super::{norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

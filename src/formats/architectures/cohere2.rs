@@ -1,7 +1,8 @@
 //! Command R7B and Command A (Cohere 2024): three layers with a window and a rotary embedding for each with neither.
 
+use super::family::{Family, StoredNames};
 use super::window::{self, Sight};
-use super::{Family, StoredNames, cohere, usual};
+use super::{cohere, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

@@ -1,9 +1,10 @@
 //! EXAONE 4 (LG AI Research 2025): results of blocks are normalised, and each head of queries and keys; in its
 //! larger form three layers with a window and a rotary embedding for each with neither.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
 use super::window::{self, Sight};
-use super::{Family, StoredNames, norm, olmo2, usual};
+use super::{norm, olmo2, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

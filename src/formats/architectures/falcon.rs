@@ -2,8 +2,9 @@
 //! other with linear biases for positions. Queries, keys and values of each key/value head are together in one
 //! matrix.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, layer_indices, stored};
 use super::rope::{self, Rope};
-use super::{Family, Mapping, StoredNames, activation, laid_out, norm, stored, usual};
+use super::{activation, norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -104,7 +105,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         context,
         positions: Positions::InLayers,
         embedding: EmbeddingConfig::default(),
-        layers: super::layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
+        layers: layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
         final_norm: norm,
         head: usual::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,

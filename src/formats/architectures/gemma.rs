@@ -1,7 +1,8 @@
 //! Gemma (Gemma Team 2024): scaled embeddings, norms stored as the distance of their weights from one.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, laid_out, norm, usual};
+use super::{norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

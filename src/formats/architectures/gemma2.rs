@@ -1,8 +1,9 @@
 //! Gemma 2 (Gemma Team 2024): norms around both blocks, a window in every other layer, soft caps.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
 use super::window::{self, Sight};
-use super::{Family, Mapping, StoredNames, gemma, laid_out, usual};
+use super::{gemma, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

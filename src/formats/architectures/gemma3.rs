@@ -1,9 +1,10 @@
 //! Gemma 3 (Gemma Team 2025), the text decoder: norms of queries and keys, five layers with a window for each
 //! without, each kind with frequencies of its own. Also inside a folder that has a part for images.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::{self, Rope};
 use super::window::Sight;
-use super::{Family, Mapping, StoredNames, gemma, gemma2, laid_out, norm, usual};
+use super::{gemma, gemma2, norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

@@ -1,8 +1,9 @@
 //! GLM-4-0414 (Zhipu AI 2025): norms around both blocks, neighbouring elements of half of each head rotate
 //! together, gate and up in one matrix.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, laid_out, norm, stored, usual};
+use super::{norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

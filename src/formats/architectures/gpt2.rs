@@ -1,7 +1,8 @@
 //! GPT-2 (Radford et al. 2019): learned positions, LayerNorm, one fused and transposed matrix for queries,
 //! keys and values.
 
-use super::{Family, StoredNames, activation, laid_out, norm, stored};
+use super::family::{Family, StoredNames, laid_out, layer_indices, stored};
+use super::{activation, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -98,7 +99,7 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
         context,
         positions: Positions::Learned { rows: context },
         embedding: EmbeddingConfig::default(),
-        layers: super::layer_indices(fields, "n_layer")?.map(layer).collect(),
+        layers: layer_indices(fields, "n_layer")?.map(layer).collect(),
         final_norm: norm,
         head: if tied { HeadWeights::Tied } else { HeadWeights::Separate },
         head_bias: Bias::Absent,

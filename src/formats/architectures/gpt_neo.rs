@@ -1,7 +1,8 @@
 //! GPT-Neo (Black et al. 2021): GPT-2 with scores that are not scaled, and a window in every other layer.
 
+use super::family::{Family, Mapping, StoredNames, layer_indices, stored};
 use super::window::Sight;
-use super::{Family, Mapping, StoredNames, activation, norm, stored, usual};
+use super::{activation, norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -55,7 +56,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     let context = fields.size("max_position_embeddings")?;
     let norm = norm::layer(fields, "layer_norm_epsilon", Bias::Present)?;
     let window = fields.optional_size("window_size")?.unwrap_or(256);
-    let sights = sights(fields, super::layer_indices(fields, "num_layers")?.len())?;
+    let sights = sights(fields, layer_indices(fields, "num_layers")?.len())?;
     let feed_forward = FeedForwardConfig {
         width: fields.optional_size("intermediate_size")?.unwrap_or(width.saturating_mul(4)),
         kind: FeedForwardKind::Plain,

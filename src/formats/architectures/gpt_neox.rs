@@ -1,8 +1,9 @@
 //! GPT-NeoX and Pythia (Black et al. 2022; Biderman et al. 2023): LayerNorm, heads that rotate in part, blocks side
 //! by side or one after the other, queries, keys and values of each head together in one matrix.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, activation, laid_out, norm, stored, usual};
+use super::{activation, norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

@@ -1,9 +1,10 @@
 //! gpt-oss (OpenAI 2025): experts with biases and clamped gates, attention sinks, every other layer with a window. The
 //! experts' matrices are stored in MXFP4, or turned in a format of whole numbers of bytes.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
 use super::window::{self, Sight};
-use super::{Family, Mapping, StoredNames, experts, laid_out, norm, stored, usual};
+use super::{experts, norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

@@ -1,7 +1,8 @@
 //! GPT-J (Wang and Komatsuzaki 2021): GPT-2's fields, blocks side by side behind one LayerNorm, neighbouring
 //! elements of a part of each head that rotate together.
 
-use super::{Family, Mapping, StoredNames, gpt2, laid_out, stored, usual};
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
+use super::{gpt2, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

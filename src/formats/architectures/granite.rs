@@ -1,7 +1,8 @@
 //! Granite 3 (Granite Team, IBM 2024): Llama with factors on embeddings, residuals, scores and logits.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual};
+use super::{norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

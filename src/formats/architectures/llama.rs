@@ -1,7 +1,8 @@
 //! Llama (Touvron et al. 2023; Grattafiori et al. 2024), and the many models published in its form.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual};
+use super::{norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

@@ -1,7 +1,8 @@
 //! Mistral (Jiang et al. 2023): Llama with a window.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual, window};
+use super::{norm, usual, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

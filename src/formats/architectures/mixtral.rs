@@ -1,7 +1,8 @@
 //! Mixtral (Jiang et al. 2024): Mistral with experts.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, experts, norm, stored, usual};
+use super::{experts, norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

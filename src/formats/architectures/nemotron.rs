@@ -1,8 +1,9 @@
 //! Nemotron 4 and Minitron (Parmar et al. 2024): LayerNorm stored as the distance of its weights from one, squared
 //! ReLU.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, activation, laid_out, norm, usual};
+use super::{activation, norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

@@ -1,7 +1,8 @@
 //! OLMo (Groeneveld et al. 2024): LayerNorm without weights, queries, keys and values within a limit.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, laid_out, usual};
+use super::usual;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;

@@ -1,7 +1,8 @@
 //! OLMo 2 (Walsh et al. 2024): results of blocks are normalised, and whole rows of queries and keys.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, norm, stored, usual};
+use super::{norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

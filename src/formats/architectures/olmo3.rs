@@ -1,8 +1,9 @@
 //! OLMo 3 (Olmo Team 2025): OLMo 2 with three layers with a window for each without, which alone stretch their
 //! frequencies.
 
+use super::family::{Family, StoredNames};
 use super::window::{self, Sight};
-use super::{Family, StoredNames, olmo2, rope, usual};
+use super::{olmo2, rope, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

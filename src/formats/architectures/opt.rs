@@ -1,6 +1,7 @@
 //! OPT (Zhang et al. 2022): learned positions after two unused ones, LayerNorm, ReLU.
 
-use super::{Family, Mapping, StoredNames, activation, laid_out, stored, usual};
+use super::family::{Family, Mapping, StoredNames, laid_out, layer_indices, stored};
+use super::{activation, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -84,7 +85,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         context,
         positions: Positions::Learned { rows: context },
         embedding: EmbeddingConfig::default(),
-        layers: super::layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
+        layers: layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
         final_norm: norm,
         head: usual::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,

@@ -1,8 +1,9 @@
 //! Phi-1, Phi-1.5 and Phi-2 (Gunasekar et al. 2023): blocks side by side behind one LayerNorm, heads that rotate in
 //! part, biases everywhere.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, activation, norm, stored, usual};
+use super::{activation, norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

@@ -1,8 +1,9 @@
 //! Phi-3, Phi-3.5 and Phi-4-mini (Abdin et al. 2024): queries, keys and values in one matrix, gate and up in
 //! another, frequencies for short and for long texts, a window.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, norm, stored, usual, window};
+use super::{norm, usual, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

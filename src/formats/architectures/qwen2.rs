@@ -1,7 +1,8 @@
 //! Qwen2 and Qwen2.5 (Yang et al. 2024): biases of queries, keys and values.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual, window};
+use super::{norm, usual, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

@@ -1,7 +1,8 @@
 //! Qwen2-MoE (Yang et al. 2024): Qwen2 with experts, one of which all rows share.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, experts, norm, usual, window};
+use super::{experts, norm, usual, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

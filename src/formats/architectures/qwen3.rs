@@ -1,7 +1,8 @@
 //! Qwen3 (Yang et al. 2025): each head of queries and keys is normalised.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual, window};
+use super::{norm, usual, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

@@ -1,6 +1,7 @@
 //! Qwen3-MoE (Yang et al. 2025): Qwen3 with experts.
 
-use super::{Family, StoredNames, experts, qwen3, usual};
+use super::family::{Family, StoredNames};
+use super::{experts, qwen3, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

@@ -1,7 +1,8 @@
 //! SmolLM3 (Bakouch et al. 2025): every fourth layer has no rotary embedding.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual, window};
+use super::{norm, usual, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

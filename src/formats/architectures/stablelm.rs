@@ -1,8 +1,9 @@
 //! StableLM 2 (Bellagamba et al. 2024): LayerNorm, heads that rotate in part, blocks one after the other or side
 //! by side.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, norm, stored, usual};
+use super::{norm, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

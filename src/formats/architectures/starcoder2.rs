@@ -1,7 +1,8 @@
 //! StarCoder2 (Lozhkov et al. 2024): LayerNorm, a plain feed-forward block, biases everywhere, a window.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, activation, norm, stored, usual, window};
+use super::{activation, norm, usual, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

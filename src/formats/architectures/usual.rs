@@ -2,8 +2,9 @@
 //! heads, a gated feed-forward block; with the usual names of fields and tensors. A family changes what it has
 //! otherwise.
 
+use super::family::{Mapping, StoredNames, layer_indices, stored};
 use super::rope::Rope;
-use super::{Mapping, StoredNames, activation, rope, stored};
+use super::{activation, rope};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -129,7 +130,7 @@ pub(super) fn read_with(
         context,
         positions: Positions::InLayers,
         embedding: EmbeddingConfig::default(),
-        layers: super::layer_indices(fields, "num_hidden_layers")?.map(layer).collect(),
+        layers: layer_indices(fields, "num_hidden_layers")?.map(layer).collect(),
         final_norm: norm,
         head: head(fields, HeadWeights::Separate)?,
         head_bias: Bias::Absent,

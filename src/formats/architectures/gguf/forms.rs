@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::Facts;
-use crate::formats::architectures::{Mapping, laid_out, stored};
+use super::facts::Facts;
+use crate::formats::architectures::family::{Mapping, laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// A family as GGUF files have it.

@@ -1,125 +1,15 @@
-//! Values as Python writes them, and arguments as Python takes them.
+//! Values as Python writes them.
 
-use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs, from_args};
-use minijinja::{Error, ErrorKind, State, Value};
+use minijinja::value::ValueKind;
+use minijinja::{Error, State, Value};
 use unicode_general_category::{GeneralCategory as Category, get_general_category};
 
+use super::kinds::is_of_minijinja;
 use super::objects::{Group, Range, View};
+use super::values::{failure, is_float, items, pay, text};
 
 /// How deep values may be nested where they are walked.
 const MAX_DEPTH: usize = 100;
-
-/// What functions, filters and methods take.
-pub(super) type Arguments = Rest<ValueOrKwargs>;
-
-/// An error of the template's.
-pub(super) fn failure(reason: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, reason.into())
-}
-
-/// Pays for `bytes` before they are made; what is returned is paid once more by the engine.
-pub(super) fn pay(state: &State, bytes: usize) -> Result<(), Error> {
-    state.consume_fuel(bytes as u64 / 64)
-}
-
-/// Arguments by their names.
-type Named = Vec<(String, Value)>;
-
-/// The positional and the named arguments of a call.
-pub(super) fn split(arguments: &[Value]) -> Result<(&[Value], Named), Error> {
-    let Some((last, positional)) = arguments.split_last().filter(|(last, _)| last.is_kwargs()) else {
-        return Ok((arguments, Vec::new()));
-    };
-    let (named,): (Kwargs,) = from_args(std::slice::from_ref(last))?;
-    let pairs = named.args().map(|name| Ok((name.to_owned(), named.get(name)?)));
-    Ok((positional, pairs.collect::<Result<_, Error>>()?))
-}
-
-/// Arguments by place or by name, in the order of `names`; an empty name can only be given by place.
-pub(super) fn bind<const N: usize>(
-    arguments: &[Value],
-    names: [&str; N],
-) -> Result<[Option<Value>; N], Error> {
-    let (positional, named) = split(arguments)?;
-    if positional.len() > N {
-        return Err(Error::new(ErrorKind::TooManyArguments, format!("at most {N} can be given")));
-    }
-    let mut bound = [const { None }; N];
-    for (place, value) in bound.iter_mut().zip(positional) {
-        *place = Some(value.clone());
-    }
-    for (name, value) in named {
-        let place = names.iter().position(|known| *known == name).filter(|place| bound[*place].is_none());
-        let place = place.ok_or_else(|| failure(format!("the argument {name} is unknown or given twice")))?;
-        bound[place] = Some(value);
-    }
-    Ok(bound)
-}
-
-/// An argument that must be given.
-pub(super) fn needed(argument: Option<Value>) -> Result<Value, Error> {
-    argument.ok_or_else(|| Error::new(ErrorKind::MissingArgument, "an argument is missing"))
-}
-
-/// An argument that must be a text.
-pub(super) fn text(value: &Value) -> Result<&str, Error> {
-    value.as_str().ok_or_else(|| failure(format!("a text is needed in place of {}", kind(value))))
-}
-
-/// A whole number; truth counts as one.
-pub(super) fn integer(value: &Value) -> Option<i128> {
-    match value.kind() {
-        ValueKind::Bool => Some(i128::from(value.is_true())),
-        ValueKind::Number if value.is_integer() => i128::try_from(value.clone()).ok(),
-        _ => None,
-    }
-}
-
-/// An argument that must be a whole number, or what it is if it is not given.
-pub(super) fn integer_or(argument: Option<&Value>, default: i128) -> Result<i128, Error> {
-    let Some(value) = argument else { return Ok(default) };
-    integer(value).ok_or_else(|| failure(format!("a whole number is needed in place of {}", kind(value))))
-}
-
-/// A number; truth counts as one.
-pub(super) fn float(value: &Value) -> Option<f64> {
-    match value.kind() {
-        ValueKind::Number => f64::try_from(value.clone()).ok(),
-        _ => integer(value).map(|integer| integer as f64),
-    }
-}
-
-/// Whether a value is a number with a fraction.
-pub(super) fn is_float(value: &Value) -> bool {
-    value.kind() == ValueKind::Number && !value.is_integer()
-}
-
-/// A whole number that exceeds no template's needs.
-pub(super) fn whole(value: i128) -> Value {
-    i64::try_from(value).map_or_else(|_| Value::from(value), Value::from)
-}
-
-/// What a value is, for errors.
-pub(super) fn kind(value: &Value) -> String {
-    if value.is_undefined() { "an undefined value".to_owned() } else { value.kind().to_string() }
-}
-
-/// The items that a loop over a value meets.
-pub(super) fn items(state: &State, value: &Value) -> Result<Vec<Value>, Error> {
-    if let Some(text) = value.as_str() {
-        pay(state, text.len() * 24)?;
-        return Ok(text.chars().map(Value::from).collect());
-    }
-    if matches!(value.kind(), ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::Plain) {
-        return Err(failure(format!("{} is not iterable", kind(value))));
-    }
-    let mut items = Vec::new();
-    for item in value.try_iter()?.checked() {
-        pay(state, 64)?;
-        items.push(item?);
-    }
-    Ok(items)
-}
 
 /// Python's `str`.
 pub(super) fn str(state: &State, value: &Value) -> Result<String, Error> {
@@ -203,14 +93,6 @@ fn write_container(state: &State, value: &Value, to: &mut String, depth: usize) 
     Ok(())
 }
 
-/// Whether a value is the variable of a loop or a namespace, which minijinja takes for mappings.
-pub(super) fn is_of_minijinja(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| {
-        let name = object.type_name();
-        name.ends_with("::Loop") || name.ends_with("::Namespace")
-    })
-}
-
 /// A number as `repr` writes it.
 pub(super) fn number(value: &Value) -> String {
     match (is_float(value), f64::try_from(value.clone())) {
@@ -264,6 +146,15 @@ pub(super) fn escape(character: char) -> String {
         code @ 0x100..0x1_0000 => format!("\\u{code:04x}"),
         code => format!("\\U{code:08x}"),
     }
+}
+
+/// The text of `repr` in ASCII.
+pub(super) fn ascii(state: &State, value: &Value) -> Result<String, Error> {
+    let mut to = String::new();
+    for character in repr(state, value)?.chars() {
+        if character.is_ascii() { to.push(character) } else { to.push_str(&escape(character)) }
+    }
+    Ok(to)
 }
 
 fn quote_bytes(bytes: &[u8], to: &mut String) {
