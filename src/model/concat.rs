@@ -127,7 +127,7 @@ impl ConcatWeights<'_> {
     }
 }
 
-/// `block` bytes of each part in turn, until all are taken.
+/// `block` bytes of each part in turn.
 fn in_turn(parts: &[Cow<'_, [u8]>], block: usize) -> Vec<u8> {
     let mut whole = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
     for at in (0..parts[0].len()).step_by(block) {

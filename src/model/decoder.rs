@@ -74,8 +74,8 @@ impl Planner {
         let LayerConfig { attention_norms, feed_forward_norms, .. } = config;
 
         let attended = self.norm_before(&attention, attention_norms, residual, "normed");
-        // Side by side, both blocks read the residual stream as it was.
-        let beside = match (config.residual.flow, feed_forward_norms.before) {
+        // Parallel blocks both read the residual stream as it was before attention.
+        let parallel_input = match (config.residual.flow, feed_forward_norms.before) {
             (Flow::Sequential, _) => None,
             (Flow::Parallel, None) => Some(attended),
             (Flow::Parallel, Some(_)) => {
@@ -85,13 +85,13 @@ impl Planner {
         self.attention(index, &config.attention, attended, update);
         self.add(&attention, config.residual.scale, attention_norms, update, residual);
 
-        let input =
-            beside.unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
+        let input = parallel_input
+            .unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
         self.feed_forward(&feed_forward, &config.feed_forward, input, update);
         self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
     }
 
-    /// What a block reads: the residual stream, normalised where the block has a norm for that.
+    /// What a block reads: the residual stream, normalised if the block has a norm before it.
     fn norm_before(
         &mut self,
         block: &str,

@@ -164,7 +164,7 @@ impl<'a> Fuser<'a> {
         (readers > 0).then(|| (self.plan.ops.len() - first, ops))
     }
 
-    /// The weights and biases of linear maps with one input as one map; `None` where they do not fit together.
+    /// The weights and biases of linear maps that share an input, as one map; `None` if their formats differ.
     fn concat(&mut self, parts: &[Projection], order: RowOrder) -> Option<(TensorId, Option<TensorId>)> {
         let infos = self.weights.tensors();
         let first = self.concats[parts[0].weight.0].parts[0];
@@ -207,7 +207,7 @@ impl<'a> Fuser<'a> {
         next.is_some_and(|op| op.reads(buffer))
     }
 
-    /// Leaves out the tensors and buffers that no op names any more.
+    /// Drops the tensors and buffers that no op names any more.
     fn finish(self) -> Fused<'a> {
         let Self { mut plan, weights, concats } = self;
         let (mut tensors, mut buffers) = (Vec::new(), Vec::new());
@@ -226,7 +226,7 @@ impl<'a> Fuser<'a> {
     }
 }
 
-/// The place of `old` in the list of those kept; it joins the list at its first use.
+/// The index of `old` among those kept, to which its first use adds it.
 fn place(kept: &mut Vec<usize>, old: usize) -> usize {
     kept.iter().position(|&known| known == old).unwrap_or_else(|| {
         kept.push(old);
