@@ -691,7 +691,7 @@ fn a_number_explains_itself_under_the_pointer() {
     window.hover_at(entropy.center());
     // The tooltip waits for the pointer to rest.
     window.run_steps(8);
-    assert!(sees_part(&window, "−Σ p log₂ p"));
+    assert!(sees_part(&window, "−Σ p ln p"));
     assert!(sees_part(&window, "computed"));
 }
 
