@@ -4,8 +4,8 @@
 
 use super::cache::CacheFormat;
 use super::config::{
-    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Flow,
-    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Sinks,
+    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, HeadNormConfig,
+    HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual, Sinks,
 };
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId,
@@ -75,10 +75,10 @@ impl Planner {
 
         let attended = self.norm_before(&attention, attention_norms, residual, "normed");
         // Parallel blocks both read the residual stream as it was before attention.
-        let parallel_input = match (config.residual.flow, feed_forward_norms.before) {
-            (Flow::Sequential, _) => None,
-            (Flow::Parallel, None) => Some(attended),
-            (Flow::Parallel, Some(_)) => {
+        let parallel_input = match (config.residual.kind, feed_forward_norms.before) {
+            (Residual::Sequential, _) => None,
+            (Residual::Parallel, None) => Some(attended),
+            (Residual::Parallel, Some(_)) => {
                 Some(self.norm_before(&feed_forward, feed_forward_norms, residual, "normed for feed-forward"))
             }
         };
