@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use egui::{Context, ThemePreference, Ui};
 
-use super::Scene;
-use super::action::{self, Action};
+use super::action::Action;
 use super::dialog::{Answer, Dialog, Wanted};
 use super::dock::{self, Pane};
 use super::inspecting::{Found, Inspecting};
+use super::keyboard;
 use super::layout;
 use super::pacing::Pacing;
+use super::scene::Scene;
 use super::state::{Awaited, Follow, Inspected, Origin, Pointer, Remembered, State, ThemeChoice};
 use super::theme;
 use super::trace_files::{Outcome, TraceWork};
@@ -529,7 +530,7 @@ impl eframe::App for App {
         self.state.cursor.begin_frame(count);
         self.state.pointed_at = self.state.next_pointed_at.take();
 
-        let mut actions = action::from_keyboard(&ctx, &self.state);
+        let mut actions = keyboard::from_keyboard(&ctx, &self.state);
         self.rest_pointer(&ctx, &actions);
         let Self { view, state, tree, .. } = self;
         layout::show(ui, &mut Scene { view, state, actions: &mut actions }, tree);

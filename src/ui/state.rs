@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
 use super::chips::ChipLayout;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyChoice};
 use crate::session::{CacheFormat, ModelCard, ModelSource, Pace, WeightsChoice};
@@ -373,17 +372,6 @@ impl State {
             || self.inspected.is_some()
             || self.shortcuts_shown
             || self.notices_shown
-    }
-
-    /// Whether an action closes the one card that shows.
-    pub fn closes_card(&self, action: &Action) -> bool {
-        match action {
-            Action::ShowOpen => self.open_shown && self.inspected.is_none(),
-            Action::SaveTrace => self.save_shown,
-            Action::ToggleShortcuts => self.shortcuts_shown,
-            Action::ToggleNotices => self.notices_shown,
-            _ => false,
-        }
     }
 
     /// The state of a window that was just opened.
