@@ -42,7 +42,7 @@ struct Work {
 }
 
 impl Engine {
-    /// Uploads the weights and compiles the plan for this device. Tensor i of `weights` is the plan's
+    /// Uploads the weights and compiles the plan for this device; tensor i of `weights` is the plan's
     /// tensor i. A context longer than the adapter can hold in one binding is shortened;
     /// [`LanguageModel::context`] tells.
     pub fn load(

@@ -36,7 +36,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Uploads the weights and compiles the plan for this device, with these kernels. Tensor i of
+    /// Uploads the weights and compiles the plan for this device, with these kernels; tensor i of
     /// `weights` is the plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
     /// [`crate::model::LanguageModel::context`] tells.
     ///

@@ -2,9 +2,10 @@
 
 use super::core::Engine;
 use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
+use crate::model::ModelError;
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
 use crate::model::selection::RowHandle;
-use crate::model::{Batch, ModelError, SequenceId};
+use crate::model::{Batch, SequenceId};
 
 impl LanguageModel for Engine {
     fn vocabulary(&self) -> usize {

@@ -101,7 +101,7 @@ impl Compiler<'_> {
         self.write_cache(self.cache_shape(layer), source, 0)
     }
 
-    /// The dispatches of an [`Op::Attention`].
+    /// The dispatches of an [`AttentionOp`].
     pub(crate) fn attention(&self, op: AttentionOp) -> Result<Attention, ModelError> {
         let AttentionOp { query, output, fresh, .. } = op;
         let shape = Shape::from(op);
