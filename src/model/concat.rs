@@ -1,4 +1,4 @@
-//! Tensors stacked by rows: one linear map reads what the file stores as several tensors.
+//! Tensors concatenated by rows: one linear map reads what the file stores as several tensors.
 //!
 //! A view of other [`Weights`]: nothing is copied until rows are read.
 
@@ -7,78 +7,78 @@ use std::ops::Range;
 
 use super::weights::{TensorInfo, Weights, WeightsError};
 
-/// Rows of each part that alternate in [`StackOrder::Alternating`].
+/// Rows of each part that alternate in [`RowOrder::Alternating`].
 pub const ALTERNATING_ROWS: usize = 4;
 
 /// One tensor made of several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stack {
+pub struct Concat {
     /// Indices of the parts in the source; all of one format and, for matrices, of one number of columns.
     pub parts: Vec<usize>,
     /// How their rows follow one another.
-    pub order: StackOrder,
+    pub order: RowOrder,
 }
 
-/// How the rows of stacked matrices, or the elements of stacked vectors, follow one another.
+/// How the rows of concatenated matrices, or the elements of concatenated vectors, follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StackOrder {
+pub enum RowOrder {
     /// Part after part.
     Sequential,
     /// [`ALTERNATING_ROWS`] of each part in turn; all parts are equally long, in multiples of it.
     Alternating,
 }
 
-impl Stack {
+impl Concat {
     /// A tensor as it is.
     pub fn single(part: usize) -> Self {
-        Self { parts: vec![part], order: StackOrder::Sequential }
+        Self { parts: vec![part], order: RowOrder::Sequential }
     }
 }
 
-/// The source's tensors, stacked.
-pub struct StackedWeights<'a> {
+/// The source's tensors, concatenated.
+pub struct ConcatWeights<'a> {
     source: &'a dyn Weights,
     tensors: Vec<TensorInfo>,
-    stacks: Vec<Stack>,
+    concats: Vec<Concat>,
 }
 
-impl<'a> StackedWeights<'a> {
-    /// One tensor for each stack.
-    pub fn new(source: &'a dyn Weights, stacks: Vec<Stack>) -> Self {
-        let tensors = stacks.iter().map(|stack| stacked_info(source.tensors(), stack)).collect();
-        Self { source, tensors, stacks }
+impl<'a> ConcatWeights<'a> {
+    /// One tensor for each concatenation.
+    pub fn new(source: &'a dyn Weights, concats: Vec<Concat>) -> Self {
+        let tensors = concats.iter().map(|concat| concat_info(source.tensors(), concat)).collect();
+        Self { source, tensors, concats }
     }
 }
 
-impl Weights for StackedWeights<'_> {
+impl Weights for ConcatWeights<'_> {
     fn tensors(&self) -> &[TensorInfo] {
         &self.tensors
     }
 
     fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError> {
-        let stack = &self.stacks[index];
-        if let [part] = stack.parts[..] {
+        let concat = &self.concats[index];
+        if let [part] = concat.parts[..] {
             return self.source.read(part, rows);
         }
         if self.tensors[index].rows == 1 {
-            return self.vector(stack).map(Cow::Owned);
+            return self.vector(concat).map(Cow::Owned);
         }
         let row_bytes = self.tensors[index].row_bytes();
-        match stack.order {
-            StackOrder::Sequential => self.sequential(stack, rows, row_bytes).map(Cow::Owned),
-            StackOrder::Alternating => self.alternating(stack, rows, row_bytes).map(Cow::Owned),
+        match concat.order {
+            RowOrder::Sequential => self.sequential(concat, rows, row_bytes).map(Cow::Owned),
+            RowOrder::Alternating => self.alternating(concat, rows, row_bytes).map(Cow::Owned),
         }
     }
 }
 
-impl StackedWeights<'_> {
-    fn vector(&self, stack: &Stack) -> Result<Vec<u8>, WeightsError> {
+impl ConcatWeights<'_> {
+    fn vector(&self, concat: &Concat) -> Result<Vec<u8>, WeightsError> {
         let parts: Vec<_> =
-            stack.parts.iter().map(|&part| self.source.read(part, 0..1)).collect::<Result<_, _>>()?;
-        Ok(match stack.order {
-            StackOrder::Sequential => parts.concat(),
-            StackOrder::Alternating => {
-                let elements = self.source.tensors()[stack.parts[0]].columns;
+            concat.parts.iter().map(|&part| self.source.read(part, 0..1)).collect::<Result<_, _>>()?;
+        Ok(match concat.order {
+            RowOrder::Sequential => parts.concat(),
+            RowOrder::Alternating => {
+                let elements = self.source.tensors()[concat.parts[0]].columns;
                 let block = ALTERNATING_ROWS * parts[0].len() / elements;
                 in_turn(&parts, block)
             }
@@ -87,13 +87,13 @@ impl StackedWeights<'_> {
 
     fn sequential(
         &self,
-        stack: &Stack,
+        concat: &Concat,
         rows: Range<usize>,
         row_bytes: usize,
     ) -> Result<Vec<u8>, WeightsError> {
         let mut bytes = Vec::with_capacity(rows.len() * row_bytes);
         let mut first = 0;
-        for &part in &stack.parts {
+        for &part in &concat.parts {
             let end = first + self.source.tensors()[part].rows;
             let own = rows.start.clamp(first, end)..rows.end.clamp(first, end);
             if !own.is_empty() {
@@ -106,14 +106,14 @@ impl StackedWeights<'_> {
 
     fn alternating(
         &self,
-        stack: &Stack,
+        concat: &Concat,
         rows: Range<usize>,
         row_bytes: usize,
     ) -> Result<Vec<u8>, WeightsError> {
-        let turn_rows = ALTERNATING_ROWS * stack.parts.len();
+        let turn_rows = ALTERNATING_ROWS * concat.parts.len();
         let turns = rows.start / turn_rows..rows.end.div_ceil(turn_rows);
         let of_each = turns.start * ALTERNATING_ROWS..turns.end * ALTERNATING_ROWS;
-        let parts: Vec<_> = stack
+        let parts: Vec<_> = concat
             .parts
             .iter()
             .map(|&part| self.source.read(part, of_each.clone()))
@@ -127,7 +127,7 @@ impl StackedWeights<'_> {
     }
 }
 
-/// `block` bytes of each part in turn, until all are taken.
+/// `block` bytes of each part in turn.
 fn in_turn(parts: &[Cow<'_, [u8]>], block: usize) -> Vec<u8> {
     let mut whole = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
     for at in (0..parts[0].len()).step_by(block) {
@@ -136,9 +136,9 @@ fn in_turn(parts: &[Cow<'_, [u8]>], block: usize) -> Vec<u8> {
     whole
 }
 
-/// What the stack looks like as one tensor.
-pub(super) fn stacked_info(tensors: &[TensorInfo], stack: &Stack) -> TensorInfo {
-    let parts: Vec<&TensorInfo> = stack.parts.iter().map(|&part| &tensors[part]).collect();
+/// What the concatenation looks like as one tensor.
+pub(super) fn concat_info(tensors: &[TensorInfo], concat: &Concat) -> TensorInfo {
+    let parts: Vec<&TensorInfo> = concat.parts.iter().map(|&part| &tensors[part]).collect();
     let first = parts[0];
     let name = parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(" + ");
     let total = |size: fn(&TensorInfo) -> usize| parts.iter().map(|part| size(part)).sum();
@@ -180,38 +180,38 @@ mod tests {
         }
     }
 
-    fn read(parts: [usize; 2], order: StackOrder, rows: Range<usize>) -> Vec<f32> {
+    fn read(parts: [usize; 2], order: RowOrder, rows: Range<usize>) -> Vec<f32> {
         let source = Numbered::new();
-        let stacked = StackedWeights::new(&source, vec![Stack { parts: parts.to_vec(), order }]);
-        WeightFormat::F32.decode(&stacked.read(0, rows).unwrap())
+        let concatenated = ConcatWeights::new(&source, vec![Concat { parts: parts.to_vec(), order }]);
+        WeightFormat::F32.decode(&concatenated.read(0, rows).unwrap())
     }
 
     #[test]
     fn sequential_rows_run_over_the_end_of_a_part() {
-        assert_eq!(read([0, 1], StackOrder::Sequential, 6..10), [6.0, 7.0, 100.0, 101.0]);
-        assert_eq!(read([0, 1], StackOrder::Sequential, 0..2), [0.0, 1.0]);
-        assert_eq!(read([1, 0], StackOrder::Sequential, 14..16), [6.0, 7.0]);
+        assert_eq!(read([0, 1], RowOrder::Sequential, 6..10), [6.0, 7.0, 100.0, 101.0]);
+        assert_eq!(read([0, 1], RowOrder::Sequential, 0..2), [0.0, 1.0]);
+        assert_eq!(read([1, 0], RowOrder::Sequential, 14..16), [6.0, 7.0]);
     }
 
     #[test]
     fn alternating_rows_come_four_of_each_from_any_row_on() {
         let expected = [3.0, 100.0, 101.0, 102.0, 103.0, 4.0];
-        assert_eq!(read([0, 1], StackOrder::Alternating, 3..9), expected);
+        assert_eq!(read([0, 1], RowOrder::Alternating, 3..9), expected);
     }
 
     #[test]
-    fn vectors_are_stacked_by_their_elements() {
+    fn vectors_are_concatenated_by_their_elements() {
         let ends = |numbers: Vec<f32>| (numbers[3], numbers[4], numbers[8], numbers.len());
-        assert_eq!(ends(read([2, 3], StackOrder::Sequential, 0..1)), (203.0, 204.0, 300.0, 16));
-        assert_eq!(ends(read([2, 3], StackOrder::Alternating, 0..1)), (203.0, 300.0, 204.0, 16));
+        assert_eq!(ends(read([2, 3], RowOrder::Sequential, 0..1)), (203.0, 204.0, 300.0, 16));
+        assert_eq!(ends(read([2, 3], RowOrder::Alternating, 0..1)), (203.0, 300.0, 204.0, 16));
     }
 
     #[test]
     fn a_stack_is_described_as_one_tensor() {
         let tensors = Numbered::new().0;
         let info = |parts: [usize; 2]| {
-            let stack = Stack { parts: parts.to_vec(), order: StackOrder::Sequential };
-            let info = stacked_info(&tensors, &stack);
+            let concat = Concat { parts: parts.to_vec(), order: RowOrder::Sequential };
+            let info = concat_info(&tensors, &concat);
             (info.name, info.rows, info.columns)
         };
         assert_eq!(info([0, 1]), ("a + b".to_owned(), 16, 1));
