@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::arguments::{BeamOptions, EarlyStoppingOption, Generate, Strategy};
+use super::arguments::{BeamOptions, EarlyStoppingOption, Generate};
 use super::error::CliError;
 use super::interrupt::INTERRUPTED;
 use super::model;
@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use super::output::{Progress, Reader, bytes, print, print_json, rate, seconds, tell};
 use crate::decoding::{
     BeamSettings, CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EarlyStopping,
-    EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyChoice,
+    EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyKind,
 };
 use crate::session::{Decode, DraftModel, LoadError, ReadyModel, RunError};
 use crate::trace::{Candidate, Node, Phase, PhaseFigures, Phases, ReturnedSequence, Run, StopReason, file};
@@ -20,7 +20,7 @@ pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let settings = settings(arguments)?;
     let draft = arguments.speculative.draft_model.as_ref();
-    let draft = draft.filter(|_| arguments.strategy == Strategy::Speculative);
+    let draft = draft.filter(|_| arguments.strategy == StrategyKind::Speculative);
     let (mut ready, draft) = match model::load_with_draft(&arguments.model, draft) {
         Err(CliError::Load(LoadError::Stopped) | CliError::LoadDraft(LoadError::Stopped)) => {
             return Ok(Outcome::Interrupted);
@@ -52,7 +52,7 @@ pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
 /// Steps until the run ends, printing its text, that of beam search once it is settled; Ctrl-C and a reader that went away end it as cancelled.
 fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate) -> Result<(), CliError> {
     let shows = !arguments.json.json;
-    let streams = shows && arguments.strategy != Strategy::Beam;
+    let streams = shows && arguments.strategy != StrategyKind::Beam;
     let mut line = Progress::new();
     let mut failure = None;
     while decode.run.stop.is_none() {
@@ -100,14 +100,7 @@ fn shown(node: &Node) -> String {
 
 fn settings(arguments: &Generate) -> Result<DecodingSettings, CliError> {
     Ok(DecodingSettings {
-        strategy: match arguments.strategy {
-            Strategy::Greedy => StrategyChoice::Greedy,
-            Strategy::Sample => StrategyChoice::Sample,
-            Strategy::Beam => StrategyChoice::Beam,
-            Strategy::Contrastive => StrategyChoice::Contrastive,
-            Strategy::Speculative => StrategyChoice::Speculative,
-            Strategy::Lookahead => StrategyChoice::Lookahead,
-        },
+        strategy: arguments.strategy,
         picking: if drawing_options(arguments).is_empty() { Picking::Highest } else { Picking::Draws },
         beam: beam_settings(&arguments.beam),
         contrastive: ContrastiveSettings {
@@ -174,15 +167,15 @@ fn drawing_options(arguments: &Generate) -> Vec<&'static str> {
 
 /// Tells of options that the strategy does not look at.
 fn note_unused(arguments: &Generate) -> Option<String> {
-    if arguments.speculative.draft_model.is_some() && arguments.strategy != Strategy::Speculative {
+    if arguments.speculative.draft_model.is_some() && arguments.strategy != StrategyKind::Speculative {
         return Some("note: --draft-model is of use with --strategy speculative alone".to_owned());
     }
     let names = drawing_options(arguments);
     let decoding = match arguments.strategy {
-        Strategy::Greedy => "greedy decoding",
-        Strategy::Contrastive => "contrastive search",
-        Strategy::Lookahead => "lookahead decoding",
-        Strategy::Sample | Strategy::Beam | Strategy::Speculative => return None,
+        StrategyKind::Greedy => "greedy decoding",
+        StrategyKind::Contrastive => "contrastive search",
+        StrategyKind::Lookahead => "lookahead decoding",
+        StrategyKind::Sample | StrategyKind::Beam | StrategyKind::Speculative => return None,
     };
     let unused = !names.is_empty();
     unused.then(|| format!("note: {decoding} ignores {}; add --strategy sample", names.join(", ")))

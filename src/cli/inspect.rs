@@ -15,8 +15,8 @@ pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
         source: source(arguments.model.as_ref()),
         adapter: arguments.adapter.clone(),
         context: arguments.context,
-        weights: arguments.weights.into(),
-        cache: arguments.kv.map(Into::into),
+        weights: arguments.weights,
+        cache: arguments.kv,
     };
     let card = match gpu::find(request.adapter.as_deref()) {
         Err(error) if request.adapter.is_some() => return Err(error.into()),

@@ -79,8 +79,8 @@ pub fn request(options: &ModelOptions) -> LoadRequest {
         source: source(options.model.as_ref()),
         adapter: options.adapter.clone(),
         context: options.context,
-        weights: options.weights.into(),
-        cache: options.kv.map(Into::into),
+        weights: options.weights,
+        cache: options.kv,
     }
 }
 

@@ -9,8 +9,8 @@ use super::settings::DecodingSettings;
 use super::single_token::SingleToken;
 use super::speculative::Speculative;
 use super::strategy::{Ending, SharedModel, Strategy};
-use super::strategy_settings::StrategyChoice;
 use crate::model::LanguageModel;
+use crate::trace::StrategyKind;
 
 /// What a strategy may use beside the model.
 #[derive(Clone, Default)]
@@ -50,15 +50,15 @@ pub fn begin_with(
     let context = StageContext { eos: eos.clone(), ..aids.stages.clone() };
     let ending = Ending { eos, max_tokens: settings.stop.max_tokens, prompt: prompt.len() };
     Ok(match settings.strategy {
-        StrategyChoice::Greedy | StrategyChoice::Sample => {
+        StrategyKind::Greedy | StrategyKind::Sample => {
             Box::new(SingleToken::new(settings, &context, ending, prompt))
         }
-        StrategyChoice::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
-        StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, &context, ending, prompt)?),
-        StrategyChoice::Speculative => {
+        StrategyKind::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
+        StrategyKind::Contrastive => Box::new(Contrastive::new(settings, &context, ending, prompt)?),
+        StrategyKind::Speculative => {
             Box::new(Speculative::new(settings, &context, ending, prompt, aids.draft.as_ref()))
         }
-        StrategyChoice::Lookahead => Box::new(Lookahead::new(settings, &context, ending, prompt)),
+        StrategyKind::Lookahead => Box::new(Lookahead::new(settings, &context, ending, prompt)),
     })
 }
 

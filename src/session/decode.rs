@@ -74,7 +74,7 @@ impl Decode {
         let mut run = Run {
             model: ready.loaded.model.clone(),
             adapter: ready.loaded.adapter.clone(),
-            strategy: settings.strategy.name().to_owned(),
+            strategy: settings.strategy,
             seed: settings.seed,
             step_input: step_input(settings.cache),
             ..Run::default()

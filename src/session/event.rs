@@ -4,7 +4,7 @@ use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{
     AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
-    StopReason, StrategyStep,
+    StopReason, StrategyKind, StrategyStep,
 };
 
 /// A report from the worker.
@@ -130,8 +130,8 @@ pub struct Loaded {
 pub struct RunStarted {
     /// The prompt's tokens.
     pub prompt: Vec<PromptToken>,
-    /// The strategy's name.
-    pub strategy: String,
+    /// Who chooses.
+    pub strategy: StrategyKind,
     /// The seed.
     pub seed: u64,
     /// What each incremental step feeds to the model.

@@ -326,7 +326,7 @@ impl Worker {
                 let run = &decode.run;
                 self.outbox.send(Event::RunStarted(Box::new(RunStarted {
                     prompt: run.prompt.clone(),
-                    strategy: run.strategy.clone(),
+                    strategy: run.strategy,
                     seed: run.seed,
                     step_input: run.step_input,
                     phases: run.phases,

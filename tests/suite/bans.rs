@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use logitscope::decoding::{
     Aids, Constraint, Control, DecodingError, DecodingSettings, EosRule, Picking, SharedConstraint,
-    SharedModel, StageContext, StageSettings, StrategyChoice, begin_with,
+    SharedModel, StageContext, StageSettings, StrategyKind, begin_with,
 };
 use logitscope::model::LanguageModel;
 use logitscope::trace::{Run, StepDetail, StopReason};
@@ -33,18 +33,18 @@ impl Constraint for Allowing {
 }
 
 /// A name, a strategy, how it picks, and whether a draft model helps it.
-type Way = (&'static str, StrategyChoice, Picking, bool);
+type Way = (&'static str, StrategyKind, Picking, bool);
 
 const WAYS: [Way; 9] = [
-    ("greedy", StrategyChoice::Greedy, Picking::Highest, false),
-    ("sample", StrategyChoice::Sample, Picking::Draws, false),
-    ("beam", StrategyChoice::Beam, Picking::Highest, false),
-    ("beam sampling", StrategyChoice::Beam, Picking::Draws, false),
-    ("speculative", StrategyChoice::Speculative, Picking::Highest, false),
-    ("speculative, drawn", StrategyChoice::Speculative, Picking::Draws, false),
-    ("speculative by a model", StrategyChoice::Speculative, Picking::Highest, true),
-    ("speculative by a model, drawn", StrategyChoice::Speculative, Picking::Draws, true),
-    ("lookahead", StrategyChoice::Lookahead, Picking::Highest, false),
+    ("greedy", StrategyKind::Greedy, Picking::Highest, false),
+    ("sample", StrategyKind::Sample, Picking::Draws, false),
+    ("beam", StrategyKind::Beam, Picking::Highest, false),
+    ("beam sampling", StrategyKind::Beam, Picking::Draws, false),
+    ("speculative", StrategyKind::Speculative, Picking::Highest, false),
+    ("speculative, drawn", StrategyKind::Speculative, Picking::Draws, false),
+    ("speculative by a model", StrategyKind::Speculative, Picking::Highest, true),
+    ("speculative by a model, drawn", StrategyKind::Speculative, Picking::Draws, true),
+    ("lookahead", StrategyKind::Lookahead, Picking::Highest, false),
 ];
 
 /// Runs until it ends; the error where it does not end well.
@@ -169,7 +169,7 @@ fn every_strategy_ends_where_a_ban_leaves_nothing_and_keeps_the_text() {
             };
             assert_eq!((at, by), (step, stage), "{what}: {error}");
             assert_eq!(run.generated_ids().len(), step - 1, "{what}");
-            if way.2 == Picking::Highest && way.1 != StrategyChoice::Beam {
+            if way.2 == Picking::Highest && way.1 != StrategyKind::Beam {
                 assert_eq!(run.generated_ids(), greedy, "{what}");
             }
             let message = error.to_string();
@@ -184,7 +184,7 @@ fn every_strategy_ends_where_a_ban_leaves_nothing_and_keeps_the_text() {
 /// Beam search of two texts.
 fn beams(stages: StageSettings, eos: &[u32], max_tokens: usize) -> Run {
     let mut settings =
-        DecodingSettings { strategy: StrategyChoice::Beam, stages, ..DecodingSettings::default() };
+        DecodingSettings { strategy: StrategyKind::Beam, stages, ..DecodingSettings::default() };
     (settings.beam.beams, settings.beam.returned) = (2, 2);
     settings.stop.eos = EosRule::Tokens(eos.to_vec());
     settings.stop.max_tokens = max_tokens;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use logitscope::decoding::{
     BeamSettings, CacheUse, Control, DecodingError, DecodingSettings, EarlyStopping, EosRule, Picking,
-    StrategyChoice, begin,
+    StrategyKind, begin,
 };
 use logitscope::model::{LanguageModel, ModelError};
 use logitscope::session::ModelSource;
@@ -20,7 +20,7 @@ use super::fake_model::{BYTES_PER_POSITION, FakeModel};
 const EARLY: [EarlyStopping; 3] = [EarlyStopping::Heuristic, EarlyStopping::AtOnce, EarlyStopping::Never];
 
 fn settings(beams: usize, length_penalty: f32, early_stopping: EarlyStopping) -> DecodingSettings {
-    let mut settings = DecodingSettings { strategy: StrategyChoice::Beam, ..DecodingSettings::default() };
+    let mut settings = DecodingSettings { strategy: StrategyKind::Beam, ..DecodingSettings::default() };
     settings.beam = BeamSettings { beams, length_penalty, early_stopping, returned: beams };
     settings.stop.eos = EosRule::Ignore;
     settings
@@ -204,7 +204,7 @@ fn one_beam_is_greedy_decoding_with_a_score() {
         let mut beam = settings(1, 1.0, EarlyStopping::Heuristic);
         (beam.stop.max_tokens, beam.stop.eos) = (12, eos.clone());
         beam.stages.repetition_penalty = 1.3;
-        let greedy = DecodingSettings { strategy: StrategyChoice::Greedy, ..beam.clone() };
+        let greedy = DecodingSettings { strategy: StrategyKind::Greedy, ..beam.clone() };
         let (found, stop) = decode(&mut FakeModel::scrambled(60), &beam, &[4, 9]);
         let (expected, expected_stop) = decode(&mut FakeModel::scrambled(60), &greedy, &[4, 9]);
         assert_eq!((found.generated_ids(), stop), (expected.generated_ids(), expected_stop));
@@ -609,7 +609,7 @@ impl CaseSettings {
         };
         let mut settings = settings(self.beams.unwrap_or(1), self.length_penalty.unwrap_or(1.0), early);
         if self.beams.is_none() {
-            settings.strategy = StrategyChoice::Greedy;
+            settings.strategy = StrategyKind::Greedy;
         }
         let stages = &mut settings.stages;
         stages.repetition_penalty = self.repetition_penalty.unwrap_or(1.0);

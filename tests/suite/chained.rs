@@ -7,7 +7,7 @@ use logitscope::decoding::chain::Chain;
 use logitscope::decoding::stages::History;
 use logitscope::decoding::{
     CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, StageContext, StageSettings,
-    StrategyChoice, begin,
+    StrategyKind, begin,
 };
 use logitscope::model::selection::{Choosing, MOST_CANDIDATES, RowHandle};
 use logitscope::reference::selection::summarise;
@@ -37,7 +37,7 @@ fn without_times(run: &Run) -> Vec<Node> {
 /// Strategies and chains that summaries serve, and some that they do not.
 fn settings() -> Vec<DecodingSettings> {
     let sample = |stages: StageSettings| DecodingSettings {
-        strategy: StrategyChoice::Sample,
+        strategy: StrategyKind::Sample,
         seed: 5,
         stages,
         ..DecodingSettings::default()

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use logitscope::decoding::random::{Purpose, uniform, uniform_for};
 use logitscope::decoding::{
-    Aids, CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, Strategy, StrategyChoice,
+    Aids, CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, Strategy, StrategyKind,
     begin_with,
 };
 use logitscope::trace::strategies::{Added, Drafter, SpeculativeStep, Verdict};
@@ -68,7 +68,7 @@ pub fn step(
 }
 
 /// Greedy settings for so many tokens, with a strategy of this choice.
-pub fn settings(strategy: StrategyChoice, max_tokens: usize) -> DecodingSettings {
+pub fn settings(strategy: StrategyKind, max_tokens: usize) -> DecodingSettings {
     let mut settings = DecodingSettings { strategy, ..DecodingSettings::default() };
     (settings.stop.max_tokens, settings.stop.eos) = (max_tokens, EosRule::Ignore);
     settings
@@ -129,8 +129,8 @@ fn greedy_text_is_the_targets_whoever_drafts() {
                 [None, Some(model(vocabulary)), Some(models[1 - kind](vocabulary)), Some(wrong(vocabulary))];
             for (who, draft) in drafts.into_iter().enumerate() {
                 let aids = draft.map(shared).unwrap_or_default();
-                for plain in with_and_without_penalties(settings(StrategyChoice::Greedy, 70)) {
-                    let spec = DecodingSettings { strategy: StrategyChoice::Speculative, ..plain.clone() };
+                for plain in with_and_without_penalties(settings(StrategyKind::Greedy, 70)) {
+                    let spec = DecodingSettings { strategy: StrategyKind::Speculative, ..plain.clone() };
                     let greedy = decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &Aids::default());
                     let found = decode(&mut model(vocabulary), &spec, &[3, 4, 5, 3, 4], &aids);
                     let what = format!("model {kind}, {vocabulary} ids, drafter {who}, {:?}", plain.stages);
@@ -149,7 +149,7 @@ fn greedy_text_is_the_targets_whoever_drafts() {
 
 #[test]
 fn the_trace_tells_each_draft_with_its_verdicts() {
-    let spec = settings(StrategyChoice::Speculative, 30);
+    let spec = settings(StrategyKind::Speculative, 30);
     let Outcome { run, passes, .. } = decode(&mut circle(20), &spec, &[0, 1], &shared(circle(20)));
     assert_eq!((run.steps.len(), run.phases.incremental_steps), (passes, passes - 1));
     let first = speculative(&run.steps[0]);
@@ -183,7 +183,7 @@ fn the_trace_tells_each_draft_with_its_verdicts() {
 #[test]
 fn the_length_of_drafts_follows_from_what_was_accepted() {
     let lengths = |draft: FakeModel| -> Vec<usize> {
-        let spec = settings(StrategyChoice::Speculative, 60);
+        let spec = settings(StrategyKind::Speculative, 60);
         let run = decode(&mut FakeModel::scrambled(20), &spec, &[1, 2], &shared(draft)).run;
         run.steps[1..].iter().map(|step| speculative(step).drafted.len()).take(6).collect()
     };
@@ -263,7 +263,7 @@ fn chi_squared(settings: &DecodingSettings, aids: &Aids, seeds: u64) -> (f64, us
 fn sampled_texts_have_the_targets_distribution_whoever_drafts() {
     const SEEDS: u64 = 12_000;
     for (temperature, top_k) in [(1.0, 0), (0.7, 2)] {
-        let mut spec = settings(StrategyChoice::Speculative, 4);
+        let mut spec = settings(StrategyKind::Speculative, 4);
         spec.picking = Picking::Draws;
         spec.stages.temperature = temperature;
         spec.stages.top_k = top_k;
@@ -287,7 +287,7 @@ fn sampled_texts_have_the_targets_distribution_whoever_drafts() {
 
 #[test]
 fn every_draw_replays_from_seed_step_and_purpose_and_fits_what_the_node_lists() {
-    let mut spec = settings(StrategyChoice::Speculative, 120);
+    let mut spec = settings(StrategyKind::Speculative, 120);
     (spec.picking, spec.seed) = (Picking::Draws, 77);
     for (top_k, vocabulary) in [(0, 30), (5, 30), (0, 300), (50, 300)] {
         spec.stages.top_k = top_k;
@@ -344,9 +344,9 @@ fn every_draw_replays_from_seed_step_and_purpose_and_fits_what_the_node_lists() 
 #[test]
 fn without_a_draft_it_draws_what_sampling_draws() {
     // Thousands of ids: no two of them come twice.
-    let mut spec = settings(StrategyChoice::Speculative, 30);
+    let mut spec = settings(StrategyKind::Speculative, 30);
     (spec.picking, spec.seed) = (Picking::Draws, 5);
-    let sample = DecodingSettings { strategy: StrategyChoice::Sample, ..spec.clone() };
+    let sample = DecodingSettings { strategy: StrategyKind::Sample, ..spec.clone() };
     let none = Aids::default();
     let found = decode(&mut FakeModel::scrambled(5000), &spec, &[1, 2], &none).run;
     assert!(found.steps.iter().all(|step| speculative(step).drafted.is_empty()));
@@ -364,10 +364,10 @@ fn a_draft_ends_where_the_text_does() {
         let prompt = [0, 1, 2, 3, 4, 5, 6, 0, 1];
         // An end token amid a draft, a maximum amid a draft, and a context's end, with all the draft's numbers.
         for end in 2..9 {
-            let mut spec = settings(StrategyChoice::Speculative, 100);
+            let mut spec = settings(StrategyKind::Speculative, 100);
             spec.stop.eos = EosRule::Tokens(vec![end]);
             let Outcome { run, stop, .. } = decode(&mut circle(20), &spec, &prompt, &aids);
-            let greedy = DecodingSettings { strategy: StrategyChoice::Greedy, ..spec.clone() };
+            let greedy = DecodingSettings { strategy: StrategyKind::Greedy, ..spec.clone() };
             let plain = decode(&mut circle(20), &greedy, &prompt, &none);
             assert_is_greedy(&run, &plain.run, "end token");
             assert_eq!(stop, plain.stop);
@@ -378,12 +378,12 @@ fn a_draft_ends_where_the_text_does() {
             }
         }
         for max_tokens in 1..20 {
-            let spec = settings(StrategyChoice::Speculative, max_tokens);
+            let spec = settings(StrategyKind::Speculative, max_tokens);
             let Outcome { run, stop, .. } = decode(&mut circle(20), &spec, &prompt, &aids);
             assert_eq!((run.nodes.len(), stop), (max_tokens, StopReason::MaxTokens));
         }
         for context in 10..30 {
-            let spec = settings(StrategyChoice::Speculative, 100);
+            let spec = settings(StrategyKind::Speculative, 100);
             let mut small = circle(20);
             small.context = context;
             let Outcome { run, stop, .. } = decode(&mut small, &spec, &prompt, &aids);
@@ -394,8 +394,8 @@ fn a_draft_ends_where_the_text_does() {
 
 #[test]
 fn a_draft_model_with_a_short_context_stops_drafting_and_a_narrow_model_takes_short_drafts() {
-    let mut spec = settings(StrategyChoice::Speculative, 40);
-    let greedy = settings(StrategyChoice::Greedy, 40);
+    let mut spec = settings(StrategyKind::Speculative, 40);
+    let greedy = settings(StrategyKind::Greedy, 40);
     let plain = decode(&mut circle(20), &greedy, &[0, 1], &Aids::default()).run;
     let mut short = circle(20);
     short.context = 12;
@@ -420,9 +420,9 @@ fn a_draft_model_with_a_short_context_stops_drafting_and_a_narrow_model_takes_sh
 
 #[test]
 fn interruptions_and_lost_devices_lose_nothing() {
-    let spec = settings(StrategyChoice::Speculative, 40);
+    let spec = settings(StrategyKind::Speculative, 40);
     let prompt: Vec<u32> = (0..50).map(|id| id % 7).collect();
-    let plain = decode(&mut circle(20), &settings(StrategyChoice::Greedy, 40), &prompt, &Aids::default()).run;
+    let plain = decode(&mut circle(20), &settings(StrategyKind::Greedy, 40), &prompt, &Aids::default()).run;
     // The draft model raises the flag at each of its passes in turn.
     let interrupt = Arc::new(AtomicBool::new(false));
     let calls = Rc::new(RefCell::new((0, 1)));
@@ -465,7 +465,7 @@ fn interruptions_and_lost_devices_lose_nothing() {
     model.passes_left = usize::MAX;
     while step(&mut *strategy, &mut model, &mut run).unwrap().is_none() {}
     let plain =
-        decode(&mut circle(20), &settings(StrategyChoice::Greedy, 40), &prompt[..4], &Aids::default()).run;
+        decode(&mut circle(20), &settings(StrategyKind::Greedy, 40), &prompt[..4], &Aids::default()).run;
     assert!(before > 0 && before < 40);
     assert_is_greedy(&run, &plain, "after an error");
 }
@@ -481,7 +481,7 @@ fn broken_logits_are_an_error_that_names_step_and_token() {
             }
             logits
         });
-        let mut spec = settings(StrategyChoice::Speculative, 40);
+        let mut spec = settings(StrategyKind::Speculative, 40);
         spec.picking = picking;
         let mut strategy =
             begin_with(&spec, &[], &[0, 1, 2, 3, 4, 5, 6, 0], &model, &Aids::default()).unwrap();
@@ -501,7 +501,7 @@ fn broken_logits_are_an_error_that_names_step_and_token() {
 fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
     for draft in [None, Some(FakeModel::scrambled(20))] {
         let aids = draft.map(shared).unwrap_or_default();
-        let spec = settings(StrategyChoice::Speculative, 30);
+        let spec = settings(StrategyKind::Speculative, 30);
         let mut model = FakeModel::scrambled(20);
         let mut strategy = begin_with(&spec, &[], &[1, 2, 3], &model, &aids).unwrap();
         let mut run = Run::default();
@@ -516,7 +516,7 @@ fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
             assert_eq!(branched.stop, None);
             let mut branch_run = Run::default();
             while step(&mut *branched.strategy, &mut model, &mut branch_run).unwrap().is_none() {}
-            let greedy = settings(StrategyChoice::Greedy, 30 - length - 1);
+            let greedy = settings(StrategyKind::Greedy, 30 - length - 1);
             let plain = decode(&mut FakeModel::scrambled(20), &greedy, &tokens, &Aids::default()).run;
             assert_eq!(branch_run.generated_ids(), plain.generated_ids());
             assert!(model.rows() - rows < 200, "the prefix is shared");
@@ -526,7 +526,7 @@ fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
         while step(&mut *strategy, &mut model, &mut run).unwrap().is_none() {}
         let plain = decode(
             &mut FakeModel::scrambled(20),
-            &settings(StrategyChoice::Greedy, 30),
+            &settings(StrategyKind::Greedy, 30),
             &[1, 2, 3],
             &Aids::default(),
         );
@@ -539,7 +539,7 @@ fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
 
 #[test]
 fn a_draft_model_of_another_size_is_refused() {
-    let spec = settings(StrategyChoice::Speculative, 3);
+    let spec = settings(StrategyKind::Speculative, 3);
     let refused = begin_with(&spec, &[], &[1], &circle(20), &shared(circle(21))).err().unwrap();
     let message = refused.to_string();
     assert_eq!(

@@ -136,8 +136,7 @@ impl Script {
             CacheUse::Reuse => StepInput::NewTokens,
             CacheUse::Recompute => StepInput::WholeText,
         };
-        let (strategy, seed) =
-            (format!("{:?}", request.settings.strategy).to_lowercase(), request.settings.seed);
+        let (strategy, seed) = (request.settings.strategy, request.settings.seed);
         self.events.push_back(Event::RunStarted(Box::new(RunStarted {
             prompt,
             strategy,
@@ -320,7 +319,7 @@ fn words() -> Vec<String> {
 /// together.
 fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
     let words = words();
-    let sampling = request.settings.strategy != logitscope::decoding::StrategyChoice::Greedy;
+    let sampling = request.settings.strategy != logitscope::decoding::StrategyKind::Greedy;
     let sharpness = 0.35 + 1.3 * noise(step, 1) as f32;
     let logits: Vec<f32> = (0..40).map(|rank| 11.0 - sharpness * (rank as f32).powf(0.8) * 1.2).collect();
     let rest = 1.4_f32.exp() * (VOCABULARY - 40) as f32;

@@ -2,7 +2,7 @@
 
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use logitscope::decoding::{CacheUse, EarlyStopping, Picking, StageSettings, StrategyChoice};
+use logitscope::decoding::{CacheUse, EarlyStopping, Picking, StageSettings, StrategyKind};
 use logitscope::session::event::Stepped;
 use logitscope::session::{Command, Event, ModelSource, Pace};
 use logitscope::trace::strategies::{
@@ -134,7 +134,7 @@ fn all_six_strategies_and_their_settings_reach_the_run() {
     assert!(sees(&window, "Temperature"), "draws have a temperature");
     press(&mut window, "Run");
     let settings = started(&script).settings;
-    assert_eq!((settings.strategy, settings.picking), (StrategyChoice::Beam, Picking::Draws));
+    assert_eq!((settings.strategy, settings.picking), (StrategyKind::Beam, Picking::Draws));
     assert_eq!((settings.beam.beams, settings.beam.returned, settings.beam.length_penalty), (3, 2, 0.5));
     assert_eq!(settings.beam.early_stopping, EarlyStopping::Never);
     press(&mut window, "Stop");

@@ -5,7 +5,7 @@ use egui::{CollapsingHeader, RichText, TextEdit, Ui, vec2};
 use super::grammar;
 use super::settings::{number, row, slider};
 use crate::decoding::{
-    DecodingSettings, DrySettings, MirostatSettings, Picking, StageSettings, StrategyChoice,
+    DecodingSettings, DrySettings, MirostatSettings, Picking, StageSettings, StrategyKind,
 };
 use crate::ui::theme::{palette, size};
 use crate::ui::widgets::hint;
@@ -13,7 +13,7 @@ use crate::ui::widgets::hint;
 /// Shows those that apply to the strategy.
 pub(super) fn show(ui: &mut Ui, decoding: &mut DecodingSettings) {
     let draws = decoding.picks() == Picking::Draws;
-    let single = decoding.strategy == StrategyChoice::Sample;
+    let single = decoding.strategy == StrategyKind::Sample;
     let stages = &mut decoding.stages;
     if draws {
         cuts(ui, stages, single);
