@@ -28,7 +28,7 @@ pub mod summary;
 mod text;
 
 pub use crate::trace::StrategyKind;
-pub use begin::{Aids, begin, begin_with, check_prompt};
+pub use begin::{StrategyInputs, begin, begin_with, check_prompt};
 pub use chain::StageContext;
 pub use constraint::{Constraint, SharedConstraint};
 pub use error::DecodingError;

@@ -285,8 +285,8 @@ impl DecodingSettings {
     /// How the strategy picks from what the stages leave.
     pub fn picks(&self) -> Picking {
         match self.strategy {
-            StrategyKind::Greedy | StrategyKind::Contrastive | StrategyKind::Lookahead => Picking::Highest,
-            StrategyKind::Sample => Picking::Draws,
+            StrategyKind::Greedy | StrategyKind::Contrastive | StrategyKind::Lookahead => Picking::Argmax,
+            StrategyKind::Sample => Picking::Sample,
             StrategyKind::Beam | StrategyKind::Speculative => self.picking,
         }
     }
@@ -298,7 +298,7 @@ impl DecodingSettings {
         let rule = "contrastive search keeps the hidden states of what is cached: choose another strategy";
         ensure(!needs_cache || self.cache == CacheUse::Reuse, "the KV cache", "off", rule)?;
         let several = matches!(self.strategy, StrategyKind::Beam | StrategyKind::Speculative);
-        let follows_one_text = self.stages.mirostat.target != 0.0 && self.picks() == Picking::Draws;
+        let follows_one_text = self.stages.mirostat.target != 0.0 && self.picks() == Picking::Sample;
         let rule = "mirostat follows one text step by step: use it with sampling, or set 0";
         ensure(!(several && follows_one_text), "mirostat's tau", self.stages.mirostat.target, rule)?;
         match self.strategy {

@@ -10,9 +10,11 @@ use super::error::{DecodingError, ensure};
 pub enum Picking {
     /// The highest.
     #[default]
-    Highest,
+    #[serde(rename = "highest")]
+    Argmax,
     /// By random draws.
-    Draws,
+    #[serde(rename = "draws")]
+    Sample,
 }
 
 /// Beam search.

@@ -26,7 +26,7 @@ pub fn own_settings(defaults: &GenerationDefaults, present: &DecodingSettings) -
         (Some(beams), ..) => {
             settings.beam.beams = beams;
             settings.beam.returned = settings.beam.returned.min(beams);
-            settings.picking = if draws { Picking::Draws } else { Picking::Highest };
+            settings.picking = if draws { Picking::Sample } else { Picking::Argmax };
             if let Some(penalty) = defaults.length_penalty {
                 settings.beam.length_penalty = penalty as f32;
             }
@@ -114,10 +114,10 @@ mod tests {
 
         let beams = GenerationDefaults { num_beams: Some(4), length_penalty: Some(0.5), ..defaults.clone() };
         let settings = own(beams.clone());
-        assert_eq!((settings.strategy, settings.picking), (StrategyKind::Beam, Picking::Draws));
+        assert_eq!((settings.strategy, settings.picking), (StrategyKind::Beam, Picking::Sample));
         assert_eq!((settings.beam.beams, settings.beam.length_penalty), (4, 0.5));
         let settings = own(GenerationDefaults { do_sample: None, temperature: None, ..beams });
-        assert_eq!((settings.strategy, settings.picking), (StrategyKind::Beam, Picking::Highest));
+        assert_eq!((settings.strategy, settings.picking), (StrategyKind::Beam, Picking::Argmax));
 
         let contrastive =
             GenerationDefaults { penalty_alpha: Some(0.6), top_k: Some(4), ..GenerationDefaults::default() };

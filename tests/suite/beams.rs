@@ -507,7 +507,7 @@ fn a_branch_searches_on_from_the_text_that_a_person_chose() {
 fn sampled_beams_replay_by_seed_and_differ_by_seed() {
     for (vocabulary, top_k) in [(40, 0), (300, 0), (300, 30)] {
         let mut settings = settings(4, 1.0, EarlyStopping::Never);
-        settings.picking = Picking::Draws;
+        settings.picking = Picking::Sample;
         settings.stages.temperature = 1.5;
         settings.stages.top_k = top_k;
         settings.stop.max_tokens = 6;
@@ -548,7 +548,7 @@ fn draws_are_those_without_replacement_from_the_softmax() {
         let mut model =
             FakeModel::new(5, move |_| weights.iter().map(|weight| weight.ln() as f32).collect::<Vec<f32>>());
         let mut settings = settings(2, 0.0, EarlyStopping::Heuristic);
-        (settings.picking, settings.seed) = (Picking::Draws, seed);
+        (settings.picking, settings.seed) = (Picking::Sample, seed);
         settings.stop.max_tokens = 1;
         let (run, _) = decode(&mut model, &settings, &[0]);
         // At the maximum length the first two drawn are what is returned; their order is that of the noise.

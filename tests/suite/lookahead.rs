@@ -1,7 +1,8 @@
 //! Lookahead decoding on models whose logits are known exactly: greedy decoding's text in fewer passes.
 
 use logitscope::decoding::{
-    Aids, CacheUse, Control, DecodingError, DecodingSettings, EosRule, LookaheadSettings, StrategyKind, begin,
+    CacheUse, Control, DecodingError, DecodingSettings, EosRule, LookaheadSettings, StrategyInputs,
+    StrategyKind, begin,
 };
 use logitscope::trace::strategies::{LookaheadStep, NgramSource, Token};
 use logitscope::trace::{Run, StepDetail, StopReason, StrategyStep};
@@ -38,8 +39,10 @@ fn the_text_is_greedy_decodings_whatever_the_window() {
             for plain in with_and_without_penalties(settings(StrategyKind::Greedy, 80)) {
                 let mut ahead = DecodingSettings { strategy: StrategyKind::Lookahead, ..plain.clone() };
                 ahead.lookahead = LookaheadSettings { window, ngram, guesses };
-                let greedy = decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &Aids::default());
-                let found = decode(&mut model(vocabulary), &ahead, &[3, 4, 5, 3, 4], &Aids::default());
+                let greedy =
+                    decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &StrategyInputs::default());
+                let found =
+                    decode(&mut model(vocabulary), &ahead, &[3, 4, 5, 3, 4], &StrategyInputs::default());
                 let what =
                     format!("model {kind}, {vocabulary} ids, {:?}, {:?}", ahead.lookahead, plain.stages);
                 assert_is_greedy(&found.run, &greedy.run, &what);
@@ -56,7 +59,7 @@ fn the_text_is_greedy_decodings_whatever_the_window() {
 fn the_trace_tells_window_guesses_and_pool() {
     let mut ahead = settings(StrategyKind::Lookahead, 30);
     ahead.lookahead = LookaheadSettings { window: 4, ngram: 3, guesses: 3 };
-    let found = decode(&mut circle(20), &ahead, &[0, 1, 2, 3, 4], &Aids::default());
+    let found = decode(&mut circle(20), &ahead, &[0, 1, 2, 3, 4], &StrategyInputs::default());
     let steps: Vec<&LookaheadStep> = found.run.steps.iter().map(lookahead).collect();
     assert_eq!((steps.len(), found.run.phases.incremental_steps), (found.passes, found.passes - 1));
     // Initiation: three n-grams of the prompt, and the one that the first token makes.
@@ -97,8 +100,9 @@ fn trajectories_of_the_window_become_guesses_that_hit() {
             (0..300).map(|id| if id == next { 3.0 } else { 0.0 }).collect()
         })
     };
-    let found = decode(&mut model(), &ahead, &[100, 2], &Aids::default());
-    let plain = decode(&mut model(), &settings(StrategyKind::Greedy, 40), &[100, 2], &Aids::default());
+    let found = decode(&mut model(), &ahead, &[100, 2], &StrategyInputs::default());
+    let plain =
+        decode(&mut model(), &settings(StrategyKind::Greedy, 40), &[100, 2], &StrategyInputs::default());
     assert_is_greedy(&found.run, &plain.run, "a circle of 300");
     let ids = found.run.generated_ids();
     assert!(ids.iter().enumerate().all(|(place, id)| !ids[..place].contains(id)), "{ids:?}");
@@ -113,7 +117,7 @@ fn ends_and_narrow_models_are_minded() {
     let greedy = settings(StrategyKind::Greedy, 100);
     let ahead = settings(StrategyKind::Lookahead, 100);
     let prompt = [0, 1, 2, 3, 4, 5, 6, 0, 1];
-    let none = Aids::default();
+    let none = StrategyInputs::default();
     for end in 0..9 {
         let mut ahead = ahead.clone();
         ahead.stop.eos = EosRule::Tokens(vec![end]);
@@ -165,7 +169,7 @@ fn interruptions_and_branches_lose_nothing_and_leave_nothing() {
         let mut branch_run = Run::default();
         while step(&mut *branched.strategy, &mut model, &mut branch_run).unwrap().is_none() {}
         let greedy = settings(StrategyKind::Greedy, 30 - length - 1);
-        let plain = decode(&mut habits(20), &greedy, &tokens, &Aids::default()).run;
+        let plain = decode(&mut habits(20), &greedy, &tokens, &StrategyInputs::default()).run;
         assert_eq!(branch_run.generated_ids(), plain.generated_ids());
         branched.strategy.release(&mut model);
     }
@@ -174,7 +178,8 @@ fn interruptions_and_branches_lose_nothing_and_leave_nothing() {
     assert!(matches!(step(&mut *strategy, &mut model, &mut run), Err(DecodingError::Model(_))));
     model.passes_left = usize::MAX;
     while step(&mut *strategy, &mut model, &mut run).unwrap().is_none() {}
-    let plain = decode(&mut habits(20), &settings(StrategyKind::Greedy, 30), &[1, 2, 3], &Aids::default());
+    let plain =
+        decode(&mut habits(20), &settings(StrategyKind::Greedy, 30), &[1, 2, 3], &StrategyInputs::default());
     assert_is_greedy(&run, &plain.run, "the first line");
     strategy.release(&mut model);
     assert_eq!(model.live_sequences(), 0);

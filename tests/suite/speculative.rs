@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use logitscope::decoding::random::{Purpose, uniform, uniform_for};
 use logitscope::decoding::{
-    Aids, CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, Strategy, StrategyKind,
-    begin_with,
+    CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, Strategy, StrategyInputs,
+    StrategyKind, begin_with,
 };
-use logitscope::trace::strategies::{Added, Drafter, SpeculativeStep, Verdict};
+use logitscope::trace::strategies::{Added, DraftSource, SpeculativeStep, Verdict};
 use logitscope::trace::{NodeTiming, Phase, Run, StepDetail, StopReason};
 
 use super::fake_model::{FakeModel, scrambled_logits};
@@ -25,7 +25,12 @@ pub struct Outcome {
 }
 
 /// Runs to the end, and checks that the nodes tell every row and that nothing stays in a cache.
-pub fn decode(model: &mut FakeModel, settings: &DecodingSettings, prompt: &[u32], aids: &Aids) -> Outcome {
+pub fn decode(
+    model: &mut FakeModel,
+    settings: &DecodingSettings,
+    prompt: &[u32],
+    aids: &StrategyInputs,
+) -> Outcome {
     let mut strategy = begin_with(settings, &[9], prompt, model, aids).unwrap();
     let (rows, passes) = (model.rows(), model.passes.len());
     let mut run = Run::default();
@@ -104,8 +109,8 @@ pub fn circle(vocabulary: usize) -> FakeModel {
     })
 }
 
-fn shared(model: FakeModel) -> Aids {
-    Aids { draft: Some(Rc::new(RefCell::new(Box::new(model)))), ..Aids::default() }
+fn shared(model: FakeModel) -> StrategyInputs {
+    StrategyInputs { draft: Some(Rc::new(RefCell::new(Box::new(model)))), ..StrategyInputs::default() }
 }
 
 /// Another model's logits turned upside down.
@@ -131,7 +136,8 @@ fn greedy_text_is_the_targets_whoever_drafts() {
                 let aids = draft.map(shared).unwrap_or_default();
                 for plain in with_and_without_penalties(settings(StrategyKind::Greedy, 70)) {
                     let spec = DecodingSettings { strategy: StrategyKind::Speculative, ..plain.clone() };
-                    let greedy = decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &Aids::default());
+                    let greedy =
+                        decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &StrategyInputs::default());
                     let found = decode(&mut model(vocabulary), &spec, &[3, 4, 5, 3, 4], &aids);
                     let what = format!("model {kind}, {vocabulary} ids, drafter {who}, {:?}", plain.stages);
                     assert_is_greedy(&found.run, &greedy.run, &what);
@@ -156,7 +162,7 @@ fn the_trace_tells_each_draft_with_its_verdicts() {
     assert_eq!((first.drafted.len(), first.added, first.draft_passes), (0, Added::Bonus, 0));
     assert_eq!(run.nodes[0].phase, Phase::Initiation);
     let second = speculative(&run.steps[1]);
-    assert_eq!((second.drafter, second.drafted.len(), second.draft_passes), (Drafter::Model, 6, 6));
+    assert_eq!((second.drafter, second.drafted.len(), second.draft_passes), (DraftSource::Model, 6, 6));
     assert_eq!((second.added, run.steps[1].nodes.clone()), (Added::Bonus, 1..8));
     for (drafted, node) in second.drafted.iter().zip(&run.nodes[1..]) {
         assert_eq!((drafted.token.id, drafted.verdict, drafted.draw), (node.token, Verdict::Accepted, None));
@@ -225,7 +231,7 @@ fn probabilities(newest: usize, settings: &DecodingSettings) -> [f64; 3] {
 
 /// χ² of the frequencies of four-token texts over so many seeds against the target's distribution, with the degrees
 /// of freedom; rare texts are taken together.
-fn chi_squared(settings: &DecodingSettings, aids: &Aids, seeds: u64) -> (f64, usize) {
+fn chi_squared(settings: &DecodingSettings, aids: &StrategyInputs, seeds: u64) -> (f64, usize) {
     let mut counts = BTreeMap::new();
     let mut model = table(TARGET);
     for seed in 0..seeds {
@@ -264,11 +270,11 @@ fn sampled_texts_have_the_targets_distribution_whoever_drafts() {
     const SEEDS: u64 = 12_000;
     for (temperature, top_k) in [(1.0, 0), (0.7, 2)] {
         let mut spec = settings(StrategyKind::Speculative, 4);
-        spec.picking = Picking::Draws;
+        spec.picking = Picking::Sample;
         spec.stages.temperature = temperature;
         spec.stages.top_k = top_k;
         let drafters = [
-            ("lookup", Aids::default()),
+            ("lookup", StrategyInputs::default()),
             ("itself", shared(table(TARGET))),
             ("similar", shared(table(SIMILAR))),
             ("contrary", shared(table(CONTRARY))),
@@ -288,7 +294,7 @@ fn sampled_texts_have_the_targets_distribution_whoever_drafts() {
 #[test]
 fn every_draw_replays_from_seed_step_and_purpose_and_fits_what_the_node_lists() {
     let mut spec = settings(StrategyKind::Speculative, 120);
-    (spec.picking, spec.seed) = (Picking::Draws, 77);
+    (spec.picking, spec.seed) = (Picking::Sample, 77);
     for (top_k, vocabulary) in [(0, 30), (5, 30), (0, 300), (50, 300)] {
         spec.stages.top_k = top_k;
         let target = move |tokens: &[u32]| scrambled_logits(vocabulary, &tokens[tokens.len() - 2..]);
@@ -345,9 +351,9 @@ fn every_draw_replays_from_seed_step_and_purpose_and_fits_what_the_node_lists() 
 fn without_a_draft_it_draws_what_sampling_draws() {
     // Thousands of ids: no two of them come twice.
     let mut spec = settings(StrategyKind::Speculative, 30);
-    (spec.picking, spec.seed) = (Picking::Draws, 5);
+    (spec.picking, spec.seed) = (Picking::Sample, 5);
     let sample = DecodingSettings { strategy: StrategyKind::Sample, ..spec.clone() };
-    let none = Aids::default();
+    let none = StrategyInputs::default();
     let found = decode(&mut FakeModel::scrambled(5000), &spec, &[1, 2], &none).run;
     assert!(found.steps.iter().all(|step| speculative(step).drafted.is_empty()));
     let sampled = decode(&mut FakeModel::scrambled(5000), &sample, &[1, 2], &none).run;
@@ -358,7 +364,7 @@ fn without_a_draft_it_draws_what_sampling_draws() {
 
 #[test]
 fn a_draft_ends_where_the_text_does() {
-    let none = Aids::default();
+    let none = StrategyInputs::default();
     for draft in [None, Some(circle as fn(usize) -> FakeModel)] {
         let aids = draft.map(|draft| shared(draft(20))).unwrap_or_default();
         let prompt = [0, 1, 2, 3, 4, 5, 6, 0, 1];
@@ -396,7 +402,7 @@ fn a_draft_ends_where_the_text_does() {
 fn a_draft_model_with_a_short_context_stops_drafting_and_a_narrow_model_takes_short_drafts() {
     let mut spec = settings(StrategyKind::Speculative, 40);
     let greedy = settings(StrategyKind::Greedy, 40);
-    let plain = decode(&mut circle(20), &greedy, &[0, 1], &Aids::default()).run;
+    let plain = decode(&mut circle(20), &greedy, &[0, 1], &StrategyInputs::default()).run;
     let mut short = circle(20);
     short.context = 12;
     let run = decode(&mut circle(20), &spec, &[0, 1], &shared(short)).run;
@@ -422,7 +428,8 @@ fn a_draft_model_with_a_short_context_stops_drafting_and_a_narrow_model_takes_sh
 fn interruptions_and_lost_devices_lose_nothing() {
     let spec = settings(StrategyKind::Speculative, 40);
     let prompt: Vec<u32> = (0..50).map(|id| id % 7).collect();
-    let plain = decode(&mut circle(20), &settings(StrategyKind::Greedy, 40), &prompt, &Aids::default()).run;
+    let plain =
+        decode(&mut circle(20), &settings(StrategyKind::Greedy, 40), &prompt, &StrategyInputs::default()).run;
     // The draft model raises the flag at each of its passes in turn.
     let interrupt = Arc::new(AtomicBool::new(false));
     let calls = Rc::new(RefCell::new((0, 1)));
@@ -458,21 +465,26 @@ fn interruptions_and_lost_devices_lose_nothing() {
 
     let mut model = circle(20);
     model.passes_left = 4;
-    let mut strategy = begin_with(&spec, &[], &prompt[..4], &model, &Aids::default()).unwrap();
+    let mut strategy = begin_with(&spec, &[], &prompt[..4], &model, &StrategyInputs::default()).unwrap();
     let mut run = Run::default();
     while step(&mut *strategy, &mut model, &mut run).is_ok() {}
     let before = run.nodes.len();
     model.passes_left = usize::MAX;
     while step(&mut *strategy, &mut model, &mut run).unwrap().is_none() {}
-    let plain =
-        decode(&mut circle(20), &settings(StrategyKind::Greedy, 40), &prompt[..4], &Aids::default()).run;
+    let plain = decode(
+        &mut circle(20),
+        &settings(StrategyKind::Greedy, 40),
+        &prompt[..4],
+        &StrategyInputs::default(),
+    )
+    .run;
     assert!(before > 0 && before < 40);
     assert_is_greedy(&run, &plain, "after an error");
 }
 
 #[test]
 fn broken_logits_are_an_error_that_names_step_and_token() {
-    for picking in [Picking::Highest, Picking::Draws] {
+    for picking in [Picking::Argmax, Picking::Sample] {
         let mut model = FakeModel::new(7, |tokens| {
             let mut logits: Vec<f32> =
                 (0..7).map(|id| if id == (tokens[tokens.len() - 1] + 1) % 7 { 9.0 } else { 0.0 }).collect();
@@ -484,7 +496,7 @@ fn broken_logits_are_an_error_that_names_step_and_token() {
         let mut spec = settings(StrategyKind::Speculative, 40);
         spec.picking = picking;
         let mut strategy =
-            begin_with(&spec, &[], &[0, 1, 2, 3, 4, 5, 6, 0], &model, &Aids::default()).unwrap();
+            begin_with(&spec, &[], &[0, 1, 2, 3, 4, 5, 6, 0], &model, &StrategyInputs::default()).unwrap();
         let mut run = Run::default();
         let error = loop {
             if let Err(error) = step(&mut *strategy, &mut model, &mut run) {
@@ -517,7 +529,8 @@ fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
             let mut branch_run = Run::default();
             while step(&mut *branched.strategy, &mut model, &mut branch_run).unwrap().is_none() {}
             let greedy = settings(StrategyKind::Greedy, 30 - length - 1);
-            let plain = decode(&mut FakeModel::scrambled(20), &greedy, &tokens, &Aids::default()).run;
+            let plain =
+                decode(&mut FakeModel::scrambled(20), &greedy, &tokens, &StrategyInputs::default()).run;
             assert_eq!(branch_run.generated_ids(), plain.generated_ids());
             assert!(model.rows() - rows < 200, "the prefix is shared");
             branched.strategy.release(&mut model);
@@ -528,7 +541,7 @@ fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
             &mut FakeModel::scrambled(20),
             &settings(StrategyKind::Greedy, 30),
             &[1, 2, 3],
-            &Aids::default(),
+            &StrategyInputs::default(),
         );
         assert_is_greedy(&run, &plain.run, "the first line");
         strategy.release(&mut model);
@@ -549,7 +562,7 @@ fn a_draft_model_of_another_size_is_refused() {
     for draft_tokens in [0, 33] {
         let mut spec = spec.clone();
         spec.speculative.draft_tokens = draft_tokens;
-        let refused = begin_with(&spec, &[], &[1], &circle(20), &Aids::default()).err().unwrap();
+        let refused = begin_with(&spec, &[], &[1], &circle(20), &StrategyInputs::default()).err().unwrap();
         assert!(refused.to_string().contains("drafted tokens"), "{refused}");
     }
 }

@@ -7,8 +7,8 @@ use logitscope::decoding::draw::draw;
 use logitscope::decoding::row::Row;
 use logitscope::decoding::stages::{Dry, History, Mirostat, Stage};
 use logitscope::decoding::{
-    Aids, Control, DecodingError, DecodingSettings, DrySettings, EosRule, GrammarSettings, MirostatSettings,
-    Picking, StageContext, StageSettings, StrategyKind, begin_with,
+    Control, DecodingError, DecodingSettings, DrySettings, EosRule, GrammarSettings, MirostatSettings,
+    Picking, StageContext, StageSettings, StrategyInputs, StrategyKind, begin_with,
 };
 use logitscope::trace::Run;
 use proptest::prelude::*;
@@ -74,8 +74,8 @@ fn context() -> StageContext {
     StageContext { eos: vec![9, 11], dry_breakers: BTreeSet::from([4, 7]), ..StageContext::default() }
 }
 
-fn aids(stages: StageContext) -> Aids {
-    Aids { stages, ..Aids::default() }
+fn aids(stages: StageContext) -> StrategyInputs {
+    StrategyInputs { stages, ..StrategyInputs::default() }
 }
 
 /// A run of so many steps that no token ends, and what ended it before, if the stages left nothing.
@@ -112,7 +112,7 @@ const PROMPT: [u32; 6] = [3, 1, 4, 3, 1, 4];
 /// Makes a step of a run again, with nothing but the tokens before it and what its node recorded.
 fn replay(stages: &StageSettings, run: &Run, index: usize, seed: u64) -> u32 {
     let node = &run.nodes[index];
-    let mut chain = Chain::new(stages, Picking::Draws, &context(), 5);
+    let mut chain = Chain::new(stages, Picking::Sample, &context(), 5);
     for (stage, record) in chain.stages.iter_mut().zip(&node.stages) {
         if let (Stage::Mirostat(mirostat), Some(mu)) = (stage, record.state) {
             mirostat.mu = mu;
@@ -158,7 +158,7 @@ proptest! {
         ], VOCABULARY),
         tokens in prop::collection::vec(0u32..8, 0..60),
     ) {
-        let chain = Chain::new(&stages, Picking::Draws, &context(), 5);
+        let chain = Chain::new(&stages, Picking::Sample, &context(), 5);
         let history = History { tokens: &tokens, prompt: tokens.len() / 2 };
         let filtered = match chain.run(&logits, history) {
             Err(error) => {
@@ -200,7 +200,7 @@ proptest! {
         (stages.dry.multiplier, stages.dry.base) = (sixteenths(stages.dry.multiplier), 1.0);
         let plain: Vec<f32> = quarters.iter().map(|&q| q as f32 / 4.0).collect();
         let shifted: Vec<f32> = plain.iter().map(|value| value + shift as f32).collect();
-        let chain = Chain::new(&stages, Picking::Draws, &context(), 5);
+        let chain = Chain::new(&stages, Picking::Sample, &context(), 5);
         let history = History { tokens: &tokens, prompt: 0 };
         let (one, other) = match (chain.run(&plain, history), chain.run(&shifted, history)) {
             (Ok(one), Ok(other)) => (one, other),
@@ -318,7 +318,8 @@ fn a_text_ends_no_earlier_than_asked() {
         settings.stop.eos = eos;
         // The end-of-text token is always the most likely one.
         let mut model = FakeModel::new(4, |_| vec![0.0, 1.0, 2.0, 3.0]);
-        let mut strategy = begin_with(&settings, &[3], &[0], &model, &Aids::default()).expect("in range");
+        let mut strategy =
+            begin_with(&settings, &[3], &[0], &model, &StrategyInputs::default()).expect("in range");
         let mut run = Run::default();
         while run.nodes.len() < 10 {
             let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
@@ -346,7 +347,8 @@ fn broken_logits_are_refused_under_every_stage() {
             ..StageSettings::default()
         };
         let mut model = FakeModel::new(4, move |_| vec![0.0, 1.0, broken, 0.5]);
-        let mut strategy = begin_with(&settings, &[3], &[1], &model, &Aids::default()).expect("in range");
+        let mut strategy =
+            begin_with(&settings, &[3], &[1], &model, &StrategyInputs::default()).expect("in range");
         let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
         let error = strategy.step(&mut model, &mut Run::default(), &mut control).unwrap_err();
         assert!(matches!(error, DecodingError::BrokenLogit { step: 1, token: 2, .. }), "{error}");

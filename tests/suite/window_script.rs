@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use logitscope::decoding::CacheUse;
-use logitscope::session::event::{Loaded, RunStarted, Stepped};
+use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
 use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
@@ -192,7 +192,7 @@ impl Script {
         let index = self.run.nodes.len();
         self.run.push(node);
         let steps = self.details.pop_front().map(|detail| StrategyStep { nodes: index..index + 1, detail });
-        self.events.push_back(Event::Stepped(Box::new(Stepped {
+        self.events.push_back(Event::Stepped(Box::new(RunUpdate {
             tip: Some(index),
             nodes: vec![self.run.nodes[index].clone()],
             steps: steps.into_iter().collect(),
@@ -214,7 +214,7 @@ impl Script {
             let request = self.request.clone().expect("a run was begun");
             self.live = Some(Live { request, phases: Phases::default() });
         }
-        self.events.push_back(Event::Branched(Box::new(Stepped {
+        self.events.push_back(Event::Branched(Box::new(RunUpdate {
             nodes: vec![chosen],
             tip: Some(index),
             steps: Vec::new(),

@@ -12,7 +12,7 @@ use crate::ui::widgets::hint;
 
 /// Shows those that apply to the strategy.
 pub(super) fn show(ui: &mut Ui, decoding: &mut DecodingSettings) {
-    let draws = decoding.picks() == Picking::Draws;
+    let draws = decoding.picks() == Picking::Sample;
     let single = decoding.strategy == StrategyKind::Sample;
     let stages = &mut decoding.stages;
     if draws {

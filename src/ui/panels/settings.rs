@@ -114,7 +114,7 @@ fn own_words(own: &DecodingSettings) -> String {
 }
 
 fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
-    let sample = decoding.picks() == Picking::Draws;
+    let sample = decoding.picks() == Picking::Sample;
     let stages = &mut decoding.stages;
     if sample {
         slider(

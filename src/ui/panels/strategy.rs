@@ -96,15 +96,15 @@ fn beam(ui: &mut Ui, decoding: &mut DecodingSettings) {
 
 /// Whether the highest or a draw decides.
 fn picking(ui: &mut Ui, picking: &mut Picking) {
-    let choices = [(Picking::Highest, "Highest"), (Picking::Draws, "Draws")];
+    let choices = [(Picking::Argmax, "Highest"), (Picking::Sample, "Draws")];
     if let Some(choice) = segmented(ui, *picking, &choices) {
         *picking = choice;
     }
     hint(
         ui,
         match picking {
-            Picking::Highest => "Picks the highest. The same every time.",
-            Picking::Draws => "Picks by random draws from what the stages leave.",
+            Picking::Argmax => "Picks the highest. The same every time.",
+            Picking::Sample => "Picks by random draws from what the stages leave.",
         },
     );
 }
