@@ -8,18 +8,18 @@ use serde::Serialize;
 use super::arguments::Check;
 use super::error::CliError;
 use super::outcome::Outcome;
-use super::output::{Progress, print, print_json};
+use super::output::{StatusLine, print, print_json};
 use super::{interrupt, model};
 use crate::gpu::AdapterInfo;
 use crate::session::command::SpecialTokens;
 use crate::session::{LoadPart, Prompt, Share};
 use crate::verify::{
-    Divergence, Findings, OpFinding, PrecisionCost, SelfTest, SelfTestError, Summary, Watcher,
+    Divergence, DivergenceSummary, Findings, OpFinding, PrecisionCost, SelfTest, SelfTestError, Watcher,
 };
 
 /// The JSON object of `check --json`.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct CheckJson<'a> {
     model: &'a str,
     adapter: &'a str,
     backend: &'a str,
@@ -37,7 +37,7 @@ pub fn run(arguments: &Check) -> Result<Outcome, CliError> {
     let request = model::request(&arguments.model);
     let device = Arc::new(model::open_device(request.adapter.as_deref())?);
     let test = SelfTest { request: &request, device, prompt: prompt(arguments) };
-    let mut line = Line(Progress::new());
+    let mut line = Line(StatusLine::new());
     let findings = test.run(&mut line);
     line.0.clear();
     let findings = match findings {
@@ -45,7 +45,7 @@ pub fn run(arguments: &Check) -> Result<Outcome, CliError> {
         findings => findings?,
     };
     if arguments.json.json {
-        print_json(&Answer::new(&findings))?;
+        print_json(&CheckJson::new(&findings))?;
     }
     match &findings.worst {
         Some(worst) if !findings.passed => {
@@ -72,7 +72,7 @@ fn prompt(arguments: &Check) -> Option<Prompt> {
 }
 
 /// The line on stderr that says how far the test is.
-struct Line(Progress);
+struct Line(StatusLine);
 
 impl Watcher for Line {
     fn loading(&mut self, part: LoadPart, share: Share) -> ControlFlow<()> {
@@ -88,7 +88,7 @@ impl Watcher for Line {
     }
 }
 
-impl<'a> Answer<'a> {
+impl<'a> CheckJson<'a> {
     fn new(findings: &'a Findings) -> Self {
         let AdapterInfo { name, backend, driver, .. } = &findings.adapter;
         Self {
@@ -131,7 +131,8 @@ fn cost(cost: &PrecisionCost) -> String {
         let percent = 100.0 * relative_error;
         text += &format!("  {index:>8} {id:>8} {percent:>13.3} % {kl_nats:>12.2e}  {top}\n");
     }
-    let Summary { mean_relative_error, largest_relative_error, mean_kl_nats, top_agreement } = summary;
+    let DivergenceSummary { mean_relative_error, largest_relative_error, mean_kl_nats, top_agreement } =
+        summary;
     text + &format!(
         "relative error {:.3} % on average, {:.3} % at most; KL {mean_kl_nats:.2e} nats on average; \
          the same top token at {:.0} % of the positions\n",

@@ -7,6 +7,7 @@ mod adapters;
 mod arguments;
 mod bench;
 mod check;
+mod choices;
 mod error;
 mod generate;
 mod inspect;

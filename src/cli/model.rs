@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
 use super::error::CliError;
 use super::interrupt;
-use super::output::{Progress, bytes, tell};
+use super::output::{StatusLine, bytes, status};
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
@@ -29,7 +29,7 @@ pub fn load_with_draft(
     let request = LoadRequest::of(ModelSource::Path(draft.clone()));
     let draft = watched(&mut loader, &request, GpuLoader::load_draft);
     let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
-    draft.warning().iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
     Ok((ready, Some(draft)))
 }
 
@@ -37,7 +37,7 @@ pub fn load_with_draft(
 pub fn open_device(choice: Option<&str>) -> Result<Device, GpuError> {
     let device = Device::open(choice)?;
     let passed_over = device.passed_over.iter().map(|failed| failed.passed_over_for(&device.info));
-    passed_over.for_each(|warning| tell(&format!("warning: {warning}")));
+    passed_over.for_each(|warning| status(&format!("warning: {warning}")));
     Ok(device)
 }
 
@@ -47,17 +47,17 @@ type Load = fn(&mut GpuLoader, &LoadRequest, &mut session::Progress<'_>) -> Resu
 /// Calls `load` with progress on stderr, and tells the warnings.
 fn watched(loader: &mut GpuLoader, request: &LoadRequest, load: Load) -> Result<ReadyModel, LoadError> {
     log::info!("loading {}", request.source.name());
-    let mut line = Progress::new();
+    let mut line = StatusLine::new();
     let ready = load(loader, request, &mut |part, share| report(&mut line, part, share));
     line.clear();
-    loader.take_warnings().iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    loader.take_warnings().iter().for_each(|warning| status(&format!("warning: {warning}")));
     let ready = ready?;
-    ready.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    ready.warnings.iter().for_each(|warning| status(&format!("warning: {warning}")));
     Ok(ready)
 }
 
 /// Shows how far loading is; ends it after Ctrl-C.
-pub fn report(line: &mut Progress, part: LoadPart, share: Share) -> ControlFlow<()> {
+pub fn report(line: &mut StatusLine, part: LoadPart, share: Share) -> ControlFlow<()> {
     line.show(&load_words(part, share));
     if interrupt::pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
@@ -79,8 +79,8 @@ pub fn request(options: &ModelOptions) -> LoadRequest {
         source: source(options.model.as_ref()),
         adapter: options.adapter.clone(),
         context: options.context,
-        weights: options.weights.into(),
-        cache: options.kv.map(Into::into),
+        weights: options.weights,
+        cache: options.kv,
     }
 }
 

@@ -31,11 +31,11 @@ pub fn token_id(text: &str) -> Result<u32, String> {
 
 /// Ids in a row; a type of its own, so that clap takes each as one value.
 #[derive(Clone, Debug)]
-pub struct Sequence(pub Vec<u32>);
+pub struct TokenSequence(pub Vec<u32>);
 
-pub fn sequence(text: &str) -> Result<Sequence, String> {
+pub fn sequence(text: &str) -> Result<TokenSequence, String> {
     let ids: Result<Vec<u32>, _> = text.split(',').map(|id| id.trim().parse()).collect();
-    ids.map(Sequence).map_err(|_| format!("`{text}` is not of the form ID,ID, such as 42,7"))
+    ids.map(TokenSequence).map_err(|_| format!("`{text}` is not of the form ID,ID, such as 42,7"))
 }
 
 pub fn forced_token(text: &str) -> Result<(usize, u32), String> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::CliError;
-use super::parsers::{Sequence, forced_token, sequence, token_id};
+use super::parsers::{TokenSequence, forced_token, sequence, token_id};
 use crate::decoding::{DrySettings, GrammarKind, GrammarSettings, MirostatSettings, StageSettings};
 
 /// Further stages of `generate`.
@@ -67,7 +67,7 @@ pub struct StageOptions {
     suppress_tokens: Vec<u32>,
     /// Never complete this sequence of tokens (repeatable)
     #[arg(long, value_name = "ID,..", value_parser = sequence)]
-    bad_words_ids: Vec<Sequence>,
+    bad_words_ids: Vec<TokenSequence>,
     /// Choose token ID at step STEP, counted from 1 (repeatable)
     #[arg(long, value_name = "STEP=ID", value_parser = forced_token)]
     forced_token: Vec<(usize, u32)>,
@@ -90,7 +90,7 @@ impl StageOptions {
                     texts => texts.to_vec(),
                 },
             },
-            bad_words: self.bad_words_ids.iter().map(|Sequence(ids)| ids.clone()).collect(),
+            bad_words: self.bad_words_ids.iter().map(|TokenSequence(ids)| ids.clone()).collect(),
             min_new_tokens: self.min_new_tokens,
             forced_tokens: self.forced_token.iter().copied().collect(),
             suppress_tokens: self.suppress_tokens.iter().copied().collect(),

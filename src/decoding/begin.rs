@@ -9,12 +9,12 @@ use super::settings::DecodingSettings;
 use super::single_token::SingleToken;
 use super::speculative::Speculative;
 use super::strategy::{Ending, SharedModel, Strategy};
-use super::strategy_settings::StrategyChoice;
 use crate::model::LanguageModel;
+use crate::trace::StrategyKind;
 
 /// What a strategy may use beside the model.
 #[derive(Clone, Default)]
-pub struct Aids {
+pub struct StrategyInputs {
     /// A smaller model with the same tokens, which drafts for speculative decoding.
     pub draft: Option<SharedModel>,
     /// What the stages know of texts; the tokens that end one come from model and settings.
@@ -29,7 +29,7 @@ pub fn begin(
     prompt: &[u32],
     model: &dyn LanguageModel,
 ) -> Result<Box<dyn Strategy>, DecodingError> {
-    begin_with(settings, model_eos, prompt, model, &Aids::default())
+    begin_with(settings, model_eos, prompt, model, &StrategyInputs::default())
 }
 
 /// As [`begin`], with what the strategy may use beside the model.
@@ -38,7 +38,7 @@ pub fn begin_with(
     model_eos: &[u32],
     prompt: &[u32],
     model: &dyn LanguageModel,
-    aids: &Aids,
+    aids: &StrategyInputs,
 ) -> Result<Box<dyn Strategy>, DecodingError> {
     settings.check(model.vocabulary())?;
     check_prompt(prompt, model)?;
@@ -50,15 +50,15 @@ pub fn begin_with(
     let context = StageContext { eos: eos.clone(), ..aids.stages.clone() };
     let ending = Ending { eos, max_tokens: settings.stop.max_tokens, prompt: prompt.len() };
     Ok(match settings.strategy {
-        StrategyChoice::Greedy | StrategyChoice::Sample => {
+        StrategyKind::Greedy | StrategyKind::Sample => {
             Box::new(SingleToken::new(settings, &context, ending, prompt))
         }
-        StrategyChoice::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
-        StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, &context, ending, prompt)?),
-        StrategyChoice::Speculative => {
+        StrategyKind::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
+        StrategyKind::Contrastive => Box::new(Contrastive::new(settings, &context, ending, prompt)?),
+        StrategyKind::Speculative => {
             Box::new(Speculative::new(settings, &context, ending, prompt, aids.draft.as_ref()))
         }
-        StrategyChoice::Lookahead => Box::new(Lookahead::new(settings, &context, ending, prompt)),
+        StrategyKind::Lookahead => Box::new(Lookahead::new(settings, &context, ending, prompt)),
     })
 }
 
@@ -78,7 +78,7 @@ pub fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), Dec
     Ok(())
 }
 
-fn check_draft(aids: &Aids, model: &dyn LanguageModel) -> Result<(), DecodingError> {
+fn check_draft(aids: &StrategyInputs, model: &dyn LanguageModel) -> Result<(), DecodingError> {
     let Some(draft) = &aids.draft else { return Ok(()) };
     let (vocabulary, drafts) = (model.vocabulary(), draft.borrow().vocabulary());
     let rule = format!("it has to be the model's, {vocabulary}, with the same tokens");

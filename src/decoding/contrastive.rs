@@ -66,18 +66,13 @@ impl Contrastive {
         ending: Ending,
         prompt: &[u32],
     ) -> Result<Self, DecodingError> {
-        let asked = Chain::new(&settings.stages, Picking::Highest, stages, 0);
+        let asked = Chain::new(&settings.stages, Picking::Argmax, stages, 0);
         if let Some(stage) = asked.stages.first() {
             return Err(DecodingError::WithoutStages { stage: stage.name() });
         }
         let recorded = settings.recorded_candidates;
         Ok(Self {
-            chain: Chain::new(
-                &StageSettings::default(),
-                Picking::Highest,
-                &StageContext::default(),
-                recorded,
-            ),
+            chain: Chain::new(&StageSettings::default(), Picking::Argmax, &StageContext::default(), recorded),
             settings: settings.contrastive,
             ending,
             tokens: prompt.to_vec(),

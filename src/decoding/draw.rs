@@ -8,12 +8,12 @@ use crate::trace::Draw;
 /// the last one listed.
 pub fn draw(row: &Row, softmax: &Softmax, seed: u64, step: u64) -> (u32, Draw) {
     let value = uniform(seed, step);
-    let (token, from, to) = laid_out(row, softmax, value);
+    let (token, from, to) = inverse_cdf(row, softmax, value);
     (token, Draw { value, seed, step, from, to })
 }
 
 /// The id in whose segment a value lies, and where that begins and ends.
-pub(super) fn laid_out(row: &Row, softmax: &Softmax, value: f64) -> (u32, f64, f64) {
+pub(super) fn inverse_cdf(row: &Row, softmax: &Softmax, value: f64) -> (u32, f64, f64) {
     let (mut token, mut from, mut to) = (0, 0.0, 0.0);
     for id in Descending::new(row) {
         let probability = softmax.probability(row.value(id));

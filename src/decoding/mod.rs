@@ -27,7 +27,8 @@ pub mod strategy_settings;
 pub mod summary;
 mod text;
 
-pub use begin::{Aids, begin, begin_with, check_prompt};
+pub use crate::trace::StrategyKind;
+pub use begin::{StrategyInputs, begin, begin_with, check_prompt};
 pub use chain::StageContext;
 pub use constraint::{Constraint, SharedConstraint};
 pub use error::DecodingError;
@@ -39,5 +40,4 @@ pub use stop_text::{StopMatch, StopTexts};
 pub use strategy::{Branched, Control, SharedModel, Stepped, Strategy};
 pub use strategy_settings::{
     BeamSettings, ContrastiveSettings, EarlyStopping, LookaheadSettings, Picking, SpeculativeSettings,
-    StrategyChoice,
 };

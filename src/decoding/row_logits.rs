@@ -5,14 +5,14 @@ use crate::model::batch::RowOutput;
 use crate::model::{Outputs, Summary};
 
 /// What a pass tells of a row of logits, in the form that was asked for.
-pub(super) enum Seen {
+pub(super) enum RowLogits {
     /// All V logits.
     Row(Vec<f32>),
     /// In short.
     Summary(Summary),
 }
 
-impl Seen {
+impl RowLogits {
     /// The one row that a pass was asked for.
     pub fn one(mut outputs: Outputs) -> Self {
         match outputs.summaries.pop() {

@@ -11,7 +11,7 @@ use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
 use super::row::refuse_broken;
-use super::row_logits::Seen;
+use super::row_logits::RowLogits;
 use super::settings::{CacheUse, DecodingSettings};
 use super::stages::{History, Stage};
 use super::strategy::{Control, Ending, Stepped, fork_shared};
@@ -42,7 +42,7 @@ pub(super) struct Text {
 }
 
 /// What a pass brought to the text.
-pub(super) struct Gain {
+pub(super) struct Emitted {
     /// The nodes that join it, in order; their place in the run, cost and time are still to be filled in.
     pub nodes: Vec<Node>,
     /// What the strategy weighed.
@@ -102,8 +102,8 @@ impl Text {
     pub fn output(&self, vocabulary: usize) -> RowOutput {
         let bounded = || self.chain.stages.iter().any(|stage| matches!(stage, Stage::TopK(_)));
         match (self.chain.choosing(vocabulary, 0.0), self.picking) {
-            (Some(_), Picking::Highest) => RowOutput::Summary(Choosing::HIGHEST),
-            (Some(choosing), Picking::Draws) if bounded() => RowOutput::Summary(choosing),
+            (Some(_), Picking::Argmax) => RowOutput::Summary(Choosing::HIGHEST),
+            (Some(choosing), Picking::Sample) if bounded() => RowOutput::Summary(choosing),
             _ => RowOutput::Logits,
         }
     }
@@ -113,7 +113,7 @@ impl Text {
     pub fn filtered_behind(
         &self,
         gained: &[Node],
-        seen: &Seen,
+        seen: &RowLogits,
         step: usize,
         history: History<'_>,
     ) -> Result<Option<Option<Filtered>>, DecodingError> {
@@ -126,17 +126,17 @@ impl Text {
     /// Runs the chain over a row, whose token is the `step`-th generated one. `None` if that takes the whole row.
     pub fn filtered(
         &self,
-        seen: &Seen,
+        seen: &RowLogits,
         step: usize,
         history: History<'_>,
     ) -> Result<Option<Filtered>, DecodingError> {
         match seen {
-            Seen::Row(logits) => {
+            RowLogits::Row(logits) => {
                 refuse_broken(logits, step)?;
                 self.chain.run(logits, history).map(Some)
             }
-            Seen::Summary(summary) if summary.broken > 0 => Ok(None),
-            Seen::Summary(summary) => Ok(self.chain.run_summary(summary)),
+            RowLogits::Summary(summary) if summary.broken > 0 => Ok(None),
+            RowLogits::Summary(summary) => Ok(self.chain.run_summary(summary)),
         }
     }
 
@@ -146,11 +146,11 @@ impl Text {
         output: RowOutput,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
-    ) -> Result<Seen, DecodingError> {
+    ) -> Result<RowLogits, DecodingError> {
         let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
         let outputs = pass(model, sequence, &self.tokens, output, chunk, cost, control)?;
-        Ok(Seen::one(outputs))
+        Ok(RowLogits::one(outputs))
     }
 
     /// Makes the cache hold everything but the newest token, and returns the sequence.
@@ -176,16 +176,16 @@ impl Text {
         batch: &Batch,
         model: &mut dyn LanguageModel,
         control: &Control<'_>,
-    ) -> Result<Vec<Seen>, DecodingError> {
+    ) -> Result<Vec<RowLogits>, DecodingError> {
         control.check()?;
         let outputs = model.forward(batch)?;
         self.cost.add(batch.rows.len(), &outputs.timing);
-        Ok(Seen::all(outputs, batch.rows.iter().map(|row| row.output)))
+        Ok(RowLogits::all(outputs, batch.rows.iter().map(|row| row.output)))
     }
 
     /// Appends a gain to text and run, and lets the cache hold no more than the text without its newest token.
-    pub fn take(&mut self, gain: Gain, model: &mut dyn LanguageModel, run: &mut Run) -> Stepped {
-        let Gain { nodes, detail, start, choosing } = gain;
+    pub fn take(&mut self, gain: Emitted, model: &mut dyn LanguageModel, run: &mut Run) -> Stepped {
+        let Emitted { nodes, detail, start, choosing } = gain;
         let first = run.nodes.len();
         let step = self.generated() + 1;
         self.tokens.extend(nodes.iter().map(|node| node.token));

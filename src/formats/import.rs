@@ -13,7 +13,7 @@ use super::error::FormatError;
 use super::names::PrefixedNames;
 use super::rewrite::{BLOCKS, Layout, Order, Recipe, SCALES, mxfp4_rows};
 use super::safetensors::Element;
-use super::wanted::{Wanted, numbered};
+use super::tensor_recipes::{TensorRecipe, numbered};
 use crate::model::config::HeadWeights;
 use crate::model::plan::TensorSpec;
 use crate::model::weight_format::{BlockFormat, Encoding};
@@ -169,7 +169,7 @@ pub fn import(
     let mut read: HashSet<usize> = pair.ignored.into_iter().collect();
     let (mut tensors, mut sources) = (Vec::new(), Vec::new());
     for spec in &plan.tensors {
-        let wanted = Wanted::of(family, config, spec, &specs, &names);
+        let wanted = TensorRecipe::of(family, config, spec, &specs, &names);
         let info =
             |format| TensorInfo { name: spec.name.clone(), rows: spec.rows, columns: spec.columns, format };
         if wanted.layout == Layout::Ones {
@@ -254,7 +254,7 @@ fn tied_pair(
 fn check(
     checkpoint: &Checkpoint,
     stored: &[usize],
-    wanted: &Wanted<'_>,
+    wanted: &TensorRecipe<'_>,
 ) -> Result<WeightFormat, FormatError> {
     let check = |index: usize| {
         let stored = &checkpoint.tensors[index].stored;
@@ -286,7 +286,7 @@ fn check(
 fn factors(
     checkpoint: &Checkpoint,
     stored: &[usize],
-    wanted: &Wanted<'_>,
+    wanted: &TensorRecipe<'_>,
     read: &mut HashSet<usize>,
 ) -> Result<Vec<f32>, FormatError> {
     if stored.iter().all(|&matrix| checkpoint.factor(matrix).is_none()) {

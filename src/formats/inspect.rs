@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::architectures::{self, ArchitectureFacts};
+use super::architectures::{self, ArchitectureSizes};
 use super::checkpoint::{Checkpoint, WeightFiles};
 use super::error::FormatError;
 use super::fields::Fields;
@@ -37,7 +37,7 @@ pub struct Inspection {
     /// Family, as `config.json` calls it.
     pub family: Option<String>,
     /// Sizes of the decoder.
-    pub architecture: ArchitectureFacts,
+    pub architecture: ArchitectureSizes,
     /// Number of weights, tied ones counted once; of all stored numbers where the model is not supported.
     pub parameters: u64,
     /// Bytes of all tensors.
@@ -47,7 +47,7 @@ pub struct Inspection {
     /// Element formats of the tensors, the largest share first.
     pub formats: Vec<FormatShare>,
     /// The weight files.
-    pub files: Vec<FileFacts>,
+    pub files: Vec<WeightFile>,
     /// The tokenizer's algorithm, such as `BPE`; `None` without a tokenizer.
     pub tokenizer: Option<String>,
     /// Whether there is a chat template.
@@ -73,7 +73,7 @@ pub struct FormatShare {
 
 /// One weight file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FileFacts {
+pub struct WeightFile {
     /// Its place.
     pub file: String,
     /// Its size.
@@ -134,7 +134,7 @@ fn read_files(checkpoint: &Checkpoint, facts: &mut Inspection) {
         format.share = format.bytes as f64 / facts.bytes.max(1) as f64;
     }
     facts.formats.sort_by_key(|format| std::cmp::Reverse(format.bytes));
-    let file = |file: &super::checkpoint::CheckpointFile| FileFacts {
+    let file = |file: &super::checkpoint::CheckpointFile| WeightFile {
         file: file.place.clone(),
         bytes: file.bytes.len() as u64,
     };
@@ -151,14 +151,14 @@ fn read_decoder(
     let config_file = location.folder.place(CONFIG);
     let fields = Fields::new(&config_file, &value)?;
     facts.family = value.get("model_type").and_then(json::as_text).map(str::to_owned);
-    facts.architecture = ArchitectureFacts::guess(&value);
+    facts.architecture = ArchitectureSizes::guess(&value);
 
     let family = architectures::family(&fields)?;
     let names = PrefixedNames { checkpoint: checkpoint.as_ref(), prefixes: family.prefixes };
     let part = family.part(&fields)?;
     let decoder = part.as_ref().unwrap_or(&fields);
     let mut config = architectures::read_config(family, decoder, &names)?;
-    facts.architecture = ArchitectureFacts::of(&config);
+    facts.architecture = ArchitectureSizes::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&location.folder, &fields, config.vocabulary, &mut facts.warnings)?;
     facts.generation =
@@ -177,11 +177,11 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     facts.chat_template = metadata.has(CHAT_TEMPLATE);
     facts.family = metadata.text(ARCHITECTURE)?.map(str::to_owned);
     let described = architectures::gguf::describe(&metadata, &checkpoint)?;
-    facts.architecture = ArchitectureFacts::guess(&described.config);
+    facts.architecture = ArchitectureSizes::guess(&described.config);
     let fields = Fields::of_metadata(metadata.file(), &described.config, &described.origins)?;
     let mut config = architectures::read_config(&described.family, &fields, &described.names(&checkpoint))?;
     described.complete(&mut config, &metadata, &checkpoint)?;
-    facts.architecture = ArchitectureFacts::of(&config);
+    facts.architecture = ArchitectureSizes::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut facts.warnings)?;
     facts.generation = GenerationDefaults::of_metadata(&metadata, &mut facts.warnings)?;

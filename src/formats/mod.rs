@@ -21,8 +21,8 @@ mod open;
 pub mod rewrite;
 pub mod safetensors;
 mod special;
+mod tensor_recipes;
 mod text;
-mod wanted;
 
 pub use architectures::gguf::ends::{is_end_text, special_id as gguf_special_id};
 pub use error::FormatError;

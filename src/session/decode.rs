@@ -12,7 +12,8 @@ use super::load::{Opened, ReadyModel};
 use super::run_error::{MissingTokenizer, RunError};
 use crate::decoding::settings::CacheUse;
 use crate::decoding::{
-    Aids, Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
+    Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, StrategyInputs,
+    begin_with,
 };
 use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
 use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
@@ -53,13 +54,13 @@ struct TextState {
 impl Decode {
     /// Tokenises and checks; nothing is computed yet.
     pub fn begin(ready: &ReadyModel, prompt: &Prompt, settings: &DecodingSettings) -> Result<Self, RunError> {
-        Self::begin_with(ready, Aids::default(), prompt, settings)
+        Self::begin_with(ready, StrategyInputs::default(), prompt, settings)
     }
 
     /// As [`Self::begin`], with what the strategy may use beside the model.
     pub fn begin_with(
         ready: &ReadyModel,
-        aids: Aids,
+        aids: StrategyInputs,
         prompt: &Prompt,
         settings: &DecodingSettings,
     ) -> Result<Self, RunError> {
@@ -68,13 +69,13 @@ impl Decode {
         let seconds = start.elapsed().as_secs_f64();
         let eos = settings.stop.eos.tokens(&ready.loaded.eos);
         let guide = Guide::new(ready, &settings.stages.grammar, &eos)?;
-        let aids = Aids { stages: stage_context(ready, settings, guide.as_ref())?, ..aids };
+        let aids = StrategyInputs { stages: stage_context(ready, settings, guide.as_ref())?, ..aids };
         let strategy = begin_with(settings, &ready.loaded.eos, &ids, &*ready.model, &aids)?;
 
         let mut run = Run {
             model: ready.loaded.model.clone(),
             adapter: ready.loaded.adapter.clone(),
-            strategy: settings.strategy.name().to_owned(),
+            strategy: settings.strategy,
             seed: settings.seed,
             step_input: step_input(settings.cache),
             ..Run::default()
@@ -285,7 +286,7 @@ impl TextState {
 }
 
 /// Calls `step` with a control that nobody interrupts and whose progress nobody watches.
-pub fn steadily<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
+pub fn uninterrupted<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
     step(&mut Control { interrupt: &AtomicBool::new(false), progress: &mut |_, _| {} })
 }
 

@@ -28,7 +28,7 @@ pub struct ModelCard {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer_problem: Option<String>,
     /// What the adapter can hold of it.
-    pub adapter: Comparison,
+    pub adapter: AdapterMatch,
 }
 
 /// GPU memory with a full context, computed.
@@ -49,7 +49,7 @@ pub struct MemoryNeed {
 /// A model beside an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Comparison {
+pub enum AdapterMatch {
     /// The adapter that would take the model.
     Adapter(AdapterRoom),
     /// There is none.
@@ -108,8 +108,8 @@ impl ModelCard {
             memory = shorter.pop();
         }
         let adapter = match adapter {
-            Ok(adapter) => Comparison::Adapter(AdapterRoom::of(adapter, opened.as_ref())),
-            Err(problem) => Comparison::Nothing { problem: problem.to_string() },
+            Ok(adapter) => AdapterMatch::Adapter(AdapterRoom::of(adapter, opened.as_ref())),
+            Err(problem) => AdapterMatch::Nothing { problem: problem.to_string() },
         };
         let tokenizer_problem = opened.and_then(|opened| opened.tokenizer_problem);
         Ok(Self { facts, memory, shorter, tokenizer_problem, adapter })

@@ -26,7 +26,7 @@ pub use draft::{DraftError, DraftModel};
 pub use event::{Event, Notice, Severity};
 pub use gpu_loader::GpuLoader;
 pub use guide::grammar_problem;
-pub use inspect::{AdapterRoom, Comparison, Limit, MemoryNeed, ModelCard};
+pub use inspect::{AdapterMatch, AdapterRoom, Limit, MemoryNeed, ModelCard};
 pub use load::{LoadError, Loader, Opened, ReadyModel};
 pub use own_settings::own_settings;
 pub use run_error::{MissingTokenizer, RunError};

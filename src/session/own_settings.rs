@@ -1,6 +1,6 @@
 //! How a model's own files would decode with it, as settings of this program.
 
-use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyChoice};
+use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
 use crate::formats::GenerationDefaults;
 
 /// What transformers' `generate` takes where nothing is said about top-k.
@@ -26,19 +26,19 @@ pub fn own_settings(defaults: &GenerationDefaults, present: &DecodingSettings) -
         (Some(beams), ..) => {
             settings.beam.beams = beams;
             settings.beam.returned = settings.beam.returned.min(beams);
-            settings.picking = if draws { Picking::Draws } else { Picking::Highest };
+            settings.picking = if draws { Picking::Sample } else { Picking::Argmax };
             if let Some(penalty) = defaults.length_penalty {
                 settings.beam.length_penalty = penalty as f32;
             }
-            StrategyChoice::Beam
+            StrategyKind::Beam
         }
-        (None, true, _) => StrategyChoice::Sample,
+        (None, true, _) => StrategyKind::Sample,
         (None, false, Some(alpha)) if top_k.unwrap_or(TOP_K) > 1 => {
             settings.contrastive.candidates = top_k.unwrap_or(TOP_K);
             settings.contrastive.penalty_alpha = alpha;
-            StrategyChoice::Contrastive
+            StrategyKind::Contrastive
         }
-        (None, false, _) => StrategyChoice::Greedy,
+        (None, false, _) => StrategyKind::Greedy,
     };
     settings.stages = stages(defaults, draws.then(|| top_k.unwrap_or(if from_gguf { 0 } else { TOP_K })));
     settings.stages.grammar = present.stages.grammar.clone();
@@ -99,7 +99,7 @@ mod tests {
             ..GenerationDefaults::default()
         };
         let settings = own(defaults.clone());
-        assert_eq!((settings.strategy, settings.seed), (StrategyChoice::Sample, 7));
+        assert_eq!((settings.strategy, settings.seed), (StrategyKind::Sample, 7));
         let stages = &settings.stages;
         assert_eq!((stages.temperature, stages.top_k, stages.top_p, stages.min_p), (0.6, 20, 0.95, 0.0));
 
@@ -107,25 +107,25 @@ mod tests {
         let settings = own(GenerationDefaults { top_k: None, ..defaults.clone() });
         assert_eq!(settings.stages.top_k, 50);
         let settings = own(GenerationDefaults { do_sample: Some(false), ..defaults.clone() });
-        assert_eq!((settings.strategy, settings.stages.top_k), (StrategyChoice::Greedy, 0));
+        assert_eq!((settings.strategy, settings.stages.top_k), (StrategyKind::Greedy, 0));
         assert_eq!(settings.stages.temperature, 1.0);
         let settings = own(GenerationDefaults { temperature: Some(0.0), ..defaults.clone() });
-        assert_eq!(settings.strategy, StrategyChoice::Greedy);
+        assert_eq!(settings.strategy, StrategyKind::Greedy);
 
         let beams = GenerationDefaults { num_beams: Some(4), length_penalty: Some(0.5), ..defaults.clone() };
         let settings = own(beams.clone());
-        assert_eq!((settings.strategy, settings.picking), (StrategyChoice::Beam, Picking::Draws));
+        assert_eq!((settings.strategy, settings.picking), (StrategyKind::Beam, Picking::Sample));
         assert_eq!((settings.beam.beams, settings.beam.length_penalty), (4, 0.5));
         let settings = own(GenerationDefaults { do_sample: None, temperature: None, ..beams });
-        assert_eq!((settings.strategy, settings.picking), (StrategyChoice::Beam, Picking::Highest));
+        assert_eq!((settings.strategy, settings.picking), (StrategyKind::Beam, Picking::Argmax));
 
         let contrastive =
             GenerationDefaults { penalty_alpha: Some(0.6), top_k: Some(4), ..GenerationDefaults::default() };
         let settings = own(contrastive.clone());
-        assert_eq!((settings.strategy, settings.contrastive.candidates), (StrategyChoice::Contrastive, 4));
+        assert_eq!((settings.strategy, settings.contrastive.candidates), (StrategyKind::Contrastive, 4));
         assert_eq!(settings.contrastive.penalty_alpha, 0.6);
         let settings = own(GenerationDefaults { top_k: Some(1), ..contrastive });
-        assert_eq!(settings.strategy, StrategyChoice::Greedy);
+        assert_eq!(settings.strategy, StrategyKind::Greedy);
 
         // Of a GGUF file: a temperature, and no word about do_sample.
         let gguf = GenerationDefaults {
@@ -135,7 +135,7 @@ mod tests {
             ..GenerationDefaults::default()
         };
         let settings = own(gguf);
-        assert_eq!((settings.strategy, settings.stages.top_k), (StrategyChoice::Sample, 0));
+        assert_eq!((settings.strategy, settings.stages.top_k), (StrategyKind::Sample, 0));
         assert_eq!((settings.stages.repetition_penalty, settings.stop.max_tokens), (1.05, 300));
     }
 }

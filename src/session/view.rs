@@ -1,6 +1,6 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
-use super::event::{BrokenAdapter, Event, Loaded, Notice, Stepped};
+use super::event::{BrokenAdapter, Event, Loaded, Notice, RunUpdate};
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{AdapterFacts, ModelFacts, Run};
 
@@ -227,7 +227,7 @@ impl View {
         if self.loaded.is_some() { Status::Ready } else { Status::Empty }
     }
 
-    fn take_step(&mut self, stepped: Stepped) {
+    fn take_step(&mut self, stepped: RunUpdate) {
         let Some(run) = &mut self.run else { return };
         run.nodes.extend(stepped.nodes);
         run.follow(stepped.tip);

@@ -8,6 +8,7 @@ pub mod file;
 pub mod node;
 pub mod run;
 pub mod strategies;
+mod strategy_kind;
 
 pub use facts::{AdapterFacts, ModelFacts};
 pub use node::{Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord};
@@ -16,3 +17,4 @@ pub use run::{
     StopReason,
 };
 pub use strategies::{StepDetail, StrategyStep, Token};
+pub use strategy_kind::StrategyKind;

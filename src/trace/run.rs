@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterFacts, ChosenBy, ModelFacts, Node, Phase, StrategyStep, Token};
+use super::{AdapterFacts, ChosenBy, ModelFacts, Node, Phase, StrategyKind, StrategyStep, Token};
 
 /// Everything that is known of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,8 +11,8 @@ pub struct Run {
     pub model: ModelFacts,
     /// The adapter that computed it.
     pub adapter: AdapterFacts,
-    /// The strategy's name, such as `greedy`.
-    pub strategy: String,
+    /// Who chose.
+    pub strategy: StrategyKind,
     /// The seed of the draws.
     pub seed: u64,
     /// What each incremental step feeds to the model.

@@ -111,7 +111,7 @@ pub struct ContrastiveCandidate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpeculativeStep {
     /// Who drafted.
-    pub drafter: Drafter,
+    pub drafter: DraftSource,
     /// The drafted tokens, in order; none when the drafter had nothing to say.
     pub drafted: Vec<Drafted>,
     /// The token that the target model added itself.
@@ -125,7 +125,7 @@ pub struct SpeculativeStep {
 /// Who drafts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Drafter {
+pub enum DraftSource {
     /// A second, smaller model.
     Model,
     /// What followed the same tokens earlier in prompt or text.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decoding::{DecodingSettings, StageSettings, StrategyChoice};
+use crate::decoding::{DecodingSettings, StageSettings, StrategyKind};
 use crate::session::{CacheFormat, WeightsChoice};
 
 /// Most models that are remembered.
@@ -98,7 +98,7 @@ impl Default for Remembered {
             add_special: true,
             chat: false,
             // Greedy decoding of so small a model as the built-in one soon repeats itself.
-            decoding: first_settings(StrategyChoice::Sample),
+            decoding: first_settings(StrategyKind::Sample),
             colouring: Colouring::default(),
             prompt_scores: false,
             inspector: true,
@@ -108,7 +108,7 @@ impl Default for Remembered {
 
 /// The settings of a first start. Sampling begins with stages that tame it, not with the neutral values of the
 /// command line: there is something to see in the pipeline, and a small model stays readable.
-pub fn first_settings(strategy: StrategyChoice) -> DecodingSettings {
+pub fn first_settings(strategy: StrategyKind) -> DecodingSettings {
     let stages = StageSettings { temperature: 0.8, top_k: 40, top_p: 0.95, ..StageSettings::default() };
     DecodingSettings { strategy, stages, seed: FIRST_SEED, ..DecodingSettings::default() }
 }

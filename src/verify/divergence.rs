@@ -20,7 +20,7 @@ pub struct Divergence {
 
 /// The divergence over all positions of a prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Summary {
+pub struct DivergenceSummary {
     /// Mean of the positions' relative errors.
     pub mean_relative_error: f64,
     /// The largest of them.
@@ -50,7 +50,7 @@ impl Divergence {
     }
 }
 
-impl Summary {
+impl DivergenceSummary {
     /// Over some positions.
     pub fn of(positions: &[Divergence]) -> Self {
         let mean = |value: fn(&Divergence) -> f64| {
@@ -117,7 +117,7 @@ mod tests {
         assert!(!divergence.top_agrees);
         let none = Divergence::of(&original, &original);
         assert_eq!(none, Divergence { relative_error: 0.0, kl_nats: 0.0, top_agrees: true });
-        let summary = Summary::of(&[divergence, none]);
+        let summary = DivergenceSummary::of(&[divergence, none]);
         assert_eq!(summary.largest_relative_error, divergence.relative_error);
         assert_eq!(summary.mean_relative_error, divergence.relative_error / 2.0);
         assert_eq!(summary.top_agreement, 0.5);

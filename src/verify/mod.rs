@@ -7,6 +7,6 @@ mod divergence;
 mod op_by_op;
 mod self_test;
 
-pub use divergence::{Divergence, Summary, all_logits};
+pub use divergence::{Divergence, DivergenceSummary, all_logits};
 pub use op_by_op::{Agreement, Comparison, Difference, OpReport};
 pub use self_test::{Findings, OpFinding, PrecisionCost, SelfTest, SelfTestError, Watcher};

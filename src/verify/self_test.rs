@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::divergence::{Divergence, Summary, all_logits};
+use super::divergence::{Divergence, DivergenceSummary, all_logits};
 use super::op_by_op::{Agreement, Comparison, OpReport};
 use crate::gpu::{AdapterInfo, Device, Engine, LoadPart, Share};
 use crate::model::batch::RowOutput;
@@ -101,7 +101,7 @@ pub struct PrecisionCost {
     pub prompt_ids: Vec<u32>,
     /// Over all positions.
     #[serde(flatten)]
-    pub summary: Summary,
+    pub summary: DivergenceSummary,
     /// One for each token of the prompt.
     pub positions: Vec<Divergence>,
 }
@@ -200,7 +200,7 @@ impl Original {
         let converted = logits(engine, &self.prompt_ids, watcher)?;
         let pairs = self.logits.iter().zip(&converted);
         let positions: Vec<_> = pairs.map(|(original, row)| Divergence::of(original, row)).collect();
-        let summary = Summary::of(&positions);
+        let summary = DivergenceSummary::of(&positions);
         Ok(PrecisionCost { original: self.formats, prompt_ids: self.prompt_ids, summary, positions })
     }
 }

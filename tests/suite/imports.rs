@@ -58,7 +58,7 @@ const ORDERS: [(&str, &[&str]); 6] = [
             "built_in",
             "names",
             "text",
-            "wanted",
+            "tensor_recipes",
             "import",
             "inspect",
             "open",

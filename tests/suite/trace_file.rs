@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use logitscope::decoding::{Control, DecodingSettings, StrategyChoice, begin};
+use logitscope::decoding::{Control, DecodingSettings, StrategyKind, begin};
 use logitscope::trace::file::{TraceFileError, read, write};
 use logitscope::trace::strategies::{BeamStep, Hypothesis};
 use logitscope::trace::{
@@ -13,7 +13,7 @@ use super::fake_model::FakeModel;
 
 /// A run with draws, candidates and cut sets in it.
 fn run() -> Run {
-    let mut settings = DecodingSettings { strategy: StrategyChoice::Sample, seed: 5, ..Default::default() };
+    let mut settings = DecodingSettings { strategy: StrategyKind::Sample, seed: 5, ..Default::default() };
     settings.stages.top_k = 4;
     settings.stages.temperature = 0.7;
     let mut model = FakeModel::scrambled(50);
@@ -107,6 +107,26 @@ fn a_trace_of_the_first_format_is_one_line() {
     }
     fs::write(&path, old.to_string()).unwrap();
     assert_eq!(read(&path).unwrap(), run);
+}
+
+#[test]
+fn a_strategy_is_a_word_in_the_file_and_one_of_a_later_program_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tale.json");
+    let words = ["greedy", "sample", "beam", "contrastive", "speculative", "lookahead"];
+    for (kind, word) in StrategyKind::ALL.into_iter().zip(words) {
+        let run = Run { strategy: kind, ..run() };
+        write(&path, &run).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(file["run"]["strategy"], word);
+        assert_eq!(read(&path).unwrap(), run);
+    }
+    let mut later = serde_json::json!({ "logitscope_trace": 2, "run": run() });
+    later["run"]["strategy"] = "tree_search".into();
+    fs::write(&path, later.to_string()).unwrap();
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("tale.json") && message.contains("`tree_search`"), "{message}");
+    assert!(message.ends_with("use a newer Logitscope"), "{message}");
 }
 
 #[test]

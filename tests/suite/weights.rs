@@ -10,7 +10,7 @@ use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, Te
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, Weights, WeightsChoice};
 use logitscope::session::load::format_names;
 use logitscope::session::{ModelSource, Opened};
-use logitscope::verify::{Divergence, Summary, all_logits};
+use logitscope::verify::{Divergence, DivergenceSummary, all_logits};
 
 use super::support::{MadeWeights, device, program};
 
@@ -41,7 +41,7 @@ fn the_built_in_models_logits_stay_near_in_every_precision() {
     for (choice, least, most, formats) in cases {
         let (opened, converted) = logits(choice);
         let positions: Vec<_> = original.iter().zip(&converted).map(|(b, a)| Divergence::of(b, a)).collect();
-        let summary = Summary::of(&positions);
+        let summary = DivergenceSummary::of(&positions);
         let error = summary.mean_relative_error;
         assert!((least..=most).contains(&error), "{}: {summary:?}", choice.name());
         assert!(summary.largest_relative_error <= 2.0 * most, "{}: {summary:?}", choice.name());

@@ -1,7 +1,7 @@
 //! The prompt's tokens in the window: selected, scored when asked for, coloured; and the model's own settings.
 
 use egui::Key;
-use logitscope::decoding::StrategyChoice;
+use logitscope::decoding::StrategyKind;
 use logitscope::session::{Command, Event, GenerationDefaults};
 
 use super::window::{Window, press, running, sees, sees_part, started, window};
@@ -92,7 +92,7 @@ fn a_models_own_settings_are_offered_and_taken_over() {
     assert!(!sees(&window, use_them));
     press(&mut window, "Run");
     let settings = started(&script).settings;
-    assert_eq!((settings.strategy, settings.seed), (StrategyChoice::Sample, seed));
+    assert_eq!((settings.strategy, settings.seed), (StrategyKind::Sample, seed));
     let stages = settings.stages;
     assert_eq!((stages.temperature, stages.top_k, stages.top_p), (0.6, 20, 0.95));
 }

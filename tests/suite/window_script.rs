@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use logitscope::decoding::CacheUse;
-use logitscope::session::event::{Loaded, RunStarted, Stepped};
+use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
 use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
@@ -136,8 +136,7 @@ impl Script {
             CacheUse::Reuse => StepInput::NewTokens,
             CacheUse::Recompute => StepInput::WholeText,
         };
-        let (strategy, seed) =
-            (format!("{:?}", request.settings.strategy).to_lowercase(), request.settings.seed);
+        let (strategy, seed) = (request.settings.strategy, request.settings.seed);
         self.events.push_back(Event::RunStarted(Box::new(RunStarted {
             prompt,
             strategy,
@@ -193,7 +192,7 @@ impl Script {
         let index = self.run.nodes.len();
         self.run.push(node);
         let steps = self.details.pop_front().map(|detail| StrategyStep { nodes: index..index + 1, detail });
-        self.events.push_back(Event::Stepped(Box::new(Stepped {
+        self.events.push_back(Event::Stepped(Box::new(RunUpdate {
             tip: Some(index),
             nodes: vec![self.run.nodes[index].clone()],
             steps: steps.into_iter().collect(),
@@ -215,7 +214,7 @@ impl Script {
             let request = self.request.clone().expect("a run was begun");
             self.live = Some(Live { request, phases: Phases::default() });
         }
-        self.events.push_back(Event::Branched(Box::new(Stepped {
+        self.events.push_back(Event::Branched(Box::new(RunUpdate {
             nodes: vec![chosen],
             tip: Some(index),
             steps: Vec::new(),
@@ -320,7 +319,7 @@ fn words() -> Vec<String> {
 /// together.
 fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
     let words = words();
-    let sampling = request.settings.strategy != logitscope::decoding::StrategyChoice::Greedy;
+    let sampling = request.settings.strategy != logitscope::decoding::StrategyKind::Greedy;
     let sharpness = 0.35 + 1.3 * noise(step, 1) as f32;
     let logits: Vec<f32> = (0..40).map(|rank| 11.0 - sharpness * (rank as f32).powf(0.8) * 1.2).collect();
     let rest = 1.4_f32.exp() * (VOCABULARY - 40) as f32;

@@ -33,14 +33,14 @@ impl Subject {
             let format = arguments.stored.unwrap_or(format);
             let mut plan = plan_decoder(&config);
             let weights = SyntheticWeights::new(&plan, format).map_err(CliError::BenchFormat)?;
-            let weights = Converted::new(weights, &plan, arguments.model.weights.into());
+            let weights = Converted::new(weights, &plan, arguments.model.weights);
             let prompts = arguments.pp.as_deref().unwrap_or(&USUAL_PROMPTS);
             let steps = arguments.tg.as_deref().unwrap_or(&USUAL_STEPS);
             let depth = arguments.depth().iter().max().copied().unwrap_or_default();
             let steps = steps.iter().max().map_or(0, |steps| depth + steps);
             let needed = prompts.iter().copied().max().unwrap_or_default().max(steps) + 1;
             plan.cache_format = match arguments.model.kv {
-                Some(format) => format.into(),
+                Some(format) => format,
                 None => CacheFormat::for_weights(weights.tensors()),
             };
             return Ok(Self {
@@ -51,8 +51,8 @@ impl Subject {
             });
         }
         let ModelOptions { model, context, weights, .. } = &arguments.model;
-        let opened = Opened::open(&source(model.as_ref()), *context, (*weights).into())?
-            .with_cache(arguments.model.kv.map(Into::into));
+        let opened =
+            Opened::open(&source(model.as_ref()), *context, *weights)?.with_cache(arguments.model.kv);
         let Opened { file, plan, context, .. } = opened;
         Ok(Self { name: file.name, plan, context, weights: file.weights })
     }

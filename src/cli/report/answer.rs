@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// The JSON file.
 #[derive(Serialize)]
-pub struct Answer {
+pub struct ReportJson {
     /// The program's version.
     pub program: &'static str,
     pub system: System,

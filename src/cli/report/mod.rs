@@ -14,13 +14,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use self::answer::{Answer, Entry, State, System};
+use self::answer::{Entry, ReportJson, State, System};
 use self::parts::Part;
 use super::arguments::Report;
 use super::error::CliError;
 use super::interrupt;
 use super::outcome::Outcome;
-use super::output::{Progress, print, print_json, tell};
+use super::output::{StatusLine, print, print_json, status};
 
 /// A part that has less time left than this is left out.
 const LEAST_TIME: Duration = Duration::from_secs(3);
@@ -39,7 +39,7 @@ pub fn run(arguments: &Report) -> Result<Outcome, CliError> {
     } else {
         print(&page::text(&maker.answer))?;
     }
-    tell(&summary);
+    status(&summary);
     Ok(if interrupt::pressed() { Outcome::Interrupted } else { Outcome::Done })
 }
 
@@ -50,8 +50,8 @@ struct Maker<'a> {
     /// Caches of the parts' own, empty at first, so that the first start is a cold one.
     caches: CacheFolder,
     begun: Instant,
-    answer: Answer,
-    line: Progress,
+    answer: ReportJson,
+    line: StatusLine,
 }
 
 impl<'a> Maker<'a> {
@@ -64,7 +64,7 @@ impl<'a> Maker<'a> {
             program,
             caches: CacheFolder::new()?,
             begun: Instant::now(),
-            answer: Answer {
+            answer: ReportJson {
                 program: env!("CARGO_PKG_VERSION"),
                 system: System {
                     os: std::env::consts::OS,
@@ -76,7 +76,7 @@ impl<'a> Maker<'a> {
                 quick: arguments.quick,
                 parts: Vec::new(),
             },
-            line: Progress::new(),
+            line: StatusLine::new(),
         })
     }
 

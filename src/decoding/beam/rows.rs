@@ -29,7 +29,7 @@ impl Beam {
             let decided = summaries.map(|summary| {
                 let fine = summary.broken == 0;
                 let filtered = fine.then(|| self.chain.run_summary(summary)).flatten()?;
-                (self.picking == Picking::Highest || filtered.row.tail.count == 0).then_some(Some(filtered))
+                (self.picking == Picking::Argmax || filtered.row.tail.count == 0).then_some(Some(filtered))
             });
             if let Some(rows) = decided.collect() {
                 return Ok(rows);
@@ -65,9 +65,9 @@ impl Beam {
     fn output(&self, vocabulary: usize) -> RowOutput {
         let listed = MOST_CANDIDATES.min(vocabulary);
         let enough = match self.picking {
-            Picking::Highest => self.rules.weighed() <= listed || listed == vocabulary,
+            Picking::Argmax => self.rules.weighed() <= listed || listed == vocabulary,
             // Whatever the stages leave may be drawn.
-            Picking::Draws => {
+            Picking::Sample => {
                 let few = |stage: &Stage| matches!(stage, Stage::TopK(count) if *count < listed);
                 listed == vocabulary || self.chain.stages.iter().any(few)
             }

@@ -6,7 +6,7 @@
 //! a text: what depends on texts comes as ids.
 
 mod bans;
-mod cuts;
+mod filters;
 mod penalties;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use super::row::Row;
 use super::settings::GrammarKind;
 
 pub use bans::{bad_words, forced_tokens, grammar, min_new_tokens, no_repeat_ngram, suppress_tokens};
-pub use cuts::{
+pub use filters::{
     Mirostat, epsilon_cutoff, eta_cutoff, log_softmax, min_p, mirostat, temperature, top_a, top_k, top_p,
     typical_p,
 };

@@ -4,7 +4,7 @@
 
 use super::family::{Family, Mapping, StoredNames, laid_out, layer_indices, stored};
 use super::rope::{self, Rope};
-use super::{activation, norm, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -17,12 +17,9 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "falcon",
     read,
-    part: None,
     prefixes: &["transformer.", ""],
     tensors: &[TENSORS],
-    head: usual::HEAD,
     ignored: &["h.#.self_attention.rotary_emb.inv_freq"],
-    other_parts: &[],
     // Where positions are linear biases, frequencies count for nothing.
     harmless_fields: &[
         "apply_residual_connection_post_layernorm",
@@ -30,6 +27,7 @@ pub(super) const FAMILY: Family = Family {
         "rope_scaling",
         "rope_theta",
     ],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -52,7 +50,7 @@ const TENSORS: &[Mapping] = &[
 fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let width = fields.size("hidden_size")?;
     let heads = fields.size("num_attention_heads")?;
-    let head_width = usual::head_width(fields, "hidden_size", width, "num_attention_heads", heads)?;
+    let head_width = llama_like::head_width(fields, "hidden_size", width, "num_attention_heads", heads)?;
     let context = fields.optional_size("max_position_embeddings")?.unwrap_or(2048);
     let flag = |name: &str, default| Ok::<bool, FormatError>(fields.optional_flag(name)?.unwrap_or(default));
     let (is_new, is_multi_query) = (flag("new_decoder_architecture", false)?, flag("multi_query", true)?);
@@ -107,7 +105,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         embedding: EmbeddingConfig::default(),
         layers: layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
         final_norm: norm,
-        head: usual::head(fields, HeadWeights::Tied)?,
+        head: llama_like::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
     })

@@ -3,7 +3,7 @@
 use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
 use super::window::{self, Sight};
-use super::{gemma, usual};
+use super::{gemma, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -13,13 +13,9 @@ use crate::model::config::BlockNorms;
 pub(super) const FAMILY: Family = Family {
     name: "gemma2",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS],
     harmless_fields: gemma::HARMLESS_FIELDS,
+    ..llama_like::USUAL
 };
 
 /// The norms around both blocks, and the last one.

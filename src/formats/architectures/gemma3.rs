@@ -4,7 +4,7 @@
 use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::{self, Rope};
 use super::window::Sight;
-use super::{gemma, gemma2, norm, usual};
+use super::{gemma, gemma2, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -14,13 +14,9 @@ use crate::model::config::HeadNormExtent;
 pub(super) const TEXT: Family = Family {
     name: "gemma3_text",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, gemma2::NORMS, HEAD_NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, gemma2::NORMS, HEAD_NORMS],
     harmless_fields: gemma::HARMLESS_FIELDS,
+    ..llama_like::USUAL
 };
 
 pub(super) const WITH_IMAGES: Family = Family {

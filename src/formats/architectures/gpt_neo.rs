@@ -2,7 +2,7 @@
 
 use super::family::{Family, Mapping, StoredNames, layer_indices, stored};
 use super::window::Sight;
-use super::{activation, norm, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -14,13 +14,10 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "gpt_neo",
     read,
-    part: None,
     prefixes: &["transformer.", ""],
     tensors: &[TENSORS],
-    head: usual::HEAD,
     // Causal masks, and the number written where they forbid.
     ignored: &["h.#.attn.attention.bias", "h.#.attn.attention.masked_bias"],
-    other_parts: &[],
     harmless_fields: &[
         "attention_layers",
         "classifier_dropout",
@@ -34,6 +31,7 @@ pub(super) const FAMILY: Family = Family {
         "summary_use_proj",
         "tokenizer_class",
     ],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -63,7 +61,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         activation: activation::read(fields, "activation_function", Activation::GeluTanh)?,
         bias: Bias::Present,
     };
-    let head_width = usual::head_width(fields, "hidden_size", width, "num_heads", heads)?;
+    let head_width = llama_like::head_width(fields, "hidden_size", width, "num_heads", heads)?;
     let layer = |sight: Sight| LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
@@ -94,7 +92,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         embedding: EmbeddingConfig::default(),
         layers: sights.into_iter().map(layer).collect(),
         final_norm: norm,
-        head: usual::head(fields, HeadWeights::Tied)?,
+        head: llama_like::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
     })

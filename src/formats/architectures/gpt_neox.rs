@@ -3,7 +3,7 @@
 
 use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
-use super::{activation, norm, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -13,9 +13,8 @@ use crate::model::config::{Activation, Bias, FeedForwardKind, Residual};
 pub(super) const FAMILY: Family = Family {
     name: "gpt_neox",
     read,
-    part: None,
     prefixes: &["gpt_neox.", ""],
-    tensors: &[TENSORS, usual::NORMS],
+    tensors: &[TENSORS, llama_like::NORMS],
     head: "embed_out",
     // Frequencies, causal masks, and the number written where they forbid.
     ignored: &[
@@ -23,8 +22,8 @@ pub(super) const FAMILY: Family = Family {
         "layers.#.attention.bias",
         "layers.#.attention.masked_bias",
     ],
-    other_parts: &[],
     harmless_fields: &["classifier_dropout", "gradient_checkpointing"],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -46,7 +45,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         share: Some(fields.optional_number("rotary_pct")?.unwrap_or(0.25)),
     };
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Present)?;
-    let mut config = usual::read(fields, names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     let bias = match fields.optional_flag("attention_bias")? {
         Some(false) => Bias::Absent,
         _ => Bias::Present,

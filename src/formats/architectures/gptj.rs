@@ -2,7 +2,7 @@
 //! elements of a part of each head that rotate together.
 
 use super::family::{Family, Mapping, StoredNames, laid_out, stored};
-use super::{gpt2, usual};
+use super::{gpt2, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -13,13 +13,11 @@ use crate::model::rotary::{RotaryConfig, RotaryScaling};
 pub(super) const FAMILY: Family = Family {
     name: "gptj",
     read,
-    part: None,
     prefixes: gpt2::FAMILY.prefixes,
     tensors: &[TENSORS],
-    head: "lm_head",
     ignored: gpt2::FAMILY.ignored,
-    other_parts: &[],
     harmless_fields: gpt2::FAMILY.harmless_fields,
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -37,7 +35,7 @@ const TENSORS: &[Mapping] = &[
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let mut config = gpt2::read(fields, names)?;
     config.positions = Positions::InLayers;
-    config.head = usual::head(fields, HeadWeights::Separate)?;
+    config.head = llama_like::head(fields, HeadWeights::Separate)?;
     config.head_bias = Bias::Present;
     let width = match fields.optional_size("rotary_dim")? {
         Some(width) => width,

@@ -10,7 +10,6 @@ mod cohere;
 mod cohere2;
 mod exaone4;
 mod experts;
-mod facts;
 mod falcon;
 mod family;
 mod gemma;
@@ -25,6 +24,7 @@ mod gpt_oss;
 mod gptj;
 mod granite;
 mod llama;
+mod llama_like;
 mod mistral;
 mod mixtral;
 mod nemotron;
@@ -41,10 +41,10 @@ mod qwen3;
 mod qwen3_moe;
 mod refused;
 mod rope;
+mod sizes;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
-mod usual;
 mod window;
 
 use super::error::FormatError;
@@ -53,8 +53,8 @@ use crate::model::ModelConfig;
 use refused::refuse_active;
 
 pub use classes::tokenizer_class;
-pub use facts::ArchitectureFacts;
 pub use family::{Family, Mapping, StoredNames};
+pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
 const FAMILIES: [Family; 33] = [

@@ -3,7 +3,7 @@
 
 use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
-use super::{activation, norm, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -13,13 +13,8 @@ use crate::model::config::{Activation, Bias, FeedForwardKind};
 pub(super) const FAMILY: Family = Family {
     name: "nemotron",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS],
+    ..llama_like::USUAL
 };
 
 const NORMS: &[Mapping] = &[
@@ -31,7 +26,7 @@ const NORMS: &[Mapping] = &[
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.5), ..Rope::default() };
     let norm = norm::layer(fields, "norm_eps", Bias::Present)?;
-    let mut config = usual::read(fields, names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     for layer in &mut config.layers {
         layer.feed_forward.kind = FeedForwardKind::Plain;
         layer.feed_forward.activation = activation::read(fields, "hidden_act", Activation::ReluSquared)?;

@@ -3,7 +3,7 @@
 
 use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{activation, norm, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -12,13 +12,9 @@ use crate::model::config::{Activation, Bias, BlockNorms, FeedForwardKind, Residu
 pub(super) const FAMILY: Family = Family {
     name: "phi",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[TENSORS, usual::ATTENTION],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[TENSORS, llama_like::ATTENTION],
     harmless_fields: &["embd_pdrop", "resid_pdrop"],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -32,7 +28,7 @@ const TENSORS: &[Mapping] = &[
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.5), ..Rope::default() };
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Present)?;
-    let mut config = usual::read(fields, names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     config.head_bias = Bias::Present;
     for layer in &mut config.layers {
         layer.residual.kind = Residual::Parallel;

@@ -4,15 +4,15 @@ use egui::Ui;
 
 use super::grammar;
 use crate::decoding::{
-    DecodingSettings, DrySettings, MirostatSettings, Picking, StageSettings, StrategyChoice,
+    DecodingSettings, DrySettings, MirostatSettings, Picking, StageSettings, StrategyKind,
 };
 use crate::ui::controls::{group, list, number, slider};
 use crate::ui::widgets::hint;
 
 /// Shows those that apply to the strategy.
 pub(super) fn show(ui: &mut Ui, decoding: &mut DecodingSettings) {
-    let draws = decoding.picks() == Picking::Draws;
-    let single = decoding.strategy == StrategyChoice::Sample;
+    let draws = decoding.picks() == Picking::Sample;
+    let single = decoding.strategy == StrategyKind::Sample;
     let stages = &mut decoding.stages;
     if draws {
         cuts(ui, stages, single);

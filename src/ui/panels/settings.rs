@@ -7,7 +7,7 @@ use egui::{DragValue, RichText, Ui, vec2};
 use super::more_stages;
 use super::strategy;
 use crate::decoding::settings::{CacheUse, EosRule};
-use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyChoice};
+use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
 use crate::session::own_settings;
 use crate::ui::controls::{number, row, slider};
 use crate::ui::icons::Icon;
@@ -26,7 +26,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let decoding = &mut scene.state.remembered.decoding;
     ui.add_space(space::M);
     section(ui, "Stages");
-    let staged = decoding.strategy != StrategyChoice::Contrastive;
+    let staged = decoding.strategy != StrategyKind::Contrastive;
     if staged {
         stages(ui, decoding);
     } else {
@@ -86,8 +86,8 @@ fn own_words(own: &DecodingSettings) -> String {
     let neutral = StageSettings::default();
     let stages = &own.stages;
     let mut words = vec![match own.strategy {
-        StrategyChoice::Beam => format!("{} beams", own.beam.beams),
-        StrategyChoice::Contrastive => format!(
+        StrategyKind::Beam => format!("{} beams", own.beam.beams),
+        StrategyKind::Contrastive => format!(
             "contrastive, {} candidates, α {}",
             own.contrastive.candidates, own.contrastive.penalty_alpha
         ),
@@ -114,7 +114,7 @@ fn own_words(own: &DecodingSettings) -> String {
 }
 
 fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
-    let sample = decoding.picks() == Picking::Draws;
+    let sample = decoding.picks() == Picking::Sample;
     let stages = &mut decoding.stages;
     if sample {
         slider(

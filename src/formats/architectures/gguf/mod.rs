@@ -3,8 +3,8 @@
 //! A file's metadata is turned into the family's `config.json`, which the family's own reader then reads: the
 //! checks are the same. Keys that nobody here knows stay in it under their own names, and are told as unknown.
 
+mod completion;
 pub mod ends;
-mod facts;
 mod forms;
 
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use crate::formats::json::number;
 use crate::model::ModelConfig;
 use crate::model::config::limits;
 use crate::model::rotary::RotaryScaling;
-use facts::Facts;
+use completion::Completion;
 use forms::{FORMS, Form};
 
 /// Where the LM head is.
@@ -209,7 +209,7 @@ impl Form {
         if config.get("sliding_window") == Some(&json!(0)) {
             config.insert("sliding_window".to_owned(), Value::Null);
         }
-        (self.complete)(&mut Facts { config: &mut config, checkpoint });
+        (self.complete)(&mut Completion { config: &mut config, checkpoint });
         Ok(Value::Object(config))
     }
 

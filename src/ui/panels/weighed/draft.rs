@@ -3,7 +3,7 @@
 use egui::{CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
 use super::rate::tokens_per_pass;
-use crate::trace::strategies::{Added, Drafted, Drafter, SpeculativeStep, Verdict};
+use crate::trace::strategies::{Added, DraftSource, Drafted, SpeculativeStep, Verdict};
 use crate::trace::{Run, StrategyStep};
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
@@ -51,8 +51,8 @@ pub fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &Speculati
 
 fn facts(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep) {
     let drafter = match speculative.drafter {
-        Drafter::Model => "draft model",
-        Drafter::PromptLookup => "prompt lookup",
+        DraftSource::Model => "draft model",
+        DraftSource::PromptLookup => "prompt lookup",
     };
     fact(ui, &definitions::DRAFTER, drafter);
     fact(ui, &definitions::ACCEPTED, &format!("{} of {}", speculative.accepted(), speculative.drafted.len()));

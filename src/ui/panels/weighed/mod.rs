@@ -9,18 +9,18 @@ mod rate;
 use egui::Ui;
 
 use super::prompt_token::no_step;
-use crate::trace::{Run, StepDetail};
+use crate::trace::{Run, StepDetail, StrategyKind};
 use crate::ui::scene::Scene;
 use crate::ui::widgets::empty;
 
 /// The pane's title: that of the run on show.
 pub fn title(run: Option<&Run>) -> &'static str {
-    match run.map(|run| run.strategy.as_str()) {
-        Some("beam") => "Beams",
-        Some("contrastive") => "Contrastive",
-        Some("speculative") => "Draft",
-        Some("lookahead") => "Lookahead",
-        _ => "Strategy",
+    match run.map(|run| run.strategy) {
+        Some(StrategyKind::Beam) => "Beams",
+        Some(StrategyKind::Contrastive) => "Contrastive",
+        Some(StrategyKind::Speculative) => "Draft",
+        Some(StrategyKind::Lookahead) => "Lookahead",
+        Some(StrategyKind::Greedy | StrategyKind::Sample) | None => "Strategy",
     }
 }
 
@@ -31,20 +31,23 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         return;
     };
     let Some(step) = run.step_of(run.line[place]) else {
-        let (title, text) = match run.strategy.as_str() {
+        let (title, text) = match run.strategy {
             _ if node.chosen_by == crate::trace::ChosenBy::Hand => (
                 "Chosen by hand",
                 "The strategy weighed nothing here: you chose this token, and it goes on from it.",
             ),
-            "greedy" => (
+            StrategyKind::Greedy => (
                 "Nothing else to weigh",
                 "Greedy decoding takes the highest value of one row of logits: the pipeline shows all of it.",
             ),
-            "sample" => (
+            StrategyKind::Sample => (
                 "Nothing else to weigh",
                 "Sampling draws from one row of logits: the pipeline and the draw show all of it.",
             ),
-            _ => ("No record of this step", "The strategy left none for this token."),
+            StrategyKind::Beam
+            | StrategyKind::Contrastive
+            | StrategyKind::Speculative
+            | StrategyKind::Lookahead => ("No record of this step", "The strategy left none for this token."),
         };
         empty(ui, title, text);
         return;

@@ -8,7 +8,7 @@ use crate::model::ModelConfig;
 
 /// Sizes of a decoder; those of the first layer where layers differ. `None` for what is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ArchitectureFacts {
+pub struct ArchitectureSizes {
     /// Number of layers.
     pub layers: Option<u64>,
     /// C: width of the residual stream.
@@ -27,7 +27,7 @@ pub struct ArchitectureFacts {
     pub context: Option<u64>,
 }
 
-impl ArchitectureFacts {
+impl ArchitectureSizes {
     /// Those of a decoder that was read.
     pub fn of(config: &ModelConfig) -> Self {
         let size = |size: usize| Some(size as u64);

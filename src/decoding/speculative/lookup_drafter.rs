@@ -14,11 +14,11 @@ const SHORTEST: usize = 2;
 
 /// Looks drafts up in prompt and text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PromptLookup;
+pub(super) struct LookupDrafter;
 
-impl Drafter for PromptLookup {
-    fn name(&self) -> strategies::Drafter {
-        strategies::Drafter::PromptLookup
+impl Drafter for LookupDrafter {
+    fn name(&self) -> strategies::DraftSource {
+        strategies::DraftSource::PromptLookup
     }
 
     fn draft(&mut self, text: &Text, most: usize, _: &mut Control<'_>) -> Result<Draft, DecodingError> {

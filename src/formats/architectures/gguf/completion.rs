@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 use crate::formats::checkpoint::Checkpoint;
 
 /// What a family's form adds to, beside the keys of the file.
-pub(super) struct Facts<'a> {
+pub(super) struct Completion<'a> {
     pub config: &'a mut Map<String, Value>,
     pub checkpoint: &'a Checkpoint,
 }
 
-impl Facts<'_> {
+impl Completion<'_> {
     /// Whether the file has a tensor of this name.
     pub fn has(&self, tensor: &str) -> bool {
         self.checkpoint.find(tensor).is_some()

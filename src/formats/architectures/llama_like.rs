@@ -2,9 +2,9 @@
 //! heads, a gated feed-forward block; with the usual names of fields and tensors. A family changes what it has
 //! otherwise.
 
-use super::family::{Mapping, StoredNames, layer_indices, stored};
+use super::family::{Family, Mapping, StoredNames, layer_indices, stored};
 use super::rope::Rope;
-use super::{activation, rope};
+use super::{activation, norm, rope};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -53,6 +53,24 @@ pub(super) const HEAD_NORMS: &[Mapping] = &[
 
 /// All of it, without norms of queries and keys.
 pub(super) const TENSORS: &[&[Mapping]] = &[ATTENTION, FEED_FORWARD, NORMS];
+
+/// What a family is whose files say nothing else.
+pub(super) const USUAL: Family = Family {
+    name: "",
+    read: read_plain,
+    part: None,
+    prefixes: PREFIXES,
+    tensors: TENSORS,
+    head: HEAD,
+    ignored: ROTARY_TABLES,
+    other_parts: &[],
+    harmless_fields: &[],
+};
+
+/// Reads it, with norms by root mean square and all of a head rotating.
+pub(super) fn read_plain(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    read(fields, names, norm::rms(fields, "rms_norm_eps")?, Rope::default())
+}
 
 /// Reads it. All norms are `norm`.
 pub(super) fn read(

@@ -13,7 +13,7 @@ use crate::model::weight_format::BlockFormat;
 use crate::model::{ModelConfig, WeightFormat};
 
 /// The stored tensors that a canonical one is made from, as far as the family's table tells.
-pub(super) struct Wanted<'a> {
+pub(super) struct TensorRecipe<'a> {
     /// The layer that it belongs to, if it belongs to one.
     layer: Option<&'a LayerConfig>,
     /// Their name, without prefix; `*` stands for an expert's or a head's number.
@@ -37,7 +37,7 @@ enum Prefix {
     Never,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> TensorRecipe<'a> {
     pub fn of(
         family: &Family,
         config: &'a ModelConfig,

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use super::drafter::{Draft, DraftToken, Drafter};
 use crate::decoding::chain::Filtered;
-use crate::decoding::draw::laid_out;
+use crate::decoding::draw::inverse_cdf;
 use crate::decoding::error::DecodingError;
 use crate::decoding::initiation::{ChunkSize, PassCost, pass};
 use crate::decoding::random::{Purpose, uniform_for};
-use crate::decoding::row_logits::Seen;
+use crate::decoding::row_logits::RowLogits;
 use crate::decoding::strategy::{Control, SharedModel, common_prefix, fork_shared};
 use crate::decoding::strategy_settings::Picking;
 use crate::decoding::text::Text;
@@ -16,7 +16,7 @@ use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::strategies;
 
 /// A draft model and what it has in its cache.
-pub(super) struct DraftModel {
+pub(super) struct ModelDrafter {
     model: SharedModel,
     sequence: Option<SequenceId>,
     /// The tokens that are cached.
@@ -24,7 +24,7 @@ pub(super) struct DraftModel {
     chunk: ChunkSize,
 }
 
-impl DraftModel {
+impl ModelDrafter {
     /// With nothing cached.
     pub fn new(model: &SharedModel) -> Self {
         Self { model: Rc::clone(model), sequence: None, cached: Vec::new(), chunk: ChunkSize::default() }
@@ -46,22 +46,22 @@ impl DraftModel {
         let outputs = pass(model, sequence, tokens, output, &mut self.chunk, &mut cost, control);
         // After an interruption as well: what was computed stays.
         self.cached = tokens[..model.length(sequence)].to_vec();
-        let seen = Seen::one(outputs?);
+        let seen = RowLogits::one(outputs?);
         let (step, history) = (text.step_after(tokens), text.history(tokens));
         if let Some(filtered) = text.filtered(&seen, step, history)?
-            && (text.picking == Picking::Highest || filtered.row.tail.count == 0)
+            && (text.picking == Picking::Argmax || filtered.row.tail.count == 0)
         {
             return Ok(filtered);
         }
-        let Seen::Summary(summary) = seen else { unreachable!("a whole row decides everything") };
+        let RowLogits::Summary(summary) = seen else { unreachable!("a whole row decides everything") };
         let row = model.read_row(summary.row)?.expect("the newest row can be read");
-        Ok(text.filtered(&Seen::Row(row), step, history)?.expect("a whole row decides everything"))
+        Ok(text.filtered(&RowLogits::Row(row), step, history)?.expect("a whole row decides everything"))
     }
 }
 
-impl Drafter for DraftModel {
-    fn name(&self) -> strategies::Drafter {
-        strategies::Drafter::Model
+impl Drafter for ModelDrafter {
+    fn name(&self) -> strategies::DraftSource {
+        strategies::DraftSource::Model
     }
 
     /// Ends early with a token that ends the text, where the draft model's context does, and where the stages leave
@@ -79,15 +79,15 @@ impl Drafter for DraftModel {
             };
             draft.passes += 1;
             let id = match text.picking {
-                Picking::Highest => filtered.row.best().unwrap_or_default(),
-                Picking::Draws => {
+                Picking::Argmax => filtered.row.best().unwrap_or_default(),
+                Picking::Sample => {
                     let value = uniform_for(Purpose::Draft, text.seed, text.step_after(&tokens) as u64);
-                    laid_out(&filtered.row, &filtered.after, value).0
+                    inverse_cdf(&filtered.row, &filtered.after, value).0
                 }
             };
             let token = filtered.token(id);
             let probability = filtered.probability(token);
-            let drawn_from = (text.picking == Picking::Draws).then_some(filtered);
+            let drawn_from = (text.picking == Picking::Sample).then_some(filtered);
             draft.tokens.push(DraftToken { token, probability, drawn_from });
             tokens.push(token);
             if text.ending.eos.contains(&token) {
