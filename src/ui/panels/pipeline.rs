@@ -148,14 +148,12 @@ fn row(
     style: RowStyle,
 ) -> egui::Response {
     let palette = palette(ui);
-    let RowStyle { rank, selected, width } = style;
-    let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(style.width, ROW), Sense::click());
     let chosen = candidate.token == node.token;
     let by_hand = chosen && node.chosen_by == ChosenBy::Hand;
-    let cut = candidate.cut_by.is_some();
-    let token = token_text::of_candidate(candidate);
+    let cutter = candidate.cut_by.and_then(|stage| node.stages.get(stage));
     response.widget_info(|| {
-        let fate = match candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
+        let fate = match cutter {
             Some(stage) => format!("cut by {}", stage.name),
             None => format::probability(candidate.probability),
         };
@@ -164,7 +162,8 @@ fn row(
             (false, true) => "chosen, ",
             (false, false) => "",
         };
-        let selected = if selected { ", selected" } else { "" };
+        let selected = if style.selected { ", selected" } else { "" };
+        let token = token_text::of_candidate(candidate);
         WidgetInfo::labeled(Role::Row, true, format!("Candidate {token}: {mark}{fate}{selected}"))
     });
     background(ui, rect, &response, chosen, palette);
@@ -172,52 +171,58 @@ fn row(
     if chosen {
         let icon = if by_hand { Icon::Branch } else { Icon::Check };
         icon.paint(ui.painter(), mark, 0.7, if by_hand { palette.second } else { palette.accent });
-    } else if response.hovered() || selected {
+    } else if response.hovered() || style.selected {
         Icon::Branch.paint(ui.painter(), mark, 0.7, palette.secondary);
     }
-    if selected {
+    if style.selected {
         let stroke = Stroke::new(1.0, palette.accent);
         ui.painter().rect_stroke(rect.shrink(0.5), CornerRadius::same(4), stroke, StrokeKind::Inside);
     }
-    let text_color = if cut { palette.tertiary } else { palette.text };
-    let y = rect.center().y;
     for column in columns.iter() {
-        let Some(cell) = columns.cell(ui, rect, column) else { continue };
-        let number = |text: &str, color: Color32| draw_text(&cell, y, text, mono(size::SMALL), color, true);
-        match column.kind {
-            Kind::Rank => number(&rank.to_string(), palette.tertiary),
-            Kind::Token => {
-                let galley = cell.painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
-                let at = pos2(cell.rect.left(), y - galley.size().y / 2.0);
-                cell.painter.galley(at, galley, text_color);
-            }
-            Kind::Id => number(&candidate.token.to_string(), palette.tertiary),
-            Kind::Logit => number(&format::value(candidate.logit), text_color),
-            Kind::RawProbability => number(&format::probability(candidate.raw_probability), text_color),
-            Kind::Stage(stage) => match candidate.after.get(stage) {
-                Some(value) => {
-                    let before = if stage == 0 { candidate.logit } else { candidate.after[stage - 1] };
-                    let color = if (value - before).abs() < 1e-6 { palette.tertiary } else { text_color };
-                    number(&format::value(*value), color);
-                }
-                None if candidate.cut_by == Some(stage) => {
-                    draw_text(&cell, y, "cut", semibold(size::SMALL), palette.warning, true);
-                }
-                None => number("–", palette.outline),
-            },
-            Kind::Probability => {
-                probability(&cell, candidate.probability, chosen, cut, palette);
-            }
+        if let Some(cell) = columns.cell(ui, rect, column) {
+            fill_cell(&cell, column.kind, candidate, style.rank, chosen, palette);
         }
     }
     let way = "Click to go on from here with this token";
-    let words = match candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
+    let words = match cutter {
         Some(stage) => format!("Cut by {} {}. {way}", stage.name, stage.setting),
         None if by_hand => "The token that you chose".to_owned(),
         None if chosen => "The chosen token".to_owned(),
         None => way.to_owned(),
     };
     response.on_hover_text(words)
+}
+
+/// What a column says of a candidate.
+fn fill_cell(cell: &Cell, kind: Kind, candidate: &Candidate, rank: usize, chosen: bool, palette: &Palette) {
+    let cut = candidate.cut_by.is_some();
+    let text_color = if cut { palette.tertiary } else { palette.text };
+    let y = cell.rect.center().y;
+    let number = |text: &str, color: Color32| draw_text(cell, y, text, mono(size::SMALL), color, true);
+    match kind {
+        Kind::Rank => number(&rank.to_string(), palette.tertiary),
+        Kind::Token => {
+            let token = token_text::of_candidate(candidate);
+            let galley = cell.painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
+            let at = pos2(cell.rect.left(), y - galley.size().y / 2.0);
+            cell.painter.galley(at, galley, text_color);
+        }
+        Kind::Id => number(&candidate.token.to_string(), palette.tertiary),
+        Kind::Logit => number(&format::value(candidate.logit), text_color),
+        Kind::RawProbability => number(&format::probability(candidate.raw_probability), text_color),
+        Kind::Stage(stage) => match candidate.after.get(stage) {
+            Some(value) => {
+                let before = if stage == 0 { candidate.logit } else { candidate.after[stage - 1] };
+                let color = if (value - before).abs() < 1e-6 { palette.tertiary } else { text_color };
+                number(&format::value(*value), color);
+            }
+            None if candidate.cut_by == Some(stage) => {
+                draw_text(cell, y, "cut", semibold(size::SMALL), palette.warning, true);
+            }
+            None => number("–", palette.outline),
+        },
+        Kind::Probability => probability(cell, candidate.probability, chosen, cut, palette),
+    }
 }
 
 fn background(ui: &Ui, rect: Rect, response: &egui::Response, chosen: bool, palette: &Palette) {
