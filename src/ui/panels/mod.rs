@@ -21,6 +21,7 @@ pub mod shortcuts;
 mod strategy;
 pub mod strategy_detail;
 pub mod text;
+mod text_chip;
 pub mod timeline;
 pub mod top_bar;
 pub mod tree;

@@ -1,26 +1,21 @@
 //! The text as token chips: prompt and generated apart, coloured by a quantity of the step.
 
-use egui::{
-    Align, Color32, CornerRadius, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
-    WidgetInfo, pos2, vec2,
-};
+use egui::{Align, Layout, Rect, RichText, ScrollArea, Ui, vec2};
 
 use super::scale::{COLOURINGS, Scale, legend, name};
+use super::text_chip;
 use crate::session::Status;
-use crate::trace::{ChosenBy, Run};
+use crate::trace::Run;
 use crate::ui::action::Action;
-use crate::ui::chips::{self, Chip, PADDING, Source};
-use crate::ui::colours::{mix, quantity as quantity_color};
+use crate::ui::chips::{self, Source};
 use crate::ui::cursor::Follow;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
-use crate::ui::remembered::Colouring;
 use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
-use crate::ui::theme::{mono, palette, regular, size, space};
-use crate::ui::token_job::white_space_job;
+use crate::ui::theme::{mono, palette, size, space};
 use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle, paint_caption};
 
 /// Shows the pane.
@@ -49,7 +44,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
                 heading(ui, origin + vec2(0.0, layout.generated_heading), &text);
             }
             for chip in layout.visible(viewport.top(), viewport.bottom()) {
-                show_chip(ui, scene, run, chip, origin, &scale);
+                text_chip::show(ui, scene, run, chip, origin, &scale);
             }
             scroll_to_selected(ui, scene, &layout, origin, viewport);
             scene.state.chips = layout;
@@ -165,158 +160,6 @@ fn heading(ui: &mut Ui, at: egui::Pos2, text: &str) {
     let rect = Rect::from_min_size(at, vec2(240.0, 18.0));
     if ui.is_rect_visible(rect) {
         paint_caption(ui, rect.left_center(), text);
-    }
-}
-
-fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin: egui::Pos2, scale: &Scale) {
-    let palette = palette(ui);
-    let rect = chip.rect.translate(origin.to_vec2());
-    let radius = CornerRadius::same(4);
-    let response = ui.interact(rect, ui.scope_id().with(("chip", chip_number(chip.source))), Sense::click());
-    let (label, fill, underline, text_color) = match chip.source {
-        Source::Prompt(index) => {
-            let label = format!("Prompt token {}: {}", index + 1, chip.text);
-            match scale.share_of_prompt(&run.prompt[index]).map(|share| quantity_color(ui, share)) {
-                Some(color) => (label, tinted(ui, color), Some(color), palette.text),
-                None => (label, palette.raised, None, palette.secondary),
-            }
-        }
-        Source::Step(index) => {
-            let node = &run.nodes[run.line[index]];
-            let hand = if node.chosen_by == ChosenBy::Hand { ", chosen by hand" } else { "" };
-            let drafted = if run.was_guessed(run.line[index]) { ", guessed ahead" } else { "" };
-            let label = format!("Step {}: {}{hand}{drafted}", node.step, chip.text);
-            if scale.colouring == Colouring::None {
-                (label, palette.raised, None, palette.text)
-            } else {
-                let color = quantity_color(ui, scale.share(node));
-                (label, tinted(ui, color), Some(color), palette.text)
-            }
-        }
-    };
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
-    let painter = ui.painter().with_clip_rect(ui.clip_rect().intersect(rect.expand(2.0)));
-    painter.rect_filled(rect, radius, fill);
-    if let Some(color) = underline {
-        let line = Rect::from_min_max(
-            pos2(rect.left() + 3.0, rect.bottom() - 2.5),
-            pos2(rect.right() - 3.0, rect.bottom() - 1.0),
-        );
-        painter.rect_filled(line, 1.0, color);
-    }
-    let galley = painter.layout_job(white_space_job(&chip.text, text_color, palette.tertiary));
-    painter.galley(pos2(rect.left() + PADDING, rect.center().y - galley.size().y / 2.0), galley, text_color);
-
-    let position = match chip.source {
-        Source::Prompt(index) => index,
-        Source::Step(index) => run.prompt.len() + index,
-    };
-    if scene.state.pointed_at == Some(position) {
-        let stroke = Stroke::new(2.0, palette.second);
-        painter.rect_stroke(rect, radius, stroke, StrokeKind::Outside);
-    }
-    if let Source::Prompt(index) = chip.source {
-        if scene.state.cursor.prompt == Some(index) {
-            painter.rect_stroke(rect, radius, Stroke::new(2.0, palette.accent), StrokeKind::Outside);
-        } else if response.has_focus() {
-            painter.rect_stroke(rect, radius, Stroke::new(1.0, palette.accent), StrokeKind::Outside);
-        }
-        if response.clicked() {
-            scene.actions.push(Action::SelectPrompt(index));
-        }
-    }
-    if let Source::Step(index) = chip.source {
-        if run.was_guessed(run.line[index]) {
-            // A notch in the upper edge: it came with the token before it.
-            let (left, top) = (rect.left() - 1.0, rect.top());
-            let notch = vec![pos2(left - 4.0, top), pos2(left + 4.0, top), pos2(left, top + 5.0)];
-            painter.add(egui::Shape::convex_polygon(notch, palette.good, Stroke::NONE));
-        }
-        if run.nodes[run.line[index]].chosen_by == ChosenBy::Hand {
-            // A corner, and a bar on the side of the line that was left.
-            let (left, top) = (rect.left(), rect.top());
-            let corner = vec![pos2(left, top), pos2(left + 8.0, top), pos2(left, top + 8.0)];
-            painter.add(egui::Shape::convex_polygon(corner, palette.second, Stroke::NONE));
-            let bar = Rect::from_min_size(rect.left_top(), vec2(2.0, rect.height()));
-            painter.rect_filled(bar, 0.0, palette.second);
-        }
-        let cursor = &mut scene.state.cursor;
-        if cursor.selected == Some(index) {
-            painter.rect_stroke(rect, radius, Stroke::new(2.0, palette.accent), StrokeKind::Outside);
-        } else if cursor.preview == Some(index) || response.has_focus() {
-            painter.rect_stroke(rect, radius, Stroke::new(1.0, palette.accent), StrokeKind::Outside);
-        }
-        if response.hovered() {
-            cursor.next_preview = Some(index);
-        }
-        if response.clicked() {
-            scene.actions.push(Action::Select(index));
-        }
-    }
-    response.on_hover_cursor(egui::CursorIcon::PointingHand).on_hover_ui(|ui| tooltip(ui, run, chip));
-}
-
-/// The ground of a chip whose quantity has this colour.
-fn tinted(ui: &Ui, color: Color32) -> Color32 {
-    mix(palette(ui).surface, color, if ui.visuals().dark_mode { 0.30 } else { 0.22 })
-}
-
-fn chip_number(source: Source) -> (u8, usize) {
-    match source {
-        Source::Prompt(index) => (0, index),
-        Source::Step(index) => (1, index),
-    }
-}
-
-fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
-    let palette = palette(ui);
-    ui.spacing_mut().item_spacing.y = 2.0;
-    let title = |ui: &mut Ui, text: String| {
-        ui.label(RichText::new(text).font(mono(size::BODY)).color(palette.text));
-    };
-    let line = |ui: &mut Ui, text: String| {
-        ui.label(RichText::new(text).font(regular(size::SMALL)).color(palette.secondary));
-    };
-    match chip.source {
-        Source::Prompt(index) => {
-            let token = &run.prompt[index];
-            title(ui, chip.text.clone());
-            line(ui, format!("prompt token {} · id {} · piece {}", index + 1, token.token, token.piece));
-            if let Some(expectation) = &token.expectation {
-                line(
-                    ui,
-                    format!(
-                        "p {} · {:.2} nats · rank {} · entropy {:.2} nats",
-                        format::probability(expectation.log_probability.exp()),
-                        -expectation.log_probability,
-                        format::count(expectation.rank as u64),
-                        expectation.entropy
-                    ),
-                );
-            }
-            line(ui, "click to see what the model expected here".to_owned());
-        }
-        Source::Step(index) => {
-            let node = &run.nodes[run.line[index]];
-            title(ui, chip.text.clone());
-            line(ui, format!("step {} · id {} · rank {}", node.step, node.token, node.rank));
-            line(
-                ui,
-                format!(
-                    "p {} · {:.2} nats · entropy {:.2} nats",
-                    format::probability(node.log_probability.exp()),
-                    -node.log_probability,
-                    node.entropy
-                ),
-            );
-            if node.chosen_by == ChosenBy::Hand {
-                line(ui, "chosen by hand: a branch begins here (U comes back)".to_owned());
-            }
-            if run.was_guessed(run.line[index]) {
-                line(ui, "guessed ahead and verified: it came with the pass of a step before".to_owned());
-            }
-            line(ui, format!("{} · click to select", format::seconds(node.timing.total_seconds)));
-        }
     }
 }
 
