@@ -7,9 +7,9 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
     FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig,
-    NormConfig, NormKind, Positions, Residual, ResidualConfig, ScoresConfig, Shares, Sinks,
+    NormConfig, NormKind, Positions, Residual, ResidualConfig, RouterSoftmax, ScoresConfig, Sinks,
 };
-use logitscope::model::plan::Finish;
+use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
 use logitscope::model::{Batch, LanguageModel, Op, Plan, WeightFormat, Weights, fuse, plan_decoder};
 use logitscope::reference::Reference;
@@ -76,7 +76,7 @@ const EXPERTS: Shape = Shape {
     kind: FeedForwardKind::Experts(ExpertsConfig {
         count: 6,
         active: 2,
-        shares: Shares::OfChosen,
+        softmax: RouterSoftmax::AfterTopK,
         shared_width: Some(24),
     }),
     feed_forward: 48,
@@ -215,7 +215,7 @@ fn what_does_not_fit_together_stays_apart() {
     let gate = plain.tensors.iter().position(|spec| spec.name == "layers.0.feed_forward.gate.weight");
     source.store(gate.expect("the layer has a gate"), WeightFormat::F32);
     let fused = fuse(&plain, &source);
-    let gates = |op: &&Op| matches!(op, Op::Linear { finish: Finish::Gate(_), .. });
+    let gates = |op: &&Op| matches!(op, Op::Linear { epilogue: Epilogue::Gate(_), .. });
     assert_eq!(fused.plan.ops.iter().filter(gates).count(), 1, "only the second layer's formats agree");
     assert_eq!(fused.plan.ops.iter().filter(|op| matches!(op, Op::Gate { .. })).count(), 1);
 }

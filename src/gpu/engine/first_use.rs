@@ -9,7 +9,7 @@ use crate::gpu::pass::Work;
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::model::batch::RowOutput;
 use crate::model::plan::RowSet;
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{Batch, LanguageModel, ModelError, SequenceId};
 
 /// Rows of passes that use different kernels: alone, few that see one another, the most of those, and many.
@@ -117,5 +117,5 @@ impl Engine {
 
 /// A pass of so many rows whose last one wants a summary.
 fn throwaway(sequence: SequenceId, rows: usize) -> Batch {
-    Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Summary(Choosing::HIGHEST))
+    Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Summary(SamplingParams::GREEDY))
 }

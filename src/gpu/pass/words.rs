@@ -8,7 +8,7 @@ use super::placement::Placement;
 use crate::gpu::cache::Pages;
 use crate::model::batch::RowOutput;
 use crate::model::rotary::RotaryTable;
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{Batch, SequenceId};
 
 const HEADER_WORDS: usize = 16;
@@ -40,7 +40,7 @@ pub(crate) fn words(
     words[6] = placement.work.splits as u32;
     words.extend(outputs.iter().map(|&row| row as u32));
     words[4] = words.len() as u32;
-    outputs.iter().for_each(|&row| words.extend(choosing_words(batch.rows[row].output)));
+    outputs.iter().for_each(|&row| words.extend(sampling_words(batch.rows[row].output)));
 
     let mut page_tables: HashMap<SequenceId, usize> = HashMap::new();
     for (index, row) in batch.rows.iter().enumerate() {
@@ -77,12 +77,12 @@ pub(crate) fn words(
 }
 
 /// How a row's token is to be chosen. A row without a summary shares the pass of those with one.
-fn choosing_words(output: RowOutput) -> [u32; 8] {
-    let RowOutput::Summary(choosing) = output else {
-        return choosing_words(RowOutput::Summary(Choosing::HIGHEST));
+fn sampling_words(output: RowOutput) -> [u32; 8] {
+    let RowOutput::Summary(sampling) = output else {
+        return sampling_words(RowOutput::Summary(SamplingParams::GREEDY));
     };
-    let Choosing { temperature, top_k, top_p, min_p, point } = choosing;
-    [temperature.recip().to_bits(), top_k, top_p.to_bits(), min_p.to_bits(), point.to_bits(), 0, 0, 0]
+    let SamplingParams { temperature, top_k, top_p, min_p, uniform } = sampling;
+    [temperature.recip().to_bits(), top_k, top_p.to_bits(), min_p.to_bits(), uniform.to_bits(), 0, 0, 0]
 }
 
 /// Lists the tiles of rows: page table, longest row, rows, and the slots of their chains.

@@ -11,7 +11,7 @@ use crate::gpu::cache::PAGE_POSITIONS;
 use crate::gpu::kernels::{FEW_ROWS, Kernel, PromptAttention, SHUFFLE_LANES};
 use crate::gpu::pass::{TILE_ROWS, Work};
 use crate::model::config::ScoresConfig;
-use crate::model::plan::{AttentionOp, BufferId, Fresh, HeadNorms};
+use crate::model::plan::{AttentionOp, AttentionPrologue, BufferId, HeadNorms};
 use crate::model::{CacheFormat, ModelError};
 
 /// Workgroup memory for the keys or values of a tile, in `vec4<u32>`.
@@ -103,11 +103,11 @@ impl Compiler<'_> {
 
     /// The dispatches of an [`AttentionOp`].
     pub(crate) fn attention(&self, op: AttentionOp) -> Result<Attention, ModelError> {
-        let AttentionOp { query, output, fresh, .. } = op;
+        let AttentionOp { query, output, prologue, .. } = op;
         let shape = Shape::from(op);
         let output = self.rows(output);
         let rows = self.rows(query.buffer);
-        let Some(Fresh { key, value, norms, rotary }) = fresh else {
+        let Some(AttentionPrologue { key, value, norms, rotary }) = prologue else {
             let source = Source::ready(rows, query.first);
             let alone = self.by_rows(shape, source, output, Append::Done, &[])?;
             let many = self.many(shape, source, output, &[])?;

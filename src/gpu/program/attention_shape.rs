@@ -54,8 +54,8 @@ impl From<AttentionOp> for Shape {
 pub(crate) fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
     let shapes = || plan.ops.iter().filter_map(Shape::of);
     let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
-    let is_fresh = |op: &&Op| matches!(op, Op::Attention(AttentionOp { fresh: Some(_), .. }));
-    let ready = plan.ops.iter().filter(is_fresh).filter_map(Shape::of);
+    let has_prologue = |op: &&Op| matches!(op, Op::Attention(AttentionOp { prologue: Some(_), .. }));
+    let ready = plan.ops.iter().filter(has_prologue).filter_map(Shape::of);
     let ready = ready.map(|shape| 4 * rows as u64 * u64::from(shape.heads * shape.head_width + 3));
     [partials.max().unwrap_or_default(), ready.max().unwrap_or_default()]
 }

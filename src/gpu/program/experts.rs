@@ -5,7 +5,7 @@ use super::dispatch::Dispatch;
 use crate::gpu::kernels::Kernel;
 use crate::gpu::weights::padded;
 use crate::model::ModelError;
-use crate::model::config::Shares;
+use crate::model::config::RouterSoftmax;
 use crate::model::plan::{BufferId, ExpertInput, TensorId};
 
 /// The fields of an [`crate::model::Op::ExpertLinear`].
@@ -16,7 +16,7 @@ pub(super) struct ExpertMap {
     pub experts: usize,
     pub routes: BufferId,
     pub input: BufferId,
-    pub takes: ExpertInput,
+    pub expert_input: ExpertInput,
     pub output: BufferId,
 }
 
@@ -24,7 +24,7 @@ impl Compiler<'_> {
     pub(crate) fn route(
         &self,
         active: usize,
-        shares: Shares,
+        softmax: RouterSoftmax,
         scores: BufferId,
         output: BufferId,
     ) -> Result<Dispatch, ModelError> {
@@ -34,7 +34,7 @@ impl Compiler<'_> {
             ("ACTIVE", active as f64),
             ("STRIDE", self.stride(scores)),
             ("ROUTES_STRIDE", self.stride(output)),
-            ("OF_CHOSEN", f64::from(u8::from(shares == Shares::OfChosen))),
+            ("OF_CHOSEN", f64::from(u8::from(softmax == RouterSoftmax::AfterTopK))),
         ];
         let buffers = numbered(&[self.buffer(scores), self.buffer(output)]);
         self.dispatch(Kernel::Route, None, constants, &buffers, 1, 1)
@@ -42,11 +42,11 @@ impl Compiler<'_> {
 
     /// One dispatch a shard, each of which computes what its own rows are for.
     pub(crate) fn expert_linear(&self, map: ExpertMap) -> Result<Vec<Dispatch>, ModelError> {
-        let ExpertMap { weight, bias, experts, routes, input, takes, output } = map;
+        let ExpertMap { weight, bias, experts, routes, input, expert_input, output } = map;
         let spec = self.plan.tensor(weight);
-        let slot_blocks = match takes {
+        let slot_blocks = match expert_input {
             ExpertInput::Shared => 0,
-            ExpertInput::Own => spec.columns / 4,
+            ExpertInput::PerExpert => spec.columns / 4,
         };
         let blocks = self.blocks(output);
         self.for_shards(weight, |shard| {

@@ -5,7 +5,7 @@ use super::dispatch::Dispatch;
 use crate::gpu::kernels::{FEW_ROWS, Kernel, LinearVariant, Reduction, Regime, SHUFFLE_LANES};
 use crate::gpu::weights::{Form, Shard, padded_row, unit_weights};
 use crate::model::config::{Activation, NormKind};
-use crate::model::plan::{BufferId, Finish, InputNorm, RowSet, TensorId};
+use crate::model::plan::{BufferId, Epilogue, InputNorm, RowSet, TensorId};
 use crate::model::{ModelError, WeightFormat};
 
 /// Weight rows of a lane in `shaders/linear_shuffle.wgsl`.
@@ -30,7 +30,7 @@ pub(super) struct LinearMap {
     pub bias: Option<TensorId>,
     pub input: BufferId,
     pub output: BufferId,
-    pub finish: Finish,
+    pub epilogue: Epilogue,
 }
 
 /// The workgroup of `shaders/linear_groups.wgsl`.
@@ -93,9 +93,9 @@ impl Compiler<'_> {
         regime: Regime,
         shard: &Shard,
     ) -> Result<Dispatch, ModelError> {
-        let block_rows = match map.finish {
-            Finish::Gate(_) => 8,
-            Finish::Store | Finish::Add | Finish::Activate(_) => 4,
+        let block_rows = match map.epilogue {
+            Epilogue::Gate(_) => 8,
+            Epilogue::Store | Epilogue::Add | Epilogue::Activate(_) => 4,
         };
         let blocks = shard.rows.len().div_ceil(block_rows) as u32;
         let mut constants: Constants = Vec::new();
@@ -134,11 +134,11 @@ impl Compiler<'_> {
             }
         };
         // The kernels know these numbers from shaders/lib/linear.wgsl. Without an activation any will do.
-        let (finish, activation) = match map.finish {
-            Finish::Store => (0, Activation::Silu),
-            Finish::Add => (1, Activation::Silu),
-            Finish::Activate(activation) => (2, activation),
-            Finish::Gate(activation) => (3, activation),
+        let (epilogue, activation) = match map.epilogue {
+            Epilogue::Store => (0, Activation::Silu),
+            Epilogue::Add => (1, Activation::Silu),
+            Epilogue::Activate(activation) => (2, activation),
+            Epilogue::Gate(activation) => (3, activation),
         };
         let outputs_only = self.plan.buffer(map.output).rows == RowSet::Outputs;
         constants.extend([
@@ -152,7 +152,7 @@ impl Compiler<'_> {
             ("HAS_BIAS", flag(map.bias)),
             ("HAS_NORM", f64::from(u8::from(map.norm.is_some()))),
             ("EPSILON", map.norm.map_or(0.0, |norm| f64::from(norm.epsilon))),
-            ("FINISH", f64::from(finish)),
+            ("FINISH", f64::from(epilogue)),
             ("ROWS_WORD", f64::from(u8::from(outputs_only))),
             activation_constant(activation),
         ]);
@@ -180,7 +180,7 @@ impl Compiler<'_> {
     /// The workgroup of [`LinearVariant::Groups`] for a matrix: no more lanes than its rows have units, within a
     /// subgroup's size, and no more than its sums leave room for.
     fn group_shape(&self, map: &LinearMap, parts: u32, regime: Regime) -> GroupShape {
-        let parts = if matches!(map.finish, Finish::Gate(_)) { 2 } else { parts };
+        let parts = if matches!(map.epilogue, Epilogue::Gate(_)) { 2 } else { parts };
         let rows = if regime == Regime::One { 1 } else { FEW_ROWS as u32 };
         let norms = if map.norm.is_some() { rows.div_ceil(4) } else { 0 };
         let slots = rows * parts + norms;

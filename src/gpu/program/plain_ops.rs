@@ -85,7 +85,7 @@ impl Compiler<'_> {
                 let norm = HeadNorm { kind, epsilon, weight };
                 self.head_norm(norm, heads, head_width, Columns { buffer, first: 0 })
             }
-            Op::Route { active, shares, scores, output } => self.route(active, shares, scores, output),
+            Op::Route { active, softmax, scores, output } => self.route(active, softmax, scores, output),
             Op::Mix { routes, input, output } => self.mix(routes, input, output),
             Op::GateRows { gate, output } => self.gate_rows(gate, output),
             Op::Embed { .. }

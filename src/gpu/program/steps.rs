@@ -75,8 +75,8 @@ impl Compiler<'_> {
     fn step(&self, op: &Op) -> Result<Step, ModelError> {
         let rows = op.output().map_or(RowSet::Batch, |buffer| self.plan.buffer(buffer).rows);
         let dispatches = match *op {
-            Op::Linear { norm, weight, bias, input, output, finish } => {
-                let map = LinearMap { norm, weight, bias, input, output, finish };
+            Op::Linear { norm, weight, bias, input, output, epilogue } => {
+                let map = LinearMap { norm, weight, bias, input, output, epilogue };
                 let [one, few, many] = Regime::ALL.map(|regime| self.linear(&map, regime));
                 [one?, few?, many?]
             }
@@ -85,8 +85,16 @@ impl Compiler<'_> {
             Op::Attention(attention) => {
                 return Ok(Step { rows, dispatches: Dispatches::Attention(self.attention(attention)?) });
             }
-            Op::ExpertLinear { weight, bias, experts, routes, input, takes, output } => {
-                same(self.expert_linear(ExpertMap { weight, bias, experts, routes, input, takes, output })?)
+            Op::ExpertLinear { weight, bias, experts, routes, input, expert_input, output } => {
+                same(self.expert_linear(ExpertMap {
+                    weight,
+                    bias,
+                    experts,
+                    routes,
+                    input,
+                    expert_input,
+                    output,
+                })?)
             }
             _ => same(vec![self.single(op)?]),
         };
