@@ -15,14 +15,14 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::Arc;
 
-use logitscope::formats::architectures::shapes::{self, MadeUpWeights};
 use logitscope::gpu::{BegunPass, Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
-use logitscope::model::plan::{Op, Plan};
+use logitscope::model::plan::{AttentionOp, Op, Plan};
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, WeightsChoice, fuse, plan_decoder};
 use logitscope::reference::Reference;
-use logitscope::session::check::{Agreement, Comparison};
+use logitscope::synthetic::{SyntheticWeights, shapes};
+use logitscope::verify::{Agreement, Comparison};
 use serde_json::json;
 
 const FORMATS: [WeightsChoice; 4] =
@@ -167,16 +167,15 @@ impl Bench {
     fn check(&self, subject: &Subject<'_>) -> Result<f32, Box<dyn Error>> {
         let mut worst = 0.0f32;
         let plan = plan(subject.shape, CHECKED_VOCABULARY);
-        subject.with_engine(&self.device, &plan, 64, |engine, fused, bound| {
-            let mut twin = Reference::new(fused.plan.clone(), 64, &fused.weights, bound)?;
+        subject.with_engine(&self.device, &plan, 64, |engine, fused| {
+            let mut twin = Reference::new(fused.plan.clone(), 64, &fused.weights)?;
             let (sequence, _) = (engine.new_sequence(), twin.new_sequence());
             let mut length = 0;
             for rows in [12, 1, 4] {
                 let tokens: Vec<u32> = (0..rows).map(|row| (row * 79) as u32 % 1000).collect();
                 let batch = Batch::chain(sequence, length, &tokens, RowOutput::Logits);
                 length += rows;
-                let mut report =
-                    |op: &logitscope::session::check::OpReport| worst = worst.max(op.worst.share);
+                let mut report = |op: &logitscope::verify::OpReport| worst = worst.max(op.worst.share);
                 if let Agreement::Broken(op) =
                     Comparison::begin(engine, &mut twin, &batch)?.run(&mut report)?
                 {
@@ -192,7 +191,7 @@ impl Bench {
     fn time(&self, subject: &Subject<'_>, worst: f32) -> Result<(), Box<dyn Error>> {
         let plan = plan(subject.shape, usize::MAX);
         let most = PASSES.iter().map(|(rows, past)| rows + past).max().unwrap_or(1);
-        subject.with_engine(&self.device, &plan, most, |engine, fused, _| {
+        subject.with_engine(&self.device, &plan, most, |engine, fused| {
             for (rows, past) in PASSES {
                 if rows > engine.max_rows() || rows + past > engine.context() {
                     continue;
@@ -262,19 +261,16 @@ impl Subject<'_> {
         device: &Arc<Device>,
         plan: &Plan,
         context: usize,
-        work: impl FnOnce(&mut Engine, &Fused<'_>, &[usize]) -> Result<(), Box<dyn Error>>,
+        work: impl FnOnce(&mut Engine, &Fused<'_>) -> Result<(), Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         let own = shapes::format(self.shape).ok_or("a shape without a format")?;
-        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-        let weights = Converted::new(MadeUpWeights::new(plan, own)?, plan, &bound, self.format);
-        let fused = fuse(plan, &weights, &bound);
-        let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
+        let weights = Converted::new(SyntheticWeights::new(plan, own)?, plan, self.format);
+        let fused = fuse(plan, &weights);
         let mut progress = |_, _| ControlFlow::Continue(());
         let device = Arc::clone(device);
         let (plan, weights) = (fused.plan.clone(), &fused.weights);
-        let mut engine =
-            Engine::load_with(device, plan, context, weights, &bound, &mut progress, self.choice)?;
-        work(&mut engine, &fused, &bound)
+        let mut engine = Engine::load_with(device, plan, context, weights, &mut progress, self.choice)?;
+        work(&mut engine, &fused)
     }
 }
 
@@ -305,7 +301,7 @@ impl Work {
                 let operations = 2.0 * (spec.rows * spec.columns * rows) as f64;
                 (format!("linear {}×{}", spec.rows, spec.columns), own + input as f64, operations)
             }
-            Op::Attention { heads, key_value_heads, head_width, .. } => {
+            Op::Attention(AttentionOp { heads, key_value_heads, head_width, .. }) => {
                 // One layer: a page's bytes are those of its positions here.
                 let usage = engine.cache_usage();
                 let position = usage.bytes as f64 / (usage.pages * usage.page_positions).max(1) as f64;

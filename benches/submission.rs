@@ -9,12 +9,12 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 
-use logitscope::formats::architectures::shapes::{self, MadeUpWeights};
 use logitscope::gpu::{Device, Engine};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::language_model::PassTiming;
 use logitscope::model::selection::Choosing;
 use logitscope::model::{Batch, LanguageModel, ModelError, WeightFormat, fuse, plan_decoder};
+use logitscope::synthetic::{SyntheticWeights, shapes};
 use serde_json::json;
 
 /// As many as Qwen3 0.6B and Llama 3.2 3B have.
@@ -72,12 +72,10 @@ fn engine(device: Device) -> Result<Engine, Box<dyn Error>> {
     config.layers = vec![config.layers[0].clone(); LAYERS];
     config.vocabulary = 1024;
     let plan = plan_decoder(&config);
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-    let weights = MadeUpWeights::new(&plan, WeightFormat::F32)?;
-    let fused = fuse(&plan, &weights, &bound);
-    let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
+    let weights = SyntheticWeights::new(&plan, WeightFormat::F32)?;
+    let fused = fuse(&plan, &weights);
     let mut progress = |_, _| ControlFlow::Continue(());
-    let mut engine = Engine::load(device, fused.plan.clone(), 256, &fused.weights, &bound, &mut progress)?;
+    let mut engine = Engine::load(device, fused.plan.clone(), 256, &fused.weights, &mut progress)?;
     engine.warm_up()?;
     Ok(engine)
 }

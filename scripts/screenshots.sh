@@ -6,6 +6,13 @@ cd "$(dirname "$0")/.."
 source scripts/setup.sh
 
 cargo test --release --test suite pictures_for_the_documents -- --ignored
+# With the chat model of real-model.sh, where that was fetched.
+chat_model=${XDG_CACHE_HOME:-$HOME/.cache}/logitscope/real-model/SmolLM2-135M-Instruct.Q4_1.gguf
+if [ -f "$chat_model" ]; then
+  LOGITSCOPE_CHAT_MODEL=$chat_model cargo test --release --test suite pictures_of_a_conversation -- --ignored
+else
+  echo "screenshots: without $chat_model (scripts/real-model.sh fetches it) the conversation's pictures stay" >&2
+fi
 mkdir -p docs/images
 for picture in target/tmp/pictures/window-*.png; do
   name=docs/images/$(basename "$picture")

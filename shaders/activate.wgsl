@@ -4,7 +4,7 @@
 //
 // Shapes: values T × F, padded with zeros to COLUMNS4 blocks of four; every activation keeps zero.
 // Split: x over blocks of a row, y over rows.
-// Twin: src/reference/activation.rs
+// Twin: src/reference/activate.rs
 
 override WORKGROUP: u32;
 override COLUMNS4: u32;

@@ -4,7 +4,7 @@
 //
 // Shapes: values T × columns, padded with zeros to COLUMNS4 blocks of four.
 // Split: x over blocks of a row, y over rows.
-// Twin: src/reference/scale.rs
+// Twin: src/reference/clamp.rs
 
 override WORKGROUP: u32;
 override COLUMNS4: u32;

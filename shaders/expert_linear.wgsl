@@ -8,7 +8,7 @@
 // first; output T × K·R, rows of OUTPUT_BLOCKS blocks of four.
 // Split: one workgroup for four outputs (x and z) of a row (y). Lanes take turns at the units of a weight row, and
 // one reduction (shaders/lib/reduce_*.wgsl) adds up what they have.
-// Twin: src/reference/experts.rs
+// Twin: src/reference/expert_linear.rs
 
 override WORKGROUP: u32;
 override UNITS: u32;

@@ -4,7 +4,7 @@
 //
 // Shapes: gate, up T × F, padded with zeros to COLUMNS4 blocks of four.
 // Split: x over blocks of a row, y over rows.
-// Twin: src/reference/activation.rs
+// Twin: src/reference/gate.rs
 
 override WORKGROUP: u32;
 override COLUMNS4: u32;

@@ -4,7 +4,7 @@
 //
 // Shapes: gate T × 1, rows GATE_STRIDE apart; output T × columns, padded with zeros to COLUMNS4 blocks of four.
 // Split: x over blocks of a row, y over rows.
-// Twin: src/reference/experts.rs
+// Twin: src/reference/gate_rows.rs
 
 override WORKGROUP: u32;
 override GATE_STRIDE: u32;

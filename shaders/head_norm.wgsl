@@ -6,7 +6,7 @@
 // (WEIGHT_WIDTH elements). A whole row is normalised as one head.
 // Split: one workgroup a head (x) and row (y); lanes share out the elements, and shaders/lib/reduce_*.wgsl makes the
 // sums.
-// Twin: src/reference/norm.rs
+// Twin: src/reference/head_norm.rs
 
 override WORKGROUP: u32;
 override HEAD_WIDTH: u32;

@@ -5,7 +5,7 @@
 // Shapes: routes rows of ROUTES_STRIDE numbers, K indices and then K shares; input T × K·C, rows of INPUT_BLOCKS
 // blocks of four; output T × C, rows of COLUMNS4 blocks of four, of which BLOCKS hold columns.
 // Split: x over blocks of a row, y over rows.
-// Twin: src/reference/experts.rs
+// Twin: src/reference/mix.rs
 
 override WORKGROUP: u32;
 override ACTIVE: u32;

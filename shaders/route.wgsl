@@ -7,7 +7,7 @@
 // Shapes: scores T × E, rows STRIDE apart; routes T × 2K, rows ROUTES_STRIDE apart.
 // Split: one workgroup a row (y). For each choice the lanes share out the scores, and the best of what they found
 // is found in workgroup memory.
-// Twin: src/reference/experts.rs
+// Twin: src/reference/route.rs
 
 override WORKGROUP: u32;
 override EXPERTS: u32;

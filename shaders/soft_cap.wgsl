@@ -6,7 +6,7 @@
 // promises only an absolute error, the first terms of its series are exact to an f32.
 // Shapes: values T × columns, padded with zeros to COLUMNS4 blocks of four.
 // Split: x over blocks of a row, y over rows.
-// Twin: src/reference/scale.rs
+// Twin: src/reference/soft_cap.rs
 
 override WORKGROUP: u32;
 override COLUMNS4: u32;

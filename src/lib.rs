@@ -9,7 +9,9 @@
 //! | [`gpu`] | the engine: device, kernels, KV cache | [`model`] |
 //! | [`decoding`] | how a token is chosen | [`model`], [`trace`] |
 //! | [`trace`] | what happened, as data | – |
-//! | [`session`] | the worker thread: commands in, events out | all but [`cli`] and [`ui`] |
+//! | [`session`] | the worker thread: commands in, events out | [`decoding`], [`formats`], [`gpu`], [`tokenizer`], what these use |
+//! | [`synthetic`] | shapes and weights without files, for benchmarks | [`model`] |
+//! | [`verify`] | the GPU against the reference, op by op | [`gpu`], [`mod@reference`], [`session`], [`synthetic`] |
 //! | [`ui`] | the window | [`session`], [`trace`], the settings of [`decoding`] |
 //! | [`cli`] | the commands without a window | all but [`ui`] |
 //!
@@ -22,6 +24,8 @@ pub mod gpu;
 pub mod model;
 pub mod reference;
 pub mod session;
+pub mod synthetic;
 pub mod tokenizer;
 pub mod trace;
 pub mod ui;
+pub mod verify;

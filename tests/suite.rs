@@ -28,6 +28,7 @@ mod suite {
     mod gguf_keys;
     mod gguf_tokenizer;
     mod grammar;
+    mod imports;
     mod json;
     mod kernels;
     mod loading;
@@ -56,6 +57,7 @@ mod suite {
     mod window_floods;
     mod window_pictures;
     mod window_plots;
+    mod window_prompt;
     mod window_script;
     mod window_strategies;
     mod window_traces;

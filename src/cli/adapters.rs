@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::arguments::Adapters;
+use super::error::CliError;
+use super::outcome::Outcome;
 use super::output::{print, print_json};
-use super::{CliError, Outcome};
 use crate::gpu::{self, AdapterInfo, Device, GpuError};
 
 /// The JSON object of `adapters --json`.
 #[derive(Serialize)]
-struct Answer {
-    adapters: Vec<AdapterAnswer>,
+struct AdaptersJson {
+    adapters: Vec<AdapterJson>,
 }
 
 #[derive(Serialize)]
-struct AdapterAnswer {
+struct AdapterJson {
     index: usize,
     name: String,
     backend: String,
@@ -45,13 +46,13 @@ pub fn run(arguments: &Adapters, verbosity: u8) -> Result<Outcome, CliError> {
     }
     let answer = |info: AdapterInfo| {
         let variants = (verbosity > 0).then(|| variants(info.index)).transpose();
-        AdapterAnswer::new(info, variants)
+        AdapterJson::new(info, variants)
     };
-    let adapters: Vec<AdapterAnswer> = adapters.into_iter().map(answer).collect();
+    let adapters: Vec<AdapterJson> = adapters.into_iter().map(answer).collect();
     if arguments.json.json {
-        print_json(&Answer { adapters })?;
+        print_json(&AdaptersJson { adapters })?;
     } else {
-        print(&adapters.iter().map(AdapterAnswer::text).collect::<String>())?;
+        print(&adapters.iter().map(AdapterJson::text).collect::<String>())?;
     }
     Ok(Outcome::Done)
 }
@@ -62,7 +63,7 @@ fn variants(index: usize) -> Result<Vec<String>, String> {
     device.map(|device| gpu::variants_of(&device)).map_err(|error| error.problem())
 }
 
-impl AdapterAnswer {
+impl AdapterJson {
     fn new(info: AdapterInfo, variants: Result<Option<Vec<String>>, String>) -> Self {
         let all = !matches!(variants, Ok(None));
         let (variants, problem) = match variants {

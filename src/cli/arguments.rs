@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::parsers::{at_least_one, logit_bias, shape_names, stored_format, token_id};
 use super::stage_options::StageOptions;
 use crate::decoding::{BeamSettings, LookaheadSettings, SpeculativeSettings};
 use crate::model::WeightFormat;
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
+use crate::trace::StrategyKind;
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
 ///
@@ -67,59 +69,14 @@ pub struct ModelOptions {
     pub adapter: Option<String>,
     /// Precision of the weights on the GPU; a smaller one is faster and takes less memory, and `check` tells what
     /// it costs
-    #[arg(long, value_enum, default_value_t = WeightsOption::Original)]
-    pub weights: WeightsOption,
+    #[arg(long, value_enum, default_value_t = WeightsChoice::Original)]
+    pub weights: WeightsChoice,
     /// Precision of the cached keys and values; left out, f16, or f32 where the weights are f32
     #[arg(long, value_enum, value_name = "FORMAT")]
-    pub kv: Option<CacheOption>,
+    pub kv: Option<CacheFormat>,
     /// Longest sequence to allow, in tokens, the prompt's and the new ones together; left out, the model's own context
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
-}
-
-/// Precision of the weights on the GPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum WeightsOption {
-    /// As in the file
-    Original,
-    /// Half precision, 2 bytes a weight
-    F16,
-    /// Bytes with a scale for each 32, 8.5 bits a weight
-    #[value(name = "q8_0")]
-    Q8_0,
-    /// Half bytes with a scale for each 32, 4.5 bits a weight; embeddings and LM head in q8_0
-    #[value(name = "q4_0")]
-    Q4_0,
-}
-
-impl From<WeightsOption> for WeightsChoice {
-    fn from(option: WeightsOption) -> Self {
-        match option {
-            WeightsOption::Original => Self::Original,
-            WeightsOption::F16 => Self::F16,
-            WeightsOption::Q8_0 => Self::Q8_0,
-            WeightsOption::Q4_0 => Self::Q4_0,
-        }
-    }
-}
-
-/// Precision of the cached keys and values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CacheOption {
-    /// Half precision: half the memory and half the reading
-    F16,
-    /// As they are computed
-    F32,
-}
-
-impl From<CacheOption> for CacheFormat {
-    fn from(option: CacheOption) -> Self {
-        match option {
-            CacheOption::F16 => Self::F16,
-            CacheOption::F32 => Self::F32,
-        }
-    }
 }
 
 /// What to continue, measure or tokenise.
@@ -171,8 +128,8 @@ pub struct Generate {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 128)]
     pub max_tokens: usize,
     /// Who chooses the next token
-    #[arg(long, value_enum, default_value_t = Strategy::Greedy)]
-    pub strategy: Strategy,
+    #[arg(long, value_enum, default_value_t = StrategyKind::Greedy)]
+    pub strategy: StrategyKind,
     #[command(flatten)]
     pub beam: BeamOptions,
     #[command(flatten)]
@@ -293,23 +250,6 @@ pub struct LookaheadOptions {
     pub guesses: usize,
 }
 
-/// The strategies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Strategy {
-    /// Always the most likely token
-    Greedy,
-    /// A random draw from what temperature, top-k, top-p and min-p leave
-    Sample,
-    /// Beam search: several texts at once, of which the most probable ones stay
-    Beam,
-    /// Contrastive search: of the likely tokens the one least like what came before
-    Contrastive,
-    /// Greedy decoding, or sampling where one of these is set, of drafted tokens, several in one pass
-    Speculative,
-    /// Greedy decoding that guesses ahead by itself and verifies several tokens in one pass
-    Lookahead,
-}
-
 /// `logits`.
 #[derive(Debug, Args)]
 pub struct Logits {
@@ -355,11 +295,11 @@ pub struct Inspect {
     #[arg(long, value_name = "INDEX|NAME")]
     pub adapter: Option<String>,
     /// Precision to predict the memory for
-    #[arg(long, value_enum, default_value_t = WeightsOption::Original)]
-    pub weights: WeightsOption,
+    #[arg(long, value_enum, default_value_t = WeightsChoice::Original)]
+    pub weights: WeightsChoice,
     /// Precision of the KV cache to predict the memory for; left out, f16, or f32 where the weights are f32
     #[arg(long, value_enum, value_name = "FORMAT")]
-    pub kv: Option<CacheOption>,
+    pub kv: Option<CacheFormat>,
     /// Longest sequence to predict the memory for, in tokens; left out, the model's own context
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
@@ -477,32 +417,6 @@ pub struct Report {
 /// The built-in model where no path is given.
 pub fn source(path: Option<&PathBuf>) -> ModelSource {
     path.map_or(ModelSource::BuiltIn, |path| ModelSource::Path(path.clone()))
-}
-
-fn shape_names() -> Vec<&'static str> {
-    crate::formats::architectures::shapes::names().collect()
-}
-
-fn stored_format(text: &str) -> Result<WeightFormat, String> {
-    let names = || WeightFormat::ALL.map(WeightFormat::name).join(", ");
-    let known = WeightFormat::ALL.into_iter().find(|format| format.name() == text);
-    known.ok_or_else(|| format!("`{text}` is none of {}", names()))
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    let expected = || format!("`{text}` is not a number from 1 on");
-    text.trim().parse().ok().filter(|number| *number > 0).ok_or_else(expected)
-}
-
-fn logit_bias(text: &str) -> Result<(u32, f32), String> {
-    let expected = || format!("`{text}` is not of the form ID=X, such as 42=-1.5");
-    let (id, bias) = text.split_once('=').ok_or_else(expected)?;
-    Ok((id.trim().parse().map_err(|_| expected())?, bias.trim().parse().map_err(|_| expected())?))
-}
-
-/// A token's id, also within a list with blanks.
-pub(super) fn token_id(text: &str) -> Result<u32, String> {
-    text.trim().parse().map_err(|_| format!("`{text}` is no token id, such as 42"))
 }
 
 impl Bench {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use crate::formats::FormatError;
-use crate::formats::architectures::shapes::UnfitFormat;
 use crate::gpu::GpuError;
 use crate::model::ModelError;
 use crate::session::{DraftError, LoadError, RunError};
+use crate::synthetic::UnfitFormat;
 use crate::trace::file::TraceFileError;
+use crate::verify::SelfTestError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,4 +101,15 @@ pub enum CliError {
         "the check failed: {0}. The GPU's driver computes wrongly, or Logitscope has a bug: update the driver, or try another adapter (`logitscope adapters`)"
     )]
     Check(String),
+}
+
+impl From<SelfTestError> for CliError {
+    fn from(error: SelfTestError) -> Self {
+        match error {
+            SelfTestError::Stopped => Self::Load(LoadError::Stopped),
+            SelfTestError::Load(error) => Self::Load(error),
+            SelfTestError::Prompt(error) => Self::Begin(error),
+            SelfTestError::Model(error) => Self::Model(error),
+        }
+    }
 }

@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use super::arguments::{BeamOptions, EarlyStoppingOption, Generate, Strategy};
+use super::arguments::{BeamOptions, EarlyStoppingOption, Generate};
+use super::error::CliError;
 use super::interrupt::INTERRUPTED;
-use super::output::{Progress, Reader, bytes, print, print_json, rate, seconds, tell};
-use super::{CliError, Outcome, model};
+use super::model;
+use super::outcome::Outcome;
+use super::output::{Listener, StatusLine, bytes, print, print_json, rate, seconds, status};
 use crate::decoding::{
     BeamSettings, CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EarlyStopping,
-    EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyChoice,
+    EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyKind,
 };
 use crate::session::{Decode, DraftModel, LoadError, ReadyModel, RunError};
 use crate::trace::{Candidate, Node, Phase, PhaseFigures, Phases, ReturnedSequence, Run, StopReason, file};
@@ -18,7 +20,7 @@ pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let settings = settings(arguments)?;
     let draft = arguments.speculative.draft_model.as_ref();
-    let draft = draft.filter(|_| arguments.strategy == Strategy::Speculative);
+    let draft = draft.filter(|_| arguments.strategy == StrategyKind::Speculative);
     let (mut ready, draft) = match model::load_with_draft(&arguments.model, draft) {
         Err(CliError::Load(LoadError::Stopped) | CliError::LoadDraft(LoadError::Stopped)) => {
             return Ok(Outcome::Interrupted);
@@ -26,7 +28,7 @@ pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
         loaded => loaded?,
     };
     if let Some(note) = note_unused(arguments) {
-        tell(&note);
+        status(&note);
     }
     let aids = draft.as_ref().map(DraftModel::aids).unwrap_or_default();
     let mut decode = Decode::begin_with(&ready, aids, &prompt, &settings).map_err(CliError::Begin)?;
@@ -39,9 +41,9 @@ pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     }
     result?;
     if arguments.json.json {
-        print_json(&Answer::new(&run, has_text, arguments.top))?;
+        print_json(&GenerateJson::new(&run, has_text, arguments.top))?;
     } else {
-        tell_figures(&run);
+        report_figures(&run);
     }
     let interrupted = run.stop == Some(StopReason::Cancelled) && super::interrupt::pressed();
     Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })
@@ -50,8 +52,8 @@ pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
 /// Steps until the run ends, printing its text, that of beam search once it is settled; Ctrl-C and a reader that went away end it as cancelled.
 fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate) -> Result<(), CliError> {
     let shows = !arguments.json.json;
-    let streams = shows && arguments.strategy != Strategy::Beam;
-    let mut line = Progress::new();
+    let streams = shows && arguments.strategy != StrategyKind::Beam;
+    let mut line = StatusLine::new();
     let mut failure = None;
     while decode.run.stop.is_none() {
         let mut progress = |done, total| line.show(&format!("initiation: {done} of {total} tokens"));
@@ -62,7 +64,7 @@ fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate)
         match step {
             Ok(()) if streams => {
                 let text: String = decode.run.line_nodes().skip(printed).map(shown).collect();
-                if print(&text)? == Reader::Gone {
+                if print(&text)? == Listener::Gone {
                     decode.run.stop = Some(StopReason::Cancelled);
                 }
             }
@@ -98,15 +100,8 @@ fn shown(node: &Node) -> String {
 
 fn settings(arguments: &Generate) -> Result<DecodingSettings, CliError> {
     Ok(DecodingSettings {
-        strategy: match arguments.strategy {
-            Strategy::Greedy => StrategyChoice::Greedy,
-            Strategy::Sample => StrategyChoice::Sample,
-            Strategy::Beam => StrategyChoice::Beam,
-            Strategy::Contrastive => StrategyChoice::Contrastive,
-            Strategy::Speculative => StrategyChoice::Speculative,
-            Strategy::Lookahead => StrategyChoice::Lookahead,
-        },
-        picking: if drawing_options(arguments).is_empty() { Picking::Highest } else { Picking::Draws },
+        strategy: arguments.strategy,
+        picking: if drawing_options(arguments).is_empty() { Picking::Argmax } else { Picking::Sample },
         beam: beam_settings(&arguments.beam),
         contrastive: ContrastiveSettings {
             candidates: arguments.contrastive_k,
@@ -172,32 +167,32 @@ fn drawing_options(arguments: &Generate) -> Vec<&'static str> {
 
 /// Tells of options that the strategy does not look at.
 fn note_unused(arguments: &Generate) -> Option<String> {
-    if arguments.speculative.draft_model.is_some() && arguments.strategy != Strategy::Speculative {
+    if arguments.speculative.draft_model.is_some() && arguments.strategy != StrategyKind::Speculative {
         return Some("note: --draft-model is of use with --strategy speculative alone".to_owned());
     }
     let names = drawing_options(arguments);
     let decoding = match arguments.strategy {
-        Strategy::Greedy => "greedy decoding",
-        Strategy::Contrastive => "contrastive search",
-        Strategy::Lookahead => "lookahead decoding",
-        Strategy::Sample | Strategy::Beam | Strategy::Speculative => return None,
+        StrategyKind::Greedy => "greedy decoding",
+        StrategyKind::Contrastive => "contrastive search",
+        StrategyKind::Lookahead => "lookahead decoding",
+        StrategyKind::Sample | StrategyKind::Beam | StrategyKind::Speculative => return None,
     };
     let unused = !names.is_empty();
     unused.then(|| format!("note: {decoding} ignores {}; add --strategy sample", names.join(", ")))
 }
 
-fn tell_figures(run: &Run) {
+fn report_figures(run: &Run) {
     let phases = &run.phases;
     let stop = run.stop.map_or("", stop_name);
     let speed = |rows: u64, figures: &PhaseFigures| rate(rows as f64, figures.seconds);
-    tell(&format!("{} on {} ({})", run.model.name, run.adapter.name, run.adapter.backend));
-    tell(&format!("  load         {:>9}  {}", seconds(phases.load.seconds), bytes(phases.load.amount)));
-    tell(&format!(
+    status(&format!("{} on {} ({})", run.model.name, run.adapter.name, run.adapter.backend));
+    status(&format!("  load         {:>9}  {}", seconds(phases.load.seconds), bytes(phases.load.amount)));
+    status(&format!(
         "  tokenise     {:>9}  {} tokens",
         seconds(phases.tokenise.seconds),
         phases.tokenise.amount
     ));
-    tell(&format!(
+    status(&format!(
         "  initiation   {:>9}  {} rows, {:.1} tokens/s",
         seconds(phases.initiation.seconds),
         phases.initiation.amount,
@@ -210,13 +205,13 @@ fn tell_figures(run: &Run) {
     } else {
         String::new()
     };
-    tell(&format!(
+    status(&format!(
         "  incremental  {:>9}  {steps} steps{each}, {} rows, {:.1} tokens/s",
         seconds(phases.incremental.seconds),
         phases.incremental.amount,
         speed(tokens as u64, &phases.incremental)
     ));
-    tell(&format!("  detokenise   {:>9}  stopped: {stop}", seconds(phases.detokenise.seconds)));
+    status(&format!("  detokenise   {:>9}  stopped: {stop}", seconds(phases.detokenise.seconds)));
 }
 
 fn stop_name(stop: StopReason) -> &'static str {
@@ -233,22 +228,22 @@ fn stop_name(stop: StopReason) -> &'static str {
 
 /// The JSON object of `generate --json`.
 #[derive(Serialize)]
-struct Answer<'a> {
-    model: ModelAnswer<'a>,
-    adapter: AdapterAnswer<'a>,
+struct GenerateJson<'a> {
+    model: ModelJson<'a>,
+    adapter: AdapterJson<'a>,
     prompt_ids: Vec<u32>,
     ids: Vec<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     stop: &'a str,
-    phases: PhasesAnswer,
-    steps: Vec<StepAnswer>,
+    phases: PhasesJson,
+    steps: Vec<StepJson>,
     /// Beam search's sequences; empty for strategies with one.
-    sequences: Vec<SequenceAnswer>,
+    sequences: Vec<SequenceJson>,
 }
 
 #[derive(Serialize)]
-struct ModelAnswer<'a> {
+struct ModelJson<'a> {
     path: &'a str,
     family: &'a str,
     parameters: u64,
@@ -256,58 +251,58 @@ struct ModelAnswer<'a> {
 }
 
 #[derive(Serialize)]
-struct AdapterAnswer<'a> {
+struct AdapterJson<'a> {
     name: &'a str,
     backend: &'a str,
 }
 
 #[derive(Serialize)]
-struct PhasesAnswer {
-    load: LoadAnswer,
-    tokenise: TokeniseAnswer,
-    initiation: InitiationAnswer,
-    incremental: IncrementalAnswer,
-    detokenise: DetokeniseAnswer,
+struct PhasesJson {
+    load: LoadJson,
+    tokenise: TokeniseJson,
+    initiation: InitiationJson,
+    incremental: IncrementalJson,
+    detokenise: DetokeniseJson,
 }
 
 #[derive(Serialize)]
-struct LoadAnswer {
+struct LoadJson {
     seconds: f64,
     bytes: u64,
 }
 
 #[derive(Serialize)]
-struct TokeniseAnswer {
+struct TokeniseJson {
     seconds: f64,
     tokens: u64,
 }
 
 #[derive(Serialize)]
-struct InitiationAnswer {
+struct InitiationJson {
     seconds: f64,
     rows: u64,
 }
 
 #[derive(Serialize)]
-struct IncrementalAnswer {
+struct IncrementalJson {
     seconds: f64,
     rows: u64,
     steps: usize,
 }
 
 #[derive(Serialize)]
-struct DetokeniseAnswer {
+struct DetokeniseJson {
     seconds: f64,
 }
 
 #[derive(Serialize)]
-struct SequenceAnswer {
+struct SequenceJson {
     ids: Vec<u32>,
     score: f64,
 }
 
 #[derive(Serialize)]
-struct StepAnswer {
+struct StepJson {
     id: u32,
     logit: f32,
     logprob: f32,
@@ -316,54 +311,51 @@ struct StepAnswer {
     top: Vec<(u32, f32)>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> GenerateJson<'a> {
     fn new(run: &'a Run, has_text: bool, top: usize) -> Self {
         Self {
-            model: ModelAnswer {
+            model: ModelJson {
                 path: &run.model.path,
                 family: &run.model.family,
                 parameters: run.model.parameters,
                 weights: &run.model.weights,
             },
-            adapter: AdapterAnswer { name: &run.adapter.name, backend: &run.adapter.backend },
+            adapter: AdapterJson { name: &run.adapter.name, backend: &run.adapter.backend },
             prompt_ids: run.prompt_ids(),
             ids: run.generated_ids(),
             text: has_text.then(|| run.text()),
             stop: run.stop.map_or("", stop_name),
-            phases: PhasesAnswer::new(&run.phases),
-            steps: run.line_nodes().map(|node| StepAnswer::new(node, top)).collect(),
-            sequences: run.sequences.iter().map(|one| SequenceAnswer::new(run, one)).collect(),
+            phases: PhasesJson::new(&run.phases),
+            steps: run.line_nodes().map(|node| StepJson::new(node, top)).collect(),
+            sequences: run.sequences.iter().map(|one| SequenceJson::new(run, one)).collect(),
         }
     }
 }
 
-impl PhasesAnswer {
+impl PhasesJson {
     fn new(phases: &Phases) -> Self {
         Self {
-            load: LoadAnswer { seconds: phases.load.seconds, bytes: phases.load.amount },
-            tokenise: TokeniseAnswer { seconds: phases.tokenise.seconds, tokens: phases.tokenise.amount },
-            initiation: InitiationAnswer {
-                seconds: phases.initiation.seconds,
-                rows: phases.initiation.amount,
-            },
-            incremental: IncrementalAnswer {
+            load: LoadJson { seconds: phases.load.seconds, bytes: phases.load.amount },
+            tokenise: TokeniseJson { seconds: phases.tokenise.seconds, tokens: phases.tokenise.amount },
+            initiation: InitiationJson { seconds: phases.initiation.seconds, rows: phases.initiation.amount },
+            incremental: IncrementalJson {
                 seconds: phases.incremental.seconds,
                 rows: phases.incremental.amount,
                 steps: phases.incremental_steps,
             },
-            detokenise: DetokeniseAnswer { seconds: phases.detokenise.seconds },
+            detokenise: DetokeniseJson { seconds: phases.detokenise.seconds },
         }
     }
 }
 
-impl SequenceAnswer {
+impl SequenceJson {
     fn new(run: &Run, sequence: &ReturnedSequence) -> Self {
         let path = run.path(Some(sequence.node));
         Self { ids: path.into_iter().map(|node| run.nodes[node].token).collect(), score: sequence.score }
     }
 }
 
-impl StepAnswer {
+impl StepJson {
     fn new(node: &Node, top: usize) -> Self {
         let pair = |candidate: &Candidate| (candidate.token, candidate.logit);
         Self {

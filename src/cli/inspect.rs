@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use super::arguments::{Inspect, source};
+use super::error::CliError;
+use super::outcome::Outcome;
 use super::output::{bytes, print, print_json};
-use super::{CliError, Outcome};
 use crate::gpu;
-use crate::session::{AdapterRoom, Comparison, Limit, LoadRequest, MemoryNeed, ModelCard};
+use crate::session::{AdapterMatch, AdapterRoom, Limit, LoadRequest, MemoryNeed, ModelCard};
 
 /// Runs the command. A machine without an adapter is no failure, unless one was asked for.
 pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
@@ -14,8 +15,8 @@ pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
         source: source(arguments.model.as_ref()),
         adapter: arguments.adapter.clone(),
         context: arguments.context,
-        weights: arguments.weights.into(),
-        cache: arguments.kv.map(Into::into),
+        weights: arguments.weights,
+        cache: arguments.kv,
     };
     let card = match gpu::find(request.adapter.as_deref()) {
         Err(error) if request.adapter.is_some() => return Err(error.into()),
@@ -75,8 +76,8 @@ fn text(card: &ModelCard) -> String {
         line("memory", &format!("{} ({parts})", memory(need, &card.adapter)));
     }
     match &card.adapter {
-        Comparison::Adapter(room) => room_lines(room, &mut line),
-        Comparison::Nothing { problem } => line("adapter", &format!("not compared: {problem}")),
+        AdapterMatch::Adapter(room) => room_lines(room, &mut line),
+        AdapterMatch::Nothing { problem } => line("adapter", &format!("not compared: {problem}")),
     }
     text
 }
@@ -94,10 +95,10 @@ fn shortened(value: &serde_json::Value) -> String {
 }
 
 /// The need of a context, and why the adapter cannot have it.
-fn memory(need: &MemoryNeed, adapter: &Comparison) -> String {
+fn memory(need: &MemoryNeed, adapter: &AdapterMatch) -> String {
     let limit = match adapter {
-        Comparison::Adapter(room) => room.limit_of(need.context),
-        Comparison::Nothing { .. } => None,
+        AdapterMatch::Adapter(room) => room.limit_of(need.context),
+        AdapterMatch::Nothing { .. } => None,
     };
     let beyond = match limit {
         Some(Limit::Binding) => ", longer than the adapter can hold",

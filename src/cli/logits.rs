@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::arguments::Logits;
-use super::output::{Progress, print_json, tell};
-use super::{CliError, Outcome, interrupt, model};
+use super::error::CliError;
+use super::outcome::Outcome;
+use super::output::{StatusLine, print_json, status};
+use super::{interrupt, model};
 use crate::decoding::check_prompt;
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel, ModelError};
@@ -19,7 +21,7 @@ const CHUNK_ROWS: usize = 32;
 
 /// The JSON object of `logits --json`.
 #[derive(Serialize)]
-struct Answer {
+struct LogitsJson {
     prompt_ids: Vec<u32>,
     top: Vec<Vec<(u32, f32)>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,9 +55,9 @@ pub fn run(arguments: &Logits) -> Result<Outcome, CliError> {
     }
     if arguments.json.json {
         let text = ready.tokenizer.as_ref().map(|tokenizer| tokenizer.decode(&ids));
-        print_json(&Answer { prompt_ids: ids, top, text })?;
+        print_json(&LogitsJson { prompt_ids: ids, top, text })?;
     } else {
-        tell(&format!("logits of {} positions × {vocabulary} vocabulary entries", ids.len()));
+        status(&format!("logits of {} positions × {vocabulary} vocabulary entries", ids.len()));
     }
     Ok(Outcome::Done)
 }
@@ -67,7 +69,7 @@ fn each_row(
     mut take: impl FnMut(&[f32]) -> Result<(), CliError>,
 ) -> Result<Outcome, CliError> {
     let sequence = model.new_sequence();
-    let mut line = Progress::new();
+    let mut line = StatusLine::new();
     for (index, chunk) in ids.chunks(CHUNK_ROWS.min(model.max_rows())).enumerate() {
         if interrupt::pressed() {
             return Ok(Outcome::Interrupted);

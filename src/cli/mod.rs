@@ -7,13 +7,16 @@ mod adapters;
 mod arguments;
 mod bench;
 mod check;
+mod choices;
 mod error;
 mod generate;
 mod inspect;
 mod interrupt;
 mod logits;
 mod model;
+mod outcome;
 mod output;
+mod parsers;
 mod report;
 mod stage_options;
 mod tokenize;
@@ -21,15 +24,7 @@ mod tokenize;
 pub use arguments::{Arguments, Command};
 pub use error::CliError;
 pub use interrupt::EXIT_CODE as INTERRUPTED_EXIT_CODE;
-
-/// How a command ended that did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It did what it was asked.
-    Done,
-    /// The user pressed Ctrl-C; what was decoded until then is printed.
-    Interrupted,
-}
+pub use outcome::Outcome;
 
 /// Runs a command; `verbosity` counts the `-v`s.
 pub fn run(command: &Command, verbosity: u8) -> Result<Outcome, CliError> {

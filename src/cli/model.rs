@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::CliError;
 use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
+use super::error::CliError;
 use super::interrupt;
-use super::output::{Progress, bytes, tell};
+use super::output::{StatusLine, bytes, status};
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
@@ -29,7 +29,7 @@ pub fn load_with_draft(
     let request = LoadRequest::of(ModelSource::Path(draft.clone()));
     let draft = watched(&mut loader, &request, GpuLoader::load_draft);
     let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
-    draft.warning().iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
     Ok((ready, Some(draft)))
 }
 
@@ -37,7 +37,7 @@ pub fn load_with_draft(
 pub fn open_device(choice: Option<&str>) -> Result<Device, GpuError> {
     let device = Device::open(choice)?;
     let passed_over = device.passed_over.iter().map(|failed| failed.passed_over_for(&device.info));
-    passed_over.for_each(|warning| tell(&format!("warning: {warning}")));
+    passed_over.for_each(|warning| status(&format!("warning: {warning}")));
     Ok(device)
 }
 
@@ -47,17 +47,17 @@ type Load = fn(&mut GpuLoader, &LoadRequest, &mut session::Progress<'_>) -> Resu
 /// Calls `load` with progress on stderr, and tells the warnings.
 fn watched(loader: &mut GpuLoader, request: &LoadRequest, load: Load) -> Result<ReadyModel, LoadError> {
     log::info!("loading {}", request.source.name());
-    let mut line = Progress::new();
+    let mut line = StatusLine::new();
     let ready = load(loader, request, &mut |part, share| report(&mut line, part, share));
     line.clear();
-    loader.take_warnings().iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    loader.take_warnings().iter().for_each(|warning| status(&format!("warning: {warning}")));
     let ready = ready?;
-    ready.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    ready.warnings.iter().for_each(|warning| status(&format!("warning: {warning}")));
     Ok(ready)
 }
 
 /// Shows how far loading is; ends it after Ctrl-C.
-pub fn report(line: &mut Progress, part: LoadPart, share: Share) -> ControlFlow<()> {
+pub fn report(line: &mut StatusLine, part: LoadPart, share: Share) -> ControlFlow<()> {
     line.show(&load_words(part, share));
     if interrupt::pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
@@ -73,13 +73,14 @@ fn load_words(part: LoadPart, Share { done, total }: Share) -> String {
     }
 }
 
-fn request(options: &ModelOptions) -> LoadRequest {
+/// What to load.
+pub fn request(options: &ModelOptions) -> LoadRequest {
     LoadRequest {
         source: source(options.model.as_ref()),
         adapter: options.adapter.clone(),
         context: options.context,
-        weights: options.weights.into(),
-        cache: options.kv.map(Into::into),
+        weights: options.weights,
+        cache: options.kv,
     }
 }
 
@@ -102,11 +103,6 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
     }
     let special = if special.no_special { SpecialTokens::Omit } else { SpecialTokens::Add };
     Ok(Prompt::Text { text, special })
-}
-
-/// Made-up tokens: spread over the vocabulary, the same each time.
-pub fn spread_tokens(count: usize, vocabulary: usize) -> Vec<u32> {
-    (0..count).map(|index| (index * 7919 % vocabulary) as u32).collect()
 }
 
 #[cfg(test)]

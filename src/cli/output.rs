@@ -5,11 +5,11 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::CliError;
+use super::error::CliError;
 
 /// Whether the reader of stdout is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
+pub enum Listener {
     /// It takes more.
     Listening,
     /// It went away, as `head` does: no error, but nothing more to print.
@@ -17,33 +17,33 @@ pub enum Reader {
 }
 
 /// Prints to stdout at once.
-pub fn print(text: &str) -> Result<Reader, CliError> {
+pub fn print(text: &str) -> Result<Listener, CliError> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(Reader::Listening),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Ok(()) => Ok(Listener::Listening),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Listener::Gone),
         Err(error) => Err(CliError::Print(error)),
     }
 }
 
 /// Prints one JSON object and a line's end.
-pub fn print_json(value: &impl Serialize) -> Result<Reader, CliError> {
+pub fn print_json(value: &impl Serialize) -> Result<Listener, CliError> {
     let text = serde_json::to_string(value).map_err(|error| CliError::Print(error.into()))?;
     print(&(text + "\n"))
 }
 
 /// Prints a line to stderr.
-pub fn tell(line: &str) {
+pub fn status(line: &str) {
     // Where stderr is closed, nobody wants to know.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A line on stderr that is written over and over; silent where stderr is no terminal.
-pub struct Progress {
+pub struct StatusLine {
     shown: bool,
 }
 
-impl Progress {
+impl StatusLine {
     /// With nothing on it.
     pub fn new() -> Self {
         Self { shown: false }

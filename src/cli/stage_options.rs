@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::CliError;
-use super::arguments::token_id;
+use super::error::CliError;
+use super::parsers::{TokenSequence, forced_token, sequence, token_id};
 use crate::decoding::{DrySettings, GrammarKind, GrammarSettings, MirostatSettings, StageSettings};
 
 /// Further stages of `generate`.
@@ -67,15 +67,11 @@ pub struct StageOptions {
     suppress_tokens: Vec<u32>,
     /// Never complete this sequence of tokens (repeatable)
     #[arg(long, value_name = "ID,..", value_parser = sequence)]
-    bad_words_ids: Vec<Sequence>,
+    bad_words_ids: Vec<TokenSequence>,
     /// Choose token ID at step STEP, counted from 1 (repeatable)
     #[arg(long, value_name = "STEP=ID", value_parser = forced_token)]
     forced_token: Vec<(usize, u32)>,
 }
-
-/// Ids in a row; a type of its own, so that clap takes each as one value.
-#[derive(Clone, Debug)]
-struct Sequence(Vec<u32>);
 
 impl StageOptions {
     /// Puts them into settings that have the other stages'.
@@ -94,7 +90,7 @@ impl StageOptions {
                     texts => texts.to_vec(),
                 },
             },
-            bad_words: self.bad_words_ids.iter().map(|Sequence(ids)| ids.clone()).collect(),
+            bad_words: self.bad_words_ids.iter().map(|TokenSequence(ids)| ids.clone()).collect(),
             min_new_tokens: self.min_new_tokens,
             forced_tokens: self.forced_token.iter().copied().collect(),
             suppress_tokens: self.suppress_tokens.iter().copied().collect(),
@@ -131,15 +127,4 @@ impl StageOptions {
         ];
         set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name)
     }
-}
-
-fn sequence(text: &str) -> Result<Sequence, String> {
-    let ids: Result<Vec<u32>, _> = text.split(',').map(|id| id.trim().parse()).collect();
-    ids.map(Sequence).map_err(|_| format!("`{text}` is not of the form ID,ID, such as 42,7"))
-}
-
-fn forced_token(text: &str) -> Result<(usize, u32), String> {
-    let expected = || format!("`{text}` is not of the form STEP=ID, such as 1=42");
-    let (step, id) = text.split_once('=').ok_or_else(expected)?;
-    Ok((step.trim().parse().map_err(|_| expected())?, id.trim().parse().map_err(|_| expected())?))
 }

@@ -3,13 +3,15 @@
 use serde::Serialize;
 
 use super::arguments::{Tokenize, source};
+use super::error::CliError;
+use super::model;
+use super::outcome::Outcome;
 use super::output::{print, print_json};
-use super::{CliError, Outcome, model};
 use crate::session::{Opened, WeightsChoice};
 
 /// The JSON object of `tokenize --json`.
 #[derive(Serialize)]
-struct Answer {
+struct TokenizeJson {
     ids: Vec<u32>,
     pieces: Vec<String>,
 }
@@ -23,7 +25,7 @@ pub fn run(arguments: &Tokenize) -> Result<Outcome, CliError> {
     let piece = |&id: &u32| tokenizer.and_then(|tokenizer| tokenizer.piece(id)).unwrap_or_default();
     let pieces: Vec<String> = ids.iter().map(piece).collect();
     if arguments.json.json {
-        print_json(&Answer { ids, pieces })?;
+        print_json(&TokenizeJson { ids, pieces })?;
     } else {
         let line = |(id, piece): (&u32, &String)| format!("{id:>7}  {piece}\n");
         print(&ids.iter().zip(&pieces).map(line).collect::<String>())?;

@@ -113,7 +113,7 @@ impl Chain {
             (s.eta_cutoff != 0.0).then_some(Stage::EtaCutoff(s.eta_cutoff)),
             (s.mirostat.target != 0.0).then(|| Stage::Mirostat(mirostat())),
         ];
-        let warpers = warpers.into_iter().filter(|_| picking == Picking::Draws);
+        let warpers = warpers.into_iter().filter(|_| picking == Picking::Sample);
         Self { stages: processors.into_iter().chain(warpers).flatten().collect(), recorded_candidates }
     }
 

@@ -12,8 +12,8 @@ use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass_with_hidden};
+use super::row::refuse_broken;
 use super::settings::{DecodingSettings, StageSettings};
-use super::single_token::refuse_broken;
 use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared};
 use super::strategy_settings::{ContrastiveSettings, Picking};
@@ -66,18 +66,13 @@ impl Contrastive {
         ending: Ending,
         prompt: &[u32],
     ) -> Result<Self, DecodingError> {
-        let asked = Chain::new(&settings.stages, Picking::Highest, stages, 0);
+        let asked = Chain::new(&settings.stages, Picking::Argmax, stages, 0);
         if let Some(stage) = asked.stages.first() {
             return Err(DecodingError::WithoutStages { stage: stage.name() });
         }
         let recorded = settings.recorded_candidates;
         Ok(Self {
-            chain: Chain::new(
-                &StageSettings::default(),
-                Picking::Highest,
-                &StageContext::default(),
-                recorded,
-            ),
+            chain: Chain::new(&StageSettings::default(), Picking::Argmax, &StageContext::default(), recorded),
             settings: settings.contrastive,
             ending,
             tokens: prompt.to_vec(),

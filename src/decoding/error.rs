@@ -78,3 +78,16 @@ pub enum DecodingError {
     #[error(transparent)]
     Model(#[from] ModelError),
 }
+
+/// An error for a setting that does not keep its rule.
+pub(super) fn ensure(
+    holds: bool,
+    what: &'static str,
+    value: impl ToString,
+    rule: &str,
+) -> Result<(), DecodingError> {
+    if holds {
+        return Ok(());
+    }
+    Err(DecodingError::Setting { what, value: value.to_string(), rule: rule.to_owned() })
+}

@@ -6,14 +6,17 @@
 
 mod accounting;
 pub mod beam;
+mod begin;
 pub mod chain;
 pub mod constraint;
 pub mod contrastive;
+pub mod draw;
 pub mod error;
 pub mod initiation;
 pub mod lookahead;
 pub mod random;
 pub mod row;
+mod row_logits;
 pub mod settings;
 pub mod single_token;
 pub mod speculative;
@@ -24,6 +27,8 @@ pub mod strategy_settings;
 pub mod summary;
 mod text;
 
+pub use crate::trace::StrategyKind;
+pub use begin::{StrategyInputs, begin, begin_with, check_prompt};
 pub use chain::StageContext;
 pub use constraint::{Constraint, SharedConstraint};
 pub use error::DecodingError;
@@ -32,10 +37,7 @@ pub use settings::{
     StageSettings, StopSettings,
 };
 pub use stop_text::{StopMatch, StopTexts};
-pub use strategy::{
-    Aids, Branched, Control, SharedModel, Stepped, Strategy, begin, begin_with, check_prompt,
-};
+pub use strategy::{Branched, Control, SharedModel, Stepped, Strategy};
 pub use strategy_settings::{
     BeamSettings, ContrastiveSettings, EarlyStopping, LookaheadSettings, Picking, SpeculativeSettings,
-    StrategyChoice,
 };

@@ -4,6 +4,8 @@
 //! Being cut is a state of its own, apart from the value, and every value is finite: nothing here depends
 //! on how infinities or NaN behave.
 
+use super::error::DecodingError;
+
 /// Values and the ids still in play. In a row with all V values, ids are tokens; in a summarised one, places
 /// among the candidates.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,4 +175,39 @@ fn descending_key(value: f32, id: u32) -> u64 {
 /// The nearest finite value: overflow must not turn a very unlikely or likely token into a special case.
 pub(super) fn finite(value: f32) -> f32 {
     value.clamp(f32::MIN, f32::MAX)
+}
+
+/// Changes the values of kept ids, and counts those that differ then.
+pub(super) fn change(
+    row: &mut Row,
+    ids: impl IntoIterator<Item = u32>,
+    new: impl Fn(u32, f32) -> f32,
+) -> usize {
+    let mut changed = 0;
+    for id in ids {
+        if (id as usize) < row.values.len() && row.keeps(id) {
+            let value = &mut row.values[id as usize];
+            let before = std::mem::replace(value, finite(new(id, *value)));
+            changed += usize::from(*value != before);
+        }
+    }
+    changed
+}
+
+/// Cuts the ids for whose value `wanted` is false, but never the last one: the best stays.
+pub(super) fn keep(row: &mut Row, wanted: impl Fn(f32) -> bool) {
+    let best = row.best();
+    let values = &row.values;
+    row.kept.retain(|&id| wanted(values[id as usize]));
+    if row.kept.is_empty() {
+        row.kept.extend(best);
+    }
+}
+
+/// Refuses a row with NaN or +∞.
+pub(super) fn refuse_broken(logits: &[f32], step: usize) -> Result<(), DecodingError> {
+    match logits.iter().position(|logit| logit.is_nan() || *logit == f32::INFINITY) {
+        Some(index) => Err(DecodingError::BrokenLogit { step, token: index as u32, logit: logits[index] }),
+        None => Ok(()),
+    }
 }

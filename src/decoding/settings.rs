@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::DecodingError;
+use super::error::{DecodingError, ensure};
 use super::strategy_settings::{
-    BeamSettings, ContrastiveSettings, LookaheadSettings, Picking, SpeculativeSettings, StrategyChoice,
+    BeamSettings, ContrastiveSettings, LookaheadSettings, Picking, SpeculativeSettings,
 };
+use crate::trace::StrategyKind;
 
 /// All settings of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DecodingSettings {
     /// Who chooses.
-    pub strategy: StrategyChoice,
+    pub strategy: StrategyKind,
     /// How beam search and speculative decoding pick.
     pub picking: Picking,
     /// Beam search.
@@ -201,7 +202,7 @@ impl EosRule {
 impl Default for DecodingSettings {
     fn default() -> Self {
         Self {
-            strategy: StrategyChoice::default(),
+            strategy: StrategyKind::default(),
             picking: Picking::default(),
             beam: BeamSettings::default(),
             contrastive: ContrastiveSettings::default(),
@@ -272,10 +273,10 @@ impl Default for StopSettings {
 impl DecodingSettings {
     /// As the strategy uses them: what it has no use for is as if it had never been set.
     pub fn as_used(mut self) -> Self {
-        if self.strategy == StrategyChoice::Contrastive {
+        if self.strategy == StrategyKind::Contrastive {
             (self.stages, self.cache) = (StageSettings::default(), CacheUse::Reuse);
         }
-        if self.strategy != StrategyChoice::Sample {
+        if self.strategy != StrategyKind::Sample {
             self.stages.mirostat.target = 0.0;
         }
         self
@@ -284,30 +285,28 @@ impl DecodingSettings {
     /// How the strategy picks from what the stages leave.
     pub fn picks(&self) -> Picking {
         match self.strategy {
-            StrategyChoice::Greedy | StrategyChoice::Contrastive | StrategyChoice::Lookahead => {
-                Picking::Highest
-            }
-            StrategyChoice::Sample => Picking::Draws,
-            StrategyChoice::Beam | StrategyChoice::Speculative => self.picking,
+            StrategyKind::Greedy | StrategyKind::Contrastive | StrategyKind::Lookahead => Picking::Argmax,
+            StrategyKind::Sample => Picking::Sample,
+            StrategyKind::Beam | StrategyKind::Speculative => self.picking,
         }
     }
 
     /// Checks every setting against its range; `vocabulary` is V.
     pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
         self.stages.check(vocabulary)?;
-        let needs_cache = self.strategy == StrategyChoice::Contrastive;
+        let needs_cache = self.strategy == StrategyKind::Contrastive;
         let rule = "contrastive search keeps the hidden states of what is cached: choose another strategy";
         ensure(!needs_cache || self.cache == CacheUse::Reuse, "the KV cache", "off", rule)?;
-        let several = matches!(self.strategy, StrategyChoice::Beam | StrategyChoice::Speculative);
-        let follows_one_text = self.stages.mirostat.target != 0.0 && self.picks() == Picking::Draws;
+        let several = matches!(self.strategy, StrategyKind::Beam | StrategyKind::Speculative);
+        let follows_one_text = self.stages.mirostat.target != 0.0 && self.picks() == Picking::Sample;
         let rule = "mirostat follows one text step by step: use it with sampling, or set 0";
         ensure(!(several && follows_one_text), "mirostat's tau", self.stages.mirostat.target, rule)?;
         match self.strategy {
-            StrategyChoice::Greedy | StrategyChoice::Sample => {}
-            StrategyChoice::Beam => self.beam.check()?,
-            StrategyChoice::Contrastive => self.contrastive.check()?,
-            StrategyChoice::Speculative => self.speculative.check()?,
-            StrategyChoice::Lookahead => self.lookahead.check()?,
+            StrategyKind::Greedy | StrategyKind::Sample => {}
+            StrategyKind::Beam => self.beam.check()?,
+            StrategyKind::Contrastive => self.contrastive.check()?,
+            StrategyKind::Speculative => self.speculative.check()?,
+            StrategyKind::Lookahead => self.lookahead.check()?,
         }
         if let EosRule::Tokens(tokens) = &self.stop.eos {
             tokens.iter().try_for_each(|&id| in_vocabulary("an end-of-text id", id, vocabulary))?;
@@ -403,16 +402,4 @@ impl MirostatSettings {
 fn in_vocabulary(what: &'static str, id: u32, vocabulary: usize) -> Result<(), DecodingError> {
     let rule = format!("the model's ids go from 0 to {}", vocabulary.saturating_sub(1));
     ensure((id as usize) < vocabulary, what, id, &rule)
-}
-
-pub(super) fn ensure(
-    holds: bool,
-    what: &'static str,
-    value: impl ToString,
-    rule: &str,
-) -> Result<(), DecodingError> {
-    if holds {
-        return Ok(());
-    }
-    Err(DecodingError::Setting { what, value: value.to_string(), rule: rule.to_owned() })
 }

@@ -8,20 +8,21 @@ use std::time::Instant;
 
 use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered, StageContext};
+use super::draw::draw;
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
 use super::random::uniform;
-use super::row::{Descending, Row, Softmax};
+use super::row::refuse_broken;
+use super::row_logits::RowLogits;
 use super::settings::{CacheUse, DecodingSettings};
 use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared};
 use super::strategy_settings::Picking;
-use super::text::Seen;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::language_model::PassId;
 use crate::model::selection::Choosing;
 use crate::model::{LanguageModel, ModelError, SequenceId};
-use crate::trace::{Draw, Node, Run};
+use crate::trace::{Node, Run};
 
 /// Greedy decoding or sampling of one text.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ pub struct SingleToken {
     tokens: Vec<u32>,
     sequence: Option<SequenceId>,
     /// The pass over the newest token, when it is already under way.
-    flight: Option<Flight>,
+    pending: Option<PendingPass>,
     chunk: ChunkSize,
     /// What a step that was interrupted has cost so far.
     cost: PassCost,
@@ -43,7 +44,7 @@ pub struct SingleToken {
 
 /// A pass under way.
 #[derive(Clone, Copy)]
-struct Flight {
+struct PendingPass {
     pass: PassId,
     /// What the cache held once it was submitted.
     cached: Cached,
@@ -73,7 +74,7 @@ impl SingleToken {
             ending,
             tokens: prompt.to_vec(),
             sequence: None,
-            flight: None,
+            pending: None,
             chunk: ChunkSize::default(),
             cost: PassCost::default(),
         }
@@ -87,13 +88,13 @@ impl SingleToken {
     /// What a step asks of its row of logits.
     fn output(&self, step: usize, vocabulary: usize) -> RowOutput {
         let point = match self.picking {
-            Picking::Highest => 0.0,
-            Picking::Draws => uniform(self.seed, step as u64) as f32,
+            Picking::Argmax => 0.0,
+            Picking::Sample => uniform(self.seed, step as u64) as f32,
         };
         match (self.chain.choosing(vocabulary, point), self.picking) {
             (None, _) => RowOutput::Logits,
-            (Some(_), Picking::Highest) => RowOutput::Summary(Choosing::HIGHEST),
-            (Some(choosing), Picking::Draws) => RowOutput::Summary(choosing),
+            (Some(_), Picking::Argmax) => RowOutput::Summary(Choosing::HIGHEST),
+            (Some(choosing), Picking::Sample) => RowOutput::Summary(choosing),
         }
     }
 
@@ -103,7 +104,7 @@ impl SingleToken {
         output: RowOutput,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
-    ) -> Result<Seen, DecodingError> {
+    ) -> Result<RowLogits, DecodingError> {
         let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
         let mut silent = |_, _| {};
         let mut control = Control {
@@ -111,22 +112,22 @@ impl SingleToken {
             progress: if self.generated() == 0 { &mut *control.progress } else { &mut silent },
         };
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
-        Ok(Seen::one(pass(model, sequence, &self.tokens, output, chunk, cost, &mut control)?))
+        Ok(RowLogits::one(pass(model, sequence, &self.tokens, output, chunk, cost, &mut control)?))
     }
 
     /// Chooses from what was seen. A summary that does not decide is replaced by its row; where the model has
     /// it no more, the pass that followed goes, and this one is computed again.
     fn decide(
         &mut self,
-        seen: Seen,
-        next: &mut Option<Flight>,
+        seen: RowLogits,
+        next: &mut Option<PendingPass>,
         step: usize,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
     ) -> Result<Decision, DecodingError> {
         let (logits, forecast) = match seen {
-            Seen::Row(logits) => (logits, None),
-            Seen::Summary(summary) => {
+            RowLogits::Row(logits) => (logits, None),
+            RowLogits::Summary(summary) => {
                 let filtered = (summary.broken == 0).then(|| self.chain.run_summary(&summary)).flatten();
                 if let Some(node) = filtered.and_then(|filtered| self.choose(filtered, step)) {
                     return Ok(Decision { node, forecast: Some(summary.chosen) });
@@ -136,8 +137,8 @@ impl SingleToken {
                     None => {
                         discard(next.take(), model);
                         match self.compute(RowOutput::Logits, model, control)? {
-                            Seen::Row(logits) => logits,
-                            Seen::Summary(_) => unreachable!("a pass returns what its batch asks for"),
+                            RowLogits::Row(logits) => logits,
+                            RowLogits::Summary(_) => unreachable!("a pass returns what its batch asks for"),
                         }
                     }
                 };
@@ -153,8 +154,8 @@ impl SingleToken {
     /// The node for the token chosen; `None` if a draw falls on what is not listed.
     fn choose(&self, filtered: Filtered, step: usize) -> Option<Node> {
         let (id, draw) = match self.picking {
-            Picking::Highest => (filtered.row.best().unwrap_or_default(), None),
-            Picking::Draws => {
+            Picking::Argmax => (filtered.row.best().unwrap_or_default(), None),
+            Picking::Sample => {
                 let (id, draw) = draw(&filtered.row, &filtered.after, self.seed, step as u64);
                 if filtered.row.tail.count > 0 && draw.value >= draw.to {
                     return None;
@@ -174,34 +175,39 @@ impl SingleToken {
 impl SingleToken {
     /// The pass over the newest token: the one under way, or one submitted now. `None` where the model or
     /// the settings do not allow it, or more than one token has to be computed.
-    fn take_flight(
+    fn take_pending(
         &mut self,
         output: RowOutput,
         model: &mut dyn LanguageModel,
-    ) -> Result<Option<Flight>, ModelError> {
-        let flight = self.flight.take();
+    ) -> Result<Option<PendingPass>, ModelError> {
+        let pending = self.pending.take();
         let (Some(sequence), CacheUse::Reuse, RowOutput::Summary(_)) = (self.sequence, self.cache, output)
         else {
             return Ok(None);
         };
         let done = model.length(sequence);
-        if flight.is_some() || done + 1 != self.tokens.len() {
-            return Ok(flight);
+        if pending.is_some() || done + 1 != self.tokens.len() {
+            return Ok(pending);
         }
         let Some(chained) = model.chained() else { return Ok(None) };
         let pass = chained.submit(&Batch::chain(sequence, done, &self.tokens[done..], output))?;
-        Ok(Some(Flight { pass, cached: Cached::now(model, self.sequence) }))
+        Ok(Some(PendingPass { pass, cached: Cached::now(model, self.sequence) }))
     }
 
     /// Submits the pass of the step after this one, with the token that the model chooses by itself.
-    fn follow(&self, flight: Flight, step: usize, model: &mut dyn LanguageModel) -> Option<Flight> {
+    fn follow(
+        &self,
+        pending: PendingPass,
+        step: usize,
+        model: &mut dyn LanguageModel,
+    ) -> Option<PendingPass> {
         if self.generated() + 1 >= self.ending.max_tokens || self.tokens.len() + 1 >= model.context() {
             return None;
         }
         let output = self.output(step + 1, model.vocabulary());
         // An error is not lost: without a pass under way the next step computes it, and meets it again.
-        let pass = model.chained()?.follow(flight.pass, output).ok()?;
-        Some(Flight { pass, cached: Cached::now(model, self.sequence) })
+        let pass = model.chained()?.follow(pending.pass, output).ok()?;
+        Some(PendingPass { pass, cached: Cached::now(model, self.sequence) })
     }
 }
 
@@ -217,14 +223,14 @@ impl Strategy for SingleToken {
         self.chain.follow(run.tip().map(|tip| &run.nodes[tip]));
         let step = self.generated() + 1;
         let output = self.output(step, model.vocabulary());
-        let (seen, mut next, mut cached) = match self.take_flight(output, model)? {
-            Some(flight) => {
-                let next = self.follow(flight, step, model);
-                let collected = model.chained().map(|chained| chained.collect(flight.pass));
+        let (seen, mut next, mut cached) = match self.take_pending(output, model)? {
+            Some(pending) => {
+                let next = self.follow(pending, step, model);
+                let collected = model.chained().map(|chained| chained.collect(pending.pass));
                 let outputs = collected.expect("a model that took a pass gives it back");
                 let outputs = outputs.inspect_err(|_| discard(next, model))?;
                 self.cost.add(1, &outputs.timing);
-                (Seen::one(outputs), next, flight.cached)
+                (RowLogits::one(outputs), next, pending.cached)
             }
             None => {
                 let seen = self.compute(output, model, control)?;
@@ -238,7 +244,7 @@ impl Strategy for SingleToken {
         self.tokens.push(node.token);
         let stop = self.ending.reason(&self.tokens, model.context());
         if forecast == Some(node.token) && stop.is_none() {
-            self.flight = next;
+            self.pending = next;
         } else {
             discard(next, model);
         }
@@ -258,12 +264,12 @@ impl Strategy for SingleToken {
         let cost = PassCost::default();
         let stop = self.ending.reason(tokens, model.context());
         let strategy =
-            Box::new(Self { tokens: tokens.to_vec(), sequence, flight: None, cost, ..self.clone() });
+            Box::new(Self { tokens: tokens.to_vec(), sequence, pending: None, cost, ..self.clone() });
         Ok(Branched { strategy, stop })
     }
 
     fn rest(&mut self, model: &mut dyn LanguageModel) {
-        discard(self.flight.take(), model);
+        discard(self.pending.take(), model);
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {
@@ -274,41 +280,8 @@ impl Strategy for SingleToken {
     }
 }
 
-fn discard(flight: Option<Flight>, model: &mut dyn LanguageModel) {
-    if let (Some(flight), Some(chained)) = (flight, model.chained()) {
-        chained.discard(flight.pass);
-    }
-}
-
-/// Draws from a row by its softmax, the kept ids laid end to end on 0–1. A draw from the row's tail gives
-/// the last one listed.
-pub fn draw(row: &Row, softmax: &Softmax, seed: u64, step: u64) -> (u32, Draw) {
-    let value = uniform(seed, step);
-    let (token, from, to) = laid_out(row, softmax, value);
-    (token, Draw { value, seed, step, from, to })
-}
-
-/// The id in whose segment a value lies, and where that begins and ends.
-pub(super) fn laid_out(row: &Row, softmax: &Softmax, value: f64) -> (u32, f64, f64) {
-    let (mut token, mut from, mut to) = (0, 0.0, 0.0);
-    for id in Descending::new(row) {
-        let probability = softmax.probability(row.value(id));
-        // Rounding can end the last segment just below 1; a draw from the gap belongs to it.
-        if probability == 0.0 {
-            break;
-        }
-        (token, from, to) = (id, to, to + probability);
-        if value < to {
-            break;
-        }
-    }
-    (token, from, to)
-}
-
-/// Refuses a row with NaN or +∞.
-pub(super) fn refuse_broken(logits: &[f32], step: usize) -> Result<(), DecodingError> {
-    match logits.iter().position(|logit| logit.is_nan() || *logit == f32::INFINITY) {
-        Some(index) => Err(DecodingError::BrokenLogit { step, token: index as u32, logit: logits[index] }),
-        None => Ok(()),
+fn discard(pending: Option<PendingPass>, model: &mut dyn LanguageModel) {
+    if let (Some(pending), Some(chained)) = (pending, model.chained()) {
+        chained.discard(pending.pass);
     }
 }

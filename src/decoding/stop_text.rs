@@ -3,7 +3,7 @@
 /// A matcher of several texts. Empty texts never match.
 #[derive(Clone, Debug, Default)]
 pub struct StopTexts {
-    texts: Vec<Progress>,
+    texts: Vec<Matcher>,
 }
 
 /// A stop text that appeared.
@@ -17,7 +17,7 @@ pub struct StopMatch {
 
 /// How far one text is matched (Knuth, Morris and Pratt 1977).
 #[derive(Clone, Debug)]
-struct Progress {
+struct Matcher {
     pattern: Vec<u8>,
     /// `borders[n]`: the longest proper prefix of the first n + 1 bytes that is also their suffix.
     borders: Vec<usize>,
@@ -27,7 +27,7 @@ struct Progress {
 impl StopTexts {
     /// Nothing matched yet.
     pub fn new(texts: &[String]) -> Self {
-        Self { texts: texts.iter().map(|text| Progress::new(text.as_bytes())).collect() }
+        Self { texts: texts.iter().map(|text| Matcher::new(text.as_bytes())).collect() }
     }
 
     /// Takes the next piece of the text; the match that ends first, and of those that end together the one
@@ -35,8 +35,8 @@ impl StopTexts {
     pub fn push(&mut self, piece: &str) -> Option<StopMatch> {
         for (index, &byte) in piece.as_bytes().iter().enumerate() {
             let mut found = None;
-            for (text, progress) in self.texts.iter_mut().enumerate() {
-                if progress.push(byte) && found.is_none() {
+            for (text, matcher) in self.texts.iter_mut().enumerate() {
+                if matcher.push(byte) && found.is_none() {
                     found = Some(StopMatch { text, end: index + 1 });
                 }
             }
@@ -49,11 +49,11 @@ impl StopTexts {
 
     /// Bytes at the end of the text that match the beginning of each stop text.
     pub fn matched(&self) -> Vec<usize> {
-        self.texts.iter().map(|progress| progress.matched).collect()
+        self.texts.iter().map(|matcher| matcher.matched).collect()
     }
 }
 
-impl Progress {
+impl Matcher {
     fn new(pattern: &[u8]) -> Self {
         let mut borders = vec![0; pattern.len()];
         for end in 1..pattern.len() {

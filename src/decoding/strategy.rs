@@ -5,15 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::beam::Beam;
-use super::chain::StageContext;
-use super::contrastive::Contrastive;
 use super::error::DecodingError;
-use super::lookahead::Lookahead;
-use super::settings::{DecodingSettings, ensure};
-use super::single_token::SingleToken;
-use super::speculative::Speculative;
-use super::strategy_settings::StrategyChoice;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Run, StopReason};
 
@@ -112,56 +104,6 @@ impl Ending {
 /// A model that several hold: whoever uses it has it to himself only for the length of a call.
 pub type SharedModel = Rc<RefCell<Box<dyn LanguageModel>>>;
 
-/// What a strategy may use beside the model.
-#[derive(Clone, Default)]
-pub struct Aids {
-    /// A smaller model with the same tokens, which drafts for speculative decoding.
-    pub draft: Option<SharedModel>,
-    /// What the stages know of texts; the tokens that end one come from model and settings.
-    pub stages: StageContext,
-}
-
-/// Checks prompt and settings and gives the strategy that they ask for. `model_eos` are the ids that end a
-/// text by the model's own files.
-pub fn begin(
-    settings: &DecodingSettings,
-    model_eos: &[u32],
-    prompt: &[u32],
-    model: &dyn LanguageModel,
-) -> Result<Box<dyn Strategy>, DecodingError> {
-    begin_with(settings, model_eos, prompt, model, &Aids::default())
-}
-
-/// As [`begin`], with what the strategy may use beside the model.
-pub fn begin_with(
-    settings: &DecodingSettings,
-    model_eos: &[u32],
-    prompt: &[u32],
-    model: &dyn LanguageModel,
-    aids: &Aids,
-) -> Result<Box<dyn Strategy>, DecodingError> {
-    settings.check(model.vocabulary())?;
-    check_prompt(prompt, model)?;
-    if prompt.len() >= model.context() {
-        return Err(DecodingError::PromptTooLong { tokens: prompt.len(), context: model.context() });
-    }
-    check_draft(aids, model)?;
-    let eos = settings.stop.eos.tokens(model_eos);
-    let context = StageContext { eos: eos.clone(), ..aids.stages.clone() };
-    let ending = Ending { eos, max_tokens: settings.stop.max_tokens, prompt: prompt.len() };
-    Ok(match settings.strategy {
-        StrategyChoice::Greedy | StrategyChoice::Sample => {
-            Box::new(SingleToken::new(settings, &context, ending, prompt))
-        }
-        StrategyChoice::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
-        StrategyChoice::Contrastive => Box::new(Contrastive::new(settings, &context, ending, prompt)?),
-        StrategyChoice::Speculative => {
-            Box::new(Speculative::new(settings, &context, ending, prompt, aids.draft.as_ref()))
-        }
-        StrategyChoice::Lookahead => Box::new(Lookahead::new(settings, &context, ending, prompt)),
-    })
-}
-
 /// How many tokens two texts have in common from the beginning.
 pub(super) fn common_prefix(one: &[u32], other: &[u32]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
@@ -179,27 +121,4 @@ pub(super) fn fork_shared(
     let shared = common_prefix(cached, tokens).min(tokens.len().saturating_sub(1));
     model.truncate(fork, shared);
     Ok(fork)
-}
-
-fn check_draft(aids: &Aids, model: &dyn LanguageModel) -> Result<(), DecodingError> {
-    let Some(draft) = &aids.draft else { return Ok(()) };
-    let (vocabulary, drafts) = (model.vocabulary(), draft.borrow().vocabulary());
-    let rule = format!("it has to be the model's, {vocabulary}, with the same tokens");
-    ensure(drafts == vocabulary, "the size of the draft model's vocabulary", drafts, &rule)
-}
-
-/// Checks that the model can compute a prompt, which may fill the context.
-pub fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), DecodingError> {
-    let (vocabulary, context) = (model.vocabulary(), model.context());
-    if prompt.is_empty() {
-        return Err(DecodingError::EmptyPrompt);
-    }
-    if let Some(index) = prompt.iter().position(|&token| token as usize >= vocabulary) {
-        let token = prompt[index];
-        return Err(DecodingError::PromptOutsideVocabulary { index, token, vocabulary });
-    }
-    if prompt.len() > context {
-        return Err(DecodingError::PromptTooLong { tokens: prompt.len(), context });
-    }
-    Ok(())
 }

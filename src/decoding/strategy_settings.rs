@@ -2,27 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::DecodingError;
-use super::settings::ensure;
-
-/// The strategies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StrategyChoice {
-    /// The entry with the highest value after bias and penalties; the lowest id among equals.
-    #[default]
-    Greedy,
-    /// A random draw from what the whole chain leaves.
-    Sample,
-    /// Several texts at once, of which the most probable ones stay.
-    Beam,
-    /// The token that is probable and unlike what came before (Su et al. 2022).
-    Contrastive,
-    /// Drafted tokens, verified several at a time (Leviathan et al. 2023).
-    Speculative,
-    /// Guesses from the model's own parallel trajectories, verified several at a time (Fu et al. 2023).
-    Lookahead,
-}
+use super::error::{DecodingError, ensure};
 
 /// How a strategy that can do both picks from what the stages leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,9 +10,11 @@ pub enum StrategyChoice {
 pub enum Picking {
     /// The highest.
     #[default]
-    Highest,
+    #[serde(rename = "highest")]
+    Argmax,
     /// By random draws.
-    Draws,
+    #[serde(rename = "draws")]
+    Sample,
 }
 
 /// Beam search.
@@ -90,20 +72,6 @@ pub struct LookaheadSettings {
     pub ngram: usize,
     /// G: most n-grams that a pass verifies.
     pub guesses: usize,
-}
-
-impl StrategyChoice {
-    /// Its name on the command line and in traces.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Greedy => "greedy",
-            Self::Sample => "sample",
-            Self::Beam => "beam",
-            Self::Contrastive => "contrastive",
-            Self::Speculative => "speculative",
-            Self::Lookahead => "lookahead",
-        }
-    }
 }
 
 impl Default for BeamSettings {

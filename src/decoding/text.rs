@@ -10,15 +10,15 @@ use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, pass};
-use super::row::Row;
+use super::row::refuse_broken;
+use super::row_logits::RowLogits;
 use super::settings::{CacheUse, DecodingSettings};
-use super::single_token::refuse_broken;
 use super::stages::{History, Stage};
 use super::strategy::{Control, Ending, Stepped, fork_shared};
 use super::strategy_settings::Picking;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::selection::Choosing;
-use crate::model::{LanguageModel, ModelError, Outputs, SequenceId, Summary};
+use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Counters, Node, NodeTiming, Run, StepDetail, StopReason, StrategyStep};
 
 /// A text under way.
@@ -41,16 +41,8 @@ pub(super) struct Text {
     cost: PassCost,
 }
 
-/// What a pass tells of a row of logits, in the form that was asked for.
-pub(super) enum Seen {
-    /// All V logits.
-    Row(Vec<f32>),
-    /// In short.
-    Summary(Summary),
-}
-
 /// What a pass brought to the text.
-pub(super) struct Gain {
+pub(super) struct Emitted {
     /// The nodes that join it, in order; their place in the run, cost and time are still to be filled in.
     pub nodes: Vec<Node>,
     /// What the strategy weighed.
@@ -110,8 +102,8 @@ impl Text {
     pub fn output(&self, vocabulary: usize) -> RowOutput {
         let bounded = || self.chain.stages.iter().any(|stage| matches!(stage, Stage::TopK(_)));
         match (self.chain.choosing(vocabulary, 0.0), self.picking) {
-            (Some(_), Picking::Highest) => RowOutput::Summary(Choosing::HIGHEST),
-            (Some(choosing), Picking::Draws) if bounded() => RowOutput::Summary(choosing),
+            (Some(_), Picking::Argmax) => RowOutput::Summary(Choosing::HIGHEST),
+            (Some(choosing), Picking::Sample) if bounded() => RowOutput::Summary(choosing),
             _ => RowOutput::Logits,
         }
     }
@@ -121,7 +113,7 @@ impl Text {
     pub fn filtered_behind(
         &self,
         gained: &[Node],
-        seen: &Seen,
+        seen: &RowLogits,
         step: usize,
         history: History<'_>,
     ) -> Result<Option<Option<Filtered>>, DecodingError> {
@@ -134,17 +126,17 @@ impl Text {
     /// Runs the chain over a row, whose token is the `step`-th generated one. `None` if that takes the whole row.
     pub fn filtered(
         &self,
-        seen: &Seen,
+        seen: &RowLogits,
         step: usize,
         history: History<'_>,
     ) -> Result<Option<Filtered>, DecodingError> {
         match seen {
-            Seen::Row(logits) => {
+            RowLogits::Row(logits) => {
                 refuse_broken(logits, step)?;
                 self.chain.run(logits, history).map(Some)
             }
-            Seen::Summary(summary) if summary.broken > 0 => Ok(None),
-            Seen::Summary(summary) => Ok(self.chain.run_summary(summary)),
+            RowLogits::Summary(summary) if summary.broken > 0 => Ok(None),
+            RowLogits::Summary(summary) => Ok(self.chain.run_summary(summary)),
         }
     }
 
@@ -154,11 +146,11 @@ impl Text {
         output: RowOutput,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
-    ) -> Result<Seen, DecodingError> {
+    ) -> Result<RowLogits, DecodingError> {
         let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
         let outputs = pass(model, sequence, &self.tokens, output, chunk, cost, control)?;
-        Ok(Seen::one(outputs))
+        Ok(RowLogits::one(outputs))
     }
 
     /// Makes the cache hold everything but the newest token, and returns the sequence.
@@ -184,16 +176,16 @@ impl Text {
         batch: &Batch,
         model: &mut dyn LanguageModel,
         control: &Control<'_>,
-    ) -> Result<Vec<Seen>, DecodingError> {
+    ) -> Result<Vec<RowLogits>, DecodingError> {
         control.check()?;
         let outputs = model.forward(batch)?;
         self.cost.add(batch.rows.len(), &outputs.timing);
-        Ok(Seen::all(outputs, batch.rows.iter().map(|row| row.output)))
+        Ok(RowLogits::all(outputs, batch.rows.iter().map(|row| row.output)))
     }
 
     /// Appends a gain to text and run, and lets the cache hold no more than the text without its newest token.
-    pub fn take(&mut self, gain: Gain, model: &mut dyn LanguageModel, run: &mut Run) -> Stepped {
-        let Gain { nodes, detail, start, choosing } = gain;
+    pub fn take(&mut self, gain: Emitted, model: &mut dyn LanguageModel, run: &mut Run) -> Stepped {
+        let Emitted { nodes, detail, start, choosing } = gain;
         let first = run.nodes.len();
         let step = self.generated() + 1;
         self.tokens.extend(nodes.iter().map(|node| node.token));
@@ -232,36 +224,6 @@ impl Text {
     pub fn release(&mut self, model: &mut dyn LanguageModel) {
         if let Some(sequence) = self.sequence.take() {
             model.release(sequence);
-        }
-    }
-}
-
-impl Seen {
-    /// The one row that a pass was asked for.
-    pub fn one(mut outputs: Outputs) -> Self {
-        match outputs.summaries.pop() {
-            Some(summary) => Self::Summary(summary),
-            None => Self::Row(outputs.logits.pop().expect("a pass returns what its batch asks for")),
-        }
-    }
-
-    /// The rows of a pass of which something was asked, in their order; `asked` is what, row by row.
-    pub fn all(outputs: Outputs, asked: impl IntoIterator<Item = RowOutput>) -> Vec<Self> {
-        let (mut logits, mut summaries) = (outputs.logits.into_iter(), outputs.summaries.into_iter());
-        let rows = asked.into_iter().filter_map(|output| match output {
-            RowOutput::Nothing => None,
-            RowOutput::Logits => logits.next().map(Self::Row),
-            RowOutput::Summary(_) => summaries.next().map(Self::Summary),
-        });
-        rows.collect()
-    }
-
-    /// The token with the highest logit; the lowest id among equals. For a summary made for
-    /// [`Choosing::HIGHEST`].
-    pub fn highest(&self) -> u32 {
-        match self {
-            Self::Row(logits) => Row::new(logits).best().unwrap_or_default(),
-            Self::Summary(summary) => summary.chosen,
         }
     }
 }

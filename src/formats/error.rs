@@ -1,6 +1,6 @@
 //! What can be wrong with a model's files, each error naming the file, the thing and the cause.
 
-use crate::model::config::ConfigError;
+use crate::model::ConfigError;
 
 /// Why a file or folder could not be opened as a model.
 #[derive(Debug, thiserror::Error)]

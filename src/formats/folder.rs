@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use super::error::FormatError;
 use super::json;
 
+/// The file that describes the decoder.
+pub const CONFIG: &str = "config.json";
+
 /// Largest file that is read whole into memory (configurations, indices, tokenizers). The largest published
 /// tokenizer is about 35 MB.
 const LARGEST_TEXT: u64 = 256 << 20;
@@ -106,6 +109,16 @@ impl Folder {
             FormatError::malformed(&self.place(file), format!("not valid JSON: {reason}"))
         })?;
         Ok(Some(value))
+    }
+
+    /// The contents of [`CONFIG`], without which there is no model.
+    pub fn read_config(&self) -> Result<serde_json::Value, FormatError> {
+        self.read_json(CONFIG)?.ok_or_else(|| {
+            FormatError::malformed(
+                &self.place(CONFIG),
+                "the file is missing; it describes the model and belongs to its weights",
+            )
+        })
     }
 
     /// The bytes of a large file; `None` if there is no such file.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::FormatError;
-use super::folder::Folder;
+use super::folder::{CONFIG, Folder};
 use super::gguf::Metadata;
 use super::json;
 use super::special::GENERATION_CONFIG;
@@ -95,7 +95,7 @@ impl GenerationDefaults {
             return Ok(Self::of_values(GENERATION_CONFIG, &[&value], vocabulary, warnings));
         }
         // Files of older models have them here, or where their decoder is described.
-        Ok(Self::of_values("config.json", &[config, &config["text_config"]], vocabulary, warnings))
+        Ok(Self::of_values(CONFIG, &[config, &config["text_config"]], vocabulary, warnings))
     }
 
     /// Those of a GGUF file.

@@ -7,16 +7,18 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::architectures::{Family, StoredNames};
+use super::architectures::Family;
 use super::checkpoint::Checkpoint;
 use super::error::FormatError;
+use super::names::PrefixedNames;
 use super::rewrite::{BLOCKS, Layout, Order, Recipe, SCALES, mxfp4_rows};
 use super::safetensors::Element;
-use super::wanted::{Wanted, numbered};
+use super::tensor_recipes::{TensorRecipe, numbered};
 use crate::model::config::HeadWeights;
 use crate::model::plan::TensorSpec;
-use crate::model::weights::{TensorInfo, WeightFormat, Weights, WeightsError};
-use crate::model::{ModelConfig, plan_decoder};
+use crate::model::weight_format::{BlockFormat, Encoding};
+use crate::model::weights::{TensorInfo, Weights, WeightsError};
+use crate::model::{ModelConfig, WeightFormat, plan_decoder};
 
 /// The canonical tensors of opened files.
 pub struct ImportedWeights {
@@ -76,7 +78,7 @@ impl Source {
         for (row, values) in rows.zip(values.chunks_mut(info.columns)) {
             values.iter_mut().for_each(|value| *value *= self.factors[row / of_each]);
         }
-        WeightFormat::F32.encode(&values)
+        Encoding::F32.encode(&values)
     }
 
     /// Rows `rows` of the canonical tensor `info`, which has them.
@@ -115,38 +117,6 @@ impl Source {
             return part(*parts.start());
         }
         Cow::Owned(parts.by_ref().flat_map(|number| part(number).into_owned()).collect())
-    }
-}
-
-/// A family's view of the stored names.
-pub struct PrefixedNames<'a> {
-    /// The files; `None` where they could not be read.
-    pub checkpoint: Option<&'a Checkpoint>,
-    /// What may come before a name.
-    pub prefixes: &'a [&'a str],
-}
-
-impl PrefixedNames<'_> {
-    /// The stored tensor of this name, with any of the prefixes.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        let checkpoint = self.checkpoint?;
-        self.prefixes.iter().find_map(|prefix| checkpoint.find(&format!("{prefix}{name}")))
-    }
-
-    /// The name as these files would spell it: with the prefix that most of them have.
-    pub fn spelled(&self, name: &str) -> String {
-        let count = |prefix: &&&str| {
-            let tensors = self.checkpoint.map_or(&[][..], |checkpoint| &checkpoint.tensors);
-            tensors.iter().filter(|tensor| tensor.stored.name.starts_with(**prefix)).count()
-        };
-        let used = self.prefixes.iter().find(|prefix| prefix.is_empty() || 2 * count(prefix) > count(&&""));
-        format!("{}{name}", used.unwrap_or(&""))
-    }
-}
-
-impl StoredNames for PrefixedNames<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.find(name).is_some()
     }
 }
 
@@ -199,7 +169,7 @@ pub fn import(
     let mut read: HashSet<usize> = pair.ignored.into_iter().collect();
     let (mut tensors, mut sources) = (Vec::new(), Vec::new());
     for spec in &plan.tensors {
-        let wanted = Wanted::of(family, config, spec, &specs, &names);
+        let wanted = TensorRecipe::of(family, config, spec, &specs, &names);
         let info =
             |format| TensorInfo { name: spec.name.clone(), rows: spec.rows, columns: spec.columns, format };
         if wanted.layout == Layout::Ones {
@@ -229,7 +199,8 @@ pub fn import(
             read.insert(scales);
             check_bytes(&checkpoint, stored[0], &wanted.shape())?;
             check_bytes(&checkpoint, scales, &shape)?;
-            let (format, recipe) = (WeightFormat::Mxfp4, Recipe::Contiguous { offset: 0 });
+            let (format, recipe) =
+                (WeightFormat::Blocks(BlockFormat::Mxfp4), Recipe::Contiguous { offset: 0 });
             tensors.push(info(format));
             let scales = Some((scales, wanted.turns()));
             sources.push(Source { stored, scales, format, recipe, factors: Vec::new() });
@@ -283,7 +254,7 @@ fn tied_pair(
 fn check(
     checkpoint: &Checkpoint,
     stored: &[usize],
-    wanted: &Wanted<'_>,
+    wanted: &TensorRecipe<'_>,
 ) -> Result<WeightFormat, FormatError> {
     let check = |index: usize| {
         let stored = &checkpoint.tensors[index].stored;
@@ -315,7 +286,7 @@ fn check(
 fn factors(
     checkpoint: &Checkpoint,
     stored: &[usize],
-    wanted: &Wanted<'_>,
+    wanted: &TensorRecipe<'_>,
     read: &mut HashSet<usize>,
 ) -> Result<Vec<f32>, FormatError> {
     if stored.iter().all(|&matrix| checkpoint.factor(matrix).is_none()) {

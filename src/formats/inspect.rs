@@ -6,18 +6,19 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::architectures::{self, ArchitectureFacts};
+use super::architectures::{self, ArchitectureSizes};
 use super::checkpoint::{Checkpoint, WeightFiles};
 use super::error::FormatError;
 use super::fields::Fields;
-use super::folder::Folder;
-use super::import::{self, PrefixedNames, TiedPairs};
+use super::folder::{CONFIG, Folder};
+use super::generation::GenerationDefaults;
+use super::gguf::keys::{ARCHITECTURE, CHAT_TEMPLATE, TOKENIZER_MODEL};
+use super::import::{self, TiedPairs};
 use super::json;
 use super::location::Location;
-use super::{
-    CONFIG, GGUF_TEMPLATE, GenerationDefaults, SpecialIds, TOKENIZER_MODEL, built_in, missing_config,
-    special, text,
-};
+use super::names::PrefixedNames;
+use super::special::{self, SpecialIds};
+use super::{built_in, text};
 use crate::model::ModelConfig;
 
 /// The facts about a model's files. What could not be read is `None` or empty.
@@ -36,7 +37,7 @@ pub struct Inspection {
     /// Family, as `config.json` calls it.
     pub family: Option<String>,
     /// Sizes of the decoder.
-    pub architecture: ArchitectureFacts,
+    pub architecture: ArchitectureSizes,
     /// Number of weights, tied ones counted once; of all stored numbers where the model is not supported.
     pub parameters: u64,
     /// Bytes of all tensors.
@@ -46,7 +47,7 @@ pub struct Inspection {
     /// Element formats of the tensors, the largest share first.
     pub formats: Vec<FormatShare>,
     /// The weight files.
-    pub files: Vec<FileFacts>,
+    pub files: Vec<WeightFile>,
     /// The tokenizer's algorithm, such as `BPE`; `None` without a tokenizer.
     pub tokenizer: Option<String>,
     /// Whether there is a chat template.
@@ -72,7 +73,7 @@ pub struct FormatShare {
 
 /// One weight file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FileFacts {
+pub struct WeightFile {
     /// Its place.
     pub file: String,
     /// Its size.
@@ -133,7 +134,7 @@ fn read_files(checkpoint: &Checkpoint, facts: &mut Inspection) {
         format.share = format.bytes as f64 / facts.bytes.max(1) as f64;
     }
     facts.formats.sort_by_key(|format| std::cmp::Reverse(format.bytes));
-    let file = |file: &super::checkpoint::CheckpointFile| FileFacts {
+    let file = |file: &super::checkpoint::CheckpointFile| WeightFile {
         file: file.place.clone(),
         bytes: file.bytes.len() as u64,
     };
@@ -146,18 +147,18 @@ fn read_decoder(
     checkpoint: Option<Checkpoint>,
     facts: &mut Inspection,
 ) -> Result<(), FormatError> {
+    let value = location.folder.read_config()?;
     let config_file = location.folder.place(CONFIG);
-    let value = location.folder.read_json(CONFIG)?.ok_or_else(|| missing_config(&config_file))?;
     let fields = Fields::new(&config_file, &value)?;
     facts.family = value.get("model_type").and_then(json::as_text).map(str::to_owned);
-    facts.architecture = ArchitectureFacts::guess(&value);
+    facts.architecture = ArchitectureSizes::guess(&value);
 
     let family = architectures::family(&fields)?;
     let names = PrefixedNames { checkpoint: checkpoint.as_ref(), prefixes: family.prefixes };
     let part = family.part(&fields)?;
     let decoder = part.as_ref().unwrap_or(&fields);
     let mut config = architectures::read_config(family, decoder, &names)?;
-    facts.architecture = ArchitectureFacts::of(&config);
+    facts.architecture = ArchitectureSizes::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&location.folder, &fields, config.vocabulary, &mut facts.warnings)?;
     facts.generation =
@@ -173,14 +174,14 @@ fn read_decoder(
 fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), FormatError> {
     let metadata = checkpoint.metadata.take().unwrap_or_default();
     facts.tokenizer = metadata.text(TOKENIZER_MODEL)?.map(str::to_owned);
-    facts.chat_template = metadata.has(GGUF_TEMPLATE);
-    facts.family = metadata.text("general.architecture")?.map(str::to_owned);
+    facts.chat_template = metadata.has(CHAT_TEMPLATE);
+    facts.family = metadata.text(ARCHITECTURE)?.map(str::to_owned);
     let described = architectures::gguf::describe(&metadata, &checkpoint)?;
-    facts.architecture = ArchitectureFacts::guess(&described.config);
+    facts.architecture = ArchitectureSizes::guess(&described.config);
     let fields = Fields::of_metadata(metadata.file(), &described.config, &described.origins)?;
     let mut config = architectures::read_config(&described.family, &fields, &described.names(&checkpoint))?;
     described.complete(&mut config, &metadata, &checkpoint)?;
-    facts.architecture = ArchitectureFacts::of(&config);
+    facts.architecture = ArchitectureSizes::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
     facts.special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut facts.warnings)?;
     facts.generation = GenerationDefaults::of_metadata(&metadata, &mut facts.warnings)?;

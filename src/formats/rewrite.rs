@@ -31,8 +31,8 @@ pub enum Layout {
     NeighboursRotate,
     /// Outputs × inputs, after this many rows that nothing reads.
     After(usize),
-    /// A vector of weights, to every one of which one is to be added; its bias is as it should be.
-    OneLess,
+    /// A vector of weights stored minus one; its bias is stored as it is.
+    StoredMinusOne,
     /// A vector of ones that no file stores.
     Ones,
 }
@@ -223,6 +223,7 @@ pub fn mxfp4_rows(blocks: &[u8], scales: &[u8], columns: usize, order: Order, ro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::weight_format::Encoding;
 
     /// Elements count up, so that each says where it came from.
     fn counting(elements: u32) -> Vec<u8> {
@@ -287,7 +288,7 @@ mod tests {
         let stored: Vec<u8> = [0.001_f32, -1.0].iter().flat_map(|value| value.to_le_bytes()).collect();
         let found = Recipe::PlusOne.read(&stored, 2, WeightFormat::F32, 0..1);
         assert_eq!(WeightFormat::F32.decode(&found), [1.001, 0.0]);
-        let halves = WeightFormat::F32.convert(&stored, WeightFormat::Bf16);
+        let halves = WeightFormat::F32.convert(&stored, Encoding::Bf16);
         let found = Recipe::PlusOne.read(&halves, 2, WeightFormat::Bf16, 0..1);
         assert_eq!(WeightFormat::F32.decode(&found), [1.0 + half::bf16::from_f32(0.001).to_f32(), 0.0]);
     }

@@ -2,13 +2,21 @@
 
 use serde_json::Value;
 
-use super::SpecialIds;
 use super::error::FormatError;
 use super::fields::Fields;
 use super::folder::Folder;
 
 /// The file that says how to generate.
 pub const GENERATION_CONFIG: &str = "generation_config.json";
+
+/// Special token ids by `generation_config.json` and `config.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SpecialIds {
+    /// Beginning of a sequence.
+    pub bos: Option<u32>,
+    /// Ends of a sequence; any of them ends a text.
+    pub eos: Vec<u32>,
+}
 
 /// Reads the ids. One outside the vocabulary is left out, with a line in `warnings`.
 pub fn read(

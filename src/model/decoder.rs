@@ -4,11 +4,12 @@
 
 use super::cache::CacheFormat;
 use super::config::{
-    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Flow,
-    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Sinks,
+    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, HeadNormConfig,
+    HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual, Sinks,
 };
 use super::plan::{
-    BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
+    AttentionOp, BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId,
+    TensorSpec,
 };
 use super::rotary::RotaryTable;
 
@@ -73,24 +74,24 @@ impl Planner {
         let LayerConfig { attention_norms, feed_forward_norms, .. } = config;
 
         let attended = self.norm_before(&attention, attention_norms, residual, "normed");
-        // Side by side, both blocks read the residual stream as it was.
-        let beside = match (config.residual.flow, feed_forward_norms.before) {
-            (Flow::Sequential, _) => None,
-            (Flow::Parallel, None) => Some(attended),
-            (Flow::Parallel, Some(_)) => {
+        // Parallel blocks both read the residual stream as it was before attention.
+        let parallel_input = match (config.residual.kind, feed_forward_norms.before) {
+            (Residual::Sequential, _) => None,
+            (Residual::Parallel, None) => Some(attended),
+            (Residual::Parallel, Some(_)) => {
                 Some(self.norm_before(&feed_forward, feed_forward_norms, residual, "normed for feed-forward"))
             }
         };
         self.attention(index, &config.attention, attended, update);
         self.add(&attention, config.residual.scale, attention_norms, update, residual);
 
-        let input =
-            beside.unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
+        let input = parallel_input
+            .unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
         self.feed_forward(&feed_forward, &config.feed_forward, input, update);
         self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
     }
 
-    /// What a block reads: the residual stream, normalised where the block has a norm for that.
+    /// What a block reads: the residual stream, normalised if the block has a norm before it.
     fn norm_before(
         &mut self,
         block: &str,
@@ -154,7 +155,7 @@ impl Planner {
             Sinks::Absent => None,
             Sinks::Present => Some(self.tensor(&name("sinks.weight"), 1, config.heads)),
         };
-        self.ops.push(Op::Attention {
+        self.ops.push(Op::Attention(AttentionOp {
             layer,
             heads: config.heads,
             key_value_heads: config.key_value_heads,
@@ -165,7 +166,7 @@ impl Planner {
             query: Columns { buffer: query, first: 0 },
             output: mixed,
             fresh: None,
-        });
+        }));
         self.linear(&name("output"), config.output_bias, mixed, output);
     }
 
@@ -189,28 +190,32 @@ impl Planner {
     }
 
     fn feed_forward(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
-        if let FeedForwardKind::Experts(experts) = &config.kind {
-            return self.experts(name, config, experts, input, output);
+        match &config.kind {
+            FeedForwardKind::Plain => self.plain(name, config, input, output),
+            FeedForwardKind::Gated => self.gated(name, config, input, output),
+            FeedForwardKind::Experts(experts) => self.experts(name, config, experts, input, output),
         }
-        let activation = config.activation;
-        let up = self.buffer("feed-forward up", config.width, RowSet::Batch);
-        self.linear(&format!("{name}.up"), config.bias, input, up);
-        let product = match config.kind {
-            FeedForwardKind::Plain => {
-                self.ops.push(Op::Activate { activation, buffer: up });
-                up
-            }
-            FeedForwardKind::Experts(_) => unreachable!("have their own function"),
-            FeedForwardKind::Gated => {
-                let gate = self.buffer("feed-forward gate", config.width, RowSet::Batch);
-                self.linear(&format!("{name}.gate"), config.bias, input, gate);
-                self.ops.push(Op::Gate { activation, up, output: gate });
-                gate
-            }
-        };
-        self.linear(&format!("{name}.down"), config.bias, product, output);
     }
 
+    /// down(activation(up(x))).
+    fn plain(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
+        let up = self.buffer("feed-forward up", config.width, RowSet::Batch);
+        self.linear(&format!("{name}.up"), config.bias, input, up);
+        self.ops.push(Op::Activate { activation: config.activation, buffer: up });
+        self.linear(&format!("{name}.down"), config.bias, up, output);
+    }
+
+    /// down(activation(gate(x)) · up(x)).
+    fn gated(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
+        let up = self.buffer("feed-forward up", config.width, RowSet::Batch);
+        let gate = self.buffer("feed-forward gate", config.width, RowSet::Batch);
+        self.linear(&format!("{name}.up"), config.bias, input, up);
+        self.linear(&format!("{name}.gate"), config.bias, input, gate);
+        self.ops.push(Op::Gate { activation: config.activation, up, output: gate });
+        self.linear(&format!("{name}.down"), config.bias, gate, output);
+    }
+
+    /// The gated blocks that the router chooses, mixed by share, and the one that computes every row.
     fn experts(
         &mut self,
         name: &str,
@@ -240,7 +245,7 @@ impl Planner {
         let Some(shared_width) = shared_width else { return };
         let shared = FeedForwardConfig { width: shared_width, kind: FeedForwardKind::Gated, ..*config };
         let update = self.buffer("shared expert", width, RowSet::Batch);
-        self.feed_forward(&format!("{name}.shared"), &shared, input, update);
+        self.gated(&format!("{name}.shared"), &shared, input, update);
         let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
         self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
         self.ops.push(Op::GateRows { gate, output: update });

@@ -5,18 +5,22 @@
 //! interpret the same [`Plan`].
 
 pub mod batch;
+pub mod binding;
 pub mod blocks;
 pub mod cache;
+mod codec;
+pub mod concat;
 pub mod config;
 pub mod conversion;
 pub mod decoder;
+pub mod error;
 pub mod fuse;
 pub mod language_model;
 pub mod plan;
 pub mod quant;
 pub mod rotary;
 pub mod selection;
-pub mod stack;
+pub mod weight_format;
 pub mod weights;
 
 pub use batch::{Batch, Row, SequenceId};
@@ -24,8 +28,10 @@ pub use cache::CacheFormat;
 pub use config::ModelConfig;
 pub use conversion::WeightsChoice;
 pub use decoder::plan_decoder;
+pub use error::{ConfigError, ModelError};
 pub use fuse::{Fused, fuse};
-pub use language_model::{ChainedModel, LanguageModel, ModelError, Outputs};
+pub use language_model::{ChainedModel, LanguageModel, Outputs};
 pub use plan::{Op, Plan};
 pub use selection::Summary;
-pub use weights::{WeightFormat, Weights, WeightsError};
+pub use weight_format::WeightFormat;
+pub use weights::{Weights, WeightsError};

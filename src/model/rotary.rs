@@ -7,7 +7,7 @@
 
 use std::f64::consts::TAU;
 
-use super::config::{ConfigError, ensure};
+use super::error::{ConfigError, ensure};
 
 /// Rotary embedding of one layer's queries and keys.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,22 +1,8 @@
-//! Twin of `Op::Activate` and `Op::Gate`: the non-linearities.
+//! The non-linearities, of one number.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
 
 use crate::model::config::Activation;
-
-/// buffer = activation(buffer), element by element.
-pub fn activate(activation: Activation, buffer: &mut [f32]) {
-    for value in buffer {
-        *value = apply(activation, f64::from(*value)) as f32;
-    }
-}
-
-/// output = activation(output) · up, element by element.
-pub fn gate(activation: Activation, up: &[f32], output: &mut [f32]) {
-    for (output, up) in output.iter_mut().zip(up) {
-        *output = gated(activation, f64::from(*output), f64::from(*up)) as f32;
-    }
-}
 
 /// What a gate makes of one value.
 pub(super) fn gated(activation: Activation, gate: f64, up: f64) -> f64 {
@@ -67,21 +53,6 @@ mod tests {
     }
 
     #[test]
-    fn large_values_stay_finite() {
-        for activation in [
-            Activation::Silu,
-            Activation::Gelu,
-            Activation::GeluTanh,
-            Activation::Relu,
-            Activation::GeluSigmoid,
-        ] {
-            let mut values = [-1e4, 1e4];
-            activate(activation, &mut values);
-            assert_eq!(values.map(f32::abs), [0.0, 1e4], "{activation:?}");
-        }
-    }
-
-    #[test]
     fn a_clamped_gate_keeps_both_values_within_bounds() {
         let cases =
             [(1.0, 2.0, 3.0 * 0.845_795_765), (9.0, -9.0, 7.0 * -6.0), (-1.0, 9.0, 8.0 * -0.154_204_235)];
@@ -90,12 +61,5 @@ mod tests {
             // σ(1.702 · 7) is 1 − 7e-6.
             assert!((found - expected).abs() < 5e-4, "{value}, {up}: {found}");
         }
-    }
-
-    #[test]
-    fn the_gate_multiplies_the_activated_value_by_the_other() {
-        let mut output = [2.0, -3.0];
-        gate(Activation::Relu, &[5.0, 7.0], &mut output);
-        assert_eq!(output, [10.0, 0.0]);
     }
 }

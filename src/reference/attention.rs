@@ -1,8 +1,9 @@
 //! Twin of `Op::Attention`: softmax attention of one row over the positions it sees.
 
 use super::linear::dot;
-use super::scale::capped;
+use super::soft_cap::capped;
 use crate::model::config::ScoresConfig;
+use crate::model::plan::AttentionOp;
 
 /// The shape of an attention block.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +18,13 @@ pub struct Heads {
     pub scale: f32,
     /// What else becomes of the scores.
     pub scores: ScoresConfig,
+}
+
+impl From<&AttentionOp> for Heads {
+    fn from(op: &AttentionOp) -> Self {
+        let AttentionOp { heads, key_value_heads, head_width, scale, scores, .. } = *op;
+        Self { query: heads, key_value: key_value_heads, width: head_width, scale, scores }
+    }
 }
 
 /// `query` and `output` are one row, H·D; `keys` and `values` hold a row of G·D for each position seen.

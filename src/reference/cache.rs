@@ -1,6 +1,6 @@
 //! Twin of `Op::CacheWrite`: the keys and values of sequences, and of the rows of a pass.
 
-use crate::model::Row;
+use crate::model::{CacheFormat, Row};
 
 /// Keys and values of one layer, a row of G·D for each position.
 #[derive(Clone, Debug, Default)]
@@ -11,16 +11,22 @@ pub struct KeysValues {
     pub values: Vec<f32>,
 }
 
+/// These keys and values as the cache gives them back.
+pub fn stored(format: CacheFormat, keys: Vec<f32>, values: Vec<f32>) -> KeysValues {
+    let round = |values: Vec<f32>| values.into_iter().map(|value| format.round(value)).collect();
+    KeysValues { keys: round(keys), values: round(values) }
+}
+
 /// The cached positions of one sequence.
 #[derive(Clone, Debug)]
-pub struct Sequence {
+pub struct CachedPositions {
     /// One entry a layer.
     pub layers: Vec<KeysValues>,
     /// Positions cached.
     pub length: usize,
 }
 
-impl Sequence {
+impl CachedPositions {
     /// An empty sequence for this many layers.
     pub fn new(layers: usize) -> Self {
         Self { layers: vec![KeysValues::default(); layers], length: 0 }
@@ -37,9 +43,9 @@ impl Sequence {
 
     /// Appends the keys and values that row `row` of a pass gave in every layer.
     pub fn append(&mut self, pass: &[KeysValues], row: usize, widths: &[usize]) {
-        for ((layer, fresh), &width) in self.layers.iter_mut().zip(pass).zip(widths) {
-            layer.keys.extend_from_slice(&fresh.keys[row * width..][..width]);
-            layer.values.extend_from_slice(&fresh.values[row * width..][..width]);
+        for ((layer, computed), &width) in self.layers.iter_mut().zip(pass).zip(widths) {
+            layer.keys.extend_from_slice(&computed.keys[row * width..][..width]);
+            layer.values.extend_from_slice(&computed.values[row * width..][..width]);
         }
         self.length += 1;
     }
@@ -65,7 +71,7 @@ mod tests {
             KeysValues { keys: vec![1.0, 2.0], values: vec![3.0, 4.0] },
             KeysValues { keys: vec![5.0, 6.0, 7.0, 8.0], values: vec![9.0, 10.0, 11.0, 12.0] },
         ];
-        let mut sequence = Sequence::new(2);
+        let mut sequence = CachedPositions::new(2);
         sequence.append(&pass, 1, &[1, 2]);
         sequence.append(&pass, 0, &[1, 2]);
         assert_eq!((&sequence.layers[0].keys, sequence.length), (&vec![2.0, 1.0], 2));

@@ -1,5 +1,4 @@
-//! Twin of `Op::Norm`: RMSNorm and LayerNorm over the C elements of a row; of `Op::HeadNorm` and of a linear
-//! map's norm as well.
+//! Twin of `Op::Norm`: RMSNorm and LayerNorm over the C elements of a row; of a linear map's norm as well.
 
 use crate::model::config::NormKind;
 
@@ -28,17 +27,6 @@ pub fn norm(
     }
 }
 
-/// Each head of `buffer`, of `head_width` elements, normalised by itself, in place. The weight's elements are for
-/// every head, or it has some for each head of a row.
-pub fn head_norm(kind: NormKind, epsilon: f32, weight: &[f32], head_width: usize, buffer: &mut [f32]) {
-    let mut normed = vec![0.0; head_width];
-    let weights = weight.chunks_exact(head_width).cycle();
-    for (head, weight) in buffer.chunks_exact_mut(head_width).zip(weights) {
-        norm(kind, epsilon, weight, None, head, &mut normed);
-        head.copy_from_slice(&normed);
-    }
-}
-
 /// The rows of `input`, each normalised by [`NormKind::Rms`] without a bias.
 pub fn rms(epsilon: f32, weight: &[f32], input: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; input.len()];
@@ -60,25 +48,6 @@ mod tests {
         let mut output = [0.0; 2];
         norm(NormKind::Rms, 12.5, &[1.0, 10.0], None, &[3.0, 4.0], &mut output);
         assert_eq!(output, [0.6, 8.0]);
-    }
-
-    #[test]
-    fn every_head_is_normalised_by_itself() {
-        // Mean squares 12.5 and 50; with ε = 0 the roots are √12.5 and twice that.
-        let mut buffer = [3.0, 4.0, 6.0, 8.0];
-        head_norm(NormKind::Rms, 0.0, &[1.0, 2.0], 2, &mut buffer);
-        let root = 12.5_f32.sqrt();
-        for (value, expected) in buffer.iter().zip([3.0, 8.0, 3.0, 8.0]) {
-            assert!((value - expected / root).abs() < 1e-6, "{buffer:?}");
-        }
-    }
-
-    #[test]
-    fn heads_with_weights_of_their_own_take_them_in_turn() {
-        // Means 2 and 5, variances 1: two heads a row, two rows.
-        let mut buffer = [1.0, 3.0, 4.0, 6.0, 1.0, 3.0, 4.0, 6.0];
-        head_norm(NormKind::Layer, 0.0, &[1.0, 2.0, 3.0, 4.0], 2, &mut buffer);
-        assert_eq!(buffer, [-1.0, 2.0, -3.0, 4.0, -1.0, 2.0, -3.0, 4.0]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Command {
     Count(Prompt),
     /// Begin a new run.
     Start(RunRequest),
+    /// Compute what the model expected at each position of the newest run's prompt. Steps wait meanwhile.
+    ScorePrompt,
     /// Go on with a paused run at full speed.
     Resume,
     /// Hold the run after the step in progress.

@@ -2,7 +2,6 @@
 //!
 //! Used by the worker's thread and by the command line; knows neither.
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -10,12 +9,13 @@ use std::time::Instant;
 use super::command::{Prompt, SpecialTokens};
 use super::guide::Guide;
 use super::load::{Opened, ReadyModel};
+use super::run_error::{MissingTokenizer, RunError};
 use crate::decoding::settings::CacheUse;
 use crate::decoding::{
-    Aids, Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, begin_with,
+    Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, StrategyInputs,
+    begin_with,
 };
-use crate::tokenizer::grammar::GrammarError;
-use crate::tokenizer::{AddSpecial, Detokeniser, Tokenizer, TokenizerError};
+use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
 use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
 /// A run in progress. To be ended by [`Decode::end`], unless the model goes as well.
@@ -51,75 +51,16 @@ struct TextState {
     written_out: StopTexts,
 }
 
-/// A model without a tokenizer: why the one in its files cannot be used, if there is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MissingTokenizer(pub Option<String>);
-
-impl fmt::Display for MissingTokenizer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            None => formatter.write_str("no tokenizer (tokenizer.json)"),
-            Some(problem) => write!(formatter, "no tokenizer that can be used ({problem})"),
-        }
-    }
-}
-
-/// Why a run cannot begin or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A text for a model without a tokenizer.
-    #[error("{model} has {missing}, so a text cannot become ids: give token ids instead")]
-    NoTokenizer {
-        /// The model's name.
-        model: String,
-        /// What there is instead.
-        missing: MissingTokenizer,
-    },
-    /// The tokenizer failed on the prompt.
-    #[error("the prompt could not be tokenised: {0}")]
-    Tokenizer(#[from] TokenizerError),
-    /// A grammar for a model without a tokenizer.
-    #[error("{model} has {missing}, so a grammar cannot tell which ids fit it: leave the grammar out")]
-    GrammarWithoutTokenizer {
-        /// The model's name.
-        model: String,
-        /// What there is instead.
-        missing: MissingTokenizer,
-    },
-    /// The grammar cannot be used, or not any more.
-    #[error(transparent)]
-    Grammar(#[from] GrammarError),
-    /// A branch at a token that the step does not list.
-    #[error("step {step} cannot go on with token {token}: choose one of the candidates that the step lists")]
-    NoCandidate {
-        /// The step, from 1; 0 if there is none.
-        step: usize,
-        /// The token asked for.
-        token: u32,
-    },
-    /// A line that ends in a node that is not there.
-    #[error("the run has {nodes} nodes and no node {node}: choose one of those that the tree shows")]
-    NoNode {
-        /// The node asked for, from 0.
-        node: usize,
-        /// How many there are.
-        nodes: usize,
-    },
-    /// The strategy cannot begin or go on.
-    #[error(transparent)]
-    Decoding(#[from] DecodingError),
-}
-
 impl Decode {
     /// Tokenises and checks; nothing is computed yet.
     pub fn begin(ready: &ReadyModel, prompt: &Prompt, settings: &DecodingSettings) -> Result<Self, RunError> {
-        Self::begin_with(ready, Aids::default(), prompt, settings)
+        Self::begin_with(ready, StrategyInputs::default(), prompt, settings)
     }
 
     /// As [`Self::begin`], with what the strategy may use beside the model.
     pub fn begin_with(
         ready: &ReadyModel,
-        aids: Aids,
+        aids: StrategyInputs,
         prompt: &Prompt,
         settings: &DecodingSettings,
     ) -> Result<Self, RunError> {
@@ -128,13 +69,13 @@ impl Decode {
         let seconds = start.elapsed().as_secs_f64();
         let eos = settings.stop.eos.tokens(&ready.loaded.eos);
         let guide = Guide::new(ready, &settings.stages.grammar, &eos)?;
-        let aids = Aids { stages: stage_context(ready, settings, guide.as_ref())?, ..aids };
+        let aids = StrategyInputs { stages: stage_context(ready, settings, guide.as_ref())?, ..aids };
         let strategy = begin_with(settings, &ready.loaded.eos, &ids, &*ready.model, &aids)?;
 
         let mut run = Run {
             model: ready.loaded.model.clone(),
             adapter: ready.loaded.adapter.clone(),
-            strategy: settings.strategy.name().to_owned(),
+            strategy: settings.strategy,
             seed: settings.seed,
             step_input: step_input(settings.cache),
             ..Run::default()
@@ -253,7 +194,7 @@ impl Decode {
     }
 
     /// Lets the strategy that went on last give up what it has under way.
-    fn rest(&mut self, ready: &mut ReadyModel) {
+    pub(super) fn rest(&mut self, ready: &mut ReadyModel) {
         if let Some(branch) = self.branches.last_mut() {
             branch.strategy.rest(&mut *ready.model);
         }
@@ -345,7 +286,7 @@ impl TextState {
 }
 
 /// Calls `step` with a control that nobody interrupts and whose progress nobody watches.
-pub fn steadily<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
+pub fn uninterrupted<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
     step(&mut Control { interrupt: &AtomicBool::new(false), progress: &mut |_, _| {} })
 }
 
@@ -413,10 +354,10 @@ fn stage_context(
 fn prompt_token(tokenizer: Option<&Tokenizer>, detokeniser: &mut Detokeniser, id: u32) -> PromptToken {
     match tokenizer {
         None => PromptToken { token: id, ..PromptToken::default() },
-        Some(tokenizer) => PromptToken {
-            token: id,
-            piece: tokenizer.readable_piece(id).unwrap_or_default(),
-            text: detokeniser.push(tokenizer, id).text,
-        },
+        Some(tokenizer) => {
+            let Detokenised { text, held } = detokeniser.push(tokenizer, id);
+            let piece = tokenizer.readable_piece(id).unwrap_or_default();
+            PromptToken { token: id, piece, text, held, expectation: None }
+        }
     }
 }

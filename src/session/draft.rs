@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::load::ReadyModel;
-use crate::decoding::{Aids, SharedModel};
+use crate::decoding::{SharedModel, StrategyInputs};
 use crate::tokenizer::Tokenizer;
 use crate::trace::ModelFacts;
 
@@ -15,12 +15,12 @@ pub struct DraftModel {
     /// Facts for a person.
     pub facts: ModelFacts,
     /// How well its vocabulary is known to be the model's.
-    pub comparison: Comparison,
+    pub comparison: VocabularyMatch,
 }
 
 /// What was compared of two vocabularies that fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
+pub enum VocabularyMatch {
     /// Every id stands for the same token.
     Tokens,
     /// They are of one size; one of the models has no tokenizer that would tell more.
@@ -79,26 +79,26 @@ impl DraftModel {
         }
         let comparison = match (&draft.tokenizer, &ready.tokenizer) {
             (Some(drafts), Some(models)) => match other_token(drafts, models, sizes.0) {
-                None => Comparison::Tokens,
+                None => VocabularyMatch::Tokens,
                 Some((id, draft_piece, model_piece)) => {
                     let (draft, model) = (names.0.clone(), names.1.clone());
                     return Err(DraftError::OtherToken { draft, model, id, draft_piece, model_piece });
                 }
             },
-            _ => Comparison::Sizes,
+            _ => VocabularyMatch::Sizes,
         };
         let facts = draft.loaded.model;
         Ok(Self { model: Rc::new(RefCell::new(draft.model)), facts, comparison })
     }
 
     /// What it is to a strategy.
-    pub fn aids(&self) -> Aids {
-        Aids { draft: Some(Rc::clone(&self.model)), ..Aids::default() }
+    pub fn aids(&self) -> StrategyInputs {
+        StrategyInputs { draft: Some(Rc::clone(&self.model)), ..StrategyInputs::default() }
     }
 
     /// What a person should know of a comparison that was less than whole.
     pub fn warning(&self) -> Option<String> {
-        (self.comparison == Comparison::Sizes).then(|| {
+        (self.comparison == VocabularyMatch::Sizes).then(|| {
             format!(
                 "Only the sizes of the vocabularies were compared, as a tokenizer is missing. If {} has other tokens, its drafts are useless, but the text stays the model's own.",
                 self.facts.name

@@ -3,8 +3,8 @@
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{
-    AdapterFacts, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput, StopReason,
-    StrategyStep,
+    AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
+    StopReason, StrategyKind, StrategyStep,
 };
 
 /// A report from the worker.
@@ -60,10 +60,17 @@ pub enum Event {
         /// Prompt tokens in all.
         total: usize,
     },
+    /// It is known what the model expected in the place of some of the prompt's tokens.
+    PromptScored {
+        /// Index of the first of them in the prompt.
+        first: usize,
+        /// One for each, in order.
+        scores: Vec<Expectation>,
+    },
     /// The strategy made a step.
-    Stepped(Box<Stepped>),
+    Stepped(Box<RunUpdate>),
     /// A person chose another token: the run goes on from there.
-    Branched(Box<Stepped>),
+    Branched(Box<RunUpdate>),
     /// The run's text is another line of its tree.
     Followed {
         /// The line's last node.
@@ -123,8 +130,8 @@ pub struct Loaded {
 pub struct RunStarted {
     /// The prompt's tokens.
     pub prompt: Vec<PromptToken>,
-    /// The strategy's name.
-    pub strategy: String,
+    /// Who chooses.
+    pub strategy: StrategyKind,
     /// The seed.
     pub seed: u64,
     /// What each incremental step feeds to the model.
@@ -135,7 +142,7 @@ pub struct RunStarted {
 
 /// One step that was made.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stepped {
+pub struct RunUpdate {
     /// The nodes to append.
     pub nodes: Vec<Node>,
     /// The node in which the run's text ends now.

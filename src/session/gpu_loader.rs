@@ -59,7 +59,7 @@ impl Loader for GpuLoader {
     fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError> {
         let start = Instant::now();
         let opened = open(request, progress)?;
-        tell(progress, LoadPart::Opening)?;
+        announce(progress, LoadPart::Opening)?;
         let device = self.open_device(request.adapter.as_deref())?;
         self.device = Arc::downgrade(&device);
         ready(opened, device, start, progress)
@@ -81,13 +81,13 @@ impl Loader for GpuLoader {
 }
 
 fn open(request: &LoadRequest, progress: &mut Progress<'_>) -> Result<Opened, LoadError> {
-    tell(progress, LoadPart::Reading)?;
+    announce(progress, LoadPart::Reading)?;
     let opened = Opened::open(&request.source, request.context, request.weights)?;
     Ok(opened.with_cache(request.cache))
 }
 
 /// Tells that a part begins of which no share is known.
-fn tell(progress: &mut Progress<'_>, part: LoadPart) -> Result<(), LoadError> {
+fn announce(progress: &mut Progress<'_>, part: LoadPart) -> Result<(), LoadError> {
     match progress(part, Share::default()) {
         ControlFlow::Break(()) => Err(LoadError::Stopped),
         ControlFlow::Continue(()) => Ok(()),
@@ -139,8 +139,7 @@ impl Opened {
         progress: &mut Progress<'_>,
     ) -> Result<Engine, LoadError> {
         let Fused { plan, weights } = self.fused();
-        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-        match Engine::load(device, plan, self.context, &weights, &bound, progress) {
+        match Engine::load(device, plan, self.context, &weights, progress) {
             Err(gpu::LoadError::Stopped) => Err(LoadError::Stopped),
             other => Ok(other?),
         }

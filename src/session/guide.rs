@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::decode::{MissingTokenizer, RunError};
 use super::load::ReadyModel;
+use super::run_error::{MissingTokenizer, RunError};
 use crate::decoding::settings::{GrammarKind, GrammarSettings};
 use crate::decoding::{Constraint, SharedConstraint};
 use crate::tokenizer::grammar::{self, Grammar, GrammarError, GrammarLanguage};

@@ -28,7 +28,7 @@ pub struct ModelCard {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer_problem: Option<String>,
     /// What the adapter can hold of it.
-    pub adapter: Comparison,
+    pub adapter: AdapterMatch,
 }
 
 /// GPU memory with a full context, computed.
@@ -49,7 +49,7 @@ pub struct MemoryNeed {
 /// A model beside an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Comparison {
+pub enum AdapterMatch {
     /// The adapter that would take the model.
     Adapter(AdapterRoom),
     /// There is none.
@@ -108,8 +108,8 @@ impl ModelCard {
             memory = shorter.pop();
         }
         let adapter = match adapter {
-            Ok(adapter) => Comparison::Adapter(AdapterRoom::of(adapter, opened.as_ref())),
-            Err(problem) => Comparison::Nothing { problem: problem.to_string() },
+            Ok(adapter) => AdapterMatch::Adapter(AdapterRoom::of(adapter, opened.as_ref())),
+            Err(problem) => AdapterMatch::Nothing { problem: problem.to_string() },
         };
         let tokenizer_problem = opened.and_then(|opened| opened.tokenizer_problem);
         Ok(Self { facts, memory, shorter, tokenizer_problem, adapter })
@@ -144,9 +144,8 @@ fn open(request: &LoadRequest, facts: &mut Inspection) -> Option<Opened> {
 
 fn memory_needs(opened: &Opened, contexts: impl Iterator<Item = usize>) -> Vec<MemoryNeed> {
     let Fused { plan, weights } = opened.fused();
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let need = |context| {
-        let memory = estimate_memory(&plan, weights.tensors(), &bound, context);
+        let memory = estimate_memory(&plan, weights.tensors(), context);
         MemoryNeed {
             context,
             weight_bytes: memory.weight_bytes,
@@ -162,8 +161,7 @@ impl AdapterRoom {
     fn of(adapter: AdapterInfo, opened: Option<&Opened>) -> Self {
         let fit = opened.map(|opened| {
             let Fused { plan, weights } = opened.fused();
-            let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-            Fit::of(&plan, weights.tensors(), &bound, opened.context, &adapter)
+            Fit::of(&plan, weights.tensors(), opened.context, &adapter)
         });
         let AdapterInfo { name, backend, binding_bytes, memory_bytes, .. } = adapter;
         Self { name, backend, binding_bytes, memory_bytes, fit }

@@ -4,13 +4,14 @@
 //! through a [`Loader`], so that tests can run the worker on a model of their own.
 
 use super::command::{LoadRequest, ModelSource};
-use super::decode::MissingTokenizer;
 use super::event::{BrokenAdapter, Loaded};
+use super::run_error::MissingTokenizer;
 use crate::formats::gguf::Metadata;
+use crate::formats::gguf::keys::CHAT_TEMPLATE;
 use crate::formats::{self, FormatError, ModelFile, TokenizerFiles, Vocabulary, is_end_text};
 use crate::gpu::{self, GpuError, Progress};
+use crate::model::binding::BindError;
 use crate::model::conversion::{Converted, WeightsChoice};
-use crate::model::plan::BindError;
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Fused, LanguageModel, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::chat::{ChatTemplate, special_texts};
@@ -61,12 +62,10 @@ pub trait Loader {
 
 /// A model's files, read and checked as far as that goes without a GPU.
 pub struct Opened {
-    /// The files.
+    /// The files; the weights are in the plan's order.
     pub file: ModelFile,
     /// What is computed.
     pub plan: Plan,
-    /// For each of the plan's tensors its index among the file's.
-    pub bound: Vec<usize>,
     /// The tokenizer, where there is one.
     pub tokenizer: Option<Tokenizer>,
     /// Why the tokenizer in the files cannot be used; `None` where it can, and where there is none.
@@ -138,11 +137,10 @@ impl Opened {
         }
         file.config.context = context;
         let mut plan = plan_decoder(&file.config);
-        let bound = plan
-            .bind(file.weights.tensors())
-            .map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?;
+        let bound = plan.bind(file.weights);
+        file.weights = Box::new(bound.map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?);
         if weights != WeightsChoice::Original {
-            let converted = Converted::new(file.weights, &plan, &bound, weights);
+            let converted = Converted::new(file.weights, &plan, weights);
             file.warnings.extend(converted.warning());
             file.weights = Box::new(converted);
         }
@@ -159,7 +157,7 @@ impl Opened {
                 usable(made, &mut file)?
             }
         };
-        Ok(Self { file, plan, bound, tokenizer, tokenizer_problem, context })
+        Ok(Self { file, plan, tokenizer, tokenizer_problem, context })
     }
 
     /// With another format of the KV cache; `None` leaves it.
@@ -170,7 +168,7 @@ impl Opened {
 
     /// The plan and the weights as an engine runs them.
     pub fn fused(&self) -> Fused<'_> {
-        fuse(&self.plan, &*self.file.weights, &self.bound)
+        fuse(&self.plan, &*self.file.weights)
     }
 
     /// Why a prompt cannot be put as a chat; `None` where it can.
@@ -262,7 +260,7 @@ fn gguf_tokenizer(
 ) -> Result<Result<Tokenizer, TokenizerError>, FormatError> {
     let mut vocabulary = gguf_vocabulary(metadata, warnings)?;
     mark_ends(&mut vocabulary, ends);
-    let template = metadata.text("tokenizer.chat_template")?;
+    let template = metadata.text(CHAT_TEMPLATE)?;
     let made = Tokenizer::from_gguf(&vocabulary).map(|mut tokenizer| {
         if let Some(source) = template {
             tokenizer.chat = ChatTemplate::new(source, special_texts(&vocabulary.special_tokens()));

@@ -1,16 +1,17 @@
 //! The worker: commands in, events out. It owns the model, the tokenizer and the strategy, and runs them on
 //! a thread of its own, so that nothing in the window ever waits for a GPU or a file.
 
-pub mod check;
 pub mod command;
 pub mod decode;
-pub mod divergence;
 pub mod draft;
 pub mod event;
 pub mod gpu_loader;
 mod guide;
 pub mod inspect;
 pub mod load;
+mod own_settings;
+mod prompt_scores;
+pub mod run_error;
 pub mod view;
 pub mod worker;
 
@@ -20,12 +21,14 @@ pub use crate::gpu::adapter_for_window;
 pub use crate::gpu::{LoadPart, Progress, Share};
 pub use crate::model::{CacheFormat, WeightsChoice};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
-pub use decode::{Decode, MissingTokenizer, RunError};
+pub use decode::Decode;
 pub use draft::{DraftError, DraftModel};
 pub use event::{Event, Notice, Severity};
 pub use gpu_loader::GpuLoader;
 pub use guide::grammar_problem;
-pub use inspect::{AdapterRoom, Comparison, Limit, MemoryNeed, ModelCard};
+pub use inspect::{AdapterMatch, AdapterRoom, Limit, MemoryNeed, ModelCard};
 pub use load::{LoadError, Loader, Opened, ReadyModel};
+pub use own_settings::own_settings;
+pub use run_error::{MissingTokenizer, RunError};
 pub use view::{DraftLoading, Initiation, Status, View};
 pub use worker::Session;

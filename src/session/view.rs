@@ -1,6 +1,6 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
-use super::event::{BrokenAdapter, Event, Loaded, Notice, Stepped};
+use super::event::{BrokenAdapter, Event, Loaded, Notice, RunUpdate};
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{AdapterFacts, ModelFacts, Run};
 
@@ -144,6 +144,12 @@ impl View {
                 self.initiation = Initiation { done, total };
                 self.status = Status::Initiating { done, total };
             }
+            Event::PromptScored { first, scores } => {
+                let prompt = self.run.as_mut().map(|run| &mut run.prompt[..]).unwrap_or_default();
+                for (token, score) in prompt.iter_mut().skip(first).zip(scores) {
+                    token.expectation = Some(score);
+                }
+            }
             Event::Stepped(stepped) => {
                 if matches!(self.status, Status::Initiating { .. }) {
                     self.status = Status::Running;
@@ -221,7 +227,7 @@ impl View {
         if self.loaded.is_some() { Status::Ready } else { Status::Empty }
     }
 
-    fn take_step(&mut self, stepped: Stepped) {
+    fn take_step(&mut self, stepped: RunUpdate) {
         let Some(run) = &mut self.run else { return };
         run.nodes.extend(stepped.nodes);
         run.follow(stepped.tip);

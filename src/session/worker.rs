@@ -11,11 +11,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
-use super::decode::{Decode, RunError};
+use super::decode::Decode;
 use super::draft::DraftModel;
-use super::event::{BrokenAdapter, Event, Notice, RunStarted, Severity, Stepped};
+use super::event::{BrokenAdapter, Event, Notice, RunStarted, RunUpdate, Severity};
 use super::gpu_loader::GpuLoader;
 use super::load::{LoadError, Loader, ReadyModel};
+use super::prompt_scores::PromptScores;
+use super::run_error::RunError;
 use crate::decoding::{Control, DecodingError};
 use crate::model::ModelError;
 use crate::trace::StopReason;
@@ -50,6 +52,7 @@ impl Session {
                 ready: None,
                 draft: None,
                 live: None,
+                scoring: None,
                 broken_adapters: Vec::new(),
             }
             .work();
@@ -115,7 +118,9 @@ struct Worker {
     /// Drafts for speculative runs; there only while a model is.
     draft: Option<DraftModel>,
     live: Option<LiveRun>,
-    /// Adapters that do not work, as told last.
+    /// The newest run's prompt while it is scored; steps wait until that is done.
+    scoring: Option<PromptScores>,
+    /// Adapters that do not work, as sent last.
     broken_adapters: Vec<BrokenAdapter>,
 }
 
@@ -123,12 +128,12 @@ struct Worker {
 struct LiveRun {
     decode: Decode,
     motion: Motion,
-    told: Told,
+    sent: Sent,
 }
 
 /// How much of a run's trace was sent.
 #[derive(Clone, Copy, Default)]
-struct Told {
+struct Sent {
     nodes: usize,
     steps: usize,
 }
@@ -139,13 +144,13 @@ impl LiveRun {
     }
 
     /// What came to the trace since the last call.
-    fn news(&mut self) -> Stepped {
+    fn update(&mut self) -> RunUpdate {
         let run = &self.decode.run;
-        let told = std::mem::replace(&mut self.told, Told { nodes: run.nodes.len(), steps: run.steps.len() });
-        Stepped {
-            nodes: run.nodes[told.nodes..].to_vec(),
+        let sent = std::mem::replace(&mut self.sent, Sent { nodes: run.nodes.len(), steps: run.steps.len() });
+        RunUpdate {
+            nodes: run.nodes[sent.nodes..].to_vec(),
             tip: run.tip(),
-            steps: run.steps[told.steps..].to_vec(),
+            steps: run.steps[sent.steps..].to_vec(),
             sequences: run.sequences.clone(),
             phases: run.phases,
         }
@@ -169,13 +174,14 @@ impl Worker {
     fn work(mut self) {
         loop {
             self.interrupt.store(false, Ordering::Release);
-            let moving = self.live.as_ref().is_some_and(|live| live.moves());
+            let moving = self.scoring.is_some() || self.live.as_ref().is_some_and(|live| live.moves());
             let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
             if self.inbox.closed {
                 return;
             }
             let turn = AssertUnwindSafe(|| match command {
-                Some(command) => self.obey(command),
+                Some(command) => self.handle(command),
+                None if self.scoring.is_some() => self.score_more(),
                 None => self.advance(),
             });
             if let Err(panic) = catch_unwind(turn) {
@@ -184,18 +190,19 @@ impl Worker {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle(&mut self, command: Command) {
         match command {
             Command::ListAdapters => {
                 let adapters = self.loader.adapters();
                 self.outbox.send(Event::Adapters(adapters));
-                self.tell_of_adapters();
+                self.report_adapters();
             }
             Command::Load(request) => self.load(&request),
             Command::LoadDraft(source) => self.load_draft(source),
             Command::DropDraft => self.drop_draft(),
             Command::Count(prompt) => self.count(&prompt),
             Command::Start(request) => self.start(&request),
+            Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
             Command::Branch { node, token, pace } => self.branch(node, token, pace),
@@ -224,21 +231,21 @@ impl Worker {
             if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let loaded = self.loader.load(request, &mut progress);
-        self.tell_of_adapters();
+        self.report_adapters();
         match loaded {
             Ok(ready) => {
                 self.outbox.send(Event::Loaded(Box::new(ready.loaded.clone())));
                 for warning in &ready.warnings {
-                    self.outbox.tell(Severity::Warning, "The model's files", warning);
+                    self.outbox.notify(Severity::Warning, "The model's files", warning);
                 }
                 self.ready = Some(ready);
             }
             Err(LoadError::Stopped) => {
-                self.outbox.tell(Severity::Information, "Loading was stopped", "No model is open now.");
+                self.outbox.notify(Severity::Information, "Loading was stopped", "No model is open now.");
                 self.outbox.send(Event::LoadFailed);
             }
             Err(error) => {
-                self.outbox.tell(Severity::Error, "The model could not be loaded", &error.to_string());
+                self.outbox.notify(Severity::Error, "The model could not be loaded", &error.to_string());
                 self.outbox.send(Event::LoadFailed);
             }
         }
@@ -249,7 +256,7 @@ impl Worker {
         const FAILED: &str = "The draft model could not be loaded";
         self.drop_draft();
         if self.ready.is_none() {
-            self.outbox.tell(Severity::Error, FAILED, "It drafts for a model: open that one first.");
+            self.outbox.notify(Severity::Error, FAILED, "It drafts for a model: open that one first.");
             return;
         }
         self.outbox.send(Event::DraftLoadStarted { name: source.name() });
@@ -259,13 +266,13 @@ impl Worker {
             if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
-        self.tell_of_adapters();
+        self.report_adapters();
         let Some(ready) = &self.ready else { return };
         let failure = match loaded.map(|draft| DraftModel::for_model(draft, ready)) {
             Ok(Ok(draft)) => {
                 self.outbox.send(Event::DraftLoaded(Box::new(draft.facts.clone())));
                 if let Some(warning) = draft.warning() {
-                    self.outbox.tell(Severity::Warning, "The draft model's tokens", &warning);
+                    self.outbox.notify(Severity::Warning, "The draft model's tokens", &warning);
                 }
                 self.draft = Some(draft);
                 return;
@@ -273,20 +280,20 @@ impl Worker {
             Ok(Err(misfit)) => misfit.to_string(),
             Err(LoadError::Stopped) => {
                 let detail = "Speculative decoding looks drafts up in the text.";
-                self.outbox.tell(Severity::Information, "Loading the draft model was stopped", detail);
+                self.outbox.notify(Severity::Information, "Loading the draft model was stopped", detail);
                 self.outbox.send(Event::DraftDropped);
                 return;
             }
             Err(error) => error.to_string(),
         };
-        self.outbox.tell(Severity::Error, FAILED, &failure);
+        self.outbox.notify(Severity::Error, FAILED, &failure);
         self.outbox.send(Event::DraftDropped);
     }
 
     /// Tells which adapters do not work, as far as that is new.
-    fn tell_of_adapters(&mut self) {
+    fn report_adapters(&mut self) {
         for warning in self.loader.take_warnings() {
-            self.outbox.tell(Severity::Warning, "An adapter does not work", &warning);
+            self.outbox.notify(Severity::Warning, "An adapter does not work", &warning);
         }
         let broken = self.loader.broken_adapters();
         if broken != self.broken_adapters {
@@ -301,7 +308,7 @@ impl Worker {
         }
     }
 
-    /// Counts a prompt's tokens. Why one cannot be tokenised is told when it is run.
+    /// Counts a prompt's tokens. Why one cannot be tokenised is sent when it is run.
     fn count(&self, prompt: &Prompt) {
         let tokens = self.ready.as_ref().and_then(|ready| ready.tokenise(prompt).ok().map(|ids| ids.len()));
         self.outbox.send(Event::Counted { tokens });
@@ -310,7 +317,7 @@ impl Worker {
     fn start(&mut self, request: &RunRequest) {
         self.close();
         let Some(ready) = &self.ready else {
-            self.outbox.tell(Severity::Error, "There is no model to run", "Open a model first.");
+            self.outbox.notify(Severity::Error, "There is no model to run", "Open a model first.");
             return;
         };
         let aids = self.draft.as_ref().map(DraftModel::aids).unwrap_or_default();
@@ -319,7 +326,7 @@ impl Worker {
                 let run = &decode.run;
                 self.outbox.send(Event::RunStarted(Box::new(RunStarted {
                     prompt: run.prompt.clone(),
-                    strategy: run.strategy.clone(),
+                    strategy: run.strategy,
                     seed: run.seed,
                     step_input: run.step_input,
                     phases: run.phases,
@@ -328,9 +335,48 @@ impl Worker {
                     Pace::Continuous => Motion::Going,
                     Pace::SingleStep => Motion::OneStep,
                 };
-                self.live = Some(LiveRun { decode, motion, told: Told::default() });
+                self.live = Some(LiveRun { decode, motion, sent: Sent::default() });
             }
-            Err(error) => self.outbox.tell(Severity::Error, "The run cannot begin", &error.to_string()),
+            Err(error) => self.outbox.notify(Severity::Error, "The run cannot begin", &error.to_string()),
+        }
+    }
+
+    /// Begins to score the newest run's prompt. A prompt of one token has nothing to score.
+    fn score_prompt(&mut self) {
+        let (Some(live), Some(ready), None) = (&mut self.live, &mut self.ready, &self.scoring) else {
+            return;
+        };
+        let ids = live.decode.run.prompt_ids();
+        if ids.len() > 1 {
+            live.decode.rest(ready);
+            self.scoring = Some(PromptScores::begin(&mut *ready.model, ids));
+        }
+    }
+
+    /// Scores some more of the prompt.
+    fn score_more(&mut self) {
+        let (Some(scoring), Some(ready)) = (&mut self.scoring, &mut self.ready) else { return };
+        match scoring.advance(&mut *ready.model, ready.tokenizer.as_ref()) {
+            Ok(scored) => {
+                self.outbox.send(Event::PromptScored { first: scored.first, scores: scored.scores });
+                if scoring.is_done() {
+                    self.end_scoring();
+                }
+            }
+            Err(error) => {
+                let title = "The prompt's probabilities could not be computed";
+                self.outbox.notify(Severity::Error, title, &error.to_string());
+                self.end_scoring();
+                if takes_the_model(&error) {
+                    self.abandon();
+                }
+            }
+        }
+    }
+
+    fn end_scoring(&mut self) {
+        if let (Some(scoring), Some(ready)) = (self.scoring.take(), &mut self.ready) {
+            scoring.release(&mut *ready.model);
         }
     }
 
@@ -339,12 +385,12 @@ impl Worker {
         let (Some(live), Some(ready)) = (&mut self.live, &mut self.ready) else {
             let detail =
                 "Branches begin at a step of the newest run, while its model is open: run the prompt again.";
-            self.outbox.tell(Severity::Error, "There is no run to branch from", detail);
+            self.outbox.notify(Severity::Error, "There is no run to branch from", detail);
             return;
         };
         match live.decode.branch(ready, node, token) {
             Ok(()) => {
-                self.outbox.send(Event::Branched(Box::new(live.news())));
+                self.outbox.send(Event::Branched(Box::new(live.update())));
                 if let Some(stop) = live.decode.run.stop {
                     // Whatever it did before, it goes on and ends now.
                     live.motion = Motion::Going;
@@ -356,7 +402,7 @@ impl Worker {
                     self.outbox.send(Event::Paused);
                 }
             }
-            Err(error) => self.outbox.tell(Severity::Error, "The run cannot branch", &error.to_string()),
+            Err(error) => self.outbox.notify(Severity::Error, "The run cannot branch", &error.to_string()),
         }
     }
 
@@ -364,7 +410,7 @@ impl Worker {
     fn follow(&mut self, tip: usize) {
         let Some(live) = &mut self.live else {
             let detail = "Its model was closed or another run began: run the prompt again.";
-            self.outbox.tell(Severity::Error, "That line cannot go on", detail);
+            self.outbox.notify(Severity::Error, "That line cannot go on", detail);
             return;
         };
         match live.decode.follow(tip) {
@@ -378,7 +424,7 @@ impl Worker {
                     self.outbox.send(Event::Paused);
                 }
             }
-            Err(error) => self.outbox.tell(Severity::Error, "There is no such line", &error.to_string()),
+            Err(error) => self.outbox.notify(Severity::Error, "There is no such line", &error.to_string()),
         }
     }
 
@@ -401,7 +447,7 @@ impl Worker {
         let mut control = Control { interrupt: &self.interrupt, progress: &mut progress };
         match live.decode.advance(ready, &mut control) {
             Ok(()) => {
-                self.outbox.send(Event::Stepped(Box::new(live.news())));
+                self.outbox.send(Event::Stepped(Box::new(live.update())));
                 if let Some(stop) = live.decode.run.stop {
                     self.finish(stop);
                 } else if live.motion == Motion::OneStep {
@@ -424,6 +470,7 @@ impl Worker {
 
     /// Ends the run, and frees what it holds in the model.
     fn close(&mut self) {
+        self.end_scoring();
         self.finish(StopReason::Cancelled);
         if let (Some(live), Some(ready)) = (self.live.take(), &mut self.ready) {
             live.decode.end(ready);
@@ -432,8 +479,8 @@ impl Worker {
 
     /// Ends the run after an error. A device that failed takes its model along.
     fn fail(&mut self, error: &RunError) {
-        self.outbox.tell(Severity::Error, "The run could not go on", &error.to_string());
-        if takes_the_model(error) {
+        self.outbox.notify(Severity::Error, "The run could not go on", &error.to_string());
+        if matches!(error, RunError::Decoding(DecodingError::Model(error)) if takes_the_model(error)) {
             self.abandon();
         } else {
             self.finish(StopReason::Failed);
@@ -448,12 +495,13 @@ impl Worker {
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
         let detail = format!("{message}. This is a bug in Logitscope; load the model again to go on.");
-        self.outbox.tell(Severity::Error, "Internal error", &detail);
+        self.outbox.notify(Severity::Error, "Internal error", &detail);
         self.abandon();
     }
 
     fn abandon(&mut self) {
         let live = self.live.take();
+        self.scoring = None;
         // A model that is in an unknown state may panic once more when it goes.
         let ready = self.ready.take();
         if catch_unwind(AssertUnwindSafe(|| drop(ready))).is_err() {
@@ -468,8 +516,7 @@ impl Worker {
 }
 
 /// Whether the model cannot be used after this error.
-fn takes_the_model(error: &RunError) -> bool {
-    let RunError::Decoding(DecodingError::Model(error)) = error else { return false };
+fn takes_the_model(error: &ModelError) -> bool {
     match error {
         ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
         ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,
@@ -538,7 +585,7 @@ impl Outbox {
         (self.wake)();
     }
 
-    fn tell(&self, severity: Severity, title: &str, detail: &str) {
+    fn notify(&self, severity: Severity, title: &str, detail: &str) {
         self.send(Event::Notice(Notice { severity, title: title.to_owned(), detail: detail.to_owned() }));
     }
 }

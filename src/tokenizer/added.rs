@@ -8,6 +8,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
+use super::error::short;
+
 use serde_json::{Value, json};
 use tokenizers::AddedToken;
 
@@ -131,7 +133,7 @@ impl Tokens {
                 (Some(known), Some(id)) if known != id => {
                     return Err(format!(
                         "`{}` is token {id} among the added tokens, but {known} in the vocabulary",
-                        super::short(&text)
+                        short(&text)
                     ));
                 }
                 (Some(known), _) => known,
@@ -144,7 +146,7 @@ impl Tokens {
             };
             match used.entry(id) {
                 Entry::Occupied(other) if *other.get() != text => {
-                    let [text, other] = [&text, other.get()].map(|text| super::short(text));
+                    let [text, other] = [&text, other.get()].map(|text| short(text));
                     return Err(format!("`{text}` and `{other}` are both token {id}"));
                 }
                 Entry::Occupied(_) => {}
@@ -177,7 +179,7 @@ fn listed(config: &Value, added: Option<&Value>) -> Result<Vec<Listed>, String> 
     let special: HashSet<&str> = special_texts(config).collect();
     let token = |(text, id): (&String, &Value)| {
         let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-        let id = id.ok_or_else(|| format!("added_tokens.json has no id for `{}`", super::short(text)))?;
+        let id = id.ok_or_else(|| format!("added_tokens.json has no id for `{}`", short(text)))?;
         // Plain text until a use is found for it; a special token is taken as it stands, before normalising.
         Ok(Listed { id: Some(id), token: AddedToken::from(text, special.contains(text.as_str())) })
     };

@@ -4,8 +4,8 @@
 //! the text is. A generated text goes on where its prompt ends: push the prompt's ids first, or the first
 //! generated token loses its leading space under a decoder that strips one at the start of a text.
 
+use super::codec::{BytesAre, NEUTRAL, Tokenizer};
 use super::spelling::Spelling;
-use super::{BytesAre, NEUTRAL, Tokenizer};
 
 /// The streaming state of one text.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +85,19 @@ impl Detokeniser {
             }
         }
         self.held = rest.to_vec();
+    }
+}
+
+impl Tokenizer {
+    /// The text of ids, special tokens left out.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        if ids.iter().any(|id| self.odd.get(id).is_some_and(|odd| odd.bytes.is_some())) {
+            let mut detokeniser = Detokeniser::default();
+            let text: String = ids.iter().map(|&id| detokeniser.push(self, id).text).collect();
+            return text + &detokeniser.finish(self);
+        }
+        let pieces: Vec<String> = ids.iter().filter_map(|&id| self.text_piece(id)).collect();
+        self.joined(&pieces.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }
 

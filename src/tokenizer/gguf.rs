@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 use tokenizers::models::ModelWrapper;
 
+use super::codec::{OddToken, Tokenizer};
+use super::error::{TokenizerError, short};
 use super::splitting::Splitting;
-use super::{Tokenizer, TokenizerError, short};
+use super::tokenizer_json::{add_tokens, parse, tokens_beside};
 
 /// What `tokenizer.ggml.*` says; each field is the key of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,16 +69,6 @@ pub mod kind {
 /// The score of a unigram piece that no text becomes; worse than any text's pieces together.
 const HIDDEN_SCORE: f64 = -1e30;
 
-/// A token that the library holds under another text than its own.
-pub(super) struct OddToken {
-    /// As the vocabulary spells it.
-    pub piece: String,
-    /// What it adds to a text, where its piece does not tell.
-    pub bytes: Option<Vec<u8>>,
-    /// Whether it is special.
-    pub special: bool,
-}
-
 /// What goes around a text where the file does not say.
 #[derive(Clone, Copy)]
 struct Usual {
@@ -112,10 +104,11 @@ impl Tokenizer {
                 return Err(unreproducible(format!("its kind `{other}` is none of gpt2, llama, t5")));
             }
         };
-        let mut inner = super::parse(tokenizer.to_string().as_bytes())?;
+        let mut inner = parse(tokenizer.to_string().as_bytes())?;
         vocabulary.put_least_score(&mut inner);
-        let tokenizer = Self::new(inner, Some(&vocabulary.configuration(usual)))?;
-        Ok(Self { odd, ..tokenizer })
+        let mut tokenizer = Self::new(inner, Some(&vocabulary.configuration(usual)))?;
+        tokenizer.odd = odd;
+        Ok(tokenizer)
     }
 }
 
@@ -131,12 +124,12 @@ impl Tokenizer {
         let model = if pieces.model == "t5" { pieces.unigram()? } else { pieces.bpe()? };
         let prefixed =
             if config["legacy"] == json!(false) { Prefixed::BeginningAlone } else { Prefixed::EachPart };
-        let mut inner = super::parse(pieces.sentencepiece(model, prefixed).to_string().as_bytes())?;
+        let mut inner = parse(pieces.sentencepiece(model, prefixed).to_string().as_bytes())?;
         pieces.put_least_score(&mut inner);
-        let tokens = super::tokens_beside(&inner, config, added)?;
+        let tokens = tokens_beside(&inner, config, added)?;
         // As they stand: a space before a part of a text is none of theirs.
         let tokens = tokens.into_iter().map(|token| token.normalized(false)).collect();
-        super::add_tokens(&mut inner, tokens)?;
+        add_tokens(&mut inner, tokens)?;
         Self::new(inner, Some(config))
     }
 }

@@ -3,18 +3,16 @@
 //!
 //! Owns the parser's state and the limits of its work; knows nothing of logits.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use llguidance::api::{ParserLimits, TopLevelGrammar};
-use llguidance::toktrie::{ApproximateTokEnv, INVALID_TOKEN, TokEnv, TokRxInfo, TokTrie};
+use llguidance::toktrie::{ApproximateTokEnv, TokEnv};
 use llguidance::{Matcher, ParserFactory};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::Tokenizer;
+use super::codec::Tokenizer;
 use super::gbnf::{self, GbnfError};
 use super::schema::{self, Rounded};
+use super::token_bytes::TokenBytes;
 
 /// The languages that a grammar may be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,14 +87,6 @@ pub enum GrammarError {
     },
 }
 
-/// The bytes of a model's tokens, in the form in which a grammar looks at them.
-#[derive(Clone)]
-pub(super) struct TokenBytes {
-    env: TokEnv,
-    /// For each id the one that stands for it: the first with the same bytes. Its own for ids without any.
-    first: Arc<[u32]>,
-}
-
 /// A grammar and where it stands.
 pub struct Grammar {
     /// At the beginning of the text.
@@ -108,27 +98,6 @@ pub struct Grammar {
     eos: Vec<u32>,
     /// What may follow `tokens`, once it was asked for.
     allowed: Option<Vec<bool>>,
-}
-
-impl TokenBytes {
-    /// Of a model with `vocabulary` ids.
-    pub(super) fn new(tokenizer: &Tokenizer, vocabulary: usize) -> Self {
-        let mut words: Vec<Vec<u8>> = Vec::with_capacity(vocabulary);
-        let mut first = Vec::with_capacity(vocabulary);
-        let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
-        for id in 0..vocabulary as u32 {
-            let mut word = tokenizer.bytes(id);
-            // No text has this byte, and the library marks special tokens with it.
-            if word.contains(&0xFF) {
-                word.clear();
-            }
-            let representative = if word.is_empty() { id } else { *seen.entry(word.clone()).or_insert(id) };
-            words.push(if representative == id { word } else { Vec::new() });
-            first.push(representative);
-        }
-        let trie = TokTrie::from(&TokRxInfo::new(vocabulary as u32, INVALID_TOKEN), &words);
-        Self { env: Arc::new(ApproximateTokEnv::new(trie)), first: first.into() }
-    }
 }
 
 /// Whether a grammar can be used with any model whose tokens spell every byte.

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::added::added_tokens;
+use super::codec::Tokenizer;
+use super::error::{TokenizerError, short};
 use super::splitting::Splitting;
-use super::{Tokenizer, TokenizerError, short};
 
 /// The files of a folder that make such a tokenizer.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,9 @@
 
 use serde_json::Value;
 
+use super::codec::Tokenizer;
+use super::error::TokenizerError;
 use super::gguf::{GgufVocabulary, kind};
-use super::{Tokenizer, TokenizerError};
 
 /// `TrainerSpec.model_type`.
 mod model_type {

@@ -6,6 +6,8 @@
 
 use serde_json::{Value, json};
 
+use super::error::short;
+
 /// Splits words as GPT-2 does (Radford et al. 2019, `encoder.py`).
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 /// As GPT-4's `cl100k_base`, with up to three digits together.
@@ -149,7 +151,7 @@ fn refusal(name: &str) -> String {
             format!("kind `{name}` is split otherwise by its models' own tokenizer than by readers of GGUF")
         }
         other => {
-            let other = super::short(other);
+            let other = short(other);
             format!("how its kind `{other}` splits a text (tokenizer.ggml.pre) is not known")
         }
     }

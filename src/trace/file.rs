@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Node, Run};
+use super::{Node, Run, StrategyKind};
 
 /// The version that [`write()`] writes.
 pub const VERSION: u64 = 2;
@@ -54,6 +54,14 @@ pub enum TraceFileError {
         /// Its version.
         version: u64,
     },
+    /// A strategy of a later version of the program.
+    #[error("{} is a run of the strategy `{strategy}`, which this program does not know: use a newer Logitscope", path.display())]
+    UnknownStrategy {
+        /// The file.
+        path: PathBuf,
+        /// The strategy's name, shortened.
+        strategy: String,
+    },
     /// The file ends early.
     #[error("{} ends in the middle (line {line}, column {column}): save or copy it again", path.display())]
     Truncated {
@@ -89,6 +97,12 @@ struct Header {
     run: Option<IgnoredAny>,
 }
 
+/// A run, read for its strategy alone.
+#[derive(Deserialize)]
+struct RunHeader {
+    strategy: String,
+}
+
 /// Whether a file is a trace, by its first bytes and whatever its name.
 pub fn is_trace(path: &Path) -> bool {
     // Only a file: a pipe would keep the reader waiting.
@@ -122,7 +136,8 @@ pub fn read(path: &Path) -> Result<Run, TraceFileError> {
         Some(version) if version > VERSION => Err(TraceFileError::Newer { path: path.to_owned(), version }),
         Some(0) => Err(foreign(path, "there is no trace format 0")),
         Some(version) => {
-            let mut run = parse::<Envelope<Run>>(path)?.run;
+            let whole = parse::<Envelope<Run>>(path);
+            let mut run = whole.map_err(|error| unknown_strategy(path).unwrap_or(error))?.run;
             if version == 1 {
                 // Every node was the next one's parent.
                 run.line = (0..run.nodes.len()).collect();
@@ -131,6 +146,16 @@ pub fn read(path: &Path) -> Result<Run, TraceFileError> {
             Ok(run)
         }
     }
+}
+
+/// Whether the file cannot be read because its strategy is one that this program does not know.
+fn unknown_strategy(path: &Path) -> Option<TraceFileError> {
+    const MOST_LETTERS: usize = 40;
+    let name = parse::<Envelope<RunHeader>>(path).ok()?.run.strategy;
+    let strategy = name.chars().take(MOST_LETTERS).collect();
+    StrategyKind::of(&name)
+        .is_none()
+        .then(|| TraceFileError::UnknownStrategy { path: path.to_owned(), strategy })
 }
 
 /// Refuses nodes that refer to others that are not there, or come later.

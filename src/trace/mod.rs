@@ -8,8 +8,13 @@ pub mod file;
 pub mod node;
 pub mod run;
 pub mod strategies;
+mod strategy_kind;
 
 pub use facts::{AdapterFacts, ModelFacts};
 pub use node::{Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord};
-pub use run::{LineFigures, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run, StepInput, StopReason};
+pub use run::{
+    Expectation, Expected, LineFigures, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run, StepInput,
+    StopReason,
+};
 pub use strategies::{StepDetail, StrategyStep, Token};
+pub use strategy_kind::StrategyKind;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterFacts, ChosenBy, ModelFacts, Node, Phase, StrategyStep};
+use super::{AdapterFacts, ChosenBy, ModelFacts, Node, Phase, StrategyKind, StrategyStep, Token};
 
 /// Everything that is known of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,8 +11,8 @@ pub struct Run {
     pub model: ModelFacts,
     /// The adapter that computed it.
     pub adapter: AdapterFacts,
-    /// The strategy's name, such as `greedy`.
-    pub strategy: String,
+    /// Who chose.
+    pub strategy: StrategyKind,
     /// The seed of the draws.
     pub seed: u64,
     /// What each incremental step feeds to the model.
@@ -67,6 +67,37 @@ pub struct PromptToken {
     pub piece: String,
     /// The text it stands for; empty for special tokens, held bytes, and without a tokenizer.
     pub text: String,
+    /// Bytes held back after this token, because they do not make a whole character yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<u8>,
+    /// What the model expected in its place; `None` where that was not computed, and for the first token, before which
+    /// there is nothing to go by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectation: Option<Expectation>,
+}
+
+/// What the model makes of a token that was given, from the tokens before it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// The token's raw logit.
+    pub logit: f32,
+    /// Its log-probability under the raw softmax, in nats (computed: logit − log-sum-exp).
+    pub log_probability: f32,
+    /// Its rank by raw logit, from 1.
+    pub rank: usize,
+    /// Entropy of the raw softmax, in nats (computed).
+    pub entropy: f32,
+    /// The likeliest tokens in that place, the highest first.
+    pub likeliest: Vec<Expected>,
+}
+
+/// A token that the model expected, and how much.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The token.
+    pub token: Token,
+    /// Its probability under the raw softmax.
+    pub probability: f32,
 }
 
 /// Figures of the five phases; those not reached yet are zero.
@@ -173,6 +204,11 @@ impl Run {
         let next = self.steps.partition_point(|step| step.nodes.start <= node);
         let step = self.steps.get(next.checked_sub(1)?)?;
         step.nodes.contains(&node).then_some(step)
+    }
+
+    /// Whether a node's token was guessed ahead, by a draft or from a pool of n-grams, and verified by a pass.
+    pub fn was_guessed(&self, node: usize) -> bool {
+        self.step_of(node).is_some_and(|step| node - step.nodes.start < step.detail.guessed())
     }
 
     /// What the incremental passes of the line took.

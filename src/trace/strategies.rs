@@ -111,7 +111,7 @@ pub struct ContrastiveCandidate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpeculativeStep {
     /// Who drafted.
-    pub drafter: Drafter,
+    pub drafter: DraftSource,
     /// The drafted tokens, in order; none when the drafter had nothing to say.
     pub drafted: Vec<Drafted>,
     /// The token that the target model added itself.
@@ -125,7 +125,7 @@ pub struct SpeculativeStep {
 /// Who drafts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Drafter {
+pub enum DraftSource {
     /// A second, smaller model.
     Model,
     /// What followed the same tokens earlier in prompt or text.
@@ -229,7 +229,23 @@ impl StepDetail {
     }
 }
 
+impl SpeculativeStep {
+    /// How many drafted tokens, from the first on, joined the text.
+    pub fn accepted(&self) -> usize {
+        self.drafted.iter().filter(|token| token.verdict == Verdict::Accepted).count()
+    }
+}
+
 impl StepDetail {
+    /// How many of the step's tokens, from the first on, were guessed ahead and only verified by the pass.
+    pub fn guessed(&self) -> usize {
+        match self {
+            Self::Speculative(step) => step.accepted(),
+            Self::Lookahead(step) => step.guesses.iter().map(|guess| guess.accepted).max().unwrap_or(0),
+            Self::Beam(_) | Self::Contrastive(_) => 0,
+        }
+    }
+
     /// Every node that it names.
     pub fn nodes(&self) -> Vec<usize> {
         let Self::Beam(BeamStep { live, finished, pruned, .. }) = self else { return Vec::new() };

@@ -70,7 +70,9 @@ impl ChipLayout {
             for (index, token) in run.prompt.iter().enumerate() {
                 self.push(ui, token_text::of_prompt(token), Source::Prompt(index), width);
             }
-            self.generated_heading = self.pen.y + LINE + space::M;
+            // A prompt that ends with a line end has begun the next line already.
+            let begun = if self.pen.x > 0.0 { LINE } else { 0.0 };
+            self.generated_heading = self.pen.y + begun + space::M;
             self.pen = pos2(0.0, self.generated_heading + HEADING);
         }
         for place in self.line.len()..run.line.len() {
@@ -92,10 +94,13 @@ impl ChipLayout {
         &self.chips[from..to.max(from)]
     }
 
-    /// The chip of a step.
-    pub fn of_step(&self, step: usize) -> Option<&Chip> {
+    /// The chip that stands for something.
+    pub fn of(&self, source: Source) -> Option<&Chip> {
         let prompt = self.chips.len().checked_sub(self.line.len())?;
-        self.chips.get(prompt + step)
+        match source {
+            Source::Prompt(index) => self.chips[..prompt].get(index),
+            Source::Step(place) => self.chips[prompt..].get(place),
+        }
     }
 
     fn push(&mut self, ui: &Ui, text: String, source: Source, width: f32) {

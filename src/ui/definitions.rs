@@ -56,10 +56,12 @@ definitions! {
     PIECE = "Piece", "", Given, "The token as the vocabulary spells it; byte-level vocabularies write a space as Ġ, others as ▁. Bytes that make no whole character stand as <0xE4>.", "";
     RANK = "Rank", "of the vocabulary", Computed, "Place of the chosen token when all logits are sorted, from 1.", "1 + number of tokens with a higher raw logit";
     PROBABILITY = "Probability", "%", Computed, "What the model itself gives the chosen token, before any stage changes it.", "p = exp(logit − log-sum-exp)";
+    PROMPT_RANK = "Rank", "of the vocabulary", Computed, "Place of this token when all logits in its place are sorted, from 1.", "1 + number of tokens with a higher raw logit";
+    PROMPT_PROBABILITY = "Probability", "%", Computed, "What the model gives this token, from the tokens before it.", "p = exp(logit − log-sum-exp)";
     CHOSEN_FROM = "Chosen with", "%", Computed, "The token's probability in the distribution that the strategy chose from, after all stages.", "softmax over the tokens that the stages keep";
-    SURPRISAL = "Surprisal", "bits", Computed, "How unexpected the chosen token was to the model: 1 bit is a coin toss.", "−log₂ p";
+    SURPRISAL = "Surprisal", "nats", Computed, "How unexpected the chosen token was to the model: 0 when it was sure, 0.69 for a coin toss, one more for each factor of e. One nat is 1.443 bits.", "−ln p";
     LOGIT = "Logit", "", Computed, "The number that the LM head gives this token, before any stage.", "LM head row · final hidden state";
-    ENTROPY = "Entropy", "bits", Computed, "How undecided the model was: 0 when sure of one token, log₂ V when all are alike.", "−Σ p log₂ p over the whole vocabulary";
+    ENTROPY = "Entropy", "nats", Computed, "How undecided the model was: 0 when sure of one token, ln V when all V tokens are equally likely. One nat is 1.443 bits.", "−Σ p ln p over the whole vocabulary";
     LOG_SUM_EXP = "Log-sum-exp", "nats", Computed, "The normaliser of the softmax: a logit minus this is a log-probability.", "ln Σ exp(logit) over the whole vocabulary";
     STEP_TIME = "Step", "ms", Measured, "The whole step by the clock, from its beginning to the chosen token.", "";
     ENCODE_TIME = "Encode", "ms", Measured, "Until the GPU has its commands, by the clock; those of a step as the one before are recorded ahead.", "";

@@ -88,11 +88,6 @@ pub fn signed(text: &str) -> String {
     text.replace('-', "−")
 }
 
-/// Nats as bits.
-pub fn bits(nats: f32) -> f32 {
-    nats * std::f32::consts::LOG2_E
-}
-
 /// Tokens a second: `38.2`, `1 204`.
 pub fn rate(rate: f64) -> String {
     if !rate.is_finite() {

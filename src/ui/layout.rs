@@ -3,17 +3,14 @@
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use egui_tiles::Tree;
 
-use super::Scene;
 use super::dock::{self, Pane};
 use super::panels::{
     inspector, model_card, notices, open, phases, prompt, save, shortcuts, timeline, top_bar,
 };
+use super::scene::Scene;
 use super::state::CompactPane;
-use super::theme::{self, palette, space};
+use super::theme::{self, NARROW, palette, space};
 use super::widgets;
-
-/// Below this width, in points, the window shows one pane at a time and the run buttons in the top bar.
-pub const NARROW: f32 = 820.0;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
 const COMPACT: [CompactPane; 7] = [
@@ -56,7 +53,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     let height = if low { 44.0 } else { 56.0 };
     Panel::top("phases").exact_size(height).frame(bare).show(ui, |ui| phases::show(ui, scene));
     notices::error(ui, scene);
-    let height = if low { 84.0 } else { 124.0 };
+    let height = if low { 92.0 } else { 132.0 };
     Panel::bottom("timeline").exact_size(height).frame(bare).show(ui, |ui| timeline::show(ui, scene));
 
     if breadth != Breadth::Narrow {

@@ -100,7 +100,9 @@ pub fn of_candidate(candidate: &Candidate) -> String {
 /// What a prompt token's chip says.
 pub fn of_prompt(token: &PromptToken) -> String {
     if !token.text.is_empty() {
-        visible(&token.text)
+        // The token may end one character and begin another.
+        let begun = if token.held.is_empty() { String::new() } else { visible_bytes(&token.held) };
+        visible(&token.text) + &begun
     } else if !token.piece.is_empty() {
         visible_piece(&token.piece)
     } else {

@@ -83,6 +83,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::trace::StrategyKind;
 
     fn outcome(work: &TraceWork) -> Outcome {
         work.outcome.recv_timeout(Duration::from_secs(20)).expect("the work ends")
@@ -93,7 +94,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("trace.json");
         let ctx = Context::default();
-        let run = Run { strategy: "greedy".into(), seed: 9, ..Run::default() };
+        let run = Run { strategy: StrategyKind::Lookahead, seed: 9, ..Run::default() };
         let saved = outcome(&TraceWork::save(run.clone(), path.clone(), false, &ctx));
         assert!(matches!(saved, Outcome::Saved(notice) if notice.severity == Severity::Information));
         let taken = outcome(&TraceWork::save(Run::default(), path.clone(), false, &ctx));

@@ -1,5 +1,5 @@
-//! The run's tree as rows: each row is a run of tokens from where it leaves another row to a leaf. The row of the
-//! line on show goes straight through; everything else hangs below the row that it leaves.
+//! The run's tree as rows: each row is a run of tokens from where it leaves another row to a leaf. One line goes
+//! straight through; everything else hangs below the row that it leaves.
 
 use std::collections::HashMap;
 
@@ -60,10 +60,11 @@ pub fn leaf_of(run: &Run, node: usize) -> usize {
     leaf
 }
 
-/// The rows, each after the one that it leaves.
-pub fn rows(run: &Run) -> Vec<TreeRow> {
+/// The rows, each after the one that it leaves; the line that ends in `tip` goes straight through.
+pub fn rows(run: &Run, tip: Option<usize>) -> Vec<TreeRow> {
     let count = run.nodes.len();
-    let on_line = |node: &usize| run.line.binary_search(node).is_ok();
+    let line = run.path(tip.filter(|tip| *tip < count));
+    let on_line = |node: &usize| line.binary_search(node).is_ok();
     // The newest leaf below each node: where nothing else decides, the row goes on towards it.
     let mut newest: Vec<usize> = (0..count).collect();
     for node in (0..count).rev() {
@@ -143,7 +144,10 @@ mod tests {
         // 0 ─ 1 ─ 2 ─ 3, from 0 also 4 ─ 5, from 4 also 6, and a second first token 7.
         let parents = [None, Some(0), Some(1), Some(2), Some(0), Some(4), Some(4), None];
         let shape = |tip: usize| -> Vec<(usize, Option<usize>, Vec<usize>)> {
-            rows(&run(&parents, tip)).into_iter().map(|row| (row.depth, row.above, row.nodes)).collect()
+            rows(&run(&parents, tip), Some(tip))
+                .into_iter()
+                .map(|row| (row.depth, row.above, row.nodes))
+                .collect()
         };
         assert_eq!(
             shape(3),
@@ -164,7 +168,7 @@ mod tests {
             ]
         );
         assert_eq!(shape(7)[0].2, [7]);
-        assert_eq!(rows(&Run::default()), []);
+        assert_eq!(rows(&Run::default(), None), []);
     }
 
     #[test]

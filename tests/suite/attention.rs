@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use logitscope::gpu::{AttentionChoice, KernelChoice, PromptAttention};
 use logitscope::model::batch::{Row, RowOutput};
 use logitscope::model::config::ScoresConfig;
-use logitscope::model::plan::{BufferId, Columns, Fresh, HeadNorms, Op, Plan, RotaryId, TensorId};
+use logitscope::model::plan::{
+    AttentionOp, BufferId, Columns, Fresh, HeadNorms, Op, Plan, RotaryId, TensorId,
+};
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
 
@@ -34,7 +36,7 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
     let scale = 1.0 / (head_width as f32).sqrt();
     let ops = vec![
         Op::CacheWrite { layer: 0, key, value },
-        Op::Attention {
+        Op::Attention(AttentionOp {
             layer: 0,
             heads,
             key_value_heads,
@@ -45,7 +47,7 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
             query: Columns { buffer: query, first: 0 },
             output,
             fresh: None,
-        },
+        }),
     ];
     let width = key_value_heads * head_width;
     let buffers = vec![
@@ -69,7 +71,7 @@ fn fresh_plan(
     let (projected, output) = (BufferId(0), BufferId(1));
     let width = key_value_heads * head_width;
     let columns = |first| Columns { buffer: projected, first };
-    let op = Op::Attention {
+    let op = Op::Attention(AttentionOp {
         layer: 0,
         heads,
         key_value_heads,
@@ -85,7 +87,7 @@ fn fresh_plan(
             norms,
             rotary: Some(RotaryId(0)),
         }),
-    };
+    });
     let buffers = vec![
         batch_buffer("queries, keys and values", heads * head_width + 2 * width),
         batch_buffer("mixed", heads * head_width),
@@ -160,9 +162,9 @@ fn attention_agrees_over_contexts_that_are_split() {
 /// The plan with sinks.
 fn with_sinks(mut plan: Plan) -> Plan {
     for op in &mut plan.ops {
-        if let Op::Attention { heads, sinks, .. } = op {
-            *sinks = Some(TensorId(plan.tensors.len()));
-            plan.tensors.push(tensor("sinks", 1, *heads));
+        if let Op::Attention(attention) = op {
+            attention.sinks = Some(TensorId(plan.tensors.len()));
+            plan.tensors.push(tensor("sinks", 1, attention.heads));
         }
     }
     plan
@@ -185,8 +187,8 @@ fn attention_agrees_with_sinks() {
 /// The plan with another way of making scores.
 fn with_scores(mut plan: Plan, changed: ScoresConfig) -> Plan {
     for op in &mut plan.ops {
-        if let Op::Attention { scores, .. } = op {
-            *scores = changed;
+        if let Op::Attention(attention) = op {
+            attention.scores = changed;
         }
     }
     plan

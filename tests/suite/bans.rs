@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use logitscope::decoding::{
-    Aids, Constraint, Control, DecodingError, DecodingSettings, EosRule, Picking, SharedConstraint,
-    SharedModel, StageContext, StageSettings, StrategyChoice, begin_with,
+    Constraint, Control, DecodingError, DecodingSettings, EosRule, Picking, SharedConstraint, SharedModel,
+    StageContext, StageSettings, StrategyInputs, StrategyKind, begin_with,
 };
 use logitscope::model::LanguageModel;
 use logitscope::trace::{Run, StepDetail, StopReason};
@@ -33,18 +33,18 @@ impl Constraint for Allowing {
 }
 
 /// A name, a strategy, how it picks, and whether a draft model helps it.
-type Way = (&'static str, StrategyChoice, Picking, bool);
+type Way = (&'static str, StrategyKind, Picking, bool);
 
 const WAYS: [Way; 9] = [
-    ("greedy", StrategyChoice::Greedy, Picking::Highest, false),
-    ("sample", StrategyChoice::Sample, Picking::Draws, false),
-    ("beam", StrategyChoice::Beam, Picking::Highest, false),
-    ("beam sampling", StrategyChoice::Beam, Picking::Draws, false),
-    ("speculative", StrategyChoice::Speculative, Picking::Highest, false),
-    ("speculative, drawn", StrategyChoice::Speculative, Picking::Draws, false),
-    ("speculative by a model", StrategyChoice::Speculative, Picking::Highest, true),
-    ("speculative by a model, drawn", StrategyChoice::Speculative, Picking::Draws, true),
-    ("lookahead", StrategyChoice::Lookahead, Picking::Highest, false),
+    ("greedy", StrategyKind::Greedy, Picking::Argmax, false),
+    ("sample", StrategyKind::Sample, Picking::Sample, false),
+    ("beam", StrategyKind::Beam, Picking::Argmax, false),
+    ("beam sampling", StrategyKind::Beam, Picking::Sample, false),
+    ("speculative", StrategyKind::Speculative, Picking::Argmax, false),
+    ("speculative, drawn", StrategyKind::Speculative, Picking::Sample, false),
+    ("speculative by a model", StrategyKind::Speculative, Picking::Argmax, true),
+    ("speculative by a model, drawn", StrategyKind::Speculative, Picking::Sample, true),
+    ("lookahead", StrategyKind::Lookahead, Picking::Argmax, false),
 ];
 
 /// Runs until it ends; the error where it does not end well.
@@ -64,7 +64,7 @@ fn decode(
     let mut model = model();
     let draft = drafts.then(|| Rc::new(RefCell::new(Box::new(self::model()) as Box<dyn LanguageModel>)));
     let stages = StageContext { constraint, ..StageContext::default() };
-    let aids = Aids { draft: draft.map(|draft| draft as SharedModel), stages };
+    let aids = StrategyInputs { draft: draft.map(|draft| draft as SharedModel), stages };
     let mut strategy = begin_with(&settings, &[], prompt, &model, &aids).expect("it begins");
     let mut run = Run::default();
     let mut end = None;
@@ -169,7 +169,7 @@ fn every_strategy_ends_where_a_ban_leaves_nothing_and_keeps_the_text() {
             };
             assert_eq!((at, by), (step, stage), "{what}: {error}");
             assert_eq!(run.generated_ids().len(), step - 1, "{what}");
-            if way.2 == Picking::Highest && way.1 != StrategyChoice::Beam {
+            if way.2 == Picking::Argmax && way.1 != StrategyKind::Beam {
                 assert_eq!(run.generated_ids(), greedy, "{what}");
             }
             let message = error.to_string();
@@ -184,12 +184,13 @@ fn every_strategy_ends_where_a_ban_leaves_nothing_and_keeps_the_text() {
 /// Beam search of two texts.
 fn beams(stages: StageSettings, eos: &[u32], max_tokens: usize) -> Run {
     let mut settings =
-        DecodingSettings { strategy: StrategyChoice::Beam, stages, ..DecodingSettings::default() };
+        DecodingSettings { strategy: StrategyKind::Beam, stages, ..DecodingSettings::default() };
     (settings.beam.beams, settings.beam.returned) = (2, 2);
     settings.stop.eos = EosRule::Tokens(eos.to_vec());
     settings.stop.max_tokens = max_tokens;
     let mut model = model();
-    let mut strategy = begin_with(&settings, &[], &[0], &model, &Aids::default()).expect("it begins");
+    let mut strategy =
+        begin_with(&settings, &[], &[0], &model, &StrategyInputs::default()).expect("it begins");
     let mut run = Run::default();
     while run.stop.is_none() {
         let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };

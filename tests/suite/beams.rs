@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use logitscope::decoding::{
     BeamSettings, CacheUse, Control, DecodingError, DecodingSettings, EarlyStopping, EosRule, Picking,
-    StrategyChoice, begin,
+    StrategyKind, begin,
 };
 use logitscope::model::{LanguageModel, ModelError};
 use logitscope::session::ModelSource;
@@ -20,7 +20,7 @@ use super::fake_model::{BYTES_PER_POSITION, FakeModel};
 const EARLY: [EarlyStopping; 3] = [EarlyStopping::Heuristic, EarlyStopping::AtOnce, EarlyStopping::Never];
 
 fn settings(beams: usize, length_penalty: f32, early_stopping: EarlyStopping) -> DecodingSettings {
-    let mut settings = DecodingSettings { strategy: StrategyChoice::Beam, ..DecodingSettings::default() };
+    let mut settings = DecodingSettings { strategy: StrategyKind::Beam, ..DecodingSettings::default() };
     settings.beam = BeamSettings { beams, length_penalty, early_stopping, returned: beams };
     settings.stop.eos = EosRule::Ignore;
     settings
@@ -204,7 +204,7 @@ fn one_beam_is_greedy_decoding_with_a_score() {
         let mut beam = settings(1, 1.0, EarlyStopping::Heuristic);
         (beam.stop.max_tokens, beam.stop.eos) = (12, eos.clone());
         beam.stages.repetition_penalty = 1.3;
-        let greedy = DecodingSettings { strategy: StrategyChoice::Greedy, ..beam.clone() };
+        let greedy = DecodingSettings { strategy: StrategyKind::Greedy, ..beam.clone() };
         let (found, stop) = decode(&mut FakeModel::scrambled(60), &beam, &[4, 9]);
         let (expected, expected_stop) = decode(&mut FakeModel::scrambled(60), &greedy, &[4, 9]);
         assert_eq!((found.generated_ids(), stop), (expected.generated_ids(), expected_stop));
@@ -507,7 +507,7 @@ fn a_branch_searches_on_from_the_text_that_a_person_chose() {
 fn sampled_beams_replay_by_seed_and_differ_by_seed() {
     for (vocabulary, top_k) in [(40, 0), (300, 0), (300, 30)] {
         let mut settings = settings(4, 1.0, EarlyStopping::Never);
-        settings.picking = Picking::Draws;
+        settings.picking = Picking::Sample;
         settings.stages.temperature = 1.5;
         settings.stages.top_k = top_k;
         settings.stop.max_tokens = 6;
@@ -548,7 +548,7 @@ fn draws_are_those_without_replacement_from_the_softmax() {
         let mut model =
             FakeModel::new(5, move |_| weights.iter().map(|weight| weight.ln() as f32).collect::<Vec<f32>>());
         let mut settings = settings(2, 0.0, EarlyStopping::Heuristic);
-        (settings.picking, settings.seed) = (Picking::Draws, seed);
+        (settings.picking, settings.seed) = (Picking::Sample, seed);
         settings.stop.max_tokens = 1;
         let (run, _) = decode(&mut model, &settings, &[0]);
         // At the maximum length the first two drawn are what is returned; their order is that of the noise.
@@ -609,7 +609,7 @@ impl CaseSettings {
         };
         let mut settings = settings(self.beams.unwrap_or(1), self.length_penalty.unwrap_or(1.0), early);
         if self.beams.is_none() {
-            settings.strategy = StrategyChoice::Greedy;
+            settings.strategy = StrategyKind::Greedy;
         }
         let stages = &mut settings.stages;
         stages.repetition_penalty = self.repetition_penalty.unwrap_or(1.0);

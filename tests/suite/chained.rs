@@ -7,7 +7,7 @@ use logitscope::decoding::chain::Chain;
 use logitscope::decoding::stages::History;
 use logitscope::decoding::{
     CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, StageContext, StageSettings,
-    StrategyChoice, begin,
+    StrategyKind, begin,
 };
 use logitscope::model::selection::{Choosing, MOST_CANDIDATES, RowHandle};
 use logitscope::reference::selection::summarise;
@@ -37,7 +37,7 @@ fn without_times(run: &Run) -> Vec<Node> {
 /// Strategies and chains that summaries serve, and some that they do not.
 fn settings() -> Vec<DecodingSettings> {
     let sample = |stages: StageSettings| DecodingSettings {
-        strategy: StrategyChoice::Sample,
+        strategy: StrategyKind::Sample,
         seed: 5,
         stages,
         ..DecodingSettings::default()
@@ -174,7 +174,7 @@ fn a_summary_records_what_the_whole_row_records() {
             min_p: [0.0, 0.02][round / 7 % 2],
             ..StageSettings::default()
         };
-        let chain = Chain::new(&stages, Picking::Draws, &StageContext::default(), 35);
+        let chain = Chain::new(&stages, Picking::Sample, &StageContext::default(), 35);
         let Some(choosing) = chain.choosing(vocabulary, 0.5) else { continue };
         let whole = chain.run(&logits, NOTHING).unwrap();
         let Some(short) = chain.run_summary(&summarise(RowHandle(0), &logits, &choosing)) else { continue };
@@ -213,7 +213,7 @@ fn assert_same(short: &Node, whole: &Node, what: &str) {
 #[test]
 fn what_a_summary_cannot_decide_is_left_to_the_whole_row() {
     let run = |stages: StageSettings, logits: &[f32]| {
-        let chain = Chain::new(&stages, Picking::Draws, &StageContext::default(), 40);
+        let chain = Chain::new(&stages, Picking::Sample, &StageContext::default(), 40);
         let choosing = chain.choosing(logits.len(), 0.5)?;
         chain.run_summary(&summarise(RowHandle(0), logits, &choosing))
     };
@@ -239,10 +239,10 @@ fn what_a_summary_cannot_decide_is_left_to_the_whole_row() {
     ] {
         assert!(run(stages.clone(), &steep).is_some(), "{stages:?}");
     }
-    assert_eq!(Chain::new(&plain(), Picking::Draws, &StageContext::default(), 121).choosing(300, 0.0), None);
+    assert_eq!(Chain::new(&plain(), Picking::Sample, &StageContext::default(), 121).choosing(300, 0.0), None);
     let expected = Choosing { top_k: 0, point: 0.25, ..Choosing::HIGHEST };
     assert_eq!(
-        Chain::new(&plain(), Picking::Draws, &StageContext::default(), 40).choosing(300, 0.25),
+        Chain::new(&plain(), Picking::Sample, &StageContext::default(), 40).choosing(300, 0.25),
         Some(expected)
     );
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use logitscope::decoding::DecodingSettings;
 use logitscope::gpu::{Device, Engine};
 use logitscope::model::{CacheFormat, LanguageModel};
-use logitscope::session::decode::steadily;
+use logitscope::session::decode::uninterrupted;
 use logitscope::session::event::Loaded;
 use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel, WeightsChoice};
 use logitscope::trace::{AdapterFacts, Run};
@@ -59,7 +59,7 @@ pub fn ready(name: &str) -> ReadyModel {
 pub fn decode(ready: &mut ReadyModel, prompt: &[u32], settings: &DecodingSettings) -> Run {
     let mut decode = Decode::begin(ready, &Prompt::Ids(prompt.to_vec()), settings).expect("a good prompt");
     while decode.run.stop.is_none() {
-        steadily(|control| decode.advance(ready, control)).expect("a step");
+        uninterrupted(|control| decode.advance(ready, control)).expect("a step");
     }
     let run = decode.end(ready);
     assert_eq!(ready.model.cache_usage().bytes, 0, "sequences that nobody released");

@@ -1,5 +1,6 @@
 //! The built program as scripts see it: JSON, exit codes, error lines, pipes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -842,4 +843,48 @@ fn ctrl_c_keeps_what_was_decoded_and_exits_with_130() {
     assert_eq!(run.stop, Some(logitscope::trace::StopReason::Cancelled));
     assert!((1..127).contains(&run.nodes.len()), "{} nodes", run.nodes.len());
     assert_eq!(String::from_utf8_lossy(&first).split_whitespace().count(), run.nodes.len());
+}
+
+/// The keys of a JSON value and of all within it, but for those under keys whose names come from elsewhere.
+fn all_keys(value: &Value, found: &mut BTreeSet<String>) {
+    const FROM_ELSEWHERE: [&str; 4] = ["details", "limits", "features", "generation"];
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                found.insert(key.clone());
+                if !FROM_ELSEWHERE.contains(&key.as_str()) {
+                    all_keys(value, found);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| all_keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_of_the_answers_is_documented() {
+    let page = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md"))
+        .expect("the page is there");
+    let model = with_text();
+    let mut commands: Vec<Vec<&str>> = vec![
+        vec!["generate", "-m", &model, "-p", "Once", "-n", "3", "--strategy", "beam"],
+        vec!["logits", "-m", &model, "-p", "Once"],
+        vec!["tokenize", "-m", &model, "-p", "Once"],
+        vec!["inspect", &model],
+        vec!["check", "-m", &model, "--weights", "q8_0"],
+        vec!["bench", "-m", &model, "--pp", "8", "--tg", "2", "--repeat", "1"],
+        vec!["adapters", "-v"],
+    ];
+    for command in &mut commands {
+        command.push("--json");
+        let section = format!("## `{}`", command[0]);
+        let start = page.find(&section).unwrap_or_else(|| panic!("{section} is there"));
+        let section = page[start + 3..].split("\n## ").next().unwrap_or_default();
+        let mut found = BTreeSet::new();
+        all_keys(&json_of(command), &mut found);
+        assert!(found.len() > 1, "{command:?}: {found:?}");
+        let missing: Vec<_> = found.iter().filter(|key| !section.contains(&format!("`{key}`"))).collect();
+        assert!(missing.is_empty(), "docs/json.md, {}: {missing:?}", command[0]);
+    }
 }

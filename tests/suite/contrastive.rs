@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use logitscope::decoding::{
-    CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EosRule, StrategyChoice, begin,
+    CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EosRule, StrategyKind, begin,
 };
 use logitscope::model::LanguageModel;
 use logitscope::trace::strategies::ContrastiveStep;
@@ -34,7 +34,7 @@ type Weighed = (u32, f32, f32, usize, f32);
 
 fn settings(candidates: usize, penalty_alpha: f32, max_tokens: usize) -> DecodingSettings {
     let contrastive = ContrastiveSettings { candidates, penalty_alpha };
-    let strategy = StrategyChoice::Contrastive;
+    let strategy = StrategyKind::Contrastive;
     let mut settings = DecodingSettings { strategy, contrastive, ..DecodingSettings::default() };
     settings.stop.max_tokens = max_tokens;
     settings.stop.eos = EosRule::Ignore;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use logitscope::decoding::chain::Chain;
+use logitscope::decoding::draw::draw;
 use logitscope::decoding::random::uniform;
 use logitscope::decoding::row::Row;
-use logitscope::decoding::single_token::draw;
 use logitscope::decoding::stages::History;
 use logitscope::decoding::{
     CacheUse, Control, DecodingError, DecodingSettings, EosRule, StageContext, StopMatch, StopTexts,
-    StrategyChoice, begin,
+    StrategyKind, begin,
 };
 use logitscope::model::{LanguageModel, ModelError};
 use logitscope::trace::{Phase, Run, StopReason};
@@ -37,7 +37,7 @@ fn greedy(max_tokens: usize) -> DecodingSettings {
 }
 
 fn sample(max_tokens: usize, seed: u64) -> DecodingSettings {
-    DecodingSettings { strategy: StrategyChoice::Sample, seed, ..greedy(max_tokens) }
+    DecodingSettings { strategy: StrategyKind::Sample, seed, ..greedy(max_tokens) }
 }
 
 /// Runs to the end, and checks that nothing stays in the cache.
@@ -385,12 +385,12 @@ fn prompts_that_cannot_be_continued_are_refused_with_the_reason() {
 #[test]
 fn every_strategy_fills_the_context_with_prompt_and_text_together() {
     for strategy in [
-        StrategyChoice::Greedy,
-        StrategyChoice::Sample,
-        StrategyChoice::Beam,
-        StrategyChoice::Contrastive,
-        StrategyChoice::Speculative,
-        StrategyChoice::Lookahead,
+        StrategyKind::Greedy,
+        StrategyKind::Sample,
+        StrategyKind::Beam,
+        StrategyKind::Contrastive,
+        StrategyKind::Speculative,
+        StrategyKind::Lookahead,
     ] {
         let mut settings = DecodingSettings { strategy, ..greedy(100) };
         settings.stop.eos = EosRule::Ignore;

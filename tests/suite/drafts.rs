@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use logitscope::decoding::{Aids, Control, DecodingSettings, EosRule, StrategyChoice, begin_with};
+use logitscope::decoding::{Control, DecodingSettings, EosRule, StrategyInputs, StrategyKind, begin_with};
 use logitscope::gpu::{Device, Engine};
 use logitscope::model::{LanguageModel, WeightsChoice};
 use logitscope::session::Opened;
@@ -27,10 +27,10 @@ fn family(name: &str) -> Opened {
 
 fn decode(
     model: &mut dyn LanguageModel,
-    strategy: StrategyChoice,
+    strategy: StrategyKind,
     tokens: usize,
     prompt: &[u32],
-    aids: &Aids,
+    aids: &StrategyInputs,
 ) -> Run {
     let mut settings = DecodingSettings { strategy, ..DecodingSettings::default() };
     (settings.stop.max_tokens, settings.stop.eos) = (tokens, EosRule::Ignore);
@@ -82,13 +82,14 @@ fn checkpoints_of_six_families_give_greedy_decodings_text() {
         let drafts: [Box<dyn LanguageModel>; 1] = [Box::new(engine(&opened, &device))];
         let vocabulary = target.vocabulary() as u32;
         let prompt: Vec<u32> = (0..14).map(|index| (index % 5 * 37 + 3) % vocabulary).collect();
-        let greedy = decode(&mut target, StrategyChoice::Greedy, 30, &prompt, &Aids::default());
-        let mut aids = vec![Aids::default()];
-        aids.extend(
-            drafts.map(|draft| Aids { draft: Some(Rc::new(RefCell::new(draft))), ..Aids::default() }),
-        );
+        let greedy = decode(&mut target, StrategyKind::Greedy, 30, &prompt, &StrategyInputs::default());
+        let mut aids = vec![StrategyInputs::default()];
+        aids.extend(drafts.map(|draft| StrategyInputs {
+            draft: Some(Rc::new(RefCell::new(draft))),
+            ..StrategyInputs::default()
+        }));
         for aids in &aids {
-            let found = decode(&mut target, StrategyChoice::Speculative, 30, &prompt, aids);
+            let found = decode(&mut target, StrategyKind::Speculative, 30, &prompt, aids);
             let what = format!("{name}, draft model: {}", aids.draft.is_some());
             compared += compare(&found, &greedy, &what);
             all += 30;
@@ -101,7 +102,7 @@ fn checkpoints_of_six_families_give_greedy_decodings_text() {
                 );
             }
         }
-        let found = decode(&mut target, StrategyChoice::Lookahead, 30, &prompt, &Aids::default());
+        let found = decode(&mut target, StrategyKind::Lookahead, 30, &prompt, &StrategyInputs::default());
         compared += compare(&found, &greedy, &format!("{name}, lookahead"));
         all += 30;
     }
@@ -115,9 +116,9 @@ fn the_built_in_model_repeats_itself_in_far_fewer_passes() {
     let mut target = engine(&opened, &device);
     let text = "The cock crew, and the dog barked, and the cat mewed. The cock crew, and the dog barked, and the cat mewed. The cock crew,";
     let prompt = opened.tokenizer.as_ref().unwrap().encode(text, AddSpecial::AsFileSays).unwrap();
-    let greedy = decode(&mut target, StrategyChoice::Greedy, 120, &prompt, &Aids::default());
-    for strategy in [StrategyChoice::Speculative, StrategyChoice::Lookahead] {
-        let found = decode(&mut target, strategy, 120, &prompt, &Aids::default());
+    let greedy = decode(&mut target, StrategyKind::Greedy, 120, &prompt, &StrategyInputs::default());
+    for strategy in [StrategyKind::Speculative, StrategyKind::Lookahead] {
+        let found = decode(&mut target, strategy, 120, &prompt, &StrategyInputs::default());
         let compared = compare(&found, &greedy, strategy.name());
         println!("{}: {:.2} tokens a pass, {compared} compared", strategy.name(), tokens_a_pass(&found));
         assert!(compared > 60, "{}: {compared} tokens compared", strategy.name());

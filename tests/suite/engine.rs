@@ -62,10 +62,9 @@ pub fn small_model() -> Plan {
 
 pub fn load(plan: &Plan, device: Arc<Device>) -> (Engine, Reference) {
     let weights = MadeWeights::random(plan, WeightFormat::F32, 3);
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let progress = &mut |_, _| ControlFlow::Continue(());
-    let engine = Engine::load(device, plan.clone(), CONTEXT, &weights, &bound, progress).unwrap();
-    (engine, Reference::new(plan.clone(), CONTEXT, &weights, &bound).unwrap())
+    let engine = Engine::load(device, plan.clone(), CONTEXT, &weights, progress).unwrap();
+    (engine, Reference::new(plan.clone(), CONTEXT, &weights).unwrap())
 }
 
 pub fn tokens(count: usize) -> Vec<u32> {
@@ -197,9 +196,8 @@ fn weights_that_are_no_numbers_are_counted_by_tensor() {
     let mut weights = MadeWeights::random(&plan, WeightFormat::F32, 3);
     weights.set(2, 5, f32::NAN);
     weights.set(2, 6, f32::INFINITY);
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let progress = &mut |_, _| ControlFlow::Continue(());
-    let engine = Engine::load(device(), plan.clone(), CONTEXT, &weights, &bound, progress).unwrap();
+    let engine = Engine::load(device(), plan.clone(), CONTEXT, &weights, progress).unwrap();
     assert_eq!(engine.non_finite, [(plan.tensors[2].name.clone(), 2)]);
 }
 
@@ -207,13 +205,12 @@ fn weights_that_are_no_numbers_are_counted_by_tensor() {
 fn loading_stops_when_asked_to() {
     let plan = small_model();
     let weights = MadeWeights::random(&plan, WeightFormat::F32, 3);
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let mut slices = 0;
     let progress = &mut |_, _| {
         slices += 1;
         if slices == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let stopped = Engine::load(device(), plan, CONTEXT, &weights, &bound, progress);
+    let stopped = Engine::load(device(), plan, CONTEXT, &weights, progress);
     assert!(matches!(stopped, Err(LoadError::Stopped)));
     assert_eq!(slices, 2);
 }

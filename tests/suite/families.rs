@@ -7,7 +7,7 @@ use logitscope::decoding::{CacheUse, DecodingSettings, EosRule};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, LanguageModel, Row};
 use logitscope::reference::Reference;
-use logitscope::session::decode::steadily;
+use logitscope::session::decode::uninterrupted;
 use logitscope::session::{Decode, ModelSource, Prompt, ReadyModel};
 use logitscope::trace::Run;
 use serde::Deserialize;
@@ -80,7 +80,7 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
     let model: Box<dyn LanguageModel> = match interpreter {
         Interpreter::Twin => {
             let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);
-            Box::new(Reference::new(plan, opened.context, weights, &opened.bound).expect("readable weights"))
+            Box::new(Reference::new(plan, opened.context, weights).expect("readable weights"))
         }
         Interpreter::Gpu => Box::new(checkpoints::engine(&opened)),
     };
@@ -110,7 +110,7 @@ fn generate(family: &mut Family, count: usize, change: impl FnOnce(&mut Decoding
     let prompt = Prompt::Ids(family.expected.short.ids.clone());
     let mut decode = Decode::begin(&family.ready, &prompt, &settings).expect("a good prompt");
     while decode.run.stop.is_none() {
-        steadily(|control| decode.advance(&mut family.ready, control)).expect("a step");
+        uninterrupted(|control| decode.advance(&mut family.ready, control)).expect("a step");
     }
     decode.end(&mut family.ready)
 }

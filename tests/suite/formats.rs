@@ -7,9 +7,8 @@ use std::path::PathBuf;
 
 use logitscope::formats::{self, ModelFile, TokenizerFiles, Vocabulary};
 use logitscope::model::config::{Activation, Bias, HeadWeights, NormKind, Positions};
-use logitscope::model::plan_decoder;
 use logitscope::model::rotary::{RampEnds, RotaryScaling};
-use logitscope::model::weights::WeightFormat;
+use logitscope::model::{WeightFormat, Weights, plan_decoder};
 use safetensors::SafeTensors;
 use serde_json::json;
 
@@ -75,8 +74,8 @@ fn every_fixture_opens_and_fits_its_plan() {
         let name = name.as_str();
         let model = open(name);
         let plan = plan_decoder(&model.config);
-        let bound = plan.bind(model.weights.tensors()).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(bound.len(), plan.tensors.len());
+        let bound = plan.bind(model.weights).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(bound.tensors().len(), plan.tensors.len());
         assert_eq!(model.name, name);
         assert_eq!(model.warnings, Vec::<String>::new(), "{name}");
         assert_eq!(model.config.vocabulary, 101, "{name}");
@@ -354,12 +353,12 @@ fn a_single_file_opens_with_what_lies_beside_it() {
 #[test]
 fn the_built_in_model_goes_the_same_way() {
     let model = formats::open_built_in().unwrap();
-    plan_decoder(&model.config).bind(model.weights.tensors()).unwrap();
+    let weights = plan_decoder(&model.config).bind(model.weights).unwrap();
     assert_eq!(model.path, "built-in");
     assert!(model.tokenizer.is_some());
     assert!(!model.special.eos.is_empty());
-    let last = model.weights.tensors().len() - 1;
-    assert!(matches!(model.weights.read(last, 0..1), Ok(std::borrow::Cow::Borrowed(_))));
+    let last = weights.tensors().len() - 1;
+    assert!(matches!(weights.read(last, 0..1), Ok(std::borrow::Cow::Borrowed(_))));
 
     let facts = formats::inspect_built_in();
     assert!(facts.supported, "{:?}", facts.problems);

@@ -2,18 +2,18 @@
 
 use std::ops::ControlFlow;
 
-use logitscope::formats::architectures::shapes;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
-    FeedForwardKind, Flow, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig,
-    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Shares, Sinks,
+    FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig,
+    NormConfig, NormKind, Positions, Residual, ResidualConfig, ScoresConfig, Shares, Sinks,
 };
 use logitscope::model::plan::Finish;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
 use logitscope::model::{Batch, LanguageModel, Op, Plan, WeightFormat, Weights, fuse, plan_decoder};
 use logitscope::reference::Reference;
+use logitscope::synthetic::{SyntheticWeights, shapes};
 
 use super::support::{MadeWeights, device};
 
@@ -43,7 +43,7 @@ const LLAMA: Shape = Shape {
     head_norm: None,
     clip: None,
     bias: Bias::Absent,
-    residual: ResidualConfig { flow: Flow::Sequential, scale: 1.0 },
+    residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0 },
     attention_norms: BlockNorms::before,
     feed_forward_norms: BlockNorms::before,
 };
@@ -52,7 +52,7 @@ const GPT2: Shape =
     Shape { kind: FeedForwardKind::Plain, norm: NormKind::Layer, bias: Bias::Present, ..LLAMA };
 /// Both blocks read what one norm, or a norm each, makes of the same residual stream.
 const SIDE_BY_SIDE: Shape = Shape {
-    residual: ResidualConfig { flow: Flow::Parallel, scale: 1.0 },
+    residual: ResidualConfig { kind: Residual::Parallel, scale: 1.0 },
     feed_forward_norms: |_| BlockNorms::NONE,
     ..LLAMA
 };
@@ -69,7 +69,7 @@ const NORMED_TWICE: Shape = Shape {
     attention_norms: BlockNorms::around,
     feed_forward_norms: BlockNorms::around,
     head_norm: Some(HeadNormExtent::OwnWeights),
-    residual: ResidualConfig { flow: Flow::Sequential, scale: 0.3 },
+    residual: ResidualConfig { kind: Residual::Sequential, scale: 0.3 },
     ..LLAMA
 };
 const EXPERTS: Shape = Shape {
@@ -189,19 +189,16 @@ fn the_fused_plan_computes_what_the_plain_one_does() {
     for (name, shape, ops) in SHAPES {
         let plain = plan(shape);
         let source = MadeWeights::random(&plain, WeightFormat::F16, 5);
-        let bound: Vec<usize> = (0..plain.tensors.len()).collect();
-        let expected =
-            logits(&mut Reference::new(plain.clone(), CONTEXT, &source, &bound).expect("readable"));
+        let expected = logits(&mut Reference::new(plain.clone(), CONTEXT, &source).expect("readable"));
 
-        let fused = fuse(&plain, &source, &bound);
+        let fused = fuse(&plain, &source);
         let names: Vec<&str> = fused.plan.ops.iter().map(Op::name).collect();
         assert_eq!(fused.plan.ops.len(), 2 * ops + 4, "{name}: {names:?}");
-        let bound: Vec<usize> = (0..fused.plan.tensors.len()).collect();
-        let mut twin = Reference::new(fused.plan.clone(), CONTEXT, &fused.weights, &bound).expect("readable");
+        let mut twin = Reference::new(fused.plan.clone(), CONTEXT, &fused.weights).expect("readable");
         assert_close(&logits(&mut twin), &expected, &format!("{name}, twin"));
         let progress = &mut |_, _| ControlFlow::Continue(());
-        let mut engine = Engine::load(device.clone(), fused.plan, CONTEXT, &fused.weights, &bound, progress)
-            .expect("loads");
+        let mut engine =
+            Engine::load(device.clone(), fused.plan, CONTEXT, &fused.weights, progress).expect("loads");
         assert_close(&logits(&mut engine), &expected, &format!("{name}, GPU"));
     }
 }
@@ -209,9 +206,8 @@ fn the_fused_plan_computes_what_the_plain_one_does() {
 #[test]
 fn a_llama_layer_becomes_five_ops_and_keeps_every_weight_once() {
     let plain = plan_decoder(&shapes::config("smollm2-135m").expect("a known name"));
-    let weights = shapes::MadeUpWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
-    let bound: Vec<usize> = (0..plain.tensors.len()).collect();
-    let fused = fuse(&plain, &weights, &bound);
+    let weights = SyntheticWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
+    let fused = fuse(&plain, &weights);
     let names: Vec<&str> = fused.plan.ops[1..6].iter().map(Op::name).collect();
     assert_eq!(names, ["linear", "attention", "linear", "linear", "linear"]);
     let elements = |plan: &Plan| plan.tensors.iter().map(|spec| spec.rows * spec.columns).sum::<usize>();
@@ -225,8 +221,7 @@ fn what_does_not_fit_together_stays_apart() {
     let mut source = MadeWeights::random(&plain, WeightFormat::F16, 5);
     let gate = plain.tensors.iter().position(|spec| spec.name == "layers.0.feed_forward.gate.weight");
     source.store(gate.expect("the layer has a gate"), WeightFormat::F32);
-    let bound: Vec<usize> = (0..plain.tensors.len()).collect();
-    let fused = fuse(&plain, &source, &bound);
+    let fused = fuse(&plain, &source);
     let gates = |op: &&Op| matches!(op, Op::Linear { finish: Finish::Gate(_), .. });
     assert_eq!(fused.plan.ops.iter().filter(gates).count(), 1, "only the second layer's formats agree");
     assert_eq!(fused.plan.ops.iter().filter(|op| matches!(op, Op::Gate { .. })).count(), 1);

@@ -74,7 +74,7 @@ fn opened() -> Opened {
 #[test]
 fn the_twin_computes_the_logits_of_the_same_weights_in_f32() {
     let opened = opened();
-    let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights, &opened.bound);
+    let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights);
     logits_agree(&mut twin.unwrap());
 }
 
@@ -88,7 +88,7 @@ fn the_gpu_computes_the_logits_of_the_same_weights_in_f32() {
 fn a_quantised_file_can_be_brought_into_other_formats() {
     for choice in [WeightsChoice::F16, WeightsChoice::Q8_0, WeightsChoice::Q4_0] {
         let opened = Opened::open(&ModelSource::Path(tiny()), None, choice).unwrap();
-        let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights, &opened.bound);
+        let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights);
         assert!(twin.is_ok(), "{}", choice.name());
     }
 }
@@ -343,7 +343,7 @@ fn a_file_whose_token_scores_say_nothing_says_so_and_runs_on_ids() {
     let opened = opened.with_cache(request.cache);
     assert!(opened.tokenizer.is_none());
     assert_eq!(said(&opened.file.warnings), 1);
-    let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights, &opened.bound);
+    let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights);
     logits_agree(&mut twin.unwrap());
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use logitscope::formats::{self, ModelFile};
 use logitscope::model::config::{Activation, HeadWeights};
 use logitscope::model::rotary::RotaryTable;
+use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::{ModelConfig, WeightFormat, Weights, plan_decoder};
 
 use super::formats::fixture;
@@ -120,5 +121,5 @@ fn blocks_stay_blocks() {
     let experts = |name: &&str| name.contains("experts.") && name.ends_with(".weight");
     let tensors = model.weights.tensors().iter().filter(|info| experts(&info.name.as_str()));
     let formats: Vec<WeightFormat> = tensors.map(|info| info.format).collect();
-    assert_eq!(formats, [WeightFormat::Mxfp4; 6]);
+    assert_eq!(formats, [WeightFormat::Blocks(BlockFormat::Mxfp4); 6]);
 }

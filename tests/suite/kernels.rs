@@ -10,9 +10,10 @@ use logitscope::model::plan::{
     BufferId, BufferSpec, ExpertInput, Finish, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
+use logitscope::model::weight_format::{BlockFormat, Encoding};
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 use logitscope::reference::Reference;
-use logitscope::session::check::{Agreement, Comparison};
+use logitscope::verify::{Agreement, Comparison};
 
 use super::support::{self, MadeWeights, Numbers};
 
@@ -89,19 +90,17 @@ pub struct Pair {
 impl Pair {
     pub fn new(plan: &Plan, format: WeightFormat, choice: KernelChoice) -> Self {
         let weights = MadeWeights::random(plan, format, 7);
-        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
         let device = Arc::clone(&DEVICE);
         let engine = Engine::load_with(
             device,
             plan.clone(),
             CONTEXT,
             &weights,
-            &bound,
             &mut |_, _| ControlFlow::Continue(()),
             choice,
         )
         .unwrap();
-        let twin = Reference::new(plan.clone(), CONTEXT, &weights, &bound).unwrap();
+        let twin = Reference::new(plan.clone(), CONTEXT, &weights).unwrap();
         Self { engine, twin, plan: plan.clone(), seed: 1, contents: |number| 6.0 * number }
     }
 
@@ -142,7 +141,7 @@ impl Pair {
 #[test]
 fn linear_agrees_in_every_variant_format_and_shape() {
     for choice in OF_SOFTWARE {
-        for format in WeightFormat::ENCODED {
+        for format in Encoding::ALL.map(Encoding::format) {
             for shape in shapes_of(format) {
                 compare_linear(choice, format, shape, &ROWS);
             }
@@ -154,7 +153,7 @@ fn linear_agrees_in_every_variant_format_and_shape() {
 /// rows, any two meet.
 #[test]
 fn linear_for_gpus_agrees_in_pairs_of_variants_formats_and_shapes() {
-    for (place, format) in WeightFormat::ENCODED.into_iter().enumerate() {
+    for (place, format) in Encoding::ALL.map(Encoding::format).into_iter().enumerate() {
         let shapes = shapes_of(format);
         for (turn, &shape) in shapes.iter().cycle().take(shapes.len().max(6)).enumerate() {
             let choice = OF_GPUS[(turn + 2 * place + turn / 4) % OF_GPUS.len()];
@@ -187,7 +186,7 @@ fn compare_linear(
 
 /// The formats that come from files alone.
 fn formats_of_files() -> impl Iterator<Item = WeightFormat> {
-    WeightFormat::ALL.into_iter().filter(|format| !WeightFormat::ENCODED.contains(format))
+    WeightFormat::ALL.into_iter().filter(|format| matches!(format, WeightFormat::Blocks(_)))
 }
 
 #[test]
@@ -197,7 +196,10 @@ fn linear_agrees_in_the_formats_of_files() {
         let shape = (21, 3 * format.block_elements());
         compare_linear(KernelChoice::CPU, format, shape, &[1, 5]);
         // Compiling them all for a software driver takes minutes; these have every way of unpacking.
-        if [WeightFormat::Q6K, WeightFormat::Q3K, WeightFormat::Iq4Xs].contains(&format) {
+        if [BlockFormat::Q6K, BlockFormat::Q3K, BlockFormat::Iq4Xs]
+            .map(WeightFormat::Blocks)
+            .contains(&format)
+        {
             compare_linear(KernelChoice::GPU, format, shape, &[1, 33]);
         }
     }
@@ -327,7 +329,7 @@ fn norms_of_heads_agree_in_every_shape() {
 
 #[test]
 fn experts_agree_in_every_format_and_shape() {
-    let formats = WeightFormat::ENCODED.map(|format| (format, KernelChoice::CPU));
+    let formats = Encoding::ALL.map(|encoding| (encoding.format(), KernelChoice::CPU));
     let choices = || choices().map(|choice| (WeightFormat::F16, choice));
     // Experts, active ones, the block's width and theirs: fewer and more experts than lanes.
     for (experts, active, shares, width, own) in
@@ -448,7 +450,7 @@ fn picking_some_rows_takes_those_rows() {
 
 #[test]
 fn embedding_agrees_with_and_without_positions() {
-    for format in WeightFormat::ENCODED {
+    for format in Encoding::ALL.map(Encoding::format) {
         for columns in WIDTHS {
             if !columns.is_multiple_of(format.block_elements()) {
                 continue;

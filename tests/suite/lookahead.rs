@@ -1,8 +1,8 @@
 //! Lookahead decoding on models whose logits are known exactly: greedy decoding's text in fewer passes.
 
 use logitscope::decoding::{
-    Aids, CacheUse, Control, DecodingError, DecodingSettings, EosRule, LookaheadSettings, StrategyChoice,
-    begin,
+    CacheUse, Control, DecodingError, DecodingSettings, EosRule, LookaheadSettings, StrategyInputs,
+    StrategyKind, begin,
 };
 use logitscope::trace::strategies::{LookaheadStep, NgramSource, Token};
 use logitscope::trace::{Run, StepDetail, StopReason, StrategyStep};
@@ -36,11 +36,13 @@ fn the_text_is_greedy_decodings_whatever_the_window() {
         for (vocabulary, (window, ngram, guesses)) in
             sizes.into_iter().flat_map(|size| [(20, size), (300, size)])
         {
-            for plain in with_and_without_penalties(settings(StrategyChoice::Greedy, 80)) {
-                let mut ahead = DecodingSettings { strategy: StrategyChoice::Lookahead, ..plain.clone() };
+            for plain in with_and_without_penalties(settings(StrategyKind::Greedy, 80)) {
+                let mut ahead = DecodingSettings { strategy: StrategyKind::Lookahead, ..plain.clone() };
                 ahead.lookahead = LookaheadSettings { window, ngram, guesses };
-                let greedy = decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &Aids::default());
-                let found = decode(&mut model(vocabulary), &ahead, &[3, 4, 5, 3, 4], &Aids::default());
+                let greedy =
+                    decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &StrategyInputs::default());
+                let found =
+                    decode(&mut model(vocabulary), &ahead, &[3, 4, 5, 3, 4], &StrategyInputs::default());
                 let what =
                     format!("model {kind}, {vocabulary} ids, {:?}, {:?}", ahead.lookahead, plain.stages);
                 assert_is_greedy(&found.run, &greedy.run, &what);
@@ -55,9 +57,9 @@ fn the_text_is_greedy_decodings_whatever_the_window() {
 
 #[test]
 fn the_trace_tells_window_guesses_and_pool() {
-    let mut ahead = settings(StrategyChoice::Lookahead, 30);
+    let mut ahead = settings(StrategyKind::Lookahead, 30);
     ahead.lookahead = LookaheadSettings { window: 4, ngram: 3, guesses: 3 };
-    let found = decode(&mut circle(20), &ahead, &[0, 1, 2, 3, 4], &Aids::default());
+    let found = decode(&mut circle(20), &ahead, &[0, 1, 2, 3, 4], &StrategyInputs::default());
     let steps: Vec<&LookaheadStep> = found.run.steps.iter().map(lookahead).collect();
     assert_eq!((steps.len(), found.run.phases.incremental_steps), (found.passes, found.passes - 1));
     // Initiation: three n-grams of the prompt, and the one that the first token makes.
@@ -88,7 +90,7 @@ fn the_trace_tells_window_guesses_and_pool() {
 
 #[test]
 fn trajectories_of_the_window_become_guesses_that_hit() {
-    let mut ahead = settings(StrategyChoice::Lookahead, 40);
+    let mut ahead = settings(StrategyKind::Lookahead, 40);
     ahead.lookahead = LookaheadSettings { window: 6, ngram: 3, guesses: 6 };
     // Each token has one successor, all in one circle, and the text does not come round. A trajectory that begins at
     // 100 is ahead of it: only the window can know what comes there.
@@ -98,8 +100,9 @@ fn trajectories_of_the_window_become_guesses_that_hit() {
             (0..300).map(|id| if id == next { 3.0 } else { 0.0 }).collect()
         })
     };
-    let found = decode(&mut model(), &ahead, &[100, 2], &Aids::default());
-    let plain = decode(&mut model(), &settings(StrategyChoice::Greedy, 40), &[100, 2], &Aids::default());
+    let found = decode(&mut model(), &ahead, &[100, 2], &StrategyInputs::default());
+    let plain =
+        decode(&mut model(), &settings(StrategyKind::Greedy, 40), &[100, 2], &StrategyInputs::default());
     assert_is_greedy(&found.run, &plain.run, "a circle of 300");
     let ids = found.run.generated_ids();
     assert!(ids.iter().enumerate().all(|(place, id)| !ids[..place].contains(id)), "{ids:?}");
@@ -111,21 +114,21 @@ fn trajectories_of_the_window_become_guesses_that_hit() {
 
 #[test]
 fn ends_and_narrow_models_are_minded() {
-    let greedy = settings(StrategyChoice::Greedy, 100);
-    let ahead = settings(StrategyChoice::Lookahead, 100);
+    let greedy = settings(StrategyKind::Greedy, 100);
+    let ahead = settings(StrategyKind::Lookahead, 100);
     let prompt = [0, 1, 2, 3, 4, 5, 6, 0, 1];
-    let none = Aids::default();
+    let none = StrategyInputs::default();
     for end in 0..9 {
         let mut ahead = ahead.clone();
         ahead.stop.eos = EosRule::Tokens(vec![end]);
         let found = decode(&mut circle(20), &ahead, &prompt, &none);
-        let plain = DecodingSettings { strategy: StrategyChoice::Greedy, ..ahead };
+        let plain = DecodingSettings { strategy: StrategyKind::Greedy, ..ahead };
         let plain = decode(&mut circle(20), &plain, &prompt, &none);
         assert_is_greedy(&found.run, &plain.run, "end token");
         assert_eq!(found.stop, plain.stop);
     }
     for max_tokens in 1..16 {
-        let found = decode(&mut circle(20), &settings(StrategyChoice::Lookahead, max_tokens), &prompt, &none);
+        let found = decode(&mut circle(20), &settings(StrategyKind::Lookahead, max_tokens), &prompt, &none);
         assert_eq!((found.run.nodes.len(), found.stop), (max_tokens, StopReason::MaxTokens));
     }
     for context in 10..40 {
@@ -135,7 +138,7 @@ fn ends_and_narrow_models_are_minded() {
         assert_is_greedy(&found.run, &decode(&mut plain, &greedy, &prompt, &none).run, "context");
         assert_eq!(found.stop, StopReason::ContextFull);
     }
-    let plain = decode(&mut circle(20), &settings(StrategyChoice::Greedy, 100), &prompt, &none);
+    let plain = decode(&mut circle(20), &settings(StrategyKind::Greedy, 100), &prompt, &none);
     for max_rows in [1, 2, 3, 4, 7, 20, 49] {
         let mut narrow = circle(20);
         narrow.max_rows = max_rows;
@@ -149,7 +152,7 @@ fn ends_and_narrow_models_are_minded() {
 
 #[test]
 fn interruptions_and_branches_lose_nothing_and_leave_nothing() {
-    let ahead = settings(StrategyChoice::Lookahead, 30);
+    let ahead = settings(StrategyKind::Lookahead, 30);
     let mut model = habits(20);
     let mut strategy = begin(&ahead, &[], &[1, 2, 3], &model).unwrap();
     let mut run = Run::default();
@@ -165,8 +168,8 @@ fn interruptions_and_branches_lose_nothing_and_leave_nothing() {
         let mut branched = strategy.branch(&mut model, &tokens).unwrap();
         let mut branch_run = Run::default();
         while step(&mut *branched.strategy, &mut model, &mut branch_run).unwrap().is_none() {}
-        let greedy = settings(StrategyChoice::Greedy, 30 - length - 1);
-        let plain = decode(&mut habits(20), &greedy, &tokens, &Aids::default()).run;
+        let greedy = settings(StrategyKind::Greedy, 30 - length - 1);
+        let plain = decode(&mut habits(20), &greedy, &tokens, &StrategyInputs::default()).run;
         assert_eq!(branch_run.generated_ids(), plain.generated_ids());
         branched.strategy.release(&mut model);
     }
@@ -175,7 +178,8 @@ fn interruptions_and_branches_lose_nothing_and_leave_nothing() {
     assert!(matches!(step(&mut *strategy, &mut model, &mut run), Err(DecodingError::Model(_))));
     model.passes_left = usize::MAX;
     while step(&mut *strategy, &mut model, &mut run).unwrap().is_none() {}
-    let plain = decode(&mut habits(20), &settings(StrategyChoice::Greedy, 30), &[1, 2, 3], &Aids::default());
+    let plain =
+        decode(&mut habits(20), &settings(StrategyKind::Greedy, 30), &[1, 2, 3], &StrategyInputs::default());
     assert_is_greedy(&run, &plain.run, "the first line");
     strategy.release(&mut model);
     assert_eq!(model.live_sequences(), 0);
@@ -191,7 +195,7 @@ fn broken_logits_are_an_error_that_names_step_and_token() {
         }
         logits
     });
-    let ahead = settings(StrategyChoice::Lookahead, 40);
+    let ahead = settings(StrategyKind::Lookahead, 40);
     let mut strategy = begin(&ahead, &[], &[0, 1, 2, 3, 4, 5, 6, 0], &model).unwrap();
     let mut run = Run::default();
     let error = loop {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use logitscope::formats;
 use logitscope::model::WeightFormat;
+use logitscope::model::weight_format::Encoding;
 use proptest::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -251,7 +252,7 @@ fn experts_that_are_missing_or_differ() {
     let path = folder.path().join("model.safetensors");
     let contents = fs::read(&path).unwrap();
     let tensors = SafeTensors::deserialize(&contents).unwrap();
-    let halves = WeightFormat::F32.convert(tensors.tensor(LAST).unwrap().data(), WeightFormat::F16);
+    let halves = WeightFormat::F32.convert(tensors.tensor(LAST).unwrap().data(), Encoding::F16);
     let views = tensors.iter().map(|(name, view)| match name {
         LAST => (name, TensorView::new(Dtype::F16, view.shape().to_vec(), &halves).unwrap()),
         _ => (name, view),

@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use logitscope::formats::architectures::shapes::{self, MadeUpWeights};
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MatrixUnits, Trial, Trials};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, plan_decoder};
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
+use logitscope::synthetic::{SyntheticWeights, shapes};
 
 use super::support;
 
@@ -15,9 +15,8 @@ use super::support;
 fn engine(device: Arc<Device>, choice: KernelChoice) -> Engine {
     let opened = Opened::open(&ModelSource::BuiltIn, Some(64), WeightsChoice::Original).unwrap();
     let Fused { plan, weights } = opened.fused();
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let mut progress = |_, _| ControlFlow::Continue(());
-    Engine::load_with(device, plan, 64, &weights, &bound, &mut progress, choice).unwrap()
+    Engine::load_with(device, plan, 64, &weights, &mut progress, choice).unwrap()
 }
 
 #[test]
@@ -101,8 +100,7 @@ fn prompts_get_the_fastest_candidate_that_suits_the_weights() {
     let mut config = shapes::config("stories15m").unwrap();
     (config.layers, config.vocabulary) = (config.layers[..1].to_vec(), 64);
     let plan = plan_decoder(&config);
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-    let weights = MadeUpWeights::new(&plan, WeightFormat::F32).expect("f32 fits every row");
+    let weights = SyntheticWeights::new(&plan, WeightFormat::F32).expect("f32 fits every row");
     let device = support::device();
     // Units that round the inputs are not for weights in f32, and this device could not compile them.
     let rounding = LinearVariant::Matrices { units: MatrixUnits::Half16, lanes: 32 };
@@ -113,8 +111,7 @@ fn prompts_get_the_fastest_candidate_that_suits_the_weights() {
         let before = KernelChoice { many_rows, ..KernelChoice::CPU };
         let (device, plan) = (Arc::clone(&device), plan.clone());
         let mut progress = |_, _| ControlFlow::Continue(());
-        let mut engine =
-            Engine::load_with(device, plan, 64, &weights, &bound, &mut progress, before).unwrap();
+        let mut engine = Engine::load_with(device, plan, 64, &weights, &mut progress, before).unwrap();
         engine.choose_for_prompts(&[lanes, rounding, tiles], &mut trials).unwrap();
         let trial = only_trial(&trials, &engine);
         assert!(trial.subject.work.starts_with("f32 ") && trial.subject.work.ends_with(", 64 rows"));

@@ -4,7 +4,7 @@ use logitscope::gpu::{self, AdapterInfo, Device, GpuError};
 use logitscope::model::{CacheFormat, WeightsChoice};
 use logitscope::session::inspect::TooLarge;
 use logitscope::session::{
-    AdapterRoom, Comparison, GpuLoader, Limit, LoadRequest, Loader, ModelCard, ModelSource,
+    AdapterMatch, AdapterRoom, GpuLoader, Limit, LoadRequest, Loader, ModelCard, ModelSource,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -40,8 +40,8 @@ fn adapter(binding_bytes: u64, memory_bytes: Option<u64>) -> AdapterInfo {
 fn compared(request: &LoadRequest, adapter: AdapterInfo) -> (ModelCard, AdapterRoom) {
     let card = ModelCard::beside(request, Ok(adapter)).expect("the headers are whole");
     match card.adapter.clone() {
-        Comparison::Adapter(room) => (card, room),
-        Comparison::Nothing { problem } => panic!("not compared: {problem}"),
+        AdapterMatch::Adapter(room) => (card, room),
+        AdapterMatch::Nothing { problem } => panic!("not compared: {problem}"),
     }
 }
 
@@ -106,7 +106,8 @@ fn the_engine_shortens_a_context_to_what_the_card_says() {
     let request = request(folder.path());
     // Opened first: the card then compares with the adapter that turned out to work.
     let device = Device::open(None).expect("tests need an adapter");
-    let Comparison::Adapter(room) = ModelCard::read(&request).expect("the headers are whole").adapter else {
+    let AdapterMatch::Adapter(room) = ModelCard::read(&request).expect("the headers are whole").adapter
+    else {
         panic!("tests need an adapter")
     };
     assert_eq!((&room.name, room.binding_bytes), (&device.info.name, device.info.binding_bytes));
@@ -127,6 +128,6 @@ fn without_an_adapter_the_card_says_so_and_the_rest() {
     let request = request(fixture("llama-f32"));
     let card = ModelCard::beside(&request, Err(GpuError::NoAdapter)).expect("the headers are whole");
     assert!(card.facts.supported && card.memory.is_some());
-    let Comparison::Nothing { problem } = &card.adapter else { panic!("it was compared: {card:?}") };
+    let AdapterMatch::Nothing { problem } = &card.adapter else { panic!("it was compared: {card:?}") };
     assert!(problem.contains("no GPU was found"), "{problem}");
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
-use logitscope::decoding::{Control, DecodingSettings, EosRule, StageSettings, StrategyChoice, begin};
+use logitscope::decoding::{Control, DecodingSettings, EosRule, StageSettings, StrategyKind, begin};
 use logitscope::gpu::{Device, Engine, KernelChoice, Traffic};
 use logitscope::model::batch::{RowOutput, SequenceId};
 use logitscope::model::language_model::CacheUsage;
@@ -37,7 +37,7 @@ fn engine(vocabulary: usize, choice: KernelChoice) -> Engine {
     };
     let weights = MadeWeights::random(&plan, logitscope::model::WeightFormat::F32, 0);
     let go_on = &mut |_, _| ControlFlow::Continue(());
-    Engine::load_with(Arc::clone(&DEVICE), plan, 128, &weights, &[], go_on, choice).unwrap()
+    Engine::load_with(Arc::clone(&DEVICE), plan, 128, &weights, go_on, choice).unwrap()
 }
 
 /// Summaries of rows that lie one after the other in `logits`.
@@ -266,7 +266,7 @@ fn decoding_without_waiting_gives_what_waiting_gives_and_reads_a_kilobyte_a_toke
     let mut settings = DecodingSettings::default();
     (settings.stop.max_tokens, settings.stop.eos) = (60, EosRule::Ignore);
     let sampling = |temperature, top_k| DecodingSettings {
-        strategy: StrategyChoice::Sample,
+        strategy: StrategyKind::Sample,
         stages: StageSettings { temperature, top_k, ..StageSettings::default() },
         seed: 3,
         ..settings.clone()
@@ -280,7 +280,7 @@ fn decoding_without_waiting_gives_what_waiting_gives_and_reads_a_kilobyte_a_toke
         // Pages of the cache are copied when it grows; that apart, one submission and one wait a token.
         let steps = 59;
         let read = |traffic: &Traffic| traffic.read_bytes / steps;
-        if settings.strategy == StrategyChoice::Greedy || settings.stages.top_k > 0 {
+        if settings.strategy == StrategyKind::Greedy || settings.stages.top_k > 0 {
             assert_eq!((waiting.submissions, waiting.waits, read(&waiting)), (steps, steps, 1040));
             // The first step is unlike the prompt; the others find their commands.
             assert_eq!(waiting.recorded_ahead, steps - 1);

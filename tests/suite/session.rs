@@ -14,7 +14,7 @@ use logitscope::session::{
 };
 use logitscope::trace::{AdapterFacts, ChosenBy, Phase, Run, StepInput, StopReason};
 
-use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader};
+use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader, WORDS};
 use super::support;
 
 /// A worker and what it said so far.
@@ -204,6 +204,56 @@ fn a_prompt_is_counted_without_a_run() {
     watched.until("it cannot be counted", |view| view.prompt_tokens.is_none());
     assert!(watched.view.run.is_none() && watched.view.status == Status::Ready);
     assert_eq!(watched.view.notices.len(), 1, "why is told when it is run");
+}
+
+#[test]
+fn a_prompt_is_scored_by_the_rows_before_each_token_while_a_run_waits() {
+    let mut watched = Watched::ready(Behaviour::default());
+    watched.send(Command::ScorePrompt);
+    let prompt = "one two four five six seven zero three";
+    watched.send(start(prompt, 6, Pace::SingleStep));
+    watched.until("it waits", |view| view.status == Status::Paused);
+    assert!(watched.run().prompt.iter().all(|token| token.expectation.is_none()), "nobody asked");
+    watched.send(Command::ScorePrompt);
+    watched.send(Command::Resume);
+    watched.until("it ended", |view| view.run.as_ref().is_some_and(|run| run.stop.is_some()));
+    let run = watched.run();
+    assert_eq!(run.text(), " four five six seven zero one");
+    // The model gives 5 to the number that follows and a tenth of its number to every other one.
+    let ids: Vec<u32> = run.prompt_ids();
+    assert_eq!(run.prompt[0].expectation, None, "nothing comes before it");
+    for (before, token) in ids.iter().zip(&run.prompt[1..]) {
+        let next = (before + 1) % 8;
+        let logit = |id: u32| if id == next { 5.0 } else { f64::from(id) / 10.0 };
+        let sum: f64 = (0..8).map(|id| logit(id).exp()).sum();
+        let entropy: f64 =
+            (0..8).map(|id| logit(id).exp() / sum).map(|probability| -probability * probability.ln()).sum();
+        let expectation = token.expectation.as_ref().expect("it was scored");
+        let expected = logit(token.token) - sum.ln();
+        assert!((f64::from(expectation.log_probability) - expected).abs() < 1e-6, "{expectation:?}");
+        assert!((f64::from(expectation.entropy) - entropy).abs() < 1e-6, "{expectation:?}");
+        let rank = 1 + (0..8).filter(|&id| logit(id) > logit(token.token)).count();
+        assert_eq!(expectation.rank, rank);
+        assert_eq!(expectation.likeliest[0].token.id, next);
+        assert!(expectation.likeliest[0].token.piece.ends_with(WORDS[next as usize]));
+    }
+}
+
+#[test]
+fn a_failure_while_a_prompt_is_scored_is_told_and_the_run_goes_on() {
+    let failure = ModelError::BeyondContext { position: 9, context: 8 };
+    let broken_pass = Some((1, Breakage::Error(failure)));
+    let mut watched = Watched::ready(Behaviour { broken_pass, ..Behaviour::default() });
+    watched.send(start("one two", 3, Pace::SingleStep));
+    watched.until("it waits", |view| view.status == Status::Paused);
+    watched.send(Command::ScorePrompt);
+    let told = |view: &View| view.notices.last().is_some_and(|notice| notice.severity == Severity::Error);
+    watched.until("it is told", told);
+    let told = (Severity::Error, "position 9 is beyond the context of 8 positions");
+    assert_eq!(watched.last_notice(), told);
+    watched.send(Command::Resume);
+    watched.until("it ended", |view| view.run.as_ref().is_some_and(|run| run.stop.is_some()));
+    assert_eq!(watched.run().text(), " three four five");
 }
 
 #[test]

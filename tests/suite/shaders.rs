@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use logitscope::formats::architectures::shapes::{self, MadeUpWeights};
 use logitscope::gpu::{
     Kernel, KernelChoice, KernelUse, LinearVariant, MatrixUnits, Override, Reduction, Variant, kernel_source,
     kernel_uses, selection_uses, variants,
@@ -10,6 +9,7 @@ use logitscope::gpu::{
 use logitscope::model::config::{BlockNorms, FeedForwardKind, NormKind, Positions};
 use logitscope::model::weights::TensorInfo;
 use logitscope::model::{CacheFormat, ModelConfig, Plan, WeightFormat, fuse, plan_decoder};
+use logitscope::synthetic::{SyntheticWeights, shapes};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -49,9 +49,8 @@ fn plans() -> Vec<Plan> {
     let tiny = fused::plans().collect::<Vec<_>>();
     let models = configs().iter().map(plan_decoder).collect::<Vec<_>>();
     for plain in tiny.into_iter().chain(models) {
-        let weights = MadeUpWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
-        let bound: Vec<usize> = (0..plain.tensors.len()).collect();
-        all.push(fuse(&plain, &weights, &bound).plan);
+        let weights = SyntheticWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
+        all.push(fuse(&plain, &weights).plan);
         all.push(plain);
     }
     let halves = all.iter().map(|plan| Plan { cache_format: CacheFormat::F16, ..plan.clone() });
@@ -97,11 +96,9 @@ fn uses_of(plans: &[Plan], format: WeightFormat) -> Vec<KernelUse> {
             format,
         };
         let tensors: Vec<TensorInfo> = plan.tensors.iter().map(info).collect();
-        let bound: Vec<usize> = (0..tensors.len()).collect();
         for choice in choices() {
             // A vector may have any format; a matrix of f32 goes through no units of f16.
-            let found =
-                kernel_uses(plan, &tensors, &bound, choice, BINDING_BYTES).expect("rows fit bindings");
+            let found = kernel_uses(plan, &tensors, choice, BINDING_BYTES).expect("rows fit bindings");
             found.into_iter().for_each(&mut add);
             let vocabulary = plan.buffer(plan.logits).columns;
             selection_uses(vocabulary, choice).into_iter().for_each(&mut add);

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use logitscope::decoding::random::{Purpose, uniform, uniform_for};
 use logitscope::decoding::{
-    Aids, CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, Strategy, StrategyChoice,
-    begin_with,
+    CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, Strategy, StrategyInputs,
+    StrategyKind, begin_with,
 };
-use logitscope::trace::strategies::{Added, Drafter, SpeculativeStep, Verdict};
+use logitscope::trace::strategies::{Added, DraftSource, SpeculativeStep, Verdict};
 use logitscope::trace::{NodeTiming, Phase, Run, StepDetail, StopReason};
 
 use super::fake_model::{FakeModel, scrambled_logits};
@@ -25,7 +25,12 @@ pub struct Outcome {
 }
 
 /// Runs to the end, and checks that the nodes tell every row and that nothing stays in a cache.
-pub fn decode(model: &mut FakeModel, settings: &DecodingSettings, prompt: &[u32], aids: &Aids) -> Outcome {
+pub fn decode(
+    model: &mut FakeModel,
+    settings: &DecodingSettings,
+    prompt: &[u32],
+    aids: &StrategyInputs,
+) -> Outcome {
     let mut strategy = begin_with(settings, &[9], prompt, model, aids).unwrap();
     let (rows, passes) = (model.rows(), model.passes.len());
     let mut run = Run::default();
@@ -68,7 +73,7 @@ pub fn step(
 }
 
 /// Greedy settings for so many tokens, with a strategy of this choice.
-pub fn settings(strategy: StrategyChoice, max_tokens: usize) -> DecodingSettings {
+pub fn settings(strategy: StrategyKind, max_tokens: usize) -> DecodingSettings {
     let mut settings = DecodingSettings { strategy, ..DecodingSettings::default() };
     (settings.stop.max_tokens, settings.stop.eos) = (max_tokens, EosRule::Ignore);
     settings
@@ -104,8 +109,8 @@ pub fn circle(vocabulary: usize) -> FakeModel {
     })
 }
 
-fn shared(model: FakeModel) -> Aids {
-    Aids { draft: Some(Rc::new(RefCell::new(Box::new(model)))), ..Aids::default() }
+fn shared(model: FakeModel) -> StrategyInputs {
+    StrategyInputs { draft: Some(Rc::new(RefCell::new(Box::new(model)))), ..StrategyInputs::default() }
 }
 
 /// Another model's logits turned upside down.
@@ -129,9 +134,10 @@ fn greedy_text_is_the_targets_whoever_drafts() {
                 [None, Some(model(vocabulary)), Some(models[1 - kind](vocabulary)), Some(wrong(vocabulary))];
             for (who, draft) in drafts.into_iter().enumerate() {
                 let aids = draft.map(shared).unwrap_or_default();
-                for plain in with_and_without_penalties(settings(StrategyChoice::Greedy, 70)) {
-                    let spec = DecodingSettings { strategy: StrategyChoice::Speculative, ..plain.clone() };
-                    let greedy = decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &Aids::default());
+                for plain in with_and_without_penalties(settings(StrategyKind::Greedy, 70)) {
+                    let spec = DecodingSettings { strategy: StrategyKind::Speculative, ..plain.clone() };
+                    let greedy =
+                        decode(&mut model(vocabulary), &plain, &[3, 4, 5, 3, 4], &StrategyInputs::default());
                     let found = decode(&mut model(vocabulary), &spec, &[3, 4, 5, 3, 4], &aids);
                     let what = format!("model {kind}, {vocabulary} ids, drafter {who}, {:?}", plain.stages);
                     assert_is_greedy(&found.run, &greedy.run, &what);
@@ -149,14 +155,14 @@ fn greedy_text_is_the_targets_whoever_drafts() {
 
 #[test]
 fn the_trace_tells_each_draft_with_its_verdicts() {
-    let spec = settings(StrategyChoice::Speculative, 30);
+    let spec = settings(StrategyKind::Speculative, 30);
     let Outcome { run, passes, .. } = decode(&mut circle(20), &spec, &[0, 1], &shared(circle(20)));
     assert_eq!((run.steps.len(), run.phases.incremental_steps), (passes, passes - 1));
     let first = speculative(&run.steps[0]);
     assert_eq!((first.drafted.len(), first.added, first.draft_passes), (0, Added::Bonus, 0));
     assert_eq!(run.nodes[0].phase, Phase::Initiation);
     let second = speculative(&run.steps[1]);
-    assert_eq!((second.drafter, second.drafted.len(), second.draft_passes), (Drafter::Model, 6, 6));
+    assert_eq!((second.drafter, second.drafted.len(), second.draft_passes), (DraftSource::Model, 6, 6));
     assert_eq!((second.added, run.steps[1].nodes.clone()), (Added::Bonus, 1..8));
     for (drafted, node) in second.drafted.iter().zip(&run.nodes[1..]) {
         assert_eq!((drafted.token.id, drafted.verdict, drafted.draw), (node.token, Verdict::Accepted, None));
@@ -183,7 +189,7 @@ fn the_trace_tells_each_draft_with_its_verdicts() {
 #[test]
 fn the_length_of_drafts_follows_from_what_was_accepted() {
     let lengths = |draft: FakeModel| -> Vec<usize> {
-        let spec = settings(StrategyChoice::Speculative, 60);
+        let spec = settings(StrategyKind::Speculative, 60);
         let run = decode(&mut FakeModel::scrambled(20), &spec, &[1, 2], &shared(draft)).run;
         run.steps[1..].iter().map(|step| speculative(step).drafted.len()).take(6).collect()
     };
@@ -225,7 +231,7 @@ fn probabilities(newest: usize, settings: &DecodingSettings) -> [f64; 3] {
 
 /// χ² of the frequencies of four-token texts over so many seeds against the target's distribution, with the degrees
 /// of freedom; rare texts are taken together.
-fn chi_squared(settings: &DecodingSettings, aids: &Aids, seeds: u64) -> (f64, usize) {
+fn chi_squared(settings: &DecodingSettings, aids: &StrategyInputs, seeds: u64) -> (f64, usize) {
     let mut counts = BTreeMap::new();
     let mut model = table(TARGET);
     for seed in 0..seeds {
@@ -263,12 +269,12 @@ fn chi_squared(settings: &DecodingSettings, aids: &Aids, seeds: u64) -> (f64, us
 fn sampled_texts_have_the_targets_distribution_whoever_drafts() {
     const SEEDS: u64 = 12_000;
     for (temperature, top_k) in [(1.0, 0), (0.7, 2)] {
-        let mut spec = settings(StrategyChoice::Speculative, 4);
-        spec.picking = Picking::Draws;
+        let mut spec = settings(StrategyKind::Speculative, 4);
+        spec.picking = Picking::Sample;
         spec.stages.temperature = temperature;
         spec.stages.top_k = top_k;
         let drafters = [
-            ("lookup", Aids::default()),
+            ("lookup", StrategyInputs::default()),
             ("itself", shared(table(TARGET))),
             ("similar", shared(table(SIMILAR))),
             ("contrary", shared(table(CONTRARY))),
@@ -287,8 +293,8 @@ fn sampled_texts_have_the_targets_distribution_whoever_drafts() {
 
 #[test]
 fn every_draw_replays_from_seed_step_and_purpose_and_fits_what_the_node_lists() {
-    let mut spec = settings(StrategyChoice::Speculative, 120);
-    (spec.picking, spec.seed) = (Picking::Draws, 77);
+    let mut spec = settings(StrategyKind::Speculative, 120);
+    (spec.picking, spec.seed) = (Picking::Sample, 77);
     for (top_k, vocabulary) in [(0, 30), (5, 30), (0, 300), (50, 300)] {
         spec.stages.top_k = top_k;
         let target = move |tokens: &[u32]| scrambled_logits(vocabulary, &tokens[tokens.len() - 2..]);
@@ -344,10 +350,10 @@ fn every_draw_replays_from_seed_step_and_purpose_and_fits_what_the_node_lists() 
 #[test]
 fn without_a_draft_it_draws_what_sampling_draws() {
     // Thousands of ids: no two of them come twice.
-    let mut spec = settings(StrategyChoice::Speculative, 30);
-    (spec.picking, spec.seed) = (Picking::Draws, 5);
-    let sample = DecodingSettings { strategy: StrategyChoice::Sample, ..spec.clone() };
-    let none = Aids::default();
+    let mut spec = settings(StrategyKind::Speculative, 30);
+    (spec.picking, spec.seed) = (Picking::Sample, 5);
+    let sample = DecodingSettings { strategy: StrategyKind::Sample, ..spec.clone() };
+    let none = StrategyInputs::default();
     let found = decode(&mut FakeModel::scrambled(5000), &spec, &[1, 2], &none).run;
     assert!(found.steps.iter().all(|step| speculative(step).drafted.is_empty()));
     let sampled = decode(&mut FakeModel::scrambled(5000), &sample, &[1, 2], &none).run;
@@ -358,16 +364,16 @@ fn without_a_draft_it_draws_what_sampling_draws() {
 
 #[test]
 fn a_draft_ends_where_the_text_does() {
-    let none = Aids::default();
+    let none = StrategyInputs::default();
     for draft in [None, Some(circle as fn(usize) -> FakeModel)] {
         let aids = draft.map(|draft| shared(draft(20))).unwrap_or_default();
         let prompt = [0, 1, 2, 3, 4, 5, 6, 0, 1];
         // An end token amid a draft, a maximum amid a draft, and a context's end, with all the draft's numbers.
         for end in 2..9 {
-            let mut spec = settings(StrategyChoice::Speculative, 100);
+            let mut spec = settings(StrategyKind::Speculative, 100);
             spec.stop.eos = EosRule::Tokens(vec![end]);
             let Outcome { run, stop, .. } = decode(&mut circle(20), &spec, &prompt, &aids);
-            let greedy = DecodingSettings { strategy: StrategyChoice::Greedy, ..spec.clone() };
+            let greedy = DecodingSettings { strategy: StrategyKind::Greedy, ..spec.clone() };
             let plain = decode(&mut circle(20), &greedy, &prompt, &none);
             assert_is_greedy(&run, &plain.run, "end token");
             assert_eq!(stop, plain.stop);
@@ -378,12 +384,12 @@ fn a_draft_ends_where_the_text_does() {
             }
         }
         for max_tokens in 1..20 {
-            let spec = settings(StrategyChoice::Speculative, max_tokens);
+            let spec = settings(StrategyKind::Speculative, max_tokens);
             let Outcome { run, stop, .. } = decode(&mut circle(20), &spec, &prompt, &aids);
             assert_eq!((run.nodes.len(), stop), (max_tokens, StopReason::MaxTokens));
         }
         for context in 10..30 {
-            let spec = settings(StrategyChoice::Speculative, 100);
+            let spec = settings(StrategyKind::Speculative, 100);
             let mut small = circle(20);
             small.context = context;
             let Outcome { run, stop, .. } = decode(&mut small, &spec, &prompt, &aids);
@@ -394,9 +400,9 @@ fn a_draft_ends_where_the_text_does() {
 
 #[test]
 fn a_draft_model_with_a_short_context_stops_drafting_and_a_narrow_model_takes_short_drafts() {
-    let mut spec = settings(StrategyChoice::Speculative, 40);
-    let greedy = settings(StrategyChoice::Greedy, 40);
-    let plain = decode(&mut circle(20), &greedy, &[0, 1], &Aids::default()).run;
+    let mut spec = settings(StrategyKind::Speculative, 40);
+    let greedy = settings(StrategyKind::Greedy, 40);
+    let plain = decode(&mut circle(20), &greedy, &[0, 1], &StrategyInputs::default()).run;
     let mut short = circle(20);
     short.context = 12;
     let run = decode(&mut circle(20), &spec, &[0, 1], &shared(short)).run;
@@ -420,9 +426,10 @@ fn a_draft_model_with_a_short_context_stops_drafting_and_a_narrow_model_takes_sh
 
 #[test]
 fn interruptions_and_lost_devices_lose_nothing() {
-    let spec = settings(StrategyChoice::Speculative, 40);
+    let spec = settings(StrategyKind::Speculative, 40);
     let prompt: Vec<u32> = (0..50).map(|id| id % 7).collect();
-    let plain = decode(&mut circle(20), &settings(StrategyChoice::Greedy, 40), &prompt, &Aids::default()).run;
+    let plain =
+        decode(&mut circle(20), &settings(StrategyKind::Greedy, 40), &prompt, &StrategyInputs::default()).run;
     // The draft model raises the flag at each of its passes in turn.
     let interrupt = Arc::new(AtomicBool::new(false));
     let calls = Rc::new(RefCell::new((0, 1)));
@@ -458,21 +465,26 @@ fn interruptions_and_lost_devices_lose_nothing() {
 
     let mut model = circle(20);
     model.passes_left = 4;
-    let mut strategy = begin_with(&spec, &[], &prompt[..4], &model, &Aids::default()).unwrap();
+    let mut strategy = begin_with(&spec, &[], &prompt[..4], &model, &StrategyInputs::default()).unwrap();
     let mut run = Run::default();
     while step(&mut *strategy, &mut model, &mut run).is_ok() {}
     let before = run.nodes.len();
     model.passes_left = usize::MAX;
     while step(&mut *strategy, &mut model, &mut run).unwrap().is_none() {}
-    let plain =
-        decode(&mut circle(20), &settings(StrategyChoice::Greedy, 40), &prompt[..4], &Aids::default()).run;
+    let plain = decode(
+        &mut circle(20),
+        &settings(StrategyKind::Greedy, 40),
+        &prompt[..4],
+        &StrategyInputs::default(),
+    )
+    .run;
     assert!(before > 0 && before < 40);
     assert_is_greedy(&run, &plain, "after an error");
 }
 
 #[test]
 fn broken_logits_are_an_error_that_names_step_and_token() {
-    for picking in [Picking::Highest, Picking::Draws] {
+    for picking in [Picking::Argmax, Picking::Sample] {
         let mut model = FakeModel::new(7, |tokens| {
             let mut logits: Vec<f32> =
                 (0..7).map(|id| if id == (tokens[tokens.len() - 1] + 1) % 7 { 9.0 } else { 0.0 }).collect();
@@ -481,10 +493,10 @@ fn broken_logits_are_an_error_that_names_step_and_token() {
             }
             logits
         });
-        let mut spec = settings(StrategyChoice::Speculative, 40);
+        let mut spec = settings(StrategyKind::Speculative, 40);
         spec.picking = picking;
         let mut strategy =
-            begin_with(&spec, &[], &[0, 1, 2, 3, 4, 5, 6, 0], &model, &Aids::default()).unwrap();
+            begin_with(&spec, &[], &[0, 1, 2, 3, 4, 5, 6, 0], &model, &StrategyInputs::default()).unwrap();
         let mut run = Run::default();
         let error = loop {
             if let Err(error) = step(&mut *strategy, &mut model, &mut run) {
@@ -501,7 +513,7 @@ fn broken_logits_are_an_error_that_names_step_and_token() {
 fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
     for draft in [None, Some(FakeModel::scrambled(20))] {
         let aids = draft.map(shared).unwrap_or_default();
-        let spec = settings(StrategyChoice::Speculative, 30);
+        let spec = settings(StrategyKind::Speculative, 30);
         let mut model = FakeModel::scrambled(20);
         let mut strategy = begin_with(&spec, &[], &[1, 2, 3], &model, &aids).unwrap();
         let mut run = Run::default();
@@ -516,8 +528,9 @@ fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
             assert_eq!(branched.stop, None);
             let mut branch_run = Run::default();
             while step(&mut *branched.strategy, &mut model, &mut branch_run).unwrap().is_none() {}
-            let greedy = settings(StrategyChoice::Greedy, 30 - length - 1);
-            let plain = decode(&mut FakeModel::scrambled(20), &greedy, &tokens, &Aids::default()).run;
+            let greedy = settings(StrategyKind::Greedy, 30 - length - 1);
+            let plain =
+                decode(&mut FakeModel::scrambled(20), &greedy, &tokens, &StrategyInputs::default()).run;
             assert_eq!(branch_run.generated_ids(), plain.generated_ids());
             assert!(model.rows() - rows < 200, "the prefix is shared");
             branched.strategy.release(&mut model);
@@ -526,9 +539,9 @@ fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
         while step(&mut *strategy, &mut model, &mut run).unwrap().is_none() {}
         let plain = decode(
             &mut FakeModel::scrambled(20),
-            &settings(StrategyChoice::Greedy, 30),
+            &settings(StrategyKind::Greedy, 30),
             &[1, 2, 3],
-            &Aids::default(),
+            &StrategyInputs::default(),
         );
         assert_is_greedy(&run, &plain.run, "the first line");
         strategy.release(&mut model);
@@ -539,7 +552,7 @@ fn a_branch_goes_on_from_any_token_and_leaves_nothing_behind() {
 
 #[test]
 fn a_draft_model_of_another_size_is_refused() {
-    let spec = settings(StrategyChoice::Speculative, 3);
+    let spec = settings(StrategyKind::Speculative, 3);
     let refused = begin_with(&spec, &[], &[1], &circle(20), &shared(circle(21))).err().unwrap();
     let message = refused.to_string();
     assert_eq!(
@@ -549,7 +562,7 @@ fn a_draft_model_of_another_size_is_refused() {
     for draft_tokens in [0, 33] {
         let mut spec = spec.clone();
         spec.speculative.draft_tokens = draft_tokens;
-        let refused = begin_with(&spec, &[], &[1], &circle(20), &Aids::default()).err().unwrap();
+        let refused = begin_with(&spec, &[], &[1], &circle(20), &StrategyInputs::default()).err().unwrap();
         assert!(refused.to_string().contains("drafted tokens"), "{refused}");
     }
 }

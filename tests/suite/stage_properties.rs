@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use logitscope::decoding::chain::Chain;
+use logitscope::decoding::draw::draw;
 use logitscope::decoding::row::Row;
-use logitscope::decoding::single_token::draw;
 use logitscope::decoding::stages::{Dry, History, Mirostat, Stage};
 use logitscope::decoding::{
-    Aids, Control, DecodingError, DecodingSettings, DrySettings, EosRule, GrammarSettings, MirostatSettings,
-    Picking, StageContext, StageSettings, StrategyChoice, begin_with,
+    Control, DecodingError, DecodingSettings, DrySettings, EosRule, GrammarSettings, MirostatSettings,
+    Picking, StageContext, StageSettings, StrategyInputs, StrategyKind, begin_with,
 };
 use logitscope::trace::Run;
 use proptest::prelude::*;
@@ -74,18 +74,18 @@ fn context() -> StageContext {
     StageContext { eos: vec![9, 11], dry_breakers: BTreeSet::from([4, 7]), ..StageContext::default() }
 }
 
-fn aids(stages: StageContext) -> Aids {
-    Aids { stages, ..Aids::default() }
+fn aids(stages: StageContext) -> StrategyInputs {
+    StrategyInputs { stages, ..StrategyInputs::default() }
 }
 
 /// A run of so many steps that no token ends, and what ended it before, if the stages left nothing.
-fn decode(stages: &StageSettings, choice: StrategyChoice, seed: u64, steps: usize) -> Run {
+fn decode(stages: &StageSettings, choice: StrategyKind, seed: u64, steps: usize) -> Run {
     decode_to_end(stages, choice, seed, steps).0
 }
 
 fn decode_to_end(
     stages: &StageSettings,
-    choice: StrategyChoice,
+    choice: StrategyKind,
     seed: u64,
     steps: usize,
 ) -> (Run, Option<DecodingError>) {
@@ -112,7 +112,7 @@ const PROMPT: [u32; 6] = [3, 1, 4, 3, 1, 4];
 /// Makes a step of a run again, with nothing but the tokens before it and what its node recorded.
 fn replay(stages: &StageSettings, run: &Run, index: usize, seed: u64) -> u32 {
     let node = &run.nodes[index];
-    let mut chain = Chain::new(stages, Picking::Draws, &context(), 5);
+    let mut chain = Chain::new(stages, Picking::Sample, &context(), 5);
     for (stage, record) in chain.stages.iter_mut().zip(&node.stages) {
         if let (Stage::Mirostat(mirostat), Some(mu)) = (stage, record.state) {
             mirostat.mu = mu;
@@ -132,8 +132,8 @@ proptest! {
 
     #[test]
     fn a_run_replays_exactly_and_each_step_alone(stages in settings(), seed in 0u64..1000) {
-        let (run, end) = decode_to_end(&stages, StrategyChoice::Sample, seed, 25);
-        let again = decode_to_end(&stages, StrategyChoice::Sample, seed, 25);
+        let (run, end) = decode_to_end(&stages, StrategyKind::Sample, seed, 25);
+        let again = decode_to_end(&stages, StrategyKind::Sample, seed, 25);
         prop_assert_eq!((run.generated_ids(), &end), (again.0.generated_ids(), &again.1));
         if let Some(DecodingError::NothingLeft { step, .. }) = end {
             prop_assert_eq!(step, run.nodes.len() + 1);
@@ -145,8 +145,8 @@ proptest! {
             prop_assert!(node.chosen().is_some_and(|chosen| chosen.cut_by.is_none() && chosen.probability > 0.0));
         }
         prop_assert_eq!(
-            decode(&stages, StrategyChoice::Greedy, 1, 25).generated_ids(),
-            decode(&stages, StrategyChoice::Greedy, 2, 25).generated_ids()
+            decode(&stages, StrategyKind::Greedy, 1, 25).generated_ids(),
+            decode(&stages, StrategyKind::Greedy, 2, 25).generated_ids()
         );
     }
 
@@ -158,7 +158,7 @@ proptest! {
         ], VOCABULARY),
         tokens in prop::collection::vec(0u32..8, 0..60),
     ) {
-        let chain = Chain::new(&stages, Picking::Draws, &context(), 5);
+        let chain = Chain::new(&stages, Picking::Sample, &context(), 5);
         let history = History { tokens: &tokens, prompt: tokens.len() / 2 };
         let filtered = match chain.run(&logits, history) {
             Err(error) => {
@@ -200,7 +200,7 @@ proptest! {
         (stages.dry.multiplier, stages.dry.base) = (sixteenths(stages.dry.multiplier), 1.0);
         let plain: Vec<f32> = quarters.iter().map(|&q| q as f32 / 4.0).collect();
         let shifted: Vec<f32> = plain.iter().map(|value| value + shift as f32).collect();
-        let chain = Chain::new(&stages, Picking::Draws, &context(), 5);
+        let chain = Chain::new(&stages, Picking::Sample, &context(), 5);
         let history = History { tokens: &tokens, prompt: 0 };
         let (one, other) = match (chain.run(&plain, history), chain.run(&shifted, history)) {
             (Ok(one), Ok(other)) => (one, other),
@@ -274,7 +274,7 @@ fn mirostat_follows_its_formula_and_holds_the_surprise() {
         mirostat: MirostatSettings { target: TARGET, rate: 0.1 },
         ..StageSettings::default()
     };
-    let run = decode(&stages, StrategyChoice::Sample, 11, 500);
+    let run = decode(&stages, StrategyKind::Sample, 11, 500);
     let mut mu = 2.0 * f64::from(TARGET);
     let mut surprises = Vec::new();
     for node in &run.nodes {
@@ -289,23 +289,23 @@ fn mirostat_follows_its_formula_and_holds_the_surprise() {
     let kept: BTreeSet<usize> = run.nodes.iter().map(|node| node.stages[1].kept).collect();
     assert!(kept.len() > 3, "the limit moves: {kept:?}");
     // Greedy decoding draws nothing, so there is nothing to follow.
-    assert!(decode(&stages, StrategyChoice::Greedy, 1, 3).nodes[0].stages.is_empty());
+    assert!(decode(&stages, StrategyKind::Greedy, 1, 3).nodes[0].stages.is_empty());
     assert_eq!(Mirostat::new(TARGET, 0.1).mu, 6.0);
 }
 
 #[test]
 fn rules_about_tokens_hold_in_runs() {
-    let plain = decode(&StageSettings::default(), StrategyChoice::Greedy, 0, 30).generated_ids();
+    let plain = decode(&StageSettings::default(), StrategyKind::Greedy, 0, 30).generated_ids();
     let forced =
         StageSettings { forced_tokens: BTreeMap::from([(1, 40), (7, 2)]), ..StageSettings::default() };
-    let ids = decode(&forced, StrategyChoice::Greedy, 0, 8).generated_ids();
+    let ids = decode(&forced, StrategyKind::Greedy, 0, 8).generated_ids();
     assert_eq!((ids[0], ids[6]), (40, 2));
     let banned = BTreeSet::from_iter(plain.iter().copied().take(10));
     let stages = StageSettings { suppress_tokens: banned.clone(), ..StageSettings::default() };
-    let ids = decode(&stages, StrategyChoice::Greedy, 0, 30).generated_ids();
+    let ids = decode(&stages, StrategyKind::Greedy, 0, 30).generated_ids();
     assert!(ids.iter().all(|id| !banned.contains(id)));
     let stages = StageSettings { bad_words: vec![plain[3..5].to_vec()], ..StageSettings::default() };
-    let ids = decode(&stages, StrategyChoice::Greedy, 0, 30).generated_ids();
+    let ids = decode(&stages, StrategyKind::Greedy, 0, 30).generated_ids();
     assert_eq!(ids[..4], plain[..4]);
     assert_ne!(ids[4], plain[4], "the sequence is not completed");
 }
@@ -318,7 +318,8 @@ fn a_text_ends_no_earlier_than_asked() {
         settings.stop.eos = eos;
         // The end-of-text token is always the most likely one.
         let mut model = FakeModel::new(4, |_| vec![0.0, 1.0, 2.0, 3.0]);
-        let mut strategy = begin_with(&settings, &[3], &[0], &model, &Aids::default()).expect("in range");
+        let mut strategy =
+            begin_with(&settings, &[3], &[0], &model, &StrategyInputs::default()).expect("in range");
         let mut run = Run::default();
         while run.nodes.len() < 10 {
             let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
@@ -337,8 +338,7 @@ fn a_text_ends_no_earlier_than_asked() {
 #[test]
 fn broken_logits_are_refused_under_every_stage() {
     for broken in [f32::NAN, f32::INFINITY] {
-        let mut settings =
-            DecodingSettings { strategy: StrategyChoice::Sample, ..DecodingSettings::default() };
+        let mut settings = DecodingSettings { strategy: StrategyKind::Sample, ..DecodingSettings::default() };
         settings.stages = StageSettings {
             typical_p: 0.5,
             eta_cutoff: 0.1,
@@ -347,7 +347,8 @@ fn broken_logits_are_refused_under_every_stage() {
             ..StageSettings::default()
         };
         let mut model = FakeModel::new(4, move |_| vec![0.0, 1.0, broken, 0.5]);
-        let mut strategy = begin_with(&settings, &[3], &[1], &model, &Aids::default()).expect("in range");
+        let mut strategy =
+            begin_with(&settings, &[3], &[1], &model, &StrategyInputs::default()).expect("in range");
         let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
         let error = strategy.step(&mut model, &mut Run::default(), &mut control).unwrap_err();
         assert!(matches!(error, DecodingError::BrokenLogit { step: 1, token: 2, .. }), "{error}");

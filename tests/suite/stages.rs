@@ -37,7 +37,7 @@ fn every_stage_gives_what_transformers_gives() {
     for (number, case) in fixture.cases.iter().enumerate() {
         let tokens = [case.prompt.as_slice(), &case.generated].concat();
         let history = History { tokens: &tokens, prompt: case.prompt.len() };
-        let chain = Chain::new(&case.settings, Picking::Draws, &context, 10);
+        let chain = Chain::new(&case.settings, Picking::Sample, &context, 10);
         assert_eq!(chain.stages.len(), case.after.len(), "case {number}: {:?}", case.settings);
         let mut row = Row::new(&case.logits);
         for (stage, after) in chain.stages.iter().zip(&case.after) {
@@ -112,9 +112,9 @@ fn the_chain_has_the_documented_order_and_leaves_neutral_stages_out() {
         "eta cutoff",
         "mirostat",
     ];
-    assert_eq!(names(Picking::Highest), processors);
-    assert_eq!(names(Picking::Draws), [processors.as_slice(), &warpers].concat());
-    let neutral = Chain::new(&StageSettings::default(), Picking::Draws, &context, 1);
+    assert_eq!(names(Picking::Argmax), processors);
+    assert_eq!(names(Picking::Sample), [processors.as_slice(), &warpers].concat());
+    let neutral = Chain::new(&StageSettings::default(), Picking::Sample, &context, 1);
     assert!(neutral.stages.is_empty());
 }
 

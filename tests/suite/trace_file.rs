@@ -2,22 +2,36 @@
 
 use std::fs;
 
-use logitscope::decoding::{Control, DecodingSettings, StrategyChoice, begin};
+use logitscope::decoding::{Control, DecodingSettings, StrategyKind, begin};
 use logitscope::trace::file::{TraceFileError, read, write};
 use logitscope::trace::strategies::{BeamStep, Hypothesis};
-use logitscope::trace::{PromptToken, ReturnedSequence, Run, StepDetail, StopReason, StrategyStep};
+use logitscope::trace::{
+    Expectation, Expected, PromptToken, ReturnedSequence, Run, StepDetail, StopReason, StrategyStep, Token,
+};
 
 use super::fake_model::FakeModel;
 
 /// A run with draws, candidates and cut sets in it.
 fn run() -> Run {
-    let mut settings = DecodingSettings { strategy: StrategyChoice::Sample, seed: 5, ..Default::default() };
+    let mut settings = DecodingSettings { strategy: StrategyKind::Sample, seed: 5, ..Default::default() };
     settings.stages.top_k = 4;
     settings.stages.temperature = 0.7;
     let mut model = FakeModel::scrambled(50);
     let mut strategy = begin(&settings, &[], &[1, 2], &model).unwrap();
     let mut run = Run { seed: 5, stop: Some(StopReason::Cancelled), ..Run::default() };
-    run.prompt = vec![PromptToken { token: 1, piece: "Ġa\"\u{1f600}".into(), text: " a".into() }];
+    run.prompt = vec![PromptToken {
+        token: 1,
+        piece: "Ġa\"\u{1f600}".into(),
+        text: " a".into(),
+        held: vec![0xE2],
+        expectation: Some(Expectation {
+            logit: -0.5,
+            log_probability: -1.25,
+            rank: 3,
+            entropy: 2.5,
+            likeliest: vec![Expected { token: Token { id: 7, piece: "Ġthe".into() }, probability: 0.25 }],
+        }),
+    }];
     for _ in 0..20 {
         let mut progress = |_, _| {};
         let mut control = Control { interrupt: &false.into(), progress: &mut progress };
@@ -93,6 +107,26 @@ fn a_trace_of_the_first_format_is_one_line() {
     }
     fs::write(&path, old.to_string()).unwrap();
     assert_eq!(read(&path).unwrap(), run);
+}
+
+#[test]
+fn a_strategy_is_a_word_in_the_file_and_one_of_a_later_program_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tale.json");
+    let words = ["greedy", "sample", "beam", "contrastive", "speculative", "lookahead"];
+    for (kind, word) in StrategyKind::ALL.into_iter().zip(words) {
+        let run = Run { strategy: kind, ..run() };
+        write(&path, &run).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(file["run"]["strategy"], word);
+        assert_eq!(read(&path).unwrap(), run);
+    }
+    let mut later = serde_json::json!({ "logitscope_trace": 2, "run": run() });
+    later["run"]["strategy"] = "tree_search".into();
+    fs::write(&path, later.to_string()).unwrap();
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("tale.json") && message.contains("`tree_search`"), "{message}");
+    assert!(message.ends_with("use a newer Logitscope"), "{message}");
 }
 
 #[test]

@@ -8,9 +8,9 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, Weights, WeightsChoice};
-use logitscope::session::divergence::{Divergence, Summary, all_logits};
 use logitscope::session::load::format_names;
 use logitscope::session::{ModelSource, Opened};
+use logitscope::verify::{Divergence, DivergenceSummary, all_logits};
 
 use super::support::{MadeWeights, device, program};
 
@@ -41,7 +41,7 @@ fn the_built_in_models_logits_stay_near_in_every_precision() {
     for (choice, least, most, formats) in cases {
         let (opened, converted) = logits(choice);
         let positions: Vec<_> = original.iter().zip(&converted).map(|(b, a)| Divergence::of(b, a)).collect();
-        let summary = Summary::of(&positions);
+        let summary = DivergenceSummary::of(&positions);
         let error = summary.mean_relative_error;
         assert!((least..=most).contains(&error), "{}: {summary:?}", choice.name());
         assert!(summary.largest_relative_error <= 2.0 * most, "{}: {summary:?}", choice.name());
@@ -81,10 +81,9 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
         logits: BufferId(3),
         hidden: None,
     };
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
     let weights = MadeWeights::random(&plan, WeightFormat::F32, 11);
     let original: Vec<_> = (0..5).map(|index| weights.read(index, 2..5).unwrap().into_owned()).collect();
-    let converted = Converted::new(weights, &plan, &bound, WeightsChoice::Q4_0);
+    let converted = Converted::new(weights, &plan, WeightsChoice::Q4_0);
     let formats: Vec<_> = converted.tensors().iter().map(|info| info.format).collect();
     let [q8, q4] = [WeightFormat::Q8_0, WeightFormat::Q4_0];
     assert_eq!(formats, [q8, WeightFormat::F32, q4, WeightFormat::F16, q8]);
@@ -107,8 +106,7 @@ fn gpu_memory_is_as_predicted() {
     for choice in WeightsChoice::ALL {
         let opened = Opened::open(&ModelSource::BuiltIn, None, choice).unwrap();
         let Fused { plan, weights } = opened.fused();
-        let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-        let predicted = estimate_memory(&plan, weights.tensors(), &bound, opened.context);
+        let predicted = estimate_memory(&plan, weights.tensors(), opened.context);
         let mut engine = opened.engine(Arc::clone(&DEVICE), &mut |_, _| ControlFlow::Continue(())).unwrap();
         engine.warm_up().unwrap();
         let sequence = engine.new_sequence();

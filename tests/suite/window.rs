@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use logitscope::decoding::{GrammarKind, StrategyChoice};
+use logitscope::decoding::{GrammarKind, StrategyKind};
 use logitscope::session::event::{BrokenAdapter, Loaded};
 use logitscope::session::{
     CacheFormat, Command, Event, LoadPart, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity,
@@ -115,7 +115,7 @@ fn a_run_shows_its_tokens_and_figures_as_they_come() {
     let (mut window, script) = running(5);
     let request = started(&script);
     assert_eq!(request.pace, Pace::Continuous);
-    assert_eq!(request.settings.strategy, StrategyChoice::Sample);
+    assert_eq!(request.settings.strategy, StrategyKind::Sample);
     assert!(matches!(&request.prompt, Prompt::Text { text, .. } if text == "Once upon a time"));
     assert!(sees(&window, "Pause"));
     assert!(sees(&window, "Prompt token 1: Once·"));
@@ -206,7 +206,7 @@ fn sampling_shows_its_settings_its_stages_and_the_draw() {
     window.run();
     press(&mut window, "Run");
     let request = started(&script);
-    assert_eq!(request.settings.strategy, StrategyChoice::Sample);
+    assert_eq!(request.settings.strategy, StrategyKind::Sample);
     assert!((request.settings.stages.temperature - 0.5).abs() < 1e-6);
     script.steps(4);
     window.run();
@@ -691,7 +691,7 @@ fn a_number_explains_itself_under_the_pointer() {
     window.hover_at(entropy.center());
     // The tooltip waits for the pointer to rest.
     window.run_steps(8);
-    assert!(sees_part(&window, "−Σ p log₂ p"));
+    assert!(sees_part(&window, "−Σ p ln p"));
     assert!(sees_part(&window, "computed"));
 }
 

@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use egui::accesskit::Role;
-use egui_kittest::kittest::Queryable as _;
-use logitscope::session::Session;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use logitscope::session::{ModelSource, Session};
 use logitscope::ui::App;
 
-use super::window::{Window, press, until, window_on};
+use super::window::{Window, fill, press, until, window_on};
 
 fn picture(window: &mut Window, name: &str) {
     window.remove_cursor();
@@ -95,6 +96,63 @@ fn pictures_for_the_documents() {
         window.run();
         picture(&mut window, &format!("window-small-{name}"));
     }
+}
+
+/// A question to the chat model whose file LOGITSCOPE_CHAT_MODEL names.
+#[test]
+#[ignore = "writes pictures of a model of one's own; scripts/screenshots.sh runs it where one is there"]
+fn pictures_of_a_conversation() {
+    let model = std::env::var_os("LOGITSCOPE_CHAT_MODEL").expect("LOGITSCOPE_CHAT_MODEL names a chat model");
+    let source = ModelSource::Path(model.into());
+    let worker = Session::start(|| {});
+    let mut window = Harness::builder()
+        .with_size(egui::vec2(1440.0, 900.0))
+        .with_max_steps(64)
+        .build_eframe(|creation| App::new(creation, Box::new(worker), source));
+    until(&mut window, "the model is ready", |app| app.view().loaded.is_some());
+    window.run_ok();
+    window.get_by_label("Prompt").focus();
+    window.run_ok();
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    window.run_ok();
+    fill(&mut window, "Prompt", "What is the capital of France, and what is it known for?");
+    window.get_by_role_and_label(Role::RadioButton, "Greedy").click();
+    window.run_ok();
+    window.get_by_label("Most new tokens").set_value_accesskit(96.0);
+    window.run_steps(2);
+    window.get_by_label("Run").click();
+    until(&mut window, "the answer ends", ended);
+    window.run_ok();
+    press(&mut window, "Colour the prompt too");
+    until(&mut window, "the prompt is scored", |app| {
+        app.view()
+            .run
+            .as_ref()
+            .is_some_and(|run| run.prompt[1..].iter().all(|token| token.expectation.is_some()))
+    });
+    window.run_ok();
+    // The question comes into view with one of its tokens.
+    let question = |window: &mut Window| {
+        window
+            .query_all_by_label_contains("Prompt token ")
+            .find(|node| node.accesskit_node().label().is_some_and(|label| label.ends_with("·France")))
+            .expect("a token of the question")
+            .click();
+        window.run_ok();
+    };
+    question(&mut window);
+    window.query_all_by_label_contains("Step 12: ").next().expect("a long answer").click();
+    window.run_ok();
+    picture(&mut window, "window-conversation");
+    question(&mut window);
+    press(&mut window, "Theme: system");
+    picture(&mut window, "window-prompt-token");
+    window.set_size(egui::vec2(720.0, 480.0));
+    window.run_ok();
+    picture(&mut window, "conversation-small");
+    window.get_by_role_and_label(Role::RadioButton, "Step").click();
+    window.run_ok();
+    picture(&mut window, "conversation-small-step");
 }
 
 #[test]

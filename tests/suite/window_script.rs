@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use logitscope::decoding::CacheUse;
-use logitscope::session::event::{Loaded, RunStarted, Stepped};
+use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
 use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
 use logitscope::trace::{
-    AdapterFacts, Candidate, ChosenBy, Counters, Draw, ModelFacts, Node, NodeTiming, Others, Phase,
-    PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StepInput, StopReason, StrategyStep,
+    AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
+    Others, Phase, PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StepInput, StopReason,
+    StrategyStep, Token,
 };
 use logitscope::ui::Worker;
 
@@ -97,6 +98,7 @@ impl Script {
             }
             Command::Count(_) => unreachable!("it was answered above"),
             Command::Start(request) => self.start(request),
+            Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.events.push_back(Event::Resumed),
             Command::Pause => self.events.push_back(Event::Paused),
             Command::StepOnce if self.patient => {}
@@ -134,8 +136,7 @@ impl Script {
             CacheUse::Reuse => StepInput::NewTokens,
             CacheUse::Recompute => StepInput::WholeText,
         };
-        let (strategy, seed) =
-            (format!("{:?}", request.settings.strategy).to_lowercase(), request.settings.seed);
+        let (strategy, seed) = (request.settings.strategy, request.settings.seed);
         self.events.push_back(Event::RunStarted(Box::new(RunStarted {
             prompt,
             strategy,
@@ -152,6 +153,22 @@ impl Script {
             self.step();
             self.events.push_back(Event::Paused);
         }
+    }
+
+    /// Every token of the prompt but the first, each a nat less expected than the one before.
+    fn score_prompt(&mut self) {
+        let request = self.request.as_ref().expect("a run was begun");
+        let scores = (1..prompt(text_of(&request.prompt)).len()).map(|index| Expectation {
+            log_probability: -(index as f32),
+            rank: 10 * index,
+            entropy: 0.5 * index as f32,
+            likeliest: vec![Expected {
+                token: Token { id: 900, piece: "Ġmidnight".into() },
+                probability: 0.5,
+            }],
+            ..Expectation::default()
+        });
+        self.events.push_back(Event::PromptScored { first: 1, scores: scores.collect() });
     }
 
     fn step(&mut self) {
@@ -175,7 +192,7 @@ impl Script {
         let index = self.run.nodes.len();
         self.run.push(node);
         let steps = self.details.pop_front().map(|detail| StrategyStep { nodes: index..index + 1, detail });
-        self.events.push_back(Event::Stepped(Box::new(Stepped {
+        self.events.push_back(Event::Stepped(Box::new(RunUpdate {
             tip: Some(index),
             nodes: vec![self.run.nodes[index].clone()],
             steps: steps.into_iter().collect(),
@@ -197,7 +214,7 @@ impl Script {
             let request = self.request.clone().expect("a run was begun");
             self.live = Some(Live { request, phases: Phases::default() });
         }
-        self.events.push_back(Event::Branched(Box::new(Stepped {
+        self.events.push_back(Event::Branched(Box::new(RunUpdate {
             nodes: vec![chosen],
             tip: Some(index),
             steps: Vec::new(),
@@ -276,6 +293,7 @@ fn prompt(text: &str) -> Vec<PromptToken> {
             token: 300 + index as u32,
             piece: word.replace(' ', "Ġ"),
             text: word.to_owned(),
+            ..PromptToken::default()
         })
         .collect()
 }
@@ -301,7 +319,7 @@ fn words() -> Vec<String> {
 /// together.
 fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
     let words = words();
-    let sampling = request.settings.strategy != logitscope::decoding::StrategyChoice::Greedy;
+    let sampling = request.settings.strategy != logitscope::decoding::StrategyKind::Greedy;
     let sharpness = 0.35 + 1.3 * noise(step, 1) as f32;
     let logits: Vec<f32> = (0..40).map(|rank| 11.0 - sharpness * (rank as f32).powf(0.8) * 1.2).collect();
     let rest = 1.4_f32.exp() * (VOCABULARY - 40) as f32;

@@ -2,11 +2,11 @@
 
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use logitscope::decoding::{CacheUse, EarlyStopping, Picking, StageSettings, StrategyChoice};
-use logitscope::session::event::Stepped;
+use logitscope::decoding::{CacheUse, EarlyStopping, Picking, StageSettings, StrategyKind};
+use logitscope::session::event::RunUpdate;
 use logitscope::session::{Command, Event, ModelSource, Pace};
 use logitscope::trace::strategies::{
-    Added, BeamStep, ContrastiveCandidate, ContrastiveStep, Drafted, Drafter, Guess, Hypothesis,
+    Added, BeamStep, ContrastiveCandidate, ContrastiveStep, DraftSource, Drafted, Guess, Hypothesis,
     LookaheadStep, NgramSource, Pruned, SpeculativeStep, Verdict,
 };
 use logitscope::trace::{Node, Phases, ReturnedSequence, StepDetail, StrategyStep, Token};
@@ -109,8 +109,11 @@ fn the_tree_shows_every_line_and_a_click_shows_another() {
     window.run();
     assert!(sees(&window, "Line 1: from step 1, 3 tokens, on show"));
     assert!(sees(&window, "Line 2: from step 2, 3 tokens"));
+    let place = |window: &Window| window.get_by_label("Node of step 2: ·was").rect();
+    let before = place(&window);
     press(&mut window, "Node of step 2: ·was");
     assert_eq!(script.last(), Command::Follow { tip: 3 }, "the leaf of its line");
+    assert_eq!(place(&window), before, "nothing moves under the pointer");
     assert!(sees(&window, "Selected token: ·was"), "the node clicked is selected on its line");
     assert!(sees(&window, "Timeline: 4 steps"));
 }
@@ -131,7 +134,7 @@ fn all_six_strategies_and_their_settings_reach_the_run() {
     assert!(sees(&window, "Temperature"), "draws have a temperature");
     press(&mut window, "Run");
     let settings = started(&script).settings;
-    assert_eq!((settings.strategy, settings.picking), (StrategyChoice::Beam, Picking::Draws));
+    assert_eq!((settings.strategy, settings.picking), (StrategyKind::Beam, Picking::Sample));
     assert_eq!((settings.beam.beams, settings.beam.returned, settings.beam.length_penalty), (3, 2, 0.5));
     assert_eq!(settings.beam.early_stopping, EarlyStopping::Never);
     press(&mut window, "Stop");
@@ -215,7 +218,7 @@ fn beams_show_who_lives_and_who_fell_and_sequences_are_followed() {
         finished: vec![kept(0, -3.0)],
         pruned,
     };
-    script.tell(Event::Stepped(Box::new(Stepped {
+    script.tell(Event::Stepped(Box::new(RunUpdate {
         nodes: vec![node(" one", Some(0), 2), node(" two", Some(0), 2), node(" three", Some(0), 2)],
         tip: Some(1),
         steps: vec![StrategyStep { nodes: 1..4, detail: StepDetail::Beam(beam) }],
@@ -244,7 +247,7 @@ fn beams_show_who_lives_and_who_fell_and_sequences_are_followed() {
     let kept = Hypothesis { node: 4, log_probability: -0.5, score: -0.5, drawn: None };
     let beam = BeamStep { from_step: 3, live: vec![kept], ..BeamStep::default() };
     script.tell(Event::Followed { tip: 3, stop: None });
-    script.tell(Event::Stepped(Box::new(Stepped {
+    script.tell(Event::Stepped(Box::new(RunUpdate {
         nodes: vec![node(" four", Some(3), 3)],
         tip: Some(4),
         steps: vec![StrategyStep { nodes: 4..5, detail: StepDetail::Beam(beam) }],
@@ -322,7 +325,7 @@ fn a_draft_stands_against_its_target() {
         verdict,
     };
     let step = SpeculativeStep {
-        drafter: Drafter::Model,
+        drafter: DraftSource::Model,
         drafted: vec![
             drafted("Ġold", Verdict::Accepted, Some(0.25)),
             drafted("Ġking", Verdict::Rejected, Some(0.75)),

@@ -15,7 +15,7 @@ use super::window_script::Scripted;
 /// A trace under a name that says nothing.
 fn saved(folder: &Path) -> PathBuf {
     let path = folder.join("tale.of");
-    let mut run = Run { strategy: "greedy".into(), ..Run::default() };
+    let mut run = Run::default();
     run.model.name = "a model of old".into();
     for (step, text) in [" once", " more"].into_iter().enumerate() {
         run.push(Node { step: step + 1, text: text.into(), ..Node::default() });

@@ -8,21 +8,24 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use self::step::StepAnswer;
+use self::step::StepCost;
 use self::steps::Way;
 use self::subject::{Subject, USUAL_PROMPTS, USUAL_STEPS};
 use super::arguments::{Bench, PromptKernels};
-use super::output::{Progress, bytes, print, print_json, rate};
-use super::{CliError, Outcome, interrupt, model};
+use super::error::CliError;
+use super::outcome::Outcome;
+use super::output::{StatusLine, bytes, print, print_json, rate};
+use super::{interrupt, model};
 use crate::gpu::{self, Engine, LinearVariant, copy_bandwidth, f32_rate};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
 use crate::session::load::format_names;
+use crate::synthetic::spread_tokens;
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]
-struct Answer {
+struct BenchJson {
     model: String,
     adapter: String,
     backend: String,
@@ -38,7 +41,7 @@ struct Answer {
     pp: Vec<InitiationSpeed>,
     tg: Vec<IncrementalSpeed>,
     /// Null where no incremental steps were asked for.
-    step: Option<StepAnswer>,
+    step: Option<StepCost>,
 }
 
 /// Initiation with a prompt of so many tokens.
@@ -68,16 +71,15 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let subject = Subject::new(arguments)?;
     let device = model::open_device(arguments.model.adapter.as_deref())?;
     let info = device.info.clone();
-    let mut line = Progress::new();
+    let mut line = StatusLine::new();
     line.show("measuring the copy bandwidth");
     let copy_bandwidth = copy_bandwidth(&device)?;
     line.show("measuring the rate of f32 arithmetic");
     let f32_operations_per_s = f32_rate(&device)?;
     let start = Instant::now();
     let mut watch = |part, share| model::report(&mut line, part, share);
-    let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights, &subject.bound);
-    let bound: Vec<usize> = (0..plan.tensors.len()).collect();
-    let mut engine = match Engine::load(device, plan, subject.context, &weights, &bound, &mut watch) {
+    let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights);
+    let mut engine = match Engine::load(device, plan, subject.context, &weights, &mut watch) {
         Err(gpu::LoadError::Stopped) => return Ok(Outcome::Interrupted),
         engine => engine.map_err(LoadError::from)?,
     };
@@ -88,7 +90,7 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let room = (engine.context() - 1).saturating_sub(deepest);
     let steps = lengths(arguments.tg.as_deref(), &USUAL_STEPS, room)?;
     let touched = subject.bytes_a_step() as f64;
-    let mut answer = Answer {
+    let mut answer = BenchJson {
         model: subject.name,
         adapter: info.name,
         backend: info.backend,
@@ -134,7 +136,7 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     }
     if let Some(&steps) = steps.iter().max() {
         line.show("the parts of a step");
-        answer.step = Some(StepAnswer::measure(&mut engine, deepest + steps, copy_bandwidth)?);
+        answer.step = Some(StepCost::measure(&mut engine, deepest + steps, copy_bandwidth)?);
     }
     line.clear();
     if arguments.json.json {
@@ -172,7 +174,7 @@ fn fastest(
 
 /// Seconds from nothing to the logits after a prompt of made-up tokens; `None` after Ctrl-C.
 fn initiation_seconds(engine: &mut Engine, tokens: usize) -> Result<Option<f64>, ModelError> {
-    let prompt = model::spread_tokens(tokens, engine.vocabulary());
+    let prompt = spread_tokens(tokens, engine.vocabulary());
     let sequence = engine.new_sequence();
     let start = Instant::now();
     for chunk in prompt.chunks(engine.max_rows()) {
@@ -215,7 +217,7 @@ fn set_prompt_kernels(
     Ok(engine.set_prompt_kernels(variant)?)
 }
 
-impl Answer {
+impl BenchJson {
     /// The same figures for a person.
     fn text(&self) -> String {
         let copy = self.copy_bandwidth_bytes_per_s;
@@ -245,7 +247,7 @@ impl Answer {
                  {waited_tokens_per_s:.1} waiting for each\n"
             );
         }
-        text += &self.step.as_ref().map(StepAnswer::text).unwrap_or_default();
+        text += &self.step.as_ref().map(StepCost::text).unwrap_or_default();
         text
     }
 }

@@ -16,7 +16,7 @@ const STEPS: usize = 8;
 
 /// An incremental step in parts, on average over some steps.
 #[derive(Serialize)]
-pub struct StepAnswer {
+pub struct StepCost {
     /// Positions in the KV cache.
     context: usize,
     /// From the call to the logits, by the clock.
@@ -39,12 +39,12 @@ pub struct StepAnswer {
     layer_dispatches: f64,
     /// GPU time of each kind of op, most first; empty where the adapter has no timestamps. Each op is timed by
     /// itself, so that their sum is a little more than `gpu_seconds`.
-    ops: Vec<OpAnswer>,
+    ops: Vec<OpKindCost>,
 }
 
 /// What the ops of one kind cost a step.
 #[derive(Serialize)]
-struct OpAnswer {
+struct OpKindCost {
     /// The op and what it works on, such as `linear feed_forward.down`.
     op: String,
     /// How many ops.
@@ -57,7 +57,7 @@ struct OpAnswer {
     bandwidth_share: f64,
 }
 
-impl StepAnswer {
+impl StepCost {
     /// Measures steps of the engine after `context` positions.
     pub fn measure(engine: &mut Engine, context: usize, copy_bandwidth: f64) -> Result<Self, ModelError> {
         let context = context.clamp(1, (engine.context() - 1).max(1));
@@ -136,7 +136,7 @@ fn ops(
     batch: &Batch,
     context: usize,
     copy_bandwidth: f64,
-) -> Result<Vec<OpAnswer>, ModelError> {
+) -> Result<Vec<OpKindCost>, ModelError> {
     let sequence = batch.rows[0].sequence;
     let mut fastest: Option<Vec<_>> = None;
     for _ in 0..STEPS {
@@ -147,13 +147,13 @@ fn ops(
             fastest = Some(costs);
         }
     }
-    let mut answers: Vec<OpAnswer> = Vec::new();
+    let mut answers: Vec<OpKindCost> = Vec::new();
     for cost in fastest.unwrap_or_default() {
         let plan = engine.plan();
         let (op, weight_bytes) = (kind(&plan.ops[cost.op], plan), engine.weight_bytes(cost.op));
         let at = answers.iter().position(|answer| answer.op == op).unwrap_or_else(|| {
             let (count, dispatches, gpu_seconds, weight_bytes, bandwidth_share) = (0, 0, 0.0, 0, 0.0);
-            answers.push(OpAnswer { op, count, dispatches, gpu_seconds, weight_bytes, bandwidth_share });
+            answers.push(OpKindCost { op, count, dispatches, gpu_seconds, weight_bytes, bandwidth_share });
             answers.len() - 1
         });
         answers[at].count += 1;

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::cli::interrupt;
-use crate::cli::model::spread_tokens;
 use crate::gpu::Engine;
 use crate::model::batch::RowOutput;
 use crate::model::selection::Choosing;
 use crate::model::{Batch, ChainedModel, LanguageModel, ModelError, SequenceId};
+use crate::synthetic::spread_tokens;
 
 /// When a step begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

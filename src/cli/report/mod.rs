@@ -4,6 +4,7 @@
 //! one part with it and the rest runs. The most telling parts come first, and both files are written anew whenever
 //! there is something to tell: a report that is cut short has told what it had.
 
+mod answer;
 mod page;
 mod parts;
 mod process;
@@ -11,75 +12,20 @@ mod process;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
 use serde_json::Value;
 
+use self::answer::{Entry, ReportJson, State, System};
 use self::parts::Part;
 use super::arguments::Report;
-use super::output::{Progress, print, print_json, tell};
-use super::{CliError, Outcome, interrupt};
+use super::error::CliError;
+use super::interrupt;
+use super::outcome::Outcome;
+use super::output::{StatusLine, print, print_json, status};
 
 /// A part that has less time left than this is left out.
 const LEAST_TIME: Duration = Duration::from_secs(3);
 /// How often the files are written while a part tells what it found.
 const BETWEEN_WRITES: Duration = Duration::from_secs(5);
-
-/// The JSON file.
-#[derive(Serialize)]
-struct Answer {
-    /// The program's version.
-    program: &'static str,
-    system: System,
-    began_unix_seconds: u64,
-    /// Since it began.
-    seconds: f64,
-    /// Shapes of few layers and short prompts: asked for, or because the adapter is a software driver.
-    quick: bool,
-    parts: Vec<Entry>,
-}
-
-/// Where the report was made.
-#[derive(Serialize)]
-struct System {
-    os: &'static str,
-    architecture: &'static str,
-    processors: usize,
-}
-
-/// What became of a part.
-#[derive(Clone, Serialize)]
-struct Entry {
-    name: String,
-    /// The arguments, without the folders that they name.
-    command: String,
-    state: State,
-    /// By the clock, the start of the process included.
-    seconds: f64,
-    limit_seconds: f64,
-    /// What it printed: the JSON object of the command, a list of objects of those parts that print a line for each
-    /// result, or of the tests how many passed and which did not.
-    answer: Value,
-    /// Why it did not end well.
-    error: Option<String>,
-}
-
-/// How a part stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    /// Its turn has not come.
-    Waiting,
-    /// It runs as this is written.
-    Running,
-    /// It ended well.
-    Done,
-    /// It said that something is wrong, or it crashed.
-    Failed,
-    /// It took longer than its limit, and was ended; what it had told is kept.
-    OutOfTime,
-    /// There was no time left, or what it needs is not there.
-    LeftOut,
-}
 
 /// Runs the command.
 pub fn run(arguments: &Report) -> Result<Outcome, CliError> {
@@ -93,7 +39,7 @@ pub fn run(arguments: &Report) -> Result<Outcome, CliError> {
     } else {
         print(&page::text(&maker.answer))?;
     }
-    tell(&summary);
+    status(&summary);
     Ok(if interrupt::pressed() { Outcome::Interrupted } else { Outcome::Done })
 }
 
@@ -104,8 +50,8 @@ struct Maker<'a> {
     /// Caches of the parts' own, empty at first, so that the first start is a cold one.
     caches: CacheFolder,
     begun: Instant,
-    answer: Answer,
-    line: Progress,
+    answer: ReportJson,
+    line: StatusLine,
 }
 
 impl<'a> Maker<'a> {
@@ -118,7 +64,7 @@ impl<'a> Maker<'a> {
             program,
             caches: CacheFolder::new()?,
             begun: Instant::now(),
-            answer: Answer {
+            answer: ReportJson {
                 program: env!("CARGO_PKG_VERSION"),
                 system: System {
                     os: std::env::consts::OS,
@@ -130,7 +76,7 @@ impl<'a> Maker<'a> {
                 quick: arguments.quick,
                 parts: Vec::new(),
             },
-            line: Progress::new(),
+            line: StatusLine::new(),
         })
     }
 

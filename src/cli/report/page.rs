@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Answer, Entry, State};
+use super::answer::{Entry, ReportJson, State};
 use crate::cli::output::{bytes, rate, seconds};
 
 /// Ops of a step that are told, the costliest first.
@@ -15,7 +15,7 @@ const MOST_KERNELS: usize = 8;
 const FEW_ROWS: usize = 8;
 
 /// The page.
-pub fn text(answer: &Answer) -> String {
+pub fn text(answer: &ReportJson) -> String {
     let mut page = Page(String::new());
     let system = &answer.system;
     page.line(&format!(
@@ -52,7 +52,7 @@ impl Page {
         self.line(title);
     }
 
-    fn adapters(&mut self, answer: &Answer) {
+    fn adapters(&mut self, answer: &ReportJson) {
         for adapter in list(&answer.parts[0].answer["adapters"]) {
             self.title(&format!("{}: {}", adapter["index"], words(&adapter["name"])));
             self.line(&format!(
@@ -74,7 +74,7 @@ impl Page {
     }
 
     /// What went wrong, before any figure.
-    fn troubles(&mut self, answer: &Answer) {
+    fn troubles(&mut self, answer: &ReportJson) {
         let troubled = |entry: &&Entry| matches!(entry.state, State::Failed | State::OutOfTime);
         let troubles: Vec<&Entry> = answer.parts.iter().filter(troubled).collect();
         if troubles.is_empty() {
@@ -90,7 +90,7 @@ impl Page {
         }
     }
 
-    fn checks(&mut self, answer: &Answer) {
+    fn checks(&mut self, answer: &ReportJson) {
         let checks: Vec<&Entry> = named(answer, |name| name.starts_with("self-test")).collect();
         if checks.is_empty() {
             return;
@@ -112,7 +112,7 @@ impl Page {
         }
     }
 
-    fn starts(&mut self, answer: &Answer) {
+    fn starts(&mut self, answer: &ReportJson) {
         for entry in named(answer, |name| name.starts_with("start, ")) {
             if entry.name.ends_with("cold") {
                 self.title("Start of the program to eight tokens of the built-in model, by the clock");
@@ -130,7 +130,7 @@ impl Page {
         }
     }
 
-    fn speeds(&mut self, answer: &Answer) {
+    fn speeds(&mut self, answer: &ReportJson) {
         let speeds: Vec<&Entry> = benches(answer).collect();
         let Some(first) = speeds.first() else { return };
         self.title(&format!(
@@ -162,7 +162,7 @@ impl Page {
         }
     }
 
-    fn torch(&mut self, answer: &Answer) {
+    fn torch(&mut self, answer: &ReportJson) {
         for entry in named(answer, |name| name.ends_with("in PyTorch")).filter(|entry| is_told(entry)) {
             self.title(&entry.name);
             for row in list(&entry.answer) {
@@ -176,7 +176,7 @@ impl Page {
     }
 
     /// Where the time of a step goes, for the first shape that was measured.
-    fn steps(&mut self, answer: &Answer) {
+    fn steps(&mut self, answer: &ReportJson) {
         for entry in benches(answer).filter(|entry| !entry.answer["step"].is_null()).take(2) {
             let step = &entry.answer["step"];
             self.title(&format!("A step of {} at {} positions", entry.name, step["context"]));
@@ -210,7 +210,7 @@ impl Page {
         }
     }
 
-    fn suite(&mut self, answer: &Answer) {
+    fn suite(&mut self, answer: &ReportJson) {
         let is_suite = |name: &str| name.starts_with("the project's tests");
         for entry in named(answer, is_suite).filter(|entry| is_told(entry)) {
             let failed = list(&entry.answer["failed"]);
@@ -227,7 +227,7 @@ impl Page {
         }
     }
 
-    fn kernels(&mut self, answer: &Answer) {
+    fn kernels(&mut self, answer: &ReportJson) {
         for entry in named(answer, |name| name.starts_with("kernels of")).filter(|entry| is_told(entry)) {
             // The others hardly read or compute anything.
             let counts =
@@ -254,7 +254,7 @@ impl Page {
         }
     }
 
-    fn submission(&mut self, answer: &Answer) {
+    fn submission(&mut self, answer: &ReportJson) {
         let is_submission = |name: &str| name == "what a step costs the CPU";
         for row in named(answer, is_submission).flat_map(|entry| list(&entry.answer)) {
             self.title("What a step of 28 layers costs the CPU: least, median");
@@ -269,7 +269,7 @@ impl Page {
         }
     }
 
-    fn not_done(&mut self, answer: &Answer) {
+    fn not_done(&mut self, answer: &ReportJson) {
         let left: Vec<&Entry> = answer.parts.iter().filter(|entry| entry.state == State::LeftOut).collect();
         let waiting: Vec<&str> = answer
             .parts
@@ -290,12 +290,12 @@ impl Page {
     }
 }
 
-fn named<'a>(answer: &'a Answer, is: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = &'a Entry> {
+fn named<'a>(answer: &'a ReportJson, is: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = &'a Entry> {
     answer.parts.iter().filter(move |entry| is(&entry.name) && !is_ahead(entry))
 }
 
 /// The parts that `bench` made and that told something.
-fn benches(answer: &Answer) -> impl Iterator<Item = &Entry> {
+fn benches(answer: &ReportJson) -> impl Iterator<Item = &Entry> {
     answer.parts.iter().filter(|entry| entry.answer["tg"].is_array())
 }
 

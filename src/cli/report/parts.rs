@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::arguments::Report;
-use crate::formats::architectures::shapes::SMALL_TO_LARGE;
+use crate::synthetic::shapes::SMALL_TO_LARGE;
 
 /// A process to run.
 pub struct Part {

@@ -6,6 +6,7 @@
 //! hypotheses together, from the softmax of the sums: Gumbel noise is added to every sum, and the highest are taken
 //! (Kool, van Hoof and Welling 2019, section 3). The noise is a function of seed, step, hypothesis and token.
 
+mod noise;
 mod rows;
 pub mod search;
 
@@ -24,7 +25,7 @@ use super::strategy_settings::Picking;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::strategies::{BeamStep, Hypothesis, Pruned};
 use crate::trace::{Node, Phase, ReturnedSequence, Run, StepDetail, StopReason, StrategyStep};
-use rows::Noise;
+use noise::Noise;
 use search::{Continuation, Rules, Taken};
 
 /// Beam search or beam sampling.
@@ -68,7 +69,7 @@ struct Decision {
     live: Vec<Hypothesis>,
     ended: Vec<Hypothesis>,
     pruned: Vec<Pruned>,
-    over: bool,
+    is_done: bool,
 }
 
 impl Beam {
@@ -129,10 +130,10 @@ impl Beam {
                 drawn: None,
             };
             match self.picking {
-                Picking::Highest => {
+                Picking::Argmax => {
                     Descending::new(&filtered.row).take(self.rules.weighed()).map(continuation).collect()
                 }
-                Picking::Draws => {
+                Picking::Sample => {
                     let noise = Noise { seed: self.seed, step: step as u64, beam: beam as u32 };
                     noise.highest(filtered.row.kept.iter().map(|&id| continuation(id)), self.rules.weighed())
                 }
@@ -149,9 +150,10 @@ impl Beam {
             Some(_) => f64::NEG_INFINITY,
             None => live.log_probability,
         };
-        let mut hoped: Vec<f64> = self.live.iter().zip(rows).map(least).collect();
+        let mut best_attainable: Vec<f64> = self.live.iter().zip(rows).map(least).collect();
         for continuation in &all {
-            hoped[continuation.beam] = hoped[continuation.beam].max(continuation.log_probability);
+            best_attainable[continuation.beam] =
+                best_attainable[continuation.beam].max(continuation.log_probability);
         }
         let length = self.length() + 1;
         let reason = |continuation: &Continuation| self.ending.reason_at(continuation.token, length, context);
@@ -173,13 +175,13 @@ impl Beam {
         if let Some(rival) = live.last().or(ended.last()) {
             let fallen = (0..self.live.len()).filter(|&beam| !gone_on(beam));
             pruned.extend(fallen.filter_map(|beam| {
-                let score = self.rules.score(hoped[beam], generated);
+                let score = self.rules.score(best_attainable[beam], generated);
                 let node = self.live[beam].node?;
                 Some(Pruned { node, score, rival: rival.node, rival_score: rival.score })
             }));
         }
-        let over = self.rules.over(live.first().map(|best| best.log_probability), generated, &ended);
-        Decision { live: live.to_vec(), ended, pruned, over, taken }
+        let is_done = self.rules.is_done(live.first().map(|best| best.log_probability), generated, &ended);
+        Decision { live: live.to_vec(), ended, pruned, is_done, taken }
     }
 
     /// A sequence for each of the new live hypotheses: the first that continues an old one takes its sequence
@@ -190,12 +192,12 @@ impl Beam {
         taken: &[Continuation],
         model: &mut dyn LanguageModel,
     ) -> Result<Vec<Option<SequenceId>>, ModelError> {
-        let mut heirs = vec![0; self.live.len()];
+        let mut children = vec![0; self.live.len()];
         let (mut sequences, mut forks) = (Vec::new(), Vec::new());
         for continuation in taken {
             let mut sequence = self.live[continuation.beam].sequence;
-            heirs[continuation.beam] += 1;
-            if let Some(parent) = sequence.filter(|_| heirs[continuation.beam] > 1) {
+            children[continuation.beam] += 1;
+            if let Some(parent) = sequence.filter(|_| children[continuation.beam] > 1) {
                 let fork = model.fork(parent).inspect_err(|_| {
                     forks.drain(..).for_each(|fork| model.release(fork));
                 })?;
@@ -204,7 +206,7 @@ impl Beam {
             }
             sequences.push(sequence);
         }
-        let dropped = self.live.iter().zip(&heirs).filter(|(_, heirs)| **heirs == 0);
+        let dropped = self.live.iter().zip(&children).filter(|(_, children)| **children == 0);
         dropped.filter_map(|(live, _)| live.sequence).for_each(|sequence| model.release(sequence));
         Ok(sequences)
     }
@@ -246,24 +248,25 @@ impl Strategy for Beam {
 
         let choosing = Instant::now();
         let first = run.nodes.len();
-        let Decision { taken, live, ended, pruned, over } = self.decide(&rows, step, first, model.context());
+        let Decision { taken, live, ended, pruned, is_done } =
+            self.decide(&rows, step, first, model.context());
         // What the last step computed stays in the cache, for branches.
-        let sequences = if over { Vec::new() } else { self.pass_on(&taken.live, model)? };
+        let sequences = if is_done { Vec::new() } else { self.pass_on(&taken.live, model)? };
         let new = taken.live.iter().chain(&taken.ended);
         run.nodes.extend(new.map(|continuation| self.node(&rows, continuation, step)));
-        if !over {
-            let heir = |((continuation, hypothesis), sequence): ((&Continuation, &Hypothesis), _)| Live {
+        if !is_done {
+            let child = |((continuation, hypothesis), sequence): ((&Continuation, &Hypothesis), _)| Live {
                 tokens: [&self.live[continuation.beam].tokens[..], &[continuation.token]].concat(),
                 node: Some(hypothesis.node),
                 log_probability: hypothesis.log_probability,
                 sequence,
             };
-            self.live = taken.live.iter().zip(&live).zip(sequences).map(heir).collect();
+            self.live = taken.live.iter().zip(&live).zip(sequences).map(child).collect();
         }
         self.ended.clone_from(&ended);
 
         let mut standing = ended.clone();
-        if !over {
+        if !is_done {
             standing.extend_from_slice(&live);
             standing.sort_by(|one, other| other.score.total_cmp(&one.score));
         }
@@ -275,7 +278,7 @@ impl Strategy for Beam {
         let detail = StepDetail::Beam(BeamStep { from_step, live, finished: ended, pruned });
         run.steps.push(StrategyStep { nodes: nodes.clone(), detail });
         self.account(step, run, nodes.clone(), Moments { start, choosing }, model);
-        let stop = if over { self.reason(run, model.context()) } else { None };
+        let stop = if is_done { self.reason(run, model.context()) } else { None };
         Ok(Stepped { nodes, stop })
     }
 

@@ -1,30 +1,17 @@
-//! The rows of logits of a step, one for each live hypothesis, through the stages; and the noise of draws.
+//! The rows of logits of a step, one for each live hypothesis, through the stages.
 
 use super::Beam;
-use crate::decoding::beam::search::Continuation;
 use crate::decoding::chain::Filtered;
 use crate::decoding::error::DecodingError;
 use crate::decoding::initiation::pass;
-use crate::decoding::random::{Purpose, uniform_of};
+use crate::decoding::row::refuse_broken;
 use crate::decoding::settings::CacheUse;
-use crate::decoding::single_token::refuse_broken;
 use crate::decoding::stages::Stage;
 use crate::decoding::strategy::Control;
 use crate::decoding::strategy_settings::Picking;
 use crate::model::batch::RowOutput;
 use crate::model::selection::MOST_CANDIDATES;
 use crate::model::{Batch, LanguageModel, Outputs, Row};
-
-/// Where the noise of a hypothesis's continuations comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Noise {
-    /// The run's seed.
-    pub seed: u64,
-    /// The step, from 1.
-    pub step: u64,
-    /// The hypothesis's place among the live ones.
-    pub beam: u32,
-}
 
 impl Beam {
     /// Every live hypothesis's row after the stages; `None` where these leave nothing, which ends the hypothesis. A
@@ -42,7 +29,7 @@ impl Beam {
             let decided = summaries.map(|summary| {
                 let fine = summary.broken == 0;
                 let filtered = fine.then(|| self.chain.run_summary(summary)).flatten()?;
-                (self.picking == Picking::Highest || filtered.row.tail.count == 0).then_some(Some(filtered))
+                (self.picking == Picking::Argmax || filtered.row.tail.count == 0).then_some(Some(filtered))
             });
             if let Some(rows) = decided.collect() {
                 return Ok(rows);
@@ -78,9 +65,9 @@ impl Beam {
     fn output(&self, vocabulary: usize) -> RowOutput {
         let listed = MOST_CANDIDATES.min(vocabulary);
         let enough = match self.picking {
-            Picking::Highest => self.rules.weighed() <= listed || listed == vocabulary,
+            Picking::Argmax => self.rules.weighed() <= listed || listed == vocabulary,
             // Whatever the stages leave may be drawn.
-            Picking::Draws => {
+            Picking::Sample => {
                 let few = |stage: &Stage| matches!(stage, Stage::TopK(count) if *count < listed);
                 listed == vocabulary || self.chain.stages.iter().any(few)
             }
@@ -147,35 +134,5 @@ impl Beam {
             results.summaries.extend(outputs.summaries);
         }
         Ok(results)
-    }
-}
-
-impl Noise {
-    /// The continuations with the highest noisy sums, at most so many: a draw without replacement from the softmax
-    /// of their sums.
-    pub fn highest(
-        self,
-        continuations: impl Iterator<Item = Continuation>,
-        count: usize,
-    ) -> Vec<Continuation> {
-        let noisy = |continuation: Continuation| {
-            let drawn = continuation.log_probability + self.of(continuation.token);
-            Continuation { drawn: Some(drawn), ..continuation }
-        };
-        let mut all: Vec<Continuation> = continuations.map(noisy).collect();
-        if count < all.len() {
-            all.select_nth_unstable_by(count, |one, other| {
-                other.drawn.unwrap_or_default().total_cmp(&one.drawn.unwrap_or_default())
-            });
-            all.truncate(count);
-        }
-        all
-    }
-
-    /// A number of the standard Gumbel distribution for a token: −ln(−ln u) with 0 < u < 1.
-    fn of(self, token: u32) -> f64 {
-        let uniform = uniform_of(self.seed, self.step, [Purpose::Beams as u32 + self.beam, token]);
-        // The multiples of 2⁻⁵³ reach 0, whose logarithm is infinite.
-        -(-uniform.max(f64::EPSILON / 4.0).ln()).ln()
     }
 }

@@ -101,16 +101,16 @@ impl Rules {
 
     /// Whether the search is over, given the sum of the best live hypothesis, if one goes on, their length, and the
     /// ended ones, the best first.
-    pub fn over(&self, best_live: Option<f64>, length: usize, ended: &[Hypothesis]) -> bool {
+    pub fn is_done(&self, best_live: Option<f64>, length: usize, ended: &[Hypothesis]) -> bool {
         let Some(best) = best_live else { return true };
         let Some(worst) = ended.last().filter(|_| ended.len() == self.beams) else { return false };
-        let hoped = match self.early_stopping {
+        let best_attainable = match self.early_stopping {
             _ if self.beams == 1 => return true,
             EarlyStopping::AtOnce => return true,
             EarlyStopping::Never if self.length_penalty > 0.0 => self.most_tokens,
             EarlyStopping::Heuristic | EarlyStopping::Never => length,
         };
-        self.score(best, hoped) <= worst.score
+        self.score(best, best_attainable) <= worst.score
     }
 }
 

@@ -16,10 +16,11 @@ use window::Window;
 
 use super::chain::StageContext;
 use super::error::DecodingError;
+use super::row_logits::RowLogits;
 use super::settings::DecodingSettings;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, common_prefix};
 use super::strategy_settings::LookaheadSettings;
-use super::text::{Gain, Seen, Text};
+use super::text::{Emitted, Text};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel, Row, SequenceId};
 use crate::trace::strategies::{Guess, LookaheadStep, NgramSource, Token};
@@ -98,7 +99,12 @@ impl Lookahead {
     }
 
     /// Goes down the tree as far as the guesses are what greedy decoding chooses. `None` if that takes whole rows.
-    fn choose(&self, rows: &[&Seen], tree: &Tree, context: usize) -> Result<Option<Choices>, DecodingError> {
+    fn choose(
+        &self,
+        rows: &[&RowLogits],
+        tree: &Tree,
+        context: usize,
+    ) -> Result<Option<Choices>, DecodingError> {
         let mut choices = Choices { nodes: Vec::new(), accepted: Vec::new() };
         let mut tokens = self.text.tokens.clone();
         let mut at = None;
@@ -123,7 +129,7 @@ impl Lookahead {
 
     /// The rows of a pass of which something was asked: the answers to the window, and the rows that are judged, the
     /// newest token's before the tree's.
-    fn sorted<'a>(&self, seen: &'a [Seen]) -> (&'a [Seen], Vec<&'a Seen>) {
+    fn sorted<'a>(&self, seen: &'a [RowLogits]) -> (&'a [RowLogits], Vec<&'a RowLogits>) {
         let (answers, guessed) = seen[1..].split_at(self.window.columns());
         (answers, std::iter::once(&seen[0]).chain(guessed).collect())
     }
@@ -184,7 +190,7 @@ impl Lookahead {
         record.collected.extend(new.iter().map(|ngram| spelled(ngram)));
         record.pool = self.pool.len();
         let detail = StepDetail::Lookahead(record);
-        self.text.take(Gain { nodes: choices.nodes, detail, start, choosing }, model, run)
+        self.text.take(Emitted { nodes: choices.nodes, detail, start, choosing }, model, run)
     }
 }
 
@@ -227,7 +233,7 @@ impl Strategy for Lookahead {
             ..LookaheadStep::default()
         };
         let (answers, _) = self.sorted(&seen);
-        let answers = answers.iter().map(Seen::highest).collect();
+        let answers = answers.iter().map(RowLogits::highest).collect();
         let found = self.window.advance(answers, chosen.len());
         let new = found.into_iter().filter(|ngram| self.pool.insert(ngram, NgramSource::Window));
         record.collected = new.map(|ngram| spelled(&ngram)).collect();

@@ -10,7 +10,7 @@ use crate::trace::strategies;
 /// Whoever guesses how a text goes on, token by token.
 pub(super) trait Drafter {
     /// Who it is.
-    fn name(&self) -> strategies::Drafter;
+    fn name(&self) -> strategies::DraftSource;
 
     /// Drafts at most `most` tokens that may follow the text. After an error, another call tries again.
     fn draft(&mut self, text: &Text, most: usize, control: &mut Control<'_>) -> Result<Draft, DecodingError>;

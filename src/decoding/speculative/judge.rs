@@ -10,17 +10,18 @@ use std::collections::HashMap;
 
 use super::drafter::{Draft, DraftToken};
 use crate::decoding::chain::Filtered;
+use crate::decoding::draw::draw;
 use crate::decoding::error::DecodingError;
 use crate::decoding::random::{Purpose, uniform_for};
 use crate::decoding::row::Row;
-use crate::decoding::single_token::draw;
+use crate::decoding::row_logits::RowLogits;
 use crate::decoding::strategy_settings::Picking;
-use crate::decoding::text::{Seen, Text};
+use crate::decoding::text::Text;
 use crate::trace::strategies::{Added, Drafted, Verdict};
 use crate::trace::{Draw, Node};
 
 /// What a pass brought.
-pub(super) struct Judgement {
+pub(super) struct Judged {
     /// The tokens that join the text.
     pub nodes: Vec<Node>,
     /// The draft with its verdicts.
@@ -35,9 +36,9 @@ pub(super) struct Judgement {
 pub(super) fn judge(
     text: &Text,
     draft: &Draft,
-    rows: &[Seen],
+    rows: &[RowLogits],
     context: usize,
-) -> Result<Option<Judgement>, DecodingError> {
+) -> Result<Option<Judged>, DecodingError> {
     let mut drafted: Vec<Drafted> = draft.tokens.iter().map(unreached).collect();
     let (mut nodes, mut accepted) = (Vec::new(), 0);
     let mut tokens = text.tokens.clone();
@@ -66,7 +67,7 @@ pub(super) fn judge(
     } else {
         Added::Correction
     };
-    Ok(Some(Judgement { nodes, drafted, added, accepted }))
+    Ok(Some(Judged { nodes, drafted, added, accepted }))
 }
 
 /// A token and how it was found.
@@ -87,9 +88,9 @@ struct OfDraft {
 /// `None` if it takes the whole row.
 fn choose(text: &Text, filtered: Filtered, drafted: Option<&DraftToken>, step: usize) -> Option<Choice> {
     match text.picking {
-        Picking::Highest => Some(highest(filtered, drafted)),
-        Picking::Draws if filtered.row.tail.count > 0 => None,
-        Picking::Draws => Some(drawn(filtered, drafted, text.seed, step as u64)),
+        Picking::Argmax => Some(highest(filtered, drafted)),
+        Picking::Sample if filtered.row.tail.count > 0 => None,
+        Picking::Sample => Some(drawn(filtered, drafted, text.seed, step as u64)),
     }
 }
 

@@ -7,23 +7,24 @@
 //! choice), the number that sampling draws it with. A token that was drafted again because one before it had been
 //! rejected meets the same numbers, of which nothing that is known of the text depends.
 
-mod draft_model;
 mod drafter;
 mod judge;
-mod lookup;
+mod lookup_drafter;
+mod model_drafter;
 
 use std::time::Instant;
 
-use draft_model::DraftModel;
 use drafter::{Draft, Drafter};
-use judge::{Judgement, judge};
-use lookup::PromptLookup;
+use judge::{Judged, judge};
+use lookup_drafter::LookupDrafter;
+use model_drafter::ModelDrafter;
 
 use super::chain::StageContext;
 use super::error::DecodingError;
+use super::row_logits::RowLogits;
 use super::settings::DecodingSettings;
 use super::strategy::{Branched, Control, Ending, SharedModel, Stepped, Strategy};
-use super::text::{Gain, Seen, Text};
+use super::text::{Emitted, Text};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel};
 use crate::trace::strategies::SpeculativeStep;
@@ -50,8 +51,8 @@ impl Speculative {
         draft: Option<&SharedModel>,
     ) -> Self {
         let drafter: Box<dyn Drafter> = match draft {
-            Some(model) => Box::new(DraftModel::new(model)),
-            None => Box::new(PromptLookup),
+            Some(model) => Box::new(ModelDrafter::new(model)),
+            None => Box::new(LookupDrafter),
         };
         let most = settings.speculative.draft_tokens;
         Self { text: Text::new(settings, stages, ending, prompt), drafter, most, next: most }
@@ -64,7 +65,7 @@ impl Speculative {
         output: RowOutput,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
-    ) -> Result<Vec<Seen>, DecodingError> {
+    ) -> Result<Vec<RowLogits>, DecodingError> {
         if self.text.generated() == 0 {
             return Ok(vec![self.text.initiate(output, model, control)?]);
         }
@@ -107,7 +108,7 @@ impl Strategy for Speculative {
                 judge(&self.text, &draft, &rows, context)?.expect("whole rows decide everything")
             }
         };
-        let Judgement { nodes, drafted, added, accepted } = judged;
+        let Judged { nodes, drafted, added, accepted } = judged;
         if !drafted.is_empty() {
             let whole = accepted == drafted.len();
             self.next = if whole { self.next + 2 } else { accepted + 1 }.min(self.most);
@@ -119,7 +120,7 @@ impl Strategy for Speculative {
             draft_passes: draft.passes,
             draft_seconds,
         });
-        let stepped = self.text.take(Gain { nodes, detail, start, choosing }, model, run);
+        let stepped = self.text.take(Emitted { nodes, detail, start, choosing }, model, run);
         self.drafter.keep(&self.text.tokens);
         Ok(stepped)
     }

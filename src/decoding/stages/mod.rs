@@ -6,17 +6,17 @@
 //! a text: what depends on texts comes as ids.
 
 mod bans;
-mod cuts;
+mod filters;
 mod penalties;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::constraint::SharedConstraint;
-use super::row::{Row, finite};
+use super::row::Row;
 use super::settings::GrammarKind;
 
 pub use bans::{bad_words, forced_tokens, grammar, min_new_tokens, no_repeat_ngram, suppress_tokens};
-pub use cuts::{
+pub use filters::{
     Mirostat, epsilon_cutoff, eta_cutoff, log_softmax, min_p, mirostat, temperature, top_a, top_k, top_p,
     typical_p,
 };
@@ -215,28 +215,5 @@ impl<'a> History<'a> {
     /// The generated tokens.
     pub fn generated(&self) -> &'a [u32] {
         &self.tokens[self.prompt..]
-    }
-}
-
-/// Changes the values of kept ids, and counts those that differ then.
-fn change(row: &mut Row, ids: impl IntoIterator<Item = u32>, new: impl Fn(u32, f32) -> f32) -> usize {
-    let mut changed = 0;
-    for id in ids {
-        if (id as usize) < row.values.len() && row.keeps(id) {
-            let value = &mut row.values[id as usize];
-            let before = std::mem::replace(value, finite(new(id, *value)));
-            changed += usize::from(*value != before);
-        }
-    }
-    changed
-}
-
-/// Cuts the ids for whose value `wanted` is false, but never the last one: the best stays.
-fn keep(row: &mut Row, wanted: impl Fn(f32) -> bool) {
-    let best = row.best();
-    let values = &row.values;
-    row.kept.retain(|&id| wanted(values[id as usize]));
-    if row.kept.is_empty() {
-        row.kept.extend(best);
     }
 }

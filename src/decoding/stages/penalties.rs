@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change;
-use crate::decoding::row::Row;
+use crate::decoding::row::{Row, change};
 
 /// DRY with its settings, breakers as ids.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,8 @@
 //! BLOOM (Workshop et al. 2022): linear biases for positions, a norm of the embedding, queries, keys and values of
 //! each head together in one matrix.
 
-use super::{Family, Mapping, StoredNames, laid_out, norm, stored, usual};
+use super::family::{Family, Mapping, StoredNames, laid_out, layer_indices, stored};
+use super::{llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -14,12 +15,9 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "bloom",
     read,
-    part: None,
     prefixes: &["transformer.", ""],
     tensors: &[TENSORS],
-    head: usual::HEAD,
     ignored: &[],
-    other_parts: &[],
     harmless_fields: &[
         "pretraining_tp",
         "slow_but_exact",
@@ -32,6 +30,7 @@ pub(super) const FAMILY: Family = Family {
         "offset_alibi",
         "n_inner",
     ],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -57,7 +56,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         any(["n_head", "num_attention_heads"]).unwrap_or("n_head"),
     );
     let (width, heads) = (fields.size(width_field)?, fields.size(heads_field)?);
-    let head_width = usual::head_width(fields, width_field, width, heads_field, heads)?;
+    let head_width = llama_like::head_width(fields, width_field, width, heads_field, heads)?;
     let norm = norm::layer(fields, "layer_norm_epsilon", Bias::Present)?;
     if fields.optional_flag("apply_residual_connection_post_layernorm")? == Some(true) {
         let reason = "no published model has this";
@@ -95,9 +94,9 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         context: fields.optional_size("seq_length")?.unwrap_or(2048),
         positions: Positions::InLayers,
         embedding: EmbeddingConfig { scale: 1.0, norm: Some(norm) },
-        layers: super::layer_indices(fields, layers_field)?.map(|_| layer.clone()).collect(),
+        layers: layer_indices(fields, layers_field)?.map(|_| layer.clone()).collect(),
         final_norm: norm,
-        head: usual::head(fields, HeadWeights::Tied)?,
+        head: llama_like::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
     })

@@ -1,28 +1,25 @@
 //! Command R (Cohere 2024): blocks side by side behind one LayerNorm without a bias, neighbouring elements that
 //! rotate together, a factor on the logits.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, laid_out, norm, stored, usual};
+use super::{llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms, Flow, HeadNormExtent, HeadWeights};
+use crate::model::config::{Bias, BlockNorms, HeadNormExtent, HeadWeights, Residual};
 
 pub(super) const FAMILY: Family = Family {
     name: "cohere",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
     tensors: TENSORS,
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
     harmless_fields: &["tokenizer_class", "cache_implementation"],
+    ..llama_like::USUAL
 };
 
 /// As this family and its successor store them.
-pub(super) const TENSORS: &[&[Mapping]] = &[TURNED, usual::ATTENTION, usual::FEED_FORWARD, NORMS];
+pub(super) const TENSORS: &[&[Mapping]] = &[TURNED, llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS];
 
 const TURNED: &[Mapping] = &[
     laid_out(Layout::NeighboursRotate, "layers.#.self_attn.q_proj", &["layers.#.attention.query"]),
@@ -36,12 +33,12 @@ const NORMS: &[Mapping] =
 
 pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Absent)?;
-    let mut config = usual::read(fields, names, norm, Rope::default())?;
-    config.head = usual::head(fields, HeadWeights::Tied)?;
+    let mut config = llama_like::read(fields, names, norm, Rope::default())?;
+    config.head = llama_like::head(fields, HeadWeights::Tied)?;
     config.logits.scale = fields.optional_number("logit_scale")?.unwrap_or(0.0625) as f32;
     let has_head_norms = fields.optional_flag("use_qk_norm")?.unwrap_or(false);
     for layer in &mut config.layers {
-        layer.residual.flow = Flow::Parallel;
+        layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
         if has_head_norms {
             layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::OwnWeights));

@@ -1,7 +1,8 @@
 //! Command R7B and Command A (Cohere 2024): three layers with a window and a rotary embedding for each with neither.
 
+use super::family::{Family, StoredNames};
 use super::window::{self, Sight};
-use super::{Family, StoredNames, cohere, usual};
+use super::{cohere, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -9,13 +10,9 @@ use crate::model::ModelConfig;
 pub(super) const FAMILY: Family = Family {
     name: "cohere2",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
     tensors: cohere::TENSORS,
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
     harmless_fields: &["cache_implementation", "order_of_interleaved_layers", "position_embedding_type"],
+    ..llama_like::USUAL
 };
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {

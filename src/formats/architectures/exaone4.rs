@@ -1,9 +1,10 @@
 //! EXAONE 4 (LG AI Research 2025): results of blocks are normalised, and each head of queries and keys; in its
 //! larger form three layers with a window and a rotary embedding for each with neither.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
 use super::window::{self, Sight};
-use super::{Family, StoredNames, norm, olmo2, usual};
+use super::{llama_like, norm, olmo2};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -12,18 +13,13 @@ use crate::model::config::{BlockNorms, HeadNormExtent};
 pub(super) const FAMILY: Family = Family {
     name: "exaone4",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::HEAD_NORMS, olmo2::NORMS_AFTER],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, llama_like::HEAD_NORMS, olmo2::NORMS_AFTER],
+    ..llama_like::USUAL
 };
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
-    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    let mut config = llama_like::read(fields, names, norm, Rope::default())?;
     let size = window::size(fields, 4096)?;
     // Older files spell the pattern out, such as LLLG.
     let pattern = match fields.get("sliding_window_pattern") {

@@ -1,6 +1,6 @@
 //! Experts as configurations and files of several families describe them.
 
-use super::{Mapping, stored};
+use super::family::{Mapping, stored};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;

@@ -2,26 +2,24 @@
 //! other with linear biases for positions. Queries, keys and values of each key/value head are together in one
 //! matrix.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, layer_indices, stored};
 use super::rope::{self, Rope};
-use super::{Family, Mapping, StoredNames, activation, laid_out, norm, stored, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind, Flow,
-    HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
+    HeadWeights, LayerConfig, LogitsConfig, Positions, Residual, ResidualConfig, ScoresConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
     name: "falcon",
     read,
-    part: None,
     prefixes: &["transformer.", ""],
     tensors: &[TENSORS],
-    head: usual::HEAD,
     ignored: &["h.#.self_attention.rotary_emb.inv_freq"],
-    other_parts: &[],
     // Where positions are linear biases, frequencies count for nothing.
     harmless_fields: &[
         "apply_residual_connection_post_layernorm",
@@ -29,6 +27,7 @@ pub(super) const FAMILY: Family = Family {
         "rope_scaling",
         "rope_theta",
     ],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -51,7 +50,7 @@ const TENSORS: &[Mapping] = &[
 fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let width = fields.size("hidden_size")?;
     let heads = fields.size("num_attention_heads")?;
-    let head_width = usual::head_width(fields, "hidden_size", width, "num_attention_heads", heads)?;
+    let head_width = llama_like::head_width(fields, "hidden_size", width, "num_attention_heads", heads)?;
     let context = fields.optional_size("max_position_embeddings")?.unwrap_or(2048);
     let flag = |name: &str, default| Ok::<bool, FormatError>(fields.optional_flag(name)?.unwrap_or(default));
     let (is_new, is_multi_query) = (flag("new_decoder_architecture", false)?, flag("multi_query", true)?);
@@ -69,7 +68,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     };
     let layer = LayerConfig {
         residual: ResidualConfig {
-            flow: if is_parallel { Flow::Parallel } else { Flow::Sequential },
+            kind: if is_parallel { Residual::Parallel } else { Residual::Sequential },
             ..ResidualConfig::default()
         },
         attention_norms: BlockNorms::before(norm),
@@ -104,9 +103,9 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         context,
         positions: Positions::InLayers,
         embedding: EmbeddingConfig::default(),
-        layers: super::layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
+        layers: layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
         final_norm: norm,
-        head: usual::head(fields, HeadWeights::Tied)?,
+        head: llama_like::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
     })

@@ -1,7 +1,8 @@
 //! Gemma (Gemma Team 2024): scaled embeddings, norms stored as the distance of their weights from one.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, laid_out, norm, usual};
+use super::{llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -11,22 +12,18 @@ use crate::model::config::{Activation, HeadWeights};
 pub(super) const FAMILY: Family = Family {
     name: "gemma",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS],
     harmless_fields: HARMLESS_FIELDS,
+    ..llama_like::USUAL
 };
 
 /// Caches are the program's own affair.
 pub(super) const HARMLESS_FIELDS: &[&str] = &["cache_implementation", "_sliding_window_pattern"];
 
 const NORMS: &[Mapping] = &[
-    laid_out(Layout::OneLess, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
-    laid_out(Layout::OneLess, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
-    laid_out(Layout::OneLess, "norm", &["final_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
+    laid_out(Layout::StoredMinusOne, "norm", &["final_norm"]),
 ];
 
 /// What all generations share; every norm is RMSNorm.
@@ -44,8 +41,8 @@ pub(super) fn read_with(
         return Err(fields.error(name, "no published model has this"));
     }
     let mut config =
-        usual::read_with(fields, names, norm::rms(fields, "rms_norm_eps")?, rope, Activation::GeluTanh)?;
-    config.head = usual::head(fields, HeadWeights::Tied)?;
+        llama_like::read_with(fields, names, norm::rms(fields, "rms_norm_eps")?, rope, Activation::GeluTanh)?;
+    config.head = llama_like::head(fields, HeadWeights::Tied)?;
     config.embedding.scale = (config.width as f64).sqrt() as f32;
     Ok(config)
 }

@@ -1,8 +1,9 @@
 //! Gemma 2 (Gemma Team 2024): norms around both blocks, a window in every other layer, soft caps.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
 use super::window::{self, Sight};
-use super::{Family, Mapping, StoredNames, gemma, laid_out, usual};
+use super::{gemma, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -12,22 +13,26 @@ use crate::model::config::BlockNorms;
 pub(super) const FAMILY: Family = Family {
     name: "gemma2",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS],
     harmless_fields: gemma::HARMLESS_FIELDS,
+    ..llama_like::USUAL
 };
 
 /// The norms around both blocks, and the last one.
 pub(super) const NORMS: &[Mapping] = &[
-    laid_out(Layout::OneLess, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
-    laid_out(Layout::OneLess, "layers.#.post_attention_layernorm", &["layers.#.attention.update_norm"]),
-    laid_out(Layout::OneLess, "layers.#.pre_feedforward_layernorm", &["layers.#.feed_forward.norm"]),
-    laid_out(Layout::OneLess, "layers.#.post_feedforward_layernorm", &["layers.#.feed_forward.update_norm"]),
-    laid_out(Layout::OneLess, "norm", &["final_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
+    laid_out(
+        Layout::StoredMinusOne,
+        "layers.#.post_attention_layernorm",
+        &["layers.#.attention.update_norm"],
+    ),
+    laid_out(Layout::StoredMinusOne, "layers.#.pre_feedforward_layernorm", &["layers.#.feed_forward.norm"]),
+    laid_out(
+        Layout::StoredMinusOne,
+        "layers.#.post_feedforward_layernorm",
+        &["layers.#.feed_forward.update_norm"],
+    ),
+    laid_out(Layout::StoredMinusOne, "norm", &["final_norm"]),
 ];
 
 /// What this generation and the next share. The caps are those where the configuration has none.

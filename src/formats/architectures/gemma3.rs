@@ -1,9 +1,10 @@
 //! Gemma 3 (Gemma Team 2025), the text decoder: norms of queries and keys, five layers with a window for each
 //! without, each kind with frequencies of its own. Also inside a folder that has a part for images.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::{self, Rope};
 use super::window::Sight;
-use super::{Family, Mapping, StoredNames, gemma, gemma2, laid_out, norm, usual};
+use super::{gemma, gemma2, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -13,13 +14,9 @@ use crate::model::config::HeadNormExtent;
 pub(super) const TEXT: Family = Family {
     name: "gemma3_text",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, gemma2::NORMS, HEAD_NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, gemma2::NORMS, HEAD_NORMS],
     harmless_fields: gemma::HARMLESS_FIELDS,
+    ..llama_like::USUAL
 };
 
 pub(super) const WITH_IMAGES: Family = Family {
@@ -38,8 +35,8 @@ pub(super) const WITH_IMAGES: Family = Family {
 };
 
 const HEAD_NORMS: &[Mapping] = &[
-    laid_out(Layout::OneLess, "layers.#.self_attn.q_norm", &["layers.#.attention.query_norm"]),
-    laid_out(Layout::OneLess, "layers.#.self_attn.k_norm", &["layers.#.attention.key_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.self_attn.q_norm", &["layers.#.attention.query_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.self_attn.k_norm", &["layers.#.attention.key_norm"]),
 ];
 
 /// What files leave out.

@@ -1,8 +1,9 @@
 //! GLM-4-0414 (Zhipu AI 2025): norms around both blocks, neighbouring elements of half of each head rotate
 //! together, gate and up in one matrix.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, laid_out, norm, stored, usual};
+use super::{llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -12,13 +13,8 @@ use crate::model::config::{Bias, BlockNorms};
 pub(super) const FAMILY: Family = Family {
     name: "glm4",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[TENSORS, usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
+    tensors: &[TENSORS, llama_like::ATTENTION, llama_like::FEED_FORWARD, llama_like::NORMS],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -32,7 +28,7 @@ const TENSORS: &[Mapping] = &[
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.5), ..Rope::default() };
     let norm = norm::rms_or(fields, "rms_norm_eps", 1.5625e-7)?;
-    let mut config = usual::read(fields, names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     let bias = match fields.optional_flag("attention_bias")? {
         Some(false) => Bias::Absent,
         _ => Bias::Present,

@@ -1,7 +1,8 @@
 //! GPT-2 (Radford et al. 2019): learned positions, LayerNorm, one fused and transposed matrix for queries,
 //! keys and values.
 
-use super::{Family, StoredNames, activation, laid_out, norm, stored};
+use super::family::{Family, StoredNames, laid_out, layer_indices, stored};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -13,7 +14,6 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "gpt2",
     read,
-    part: None,
     prefixes: &["transformer.", ""],
     tensors: &[&[
         stored("wte", &["embed.tokens"]),
@@ -30,10 +30,8 @@ pub(super) const FAMILY: Family = Family {
         laid_out(Layout::InputsByOutputs, "h.#.mlp.c_proj", &["layers.#.feed_forward.down"]),
         stored("ln_f", &["final_norm"]),
     ]],
-    head: "lm_head",
     // Causal masks, and the number written where they forbid.
     ignored: &["h.#.attn.bias", "h.#.attn.masked_bias"],
-    other_parts: &[],
     harmless_fields: &[
         "attn_pdrop",
         "embd_pdrop",
@@ -49,6 +47,7 @@ pub(super) const FAMILY: Family = Family {
         // The context again, by another name.
         "n_ctx",
     ],
+    ..llama_like::USUAL
 };
 
 pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
@@ -98,7 +97,7 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
         context,
         positions: Positions::Learned { rows: context },
         embedding: EmbeddingConfig::default(),
-        layers: super::layer_indices(fields, "n_layer")?.map(layer).collect(),
+        layers: layer_indices(fields, "n_layer")?.map(layer).collect(),
         final_norm: norm,
         head: if tied { HeadWeights::Tied } else { HeadWeights::Separate },
         head_bias: Bias::Absent,

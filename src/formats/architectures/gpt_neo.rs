@@ -1,7 +1,8 @@
 //! GPT-Neo (Black et al. 2021): GPT-2 with scores that are not scaled, and a window in every other layer.
 
+use super::family::{Family, Mapping, StoredNames, layer_indices, stored};
 use super::window::Sight;
-use super::{Family, Mapping, StoredNames, activation, norm, stored, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -13,13 +14,10 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "gpt_neo",
     read,
-    part: None,
     prefixes: &["transformer.", ""],
     tensors: &[TENSORS],
-    head: usual::HEAD,
     // Causal masks, and the number written where they forbid.
     ignored: &["h.#.attn.attention.bias", "h.#.attn.attention.masked_bias"],
-    other_parts: &[],
     harmless_fields: &[
         "attention_layers",
         "classifier_dropout",
@@ -33,6 +31,7 @@ pub(super) const FAMILY: Family = Family {
         "summary_use_proj",
         "tokenizer_class",
     ],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -55,14 +54,14 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     let context = fields.size("max_position_embeddings")?;
     let norm = norm::layer(fields, "layer_norm_epsilon", Bias::Present)?;
     let window = fields.optional_size("window_size")?.unwrap_or(256);
-    let sights = sights(fields, super::layer_indices(fields, "num_layers")?.len())?;
+    let sights = sights(fields, layer_indices(fields, "num_layers")?.len())?;
     let feed_forward = FeedForwardConfig {
         width: fields.optional_size("intermediate_size")?.unwrap_or(width.saturating_mul(4)),
         kind: FeedForwardKind::Plain,
         activation: activation::read(fields, "activation_function", Activation::GeluTanh)?,
         bias: Bias::Present,
     };
-    let head_width = usual::head_width(fields, "hidden_size", width, "num_heads", heads)?;
+    let head_width = llama_like::head_width(fields, "hidden_size", width, "num_heads", heads)?;
     let layer = |sight: Sight| LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
@@ -93,7 +92,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         embedding: EmbeddingConfig::default(),
         layers: sights.into_iter().map(layer).collect(),
         final_norm: norm,
-        head: usual::head(fields, HeadWeights::Tied)?,
+        head: llama_like::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
     })

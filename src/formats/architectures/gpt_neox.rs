@@ -1,20 +1,20 @@
 //! GPT-NeoX and Pythia (Black et al. 2022; Biderman et al. 2023): LayerNorm, heads that rotate in part, blocks side
 //! by side or one after the other, queries, keys and values of each head together in one matrix.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, activation, laid_out, norm, stored, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{Activation, Bias, FeedForwardKind, Flow};
+use crate::model::config::{Activation, Bias, FeedForwardKind, Residual};
 
 pub(super) const FAMILY: Family = Family {
     name: "gpt_neox",
     read,
-    part: None,
     prefixes: &["gpt_neox.", ""],
-    tensors: &[TENSORS, usual::NORMS],
+    tensors: &[TENSORS, llama_like::NORMS],
     head: "embed_out",
     // Frequencies, causal masks, and the number written where they forbid.
     ignored: &[
@@ -22,8 +22,8 @@ pub(super) const FAMILY: Family = Family {
         "layers.#.attention.bias",
         "layers.#.attention.masked_bias",
     ],
-    other_parts: &[],
     harmless_fields: &["classifier_dropout", "gradient_checkpointing"],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -45,14 +45,14 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         share: Some(fields.optional_number("rotary_pct")?.unwrap_or(0.25)),
     };
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Present)?;
-    let mut config = usual::read(fields, names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     let bias = match fields.optional_flag("attention_bias")? {
         Some(false) => Bias::Absent,
         _ => Bias::Present,
     };
     let is_parallel = fields.optional_flag("use_parallel_residual")?.unwrap_or(true);
     for layer in &mut config.layers {
-        layer.residual.flow = if is_parallel { Flow::Parallel } else { Flow::Sequential };
+        layer.residual.kind = if is_parallel { Residual::Parallel } else { Residual::Sequential };
         (layer.attention.query_key_value_bias, layer.attention.output_bias) = (bias, bias);
         layer.feed_forward.kind = FeedForwardKind::Plain;
         layer.feed_forward.bias = Bias::Present;

@@ -1,9 +1,10 @@
 //! gpt-oss (OpenAI 2025): experts with biases and clamped gates, attention sinks, every other layer with a window. The
 //! experts' matrices are stored in MXFP4, or turned in a format of whole numbers of bytes.
 
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
 use super::window::{self, Sight};
-use super::{Family, Mapping, StoredNames, experts, laid_out, norm, stored, usual};
+use super::{experts, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -15,12 +16,7 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "gpt_oss",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, EXPERTS, usual::NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, EXPERTS, llama_like::NORMS],
     // The first two repeat other fields.
     harmless_fields: &[
         "experts_per_token",
@@ -29,6 +25,7 @@ pub(super) const FAMILY: Family = Family {
         "output_router_logits",
         "router_aux_loss_coef",
     ],
+    ..llama_like::USUAL
 };
 
 const EXPERTS: &[Mapping] = &[
@@ -67,7 +64,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         }
     }
     let norm = norm::rms(fields, "rms_norm_eps")?;
-    let mut config = usual::read_with(fields, names, norm, Rope::default(), Activation::ClampedGelu)?;
+    let mut config = llama_like::read_with(fields, names, norm, Rope::default(), Activation::ClampedGelu)?;
     let experts = ExpertsConfig {
         count: experts::count(fields)?,
         active: fields.size("num_experts_per_tok")?,

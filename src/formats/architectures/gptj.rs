@@ -1,24 +1,23 @@
 //! GPT-J (Wang and Komatsuzaki 2021): GPT-2's fields, blocks side by side behind one LayerNorm, neighbouring
 //! elements of a part of each head that rotate together.
 
-use super::{Family, Mapping, StoredNames, gpt2, laid_out, stored, usual};
+use super::family::{Family, Mapping, StoredNames, laid_out, stored};
+use super::{gpt2, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms, Flow, HeadWeights, Positions};
+use crate::model::config::{Bias, BlockNorms, HeadWeights, Positions, Residual};
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
 pub(super) const FAMILY: Family = Family {
     name: "gptj",
     read,
-    part: None,
     prefixes: gpt2::FAMILY.prefixes,
     tensors: &[TENSORS],
-    head: "lm_head",
     ignored: gpt2::FAMILY.ignored,
-    other_parts: &[],
     harmless_fields: gpt2::FAMILY.harmless_fields,
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -36,7 +35,7 @@ const TENSORS: &[Mapping] = &[
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let mut config = gpt2::read(fields, names)?;
     config.positions = Positions::InLayers;
-    config.head = usual::head(fields, HeadWeights::Separate)?;
+    config.head = llama_like::head(fields, HeadWeights::Separate)?;
     config.head_bias = Bias::Present;
     let width = match fields.optional_size("rotary_dim")? {
         Some(width) => width,
@@ -46,7 +45,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         None => 64,
     };
     for layer in &mut config.layers {
-        layer.residual.flow = Flow::Parallel;
+        layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
         layer.attention.rotary = Some(RotaryConfig { width, theta: 10_000.0, scaling: RotaryScaling::Plain });
         (layer.attention.query_key_value_bias, layer.attention.output_bias) = (Bias::Absent, Bias::Absent);

@@ -1,25 +1,15 @@
 //! Granite 3 (Granite Team, IBM 2024): Llama with factors on embeddings, residuals, scores and logits.
 
-use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual};
+use super::family::{Family, StoredNames};
+use super::llama_like;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 
-pub(super) const FAMILY: Family = Family {
-    name: "granite",
-    read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: usual::TENSORS,
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
-};
+pub(super) const FAMILY: Family = Family { name: "granite", read, ..llama_like::USUAL };
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
-    let mut config = usual::read(fields, names, norm::rms(fields, "rms_norm_eps")?, Rope::default())?;
+    let mut config = llama_like::read_plain(fields, names)?;
     let factor = |name: &str| Ok::<f64, FormatError>(fields.optional_number(name)?.unwrap_or(1.0));
     config.embedding.scale = factor("embedding_multiplier")? as f32;
     config.logits.scale = factor("logits_scaling")?.recip() as f32;

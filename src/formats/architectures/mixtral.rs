@@ -1,7 +1,7 @@
 //! Mixtral (Jiang et al. 2024): Mistral with experts.
 
-use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, experts, norm, stored, usual};
+use super::family::{Family, Mapping, StoredNames, stored};
+use super::{experts, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -10,13 +10,9 @@ use crate::model::config::{ExpertsConfig, FeedForwardKind, Shares};
 pub(super) const FAMILY: Family = Family {
     name: "mixtral",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, EXPERTS, usual::NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, EXPERTS, llama_like::NORMS],
     harmless_fields: experts::HARMLESS_FIELDS,
+    ..llama_like::USUAL
 };
 
 const EXPERTS: &[Mapping] = &[
@@ -27,7 +23,7 @@ const EXPERTS: &[Mapping] = &[
 ];
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
-    let mut config = usual::read(fields, names, norm::rms(fields, "rms_norm_eps")?, Rope::default())?;
+    let mut config = llama_like::read_plain(fields, names)?;
     super::window::everywhere(&mut config, fields.optional_size("sliding_window")?);
     let experts = ExpertsConfig {
         count: experts::count(fields)?,

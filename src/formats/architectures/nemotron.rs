@@ -1,8 +1,9 @@
 //! Nemotron 4 and Minitron (Parmar et al. 2024): LayerNorm stored as the distance of its weights from one, squared
 //! ReLU.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, activation, laid_out, norm, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -12,25 +13,20 @@ use crate::model::config::{Activation, Bias, FeedForwardKind};
 pub(super) const FAMILY: Family = Family {
     name: "nemotron",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS],
+    ..llama_like::USUAL
 };
 
 const NORMS: &[Mapping] = &[
-    laid_out(Layout::OneLess, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
-    laid_out(Layout::OneLess, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
-    laid_out(Layout::OneLess, "norm", &["final_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
+    laid_out(Layout::StoredMinusOne, "norm", &["final_norm"]),
 ];
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.5), ..Rope::default() };
     let norm = norm::layer(fields, "norm_eps", Bias::Present)?;
-    let mut config = usual::read(fields, names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     for layer in &mut config.layers {
         layer.feed_forward.kind = FeedForwardKind::Plain;
         layer.feed_forward.activation = activation::read(fields, "hidden_act", Activation::ReluSquared)?;

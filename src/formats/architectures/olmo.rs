@@ -1,7 +1,8 @@
 //! OLMo (Groeneveld et al. 2024): LayerNorm without weights, queries, keys and values within a limit.
 
+use super::family::{Family, Mapping, StoredNames, laid_out};
+use super::llama_like;
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, laid_out, usual};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -11,13 +12,8 @@ use crate::model::config::{Bias, NormConfig, NormKind};
 pub(super) const FAMILY: Family = Family {
     name: "olmo",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS],
+    ..llama_like::USUAL
 };
 
 const NORMS: &[Mapping] =
@@ -27,7 +23,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     // No field of config.json has another ε, but a key of GGUF may.
     let epsilon = fields.optional_number("_layer_norm_epsilon")?.unwrap_or(1e-5) as f32;
     let norm = NormConfig { kind: NormKind::Layer, epsilon, bias: Bias::Absent };
-    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    let mut config = llama_like::read(fields, names, norm, Rope::default())?;
     let clip = clip(fields)?;
     config.layers.iter_mut().for_each(|layer| layer.attention.clip = clip);
     Ok(config)

@@ -1,7 +1,8 @@
 //! OLMo 2 (Walsh et al. 2024): results of blocks are normalised, and whole rows of queries and keys.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, norm, stored, usual};
+use super::{llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -10,13 +11,8 @@ use crate::model::config::{BlockNorms, HeadNormExtent};
 pub(super) const FAMILY: Family = Family {
     name: "olmo2",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::HEAD_NORMS, NORMS_AFTER],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, llama_like::HEAD_NORMS, NORMS_AFTER],
+    ..llama_like::USUAL
 };
 
 /// The norms after each block, and the last one.
@@ -37,7 +33,7 @@ pub(super) fn read_with(
     theta: f64,
 ) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
-    let mut config = usual::read(fields, names, norm, Rope { theta, share: None })?;
+    let mut config = llama_like::read(fields, names, norm, Rope { theta, share: None })?;
     for layer in &mut config.layers {
         (layer.attention_norms, layer.feed_forward_norms) =
             (BlockNorms::after(norm), BlockNorms::after(norm));

@@ -1,23 +1,15 @@
 //! OLMo 3 (Olmo Team 2025): OLMo 2 with three layers with a window for each without, which alone stretch their
 //! frequencies.
 
+use super::family::{Family, StoredNames};
 use super::window::{self, Sight};
-use super::{Family, StoredNames, olmo2, rope, usual};
+use super::{llama_like, olmo2, rope};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 
-pub(super) const FAMILY: Family = Family {
-    name: "olmo3",
-    read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: olmo2::FAMILY.tensors,
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
-};
+pub(super) const FAMILY: Family =
+    Family { name: "olmo3", read, tensors: olmo2::FAMILY.tensors, ..llama_like::USUAL };
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let mut config = olmo2::read_with(fields, names, 500_000.0)?;

@@ -1,6 +1,7 @@
 //! OPT (Zhang et al. 2022): learned positions after two unused ones, LayerNorm, ReLU.
 
-use super::{Family, Mapping, StoredNames, activation, laid_out, stored, usual};
+use super::family::{Family, Mapping, StoredNames, laid_out, layer_indices, stored};
+use super::{activation, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -14,13 +15,11 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "opt",
     read,
-    part: None,
     prefixes: &["model.decoder.", "decoder.", ""],
-    tensors: &[TENSORS, usual::ATTENTION],
-    head: usual::HEAD,
+    tensors: &[TENSORS, llama_like::ATTENTION],
     ignored: &[],
-    other_parts: &[],
     harmless_fields: &["dropout", "activation_dropout", "layerdrop", "init_std"],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -51,7 +50,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         return Err(fields.error("word_embed_proj_dim", "embeddings of another width are not supported"));
     }
     let heads = fields.size("num_attention_heads")?;
-    let head_width = usual::head_width(fields, "hidden_size", width, "num_attention_heads", heads)?;
+    let head_width = llama_like::head_width(fields, "hidden_size", width, "num_attention_heads", heads)?;
     let context = fields.size("max_position_embeddings")?;
     let norm = NormConfig { kind: NormKind::Layer, epsilon: 1e-5, bias: Bias::Present };
     let layer = LayerConfig {
@@ -84,9 +83,9 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         context,
         positions: Positions::Learned { rows: context },
         embedding: EmbeddingConfig::default(),
-        layers: super::layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
+        layers: layer_indices(fields, "num_hidden_layers")?.map(|_| layer.clone()).collect(),
         final_norm: norm,
-        head: usual::head(fields, HeadWeights::Tied)?,
+        head: llama_like::head(fields, HeadWeights::Tied)?,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
     })

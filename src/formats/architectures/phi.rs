@@ -1,23 +1,20 @@
 //! Phi-1, Phi-1.5 and Phi-2 (Gunasekar et al. 2023): blocks side by side behind one LayerNorm, heads that rotate in
 //! part, biases everywhere.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, activation, norm, stored, usual};
+use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{Activation, Bias, BlockNorms, FeedForwardKind, Flow};
+use crate::model::config::{Activation, Bias, BlockNorms, FeedForwardKind, Residual};
 
 pub(super) const FAMILY: Family = Family {
     name: "phi",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[TENSORS, usual::ATTENTION],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[TENSORS, llama_like::ATTENTION],
     harmless_fields: &["embd_pdrop", "resid_pdrop"],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -31,10 +28,10 @@ const TENSORS: &[Mapping] = &[
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.5), ..Rope::default() };
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Present)?;
-    let mut config = usual::read(fields, names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     config.head_bias = Bias::Present;
     for layer in &mut config.layers {
-        layer.residual.flow = Flow::Parallel;
+        layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
         (layer.attention.query_key_value_bias, layer.attention.output_bias) = (Bias::Present, Bias::Present);
         layer.feed_forward.kind = FeedForwardKind::Plain;

@@ -1,8 +1,9 @@
 //! Phi-3, Phi-3.5 and Phi-4-mini (Abdin et al. 2024): queries, keys and values in one matrix, gate and up in
 //! another, frequencies for short and for long texts, a window.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, norm, stored, usual, window};
+use super::{llama_like, norm, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -10,12 +11,7 @@ use crate::model::ModelConfig;
 pub(super) const FAMILY: Family = Family {
     name: "phi3",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[TENSORS, usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[TENSORS, llama_like::ATTENTION, llama_like::FEED_FORWARD, llama_like::NORMS],
     harmless_fields: &[
         "embd_pdrop",
         "resid_pdrop",
@@ -24,6 +20,7 @@ pub(super) const FAMILY: Family = Family {
         // Counts where the rotary embedding is stretched, and is read there.
         "original_max_position_embeddings",
     ],
+    ..llama_like::USUAL
 };
 
 const TENSORS: &[Mapping] = &[
@@ -36,7 +33,7 @@ const TENSORS: &[Mapping] = &[
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(1.0), ..Rope::default() };
-    let mut config = usual::read(fields, names, norm::rms_or(fields, "rms_norm_eps", 1e-5)?, rope)?;
+    let mut config = llama_like::read(fields, names, norm::rms_or(fields, "rms_norm_eps", 1e-5)?, rope)?;
     window::everywhere(&mut config, fields.optional_size("sliding_window")?);
     Ok(config)
 }

@@ -1,26 +1,16 @@
 //! Qwen2 and Qwen2.5 (Yang et al. 2024): biases of queries, keys and values.
 
-use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual, window};
+use super::family::{Family, StoredNames};
+use super::{llama_like, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 use crate::model::config::Bias;
 
-pub(super) const FAMILY: Family = Family {
-    name: "qwen2",
-    read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: usual::TENSORS,
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
-};
+pub(super) const FAMILY: Family = Family { name: "qwen2", read, ..llama_like::USUAL };
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
-    let mut config = usual::read(fields, names, norm::rms(fields, "rms_norm_eps")?, Rope::default())?;
+    let mut config = llama_like::read_plain(fields, names)?;
     for layer in &mut config.layers {
         layer.attention.query_key_value_bias = Bias::Present;
     }

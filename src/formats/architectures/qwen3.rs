@@ -1,7 +1,8 @@
 //! Qwen3 (Yang et al. 2025): each head of queries and keys is normalised.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual, window};
+use super::{llama_like, norm, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -10,18 +11,13 @@ use crate::model::config::HeadNormExtent;
 pub(super) const FAMILY: Family = Family {
     name: "qwen3",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS, usual::HEAD_NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
-    harmless_fields: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, llama_like::NORMS, llama_like::HEAD_NORMS],
+    ..llama_like::USUAL
 };
 
 pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms(fields, "rms_norm_eps")?;
-    let mut config = usual::read(fields, names, norm, Rope::default())?;
+    let mut config = llama_like::read(fields, names, norm, Rope::default())?;
     for layer in &mut config.layers {
         layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
     }

@@ -1,6 +1,7 @@
 //! Qwen3-MoE (Yang et al. 2025): Qwen3 with experts.
 
-use super::{Family, StoredNames, experts, qwen3, usual};
+use super::family::{Family, StoredNames};
+use super::{experts, llama_like, qwen3};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -8,13 +9,15 @@ use crate::model::ModelConfig;
 pub(super) const FAMILY: Family = Family {
     name: "qwen3_moe",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, experts::QWEN, usual::NORMS, usual::HEAD_NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[
+        llama_like::ATTENTION,
+        llama_like::FEED_FORWARD,
+        experts::QWEN,
+        llama_like::NORMS,
+        llama_like::HEAD_NORMS,
+    ],
     harmless_fields: experts::HARMLESS_FIELDS,
+    ..llama_like::USUAL
 };
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {

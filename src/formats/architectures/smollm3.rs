@@ -1,7 +1,8 @@
 //! SmolLM3 (Bakouch et al. 2025): every fourth layer has no rotary embedding.
 
+use super::family::{Family, StoredNames};
 use super::rope::Rope;
-use super::{Family, StoredNames, norm, usual, window};
+use super::{llama_like, norm, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -10,19 +11,14 @@ use crate::model::config::HeadWeights;
 pub(super) const FAMILY: Family = Family {
     name: "smollm3",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: usual::TENSORS,
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
     harmless_fields: &["max_window_layers", "pretraining_tp"],
+    ..llama_like::USUAL
 };
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { theta: 2_000_000.0, share: None };
-    let mut config = usual::read(fields, names, norm::rms(fields, "rms_norm_eps")?, rope)?;
-    config.head = usual::head(fields, HeadWeights::Tied)?;
+    let mut config = llama_like::read(fields, names, norm::rms(fields, "rms_norm_eps")?, rope)?;
+    config.head = llama_like::head(fields, HeadWeights::Tied)?;
     let interval = fields.optional_size("no_rope_layer_interval")?.unwrap_or(4);
     let listed = fields.optional_numbers("no_rope_layers")?;
     for (index, layer) in config.layers.iter_mut().enumerate() {

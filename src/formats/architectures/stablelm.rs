@@ -1,23 +1,20 @@
 //! StableLM 2 (Bellagamba et al. 2024): LayerNorm, heads that rotate in part, blocks one after the other or side
 //! by side.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, norm, stored, usual};
+use super::{llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms, Flow, HeadNormConfig, HeadNormExtent, NormKind};
+use crate::model::config::{Bias, BlockNorms, HeadNormConfig, HeadNormExtent, NormKind, Residual};
 
 pub(super) const FAMILY: Family = Family {
     name: "stablelm",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::FEED_FORWARD, usual::NORMS, HEAD_NORMS],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, llama_like::NORMS, HEAD_NORMS],
     harmless_fields: &["rotary_scaling_factor"],
+    ..llama_like::USUAL
 };
 
 /// Each head has a norm of its own.
@@ -29,7 +26,7 @@ const HEAD_NORMS: &[Mapping] = &[
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.25), ..Rope::default() };
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Present)?;
-    let mut config = usual::read(fields, names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     let head_norm =
         HeadNormConfig { kind: NormKind::Layer, epsilon: norm.epsilon, extent: HeadNormExtent::OwnWeights };
     let has_head_norms = fields.optional_flag("qk_layernorm")?.unwrap_or(false);
@@ -41,7 +38,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
             layer.attention.query_key_value_bias = Bias::Present;
         }
         if parallel == Some(true) {
-            layer.residual.flow = Flow::Parallel;
+            layer.residual.kind = Residual::Parallel;
             layer.feed_forward_norms = BlockNorms::NONE;
         }
     }

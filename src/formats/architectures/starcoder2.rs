@@ -1,7 +1,8 @@
 //! StarCoder2 (Lozhkov et al. 2024): LayerNorm, a plain feed-forward block, biases everywhere, a window.
 
+use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
-use super::{Family, Mapping, StoredNames, activation, norm, stored, usual, window};
+use super::{activation, llama_like, norm, window};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -10,13 +11,9 @@ use crate::model::config::{Activation, Bias, FeedForwardKind, HeadWeights};
 pub(super) const FAMILY: Family = Family {
     name: "starcoder2",
     read,
-    part: None,
-    prefixes: usual::PREFIXES,
-    tensors: &[usual::ATTENTION, usual::NORMS, FEED_FORWARD],
-    head: usual::HEAD,
-    ignored: usual::ROTARY_TABLES,
-    other_parts: &[],
+    tensors: &[llama_like::ATTENTION, llama_like::NORMS, FEED_FORWARD],
     harmless_fields: &["residual_dropout", "embedding_dropout", "norm_type", "mlp_type"],
+    ..llama_like::USUAL
 };
 
 const FEED_FORWARD: &[Mapping] = &[
@@ -26,8 +23,8 @@ const FEED_FORWARD: &[Mapping] = &[
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::layer(fields, "norm_epsilon", Bias::Present)?;
-    let mut config = usual::read(fields, names, norm, Rope::default())?;
-    config.head = usual::head(fields, HeadWeights::Tied)?;
+    let mut config = llama_like::read(fields, names, norm, Rope::default())?;
+    config.head = llama_like::head(fields, HeadWeights::Tied)?;
     let bias = match fields.optional_flag("use_bias")? {
         Some(false) => Bias::Absent,
         _ => Bias::Present,

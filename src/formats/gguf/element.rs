@@ -3,6 +3,7 @@
 //! Numbers and sizes are those of `enum ggml_type` and `GGML_QUANT_SIZES` (gguf-py 0.19).
 
 use crate::model::WeightFormat;
+use crate::model::weight_format::BlockFormat;
 
 /// An element type.
 pub struct GgmlType {
@@ -46,24 +47,24 @@ static TYPES: [GgmlType; 34] = [
     computed(30, "BF16", WeightFormat::Bf16),
     computed(2, "Q4_0", WeightFormat::Q4_0),
     computed(8, "Q8_0", WeightFormat::Q8_0),
-    computed(3, "Q4_1", WeightFormat::Q4_1),
-    computed(6, "Q5_0", WeightFormat::Q5_0),
-    computed(7, "Q5_1", WeightFormat::Q5_1),
+    computed(3, "Q4_1", WeightFormat::Blocks(BlockFormat::Q4_1)),
+    computed(6, "Q5_0", WeightFormat::Blocks(BlockFormat::Q5_0)),
+    computed(7, "Q5_1", WeightFormat::Blocks(BlockFormat::Q5_1)),
     known(9, "Q8_1", 32, 40),
-    computed(10, "Q2_K", WeightFormat::Q2K),
-    computed(11, "Q3_K", WeightFormat::Q3K),
-    computed(12, "Q4_K", WeightFormat::Q4K),
-    computed(13, "Q5_K", WeightFormat::Q5K),
-    computed(14, "Q6_K", WeightFormat::Q6K),
+    computed(10, "Q2_K", WeightFormat::Blocks(BlockFormat::Q2K)),
+    computed(11, "Q3_K", WeightFormat::Blocks(BlockFormat::Q3K)),
+    computed(12, "Q4_K", WeightFormat::Blocks(BlockFormat::Q4K)),
+    computed(13, "Q5_K", WeightFormat::Blocks(BlockFormat::Q5K)),
+    computed(14, "Q6_K", WeightFormat::Blocks(BlockFormat::Q6K)),
     known(15, "Q8_K", 256, 292),
     known(16, "IQ2_XXS", 256, 66),
     known(17, "IQ2_XS", 256, 74),
     known(18, "IQ3_XXS", 256, 98),
     known(19, "IQ1_S", 256, 50),
-    computed(20, "IQ4_NL", WeightFormat::Iq4Nl),
+    computed(20, "IQ4_NL", WeightFormat::Blocks(BlockFormat::Iq4Nl)),
     known(21, "IQ3_S", 256, 110),
     known(22, "IQ2_S", 256, 82),
-    computed(23, "IQ4_XS", WeightFormat::Iq4Xs),
+    computed(23, "IQ4_XS", WeightFormat::Blocks(BlockFormat::Iq4Xs)),
     known(24, "I8", 1, 1),
     known(25, "I16", 1, 2),
     known(26, "I32", 1, 4),
@@ -72,7 +73,7 @@ static TYPES: [GgmlType; 34] = [
     known(29, "IQ1_M", 256, 56),
     known(34, "TQ1_0", 256, 54),
     known(35, "TQ2_0", 256, 66),
-    computed(39, "MXFP4", WeightFormat::Mxfp4),
+    computed(39, "MXFP4", WeightFormat::Blocks(BlockFormat::Mxfp4)),
     known(40, "NVFP4", 64, 36),
     known(41, "Q1_0", 128, 18),
 ];

@@ -6,6 +6,7 @@
 
 mod cursor;
 mod element;
+pub mod keys;
 mod metadata;
 pub mod split;
 

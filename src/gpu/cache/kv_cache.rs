@@ -7,7 +7,7 @@ use wgpu::BufferUsages;
 
 use super::page_table::{PAGE_POSITIONS, PageCopy, Pages};
 use crate::gpu::device::Device;
-use crate::model::plan::{Op, Plan};
+use crate::model::plan::{AttentionOp, Op, Plan};
 use crate::model::{CacheFormat, ModelError};
 
 /// Positions that the cache begins with.
@@ -49,7 +49,7 @@ pub(crate) fn most_positions(binding_limit: u64, widths: &[u64]) -> usize {
 /// Bytes of one position's keys, for each layer.
 pub(crate) fn cache_widths(plan: &Plan) -> Vec<u64> {
     let width = |op: &Op| match *op {
-        Op::Attention { key_value_heads, head_width, .. } => {
+        Op::Attention(AttentionOp { key_value_heads, head_width, .. }) => {
             Some(position_bytes(key_value_heads, head_width, plan.cache_format))
         }
         _ => None,

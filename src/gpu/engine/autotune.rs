@@ -42,20 +42,19 @@ struct Work {
 }
 
 impl Engine {
-    /// Uploads the weights and compiles the plan for this device. `bound[i]` is the index in `weights` of the
-    /// plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
+    /// Uploads the weights and compiles the plan for this device; tensor i of `weights` is the plan's
+    /// tensor i. A context longer than the adapter can hold in one binding is shortened;
     /// [`LanguageModel::context`] tells.
     pub fn load(
         device: impl Into<Arc<Device>>,
         plan: Plan,
         context: usize,
         weights: &dyn Weights,
-        bound: &[usize],
         progress: &mut Progress<'_>,
     ) -> Result<Self, LoadError> {
         let device = device.into();
         let candidates = KernelChoice::candidates(&device.capabilities);
-        let mut engine = Self::load_with(device, plan, context, weights, bound, progress, candidates[0])?;
+        let mut engine = Self::load_with(device, plan, context, weights, progress, candidates[0])?;
         if candidates.len() > 1 {
             tell(progress, LoadPart::Trying, Share::of(0, 0))?;
         }

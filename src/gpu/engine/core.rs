@@ -36,8 +36,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Uploads the weights and compiles the plan for this device, with these kernels. `bound[i]` is the index in
-    /// `weights` of the plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
+    /// Uploads the weights and compiles the plan for this device, with these kernels; tensor i of
+    /// `weights` is the plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
     /// [`crate::model::LanguageModel::context`] tells.
     ///
     /// [`Self::load`] chooses the kernels itself; this is for tests of variants that the adapter at hand would not
@@ -47,7 +47,6 @@ impl Engine {
         plan: Plan,
         context: usize,
         weights: &dyn Weights,
-        bound: &[usize],
         progress: &mut Progress<'_>,
         choice: KernelChoice,
     ) -> Result<Self, LoadError> {
@@ -58,7 +57,7 @@ impl Engine {
         }
         let context = context.min(most_positions(device.binding_limit(), &cache_widths(&plan))).max(1);
         let rows = Rows::of(&plan, context);
-        let Uploaded { tensors, non_finite } = upload(&device, &plan, weights, bound, progress)?;
+        let Uploaded { tensors, non_finite } = upload(&device, &plan, weights, progress)?;
         let resources = Resources::new(&device, &plan, tensors, rows, context)?;
         let program = Program::compile(&device, plan, &resources, choice, || {
             tell(progress, LoadPart::Making, Share::of(device.pipelines(), 0))

@@ -2,7 +2,8 @@
 
 use super::core::Engine;
 use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
-use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, ModelError, Outputs};
+use crate::model::ModelError;
+use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
 use crate::model::selection::RowHandle;
 use crate::model::{Batch, SequenceId};
 

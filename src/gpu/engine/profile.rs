@@ -77,7 +77,7 @@ impl Engine {
                 let active = self.plan().buffer(*routes).columns / 2;
                 self.resources.tensors[weight.0].bytes() * active as u64 / *experts as u64
             }
-            op => op.clone().tensors_mut().into_iter().map(|id| self.resources.tensors[id.0].bytes()).sum(),
+            op => op.tensors().map(|id| self.resources.tensors[id.0].bytes()).sum(),
         }
     }
 

@@ -9,6 +9,7 @@ use super::kernel::Kernel;
 use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
 use crate::model::WeightFormat;
+use crate::model::weight_format::BlockFormat;
 
 /// A kernel as it is put together for a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,7 +60,7 @@ pub fn kernel_source(variant: Variant) -> String {
         Reduction::Subgroups { .. } => include_str!("../../../shaders/lib/reduce_subgroups.wgsl"),
     });
     let reader = format.map(reader);
-    let is_of_parts = |format: &WeightFormat| !WeightFormat::ENCODED.contains(format);
+    let is_of_parts = |format: &WeightFormat| matches!(format, WeightFormat::Blocks(_));
     let parts = format.filter(is_of_parts).map(|_| include_str!("../../../shaders/lib/parts.wgsl"));
     let units = units.map(matrix_files);
     let files = units
@@ -94,16 +95,16 @@ fn reader(format: WeightFormat) -> &'static str {
         WeightFormat::Bf16 => include_str!("../../../shaders/weights/bf16.wgsl"),
         WeightFormat::Q8_0 => include_str!("../../../shaders/weights/q8_0.wgsl"),
         WeightFormat::Q4_0 => include_str!("../../../shaders/weights/q4_0.wgsl"),
-        WeightFormat::Q4_1 => include_str!("../../../shaders/weights/q4_1.wgsl"),
-        WeightFormat::Q5_0 => include_str!("../../../shaders/weights/q5_0.wgsl"),
-        WeightFormat::Q5_1 => include_str!("../../../shaders/weights/q5_1.wgsl"),
-        WeightFormat::Q2K => include_str!("../../../shaders/weights/q2_k.wgsl"),
-        WeightFormat::Q3K => include_str!("../../../shaders/weights/q3_k.wgsl"),
-        WeightFormat::Q4K => include_str!("../../../shaders/weights/q4_k.wgsl"),
-        WeightFormat::Q5K => include_str!("../../../shaders/weights/q5_k.wgsl"),
-        WeightFormat::Q6K => include_str!("../../../shaders/weights/q6_k.wgsl"),
-        WeightFormat::Iq4Nl => include_str!("../../../shaders/weights/iq4_nl.wgsl"),
-        WeightFormat::Iq4Xs => include_str!("../../../shaders/weights/iq4_xs.wgsl"),
-        WeightFormat::Mxfp4 => include_str!("../../../shaders/weights/mxfp4.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q4_1) => include_str!("../../../shaders/weights/q4_1.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q5_0) => include_str!("../../../shaders/weights/q5_0.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q5_1) => include_str!("../../../shaders/weights/q5_1.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q2K) => include_str!("../../../shaders/weights/q2_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q3K) => include_str!("../../../shaders/weights/q3_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q4K) => include_str!("../../../shaders/weights/q4_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q5K) => include_str!("../../../shaders/weights/q5_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q6K) => include_str!("../../../shaders/weights/q6_k.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Iq4Nl) => include_str!("../../../shaders/weights/iq4_nl.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Iq4Xs) => include_str!("../../../shaders/weights/iq4_xs.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Mxfp4) => include_str!("../../../shaders/weights/mxfp4.wgsl"),
     }
 }

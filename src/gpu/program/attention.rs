@@ -10,7 +10,7 @@ use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec};
 use super::steps::AttentionDispatches;
 use crate::gpu::kernels::{FEW_ROWS, PromptAttention};
-use crate::model::plan::{BufferId, Fresh, Op};
+use crate::model::plan::{AttentionOp, BufferId, Fresh};
 
 /// Most blocks of eight in a head for `attention_shuffle_tiles.wgsl`: each of its lanes mixes two.
 const MOST_SHUFFLE_VEC8S: u32 = 16;
@@ -21,14 +21,13 @@ impl Compiler<'_> {
         self.write_cache(self.cache_shape(layer), source, 0)
     }
 
-    /// The dispatches of an [`Op::Attention`].
-    pub fn attention(&self, op: &Op) -> AttentionDispatches<DispatchSpec> {
-        let (Op::Attention { query, output, fresh, .. }, Some(shape)) = (op, Shape::of(op)) else {
-            unreachable!("is for attention alone")
-        };
-        let output = self.rows(*output);
+    /// The dispatches of an [`AttentionOp`].
+    pub fn attention(&self, op: AttentionOp) -> AttentionDispatches<DispatchSpec> {
+        let AttentionOp { query, output, fresh, .. } = op;
+        let shape = Shape::from(op);
+        let output = self.rows(output);
         let rows = self.rows(query.buffer);
-        let Some(Fresh { key, value, norms, rotary }) = *fresh else {
+        let Some(Fresh { key, value, norms, rotary }) = fresh else {
             let source = Source::ready(rows, query.first);
             let alone = self.by_rows(shape, source, output, Append::Done, &[]);
             let many = self.many(shape, source, output, &[]);

@@ -2,7 +2,7 @@
 
 use crate::gpu::pass::MOST_PARTIALS;
 use crate::model::config::ScoresConfig;
-use crate::model::plan::{Op, Plan, TensorId};
+use crate::model::plan::{AttentionOp, Op, Plan, TensorId};
 use crate::model::{CacheFormat, WeightFormat};
 
 /// What an attention's kernels share.
@@ -20,17 +20,7 @@ pub(super) struct Shape {
 impl Shape {
     pub fn of(op: &Op) -> Option<Self> {
         match *op {
-            Op::Attention { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } => {
-                Some(Self {
-                    layer,
-                    heads: heads as u32,
-                    kv_heads: key_value_heads as u32,
-                    head_width: head_width as u32,
-                    scale,
-                    scores,
-                    sinks,
-                })
-            }
+            Op::Attention(attention) => Some(Self::from(attention)),
             _ => None,
         }
     }
@@ -52,11 +42,19 @@ impl Shape {
     }
 }
 
+impl From<AttentionOp> for Shape {
+    fn from(op: AttentionOp) -> Self {
+        let AttentionOp { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } = op;
+        let [heads, kv_heads, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
+        Self { layer, heads, kv_heads, head_width, scale, scores, sinks }
+    }
+}
+
 /// Bytes that attention needs beside the plan's buffers: for partial results, and for ready queries of `rows` rows.
 pub(crate) fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
     let shapes = || plan.ops.iter().filter_map(Shape::of);
     let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
-    let is_fresh = |op: &&Op| matches!(op, Op::Attention { fresh: Some(_), .. });
+    let is_fresh = |op: &&Op| matches!(op, Op::Attention(AttentionOp { fresh: Some(_), .. }));
     let ready = plan.ops.iter().filter(is_fresh).filter_map(Shape::of);
     let ready = ready.map(|shape| 4 * rows as u64 * u64::from(shape.heads * shape.head_width + 3));
     [partials.max().unwrap_or_default(), ready.max().unwrap_or_default()]

@@ -26,7 +26,7 @@ impl Compiler<'_> {
             Op::CacheWrite { layer, key, value } => {
                 Dispatches::Always(vec![self.cache_write(layer, key, value)])
             }
-            Op::Attention { .. } => Dispatches::Attention(self.attention(op)),
+            Op::Attention(attention) => Dispatches::Attention(self.attention(attention)),
             Op::ExpertLinear { weight, bias, experts, routes, input, takes, output } => {
                 let map = ExpertMap { weight, bias, experts, routes, input, takes, output };
                 Dispatches::Always(self.expert_linear(map))
@@ -38,17 +38,16 @@ impl Compiler<'_> {
 }
 
 /// Every kernel that a plan uses on an adapter whose bindings may have so many bytes, each with what it is
-/// specialised by. `bound[i]` is the index in `tensors` of the plan's tensor i. No device is needed.
+/// specialised by. `tensors` are the plan's, in its order. No device is needed.
 pub fn kernel_uses(
     plan: &Plan,
     tensors: &[TensorInfo],
-    bound: &[usize],
     choice: KernelChoice,
     binding_bytes: u64,
 ) -> Result<Vec<KernelUse>, LoadError> {
-    let forms = Form::of_all(plan, tensors, bound);
-    let shape = |(&index, form)| TensorShape::of(&tensors[index], form, binding_bytes);
-    let shapes = bound.iter().zip(forms).map(shape).collect::<Result<Vec<_>, _>>()?;
+    let forms = Form::of_all(plan, tensors);
+    let shape = |(info, form)| TensorShape::of(info, form, binding_bytes);
+    let shapes = tensors.iter().zip(forms).map(shape).collect::<Result<Vec<_>, _>>()?;
     let compiler = Compiler { plan, tensors: &shapes, choice };
     let mut uses: Vec<KernelUse> = Vec::new();
     for op in &plan.ops {

@@ -92,7 +92,7 @@ impl Compiler<'_> {
             Op::Embed { .. }
             | Op::Linear { .. }
             | Op::CacheWrite { .. }
-            | Op::Attention { .. }
+            | Op::Attention(_)
             | Op::ExpertLinear { .. } => {
                 unreachable!("has its own function")
             }

@@ -33,23 +33,17 @@ pub struct TooLarge {
 }
 
 impl Fit {
-    /// Compares a plan with an adapter. `bound[i]` is the index in `tensors` of the plan's tensor i; no context is
-    /// longer than `context`.
-    pub fn of(
-        plan: &Plan,
-        tensors: &[TensorInfo],
-        bound: &[usize],
-        context: usize,
-        adapter: &AdapterInfo,
-    ) -> Self {
+    /// Compares a plan with an adapter. `tensors` are the plan's, in its order; no context is longer than
+    /// `context`.
+    pub fn of(plan: &Plan, tensors: &[TensorInfo], context: usize, adapter: &AdapterInfo) -> Self {
         let binding_positions = context.min(most_positions(adapter.binding_bytes, &cache_widths(plan)));
         let memory_positions =
-            adapter.memory_bytes.map(|bytes| memory_positions(plan, tensors, bound, context, bytes));
+            adapter.memory_bytes.map(|bytes| memory_positions(plan, tensors, context, bytes));
         let most_weights = most_shard_bytes(adapter.binding_bytes);
-        let forms = Form::of_all(plan, tensors, bound);
-        let weights = bound.iter().zip(forms).map(|(&index, form)| {
-            let tensor = &tensors[index];
-            TooLarge { what: tensor.name.clone(), bytes: least_shard_bytes(tensor, form) }
+        let forms = Form::of_all(plan, tensors);
+        let weights = tensors.iter().zip(forms).map(|(tensor, form)| TooLarge {
+            what: tensor.name.clone(),
+            bytes: least_shard_bytes(tensor, form),
         });
         let rows = Rows::of(plan, binding_positions.max(1));
         let activations = plan.buffers.iter().map(|buffer: &BufferSpec| TooLarge {
@@ -71,14 +65,8 @@ impl Fit {
 }
 
 /// The most positions, up to `context`, with which everything takes at most `bytes`.
-fn memory_positions(
-    plan: &Plan,
-    tensors: &[TensorInfo],
-    bound: &[usize],
-    context: usize,
-    bytes: u64,
-) -> usize {
-    let fits = |positions| estimate_memory(plan, tensors, bound, positions).total() <= bytes;
+fn memory_positions(plan: &Plan, tensors: &[TensorInfo], context: usize, bytes: u64) -> usize {
+    let fits = |positions| estimate_memory(plan, tensors, positions).total() <= bytes;
     // The need grows with the positions: halve the span between what fits and what does not.
     let (mut fitting, mut above) = (0, context + 1);
     while above - fitting > 1 {

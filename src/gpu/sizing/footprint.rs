@@ -25,10 +25,10 @@ impl Memory {
     }
 }
 
-/// What the plan will take with a full context of `context` positions. `bound[i]` is the index in `tensors`
-/// of the plan's tensor i.
-pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], bound: &[usize], context: usize) -> Memory {
-    let forms = Form::of_all(plan, tensors, bound);
+/// What the plan will take with a full context of `context` positions. `tensors` are the plan's,
+/// in its order.
+pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Memory {
+    let forms = Form::of_all(plan, tensors);
     let tensor_bytes = plan.tensors.iter().zip(&forms);
     let weight_bytes = tensor_bytes.map(|(spec, form)| form.bytes(spec.rows, spec.columns)).sum();
     let rows = Rows::of(plan, context);

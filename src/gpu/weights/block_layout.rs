@@ -4,76 +4,74 @@
 //! **record**, lies with the other blocks' records where other formats have scales: the codes' higher bits, the steps,
 //! the factors.
 
-use crate::model::WeightFormat;
 use crate::model::blocks::{codes, q3_k_scales};
+use crate::model::weight_format::BlockFormat;
 
 /// Weights of a part.
 const PART: usize = 32;
 
 /// Bytes of a block's record.
-pub(super) fn record_bytes(format: WeightFormat) -> usize {
+pub(super) fn record_bytes(format: BlockFormat) -> usize {
     match format {
-        WeightFormat::Mxfp4 => 1,
-        WeightFormat::Iq4Nl => 2,
-        WeightFormat::Q4_1 => 4,
-        WeightFormat::Q5_0 | WeightFormat::Q5_1 | WeightFormat::Iq4Xs => 8,
-        WeightFormat::Q4K => 16,
-        WeightFormat::Q2K => 20,
-        WeightFormat::Q5K => 48,
-        WeightFormat::Q3K => 52,
-        WeightFormat::Q6K => 84,
-        other => unreachable!("{} is of no parts", other.name()),
+        BlockFormat::Mxfp4 => 1,
+        BlockFormat::Iq4Nl => 2,
+        BlockFormat::Q4_1 => 4,
+        BlockFormat::Q5_0 | BlockFormat::Q5_1 | BlockFormat::Iq4Xs => 8,
+        BlockFormat::Q4K => 16,
+        BlockFormat::Q2K => 20,
+        BlockFormat::Q5K => 48,
+        BlockFormat::Q3K => 52,
+        BlockFormat::Q6K => 84,
     }
 }
 
 /// Bytes of the units of a block.
-pub(super) fn unit_bytes(format: WeightFormat) -> usize {
-    let bits = if matches!(format, WeightFormat::Q2K | WeightFormat::Q3K) { 2 } else { 4 };
+pub(super) fn unit_bytes(format: BlockFormat) -> usize {
+    let bits = if matches!(format, BlockFormat::Q2K | BlockFormat::Q3K) { 2 } else { 4 };
     format.block_elements() * bits / 8
 }
 
 /// Appends a block's units and its record.
-pub(super) fn push(format: WeightFormat, block: &[u8], units: &mut Vec<u8>, record: &mut Vec<u8>) {
+pub(super) fn push(format: BlockFormat, block: &[u8], units: &mut Vec<u8>, record: &mut Vec<u8>) {
     let codes = codes(format, block);
     let codes = &codes[..format.block_elements()];
     let parts = || codes.chunks_exact(PART);
     match format {
-        WeightFormat::Q2K | WeightFormat::Q3K => parts().for_each(|part| push_two_bits(part, 0, units)),
+        BlockFormat::Q2K | BlockFormat::Q3K => parts().for_each(|part| push_two_bits(part, 0, units)),
         _ => parts().for_each(|part| push_four_bits(part, units)),
     }
     match format {
-        WeightFormat::Mxfp4 => record.push(block[0]),
-        WeightFormat::Iq4Nl => record.extend_from_slice(&block[..2]),
-        WeightFormat::Q4_1 => record.extend_from_slice(&block[..4]),
-        WeightFormat::Iq4Xs => record.extend_from_slice(&block[..8]),
-        WeightFormat::Q4K => record.extend_from_slice(&block[..16]),
-        WeightFormat::Q5_0 => {
+        BlockFormat::Mxfp4 => record.push(block[0]),
+        BlockFormat::Iq4Nl => record.extend_from_slice(&block[..2]),
+        BlockFormat::Q4_1 => record.extend_from_slice(&block[..4]),
+        BlockFormat::Iq4Xs => record.extend_from_slice(&block[..8]),
+        BlockFormat::Q4K => record.extend_from_slice(&block[..16]),
+        BlockFormat::Q5_0 => {
             record.extend_from_slice(&[block[0], block[1], 0, 0]);
             push_bit(codes, 4, record);
         }
-        WeightFormat::Q5_1 => {
+        BlockFormat::Q5_1 => {
             record.extend_from_slice(&block[..4]);
             push_bit(codes, 4, record);
         }
-        WeightFormat::Q5K => {
+        BlockFormat::Q5K => {
             record.extend_from_slice(&block[..16]);
             parts().for_each(|part| push_bit(part, 4, record));
         }
-        WeightFormat::Q6K => {
+        BlockFormat::Q6K => {
             parts().for_each(|part| push_two_bits(part, 4, record));
             record.extend_from_slice(&block[192..210]);
             record.extend_from_slice(&[0; 2]);
         }
-        WeightFormat::Q2K => {
+        BlockFormat::Q2K => {
             record.extend_from_slice(&block[..16]);
             record.extend_from_slice(&block[80..84]);
         }
-        WeightFormat::Q3K => {
+        BlockFormat::Q3K => {
             parts().for_each(|part| push_bit(part, 2, record));
             record.extend(q3_k_scales(&block[96..108]).map(|scale| scale.wrapping_sub(32)));
             record.extend_from_slice(&[block[108], block[109], 0, 0]);
         }
-        other => unreachable!("{} is of no parts", other.name()),
     }
 }
 

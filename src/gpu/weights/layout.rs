@@ -9,6 +9,7 @@ use super::block_layout;
 use crate::model::WeightFormat;
 use crate::model::plan::{Op, Plan};
 use crate::model::quant::{Q4_0_BYTES, Q8_0_BYTES};
+use crate::model::weight_format::Encoding;
 use crate::model::weights::TensorInfo;
 
 /// Bytes of a unit.
@@ -58,14 +59,14 @@ pub(crate) fn unit_weights(format: WeightFormat) -> usize {
 
 impl Form {
     /// How the plan's ops read each of its tensors.
-    pub fn of_all(plan: &Plan, tensors: &[TensorInfo], bound: &[usize]) -> Vec<Self> {
+    pub fn of_all(plan: &Plan, tensors: &[TensorInfo]) -> Vec<Self> {
         let mut forms = vec![Self::Vector; plan.tensors.len()];
         for op in &plan.ops {
             if let Op::Embed { table: tensor, .. }
             | Op::Linear { weight: tensor, .. }
             | Op::ExpertLinear { weight: tensor, .. } = op
             {
-                forms[tensor.0] = Self::Matrix(tensors[bound[tensor.0]].format);
+                forms[tensor.0] = Self::Matrix(tensors[tensor.0].format);
             }
         }
         forms
@@ -94,7 +95,9 @@ impl Form {
                     WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => format.bytes(elements),
                     WeightFormat::Q8_0 => elements,
                     WeightFormat::Q4_0 => elements / 2,
-                    blocks => elements / blocks.block_elements() * block_layout::unit_bytes(blocks),
+                    WeightFormat::Blocks(blocks) => {
+                        elements / blocks.block_elements() * block_layout::unit_bytes(blocks)
+                    }
                 }
             }
             Self::Vector => return row_bytes(columns),
@@ -124,7 +127,7 @@ fn scale_bytes(format: WeightFormat, elements: usize) -> usize {
     match format {
         WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => 0,
         WeightFormat::Q8_0 | WeightFormat::Q4_0 => SCALE_BYTES * blocks,
-        format => block_layout::record_bytes(format) * blocks,
+        WeightFormat::Blocks(format) => block_layout::record_bytes(format) * blocks,
     }
 }
 
@@ -155,13 +158,13 @@ impl Packer {
                     self.rows.extend_from_slice(&q4_0_unit(block));
                 }
             }
-            Form::Matrix(format) if format.block_elements() > 1 => {
+            Form::Matrix(WeightFormat::Blocks(format)) => {
                 for block in stored.chunks_exact(format.block_bytes()) {
                     block_layout::push(format, block, &mut self.rows, &mut self.scales);
                 }
             }
             Form::Vector if info.format != WeightFormat::F32 => {
-                let widened = info.format.convert(stored, WeightFormat::F32);
+                let widened = info.format.convert(stored, Encoding::F32);
                 self.pad(&widened, WeightFormat::F32.bytes(info.columns), to);
             }
             Form::Matrix(_) | Form::Vector if info.row_bytes() == to => return (stored, &[]),
@@ -253,8 +256,8 @@ mod tests {
             let form = Form::Matrix(format);
             8 * (form.row_bytes(columns) + form.row_scale_bytes(columns))
         };
-        assert_eq!(WeightFormat::ENCODED.map(|format| bits(format, 64)), [2048, 1024, 1024, 544, 288]);
-        assert_eq!(WeightFormat::ENCODED.map(|format| bits(format, 33)), [1152, 640, 640, 544, 288]);
+        assert_eq!(Encoding::ALL.map(|encoding| bits(encoding.format(), 64)), [2048, 1024, 1024, 544, 288]);
+        assert_eq!(Encoding::ALL.map(|encoding| bits(encoding.format(), 33)), [1152, 640, 640, 544, 288]);
         assert_eq!(Form::Matrix(WeightFormat::F16).bytes(9, 8), 16 * 16);
         assert_eq!(Form::Vector.bytes(9, 8), 9 * 128);
     }

@@ -29,15 +29,14 @@ pub(crate) fn upload(
     device: &Device,
     plan: &Plan,
     weights: &dyn Weights,
-    bound: &[usize],
     progress: &mut Progress<'_>,
 ) -> Result<Uploaded, LoadError> {
     let infos = weights.tensors();
-    let forms = Form::of_all(plan, infos, bound);
+    let forms = Form::of_all(plan, infos);
     let total = plan.tensors.iter().zip(&forms).map(|(spec, form)| form.bytes(spec.rows, spec.columns)).sum();
     let mut uploader = Uploader::new(device, weights, total, progress)?;
-    let mut tensors = Vec::with_capacity(bound.len());
-    for (&index, form) in bound.iter().zip(forms) {
+    let mut tensors = Vec::with_capacity(forms.len());
+    for (index, form) in forms.into_iter().enumerate() {
         let info = &infos[index];
         let tensor = GpuTensor::new(device, info, form)?;
         for (rows, shard) in tensor.shape.shards.iter().zip(&tensor.shards) {

@@ -7,8 +7,9 @@ use std::fmt::Write;
 use minijinja::value::ValueKind;
 use minijinja::{Error, State, Value};
 
-use super::python::{bind, failure, float_repr, integer, is_float, items, kind, pay, text};
-use super::{filters, methods};
+use super::repr::float_repr;
+use super::values::{bind, failure, integer, is_float, items, kind, pay, text};
+use super::{kinds, mappings, sorting};
 
 /// How deep values may be nested.
 const MAX_DEPTH: usize = 100;
@@ -62,8 +63,8 @@ impl Writer<'_> {
         let before = self.to.len();
         match value.kind() {
             ValueKind::String => self.quote(text(value)?),
-            ValueKind::Map if methods::is_dict(value) => self.mapping(value, depth)?,
-            ValueKind::Seq | ValueKind::Iterable if filters::is_listed(value) => self.list(value, depth)?,
+            ValueKind::Map if kinds::is_dict(value) => self.mapping(value, depth)?,
+            ValueKind::Seq | ValueKind::Iterable if kinds::is_listed(value) => self.list(value, depth)?,
             _ => {
                 let scalar =
                     scalar(value).ok_or_else(|| failure(format!("tojson: {} is no JSON", kind(value))))?;
@@ -74,9 +75,9 @@ impl Writer<'_> {
     }
 
     fn mapping(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
-        let mut pairs = methods::pairs(self.state, value)?;
+        let mut pairs = mappings::pairs(self.state, value)?;
         if self.sorted {
-            pairs = filters::sorted(self.state, pairs, |(key, _)| Ok(key.clone()), false)?;
+            pairs = sorting::sorted(self.state, pairs, |(key, _)| Ok(key.clone()), false)?;
         }
         let is_empty = pairs.is_empty();
         self.to.push('{');

@@ -3,9 +3,11 @@
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
-use super::objects::{Generator, View};
-use super::python::{bind, failure, integer_or, items, needed, whole};
-use super::{operators, strings};
+use super::kinds::{is_dict, is_list};
+use super::mappings::{from_keys, pairs};
+use super::objects::View;
+use super::values::{bind, failure, integer_or, items, needed, whole};
+use super::{comparison, mappings, strings};
 
 /// Calls a method of a value that minijinja has none for.
 pub(super) fn call(
@@ -23,68 +25,11 @@ pub(super) fn call(
     }
 }
 
-/// Whether a value has a method of this name.
-pub(super) fn has(value: &Value, method: &str) -> bool {
-    match value.kind() {
-        ValueKind::String => strings::METHODS.contains(&method),
-        ValueKind::Bytes => matches!(method, "decode" | "hex"),
-        ValueKind::Map if is_dict(value) => {
-            matches!(method, "get" | "keys" | "values" | "items" | "copy" | "fromkeys")
-        }
-        ValueKind::Seq | ValueKind::Iterable if is_list(value) => match method {
-            "count" | "index" => true,
-            "copy" => !value.is_tuple(),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// Whether a value is a Python mapping, other than a namespace or a loop.
-pub(super) fn is_dict(value: &Value) -> bool {
-    value.kind() == ValueKind::Map && !super::python::is_of_minijinja(value)
-}
-
-/// Whether a value is a list or a tuple; sums and multiples of lists are lazy in minijinja.
-pub(super) fn is_list(value: &Value) -> bool {
-    match value.kind() {
-        ValueKind::Seq => true,
-        ValueKind::Iterable => {
-            let streams = value.downcast_object_ref::<View>().is_some()
-                || value.downcast_object_ref::<Generator>().is_some();
-            !streams && value.len().is_some()
-        }
-        _ => false,
-    }
-}
-
-/// The pairs of a mapping, or of what holds pairs.
-pub(super) fn pairs(state: &State, from: &Value) -> Result<Vec<(Value, Value)>, Error> {
-    let keys = items(state, from)?;
-    if from.kind() == ValueKind::Map {
-        return keys.into_iter().map(|key| Ok((key.clone(), from.get_item(&key)?))).collect();
-    }
-    let pair = |pair: Value| match items(state, &pair)?.as_slice() {
-        [key, value] => Ok((operators::key(key)?, value.clone())),
-        _ => Err(failure("pairs of a key and a value are needed")),
-    };
-    keys.into_iter().map(pair).collect()
-}
-
-/// `dict.fromkeys(keys, value)`.
-pub(super) fn from_keys(state: &State, arguments: &[Value]) -> Result<Value, Error> {
-    let [keys, value] = bind(arguments, ["", ""])?;
-    let value = value.unwrap_or_else(|| Value::from(()));
-    let keys = items(state, &needed(keys)?)?;
-    let keys: Result<Vec<Value>, Error> = keys.iter().map(operators::key).collect();
-    Ok(Value::from_pairs(keys?.into_iter().map(|key| (key, value.clone()))))
-}
-
 fn mapping(state: &State, value: &Value, method: &str, arguments: &[Value]) -> Result<Value, Error> {
     match method {
         "get" => {
             let [key, default] = bind(arguments, ["", ""])?;
-            let key = operators::key(&needed(key)?)?;
+            let key = mappings::key(&needed(key)?)?;
             let found = value.as_object().and_then(|object| object.get_value(&key));
             return Ok(found.or(default).unwrap_or_else(|| Value::from(())));
         }
@@ -114,7 +59,7 @@ fn list(state: &State, value: &Value, method: &str, arguments: &[Value]) -> Resu
             let wanted = needed(wanted)?;
             let mut count = 0;
             for item in &all {
-                count += i128::from(operators::equal(state, item, &wanted)?);
+                count += i128::from(comparison::equal(state, item, &wanted)?);
             }
             Ok(whole(count))
         }
@@ -124,7 +69,7 @@ fn list(state: &State, value: &Value, method: &str, arguments: &[Value]) -> Resu
             let start = strings::place(integer_or(start.as_ref(), 0)?, all.len());
             let stop = strings::place(integer_or(stop.as_ref(), i128::MAX)?, all.len());
             for (index, item) in all.iter().enumerate().take(stop).skip(start) {
-                if operators::equal(state, item, &wanted)? {
+                if comparison::equal(state, item, &wanted)? {
                     return Ok(Value::from(index));
                 }
             }

@@ -9,20 +9,34 @@
 //! puts functions in place of operators, and the other modules are these functions, filters, tests and methods. What
 //! cannot be done as in transformers is an error, never another text.
 
+mod access;
 mod casing;
+mod comparison;
 mod filters;
-mod format;
+mod format_spec;
+mod functions;
 mod json;
+mod kinds;
 mod lower;
+mod lower_names;
+mod macros;
+mod mappings;
+mod method_names;
 mod methods;
 mod numbers;
 mod objects;
 mod operators;
-mod python;
+mod percent;
+mod repr;
+mod safety;
+mod sequences;
+mod sorting;
 mod source;
+mod str_format;
 mod strings;
 mod tests;
 mod time;
+mod values;
 mod words;
 
 use std::collections::BTreeMap;
@@ -34,7 +48,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, Value};
 
-use python::{Arguments, bind, failure, needed, text};
+use values::{Arguments, bind, failure, needed, text};
 
 /// Work that a rendering may do, in minijinja's units: an instruction is one, 64 bytes of data are one. Real
 /// templates take a few thousand for a short conversation; this is about 0.1 s and 64 MB at most.
@@ -183,12 +197,12 @@ fn environment(now: DateTime) -> Environment<'static> {
     filters::add_to(&mut environment);
     tests::add_to(&mut environment);
     operators::add_to(&mut environment);
-    environment.add_global("dict", Value::from_object(objects::Dict));
+    environment.add_global("dict", Value::from_object(functions::Dict));
     environment.add_global("self", Value::from_object(objects::ItSelf));
-    environment.add_function("lipsum", objects::lipsum);
+    environment.add_function("lipsum", functions::lipsum);
     environment.add_function("range", objects::range);
-    environment.add_function("cycler", objects::cycler);
-    environment.add_function("joiner", objects::joiner);
+    environment.add_function("cycler", functions::cycler);
+    environment.add_function("joiner", functions::joiner);
     environment.add_function("namespace", namespace);
     environment.add_function("raise_exception", raise);
     environment.add_function("strftime_now", move |state: &State, arguments: Arguments| {
@@ -204,14 +218,14 @@ fn environment(now: DateTime) -> Environment<'static> {
 
 /// `namespace(**attributes)`.
 fn namespace(state: &mut State, arguments: Arguments) -> Result<Value, minijinja::Error> {
-    let attributes = Value::from_object(objects::Dict).call(state, &arguments.into_values())?;
+    let attributes = Value::from_object(functions::Dict).call(state, &arguments.into_values())?;
     for name in attributes.try_iter()? {
         if name.as_str().is_none_or(|name| name.starts_with('_')) {
             return Err(failure("the names of a namespace are texts that begin with no underscore"));
         }
     }
     // With a name that no template has, as an empty one would be false.
-    let mut attributes = methods::pairs(state, &attributes)?;
+    let mut attributes = mappings::pairs(state, &attributes)?;
     attributes.push((Value::from(""), Value::from(true)));
     let attributes = Value::from_pairs(attributes);
     Value::from_function(minijinja::functions::namespace).call(state, &[attributes])
@@ -220,7 +234,7 @@ fn namespace(state: &mut State, arguments: Arguments) -> Result<Value, minijinja
 /// `raise_exception(message)`.
 fn raise(state: &mut State, arguments: Arguments) -> Result<Value, minijinja::Error> {
     let [message] = bind(&arguments.into_values(), ["message"])?;
-    Err(failure(python::str(state, &needed(message)?)?).with_source(Raised))
+    Err(failure(repr::str(state, &needed(message)?)?).with_source(Raised))
 }
 
 /// Writes a value as Python's `str` does.
@@ -229,8 +243,8 @@ fn format_as_python(output: &mut Output, state: &mut State, value: &Value) -> Re
     match value.as_str().filter(|_| value.kind() == ValueKind::String) {
         Some(text) if value.is_safe() || !escapes => output.write_str(text)?,
         _ => {
-            let text = python::str(state, value)?;
-            output.write_str(&if escapes { filters::escape(&text) } else { text })?;
+            let text = repr::str(state, value)?;
+            output.write_str(&if escapes { safety::escape(&text) } else { text })?;
         }
     }
     Ok(())

@@ -3,9 +3,10 @@
 use minijinja::value::ValueKind;
 use minijinja::{Error, State, Value};
 
-use super::format::{tenths, truncated};
-use super::python::{bind, failure, float, integer, integer_or, is_float, is_space, text, whole};
-use super::{casing, filters, strings};
+use super::format_spec::tenths;
+use super::repr::is_space;
+use super::values::{bind, failure, float, integer, integer_or, is_float, text, truncated, whole};
+use super::{casing, strings, values};
 
 pub(super) fn call(_: &State, name: &str, value: &Value, arguments: &[Value]) -> Result<Value, Error> {
     match name {
@@ -13,7 +14,7 @@ pub(super) fn call(_: &State, name: &str, value: &Value, arguments: &[Value]) ->
             let [] = bind(arguments, [])?;
             match integer(value) {
                 Some(number) => Ok(whole(number.saturating_abs())),
-                None => Ok(Value::from(filters::number_of(value)?.abs())),
+                None => Ok(Value::from(values::number_of(value)?.abs())),
             }
         }
         "filesizeformat" => {
@@ -124,9 +125,9 @@ fn round(value: &Value, arguments: &[Value]) -> Result<Value, Error> {
         if let Some(number) = integer(value) {
             return Ok(whole(rounded_integer(number, precision)));
         }
-        return Ok(Value::from(rounded(filters::number_of(value)?, precision)));
+        return Ok(Value::from(rounded(values::number_of(value)?, precision)));
     }
-    let number = filters::number_of(value)?;
+    let number = values::number_of(value)?;
     let power = 10_f64.powi(precision);
     let scaled = number * power;
     let number = if method == "ceil" { scaled.ceil() } else { scaled.floor() };

@@ -1,19 +1,19 @@
-//! Python's operators, comparisons, attributes and items.
+//! Python's operators, as functions that [`super::lower`] puts in their place.
 //!
 //! They stand in for minijinja's own, which differ where texts are formatted or floats are written, and in what is
 //! an error.
 
-use std::cmp::Ordering;
-
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Environment, Error, State, Value};
 
-use super::objects::{Dict, Generator, Method, Range};
-use super::python::{Arguments, failure, float, integer, is_float, items, kind, pay, str, text, whole};
-use super::{filters, format, methods, objects, strings};
-
-/// How deep values may be nested where they are compared.
-const MAX_DEPTH: usize = 100;
+use super::access::{attribute, item, slice};
+use super::comparison::{holds, unsupported};
+use super::kinds::is_sequence;
+use super::mappings::key;
+use super::objects::Generator;
+use super::repr::str;
+use super::values::{Arguments, failure, float, integer, items, pay, text, whole};
+use super::{kinds, macros, percent, safety};
 
 /// Adds the functions that [`super::lower`] puts in place of operators. No template can name them.
 pub(super) fn add_to(environment: &mut Environment) {
@@ -32,22 +32,18 @@ pub(super) fn add_to(environment: &mut Environment) {
     environment.add_function("[:]", slice);
     environment.add_function("{}", literal);
     environment.add_function("iterate", |state: &State, value: Value| iterated(state, value));
-    environment.add_function("make macro", objects::make_macro);
-}
-
-fn unsupported(operator: &str, left: &Value, right: &Value) -> Error {
-    failure(format!("{operator} has no meaning for {} and {}", kind(left), kind(right)))
+    environment.add_function("make macro", macros::make_macro);
 }
 
 fn add(state: &State, left: Value, right: Value) -> Result<Value, Error> {
     if let (Some(first), Some(second)) = (left.as_str(), right.as_str()) {
         pay(state, first.len() + second.len())?;
         if left.is_safe() || right.is_safe() {
-            return Ok(Value::from_safe_string(filters::escaped(&left)? + &filters::escaped(&right)?));
+            return Ok(Value::from_safe_string(safety::escaped(&left)? + &safety::escaped(&right)?));
         }
         return Ok(Value::from([first, second].concat()));
     }
-    if methods::is_list(&left) && methods::is_list(&right) && left.is_tuple() == right.is_tuple() {
+    if kinds::is_list(&left) && kinds::is_list(&right) && left.is_tuple() == right.is_tuple() {
         let mut all = items(state, &left)?;
         all.extend(items(state, &right)?);
         return Ok(if left.is_tuple() { Value::from(Tuple::from(all)) } else { Value::from(all) });
@@ -64,7 +60,7 @@ fn arithmetic(state: &State, operator: &str, left: &Value, right: &Value) -> Res
     match operator {
         "%" if left.is_safe() => Err(failure("texts that are safe for HTML are not formatted here")),
         "%" if left.kind() == ValueKind::String => {
-            format::percent(state, text(left)?, right).map(Value::from)
+            percent::percent(state, text(left)?, right).map(Value::from)
         }
         "*" if is_sequence(left) => repeated(state, left, right),
         "*" if is_sequence(right) => repeated(state, right, left),
@@ -72,16 +68,12 @@ fn arithmetic(state: &State, operator: &str, left: &Value, right: &Value) -> Res
     }
 }
 
-fn is_sequence(value: &Value) -> bool {
-    value.kind() == ValueKind::String || methods::is_list(value)
-}
-
 fn repeated(state: &State, value: &Value, times: &Value) -> Result<Value, Error> {
     let times = integer(times).ok_or_else(|| unsupported("*", value, times))?;
     let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
     if let Some(own) = value.as_str() {
         pay(state, own.len().saturating_mul(times))?;
-        return filters::same_safety(value, Value::from(own.repeat(if own.is_empty() { 0 } else { times })));
+        return safety::same_safety(value, Value::from(own.repeat(if own.is_empty() { 0 } else { times })));
     }
     let all = items(state, value)?;
     pay(state, all.len().saturating_mul(times).saturating_mul(64))?;
@@ -164,248 +156,6 @@ fn compare(state: &State, arguments: Arguments) -> Result<Value, Error> {
     Ok(Value::from(true))
 }
 
-/// One comparison.
-pub(super) fn holds(state: &State, left: &Value, operator: &str, right: &Value) -> Result<bool, Error> {
-    Ok(match operator {
-        "==" => equal(state, left, right)?,
-        "!=" => !equal(state, left, right)?,
-        "in" => contains(state, right, left)?,
-        "not in" => !contains(state, right, left)?,
-        operator => {
-            let order = order(state, left, right, 0)?;
-            match operator {
-                "<" => order == Some(Ordering::Less),
-                "<=" => matches!(order, Some(Ordering::Less | Ordering::Equal)),
-                ">" => order == Some(Ordering::Greater),
-                _ => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
-            }
-        }
-    })
-}
-
-/// Python's `==`.
-pub(super) fn equal(state: &State, left: &Value, right: &Value) -> Result<bool, Error> {
-    equal_within(state, left, right, 0)
-}
-
-fn equal_within(state: &State, left: &Value, right: &Value, depth: usize) -> Result<bool, Error> {
-    if depth > MAX_DEPTH {
-        return Err(failure("values are nested too deep"));
-    }
-    pay(state, 64)?;
-    if let (Some(a), Some(b)) = (integer(left), integer(right)) {
-        return Ok(a == b);
-    }
-    if let (Some(a), Some(b)) = (float(left), float(right)) {
-        return Ok(a == b);
-    }
-    if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
-        pay(state, a.len())?;
-        return Ok(a == b);
-    }
-    if methods::is_list(left) && methods::is_list(right) {
-        let (a, b) = (items(state, left)?, items(state, right)?);
-        if a.len() != b.len() || left.is_tuple() != right.is_tuple() {
-            return Ok(false);
-        }
-        for (a, b) in a.iter().zip(&b) {
-            if !equal_within(state, a, b, depth + 1)? {
-                return Ok(false);
-            }
-        }
-        return Ok(true);
-    }
-    if methods::is_dict(left) && methods::is_dict(right) {
-        let pairs = methods::pairs(state, left)?;
-        if Some(pairs.len()) != right.len() {
-            return Ok(false);
-        }
-        for (key, value) in pairs {
-            let other = right.as_object().and_then(|object| object.get_value(&key));
-            let Some(other) = other else { return Ok(false) };
-            if !equal_within(state, &value, &other, depth + 1)? {
-                return Ok(false);
-            }
-        }
-        return Ok(true);
-    }
-    let same = |a: &Value, b: &Value| a.kind() == b.kind() && (a.as_object().is_none() || a == b);
-    Ok(!matches!(left.kind(), ValueKind::Number | ValueKind::Bool) && same(left, right) && !is_sequence(left))
-}
-
-/// Python's `<` and its kin; nothing where not-a-number takes part.
-pub(super) fn order(
-    state: &State,
-    left: &Value,
-    right: &Value,
-    depth: usize,
-) -> Result<Option<Ordering>, Error> {
-    if depth > MAX_DEPTH {
-        return Err(failure("values are nested too deep"));
-    }
-    pay(state, 64)?;
-    if let (Some(a), Some(b)) = (integer(left), integer(right)) {
-        return Ok(Some(a.cmp(&b)));
-    }
-    if let (Some(a), Some(b)) = (float(left), float(right)) {
-        return Ok(a.partial_cmp(&b));
-    }
-    if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
-        pay(state, a.len())?;
-        return Ok(Some(a.cmp(b)));
-    }
-    if methods::is_list(left) && methods::is_list(right) && left.is_tuple() == right.is_tuple() {
-        let (a, b) = (items(state, left)?, items(state, right)?);
-        for (a, b) in a.iter().zip(&b) {
-            if !equal_within(state, a, b, depth + 1)? {
-                return order(state, a, b, depth + 1);
-            }
-        }
-        return Ok(Some(a.len().cmp(&b.len())));
-    }
-    Err(unsupported("<", left, right))
-}
-
-/// Python's `in`.
-pub(super) fn contains(state: &State, container: &Value, wanted: &Value) -> Result<bool, Error> {
-    match container.kind() {
-        ValueKind::String => {
-            pay(state, text(container)?.len())?;
-            Ok(text(container)?.contains(text(wanted)?))
-        }
-        ValueKind::Undefined => Ok(false),
-        ValueKind::Map => {
-            let key = key(wanted)?;
-            Ok(container.as_object().is_some_and(|object| object.get_value(&key).is_some()))
-        }
-        ValueKind::Seq | ValueKind::Iterable => {
-            for item in items(state, container)? {
-                if equal(state, &item, wanted)? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        }
-        _ => Err(failure(format!("{} contains nothing", kind(container)))),
-    }
-}
-
-/// A value as a mapping's key; lists and mappings are none.
-pub(super) fn key(value: &Value) -> Result<Value, Error> {
-    match value.kind() {
-        ValueKind::Map => Err(failure("a mapping is no key")),
-        ValueKind::Seq | ValueKind::Iterable if !value.is_tuple() => Err(failure("a list is no key")),
-        _ => Ok(value.clone()),
-    }
-}
-
-fn defined(value: &Value, of: &str) -> Result<(), Error> {
-    if value.is_undefined() { Err(failure(format!("an undefined value has no {of}"))) } else { Ok(()) }
-}
-
-/// `value.name`: a method or another attribute of Python's, or else an item.
-pub(super) fn attribute(value: &Value, name: &str) -> Result<Value, Error> {
-    defined(value, name)?;
-    if name.starts_with("__") {
-        return Ok(Value::UNDEFINED);
-    }
-    if methods::has(value, name) {
-        return Ok(Value::from_object(Method { of: value.clone(), name: name.to_owned() }));
-    }
-    match (value.kind(), name) {
-        (ValueKind::Number | ValueKind::Bool, "real") => {
-            Ok(integer(value).map_or_else(|| value.clone(), whole))
-        }
-        (ValueKind::Number | ValueKind::Bool, "imag") if is_float(value) => Ok(Value::from(0.0)),
-        (ValueKind::Number | ValueKind::Bool, "imag") => Ok(Value::from(0)),
-        (ValueKind::Plain, "fromkeys") if value.downcast_object_ref::<Dict>().is_some() => {
-            Ok(Value::from_object(Method { of: value.clone(), name: name.to_owned() }))
-        }
-        (ValueKind::Map | ValueKind::Plain, _) | (ValueKind::Seq, "grouper" | "list") => {
-            let found = value.as_object().and_then(|object| object.get_value(&Value::from(name)));
-            Ok(found.unwrap_or_default())
-        }
-        _ => Ok(Value::UNDEFINED),
-    }
-}
-
-/// `value[key]`: an item, or else an attribute.
-pub(super) fn item(value: &Value, key: &Value) -> Result<Value, Error> {
-    defined(value, "items")?;
-    if value.kind() == ValueKind::Map {
-        let found = self::key(key).ok().and_then(|key| value.as_object()?.get_value(&key));
-        if let Some(found) = found {
-            return Ok(found);
-        }
-    }
-    if let Some(name) = key.as_str() {
-        return attribute(value, name);
-    }
-    let Some(index) = integer(key) else { return Ok(Value::UNDEFINED) };
-    let found = if let Some(own) = value.as_str() {
-        let at = if index < 0 {
-            own.chars().rev().nth(distance(-1 - index))
-        } else {
-            own.chars().nth(distance(index))
-        };
-        at.map(|at| filters::same_safety(value, Value::from(at))).transpose()?
-    } else if let (true, Some(length)) = (methods::is_list(value), value.len()) {
-        let index = if index < 0 { index + length as i128 } else { index };
-        let index = usize::try_from(index).ok().filter(|index| *index < length);
-        match index {
-            Some(index) if value.kind() == ValueKind::Seq => value.get_item_by_index(index).ok(),
-            Some(index) => value.try_iter()?.nth(index),
-            None => None,
-        }
-    } else {
-        None
-    };
-    Ok(found.unwrap_or_default())
-}
-
-fn distance(index: i128) -> usize {
-    usize::try_from(index).unwrap_or(usize::MAX)
-}
-
-/// `value[start:stop:step]`.
-fn slice(state: &State, value: Value, start: Value, stop: Value, step: Value) -> Result<Value, Error> {
-    defined(&value, "slices")?;
-    let bound = |value: &Value| match value {
-        value if value.is_none() => Ok(None),
-        value => integer(value).map(Some).ok_or_else(|| failure("slice indices must be integers or None")),
-    };
-    let step = bound(&step)?.unwrap_or(1);
-    let length = match value.as_str() {
-        Some(own) => own.chars().count(),
-        None => value
-            .len()
-            .filter(|_| methods::is_list(&value))
-            .ok_or_else(|| failure("the value has no slices"))?,
-    } as i128;
-    if step == 0 {
-        return Err(failure("slice step cannot be zero"));
-    }
-    let (least, most) = if step > 0 { (0, length) } else { (-1, length - 1) };
-    let clamp = |at: i128| (if at < 0 { at.saturating_add(length) } else { at }).clamp(least, most);
-    let start = bound(&start)?.map_or(if step > 0 { least } else { most }, clamp);
-    let stop = bound(&stop)?.map_or(if step > 0 { most } else { least }, clamp);
-    if let Some(range) = value.downcast_object_ref::<Range>() {
-        return Ok(Value::from_object(range.part(start, stop, step)));
-    }
-    let chosen = |index: i128| if step > 0 { index < stop } else { index > stop };
-    let places = std::iter::successors(Some(start), |at| at.checked_add(step)).take_while(|at| chosen(*at));
-    let places: Vec<usize> = places.map(distance).collect();
-    pay(state, places.len() * 16)?;
-    if let Some(own) = value.as_str() {
-        let characters: Vec<char> = own.chars().collect();
-        let part: String = places.into_iter().filter_map(|at| characters.get(at)).collect();
-        return filters::same_safety(&value, Value::from(part));
-    }
-    let all = items(state, &value)?;
-    let part: Vec<Value> = places.into_iter().filter_map(|at| all.get(at).cloned()).collect();
-    Ok(if value.is_tuple() { Value::from(Tuple::from(part)) } else { Value::from(part) })
-}
-
 /// `{key: value, …}`, given as keys and values in turn.
 fn literal(arguments: Arguments) -> Result<Value, Error> {
     let values = arguments.into_values();
@@ -419,20 +169,5 @@ fn iterated(state: &State, value: Value) -> Result<Value, Error> {
         _ if value.downcast_object_ref::<Generator>().is_some() => Ok(Value::from(items(state, &value)?)),
         ValueKind::Undefined | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => Ok(value),
         _ => Ok(Value::from(items(state, &value)?)),
-    }
-}
-
-/// The number of items or characters.
-pub(super) fn length(value: &Value) -> Result<Value, Error> {
-    match value.as_str() {
-        Some(own) => Ok(strings::length(own)),
-        None if value.is_undefined() => Ok(Value::from(0)),
-        None if value.kind() == ValueKind::Bytes => {
-            Ok(Value::from(value.as_bytes().unwrap_or_default().len()))
-        }
-        None => match value.len().filter(|_| value.as_object().is_some()) {
-            Some(length) => Ok(Value::from(length)),
-            None => Err(failure(format!("{} has no length", kind(value)))),
-        },
     }
 }

@@ -249,7 +249,7 @@ impl<'a> Rewriting<'a> {
             }
             _ if letter.is_ascii() => to.extend(['\\', letter]),
             // Python has escaped it before it looks at the backslash.
-            _ => to.push_str(&super::python::escape(letter)),
+            _ => to.push_str(&super::repr::escape(letter)),
         }
         Ok(())
     }

@@ -4,62 +4,10 @@ use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 use unicode_general_category::{GeneralCategory as Category, get_general_category};
 
-use super::format::str_format;
-use super::python::{
-    bind, failure, integer, integer_or, is_printable, is_space, items, needed, pay, split, text, whole,
-};
-use super::{casing, filters, operators};
-
-/// What texts can do.
-pub(super) const METHODS: &[&str] = &[
-    "capitalize",
-    "casefold",
-    "center",
-    "count",
-    "encode",
-    "endswith",
-    "expandtabs",
-    "find",
-    "format",
-    "format_map",
-    "index",
-    "isalnum",
-    "isalpha",
-    "isascii",
-    "isdecimal",
-    "isdigit",
-    "isidentifier",
-    "islower",
-    "isnumeric",
-    "isprintable",
-    "isspace",
-    "istitle",
-    "isupper",
-    "join",
-    "ljust",
-    "lower",
-    "lstrip",
-    "maketrans",
-    "partition",
-    "removeprefix",
-    "removesuffix",
-    "replace",
-    "rfind",
-    "rindex",
-    "rjust",
-    "rpartition",
-    "rsplit",
-    "rstrip",
-    "split",
-    "splitlines",
-    "startswith",
-    "strip",
-    "swapcase",
-    "title",
-    "translate",
-    "upper",
-    "zfill",
-];
+use super::repr::{is_printable, is_space};
+use super::str_format::str_format;
+use super::values::{bind, failure, integer, integer_or, items, needed, pay, split, text};
+use super::{access, casing, safety};
 
 /// Calls a text's method. One that is safe for HTML stays so, and makes safe what it takes in.
 pub(super) fn call_safely(
@@ -79,16 +27,16 @@ pub(super) fn call_safely(
         return Err(failure("methods of texts that are safe for HTML take no names here"));
     }
     let escaped = positional.iter().enumerate().map(|(index, argument)| match argument.as_str() {
-        Some(_) if method == "replace" && index == 1 => filters::escaped(argument).map(Value::from),
+        Some(_) if method == "replace" && index == 1 => safety::escaped(argument).map(Value::from),
         _ => Ok(argument.clone()),
     });
     let made = call(state, value, method, &escaped.collect::<Result<Vec<_>, Error>>()?)?;
     if method.ends_with("split") || method.ends_with("partition") || method == "splitlines" {
-        let parts = items(state, &made)?.into_iter().map(|part| filters::same_safety(value, part));
+        let parts = items(state, &made)?.into_iter().map(|part| safety::same_safety(value, part));
         let parts = parts.collect::<Result<Vec<_>, Error>>()?;
         return Ok(if made.is_tuple() { Value::from(Tuple::from(parts)) } else { Value::from(parts) });
     }
-    filters::same_safety(value, made)
+    safety::same_safety(value, made)
 }
 
 /// Calls the method of a text that is not safe for HTML.
@@ -510,7 +458,7 @@ fn translation(arguments: &[Value]) -> Result<Value, Error> {
 fn translated(state: &State, own: &str, table: &Value) -> Result<String, Error> {
     let mut translated = String::with_capacity(own.len());
     for character in own.chars() {
-        let to = operators::item(table, &Value::from(character as u32))?;
+        let to = access::item(table, &Value::from(character as u32))?;
         match to.kind() {
             ValueKind::Undefined => translated.push(character),
             ValueKind::None => {}
@@ -525,9 +473,4 @@ fn translated(state: &State, own: &str, table: &Value) -> Result<String, Error> 
         }
     }
     Ok(translated)
-}
-
-/// The number of characters of a text.
-pub(super) fn length(own: &str) -> Value {
-    whole(own.chars().count() as i128)
 }

@@ -4,8 +4,9 @@ use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, State, Value};
 
 use super::objects::{Generator, View};
-use super::python::{Arguments, bind, failure, integer, is_float, needed, str, text};
-use super::{filters, methods, operators, strings};
+use super::repr::str;
+use super::values::{Arguments, bind, failure, integer, is_float, needed, text};
+use super::{comparison, filters, kinds, strings, values};
 
 /// The tests there are.
 const NAMES: &[&str] = &[
@@ -75,7 +76,7 @@ fn holds(state: &mut State, name: &str, value: &Value, arguments: &[Value]) -> R
     };
     if !operator.is_empty() {
         let [other] = bind(arguments, [""])?;
-        return operators::holds(state, value, operator, &needed(other)?);
+        return comparison::holds(state, value, operator, &needed(other)?);
     }
     match name {
         "divisibleby" => {
@@ -89,7 +90,7 @@ fn holds(state: &mut State, name: &str, value: &Value, arguments: &[Value]) -> R
                 return Err(failure("whether two values are one object is not known here"));
             }
             let same_kind = value.kind() == other.kind() && is_float(value) == is_float(&other);
-            Ok(same_kind && operators::equal(state, value, &other)?)
+            Ok(same_kind && comparison::equal(state, value, &other)?)
         }
         _ => {
             let [] = bind(arguments, [])?;
@@ -102,13 +103,13 @@ fn remainder(value: &Value, number: &Value) -> Result<f64, Error> {
     match (integer(value), integer(number)) {
         (Some(_), Some(0)) => Err(failure("division by zero")),
         (Some(value), Some(number)) => Ok(value.checked_rem(number).unwrap_or(0) as f64),
-        _ => Ok(filters::number_of(value)? % filters::number_of(number)?),
+        _ => Ok(values::number_of(value)? % values::number_of(number)?),
     }
 }
 
 fn is(state: &State, name: &str, value: &Value) -> Result<bool, Error> {
     let kind = value.kind();
-    let is_listed = methods::is_list(value);
+    let is_listed = kinds::is_list(value);
     Ok(match name {
         "boolean" => kind == ValueKind::Bool,
         "callable" => matches!(kind, ValueKind::Plain | ValueKind::Undefined),
@@ -129,14 +130,14 @@ fn is(state: &State, name: &str, value: &Value) -> Result<bool, Error> {
             let streams = value.downcast_object_ref::<View>().is_some()
                 || value.downcast_object_ref::<Generator>().is_some();
             let others = matches!(kind, ValueKind::String | ValueKind::Bytes | ValueKind::Undefined);
-            is_listed || streams || others || methods::is_dict(value)
+            is_listed || streams || others || kinds::is_dict(value)
         }
         "sequence" => {
             is_listed
                 || matches!(kind, ValueKind::String | ValueKind::Bytes | ValueKind::Undefined)
-                || methods::is_dict(value)
+                || kinds::is_dict(value)
         }
-        "mapping" => methods::is_dict(value),
+        "mapping" => kinds::is_dict(value),
         "string" => kind == ValueKind::String,
         "lower" | "upper" => {
             let own = str(state, value)?;

@@ -4,7 +4,7 @@ use jiff::civil::{DateTime, Weekday};
 use jiff::tz::TimeZone;
 use minijinja::{Error, State};
 
-use super::python::{failure, pay};
+use super::values::{failure, pay};
 
 const MONTHS: [&str; 12] = [
     "January",

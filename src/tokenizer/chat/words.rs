@@ -3,8 +3,9 @@
 use fancy_regex::Regex;
 use minijinja::{Error, State, Value};
 
-use super::python::{bind, failure, integer_or, is_printable, items, needed, pay, split, str, text};
-use super::{casing, filters, format, methods, strings};
+use super::repr::{is_printable, str};
+use super::values::{bind, failure, integer_or, items, needed, pay, split, text};
+use super::{casing, kinds, mappings, percent, safety, strings};
 
 /// How Python's `textwrap` takes a line to pieces: white space, words that break behind hyphens, and dashes.
 const PIECES: &str = concat!(
@@ -35,7 +36,7 @@ pub(super) fn call(state: &State, name: &str, value: &Value, arguments: &[Value]
             } else {
                 Value::from_pairs(named)
             };
-            format::percent(state, &own, &values)?
+            percent::percent(state, &own, &values)?
         }
         "indent" => indented(state, &own, arguments)?,
         "replace" => {
@@ -83,7 +84,7 @@ pub(super) fn call(state: &State, name: &str, value: &Value, arguments: &[Value]
         "wordwrap" => wrapped(state, &own, arguments)?,
         _ => return attributes(state, value, arguments).map(Value::from_safe_string),
     };
-    filters::same_safety(value, Value::from(made))
+    safety::same_safety(value, Value::from(made))
 }
 
 /// A character of a word for regular expressions.
@@ -119,7 +120,7 @@ fn titled(own: &str) -> String {
     let mut inside = false;
     let mut made = String::new();
     for character in own.chars() {
-        let separates = super::python::is_space(character) || "-({[<".contains(character);
+        let separates = super::repr::is_space(character) || "-({[<".contains(character);
         if separates || inside {
             made.extend(character.to_lowercase());
         } else {
@@ -205,7 +206,7 @@ fn joined_blanks(chunks: Vec<&str>) -> Vec<String> {
 
 /// Lines of so many characters at most, as `textwrap` fills them.
 fn lines_of(mut chunks: Vec<String>, width: usize, long: bool, hyphens: bool) -> Vec<String> {
-    let blank = |chunk: &String| chunk.chars().all(super::python::is_space);
+    let blank = |chunk: &String| chunk.chars().all(super::repr::is_space);
     let mut lines: Vec<String> = Vec::new();
     chunks.reverse();
     while !chunks.is_empty() {
@@ -263,8 +264,8 @@ fn url_encoded(state: &State, value: &Value) -> Result<String, Error> {
     if value.as_str().is_some() || value.as_object().is_none() {
         return part(value, false);
     }
-    let pairs = if methods::is_dict(value) {
-        methods::pairs(state, value)?
+    let pairs = if kinds::is_dict(value) {
+        mappings::pairs(state, value)?
     } else {
         let pairs = items(state, value)?.into_iter().map(|pair| match items(state, &pair)?.as_slice() {
             [key, value] => Ok((key.clone(), value.clone())),
@@ -280,16 +281,16 @@ fn url_encoded(state: &State, value: &Value) -> Result<String, Error> {
 fn attributes(state: &State, value: &Value, arguments: &[Value]) -> Result<String, Error> {
     let [space] = bind(arguments, ["autospace"])?;
     let mut made = Vec::new();
-    for (key, value) in methods::pairs(state, value)? {
+    for (key, value) in mappings::pairs(state, value)? {
         if value.is_none() || value.is_undefined() {
             continue;
         }
         let key = str(state, &key)?;
-        if key.contains(|c: char| super::python::is_space(c) || "/>=".contains(c)) {
+        if key.contains(|c: char| super::repr::is_space(c) || "/>=".contains(c)) {
             return Err(failure(format!("invalid character in attribute name: {key}")));
         }
-        let value = if value.is_safe() { str(state, &value)? } else { filters::escape(&str(state, &value)?) };
-        made.push(format!("{}=\"{value}\"", filters::escape(&key)));
+        let value = if value.is_safe() { str(state, &value)? } else { safety::escape(&str(state, &value)?) };
+        made.push(format!("{}=\"{value}\"", safety::escape(&key)));
     }
     let begins = space.is_none_or(|space| space.is_true()) && !made.is_empty();
     Ok(format!("{}{}", if begins { " " } else { "" }, made.join(" ")))

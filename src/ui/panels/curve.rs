@@ -3,18 +3,18 @@
 use egui::Ui;
 use egui_plot::{AxisHints, GridMark, HoverPosition, Line, PlotPoints, Points};
 
+use super::prompt_token::no_step;
 use crate::trace::Node;
-use crate::ui::Scene;
 use crate::ui::axes::{self, Axes};
 use crate::ui::format;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, space};
 use crate::ui::token_text;
-use crate::ui::widgets::empty;
 
 /// Shows the pane.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Some((_, node)) = scene.shown_node() else {
-        empty(ui, "No step selected", "The selected step's probabilities by rank appear here.");
+        no_step(ui, scene, "The selected step's probabilities by rank appear here.");
         return;
     };
     egui::Frame::new().inner_margin(egui::Margin::same(space::M as i8)).show(ui, |ui| plot(ui, node));

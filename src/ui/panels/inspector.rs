@@ -3,20 +3,28 @@
 use egui::{CornerRadius, Frame, Margin, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 
 use super::draw;
-use super::text::white_space_job;
+use super::prompt_token;
 use crate::trace::{ChosenBy, Node, Phase, Run, StepInput};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::table;
 use crate::ui::theme::{Palette, palette, semibold, size, space};
+use crate::ui::token_job::large_token;
 use crate::ui::token_text;
 use crate::ui::widgets::{caption, empty, fact, hint, section};
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if let (Some(run), Some(index), None) =
+        (scene.run(), scene.state.cursor.prompt, scene.state.cursor.preview)
+        && let Some(token) = run.prompt.get(index)
+    {
+        scrolled(ui, |ui| prompt_token::show(ui, scene, index, token));
+        return;
+    }
     let (Some(run), Some((index, node))) = (scene.run(), scene.shown_node()) else {
         margin().show(ui, |ui| {
             section(ui, "Step");
@@ -25,10 +33,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         return;
     };
     let preview = scene.state.cursor.preview == Some(index) && scene.state.cursor.selected != Some(index);
-    // The margin is inside of what scrolls, so that the bar lies on it and not on the values.
-    ScrollArea::vertical().auto_shrink(false).content_margin(margin().inner_margin).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = space::XS;
-        ui.spacing_mut().interact_size.y = 18.0;
+    scrolled(ui, |ui| {
         title(ui, node, preview);
         ui.add_space(space::S);
         ui.scope(|ui| alternatives(ui, scene, run.line[index], node));
@@ -51,6 +56,16 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.add_space(space::M);
         bytes(ui, node);
         ui.add_space(space::M);
+    });
+}
+
+/// What the panel holds, as far as it goes.
+fn scrolled(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+    // The margin is inside of what scrolls, so that the bar lies on it and not on the values.
+    ScrollArea::vertical().auto_shrink(false).content_margin(margin().inner_margin).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        ui.spacing_mut().interact_size.y = 18.0;
+        add(ui);
     });
 }
 
@@ -77,21 +92,7 @@ fn title(ui: &mut Ui, node: &Node, preview: bool) {
             ui.label(RichText::new("preview").size(size::CAPTION).color(palette.accent));
         }
     });
-    let text = token_text::of_node(node);
-    let mut job = white_space_job(&text, palette.text, palette.tertiary);
-    for section in &mut job.sections {
-        section.format.font_id.size = size::DISPLAY;
-    }
-    let room = ui.available_width();
-    job.wrap = egui::text::TextWrapping::truncate_at_width(room - 24.0);
-    let galley = ui.painter().layout_job(job);
-    let chip = vec2(galley.size().x + 20.0, galley.size().y + 12.0);
-    let (rect, response) = ui.allocate_exact_size(chip, Sense::hover());
-    response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Selected token: {text}"))
-    });
-    ui.painter().rect_filled(rect, CornerRadius::same(6), palette.accent_soft);
-    ui.painter().galley(rect.min + vec2(10.0, 6.0), galley, palette.text);
+    large_token(ui, &token_text::of_node(node));
 }
 
 /// The likeliest other tokens: a click goes on with one of them.
@@ -146,9 +147,9 @@ fn numbers(ui: &mut Ui, run: &Run, node: &Node) {
     if let Some(chosen) = node.chosen() {
         fact(ui, &definitions::CHOSEN_FROM, &format::probability(chosen.probability));
     }
-    fact(ui, &definitions::SURPRISAL, &format!("{:.3} bits", format::bits(-node.log_probability)));
+    fact(ui, &definitions::SURPRISAL, &format!("{:.3} nats", -node.log_probability));
     fact(ui, &definitions::LOGIT, &format::value(node.logit));
-    fact(ui, &definitions::ENTROPY, &format!("{:.3} bits", format::bits(node.entropy)));
+    fact(ui, &definitions::ENTROPY, &format!("{:.3} nats", node.entropy));
     fact(ui, &definitions::LOG_SUM_EXP, &format!("{} nats", format::value(node.log_sum_exp)));
 }
 

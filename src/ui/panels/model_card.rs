@@ -3,15 +3,15 @@
 
 use egui::{DragValue, Label, RichText, ScrollArea, Ui};
 
-use super::typed::Typed;
-use crate::session::{AdapterRoom, CacheFormat, Comparison, Limit, ModelCard, WeightsChoice};
-use crate::ui::Scene;
+use crate::session::{AdapterMatch, AdapterRoom, CacheFormat, Limit, ModelCard, WeightsChoice};
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::state::Inspected;
 use crate::ui::theme::{palette, regular, semibold, size, space};
+use crate::ui::typed::Typed;
 use crate::ui::widgets::{
     self, Emphasis, action_button, fact, fact_colored, fact_named, hint, section, segmented,
 };
@@ -83,7 +83,7 @@ fn messages(ui: &mut Ui, card: &ModelCard) {
         ui.add_space(space::XS);
     };
     say("It cannot be opened", &card.facts.problems, palette.error);
-    if let Comparison::Adapter(AdapterRoom { fit: Some(fit), .. }) = &card.adapter {
+    if let AdapterMatch::Adapter(AdapterRoom { fit: Some(fit), .. }) = &card.adapter {
         let too_large = |part: &crate::session::inspect::TooLarge| {
             format!("{} needs {} in one binding", part.what, format::bytes(part.bytes))
         };
@@ -173,8 +173,8 @@ fn memory(ui: &mut Ui, card: &ModelCard) {
 
 fn limit_of(card: &ModelCard, context: usize) -> Option<Limit> {
     match &card.adapter {
-        Comparison::Adapter(room) => room.limit_of(context),
-        Comparison::Nothing { .. } => None,
+        AdapterMatch::Adapter(room) => room.limit_of(context),
+        AdapterMatch::Nothing { .. } => None,
     }
 }
 
@@ -182,8 +182,8 @@ fn limit_of(card: &ModelCard, context: usize) -> Option<Limit> {
 fn adapter(ui: &mut Ui, card: &ModelCard) {
     section(ui, "Adapter");
     let room = match &card.adapter {
-        Comparison::Adapter(room) => room,
-        Comparison::Nothing { problem } => {
+        AdapterMatch::Adapter(room) => room,
+        AdapterMatch::Nothing { problem } => {
             hint(ui, &format!("Compared with none: {problem}"));
             return;
         }

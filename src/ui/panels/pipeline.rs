@@ -6,16 +6,16 @@ use egui::{
 };
 
 use super::columns::{Cell, Columns, Kind, stage_detail};
-use super::text::white_space_job;
+use super::prompt_token::no_step;
 use crate::trace::{Candidate, ChosenBy, Node};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
+use crate::ui::token_job::white_space_job;
 use crate::ui::token_text;
-use crate::ui::widgets::empty;
 
 const ROW: f32 = 26.0;
 const HEADER: f32 = 40.0;
@@ -23,9 +23,9 @@ const HEADER: f32 = 40.0;
 /// Shows the pane.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Some((place, node)) = scene.shown_node() else {
-        empty(
+        no_step(
             ui,
-            "No step selected",
+            scene,
             "Each step's candidates appear here: raw logit, what every stage did, and the probability.",
         );
         return;

@@ -2,11 +2,11 @@
 
 use egui::{Rect, RichText, Sense, Ui, pos2, vec2};
 
-use crate::trace::{Node, Run};
+use crate::trace::{Expectation, Node, PromptToken, Run};
 use crate::ui::colours::quantity as quantity_color;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
-use crate::ui::state::Colouring;
+use crate::ui::remembered::Colouring;
 use crate::ui::theme::{palette, size};
 
 /// The choices, in the order of the list.
@@ -42,21 +42,36 @@ pub struct Scale {
 impl Scale {
     /// The scale that fits a run.
     pub fn of(colouring: Colouring, run: &Run) -> Self {
-        let values = || run.line_nodes().map(|node| quantity(colouring, node));
+        let prompt = run.prompt.iter().filter_map(|token| expected(colouring, token.expectation.as_ref()?));
+        let highest = |least: f32| {
+            let nodes = run.line_nodes().map(|node| quantity(colouring, node));
+            nodes.chain(prompt).fold(least, f32::max)
+        };
         let most = match colouring {
             Colouring::Probability | Colouring::None => 1.0,
             // Round numbers, so that the scale does not change with every step.
-            Colouring::Surprisal | Colouring::Entropy => (values().fold(4.0, f32::max) / 4.0).ceil() * 4.0,
-            Colouring::Rank => values().fold(10.0, f32::max).log10().ceil(),
+            Colouring::Surprisal | Colouring::Entropy => (highest(2.0) / 2.0).ceil() * 2.0,
+            Colouring::Rank => highest(10.0).log10().ceil(),
             // The first step holds initiation and would make all others look alike.
-            Colouring::Milliseconds => values().skip(1).fold(1.0, f32::max).ceil(),
+            Colouring::Milliseconds => {
+                let later = run.line_nodes().skip(1);
+                later.map(|node| quantity(colouring, node)).fold(1.0, f32::max).ceil()
+            }
         };
         Self { colouring, most }
     }
 
     /// Where a step's value lies between 0 and the brightest colour.
     pub fn share(&self, node: &Node) -> f32 {
-        let value = quantity(self.colouring, node);
+        self.place(quantity(self.colouring, node))
+    }
+
+    /// The same for a token of the prompt; `None` where it has no such value.
+    pub fn share_of_prompt(&self, token: &PromptToken) -> Option<f32> {
+        Some(self.place(expected(self.colouring, token.expectation.as_ref()?)?))
+    }
+
+    fn place(&self, value: f32) -> f32 {
         match self.colouring {
             Colouring::Rank => value.max(1.0).log10() / self.most,
             _ => value / self.most,
@@ -66,7 +81,7 @@ impl Scale {
     fn ends(&self) -> (String, String) {
         match self.colouring {
             Colouring::Probability => ("0 %".into(), "100 %".into()),
-            Colouring::Surprisal | Colouring::Entropy => ("0".into(), format!("{:.0} bits", self.most)),
+            Colouring::Surprisal | Colouring::Entropy => ("0".into(), format!("{:.0} nats", self.most)),
             Colouring::Rank => ("1".into(), format::count(10_f32.powf(self.most) as u64)),
             Colouring::Milliseconds => ("0".into(), format!("{:.0} ms", self.most)),
             Colouring::None => (String::new(), String::new()),
@@ -77,11 +92,22 @@ impl Scale {
 fn quantity(colouring: Colouring, node: &Node) -> f32 {
     match colouring {
         Colouring::Probability => node.log_probability.exp(),
-        Colouring::Surprisal => format::bits(-node.log_probability),
-        Colouring::Entropy => format::bits(node.entropy),
+        Colouring::Surprisal => -node.log_probability,
+        Colouring::Entropy => node.entropy,
         Colouring::Rank => node.rank as f32,
         Colouring::Milliseconds => node.timing.total_seconds as f32 * 1e3,
         Colouring::None => 0.0,
+    }
+}
+
+/// The same quantity of a token that was given; `None` for those that only steps have.
+fn expected(colouring: Colouring, expectation: &Expectation) -> Option<f32> {
+    match colouring {
+        Colouring::Probability => Some(expectation.log_probability.exp()),
+        Colouring::Surprisal => Some(-expectation.log_probability),
+        Colouring::Entropy => Some(expectation.entropy),
+        Colouring::Rank => Some(expectation.rank as f32),
+        Colouring::Milliseconds | Colouring::None => None,
     }
 }
 

@@ -2,26 +2,26 @@
 
 use egui::{RichText, TextEdit, Ui, vec2};
 
-use super::settings::{number, slider};
 use crate::decoding::{
     BeamSettings, ContrastiveSettings, DecodingSettings, EarlyStopping, LookaheadSettings, Picking,
-    SpeculativeSettings, StrategyChoice,
+    SpeculativeSettings, StrategyKind,
 };
-use crate::ui::Scene;
 use crate::ui::action::Action;
+use crate::ui::controls::{number, slider};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, size, space};
 use crate::ui::widgets::{fact, hint, icon_button, segmented, thin_bar};
 
-const FIRST: [(StrategyChoice, &str); 3] =
-    [(StrategyChoice::Greedy, "Greedy"), (StrategyChoice::Sample, "Sample"), (StrategyChoice::Beam, "Beam")];
-const SECOND: [(StrategyChoice, &str); 3] = [
-    (StrategyChoice::Contrastive, "Contrastive"),
-    (StrategyChoice::Speculative, "Speculative"),
-    (StrategyChoice::Lookahead, "Lookahead"),
+const FIRST: [(StrategyKind, &str); 3] =
+    [(StrategyKind::Greedy, "Greedy"), (StrategyKind::Sample, "Sample"), (StrategyKind::Beam, "Beam")];
+const SECOND: [(StrategyKind, &str); 3] = [
+    (StrategyKind::Contrastive, "Contrastive"),
+    (StrategyKind::Speculative, "Speculative"),
+    (StrategyKind::Lookahead, "Lookahead"),
 ];
 
 /// Shows the choice and what belongs to it.
@@ -34,29 +34,27 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
     hint(ui, sentence(decoding.strategy));
     match decoding.strategy {
-        StrategyChoice::Greedy | StrategyChoice::Sample => {}
-        StrategyChoice::Beam => beam(ui, decoding),
-        StrategyChoice::Contrastive => contrastive(ui, &mut decoding.contrastive),
-        StrategyChoice::Speculative => {
+        StrategyKind::Greedy | StrategyKind::Sample => {}
+        StrategyKind::Beam => beam(ui, decoding),
+        StrategyKind::Contrastive => contrastive(ui, &mut decoding.contrastive),
+        StrategyKind::Speculative => {
             speculative(ui, decoding);
             draft_model(ui, scene);
         }
-        StrategyChoice::Lookahead => lookahead(ui, &mut decoding.lookahead),
+        StrategyKind::Lookahead => lookahead(ui, &mut decoding.lookahead),
     }
 }
 
-fn sentence(strategy: StrategyChoice) -> &'static str {
+fn sentence(strategy: StrategyKind) -> &'static str {
     match strategy {
-        StrategyChoice::Greedy => "Always takes the token with the highest value. The same every time.",
-        StrategyChoice::Sample => "Draws a token at random, by the probabilities that the stages leave.",
-        StrategyChoice::Beam => "Follows several texts at once and keeps the most probable ones.",
-        StrategyChoice::Contrastive => {
+        StrategyKind::Greedy => "Always takes the token with the highest value. The same every time.",
+        StrategyKind::Sample => "Draws a token at random, by the probabilities that the stages leave.",
+        StrategyKind::Beam => "Follows several texts at once and keeps the most probable ones.",
+        StrategyKind::Contrastive => {
             "Weighs each likely token's probability against its likeness to what came before."
         }
-        StrategyChoice::Speculative => {
-            "Lets a quick draft run ahead, and verifies several tokens in one pass."
-        }
-        StrategyChoice::Lookahead => {
+        StrategyKind::Speculative => "Lets a quick draft run ahead, and verifies several tokens in one pass.",
+        StrategyKind::Lookahead => {
             "Guesses several tokens ahead by itself, and verifies them in the same pass."
         }
     }
@@ -98,15 +96,15 @@ fn beam(ui: &mut Ui, decoding: &mut DecodingSettings) {
 
 /// Whether the highest or a draw decides.
 fn picking(ui: &mut Ui, picking: &mut Picking) {
-    let choices = [(Picking::Highest, "Highest"), (Picking::Draws, "Draws")];
+    let choices = [(Picking::Argmax, "Highest"), (Picking::Sample, "Draws")];
     if let Some(choice) = segmented(ui, *picking, &choices) {
         *picking = choice;
     }
     hint(
         ui,
         match picking {
-            Picking::Highest => "Picks the highest. The same every time.",
-            Picking::Draws => "Picks by random draws from what the stages leave.",
+            Picking::Argmax => "Picks the highest. The same every time.",
+            Picking::Sample => "Picks by random draws from what the stages leave.",
         },
     );
 }

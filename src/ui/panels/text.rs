@@ -8,17 +8,19 @@ use egui::{
 use super::scale::{COLOURINGS, Scale, legend, name};
 use crate::session::Status;
 use crate::trace::{ChosenBy, Run};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::chips::{self, Chip, PADDING, Source};
 use crate::ui::colours::{mix, quantity as quantity_color};
+use crate::ui::cursor::Follow;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
-use crate::ui::state::{Colouring, Follow, Origin};
+use crate::ui::remembered::Colouring;
+use crate::ui::scene::Scene;
+use crate::ui::state::Origin;
 use crate::ui::theme::{mono, palette, regular, size, space};
-use crate::ui::token_text;
+use crate::ui::token_job::white_space_job;
 use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle, paint_caption};
 
 /// Shows the pane.
@@ -86,7 +88,16 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
                     }
                 });
             combo.response.accessible_name("Colour by");
-            legend(ui, &Scale::of(*colouring, run));
+            if scene.state.remembered.colouring.is_of_logits() {
+                let words = RichText::new("prompt too").size(size::SMALL).color(palette(ui).secondary);
+                ui.checkbox(&mut scene.state.remembered.prompt_scores, words)
+                    .accessible_name("Colour the prompt too")
+                    .on_hover_text(
+                        "Colours the prompt's tokens by how the model saw them coming. That takes a second pass over the prompt, with the logits of every position.",
+                    );
+            }
+            let colouring = scene.state.remembered.colouring;
+            legend(ui, &Scale::of(colouring, run));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = space::XS;
                 if icon_button(ui, Icon::Copy, "Copy the text").clicked() {
@@ -165,22 +176,21 @@ fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin:
     let (label, fill, underline, text_color) = match chip.source {
         Source::Prompt(index) => {
             let label = format!("Prompt token {}: {}", index + 1, chip.text);
-            (label, palette.raised, None, palette.secondary)
+            match scale.share_of_prompt(&run.prompt[index]).map(|share| quantity_color(ui, share)) {
+                Some(color) => (label, tinted(ui, color), Some(color), palette.text),
+                None => (label, palette.raised, None, palette.secondary),
+            }
         }
         Source::Step(index) => {
             let node = &run.nodes[run.line[index]];
             let hand = if node.chosen_by == ChosenBy::Hand { ", chosen by hand" } else { "" };
-            let label = format!("Step {}: {}{hand}", node.step, chip.text);
+            let drafted = if run.was_guessed(run.line[index]) { ", guessed ahead" } else { "" };
+            let label = format!("Step {}: {}{hand}{drafted}", node.step, chip.text);
             if scale.colouring == Colouring::None {
                 (label, palette.raised, None, palette.text)
             } else {
                 let color = quantity_color(ui, scale.share(node));
-                (
-                    label,
-                    mix(palette.surface, color, if ui.visuals().dark_mode { 0.30 } else { 0.22 }),
-                    Some(color),
-                    palette.text,
-                )
+                (label, tinted(ui, color), Some(color), palette.text)
             }
         }
     };
@@ -205,7 +215,23 @@ fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin:
         let stroke = Stroke::new(2.0, palette.second);
         painter.rect_stroke(rect, radius, stroke, StrokeKind::Outside);
     }
+    if let Source::Prompt(index) = chip.source {
+        if scene.state.cursor.prompt == Some(index) {
+            painter.rect_stroke(rect, radius, Stroke::new(2.0, palette.accent), StrokeKind::Outside);
+        } else if response.has_focus() {
+            painter.rect_stroke(rect, radius, Stroke::new(1.0, palette.accent), StrokeKind::Outside);
+        }
+        if response.clicked() {
+            scene.actions.push(Action::SelectPrompt(index));
+        }
+    }
     if let Source::Step(index) = chip.source {
+        if run.was_guessed(run.line[index]) {
+            // A notch in the upper edge: it came with the token before it.
+            let (left, top) = (rect.left() - 1.0, rect.top());
+            let notch = vec![pos2(left - 4.0, top), pos2(left + 4.0, top), pos2(left, top + 5.0)];
+            painter.add(egui::Shape::convex_polygon(notch, palette.good, Stroke::NONE));
+        }
         if run.nodes[run.line[index]].chosen_by == ChosenBy::Hand {
             // A corner, and a bar on the side of the line that was left.
             let (left, top) = (rect.left(), rect.top());
@@ -230,26 +256,16 @@ fn show_chip(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin:
     response.on_hover_cursor(egui::CursorIcon::PointingHand).on_hover_ui(|ui| tooltip(ui, run, chip));
 }
 
+/// The ground of a chip whose quantity has this colour.
+fn tinted(ui: &Ui, color: Color32) -> Color32 {
+    mix(palette(ui).surface, color, if ui.visuals().dark_mode { 0.30 } else { 0.22 })
+}
+
 fn chip_number(source: Source) -> (u8, usize) {
     match source {
         Source::Prompt(index) => (0, index),
         Source::Step(index) => (1, index),
     }
-}
-
-/// Text with its white-space signs in a quieter colour.
-pub fn white_space_job(text: &str, color: Color32, quiet: Color32) -> egui::text::LayoutJob {
-    let mut job = egui::text::LayoutJob { break_on_newline: false, ..Default::default() };
-    let sign = |c: char| matches!(c, token_text::SPACE | token_text::NEWLINE | '→' | '⏎');
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let quietly = sign(first);
-        let end = rest.find(|c| sign(c) != quietly).unwrap_or(rest.len());
-        let format = egui::TextFormat::simple(chips::font(), if quietly { quiet } else { color });
-        job.append(&rest[..end], 0.0, format);
-        rest = &rest[end..];
-    }
-    job
 }
 
 fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
@@ -266,6 +282,19 @@ fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
             let token = &run.prompt[index];
             title(ui, chip.text.clone());
             line(ui, format!("prompt token {} · id {} · piece {}", index + 1, token.token, token.piece));
+            if let Some(expectation) = &token.expectation {
+                line(
+                    ui,
+                    format!(
+                        "p {} · {:.2} nats · rank {} · entropy {:.2} nats",
+                        format::probability(expectation.log_probability.exp()),
+                        -expectation.log_probability,
+                        format::count(expectation.rank as u64),
+                        expectation.entropy
+                    ),
+                );
+            }
+            line(ui, "click to see what the model expected here".to_owned());
         }
         Source::Step(index) => {
             let node = &run.nodes[run.line[index]];
@@ -274,21 +303,24 @@ fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
             line(
                 ui,
                 format!(
-                    "p {} · {:.2} bits · entropy {:.2} bits",
+                    "p {} · {:.2} nats · entropy {:.2} nats",
                     format::probability(node.log_probability.exp()),
-                    format::bits(-node.log_probability),
-                    format::bits(node.entropy)
+                    -node.log_probability,
+                    node.entropy
                 ),
             );
             if node.chosen_by == ChosenBy::Hand {
                 line(ui, "chosen by hand: a branch begins here (U comes back)".to_owned());
+            }
+            if run.was_guessed(run.line[index]) {
+                line(ui, "guessed ahead and verified: it came with the pass of a step before".to_owned());
             }
             line(ui, format!("{} · click to select", format::seconds(node.timing.total_seconds)));
         }
     }
 }
 
-/// Brings a step that the keyboard selected into view.
+/// Brings a token that the keyboard selected into view.
 fn scroll_to_selected(
     ui: &Ui,
     scene: &Scene<'_>,
@@ -297,13 +329,15 @@ fn scroll_to_selected(
     viewport: Rect,
 ) {
     let id = ui.scope_id().with("scrolled to");
-    let selected = scene.state.cursor.selected;
-    let before = ui.data_mut(|data| data.get_temp::<Option<usize>>(id).flatten());
+    let cursor = &scene.state.cursor;
+    let step = cursor.selected.map(Source::Step);
+    let selected = cursor.prompt.map(Source::Prompt).or(step);
+    let before = ui.data_mut(|data| data.get_temp::<Option<Source>>(id).flatten());
     if selected == before {
         return;
     }
     ui.data_mut(|data| data.insert_temp(id, selected));
-    if let Some(chip) = selected.and_then(|index| layout.of_step(index))
+    if let Some(chip) = selected.and_then(|source| layout.of(source))
         && (chip.rect.top() < viewport.top() || chip.rect.bottom() > viewport.bottom())
     {
         ui.scroll_to_rect(chip.rect.translate(origin.to_vec2()).expand(space::S), None);

@@ -4,10 +4,10 @@
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use crate::trace::{ChosenBy, Node, Run};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{Palette, palette, regular, size, space};
 use crate::ui::token_text;
 use crate::ui::widgets::paint_caption;
@@ -17,6 +17,12 @@ const WIDEST: f32 = 14.0;
 
 /// Room over the steps for the ends of their scales.
 const SCALE: f32 = 14.0;
+
+/// Room below the steps for their numbers.
+const NUMBERS: f32 = 16.0;
+
+/// Least room between two numbers, in points.
+const NUMBERED: f32 = 56.0;
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -29,7 +35,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     heading(ui, head, scene, palette);
     let body = Rect::from_min_max(
         pos2(rect.left() + space::L, head.bottom() + SCALE),
-        pos2(rect.right() - space::L, rect.bottom() - 10.0),
+        pos2(rect.right() - space::L, rect.bottom() - NUMBERS - 2.0),
     );
     ui.painter().hline(body.x_range(), body.bottom() + 0.5, Stroke::new(1.0, palette.line));
     let Some(run) = scene.run() else {
@@ -44,6 +50,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     bars(ui, scene, run, &axis, palette);
     entropy(ui, run, &axis, palette);
     scales(ui, &axis, palette);
+    numbers(ui, run, &axis, palette);
     hands(ui, run, &axis, palette);
     scrub(ui, scene, run, &axis);
     ui.allocate_rect(rect, Sense::hover());
@@ -112,7 +119,7 @@ fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
     };
     let entropy = scene
         .shown_node()
-        .map_or("entropy".to_owned(), |(_, node)| format!("entropy {:.2} bits", format::bits(node.entropy)));
+        .map_or("entropy".to_owned(), |(_, node)| format!("entropy {:.2} nats", node.entropy));
     key(&entropy, palette.second, &definitions::ENTROPY);
     if !run.line.is_empty() {
         let time = scene.shown_node().map_or("step time".to_owned(), |(_, node)| {
@@ -136,6 +143,10 @@ fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Pale
     done.set_width(rect.width() * share);
     let fill = if selected { palette.accent } else { palette.accent_soft };
     ui.painter().rect_filled(done, radius, fill);
+    if scene.state.cursor.prompt.is_some() {
+        let stroke = Stroke::new(1.0, palette.accent);
+        ui.painter().rect_stroke(rect, radius, stroke, egui::StrokeKind::Inside);
+    }
     let text = if selected { palette.on_accent } else { palette.secondary };
     let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
     let center = rect.center();
@@ -213,12 +224,39 @@ fn scales(ui: &Ui, axis: &Axis, palette: &Palette) {
     let line = Stroke::new(1.0, palette.line);
     ui.painter().hline(axis.steps.x_range(), axis.steps.top(), line);
     let time = format::seconds(axis.most_seconds);
-    let entropy = format!("{:.1} bits", format::bits(axis.most_entropy));
+    let entropy = format!("{:.1} nats", axis.most_entropy);
     for (at, align, text, color) in [
         (left, Align2::LEFT_BOTTOM, time, palette.accent),
         (right, Align2::RIGHT_BOTTOM, entropy, palette.second),
     ] {
         ui.painter().text(at, align, text, regular(size::CAPTION), color);
+    }
+}
+
+/// The numbers of some steps, under their bars.
+fn numbers(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
+    let top = axis.steps.bottom() + 1.0;
+    let every = round_interval(NUMBERED / axis.pitch);
+    let numbered = run.line_nodes().enumerate().skip(1).filter(|(_, node)| node.step.is_multiple_of(every));
+    for (place, node) in numbered {
+        let x = axis.x(place);
+        ui.painter().vline(x, top..=top + 3.0, Stroke::new(1.0, palette.outline));
+        let text = format::count(node.step as u64);
+        let at = pos2(x, top + 3.0);
+        ui.painter().text(at, Align2::CENTER_TOP, text, regular(size::CAPTION), palette.tertiary);
+    }
+}
+
+/// The least of 1, 2, 5, 10, 20, 50, … that is not below a number.
+fn round_interval(least: f32) -> usize {
+    let mut unit = 1;
+    loop {
+        for interval in [unit, 2 * unit, 5 * unit] {
+            if interval as f32 >= least {
+                return interval;
+            }
+        }
+        unit *= 10;
     }
 }
 
@@ -257,9 +295,9 @@ fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
             let hand = if node.chosen_by == ChosenBy::Hand { " · chosen by hand" } else { "" };
             ui.label(format!("step {} · {}{hand}", node.step, token_text::of_node(node)));
             ui.label(format!(
-                "{} · entropy {:.2} bits",
+                "{} · entropy {:.2} nats",
                 format::seconds(node.timing.total_seconds),
-                format::bits(node.entropy)
+                node.entropy
             ));
         });
     }
@@ -268,6 +306,15 @@ fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_stand_at_round_steps() {
+        for (least, interval) in
+            [(0.3, 1), (1.2, 2), (4.0, 5), (5.0, 5), (5.5, 10), (101.0, 200), (400.0, 500)]
+        {
+            assert_eq!(round_interval(least), interval);
+        }
+    }
 
     #[test]
     fn every_step_is_found_under_its_own_bar() {

@@ -1,18 +1,18 @@
-//! The run's tree: a row for every run of tokens between a fork and a leaf. The line on show comes first and goes
+//! The run's tree: a row for every run of tokens between a fork and a leaf. The line that grew last comes first and goes
 //! straight through; what a person left, and what beam search gave up, hangs below it.
 
 use std::collections::HashMap;
 
 use egui::{Color32, CornerRadius, Rect, Role, ScrollArea, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
-use super::text::white_space_job;
 use crate::trace::{ChosenBy, Run};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
+use crate::ui::token_job::white_space_job;
 use crate::ui::token_text;
 use crate::ui::tree_rows::{BeamFate, TreeRow, fates, rows};
 use crate::ui::widgets::{empty, one_line};
@@ -38,7 +38,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         );
         return;
     };
-    let (rows, fates) = (rows(run), fates(run));
+    let (rows, fates) = (rows(run, straight(ui, scene, run)), fates(run));
     ui.add_space(space::S);
     ScrollArea::vertical().id_salt("tree").auto_shrink(false).show_rows(
         ui,
@@ -54,6 +54,42 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             }
         },
     );
+}
+
+/// The end of the line that goes straight through: the one on show when the run last grew. Showing another line moves no
+/// row.
+fn straight(ui: &Ui, scene: &Scene<'_>, run: &Run) -> Option<usize> {
+    let id = ui.scope_id().with("straight line");
+    let grown = (scene.state.run_number, run.nodes.len());
+    let before = ui.data(|data| data.get_temp::<((u64, usize), Option<usize>)>(id));
+    match before {
+        Some((then, tip)) if then == grown => tip,
+        _ => {
+            ui.data_mut(|data| data.insert_temp(id, (grown, run.tip())));
+            run.tip()
+        }
+    }
+}
+
+/// The first token of a row that is drawn: the row moves only as far as the selected one asks.
+fn first_drawn(
+    ui: &Ui,
+    row: &TreeRow,
+    place: Option<usize>,
+    room: f32,
+    wide: impl Fn(usize) -> f32,
+) -> usize {
+    let id = ui.scope_id().with(("first drawn", row.nodes[0]));
+    let before = ui.data(|data| data.get_temp::<usize>(id)).unwrap_or(0).min(row.nodes.len() - 1);
+    let Some(place) = place else { return before };
+    let mut from = before.min(place);
+    let mut total: f32 = row.nodes[from..=place].iter().map(|&node| wide(node)).sum();
+    while from < place && total > room {
+        total -= wide(row.nodes[from]);
+        from += 1;
+    }
+    ui.data_mut(|data| data.insert_temp(id, from));
+    from
 }
 
 /// The lines that lead from rows to the rows that leave them.
@@ -128,19 +164,12 @@ fn tokens_of(
     let palette = palette(ui);
     let selected = scene.state.cursor.selected.and_then(|place| run.line.get(place)).copied();
     let place = selected.and_then(|node| row.nodes.binary_search(&node).ok());
-    // The row begins where the selected token still fits; every character of the face is equally wide.
+    // Every character of the face is equally wide.
     let wide = |node: usize| {
         let characters = token_text::of_node(&run.nodes[node]).chars().count();
         characters as f32 * size::SMALL * 0.6 + 24.0
     };
-    let mut from = 0;
-    if let Some(place) = place {
-        let mut total: f32 = row.nodes[..=place].iter().map(|&node| wide(node)).sum();
-        while from < place && total > room.width() - 80.0 {
-            total -= wide(row.nodes[from]);
-            from += 1;
-        }
-    }
+    let from = first_drawn(ui, row, place, room.width() - 80.0, wide);
     let mut x = room.left();
     let put_more = |ui: &Ui, x: &mut f32, count: usize| {
         let text = format!("+{count}");

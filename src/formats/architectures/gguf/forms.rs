@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::Facts;
-use crate::formats::architectures::{Mapping, laid_out, stored};
+use super::completion::Completion;
+use crate::formats::architectures::family::{Mapping, laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// A family as GGUF files have it.
@@ -25,7 +25,7 @@ pub(super) struct Form {
     /// The field for the part of each head that rotates, where that may be less than the whole.
     pub share: Option<&'static str>,
     /// Adds the fields that no key has.
-    pub complete: fn(&mut Facts<'_>),
+    pub complete: fn(&mut Completion<'_>),
     /// Its tensors.
     pub tensors: &'static [&'static [Mapping]],
 }
@@ -57,10 +57,10 @@ pub(super) static FORMS: [Form; 28] = [
             ],
         ],
         needs: &["logit_scale"],
-        complete: |facts| {
-            facts.usual_scale("attention_multiplier");
-            facts.without_zero("embedding_multiplier");
-            facts.without_zero("residual_multiplier");
+        complete: |config| {
+            config.usual_scale("attention_multiplier");
+            config.without_zero("embedding_multiplier");
+            config.without_zero("residual_multiplier");
         },
         tensors: TURNED_LLAMA,
         ..USUAL
@@ -74,7 +74,7 @@ pub(super) static FORMS: [Form; 28] = [
             &[("attention.layer_norm_epsilon", "_layer_norm_epsilon"), ("attention.clamp_kqv", "clip_qkv")],
         ],
         needs: &["attention.layer_norm_epsilon"],
-        complete: |facts| facts.without_zero("clip_qkv"),
+        complete: |config| config.without_zero("clip_qkv"),
         tensors: &[
             TURNED,
             VALUE_AND_OUTPUT,
@@ -101,9 +101,9 @@ pub(super) static FORMS: [Form; 28] = [
         family: "exaone4",
         fields: &[FIELDS, RMS, WINDOW],
         // llama.cpp knows by the number of layers which of the two forms it is.
-        complete: |facts| {
-            let size = if facts.size("num_hidden_layers") == Some(64) { json!(4096) } else { Value::Null };
-            facts.or("sliding_window", size);
+        complete: |config| {
+            let size = if config.size("num_hidden_layers") == Some(64) { json!(4096) } else { Value::Null };
+            config.or("sliding_window", size);
         },
         tensors: AFTER,
         ..USUAL
@@ -126,7 +126,7 @@ pub(super) static FORMS: [Form; 28] = [
         architecture: "qwen3moe",
         family: "qwen3_moe",
         fields: &[FIELDS, RMS, EXPERT_FIELDS],
-        complete: |facts| facts.or("norm_topk_prob", json!(true)),
+        complete: |config| config.or("norm_topk_prob", json!(true)),
         tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, EXPERTS, NORMS],
         ..USUAL
     },
@@ -143,7 +143,7 @@ pub(super) static FORMS: [Form; 28] = [
         ],
         needs: &["attention.sliding_window"],
         // The ends of the ramp are not rounded in this family.
-        complete: |facts| facts.scaling("truncate", json!(false)),
+        complete: |config| config.scaling("truncate", json!(false)),
         tensors: &[
             QUERY_AND_KEY,
             VALUE_AND_OUTPUT,
@@ -163,7 +163,7 @@ pub(super) static FORMS: [Form; 28] = [
         architecture: "gemma2",
         family: "gemma2",
         fields: &[FIELDS, RMS, WINDOW, CAPS],
-        complete: |facts| facts.gemma_scale(46),
+        complete: |config| config.gemma_scale(46),
         tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, UPDATE_NORMS, NORMS],
         ..USUAL
     },
@@ -171,9 +171,9 @@ pub(super) static FORMS: [Form; 28] = [
         architecture: "gemma3",
         family: "gemma3_text",
         fields: &[FIELDS, RMS, WINDOW, CAPS, &[("rope.freq_base_swa", "rope_local_base_freq")]],
-        complete: |facts| {
-            facts.gemma_scale(62);
-            facts.or("sliding_window", Value::Null);
+        complete: |config| {
+            config.gemma_scale(62);
+            config.or("sliding_window", Value::Null);
         },
         tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, UPDATE_NORMS, NORMS],
         ..USUAL
@@ -236,10 +236,10 @@ pub(super) static FORMS: [Form; 28] = [
             ("rope.freq_base", "rope_theta"),
         ]],
         // Older files of the family differ from newer ones in the order of rows alone, which is gone here.
-        complete: |facts| {
-            let norms = if facts.has("blk.0.attn_norm_2.weight") { 2 } else { 1 };
-            facts.or("new_decoder_architecture", json!(true));
-            facts.or("num_ln_in_parallel_attn", json!(norms));
+        complete: |config| {
+            let norms = if config.has("blk.0.attn_norm_2.weight") { 2 } else { 1 };
+            config.or("new_decoder_architecture", json!(true));
+            config.or("num_ln_in_parallel_attn", json!(norms));
         },
         tensors: &[
             FUSED,
@@ -266,9 +266,9 @@ pub(super) static FORMS: [Form; 28] = [
         family: "stablelm",
         fields: &[FIELDS, LAYER_NORM, &[("use_parallel_residual", "use_parallel_residual")]],
         share: Some(SHARE),
-        complete: |facts| {
-            let has_head_norms = facts.has("blk.0.attn_q_norm.weight");
-            facts.or("qk_layernorm", json!(has_head_norms));
+        complete: |config| {
+            let has_head_norms = config.has("blk.0.attn_q_norm.weight");
+            config.or("qk_layernorm", json!(has_head_norms));
         },
         tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, NORMS],
         ..USUAL
@@ -335,9 +335,9 @@ const COMMAND_R: Form = Form {
     family: "cohere",
     fields: &[FIELDS, LAYER_NORM, &[("logit_scale", "logit_scale")]],
     needs: &["logit_scale"],
-    complete: |facts| {
-        let has_head_norms = facts.has("blk.0.attn_q_norm.weight");
-        facts.or("use_qk_norm", json!(has_head_norms));
+    complete: |config| {
+        let has_head_norms = config.has("blk.0.attn_q_norm.weight");
+        config.or("use_qk_norm", json!(has_head_norms));
     },
     // Neighbouring elements of heads rotate together, as in the family's own files.
     tensors: &[

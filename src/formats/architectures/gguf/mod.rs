@@ -3,20 +3,24 @@
 //! A file's metadata is turned into the family's `config.json`, which the family's own reader then reads: the
 //! checks are the same. Keys that nobody here knows stay in it under their own names, and are told as unknown.
 
+mod completion;
 pub mod ends;
 mod forms;
 
 use serde_json::{Map, Value, json};
 
-use super::{FAMILIES, Family, StoredNames};
+use super::FAMILIES;
+use super::family::{Family, StoredNames};
 use crate::formats::checkpoint::Checkpoint;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Origins;
 use crate::formats::gguf::Metadata;
+use crate::formats::gguf::keys::ARCHITECTURE;
 use crate::formats::json::number;
 use crate::model::ModelConfig;
 use crate::model::config::limits;
 use crate::model::rotary::RotaryScaling;
+use completion::Completion;
 use forms::{FORMS, Form};
 
 /// Where the LM head is.
@@ -63,7 +67,6 @@ const SCALING_KEYS: [(&str, &str); 8] = [
 ];
 /// The tokenizer's vocabulary.
 const TOKENS: &str = "tokenizer.ggml.tokens";
-const ARCHITECTURE: &str = "general.architecture";
 
 /// A GGUF file's model: its family with the names that the file uses, and its description.
 pub struct Described {
@@ -122,65 +125,6 @@ fn architectures() -> Vec<&'static str> {
     let mut names: Vec<&str> = FORMS.iter().map(|form| form.architecture).collect();
     names.dedup();
     names
-}
-
-/// What a family's form adds to, beside the keys of the file.
-struct Facts<'a> {
-    config: &'a mut Map<String, Value>,
-    checkpoint: &'a Checkpoint,
-}
-
-impl Facts<'_> {
-    /// Whether the file has a tensor of this name.
-    fn has(&self, tensor: &str) -> bool {
-        self.checkpoint.find(tensor).is_some()
-    }
-
-    /// A field, unless the file has it.
-    fn or(&mut self, field: &str, value: Value) {
-        self.config.entry(field).or_insert(value);
-    }
-
-    /// A whole number that a field has.
-    fn size(&self, field: &str) -> Option<u64> {
-        self.config.get(field).and_then(Value::as_u64)
-    }
-
-    /// Leaves a field out that is 0, which stands for absent.
-    fn without_zero(&mut self, field: &str) {
-        if self.config.get(field).and_then(Value::as_f64) == Some(0.0) {
-            self.config.remove(field);
-        }
-    }
-
-    /// A field of the scaling of the rotary embedding, where there is one.
-    fn scaling(&mut self, field: &str, value: Value) {
-        if let Some(scaling) = self.config.get_mut("rope_scaling") {
-            scaling[field] = value;
-        }
-    }
-
-    /// Gemma's attention scale: by the width of a head, and in the size with so many layers by the model's width
-    /// over the number of heads. Where the file lacks one of these, there is no decoder either.
-    fn gemma_scale(&mut self, layers: u64) {
-        let scalar = if self.size("num_hidden_layers") == Some(layers) {
-            let heads = self.size("num_attention_heads");
-            self.size("hidden_size").zip(heads).and_then(|(width, heads)| width.checked_div(heads))
-        } else {
-            self.size("head_dim")
-        };
-        if let Some(scalar) = scalar {
-            self.or("query_pre_attn_scalar", json!(scalar));
-        }
-    }
-
-    /// The usual attention scale, where the file has none.
-    fn usual_scale(&mut self, field: &str) {
-        self.without_zero(field);
-        if let Some(width) = self.size("head_dim") {
-            self.or(field, json!((width as f64).sqrt().recip()));
-        }
-    }
 }
 
 impl Described {
@@ -265,7 +209,7 @@ impl Form {
         if config.get("sliding_window") == Some(&json!(0)) {
             config.insert("sliding_window".to_owned(), Value::Null);
         }
-        (self.complete)(&mut Facts { config: &mut config, checkpoint });
+        (self.complete)(&mut Completion { config: &mut config, checkpoint });
         Ok(Value::Object(config))
     }
 

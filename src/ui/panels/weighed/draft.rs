@@ -1,9 +1,9 @@
 //! Speculative decoding: the draft's row against the target's, token by token, with the verdicts.
 
-use egui::{CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-use super::tokens_per_pass;
-use crate::trace::strategies::{Added, Drafted, Drafter, SpeculativeStep, Verdict};
+use super::rate::tokens_per_pass;
+use crate::trace::strategies::{Added, DraftSource, Drafted, SpeculativeStep, Verdict};
 use crate::trace::{Run, StrategyStep};
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
@@ -21,7 +21,10 @@ const NAMES: f32 = 104.0;
 const ROW: f32 = 26.0;
 
 /// Shows a draft and what became of it.
-pub fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep) {
+///
+/// `node` is the selected step's index in the run's nodes, one of the step's.
+pub fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep, node: usize) {
+    let selected = Selected::of(speculative, node - step.nodes.start);
     ScrollArea::vertical().id_salt("draft").auto_shrink(false).show(ui, |ui| {
         framed(ui, |ui| {
             section(ui, "Draft against target");
@@ -30,8 +33,10 @@ pub fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &Speculati
                 hint(ui, "Nothing was drafted here: the target model chose this token itself.");
             } else {
                 ScrollArea::horizontal().id_salt("drafted").auto_shrink([false, true]).show(ui, |ui| {
-                    grid(ui, run, step, speculative);
+                    grid(ui, run, step, speculative, selected);
                 });
+                ui.add_space(space::XS);
+                hint(ui, &reason(speculative, selected));
             }
             ui.add_space(space::M);
             section(ui, "Work");
@@ -46,21 +51,74 @@ pub fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &Speculati
 
 fn facts(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep) {
     let drafter = match speculative.drafter {
-        Drafter::Model => "draft model",
-        Drafter::PromptLookup => "prompt lookup",
+        DraftSource::Model => "draft model",
+        DraftSource::PromptLookup => "prompt lookup",
     };
-    let accepted = speculative.drafted.iter().filter(|token| token.verdict == Verdict::Accepted).count();
     fact(ui, &definitions::DRAFTER, drafter);
-    fact(ui, &definitions::ACCEPTED, &format!("{accepted} of {}", speculative.drafted.len()));
+    fact(ui, &definitions::ACCEPTED, &format!("{} of {}", speculative.accepted(), speculative.drafted.len()));
     fact(ui, &definitions::TOKENS_PER_PASS, &tokens_per_pass(run, step));
     fact(ui, &definitions::DRAFT_PASSES, &format::count(speculative.draft_passes as u64));
     fact(ui, &definitions::DRAFT_TIME, &format::seconds(speculative.draft_seconds));
+}
+
+/// The selected token among those of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Selected {
+    /// An accepted token of the draft, by its column.
+    Drafted(usize),
+    /// The one that the target added.
+    Added,
+}
+
+impl Selected {
+    /// The `place`-th token of those that the step brought.
+    fn of(speculative: &SpeculativeStep, place: usize) -> Self {
+        if place < speculative.accepted() { Self::Drafted(place) } else { Self::Added }
+    }
+
+    fn column(self, speculative: &SpeculativeStep) -> usize {
+        match self {
+            Self::Drafted(column) => column,
+            Self::Added => speculative.drafted.len(),
+        }
+    }
+}
+
+/// Which number decided about the selected token, in words.
+fn reason(speculative: &SpeculativeStep, selected: Selected) -> String {
+    match selected {
+        Selected::Drafted(column) => {
+            let drafted = &speculative.drafted[column];
+            match drafted.draw {
+                Some(draw) => {
+                    format!("Accepted: its draw {draw:.3} is below p / q, {}.", acceptance(drafted))
+                }
+                None => "Accepted: it is the target's highest as well.".to_owned(),
+            }
+        }
+        Selected::Added => {
+            let rejected = speculative.drafted.iter().find(|drafted| drafted.verdict == Verdict::Rejected);
+            let Some(drafted) = rejected else {
+                return "Added by the target itself: the pass over the draft gave one more row.".to_owned();
+            };
+            let text = token_text::of_token(&drafted.token);
+            match drafted.draw {
+                Some(draw) => format!(
+                    "In place of {text}, whose draw {draw:.3} is not below p / q, {}: drawn from what q leaves of p.",
+                    acceptance(drafted)
+                ),
+                None => format!("In place of {text}: this one is the target's highest."),
+            }
+        }
+    }
 }
 
 /// A row of the grid.
 struct GridRow {
     name: &'static str,
     definition: Option<&'static Definition>,
+    /// Whether it is one of the two numbers whose comparison decides.
+    decides: bool,
     value: fn(&Drafted) -> String,
 }
 
@@ -68,20 +126,23 @@ const ROWS: [GridRow; 4] = [
     GridRow {
         name: "Draft's q",
         definition: Some(&definitions::DRAFT_PROBABILITY),
+        decides: false,
         value: |token| format::probability(token.draft_probability),
     },
     GridRow {
         name: "Target's p",
         definition: Some(&definitions::TARGET_PROBABILITY),
+        decides: false,
         value: |token| match token.verdict {
             Verdict::Unreached => "–".to_owned(),
             _ => format::probability(token.target_probability),
         },
     },
-    GridRow { name: "p / q", definition: Some(&definitions::ACCEPTANCE), value: acceptance },
+    GridRow { name: "p / q", definition: Some(&definitions::ACCEPTANCE), decides: true, value: acceptance },
     GridRow {
         name: "Draw",
         definition: Some(&definitions::VERDICT_DRAW),
+        decides: true,
         value: |token| token.draw.map_or("–".to_owned(), |draw| format!("{draw:.3}")),
     },
 ];
@@ -93,7 +154,7 @@ fn acceptance(token: &Drafted) -> String {
     format!("{:.3}", (token.target_probability / token.draft_probability).min(1.0))
 }
 
-fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep) {
+fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep, selected: Selected) {
     let palette = palette(ui);
     let added = match speculative.added {
         Added::Nothing => None,
@@ -103,6 +164,17 @@ fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeSt
     let columns = speculative.drafted.len() + usize::from(added.is_some());
     let height = ROW * (ROWS.len() + 2) as f32;
     let (rect, _) = ui.allocate_exact_size(vec2(NAMES + COLUMN * columns as f32, height), Sense::hover());
+    let lit = Rect::from_min_size(
+        pos2(rect.left() + NAMES + COLUMN * selected.column(speculative) as f32, rect.top()),
+        vec2(COLUMN, height),
+    );
+    ui.painter().rect(
+        lit.shrink(1.0),
+        CornerRadius::same(4),
+        palette.accent_soft,
+        Stroke::new(1.0, palette.accent),
+        StrokeKind::Inside,
+    );
     let cell = |column: usize, row: usize| {
         let at = pos2(rect.left() + NAMES + COLUMN * column as f32, rect.top() + ROW * row as f32);
         Rect::from_min_size(at, vec2(COLUMN, ROW)).shrink2(vec2(6.0, 0.0))
@@ -134,7 +206,10 @@ fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeSt
         let quiet = token.verdict == Verdict::Unreached;
         let ink = if quiet { palette.tertiary } else { palette.text };
         chip(ui, cell(column, 0), &text, palette.raised, ink);
+        // The draw against p / q decided, where there was one.
+        let decided = token.draw.is_some() && selected == Selected::Drafted(column);
         for (row, of) in ROWS.iter().enumerate() {
+            let ink = if decided && of.decides { palette.accent } else { ink };
             table::number(ui, cell(column, row + 1), &(of.value)(token), ink);
         }
         let place = cell(column, ROWS.len() + 1);
@@ -174,4 +249,39 @@ fn chip(ui: &Ui, cell: Rect, text: &str, fill: egui::Color32, color: egui::Color
     let at = pos2(cell.right() - width + 2.0, cell.top() + 2.0);
     ui.painter().rect_filled(Rect::from_min_size(at, vec2(width, ROW - 4.0)), CornerRadius::same(4), fill);
     ui.painter().galley(pos2(at.x + 4.0, cell.center().y - galley.size().y / 2.0), galley, color);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drafted(verdict: Verdict, draw: Option<f64>) -> Drafted {
+        let token = crate::trace::Token { id: 1, piece: "Ġsea".into() };
+        Drafted { token, draft_probability: 0.8, target_probability: 0.2, draw, verdict }
+    }
+
+    #[test]
+    fn a_selected_token_says_which_number_decided() {
+        let mut step = SpeculativeStep {
+            drafted: vec![
+                drafted(Verdict::Accepted, Some(0.125)),
+                drafted(Verdict::Rejected, Some(0.5)),
+                drafted(Verdict::Unreached, None),
+            ],
+            added: Added::Correction,
+            ..SpeculativeStep::default()
+        };
+        let say = |step: &SpeculativeStep, place| reason(step, Selected::of(step, place));
+        assert_eq!(say(&step, 0), "Accepted: its draw 0.125 is below p / q, 0.250.");
+        assert_eq!(
+            say(&step, 1),
+            "In place of ·sea, whose draw 0.500 is not below p / q, 0.250: drawn from what q leaves of p."
+        );
+        assert_eq!(Selected::of(&step, 1).column(&step), 3);
+        step.drafted.iter_mut().for_each(|token| token.draw = None);
+        assert_eq!(say(&step, 0), "Accepted: it is the target's highest as well.");
+        assert_eq!(say(&step, 1), "In place of ·sea: this one is the target's highest.");
+        step.drafted.truncate(1);
+        assert!(say(&step, 1).starts_with("Added by the target itself"));
+    }
 }

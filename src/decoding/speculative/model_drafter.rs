@@ -1,0 +1,122 @@
+//! Drafting with a smaller model, token by token, with the stages of the run.
+
+use std::rc::Rc;
+
+use super::drafter::{Draft, DraftToken, Drafter};
+use crate::decoding::chain::Filtered;
+use crate::decoding::draw::inverse_cdf;
+use crate::decoding::error::DecodingError;
+use crate::decoding::initiation::{ChunkSize, PassCost, pass};
+use crate::decoding::random::{Purpose, uniform_for};
+use crate::decoding::row_logits::RowLogits;
+use crate::decoding::strategy::{Control, SharedModel, common_prefix, fork_shared};
+use crate::decoding::strategy_settings::Picking;
+use crate::decoding::text::Text;
+use crate::model::{LanguageModel, ModelError, SequenceId};
+use crate::trace::strategies;
+
+/// A draft model and what it has in its cache.
+pub(super) struct ModelDrafter {
+    model: SharedModel,
+    sequence: Option<SequenceId>,
+    /// The tokens that are cached.
+    cached: Vec<u32>,
+    chunk: ChunkSize,
+}
+
+impl ModelDrafter {
+    /// With nothing cached.
+    pub fn new(model: &SharedModel) -> Self {
+        Self { model: Rc::clone(model), sequence: None, cached: Vec::new(), chunk: ChunkSize::default() }
+    }
+
+    /// Computes everything up to the last of `tokens`, and runs the chain over that one's row.
+    fn filtered(
+        &mut self,
+        text: &Text,
+        tokens: &[u32],
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<Filtered, DecodingError> {
+        let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
+        let shared = common_prefix(&self.cached, tokens).min(tokens.len() - 1);
+        model.truncate(sequence, shared);
+        let output = text.output(model.vocabulary());
+        let mut cost = PassCost::default();
+        let outputs = pass(model, sequence, tokens, output, &mut self.chunk, &mut cost, control);
+        // After an interruption as well: what was computed stays.
+        self.cached = tokens[..model.length(sequence)].to_vec();
+        let seen = RowLogits::one(outputs?);
+        let (step, history) = (text.step_after(tokens), text.history(tokens));
+        if let Some(filtered) = text.filtered(&seen, step, history)?
+            && (text.picking == Picking::Argmax || filtered.row.tail.count == 0)
+        {
+            return Ok(filtered);
+        }
+        let RowLogits::Summary(summary) = seen else { unreachable!("a whole row decides everything") };
+        let row = model.read_row(summary.row)?.expect("the newest row can be read");
+        Ok(text.filtered(&RowLogits::Row(row), step, history)?.expect("a whole row decides everything"))
+    }
+}
+
+impl Drafter for ModelDrafter {
+    fn name(&self) -> strategies::DraftSource {
+        strategies::DraftSource::Model
+    }
+
+    /// Ends early with a token that ends the text, where the draft model's context does, and where the stages leave
+    /// nothing, which the target tells itself.
+    fn draft(&mut self, text: &Text, most: usize, control: &mut Control<'_>) -> Result<Draft, DecodingError> {
+        let shared = Rc::clone(&self.model);
+        let mut model = shared.borrow_mut();
+        let mut control = Control { interrupt: control.interrupt, progress: &mut |_, _| {} };
+        let mut tokens = text.tokens.clone();
+        let mut draft = Draft::default();
+        while draft.tokens.len() < most && tokens.len() <= model.context() {
+            let filtered = match self.filtered(text, &tokens, &mut **model, &mut control) {
+                Err(DecodingError::NothingLeft { .. }) => break,
+                filtered => filtered?,
+            };
+            draft.passes += 1;
+            let id = match text.picking {
+                Picking::Argmax => filtered.row.best().unwrap_or_default(),
+                Picking::Sample => {
+                    let value = uniform_for(Purpose::Draft, text.seed, text.step_after(&tokens) as u64);
+                    inverse_cdf(&filtered.row, &filtered.after, value).0
+                }
+            };
+            let token = filtered.token(id);
+            let probability = filtered.probability(token);
+            let drawn_from = (text.picking == Picking::Sample).then_some(filtered);
+            draft.tokens.push(DraftToken { token, probability, drawn_from });
+            tokens.push(token);
+            if text.ending.eos.contains(&token) {
+                break;
+            }
+        }
+        Ok(draft)
+    }
+
+    fn keep(&mut self, tokens: &[u32]) {
+        if let Some(sequence) = self.sequence {
+            self.cached.truncate(common_prefix(&self.cached, tokens));
+            self.model.borrow_mut().truncate(sequence, self.cached.len());
+        }
+    }
+
+    fn branch(&mut self, tokens: &[u32]) -> Result<Box<dyn Drafter>, ModelError> {
+        let mut model = self.model.borrow_mut();
+        let fork = |sequence| fork_shared(&mut **model, sequence, &self.cached, tokens);
+        let sequence = self.sequence.map(fork).transpose()?;
+        let length = sequence.map_or(0, |sequence| model.length(sequence));
+        let (cached, chunk) = (tokens[..length].to_vec(), self.chunk);
+        Ok(Box::new(Self { model: Rc::clone(&self.model), sequence, cached, chunk }))
+    }
+
+    fn release(&mut self) {
+        self.cached.clear();
+        if let Some(sequence) = self.sequence.take() {
+            self.model.borrow_mut().release(sequence);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What there is to know about a family, and the words in which the families say it.
+
+use super::refused::refuse_active;
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
+use crate::model::ModelConfig;
+use crate::model::config::limits;
+
+/// What there is to know about a family.
+pub struct Family {
+    /// Its `model_type`.
+    pub name: &'static str,
+    /// Reads the decoder from `config.json`.
+    pub read: fn(&Fields, &dyn StoredNames) -> Result<ModelConfig, FormatError>,
+    /// The field of `config.json` in which its decoder is described, where the rest describes more than that.
+    pub part: Option<&'static str>,
+    /// What files may write before the names of [`Self::tensors`]; the usual one first.
+    pub prefixes: &'static [&'static str],
+    /// From stored modules to canonical ones, in any number of lists.
+    pub tensors: &'static [&'static [Mapping]],
+    /// The stored module of the LM head's matrix, always without a prefix.
+    pub head: &'static str,
+    /// Names of stored tensors that real files carry and nothing needs; `#` stands for a layer's number.
+    pub ignored: &'static [&'static str],
+    /// What the names of tensors begin with that belong to other parts of the model than its decoder.
+    pub other_parts: &'static [&'static str],
+    /// Fields of `config.json` that change nothing in what is computed from a prompt.
+    pub harmless_fields: &'static [&'static str],
+}
+
+impl Family {
+    /// What describes the decoder, where that is only a part of `config.json`.
+    pub fn part<'a>(&self, fields: &Fields<'a>) -> Result<Option<Fields<'a>>, FormatError> {
+        let Some(name) = self.part else { return Ok(None) };
+        refuse_active(fields)?;
+        match fields.optional_object(name)? {
+            None => Err(fields.error(name, "it has to describe the decoder")),
+            part => Ok(part),
+        }
+    }
+
+    /// Every row of [`Self::tensors`].
+    pub fn mappings(&self) -> impl Iterator<Item = &'static Mapping> {
+        self.tensors.iter().copied().flatten()
+    }
+}
+
+/// One stored module (a name without `.weight` or `.bias`) and the canonical modules that it holds.
+///
+/// Where `holds` names tensors with their endings, `stored` is a whole name too.
+///
+/// `#` stands for the layer's number; `*`, in a stored module, for an expert's, whose matrices are stacked, or
+/// for a head's. A stored table or vector that is canonically called just `embed.tokens`
+/// has the ending `.weight` in the file.
+pub struct Mapping {
+    /// The stored module, without prefix.
+    pub stored: &'static str,
+    /// How its matrix is laid out.
+    pub layout: Layout,
+    /// The canonical modules whose rows it stacks, in order.
+    pub holds: &'static [&'static str],
+}
+
+/// Which tensors a file stores, for configurations that leave it to the file whether there is a bias.
+pub trait StoredNames {
+    /// Whether there is a tensor of this name, with any of the family's prefixes.
+    fn has(&self, name: &str) -> bool;
+}
+
+/// A module stored as it is needed.
+pub(super) const fn stored(stored: &'static str, holds: &'static [&'static str]) -> Mapping {
+    Mapping { stored, layout: Layout::OutputsByInputs, holds }
+}
+
+/// A module stored in another layout.
+pub(super) const fn laid_out(
+    layout: Layout,
+    stored: &'static str,
+    holds: &'static [&'static str],
+) -> Mapping {
+    Mapping { stored, layout, holds }
+}
+
+/// The indices of as many layers as field `name` says, if that is a number to build a model with.
+pub(super) fn layer_indices(fields: &Fields, name: &str) -> Result<std::ops::Range<usize>, FormatError> {
+    let layers = fields.size(name)?;
+    if layers > limits::LAYERS {
+        return Err(fields.error(name, format!("at most {} make sense", limits::LAYERS)));
+    }
+    Ok(0..layers)
+}

@@ -1,0 +1,8 @@
+//! The metadata keys that several readers ask for.
+
+/// Names the model's family.
+pub const ARCHITECTURE: &str = "general.architecture";
+/// Names the kind of tokenizer.
+pub const TOKENIZER_MODEL: &str = "tokenizer.ggml.model";
+/// The chat template.
+pub const CHAT_TEMPLATE: &str = "tokenizer.chat_template";

@@ -1,0 +1,240 @@
+//! Which stored tensors a canonical one is made from, by the family's table, and how.
+//!
+//! Names, shapes and recipes; files are for [`super::import`].
+
+use std::collections::HashMap;
+
+use super::architectures::{Family, Mapping, StoredNames};
+use super::names::PrefixedNames;
+use super::rewrite::{Layout, Order, Recipe, Unit};
+use crate::model::config::{FeedForwardKind, LayerConfig};
+use crate::model::plan::TensorSpec;
+use crate::model::weight_format::BlockFormat;
+use crate::model::{ModelConfig, WeightFormat};
+
+/// The stored tensors that a canonical one is made from, as far as the family's table tells.
+pub(super) struct TensorRecipe<'a> {
+    /// The layer that it belongs to, if it belongs to one.
+    layer: Option<&'a LayerConfig>,
+    /// Their name, without prefix; `*` stands for an expert's or a head's number.
+    pub stored: String,
+    /// How many there are, one below the other: one for each expert or head where the name has a `*`.
+    parts: usize,
+    prefix: Prefix,
+    pub layout: Layout,
+    spec: &'a TensorSpec,
+    /// Rows of all canonical tensors that a stored one holds.
+    all_rows: usize,
+    /// Rows of those that come before this one.
+    rows_before: usize,
+    /// Which of those it is, and how many they are.
+    turn: (usize, usize),
+}
+
+/// Whether a stored name comes with the family's prefix.
+enum Prefix {
+    Usual,
+    Never,
+}
+
+impl<'a> TensorRecipe<'a> {
+    pub fn of(
+        family: &Family,
+        config: &'a ModelConfig,
+        spec: &'a TensorSpec,
+        specs: &HashMap<&str, &TensorSpec>,
+        names: &PrefixedNames,
+    ) -> Self {
+        let (module, ending) = split_ending(&spec.name);
+        let (pattern, number) = numbered(module);
+        let with_layer = |pattern: &str| match number {
+            Some(number) => pattern.replace('#', number),
+            None => pattern.to_owned(),
+        };
+        let stored_ending = if ending == TABLE { ".weight" } else { ending };
+        let whole = format!("{pattern}{ending}");
+        // A row is about modules or, where it names an ending, about single tensors.
+        let names_tensor = |mapping: &Mapping| mapping.holds.contains(&whole.as_str()) && ending != TABLE;
+        let full_name = |mapping: &Mapping| match names_tensor(mapping) {
+            true => with_layer(mapping.stored),
+            false => format!("{}{stored_ending}", with_layer(mapping.stored)),
+        };
+        // Variants of a family may have other names for the same: the one that is there counts.
+        let rows = || {
+            let holds =
+                |mapping: &&Mapping| mapping.holds.contains(&pattern.as_str()) || names_tensor(mapping);
+            family.mappings().filter(holds)
+        };
+        let is_stored = |mapping: &&Mapping| names.has(&full_name(mapping).replace('*', "0"));
+        let row = rows().find(is_stored).or_else(|| rows().next());
+        let (stored, layout, holds, prefix) = match row {
+            Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
+            None if pattern == "head" => (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::Never),
+            None => unreachable!("the {} table has no row for {pattern}", family.name),
+        };
+        let layer = number.and_then(|number| number.parse::<usize>().ok()).and_then(|i| config.layers.get(i));
+        let parts = match layer.map(|layer| &layer.attention) {
+            _ if !stored.contains('*') => 1,
+            Some(attention) if pattern.ends_with("query_norm") => attention.heads,
+            Some(attention) if pattern.ends_with("key_norm") => attention.key_value_heads,
+            _ => experts(layer),
+        };
+        let is_whole = row.is_some_and(names_tensor);
+        let part = if is_whole { whole.as_str() } else { pattern.as_str() };
+        let units = |part: &str| {
+            let name = format!("{}{}", with_layer(part), if is_whole { "" } else { ending });
+            // A vector is stacked element by element.
+            let all = specs
+                .get(name.as_str())
+                .map_or(0, |spec| if is_vector(spec) { spec.columns } else { spec.rows });
+            all / parts
+        };
+        Self {
+            layer,
+            stored: row.map_or_else(|| format!("{stored}{stored_ending}"), full_name),
+            parts,
+            prefix,
+            layout,
+            spec,
+            all_rows: holds.iter().map(|part| units(part)).sum(),
+            rows_before: holds.iter().take_while(|other| **other != part).map(|part| units(part)).sum(),
+            turn: (holds.iter().take_while(|other| **other != part).count(), holds.len()),
+        }
+    }
+
+    /// The stored tensors, or the name of the first that is missing, as these files would spell it.
+    pub fn find(&self, names: &PrefixedNames) -> Result<Vec<usize>, String> {
+        let find = |name: String| match self.prefix {
+            Prefix::Usual => names.find(&name).ok_or_else(|| names.spelled(&name)),
+            Prefix::Never => names.checkpoint.and_then(|checkpoint| checkpoint.find(&name)).ok_or(name),
+        };
+        (0..self.parts).map(|part| find(self.stored.replace('*', &part.to_string()))).collect()
+    }
+
+    /// The shape that each stored tensor has to have.
+    pub fn shape(&self) -> Vec<usize> {
+        let experts = experts(self.layer);
+        match (is_vector(self.spec), self.layout) {
+            (true, Layout::ByExpert | Layout::AlternatingByExpert) => vec![experts, self.all_rows / experts],
+            (true, _) => vec![self.all_rows],
+            (false, Layout::InputsByOutputs) => vec![self.spec.columns, self.all_rows],
+            (false, Layout::After(rows)) => vec![self.all_rows + rows, self.spec.columns],
+            (false, Layout::ByExpert | Layout::AlternatingByExpert) => {
+                vec![experts, self.all_rows / experts, self.spec.columns]
+            }
+            (false, Layout::AlternatingByExpertTurned) => {
+                vec![experts, self.spec.columns, self.all_rows / experts]
+            }
+            (false, Layout::AlternatingByExpertInBlocks) => [self.scales_shape(), vec![16]].concat(),
+            (false, _) => vec![self.all_rows, self.spec.columns],
+        }
+    }
+
+    /// The shape of the scales of blocks that have them apart.
+    pub fn scales_shape(&self) -> Vec<usize> {
+        let experts = experts(self.layer);
+        vec![experts, self.all_rows / experts, self.spec.columns / BlockFormat::Mxfp4.block_elements()]
+    }
+
+    /// The order of rows that take turns with those of others.
+    pub fn turns(&self) -> Order {
+        Order::Strided { length: 1, stride: self.turn.1, first: self.turn.0 }
+    }
+
+    pub fn recipe(&self, format: WeightFormat) -> Recipe {
+        let attention = self.layer.map(|layer| &layer.attention);
+        let (unit, units, unit_bytes) = match is_vector(self.spec) {
+            true => (Unit::Element, self.spec.columns, format.bytes(1)),
+            false => (Unit::Row, self.spec.rows / self.parts, format.bytes(self.spec.columns)),
+        };
+        // Whatever a group's share of the rows is, it is the same for each.
+        let by_group = |groups: usize| {
+            let order = Order::Strided {
+                length: units / groups,
+                stride: self.all_rows / groups,
+                first: self.rows_before / groups,
+            };
+            Recipe::Reordered { order, unit }
+        };
+        match (self.layout, attention) {
+            (Layout::InputsByOutputs, _) if unit == Unit::Row => Recipe::Transposed {
+                stored_columns: self.all_rows,
+                first_column: self.rows_before,
+                step: 1,
+                rows_each: self.spec.rows,
+            },
+            (Layout::AlternatingByExpertTurned, _) if unit == Unit::Row => Recipe::Transposed {
+                stored_columns: self.all_rows / experts(self.layer),
+                first_column: self.turn.0,
+                step: self.turn.1,
+                rows_each: self.spec.rows / experts(self.layer),
+            },
+            (Layout::AlternatingByExpert | Layout::AlternatingByExpertTurned, _) if self.turn.1 > 1 => {
+                Recipe::Reordered { order: self.turns(), unit }
+            }
+            (Layout::ByKeyValueHead, Some(attention)) => by_group(attention.key_value_heads),
+            (Layout::ByExpert, _) if units < self.all_rows => by_group(experts(self.layer)),
+            (Layout::NeighboursRotate, Some(attention)) if let Some(rotary) = &attention.rotary => {
+                let order = Order::Pairs { head: attention.head_width, pairs: rotary.width / 2 };
+                Recipe::Reordered { order, unit }
+            }
+            (Layout::StoredMinusOne, _) if self.spec.name.ends_with(".weight") => Recipe::PlusOne,
+            (Layout::After(rows), _) => Recipe::Contiguous { offset: unit_bytes * rows },
+            _ => Recipe::Contiguous { offset: unit_bytes * self.rows_before },
+        }
+    }
+
+    /// Whether it is the matrix of a linear map, rather than a vector or a table.
+    pub fn is_linear(&self) -> bool {
+        self.spec.name.ends_with(".weight") && !is_vector(self.spec)
+    }
+
+    /// How many matrices a stored tensor holds of it: one for each expert where it is all of theirs.
+    pub fn matrices(&self) -> usize {
+        match self.layout {
+            Layout::ByExpert => experts(self.layer),
+            _ => 1,
+        }
+    }
+
+    /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each, and a matrix of
+    /// one row may be a vector.
+    pub fn fits(&self, shape: &[usize]) -> bool {
+        let is_of_heads =
+            self.spec.name.ends_with("query_norm.weight") || self.spec.name.ends_with("key_norm.weight");
+        let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
+        let is_one_row = self.all_rows == 1 && shape == [self.spec.columns];
+        shape == self.shape()
+            || is_one_row
+            || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
+    }
+}
+
+/// The experts of the layer; 1 where it has none.
+fn experts(layer: Option<&LayerConfig>) -> usize {
+    match layer.map(|layer| layer.feed_forward.kind) {
+        Some(FeedForwardKind::Experts(experts)) => experts.count,
+        _ => 1,
+    }
+}
+
+/// The canonical ending of a table, which has none: `embed.tokens`.
+const TABLE: &str = "";
+
+fn split_ending(name: &str) -> (&str, &'static str) {
+    let with = |ending: &'static str| name.strip_suffix(ending).map(|module| (module, ending));
+    with(".weight").or_else(|| with(".bias")).unwrap_or((name, TABLE))
+}
+
+/// Whether the tensor is a vector by its place in a decoder: a bias, a norm's scale, or the heads' sinks.
+fn is_vector(spec: &TensorSpec) -> bool {
+    [".bias", "norm.weight", "sinks.weight"].iter().any(|ending| spec.name.ends_with(ending))
+}
+
+/// The name with its layer's number as `#`, and that number.
+pub(super) fn numbered(name: &str) -> (String, Option<&str>) {
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(number) = name.split('.').find(is_number) else { return (name.to_owned(), None) };
+    let parts: Vec<&str> = name.split('.').map(|part| if part == number { "#" } else { part }).collect();
+    (parts.join("."), Some(number))
+}

@@ -1,0 +1,89 @@
+//! The attention block.
+
+use super::bias::Bias;
+use super::norm::NormKind;
+use crate::model::rotary::RotaryConfig;
+
+/// Multi-head attention, grouped when there are fewer key/value heads than query heads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttentionConfig {
+    /// H: query heads.
+    pub heads: usize,
+    /// G: key/value heads; H is a multiple of G.
+    pub key_value_heads: usize,
+    /// D: elements of one head.
+    pub head_width: usize,
+    /// What no element of queries, keys and values exceeds either way, before norms and the rotary embedding, where
+    /// there is such a limit.
+    pub clip: Option<f32>,
+    /// The norms of queries and keys before the rotary embedding, where the layer has them.
+    pub head_norm: Option<HeadNormConfig>,
+    /// Rotary position embedding of queries and keys, where the layer has one.
+    pub rotary: Option<RotaryConfig>,
+    /// Factor on query·key before the softmax, usually 1/√D.
+    pub scale: f32,
+    /// What else becomes of the scores before the softmax.
+    pub scores: ScoresConfig,
+    /// Whether the softmax of each head has a learned score that belongs to no position.
+    pub sinks: Sinks,
+    /// Biases of the query, key and value projections.
+    pub query_key_value_bias: Bias,
+    /// Bias of the output projection.
+    pub output_bias: Bias,
+}
+
+/// Attention sinks: a learned score for each head that takes its share of the softmax and gives no value, so that a
+/// head can attend to nothing (OpenAI 2025; the idea of Xiao et al. 2023).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sinks {
+    /// Only positions take part.
+    #[default]
+    Absent,
+    /// Each head's sink takes part too.
+    Present,
+}
+
+/// What becomes of the scaled query·key before the softmax.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScoresConfig {
+    /// How many positions a row sees, the last ones up to itself, where it does not see all.
+    pub window: Option<usize>,
+    /// Each score becomes cap · tanh(score / cap), where there is a cap.
+    pub cap: Option<f32>,
+    /// Factor on the slopes of linear biases (Press et al. 2022), where there are any.
+    pub linear_bias: Option<f32>,
+}
+
+/// Norms of queries and keys, without a bias.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeadNormConfig {
+    /// Which formula.
+    pub kind: NormKind,
+    /// Added under the square root.
+    pub epsilon: f32,
+    /// What is normalised together.
+    pub extent: HeadNormExtent,
+}
+
+/// Which elements of a row of queries, or of keys, are normalised together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadNormExtent {
+    /// Each head by itself, with one weight of D elements for all.
+    Head,
+    /// Each head by itself, with a weight of its own.
+    OwnWeights,
+    /// The whole row.
+    Row,
+}
+
+impl AttentionConfig {
+    /// H·D: elements of a row of queries.
+    pub fn query_width(&self) -> usize {
+        self.heads.saturating_mul(self.head_width)
+    }
+
+    /// G·D: elements of a row of keys, or of values.
+    pub fn key_value_width(&self) -> usize {
+        self.key_value_heads.saturating_mul(self.head_width)
+    }
+}

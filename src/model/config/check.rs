@@ -1,0 +1,116 @@
+//! What a configuration has to keep to: every size within its bounds, and dividing as it must.
+
+use super::attention::AttentionConfig;
+use super::bias::Bias;
+use super::feed_forward::{FeedForwardConfig, FeedForwardKind};
+use super::layer::{LayerConfig, Residual};
+use super::limits;
+use super::model::{ModelConfig, Positions};
+use super::norm::NormConfig;
+use crate::model::error::{ConfigError, ensure, in_range, is_factor};
+
+impl ModelConfig {
+    /// Checks every size against its bounds and against the others.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        in_range("the vocabulary size", self.vocabulary, limits::VOCABULARY)?;
+        in_range("the model's width", self.width, limits::WIDTH)?;
+        in_range("the context length", self.context, limits::CONTEXT)?;
+        in_range("the number of layers", self.layers.len(), limits::LAYERS)?;
+        if let Positions::Learned { rows } = self.positions {
+            ensure(rows >= self.context, "the position table's length", rows, || {
+                format!("the context has {} positions", self.context)
+            })?;
+        }
+        self.embedding.norm.map_or(Ok(()), |norm| norm.check())?;
+        is_factor("the embedding's scale", self.embedding.scale)?;
+        is_factor("the logits' scale", self.logits.scale)?;
+        self.logits.cap.map_or(Ok(()), |cap| is_factor("the logits' cap", cap))?;
+        self.final_norm.check()?;
+        let has_experts =
+            |layer: &LayerConfig| matches!(layer.feed_forward.kind, FeedForwardKind::Experts(_));
+        let blocks = self.width.is_multiple_of(8) || !self.layers.iter().any(has_experts);
+        ensure(blocks, "the model's width", self.width, || {
+            "it has to be a multiple of 8 where there are experts".to_owned()
+        })?;
+        self.layers.iter().try_for_each(LayerConfig::check)
+    }
+}
+
+impl LayerConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        for norms in [self.attention_norms, self.feed_forward_norms] {
+            [norms.before, norms.after].iter().flatten().try_for_each(NormConfig::check)?;
+        }
+        is_factor("the residual scale", self.residual.scale)?;
+        // The feed-forward block would read what attention has been added to.
+        let is_kept = self.residual.kind == Residual::Sequential || self.attention_norms.before.is_some();
+        ensure(is_kept, "the norm before attention", "absent", || {
+            "blocks side by side need a norm that they read".to_owned()
+        })?;
+        self.feed_forward.check()?;
+        self.attention.check()
+    }
+}
+
+impl AttentionConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        in_range("the number of attention heads", self.heads, limits::WIDTH)?;
+        in_range("the number of key/value heads", self.key_value_heads, limits::WIDTH)?;
+        in_range("the head width", self.head_width, limits::WIDTH)?;
+        in_range("heads times head width", self.query_width(), limits::WIDTH)?;
+        let (heads, groups) = (self.heads, self.key_value_heads);
+        ensure(heads.is_multiple_of(groups), "the number of attention heads", heads, || {
+            format!("it has to be a multiple of the {groups} key/value heads")
+        })?;
+        ensure(self.scale.is_finite(), "the attention scale", self.scale, || {
+            "it has to be finite".to_owned()
+        })?;
+        if let Some(window) = self.scores.window {
+            in_range("the attention window", window, limits::CONTEXT)?;
+        }
+        for factor in [self.scores.cap, self.scores.linear_bias].into_iter().flatten() {
+            is_factor("the cap or slope of attention scores", factor)?;
+        }
+        if let Some(limit) = self.clip {
+            ensure(limit.is_finite() && limit > 0.0, "the limit of queries, keys and values", limit, || {
+                "it has to be a number above 0".to_owned()
+            })?;
+        }
+        if let Some(norm) = self.head_norm {
+            NormConfig { kind: norm.kind, epsilon: norm.epsilon, bias: Bias::Absent }.check()?;
+        }
+        match &self.rotary {
+            Some(rotary) => rotary.check(self.head_width),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FeedForwardConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        in_range("the feed-forward width", self.width, limits::WIDTH)?;
+        let FeedForwardKind::Experts(experts) = self.kind else { return Ok(()) };
+        in_range("the number of experts", experts.count, limits::EXPERTS)?;
+        in_range(
+            "the number of experts for a token",
+            experts.active,
+            experts.count.min(limits::ACTIVE_EXPERTS),
+        )?;
+        let all_active = experts.active.saturating_mul(self.width);
+        in_range("the width of all experts for a token", all_active, limits::WIDTH)?;
+        in_range("the rows of all experts", experts.count.saturating_mul(self.width), limits::EXPERT_ROWS)?;
+        in_range("the shared expert's width", experts.shared_width.unwrap_or(1), limits::WIDTH)?;
+        ensure(self.width.is_multiple_of(8), "an expert's width", self.width, || {
+            "it has to be a multiple of 8".to_owned()
+        })
+    }
+}
+
+impl NormConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let usable = self.epsilon.is_finite() && self.epsilon > 0.0;
+        ensure(usable, "the norm's epsilon", self.epsilon, || {
+            "it has to be a small positive number".to_owned()
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! What a decoder is made of: one [`ModelConfig`] for the model, one [`LayerConfig`] for each layer.
+//!
+//! These types hold choices ("the norm is RMSNorm"), never names of model families: a family's reader in
+//! [`crate::formats`] translates its own `config.json` into them. Everything here is checked data: sizes are
+//! positive and divide as they must, because [`ModelConfig::check`] ran at import.
+
+mod attention;
+mod bias;
+mod check;
+mod feed_forward;
+mod layer;
+pub mod limits;
+mod model;
+mod norm;
+
+pub use attention::{AttentionConfig, HeadNormConfig, HeadNormExtent, ScoresConfig, Sinks};
+pub use bias::Bias;
+pub use feed_forward::{Activation, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Shares};
+pub use layer::{LayerConfig, Residual, ResidualConfig};
+pub use model::{EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
+pub use norm::{BlockNorms, NormConfig, NormKind};

@@ -1,0 +1,91 @@
+//! The model around its layers: embedding, final norm, LM head.
+
+use super::bias::Bias;
+use super::layer::LayerConfig;
+use super::norm::NormConfig;
+
+/// A decoder-only transformer, described completely except for its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConfig {
+    /// V: number of vocabulary entries, rows of the embedding table and of the LM head.
+    pub vocabulary: usize,
+    /// C: width of the residual stream, in elements.
+    pub width: usize,
+    /// Longest sequence the model was made for, in positions.
+    pub context: usize,
+    /// How the embedding knows positions.
+    pub positions: Positions,
+    /// What becomes of the embedding before the first layer.
+    pub embedding: EmbeddingConfig,
+    /// The layers, first to last.
+    pub layers: Vec<LayerConfig>,
+    /// The norm between the last layer and the LM head.
+    pub final_norm: NormConfig,
+    /// Where the LM head's matrix comes from.
+    pub head: HeadWeights,
+    /// Whether the LM head adds a bias.
+    pub head_bias: Bias,
+    /// What becomes of the logits after the LM head.
+    pub logits: LogitsConfig,
+}
+
+/// What becomes of a row's embedding before the first layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EmbeddingConfig {
+    /// Factor on it.
+    pub scale: f32,
+    /// The norm after that, where there is one.
+    pub norm: Option<NormConfig>,
+}
+
+impl Default for EmbeddingConfig {
+    /// The embedding as it is.
+    fn default() -> Self {
+        Self { scale: 1.0, norm: None }
+    }
+}
+
+/// What becomes of a row's logits after the LM head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogitsConfig {
+    /// Factor on them.
+    pub scale: f32,
+    /// After that each becomes cap · tanh(logit / cap), where there is a cap.
+    pub cap: Option<f32>,
+}
+
+impl Default for LogitsConfig {
+    /// The logits as they are.
+    fn default() -> Self {
+        Self { scale: 1.0, cap: None }
+    }
+}
+
+/// Where positions enter the model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Positions {
+    /// Only inside the layers (rotary embeddings).
+    InLayers,
+    /// A learned vector for each position is added to the token's embedding.
+    Learned {
+        /// Rows of the position table.
+        rows: usize,
+    },
+}
+
+/// The matrix of the LM head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadWeights {
+    /// The embedding table itself ("tied").
+    Tied,
+    /// A matrix of its own.
+    Separate,
+}
+
+impl ModelConfig {
+    /// Bytes that one position takes in the KV cache, keys and values of all layers, in f32.
+    pub fn cache_bytes_per_position(&self) -> u64 {
+        let elements: usize = self.layers.iter().map(|layer| 2 * layer.attention.key_value_width()).sum();
+        4 * elements as u64
+    }
+}

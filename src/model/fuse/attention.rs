@@ -1,0 +1,107 @@
+//! The ops of a plain plan that make an attention, from the projections on: found and checked.
+
+use super::projection::Projection;
+use crate::model::config::NormKind;
+use crate::model::plan::{AttentionOp, BufferId, Columns, HeadNorms, Op, Plan, RotaryId};
+
+/// An attention with all that makes its queries, keys and values, as the plain plan has it.
+pub(super) struct AttentionBlock {
+    /// Of queries, keys and values.
+    pub projections: [Projection; 3],
+    /// The limit on all three.
+    pub clip: Option<f32>,
+    pub norms: Option<FoundNorms>,
+    pub rotary: Option<RotaryId>,
+    /// Where the cache write stores keys and values, and from where.
+    written: (usize, BufferId, BufferId),
+    pub attention: AttentionOp,
+    /// How many ops it is.
+    pub taken: usize,
+}
+
+/// Norms of query and key heads.
+#[derive(Clone, Copy)]
+pub(super) struct FoundNorms {
+    pub weights: HeadNorms,
+    /// Elements that the norm of the queries takes together.
+    width: usize,
+}
+
+impl AttentionBlock {
+    /// The block that begins the ops.
+    pub fn find(ops: &[Op]) -> Option<Self> {
+        let [query, key, value, rest @ ..] = ops else { return None };
+        let projections = [Projection::of(query)?, Projection::of(key)?, Projection::of(value)?];
+        let outputs = projections.map(|part| part.output);
+        let (clip, rest) = find_clip(rest, outputs);
+        let (norms, rest) = find_norms(rest, outputs);
+        let (rotary, rest) = find_rotary(rest, outputs);
+        let [Op::CacheWrite { layer, key, value }, Op::Attention(attention), after @ ..] = rest else {
+            return None;
+        };
+        let (written, attention) = ((*layer, *key, *value), *attention);
+        let taken = ops.len() - after.len();
+        Some(Self { projections, clip, norms, rotary, written, attention, taken })
+    }
+
+    /// Whether its parts belong together, and the attention's kernels can do what they do.
+    pub fn fits(&self, plan: &Plan) -> bool {
+        let [query, key, value] = self.projections;
+        let AttentionOp { layer, head_width, fresh, .. } = self.attention;
+        // Only norms of single heads, with one weight for all of them.
+        let norms_fit =
+            self.norms.is_none_or(|FoundNorms { weights: HeadNorms { query, key, .. }, width }| {
+                let columns = |tensor| plan.tensor(tensor).columns;
+                [columns(query), columns(key), width] == [head_width; 3]
+            });
+        norms_fit
+            && fresh.is_none()
+            && [query.input, key.input] == [value.input; 2]
+            && self.written == (layer, key.output, value.output)
+            && self.attention.query == Columns { buffer: query.output, first: 0 }
+            && head_width.is_multiple_of(4)
+    }
+}
+
+/// The limit on queries, keys and values that begins the ops, where there is one, and the ops after it.
+fn find_clip(ops: &[Op], outputs: [BufferId; 3]) -> (Option<f32>, &[Op]) {
+    match ops {
+        [
+            Op::Clamp { limit, buffer: query },
+            Op::Clamp { limit: key_limit, buffer: key },
+            Op::Clamp { limit: value_limit, buffer: value },
+            after @ ..,
+        ] if [*query, *key, *value] == outputs && [key_limit, value_limit] == [limit; 2] => {
+            (Some(*limit), after)
+        }
+        _ => (None, ops),
+    }
+}
+
+/// The norms of query and key heads that begin the ops, where there are some, and the ops after them.
+fn find_norms(ops: &[Op], [queries, keys, _]: [BufferId; 3]) -> (Option<FoundNorms>, &[Op]) {
+    match *ops {
+        [
+            Op::HeadNorm { kind: NormKind::Rms, epsilon, weight: query, head_width: width, buffer, .. },
+            Op::HeadNorm {
+                kind: NormKind::Rms, epsilon: key_epsilon, weight: key, buffer: key_buffer, ..
+            },
+            ref after @ ..,
+        ] if [buffer, key_buffer] == [queries, keys] && epsilon == key_epsilon => {
+            (Some(FoundNorms { weights: HeadNorms { epsilon, query, key }, width }), after)
+        }
+        _ => (None, ops),
+    }
+}
+
+/// The rotary embedding of queries and keys that begins the ops, where there is one, and the ops after it.
+fn find_rotary(ops: &[Op], [queries, keys, _]: [BufferId; 3]) -> (Option<RotaryId>, &[Op]) {
+    match *ops {
+        [
+            Op::Rotary { table, buffer, .. },
+            Op::Rotary { table: key_table, buffer: key_buffer, .. },
+            ref after @ ..,
+        ] if [buffer, key_buffer] == [queries, keys] && table == key_table => (Some(table), after),
+        _ => (None, ops),
+    }
+}

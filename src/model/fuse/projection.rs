@@ -1,0 +1,24 @@
+//! Plain linear maps, which fusion makes more of.
+
+use crate::model::plan::{BufferId, Finish, Op, TensorId};
+
+/// A plain linear map.
+#[derive(Clone, Copy)]
+pub(super) struct Projection {
+    pub weight: TensorId,
+    pub bias: Option<TensorId>,
+    pub input: BufferId,
+    pub output: BufferId,
+}
+
+impl Projection {
+    /// The op, if it is one.
+    pub fn of(op: &Op) -> Option<Self> {
+        match *op {
+            Op::Linear { norm: None, weight, bias, input, output, finish: Finish::Store } => {
+                Some(Self { weight, bias, input, output })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! How the elements of a tensor are stored: the formats, their blocks and their names.
+
+use super::quant;
+
+/// The most elements of a block.
+pub const LARGEST_BLOCK: usize = 256;
+
+/// How the elements of a tensor are stored. Elements lie in blocks along a row; in the plain formats a block is
+/// one element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WeightFormat {
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary16.
+    F16,
+    /// The upper half of a binary32.
+    Bf16,
+    /// 32 signed bytes and their scale, as [`quant::encode_q8_0`] defines them.
+    Q8_0,
+    /// 32 numbers of four bits and their scale, as [`quant::encode_q4_0`] defines them.
+    Q4_0,
+    /// Blocks that only files bring.
+    Blocks(BlockFormat),
+}
+
+/// Quantised formats that only files bring: they are decoded here, never encoded. [`super::blocks`] defines them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BlockFormat {
+    /// Four bits, a step and an offset.
+    Q4_1,
+    /// Five bits and a step.
+    Q5_0,
+    /// Five bits, a step and an offset.
+    Q5_1,
+    /// Two bits, blocks of 256.
+    Q2K,
+    /// Three bits, blocks of 256.
+    Q3K,
+    /// Four bits, blocks of 256.
+    Q4K,
+    /// Five bits, blocks of 256.
+    Q5K,
+    /// Six bits, blocks of 256.
+    Q6K,
+    /// Four bits that stand for uneven steps.
+    Iq4Nl,
+    /// The same in blocks of 256.
+    Iq4Xs,
+    /// Four-bit floats with a power of two.
+    Mxfp4,
+}
+
+/// The formats that numbers can be brought into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// [`WeightFormat::F32`].
+    F32,
+    /// [`WeightFormat::F16`].
+    F16,
+    /// [`WeightFormat::Bf16`].
+    Bf16,
+    /// [`WeightFormat::Q8_0`].
+    Q8_0,
+    /// [`WeightFormat::Q4_0`].
+    Q4_0,
+}
+
+impl WeightFormat {
+    /// Every format.
+    pub const ALL: [Self; 16] = [
+        Self::F32,
+        Self::F16,
+        Self::Bf16,
+        Self::Q8_0,
+        Self::Q4_0,
+        Self::Blocks(BlockFormat::Q4_1),
+        Self::Blocks(BlockFormat::Q5_0),
+        Self::Blocks(BlockFormat::Q5_1),
+        Self::Blocks(BlockFormat::Q2K),
+        Self::Blocks(BlockFormat::Q3K),
+        Self::Blocks(BlockFormat::Q4K),
+        Self::Blocks(BlockFormat::Q5K),
+        Self::Blocks(BlockFormat::Q6K),
+        Self::Blocks(BlockFormat::Iq4Nl),
+        Self::Blocks(BlockFormat::Iq4Xs),
+        Self::Blocks(BlockFormat::Mxfp4),
+    ];
+
+    /// Elements of one block; a row has a whole number of blocks.
+    pub const fn block_elements(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::Bf16 => 1,
+            Self::Q8_0 | Self::Q4_0 => quant::BLOCK,
+            Self::Blocks(format) => format.block_elements(),
+        }
+    }
+
+    /// Bytes of one block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::Q8_0 => quant::Q8_0_BYTES,
+            Self::Q4_0 => quant::Q4_0_BYTES,
+            Self::Blocks(format) => format.block_bytes(),
+        }
+    }
+
+    /// Bytes of `elements` elements, a whole number of blocks.
+    pub const fn bytes(self, elements: usize) -> usize {
+        elements / self.block_elements() * self.block_bytes()
+    }
+
+    /// The usual spelling: `f32`, `f16`, `bf16`, `q8_0`, `q4_k`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
+            Self::Blocks(format) => format.name(),
+        }
+    }
+
+    /// How numbers are brought into this format, or which of those that only files bring it is.
+    pub const fn encoding(self) -> Result<Encoding, BlockFormat> {
+        match self {
+            Self::F32 => Ok(Encoding::F32),
+            Self::F16 => Ok(Encoding::F16),
+            Self::Bf16 => Ok(Encoding::Bf16),
+            Self::Q8_0 => Ok(Encoding::Q8_0),
+            Self::Q4_0 => Ok(Encoding::Q4_0),
+            Self::Blocks(format) => Err(format),
+        }
+    }
+}
+
+impl BlockFormat {
+    /// Elements of one block.
+    pub const fn block_elements(self) -> usize {
+        match self {
+            Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl | Self::Mxfp4 => quant::BLOCK,
+            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => LARGEST_BLOCK,
+        }
+    }
+
+    /// Bytes of one block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::Q4_1 => 20,
+            Self::Q5_0 => 22,
+            Self::Q5_1 => 24,
+            Self::Q2K => 84,
+            Self::Q3K => 110,
+            Self::Q4K => 144,
+            Self::Q5K => 176,
+            Self::Q6K => 210,
+            Self::Iq4Nl => 18,
+            Self::Iq4Xs => 136,
+            Self::Mxfp4 => 17,
+        }
+    }
+
+    /// The usual spelling.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Q4_1 => "q4_1",
+            Self::Q5_0 => "q5_0",
+            Self::Q5_1 => "q5_1",
+            Self::Q2K => "q2_k",
+            Self::Q3K => "q3_k",
+            Self::Q4K => "q4_k",
+            Self::Q5K => "q5_k",
+            Self::Q6K => "q6_k",
+            Self::Iq4Nl => "iq4_nl",
+            Self::Iq4Xs => "iq4_xs",
+            Self::Mxfp4 => "mxfp4",
+        }
+    }
+}
+
+impl Encoding {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4_0];
+
+    /// The format of the result.
+    pub const fn format(self) -> WeightFormat {
+        match self {
+            Self::F32 => WeightFormat::F32,
+            Self::F16 => WeightFormat::F16,
+            Self::Bf16 => WeightFormat::Bf16,
+            Self::Q8_0 => WeightFormat::Q8_0,
+            Self::Q4_0 => WeightFormat::Q4_0,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Twin of `Op::ExpertLinear`: the linear maps of each row's experts.
+
+use super::linear::dot;
+use crate::model::plan::ExpertInput;
+
+/// The matrices of all experts, one below the other.
+#[derive(Clone, Copy)]
+pub struct Matrices<'a> {
+    /// E·R × columns.
+    pub weight: &'a [f32],
+    /// E·R.
+    pub bias: Option<&'a [f32]>,
+    /// E.
+    pub experts: usize,
+    /// Elements of a row.
+    pub columns: usize,
+}
+
+/// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\] (+ bias\[e(t, k)·R + r\]), with x as `takes` says.
+pub fn expert_linear(
+    matrices: Matrices<'_>,
+    active: usize,
+    routes: &[f32],
+    input: &[f32],
+    takes: ExpertInput,
+    output: &mut [f32],
+) {
+    let Matrices { weight, bias, experts, columns } = matrices;
+    let rows = weight.len() / columns / experts;
+    let inputs = match takes {
+        ExpertInput::Shared => columns,
+        ExpertInput::Own => active * columns,
+    };
+    let all_rows = routes.chunks_exact(2 * active).zip(input.chunks_exact(inputs));
+    for ((routes, input), output) in all_rows.zip(output.chunks_exact_mut(active * rows)) {
+        for (slot, output) in output.chunks_exact_mut(rows).enumerate() {
+            let x = match takes {
+                ExpertInput::Shared => input,
+                ExpertInput::Own => &input[slot * columns..][..columns],
+            };
+            let first = routes[slot] as usize * rows;
+            for (row, output) in output.iter_mut().enumerate() {
+                let bias = bias.map_or(0.0, |bias| f64::from(bias[first + row]));
+                *output = (dot(&weight[(first + row) * columns..][..columns], x) + bias) as f32;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_expert_reads_the_row_or_its_own_block_of_it() {
+        // Two experts with matrices of two rows and two columns, three slots of results.
+        let weight = [1.0, 0.0, 0.0, 1.0, 10.0, 0.0, 0.0, 10.0];
+        let matrices = Matrices { weight: &weight, bias: None, experts: 2, columns: 2 };
+        let routes = [1.0, 0.0, 0.3, 0.7];
+        let mut output = [0.0; 4];
+        expert_linear(matrices, 2, &routes, &[1.0, 2.0], ExpertInput::Shared, &mut output);
+        assert_eq!(output, [10.0, 20.0, 1.0, 2.0]);
+        expert_linear(matrices, 2, &routes, &[1.0, 2.0, 3.0, 4.0], ExpertInput::Own, &mut output);
+        assert_eq!(output, [10.0, 20.0, 3.0, 4.0]);
+        let matrices = Matrices { bias: Some(&[0.1, 0.2, 0.3, 0.4]), ..matrices };
+        expert_linear(matrices, 2, &routes, &[1.0, 2.0], ExpertInput::Shared, &mut output);
+        assert_eq!(output, [10.3, 20.4, 1.1, 2.2]);
+    }
+}

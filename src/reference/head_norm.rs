@@ -1,0 +1,39 @@
+//! Twin of `Op::HeadNorm`: the norm of each head by itself, in place.
+
+use super::norm::norm;
+use crate::model::config::NormKind;
+
+/// Each head of `buffer`, of `head_width` elements, normalised by itself, in place. The weight's elements are for
+/// every head, or it has some for each head of a row.
+pub fn head_norm(kind: NormKind, epsilon: f32, weight: &[f32], head_width: usize, buffer: &mut [f32]) {
+    let mut normed = vec![0.0; head_width];
+    let weights = weight.chunks_exact(head_width).cycle();
+    for (head, weight) in buffer.chunks_exact_mut(head_width).zip(weights) {
+        norm(kind, epsilon, weight, None, head, &mut normed);
+        head.copy_from_slice(&normed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_head_is_normalised_by_itself() {
+        // Mean squares 12.5 and 50; with ε = 0 the roots are √12.5 and twice that.
+        let mut buffer = [3.0, 4.0, 6.0, 8.0];
+        head_norm(NormKind::Rms, 0.0, &[1.0, 2.0], 2, &mut buffer);
+        let root = 12.5_f32.sqrt();
+        for (value, expected) in buffer.iter().zip([3.0, 8.0, 3.0, 8.0]) {
+            assert!((value - expected / root).abs() < 1e-6, "{buffer:?}");
+        }
+    }
+
+    #[test]
+    fn heads_with_weights_of_their_own_take_them_in_turn() {
+        // Means 2 and 5, variances 1: two heads a row, two rows.
+        let mut buffer = [1.0, 3.0, 4.0, 6.0, 1.0, 3.0, 4.0, 6.0];
+        head_norm(NormKind::Layer, 0.0, &[1.0, 2.0, 3.0, 4.0], 2, &mut buffer);
+        assert_eq!(buffer, [-1.0, 2.0, -3.0, 4.0, -1.0, 2.0, -3.0, 4.0]);
+    }
+}

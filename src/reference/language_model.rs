@@ -1,0 +1,113 @@
+//! The twin as a [`LanguageModel`]: whole passes over a cache of plain lists.
+
+use std::time::Instant;
+
+use super::cache::CachedPositions;
+use super::interpreter::Reference;
+use crate::model::batch::RowOutput;
+use crate::model::language_model::{CacheUsage, PassTiming};
+use crate::model::selection::RowHandle;
+use crate::model::{Batch, LanguageModel, ModelError, Outputs, SequenceId};
+
+/// Rows that one pass takes: enough for a prompt of a test, few enough to answer an interrupt soon.
+const MAX_ROWS: usize = 64;
+
+impl LanguageModel for Reference {
+    fn vocabulary(&self) -> usize {
+        self.plan.vocabulary()
+    }
+
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn max_rows(&self) -> usize {
+        MAX_ROWS
+    }
+
+    fn new_sequence(&mut self) -> SequenceId {
+        self.insert(CachedPositions::new(self.plan.cache_widths.len()))
+    }
+
+    /// Copies every position: the twin shares nothing.
+    fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {
+        let copy = self.sequence(sequence).clone();
+        Ok(self.insert(copy))
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, length: usize) {
+        let sequence = self.sequences.get_mut(&sequence).expect("the sequence is not released");
+        sequence.truncate(length, &self.plan.cache_widths);
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        self.sequences.remove(&sequence).expect("the sequence is released once");
+    }
+
+    fn length(&self, sequence: SequenceId) -> usize {
+        self.sequence(sequence).length
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
+        let start = Instant::now();
+        let mut pass = self.begin(batch)?;
+        let ops = std::mem::take(&mut self.plan.ops);
+        ops.iter().for_each(|op| self.run(op, &mut pass));
+        self.plan.ops = ops;
+        self.finish(pass);
+        let mut outputs = Outputs::default();
+        let rows = self.buffers[self.plan.logits.0].chunks_exact(self.plan.vocabulary());
+        for (row, logits) in batch.picked().zip(rows) {
+            match batch.rows[row].output {
+                RowOutput::Nothing => {}
+                RowOutput::Logits => outputs.logits.push(logits.to_vec()),
+                RowOutput::Summary(choosing) => {
+                    outputs.summaries.push(self.recent.summarise(logits.to_vec(), &choosing));
+                }
+            }
+        }
+        if let Some(hidden) = self.plan.hidden {
+            let rows = self.buffers[hidden.0].chunks_exact(self.plan.buffer(hidden).columns);
+            let wanted = |(row, state): (usize, &[f32])| {
+                batch.hidden.binary_search(&row).is_ok().then(|| state.to_vec())
+            };
+            outputs.hidden = batch.picked().zip(rows).filter_map(wanted).collect();
+        }
+        outputs.timing = PassTiming { total_seconds: start.elapsed().as_secs_f64(), ..PassTiming::default() };
+        Ok(outputs)
+    }
+
+    fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        let pass = self.last.as_ref().expect("a pass comes before");
+        let kept = self.sequences.get_mut(&sequence).expect("the sequence is not released");
+        for &row in rows {
+            assert_eq!(
+                pass.rows[row].position, kept.length,
+                "row {row} does not go on where the sequence ends"
+            );
+            kept.append(&pass.computed, row, &self.plan.cache_widths);
+        }
+        Ok(())
+    }
+
+    fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
+        Ok(self.recent.read(row))
+    }
+
+    /// A page is one position here.
+    fn cache_usage(&self) -> CacheUsage {
+        let positions: usize = self.sequences.values().map(|sequence| sequence.length).sum();
+        let elements: usize = self.plan.cache_widths.iter().map(|width| 2 * width).sum();
+        let bytes = (positions * elements * self.plan.cache_format.element_bytes()) as u64;
+        CacheUsage { pages: positions, page_positions: 1, bytes, allocated_bytes: bytes }
+    }
+}
+
+impl Reference {
+    fn insert(&mut self, sequence: CachedPositions) -> SequenceId {
+        let id = SequenceId(self.next_sequence);
+        self.next_sequence += 1;
+        self.sequences.insert(id, sequence);
+        id
+    }
+}

@@ -1,0 +1,145 @@
+//! Weights without a file: numbers that are made up, the same each time.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::model::plan::TensorSpec;
+use crate::model::weight_format::{BlockFormat, LARGEST_BLOCK};
+use crate::model::weights::TensorInfo;
+use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks};
+
+/// A format whose blocks do not divide the rows of a shape's tensor.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "rows of {columns} weights ({tensor}) are no whole number of {format}'s blocks of {block}: choose another shape or format"
+)]
+pub struct UnfitFormat {
+    tensor: String,
+    columns: usize,
+    format: &'static str,
+    block: usize,
+}
+
+/// Weights that are made up: small numbers, the same each time. They come as fast as memory is copied, so that a
+/// benchmark of loading measures the loading.
+pub struct SyntheticWeights {
+    tensors: Vec<TensorInfo>,
+    /// The blocks that all matrices repeat, each from its own place on.
+    blocks: Vec<u8>,
+    /// Likewise the numbers of vectors, which are f32 where matrices are in blocks of many.
+    numbers: Vec<u8>,
+}
+
+/// Blocks before they repeat: a prime, so that rows and tensors differ.
+const BLOCKS: usize = 65_521;
+
+impl SyntheticWeights {
+    /// Every tensor of the plan, in the plan's order: matrices in this format, vectors too unless it has blocks of many.
+    pub fn new(plan: &Plan, format: WeightFormat) -> Result<Self, UnfitFormat> {
+        let vectors = if format.block_elements() == 1 { format } else { WeightFormat::F32 };
+        let tensor = |spec: &TensorSpec| {
+            let format = if spec.rows == 1 { vectors } else { format };
+            let (name, rows, columns) = (spec.name.clone(), spec.rows, spec.columns);
+            let block = format.block_elements();
+            match columns.is_multiple_of(block) {
+                true => Ok(TensorInfo { name, rows, columns, format }),
+                false => Err(UnfitFormat { tensor: name, columns, format: format.name(), block }),
+            }
+        };
+        let tensors = plan.tensors.iter().map(tensor).collect::<Result<_, _>>()?;
+        Ok(Self { tensors, blocks: made_up_blocks(format), numbers: made_up_blocks(vectors) })
+    }
+}
+
+impl Weights for SyntheticWeights {
+    fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError> {
+        let info = &self.tensors[index];
+        let blocks = if info.rows == 1 { &self.numbers } else { &self.blocks };
+        let bytes = rows.len() * info.row_bytes();
+        let mut made = Vec::with_capacity(bytes);
+        let first = (7919 * index + rows.start * info.columns / info.format.block_elements()) % BLOCKS;
+        let mut place = first * info.format.block_bytes();
+        while made.len() < bytes {
+            let length = (bytes - made.len()).min(blocks.len() - place);
+            made.extend_from_slice(&blocks[place..place + length]);
+            place = 0;
+        }
+        Ok(Cow::Owned(made))
+    }
+}
+
+/// [`BLOCKS`] blocks of small numbers that look random.
+fn made_up_blocks(format: WeightFormat) -> Vec<u8> {
+    let encoding = match format.encoding() {
+        Ok(encoding) => encoding,
+        Err(blocks) => return made_up_codes(blocks),
+    };
+    // Sign and mantissa from the hash, the exponent of numbers from 1/32 to 1/16.
+    let number = |element| f32::from_bits(hash(element) as u32 & 0x807f_e000 | 0x3d00_0000);
+    let elements = (BLOCKS * format.block_elements()) as u64;
+    encoding.encode(&(1..=elements).map(number).collect::<Vec<f32>>())
+}
+
+/// [`BLOCKS`] blocks of random codes, with factors that keep the numbers small: the least that f16 has with all its bits
+/// where scales within the block multiply it.
+fn made_up_codes(format: BlockFormat) -> Vec<u8> {
+    let bytes = (BLOCKS * format.block_bytes()) as u64;
+    let mut bytes: Vec<u8> = (1..=bytes).map(|element| hash(element) as u8).collect();
+    let factor = if format.block_elements() == LARGEST_BLOCK { 1.0 / 16384.0 } else { 1.0 / 2048.0 };
+    for block in bytes.chunks_exact_mut(format.block_bytes()) {
+        for &place in blocks::scale_places(format) {
+            // Codes are counted from 0: an offset of eight steps down puts half of them below it.
+            let is_offset = place > 0 && matches!(format, BlockFormat::Q4_1 | BlockFormat::Q5_1);
+            let factor = if is_offset { -8.0 * factor } else { factor };
+            block[place..place + 2].copy_from_slice(&half::f16::from_f32(factor).to_le_bytes());
+        }
+        if format == BlockFormat::Mxfp4 {
+            // 2^-7 to 2^-8.
+            block[0] = 120 + (block[0] & 1);
+        }
+    }
+    bytes
+}
+
+/// A number that looks random.
+fn hash(element: u64) -> u64 {
+    let mixed = element.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::plan_decoder;
+    use crate::synthetic::shapes::{SMALL_TO_LARGE, config};
+
+    #[test]
+    fn made_up_weights_of_every_format_are_small_and_differ() {
+        let config = config(SMALL_TO_LARGE[1]).expect("a known name");
+        let plan = plan_decoder(&config);
+        for format in WeightFormat::ALL {
+            let weights =
+                SyntheticWeights::new(&plan, format).expect("2048 and 8192 are multiples of every block");
+            let row = weights.read(0, 3..4).expect("always");
+            let numbers = format.decode(&row);
+            assert_eq!(numbers.len(), 2048);
+            let largest = numbers.iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+            assert!((1.0 / 1024.0..1.0 / 2.0).contains(&largest), "{}: {largest}", format.name());
+            assert!(numbers.iter().any(|number| *number > 0.0) && numbers.iter().any(|number| *number < 0.0));
+            assert_ne!(row, weights.read(0, 4..5).expect("always"));
+        }
+    }
+
+    #[test]
+    fn rows_that_are_no_whole_blocks_are_refused() {
+        let plan = plan_decoder(&config("stories15m").expect("a known name"));
+        let refused = SyntheticWeights::new(&plan, WeightFormat::Blocks(BlockFormat::Q4K))
+            .err()
+            .expect("288 is no multiple of 256");
+        assert!(refused.to_string().contains("288") && refused.to_string().contains("q4_k"), "{refused}");
+    }
+}

@@ -1,0 +1,12 @@
+//! Whether the GPU computes what it should: every op against its twin, and converted weights against the original
+//! ones.
+//!
+//! Knows engine and reference side by side, which nothing else does; draws nothing and prints nothing.
+
+mod divergence;
+mod op_by_op;
+mod self_test;
+
+pub use divergence::{Divergence, DivergenceSummary, all_logits};
+pub use op_by_op::{Agreement, Comparison, Difference, OpReport};
+pub use self_test::{Findings, OpFinding, PrecisionCost, SelfTest, SelfTestError, Watcher};
