@@ -32,7 +32,8 @@ pub use kernels::{
     AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PromptAttention,
     Reduction,
 };
-pub use kernels::{Kernel, MatrixUnits, Variant, kernel_source, variants};
+pub use kernels::{FinishKind, Kernel, KernelUse, MatrixUnits, Override, Variant, kernel_source, variants};
+pub use program::{kernel_uses, selection_uses};
 pub use progress::{LoadPart, Progress, Share};
 pub use sizing::{Fit, Memory, TooLarge, estimate_memory};
 pub use yardsticks::{copy_bandwidth, f32_rate};

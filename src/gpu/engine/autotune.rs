@@ -71,8 +71,8 @@ impl Engine {
     /// it stays with what it has.
     pub fn choose(&mut self, candidates: &[KernelChoice], trials: &mut Trials) -> Result<(), ModelError> {
         let Some(work) = Work::of(self, 1, MOST_BYTES) else { return Ok(()) };
-        let names: Vec<String> = candidates.iter().map(|choice| choice.describe().join("; ")).collect();
-        self.choose_for(&work, candidates, &names, trials)
+        let ids: Vec<String> = candidates.iter().map(KernelChoice::step_id).collect();
+        self.choose_for(&work, candidates, &ids, trials)
     }
 
     /// Likewise the fastest of these kernels for the linear maps of many rows, as far as they suit the weights.
@@ -84,17 +84,17 @@ impl Engine {
         let rows = MANY_ROWS.min(self.rows.batch).min(self.context());
         let Some(work) = Work::of(self, rows, MOST_BYTES_OF_MANY) else { return Ok(()) };
         let suited = candidates.iter().filter(|variant| variant.suits(work.format));
-        let (names, choices): (Vec<String>, Vec<KernelChoice>) = suited
-            .map(|&variant| (variant.describe(), KernelChoice { many_rows: variant, ..self.program.choice }))
+        let (ids, choices): (Vec<String>, Vec<KernelChoice>) = suited
+            .map(|&variant| (variant.id(), KernelChoice { many_rows: variant, ..self.program.choice }))
             .unzip();
-        self.choose_for(&work, &choices, &names, trials)
+        self.choose_for(&work, &choices, &ids, trials)
     }
 
     fn choose_for(
         &mut self,
         work: &Work,
         choices: &[KernelChoice],
-        names: &[String],
+        ids: &[String],
         trials: &mut Trials,
     ) -> Result<(), ModelError> {
         if choices.len() < 2 {
@@ -108,9 +108,9 @@ impl Engine {
             program: PROGRAM.to_owned(),
             work: work.name.clone(),
         };
-        let fastest = trials.fastest(subject, names, |index| {
+        let fastest = trials.fastest(subject, ids, |index| {
             let seconds = self.seconds(&stopwatch, choices[index], work)?;
-            log::info!("{}: {} in {seconds:.6} s", work.name, names[index]);
+            log::info!("{}: {} in {seconds:.6} s", work.name, ids[index]);
             Ok(seconds)
         })?;
         self.set_choice(choices[fastest])
@@ -138,13 +138,24 @@ impl Engine {
 
 /// Which kernels a model gets on a device, in words: those it begins with, and what trials found.
 pub fn variants_of(device: &Device) -> Vec<String> {
-    let choice = KernelChoice::candidates(&device.capabilities)[0];
-    let mut variants = choice.describe();
-    let others = choice.prompt_candidates(&device.capabilities).into_iter().skip(1);
+    let steps = KernelChoice::candidates(&device.capabilities);
+    let prompts = steps[0].prompt_candidates(&device.capabilities);
+    let mut variants = steps[0].describe();
+    let others = prompts.iter().skip(1);
     variants.extend(others.map(|other| format!("linear map, more rows, to be tried: {}", other.describe())));
     let trials = Trials::of_user();
-    variants.extend(trials.about(&device.info.full_name(), &device.info.driver).filter_map(Trial::words));
+    let (adapter, driver) = (device.info.full_name(), &device.info.driver);
+    variants.extend(trials.about(&adapter, driver).filter_map(|trial| words(trial, &steps, &prompts)));
     variants
+}
+
+/// What a trial found, for a person; nothing of candidates that there are no more.
+fn words(trial: &Trial, steps: &[KernelChoice], prompts: &[LinearVariant]) -> Option<String> {
+    let fastest = trial.fastest()?;
+    let step = || steps.iter().find(|choice| choice.step_id() == fastest).map(KernelChoice::describe_step);
+    let prompt = || prompts.iter().find(|variant| variant.id() == fastest).map(|variant| variant.describe());
+    let found = step().or_else(prompt)?;
+    Some(format!("by trial, {}: {found} ({} candidates)", trial.subject.work, trial.seconds.len()))
 }
 
 impl Work {
@@ -158,7 +169,7 @@ impl Work {
                 // Of a prompt's rows hardly any want logits.
                 continue;
             }
-            let Form::Matrix(format) = engine.resources.tensors[weight.0].form else { continue };
+            let Form::Matrix(format) = engine.resources.tensors[weight.0].shape.form else { continue };
             let spec = engine.plan().tensor(*weight);
             let name = format!("{} {} × {}", format.name(), spec.rows, spec.columns);
             match shapes.iter_mut().find(|(known, ..)| *known == name) {

@@ -56,7 +56,7 @@ impl Engine {
     /// Whether an op, by its index, rounds what it multiplies to f16 when it is run for `rows` rows of its set.
     pub fn rounds_inputs(&self, op: usize, rows: usize) -> bool {
         let Op::Linear { weight, .. } = self.plan().ops[op] else { return false };
-        let Form::Matrix(format) = self.resources.tensors[weight.0].form else { return false };
+        let Form::Matrix(format) = self.resources.tensors[weight.0].shape.form else { return false };
         rows > FEW_ROWS && self.program.choice.many_rows.suited(format).rounds()
     }
 

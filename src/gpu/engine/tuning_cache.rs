@@ -1,6 +1,6 @@
 //! Which of several candidates is the fastest on an adapter: measured once, then remembered.
 //!
-//! Knows no kernels: the candidates have names, and the measurement is handed in ([`super::autotune`]). What is
+//! Knows no kernels: the candidates have ids, and the measurement is handed in ([`super::autotune`]). What is
 //! remembered lies in the user's cache folder; a file that is missing, broken or cannot be written costs a new
 //! trial, no more.
 
@@ -39,7 +39,7 @@ pub struct Trial {
     /// What it was about.
     #[serde(flatten)]
     pub subject: Subject,
-    /// Seconds that each candidate took, by its name.
+    /// Seconds that each candidate took, by its id.
     pub seconds: BTreeMap<String, f64>,
 }
 
@@ -51,16 +51,10 @@ pub struct Trials {
 }
 
 impl Trial {
-    /// The name of the fastest candidate.
+    /// The id of the fastest candidate.
     pub fn fastest(&self) -> Option<&str> {
         let fastest = self.seconds.iter().min_by(|(_, one), (_, other)| one.total_cmp(other));
         fastest.map(|(name, _)| name.as_str())
-    }
-
-    /// What it found, for a person.
-    pub fn words(&self) -> Option<String> {
-        let (work, fastest) = (&self.subject.work, self.fastest()?);
-        Some(format!("by trial, {work}: {fastest} ({} candidates)", self.seconds.len()))
     }
 }
 
@@ -209,6 +203,23 @@ mod tests {
         let candidates = ["lanes".to_owned(), "shared".to_owned()];
         let chosen = trials.fastest(subject("1.0"), &candidates, |index| Ok([3.0, 4.0][index]));
         assert_eq!(chosen, Ok(0));
+    }
+
+    /// Earlier versions kept trials by what they tell people.
+    #[test]
+    fn a_file_with_other_names_is_measured_again_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("trials.json");
+        let old = Trial {
+            subject: subject("1.0"),
+            seconds: [("one lane an output".to_owned(), 1e-3), ("tiles of four by four".to_owned(), 2e-3)]
+                .into(),
+        };
+        write(&file, &[old]).unwrap();
+        assert_eq!(choose(&mut Trials::read(file.clone()), "1.0", [2e-3, 1e-3]), (1, 2));
+        let trials = Trials::read(file);
+        assert_eq!(trials.made.len(), 1);
+        assert_eq!(trials.made[0].fastest(), Some("groups"));
     }
 
     #[test]

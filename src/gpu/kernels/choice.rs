@@ -118,6 +118,15 @@ impl KernelChoice {
         all
     }
 
+    /// What tells the candidates for a step apart, by a name that stays the same from version to version.
+    pub fn step_id(&self) -> String {
+        let sums = match self.reduction {
+            Reduction::Memory => "memory",
+            Reduction::Subgroups { .. } => "subgroups",
+        };
+        format!("{}-sums-{sums}-{}", self.one_row.id(), self.reduce_lanes)
+    }
+
     /// The kernel of a step's linear map, in a few words: what tells the candidates of an adapter apart.
     pub fn describe_step(&self) -> String {
         format!("{}, sums {}", self.one_row.describe(), self.describe_sums())
@@ -163,13 +172,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn candidates_differ_in_words_and_fit_every_adapter() {
+    fn candidates_differ_by_their_ids_and_fit_every_adapter() {
         for least in [None, Some(4), Some(8), Some(32), Some(64)] {
             let subgroups = least.map(|least| Reduction::Subgroups { least });
             let candidates = KernelChoice::gpu_candidates(subgroups);
-            let words: std::collections::HashSet<_> =
-                candidates.iter().map(|it| it.describe().join("; ")).collect();
-            assert_eq!(words.len(), candidates.len(), "each can be told from the others: {words:?}");
+            let ids: std::collections::HashSet<_> = candidates.iter().map(KernelChoice::step_id).collect();
+            assert_eq!(ids.len(), candidates.len(), "each can be told from the others: {ids:?}");
+            assert!(ids.iter().all(|id| id.is_ascii() && !id.contains(' ')), "{ids:?}");
             for choice in candidates {
                 assert!(choice.reduce_lanes.is_power_of_two() && choice.reduce_lanes <= MOST_LANES);
                 // Eight rows of a gate with its norm make the most sums.
@@ -178,6 +187,31 @@ mod tests {
                 assert!(lanes >= 8, "each of eight rows has a lane to finish it: {choice:?}");
             }
         }
+    }
+
+    /// What is remembered goes by these: another name for the same kernel costs each user a new trial.
+    #[test]
+    fn ids_stay_as_they_are() {
+        let groups = |blocks| LinearVariant::Groups { blocks };
+        let matrices = |units| LinearVariant::Matrices { units, lanes: 128 };
+        let variants = [
+            (LinearVariant::Lanes, "gemv-per-lane"),
+            (groups(1), "gemv-per-workgroup-4"),
+            (groups(2), "gemv-per-workgroup-8"),
+            (LinearVariant::Tiles, "gemm-registers"),
+            (LinearVariant::Shuffle, "gemv-subgroup-8"),
+            (LinearVariant::ShuffleTiles, "gemm-subgroup-8"),
+            (LinearVariant::Shared, "gemm-shared-memory-64"),
+            (matrices(MatrixUnits::Half16), "gemm-cooperative-f16-16-128"),
+            (matrices(MatrixUnits::Half8), "gemm-cooperative-f16-8-128"),
+            (matrices(MatrixUnits::Single8), "gemm-cooperative-f32-8-128"),
+        ];
+        for (variant, id) in variants {
+            assert_eq!(variant.id(), id);
+        }
+        assert_eq!(KernelChoice::CPU.step_id(), "gemv-per-lane-sums-memory-8");
+        let subgroups = KernelChoice { reduction: Reduction::Subgroups { least: 8 }, ..KernelChoice::GPU };
+        assert_eq!(subgroups.step_id(), "gemv-per-workgroup-4-sums-subgroups-64");
     }
 
     /// A GPU as its driver reports it, without matrix units.

@@ -62,6 +62,20 @@ impl LinearVariant {
         matches!(self, Self::Matrices { units, .. } if units.rounds())
     }
 
+    /// A name that stays the same from version to version: what is remembered goes by it.
+    pub fn id(self) -> String {
+        match self {
+            Self::Lanes => "gemv-per-lane".to_owned(),
+            Self::Groups { blocks } => format!("gemv-per-workgroup-{}", 4 * blocks),
+            Self::Tiles => "gemm-registers".to_owned(),
+            Self::Shuffle => "gemv-subgroup-8".to_owned(),
+            Self::ShuffleTiles => "gemm-subgroup-8".to_owned(),
+            Self::Shared => "gemm-shared-memory-64".to_owned(),
+            Self::Matrices { units, lanes } => format!("gemm-cooperative-{}-{lanes}", units.id()),
+        }
+    }
+
+    /// What it is, for a person.
     pub(crate) fn describe(self) -> String {
         match self {
             Self::Lanes => "one lane an output".to_owned(),

@@ -10,7 +10,7 @@ use crate::model::{CacheFormat, WeightFormat};
 pub(super) struct Shape {
     pub layer: usize,
     pub heads: u32,
-    pub groups: u32,
+    pub kv_heads: u32,
     pub head_width: u32,
     pub scale: f32,
     pub scores: ScoresConfig,
@@ -25,28 +25,28 @@ impl Shape {
         }
     }
 
-    pub fn octets(self) -> u32 {
+    pub fn vec8s(self) -> u32 {
         self.head_width.div_ceil(8)
     }
 
     /// Query heads of a workgroup: as many of a key/value head's as registers and workgroup memory hold.
     pub fn shared(self) -> u32 {
-        let of_group = self.heads / self.groups;
-        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.octets() <= 256;
+        let of_group = self.heads / self.kv_heads;
+        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.vec8s() <= 256;
         (1..=8).rev().find(fits).unwrap_or(1)
     }
 
     /// Elements of a partial result: a head, maximum and sum, and padding to a block of four.
     pub fn partial(self) -> u32 {
-        8 * self.octets() + 4
+        8 * self.vec8s() + 4
     }
 }
 
 impl From<AttentionOp> for Shape {
     fn from(op: AttentionOp) -> Self {
         let AttentionOp { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } = op;
-        let [heads, groups, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
-        Self { layer, heads, groups, head_width, scale, scores, sinks }
+        let [heads, kv_heads, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
+        Self { layer, heads, kv_heads, head_width, scale, scores, sinks }
     }
 }
 
@@ -70,5 +70,5 @@ pub(crate) fn decode(plan: &Plan, layer: usize, bytes: &[u8]) -> Vec<f32> {
     };
     let heads = format.decode(bytes);
     let head = |head: &[f32]| head[..shape.head_width as usize].to_vec();
-    heads.chunks_exact(8 * shape.octets() as usize).flat_map(head).collect()
+    heads.chunks_exact(8 * shape.vec8s() as usize).flat_map(head).collect()
 }

@@ -105,6 +105,14 @@ impl Form {
         bytes as u64
     }
 
+    /// Whether scales or records lie apart from its rows.
+    pub fn has_scales(self) -> bool {
+        match self {
+            Self::Matrix(format) => scale_bytes(format, format.block_elements()) > 0,
+            Self::Vector => false,
+        }
+    }
+
     /// Bytes of a row's scales; 0 in formats without.
     pub fn row_scale_bytes(self, columns: usize) -> u64 {
         match self {

@@ -67,11 +67,17 @@ struct Stage {
 }
 
 impl Piece {
-    /// `rows` of a tensor, by its index and facts among the weights, that lie in `shard`.
-    pub fn new(tensor: usize, form: Form, shard: &Shard, rows: Range<usize>, info: &TensorInfo) -> Self {
+    /// `rows` of a tensor, by its index among the weights and what is known of it; they lie in a shard whose first
+    /// row is `first`.
+    pub fn new(
+        (tensor, info): (usize, &TensorInfo),
+        form: Form,
+        (first, shard): (usize, &Shard),
+        rows: Range<usize>,
+    ) -> Self {
         let part = |buffer: &wgpu::Buffer, row_bytes: u64| Part {
             buffer: buffer.clone(),
-            offset: (rows.start - shard.rows.start) as u64 * row_bytes,
+            offset: (rows.start - first) as u64 * row_bytes,
             // The padding of rows to whole blocks is there in the buffer, as zeros; scales need it here, because
             // copies are of whole words.
             bytes: (rows.len() as u64 * row_bytes).next_multiple_of(4),

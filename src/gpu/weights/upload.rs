@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::layout::{Form, ROW_BLOCK};
 use super::staging::{Piece, Uploader};
-use super::tensor::{GpuTensor, Shard, shards};
+use super::tensor::GpuTensor;
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
 use crate::gpu::progress::Progress;
@@ -37,13 +37,14 @@ pub(crate) fn upload(
     let mut uploader = Uploader::new(device, weights, total, progress)?;
     let mut tensors = Vec::with_capacity(forms.len());
     for (index, form) in forms.into_iter().enumerate() {
-        let shards = shards(device, &infos[index], form)?;
-        for shard in &shards {
-            for rows in pieces(&infos[index], form, shard) {
-                uploader.add(Piece::new(index, form, shard, rows, &infos[index]))?;
+        let info = &infos[index];
+        let tensor = GpuTensor::new(device, info, form)?;
+        for (rows, shard) in tensor.shape.shards.iter().zip(&tensor.shards) {
+            for piece in pieces(info, form, rows) {
+                uploader.add(Piece::new((index, info), form, (rows.start, shard), piece))?;
             }
         }
-        tensors.push(GpuTensor { form, shards });
+        tensors.push(tensor);
     }
     let counts = uploader.finish()?;
     let names = infos.iter().map(|info| info.name.clone());
@@ -51,12 +52,9 @@ pub(crate) fn upload(
 }
 
 /// The rows of a shard, cut into pieces that begin at a whole block of rows.
-fn pieces<'a>(
-    info: &TensorInfo,
-    form: Form,
-    shard: &'a Shard,
-) -> impl Iterator<Item = Range<usize>> + use<'a> {
+fn pieces(info: &TensorInfo, form: Form, shard: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
     let rows = (PIECE_BYTES / form.row_bytes(info.columns)) as usize / ROW_BLOCK * ROW_BLOCK;
     let rows = rows.max(ROW_BLOCK);
-    shard.rows.clone().step_by(rows).map(move |first| first..shard.rows.end.min(first + rows))
+    let end = shard.end;
+    shard.clone().step_by(rows).map(move |first| first..end.min(first + rows))
 }
