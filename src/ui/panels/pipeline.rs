@@ -50,16 +50,16 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     list.show_rows(ui, ROW, rows, |ui, range| {
         ui.set_width(width);
         for candidate in range {
-            let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width };
-            if row(ui, node, &node.candidates[candidate], &columns, look).clicked() {
+            let style = RowStyle { rank: candidate + 1, selected: choice == Some(candidate), width };
+            if row(ui, node, &node.candidates[candidate], &columns, style).clicked() {
                 let token = node.candidates[candidate].token;
                 scene.actions.push(Action::Branch { node: index, token });
             }
         }
     });
     if let Some(candidate) = beyond {
-        let look = Look { rank: node.rank, selected: choice == Some(candidate), width };
-        row(ui, node, &node.candidates[candidate], &columns, look);
+        let style = RowStyle { rank: node.rank, selected: choice == Some(candidate), width };
+        row(ui, node, &node.candidates[candidate], &columns, style);
     }
     others(ui, node, &columns, width);
     let left = ui.max_rect().left();
@@ -108,9 +108,9 @@ fn header(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
         response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, format!("Column {title}")));
         let right = is_number(column.kind);
         let y = if detail.is_empty() { rect.center().y } else { rect.center().y - 7.0 };
-        put(&cell, y, &title, semibold(size::SMALL), palette.secondary, right);
+        draw_text(&cell, y, &title, semibold(size::SMALL), palette.secondary, right);
         if !detail.is_empty() {
-            put(&cell, rect.center().y + 8.0, &detail, regular(size::CAPTION), palette.tertiary, right);
+            draw_text(&cell, rect.center().y + 8.0, &detail, regular(size::CAPTION), palette.tertiary, right);
         }
         definition.explain(response);
     }
@@ -121,7 +121,7 @@ fn is_number(kind: Kind) -> bool {
     !matches!(kind, Kind::Token | Kind::Probability)
 }
 
-fn put(cell: &Cell, y: f32, text: &str, font: egui::FontId, color: Color32, right: bool) {
+fn draw_text(cell: &Cell, y: f32, text: &str, font: egui::FontId, color: Color32, right: bool) {
     let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, color);
     job.wrap = egui::text::TextWrapping::truncate_at_width(cell.rect.width().max(8.0));
     let galley = cell.painter.layout_job(job);
@@ -131,7 +131,7 @@ fn put(cell: &Cell, y: f32, text: &str, font: egui::FontId, color: Color32, righ
 
 /// How a candidate's row looks.
 #[derive(Clone, Copy)]
-struct Look {
+struct RowStyle {
     /// Its place by raw logit, from 1.
     rank: usize,
     /// Whether the keyboard selected it.
@@ -140,9 +140,15 @@ struct Look {
     width: f32,
 }
 
-fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look: Look) -> egui::Response {
+fn row(
+    ui: &mut Ui,
+    node: &Node,
+    candidate: &Candidate,
+    columns: &Columns,
+    style: RowStyle,
+) -> egui::Response {
     let palette = palette(ui);
-    let Look { rank, selected, width } = look;
+    let RowStyle { rank, selected, width } = style;
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
     let chosen = candidate.token == node.token;
     let by_hand = chosen && node.chosen_by == ChosenBy::Hand;
@@ -177,7 +183,7 @@ fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look:
     let y = rect.center().y;
     for column in columns.iter() {
         let Some(cell) = columns.cell(ui, rect, column) else { continue };
-        let number = |text: &str, color: Color32| put(&cell, y, text, mono(size::SMALL), color, true);
+        let number = |text: &str, color: Color32| draw_text(&cell, y, text, mono(size::SMALL), color, true);
         match column.kind {
             Kind::Rank => number(&rank.to_string(), palette.tertiary),
             Kind::Token => {
@@ -195,7 +201,7 @@ fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look:
                     number(&format::value(*value), color);
                 }
                 None if candidate.cut_by == Some(stage) => {
-                    put(&cell, y, "cut", semibold(size::SMALL), palette.warning, true);
+                    draw_text(&cell, y, "cut", semibold(size::SMALL), palette.warning, true);
                 }
                 None => number("–", palette.outline),
             },
@@ -230,7 +236,7 @@ fn probability(cell: &Cell, value: f32, chosen: bool, cut: bool, palette: &Palet
     let color = if cut { palette.tertiary } else { palette.text };
     let rect = Rect::from_min_size(cell.rect.left_top(), vec2(66.0, cell.rect.height()));
     let number = Cell { rect, painter: cell.painter.clone() };
-    put(&number, y, &text, mono(size::SMALL), color, true);
+    draw_text(&number, y, &text, mono(size::SMALL), color, true);
     let track = Rect::from_min_max(pos2(rect.right() + space::S, y - 4.0), pos2(cell.rect.right(), y + 4.0));
     if track.width() > 8.0 && value > 0.0 {
         // As long as the track is certainty, at every step.
@@ -263,15 +269,15 @@ fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
         match column.kind {
             Kind::Token => {
                 let text = "all others";
-                put(&cell, y, text, regular(size::SMALL), palette.secondary, false);
+                draw_text(&cell, y, text, regular(size::SMALL), palette.secondary, false);
             }
             Kind::Id => {
                 let text = format::count(others.count as u64);
-                put(&cell, y, &text, mono(size::SMALL), palette.tertiary, true);
+                draw_text(&cell, y, &text, mono(size::SMALL), palette.tertiary, true);
             }
             Kind::RawProbability => {
                 let text = format::probability(others.raw_probability);
-                put(&cell, y, &text, mono(size::SMALL), palette.secondary, true);
+                draw_text(&cell, y, &text, mono(size::SMALL), palette.secondary, true);
             }
             Kind::Probability => {
                 probability(&cell, others.probability, false, others.kept == 0, palette);

@@ -182,7 +182,7 @@ fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeSt
     let name = |ui: &mut Ui, row: usize, text: &str, definition: Option<&'static Definition>| {
         let at = pos2(rect.left(), rect.top() + ROW * row as f32);
         let area = Rect::from_min_size(at, vec2(NAMES, ROW));
-        table::put(ui, area, text, regular(size::SMALL), palette.secondary, Side::Left);
+        table::draw_text(ui, area, text, regular(size::SMALL), palette.secondary, Side::Left);
         if let Some(definition) = definition {
             definition.explain(ui.interact(area, ui.scope_id().with(("row", row)), Sense::hover()));
         }
@@ -213,7 +213,7 @@ fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeSt
             table::number(ui, cell(column, row + 1), &(of.value)(token), ink);
         }
         let place = cell(column, ROWS.len() + 1);
-        table::put(ui, place, word, semibold(size::CAPTION), color, Side::Right);
+        table::draw_text(ui, place, word, semibold(size::CAPTION), color, Side::Right);
         if let Some(icon) = icon {
             icon.paint(ui.painter(), pos2(place.left() + 6.0, place.center().y), 0.65, color);
         }
@@ -231,7 +231,7 @@ fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeSt
             table::number(ui, cell(column, 2), &format::probability(chosen.probability), palette.text);
         }
         let place = cell(column, ROWS.len() + 1);
-        table::put(ui, place, word, semibold(size::CAPTION), palette.accent, Side::Right);
+        table::draw_text(ui, place, word, semibold(size::CAPTION), palette.accent, Side::Right);
         Icon::Plus.paint(ui.painter(), pos2(place.left() + 6.0, place.center().y), 0.6, palette.accent);
         let x = rect.left() + NAMES + COLUMN * column as f32;
         ui.painter().vline(x, rect.y_range(), Stroke::new(1.0, palette.line));
