@@ -24,7 +24,7 @@ use crate::model::{Batch, ModelError, Weights};
 pub struct Engine {
     /// The device, for its facts.
     pub device: Arc<Device>,
-    /// Weight tensors with elements that are no finite number, and how many: their model computes nonsense.
+    /// Weight tensors with non-finite elements, and how many: their model computes nonsense.
     pub non_finite: Vec<(String, usize)>,
     /// Positions that a sequence can have.
     pub(super) context: usize,

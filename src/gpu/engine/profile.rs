@@ -33,13 +33,13 @@ impl Engine {
             self.runs(&pass, batch.rows.len(), batch.outputs().count()).collect();
         let work: Vec<_> = runs
             .iter()
-            .map(|&(_, step, work)| move |pass: &mut ComputePass<'_>| step.encode(pass, work))
+            .map(|&(_, step, shape)| move |pass: &mut ComputePass<'_>| step.encode(pass, shape))
             .collect();
         let seconds = stopwatch.time(&work)?;
-        let cost = |(&(op, step, work), seconds): (&(usize, &Step, PassShape), f64)| OpCost {
+        let cost = |(&(op, step, shape), seconds): (&(usize, &Step, PassShape), f64)| OpCost {
             op,
             seconds,
-            dispatches: step.dispatches(work),
+            dispatches: step.dispatches(shape),
         };
         Ok(Some(runs.iter().zip(seconds).map(cost).collect()))
     }
@@ -55,8 +55,8 @@ impl Engine {
     ) -> Result<Option<Vec<f64>>, ModelError> {
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
         let step = &self.program.steps[op];
-        let work = pass.shape_of(step, rows);
-        let work = vec![|encoded: &mut ComputePass<'_>| step.encode(encoded, work); times];
+        let shape = pass.shape_of(step, rows);
+        let work = vec![|encoded: &mut ComputePass<'_>| step.encode(encoded, shape); times];
         Ok(Some(stopwatch.time(&work)?))
     }
 
@@ -81,7 +81,7 @@ impl Engine {
         }
     }
 
-    /// The ops that a pass of so many rows and outputs runs, with their work.
+    /// The ops that a pass of so many rows and outputs runs, with their shapes.
     fn runs(
         &self,
         pass: &BegunPass,
@@ -89,9 +89,9 @@ impl Engine {
         outputs: usize,
     ) -> impl Iterator<Item = (usize, &Step, PassShape)> {
         let rows_of = move |step: &Step| if step.rows == RowSet::Batch { rows } else { outputs };
-        let works = self.program.steps.iter().map(move |step| pass.shape_of(step, rows_of(step)));
+        let shapes = self.program.steps.iter().map(move |step| pass.shape_of(step, rows_of(step)));
         let runs =
-            self.program.steps.iter().zip(works).enumerate().map(|(op, (step, work))| (op, step, work));
-        runs.filter(|(_, _, work)| work.rows > 0)
+            self.program.steps.iter().zip(shapes).enumerate().map(|(op, (step, shape))| (op, step, shape));
+        runs.filter(|(_, _, shape)| shape.rows > 0)
     }
 }

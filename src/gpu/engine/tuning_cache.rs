@@ -59,7 +59,7 @@ impl Trial {
 }
 
 impl TuningCache {
-    /// What lies in the user's cache folder; nothing where there is none.
+    /// What lies in the user's cache folder; nothing if there is none.
     pub fn of_user() -> Self {
         cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("logitscope/trials.json")))
     }
@@ -77,8 +77,7 @@ impl TuningCache {
     pub fn about(&self, adapter: &str, driver: &str) -> impl Iterator<Item = &Trial> {
         self.made.iter().filter(move |trial| {
             let key = &trial.key;
-            (key.adapter.as_str(), key.driver.as_str(), key.program.as_str())
-                == (adapter, driver, PROGRAM)
+            (key.adapter.as_str(), key.driver.as_str(), key.program.as_str()) == (adapter, driver, PROGRAM)
         })
     }
 
@@ -131,7 +130,7 @@ fn read(file: &Path) -> std::io::Result<Vec<Trial>> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// Writes beside the file and renames, so that a program that reads meanwhile never sees half of it.
+/// Writes a file next to it and renames that one, so that a program that reads meanwhile never sees half of it.
 fn write(file: &Path, trials: &[Trial]) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;

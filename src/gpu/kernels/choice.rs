@@ -1,5 +1,6 @@
 //! Which variants of the kernels to use on an adapter, and with which workgroup sizes.
 
+use super::attention_choice::{AttentionChoice, PrefillAttention};
 use super::capabilities::{AdapterClass, Capabilities};
 use super::limits::{FEW_ROWS, SHUFFLE_LANES};
 use super::linear_variant::LinearVariant;
@@ -22,36 +23,6 @@ pub struct KernelChoice {
     pub reduce_lanes: u32,
     /// Lanes of kernels without a barrier.
     pub plain_lanes: u32,
-}
-
-/// How attention is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttentionChoice {
-    /// Lanes of a workgroup that takes one row; more where a head needs more.
-    pub lanes: u32,
-    /// Fewest positions of a row for which its keys are split among workgroups; a split has at least half as many.
-    pub least_split: usize,
-    /// The kernel for many rows that see one another.
-    pub prefill: PrefillAttention,
-}
-
-/// Kernels for the attention of many rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PrefillAttention {
-    /// Row by row, as in decoding.
-    Rows,
-    /// Tiles of rows that share tiles of keys and values in workgroup memory.
-    Tiles,
-    /// Eight rows in a subgroup of eight lanes, which hands the queries around.
-    ShuffleTiles,
-}
-
-impl AttentionChoice {
-    /// For hardware with many lanes and cheap barriers.
-    pub const GPU: Self = Self { lanes: 64, least_split: 256, prefill: PrefillAttention::Tiles };
-
-    /// For software drivers.
-    pub const CPU: Self = Self { lanes: 8, least_split: 1024, prefill: PrefillAttention::Rows };
 }
 
 impl KernelChoice {
@@ -153,14 +124,7 @@ impl KernelChoice {
             format!("linear map, more rows: {}", self.many_rows.describe()),
             format!("sums: {}", self.describe_sums()),
             format!("attention of few rows: {} lanes a workgroup", self.attention.lanes),
-            format!(
-                "attention of a prompt: {}",
-                match self.attention.prefill {
-                    PrefillAttention::Rows => "row by row",
-                    PrefillAttention::Tiles => "tiles of 32 rows",
-                    PrefillAttention::ShuffleTiles => "eight lanes that share eight rows",
-                }
-            ),
+            format!("attention of a prompt: {}", self.attention.prefill.describe()),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! The kernels: their sources, and which of them an adapter gets.
 
+mod attention_choice;
 mod capabilities;
 mod choice;
 mod kernel;
@@ -14,8 +15,9 @@ mod row_count;
 pub(super) mod shader_text;
 mod source;
 
+pub use attention_choice::{AttentionChoice, PrefillAttention};
 pub use capabilities::{AdapterClass, Capabilities};
-pub use choice::{AttentionChoice, KernelChoice, PrefillAttention};
+pub use choice::KernelChoice;
 pub use kernel::Kernel;
 pub use kernel_use::KernelUse;
 pub use limits::MOST_LANES;

@@ -32,7 +32,7 @@ pub(super) struct Piece {
     tensor: usize,
     layout: GpuLayout,
     rows: Range<usize>,
-    /// The rows, and where there are any their scales.
+    /// The rows, and their scales if there are any.
     parts: Vec<Part>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Uploader<'a> {
     progress: &'a mut Progress<'a>,
     done: u64,
     total: u64,
-    /// Elements of each tensor that are no finite number.
+    /// Non-finite elements of each tensor.
     non_finite: Vec<usize>,
     stages: Vec<Stage>,
     /// The stage to be filled next.
@@ -238,7 +238,7 @@ fn convert(
     })
 }
 
-/// Converts one piece; returns how many of its elements are no finite number.
+/// Converts one piece; returns how many of its elements are not finite.
 fn stage(
     weights: &dyn Weights,
     piece: &Piece,

@@ -20,7 +20,7 @@ const PIECE_BYTES: u64 = 1 << 20;
 /// Tensors on the GPU, and what was odd about them.
 pub(crate) struct Uploaded {
     pub tensors: Vec<GpuTensor>,
-    /// Tensors with elements that are no finite number, and how many.
+    /// Tensors with non-finite elements, and how many.
     pub non_finite: Vec<(String, usize)>,
 }
 
