@@ -69,7 +69,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             places[j] = head_place(tile_slot(tile, min(base + j * LANES + lane, tile.keys - 1u)), group);
         }
         var scores: array<array<f32, LANE_KEYS>, LANES>;
-        // Not from 0 to a constant: see linear_lanes.wgsl.
+        // Not from 0 to a constant: see gemv_per_lane.wgsl.
         var vec8 = query_at;
         for (var block = places[0]; block < places[0] + HEAD_VEC8S; block++) {
             let mine_low = query_block(vec8);

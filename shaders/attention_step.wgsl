@@ -92,7 +92,7 @@ fn main(
         var score = array<f32, MOST_SHARED>();
         if position < end {
             place = head_place(slot_of(range, position), group);
-            // Not from 0 to a constant: see linear_lanes.wgsl.
+            // Not from 0 to a constant: see gemv_per_lane.wgsl.
             for (var block = place; block < place + HEAD_VEC8S; block++) {
                 let key = key_vec8(block);
                 let at = 2u * (block - place);

@@ -1,5 +1,5 @@
 // Making queries, keys and values ready, and storing them in the KV cache.
-// A kernel declares `query_norm` and `key_norm` (arrays of f32) beside the caches, and has `raw(place, kind)`, an
+// A kernel declares `query_norm` and `key_norm` (arrays of f32) in addition to the caches, and has `raw(place, kind)`, an
 // element of its source. Software drivers compile whatever is written or unrolled several times as often: kernels go
 // through all kinds of heads in one loop, and take two elements a turn.
 

@@ -26,10 +26,10 @@ mod progress;
 pub use device::{AdapterInfo, adapters, find};
 pub use device::{Device, GpuError, Traffic};
 pub use device::{FailedAdapter, Problem, adapter_for_window, known_problem};
-pub use engine::{BegunPass, Engine, OpCost, Trial, Trials, variants_of};
+pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, variants_of};
 pub use error::LoadError;
 pub use kernels::{
-    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PromptAttention,
+    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PrefillAttention,
     Reduction,
 };
 pub use kernels::{FinishKind, Kernel, KernelUse, MatrixUnits, Override, Variant, kernel_source, variants};

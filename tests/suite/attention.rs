@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use logitscope::gpu::{AttentionChoice, KernelChoice, PromptAttention};
+use logitscope::gpu::{AttentionChoice, KernelChoice, PrefillAttention};
 use logitscope::model::batch::{Row, RowOutput};
 use logitscope::model::config::ScoresConfig;
 use logitscope::model::plan::{
@@ -23,7 +23,7 @@ const GPU: KernelChoice = KernelChoice::GPU;
 const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
 const SPLITTING: KernelChoice = KernelChoice {
-    attention: AttentionChoice { lanes: 32, least_split: 64, prompts: PromptAttention::Rows },
+    attention: AttentionChoice { lanes: 32, least_split: 64, prefill: PrefillAttention::Rows },
     ..KernelChoice::CPU
 };
 /// No window, cap or linear bias.

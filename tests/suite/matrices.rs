@@ -22,7 +22,9 @@ fn choices() -> Vec<(MatrixUnits, KernelChoice)> {
         println!("skipped: {} lists no matrix units that kernels use", DEVICE.info.full_name());
     }
     let choice = |many_rows| match many_rows {
-        LinearVariant::Matrices { units, .. } => (units, KernelChoice { many_rows, ..KernelChoice::CPU }),
+        LinearVariant::GemmCooperative { units, .. } => {
+            (units, KernelChoice { many_rows, ..KernelChoice::CPU })
+        }
         other => panic!("{other:?} is no variant with matrix units"),
     };
     variants.into_iter().map(choice).collect()

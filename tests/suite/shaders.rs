@@ -26,7 +26,7 @@ const BINDING_BYTES: u64 = 128 << 20;
 fn choices() -> Vec<KernelChoice> {
     let gpu = KernelChoice::GPU;
     let subgroups = Reduction::Subgroups { least: 4 };
-    let groups = |blocks| LinearVariant::Groups { blocks };
+    let groups = |blocks| LinearVariant::GemvPerWorkgroup { blocks };
     let mut choices = vec![
         KernelChoice::CPU,
         KernelChoice::CPU_SHUFFLE,
@@ -36,10 +36,10 @@ fn choices() -> Vec<KernelChoice> {
         KernelChoice { reduction: subgroups, one_row: groups(2), reduce_lanes: 128, ..gpu },
         KernelChoice { reduce_lanes: 256, ..gpu },
     ];
-    choices.extend(
-        MatrixUnits::ALL
-            .map(|units| KernelChoice { many_rows: LinearVariant::Matrices { units, lanes: 128 }, ..gpu }),
-    );
+    choices.extend(MatrixUnits::ALL.map(|units| KernelChoice {
+        many_rows: LinearVariant::GemmCooperative { units, lanes: 128 },
+        ..gpu
+    }));
     choices
 }
 

@@ -72,15 +72,15 @@ kernels! {
     RmsNorm = "rms_norm", [norm], reduces;
     LayerNorm = "layer_norm", [norm], reduces;
     HeadNorm = "head_norm", [], reduces;
-    LinearLanes = "linear_lanes", [pass, grid, activation, linear, words], reads_weights, ignores_pass;
-    LinearGroups = "linear_groups", [pass, grid, activation, linear, words], reads_weights, reduces;
-    LinearTiles = "linear_tiles", [pass, grid, activation, linear, words], reads_weights;
-    LinearShuffle = "linear_shuffle", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
-    LinearShuffleTiles =
-        "linear_shuffle_tiles", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
-    LinearShared = "linear_shared", [pass, grid, activation, linear, words], reads_weights;
-    LinearMatrices =
-        "linear_matrices", [pass, grid, activation, linear, words], reads_weights, uses_matrix_units;
+    GemvPerLane = "gemv_per_lane", [pass, grid, activation, linear, words], reads_weights, ignores_pass;
+    GemvPerWorkgroup = "gemv_per_workgroup", [pass, grid, activation, linear, words], reads_weights, reduces;
+    GemmRegisters = "gemm_registers", [pass, grid, activation, linear, words], reads_weights;
+    GemvSubgroup = "gemv_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
+    GemmSubgroup =
+        "gemm_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
+    GemmSharedMemory = "gemm_shared_memory", [pass, grid, activation, linear, words], reads_weights;
+    GemmCooperative =
+        "gemm_cooperative", [pass, grid, activation, linear, words], reads_weights, uses_matrix_units;
     Rotary = "rotary", [pass];
     CacheWrite = "cache_write", [pass, cache, cache_store];
     AttentionStep = "attention_step", [pass, cache, cache_store, scores];
@@ -98,9 +98,9 @@ kernels! {
     Mix = "mix", [];
     GateRows = "gate_rows", [];
     Pick = "pick", [pass];
-    SelectBlocks = "select_blocks", [pass, summary];
-    SelectTop = "select_top", [pass, summary], reduces;
-    Choose = "choose", [pass, summary];
+    TopKBlocks = "top_k_blocks", [pass, summary];
+    TopKMerge = "top_k_merge", [pass, summary], reduces;
+    Sample = "sample", [pass, summary];
 }
 
 impl Kernel {

@@ -3,7 +3,7 @@
 /// Most rows of a pass of few: beams, drafts and branches, that read the weights once for all.
 pub(crate) const FEW_ROWS: usize = 8;
 
-/// Lanes of a workgroup of [`super::LinearVariant::Shuffle`], which is one subgroup.
+/// Lanes of a workgroup of [`super::LinearVariant::GemvSubgroup`], which is one subgroup.
 pub(crate) const SHUFFLE_LANES: u32 = 8;
 
 /// Largest workgroup that any choice asks for.

@@ -7,7 +7,7 @@ use wgpu::{Adapter, CooperativeScalarType, Features};
 
 use crate::model::WeightFormat;
 
-/// Subgroups of a workgroup of `shaders/linear_matrices.wgsl` that multiply.
+/// Subgroups of a workgroup of `shaders/gemm_cooperative.wgsl` that multiply.
 const SUBGROUPS: u32 = 4;
 /// Squares of a tile along the rows of the batch, and along those of the weight.
 const TILE_SQUARES: [u32; 2] = [4, 8];
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_shaders_have_the_same_tiles() {
-        let shader = constants("linear_matrices.wgsl");
+        let shader = constants("gemm_cooperative.wgsl");
         let [down, across] = TILE_SQUARES.map(f64::from);
         let subgroups_down = shader["SUBGROUPS"] / shader["SUBGROUPS_ACROSS"];
         assert_eq!(shader["SUBGROUPS"], f64::from(SUBGROUPS));

@@ -61,7 +61,7 @@ pub fn kernel_source(variant: Variant) -> String {
     });
     let reader = format.map(reader);
     let is_of_parts = |format: &WeightFormat| matches!(format, WeightFormat::Blocks(_));
-    let parts = format.filter(is_of_parts).map(|_| include_str!("../../../shaders/lib/parts.wgsl"));
+    let parts = format.filter(is_of_parts).map(|_| include_str!("../../../shaders/lib/sub_blocks.wgsl"));
     let units = units.map(matrix_files);
     let files = units
         .into_iter()

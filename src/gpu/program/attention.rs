@@ -2,14 +2,14 @@
 //!
 //! Where every row is the only new one of its sequence (decoding, beams), one kernel normalises, turns, appends
 //! and attends, with a second one after long contexts that were split. Rows that see other rows of the pass
-//! (prompts, drafts, trees) need all keys in the cache first, so there a cache write comes before.
+//! (prefill, drafts, trees) need all keys in the cache first, so there a cache write comes before.
 
 use super::attention_kernels::{Append, Rows, Source, Split};
 use super::attention_shape::Shape;
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec};
 use super::steps::AttentionDispatches;
-use crate::gpu::kernels::{FEW_ROWS, PromptAttention};
+use crate::gpu::kernels::{FEW_ROWS, PrefillAttention};
 use crate::model::plan::{AttentionOp, AttentionPrologue, BufferId};
 
 /// Most blocks of eight in a head for `attention_shuffle_tiles.wgsl`: each of its lanes mixes two.
@@ -31,7 +31,7 @@ impl Compiler<'_> {
             let source = Source::ready(rows, query.first);
             let alone = self.by_rows(shape, source, output, Append::Done, &[]);
             let many = self.many(shape, source, output, &[]);
-            let fewest = fewest_of_many(self.prompt_kernel(shape, source));
+            let fewest = fewest_of_many(self.prefill_kernel(shape, source));
             return AttentionDispatches { chained: alone.clone(), alone, many, fewest };
         };
         let source = Source {
@@ -50,19 +50,19 @@ impl Compiler<'_> {
         let ready = Source::ready(self.ready_rows(shape), 0);
         let chained = self.by_rows(shape, ready, output, Append::Done, &write);
         let many = self.many(shape, ready, output, &write);
-        let fewest = fewest_of_many(self.prompt_kernel(shape, ready));
+        let fewest = fewest_of_many(self.prefill_kernel(shape, ready));
         AttentionDispatches { alone, chained, many, fewest }
     }
 
     /// The kernel for many rows: the chosen one, where the heads and the workgroup memory allow it.
-    fn prompt_kernel(&self, shape: Shape, source: Source) -> PromptAttention {
+    fn prefill_kernel(&self, shape: Shape, source: Source) -> PrefillAttention {
         let in_blocks = shape.head_width.is_multiple_of(8) && source.first_query.is_multiple_of(4);
-        let fits = match self.choice.attention.prompts {
-            PromptAttention::Rows => true,
-            PromptAttention::Tiles => in_blocks && self.tile_keys(shape).is_some(),
-            PromptAttention::ShuffleTiles => in_blocks && shape.vec8s() <= MOST_SHUFFLE_VEC8S,
+        let fits = match self.choice.attention.prefill {
+            PrefillAttention::Rows => true,
+            PrefillAttention::Tiles => in_blocks && self.tile_keys(shape).is_some(),
+            PrefillAttention::ShuffleTiles => in_blocks && shape.vec8s() <= MOST_SHUFFLE_VEC8S,
         };
-        if fits { self.choice.attention.prompts } else { PromptAttention::Rows }
+        if fits { self.choice.attention.prefill } else { PrefillAttention::Rows }
     }
 
     /// `before`, then attention row by row: in one go, and in splits that are combined.
@@ -83,9 +83,9 @@ impl Compiler<'_> {
 
     /// `before`, then attention of many rows: by tiles, or row by row where tiles do not pay or do not fit.
     fn many(&self, shape: Shape, source: Source, output: Rows, before: &[DispatchSpec]) -> Vec<DispatchSpec> {
-        let attention = match (self.prompt_kernel(shape, source), self.tile_keys(shape)) {
-            (PromptAttention::Tiles, Some(keys)) => self.tiles(shape, source, output, keys),
-            (PromptAttention::ShuffleTiles, _) => self.shuffle_tiles(shape, source, output),
+        let attention = match (self.prefill_kernel(shape, source), self.tile_keys(shape)) {
+            (PrefillAttention::Tiles, Some(keys)) => self.tiles(shape, source, output, keys),
+            (PrefillAttention::ShuffleTiles, _) => self.shuffle_tiles(shape, source, output),
             _ => self.rows_kernel(shape, source, output, Append::Done, Split::Whole),
         };
         [before, &[attention]].concat()
@@ -99,11 +99,11 @@ impl Compiler<'_> {
 }
 
 /// Fewest rows for which a kernel for many pays.
-fn fewest_of_many(kernel: PromptAttention) -> usize {
+fn fewest_of_many(kernel: PrefillAttention) -> usize {
     match kernel {
-        PromptAttention::Rows | PromptAttention::Tiles => FEW_ROWS + 1,
+        PrefillAttention::Rows | PrefillAttention::Tiles => FEW_ROWS + 1,
         // Measured: it takes eight rows in the time of two row by row.
-        PromptAttention::ShuffleTiles => 3,
+        PrefillAttention::ShuffleTiles => 3,
     }
 }
 

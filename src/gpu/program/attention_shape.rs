@@ -50,7 +50,7 @@ impl From<AttentionOp> for Shape {
     }
 }
 
-/// Bytes that attention needs beside the plan's buffers: for partial results, and for ready queries of `rows` rows.
+/// Bytes that attention needs in addition to the plan's buffers: for partial results, and for ready queries of `rows` rows.
 pub(crate) fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
     let shapes = || plan.ops.iter().filter_map(Shape::of);
     let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));

@@ -6,8 +6,8 @@ use super::linear::LinearMap;
 use super::spec::DispatchSpec;
 use super::steps::{Dispatches, Step};
 use crate::gpu::error::LoadError;
-use crate::gpu::kernels::{KernelChoice, KernelUse, Regime};
-use crate::gpu::weights::{Form, TensorShape};
+use crate::gpu::kernels::{KernelChoice, KernelUse, RowCount};
+use crate::gpu::weights::{GpuLayout, TensorShape};
 use crate::model::plan::{Op, Plan, RowSet};
 use crate::model::weights::TensorInfo;
 
@@ -18,7 +18,7 @@ impl Compiler<'_> {
         let dispatches = match *op {
             Op::Linear { norm, weight, bias, input, output, epilogue } => {
                 let map = LinearMap { norm, weight, bias, input, output, epilogue };
-                Dispatches::ByRows(Regime::ALL.map(|regime| self.linear(&map, regime)))
+                Dispatches::ByRows(RowCount::ALL.map(|row_count| self.linear(&map, row_count)))
             }
             Op::Embed { table, positions, output } => {
                 Dispatches::Always(self.embed(table, positions, output))
@@ -45,9 +45,9 @@ pub fn kernel_uses(
     choice: KernelChoice,
     binding_bytes: u64,
 ) -> Result<Vec<KernelUse>, LoadError> {
-    let forms = Form::of_all(plan, tensors);
-    let shape = |(info, form)| TensorShape::of(info, form, binding_bytes);
-    let shapes = tensors.iter().zip(forms).map(shape).collect::<Result<Vec<_>, _>>()?;
+    let layouts = GpuLayout::of_all(plan, tensors);
+    let shape = |(info, layout)| TensorShape::of(info, layout, binding_bytes);
+    let shapes = tensors.iter().zip(layouts).map(shape).collect::<Result<Vec<_>, _>>()?;
     let compiler = Compiler { plan, tensors: &shapes, choice };
     let mut uses: Vec<KernelUse> = Vec::new();
     for op in &plan.ops {

@@ -2,7 +2,7 @@
 
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
 use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, Variant};
-use crate::gpu::weights::{Form, TensorShape, padded, padded_row};
+use crate::gpu::weights::{GpuLayout, TensorShape, padded, padded_row};
 use crate::model::plan::{BufferId, Columns, Plan, TensorId};
 
 /// Makes dispatches of ops.
@@ -62,9 +62,9 @@ impl Compiler<'_> {
 
     /// A kernel that reads this tensor.
     pub fn variant_for(&self, kernel: Kernel, tensor: TensorId) -> Variant {
-        let format = match self.form(tensor) {
-            Form::Matrix(format) => Some(format),
-            Form::Vector => None,
+        let format = match self.layout(tensor) {
+            GpuLayout::Matrix(format) => Some(format),
+            GpuLayout::Vector => None,
         };
         Variant { format, ..self.variant(kernel) }
     }
@@ -72,22 +72,22 @@ impl Compiler<'_> {
     /// The bindings of a tensor's shard: its rows, and its scales if it has any.
     pub fn shard_bindings(&self, tensor: TensorId, shard: usize) -> Vec<(u32, Binding)> {
         let mut bindings = vec![(1, Binding::Rows(tensor, shard))];
-        if self.form(tensor).has_scales() {
+        if self.layout(tensor).has_scales() {
             bindings.push((2, Binding::Scales(tensor, shard)));
         }
         bindings
     }
 
-    pub fn form(&self, tensor: TensorId) -> Form {
-        self.tensors[tensor.0].form
+    pub fn layout(&self, tensor: TensorId) -> GpuLayout {
+        self.tensors[tensor.0].layout
     }
 
     /// Blocks of four from one row of a matrix to the next.
     pub fn row_blocks(&self, tensor: TensorId) -> u32 {
         let columns = self.plan.tensor(tensor).columns;
-        let padded = match self.form(tensor) {
-            Form::Matrix(format) => padded_row(format, columns),
-            Form::Vector => padded(columns),
+        let padded = match self.layout(tensor) {
+            GpuLayout::Matrix(format) => padded_row(format, columns),
+            GpuLayout::Vector => padded(columns),
         };
         padded as u32 / 4
     }

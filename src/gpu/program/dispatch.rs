@@ -4,7 +4,7 @@ use super::resources::Resources;
 use super::spec::{DispatchSpec, Grid, Height};
 use crate::gpu::device::Device;
 use crate::gpu::kernels::MOST_WORKGROUPS;
-use crate::gpu::pass::Work;
+use crate::gpu::pass::PassShape;
 use crate::model::ModelError;
 
 /// A kernel with what it computes on.
@@ -26,16 +26,16 @@ impl Dispatch {
     }
 
     /// Encodes it for a pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, work: Work) {
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
         let Grid { columns, height } = self.grid;
         let x = columns.min(MOST_WORKGROUPS);
-        let rows = work.rows as u32;
+        let rows = shape.rows as u32;
         let (y, z) = match height {
             Height::Rows(each) => (rows.div_ceil(each), columns.div_ceil(MOST_WORKGROUPS)),
-            Height::Splits => (rows, work.splits as u32),
-            Height::Tiles(parts) => (work.tiles as u32 * parts, 1),
+            Height::Splits => (rows, shape.splits as u32),
+            Height::Tiles(parts) => (shape.tiles as u32 * parts, 1),
         };
         pass.dispatch_workgroups(x, y, z);
     }

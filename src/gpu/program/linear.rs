@@ -1,26 +1,26 @@
-//! Linear maps as dispatches: for each regime its kernel, one dispatch a shard.
+//! Linear maps as dispatches: for each row_count its kernel, one dispatch a shard.
 
 use super::compiler::Compiler;
 use super::plain_ops::Norm;
 use super::spec::{Binding, DispatchSpec, Grid, Height};
 use crate::gpu::kernels::{
-    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearVariant, MatrixUnits, Override, Reduction, Regime,
+    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearVariant, MatrixUnits, Override, Reduction, RowCount,
     SHUFFLE_LANES, Variant,
 };
-use crate::gpu::weights::{Form, padded_row, unit_weights};
+use crate::gpu::weights::{GpuLayout, padded_row, unit_weights};
 use crate::model::WeightFormat;
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Epilogue, InputNorm, TensorId};
 
-/// Weight rows of a lane in `shaders/linear_shuffle.wgsl`.
+/// Weight rows of a lane in `shaders/gemv_subgroup.wgsl`.
 const SHUFFLE_ROWS: u32 = 2;
 
-/// Weight rows of a lane in `shaders/linear_shuffle_tiles.wgsl`, for units of so many blocks of four weights.
+/// Weight rows of a lane in `shaders/gemm_subgroup.wgsl`, for units of so many blocks of four weights.
 fn shuffle_tile_rows(unit_blocks: u32) -> u32 {
     (4 / unit_blocks).clamp(1, 2)
 }
 
-/// Rows of the weight, rows of the batch and lanes of a workgroup of `shaders/linear_shared.wgsl`.
+/// Rows of the weight, rows of the batch and lanes of a workgroup of `shaders/gemm_shared_memory.wgsl`.
 const SHARED_TILE: u32 = 64;
 
 /// Lanes that most GPUs run together: fewer in a workgroup leave some idle.
@@ -37,7 +37,7 @@ pub(super) struct LinearMap {
     pub epilogue: Epilogue,
 }
 
-/// The workgroup of `shaders/linear_groups.wgsl`.
+/// The workgroup of `shaders/gemv_per_workgroup.wgsl`.
 struct GroupShape {
     /// Blocks of four rows of the weight.
     parts: u32,
@@ -99,8 +99,8 @@ fn block_rows(epilogue: Epilogue) -> u32 {
 
 impl Compiler<'_> {
     /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
-    pub fn linear(&self, map: &LinearMap, regime: Regime) -> Vec<DispatchSpec> {
-        let variant = self.linear_variant(map.weight, regime);
+    pub fn linear(&self, map: &LinearMap, row_count: RowCount) -> Vec<DispatchSpec> {
+        let variant = self.linear_variant(map.weight, row_count);
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
             && self.plan.tensor(map.weight).rows > variant.most_normed_rows()
@@ -111,21 +111,21 @@ impl Compiler<'_> {
             (map.input, map.norm) = (normed, None);
         }
         for shard in 0..self.tensors[map.weight.0].shards.len() {
-            dispatches.push(self.linear_shard(&map, variant, regime, shard));
+            dispatches.push(self.linear_shard(&map, variant, row_count, shard));
         }
         dispatches
     }
 
     /// The kernel for a matrix.
-    fn linear_variant(&self, weight: TensorId, regime: Regime) -> LinearVariant {
-        let chosen = match regime {
-            Regime::One => self.choice.one_row,
-            Regime::Few => self.choice.few_rows,
-            Regime::Many => self.choice.many_rows,
+    fn linear_variant(&self, weight: TensorId, row_count: RowCount) -> LinearVariant {
+        let chosen = match row_count {
+            RowCount::One => self.choice.one_row,
+            RowCount::Few => self.choice.few_rows,
+            RowCount::Many => self.choice.many_rows,
         };
-        match self.form(weight) {
-            Form::Matrix(format) => chosen.suited(format),
-            Form::Vector => chosen.suited(WeightFormat::F32),
+        match self.layout(weight) {
+            GpuLayout::Matrix(format) => chosen.suited(format),
+            GpuLayout::Vector => chosen.suited(WeightFormat::F32),
         }
     }
 
@@ -133,13 +133,13 @@ impl Compiler<'_> {
         &self,
         map: &LinearMap,
         variant: LinearVariant,
-        regime: Regime,
+        row_count: RowCount,
         shard: usize,
     ) -> DispatchSpec {
         let rows = &self.tensors[map.weight.0].shards[shard];
         let block_rows = block_rows(map.epilogue);
         let blocks = (rows.len() as u32).div_ceil(block_rows);
-        let shape = self.linear_shape(map, variant, regime, blocks);
+        let shape = self.linear_shape(map, variant, row_count, blocks);
         let mut overrides = shape.overrides;
         overrides.extend([
             Override::Workgroup(shape.lanes),
@@ -176,41 +176,52 @@ impl Compiler<'_> {
     }
 
     /// The kernel and the workgroups for a shard of so many blocks of outputs.
-    fn linear_shape(&self, map: &LinearMap, variant: LinearVariant, regime: Regime, blocks: u32) -> Shape {
+    fn linear_shape(
+        &self,
+        map: &LinearMap,
+        variant: LinearVariant,
+        row_count: RowCount,
+        blocks: u32,
+    ) -> Shape {
         let plain_lanes = self.choice.plain_lanes;
         let weight_rows = blocks * block_rows(map.epilogue);
         match variant {
-            LinearVariant::Lanes => {
-                Shape::plain(Kernel::LinearLanes, plain_lanes, blocks.div_ceil(plain_lanes), 1)
+            LinearVariant::GemvPerLane => {
+                Shape::plain(Kernel::GemvPerLane, plain_lanes, blocks.div_ceil(plain_lanes), 1)
             }
-            LinearVariant::Groups { blocks: parts } => {
-                let shape = self.group_shape(map, parts, regime);
+            LinearVariant::GemvPerWorkgroup { blocks: parts } => {
+                let shape = self.group_shape(map, parts, row_count);
                 let outputs = if matches!(map.epilogue, Epilogue::Gate(_)) { 1 } else { shape.parts };
                 Shape {
                     overrides: shape.overrides(self.choice.reduction).to_vec(),
-                    ..Shape::plain(Kernel::LinearGroups, shape.lanes, blocks.div_ceil(outputs), shape.rows)
+                    ..Shape::plain(
+                        Kernel::GemvPerWorkgroup,
+                        shape.lanes,
+                        blocks.div_ceil(outputs),
+                        shape.rows,
+                    )
                 }
             }
-            LinearVariant::Tiles => {
-                Shape::plain(Kernel::LinearTiles, plain_lanes, blocks.div_ceil(plain_lanes), 4)
+            LinearVariant::GemmRegisters => {
+                Shape::plain(Kernel::GemmRegisters, plain_lanes, blocks.div_ceil(plain_lanes), 4)
             }
-            LinearVariant::Shuffle => {
+            LinearVariant::GemvSubgroup => {
                 let group_rows = SHUFFLE_LANES * SHUFFLE_ROWS;
-                Shape::plain(Kernel::LinearShuffle, SHUFFLE_LANES, weight_rows.div_ceil(group_rows), 1)
+                Shape::plain(Kernel::GemvSubgroup, SHUFFLE_LANES, weight_rows.div_ceil(group_rows), 1)
             }
-            LinearVariant::ShuffleTiles => {
+            LinearVariant::GemmSubgroup => {
                 let group_rows = SHUFFLE_LANES * shuffle_tile_rows(self.unit_blocks(map.weight));
                 let groups = weight_rows.div_ceil(group_rows);
-                Shape::plain(Kernel::LinearShuffleTiles, SHUFFLE_LANES, groups, SHUFFLE_LANES)
+                Shape::plain(Kernel::GemmSubgroup, SHUFFLE_LANES, groups, SHUFFLE_LANES)
             }
-            LinearVariant::Shared => {
+            LinearVariant::GemmSharedMemory => {
                 let tiles = weight_rows.div_ceil(SHARED_TILE);
-                Shape::plain(Kernel::LinearShared, SHARED_TILE, tiles, SHARED_TILE)
+                Shape::plain(Kernel::GemmSharedMemory, SHARED_TILE, tiles, SHARED_TILE)
             }
-            LinearVariant::Matrices { units, lanes } => {
+            LinearVariant::GemmCooperative { units, lanes } => {
                 let [batch_rows, tile_rows] = units.tile();
                 let tiles = weight_rows.div_ceil(tile_rows);
-                let shape = Shape::plain(Kernel::LinearMatrices, lanes, tiles, batch_rows);
+                let shape = Shape::plain(Kernel::GemmCooperative, lanes, tiles, batch_rows);
                 Shape { units: Some(units), ..shape }
             }
         }
@@ -221,11 +232,11 @@ impl Compiler<'_> {
         self.row_blocks(tensor) / self.units(tensor)
     }
 
-    /// The workgroup of [`LinearVariant::Groups`] for a matrix: no more lanes than its rows have units, within a
+    /// The workgroup of [`LinearVariant::GemvPerWorkgroup`] for a matrix: no more lanes than its rows have units, within a
     /// subgroup's size, and no more than its sums leave room for.
-    fn group_shape(&self, map: &LinearMap, parts: u32, regime: Regime) -> GroupShape {
+    fn group_shape(&self, map: &LinearMap, parts: u32, row_count: RowCount) -> GroupShape {
         let parts = if matches!(map.epilogue, Epilogue::Gate(_)) { 2 } else { parts };
-        let rows = if regime == Regime::One { 1 } else { FEW_ROWS as u32 };
+        let rows = if row_count == RowCount::One { 1 } else { FEW_ROWS as u32 };
         let norms = if map.norm.is_some() { rows.div_ceil(4) } else { 0 };
         let slots = rows * parts + norms;
         let useful = self.units(map.weight).next_power_of_two().max(COMMON_SUBGROUP);
@@ -236,9 +247,9 @@ impl Compiler<'_> {
     /// Units in a row of a matrix.
     pub fn units(&self, tensor: TensorId) -> u32 {
         let columns = self.plan.tensor(tensor).columns;
-        match self.form(tensor) {
-            Form::Matrix(format) => (padded_row(format, columns) / unit_weights(format)) as u32,
-            form @ Form::Vector => form.row_bytes(columns) as u32 / 16,
+        match self.layout(tensor) {
+            GpuLayout::Matrix(format) => (padded_row(format, columns) / unit_weights(format)) as u32,
+            layout @ GpuLayout::Vector => layout.row_bytes(columns) as u32 / 16,
         }
     }
 }
@@ -250,10 +261,10 @@ mod tests {
 
     #[test]
     fn the_shaders_take_as_many_rows_as_are_dispatched() {
-        assert_shared("linear_shared.wgsl", &[("TILE", u64::from(SHARED_TILE))]);
-        assert_shared("linear_shuffle.wgsl", &[("LANE_ROWS", u64::from(SHUFFLE_ROWS))]);
+        assert_shared("gemm_shared_memory.wgsl", &[("TILE", u64::from(SHARED_TILE))]);
+        assert_shared("gemv_subgroup.wgsl", &[("LANE_ROWS", u64::from(SHUFFLE_ROWS))]);
         assert_shared("lib/shuffle.wgsl", &[("LANES", u64::from(SHUFFLE_LANES))]);
-        // linear_shuffle_tiles.wgsl computes its rows of a lane from UNIT, as `shuffle_tile_rows` does.
+        // gemm_subgroup.wgsl computes its rows of a lane from UNIT, as `shuffle_tile_rows` does.
         for (format, file) in
             [(WeightFormat::F32, "f32"), (WeightFormat::F16, "f16"), (WeightFormat::Q8_0, "q8_0")]
         {

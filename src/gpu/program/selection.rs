@@ -255,9 +255,9 @@ pub fn selection_uses(vocabulary: usize, choice: KernelChoice) -> [KernelUse; 3]
         KernelUse { variant: Variant { reduction, ..kernel.into() }, overrides: [&shape, own].concat() }
     };
     [
-        kernel(Kernel::SelectBlocks, &[Override::Workgroup(stride)]),
-        kernel(Kernel::SelectTop, &[Override::Workgroup(lanes), summands]),
-        kernel(Kernel::Choose, &[]),
+        kernel(Kernel::TopKBlocks, &[Override::Workgroup(stride)]),
+        kernel(Kernel::TopKMerge, &[Override::Workgroup(lanes), summands]),
+        kernel(Kernel::Sample, &[]),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! An op as a step of a program: its dispatches for every kind of pass, of which each pass takes some.
 
 use super::dispatch::Dispatch;
-use crate::gpu::kernels::Regime;
-use crate::gpu::pass::Work;
+use crate::gpu::kernels::RowCount;
+use crate::gpu::pass::PassShape;
 use crate::model::plan::RowSet;
 
 /// One op: ready to run, or with [`super::spec::DispatchSpec`]s as it is compiled.
@@ -16,7 +16,7 @@ pub(crate) struct Step<D = Dispatch> {
 pub(crate) enum Dispatches<D> {
     /// The same for every pass.
     Always(Vec<D>),
-    /// By [`Regime`].
+    /// By [`RowCount`].
     ByRows([Vec<D>; 3]),
     /// Those of an attention.
     Attention(AttentionDispatches<D>),
@@ -36,11 +36,11 @@ pub(crate) struct AttentionDispatches<D> {
 
 impl<D> Step<D> {
     /// The dispatches for a pass.
-    pub fn chosen(&self, work: Work) -> &[D] {
+    pub fn chosen(&self, shape: PassShape) -> &[D] {
         match &self.dispatches {
             Dispatches::Always(dispatches) => dispatches,
-            Dispatches::ByRows(dispatches) => &dispatches[Regime::of(work.rows) as usize],
-            Dispatches::Attention(attention) => attention.chosen(work),
+            Dispatches::ByRows(dispatches) => &dispatches[RowCount::of(shape.rows) as usize],
+            Dispatches::Attention(attention) => attention.chosen(shape),
         }
     }
 
@@ -76,9 +76,9 @@ impl<D> Step<D> {
 }
 
 impl<D> AttentionDispatches<D> {
-    fn chosen(&self, work: Work) -> &[D] {
-        let split = usize::from(work.splits > 1);
-        match (work.alone, work.rows >= self.fewest) {
+    fn chosen(&self, shape: PassShape) -> &[D] {
+        let split = usize::from(shape.splits > 1);
+        match (shape.independent_rows, shape.rows >= self.fewest) {
             (true, _) => &self.alone[split],
             (false, false) => &self.chained[split],
             (false, true) => &self.many,
@@ -88,22 +88,22 @@ impl<D> AttentionDispatches<D> {
 
 impl Step {
     /// How many dispatches the op is for a pass.
-    pub fn dispatches(&self, work: Work) -> usize {
-        self.chosen(work).len()
+    pub fn dispatches(&self, shape: PassShape) -> usize {
+        self.chosen(shape).len()
     }
 
     /// Encodes the op for a pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, work: Work) {
-        self.chosen(work).iter().for_each(|dispatch| dispatch.encode(pass, work));
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
+        self.chosen(shape).iter().for_each(|dispatch| dispatch.encode(pass, shape));
     }
 
     /// Encodes one of the op's dispatches for a pass, by its place among [`Self::pipelines`].
-    pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, work: Work, dispatch: usize) {
-        self.chosen(work)[dispatch].encode(pass, work);
+    pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape, dispatch: usize) {
+        self.chosen(shape)[dispatch].encode(pass, shape);
     }
 
     /// The pipelines of the op's dispatches for a pass.
-    pub fn pipelines(&self, work: Work) -> impl Iterator<Item = &wgpu::ComputePipeline> {
-        self.chosen(work).iter().map(|dispatch| &dispatch.pipeline)
+    pub fn pipelines(&self, shape: PassShape) -> impl Iterator<Item = &wgpu::ComputePipeline> {
+        self.chosen(shape).iter().map(|dispatch| &dispatch.pipeline)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use wgpu::{BufferUsages, MapMode, SubmissionIndex};
 
-use super::layout::{Form, Packer};
+use super::layout::{GpuLayout, Packer};
 use super::tensor::Shard;
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
@@ -30,9 +30,9 @@ const ALIGNMENT: u64 = 16;
 /// Some rows of a tensor, and where they go.
 pub(super) struct Piece {
     tensor: usize,
-    form: Form,
+    layout: GpuLayout,
     rows: Range<usize>,
-    /// The rows, and where there are any their scales.
+    /// The rows, and their scales if there are any.
     parts: Vec<Part>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Uploader<'a> {
     progress: &'a mut Progress<'a>,
     done: u64,
     total: u64,
-    /// Elements of each tensor that are no finite number.
+    /// Non-finite elements of each tensor.
     non_finite: Vec<usize>,
     stages: Vec<Stage>,
     /// The stage to be filled next.
@@ -71,7 +71,7 @@ impl Piece {
     /// row is `first`.
     pub fn new(
         (tensor, info): (usize, &TensorInfo),
-        form: Form,
+        layout: GpuLayout,
         (first, shard): (usize, &Shard),
         rows: Range<usize>,
     ) -> Self {
@@ -82,9 +82,9 @@ impl Piece {
             // copies are of whole words.
             bytes: (rows.len() as u64 * row_bytes).next_multiple_of(4),
         };
-        let mut parts = vec![part(&shard.buffer, form.row_bytes(info.columns))];
-        parts.extend(shard.scales.as_ref().map(|scales| part(scales, form.row_scale_bytes(info.columns))));
-        Self { tensor, form, rows, parts }
+        let mut parts = vec![part(&shard.buffer, layout.row_bytes(info.columns))];
+        parts.extend(shard.scales.as_ref().map(|scales| part(scales, layout.row_scale_bytes(info.columns))));
+        Self { tensor, layout, rows, parts }
     }
 
     /// Bytes in staging memory.
@@ -238,7 +238,7 @@ fn convert(
     })
 }
 
-/// Converts one piece; returns how many of its elements are no finite number.
+/// Converts one piece; returns how many of its elements are not finite.
 fn stage(
     weights: &dyn Weights,
     piece: &Piece,
@@ -248,7 +248,7 @@ fn stage(
 ) -> Result<usize, LoadError> {
     let info = &weights.tensors()[piece.tensor];
     let stored = weights.read(piece.tensor, piece.rows.clone())?;
-    let (rows, scales) = packer.pack(&stored, info, piece.form);
+    let (rows, scales) = packer.pack(&stored, info, piece.layout);
     let view = staging.get_mapped_range_mut(offset..offset + piece.bytes());
     let mut view = view.map_err(|error| ModelError::Device { reason: error.to_string() })?;
     let mut begin = 0;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use wgpu::BufferUsages;
 
-use super::layout::{Form, ROW_BLOCK};
+use super::layout::{GpuLayout, ROW_BLOCK};
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
 use crate::model::weights::TensorInfo;
@@ -15,7 +15,7 @@ const SHARD_BYTES: u64 = 1 << 30;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TensorShape {
     /// How the kernels read it.
-    pub form: Form,
+    pub layout: GpuLayout,
     /// The rows of each shard, in order; a vector is one shard.
     pub shards: Vec<Range<usize>>,
 }
@@ -37,35 +37,35 @@ pub(crate) struct Shard {
 
 impl TensorShape {
     /// Shards of a tensor, where a binding may have so many bytes.
-    pub fn of(info: &TensorInfo, form: Form, binding_bytes: u64) -> Result<Self, LoadError> {
+    pub fn of(info: &TensorInfo, layout: GpuLayout, binding_bytes: u64) -> Result<Self, LoadError> {
         let limit = most_shard_bytes(binding_bytes);
-        let bytes = least_shard_bytes(info, form);
+        let bytes = least_shard_bytes(info, layout);
         if bytes > limit {
             return Err(LoadError::TensorTooLarge { tensor: info.name.clone(), bytes, limit });
         }
-        let shard_rows = match form {
-            Form::Matrix(_) => (limit / form.row_bytes(info.columns)) as usize / ROW_BLOCK * ROW_BLOCK,
-            Form::Vector => info.rows,
+        let shard_rows = match layout {
+            GpuLayout::Matrix(_) => (limit / layout.row_bytes(info.columns)) as usize / ROW_BLOCK * ROW_BLOCK,
+            GpuLayout::Vector => info.rows,
         };
         let firsts = (0..info.rows).step_by(shard_rows);
         let shards = firsts.map(|first| first..info.rows.min(first + shard_rows)).collect();
-        Ok(Self { form, shards })
+        Ok(Self { layout, shards })
     }
 }
 
 impl GpuTensor {
     /// Room for all rows of a tensor.
-    pub fn new(device: &Device, info: &TensorInfo, form: Form) -> Result<Self, LoadError> {
-        let shape = TensorShape::of(info, form, device.binding_limit())?;
+    pub fn new(device: &Device, info: &TensorInfo, layout: GpuLayout) -> Result<Self, LoadError> {
+        let shape = TensorShape::of(info, layout, device.binding_limit())?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
         let name = format!("the weights ({})", info.name);
         let shard = |rows: &Range<usize>| {
-            let padded = form.padded_rows(rows.len()) as u64;
-            let scales = match form.row_scale_bytes(info.columns) {
+            let padded = layout.padded_rows(rows.len()) as u64;
+            let scales = match layout.row_scale_bytes(info.columns) {
                 0 => None,
                 bytes => Some(device.buffer(&name, padded * bytes, usage)?),
             };
-            let buffer = device.buffer(&name, padded * form.row_bytes(info.columns), usage)?;
+            let buffer = device.buffer(&name, padded * layout.row_bytes(info.columns), usage)?;
             Ok::<_, LoadError>(Shard { buffer, scales })
         };
         let shards = shape.shards.iter().map(shard).collect::<Result<_, _>>()?;
@@ -85,12 +85,12 @@ impl Shard {
 }
 
 /// Bytes of a tensor that have to be in one binding: a block of a matrix' rows, or all of a vector.
-pub(crate) fn least_shard_bytes(info: &TensorInfo, form: Form) -> u64 {
-    let rows = match form {
-        Form::Matrix(_) => ROW_BLOCK,
-        Form::Vector => info.rows,
+pub(crate) fn least_shard_bytes(info: &TensorInfo, layout: GpuLayout) -> u64 {
+    let rows = match layout {
+        GpuLayout::Matrix(_) => ROW_BLOCK,
+        GpuLayout::Vector => info.rows,
     };
-    form.row_bytes(info.columns) * rows as u64
+    layout.row_bytes(info.columns) * rows as u64
 }
 
 /// Bytes that a shard may have, where a binding may have `binding_bytes`.

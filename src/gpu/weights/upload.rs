@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::layout::{Form, ROW_BLOCK};
+use super::layout::{GpuLayout, ROW_BLOCK};
 use super::staging::{Piece, Uploader};
 use super::tensor::GpuTensor;
 use crate::gpu::device::Device;
@@ -20,7 +20,7 @@ const PIECE_BYTES: u64 = 1 << 20;
 /// Tensors on the GPU, and what was odd about them.
 pub(crate) struct Uploaded {
     pub tensors: Vec<GpuTensor>,
-    /// Tensors with elements that are no finite number, and how many.
+    /// Tensors with non-finite elements, and how many.
     pub non_finite: Vec<(String, usize)>,
 }
 
@@ -32,16 +32,17 @@ pub(crate) fn upload(
     progress: &mut Progress<'_>,
 ) -> Result<Uploaded, LoadError> {
     let infos = weights.tensors();
-    let forms = Form::of_all(plan, infos);
-    let total = plan.tensors.iter().zip(&forms).map(|(spec, form)| form.bytes(spec.rows, spec.columns)).sum();
+    let layouts = GpuLayout::of_all(plan, infos);
+    let total =
+        plan.tensors.iter().zip(&layouts).map(|(spec, layout)| layout.bytes(spec.rows, spec.columns)).sum();
     let mut uploader = Uploader::new(device, weights, total, progress)?;
-    let mut tensors = Vec::with_capacity(forms.len());
-    for (index, form) in forms.into_iter().enumerate() {
+    let mut tensors = Vec::with_capacity(layouts.len());
+    for (index, layout) in layouts.into_iter().enumerate() {
         let info = &infos[index];
-        let tensor = GpuTensor::new(device, info, form)?;
+        let tensor = GpuTensor::new(device, info, layout)?;
         for (rows, shard) in tensor.shape.shards.iter().zip(&tensor.shards) {
-            for piece in pieces(info, form, rows) {
-                uploader.add(Piece::new((index, info), form, (rows.start, shard), piece))?;
+            for piece in pieces(info, layout, rows) {
+                uploader.add(Piece::new((index, info), layout, (rows.start, shard), piece))?;
             }
         }
         tensors.push(tensor);
@@ -52,8 +53,12 @@ pub(crate) fn upload(
 }
 
 /// The rows of a shard, cut into pieces that begin at a whole block of rows.
-fn pieces(info: &TensorInfo, form: Form, shard: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
-    let rows = (PIECE_BYTES / form.row_bytes(info.columns)) as usize / ROW_BLOCK * ROW_BLOCK;
+fn pieces(
+    info: &TensorInfo,
+    layout: GpuLayout,
+    shard: &Range<usize>,
+) -> impl Iterator<Item = Range<usize>> + use<> {
+    let rows = (PIECE_BYTES / layout.row_bytes(info.columns)) as usize / ROW_BLOCK * ROW_BLOCK;
     let rows = rows.max(ROW_BLOCK);
     let end = shard.end;
     shard.clone().step_by(rows).map(move |first| first..end.min(first + rows))
