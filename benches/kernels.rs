@@ -148,7 +148,7 @@ impl Bench {
         };
         let steps = KernelChoice::candidates(&self.device.capabilities);
         let first = steps[0];
-        let prompts = first.prompt_candidates(&self.device.capabilities).into_iter().skip(1);
+        let prompts = first.prefill_candidates(&self.device.capabilities).into_iter().skip(1);
         let suited = prompts.filter(move |many_rows| many_rows.suits(weights));
         let prompts = suited.map(move |many_rows| (KernelChoice { many_rows, ..first }, true));
         steps.into_iter().map(|choice| (choice, false)).chain(prompts)
@@ -251,7 +251,7 @@ impl Subject<'_> {
             other => other.name(),
         };
         let kernel =
-            if self.prompts_only { self.choice.describe_prompts() } else { self.choice.describe_step() };
+            if self.prompts_only { self.choice.describe_prefill() } else { self.choice.describe_step() };
         format!("{} {format} [{kernel}]", self.shape)
     }
 

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use logitscope::gpu::{Device, Engine};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::language_model::PassTiming;
-use logitscope::model::selection::Choosing;
+use logitscope::model::selection::SamplingParams;
 use logitscope::model::{Batch, LanguageModel, ModelError, WeightFormat, fuse, plan_decoder};
 use logitscope::synthetic::{SyntheticWeights, shapes};
 use serde_json::json;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let mut engine = engine(Device::open(adapter.as_deref())?)?;
-    let summary = RowOutput::Summary(Choosing::HIGHEST);
+    let summary = RowOutput::Summary(SamplingParams::GREEDY);
     let before = engine.device.traffic().dispatches;
     let alike = steps(&mut engine, [summary; 2])?;
     let dispatches = (engine.device.traffic().dispatches - before) / (POSITIONS * ROUNDS) as u64;

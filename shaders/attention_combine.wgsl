@@ -27,11 +27,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.y;
     let head = id.x / blocks;
     let block = id.x % blocks;
-    let record = row_record(row);
-    let positions = pass_data[record + 3u] + pass_data[record + 6u];
     // Shorter rows have fewer splits than the longest.
-    let splits = (positions + pass_data[5] - 1u) / pass_data[5];
-    var partial = (row * pass_data[6] * HEADS + head) * PARTIAL4;
+    let splits = (row_positions(row) + split_positions() - 1u) / split_positions();
+    var partial = (row * split_count() * HEADS + head) * PARTIAL4;
     var maximum = partials[partial + blocks].x;
     var sum = 0.0;
     if HAS_SINKS {

@@ -6,8 +6,8 @@
 // Tiles of rows and their keys: lib/row_tiles.wgsl. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h]
 // is one more that has no value. Keys before every row's window and behind every row are skipped.
 // Shapes: query T × H·D in blocks of four, rows STRIDE4 apart from FIRST4 on; output T × H·D, rows OUTPUT_STRIDE4
-// apart; the caches slots × G × D, D in OCTETS blocks of eight, a multiple of eight elements.
-// Split: x over heads, y over eights of rows, PARTS to a tile. The eight lanes are one subgroup: lane l reads the query
+// apart; the caches slots × G × D, D in HEAD_VEC8S blocks of eight, a multiple of eight elements.
+// Split: x over heads, y over eights of rows, TILE_PARTS to a tile. The eight lanes are one subgroup: lane l reads the query
 // of row l and hands it around, scores every eighth key for all rows, and mixes every eighth block of the values
 // (online softmax, Milakov and Gimelshein 2018). No barrier.
 // Twin: src/reference/attention.rs
@@ -17,7 +17,7 @@ override FIRST4: u32;
 override OUTPUT_STRIDE4: u32;
 override HAS_SINKS: bool;
 // Eights of rows in a tile.
-override PARTS: u32;
+override TILE_PARTS: u32;
 
 // Loaded eight bytes at a time: see lib/words_in_pairs.wgsl.
 @group(0) @binding(1) var<storage, read> query: array<vec2<u64>>;
@@ -37,17 +37,17 @@ const TURN: u32 = LANES * LANE_KEYS;
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let head = workgroup.x;
-    let group = head / (HEADS / GROUPS);
-    let tile = row_tile(workgroup.y / PARTS);
-    let first = workgroup.y % PARTS * LANES;
+    let group = head / (HEADS / KV_HEADS);
+    let tile = row_tile(workgroup.y / TILE_PARTS);
+    let first = workgroup.y % TILE_PARTS * LANES;
     if first >= tile.rows {
         return;
     }
     // Rows beyond the tile's last are that row again, and not stored.
-    let row = pass_data[tile.rows_at + min(first + lane, tile.rows - 1u)];
-    let cached = pass_data[row_record(row) + 3u];
-    let positions = cached + pass_data[row_record(row) + 6u];
-    let query_at = row * STRIDE4 + FIRST4 + 2u * head * OCTETS;
+    let row = tile_row(tile, min(first + lane, tile.rows - 1u));
+    let cached = row_cached(row);
+    let positions = row_positions(row);
+    let query_at = row * STRIDE4 + FIRST4 + 2u * head * HEAD_VEC8S;
     // Without chains, what the longest of the eight rows does not see is not computed.
     var end = tile.keys;
     if tile.keys == tile.longest {
@@ -69,15 +69,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             places[j] = head_place(tile_slot(tile, min(base + j * LANES + lane, tile.keys - 1u)), group);
         }
         var scores: array<array<f32, LANE_KEYS>, LANES>;
-        // Not from 0 to a constant: see linear_lanes.wgsl.
-        var octet = query_at;
-        for (var block = places[0]; block < places[0] + OCTETS; block++) {
-            let mine_low = query_block(octet);
-            let mine_high = query_block(octet + 1u);
-            octet += 2u;
-            var keys: array<Octet, LANE_KEYS>;
-            keys[0] = key_octet(block);
-            keys[1] = key_octet(block - places[0] + places[1]);
+        // Not from 0 to a constant: see gemv_per_lane.wgsl.
+        var vec8 = query_at;
+        for (var block = places[0]; block < places[0] + HEAD_VEC8S; block++) {
+            let mine_low = query_block(vec8);
+            let mine_high = query_block(vec8 + 1u);
+            vec8 += 2u;
+            var keys: array<Vec8, LANE_KEYS>;
+            keys[0] = key_vec8(block);
+            keys[1] = key_vec8(block - places[0] + places[1]);
             for (var r = 0u; r < LANES; r++) {
                 let low = subgroupShuffle(mine_low, r);
                 let high = subgroupShuffle(mine_high, r);
@@ -96,9 +96,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 let key = base + j * LANES + lane;
                 var place = select(NOWHERE, key, key < row_cached);
                 if key >= tile.longest && key < tile.keys {
-                    place = place_in_chain(subgroupShuffle(row, r), pass_data[tile.extras_at + key - tile.longest]);
+                    place = chain_position(subgroupShuffle(row, r), tile_slot(tile, key));
                 }
-                sees[j] = place >= first_seen(row_positions) && place < row_positions;
+                sees[j] = place >= window_start(row_positions) && place < row_positions;
                 let score = finished_score(scores[r][j] * SCALE, head, row_positions - 1u - place);
                 scores[r][j] = select(LOWEST, score, sees[j]);
                 highest = max(highest, scores[r][j]);
@@ -114,7 +114,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 sum[r] += scores[r][j];
             }
             for (var k = 0u; k < MOST_BLOCKS; k++) {
-                if k * LANES < OCTETS {
+                if k * LANES < HEAD_VEC8S {
                     low[k][r] *= correction;
                     high[k][r] *= correction;
                 }
@@ -126,9 +126,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             for (var key = first_key; key < min(first_key + LANES, end); key++) {
                 let place = subgroupShuffle(places[j], key - first_key);
                 for (var k = 0u; k < MOST_BLOCKS; k++) {
-                    if k * LANES < OCTETS {
+                    if k * LANES < HEAD_VEC8S {
                         // A lane beyond the head's last block computes that block again.
-                        let value = value_octet(place + min(lane + k * LANES, OCTETS - 1u));
+                        let value = value_vec8(place + min(lane + k * LANES, HEAD_VEC8S - 1u));
                         for (var r = 0u; r < LANES; r++) {
                             let weight = subgroupShuffle(scores[r][j], key - first_key);
                             low[k][r] = fma(vec4(weight), value.low, low[k][r]);
@@ -149,12 +149,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             total = total * factor + exp(sinks[head] - highest);
         }
         factor /= total;
-        let begin = subgroupShuffle(row, r) * OUTPUT_STRIDE4 + 2u * head * OCTETS;
+        let begin = subgroupShuffle(row, r) * OUTPUT_STRIDE4 + 2u * head * HEAD_VEC8S;
         for (var k = 0u; k < MOST_BLOCKS; k++) {
-            let octet = lane + k * LANES;
-            if octet < OCTETS && first + r < tile.rows {
-                output[begin + 2u * octet] = low[k][r] * factor;
-                output[begin + 2u * octet + 1u] = high[k][r] * factor;
+            let vec8 = lane + k * LANES;
+            if vec8 < HEAD_VEC8S && first + r < tile.rows {
+                output[begin + 2u * vec8] = low[k][r] * factor;
+                output[begin + 2u * vec8 + 1u] = high[k][r] * factor;
             }
         }
     }
@@ -166,20 +166,20 @@ fn words_of(pairs: vec2<u64>) -> vec4<u32> {
 
 fn query_block(place: u32) -> vec4<f32> { return bitcast<vec4<f32>>(words_of(query[place])); }
 
-fn key_octet(place: u32) -> Octet {
-    if HALVES {
-        return octet_of_halves(words_of(key_cache[place]));
+fn key_vec8(place: u32) -> Vec8 {
+    if KV_F16 {
+        return vec8_of_halves(words_of(key_cache[place]));
     }
-    return Octet(
+    return Vec8(
         bitcast<vec4<f32>>(words_of(key_cache[2u * place])), bitcast<vec4<f32>>(words_of(key_cache[2u * place + 1u]))
     );
 }
 
-fn value_octet(place: u32) -> Octet {
-    if HALVES {
-        return octet_of_halves(words_of(value_cache[place]));
+fn value_vec8(place: u32) -> Vec8 {
+    if KV_F16 {
+        return vec8_of_halves(words_of(value_cache[place]));
     }
-    return Octet(
+    return Vec8(
         bitcast<vec4<f32>>(words_of(value_cache[2u * place])),
         bitcast<vec4<f32>>(words_of(value_cache[2u * place + 1u])),
     );

@@ -1,5 +1,5 @@
 // Softmax attention of one row's query heads over the positions that the row sees: for decoding, where each row
-// has its own, many positions. Where APPEND, it also does what comes before (norms, rotary, cache write) for
+// has its own, many positions. Where FUSED_APPEND, it also does what comes before (norms, rotary, cache write) for
 // rows that are the only new ones of their sequence.
 //
 //   output[t][h] = Σ_s softmax_s(score(query[t][h] · key[s][g])) · value[s][g],   g = h · G / H
@@ -8,12 +8,12 @@
 // that lead to it, itself last. Rows that simply extend their sequence find themselves in the page table and
 // have no chain. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value.
 // Shapes: source T × columns, rows STRIDE apart, queries from FIRST, keys from FIRST_KEY and values from
-// FIRST_VALUE on; the caches slots × G × D, D in OCTETS blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart.
+// FIRST_VALUE on; the caches slots × G × D, D in HEAD_VEC8S blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart.
 // Where SPLIT, the output is instead, for row, split and head, a partial result of PARTIAL elements: the sum of
 // weighted values, then the maximum of the scores and the sum of the weights relative to it;
 // attention_combine.wgsl makes them one (flash-decoding, Dao et al. 2023).
-// Split: x over the SHARED query heads that share a key/value head's loads, y over rows, z over spans of
-// pass_data[5] positions. Lanes form streams of HEAD_LANES, a power of two of at least OCTETS; a stream takes
+// Split: x over the SHARED query heads that share a key/value head's loads, y over rows, z over splits of
+// split_positions(). Lanes form streams of HEAD_LANES, a power of two of at least HEAD_VEC8S; a stream takes
 // HEAD_LANES positions at a time, a lane a position for the scores and then a block of the head for the values
 // (online softmax, Milakov and Gimelshein 2018). Streams join at the end.
 // Twin: src/reference/attention.rs
@@ -28,10 +28,10 @@ override FIRST_KEY: u32;
 override FIRST_VALUE: u32;
 override OUTPUT_STRIDE: u32;
 override PARTIAL: u32;
-override APPEND: bool;
+override FUSED_APPEND: bool;
 override SPLIT: bool;
 override HAS_SINKS: bool;
-// Sizes of the arrays below: 2 · SHARED · OCTETS, WORKGROUP · SHARED, 2 · WORKGROUP.
+// Sizes of the arrays below: 2 · SHARED · HEAD_VEC8S, WORKGROUP · SHARED, 2 · WORKGROUP.
 override QUERY_BLOCKS: u32;
 override WEIGHTS: u32;
 override MIXED: u32;
@@ -62,17 +62,17 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let first_head = workgroup.x * SHARED;
-    let group = first_head / (HEADS / GROUPS);
+    let group = first_head / (HEADS / KV_HEADS);
     let row = workgroup.y;
-    let sight = row_sight(row);
-    let span = select(0u, workgroup.z * pass_data[5], SPLIT);
-    let end = select(sight.positions, min(span + pass_data[5], sight.positions), SPLIT);
-    if span >= end {
+    let range = key_range(row);
+    let first = select(0u, workgroup.z * split_positions(), SPLIT);
+    let end = select(range.positions, min(first + split_positions(), range.positions), SPLIT);
+    if first >= end {
         return;
     }
-    // A span before the window has no positions, and a sum of 0.
-    let start = max(span, first_seen(sight.positions));
-    prepare(first_head, group, row, end == sight.positions, lane);
+    // A split before the window has no positions, and a sum of 0.
+    let start = max(first, window_start(range.positions));
+    prepare(first_head, group, row, end == range.positions, lane);
     storageBarrier();
     workgroupBarrier();
 
@@ -91,18 +91,18 @@ fn main(
         var place = 0u;
         var score = array<f32, MOST_SHARED>();
         if position < end {
-            place = head_place(slot_of(sight, position), group);
-            // Not from 0 to a constant: see linear_lanes.wgsl.
-            for (var block = place; block < place + OCTETS; block++) {
-                let key = key_octet(block);
+            place = head_place(slot_of(range, position), group);
+            // Not from 0 to a constant: see gemv_per_lane.wgsl.
+            for (var block = place; block < place + HEAD_VEC8S; block++) {
+                let key = key_vec8(block);
                 let at = 2u * (block - place);
                 for (var h = 0u; h < SHARED; h++) {
-                    let query = at + 2u * h * OCTETS;
+                    let query = at + 2u * h * HEAD_VEC8S;
                     score[h] += dot(queries[query], key.low) + dot(queries[query + 1u], key.high);
                 }
             }
             for (var h = 0u; h < SHARED; h++) {
-                score[h] = finished_score(score[h], first_head + h, sight.positions - 1u - position);
+                score[h] = finished_score(score[h], first_head + h, range.positions - 1u - position);
             }
         }
         for (var h = 0u; h < SHARED; h++) {
@@ -123,11 +123,11 @@ fn main(
         }
         places[lane] = place;
         workgroupBarrier();
-        if part < OCTETS {
+        if part < HEAD_VEC8S {
             // Lanes of this stream that had a position.
             let stop = min(stream_lane + HEAD_LANES, end - tile);
             for (var other = stream_lane; other < stop; other++) {
-                let value = value_octet(places[other] + part);
+                let value = value_vec8(places[other] + part);
                 for (var h = 0u; h < SHARED; h++) {
                     let weight = weights[other * SHARED + h];
                     sum[h] += weight;
@@ -160,12 +160,12 @@ fn main(
         mixed[2u * lane] = low[h] * factor;
         mixed[2u * lane + 1u] = high[h] * factor;
         workgroupBarrier();
-        if lane < OCTETS {
+        if lane < HEAD_VEC8S {
             var total = 0.0;
             if HAS_SINKS && !SPLIT {
                 total = exp(sinks[first_head + h] - highest);
             }
-            var all = Octet(vec4(0.0), vec4(0.0));
+            var all = Vec8(vec4(0.0), vec4(0.0));
             for (var other = 0u; other < STREAMS; other++) {
                 total += weights[other * SHARED + h] * exp(maxima[other * SHARED + h] - highest);
                 all.low += mixed[2u * (other * HEAD_LANES + lane)];
@@ -174,13 +174,13 @@ fn main(
             let head = first_head + h;
             if SPLIT {
                 let begin = ((row * workgroups.z + workgroup.z) * HEADS + head) * PARTIAL;
-                store(begin, 8u * OCTETS, all, lane);
+                store(begin, 8u * HEAD_VEC8S, all, lane);
                 if lane == 0u {
-                    output[begin + 8u * OCTETS] = highest;
-                    output[begin + 8u * OCTETS + 1u] = total;
+                    output[begin + 8u * HEAD_VEC8S] = highest;
+                    output[begin + 8u * HEAD_VEC8S + 1u] = total;
                 }
             } else {
-                let mean = Octet(all.low / total, all.high / total);
+                let mean = Vec8(all.low / total, all.high / total);
                 store(row * OUTPUT_STRIDE + head * HEAD_WIDTH, HEAD_WIDTH, mean, lane);
             }
         }
@@ -188,17 +188,17 @@ fn main(
     }
 }
 
-/// The queries, ready and scaled, in workgroup memory; where APPEND and the newest position is this
+/// The queries, ready and scaled, in workgroup memory; where FUSED_APPEND and the newest position is this
 /// workgroup's, its key and value in the cache.
 fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
     let begin = row * STRIDE;
     let place = head_place(row_slot(row), group);
     let angles = angles_of(row);
     // Where a group has more heads than a workgroup takes, several store the same key and value.
-    let heads = select(SHARED, SHARED + 2u, APPEND && has_newest);
-    for (var i = lane; i < heads * OCTETS; i += WORKGROUP) {
-        let index = i / OCTETS;
-        let octet = i % OCTETS;
+    let heads = select(SHARED, SHARED + 2u, FUSED_APPEND && has_newest);
+    for (var i = lane; i < heads * HEAD_VEC8S; i += WORKGROUP) {
+        let index = i / HEAD_VEC8S;
+        let vec8 = i % HEAD_VEC8S;
         var kind = QUERY_HEAD;
         var head = begin + FIRST + (first_head + index) * HEAD_WIDTH;
         if index >= SHARED {
@@ -207,13 +207,13 @@ fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
         }
         let factor = head_factor(head, kind);
         for (var word = 4u * i; word < 4u * i + 4u; word++) {
-            let element = 2u * (word - 4u * index * OCTETS);
+            let element = 2u * (word - 4u * index * HEAD_VEC8S);
             let pair = ready_pair(head, element, factor, angles, kind);
             if kind == QUERY_HEAD {
                 queries[word / 2u][2u * (word % 2u)] = pair.x * SCALE;
                 queries[word / 2u][2u * (word % 2u) + 1u] = pair.y * SCALE;
             } else {
-                store_pair(kind, place + octet, word % 4u, pair);
+                store_pair(kind, place + vec8, word % 4u, pair);
             }
         }
     }
@@ -221,10 +221,10 @@ fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
 
 fn raw(place: u32, kind: u32) -> f32 { return source[place]; }
 
-/// Stores block `octet` of a head that begins at `begin` and has `width` elements.
-fn store(begin: u32, width: u32, value: Octet, octet: u32) {
+/// Stores block `vec8` of a head that begins at `begin` and has `width` elements.
+fn store(begin: u32, width: u32, value: Vec8, vec8: u32) {
     for (var i = 0u; i < 4u; i++) {
-        let element = 8u * octet + i;
+        let element = 8u * vec8 + i;
         if element < width {
             output[begin + element] = value.low[i];
         }
@@ -234,16 +234,16 @@ fn store(begin: u32, width: u32, value: Octet, octet: u32) {
     }
 }
 
-fn key_octet(place: u32) -> Octet {
-    if HALVES {
-        return octet_of_halves(key_cache[place]);
+fn key_vec8(place: u32) -> Vec8 {
+    if KV_F16 {
+        return vec8_of_halves(key_cache[place]);
     }
-    return Octet(bitcast<vec4<f32>>(key_cache[2u * place]), bitcast<vec4<f32>>(key_cache[2u * place + 1u]));
+    return Vec8(bitcast<vec4<f32>>(key_cache[2u * place]), bitcast<vec4<f32>>(key_cache[2u * place + 1u]));
 }
 
-fn value_octet(place: u32) -> Octet {
-    if HALVES {
-        return octet_of_halves(value_cache[place]);
+fn value_vec8(place: u32) -> Vec8 {
+    if KV_F16 {
+        return vec8_of_halves(value_cache[place]);
     }
-    return Octet(bitcast<vec4<f32>>(value_cache[2u * place]), bitcast<vec4<f32>>(value_cache[2u * place + 1u]));
+    return Vec8(bitcast<vec4<f32>>(value_cache[2u * place]), bitcast<vec4<f32>>(value_cache[2u * place + 1u]));
 }

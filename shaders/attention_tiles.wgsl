@@ -7,7 +7,7 @@
 // its longest row sees through the page table, then the slots of all its rows' chains; a row takes those that it
 // sees itself. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value. Tiles of keys before every row's window are skipped.
 // Shapes: query T × H·D in blocks of four, rows STRIDE4 apart from FIRST4 on; output T × H·D, rows OUTPUT_STRIDE4
-// apart; the caches slots × G × D, D in OCTETS blocks of eight, a multiple of eight elements.
+// apart; the caches slots × G × D, D in HEAD_VEC8S blocks of eight, a multiple of eight elements.
 // Split: x over heads, y over tiles of rows. Lanes form 8 groups of KEY_COLUMNS lanes; a group takes four rows, and a
 // lane of it every KEY_COLUMNS-th key of the TILE for the scores, every KEY_COLUMNS-th block of the head for the values.
 // Twin: src/reference/attention.rs
@@ -35,7 +35,7 @@ override WEIGHTS: u32;
 const LOWEST: f32 = -1e30;
 /// Most keys and most blocks of a head that a lane takes.
 const MOST_KEYS: u32 = 8u;
-const MOST_OCTETS: u32 = 4u;
+const MOST_VEC8S: u32 = 4u;
 
 var<workgroup> blocks: array<vec4<u32>, TILE_BLOCKS>;
 var<workgroup> weights: array<vec4<f32>, WEIGHTS>;
@@ -44,48 +44,43 @@ var<workgroup> maxima: array<vec4<f32>, WORKGROUP>;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let head = workgroup.x;
-    let group = head / (HEADS / GROUPS);
+    let group = head / (HEADS / KV_HEADS);
     let tile = row_tile(workgroup.y);
     let column = lane % KEY_COLUMNS;
     let first = 4u * (lane / KEY_COLUMNS);
     // Rows beyond the tile's last are that row again, and not stored.
-    let indices = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(tile.rows - 1u)) + tile.rows_at;
-    let rows = vec4(pass_data[indices.x], pass_data[indices.y], pass_data[indices.z], pass_data[indices.w]);
-    let cached = vec4(
-        pass_data[row_record(rows.x) + 3u],
-        pass_data[row_record(rows.y) + 3u],
-        pass_data[row_record(rows.z) + 3u],
-        pass_data[row_record(rows.w) + 3u],
+    let indices = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(tile.rows - 1u));
+    let rows = vec4(
+        tile_row(tile, indices.x), tile_row(tile, indices.y), tile_row(tile, indices.z), tile_row(tile, indices.w)
     );
-    let query_at = rows * STRIDE4 + FIRST4 + 2u * head * OCTETS;
+    let cached = vec4(row_cached(rows.x), row_cached(rows.y), row_cached(rows.z), row_cached(rows.w));
+    let query_at = rows * STRIDE4 + FIRST4 + 2u * head * HEAD_VEC8S;
 
-    let last = cached + vec4(
-        pass_data[row_record(rows.x) + 6u],
-        pass_data[row_record(rows.y) + 6u],
-        pass_data[row_record(rows.z) + 6u],
-        pass_data[row_record(rows.w) + 6u],
-    ) - 1u;
+    let chained = vec4(
+        row_chain_length(rows.x), row_chain_length(rows.y), row_chain_length(rows.z), row_chain_length(rows.w)
+    );
+    let last = cached + chained - 1u;
     let bounds = vec4(
-        first_seen(last.x + 1u), first_seen(last.y + 1u), first_seen(last.z + 1u), first_seen(last.w + 1u)
+        window_start(last.x + 1u), window_start(last.y + 1u), window_start(last.z + 1u), window_start(last.w + 1u)
     );
 
     var maximum = vec4(LOWEST);
     var sum = vec4(0.0);
-    var low = array<mat4x4<f32>, MOST_OCTETS>();
-    var high = array<mat4x4<f32>, MOST_OCTETS>();
+    var low = array<mat4x4<f32>, MOST_VEC8S>();
+    var high = array<mat4x4<f32>, MOST_VEC8S>();
     for (var base = first_key(tile, TILE); base < tile.keys; base += TILE) {
         let count = min(TILE, tile.keys - base);
         for (var i = lane; i < count * (KEY_STRIDE - 1u); i += WORKGROUP) {
             let key = i / (KEY_STRIDE - 1u);
             let unit = i % (KEY_STRIDE - 1u);
-            let place = (tile_slot(tile, base + key) * GROUPS + group) * (KEY_STRIDE - 1u);
+            let place = (tile_slot(tile, base + key) * KV_HEADS + group) * (KEY_STRIDE - 1u);
             blocks[key * KEY_STRIDE + unit] = key_cache[place + unit];
         }
         workgroupBarrier();
 
         var scores = array<vec4<f32>, MOST_KEYS>();
-        for (var octet = 0u; octet < OCTETS; octet++) {
-            let at = query_at + 2u * octet;
+        for (var vec8 = 0u; vec8 < HEAD_VEC8S; vec8++) {
+            let at = query_at + 2u * vec8;
             let low0 = query[at.x];
             let low1 = query[at.y];
             let low2 = query[at.z];
@@ -95,7 +90,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let high2 = query[at.z + 1u];
             let high3 = query[at.w + 1u];
             for (var j = 0u; j < TILE / KEY_COLUMNS; j++) {
-                let key = shared_octet(column + j * KEY_COLUMNS, octet);
+                let key = shared_vec8(column + j * KEY_COLUMNS, vec8);
                 scores[j] += vec4(
                     dot(low0, key.low) + dot(high0, key.high),
                     dot(low1, key.low) + dot(high1, key.high),
@@ -136,13 +131,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var i = lane; i < count * (KEY_STRIDE - 1u); i += WORKGROUP) {
             let key = i / (KEY_STRIDE - 1u);
             let unit = i % (KEY_STRIDE - 1u);
-            let place = (tile_slot(tile, base + key) * GROUPS + group) * (KEY_STRIDE - 1u);
+            let place = (tile_slot(tile, base + key) * KV_HEADS + group) * (KEY_STRIDE - 1u);
             blocks[key * KEY_STRIDE + unit] = value_cache[place + unit];
         }
         workgroupBarrier();
 
-        for (var k = 0u; k < MOST_OCTETS; k++) {
-            if k * KEY_COLUMNS < OCTETS {
+        for (var k = 0u; k < MOST_VEC8S; k++) {
+            if k * KEY_COLUMNS < HEAD_VEC8S {
                 low[k] = scaled(low[k], correction);
                 high[k] = scaled(high[k], correction);
             }
@@ -150,10 +145,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var key = 0u; key < count; key++) {
             let weight = weights[(first / 4u) * TILE + key];
             sum += weight;
-            for (var k = 0u; k < MOST_OCTETS; k++) {
-                if k * KEY_COLUMNS < OCTETS {
+            for (var k = 0u; k < MOST_VEC8S; k++) {
+                if k * KEY_COLUMNS < HEAD_VEC8S {
                     // A lane beyond the head's last block computes that block again.
-                    let value = shared_octet(key, min(column + k * KEY_COLUMNS, OCTETS - 1u));
+                    let value = shared_vec8(key, min(column + k * KEY_COLUMNS, HEAD_VEC8S - 1u));
                     low[k] += mat4x4(
                         weight.x * value.low, weight.y * value.low, weight.z * value.low, weight.w * value.low
                     );
@@ -173,11 +168,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         sum = sum * factor + exp(sinks[head] - highest);
     }
     factor /= sum;
-    for (var k = 0u; k < MOST_OCTETS; k++) {
-        let octet = column + k * KEY_COLUMNS;
-        if octet < OCTETS {
+    for (var k = 0u; k < MOST_VEC8S; k++) {
+        let vec8 = column + k * KEY_COLUMNS;
+        if vec8 < HEAD_VEC8S {
             for (var i = 0u; i < 4u && first + i < tile.rows; i++) {
-                let place = rows[i] * OUTPUT_STRIDE4 + 2u * (head * OCTETS + octet);
+                let place = rows[i] * OUTPUT_STRIDE4 + 2u * (head * HEAD_VEC8S + vec8);
                 output[place] = low[k][i] * factor[i];
                 output[place + 1u] = high[k][i] * factor[i];
             }
@@ -193,12 +188,12 @@ fn scaled(columns: mat4x4<f32>, factors: vec4<f32>) -> mat4x4<f32> {
 }
 
 /// A block of a key or value in workgroup memory.
-fn shared_octet(key: u32, octet: u32) -> Octet {
-    if HALVES {
-        return octet_of_halves(blocks[key * KEY_STRIDE + octet]);
+fn shared_vec8(key: u32, vec8: u32) -> Vec8 {
+    if KV_F16 {
+        return vec8_of_halves(blocks[key * KEY_STRIDE + vec8]);
     }
-    let at = key * KEY_STRIDE + 2u * octet;
-    return Octet(bitcast<vec4<f32>>(blocks[at]), bitcast<vec4<f32>>(blocks[at + 1u]));
+    let at = key * KEY_STRIDE + 2u * vec8;
+    return Vec8(bitcast<vec4<f32>>(blocks[at]), bitcast<vec4<f32>>(blocks[at + 1u]));
 }
 
 /// Which of a row's positions a key of the tile is, for four rows; NOWHERE for a row that has it in none.
@@ -209,11 +204,11 @@ fn places_of(tile: RowTile, rows: vec4<u32>, cached: vec4<u32>, key: u32) -> vec
     if key >= tile.keys {
         return vec4(NOWHERE);
     }
-    let slot = pass_data[tile.extras_at + key - tile.longest];
+    let slot = tile_slot(tile, key);
     return vec4(
-        place_in_chain(rows.x, slot),
-        place_in_chain(rows.y, slot),
-        place_in_chain(rows.z, slot),
-        place_in_chain(rows.w, slot),
+        chain_position(rows.x, slot),
+        chain_position(rows.y, slot),
+        chain_position(rows.z, slot),
+        chain_position(rows.w, slot),
     );
 }

@@ -5,7 +5,7 @@
 //   ready[t][h] = turn(norm(query[t][h]))
 //
 // Shapes: source T × columns, rows STRIDE apart, in which the queries begin at FIRST and the keys at FIRST_KEY;
-// value T × columns, rows VALUE_STRIDE apart, from FIRST_VALUE on; the caches slots × G × D, D in OCTETS blocks of
+// value T × columns, rows VALUE_STRIDE apart, from FIRST_VALUE on; the caches slots × G × D, D in HEAD_VEC8S blocks of
 // eight; ready T × H·D, rows READY_STRIDE apart. HEADS is 0 where queries are none of this kernel's business;
 // PAIRS is 0 and HAS_NORMS false where the keys are ready.
 // Split: x over the blocks of all query, key and value heads of a row, y over rows. No barrier.
@@ -31,29 +31,29 @@ override READY_STRIDE: u32;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     // Keys, then values, then queries.
-    let index = id.x / OCTETS;
-    let octet = id.x % OCTETS;
+    let index = id.x / HEAD_VEC8S;
+    let vec8 = id.x % HEAD_VEC8S;
     let row = id.y;
-    if index >= 2u * GROUPS + HEADS {
+    if index >= 2u * KV_HEADS + HEADS {
         return;
     }
     var kind = KEY_HEAD;
     var group = index;
     var head = row * STRIDE + FIRST_KEY + group * HEAD_WIDTH;
-    if index >= GROUPS {
+    if index >= KV_HEADS {
         kind = VALUE_HEAD;
-        group = index - GROUPS;
+        group = index - KV_HEADS;
         head = row * VALUE_STRIDE + FIRST_VALUE + group * HEAD_WIDTH;
     }
-    if index >= 2u * GROUPS {
+    if index >= 2u * KV_HEADS {
         kind = QUERY_HEAD;
-        group = index - 2u * GROUPS;
+        group = index - 2u * KV_HEADS;
         head = row * STRIDE + FIRST + group * HEAD_WIDTH;
     }
-    let place = head_place(row_slot(row), group) + octet;
+    let place = head_place(row_slot(row), group) + vec8;
     let factor = head_factor(head, kind);
     let angles = angles_of(row);
-    let first = 4u * octet;
+    let first = 4u * vec8;
     for (var word = first; word < first + 4u; word++) {
         let element = 2u * word;
         let pair = ready_pair(head, element, factor, angles, kind);

@@ -25,12 +25,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.y;
     let head = id.x / PAIRS;
     let pair = id.x % PAIRS;
-    let angles = pass_data[8u + TABLE] + row * 2u * PAIRS;
-    let cosine = bitcast<f32>(pass_data[angles + pair]);
-    let sine = bitcast<f32>(pass_data[angles + PAIRS + pair]);
+    let turn = cosine_sine(row_angles(row, TABLE, PAIRS), pair, PAIRS);
     let first = row * STRIDE + FIRST + head * HEAD_WIDTH + pair;
     let a = values[first];
     let b = values[first + PAIRS];
-    values[first] = a * cosine - b * sine;
-    values[first + PAIRS] = b * cosine + a * sine;
+    values[first] = a * turn.x - b * turn.y;
+    values[first + PAIRS] = b * turn.x + a * turn.y;
 }

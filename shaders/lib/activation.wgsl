@@ -1,8 +1,17 @@
-// The non-linearities, by the number that src/gpu/program/compiler.rs gives each.
+// The non-linearities.
 //
 // Arguments of exp and tanh are kept where every driver computes them: WGSL does not promise inf beyond.
 
 override ACTIVATION: u32;
+
+// Values of ACTIVATION; src/gpu/kernels/overrides.rs has the same, and a test compares them.
+const SILU: u32 = 0u;
+const GELU: u32 = 1u;
+const GELU_TANH: u32 = 2u;
+const RELU: u32 = 3u;
+const RELU_SQUARED: u32 = 4u;
+const GELU_SIGMOID: u32 = 5u;
+const CLAMPED_GELU: u32 = 6u;
 
 const SQRT_2_OVER_PI: f32 = 0.7978845608028654;
 const SQRT_1_2: f32 = 0.7071067811865476;
@@ -19,24 +28,24 @@ fn error_function(x: f32) -> f32 {
 fn activate(x: f32) -> f32 {
     switch ACTIVATION {
         // SiLU: x · sigmoid(x)
-        case 0u: { return x / (1.0 + exp(clamp(-x, -80.0, 80.0))); }
+        case SILU: { return x / (1.0 + exp(clamp(-x, -80.0, 80.0))); }
         // GELU: x · Φ(x)
-        case 1u: { return 0.5 * x * (1.0 + error_function(x * SQRT_1_2)); }
+        case GELU: { return 0.5 * x * (1.0 + error_function(x * SQRT_1_2)); }
         // GELU, tanh form
-        case 2u: {
+        case GELU_TANH: {
             let inner = SQRT_2_OVER_PI * (x + 0.044715 * x * x * x);
             return 0.5 * x * (1.0 + tanh(clamp(inner, -10.0, 10.0)));
         }
         // ReLU
-        case 3u: { return max(x, 0.0); }
+        case RELU: { return max(x, 0.0); }
         // ReLU squared
-        case 4u: {
+        case RELU_SQUARED: {
             let positive = max(x, 0.0);
             return positive * positive;
         }
         // GELU, sigmoid form
-        case 5u: { return x / (1.0 + exp(clamp(-1.702 * x, -80.0, 80.0))); }
-        // The same, of at most 7
+        case GELU_SIGMOID: { return x / (1.0 + exp(clamp(-1.702 * x, -80.0, 80.0))); }
+        // CLAMPED_GELU: the same, of at most 7
         default: {
             let least = min(x, 7.0);
             return least / (1.0 + exp(clamp(-1.702 * least, -80.0, 80.0)));
@@ -50,7 +59,7 @@ fn activate4(x: vec4<f32>) -> vec4<f32> {
 
 /// What a gate makes of `up`.
 fn gated4(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
-    if ACTIVATION == 6u {
+    if ACTIVATION == CLAMPED_GELU {
         return activate4(gate) * (clamp(up, vec4(-7.0), vec4(7.0)) + 1.0);
     }
     return activate4(gate) * up;

@@ -1,47 +1,47 @@
-// The KV cache as kernels see it: a slot is GROUPS heads of OCTETS blocks of eight elements, padded with zeros.
+// The KV cache as kernels see it: a slot is KV_HEADS heads of HEAD_VEC8S blocks of eight elements, padded with zeros.
 // A kernel declares `key_cache` and `value_cache` with the elements and the access that it needs.
 //
-// In f16 (HALVES) a block is one load, in f32 two. src/gpu/cache/kv_cache.rs makes the buffers.
+// In f16 (KV_F16) a block is one load, in f32 two. src/gpu/cache/kv_cache.rs makes the buffers.
 
-override HALVES: bool;
-override GROUPS: u32;
-override OCTETS: u32;
+override KV_F16: bool;
+override KV_HEADS: u32;
+override HEAD_VEC8S: u32;
 override PAGE_POSITIONS: u32;
 
 /// Eight neighbouring elements of a head.
-struct Octet {
+struct Vec8 {
     low: vec4<f32>,
     high: vec4<f32>,
 }
 
 /// What a row sees: `cached` positions through its page table, then a chain of slots.
-struct Sight {
+struct KeyRange {
     cached: u32,
     pages_at: u32,
     chain_at: u32,
     positions: u32,
 }
 
-fn row_sight(row: u32) -> Sight {
-    let record = row_record(row);
-    let cached = pass_data[record + 3u];
-    return Sight(cached, pass_data[record + 4u], pass_data[record + 5u], cached + pass_data[record + 6u]);
+fn key_range(row: u32) -> KeyRange {
+    return KeyRange(
+        row_cached(row), row_word(row, ROW_PAGES_AT), row_word(row, ROW_CHAIN_AT), row_positions(row)
+    );
 }
 
 /// The slot of a position that a row sees.
-fn slot_of(sight: Sight, position: u32) -> u32 {
-    if position < sight.cached {
-        let page = pass_data[sight.pages_at + position / PAGE_POSITIONS];
+fn slot_of(range: KeyRange, position: u32) -> u32 {
+    if position < range.cached {
+        let page = pass_data[range.pages_at + position / PAGE_POSITIONS];
         return page * PAGE_POSITIONS + position % PAGE_POSITIONS;
     }
-    return pass_data[sight.chain_at + position - sight.cached];
+    return pass_data[range.chain_at + position - range.cached];
 }
 
 /// Number of a head's first block in the cache.
-fn head_place(slot: u32, group: u32) -> u32 { return (slot * GROUPS + group) * OCTETS; }
+fn head_place(slot: u32, group: u32) -> u32 { return (slot * KV_HEADS + group) * HEAD_VEC8S; }
 
-fn octet_of_halves(words: vec4<u32>) -> Octet {
-    return Octet(
+fn vec8_of_halves(words: vec4<u32>) -> Vec8 {
+    return Vec8(
         vec4(unpack2x16float(words.x), unpack2x16float(words.y)),
         vec4(unpack2x16float(words.z), unpack2x16float(words.w)),
     );

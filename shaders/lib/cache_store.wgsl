@@ -1,5 +1,5 @@
 // Making queries, keys and values ready, and storing them in the KV cache.
-// A kernel declares `query_norm` and `key_norm` (arrays of f32) beside the caches, and has `raw(place, kind)`, an
+// A kernel declares `query_norm` and `key_norm` (arrays of f32) in addition to the caches, and has `raw(place, kind)`, an
 // element of its source. Software drivers compile whatever is written or unrolled several times as often: kernels go
 // through all kinds of heads in one loop, and take two elements a turn.
 
@@ -29,7 +29,7 @@ fn half_bits(value: f32) -> u32 {
 
 /// Two neighbouring elements of a key or value, the `word`-th pair of a block of the cache.
 fn store_pair(kind: u32, place: u32, word: u32, pair: vec2<f32>) {
-    if HALVES {
+    if KV_F16 {
         let halves = half_bits(pair.x) | (half_bits(pair.y) << 16u);
         if kind == KEY_HEAD {
             key_cache[place][word] = halves;
@@ -86,9 +86,8 @@ fn ready_element(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> f32 
     let is_first = i < PAIRS;
     let pair = select(i - PAIRS, i, is_first);
     let partner = normed_element(head, select(pair, pair + PAIRS, is_first), factor, kind);
-    let cosine = bitcast<f32>(pass_data[angles + pair]);
-    let sine = bitcast<f32>(pass_data[angles + PAIRS + pair]);
-    return x * cosine + partner * select(sine, -sine, is_first);
+    let turn = cosine_sine(angles, pair, PAIRS);
+    return x * turn.x + partner * select(turn.y, -turn.y, is_first);
 }
 
 fn normed_element(head: u32, i: u32, factor: f32, kind: u32) -> f32 {
@@ -100,4 +99,4 @@ fn normed_element(head: u32, i: u32, factor: f32, kind: u32) -> f32 {
 }
 
 /// Where a row's angles begin in the pass.
-fn angles_of(row: u32) -> u32 { return pass_data[8u + TABLE] + row * 2u * PAIRS; }
+fn angles_of(row: u32) -> u32 { return row_angles(row, TABLE, PAIRS); }

@@ -23,10 +23,10 @@ override HAS_BIAS: bool;
 override HAS_NORM: bool;
 override EPSILON: f32;
 override FINISH: u32;
-// Where the pass says how many rows there are: of the batch (0), or with logits wanted (1).
+// The word of the pass that says how many rows there are: PASS_ROWS or PASS_OUTPUTS.
 override ROWS_WORD: u32;
 
-// Values of FINISH; src/gpu/program/linear.rs gives them.
+// Values of FINISH; src/gpu/kernels/overrides.rs has the same, and a test compares them.
 const STORE: u32 = 0u;
 const ADD: u32 = 1u;
 const ACTIVATE: u32 = 2u;

@@ -1,28 +1,95 @@
-// What varies from pass to pass, in one buffer that one write fills. src/gpu/pass/words.rs lays it out.
-//
-//   word 0          T: rows of the batch
-//   word 1          rows whose logits are wanted
-//   word 2          where the row records begin
-//   word 3          where the list of output rows begins
-//   word 4          where the records of how to choose begin, 8 words for each output row
-//   words 5, 6      positions of a split of attention, and splits of the longest row
-//   word 7          where the tiles of rows begin
-//   word 8 + i      where the angles of rotary table i begin: for each row its cosines, then its sines
-//
-// A row record is 8 words: token, position, slot of its own key and value in the cache, number of positions it
-// sees through its page table, where that page table begins, where its chain of slots begins, how long the
-// chain is, and one unused. A tile's record is 8 words: where its page table begins, positions that its longest
-// row sees through it, where its list of rows begins, how many they are, where the slots of all their chains
-// begin, how many they are, and two unused.
+// What varies from pass to pass, in one buffer that one write fills. src/gpu/pass/layout.rs has the same constants,
+// and a test compares them; src/gpu/pass/words.rs fills the buffer.
 
 @group(0) @binding(0) var<storage, read> pass_data: array<u32>;
 
-const RECORD_WORDS: u32 = 8u;
+// The header: word by word, then the angles' places.
 
-fn row_record(row: u32) -> u32 { return pass_data[2] + row * RECORD_WORDS; }
-fn row_token(row: u32) -> u32 { return pass_data[row_record(row)]; }
-fn row_position(row: u32) -> u32 { return pass_data[row_record(row) + 1u]; }
-fn row_slot(row: u32) -> u32 { return pass_data[row_record(row) + 2u]; }
+/// T: rows of the batch.
+const PASS_ROWS: u32 = 0u;
+/// Rows whose logits are wanted.
+const PASS_OUTPUTS: u32 = 1u;
+/// Where the rows' records begin.
+const PASS_ROWS_AT: u32 = 2u;
+/// Where the list of output rows begins.
+const PASS_OUTPUTS_AT: u32 = 3u;
+/// Where the output rows' sampling records begin.
+const PASS_SAMPLING_AT: u32 = 4u;
+/// Positions of a split of attention.
+const PASS_SPLIT_POSITIONS: u32 = 5u;
+/// Splits of the longest row.
+const PASS_SPLITS: u32 = 6u;
+/// Where the records of the tiles of rows begin.
+const PASS_TILES_AT: u32 = 7u;
+/// Where the angles of rotary table 0 begin: for each row its cosines, then its sines. Other tables' words follow.
+const PASS_ANGLES_AT: u32 = 8u;
+
+// A row's record.
+
+const ROW_WORDS: u32 = 8u;
+const ROW_TOKEN: u32 = 0u;
+const ROW_POSITION: u32 = 1u;
+/// The slot of its own key and value in the cache.
+const ROW_SLOT: u32 = 2u;
+/// How many positions it sees through its page table.
+const ROW_CACHED: u32 = 3u;
+/// Where that page table begins.
+const ROW_PAGES_AT: u32 = 4u;
+/// Where its chain of slots begins: the rows of this batch that lead to it, itself last.
+const ROW_CHAIN_AT: u32 = 5u;
+const ROW_CHAIN_LENGTH: u32 = 6u;
+
+// A record of a tile of rows.
+
+const TILE_WORDS: u32 = 8u;
+/// Where its page table begins.
+const TILE_PAGES_AT: u32 = 0u;
+/// How many positions its longest row sees through it.
+const TILE_LONGEST: u32 = 1u;
+/// Where its list of rows begins, and how many they are.
+const TILE_ROWS_AT: u32 = 2u;
+const TILE_ROW_COUNT: u32 = 3u;
+/// Where the slots of all their chains begin, and how many they are.
+const TILE_CHAINS_AT: u32 = 4u;
+const TILE_CHAINED: u32 = 5u;
+
+// An output row's record of how to sample.
+
+const SAMPLING_WORDS: u32 = 8u;
+const SAMPLING_INVERSE_TEMPERATURE: u32 = 0u;
+const SAMPLING_TOP_K: u32 = 1u;
+const SAMPLING_TOP_P: u32 = 2u;
+const SAMPLING_MIN_P: u32 = 3u;
+const SAMPLING_POINT: u32 = 4u;
+
+fn row_word(row: u32, word: u32) -> u32 { return pass_data[pass_data[PASS_ROWS_AT] + row * ROW_WORDS + word]; }
+fn row_token(row: u32) -> u32 { return row_word(row, ROW_TOKEN); }
+fn row_position(row: u32) -> u32 { return row_word(row, ROW_POSITION); }
+fn row_slot(row: u32) -> u32 { return row_word(row, ROW_SLOT); }
+fn row_cached(row: u32) -> u32 { return row_word(row, ROW_CACHED); }
+fn row_chain_length(row: u32) -> u32 { return row_word(row, ROW_CHAIN_LENGTH); }
+
+/// How many positions a row sees: through its page table, and of its chain.
+fn row_positions(row: u32) -> u32 { return row_cached(row) + row_chain_length(row); }
 
 /// The batch row of an output row.
-fn picked_row(output: u32) -> u32 { return pass_data[pass_data[3] + output]; }
+fn picked_row(output: u32) -> u32 { return pass_data[pass_data[PASS_OUTPUTS_AT] + output]; }
+
+fn split_positions() -> u32 { return pass_data[PASS_SPLIT_POSITIONS]; }
+fn split_count() -> u32 { return pass_data[PASS_SPLITS]; }
+
+/// A word of an output row's record of how to sample, as it is and as a number.
+fn sampling_word(output: u32, word: u32) -> u32 {
+    return pass_data[pass_data[PASS_SAMPLING_AT] + output * SAMPLING_WORDS + word];
+}
+fn sampling_number(output: u32, word: u32) -> f32 { return bitcast<f32>(sampling_word(output, word)); }
+
+/// Where a row's angles by a rotary table of `pairs` pairs begin.
+fn row_angles(row: u32, table: u32, pairs: u32) -> u32 {
+    return pass_data[PASS_ANGLES_AT + table] + row * 2u * pairs;
+}
+
+/// Cosine and sine of a pair, of the angles that begin at `angles`.
+fn cosine_sine(angles: u32, pair: u32, pairs: u32) -> vec2<f32> {
+    return vec2(bitcast<f32>(pass_data[angles + pair]), bitcast<f32>(pass_data[angles + pairs + pair]));
+}

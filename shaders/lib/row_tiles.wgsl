@@ -12,28 +12,32 @@ struct RowTile {
     longest: u32,
     rows_at: u32,
     rows: u32,
-    extras_at: u32,
+    chains_at: u32,
     keys: u32,
 }
 
 fn row_tile(index: u32) -> RowTile {
-    let record = pass_data[7] + RECORD_WORDS * index;
+    let record = pass_data[PASS_TILES_AT] + TILE_WORDS * index;
+    let longest = pass_data[record + TILE_LONGEST];
     return RowTile(
-        pass_data[record],
-        pass_data[record + 1u],
-        pass_data[record + 2u],
-        pass_data[record + 3u],
-        pass_data[record + 4u],
-        pass_data[record + 1u] + pass_data[record + 5u],
+        pass_data[record + TILE_PAGES_AT],
+        longest,
+        pass_data[record + TILE_ROWS_AT],
+        pass_data[record + TILE_ROW_COUNT],
+        pass_data[record + TILE_CHAINS_AT],
+        longest + pass_data[record + TILE_CHAINED],
     );
 }
+
+/// The batch row of a row of the tile.
+fn tile_row(tile: RowTile, index: u32) -> u32 { return pass_data[tile.rows_at + index]; }
 
 /// The slot of a key of the tile.
 fn tile_slot(tile: RowTile, key: u32) -> u32 {
     if key < tile.longest {
         return pass_data[tile.pages_at + key / PAGE_POSITIONS] * PAGE_POSITIONS + key % PAGE_POSITIONS;
     }
-    return pass_data[tile.extras_at + key - tile.longest];
+    return pass_data[tile.chains_at + key - tile.longest];
 }
 
 /// The first key that a row of the tile may see, or one before it: a multiple of `step`.
@@ -42,20 +46,19 @@ fn first_key(tile: RowTile, step: u32) -> u32 {
         return 0u;
     }
     var first = tile.longest;
-    for (var i = tile.rows_at; i < tile.rows_at + tile.rows; i++) {
-        let record = row_record(pass_data[i]);
-        first = min(first, first_seen(pass_data[record + 3u] + pass_data[record + 6u]));
+    for (var i = 0u; i < tile.rows; i++) {
+        first = min(first, window_start(row_positions(tile_row(tile, i))));
     }
     return first / step * step;
 }
 
 /// Which of a row's positions the key of this slot is; NOWHERE if the row's chain lacks it.
-fn place_in_chain(row: u32, slot: u32) -> u32 {
-    let record = row_record(row);
-    let begin = pass_data[record + 5u];
-    for (var i = begin; i < begin + pass_data[record + 6u]; i++) {
+fn chain_position(row: u32, slot: u32) -> u32 {
+    let begin = row_word(row, ROW_CHAIN_AT);
+    let end = begin + row_chain_length(row);
+    for (var i = begin; i < end; i++) {
         if pass_data[i] == slot {
-            return pass_data[record + 3u] + i - begin;
+            return row_cached(row) + i - begin;
         }
     }
     return NOWHERE;

@@ -12,7 +12,7 @@ override SCORE_CAP: f32;
 override LINEAR_BIAS: f32;
 
 /// The first of `positions` positions that their last one sees.
-fn first_seen(positions: u32) -> u32 {
+fn window_start(positions: u32) -> u32 {
     if WINDOW > 0u && positions > WINDOW {
         return positions - WINDOW;
     }

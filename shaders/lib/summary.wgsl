@@ -1,5 +1,5 @@
 // What the selection kernels share: how a row of logits falls into blocks, the order of its entries, and the
-// layout of a row's summary. src/gpu/program/selection.rs sets the constants and reads the summaries.
+// layout of a row's summary. src/gpu/program/summary.rs has the same constants, and a test compares them.
 //
 // A row is COLUMNS4 vec4s. Block b takes BLOCK4 of them, STRIDE apart, so that STRIDE neighbouring lanes that
 // take a block each read neighbouring addresses. Entries from VOCABULARY on are padding.
@@ -15,12 +15,15 @@ override BLOCKS: u32;
 
 const MOST_CANDIDATES: u32 = 120u;
 const SUMMARY_WORDS: u32 = 256u;
+const SUM: u32 = 0u;
+const WEIGHTED_SUM: u32 = 1u;
+const TEMPERED_SUM: u32 = 2u;
 const ZEROS: u32 = 3u;
+const EXTREMES: u32 = 4u;
+const BROKEN: u32 = 5u;
 const CHOSEN: u32 = 6u;
 const IDS: u32 = 16u;
 const LOGITS: u32 = 136u;
-/// Words of a row's record of how to choose, in the pass data.
-const CHOOSING_WORDS: u32 = 8u;
 
 /// Stands for whatever is not finite: WGSL promises nothing of infinities and NaN.
 const LOWEST: f32 = -3.4028234e38;

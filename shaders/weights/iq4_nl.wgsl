@@ -6,11 +6,11 @@
 /// What the codes mean, four signed bytes to a word.
 const TABLE = vec4(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
 
-fn read_part(unit: u32) -> Part {
+fn read_sub_block(unit: u32) -> SubBlock {
     let pair = unpack2x16float(scales[unit / 2u]);
-    return Part(unit_words(unit), vec2(0u), vec2(select(pair.x, pair.y, (unit & 1u) == 1u)), vec2(0.0));
+    return SubBlock(unit_words(unit), vec2(0u), vec2(select(pair.x, pair.y, (unit & 1u) == 1u)), vec2(0.0));
 }
 
-fn codes(part: Part, index: u32) -> u32 { return four_bits(part.low, index); }
+fn codes(part: SubBlock, index: u32) -> u32 { return four_bits(part.low, index); }
 
-fn meaning(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }
+fn codebook(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }

@@ -6,15 +6,15 @@
 /// What the codes mean, four signed bytes to a word.
 const TABLE = vec4(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
 
-fn read_part(unit: u32) -> Part {
+fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 2u;
     let first = scales[block];
     let low = (scales[block + 1u] >> (4u * (unit & 7u))) & 15u;
     let high = (first >> (16u + 2u * (unit & 7u))) & 3u;
     let step = unpack2x16float(first).x * (f32(low | high << 4u) - 32.0);
-    return Part(unit_words(unit), vec2(0u), vec2(step), vec2(0.0));
+    return SubBlock(unit_words(unit), vec2(0u), vec2(step), vec2(0.0));
 }
 
-fn codes(part: Part, index: u32) -> u32 { return four_bits(part.low, index); }
+fn codes(part: SubBlock, index: u32) -> u32 { return four_bits(part.low, index); }
 
-fn meaning(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }
+fn codebook(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }

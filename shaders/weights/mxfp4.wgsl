@@ -6,12 +6,12 @@
 /// What the codes mean, four signed bytes to a word.
 const TABLE = vec4(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
 
-fn read_part(unit: u32) -> Part {
+fn read_sub_block(unit: u32) -> SubBlock {
     let e = (scales[unit / 4u] >> (8u * (unit & 3u))) & 0xffu;
     let step = bitcast<f32>(select((e - 1u) << 23u, 0x00200000u << e, e < 2u));
-    return Part(unit_words(unit), vec2(0u), vec2(step), vec2(0.0));
+    return SubBlock(unit_words(unit), vec2(0u), vec2(step), vec2(0.0));
 }
 
-fn codes(part: Part, index: u32) -> u32 { return four_bits(part.low, index); }
+fn codes(part: SubBlock, index: u32) -> u32 { return four_bits(part.low, index); }
 
-fn meaning(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }
+fn codebook(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }

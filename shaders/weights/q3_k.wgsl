@@ -4,12 +4,12 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn read_part(unit: u32) -> Part {
+fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 13u;
     let steps = scales[block + 8u + (unit & 7u) / 2u];
     let first = 2u * (unit & 1u);
     let step = unpack2x16float(scales[block + 12u]).x * vec2(signed_byte(steps, first), signed_byte(steps, first + 1u));
-    return Part(two_words(unit), vec2(scales[block + (unit & 7u)], 0u), step, vec2(0.0));
+    return SubBlock(two_words(unit), vec2(scales[block + (unit & 7u)], 0u), step, vec2(0.0));
 }
 
 /// The two words of a unit: half of what is loaded at a time.
@@ -18,8 +18,8 @@ fn two_words(unit: u32) -> vec4<u32> {
     return select(words, words.zwzw, (unit & 1u) == 1u);
 }
 
-fn codes(part: Part, index: u32) -> u32 {
+fn codes(part: SubBlock, index: u32) -> u32 {
     return two_bits(part.low.xy, index) | one_bit(part.high.x, index) << 2u;
 }
 
-fn meaning(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)) - 4.0; }
+fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)) - 4.0; }

@@ -3,10 +3,10 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn read_part(unit: u32) -> Part {
+fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 4u;
     let factors = unpack2x16float(scales[block]) * vec2<f32>(step_and_least(block, unit));
-    return Part(unit_words(unit), vec2(0u), vec2(factors.x), vec2(factors.y));
+    return SubBlock(unit_words(unit), vec2(0u), vec2(factors.x), vec2(factors.y));
 }
 
 /// Step and offset of a unit in six bits each, from the three words that a block has for all eight of its units.
@@ -19,6 +19,6 @@ fn step_and_least(block: u32, unit: u32) -> vec2<u32> {
     return vec2(bytes.z & 15u, bytes.z >> 4u) | (bytes.xy >> vec2(6u)) << vec2(4u);
 }
 
-fn codes(part: Part, index: u32) -> u32 { return four_bits(part.low, index); }
+fn codes(part: SubBlock, index: u32) -> u32 { return four_bits(part.low, index); }
 
-fn meaning(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }
+fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }

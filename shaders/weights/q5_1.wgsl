@@ -3,13 +3,13 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn read_part(unit: u32) -> Part {
+fn read_sub_block(unit: u32) -> SubBlock {
     let factors = unpack2x16float(scales[2u * unit]);
-    return Part(unit_words(unit), vec2(scales[2u * unit + 1u], 0u), vec2(factors.x), vec2(-factors.y));
+    return SubBlock(unit_words(unit), vec2(scales[2u * unit + 1u], 0u), vec2(factors.x), vec2(-factors.y));
 }
 
-fn codes(part: Part, index: u32) -> u32 {
+fn codes(part: SubBlock, index: u32) -> u32 {
     return four_bits(part.low, index) | one_bit(part.high.x, index) << 4u;
 }
 
-fn meaning(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }
+fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }

@@ -3,11 +3,11 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn read_part(unit: u32) -> Part {
+fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 12u;
     let factors = unpack2x16float(scales[block]) * vec2<f32>(step_and_least(block, unit));
     let high = scales[block + 4u + (unit & 7u)];
-    return Part(unit_words(unit), vec2(high, 0u), vec2(factors.x), vec2(factors.y));
+    return SubBlock(unit_words(unit), vec2(high, 0u), vec2(factors.x), vec2(factors.y));
 }
 
 /// Step and offset of a unit in six bits each, from the three words that a block has for all eight of its units.
@@ -20,8 +20,8 @@ fn step_and_least(block: u32, unit: u32) -> vec2<u32> {
     return vec2(bytes.z & 15u, bytes.z >> 4u) | (bytes.xy >> vec2(6u)) << vec2(4u);
 }
 
-fn codes(part: Part, index: u32) -> u32 {
+fn codes(part: SubBlock, index: u32) -> u32 {
     return four_bits(part.low, index) | one_bit(part.high.x, index) << 4u;
 }
 
-fn meaning(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }
+fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }

@@ -3,17 +3,17 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn read_part(unit: u32) -> Part {
+fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 21u;
     let high = block + 2u * (unit & 7u);
     let steps = scales[block + 16u + (unit & 7u) / 2u];
     let first = 2u * (unit & 1u);
     let step = unpack2x16float(scales[block + 20u]).x * vec2(signed_byte(steps, first), signed_byte(steps, first + 1u));
-    return Part(unit_words(unit), vec2(scales[high], scales[high + 1u]), step, vec2(0.0));
+    return SubBlock(unit_words(unit), vec2(scales[high], scales[high + 1u]), step, vec2(0.0));
 }
 
-fn codes(part: Part, index: u32) -> u32 {
+fn codes(part: SubBlock, index: u32) -> u32 {
     return four_bits(part.low, index) | two_bits(part.high, index) << 4u;
 }
 
-fn meaning(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)) - 32.0; }
+fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)) - 32.0; }

@@ -18,7 +18,7 @@ use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared};
 use super::strategy_settings::{ContrastiveSettings, Picking};
 use crate::model::batch::{Batch, Row, RowOutput};
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{LanguageModel, SequenceId, Summary};
 use crate::trace::strategies::{ContrastiveCandidate, ContrastiveStep};
 use crate::trace::{Run, StepDetail, StrategyStep};
@@ -100,7 +100,7 @@ impl Contrastive {
             hidden.iter().for_each(|state| states.push(state));
         };
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
-        let output = RowOutput::Summary(Choosing::HIGHEST);
+        let output = RowOutput::Summary(SamplingParams::GREEDY);
         let outputs = pass_with_hidden(model, sequence, tokens, output, &mut keep, chunk, cost, control)?;
         Ok(outputs.summaries.into_iter().next_back().expect("a pass returns what its batch asks for"))
     }
@@ -144,7 +144,7 @@ impl Contrastive {
                 position: length,
                 sequence,
                 parent: None,
-                output: RowOutput::Summary(Choosing::HIGHEST),
+                output: RowOutput::Summary(SamplingParams::GREEDY),
             };
             let batch = Batch::from(part.iter().map(row).collect::<Vec<_>>()).with_hidden();
             let outputs = model.forward(&batch)?;

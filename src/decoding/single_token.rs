@@ -20,7 +20,7 @@ use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared}
 use super::strategy_settings::Picking;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::language_model::PassId;
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Node, Run};
 
@@ -87,14 +87,14 @@ impl SingleToken {
 
     /// What a step asks of its row of logits.
     fn output(&self, step: usize, vocabulary: usize) -> RowOutput {
-        let point = match self.picking {
+        let uniform = match self.picking {
             Picking::Argmax => 0.0,
             Picking::Sample => uniform(self.seed, step as u64) as f32,
         };
-        match (self.chain.choosing(vocabulary, point), self.picking) {
+        match (self.chain.sampling_params(vocabulary, uniform), self.picking) {
             (None, _) => RowOutput::Logits,
-            (Some(_), Picking::Argmax) => RowOutput::Summary(Choosing::HIGHEST),
-            (Some(choosing), Picking::Sample) => RowOutput::Summary(choosing),
+            (Some(_), Picking::Argmax) => RowOutput::Summary(SamplingParams::GREEDY),
+            (Some(params), Picking::Sample) => RowOutput::Summary(params),
         }
     }
 

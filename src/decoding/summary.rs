@@ -6,7 +6,7 @@
 use super::chain::{Chain, Filtered};
 use super::row::{Row, Tail};
 use super::stages::{self, Stage};
-use crate::model::selection::{Choosing, MOST_CANDIDATES, Summary};
+use crate::model::selection::{MOST_CANDIDATES, SamplingParams, Summary};
 
 /// Temperatures for which the model's arithmetic keeps its range, and divides every value to another one.
 const COLDEST: f32 = 1e-4;
@@ -14,27 +14,27 @@ const HOTTEST: f32 = 1e4;
 const CLOSEST_TO_ONE: f32 = 1e-5;
 
 impl Chain {
-    /// What to ask of the model so that this chain may be run on its summaries; `point` is where the choice
+    /// What to ask of the model so that this chain may be run on its summaries; `uniform` is where the choice
     /// lies on 0–1. `None` if only whole rows of `vocabulary` logits will do.
-    pub fn choosing(&self, vocabulary: usize, point: f32) -> Option<Choosing> {
+    pub fn sampling_params(&self, vocabulary: usize, uniform: f32) -> Option<SamplingParams> {
         let listed = MOST_CANDIDATES.min(vocabulary);
         if self.recorded_candidates > listed && listed < vocabulary {
             return None;
         }
-        let mut choosing = Choosing { top_k: 0, point, ..Choosing::HIGHEST };
+        let mut params = SamplingParams { top_k: 0, uniform, ..SamplingParams::GREEDY };
         for stage in &self.stages {
             match *stage {
                 Stage::Temperature(divisor) => {
                     let fits =
                         (COLDEST..=HOTTEST).contains(&divisor) && (divisor - 1.0).abs() > CLOSEST_TO_ONE;
-                    choosing.temperature = Some(divisor).filter(|_| fits)?;
+                    params.temperature = Some(divisor).filter(|_| fits)?;
                 }
                 Stage::TopK(count) => {
                     let decides = count < listed || count >= vocabulary;
-                    choosing.top_k = u32::try_from(count).ok().filter(|_| decides)?;
+                    params.top_k = u32::try_from(count).ok().filter(|_| decides)?;
                 }
-                Stage::TopP(share) => choosing.top_p = share,
-                Stage::MinP(share) => choosing.min_p = share,
+                Stage::TopP(share) => params.top_p = share,
+                Stage::MinP(share) => params.min_p = share,
                 // It shifts all values alike: the choice is the same.
                 Stage::LogSoftmax => {}
                 Stage::Grammar { .. }
@@ -55,10 +55,10 @@ impl Chain {
                 | Stage::Mirostat(_) => return None,
             }
         }
-        Some(choosing)
+        Some(params)
     }
 
-    /// Runs all stages over a summary without broken logits, made for [`Self::choosing`]. `None` if a stage's
+    /// Runs all stages over a summary without broken logits, made for [`Self::sampling_params`]. `None` if a stage's
     /// work depends on single values of what is not listed.
     pub fn run_summary(&self, summary: &Summary) -> Option<Filtered> {
         let mut raw = Row::new(&summary.logits);

@@ -17,7 +17,7 @@ use super::stages::{History, Stage};
 use super::strategy::{Control, Ending, Stepped, fork_shared};
 use super::strategy_settings::Picking;
 use crate::model::batch::{Batch, RowOutput};
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Counters, Node, NodeTiming, Run, StepDetail, StopReason, StrategyStep};
 
@@ -101,9 +101,9 @@ impl Text {
     /// could not be read again, so that others are asked for whole.
     pub fn output(&self, vocabulary: usize) -> RowOutput {
         let bounded = || self.chain.stages.iter().any(|stage| matches!(stage, Stage::TopK(_)));
-        match (self.chain.choosing(vocabulary, 0.0), self.picking) {
-            (Some(_), Picking::Argmax) => RowOutput::Summary(Choosing::HIGHEST),
-            (Some(choosing), Picking::Sample) if bounded() => RowOutput::Summary(choosing),
+        match (self.chain.sampling_params(vocabulary, 0.0), self.picking) {
+            (Some(_), Picking::Argmax) => RowOutput::Summary(SamplingParams::GREEDY),
+            (Some(params), Picking::Sample) if bounded() => RowOutput::Summary(params),
             _ => RowOutput::Logits,
         }
     }

@@ -26,13 +26,14 @@ mod progress;
 pub use device::{AdapterInfo, adapters, find};
 pub use device::{Device, GpuError, Traffic};
 pub use device::{FailedAdapter, Problem, adapter_for_window, known_problem};
-pub use engine::{BegunPass, Engine, OpCost, Trial, Trials, variants_of};
+pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, variants_of};
 pub use error::LoadError;
 pub use kernels::{
-    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PromptAttention,
+    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PrefillAttention,
     Reduction,
 };
-pub use kernels::{Kernel, MatrixUnits, Variant, kernel_source, variants};
+pub use kernels::{FinishKind, Kernel, KernelUse, MatrixUnits, Override, Variant, kernel_source, variants};
+pub use program::{kernel_uses, selection_uses};
 pub use progress::{LoadPart, Progress, Share};
 pub use sizing::{Fit, Memory, TooLarge, estimate_memory};
 pub use yardsticks::{copy_bandwidth, f32_rate};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::error::ModelError;
-use super::selection::Choosing;
+use super::selection::SamplingParams;
 
 /// A sequence in the KV cache. Plain handle: the model that made it owns what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ pub enum RowOutput {
     /// Its logits.
     Logits,
     /// A summary of its logits, and the token that the model would choose.
-    Summary(Choosing),
+    Summary(SamplingParams),
 }
 
 /// The rows of one pass, parents before children.

@@ -30,7 +30,7 @@ pub enum WeightsChoice {
 pub struct Converted<W> {
     inner: W,
     tensors: Vec<TensorInfo>,
-    /// What each tensor is brought into; `None` where it stays as it is.
+    /// What each tensor is converted to; `None` if it stays as it is.
     encodings: Vec<Option<Encoding>>,
     /// Matrices that stay in f16, because their rows are not a whole number of blocks.
     unblocked: Vec<String>,
@@ -50,7 +50,7 @@ impl WeightsChoice {
         }
     }
 
-    /// What a matrix in that role is brought into; `None` where it stays as it is.
+    /// What a matrix in that role is converted to; `None` if it stays as it is.
     fn encoding(self, role: Role) -> Option<Encoding> {
         match (self, role) {
             (Self::Original, _) | (_, Role::Vector) => None,

@@ -8,7 +8,7 @@ use super::config::{
     HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual, Sinks,
 };
 use super::plan::{
-    AttentionOp, BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId,
+    AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, TensorId,
     TensorSpec,
 };
 use super::rotary::RotaryTable;
@@ -45,8 +45,8 @@ pub fn plan_decoder(config: &ModelConfig) -> Plan {
         HeadWeights::Separate => planner.tensor("head.weight", config.vocabulary, config.width),
     };
     let bias = planner.bias("head.bias", config.vocabulary, config.head_bias);
-    let finish = Finish::Store;
-    planner.ops.push(Op::Linear { norm: None, weight, bias, input: hidden, output: logits, finish });
+    let epilogue = Epilogue::Store;
+    planner.ops.push(Op::Linear { norm: None, weight, bias, input: hidden, output: logits, epilogue });
     planner.scale(config.logits.scale, logits);
     if let Some(cap) = config.logits.cap {
         planner.ops.push(Op::SoftCap { cap, buffer: logits });
@@ -165,7 +165,7 @@ impl Planner {
             sinks,
             query: Columns { buffer: query, first: 0 },
             output: mixed,
-            fresh: None,
+            prologue: None,
         }));
         self.linear(&name("output"), config.output_bias, mixed, output);
     }
@@ -224,12 +224,12 @@ impl Planner {
         input: BufferId,
         output: BufferId,
     ) {
-        let ExpertsConfig { count, active, shares, shared_width } = *experts;
+        let ExpertsConfig { count, active, softmax, shared_width } = *experts;
         let (width, activation) = (self.buffers[input.0].columns, config.activation);
         let scores = self.buffer("router scores", count, RowSet::Batch);
         let routes = self.buffer("routes", 2 * active, RowSet::Batch);
         self.linear(&format!("{name}.router"), config.bias, input, scores);
-        self.ops.push(Op::Route { active, shares, scores, output: routes });
+        self.ops.push(Op::Route { active, softmax, scores, output: routes });
 
         let up = self.buffer("experts up", active * config.width, RowSet::Batch);
         let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
@@ -239,7 +239,7 @@ impl Planner {
         self.expert_linear(&part("up"), bias, experts, [routes, input, up], ExpertInput::Shared);
         self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
         self.ops.push(Op::Gate { activation, up, output: gate });
-        self.expert_linear(&part("down"), bias, experts, [routes, gate, down], ExpertInput::Own);
+        self.expert_linear(&part("down"), bias, experts, [routes, gate, down], ExpertInput::PerExpert);
         self.ops.push(Op::Mix { routes, input: down, output });
 
         let Some(shared_width) = shared_width else { return };
@@ -258,18 +258,18 @@ impl Planner {
         bias: Bias,
         experts: &ExpertsConfig,
         [routes, input, output]: [BufferId; 3],
-        takes: ExpertInput,
+        expert_input: ExpertInput,
     ) {
         let ExpertsConfig { count, active, .. } = *experts;
         let (inputs, outputs) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
-        let columns = match takes {
+        let columns = match expert_input {
             ExpertInput::Shared => inputs,
-            ExpertInput::Own => inputs / active,
+            ExpertInput::PerExpert => inputs / active,
         };
         let rows = count * (outputs / active);
         let weight = self.tensor(&format!("{name}.weight"), rows, columns);
         let bias = self.bias(&format!("{name}.bias"), rows, bias);
-        self.ops.push(Op::ExpertLinear { weight, bias, experts: count, routes, input, takes, output });
+        self.ops.push(Op::ExpertLinear { weight, bias, experts: count, routes, input, expert_input, output });
     }
 
     fn norm(&mut self, name: &str, config: &NormConfig, input: BufferId, output: BufferId) {
@@ -284,7 +284,7 @@ impl Planner {
         let (columns, rows) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
         let weight = self.tensor(&format!("{name}.weight"), rows, columns);
         let bias = self.bias(&format!("{name}.bias"), rows, bias);
-        self.ops.push(Op::Linear { norm: None, weight, bias, input, output, finish: Finish::Store });
+        self.ops.push(Op::Linear { norm: None, weight, bias, input, output, epilogue: Epilogue::Store });
     }
 
     fn bias(&mut self, name: &str, columns: usize, bias: Bias) -> Option<TensorId> {

@@ -101,7 +101,7 @@ pub struct PassTiming {
     pub wait_seconds: f64,
     /// Of the waiting, the time in which the CPU recorded commands for a next pass of the same shape.
     pub ahead_seconds: f64,
-    /// Computing, by GPU timestamps; `None` where the adapter has none.
+    /// Computing, by GPU timestamps; `None` if the adapter has none.
     pub gpu_seconds: Option<f64>,
 }
 

@@ -77,7 +77,7 @@ fn stored_scale(scale: f32) -> [u8; 2] {
     half::f16::from_f32(if scale.is_finite() { scale } else { f32::NAN }).to_le_bytes()
 }
 
-/// The largest |x|; NaN where one is NaN. The bits of magnitudes are in the order of the magnitudes, with NaN above
+/// The largest |x|; NaN if one is NaN. The bits of magnitudes are in the order of the magnitudes, with NaN above
 /// all, and the compiler takes the maximum of whole numbers many at a time.
 fn largest_magnitude(values: &[f32; BLOCK]) -> f32 {
     let mut largest = 0;
@@ -119,7 +119,7 @@ mod tests {
         let block = encode_q4_0(&values(&some));
         let mut expected = [0x88_u8; Q4_0_BYTES];
         expected[..2].copy_from_slice(&[0x00, 0xB8]);
-        // 4 / d + 8 = 0, and 1 / d + 8 = 6 beside it in the high half.
+        // 4 / d + 8 = 0, and 1 / d + 8 = 6 in the high half of the same byte.
         expected[2] = 0x60;
         // −4 / d + 8 = 16 is one more than there is; −0.25 / d + 8 = 8.5 goes up.
         expected[3] = 0x9F;

@@ -1,18 +1,18 @@
-//! What a model tells of a row of logits without handing all of it over, and how it chooses a token itself.
+//! What a model returns of a row of logits short of the whole row, and how it chooses a token itself.
 
 /// Most candidates of a summary. With them a summary is 1 KiB.
 pub const MOST_CANDIDATES: usize = 120;
 
-/// Rows of logits that a model keeps after it has summarised them.
+/// How many rows of logits a model keeps after it has summarised them.
 pub const RECENT_ROWS: usize = 4;
 
-/// How a model is to choose a token: the row's logits are divided by the temperature and cut by top-k, top-p
+/// How a model chooses a token: the row's logits are divided by the temperature and cut by top-k, top-p
 /// and min-p, in this order; what is left is laid end to end on 0–1 by descending probability and then
-/// ascending id, and the token at `point` is chosen.
+/// ascending id, and the token at `uniform` is chosen.
 ///
 /// Done in the device's arithmetic, it is a forecast: the decision is the strategy's.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Choosing {
+pub struct SamplingParams {
     /// Divides the logits; 1 is neutral.
     pub temperature: f32,
     /// Keeps the k highest and those equal to the k-th; 0 is off.
@@ -21,22 +21,22 @@ pub struct Choosing {
     pub top_p: f32,
     /// Keeps tokens with at least this fraction of the highest probability; 0 is off.
     pub min_p: f32,
-    /// Where on 0–1 the chosen token lies.
-    pub point: f32,
+    /// Where on 0–1 the chosen token lies: a uniform random number, or 0.
+    pub uniform: f32,
 }
 
-impl Choosing {
+impl SamplingParams {
     /// The highest logit, the lowest id among equals.
-    pub const HIGHEST: Self = Self { temperature: 1.0, top_k: 1, top_p: 1.0, min_p: 0.0, point: 0.0 };
+    pub const GREEDY: Self = Self { temperature: 1.0, top_k: 1, top_p: 1.0, min_p: 0.0, uniform: 0.0 };
 }
 
-/// A row of logits that a model has summarised, until [`RECENT_ROWS`] newer ones took its place.
+/// A row of logits that a model has summarised; valid until [`RECENT_ROWS`] newer ones have taken its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowHandle(pub u64);
 
-/// A row of V logits in short: the highest ones, and sums over all of them.
+/// A summary of a row of V logits: the highest ones, and sums over all of them.
 ///
-/// NaN and +∞ are counted, and stand below all others otherwise.
+/// NaN and +∞ are counted; otherwise they rank below all others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// For [`super::LanguageModel::read_row`].
@@ -44,7 +44,7 @@ pub struct Summary {
     /// V.
     pub vocabulary: usize,
     /// Ids of the highest logits, by descending logit and then ascending id: [`MOST_CANDIDATES`] of them, or
-    /// V where that is less.
+    /// V if that is less.
     pub tokens: Vec<u32>,
     /// Their logits, exactly as computed.
     pub logits: Vec<f32>,

@@ -50,7 +50,7 @@ pub enum BlockFormat {
     Mxfp4,
 }
 
-/// The formats that numbers can be brought into.
+/// The formats that numbers can be encoded in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// [`WeightFormat::F32`].
@@ -123,7 +123,7 @@ impl WeightFormat {
         }
     }
 
-    /// How numbers are brought into this format, or which of those that only files bring it is.
+    /// The encoding of this format; the block format if it is one that only files bring.
     pub const fn encoding(self) -> Result<Encoding, BlockFormat> {
         match self {
             Self::F32 => Ok(Encoding::F32),

@@ -7,7 +7,7 @@ use super::interpreter::{Pass, Reference};
 use super::rotary::rotary;
 use crate::model::Row;
 use crate::model::config::NormKind;
-use crate::model::plan::{AttentionOp, Columns, Fresh, HeadNorms};
+use crate::model::plan::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 
 impl Reference {
     /// The keys and values that the pass gave a layer, rows of G·D.
@@ -34,7 +34,8 @@ impl Reference {
     ) {
         let heads = Heads::from(op);
         let mut queries = self.columns(op.query, heads.query * heads.width);
-        let made = op.fresh.map(|fresh| self.norm_and_rotate(&fresh, heads, &pass.rows, &mut queries));
+        let made =
+            op.prologue.map(|prologue| self.norm_and_rotate(&prologue, heads, &pass.rows, &mut queries));
         if let Some(cached) = given.or(made) {
             pass.computed[op.layer] = cached;
         }
@@ -58,15 +59,21 @@ impl Reference {
         }
     }
 
-    /// Normalises and rotates queries and keys as `fresh` says, and gives the keys and values to be cached.
-    fn norm_and_rotate(&self, fresh: &Fresh, heads: Heads, rows: &[Row], queries: &mut [f32]) -> KeysValues {
+    /// Normalises and rotates queries and keys as `prologue` says, and gives the keys and values to be cached.
+    fn norm_and_rotate(
+        &self,
+        prologue: &AttentionPrologue,
+        heads: Heads,
+        rows: &[Row],
+        queries: &mut [f32],
+    ) -> KeysValues {
         let width = heads.key_value * heads.width;
-        let (mut keys, values) = (self.columns(fresh.key, width), self.columns(fresh.value, width));
-        if let Some(HeadNorms { epsilon, query, key }) = fresh.norms {
+        let (mut keys, values) = (self.columns(prologue.key, width), self.columns(prologue.value, width));
+        if let Some(HeadNorms { epsilon, query, key }) = prologue.norms {
             head_norm(NormKind::Rms, epsilon, self.tensor(query), heads.width, queries);
             head_norm(NormKind::Rms, epsilon, self.tensor(key), heads.width, &mut keys);
         }
-        if let Some(id) = fresh.rotary {
+        if let Some(id) = prologue.rotary {
             let table = &self.plan.rotary_tables[id.0];
             rotary(rows, table, heads.query, heads.width, queries);
             rotary(rows, table, heads.key_value, heads.width, &mut keys);

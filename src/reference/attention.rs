@@ -16,7 +16,7 @@ pub struct Heads {
     pub width: usize,
     /// Factor on query·key before the softmax.
     pub scale: f32,
-    /// What else becomes of the scores.
+    /// What else is done to the scores.
     pub scores: ScoresConfig,
 }
 

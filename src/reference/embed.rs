@@ -1,4 +1,4 @@
-//! Twin of `Op::Embed`: a row of the token table, plus a row of the position table where there is one.
+//! Twin of `Op::Embed`: a row of the token table, plus a row of the position table if there is one.
 
 use crate::model::Row;
 

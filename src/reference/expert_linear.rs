@@ -16,27 +16,27 @@ pub struct Matrices<'a> {
     pub columns: usize,
 }
 
-/// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\] (+ bias\[e(t, k)·R + r\]), with x as `takes` says.
+/// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\] (+ bias\[e(t, k)·R + r\]), with x as `expert_input` says.
 pub fn expert_linear(
     matrices: Matrices<'_>,
     active: usize,
     routes: &[f32],
     input: &[f32],
-    takes: ExpertInput,
+    expert_input: ExpertInput,
     output: &mut [f32],
 ) {
     let Matrices { weight, bias, experts, columns } = matrices;
     let rows = weight.len() / columns / experts;
-    let inputs = match takes {
+    let inputs = match expert_input {
         ExpertInput::Shared => columns,
-        ExpertInput::Own => active * columns,
+        ExpertInput::PerExpert => active * columns,
     };
     let all_rows = routes.chunks_exact(2 * active).zip(input.chunks_exact(inputs));
     for ((routes, input), output) in all_rows.zip(output.chunks_exact_mut(active * rows)) {
         for (slot, output) in output.chunks_exact_mut(rows).enumerate() {
-            let x = match takes {
+            let x = match expert_input {
                 ExpertInput::Shared => input,
-                ExpertInput::Own => &input[slot * columns..][..columns],
+                ExpertInput::PerExpert => &input[slot * columns..][..columns],
             };
             let first = routes[slot] as usize * rows;
             for (row, output) in output.iter_mut().enumerate() {
@@ -60,7 +60,7 @@ mod tests {
         let mut output = [0.0; 4];
         expert_linear(matrices, 2, &routes, &[1.0, 2.0], ExpertInput::Shared, &mut output);
         assert_eq!(output, [10.0, 20.0, 1.0, 2.0]);
-        expert_linear(matrices, 2, &routes, &[1.0, 2.0, 3.0, 4.0], ExpertInput::Own, &mut output);
+        expert_linear(matrices, 2, &routes, &[1.0, 2.0, 3.0, 4.0], ExpertInput::PerExpert, &mut output);
         assert_eq!(output, [10.0, 20.0, 3.0, 4.0]);
         let matrices = Matrices { bias: Some(&[0.1, 0.2, 0.3, 0.4]), ..matrices };
         expert_linear(matrices, 2, &routes, &[1.0, 2.0], ExpertInput::Shared, &mut output);

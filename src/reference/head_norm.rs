@@ -1,10 +1,10 @@
-//! Twin of `Op::HeadNorm`: the norm of each head by itself, in place.
+//! Twin of `Op::HeadNorm`: the norm of each head separately, in place.
 
 use super::norm::norm;
 use crate::model::config::NormKind;
 
-/// Each head of `buffer`, of `head_width` elements, normalised by itself, in place. The weight's elements are for
-/// every head, or it has some for each head of a row.
+/// Each head of `buffer`, of `head_width` elements, normalised separately, in place. The weight has elements
+/// for one head, shared by all, or for each head of a row.
 pub fn head_norm(kind: NormKind, epsilon: f32, weight: &[f32], head_width: usize, buffer: &mut [f32]) {
     let mut normed = vec![0.0; head_width];
     let weights = weight.chunks_exact(head_width).cycle();

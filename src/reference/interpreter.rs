@@ -104,12 +104,12 @@ impl Reference {
             Op::HeadNorm { kind, epsilon, weight, head_width, .. } => {
                 head_norm::head_norm(kind, epsilon, self.tensor(weight), head_width, output);
             }
-            Op::Linear { norm, weight, bias, input, finish, .. } => {
+            Op::Linear { norm, weight, bias, input, epilogue, .. } => {
                 let input = self.buffer(input);
                 let normed = norm.map(|norm| norm::rms(norm.epsilon, self.tensor(norm.weight), input));
                 let input = normed.as_deref().unwrap_or(input);
                 let (columns, bias) = (self.columns_of(weight), self.optional(bias));
-                linear::linear(self.tensor(weight), bias, columns, input, finish, output);
+                linear::linear(self.tensor(weight), bias, columns, input, epilogue, output);
             }
             Op::Rotary { table, heads, head_width, .. } => {
                 rotary::rotary(&pass.rows, &self.plan.rotary_tables[table.0], heads, head_width, output);
@@ -125,16 +125,23 @@ impl Reference {
             Op::Scale { factor, .. } => scale::scale(factor, output),
             Op::Clamp { limit, .. } => clamp::clamp(limit, output),
             Op::SoftCap { cap, .. } => soft_cap::soft_cap(cap, output),
-            Op::Route { active, shares, scores, .. } => {
+            Op::Route { active, softmax, scores, .. } => {
                 let experts = self.plan.buffer(scores).columns;
-                route::route(active, shares, experts, self.buffer(scores), output);
+                route::route(active, softmax, experts, self.buffer(scores), output);
             }
-            Op::ExpertLinear { weight, bias, experts, routes, input, takes, .. } => {
+            Op::ExpertLinear { weight, bias, experts, routes, input, expert_input, .. } => {
                 let (columns, bias) = (self.columns_of(weight), self.optional(bias));
                 let weight = self.tensor(weight);
                 let matrices = expert_linear::Matrices { weight, bias, experts, columns };
                 let (active, routes) = self.routes(routes);
-                expert_linear::expert_linear(matrices, active, routes, self.buffer(input), takes, output);
+                expert_linear::expert_linear(
+                    matrices,
+                    active,
+                    routes,
+                    self.buffer(input),
+                    expert_input,
+                    output,
+                );
             }
             Op::Mix { routes, input, .. } => {
                 let (active, routes) = self.routes(routes);

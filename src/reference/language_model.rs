@@ -61,8 +61,8 @@ impl LanguageModel for Reference {
             match batch.rows[row].output {
                 RowOutput::Nothing => {}
                 RowOutput::Logits => outputs.logits.push(logits.to_vec()),
-                RowOutput::Summary(choosing) => {
-                    outputs.summaries.push(self.recent.summarise(logits.to_vec(), &choosing));
+                RowOutput::Summary(params) => {
+                    outputs.summaries.push(self.recent.summarise(logits.to_vec(), &params));
                 }
             }
         }

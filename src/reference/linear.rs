@@ -1,21 +1,21 @@
-//! Twin of `Op::Linear`: a matrix of weights times each row, plus a bias, and what becomes of the result.
+//! Twin of `Op::Linear`: a matrix of weights times each row, plus a bias, and the epilogue.
 
 use super::activation::{apply, gated};
-use crate::model::plan::Finish;
+use crate::model::plan::Epilogue;
 
 /// result\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]); `columns` elements in a row of the input, and as
-/// many results as the weight has rows. `finish` makes them the output.
+/// many results as the weight has rows. `epilogue` makes them the output.
 pub fn linear(
     weight: &[f32],
     bias: Option<&[f32]>,
     columns: usize,
     input: &[f32],
-    finish: Finish,
+    epilogue: Epilogue,
     output: &mut [f32],
 ) {
     let rows = weight.len() / columns;
-    let outputs = match finish {
-        Finish::Gate(_) => rows / 2,
+    let outputs = match epilogue {
+        Epilogue::Gate(_) => rows / 2,
         _ => rows,
     };
     for (input, output) in input.chunks_exact(columns).zip(output.chunks_exact_mut(outputs)) {
@@ -24,11 +24,11 @@ pub fn linear(
             sum + bias.map_or(0.0, |bias| f64::from(bias[row]))
         };
         for (index, output) in output.iter_mut().enumerate() {
-            *output = match finish {
-                Finish::Store => result(index),
-                Finish::Add => f64::from(*output) + result(index),
-                Finish::Activate(activation) => apply(activation, result(index)),
-                Finish::Gate(activation) => {
+            *output = match epilogue {
+                Epilogue::Store => result(index),
+                Epilogue::Add => f64::from(*output) + result(index),
+                Epilogue::Activate(activation) => apply(activation, result(index)),
+                Epilogue::Gate(activation) => {
                     let gate = index / 4 * 8 + index % 4;
                     gated(activation, result(gate), result(gate + 4))
                 }
@@ -61,9 +61,9 @@ mod tests {
         let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let mut output = [0.0; 4];
         let input = [1.0, 10.0, 100.0, 1.0, 0.0, 0.0];
-        linear(&weight, Some(&[0.5, -0.5]), 3, &input, Finish::Store, &mut output);
+        linear(&weight, Some(&[0.5, -0.5]), 3, &input, Epilogue::Store, &mut output);
         assert_eq!(output, [321.5, 653.5, 1.5, 3.5]);
-        linear(&weight, None, 3, &input, Finish::Add, &mut output);
+        linear(&weight, None, 3, &input, Epilogue::Add, &mut output);
         assert_eq!(output, [642.5, 1307.5, 2.5, 7.5]);
     }
 
@@ -72,7 +72,7 @@ mod tests {
         // One column: the results are the weights themselves.
         let weight: Vec<f32> = [[1.0, -1.0, 2.0, 3.0], [5.0, 6.0, 7.0, -8.0]].concat();
         let mut output = [0.0; 4];
-        linear(&weight, None, 1, &[1.0], Finish::Gate(Activation::Relu), &mut output);
+        linear(&weight, None, 1, &[1.0], Epilogue::Gate(Activation::Relu), &mut output);
         assert_eq!(output, [5.0, 0.0, 14.0, -24.0]);
     }
 

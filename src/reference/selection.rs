@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::selection::{Choosing, MOST_CANDIDATES, RECENT_ROWS, RowHandle, Summary};
+use crate::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle, SamplingParams, Summary};
 
 /// The newest rows of logits that were summarised.
 #[derive(Clone, Debug, Default)]
@@ -13,10 +13,10 @@ pub struct RecentRows {
 
 impl RecentRows {
     /// Summarises a row, and keeps it until [`RECENT_ROWS`] newer ones took its place.
-    pub fn summarise(&mut self, logits: Vec<f32>, choosing: &Choosing) -> Summary {
+    pub fn summarise(&mut self, logits: Vec<f32>, sampling: &SamplingParams) -> Summary {
         let row = RowHandle(self.next);
         self.next += 1;
-        let summary = summarise(row, &logits, choosing);
+        let summary = summarise(row, &logits, sampling);
         if self.rows.len() == RECENT_ROWS {
             self.rows.pop_front();
         }
@@ -31,7 +31,7 @@ impl RecentRows {
 }
 
 /// The summary of a row that is not empty.
-pub fn summarise(row: RowHandle, logits: &[f32], choosing: &Choosing) -> Summary {
+pub fn summarise(row: RowHandle, logits: &[f32], sampling: &SamplingParams) -> Summary {
     // The addition makes −0 the equal of +0.
     let height =
         |id: u32| Some(logits[id as usize]).filter(|logit| logit.is_finite()).unwrap_or(f32::MIN) + 0.0;
@@ -39,7 +39,7 @@ pub fn summarise(row: RowHandle, logits: &[f32], choosing: &Choosing) -> Summary
     tokens.sort_by(|&a, &b| height(b).total_cmp(&height(a)).then(a.cmp(&b)));
     let highest = f64::from(height(tokens[0]));
     let below = |id: u32| f64::from(height(id)) - highest;
-    let temperature = f64::from(choosing.temperature);
+    let temperature = f64::from(sampling.temperature);
     let extreme = |logit: f32| {
         logit == f32::NEG_INFINITY
             || logit.is_finite() && logit != 0.0 && !(1e-30..1e30).contains(&logit.abs())
@@ -57,37 +57,37 @@ pub fn summarise(row: RowHandle, logits: &[f32], choosing: &Choosing) -> Summary
         logits: tokens.iter().take(MOST_CANDIDATES).map(|&id| logits[id as usize]).collect(),
         chosen: 0,
     };
-    summary.chosen = choose(&summary, choosing);
+    summary.chosen = choose(&summary, sampling);
     summary
 }
 
-/// The token that `choosing` asks for. A point beyond the candidates gives the last of them.
-fn choose(summary: &Summary, choosing: &Choosing) -> u32 {
-    let temperature = f64::from(choosing.temperature);
+/// The token that `sampling` asks for. A point beyond the candidates gives the last of them.
+fn choose(summary: &Summary, sampling: &SamplingParams) -> u32 {
+    let temperature = f64::from(sampling.temperature);
     let logit =
         |index: usize| f64::from(summary.logits[index]).clamp(f64::from(f32::MIN), f64::from(f32::MAX));
     let mut weights: Vec<f64> =
         (0..summary.logits.len()).map(|index| ((logit(index) - logit(0)) / temperature).exp()).collect();
     let mut sum = summary.tempered_sum;
-    let top_k = choosing.top_k as usize;
+    let top_k = sampling.top_k as usize;
     if (1..weights.len()).contains(&top_k) {
         weights
             .truncate((top_k..weights.len()).find(|&i| logit(i) < logit(top_k - 1)).unwrap_or(weights.len()));
         sum = weights.iter().sum();
     }
-    if choosing.top_p < 1.0 {
-        let enough = f64::from(choosing.top_p) * sum;
+    if sampling.top_p < 1.0 {
+        let enough = f64::from(sampling.top_p) * sum;
         let inside = (0..weights.len()).find(|&index| weights[..index].iter().sum::<f64>() >= enough);
         weights.truncate(inside.unwrap_or(weights.len()));
         sum = weights.iter().sum();
     }
-    if choosing.min_p > 0.0
-        && let Some(inside) = weights.iter().position(|&weight| weight < f64::from(choosing.min_p))
+    if sampling.min_p > 0.0
+        && let Some(inside) = weights.iter().position(|&weight| weight < f64::from(sampling.min_p))
     {
         weights.truncate(inside);
         sum = weights.iter().sum();
     }
-    let mut left = f64::from(choosing.point) * sum;
+    let mut left = f64::from(sampling.uniform) * sum;
     let reached = weights.iter().position(|weight| {
         left -= weight;
         left < 0.0

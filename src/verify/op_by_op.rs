@@ -124,7 +124,7 @@ impl<'a> Comparison<'a> {
         };
         self.engine.run_op(&self.begun, index, rows)?;
         self.twin.run(op, &mut self.pass);
-        if let Op::Attention(attention @ AttentionOp { fresh: Some(_), .. }) = op
+        if let Op::Attention(attention @ AttentionOp { prologue: Some(_), .. }) = op
             && let Some(broken) = self.adopt_cached(index, op.name(), attention)?
         {
             return Ok(Some(broken));

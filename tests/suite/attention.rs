@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use logitscope::gpu::{AttentionChoice, KernelChoice, PromptAttention};
+use logitscope::gpu::{AttentionChoice, KernelChoice, PrefillAttention};
 use logitscope::model::batch::{Row, RowOutput};
 use logitscope::model::config::ScoresConfig;
 use logitscope::model::plan::{
-    AttentionOp, BufferId, Columns, Fresh, HeadNorms, Op, Plan, RotaryId, TensorId,
+    AttentionOp, AttentionPrologue, BufferId, Columns, HeadNorms, Op, Plan, RotaryId, TensorId,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
@@ -23,7 +23,7 @@ const GPU: KernelChoice = KernelChoice::GPU;
 const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
 const SPLITTING: KernelChoice = KernelChoice {
-    attention: AttentionChoice { lanes: 32, least_split: 64, prompts: PromptAttention::Rows },
+    attention: AttentionChoice { lanes: 32, least_split: 64, prefill: PrefillAttention::Rows },
     ..KernelChoice::CPU
 };
 /// No window, cap or linear bias.
@@ -46,7 +46,7 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
             sinks: None,
             query: Columns { buffer: query, first: 0 },
             output,
-            fresh: None,
+            prologue: None,
         }),
     ];
     let width = key_value_heads * head_width;
@@ -81,7 +81,7 @@ fn fresh_plan(
         sinks: None,
         query: columns(0),
         output,
-        fresh: Some(Fresh {
+        prologue: Some(AttentionPrologue {
             key: columns(heads * head_width),
             value: columns(heads * head_width + width),
             norms,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use logitscope::gpu::{Device, Engine};
 use logitscope::model::batch::RowOutput;
-use logitscope::model::selection::Choosing;
+use logitscope::model::selection::SamplingParams;
 use logitscope::model::{Batch, LanguageModel, Outputs, Row, SequenceId};
 use logitscope::reference::Reference;
 
@@ -31,7 +31,7 @@ fn assert_rows_close(found: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
 fn hidden_states_come_out_whatever_is_wanted_of_the_logits() {
     let (mut engine, mut twin) = pair(device());
     let width = 38;
-    let outputs = [RowOutput::Logits, RowOutput::Nothing, RowOutput::Summary(Choosing::HIGHEST)];
+    let outputs = [RowOutput::Logits, RowOutput::Nothing, RowOutput::Summary(SamplingParams::GREEDY)];
     let batch = |model: &mut dyn LanguageModel| -> Outputs {
         let sequence = model.new_sequence();
         let mut batch = Batch::chain(sequence, 0, &tokens(40), RowOutput::Nothing);

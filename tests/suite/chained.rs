@@ -9,7 +9,7 @@ use logitscope::decoding::{
     CacheUse, Control, DecodingError, DecodingSettings, EosRule, Picking, StageContext, StageSettings,
     StrategyKind, begin,
 };
-use logitscope::model::selection::{Choosing, MOST_CANDIDATES, RowHandle};
+use logitscope::model::selection::{MOST_CANDIDATES, RowHandle, SamplingParams};
 use logitscope::reference::selection::summarise;
 use logitscope::trace::{Node, NodeTiming, Run, StopReason};
 
@@ -175,9 +175,9 @@ fn a_summary_records_what_the_whole_row_records() {
             ..StageSettings::default()
         };
         let chain = Chain::new(&stages, Picking::Sample, &StageContext::default(), 35);
-        let Some(choosing) = chain.choosing(vocabulary, 0.5) else { continue };
+        let Some(sampling) = chain.sampling_params(vocabulary, 0.5) else { continue };
         let whole = chain.run(&logits, NOTHING).unwrap();
-        let Some(short) = chain.run_summary(&summarise(RowHandle(0), &logits, &choosing)) else { continue };
+        let Some(short) = chain.run_summary(&summarise(RowHandle(0), &logits, &sampling)) else { continue };
         decided += 1;
         let place = round as u32 % short.row.kept.len() as u32;
         let token = short.token(short.row.kept[place as usize]);
@@ -214,8 +214,8 @@ fn assert_same(short: &Node, whole: &Node, what: &str) {
 fn what_a_summary_cannot_decide_is_left_to_the_whole_row() {
     let run = |stages: StageSettings, logits: &[f32]| {
         let chain = Chain::new(&stages, Picking::Sample, &StageContext::default(), 40);
-        let choosing = chain.choosing(logits.len(), 0.5)?;
-        chain.run_summary(&summarise(RowHandle(0), logits, &choosing))
+        let sampling = chain.sampling_params(logits.len(), 0.5)?;
+        chain.run_summary(&summarise(RowHandle(0), logits, &sampling))
     };
     let plain = StageSettings::default;
     let flat = vec![1.5; 300];
@@ -239,10 +239,13 @@ fn what_a_summary_cannot_decide_is_left_to_the_whole_row() {
     ] {
         assert!(run(stages.clone(), &steep).is_some(), "{stages:?}");
     }
-    assert_eq!(Chain::new(&plain(), Picking::Sample, &StageContext::default(), 121).choosing(300, 0.0), None);
-    let expected = Choosing { top_k: 0, point: 0.25, ..Choosing::HIGHEST };
     assert_eq!(
-        Chain::new(&plain(), Picking::Sample, &StageContext::default(), 40).choosing(300, 0.25),
+        Chain::new(&plain(), Picking::Sample, &StageContext::default(), 121).sampling_params(300, 0.0),
+        None
+    );
+    let expected = SamplingParams { top_k: 0, uniform: 0.25, ..SamplingParams::GREEDY };
+    assert_eq!(
+        Chain::new(&plain(), Picking::Sample, &StageContext::default(), 40).sampling_params(300, 0.25),
         Some(expected)
     );
 }

@@ -124,8 +124,8 @@ impl LanguageModel for Fake {
             match row.output {
                 RowOutput::Nothing => {}
                 RowOutput::Logits => outputs.logits.push(logits),
-                RowOutput::Summary(choosing) => {
-                    outputs.summaries.push(self.recent.summarise(logits, &choosing));
+                RowOutput::Summary(params) => {
+                    outputs.summaries.push(self.recent.summarise(logits, &params));
                 }
             }
         }

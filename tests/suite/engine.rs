@@ -10,7 +10,7 @@ use logitscope::model::config::{
     HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, ResidualConfig,
     ScoresConfig, Sinks,
 };
-use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
+use logitscope::model::plan::{BufferId, BufferSpec, Epilogue, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
 use logitscope::model::{Batch, LanguageModel, ModelError, SequenceId, WeightFormat, plan_decoder};
 use logitscope::reference::Reference;
@@ -166,7 +166,7 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
                 bias: None,
                 input: residual,
                 output: logits,
-                finish: Finish::Store,
+                epilogue: Epilogue::Store,
             },
         ],
         logits,

@@ -163,8 +163,8 @@ impl LanguageModel for FakeModel {
             match row.output {
                 RowOutput::Nothing => {}
                 RowOutput::Logits => outputs.logits.push((self.logits)(&history)),
-                RowOutput::Summary(choosing) => {
-                    outputs.summaries.push(self.recent.summarise((self.logits)(&history), &choosing));
+                RowOutput::Summary(params) => {
+                    outputs.summaries.push(self.recent.summarise((self.logits)(&history), &params));
                 }
             }
             if batch.hidden.contains(&index) {

@@ -7,9 +7,9 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
     FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig,
-    NormConfig, NormKind, Positions, Residual, ResidualConfig, ScoresConfig, Shares, Sinks,
+    NormConfig, NormKind, Positions, Residual, ResidualConfig, RouterSoftmax, ScoresConfig, Sinks,
 };
-use logitscope::model::plan::Finish;
+use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
 use logitscope::model::{Batch, LanguageModel, Op, Plan, WeightFormat, Weights, fuse, plan_decoder};
 use logitscope::reference::Reference;
@@ -22,7 +22,7 @@ const CONTEXT: usize = 64;
 
 /// What the rules look at.
 #[derive(Clone, Copy)]
-struct Shape {
+pub struct Shape {
     head_width: usize,
     feed_forward: usize,
     kind: FeedForwardKind,
@@ -76,7 +76,7 @@ const EXPERTS: Shape = Shape {
     kind: FeedForwardKind::Experts(ExpertsConfig {
         count: 6,
         active: 2,
-        shares: Shares::OfChosen,
+        softmax: RouterSoftmax::AfterTopK,
         shared_width: Some(24),
     }),
     feed_forward: 48,
@@ -88,6 +88,27 @@ const CLIPPED_AND_NORMED: Shape = Shape { clip: Some(0.4), ..QWEN3 };
 const CLIPPED_ODD: Shape = Shape { clip: Some(0.4), ..ODD };
 /// Neither heads nor gate fit blocks of four.
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
+
+/// All of them: name, shape, and ops of a layer once they are fused.
+pub const SHAPES: [(&str, Shape, usize); 12] = [
+    ("llama", LLAMA, 5),
+    ("qwen3", QWEN3, 5),
+    ("gpt2", GPT2, 7),
+    ("side by side", SIDE_BY_SIDE, 6),
+    ("two norms", TWO_NORMS, 7),
+    ("normed results", NORMED_RESULTS, 16),
+    ("normed twice", NORMED_TWICE, 18),
+    ("experts", EXPERTS, 17),
+    ("odd", ODD, 12),
+    ("clipped", CLIPPED, 6),
+    ("clipped and normed", CLIPPED_AND_NORMED, 6),
+    ("clipped, odd", CLIPPED_ODD, 15),
+];
+
+/// A tiny plan of each shape.
+pub fn plans() -> impl Iterator<Item = Plan> {
+    SHAPES.into_iter().map(|(_, shape, _)| plan(shape))
+}
 
 fn plan(shape: Shape) -> Plan {
     let norm = NormConfig {
@@ -165,21 +186,7 @@ fn assert_close(found: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
 #[test]
 fn the_fused_plan_computes_what_the_plain_one_does() {
     let device = device();
-    let shapes = [
-        ("llama", LLAMA, 5),
-        ("qwen3", QWEN3, 5),
-        ("gpt2", GPT2, 7),
-        ("side by side", SIDE_BY_SIDE, 6),
-        ("two norms", TWO_NORMS, 7),
-        ("normed results", NORMED_RESULTS, 16),
-        ("normed twice", NORMED_TWICE, 18),
-        ("experts", EXPERTS, 17),
-        ("odd", ODD, 12),
-        ("clipped", CLIPPED, 6),
-        ("clipped and normed", CLIPPED_AND_NORMED, 6),
-        ("clipped, odd", CLIPPED_ODD, 15),
-    ];
-    for (name, shape, ops) in shapes {
+    for (name, shape, ops) in SHAPES {
         let plain = plan(shape);
         let source = MadeWeights::random(&plain, WeightFormat::F16, 5);
         let expected = logits(&mut Reference::new(plain.clone(), CONTEXT, &source).expect("readable"));
@@ -215,7 +222,7 @@ fn what_does_not_fit_together_stays_apart() {
     let gate = plain.tensors.iter().position(|spec| spec.name == "layers.0.feed_forward.gate.weight");
     source.store(gate.expect("the layer has a gate"), WeightFormat::F32);
     let fused = fuse(&plain, &source);
-    let gates = |op: &&Op| matches!(op, Op::Linear { finish: Finish::Gate(_), .. });
+    let gates = |op: &&Op| matches!(op, Op::Linear { epilogue: Epilogue::Gate(_), .. });
     assert_eq!(fused.plan.ops.iter().filter(gates).count(), 1, "only the second layer's formats agree");
     assert_eq!(fused.plan.ops.iter().filter(|op| matches!(op, Op::Gate { .. })).count(), 1);
 }

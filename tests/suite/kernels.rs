@@ -5,9 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MOST_LANES};
 use logitscope::model::batch::RowOutput;
-use logitscope::model::config::{Activation, NormKind, Shares};
+use logitscope::model::config::{Activation, NormKind, RouterSoftmax};
 use logitscope::model::plan::{
-    BufferId, BufferSpec, ExpertInput, Finish, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
+    BufferId, BufferSpec, Epilogue, ExpertInput, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::weight_format::{BlockFormat, Encoding};
@@ -32,7 +32,7 @@ const OF_SOFTWARE: [KernelChoice; 2] = [KernelChoice::CPU, KernelChoice::CPU_SHU
 /// Software drivers have small subgroups: these workgroups hold several.
 static OF_GPUS: LazyLock<[KernelChoice; 4]> = LazyLock::new(|| {
     let gpu = KernelChoice::GPU;
-    let (tiles, eight) = (LinearVariant::Tiles, LinearVariant::Groups { blocks: 2 });
+    let (tiles, eight) = (LinearVariant::GemmRegisters, LinearVariant::GemvPerWorkgroup { blocks: 2 });
     let reduction = DEVICE.capabilities.reduction().unwrap_or(gpu.reduction);
     let of_tiles = KernelChoice { one_row: tiles, few_rows: tiles, many_rows: tiles, ..gpu };
     [
@@ -177,7 +177,7 @@ fn compare_linear(
     let bias = (outputs % 2 == 1).then_some(TensorId(1));
     let mut tensors = vec![tensor("weight", outputs, columns)];
     tensors.extend(bias.map(|_| tensor("bias", 1, outputs)));
-    let plan = linear_plan(tensors, None, bias, outputs, Finish::Store);
+    let plan = linear_plan(tensors, None, bias, outputs, Epilogue::Store);
     let mut pair = Pair::new(&plan, format, choice);
     for &rows in rows {
         pair.compare_rows(rows, &format!("linear {outputs} × {columns} {} {choice:?}", format.name()));
@@ -223,21 +223,21 @@ fn embedding_agrees_in_the_formats_of_files() {
 
 #[test]
 fn linear_agrees_with_every_norm_and_finish() {
-    let finishes = [
-        Finish::Store,
-        Finish::Add,
-        Finish::Activate(Activation::GeluTanh),
-        Finish::Gate(Activation::Silu),
-        Finish::Gate(Activation::Gelu),
+    let epilogues = [
+        Epilogue::Store,
+        Epilogue::Add,
+        Epilogue::Activate(Activation::GeluTanh),
+        Epilogue::Gate(Activation::Silu),
+        Epilogue::Gate(Activation::Gelu),
     ];
-    for (place, finish) in finishes.into_iter().enumerate() {
+    for (place, epilogue) in epilogues.into_iter().enumerate() {
         for (turn, shape) in [(8, 4), (24, 65), (136, 576)].into_iter().enumerate() {
             for choice in OF_SOFTWARE {
-                compare_fused_linear(choice, finish, shape, &ROWS);
+                compare_fused_linear(choice, epilogue, shape, &ROWS);
             }
             // Any two of these meet as well.
             let choice = OF_GPUS[(place + turn + place / 4) % OF_GPUS.len()];
-            compare_fused_linear(choice, finish, shape, &[ROWS[(place + 2 * turn) % ROWS.len()]]);
+            compare_fused_linear(choice, epilogue, shape, &[ROWS[(place + 2 * turn) % ROWS.len()]]);
         }
     }
 }
@@ -245,7 +245,7 @@ fn linear_agrees_with_every_norm_and_finish() {
 /// Holds a linear map of a normalised input to its twin, with a bias if it has 65 columns.
 fn compare_fused_linear(
     choice: KernelChoice,
-    finish: Finish,
+    epilogue: Epilogue,
     (outputs, columns): (usize, usize),
     rows: &[usize],
 ) {
@@ -255,10 +255,10 @@ fn compare_fused_linear(
     tensors.push(tensor("norm", 1, columns));
     let weight = TensorId(tensors.len() - 1);
     let norm = Some(InputNorm { epsilon: 1e-5, weight, normed: BufferId(2) });
-    let plan = linear_plan(tensors, norm, bias, outputs, finish);
+    let plan = linear_plan(tensors, norm, bias, outputs, epilogue);
     let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
     for &rows in rows {
-        pair.compare_rows(rows, &format!("{finish:?} {outputs} × {columns} {choice:?}"));
+        pair.compare_rows(rows, &format!("{epilogue:?} {outputs} × {columns} {choice:?}"));
     }
 }
 
@@ -268,11 +268,11 @@ pub fn linear_plan(
     norm: Option<InputNorm>,
     bias: Option<TensorId>,
     rows: usize,
-    finish: Finish,
+    epilogue: Epilogue,
 ) -> Plan {
     let columns = tensors[0].columns;
-    let outputs = if matches!(finish, Finish::Gate(_)) { rows / 2 } else { rows };
-    let op = Op::Linear { norm, weight: TensorId(0), bias, input: INPUT, output: OUTPUT, finish };
+    let outputs = if matches!(epilogue, Epilogue::Gate(_)) { rows / 2 } else { rows };
+    let op = Op::Linear { norm, weight: TensorId(0), bias, input: INPUT, output: OUTPUT, epilogue };
     let buffers = vec![
         batch_buffer("input", columns),
         batch_buffer("output", outputs),
@@ -332,10 +332,12 @@ fn experts_agree_in_every_format_and_shape() {
     let formats = Encoding::ALL.map(|encoding| (encoding.format(), KernelChoice::CPU));
     let choices = || choices().map(|choice| (WeightFormat::F16, choice));
     // Experts, active ones, the block's width and theirs: fewer and more experts than lanes.
-    for (experts, active, shares, width, own) in
-        [(2, 2, Shares::OfAll, 32, 32), (5, 3, Shares::OfAll, 8, 40), (70, 6, Shares::OfChosen, 64, 96)]
-    {
-        let mut plan = experts_plan(experts, active, shares, width, own);
+    for (experts, active, softmax, width, own) in [
+        (2, 2, RouterSoftmax::BeforeTopK, 32, 32),
+        (5, 3, RouterSoftmax::BeforeTopK, 8, 40),
+        (70, 6, RouterSoftmax::AfterTopK, 64, 96),
+    ] {
+        let mut plan = experts_plan(experts, active, softmax, width, own);
         if experts == 5 {
             // All scores are equal.
             plan.ops.insert(0, Op::Scale { factor: 0.0, buffer: BufferId(1) });
@@ -367,7 +369,7 @@ fn add_biases(plan: &mut Plan) {
 }
 
 /// What follows a router's scores, for a gated block with experts.
-fn experts_plan(experts: usize, active: usize, shares: Shares, width: usize, own: usize) -> Plan {
+fn experts_plan(experts: usize, active: usize, softmax: RouterSoftmax, width: usize, own: usize) -> Plan {
     let [input, scores, routes, hidden, gate, down, mixed] = std::array::from_fn(BufferId);
     let buffers = vec![
         batch_buffer("input", width),
@@ -380,19 +382,19 @@ fn experts_plan(experts: usize, active: usize, shares: Shares, width: usize, own
         batch_buffer("logits", 4),
     ];
     let tensors = vec![tensor("up", experts * own, width), tensor("down", experts * width, own)];
-    let linear = |weight, input, takes, output| Op::ExpertLinear {
+    let linear = |weight, input, expert_input, output| Op::ExpertLinear {
         weight: TensorId(weight),
         bias: None,
         experts,
         routes,
         input,
-        takes,
+        expert_input,
         output,
     };
     let ops = vec![
-        Op::Route { active, shares, scores, output: routes },
+        Op::Route { active, softmax, scores, output: routes },
         linear(0, input, ExpertInput::Shared, hidden),
-        linear(1, hidden, ExpertInput::Own, down),
+        linear(1, hidden, ExpertInput::PerExpert, down),
         Op::Mix { routes, input: down, output: mixed },
         Op::GateRows { gate, output: mixed },
     ];

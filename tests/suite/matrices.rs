@@ -5,7 +5,7 @@ use half::f16;
 use logitscope::gpu::{KernelChoice, LinearVariant, MatrixUnits};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::Activation;
-use logitscope::model::plan::{BufferId, Finish, InputNorm, TensorId};
+use logitscope::model::plan::{BufferId, Epilogue, InputNorm, TensorId};
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 
 use super::kernels::{DEVICE, Pair, linear_plan, tensor};
@@ -22,7 +22,9 @@ fn choices() -> Vec<(MatrixUnits, KernelChoice)> {
         println!("skipped: {} lists no matrix units that kernels use", DEVICE.info.full_name());
     }
     let choice = |many_rows| match many_rows {
-        LinearVariant::Matrices { units, .. } => (units, KernelChoice { many_rows, ..KernelChoice::CPU }),
+        LinearVariant::GemmCooperative { units, .. } => {
+            (units, KernelChoice { many_rows, ..KernelChoice::CPU })
+        }
         other => panic!("{other:?} is no variant with matrix units"),
     };
     variants.into_iter().map(choice).collect()
@@ -38,7 +40,7 @@ fn factors_that_f16_holds_are_multiplied_exactly() {
     for (units, choice) in choices() {
         for (place, &(outputs, columns)) in MATRICES.iter().enumerate() {
             let plan =
-                linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Finish::Store);
+                linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Epilogue::Store);
             let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
             pair.contents = halves;
             let what = format!("{outputs} × {columns} {units:?}");
@@ -63,7 +65,7 @@ fn linear_by_matrix_units_agrees_in_every_format() {
             for turn in [place, place + fitting.len() / 2] {
                 let (outputs, columns) = fitting[turn % fitting.len()];
                 let tensors = vec![tensor("weight", outputs, columns), tensor("bias", 1, outputs)];
-                let plan = linear_plan(tensors, None, Some(TensorId(1)), outputs, Finish::Store);
+                let plan = linear_plan(tensors, None, Some(TensorId(1)), outputs, Epilogue::Store);
                 let mut pair = Pair::new(&plan, format, choice);
                 let rows = ROWS[turn / 2 % ROWS.len()];
                 pair.compare_rows(rows, &format!("{outputs} × {columns} {} {units:?}", format.name()));
@@ -74,15 +76,15 @@ fn linear_by_matrix_units_agrees_in_every_format() {
 
 #[test]
 fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
-    let finishes = [
-        Finish::Store,
-        Finish::Add,
-        Finish::Activate(Activation::GeluTanh),
-        Finish::Gate(Activation::Silu),
-        Finish::Gate(Activation::ClampedGelu),
+    let epilogues = [
+        Epilogue::Store,
+        Epilogue::Add,
+        Epilogue::Activate(Activation::GeluTanh),
+        Epilogue::Gate(Activation::Silu),
+        Epilogue::Gate(Activation::ClampedGelu),
     ];
     for (units, choice) in choices() {
-        for (place, finish) in finishes.into_iter().enumerate() {
+        for (place, epilogue) in epilogues.into_iter().enumerate() {
             for turn in [place, place + 1] {
                 let (outputs, columns) = [(8, 4), (24, 65), (136, 576)][turn % 3];
                 let bias = (columns == 65).then_some(TensorId(1));
@@ -91,10 +93,10 @@ fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
                 tensors.push(tensor("norm", 1, columns));
                 let weight = TensorId(tensors.len() - 1);
                 let norm = Some(InputNorm { epsilon: 1e-5, weight, normed: BufferId(2) });
-                let plan = linear_plan(tensors, norm, bias, outputs, finish);
+                let plan = linear_plan(tensors, norm, bias, outputs, epilogue);
                 let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
                 let rows = ROWS[(turn + place / 3) % ROWS.len()];
-                pair.compare_rows(rows, &format!("{finish:?} {outputs} × {columns} {units:?}"));
+                pair.compare_rows(rows, &format!("{epilogue:?} {outputs} × {columns} {units:?}"));
             }
         }
     }
@@ -103,7 +105,7 @@ fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
 #[test]
 fn inputs_beyond_f16_stay_finite() {
     for (units, choice) in choices() {
-        let plan = linear_plan(vec![tensor("weight", 8, 32)], None, None, 8, Finish::Store);
+        let plan = linear_plan(vec![tensor("weight", 8, 32)], None, None, 8, Epilogue::Store);
         let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
         let sequence = pair.engine.new_sequence();
         let batch = Batch::chain(sequence, 0, &[0; 9], RowOutput::Nothing);
@@ -118,7 +120,7 @@ fn inputs_beyond_f16_stay_finite() {
 #[test]
 fn weights_in_f32_keep_inputs_in_f32() {
     for (units, choice) in choices() {
-        let plan = linear_plan(vec![tensor("weight", 64, 96)], None, None, 64, Finish::Store);
+        let plan = linear_plan(vec![tensor("weight", 64, 96)], None, None, 64, Epilogue::Store);
         let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
         assert!(!pair.engine.rounds_inputs(0, 33), "{units:?}");
         pair.compare_rows(33, &format!("f32 {units:?}"));

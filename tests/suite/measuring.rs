@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MatrixUnits, Trial, Trials};
+use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MatrixUnits, Trial, TuningCache};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, plan_decoder};
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
@@ -72,12 +72,15 @@ fn a_model_gets_the_fastest_candidate_and_computes_the_same_with_each() {
     // Kernels that a software driver compiles soon.
     let candidates = [KernelChoice::CPU, KernelChoice { reduce_lanes: 16, ..KernelChoice::CPU }];
     let mut chosen = engine(Arc::clone(&device), candidates[1]);
-    let mut trials = Trials::default();
+    let mut trials = TuningCache::default();
     chosen.choose(&candidates, &mut trials).unwrap();
     let trial = only_trial(&trials, &chosen);
     assert_eq!(trial.seconds.len(), 2);
     assert!(trial.seconds.values().all(|seconds| (1e-6..1.0).contains(seconds)), "{trial:?}");
-    assert_eq!(Some(chosen.variants().join("; ").as_str()), trial.fastest());
+    let ids = candidates.map(|choice| choice.step_id());
+    let fastest =
+        ids.iter().position(|id| Some(id.as_str()) == trial.fastest()).expect("one of the candidates");
+    assert_eq!(chosen.variants(), candidates[fastest].describe());
 
     let batch = |sequence| Batch::chain(sequence, 0, &[3, 14, 15], RowOutput::Logits);
     let mut logits = Vec::new();
@@ -100,22 +103,22 @@ fn prompts_get_the_fastest_candidate_that_suits_the_weights() {
     let weights = SyntheticWeights::new(&plan, WeightFormat::F32).expect("f32 fits every row");
     let device = support::device();
     // Units that round the inputs are not for weights in f32, and this device could not compile them.
-    let rounding = LinearVariant::Matrices { units: MatrixUnits::Half16, lanes: 32 };
-    let [lanes, tiles] = [LinearVariant::Lanes, LinearVariant::Tiles];
-    let mut trials = Trials::default();
+    let rounding = LinearVariant::GemmCooperative { units: MatrixUnits::Half16, lanes: 32 };
+    let [lanes, tiles] = [LinearVariant::GemvPerLane, LinearVariant::GemmRegisters];
+    let mut trials = TuningCache::default();
     // One of the two is not the fastest, and has to be replaced.
     for many_rows in [lanes, tiles] {
         let before = KernelChoice { many_rows, ..KernelChoice::CPU };
         let (device, plan) = (Arc::clone(&device), plan.clone());
         let mut progress = |_, _| ControlFlow::Continue(());
         let mut engine = Engine::load_with(device, plan, 64, &weights, &mut progress, before).unwrap();
-        engine.choose_for_prompts(&[lanes, rounding, tiles], &mut trials).unwrap();
+        engine.choose_for_prefill(&[lanes, rounding, tiles], &mut trials).unwrap();
         let trial = only_trial(&trials, &engine);
-        assert!(trial.subject.work.starts_with("f32 ") && trial.subject.work.ends_with(", 64 rows"));
+        assert!(trial.key.work.starts_with("f32 ") && trial.key.work.ends_with(", 64 rows"));
         assert_eq!(trial.seconds.len(), 2, "{trial:?}");
-        let fastest = format!("linear map, more rows: {}", trial.fastest().unwrap());
-        let mut expected = before.describe();
-        expected[2] = fastest;
+        let of_id = |variant: &&LinearVariant| Some(variant.id().as_str()) == trial.fastest();
+        let &many_rows = [lanes, tiles].iter().find(of_id).expect("one of the candidates");
+        let expected = KernelChoice { many_rows, ..before }.describe();
         assert_eq!(engine.variants(), expected, "nothing but prompts gets other kernels");
     }
 }
@@ -123,15 +126,15 @@ fn prompts_get_the_fastest_candidate_that_suits_the_weights() {
 #[test]
 fn one_candidate_needs_no_trial() {
     let mut engine = engine(support::device(), KernelChoice::CPU);
-    let mut trials = Trials::default();
+    let mut trials = TuningCache::default();
     engine.choose(&[KernelChoice::CPU], &mut trials).unwrap();
-    engine.choose_for_prompts(&[LinearVariant::Tiles], &mut trials).unwrap();
+    engine.choose_for_prefill(&[LinearVariant::GemmRegisters], &mut trials).unwrap();
     let info = &engine.device.info;
     assert_eq!(trials.about(&info.full_name(), &info.driver).count(), 0);
 }
 
 /// The one trial that was made on an engine's adapter.
-fn only_trial<'a>(trials: &'a Trials, engine: &Engine) -> &'a Trial {
+fn only_trial<'a>(trials: &'a TuningCache, engine: &Engine) -> &'a Trial {
     let info = &engine.device.info;
     let adapter = info.full_name();
     let made: Vec<&Trial> = trials.about(&adapter, &info.driver).collect();

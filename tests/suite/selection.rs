@@ -8,7 +8,7 @@ use logitscope::gpu::{Device, Engine, KernelChoice, Traffic};
 use logitscope::model::batch::{RowOutput, SequenceId};
 use logitscope::model::language_model::CacheUsage;
 use logitscope::model::plan::{BufferId, BufferSpec, Plan, RowSet};
-use logitscope::model::selection::{Choosing, MOST_CANDIDATES, RECENT_ROWS, RowHandle};
+use logitscope::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle, SamplingParams};
 use logitscope::model::{Batch, LanguageModel, ModelError, Outputs, Summary, WeightsChoice};
 use logitscope::reference::selection::summarise;
 use logitscope::session::Opened;
@@ -41,12 +41,12 @@ fn engine(vocabulary: usize, choice: KernelChoice) -> Engine {
 }
 
 /// Summaries of rows that lie one after the other in `logits`.
-fn summaries(engine: &mut Engine, logits: &[f32], choosing: &[Choosing]) -> Vec<Summary> {
+fn summaries(engine: &mut Engine, logits: &[f32], params: &[SamplingParams]) -> Vec<Summary> {
     engine.write_buffer(BufferId(0), logits);
     let sequence = engine.new_sequence();
-    let mut batch = Batch::chain(sequence, 0, &vec![0; choosing.len()], RowOutput::Nothing);
-    for (row, &choosing) in batch.rows.iter_mut().zip(choosing) {
-        row.output = RowOutput::Summary(choosing);
+    let mut batch = Batch::chain(sequence, 0, &vec![0; params.len()], RowOutput::Nothing);
+    for (row, &params) in batch.rows.iter_mut().zip(params) {
+        row.output = RowOutput::Summary(params);
     }
     let outputs = engine.forward(&batch).unwrap();
     engine.release(sequence);
@@ -54,8 +54,8 @@ fn summaries(engine: &mut Engine, logits: &[f32], choosing: &[Choosing]) -> Vec<
     outputs.summaries
 }
 
-fn assert_agrees(found: &Summary, logits: &[f32], choosing: &Choosing, what: &str) {
-    let expected = summarise(found.row, logits, choosing);
+fn assert_agrees(found: &Summary, logits: &[f32], params: &SamplingParams, what: &str) {
+    let expected = summarise(found.row, logits, params);
     let bits = |logits: &[f32]| logits.iter().map(|logit| logit.to_bits()).collect::<Vec<_>>();
     assert_eq!(found.tokens, expected.tokens, "{what}: candidates");
     assert_eq!(bits(&found.logits), bits(&expected.logits), "{what}: their logits");
@@ -68,7 +68,7 @@ fn assert_agrees(found: &Summary, logits: &[f32], choosing: &Choosing, what: &st
             "{what}: {found}, not {expected}"
         );
     }
-    assert_eq!(found.chosen, expected.chosen, "{what}: the token chosen with {choosing:?}");
+    assert_eq!(found.chosen, expected.chosen, "{what}: the token chosen with {params:?}");
 }
 
 /// Rows that are awkward to select from, with what they are.
@@ -96,13 +96,13 @@ fn rows(vocabulary: usize) -> Vec<(&'static str, Vec<f32>)> {
     ]
 }
 
-fn sampling(temperature: f32, top_k: u32, top_p: f32, min_p: f32, point: f32) -> Choosing {
-    Choosing { temperature, top_k, top_p, min_p, point }
+fn sampling(temperature: f32, top_k: u32, top_p: f32, min_p: f32, uniform: f32) -> SamplingParams {
+    SamplingParams { temperature, top_k, top_p, min_p, uniform }
 }
 
 #[test]
 fn summaries_agree_with_the_twin_over_vocabularies_and_awkward_rows() {
-    let choosing = [Choosing::HIGHEST, sampling(0.7, 0, 1.0, 0.0, 0.3), sampling(1.5, 40, 0.9, 0.0, 0.0)];
+    let params = [SamplingParams::GREEDY, sampling(0.7, 0, 1.0, 0.0, 0.3), sampling(1.5, 40, 0.9, 0.0, 0.0)];
     for vocabulary in VOCABULARIES {
         let mut engine = engine(vocabulary, KernelChoice::CPU);
         for (index, (name, logits)) in rows(vocabulary).iter().enumerate() {
@@ -110,13 +110,13 @@ fn summaries_agree_with_the_twin_over_vocabularies_and_awkward_rows() {
             if vocabulary > 50_000 && !["all equal", "high ones side by side", "random"].contains(name) {
                 continue;
             }
-            let choosing = choosing[index % choosing.len()];
+            let params = params[index % params.len()];
             // The point of a choice among equals falls on a border; the highest is chosen without one.
-            let choosing = if *name == "random" { choosing } else { Choosing { point: 0.0, ..choosing } };
-            let found = summaries(&mut engine, logits, &[choosing]);
+            let params = if *name == "random" { params } else { SamplingParams { uniform: 0.0, ..params } };
+            let found = summaries(&mut engine, logits, &[params]);
             assert_eq!(found.len(), 1);
             assert_eq!(found[0].tokens.len(), vocabulary.min(MOST_CANDIDATES));
-            assert_agrees(&found[0], logits, &choosing, &format!("{name}, {vocabulary} entries"));
+            assert_agrees(&found[0], logits, &params, &format!("{name}, {vocabulary} entries"));
         }
     }
 }
@@ -126,8 +126,13 @@ fn summaries_agree_with_the_largest_workgroups() {
     for vocabulary in [121, 4097, 49_152] {
         let mut engine = engine(vocabulary, KernelChoice::GPU);
         for (name, logits) in rows(vocabulary) {
-            let found = summaries(&mut engine, &logits, &[Choosing::HIGHEST]);
-            assert_agrees(&found[0], &logits, &Choosing::HIGHEST, &format!("{name}, {vocabulary} entries"));
+            let found = summaries(&mut engine, &logits, &[SamplingParams::GREEDY]);
+            assert_agrees(
+                &found[0],
+                &logits,
+                &SamplingParams::GREEDY,
+                &format!("{name}, {vocabulary} entries"),
+            );
         }
     }
 }
@@ -138,12 +143,12 @@ fn several_rows_are_summarised_each_in_its_own_way() {
     let mut engine = engine(vocabulary, KernelChoice::CPU);
     let mut numbers = Numbers::new(5);
     let logits: Vec<f32> = numbers.take(7 * vocabulary).iter().map(|number| 9.0 * number).collect();
-    let choosing: Vec<Choosing> =
+    let params: Vec<SamplingParams> =
         (0..7).map(|row| sampling(0.5 + row as f32 / 5.0, row % 3 * 9, 1.0, 0.0, 0.1)).collect();
-    let found = summaries(&mut engine, &logits, &choosing);
+    let found = summaries(&mut engine, &logits, &params);
     for (row, found) in found.iter().enumerate() {
         let logits = &logits[row * vocabulary..][..vocabulary];
-        assert_agrees(found, logits, &choosing[row], &format!("row {row}"));
+        assert_agrees(found, logits, &params[row], &format!("row {row}"));
         let kept = engine.read_row(found.row).unwrap();
         let recent = row >= 7 - RECENT_ROWS;
         assert_eq!(kept.as_deref(), recent.then_some(logits), "row {row} of the newest {RECENT_ROWS}");
@@ -159,15 +164,15 @@ fn the_gpu_chooses_what_the_twin_chooses() {
     let mut different = 0;
     for round in 0..60 {
         let logits: Vec<f32> = numbers.take(vocabulary).iter().map(|number| 14.0 * number).collect();
-        let choosing = sampling(
+        let params = sampling(
             [0.2, 0.7, 1.0, 1.3][round % 4],
             [0, 1, 5, 40][round / 4 % 4],
             [1.0, 0.9, 0.3][round % 3],
             [0.0, 0.05][round % 2],
             numbers.next().abs(),
         );
-        let found = summaries(&mut engine, &logits, &[choosing]);
-        assert_agrees(&found[0], &logits, &choosing, &format!("round {round}"));
+        let found = summaries(&mut engine, &logits, &[params]);
+        assert_agrees(&found[0], &logits, &params, &format!("round {round}"));
         different += usize::from(found[0].chosen != found[0].tokens[0]);
     }
     assert!(different > 15, "only {different} choices beside the highest");
@@ -301,7 +306,7 @@ fn commands_recorded_ahead_give_way_to_those_of_another_pass() {
     let device = support::device();
     let mut engine = opened.engine(Arc::clone(&device), &mut |_, _| ControlFlow::Continue(())).unwrap();
     let sequence = engine.new_sequence();
-    let highest = RowOutput::Summary(Choosing::HIGHEST);
+    let highest = RowOutput::Summary(SamplingParams::GREEDY);
     let mut ahead = 0;
     // Beyond what the cache begins with: when it grows, commands that were recorded for it are worth nothing.
     for position in 0..300 {

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use logitscope::gpu::{Device, estimate_memory};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
-use logitscope::model::plan::{BufferId, BufferSpec, Finish, Op, Plan, RowSet, TensorId, TensorSpec};
+use logitscope::model::plan::{BufferId, BufferSpec, Epilogue, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, Weights, WeightsChoice};
 use logitscope::session::load::format_names;
 use logitscope::session::{ModelSource, Opened};
@@ -62,7 +62,7 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
         bias: None,
         input: BufferId(input),
         output: BufferId(output),
-        finish: Finish::Store,
+        epilogue: Epilogue::Store,
     };
     let table = Op::Embed { table: TensorId(0), positions: Some(TensorId(1)), output: BufferId(0) };
     let plan = Plan {

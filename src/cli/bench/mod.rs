@@ -83,7 +83,7 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         Err(gpu::LoadError::Stopped) => return Ok(Outcome::Interrupted),
         engine => engine.map_err(LoadError::from)?,
     };
-    set_prompt_kernels(&mut engine, arguments.prompt_kernels, &*subject.weights)?;
+    set_prefill_kernels(&mut engine, arguments.prompt_kernels, &*subject.weights)?;
     let load_seconds = start.elapsed().as_secs_f64();
     let deepest = arguments.depth().iter().copied().max().unwrap_or_default();
     let prompts = lengths(arguments.pp.as_deref(), &USUAL_PROMPTS, engine.context())?;
@@ -191,14 +191,14 @@ fn initiation_seconds(engine: &mut Engine, tokens: usize) -> Result<Option<f64>,
 }
 
 /// Gives the linear maps of prompts the kernels that were asked for instead of those that the trial chose.
-fn set_prompt_kernels(
+fn set_prefill_kernels(
     engine: &mut Engine,
     kernels: PromptKernels,
     weights: &dyn Weights,
 ) -> Result<(), CliError> {
     let variant = match kernels {
         PromptKernels::Trial => return Ok(()),
-        PromptKernels::Plain => engine.plain_prompt_kernels(),
+        PromptKernels::Plain => engine.plain_prefill_kernels(),
         PromptKernels::Matrices => {
             let suits = |variant: &LinearVariant| {
                 weights
@@ -214,7 +214,7 @@ fn set_prompt_kernels(
             })?
         }
     };
-    Ok(engine.set_prompt_kernels(variant)?)
+    Ok(engine.set_prefill_kernels(variant)?)
 }
 
 impl BenchJson {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::cli::interrupt;
 use crate::gpu::Engine;
 use crate::model::batch::RowOutput;
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{Batch, ChainedModel, LanguageModel, ModelError, SequenceId};
 use crate::synthetic::spread_tokens;
 
@@ -18,7 +18,7 @@ pub enum Way {
     Waited,
 }
 
-const OUTPUT: RowOutput = RowOutput::Summary(Choosing::HIGHEST);
+const OUTPUT: RowOutput = RowOutput::Summary(SamplingParams::GREEDY);
 
 /// A sequence with so many made-up tokens in the KV cache.
 pub fn filled(engine: &mut Engine, positions: usize) -> Result<SequenceId, ModelError> {

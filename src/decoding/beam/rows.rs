@@ -72,8 +72,8 @@ impl Beam {
                 listed == vocabulary || self.chain.stages.iter().any(few)
             }
         };
-        match self.chain.choosing(vocabulary, 0.0).filter(|_| enough) {
-            Some(choosing) => RowOutput::Summary(choosing),
+        match self.chain.sampling_params(vocabulary, 0.0).filter(|_| enough) {
+            Some(params) => RowOutput::Summary(params),
             None => RowOutput::Logits,
         }
     }

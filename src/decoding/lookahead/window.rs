@@ -1,7 +1,7 @@
 //! The window of Jacobi iteration: trajectories side by side, each a few guesses long.
 
 use crate::model::batch::RowOutput;
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{Row, SequenceId};
 
 /// W columns of up to N − 1 levels. Level 0 guesses the tokens after the newest one, in a chain; what stands at a
@@ -50,7 +50,8 @@ impl Window {
                     _ => below[column],
                 };
                 let last = level + 1 == self.levels.len();
-                let output = if last { RowOutput::Summary(Choosing::HIGHEST) } else { RowOutput::Nothing };
+                let output =
+                    if last { RowOutput::Summary(SamplingParams::GREEDY) } else { RowOutput::Nothing };
                 let position = newest + 1 + column + level;
                 rows.push(Row { token, position, sequence, parent: Some(parent), output });
             }

@@ -4,7 +4,7 @@ use super::family::{Mapping, stored};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{ExpertsConfig, FeedForwardConfig, FeedForwardKind, Shares};
+use crate::model::config::{ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterSoftmax};
 
 /// The router and the experts of Qwen's families, and the expert that all rows share.
 pub(super) const QWEN: &[Mapping] = &[
@@ -43,7 +43,7 @@ pub(super) fn read_qwen(
     let experts = ExpertsConfig {
         count: count(fields)?,
         active: fields.size("num_experts_per_tok")?,
-        shares: if is_renormalised { Shares::OfChosen } else { Shares::OfAll },
+        softmax: if is_renormalised { RouterSoftmax::AfterTopK } else { RouterSoftmax::BeforeTopK },
         shared_width,
     };
     let width = fields.size("moe_intermediate_size")?;

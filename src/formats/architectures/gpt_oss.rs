@@ -10,7 +10,7 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Activation, Bias, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Shares, Sinks,
+    Activation, Bias, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterSoftmax, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -68,7 +68,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let experts = ExpertsConfig {
         count: experts::count(fields)?,
         active: fields.size("num_experts_per_tok")?,
-        shares: Shares::OfChosen,
+        softmax: RouterSoftmax::AfterTopK,
         shared_width: None,
     };
     let size = window::size(fields, 128)?;

@@ -5,7 +5,7 @@ use super::{experts, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{ExpertsConfig, FeedForwardKind, Shares};
+use crate::model::config::{ExpertsConfig, FeedForwardKind, RouterSoftmax};
 
 pub(super) const FAMILY: Family = Family {
     name: "mixtral",
@@ -28,7 +28,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let experts = ExpertsConfig {
         count: experts::count(fields)?,
         active: fields.size("num_experts_per_tok")?,
-        shares: Shares::OfChosen,
+        softmax: RouterSoftmax::AfterTopK,
         shared_width: None,
     };
     for layer in &mut config.layers {

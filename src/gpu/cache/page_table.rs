@@ -34,7 +34,7 @@ struct Sequence {
     length: usize,
 }
 
-/// What [`Pages::extend`] did, for [`Pages::undo`].
+/// What [`Pages::extend`] did, for [`Pages::roll_back`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extension {
     /// The sequence that grew.
@@ -118,7 +118,7 @@ impl Pages {
     }
 
     /// Makes the sequence what it was before the extension, the last one that it got.
-    pub fn undo(&mut self, extension: Extension) {
+    pub fn roll_back(&mut self, extension: Extension) {
         let Extension { id, length, copy } = extension;
         self.truncate(id, length);
         if let Some(PageCopy { from, to }) = copy {
@@ -258,7 +258,7 @@ mod tests {
         let extensions = [pages.extend(second, PAGE_POSITIONS).unwrap(), pages.extend(first, 1).unwrap()];
         assert!(extensions[0].copy.is_some());
         assert_ne!(pages, before);
-        extensions.into_iter().rev().for_each(|extension| pages.undo(extension));
+        extensions.into_iter().rev().for_each(|extension| pages.roll_back(extension));
         // Which free page comes first may differ.
         for pages in [&mut pages, &mut before] {
             pages.free.sort_unstable();

@@ -19,7 +19,7 @@ pub struct AdapterInfo {
     pub kind: String,
     /// Driver name and version.
     pub driver: String,
-    /// Where it sits on the machine's bus, such as `0000:01:00.0`; empty where its driver does not tell.
+    /// Where it sits on the machine's bus, such as `0000:01:00.0`; empty if its driver does not report it.
     pub bus: String,
     /// The largest buffer that one binding can show to a kernel, in bytes.
     pub binding_bytes: u64,

@@ -17,7 +17,7 @@ pub(super) fn run(device: &Device) -> Result<(), Problem> {
 
 /// How many turns the device makes.
 fn count(device: &Device) -> Result<u32, ModelError> {
-    let pipeline = device.pipeline(Kernel::LoopCanary, &[])?;
+    let pipeline = device.pipeline(&Kernel::LoopCanary.into())?;
     let turns =
         device.buffer("canary turns", 4, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST)?;
     let counted =

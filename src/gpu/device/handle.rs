@@ -10,7 +10,7 @@ use super::failures::{FailedAdapter, Problem};
 use super::pipelines::Pipelines;
 use super::traffic::{Counters, Traffic};
 use super::waiting::{FIRST_PATIENCE, FirstFailure, Unfinished, poll};
-use crate::gpu::kernels::{Capabilities, Variant};
+use crate::gpu::kernels::{Capabilities, KernelUse};
 use crate::model::ModelError;
 
 /// A device that passed the checks, with its pipelines.
@@ -117,13 +117,9 @@ impl Device {
         Ok(buffer)
     }
 
-    /// The kernel, specialised; compiled once for each set of constants.
-    pub(crate) fn pipeline(
-        &self,
-        variant: impl Into<Variant>,
-        constants: &[(&'static str, f64)],
-    ) -> Result<wgpu::ComputePipeline, ModelError> {
-        self.pipelines.get(&self.device, &self.failure, variant.into(), constants)
+    /// The kernel, ready to run; compiled once for each set of constants.
+    pub(crate) fn pipeline(&self, kernel: &KernelUse) -> Result<wgpu::ComputePipeline, ModelError> {
+        self.pipelines.get(&self.device, &self.failure, kernel)
     }
 
     /// How many kernels were made so far.

@@ -3,6 +3,7 @@
 mod adapter_info;
 mod adapters;
 mod canary;
+mod dump;
 mod error;
 mod failures;
 mod handle;

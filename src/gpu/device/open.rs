@@ -69,7 +69,7 @@ impl Device {
     }
 }
 
-/// Leave to use cooperative matrices, where there are any that kernels use.
+/// Permission to use cooperative matrices, if there are any that kernels use.
 fn experiments(features: Features) -> wgpu::ExperimentalFeatures {
     if !features.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
         return wgpu::ExperimentalFeatures::disabled();

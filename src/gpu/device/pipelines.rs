@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::dump::dump_if_asked;
 use super::waiting::FirstFailure;
-use crate::gpu::kernels::{Variant, kernel_source};
+use crate::gpu::kernels::{KernelUse, Variant, kernel_source};
 use crate::model::ModelError;
 
 type PipelineKey = (Variant, Vec<(&'static str, u64)>);
@@ -19,9 +20,9 @@ impl Pipelines {
         &self,
         device: &wgpu::Device,
         failure: &FirstFailure,
-        variant: Variant,
-        constants: &[(&'static str, f64)],
+        kernel: &KernelUse,
     ) -> Result<wgpu::ComputePipeline, ModelError> {
+        let (variant, constants) = (kernel.variant, kernel.constants());
         let bits = constants.iter().map(|(name, value)| (*name, value.to_bits())).collect();
         let key: PipelineKey = (variant, bits);
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -29,6 +30,7 @@ impl Pipelines {
             return Ok(known.clone());
         }
         let source = kernel_source(variant);
+        dump_if_asked(kernel, &source);
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(variant.kernel.name()),
             source: wgpu::ShaderSource::Wgsl(source.into()),
@@ -45,7 +47,7 @@ impl Pipelines {
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants,
+                constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,

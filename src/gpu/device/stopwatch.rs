@@ -79,7 +79,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::gpu::kernels::Kernel;
+    use crate::gpu::kernels::{Kernel, KernelUse, Override};
 
     /// Multiply-adds to run: every lane of 64 workgroups makes so many turns.
     struct Arithmetic {
@@ -94,7 +94,8 @@ mod tests {
             let results = device.buffer("results", 4 * 64 * 64, usage).unwrap();
             let words = [turns, 0.5_f32.to_bits(), 0.5_f32.to_bits()];
             device.queue.write_buffer(&work, 0, bytemuck::cast_slice(&words));
-            let pipeline = device.pipeline(Kernel::Arithmetic, &[("WORKGROUP", 64.0)]).unwrap();
+            let (variant, overrides) = (Kernel::Arithmetic.into(), vec![Override::Workgroup(64)]);
+            let pipeline = device.pipeline(&KernelUse { variant, overrides }).unwrap();
             let group = device.bind_group(&pipeline, &[(0, &work), (1, &results)]);
             Self { pipeline, group }
         }

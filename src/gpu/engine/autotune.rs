@@ -10,13 +10,13 @@ use std::sync::Arc;
 use wgpu::ComputePass;
 
 use super::core::Engine;
-use super::tuning_cache::{PROGRAM, Subject, Trial, Trials};
+use super::tuning_cache::{PROGRAM, Trial, TuningCache, TuningKey};
 use crate::gpu::device::{Device, Stopwatch};
 use crate::gpu::error::LoadError;
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
-use crate::gpu::pass::Work as PassWork;
+use crate::gpu::pass::PassShape;
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
-use crate::gpu::weights::Form;
+use crate::gpu::weights::GpuLayout;
 use crate::model::batch::RowOutput;
 use crate::model::plan::{Op, Plan, RowSet};
 use crate::model::{Batch, LanguageModel, ModelError, WeightFormat, Weights};
@@ -31,7 +31,7 @@ const MOST_BYTES_OF_MANY: u64 = 16 << 20;
 const RUNS: usize = 4;
 
 /// The ops that are run.
-struct Work {
+struct TunedOps {
     /// Linear maps of one shape and format, in the plan's order.
     ops: Vec<usize>,
     format: WeightFormat,
@@ -58,10 +58,10 @@ impl Engine {
         if candidates.len() > 1 {
             tell(progress, LoadPart::Trying, Share::of(0, 0))?;
         }
-        let mut trials = Trials::of_user();
+        let mut trials = TuningCache::of_user();
         engine.choose(&candidates, &mut trials)?;
-        engine.choose_for_prompts(
-            &engine.program.choice.prompt_candidates(&engine.device.capabilities),
+        engine.choose_for_prefill(
+            &engine.program.choice.prefill_candidates(&engine.device.capabilities),
             &mut trials,
         )?;
         Ok(engine)
@@ -69,48 +69,52 @@ impl Engine {
 
     /// Takes the fastest of the candidates for passes of one row, as remembered or by a trial. Without timestamps
     /// it stays with what it has.
-    pub fn choose(&mut self, candidates: &[KernelChoice], trials: &mut Trials) -> Result<(), ModelError> {
-        let Some(work) = Work::of(self, 1, MOST_BYTES) else { return Ok(()) };
-        let names: Vec<String> = candidates.iter().map(|choice| choice.describe().join("; ")).collect();
-        self.choose_for(&work, candidates, &names, trials)
+    pub fn choose(
+        &mut self,
+        candidates: &[KernelChoice],
+        trials: &mut TuningCache,
+    ) -> Result<(), ModelError> {
+        let Some(work) = TunedOps::of(self, 1, MOST_BYTES) else { return Ok(()) };
+        let ids: Vec<String> = candidates.iter().map(KernelChoice::step_id).collect();
+        self.choose_for(&work, candidates, &ids, trials)
     }
 
     /// Likewise the fastest of these kernels for the linear maps of many rows, as far as they suit the weights.
-    pub fn choose_for_prompts(
+    pub fn choose_for_prefill(
         &mut self,
         candidates: &[LinearVariant],
-        trials: &mut Trials,
+        trials: &mut TuningCache,
     ) -> Result<(), ModelError> {
         let rows = MANY_ROWS.min(self.rows.batch).min(self.context());
-        let Some(work) = Work::of(self, rows, MOST_BYTES_OF_MANY) else { return Ok(()) };
+        let Some(work) = TunedOps::of(self, rows, MOST_BYTES_OF_MANY) else { return Ok(()) };
         let suited = candidates.iter().filter(|variant| variant.suits(work.format));
-        let (names, choices): (Vec<String>, Vec<KernelChoice>) = suited
-            .map(|&variant| (variant.describe(), KernelChoice { many_rows: variant, ..self.program.choice }))
+        let (ids, choices): (Vec<String>, Vec<KernelChoice>) = suited
+            .map(|&variant| (variant.id(), KernelChoice { many_rows: variant, ..self.program.choice }))
             .unzip();
-        self.choose_for(&work, &choices, &names, trials)
+        self.choose_for(&work, &choices, &ids, trials)
     }
 
     fn choose_for(
         &mut self,
-        work: &Work,
+        work: &TunedOps,
         choices: &[KernelChoice],
-        names: &[String],
-        trials: &mut Trials,
+        ids: &[String],
+        trials: &mut TuningCache,
     ) -> Result<(), ModelError> {
         if choices.len() < 2 {
             return Ok(());
         }
         let device = self.device.clone();
         let Some(stopwatch) = Stopwatch::new(&device)? else { return Ok(()) };
-        let subject = Subject {
+        let key = TuningKey {
             adapter: device.info.full_name(),
             driver: device.info.driver.clone(),
             program: PROGRAM.to_owned(),
             work: work.name.clone(),
         };
-        let fastest = trials.fastest(subject, names, |index| {
+        let fastest = trials.fastest(key, ids, |index| {
             let seconds = self.seconds(&stopwatch, choices[index], work)?;
-            log::info!("{}: {} in {seconds:.6} s", work.name, names[index]);
+            log::info!("{}: {} in {seconds:.6} s", work.name, ids[index]);
             Ok(seconds)
         })?;
         self.set_choice(choices[fastest])
@@ -121,7 +125,7 @@ impl Engine {
         &mut self,
         stopwatch: &Stopwatch<'_>,
         choice: KernelChoice,
-        work: &Work,
+        work: &TunedOps,
     ) -> Result<f64, ModelError> {
         let sequence = self.new_sequence();
         let begun = self.begin(&Batch::chain(sequence, 0, &vec![0; work.rows], RowOutput::Logits));
@@ -129,7 +133,7 @@ impl Engine {
         begun?;
         let steps = self.compile_ops(choice, &work.ops)?;
         let all = |pass: &mut ComputePass<'_>| {
-            steps.iter().for_each(|step| step.encode(pass, PassWork::of_rows(work.rows)))
+            steps.iter().for_each(|step| step.encode(pass, PassShape::of_rows(work.rows)))
         };
         let seconds = stopwatch.time(&[all; 1 + RUNS])?;
         Ok(seconds[1..].iter().copied().fold(f64::INFINITY, f64::min))
@@ -138,16 +142,27 @@ impl Engine {
 
 /// Which kernels a model gets on a device, in words: those it begins with, and what trials found.
 pub fn variants_of(device: &Device) -> Vec<String> {
-    let choice = KernelChoice::candidates(&device.capabilities)[0];
-    let mut variants = choice.describe();
-    let others = choice.prompt_candidates(&device.capabilities).into_iter().skip(1);
+    let steps = KernelChoice::candidates(&device.capabilities);
+    let prompts = steps[0].prefill_candidates(&device.capabilities);
+    let mut variants = steps[0].describe();
+    let others = prompts.iter().skip(1);
     variants.extend(others.map(|other| format!("linear map, more rows, to be tried: {}", other.describe())));
-    let trials = Trials::of_user();
-    variants.extend(trials.about(&device.info.full_name(), &device.info.driver).filter_map(Trial::words));
+    let trials = TuningCache::of_user();
+    let (adapter, driver) = (device.info.full_name(), &device.info.driver);
+    variants.extend(trials.about(&adapter, driver).filter_map(|trial| words(trial, &steps, &prompts)));
     variants
 }
 
-impl Work {
+/// What a trial found, for a person; nothing of candidates that there are no more.
+fn words(trial: &Trial, steps: &[KernelChoice], prompts: &[LinearVariant]) -> Option<String> {
+    let fastest = trial.fastest()?;
+    let step = || steps.iter().find(|choice| choice.step_id() == fastest).map(KernelChoice::describe_step);
+    let prompt = || prompts.iter().find(|variant| variant.id() == fastest).map(|variant| variant.describe());
+    let found = step().or_else(prompt)?;
+    Some(format!("by trial, {}: {found} ({} candidates)", trial.key.work, trial.seconds.len()))
+}
+
+impl TunedOps {
     /// The linear maps of the shape that has most of the model's bytes, up to `most_bytes` and at least one, for so
     /// many rows; `None` for a plan without any.
     fn of(engine: &Engine, rows: usize, most_bytes: u64) -> Option<Self> {
@@ -158,7 +173,7 @@ impl Work {
                 // Of a prompt's rows hardly any want logits.
                 continue;
             }
-            let Form::Matrix(format) = engine.resources.tensors[weight.0].form else { continue };
+            let GpuLayout::Matrix(format) = engine.resources.tensors[weight.0].shape.layout else { continue };
             let spec = engine.plan().tensor(*weight);
             let name = format!("{} {} × {}", format.name(), spec.rows, spec.columns);
             match shapes.iter_mut().find(|(known, ..)| *known == name) {

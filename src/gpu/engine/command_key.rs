@@ -1,7 +1,7 @@
 //! All that a pass's commands depend on, and how its results lie in the buffer that the CPU reads.
 
 use crate::gpu::device::Timestamps;
-use crate::gpu::pass::Work;
+use crate::gpu::pass::PassShape;
 use crate::gpu::program::{Program, SUMMARY_BYTES};
 use crate::model::Batch;
 use crate::model::batch::RowOutput;
@@ -9,7 +9,7 @@ use crate::model::batch::RowOutput;
 /// All that a pass's commands depend on, as long as buffers and kernels stay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CommandKey {
-    pub work: Work,
+    pub shape: PassShape,
     pub part: Part,
     pub tokens: Tokens,
     /// What the rows that were picked asked for.

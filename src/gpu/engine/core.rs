@@ -12,7 +12,7 @@ use crate::gpu::cache::{PagesMissing, cache_widths, most_positions};
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
-use crate::gpu::pass::{self, MOST_TABLES, Placement, Rows, Shape};
+use crate::gpu::pass::{self, BatchShape, MOST_TABLES, Placement, Rows};
 use crate::gpu::program::{Program, Resources, Selection, Step};
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::sizing::Memory;
@@ -24,7 +24,7 @@ use crate::model::{Batch, ModelError, Weights};
 pub struct Engine {
     /// The device, for its facts.
     pub device: Arc<Device>,
-    /// Weight tensors with elements that are no finite number, and how many: their model computes nonsense.
+    /// Weight tensors with non-finite elements, and how many: their model computes nonsense.
     pub non_finite: Vec<(String, usize)>,
     /// Positions that a sequence can have.
     pub(super) context: usize,
@@ -88,12 +88,12 @@ impl Engine {
     }
 
     /// The kernels for linear maps of many rows that need no matrix units.
-    pub fn plain_prompt_kernels(&self) -> LinearVariant {
+    pub fn plain_prefill_kernels(&self) -> LinearVariant {
         KernelChoice::candidates(&self.device.capabilities)[0].many_rows
     }
 
     /// Computes linear maps of many rows with these kernels from now on.
-    pub fn set_prompt_kernels(&mut self, many_rows: LinearVariant) -> Result<(), ModelError> {
+    pub fn set_prefill_kernels(&mut self, many_rows: LinearVariant) -> Result<(), ModelError> {
         self.set_choice(KernelChoice { many_rows, ..self.program.choice })
     }
 
@@ -121,7 +121,7 @@ impl Engine {
         assert!(batch.rows.len() <= self.rows.batch, "at most {} rows a pass", self.rows.batch);
         let pages = &mut self.resources.cache.pages;
         self.passes.forget_branches(pages);
-        let shape = Shape::of(batch, pages, self.program.vocabulary(), self.context)?;
+        let shape = BatchShape::of(batch, pages, self.program.vocabulary(), self.context)?;
         let least_split = self.program.choice.attention.least_split;
         loop {
             let cache = &mut self.resources.cache;

@@ -5,11 +5,11 @@ use super::core::Engine;
 use super::op_by_op::BegunPass;
 use crate::gpu::error::LoadError;
 use crate::gpu::kernels::FEW_ROWS;
-use crate::gpu::pass::Work;
+use crate::gpu::pass::PassShape;
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::model::batch::RowOutput;
 use crate::model::plan::RowSet;
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{Batch, LanguageModel, ModelError, SequenceId};
 
 /// Rows of passes that use different kernels: alone, few that see one another, the most of those, and many.
@@ -82,11 +82,11 @@ impl Engine {
         let mut of_pass = |rows: usize| {
             let mut uses = Vec::new();
             for (op, step) in self.program.steps.iter().enumerate() {
-                let work = match step.rows {
-                    RowSet::Batch => Work::chain(rows),
-                    RowSet::Outputs => Work::of_rows(1),
+                let shape = match step.rows {
+                    RowSet::Batch => PassShape::chain(rows),
+                    RowSet::Outputs => PassShape::of_rows(1),
                 };
-                for (dispatch, pipeline) in step.pipelines(work).enumerate() {
+                for (dispatch, pipeline) in step.pipelines(shape).enumerate() {
                     if !known.contains(&pipeline) {
                         known.push(pipeline);
                         uses.push(FirstUse { op, dispatch });
@@ -102,7 +102,7 @@ impl Engine {
     fn use_kernel(&self, pass: &BegunPass, first: &FirstUse, rows: usize) -> Result<(), ModelError> {
         let step = &self.program.steps[first.op];
         let rows = if step.rows == RowSet::Outputs { 1 } else { rows };
-        self.run_alone(|encoded| step.encode_one(encoded, pass.work_of(step, rows), first.dispatch))
+        self.run_alone(|encoded| step.encode_one(encoded, pass.shape_of(step, rows), first.dispatch))
     }
 
     fn selection_kernels(&self) -> usize {
@@ -117,5 +117,5 @@ impl Engine {
 
 /// A pass of so many rows whose last one wants a summary.
 fn throwaway(sequence: SequenceId, rows: usize) -> Batch {
-    Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Summary(Choosing::HIGHEST))
+    Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Summary(SamplingParams::GREEDY))
 }

@@ -16,4 +16,4 @@ pub use autotune::variants_of;
 pub use core::Engine;
 pub use op_by_op::BegunPass;
 pub use profile::OpCost;
-pub use tuning_cache::{Trial, Trials};
+pub use tuning_cache::{Trial, TuningCache};

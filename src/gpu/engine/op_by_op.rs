@@ -2,26 +2,26 @@
 
 use super::core::Engine;
 use crate::gpu::kernels::FEW_ROWS;
-use crate::gpu::pass::Work;
+use crate::gpu::pass::PassShape;
 use crate::gpu::program::{Step, decode};
-use crate::gpu::weights::{Form, padded, row_bytes};
+use crate::gpu::weights::{GpuLayout, padded, row_bytes};
 use crate::model::plan::{BufferId, Op, RowSet};
 use crate::model::{Batch, ModelError};
 
 /// A pass whose rows have their places, and whose ops run one by one.
 pub struct BegunPass {
     /// What it has to compute.
-    work: Work,
+    shape: PassShape,
     /// Where its rows are cached.
     slots: Vec<u32>,
 }
 
 impl BegunPass {
     /// What a step computes for `rows` rows of its set.
-    pub(super) fn work_of(&self, step: &Step, rows: usize) -> Work {
+    pub(super) fn shape_of(&self, step: &Step, rows: usize) -> PassShape {
         match step.rows {
-            RowSet::Batch => Work { rows, ..self.work },
-            RowSet::Outputs => Work::of_rows(rows),
+            RowSet::Batch => PassShape { rows, ..self.shape },
+            RowSet::Outputs => PassShape::of_rows(rows),
         }
     }
 }
@@ -33,13 +33,13 @@ impl Engine {
         let placement = self.place(batch)?;
         let outputs: Vec<usize> = batch.outputs().take(self.rows.outputs).collect();
         self.write_pass(batch, &placement, &outputs)?;
-        Ok(BegunPass { work: placement.work, slots: placement.slots })
+        Ok(BegunPass { shape: placement.shape, slots: placement.slots })
     }
 
     /// Runs one op of the plan, by its index, for `rows` rows of its set.
     pub fn run_op(&self, pass: &BegunPass, op: usize, rows: usize) -> Result<(), ModelError> {
         let step = &self.program.steps[op];
-        self.run_alone(|encoded| step.encode(encoded, pass.work_of(step, rows)))
+        self.run_alone(|encoded| step.encode(encoded, pass.shape_of(step, rows)))
     }
 
     /// Runs what is encoded, and waits for it.
@@ -56,7 +56,7 @@ impl Engine {
     /// Whether an op, by its index, rounds what it multiplies to f16 when it is run for `rows` rows of its set.
     pub fn rounds_inputs(&self, op: usize, rows: usize) -> bool {
         let Op::Linear { weight, .. } = self.plan().ops[op] else { return false };
-        let Form::Matrix(format) = self.resources.tensors[weight.0].form else { return false };
+        let GpuLayout::Matrix(format) = self.resources.tensors[weight.0].shape.layout else { return false };
         rows > FEW_ROWS && self.program.choice.many_rows.suited(format).rounds()
     }
 

@@ -31,7 +31,7 @@ impl Engine {
         let ran = groups.iter().try_for_each(|group| {
             self.write_pass(batch, &placement, group)?;
             let wanted = group.iter().map(|&row| Wanted::of(batch, row)).collect();
-            let key = CommandKey { work: placement.work, part, tokens: Tokens::Given, wanted };
+            let key = CommandKey { shape: placement.shape, part, tokens: Tokens::Given, wanted };
             let submitted = self.submit_pass(key.clone(), begin)?;
             let waiting = Instant::now();
             // A step is likely to be followed by another one like it.
@@ -49,7 +49,7 @@ impl Engine {
                 let Placement { slots, scratch, .. } = placement;
                 self.passes.branches = Branches { slots, positions, scratch };
             }
-            Err(_) => placement.undo(&mut self.resources.cache.pages),
+            Err(_) => placement.roll_back(&mut self.resources.cache.pages),
         }
         ran.map(|()| results)
     }
@@ -89,7 +89,7 @@ impl Engine {
         let outputs: Vec<usize> = batch.outputs().collect();
         assert!(outputs.len() <= self.rows.outputs, "at most {} outputs a submission", self.rows.outputs);
         let wanted = outputs.iter().map(|&row| Wanted::of(batch, row)).collect();
-        let key = CommandKey { work: placement.work, part: Part::Whole, tokens, wanted };
+        let key = CommandKey { shape: placement.shape, part: Part::Whole, tokens, wanted };
         let written = self.write_pass(batch, &placement, &outputs);
         match written.and_then(|()| self.submit_pass(key, begin)) {
             Ok(submitted) => {
@@ -101,7 +101,7 @@ impl Engine {
                 Ok(id)
             }
             Err(error) => {
-                placement.undo(&mut self.resources.cache.pages);
+                placement.roll_back(&mut self.resources.cache.pages);
                 Err(error)
             }
         }
@@ -210,7 +210,7 @@ impl ChainedModel for Engine {
         match self.finish(submitted, Instant::now(), &mut results) {
             Ok(()) => Ok(results),
             Err(error) => {
-                placement.undo(&mut self.resources.cache.pages);
+                placement.roll_back(&mut self.resources.cache.pages);
                 Err(error)
             }
         }
@@ -218,7 +218,7 @@ impl ChainedModel for Engine {
 
     fn discard(&mut self, pass: PassId) {
         let InFlightPass { submitted, placement, .. } = self.passes.take(pass);
-        placement.undo(&mut self.resources.cache.pages);
+        placement.roll_back(&mut self.resources.cache.pages);
         // It was never mapped, and what is copied to it later comes later on the GPU as well.
         self.recorder.readbacks.give_back([submitted.readback]);
     }

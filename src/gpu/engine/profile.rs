@@ -7,7 +7,7 @@ use wgpu::ComputePass;
 use super::core::Engine;
 use super::op_by_op::BegunPass;
 use crate::gpu::device::Stopwatch;
-use crate::gpu::pass::Work;
+use crate::gpu::pass::PassShape;
 use crate::gpu::program::Step;
 use crate::model::plan::{Op, RowSet};
 use crate::model::{Batch, ModelError};
@@ -29,17 +29,17 @@ impl Engine {
     pub fn profile(&mut self, batch: &Batch) -> Result<Option<Vec<OpCost>>, ModelError> {
         let pass = self.begin(batch)?;
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
-        let runs: Vec<(usize, &Step, Work)> =
+        let runs: Vec<(usize, &Step, PassShape)> =
             self.runs(&pass, batch.rows.len(), batch.outputs().count()).collect();
         let work: Vec<_> = runs
             .iter()
-            .map(|&(_, step, work)| move |pass: &mut ComputePass<'_>| step.encode(pass, work))
+            .map(|&(_, step, shape)| move |pass: &mut ComputePass<'_>| step.encode(pass, shape))
             .collect();
         let seconds = stopwatch.time(&work)?;
-        let cost = |(&(op, step, work), seconds): (&(usize, &Step, Work), f64)| OpCost {
+        let cost = |(&(op, step, shape), seconds): (&(usize, &Step, PassShape), f64)| OpCost {
             op,
             seconds,
-            dispatches: step.dispatches(work),
+            dispatches: step.dispatches(shape),
         };
         Ok(Some(runs.iter().zip(seconds).map(cost).collect()))
     }
@@ -55,8 +55,8 @@ impl Engine {
     ) -> Result<Option<Vec<f64>>, ModelError> {
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
         let step = &self.program.steps[op];
-        let work = pass.work_of(step, rows);
-        let work = vec![|encoded: &mut ComputePass<'_>| step.encode(encoded, work); times];
+        let shape = pass.shape_of(step, rows);
+        let work = vec![|encoded: &mut ComputePass<'_>| step.encode(encoded, shape); times];
         Ok(Some(stopwatch.time(&work)?))
     }
 
@@ -65,7 +65,7 @@ impl Engine {
     pub fn layer_dispatches(&self, rows: usize) -> f64 {
         let in_layers = |op: &Op, step: &Step| !matches!(op, Op::Embed { .. }) && step.rows == RowSet::Batch;
         let steps = self.plan().ops.iter().zip(&self.program.steps).filter(|(op, step)| in_layers(op, step));
-        let dispatches: usize = steps.map(|(_, step)| step.dispatches(Work::chain(rows))).sum();
+        let dispatches: usize = steps.map(|(_, step)| step.dispatches(PassShape::chain(rows))).sum();
         dispatches as f64 / self.plan().cache_widths.len().max(1) as f64
     }
 
@@ -81,17 +81,17 @@ impl Engine {
         }
     }
 
-    /// The ops that a pass of so many rows and outputs runs, with their work.
+    /// The ops that a pass of so many rows and outputs runs, with their shapes.
     fn runs(
         &self,
         pass: &BegunPass,
         rows: usize,
         outputs: usize,
-    ) -> impl Iterator<Item = (usize, &Step, Work)> {
+    ) -> impl Iterator<Item = (usize, &Step, PassShape)> {
         let rows_of = move |step: &Step| if step.rows == RowSet::Batch { rows } else { outputs };
-        let works = self.program.steps.iter().map(move |step| pass.work_of(step, rows_of(step)));
+        let shapes = self.program.steps.iter().map(move |step| pass.shape_of(step, rows_of(step)));
         let runs =
-            self.program.steps.iter().zip(works).enumerate().map(|(op, (step, work))| (op, step, work));
-        runs.filter(|(_, _, work)| work.rows > 0)
+            self.program.steps.iter().zip(shapes).enumerate().map(|(op, (step, shape))| (op, step, shape));
+        runs.filter(|(_, _, shape)| shape.rows > 0)
     }
 }

@@ -7,7 +7,7 @@ use wgpu::{CommandEncoder, ComputePassDescriptor};
 
 use super::command_key::{CommandKey, Part, ReadbackLayout, Tokens, Wanted};
 use crate::gpu::device::{Device, Readbacks, Timestamps};
-use crate::gpu::pass::{FIRST_TOKEN, Work};
+use crate::gpu::pass::{FIRST_TOKEN, PassShape};
 use crate::gpu::program::{Program, Resources, Selection};
 use crate::model::ModelError;
 use crate::model::plan::RowSet;
@@ -142,7 +142,7 @@ impl Recorder {
         key: &CommandKey,
         layout: &ReadbackLayout,
     ) -> usize {
-        let CommandKey { work, part, wanted, .. } = key;
+        let CommandKey { shape, part, wanted, .. } = key;
         // Rows of which only the hidden state is wanted need no logits.
         let end = if layout.heads { program.steps.len() } else { program.head_start };
         let plain = ComputePassDescriptor::default();
@@ -150,13 +150,13 @@ impl Recorder {
         let mut pass = encoder.begin_compute_pass(timed.as_ref().unwrap_or(&plain));
         let mut dispatches = 0;
         for step in &program.steps[..end] {
-            let work = match (step.rows, part) {
-                (RowSet::Batch, Part::Whole) => *work,
-                (RowSet::Outputs, _) if !wanted.is_empty() => Work::of_rows(wanted.len()),
+            let shape = match (step.rows, part) {
+                (RowSet::Batch, Part::Whole) => *shape,
+                (RowSet::Outputs, _) if !wanted.is_empty() => PassShape::of_rows(wanted.len()),
                 (RowSet::Batch, Part::MoreOutputs) | (RowSet::Outputs, _) => continue,
             };
-            step.encode(&mut pass, work);
-            dispatches += step.dispatches(work);
+            step.encode(&mut pass, shape);
+            dispatches += step.dispatches(shape);
         }
         if let (1.., Some(selection)) = (layout.summaries, &self.selection) {
             dispatches += selection.encode(&mut pass, wanted.len() as u32);

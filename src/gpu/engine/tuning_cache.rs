@@ -1,6 +1,6 @@
 //! Which of several candidates is the fastest on an adapter: measured once, then remembered.
 //!
-//! Knows no kernels: the candidates have names, and the measurement is handed in ([`super::autotune`]). What is
+//! Knows no kernels: the candidates have ids, and the measurement is handed in ([`super::autotune`]). What is
 //! remembered lies in the user's cache folder; a file that is missing, broken or cannot be written costs a new
 //! trial, no more.
 
@@ -22,7 +22,7 @@ pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// What a trial was about. With another driver or program the same candidates may rank otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subject {
+pub struct TuningKey {
     /// The adapter's name and backend.
     pub adapter: String,
     /// Its driver, with the version.
@@ -38,34 +38,28 @@ pub struct Subject {
 pub struct Trial {
     /// What it was about.
     #[serde(flatten)]
-    pub subject: Subject,
-    /// Seconds that each candidate took, by its name.
+    pub key: TuningKey,
+    /// Seconds that each candidate took, by its id.
     pub seconds: BTreeMap<String, f64>,
 }
 
 /// The trials of this and of earlier runs.
 #[derive(Debug, Default)]
-pub struct Trials {
+pub struct TuningCache {
     file: Option<PathBuf>,
     made: Vec<Trial>,
 }
 
 impl Trial {
-    /// The name of the fastest candidate.
+    /// The id of the fastest candidate.
     pub fn fastest(&self) -> Option<&str> {
         let fastest = self.seconds.iter().min_by(|(_, one), (_, other)| one.total_cmp(other));
         fastest.map(|(name, _)| name.as_str())
     }
-
-    /// What it found, for a person.
-    pub fn words(&self) -> Option<String> {
-        let (work, fastest) = (&self.subject.work, self.fastest()?);
-        Some(format!("by trial, {work}: {fastest} ({} candidates)", self.seconds.len()))
-    }
 }
 
-impl Trials {
-    /// What lies in the user's cache folder; nothing where there is none.
+impl TuningCache {
+    /// What lies in the user's cache folder; nothing if there is none.
     pub fn of_user() -> Self {
         cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("logitscope/trials.json")))
     }
@@ -82,9 +76,8 @@ impl Trials {
     /// The trials that still hold for an adapter with its present driver.
     pub fn about(&self, adapter: &str, driver: &str) -> impl Iterator<Item = &Trial> {
         self.made.iter().filter(move |trial| {
-            let subject = &trial.subject;
-            (subject.adapter.as_str(), subject.driver.as_str(), subject.program.as_str())
-                == (adapter, driver, PROGRAM)
+            let key = &trial.key;
+            (key.adapter.as_str(), key.driver.as_str(), key.program.as_str()) == (adapter, driver, PROGRAM)
         })
     }
 
@@ -92,12 +85,12 @@ impl Trials {
     /// returns seconds.
     pub fn fastest(
         &mut self,
-        subject: Subject,
+        key: TuningKey,
         candidates: &[String],
         mut measure: impl FnMut(usize) -> Result<f64, ModelError>,
     ) -> Result<usize, ModelError> {
         let known = self.made.iter().find(|trial| {
-            trial.subject == subject
+            trial.key == key
                 && trial.seconds.len() == candidates.len()
                 && candidates.iter().all(|name| trial.seconds.contains_key(name))
         });
@@ -109,7 +102,7 @@ impl Trials {
         for (index, name) in candidates.iter().enumerate() {
             seconds.insert(name.clone(), measure(index)?);
         }
-        let trial = Trial { subject, seconds };
+        let trial = Trial { key, seconds };
         let fastest = place(&trial).unwrap_or_default();
         self.keep(trial);
         Ok(fastest)
@@ -117,9 +110,9 @@ impl Trials {
 
     /// Takes a trial in place of older ones of the same work on the same adapter.
     fn keep(&mut self, trial: Trial) {
-        let subject = &trial.subject;
-        self.made.retain(|Trial { subject: old, .. }| {
-            (old.adapter.as_str(), old.work.as_str()) != (subject.adapter.as_str(), subject.work.as_str())
+        let key = &trial.key;
+        self.made.retain(|Trial { key: old, .. }| {
+            (old.adapter.as_str(), old.work.as_str()) != (key.adapter.as_str(), key.work.as_str())
         });
         self.made.push(trial);
         self.made.drain(..self.made.len().saturating_sub(MOST_TRIALS));
@@ -137,7 +130,7 @@ fn read(file: &Path) -> std::io::Result<Vec<Trial>> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// Writes beside the file and renames, so that a program that reads meanwhile never sees half of it.
+/// Writes a file next to it and renames that one, so that a program that reads meanwhile never sees half of it.
 fn write(file: &Path, trials: &[Trial]) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
@@ -163,8 +156,8 @@ fn cache_folder() -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn subject(driver: &str) -> Subject {
-        Subject {
+    fn key(driver: &str) -> TuningKey {
+        TuningKey {
             adapter: "Voodoo 2 (Vulkan)".to_owned(),
             driver: driver.to_owned(),
             program: PROGRAM.to_owned(),
@@ -177,9 +170,9 @@ mod tests {
     }
 
     /// The choice, and how many measurements it took.
-    fn choose(trials: &mut Trials, driver: &str, seconds: [f64; 2]) -> (usize, usize) {
+    fn choose(trials: &mut TuningCache, driver: &str, seconds: [f64; 2]) -> (usize, usize) {
         let mut measured = 0;
-        let chosen = trials.fastest(subject(driver), &names(), |index| {
+        let chosen = trials.fastest(key(driver), &names(), |index| {
             measured += 1;
             Ok(seconds[index])
         });
@@ -190,13 +183,13 @@ mod tests {
     fn the_faster_is_chosen_remembered_and_measured_again_with_another_driver() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deeper/trials.json");
-        let mut trials = Trials::read(file.clone());
+        let mut trials = TuningCache::read(file.clone());
         assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (1, 2));
         assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, 0), "remembered in the same run");
-        let mut trials = Trials::read(file.clone());
+        let mut trials = TuningCache::read(file.clone());
         assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, 0), "remembered by the file");
         assert_eq!(choose(&mut trials, "1.1", [1e-3, 2e-3]), (0, 2), "another driver");
-        let trials = Trials::read(file);
+        let trials = TuningCache::read(file);
         assert_eq!(trials.made.len(), 1, "the old driver's is gone");
         assert_eq!(trials.about("Voodoo 2 (Vulkan)", "1.1").next().and_then(Trial::fastest), Some("lanes"));
         assert_eq!(trials.about("Voodoo 2 (Vulkan)", "1.0").count(), 0);
@@ -204,11 +197,28 @@ mod tests {
 
     #[test]
     fn other_candidates_than_remembered_are_measured() {
-        let mut trials = Trials::default();
+        let mut trials = TuningCache::default();
         choose(&mut trials, "1.0", [2e-3, 1e-3]);
         let candidates = ["lanes".to_owned(), "shared".to_owned()];
-        let chosen = trials.fastest(subject("1.0"), &candidates, |index| Ok([3.0, 4.0][index]));
+        let chosen = trials.fastest(key("1.0"), &candidates, |index| Ok([3.0, 4.0][index]));
         assert_eq!(chosen, Ok(0));
+    }
+
+    /// Earlier versions kept trials by what they tell people.
+    #[test]
+    fn a_file_with_other_names_is_measured_again_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("trials.json");
+        let old = Trial {
+            key: key("1.0"),
+            seconds: [("one lane an output".to_owned(), 1e-3), ("tiles of four by four".to_owned(), 2e-3)]
+                .into(),
+        };
+        write(&file, &[old]).unwrap();
+        assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [2e-3, 1e-3]), (1, 2));
+        let trials = TuningCache::read(file);
+        assert_eq!(trials.made.len(), 1);
+        assert_eq!(trials.made[0].fastest(), Some("groups"));
     }
 
     #[test]
@@ -217,11 +227,11 @@ mod tests {
         let file = folder.path().join("trials.json");
         for broken in ["", "{", "[{\"adapter\": 3}]", "\u{0}"] {
             std::fs::write(&file, broken).unwrap();
-            assert_eq!(choose(&mut Trials::read(file.clone()), "1.0", [1e-3, 2e-3]), (0, 2));
+            assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [1e-3, 2e-3]), (0, 2));
         }
         // A file stands where a folder is needed.
         let below = file.join("trials.json");
-        let mut trials = Trials::read(below);
+        let mut trials = TuningCache::read(below);
         assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (0, 2));
         assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (0, 0), "remembered for this run");
     }
@@ -229,8 +239,8 @@ mod tests {
     #[test]
     fn an_error_of_the_measurement_ends_the_trial_and_leaves_nothing() {
         let lost = ModelError::DeviceLost { reason: "gone".to_owned() };
-        let mut trials = Trials::default();
-        let chosen = trials.fastest(subject("1.0"), &names(), |_| Err(lost.clone()));
+        let mut trials = TuningCache::default();
+        let chosen = trials.fastest(key("1.0"), &names(), |_| Err(lost.clone()));
         assert_eq!((chosen, trials.made.len()), (Err(lost), 0));
     }
 }

@@ -56,7 +56,7 @@ impl Capabilities {
         }
     }
 
-    /// Whether the adapter has what [`LinearVariant::Shuffle`] takes: words of 64 bits, and every subgroup of this
+    /// Whether the adapter has what [`LinearVariant::GemvSubgroup`] takes: words of 64 bits, and every subgroup of this
     /// many lanes.
     pub(super) fn can_shuffle(&self, lanes: u32) -> bool {
         self.has_int64 && self.subgroup_lanes == Some(lanes..=lanes)
@@ -75,14 +75,14 @@ impl Capabilities {
         let lanes = lanes(*subgroup_lanes.end());
         let has_room =
             self.workgroup_bytes >= MatrixUnits::MOST_MEMORY && lanes <= self.workgroup_lanes.min(MOST_LANES);
-        let variants = self.matrix_units.iter().map(|&units| LinearVariant::Matrices { units, lanes });
+        let variants = self.matrix_units.iter().map(|&units| LinearVariant::GemmCooperative { units, lanes });
         if has_room { variants.collect() } else { Vec::new() }
     }
 
     /// The features that a device has to be opened with for its matrix units.
     pub(crate) fn matrix_features(&self) -> Features {
         let of = |variant| match variant {
-            LinearVariant::Matrices { units, .. } => units.features(),
+            LinearVariant::GemmCooperative { units, .. } => units.features(),
             _ => Features::empty(),
         };
         self.matrix_variants().into_iter().map(of).fold(Features::empty(), Features::union)

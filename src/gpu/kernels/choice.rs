@@ -1,5 +1,6 @@
 //! Which variants of the kernels to use on an adapter, and with which workgroup sizes.
 
+use super::attention_choice::{AttentionChoice, PrefillAttention};
 use super::capabilities::{AdapterClass, Capabilities};
 use super::limits::{FEW_ROWS, SHUFFLE_LANES};
 use super::linear_variant::LinearVariant;
@@ -16,50 +17,20 @@ pub struct KernelChoice {
     pub many_rows: LinearVariant,
     /// Attention.
     pub attention: AttentionChoice,
-    /// How a workgroup adds up in norms, selection, experts' maps and [`LinearVariant::Groups`].
+    /// How a workgroup adds up in norms, selection, experts' maps and [`LinearVariant::GemvPerWorkgroup`].
     pub reduction: Reduction,
-    /// Lanes of kernels that reduce: norms, [`LinearVariant::Groups`]; a power of two.
+    /// Lanes of kernels that reduce: norms, [`LinearVariant::GemvPerWorkgroup`]; a power of two.
     pub reduce_lanes: u32,
     /// Lanes of kernels without a barrier.
     pub plain_lanes: u32,
 }
 
-/// How attention is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttentionChoice {
-    /// Lanes of a workgroup that takes one row; more where a head needs more.
-    pub lanes: u32,
-    /// Fewest positions of a row for which its keys are split among workgroups; a split has at least half as many.
-    pub least_split: usize,
-    /// The kernel for many rows that see one another.
-    pub prompts: PromptAttention,
-}
-
-/// Kernels for the attention of many rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PromptAttention {
-    /// Row by row, as in decoding.
-    Rows,
-    /// Tiles of rows that share tiles of keys and values in workgroup memory.
-    Tiles,
-    /// Eight rows in a subgroup of eight lanes, which hands the queries around.
-    ShuffleTiles,
-}
-
-impl AttentionChoice {
-    /// For hardware with many lanes and cheap barriers.
-    pub const GPU: Self = Self { lanes: 64, least_split: 256, prompts: PromptAttention::Tiles };
-
-    /// For software drivers.
-    pub const CPU: Self = Self { lanes: 8, least_split: 1024, prompts: PromptAttention::Rows };
-}
-
 impl KernelChoice {
     /// For hardware with many lanes and cheap barriers.
     pub const GPU: Self = Self {
-        one_row: LinearVariant::Groups { blocks: 1 },
-        few_rows: LinearVariant::Groups { blocks: 1 },
-        many_rows: LinearVariant::Shared,
+        one_row: LinearVariant::GemvPerWorkgroup { blocks: 1 },
+        few_rows: LinearVariant::GemvPerWorkgroup { blocks: 1 },
+        many_rows: LinearVariant::GemmSharedMemory,
         attention: AttentionChoice::GPU,
         reduction: Reduction::Memory,
         reduce_lanes: 64,
@@ -68,9 +39,9 @@ impl KernelChoice {
 
     /// For software drivers, where barriers cost more the larger the workgroup is.
     pub const CPU: Self = Self {
-        one_row: LinearVariant::Lanes,
-        few_rows: LinearVariant::Tiles,
-        many_rows: LinearVariant::Tiles,
+        one_row: LinearVariant::GemvPerLane,
+        few_rows: LinearVariant::GemmRegisters,
+        many_rows: LinearVariant::GemmRegisters,
         attention: AttentionChoice::CPU,
         reduction: Reduction::Memory,
         reduce_lanes: 8,
@@ -79,10 +50,10 @@ impl KernelChoice {
 
     /// For software drivers with subgroups of eight lanes and 64-bit words (llvmpipe on a processor with AVX2).
     pub const CPU_SHUFFLE: Self = Self {
-        one_row: LinearVariant::Shuffle,
-        few_rows: LinearVariant::ShuffleTiles,
-        many_rows: LinearVariant::ShuffleTiles,
-        attention: AttentionChoice { prompts: PromptAttention::ShuffleTiles, ..AttentionChoice::CPU },
+        one_row: LinearVariant::GemvSubgroup,
+        few_rows: LinearVariant::GemmSubgroup,
+        many_rows: LinearVariant::GemmSubgroup,
+        attention: AttentionChoice { prefill: PrefillAttention::ShuffleTiles, ..AttentionChoice::CPU },
         ..Self::CPU
     };
 
@@ -97,7 +68,7 @@ impl KernelChoice {
     }
 
     /// The kernels worth trying for linear maps of many rows, this choice's first.
-    pub fn prompt_candidates(&self, capabilities: &Capabilities) -> Vec<LinearVariant> {
+    pub fn prefill_candidates(&self, capabilities: &Capabilities) -> Vec<LinearVariant> {
         let mut candidates = vec![self.many_rows];
         if capabilities.class == AdapterClass::Gpu {
             candidates.extend(capabilities.matrix_variants());
@@ -107,7 +78,7 @@ impl KernelChoice {
 
     fn gpu_candidates(subgroups: Option<Reduction>) -> Vec<Self> {
         let with = |reduction: Reduction, (reduce_lanes, blocks): (u32, u32)| {
-            let one_row = LinearVariant::Groups { blocks };
+            let one_row = LinearVariant::GemvPerWorkgroup { blocks };
             Self { one_row, reduction, reduce_lanes, ..Self::GPU }
         };
         let memory = [(64, 1), (32, 1), (64, 2)].map(|shape| with(Reduction::Memory, shape));
@@ -118,13 +89,22 @@ impl KernelChoice {
         all
     }
 
+    /// What tells the candidates for a step apart, by a name that stays the same from version to version.
+    pub fn step_id(&self) -> String {
+        let sums = match self.reduction {
+            Reduction::Memory => "memory",
+            Reduction::Subgroups { .. } => "subgroups",
+        };
+        format!("{}-sums-{sums}-{}", self.one_row.id(), self.reduce_lanes)
+    }
+
     /// The kernel of a step's linear map, in a few words: what tells the candidates of an adapter apart.
     pub fn describe_step(&self) -> String {
         format!("{}, sums {}", self.one_row.describe(), self.describe_sums())
     }
 
     /// The kernel of a prompt's linear maps, in a few words.
-    pub fn describe_prompts(&self) -> String {
+    pub fn describe_prefill(&self) -> String {
         self.many_rows.describe()
     }
 
@@ -144,14 +124,7 @@ impl KernelChoice {
             format!("linear map, more rows: {}", self.many_rows.describe()),
             format!("sums: {}", self.describe_sums()),
             format!("attention of few rows: {} lanes a workgroup", self.attention.lanes),
-            format!(
-                "attention of a prompt: {}",
-                match self.attention.prompts {
-                    PromptAttention::Rows => "row by row",
-                    PromptAttention::Tiles => "tiles of 32 rows",
-                    PromptAttention::ShuffleTiles => "eight lanes that share eight rows",
-                }
-            ),
+            format!("attention of a prompt: {}", self.attention.prefill.describe()),
         ]
     }
 }
@@ -163,13 +136,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn candidates_differ_in_words_and_fit_every_adapter() {
+    fn candidates_differ_by_their_ids_and_fit_every_adapter() {
         for least in [None, Some(4), Some(8), Some(32), Some(64)] {
             let subgroups = least.map(|least| Reduction::Subgroups { least });
             let candidates = KernelChoice::gpu_candidates(subgroups);
-            let words: std::collections::HashSet<_> =
-                candidates.iter().map(|it| it.describe().join("; ")).collect();
-            assert_eq!(words.len(), candidates.len(), "each can be told from the others: {words:?}");
+            let ids: std::collections::HashSet<_> = candidates.iter().map(KernelChoice::step_id).collect();
+            assert_eq!(ids.len(), candidates.len(), "each can be told from the others: {ids:?}");
+            assert!(ids.iter().all(|id| id.is_ascii() && !id.contains(' ')), "{ids:?}");
             for choice in candidates {
                 assert!(choice.reduce_lanes.is_power_of_two() && choice.reduce_lanes <= MOST_LANES);
                 // Eight rows of a gate with its norm make the most sums.
@@ -178,6 +151,31 @@ mod tests {
                 assert!(lanes >= 8, "each of eight rows has a lane to finish it: {choice:?}");
             }
         }
+    }
+
+    /// What is remembered goes by these: another name for the same kernel costs each user a new trial.
+    #[test]
+    fn ids_stay_as_they_are() {
+        let groups = |blocks| LinearVariant::GemvPerWorkgroup { blocks };
+        let matrices = |units| LinearVariant::GemmCooperative { units, lanes: 128 };
+        let variants = [
+            (LinearVariant::GemvPerLane, "gemv-per-lane"),
+            (groups(1), "gemv-per-workgroup-4"),
+            (groups(2), "gemv-per-workgroup-8"),
+            (LinearVariant::GemmRegisters, "gemm-registers"),
+            (LinearVariant::GemvSubgroup, "gemv-subgroup-8"),
+            (LinearVariant::GemmSubgroup, "gemm-subgroup-8"),
+            (LinearVariant::GemmSharedMemory, "gemm-shared-memory-64"),
+            (matrices(MatrixUnits::Half16), "gemm-cooperative-f16-16-128"),
+            (matrices(MatrixUnits::Half8), "gemm-cooperative-f16-8-128"),
+            (matrices(MatrixUnits::Single8), "gemm-cooperative-f32-8-128"),
+        ];
+        for (variant, id) in variants {
+            assert_eq!(variant.id(), id);
+        }
+        assert_eq!(KernelChoice::CPU.step_id(), "gemv-per-lane-sums-memory-8");
+        let subgroups = KernelChoice { reduction: Reduction::Subgroups { least: 8 }, ..KernelChoice::GPU };
+        assert_eq!(subgroups.step_id(), "gemv-per-workgroup-4-sums-subgroups-64");
     }
 
     /// A GPU as its driver reports it, without matrix units.
@@ -200,8 +198,10 @@ mod tests {
     /// The candidates for one row: lanes of a workgroup, blocks of the weight, and the least lanes of a subgroup.
     fn steps(capabilities: &Capabilities) -> Vec<(u32, u32, Option<u32>)> {
         let step = |choice: &KernelChoice| {
-            let LinearVariant::Groups { blocks } = choice.one_row else { panic!("{:?}", choice.one_row) };
-            assert_eq!(choice.few_rows, LinearVariant::Groups { blocks: 1 });
+            let LinearVariant::GemvPerWorkgroup { blocks } = choice.one_row else {
+                panic!("{:?}", choice.one_row)
+            };
+            assert_eq!(choice.few_rows, LinearVariant::GemvPerWorkgroup { blocks: 1 });
             assert_eq!((choice.attention, choice.plain_lanes), (AttentionChoice::GPU, 64));
             let least = match choice.reduction {
                 Reduction::Memory => None,
@@ -214,8 +214,8 @@ mod tests {
 
     /// The candidates for many rows, apart from the first one, which every GPU has.
     fn prompts(capabilities: &Capabilities) -> Vec<LinearVariant> {
-        let candidates = KernelChoice::candidates(capabilities)[0].prompt_candidates(capabilities);
-        assert_eq!(candidates[0], LinearVariant::Shared);
+        let candidates = KernelChoice::candidates(capabilities)[0].prefill_candidates(capabilities);
+        assert_eq!(candidates[0], LinearVariant::GemmSharedMemory);
         candidates[1..].to_vec()
     }
 
@@ -230,7 +230,7 @@ mod tests {
                 .chain([(64, 1, None)])
                 .collect::<Vec<_>>()
         };
-        let matrices = |units, lanes| LinearVariant::Matrices { units, lanes };
+        let matrices = |units, lanes| LinearVariant::GemmCooperative { units, lanes };
 
         let nvidia = Capabilities { matrix_units: vec![Half16], ..gpu(32..=32) };
         assert_eq!(steps(&nvidia), by_subgroups(32));
@@ -265,8 +265,8 @@ mod tests {
     fn software_drivers_shuffle_where_every_subgroup_has_eight_lanes() {
         let shuffles = KernelChoice::candidates(&software(Some(8..=8), true));
         assert_eq!(shuffles, [KernelChoice::CPU_SHUFFLE]);
-        assert_eq!(shuffles[0].one_row, LinearVariant::Shuffle);
-        assert_eq!(shuffles[0].attention.prompts, PromptAttention::ShuffleTiles);
+        assert_eq!(shuffles[0].one_row, LinearVariant::GemvSubgroup);
+        assert_eq!(shuffles[0].attention.prefill, PrefillAttention::ShuffleTiles);
 
         let plain = [
             software(Some(8..=8), false),
@@ -279,7 +279,7 @@ mod tests {
         }
         let with_units =
             Capabilities { matrix_units: MatrixUnits::ALL.to_vec(), ..software(Some(8..=8), true) };
-        let prompts = KernelChoice::CPU_SHUFFLE.prompt_candidates(&with_units);
-        assert_eq!(prompts, [LinearVariant::ShuffleTiles], "matrix units are tried on GPUs alone");
+        let prompts = KernelChoice::CPU_SHUFFLE.prefill_candidates(&with_units);
+        assert_eq!(prompts, [LinearVariant::GemmSubgroup], "matrix units are tried on GPUs alone");
     }
 }

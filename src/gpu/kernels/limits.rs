@@ -3,14 +3,28 @@
 /// Most rows of a pass of few: beams, drafts and branches, that read the weights once for all.
 pub(crate) const FEW_ROWS: usize = 8;
 
-/// Lanes of a workgroup of [`super::LinearVariant::Shuffle`], which is one subgroup.
+/// Lanes of a workgroup of [`super::LinearVariant::GemvSubgroup`], which is one subgroup.
 pub(crate) const SHUFFLE_LANES: u32 = 8;
 
 /// Largest workgroup that any choice asks for.
 pub const MOST_LANES: u32 = 256;
+
+/// Most workgroups in one dimension of a dispatch.
+pub(crate) const MOST_WORKGROUPS: u32 = 65_535;
 
 /// Most storage buffers that one kernel binds.
 pub(crate) const MOST_BINDINGS: u32 = 8;
 
 /// Workgroup memory that every adapter has, in blocks of four numbers: WebGPU's 16 KiB.
 pub(super) const MEMORY_BLOCKS: u32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::shader_text::assert_shared;
+    use super::*;
+
+    #[test]
+    fn the_shaders_have_the_same_limits() {
+        assert_shared("lib/grid.wgsl", &[("MOST_WORKGROUPS", u64::from(MOST_WORKGROUPS))]);
+    }
+}

@@ -7,26 +7,26 @@ use crate::model::WeightFormat;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinearVariant {
     /// One lane an output, no barrier.
-    Lanes,
+    GemvPerLane,
     /// One workgroup for some rows of the weight, whose lanes read neighbouring addresses; for eight rows of the
     /// batch at once where there are as many.
-    Groups {
+    GemvPerWorkgroup {
         /// Blocks of four rows of the weight: 1 or 2. A gate always takes 2, its own and its up's.
         blocks: u32,
     },
     /// Tiles of four outputs by four rows in registers.
-    Tiles,
+    GemmRegisters,
     /// One lane for some rows of the weight, in subgroups of eight that hand the input around.
-    Shuffle,
+    GemvSubgroup,
     /// The same for eight input rows at a time.
-    ShuffleTiles,
+    GemmSubgroup,
     /// Tiles of 64 by 64 in workgroup memory, of eight by eight in registers.
-    Shared,
+    GemmSharedMemory,
     /// Tiles in workgroup memory, multiplied square by square.
-    Matrices {
+    GemmCooperative {
         /// What multiplies.
         units: MatrixUnits,
-        /// Lanes of a workgroup.
+        /// GemvPerLane of a workgroup.
         lanes: u32,
     },
 }
@@ -38,39 +38,59 @@ impl LinearVariant {
     pub(crate) fn most_normed_rows(self) -> usize {
         match self {
             // What limits it is memory: the norm's work hides behind the weights.
-            Self::Groups { .. } => usize::MAX,
-            Self::Shuffle => 1 << 14,
-            Self::Lanes | Self::Tiles | Self::ShuffleTiles | Self::Shared | Self::Matrices { .. } => 0,
+            Self::GemvPerWorkgroup { .. } => usize::MAX,
+            Self::GemvSubgroup => 1 << 14,
+            Self::GemvPerLane
+            | Self::GemmRegisters
+            | Self::GemmSubgroup
+            | Self::GemmSharedMemory
+            | Self::GemmCooperative { .. } => 0,
         }
     }
 
     /// Whether a matrix of this format may be computed so.
     pub fn suits(self, format: WeightFormat) -> bool {
         match self {
-            Self::Matrices { units, .. } => units.suit(format),
+            Self::GemmCooperative { units, .. } => units.suit(format),
             _ => true,
         }
     }
 
     /// The kernel for a matrix of this format: this one, if it suits.
     pub(crate) fn suited(self, format: WeightFormat) -> Self {
-        if self.suits(format) { self } else { Self::Shared }
+        if self.suits(format) { self } else { Self::GemmSharedMemory }
     }
 
     /// Whether it rounds inputs and weights to f16.
     pub(crate) fn rounds(self) -> bool {
-        matches!(self, Self::Matrices { units, .. } if units.rounds())
+        matches!(self, Self::GemmCooperative { units, .. } if units.rounds())
     }
 
+    /// A name that stays the same from version to version: what is remembered goes by it.
+    pub fn id(self) -> String {
+        match self {
+            Self::GemvPerLane => "gemv-per-lane".to_owned(),
+            Self::GemvPerWorkgroup { blocks } => format!("gemv-per-workgroup-{}", 4 * blocks),
+            Self::GemmRegisters => "gemm-registers".to_owned(),
+            Self::GemvSubgroup => "gemv-subgroup-8".to_owned(),
+            Self::GemmSubgroup => "gemm-subgroup-8".to_owned(),
+            Self::GemmSharedMemory => "gemm-shared-memory-64".to_owned(),
+            Self::GemmCooperative { units, lanes } => format!("gemm-cooperative-{}-{lanes}", units.id()),
+        }
+    }
+
+    /// What it is, for a person.
     pub(crate) fn describe(self) -> String {
         match self {
-            Self::Lanes => "one lane an output".to_owned(),
-            Self::Groups { blocks } => format!("one workgroup for {} rows of the weight", 4 * blocks),
-            Self::Tiles => "tiles of four by four".to_owned(),
-            Self::Shuffle => "eight lanes that share the input".to_owned(),
-            Self::ShuffleTiles => "eight lanes that share eight rows".to_owned(),
-            Self::Shared => "tiles of 64 by 64 in workgroup memory".to_owned(),
-            Self::Matrices { units, .. } => units.describe(),
+            Self::GemvPerLane => "one lane an output".to_owned(),
+            Self::GemvPerWorkgroup { blocks } => {
+                format!("one workgroup for {} rows of the weight", 4 * blocks)
+            }
+            Self::GemmRegisters => "tiles of four by four".to_owned(),
+            Self::GemvSubgroup => "eight lanes that share the input".to_owned(),
+            Self::GemmSubgroup => "eight lanes that share eight rows".to_owned(),
+            Self::GemmSharedMemory => "tiles of 64 by 64 in workgroup memory".to_owned(),
+            Self::GemmCooperative { units, .. } => units.describe(),
         }
     }
 }

@@ -7,7 +7,7 @@ use wgpu::{Adapter, CooperativeScalarType, Features};
 
 use crate::model::WeightFormat;
 
-/// Subgroups of a workgroup of `shaders/linear_matrices.wgsl` that multiply.
+/// Subgroups of a workgroup of `shaders/gemm_cooperative.wgsl` that multiply.
 const SUBGROUPS: u32 = 4;
 /// Squares of a tile along the rows of the batch, and along those of the weight.
 const TILE_SQUARES: [u32; 2] = [4, 8];
@@ -71,7 +71,15 @@ impl MatrixUnits {
         self.inputs() == CooperativeScalarType::F16
     }
 
-    pub(crate) fn describe(self) -> String {
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Self::Half16 => "f16-16",
+            Self::Half8 => "f16-8",
+            Self::Single8 => "f32-8",
+        }
+    }
+
+    pub(super) fn describe(self) -> String {
         let numbers = if self.rounds() { "f16" } else { "f32" };
         format!("matrix units of {side} by {side}, {numbers} to f32", side = self.side())
     }
@@ -94,4 +102,22 @@ impl MatrixUnits {
 /// Lanes of a workgroup, for subgroups of at most so many.
 pub(super) fn lanes(subgroup: u32) -> u32 {
     SUBGROUPS * subgroup
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shader_text::{assert_shared, constants};
+    use super::*;
+
+    #[test]
+    fn the_shaders_have_the_same_tiles() {
+        let shader = constants("gemm_cooperative.wgsl");
+        let [down, across] = TILE_SQUARES.map(f64::from);
+        let subgroups_down = shader["SUBGROUPS"] / shader["SUBGROUPS_ACROSS"];
+        assert_eq!(shader["SUBGROUPS"], f64::from(SUBGROUPS));
+        assert_eq!(down, subgroups_down * shader["DOWN"]);
+        assert_eq!(across, shader["SUBGROUPS_ACROSS"] * shader["ACROSS"]);
+        assert_shared("matrices/squares_16.wgsl", &[("SIDE", u64::from(MatrixUnits::Half16.side()))]);
+        assert_shared("matrices/squares_8.wgsl", &[("SIDE", u64::from(MatrixUnits::Half8.side()))]);
+    }
 }

@@ -1,20 +1,30 @@
 //! The kernels: their sources, and which of them an adapter gets.
 
+mod attention_choice;
 mod capabilities;
 mod choice;
+mod kernel;
+mod kernel_use;
 mod limits;
 mod linear_variant;
 mod matrix_units;
+mod overrides;
 mod reduction;
-mod regime;
+mod row_count;
+#[cfg(test)]
+pub(super) mod shader_text;
 mod source;
 
+pub use attention_choice::{AttentionChoice, PrefillAttention};
 pub use capabilities::{AdapterClass, Capabilities};
-pub use choice::{AttentionChoice, KernelChoice, PromptAttention};
+pub use choice::KernelChoice;
+pub use kernel::Kernel;
+pub use kernel_use::KernelUse;
 pub use limits::MOST_LANES;
-pub(super) use limits::{FEW_ROWS, MOST_BINDINGS, SHUFFLE_LANES};
+pub(super) use limits::{FEW_ROWS, MOST_BINDINGS, MOST_WORKGROUPS, SHUFFLE_LANES};
 pub use linear_variant::LinearVariant;
 pub use matrix_units::MatrixUnits;
+pub use overrides::{FinishKind, Override};
 pub use reduction::Reduction;
-pub(super) use regime::Regime;
-pub use source::{Kernel, Variant, kernel_source, variants};
+pub(super) use row_count::RowCount;
+pub use source::{Variant, kernel_source, variants};

@@ -15,6 +15,9 @@ pub enum Reduction {
 }
 
 impl Reduction {
+    /// One of each kind.
+    pub(super) const EACH: [Self; 2] = [Self::Memory, Self::Subgroups { least: 4 }];
+
     /// Blocks of four numbers that `slots` sums by so many lanes take in workgroup memory.
     pub(crate) fn summands(self, slots: u32, lanes: u32) -> u32 {
         match self {

@@ -1,11 +1,13 @@
 //! One pass: where its rows go, what its dispatches have to know, and the buffer that tells the kernels.
 
+mod layout;
+mod pass_shape;
 mod placement;
 mod rows;
 mod words;
-mod work;
 
-pub(super) use placement::{Placement, Shape};
+pub(super) use layout::{FIRST_TOKEN, MOST_TABLES};
+pub(super) use pass_shape::{MOST_PARTIALS, PassShape, TILE_ROWS};
+pub(super) use placement::{BatchShape, Placement};
 pub(super) use rows::Rows;
-pub(super) use words::{FIRST_TOKEN, MOST_TABLES, words};
-pub(super) use work::{MOST_PARTIALS, TILE_ROWS, Work};
+pub(super) use words::words;

@@ -1,11 +1,11 @@
 //! Where the rows of a batch go: slots of the cache, pages to branch off in, tiles and splits for attention.
 
-use super::work::{MOST_PARTIALS, TILE_ROWS, Work};
+use super::pass_shape::{MOST_PARTIALS, PassShape, TILE_ROWS};
 use crate::gpu::cache::{Extension, PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
 use crate::model::{Batch, ModelError, SequenceId};
 
 /// Splits have a multiple of so many positions.
-const SPAN_STEP: usize = 64;
+const SPLIT_STEP: usize = 64;
 /// Rows of one sequence that attention takes together.
 pub(super) struct RowTile {
     pub sequence: SequenceId,
@@ -27,13 +27,13 @@ pub(crate) struct Placement {
     extensions: Vec<Extension>,
     pub(super) tiles: Vec<RowTile>,
     /// Positions of one split.
-    pub(super) span: usize,
+    pub(super) split_positions: usize,
     /// What there is to compute.
-    pub work: Work,
+    pub shape: PassShape,
 }
 
 /// How a batch's rows relate to their sequences: which extend them, and which only branch off.
-pub(crate) struct Shape {
+pub(crate) struct BatchShape {
     /// For each row whether it extends its sequence.
     kept: Vec<bool>,
     /// For each sequence how many rows extend it.
@@ -42,7 +42,7 @@ pub(crate) struct Shape {
     branching: usize,
 }
 
-impl Shape {
+impl BatchShape {
     /// Checks tokens, positions and parents, and finds the rows that extend their sequences.
     pub fn of(batch: &Batch, pages: &Pages, vocabulary: usize, context: usize) -> Result<Self, ModelError> {
         let cached = |sequence| pages.length(sequence);
@@ -65,16 +65,16 @@ impl Placement {
     /// Rows of at least `least_split` positions are split.
     pub fn new(
         batch: &Batch,
-        shape: &Shape,
+        batch_shape: &BatchShape,
         pages: &mut Pages,
         least_split: usize,
     ) -> Result<Self, PagesMissing> {
         let mut placement = Self::default();
-        if let Err(missing) = placement.take(shape, pages) {
-            placement.undo(pages);
+        if let Err(missing) = placement.reserve(batch_shape, pages) {
+            placement.roll_back(pages);
             return Err(missing);
         }
-        placement.fill(batch, shape, pages);
+        placement.assign(batch, batch_shape, pages);
         placement.divide(batch, least_split);
         Ok(placement)
     }
@@ -85,20 +85,20 @@ impl Placement {
     }
 
     /// Makes every sequence what it was before, and gives back all pages: the pass has failed.
-    pub fn undo(self, pages: &mut Pages) {
+    pub fn roll_back(self, pages: &mut Pages) {
         pages.give_back(&self.scratch);
-        self.extensions.into_iter().rev().for_each(|extension| pages.undo(extension));
+        self.extensions.into_iter().rev().for_each(|extension| pages.roll_back(extension));
     }
 
-    fn take(&mut self, shape: &Shape, pages: &mut Pages) -> Result<(), PagesMissing> {
-        for &(sequence, count) in &shape.growth {
+    fn reserve(&mut self, batch_shape: &BatchShape, pages: &mut Pages) -> Result<(), PagesMissing> {
+        for &(sequence, count) in &batch_shape.growth {
             self.extensions.push(pages.extend(sequence, count)?);
         }
-        self.scratch = pages.take(shape.branching.div_ceil(PAGE_POSITIONS))?;
+        self.scratch = pages.take(batch_shape.branching.div_ceil(PAGE_POSITIONS))?;
         Ok(())
     }
 
-    /// Divides the work of attention: long rows into spans, many rows into tiles.
+    /// Divides the shape of attention: long rows into spans, many rows into tiles.
     fn divide(&mut self, batch: &Batch, least_split: usize) {
         for (index, row) in batch.rows.iter().enumerate() {
             let has_room = |tile: &&mut RowTile| tile.sequence == row.sequence && tile.rows.len() < TILE_ROWS;
@@ -111,22 +111,22 @@ impl Placement {
         let longest = (0..rows).map(|row| self.cached[row] + self.chains[row].len()).max().unwrap_or(1);
         let most = (MOST_PARTIALS / rows.max(1)).max(1);
         let wanted = if longest < least_split { 1 } else { (2 * longest / least_split).min(most) };
-        self.span = longest.div_ceil(wanted).next_multiple_of(SPAN_STEP);
-        self.work = Work {
+        self.split_positions = longest.div_ceil(wanted).next_multiple_of(SPLIT_STEP);
+        self.shape = PassShape {
             rows,
-            alone: batch.rows.iter().all(|row| row.parent.is_none()),
-            splits: longest.div_ceil(self.span),
+            independent_rows: batch.rows.iter().all(|row| row.parent.is_none()),
+            splits: longest.div_ceil(self.split_positions),
             tiles: self.tiles.len(),
         };
     }
 
-    fn fill(&mut self, batch: &Batch, shape: &Shape, pages: &Pages) {
+    fn assign(&mut self, batch: &Batch, batch_shape: &BatchShape, pages: &Pages) {
         let page_slots = |page: &u32| {
             let first = page * PAGE_POSITIONS as u32;
             first..first + PAGE_POSITIONS as u32
         };
         let mut branch_slots = self.scratch.iter().flat_map(page_slots);
-        for (row, &kept) in batch.rows.iter().zip(&shape.kept) {
+        for (row, &kept) in batch.rows.iter().zip(&batch_shape.kept) {
             if kept {
                 self.slots.push(pages.slot(row.sequence, row.position));
                 self.cached.push(row.position + 1);

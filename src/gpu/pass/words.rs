@@ -4,23 +4,13 @@
 
 use std::collections::HashMap;
 
+use super::layout::*;
 use super::placement::Placement;
 use crate::gpu::cache::Pages;
 use crate::model::batch::RowOutput;
 use crate::model::rotary::RotaryTable;
-use crate::model::selection::Choosing;
+use crate::model::selection::SamplingParams;
 use crate::model::{Batch, SequenceId};
-
-const HEADER_WORDS: usize = 16;
-const RECORD_WORDS: usize = 8;
-/// Header word of the first rotary table's angles.
-const FIRST_ANGLES: usize = 8;
-
-/// Most rotary tables that a plan may use.
-pub(crate) const MOST_TABLES: usize = HEADER_WORDS - FIRST_ANGLES;
-
-/// Where the first row's token lies, in bytes.
-pub(crate) const FIRST_TOKEN: u64 = 4 * HEADER_WORDS as u64;
 
 /// The words of a pass.
 pub(crate) fn words(
@@ -31,16 +21,16 @@ pub(crate) fn words(
     tables: &[RotaryTable],
 ) -> Vec<u32> {
     let rows = batch.rows.len();
-    let mut words = vec![0u32; HEADER_WORDS + rows * RECORD_WORDS];
-    words[0] = rows as u32;
-    words[1] = outputs.len() as u32;
-    words[2] = HEADER_WORDS as u32;
-    words[3] = words.len() as u32;
-    words[5] = placement.span as u32;
-    words[6] = placement.work.splits as u32;
+    let mut words = vec![0u32; HEADER_WORDS + rows * ROW_WORDS];
+    words[PASS_ROWS] = rows as u32;
+    words[PASS_OUTPUTS] = outputs.len() as u32;
+    words[PASS_ROWS_AT] = HEADER_WORDS as u32;
+    words[PASS_SPLIT_POSITIONS] = placement.split_positions as u32;
+    words[PASS_SPLITS] = placement.shape.splits as u32;
+    words[PASS_OUTPUTS_AT] = words.len() as u32;
     words.extend(outputs.iter().map(|&row| row as u32));
-    words[4] = words.len() as u32;
-    outputs.iter().for_each(|&row| words.extend(choosing_words(batch.rows[row].output)));
+    words[PASS_SAMPLING_AT] = words.len() as u32;
+    outputs.iter().for_each(|&row| words.extend(sampling_words(batch.rows[row].output)));
 
     let mut page_tables: HashMap<SequenceId, usize> = HashMap::new();
     for (index, row) in batch.rows.iter().enumerate() {
@@ -51,24 +41,20 @@ pub(crate) fn words(
         let chain = &placement.chains[index];
         let chain_at = words.len();
         words.extend(chain);
-        let record = HEADER_WORDS + index * RECORD_WORDS;
-        let values = [
-            row.token as usize,
-            row.position,
-            placement.slots[index] as usize,
-            placement.cached[index],
-            pages_at,
-            chain_at,
-            chain.len(),
-        ];
-        for (offset, value) in values.into_iter().enumerate() {
-            words[record + offset] = value as u32;
-        }
+        let mut record = [0; ROW_WORDS];
+        record[ROW_TOKEN] = row.token;
+        record[ROW_POSITION] = row.position as u32;
+        record[ROW_SLOT] = placement.slots[index];
+        record[ROW_CACHED] = placement.cached[index] as u32;
+        record[ROW_PAGES_AT] = pages_at as u32;
+        record[ROW_CHAIN_AT] = chain_at as u32;
+        record[ROW_CHAIN_LENGTH] = chain.len() as u32;
+        words[HEADER_WORDS + index * ROW_WORDS..][..ROW_WORDS].copy_from_slice(&record);
     }
     push_tiles(&mut words, placement, &page_tables);
     let mut angles = Vec::new();
     for (index, table) in tables.iter().enumerate() {
-        words[FIRST_ANGLES + index] = words.len() as u32;
+        words[PASS_ANGLES_AT + index] = words.len() as u32;
         angles.clear();
         batch.rows.iter().for_each(|row| table.push_angles(row.position, &mut angles));
         words.extend(angles.iter().map(|angle| angle.to_bits()));
@@ -76,20 +62,27 @@ pub(crate) fn words(
     words
 }
 
-/// How a row's token is to be chosen. A row without a summary shares the pass of those with one.
-fn choosing_words(output: RowOutput) -> [u32; 8] {
-    let RowOutput::Summary(choosing) = output else {
-        return choosing_words(RowOutput::Summary(Choosing::HIGHEST));
+/// How a row's token is sampled. A row without a summary shares the pass of those with one.
+fn sampling_words(output: RowOutput) -> [u32; SAMPLING_WORDS] {
+    let sampling = match output {
+        RowOutput::Summary(sampling) => sampling,
+        RowOutput::Nothing | RowOutput::Logits => SamplingParams::GREEDY,
     };
-    let Choosing { temperature, top_k, top_p, min_p, point } = choosing;
-    [temperature.recip().to_bits(), top_k, top_p.to_bits(), min_p.to_bits(), point.to_bits(), 0, 0, 0]
+    let SamplingParams { temperature, top_k, top_p, min_p, uniform } = sampling;
+    let mut record = [0; SAMPLING_WORDS];
+    record[SAMPLING_INVERSE_TEMPERATURE] = temperature.recip().to_bits();
+    record[SAMPLING_TOP_K] = top_k;
+    record[SAMPLING_TOP_P] = top_p.to_bits();
+    record[SAMPLING_MIN_P] = min_p.to_bits();
+    record[SAMPLING_POINT] = uniform.to_bits();
+    record
 }
 
 /// Lists the tiles of rows: page table, longest row, rows, and the slots of their chains.
 fn push_tiles(words: &mut Vec<u32>, placement: &Placement, page_tables: &HashMap<SequenceId, usize>) {
     let records = words.len();
-    words[7] = records as u32;
-    words.resize(records + placement.tiles.len() * RECORD_WORDS, 0);
+    words[PASS_TILES_AT] = records as u32;
+    words.resize(records + placement.tiles.len() * TILE_WORDS, 0);
     for (index, tile) in placement.tiles.iter().enumerate() {
         let rows_at = words.len();
         words.extend(tile.rows.iter().map(|&row| row as u32));
@@ -99,9 +92,13 @@ fn push_tiles(words: &mut Vec<u32>, placement: &Placement, page_tables: &HashMap
         slots.dedup();
         words.extend(&slots);
         let longest = tile.rows.iter().map(|&row| placement.cached[row]).max().unwrap_or_default();
-        let record = [page_tables[&tile.sequence], longest, rows_at, tile.rows.len(), slots_at, slots.len()];
-        for (offset, value) in record.into_iter().enumerate() {
-            words[records + index * RECORD_WORDS + offset] = value as u32;
-        }
+        let mut record = [0; TILE_WORDS];
+        record[TILE_PAGES_AT] = page_tables[&tile.sequence] as u32;
+        record[TILE_LONGEST] = longest as u32;
+        record[TILE_ROWS_AT] = rows_at as u32;
+        record[TILE_ROW_COUNT] = tile.rows.len() as u32;
+        record[TILE_CHAINS_AT] = slots_at as u32;
+        record[TILE_CHAINED] = slots.len() as u32;
+        words[records + index * TILE_WORDS..][..TILE_WORDS].copy_from_slice(&record);
     }
 }

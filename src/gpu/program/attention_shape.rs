@@ -10,7 +10,7 @@ use crate::model::{CacheFormat, WeightFormat};
 pub(super) struct Shape {
     pub layer: usize,
     pub heads: u32,
-    pub groups: u32,
+    pub kv_heads: u32,
     pub head_width: u32,
     pub scale: f32,
     pub scores: ScoresConfig,
@@ -25,37 +25,37 @@ impl Shape {
         }
     }
 
-    pub fn octets(self) -> u32 {
+    pub fn vec8s(self) -> u32 {
         self.head_width.div_ceil(8)
     }
 
     /// Query heads of a workgroup: as many of a key/value head's as registers and workgroup memory hold.
     pub fn shared(self) -> u32 {
-        let of_group = self.heads / self.groups;
-        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.octets() <= 256;
+        let of_group = self.heads / self.kv_heads;
+        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.vec8s() <= 256;
         (1..=8).rev().find(fits).unwrap_or(1)
     }
 
     /// Elements of a partial result: a head, maximum and sum, and padding to a block of four.
     pub fn partial(self) -> u32 {
-        8 * self.octets() + 4
+        8 * self.vec8s() + 4
     }
 }
 
 impl From<AttentionOp> for Shape {
     fn from(op: AttentionOp) -> Self {
         let AttentionOp { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } = op;
-        let [heads, groups, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
-        Self { layer, heads, groups, head_width, scale, scores, sinks }
+        let [heads, kv_heads, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
+        Self { layer, heads, kv_heads, head_width, scale, scores, sinks }
     }
 }
 
-/// Bytes that attention needs beside the plan's buffers: for partial results, and for ready queries of `rows` rows.
+/// Bytes that attention needs in addition to the plan's buffers: for partial results, and for ready queries of `rows` rows.
 pub(crate) fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
     let shapes = || plan.ops.iter().filter_map(Shape::of);
     let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
-    let is_fresh = |op: &&Op| matches!(op, Op::Attention(AttentionOp { fresh: Some(_), .. }));
-    let ready = plan.ops.iter().filter(is_fresh).filter_map(Shape::of);
+    let has_prologue = |op: &&Op| matches!(op, Op::Attention(AttentionOp { prologue: Some(_), .. }));
+    let ready = plan.ops.iter().filter(has_prologue).filter_map(Shape::of);
     let ready = ready.map(|shape| 4 * rows as u64 * u64::from(shape.heads * shape.head_width + 3));
     [partials.max().unwrap_or_default(), ready.max().unwrap_or_default()]
 }
@@ -70,5 +70,5 @@ pub(crate) fn decode(plan: &Plan, layer: usize, bytes: &[u8]) -> Vec<f32> {
     };
     let heads = format.decode(bytes);
     let head = |head: &[f32]| head[..shape.head_width as usize].to_vec();
-    heads.chunks_exact(8 * shape.octets() as usize).flat_map(head).collect()
+    heads.chunks_exact(8 * shape.vec8s() as usize).flat_map(head).collect()
 }

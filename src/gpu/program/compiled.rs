@@ -1,7 +1,10 @@
 //! A plan that is compiled for a device.
 
+use super::compiler::Compiler;
+use super::dispatch::Dispatch;
 use super::resources::Resources;
-use super::steps::{Step, compile};
+use super::spec::DispatchSpec;
+use super::steps::Step;
 use crate::gpu::device::Device;
 use crate::gpu::kernels::KernelChoice;
 use crate::gpu::weights::row_bytes;
@@ -27,10 +30,12 @@ impl Program {
         choice: KernelChoice,
         mut before_each: impl FnMut() -> Result<(), E>,
     ) -> Result<Self, E> {
+        let shapes = resources.shapes();
+        let compiler = Compiler { plan: &plan, tensors: &shapes, choice };
         let mut steps = Vec::with_capacity(plan.ops.len());
-        for op in 0..plan.ops.len() {
+        for op in &plan.ops {
             before_each()?;
-            steps.extend(compile(device, &plan, &[op], resources, choice)?);
+            steps.push(ready(device, resources, &compiler.step(op))?);
             device.check()?;
         }
         let head_start = head_start(&plan);
@@ -52,7 +57,10 @@ impl Program {
         choice: KernelChoice,
         ops: &[usize],
     ) -> Result<Vec<Step>, ModelError> {
-        let steps = compile(device, &self.plan, ops, resources, choice)?;
+        let shapes = resources.shapes();
+        let compiler = Compiler { plan: &self.plan, tensors: &shapes, choice };
+        let step = |&op: &usize| ready(device, resources, &compiler.step(&self.plan.ops[op]));
+        let steps = ops.iter().map(step).collect::<Result<_, _>>()?;
         device.check()?;
         Ok(steps)
     }
@@ -76,6 +84,21 @@ impl Program {
     pub fn hidden_bytes(&self) -> u64 {
         row_bytes(self.hidden_width())
     }
+}
+
+/// A step with all that its dispatches need of the device; those that are the same are made once.
+fn ready(device: &Device, resources: &Resources, step: &Step<DispatchSpec>) -> Result<Step, ModelError> {
+    let mut made: Vec<(&DispatchSpec, Dispatch)> = Vec::new();
+    for spec in step.all() {
+        if !made.iter().any(|(known, _)| *known == spec) {
+            made.push((spec, Dispatch::new(device, resources, spec)?));
+        }
+    }
+    let found = |spec: &DispatchSpec| made.iter().find(|(known, _)| *known == spec);
+    step.try_map(|spec| match found(spec) {
+        Some((_, dispatch)) => Ok(dispatch.clone()),
+        None => Dispatch::new(device, resources, spec),
+    })
 }
 
 /// The first op after the one that makes the final hidden states.

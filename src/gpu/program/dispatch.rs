@@ -1,42 +1,41 @@
-//! One dispatch of an op: a pipeline, its bindings, and its grid for a pass.
+//! One dispatch of an op, ready to run: a pipeline, its bindings, and its grid for a pass.
 
-use crate::gpu::pass::Work;
-
-/// Most workgroups in one dimension of a dispatch.
-const MOST_WORKGROUPS: u32 = 65_535;
+use super::resources::Resources;
+use super::spec::{DispatchSpec, Grid, Height};
+use crate::gpu::device::Device;
+use crate::gpu::kernels::MOST_WORKGROUPS;
+use crate::gpu::pass::PassShape;
+use crate::model::ModelError;
 
 /// A kernel with what it computes on.
 #[derive(Clone)]
-pub(super) struct Dispatch {
+pub(crate) struct Dispatch {
     pub pipeline: wgpu::ComputePipeline,
-    pub group: wgpu::BindGroup,
-    /// Workgroups over the columns.
-    pub columns: u32,
-    pub height: Height,
-}
-
-/// What a dispatch's second and third dimension count.
-#[derive(Clone, Copy)]
-pub(super) enum Height {
-    /// Rows, so many a workgroup; the third dimension goes on where the first ends.
-    Rows(u32),
-    /// Rows, and splits of the positions.
-    Splits,
-    /// Parts of tiles of rows, so many to a tile.
-    Tiles(u32),
+    group: wgpu::BindGroup,
+    grid: Grid,
 }
 
 impl Dispatch {
+    /// Makes what a dispatch needs of a device.
+    pub fn new(device: &Device, resources: &Resources, spec: &DispatchSpec) -> Result<Self, ModelError> {
+        let pipeline = device.pipeline(&spec.kernel)?;
+        let bound = |&(number, binding)| (number, resources.bound(binding));
+        let bindings: Vec<_> = spec.bindings.iter().map(bound).collect();
+        let group = device.bind_group(&pipeline, &bindings);
+        Ok(Self { pipeline, group, grid: spec.grid })
+    }
+
     /// Encodes it for a pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, work: Work) {
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
-        let x = self.columns.min(MOST_WORKGROUPS);
-        let rows = work.rows as u32;
-        let (y, z) = match self.height {
-            Height::Rows(each) => (rows.div_ceil(each), self.columns.div_ceil(MOST_WORKGROUPS)),
-            Height::Splits => (rows, work.splits as u32),
-            Height::Tiles(parts) => (work.tiles as u32 * parts, 1),
+        let Grid { columns, height } = self.grid;
+        let x = columns.min(MOST_WORKGROUPS);
+        let rows = shape.rows as u32;
+        let (y, z) = match height {
+            Height::Rows(each) => (rows.div_ceil(each), columns.div_ceil(MOST_WORKGROUPS)),
+            Height::Splits => (rows, shape.splits as u32),
+            Height::Tiles(parts) => (shape.tiles as u32 * parts, 1),
         };
         pass.dispatch_workgroups(x, y, z);
     }

@@ -1,11 +1,10 @@
 //! The experts' ops as dispatches.
 
-use super::compiler::{Compiler, flag, numbered};
-use super::dispatch::Dispatch;
-use crate::gpu::kernels::Kernel;
+use super::compiler::Compiler;
+use super::spec::{Binding, DispatchSpec, Grid, numbered};
+use crate::gpu::kernels::{Kernel, KernelUse, Override};
 use crate::gpu::weights::padded;
-use crate::model::ModelError;
-use crate::model::config::Shares;
+use crate::model::config::RouterSoftmax;
 use crate::model::plan::{BufferId, ExpertInput, TensorId};
 
 /// The fields of an [`crate::model::Op::ExpertLinear`].
@@ -16,85 +15,86 @@ pub(super) struct ExpertMap {
     pub experts: usize,
     pub routes: BufferId,
     pub input: BufferId,
-    pub takes: ExpertInput,
+    pub expert_input: ExpertInput,
     pub output: BufferId,
 }
 
 impl Compiler<'_> {
-    pub(crate) fn route(
+    pub fn route(
         &self,
         active: usize,
-        shares: Shares,
+        softmax: RouterSoftmax,
         scores: BufferId,
         output: BufferId,
-    ) -> Result<Dispatch, ModelError> {
-        let constants = vec![
-            ("WORKGROUP", f64::from(self.choice.reduce_lanes)),
-            ("EXPERTS", self.plan.buffer(scores).columns as f64),
-            ("ACTIVE", active as f64),
-            ("STRIDE", self.stride(scores)),
-            ("ROUTES_STRIDE", self.stride(output)),
-            ("OF_CHOSEN", f64::from(u8::from(shares == Shares::OfChosen))),
+    ) -> DispatchSpec {
+        let overrides = vec![
+            Override::Workgroup(self.choice.reduce_lanes),
+            Override::Experts(self.plan.buffer(scores).columns as u32),
+            Override::Active(active as u32),
+            Override::Stride(self.stride(scores)),
+            Override::RoutesStride(self.stride(output)),
+            Override::OfChosen(softmax == RouterSoftmax::AfterTopK),
         ];
-        let buffers = numbered(&[self.buffer(scores), self.buffer(output)]);
-        self.dispatch(Kernel::Route, None, constants, &buffers, 1, 1)
+        let bindings = numbered([Binding::Activation(scores), Binding::Activation(output)]);
+        let kernel = KernelUse { variant: self.variant(Kernel::Route), overrides };
+        DispatchSpec { kernel, bindings, grid: Grid::of_rows(1) }
     }
 
     /// One dispatch a shard, each of which computes what its own rows are for.
-    pub(crate) fn expert_linear(&self, map: ExpertMap) -> Result<Vec<Dispatch>, ModelError> {
-        let ExpertMap { weight, bias, experts, routes, input, takes, output } = map;
+    pub fn expert_linear(&self, map: ExpertMap) -> Vec<DispatchSpec> {
+        let ExpertMap { weight, bias, experts, routes, input, expert_input, output } = map;
         let spec = self.plan.tensor(weight);
-        let slot_blocks = match takes {
+        let slot_blocks = match expert_input {
             ExpertInput::Shared => 0,
-            ExpertInput::Own => spec.columns / 4,
+            ExpertInput::PerExpert => spec.columns / 4,
         };
-        let blocks = self.blocks(output);
-        self.for_shards(weight, |shard| {
-            let mut buffers = vec![
-                (1, &shard.buffer),
-                (3, self.buffer(input)),
-                (4, self.buffer(output)),
-                (5, self.buffer(routes)),
-                (6, self.optional(bias)),
+        let shards = self.tensors[weight.0].shards.iter().enumerate().map(|(shard, rows)| {
+            let mut overrides = vec![
+                Override::Units(self.units(weight)),
+                Override::InputBlocks(self.stride_blocks(input)),
+                Override::SlotBlocks(slot_blocks as u32),
+                Override::OutputBlocks(self.stride_blocks(output)),
+                Override::RoutesStride(self.stride(routes)),
+                Override::ExpertRows((spec.rows / experts) as u32),
+                Override::Active(self.active(routes)),
+                Override::FirstRow(rows.start as u32),
+                Override::ShardRows(rows.len() as u32),
+                Override::HasBias(bias.is_some()),
             ];
-            buffers.extend(shard.scales.as_ref().map(|scales| (2, scales)));
-            let mut constants = vec![
-                ("UNITS", self.units(weight)),
-                ("INPUT_BLOCKS", f64::from(self.stride_blocks(input))),
-                ("SLOT_BLOCKS", slot_blocks as f64),
-                ("OUTPUT_BLOCKS", f64::from(self.stride_blocks(output))),
-                ("ROUTES_STRIDE", self.stride(routes)),
-                ("EXPERT_ROWS", (spec.rows / experts) as f64),
-                ("ACTIVE", (self.plan.buffer(routes).columns / 2) as f64),
-                ("FIRST_ROW", shard.rows.start as f64),
-                ("SHARD_ROWS", shard.rows.len() as f64),
-                ("HAS_BIAS", flag(bias)),
-            ];
-            constants.extend(self.sum_constants());
-            self.dispatch(Kernel::ExpertLinear, self.form(weight), constants, &buffers, blocks, 1)
-        })
+            overrides.extend(self.sum_overrides());
+            let mut bindings = self.shard_bindings(weight, shard);
+            bindings.extend([
+                (3, Binding::Activation(input)),
+                (4, Binding::Activation(output)),
+                (5, Binding::Activation(routes)),
+                (6, Binding::Vector(bias)),
+            ]);
+            let kernel = KernelUse { variant: self.variant_for(Kernel::ExpertLinear, weight), overrides };
+            DispatchSpec { kernel, bindings, grid: Grid::of_rows(self.blocks(output)) }
+        });
+        shards.collect()
     }
 
-    pub(crate) fn mix(
-        &self,
-        routes: BufferId,
-        input: BufferId,
-        output: BufferId,
-    ) -> Result<Dispatch, ModelError> {
+    pub fn mix(&self, routes: BufferId, input: BufferId, output: BufferId) -> DispatchSpec {
         let blocks = self.blocks(output);
-        let constants = vec![
-            ("ACTIVE", (self.plan.buffer(routes).columns / 2) as f64),
-            ("ROUTES_STRIDE", self.stride(routes)),
-            ("INPUT_BLOCKS", f64::from(self.stride_blocks(input))),
-            ("COLUMNS4", f64::from(self.stride_blocks(output))),
-            ("BLOCKS", f64::from(blocks)),
+        let overrides = [
+            Override::Active(self.active(routes)),
+            Override::RoutesStride(self.stride(routes)),
+            Override::InputBlocks(self.stride_blocks(input)),
+            Override::Columns4(self.stride_blocks(output)),
+            Override::Blocks(blocks),
         ];
-        let buffers = numbered(&[self.buffer(routes), self.buffer(input), self.buffer(output)]);
-        self.elementwise(Kernel::Mix, None, blocks, constants, &buffers)
+        let bindings = [routes, input, output].map(Binding::Activation);
+        self.elementwise(self.variant(Kernel::Mix), blocks, overrides, numbered(bindings))
     }
 
-    pub(crate) fn gate_rows(&self, gate: BufferId, output: BufferId) -> Result<Dispatch, ModelError> {
-        let constants = vec![("GATE_STRIDE", padded(1) as f64)];
-        self.blockwise(Kernel::GateRows, output, constants, &[self.buffer(gate), self.buffer(output)])
+    pub fn gate_rows(&self, gate: BufferId, output: BufferId) -> DispatchSpec {
+        let overrides = [Override::GateStride(padded(1) as u32)];
+        self.blockwise(Kernel::GateRows, output, overrides, [gate, output].map(Binding::Activation))
+    }
+
+    /// Experts of a row, of which routes hold the index and the share.
+    fn active(&self, routes: BufferId) -> u32 {
+        self.plan.buffer(routes).columns as u32 / 2
     }
 }

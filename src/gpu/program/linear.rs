@@ -1,22 +1,26 @@
-//! Linear maps as dispatches: for each regime its kernel, one dispatch a shard.
+//! Linear maps as dispatches: for each row_count its kernel, one dispatch a shard.
 
-use super::compiler::{Compiler, Constants, activation_constant, flag};
-use super::dispatch::Dispatch;
-use crate::gpu::kernels::{FEW_ROWS, Kernel, LinearVariant, Reduction, Regime, SHUFFLE_LANES};
-use crate::gpu::weights::{Form, Shard, padded_row, unit_weights};
+use super::compiler::Compiler;
+use super::plain_ops::Norm;
+use super::spec::{Binding, DispatchSpec, Grid, Height};
+use crate::gpu::kernels::{
+    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearVariant, MatrixUnits, Override, Reduction, RowCount,
+    SHUFFLE_LANES, Variant,
+};
+use crate::gpu::weights::{GpuLayout, padded_row, unit_weights};
+use crate::model::WeightFormat;
 use crate::model::config::{Activation, NormKind};
-use crate::model::plan::{BufferId, Finish, InputNorm, RowSet, TensorId};
-use crate::model::{ModelError, WeightFormat};
+use crate::model::plan::{BufferId, Epilogue, InputNorm, TensorId};
 
-/// Weight rows of a lane in `shaders/linear_shuffle.wgsl`.
+/// Weight rows of a lane in `shaders/gemv_subgroup.wgsl`.
 const SHUFFLE_ROWS: u32 = 2;
 
-/// Weight rows of a lane in `shaders/linear_shuffle_tiles.wgsl`, for units of so many blocks of four weights.
+/// Weight rows of a lane in `shaders/gemm_subgroup.wgsl`, for units of so many blocks of four weights.
 fn shuffle_tile_rows(unit_blocks: u32) -> u32 {
     (4 / unit_blocks).clamp(1, 2)
 }
 
-/// Rows of the weight, rows of the batch and lanes of a workgroup of `shaders/linear_shared.wgsl`.
+/// Rows of the weight, rows of the batch and lanes of a workgroup of `shaders/gemm_shared_memory.wgsl`.
 const SHARED_TILE: u32 = 64;
 
 /// Lanes that most GPUs run together: fewer in a workgroup leave some idle.
@@ -30,10 +34,10 @@ pub(super) struct LinearMap {
     pub bias: Option<TensorId>,
     pub input: BufferId,
     pub output: BufferId,
-    pub finish: Finish,
+    pub epilogue: Epilogue,
 }
 
-/// The workgroup of `shaders/linear_groups.wgsl`.
+/// The workgroup of `shaders/gemv_per_workgroup.wgsl`.
 struct GroupShape {
     /// Blocks of four rows of the weight.
     parts: u32,
@@ -45,44 +49,83 @@ struct GroupShape {
 }
 
 impl GroupShape {
-    fn constants(&self, reduction: Reduction) -> [(&'static str, f64); 4] {
+    fn overrides(&self, reduction: Reduction) -> [Override; 4] {
         [
-            ("PARTS", f64::from(self.parts)),
-            ("AT_ONCE", f64::from(self.rows)),
-            ("SLOTS", f64::from(self.slots)),
-            ("SUMMANDS", f64::from(reduction.summands(self.slots, self.lanes))),
+            Override::Parts(self.parts),
+            Override::AtOnce(self.rows),
+            Override::Slots(self.slots),
+            Override::Summands(reduction.summands(self.slots, self.lanes)),
         ]
+    }
+}
+
+/// The kernel for a shard of a matrix, and its workgroups.
+struct Shape {
+    kernel: Kernel,
+    units: Option<MatrixUnits>,
+    lanes: u32,
+    /// Workgroups over the rows of the weight.
+    columns: u32,
+    /// Rows of the batch that a workgroup takes.
+    rows: u32,
+    overrides: Vec<Override>,
+}
+
+impl Shape {
+    /// A kernel without matrix units and overrides of its own.
+    fn plain(kernel: Kernel, lanes: u32, columns: u32, rows: u32) -> Self {
+        Self { kernel, units: None, lanes, columns, rows, overrides: Vec::new() }
+    }
+}
+
+/// What becomes of a result, as kernels know it; without an activation any will do.
+fn epilogue_overrides(epilogue: Epilogue) -> [Override; 2] {
+    let (kind, activation) = match epilogue {
+        Epilogue::Store => (FinishKind::Store, Activation::Silu),
+        Epilogue::Add => (FinishKind::Add, Activation::Silu),
+        Epilogue::Activate(activation) => (FinishKind::Activate, activation),
+        Epilogue::Gate(activation) => (FinishKind::Gate, activation),
+    };
+    [Override::Finish(kind), Override::Activation(activation)]
+}
+
+/// Rows of the weight in a block of four outputs.
+fn block_rows(epilogue: Epilogue) -> u32 {
+    match epilogue {
+        Epilogue::Gate(_) => 8,
+        Epilogue::Store | Epilogue::Add | Epilogue::Activate(_) => 4,
     }
 }
 
 impl Compiler<'_> {
     /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
-    pub(crate) fn linear(&self, map: &LinearMap, regime: Regime) -> Result<Vec<Dispatch>, ModelError> {
-        let variant = self.linear_variant(map.weight, regime);
+    pub fn linear(&self, map: &LinearMap, row_count: RowCount) -> Vec<DispatchSpec> {
+        let variant = self.linear_variant(map.weight, row_count);
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
             && self.plan.tensor(map.weight).rows > variant.most_normed_rows()
         {
             let InputNorm { epsilon, weight, normed } = norm;
-            dispatches.push(self.norm(NormKind::Rms, epsilon, weight, None, map.input, normed)?);
+            let (kind, input) = (NormKind::Rms, map.input);
+            dispatches.push(self.norm(Norm { kind, epsilon, weight, bias: None, input, output: normed }));
             (map.input, map.norm) = (normed, None);
         }
-        for shard in &self.resources.tensors[map.weight.0].shards {
-            dispatches.push(self.linear_shard(&map, variant, regime, shard)?);
+        for shard in 0..self.tensors[map.weight.0].shards.len() {
+            dispatches.push(self.linear_shard(&map, variant, row_count, shard));
         }
-        Ok(dispatches)
+        dispatches
     }
 
     /// The kernel for a matrix.
-    fn linear_variant(&self, weight: TensorId, regime: Regime) -> LinearVariant {
-        let chosen = match regime {
-            Regime::One => self.choice.one_row,
-            Regime::Few => self.choice.few_rows,
-            Regime::Many => self.choice.many_rows,
+    fn linear_variant(&self, weight: TensorId, row_count: RowCount) -> LinearVariant {
+        let chosen = match row_count {
+            RowCount::One => self.choice.one_row,
+            RowCount::Few => self.choice.few_rows,
+            RowCount::Many => self.choice.many_rows,
         };
-        match self.resources.tensors[weight.0].form {
-            Form::Matrix(format) => chosen.suited(format),
-            Form::Vector => chosen.suited(WeightFormat::F32),
+        match self.layout(weight) {
+            GpuLayout::Matrix(format) => chosen.suited(format),
+            GpuLayout::Vector => chosen.suited(WeightFormat::F32),
         }
     }
 
@@ -90,111 +133,145 @@ impl Compiler<'_> {
         &self,
         map: &LinearMap,
         variant: LinearVariant,
-        regime: Regime,
-        shard: &Shard,
-    ) -> Result<Dispatch, ModelError> {
-        let block_rows = match map.finish {
-            Finish::Gate(_) => 8,
-            Finish::Store | Finish::Add | Finish::Activate(_) => 4,
-        };
-        let blocks = shard.rows.len().div_ceil(block_rows) as u32;
-        let mut constants: Constants = Vec::new();
-        let (kernel, lanes, groups, rows) = match variant {
-            LinearVariant::Lanes => {
-                let lanes = self.choice.plain_lanes;
-                (Kernel::LinearLanes, lanes, blocks.div_ceil(lanes), 1)
-            }
-            LinearVariant::Groups { blocks: parts } => {
-                let shape = self.group_shape(map, parts, regime);
-                constants.extend(shape.constants(self.choice.reduction));
-                let outputs = if block_rows == 8 { 1 } else { shape.parts };
-                (Kernel::LinearGroups, shape.lanes, blocks.div_ceil(outputs), shape.rows)
-            }
-            LinearVariant::Tiles => {
-                let lanes = self.choice.plain_lanes;
-                (Kernel::LinearTiles, lanes, blocks.div_ceil(lanes), 4)
-            }
-            LinearVariant::Shuffle => {
-                let group_rows = SHUFFLE_LANES * SHUFFLE_ROWS;
-                (Kernel::LinearShuffle, SHUFFLE_LANES, (blocks * block_rows as u32).div_ceil(group_rows), 1)
-            }
-            LinearVariant::ShuffleTiles => {
-                let group_rows = SHUFFLE_LANES * shuffle_tile_rows(self.unit_blocks(map.weight));
-                let groups = (blocks * block_rows as u32).div_ceil(group_rows);
-                (Kernel::LinearShuffleTiles, SHUFFLE_LANES, groups, SHUFFLE_LANES)
-            }
-            LinearVariant::Shared => {
-                let weight_rows = blocks * block_rows as u32;
-                (Kernel::LinearShared, SHARED_TILE, weight_rows.div_ceil(SHARED_TILE), SHARED_TILE)
-            }
-            LinearVariant::Matrices { units, lanes } => {
-                let [batch_rows, weight_rows] = units.tile();
-                let groups = (blocks * block_rows as u32).div_ceil(weight_rows);
-                (Kernel::LinearMatrices(units), lanes, groups, batch_rows)
-            }
-        };
-        // The kernels know these numbers from shaders/lib/linear.wgsl. Without an activation any will do.
-        let (finish, activation) = match map.finish {
-            Finish::Store => (0, Activation::Silu),
-            Finish::Add => (1, Activation::Silu),
-            Finish::Activate(activation) => (2, activation),
-            Finish::Gate(activation) => (3, activation),
-        };
-        let outputs_only = self.plan.buffer(map.output).rows == RowSet::Outputs;
-        constants.extend([
-            ("WORKGROUP", f64::from(lanes)),
-            ("UNITS", self.units(map.weight)),
-            ("INPUT_BLOCKS", f64::from(self.stride_blocks(map.input))),
-            ("OUTPUT_BLOCKS", f64::from(self.stride_blocks(map.output))),
-            ("FIRST_BLOCK", (shard.rows.start / block_rows) as f64),
-            ("SHARD_BLOCKS", f64::from(blocks)),
-            ("COLUMNS", self.plan.buffer(map.input).columns as f64),
-            ("HAS_BIAS", flag(map.bias)),
-            ("HAS_NORM", f64::from(u8::from(map.norm.is_some()))),
-            ("EPSILON", map.norm.map_or(0.0, |norm| f64::from(norm.epsilon))),
-            ("FINISH", f64::from(finish)),
-            ("ROWS_WORD", f64::from(u8::from(outputs_only))),
-            activation_constant(activation),
+        row_count: RowCount,
+        shard: usize,
+    ) -> DispatchSpec {
+        let rows = &self.tensors[map.weight.0].shards[shard];
+        let block_rows = block_rows(map.epilogue);
+        let blocks = (rows.len() as u32).div_ceil(block_rows);
+        let shape = self.linear_shape(map, variant, row_count, blocks);
+        let mut overrides = shape.overrides;
+        overrides.extend([
+            Override::Workgroup(shape.lanes),
+            Override::Units(self.units(map.weight)),
+            Override::InputBlocks(self.stride_blocks(map.input)),
+            Override::OutputBlocks(self.stride_blocks(map.output)),
+            Override::FirstBlock(rows.start as u32 / block_rows),
+            Override::ShardBlocks(blocks),
+            Override::Columns(self.plan.buffer(map.input).columns as u32),
+            Override::HasBias(map.bias.is_some()),
+            Override::HasNorm(map.norm.is_some()),
+            Override::Epsilon(map.norm.map_or(0.0, |norm| norm.epsilon)),
+            Override::RowsWord(self.plan.buffer(map.output).rows),
         ]);
-        let mut buffers = vec![
-            (1, &shard.buffer),
-            (3, self.buffer(map.input)),
-            (4, self.buffer(map.output)),
-            (5, self.optional(map.bias)),
-        ];
-        buffers.extend(shard.scales.as_ref().map(|scales| (2, scales)));
-        if kernel.reads_pass() {
-            buffers.push((0, &self.resources.pass));
+        overrides.extend(epilogue_overrides(map.epilogue));
+        let mut bindings = self.shard_bindings(map.weight, shard);
+        bindings.extend([
+            (3, Binding::Activation(map.input)),
+            (4, Binding::Activation(map.output)),
+            (5, Binding::Vector(map.bias)),
+        ]);
+        if shape.kernel.reads_pass() {
+            bindings.push((0, Binding::Pass));
         }
         if variant.most_normed_rows() > 0 {
-            buffers.push((6, self.optional(map.norm.map(|norm| norm.weight))));
+            bindings.push((6, Binding::Vector(map.norm.map(|norm| norm.weight))));
         }
-        self.dispatch(kernel, self.form(map.weight), constants, &buffers, groups, rows)
+        let variant = Variant { units: shape.units, ..self.variant_for(shape.kernel, map.weight) };
+        DispatchSpec {
+            kernel: KernelUse { variant, overrides },
+            bindings,
+            grid: Grid { columns: shape.columns, height: Height::Rows(shape.rows) },
+        }
+    }
+
+    /// The kernel and the workgroups for a shard of so many blocks of outputs.
+    fn linear_shape(
+        &self,
+        map: &LinearMap,
+        variant: LinearVariant,
+        row_count: RowCount,
+        blocks: u32,
+    ) -> Shape {
+        let plain_lanes = self.choice.plain_lanes;
+        let weight_rows = blocks * block_rows(map.epilogue);
+        match variant {
+            LinearVariant::GemvPerLane => {
+                Shape::plain(Kernel::GemvPerLane, plain_lanes, blocks.div_ceil(plain_lanes), 1)
+            }
+            LinearVariant::GemvPerWorkgroup { blocks: parts } => {
+                let shape = self.group_shape(map, parts, row_count);
+                let outputs = if matches!(map.epilogue, Epilogue::Gate(_)) { 1 } else { shape.parts };
+                Shape {
+                    overrides: shape.overrides(self.choice.reduction).to_vec(),
+                    ..Shape::plain(
+                        Kernel::GemvPerWorkgroup,
+                        shape.lanes,
+                        blocks.div_ceil(outputs),
+                        shape.rows,
+                    )
+                }
+            }
+            LinearVariant::GemmRegisters => {
+                Shape::plain(Kernel::GemmRegisters, plain_lanes, blocks.div_ceil(plain_lanes), 4)
+            }
+            LinearVariant::GemvSubgroup => {
+                let group_rows = SHUFFLE_LANES * SHUFFLE_ROWS;
+                Shape::plain(Kernel::GemvSubgroup, SHUFFLE_LANES, weight_rows.div_ceil(group_rows), 1)
+            }
+            LinearVariant::GemmSubgroup => {
+                let group_rows = SHUFFLE_LANES * shuffle_tile_rows(self.unit_blocks(map.weight));
+                let groups = weight_rows.div_ceil(group_rows);
+                Shape::plain(Kernel::GemmSubgroup, SHUFFLE_LANES, groups, SHUFFLE_LANES)
+            }
+            LinearVariant::GemmSharedMemory => {
+                let tiles = weight_rows.div_ceil(SHARED_TILE);
+                Shape::plain(Kernel::GemmSharedMemory, SHARED_TILE, tiles, SHARED_TILE)
+            }
+            LinearVariant::GemmCooperative { units, lanes } => {
+                let [batch_rows, tile_rows] = units.tile();
+                let tiles = weight_rows.div_ceil(tile_rows);
+                let shape = Shape::plain(Kernel::GemmCooperative, lanes, tiles, batch_rows);
+                Shape { units: Some(units), ..shape }
+            }
+        }
     }
 
     /// Blocks of four weights in a unit of a matrix.
     fn unit_blocks(&self, tensor: TensorId) -> u32 {
-        (self.row_blocks(tensor) / self.units(tensor)) as u32
+        self.row_blocks(tensor) / self.units(tensor)
     }
 
-    /// The workgroup of [`LinearVariant::Groups`] for a matrix: no more lanes than its rows have units, within a
+    /// The workgroup of [`LinearVariant::GemvPerWorkgroup`] for a matrix: no more lanes than its rows have units, within a
     /// subgroup's size, and no more than its sums leave room for.
-    fn group_shape(&self, map: &LinearMap, parts: u32, regime: Regime) -> GroupShape {
-        let parts = if matches!(map.finish, Finish::Gate(_)) { 2 } else { parts };
-        let rows = if regime == Regime::One { 1 } else { FEW_ROWS as u32 };
+    fn group_shape(&self, map: &LinearMap, parts: u32, row_count: RowCount) -> GroupShape {
+        let parts = if matches!(map.epilogue, Epilogue::Gate(_)) { 2 } else { parts };
+        let rows = if row_count == RowCount::One { 1 } else { FEW_ROWS as u32 };
         let norms = if map.norm.is_some() { rows.div_ceil(4) } else { 0 };
         let slots = rows * parts + norms;
-        let useful = (self.units(map.weight) as u32).next_power_of_two().max(COMMON_SUBGROUP);
+        let useful = self.units(map.weight).next_power_of_two().max(COMMON_SUBGROUP);
         let lanes = self.choice.reduction.lanes(slots, self.choice.reduce_lanes.min(useful));
         GroupShape { parts, rows, slots, lanes }
     }
 
     /// Units in a row of a matrix.
-    pub(crate) fn units(&self, tensor: TensorId) -> f64 {
+    pub fn units(&self, tensor: TensorId) -> u32 {
         let columns = self.plan.tensor(tensor).columns;
-        match self.resources.tensors[tensor.0].form {
-            Form::Matrix(format) => (padded_row(format, columns) / unit_weights(format)) as f64,
-            form @ Form::Vector => (form.row_bytes(columns) / 16) as f64,
+        match self.layout(tensor) {
+            GpuLayout::Matrix(format) => (padded_row(format, columns) / unit_weights(format)) as u32,
+            layout @ GpuLayout::Vector => layout.row_bytes(columns) as u32 / 16,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::kernels::shader_text::{assert_shared, constants};
+
+    #[test]
+    fn the_shaders_take_as_many_rows_as_are_dispatched() {
+        assert_shared("gemm_shared_memory.wgsl", &[("TILE", u64::from(SHARED_TILE))]);
+        assert_shared("gemv_subgroup.wgsl", &[("LANE_ROWS", u64::from(SHUFFLE_ROWS))]);
+        assert_shared("lib/shuffle.wgsl", &[("LANES", u64::from(SHUFFLE_LANES))]);
+        // gemm_subgroup.wgsl computes its rows of a lane from UNIT, as `shuffle_tile_rows` does.
+        for (format, file) in
+            [(WeightFormat::F32, "f32"), (WeightFormat::F16, "f16"), (WeightFormat::Q8_0, "q8_0")]
+        {
+            let unit_blocks = unit_weights(format) as u32 / 4;
+            let unit = constants(&format!("weights/{file}.wgsl"))["UNIT"];
+            assert_eq!(unit, f64::from(unit_blocks), "{file}");
+            assert_eq!(f64::from(shuffle_tile_rows(unit_blocks)), (4.0 / unit).floor().clamp(1.0, 2.0));
         }
     }
 }

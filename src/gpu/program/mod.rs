@@ -1,7 +1,9 @@
 //! The plan as dispatches: for each op the pipelines, bind groups and grids that compute it.
 
 mod attention;
+mod attention_kernels;
 mod attention_shape;
+mod compile;
 mod compiled;
 mod compiler;
 mod dispatch;
@@ -10,10 +12,15 @@ mod linear;
 mod plain_ops;
 mod resources;
 mod selection;
+mod spec;
 mod steps;
+mod summary;
 
 pub(super) use attention_shape::{decode, scratch_bytes};
+pub use compile::kernel_uses;
 pub(super) use compiled::Program;
 pub(super) use resources::Resources;
-pub(super) use selection::{SUMMARY_BYTES, Selection, selection_bytes};
+pub use selection::selection_uses;
+pub(super) use selection::{Selection, selection_bytes};
 pub(super) use steps::Step;
+pub(super) use summary::SUMMARY_BYTES;

@@ -1,91 +1,92 @@
 //! The ops that are one dispatch, and the embedding.
 
-use super::compiler::{Compiler, activation_constant, flag, numbered};
-use super::dispatch::Dispatch;
-use crate::gpu::kernels::Kernel;
-use crate::model::ModelError;
+use super::compiler::Compiler;
+use super::spec::{Binding, DispatchSpec, Grid, numbered};
+use crate::gpu::kernels::{Kernel, KernelUse, Override};
 use crate::model::config::NormKind;
 use crate::model::plan::{BufferId, Columns, Op, RotaryId, TensorId};
 
+/// The fields of an [`Op::Norm`].
+#[derive(Clone, Copy)]
+pub(super) struct Norm {
+    pub kind: NormKind,
+    pub epsilon: f32,
+    pub weight: TensorId,
+    pub bias: Option<TensorId>,
+    pub input: BufferId,
+    pub output: BufferId,
+}
+
 /// The norm of an [`Op::HeadNorm`].
 #[derive(Clone, Copy)]
-pub(super) struct HeadNorm {
+struct HeadNorm {
     kind: NormKind,
     epsilon: f32,
     weight: TensorId,
 }
 
 impl Compiler<'_> {
-    pub(super) fn embed(
-        &self,
-        table: TensorId,
-        positions: Option<TensorId>,
-        output: BufferId,
-    ) -> Result<Vec<Dispatch>, ModelError> {
+    /// One dispatch a shard of the table, each of which looks up the tokens of its own rows.
+    pub fn embed(&self, table: TensorId, positions: Option<TensorId>, output: BufferId) -> Vec<DispatchSpec> {
         let blocks = self.blocks(output);
-        self.for_shards(table, |shard| {
-            let mut buffers = vec![
-                (0, &self.resources.pass),
-                (1, &shard.buffer),
-                (3, self.optional(positions)),
-                (4, self.buffer(output)),
+        let shards = self.tensors[table.0].shards.iter().enumerate().map(|(shard, rows)| {
+            let overrides = [
+                Override::FirstRow(rows.start as u32),
+                Override::ShardRows(rows.len() as u32),
+                Override::Columns4(blocks),
+                Override::RowBlocks(self.row_blocks(table)),
+                Override::Stride4(self.stride_blocks(output)),
+                Override::HasPositions(positions.is_some()),
             ];
-            buffers.extend(shard.scales.as_ref().map(|scales| (2, scales)));
-            let constants = vec![
-                ("FIRST_ROW", shard.rows.start as f64),
-                ("SHARD_ROWS", shard.rows.len() as f64),
-                ("COLUMNS4", f64::from(blocks)),
-                ("ROW_BLOCKS", self.row_blocks(table)),
-                ("STRIDE4", self.stride(output) / 4.0),
-                ("HAS_POSITIONS", flag(positions)),
-            ];
-            self.elementwise(Kernel::Embed, self.form(table), blocks, constants, &buffers)
-        })
+            let mut bindings = self.shard_bindings(table, shard);
+            bindings.extend([
+                (0, Binding::Pass),
+                (3, Binding::Vector(positions)),
+                (4, Binding::Activation(output)),
+            ]);
+            self.elementwise(self.variant_for(Kernel::Embed, table), blocks, overrides, bindings)
+        });
+        shards.collect()
     }
 
     /// Ops of one dispatch, whose kernel reads no weights of varying format.
-    pub(super) fn single(&self, op: &Op) -> Result<Dispatch, ModelError> {
-        let pass = &self.resources.pass;
+    pub fn single(&self, op: &Op) -> DispatchSpec {
+        use Binding::{Activation, Pass};
         match *op {
             Op::Norm { kind, epsilon, weight, bias, input, output } => {
-                self.norm(kind, epsilon, weight, bias, input, output)
+                self.norm(Norm { kind, epsilon, weight, bias, input, output })
             }
             Op::Rotary { table, heads, head_width, buffer } => {
                 self.rotary(table, heads, head_width, Columns { buffer, first: 0 })
             }
             Op::Activate { activation, buffer } => {
-                let constants = vec![activation_constant(activation)];
-                self.blockwise(Kernel::Activate, buffer, constants, &[self.buffer(buffer)])
+                let overrides = [Override::Activation(activation)];
+                self.blockwise(Kernel::Activate, buffer, overrides, [Activation(buffer)])
             }
             Op::Gate { activation, up, output } => {
-                let constants = vec![activation_constant(activation)];
-                self.blockwise(Kernel::Gate, output, constants, &[self.buffer(up), self.buffer(output)])
+                let overrides = [Override::Activation(activation)];
+                self.blockwise(Kernel::Gate, output, overrides, [Activation(up), Activation(output)])
             }
             Op::Add { input, output } => {
-                let buffers = [self.buffer(input), self.buffer(output)];
-                self.blockwise(Kernel::Add, output, Vec::new(), &buffers)
+                self.blockwise(Kernel::Add, output, [], [Activation(input), Activation(output)])
             }
             Op::Pick { input, output } => {
-                let buffers = [pass, self.buffer(input), self.buffer(output)];
-                self.blockwise(Kernel::Pick, output, Vec::new(), &buffers)
+                self.blockwise(Kernel::Pick, output, [], [Pass, Activation(input), Activation(output)])
             }
             Op::Scale { factor, buffer } => {
-                let constants = vec![("FACTOR", f64::from(factor))];
-                self.blockwise(Kernel::Scale, buffer, constants, &[self.buffer(buffer)])
+                self.blockwise(Kernel::Scale, buffer, [Override::Factor(factor)], [Activation(buffer)])
             }
             Op::Clamp { limit, buffer } => {
-                let constants = vec![("LIMIT", f64::from(limit))];
-                self.blockwise(Kernel::Clamp, buffer, constants, &[self.buffer(buffer)])
+                self.blockwise(Kernel::Clamp, buffer, [Override::Limit(limit)], [Activation(buffer)])
             }
             Op::SoftCap { cap, buffer } => {
-                let constants = vec![("CAP", f64::from(cap))];
-                self.blockwise(Kernel::SoftCap, buffer, constants, &[self.buffer(buffer)])
+                self.blockwise(Kernel::SoftCap, buffer, [Override::Cap(cap)], [Activation(buffer)])
             }
             Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer } => {
                 let norm = HeadNorm { kind, epsilon, weight };
                 self.head_norm(norm, heads, head_width, Columns { buffer, first: 0 })
             }
-            Op::Route { active, shares, scores, output } => self.route(active, shares, scores, output),
+            Op::Route { active, softmax, scores, output } => self.route(active, softmax, scores, output),
             Op::Mix { routes, input, output } => self.mix(routes, input, output),
             Op::GateRows { gate, output } => self.gate_rows(gate, output),
             Op::Embed { .. }
@@ -98,66 +99,53 @@ impl Compiler<'_> {
         }
     }
 
-    pub(super) fn norm(
-        &self,
-        kind: NormKind,
-        epsilon: f32,
-        weight: TensorId,
-        bias: Option<TensorId>,
-        input: BufferId,
-        output: BufferId,
-    ) -> Result<Dispatch, ModelError> {
+    pub fn norm(&self, norm: Norm) -> DispatchSpec {
+        let Norm { kind, epsilon, weight, bias, input, output } = norm;
         let kernel = match kind {
             NormKind::Rms => Kernel::RmsNorm,
             NormKind::Layer => Kernel::LayerNorm,
         };
-        let mut constants = vec![
-            ("COLUMNS", self.plan.buffer(input).columns as f64),
-            ("COLUMNS4", f64::from(self.stride_blocks(input))),
-            ("EPSILON", f64::from(epsilon)),
-            ("HAS_BIAS", flag(bias)),
+        let mut overrides = vec![
+            Override::Columns(self.plan.buffer(input).columns as u32),
+            Override::Columns4(self.stride_blocks(input)),
+            Override::Epsilon(epsilon),
+            Override::HasBias(bias.is_some()),
         ];
-        constants.extend(self.sum_constants());
-        let tensors = [self.optional(Some(weight)), self.optional(bias)];
-        let buffers = numbered(&[self.buffer(input), tensors[0], tensors[1], self.buffer(output)]);
-        self.dispatch(kernel, None, constants, &buffers, 1, 1)
+        overrides.extend(self.sum_overrides());
+        let bindings = numbered([
+            Binding::Activation(input),
+            Binding::Vector(Some(weight)),
+            Binding::Vector(bias),
+            Binding::Activation(output),
+        ]);
+        let kernel = KernelUse { variant: self.variant(kernel), overrides };
+        DispatchSpec { kernel, bindings, grid: Grid::of_rows(1) }
     }
 
-    fn head_norm(
-        &self,
-        norm: HeadNorm,
-        heads: usize,
-        head_width: usize,
-        columns: Columns,
-    ) -> Result<Dispatch, ModelError> {
-        let mut constants = vec![
-            ("HEAD_WIDTH", head_width as f64),
-            ("WEIGHT_WIDTH", self.plan.tensor(norm.weight).columns as f64),
-            ("SUBTRACTS_MEAN", f64::from(u8::from(norm.kind == NormKind::Layer))),
-            ("EPSILON", f64::from(norm.epsilon)),
+    fn head_norm(&self, norm: HeadNorm, heads: usize, head_width: usize, columns: Columns) -> DispatchSpec {
+        let mut overrides = vec![
+            Override::HeadWidth(head_width as u32),
+            Override::WeightWidth(self.plan.tensor(norm.weight).columns as u32),
+            Override::SubtractsMean(norm.kind == NormKind::Layer),
+            Override::Epsilon(norm.epsilon),
         ];
-        constants.extend(self.column_constants(columns));
-        constants.extend(self.sum_constants());
-        let buffers = numbered(&[self.buffer(columns.buffer), self.optional(Some(norm.weight))]);
-        self.dispatch(Kernel::HeadNorm, None, constants, &buffers, heads as u32, 1)
+        overrides.extend(self.column_overrides(columns));
+        overrides.extend(self.sum_overrides());
+        let bindings = numbered([Binding::Activation(columns.buffer), Binding::Vector(Some(norm.weight))]);
+        let kernel = KernelUse { variant: self.variant(Kernel::HeadNorm), overrides };
+        DispatchSpec { kernel, bindings, grid: Grid::of_rows(heads as u32) }
     }
 
-    fn rotary(
-        &self,
-        table: RotaryId,
-        heads: usize,
-        head_width: usize,
-        columns: Columns,
-    ) -> Result<Dispatch, ModelError> {
+    fn rotary(&self, table: RotaryId, heads: usize, head_width: usize, columns: Columns) -> DispatchSpec {
         let pairs = self.plan.rotary_tables[table.0].pairs();
-        let mut constants = vec![
-            ("HEADS", heads as f64),
-            ("HEAD_WIDTH", head_width as f64),
-            ("PAIRS", pairs as f64),
-            ("TABLE", table.0 as f64),
+        let overrides = [
+            Override::Heads(heads as u32),
+            Override::HeadWidth(head_width as u32),
+            Override::Pairs(pairs as u32),
+            Override::Table(table.0 as u32),
         ];
-        constants.extend(self.column_constants(columns));
-        let buffers = numbered(&[&self.resources.pass, self.buffer(columns.buffer)]);
-        self.elementwise(Kernel::Rotary, None, (heads * pairs) as u32, constants, &buffers)
+        let overrides = overrides.into_iter().chain(self.column_overrides(columns));
+        let bindings = numbered([Binding::Pass, Binding::Activation(columns.buffer)]);
+        self.elementwise(self.variant(Kernel::Rotary), (heads * pairs) as u32, overrides, bindings)
     }
 }

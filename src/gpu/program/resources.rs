@@ -3,10 +3,11 @@
 use wgpu::BufferUsages;
 
 use super::attention_shape::scratch_bytes;
+use super::spec::Binding;
 use crate::gpu::cache::{Cache, cache_widths};
 use crate::gpu::device::Device;
 use crate::gpu::pass::Rows;
-use crate::gpu::weights::GpuTensor;
+use crate::gpu::weights::{GpuTensor, TensorShape};
 use crate::model::ModelError;
 use crate::model::plan::{BufferId, Plan};
 
@@ -21,7 +22,7 @@ pub(crate) struct Resources {
     /// Activations, by [`BufferId`].
     activations: Vec<wgpu::Buffer>,
     /// Bound where an optional tensor is absent.
-    pub absent: wgpu::Buffer,
+    absent: wgpu::Buffer,
     pub cache: Cache,
 }
 
@@ -49,6 +50,34 @@ impl Resources {
     /// A buffer of activations.
     pub fn activation(&self, id: BufferId) -> &wgpu::Buffer {
         &self.activations[id.0]
+    }
+
+    /// The buffer of a binding.
+    ///
+    /// # Panics
+    ///
+    /// On a shard or scales that the tensor does not have.
+    pub fn bound(&self, binding: Binding) -> &wgpu::Buffer {
+        match binding {
+            Binding::Pass => &self.pass,
+            Binding::Activation(id) => self.activation(id),
+            Binding::Rows(tensor, shard) => &self.tensors[tensor.0].shards[shard].buffer,
+            Binding::Scales(tensor, shard) => {
+                let scales = &self.tensors[tensor.0].shards[shard].scales;
+                scales.as_ref().expect("a format with scales has them")
+            }
+            Binding::Vector(Some(tensor)) => &self.tensors[tensor.0].shards[0].buffer,
+            Binding::Vector(None) => &self.absent,
+            Binding::Keys(layer) => &self.cache.layers[layer].keys,
+            Binding::Values(layer) => &self.cache.layers[layer].values,
+            Binding::Partials => &self.cache.partials,
+            Binding::ReadyQueries => &self.cache.ready,
+        }
+    }
+
+    /// How the plan's tensors lie on the GPU.
+    pub fn shapes(&self) -> Vec<TensorShape> {
+        self.tensors.iter().map(|tensor| tensor.shape.clone()).collect()
     }
 
     /// Replaces the pass buffer by one of more than so many bytes.

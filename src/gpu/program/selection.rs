@@ -1,24 +1,17 @@
 //! Selection on the GPU: rows of logits become summaries of 1 KiB, a token is chosen from each, and the
 //! newest rows are kept until someone asks for them.
-//!
-//! `shaders/lib/summary.wgsl` shares the layout; the selection kernels' test holds both sides together.
 
 use wgpu::BufferUsages;
 
 use super::compiled::Program;
 use super::resources::Resources;
+use super::summary::{self, CHOSEN_AT, SUMMARY_BYTES};
 use crate::gpu::device::Device;
-use crate::gpu::kernels::{Kernel, KernelChoice, Reduction, Variant};
+use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, Variant};
 use crate::gpu::weights::{padded, row_bytes};
 use crate::model::ModelError;
-use crate::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle, Summary};
+use crate::model::selection::{RECENT_ROWS, RowHandle, Summary};
 
-/// Bytes of a row's summary.
-pub(crate) const SUMMARY_BYTES: u64 = 1024;
-/// Words of a summary before the candidates.
-const HEADER_WORDS: usize = 16;
-/// Word of the token chosen.
-const CHOSEN: usize = 6;
 /// A row falls into about this many blocks, or fewer where it is short.
 const MOST_BLOCKS: u32 = 4096;
 /// Most vec4s of a block: its counts have to fit bytes.
@@ -55,9 +48,7 @@ struct Buffers {
     summaries: wgpu::Buffer,
     recent: wgpu::Buffer,
     blocks: Blocks,
-    lanes: u32,
-    /// How they add up.
-    reduction: Reduction,
+    uses: [KernelUse; 3],
 }
 
 /// How a row falls into blocks.
@@ -140,7 +131,7 @@ impl Selection {
 
     /// Copies the token that was chosen for a row to `target`.
     pub fn copy_chosen(&self, encoder: &mut wgpu::CommandEncoder, row: u64, target: &wgpu::Buffer, at: u64) {
-        let from = row * SUMMARY_BYTES + 4 * CHOSEN as u64;
+        let from = row * SUMMARY_BYTES + CHOSEN_AT;
         encoder.copy_buffer_to_buffer(&self.buffers.summaries, from, target, at, 4);
     }
 
@@ -184,23 +175,7 @@ impl Selection {
 
     /// A summary as the GPU wrote it.
     pub fn summary(&self, row: RowHandle, bytes: &[u8]) -> Summary {
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
-        let number = |word: usize| f64::from(f32::from_bits(words[word]));
-        let count = MOST_CANDIDATES.min(self.buffers.vocabulary);
-        let logits = HEADER_WORDS + MOST_CANDIDATES;
-        Summary {
-            row,
-            vocabulary: self.buffers.vocabulary,
-            tokens: words[HEADER_WORDS..][..count].to_vec(),
-            logits: words[logits..][..count].iter().copied().map(f32::from_bits).collect(),
-            sum: number(0),
-            weighted_sum: number(1),
-            tempered_sum: number(2),
-            zeros: words[3] as usize,
-            extremes: words[4] as usize,
-            broken: words[5] as usize,
-            chosen: words[CHOSEN],
-        }
+        summary::read(row, self.buffers.vocabulary, bytes)
     }
 
     /// Bytes of all buffers.
@@ -234,9 +209,7 @@ impl Buffers {
             summaries: storage("summaries of logits", summaries)?,
             recent: device.buffer("recent logits", recent, copies)?,
             blocks,
-            // Barriers are dear on software drivers, and lanes are few.
-            reduction: choice.reduction,
-            lanes: if choice.reduce_lanes < 32 { choice.reduce_lanes } else { 256 },
+            uses: selection_uses(vocabulary, choice),
         })
     }
 
@@ -248,39 +221,44 @@ impl Buffers {
     ) -> Result<[SelectionKernel; 3], ModelError> {
         let Self { highest, sums, summaries, .. } = self;
         let (pass, logits) = (&resources.pass, resources.activation(program.plan.logits));
-        let Blocks { vec4s, stride, count } = self.blocks;
-        let shape = [
-            ("VOCABULARY", self.vocabulary as f64),
-            ("COLUMNS4", (padded(self.vocabulary) / 4) as f64),
-            ("BLOCK4", f64::from(vec4s)),
-            ("STRIDE", f64::from(stride)),
-            ("BLOCKS", f64::from(count)),
-        ];
-        let kernel = |kernel: Kernel, grid, buffers: &[&wgpu::Buffer], constants: &[(&'static str, f64)]| {
-            let reduction = kernel.reduces().then_some(self.reduction);
-            let pipeline = device.pipeline(Variant { reduction, ..kernel.into() }, constants)?;
+        let kernel = |kernel: &KernelUse, grid, buffers: &[&wgpu::Buffer]| {
+            let pipeline = device.pipeline(kernel)?;
             let bound: Vec<_> = (0..).zip(buffers.iter().copied()).collect();
             let group = device.bind_group(&pipeline, &bound);
             Ok::<_, ModelError>(SelectionKernel { pipeline, group, grid })
         };
-        let with_lanes = |lanes: u32| [shape.as_slice(), &[("WORKGROUP", f64::from(lanes))]].concat();
-        let summands = [("SUMMANDS", f64::from(self.reduction.summands(1, self.lanes)))];
+        let [blocks, top, sample] = &self.uses;
+        let Blocks { stride, count, .. } = self.blocks;
         Ok([
-            kernel(
-                Kernel::SelectBlocks,
-                Grid::Blocks(count / stride),
-                &[pass, logits, highest, sums],
-                &with_lanes(stride),
-            )?,
-            kernel(
-                Kernel::SelectTop,
-                Grid::Rows,
-                &[pass, logits, highest, sums, summaries],
-                &[with_lanes(self.lanes), summands.to_vec()].concat(),
-            )?,
-            kernel(Kernel::Choose, Grid::Rows, &[pass, summaries], &shape[..1])?,
+            kernel(blocks, Grid::Blocks(count / stride), &[pass, logits, highest, sums])?,
+            kernel(top, Grid::Rows, &[pass, logits, highest, sums, summaries])?,
+            kernel(sample, Grid::Rows, &[pass, summaries])?,
         ])
     }
+}
+
+/// The kernels that select from rows of so many logits, each with what it is specialised by.
+pub fn selection_uses(vocabulary: usize, choice: KernelChoice) -> [KernelUse; 3] {
+    let Blocks { vec4s, stride, count } = Blocks::of(vocabulary, choice.plain_lanes);
+    let shape = [
+        Override::Vocabulary(vocabulary as u32),
+        Override::Columns4(padded(vocabulary) as u32 / 4),
+        Override::Block4(vec4s),
+        Override::Stride(stride),
+        Override::Blocks(count),
+    ];
+    // Barriers are dear on software drivers, and lanes are few.
+    let lanes = if choice.reduce_lanes < 32 { choice.reduce_lanes } else { 256 };
+    let summands = Override::Summands(choice.reduction.summands(1, lanes));
+    let kernel = |kernel: Kernel, own: &[Override]| {
+        let reduction = kernel.reduces().then_some(choice.reduction);
+        KernelUse { variant: Variant { reduction, ..kernel.into() }, overrides: [&shape, own].concat() }
+    };
+    [
+        kernel(Kernel::TopKBlocks, &[Override::Workgroup(stride)]),
+        kernel(Kernel::TopKMerge, &[Override::Workgroup(lanes), summands]),
+        kernel(Kernel::Sample, &[]),
+    ]
 }
 
 impl Sizes {

@@ -1,100 +1,109 @@
-//! The ops of a plan as steps: for each the dispatches of every kind of pass.
-//!
-//! Made once at load, and again only when a buffer was replaced (the cache grew); per pass nothing is decided
-//! but the number of rows.
+//! An op as a step of a program: its dispatches for every kind of pass, of which each pass takes some.
 
-use super::attention::Attention;
-use super::compiler::Compiler;
 use super::dispatch::Dispatch;
-use super::experts::ExpertMap;
-use super::linear::LinearMap;
-use super::resources::Resources;
-use crate::gpu::device::Device;
-use crate::gpu::kernels::{KernelChoice, Regime};
-use crate::gpu::pass::Work;
-use crate::model::ModelError;
-use crate::model::plan::{Op, Plan, RowSet};
+use crate::gpu::kernels::RowCount;
+use crate::gpu::pass::PassShape;
+use crate::model::plan::RowSet;
 
-/// One op, ready to run.
-pub(crate) struct Step {
+/// One op: ready to run, or with [`super::spec::DispatchSpec`]s as it is compiled.
+pub(crate) struct Step<D = Dispatch> {
     /// Which rows it computes.
     pub rows: RowSet,
-    dispatches: Dispatches,
+    pub dispatches: Dispatches<D>,
 }
 
 /// An op's dispatches.
-pub(super) enum Dispatches {
-    /// By [`Regime`].
-    ByRows([Vec<Dispatch>; 3]),
+pub(crate) enum Dispatches<D> {
+    /// The same for every pass.
+    Always(Vec<D>),
+    /// By [`RowCount`].
+    ByRows([Vec<D>; 3]),
     /// Those of an attention.
-    Attention(Attention),
+    Attention(AttentionDispatches<D>),
+}
+
+/// The dispatches of an attention, for each kind of pass.
+pub(crate) struct AttentionDispatches<D> {
+    /// Every row is the only new one of its sequence: not split, and split.
+    pub alone: [Vec<D>; 2],
+    /// Few rows, some of which see others of the pass: not split, and split.
+    pub chained: [Vec<D>; 2],
+    /// More of those.
+    pub many: Vec<D>,
+    /// Fewest rows that are many.
+    pub fewest: usize,
+}
+
+impl<D> Step<D> {
+    /// The dispatches for a pass.
+    pub fn chosen(&self, shape: PassShape) -> &[D] {
+        match &self.dispatches {
+            Dispatches::Always(dispatches) => dispatches,
+            Dispatches::ByRows(dispatches) => &dispatches[RowCount::of(shape.rows) as usize],
+            Dispatches::Attention(attention) => attention.chosen(shape),
+        }
+    }
+
+    /// All dispatches, for whatever pass.
+    pub fn all(&self) -> impl Iterator<Item = &D> {
+        let lists: Vec<&Vec<D>> = match &self.dispatches {
+            Dispatches::Always(dispatches) => vec![dispatches],
+            Dispatches::ByRows(dispatches) => dispatches.iter().collect(),
+            Dispatches::Attention(AttentionDispatches { alone, chained, many, .. }) => {
+                alone.iter().chain(chained).chain([many]).collect()
+            }
+        };
+        lists.into_iter().flatten()
+    }
+
+    /// The step with other dispatches in place of each.
+    pub fn try_map<T, E>(&self, mut map: impl FnMut(&D) -> Result<T, E>) -> Result<Step<T>, E> {
+        let mut list = |dispatches: &Vec<D>| dispatches.iter().map(&mut map).collect::<Result<Vec<T>, E>>();
+        let dispatches = match &self.dispatches {
+            Dispatches::Always(dispatches) => Dispatches::Always(list(dispatches)?),
+            Dispatches::ByRows([one, few, many]) => Dispatches::ByRows([list(one)?, list(few)?, list(many)?]),
+            Dispatches::Attention(AttentionDispatches { alone, chained, many, fewest }) => {
+                Dispatches::Attention(AttentionDispatches {
+                    alone: [list(&alone[0])?, list(&alone[1])?],
+                    chained: [list(&chained[0])?, list(&chained[1])?],
+                    many: list(many)?,
+                    fewest: *fewest,
+                })
+            }
+        };
+        Ok(Step { rows: self.rows, dispatches })
+    }
+}
+
+impl<D> AttentionDispatches<D> {
+    fn chosen(&self, shape: PassShape) -> &[D] {
+        let split = usize::from(shape.splits > 1);
+        match (shape.independent_rows, shape.rows >= self.fewest) {
+            (true, _) => &self.alone[split],
+            (false, false) => &self.chained[split],
+            (false, true) => &self.many,
+        }
+    }
 }
 
 impl Step {
     /// How many dispatches the op is for a pass.
-    pub fn dispatches(&self, work: Work) -> usize {
-        self.chosen(work).len()
-    }
-
-    fn chosen(&self, work: Work) -> &[Dispatch] {
-        match &self.dispatches {
-            Dispatches::ByRows(dispatches) => &dispatches[Regime::of(work.rows) as usize],
-            Dispatches::Attention(attention) => attention.choose(work),
-        }
+    pub fn dispatches(&self, shape: PassShape) -> usize {
+        self.chosen(shape).len()
     }
 
     /// Encodes the op for a pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, work: Work) {
-        self.chosen(work).iter().for_each(|dispatch| dispatch.encode(pass, work));
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
+        self.chosen(shape).iter().for_each(|dispatch| dispatch.encode(pass, shape));
     }
 
     /// Encodes one of the op's dispatches for a pass, by its place among [`Self::pipelines`].
-    pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, work: Work, dispatch: usize) {
-        self.chosen(work)[dispatch].encode(pass, work);
+    pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape, dispatch: usize) {
+        self.chosen(shape)[dispatch].encode(pass, shape);
     }
 
     /// The pipelines of the op's dispatches for a pass.
-    pub fn pipelines(&self, work: Work) -> impl Iterator<Item = &wgpu::ComputePipeline> {
-        self.chosen(work).iter().map(|dispatch| &dispatch.pipeline)
+    pub fn pipelines(&self, shape: PassShape) -> impl Iterator<Item = &wgpu::ComputePipeline> {
+        self.chosen(shape).iter().map(|dispatch| &dispatch.pipeline)
     }
-}
-
-/// One step for each of these ops of the plan, by their indices.
-pub(super) fn compile(
-    device: &Device,
-    plan: &Plan,
-    ops: &[usize],
-    resources: &Resources,
-    choice: KernelChoice,
-) -> Result<Vec<Step>, ModelError> {
-    let compiler = Compiler { device, plan, resources, choice };
-    ops.iter().map(|&op| compiler.step(&plan.ops[op])).collect()
-}
-
-impl Compiler<'_> {
-    fn step(&self, op: &Op) -> Result<Step, ModelError> {
-        let rows = op.output().map_or(RowSet::Batch, |buffer| self.plan.buffer(buffer).rows);
-        let dispatches = match *op {
-            Op::Linear { norm, weight, bias, input, output, finish } => {
-                let map = LinearMap { norm, weight, bias, input, output, finish };
-                let [one, few, many] = Regime::ALL.map(|regime| self.linear(&map, regime));
-                [one?, few?, many?]
-            }
-            Op::Embed { table, positions, output } => same(self.embed(table, positions, output)?),
-            Op::CacheWrite { layer, key, value } => same(vec![self.cache_write(layer, key, value)?]),
-            Op::Attention(attention) => {
-                return Ok(Step { rows, dispatches: Dispatches::Attention(self.attention(attention)?) });
-            }
-            Op::ExpertLinear { weight, bias, experts, routes, input, takes, output } => {
-                same(self.expert_linear(ExpertMap { weight, bias, experts, routes, input, takes, output })?)
-            }
-            _ => same(vec![self.single(op)?]),
-        };
-        Ok(Step { rows, dispatches: Dispatches::ByRows(dispatches) })
-    }
-}
-
-/// The same dispatches in every regime.
-pub(super) fn same(dispatches: Vec<Dispatch>) -> [Vec<Dispatch>; 3] {
-    [dispatches.clone(), dispatches.clone(), dispatches]
 }

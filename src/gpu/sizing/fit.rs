@@ -7,7 +7,7 @@ use super::footprint::estimate_memory;
 use crate::gpu::cache::{cache_widths, most_positions};
 use crate::gpu::device::AdapterInfo;
 use crate::gpu::pass::Rows;
-use crate::gpu::weights::{Form, least_shard_bytes, most_shard_bytes};
+use crate::gpu::weights::{GpuLayout, least_shard_bytes, most_shard_bytes};
 use crate::model::plan::{BufferSpec, Plan};
 use crate::model::weights::TensorInfo;
 
@@ -40,10 +40,10 @@ impl Fit {
         let memory_positions =
             adapter.memory_bytes.map(|bytes| memory_positions(plan, tensors, context, bytes));
         let most_weights = most_shard_bytes(adapter.binding_bytes);
-        let forms = Form::of_all(plan, tensors);
-        let weights = tensors.iter().zip(forms).map(|(tensor, form)| TooLarge {
+        let layouts = GpuLayout::of_all(plan, tensors);
+        let weights = tensors.iter().zip(layouts).map(|(tensor, layout)| TooLarge {
             what: tensor.name.clone(),
-            bytes: least_shard_bytes(tensor, form),
+            bytes: least_shard_bytes(tensor, layout),
         });
         let rows = Rows::of(plan, binding_positions.max(1));
         let activations = plan.buffers.iter().map(|buffer: &BufferSpec| TooLarge {

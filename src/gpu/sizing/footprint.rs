@@ -3,7 +3,7 @@
 use crate::gpu::cache::cache_widths;
 use crate::gpu::pass::Rows;
 use crate::gpu::program::{scratch_bytes, selection_bytes};
-use crate::gpu::weights::Form;
+use crate::gpu::weights::GpuLayout;
 use crate::model::plan::Plan;
 use crate::model::weights::TensorInfo;
 
@@ -28,9 +28,9 @@ impl Memory {
 /// What the plan will take with a full context of `context` positions. `tensors` are the plan's,
 /// in its order.
 pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Memory {
-    let forms = Form::of_all(plan, tensors);
-    let tensor_bytes = plan.tensors.iter().zip(&forms);
-    let weight_bytes = tensor_bytes.map(|(spec, form)| form.bytes(spec.rows, spec.columns)).sum();
+    let layouts = GpuLayout::of_all(plan, tensors);
+    let tensor_bytes = plan.tensors.iter().zip(&layouts);
+    let weight_bytes = tensor_bytes.map(|(spec, layout)| layout.bytes(spec.rows, spec.columns)).sum();
     let rows = Rows::of(plan, context);
     let activations = plan.buffers.iter().map(|buffer| rows.buffer_bytes(buffer));
     let scratch_bytes = activations.sum::<u64>()

@@ -1,4 +1,4 @@
-//! How blocks that files bring lie in GPU memory: in parts of 32 weights, as `shaders/lib/parts.wgsl` reads them.
+//! How blocks that files bring lie in GPU memory: in parts of 32 weights, as `shaders/lib/sub_blocks.wgsl` reads them.
 //!
 //! The low bits of a part's codes make a unit, of 16 bytes or (with two of them) 8. What a block has besides, its
 //! **record**, lies with the other blocks' records where other formats have scales: the codes' higher bits, the steps,

@@ -21,7 +21,7 @@ pub(super) const ROW_BLOCK: usize = 8;
 
 /// How the kernels read a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum GpuLayout {
     /// In its stored precision, through the format's reader.
     Matrix(WeightFormat),
     /// As f32: norm weights, biases, position tables.
@@ -57,19 +57,19 @@ pub(crate) fn unit_weights(format: WeightFormat) -> usize {
     }
 }
 
-impl Form {
+impl GpuLayout {
     /// How the plan's ops read each of its tensors.
     pub fn of_all(plan: &Plan, tensors: &[TensorInfo]) -> Vec<Self> {
-        let mut forms = vec![Self::Vector; plan.tensors.len()];
+        let mut layouts = vec![Self::Vector; plan.tensors.len()];
         for op in &plan.ops {
             if let Op::Embed { table: tensor, .. }
             | Op::Linear { weight: tensor, .. }
             | Op::ExpertLinear { weight: tensor, .. } = op
             {
-                forms[tensor.0] = Self::Matrix(tensors[tensor.0].format);
+                layouts[tensor.0] = Self::Matrix(tensors[tensor.0].format);
             }
         }
-        forms
+        layouts
     }
 
     /// Bytes of `rows` rows on the GPU, with their scales and the padding after them.
@@ -105,6 +105,14 @@ impl Form {
         bytes as u64
     }
 
+    /// Whether scales or records lie apart from its rows.
+    pub fn has_scales(self) -> bool {
+        match self {
+            Self::Matrix(format) => scale_bytes(format, format.block_elements()) > 0,
+            Self::Vector => false,
+        }
+    }
+
     /// Bytes of a row's scales; 0 in formats without.
     pub fn row_scale_bytes(self, columns: usize) -> u64 {
         match self {
@@ -133,34 +141,39 @@ pub(super) struct Packer {
 impl Packer {
     /// Some stored rows of a tensor as the GPU has them: the rows, and their scales. Borrows what is stored where
     /// nothing changes.
-    pub fn pack<'a>(&'a mut self, stored: &'a [u8], info: &TensorInfo, form: Form) -> (&'a [u8], &'a [u8]) {
+    pub fn pack<'a>(
+        &'a mut self,
+        stored: &'a [u8],
+        info: &TensorInfo,
+        layout: GpuLayout,
+    ) -> (&'a [u8], &'a [u8]) {
         self.rows.clear();
         self.scales.clear();
-        let to = form.row_bytes(info.columns) as usize;
-        match form {
-            Form::Matrix(WeightFormat::Q8_0) => {
+        let to = layout.row_bytes(info.columns) as usize;
+        match layout {
+            GpuLayout::Matrix(WeightFormat::Q8_0) => {
                 for block in stored.as_chunks::<Q8_0_BYTES>().0 {
                     self.scales.extend_from_slice(&block[..SCALE_BYTES]);
                     self.rows.extend_from_slice(&block[SCALE_BYTES..]);
                 }
             }
-            Form::Matrix(WeightFormat::Q4_0) => {
+            GpuLayout::Matrix(WeightFormat::Q4_0) => {
                 for block in stored.as_chunks::<Q4_0_BYTES>().0 {
                     self.scales.extend_from_slice(&block[..SCALE_BYTES]);
                     self.rows.extend_from_slice(&q4_0_unit(block));
                 }
             }
-            Form::Matrix(WeightFormat::Blocks(format)) => {
+            GpuLayout::Matrix(WeightFormat::Blocks(format)) => {
                 for block in stored.chunks_exact(format.block_bytes()) {
                     block_layout::push(format, block, &mut self.rows, &mut self.scales);
                 }
             }
-            Form::Vector if info.format != WeightFormat::F32 => {
+            GpuLayout::Vector if info.format != WeightFormat::F32 => {
                 let widened = info.format.convert(stored, Encoding::F32);
                 self.pad(&widened, WeightFormat::F32.bytes(info.columns), to);
             }
-            Form::Matrix(_) | Form::Vector if info.row_bytes() == to => return (stored, &[]),
-            Form::Matrix(_) | Form::Vector => self.pad(stored, info.row_bytes(), to),
+            GpuLayout::Matrix(_) | GpuLayout::Vector if info.row_bytes() == to => return (stored, &[]),
+            GpuLayout::Matrix(_) | GpuLayout::Vector => self.pad(stored, info.row_bytes(), to),
         }
         (&self.rows, &self.scales)
     }
@@ -224,20 +237,20 @@ mod tests {
     fn rows_are_padded_to_units_and_scales_stand_apart() {
         let mut packer = Packer::default();
         let halves = info(2, 5, WeightFormat::F16);
-        let form = Form::Matrix(WeightFormat::F16);
+        let layout = GpuLayout::Matrix(WeightFormat::F16);
         let stored: Vec<u8> = (1..=20).collect();
-        let (rows, scales) = packer.pack(&stored, &halves, form);
-        assert_eq!((rows.len(), scales.len()), (2 * form.row_bytes(5) as usize, 0));
+        let (rows, scales) = packer.pack(&stored, &halves, layout);
+        assert_eq!((rows.len(), scales.len()), (2 * layout.row_bytes(5) as usize, 0));
         assert_eq!(rows[8..18], [9, 10, 0, 0, 0, 0, 0, 0, 11, 12]);
 
         let bytes = info(1, 64, WeightFormat::Q8_0);
         let stored: Vec<u8> = (0..68).collect();
-        let (rows, scales) = packer.pack(&stored, &bytes, Form::Matrix(WeightFormat::Q8_0));
+        let (rows, scales) = packer.pack(&stored, &bytes, GpuLayout::Matrix(WeightFormat::Q8_0));
         assert_eq!(scales, [0, 1, 34, 35]);
         assert_eq!((rows.len(), rows[31], rows[32]), (64, 33, 36));
 
         let vector = info(1, 3, WeightFormat::Bf16);
-        let (rows, _) = packer.pack(&[0x80, 0x3f, 0, 0x40, 0x40, 0x40], &vector, Form::Vector);
+        let (rows, _) = packer.pack(&[0x80, 0x3f, 0, 0x40, 0x40, 0x40], &vector, GpuLayout::Vector);
         let expected: Vec<u8> = [1.0_f32, 2.0, 3.0].iter().flat_map(|value| value.to_le_bytes()).collect();
         assert_eq!((rows.len(), &rows[..12], &rows[12..16]), (128, &expected[..], &[0; 4][..]));
     }
@@ -245,12 +258,12 @@ mod tests {
     #[test]
     fn a_row_takes_its_bits_a_weight() {
         let bits = |format, columns| {
-            let form = Form::Matrix(format);
-            8 * (form.row_bytes(columns) + form.row_scale_bytes(columns))
+            let layout = GpuLayout::Matrix(format);
+            8 * (layout.row_bytes(columns) + layout.row_scale_bytes(columns))
         };
         assert_eq!(Encoding::ALL.map(|encoding| bits(encoding.format(), 64)), [2048, 1024, 1024, 544, 288]);
         assert_eq!(Encoding::ALL.map(|encoding| bits(encoding.format(), 33)), [1152, 640, 640, 544, 288]);
-        assert_eq!(Form::Matrix(WeightFormat::F16).bytes(9, 8), 16 * 16);
-        assert_eq!(Form::Vector.bytes(9, 8), 9 * 128);
+        assert_eq!(GpuLayout::Matrix(WeightFormat::F16).bytes(9, 8), 16 * 16);
+        assert_eq!(GpuLayout::Vector.bytes(9, 8), 9 * 128);
     }
 }

@@ -6,6 +6,6 @@ mod staging;
 mod tensor;
 mod upload;
 
-pub(super) use layout::{Form, padded, padded_row, row_bytes, unit_weights};
-pub(super) use tensor::{GpuTensor, Shard, least_shard_bytes, most_shard_bytes};
+pub(super) use layout::{GpuLayout, padded, padded_row, row_bytes, unit_weights};
+pub(super) use tensor::{GpuTensor, TensorShape, least_shard_bytes, most_shard_bytes};
 pub(super) use upload::{Uploaded, upload};

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use wgpu::{BufferUsages, MapMode, SubmissionIndex};
 
-use super::layout::{Form, Packer};
+use super::layout::{GpuLayout, Packer};
 use super::tensor::Shard;
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
@@ -30,9 +30,9 @@ const ALIGNMENT: u64 = 16;
 /// Some rows of a tensor, and where they go.
 pub(super) struct Piece {
     tensor: usize,
-    form: Form,
+    layout: GpuLayout,
     rows: Range<usize>,
-    /// The rows, and where there are any their scales.
+    /// The rows, and their scales if there are any.
     parts: Vec<Part>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Uploader<'a> {
     progress: &'a mut Progress<'a>,
     done: u64,
     total: u64,
-    /// Elements of each tensor that are no finite number.
+    /// Non-finite elements of each tensor.
     non_finite: Vec<usize>,
     stages: Vec<Stage>,
     /// The stage to be filled next.
@@ -67,18 +67,24 @@ struct Stage {
 }
 
 impl Piece {
-    /// `rows` of a tensor, by its index and facts among the weights, that lie in `shard`.
-    pub fn new(tensor: usize, form: Form, shard: &Shard, rows: Range<usize>, info: &TensorInfo) -> Self {
+    /// `rows` of a tensor, by its index among the weights and what is known of it; they lie in a shard whose first
+    /// row is `first`.
+    pub fn new(
+        (tensor, info): (usize, &TensorInfo),
+        layout: GpuLayout,
+        (first, shard): (usize, &Shard),
+        rows: Range<usize>,
+    ) -> Self {
         let part = |buffer: &wgpu::Buffer, row_bytes: u64| Part {
             buffer: buffer.clone(),
-            offset: (rows.start - shard.rows.start) as u64 * row_bytes,
+            offset: (rows.start - first) as u64 * row_bytes,
             // The padding of rows to whole blocks is there in the buffer, as zeros; scales need it here, because
             // copies are of whole words.
             bytes: (rows.len() as u64 * row_bytes).next_multiple_of(4),
         };
-        let mut parts = vec![part(&shard.buffer, form.row_bytes(info.columns))];
-        parts.extend(shard.scales.as_ref().map(|scales| part(scales, form.row_scale_bytes(info.columns))));
-        Self { tensor, form, rows, parts }
+        let mut parts = vec![part(&shard.buffer, layout.row_bytes(info.columns))];
+        parts.extend(shard.scales.as_ref().map(|scales| part(scales, layout.row_scale_bytes(info.columns))));
+        Self { tensor, layout, rows, parts }
     }
 
     /// Bytes in staging memory.
@@ -232,7 +238,7 @@ fn convert(
     })
 }
 
-/// Converts one piece; returns how many of its elements are no finite number.
+/// Converts one piece; returns how many of its elements are not finite.
 fn stage(
     weights: &dyn Weights,
     piece: &Piece,
@@ -242,7 +248,7 @@ fn stage(
 ) -> Result<usize, LoadError> {
     let info = &weights.tensors()[piece.tensor];
     let stored = weights.read(piece.tensor, piece.rows.clone())?;
-    let (rows, scales) = packer.pack(&stored, info, piece.form);
+    let (rows, scales) = packer.pack(&stored, info, piece.layout);
     let view = staging.get_mapped_range_mut(offset..offset + piece.bytes());
     let mut view = view.map_err(|error| ModelError::Device { reason: error.to_string() })?;
     let mut begin = 0;

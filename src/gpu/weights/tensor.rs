@@ -4,31 +4,74 @@ use std::ops::Range;
 
 use wgpu::BufferUsages;
 
-use super::layout::{Form, ROW_BLOCK};
+use super::layout::{GpuLayout, ROW_BLOCK};
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
 use crate::model::weights::TensorInfo;
 
 /// Largest shard: kernels count blocks in u32, and several drivers cap buffers at 2 GiB.
 const SHARD_BYTES: u64 = 1 << 30;
+/// How a tensor lies on the GPU.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TensorShape {
+    /// How the kernels read it.
+    pub layout: GpuLayout,
+    /// The rows of each shard, in order; a vector is one shard.
+    pub shards: Vec<Range<usize>>,
+}
+
 /// A tensor on the GPU.
 pub(crate) struct GpuTensor {
-    /// How the kernels read it.
-    pub form: Form,
-    /// Its rows, in order; a vector is one shard.
+    pub shape: TensorShape,
+    /// In the order of the shape's.
     pub shards: Vec<Shard>,
 }
 
-/// Some consecutive rows of a tensor.
+/// The buffers of some consecutive rows of a tensor.
 pub(crate) struct Shard {
     /// The rows; of formats with scales, their quants.
     pub buffer: wgpu::Buffer,
     /// The scales of formats that have some.
     pub scales: Option<wgpu::Buffer>,
-    pub rows: Range<usize>,
+}
+
+impl TensorShape {
+    /// Shards of a tensor, where a binding may have so many bytes.
+    pub fn of(info: &TensorInfo, layout: GpuLayout, binding_bytes: u64) -> Result<Self, LoadError> {
+        let limit = most_shard_bytes(binding_bytes);
+        let bytes = least_shard_bytes(info, layout);
+        if bytes > limit {
+            return Err(LoadError::TensorTooLarge { tensor: info.name.clone(), bytes, limit });
+        }
+        let shard_rows = match layout {
+            GpuLayout::Matrix(_) => (limit / layout.row_bytes(info.columns)) as usize / ROW_BLOCK * ROW_BLOCK,
+            GpuLayout::Vector => info.rows,
+        };
+        let firsts = (0..info.rows).step_by(shard_rows);
+        let shards = firsts.map(|first| first..info.rows.min(first + shard_rows)).collect();
+        Ok(Self { layout, shards })
+    }
 }
 
 impl GpuTensor {
+    /// Room for all rows of a tensor.
+    pub fn new(device: &Device, info: &TensorInfo, layout: GpuLayout) -> Result<Self, LoadError> {
+        let shape = TensorShape::of(info, layout, device.binding_limit())?;
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+        let name = format!("the weights ({})", info.name);
+        let shard = |rows: &Range<usize>| {
+            let padded = layout.padded_rows(rows.len()) as u64;
+            let scales = match layout.row_scale_bytes(info.columns) {
+                0 => None,
+                bytes => Some(device.buffer(&name, padded * bytes, usage)?),
+            };
+            let buffer = device.buffer(&name, padded * layout.row_bytes(info.columns), usage)?;
+            Ok::<_, LoadError>(Shard { buffer, scales })
+        };
+        let shards = shape.shards.iter().map(shard).collect::<Result<_, _>>()?;
+        Ok(Self { shape, shards })
+    }
+
     /// Bytes on the GPU.
     pub fn bytes(&self) -> u64 {
         self.shards.iter().map(Shard::bytes).sum()
@@ -36,48 +79,21 @@ impl GpuTensor {
 }
 
 impl Shard {
-    /// Bytes on the GPU.
-    pub fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.buffer.size() + self.scales.as_ref().map_or(0, wgpu::Buffer::size)
     }
 }
 
 /// Bytes of a tensor that have to be in one binding: a block of a matrix' rows, or all of a vector.
-pub(crate) fn least_shard_bytes(info: &TensorInfo, form: Form) -> u64 {
-    let rows = match form {
-        Form::Matrix(_) => ROW_BLOCK,
-        Form::Vector => info.rows,
+pub(crate) fn least_shard_bytes(info: &TensorInfo, layout: GpuLayout) -> u64 {
+    let rows = match layout {
+        GpuLayout::Matrix(_) => ROW_BLOCK,
+        GpuLayout::Vector => info.rows,
     };
-    form.row_bytes(info.columns) * rows as u64
+    layout.row_bytes(info.columns) * rows as u64
 }
 
 /// Bytes that a shard may have, where a binding may have `binding_bytes`.
 pub(crate) fn most_shard_bytes(binding_bytes: u64) -> u64 {
     binding_bytes.min(SHARD_BYTES)
-}
-
-/// Empty shards for all rows of a tensor.
-pub(super) fn shards(device: &Device, info: &TensorInfo, form: Form) -> Result<Vec<Shard>, LoadError> {
-    let (row_bytes, row_scale_bytes) = (form.row_bytes(info.columns), form.row_scale_bytes(info.columns));
-    let limit = most_shard_bytes(device.binding_limit());
-    let bytes = least_shard_bytes(info, form);
-    if bytes > limit {
-        return Err(LoadError::TensorTooLarge { tensor: info.name.clone(), bytes, limit });
-    }
-    let shard_rows = match form {
-        Form::Matrix(_) => (limit / row_bytes) as usize / ROW_BLOCK * ROW_BLOCK,
-        Form::Vector => info.rows,
-    };
-    let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
-    let name = format!("the weights ({})", info.name);
-    let shard = |first: usize| {
-        let rows = first..info.rows.min(first + shard_rows);
-        let padded = form.padded_rows(rows.len()) as u64;
-        let scales = match row_scale_bytes {
-            0 => None,
-            bytes => Some(device.buffer(&name, padded * bytes, usage)?),
-        };
-        Ok(Shard { buffer: device.buffer(&name, padded * row_bytes, usage)?, scales, rows })
-    };
-    (0..info.rows).step_by(shard_rows).map(shard).collect()
 }

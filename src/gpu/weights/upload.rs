@@ -4,9 +4,9 @@
 
 use std::ops::Range;
 
-use super::layout::{Form, ROW_BLOCK};
+use super::layout::{GpuLayout, ROW_BLOCK};
 use super::staging::{Piece, Uploader};
-use super::tensor::{GpuTensor, Shard, shards};
+use super::tensor::GpuTensor;
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
 use crate::gpu::progress::Progress;
@@ -20,7 +20,7 @@ const PIECE_BYTES: u64 = 1 << 20;
 /// Tensors on the GPU, and what was odd about them.
 pub(crate) struct Uploaded {
     pub tensors: Vec<GpuTensor>,
-    /// Tensors with elements that are no finite number, and how many.
+    /// Tensors with non-finite elements, and how many.
     pub non_finite: Vec<(String, usize)>,
 }
 
@@ -32,18 +32,20 @@ pub(crate) fn upload(
     progress: &mut Progress<'_>,
 ) -> Result<Uploaded, LoadError> {
     let infos = weights.tensors();
-    let forms = Form::of_all(plan, infos);
-    let total = plan.tensors.iter().zip(&forms).map(|(spec, form)| form.bytes(spec.rows, spec.columns)).sum();
+    let layouts = GpuLayout::of_all(plan, infos);
+    let total =
+        plan.tensors.iter().zip(&layouts).map(|(spec, layout)| layout.bytes(spec.rows, spec.columns)).sum();
     let mut uploader = Uploader::new(device, weights, total, progress)?;
-    let mut tensors = Vec::with_capacity(forms.len());
-    for (index, form) in forms.into_iter().enumerate() {
-        let shards = shards(device, &infos[index], form)?;
-        for shard in &shards {
-            for rows in pieces(&infos[index], form, shard) {
-                uploader.add(Piece::new(index, form, shard, rows, &infos[index]))?;
+    let mut tensors = Vec::with_capacity(layouts.len());
+    for (index, layout) in layouts.into_iter().enumerate() {
+        let info = &infos[index];
+        let tensor = GpuTensor::new(device, info, layout)?;
+        for (rows, shard) in tensor.shape.shards.iter().zip(&tensor.shards) {
+            for piece in pieces(info, layout, rows) {
+                uploader.add(Piece::new((index, info), layout, (rows.start, shard), piece))?;
             }
         }
-        tensors.push(GpuTensor { form, shards });
+        tensors.push(tensor);
     }
     let counts = uploader.finish()?;
     let names = infos.iter().map(|info| info.name.clone());
@@ -51,12 +53,13 @@ pub(crate) fn upload(
 }
 
 /// The rows of a shard, cut into pieces that begin at a whole block of rows.
-fn pieces<'a>(
+fn pieces(
     info: &TensorInfo,
-    form: Form,
-    shard: &'a Shard,
-) -> impl Iterator<Item = Range<usize>> + use<'a> {
-    let rows = (PIECE_BYTES / form.row_bytes(info.columns)) as usize / ROW_BLOCK * ROW_BLOCK;
+    layout: GpuLayout,
+    shard: &Range<usize>,
+) -> impl Iterator<Item = Range<usize>> + use<> {
+    let rows = (PIECE_BYTES / layout.row_bytes(info.columns)) as usize / ROW_BLOCK * ROW_BLOCK;
     let rows = rows.max(ROW_BLOCK);
-    shard.rows.clone().step_by(rows).map(move |first| first..shard.rows.end.min(first + rows))
+    let end = shard.end;
+    shard.clone().step_by(rows).map(move |first| first..end.min(first + rows))
 }

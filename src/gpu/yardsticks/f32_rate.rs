@@ -5,7 +5,7 @@ use std::time::Instant;
 use wgpu::{BufferUsages, ComputePass};
 
 use crate::gpu::device::Device;
-use crate::gpu::kernels::{AdapterClass, Kernel};
+use crate::gpu::kernels::{AdapterClass, Kernel, KernelUse, Override};
 use crate::model::ModelError;
 
 /// Lanes of a workgroup.
@@ -59,8 +59,8 @@ impl<'a> Arithmetic<'a> {
         let results = device.buffer("the arithmetic test", 4 * u64::from(groups * WORKGROUP), usage)?;
         let words = [turns, FACTOR.to_bits(), ADDEND.to_bits()];
         device.queue.write_buffer(&work, 0, bytemuck::cast_slice(&words));
-        let constants = [("WORKGROUP", f64::from(WORKGROUP))];
-        let pipeline = device.pipeline(Kernel::Arithmetic, &constants)?;
+        let (variant, overrides) = (Kernel::Arithmetic.into(), vec![Override::Workgroup(WORKGROUP)]);
+        let pipeline = device.pipeline(&KernelUse { variant, overrides })?;
         let group = device.bind_group(&pipeline, &[(0, &work), (1, &results)]);
         Ok(Self { device, pipeline, group, groups, results })
     }

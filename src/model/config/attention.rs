@@ -13,16 +13,15 @@ pub struct AttentionConfig {
     pub key_value_heads: usize,
     /// D: elements of one head.
     pub head_width: usize,
-    /// What no element of queries, keys and values exceeds either way, before norms and the rotary embedding, where
-    /// there is such a limit.
+    /// The limit that queries, keys and values are clamped to, before norms and the rotary embedding, if there is one.
     pub clip: Option<f32>,
-    /// The norms of queries and keys before the rotary embedding, where the layer has them.
+    /// The norms of queries and keys before the rotary embedding, if the layer has them.
     pub head_norm: Option<HeadNormConfig>,
-    /// Rotary position embedding of queries and keys, where the layer has one.
+    /// Rotary position embedding of queries and keys, if the layer has one.
     pub rotary: Option<RotaryConfig>,
     /// Factor on query·key before the softmax, usually 1/√D.
     pub scale: f32,
-    /// What else becomes of the scores before the softmax.
+    /// What else is done to the scores before the softmax.
     pub scores: ScoresConfig,
     /// Whether the softmax of each head has a learned score that belongs to no position.
     pub sinks: Sinks,
@@ -43,14 +42,14 @@ pub enum Sinks {
     Present,
 }
 
-/// What becomes of the scaled query·key before the softmax.
+/// What is done to the scaled query·key before the softmax.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ScoresConfig {
-    /// How many positions a row sees, the last ones up to itself, where it does not see all.
+    /// How many positions a row sees, counted back from itself, if it does not see all.
     pub window: Option<usize>,
-    /// Each score becomes cap · tanh(score / cap), where there is a cap.
+    /// Each score becomes cap · tanh(score / cap), if there is a cap.
     pub cap: Option<f32>,
-    /// Factor on the slopes of linear biases (Press et al. 2022), where there are any.
+    /// Factor on the slopes of linear biases (Press et al. 2022), if there are any.
     pub linear_bias: Option<f32>,
 }
 
@@ -68,9 +67,9 @@ pub struct HeadNormConfig {
 /// Which elements of a row of queries, or of keys, are normalised together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadNormExtent {
-    /// Each head by itself, with one weight of D elements for all.
+    /// Each head separately, with one weight of D elements for all.
     Head,
-    /// Each head by itself, with a weight of its own.
+    /// Each head separately, with a weight of its own.
     OwnWeights,
     /// The whole row.
     Row,

@@ -5,7 +5,7 @@ use super::bias::Bias;
 /// The feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FeedForwardConfig {
-    /// F: elements between the two linear maps; of one expert, where there are several.
+    /// F: elements between the two linear maps; of one expert, if there are experts.
     pub width: usize,
     /// Gated, plain, or experts.
     pub kind: FeedForwardKind,
@@ -33,19 +33,19 @@ pub struct ExpertsConfig {
     pub count: usize,
     /// K: how many compute a row.
     pub active: usize,
-    /// What each one's share is.
-    pub shares: Shares,
+    /// How their shares follow from the router's scores.
+    pub softmax: RouterSoftmax,
     /// Width of a gated block that computes every row, and is multiplied by sigmoid(gate · x) before it is added.
     pub shared_width: Option<usize>,
 }
 
-/// An expert's share, by the router's scores.
+/// Over which of the router's scores the softmax runs whose values are the experts' shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shares {
-    /// The softmax over all experts; the shares of the chosen ones add up to less than 1.
-    OfAll,
-    /// The softmax over the chosen ones.
-    OfChosen,
+pub enum RouterSoftmax {
+    /// Those of all experts: the shares of the chosen ones add up to less than 1.
+    BeforeTopK,
+    /// Those of the chosen experts: their shares add up to 1.
+    AfterTopK,
 }
 
 /// Non-linearities, by formula.

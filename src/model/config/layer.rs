@@ -60,7 +60,7 @@ impl Default for ResidualConfig {
 pub enum Residual {
     /// The residual stream after attention was added.
     Sequential,
-    /// The residual stream that attention reads too; what attention reads itself, where the feed-forward block has
-    /// no norm of its own.
+    /// The residual stream that attention reads too. If the feed-forward block has no norm of its own, it reads what
+    /// attention's norm gives.
     Parallel,
 }

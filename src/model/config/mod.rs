@@ -15,7 +15,7 @@ mod norm;
 
 pub use attention::{AttentionConfig, HeadNormConfig, HeadNormExtent, ScoresConfig, Sinks};
 pub use bias::Bias;
-pub use feed_forward::{Activation, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Shares};
+pub use feed_forward::{Activation, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterSoftmax};
 pub use layer::{LayerConfig, Residual, ResidualConfig};
 pub use model::{EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
 pub use norm::{BlockNorms, NormConfig, NormKind};

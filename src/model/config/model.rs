@@ -15,7 +15,7 @@ pub struct ModelConfig {
     pub context: usize,
     /// How the embedding knows positions.
     pub positions: Positions,
-    /// What becomes of the embedding before the first layer.
+    /// What is done to the embedding before the first layer.
     pub embedding: EmbeddingConfig,
     /// The layers, first to last.
     pub layers: Vec<LayerConfig>,
@@ -25,16 +25,16 @@ pub struct ModelConfig {
     pub head: HeadWeights,
     /// Whether the LM head adds a bias.
     pub head_bias: Bias,
-    /// What becomes of the logits after the LM head.
+    /// What is done to the logits after the LM head.
     pub logits: LogitsConfig,
 }
 
-/// What becomes of a row's embedding before the first layer.
+/// What is done to a row's embedding before the first layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EmbeddingConfig {
     /// Factor on it.
     pub scale: f32,
-    /// The norm after that, where there is one.
+    /// The norm after that, if there is one.
     pub norm: Option<NormConfig>,
 }
 
@@ -45,12 +45,12 @@ impl Default for EmbeddingConfig {
     }
 }
 
-/// What becomes of a row's logits after the LM head.
+/// What is done to a row's logits after the LM head.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogitsConfig {
     /// Factor on them.
     pub scale: f32,
-    /// After that each becomes cap · tanh(logit / cap), where there is a cap.
+    /// After that each becomes cap · tanh(logit / cap), if there is a cap.
     pub cap: Option<f32>,
 }
 

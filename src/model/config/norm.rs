@@ -2,7 +2,7 @@
 
 use super::bias::Bias;
 
-/// The norms of a block, where it has them.
+/// The norms of a block, as far as it has them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlockNorms {
     /// Of what the block reads.
@@ -22,7 +22,7 @@ impl BlockNorms {
         Self { before: None, after: Some(norm) }
     }
 
-    /// Both are, alike.
+    /// Both are, with the same kind of norm.
     pub const fn around(norm: NormConfig) -> Self {
         Self { before: Some(norm), after: Some(norm) }
     }

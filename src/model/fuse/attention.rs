@@ -47,7 +47,7 @@ impl AttentionBlock {
     /// Whether its parts belong together, and the attention's kernels can do what they do.
     pub fn fits(&self, plan: &Plan) -> bool {
         let [query, key, value] = self.projections;
-        let AttentionOp { layer, head_width, fresh, .. } = self.attention;
+        let AttentionOp { layer, head_width, prologue, .. } = self.attention;
         // Only norms of single heads, with one weight for all of them.
         let norms_fit =
             self.norms.is_none_or(|FoundNorms { weights: HeadNorms { query, key, .. }, width }| {
@@ -55,7 +55,7 @@ impl AttentionBlock {
                 [columns(query), columns(key), width] == [head_width; 3]
             });
         norms_fit
-            && fresh.is_none()
+            && prologue.is_none()
             && [query.input, key.input] == [value.input; 2]
             && self.written == (layer, key.output, value.output)
             && self.attention.query == Columns { buffer: query.output, first: 0 }
@@ -63,7 +63,7 @@ impl AttentionBlock {
     }
 }
 
-/// The limit on queries, keys and values that begins the ops, where there is one, and the ops after it.
+/// The limit on queries, keys and values that begins the ops, if there is one, and the ops after it.
 fn find_clip(ops: &[Op], outputs: [BufferId; 3]) -> (Option<f32>, &[Op]) {
     match ops {
         [
@@ -78,7 +78,7 @@ fn find_clip(ops: &[Op], outputs: [BufferId; 3]) -> (Option<f32>, &[Op]) {
     }
 }
 
-/// The norms of query and key heads that begin the ops, where there are some, and the ops after them.
+/// The norms of query and key heads that begin the ops, if there are any, and the ops after them.
 fn find_norms(ops: &[Op], [queries, keys, _]: [BufferId; 3]) -> (Option<FoundNorms>, &[Op]) {
     match *ops {
         [
@@ -94,7 +94,7 @@ fn find_norms(ops: &[Op], [queries, keys, _]: [BufferId; 3]) -> (Option<FoundNor
     }
 }
 
-/// The rotary embedding of queries and keys that begins the ops, where there is one, and the ops after it.
+/// The rotary embedding of queries and keys that begins the ops, if there is one, and the ops after it.
 fn find_rotary(ops: &[Op], [queries, keys, _]: [BufferId; 3]) -> (Option<RotaryId>, &[Op]) {
     match *ops {
         [

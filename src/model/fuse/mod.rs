@@ -12,7 +12,8 @@ use projection::Projection;
 
 use super::concat::{ALTERNATING_ROWS, Concat, ConcatWeights, RowOrder, concat_info};
 use super::plan::{
-    AttentionOp, BufferId, BufferSpec, Columns, Finish, Fresh, InputNorm, Op, Plan, TensorId, TensorSpec,
+    AttentionOp, AttentionPrologue, BufferId, BufferSpec, Columns, Epilogue, InputNorm, Op, Plan, TensorId,
+    TensorSpec,
 };
 use super::weights::Weights;
 use crate::model::config::NormKind;
@@ -67,8 +68,8 @@ impl<'a> Fuser<'a> {
             return None;
         }
         let (weight, bias) = self.concat(&[gate, up], RowOrder::Alternating)?;
-        let finish = Finish::Gate(activation);
-        Some((3, vec![Op::Linear { norm: None, weight, bias, input: up.input, output, finish }]))
+        let epilogue = Epilogue::Gate(activation);
+        Some((3, vec![Op::Linear { norm: None, weight, bias, input: up.input, output, epilogue }]))
     }
 
     /// A linear map and a non-linearity.
@@ -76,8 +77,8 @@ impl<'a> Fuser<'a> {
         match self.plan.ops[first..] {
             [ref linear, Op::Activate { activation, buffer }, ..] => {
                 let Projection { weight, bias, input, output } = Projection::of(linear)?;
-                let finish = Finish::Activate(activation);
-                let fused = Op::Linear { norm: None, weight, bias, input, output, finish };
+                let epilogue = Epilogue::Activate(activation);
+                let fused = Op::Linear { norm: None, weight, bias, input, output, epilogue };
                 (output == buffer).then(|| (2, vec![fused]))
             }
             _ => None,
@@ -90,7 +91,8 @@ impl<'a> Fuser<'a> {
             [ref linear, Op::Add { input: update, output: sum }, ..] => {
                 let Projection { weight, bias, input, output } = Projection::of(linear)?;
                 let fits = output == update && input != sum && !self.is_read_after(first + 2, update);
-                let fused = Op::Linear { norm: None, weight, bias, input, output: sum, finish: Finish::Add };
+                let fused =
+                    Op::Linear { norm: None, weight, bias, input, output: sum, epilogue: Epilogue::Add };
                 fits.then(|| (2, vec![fused]))
             }
             _ => None,
@@ -98,7 +100,7 @@ impl<'a> Fuser<'a> {
     }
 
     /// Query, key and value projections, everything between them and the attention, and the attention: one
-    /// linear map and one op, and one between them where there is a limit on all three.
+    /// linear map and one op, with a clamp between them if there is a limit on all three.
     fn attention(&mut self, first: usize) -> Replacement {
         let found = AttentionBlock::find(&self.plan.ops[first..])?;
         let read_later = |part: &Projection| self.is_read_after(first + found.taken, part.output);
@@ -114,16 +116,16 @@ impl<'a> Fuser<'a> {
         });
         let [query_width, key_width] = [query, key].map(|part| self.plan.buffer(part.output).columns);
         let columns = |first| Columns { buffer: output, first };
-        let fresh = Fresh {
+        let prologue = AttentionPrologue {
             key: columns(query_width),
             value: columns(query_width + key_width),
             norms: found.norms.map(|norms| norms.weights),
             rotary: found.rotary,
         };
-        let finish = Finish::Store;
-        let linear = Op::Linear { norm: None, weight, bias, input: query.input, output, finish };
+        let epilogue = Epilogue::Store;
+        let linear = Op::Linear { norm: None, weight, bias, input: query.input, output, epilogue };
         let clamp = found.clip.map(|limit| Op::Clamp { limit, buffer: output });
-        let attention = AttentionOp { query: columns(0), fresh: Some(fresh), ..found.attention };
+        let attention = AttentionOp { query: columns(0), prologue: Some(prologue), ..found.attention };
         let ops = [linear].into_iter().chain(clamp).chain([Op::Attention(attention)]);
         Some((found.taken, ops.collect()))
     }

@@ -1,6 +1,6 @@
 //! Plain linear maps, which fusion makes more of.
 
-use crate::model::plan::{BufferId, Finish, Op, TensorId};
+use crate::model::plan::{BufferId, Epilogue, Op, TensorId};
 
 /// A plain linear map.
 #[derive(Clone, Copy)]
@@ -15,7 +15,7 @@ impl Projection {
     /// The op, if it is one.
     pub fn of(op: &Op) -> Option<Self> {
         match *op {
-            Op::Linear { norm: None, weight, bias, input, output, finish: Finish::Store } => {
+            Op::Linear { norm: None, weight, bias, input, output, epilogue: Epilogue::Store } => {
                 Some(Self { weight, bias, input, output })
             }
             _ => None,

@@ -16,39 +16,39 @@ pub struct AttentionOp {
     pub head_width: usize,
     /// Factor on query·key.
     pub scale: f32,
-    /// What else becomes of the scores.
+    /// What else is done to the scores.
     pub scores: ScoresConfig,
-    /// H: where present, a score for each head that takes part in the softmax and has no value.
+    /// H: if present, a score for each head that takes part in the softmax but has no value.
     pub sinks: Option<TensorId>,
     /// T × H·D.
     pub query: Columns,
     /// T × H·D, another buffer than the query.
     pub output: BufferId,
-    /// Where present, this op itself makes queries and keys ready and stores keys and values: no op before
-    /// it has.
-    pub fresh: Option<Fresh>,
+    /// If present, this op itself normalises and rotates queries and keys, and appends keys and values to the cache.
+    /// Otherwise ops before it have done so.
+    pub prologue: Option<AttentionPrologue>,
 }
 
-/// Some consecutive columns of a buffer's rows; how many is known to who reads them.
+/// Consecutive columns of a buffer's rows; the reader knows how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
     /// The buffer.
     pub buffer: BufferId,
-    /// Its first column that counts.
+    /// The first column.
     pub first: usize,
 }
 
-/// Keys and values of a pass that are not in the cache yet; queries and keys are still to be normalised by head
-/// and turned.
+/// What an attention does first with queries, keys and values as they are projected: it normalises queries and keys by
+/// head, rotates them, and appends keys and values to the cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fresh {
+pub struct AttentionPrologue {
     /// T × G·D.
     pub key: Columns,
     /// T × G·D.
     pub value: Columns,
-    /// Norms of the query and key heads, where the model has them.
+    /// Norms of the query and key heads, if the model has them.
     pub norms: Option<HeadNorms>,
-    /// The angles, where the layer turns queries and keys.
+    /// The angles, if the layer rotates queries and keys.
     pub rotary: Option<RotaryId>,
 }
 

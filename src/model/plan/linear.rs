@@ -1,4 +1,4 @@
-//! What linear maps do besides: before, after, and by experts.
+//! What a linear map does to its input and its result, and which input experts read.
 
 use super::ids::{BufferId, TensorId};
 use crate::model::config::Activation;
@@ -10,13 +10,13 @@ pub struct InputNorm {
     pub epsilon: f32,
     /// C.
     pub weight: TensorId,
-    /// T × C: scratch for the normalised input, of use when there are many rows.
+    /// T × C: scratch for the normalised input, which passes of many rows need.
     pub normed: BufferId,
 }
 
-/// What becomes of a linear map's result.
+/// What is done to a linear map's result.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Finish {
+pub enum Epilogue {
     /// output = result.
     Store,
     /// output += result.
@@ -31,8 +31,8 @@ pub enum Finish {
 /// What the experts of a row read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpertInput {
-    /// The whole row, each of them.
+    /// Every expert reads the whole row.
     Shared,
-    /// Each its own block of the row.
-    Own,
+    /// Every expert reads its own block of the row.
+    PerExpert,
 }

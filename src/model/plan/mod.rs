@@ -33,9 +33,9 @@ mod ids;
 mod linear;
 mod op;
 
-pub use attention::{AttentionOp, Columns, Fresh, HeadNorms};
+pub use attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 pub use ids::{BufferId, RotaryId, TensorId};
-pub use linear::{ExpertInput, Finish, InputNorm};
+pub use linear::{Epilogue, ExpertInput, InputNorm};
 pub use op::Op;
 
 use super::cache::CacheFormat;

@@ -1,9 +1,9 @@
 //! The operations: a variant each, and what each of them names.
 
-use super::attention::{AttentionOp, Columns, Fresh, HeadNorms};
+use super::attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 use super::ids::{BufferId, RotaryId, TensorId};
-use super::linear::{ExpertInput, Finish, InputNorm};
-use crate::model::config::{Activation, NormKind, Shares};
+use super::linear::{Epilogue, ExpertInput, InputNorm};
+use crate::model::config::{Activation, NormKind, RouterSoftmax};
 
 /// One operation. Shapes: T rows of the output's [`RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +12,7 @@ pub enum Op {
     Embed {
         /// V × C.
         table: TensorId,
-        /// context × C, where positions are learned.
+        /// context × C, if positions are learned.
         positions: Option<TensorId>,
         /// T × C.
         output: BufferId,
@@ -32,7 +32,7 @@ pub enum Op {
         /// T × C, another buffer than the input.
         output: BufferId,
     },
-    /// Normalises each of a row's heads by itself, in place, over the D elements of a head.
+    /// Normalises each of a row's heads separately, in place, over the D elements of a head.
     HeadNorm {
         /// The formula.
         kind: NormKind,
@@ -47,9 +47,9 @@ pub enum Op {
         /// T × heads·D.
         buffer: BufferId,
     },
-    /// result\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]), which [`Finish`] turns into the output.
+    /// result\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]), which [`Epilogue`] turns into the output.
     Linear {
-        /// Where present, the input is normalised on its way in.
+        /// If present, the input is normalised first.
         norm: Option<InputNorm>,
         /// rows × columns.
         weight: TensorId,
@@ -57,10 +57,10 @@ pub enum Op {
         bias: Option<TensorId>,
         /// T × columns.
         input: BufferId,
-        /// T × rows (half as many for [`Finish::Gate`]), another buffer than the input.
+        /// T × rows (half as many for [`Epilogue::Gate`]), another buffer than the input.
         output: BufferId,
-        /// What becomes of the result.
-        finish: Finish,
+        /// What is done to the result.
+        epilogue: Epilogue,
     },
     /// Turns each head's pairs (i, i + pairs) by the angles of the row's position, in place.
     Rotary {
@@ -73,7 +73,7 @@ pub enum Op {
         /// T × heads·D.
         buffer: BufferId,
     },
-    /// Stores each row's keys and values at its place in the layer's cache.
+    /// Appends each row's keys and values to the layer's cache.
     CacheWrite {
         /// Index of the layer.
         layer: usize,
@@ -116,7 +116,7 @@ pub enum Op {
     },
     /// buffer\[t\] = min(max(buffer\[t\], −limit), limit), in place.
     Clamp {
-        /// What no result exceeds either way.
+        /// The largest magnitude of a result.
         limit: f32,
         /// T × columns.
         buffer: BufferId,
@@ -132,8 +132,8 @@ pub enum Op {
     Route {
         /// K: how many are chosen.
         active: usize,
-        /// What each one's share is.
-        shares: Shares,
+        /// How their shares follow from the scores.
+        softmax: RouterSoftmax,
         /// T × E: the router's scores.
         scores: BufferId,
         /// T × 2K: the indices of the chosen experts by descending score, as numbers, and then their shares.
@@ -150,10 +150,10 @@ pub enum Op {
         experts: usize,
         /// T × 2K, as [`Self::Route`] makes it.
         routes: BufferId,
-        /// T × columns, or T × K·columns for [`ExpertInput::Own`].
+        /// T × columns, or T × K·columns for [`ExpertInput::PerExpert`].
         input: BufferId,
         /// Which part of the input is x.
-        takes: ExpertInput,
+        expert_input: ExpertInput,
         /// T × K·R, another buffer than the input.
         output: BufferId,
     },
@@ -247,24 +247,28 @@ macro_rules! operands {
             Op::HeadNorm { weight, buffer, .. } => {
                 Operands::of("head norm").weights([weight]).updates(buffer)
             }
-            Op::Linear { norm, weight, bias, input, output, finish } => {
+            Op::Linear { norm, weight, bias, input, output, epilogue } => {
                 let mut linear = Operands::of("linear").weights([weight]).weights(bias).reads([input]);
                 if let Some(InputNorm { weight, normed, .. }) = norm {
                     // Nobody may rely on what is in the scratch buffer, so it counts as read.
                     linear = linear.weights([weight]).reads([normed]);
                 }
-                match finish {
-                    Finish::Add => linear.updates(output),
-                    Finish::Store | Finish::Activate(_) | Finish::Gate(_) => linear.replaces(output),
+                match epilogue {
+                    Epilogue::Add => linear.updates(output),
+                    Epilogue::Store | Epilogue::Activate(_) | Epilogue::Gate(_) => linear.replaces(output),
                 }
             }
             Op::Rotary { buffer, .. } => Operands::of("rotary").updates(buffer),
             Op::CacheWrite { key, value, .. } => Operands::of("cache write").reads([key, value]),
             Op::Attention(AttentionOp {
-                sinks, query: Columns { buffer: query, .. }, output, fresh, ..
+                sinks,
+                query: Columns { buffer: query, .. },
+                output,
+                prologue,
+                ..
             }) => {
                 let mut attention = Operands::of("attention").weights(sinks).reads([query]);
-                if let Some(Fresh { key, value, norms, .. }) = fresh {
+                if let Some(AttentionPrologue { key, value, norms, .. }) = prologue {
                     let (Columns { buffer: key, .. }, Columns { buffer: value, .. }) = (key, value);
                     attention = attention.reads([key, value]);
                     if let Some(HeadNorms { query, key, .. }) = norms {

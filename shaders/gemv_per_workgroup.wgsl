@@ -41,7 +41,7 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
         for (var i = 0u; i < UNIT; i++) {
             let column = unit * UNIT + i;
             for (var t = 0u; t < AT_ONCE; t++) {
-                // A branch that the whole workgroup takes alike; the first row needs none.
+                // The whole workgroup takes the same branch; the first row needs none.
                 if t == 0u || t < rows_here {
                     var value = input[(first_row + t) * INPUT_BLOCKS + column];
                     if HAS_NORM {

@@ -4,7 +4,7 @@ use super::limits::FEW_ROWS;
 
 /// How many rows a pass has, as far as the choice of kernels goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Regime {
+pub(crate) enum RowCount {
     /// One.
     One,
     /// Two to [`FEW_ROWS`]: beams, drafts and branches, that read the weights once for all.
@@ -13,8 +13,8 @@ pub(crate) enum Regime {
     Many,
 }
 
-impl Regime {
-    /// Every regime, in the order of their numbers.
+impl RowCount {
+    /// Every row_count, in the order of their numbers.
     pub(crate) const ALL: [Self; 3] = [Self::One, Self::Few, Self::Many];
 
     /// That of a pass of so many rows.

@@ -127,7 +127,7 @@ fn run(workgroup: vec3<u32>, invocation: Lane) {
     workgroupBarrier();
     top = atomicLoad(&top_key);
     let top_logit = logit_of(top);
-    let inverse_temperature = bitcast<f32>(pass_data[pass_data[4] + row * CHOOSING_WORDS]);
+    let inverse_temperature = sampling_number(row, SAMPLING_INVERSE_TEMPERATURE);
     var sum = 0.0;
     var weighted = 0.0;
     var tempered = 0.0;
@@ -152,12 +152,12 @@ fn run(workgroup: vec3<u32>, invocation: Lane) {
     join(invocation);
     if lane == 0u {
         let whole = bitcast<vec4<u32>>(joined(0u, invocation));
-        summaries[summary] = whole.x;
-        summaries[summary + 1u] = whole.y;
-        summaries[summary + 2u] = whole.z;
+        summaries[summary + SUM] = whole.x;
+        summaries[summary + WEIGHTED_SUM] = whole.y;
+        summaries[summary + TEMPERED_SUM] = whole.z;
         summaries[summary + ZEROS] = atomicLoad(&odd_ones[0]);
-        summaries[summary + ZEROS + 1u] = atomicLoad(&odd_ones[1]);
-        summaries[summary + ZEROS + 2u] = atomicLoad(&odd_ones[2]);
+        summaries[summary + EXTREMES] = atomicLoad(&odd_ones[1]);
+        summaries[summary + BROKEN] = atomicLoad(&odd_ones[2]);
     }
 
     // A key that at least M blocks reach, from its highest bit down; exact only as far as it pays.

@@ -5,8 +5,7 @@
 //
 // Where nothing is cut, Σ w is the whole row's. It is a forecast in f32, which the CPU checks: a point beyond
 // the candidates gives the last of them.
-// Shapes: summaries (output rows) × 256 words; the record of how to choose is 8 words a row: 1 / temperature,
-// top-k, top-p, min-p, point, three unused.
+// Shapes: summaries (output rows) × SUMMARY_WORDS words.
 // Split: one lane a row. The loops mostly end after a few turns.
 // Twin: src/reference/selection.rs
 
@@ -15,16 +14,15 @@
 @compute @workgroup_size(1)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>) {
     let summary = workgroup.x * SUMMARY_WORDS;
-    let record = pass_data[4] + workgroup.x * CHOOSING_WORDS;
-    let inverse_temperature = bitcast<f32>(pass_data[record]);
-    let top_k = pass_data[record + 1u];
-    let top_p = bitcast<f32>(pass_data[record + 2u]);
-    let min_p = bitcast<f32>(pass_data[record + 3u]);
-    let point = bitcast<f32>(pass_data[record + 4u]);
+    let inverse_temperature = sampling_number(workgroup.x, SAMPLING_INVERSE_TEMPERATURE);
+    let top_k = sampling_word(workgroup.x, SAMPLING_TOP_K);
+    let top_p = sampling_number(workgroup.x, SAMPLING_TOP_P);
+    let min_p = sampling_number(workgroup.x, SAMPLING_MIN_P);
+    let point = sampling_number(workgroup.x, SAMPLING_POINT);
 
     var kept = min(MOST_CANDIDATES, VOCABULARY);
     let first = bitcast<f32>(summaries[summary + LOGITS]);
-    var sum = bitcast<f32>(summaries[summary + 2u]);
+    var sum = bitcast<f32>(summaries[summary + TEMPERED_SUM]);
     if top_k > 0u && top_k < kept {
         let last = summaries[summary + LOGITS + top_k - 1u];
         sum = 0.0;

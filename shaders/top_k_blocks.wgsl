@@ -49,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let top = max(max(tops.x, tops.y), max(tops.z, tops.w));
 
-    let inverse_temperature = bitcast<f32>(pass_data[pass_data[4] + id.y * CHOOSING_WORDS]);
+    let inverse_temperature = sampling_number(id.y, SAMPLING_INVERSE_TEMPERATURE);
     var sum = vec4(0.0);
     var weighted = vec4(0.0);
     var tempered = vec4(0.0);

@@ -7,24 +7,24 @@ pub(crate) const TILE_ROWS: usize = 32;
 
 /// What a pass has to compute, as far as dispatches depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Work {
+pub(crate) struct PassShape {
     pub rows: usize,
     /// Whether no row sees another one of the pass.
-    pub alone: bool,
+    pub independent_rows: bool,
     /// Into how many spans attention divides the positions of the longest row.
     pub splits: usize,
     /// Tiles of rows that attention takes.
     pub tiles: usize,
 }
 
-impl Work {
+impl PassShape {
     /// A chain of rows that see few positions.
     pub fn chain(rows: usize) -> Self {
-        Self { rows, alone: rows <= 1, splits: 1, tiles: rows.div_ceil(TILE_ROWS) }
+        Self { rows, independent_rows: rows <= 1, splits: 1, tiles: rows.div_ceil(TILE_ROWS) }
     }
 
     /// Rows that attend to nothing.
     pub fn of_rows(rows: usize) -> Self {
-        Self { rows, alone: true, splits: 1, tiles: 0 }
+        Self { rows, independent_rows: true, splits: 1, tiles: 0 }
     }
 }

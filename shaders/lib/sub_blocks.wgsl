@@ -5,25 +5,25 @@
 const UNIT: u32 = 8u;
 
 /// 32 weights: the bits of their codes, and for either half of them what a code is multiplied by and what is taken off.
-struct Part {
+struct SubBlock {
     low: vec4<u32>,
     high: vec2<u32>,
     step: vec2<f32>,
-    least: vec2<f32>,
+    offset: vec2<f32>,
 }
 
 /// The weights of a unit.
 fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
-    let part = read_part(unit);
+    let part = read_sub_block(unit);
     return array(
-        part4(part, 0u),
-        part4(part, 1u),
-        part4(part, 2u),
-        part4(part, 3u),
-        part4(part, 4u),
-        part4(part, 5u),
-        part4(part, 6u),
-        part4(part, 7u),
+        sub_block4(part, 0u),
+        sub_block4(part, 1u),
+        sub_block4(part, 2u),
+        sub_block4(part, 3u),
+        sub_block4(part, 4u),
+        sub_block4(part, 5u),
+        sub_block4(part, 6u),
+        sub_block4(part, 7u),
     );
 }
 
@@ -31,12 +31,12 @@ fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
 fn unit_scale(unit: u32) -> f32 { return 1.0; }
 
 /// Weights 4·block to 4·block + 3.
-fn weight4(block: u32) -> vec4<f32> { return part4(read_part(block / 8u), block % 8u); }
+fn weight4(block: u32) -> vec4<f32> { return sub_block4(read_sub_block(block / 8u), block % 8u); }
 
 /// Weights 4·index to 4·index + 3 of a part.
-fn part4(part: Part, index: u32) -> vec4<f32> {
+fn sub_block4(part: SubBlock, index: u32) -> vec4<f32> {
     let half = index / 4u;
-    return part.step[half] * meaning(codes(part, index)) - part.least[half];
+    return part.step[half] * codebook(codes(part, index)) - part.offset[half];
 }
 
 /// Four bits a code: byte j of word i has weight 8i + j in its low half, and 8i + 4 + j in its high one.

@@ -1,0 +1,42 @@
+//! How attention is computed on an adapter.
+
+/// How attention is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionChoice {
+    /// Lanes of a workgroup that takes one row; more where a head needs more.
+    pub lanes: u32,
+    /// Fewest positions of a row for which its keys are split among workgroups; a split has at least half as many.
+    pub least_split: usize,
+    /// The kernel for many rows that see one another.
+    pub prefill: PrefillAttention,
+}
+
+/// Kernels for the attention of many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrefillAttention {
+    /// Row by row, as in decoding.
+    Rows,
+    /// Tiles of rows that share tiles of keys and values in workgroup memory.
+    Tiles,
+    /// Eight rows in a subgroup of eight lanes, which hands the queries around.
+    ShuffleTiles,
+}
+
+impl AttentionChoice {
+    /// For hardware with many lanes and cheap barriers.
+    pub const GPU: Self = Self { lanes: 64, least_split: 256, prefill: PrefillAttention::Tiles };
+
+    /// For software drivers.
+    pub const CPU: Self = Self { lanes: 8, least_split: 1024, prefill: PrefillAttention::Rows };
+}
+
+impl PrefillAttention {
+    /// What it is, for a person.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Rows => "row by row",
+            Self::Tiles => "tiles of 32 rows",
+            Self::ShuffleTiles => "eight lanes that share eight rows",
+        }
+    }
+}

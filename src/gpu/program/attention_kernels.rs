@@ -1,0 +1,300 @@
+//! The kernels of attention and of the cache write, each as a dispatch.
+
+use super::attention_shape::Shape;
+use super::compiler::Compiler;
+use super::spec::{Binding, DispatchSpec, Grid, Height, numbered};
+use crate::gpu::cache::PAGE_POSITIONS;
+use crate::gpu::kernels::{Kernel, KernelUse, Override, SHUFFLE_LANES};
+use crate::gpu::pass::TILE_ROWS;
+use crate::model::CacheFormat;
+use crate::model::config::ScoresConfig;
+use crate::model::plan::{BufferId, HeadNorms};
+
+/// Workgroup memory for the keys or values of a tile, in `vec4<u32>`.
+const TILE_UNITS: u32 = 560;
+/// Keys of a tile of `attention_tiles.wgsl`, as far as they fit.
+const TILE_KEYS: [u32; 3] = [32, 16, 8];
+/// Most blocks of eight in a head for it: each lane of a group mixes four.
+const MOST_TILE_VEC8S: u32 = 32;
+/// Groups of four rows in a workgroup of `attention_tiles.wgsl`, and lanes of a group.
+const ROW_GROUPS: u32 = TILE_ROWS as u32 / 4;
+const KEY_COLUMNS: u32 = 8;
+
+/// Where queries, keys and values come from, and what is yet to be done with queries and keys.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    /// Queries and keys.
+    pub rows: Rows,
+    pub first_query: usize,
+    pub first_key: usize,
+    pub values: Rows,
+    pub first_value: usize,
+    pub norms: Option<HeadNorms>,
+    /// Index of the rotary table, and its pairs.
+    pub rotary: Option<(usize, usize)>,
+}
+
+/// A buffer, and the elements from one of its rows to the next.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub binding: Binding,
+    pub stride: u32,
+}
+
+impl Source {
+    /// Queries that are ready, or keys that are.
+    pub fn ready(rows: Rows, first: usize) -> Self {
+        let (first_query, first_key, first_value) = (first, first, first);
+        Self { rows, first_query, first_key, values: rows, first_value, norms: None, rotary: None }
+    }
+}
+
+/// Whether attention also stores the row's own key and value.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Append {
+    /// They are in the cache.
+    Done,
+    /// It does.
+    Here,
+}
+
+/// Whether a row's positions are divided among workgroups.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Split {
+    /// They are not.
+    Whole,
+    /// They are.
+    Parts,
+}
+
+impl Compiler<'_> {
+    /// Attention row by row.
+    pub fn rows_kernel(
+        &self,
+        shape: Shape,
+        source: Source,
+        output: Rows,
+        append: Append,
+        split: Split,
+    ) -> DispatchSpec {
+        let (vec8s, shared) = (shape.vec8s(), shape.shared());
+        let head_lanes = vec8s.next_power_of_two();
+        let lanes = self.choice.attention.lanes.max(head_lanes);
+        let mut overrides = self.cache_overrides(shape).to_vec();
+        overrides.extend(ready_overrides(source));
+        overrides.extend(score_overrides(shape));
+        overrides.extend([
+            Override::Workgroup(lanes),
+            Override::HeadLanes(head_lanes),
+            Override::Streams(lanes / head_lanes),
+            Override::Shared(shared),
+            Override::HeadWidth(shape.head_width),
+            Override::FirstValue(source.first_value as u32),
+            Override::OutputStride(output.stride),
+            Override::Partial(shape.partial()),
+            Override::FusedAppend(append == Append::Here),
+            Override::Split(split == Split::Parts),
+            Override::QueryBlocks(2 * shared * vec8s),
+            Override::Weights(lanes * shared),
+            Override::Mixed(2 * lanes),
+            Override::HasSinks(shape.sinks.is_some()),
+        ]);
+        let [query_norm, key_norm] = norm_weights(source);
+        let bindings = numbered([
+            Binding::Pass,
+            source.rows.binding,
+            query_norm,
+            key_norm,
+            Binding::Keys(shape.layer),
+            Binding::Values(shape.layer),
+            output.binding,
+            Binding::Vector(shape.sinks),
+        ]);
+        let height = match split {
+            Split::Whole => Height::Rows(1),
+            Split::Parts => Height::Splits,
+        };
+        DispatchSpec {
+            kernel: KernelUse { variant: self.variant(Kernel::AttentionStep), overrides },
+            bindings,
+            grid: Grid { columns: shape.heads / shared, height },
+        }
+    }
+
+    /// The partial results of splits as one.
+    pub fn combine(&self, shape: Shape, output: Rows) -> DispatchSpec {
+        let partial4 = shape.partial() / 4;
+        let overrides = [
+            Override::Heads(shape.heads),
+            Override::HeadWidth(shape.head_width),
+            Override::Partial4(partial4),
+            Override::OutputStride(output.stride),
+            Override::HasSinks(shape.sinks.is_some()),
+        ];
+        let bindings =
+            numbered([Binding::Pass, Binding::Partials, output.binding, Binding::Vector(shape.sinks)]);
+        let variant = self.variant(Kernel::AttentionCombine);
+        self.elementwise(variant, shape.heads * (partial4 - 1), overrides, bindings)
+    }
+
+    /// `vec4<u32>` of a head in the cache.
+    fn head_units(&self, shape: Shape) -> u32 {
+        match self.plan.cache_format {
+            CacheFormat::F16 => shape.vec8s(),
+            CacheFormat::F32 => 2 * shape.vec8s(),
+        }
+    }
+
+    /// Keys of a tile of `attention_tiles.wgsl`; `None` where no tile fits workgroup memory, or the head registers.
+    pub fn tile_keys(&self, shape: Shape) -> Option<u32> {
+        let fits = |keys: &u32| keys * (self.head_units(shape) + 1) <= TILE_UNITS;
+        (shape.vec8s() <= MOST_TILE_VEC8S).then(|| TILE_KEYS.into_iter().find(fits))?
+    }
+
+    /// Attention by tiles of rows that share tiles of so many keys in workgroup memory.
+    pub fn tiles(&self, shape: Shape, source: Source, output: Rows, keys: u32) -> DispatchSpec {
+        let key_stride = self.head_units(shape) + 1;
+        let overrides = [
+            Override::Workgroup(KEY_COLUMNS * ROW_GROUPS),
+            Override::KeyColumns(KEY_COLUMNS),
+            Override::Tile(keys),
+            Override::KeyStride(key_stride),
+            Override::TileBlocks(keys * key_stride),
+            Override::Weights(ROW_GROUPS * keys),
+        ];
+        self.tiles_kernel((Kernel::AttentionTiles, &overrides), 1, shape, source, output)
+    }
+
+    /// Attention by tiles of rows in subgroups that hand queries around.
+    pub fn shuffle_tiles(&self, shape: Shape, source: Source, output: Rows) -> DispatchSpec {
+        let parts = (TILE_ROWS as u32).div_ceil(SHUFFLE_LANES);
+        let overrides = [Override::TileParts(parts)];
+        self.tiles_kernel((Kernel::AttentionShuffleTiles, &overrides), parts, shape, source, output)
+    }
+
+    /// What the kernels for tiles of rows have in common; `parts` workgroups take a tile of a head.
+    fn tiles_kernel(
+        &self,
+        (kernel, own_overrides): (Kernel, &[Override]),
+        parts: u32,
+        shape: Shape,
+        source: Source,
+        output: Rows,
+    ) -> DispatchSpec {
+        let mut overrides = self.cache_overrides(shape).to_vec();
+        overrides.extend(score_overrides(shape));
+        overrides.extend(own_overrides);
+        overrides.extend([
+            Override::Stride4(source.rows.stride / 4),
+            Override::First4(source.first_query as u32 / 4),
+            Override::OutputStride4(output.stride / 4),
+            Override::HasSinks(shape.sinks.is_some()),
+        ]);
+        let bindings = numbered([
+            Binding::Pass,
+            source.rows.binding,
+            Binding::Keys(shape.layer),
+            Binding::Values(shape.layer),
+            output.binding,
+            Binding::Vector(shape.sinks),
+        ]);
+        DispatchSpec {
+            kernel: KernelUse { variant: self.variant(kernel), overrides },
+            bindings,
+            grid: Grid { columns: shape.heads, height: Height::Tiles(parts) },
+        }
+    }
+
+    /// Stores keys and values; makes keys ready, and the queries of `heads` heads.
+    pub fn write_cache(&self, shape: Shape, source: Source, heads: u32) -> DispatchSpec {
+        let ready = self.ready_rows(shape);
+        let mut overrides = self.cache_overrides(shape).to_vec();
+        overrides.extend(ready_overrides(source));
+        overrides.extend([
+            Override::Heads(heads),
+            Override::HeadWidth(shape.head_width),
+            Override::ValueStride(source.values.stride),
+            Override::FirstValue(source.first_value as u32),
+            Override::ReadyStride(ready.stride),
+        ]);
+        let [query_norm, key_norm] = norm_weights(source);
+        let bindings = numbered([
+            Binding::Pass,
+            source.rows.binding,
+            source.values.binding,
+            query_norm,
+            key_norm,
+            Binding::Keys(shape.layer),
+            Binding::Values(shape.layer),
+            ready.binding,
+        ]);
+        let columns = (heads + 2 * shape.kv_heads) * shape.vec8s();
+        self.elementwise(self.variant(Kernel::CacheWrite), columns, overrides, bindings)
+    }
+
+    /// What `shaders/lib/cache.wgsl` needs to know.
+    fn cache_overrides(&self, shape: Shape) -> [Override; 4] {
+        [
+            Override::KvF16(self.plan.cache_format == CacheFormat::F16),
+            Override::KvHeads(shape.kv_heads),
+            Override::HeadVec8s(shape.vec8s()),
+            Override::PagePositions(PAGE_POSITIONS as u32),
+        ]
+    }
+
+    /// A buffer of activations.
+    pub fn rows(&self, id: BufferId) -> Rows {
+        Rows { binding: Binding::Activation(id), stride: self.stride(id) }
+    }
+
+    /// Where a cache write leaves the queries.
+    pub fn ready_rows(&self, shape: Shape) -> Rows {
+        let stride = (shape.heads * shape.head_width).next_multiple_of(4);
+        Rows { binding: Binding::ReadyQueries, stride }
+    }
+}
+
+/// What `shaders/lib/cache_store.wgsl` needs to know, but for the head width.
+fn ready_overrides(source: Source) -> [Override; 7] {
+    let (table, pairs) = source.rotary.unwrap_or_default();
+    [
+        Override::Stride(source.rows.stride),
+        Override::First(source.first_query as u32),
+        Override::FirstKey(source.first_key as u32),
+        Override::Table(table as u32),
+        Override::Pairs(pairs as u32),
+        Override::HasNorms(source.norms.is_some()),
+        Override::Epsilon(source.norms.map_or(0.0, |norms| norms.epsilon)),
+    ]
+}
+
+/// What `shaders/lib/scores.wgsl` needs to know.
+fn score_overrides(shape: Shape) -> [Override; 5] {
+    let ScoresConfig { window, cap, linear_bias } = shape.scores;
+    [
+        Override::Heads(shape.heads),
+        Override::Scale(shape.scale),
+        Override::Window(window.map_or(0, |window| u32::try_from(window).unwrap_or(u32::MAX))),
+        Override::ScoreCap(cap.unwrap_or(0.0)),
+        Override::LinearBias(linear_bias.unwrap_or(0.0)),
+    ]
+}
+
+/// The weights of the norms of query heads and key heads.
+fn norm_weights(source: Source) -> [Binding; 2] {
+    [source.norms.map(|norms| norms.query), source.norms.map(|norms| norms.key)].map(Binding::Vector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::kernels::shader_text::constants;
+
+    #[test]
+    fn the_shaders_have_registers_for_what_is_dispatched() {
+        let tiles = constants("attention_tiles.wgsl");
+        assert!(tiles["MOST_KEYS"] * f64::from(KEY_COLUMNS) >= f64::from(TILE_KEYS[0]));
+        assert_eq!(tiles["MOST_VEC8S"] * f64::from(KEY_COLUMNS), f64::from(MOST_TILE_VEC8S));
+        assert_eq!(constants("attention_step.wgsl")["MOST_SHARED"], 8.0, "as Shape::shared has it");
+    }
+}
