@@ -12,6 +12,7 @@ use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
     self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, Share,
 };
+use crate::tokenizer::without_byte_order_mark;
 
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
 pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
@@ -93,8 +94,7 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
         Some(file) => {
             let text = std::fs::read_to_string(file);
             let text = text.map_err(|reason| CliError::Prompt { file: file.clone(), reason })?;
-            // Some editors begin a file with a byte order mark, which is no part of its text.
-            text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
+            without_byte_order_mark(&text).to_owned()
         }
         None => options.prompt.clone().unwrap_or_default(),
     };

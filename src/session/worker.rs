@@ -1,21 +1,23 @@
 //! The thread: takes [`Command`]s, owns model and run, sends [`Event`]s, and outlives every failure of theirs.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 use super::decode::Decode;
 use super::draft::DraftModel;
-use super::event::{BrokenAdapter, Event, Notice, RunStarted, RunUpdate, Severity};
+use super::event::{BrokenAdapter, Event, RunStarted, Severity};
 use super::gpu_loader::GpuLoader;
+use super::inbox::Inbox;
+use super::live_run::{LiveRun, Motion};
 use super::load::{LoadError, Loader, ReadyModel};
+use super::outbox::Outbox;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
 use crate::decoding::{Control, DecodingError};
@@ -46,7 +48,7 @@ impl Session {
         let body = move || {
             Worker {
                 loader: Box::new(loader),
-                inbox: Inbox { commands: inbox, waiting: VecDeque::new(), closed: false },
+                inbox: Inbox::of(inbox),
                 outbox: Outbox { events: outbox, wake: Box::new(wake) },
                 interrupt: flag,
                 ready: None,
@@ -122,52 +124,6 @@ struct Worker {
     scoring: Option<PromptScores>,
     /// Adapters that do not work, as sent last.
     broken_adapters: Vec<BrokenAdapter>,
-}
-
-/// The newest run. After its end it is kept, for branches.
-struct LiveRun {
-    decode: Decode,
-    motion: Motion,
-    sent: Sent,
-}
-
-/// How much of a run's trace was sent.
-#[derive(Clone, Copy, Default)]
-struct Sent {
-    nodes: usize,
-    steps: usize,
-}
-
-impl LiveRun {
-    fn moves(&self) -> bool {
-        matches!(self.motion, Motion::Going | Motion::OneStep)
-    }
-
-    /// What came to the trace since the last call.
-    fn update(&mut self) -> RunUpdate {
-        let run = &self.decode.run;
-        let sent = std::mem::replace(&mut self.sent, Sent { nodes: run.nodes.len(), steps: run.steps.len() });
-        RunUpdate {
-            nodes: run.nodes[sent.nodes..].to_vec(),
-            tip: run.tip(),
-            steps: run.steps[sent.steps..].to_vec(),
-            sequences: run.sequences.clone(),
-            phases: run.phases,
-        }
-    }
-}
-
-/// Whether a run moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Motion {
-    /// Step follows step.
-    Going,
-    /// One step, then a pause.
-    OneStep,
-    /// It waits.
-    Held,
-    /// It has ended.
-    Ended,
 }
 
 impl Worker {
@@ -335,7 +291,7 @@ impl Worker {
                     Pace::Continuous => Motion::Going,
                     Pace::SingleStep => Motion::OneStep,
                 };
-                self.live = Some(LiveRun { decode, motion, sent: Sent::default() });
+                self.live = Some(LiveRun::new(decode, motion));
             }
             Err(error) => self.outbox.notify(Severity::Error, "The run cannot begin", &error.to_string()),
         }
@@ -529,73 +485,3 @@ const LOAD_ENDS: fn(&Command) -> bool = |command| matches!(command, Command::Sto
 /// What makes it useless to go on loading a draft model.
 const DRAFT_ENDS: fn(&Command) -> bool =
     |command| LOAD_ENDS(command) || matches!(command, Command::LoadDraft(_) | Command::DropDraft);
-
-/// Commands that arrived, and those looked at ahead of time.
-struct Inbox {
-    commands: Receiver<Command>,
-    waiting: VecDeque<Command>,
-    closed: bool,
-}
-
-impl Inbox {
-    /// The next command, waited for. `None` when there will be none.
-    fn wait(&mut self) -> Option<Command> {
-        let next = self.waiting.pop_front().or_else(|| self.commands.recv().ok());
-        self.closed |= next.is_none();
-        next
-    }
-
-    /// The next command, if there is one.
-    fn poll(&mut self) -> Option<Command> {
-        self.look_ahead();
-        self.waiting.pop_front()
-    }
-
-    /// Whether a command that waits, of those for which `ends` holds, or the end of the session makes it useless to
-    /// go on loading.
-    fn ends_loading(&mut self, ends: fn(&Command) -> bool) -> bool {
-        self.look_ahead();
-        self.closed || self.waiting.iter().any(ends)
-    }
-
-    fn look_ahead(&mut self) {
-        loop {
-            match self.commands.try_recv() {
-                Ok(command) => self.waiting.push_back(command),
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    self.closed = true;
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Where events go.
-struct Outbox {
-    events: Sender<Event>,
-    wake: Box<dyn Fn() + Send>,
-}
-
-impl Outbox {
-    fn send(&self, event: Event) {
-        // Nobody listens when the session is being dropped: then there is nobody to tell either.
-        let _ = self.events.send(event);
-        (self.wake)();
-    }
-
-    fn notify(&self, severity: Severity, title: &str, detail: &str) {
-        self.send(Event::Notice(Notice { severity, title: title.to_owned(), detail: detail.to_owned() }));
-    }
-}
-
-impl ModelSource {
-    /// A name for a person before the model is open: the last part of the path.
-    pub fn name(&self) -> String {
-        match self {
-            Self::BuiltIn => "built-in model".to_owned(),
-            Self::Path(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        }
-    }
-}

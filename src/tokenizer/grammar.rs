@@ -9,6 +9,7 @@ use llguidance::{Matcher, ParserFactory};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::byte_order_mark::without_byte_order_mark;
 use super::codec::Tokenizer;
 use super::gbnf::{self, GbnfError};
 use super::schema::{self, Rounded};
@@ -219,9 +220,8 @@ fn limits() -> ParserLimits {
 }
 
 fn parsed(language: GrammarLanguage, text: &str) -> Result<TopLevelGrammar, GrammarError> {
-    // Some editors begin a file with a byte order mark.
     let text = match language {
-        GrammarLanguage::Gbnf | GrammarLanguage::JsonSchema => text.strip_prefix('\u{feff}').unwrap_or(text),
+        GrammarLanguage::Gbnf | GrammarLanguage::JsonSchema => without_byte_order_mark(text),
         GrammarLanguage::Regex => text,
     };
     if text.trim().is_empty() {

@@ -68,9 +68,13 @@ const ORDERS: [(&str, &[&str]); 4] = [
         "session",
         &[
             "command",
+            "inbox",
             "event",
+            "outbox",
             "run_error",
             "load",
+            "tokenizer_files",
+            "opened",
             "view",
             "draft",
             "gpu_loader",
@@ -79,12 +83,14 @@ const ORDERS: [(&str, &[&str]); 4] = [
             "own_settings",
             "prompt_scores",
             "decode",
+            "live_run",
             "worker",
         ],
     ),
     (
         "tokenizer",
         &[
+            "byte_order_mark",
             "chat",
             "gbnf",
             "guarded",
