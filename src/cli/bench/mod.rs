@@ -14,7 +14,7 @@ use self::subject::{Subject, USUAL_PROMPTS, USUAL_STEPS};
 use super::arguments::{Bench, PromptKernels};
 use super::error::CliError;
 use super::outcome::Outcome;
-use super::output::{StatusLine, bytes, print, print_json, rate};
+use super::output::{StatusLine, print, print_json, rate};
 use super::{interrupt, model};
 use crate::gpu::{Engine, LinearVariant, copy_bandwidth, f32_rate};
 use crate::model::batch::RowOutput;
@@ -22,6 +22,7 @@ use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
 use crate::session::opened::format_names;
 use crate::synthetic::spread_tokens;
+use crate::trace::units::bytes;
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]
