@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::Arc;
 
-use logitscope::gpu::{Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
+use logitscope::gpu::{BegunPass, Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{AttentionOp, Op, Plan};
@@ -146,9 +146,9 @@ impl Bench {
             WeightsChoice::Q8_0 => WeightFormat::Q8_0,
             WeightsChoice::Q4_0 => WeightFormat::Q4_0,
         };
-        let steps = KernelChoice::candidates(&self.device);
+        let steps = KernelChoice::candidates(&self.device.capabilities);
         let first = steps[0];
-        let prompts = first.prompt_candidates(&self.device).into_iter().skip(1);
+        let prompts = first.prompt_candidates(&self.device.capabilities).into_iter().skip(1);
         let suited = prompts.filter(move |many_rows| many_rows.suits(weights));
         let prompts = suited.map(move |many_rows| (KernelChoice { many_rows, ..first }, true));
         steps.into_iter().map(|choice| (choice, false)).chain(prompts)
@@ -201,7 +201,7 @@ impl Bench {
                     let length = engine.length(sequence);
                     engine.forward(&Batch::chain(sequence, length, chunk, RowOutput::Nothing))?;
                 }
-                engine.begin(&Batch::chain(sequence, past, &vec![0; rows], RowOutput::Logits))?;
+                let pass = engine.begin(&Batch::chain(sequence, past, &vec![0; rows], RowOutput::Logits))?;
                 for (index, op) in fused.plan.ops.iter().enumerate() {
                     let work = Work::of(op, index, engine, rows, past);
                     let line = format!("{} {} {rows} rows after {past}", subject.name(), work.name);
@@ -210,9 +210,9 @@ impl Bench {
                     if is_long || subject.prompts_only && !is_prompt || !self.options.wants(&line) {
                         continue;
                     }
-                    let once = fastest(engine, index, work.rows, 2)?;
+                    let once = fastest(engine, &pass, index, work.rows, 2)?;
                     let times = (ENOUGH_SECONDS / once).clamp(3.0, 100.0) as usize;
-                    self.tell(&line, subject, &work, fastest(engine, index, work.rows, times)?, worst);
+                    self.tell(&line, subject, &work, fastest(engine, &pass, index, work.rows, times)?, worst);
                 }
                 engine.release(sequence);
             }
@@ -324,8 +324,14 @@ fn plan(shape: &str, vocabulary: usize) -> Plan {
     plan_decoder(&config)
 }
 
-fn fastest(engine: &Engine, op: usize, rows: usize, times: usize) -> Result<f64, Box<dyn Error>> {
-    let seconds = engine.op_seconds(op, rows, times)?;
+fn fastest(
+    engine: &Engine,
+    pass: &BegunPass,
+    op: usize,
+    rows: usize,
+    times: usize,
+) -> Result<f64, Box<dyn Error>> {
+    let seconds = engine.op_seconds(pass, op, rows, times)?;
     let seconds = seconds.ok_or("this adapter has no timestamps: its kernels cannot be timed")?;
     Ok(seconds.into_iter().fold(f64::INFINITY, f64::min))
 }

@@ -3,7 +3,7 @@
 //
 //   output[t][h] = Σ_s softmax_s(score(query[t][h] · key[s][g])) · value[s][g],   g = h · G / H
 //
-// A tile of rows is up to 32 rows of one sequence (src/gpu/pass.rs lists them). Its keys are the positions that
+// A tile of rows is up to 32 rows of one sequence (src/gpu/pass/words.rs lists them). Its keys are the positions that
 // its longest row sees through the page table, then the slots of all its rows' chains; a row takes those that it
 // sees itself. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value. Tiles of keys before every row's window are skipped.
 // Shapes: query T × H·D in blocks of four, rows STRIDE4 apart from FIRST4 on; output T × H·D, rows OUTPUT_STRIDE4

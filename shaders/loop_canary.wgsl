@@ -1,7 +1,7 @@
 // Counts to a number that the driver cannot know beforehand: a driver that ends loops early is found out.
 //
 // Split: one invocation.
-// Twin: none; src/gpu/canary.rs knows the answer.
+// Twin: none; src/gpu/device/canary.rs knows the answer.
 
 @group(0) @binding(0) var<storage, read> turns: u32;
 @group(0) @binding(1) var<storage, read_write> counted: u32;

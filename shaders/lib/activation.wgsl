@@ -1,4 +1,4 @@
-// The non-linearities, by the number that src/gpu/program.rs gives each.
+// The non-linearities, by the number that src/gpu/program/compiler.rs gives each.
 //
 // Arguments of exp and tanh are kept where every driver computes them: WGSL does not promise inf beyond.
 

@@ -1,7 +1,7 @@
 // The KV cache as kernels see it: a slot is GROUPS heads of OCTETS blocks of eight elements, padded with zeros.
 // A kernel declares `key_cache` and `value_cache` with the elements and the access that it needs.
 //
-// In f16 (HALVES) a block is one load, in f32 two. src/gpu/cache.rs makes the buffers.
+// In f16 (HALVES) a block is one load, in f32 two. src/gpu/cache/kv_cache.rs makes the buffers.
 
 override HALVES: bool;
 override GROUPS: u32;

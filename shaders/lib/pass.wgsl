@@ -1,4 +1,4 @@
-// What varies from pass to pass, in one buffer that one write fills. src/gpu/pass.rs lays it out.
+// What varies from pass to pass, in one buffer that one write fills. src/gpu/pass/words.rs lays it out.
 //
 //   word 0          T: rows of the batch
 //   word 1          rows whose logits are wanted

@@ -1,5 +1,5 @@
 // What the selection kernels share: how a row of logits falls into blocks, the order of its entries, and the
-// layout of a row's summary. src/gpu/selection.rs sets the constants and reads the summaries.
+// layout of a row's summary. src/gpu/program/selection.rs sets the constants and reads the summaries.
 //
 // A row is COLUMNS4 vec4s. Block b takes BLOCK4 of them, STRIDE apart, so that STRIDE neighbouring lanes that
 // take a block each read neighbouring addresses. Entries from VOCABULARY on are padding.

@@ -60,7 +60,7 @@ pub fn run(arguments: &Adapters, verbosity: u8) -> Result<Outcome, CliError> {
 /// The kernels that a model gets on an adapter, or why it gets none.
 fn variants(index: usize) -> Result<Vec<String>, String> {
     let device = Device::open(Some(&index.to_string()));
-    device.map(|device| device.variants()).map_err(|error| error.problem())
+    device.map(|device| gpu::variants_of(&device)).map_err(|error| error.problem())
 }
 
 impl AdapterJson {

@@ -31,8 +31,8 @@ pub enum Layout {
     NeighboursRotate,
     /// Outputs × inputs, after this many rows that nothing reads.
     After(usize),
-    /// A vector of weights, to every one of which one is to be added; its bias is as it should be.
-    OneLess,
+    /// A vector of weights stored minus one; its bias is stored as it is.
+    StoredMinusOne,
     /// A vector of ones that no file stores.
     Ones,
 }

@@ -178,7 +178,7 @@ impl<'a> TensorRecipe<'a> {
                 let order = Order::Pairs { head: attention.head_width, pairs: rotary.width / 2 };
                 Recipe::Reordered { order, unit }
             }
-            (Layout::OneLess, _) if self.spec.name.ends_with(".weight") => Recipe::PlusOne,
+            (Layout::StoredMinusOne, _) if self.spec.name.ends_with(".weight") => Recipe::PlusOne,
             (Layout::After(rows), _) => Recipe::Contiguous { offset: unit_bytes * rows },
             _ => Recipe::Contiguous { offset: unit_bytes * self.rows_before },
         }

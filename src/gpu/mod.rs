@@ -2,51 +2,37 @@
 //!
 //! Only this module names wgpu compute types. A window hiccup cannot stall it, a model that does not fit
 //! cannot take the window down, and a run without a window is the same engine.
+//!
+//! Its rooms, each of which uses only those below it.
 
-mod adapter;
-mod arithmetic;
-mod bandwidth;
-mod cache;
-mod canary;
-mod commands;
-mod device;
-mod device_memory;
 mod engine;
-mod failures;
-mod first_use;
-mod fit;
-mod kernels;
-mod layout;
-mod matrices;
-mod measure;
-mod memory;
-mod pages;
-mod parts;
-mod pass;
-mod passes;
-mod program;
-mod progress;
-mod selection;
-mod shader;
-mod stopwatch;
-mod trial;
-mod trials;
-mod upload;
-mod weights;
-mod window;
+mod sizing;
+mod yardsticks;
 
-pub use adapter::{AdapterInfo, adapters, find};
-pub use arithmetic::f32_rate;
-pub use bandwidth::copy_bandwidth;
+mod program;
+
+mod pass;
+mod weights;
+
+mod cache;
+
+mod device;
+
+mod kernels;
+
+mod error;
+mod progress;
+
+pub use device::{AdapterInfo, adapters, find};
 pub use device::{Device, GpuError, Traffic};
-pub use engine::{Engine, LoadError};
-pub use failures::{FailedAdapter, Problem, known_problem};
-pub use fit::{Fit, TooLarge};
-pub use kernels::{AttentionChoice, KernelChoice, LinearVariant, MOST_LANES, PromptAttention, Reduction};
-pub use matrices::MatrixUnits;
-pub use measure::OpCost;
-pub use memory::{Memory, estimate_memory};
+pub use device::{FailedAdapter, Problem, adapter_for_window, known_problem};
+pub use engine::{BegunPass, Engine, OpCost, Trial, Trials, variants_of};
+pub use error::LoadError;
+pub use kernels::{
+    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PromptAttention,
+    Reduction,
+};
+pub use kernels::{Kernel, MatrixUnits, Variant, kernel_source, variants};
 pub use progress::{LoadPart, Progress, Share};
-pub use shader::{Kernel, Variant, kernel_source, variants};
-pub use trials::{Trial, Trials};
-pub use window::adapter_for_window;
+pub use sizing::{Fit, Memory, TooLarge, estimate_memory};
+pub use yardsticks::{copy_bandwidth, f32_rate};

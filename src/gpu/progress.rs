@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use super::error::LoadError;
+
 /// Hears how far loading is; its answer may end it.
 pub type Progress<'a> = dyn FnMut(LoadPart, Share) -> ControlFlow<()> + 'a;
 
@@ -69,5 +71,13 @@ impl Share {
     /// The fraction that is done; `None` where that is not known.
     pub fn fraction(self) -> Option<f64> {
         (self.total > 0).then(|| self.done as f64 / self.total as f64)
+    }
+}
+
+/// Tells how far loading is, and ends it where that is the answer.
+pub(crate) fn tell(progress: &mut Progress<'_>, part: LoadPart, share: Share) -> Result<(), LoadError> {
+    match progress(part, share) {
+        ControlFlow::Break(()) => Err(LoadError::Stopped),
+        ControlFlow::Continue(()) => Ok(()),
     }
 }

@@ -24,7 +24,7 @@ pub struct Row {
     pub sequence: SequenceId,
     /// The row of this batch that comes just before it, or `None` when that is a cached position.
     pub parent: Option<usize>,
-    /// What is wanted of this row's logits.
+    /// What the pass returns for it.
     pub output: RowOutput,
 }
 
@@ -44,12 +44,12 @@ pub enum RowOutput {
 pub struct Batch {
     /// The rows.
     pub rows: Vec<Row>,
-    /// Rows whose final hidden state is wanted, whatever is wanted of their logits; ascending.
+    /// Rows whose final hidden state is returned, whether or not their logits are; ascending.
     pub hidden: Vec<usize>,
 }
 
 impl Batch {
-    /// `tokens` as a chain that continues `sequence` at `start`; `last` is wanted of the last one.
+    /// `tokens` as a chain that continues `sequence` at `start`; `last` is what the last row returns.
     pub fn chain(sequence: SequenceId, start: usize, tokens: &[u32], last: RowOutput) -> Self {
         let row = |(index, &token): (usize, &u32)| Row {
             token,
@@ -61,13 +61,13 @@ impl Batch {
         tokens.iter().enumerate().map(row).collect::<Vec<_>>().into()
     }
 
-    /// With the final hidden states of all rows.
+    /// Asks for the final hidden states of all rows as well.
     pub fn with_hidden(mut self) -> Self {
         self.hidden = (0..self.rows.len()).collect();
         self
     }
 
-    /// Indices of the rows whose logits are wanted, whole or in short, in order.
+    /// Indices of the rows whose logits were asked for, whole or summarised, in order.
     pub fn outputs(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.rows.len()).filter(|&row| self.rows[row].output != RowOutput::Nothing)
     }
@@ -81,7 +81,7 @@ impl Batch {
     }
 
     /// Refuses tokens outside the vocabulary and positions beyond the context. `cached` gives the cached
-    /// positions of a sequence; a batch whose rows do not join on to them, or to their parents, is a
+    /// positions of a sequence; a batch whose rows do not continue these, or their parents, is a
     /// programming error and panics.
     pub fn check(
         &self,
@@ -114,8 +114,8 @@ impl Batch {
         Ok(())
     }
 
-    /// For each row whether its keys and values stay in the cache: those that extend their sequence, the
-    /// first one directly after the cached positions and every further one after the last that stays.
+    /// For each row whether its keys and values stay in the cache. They do if the row extends its sequence: the first
+    /// such row comes directly after the cached positions, every further one after the last that stays.
     pub fn kept(&self, cached: impl Fn(SequenceId) -> usize) -> Vec<bool> {
         let mut ends: HashMap<SequenceId, (usize, Option<usize>)> = HashMap::new();
         let keep = |(index, row): (usize, &Row)| {

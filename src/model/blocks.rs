@@ -1,14 +1,15 @@
-//! Quantised blocks that files bring: their codes, the steps between codes, and so what numbers they mean.
+//! Quantised blocks that only files bring: their codes, their scales, and so which numbers they stand for.
 //!
 //! The formats are ggml's (`block_q4_1` … `block_iq4_xs` of ggml-common.h, `dequantize_row_*` of ggml-quants.c). In all
-//! of them an element is a **code** times a step, plus or minus something; codes are whole numbers from 0, given here
-//! in the order of the elements. A block of 256 has a step for each 16 or 32 of them.
+//! of them an element is a **code**, or what a codebook has for it, times a scale, with an offset. Codes are whole numbers
+//! from 0, given here in the order of the elements. A block of 256 has **sub-blocks** of 16 or 32 elements, each with a
+//! scale of its own.
 
 use super::weight_format::{BlockFormat, LARGEST_BLOCK};
 
-/// What the codes of iq4_nl and iq4_xs mean.
-pub const NONLINEAR: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-/// What the codes of mxfp4 mean, doubled (OCP Microscaling Formats 1.0, E2M1).
+/// The codebook of iq4_nl and iq4_xs.
+pub const IQ4_CODEBOOK: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+/// The codebook of mxfp4, doubled (OCP Microscaling Formats 1.0, E2M1).
 pub const E2M1: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// The codes of a block, the first of as many as the block has elements.
@@ -62,7 +63,8 @@ pub fn codes(format: BlockFormat, block: &[u8]) -> [u8; LARGEST_BLOCK] {
 /// The elements that a block stands for.
 pub fn decode(format: BlockFormat, block: &[u8], values: &mut [f32]) {
     let codes = codes(format, block);
-    let with = |values: &mut [f32], run: usize, element: &dyn Fn(usize, u8) -> f32| {
+    // Each element from its code and the sub-block of `run` elements that it is in.
+    let fill = |values: &mut [f32], run: usize, element: &dyn Fn(usize, u8) -> f32| {
         for (index, (value, code)) in values.iter_mut().zip(codes).enumerate() {
             *value = element(index / run, code);
         }
@@ -70,64 +72,63 @@ pub fn decode(format: BlockFormat, block: &[u8], values: &mut [f32]) {
     match format {
         // element = d · code + m
         BlockFormat::Q4_1 | BlockFormat::Q5_1 => {
-            let (step, least) = (half(block, 0), half(block, 2));
-            with(values, 32, &|_, code| step * f32::from(code) + least);
+            let (d, m) = (half(block, 0), half(block, 2));
+            fill(values, 32, &|_, code| d * f32::from(code) + m);
         }
         // element = d · (code − 16)
         BlockFormat::Q5_0 => {
-            let step = half(block, 0);
-            with(values, 32, &|_, code| step * (f32::from(code) - 16.0));
+            let d = half(block, 0);
+            fill(values, 32, &|_, code| d * (f32::from(code) - 16.0));
         }
-        // element = d · meaning[code]
+        // element = d · codebook[code]
         BlockFormat::Iq4Nl => {
-            let step = half(block, 0);
-            with(values, 32, &|_, code| step * f32::from(NONLINEAR[usize::from(code)]));
+            let d = half(block, 0);
+            fill(values, 32, &|_, code| d * f32::from(IQ4_CODEBOOK[usize::from(code)]));
         }
-        // element = 2^(e − 128) · meaning[code]
+        // element = 2^(e − 128) · codebook[code]
         BlockFormat::Mxfp4 => {
-            let step = half_power_of_two(block[0]);
-            with(values, 32, &|_, code| step * f32::from(E2M1[usize::from(code)]));
+            let d = half_power_of_two(block[0]);
+            fill(values, 32, &|_, code| d * f32::from(E2M1[usize::from(code)]));
         }
-        // element = d · scale[i / 32] · code − dmin · least[i / 32]
+        // element = d · scale[i / 32] · code − dmin · min[i / 32]
         BlockFormat::Q4K | BlockFormat::Q5K => {
-            let (step, least) = (half(block, 0), half(block, 2));
-            let steps: [(f32, f32); 8] = std::array::from_fn(|part| {
-                let (scale, offset) = scale_and_least(&block[4..16], part);
-                (step * f32::from(scale), least * f32::from(offset))
+            let (d, dmin) = (half(block, 0), half(block, 2));
+            let scales: [(f32, f32); 8] = std::array::from_fn(|sub| {
+                let (scale, min) = scale_and_min(&block[4..16], sub);
+                (d * f32::from(scale), dmin * f32::from(min))
             });
-            with(values, 32, &|part, code| steps[part].0 * f32::from(code) - steps[part].1);
+            fill(values, 32, &|sub, code| scales[sub].0 * f32::from(code) - scales[sub].1);
         }
         // element = d · scale[i / 16] · (code − 32)
         BlockFormat::Q6K => {
-            let step = half(block, 208);
-            let steps: [f32; 16] = std::array::from_fn(|part| step * f32::from(block[192 + part] as i8));
-            with(values, 16, &|part, code| steps[part] * (f32::from(code) - 32.0));
+            let d = half(block, 208);
+            let scales: [f32; 16] = std::array::from_fn(|sub| d * f32::from(block[192 + sub] as i8));
+            fill(values, 16, &|sub, code| scales[sub] * (f32::from(code) - 32.0));
         }
-        // element = d · (scale & 15) · code − dmin · (scale >> 4)
+        // element = d · (scale[i / 16] & 15) · code − dmin · (scale[i / 16] >> 4)
         BlockFormat::Q2K => {
-            let (step, least) = (half(block, 80), half(block, 82));
-            let steps: [(f32, f32); 16] = std::array::from_fn(|part| {
-                (step * f32::from(block[part] & 15), least * f32::from(block[part] >> 4))
+            let (d, dmin) = (half(block, 80), half(block, 82));
+            let scales: [(f32, f32); 16] = std::array::from_fn(|sub| {
+                (d * f32::from(block[sub] & 15), dmin * f32::from(block[sub] >> 4))
             });
-            with(values, 16, &|part, code| steps[part].0 * f32::from(code) - steps[part].1);
+            fill(values, 16, &|sub, code| scales[sub].0 * f32::from(code) - scales[sub].1);
         }
         // element = d · (scale[i / 16] − 32) · (code − 4)
         BlockFormat::Q3K => {
-            let step = half(block, 108);
-            let scales = q3_k_scales(&block[96..108]);
-            let steps = scales.map(|scale| step * (f32::from(scale) - 32.0));
-            with(values, 16, &|part, code| steps[part] * (f32::from(code) - 4.0));
+            let d = half(block, 108);
+            let scales = q3_k_scales(&block[96..108]).map(|scale| d * (f32::from(scale) - 32.0));
+            fill(values, 16, &|sub, code| scales[sub] * (f32::from(code) - 4.0));
         }
-        // element = d · (scale[i / 32] − 32) · meaning[code]
+        // element = d · (scale[i / 32] − 32) · codebook[code]
         BlockFormat::Iq4Xs => {
-            let step = half(block, 0);
+            let d = half(block, 0);
             let high = u16::from_le_bytes([block[2], block[3]]);
-            let steps: [f32; 8] = std::array::from_fn(|part| {
-                let low = block[4 + part / 2] >> (4 * (part % 2)) & 15;
-                let scale = low | ((high >> (2 * part) & 3) as u8) << 4;
-                step * (f32::from(scale) - 32.0)
+            let scales: [f32; 8] = std::array::from_fn(|sub| {
+                let low = block[4 + sub / 2] >> (4 * (sub % 2)) & 15;
+                let scale = low | ((high >> (2 * sub) & 3) as u8) << 4;
+                d * (f32::from(scale) - 32.0)
             });
-            with(values, 32, &|part, code| steps[part] * f32::from(NONLINEAR[usize::from(code)]));
+            fill(values, 32, &|sub, code| scales[sub] * f32::from(IQ4_CODEBOOK[usize::from(code)]));
         }
     }
 }
@@ -135,9 +136,9 @@ pub fn decode(format: BlockFormat, block: &[u8], values: &mut [f32]) {
 /// The sixteen scales of a q3_k block, six bits each: four low bits, eight scales' in the low halves of eight bytes and
 /// the others' in the high ones; then two high bits, four to a byte, scale i with those of i + 4, i + 8 and i + 12.
 pub fn q3_k_scales(packed: &[u8]) -> [u8; 16] {
-    std::array::from_fn(|part| {
-        let low = packed[part % 8] >> (4 * (part / 8)) & 15;
-        let high = packed[8 + part % 4] >> (2 * (part / 4)) & 3;
+    std::array::from_fn(|sub| {
+        let low = packed[sub % 8] >> (4 * (sub / 8)) & 15;
+        let high = packed[8 + sub % 4] >> (2 * (sub / 4)) & 3;
         low | high << 4
     })
 }
@@ -161,14 +162,14 @@ fn half_power_of_two(exponent: u8) -> f32 {
     f32::from_bits(if exponent < 2 { 0x0020_0000 << exponent } else { (exponent - 1) << 23 })
 }
 
-/// The step and the offset of 32 elements of a q4_k or q5_k block, six bits each: of the first four in a byte each; of
+/// The scale and the min of a sub-block of a q4_k or q5_k block, six bits each: of the first four in a byte each; of
 /// the others the low four bits in a byte for both, the high two in those of the first.
-fn scale_and_least(packed: &[u8], part: usize) -> (u8, u8) {
-    if part < 4 {
-        return (packed[part] & 63, packed[part + 4] & 63);
+fn scale_and_min(packed: &[u8], sub: usize) -> (u8, u8) {
+    if sub < 4 {
+        return (packed[sub] & 63, packed[sub + 4] & 63);
     }
-    let (both, scale, least) = (packed[part + 4], packed[part - 4] >> 6, packed[part] >> 6);
-    (both & 15 | scale << 4, both >> 4 | least << 4)
+    let (both, scale, min) = (packed[sub + 4], packed[sub - 4] >> 6, packed[sub] >> 6);
+    (both & 15 | scale << 4, both >> 4 | min << 4)
 }
 
 /// Codes from the halves of bytes: of each `run` bytes first the low halves, then the high ones.
@@ -184,8 +185,8 @@ fn halves(bytes: &[u8], run: usize, codes: &mut [u8]) {
 /// Adds bits, two to a code and four codes to a byte, the codes 32 apart, `shift` bits up.
 fn quarters(bytes: &[u8], codes: &mut [u8], shift: usize) {
     for (index, byte) in bytes.iter().enumerate() {
-        for part in 0..4 {
-            codes[32 * part + index] |= (byte >> (2 * part) & 3) << shift;
+        for quarter in 0..4 {
+            codes[32 * quarter + index] |= (byte >> (2 * quarter) & 3) << shift;
         }
     }
 }

@@ -34,7 +34,7 @@ impl CacheFormat {
         }
     }
 
-    /// The format for a model with these weights: no finer than most of them are.
+    /// The format for a model with these weights: no finer than most of them.
     pub fn for_weights(tensors: &[TensorInfo]) -> Self {
         let bytes = |exact: bool| -> usize {
             let is_exact = |tensor: &&TensorInfo| (tensor.format == WeightFormat::F32) == exact;
@@ -43,8 +43,8 @@ impl CacheFormat {
         if bytes(true) > bytes(false) { Self::F32 } else { Self::F16 }
     }
 
-    /// What the cache gives back for a value: in f16 the nearest one, ties to even, and its largest finite one
-    /// for all beyond, since infinity would spoil every sum it enters.
+    /// The value that the cache returns for `value`: in f16 the nearest one, ties to even. Values beyond the largest
+    /// finite one become that, since infinity would spoil every sum it enters.
     pub fn round(self, value: f32) -> f32 {
         match self {
             Self::F32 => value,

@@ -154,13 +154,13 @@ mod tests {
         blocks[70] = f32::NEG_INFINITY;
         for encoding in [Encoding::Q8_0, Encoding::Q4_0] {
             let bytes = encoding.encode(&blocks);
-            assert_eq!(encoding.format().count_non_finite(&bytes), 2, "two of three scales are no number");
+            assert_eq!(encoding.format().count_non_finite(&bytes), 2, "two of three scales are not finite");
         }
     }
 
     #[test]
     fn a_format_converted_to_a_finer_one_and_back_is_itself() {
-        // More than a chunk, and no whole number of chunks.
+        // More than a chunk, and not a whole number of chunks.
         let values: Vec<f32> = (0..32 * 51).map(|index| (index as f32 * 0.37).sin()).collect();
         for encoding in Encoding::ALL {
             let format = encoding.format();

@@ -1,6 +1,6 @@
-//! Weights in another precision than the file's: a source of tensors around another one.
+//! Weights in another precision than the file's: a source of tensors that wraps another one.
 //!
-//! What stands behind [`Weights`] is all that twin and GPU see, so both compute with the same rounded numbers.
+//! Twin and GPU read weights through [`Weights`] alone, so both compute with the same rounded numbers.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -32,7 +32,7 @@ pub struct Converted<W> {
     tensors: Vec<TensorInfo>,
     /// What each tensor is brought into; `None` where it stays as it is.
     encodings: Vec<Option<Encoding>>,
-    /// Matrices that stay in f16, because their rows are no whole number of blocks.
+    /// Matrices that stay in f16, because their rows are not a whole number of blocks.
     unblocked: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl<W: Weights> Converted<W> {
         Self { inner, tensors, encodings, unblocked }
     }
 
-    /// What a person should know about tensors that could not be quantised, if there are any.
+    /// A warning about matrices that could not be quantised, if there are any.
     pub fn warning(&self) -> Option<String> {
         let first = self.unblocked.first()?;
         let info = self.tensors.iter().find(|info| info.name == *first)?;

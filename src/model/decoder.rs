@@ -4,8 +4,8 @@
 
 use super::cache::CacheFormat;
 use super::config::{
-    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Flow,
-    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Sinks,
+    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, HeadNormConfig,
+    HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual, Sinks,
 };
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, ExpertInput, Finish, Op, Plan, RotaryId, RowSet, TensorId,
@@ -74,24 +74,24 @@ impl Planner {
         let LayerConfig { attention_norms, feed_forward_norms, .. } = config;
 
         let attended = self.norm_before(&attention, attention_norms, residual, "normed");
-        // Side by side, both blocks read the residual stream as it was.
-        let beside = match (config.residual.flow, feed_forward_norms.before) {
-            (Flow::Sequential, _) => None,
-            (Flow::Parallel, None) => Some(attended),
-            (Flow::Parallel, Some(_)) => {
+        // Parallel blocks both read the residual stream as it was before attention.
+        let parallel_input = match (config.residual.kind, feed_forward_norms.before) {
+            (Residual::Sequential, _) => None,
+            (Residual::Parallel, None) => Some(attended),
+            (Residual::Parallel, Some(_)) => {
                 Some(self.norm_before(&feed_forward, feed_forward_norms, residual, "normed for feed-forward"))
             }
         };
         self.attention(index, &config.attention, attended, update);
         self.add(&attention, config.residual.scale, attention_norms, update, residual);
 
-        let input =
-            beside.unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
+        let input = parallel_input
+            .unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
         self.feed_forward(&feed_forward, &config.feed_forward, input, update);
         self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
     }
 
-    /// What a block reads: the residual stream, normalised where the block has a norm for that.
+    /// What a block reads: the residual stream, normalised if the block has a norm before it.
     fn norm_before(
         &mut self,
         block: &str,

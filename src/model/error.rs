@@ -36,7 +36,7 @@ pub enum ModelError {
         "the GPU has no memory left for {what}: try a shorter context, a smaller model, or close other programs that use the GPU"
     )]
     OutOfMemory {
-        /// What was to be allocated.
+        /// What the memory was for.
         what: String,
     },
     /// The device went away during the run.
@@ -45,7 +45,7 @@ pub enum ModelError {
         /// What the driver said.
         reason: String,
     },
-    /// The GPU's driver refused something that it should take.
+    /// The GPU's driver refused a valid command.
     #[error("the GPU driver reported an error: {reason}")]
     Device {
         /// What the driver said.

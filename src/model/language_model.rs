@@ -36,16 +36,16 @@ pub trait LanguageModel {
 
     /// Keeps rows of the pass before that branched off: their keys and values go behind the sequence's cached
     /// positions. `rows` are indices of its batch, each the parent of the next, the first at the sequence's next
-    /// position. To be called before the next pass.
+    /// position. Call it before the next pass.
     fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError>;
 
-    /// The V logits of a row that was summarised; `None` when newer ones took its place.
+    /// The V logits of a row that was summarised; `None` if newer ones have taken its place.
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError>;
 
     /// What the KV cache holds now.
     fn cache_usage(&self) -> CacheUsage;
 
-    /// The same model as one that goes on by itself, where it can.
+    /// The same model with passes that begin before the last one is read, if it can do that.
     fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
         None
     }
@@ -54,8 +54,8 @@ pub trait LanguageModel {
 /// A model whose next pass can begin before the results of the last one are read, with the token that the
 /// model chose itself.
 ///
-/// A pass counts as done from the start: its rows are in the cache as soon as it is submitted. Each one is
-/// to be collected or discarded.
+/// A pass counts as done from the start: its rows are in the cache as soon as it is submitted. Collect or discard
+/// every pass.
 pub trait ChainedModel {
     /// Submits a pass and returns at once.
     fn submit(&mut self, batch: &Batch) -> Result<PassId, ModelError>;
@@ -67,7 +67,7 @@ pub trait ChainedModel {
     /// Waits for a pass and returns its results. After an error its rows are forgotten.
     fn collect(&mut self, pass: PassId) -> Result<Outputs, ModelError>;
 
-    /// Forgets a pass and its rows without waiting for it. Passes that followed it have to go first.
+    /// Forgets a pass and its rows without waiting for it. Discard passes that followed it first.
     fn discard(&mut self, pass: PassId);
 }
 
@@ -97,9 +97,9 @@ pub struct PassTiming {
     pub total_seconds: f64,
     /// From the call until the GPU has its commands, by the clock.
     pub encode_seconds: f64,
-    /// Waiting for the results, by the clock: work that the GPU had left when the CPU asked.
+    /// Waiting for the results, by the clock: the work that the GPU still had when the CPU asked.
     pub wait_seconds: f64,
-    /// Of the waiting, the time in which the CPU recorded the next pass's commands, in case it is as this one.
+    /// Of the waiting, the time in which the CPU recorded commands for a next pass of the same shape.
     pub ahead_seconds: f64,
     /// Computing, by GPU timestamps; `None` where the adapter has none.
     pub gpu_seconds: Option<f64>,

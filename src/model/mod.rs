@@ -9,6 +9,7 @@ pub mod binding;
 pub mod blocks;
 pub mod cache;
 mod codec;
+pub mod concat;
 pub mod config;
 pub mod conversion;
 pub mod decoder;
@@ -19,7 +20,6 @@ pub mod plan;
 pub mod quant;
 pub mod rotary;
 pub mod selection;
-pub mod stack;
 pub mod weight_format;
 pub mod weights;
 

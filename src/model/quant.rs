@@ -17,8 +17,8 @@ pub fn decode_q8_0(block: &[u8; Q8_0_BYTES]) -> [f32; BLOCK] {
     std::array::from_fn(|index| scale * f32::from(block[2 + index] as i8))
 }
 
-/// d = max |x| / 127; q\[i\] = x\[i\] / d, rounded to the nearest, halves away from zero. A block with a number that
-/// is not finite gets a scale that is none, so that it is noticed.
+/// d = max |x| / 127; q\[i\] = x\[i\] / d, rounded to the nearest, halves away from zero. A block with a
+/// non-finite number gets a NaN scale, so that it is noticed.
 pub fn encode_q8_0(values: &[f32; BLOCK]) -> [u8; Q8_0_BYTES] {
     /// The largest number below one half: added before truncation, it rounds as the standard `round` does, which
     /// would be a call for each element.
@@ -46,8 +46,8 @@ pub fn decode_q4_0(block: &[u8; Q4_0_BYTES]) -> [f32; BLOCK] {
 }
 
 /// d = x / −8 with x the element of largest magnitude (the first of several), which so is met exactly;
-/// q\[i\] = x\[i\] / d + 8, rounded to the nearest, halves up, and at most 15. A block with a number that is not
-/// finite gets a scale that is none, so that it is noticed.
+/// q\[i\] = x\[i\] / d + 8, rounded to the nearest, halves up, and at most 15. A block with a non-finite number gets a
+/// NaN scale, so that it is noticed.
 pub fn encode_q4_0(values: &[f32; BLOCK]) -> [u8; Q4_0_BYTES] {
     let magnitude = largest_magnitude(values);
     let largest = values.iter().find(|value| value.abs() == magnitude).copied().unwrap_or(f32::NAN);
@@ -72,7 +72,7 @@ fn inverse(scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { 1.0 / scale }
 }
 
-/// Of an infinity or NaN, a NaN.
+/// The scale as f16; NaN if it is not finite.
 fn stored_scale(scale: f32) -> [u8; 2] {
     half::f16::from_f32(if scale.is_finite() { scale } else { f32::NAN }).to_le_bytes()
 }

@@ -1,4 +1,4 @@
-//! Weights as both interpreters read them: canonical tensors by name, handed out in slices of rows.
+//! Weights as both interpreters read them: tensors with canonical names, read in ranges of rows.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -30,8 +30,8 @@ pub trait Weights: Sync {
     /// Every tensor there is.
     fn tensors(&self) -> &[TensorInfo];
 
-    /// Rows of tensor `index` (into [`Self::tensors`]), row-major, little-endian; borrowed where the stored
-    /// bytes are already in this layout.
+    /// Rows of tensor `index` (into [`Self::tensors`]), row-major, little-endian; borrowed if the stored
+    /// bytes already have this layout.
     fn read(&self, index: usize, rows: Range<usize>) -> Result<Cow<'_, [u8]>, WeightsError>;
 }
 

@@ -1,8 +1,6 @@
 //! Everything that a person can do, as one closed list that buttons, menus and shortcuts share.
 
-use egui::{Context, Key, KeyboardShortcut, Modifiers};
-
-use super::state::{State, ThemeChoice};
+use super::remembered::ThemeChoice;
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 
 /// Something a person asks for.
@@ -102,71 +100,4 @@ pub enum Action {
     Copy(String),
     /// Forget everything remembered: settings, recent models, layout.
     ResetAll,
-}
-
-/// Shortcuts with what they do, in the order of the shortcuts card.
-pub const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
-    (plain(Key::Space), "Run or pause", Action::ToggleRun),
-    (command(Key::Enter), "Run", Action::Run),
-    (plain(Key::S), "One step", Action::StepOnce),
-    (plain(Key::Period), "One step", Action::StepOnce),
-    (plain(Key::Escape), "Stop; put errors away", Action::Stop),
-    (plain(Key::ArrowLeft), "Step before", Action::SelectPrevious),
-    (plain(Key::ArrowRight), "Step after", Action::SelectNext),
-    (plain(Key::Home), "First step", Action::SelectFirst),
-    (plain(Key::End), "Newest step, and follow", Action::SelectLast),
-    (plain(Key::ArrowUp), "Candidate above", Action::MoveCandidate(-1)),
-    (plain(Key::ArrowDown), "Candidate below", Action::MoveCandidate(1)),
-    (plain(Key::B), "Branch: go on with the selected candidate", Action::BranchSelected),
-    (plain(Key::U), "Undo: back to the line before the branch", Action::UndoBranch),
-    (plain(Key::F), "Follow the newest step", Action::ToggleFollow),
-    (plain(Key::I), "Show or hide the inspector", Action::ToggleInspector),
-    (command(Key::O), "Open a model", Action::ShowOpen),
-    (command(Key::S), "Save the trace", Action::SaveTrace),
-    (plain(Key::N), "Show notices", Action::ToggleNotices),
-    (plain(Key::F1), "Show shortcuts", Action::ToggleShortcuts),
-    (plain(Key::Questionmark), "Show shortcuts", Action::ToggleShortcuts),
-];
-
-const fn plain(key: Key) -> KeyboardShortcut {
-    KeyboardShortcut::new(Modifiers::NONE, key)
-}
-
-const fn command(key: Key) -> KeyboardShortcut {
-    KeyboardShortcut::new(Modifiers::COMMAND, key)
-}
-
-/// The actions that the keyboard asks for in this frame. While a text is being edited only shortcuts with a
-/// command key count, and behind a card none but the one that closes it.
-pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
-    // Escape takes the focus from an editor before this is asked, and must do nothing else then.
-    let typing = state.typing || ctx.text_edit_focused();
-    let card = state.card_shown() || ctx.memory(|memory| memory.top_modal_layer()).is_some();
-    let popup = egui::Popup::is_any_open(ctx);
-    let focus = ctx.memory(|memory| memory.focused()).is_some();
-    ctx.input_mut(|input| {
-        SHORTCUTS
-            .iter()
-            .filter(|(shortcut, _, action)| {
-                let free = shortcut.modifiers.command || !typing;
-                let behind = card && !state.closes_card(action);
-                // Escape closes an open popup before it stops a run; Space presses a button that has the focus.
-                let taken = match shortcut.logical_key {
-                    Key::Escape => popup,
-                    Key::Space => popup || focus,
-                    _ => false,
-                };
-                free && !taken && !behind
-            })
-            .filter(|(shortcut, _, _)| {
-                // A question mark needs shift on most keyboards, so its modifiers say nothing.
-                if shortcut.logical_key == Key::Questionmark {
-                    input.key_pressed(Key::Questionmark)
-                } else {
-                    input.consume_shortcut(shortcut)
-                }
-            })
-            .map(|(_, _, action)| action.clone())
-            .collect()
-    })
 }

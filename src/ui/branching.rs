@@ -1,7 +1,8 @@
 //! What the window does for branches: candidates chosen by hand, other lines of the tree, and the way back.
 
 use super::App;
-use super::state::{Awaited, CandidateChoice, Follow, Origin};
+use super::cursor::Follow;
+use super::state::{Awaited, CandidateChoice, Origin};
 use super::tree_rows::leaf_of;
 use crate::session::{Command, Event, ModelSource, Notice, Pace, Severity, Status};
 

@@ -5,8 +5,8 @@ use egui::{
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
-use super::Scene;
 use super::panels::{curve, pipeline, text, tree, weighed};
+use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
 

@@ -3,17 +3,14 @@
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use egui_tiles::Tree;
 
-use super::Scene;
 use super::dock::{self, Pane};
 use super::panels::{
     inspector, model_card, notices, open, phases, prompt, save, shortcuts, timeline, top_bar,
 };
+use super::scene::Scene;
 use super::state::CompactPane;
-use super::theme::{self, palette, space};
+use super::theme::{self, NARROW, palette, space};
 use super::widgets;
-
-/// Below this width, in points, the window shows one pane at a time and the run buttons in the top bar.
-pub const NARROW: f32 = 820.0;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
 const COMPACT: [CompactPane; 7] = [

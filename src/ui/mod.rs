@@ -2,13 +2,16 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | `app` | the frame: takes events in, performs actions |
+//! | `app` | the frame: takes events in, lays panels out |
+//! | `performing`, `opening`, `running` | what the app does: for each action, to open models and traces, to run a prompt |
 //! | `branching` | candidates chosen by hand, other lines of the run's tree |
 //! | `tree_rows` | the run's tree as rows |
 //! | `action` | the closed list of what a person can do, with its shortcuts |
-//! | `state` | what the window knows besides the view: cursor, what is remembered |
+//! | `keyboard` | the shortcuts |
+//! | `state`, `cursor`, `remembered` | what the window knows besides the view: which token it shows, what is kept between sessions |
+//! | `scene` | what a panel sees in one frame |
 //! | `worker` | the other end: a trait, so that tests can script it |
-//! | `panels/*` | one panel each; they read a [`Scene`] and push [`action::Action`]s |
+//! | `panels/*` | one panel each; they read a [`scene::Scene`] and push [`action::Action`]s |
 //! | `layout` | where the panels lie |
 //! | `dock` | the panes of the centre |
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
@@ -16,7 +19,8 @@
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
 //! | `loading` | the parts of loading in words |
-//! | `axes`, `chips`, `colours`, `format`, `icons`, `table`, `token_text`, `widgets` | how things look |
+//! | `controls`, `typed` | rows with a control on the right, and what was typed into them |
+//! | `axes`, `chips`, `colours`, `format`, `icons`, `table`, `token_job`, `token_text`, `widgets` | how things look |
 //!
 //! Nothing here sees a GPU type of the engine or a model's file, and nothing blocks.
 
@@ -26,22 +30,32 @@ mod axes;
 mod branching;
 mod chips;
 mod colours;
+mod controls;
+pub mod cursor;
 pub mod definitions;
 mod dialog;
 mod dock;
 mod format;
 mod icons;
 mod inspecting;
+mod keyboard;
 mod layout;
 mod loading;
+mod opening;
 mod pacing;
 mod panels;
+mod performing;
+pub mod remembered;
+mod running;
+mod scene;
 pub mod state;
 mod table;
 pub mod theme;
+mod token_job;
 mod token_text;
 mod trace_files;
 mod tree_rows;
+mod typed;
 mod widgets;
 pub mod worker;
 
@@ -52,10 +66,7 @@ use std::sync::Arc;
 
 use eframe::egui_wgpu::{WgpuError, WgpuSetup};
 
-use crate::session::{ModelSource, Session, View, adapter_for_window};
-use crate::trace::{Node, Run};
-use action::Action;
-use state::State;
+use crate::session::{ModelSource, Session, adapter_for_window};
 
 /// The name under which the system keeps the window's settings.
 const APP_ID: &str = "logitscope";
@@ -128,28 +139,4 @@ fn draw_by_what_works(options: &mut eframe::NativeOptions) {
     setup.native_adapter_selector = Some(Arc::new(move |adapters, surface| {
         adapter_for_window(adapters, surface, preference, &*descriptor)
     }));
-}
-
-/// What a panel sees in one frame.
-pub struct Scene<'a> {
-    /// The worker's state and the trace, read only.
-    pub view: &'a View,
-    /// The window's own state.
-    pub state: &'a mut State,
-    /// What the person asked for; performed after the frame.
-    pub actions: &'a mut Vec<Action>,
-}
-
-impl<'a> Scene<'a> {
-    /// The run on show.
-    pub fn run(&self) -> Option<&'a Run> {
-        self.view.run.as_ref()
-    }
-
-    /// The step on show, with its place in the line.
-    pub fn shown_node(&self) -> Option<(usize, &'a Node)> {
-        let run = self.run()?;
-        let place = self.state.cursor.shown(run.line.len())?;
-        Some((place, run.at(place)?))
-    }
 }

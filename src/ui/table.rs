@@ -119,7 +119,7 @@ pub fn number(ui: &Ui, cell: Rect, text: &str, color: Color32) {
 /// Puts a token into a cell, its white space in a quieter colour.
 pub fn token(ui: &Ui, cell: Rect, text: &str, color: Color32) {
     let quiet = palette(ui).tertiary;
-    let mut job = super::panels::text::white_space_job(text, color, quiet);
+    let mut job = super::token_job::white_space_job(text, color, quiet);
     for section in &mut job.sections {
         section.format.font_id = mono(size::SMALL);
     }

@@ -10,6 +10,9 @@ use egui::{
     Theme, Ui, Visuals, vec2,
 };
 
+/// Below this width, in points, the window shows one pane at a time and the run buttons in the top bar.
+pub const NARROW: f32 = 820.0;
+
 /// Distances, in points, on a grid of four.
 pub mod space {
     /// Between things that belong together.

@@ -3,7 +3,7 @@
 //! Both sides get the same inputs for each op (the twin's results), so that the first op that differs is the
 //! one that is wrong. Wrong results from a GPU or its driver are the commonest complaint about GPU engines.
 
-use crate::gpu::Engine;
+use crate::gpu::{BegunPass, Engine};
 use crate::model::plan::{AttentionOp, BufferId, Op, RowSet};
 use crate::model::{Batch, CacheFormat, ModelError};
 use crate::reference::{Pass, Reference};
@@ -79,6 +79,7 @@ impl OpReport {
 pub struct Comparison<'a> {
     engine: &'a mut Engine,
     twin: &'a mut Reference,
+    begun: BegunPass,
     pass: Pass,
     rows: usize,
     outputs: usize,
@@ -88,10 +89,10 @@ impl<'a> Comparison<'a> {
     /// Begins the pass on both sides. Both must have been loaded with the same plan and weights, and have
     /// gone through the same passes before.
     pub fn begin(engine: &'a mut Engine, twin: &'a mut Reference, batch: &Batch) -> Result<Self, ModelError> {
-        engine.begin(batch)?;
+        let begun = engine.begin(batch)?;
         let pass = twin.begin(batch)?;
         let (rows, outputs) = (batch.rows.len(), batch.outputs().count());
-        Ok(Self { engine, twin, pass, rows, outputs })
+        Ok(Self { engine, twin, begun, pass, rows, outputs })
     }
 
     /// Sets a buffer on both sides.
@@ -121,7 +122,7 @@ impl<'a> Comparison<'a> {
             RowSet::Batch => self.rows,
             RowSet::Outputs => self.outputs,
         };
-        self.engine.run_op(index, rows)?;
+        self.engine.run_op(&self.begun, index, rows)?;
         self.twin.run(op, &mut self.pass);
         if let Op::Attention(attention @ AttentionOp { fresh: Some(_), .. }) = op
             && let Some(broken) = self.adopt_cached(index, op.name(), attention)?
@@ -151,7 +152,7 @@ impl Comparison<'_> {
         attention: &AttentionOp,
     ) -> Result<Option<OpReport>, ModelError> {
         let layer = attention.layer;
-        let cached = self.engine.read_cached(layer)?;
+        let cached = self.engine.read_cached(&self.begun, layer)?;
         let expected = self.twin.keys_values(&self.pass, layer);
         let columns = self.engine.plan().cache_widths[layer];
         for ((gpu, twin), buffer) in cached.iter().zip(expected).zip(["cached keys", "cached values"]) {

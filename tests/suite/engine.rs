@@ -180,10 +180,10 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
     for tokens in [&[8191u32][..], &[0, 9215, 8192, 8190, 4000]] {
         let batch = Batch::chain(sequence, start, tokens, RowOutput::Logits);
         start += tokens.len();
-        engine.begin(&batch).unwrap();
+        let pass = engine.begin(&batch).unwrap();
         twin.forward(&batch).unwrap();
         for op in 0..2 {
-            engine.run_op(op, tokens.len()).unwrap();
+            engine.run_op(&pass, op, tokens.len()).unwrap();
         }
         let found = engine.read_buffer(logits, tokens.len()).unwrap();
         assert_close(&found, &twin.buffers[logits.0], "a sharded matrix");

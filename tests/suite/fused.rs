@@ -6,8 +6,8 @@ use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
-    FeedForwardKind, Flow, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig,
-    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Shares, Sinks,
+    FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig,
+    NormConfig, NormKind, Positions, Residual, ResidualConfig, ScoresConfig, Shares, Sinks,
 };
 use logitscope::model::plan::Finish;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -43,7 +43,7 @@ const LLAMA: Shape = Shape {
     head_norm: None,
     clip: None,
     bias: Bias::Absent,
-    residual: ResidualConfig { flow: Flow::Sequential, scale: 1.0 },
+    residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0 },
     attention_norms: BlockNorms::before,
     feed_forward_norms: BlockNorms::before,
 };
@@ -52,7 +52,7 @@ const GPT2: Shape =
     Shape { kind: FeedForwardKind::Plain, norm: NormKind::Layer, bias: Bias::Present, ..LLAMA };
 /// Both blocks read what one norm, or a norm each, makes of the same residual stream.
 const SIDE_BY_SIDE: Shape = Shape {
-    residual: ResidualConfig { flow: Flow::Parallel, scale: 1.0 },
+    residual: ResidualConfig { kind: Residual::Parallel, scale: 1.0 },
     feed_forward_norms: |_| BlockNorms::NONE,
     ..LLAMA
 };
@@ -69,7 +69,7 @@ const NORMED_TWICE: Shape = Shape {
     attention_norms: BlockNorms::around,
     feed_forward_norms: BlockNorms::around,
     head_norm: Some(HeadNormExtent::OwnWeights),
-    residual: ResidualConfig { flow: Flow::Sequential, scale: 0.3 },
+    residual: ResidualConfig { kind: Residual::Sequential, scale: 0.3 },
     ..LLAMA
 };
 const EXPERTS: Shape = Shape {

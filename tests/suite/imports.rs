@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::architecture::files;
 
 /// Rooms whose files still import each other in circles.
-const UNFINISHED: [&str; 3] = ["gpu", "model", "ui"];
+const UNFINISHED: [&str; 2] = ["gpu", "ui"];
 
 /// The parts of a room, files and folders alike: each imports only from those before it. What stands on one line
 /// could change places. The room's own `mod.rs` is its face, from which nothing inside imports.
-const ORDERS: [(&str, &[&str]); 4] = [
+const ORDERS: [(&str, &[&str]); 6] = [
     (
         "decoding",
         &[
@@ -62,6 +62,58 @@ const ORDERS: [(&str, &[&str]); 4] = [
             "import",
             "inspect",
             "open",
+        ],
+    ),
+    (
+        "model",
+        &[
+            "error",
+            "quant",
+            "weight_format",
+            "rotary",
+            "blocks",
+            "codec",
+            "weights",
+            "cache",
+            "concat",
+            "config",
+            "selection",
+            "batch",
+            "language_model",
+            "plan",
+            "binding",
+            "conversion",
+            "decoder",
+            "fuse",
+        ],
+    ),
+    (
+        "reference",
+        &[
+            "cache",
+            "selection",
+            "add",
+            "clamp",
+            "embed",
+            "gate_rows",
+            "mix",
+            "pick",
+            "rotary",
+            "route",
+            "scale",
+            "soft_cap",
+            "norm",
+            "head_norm",
+            "activation",
+            "activate",
+            "gate",
+            "linear",
+            "expert_linear",
+            "attention",
+            "interpreter",
+            "attend",
+            "language_model",
+            "sequence_tests",
         ],
     ),
     (
@@ -276,6 +328,10 @@ impl File {
                     at += 1;
                     file.take_tree(&tokens, &mut at, &[]);
                 }
+                // Who may see something is no import.
+                "in" if at > 1 && tokens[at - 2..at] == ["pub", "("] => {
+                    at += tokens[at..].iter().take_while(|token| *token != ")").count();
+                }
                 "mod" if tokens.get(at + 1).is_some_and(|name| name == "tests") => {
                     at = after_block(&tokens, at)
                 }
@@ -480,6 +536,7 @@ fn each_kind_of_circle_and_of_upward_import_is_seen() {
         "mod tests { use crate::decoding::begin::begin; }",
         "use super::error::DecodingError;",
         "const MARK: char = '\"'; // crate::decoding::begin",
+        "pub(in crate::decoding) fn first() {}",
         "use std::begin;",
     ] {
         let house = with_line("decoding/row.rs", line);

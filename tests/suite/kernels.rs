@@ -33,7 +33,7 @@ const OF_SOFTWARE: [KernelChoice; 2] = [KernelChoice::CPU, KernelChoice::CPU_SHU
 static OF_GPUS: LazyLock<[KernelChoice; 4]> = LazyLock::new(|| {
     let gpu = KernelChoice::GPU;
     let (tiles, eight) = (LinearVariant::Tiles, LinearVariant::Groups { blocks: 2 });
-    let reduction = DEVICE.subgroup_reduction().unwrap_or(gpu.reduction);
+    let reduction = DEVICE.capabilities.reduction().unwrap_or(gpu.reduction);
     let of_tiles = KernelChoice { one_row: tiles, few_rows: tiles, many_rows: tiles, ..gpu };
     [
         gpu,

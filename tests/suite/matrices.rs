@@ -17,7 +17,7 @@ const ROWS: [usize; 3] = [9, 33, 70];
 
 /// The adapter's kernels with matrix units.
 fn choices() -> Vec<(MatrixUnits, KernelChoice)> {
-    let variants = DEVICE.matrix_variants();
+    let variants = DEVICE.capabilities.matrix_variants();
     if variants.is_empty() {
         println!("skipped: {} lists no matrix units that kernels use", DEVICE.info.full_name());
     }
@@ -107,9 +107,9 @@ fn inputs_beyond_f16_stay_finite() {
         let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
         let sequence = pair.engine.new_sequence();
         let batch = Batch::chain(sequence, 0, &[0; 9], RowOutput::Nothing);
-        pair.engine.begin(&batch).unwrap();
+        let pass = pair.engine.begin(&batch).unwrap();
         pair.engine.write_buffer(BufferId(0), &[1e6; 9 * 32]);
-        pair.engine.run_op(0, 9).unwrap();
+        pair.engine.run_op(&pass, 0, 9).unwrap();
         let results = pair.engine.read_buffer(BufferId(1), 9).unwrap();
         assert!(results.iter().all(|result| result.is_finite()), "{units:?}: {results:?}");
     }

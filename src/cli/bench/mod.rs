@@ -209,7 +209,7 @@ fn set_prompt_kernels(
                     .filter(|tensor| tensor.rows > 1)
                     .all(|tensor| variant.suits(tensor.format))
             };
-            let there = engine.device.matrix_variants().into_iter().find(suits);
+            let there = engine.device.capabilities.matrix_variants().into_iter().find(suits);
             there.ok_or_else(|| CliError::NoMatrixUnits {
                 adapter: engine.device.info.name.clone(),
                 weights: format_names(weights.tensors()),

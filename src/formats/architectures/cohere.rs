@@ -8,7 +8,7 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms, Flow, HeadNormExtent, HeadWeights};
+use crate::model::config::{Bias, BlockNorms, HeadNormExtent, HeadWeights, Residual};
 
 pub(super) const FAMILY: Family = Family {
     name: "cohere",
@@ -38,7 +38,7 @@ pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConf
     config.logits.scale = fields.optional_number("logit_scale")?.unwrap_or(0.0625) as f32;
     let has_head_norms = fields.optional_flag("use_qk_norm")?.unwrap_or(false);
     for layer in &mut config.layers {
-        layer.residual.flow = Flow::Parallel;
+        layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
         if has_head_norms {
             layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::OwnWeights));

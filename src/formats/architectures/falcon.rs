@@ -10,8 +10,8 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind, Flow,
-    HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
+    HeadWeights, LayerConfig, LogitsConfig, Positions, Residual, ResidualConfig, ScoresConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -68,7 +68,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     };
     let layer = LayerConfig {
         residual: ResidualConfig {
-            flow: if is_parallel { Flow::Parallel } else { Flow::Sequential },
+            kind: if is_parallel { Residual::Parallel } else { Residual::Sequential },
             ..ResidualConfig::default()
         },
         attention_norms: BlockNorms::before(norm),

@@ -21,9 +21,9 @@ pub(super) const FAMILY: Family = Family {
 pub(super) const HARMLESS_FIELDS: &[&str] = &["cache_implementation", "_sliding_window_pattern"];
 
 const NORMS: &[Mapping] = &[
-    laid_out(Layout::OneLess, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
-    laid_out(Layout::OneLess, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
-    laid_out(Layout::OneLess, "norm", &["final_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
+    laid_out(Layout::StoredMinusOne, "norm", &["final_norm"]),
 ];
 
 /// What all generations share; every norm is RMSNorm.

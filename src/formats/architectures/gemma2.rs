@@ -20,11 +20,19 @@ pub(super) const FAMILY: Family = Family {
 
 /// The norms around both blocks, and the last one.
 pub(super) const NORMS: &[Mapping] = &[
-    laid_out(Layout::OneLess, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
-    laid_out(Layout::OneLess, "layers.#.post_attention_layernorm", &["layers.#.attention.update_norm"]),
-    laid_out(Layout::OneLess, "layers.#.pre_feedforward_layernorm", &["layers.#.feed_forward.norm"]),
-    laid_out(Layout::OneLess, "layers.#.post_feedforward_layernorm", &["layers.#.feed_forward.update_norm"]),
-    laid_out(Layout::OneLess, "norm", &["final_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
+    laid_out(
+        Layout::StoredMinusOne,
+        "layers.#.post_attention_layernorm",
+        &["layers.#.attention.update_norm"],
+    ),
+    laid_out(Layout::StoredMinusOne, "layers.#.pre_feedforward_layernorm", &["layers.#.feed_forward.norm"]),
+    laid_out(
+        Layout::StoredMinusOne,
+        "layers.#.post_feedforward_layernorm",
+        &["layers.#.feed_forward.update_norm"],
+    ),
+    laid_out(Layout::StoredMinusOne, "norm", &["final_norm"]),
 ];
 
 /// What this generation and the next share. The caps are those where the configuration has none.

@@ -35,8 +35,8 @@ pub(super) const WITH_IMAGES: Family = Family {
 };
 
 const HEAD_NORMS: &[Mapping] = &[
-    laid_out(Layout::OneLess, "layers.#.self_attn.q_norm", &["layers.#.attention.query_norm"]),
-    laid_out(Layout::OneLess, "layers.#.self_attn.k_norm", &["layers.#.attention.key_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.self_attn.q_norm", &["layers.#.attention.query_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.self_attn.k_norm", &["layers.#.attention.key_norm"]),
 ];
 
 /// What files leave out.

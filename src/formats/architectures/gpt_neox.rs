@@ -8,7 +8,7 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{Activation, Bias, FeedForwardKind, Flow};
+use crate::model::config::{Activation, Bias, FeedForwardKind, Residual};
 
 pub(super) const FAMILY: Family = Family {
     name: "gpt_neox",
@@ -52,7 +52,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     };
     let is_parallel = fields.optional_flag("use_parallel_residual")?.unwrap_or(true);
     for layer in &mut config.layers {
-        layer.residual.flow = if is_parallel { Flow::Parallel } else { Flow::Sequential };
+        layer.residual.kind = if is_parallel { Residual::Parallel } else { Residual::Sequential };
         (layer.attention.query_key_value_bias, layer.attention.output_bias) = (bias, bias);
         layer.feed_forward.kind = FeedForwardKind::Plain;
         layer.feed_forward.bias = Bias::Present;

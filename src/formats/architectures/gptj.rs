@@ -7,7 +7,7 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms, Flow, HeadWeights, Positions};
+use crate::model::config::{Bias, BlockNorms, HeadWeights, Positions, Residual};
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
 pub(super) const FAMILY: Family = Family {
@@ -45,7 +45,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         None => 64,
     };
     for layer in &mut config.layers {
-        layer.residual.flow = Flow::Parallel;
+        layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
         layer.attention.rotary = Some(RotaryConfig { width, theta: 10_000.0, scaling: RotaryScaling::Plain });
         (layer.attention.query_key_value_bias, layer.attention.output_bias) = (Bias::Absent, Bias::Absent);

@@ -18,9 +18,9 @@ pub(super) const FAMILY: Family = Family {
 };
 
 const NORMS: &[Mapping] = &[
-    laid_out(Layout::OneLess, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
-    laid_out(Layout::OneLess, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
-    laid_out(Layout::OneLess, "norm", &["final_norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
+    laid_out(Layout::StoredMinusOne, "layers.#.post_attention_layernorm", &["layers.#.feed_forward.norm"]),
+    laid_out(Layout::StoredMinusOne, "norm", &["final_norm"]),
 ];
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {

@@ -7,7 +7,7 @@ use super::{activation, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{Activation, Bias, BlockNorms, FeedForwardKind, Flow};
+use crate::model::config::{Activation, Bias, BlockNorms, FeedForwardKind, Residual};
 
 pub(super) const FAMILY: Family = Family {
     name: "phi",
@@ -31,7 +31,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let mut config = llama_like::read(fields, names, norm, rope)?;
     config.head_bias = Bias::Present;
     for layer in &mut config.layers {
-        layer.residual.flow = Flow::Parallel;
+        layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
         (layer.attention.query_key_value_bias, layer.attention.output_bias) = (Bias::Present, Bias::Present);
         layer.feed_forward.kind = FeedForwardKind::Plain;

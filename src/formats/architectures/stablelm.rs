@@ -7,7 +7,7 @@ use super::{llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms, Flow, HeadNormConfig, HeadNormExtent, NormKind};
+use crate::model::config::{Bias, BlockNorms, HeadNormConfig, HeadNormExtent, NormKind, Residual};
 
 pub(super) const FAMILY: Family = Family {
     name: "stablelm",
@@ -38,7 +38,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
             layer.attention.query_key_value_bias = Bias::Present;
         }
         if parallel == Some(true) {
-            layer.residual.flow = Flow::Parallel;
+            layer.residual.kind = Residual::Parallel;
             layer.feed_forward_norms = BlockNorms::NONE;
         }
     }

@@ -4,14 +4,15 @@
 //! and attends, with a second one after long contexts that were split. Rows that see other rows of the pass
 //! (prompts, drafts, trees) need all keys in the cache first, so there a cache write comes before.
 
-use super::{Compiler, Constants, Dispatch, FEW_ROWS, Height, flag, numbered};
-use crate::gpu::kernels::{PromptAttention, SHUFFLE_LANES};
-use crate::gpu::pages::PAGE_POSITIONS;
-use crate::gpu::pass::{MOST_PARTIALS, TILE_ROWS, Work};
-use crate::gpu::shader::Kernel;
+use super::attention_shape::Shape;
+use super::compiler::{Compiler, Constants, flag, numbered};
+use super::dispatch::{Dispatch, Height};
+use crate::gpu::cache::PAGE_POSITIONS;
+use crate::gpu::kernels::{FEW_ROWS, Kernel, PromptAttention, SHUFFLE_LANES};
+use crate::gpu::pass::{TILE_ROWS, Work};
 use crate::model::config::ScoresConfig;
-use crate::model::plan::{AttentionOp, BufferId, Fresh, HeadNorms, Op, Plan, TensorId};
-use crate::model::{CacheFormat, ModelError, WeightFormat};
+use crate::model::plan::{AttentionOp, BufferId, Fresh, HeadNorms};
+use crate::model::{CacheFormat, ModelError};
 
 /// Workgroup memory for the keys or values of a tile, in `vec4<u32>`.
 const TILE_UNITS: u32 = 560;
@@ -42,74 +43,6 @@ impl Attention {
             (false, true) => &self.many,
         }
     }
-}
-
-/// What an attention's kernels share.
-#[derive(Clone, Copy)]
-struct Shape {
-    layer: usize,
-    heads: u32,
-    groups: u32,
-    head_width: u32,
-    scale: f32,
-    scores: ScoresConfig,
-    sinks: Option<TensorId>,
-}
-
-impl Shape {
-    fn of(op: &Op) -> Option<Self> {
-        match *op {
-            Op::Attention(attention) => Some(Self::from(attention)),
-            _ => None,
-        }
-    }
-
-    fn octets(self) -> u32 {
-        self.head_width.div_ceil(8)
-    }
-
-    /// Query heads of a workgroup: as many of a key/value head's as registers and workgroup memory hold.
-    fn shared(self) -> u32 {
-        let of_group = self.heads / self.groups;
-        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.octets() <= 256;
-        (1..=8).rev().find(fits).unwrap_or(1)
-    }
-
-    /// Elements of a partial result: a head, maximum and sum, and padding to a block of four.
-    fn partial(self) -> u32 {
-        8 * self.octets() + 4
-    }
-}
-
-impl From<AttentionOp> for Shape {
-    fn from(op: AttentionOp) -> Self {
-        let AttentionOp { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } = op;
-        let [heads, groups, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
-        Self { layer, heads, groups, head_width, scale, scores, sinks }
-    }
-}
-
-/// Bytes that attention needs beside the plan's buffers: for partial results, and for ready queries of `rows` rows.
-pub fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
-    let shapes = || plan.ops.iter().filter_map(Shape::of);
-    let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
-    let is_fresh = |op: &&Op| matches!(op, Op::Attention(AttentionOp { fresh: Some(_), .. }));
-    let ready = plan.ops.iter().filter(is_fresh).filter_map(Shape::of);
-    let ready = ready.map(|shape| 4 * rows as u64 * u64::from(shape.heads * shape.head_width + 3));
-    [partials.max().unwrap_or_default(), ready.max().unwrap_or_default()]
-}
-
-/// The keys or values of one position of a layer's cache, without padding.
-pub fn decode(plan: &Plan, layer: usize, bytes: &[u8]) -> Vec<f32> {
-    let shape = plan.ops.iter().filter_map(Shape::of).find(|shape| shape.layer == layer);
-    let shape = shape.expect("the layer has an attention");
-    let format = match plan.cache_format {
-        CacheFormat::F32 => WeightFormat::F32,
-        CacheFormat::F16 => WeightFormat::F16,
-    };
-    let heads = format.decode(bytes);
-    let head = |head: &[f32]| head[..shape.head_width as usize].to_vec();
-    heads.chunks_exact(8 * shape.octets() as usize).flat_map(head).collect()
 }
 
 /// Where queries, keys and values come from, and what is yet to be done with queries and keys.
@@ -158,7 +91,7 @@ enum Split {
 }
 
 impl Compiler<'_> {
-    pub(super) fn cache_write(
+    pub(crate) fn cache_write(
         &self,
         layer: usize,
         key: BufferId,
@@ -168,8 +101,8 @@ impl Compiler<'_> {
         self.write_cache(self.cache_shape(layer), source, 0)
     }
 
-    /// The dispatches of an [`Op::Attention`].
-    pub(super) fn attention(&self, op: AttentionOp) -> Result<Attention, ModelError> {
+    /// The dispatches of an [`AttentionOp`].
+    pub(crate) fn attention(&self, op: AttentionOp) -> Result<Attention, ModelError> {
         let AttentionOp { query, output, fresh, .. } = op;
         let shape = Shape::from(op);
         let output = self.rows(output);
@@ -222,7 +155,7 @@ impl Compiler<'_> {
         before: &[Dispatch],
     ) -> Result<[Vec<Dispatch>; 2], ModelError> {
         let whole = self.rows_kernel(shape, source, output, append, Split::Whole)?;
-        let partials = Rows { buffer: &self.memory.cache.partials, stride: 0.0 };
+        let partials = Rows { buffer: &self.resources.cache.partials, stride: 0.0 };
         let split = self.rows_kernel(shape, source, partials, append, Split::Spans)?;
         let combine = self.combine(shape, output)?;
         Ok([[before, &[whole]].concat(), [before, &[split, combine]].concat()])
@@ -258,10 +191,10 @@ impl Compiler<'_> {
             ("MIXED", f64::from(2 * lanes)),
             ("HAS_SINKS", flag(shape.sinks)),
         ]);
-        let cache = &self.memory.cache.layers[shape.layer];
+        let cache = &self.resources.cache.layers[shape.layer];
         let [query_norm, key_norm] = self.norm_weights(source);
         let buffers = numbered(&[
-            self.memory.pass,
+            &self.resources.pass,
             source.rows.buffer,
             query_norm,
             key_norm,
@@ -286,7 +219,7 @@ impl Compiler<'_> {
             ("HAS_SINKS", flag(shape.sinks)),
         ];
         let sinks = self.optional(shape.sinks);
-        let buffers = numbered(&[self.memory.pass, &self.memory.cache.partials, output.buffer, sinks]);
+        let buffers = numbered(&[&self.resources.pass, &self.resources.cache.partials, output.buffer, sinks]);
         let columns = shape.heads * (shape.partial() / 4 - 1);
         self.elementwise(Kernel::AttentionCombine, None, columns, constants, &buffers)
     }
@@ -369,9 +302,9 @@ impl Compiler<'_> {
             ("OUTPUT_STRIDE4", output.stride / 4.0),
             ("HAS_SINKS", flag(shape.sinks)),
         ]);
-        let cache = &self.memory.cache.layers[shape.layer];
+        let cache = &self.resources.cache.layers[shape.layer];
         let buffers = numbered(&[
-            self.memory.pass,
+            &self.resources.pass,
             source.rows.buffer,
             &cache.keys,
             &cache.values,
@@ -393,10 +326,10 @@ impl Compiler<'_> {
             ("FIRST_VALUE", source.first_value as f64),
             ("READY_STRIDE", ready.stride),
         ]);
-        let cache = &self.memory.cache.layers[shape.layer];
+        let cache = &self.resources.cache.layers[shape.layer];
         let [query_norm, key_norm] = self.norm_weights(source);
         let buffers = numbered(&[
-            self.memory.pass,
+            &self.resources.pass,
             source.rows.buffer,
             source.values.buffer,
             query_norm,
@@ -445,7 +378,7 @@ impl Compiler<'_> {
     /// Where a cache write leaves the queries.
     fn ready_rows(&self, shape: Shape) -> Rows<'_> {
         let stride = (shape.heads * shape.head_width).next_multiple_of(4);
-        Rows { buffer: &self.memory.cache.ready, stride: f64::from(stride) }
+        Rows { buffer: &self.resources.cache.ready, stride: f64::from(stride) }
     }
 
     /// The attention that reads a layer's cache.

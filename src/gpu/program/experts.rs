@@ -1,8 +1,9 @@
 //! The experts' ops as dispatches.
 
-use super::{Compiler, Dispatch, flag, numbered};
-use crate::gpu::layout::padded;
-use crate::gpu::shader::Kernel;
+use super::compiler::{Compiler, flag, numbered};
+use super::dispatch::Dispatch;
+use crate::gpu::kernels::Kernel;
+use crate::gpu::weights::padded;
 use crate::model::ModelError;
 use crate::model::config::Shares;
 use crate::model::plan::{BufferId, ExpertInput, TensorId};
@@ -20,7 +21,7 @@ pub(super) struct ExpertMap {
 }
 
 impl Compiler<'_> {
-    pub(super) fn route(
+    pub(crate) fn route(
         &self,
         active: usize,
         shares: Shares,
@@ -40,7 +41,7 @@ impl Compiler<'_> {
     }
 
     /// One dispatch a shard, each of which computes what its own rows are for.
-    pub(super) fn expert_linear(&self, map: ExpertMap) -> Result<Vec<Dispatch>, ModelError> {
+    pub(crate) fn expert_linear(&self, map: ExpertMap) -> Result<Vec<Dispatch>, ModelError> {
         let ExpertMap { weight, bias, experts, routes, input, takes, output } = map;
         let spec = self.plan.tensor(weight);
         let slot_blocks = match takes {
@@ -74,7 +75,7 @@ impl Compiler<'_> {
         })
     }
 
-    pub(super) fn mix(
+    pub(crate) fn mix(
         &self,
         routes: BufferId,
         input: BufferId,
@@ -92,7 +93,7 @@ impl Compiler<'_> {
         self.elementwise(Kernel::Mix, None, blocks, constants, &buffers)
     }
 
-    pub(super) fn gate_rows(&self, gate: BufferId, output: BufferId) -> Result<Dispatch, ModelError> {
+    pub(crate) fn gate_rows(&self, gate: BufferId, output: BufferId) -> Result<Dispatch, ModelError> {
         let constants = vec![("GATE_STRIDE", padded(1) as f64)];
         self.blockwise(Kernel::GateRows, output, constants, &[self.buffer(gate), self.buffer(output)])
     }

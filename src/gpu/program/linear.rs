@@ -1,10 +1,9 @@
 //! Linear maps as dispatches: for each regime its kernel, one dispatch a shard.
 
-use super::{Compiler, Constants, Dispatch, FEW_ROWS, Regime, activation_constant, flag};
-use crate::gpu::kernels::{LinearVariant, Reduction, SHUFFLE_LANES};
-use crate::gpu::layout::{Form, padded_row, unit_weights};
-use crate::gpu::shader::Kernel;
-use crate::gpu::weights::Shard;
+use super::compiler::{Compiler, Constants, activation_constant, flag};
+use super::dispatch::Dispatch;
+use crate::gpu::kernels::{FEW_ROWS, Kernel, LinearVariant, Reduction, Regime, SHUFFLE_LANES};
+use crate::gpu::weights::{Form, Shard, padded_row, unit_weights};
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Finish, InputNorm, RowSet, TensorId};
 use crate::model::{ModelError, WeightFormat};
@@ -58,7 +57,7 @@ impl GroupShape {
 
 impl Compiler<'_> {
     /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
-    pub(super) fn linear(&self, map: &LinearMap, regime: Regime) -> Result<Vec<Dispatch>, ModelError> {
+    pub(crate) fn linear(&self, map: &LinearMap, regime: Regime) -> Result<Vec<Dispatch>, ModelError> {
         let variant = self.linear_variant(map.weight, regime);
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
@@ -68,7 +67,7 @@ impl Compiler<'_> {
             dispatches.push(self.norm(NormKind::Rms, epsilon, weight, None, map.input, normed)?);
             (map.input, map.norm) = (normed, None);
         }
-        for shard in &self.memory.tensors[map.weight.0].shards {
+        for shard in &self.resources.tensors[map.weight.0].shards {
             dispatches.push(self.linear_shard(&map, variant, regime, shard)?);
         }
         Ok(dispatches)
@@ -81,7 +80,7 @@ impl Compiler<'_> {
             Regime::Few => self.choice.few_rows,
             Regime::Many => self.choice.many_rows,
         };
-        match self.memory.tensors[weight.0].form {
+        match self.resources.tensors[weight.0].form {
             Form::Matrix(format) => chosen.suited(format),
             Form::Vector => chosen.suited(WeightFormat::F32),
         }
@@ -165,7 +164,7 @@ impl Compiler<'_> {
         ];
         buffers.extend(shard.scales.as_ref().map(|scales| (2, scales)));
         if kernel.reads_pass() {
-            buffers.push((0, self.memory.pass));
+            buffers.push((0, &self.resources.pass));
         }
         if variant.most_normed_rows() > 0 {
             buffers.push((6, self.optional(map.norm.map(|norm| norm.weight))));
@@ -191,9 +190,9 @@ impl Compiler<'_> {
     }
 
     /// Units in a row of a matrix.
-    pub(super) fn units(&self, tensor: TensorId) -> f64 {
+    pub(crate) fn units(&self, tensor: TensorId) -> f64 {
         let columns = self.plan.tensor(tensor).columns;
-        match self.memory.tensors[tensor.0].form {
+        match self.resources.tensors[tensor.0].form {
             Form::Matrix(format) => (padded_row(format, columns) / unit_weights(format)) as f64,
             form @ Form::Vector => (form.row_bytes(columns) / 16) as f64,
         }

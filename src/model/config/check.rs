@@ -3,7 +3,7 @@
 use super::attention::AttentionConfig;
 use super::bias::Bias;
 use super::feed_forward::{FeedForwardConfig, FeedForwardKind};
-use super::layer::{Flow, LayerConfig};
+use super::layer::{LayerConfig, Residual};
 use super::limits;
 use super::model::{ModelConfig, Positions};
 use super::norm::NormConfig;
@@ -43,7 +43,7 @@ impl LayerConfig {
         }
         is_factor("the residual scale", self.residual.scale)?;
         // The feed-forward block would read what attention has been added to.
-        let is_kept = self.residual.flow == Flow::Sequential || self.attention_norms.before.is_some();
+        let is_kept = self.residual.kind == Residual::Sequential || self.attention_norms.before.is_some();
         ensure(is_kept, "the norm before attention", "absent", || {
             "blocks side by side need a norm that they read".to_owned()
         })?;

@@ -1,6 +1,6 @@
 //! A layer: its blocks, their norms, and the residual stream.
 //!
-//! How the blocks and the residual stream are connected ([`Flow`]). The norms drawn are those before a block; those
+//! How the blocks and the residual stream are connected ([`Residual`]). The norms drawn are those before a block; those
 //! after a block, and the residual scale, come just before the ⊕. Any of them may be absent.
 //!
 //! ```text
@@ -43,7 +43,7 @@ pub struct LayerConfig {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ResidualConfig {
     /// What the feed-forward block reads.
-    pub flow: Flow,
+    pub kind: Residual,
     /// Factor on each block's result before it is added.
     pub scale: f32,
 }
@@ -51,13 +51,13 @@ pub struct ResidualConfig {
 impl Default for ResidualConfig {
     /// One block after the other, results added as they are.
     fn default() -> Self {
-        Self { flow: Flow::Sequential, scale: 1.0 }
+        Self { kind: Residual::Sequential, scale: 1.0 }
     }
 }
 
 /// What a layer's feed-forward block reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
+pub enum Residual {
     /// The residual stream after attention was added.
     Sequential,
     /// The residual stream that attention reads too; what attention reads itself, where the feed-forward block has

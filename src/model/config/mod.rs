@@ -16,6 +16,6 @@ mod norm;
 pub use attention::{AttentionConfig, HeadNormConfig, HeadNormExtent, ScoresConfig, Sinks};
 pub use bias::Bias;
 pub use feed_forward::{Activation, ExpertsConfig, FeedForwardConfig, FeedForwardKind, Shares};
-pub use layer::{Flow, LayerConfig, ResidualConfig};
+pub use layer::{LayerConfig, Residual, ResidualConfig};
 pub use model::{EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
 pub use norm::{BlockNorms, NormConfig, NormKind};

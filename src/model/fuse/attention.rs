@@ -1,4 +1,4 @@
-//! The ops of a plain plan that make an attention, from the projections on: found, and looked at for whether they fit.
+//! The ops of a plain plan that make an attention, from the projections on: found and checked.
 
 use super::projection::Projection;
 use crate::model::config::NormKind;

@@ -10,10 +10,10 @@ mod projection;
 use attention::AttentionBlock;
 use projection::Projection;
 
+use super::concat::{ALTERNATING_ROWS, Concat, ConcatWeights, RowOrder, concat_info};
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, Finish, Fresh, InputNorm, Op, Plan, TensorId, TensorSpec,
 };
-use super::stack::{ALTERNATING_ROWS, Stack, StackOrder, StackedWeights, stacked_info};
 use super::weights::Weights;
 use crate::model::config::NormKind;
 
@@ -21,14 +21,14 @@ use crate::model::config::NormKind;
 pub struct Fused<'a> {
     /// What is computed.
     pub plan: Plan,
-    /// The source's tensors, some of them stacked.
-    pub weights: StackedWeights<'a>,
+    /// The source's tensors, some of them concatenated.
+    pub weights: ConcatWeights<'a>,
 }
 
 /// Rewrites a plain plan. Tensor i of `weights` is the plan's tensor i.
 pub fn fuse<'a>(plan: &Plan, weights: &'a dyn Weights) -> Fused<'a> {
-    let stacks = (0..plan.tensors.len()).map(Stack::single).collect();
-    let mut fuser = Fuser { plan: plan.clone(), weights, stacks };
+    let concats = (0..plan.tensors.len()).map(Concat::single).collect();
+    let mut fuser = Fuser { plan: plan.clone(), weights, concats };
     for rule in [Fuser::gate, Fuser::activation, Fuser::residual, Fuser::attention, Fuser::input_norm] {
         let mut first = 0;
         while first < fuser.plan.ops.len() {
@@ -45,7 +45,7 @@ struct Fuser<'a> {
     plan: Plan,
     weights: &'a dyn Weights,
     /// One for each of the plan's tensors.
-    stacks: Vec<Stack>,
+    concats: Vec<Concat>,
 }
 
 /// How many ops from a place on are replaced, and by which.
@@ -66,7 +66,7 @@ impl<'a> Fuser<'a> {
         if !whole_blocks || self.is_read_after(first + 3, up.output) {
             return None;
         }
-        let (weight, bias) = self.stack(&[gate, up], StackOrder::Alternating)?;
+        let (weight, bias) = self.concat(&[gate, up], RowOrder::Alternating)?;
         let finish = Finish::Gate(activation);
         Some((3, vec![Op::Linear { norm: None, weight, bias, input: up.input, output, finish }]))
     }
@@ -105,7 +105,7 @@ impl<'a> Fuser<'a> {
         if !found.fits(&self.plan) || found.projections.iter().any(read_later) {
             return None;
         }
-        let (weight, bias) = self.stack(&found.projections, StackOrder::Sequential)?;
+        let (weight, bias) = self.concat(&found.projections, RowOrder::Sequential)?;
         let [query, key, _] = found.projections;
         let output = self.buffer(BufferSpec {
             name: "queries, keys and values",
@@ -164,16 +164,16 @@ impl<'a> Fuser<'a> {
         (readers > 0).then(|| (self.plan.ops.len() - first, ops))
     }
 
-    /// The weights and biases of linear maps with one input as one map; `None` where they do not fit together.
-    fn stack(&mut self, parts: &[Projection], order: StackOrder) -> Option<(TensorId, Option<TensorId>)> {
+    /// The weights and biases of linear maps that share an input, as one map; `None` if their formats differ.
+    fn concat(&mut self, parts: &[Projection], order: RowOrder) -> Option<(TensorId, Option<TensorId>)> {
         let infos = self.weights.tensors();
-        let first = self.stacks[parts[0].weight.0].parts[0];
+        let first = self.concats[parts[0].weight.0].parts[0];
         let alike = |part: &Projection| {
-            let (info, first) = (&infos[self.stacks[part.weight.0].parts[0]], &infos[first]);
+            let (info, first) = (&infos[self.concats[part.weight.0].parts[0]], &infos[first]);
             (info.format, info.columns) == (first.format, first.columns) && info.rows > 1
         };
         let biases: Vec<TensorId> = parts.iter().filter_map(|part| part.bias).collect();
-        let bias_format = |bias: &TensorId| infos[self.stacks[bias.0].parts[0]].format;
+        let bias_format = |bias: &TensorId| infos[self.concats[bias.0].parts[0]].format;
         let biases_fit = (biases.is_empty() || biases.len() == parts.len())
             && biases.iter().all(|bias| bias_format(bias) == bias_format(&biases[0]));
         if !parts.iter().all(alike) || !biases_fit {
@@ -184,13 +184,13 @@ impl<'a> Fuser<'a> {
         Some((weight, (!biases.is_empty()).then(|| self.tensor(&biases, order))))
     }
 
-    fn tensor(&mut self, parts: &[TensorId], order: StackOrder) -> TensorId {
-        let parts = parts.iter().flat_map(|part| self.stacks[part.0].parts.clone()).collect();
-        let stack = Stack { parts, order };
-        let info = stacked_info(self.weights.tensors(), &stack);
-        self.stacks.push(stack);
+    fn tensor(&mut self, parts: &[TensorId], order: RowOrder) -> TensorId {
+        let parts = parts.iter().flat_map(|part| self.concats[part.0].parts.clone()).collect();
+        let concat = Concat { parts, order };
+        let info = concat_info(self.weights.tensors(), &concat);
+        self.concats.push(concat);
         self.plan.tensors.push(TensorSpec { name: info.name, rows: info.rows, columns: info.columns });
-        TensorId(self.stacks.len() - 1)
+        TensorId(self.concats.len() - 1)
     }
 
     fn buffer(&mut self, spec: BufferSpec) -> BufferId {
@@ -207,9 +207,9 @@ impl<'a> Fuser<'a> {
         next.is_some_and(|op| op.reads(buffer))
     }
 
-    /// Leaves out the tensors and buffers that no op names any more.
+    /// Drops the tensors and buffers that no op names any more.
     fn finish(self) -> Fused<'a> {
-        let Self { mut plan, weights, stacks } = self;
+        let Self { mut plan, weights, concats } = self;
         let (mut tensors, mut buffers) = (Vec::new(), Vec::new());
         for op in &mut plan.ops {
             op.tensors_mut().for_each(|id| id.0 = place(&mut tensors, id.0));
@@ -221,12 +221,12 @@ impl<'a> Fuser<'a> {
         }
         plan.tensors = tensors.iter().map(|&old| plan.tensors[old].clone()).collect();
         plan.buffers = buffers.iter().map(|&old| plan.buffers[old].clone()).collect();
-        let stacks = tensors.iter().map(|&old| stacks[old].clone()).collect();
-        Fused { plan, weights: StackedWeights::new(weights, stacks) }
+        let concats = tensors.iter().map(|&old| concats[old].clone()).collect();
+        Fused { plan, weights: ConcatWeights::new(weights, concats) }
     }
 }
 
-/// The place of `old` in the list of those kept; it joins the list at its first use.
+/// The index of `old` among those kept, to which its first use adds it.
 fn place(kept: &mut Vec<usize>, old: usize) -> usize {
     kept.iter().position(|&known| known == old).unwrap_or_else(|| {
         kept.push(old);

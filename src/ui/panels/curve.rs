@@ -5,9 +5,9 @@ use egui_plot::{AxisHints, GridMark, HoverPosition, Line, PlotPoints, Points};
 
 use super::prompt_token::no_step;
 use crate::trace::Node;
-use crate::ui::Scene;
 use crate::ui::axes::{self, Axes};
 use crate::ui::format;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, space};
 use crate::ui::token_text;
 

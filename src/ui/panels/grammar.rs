@@ -2,9 +2,9 @@
 
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
-use super::more_stages::group;
 use crate::decoding::{GrammarKind, GrammarSettings};
 use crate::session::grammar_problem;
+use crate::ui::controls::group;
 use crate::ui::theme::{mono, palette, size};
 use crate::ui::widgets::{hint, segmented};
 

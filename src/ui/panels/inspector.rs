@@ -4,15 +4,15 @@ use egui::{CornerRadius, Frame, Margin, Rect, RichText, ScrollArea, Sense, Ui, p
 
 use super::draw;
 use super::prompt_token;
-use super::text::white_space_job;
 use crate::trace::{ChosenBy, Node, Phase, Run, StepInput};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::table;
 use crate::ui::theme::{Palette, palette, semibold, size, space};
+use crate::ui::token_job::large_token;
 use crate::ui::token_text;
 use crate::ui::widgets::{caption, empty, fact, hint, section};
 
@@ -93,25 +93,6 @@ fn title(ui: &mut Ui, node: &Node, preview: bool) {
         }
     });
     large_token(ui, &token_text::of_node(node));
-}
-
-/// The selected token, large.
-pub fn large_token(ui: &mut Ui, text: &str) {
-    let palette = palette(ui);
-    let mut job = white_space_job(text, palette.text, palette.tertiary);
-    for section in &mut job.sections {
-        section.format.font_id.size = size::DISPLAY;
-    }
-    let room = ui.available_width();
-    job.wrap = egui::text::TextWrapping::truncate_at_width(room - 24.0);
-    let galley = ui.painter().layout_job(job);
-    let chip = vec2(galley.size().x + 20.0, galley.size().y + 12.0);
-    let (rect, response) = ui.allocate_exact_size(chip, Sense::hover());
-    response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Selected token: {text}"))
-    });
-    ui.painter().rect_filled(rect, CornerRadius::same(6), palette.accent_soft);
-    ui.painter().galley(rect.min + vec2(10.0, 6.0), galley, palette.text);
 }
 
 /// The likeliest other tokens: a click goes on with one of them.

@@ -3,15 +3,15 @@
 
 use egui::{DragValue, Label, RichText, ScrollArea, Ui};
 
-use super::typed::Typed;
 use crate::session::{AdapterMatch, AdapterRoom, CacheFormat, Limit, ModelCard, WeightsChoice};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::state::Inspected;
 use crate::ui::theme::{palette, regular, semibold, size, space};
+use crate::ui::typed::Typed;
 use crate::ui::widgets::{
     self, Emphasis, action_button, fact, fact_colored, fact_named, hint, section, segmented,
 };

@@ -1,13 +1,12 @@
 //! The stages that one seldom needs, in groups that stay folded until they are opened.
 
-use egui::{CollapsingHeader, RichText, TextEdit, Ui, vec2};
+use egui::Ui;
 
 use super::grammar;
-use super::settings::{number, row, slider};
 use crate::decoding::{
     DecodingSettings, DrySettings, MirostatSettings, Picking, StageSettings, StrategyKind,
 };
-use crate::ui::theme::{palette, size};
+use crate::ui::controls::{group, list, number, slider};
 use crate::ui::widgets::hint;
 
 /// Shows those that apply to the strategy.
@@ -151,50 +150,6 @@ fn tokens(ui: &mut Ui, stages: &mut StageSettings) {
             |forced| joined(forced.iter().map(|(step, id)| format!("{step}={id}")), ", "),
             |text| entries(text).map(forced).collect(),
         );
-    });
-}
-
-/// A group that opens at a press; its title tells whether anything in it is on.
-pub(super) fn group(ui: &mut Ui, name: &str, on: bool, add: impl FnOnce(&mut Ui)) {
-    let palette = palette(ui);
-    let color = if on { palette.text } else { palette.secondary };
-    let title = if on { format!("{name} · on") } else { name.to_owned() };
-    let title = RichText::new(title).size(size::SMALL).color(color);
-    CollapsingHeader::new(title).id_salt(name).show_unindented(ui, add);
-}
-
-/// A named row with a line of text that stands for a list. What does not parse stays in the line, in red, and
-/// changes nothing; it is forgotten when the line is left.
-fn list<T: PartialEq>(
-    ui: &mut Ui,
-    name: &str,
-    meaning: &str,
-    value: &mut T,
-    print: impl Fn(&T) -> String,
-    parse: impl Fn(&str) -> Option<T>,
-) {
-    row(ui, name, meaning, |ui, label| {
-        let id = ui.scope_id().with(("list", name));
-        let kept: Option<String> = ui.data(|data| data.get_temp(id));
-        let mut text = kept.unwrap_or_else(|| print(value));
-        let parsed = parse(&text);
-        let color = parsed.is_none().then(|| palette(ui).error);
-        let edit = TextEdit::singleline(&mut text).id(id).text_color_opt(color);
-        let response = ui.add_sized(vec2(160.0_f32.min(ui.available_width()), 22.0), edit).labelled_by(label);
-        if response.changed()
-            && let Some(parsed) = parse(&text)
-        {
-            *value = parsed;
-        }
-        let focused = response.has_focus();
-        ui.data_mut(|data| {
-            if focused {
-                data.insert_temp(id, text);
-            } else {
-                data.remove_temp::<String>(id);
-            }
-        });
-        response
     });
 }
 

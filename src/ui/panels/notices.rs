@@ -5,9 +5,9 @@ use std::time::Duration;
 use egui::{Align2, Area, Frame, Margin, Order, RichText, Stroke, Ui, vec2};
 
 use crate::session::{Notice, Severity};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::state::Toast;
 use crate::ui::theme::{Palette, palette, regular, semibold, size, space};
 use crate::ui::widgets::{self, hint, icon_button};

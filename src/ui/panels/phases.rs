@@ -8,11 +8,11 @@ use egui::{
 
 use crate::session::{Initiation, Status};
 use crate::trace::{StepInput, StopReason};
-use crate::ui::Scene;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
+use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::theme::{palette, regular, semibold, size, space};
 use crate::ui::widgets::{fact, one_line, paint_caption};

@@ -7,14 +7,14 @@ use egui::{
 
 use super::columns::{Cell, Columns, Kind, stage_detail};
 use super::prompt_token::no_step;
-use super::text::white_space_job;
 use crate::trace::{Candidate, ChosenBy, Node};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
+use crate::ui::token_job::white_space_job;
 use crate::ui::token_text;
 
 const ROW: f32 = 26.0;

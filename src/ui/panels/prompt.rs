@@ -2,16 +2,14 @@
 
 use egui::{Frame, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
 
+use super::run_buttons::run_buttons;
 use super::settings;
-use crate::session::{Status, View};
-use crate::ui::Scene;
-use crate::ui::action::Action;
+use crate::session::View;
 use crate::ui::definitions;
 use crate::ui::format;
-use crate::ui::icons::Icon;
-use crate::ui::layout::NARROW;
-use crate::ui::theme::{mono, palette, size, space};
-use crate::ui::widgets::{Emphasis, action_button, section};
+use crate::ui::scene::Scene;
+use crate::ui::theme::{NARROW, mono, palette, size, space};
+use crate::ui::widgets::section;
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -33,38 +31,6 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
                 settings::show(ui, scene);
             });
         });
-    });
-}
-
-/// Run, step and stop, of these widths.
-pub fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3]) {
-    let ready = scene.view.loaded.is_some();
-    let (icon, label, action, hint) = match scene.view.status {
-        Status::Initiating { .. } | Status::Running => {
-            (Icon::Pause, "Pause", Action::Pause, "Hold after the step in progress (Space)")
-        }
-        Status::Paused => (Icon::Play, "Resume", Action::Run, "Go on at full speed (Space)"),
-        _ => (Icon::Play, "Run", Action::Run, "Decode from the prompt (Space, or Ctrl+Enter)"),
-    };
-    ui.add_enabled_ui(ready, |ui| {
-        let response = action_button(ui, icon, label, Emphasis::Primary, widths[0]);
-        let response = response.on_hover_text(hint).on_disabled_hover_text("Open a model first");
-        if response.clicked() {
-            scene.actions.push(action);
-        }
-    });
-    let running = matches!(scene.view.status, Status::Initiating { .. } | Status::Running);
-    ui.add_enabled_ui(ready && !running, |ui| {
-        let response = action_button(ui, Icon::Step, "Step", Emphasis::Secondary, widths[1]);
-        if response.on_hover_text("One step, then pause (S)").clicked() {
-            scene.actions.push(Action::StepOnce);
-        }
-    });
-    ui.add_enabled_ui(scene.view.has_live_run(), |ui| {
-        let response = action_button(ui, Icon::Stop, "Stop", Emphasis::Secondary, widths[2]);
-        if response.on_hover_text("End the run and keep its text (Esc)").clicked() {
-            scene.actions.push(Action::Stop);
-        }
     });
 }
 

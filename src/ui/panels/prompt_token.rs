@@ -2,14 +2,14 @@
 
 use egui::{CornerRadius, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::inspector::large_token;
 use crate::trace::{Expectation, Expected, PromptToken};
-use crate::ui::Scene;
 use crate::ui::definitions;
 use crate::ui::format;
+use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::table;
 use crate::ui::theme::{palette, size, space};
+use crate::ui::token_job::large_token;
 use crate::ui::token_text;
 use crate::ui::widgets::{caption, empty, fact, hint, section};
 

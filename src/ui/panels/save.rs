@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use egui::{Align2, Key, RichText, TextEdit, Ui, vec2};
 
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, semibold, size, space};
 use crate::ui::widgets::{self, Emphasis, action_button, hint, section};
 

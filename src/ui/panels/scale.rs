@@ -6,7 +6,7 @@ use crate::trace::{Expectation, Node, PromptToken, Run};
 use crate::ui::colours::quantity as quantity_color;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
-use crate::ui::state::Colouring;
+use crate::ui::remembered::Colouring;
 use crate::ui::theme::{palette, size};
 
 /// The choices, in the order of the list.

@@ -1,20 +1,20 @@
 //! Below the strategy: stages, stop and randomness: only what applies to the strategy is shown.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
-use egui::{DragValue, Id, Response, RichText, Slider, Ui, vec2};
+use egui::{DragValue, RichText, Ui, vec2};
 
 use super::more_stages;
 use super::strategy;
-use super::typed::Typed;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
 use crate::session::own_settings;
-use crate::ui::Scene;
+use crate::ui::controls::{number, row, slider};
 use crate::ui::icons::Icon;
-use crate::ui::state::first_settings;
+use crate::ui::remembered::first_settings;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, size, space};
+use crate::ui::typed::Typed;
 use crate::ui::widgets::{Emphasis, action_button, caption, hint, icon_button, section, segmented};
 
 /// Shows everything below the prompt.
@@ -266,64 +266,6 @@ fn cache(ui: &mut Ui, decoding: &mut DecodingSettings) {
             CacheUse::Recompute => "Every step computes the whole text again. Slow, and the same tokens.",
         },
     );
-}
-
-/// A named row with a control on the right; `add` gets the id of the name.
-pub(super) fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui, Id) -> Response) {
-    let palette = palette(ui);
-    ui.horizontal(|ui| {
-        ui.set_min_height(26.0);
-        ui.spacing_mut().interact_size = vec2(48.0, 22.0);
-        ui.spacing_mut().button_padding.y = 2.0;
-        let text = RichText::new(name).size(size::SMALL).color(palette.secondary);
-        let label = ui.add(egui::Label::new(text).sense(egui::Sense::hover())).on_hover_text(meaning).id;
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            add(ui, label).on_hover_text(meaning);
-        });
-    });
-}
-
-/// A named row with a rail and its number.
-pub(super) fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, range: RangeInclusive<f32>) {
-    let rail = (ui.available_width() - 118.0 - 48.0 - 2.0 * space::S).clamp(40.0, 160.0);
-    let typed = Typed::of(ui, name);
-    let ends = f64::from(*range.start())..=f64::from(*range.end());
-    row(ui, name, meaning, |ui, label| {
-        let number = DragValue::new(value)
-            .range(range.clone())
-            .custom_parser(typed.parser(ui))
-            .fixed_decimals(2)
-            .speed(0.01)
-            .min_size(vec2(48.0, 22.0));
-        let number = ui.add(number).labelled_by(label);
-        ui.spacing_mut().slider_width = rail;
-        ui.spacing_mut().interact_size.y = 16.0;
-        let slider = Slider::new(value, range).show_value(false).trailing_fill(false);
-        number | ui.add(slider).accessible_name(format!("{name}, rail"))
-    });
-    typed.tell_correction(ui, &rounded(ends));
-}
-
-/// The ends of a range of f32 as they were written.
-fn rounded(ends: RangeInclusive<f64>) -> RangeInclusive<f64> {
-    let round = |end: f64| (end * 1e4).round() / 1e4;
-    round(*ends.start())..=round(*ends.end())
-}
-
-pub(super) fn number(
-    ui: &mut Ui,
-    name: &str,
-    meaning: &str,
-    value: &mut usize,
-    range: RangeInclusive<usize>,
-) {
-    let typed = Typed::of(ui, name);
-    let ends = *range.start() as f64..=*range.end() as f64;
-    row(ui, name, meaning, |ui, label| {
-        let number = DragValue::new(value).range(range).speed(0.25).min_size(vec2(48.0, 22.0));
-        ui.add(number.custom_parser(typed.parser(ui))).labelled_by(label)
-    });
-    typed.tell_correction(ui, &ends);
 }
 
 /// A seed that looks random: one step of SplitMix64 (Steele et al. 2014), kept to six digits for reading.

@@ -2,8 +2,9 @@
 
 use egui::{Key, KeyboardShortcut, RichText, Ui};
 
-use crate::ui::Scene;
-use crate::ui::action::{Action, SHORTCUTS};
+use crate::ui::action::Action;
+use crate::ui::keyboard::SHORTCUTS;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{mono, palette, semibold, size, space};
 use crate::ui::widgets;
 

@@ -2,17 +2,17 @@
 
 use egui::{RichText, TextEdit, Ui, vec2};
 
-use super::settings::{number, slider};
 use crate::decoding::{
     BeamSettings, ContrastiveSettings, DecodingSettings, EarlyStopping, LookaheadSettings, Picking,
     SpeculativeSettings, StrategyKind,
 };
-use crate::ui::Scene;
 use crate::ui::action::Action;
+use crate::ui::controls::{number, slider};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, size, space};
 use crate::ui::widgets::{fact, hint, icon_button, segmented, thin_bar};
 

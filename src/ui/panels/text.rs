@@ -8,17 +8,19 @@ use egui::{
 use super::scale::{COLOURINGS, Scale, legend, name};
 use crate::session::Status;
 use crate::trace::{ChosenBy, Run};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::chips::{self, Chip, PADDING, Source};
 use crate::ui::colours::{mix, quantity as quantity_color};
+use crate::ui::cursor::Follow;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
-use crate::ui::state::{Colouring, Follow, Origin};
+use crate::ui::remembered::Colouring;
+use crate::ui::scene::Scene;
+use crate::ui::state::Origin;
 use crate::ui::theme::{mono, palette, regular, size, space};
-use crate::ui::token_text;
+use crate::ui::token_job::white_space_job;
 use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle, paint_caption};
 
 /// Shows the pane.
@@ -264,21 +266,6 @@ fn chip_number(source: Source) -> (u8, usize) {
         Source::Prompt(index) => (0, index),
         Source::Step(index) => (1, index),
     }
-}
-
-/// Text with its white-space signs in a quieter colour.
-pub fn white_space_job(text: &str, color: Color32, quiet: Color32) -> egui::text::LayoutJob {
-    let mut job = egui::text::LayoutJob { break_on_newline: false, ..Default::default() };
-    let sign = |c: char| matches!(c, token_text::SPACE | token_text::NEWLINE | '→' | '⏎');
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let quietly = sign(first);
-        let end = rest.find(|c| sign(c) != quietly).unwrap_or(rest.len());
-        let format = egui::TextFormat::simple(chips::font(), if quietly { quiet } else { color });
-        job.append(&rest[..end], 0.0, format);
-        rest = &rest[end..];
-    }
-    job
 }
 
 fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {

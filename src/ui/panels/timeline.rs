@@ -4,10 +4,10 @@
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use crate::trace::{ChosenBy, Node, Run};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{Palette, palette, regular, size, space};
 use crate::ui::token_text;
 use crate::ui::widgets::paint_caption;

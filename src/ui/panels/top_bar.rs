@@ -2,17 +2,17 @@
 
 use egui::{Align, Layout, Response, RichText, Sense, Ui, vec2};
 
+use super::run_buttons::run_buttons;
 use crate::session::Status;
 use crate::session::event::BrokenAdapter;
 use crate::trace::AdapterFacts;
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
-use crate::ui::layout::NARROW;
-use crate::ui::state::ThemeChoice;
-use crate::ui::theme::{palette, semibold, size, space};
+use crate::ui::remembered::ThemeChoice;
+use crate::ui::scene::Scene;
+use crate::ui::theme::{NARROW, palette, semibold, size, space};
 use crate::ui::widgets::{Emphasis, action_button, combo_icon, icon_button, icon_toggle, one_line};
 
 /// Shows the bar.
@@ -38,7 +38,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             scene.actions.push(Action::ShowOpen);
         }
         if narrow {
-            super::prompt::run_buttons(ui, scene, &[92.0, 36.0, 36.0]);
+            run_buttons(ui, scene, &[92.0, 36.0, 36.0]);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = space::XS;

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 
 use egui::{Color32, CornerRadius, Rect, Role, ScrollArea, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
-use super::text::white_space_job;
 use crate::trace::{ChosenBy, Run};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
+use crate::ui::token_job::white_space_job;
 use crate::ui::token_text;
 use crate::ui::tree_rows::{BeamFate, TreeRow, fates, rows};
 use crate::ui::widgets::{empty, one_line};

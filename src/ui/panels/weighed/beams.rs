@@ -4,12 +4,12 @@ use egui::{ScrollArea, Sense, Ui};
 
 use crate::trace::strategies::{BeamStep, Hypothesis, Pruned};
 use crate::trace::{Run, StrategyStep};
-use crate::ui::Scene;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::panels::tree::{fate_card, since};
+use crate::ui::scene::Scene;
 use crate::ui::table::{self, Column, RowLook, framed, number};
 use crate::ui::theme::{palette, size, space};
 use crate::ui::token_text;

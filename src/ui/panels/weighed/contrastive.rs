@@ -6,11 +6,11 @@ use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, PlotPoint, PlotPoints, 
 
 use crate::trace::Run;
 use crate::trace::strategies::{ContrastiveCandidate, ContrastiveStep, Token};
-use crate::ui::Scene;
 use crate::ui::axes::{self, Axes};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::scene::Scene;
 use crate::ui::table::{self, Column, RowLook, framed, number};
 use crate::ui::theme::{palette, size, space};
 use crate::ui::token_text;

@@ -2,7 +2,7 @@
 
 use egui::{CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-use super::tokens_per_pass;
+use super::rate::tokens_per_pass;
 use crate::trace::strategies::{Added, DraftSource, Drafted, SpeculativeStep, Verdict};
 use crate::trace::{Run, StrategyStep};
 use crate::ui::definitions::{self, Definition};

@@ -1,0 +1,28 @@
+//! The adapters of this machine, and the device that computes.
+
+mod adapter_info;
+mod adapters;
+mod canary;
+mod error;
+mod failures;
+mod handle;
+mod heap;
+mod open;
+mod pipelines;
+mod readbacks;
+mod stopwatch;
+mod timestamps;
+mod traffic;
+mod waiting;
+mod window;
+
+pub use adapter_info::AdapterInfo;
+pub use adapters::{adapters, find};
+pub use error::GpuError;
+pub use failures::{FailedAdapter, Problem, known_problem};
+pub use handle::Device;
+pub(super) use readbacks::Readbacks;
+pub(super) use stopwatch::Stopwatch;
+pub(super) use timestamps::Timestamps;
+pub use traffic::Traffic;
+pub use window::adapter_for_window;

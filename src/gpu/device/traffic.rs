@@ -1,0 +1,54 @@
+//! What passed between CPU and GPU, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What passed between CPU and GPU since the device was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Command buffers submitted.
+    pub submissions: u64,
+    /// Times that the CPU blocked until the GPU was done with something.
+    pub waits: u64,
+    /// Bytes read back.
+    pub read_bytes: u64,
+    /// Dispatches of passes.
+    pub dispatches: u64,
+    /// Passes whose commands were recorded while the one before was computed.
+    pub recorded_ahead: u64,
+}
+
+/// The counts so far, which any thread may add to.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub submissions: Counter,
+    pub waits: Counter,
+    pub read_bytes: Counter,
+    pub dispatches: Counter,
+    pub recorded_ahead: Counter,
+}
+
+impl Counters {
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            submissions: self.submissions.get(),
+            waits: self.waits.get(),
+            read_bytes: self.read_bytes.get(),
+            dispatches: self.dispatches.get(),
+            recorded_ahead: self.recorded_ahead.get(),
+        }
+    }
+}
+
+/// A number that only grows.
+#[derive(Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

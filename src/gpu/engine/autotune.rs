@@ -1,0 +1,178 @@
+//! Loading with the fastest kernels.
+//!
+//! The trial: a loaded model's own matrices, read once by the kernels of each candidate, to find the fastest.
+//!
+//! Some milliseconds at load, and only where an adapter has more than one candidate; what came out is remembered
+//! by [`super::tuning_cache`].
+
+use std::sync::Arc;
+
+use wgpu::ComputePass;
+
+use super::core::Engine;
+use super::tuning_cache::{PROGRAM, Subject, Trial, Trials};
+use crate::gpu::device::{Device, Stopwatch};
+use crate::gpu::error::LoadError;
+use crate::gpu::kernels::{KernelChoice, LinearVariant};
+use crate::gpu::pass::Work as PassWork;
+use crate::gpu::progress::{LoadPart, Progress, Share, tell};
+use crate::gpu::weights::Form;
+use crate::model::batch::RowOutput;
+use crate::model::plan::{Op, Plan, RowSet};
+use crate::model::{Batch, LanguageModel, ModelError, WeightFormat, Weights};
+
+/// Bytes of weights that a run of one row reads at most: far more than caches hold, and a millisecond or less on a
+/// GPU.
+const MOST_BYTES: u64 = 256 << 20;
+/// Rows of a run of many, and bytes of weights that it reads at most: some milliseconds of arithmetic on a GPU.
+const MANY_ROWS: usize = 256;
+const MOST_BYTES_OF_MANY: u64 = 16 << 20;
+/// Runs of each candidate; the fastest counts. One more before them pays for the driver's compiler.
+const RUNS: usize = 4;
+
+/// The ops that are run.
+struct Work {
+    /// Linear maps of one shape and format, in the plan's order.
+    ops: Vec<usize>,
+    format: WeightFormat,
+    /// Rows of the batch.
+    rows: usize,
+    /// Format, shape and rows, in words.
+    name: String,
+}
+
+impl Engine {
+    /// Uploads the weights and compiles the plan for this device; tensor i of `weights` is the plan's
+    /// tensor i. A context longer than the adapter can hold in one binding is shortened;
+    /// [`LanguageModel::context`] tells.
+    pub fn load(
+        device: impl Into<Arc<Device>>,
+        plan: Plan,
+        context: usize,
+        weights: &dyn Weights,
+        progress: &mut Progress<'_>,
+    ) -> Result<Self, LoadError> {
+        let device = device.into();
+        let candidates = KernelChoice::candidates(&device.capabilities);
+        let mut engine = Self::load_with(device, plan, context, weights, progress, candidates[0])?;
+        if candidates.len() > 1 {
+            tell(progress, LoadPart::Trying, Share::of(0, 0))?;
+        }
+        let mut trials = Trials::of_user();
+        engine.choose(&candidates, &mut trials)?;
+        engine.choose_for_prompts(
+            &engine.program.choice.prompt_candidates(&engine.device.capabilities),
+            &mut trials,
+        )?;
+        Ok(engine)
+    }
+
+    /// Takes the fastest of the candidates for passes of one row, as remembered or by a trial. Without timestamps
+    /// it stays with what it has.
+    pub fn choose(&mut self, candidates: &[KernelChoice], trials: &mut Trials) -> Result<(), ModelError> {
+        let Some(work) = Work::of(self, 1, MOST_BYTES) else { return Ok(()) };
+        let names: Vec<String> = candidates.iter().map(|choice| choice.describe().join("; ")).collect();
+        self.choose_for(&work, candidates, &names, trials)
+    }
+
+    /// Likewise the fastest of these kernels for the linear maps of many rows, as far as they suit the weights.
+    pub fn choose_for_prompts(
+        &mut self,
+        candidates: &[LinearVariant],
+        trials: &mut Trials,
+    ) -> Result<(), ModelError> {
+        let rows = MANY_ROWS.min(self.rows.batch).min(self.context());
+        let Some(work) = Work::of(self, rows, MOST_BYTES_OF_MANY) else { return Ok(()) };
+        let suited = candidates.iter().filter(|variant| variant.suits(work.format));
+        let (names, choices): (Vec<String>, Vec<KernelChoice>) = suited
+            .map(|&variant| (variant.describe(), KernelChoice { many_rows: variant, ..self.program.choice }))
+            .unzip();
+        self.choose_for(&work, &choices, &names, trials)
+    }
+
+    fn choose_for(
+        &mut self,
+        work: &Work,
+        choices: &[KernelChoice],
+        names: &[String],
+        trials: &mut Trials,
+    ) -> Result<(), ModelError> {
+        if choices.len() < 2 {
+            return Ok(());
+        }
+        let device = self.device.clone();
+        let Some(stopwatch) = Stopwatch::new(&device)? else { return Ok(()) };
+        let subject = Subject {
+            adapter: device.info.full_name(),
+            driver: device.info.driver.clone(),
+            program: PROGRAM.to_owned(),
+            work: work.name.clone(),
+        };
+        let fastest = trials.fastest(subject, names, |index| {
+            let seconds = self.seconds(&stopwatch, choices[index], work)?;
+            log::info!("{}: {} in {seconds:.6} s", work.name, names[index]);
+            Ok(seconds)
+        })?;
+        self.set_choice(choices[fastest])
+    }
+
+    /// Seconds that the work takes on the GPU with these kernels.
+    fn seconds(
+        &mut self,
+        stopwatch: &Stopwatch<'_>,
+        choice: KernelChoice,
+        work: &Work,
+    ) -> Result<f64, ModelError> {
+        let sequence = self.new_sequence();
+        let begun = self.begin(&Batch::chain(sequence, 0, &vec![0; work.rows], RowOutput::Logits));
+        self.release(sequence);
+        begun?;
+        let steps = self.compile_ops(choice, &work.ops)?;
+        let all = |pass: &mut ComputePass<'_>| {
+            steps.iter().for_each(|step| step.encode(pass, PassWork::of_rows(work.rows)))
+        };
+        let seconds = stopwatch.time(&[all; 1 + RUNS])?;
+        Ok(seconds[1..].iter().copied().fold(f64::INFINITY, f64::min))
+    }
+}
+
+/// Which kernels a model gets on a device, in words: those it begins with, and what trials found.
+pub fn variants_of(device: &Device) -> Vec<String> {
+    let choice = KernelChoice::candidates(&device.capabilities)[0];
+    let mut variants = choice.describe();
+    let others = choice.prompt_candidates(&device.capabilities).into_iter().skip(1);
+    variants.extend(others.map(|other| format!("linear map, more rows, to be tried: {}", other.describe())));
+    let trials = Trials::of_user();
+    variants.extend(trials.about(&device.info.full_name(), &device.info.driver).filter_map(Trial::words));
+    variants
+}
+
+impl Work {
+    /// The linear maps of the shape that has most of the model's bytes, up to `most_bytes` and at least one, for so
+    /// many rows; `None` for a plan without any.
+    fn of(engine: &Engine, rows: usize, most_bytes: u64) -> Option<Self> {
+        let mut shapes: Vec<(String, WeightFormat, Vec<usize>)> = Vec::new();
+        for (index, op) in engine.plan().ops.iter().enumerate() {
+            let Op::Linear { weight, output, .. } = op else { continue };
+            if rows > 1 && engine.plan().buffer(*output).rows == RowSet::Outputs {
+                // Of a prompt's rows hardly any want logits.
+                continue;
+            }
+            let Form::Matrix(format) = engine.resources.tensors[weight.0].form else { continue };
+            let spec = engine.plan().tensor(*weight);
+            let name = format!("{} {} × {}", format.name(), spec.rows, spec.columns);
+            match shapes.iter_mut().find(|(known, ..)| *known == name) {
+                Some((.., ops)) => ops.push(index),
+                None => shapes.push((name, format, vec![index])),
+            }
+        }
+        let bytes = |ops: &[usize]| ops.iter().map(|&op| engine.weight_bytes(op)).sum::<u64>();
+        let (mut name, format, mut ops) = shapes.into_iter().max_by_key(|(.., ops)| bytes(ops))?;
+        let each = engine.weight_bytes(ops[0]).max(1);
+        ops.truncate((most_bytes / each).max(1) as usize);
+        if rows > 1 {
+            name += &format!(", {rows} rows");
+        }
+        Some(Self { ops, format, rows, name })
+    }
+}

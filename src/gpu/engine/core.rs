@@ -1,0 +1,165 @@
+//! The engine: a plan's weights, activations and cache on one device, driven as a
+//! [`crate::model::LanguageModel`].
+//!
+//! Bind groups are made at load; [`super::passes`] submits passes and reads their results. Nothing of a failed
+//! pass is kept: what it took of the cache is given back.
+
+use std::sync::Arc;
+
+use super::in_flight::Passes;
+use super::recorder::Recorder;
+use crate::gpu::cache::{PagesMissing, cache_widths, most_positions};
+use crate::gpu::device::Device;
+use crate::gpu::error::LoadError;
+use crate::gpu::kernels::{KernelChoice, LinearVariant};
+use crate::gpu::pass::{self, MOST_TABLES, Placement, Rows, Shape};
+use crate::gpu::program::{Program, Resources, Selection, Step};
+use crate::gpu::progress::{LoadPart, Progress, Share, tell};
+use crate::gpu::sizing::Memory;
+use crate::gpu::weights::{Uploaded, upload};
+use crate::model::plan::Plan;
+use crate::model::{Batch, ModelError, Weights};
+
+/// A model on a GPU.
+pub struct Engine {
+    /// The device, for its facts.
+    pub device: Arc<Device>,
+    /// Weight tensors with elements that are no finite number, and how many: their model computes nonsense.
+    pub non_finite: Vec<(String, usize)>,
+    /// Positions that a sequence can have.
+    pub(super) context: usize,
+    pub(super) rows: Rows,
+    pub(super) program: Program,
+    pub(super) resources: Resources,
+    pub(super) recorder: Recorder,
+    pub(super) passes: Passes,
+}
+
+impl Engine {
+    /// Uploads the weights and compiles the plan for this device, with these kernels; tensor i of
+    /// `weights` is the plan's tensor i. A context longer than the adapter can hold in one binding is shortened;
+    /// [`crate::model::LanguageModel::context`] tells.
+    ///
+    /// [`Self::load`] chooses the kernels itself; this is for tests of variants that the adapter at hand would not
+    /// get.
+    pub fn load_with(
+        device: impl Into<Arc<Device>>,
+        plan: Plan,
+        context: usize,
+        weights: &dyn Weights,
+        progress: &mut Progress<'_>,
+        choice: KernelChoice,
+    ) -> Result<Self, LoadError> {
+        let device = device.into();
+        let (count, most) = (plan.rotary_tables.len(), MOST_TABLES);
+        if count > most {
+            return Err(LoadError::TooManyRotaryTables { count, most });
+        }
+        let context = context.min(most_positions(device.binding_limit(), &cache_widths(&plan))).max(1);
+        let rows = Rows::of(&plan, context);
+        let Uploaded { tensors, non_finite } = upload(&device, &plan, weights, progress)?;
+        let resources = Resources::new(&device, &plan, tensors, rows, context)?;
+        let program = Program::compile(&device, plan, &resources, choice, || {
+            tell(progress, LoadPart::Making, Share::of(device.pipelines(), 0))
+        })?;
+        let recorder = Recorder::new(&device, rows.outputs)?;
+        let passes = Passes::default();
+        Ok(Self { device, non_finite, context, rows, program, resources, recorder, passes })
+    }
+
+    /// GPU memory as allocated now.
+    pub fn memory(&self) -> Memory {
+        let selection = self.recorder.selection.as_ref();
+        Memory {
+            weight_bytes: self.resources.weight_bytes(),
+            scratch_bytes: self.resources.scratch_bytes() + selection.map_or(0, Selection::bytes),
+            cache_bytes: self.resources.cache.bytes(),
+        }
+    }
+
+    /// The kernel variants in use, in words.
+    pub fn variants(&self) -> Vec<String> {
+        self.program.choice.describe()
+    }
+
+    /// The plan that the engine runs.
+    pub fn plan(&self) -> &Plan {
+        &self.program.plan
+    }
+
+    /// The kernels for linear maps of many rows that need no matrix units.
+    pub fn plain_prompt_kernels(&self) -> LinearVariant {
+        KernelChoice::candidates(&self.device.capabilities)[0].many_rows
+    }
+
+    /// Computes linear maps of many rows with these kernels from now on.
+    pub fn set_prompt_kernels(&mut self, many_rows: LinearVariant) -> Result<(), ModelError> {
+        self.set_choice(KernelChoice { many_rows, ..self.program.choice })
+    }
+
+    /// Runs every op with these kernels from now on.
+    pub(super) fn set_choice(&mut self, choice: KernelChoice) -> Result<(), ModelError> {
+        self.program.choice = choice;
+        self.recompile()
+    }
+
+    /// Some of the plan's ops, by their indices, ready to run with these kernels.
+    pub(super) fn compile_ops(&self, choice: KernelChoice, ops: &[usize]) -> Result<Vec<Step>, ModelError> {
+        self.program.compile_ops(&self.device, &self.resources, choice, ops)
+    }
+
+    /// Makes every bind group again: buffers were replaced, or other kernels were chosen.
+    fn recompile(&mut self) -> Result<(), ModelError> {
+        let Self { device, program, resources, recorder, .. } = self;
+        recorder.forget_prerecorded();
+        program.recompile(device, resources)?;
+        recorder.rebind(device, program, resources)
+    }
+
+    /// Finds a place for every row; grows the cache when it is full.
+    pub(super) fn place(&mut self, batch: &Batch) -> Result<Placement, ModelError> {
+        assert!(batch.rows.len() <= self.rows.batch, "at most {} rows a pass", self.rows.batch);
+        let pages = &mut self.resources.cache.pages;
+        self.passes.forget_branches(pages);
+        let shape = Shape::of(batch, pages, self.program.vocabulary(), self.context)?;
+        let least_split = self.program.choice.attention.least_split;
+        loop {
+            let cache = &mut self.resources.cache;
+            match Placement::new(batch, &shape, &mut cache.pages, least_split) {
+                Ok(placement) => {
+                    placement.copies().for_each(|copy| cache.copy_page(&self.device, copy));
+                    return Ok(placement);
+                }
+                Err(PagesMissing(missing)) => self.grow_cache(missing)?,
+            }
+        }
+    }
+
+    /// Makes room in the cache for at least `missing` more pages.
+    pub(super) fn grow_cache(&mut self, missing: usize) -> Result<(), ModelError> {
+        // Commands and bind groups keep the buffers alive that are about to be replaced one by one.
+        self.recorder.forget_prerecorded();
+        self.program.steps.clear();
+        let grown = self.resources.cache.grow(&self.device, missing);
+        self.recompile()?;
+        grown
+    }
+
+    /// Writes what varies, makes room for it where needed.
+    pub(super) fn write_pass(
+        &mut self,
+        batch: &Batch,
+        placement: &Placement,
+        outputs: &[usize],
+    ) -> Result<(), ModelError> {
+        let (pages, tables) = (&self.resources.cache.pages, &self.program.plan.rotary_tables);
+        let words = pass::words(batch, placement, outputs, pages, tables);
+        let bytes: &[u8] = bytemuck::cast_slice(&words);
+        if bytes.len() as u64 > self.resources.pass.size() {
+            self.resources.enlarge_pass(&self.device, bytes.len() as u64)?;
+            self.recompile()?;
+        }
+        self.device.queue.write_buffer(&self.resources.pass, 0, bytes);
+        Ok(())
+    }
+}

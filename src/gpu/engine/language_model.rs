@@ -1,0 +1,79 @@
+//! The engine as a [`LanguageModel`].
+
+use super::core::Engine;
+use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
+use crate::model::ModelError;
+use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
+use crate::model::selection::RowHandle;
+use crate::model::{Batch, SequenceId};
+
+impl LanguageModel for Engine {
+    fn vocabulary(&self) -> usize {
+        self.program.vocabulary()
+    }
+
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn max_rows(&self) -> usize {
+        self.rows.batch
+    }
+
+    fn new_sequence(&mut self) -> SequenceId {
+        self.resources.cache.pages.new_sequence()
+    }
+
+    fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {
+        loop {
+            match self.resources.cache.pages.fork(sequence) {
+                Ok((fork, copy)) => {
+                    copy.into_iter().for_each(|copy| self.resources.cache.copy_page(&self.device, copy));
+                    return Ok(fork);
+                }
+                Err(PagesMissing(missing)) => self.grow_cache(missing)?,
+            }
+        }
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, length: usize) {
+        self.resources.cache.pages.truncate(sequence, length);
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        self.resources.cache.pages.release(sequence);
+    }
+
+    fn length(&self, sequence: SequenceId) -> usize {
+        self.resources.cache.pages.length(sequence)
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
+        if batch.rows.is_empty() {
+            return Ok(Outputs::default());
+        }
+        self.run(batch)
+    }
+
+    fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {
+        self.accept_rows(sequence, rows)
+    }
+
+    fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
+        self.recorder.selection.as_ref().map_or(Ok(None), |selection| selection.read(&self.device, row))
+    }
+
+    fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
+        Some(self)
+    }
+
+    fn cache_usage(&self) -> CacheUsage {
+        let pages = self.resources.cache.pages.used() - self.passes.branches.scratch.len();
+        CacheUsage {
+            pages,
+            page_positions: PAGE_POSITIONS,
+            bytes: pages as u64 * self.resources.cache.page_bytes(),
+            allocated_bytes: self.resources.cache.pages.capacity() as u64 * self.resources.cache.page_bytes(),
+        }
+    }
+}

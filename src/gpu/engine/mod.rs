@@ -1,0 +1,19 @@
+//! A model on a GPU: loading it, running passes, choosing its kernels, measuring it.
+
+mod autotune;
+mod command_key;
+mod core;
+mod first_use;
+mod in_flight;
+mod language_model;
+mod op_by_op;
+mod passes;
+mod profile;
+mod recorder;
+mod tuning_cache;
+
+pub use autotune::variants_of;
+pub use core::Engine;
+pub use op_by_op::BegunPass;
+pub use profile::OpCost;
+pub use tuning_cache::{Trial, Trials};

@@ -1,0 +1,195 @@
+//! Recording a pass as commands.
+//!
+//! Most of what tells one step from the next is in the buffer that is written for each pass; the commands are the
+//! same as long as the [`CommandKey`] is. So those of the next step are recorded while the GPU computes this one.
+
+use wgpu::{CommandEncoder, ComputePassDescriptor};
+
+use super::command_key::{CommandKey, Part, ReadbackLayout, Tokens, Wanted};
+use crate::gpu::device::{Device, Readbacks, Timestamps};
+use crate::gpu::pass::{FIRST_TOKEN, Work};
+use crate::gpu::program::{Program, Resources, Selection};
+use crate::model::ModelError;
+use crate::model::plan::RowSet;
+use crate::model::selection::RowHandle;
+
+/// Commands that nobody has submitted.
+pub(super) struct Commands {
+    pub key: CommandKey,
+    pub buffer: wgpu::CommandBuffer,
+    /// Where the results go.
+    pub readback: wgpu::Buffer,
+    /// Handles of the rows summarised.
+    pub handles: Vec<RowHandle>,
+    pub dispatches: usize,
+}
+
+/// Records passes, and owns what their results pass through.
+pub(super) struct Recorder {
+    /// Most rows of a pass that want logits.
+    most_outputs: usize,
+    /// Made by the first pass that needs it.
+    pub selection: Option<Selection>,
+    pub readbacks: Readbacks,
+    pub timestamps: Option<Timestamps>,
+    /// The commands of the next pass, if its key is that of the last one.
+    prerecorded: Option<Commands>,
+}
+
+/// Where the results of a pass go.
+struct Results {
+    layout: ReadbackLayout,
+    buffer: wgpu::Buffer,
+}
+
+impl Recorder {
+    /// For passes with at most so many rows that want logits.
+    pub fn new(device: &Device, most_outputs: usize) -> Result<Self, ModelError> {
+        Ok(Self {
+            most_outputs,
+            selection: None,
+            readbacks: Readbacks::default(),
+            timestamps: Timestamps::new(device, 2)?,
+            prerecorded: None,
+        })
+    }
+
+    /// The commands of a pass: those recorded before, if they have this key.
+    pub fn commands(
+        &mut self,
+        device: &Device,
+        program: &Program,
+        resources: &Resources,
+        key: CommandKey,
+    ) -> Result<Commands, ModelError> {
+        // No pass came in between, so the handles of the rows that they keep still hold.
+        if let Some(commands) = self.prerecorded.take_if(|commands| commands.key == key) {
+            device.count_recorded_ahead();
+            return Ok(commands);
+        }
+        self.forget_prerecorded();
+        self.record(device, program, resources, key)
+    }
+
+    /// Records the commands of a pass that is likely to come next.
+    pub fn prerecord(&mut self, device: &Device, program: &Program, resources: &Resources, key: CommandKey) {
+        // If that fails, the pass reports it, should it come.
+        self.prerecorded = self.record(device, program, resources, key).ok();
+    }
+
+    /// Forgets commands recorded before: what they work on is about to be replaced.
+    pub fn forget_prerecorded(&mut self) {
+        self.readbacks.give_back(self.prerecorded.take().map(|commands| commands.readback));
+    }
+
+    /// Binds the selection to buffers that were replaced.
+    pub fn rebind(
+        &mut self,
+        device: &Device,
+        program: &Program,
+        resources: &Resources,
+    ) -> Result<(), ModelError> {
+        self.forget_prerecorded();
+        match &mut self.selection {
+            Some(selection) => selection.rebind(device, program, resources),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the selection, if there is none yet.
+    pub fn need_selection(
+        &mut self,
+        device: &Device,
+        program: &Program,
+        resources: &Resources,
+    ) -> Result<(), ModelError> {
+        if self.selection.is_none() {
+            self.selection = Some(Selection::new(device, program, resources, self.most_outputs)?);
+        }
+        Ok(())
+    }
+
+    /// Records the commands of a pass.
+    fn record(
+        &mut self,
+        device: &Device,
+        program: &Program,
+        resources: &Resources,
+        key: CommandKey,
+    ) -> Result<Commands, ModelError> {
+        if key.wanted.iter().any(Wanted::summary) {
+            self.need_selection(device, program, resources)?;
+        }
+        let layout = ReadbackLayout::new(&key.wanted, program);
+        let results = Results { buffer: self.readbacks.take(device, layout.bytes)?, layout };
+        let mut encoder = device.encoder();
+        if let (Tokens::Chosen(row), Some(selection)) = (key.tokens, &self.selection) {
+            selection.copy_chosen(&mut encoder, row, &resources.pass, FIRST_TOKEN);
+        }
+        let dispatches = self.record_ops(&mut encoder, program, &key, &results.layout);
+        if let Some(timestamps) = &self.timestamps {
+            timestamps.copy_pair(&mut encoder, &results.buffer);
+        }
+        let handles = self.record_results(&mut encoder, program, resources, &key.wanted, &results);
+        Ok(Commands { key, buffer: encoder.finish(), readback: results.buffer, handles, dispatches })
+    }
+
+    /// Records the ops that a pass runs, and returns how many dispatches they are.
+    fn record_ops(
+        &self,
+        encoder: &mut CommandEncoder,
+        program: &Program,
+        key: &CommandKey,
+        layout: &ReadbackLayout,
+    ) -> usize {
+        let CommandKey { work, part, wanted, .. } = key;
+        // Rows of which only the hidden state is wanted need no logits.
+        let end = if layout.heads { program.steps.len() } else { program.head_start };
+        let plain = ComputePassDescriptor::default();
+        let timed = self.timestamps.as_ref().map(|timestamps| timestamps.around_pass(0));
+        let mut pass = encoder.begin_compute_pass(timed.as_ref().unwrap_or(&plain));
+        let mut dispatches = 0;
+        for step in &program.steps[..end] {
+            let work = match (step.rows, part) {
+                (RowSet::Batch, Part::Whole) => *work,
+                (RowSet::Outputs, _) if !wanted.is_empty() => Work::of_rows(wanted.len()),
+                (RowSet::Batch, Part::MoreOutputs) | (RowSet::Outputs, _) => continue,
+            };
+            step.encode(&mut pass, work);
+            dispatches += step.dispatches(work);
+        }
+        if let (1.., Some(selection)) = (layout.summaries, &self.selection) {
+            dispatches += selection.encode(&mut pass, wanted.len() as u32);
+        }
+        dispatches
+    }
+
+    /// Records the copies of a pass's results, and returns the handles of the rows summarised.
+    fn record_results(
+        &self,
+        encoder: &mut CommandEncoder,
+        program: &Program,
+        resources: &Resources,
+        wanted: &[Wanted],
+        Results { layout, buffer }: &Results,
+    ) -> Vec<RowHandle> {
+        let logits = resources.activation(program.plan.logits);
+        let mut handles = Vec::new();
+        if let (1.., Some(selection)) = (layout.summaries, &self.selection) {
+            selection.copy_summaries(encoder, layout.summaries, buffer, ReadbackLayout::SUMMARIES_AT);
+            let rows = (0..wanted.len()).filter(|&row| wanted[row].summary());
+            handles.extend(rows.zip(selection.next_row().0..).map(|(row, next)| {
+                selection.keep(encoder, logits, row, RowHandle(next));
+                RowHandle(next)
+            }));
+        }
+        if let (1.., Some(hidden)) = (layout.hidden, program.plan.hidden) {
+            let states = resources.activation(hidden);
+            encoder.copy_buffer_to_buffer(states, 0, buffer, layout.hidden_at, layout.hidden);
+        }
+        if layout.logits > 0 {
+            encoder.copy_buffer_to_buffer(logits, 0, buffer, layout.logits_at, layout.logits);
+        }
+        handles
+    }
+}

@@ -1,0 +1,236 @@
+//! Which of several candidates is the fastest on an adapter: measured once, then remembered.
+//!
+//! Knows no kernels: the candidates have names, and the measurement is handed in ([`super::autotune`]). What is
+//! remembered lies in the user's cache folder; a file that is missing, broken or cannot be written costs a new
+//! trial, no more.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ModelError;
+
+/// Most bytes of the file that are read: a larger one is not ours.
+const MOST_BYTES: u64 = 1 << 20;
+/// Most trials that are kept; the oldest go first.
+const MOST_TRIALS: usize = 64;
+
+/// This program's version, as trials are kept by.
+pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+
+/// What a trial was about. With another driver or program the same candidates may rank otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The adapter's name and backend.
+    pub adapter: String,
+    /// Its driver, with the version.
+    pub driver: String,
+    /// This program's version.
+    pub program: String,
+    /// What was run, such as `f16 4096 × 11008`.
+    pub work: String,
+}
+
+/// A trial that was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// What it was about.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// Seconds that each candidate took, by its name.
+    pub seconds: BTreeMap<String, f64>,
+}
+
+/// The trials of this and of earlier runs.
+#[derive(Debug, Default)]
+pub struct Trials {
+    file: Option<PathBuf>,
+    made: Vec<Trial>,
+}
+
+impl Trial {
+    /// The name of the fastest candidate.
+    pub fn fastest(&self) -> Option<&str> {
+        let fastest = self.seconds.iter().min_by(|(_, one), (_, other)| one.total_cmp(other));
+        fastest.map(|(name, _)| name.as_str())
+    }
+
+    /// What it found, for a person.
+    pub fn words(&self) -> Option<String> {
+        let (work, fastest) = (&self.subject.work, self.fastest()?);
+        Some(format!("by trial, {work}: {fastest} ({} candidates)", self.seconds.len()))
+    }
+}
+
+impl Trials {
+    /// What lies in the user's cache folder; nothing where there is none.
+    pub fn of_user() -> Self {
+        cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("logitscope/trials.json")))
+    }
+
+    /// What lies in this file, which later trials are written to.
+    pub fn read(file: PathBuf) -> Self {
+        let made = read(&file).unwrap_or_else(|error| {
+            log::debug!("{}: {error}", file.display());
+            Vec::new()
+        });
+        Self { file: Some(file), made }
+    }
+
+    /// The trials that still hold for an adapter with its present driver.
+    pub fn about(&self, adapter: &str, driver: &str) -> impl Iterator<Item = &Trial> {
+        self.made.iter().filter(move |trial| {
+            let subject = &trial.subject;
+            (subject.adapter.as_str(), subject.driver.as_str(), subject.program.as_str())
+                == (adapter, driver, PROGRAM)
+        })
+    }
+
+    /// The index of the fastest candidate: as remembered, or else by `measure`, which takes an index and
+    /// returns seconds.
+    pub fn fastest(
+        &mut self,
+        subject: Subject,
+        candidates: &[String],
+        mut measure: impl FnMut(usize) -> Result<f64, ModelError>,
+    ) -> Result<usize, ModelError> {
+        let known = self.made.iter().find(|trial| {
+            trial.subject == subject
+                && trial.seconds.len() == candidates.len()
+                && candidates.iter().all(|name| trial.seconds.contains_key(name))
+        });
+        let place = |trial: &Trial| candidates.iter().position(|name| Some(name.as_str()) == trial.fastest());
+        if let Some(place) = known.and_then(place) {
+            return Ok(place);
+        }
+        let mut seconds = BTreeMap::new();
+        for (index, name) in candidates.iter().enumerate() {
+            seconds.insert(name.clone(), measure(index)?);
+        }
+        let trial = Trial { subject, seconds };
+        let fastest = place(&trial).unwrap_or_default();
+        self.keep(trial);
+        Ok(fastest)
+    }
+
+    /// Takes a trial in place of older ones of the same work on the same adapter.
+    fn keep(&mut self, trial: Trial) {
+        let subject = &trial.subject;
+        self.made.retain(|Trial { subject: old, .. }| {
+            (old.adapter.as_str(), old.work.as_str()) != (subject.adapter.as_str(), subject.work.as_str())
+        });
+        self.made.push(trial);
+        self.made.drain(..self.made.len().saturating_sub(MOST_TRIALS));
+        if let Some(file) = &self.file
+            && let Err(error) = write(file, &self.made)
+        {
+            log::debug!("{}: {error}", file.display());
+        }
+    }
+}
+
+fn read(file: &Path) -> std::io::Result<Vec<Trial>> {
+    let mut text = String::new();
+    std::fs::File::open(file)?.take(MOST_BYTES).read_to_string(&mut text)?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Writes beside the file and renames, so that a program that reads meanwhile never sees half of it.
+fn write(file: &Path, trials: &[Trial]) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let written = file.with_extension(format!("{}.tmp", std::process::id()));
+    std::fs::write(&written, serde_json::to_string_pretty(trials)?)?;
+    std::fs::rename(&written, file)
+}
+
+/// The user's folder for what can be made again, by the platform's custom.
+fn cache_folder() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if cfg!(target_os = "windows") {
+        variable("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        Some(variable("HOME")?.join("Library/Caches"))
+    } else {
+        variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(driver: &str) -> Subject {
+        Subject {
+            adapter: "Voodoo 2 (Vulkan)".to_owned(),
+            driver: driver.to_owned(),
+            program: PROGRAM.to_owned(),
+            work: "f16 4 × 4".to_owned(),
+        }
+    }
+
+    fn names() -> [String; 2] {
+        ["lanes".to_owned(), "groups".to_owned()]
+    }
+
+    /// The choice, and how many measurements it took.
+    fn choose(trials: &mut Trials, driver: &str, seconds: [f64; 2]) -> (usize, usize) {
+        let mut measured = 0;
+        let chosen = trials.fastest(subject(driver), &names(), |index| {
+            measured += 1;
+            Ok(seconds[index])
+        });
+        (chosen.unwrap(), measured)
+    }
+
+    #[test]
+    fn the_faster_is_chosen_remembered_and_measured_again_with_another_driver() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("deeper/trials.json");
+        let mut trials = Trials::read(file.clone());
+        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (1, 2));
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, 0), "remembered in the same run");
+        let mut trials = Trials::read(file.clone());
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, 0), "remembered by the file");
+        assert_eq!(choose(&mut trials, "1.1", [1e-3, 2e-3]), (0, 2), "another driver");
+        let trials = Trials::read(file);
+        assert_eq!(trials.made.len(), 1, "the old driver's is gone");
+        assert_eq!(trials.about("Voodoo 2 (Vulkan)", "1.1").next().and_then(Trial::fastest), Some("lanes"));
+        assert_eq!(trials.about("Voodoo 2 (Vulkan)", "1.0").count(), 0);
+    }
+
+    #[test]
+    fn other_candidates_than_remembered_are_measured() {
+        let mut trials = Trials::default();
+        choose(&mut trials, "1.0", [2e-3, 1e-3]);
+        let candidates = ["lanes".to_owned(), "shared".to_owned()];
+        let chosen = trials.fastest(subject("1.0"), &candidates, |index| Ok([3.0, 4.0][index]));
+        assert_eq!(chosen, Ok(0));
+    }
+
+    #[test]
+    fn a_broken_file_and_a_folder_that_cannot_be_written_are_no_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("trials.json");
+        for broken in ["", "{", "[{\"adapter\": 3}]", "\u{0}"] {
+            std::fs::write(&file, broken).unwrap();
+            assert_eq!(choose(&mut Trials::read(file.clone()), "1.0", [1e-3, 2e-3]), (0, 2));
+        }
+        // A file stands where a folder is needed.
+        let below = file.join("trials.json");
+        let mut trials = Trials::read(below);
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (0, 2));
+        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (0, 0), "remembered for this run");
+    }
+
+    #[test]
+    fn an_error_of_the_measurement_ends_the_trial_and_leaves_nothing() {
+        let lost = ModelError::DeviceLost { reason: "gone".to_owned() };
+        let mut trials = Trials::default();
+        let chosen = trials.fastest(subject("1.0"), &names(), |_| Err(lost.clone()));
+        assert_eq!((chosen, trials.made.len()), (Err(lost), 0));
+    }
+}

@@ -1,0 +1,90 @@
+//! What an adapter can do, as far as the choice of kernels depends on it: plain data, read once.
+
+use std::ops::RangeInclusive;
+
+use wgpu::{Adapter, DeviceType, Features};
+
+use super::limits::MOST_LANES;
+use super::linear_variant::LinearVariant;
+use super::matrix_units::{MatrixUnits, lanes};
+use super::reduction::Reduction;
+
+/// The two kinds of hardware that kernels are chosen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdapterClass {
+    /// Many lanes, cheap barriers, memory that wants neighbouring lanes at neighbouring addresses.
+    Gpu,
+    /// A software driver: few lanes, and each barrier costs as much as hundreds of multiplications.
+    Cpu,
+}
+
+/// What kernels can use on an adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The kind of hardware.
+    pub class: AdapterClass,
+    /// The lanes that a subgroup can have, as the driver reports them; `None` without subgroup operations.
+    pub subgroup_lanes: Option<RangeInclusive<u32>>,
+    /// Whether kernels can use integers of 64 bits.
+    pub has_int64: bool,
+    /// Matrix units that the adapter offers and that the kernels have a form for, the likeliest to be fast first.
+    pub matrix_units: Vec<MatrixUnits>,
+    /// Most lanes of a workgroup.
+    pub workgroup_lanes: u32,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+}
+
+impl Capabilities {
+    /// Features that kernels use where the adapter has them, apart from those of matrix units.
+    pub(crate) const FEATURES: Features = Features::SUBGROUP.union(Features::SHADER_INT64);
+
+    /// Those of an adapter.
+    pub(crate) fn of(adapter: &Adapter) -> Self {
+        let (info, features, limits) = (adapter.get_info(), adapter.features(), adapter.limits());
+        let subgroup_lanes = info.subgroup_min_size..=info.subgroup_max_size;
+        Self {
+            class: match info.device_type {
+                DeviceType::Cpu => AdapterClass::Cpu,
+                _ => AdapterClass::Gpu,
+            },
+            subgroup_lanes: features.contains(Features::SUBGROUP).then_some(subgroup_lanes),
+            has_int64: features.contains(Features::SHADER_INT64),
+            matrix_units: MatrixUnits::offered(adapter),
+            workgroup_lanes: limits.max_compute_invocations_per_workgroup,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        }
+    }
+
+    /// Whether the adapter has what [`LinearVariant::Shuffle`] takes: words of 64 bits, and every subgroup of this
+    /// many lanes.
+    pub(super) fn can_shuffle(&self, lanes: u32) -> bool {
+        self.has_int64 && self.subgroup_lanes == Some(lanes..=lanes)
+    }
+
+    /// How lanes can add up by subgroups; `None` where the adapter has none.
+    pub fn reduction(&self) -> Option<Reduction> {
+        let least = *self.subgroup_lanes.as_ref()?.start();
+        Some(Reduction::Subgroups { least: least.max(1) })
+    }
+
+    /// How matrix units can compute a linear map of many rows; empty where the adapter has none of those that
+    /// the kernels have a form for, or no room for their workgroups.
+    pub fn matrix_variants(&self) -> Vec<LinearVariant> {
+        let Some(subgroup_lanes) = &self.subgroup_lanes else { return Vec::new() };
+        let lanes = lanes(*subgroup_lanes.end());
+        let has_room =
+            self.workgroup_bytes >= MatrixUnits::MOST_MEMORY && lanes <= self.workgroup_lanes.min(MOST_LANES);
+        let variants = self.matrix_units.iter().map(|&units| LinearVariant::Matrices { units, lanes });
+        if has_room { variants.collect() } else { Vec::new() }
+    }
+
+    /// The features that a device has to be opened with for its matrix units.
+    pub(crate) fn matrix_features(&self) -> Features {
+        let of = |variant| match variant {
+            LinearVariant::Matrices { units, .. } => units.features(),
+            _ => Features::empty(),
+        };
+        self.matrix_variants().into_iter().map(of).fold(Features::empty(), Features::union)
+    }
+}

@@ -1,0 +1,148 @@
+//! Where the rows of a batch go: slots of the cache, pages to branch off in, tiles and splits for attention.
+
+use super::work::{MOST_PARTIALS, TILE_ROWS, Work};
+use crate::gpu::cache::{Extension, PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
+use crate::model::{Batch, ModelError, SequenceId};
+
+/// Splits have a multiple of so many positions.
+const SPAN_STEP: usize = 64;
+/// Rows of one sequence that attention takes together.
+pub(super) struct RowTile {
+    pub sequence: SequenceId,
+    pub rows: Vec<usize>,
+}
+
+/// Where a batch's rows go, and what they see.
+#[derive(Default)]
+pub(crate) struct Placement {
+    /// For each row the slot of its key and value.
+    pub slots: Vec<u32>,
+    /// For each row how many positions it sees through its page table.
+    pub(super) cached: Vec<usize>,
+    /// For each row the slots of its chain.
+    pub(super) chains: Vec<Vec<u32>>,
+    /// Pages to give back after the pass.
+    pub scratch: Vec<u32>,
+    /// How the sequences grew.
+    extensions: Vec<Extension>,
+    pub(super) tiles: Vec<RowTile>,
+    /// Positions of one split.
+    pub(super) span: usize,
+    /// What there is to compute.
+    pub work: Work,
+}
+
+/// How a batch's rows relate to their sequences: which extend them, and which only branch off.
+pub(crate) struct Shape {
+    /// For each row whether it extends its sequence.
+    kept: Vec<bool>,
+    /// For each sequence how many rows extend it.
+    growth: Vec<(SequenceId, usize)>,
+    /// Rows that branch off.
+    branching: usize,
+}
+
+impl Shape {
+    /// Checks tokens, positions and parents, and finds the rows that extend their sequences.
+    pub fn of(batch: &Batch, pages: &Pages, vocabulary: usize, context: usize) -> Result<Self, ModelError> {
+        let cached = |sequence| pages.length(sequence);
+        batch.check(vocabulary, context, cached)?;
+        let kept = batch.kept(cached);
+        let mut growth: Vec<(SequenceId, usize)> = Vec::new();
+        for (row, _) in batch.rows.iter().zip(&kept).filter(|(_, kept)| **kept) {
+            match growth.iter_mut().find(|(sequence, _)| *sequence == row.sequence) {
+                Some((_, count)) => *count += 1,
+                None => growth.push((row.sequence, 1)),
+            }
+        }
+        let branching = kept.iter().filter(|kept| !**kept).count();
+        Ok(Self { kept, growth, branching })
+    }
+}
+
+impl Placement {
+    /// Lets the sequences grow, and gives each row its slot. When pages are missing, nothing has changed.
+    /// Rows of at least `least_split` positions are split.
+    pub fn new(
+        batch: &Batch,
+        shape: &Shape,
+        pages: &mut Pages,
+        least_split: usize,
+    ) -> Result<Self, PagesMissing> {
+        let mut placement = Self::default();
+        if let Err(missing) = placement.take(shape, pages) {
+            placement.undo(pages);
+            return Err(missing);
+        }
+        placement.fill(batch, shape, pages);
+        placement.divide(batch, least_split);
+        Ok(placement)
+    }
+
+    /// The copies to make before the pass.
+    pub fn copies(&self) -> impl Iterator<Item = PageCopy> {
+        self.extensions.iter().filter_map(|extension| extension.copy)
+    }
+
+    /// Makes every sequence what it was before, and gives back all pages: the pass has failed.
+    pub fn undo(self, pages: &mut Pages) {
+        pages.give_back(&self.scratch);
+        self.extensions.into_iter().rev().for_each(|extension| pages.undo(extension));
+    }
+
+    fn take(&mut self, shape: &Shape, pages: &mut Pages) -> Result<(), PagesMissing> {
+        for &(sequence, count) in &shape.growth {
+            self.extensions.push(pages.extend(sequence, count)?);
+        }
+        self.scratch = pages.take(shape.branching.div_ceil(PAGE_POSITIONS))?;
+        Ok(())
+    }
+
+    /// Divides the work of attention: long rows into spans, many rows into tiles.
+    fn divide(&mut self, batch: &Batch, least_split: usize) {
+        for (index, row) in batch.rows.iter().enumerate() {
+            let has_room = |tile: &&mut RowTile| tile.sequence == row.sequence && tile.rows.len() < TILE_ROWS;
+            match self.tiles.iter_mut().rev().find(has_room) {
+                Some(tile) => tile.rows.push(index),
+                None => self.tiles.push(RowTile { sequence: row.sequence, rows: vec![index] }),
+            }
+        }
+        let rows = batch.rows.len();
+        let longest = (0..rows).map(|row| self.cached[row] + self.chains[row].len()).max().unwrap_or(1);
+        let most = (MOST_PARTIALS / rows.max(1)).max(1);
+        let wanted = if longest < least_split { 1 } else { (2 * longest / least_split).min(most) };
+        self.span = longest.div_ceil(wanted).next_multiple_of(SPAN_STEP);
+        self.work = Work {
+            rows,
+            alone: batch.rows.iter().all(|row| row.parent.is_none()),
+            splits: longest.div_ceil(self.span),
+            tiles: self.tiles.len(),
+        };
+    }
+
+    fn fill(&mut self, batch: &Batch, shape: &Shape, pages: &Pages) {
+        let page_slots = |page: &u32| {
+            let first = page * PAGE_POSITIONS as u32;
+            first..first + PAGE_POSITIONS as u32
+        };
+        let mut branch_slots = self.scratch.iter().flat_map(page_slots);
+        for (row, &kept) in batch.rows.iter().zip(&shape.kept) {
+            if kept {
+                self.slots.push(pages.slot(row.sequence, row.position));
+                self.cached.push(row.position + 1);
+                self.chains.push(Vec::new());
+                continue;
+            }
+            let slot = branch_slots.next().expect("as many slots were taken as there are branching rows");
+            // A branch sees what its parent sees, and itself.
+            let (cached, mut chain) = match row.parent {
+                Some(parent) => (self.cached[parent], self.chains[parent].clone()),
+                None => (row.position, Vec::new()),
+            };
+            chain.push(slot);
+            self.slots.push(slot);
+            self.cached.push(cached);
+            self.chains.push(chain);
+        }
+    }
+}

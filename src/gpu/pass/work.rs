@@ -1,0 +1,30 @@
+//! What a pass has to compute, as far as its dispatches depend on it.
+
+/// Most partial results of attention, splits of all rows together.
+pub(crate) const MOST_PARTIALS: usize = 64;
+/// Most rows of a tile.
+pub(crate) const TILE_ROWS: usize = 32;
+
+/// What a pass has to compute, as far as dispatches depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Work {
+    pub rows: usize,
+    /// Whether no row sees another one of the pass.
+    pub alone: bool,
+    /// Into how many spans attention divides the positions of the longest row.
+    pub splits: usize,
+    /// Tiles of rows that attention takes.
+    pub tiles: usize,
+}
+
+impl Work {
+    /// A chain of rows that see few positions.
+    pub fn chain(rows: usize) -> Self {
+        Self { rows, alone: rows <= 1, splits: 1, tiles: rows.div_ceil(TILE_ROWS) }
+    }
+
+    /// Rows that attend to nothing.
+    pub fn of_rows(rows: usize) -> Self {
+        Self { rows, alone: true, splits: 1, tiles: 0 }
+    }
+}

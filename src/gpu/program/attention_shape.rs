@@ -1,0 +1,74 @@
+//! The shape of an attention: heads and their widths, and the memory that follows from them.
+
+use crate::gpu::pass::MOST_PARTIALS;
+use crate::model::config::ScoresConfig;
+use crate::model::plan::{AttentionOp, Op, Plan, TensorId};
+use crate::model::{CacheFormat, WeightFormat};
+
+/// What an attention's kernels share.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub layer: usize,
+    pub heads: u32,
+    pub groups: u32,
+    pub head_width: u32,
+    pub scale: f32,
+    pub scores: ScoresConfig,
+    pub sinks: Option<TensorId>,
+}
+
+impl Shape {
+    pub fn of(op: &Op) -> Option<Self> {
+        match *op {
+            Op::Attention(attention) => Some(Self::from(attention)),
+            _ => None,
+        }
+    }
+
+    pub fn octets(self) -> u32 {
+        self.head_width.div_ceil(8)
+    }
+
+    /// Query heads of a workgroup: as many of a key/value head's as registers and workgroup memory hold.
+    pub fn shared(self) -> u32 {
+        let of_group = self.heads / self.groups;
+        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.octets() <= 256;
+        (1..=8).rev().find(fits).unwrap_or(1)
+    }
+
+    /// Elements of a partial result: a head, maximum and sum, and padding to a block of four.
+    pub fn partial(self) -> u32 {
+        8 * self.octets() + 4
+    }
+}
+
+impl From<AttentionOp> for Shape {
+    fn from(op: AttentionOp) -> Self {
+        let AttentionOp { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } = op;
+        let [heads, groups, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
+        Self { layer, heads, groups, head_width, scale, scores, sinks }
+    }
+}
+
+/// Bytes that attention needs beside the plan's buffers: for partial results, and for ready queries of `rows` rows.
+pub(crate) fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
+    let shapes = || plan.ops.iter().filter_map(Shape::of);
+    let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
+    let is_fresh = |op: &&Op| matches!(op, Op::Attention(AttentionOp { fresh: Some(_), .. }));
+    let ready = plan.ops.iter().filter(is_fresh).filter_map(Shape::of);
+    let ready = ready.map(|shape| 4 * rows as u64 * u64::from(shape.heads * shape.head_width + 3));
+    [partials.max().unwrap_or_default(), ready.max().unwrap_or_default()]
+}
+
+/// The keys or values of one position of a layer's cache, without padding.
+pub(crate) fn decode(plan: &Plan, layer: usize, bytes: &[u8]) -> Vec<f32> {
+    let shape = plan.ops.iter().filter_map(Shape::of).find(|shape| shape.layer == layer);
+    let shape = shape.expect("the layer has an attention");
+    let format = match plan.cache_format {
+        CacheFormat::F32 => WeightFormat::F32,
+        CacheFormat::F16 => WeightFormat::F16,
+    };
+    let heads = format.decode(bytes);
+    let head = |head: &[f32]| head[..shape.head_width as usize].to_vec();
+    heads.chunks_exact(8 * shape.octets() as usize).flat_map(head).collect()
+}

@@ -1,0 +1,74 @@
+//! The buffers that a plan's ops compute with.
+
+use wgpu::BufferUsages;
+
+use super::attention_shape::scratch_bytes;
+use crate::gpu::cache::{Cache, cache_widths};
+use crate::gpu::device::Device;
+use crate::gpu::pass::Rows;
+use crate::gpu::weights::GpuTensor;
+use crate::model::ModelError;
+use crate::model::plan::{BufferId, Plan};
+
+/// Bytes of the pass buffer at first.
+const FIRST_PASS_BYTES: u64 = 4096;
+
+/// All buffers of a model.
+pub(crate) struct Resources {
+    /// What varies from pass to pass.
+    pub pass: wgpu::Buffer,
+    pub tensors: Vec<GpuTensor>,
+    /// Activations, by [`BufferId`].
+    activations: Vec<wgpu::Buffer>,
+    /// Bound where an optional tensor is absent.
+    pub absent: wgpu::Buffer,
+    pub cache: Cache,
+}
+
+impl Resources {
+    /// Those of a plan whose tensors are on the GPU.
+    pub fn new(
+        device: &Device,
+        plan: &Plan,
+        tensors: Vec<GpuTensor>,
+        rows: Rows,
+        context: usize,
+    ) -> Result<Self, ModelError> {
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let activations = plan.buffers.iter().map(|spec| {
+            device.buffer(&format!("activations ({})", spec.name), rows.buffer_bytes(spec), usage)
+        });
+        let activations = activations.collect::<Result<_, _>>()?;
+        let absent = device.buffer("an absent tensor", 16, BufferUsages::STORAGE)?;
+        let scratch = scratch_bytes(plan, rows.batch);
+        let cache = Cache::new(device, &cache_widths(plan), scratch, context)?;
+        let pass = pass_buffer(device, FIRST_PASS_BYTES)?;
+        Ok(Self { pass, tensors, activations, absent, cache })
+    }
+
+    /// A buffer of activations.
+    pub fn activation(&self, id: BufferId) -> &wgpu::Buffer {
+        &self.activations[id.0]
+    }
+
+    /// Replaces the pass buffer by one of more than so many bytes.
+    pub fn enlarge_pass(&mut self, device: &Device, bytes: u64) -> Result<(), ModelError> {
+        self.pass = pass_buffer(device, 2 * bytes)?;
+        Ok(())
+    }
+
+    /// Bytes of the weights.
+    pub fn weight_bytes(&self) -> u64 {
+        self.tensors.iter().map(GpuTensor::bytes).sum()
+    }
+
+    /// Bytes of activations and of what attention keeps between its kernels.
+    pub fn scratch_bytes(&self) -> u64 {
+        let attention = [&self.cache.partials, &self.cache.ready];
+        self.activations.iter().chain(attention).map(wgpu::Buffer::size).sum()
+    }
+}
+
+fn pass_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
+    device.buffer("the pass", bytes, BufferUsages::STORAGE | BufferUsages::COPY_DST)
+}

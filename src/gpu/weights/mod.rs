@@ -1,0 +1,11 @@
+//! Weights on the GPU: how they lie there, and how they get there.
+
+mod block_layout;
+mod layout;
+mod staging;
+mod tensor;
+mod upload;
+
+pub(super) use layout::{Form, padded, padded_row, row_bytes, unit_weights};
+pub(super) use tensor::{GpuTensor, Shard, least_shard_bytes, most_shard_bytes};
+pub(super) use upload::{Uploaded, upload};

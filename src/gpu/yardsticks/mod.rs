@@ -1,0 +1,7 @@
+//! What a device can do at most: what measurements are compared with.
+
+mod copy_bandwidth;
+mod f32_rate;
+
+pub use copy_bandwidth::copy_bandwidth;
+pub use f32_rate::f32_rate;

@@ -1,0 +1,155 @@
+//! What the window does to open models, and to open and save traces.
+
+use std::path::PathBuf;
+
+use egui::Context;
+
+use super::app::App;
+use super::dialog::{Answer, Dialog, Wanted};
+use super::inspecting::{Found, Inspecting};
+use super::remembered::Remembered;
+use super::state::{Inspected, Origin};
+use super::trace_files::{Outcome, TraceWork};
+use crate::session::{Command, LoadRequest, ModelSource, Notice, Severity};
+
+impl App {
+    pub(super) fn take_dialog_answer(&mut self, ctx: &Context) {
+        let Some(dialog) = &self.dialog else { return };
+        let (wanted, answer) = (dialog.wanted, dialog.answer());
+        let Some(answer) = answer else { return };
+        self.dialog = None;
+        match answer {
+            Answer::Chosen(path) => match wanted {
+                Wanted::Folder | Wanted::File => self.inspect(ModelSource::Path(path), ctx),
+                Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(path),
+                // The dialog asked whether a file may go.
+                Wanted::NewTrace => self.save_trace(path, true, ctx),
+                Wanted::Trace => self.trace_work = Some(TraceWork::open(path, ctx)),
+            },
+            Answer::Closed => {}
+            Answer::Unavailable => self.view.tell(Notice {
+                severity: Severity::Information,
+                title: "No file dialog on this desktop".to_owned(),
+                detail: match wanted {
+                    Wanted::Folder | Wanted::File | Wanted::Trace => {
+                        "Type or paste the path into the field of “Open model…”, or drop the folder or file on the \
+                         window."
+                    }
+                    Wanted::DraftFolder | Wanted::DraftFile => {
+                        "Type or paste the draft model's path into the field below the strategy."
+                    }
+                    Wanted::NewTrace => "Type or paste the path into the field of “Save the trace”.",
+                }
+                .to_owned(),
+            }),
+        }
+    }
+
+    pub(super) fn take_inspection(&mut self) {
+        let Some(inspecting) = &self.inspecting else { return };
+        let Some(answer) = inspecting.answer() else { return };
+        let source = inspecting.source.clone();
+        self.inspecting = None;
+        match answer {
+            Found::Model(card) => {
+                self.state.open_shown = false;
+                self.state.inspected = Some(Inspected { source, card: *card });
+            }
+            Found::Nothing(notice) => self.view.tell(notice),
+            Found::Trace(outcome) => self.take_trace_outcome(outcome),
+        }
+    }
+
+    pub(super) fn take_trace_work(&mut self) {
+        let Some(outcome) = self.trace_work.as_ref().and_then(TraceWork::outcome) else { return };
+        self.trace_work = None;
+        self.take_trace_outcome(outcome);
+    }
+
+    pub(super) fn take_trace_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Told(notice) => self.view.tell(notice),
+            Outcome::Saved(notice) => {
+                self.state.save_shown = false;
+                self.state.taken_path = None;
+                self.view.tell(notice);
+            }
+            Outcome::Taken(path) => self.state.taken_path = Some(path),
+            // A run that goes on is what the window shows; its steps must not end in another trace.
+            Outcome::Opened(_) if self.view.has_live_run() => self.view.tell(Notice {
+                severity: Severity::Information,
+                title: "A run is under way".to_owned(),
+                detail: "Stop it first (Esc), then open the trace.".to_owned(),
+            }),
+            Outcome::Opened(run) => {
+                self.state.run_number += 1;
+                self.state.cursor.follow_newest(0);
+                self.state.open_shown = false;
+                self.state.lines_left.clear();
+                self.state.origin = Origin::File;
+                self.view.run = Some(*run);
+            }
+        }
+    }
+
+    /// Writes the run on show to a file, on a thread of its own.
+    pub(super) fn save_trace(&mut self, path: PathBuf, replace: bool, ctx: &Context) {
+        if let Some(run) = self.view.run.clone() {
+            self.trace_work = Some(TraceWork::save(run, path, replace, ctx));
+        }
+    }
+
+    /// Opens a file dialog, unless one is open.
+    pub(super) fn ask(&mut self, wanted: Wanted, ctx: &Context) {
+        if self.dialog.is_none() {
+            self.dialog = Some(Dialog::open(wanted, ctx));
+        }
+    }
+
+    /// Turns Chat on for a model that was just opened and has a template. A model that is loaded again keeps what
+    /// the person chose for it.
+    pub(super) fn offer_chat(&mut self, has_template: bool) {
+        let opened = Some(&self.asked_for) != self.chat_offered_to.as_ref();
+        self.chat_offered_to = Some(self.asked_for.clone());
+        if opened && has_template && self.asked_for != ModelSource::BuiltIn {
+            self.state.remembered.chat = true;
+        }
+    }
+
+    pub(super) fn load(&mut self, source: ModelSource) {
+        self.asked_for = source.clone();
+        self.worker.send(Command::Load(self.request(source, self.asked_context)));
+    }
+
+    /// A model, loaded as the person chose.
+    pub(super) fn request(&self, source: ModelSource, context: Option<usize>) -> LoadRequest {
+        let Remembered { adapter, weights, cache, .. } = &self.state.remembered;
+        LoadRequest { source, adapter: adapter.clone(), context, weights: *weights, cache: *cache }
+    }
+
+    /// Reads a model's headers; the answer comes in a later frame.
+    pub(super) fn inspect(&mut self, source: ModelSource, ctx: &Context) {
+        let known = self.state.inspected.as_ref().is_some_and(|inspected| inspected.source == source);
+        if !known {
+            self.state.context = None;
+        }
+        self.inspecting = Some(Inspecting::start(self.request(source, self.state.context), ctx));
+    }
+
+    /// Takes a change of how models are loaded into account: for the one that is asked about, or for the open one.
+    pub(super) fn load_otherwise(&mut self, ctx: &Context) {
+        match &self.state.inspected {
+            Some(inspected) => self.inspect(inspected.source.clone(), ctx),
+            None if self.view.loaded.is_some() => self.load(self.asked_for.clone()),
+            None => {}
+        }
+    }
+
+    pub(super) fn take_drops(&mut self, ctx: &Context) {
+        let dropped =
+            ctx.input(|input| input.raw.dropped_files.first().map(|file| PathBuf::from(file.path())));
+        if let Some(path) = dropped {
+            self.inspect(ModelSource::Path(path), ctx);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What becomes of each action.
+
+use egui::Context;
+
+use super::action::Action;
+use super::app::App;
+use super::cursor::Follow;
+use super::dialog::Wanted;
+use super::dock;
+use super::remembered::Remembered;
+use super::state::Awaited;
+use super::theme;
+use crate::session::{Command, ModelSource, Pace, Status};
+
+impl App {
+    pub(super) fn perform(&mut self, ctx: &Context, action: Action) {
+        let (prompt, count) = self.view.run.as_ref().map_or((0, 0), |run| (run.prompt.len(), run.line.len()));
+        let cursor = &mut self.state.cursor;
+        match action {
+            Action::ShowOpen => {
+                self.state.open_shown = !self.state.open_shown;
+                self.state.focus_path = self.state.open_shown;
+            }
+            Action::PickFolder => self.ask(Wanted::Folder, ctx),
+            Action::PickFile => self.ask(Wanted::File, ctx),
+            Action::SaveTrace => self.state.save_shown = count > 0 && !self.state.save_shown,
+            Action::SaveTo { path, replace } => self.save_trace(path, replace, ctx),
+            Action::PickTracePlace => self.ask(Wanted::NewTrace, ctx),
+            Action::OpenTrace => self.ask(Wanted::Trace, ctx),
+            Action::Open(ModelSource::BuiltIn) => self.perform(ctx, Action::Load(ModelSource::BuiltIn)),
+            Action::Open(source) => self.inspect(source, ctx),
+            Action::Load(source) => {
+                self.state.open_shown = false;
+                let inspected = self.state.inspected.take();
+                self.asked_context = inspected.and(self.state.context);
+                self.load(source);
+            }
+            Action::ClearRecent => self.state.remembered.recent.clear(),
+            Action::UseAdapter(adapter) => {
+                self.state.remembered.adapter = adapter;
+                self.load(self.asked_for.clone());
+            }
+            Action::UseWeights(weights) => {
+                self.state.remembered.weights = weights;
+                self.load_otherwise(ctx);
+            }
+            Action::UseContext(context) => {
+                self.state.context = context;
+                self.load_otherwise(ctx);
+            }
+            Action::UseCache(cache) => {
+                self.state.remembered.cache = cache;
+                self.load_otherwise(ctx);
+            }
+            Action::Run => {
+                // The text that began it keeps the keyboard no longer: the arrows step through what comes.
+                ctx.memory_mut(|memory| memory.stop_text_input());
+                self.run_or_resume();
+            }
+            Action::Pause => self.worker.send(Command::Pause),
+            Action::ToggleRun => match self.view.status {
+                Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),
+                _ => self.run_or_resume(),
+            },
+            Action::StepOnce if self.state.awaited != Awaited::Nothing => {}
+            Action::StepOnce => match self.view.status {
+                Status::Paused => {
+                    cursor.follow_newest(count);
+                    self.state.awaited = Awaited::Step;
+                    self.worker.send(Command::StepOnce);
+                }
+                Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),
+                _ => self.start(Pace::SingleStep),
+            },
+            Action::Stop if self.view.has_live_run() => self.worker.send(Command::Stop),
+            Action::Stop => self.state.toasts.clear(),
+            Action::Select(index) => cursor.select(index, count),
+            Action::SelectPrompt(index) => cursor.select_prompt(index),
+            Action::SelectPrevious => cursor.move_by(-1, prompt, count),
+            Action::SelectNext => cursor.move_by(1, prompt, count),
+            Action::SelectFirst => cursor.select(0, count),
+            Action::SelectLast => cursor.follow_newest(count),
+            Action::ToggleFollow => match cursor.follow {
+                Follow::Newest => cursor.follow = Follow::Stay,
+                Follow::Stay => cursor.follow_newest(count),
+            },
+            Action::Branch { node, token } => self.branch(node, token),
+            Action::MoveCandidate(rows) => self.move_candidate(rows),
+            Action::BranchSelected => self.branch_selected(),
+            Action::UndoBranch => self.undo_branch(),
+            Action::ShowNode(node) => self.show_node(node),
+            Action::FollowLine(tip) => self.follow_line(tip),
+            Action::PickDraftFolder => self.ask(Wanted::DraftFolder, ctx),
+            Action::PickDraftFile => self.ask(Wanted::DraftFile, ctx),
+            Action::LoadDraft(path) => self.load_draft(path),
+            Action::DropDraft => self.worker.send(Command::DropDraft),
+            Action::SetTheme(choice) => {
+                self.state.remembered.theme = choice;
+                self.apply_theme(ctx);
+            }
+            Action::ToggleInspector => self.state.remembered.inspector ^= true,
+            Action::ToggleShortcuts => self.state.shortcuts_shown ^= true,
+            Action::ToggleNotices => self.state.notices_shown ^= true,
+            Action::Copy(text) => ctx.copy_text(text),
+            Action::ResetAll => {
+                self.state.remembered = Remembered::default();
+                self.tree = dock::arrangement();
+                ctx.memory_mut(|memory| *memory = egui::Memory::default());
+                theme::install(ctx);
+                self.apply_theme(ctx);
+            }
+        }
+    }
+}

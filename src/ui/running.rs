@@ -1,0 +1,69 @@
+//! What the window does to run a prompt: it has it counted, run and scored.
+
+use super::app::App;
+use super::state::{Awaited, Origin, State};
+use crate::session::command::SpecialTokens;
+use crate::session::{Command, Pace, Prompt, RunRequest, Status};
+
+impl App {
+    /// The prompt as it would be run; `None` without a model.
+    pub(super) fn prompt(&self) -> Option<Prompt> {
+        let has_template = self.view.loaded.as_ref()?.chat_problem.is_none();
+        let remembered = &self.state.remembered;
+        let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };
+        let text = remembered.prompt.clone();
+        let chat = remembered.chat && has_template;
+        Some(if chat { Prompt::Chat(text) } else { Prompt::Text { text, special } })
+    }
+
+    /// Has the prompt counted when it changed, one count at a time and none while the worker decodes.
+    pub(super) fn count_prompt(&mut self) {
+        if self.counting || self.view.status != Status::Ready {
+            return;
+        }
+        let prompt = self.prompt();
+        if prompt == self.counted {
+            return;
+        }
+        self.counted = prompt.clone();
+        if let Some(prompt) = prompt {
+            self.counting = true;
+            self.worker.send(Command::Count(prompt));
+        }
+    }
+
+    /// Has the prompt of the run on show scored, once and after its initiation, if that is wanted: to colour it, or for
+    /// the token that is selected.
+    pub(super) fn score_prompt(&mut self) {
+        let State { remembered, cursor, origin, scored_run, run_number, .. } = &mut self.state;
+        let wanted =
+            cursor.prompt.is_some() || (remembered.prompt_scores && remembered.colouring.is_of_logits());
+        let Some(run) = &self.view.run else { return };
+        let can = *origin == Origin::Worker && self.view.loaded.is_some() && !run.line.is_empty();
+        if wanted && can && *scored_run != Some(*run_number) && run.prompt.len() > 1 {
+            *scored_run = Some(*run_number);
+            self.worker.send(Command::ScorePrompt);
+        }
+    }
+
+    pub(super) fn start(&mut self, pace: Pace) {
+        if matches!(self.state.awaited, Awaited::Start(_)) {
+            return;
+        }
+        let Some(prompt) = self.prompt() else { return };
+        let remembered = &self.state.remembered;
+        let mut settings = remembered.decoding.clone().as_used();
+        settings.stop.texts.retain(|text| !text.is_empty());
+        self.state.wanted_tokens = settings.stop.max_tokens;
+        self.state.awaited = Awaited::Start(pace);
+        self.worker.send(Command::Start(RunRequest { prompt, settings, pace }));
+    }
+
+    pub(super) fn run_or_resume(&mut self) {
+        match self.view.status {
+            Status::Paused => self.worker.send(Command::Resume),
+            _ if !self.view.has_live_run() => self.start(Pace::Continuous),
+            _ => {}
+        }
+    }
+}
