@@ -106,7 +106,7 @@ impl Contrastive {
         Ok(outputs.summaries.into_iter().next_back().expect("a pass returns what its batch asks for"))
     }
 
-    /// The raw distribution; an error if the model computed what is no number.
+    /// The raw distribution; an error if the model computed NaN.
     fn distribution(
         &self,
         summary: &Summary,

@@ -55,7 +55,7 @@ pub trait Loader {
 /// Why a model could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The files are no model.
+    /// The files are not a model.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The tensors do not fit the configuration.

@@ -19,6 +19,7 @@ pub mod run_error;
 mod tokenizer_files;
 pub mod view;
 pub mod worker;
+mod worker_loading;
 
 pub use crate::formats::GenerationDefaults;
 pub use crate::formats::inspect::FormatShare;

@@ -103,7 +103,7 @@ fn gguf_vocabulary(metadata: &Metadata, warnings: &mut Vec<String>) -> Result<Gg
     let tokens: Vec<&[u8]> = texts("tokens")?;
     let lossy: Vec<String> = tokens.iter().map(|token| String::from_utf8_lossy(token).into_owned()).collect();
     let broken = tokens.iter().enumerate().filter(|(_, token)| std::str::from_utf8(token).is_err());
-    // No text is merged to a token that is no UTF-8.
+    // No text is merged to a token that is not UTF-8.
     let merges = texts("merges")?.into_iter().filter_map(|merge| std::str::from_utf8(merge).ok());
     let id = |name: &str| formats::gguf_special_id(metadata, name);
     let inside = |id: i64| u64::try_from(id).ok().filter(|&id| id < tokens.len() as u64);

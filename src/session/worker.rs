@@ -1,7 +1,6 @@
-//! The thread: takes [`Command`]s, owns model and run, sends [`Event`]s, and outlives every failure of theirs.
+//! The thread: takes [`Command`]s, owns model and run, sends [`Event`]s, and outlives their failures.
 
 use std::any::Any;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +8,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
+use super::command::{Command, Pace, Prompt, RunRequest};
 use super::decode::Decode;
 use super::draft::DraftModel;
 use super::event::{BrokenAdapter, Event, RunStarted, Severity};
 use super::gpu_loader::GpuLoader;
 use super::inbox::Inbox;
 use super::live_run::{LiveRun, Motion};
-use super::load::{LoadError, Loader, ReadyModel};
+use super::load::{Loader, ReadyModel};
 use super::outbox::Outbox;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
@@ -111,19 +110,19 @@ impl Drop for Session {
     }
 }
 
-struct Worker {
-    loader: Box<dyn Loader>,
-    inbox: Inbox,
-    outbox: Outbox,
-    interrupt: Arc<AtomicBool>,
-    ready: Option<ReadyModel>,
+pub(super) struct Worker {
+    pub(super) loader: Box<dyn Loader>,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    pub(super) interrupt: Arc<AtomicBool>,
+    pub(super) ready: Option<ReadyModel>,
     /// Drafts for speculative runs; there only while a model is.
-    draft: Option<DraftModel>,
-    live: Option<LiveRun>,
+    pub(super) draft: Option<DraftModel>,
+    pub(super) live: Option<LiveRun>,
     /// The newest run's prompt while it is scored; steps wait until that is done.
-    scoring: Option<PromptScores>,
+    pub(super) scoring: Option<PromptScores>,
     /// Adapters that do not work, as sent last.
-    broken_adapters: Vec<BrokenAdapter>,
+    pub(super) broken_adapters: Vec<BrokenAdapter>,
 }
 
 impl Worker {
@@ -172,95 +171,6 @@ impl Worker {
                 }
             }
             Command::Stop => self.finish(StopReason::Cancelled),
-        }
-    }
-
-    fn load(&mut self, request: &LoadRequest) {
-        self.close();
-        // The old model goes first: both may not fit.
-        self.drop_draft();
-        self.ready = None;
-        self.outbox.send(Event::LoadStarted { name: request.source.name() });
-        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |part, share| {
-            outbox.send(Event::LoadProgress { part, share });
-            if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let loaded = self.loader.load(request, &mut progress);
-        self.report_adapters();
-        match loaded {
-            Ok(ready) => {
-                self.outbox.send(Event::Loaded(Box::new(ready.loaded.clone())));
-                for warning in &ready.warnings {
-                    self.outbox.notify(Severity::Warning, "The model's files", warning);
-                }
-                self.ready = Some(ready);
-            }
-            Err(LoadError::Stopped) => {
-                self.outbox.notify(Severity::Information, "Loading was stopped", "No model is open now.");
-                self.outbox.send(Event::LoadFailed);
-            }
-            Err(error) => {
-                self.outbox.notify(Severity::Error, "The model could not be loaded", &error.to_string());
-                self.outbox.send(Event::LoadFailed);
-            }
-        }
-    }
-
-    /// Loads a draft model beside the model. A run that is under way waits meanwhile.
-    fn load_draft(&mut self, source: ModelSource) {
-        const FAILED: &str = "The draft model could not be loaded";
-        self.drop_draft();
-        if self.ready.is_none() {
-            self.outbox.notify(Severity::Error, FAILED, "It drafts for a model: open that one first.");
-            return;
-        }
-        self.outbox.send(Event::DraftLoadStarted { name: source.name() });
-        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |part, share| {
-            outbox.send(Event::DraftLoadProgress { part, share });
-            if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
-        self.report_adapters();
-        let Some(ready) = &self.ready else { return };
-        let failure = match loaded.map(|draft| DraftModel::for_model(draft, ready)) {
-            Ok(Ok(draft)) => {
-                self.outbox.send(Event::DraftLoaded(Box::new(draft.facts.clone())));
-                if let Some(warning) = draft.warning() {
-                    self.outbox.notify(Severity::Warning, "The draft model's tokens", &warning);
-                }
-                self.draft = Some(draft);
-                return;
-            }
-            Ok(Err(misfit)) => misfit.to_string(),
-            Err(LoadError::Stopped) => {
-                let detail = "Speculative decoding looks drafts up in the text.";
-                self.outbox.notify(Severity::Information, "Loading the draft model was stopped", detail);
-                self.outbox.send(Event::DraftDropped);
-                return;
-            }
-            Err(error) => error.to_string(),
-        };
-        self.outbox.notify(Severity::Error, FAILED, &failure);
-        self.outbox.send(Event::DraftDropped);
-    }
-
-    /// Tells which adapters do not work, as far as that is new.
-    fn report_adapters(&mut self) {
-        for warning in self.loader.take_warnings() {
-            self.outbox.notify(Severity::Warning, "An adapter does not work", &warning);
-        }
-        let broken = self.loader.broken_adapters();
-        if broken != self.broken_adapters {
-            self.outbox.send(Event::BrokenAdapters(broken.clone()));
-            self.broken_adapters = broken;
-        }
-    }
-
-    fn drop_draft(&mut self) {
-        if self.draft.take().is_some() {
-            self.outbox.send(Event::DraftDropped);
         }
     }
 
@@ -425,7 +335,7 @@ impl Worker {
     }
 
     /// Ends the run, and frees what it holds in the model.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.end_scoring();
         self.finish(StopReason::Cancelled);
         if let (Some(live), Some(ready)) = (self.live.take(), &mut self.ready) {
@@ -478,10 +388,3 @@ fn takes_the_model(error: &ModelError) -> bool {
         ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,
     }
 }
-
-/// What makes it useless to go on loading a model.
-const LOAD_ENDS: fn(&Command) -> bool = |command| matches!(command, Command::Stop | Command::Load(_));
-
-/// What makes it useless to go on loading a draft model.
-const DRAFT_ENDS: fn(&Command) -> bool =
-    |command| LOAD_ENDS(command) || matches!(command, Command::LoadDraft(_) | Command::DropDraft);

@@ -41,11 +41,11 @@ pub enum GrammarError {
         /// Its bytes.
         bytes: usize,
     },
-    /// The text is no GBNF.
+    /// The text is not GBNF.
     #[error("the grammar cannot be read: {0}")]
     Gbnf(#[from] GbnfError),
-    /// The schema is no JSON.
-    #[error("the JSON schema is no JSON: {reason}")]
+    /// The schema is not JSON.
+    #[error("the JSON schema is not JSON: {reason}")]
     Json {
         /// What the parser said, with line and column.
         reason: String,

@@ -137,6 +137,7 @@ const ORDERS: [(&str, &[&str]); 6] = [
             "decode",
             "live_run",
             "worker",
+            "worker_loading",
         ],
     ),
     (
