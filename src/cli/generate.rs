@@ -7,12 +7,13 @@ use super::error::CliError;
 use super::interrupt::INTERRUPTED;
 use super::model;
 use super::outcome::Outcome;
-use super::output::{Listener, StatusLine, bytes, print, print_json, rate, seconds, status};
+use super::output::{Listener, StatusLine, print, print_json, rate, seconds, status};
 use crate::decoding::{
     BeamSettings, CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EarlyStopping,
     EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyKind,
 };
 use crate::session::{Decode, DraftModel, LoadError, ReadyModel, RunError};
+use crate::trace::units::bytes;
 use crate::trace::{Candidate, Node, Phase, PhaseFigures, Phases, ReturnedSequence, Run, StopReason, file};
 
 /// Runs the command.

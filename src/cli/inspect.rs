@@ -5,9 +5,10 @@ use std::fmt::Write;
 use super::arguments::{Inspect, source};
 use super::error::CliError;
 use super::outcome::Outcome;
-use super::output::{bytes, print, print_json};
+use super::output::{print, print_json};
 use crate::gpu;
 use crate::session::{AdapterMatch, AdapterRoom, Limit, LoadRequest, MemoryNeed, ModelCard};
+use crate::trace::units::bytes;
 
 /// Runs the command. A machine without an adapter is no failure, unless one was asked for.
 pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {

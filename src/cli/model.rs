@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
 use super::error::CliError;
 use super::interrupt;
-use super::output::{StatusLine, bytes, status};
+use super::output::{StatusLine, status};
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
     self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, Share,
 };
+use crate::tokenizer::without_byte_order_mark;
+use crate::trace::units::bytes;
 
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
 pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
@@ -93,8 +95,7 @@ pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt
         Some(file) => {
             let text = std::fs::read_to_string(file);
             let text = text.map_err(|reason| CliError::Prompt { file: file.clone(), reason })?;
-            // Some editors begin a file with a byte order mark, which is no part of its text.
-            text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
+            without_byte_order_mark(&text).to_owned()
         }
         None => options.prompt.clone().unwrap_or_default(),
     };
@@ -113,7 +114,7 @@ mod tests {
     fn the_progress_line_names_the_part_and_its_share() {
         let words = |part, done, total| load_words(part, Share { done, total });
         assert_eq!(words(LoadPart::Reading, 0, 0), "loading: reading files");
-        assert_eq!(words(LoadPart::Uploading, 1536, 4096), "loading: uploading weights, 1.5 KiB of 4.0 KiB");
+        assert_eq!(words(LoadPart::Uploading, 1536, 4096), "loading: uploading weights, 1.54 kB of 4.10 kB");
         assert_eq!(words(LoadPart::Making, 7, 0), "loading: making kernels, 7 so far");
         assert_eq!(words(LoadPart::Compiling, 12, 40), "loading: compiling kernels, 12 of 40");
         assert_eq!(words(LoadPart::WarmingUp, 1, 4), "loading: warming up, 1 of 4");

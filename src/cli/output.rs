@@ -67,19 +67,6 @@ impl StatusLine {
     }
 }
 
-/// Bytes as a person reads them.
-pub fn bytes(count: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let digits = if unit == 0 || value >= 100.0 { 0 } else { 1 };
-    format!("{value:.digits$} {}", units[unit])
-}
-
 /// Seconds as a person reads them.
 pub fn seconds(value: f64) -> String {
     if value < 1.0 { format!("{:.1} ms", value * 1e3) } else { format!("{value:.2} s") }
@@ -95,8 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_times_are_short() {
-        assert_eq!([bytes(1023), bytes(1536), bytes(400 << 20)], ["1023 B", "1.5 KiB", "400 MiB"]);
+    fn times_are_short() {
         assert_eq!([seconds(0.0123), seconds(2.0)], ["12.3 ms", "2.00 s"]);
     }
 }

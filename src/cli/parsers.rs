@@ -10,7 +10,7 @@ pub fn shape_names() -> Vec<&'static str> {
 pub fn stored_format(text: &str) -> Result<WeightFormat, String> {
     let names = || WeightFormat::ALL.map(WeightFormat::name).join(", ");
     let known = WeightFormat::ALL.into_iter().find(|format| format.name() == text);
-    known.ok_or_else(|| format!("`{text}` is none of {}", names()))
+    known.ok_or_else(|| format!("`{text}` is not one of {}", names()))
 }
 
 pub fn at_least_one(text: &str) -> Result<usize, String> {
@@ -26,7 +26,7 @@ pub fn logit_bias(text: &str) -> Result<(u32, f32), String> {
 
 /// A token's id, also within a list with blanks.
 pub fn token_id(text: &str) -> Result<u32, String> {
-    text.trim().parse().map_err(|_| format!("`{text}` is no token id, such as 42"))
+    text.trim().parse().map_err(|_| format!("`{text}` is not a token id, such as 42"))
 }
 
 /// Ids in a row; a type of its own, so that clap takes each as one value.

@@ -1,5 +1,6 @@
 //! What a step has cost: written on its first node, and added to the figures of the run's phases.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use super::initiation::PassCost;
@@ -53,4 +54,17 @@ pub(super) fn account(node: &mut Node, run: &mut Run, moments: Moments, cost: Pa
     };
     figures.seconds += node.timing.total_seconds;
     figures.amount += cost.rows as u64;
+}
+
+/// Appends a step's only node, whose step is set, to the line of the run, with what it cost. Gives its place.
+pub(super) fn append(
+    mut node: Node,
+    run: &mut Run,
+    moments: Moments,
+    cost: PassCost,
+    cached: Cached,
+) -> Range<usize> {
+    account(&mut node, run, moments, cost, cached);
+    run.push(node);
+    run.nodes.len() - 1..run.nodes.len()
 }

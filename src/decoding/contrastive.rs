@@ -8,10 +8,10 @@
 
 use std::time::Instant;
 
-use super::accounting::{Cached, Moments, account};
+use super::accounting::{Cached, Moments, append};
 use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
-use super::initiation::{ChunkSize, PassCost, pass_with_hidden};
+use super::initiation::{ChunkSize, PassCost, Prefill};
 use super::row::refuse_broken;
 use super::settings::{DecodingSettings, StageSettings};
 use super::stages::History;
@@ -101,11 +101,12 @@ impl Contrastive {
         };
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
         let output = RowOutput::Summary(SamplingParams::GREEDY);
-        let outputs = pass_with_hidden(model, sequence, tokens, output, &mut keep, chunk, cost, control)?;
+        let prefill = Prefill { model, sequence, chunk, cost, control };
+        let outputs = prefill.pass_with_hidden(tokens, output, &mut keep)?;
         Ok(outputs.summaries.into_iter().next_back().expect("a pass returns what its batch asks for"))
     }
 
-    /// The raw distribution; an error if the model computed what is no number.
+    /// The raw distribution; an error if the model computed NaN.
     fn distribution(
         &self,
         summary: &Summary,
@@ -238,17 +239,14 @@ impl Strategy for Contrastive {
 
         node.step = step;
         let (cost, cached) = (std::mem::take(&mut self.cost), Cached::now(model, self.sequence));
-        account(&mut node, run, Moments { start, choosing }, cost, cached);
-        let nodes = run.nodes.len()..run.nodes.len() + 1;
-        run.push(node);
+        let nodes = append(node, run, Moments { start, choosing }, cost, cached);
         let detail = ContrastiveStep { alpha: self.settings.penalty_alpha, candidates: trace, chosen };
         run.steps.push(StrategyStep { nodes: nodes.clone(), detail: StepDetail::Contrastive(detail) });
         Ok(Stepped { nodes, stop: self.ending.reason(&self.tokens, model.context()) })
     }
 
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
-        let cached = |sequence| fork_shared(model, sequence, &self.tokens, tokens);
-        let sequence = self.sequence.map(cached).transpose()?;
+        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
         let mut strategy =
             Self { tokens: tokens.to_vec(), sequence, next: None, cost: PassCost::default(), ..self.clone() };
         strategy.states.truncate(sequence.map_or(0, |sequence| model.length(sequence)));

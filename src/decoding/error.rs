@@ -49,7 +49,7 @@ pub enum DecodingError {
         /// What it has to be.
         rule: String,
     },
-    /// The model computed something that is no number.
+    /// The model computed NaN or +∞.
     #[error(
         "step {step}: the model gave the logit {logit} for token {token}: its weights or the GPU's driver may be broken; `logitscope check` tells which"
     )]

@@ -1,4 +1,4 @@
-//! Feeding tokens to a model in chunks short enough that progress moves and an interruption is answered
+//! Prefill, called initiation here: feeding tokens to a model in chunks short enough that progress moves and an interruption is answered
 //! soon; what is wanted of the last token's logits comes back.
 
 use std::time::Instant;
@@ -38,76 +38,76 @@ pub struct PassCost {
     pub gpu_seconds: Option<f64>,
 }
 
-/// Feeds those of `tokens` (all of the sequence's, not empty) that are not in the cache yet, and returns the
-/// outputs of the pass with the last one, of which `output` is wanted.
-///
-/// Progress counts cached tokens as done. After [`DecodingError::Interrupted`] the chunks computed so far
-/// stay in the cache, and the same call goes on from there. `cost` grows chunk by chunk, also when the pass
-/// ends in an error.
-pub fn pass(
-    model: &mut dyn LanguageModel,
-    sequence: SequenceId,
-    tokens: &[u32],
-    output: RowOutput,
-    chunk: &mut ChunkSize,
-    cost: &mut PassCost,
-    control: &mut Control<'_>,
-) -> Result<Outputs, DecodingError> {
-    run(model, sequence, tokens, output, None, chunk, cost, control)
+/// A prefill: tokens on their way into a sequence's cache, in chunks.
+pub struct Prefill<'a, 'c> {
+    /// What computes.
+    pub model: &'a mut dyn LanguageModel,
+    /// Where the tokens are cached.
+    pub sequence: SequenceId,
+    /// How large the next chunk is.
+    pub chunk: &'a mut ChunkSize,
+    /// Grows chunk by chunk, also if the pass ends in an error.
+    pub cost: &'a mut PassCost,
+    /// Who watches and interrupts.
+    pub control: &'a mut Control<'c>,
 }
 
-/// As [`pass`], with the final hidden states of all rows: `hidden` takes them chunk by chunk, each with the
-/// position of its first row.
-#[expect(clippy::too_many_arguments, reason = "what a pass needs, and where its hidden states go")]
-pub fn pass_with_hidden(
-    model: &mut dyn LanguageModel,
-    sequence: SequenceId,
-    tokens: &[u32],
-    output: RowOutput,
-    hidden: &mut dyn FnMut(usize, Vec<Vec<f32>>),
-    chunk: &mut ChunkSize,
-    cost: &mut PassCost,
-    control: &mut Control<'_>,
-) -> Result<Outputs, DecodingError> {
-    run(model, sequence, tokens, output, Some(hidden), chunk, cost, control)
-}
+/// Takes the final hidden states of a chunk's rows, with the position of the first.
+type TakeHidden<'a> = &'a mut dyn FnMut(usize, Vec<Vec<f32>>);
 
-#[expect(clippy::too_many_arguments, reason = "what a pass needs, and where its hidden states go")]
-fn run(
-    model: &mut dyn LanguageModel,
-    sequence: SequenceId,
-    tokens: &[u32],
-    output: RowOutput,
-    mut hidden: Option<&mut dyn FnMut(usize, Vec<Vec<f32>>)>,
-    chunk: &mut ChunkSize,
-    cost: &mut PassCost,
-    control: &mut Control<'_>,
-) -> Result<Outputs, DecodingError> {
-    let mut done = model.length(sequence);
-    if done == tokens.len() {
-        // The pass was complete before, but its logits were of no use: only computing the last row gives them.
-        done -= 1;
-        model.truncate(sequence, done);
+impl Prefill<'_, '_> {
+    /// Feeds those of `tokens` (all of the sequence's, not empty) that are not in the cache yet, and returns the
+    /// outputs of the pass with the last one, of which `output` is wanted.
+    ///
+    /// Progress counts cached tokens as done. After [`DecodingError::Interrupted`] the chunks computed so far
+    /// stay in the cache, and the same call goes on from there.
+    pub fn pass(self, tokens: &[u32], output: RowOutput) -> Result<Outputs, DecodingError> {
+        self.run(tokens, output, None)
     }
-    loop {
-        control.check()?;
-        let rows = chunk.rows.min(model.max_rows()).clamp(1, tokens.len() - done);
-        let complete = done + rows == tokens.len();
-        let last = if complete { output } else { RowOutput::Nothing };
-        let batch = Batch::chain(sequence, done, &tokens[done..done + rows], last);
-        let batch = if hidden.is_some() { batch.with_hidden() } else { batch };
-        let start = Instant::now();
-        let mut outputs = model.forward(&batch)?;
-        let seconds = start.elapsed().as_secs_f64();
-        cost.add(rows, &outputs.timing);
-        chunk.adapt(rows, seconds);
-        if let Some(hidden) = &mut hidden {
-            hidden(done, std::mem::take(&mut outputs.hidden));
+
+    /// As [`Self::pass`], with the final hidden states of all rows: `hidden` takes them chunk by chunk.
+    pub fn pass_with_hidden(
+        self,
+        tokens: &[u32],
+        output: RowOutput,
+        hidden: TakeHidden<'_>,
+    ) -> Result<Outputs, DecodingError> {
+        self.run(tokens, output, Some(hidden))
+    }
+
+    fn run(
+        self,
+        tokens: &[u32],
+        output: RowOutput,
+        mut hidden: Option<TakeHidden<'_>>,
+    ) -> Result<Outputs, DecodingError> {
+        let Self { model, sequence, chunk, cost, control } = self;
+        let mut done = model.length(sequence);
+        if done == tokens.len() {
+            // The pass was complete before, but its logits were of no use: only computing the last row gives them.
+            done -= 1;
+            model.truncate(sequence, done);
         }
-        done += rows;
-        (control.progress)(done, tokens.len());
-        if complete {
-            return Ok(outputs);
+        loop {
+            control.check()?;
+            let rows = chunk.rows.min(model.max_rows()).clamp(1, tokens.len() - done);
+            let complete = done + rows == tokens.len();
+            let last = if complete { output } else { RowOutput::Nothing };
+            let batch = Batch::chain(sequence, done, &tokens[done..done + rows], last);
+            let batch = if hidden.is_some() { batch.with_hidden() } else { batch };
+            let start = Instant::now();
+            let mut outputs = model.forward(&batch)?;
+            let seconds = start.elapsed().as_secs_f64();
+            cost.add(rows, &outputs.timing);
+            chunk.adapt(rows, seconds);
+            if let Some(hidden) = &mut hidden {
+                hidden(done, std::mem::take(&mut outputs.hidden));
+            }
+            done += rows;
+            (control.progress)(done, tokens.len());
+            if complete {
+                return Ok(outputs);
+            }
         }
     }
 }

@@ -6,11 +6,11 @@
 
 use std::time::Instant;
 
-use super::accounting::{Cached, Moments, account};
+use super::accounting::{Cached, Moments, append};
 use super::chain::{Chain, Filtered, StageContext};
 use super::draw::draw;
 use super::error::DecodingError;
-use super::initiation::{ChunkSize, PassCost, pass};
+use super::initiation::{ChunkSize, PassCost, Prefill};
 use super::random::uniform;
 use super::row::refuse_broken;
 use super::row_logits::RowLogits;
@@ -112,7 +112,8 @@ impl SingleToken {
             progress: if self.generated() == 0 { &mut *control.progress } else { &mut silent },
         };
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
-        Ok(RowLogits::one(pass(model, sequence, &self.tokens, output, chunk, cost, &mut control)?))
+        let prefill = Prefill { model, sequence, chunk, cost, control: &mut control };
+        Ok(RowLogits::one(prefill.pass(&self.tokens, output)?))
     }
 
     /// Chooses from what was seen. A summary that does not decide is replaced by its row; where the model has
@@ -253,14 +254,12 @@ impl Strategy for SingleToken {
             cached = Cached::now(model, self.sequence);
         }
         node.step = step;
-        account(&mut node, run, Moments { start, choosing }, std::mem::take(&mut self.cost), cached);
-        run.push(node);
-        Ok(Stepped { nodes: run.nodes.len() - 1..run.nodes.len(), stop })
+        let nodes = append(node, run, Moments { start, choosing }, std::mem::take(&mut self.cost), cached);
+        Ok(Stepped { nodes, stop })
     }
 
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
-        let cached = |sequence| fork_shared(model, sequence, &self.tokens, tokens);
-        let sequence = self.sequence.map(cached).transpose()?;
+        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
         let cost = PassCost::default();
         let stop = self.ending.reason(tokens, model.context());
         let strategy =

@@ -110,15 +110,16 @@ pub(super) fn common_prefix(one: &[u32], other: &[u32]) -> usize {
 }
 
 /// A fork of a sequence that computed `cached` tokens, up to where `tokens` differ from them; always without the
-/// last one of `tokens`, whose logits are still to be computed.
+/// last one of `tokens`, whose logits are still to be computed. `None` if there is no sequence yet.
 pub(super) fn fork_shared(
     model: &mut dyn LanguageModel,
-    sequence: SequenceId,
+    sequence: Option<SequenceId>,
     cached: &[u32],
     tokens: &[u32],
-) -> Result<SequenceId, ModelError> {
+) -> Result<Option<SequenceId>, ModelError> {
+    let Some(sequence) = sequence else { return Ok(None) };
     let fork = model.fork(sequence)?;
     let shared = common_prefix(cached, tokens).min(tokens.len().saturating_sub(1));
     model.truncate(fork, shared);
-    Ok(fork)
+    Ok(Some(fork))
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
-use super::initiation::{ChunkSize, PassCost, pass};
+use super::initiation::{ChunkSize, PassCost, Prefill};
 use super::row::refuse_broken;
 use super::row_logits::RowLogits;
 use super::settings::{CacheUse, DecodingSettings};
@@ -149,8 +149,8 @@ impl Text {
     ) -> Result<RowLogits, DecodingError> {
         let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
-        let outputs = pass(model, sequence, &self.tokens, output, chunk, cost, control)?;
-        Ok(RowLogits::one(outputs))
+        let prefill = Prefill { model, sequence, chunk, cost, control };
+        Ok(RowLogits::one(prefill.pass(&self.tokens, output)?))
     }
 
     /// Makes the cache hold everything but the newest token, and returns the sequence.
@@ -165,7 +165,8 @@ impl Text {
         if model.length(sequence) < before.len() {
             let mut control = Control { interrupt: control.interrupt, progress: &mut |_, _| {} };
             let (chunk, cost) = (&mut self.chunk, &mut self.cost);
-            pass(model, sequence, before, RowOutput::Nothing, chunk, cost, &mut control)?;
+            let prefill = Prefill { model, sequence, chunk, cost, control: &mut control };
+            prefill.pass(before, RowOutput::Nothing)?;
         }
         Ok(sequence)
     }
@@ -215,8 +216,7 @@ impl Text {
 
     /// The same on other tokens, which share what both have in common.
     pub fn branch(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Self, ModelError> {
-        let fork = |sequence| fork_shared(model, sequence, &self.tokens, tokens);
-        let sequence = self.sequence.map(fork).transpose()?;
+        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
         Ok(Self { tokens: tokens.to_vec(), sequence, cost: PassCost::default(), ..self.clone() })
     }
 

@@ -169,7 +169,7 @@ mod tests {
             assert_eq!(as_text(&value), None);
             assert_eq!(shown(&Value::Array(vec![value])), format!("[{shown_as}]"));
         }
-        assert_eq!(as_number(&Value::from("Infinity")), None, "a text is no number");
+        assert_eq!(as_number(&Value::from("Infinity")), None, "a text is not a number");
         assert_eq!(as_text(&Value::from("Infinity")), Some("Infinity"));
     }
 

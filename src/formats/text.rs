@@ -176,7 +176,7 @@ fn read_chat_template(
     tokenizer_config: Option<&Value>,
 ) -> Result<Option<String>, FormatError> {
     if let Some(bytes) = folder.read(CHAT_TEMPLATE)? {
-        let malformed = |_| FormatError::malformed(&folder.place(CHAT_TEMPLATE), "it is no UTF-8 text");
+        let malformed = |_| FormatError::malformed(&folder.place(CHAT_TEMPLATE), "it is not UTF-8 text");
         return String::from_utf8(bytes).map(Some).map_err(malformed);
     }
     let Some(field) = tokenizer_config.and_then(|config| config.get("chat_template")) else {

@@ -129,3 +129,13 @@ pub enum Pace {
     /// Pause after each step, the first token included.
     SingleStep,
 }
+
+impl ModelSource {
+    /// A name for a person before the model is open: the last part of the path.
+    pub fn name(&self) -> String {
+        match self {
+            Self::BuiltIn => "built-in model".to_owned(),
+            Self::Path(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        }
+    }
+}

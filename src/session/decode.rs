@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use super::command::{Prompt, SpecialTokens};
 use super::guide::Guide;
-use super::load::{Opened, ReadyModel};
+use super::load::ReadyModel;
+use super::opened::Opened;
 use super::run_error::{MissingTokenizer, RunError};
 use crate::decoding::settings::CacheUse;
 use crate::decoding::{

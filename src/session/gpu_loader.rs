@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use super::command::LoadRequest;
 use super::event::{BrokenAdapter, Loaded};
-use super::load::{LoadError, Loader, Opened, ReadyModel};
-use crate::gpu::{self, AdapterInfo, Device, Engine, GpuError, LoadPart, Progress, Share};
-use crate::model::{Fused, LanguageModel};
+use super::load::{LoadError, Loader, ReadyModel};
+use super::opened::Opened;
+use crate::gpu::{self, AdapterInfo, Device, GpuError, LoadPart, Progress, Share};
+use crate::model::LanguageModel;
 use crate::trace::{AdapterFacts, ModelFacts};
 
 /// The loader of the program: models go to a GPU.
@@ -103,10 +104,7 @@ fn ready(
 ) -> Result<ReadyModel, LoadError> {
     let adapter = AdapterFacts::from(&device.info);
     let mut engine = opened.engine(device, progress)?;
-    match engine.prepare(progress) {
-        Err(gpu::LoadError::Stopped) => return Err(LoadError::Stopped),
-        prepared => prepared?,
-    }
+    engine.prepare(progress)?;
 
     let memory = engine.memory();
     // The adapter may have shortened the context.
@@ -126,24 +124,9 @@ fn ready(
     };
     let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);
     warnings.extend(engine.non_finite.iter().map(|(tensor, count)| {
-            format!("tensor {tensor}: {count} of its elements are no finite number, so what the model says will make no sense")
+            format!("tensor {tensor}: {count} of its elements are not finite numbers, so what the model says will make no sense")
         }));
     Ok(ReadyModel { model: Box::new(engine), tokenizer, loaded, warnings })
-}
-
-impl Opened {
-    /// Brings the weights to a device. `progress` is as [`Loader::load`] has it.
-    pub fn engine(
-        &self,
-        device: impl Into<Arc<Device>>,
-        progress: &mut Progress<'_>,
-    ) -> Result<Engine, LoadError> {
-        let Fused { plan, weights } = self.fused();
-        match Engine::load(device, plan, self.context, &weights, progress) {
-            Err(gpu::LoadError::Stopped) => Err(LoadError::Stopped),
-            other => Ok(other?),
-        }
-    }
 }
 
 impl From<&gpu::AdapterInfo> for AdapterFacts {

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::command::{LoadRequest, ModelSource};
-use super::load::{LoadError, Opened};
+use super::load::LoadError;
+use super::opened::Opened;
 use crate::formats::{self, FormatError, Inspection};
 use crate::gpu::{self, AdapterInfo, Fit, GpuError, estimate_memory};
 use crate::model::{Fused, Weights};

@@ -1,21 +1,22 @@
-//! The thread: takes [`Command`]s, owns model and run, sends [`Event`]s, and outlives every failure of theirs.
+//! The thread: takes [`Command`]s, owns model and run, sends [`Event`]s, and outlives their failures.
 
 use std::any::Any;
-use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
+use super::command::{Command, Pace, Prompt, RunRequest};
 use super::decode::Decode;
 use super::draft::DraftModel;
-use super::event::{BrokenAdapter, Event, Notice, RunStarted, RunUpdate, Severity};
+use super::event::{BrokenAdapter, Event, RunStarted, Severity};
 use super::gpu_loader::GpuLoader;
-use super::load::{LoadError, Loader, ReadyModel};
+use super::inbox::Inbox;
+use super::live_run::{LiveRun, Motion};
+use super::load::{Loader, ReadyModel};
+use super::outbox::Outbox;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
 use crate::decoding::{Control, DecodingError};
@@ -46,7 +47,7 @@ impl Session {
         let body = move || {
             Worker {
                 loader: Box::new(loader),
-                inbox: Inbox { commands: inbox, waiting: VecDeque::new(), closed: false },
+                inbox: Inbox::of(inbox),
                 outbox: Outbox { events: outbox, wake: Box::new(wake) },
                 interrupt: flag,
                 ready: None,
@@ -109,65 +110,19 @@ impl Drop for Session {
     }
 }
 
-struct Worker {
-    loader: Box<dyn Loader>,
-    inbox: Inbox,
-    outbox: Outbox,
-    interrupt: Arc<AtomicBool>,
-    ready: Option<ReadyModel>,
+pub(super) struct Worker {
+    pub(super) loader: Box<dyn Loader>,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    pub(super) interrupt: Arc<AtomicBool>,
+    pub(super) ready: Option<ReadyModel>,
     /// Drafts for speculative runs; there only while a model is.
-    draft: Option<DraftModel>,
-    live: Option<LiveRun>,
+    pub(super) draft: Option<DraftModel>,
+    pub(super) live: Option<LiveRun>,
     /// The newest run's prompt while it is scored; steps wait until that is done.
-    scoring: Option<PromptScores>,
+    pub(super) scoring: Option<PromptScores>,
     /// Adapters that do not work, as sent last.
-    broken_adapters: Vec<BrokenAdapter>,
-}
-
-/// The newest run. After its end it is kept, for branches.
-struct LiveRun {
-    decode: Decode,
-    motion: Motion,
-    sent: Sent,
-}
-
-/// How much of a run's trace was sent.
-#[derive(Clone, Copy, Default)]
-struct Sent {
-    nodes: usize,
-    steps: usize,
-}
-
-impl LiveRun {
-    fn moves(&self) -> bool {
-        matches!(self.motion, Motion::Going | Motion::OneStep)
-    }
-
-    /// What came to the trace since the last call.
-    fn update(&mut self) -> RunUpdate {
-        let run = &self.decode.run;
-        let sent = std::mem::replace(&mut self.sent, Sent { nodes: run.nodes.len(), steps: run.steps.len() });
-        RunUpdate {
-            nodes: run.nodes[sent.nodes..].to_vec(),
-            tip: run.tip(),
-            steps: run.steps[sent.steps..].to_vec(),
-            sequences: run.sequences.clone(),
-            phases: run.phases,
-        }
-    }
-}
-
-/// Whether a run moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Motion {
-    /// Step follows step.
-    Going,
-    /// One step, then a pause.
-    OneStep,
-    /// It waits.
-    Held,
-    /// It has ended.
-    Ended,
+    pub(super) broken_adapters: Vec<BrokenAdapter>,
 }
 
 impl Worker {
@@ -219,95 +174,6 @@ impl Worker {
         }
     }
 
-    fn load(&mut self, request: &LoadRequest) {
-        self.close();
-        // The old model goes first: both may not fit.
-        self.drop_draft();
-        self.ready = None;
-        self.outbox.send(Event::LoadStarted { name: request.source.name() });
-        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |part, share| {
-            outbox.send(Event::LoadProgress { part, share });
-            if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let loaded = self.loader.load(request, &mut progress);
-        self.report_adapters();
-        match loaded {
-            Ok(ready) => {
-                self.outbox.send(Event::Loaded(Box::new(ready.loaded.clone())));
-                for warning in &ready.warnings {
-                    self.outbox.notify(Severity::Warning, "The model's files", warning);
-                }
-                self.ready = Some(ready);
-            }
-            Err(LoadError::Stopped) => {
-                self.outbox.notify(Severity::Information, "Loading was stopped", "No model is open now.");
-                self.outbox.send(Event::LoadFailed);
-            }
-            Err(error) => {
-                self.outbox.notify(Severity::Error, "The model could not be loaded", &error.to_string());
-                self.outbox.send(Event::LoadFailed);
-            }
-        }
-    }
-
-    /// Loads a draft model beside the model. A run that is under way waits meanwhile.
-    fn load_draft(&mut self, source: ModelSource) {
-        const FAILED: &str = "The draft model could not be loaded";
-        self.drop_draft();
-        if self.ready.is_none() {
-            self.outbox.notify(Severity::Error, FAILED, "It drafts for a model: open that one first.");
-            return;
-        }
-        self.outbox.send(Event::DraftLoadStarted { name: source.name() });
-        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |part, share| {
-            outbox.send(Event::DraftLoadProgress { part, share });
-            if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
-        self.report_adapters();
-        let Some(ready) = &self.ready else { return };
-        let failure = match loaded.map(|draft| DraftModel::for_model(draft, ready)) {
-            Ok(Ok(draft)) => {
-                self.outbox.send(Event::DraftLoaded(Box::new(draft.facts.clone())));
-                if let Some(warning) = draft.warning() {
-                    self.outbox.notify(Severity::Warning, "The draft model's tokens", &warning);
-                }
-                self.draft = Some(draft);
-                return;
-            }
-            Ok(Err(misfit)) => misfit.to_string(),
-            Err(LoadError::Stopped) => {
-                let detail = "Speculative decoding looks drafts up in the text.";
-                self.outbox.notify(Severity::Information, "Loading the draft model was stopped", detail);
-                self.outbox.send(Event::DraftDropped);
-                return;
-            }
-            Err(error) => error.to_string(),
-        };
-        self.outbox.notify(Severity::Error, FAILED, &failure);
-        self.outbox.send(Event::DraftDropped);
-    }
-
-    /// Tells which adapters do not work, as far as that is new.
-    fn report_adapters(&mut self) {
-        for warning in self.loader.take_warnings() {
-            self.outbox.notify(Severity::Warning, "An adapter does not work", &warning);
-        }
-        let broken = self.loader.broken_adapters();
-        if broken != self.broken_adapters {
-            self.outbox.send(Event::BrokenAdapters(broken.clone()));
-            self.broken_adapters = broken;
-        }
-    }
-
-    fn drop_draft(&mut self) {
-        if self.draft.take().is_some() {
-            self.outbox.send(Event::DraftDropped);
-        }
-    }
-
     /// Counts a prompt's tokens. Why one cannot be tokenised is sent when it is run.
     fn count(&self, prompt: &Prompt) {
         let tokens = self.ready.as_ref().and_then(|ready| ready.tokenise(prompt).ok().map(|ids| ids.len()));
@@ -335,7 +201,7 @@ impl Worker {
                     Pace::Continuous => Motion::Going,
                     Pace::SingleStep => Motion::OneStep,
                 };
-                self.live = Some(LiveRun { decode, motion, sent: Sent::default() });
+                self.live = Some(LiveRun::new(decode, motion));
             }
             Err(error) => self.outbox.notify(Severity::Error, "The run cannot begin", &error.to_string()),
         }
@@ -469,7 +335,7 @@ impl Worker {
     }
 
     /// Ends the run, and frees what it holds in the model.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.end_scoring();
         self.finish(StopReason::Cancelled);
         if let (Some(live), Some(ready)) = (self.live.take(), &mut self.ready) {
@@ -520,82 +386,5 @@ fn takes_the_model(error: &ModelError) -> bool {
     match error {
         ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
         ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,
-    }
-}
-
-/// What makes it useless to go on loading a model.
-const LOAD_ENDS: fn(&Command) -> bool = |command| matches!(command, Command::Stop | Command::Load(_));
-
-/// What makes it useless to go on loading a draft model.
-const DRAFT_ENDS: fn(&Command) -> bool =
-    |command| LOAD_ENDS(command) || matches!(command, Command::LoadDraft(_) | Command::DropDraft);
-
-/// Commands that arrived, and those looked at ahead of time.
-struct Inbox {
-    commands: Receiver<Command>,
-    waiting: VecDeque<Command>,
-    closed: bool,
-}
-
-impl Inbox {
-    /// The next command, waited for. `None` when there will be none.
-    fn wait(&mut self) -> Option<Command> {
-        let next = self.waiting.pop_front().or_else(|| self.commands.recv().ok());
-        self.closed |= next.is_none();
-        next
-    }
-
-    /// The next command, if there is one.
-    fn poll(&mut self) -> Option<Command> {
-        self.look_ahead();
-        self.waiting.pop_front()
-    }
-
-    /// Whether a command that waits, of those for which `ends` holds, or the end of the session makes it useless to
-    /// go on loading.
-    fn ends_loading(&mut self, ends: fn(&Command) -> bool) -> bool {
-        self.look_ahead();
-        self.closed || self.waiting.iter().any(ends)
-    }
-
-    fn look_ahead(&mut self) {
-        loop {
-            match self.commands.try_recv() {
-                Ok(command) => self.waiting.push_back(command),
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    self.closed = true;
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Where events go.
-struct Outbox {
-    events: Sender<Event>,
-    wake: Box<dyn Fn() + Send>,
-}
-
-impl Outbox {
-    fn send(&self, event: Event) {
-        // Nobody listens when the session is being dropped: then there is nobody to tell either.
-        let _ = self.events.send(event);
-        (self.wake)();
-    }
-
-    fn notify(&self, severity: Severity, title: &str, detail: &str) {
-        self.send(Event::Notice(Notice { severity, title: title.to_owned(), detail: detail.to_owned() }));
-    }
-}
-
-impl ModelSource {
-    /// A name for a person before the model is open: the last part of the path.
-    pub fn name(&self) -> String {
-        match self {
-            Self::BuiltIn => "built-in model".to_owned(),
-            Self::Path(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        }
     }
 }

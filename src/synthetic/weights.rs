@@ -11,7 +11,7 @@ use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks};
 /// A format whose blocks do not divide the rows of a shape's tensor.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "rows of {columns} weights ({tensor}) are no whole number of {format}'s blocks of {block}: choose another shape or format"
+    "rows of {columns} weights ({tensor}) are not a whole number of {format}'s blocks of {block}: choose another shape or format"
 )]
 pub struct UnfitFormat {
     tensor: String,

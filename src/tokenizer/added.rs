@@ -175,7 +175,7 @@ fn listed(config: &Value, added: Option<&Value>) -> Result<Vec<Listed>, String> 
         return decoder.iter().map(token).collect();
     }
     let Some(added) = added else { return Ok(Vec::new()) };
-    let added = added.as_object().ok_or("added_tokens.json is no object of tokens with ids")?;
+    let added = added.as_object().ok_or("added_tokens.json is not an object of tokens with ids")?;
     let special: HashSet<&str> = special_texts(config).collect();
     let token = |(text, id): (&String, &Value)| {
         let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
@@ -211,7 +211,7 @@ fn further_special(config: &Value) -> impl Iterator<Item = &Value> {
     own_uses(config).chain(listed_special(config))
 }
 
-/// A token's text; `None` for what is no token, such as a switch or null.
+/// A token's text; `None` for what is not a token, such as a switch or null.
 fn text_of(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("content")?.as_str())
 }

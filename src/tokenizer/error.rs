@@ -5,13 +5,13 @@ use super::chat::ChatError;
 /// Why a tokenizer could not be made or used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenizerError {
-    /// The file is no tokenizer that the `tokenizers` format describes.
+    /// The file is not a tokenizer that the `tokenizers` format describes.
     #[error("the tokenizer file cannot be used ({reason}): get tokenizer.json from the model's source again")]
     Malformed {
         /// What the parser said.
         reason: String,
     },
-    /// The file is no SentencePiece model.
+    /// The file is not a SentencePiece model.
     #[error("tokenizer.model cannot be used ({reason}): get it from the model's source again")]
     SentencePiece {
         /// What is wrong.

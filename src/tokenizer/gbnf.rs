@@ -152,7 +152,8 @@ impl<'a> Reader<'a> {
                 let number = |text: &str| repetitions(text.trim()).filter(|&n| n <= MOST_REPETITIONS);
                 let open = to.trim().is_empty() && inside.contains(',');
                 let (Some(from), Some(to)) = (number(from), if open { Some(0) } else { number(to) }) else {
-                    let most = format!("`{{{inside}}}` is no number of repetitions up to {MOST_REPETITIONS}");
+                    let most =
+                        format!("`{{{inside}}}` is not a number of repetitions up to {MOST_REPETITIONS}");
                     return Err(self.error(most));
                 };
                 if !open && to < from {

@@ -24,7 +24,7 @@ pub struct GgufVocabulary {
     pub pre: Option<String>,
     /// `tokens`: by id.
     pub tokens: Vec<String>,
-    /// The bytes of those tokens that are no UTF-8, by id; `tokens` has U+FFFD for what is broken in them.
+    /// The bytes of those tokens that are not UTF-8, by id; `tokens` has U+FFFD for what is broken in them.
     pub broken: BTreeMap<usize, Vec<u8>>,
     /// `scores`: by id; the highest merges first.
     pub scores: Vec<f64>,
@@ -101,7 +101,7 @@ impl Tokenizer {
                 Usual { bos: false, eos: true },
             ),
             other => {
-                return Err(unreproducible(format!("its kind `{other}` is none of gpt2, llama, t5")));
+                return Err(unreproducible(format!("its kind `{other}` is not one of gpt2, llama, t5")));
             }
         };
         let mut inner = parse(tokenizer.to_string().as_bytes())?;
@@ -172,7 +172,7 @@ impl GgufVocabulary {
     }
 
     /// The vocabulary with tokens of other texts in place of those that the library cannot hold under their own:
-    /// empty ones, those that are no UTF-8, and of several with one text all but the last, which is the one that
+    /// empty ones, those that are not UTF-8, and of several with one text all but the last, which is the one that
     /// transformers takes. No text becomes any of them.
     fn without_odd_tokens(&self) -> (Cow<'_, Self>, HashMap<u32, OddToken>) {
         let whole = (0..).zip(&self.tokens).filter(|(id, _)| !self.broken.contains_key(id));
@@ -190,7 +190,7 @@ impl GgufVocabulary {
             vocabulary.kinds.resize(self.tokens.len(), kind::NORMAL);
         }
         for &id in &odd {
-            // Nobody writes these two: they are no characters.
+            // Nobody writes these two: they are not characters.
             vocabulary.tokens[id] = format!("\u{10fffe}\u{10ffff}{id}");
             if let Some(its) = vocabulary.kinds.get_mut(id) {
                 *its = kind::ODD;
@@ -210,7 +210,7 @@ impl GgufVocabulary {
         let (_, odd) = self.without_odd_tokens();
         let first = odd.keys().min()?;
         Some(format!(
-            "{} of its tokens, the first of them {first}, are empty, no UTF-8, or come again under another id: no text becomes them, but their ids can be given",
+            "{} of its tokens, the first of them {first}, are empty, not UTF-8, or come again under another id: no text becomes them, but their ids can be given",
             odd.len()
         ))
     }
@@ -359,7 +359,7 @@ impl GgufVocabulary {
             let refused = |why| malformed(format!("merge {index} `{}` {why}", short(merge)));
             // A piece may begin with a space only where it is one.
             let at = merge.char_indices().skip(1).find(|(_, character)| *character == ' ');
-            at.map(|(at, _)| at).ok_or_else(|| refused("is no pair of pieces"))
+            at.map(|(at, _)| at).ok_or_else(|| refused("is not a pair of pieces"))
         };
         let mut pairs = Vec::with_capacity(self.merges.len());
         for (index, merge) in self.merges.iter().enumerate() {
@@ -370,7 +370,9 @@ impl GgufVocabulary {
                 [left, right, whole.as_str()].into_iter().find(|piece| !ids.contains_key(piece))
             {
                 let unknown = short(unknown);
-                return Err(malformed(format!("merge {index} names `{unknown}`, which is no token of it")));
+                return Err(malformed(format!(
+                    "merge {index} names `{unknown}`, which is not one of its tokens"
+                )));
             }
             pairs.push((left, right));
         }

@@ -9,6 +9,7 @@ use llguidance::{Matcher, ParserFactory};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::byte_order_mark::without_byte_order_mark;
 use super::codec::Tokenizer;
 use super::gbnf::{self, GbnfError};
 use super::schema::{self, Rounded};
@@ -40,11 +41,11 @@ pub enum GrammarError {
         /// Its bytes.
         bytes: usize,
     },
-    /// The text is no GBNF.
+    /// The text is not GBNF.
     #[error("the grammar cannot be read: {0}")]
     Gbnf(#[from] GbnfError),
-    /// The schema is no JSON.
-    #[error("the JSON schema is no JSON: {reason}")]
+    /// The schema is not JSON.
+    #[error("the JSON schema is not JSON: {reason}")]
     Json {
         /// What the parser said, with line and column.
         reason: String,
@@ -219,9 +220,8 @@ fn limits() -> ParserLimits {
 }
 
 fn parsed(language: GrammarLanguage, text: &str) -> Result<TopLevelGrammar, GrammarError> {
-    // Some editors begin a file with a byte order mark.
     let text = match language {
-        GrammarLanguage::Gbnf | GrammarLanguage::JsonSchema => text.strip_prefix('\u{feff}').unwrap_or(text),
+        GrammarLanguage::Gbnf | GrammarLanguage::JsonSchema => without_byte_order_mark(text),
         GrammarLanguage::Regex => text,
     };
     if text.trim().is_empty() {

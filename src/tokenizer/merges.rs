@@ -131,7 +131,7 @@ fn read_merges<'a>(
     contents: &'a [u8],
     ids: &HashMap<String, u32>,
 ) -> Result<Vec<(&'a str, &'a str)>, String> {
-    let text = std::str::from_utf8(contents).map_err(|_| "merges.txt: it is no UTF-8 text".to_owned())?;
+    let text = std::str::from_utf8(contents).map_err(|_| "merges.txt: it is not UTF-8 text".to_owned())?;
     let mut merges = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if line.is_empty() || line.starts_with("#version") {
@@ -139,8 +139,8 @@ fn read_merges<'a>(
         }
         let number = index + 1;
         let pair = line.split_once(' ').filter(|(_, right)| !right.contains(' '));
-        let (left, right) =
-            pair.ok_or_else(|| format!("merges.txt: line {number} `{}` is no pair of pieces", short(line)))?;
+        let (left, right) = pair
+            .ok_or_else(|| format!("merges.txt: line {number} `{}` is not a pair of pieces", short(line)))?;
         let whole = [left, right].concat();
         let unknown = [left, right, &whole].into_iter().find(|piece| !ids.contains_key(*piece));
         if let Some(unknown) = unknown {

@@ -4,6 +4,7 @@
 //! holds the [`Tokenizer`]; one file for each kind of vocabulary makes it.
 
 mod added;
+mod byte_order_mark;
 pub mod chat;
 mod codec;
 pub mod detokeniser;
@@ -20,6 +21,7 @@ mod splitting;
 mod token_bytes;
 mod tokenizer_json;
 
+pub use byte_order_mark::without_byte_order_mark;
 pub use codec::{AddSpecial, Tokenizer};
 pub use detokeniser::{Detokenised, Detokeniser};
 pub use error::TokenizerError;

@@ -80,7 +80,7 @@ fn read_piece(contents: &[u8], vocabulary: &mut GgufVocabulary) -> Result<(), St
     while let Some(field) = message.next()? {
         match field {
             (1, Field::Bytes(bytes)) => {
-                text = std::str::from_utf8(bytes).map_err(|_| format!("piece {index} is no valid UTF-8"))?;
+                text = std::str::from_utf8(bytes).map_err(|_| format!("piece {index} is not valid UTF-8"))?;
             }
             (2, Field::Float(number)) => score = f64::from(number),
             (3, Field::Whole(number)) => its_kind = number as f64,
@@ -140,7 +140,9 @@ impl<'a> Message<'a> {
                 Field::Float(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
             }
             other => {
-                return Err(format!("it has a field of wire type {other}, so it is no SentencePiece model"));
+                return Err(format!(
+                    "it has a field of wire type {other}, so it is not a SentencePiece model"
+                ));
             }
         };
         Ok(Some((key >> 3, value)))
@@ -156,7 +158,7 @@ impl<'a> Message<'a> {
                 return Ok(number);
             }
         }
-        Err("it has a number of more than 64 bits, so it is no SentencePiece model".to_owned())
+        Err("it has a number of more than 64 bits, so it is not a SentencePiece model".to_owned())
     }
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], String> {

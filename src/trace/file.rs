@@ -39,7 +39,7 @@ pub enum TraceFileError {
         source: io::Error,
     },
     /// The file is something else.
-    #[error("{} is no trace of Logitscope ({reason}): choose a file that Logitscope saved", path.display())]
+    #[error("{} is not a trace of Logitscope ({reason}): choose a file that Logitscope saved", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -166,7 +166,7 @@ fn check(run: &Run) -> Result<(), String> {
     }
     let ends = |node: Option<&usize>| node.copied().filter(|&node| node < run.nodes.len());
     if run.line != run.path(ends(run.line.last())) {
-        return Err("its line is no path through its nodes".to_owned());
+        return Err("its line is not a path through its nodes".to_owned());
     }
     let missing = |node: usize| node >= run.nodes.len();
     if run.sequences.iter().any(|sequence| missing(sequence.node)) {

@@ -1,5 +1,8 @@
 //! Numbers and tokens as a person reads them.
 
+pub use crate::trace::units::bytes;
+use crate::trace::units::three_digits;
+
 /// Seconds with a fitting unit: `850 µs`, `41.3 ms`, `1.90 s`, `2 min 05 s`.
 pub fn seconds(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
@@ -17,21 +20,6 @@ pub fn seconds(seconds: f64) -> String {
             format!("{} min {:02} s", whole / 60, whole % 60)
         }
     }
-}
-
-/// Bytes in decimal units: `512 B`, `16.0 MB`, `7.10 GB`.
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1e3;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1e3;
-        unit += 1;
-    }
-    format!("{} {}", three_digits(value), UNITS[unit])
 }
 
 /// A large count in words: `5.40 million`, `7.00 billion`; below a million with thin spaces.
@@ -102,14 +90,6 @@ pub fn plural(count: usize, one: &str) -> String {
     if count == 1 { format!("{number} {one}") } else { format!("{number} {one}s") }
 }
 
-fn three_digits(value: f64) -> String {
-    match value {
-        v if v < 9.995 => format!("{v:.2}"),
-        v if v < 99.95 => format!("{v:.1}"),
-        v => format!("{v:.0}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,9 +107,6 @@ mod tests {
 
     #[test]
     fn counts_and_bytes() {
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(16_000_000), "16.0 MB");
-        assert_eq!(bytes(999_600), "1.00 MB");
         assert_eq!(count(1_234_567), "1\u{2009}234\u{2009}567");
         assert_eq!(parameters(5_400_000), "5.40 million");
         assert_eq!(plural(1, "token"), "1 token");

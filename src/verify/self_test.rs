@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::divergence::{Divergence, DivergenceSummary, all_logits};
 use super::op_by_op::{Agreement, Comparison, OpReport};
-use crate::gpu::{AdapterInfo, Device, Engine, LoadPart, Share};
+use crate::gpu::{self, AdapterInfo, Device, Engine, LoadPart, Share};
 use crate::model::batch::RowOutput;
 use crate::model::plan::AttentionOp;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan, WeightsChoice};
 use crate::reference::Reference;
 use crate::session::command::SpecialTokens;
-use crate::session::load::format_names;
+use crate::session::opened::format_names;
 use crate::session::{LoadError, LoadRequest, Opened, Prompt, RunError};
 use crate::synthetic::spread_tokens;
 use crate::trace::Phase;
@@ -230,7 +230,7 @@ fn compare(
     watcher.doing("reading the weights for the reference");
     let Fused { plan, weights } = opened.fused();
     let twin = Reference::new(plan.clone(), opened.context, &weights);
-    let mut twin = twin.map_err(|error| LoadError::Engine(error.into()))?;
+    let mut twin = twin.map_err(|error| LoadError::from(gpu::LoadError::from(error)))?;
 
     let (sequence, twins) = (engine.new_sequence(), twin.new_sequence());
     assert_eq!(sequence, twins, "both begin with the same handle, so one batch serves both");

@@ -507,7 +507,7 @@ fn a_vocabulary_with_odd_tokens_opens_and_says_so() {
     let texts: [&[u8]; 5] = [b"A", b"", b"", b"\xe2\x82", b"\xe2\x82"];
     let (_folder, path) = tiny_with_tokens(&texts, 1, Vec::new());
     let opened = Opened::open(&ModelSource::Path(path), None, WeightsChoice::Original).unwrap();
-    let told = opened.file.warnings.iter().find(|warning| warning.contains("no UTF-8")).expect("a warning");
+    let told = opened.file.warnings.iter().find(|warning| warning.contains("not UTF-8")).expect("a warning");
     assert!(told.starts_with("5 of its tokens, the first of them 0, are empty"), "{told}");
     let tokenizer = opened.tokenizer.unwrap();
     assert_eq!((tokenizer.bytes(0), tokenizer.bytes(27)), (b"A".to_vec(), b"A".to_vec()));

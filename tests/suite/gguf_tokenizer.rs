@@ -195,7 +195,7 @@ fn metadata_that_contradicts_itself_is_refused_with_the_cause() {
     };
     refused(|metadata| metadata.tokens.clear(), "vocabulary is empty");
     refused(|metadata| metadata.merges[3] = "no-such piece".to_owned(), "merge 3 names `no-such`");
-    refused(|metadata| metadata.merges[3] = "single".to_owned(), "merge 3 `single` is no pair");
+    refused(|metadata| metadata.merges[3] = "single".to_owned(), "merge 3 `single` is not a pair");
     refused(|metadata| metadata.kinds.truncate(7), "7 elements of token_type");
     refused(|metadata| metadata.scores = vec![0.0], "1 elements of scores");
     // Found by changing files at random: 6 GB for a table that claims to be long.

@@ -139,12 +139,12 @@ fn repetitions_are_llama_cpps() {
     assert!(takes("root ::= (\"a\"{0} \"b\"{0}){3} \"c\"", "c"));
     assert!(takes("root ::= (\"a\" | \"b\"{0})* \"c\"", "aac"), "nothing may be repeated inside of a group");
     for (rules, complaint) in [
-        ("root ::= \"a\"{,3}", "is no number of repetitions"),
-        ("root ::= \"a\"{,}", "is no number of repetitions"),
-        ("root ::= \"a\"{}", "is no number of repetitions"),
-        ("root ::= \"a\"{+2}", "is no number of repetitions"),
-        ("root ::= \"a\"{-1}", "is no number of repetitions"),
-        ("root ::= \"a\"{1,2,3}", "is no number of repetitions"),
+        ("root ::= \"a\"{,3}", "is not a number of repetitions"),
+        ("root ::= \"a\"{,}", "is not a number of repetitions"),
+        ("root ::= \"a\"{}", "is not a number of repetitions"),
+        ("root ::= \"a\"{+2}", "is not a number of repetitions"),
+        ("root ::= \"a\"{-1}", "is not a number of repetitions"),
+        ("root ::= \"a\"{1,2,3}", "is not a number of repetitions"),
         ("root ::= \"a\"{0}*", "there is nothing before `*` that could be repeated"),
         ("root ::= \"\"{2}", "there is nothing before `{` that could be repeated"),
         ("root ::= b{0}", "there is no rule `b`"),
@@ -240,9 +240,9 @@ fn bad_grammars_are_refused_with_one_clear_line() {
         (GrammarLanguage::Gbnf, "root = \"a\"", "`::=` after the name `root` is expected instead of `=`"),
         (GrammarLanguage::Gbnf, "root ::= [z-a]", "goes backwards"),
         (GrammarLanguage::Gbnf, "root ::= \"a\"{3,1}", "`{3,1}` goes backwards"),
-        (GrammarLanguage::Gbnf, "root ::= \"a\"{99999}", "is no number of repetitions up to 10000"),
+        (GrammarLanguage::Gbnf, "root ::= \"a\"{99999}", "is not a number of repetitions up to 10000"),
         (GrammarLanguage::Gbnf, "root ::= \"\\q\"", "a `\\` has no meaning here"),
-        (GrammarLanguage::JsonSchema, "{\"type\":", "the JSON schema is no JSON: EOF"),
+        (GrammarLanguage::JsonSchema, "{\"type\":", "the JSON schema is not JSON: EOF"),
         (GrammarLanguage::JsonSchema, "{\"type\": \"strange\"}", "the grammar cannot be used: "),
         (GrammarLanguage::Regex, "[a-c", "the grammar cannot be used: "),
     ];

@@ -157,9 +157,9 @@ fn files_that_contradict_themselves_are_refused_with_the_cause() {
     refused(MergesFiles { vocabulary: b"{}", ..plain() }, "its vocabulary is empty");
     refused(MergesFiles { vocabulary: br#"{"a": -1}"#, ..plain() }, "vocab.json: invalid value");
     refused(MergesFiles { vocabulary: br#"{"a": 7, "b": 7}"#, ..plain() }, "`a` and `b` are both token 7");
-    refused(MergesFiles { merges: b"\xff", ..plain() }, "no UTF-8");
-    refused(MergesFiles { merges: b"#version: 0.2\na b c\n", ..plain() }, "line 2 `a b c` is no pair");
-    refused(MergesFiles { merges: b"single", ..plain() }, "line 1 `single` is no pair");
+    refused(MergesFiles { merges: b"\xff", ..plain() }, "not UTF-8");
+    refused(MergesFiles { merges: b"#version: 0.2\na b c\n", ..plain() }, "line 2 `a b c` is not a pair");
+    refused(MergesFiles { merges: b"single", ..plain() }, "line 1 `single` is not a pair");
     refused(
         MergesFiles { merges: "a 日".as_bytes(), ..plain() },
         "line 1 names `日`, which vocab.json lacks",

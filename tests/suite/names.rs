@@ -1,4 +1,4 @@
-//! Model files by any name: GGUF files without their ending, and names that are no UTF-8.
+//! Model files by any name: GGUF files without their ending, and names that are not UTF-8.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -138,7 +138,7 @@ fn a_split_file_whose_name_is_no_utf_8_says_what_to_do() {
     fs::write(&path, Gguf::family("qwen2").with_whole("split.count", 2).bytes()).unwrap();
     let error = formats::open(&path).err().expect("a part is missing").to_string();
     assert!(
-        error.contains("split.count") && error.contains("no UTF-8") && error.contains("rename"),
+        error.contains("split.count") && error.contains("not UTF-8") && error.contains("rename"),
         "{error}"
     );
 }

@@ -85,7 +85,7 @@ fn files_that_are_no_model_are_refused_with_the_cause() {
     assert!(matches!(endless, TokenizerError::SentencePiece { .. }));
     refused(&[0xff; 20], "more than 64 bits");
     refused(b"version https://example", "wire type");
-    refused(&[0x0a, 3, 0x0a, 1, 0xff], "piece 0 is no valid UTF-8");
+    refused(&[0x0a, 3, 0x0a, 1, 0xff], "piece 0 is not valid UTF-8");
     // The same piece twice, then a model of words.
     refused(&[0x0a, 3, 0x0a, 1, b'a', 0x0a, 3, 0x0a, 1, b'a'], "tokens 0 and 1 are both `a`");
     refused(&[0x0a, 3, 0x0a, 1, b'a', 0x12, 2, 0x18, 3], "algorithm is number 3");

@@ -328,7 +328,7 @@ fn lists_of_tokens_that_are_broken_are_refused_with_the_cause() {
         None,
         "without id or content",
     );
-    refused(None, Some(json!(["<x>"])), "added_tokens.json is no object");
+    refused(None, Some(json!(["<x>"])), "added_tokens.json is not an object");
     refused(None, Some(json!({"<x>": -1})), "no id for `<x>`");
     // What is no token is no name of one.
     let odd =

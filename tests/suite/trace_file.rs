@@ -141,8 +141,8 @@ fn nodes_that_refer_to_nothing_are_refused() {
     type Damage = fn(&mut Run, StrategyStep, StepDetail);
     let damages: [(&str, Damage); 6] = [
         ("comes before its parent", |run, _, _| run.nodes[4].parent = Some(4)),
-        ("no path", |run, _, _| run.line[3] = 5),
-        ("no path", |run, _, _| run.line.push(20)),
+        ("not a path", |run, _, _| run.line[3] = 5),
+        ("not a path", |run, _, _| run.line.push(20)),
         ("names nodes that are not there", |run, sound, _| run.steps = vec![sound.clone(), sound]),
         ("names a node that is not there", |run, sound, detail| {
             run.steps = vec![StrategyStep { detail, ..sound }];

@@ -8,7 +8,7 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{BufferId, BufferSpec, Epilogue, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, Weights, WeightsChoice};
-use logitscope::session::load::format_names;
+use logitscope::session::opened::format_names;
 use logitscope::session::{ModelSource, Opened};
 use logitscope::verify::{Divergence, DivergenceSummary, all_logits};
 

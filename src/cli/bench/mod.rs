@@ -14,14 +14,15 @@ use self::subject::{Subject, USUAL_PROMPTS, USUAL_STEPS};
 use super::arguments::{Bench, PromptKernels};
 use super::error::CliError;
 use super::outcome::Outcome;
-use super::output::{StatusLine, bytes, print, print_json, rate};
+use super::output::{StatusLine, print, print_json, rate};
 use super::{interrupt, model};
-use crate::gpu::{self, Engine, LinearVariant, copy_bandwidth, f32_rate};
+use crate::gpu::{Engine, LinearVariant, copy_bandwidth, f32_rate};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
-use crate::session::load::format_names;
+use crate::session::opened::format_names;
 use crate::synthetic::spread_tokens;
+use crate::trace::units::bytes;
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]
@@ -79,9 +80,10 @@ pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let start = Instant::now();
     let mut watch = |part, share| model::report(&mut line, part, share);
     let Fused { plan, weights } = fuse(&subject.plan, &*subject.weights);
-    let mut engine = match Engine::load(device, plan, subject.context, &weights, &mut watch) {
-        Err(gpu::LoadError::Stopped) => return Ok(Outcome::Interrupted),
-        engine => engine.map_err(LoadError::from)?,
+    let engine = Engine::load(device, plan, subject.context, &weights, &mut watch).map_err(LoadError::from);
+    let mut engine = match engine {
+        Err(LoadError::Stopped) => return Ok(Outcome::Interrupted),
+        engine => engine?,
     };
     set_prefill_kernels(&mut engine, arguments.prompt_kernels, &*subject.weights)?;
     let load_seconds = start.elapsed().as_secs_f64();

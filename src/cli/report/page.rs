@@ -5,7 +5,8 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::answer::{Entry, ReportJson, State};
-use crate::cli::output::{bytes, rate, seconds};
+use crate::cli::output::{rate, seconds};
+use crate::trace::units::bytes;
 
 /// Ops of a step that are told, the costliest first.
 const MOST_OPS: usize = 8;

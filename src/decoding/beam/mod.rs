@@ -285,8 +285,11 @@ impl Strategy for Beam {
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
         let cached = self.live.iter().filter_map(|live| Some((live, live.sequence?)));
         let nearest = cached.max_by_key(|(live, _)| common_prefix(&live.tokens, tokens));
-        let fork = nearest.map(|(live, sequence)| fork_shared(model, sequence, &live.tokens, tokens));
-        let root = Live::root(tokens, fork.transpose()?);
+        let fork = match nearest {
+            Some((live, sequence)) => fork_shared(model, Some(sequence), &live.tokens, tokens)?,
+            None => None,
+        };
+        let root = Live::root(tokens, fork);
         let stop = self.ending.reason(tokens, model.context());
         let mut rules = self.rules;
         rules.most_tokens = (rules.most_tokens + self.given).saturating_sub(tokens.len()).max(1);

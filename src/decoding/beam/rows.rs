@@ -3,7 +3,7 @@
 use super::Beam;
 use crate::decoding::chain::Filtered;
 use crate::decoding::error::DecodingError;
-use crate::decoding::initiation::pass;
+use crate::decoding::initiation::Prefill;
 use crate::decoding::row::refuse_broken;
 use crate::decoding::settings::CacheUse;
 use crate::decoding::stages::Stage;
@@ -99,7 +99,8 @@ impl Beam {
         for live in &mut self.live {
             let sequence = *live.sequence.get_or_insert_with(|| model.new_sequence());
             let (chunk, cost) = (&mut self.chunk, &mut self.cost);
-            let outputs = pass(model, sequence, &live.tokens, output, chunk, cost, &mut control)?;
+            let prefill = Prefill { model, sequence, chunk, cost, control: &mut control };
+            let outputs = prefill.pass(&live.tokens, output)?;
             results.logits.extend(outputs.logits);
             results.summaries.extend(outputs.summaries);
         }

@@ -6,7 +6,7 @@ use super::drafter::{Draft, DraftToken, Drafter};
 use crate::decoding::chain::Filtered;
 use crate::decoding::draw::inverse_cdf;
 use crate::decoding::error::DecodingError;
-use crate::decoding::initiation::{ChunkSize, PassCost, pass};
+use crate::decoding::initiation::{ChunkSize, PassCost, Prefill};
 use crate::decoding::random::{Purpose, uniform_for};
 use crate::decoding::row_logits::RowLogits;
 use crate::decoding::strategy::{Control, SharedModel, common_prefix, fork_shared};
@@ -43,7 +43,9 @@ impl ModelDrafter {
         model.truncate(sequence, shared);
         let output = text.output(model.vocabulary());
         let mut cost = PassCost::default();
-        let outputs = pass(model, sequence, tokens, output, &mut self.chunk, &mut cost, control);
+        let (chunk, cost) = (&mut self.chunk, &mut cost);
+        let prefill = Prefill { model: &mut *model, sequence, chunk, cost, control };
+        let outputs = prefill.pass(tokens, output);
         // After an interruption as well: what was computed stays.
         self.cached = tokens[..model.length(sequence)].to_vec();
         let seen = RowLogits::one(outputs?);
@@ -106,8 +108,7 @@ impl Drafter for ModelDrafter {
 
     fn branch(&mut self, tokens: &[u32]) -> Result<Box<dyn Drafter>, ModelError> {
         let mut model = self.model.borrow_mut();
-        let fork = |sequence| fork_shared(&mut **model, sequence, &self.cached, tokens);
-        let sequence = self.sequence.map(fork).transpose()?;
+        let sequence = fork_shared(&mut **model, self.sequence, &self.cached, tokens)?;
         let length = sequence.map_or(0, |sequence| model.length(sequence));
         let (cached, chunk) = (tokens[..length].to_vec(), self.chunk);
         Ok(Box::new(Self { model: Rc::clone(&self.model), sequence, cached, chunk }))

@@ -135,7 +135,7 @@ impl<'a> Cursor<'a> {
     /// A string that has to be a name.
     pub fn name(&mut self, what: &str) -> Result<&'a str, FormatError> {
         let bytes = self.string(what)?;
-        std::str::from_utf8(bytes).map_err(|_| self.error(format!("{what} is no valid UTF-8")))
+        std::str::from_utf8(bytes).map_err(|_| self.error(format!("{what} is not valid UTF-8")))
     }
 
     /// The number of a value's type.

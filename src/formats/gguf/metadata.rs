@@ -92,7 +92,7 @@ impl Metadata {
     /// An array of texts, if it is there.
     pub fn texts(&self, key: &str) -> Result<Option<Vec<&str>>, FormatError> {
         let Some(texts) = self.byte_texts(key)? else { return Ok(None) };
-        let broken = |index| self.error(key, format!("element {index} is no valid UTF-8"));
+        let broken = |index| self.error(key, format!("element {index} is not valid UTF-8"));
         let texts = texts.into_iter().enumerate();
         texts
             .map(|(index, text)| std::str::from_utf8(text).map_err(|_| broken(index)))

@@ -125,7 +125,7 @@ impl<'a> TensorEntry<'a> {
         let row = self.dimensions.first().copied().unwrap_or(1);
         if !row.is_multiple_of(kind.block_elements) {
             return Err(format!(
-                "its rows have {row} elements, which is no whole number of {} blocks of {}",
+                "its rows have {row} elements, which is not a whole number of {} blocks of {}",
                 kind.name, kind.block_elements
             ));
         }

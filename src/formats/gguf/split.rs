@@ -18,7 +18,7 @@ pub fn part_names(file: &OsStr, metadata: &Metadata) -> Result<Vec<OsString>, Fo
     }
     let Some(file) = file.to_str() else {
         let reason = format!(
-            "it is {count}, but the file's name is no UTF-8, so the other parts' cannot be told; rename them"
+            "it is {count}, but the file's name is not UTF-8, so the other parts' cannot be told; rename them"
         );
         return Err(metadata.error(COUNT, reason));
     };

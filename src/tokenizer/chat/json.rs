@@ -67,7 +67,7 @@ impl Writer<'_> {
             ValueKind::Seq | ValueKind::Iterable if kinds::is_listed(value) => self.list(value, depth)?,
             _ => {
                 let scalar =
-                    scalar(value).ok_or_else(|| failure(format!("tojson: {} is no JSON", kind(value))))?;
+                    scalar(value).ok_or_else(|| failure(format!("tojson: {} is not JSON", kind(value))))?;
                 self.to.push_str(&scalar);
             }
         }

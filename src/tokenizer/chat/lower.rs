@@ -5,10 +5,11 @@
 
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::*;
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Error, Value};
 
 use super::lower_names::{all_name, statements_name};
 use super::macros::Catches;
+use super::syntax::{call, constant, name, refusal, scoped, unpackable};
 
 /// The parameter of each macro that says which of its arguments were given. No template can name it.
 const GIVEN: &str = "given arguments";
@@ -35,40 +36,11 @@ pub(super) fn template<'a>(parsed: &Stmt<'a>, source: &str) -> Result<Stmt<'a>, 
             let children = lowering.body(&template.children, Around::default())?;
             Ok(Stmt::Template(Spanned::new(Template { children }, template.span())))
         }
-        _ => Err(refusal("this is no template", None)),
+        _ => Err(refusal("this is not a template", None)),
     }
 }
 
-fn refusal(reason: impl Into<String>, span: Option<Span>) -> Error {
-    let place = span.map_or(String::new(), |span| format!("line {}: ", span.start_line));
-    Error::new(ErrorKind::SyntaxError, place + &reason.into())
-}
-
-fn name<'a>(id: &'a str, span: Span) -> Expr<'a> {
-    Expr::Var(Spanned::new(Var { id }, span))
-}
-
-fn constant<'a>(value: impl Into<Value>, span: Span) -> Expr<'a> {
-    Expr::Const(Spanned::new(Const { value: value.into() }, span))
-}
-
-fn call<'a>(function: &'a str, arguments: Vec<Expr<'a>>, span: Span) -> Expr<'a> {
-    let args = arguments.into_iter().map(CallArg::Pos).collect();
-    Expr::Call(Spanned::new(Call { expr: name(function, span), args }, span))
-}
-
-/// Statements with variables of their own.
-fn scoped<'a>(body: Vec<Stmt<'a>>, span: Span) -> Vec<Stmt<'a>> {
-    vec![Stmt::WithBlock(Spanned::new(WithBlock { assignments: Vec::new(), body }, span))]
-}
-
-/// A value for several targets: texts go by character.
-fn unpackable<'a>(target: &Expr<'a>, value: Expr<'a>) -> Expr<'a> {
-    let span = value.span();
-    if matches!(target, Expr::List(_)) { call("iterate", vec![value], span) } else { value }
-}
-
-struct Lowering<'s> {
+pub(super) struct Lowering<'s> {
     source: &'s str,
 }
 
@@ -287,175 +259,5 @@ impl Lowering<'_> {
         let set = Set { target: name(id, span), expr: call("make macro", arguments, span) };
         to.push(Stmt::Set(Spanned::new(set, span)));
         Ok(())
-    }
-
-    /// What is assigned to: names, attributes of namespaces, or several of these.
-    fn target<'a>(&self, target: &Expr<'a>) -> Result<Expr<'a>, Error> {
-        Ok(match target {
-            Expr::Var(var) => name(var.id, var.span()),
-            Expr::List(list) => {
-                let items = list.items.iter().map(|item| self.target(item)).collect::<Result<_, _>>()?;
-                Expr::List(Spanned::new(List { items }, list.span()))
-            }
-            Expr::GetAttr(attr) if attr.name.starts_with('_') => {
-                return Err(refusal(
-                    "a namespace has no names that begin with an underscore",
-                    Some(attr.span()),
-                ));
-            }
-            Expr::GetAttr(attr) => {
-                let lowered = GetAttr { expr: self.target(&attr.expr)?, name: attr.name };
-                Expr::GetAttr(Spanned::new(lowered, attr.span()))
-            }
-            other => return Err(refusal("nothing can be assigned here", Some(other.span()))),
-        })
-    }
-
-    fn all<'a>(&self, expressions: &[Expr<'a>]) -> Result<Vec<Expr<'a>>, Error> {
-        expressions.iter().map(|expression| self.expression(expression)).collect()
-    }
-
-    fn arguments<'a>(&self, arguments: &[CallArg<'a>]) -> Result<Vec<CallArg<'a>>, Error> {
-        let lowered = arguments.iter().map(|argument| {
-            Ok(match argument {
-                CallArg::Pos(value) => CallArg::Pos(self.expression(value)?),
-                CallArg::Kwarg(id, value) => CallArg::Kwarg(id, self.expression(value)?),
-                CallArg::PosSplat(value) => {
-                    let span = value.span();
-                    CallArg::PosSplat(call("iterate", vec![self.expression(value)?], span))
-                }
-                CallArg::KwargSplat(value) => CallArg::KwargSplat(self.expression(value)?),
-            })
-        });
-        lowered.collect()
-    }
-
-    /// What is called: a method stays one.
-    fn callee<'a>(&self, callee: &Expr<'a>) -> Result<Expr<'a>, Error> {
-        match callee {
-            Expr::GetAttr(attr) => {
-                let lowered = GetAttr { expr: self.expression(&attr.expr)?, name: attr.name };
-                Ok(Expr::GetAttr(Spanned::new(lowered, attr.span())))
-            }
-            other => self.expression(other),
-        }
-    }
-
-    fn expression<'a>(&self, expression: &Expr<'a>) -> Result<Expr<'a>, Error> {
-        let span = expression.span();
-        Ok(match expression {
-            Expr::Var(var) => name(var.id, span),
-            Expr::Const(node) => constant(node.value.clone(), span),
-            Expr::Slice(node) => {
-                let bound = |bound: &Option<Expr<'a>>| match bound {
-                    Some(bound) => self.expression(bound),
-                    None => Ok(constant((), span)),
-                };
-                let bounds = [bound(&node.start)?, bound(&node.stop)?, bound(&node.step)?];
-                let arguments = std::iter::once(self.expression(&node.expr)?).chain(bounds).collect();
-                call("[:]", arguments, span)
-            }
-            Expr::UnaryOp(node) => match node.op {
-                UnaryOpKind::Not => {
-                    let lowered = UnaryOp { op: UnaryOpKind::Not, expr: self.expression(&node.expr)? };
-                    Expr::UnaryOp(Spanned::new(lowered, span))
-                }
-                UnaryOpKind::Neg => call("negative", vec![self.expression(&node.expr)?], span),
-            },
-            Expr::BinOp(node) => self.binary(node)?,
-            Expr::Compare(node) => {
-                let mut arguments = vec![self.expression(&node.expr)?];
-                for link in &node.ops {
-                    arguments.push(constant(comparison(link.op), span));
-                    arguments.push(self.expression(&link.expr)?);
-                }
-                call("compare", arguments, span)
-            }
-            Expr::IfExpr(node) => {
-                let lowered = IfExpr {
-                    test_expr: self.expression(&node.test_expr)?,
-                    true_expr: self.expression(&node.true_expr)?,
-                    false_expr: node.false_expr.as_ref().map(|other| self.expression(other)).transpose()?,
-                };
-                Expr::IfExpr(Spanned::new(lowered, span))
-            }
-            Expr::Filter(node) => {
-                let expr = node.expr.as_ref().map(|expr| self.expression(expr)).transpose()?;
-                Expr::Filter(Spanned::new(
-                    Filter { name: node.name, expr, args: self.arguments(&node.args)? },
-                    span,
-                ))
-            }
-            Expr::Test(node) => {
-                let lowered = Test {
-                    name: node.name,
-                    expr: self.expression(&node.expr)?,
-                    args: self.arguments(&node.args)?,
-                };
-                Expr::Test(Spanned::new(lowered, span))
-            }
-            Expr::GetAttr(node) => {
-                call(".", vec![self.expression(&node.expr)?, constant(node.name, span)], span)
-            }
-            Expr::GetItem(node) => {
-                call("[]", vec![self.expression(&node.expr)?, self.expression(&node.subscript_expr)?], span)
-            }
-            Expr::Call(node) => {
-                let lowered = Call { expr: self.callee(&node.expr)?, args: self.arguments(&node.args)? };
-                Expr::Call(Spanned::new(lowered, span))
-            }
-            Expr::List(node) => Expr::List(Spanned::new(List { items: self.all(&node.items)? }, span)),
-            Expr::Tuple(node) => Expr::Tuple(Spanned::new(Tuple { items: self.all(&node.items)? }, span)),
-            Expr::Map(node) => {
-                let mut pairs = Vec::with_capacity(node.keys.len() * 2);
-                for (key, value) in node.keys.iter().zip(&node.values) {
-                    pairs.extend([self.expression(key)?, self.expression(value)?]);
-                }
-                call("{}", pairs, span)
-            }
-        })
-    }
-
-    fn binary<'a>(&self, node: &Spanned<BinOp<'a>>) -> Result<Expr<'a>, Error> {
-        let span = node.span();
-        let (left, right) = (self.expression(&node.left)?, self.expression(&node.right)?);
-        let function = match node.op {
-            op @ (BinOpKind::ScAnd | BinOpKind::ScOr) => {
-                return Ok(Expr::BinOp(Spanned::new(BinOp { op, left, right }, span)));
-            }
-            BinOpKind::Add => "+",
-            BinOpKind::Sub => "-",
-            BinOpKind::Mul => "*",
-            BinOpKind::Div => "/",
-            BinOpKind::FloorDiv => "//",
-            BinOpKind::Rem => "%",
-            BinOpKind::Pow => "**",
-            BinOpKind::Concat => "~",
-            BinOpKind::Eq => return Ok(compared(left, "==", right, span)),
-            BinOpKind::Ne => return Ok(compared(left, "!=", right, span)),
-            BinOpKind::Lt => return Ok(compared(left, "<", right, span)),
-            BinOpKind::Lte => return Ok(compared(left, "<=", right, span)),
-            BinOpKind::Gt => return Ok(compared(left, ">", right, span)),
-            BinOpKind::Gte => return Ok(compared(left, ">=", right, span)),
-            BinOpKind::In => return Ok(compared(left, "in", right, span)),
-        };
-        Ok(call(function, vec![left, right], span))
-    }
-}
-
-fn compared<'a>(left: Expr<'a>, operator: &str, right: Expr<'a>, span: Span) -> Expr<'a> {
-    call("compare", vec![left, constant(operator, span), right], span)
-}
-
-fn comparison(operator: CompareOpKind) -> &'static str {
-    match operator {
-        CompareOpKind::Eq => "==",
-        CompareOpKind::Ne => "!=",
-        CompareOpKind::Lt => "<",
-        CompareOpKind::Lte => "<=",
-        CompareOpKind::Gt => ">",
-        CompareOpKind::Gte => ">=",
-        CompareOpKind::In => "in",
-        CompareOpKind::NotIn => "not in",
     }
 }

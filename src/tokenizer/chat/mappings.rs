@@ -8,8 +8,8 @@ use super::values::{bind, failure, items, needed};
 /// A value as a mapping's key; lists and mappings are none.
 pub(super) fn key(value: &Value) -> Result<Value, Error> {
     match value.kind() {
-        ValueKind::Map => Err(failure("a mapping is no key")),
-        ValueKind::Seq | ValueKind::Iterable if !value.is_tuple() => Err(failure("a list is no key")),
+        ValueKind::Map => Err(failure("a mapping cannot be a key")),
+        ValueKind::Seq | ValueKind::Iterable if !value.is_tuple() => Err(failure("a list cannot be a key")),
         _ => Ok(value.clone()),
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn call(_: &State, name: &str, value: &Value, arguments: &[Value]) ->
             let parsed = match value.as_str() {
                 Some(own) => parsed_integer(own, base).or_else(|| parsed_float(value).and_then(truncated)),
                 None if float(value).is_some_and(f64::is_infinite) => {
-                    return Err(failure("an infinite number is no whole one"));
+                    return Err(failure("an infinite number is not a whole one"));
                 }
                 None => integer(value).map(whole).or_else(|| float(value).and_then(truncated)),
             };

@@ -315,7 +315,7 @@ impl Form {
     }
 }
 
-/// A tensor's index and its elements, if the file has it; refused if it is no vector of f32.
+/// A tensor's index and its elements, if the file has it; refused if it is not a vector of f32.
 fn vector(checkpoint: &Checkpoint, name: &str) -> Result<Option<(usize, Vec<f64>)>, FormatError> {
     let Some(index) = checkpoint.find(name) else { return Ok(None) };
     let element = checkpoint.tensors[index].stored.element.name();

@@ -1,0 +1,108 @@
+//! What the worker does to load models, and draft models beside them.
+
+use std::ops::ControlFlow;
+
+use super::command::{Command, LoadRequest, ModelSource};
+use super::draft::DraftModel;
+use super::event::{Event, Severity};
+use super::load::LoadError;
+use super::worker::Worker;
+
+/// What makes it useless to go on loading a model.
+const LOAD_ENDS: fn(&Command) -> bool = |command| matches!(command, Command::Stop | Command::Load(_));
+
+/// What makes it useless to go on loading a draft model.
+const DRAFT_ENDS: fn(&Command) -> bool =
+    |command| LOAD_ENDS(command) || matches!(command, Command::LoadDraft(_) | Command::DropDraft);
+
+impl Worker {
+    /// Loads a model in place of the one before.
+    pub(super) fn load(&mut self, request: &LoadRequest) {
+        self.close();
+        // The old model goes first: both may not fit.
+        self.drop_draft();
+        self.ready = None;
+        self.outbox.send(Event::LoadStarted { name: request.source.name() });
+        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
+        let mut progress = |part, share| {
+            outbox.send(Event::LoadProgress { part, share });
+            if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let loaded = self.loader.load(request, &mut progress);
+        self.report_adapters();
+        match loaded {
+            Ok(ready) => {
+                self.outbox.send(Event::Loaded(Box::new(ready.loaded.clone())));
+                for warning in &ready.warnings {
+                    self.outbox.notify(Severity::Warning, "The model's files", warning);
+                }
+                self.ready = Some(ready);
+            }
+            Err(LoadError::Stopped) => {
+                self.outbox.notify(Severity::Information, "Loading was stopped", "No model is open now.");
+                self.outbox.send(Event::LoadFailed);
+            }
+            Err(error) => {
+                self.outbox.notify(Severity::Error, "The model could not be loaded", &error.to_string());
+                self.outbox.send(Event::LoadFailed);
+            }
+        }
+    }
+
+    /// Loads a draft model beside the model. A run that is under way waits meanwhile.
+    pub(super) fn load_draft(&mut self, source: ModelSource) {
+        const FAILED: &str = "The draft model could not be loaded";
+        self.drop_draft();
+        if self.ready.is_none() {
+            self.outbox.notify(Severity::Error, FAILED, "It drafts for a model: open that one first.");
+            return;
+        }
+        self.outbox.send(Event::DraftLoadStarted { name: source.name() });
+        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
+        let mut progress = |part, share| {
+            outbox.send(Event::DraftLoadProgress { part, share });
+            if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
+        self.report_adapters();
+        let Some(ready) = &self.ready else { return };
+        let failure = match loaded.map(|draft| DraftModel::for_model(draft, ready)) {
+            Ok(Ok(draft)) => {
+                self.outbox.send(Event::DraftLoaded(Box::new(draft.facts.clone())));
+                if let Some(warning) = draft.warning() {
+                    self.outbox.notify(Severity::Warning, "The draft model's tokens", &warning);
+                }
+                self.draft = Some(draft);
+                return;
+            }
+            Ok(Err(misfit)) => misfit.to_string(),
+            Err(LoadError::Stopped) => {
+                let detail = "Speculative decoding looks drafts up in the text.";
+                self.outbox.notify(Severity::Information, "Loading the draft model was stopped", detail);
+                self.outbox.send(Event::DraftDropped);
+                return;
+            }
+            Err(error) => error.to_string(),
+        };
+        self.outbox.notify(Severity::Error, FAILED, &failure);
+        self.outbox.send(Event::DraftDropped);
+    }
+
+    /// Tells which adapters do not work, as far as that is new.
+    pub(super) fn report_adapters(&mut self) {
+        for warning in self.loader.take_warnings() {
+            self.outbox.notify(Severity::Warning, "An adapter does not work", &warning);
+        }
+        let broken = self.loader.broken_adapters();
+        if broken != self.broken_adapters {
+            self.outbox.send(Event::BrokenAdapters(broken.clone()));
+            self.broken_adapters = broken;
+        }
+    }
+
+    pub(super) fn drop_draft(&mut self) {
+        if self.draft.take().is_some() {
+            self.outbox.send(Event::DraftDropped);
+        }
+    }
+}
