@@ -5,7 +5,7 @@ use egui::{
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
-use super::panels::{curve, pipeline, text, tree, weighed};
+use super::panels::{curve, pipeline, strategy_detail, text, tree};
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
@@ -54,7 +54,7 @@ pub fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Text => text::show(ui, scene),
         Pane::Pipeline => pipeline::show(ui, scene),
         Pane::Curve => curve::show(ui, scene),
-        Pane::Strategy => weighed::show(ui, scene),
+        Pane::Strategy => strategy_detail::show(ui, scene),
         Pane::Tree => tree::show(ui, scene),
     }
 }
@@ -66,7 +66,7 @@ impl Pane {
             Self::Text => "Text",
             Self::Pipeline => "Pipeline",
             Self::Curve => "Curve",
-            Self::Strategy => weighed::title(run),
+            Self::Strategy => strategy_detail::title(run),
             Self::Tree => "Tree",
         }
     }

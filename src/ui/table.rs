@@ -71,7 +71,7 @@ pub fn header(ui: &mut Ui, columns: &[Column]) {
     let palette = palette(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     for (index, (column, cell)) in columns.iter().zip(cells(rect, columns)).enumerate() {
-        put(ui, cell, column.title, semibold(size::SMALL), palette.secondary, column.side);
+        draw_text(ui, cell, column.title, semibold(size::SMALL), palette.secondary, column.side);
         if column.title.is_empty() {
             continue;
         }
@@ -105,7 +105,7 @@ pub fn row(ui: &mut Ui, label: &str, look: RowLook, sense: Sense) -> (Rect, Resp
 }
 
 /// Puts a line of text into a cell.
-pub fn put(ui: &Ui, cell: Rect, text: &str, font: FontId, color: Color32, side: Side) {
+pub fn draw_text(ui: &Ui, cell: Rect, text: &str, font: FontId, color: Color32, side: Side) {
     let galley = one_line(ui, text, font, color, cell.width());
     let x = if side == Side::Right { cell.right() - galley.size().x } else { cell.left() };
     ui.painter().galley(pos2(x, cell.center().y - galley.size().y / 2.0), galley, color);
@@ -113,7 +113,7 @@ pub fn put(ui: &Ui, cell: Rect, text: &str, font: FontId, color: Color32, side: 
 
 /// Puts a number into a cell.
 pub fn number(ui: &Ui, cell: Rect, text: &str, color: Color32) {
-    put(ui, cell, text, mono(size::SMALL), color, Side::Right);
+    draw_text(ui, cell, text, mono(size::SMALL), color, Side::Right);
 }
 
 /// Puts a token into a cell, its white space in a quieter colour.

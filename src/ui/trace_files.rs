@@ -39,7 +39,7 @@ impl TraceWork {
                     title: "The trace is saved".to_owned(),
                     detail: whole.display().to_string(),
                 }),
-                Err(error) => told(Severity::Error, "The trace could not be saved", error.to_string()),
+                Err(error) => notice(Severity::Error, "The trace could not be saved", error.to_string()),
             }
         })
     }
@@ -70,11 +70,11 @@ impl TraceWork {
 pub fn read(path: &Path) -> Outcome {
     match file::read(path) {
         Ok(run) => Outcome::Opened(Box::new(run)),
-        Err(error) => told(Severity::Error, "The trace could not be opened", error.to_string()),
+        Err(error) => notice(Severity::Error, "The trace could not be opened", error.to_string()),
     }
 }
 
-fn told(severity: Severity, title: &str, detail: String) -> Outcome {
+fn notice(severity: Severity, title: &str, detail: String) -> Outcome {
     Outcome::Told(Notice { severity, title: title.to_owned(), detail })
 }
 

@@ -1,12 +1,12 @@
 //! One panel a file. Each reads a [`super::Scene`] and pushes actions; none keeps state of its own.
 
+mod advanced_stages;
 mod columns;
 pub mod curve;
 pub mod draw;
 mod grammar;
 pub mod inspector;
 pub mod model_card;
-mod more_stages;
 pub mod notices;
 pub mod open;
 pub mod phases;
@@ -19,8 +19,8 @@ pub mod scale;
 pub mod settings;
 pub mod shortcuts;
 mod strategy;
+pub mod strategy_detail;
 pub mod text;
 pub mod timeline;
 pub mod top_bar;
 pub mod tree;
-pub mod weighed;

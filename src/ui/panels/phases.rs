@@ -67,13 +67,43 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 
 fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
     let palette = palette(ui);
-    let (first, last) = (phase.number == 1, phase.number == 5);
+    let first = phase.number == 1;
     let response = ui.interact(rect, ui.scope_id().with(("phase", phase.number)), Sense::click());
     response.widget_info(|| {
         let past = if phase.progress == Progress::Past { " · past run" } else { "" };
         WidgetInfo::labeled(Role::Button, true, format!("{}: {}{past}", phase.title, phase.figure))
     });
 
+    ground(ui, rect, phase, &response);
+    let left = rect.left() + if first { space::L } else { POINT + space::M };
+    let low = rect.height() < 50.0;
+    let number_color = match phase.progress {
+        Progress::Pending => palette.tertiary,
+        Progress::Active => palette.accent,
+        Progress::Done => palette.good,
+        Progress::Past => palette.secondary,
+    };
+    let dot = pos2(left + 8.0, rect.center().y - 1.0);
+    badge(ui, dot, phase, number_color);
+
+    let text_left = left + 24.0;
+    words(ui, rect, phase, text_left, low);
+    if phase.progress == Progress::Active {
+        let bar = Rect::from_x_y_ranges(
+            text_left..=(rect.right() - POINT - 8.0).max(text_left + 8.0),
+            rect.bottom() - 5.0..=rect.bottom() - 3.0,
+        );
+        if let Some(share) = phase.share {
+            crate::ui::widgets::thin_bar(ui, bar, Some(share), palette.accent);
+        }
+    }
+    response.on_hover_cursor(egui::CursorIcon::PointingHand)
+}
+
+/// Its shape, with what pointer and keyboard do to it.
+fn ground(ui: &Ui, rect: Rect, phase: &Phase, response: &Response) {
+    let palette = palette(ui);
+    let (first, last) = (phase.number == 1, phase.number == 5);
     let mut fill = if phase.progress == Progress::Active { palette.accent_soft } else { palette.surface };
     if response.hovered() {
         fill = crate::ui::colours::mix(fill, palette.text, 0.06);
@@ -99,21 +129,13 @@ fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
             egui::StrokeKind::Inside,
         );
     }
+}
 
-    let left = rect.left() + if first { space::L } else { POINT + space::M };
-    let low = rect.height() < 50.0;
+/// Its title, and below it as much of its figure as has room.
+fn words(ui: &Ui, rect: Rect, phase: &Phase, text_left: f32, low: bool) {
+    let palette = palette(ui);
     let (title_y, figure_y) =
         if low { (rect.top() + 13.0, rect.top() + 28.0) } else { (rect.top() + 19.0, rect.top() + 37.0) };
-    let number_color = match phase.progress {
-        Progress::Pending => palette.tertiary,
-        Progress::Active => palette.accent,
-        Progress::Done => palette.good,
-        Progress::Past => palette.secondary,
-    };
-    let dot = pos2(left + 8.0, rect.center().y - 1.0);
-    badge(ui, dot, phase, number_color);
-
-    let text_left = left + 24.0;
     let room = rect.right() - text_left - POINT - 4.0;
     let painter = ui.painter().with_clip_rect(rect);
     let title_color = if phase.progress == Progress::Pending { palette.tertiary } else { palette.secondary };
@@ -143,17 +165,6 @@ fn chevron(ui: &mut Ui, rect: Rect, phase: &Phase) -> Response {
     }
     let galley = one_line(ui, figure, regular(size::SMALL), figure_color, room);
     painter.galley(pos2(text_left, figure_y - galley.size().y / 2.0), galley, figure_color);
-
-    if phase.progress == Progress::Active {
-        let bar = Rect::from_x_y_ranges(
-            text_left..=(rect.right() - POINT - 8.0).max(text_left + 8.0),
-            rect.bottom() - 5.0..=rect.bottom() - 3.0,
-        );
-        if let Some(share) = phase.share {
-            crate::ui::widgets::thin_bar(ui, bar, Some(share), palette.accent);
-        }
-    }
-    response.on_hover_cursor(egui::CursorIcon::PointingHand)
 }
 
 /// Left top, right top, point, right bottom, left bottom, notch.

@@ -50,16 +50,16 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     list.show_rows(ui, ROW, rows, |ui, range| {
         ui.set_width(width);
         for candidate in range {
-            let look = Look { rank: candidate + 1, selected: choice == Some(candidate), width };
-            if row(ui, node, &node.candidates[candidate], &columns, look).clicked() {
+            let style = RowStyle { rank: candidate + 1, selected: choice == Some(candidate), width };
+            if row(ui, node, &node.candidates[candidate], &columns, style).clicked() {
                 let token = node.candidates[candidate].token;
                 scene.actions.push(Action::Branch { node: index, token });
             }
         }
     });
     if let Some(candidate) = beyond {
-        let look = Look { rank: node.rank, selected: choice == Some(candidate), width };
-        row(ui, node, &node.candidates[candidate], &columns, look);
+        let style = RowStyle { rank: node.rank, selected: choice == Some(candidate), width };
+        row(ui, node, &node.candidates[candidate], &columns, style);
     }
     others(ui, node, &columns, width);
     let left = ui.max_rect().left();
@@ -108,9 +108,9 @@ fn header(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
         response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, format!("Column {title}")));
         let right = is_number(column.kind);
         let y = if detail.is_empty() { rect.center().y } else { rect.center().y - 7.0 };
-        put(&cell, y, &title, semibold(size::SMALL), palette.secondary, right);
+        draw_text(&cell, y, &title, semibold(size::SMALL), palette.secondary, right);
         if !detail.is_empty() {
-            put(&cell, rect.center().y + 8.0, &detail, regular(size::CAPTION), palette.tertiary, right);
+            draw_text(&cell, rect.center().y + 8.0, &detail, regular(size::CAPTION), palette.tertiary, right);
         }
         definition.explain(response);
     }
@@ -121,7 +121,7 @@ fn is_number(kind: Kind) -> bool {
     !matches!(kind, Kind::Token | Kind::Probability)
 }
 
-fn put(cell: &Cell, y: f32, text: &str, font: egui::FontId, color: Color32, right: bool) {
+fn draw_text(cell: &Cell, y: f32, text: &str, font: egui::FontId, color: Color32, right: bool) {
     let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, color);
     job.wrap = egui::text::TextWrapping::truncate_at_width(cell.rect.width().max(8.0));
     let galley = cell.painter.layout_job(job);
@@ -131,7 +131,7 @@ fn put(cell: &Cell, y: f32, text: &str, font: egui::FontId, color: Color32, righ
 
 /// How a candidate's row looks.
 #[derive(Clone, Copy)]
-struct Look {
+struct RowStyle {
     /// Its place by raw logit, from 1.
     rank: usize,
     /// Whether the keyboard selected it.
@@ -140,16 +140,20 @@ struct Look {
     width: f32,
 }
 
-fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look: Look) -> egui::Response {
+fn row(
+    ui: &mut Ui,
+    node: &Node,
+    candidate: &Candidate,
+    columns: &Columns,
+    style: RowStyle,
+) -> egui::Response {
     let palette = palette(ui);
-    let Look { rank, selected, width } = look;
-    let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(style.width, ROW), Sense::click());
     let chosen = candidate.token == node.token;
     let by_hand = chosen && node.chosen_by == ChosenBy::Hand;
-    let cut = candidate.cut_by.is_some();
-    let token = token_text::of_candidate(candidate);
+    let cutter = candidate.cut_by.and_then(|stage| node.stages.get(stage));
     response.widget_info(|| {
-        let fate = match candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
+        let fate = match cutter {
             Some(stage) => format!("cut by {}", stage.name),
             None => format::probability(candidate.probability),
         };
@@ -158,7 +162,8 @@ fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look:
             (false, true) => "chosen, ",
             (false, false) => "",
         };
-        let selected = if selected { ", selected" } else { "" };
+        let selected = if style.selected { ", selected" } else { "" };
+        let token = token_text::of_candidate(candidate);
         WidgetInfo::labeled(Role::Row, true, format!("Candidate {token}: {mark}{fate}{selected}"))
     });
     background(ui, rect, &response, chosen, palette);
@@ -166,52 +171,58 @@ fn row(ui: &mut Ui, node: &Node, candidate: &Candidate, columns: &Columns, look:
     if chosen {
         let icon = if by_hand { Icon::Branch } else { Icon::Check };
         icon.paint(ui.painter(), mark, 0.7, if by_hand { palette.second } else { palette.accent });
-    } else if response.hovered() || selected {
+    } else if response.hovered() || style.selected {
         Icon::Branch.paint(ui.painter(), mark, 0.7, palette.secondary);
     }
-    if selected {
+    if style.selected {
         let stroke = Stroke::new(1.0, palette.accent);
         ui.painter().rect_stroke(rect.shrink(0.5), CornerRadius::same(4), stroke, StrokeKind::Inside);
     }
-    let text_color = if cut { palette.tertiary } else { palette.text };
-    let y = rect.center().y;
     for column in columns.iter() {
-        let Some(cell) = columns.cell(ui, rect, column) else { continue };
-        let number = |text: &str, color: Color32| put(&cell, y, text, mono(size::SMALL), color, true);
-        match column.kind {
-            Kind::Rank => number(&rank.to_string(), palette.tertiary),
-            Kind::Token => {
-                let galley = cell.painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
-                let at = pos2(cell.rect.left(), y - galley.size().y / 2.0);
-                cell.painter.galley(at, galley, text_color);
-            }
-            Kind::Id => number(&candidate.token.to_string(), palette.tertiary),
-            Kind::Logit => number(&format::value(candidate.logit), text_color),
-            Kind::RawProbability => number(&format::probability(candidate.raw_probability), text_color),
-            Kind::Stage(stage) => match candidate.after.get(stage) {
-                Some(value) => {
-                    let before = if stage == 0 { candidate.logit } else { candidate.after[stage - 1] };
-                    let color = if (value - before).abs() < 1e-6 { palette.tertiary } else { text_color };
-                    number(&format::value(*value), color);
-                }
-                None if candidate.cut_by == Some(stage) => {
-                    put(&cell, y, "cut", semibold(size::SMALL), palette.warning, true);
-                }
-                None => number("–", palette.outline),
-            },
-            Kind::Probability => {
-                probability(&cell, candidate.probability, chosen, cut, palette);
-            }
+        if let Some(cell) = columns.cell(ui, rect, column) {
+            fill_cell(&cell, column.kind, candidate, style.rank, chosen, palette);
         }
     }
     let way = "Click to go on from here with this token";
-    let words = match candidate.cut_by.and_then(|stage| node.stages.get(stage)) {
+    let words = match cutter {
         Some(stage) => format!("Cut by {} {}. {way}", stage.name, stage.setting),
         None if by_hand => "The token that you chose".to_owned(),
         None if chosen => "The chosen token".to_owned(),
         None => way.to_owned(),
     };
     response.on_hover_text(words)
+}
+
+/// What a column says of a candidate.
+fn fill_cell(cell: &Cell, kind: Kind, candidate: &Candidate, rank: usize, chosen: bool, palette: &Palette) {
+    let cut = candidate.cut_by.is_some();
+    let text_color = if cut { palette.tertiary } else { palette.text };
+    let y = cell.rect.center().y;
+    let number = |text: &str, color: Color32| draw_text(cell, y, text, mono(size::SMALL), color, true);
+    match kind {
+        Kind::Rank => number(&rank.to_string(), palette.tertiary),
+        Kind::Token => {
+            let token = token_text::of_candidate(candidate);
+            let galley = cell.painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
+            let at = pos2(cell.rect.left(), y - galley.size().y / 2.0);
+            cell.painter.galley(at, galley, text_color);
+        }
+        Kind::Id => number(&candidate.token.to_string(), palette.tertiary),
+        Kind::Logit => number(&format::value(candidate.logit), text_color),
+        Kind::RawProbability => number(&format::probability(candidate.raw_probability), text_color),
+        Kind::Stage(stage) => match candidate.after.get(stage) {
+            Some(value) => {
+                let before = if stage == 0 { candidate.logit } else { candidate.after[stage - 1] };
+                let color = if (value - before).abs() < 1e-6 { palette.tertiary } else { text_color };
+                number(&format::value(*value), color);
+            }
+            None if candidate.cut_by == Some(stage) => {
+                draw_text(cell, y, "cut", semibold(size::SMALL), palette.warning, true);
+            }
+            None => number("–", palette.outline),
+        },
+        Kind::Probability => probability(cell, candidate.probability, chosen, cut, palette),
+    }
 }
 
 fn background(ui: &Ui, rect: Rect, response: &egui::Response, chosen: bool, palette: &Palette) {
@@ -230,7 +241,7 @@ fn probability(cell: &Cell, value: f32, chosen: bool, cut: bool, palette: &Palet
     let color = if cut { palette.tertiary } else { palette.text };
     let rect = Rect::from_min_size(cell.rect.left_top(), vec2(66.0, cell.rect.height()));
     let number = Cell { rect, painter: cell.painter.clone() };
-    put(&number, y, &text, mono(size::SMALL), color, true);
+    draw_text(&number, y, &text, mono(size::SMALL), color, true);
     let track = Rect::from_min_max(pos2(rect.right() + space::S, y - 4.0), pos2(cell.rect.right(), y + 4.0));
     if track.width() > 8.0 && value > 0.0 {
         // As long as the track is certainty, at every step.
@@ -263,15 +274,15 @@ fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
         match column.kind {
             Kind::Token => {
                 let text = "all others";
-                put(&cell, y, text, regular(size::SMALL), palette.secondary, false);
+                draw_text(&cell, y, text, regular(size::SMALL), palette.secondary, false);
             }
             Kind::Id => {
                 let text = format::count(others.count as u64);
-                put(&cell, y, &text, mono(size::SMALL), palette.tertiary, true);
+                draw_text(&cell, y, &text, mono(size::SMALL), palette.tertiary, true);
             }
             Kind::RawProbability => {
                 let text = format::probability(others.raw_probability);
-                put(&cell, y, &text, mono(size::SMALL), palette.secondary, true);
+                draw_text(&cell, y, &text, mono(size::SMALL), palette.secondary, true);
             }
             Kind::Probability => {
                 probability(&cell, others.probability, false, others.kept == 0, palette);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use egui::{DragValue, RichText, Ui, vec2};
 
-use super::more_stages;
+use super::advanced_stages;
 use super::strategy;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
@@ -41,7 +41,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         cache(ui, decoding);
         ui.add_space(space::M);
         section(ui, "Further stages");
-        more_stages::show(ui, decoding);
+        advanced_stages::show(ui, decoding);
     } else {
         hint(ui, "Always reused: contrastive search keeps the hidden states of what is cached.");
     }

@@ -51,7 +51,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     entropy(ui, run, &axis, palette);
     scales(ui, &axis, palette);
     numbers(ui, run, &axis, palette);
-    hands(ui, run, &axis, palette);
+    hand_picked_marks(ui, run, &axis, palette);
     scrub(ui, scene, run, &axis);
     ui.allocate_rect(rect, Sense::hover());
 }
@@ -261,7 +261,7 @@ fn round_interval(least: f32) -> usize {
 }
 
 /// A mark over every step that was chosen by hand.
-fn hands(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
+fn hand_picked_marks(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
     for (place, _) in run.line_nodes().enumerate().filter(|(_, node)| node.chosen_by == ChosenBy::Hand) {
         let (x, top) = (axis.x(place), axis.steps.top());
         let mark = vec![pos2(x - 4.0, top), pos2(x + 4.0, top), pos2(x, top + 7.0)];

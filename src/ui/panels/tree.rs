@@ -2,8 +2,11 @@
 //! straight through; what a person left, and what beam search gave up, hangs below it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use egui::{Color32, CornerRadius, Rect, Role, ScrollArea, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Color32, CornerRadius, Galley, Rect, Role, ScrollArea, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2,
+};
 
 use crate::trace::{ChosenBy, Run};
 use crate::ui::action::Action;
@@ -161,7 +164,6 @@ fn tokens_of(
     room: Rect,
     fate: Option<BeamFate>,
 ) {
-    let palette = palette(ui);
     let selected = scene.state.cursor.selected.and_then(|place| run.line.get(place)).copied();
     let place = selected.and_then(|node| row.nodes.binary_search(&node).ok());
     // Every character of the face is equally wide.
@@ -171,22 +173,45 @@ fn tokens_of(
     };
     let from = first_drawn(ui, row, place, room.width() - 80.0, wide);
     let mut x = room.left();
-    let put_more = |ui: &Ui, x: &mut f32, count: usize| {
-        let text = format!("+{count}");
-        let galley = one_line(ui, &text, regular(size::CAPTION), palette.tertiary, 60.0);
-        let width = galley.size().x;
-        ui.painter().galley(
-            pos2(*x + 2.0, room.center().y - galley.size().y / 2.0),
-            galley,
-            palette.tertiary,
-        );
-        *x += width + 8.0;
-    };
     if from > 0 {
-        put_more(ui, &mut x, from);
+        x += draw_count(ui, x, room, from);
     }
     let fell = matches!(fate, Some(BeamFate::Pruned { .. }));
     for (index, &node) in row.nodes.iter().enumerate().skip(from) {
+        let chip = NodeChip::new(ui, run, node, fell);
+        if x + chip.width() > room.right() - 34.0 {
+            draw_count(ui, x, room, row.nodes.len() - index);
+            break;
+        }
+        let at = Rect::from_min_size(pos2(x, room.top() + 3.0), vec2(chip.width(), ROW - 6.0));
+        x += chip.width() + 2.0;
+        chip.show(ui, scene, run, at, selected == Some(node));
+    }
+}
+
+/// How many tokens are left out; gives the room that it takes.
+fn draw_count(ui: &Ui, x: f32, room: Rect, count: usize) -> f32 {
+    let color = palette(ui).tertiary;
+    let galley = one_line(ui, &format!("+{count}"), regular(size::CAPTION), color, 60.0);
+    let width = galley.size().x;
+    ui.painter().galley(pos2(x + 2.0, room.center().y - galley.size().y / 2.0), galley, color);
+    width + 8.0
+}
+
+/// A token of the tree, laid out.
+struct NodeChip {
+    node: usize,
+    text: String,
+    galley: Arc<Galley>,
+    color: Color32,
+    on_line: bool,
+    by_hand: bool,
+}
+
+impl NodeChip {
+    /// `fell` says that its row is a hypothesis that others displaced.
+    fn new(ui: &Ui, run: &Run, node: usize, fell: bool) -> Self {
+        let palette = palette(ui);
         let text = token_text::of_node(&run.nodes[node]);
         let on_line = run.line.binary_search(&node).is_ok();
         let color = match (fell, on_line) {
@@ -198,18 +223,22 @@ fn tokens_of(
         job.sections.iter_mut().for_each(|section| section.format.font_id = mono(size::SMALL));
         let galley = ui.painter().layout_job(job);
         let by_hand = run.nodes[node].chosen_by == ChosenBy::Hand;
-        let width = galley.size().x + 8.0 + if by_hand { 14.0 } else { 0.0 };
-        if x + width > room.right() - 34.0 {
-            put_more(ui, &mut x, row.nodes.len() - index);
-            break;
-        }
-        let chip = Rect::from_min_size(pos2(x, room.top() + 3.0), vec2(width, ROW - 6.0));
-        x += width + 2.0;
+        Self { node, text, galley, color, on_line, by_hand }
+    }
+
+    fn width(&self) -> f32 {
+        self.galley.size().x + 8.0 + if self.by_hand { 14.0 } else { 0.0 }
+    }
+
+    fn show(self, ui: &Ui, scene: &mut Scene<'_>, run: &Run, chip: Rect, selected: bool) {
+        let palette = palette(ui);
+        let Self { node, text, galley, color, on_line, by_hand } = self;
+        let decision = &run.nodes[node];
         let response = ui.interact(chip, ui.scope_id().with(("node", node)), Sense::click());
         let hand = if by_hand { ", chosen by hand" } else { "" };
-        let label = format!("Node of step {}: {text}{hand}", run.nodes[node].step);
+        let label = format!("Node of step {}: {text}{hand}", decision.step);
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
-        let fill = if selected == Some(node) {
+        let fill = if selected {
             palette.accent_soft
         } else if response.hovered() {
             palette.hover
@@ -233,16 +262,11 @@ fn tokens_of(
             scene.state.cursor.next_preview = Some(place);
         }
         let words = if on_line { "click to select" } else { "click to show this line" };
-        let decision = &run.nodes[node];
         response.on_hover_cursor(egui::CursorIcon::PointingHand).on_hover_ui(|ui| {
-            ui.label(format!(
-                "step {} · p {}",
-                decision.step,
-                format::probability(decision.log_probability.exp())
-            ));
-            ui.label(
-                egui::RichText::new(format!("{words}{hand}")).size(size::SMALL).color(palette.secondary),
-            );
+            let probability = format::probability(decision.log_probability.exp());
+            ui.label(format!("step {} · p {probability}", decision.step));
+            let words = egui::RichText::new(format!("{words}{hand}"));
+            ui.label(words.size(size::SMALL).color(palette.secondary));
         });
     }
 }

@@ -182,7 +182,7 @@ fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeSt
     let name = |ui: &mut Ui, row: usize, text: &str, definition: Option<&'static Definition>| {
         let at = pos2(rect.left(), rect.top() + ROW * row as f32);
         let area = Rect::from_min_size(at, vec2(NAMES, ROW));
-        table::put(ui, area, text, regular(size::SMALL), palette.secondary, Side::Left);
+        table::draw_text(ui, area, text, regular(size::SMALL), palette.secondary, Side::Left);
         if let Some(definition) = definition {
             definition.explain(ui.interact(area, ui.scope_id().with(("row", row)), Sense::hover()));
         }
@@ -193,53 +193,77 @@ fn grid(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeSt
     }
     name(ui, ROWS.len() + 1, "Verdict", None);
     for (column, token) in speculative.drafted.iter().enumerate() {
-        let text = token_text::of_token(&token.token);
-        let (word, icon, color) = match token.verdict {
-            Verdict::Accepted => ("accepted", Some(Icon::Check), palette.good),
-            Verdict::Rejected => ("rejected", Some(Icon::Cross), palette.warning),
-            Verdict::Unreached => ("unreached", None, palette.tertiary),
-        };
-        let area = Rect::from_min_max(cell(column, 0).min, cell(column, ROWS.len() + 1).max);
-        let response = ui.interact(area, ui.scope_id().with(("drafted", column)), Sense::hover());
-        let label = format!("Drafted {}: {text}, {word}", column + 1);
-        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &label));
-        let quiet = token.verdict == Verdict::Unreached;
-        let ink = if quiet { palette.tertiary } else { palette.text };
-        chip(ui, cell(column, 0), &text, palette.raised, ink);
-        // The draw against p / q decided, where there was one.
-        let decided = token.draw.is_some() && selected == Selected::Drafted(column);
-        for (row, of) in ROWS.iter().enumerate() {
-            let ink = if decided && of.decides { palette.accent } else { ink };
-            table::number(ui, cell(column, row + 1), &(of.value)(token), ink);
-        }
-        let place = cell(column, ROWS.len() + 1);
-        table::put(ui, place, word, semibold(size::CAPTION), color, Side::Right);
-        if let Some(icon) = icon {
-            icon.paint(ui.painter(), pos2(place.left() + 6.0, place.center().y), 0.65, color);
-        }
+        drafted_column(ui, column, token, selected, cell);
     }
     if let Some(word) = added {
-        let column = speculative.drafted.len();
-        let node = step.nodes.end.checked_sub(1).and_then(|node| run.nodes.get(node));
-        let text = node.map(token_text::of_node).unwrap_or_default();
-        let area = Rect::from_min_max(cell(column, 0).min, cell(column, ROWS.len() + 1).max);
-        let response = ui.interact(area, ui.scope_id().with("added"), Sense::hover());
-        let label = format!("Added by the target: {text}, {word}");
-        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &label));
-        chip(ui, cell(column, 0), &text, palette.accent_soft, palette.text);
-        if let Some(chosen) = node.and_then(|node| node.chosen()) {
-            table::number(ui, cell(column, 2), &format::probability(chosen.probability), palette.text);
-        }
-        let place = cell(column, ROWS.len() + 1);
-        table::put(ui, place, word, semibold(size::CAPTION), palette.accent, Side::Right);
-        Icon::Plus.paint(ui.painter(), pos2(place.left() + 6.0, place.center().y), 0.6, palette.accent);
-        let x = rect.left() + NAMES + COLUMN * column as f32;
+        added_column(ui, speculative.drafted.len(), run, step, word, cell);
+        let x = rect.left() + NAMES + COLUMN * speculative.drafted.len() as f32;
         ui.painter().vline(x, rect.y_range(), Stroke::new(1.0, palette.line));
     }
     for row in 1..ROWS.len() + 2 {
         let y = rect.top() + ROW * row as f32;
         ui.painter().hline(rect.x_range(), y, Stroke::new(1.0, palette.line));
     }
+}
+
+/// A drafted token with its numbers and what became of it; `cell` gives the place of a column and row.
+fn drafted_column(
+    ui: &Ui,
+    column: usize,
+    token: &Drafted,
+    selected: Selected,
+    cell: impl Fn(usize, usize) -> Rect,
+) {
+    let palette = palette(ui);
+    let text = token_text::of_token(&token.token);
+    let (word, icon, color) = match token.verdict {
+        Verdict::Accepted => ("accepted", Some(Icon::Check), palette.good),
+        Verdict::Rejected => ("rejected", Some(Icon::Cross), palette.warning),
+        Verdict::Unreached => ("unreached", None, palette.tertiary),
+    };
+    let area = Rect::from_min_max(cell(column, 0).min, cell(column, ROWS.len() + 1).max);
+    let response = ui.interact(area, ui.scope_id().with(("drafted", column)), Sense::hover());
+    let label = format!("Drafted {}: {text}, {word}", column + 1);
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &label));
+    let quiet = token.verdict == Verdict::Unreached;
+    let ink = if quiet { palette.tertiary } else { palette.text };
+    chip(ui, cell(column, 0), &text, palette.raised, ink);
+    // The draw against p / q decided, where there was one.
+    let decided = token.draw.is_some() && selected == Selected::Drafted(column);
+    for (row, of) in ROWS.iter().enumerate() {
+        let ink = if decided && of.decides { palette.accent } else { ink };
+        table::number(ui, cell(column, row + 1), &(of.value)(token), ink);
+    }
+    let place = cell(column, ROWS.len() + 1);
+    table::draw_text(ui, place, word, semibold(size::CAPTION), color, Side::Right);
+    if let Some(icon) = icon {
+        icon.paint(ui.painter(), pos2(place.left() + 6.0, place.center().y), 0.65, color);
+    }
+}
+
+/// The token that the target added.
+fn added_column(
+    ui: &Ui,
+    column: usize,
+    run: &Run,
+    step: &StrategyStep,
+    word: &str,
+    cell: impl Fn(usize, usize) -> Rect,
+) {
+    let palette = palette(ui);
+    let node = step.nodes.end.checked_sub(1).and_then(|node| run.nodes.get(node));
+    let text = node.map(token_text::of_node).unwrap_or_default();
+    let area = Rect::from_min_max(cell(column, 0).min, cell(column, ROWS.len() + 1).max);
+    let response = ui.interact(area, ui.scope_id().with("added"), Sense::hover());
+    let label = format!("Added by the target: {text}, {word}");
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &label));
+    chip(ui, cell(column, 0), &text, palette.accent_soft, palette.text);
+    if let Some(chosen) = node.and_then(|node| node.chosen()) {
+        table::number(ui, cell(column, 2), &format::probability(chosen.probability), palette.text);
+    }
+    let place = cell(column, ROWS.len() + 1);
+    table::draw_text(ui, place, word, semibold(size::CAPTION), palette.accent, Side::Right);
+    Icon::Plus.paint(ui.painter(), pos2(place.left() + 6.0, place.center().y), 0.6, palette.accent);
 }
 
 /// A token on a ground of its own, as wide as its cell at most.
