@@ -167,7 +167,7 @@ fn files_that_contradict_themselves_are_refused_with_the_cause() {
     let added = |tokens: Value, cause: &str| {
         refused(MergesFiles { added_tokens: Some(&tokens), ..plain() }, cause);
     };
-    added(json!(["a"]), "no object");
+    added(json!(["a"]), "not an object");
     added(json!({"<new>": -5}), "no id for `<new>`");
     added(json!({"<pad>": 900}), "`<pad>` is token 900 among the added tokens, but 1 in the vocabulary");
     added(json!({"<new>": 7}), "are both token 7");
