@@ -7,8 +7,8 @@
 // is one more that has no value. Keys before every row's window and behind every row are skipped.
 // Shapes: query T × H·D in blocks of four, rows STRIDE4 apart from FIRST4 on; output T × H·D, rows OUTPUT_STRIDE4
 // apart; the caches slots × G × D, D in HEAD_VEC8S blocks of eight, a multiple of eight elements.
-// Split: x over heads, y over eights of rows, TILE_PARTS to a tile. The eight lanes are one subgroup: lane l reads the query
-// of row l and hands it around, scores every eighth key for all rows, and mixes every eighth block of the values
+// Split: x over heads, y over eights of rows, TILE_PARTS to a tile. The eight lanes are one subgroup: lane l reads the
+// query of row l and hands it around, scores every eighth key for all rows, and mixes every eighth block of the values
 // (online softmax, Milakov and Gimelshein 2018). No barrier.
 // Twin: src/reference/attention.rs
 

@@ -7,8 +7,8 @@
 // s runs over the row's cached positions through its page table, then over its chain: the rows of this batch
 // that lead to it, itself last. Rows that simply extend their sequence find themselves in the page table and
 // have no chain. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value.
-// Shapes: source T × columns, rows STRIDE apart, queries from FIRST, keys from FIRST_KEY and values from
-// FIRST_VALUE on; the caches slots × G × D, D in HEAD_VEC8S blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart.
+// Shapes: source T × columns, rows STRIDE apart, queries from FIRST, keys from FIRST_KEY and values from FIRST_VALUE
+// on; the caches slots × G × D, D in HEAD_VEC8S blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart.
 // Where SPLIT, the output is instead, for row, split and head, a partial result of PARTIAL elements: the sum of
 // weighted values, then the maximum of the scores and the sum of the weights relative to it;
 // attention_combine.wgsl makes them one (flash-decoding, Dao et al. 2023).

@@ -4,12 +4,14 @@
 //   output[t][h] = Σ_s softmax_s(score(query[t][h] · key[s][g])) · value[s][g],   g = h · G / H
 //
 // A tile of rows is up to 32 rows of one sequence (src/gpu/pass/words.rs lists them). Its keys are the positions that
-// its longest row sees through the page table, then the slots of all its rows' chains; a row takes those that it
-// sees itself. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value. Tiles of keys before every row's window are skipped.
+// its longest row sees through the page table, then the slots of all its rows' chains; a row takes those that it sees
+// itself. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value. Tiles of
+// keys before every row's window are skipped.
 // Shapes: query T × H·D in blocks of four, rows STRIDE4 apart from FIRST4 on; output T × H·D, rows OUTPUT_STRIDE4
 // apart; the caches slots × G × D, D in HEAD_VEC8S blocks of eight, a multiple of eight elements.
 // Split: x over heads, y over tiles of rows. Lanes form 8 groups of KEY_COLUMNS lanes; a group takes four rows, and a
-// lane of it every KEY_COLUMNS-th key of the TILE for the scores, every KEY_COLUMNS-th block of the head for the values.
+// lane of it every KEY_COLUMNS-th key of the TILE for the scores, every KEY_COLUMNS-th block of the head for the
+// values.
 // Twin: src/reference/attention.rs
 
 override WORKGROUP: u32;

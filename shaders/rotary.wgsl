@@ -2,8 +2,8 @@
 //
 //   (a, b) = (x[i], x[i + P])   →   (a·cos − b·sin, b·cos + a·sin)
 //
-// Shapes: values T × heads·D, from column FIRST of rows STRIDE apart; P = PAIRS rotating pairs a head. Cosines and sines come with
-// the pass, computed in f64: WGSL promises too little for `cos` of a large angle.
+// Shapes: values T × heads·D, from column FIRST of rows STRIDE apart; P = PAIRS rotating pairs a head. Cosines and
+// sines come with the pass, computed in f64: WGSL promises too little for `cos` of a large angle.
 // Split: x over all pairs of a row, y over rows.
 // Twin: src/reference/rotary.rs
 

@@ -11,7 +11,7 @@
 //! | [`trace`] | what happened, as data | – |
 //! | [`session`] | the worker thread: commands in, events out | [`decoding`], [`formats`], [`gpu`], [`tokenizer`], what these use |
 //! | [`synthetic`] | shapes and weights without files, for benchmarks | [`model`] |
-//! | [`verify`] | the GPU against the reference, op by op | [`gpu`], [`mod@reference`], [`session`], [`synthetic`] |
+//! | [`verify`] | the GPU against the reference, op by op | [`gpu`], [`mod@reference`], [`session`], [`synthetic`], [`trace`] |
 //! | [`ui`] | the window | [`session`], [`trace`], the settings of [`decoding`] |
 //! | [`cli`] | the commands without a window | all but [`ui`] |
 //!

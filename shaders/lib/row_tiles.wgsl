@@ -1,4 +1,5 @@
-// Tiles of rows whose attention is computed together: up to 32 rows of one sequence, as src/gpu/pass/words.rs lists them.
+// Tiles of rows whose attention is computed together: up to 32 rows of one sequence, as src/gpu/pass/words.rs lists
+// them.
 //
 // The keys of a tile are the positions that its longest row sees through the page table, then the slots of all its
 // rows' chains; a row takes those that it sees itself.

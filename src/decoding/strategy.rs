@@ -13,7 +13,7 @@ use crate::trace::{Run, StopReason};
 /// single-stepping to call it once, cancelling to call it no more.
 pub trait Strategy {
     /// Makes one decision: appends its nodes to `run.nodes`, lets `run.line` end where its text ends now, appends
-    /// to `run.steps` what else it strategy_detail, and adds to `run.phases` what it cost.
+    /// to `run.steps` what else it weighed, and adds to `run.phases` what it cost.
     ///
     /// The first step includes initiation. After an error, [`DecodingError::Interrupted`] included, nothing
     /// was appended, and another call tries the same step again, initiation from the chunk where it stopped.

@@ -141,7 +141,7 @@ impl App {
                     self.state.remembered.remember_model(path.clone());
                 }
                 self.offer_chat(loaded.chat_problem.is_none());
-                self.state.open_shown = false;
+                self.state.cards.open = false;
             }
             Event::RunStarted(_) => {
                 self.state.progress_since = Some(now);

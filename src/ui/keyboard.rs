@@ -42,7 +42,7 @@ const fn command(key: Key) -> KeyboardShortcut {
 pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
     // Escape takes the focus from an editor before this is asked, and must do nothing else then.
     let typing = state.typing || ctx.text_edit_focused();
-    let card = state.card_shown() || ctx.memory(|memory| memory.top_modal_layer()).is_some();
+    let card = state.cards.any() || ctx.memory(|memory| memory.top_modal_layer()).is_some();
     let popup = egui::Popup::is_any_open(ctx);
     let focus = ctx.memory(|memory| memory.focused()).is_some();
     ctx.input_mut(|input| {
@@ -75,10 +75,10 @@ pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
 /// Whether an action closes the one card that shows.
 fn closes_card(state: &State, action: &Action) -> bool {
     match action {
-        Action::ShowOpen => state.open_shown && state.inspected.is_none(),
-        Action::SaveTrace => state.save_shown,
-        Action::ToggleShortcuts => state.shortcuts_shown,
-        Action::ToggleNotices => state.notices_shown,
+        Action::ShowOpen => state.cards.open && state.cards.inspected.is_none(),
+        Action::SaveTrace => state.cards.save,
+        Action::ToggleShortcuts => state.cards.shortcuts,
+        Action::ToggleNotices => state.cards.notices,
         _ => false,
     }
 }

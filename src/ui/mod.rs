@@ -28,6 +28,7 @@ pub mod action;
 pub mod app;
 mod axes;
 mod branching;
+pub mod cards;
 mod chips;
 mod colours;
 mod controls;

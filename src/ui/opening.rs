@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use egui::Context;
 
 use super::app::App;
+use super::cards::Inspected;
 use super::dialog::{Answer, Dialog, Wanted};
 use super::inspecting::{Found, Inspecting};
 use super::remembered::Remembered;
-use super::state::{Inspected, Origin};
+use super::state::Origin;
 use super::trace_files::{Outcome, TraceWork};
 use crate::session::{Command, LoadRequest, ModelSource, Notice, Severity};
 
@@ -52,8 +53,8 @@ impl App {
         self.inspecting = None;
         match answer {
             Found::Model(card) => {
-                self.state.open_shown = false;
-                self.state.inspected = Some(Inspected { source, card: *card });
+                self.state.cards.open = false;
+                self.state.cards.inspected = Some(Inspected { source, card: *card });
             }
             Found::Nothing(notice) => self.view.tell(notice),
             Found::Trace(outcome) => self.take_trace_outcome(outcome),
@@ -70,11 +71,11 @@ impl App {
         match outcome {
             Outcome::Told(notice) => self.view.tell(notice),
             Outcome::Saved(notice) => {
-                self.state.save_shown = false;
-                self.state.taken_path = None;
+                self.state.cards.save = false;
+                self.state.cards.taken_path = None;
                 self.view.tell(notice);
             }
-            Outcome::Taken(path) => self.state.taken_path = Some(path),
+            Outcome::Taken(path) => self.state.cards.taken_path = Some(path),
             // A run that goes on is what the window shows; its steps must not end in another trace.
             Outcome::Opened(_) if self.view.has_live_run() => self.view.tell(Notice {
                 severity: Severity::Information,
@@ -84,7 +85,7 @@ impl App {
             Outcome::Opened(run) => {
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
-                self.state.open_shown = false;
+                self.state.cards.open = false;
                 self.state.lines_left.clear();
                 self.state.origin = Origin::File;
                 self.view.run = Some(*run);
@@ -129,16 +130,16 @@ impl App {
 
     /// Reads a model's headers; the answer comes in a later frame.
     pub(super) fn inspect(&mut self, source: ModelSource, ctx: &Context) {
-        let known = self.state.inspected.as_ref().is_some_and(|inspected| inspected.source == source);
+        let known = self.state.cards.inspected.as_ref().is_some_and(|inspected| inspected.source == source);
         if !known {
-            self.state.context = None;
+            self.state.cards.context = None;
         }
-        self.inspecting = Some(Inspecting::start(self.request(source, self.state.context), ctx));
+        self.inspecting = Some(Inspecting::start(self.request(source, self.state.cards.context), ctx));
     }
 
     /// Takes a change of how models are loaded into account: for the one that is asked about, or for the open one.
     pub(super) fn load_otherwise(&mut self, ctx: &Context) {
-        match &self.state.inspected {
+        match &self.state.cards.inspected {
             Some(inspected) => self.inspect(inspected.source.clone(), ctx),
             None if self.view.loaded.is_some() => self.load(self.asked_for.clone()),
             None => {}

@@ -18,21 +18,21 @@ impl App {
         let cursor = &mut self.state.cursor;
         match action {
             Action::ShowOpen => {
-                self.state.open_shown = !self.state.open_shown;
-                self.state.focus_path = self.state.open_shown;
+                self.state.cards.open = !self.state.cards.open;
+                self.state.cards.focus_path = self.state.cards.open;
             }
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),
-            Action::SaveTrace => self.state.save_shown = count > 0 && !self.state.save_shown,
+            Action::SaveTrace => self.state.cards.save = count > 0 && !self.state.cards.save,
             Action::SaveTo { path, replace } => self.save_trace(path, replace, ctx),
             Action::PickTracePlace => self.ask(Wanted::NewTrace, ctx),
             Action::OpenTrace => self.ask(Wanted::Trace, ctx),
             Action::Open(ModelSource::BuiltIn) => self.perform(ctx, Action::Load(ModelSource::BuiltIn)),
             Action::Open(source) => self.inspect(source, ctx),
             Action::Load(source) => {
-                self.state.open_shown = false;
-                let inspected = self.state.inspected.take();
-                self.asked_context = inspected.and(self.state.context);
+                self.state.cards.open = false;
+                let inspected = self.state.cards.inspected.take();
+                self.asked_context = inspected.and(self.state.cards.context);
                 self.load(source);
             }
             Action::ClearRecent => self.state.remembered.recent.clear(),
@@ -45,7 +45,7 @@ impl App {
                 self.load_otherwise(ctx);
             }
             Action::UseContext(context) => {
-                self.state.context = context;
+                self.state.cards.context = context;
                 self.load_otherwise(ctx);
             }
             Action::UseCache(cache) => {
@@ -99,8 +99,8 @@ impl App {
                 self.apply_theme(ctx);
             }
             Action::ToggleInspector => self.state.remembered.inspector ^= true,
-            Action::ToggleShortcuts => self.state.shortcuts_shown ^= true,
-            Action::ToggleNotices => self.state.notices_shown ^= true,
+            Action::ToggleShortcuts => self.state.cards.shortcuts ^= true,
+            Action::ToggleNotices => self.state.cards.notices ^= true,
             Action::Copy(text) => ctx.copy_text(text),
             Action::ResetAll => {
                 self.state.remembered = Remembered::default();

@@ -1,11 +1,10 @@
 //! What the window itself knows, from its opening to its end. The trace is not here.
 
-use std::path::PathBuf;
-
+use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::remembered::Remembered;
-use crate::session::{ModelCard, ModelSource, Pace};
+use crate::session::Pace;
 
 /// Which pane a narrow window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,41 +68,14 @@ pub struct Toast {
     pub born: f64,
 }
 
-/// A model whose headers were read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Inspected {
-    /// Where it is.
-    pub source: ModelSource,
-    /// What its headers say.
-    pub card: ModelCard,
-}
-
 /// The window's own state.
 pub struct State {
     /// What is kept between sessions.
     pub remembered: Remembered,
     /// The selected step.
     pub cursor: Cursor,
-    /// The path field of the open card.
-    pub path_field: String,
-    /// Whether the open card shows.
-    pub open_shown: bool,
-    /// Whether the path field of the open card takes the keyboard: for the card's first frame.
-    pub focus_path: bool,
-    /// Whether the card shows that saves the trace.
-    pub save_shown: bool,
-    /// Its path field.
-    pub save_path: String,
-    /// Where the trace was not saved, because a file is there.
-    pub taken_path: Option<PathBuf>,
-    /// The model that is asked about: to be loaded, or not.
-    pub inspected: Option<Inspected>,
-    /// Positions to allow for it; `None` is the model's own context.
-    pub context: Option<usize>,
-    /// Whether the shortcuts card shows.
-    pub shortcuts_shown: bool,
-    /// Whether the list of notices shows.
-    pub notices_shown: bool,
+    /// The cards over the window.
+    pub cards: Cards,
     /// Notices that show by themselves.
     pub toasts: Vec<Toast>,
     /// Notices of the view that became toasts already.
@@ -142,37 +114,13 @@ pub struct State {
     pub run_number: u64,
 }
 
-/// Where a trace is saved if nobody says otherwise: in the person's own folder.
-fn first_trace_path() -> String {
-    let folder = std::env::home_dir().unwrap_or_default();
-    folder.join("trace.json").display().to_string()
-}
-
 impl State {
-    /// Whether a card lies over the window and takes the keyboard.
-    pub fn card_shown(&self) -> bool {
-        self.open_shown
-            || self.save_shown
-            || self.inspected.is_some()
-            || self.shortcuts_shown
-            || self.notices_shown
-    }
-
     /// The state of a window that was just opened.
     pub fn new(remembered: Remembered) -> Self {
         Self {
             remembered,
             cursor: Cursor::default(),
-            path_field: String::new(),
-            open_shown: false,
-            focus_path: false,
-            save_shown: false,
-            save_path: first_trace_path(),
-            taken_path: None,
-            inspected: None,
-            context: None,
-            shortcuts_shown: false,
-            notices_shown: false,
+            cards: Cards::default(),
             toasts: Vec::new(),
             notices_seen: 0,
             progress_since: None,

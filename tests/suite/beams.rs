@@ -530,7 +530,7 @@ fn sampled_beams_replay_by_seed_and_differ_by_seed() {
 
 #[test]
 fn draws_are_those_without_replacement_from_the_softmax() {
-    // One step, two beams: the first four draws of ten are strategy_detail, and the two most probable of them go on. By
+    // One step, two beams: the first four draws of ten are weighed, and the two most probable of them go on. By
     // enumeration, a token is the best of the four drawn one after the other without being put back.
     let weights: Vec<f64> = (1..=5).map(f64::from).collect();
     let total: f64 = weights.iter().sum();

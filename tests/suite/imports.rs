@@ -179,6 +179,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "definitions",
             "axes",
             "inspecting",
+            "cards",
             "state",
             "widgets",
             "loading",

@@ -347,12 +347,12 @@ fn a_model_opens_by_its_path_and_is_remembered() {
     window.get_by_label("mixtral").click();
     inspected(&mut window);
     press(&mut window, "Cancel");
-    assert!(window.state().state().inspected.is_none());
+    assert!(window.state().state().cards.inspected.is_none());
 }
 
 /// Waits for a model's card.
 pub fn inspected(window: &mut Window) {
-    until(window, "the headers are read", |app| app.state().inspected.is_some());
+    until(window, "the headers are read", |app| app.state().cards.inspected.is_some());
     window.run();
 }
 
@@ -376,7 +376,7 @@ fn a_dropped_model_shows_its_card_and_how_it_would_be_loaded() {
     let before = memory(&window);
     window.get_by_label("KV f16").click();
     until(&mut window, "it is read again", |app| {
-        app.state().inspected.as_ref().is_some_and(|model| {
+        app.state().cards.inspected.as_ref().is_some_and(|model| {
             model.card.memory.is_some_and(|need| need.cache_bytes == 2 * 2 * 128 * 8 * 2)
         })
     });
@@ -385,7 +385,7 @@ fn a_dropped_model_shows_its_card_and_how_it_would_be_loaded() {
     press(&mut window, "Load model");
     let Command::Load(request) = script.last() else { panic!("a load was asked for") };
     assert_eq!(request.cache, Some(CacheFormat::F16));
-    assert!(window.state().state().inspected.is_none());
+    assert!(window.state().state().cards.inspected.is_none());
 }
 
 #[test]

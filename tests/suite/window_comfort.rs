@@ -283,7 +283,7 @@ fn the_context_to_allow_is_chosen_on_the_card_and_stays_with_the_model() {
     inspected(&mut window);
     window.get_by_label("Context to allow").set_value_accesskit(64.0);
     super::window::until(&mut window, "it is read again", |app| {
-        let inspected = app.state().inspected.as_ref();
+        let inspected = app.state().cards.inspected.as_ref();
         inspected.and_then(|model| model.card.memory).is_some_and(|need| need.context == 64)
     });
     window.run();

@@ -50,7 +50,7 @@ fn a_trace_opens_by_the_path_field_whatever_its_name() {
     type_path(&mut window, "Model path", &path);
     window.get_by_label("Open").click();
     shows_it(&mut window);
-    assert!(!window.state().state().open_shown);
+    assert!(!window.state().state().cards.open);
     let loads = script.0.borrow().commands.iter().filter(|one| matches!(one, Command::Load(_))).count();
     assert_eq!(loads, 1, "no model is loaded for it");
 }
@@ -90,12 +90,12 @@ fn a_trace_is_saved_by_its_path_and_replaces_a_file_only_when_told() {
     assert!(window.get_by_label("Trace path").value().is_some_and(|path| path.ends_with("trace.json")));
     type_path(&mut window, "Trace path", &path);
     window.get_by_label("Save").click();
-    until(&mut window, "the file is found", |app| app.state().taken_path.is_some());
+    until(&mut window, "the file is found", |app| app.state().cards.taken_path.is_some());
     window.run();
     assert_eq!(std::fs::read_to_string(&path).expect("readable"), "mine");
     assert!(sees_part(&window, "A file is there"));
     press(&mut window, "Replace");
-    until(&mut window, "it is saved", |app| !app.state().save_shown);
+    until(&mut window, "it is saved", |app| !app.state().cards.save);
     let run = file::read(&path).expect("a trace");
     assert_eq!(run.nodes.len(), 3);
     assert!(!sees(&window, "Trace path"));

@@ -26,7 +26,7 @@ pub enum LinearVariant {
     GemmCooperative {
         /// What multiplies.
         units: MatrixUnits,
-        /// GemvPerLane of a workgroup.
+        /// Lanes of a workgroup.
         lanes: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! Linear maps as dispatches: for each row_count its kernel, one dispatch a shard.
+//! Linear maps as dispatches: for each number of rows its kernel, one dispatch a shard.
 
 use super::compiler::Compiler;
 use super::plain_ops::Norm;

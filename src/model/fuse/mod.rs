@@ -1,6 +1,6 @@
 //! The plan rewritten for speed: fewer ops, each of which does more with what it has loaded.
 //!
-//! A plain llama layer of fifteen ops becomes five: norm and query/key/value · rotary, cache write and
+//! A plain llama layer of sixteen ops becomes five: norm and query/key/value · rotary, cache write and
 //! attention · output projection and residual · norm, gate, up and activation · down and residual. The rules
 //! match neighbouring ops; what matches no rule stays as it is. A test holds both forms together.
 

@@ -5,11 +5,11 @@ use egui::{DragValue, Label, RichText, ScrollArea, Ui};
 
 use crate::session::{AdapterMatch, AdapterRoom, CacheFormat, Limit, ModelCard, WeightsChoice};
 use crate::ui::action::Action;
+use crate::ui::cards::Inspected;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::scene::Scene;
-use crate::ui::state::Inspected;
 use crate::ui::theme::{palette, regular, semibold, size, space};
 use crate::ui::typed::Typed;
 use crate::ui::widgets::{
@@ -18,9 +18,9 @@ use crate::ui::widgets::{
 
 /// Shows the card, if a model was inspected.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    let Some(inspected) = scene.state.inspected.clone() else { return };
+    let Some(inspected) = scene.state.cards.inspected.clone() else { return };
     if widgets::card(ui, "model card", 680.0, |ui| card(ui, scene, &inspected)).should_close() {
-        scene.state.inspected = None;
+        scene.state.cards.inspected = None;
     }
 }
 
@@ -64,7 +64,7 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>, inspected: &Inspected) {
             }
         });
         if action_button(ui, Icon::Cross, "Cancel", Emphasis::Secondary, half).clicked() {
-            scene.state.inspected = None;
+            scene.state.cards.inspected = None;
         }
     });
 }
@@ -204,7 +204,7 @@ fn context(ui: &mut Ui, scene: &mut Scene<'_>, card: &ModelCard) {
     let own = card.facts.architecture.context.and_then(|context| usize::try_from(context).ok());
     let Some(own) = own.filter(|own| *own > 1) else { return };
     section(ui, "Context to allow");
-    let asked = scene.state.context.unwrap_or(own);
+    let asked = scene.state.cards.context.unwrap_or(own);
     let mut positions = asked;
     let ends = 1.0..=own as f64;
     let typed = Typed::of(ui, "context");
@@ -214,12 +214,12 @@ fn context(ui: &mut Ui, scene: &mut Scene<'_>, card: &ModelCard) {
     typed.tell_correction(ui, &ends);
     hint(ui, "The longest text, prompt included. A shorter one takes less memory.");
     if positions != asked {
-        scene.state.context = Some(positions).filter(|positions| *positions != own);
+        scene.state.cards.context = Some(positions).filter(|positions| *positions != own);
     }
     // The headers are read again once the number stands.
     let stands = number.drag_stopped() || number.lost_focus();
     if stands || (positions != asked && !number.dragged() && !number.has_focus()) {
-        scene.actions.push(Action::UseContext(scene.state.context));
+        scene.actions.push(Action::UseContext(scene.state.cards.context));
     }
 }
 

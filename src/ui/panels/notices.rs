@@ -47,7 +47,7 @@ pub fn error(ui: &mut Ui, scene: &mut Scene<'_>) {
 /// Shows toasts, and the list if it is asked for.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     toasts(ui, scene);
-    if !scene.state.notices_shown {
+    if !scene.state.cards.notices {
         return;
     }
     let card = widgets::card(ui, "notices", 480.0, |ui| {
@@ -65,7 +65,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
     });
     if card.should_close() {
-        scene.state.notices_shown = false;
+        scene.state.cards.notices = false;
     }
 }
 

@@ -12,11 +12,11 @@ use crate::ui::widgets::{self, Emphasis, action_button, hint, section};
 
 /// Shows the card, if it is asked for.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    if !scene.state.open_shown {
+    if !scene.state.cards.open {
         return;
     }
     if widgets::card(ui, "open model", 440.0, |ui| card(ui, scene)).should_close() {
-        scene.state.open_shown = false;
+        scene.state.cards.open = false;
     }
 }
 
@@ -41,15 +41,15 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     section(ui, "Path");
     ui.horizontal(|ui| {
         let width = ui.available_width() - 80.0 - space::S;
-        let edit = TextEdit::singleline(&mut scene.state.path_field)
+        let edit = TextEdit::singleline(&mut scene.state.cards.open_path)
             .hint_text("/path/to/a/model or /path/to/a/trace.json")
             .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Model path");
-        if std::mem::take(&mut scene.state.focus_path) {
+        if std::mem::take(&mut scene.state.cards.focus_path) {
             response.request_focus();
         }
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-        let path = scene.state.path_field.trim().trim_matches('"').to_owned();
+        let path = scene.state.cards.open_path.trim().trim_matches('"').to_owned();
         ui.add_enabled_ui(!path.is_empty(), |ui| {
             let open = action_button(ui, Icon::Check, "Open", Emphasis::Primary, 80.0);
             if (open.clicked() || entered) && !path.is_empty() {

@@ -12,11 +12,11 @@ use crate::ui::widgets::{self, Emphasis, action_button, hint, section};
 
 /// Shows the card, if it is asked for.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    if !scene.state.save_shown {
+    if !scene.state.cards.save {
         return;
     }
     if widgets::card(ui, "save trace", 440.0, |ui| card(ui, scene)).should_close() {
-        scene.state.save_shown = false;
+        scene.state.cards.save = false;
     }
 }
 
@@ -26,15 +26,15 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     hint(ui, "The run with every number of it, as JSON. It opens again without the model.");
     ui.add_space(space::XS);
     section(ui, "Path");
-    let taken = scene.state.taken_path.as_deref() == Some(path(&scene.state.save_path).as_path());
+    let taken = scene.state.cards.taken_path.as_deref() == Some(path(&scene.state.cards.save_path).as_path());
     ui.horizontal(|ui| {
         let width = ui.available_width() - 96.0 - space::S;
-        let edit = TextEdit::singleline(&mut scene.state.save_path)
+        let edit = TextEdit::singleline(&mut scene.state.cards.save_path)
             .hint_text("/path/to/a/trace.json")
             .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Trace path");
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-        let path = path(&scene.state.save_path);
+        let path = path(&scene.state.cards.save_path);
         ui.add_enabled_ui(!path.as_os_str().is_empty(), |ui| {
             let (icon, word) = if taken { (Icon::Save, "Replace") } else { (Icon::Save, "Save") };
             let save = action_button(ui, icon, word, Emphasis::Primary, 96.0);

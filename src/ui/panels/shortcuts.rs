@@ -10,7 +10,7 @@ use crate::ui::widgets;
 
 /// Shows the card, if it is asked for.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    if !scene.state.shortcuts_shown {
+    if !scene.state.cards.shortcuts {
         return;
     }
     let card = widgets::card(ui, "shortcuts", 400.0, |ui| {
@@ -43,7 +43,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
     });
     if card.should_close() {
-        scene.state.shortcuts_shown = false;
+        scene.state.cards.shortcuts = false;
     }
 }
 

@@ -1,0 +1,68 @@
+//! The cards that lie over the window: which ones show, and what was entered into them.
+
+use std::path::PathBuf;
+
+use crate::session::{ModelCard, ModelSource};
+
+/// What the cards hold.
+pub struct Cards {
+    /// The path field of the open card.
+    pub open_path: String,
+    /// Whether the open card shows.
+    pub open: bool,
+    /// Whether the path field of the open card takes the keyboard: for the card's first frame.
+    pub focus_path: bool,
+    /// Whether the card shows that saves the trace.
+    pub save: bool,
+    /// Its path field.
+    pub save_path: String,
+    /// Where the trace was not saved, because a file is there.
+    pub taken_path: Option<PathBuf>,
+    /// The model that is asked about: to be loaded, or not.
+    pub inspected: Option<Inspected>,
+    /// Positions to allow for it; `None` is the model's own context.
+    pub context: Option<usize>,
+    /// Whether the shortcuts card shows.
+    pub shortcuts: bool,
+    /// Whether the list of notices shows.
+    pub notices: bool,
+}
+
+/// A model whose headers were read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspected {
+    /// Where it is.
+    pub source: ModelSource,
+    /// What its headers say.
+    pub card: ModelCard,
+}
+
+impl Default for Cards {
+    fn default() -> Self {
+        Self {
+            open_path: String::new(),
+            open: false,
+            focus_path: false,
+            save: false,
+            save_path: first_trace_path(),
+            taken_path: None,
+            inspected: None,
+            context: None,
+            shortcuts: false,
+            notices: false,
+        }
+    }
+}
+
+impl Cards {
+    /// Whether a card lies over the window and takes the keyboard.
+    pub fn any(&self) -> bool {
+        self.open || self.save || self.inspected.is_some() || self.shortcuts || self.notices
+    }
+}
+
+/// Where a trace is saved if nobody says otherwise: in the person's own folder.
+fn first_trace_path() -> String {
+    let folder = std::env::home_dir().unwrap_or_default();
+    folder.join("trace.json").display().to_string()
+}
