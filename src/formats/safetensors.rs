@@ -95,7 +95,7 @@ fn header_bytes<'a>(file: &str, contents: &'a [u8]) -> Result<&'a [u8], FormatEr
     // It fits: it is at most the length of a slice.
     let header = &rest[..length as usize];
     if header.first() != Some(&b'{') {
-        return refuse("its header does not begin with {; this is no safetensors file".to_owned());
+        return refuse("its header does not begin with {; this is not a safetensors file".to_owned());
     }
     Ok(header)
 }

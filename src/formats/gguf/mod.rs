@@ -69,7 +69,7 @@ fn read_version(cursor: &mut Cursor) -> Result<(), FormatError> {
     let magic = cursor.take(4, "the file's mark")?;
     if magic != MAGIC {
         let found = magic.escape_ascii();
-        return Err(cursor.error(format!("it begins with {found}, not with GGUF; this is no GGUF file")));
+        return Err(cursor.error(format!("it begins with {found}, not with GGUF; this is not a GGUF file")));
     }
     match cursor.u32("the version")? {
         2 | 3 => Ok(()),
