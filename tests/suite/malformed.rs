@@ -142,7 +142,7 @@ fn files_of_another_kind() {
     fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n").unwrap();
     assert_refused(folder.path(), &["model.safetensors", "Git LFS pointer", "git lfs pull"]);
     fs::write(&path, joined("[1, 2, 3]", b"")).unwrap();
-    assert_refused(folder.path(), &["model.safetensors", "no safetensors file"]);
+    assert_refused(folder.path(), &["model.safetensors", "not a safetensors file"]);
     fs::write(&path, joined("{\"a\": ", b"")).unwrap();
     assert_refused(folder.path(), &["model.safetensors", "header is malformed"]);
     fs::write(&path, joined("{\"a\u{0}\": 1}", b"")).unwrap();
