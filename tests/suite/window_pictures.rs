@@ -172,6 +172,15 @@ fn pictures_of_strategies() {
         window.run();
         window.get_by_label("Most new tokens").set_value_accesskit(24.0);
         window.run_steps(2);
+        if strategy == "Speculative" {
+            // A text that repeats itself, so that drafts are accepted.
+            window.get_by_label("Prompt").focus();
+            window.run_ok();
+            window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+            window.run_ok();
+            let line = "The king had a cat, and the king had a dog, and the king had a ";
+            fill(&mut window, "Prompt", line);
+        }
         window.get_by_label("Run").click();
         until(&mut window, "it begins anew", |app| !ended(app));
         until(&mut window, "the run ends", ended);
