@@ -1,9 +1,8 @@
 //! `generate`: decodes in the terminal.
 
-use serde::Serialize;
-
 use super::arguments::{BeamOptions, EarlyStoppingOption, Generate};
 use super::error::CliError;
+use super::generate_json::{GenerateJson, stop_name};
 use super::interrupt::INTERRUPTED;
 use super::model;
 use super::outcome::Outcome;
@@ -14,7 +13,7 @@ use crate::decoding::{
 };
 use crate::session::{Decode, DraftModel, LoadError, ReadyModel, RunError};
 use crate::trace::units::bytes;
-use crate::trace::{Candidate, Node, Phase, PhaseFigures, Phases, ReturnedSequence, Run, StopReason, file};
+use crate::trace::{Node, Phase, PhaseFigures, Run, StopReason, file};
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
@@ -213,159 +212,4 @@ fn report_figures(run: &Run) {
         speed(tokens as u64, &phases.incremental)
     ));
     status(&format!("  detokenise   {:>9}  stopped: {stop}", seconds(phases.detokenise.seconds)));
-}
-
-fn stop_name(stop: StopReason) -> &'static str {
-    match stop {
-        StopReason::Eos => "eos",
-        StopReason::Grammar => "grammar",
-        StopReason::StopText => "stop_text",
-        StopReason::MaxTokens => "max_tokens",
-        StopReason::ContextFull => "context_full",
-        StopReason::Cancelled => "cancelled",
-        StopReason::Failed => "failed",
-    }
-}
-
-/// The JSON object of `generate --json`.
-#[derive(Serialize)]
-struct GenerateJson<'a> {
-    model: ModelJson<'a>,
-    adapter: AdapterJson<'a>,
-    prompt_ids: Vec<u32>,
-    ids: Vec<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-    stop: &'a str,
-    phases: PhasesJson,
-    steps: Vec<StepJson>,
-    /// Beam search's sequences; empty for strategies with one.
-    sequences: Vec<SequenceJson>,
-}
-
-#[derive(Serialize)]
-struct ModelJson<'a> {
-    path: &'a str,
-    family: &'a str,
-    parameters: u64,
-    weights: &'a str,
-}
-
-#[derive(Serialize)]
-struct AdapterJson<'a> {
-    name: &'a str,
-    backend: &'a str,
-}
-
-#[derive(Serialize)]
-struct PhasesJson {
-    load: LoadJson,
-    tokenise: TokeniseJson,
-    initiation: InitiationJson,
-    incremental: IncrementalJson,
-    detokenise: DetokeniseJson,
-}
-
-#[derive(Serialize)]
-struct LoadJson {
-    seconds: f64,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct TokeniseJson {
-    seconds: f64,
-    tokens: u64,
-}
-
-#[derive(Serialize)]
-struct InitiationJson {
-    seconds: f64,
-    rows: u64,
-}
-
-#[derive(Serialize)]
-struct IncrementalJson {
-    seconds: f64,
-    rows: u64,
-    steps: usize,
-}
-
-#[derive(Serialize)]
-struct DetokeniseJson {
-    seconds: f64,
-}
-
-#[derive(Serialize)]
-struct SequenceJson {
-    ids: Vec<u32>,
-    score: f64,
-}
-
-#[derive(Serialize)]
-struct StepJson {
-    id: u32,
-    logit: f32,
-    logprob: f32,
-    rank: usize,
-    entropy: f32,
-    top: Vec<(u32, f32)>,
-}
-
-impl<'a> GenerateJson<'a> {
-    fn new(run: &'a Run, has_text: bool, top: usize) -> Self {
-        Self {
-            model: ModelJson {
-                path: &run.model.path,
-                family: &run.model.family,
-                parameters: run.model.parameters,
-                weights: &run.model.weights,
-            },
-            adapter: AdapterJson { name: &run.adapter.name, backend: &run.adapter.backend },
-            prompt_ids: run.prompt_ids(),
-            ids: run.generated_ids(),
-            text: has_text.then(|| run.text()),
-            stop: run.stop.map_or("", stop_name),
-            phases: PhasesJson::new(&run.phases),
-            steps: run.line_nodes().map(|node| StepJson::new(node, top)).collect(),
-            sequences: run.sequences.iter().map(|one| SequenceJson::new(run, one)).collect(),
-        }
-    }
-}
-
-impl PhasesJson {
-    fn new(phases: &Phases) -> Self {
-        Self {
-            load: LoadJson { seconds: phases.load.seconds, bytes: phases.load.amount },
-            tokenise: TokeniseJson { seconds: phases.tokenise.seconds, tokens: phases.tokenise.amount },
-            initiation: InitiationJson { seconds: phases.initiation.seconds, rows: phases.initiation.amount },
-            incremental: IncrementalJson {
-                seconds: phases.incremental.seconds,
-                rows: phases.incremental.amount,
-                steps: phases.incremental_steps,
-            },
-            detokenise: DetokeniseJson { seconds: phases.detokenise.seconds },
-        }
-    }
-}
-
-impl SequenceJson {
-    fn new(run: &Run, sequence: &ReturnedSequence) -> Self {
-        let path = run.path(Some(sequence.node));
-        Self { ids: path.into_iter().map(|node| run.nodes[node].token).collect(), score: sequence.score }
-    }
-}
-
-impl StepJson {
-    fn new(node: &Node, top: usize) -> Self {
-        let pair = |candidate: &Candidate| (candidate.token, candidate.logit);
-        Self {
-            id: node.token,
-            logit: node.logit,
-            logprob: node.log_probability,
-            rank: node.rank,
-            entropy: node.entropy,
-            top: node.candidates.iter().take(top).map(pair).collect(),
-        }
-    }
 }

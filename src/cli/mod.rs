@@ -10,6 +10,7 @@ mod check;
 mod choices;
 mod error;
 mod generate;
+mod generate_json;
 mod inspect;
 mod interrupt;
 mod logits;

@@ -7,7 +7,7 @@ use super::kinds::{is_dict, is_list};
 use super::mappings::{from_keys, pairs};
 use super::objects::View;
 use super::values::{bind, failure, integer_or, items, needed, whole};
-use super::{comparison, mappings, strings};
+use super::{comparison, mappings, string_parts, strings};
 
 /// Calls a method of a value that minijinja has none for.
 pub(super) fn call(
@@ -66,8 +66,8 @@ fn list(state: &State, value: &Value, method: &str, arguments: &[Value]) -> Resu
         "index" => {
             let [wanted, start, stop] = bind(arguments, ["", "", ""])?;
             let wanted = needed(wanted)?;
-            let start = strings::place(integer_or(start.as_ref(), 0)?, all.len());
-            let stop = strings::place(integer_or(stop.as_ref(), i128::MAX)?, all.len());
+            let start = string_parts::place(integer_or(start.as_ref(), 0)?, all.len());
+            let stop = string_parts::place(integer_or(stop.as_ref(), i128::MAX)?, all.len());
             for (index, item) in all.iter().enumerate().take(stop).skip(start) {
                 if comparison::equal(state, item, &wanted)? {
                     return Ok(Value::from(index));

@@ -34,6 +34,7 @@ mod sequences;
 mod sorting;
 mod source;
 mod str_format;
+mod string_parts;
 mod strings;
 mod syntax;
 mod tests;

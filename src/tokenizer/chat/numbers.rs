@@ -6,7 +6,7 @@ use minijinja::{Error, State, Value};
 use super::format_spec::tenths;
 use super::repr::is_space;
 use super::values::{bind, failure, float, integer, integer_or, is_float, text, truncated, whole};
-use super::{casing, strings, values};
+use super::{casing, string_parts, values};
 
 pub(super) fn call(_: &State, name: &str, value: &Value, arguments: &[Value]) -> Result<Value, Error> {
     match name {
@@ -46,7 +46,7 @@ pub(super) fn call(_: &State, name: &str, value: &Value, arguments: &[Value]) ->
 /// Python's `float` of a text or a number.
 fn parsed_float(value: &Value) -> Option<f64> {
     let Some(own) = value.as_str() else { return float(value) };
-    let own = without_marks(strings::strip(own, None, true, true))?;
+    let own = without_marks(string_parts::strip(own, None, true, true))?;
     let bare = own.trim_start_matches(['+', '-']).to_ascii_lowercase();
     let is_word = matches!(bare.as_str(), "inf" | "infinity" | "nan");
     (is_word || bare.starts_with(|c: char| c.is_ascii_digit() || c == '.')).then(|| own.parse().ok())?

@@ -5,7 +5,7 @@ use minijinja::{Error, State, Value};
 
 use super::repr::{is_printable, str};
 use super::values::{bind, failure, integer_or, items, needed, pay, split, text};
-use super::{casing, kinds, mappings, percent, safety, strings};
+use super::{casing, kinds, mappings, percent, safety, string_parts, strings};
 
 /// How Python's `textwrap` takes a line to pieces: white space, words that break behind hyphens, and dashes.
 const PIECES: &str = concat!(
@@ -69,7 +69,7 @@ pub(super) fn call(state: &State, name: &str, value: &Value, arguments: &[Value]
         "trim" => {
             let [characters] = bind(arguments, ["chars"])?;
             let characters = characters.filter(|characters| !characters.is_none());
-            strings::strip(&own, characters.as_ref().map(text).transpose()?, true, true).to_owned()
+            string_parts::strip(&own, characters.as_ref().map(text).transpose()?, true, true).to_owned()
         }
         "truncate" => truncated(&own, arguments)?,
         "urlencode" => {
@@ -102,7 +102,7 @@ fn indented(state: &State, own: &str, arguments: &[Value]) -> Result<String, Err
     let ended = format!("{own}\n");
     let (first, blank) = (is(first), is(blank));
     let mut made = String::new();
-    for (index, line) in strings::lines(&ended, false).into_iter().enumerate() {
+    for (index, line) in string_parts::lines(&ended, false).into_iter().enumerate() {
         pay(state, indention.len() + line.len())?;
         if index > 0 {
             made.push('\n');
@@ -164,7 +164,7 @@ fn wrapped(state: &State, own: &str, arguments: &[Value]) -> Result<String, Erro
     let between = between.filter(|between| !between.is_none()).unwrap_or_else(|| Value::from("\n"));
     let pieces = Regex::new(PIECES).map_err(|error| failure(error.to_string()))?;
     let mut lines = Vec::new();
-    for (index, line) in strings::lines(own, false).into_iter().enumerate() {
+    for (index, line) in string_parts::lines(own, false).into_iter().enumerate() {
         let mut chunks = Vec::new();
         if hyphens {
             for piece in pieces.find_iter(line) {
