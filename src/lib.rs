@@ -14,6 +14,7 @@
 //! | [`verify`] | the GPU against the reference, op by op | [`gpu`], [`mod@reference`], [`session`], [`synthetic`], [`trace`] |
 //! | [`ui`] | the window | [`session`], [`trace`], the settings of [`decoding`] |
 //! | [`cli`] | the commands without a window | all but [`ui`] |
+//! | [`units`] | how quantities are written | –; every room may use it |
 //!
 //! `docs/architecture.md` has the reasons; a test holds the directions.
 
@@ -28,4 +29,5 @@ pub mod synthetic;
 pub mod tokenizer;
 pub mod trace;
 pub mod ui;
+pub mod units;
 pub mod verify;

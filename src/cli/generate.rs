@@ -12,8 +12,8 @@ use crate::decoding::{
     EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyKind,
 };
 use crate::session::{Decode, DraftModel, LoadError, ReadyModel, RunError};
-use crate::trace::units::bytes;
 use crate::trace::{Node, Phase, PhaseFigures, Run, StopReason, file};
+use crate::units::bytes;
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {

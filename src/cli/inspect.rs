@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use super::output::{print, print_json};
 use crate::gpu;
 use crate::session::{AdapterMatch, AdapterRoom, Limit, LoadRequest, MemoryNeed, ModelCard};
-use crate::trace::units::bytes;
+use crate::units::bytes;
 
 /// Runs the command. A machine without an adapter is no failure, unless one was asked for.
 pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {

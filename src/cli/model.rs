@@ -13,7 +13,7 @@ use crate::session::{
     self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, Share,
 };
 use crate::tokenizer::without_byte_order_mark;
-use crate::trace::units::bytes;
+use crate::units::bytes;
 
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
 pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {

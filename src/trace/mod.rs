@@ -9,7 +9,6 @@ pub mod node;
 pub mod run;
 pub mod strategies;
 mod strategy_kind;
-pub mod units;
 
 pub use facts::{AdapterFacts, ModelFacts};
 pub use node::{Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord};

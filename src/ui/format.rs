@@ -1,7 +1,7 @@
 //! Numbers and tokens as a person reads them.
 
-pub use crate::trace::units::bytes;
-use crate::trace::units::three_digits;
+pub use crate::units::bytes;
+use crate::units::three_digits;
 
 /// Seconds with a fitting unit: `850 µs`, `41.3 ms`, `1.90 s`, `2 min 05 s`.
 pub fn seconds(seconds: f64) -> String {

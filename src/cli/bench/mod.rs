@@ -22,7 +22,7 @@ use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
 use crate::session::opened::format_names;
 use crate::synthetic::spread_tokens;
-use crate::trace::units::bytes;
+use crate::units::bytes;
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answer::{Entry, ReportJson, State};
 use crate::cli::output::{rate, seconds};
-use crate::trace::units::bytes;
+use crate::units::bytes;
 
 /// Ops of a step that are told, the costliest first.
 const MOST_OPS: usize = 8;

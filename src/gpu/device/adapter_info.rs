@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use wgpu::{Adapter, CooperativeScalarType, DeviceType, Features};
 
+use crate::units;
+
 use super::heap;
 
 /// One adapter, as a person needs to know it.
@@ -50,7 +52,6 @@ pub(super) fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
     let limits = adapter.limits();
     let features = adapter.features();
     let yes_no = |feature| if features.contains(feature) { "yes" } else { "no" }.to_owned();
-    let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
     let memory_bytes = heap::bytes(adapter);
     AdapterInfo {
         index,
@@ -69,12 +70,12 @@ pub(super) fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
         binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         memory_bytes,
         details: vec![
-            ("device memory".into(), memory_bytes.map_or_else(|| "unknown".to_owned(), mebibytes)),
-            ("largest buffer".into(), mebibytes(limits.max_buffer_size)),
-            ("largest storage binding".into(), mebibytes(limits.max_storage_buffer_binding_size)),
+            ("device memory".into(), memory_bytes.map_or_else(|| "unknown".to_owned(), units::bytes)),
+            ("largest buffer".into(), units::bytes(limits.max_buffer_size)),
+            ("largest storage binding".into(), units::bytes(limits.max_storage_buffer_binding_size)),
             ("storage buffers a kernel".into(), limits.max_storage_buffers_per_shader_stage.to_string()),
             ("invocations a workgroup".into(), limits.max_compute_invocations_per_workgroup.to_string()),
-            ("workgroup memory".into(), format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
+            ("workgroup memory".into(), units::bytes(limits.max_compute_workgroup_storage_size.into())),
             ("subgroups".into(), subgroups(adapter)),
             ("f16 arithmetic".into(), yes_no(Features::SHADER_F16)),
             ("cooperative matrices".into(), cooperative_matrices(adapter)),

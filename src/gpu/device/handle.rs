@@ -112,7 +112,7 @@ impl Device {
         let failed = pollster::block_on(out_of_memory.pop()).is_some() || failed;
         self.check()?;
         if failed {
-            return Err(ModelError::OutOfMemory { what: format!("{what} ({} MiB)", bytes >> 20) });
+            return Err(ModelError::OutOfMemory { what: format!("{what} ({})", crate::units::bytes(bytes)) });
         }
         Ok(buffer)
     }

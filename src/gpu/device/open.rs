@@ -9,6 +9,7 @@ use super::handle::Device;
 use super::waiting::PATIENCE;
 use super::{adapters, canary};
 use crate::gpu::kernels::{Capabilities, MOST_BINDINGS, MOST_LANES};
+use crate::units;
 
 /// Features that are used where the adapter has them.
 const WANTED_FEATURES: Features =
@@ -82,6 +83,9 @@ fn experiments(features: Features) -> wgpu::ExperimentalFeatures {
     }
 }
 
+/// Least bytes of a storage binding: what WebGPU promises.
+const LEAST_BINDING: u64 = 128 << 20;
+
 /// What the adapter lacks for the kernels, in words.
 fn lacking(flags: DownlevelFlags, limits: &wgpu::Limits) -> Option<String> {
     if !flags.contains(DownlevelFlags::COMPUTE_SHADERS) {
@@ -99,8 +103,10 @@ fn lacking(flags: DownlevelFlags, limits: &wgpu::Limits) -> Option<String> {
             at_least("invocations a workgroup", has, MOST_LANES)
         })
         .or_else(|| {
-            let has = limits.max_storage_buffer_binding_size >> 20;
-            at_least("MiB a storage binding", u32::try_from(has).unwrap_or(u32::MAX), 128)
+            let has = limits.max_storage_buffer_binding_size;
+            let (offered, needed) = (units::bytes(has), units::bytes(LEAST_BINDING));
+            (has < LEAST_BINDING)
+                .then(|| format!("it offers {offered} a storage binding, and {needed} are needed"))
         })
 }
 
@@ -118,7 +124,7 @@ mod tests {
         let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..Default::default() };
         assert!(told(all, &few).contains("4 storage buffers a kernel, and 8 are needed"));
         let narrow = wgpu::Limits { max_storage_buffer_binding_size: 64 << 20, ..Default::default() };
-        assert!(told(all, &narrow).contains("64 MiB a storage binding"));
+        assert!(told(all, &narrow).contains("67.1 MB a storage binding, and 134 MB are needed"));
     }
 
     #[test]
