@@ -3,36 +3,57 @@
 use super::compiler::Compiler;
 use super::experts::ExpertMap;
 use super::linear::LinearMap;
+use super::plain_ops::{HeadNorm, Norm};
 use super::spec::DispatchSpec;
 use super::steps::{Dispatches, Step};
 use crate::gpu::error::LoadError;
-use crate::gpu::kernels::{KernelChoice, KernelUse, RowCount};
+use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, RowCount};
 use crate::gpu::weights::{GpuLayout, TensorShape};
-use crate::model::plan::{Op, Plan, RowSet};
+use crate::model::plan::{Columns, Op, Plan, RowSet};
 use crate::model::weights::TensorInfo;
 
 impl Compiler<'_> {
     /// The dispatches of an op.
     pub fn step(&self, op: &Op) -> Step<DispatchSpec> {
-        let rows = op.output().map_or(RowSet::Batch, |buffer| self.plan.buffer(buffer).rows);
+        let one = |spec| Dispatches::Always(vec![spec]);
         let dispatches = match *op {
             Op::Linear { norm, weight, bias, input, output, epilogue } => {
                 let map = LinearMap { norm, weight, bias, input, output, epilogue };
                 Dispatches::ByRows(RowCount::ALL.map(|row_count| self.linear(&map, row_count)))
             }
+            Op::Attention(attention) => Dispatches::Attention(self.attention(attention)),
             Op::Embed { table, positions, output } => {
                 Dispatches::Always(self.embed(table, positions, output))
             }
-            Op::CacheWrite { layer, key, value } => {
-                Dispatches::Always(vec![self.cache_write(layer, key, value)])
-            }
-            Op::Attention(attention) => Dispatches::Attention(self.attention(attention)),
             Op::ExpertLinear { weight, bias, experts, routes, input, expert_input, output } => {
                 let map = ExpertMap { weight, bias, experts, routes, input, expert_input, output };
                 Dispatches::Always(self.expert_linear(map))
             }
-            _ => Dispatches::Always(vec![self.single(op)]),
+            Op::CacheWrite { layer, key, value } => one(self.cache_write(layer, key, value)),
+            Op::Norm { kind, epsilon, weight, bias, input, output } => {
+                one(self.norm(Norm { kind, epsilon, weight, bias, input, output }))
+            }
+            Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer } => {
+                let norm = HeadNorm { kind, epsilon, weight };
+                one(self.head_norm(norm, heads, head_width, Columns { buffer, first: 0 }))
+            }
+            Op::Rotary { table, heads, head_width, buffer } => {
+                one(self.rotary(table, heads, head_width, Columns { buffer, first: 0 }))
+            }
+            Op::Activate { activation, buffer } => one(self.activate(activation, buffer)),
+            Op::Gate { activation, up, output } => one(self.gate(activation, up, output)),
+            Op::Add { input, output } => one(self.add(input, output)),
+            Op::Pick { input, output } => one(self.pick(input, output)),
+            Op::Scale { factor, buffer } => {
+                one(self.in_place(Kernel::Scale, Override::Factor(factor), buffer))
+            }
+            Op::Clamp { limit, buffer } => one(self.in_place(Kernel::Clamp, Override::Limit(limit), buffer)),
+            Op::SoftCap { cap, buffer } => one(self.in_place(Kernel::SoftCap, Override::Cap(cap), buffer)),
+            Op::Route { active, softmax, scores, output } => one(self.route(active, softmax, scores, output)),
+            Op::Mix { routes, input, output } => one(self.mix(routes, input, output)),
+            Op::GateRows { gate, output } => one(self.gate_rows(gate, output)),
         };
+        let rows = op.output().map_or(RowSet::Batch, |buffer| self.plan.buffer(buffer).rows);
         Step { rows, dispatches }
     }
 }

@@ -1,12 +1,12 @@
-//! The ops that are one dispatch, and the embedding.
+//! The ops whose kernels need little: the embedding, norms, rotary embeddings and what goes number by number.
 
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
 use crate::gpu::kernels::{Kernel, KernelUse, Override};
-use crate::model::config::NormKind;
-use crate::model::plan::{BufferId, Columns, Op, RotaryId, TensorId};
+use crate::model::config::{Activation, NormKind};
+use crate::model::plan::{BufferId, Columns, RotaryId, TensorId};
 
-/// The fields of an [`Op::Norm`].
+/// The fields of an [`crate::model::Op::Norm`].
 #[derive(Clone, Copy)]
 pub(super) struct Norm {
     pub kind: NormKind,
@@ -17,12 +17,12 @@ pub(super) struct Norm {
     pub output: BufferId,
 }
 
-/// The norm of an [`Op::HeadNorm`].
+/// The norm of an [`crate::model::Op::HeadNorm`].
 #[derive(Clone, Copy)]
-struct HeadNorm {
-    kind: NormKind,
-    epsilon: f32,
-    weight: TensorId,
+pub(super) struct HeadNorm {
+    pub kind: NormKind,
+    pub epsilon: f32,
+    pub weight: TensorId,
 }
 
 impl Compiler<'_> {
@@ -49,54 +49,27 @@ impl Compiler<'_> {
         shards.collect()
     }
 
-    /// Ops of one dispatch, whose kernel reads no weights of varying format.
-    pub fn single(&self, op: &Op) -> DispatchSpec {
-        use Binding::{Activation, Pass};
-        match *op {
-            Op::Norm { kind, epsilon, weight, bias, input, output } => {
-                self.norm(Norm { kind, epsilon, weight, bias, input, output })
-            }
-            Op::Rotary { table, heads, head_width, buffer } => {
-                self.rotary(table, heads, head_width, Columns { buffer, first: 0 })
-            }
-            Op::Activate { activation, buffer } => {
-                let overrides = [Override::Activation(activation)];
-                self.blockwise(Kernel::Activate, buffer, overrides, [Activation(buffer)])
-            }
-            Op::Gate { activation, up, output } => {
-                let overrides = [Override::Activation(activation)];
-                self.blockwise(Kernel::Gate, output, overrides, [Activation(up), Activation(output)])
-            }
-            Op::Add { input, output } => {
-                self.blockwise(Kernel::Add, output, [], [Activation(input), Activation(output)])
-            }
-            Op::Pick { input, output } => {
-                self.blockwise(Kernel::Pick, output, [], [Pass, Activation(input), Activation(output)])
-            }
-            Op::Scale { factor, buffer } => {
-                self.blockwise(Kernel::Scale, buffer, [Override::Factor(factor)], [Activation(buffer)])
-            }
-            Op::Clamp { limit, buffer } => {
-                self.blockwise(Kernel::Clamp, buffer, [Override::Limit(limit)], [Activation(buffer)])
-            }
-            Op::SoftCap { cap, buffer } => {
-                self.blockwise(Kernel::SoftCap, buffer, [Override::Cap(cap)], [Activation(buffer)])
-            }
-            Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer } => {
-                let norm = HeadNorm { kind, epsilon, weight };
-                self.head_norm(norm, heads, head_width, Columns { buffer, first: 0 })
-            }
-            Op::Route { active, softmax, scores, output } => self.route(active, softmax, scores, output),
-            Op::Mix { routes, input, output } => self.mix(routes, input, output),
-            Op::GateRows { gate, output } => self.gate_rows(gate, output),
-            Op::Embed { .. }
-            | Op::Linear { .. }
-            | Op::CacheWrite { .. }
-            | Op::Attention(_)
-            | Op::ExpertLinear { .. } => {
-                unreachable!("has its own function")
-            }
-        }
+    pub fn activate(&self, activation: Activation, buffer: BufferId) -> DispatchSpec {
+        self.in_place(Kernel::Activate, Override::Activation(activation), buffer)
+    }
+
+    pub fn gate(&self, activation: Activation, up: BufferId, output: BufferId) -> DispatchSpec {
+        let overrides = [Override::Activation(activation)];
+        self.blockwise(Kernel::Gate, output, overrides, [up, output].map(Binding::Activation))
+    }
+
+    pub fn add(&self, input: BufferId, output: BufferId) -> DispatchSpec {
+        self.blockwise(Kernel::Add, output, [], [input, output].map(Binding::Activation))
+    }
+
+    pub fn pick(&self, input: BufferId, output: BufferId) -> DispatchSpec {
+        let bindings = [Binding::Pass, Binding::Activation(input), Binding::Activation(output)];
+        self.blockwise(Kernel::Pick, output, [], bindings)
+    }
+
+    /// A kernel of one override that changes each number of a buffer by itself.
+    pub fn in_place(&self, kernel: Kernel, own: Override, buffer: BufferId) -> DispatchSpec {
+        self.blockwise(kernel, buffer, [own], [Binding::Activation(buffer)])
     }
 
     pub fn norm(&self, norm: Norm) -> DispatchSpec {
@@ -122,7 +95,13 @@ impl Compiler<'_> {
         DispatchSpec { kernel, bindings, grid: Grid::of_rows(1) }
     }
 
-    fn head_norm(&self, norm: HeadNorm, heads: usize, head_width: usize, columns: Columns) -> DispatchSpec {
+    pub fn head_norm(
+        &self,
+        norm: HeadNorm,
+        heads: usize,
+        head_width: usize,
+        columns: Columns,
+    ) -> DispatchSpec {
         let mut overrides = vec![
             Override::HeadWidth(head_width as u32),
             Override::WeightWidth(self.plan.tensor(norm.weight).columns as u32),
@@ -136,7 +115,7 @@ impl Compiler<'_> {
         DispatchSpec { kernel, bindings, grid: Grid::of_rows(heads as u32) }
     }
 
-    fn rotary(&self, table: RotaryId, heads: usize, head_width: usize, columns: Columns) -> DispatchSpec {
+    pub fn rotary(&self, table: RotaryId, heads: usize, head_width: usize, columns: Columns) -> DispatchSpec {
         let pairs = self.plan.rotary_tables[table.0].pairs();
         let overrides = [
             Override::Heads(heads as u32),
