@@ -1,5 +1,7 @@
 //! The integration tests: one binary, files by theme.
 
+#![expect(unreachable_pub, reason = "what modules of one test binary share")]
+
 mod suite {
     mod adapters;
     mod architecture;

@@ -39,7 +39,7 @@ struct AdapterJson {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Adapters, verbosity: u8) -> Result<Outcome, CliError> {
+pub(super) fn run(arguments: &Adapters, verbosity: u8) -> Result<Outcome, CliError> {
     let adapters = gpu::adapters();
     if adapters.is_empty() {
         return Err(GpuError::NoAdapter.into());

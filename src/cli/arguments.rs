@@ -415,7 +415,7 @@ pub struct Report {
 }
 
 /// The built-in model where no path is given.
-pub fn source(path: Option<&PathBuf>) -> ModelSource {
+pub(super) fn source(path: Option<&PathBuf>) -> ModelSource {
     path.map_or(ModelSource::BuiltIn, |path| ModelSource::Path(path.clone()))
 }
 

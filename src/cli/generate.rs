@@ -16,7 +16,7 @@ use crate::trace::{Node, Phase, PhaseFigures, Run, StopReason, file};
 use crate::units::bytes;
 
 /// Runs the command.
-pub fn run(arguments: &Generate) -> Result<Outcome, CliError> {
+pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let settings = settings(arguments)?;
     let draft = arguments.speculative.draft_model.as_ref();

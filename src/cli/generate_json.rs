@@ -6,7 +6,7 @@ use crate::trace::{Candidate, Node, Phases, ReturnedSequence, Run, StopReason};
 
 /// The JSON object of `generate --json`.
 #[derive(Serialize)]
-pub struct GenerateJson<'a> {
+pub(super) struct GenerateJson<'a> {
     model: ModelJson<'a>,
     adapter: AdapterJson<'a>,
     prompt_ids: Vec<u32>,
@@ -91,7 +91,7 @@ struct StepJson {
 
 impl<'a> GenerateJson<'a> {
     /// What a run has come to.
-    pub fn new(run: &'a Run, has_text: bool, top: usize) -> Self {
+    pub(super) fn new(run: &'a Run, has_text: bool, top: usize) -> Self {
         Self {
             model: ModelJson {
                 path: &run.model.path,
@@ -149,7 +149,7 @@ impl StepJson {
 }
 
 /// The name of a reason.
-pub fn stop_name(stop: StopReason) -> &'static str {
+pub(super) fn stop_name(stop: StopReason) -> &'static str {
     match stop {
         StopReason::Eos => "eos",
         StopReason::Grammar => "grammar",

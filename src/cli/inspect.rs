@@ -11,7 +11,7 @@ use crate::session::{AdapterMatch, AdapterRoom, Limit, LoadRequest, MemoryNeed, 
 use crate::units::bytes;
 
 /// Runs the command. A machine without an adapter is no failure, unless one was asked for.
-pub fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
+pub(super) fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
     let request = LoadRequest {
         source: source(arguments.model.as_ref()),
         adapter: arguments.adapter.clone(),

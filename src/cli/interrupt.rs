@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Raised by the first press.
-pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+pub(super) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// The exit code of a program that Ctrl-C ended.
 pub const EXIT_CODE: u8 = 130;
 
 /// Begins to listen.
-pub fn listen() {
+pub(super) fn listen() {
     let pressed = || {
         if INTERRUPTED.swap(true, Ordering::Release) {
             std::process::exit(EXIT_CODE.into());
@@ -21,6 +21,6 @@ pub fn listen() {
 }
 
 /// Whether it was pressed.
-pub fn pressed() -> bool {
+pub(super) fn pressed() -> bool {
     INTERRUPTED.load(Ordering::Acquire)
 }

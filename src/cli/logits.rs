@@ -29,7 +29,7 @@ struct LogitsJson {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Logits) -> Result<Outcome, CliError> {
+pub(super) fn run(arguments: &Logits) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let mut ready = match model::load(&arguments.model) {
         Err(CliError::Load(LoadError::Stopped)) => return Ok(Outcome::Interrupted),

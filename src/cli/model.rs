@@ -16,12 +16,12 @@ use crate::tokenizer::without_byte_order_mark;
 use crate::units::bytes;
 
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
-pub fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
+pub(super) fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
     load_with_draft(options, None).map(|(ready, _)| ready)
 }
 
 /// Loads the model, and beside it a model that drafts for it.
-pub fn load_with_draft(
+pub(super) fn load_with_draft(
     options: &ModelOptions,
     draft: Option<&PathBuf>,
 ) -> Result<(ReadyModel, Option<DraftModel>), CliError> {
@@ -36,7 +36,7 @@ pub fn load_with_draft(
 }
 
 /// Opens the adapter of a choice, or the first one that works, and tells of those that do not.
-pub fn open_device(choice: Option<&str>) -> Result<Device, GpuError> {
+pub(super) fn open_device(choice: Option<&str>) -> Result<Device, GpuError> {
     let device = Device::open(choice)?;
     let passed_over = device.passed_over.iter().map(|failed| failed.passed_over_for(&device.info));
     passed_over.for_each(|warning| status(&format!("warning: {warning}")));
@@ -59,7 +59,7 @@ fn watched(loader: &mut GpuLoader, request: &LoadRequest, load: Load) -> Result<
 }
 
 /// Shows how far loading is; ends it after Ctrl-C.
-pub fn report(line: &mut StatusLine, part: LoadPart, share: Share) -> ControlFlow<()> {
+pub(super) fn report(line: &mut StatusLine, part: LoadPart, share: Share) -> ControlFlow<()> {
     line.show(&load_words(part, share));
     if interrupt::pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
@@ -76,7 +76,7 @@ fn load_words(part: LoadPart, Share { done, total }: Share) -> String {
 }
 
 /// What to load.
-pub fn request(options: &ModelOptions) -> LoadRequest {
+pub(super) fn request(options: &ModelOptions) -> LoadRequest {
     LoadRequest {
         source: source(options.model.as_ref()),
         adapter: options.adapter.clone(),
@@ -87,7 +87,7 @@ pub fn request(options: &ModelOptions) -> LoadRequest {
 }
 
 /// The prompt that was given.
-pub fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt, CliError> {
+pub(super) fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result<Prompt, CliError> {
     if let Some(ids) = &options.prompt_ids {
         return Ok(Prompt::Ids(ids.clone()));
     }

@@ -9,7 +9,7 @@ use super::error::CliError;
 
 /// Whether the reader of stdout is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
+pub(super) enum Listener {
     /// It takes more.
     Listening,
     /// It went away, as `head` does: no error, but nothing more to print.
@@ -17,7 +17,7 @@ pub enum Listener {
 }
 
 /// Prints to stdout at once.
-pub fn print(text: &str) -> Result<Listener, CliError> {
+pub(super) fn print(text: &str) -> Result<Listener, CliError> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(Listener::Listening),
@@ -27,30 +27,30 @@ pub fn print(text: &str) -> Result<Listener, CliError> {
 }
 
 /// Prints one JSON object and a line's end.
-pub fn print_json(value: &impl Serialize) -> Result<Listener, CliError> {
+pub(super) fn print_json(value: &impl Serialize) -> Result<Listener, CliError> {
     let text = serde_json::to_string(value).map_err(|error| CliError::Print(error.into()))?;
     print(&(text + "\n"))
 }
 
 /// Prints a line to stderr.
-pub fn status(line: &str) {
+pub(super) fn status(line: &str) {
     // Where stderr is closed, nobody wants to know.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A line on stderr that is written over and over; silent where stderr is no terminal.
-pub struct StatusLine {
+pub(super) struct StatusLine {
     shown: bool,
 }
 
 impl StatusLine {
     /// With nothing on it.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { shown: false }
     }
 
     /// Replaces the line.
-    pub fn show(&mut self, line: &str) {
+    pub(super) fn show(&mut self, line: &str) {
         let mut stderr = std::io::stderr();
         if stderr.is_terminal() {
             self.shown = true;
@@ -60,7 +60,7 @@ impl StatusLine {
     }
 
     /// Takes the line away.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
@@ -68,12 +68,12 @@ impl StatusLine {
 }
 
 /// Seconds as a person reads them.
-pub fn seconds(value: f64) -> String {
+pub(super) fn seconds(value: f64) -> String {
     if value < 1.0 { format!("{:.1} ms", value * 1e3) } else { format!("{value:.2} s") }
 }
 
 /// Amount by seconds; 0 where no time passed.
-pub fn rate(amount: f64, seconds: f64) -> f64 {
+pub(super) fn rate(amount: f64, seconds: f64) -> f64 {
     if seconds > 0.0 { amount / seconds } else { 0.0 }
 }
 

@@ -3,42 +3,42 @@
 use crate::model::WeightFormat;
 use crate::synthetic::shapes;
 
-pub fn shape_names() -> Vec<&'static str> {
+pub(super) fn shape_names() -> Vec<&'static str> {
     shapes::names().collect()
 }
 
-pub fn stored_format(text: &str) -> Result<WeightFormat, String> {
+pub(super) fn stored_format(text: &str) -> Result<WeightFormat, String> {
     let names = || WeightFormat::ALL.map(WeightFormat::name).join(", ");
     let known = WeightFormat::ALL.into_iter().find(|format| format.name() == text);
     known.ok_or_else(|| format!("`{text}` is not one of {}", names()))
 }
 
-pub fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     let expected = || format!("`{text}` is not a number from 1 on");
     text.trim().parse().ok().filter(|number| *number > 0).ok_or_else(expected)
 }
 
-pub fn logit_bias(text: &str) -> Result<(u32, f32), String> {
+pub(super) fn logit_bias(text: &str) -> Result<(u32, f32), String> {
     let expected = || format!("`{text}` is not of the form ID=X, such as 42=-1.5");
     let (id, bias) = text.split_once('=').ok_or_else(expected)?;
     Ok((id.trim().parse().map_err(|_| expected())?, bias.trim().parse().map_err(|_| expected())?))
 }
 
 /// A token's id, also within a list with blanks.
-pub fn token_id(text: &str) -> Result<u32, String> {
+pub(super) fn token_id(text: &str) -> Result<u32, String> {
     text.trim().parse().map_err(|_| format!("`{text}` is not a token id, such as 42"))
 }
 
 /// Ids in a row; a type of its own, so that clap takes each as one value.
 #[derive(Clone, Debug)]
-pub struct TokenSequence(pub Vec<u32>);
+pub(super) struct TokenSequence(pub Vec<u32>);
 
-pub fn sequence(text: &str) -> Result<TokenSequence, String> {
+pub(super) fn sequence(text: &str) -> Result<TokenSequence, String> {
     let ids: Result<Vec<u32>, _> = text.split(',').map(|id| id.trim().parse()).collect();
     ids.map(TokenSequence).map_err(|_| format!("`{text}` is not of the form ID,ID, such as 42,7"))
 }
 
-pub fn forced_token(text: &str) -> Result<(usize, u32), String> {
+pub(super) fn forced_token(text: &str) -> Result<(usize, u32), String> {
     let expected = || format!("`{text}` is not of the form STEP=ID, such as 1=42");
     let (step, id) = text.split_once('=').ok_or_else(expected)?;
     Ok((step.trim().parse().map_err(|_| expected())?, id.trim().parse().map_err(|_| expected())?))

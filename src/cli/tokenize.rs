@@ -17,7 +17,7 @@ struct TokenizeJson {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Tokenize) -> Result<Outcome, CliError> {
+pub(super) fn run(arguments: &Tokenize) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let opened = Opened::open(&source(arguments.model.as_ref()), None, WeightsChoice::Original)?;
     let tokenizer = opened.tokenizer.as_ref();

@@ -16,7 +16,7 @@ pub(super) struct Cached {
 
 impl Cached {
     /// What the cache holds now: of this sequence the positions, of all the bytes.
-    pub fn now(model: &dyn LanguageModel, sequence: Option<SequenceId>) -> Self {
+    pub(super) fn now(model: &dyn LanguageModel, sequence: Option<SequenceId>) -> Self {
         Self {
             positions: sequence.map_or(0, |sequence| model.length(sequence)),
             bytes: model.cache_usage().bytes,

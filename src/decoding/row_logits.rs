@@ -14,7 +14,7 @@ pub(super) enum RowLogits {
 
 impl RowLogits {
     /// The one row that a pass was asked for.
-    pub fn one(mut outputs: Outputs) -> Self {
+    pub(super) fn one(mut outputs: Outputs) -> Self {
         match outputs.summaries.pop() {
             Some(summary) => Self::Summary(summary),
             None => Self::Row(outputs.logits.pop().expect("a pass returns what its batch asks for")),
@@ -22,7 +22,7 @@ impl RowLogits {
     }
 
     /// The rows of a pass of which something was asked, in their order; `asked` is what, row by row.
-    pub fn all(outputs: Outputs, asked: impl IntoIterator<Item = RowOutput>) -> Vec<Self> {
+    pub(super) fn all(outputs: Outputs, asked: impl IntoIterator<Item = RowOutput>) -> Vec<Self> {
         let (mut logits, mut summaries) = (outputs.logits.into_iter(), outputs.summaries.into_iter());
         let rows = asked.into_iter().filter_map(|output| match output {
             RowOutput::Nothing => None,
@@ -34,7 +34,7 @@ impl RowLogits {
 
     /// The token with the highest logit; the lowest id among equals. For a summary made for
     /// [`SamplingParams::GREEDY`].
-    pub fn highest(&self) -> u32 {
+    pub(super) fn highest(&self) -> u32 {
         match self {
             Self::Row(logits) => Row::new(logits).best().unwrap_or_default(),
             Self::Summary(summary) => summary.chosen,

@@ -82,12 +82,12 @@ pub(super) struct Ending {
 
 impl Ending {
     /// Why a text of these tokens, the prompt's included, ends after the last one; `None` if it goes on.
-    pub fn reason(&self, tokens: &[u32], context: usize) -> Option<StopReason> {
+    pub(super) fn reason(&self, tokens: &[u32], context: usize) -> Option<StopReason> {
         self.reason_at(*tokens.last()?, tokens.len(), context)
     }
 
     /// The same for a text of so many tokens that ends in `newest`.
-    pub fn reason_at(&self, newest: u32, length: usize, context: usize) -> Option<StopReason> {
+    pub(super) fn reason_at(&self, newest: u32, length: usize, context: usize) -> Option<StopReason> {
         let generated = length - self.prompt;
         if generated > 0 && self.eos.contains(&newest) {
             Some(StopReason::Eos)

@@ -55,7 +55,12 @@ pub(super) struct Emitted {
 
 impl Text {
     /// For a prompt and settings that were checked.
-    pub fn new(settings: &DecodingSettings, stages: &StageContext, ending: Ending, prompt: &[u32]) -> Self {
+    pub(super) fn new(
+        settings: &DecodingSettings,
+        stages: &StageContext,
+        ending: Ending,
+        prompt: &[u32],
+    ) -> Self {
         let recorded = settings.recorded_candidates;
         Self {
             chain: Chain::new(&settings.stages, settings.picks(), stages, recorded),
@@ -71,35 +76,35 @@ impl Text {
     }
 
     /// Generated tokens so far.
-    pub fn generated(&self) -> usize {
+    pub(super) fn generated(&self) -> usize {
         self.tokens.len() - self.ending.prompt
     }
 
     /// The step that finds the token after these, the prompt's included.
-    pub fn step_after(&self, tokens: &[u32]) -> usize {
+    pub(super) fn step_after(&self, tokens: &[u32]) -> usize {
         tokens.len() - self.ending.prompt + 1
     }
 
     /// Most tokens that may still join it.
-    pub fn room(&self, context: usize) -> usize {
+    pub(super) fn room(&self, context: usize) -> usize {
         let wanted = self.ending.max_tokens.saturating_sub(self.generated());
         wanted.min(context.saturating_sub(self.tokens.len()))
     }
 
     /// Why it ends after these tokens, the prompt's included; `None` if it goes on.
-    pub fn reason(&self, tokens: &[u32], context: usize) -> Option<StopReason> {
+    pub(super) fn reason(&self, tokens: &[u32], context: usize) -> Option<StopReason> {
         self.ending.reason(tokens, context)
     }
 
     /// Tokens of its own or of a draft as the stages see them.
-    pub fn history<'a>(&self, tokens: &'a [u32]) -> History<'a> {
+    pub(super) fn history<'a>(&self, tokens: &'a [u32]) -> History<'a> {
         History { tokens, prompt: self.ending.prompt }
     }
 
     /// What to ask of the rows that the chain judges. A summary, where it is sure to decide: to find the highest
     /// value, or to draw where top-k leaves nothing beside the candidates. Rows that were summarised long ago
     /// could not be read again, so that others are asked for whole.
-    pub fn output(&self, vocabulary: usize) -> RowOutput {
+    pub(super) fn output(&self, vocabulary: usize) -> RowOutput {
         let bounded = || self.chain.stages.iter().any(|stage| matches!(stage, Stage::TopK(_)));
         match (self.chain.sampling_params(vocabulary, 0.0), self.picking) {
             (Some(_), Picking::Argmax) => RowOutput::Summary(SamplingParams::GREEDY),
@@ -110,7 +115,7 @@ impl Text {
 
     /// As [`Self::filtered`] behind tokens that a pass has brought already. Where nothing is left they come first:
     /// `None`, and the next step meets the same row as its own, and tells.
-    pub fn filtered_behind(
+    pub(super) fn filtered_behind(
         &self,
         gained: &[Node],
         seen: &RowLogits,
@@ -124,7 +129,7 @@ impl Text {
     }
 
     /// Runs the chain over a row, whose token is the `step`-th generated one. `None` if that takes the whole row.
-    pub fn filtered(
+    pub(super) fn filtered(
         &self,
         seen: &RowLogits,
         step: usize,
@@ -141,7 +146,7 @@ impl Text {
     }
 
     /// One pass over everything up to the newest token, in chunks; what `output` asks of that one's row.
-    pub fn initiate(
+    pub(super) fn initiate(
         &mut self,
         output: RowOutput,
         model: &mut dyn LanguageModel,
@@ -154,7 +159,7 @@ impl Text {
     }
 
     /// Makes the cache hold everything but the newest token, and returns the sequence.
-    pub fn catch_up(
+    pub(super) fn catch_up(
         &mut self,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
@@ -172,7 +177,7 @@ impl Text {
     }
 
     /// One pass over a batch that goes on from the newest token; what it asks of its rows, in order.
-    pub fn try_out(
+    pub(super) fn try_out(
         &mut self,
         batch: &Batch,
         model: &mut dyn LanguageModel,
@@ -185,7 +190,7 @@ impl Text {
     }
 
     /// Appends a gain to text and run, and lets the cache hold no more than the text without its newest token.
-    pub fn take(&mut self, gain: Emitted, model: &mut dyn LanguageModel, run: &mut Run) -> Stepped {
+    pub(super) fn take(&mut self, gain: Emitted, model: &mut dyn LanguageModel, run: &mut Run) -> Stepped {
         let Emitted { nodes, detail, start, choosing } = gain;
         let first = run.nodes.len();
         let step = self.generated() + 1;
@@ -215,13 +220,13 @@ impl Text {
     }
 
     /// The same on other tokens, which share what both have in common.
-    pub fn branch(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Self, ModelError> {
+    pub(super) fn branch(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Self, ModelError> {
         let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
         Ok(Self { tokens: tokens.to_vec(), sequence, cost: PassCost::default(), ..self.clone() })
     }
 
     /// Forgets the sequence.
-    pub fn release(&mut self, model: &mut dyn LanguageModel) {
+    pub(super) fn release(&mut self, model: &mut dyn LanguageModel) {
         if let Some(sequence) = self.sequence.take() {
             model.release(sequence);
         }

@@ -4,7 +4,7 @@ use super::activation::apply;
 use crate::model::config::Activation;
 
 /// buffer = activation(buffer), element by element.
-pub fn activate(activation: Activation, buffer: &mut [f32]) {
+pub(super) fn activate(activation: Activation, buffer: &mut [f32]) {
     for value in buffer {
         *value = apply(activation, f64::from(*value)) as f32;
     }

@@ -1,7 +1,7 @@
 //! Twin of `Op::Add`: a buffer is added to another.
 
 /// output += input, element by element.
-pub fn add(input: &[f32], output: &mut [f32]) {
+pub(super) fn add(input: &[f32], output: &mut [f32]) {
     for (output, input) in output.iter_mut().zip(input) {
         *output = (f64::from(*output) + f64::from(*input)) as f32;
     }

@@ -7,7 +7,7 @@ use crate::model::plan::AttentionOp;
 
 /// The shape of an attention block.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Heads {
+pub(super) struct Heads {
     /// H: query heads.
     pub query: usize,
     /// G: key/value heads.
@@ -32,7 +32,7 @@ impl From<&AttentionOp> for Heads {
 /// Only visible positions are passed in, the row's own last, so that there is nothing to mask but what a window
 /// leaves out. `sinks` holds a score for each query head that has no value, or nothing. The largest score is
 /// subtracted before the exponential.
-pub fn attention(
+pub(super) fn attention(
     heads: Heads,
     sinks: &[f32],
     query: &[f32],

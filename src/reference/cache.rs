@@ -4,7 +4,7 @@ use crate::model::{CacheFormat, Row};
 
 /// Keys and values of one layer, a row of G·D for each position.
 #[derive(Clone, Debug, Default)]
-pub struct KeysValues {
+pub(super) struct KeysValues {
     /// Keys, position after position.
     pub keys: Vec<f32>,
     /// Values, position after position.
@@ -12,14 +12,14 @@ pub struct KeysValues {
 }
 
 /// These keys and values as the cache gives them back.
-pub fn stored(format: CacheFormat, keys: Vec<f32>, values: Vec<f32>) -> KeysValues {
+pub(super) fn stored(format: CacheFormat, keys: Vec<f32>, values: Vec<f32>) -> KeysValues {
     let round = |values: Vec<f32>| values.into_iter().map(|value| format.round(value)).collect();
     KeysValues { keys: round(keys), values: round(values) }
 }
 
 /// The cached positions of one sequence.
 #[derive(Clone, Debug)]
-pub struct CachedPositions {
+pub(super) struct CachedPositions {
     /// One entry a layer.
     pub layers: Vec<KeysValues>,
     /// Positions cached.
@@ -28,12 +28,12 @@ pub struct CachedPositions {
 
 impl CachedPositions {
     /// An empty sequence for this many layers.
-    pub fn new(layers: usize) -> Self {
+    pub(super) fn new(layers: usize) -> Self {
         Self { layers: vec![KeysValues::default(); layers], length: 0 }
     }
 
     /// Forgets every position from `length` on; `widths` are those of the layers' rows.
-    pub fn truncate(&mut self, length: usize, widths: &[usize]) {
+    pub(super) fn truncate(&mut self, length: usize, widths: &[usize]) {
         self.length = self.length.min(length);
         for (layer, width) in self.layers.iter_mut().zip(widths) {
             layer.keys.truncate(self.length * width);
@@ -42,7 +42,7 @@ impl CachedPositions {
     }
 
     /// Appends the keys and values that row `row` of a pass gave in every layer.
-    pub fn append(&mut self, pass: &[KeysValues], row: usize, widths: &[usize]) {
+    pub(super) fn append(&mut self, pass: &[KeysValues], row: usize, widths: &[usize]) {
         for ((layer, computed), &width) in self.layers.iter_mut().zip(pass).zip(widths) {
             layer.keys.extend_from_slice(&computed.keys[row * width..][..width]);
             layer.values.extend_from_slice(&computed.values[row * width..][..width]);
@@ -53,7 +53,7 @@ impl CachedPositions {
 
 /// The rows of the batch that row `index` sees, from the first of its chain to itself; before the first it
 /// sees the cached positions of its sequence.
-pub fn chain(rows: &[Row], index: usize) -> Vec<usize> {
+pub(super) fn chain(rows: &[Row], index: usize) -> Vec<usize> {
     let mut chain: Vec<usize> = std::iter::successors(Some(index), |&row| rows[row].parent).collect();
     chain.reverse();
     chain

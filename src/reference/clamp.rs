@@ -1,7 +1,7 @@
 //! Twin of `Op::Clamp`: every number brought within a limit, in place.
 
 /// buffer = min(max(buffer, −limit), limit), element by element.
-pub fn clamp(limit: f32, buffer: &mut [f32]) {
+pub(super) fn clamp(limit: f32, buffer: &mut [f32]) {
     for value in buffer {
         *value = value.clamp(-limit, limit);
     }

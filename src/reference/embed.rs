@@ -3,7 +3,13 @@
 use crate::model::Row;
 
 /// output\[t\] = table\[token(t)\] (+ positions\[position(t)\]); all tables have C columns.
-pub fn embed(rows: &[Row], table: &[f32], positions: Option<&[f32]>, columns: usize, output: &mut [f32]) {
+pub(super) fn embed(
+    rows: &[Row],
+    table: &[f32],
+    positions: Option<&[f32]>,
+    columns: usize,
+    output: &mut [f32],
+) {
     for (row, output) in rows.iter().zip(output.chunks_exact_mut(columns)) {
         let token = &table[row.token as usize * columns..][..columns];
         match positions {

@@ -5,7 +5,7 @@ use crate::model::plan::ExpertInput;
 
 /// The matrices of all experts, one below the other.
 #[derive(Clone, Copy)]
-pub struct Matrices<'a> {
+pub(super) struct Matrices<'a> {
     /// E·R × columns.
     pub weight: &'a [f32],
     /// E·R.
@@ -17,7 +17,7 @@ pub struct Matrices<'a> {
 }
 
 /// output\[t\]\[k·R + r\] = Σ_c weight\[e(t, k)·R + r\]\[c\] · x\[c\] (+ bias\[e(t, k)·R + r\]), with x as `expert_input` says.
-pub fn expert_linear(
+pub(super) fn expert_linear(
     matrices: Matrices<'_>,
     active: usize,
     routes: &[f32],

@@ -4,7 +4,7 @@ use super::activation::gated;
 use crate::model::config::Activation;
 
 /// output = activation(output) · up, element by element.
-pub fn gate(activation: Activation, up: &[f32], output: &mut [f32]) {
+pub(super) fn gate(activation: Activation, up: &[f32], output: &mut [f32]) {
     for (output, up) in output.iter_mut().zip(up) {
         *output = gated(activation, f64::from(*output), f64::from(*up)) as f32;
     }

@@ -1,7 +1,7 @@
 //! Twin of `Op::GateRows`: each row times the sigmoid of a number.
 
 /// output\[t\] = sigmoid(gate\[t\]) · output\[t\].
-pub fn gate_rows(gate: &[f32], output: &mut [f32]) {
+pub(super) fn gate_rows(gate: &[f32], output: &mut [f32]) {
     let columns = output.len() / gate.len().max(1);
     for (gate, output) in gate.iter().zip(output.chunks_exact_mut(columns)) {
         let factor = 1.0 / (1.0 + f64::from(-gate).exp());

@@ -5,7 +5,7 @@ use crate::model::config::NormKind;
 
 /// Each head of `buffer`, of `head_width` elements, normalised separately, in place. The weight has elements
 /// for one head, shared by all, or for each head of a row.
-pub fn head_norm(kind: NormKind, epsilon: f32, weight: &[f32], head_width: usize, buffer: &mut [f32]) {
+pub(super) fn head_norm(kind: NormKind, epsilon: f32, weight: &[f32], head_width: usize, buffer: &mut [f32]) {
     let mut normed = vec![0.0; head_width];
     let weights = weight.chunks_exact(head_width).cycle();
     for (head, weight) in buffer.chunks_exact_mut(head_width).zip(weights) {

@@ -5,7 +5,7 @@ use crate::model::plan::Epilogue;
 
 /// result\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]); `columns` elements in a row of the input, and as
 /// many results as the weight has rows. `epilogue` makes them the output.
-pub fn linear(
+pub(super) fn linear(
     weight: &[f32],
     bias: Option<&[f32]>,
     columns: usize,

@@ -1,7 +1,7 @@
 //! Twin of `Op::Mix`: the experts' results, mixed by share.
 
 /// output\[t\]\[c\] = Σ_k share(t, k) · input\[t\]\[k·C + c\].
-pub fn mix(active: usize, routes: &[f32], input: &[f32], output: &mut [f32]) {
+pub(super) fn mix(active: usize, routes: &[f32], input: &[f32], output: &mut [f32]) {
     let rows = routes.len() / (2 * active);
     let columns = output.len() / rows.max(1);
     for (row, output) in output.chunks_exact_mut(columns).enumerate() {

@@ -3,7 +3,7 @@
 use crate::model::config::NormKind;
 
 /// output\[t\] = normalised input\[t\] · weight (+ bias); C is the weight's length.
-pub fn norm(
+pub(super) fn norm(
     kind: NormKind,
     epsilon: f32,
     weight: &[f32],
@@ -28,7 +28,7 @@ pub fn norm(
 }
 
 /// The rows of `input`, each normalised by [`NormKind::Rms`] without a bias.
-pub fn rms(epsilon: f32, weight: &[f32], input: &[f32]) -> Vec<f32> {
+pub(super) fn rms(epsilon: f32, weight: &[f32], input: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; input.len()];
     norm(NormKind::Rms, epsilon, weight, None, input, &mut output);
     output

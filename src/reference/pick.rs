@@ -1,7 +1,7 @@
 //! Twin of `Op::Pick`: the rows whose logits were asked for.
 
 /// output\[i\] = input\[outputs\[i\]\], rows of C elements.
-pub fn pick(outputs: &[usize], columns: usize, input: &[f32], output: &mut [f32]) {
+pub(super) fn pick(outputs: &[usize], columns: usize, input: &[f32], output: &mut [f32]) {
     for (&row, output) in outputs.iter().zip(output.chunks_exact_mut(columns)) {
         output.copy_from_slice(&input[row * columns..][..columns]);
     }

@@ -5,7 +5,7 @@ use crate::model::rotary::RotaryTable;
 
 /// For each head and pair i: (x\[i\], x\[i + pairs\]) is rotated by the row's angle i; elements beyond the pairs
 /// stay. `buffer` is T × heads·D.
-pub fn rotary(rows: &[Row], table: &RotaryTable, heads: usize, head_width: usize, buffer: &mut [f32]) {
+pub(super) fn rotary(rows: &[Row], table: &RotaryTable, heads: usize, head_width: usize, buffer: &mut [f32]) {
     let pairs = table.pairs();
     let mut angles = Vec::new();
     for (row, values) in rows.iter().zip(buffer.chunks_exact_mut(heads * head_width)) {

@@ -4,7 +4,13 @@ use crate::model::config::RouterSoftmax;
 
 /// The `active` highest of each row's `experts` scores, the lower index first among equals: in the output their
 /// indices and then their shares.
-pub fn route(active: usize, softmax: RouterSoftmax, experts: usize, scores: &[f32], output: &mut [f32]) {
+pub(super) fn route(
+    active: usize,
+    softmax: RouterSoftmax,
+    experts: usize,
+    scores: &[f32],
+    output: &mut [f32],
+) {
     for (scores, output) in scores.chunks_exact(experts).zip(output.chunks_exact_mut(2 * active)) {
         let mut order: Vec<usize> = (0..experts).collect();
         // Adding 0 makes −0 equal to it.

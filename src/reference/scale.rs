@@ -1,7 +1,7 @@
 //! Twin of `Op::Scale`: every number times a factor, in place.
 
 /// buffer = factor · buffer, element by element.
-pub fn scale(factor: f32, buffer: &mut [f32]) {
+pub(super) fn scale(factor: f32, buffer: &mut [f32]) {
     for value in buffer {
         *value = (f64::from(factor) * f64::from(*value)) as f32;
     }

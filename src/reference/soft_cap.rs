@@ -1,7 +1,7 @@
 //! Twin of `Op::SoftCap`: every number bent below a cap, in place.
 
 /// buffer = cap · tanh(buffer / cap), element by element.
-pub fn soft_cap(cap: f32, buffer: &mut [f32]) {
+pub(super) fn soft_cap(cap: f32, buffer: &mut [f32]) {
     for value in buffer {
         *value = capped(cap, f64::from(*value)) as f32;
     }

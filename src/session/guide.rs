@@ -37,7 +37,7 @@ impl Constraint for Inner {
 
 impl Guide {
     /// The grammar that the settings ask for, if they do; `eos` are the tokens that end the run's text.
-    pub fn new(
+    pub(super) fn new(
         ready: &ReadyModel,
         settings: &GrammarSettings,
         eos: &[u32],
@@ -55,17 +55,17 @@ impl Guide {
     }
 
     /// For the stages.
-    pub fn constraint(&self) -> SharedConstraint {
+    pub(super) fn constraint(&self) -> SharedConstraint {
         SharedConstraint::new(self.0.clone())
     }
 
     /// Why the grammar lets nothing follow these new tokens, if it is at fault.
-    pub fn problem(&self, generated: &[u32]) -> Option<GrammarError> {
+    pub(super) fn problem(&self, generated: &[u32]) -> Option<GrammarError> {
         self.lock().0.allowed(generated).err()
     }
 
     /// Whether nothing but the end can follow.
-    pub fn is_complete(&self, generated: &[u32]) -> Result<bool, GrammarError> {
+    pub(super) fn is_complete(&self, generated: &[u32]) -> Result<bool, GrammarError> {
         self.lock().0.is_complete(generated)
     }
 

@@ -15,31 +15,31 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// What arrives by this channel.
-    pub fn of(commands: Receiver<Command>) -> Self {
+    pub(super) fn of(commands: Receiver<Command>) -> Self {
         Self { commands, waiting: VecDeque::new(), closed: false }
     }
 
     /// The next command, waited for. `None` when there will be none.
-    pub fn wait(&mut self) -> Option<Command> {
+    pub(super) fn wait(&mut self) -> Option<Command> {
         let next = self.waiting.pop_front().or_else(|| self.commands.recv().ok());
         self.closed |= next.is_none();
         next
     }
 
     /// The next command, if there is one.
-    pub fn poll(&mut self) -> Option<Command> {
+    pub(super) fn poll(&mut self) -> Option<Command> {
         self.look_ahead();
         self.waiting.pop_front()
     }
 
     /// Whether a command that waits, of those for which `ends` holds, or the end of the session makes it useless to
     /// go on loading.
-    pub fn ends_loading(&mut self, ends: fn(&Command) -> bool) -> bool {
+    pub(super) fn ends_loading(&mut self, ends: fn(&Command) -> bool) -> bool {
         self.look_ahead();
         self.closed || self.waiting.iter().any(ends)
     }
 
-    pub fn look_ahead(&mut self) {
+    pub(super) fn look_ahead(&mut self) {
         loop {
             match self.commands.try_recv() {
                 Ok(command) => self.waiting.push_back(command),

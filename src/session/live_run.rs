@@ -19,17 +19,17 @@ struct Sent {
 
 impl LiveRun {
     /// A run of whose trace nothing was sent.
-    pub fn new(decode: Decode, motion: Motion) -> Self {
+    pub(super) fn new(decode: Decode, motion: Motion) -> Self {
         Self { decode, motion, sent: Sent::default() }
     }
 
     /// Whether it makes steps.
-    pub fn moves(&self) -> bool {
+    pub(super) fn moves(&self) -> bool {
         matches!(self.motion, Motion::Going | Motion::OneStep)
     }
 
     /// What came to the trace since the last call.
-    pub fn update(&mut self) -> RunUpdate {
+    pub(super) fn update(&mut self) -> RunUpdate {
         let run = &self.decode.run;
         let sent = std::mem::replace(&mut self.sent, Sent { nodes: run.nodes.len(), steps: run.steps.len() });
         RunUpdate {

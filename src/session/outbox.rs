@@ -12,14 +12,14 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Sends an event, and wakes whoever watches.
-    pub fn send(&self, event: Event) {
+    pub(super) fn send(&self, event: Event) {
         // Nobody listens when the session is being dropped: then there is nobody to tell either.
         let _ = self.events.send(event);
         (self.wake)();
     }
 
     /// Tells the user something.
-    pub fn notify(&self, severity: Severity, title: &str, detail: &str) {
+    pub(super) fn notify(&self, severity: Severity, title: &str, detail: &str) {
         self.send(Event::Notice(Notice { severity, title: title.to_owned(), detail: detail.to_owned() }));
     }
 }

@@ -14,14 +14,14 @@ const CHUNK_ROWS: usize = 16;
 const LIKELIEST: usize = 5;
 
 /// A prompt whose tokens are being scored.
-pub struct PromptScores {
+pub(super) struct PromptScores {
     ids: Vec<u32>,
     sequence: SequenceId,
     done: usize,
 }
 
 /// Scores of consecutive prompt tokens.
-pub struct ScoredChunk {
+pub(super) struct ScoredChunk {
     /// Index of the first one in the prompt.
     pub first: usize,
     /// What the model expected in the place of each.
@@ -30,17 +30,17 @@ pub struct ScoredChunk {
 
 impl PromptScores {
     /// Begins; nothing is computed yet.
-    pub fn begin(model: &mut dyn LanguageModel, ids: Vec<u32>) -> Self {
+    pub(super) fn begin(model: &mut dyn LanguageModel, ids: Vec<u32>) -> Self {
         Self { ids, sequence: model.new_sequence(), done: 0 }
     }
 
     /// Whether every token has its score.
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.done + 1 >= self.ids.len()
     }
 
     /// Computes the next chunk.
-    pub fn advance(
+    pub(super) fn advance(
         &mut self,
         model: &mut dyn LanguageModel,
         tokenizer: Option<&Tokenizer>,
@@ -58,7 +58,7 @@ impl PromptScores {
     }
 
     /// Frees what it holds in the model.
-    pub fn release(self, model: &mut dyn LanguageModel) {
+    pub(super) fn release(self, model: &mut dyn LanguageModel) {
         model.release(self.sequence);
     }
 }

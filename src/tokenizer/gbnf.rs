@@ -25,7 +25,7 @@ pub struct GbnfError {
 }
 
 /// The same grammar for llguidance; its beginning is the rule `root`.
-pub fn to_lark(text: &str) -> Result<String, GbnfError> {
+pub(super) fn to_lark(text: &str) -> Result<String, GbnfError> {
     let mut reader = Reader { rest: text, line: 1, rules: BTreeMap::new() };
     let mut lark = String::new();
     reader.skip(Lines::Cross);

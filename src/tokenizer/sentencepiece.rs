@@ -11,8 +11,8 @@ use super::gguf::{GgufVocabulary, kind};
 
 /// `TrainerSpec.model_type`.
 mod model_type {
-    pub const UNIGRAM: u64 = 1;
-    pub const BPE: u64 = 2;
+    pub(super) const UNIGRAM: u64 = 1;
+    pub(super) const BPE: u64 = 2;
 }
 
 impl Tokenizer {

@@ -57,7 +57,7 @@ pub(super) struct Splitting {
 
 impl Splitting {
     /// The splitting that `tokenizer.ggml.pre` names, or why there is none.
-    pub fn of_kind(name: &str) -> Result<Self, String> {
+    pub(super) fn of_kind(name: &str) -> Result<Self, String> {
         let plain = |steps| Self { steps, normal_form: None, whole_tokens_first: false, adds_bos: false };
         let composed = |steps| Self { normal_form: Some("NFC"), ..plain(steps) };
         Ok(match name {
@@ -101,12 +101,12 @@ impl Splitting {
     }
 
     /// The normaliser, as `tokenizer.json` has it.
-    pub fn normalizer(&self) -> Value {
+    pub(super) fn normalizer(&self) -> Value {
         self.normal_form.map_or(Value::Null, |form| json!({"type": form}))
     }
 
     /// The splitting as `tokenizer.json` has it; `leading_space` puts a space before a text that has none.
-    pub fn pre_tokenizer(&self, leading_space: bool) -> Value {
+    pub(super) fn pre_tokenizer(&self, leading_space: bool) -> Value {
         let bytes = |use_regex: bool| {
             json!({
                 "type": "ByteLevel", "add_prefix_space": leading_space, "trim_offsets": true,

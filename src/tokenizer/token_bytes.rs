@@ -16,7 +16,7 @@ pub(super) struct TokenBytes {
 
 impl TokenBytes {
     /// Of a model with `vocabulary` ids; `bytes` gives those of each.
-    pub fn new(vocabulary: usize, bytes: impl Fn(u32) -> Vec<u8>) -> Self {
+    pub(super) fn new(vocabulary: usize, bytes: impl Fn(u32) -> Vec<u8>) -> Self {
         let mut words: Vec<Vec<u8>> = Vec::with_capacity(vocabulary);
         let mut first = Vec::with_capacity(vocabulary);
         let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();

@@ -11,7 +11,7 @@ const LABEL_HEIGHT: f32 = 30.0;
 
 /// Where the axes of a plot begin and end.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Axes {
+pub(super) struct Axes {
     /// The horizontal one.
     pub x: [f64; 2],
     /// The vertical one.
@@ -20,7 +20,7 @@ pub struct Axes {
 
 impl Axes {
     /// A plot that nobody moves, without a ground of its own.
-    pub fn plot<'a>(&self, name: &str, grid: egui::Color32) -> Plot<'a> {
+    pub(super) fn plot<'a>(&self, name: &str, grid: egui::Color32) -> Plot<'a> {
         Plot::new(name)
             .show_background(false)
             .grid_color(grid)
@@ -32,7 +32,7 @@ impl Axes {
     }
 
     /// Lets the plot have these axes in this very frame; gives where its points lie.
-    pub fn set(&self, plot: &mut PlotUi<'_>) -> PlotTransform {
+    pub(super) fn set(&self, plot: &mut PlotUi<'_>) -> PlotTransform {
         let bounds = self.bounds();
         plot.set_plot_bounds(bounds);
         PlotTransform::new(plot.response().rect, bounds, Vec2b::FALSE)
@@ -44,7 +44,7 @@ impl Axes {
 }
 
 /// Names a plot for who cannot see it, by the axes that it was shown with.
-pub fn describe(
+pub(super) fn describe(
     response: &Response,
     transform: &PlotTransform,
     words: impl Fn([f64; 2], [f64; 2]) -> String,
@@ -56,19 +56,19 @@ pub fn describe(
 }
 
 /// The ends of an axis for these values and zero, with a little air; no narrower than `least`.
-pub fn with_zero(values: impl Iterator<Item = f64>, least: f64) -> [f64; 2] {
+pub(super) fn with_zero(values: impl Iterator<Item = f64>, least: f64) -> [f64; 2] {
     let (low, high) = values.fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
     let air = (high - low).max(least) * 0.12;
     [if low < 0.0 { low - air } else { -air / 3.0 }, (low + least).max(high) + air]
 }
 
 /// Marks at round numbers, as many as have room on a horizontal axis of this length.
-pub fn marks_across(range: (f64, f64), points: f32) -> Vec<GridMark> {
+pub(super) fn marks_across(range: (f64, f64), points: f32) -> Vec<GridMark> {
     marks(range, points / LABEL_WIDTH)
 }
 
 /// The same for a vertical axis.
-pub fn marks_up(range: (f64, f64), points: f32) -> Vec<GridMark> {
+pub(super) fn marks_up(range: (f64, f64), points: f32) -> Vec<GridMark> {
     marks(range, points / LABEL_HEIGHT)
 }
 
@@ -99,20 +99,20 @@ fn round_step(least: f64) -> f64 {
 }
 
 /// A mark's number with as many decimals as its step needs.
-pub fn decimal(mark: GridMark) -> String {
+pub(super) fn decimal(mark: GridMark) -> String {
     let decimals = (-mark.step_size.log10().floor()).clamp(0.0, 9.0) as usize;
     // Minus zero is zero.
     super::format::signed(&format!("{:.decimals$}", mark.value + 0.0))
 }
 
 /// The ends of an axis as numbers that tell them apart.
-pub fn ends([low, high]: [f64; 2]) -> String {
+pub(super) fn ends([low, high]: [f64; 2]) -> String {
     let end = |value: f64| decimal(GridMark { value, step_size: (high - low) / 100.0 });
     format!("{} to {}", end(low), end(high))
 }
 
 /// A mark's share in per cent.
-pub fn percent(mark: GridMark) -> String {
+pub(super) fn percent(mark: GridMark) -> String {
     let mark = GridMark { value: mark.value * 100.0, step_size: mark.step_size * 100.0 };
     format!("{} %", decimal(mark))
 }

@@ -10,9 +10,9 @@ use crate::trace::Run;
 /// Height of a line of chips with its gap, in points.
 const LINE: f32 = 28.0;
 /// Height of a chip.
-pub const CHIP: f32 = 24.0;
+pub(super) const CHIP: f32 = 24.0;
 /// Room beside a chip's text.
-pub const PADDING: f32 = 4.0;
+pub(super) const PADDING: f32 = 4.0;
 /// Room between chips.
 const GAP: f32 = 2.0;
 /// Room for a heading.
@@ -52,7 +52,7 @@ pub struct ChipLayout {
 }
 
 /// The face of the chips.
-pub fn font() -> FontId {
+pub(super) fn font() -> FontId {
     mono(14.0)
 }
 

@@ -31,13 +31,13 @@ fn viridis(value: f32) -> Color32 {
 }
 
 /// The colour of a quantity on a theme: the end of the map that would vanish in the ground is left out.
-pub fn quantity(ui: &Ui, value: f32) -> Color32 {
+pub(super) fn quantity(ui: &Ui, value: f32) -> Color32 {
     let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
     viridis(if ui.visuals().dark_mode { 0.2 + 0.8 * value } else { 0.92 * value })
 }
 
 /// Mixes two opaque colours; 0 is the first.
-pub fn mix(first: Color32, second: Color32, part: f32) -> Color32 {
+pub(super) fn mix(first: Color32, second: Color32, part: f32) -> Color32 {
     first.lerp_to_gamma(second, part.clamp(0.0, 1.0))
 }
 

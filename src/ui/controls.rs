@@ -8,7 +8,7 @@ use super::theme::{palette, size, space};
 use super::typed::Typed;
 
 /// A named row with a control on the right; `add` gets the id of the name.
-pub fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui, Id) -> Response) {
+pub(super) fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui, Id) -> Response) {
     let palette = palette(ui);
     ui.horizontal(|ui| {
         ui.set_min_height(26.0);
@@ -23,7 +23,7 @@ pub fn row(ui: &mut Ui, name: &str, meaning: &str, add: impl FnOnce(&mut Ui, Id)
 }
 
 /// A named row with a rail and its number.
-pub fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, range: RangeInclusive<f32>) {
+pub(super) fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, range: RangeInclusive<f32>) {
     let rail = (ui.available_width() - 118.0 - 48.0 - 2.0 * space::S).clamp(40.0, 160.0);
     let typed = Typed::of(ui, name);
     let ends = f64::from(*range.start())..=f64::from(*range.end());
@@ -50,7 +50,13 @@ fn rounded(ends: RangeInclusive<f64>) -> RangeInclusive<f64> {
 }
 
 /// A named row with a number.
-pub fn number(ui: &mut Ui, name: &str, meaning: &str, value: &mut usize, range: RangeInclusive<usize>) {
+pub(super) fn number(
+    ui: &mut Ui,
+    name: &str,
+    meaning: &str,
+    value: &mut usize,
+    range: RangeInclusive<usize>,
+) {
     let typed = Typed::of(ui, name);
     let ends = *range.start() as f64..=*range.end() as f64;
     row(ui, name, meaning, |ui, label| {
@@ -61,7 +67,7 @@ pub fn number(ui: &mut Ui, name: &str, meaning: &str, value: &mut usize, range: 
 }
 
 /// A group that opens at a press; its title tells whether anything in it is on.
-pub fn group(ui: &mut Ui, name: &str, on: bool, add: impl FnOnce(&mut Ui)) {
+pub(super) fn group(ui: &mut Ui, name: &str, on: bool, add: impl FnOnce(&mut Ui)) {
     let palette = palette(ui);
     let color = if on { palette.text } else { palette.secondary };
     let title = if on { format!("{name} · on") } else { name.to_owned() };
@@ -71,7 +77,7 @@ pub fn group(ui: &mut Ui, name: &str, on: bool, add: impl FnOnce(&mut Ui)) {
 
 /// A named row with a line of text that stands for a list. What does not parse stays in the line, in red, and
 /// changes nothing; it is forgotten when the line is left.
-pub fn list<T: PartialEq>(
+pub(super) fn list<T: PartialEq>(
     ui: &mut Ui,
     name: &str,
     meaning: &str,

@@ -8,7 +8,7 @@ use egui::Context;
 
 /// What a dialog asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub(super) enum Wanted {
     /// A model's folder.
     Folder,
     /// A model's file.
@@ -24,7 +24,7 @@ pub enum Wanted {
 }
 
 /// A dialog that is open.
-pub struct Dialog {
+pub(super) struct Dialog {
     /// What it asks for.
     pub wanted: Wanted,
     answer: Receiver<Option<PathBuf>>,
@@ -33,7 +33,7 @@ pub struct Dialog {
 
 /// How a dialog ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// The user chose this.
     Chosen(PathBuf),
     /// The user closed it.
@@ -47,7 +47,7 @@ const INSTANT: Duration = Duration::from_millis(200);
 
 impl Dialog {
     /// Opens a dialog; `ctx` is woken when it is answered.
-    pub fn open(wanted: Wanted, ctx: &Context) -> Self {
+    pub(super) fn open(wanted: Wanted, ctx: &Context) -> Self {
         let (sender, answer) = channel();
         let ctx = ctx.clone();
         std::thread::spawn(move || {
@@ -77,7 +77,7 @@ impl Dialog {
     }
 
     /// The answer, once there is one.
-    pub fn answer(&self) -> Option<Answer> {
+    pub(super) fn answer(&self) -> Option<Answer> {
         match self.answer.try_recv() {
             Ok(Some(path)) => Some(Answer::Chosen(path)),
             Ok(None) if self.opened.elapsed() < INSTANT => Some(Answer::Unavailable),

@@ -12,7 +12,7 @@ use crate::trace::Run;
 
 /// A pane of the centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pane {
+pub(super) enum Pane {
     /// The text as chips.
     Text,
     /// The candidates of the selected step through the stages.
@@ -26,7 +26,7 @@ pub enum Pane {
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
-pub fn arrangement() -> Tree<Pane> {
+pub(super) fn arrangement() -> Tree<Pane> {
     let mut tiles = Tiles::default();
     let text = tiles.insert_pane(Pane::Text);
     let text = tiles.insert_tab_tile(vec![text]);
@@ -44,12 +44,12 @@ pub fn arrangement() -> Tree<Pane> {
 }
 
 /// Shows the panes.
-pub fn show(ui: &mut Ui, tree: &mut Tree<Pane>, scene: &mut Scene<'_>) {
+pub(super) fn show(ui: &mut Ui, tree: &mut Tree<Pane>, scene: &mut Scene<'_>) {
     tree.ui(&mut Panes { scene }, ui);
 }
 
 /// Shows one pane.
-pub fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
+pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
     match pane {
         Pane::Text => text::show(ui, scene),
         Pane::Pipeline => pipeline::show(ui, scene),
@@ -61,7 +61,7 @@ pub fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
 
 impl Pane {
     /// The title of its tab, while this run is on show.
-    pub fn title(self, run: Option<&Run>) -> &'static str {
+    pub(super) fn title(self, run: Option<&Run>) -> &'static str {
         match self {
             Self::Text => "Text",
             Self::Pipeline => "Pipeline",

@@ -1,10 +1,10 @@
 //! Numbers and tokens as a person reads them.
 
-pub use crate::units::bytes;
+pub(super) use crate::units::bytes;
 use crate::units::three_digits;
 
 /// Seconds with a fitting unit: `850 µs`, `41.3 ms`, `1.90 s`, `2 min 05 s`.
-pub fn seconds(seconds: f64) -> String {
+pub(super) fn seconds(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".to_owned();
     }
@@ -23,7 +23,7 @@ pub fn seconds(seconds: f64) -> String {
 }
 
 /// A large count in words: `5.40 million`, `7.00 billion`; below a million with thin spaces.
-pub fn parameters(count: u64) -> String {
+pub(super) fn parameters(count: u64) -> String {
     match count {
         0..1_000_000 => self::count(count),
         1_000_000..1_000_000_000 => format!("{} million", three_digits(count as f64 / 1e6)),
@@ -32,7 +32,7 @@ pub fn parameters(count: u64) -> String {
 }
 
 /// A count with a thin space between thousands.
-pub fn count(count: u64) -> String {
+pub(super) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + 8);
     for (index, digit) in digits.chars().enumerate() {
@@ -45,7 +45,7 @@ pub fn count(count: u64) -> String {
 }
 
 /// A probability in per cent, with more digits as it gets smaller: `42.1 %`, `0.031 %`, `< 0.001 %`.
-pub fn probability(probability: f32) -> String {
+pub(super) fn probability(probability: f32) -> String {
     let percent = probability * 100.0;
     match percent {
         p if p.is_nan() => "–".to_owned(),
@@ -59,7 +59,7 @@ pub fn probability(probability: f32) -> String {
 }
 
 /// A logit or similar, with a real minus sign.
-pub fn value(value: f32) -> String {
+pub(super) fn value(value: f32) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "∞".to_owned() } else { "−∞".to_owned() };
     }
@@ -67,17 +67,17 @@ pub fn value(value: f32) -> String {
 }
 
 /// A log-probability or a score of sums of them: `−3.214`.
-pub fn score(score: f64) -> String {
+pub(super) fn score(score: f64) -> String {
     value(score as f32)
 }
 
 /// A number with a real minus sign.
-pub fn signed(text: &str) -> String {
+pub(super) fn signed(text: &str) -> String {
     text.replace('-', "−")
 }
 
 /// Tokens a second: `38.2`, `1 204`.
-pub fn rate(rate: f64) -> String {
+pub(super) fn rate(rate: f64) -> String {
     if !rate.is_finite() {
         return "–".to_owned();
     }
@@ -85,7 +85,7 @@ pub fn rate(rate: f64) -> String {
 }
 
 /// `1 token`, `2 tokens`.
-pub fn plural(count: usize, one: &str) -> String {
+pub(super) fn plural(count: usize, one: &str) -> String {
     let number = self::count(count as u64);
     if count == 1 { format!("{number} {one}") } else { format!("{number} {one}s") }
 }

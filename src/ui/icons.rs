@@ -6,7 +6,7 @@ use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, pos2, vec2};
 
 /// An icon on a 16-point square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Icon {
+pub(super) enum Icon {
     /// The program's own sign: three bars of a distribution.
     Logo,
     /// Run.
@@ -55,7 +55,7 @@ pub enum Icon {
 
 impl Icon {
     /// Paints the icon around a centre; `scale` 1 is 16 points.
-    pub fn paint(self, painter: &Painter, center: Pos2, scale: f32, color: Color32) {
+    pub(super) fn paint(self, painter: &Painter, center: Pos2, scale: f32, color: Color32) {
         let stroke = Stroke::new(1.5 * scale.clamp(0.8, 1.4), color);
         let at = |x: f32, y: f32| pos2(center.x + (x - 8.0) * scale, center.y + (y - 8.0) * scale);
         let line = |points: &[(f32, f32)]| {
@@ -196,7 +196,7 @@ impl Icon {
 }
 
 /// The program's sign as the window's icon.
-pub fn window_icon() -> egui::IconData {
+pub(super) fn window_icon() -> egui::IconData {
     const SIDE: usize = 64;
     const GROUND: [u8; 4] = [0x1B, 0x20, 0x38, 0xFF];
     const BAR: [u8; 4] = [0x7C, 0x94, 0xFF, 0xFF];

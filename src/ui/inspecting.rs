@@ -9,7 +9,7 @@ use crate::session::{LoadRequest, ModelCard, ModelSource, Notice, Severity};
 use crate::trace::file::is_trace;
 
 /// What a path led to.
-pub enum Found {
+pub(super) enum Found {
     /// A model.
     Model(Box<ModelCard>),
     /// Neither model nor trace, or one that cannot be read.
@@ -19,7 +19,7 @@ pub enum Found {
 }
 
 /// A path that is being read.
-pub struct Inspecting {
+pub(super) struct Inspecting {
     /// Where it leads.
     pub source: ModelSource,
     answer: Receiver<Found>,
@@ -27,7 +27,7 @@ pub struct Inspecting {
 
 impl Inspecting {
     /// Begins to read what would be loaded; `ctx` is woken at the end.
-    pub fn start(request: LoadRequest, ctx: &Context) -> Self {
+    pub(super) fn start(request: LoadRequest, ctx: &Context) -> Self {
         let (sender, answer) = channel();
         let (ctx, source) = (ctx.clone(), request.source.clone());
         std::thread::spawn(move || {
@@ -39,7 +39,7 @@ impl Inspecting {
     }
 
     /// What is there, once it is read.
-    pub fn answer(&self) -> Option<Found> {
+    pub(super) fn answer(&self) -> Option<Found> {
         self.answer.try_recv().ok()
     }
 }

@@ -6,7 +6,7 @@ use super::action::Action;
 use super::state::State;
 
 /// Shortcuts with what they do, in the order of the shortcuts card.
-pub const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
+pub(super) const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
     (plain(Key::Space), "Run or pause", Action::ToggleRun),
     (command(Key::Enter), "Run", Action::Run),
     (plain(Key::S), "One step", Action::StepOnce),
@@ -39,7 +39,7 @@ const fn command(key: Key) -> KeyboardShortcut {
 
 /// The actions that the keyboard asks for in this frame. While a text is being edited only shortcuts with a
 /// command key count, and behind a card none but the one that closes it.
-pub fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
+pub(super) fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
     // Escape takes the focus from an editor before this is asked, and must do nothing else then.
     let typing = state.typing || ctx.text_edit_focused();
     let card = state.cards.any() || ctx.memory(|memory| memory.top_modal_layer()).is_some();

@@ -35,7 +35,7 @@ enum Breadth {
 }
 
 /// Shows every panel, and what floats over them.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
+pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     let size = ui.available_size();
     let breadth = match size.x {
         x if x >= 1080.0 => Breadth::Wide,

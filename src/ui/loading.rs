@@ -5,7 +5,7 @@ use super::format;
 use crate::session::{LoadPart, Share};
 
 /// The part and its share in a few words, the weightier ones first, parted by ` · `.
-pub fn figure(part: LoadPart, share: Share) -> String {
+pub(super) fn figure(part: LoadPart, share: Share) -> String {
     let Share { done, total } = share;
     let name = part.name();
     match (part, share.fraction()) {
@@ -20,7 +20,7 @@ pub fn figure(part: LoadPart, share: Share) -> String {
 }
 
 /// What a part does.
-pub fn meaning(part: LoadPart) -> &'static str {
+pub(super) fn meaning(part: LoadPart) -> &'static str {
     match part {
         LoadPart::Reading => "Reads the files' headers, the configuration and the tokenizer.",
         LoadPart::Opening => "Opens the GPU.",
@@ -33,7 +33,7 @@ pub fn meaning(part: LoadPart) -> &'static str {
 }
 
 /// What a part's share counts; `None` where it counts nothing.
-pub fn counts(part: LoadPart) -> Option<&'static Definition> {
+pub(super) fn counts(part: LoadPart) -> Option<&'static Definition> {
     match part {
         LoadPart::Reading | LoadPart::Opening | LoadPart::Trying => None,
         LoadPart::Uploading => Some(&definitions::UPLOADED),
@@ -44,7 +44,7 @@ pub fn counts(part: LoadPart) -> Option<&'static Definition> {
 }
 
 /// A part's share as the number that [`counts`] defines.
-pub fn count(part: LoadPart, share: Share) -> String {
+pub(super) fn count(part: LoadPart, share: Share) -> String {
     let Share { done, total } = share;
     let amount = if part == LoadPart::Uploading { format::bytes } else { format::count };
     if total > 0 { format!("{} of {}", amount(done), amount(total)) } else { amount(done) }

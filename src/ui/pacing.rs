@@ -14,7 +14,7 @@ const MOST_WAITING: usize = 2048;
 
 /// Hands input over as fast as frames can take it.
 #[derive(Default)]
-pub struct Pacing {
+pub(super) struct Pacing {
     waiting: VecDeque<Event>,
 }
 

@@ -6,7 +6,7 @@ use crate::session::View;
 use crate::trace::{Node, Run};
 
 /// What a panel sees in one frame.
-pub struct Scene<'a> {
+pub(super) struct Scene<'a> {
     /// The worker's state and the trace, read only.
     pub view: &'a View,
     /// The window's own state.
@@ -17,12 +17,12 @@ pub struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// The run on show.
-    pub fn run(&self) -> Option<&'a Run> {
+    pub(super) fn run(&self) -> Option<&'a Run> {
         self.view.run.as_ref()
     }
 
     /// The step on show, with its place in the line.
-    pub fn shown_node(&self) -> Option<(usize, &'a Node)> {
+    pub(super) fn shown_node(&self) -> Option<(usize, &'a Node)> {
         let run = self.run()?;
         let place = self.state.cursor.shown(run.line.len())?;
         Some((place, run.at(place)?))

@@ -7,11 +7,11 @@ use super::theme::{mono, palette, semibold, size, space};
 use super::widgets::one_line;
 
 /// Height of a row, in points.
-pub const ROW: f32 = 24.0;
+pub(super) const ROW: f32 = 24.0;
 
 /// On which side a column's content stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(super) enum Side {
     /// Words and tokens.
     Left,
     /// Numbers.
@@ -20,7 +20,7 @@ pub enum Side {
 
 /// One column.
 #[derive(Clone, Copy)]
-pub struct Column {
+pub(super) struct Column {
     /// Its title.
     pub title: &'static str,
     /// What stands in it.
@@ -33,7 +33,7 @@ pub struct Column {
 
 /// How a row looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowLook {
+pub(super) enum RowLook {
     /// As any other.
     Plain,
     /// It is the one that counts.
@@ -42,18 +42,18 @@ pub enum RowLook {
 
 impl Column {
     /// A column of words or tokens; a width of 0 takes what is left.
-    pub const fn words(title: &'static str, width: f32) -> Self {
+    pub(super) const fn words(title: &'static str, width: f32) -> Self {
         Self { title, definition: None, width, side: Side::Left }
     }
 
     /// A column of numbers.
-    pub const fn number(definition: &'static Definition, title: &'static str, width: f32) -> Self {
+    pub(super) const fn number(definition: &'static Definition, title: &'static str, width: f32) -> Self {
         Self { title, definition: Some(definition), width, side: Side::Right }
     }
 }
 
 /// The places of the columns in a row.
-pub fn cells(row: Rect, columns: &[Column]) -> Vec<Rect> {
+pub(super) fn cells(row: Rect, columns: &[Column]) -> Vec<Rect> {
     let fixed: f32 = columns.iter().map(|column| column.width).sum();
     let rest = (row.width() - fixed).max(48.0);
     let mut left = row.left();
@@ -67,7 +67,7 @@ pub fn cells(row: Rect, columns: &[Column]) -> Vec<Rect> {
 }
 
 /// Shows the titles.
-pub fn header(ui: &mut Ui, columns: &[Column]) {
+pub(super) fn header(ui: &mut Ui, columns: &[Column]) {
     let palette = palette(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     for (index, (column, cell)) in columns.iter().zip(cells(rect, columns)).enumerate() {
@@ -87,7 +87,7 @@ pub fn header(ui: &mut Ui, columns: &[Column]) {
 }
 
 /// A row's place and its ground; `label` is its accessible name.
-pub fn row(ui: &mut Ui, label: &str, look: RowLook, sense: Sense) -> (Rect, Response) {
+pub(super) fn row(ui: &mut Ui, label: &str, look: RowLook, sense: Sense) -> (Rect, Response) {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), sense);
     response.widget_info(|| WidgetInfo::labeled(Role::Row, true, label));
@@ -105,19 +105,19 @@ pub fn row(ui: &mut Ui, label: &str, look: RowLook, sense: Sense) -> (Rect, Resp
 }
 
 /// Puts a line of text into a cell.
-pub fn draw_text(ui: &Ui, cell: Rect, text: &str, font: FontId, color: Color32, side: Side) {
+pub(super) fn draw_text(ui: &Ui, cell: Rect, text: &str, font: FontId, color: Color32, side: Side) {
     let galley = one_line(ui, text, font, color, cell.width());
     let x = if side == Side::Right { cell.right() - galley.size().x } else { cell.left() };
     ui.painter().galley(pos2(x, cell.center().y - galley.size().y / 2.0), galley, color);
 }
 
 /// Puts a number into a cell.
-pub fn number(ui: &Ui, cell: Rect, text: &str, color: Color32) {
+pub(super) fn number(ui: &Ui, cell: Rect, text: &str, color: Color32) {
     draw_text(ui, cell, text, mono(size::SMALL), color, Side::Right);
 }
 
 /// Puts a token into a cell, its white space in a quieter colour.
-pub fn token(ui: &Ui, cell: Rect, text: &str, color: Color32) {
+pub(super) fn token(ui: &Ui, cell: Rect, text: &str, color: Color32) {
     let quiet = palette(ui).tertiary;
     let mut job = super::token_job::white_space_job(text, color, quiet);
     for section in &mut job.sections {
@@ -129,7 +129,7 @@ pub fn token(ui: &Ui, cell: Rect, text: &str, color: Color32) {
 }
 
 /// The end of a text that fits a width in the face of tokens, with `…` before it where something is left out.
-pub fn end_of(text: &str, width: f32) -> String {
+pub(super) fn end_of(text: &str, width: f32) -> String {
     // Of the monospace face every character is equally wide.
     let fits = ((width / (size::SMALL * 0.6)) as usize).max(4);
     let count = text.chars().count();
@@ -140,6 +140,6 @@ pub fn end_of(text: &str, width: f32) -> String {
 }
 
 /// Room at the sides of a pane.
-pub fn framed(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+pub(super) fn framed(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
     egui::Frame::new().inner_margin(egui::Margin::symmetric(space::L as i8, space::M as i8)).show(ui, add);
 }

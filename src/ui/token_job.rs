@@ -7,7 +7,7 @@ use super::theme::{palette, size};
 use super::token_text;
 
 /// Text with its white-space signs in a quieter colour.
-pub fn white_space_job(text: &str, color: Color32, quiet: Color32) -> egui::text::LayoutJob {
+pub(super) fn white_space_job(text: &str, color: Color32, quiet: Color32) -> egui::text::LayoutJob {
     let mut job = egui::text::LayoutJob { break_on_newline: false, ..Default::default() };
     let sign = |c: char| matches!(c, token_text::SPACE | token_text::NEWLINE | '→' | '⏎');
     let mut rest = text;
@@ -22,7 +22,7 @@ pub fn white_space_job(text: &str, color: Color32, quiet: Color32) -> egui::text
 }
 
 /// The selected token, large.
-pub fn large_token(ui: &mut Ui, text: &str) {
+pub(super) fn large_token(ui: &mut Ui, text: &str) {
     let palette = palette(ui);
     let mut job = white_space_job(text, palette.text, palette.tertiary);
     for section in &mut job.sections {

@@ -3,12 +3,12 @@
 use crate::trace::{Candidate, Node, PromptToken, Token};
 
 /// The sign for a space.
-pub const SPACE: char = '·';
+pub(super) const SPACE: char = '·';
 /// The sign for a line end.
-pub const NEWLINE: char = '↵';
+pub(super) const NEWLINE: char = '↵';
 
 /// A text with its white space made visible.
-pub fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             ' ' => SPACE,
@@ -24,7 +24,7 @@ pub fn visible(text: &str) -> String {
 /// A vocabulary entry's spelling as visible text: byte-level spellings (`Ġthe`) and word-start marks (`▁the`)
 /// are undone where that gives a text, bytes that make no whole character (`<0xE4><0xB8>`) stand in hexadecimal; other
 /// spellings stay.
-pub fn visible_piece(piece: &str) -> String {
+pub(super) fn visible_piece(piece: &str) -> String {
     let mut shown = String::new();
     let mut rest = piece;
     while let Some(start) = rest.find("<0x") {
@@ -65,13 +65,13 @@ fn visible_letters(piece: &str) -> String {
 }
 
 /// Bytes in hexadecimal, as one sign.
-pub fn visible_bytes(bytes: &[u8]) -> String {
+pub(super) fn visible_bytes(bytes: &[u8]) -> String {
     let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
     format!("‹{}›", hex.join(" "))
 }
 
 /// What a step's chip says.
-pub fn of_node(node: &Node) -> String {
+pub(super) fn of_node(node: &Node) -> String {
     let broken = node.text.contains('\u{fffd}') && node.piece.contains("<0x");
     if !node.text.is_empty() && !broken {
         // The token may end one character and begin another.
@@ -87,18 +87,18 @@ pub fn of_node(node: &Node) -> String {
 }
 
 /// What stands for a token of the vocabulary.
-pub fn of_token(token: &Token) -> String {
+pub(super) fn of_token(token: &Token) -> String {
     if token.piece.is_empty() { format!("#{}", token.id) } else { visible_piece(&token.piece) }
 }
 
 /// What stands for a candidate.
-pub fn of_candidate(candidate: &Candidate) -> String {
+pub(super) fn of_candidate(candidate: &Candidate) -> String {
     let text = visible_piece(&candidate.piece);
     if text.is_empty() { format!("#{}", candidate.token) } else { text }
 }
 
 /// What a prompt token's chip says.
-pub fn of_prompt(token: &PromptToken) -> String {
+pub(super) fn of_prompt(token: &PromptToken) -> String {
     if !token.text.is_empty() {
         // The token may end one character and begin another.
         let begun = if token.held.is_empty() { String::new() } else { visible_bytes(&token.held) };

@@ -9,12 +9,12 @@ use crate::session::{Notice, Severity};
 use crate::trace::{Run, file};
 
 /// Work on a trace file that goes on.
-pub struct TraceWork {
+pub(super) struct TraceWork {
     outcome: Receiver<Outcome>,
 }
 
 /// How it ended.
-pub enum Outcome {
+pub(super) enum Outcome {
     /// Something to tell: the trace is saved, or what went wrong.
     Told(Notice),
     /// The trace to show.
@@ -27,7 +27,7 @@ pub enum Outcome {
 
 impl TraceWork {
     /// Writes a run; a file that is there stays, unless it may be replaced. `ctx` is woken at the end.
-    pub fn save(run: Run, path: PathBuf, replace: bool, ctx: &Context) -> Self {
+    pub(super) fn save(run: Run, path: PathBuf, replace: bool, ctx: &Context) -> Self {
         Self::start(ctx, move || {
             if !replace && path.exists() {
                 return Outcome::Taken(path);
@@ -45,12 +45,12 @@ impl TraceWork {
     }
 
     /// Reads a run; `ctx` is woken at the end.
-    pub fn open(path: PathBuf, ctx: &Context) -> Self {
+    pub(super) fn open(path: PathBuf, ctx: &Context) -> Self {
         Self::start(ctx, move || read(&path))
     }
 
     /// How it ended, once it did.
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub(super) fn outcome(&self) -> Option<Outcome> {
         self.outcome.try_recv().ok()
     }
 
@@ -67,7 +67,7 @@ impl TraceWork {
 }
 
 /// Reads a run.
-pub fn read(path: &Path) -> Outcome {
+pub(super) fn read(path: &Path) -> Outcome {
     match file::read(path) {
         Ok(run) => Outcome::Opened(Box::new(run)),
         Err(error) => notice(Severity::Error, "The trace could not be opened", error.to_string()),

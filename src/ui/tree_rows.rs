@@ -8,7 +8,7 @@ use crate::trace::{Run, StepDetail};
 
 /// One row of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TreeRow {
+pub(super) struct TreeRow {
     /// How many forks lie between it and the first row.
     pub depth: usize,
     /// The row that it leaves.
@@ -19,7 +19,7 @@ pub struct TreeRow {
 
 /// What beam search said last about a node.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum BeamFate {
+pub(super) enum BeamFate {
     /// It goes on.
     Live {
         /// What the search says of it.
@@ -46,7 +46,7 @@ pub enum BeamFate {
 }
 
 /// The newest leaf below a node; the node itself, if nothing follows it.
-pub fn leaf_of(run: &Run, node: usize) -> usize {
+pub(super) fn leaf_of(run: &Run, node: usize) -> usize {
     // Nodes come after their parents, so that the newest descendant is the last one that is reached.
     let mut below = vec![false; run.nodes.len()];
     let mut leaf = node;
@@ -61,7 +61,7 @@ pub fn leaf_of(run: &Run, node: usize) -> usize {
 }
 
 /// The rows, each after the one that it leaves; the line that ends in `tip` goes straight through.
-pub fn rows(run: &Run, tip: Option<usize>) -> Vec<TreeRow> {
+pub(super) fn rows(run: &Run, tip: Option<usize>) -> Vec<TreeRow> {
     let count = run.nodes.len();
     let line = run.path(tip.filter(|tip| *tip < count));
     let on_line = |node: &usize| line.binary_search(node).is_ok();
@@ -108,7 +108,7 @@ pub fn rows(run: &Run, tip: Option<usize>) -> Vec<TreeRow> {
 }
 
 /// What beam search said last about its hypotheses, by their last nodes.
-pub fn fates(run: &Run) -> HashMap<usize, BeamFate> {
+pub(super) fn fates(run: &Run) -> HashMap<usize, BeamFate> {
     let mut fates = HashMap::new();
     for step in &run.steps {
         let StepDetail::Beam(BeamStep { from_step, live, finished, pruned }) = &step.detail else { continue };

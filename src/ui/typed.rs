@@ -12,16 +12,16 @@ const STAYS: f64 = 8.0;
 
 /// What was typed into one field, and when, in the window's seconds.
 #[derive(Clone, Copy)]
-pub struct Typed(Id);
+pub(super) struct Typed(Id);
 
 impl Typed {
     /// Of the field with this name.
-    pub fn of(ui: &Ui, name: &str) -> Self {
+    pub(super) fn of(ui: &Ui, name: &str) -> Self {
         Self(ui.scope_id().with(("typed", name)))
     }
 
     /// Reads a number as egui does, and remembers it.
-    pub fn parser(self, ui: &Ui) -> impl Fn(&str) -> Option<f64> + use<> {
+    pub(super) fn parser(self, ui: &Ui) -> impl Fn(&str) -> Option<f64> + use<> {
         let ctx = ui.ctx().clone();
         move |text| {
             let number = parse(text)?;
@@ -36,7 +36,7 @@ impl Typed {
     }
 
     /// Tells that the number typed last was beyond the range, for some seconds.
-    pub fn tell_correction(self, ui: &mut Ui, range: &RangeInclusive<f64>) {
+    pub(super) fn tell_correction(self, ui: &mut Ui, range: &RangeInclusive<f64>) {
         let Some((number, born)) = ui.data(|data| data.get_temp::<(f64, f64)>(self.0)) else { return };
         let left = STAYS - (ui.input(|input| input.time) - born);
         if left <= 0.0 {

@@ -10,12 +10,12 @@ use super::icons::Icon;
 use super::theme::{RADIUS, mono, palette, regular, semibold, size, space};
 
 /// A small title in capitals.
-pub fn section(ui: &mut Ui, title: &str) -> Response {
+pub(super) fn section(ui: &mut Ui, title: &str) -> Response {
     ui.label(caption(ui, title))
 }
 
 /// Text in the style of a section's title.
-pub fn caption(ui: &Ui, text: &str) -> RichText {
+pub(super) fn caption(ui: &Ui, text: &str) -> RichText {
     RichText::new(text.to_uppercase())
         .font(semibold(size::CAPTION))
         .extra_letter_spacing(0.7)
@@ -23,7 +23,7 @@ pub fn caption(ui: &Ui, text: &str) -> RichText {
 }
 
 /// Paints text in the style of a section's title, its left middle at a place.
-pub fn paint_caption(ui: &Ui, left_center: egui::Pos2, text: &str) {
+pub(super) fn paint_caption(ui: &Ui, left_center: egui::Pos2, text: &str) {
     let color = palette(ui).tertiary;
     let format = egui::TextFormat {
         font_id: semibold(size::CAPTION),
@@ -37,25 +37,25 @@ pub fn paint_caption(ui: &Ui, left_center: egui::Pos2, text: &str) {
 }
 
 /// Explaining text under a control.
-pub fn hint(ui: &mut Ui, text: &str) -> Response {
+pub(super) fn hint(ui: &mut Ui, text: &str) -> Response {
     let color = palette(ui).tertiary;
     ui.add(egui::Label::new(RichText::new(text).size(size::SMALL).color(color)).wrap())
 }
 
 /// A row with a name on the left and a number on the right, explained on hover. Its accessible name is
 /// `name: value`.
-pub fn fact(ui: &mut Ui, definition: &Definition, value: &str) -> Response {
+pub(super) fn fact(ui: &mut Ui, definition: &Definition, value: &str) -> Response {
     fact_named(ui, definition.name, definition, value)
 }
 
 /// A fact whose row has another name than its definition.
-pub fn fact_named(ui: &mut Ui, name: &str, definition: &Definition, value: &str) -> Response {
+pub(super) fn fact_named(ui: &mut Ui, name: &str, definition: &Definition, value: &str) -> Response {
     let color = palette(ui).text;
     fact_colored(ui, name, definition, value, color)
 }
 
 /// As [`fact_named`], with the value in a colour; the value's words have to tell the same.
-pub fn fact_colored(
+pub(super) fn fact_colored(
     ui: &mut Ui,
     name: &str,
     definition: &Definition,
@@ -87,7 +87,7 @@ pub fn fact_colored(
 }
 
 /// One line of text that ends in `…` where the room ends.
-pub fn one_line(
+pub(super) fn one_line(
     ui: &Ui,
     text: &str,
     font: egui::FontId,
@@ -100,12 +100,12 @@ pub fn one_line(
 }
 
 /// A square button with an icon; `label` is its accessible name and tooltip.
-pub fn icon_button(ui: &mut Ui, icon: Icon, label: &str) -> Response {
+pub(super) fn icon_button(ui: &mut Ui, icon: Icon, label: &str) -> Response {
     icon_toggle(ui, icon, label, None)
 }
 
 /// An icon button that shows whether it is on; `None` for one that has no state.
-pub fn icon_toggle(ui: &mut Ui, icon: Icon, label: &str, on: Option<bool>) -> Response {
+pub(super) fn icon_toggle(ui: &mut Ui, icon: Icon, label: &str, on: Option<bool>) -> Response {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
     response.widget_info(|| match on {
@@ -137,7 +137,7 @@ pub fn icon_toggle(ui: &mut Ui, icon: Icon, label: &str, on: Option<bool>) -> Re
 
 /// How much a button asks to be pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Emphasis {
+pub(super) enum Emphasis {
     /// The one thing to do next.
     Primary,
     /// Everything else.
@@ -145,7 +145,13 @@ pub enum Emphasis {
 }
 
 /// A button with an icon and a word, of a given width.
-pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, width: f32) -> Response {
+pub(super) fn action_button(
+    ui: &mut Ui,
+    icon: Icon,
+    label: &str,
+    emphasis: Emphasis,
+    width: f32,
+) -> Response {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(width, 32.0), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), label));
@@ -188,7 +194,7 @@ pub fn action_button(ui: &mut Ui, icon: Icon, label: &str, emphasis: Emphasis, w
 
 /// A card in the middle of the window, over everything else; Escape and a click beside it close it. What is higher
 /// than the window scrolls.
-pub fn card(ui: &Ui, id: &str, width: f32, add: impl FnOnce(&mut Ui)) -> egui::ModalResponse<()> {
+pub(super) fn card(ui: &Ui, id: &str, width: f32, add: impl FnOnce(&mut Ui)) -> egui::ModalResponse<()> {
     // The scrollbar lies on the right margin.
     const MARGIN: i8 = 20;
     let margin = egui::Margin { left: MARGIN, right: 4, top: MARGIN, bottom: MARGIN };
@@ -207,12 +213,12 @@ pub fn card(ui: &Ui, id: &str, width: f32, add: impl FnOnce(&mut Ui)) -> egui::M
 }
 
 /// The arrow of a combo box.
-pub fn combo_icon(ui: &Ui, rect: Rect, visuals: &egui::style::WidgetVisuals, _open: bool) {
+pub(super) fn combo_icon(ui: &Ui, rect: Rect, visuals: &egui::style::WidgetVisuals, _open: bool) {
     Icon::Down.paint(ui.painter(), rect.center(), 0.9, visuals.fg_stroke.color);
 }
 
 /// A choice of one among a few, as one control. Returns the new choice when it was changed.
-pub fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &[(T, &str)]) -> Option<T> {
+pub(super) fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &[(T, &str)]) -> Option<T> {
     let palette = palette(ui);
     let mut changed = None;
     let width = ui.available_width();
@@ -242,7 +248,7 @@ pub fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &[(T, &s
 }
 
 /// The outline of a control that has the keyboard.
-pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect) {
+pub(super) fn focus_ring(ui: &Ui, response: &Response, rect: Rect) {
     focus_ring_of(ui, response, rect, palette(ui).accent);
 }
 
@@ -254,7 +260,7 @@ fn focus_ring_of(ui: &Ui, response: &Response, rect: Rect, color: Color32) {
 }
 
 /// A thin bar that fills from the left; `None` is an unknown share.
-pub fn thin_bar(ui: &Ui, rect: Rect, share: Option<f32>, color: Color32) {
+pub(super) fn thin_bar(ui: &Ui, rect: Rect, share: Option<f32>, color: Color32) {
     let radius = CornerRadius::same(2);
     ui.painter().rect_filled(rect, radius, palette(ui).outline);
     if let Some(share) = share {
@@ -265,7 +271,7 @@ pub fn thin_bar(ui: &Ui, rect: Rect, share: Option<f32>, color: Color32) {
 }
 
 /// What an empty panel says: a title, and what to do next.
-pub fn empty(ui: &mut Ui, title: &str, text: &str) {
+pub(super) fn empty(ui: &mut Ui, title: &str, text: &str) {
     let palette = palette(ui);
     let room = ui.available_size();
     ui.allocate_ui_with_layout(room, egui::Layout::top_down(egui::Align::Center), |ui| {

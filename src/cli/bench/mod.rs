@@ -68,7 +68,7 @@ struct IncrementalSpeed {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Bench) -> Result<Outcome, CliError> {
+pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let subject = Subject::new(arguments)?;
     let device = model::open_device(arguments.model.adapter.as_deref())?;
     let info = device.info.clone();

@@ -16,7 +16,7 @@ const STEPS: usize = 8;
 
 /// An incremental step in parts, on average over some steps.
 #[derive(Serialize)]
-pub struct StepCost {
+pub(super) struct StepCost {
     /// Positions in the KV cache.
     context: usize,
     /// From the call to the logits, by the clock.
@@ -59,7 +59,11 @@ struct OpKindCost {
 
 impl StepCost {
     /// Measures steps of the engine after `context` positions.
-    pub fn measure(engine: &mut Engine, context: usize, copy_bandwidth: f64) -> Result<Self, ModelError> {
+    pub(super) fn measure(
+        engine: &mut Engine,
+        context: usize,
+        copy_bandwidth: f64,
+    ) -> Result<Self, ModelError> {
         let context = context.clamp(1, (engine.context() - 1).max(1));
         let sequence = steps::filled(engine, context)?;
         let step = |engine: &mut Engine| {
@@ -101,7 +105,7 @@ impl StepCost {
     }
 
     /// The same for a person.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = format!("  a step at {} positions\n", self.context);
         let mut line = |what: &str, much: f64, more: &str| {
             text += &format!("    {what:<30} {:>8}{more}\n", seconds(much));

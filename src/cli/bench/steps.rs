@@ -11,7 +11,7 @@ use crate::synthetic::spread_tokens;
 
 /// When a step begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(super) enum Way {
     /// With the token that the GPU chose itself, while the CPU takes the summary of the step before.
     Chained,
     /// When the CPU has the summary of the step before.
@@ -21,7 +21,7 @@ pub enum Way {
 const OUTPUT: RowOutput = RowOutput::Summary(SamplingParams::GREEDY);
 
 /// A sequence with so many made-up tokens in the KV cache.
-pub fn filled(engine: &mut Engine, positions: usize) -> Result<SequenceId, ModelError> {
+pub(super) fn filled(engine: &mut Engine, positions: usize) -> Result<SequenceId, ModelError> {
     let sequence = engine.new_sequence();
     for chunk in spread_tokens(positions, engine.vocabulary()).chunks(engine.max_rows()) {
         engine.forward(&Batch::chain(sequence, engine.length(sequence), chunk, RowOutput::Nothing))?;
@@ -30,7 +30,7 @@ pub fn filled(engine: &mut Engine, positions: usize) -> Result<SequenceId, Model
 }
 
 /// Seconds of so many steps after the first `depth` positions of a sequence and a first token; `None` after Ctrl-C.
-pub fn seconds(
+pub(super) fn seconds(
     engine: &mut Engine,
     sequence: SequenceId,
     depth: usize,

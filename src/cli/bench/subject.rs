@@ -9,7 +9,7 @@ use crate::session::Opened;
 use crate::synthetic::{SyntheticWeights, shapes};
 
 /// What is measured.
-pub struct Subject {
+pub(super) struct Subject {
     pub name: String,
     pub plan: Plan,
     pub context: usize,
@@ -17,13 +17,13 @@ pub struct Subject {
 }
 
 /// Prompt lengths that are measured where none are asked for, as far as the context reaches.
-pub const USUAL_PROMPTS: [usize; 2] = [128, 512];
+pub(super) const USUAL_PROMPTS: [usize; 2] = [128, 512];
 /// Likewise, numbers of incremental steps.
-pub const USUAL_STEPS: [usize; 1] = [64];
+pub(super) const USUAL_STEPS: [usize; 1] = [64];
 
 impl Subject {
     /// The model or the shape that was asked for.
-    pub fn new(arguments: &Bench) -> Result<Self, CliError> {
+    pub(super) fn new(arguments: &Bench) -> Result<Self, CliError> {
         let shape = arguments
             .shape
             .as_deref()
@@ -58,7 +58,7 @@ impl Subject {
     }
 
     /// Bytes of weights that an incremental step reads: all but the rows of embedding tables that it skips.
-    pub fn bytes_a_step(&self) -> usize {
+    pub(super) fn bytes_a_step(&self) -> usize {
         let tensors = self.weights.tensors();
         let info = |id: usize| -> &TensorInfo { &tensors[id] };
         let mut whole = vec![false; self.plan.tensors.len()];

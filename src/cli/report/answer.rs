@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// The JSON file.
 #[derive(Serialize)]
-pub struct ReportJson {
+pub(super) struct ReportJson {
     /// The program's version.
     pub program: &'static str,
     pub system: System,
@@ -19,7 +19,7 @@ pub struct ReportJson {
 
 /// Where the report was made.
 #[derive(Serialize)]
-pub struct System {
+pub(super) struct System {
     pub os: &'static str,
     pub architecture: &'static str,
     pub processors: usize,
@@ -27,7 +27,7 @@ pub struct System {
 
 /// What became of a part.
 #[derive(Clone, Serialize)]
-pub struct Entry {
+pub(super) struct Entry {
     pub name: String,
     /// The arguments, without the folders that they name.
     pub command: String,
@@ -45,7 +45,7 @@ pub struct Entry {
 /// How a part stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub(super) enum State {
     /// Its turn has not come.
     Waiting,
     /// It runs as this is written.

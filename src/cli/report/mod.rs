@@ -28,7 +28,7 @@ const LEAST_TIME: Duration = Duration::from_secs(3);
 const BETWEEN_WRITES: Duration = Duration::from_secs(5);
 
 /// Runs the command.
-pub fn run(arguments: &Report) -> Result<Outcome, CliError> {
+pub(super) fn run(arguments: &Report) -> Result<Outcome, CliError> {
     let program = std::env::current_exe().map_err(CliError::Program)?;
     let mut maker = Maker::new(arguments, program)?;
     maker.run_all()?;

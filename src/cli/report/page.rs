@@ -16,7 +16,7 @@ const MOST_KERNELS: usize = 8;
 const FEW_ROWS: usize = 8;
 
 /// The page.
-pub fn text(answer: &ReportJson) -> String {
+pub(super) fn text(answer: &ReportJson) -> String {
     let mut page = Page(String::new());
     let system = &answer.system;
     page.line(&format!(

@@ -9,7 +9,7 @@ use crate::cli::arguments::Report;
 use crate::synthetic::shapes::SMALL_TO_LARGE;
 
 /// A process to run.
-pub struct Part {
+pub(super) struct Part {
     pub name: String,
     pub program: PathBuf,
     pub arguments: Vec<String>,
@@ -22,7 +22,7 @@ pub struct Part {
 
 /// What a process prints to stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
+pub(super) enum Output {
     /// One JSON object.
     Object,
     /// A JSON object a line, each a result.
@@ -55,7 +55,7 @@ const GPU_THEMES: [&str; 13] = [
 const QUICK_THEMES: [&str; 3] = ["engine", "fused", "chained"];
 
 /// The adapters, with their limits: first, because the rest depends on them.
-pub fn adapters(program: &Path, arguments: &Report) -> Part {
+pub(super) fn adapters(program: &Path, arguments: &Report) -> Part {
     Maker { program, options: arguments, quick: arguments.quick }.own(
         "adapters",
         &["adapters", "--json", "-v"],
@@ -64,7 +64,7 @@ pub fn adapters(program: &Path, arguments: &Report) -> Part {
 }
 
 /// The adapter that the parts will use, in the answer of `adapters`; null where there is none.
-pub fn chosen_adapter<'a>(answer: &'a Value, arguments: &Report) -> &'a Value {
+pub(super) fn chosen_adapter<'a>(answer: &'a Value, arguments: &Report) -> &'a Value {
     let adapters = answer["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_chosen = |adapter: &&Value| match &arguments.adapter {
         None => adapter["problem"].is_null(),
@@ -80,7 +80,7 @@ pub fn chosen_adapter<'a>(answer: &'a Value, arguments: &Report) -> &'a Value {
 }
 
 /// All other parts.
-pub fn after_adapters(program: &Path, options: &Report, quick: bool, adapter: &Value) -> Vec<Part> {
+pub(super) fn after_adapters(program: &Path, options: &Report, quick: bool, adapter: &Value) -> Vec<Part> {
     let maker = Maker { program, options, quick };
     let [small, middle, large] = SMALL_TO_LARGE;
     let has_matrix_units =
@@ -276,7 +276,7 @@ impl Maker<'_> {
 
 impl Part {
     /// The arguments for a reader: of paths the last name alone, which says nothing about this machine.
-    pub fn command(&self) -> String {
+    pub(super) fn command(&self) -> String {
         let name = |argument: &String| match argument.rsplit_once(std::path::is_separator) {
             Some((_, name)) => name.to_owned(),
             None => argument.clone(),
@@ -287,7 +287,7 @@ impl Part {
 
 impl Output {
     /// What was printed so far, as JSON.
-    pub fn read(self, printed: &str) -> Value {
+    pub(super) fn read(self, printed: &str) -> Value {
         let object = |line: &str| serde_json::from_str::<Value>(line).ok().filter(Value::is_object);
         match self {
             Self::Object => object(printed.trim()).unwrap_or(Value::Null),

@@ -16,7 +16,7 @@ const MOST_BYTES: usize = 8 << 20;
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// A process under way, or at its end.
-pub struct Running {
+pub(super) struct Running {
     child: Child,
     begun: Instant,
     output: Caught,
@@ -24,7 +24,7 @@ pub struct Running {
 }
 
 /// How it ended.
-pub enum Ended {
+pub(super) enum Ended {
     /// By itself, with exit code 0.
     Well,
     /// With another one, or by a signal: what the system says of it.
@@ -37,7 +37,7 @@ pub enum Ended {
 
 impl Running {
     /// Starts the part; `caches` is the folder for what drivers and program keep between runs.
-    pub fn start(part: &Part, caches: &Path) -> std::io::Result<Self> {
+    pub(super) fn start(part: &Part, caches: &Path) -> std::io::Result<Self> {
         let mut command = Command::new(&part.program);
         command.args(&part.arguments).envs(part.environment.iter().cloned());
         for variable in ["XDG_CACHE_HOME", "MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"] {
@@ -54,7 +54,7 @@ impl Running {
     }
 
     /// Waits a moment; `Some` when the process is at its end, which comes after `limit` at the latest.
-    pub fn ended(&mut self, limit: Duration) -> Option<Ended> {
+    pub(super) fn ended(&mut self, limit: Duration) -> Option<Ended> {
         std::thread::sleep(GLANCE);
         let ended = match self.child.try_wait() {
             Ok(Some(status)) if status.success() => Ended::Well,
@@ -84,22 +84,22 @@ impl Running {
     }
 
     /// Since it was started.
-    pub fn seconds(&self) -> f64 {
+    pub(super) fn seconds(&self) -> f64 {
         self.begun.elapsed().as_secs_f64()
     }
 
     /// What it printed to stdout so far.
-    pub fn output(&self) -> String {
+    pub(super) fn output(&self) -> String {
         self.output.text()
     }
 
     /// What it printed to stderr so far.
-    pub fn messages(&self) -> String {
+    pub(super) fn messages(&self) -> String {
         self.messages.text()
     }
 
     /// The line of stderr that says why it failed: the last one that calls itself an error, or else the last.
-    pub fn last_message(&self) -> Option<String> {
+    pub(super) fn last_message(&self) -> Option<String> {
         let messages = self.messages();
         let lines = || messages.lines().map(str::trim).filter(|line| !line.is_empty());
         let error = lines().rfind(|line| line.starts_with("error") || line.contains("panicked at"));

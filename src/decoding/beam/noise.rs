@@ -17,7 +17,7 @@ pub(super) struct Noise {
 impl Noise {
     /// The continuations with the highest noisy sums, at most so many: a draw without replacement from the softmax
     /// of their sums.
-    pub fn highest(
+    pub(super) fn highest(
         self,
         continuations: impl Iterator<Item = Continuation>,
         count: usize,

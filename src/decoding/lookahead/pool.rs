@@ -33,12 +33,12 @@ pub(super) struct Tree {
 
 impl Pool {
     /// An empty one.
-    pub fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self { ngrams: HashMap::new(), most }
     }
 
     /// Puts an n-gram of two tokens or more in front, or brings it there. Whether it is new.
-    pub fn insert(&mut self, ngram: &[u32], source: NgramSource) -> bool {
+    pub(super) fn insert(&mut self, ngram: &[u32], source: NgramSource) -> bool {
         let [first, rest @ ..] = ngram else { return false };
         let list = self.ngrams.entry(*first).or_default();
         let known = list.iter().position(|ngram| ngram.rest == rest).and_then(|place| list.remove(place));
@@ -49,26 +49,26 @@ impl Pool {
     }
 
     /// Puts the n-grams of `text` in that end at token `from` or after, and gives those that are new.
-    pub fn insert_text(&mut self, text: &[u32], from: usize, length: usize) -> Vec<Vec<u32>> {
+    pub(super) fn insert_text(&mut self, text: &[u32], from: usize, length: usize) -> Vec<Vec<u32>> {
         let from = (from + 1).saturating_sub(length);
         let ngrams = text[from..].windows(length);
         ngrams.filter(|ngram| self.insert(ngram, NgramSource::Prompt)).map(<[u32]>::to_vec).collect()
     }
 
     /// The n-grams that begin with a token, in their order.
-    pub fn with_first(&self, first: u32) -> impl Iterator<Item = &Ngram> {
+    pub(super) fn with_first(&self, first: u32) -> impl Iterator<Item = &Ngram> {
         self.ngrams.get(&first).into_iter().flatten()
     }
 
     /// How many n-grams there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ngrams.values().map(VecDeque::len).sum()
     }
 }
 
 impl Tree {
     /// Adds a guess of at least one token, unless it would be the `most`-th node but one, or is there already.
-    pub fn add(&mut self, ngram: &Ngram, depth: usize, most: usize) {
+    pub(super) fn add(&mut self, ngram: &Ngram, depth: usize, most: usize) {
         let tokens = &ngram.rest[..ngram.rest.len().min(depth)];
         let (mut path, mut fresh) = (Vec::new(), Vec::new());
         for &token in tokens {
@@ -88,7 +88,7 @@ impl Tree {
     }
 
     /// The node below `parent` with this token.
-    pub fn child(&self, parent: Option<usize>, token: u32) -> Option<usize> {
+    pub(super) fn child(&self, parent: Option<usize>, token: u32) -> Option<usize> {
         self.nodes.iter().position(|node| *node == (token, parent))
     }
 }

@@ -16,29 +16,29 @@ pub(super) struct Window {
 
 impl Window {
     /// With one level, of tokens of the prompt, which is not empty. The others come pass by pass.
-    pub fn new(prompt: &[u32], columns: usize, ngram: usize) -> Self {
+    pub(super) fn new(prompt: &[u32], columns: usize, ngram: usize) -> Self {
         let level = prompt.iter().rev().copied().cycle().take(columns).collect();
         Self { levels: vec![level], most_levels: ngram - 1 }
     }
 
     /// Trajectories side by side.
-    pub fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.levels[0].len()
     }
 
     /// Keeps the first so many columns.
-    pub fn shrink(&mut self, columns: usize) {
+    pub(super) fn shrink(&mut self, columns: usize) {
         self.levels.iter_mut().for_each(|level| level.truncate(columns));
     }
 
     /// The first position after the window, where the newest token stands at `newest`.
-    pub fn end(&self, newest: usize) -> usize {
+    pub(super) fn end(&self, newest: usize) -> usize {
         newest + self.columns() + self.levels.len()
     }
 
     /// Appends the window's rows to those of a batch whose row 0 is the newest token. The last level's ask for the
     /// model's choice.
-    pub fn append_rows(&self, rows: &mut Vec<Row>, sequence: SequenceId) {
+    pub(super) fn append_rows(&self, rows: &mut Vec<Row>, sequence: SequenceId) {
         let newest = rows[0].position;
         let mut below: Vec<usize> = Vec::new();
         for (level, tokens) in self.levels.iter().enumerate() {
@@ -64,7 +64,7 @@ impl Window {
     ///
     /// A complete trajectory loses its oldest guess, which moves every column on by one position. The columns that
     /// the text has reached go to the end, to become guesses about what is further away.
-    pub fn advance(&mut self, answers: Vec<u32>, joined: usize) -> Vec<Vec<u32>> {
+    pub(super) fn advance(&mut self, answers: Vec<u32>, joined: usize) -> Vec<Vec<u32>> {
         let columns = self.columns();
         self.levels.push(answers);
         let complete = self.levels.len() > self.most_levels;

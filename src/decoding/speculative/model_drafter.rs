@@ -26,7 +26,7 @@ pub(super) struct ModelDrafter {
 
 impl ModelDrafter {
     /// With nothing cached.
-    pub fn new(model: &SharedModel) -> Self {
+    pub(super) fn new(model: &SharedModel) -> Self {
         Self { model: Rc::clone(model), sequence: None, cached: Vec::new(), chunk: ChunkSize::default() }
     }
 

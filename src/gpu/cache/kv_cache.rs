@@ -60,7 +60,7 @@ pub(crate) fn cache_widths(plan: &Plan) -> Vec<u64> {
 impl Cache {
     /// A cache for layers whose positions take `widths` bytes, with room for a first few pages, and the scratch
     /// memory of attention.
-    pub fn new(
+    pub(crate) fn new(
         device: &Device,
         widths: &[u64],
         scratch: [u64; 2],
@@ -86,7 +86,7 @@ impl Cache {
 
     /// Makes room for at least `missing` more pages, and keeps what is cached. Replaces the layers' buffers, also
     /// when it fails half-way; whoever holds the old ones keeps their memory taken.
-    pub fn grow(&mut self, device: &Device, missing: usize) -> Result<(), ModelError> {
+    pub(crate) fn grow(&mut self, device: &Device, missing: usize) -> Result<(), ModelError> {
         let old = self.pages.capacity();
         let widths: Vec<u64> = self.layers.iter().map(|layer| layer.position_bytes).collect();
         let most = most_positions(device.binding_limit(), &widths) / PAGE_POSITIONS;
@@ -112,7 +112,7 @@ impl Cache {
     }
 
     /// Copies one page in every layer.
-    pub fn copy_page(&self, device: &Device, copy: PageCopy) {
+    pub(crate) fn copy_page(&self, device: &Device, copy: PageCopy) {
         let mut encoder = device.encoder();
         for layer in &self.layers {
             let bytes = layer.position_bytes * PAGE_POSITIONS as u64;
@@ -126,7 +126,7 @@ impl Cache {
     }
 
     /// Copies single positions, from slot to slot, in every layer.
-    pub fn copy_slots(&self, device: &Device, copies: impl Iterator<Item = PageCopy> + Clone) {
+    pub(crate) fn copy_slots(&self, device: &Device, copies: impl Iterator<Item = PageCopy> + Clone) {
         let mut encoder = device.encoder();
         for layer in &self.layers {
             let bytes = layer.position_bytes;
@@ -142,12 +142,12 @@ impl Cache {
     }
 
     /// Bytes of keys and values, as allocated now.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.layers.iter().map(|layer| layer.keys.size() + layer.values.size()).sum()
     }
 
     /// Bytes of one page over all layers, keys and values.
-    pub fn page_bytes(&self) -> u64 {
+    pub(crate) fn page_bytes(&self) -> u64 {
         let positions = PAGE_POSITIONS as u64;
         self.layers.iter().map(|layer| 2 * layer.position_bytes * positions).sum()
     }

@@ -51,7 +51,7 @@ pub(crate) struct PagesMissing(pub usize);
 
 impl Pages {
     /// Adds free pages up to `total`.
-    pub fn grow(&mut self, total: usize) {
+    pub(crate) fn grow(&mut self, total: usize) {
         let before = self.uses.len();
         self.uses.resize(total.max(before), 0);
         // Taken from the end, so that low pages go first.
@@ -59,16 +59,16 @@ impl Pages {
     }
 
     /// Pages there are, used or free.
-    pub fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.uses.len()
     }
 
     /// Pages that some sequence uses; a shared one counts once.
-    pub fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.uses.len() - self.free.len()
     }
 
-    pub fn new_sequence(&mut self) -> SequenceId {
+    pub(crate) fn new_sequence(&mut self) -> SequenceId {
         let id = SequenceId(self.next);
         self.next += 1;
         self.sequences.insert(id, Sequence::default());
@@ -76,7 +76,7 @@ impl Pages {
     }
 
     /// A sequence with the same positions: full pages shared, a partial last one to be copied.
-    pub fn fork(&mut self, id: SequenceId) -> Result<(SequenceId, Option<PageCopy>), PagesMissing> {
+    pub(crate) fn fork(&mut self, id: SequenceId) -> Result<(SequenceId, Option<PageCopy>), PagesMissing> {
         let mut pages = self.sequence(id).pages.clone();
         let length = self.sequence(id).length;
         let copy = if length.is_multiple_of(PAGE_POSITIONS) {
@@ -96,7 +96,7 @@ impl Pages {
 
     /// Makes room for `count` more positions at the end. A last page that another sequence shares (after a
     /// truncation into a shared page) is replaced by a copy first. A failure changes nothing.
-    pub fn extend(&mut self, id: SequenceId, count: usize) -> Result<Extension, PagesMissing> {
+    pub(crate) fn extend(&mut self, id: SequenceId, count: usize) -> Result<Extension, PagesMissing> {
         let sequence = self.sequence(id);
         let length = sequence.length;
         let needed = (sequence.length + count).div_ceil(PAGE_POSITIONS) - sequence.pages.len();
@@ -118,7 +118,7 @@ impl Pages {
     }
 
     /// Makes the sequence what it was before the extension, the last one that it got.
-    pub fn roll_back(&mut self, extension: Extension) {
+    pub(crate) fn roll_back(&mut self, extension: Extension) {
         let Extension { id, length, copy } = extension;
         self.truncate(id, length);
         if let Some(PageCopy { from, to }) = copy {
@@ -130,7 +130,7 @@ impl Pages {
         }
     }
 
-    pub fn truncate(&mut self, id: SequenceId, length: usize) {
+    pub(crate) fn truncate(&mut self, id: SequenceId, length: usize) {
         let sequence = self.sequence_mut(id);
         if length >= sequence.length {
             return;
@@ -140,29 +140,29 @@ impl Pages {
         self.give_back(&dropped);
     }
 
-    pub fn release(&mut self, id: SequenceId) {
+    pub(crate) fn release(&mut self, id: SequenceId) {
         let pages = std::mem::take(&mut self.sequence_mut(id).pages);
         self.give_back(&pages);
         self.sequences.remove(&id);
     }
 
-    pub fn length(&self, id: SequenceId) -> usize {
+    pub(crate) fn length(&self, id: SequenceId) -> usize {
         self.sequence(id).length
     }
 
     /// The sequence's page table.
-    pub fn table(&self, id: SequenceId) -> &[u32] {
+    pub(crate) fn table(&self, id: SequenceId) -> &[u32] {
         &self.sequence(id).pages
     }
 
     /// Where in the cache a position of a sequence lies.
-    pub fn slot(&self, id: SequenceId, position: usize) -> u32 {
+    pub(crate) fn slot(&self, id: SequenceId, position: usize) -> u32 {
         let page = self.sequence(id).pages[position / PAGE_POSITIONS];
         page * PAGE_POSITIONS as u32 + (position % PAGE_POSITIONS) as u32
     }
 
     /// Free pages for rows that are computed and forgotten; to be given back after the pass.
-    pub fn take(&mut self, count: usize) -> Result<Vec<u32>, PagesMissing> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<Vec<u32>, PagesMissing> {
         if self.free.len() < count {
             return Err(PagesMissing(count - self.free.len()));
         }
@@ -174,7 +174,7 @@ impl Pages {
     }
 
     /// Counts one use less of each page, and frees those without any.
-    pub fn give_back(&mut self, pages: &[u32]) {
+    pub(crate) fn give_back(&mut self, pages: &[u32]) {
         for &page in pages {
             let uses = &mut self.uses[page as usize];
             *uses -= 1;

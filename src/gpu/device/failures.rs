@@ -102,13 +102,13 @@ pub(super) struct Failures {
 
 impl Failures {
     /// What was wrong with the adapter when it was tried last.
-    pub fn of(&self, info: &AdapterInfo) -> Option<&Problem> {
+    pub(super) fn of(&self, info: &AdapterInfo) -> Option<&Problem> {
         let identity = Identity::of(info);
         self.list.iter().find(|(known, _)| *known == identity).map(|(_, problem)| problem)
     }
 
     /// Takes in how an attempt went.
-    pub fn note(&mut self, info: &AdapterInfo, problem: Option<Problem>) {
+    pub(super) fn note(&mut self, info: &AdapterInfo, problem: Option<Problem>) {
         let identity = Identity::of(info);
         self.list.retain(|(known, _)| *known != identity);
         self.list.extend(problem.map(|problem| (identity, problem)));

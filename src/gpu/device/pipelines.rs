@@ -16,7 +16,7 @@ pub(super) struct Pipelines(Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>);
 
 impl Pipelines {
     /// The kernel, specialised; made if there is none yet.
-    pub fn get(
+    pub(super) fn get(
         &self,
         device: &wgpu::Device,
         failure: &FirstFailure,
@@ -58,7 +58,7 @@ impl Pipelines {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }

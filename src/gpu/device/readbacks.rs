@@ -13,7 +13,7 @@ pub(crate) struct Readbacks {
 
 impl Readbacks {
     /// A buffer of at least so many bytes.
-    pub fn take(&mut self, device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
+    pub(crate) fn take(&mut self, device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
         match self.free.iter().position(|buffer| buffer.size() >= bytes) {
             Some(index) => Ok(self.free.swap_remove(index)),
             None => device.buffer("the readback", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST),
@@ -21,7 +21,7 @@ impl Readbacks {
     }
 
     /// Takes back what is not in use any more.
-    pub fn give_back(&mut self, buffers: impl IntoIterator<Item = wgpu::Buffer>) {
+    pub(crate) fn give_back(&mut self, buffers: impl IntoIterator<Item = wgpu::Buffer>) {
         self.free.extend(buffers);
     }
 }

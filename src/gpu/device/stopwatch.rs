@@ -30,7 +30,7 @@ enum Place {
 
 impl<'a> Stopwatch<'a> {
     /// `None` where the adapter has no timestamps.
-    pub fn new(device: &'a Device) -> Result<Option<Self>, ModelError> {
+    pub(crate) fn new(device: &'a Device) -> Result<Option<Self>, ModelError> {
         let Some(timestamps) = Timestamps::new(device, 2 * MOST_AT_ONCE as u32)? else { return Ok(None) };
         let inside = device.device.features().contains(Features::TIMESTAMP_QUERY_INSIDE_PASSES);
         let place = if inside { Place::InPasses } else { Place::AroundPasses };
@@ -38,7 +38,7 @@ impl<'a> Stopwatch<'a> {
     }
 
     /// Runs the pieces of work in order, and tells how many seconds each took on the GPU.
-    pub fn time(&self, work: &[impl Fn(&mut ComputePass<'_>)]) -> Result<Vec<f64>, ModelError> {
+    pub(crate) fn time(&self, work: &[impl Fn(&mut ComputePass<'_>)]) -> Result<Vec<f64>, ModelError> {
         let mut seconds = Vec::with_capacity(work.len());
         for work in work.chunks(MOST_AT_ONCE) {
             seconds.extend(match self.place {

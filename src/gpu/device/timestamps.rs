@@ -19,10 +19,10 @@ pub(crate) struct Timestamps {
 
 impl Timestamps {
     /// Bytes of the two timestamps of a pass.
-    pub const PAIR_BYTES: u64 = 2 * TIMESTAMP_BYTES;
+    pub(crate) const PAIR_BYTES: u64 = 2 * TIMESTAMP_BYTES;
 
     /// Room for so many; `None` where the adapter has none.
-    pub fn new(device: &Device, count: u32) -> Result<Option<Self>, ModelError> {
+    pub(crate) fn new(device: &Device, count: u32) -> Result<Option<Self>, ModelError> {
         if !device.device.features().contains(Features::TIMESTAMP_QUERY) {
             return Ok(None);
         }
@@ -38,7 +38,7 @@ impl Timestamps {
     }
 
     /// A pass between the timestamps `first` and `first + 1`.
-    pub fn around_pass(&self, first: u32) -> ComputePassDescriptor<'_> {
+    pub(crate) fn around_pass(&self, first: u32) -> ComputePassDescriptor<'_> {
         let timestamp_writes = Some(ComputePassTimestampWrites {
             query_set: &self.queries,
             beginning_of_pass_write_index: Some(first),
@@ -48,24 +48,24 @@ impl Timestamps {
     }
 
     /// Takes a timestamp within a pass, where the adapter can.
-    pub fn within_pass(&self, pass: &mut ComputePass<'_>, number: u32) {
+    pub(crate) fn within_pass(&self, pass: &mut ComputePass<'_>, number: u32) {
         pass.write_timestamp(&self.queries, number);
     }
 
     /// Copies the first two to the start of a buffer.
-    pub fn copy_pair(&self, encoder: &mut CommandEncoder, target: &wgpu::Buffer) {
+    pub(crate) fn copy_pair(&self, encoder: &mut CommandEncoder, target: &wgpu::Buffer) {
         encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, target, 0, Self::PAIR_BYTES);
     }
 
     /// Seconds between the two that were copied to the start of these bytes.
-    pub fn pair_seconds(&self, bytes: &[u8]) -> f64 {
+    pub(crate) fn pair_seconds(&self, bytes: &[u8]) -> f64 {
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes[..Self::PAIR_BYTES as usize]);
         self.seconds(ticks[0], ticks[1])
     }
 
     /// Submits, waits, and returns the first `count` in ticks.
-    pub fn read(
+    pub(crate) fn read(
         &self,
         device: &Device,
         mut encoder: CommandEncoder,
@@ -77,7 +77,7 @@ impl Timestamps {
     }
 
     /// Seconds between two of them in ticks.
-    pub fn seconds(&self, begin: u64, end: u64) -> f64 {
+    pub(crate) fn seconds(&self, begin: u64, end: u64) -> f64 {
         end.saturating_sub(begin) as f64 * self.seconds_per_tick
     }
 }

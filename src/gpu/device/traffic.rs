@@ -28,7 +28,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub fn traffic(&self) -> Traffic {
+    pub(super) fn traffic(&self) -> Traffic {
         Traffic {
             submissions: self.submissions.get(),
             waits: self.waits.get(),
@@ -44,7 +44,7 @@ impl Counters {
 pub(super) struct Counter(AtomicU64);
 
 impl Counter {
-    pub fn add(&self, count: u64) {
+    pub(super) fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 

@@ -25,7 +25,7 @@ pub(super) enum Unfinished {
 
 impl Unfinished {
     /// The error that it is.
-    pub fn error(&self) -> ModelError {
+    pub(super) fn error(&self) -> ModelError {
         let reason = match self {
             Self::Silent(error) => error.to_string(),
             Self::Lost => "its driver lost it".to_owned(),
@@ -48,7 +48,7 @@ pub(super) struct FirstFailure(Arc<Mutex<Option<ModelError>>>);
 
 impl FirstFailure {
     /// Keeps the first error of a device from now on.
-    pub fn watch(device: &wgpu::Device) -> Self {
+    pub(super) fn watch(device: &wgpu::Device) -> Self {
         let failure = Self::default();
         let slot = failure.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -66,7 +66,7 @@ impl FirstFailure {
     }
 
     /// That error, if there was one.
-    pub fn check(&self) -> Result<(), ModelError> {
+    pub(super) fn check(&self) -> Result<(), ModelError> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(failure) => Err(failure.clone()),
             None => Ok(()),

@@ -68,9 +68,9 @@ pub(super) struct ReadbackLayout {
 
 impl ReadbackLayout {
     /// Where the summaries begin.
-    pub const SUMMARIES_AT: u64 = Timestamps::PAIR_BYTES;
+    pub(super) const SUMMARIES_AT: u64 = Timestamps::PAIR_BYTES;
 
-    pub fn new(wanted: &[Wanted], program: &Program) -> Self {
+    pub(super) fn new(wanted: &[Wanted], program: &Program) -> Self {
         let of_all = |any: bool, each: u64| if any { wanted.len() as u64 * each } else { 0 };
         let summaries = of_all(wanted.iter().any(Wanted::summary), 1);
         let hidden = of_all(wanted.iter().any(|row| row.hidden.is_some()), program.hidden_bytes());
@@ -84,7 +84,7 @@ impl ReadbackLayout {
 
 impl Wanted {
     /// Of a row of the batch.
-    pub fn of(batch: &Batch, row: usize) -> Self {
+    pub(super) fn of(batch: &Batch, row: usize) -> Self {
         let head = match batch.rows[row].output {
             RowOutput::Nothing => Head::Nothing,
             RowOutput::Summary(_) => Head::Summary,
@@ -93,7 +93,7 @@ impl Wanted {
         Self { head, hidden: batch.hidden.binary_search(&row).ok() }
     }
 
-    pub fn summary(&self) -> bool {
+    pub(super) fn summary(&self) -> bool {
         self.head == Head::Summary
     }
 }

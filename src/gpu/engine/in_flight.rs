@@ -56,35 +56,35 @@ pub(super) struct Passes {
 
 impl Passes {
     /// The number of a pass that is submitted now.
-    pub fn next_id(&mut self) -> PassId {
+    pub(super) fn next_id(&mut self) -> PassId {
         self.next += 1;
         PassId(self.next - 1)
     }
 
     /// Whether no pass was submitted after this one.
-    pub fn is_newest(&self, pass: PassId) -> bool {
+    pub(super) fn is_newest(&self, pass: PassId) -> bool {
         pass.0 + 1 == self.next
     }
 
     /// Keeps a pass until it is taken.
-    pub fn keep(&mut self, pass: InFlightPass) {
+    pub(super) fn keep(&mut self, pass: InFlightPass) {
         self.in_flight.push(pass);
     }
 
     /// A pass that is on its way.
-    pub fn get(&self, pass: PassId) -> &InFlightPass {
+    pub(super) fn get(&self, pass: PassId) -> &InFlightPass {
         let found = self.in_flight.iter().find(|known| known.submitted.id == pass);
         found.expect("the pass is on its way")
     }
 
     /// Takes a pass that is to be collected or discarded.
-    pub fn take(&mut self, pass: PassId) -> InFlightPass {
+    pub(super) fn take(&mut self, pass: PassId) -> InFlightPass {
         let index = self.in_flight.iter().position(|known| known.submitted.id == pass);
         self.in_flight.remove(index.expect("a pass is collected or discarded once"))
     }
 
     /// Frees the pages of rows that branched off.
-    pub fn forget_branches(&mut self, pages: &mut Pages) {
+    pub(super) fn forget_branches(&mut self, pages: &mut Pages) {
         let Branches { scratch, .. } = std::mem::take(&mut self.branches);
         pages.give_back(&scratch);
     }

@@ -44,7 +44,7 @@ struct Results {
 
 impl Recorder {
     /// For passes with at most so many rows that want logits.
-    pub fn new(device: &Device, most_outputs: usize) -> Result<Self, ModelError> {
+    pub(super) fn new(device: &Device, most_outputs: usize) -> Result<Self, ModelError> {
         Ok(Self {
             most_outputs,
             selection: None,
@@ -55,7 +55,7 @@ impl Recorder {
     }
 
     /// The commands of a pass: those recorded before, if they have this key.
-    pub fn commands(
+    pub(super) fn commands(
         &mut self,
         device: &Device,
         program: &Program,
@@ -72,18 +72,24 @@ impl Recorder {
     }
 
     /// Records the commands of a pass that is likely to come next.
-    pub fn prerecord(&mut self, device: &Device, program: &Program, resources: &Resources, key: CommandKey) {
+    pub(super) fn prerecord(
+        &mut self,
+        device: &Device,
+        program: &Program,
+        resources: &Resources,
+        key: CommandKey,
+    ) {
         // If that fails, the pass reports it, should it come.
         self.prerecorded = self.record(device, program, resources, key).ok();
     }
 
     /// Forgets commands recorded before: what they work on is about to be replaced.
-    pub fn forget_prerecorded(&mut self) {
+    pub(super) fn forget_prerecorded(&mut self) {
         self.readbacks.give_back(self.prerecorded.take().map(|commands| commands.readback));
     }
 
     /// Binds the selection to buffers that were replaced.
-    pub fn rebind(
+    pub(super) fn rebind(
         &mut self,
         device: &Device,
         program: &Program,
@@ -97,7 +103,7 @@ impl Recorder {
     }
 
     /// Makes the selection, if there is none yet.
-    pub fn need_selection(
+    pub(super) fn need_selection(
         &mut self,
         device: &Device,
         program: &Program,

@@ -19,12 +19,12 @@ pub(crate) struct PassShape {
 
 impl PassShape {
     /// A chain of rows that see few positions.
-    pub fn chain(rows: usize) -> Self {
+    pub(crate) fn chain(rows: usize) -> Self {
         Self { rows, independent_rows: rows <= 1, splits: 1, tiles: rows.div_ceil(TILE_ROWS) }
     }
 
     /// Rows that attend to nothing.
-    pub fn of_rows(rows: usize) -> Self {
+    pub(crate) fn of_rows(rows: usize) -> Self {
         Self { rows, independent_rows: true, splits: 1, tiles: 0 }
     }
 }

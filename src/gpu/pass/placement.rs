@@ -44,7 +44,12 @@ pub(crate) struct BatchShape {
 
 impl BatchShape {
     /// Checks tokens, positions and parents, and finds the rows that extend their sequences.
-    pub fn of(batch: &Batch, pages: &Pages, vocabulary: usize, context: usize) -> Result<Self, ModelError> {
+    pub(crate) fn of(
+        batch: &Batch,
+        pages: &Pages,
+        vocabulary: usize,
+        context: usize,
+    ) -> Result<Self, ModelError> {
         let cached = |sequence| pages.length(sequence);
         batch.check(vocabulary, context, cached)?;
         let kept = batch.kept(cached);
@@ -63,7 +68,7 @@ impl BatchShape {
 impl Placement {
     /// Lets the sequences grow, and gives each row its slot. When pages are missing, nothing has changed.
     /// Rows of at least `least_split` positions are split.
-    pub fn new(
+    pub(crate) fn new(
         batch: &Batch,
         batch_shape: &BatchShape,
         pages: &mut Pages,
@@ -80,12 +85,12 @@ impl Placement {
     }
 
     /// The copies to make before the pass.
-    pub fn copies(&self) -> impl Iterator<Item = PageCopy> {
+    pub(crate) fn copies(&self) -> impl Iterator<Item = PageCopy> {
         self.extensions.iter().filter_map(|extension| extension.copy)
     }
 
     /// Makes every sequence what it was before, and gives back all pages: the pass has failed.
-    pub fn roll_back(self, pages: &mut Pages) {
+    pub(crate) fn roll_back(self, pages: &mut Pages) {
         pages.give_back(&self.scratch);
         self.extensions.into_iter().rev().for_each(|extension| pages.roll_back(extension));
     }

@@ -17,19 +17,19 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// For a plan and a context of so many positions.
-    pub fn of(plan: &Plan, context: usize) -> Self {
+    pub(crate) fn of(plan: &Plan, context: usize) -> Self {
         let batch = MOST_ROWS.min(context);
         let outputs = LOGITS_BYTES / row_bytes(plan.buffer(plan.logits).columns);
         Self { batch, outputs: (outputs as usize).clamp(1, batch) }
     }
 
     /// Bytes of a buffer of activations.
-    pub fn buffer_bytes(&self, spec: &BufferSpec) -> u64 {
+    pub(crate) fn buffer_bytes(&self, spec: &BufferSpec) -> u64 {
         self.count(spec.rows) as u64 * row_bytes(spec.columns)
     }
 
     /// Rows of a set.
-    pub fn count(&self, set: RowSet) -> usize {
+    pub(crate) fn count(&self, set: RowSet) -> usize {
         match set {
             RowSet::Batch => self.batch,
             RowSet::Outputs => self.outputs,

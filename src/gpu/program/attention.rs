@@ -16,13 +16,13 @@ use crate::model::plan::{AttentionOp, AttentionPrologue, BufferId};
 const MOST_SHUFFLE_VEC8S: u32 = 16;
 
 impl Compiler<'_> {
-    pub fn cache_write(&self, layer: usize, key: BufferId, value: BufferId) -> DispatchSpec {
+    pub(super) fn cache_write(&self, layer: usize, key: BufferId, value: BufferId) -> DispatchSpec {
         let source = Source { values: self.rows(value), ..Source::ready(self.rows(key), 0) };
         self.write_cache(self.cache_shape(layer), source, 0)
     }
 
     /// The dispatches of an [`AttentionOp`].
-    pub fn attention(&self, op: AttentionOp) -> AttentionDispatches<DispatchSpec> {
+    pub(super) fn attention(&self, op: AttentionOp) -> AttentionDispatches<DispatchSpec> {
         let AttentionOp { query, output, prologue, .. } = op;
         let shape = Shape::from(op);
         let output = self.rows(output);

@@ -43,7 +43,7 @@ pub(super) struct Rows {
 
 impl Source {
     /// Queries that are ready, or keys that are.
-    pub fn ready(rows: Rows, first: usize) -> Self {
+    pub(super) fn ready(rows: Rows, first: usize) -> Self {
         let (first_query, first_key, first_value) = (first, first, first);
         Self { rows, first_query, first_key, values: rows, first_value, norms: None, rotary: None }
     }
@@ -69,7 +69,7 @@ pub(super) enum Split {
 
 impl Compiler<'_> {
     /// Attention row by row.
-    pub fn rows_kernel(
+    pub(super) fn rows_kernel(
         &self,
         shape: Shape,
         source: Source,
@@ -122,7 +122,7 @@ impl Compiler<'_> {
     }
 
     /// The partial results of splits as one.
-    pub fn combine(&self, shape: Shape, output: Rows) -> DispatchSpec {
+    pub(super) fn combine(&self, shape: Shape, output: Rows) -> DispatchSpec {
         let partial4 = shape.partial() / 4;
         let overrides = [
             Override::Heads(shape.heads),
@@ -146,13 +146,13 @@ impl Compiler<'_> {
     }
 
     /// Keys of a tile of `attention_tiles.wgsl`; `None` where no tile fits workgroup memory, or the head registers.
-    pub fn tile_keys(&self, shape: Shape) -> Option<u32> {
+    pub(super) fn tile_keys(&self, shape: Shape) -> Option<u32> {
         let fits = |keys: &u32| keys * (self.head_units(shape) + 1) <= TILE_UNITS;
         (shape.vec8s() <= MOST_TILE_VEC8S).then(|| TILE_KEYS.into_iter().find(fits))?
     }
 
     /// Attention by tiles of rows that share tiles of so many keys in workgroup memory.
-    pub fn tiles(&self, shape: Shape, source: Source, output: Rows, keys: u32) -> DispatchSpec {
+    pub(super) fn tiles(&self, shape: Shape, source: Source, output: Rows, keys: u32) -> DispatchSpec {
         let key_stride = self.head_units(shape) + 1;
         let overrides = [
             Override::Workgroup(KEY_COLUMNS * ROW_GROUPS),
@@ -166,7 +166,7 @@ impl Compiler<'_> {
     }
 
     /// Attention by tiles of rows in subgroups that hand queries around.
-    pub fn shuffle_tiles(&self, shape: Shape, source: Source, output: Rows) -> DispatchSpec {
+    pub(super) fn shuffle_tiles(&self, shape: Shape, source: Source, output: Rows) -> DispatchSpec {
         let parts = (TILE_ROWS as u32).div_ceil(SHUFFLE_LANES);
         let overrides = [Override::TileParts(parts)];
         self.tiles_kernel((Kernel::AttentionShuffleTiles, &overrides), parts, shape, source, output)
@@ -206,7 +206,7 @@ impl Compiler<'_> {
     }
 
     /// Stores keys and values; makes keys ready, and the queries of `heads` heads.
-    pub fn write_cache(&self, shape: Shape, source: Source, heads: u32) -> DispatchSpec {
+    pub(super) fn write_cache(&self, shape: Shape, source: Source, heads: u32) -> DispatchSpec {
         let ready = self.ready_rows(shape);
         let mut overrides = self.cache_overrides(shape).to_vec();
         overrides.extend(ready_overrides(source));
@@ -243,12 +243,12 @@ impl Compiler<'_> {
     }
 
     /// A buffer of activations.
-    pub fn rows(&self, id: BufferId) -> Rows {
+    pub(super) fn rows(&self, id: BufferId) -> Rows {
         Rows { binding: Binding::Activation(id), stride: self.stride(id) }
     }
 
     /// Where a cache write leaves the queries.
-    pub fn ready_rows(&self, shape: Shape) -> Rows {
+    pub(super) fn ready_rows(&self, shape: Shape) -> Rows {
         let stride = (shape.heads * shape.head_width).next_multiple_of(4);
         Rows { binding: Binding::ReadyQueries, stride }
     }

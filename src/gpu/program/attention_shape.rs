@@ -18,26 +18,26 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub fn of(op: &Op) -> Option<Self> {
+    pub(super) fn of(op: &Op) -> Option<Self> {
         match *op {
             Op::Attention(attention) => Some(Self::from(attention)),
             _ => None,
         }
     }
 
-    pub fn vec8s(self) -> u32 {
+    pub(super) fn vec8s(self) -> u32 {
         self.head_width.div_ceil(8)
     }
 
     /// Query heads of a workgroup: as many of a key/value head's as registers and workgroup memory hold.
-    pub fn shared(self) -> u32 {
+    pub(super) fn shared(self) -> u32 {
         let of_group = self.heads / self.kv_heads;
         let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.vec8s() <= 256;
         (1..=8).rev().find(fits).unwrap_or(1)
     }
 
     /// Elements of a partial result: a head, maximum and sum, and padding to a block of four.
-    pub fn partial(self) -> u32 {
+    pub(super) fn partial(self) -> u32 {
         8 * self.vec8s() + 4
     }
 }

@@ -14,7 +14,7 @@ use crate::model::weights::TensorInfo;
 
 impl Compiler<'_> {
     /// The dispatches of an op.
-    pub fn step(&self, op: &Op) -> Step<DispatchSpec> {
+    pub(super) fn step(&self, op: &Op) -> Step<DispatchSpec> {
         let one = |spec| Dispatches::Always(vec![spec]);
         let dispatches = match *op {
             Op::Linear { norm, weight, bias, input, output, epilogue } => {

@@ -23,7 +23,7 @@ pub(crate) struct Program {
 
 impl Program {
     /// Compiles a plan, and calls `before_each` before each of its ops.
-    pub fn compile<E: From<ModelError>>(
+    pub(crate) fn compile<E: From<ModelError>>(
         device: &Device,
         plan: Plan,
         resources: &Resources,
@@ -43,14 +43,14 @@ impl Program {
     }
 
     /// Compiles every op again, for other buffers or kernels.
-    pub fn recompile(&mut self, device: &Device, resources: &Resources) -> Result<(), ModelError> {
+    pub(crate) fn recompile(&mut self, device: &Device, resources: &Resources) -> Result<(), ModelError> {
         let all: Vec<usize> = (0..self.plan.ops.len()).collect();
         self.steps = self.compile_ops(device, resources, self.choice, &all)?;
         Ok(())
     }
 
     /// Some of the plan's ops, by their indices, with other kernels.
-    pub fn compile_ops(
+    pub(crate) fn compile_ops(
         &self,
         device: &Device,
         resources: &Resources,
@@ -66,22 +66,22 @@ impl Program {
     }
 
     /// Logits of a row.
-    pub fn vocabulary(&self) -> usize {
+    pub(crate) fn vocabulary(&self) -> usize {
         self.plan.buffer(self.plan.logits).columns
     }
 
     /// Columns of a final hidden state; 0 where the plan has none.
-    pub fn hidden_width(&self) -> usize {
+    pub(crate) fn hidden_width(&self) -> usize {
         self.plan.hidden.map_or(0, |hidden| self.plan.buffer(hidden).columns)
     }
 
     /// Bytes of a row of logits with its padding.
-    pub fn logits_bytes(&self) -> u64 {
+    pub(crate) fn logits_bytes(&self) -> u64 {
         row_bytes(self.vocabulary())
     }
 
     /// Bytes of a final hidden state with its padding.
-    pub fn hidden_bytes(&self) -> u64 {
+    pub(crate) fn hidden_bytes(&self) -> u64 {
         row_bytes(self.hidden_width())
     }
 }

@@ -15,18 +15,18 @@ pub(super) struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// The workgroup of a kernel that adds up over its lanes, one sum at a time.
-    pub fn sum_overrides(&self) -> [Override; 2] {
+    pub(super) fn sum_overrides(&self) -> [Override; 2] {
         let KernelChoice { reduction, reduce_lanes, .. } = self.choice;
         [Override::Workgroup(reduce_lanes), Override::Summands(reduction.summands(1, reduce_lanes))]
     }
 
     /// Where in a buffer's rows some columns lie.
-    pub fn column_overrides(&self, columns: Columns) -> [Override; 2] {
+    pub(super) fn column_overrides(&self, columns: Columns) -> [Override; 2] {
         [Override::Stride(self.stride(columns.buffer)), Override::First(columns.first as u32)]
     }
 
     /// A kernel with one lane for each block of four columns, padding included.
-    pub fn blockwise<const COUNT: usize>(
+    pub(super) fn blockwise<const COUNT: usize>(
         &self,
         kernel: Kernel,
         buffer: BufferId,
@@ -39,7 +39,7 @@ impl Compiler<'_> {
     }
 
     /// A kernel with one lane for each of `columns` items of a row.
-    pub fn elementwise(
+    pub(super) fn elementwise(
         &self,
         variant: Variant,
         columns: u32,
@@ -56,12 +56,12 @@ impl Compiler<'_> {
     }
 
     /// A kernel that reads no weights, with the chosen reduction if it adds up.
-    pub fn variant(&self, kernel: Kernel) -> Variant {
+    pub(super) fn variant(&self, kernel: Kernel) -> Variant {
         Variant { reduction: kernel.reduces().then_some(self.choice.reduction), ..kernel.into() }
     }
 
     /// A kernel that reads this tensor.
-    pub fn variant_for(&self, kernel: Kernel, tensor: TensorId) -> Variant {
+    pub(super) fn variant_for(&self, kernel: Kernel, tensor: TensorId) -> Variant {
         let format = match self.layout(tensor) {
             GpuLayout::Matrix(format) => Some(format),
             GpuLayout::Vector => None,
@@ -70,7 +70,7 @@ impl Compiler<'_> {
     }
 
     /// The bindings of a tensor's shard: its rows, and its scales if it has any.
-    pub fn shard_bindings(&self, tensor: TensorId, shard: usize) -> Vec<(u32, Binding)> {
+    pub(super) fn shard_bindings(&self, tensor: TensorId, shard: usize) -> Vec<(u32, Binding)> {
         let mut bindings = vec![(1, Binding::Rows(tensor, shard))];
         if self.layout(tensor).has_scales() {
             bindings.push((2, Binding::Scales(tensor, shard)));
@@ -78,12 +78,12 @@ impl Compiler<'_> {
         bindings
     }
 
-    pub fn layout(&self, tensor: TensorId) -> GpuLayout {
+    pub(super) fn layout(&self, tensor: TensorId) -> GpuLayout {
         self.tensors[tensor.0].layout
     }
 
     /// Blocks of four from one row of a matrix to the next.
-    pub fn row_blocks(&self, tensor: TensorId) -> u32 {
+    pub(super) fn row_blocks(&self, tensor: TensorId) -> u32 {
         let columns = self.plan.tensor(tensor).columns;
         let padded = match self.layout(tensor) {
             GpuLayout::Matrix(format) => padded_row(format, columns),
@@ -93,17 +93,17 @@ impl Compiler<'_> {
     }
 
     /// From one row of a buffer to the next.
-    pub fn stride(&self, buffer: BufferId) -> u32 {
+    pub(super) fn stride(&self, buffer: BufferId) -> u32 {
         padded(self.plan.buffer(buffer).columns) as u32
     }
 
     /// The same in blocks of four.
-    pub fn stride_blocks(&self, buffer: BufferId) -> u32 {
+    pub(super) fn stride_blocks(&self, buffer: BufferId) -> u32 {
         self.stride(buffer) / 4
     }
 
     /// Blocks of four in a row of a buffer that hold its columns.
-    pub fn blocks(&self, buffer: BufferId) -> u32 {
+    pub(super) fn blocks(&self, buffer: BufferId) -> u32 {
         self.plan.buffer(buffer).columns.div_ceil(4) as u32
     }
 }

@@ -17,7 +17,11 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     /// Makes what a dispatch needs of a device.
-    pub fn new(device: &Device, resources: &Resources, spec: &DispatchSpec) -> Result<Self, ModelError> {
+    pub(crate) fn new(
+        device: &Device,
+        resources: &Resources,
+        spec: &DispatchSpec,
+    ) -> Result<Self, ModelError> {
         let pipeline = device.pipeline(&spec.kernel)?;
         let bound = |&(number, binding)| (number, resources.bound(binding));
         let bindings: Vec<_> = spec.bindings.iter().map(bound).collect();
@@ -26,7 +30,7 @@ impl Dispatch {
     }
 
     /// Encodes it for a pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
+    pub(crate) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
         let Grid { columns, height } = self.grid;

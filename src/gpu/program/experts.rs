@@ -20,7 +20,7 @@ pub(super) struct ExpertMap {
 }
 
 impl Compiler<'_> {
-    pub fn route(
+    pub(super) fn route(
         &self,
         active: usize,
         softmax: RouterSoftmax,
@@ -41,7 +41,7 @@ impl Compiler<'_> {
     }
 
     /// One dispatch a shard, each of which computes what its own rows are for.
-    pub fn expert_linear(&self, map: ExpertMap) -> Vec<DispatchSpec> {
+    pub(super) fn expert_linear(&self, map: ExpertMap) -> Vec<DispatchSpec> {
         let ExpertMap { weight, bias, experts, routes, input, expert_input, output } = map;
         let spec = self.plan.tensor(weight);
         let slot_blocks = match expert_input {
@@ -75,7 +75,7 @@ impl Compiler<'_> {
         shards.collect()
     }
 
-    pub fn mix(&self, routes: BufferId, input: BufferId, output: BufferId) -> DispatchSpec {
+    pub(super) fn mix(&self, routes: BufferId, input: BufferId, output: BufferId) -> DispatchSpec {
         let blocks = self.blocks(output);
         let overrides = [
             Override::Active(self.active(routes)),
@@ -88,7 +88,7 @@ impl Compiler<'_> {
         self.elementwise(self.variant(Kernel::Mix), blocks, overrides, numbered(bindings))
     }
 
-    pub fn gate_rows(&self, gate: BufferId, output: BufferId) -> DispatchSpec {
+    pub(super) fn gate_rows(&self, gate: BufferId, output: BufferId) -> DispatchSpec {
         let overrides = [Override::GateStride(padded(1) as u32)];
         self.blockwise(Kernel::GateRows, output, overrides, [gate, output].map(Binding::Activation))
     }

@@ -99,7 +99,7 @@ fn block_rows(epilogue: Epilogue) -> u32 {
 
 impl Compiler<'_> {
     /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
-    pub fn linear(&self, map: &LinearMap, row_count: RowCount) -> Vec<DispatchSpec> {
+    pub(super) fn linear(&self, map: &LinearMap, row_count: RowCount) -> Vec<DispatchSpec> {
         let variant = self.linear_variant(map.weight, row_count);
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
@@ -245,7 +245,7 @@ impl Compiler<'_> {
     }
 
     /// Units in a row of a matrix.
-    pub fn units(&self, tensor: TensorId) -> u32 {
+    pub(super) fn units(&self, tensor: TensorId) -> u32 {
         let columns = self.plan.tensor(tensor).columns;
         match self.layout(tensor) {
             GpuLayout::Matrix(format) => (padded_row(format, columns) / unit_weights(format)) as u32,

@@ -27,7 +27,12 @@ pub(super) struct HeadNorm {
 
 impl Compiler<'_> {
     /// One dispatch a shard of the table, each of which looks up the tokens of its own rows.
-    pub fn embed(&self, table: TensorId, positions: Option<TensorId>, output: BufferId) -> Vec<DispatchSpec> {
+    pub(super) fn embed(
+        &self,
+        table: TensorId,
+        positions: Option<TensorId>,
+        output: BufferId,
+    ) -> Vec<DispatchSpec> {
         let blocks = self.blocks(output);
         let shards = self.tensors[table.0].shards.iter().enumerate().map(|(shard, rows)| {
             let overrides = [
@@ -49,30 +54,30 @@ impl Compiler<'_> {
         shards.collect()
     }
 
-    pub fn activate(&self, activation: Activation, buffer: BufferId) -> DispatchSpec {
+    pub(super) fn activate(&self, activation: Activation, buffer: BufferId) -> DispatchSpec {
         self.in_place(Kernel::Activate, Override::Activation(activation), buffer)
     }
 
-    pub fn gate(&self, activation: Activation, up: BufferId, output: BufferId) -> DispatchSpec {
+    pub(super) fn gate(&self, activation: Activation, up: BufferId, output: BufferId) -> DispatchSpec {
         let overrides = [Override::Activation(activation)];
         self.blockwise(Kernel::Gate, output, overrides, [up, output].map(Binding::Activation))
     }
 
-    pub fn add(&self, input: BufferId, output: BufferId) -> DispatchSpec {
+    pub(super) fn add(&self, input: BufferId, output: BufferId) -> DispatchSpec {
         self.blockwise(Kernel::Add, output, [], [input, output].map(Binding::Activation))
     }
 
-    pub fn pick(&self, input: BufferId, output: BufferId) -> DispatchSpec {
+    pub(super) fn pick(&self, input: BufferId, output: BufferId) -> DispatchSpec {
         let bindings = [Binding::Pass, Binding::Activation(input), Binding::Activation(output)];
         self.blockwise(Kernel::Pick, output, [], bindings)
     }
 
     /// A kernel of one override that changes each number of a buffer by itself.
-    pub fn in_place(&self, kernel: Kernel, own: Override, buffer: BufferId) -> DispatchSpec {
+    pub(super) fn in_place(&self, kernel: Kernel, own: Override, buffer: BufferId) -> DispatchSpec {
         self.blockwise(kernel, buffer, [own], [Binding::Activation(buffer)])
     }
 
-    pub fn norm(&self, norm: Norm) -> DispatchSpec {
+    pub(super) fn norm(&self, norm: Norm) -> DispatchSpec {
         let Norm { kind, epsilon, weight, bias, input, output } = norm;
         let kernel = match kind {
             NormKind::Rms => Kernel::RmsNorm,
@@ -95,7 +100,7 @@ impl Compiler<'_> {
         DispatchSpec { kernel, bindings, grid: Grid::of_rows(1) }
     }
 
-    pub fn head_norm(
+    pub(super) fn head_norm(
         &self,
         norm: HeadNorm,
         heads: usize,
@@ -115,7 +120,13 @@ impl Compiler<'_> {
         DispatchSpec { kernel, bindings, grid: Grid::of_rows(heads as u32) }
     }
 
-    pub fn rotary(&self, table: RotaryId, heads: usize, head_width: usize, columns: Columns) -> DispatchSpec {
+    pub(super) fn rotary(
+        &self,
+        table: RotaryId,
+        heads: usize,
+        head_width: usize,
+        columns: Columns,
+    ) -> DispatchSpec {
         let pairs = self.plan.rotary_tables[table.0].pairs();
         let overrides = [
             Override::Heads(heads as u32),

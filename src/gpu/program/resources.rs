@@ -28,7 +28,7 @@ pub(crate) struct Resources {
 
 impl Resources {
     /// Those of a plan whose tensors are on the GPU.
-    pub fn new(
+    pub(crate) fn new(
         device: &Device,
         plan: &Plan,
         tensors: Vec<GpuTensor>,
@@ -48,7 +48,7 @@ impl Resources {
     }
 
     /// A buffer of activations.
-    pub fn activation(&self, id: BufferId) -> &wgpu::Buffer {
+    pub(crate) fn activation(&self, id: BufferId) -> &wgpu::Buffer {
         &self.activations[id.0]
     }
 
@@ -57,7 +57,7 @@ impl Resources {
     /// # Panics
     ///
     /// On a shard or scales that the tensor does not have.
-    pub fn bound(&self, binding: Binding) -> &wgpu::Buffer {
+    pub(crate) fn bound(&self, binding: Binding) -> &wgpu::Buffer {
         match binding {
             Binding::Pass => &self.pass,
             Binding::Activation(id) => self.activation(id),
@@ -76,23 +76,23 @@ impl Resources {
     }
 
     /// How the plan's tensors lie on the GPU.
-    pub fn shapes(&self) -> Vec<TensorShape> {
+    pub(crate) fn shapes(&self) -> Vec<TensorShape> {
         self.tensors.iter().map(|tensor| tensor.shape.clone()).collect()
     }
 
     /// Replaces the pass buffer by one of more than so many bytes.
-    pub fn enlarge_pass(&mut self, device: &Device, bytes: u64) -> Result<(), ModelError> {
+    pub(crate) fn enlarge_pass(&mut self, device: &Device, bytes: u64) -> Result<(), ModelError> {
         self.pass = pass_buffer(device, 2 * bytes)?;
         Ok(())
     }
 
     /// Bytes of the weights.
-    pub fn weight_bytes(&self) -> u64 {
+    pub(crate) fn weight_bytes(&self) -> u64 {
         self.tensors.iter().map(GpuTensor::bytes).sum()
     }
 
     /// Bytes of activations and of what attention keeps between its kernels.
-    pub fn scratch_bytes(&self) -> u64 {
+    pub(crate) fn scratch_bytes(&self) -> u64 {
         let attention = [&self.cache.partials, &self.cache.ready];
         self.activations.iter().chain(attention).map(wgpu::Buffer::size).sum()
     }

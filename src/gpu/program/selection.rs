@@ -72,7 +72,7 @@ struct Sizes {
 
 impl Selection {
     /// For passes with up to `rows` rows that want logits.
-    pub fn new(
+    pub(crate) fn new(
         device: &Device,
         program: &Program,
         resources: &Resources,
@@ -84,7 +84,7 @@ impl Selection {
     }
 
     /// Makes the kernels again, for other buffers of the pass and of logits.
-    pub fn rebind(
+    pub(crate) fn rebind(
         &mut self,
         device: &Device,
         program: &Program,
@@ -96,18 +96,18 @@ impl Selection {
 
     /// Encodes the summaries of the first `rows` rows of logits, and the choices; returns how many dispatches
     /// that is.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32) -> usize {
+    pub(crate) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32) -> usize {
         (0..self.kernels.len()).for_each(|kernel| self.encode_one(pass, rows, kernel));
         self.kernels.len()
     }
 
     /// How many kernels that takes.
-    pub fn kernels(&self) -> usize {
+    pub(crate) fn kernels(&self) -> usize {
         self.kernels.len()
     }
 
     /// Encodes one of the kernels.
-    pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32, kernel: usize) {
+    pub(crate) fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32, kernel: usize) {
         let SelectionKernel { pipeline, group, grid } = &self.kernels[kernel];
         let (x, y) = match *grid {
             Grid::Blocks(groups) => (groups, rows),
@@ -119,7 +119,7 @@ impl Selection {
     }
 
     /// Copies the summaries of `rows` rows to `target`.
-    pub fn copy_summaries(
+    pub(crate) fn copy_summaries(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         rows: u64,
@@ -130,18 +130,24 @@ impl Selection {
     }
 
     /// Copies the token that was chosen for a row to `target`.
-    pub fn copy_chosen(&self, encoder: &mut wgpu::CommandEncoder, row: u64, target: &wgpu::Buffer, at: u64) {
+    pub(crate) fn copy_chosen(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        row: u64,
+        target: &wgpu::Buffer,
+        at: u64,
+    ) {
         let from = row * SUMMARY_BYTES + CHOSEN_AT;
         encoder.copy_buffer_to_buffer(&self.buffers.summaries, from, target, at, 4);
     }
 
     /// The handle of the row that is kept next.
-    pub fn next_row(&self) -> RowHandle {
+    pub(crate) fn next_row(&self) -> RowHandle {
         RowHandle(self.rows)
     }
 
     /// Keeps row `row` of the logits among the recent ones, by this handle.
-    pub fn keep(
+    pub(crate) fn keep(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         logits: &wgpu::Buffer,
@@ -159,12 +165,12 @@ impl Selection {
     }
 
     /// Counts rows whose keeping was submitted.
-    pub fn kept(&mut self, rows: usize) {
+    pub(crate) fn kept(&mut self, rows: usize) {
         self.rows += rows as u64;
     }
 
     /// Reads a row that was kept, unless newer ones took its place.
-    pub fn read(&self, device: &Device, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
+    pub(crate) fn read(&self, device: &Device, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
         if row.0 >= self.rows || row.0 + (RECENT_ROWS as u64) < self.rows {
             return Ok(None);
         }
@@ -174,12 +180,12 @@ impl Selection {
     }
 
     /// A summary as the GPU wrote it.
-    pub fn summary(&self, row: RowHandle, bytes: &[u8]) -> Summary {
+    pub(crate) fn summary(&self, row: RowHandle, bytes: &[u8]) -> Summary {
         summary::read(row, self.buffers.vocabulary, bytes)
     }
 
     /// Bytes of all buffers.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let Buffers { highest, sums, summaries, recent, .. } = &self.buffers;
         let buffers = [highest, sums, summaries, recent];
         buffers.into_iter().map(wgpu::Buffer::size).sum()

@@ -57,7 +57,7 @@ pub(crate) enum Height {
 
 impl Grid {
     /// A workgroup for each row in each of so many columns.
-    pub fn of_rows(columns: u32) -> Self {
+    pub(crate) fn of_rows(columns: u32) -> Self {
         Self { columns, height: Height::Rows(1) }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct AttentionDispatches<D> {
 
 impl<D> Step<D> {
     /// The dispatches for a pass.
-    pub fn chosen(&self, shape: PassShape) -> &[D] {
+    pub(crate) fn chosen(&self, shape: PassShape) -> &[D] {
         match &self.dispatches {
             Dispatches::Always(dispatches) => dispatches,
             Dispatches::ByRows(dispatches) => &dispatches[RowCount::of(shape.rows) as usize],
@@ -45,7 +45,7 @@ impl<D> Step<D> {
     }
 
     /// All dispatches, for whatever pass.
-    pub fn all(&self) -> impl Iterator<Item = &D> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &D> {
         let lists: Vec<&Vec<D>> = match &self.dispatches {
             Dispatches::Always(dispatches) => vec![dispatches],
             Dispatches::ByRows(dispatches) => dispatches.iter().collect(),
@@ -57,7 +57,7 @@ impl<D> Step<D> {
     }
 
     /// The step with other dispatches in place of each.
-    pub fn try_map<T, E>(&self, mut map: impl FnMut(&D) -> Result<T, E>) -> Result<Step<T>, E> {
+    pub(crate) fn try_map<T, E>(&self, mut map: impl FnMut(&D) -> Result<T, E>) -> Result<Step<T>, E> {
         let mut list = |dispatches: &Vec<D>| dispatches.iter().map(&mut map).collect::<Result<Vec<T>, E>>();
         let dispatches = match &self.dispatches {
             Dispatches::Always(dispatches) => Dispatches::Always(list(dispatches)?),
@@ -88,22 +88,22 @@ impl<D> AttentionDispatches<D> {
 
 impl Step {
     /// How many dispatches the op is for a pass.
-    pub fn dispatches(&self, shape: PassShape) -> usize {
+    pub(crate) fn dispatches(&self, shape: PassShape) -> usize {
         self.chosen(shape).len()
     }
 
     /// Encodes the op for a pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
+    pub(crate) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
         self.chosen(shape).iter().for_each(|dispatch| dispatch.encode(pass, shape));
     }
 
     /// Encodes one of the op's dispatches for a pass, by its place among [`Self::pipelines`].
-    pub fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape, dispatch: usize) {
+    pub(crate) fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape, dispatch: usize) {
         self.chosen(shape)[dispatch].encode(pass, shape);
     }
 
     /// The pipelines of the op's dispatches for a pass.
-    pub fn pipelines(&self, shape: PassShape) -> impl Iterator<Item = &wgpu::ComputePipeline> {
+    pub(crate) fn pipelines(&self, shape: PassShape) -> impl Iterator<Item = &wgpu::ComputePipeline> {
         self.chosen(shape).iter().map(|dispatch| &dispatch.pipeline)
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn unit_weights(format: WeightFormat) -> usize {
 
 impl GpuLayout {
     /// How the plan's ops read each of its tensors.
-    pub fn of_all(plan: &Plan, tensors: &[TensorInfo]) -> Vec<Self> {
+    pub(crate) fn of_all(plan: &Plan, tensors: &[TensorInfo]) -> Vec<Self> {
         let mut layouts = vec![Self::Vector; plan.tensors.len()];
         for op in &plan.ops {
             if let Op::Embed { table: tensor, .. }
@@ -73,13 +73,13 @@ impl GpuLayout {
     }
 
     /// Bytes of `rows` rows on the GPU, with their scales and the padding after them.
-    pub fn bytes(self, rows: usize, columns: usize) -> u64 {
+    pub(crate) fn bytes(self, rows: usize, columns: usize) -> u64 {
         let rows = self.padded_rows(rows) as u64;
         rows * (self.row_bytes(columns) + self.row_scale_bytes(columns))
     }
 
     /// Rows with padding.
-    pub fn padded_rows(self, rows: usize) -> usize {
+    pub(crate) fn padded_rows(self, rows: usize) -> usize {
         match self {
             Self::Matrix(_) => rows.next_multiple_of(ROW_BLOCK),
             Self::Vector => rows,
@@ -87,7 +87,7 @@ impl GpuLayout {
     }
 
     /// Bytes of a row on the GPU, without its scales.
-    pub fn row_bytes(self, columns: usize) -> u64 {
+    pub(crate) fn row_bytes(self, columns: usize) -> u64 {
         let bytes = match self {
             Self::Matrix(format) => {
                 let elements = padded_row(format, columns);
@@ -106,7 +106,7 @@ impl GpuLayout {
     }
 
     /// Whether scales or records lie apart from its rows.
-    pub fn has_scales(self) -> bool {
+    pub(crate) fn has_scales(self) -> bool {
         match self {
             Self::Matrix(format) => scale_bytes(format, format.block_elements()) > 0,
             Self::Vector => false,
@@ -114,7 +114,7 @@ impl GpuLayout {
     }
 
     /// Bytes of a row's scales; 0 in formats without.
-    pub fn row_scale_bytes(self, columns: usize) -> u64 {
+    pub(crate) fn row_scale_bytes(self, columns: usize) -> u64 {
         match self {
             Self::Matrix(format) => scale_bytes(format, padded_row(format, columns)) as u64,
             Self::Vector => 0,
@@ -141,7 +141,7 @@ pub(super) struct Packer {
 impl Packer {
     /// Some stored rows of a tensor as the GPU has them: the rows, and their scales. Borrows what is stored where
     /// nothing changes.
-    pub fn pack<'a>(
+    pub(super) fn pack<'a>(
         &'a mut self,
         stored: &'a [u8],
         info: &TensorInfo,

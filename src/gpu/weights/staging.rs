@@ -69,7 +69,7 @@ struct Stage {
 impl Piece {
     /// `rows` of a tensor, by its index among the weights and what is known of it; they lie in a shard whose first
     /// row is `first`.
-    pub fn new(
+    pub(super) fn new(
         (tensor, info): (usize, &TensorInfo),
         layout: GpuLayout,
         (first, shard): (usize, &Shard),
@@ -101,7 +101,7 @@ impl Part {
 
 impl<'a> Uploader<'a> {
     /// For `total` bytes of weights.
-    pub fn new(
+    pub(super) fn new(
         device: &'a Device,
         weights: &'a dyn Weights,
         total: u64,
@@ -124,7 +124,7 @@ impl<'a> Uploader<'a> {
     }
 
     /// Takes a piece in; brings those before it on their way when there is no room for it.
-    pub fn add(&mut self, piece: Piece) -> Result<(), LoadError> {
+    pub(super) fn add(&mut self, piece: Piece) -> Result<(), LoadError> {
         if self.waiting_bytes + piece.bytes() > STAGE_BYTES {
             self.flush()?;
         }
@@ -135,7 +135,7 @@ impl<'a> Uploader<'a> {
 
     /// Waits until everything is on the GPU. Returns for each of the weights' tensors how many elements are no
     /// finite number.
-    pub fn finish(mut self) -> Result<Vec<usize>, LoadError> {
+    pub(super) fn finish(mut self) -> Result<Vec<usize>, LoadError> {
         self.flush()?;
         self.device.wait()?;
         Ok(self.non_finite)

@@ -37,7 +37,7 @@ pub(crate) struct Shard {
 
 impl TensorShape {
     /// Shards of a tensor, where a binding may have so many bytes.
-    pub fn of(info: &TensorInfo, layout: GpuLayout, binding_bytes: u64) -> Result<Self, LoadError> {
+    pub(crate) fn of(info: &TensorInfo, layout: GpuLayout, binding_bytes: u64) -> Result<Self, LoadError> {
         let limit = most_shard_bytes(binding_bytes);
         let bytes = least_shard_bytes(info, layout);
         if bytes > limit {
@@ -55,7 +55,7 @@ impl TensorShape {
 
 impl GpuTensor {
     /// Room for all rows of a tensor.
-    pub fn new(device: &Device, info: &TensorInfo, layout: GpuLayout) -> Result<Self, LoadError> {
+    pub(crate) fn new(device: &Device, info: &TensorInfo, layout: GpuLayout) -> Result<Self, LoadError> {
         let shape = TensorShape::of(info, layout, device.binding_limit())?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
         let name = format!("the weights ({})", info.name);
@@ -73,7 +73,7 @@ impl GpuTensor {
     }
 
     /// Bytes on the GPU.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.shards.iter().map(Shard::bytes).sum()
     }
 }

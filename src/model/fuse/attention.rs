@@ -29,7 +29,7 @@ pub(super) struct FoundNorms {
 
 impl AttentionBlock {
     /// The block that begins the ops.
-    pub fn find(ops: &[Op]) -> Option<Self> {
+    pub(super) fn find(ops: &[Op]) -> Option<Self> {
         let [query, key, value, rest @ ..] = ops else { return None };
         let projections = [Projection::of(query)?, Projection::of(key)?, Projection::of(value)?];
         let outputs = projections.map(|part| part.output);
@@ -45,7 +45,7 @@ impl AttentionBlock {
     }
 
     /// Whether its parts belong together, and the attention's kernels can do what they do.
-    pub fn fits(&self, plan: &Plan) -> bool {
+    pub(super) fn fits(&self, plan: &Plan) -> bool {
         let [query, key, value] = self.projections;
         let AttentionOp { layer, head_width, prologue, .. } = self.attention;
         // Only norms of single heads, with one weight for all of them.

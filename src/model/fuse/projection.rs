@@ -13,7 +13,7 @@ pub(super) struct Projection {
 
 impl Projection {
     /// The op, if it is one.
-    pub fn of(op: &Op) -> Option<Self> {
+    pub(super) fn of(op: &Op) -> Option<Self> {
         match *op {
             Op::Linear { norm: None, weight, bias, input, output, epilogue: Epilogue::Store } => {
                 Some(Self { weight, bias, input, output })

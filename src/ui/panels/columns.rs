@@ -15,7 +15,7 @@ const STAGE: f32 = 92.0;
 const PROBABILITY: f32 = 140.0;
 
 /// A column, its left edge as if none scrolled.
-pub struct Column {
+pub(super) struct Column {
     left: f32,
     width: f32,
     /// What it shows.
@@ -24,7 +24,7 @@ pub struct Column {
 
 /// What a column shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Place by raw logit.
     Rank,
     /// Spelling.
@@ -42,7 +42,7 @@ pub enum Kind {
 }
 
 /// All columns of a step, and how far those in the middle are scrolled.
-pub struct Columns {
+pub(super) struct Columns {
     all: Vec<Column>,
     /// Where the middle begins, and how wide it is in sight.
     middle: (f32, f32),
@@ -53,7 +53,7 @@ pub struct Columns {
 }
 
 /// A cell in sight.
-pub struct Cell {
+pub(super) struct Cell {
     /// Where its text goes.
     pub rect: Rect,
     /// Paints what is in sight of it.
@@ -61,7 +61,7 @@ pub struct Cell {
 }
 
 /// The second line of a stage's header.
-pub fn stage_detail(node: &Node, stage: usize) -> String {
+pub(super) fn stage_detail(node: &Node, stage: usize) -> String {
     let stage = &node.stages[stage];
     // Of a stage with a state, such as mirostat's μ, that is what tells the steps apart.
     let setting = stage.state.map_or(stage.setting.clone(), |state| format!("{state:.2}"));
@@ -70,7 +70,7 @@ pub fn stage_detail(node: &Node, stage: usize) -> String {
 
 impl Columns {
     /// The columns of a step in so much room.
-    pub fn new(ui: &Ui, node: &Node, room: f32) -> Self {
+    pub(super) fn new(ui: &Ui, node: &Node, room: f32) -> Self {
         let mut all = Vec::new();
         let mut left = 0.0;
         let mut add = |width: f32, kind: Kind| {
@@ -96,22 +96,22 @@ impl Columns {
     }
 
     /// All columns, from left to right.
-    pub fn iter(&self) -> impl Iterator<Item = &Column> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Column> {
         self.all.iter()
     }
 
     /// Whether some of the middle is out of sight.
-    pub fn scroll(&self) -> bool {
+    pub(super) fn scroll(&self) -> bool {
         self.wide > self.middle.1 + 0.5
     }
 
     /// Height of the scrollbar's strip.
-    pub fn bar_height(&self) -> f32 {
+    pub(super) fn bar_height(&self) -> f32 {
         if self.scroll() { BAR } else { 0.0 }
     }
 
     /// A row's cell of a column; `None` where it is out of sight.
-    pub fn cell(&self, ui: &Ui, row: Rect, column: &Column) -> Option<Cell> {
+    pub(super) fn cell(&self, ui: &Ui, row: Rect, column: &Column) -> Option<Cell> {
         let first = row.left() + space::M;
         let scrolls = !matches!(column.kind, Kind::Rank | Kind::Token | Kind::Probability);
         let offset = if scrolls { self.offset } else { 0.0 };
@@ -133,7 +133,7 @@ impl Columns {
 
     /// The bar that scrolls the middle, where that is needed, and lines where it goes on beyond its edges. A wheel
     /// turned sideways over `table` scrolls as well.
-    pub fn scrollbar(&self, ui: &mut Ui, table: Rect) {
+    pub(super) fn scrollbar(&self, ui: &mut Ui, table: Rect) {
         if !self.scroll() {
             return;
         }

@@ -12,7 +12,7 @@ use crate::ui::theme::{palette, space};
 use crate::ui::token_text;
 
 /// Shows the pane.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Some((_, node)) = scene.shown_node() else {
         no_step(ui, scene, "The selected step's probabilities by rank appear here.");
         return;

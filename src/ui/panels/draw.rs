@@ -10,7 +10,7 @@ use crate::ui::token_text;
 use crate::ui::widgets::{fact, hint, section};
 
 /// Shows the draw of a step, or says why there is none.
-pub fn show(ui: &mut Ui, node: &Node) {
+pub(crate) fn show(ui: &mut Ui, node: &Node) {
     section(ui, "The draw");
     let Some(draw) = &node.draw else {
         let reason = match node.chosen_by {

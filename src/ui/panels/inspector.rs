@@ -17,7 +17,7 @@ use crate::ui::token_text;
 use crate::ui::widgets::{caption, empty, fact, hint, section};
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if let (Some(run), Some(index), None) =
         (scene.run(), scene.state.cursor.prompt, scene.state.cursor.preview)
         && let Some(token) = run.prompt.get(index)

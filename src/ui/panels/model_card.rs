@@ -17,7 +17,7 @@ use crate::ui::widgets::{
 };
 
 /// Shows the card, if a model was inspected.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Some(inspected) = scene.state.cards.inspected.clone() else { return };
     if widgets::card(ui, "model card", 680.0, |ui| card(ui, scene, &inspected)).should_close() {
         scene.state.cards.inspected = None;
@@ -224,7 +224,7 @@ fn context(ui: &mut Ui, scene: &mut Scene<'_>, card: &ModelCard) {
 }
 
 /// The precision in which weights are loaded, and in which keys and values are kept.
-pub fn precision(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn precision(ui: &mut Ui, scene: &mut Scene<'_>) {
     section(ui, "Weights");
     let choices = WeightsChoice::ALL.map(|choice| match choice {
         WeightsChoice::Original => (choice, "As in the file"),

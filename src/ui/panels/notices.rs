@@ -22,7 +22,7 @@ const MOST: usize = 3;
 const LINES: usize = 3;
 
 /// Shows the newest error that nobody put away, in a strip of its own: it covers nothing.
-pub fn error(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn error(ui: &mut Ui, scene: &mut Scene<'_>) {
     let view = scene.view;
     let error = |toast: &Toast| view.notice(toast.notice).filter(|notice| notice.severity == Severity::Error);
     let Some(notice) = scene.state.toasts.iter().rev().find_map(error) else { return };
@@ -45,7 +45,7 @@ pub fn error(ui: &mut Ui, scene: &mut Scene<'_>) {
 }
 
 /// Shows toasts, and the list if it is asked for.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     toasts(ui, scene);
     if !scene.state.cards.notices {
         return;
@@ -149,7 +149,7 @@ fn body(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>, lines: usize, m
 }
 
 /// The colour of a severity.
-pub fn color(severity: Severity, palette: &Palette) -> egui::Color32 {
+pub(crate) fn color(severity: Severity, palette: &Palette) -> egui::Color32 {
     match severity {
         Severity::Information => palette.accent,
         Severity::Warning => palette.warning,

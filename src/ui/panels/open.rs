@@ -11,7 +11,7 @@ use crate::ui::theme::{palette, semibold, size, space};
 use crate::ui::widgets::{self, Emphasis, action_button, hint, section};
 
 /// Shows the card, if it is asked for.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if !scene.state.cards.open {
         return;
     }

@@ -43,7 +43,7 @@ struct Phase {
 }
 
 /// Shows the chevrons.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let now = ui.input(|input| input.time);
     let elapsed = scene.state.progress_since.map(|since| now - since);
     let mut phases =
@@ -423,7 +423,7 @@ fn speed(tokens_per_second: f64) -> String {
 }
 
 /// Why a run ended, in a few words.
-pub fn stop_words(stop: StopReason) -> &'static str {
+pub(crate) fn stop_words(stop: StopReason) -> &'static str {
     match stop {
         StopReason::Eos => "ended by the model (EOS)",
         StopReason::Grammar => "ended by the grammar",

@@ -21,7 +21,7 @@ const ROW: f32 = 26.0;
 const HEADER: f32 = 40.0;
 
 /// Shows the pane.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Some((place, node)) = scene.shown_node() else {
         no_step(
             ui,

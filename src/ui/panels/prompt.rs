@@ -12,7 +12,7 @@ use crate::ui::theme::{NARROW, mono, palette, size, space};
 use crate::ui::widgets::section;
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     // A narrow window has these buttons in its top bar.
     if ui.ctx().content_rect().width() >= NARROW {
         let frame = Frame::new().inner_margin(Margin::symmetric(16, 12));

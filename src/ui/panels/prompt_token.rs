@@ -14,7 +14,7 @@ use crate::ui::token_text;
 use crate::ui::widgets::{caption, empty, fact, hint, section};
 
 /// Shows everything about it.
-pub fn show(ui: &mut Ui, scene: &Scene<'_>, index: usize, token: &PromptToken) {
+pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, index: usize, token: &PromptToken) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         ui.label(caption(ui, &format!("Prompt token {}", index + 1)));
@@ -86,7 +86,7 @@ fn likeliest(ui: &mut Ui, token: &PromptToken, likeliest: &[Expected]) {
 }
 
 /// What a panel of steps says while none is selected.
-pub fn no_step(ui: &mut Ui, scene: &Scene<'_>, text: &str) {
+pub(super) fn no_step(ui: &mut Ui, scene: &Scene<'_>, text: &str) {
     if scene.state.cursor.prompt.is_some() {
         let text = "It was given, so that nothing was chosen in its place. The inspector shows what the model expected there; → goes on to the steps.";
         empty(ui, "A token of the prompt is selected", text);

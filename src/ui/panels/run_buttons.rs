@@ -9,7 +9,7 @@ use crate::ui::scene::Scene;
 use crate::ui::widgets::{Emphasis, action_button};
 
 /// Run, step and stop, of these widths.
-pub fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3]) {
+pub(super) fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3]) {
     let ready = scene.view.loaded.is_some();
     let (icon, label, action, hint) = match scene.view.status {
         Status::Initiating { .. } | Status::Running => {

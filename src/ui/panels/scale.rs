@@ -10,7 +10,7 @@ use crate::ui::remembered::Colouring;
 use crate::ui::theme::{palette, size};
 
 /// The choices, in the order of the list.
-pub const COLOURINGS: [Colouring; 6] = [
+pub(crate) const COLOURINGS: [Colouring; 6] = [
     Colouring::Probability,
     Colouring::Surprisal,
     Colouring::Entropy,
@@ -20,7 +20,7 @@ pub const COLOURINGS: [Colouring; 6] = [
 ];
 
 /// The word for a choice.
-pub fn name(colouring: Colouring) -> &'static str {
+pub(crate) fn name(colouring: Colouring) -> &'static str {
     match colouring {
         Colouring::Probability => "probability",
         Colouring::Surprisal => "surprisal",
@@ -32,7 +32,7 @@ pub fn name(colouring: Colouring) -> &'static str {
 }
 
 /// How a quantity becomes a colour.
-pub struct Scale {
+pub(crate) struct Scale {
     /// What is coloured.
     pub colouring: Colouring,
     /// The value with the brightest colour.
@@ -41,7 +41,7 @@ pub struct Scale {
 
 impl Scale {
     /// The scale that fits a run.
-    pub fn of(colouring: Colouring, run: &Run) -> Self {
+    pub(crate) fn of(colouring: Colouring, run: &Run) -> Self {
         let prompt = run.prompt.iter().filter_map(|token| expected(colouring, token.expectation.as_ref()?));
         let highest = |least: f32| {
             let nodes = run.line_nodes().map(|node| quantity(colouring, node));
@@ -62,12 +62,12 @@ impl Scale {
     }
 
     /// Where a step's value lies between 0 and the brightest colour.
-    pub fn share(&self, node: &Node) -> f32 {
+    pub(crate) fn share(&self, node: &Node) -> f32 {
         self.place(quantity(self.colouring, node))
     }
 
     /// The same for a token of the prompt; `None` where it has no such value.
-    pub fn share_of_prompt(&self, token: &PromptToken) -> Option<f32> {
+    pub(crate) fn share_of_prompt(&self, token: &PromptToken) -> Option<f32> {
         Some(self.place(expected(self.colouring, token.expectation.as_ref()?)?))
     }
 
@@ -123,7 +123,7 @@ fn definition(colouring: Colouring) -> Option<&'static Definition> {
 }
 
 /// The scale as a strip of colours with its ends.
-pub fn legend(ui: &mut Ui, scale: &Scale) {
+pub(crate) fn legend(ui: &mut Ui, scale: &Scale) {
     let palette = palette(ui);
     let Some(definition) = definition(scale.colouring) else { return };
     if ui.available_width() < 240.0 {

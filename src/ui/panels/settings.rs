@@ -18,7 +18,7 @@ use crate::ui::typed::Typed;
 use crate::ui::widgets::{Emphasis, action_button, caption, hint, icon_button, section, segmented};
 
 /// Shows everything below the prompt.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.spacing_mut().item_spacing.y = space::XS;
     heading(ui, &mut scene.state.remembered.decoding);
     own(ui, scene);

@@ -9,7 +9,7 @@ use crate::ui::theme::{mono, palette, semibold, size, space};
 use crate::ui::widgets;
 
 /// Shows the card, if it is asked for.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if !scene.state.cards.shortcuts {
         return;
     }

@@ -25,7 +25,7 @@ const SECOND: [(StrategyKind, &str); 3] = [
 ];
 
 /// Shows the choice and what belongs to it.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let decoding = &mut scene.state.remembered.decoding;
     for choices in [FIRST, SECOND] {
         if let Some(choice) = segmented(ui, decoding.strategy, &choices) {

@@ -19,7 +19,7 @@ use crate::ui::theme::{mono, palette, size, space};
 use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle, paint_caption};
 
 /// Shows the pane.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Some(run) = scene.run() else {
         nothing(ui, scene);
         return;

@@ -19,7 +19,7 @@ use crate::ui::token_job::white_space_job;
 const RADIUS: CornerRadius = CornerRadius::same(4);
 
 /// Shows a chip; `origin` is the text's left top.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin: Pos2, scale: &Scale) {
+pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, origin: Pos2, scale: &Scale) {
     let palette = palette(ui);
     let rect = chip.rect.translate(origin.to_vec2());
     let response = ui.interact(rect, ui.scope_id().with(("chip", chip_number(chip.source))), Sense::click());

@@ -25,7 +25,7 @@ const NUMBERS: f32 = 16.0;
 const NUMBERED: f32 = 56.0;
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
     let rect = ui.available_rect_before_wrap();
     let head = Rect::from_min_max(

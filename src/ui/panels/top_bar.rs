@@ -16,7 +16,7 @@ use crate::ui::theme::{NARROW, palette, semibold, size, space};
 use crate::ui::widgets::{Emphasis, action_button, combo_icon, icon_button, icon_toggle, one_line};
 
 /// Shows the bar.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
     let narrow = ui.ctx().content_rect().width() < NARROW;
     ui.horizontal_centered(|ui| {

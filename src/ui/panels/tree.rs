@@ -32,7 +32,7 @@ const STEP: f32 = 56.0;
 const FATE: f32 = 236.0;
 
 /// Shows the pane.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Some(run) = scene.run().filter(|run| !run.nodes.is_empty()) else {
         empty(
             ui,
@@ -298,12 +298,12 @@ fn fate_words(fate: BeamFate) -> String {
 }
 
 /// Since when a search counts, where that is not the prompt: scores of different searches do not compare.
-pub fn since(step: usize) -> String {
+pub(crate) fn since(step: usize) -> String {
     if step > 1 { format!(" since step {step}") } else { String::new() }
 }
 
 /// Why a beam fell, or what its score is.
-pub fn fate_card(ui: &mut Ui, run: &Run, fate: BeamFate) {
+pub(crate) fn fate_card(ui: &mut Ui, run: &Run, fate: BeamFate) {
     match fate {
         BeamFate::Pruned { step, pruned, .. } => {
             let rival = run.nodes.get(pruned.rival).map(token_text::of_node).unwrap_or_default();

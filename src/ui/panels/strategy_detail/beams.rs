@@ -32,7 +32,7 @@ const FELL: [Column; 5] = [
 ];
 
 /// Shows the hypotheses of a step.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &StrategyStep, beam: &BeamStep) {
+pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &StrategyStep, beam: &BeamStep) {
     let number = run.nodes.get(step.nodes.start).map_or(0, |node| node.step);
     ScrollArea::vertical().id_salt("beams").auto_shrink(false).show(ui, |ui| {
         framed(ui, |ui| {

@@ -35,7 +35,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 /// Shows the candidates of a step.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &ContrastiveStep) {
+pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, step: &ContrastiveStep) {
     let wide = ui.available_width() >= 620.0;
     framed(ui, |ui| {
         if wide {

@@ -23,7 +23,7 @@ const ROW: f32 = 26.0;
 /// Shows a draft and what became of it.
 ///
 /// `node` is the selected step's index in the run's nodes, one of the step's.
-pub fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep, node: usize) {
+pub(super) fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep, node: usize) {
     let selected = Selected::of(speculative, node - step.nodes.start);
     ScrollArea::vertical().id_salt("draft").auto_shrink(false).show(ui, |ui| {
         framed(ui, |ui| {

@@ -22,7 +22,7 @@ const ROW: f32 = 26.0;
 const MOST: usize = 32;
 
 /// Shows window, guesses and pool of a step.
-pub fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, lookahead: &LookaheadStep) {
+pub(super) fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, lookahead: &LookaheadStep) {
     ScrollArea::vertical().id_salt("lookahead").auto_shrink(false).show(ui, |ui| {
         framed(ui, |ui| {
             definitions::WINDOW.explain(section(ui, "Window"));

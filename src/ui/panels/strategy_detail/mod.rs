@@ -14,7 +14,7 @@ use crate::ui::scene::Scene;
 use crate::ui::widgets::empty;
 
 /// The pane's title: that of the run on show.
-pub fn title(run: Option<&Run>) -> &'static str {
+pub(crate) fn title(run: Option<&Run>) -> &'static str {
     match run.map(|run| run.strategy) {
         Some(StrategyKind::Beam) => "Beams",
         Some(StrategyKind::Contrastive) => "Contrastive",
@@ -25,7 +25,7 @@ pub fn title(run: Option<&Run>) -> &'static str {
 }
 
 /// Shows the pane.
-pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let (Some(run), Some((place, node))) = (scene.run(), scene.shown_node()) else {
         no_step(ui, scene, "What the strategy weighed at a step appears here.");
         return;

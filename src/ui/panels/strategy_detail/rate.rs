@@ -14,7 +14,7 @@ fn tokens_and_passes(run: &Run, step: &StrategyStep) -> (usize, usize) {
 }
 
 /// Tokens a pass, as a person reads it: `1.83 · 22 in 12`.
-pub fn tokens_per_pass(run: &Run, step: &StrategyStep) -> String {
+pub(super) fn tokens_per_pass(run: &Run, step: &StrategyStep) -> String {
     let (tokens, passes) = tokens_and_passes(run, step);
     format!("{:.2} · {tokens} in {passes}", tokens as f64 / passes.max(1) as f64)
 }
