@@ -23,6 +23,7 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granitemoehybrid;
 mod llama;
 mod llama_like;
 mod mistral;
@@ -57,7 +58,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 33] = [
+const FAMILIES: [Family; 34] = [
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
@@ -74,6 +75,7 @@ const FAMILIES: [Family; 33] = [
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
+    granitemoehybrid::FAMILY,
     llama::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,

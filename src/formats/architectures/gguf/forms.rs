@@ -55,6 +55,7 @@ pub(super) static FORMS: [Form; 28] = [
                 ("residual_scale", "residual_multiplier"),
                 ("logit_scale", "logits_scaling"),
             ],
+            GRANITE4,
         ],
         needs: &["logit_scale"],
         complete: |config| {
@@ -469,6 +470,20 @@ const EXPERT_FIELDS: &[(&str, &str)] = &[
     ("expert_used_count", "num_experts_per_tok"),
     ("expert_feed_forward_length", "moe_intermediate_size"),
     ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
+];
+
+/// What the converter writes for the layers that Granite 4 has beside those with attention, whether there are any or not.
+const GRANITE4: &[(&str, &str)] = &[
+    ("expert_count", "num_experts"),
+    ("expert_used_count", "_num_experts_per_tok"),
+    ("expert_shared_feed_forward_length", "_shared_intermediate_size"),
+    // Whether heads rotate at all.
+    ("rope.scaling.finetuned", "_rotates"),
+    ("ssm.conv_kernel", "_mamba_d_conv"),
+    ("ssm.group_count", "_mamba_n_groups"),
+    ("ssm.inner_size", "_mamba_inner_size"),
+    ("ssm.state_size", "_mamba_d_state"),
+    ("ssm.time_step_rank", "_mamba_n_heads"),
 ];
 
 /// The pattern of windows is read elsewhere.
