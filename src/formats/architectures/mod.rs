@@ -33,6 +33,7 @@ mod norm;
 mod olmo;
 mod olmo2;
 mod olmo3;
+mod olmoe;
 mod opt;
 mod phi;
 mod phi3;
@@ -58,7 +59,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 34] = [
+const FAMILIES: [Family; 35] = [
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
@@ -83,6 +84,7 @@ const FAMILIES: [Family; 34] = [
     olmo::FAMILY,
     olmo2::FAMILY,
     olmo3::FAMILY,
+    olmoe::FAMILY,
     opt::FAMILY,
     phi::FAMILY,
     phi3::FAMILY,
