@@ -4,6 +4,7 @@
 //! A family knows choices and names. Files, shapes and bytes are for the importer.
 
 mod activation;
+mod arcee;
 mod bloom;
 mod classes;
 mod cohere;
@@ -59,7 +60,8 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 35] = [
+const FAMILIES: [Family; 36] = [
+    arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,

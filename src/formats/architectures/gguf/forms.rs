@@ -31,7 +31,7 @@ pub(super) struct Form {
 }
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 29] = [
+pub(super) static FORMS: [Form; 30] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -114,6 +114,12 @@ pub(super) static FORMS: [Form; 29] = [
         family: "olmoe",
         fields: &[FIELDS, RMS, EXPERT_FIELDS],
         tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, EXPERTS, NORMS],
+        ..USUAL
+    },
+    Form {
+        architecture: "arcee",
+        family: "arcee",
+        tensors: &[TURNED, VALUE_AND_OUTPUT, PLAIN, NORMS],
         ..USUAL
     },
     Form { architecture: "qwen2", family: "qwen2", ..USUAL },
