@@ -44,6 +44,7 @@ mod qwen3;
 mod qwen3_moe;
 mod refused;
 mod rope;
+mod seed_oss;
 mod sizes;
 mod smollm3;
 mod stablelm;
@@ -60,7 +61,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 36] = [
+const FAMILIES: [Family; 37] = [
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
@@ -94,6 +95,7 @@ const FAMILIES: [Family; 36] = [
     qwen2_moe::FAMILY,
     qwen3::FAMILY,
     qwen3_moe::FAMILY,
+    seed_oss::FAMILY,
     smollm3::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,

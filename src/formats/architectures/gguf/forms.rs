@@ -31,7 +31,7 @@ pub(super) struct Form {
 }
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 30] = [
+pub(super) static FORMS: [Form; 31] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -120,6 +120,16 @@ pub(super) static FORMS: [Form; 30] = [
         architecture: "arcee",
         family: "arcee",
         tensors: &[TURNED, VALUE_AND_OUTPUT, PLAIN, NORMS],
+        ..USUAL
+    },
+    Form {
+        architecture: "seed_oss",
+        family: "seed_oss",
+        complete: |config| {
+            let has_biases = config.has("blk.0.attn_q.bias");
+            config.or("attention_bias", json!(has_biases));
+        },
+        tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, SEED_NORMS],
         ..USUAL
     },
     Form { architecture: "qwen2", family: "qwen2", ..USUAL },
@@ -447,6 +457,12 @@ const SHARED_EXPERT: &[Mapping] = &[
 const NORMS: &[Mapping] = &[
     stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
     stored("blk.#.ffn_norm", &["layers.#.feed_forward.norm"]),
+    stored("output_norm", &["final_norm"]),
+];
+
+const SEED_NORMS: &[Mapping] = &[
+    stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
+    stored("blk.#.post_attention_norm", &["layers.#.feed_forward.norm"]),
     stored("output_norm", &["final_norm"]),
 ];
 
