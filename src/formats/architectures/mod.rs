@@ -9,6 +9,7 @@ mod bloom;
 mod classes;
 mod cohere;
 mod cohere2;
+mod ernie4_5;
 mod exaone4;
 mod experts;
 mod falcon;
@@ -61,11 +62,12 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 37] = [
+const FAMILIES: [Family; 38] = [
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
+    ernie4_5::FAMILY,
     exaone4::FAMILY,
     falcon::FAMILY,
     gemma::FAMILY,

@@ -31,7 +31,7 @@ pub(super) struct Form {
 }
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 31] = [
+pub(super) static FORMS: [Form; 32] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -132,6 +132,7 @@ pub(super) static FORMS: [Form; 31] = [
         tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, SEED_NORMS],
         ..USUAL
     },
+    Form { architecture: "ernie4_5", family: "ernie4_5", tensors: TURNED_LLAMA, ..USUAL },
     Form { architecture: "qwen2", family: "qwen2", ..USUAL },
     Form {
         architecture: "qwen3",
