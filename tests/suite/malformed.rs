@@ -360,6 +360,24 @@ fn choices_that_are_unsupported() {
 }
 
 #[test]
+fn layers_that_a_family_has_and_this_program_has_not() {
+    let named = "granitemoehybrid";
+    let mamba = |config: &mut Value| config["layer_types"] = json!(["mamba", "attention"]);
+    assert_config_refused(named, mamba, &["layer_types", "mamba", "does not have Mamba layers", "yet"]);
+    let older = |config: &mut Value| {
+        config["layer_types"] = json!(null);
+        config["layers_block_type"] = json!(["attention", "mamba"]);
+    };
+    assert_config_refused(named, older, &["layers_block_type", "mamba", "does not have Mamba layers"]);
+    let unlisted = |config: &mut Value| config["layer_types"] = json!(null);
+    assert_config_refused(named, unlisted, &["layer_types", "attention in every layer"]);
+    let experts = |config: &mut Value| config["num_local_experts"] = json!(4);
+    assert_config_refused(named, experts, &["num_local_experts is 4", "no experts"]);
+    let uncounted = |config: &mut Value| config["num_local_experts"] = json!(null);
+    assert_config_refused(named, uncounted, &["num_local_experts", "no experts"]);
+}
+
+#[test]
 fn idle_fields_and_unknown_ones_do_not_stand_in_the_way() {
     let folder = copy_of("llama-f32");
     edit_config(folder.path(), |config| {

@@ -8,7 +8,8 @@ use crate::model::ModelConfig;
 
 pub(super) const FAMILY: Family = Family { name: "granite", read, ..llama_like::USUAL };
 
-fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+/// As this family and its successors are.
+pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let mut config = llama_like::read_plain(fields, names)?;
     let factor = |name: &str| Ok::<f64, FormatError>(fields.optional_number(name)?.unwrap_or(1.0));
     config.embedding.scale = factor("embedding_multiplier")? as f32;
@@ -16,6 +17,10 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     for layer in &mut config.layers {
         layer.residual.scale = factor("residual_multiplier")? as f32;
         layer.attention.scale = factor("attention_multiplier")? as f32;
+    }
+    // GGUF files alone say this.
+    if fields.optional_flag("_rotates")? == Some(false) {
+        config.layers.iter_mut().for_each(|layer| layer.attention.rotary = None);
     }
     Ok(config)
 }

@@ -4,10 +4,12 @@
 //! A family knows choices and names. Files, shapes and bytes are for the importer.
 
 mod activation;
+mod arcee;
 mod bloom;
 mod classes;
 mod cohere;
 mod cohere2;
+mod ernie4_5;
 mod exaone4;
 mod experts;
 mod falcon;
@@ -23,6 +25,7 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granitemoehybrid;
 mod llama;
 mod llama_like;
 mod mistral;
@@ -32,6 +35,7 @@ mod norm;
 mod olmo;
 mod olmo2;
 mod olmo3;
+mod olmoe;
 mod opt;
 mod phi;
 mod phi3;
@@ -41,6 +45,7 @@ mod qwen3;
 mod qwen3_moe;
 mod refused;
 mod rope;
+mod seed_oss;
 mod sizes;
 mod smollm3;
 mod stablelm;
@@ -57,10 +62,12 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 33] = [
+const FAMILIES: [Family; 38] = [
+    arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
+    ernie4_5::FAMILY,
     exaone4::FAMILY,
     falcon::FAMILY,
     gemma::FAMILY,
@@ -74,6 +81,7 @@ const FAMILIES: [Family; 33] = [
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
+    granitemoehybrid::FAMILY,
     llama::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,
@@ -81,6 +89,7 @@ const FAMILIES: [Family; 33] = [
     olmo::FAMILY,
     olmo2::FAMILY,
     olmo3::FAMILY,
+    olmoe::FAMILY,
     opt::FAMILY,
     phi::FAMILY,
     phi3::FAMILY,
@@ -88,6 +97,7 @@ const FAMILIES: [Family; 33] = [
     qwen2_moe::FAMILY,
     qwen3::FAMILY,
     qwen3_moe::FAMILY,
+    seed_oss::FAMILY,
     smollm3::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,

@@ -31,7 +31,7 @@ pub(super) struct Form {
 }
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 28] = [
+pub(super) static FORMS: [Form; 32] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -55,6 +55,7 @@ pub(super) static FORMS: [Form; 28] = [
                 ("residual_scale", "residual_multiplier"),
                 ("logit_scale", "logits_scaling"),
             ],
+            GRANITE4,
         ],
         needs: &["logit_scale"],
         complete: |config| {
@@ -108,6 +109,30 @@ pub(super) static FORMS: [Form; 28] = [
         tensors: AFTER,
         ..USUAL
     },
+    Form {
+        architecture: "olmoe",
+        family: "olmoe",
+        fields: &[FIELDS, RMS, EXPERT_FIELDS],
+        tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, EXPERTS, NORMS],
+        ..USUAL
+    },
+    Form {
+        architecture: "arcee",
+        family: "arcee",
+        tensors: &[TURNED, VALUE_AND_OUTPUT, PLAIN, NORMS],
+        ..USUAL
+    },
+    Form {
+        architecture: "seed_oss",
+        family: "seed_oss",
+        complete: |config| {
+            let has_biases = config.has("blk.0.attn_q.bias");
+            config.or("attention_bias", json!(has_biases));
+        },
+        tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, SEED_NORMS],
+        ..USUAL
+    },
+    Form { architecture: "ernie4_5", family: "ernie4_5", tensors: TURNED_LLAMA, ..USUAL },
     Form { architecture: "qwen2", family: "qwen2", ..USUAL },
     Form {
         architecture: "qwen3",
@@ -436,6 +461,12 @@ const NORMS: &[Mapping] = &[
     stored("output_norm", &["final_norm"]),
 ];
 
+const SEED_NORMS: &[Mapping] = &[
+    stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
+    stored("blk.#.post_attention_norm", &["layers.#.feed_forward.norm"]),
+    stored("output_norm", &["final_norm"]),
+];
+
 const LAST_NORM: &[Mapping] = &[stored("output_norm", &["final_norm"])];
 
 /// The norms of what blocks make.
@@ -469,6 +500,20 @@ const EXPERT_FIELDS: &[(&str, &str)] = &[
     ("expert_used_count", "num_experts_per_tok"),
     ("expert_feed_forward_length", "moe_intermediate_size"),
     ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
+];
+
+/// What the converter writes for the layers that Granite 4 has beside those with attention, whether there are any or not.
+const GRANITE4: &[(&str, &str)] = &[
+    ("expert_count", "num_experts"),
+    ("expert_used_count", "_num_experts_per_tok"),
+    ("expert_shared_feed_forward_length", "_shared_intermediate_size"),
+    // Whether heads rotate at all.
+    ("rope.scaling.finetuned", "_rotates"),
+    ("ssm.conv_kernel", "_mamba_d_conv"),
+    ("ssm.group_count", "_mamba_n_groups"),
+    ("ssm.inner_size", "_mamba_inner_size"),
+    ("ssm.state_size", "_mamba_d_state"),
+    ("ssm.time_step_rank", "_mamba_n_heads"),
 ];
 
 /// The pattern of windows is read elsewhere.

@@ -1,0 +1,34 @@
+//! OLMoE (Muennighoff et al. 2024): whole rows of queries and keys are normalised, and every layer has experts.
+
+use super::family::{Family, StoredNames};
+use super::rope::Rope;
+use super::{experts, llama_like, norm};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::ModelConfig;
+use crate::model::config::{ExpertsConfig, FeedForwardKind, HeadNormExtent, RouterSoftmax};
+
+pub(super) const FAMILY: Family = Family {
+    name: "olmoe",
+    read,
+    tensors: &[llama_like::ATTENTION, llama_like::HEAD_NORMS, experts::QWEN, llama_like::NORMS],
+    harmless_fields: experts::HARMLESS_FIELDS,
+    ..llama_like::USUAL
+};
+
+fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
+    let mut config = llama_like::read(fields, names, norm, Rope::default())?;
+    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(false);
+    let experts = ExpertsConfig {
+        count: experts::count(fields)?,
+        active: fields.size("num_experts_per_tok")?,
+        softmax: if is_renormalised { RouterSoftmax::AfterTopK } else { RouterSoftmax::BeforeTopK },
+        shared_width: None,
+    };
+    for layer in &mut config.layers {
+        layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Row));
+        layer.feed_forward.kind = FeedForwardKind::Experts(experts);
+    }
+    Ok(config)
+}
