@@ -63,4 +63,5 @@ mod suite {
     mod window_script;
     mod window_strategies;
     mod window_traces;
+    mod wrappers;
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::architectures::Family;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, CheckpointTensor};
 use super::error::FormatError;
 use super::names::PrefixedNames;
 use super::rewrite::{BLOCKS, Layout, Order, Recipe, SCALES, mxfp4_rows};
@@ -141,7 +141,7 @@ pub fn import(
     folder: &str,
     warnings: &mut Vec<String>,
 ) -> Result<ImportedWeights, FormatError> {
-    let names = PrefixedNames { checkpoint: Some(&checkpoint), prefixes: family.prefixes };
+    let names = PrefixedNames::of(family, Some(&checkpoint));
     // Every layer has tensors of its own: a configuration of more layers than that is not worth planning.
     if config.layers.len() > checkpoint.tensors.len() {
         let reason = format!(
@@ -215,6 +215,7 @@ pub fn import(
         sources.push(Source { stored, scales: None, format, recipe, factors });
     }
     refuse_unread(family, &checkpoint, &read)?;
+    warnings.extend(other_parts_warning(family, &checkpoint));
     Ok(ImportedWeights { tensors, sources, checkpoint })
 }
 
@@ -238,7 +239,7 @@ fn tied_pair(
     checkpoint: &Checkpoint,
     tied_pairs: TiedPairs,
 ) -> TiedPair {
-    let head = checkpoint.find(&format!("{}.weight", family.head));
+    let head = names.find_head(&format!("{}.weight", family.head));
     let (HeadWeights::Tied, Some(head)) = (config.head, head) else { return TiedPair::default() };
     let module = family.mappings().find(|mapping| mapping.holds.contains(&EMBEDDING));
     let table = module.and_then(|mapping| names.find(&format!("{}.weight", mapping.stored)));
@@ -330,11 +331,22 @@ fn check_bytes(checkpoint: &Checkpoint, index: usize, shape: &[usize]) -> Result
     }
 }
 
+/// A warning about the tensors of other parts than the decoder, where there are some.
+fn other_parts_warning(family: &Family, checkpoint: &Checkpoint) -> Option<String> {
+    let is_of_other_part = |tensor: &&CheckpointTensor| family.is_of_other_part(&tensor.stored.name);
+    let tensors = match checkpoint.tensors.iter().filter(is_of_other_part).count() {
+        0 => return None,
+        1 => "1 tensor".to_owned(),
+        count => format!("{count} tensors"),
+    };
+    Some(format!("the image part of this {} model, {tensors}, is not used: it reads text only", family.name))
+}
+
 fn refuse_unread(family: &Family, checkpoint: &Checkpoint, read: &HashSet<usize>) -> Result<(), FormatError> {
     let is_ignored = |name: &str| {
         let (pattern, _) = numbered(name);
         family.prefixes.iter().filter_map(|p| pattern.strip_prefix(p)).any(|n| family.ignored.contains(&n))
-            || family.other_parts.iter().any(|part| name.starts_with(part))
+            || family.is_of_other_part(name)
     };
     let mut unread = (0..checkpoint.tensors.len())
         .filter(|index| !read.contains(index) && !is_ignored(&checkpoint.tensors[*index].stored.name));

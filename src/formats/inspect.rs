@@ -153,17 +153,16 @@ fn read_decoder(
     facts.family = value.get("model_type").and_then(json::as_text).map(str::to_owned);
     facts.architecture = ArchitectureSizes::guess(&value);
 
-    let family = architectures::family(&fields)?;
-    let names = PrefixedNames { checkpoint: checkpoint.as_ref(), prefixes: family.prefixes };
-    let part = family.part(&fields)?;
-    let decoder = part.as_ref().unwrap_or(&fields);
-    let mut config = architectures::read_config(family, decoder, &names)?;
+    let decoder = architectures::describe(&fields)?;
+    let family = &decoder.family;
+    let mut config = decoder.read(&fields, &PrefixedNames::of(family, checkpoint.as_ref()))?;
     facts.architecture = ArchitectureSizes::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
-    facts.special = special::read(&location.folder, &fields, config.vocabulary, &mut facts.warnings)?;
+    facts.special =
+        special::read(&location.folder, &[&fields, &decoder.fields], config.vocabulary, &mut facts.warnings)?;
     facts.generation =
         GenerationDefaults::of_folder(&location.folder, &value, config.vocabulary, &mut facts.warnings)?;
-    facts.warnings.extend(architectures::unknown_fields_warning(family, decoder));
+    facts.warnings.extend(architectures::unknown_fields_warning(family, &decoder.fields));
     if let Some(checkpoint) = checkpoint {
         import_headers(family, &mut config, checkpoint, facts)?;
     }
@@ -183,7 +182,8 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     described.complete(&mut config, &metadata, &checkpoint)?;
     facts.architecture = ArchitectureSizes::of(&config);
     facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
-    facts.special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut facts.warnings)?;
+    facts.special =
+        special::read(&Folder::Embedded(&[]), &[&fields], config.vocabulary, &mut facts.warnings)?;
     facts.generation = GenerationDefaults::of_metadata(&metadata, &mut facts.warnings)?;
     facts.warnings.extend(architectures::unknown_fields_warning(&described.family, &fields));
     import_headers(&described.family, &mut config, checkpoint, facts)

@@ -1,17 +1,37 @@
 //! The names of a model's stored tensors, with the prefixes that a family's files put before them.
 
-use super::architectures::StoredNames;
+use super::architectures::{Family, StoredNames};
 use super::checkpoint::Checkpoint;
 
 /// A family's view of the stored names.
 pub struct PrefixedNames<'a> {
     /// The files; `None` where they could not be read.
-    pub checkpoint: Option<&'a Checkpoint>,
+    checkpoint: Option<&'a Checkpoint>,
     /// What may come before a name.
-    pub prefixes: &'a [&'a str],
+    prefixes: &'static [&'static str],
+    /// What may come before the head's name.
+    head_prefixes: &'static [&'static str],
+    /// What names of other parts than the decoder begin with.
+    other_parts: &'static [&'static str],
 }
 
-impl PrefixedNames<'_> {
+impl<'a> PrefixedNames<'a> {
+    /// The names as `family` has them.
+    pub fn of(family: &Family, checkpoint: Option<&'a Checkpoint>) -> Self {
+        Self {
+            checkpoint,
+            prefixes: family.prefixes,
+            head_prefixes: family.head_prefixes,
+            other_parts: family.other_parts,
+        }
+    }
+
+    /// The stored tensor of this name that belongs to the head.
+    pub fn find_head(&self, name: &str) -> Option<usize> {
+        let checkpoint = self.checkpoint?;
+        self.head_prefixes.iter().find_map(|prefix| checkpoint.find(&format!("{prefix}{name}")))
+    }
+
     /// The stored tensor of this name, with any of the prefixes.
     pub fn find(&self, name: &str) -> Option<usize> {
         let checkpoint = self.checkpoint?;
@@ -22,7 +42,9 @@ impl PrefixedNames<'_> {
     pub fn spelled(&self, name: &str) -> String {
         let count = |prefix: &&&str| {
             let tensors = self.checkpoint.map_or(&[][..], |checkpoint| &checkpoint.tensors);
-            tensors.iter().filter(|tensor| tensor.stored.name.starts_with(**prefix)).count()
+            let names = tensors.iter().map(|tensor| tensor.stored.name.as_str());
+            let own = names.filter(|name| !self.other_parts.iter().any(|part| name.starts_with(part)));
+            own.filter(|name| name.starts_with(**prefix)).count()
         };
         let used = self.prefixes.iter().find(|prefix| prefix.is_empty() || 2 * count(prefix) > count(&&""));
         format!("{}{name}", used.unwrap_or(&""))
@@ -32,5 +54,9 @@ impl PrefixedNames<'_> {
 impl StoredNames for PrefixedNames<'_> {
     fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
+    }
+
+    fn has_head(&self, head: &str) -> bool {
+        self.find_head(&format!("{head}.weight")).is_some()
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::architectures::gguf::describe;
-use super::architectures::{Family, family, read_config, unknown_fields_warning};
+use super::architectures::{self, Family, read_config, unknown_fields_warning};
 use super::built_in;
 use super::checkpoint::{Checkpoint, WeightFiles};
 use super::error::FormatError;
@@ -77,15 +77,13 @@ fn open_folder(location: Location) -> Result<ModelFile, FormatError> {
     let config_value = folder.read_config()?;
     let config_file = folder.place(CONFIG);
     let fields = Fields::new(&config_file, &config_value)?;
-    let family = family(&fields)?;
+    let decoder = architectures::describe(&fields)?;
+    let family = &decoder.family;
     let checkpoint = Checkpoint::open(&folder, &weights)?;
-    let names = PrefixedNames { checkpoint: Some(&checkpoint), prefixes: family.prefixes };
-    let part = family.part(&fields)?;
-    let decoder = part.as_ref().unwrap_or(&fields);
-    let config = read_config(family, decoder, &names)?;
-    let special = special::read(&folder, &fields, config.vocabulary, &mut warnings)?;
+    let config = decoder.read(&fields, &PrefixedNames::of(family, Some(&checkpoint)))?;
+    let special = special::read(&folder, &[&fields, &decoder.fields], config.vocabulary, &mut warnings)?;
     let generation = GenerationDefaults::of_folder(&folder, &config_value, config.vocabulary, &mut warnings)?;
-    warnings.extend(unknown_fields_warning(family, decoder));
+    warnings.extend(unknown_fields_warning(family, &decoder.fields));
     let tokenizer = text::read(&folder, &config_value)?;
     let described = Described { family, config, tokenizer, special, generation, warnings };
     described.with_weights(checkpoint, name, path)
@@ -101,7 +99,7 @@ fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
     let fields = Fields::of_metadata(metadata.file(), &file.config, &file.origins)?;
     let mut config = read_config(&file.family, &fields, &file.names(&checkpoint))?;
     file.complete(&mut config, &metadata, &checkpoint)?;
-    let special = special::read(&Folder::Embedded(&[]), &fields, config.vocabulary, &mut warnings)?;
+    let special = special::read(&Folder::Embedded(&[]), &[&fields], config.vocabulary, &mut warnings)?;
     let generation = GenerationDefaults::of_metadata(&metadata, &mut warnings)?;
     warnings.extend(unknown_fields_warning(&file.family, &fields));
     let tokenizer = metadata.has(TOKENIZER_MODEL).then(|| TokenizerFiles::Gguf(metadata.clone()));

@@ -19,6 +19,8 @@ pub enum Layout {
     ByKeyValueHead,
     /// Experts × outputs × inputs; of several canonical tensors, one after the other within each expert.
     ByExpert,
+    /// As [`Self::ByExpert`], transposed: experts × inputs × outputs.
+    ByExpertTurned,
     /// Experts × outputs × inputs, or outputs alone; the outputs of several canonical tensors take turns.
     AlternatingByExpert,
     /// As [`Self::AlternatingByExpert`], transposed: experts × inputs × outputs.

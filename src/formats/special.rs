@@ -18,10 +18,10 @@ pub struct SpecialIds {
     pub eos: Vec<u32>,
 }
 
-/// Reads the ids. One outside the vocabulary is left out, with a line in `warnings`.
+/// Reads the ids; of several configurations, those of the first that has some. One outside the vocabulary is left out, with a line in `warnings`.
 pub fn read(
     folder: &Folder,
-    config: &Fields,
+    configs: &[&Fields],
     vocabulary: usize,
     warnings: &mut Vec<String>,
 ) -> Result<SpecialIds, FormatError> {
@@ -33,14 +33,21 @@ pub fn read(
     let mut ids = |name: &str| -> Result<Vec<u32>, FormatError> {
         let found = match generation.as_ref().map(|fields| read_ids(fields, name)).transpose()? {
             Some(found) if !found.is_empty() => found,
-            _ => read_ids(config, name)?,
+            _ => {
+                let found = configs.iter().map(|config| read_ids(config, name));
+                found
+                    .collect::<Result<Vec<_>, _>>()?
+                    .into_iter()
+                    .find(|ids| !ids.is_empty())
+                    .unwrap_or_default()
+            }
         };
         let (inside, outside): (Vec<i64>, Vec<i64>) =
             found.into_iter().partition(|id| usize::try_from(*id).is_ok_and(|id| id < vocabulary));
         if !outside.is_empty() {
             warnings.push(format!(
                 "{} names {outside:?}, outside the vocabulary of {vocabulary}; ignored",
-                config.spelled(name)
+                configs.first().map_or_else(|| name.to_owned(), |config| config.spelled(name))
             ));
         }
         Ok(inside.into_iter().filter_map(|id| u32::try_from(id).ok()).collect())

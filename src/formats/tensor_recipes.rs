@@ -31,10 +31,10 @@ pub(super) struct TensorRecipe<'a> {
     turn: (usize, usize),
 }
 
-/// Whether a stored name comes with the family's prefix.
+/// Which of the family's prefixes a stored name comes with.
 enum Prefix {
     Usual,
-    Never,
+    OfHead,
 }
 
 impl<'a> TensorRecipe<'a> {
@@ -69,7 +69,9 @@ impl<'a> TensorRecipe<'a> {
         let row = rows().find(is_stored).or_else(|| rows().next());
         let (stored, layout, holds, prefix) = match row {
             Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
-            None if pattern == "head" => (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::Never),
+            None if pattern == "head" => {
+                (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::OfHead)
+            }
             None => unreachable!("the {} table has no row for {pattern}", family.name),
         };
         let layer = number.and_then(|number| number.parse::<usize>().ok()).and_then(|i| config.layers.get(i));
@@ -106,7 +108,7 @@ impl<'a> TensorRecipe<'a> {
     pub fn find(&self, names: &PrefixedNames) -> Result<Vec<usize>, String> {
         let find = |name: String| match self.prefix {
             Prefix::Usual => names.find(&name).ok_or_else(|| names.spelled(&name)),
-            Prefix::Never => names.checkpoint.and_then(|checkpoint| checkpoint.find(&name)).ok_or(name),
+            Prefix::OfHead => names.find_head(&name).ok_or(name),
         };
         (0..self.parts).map(|part| find(self.stored.replace('*', &part.to_string()))).collect()
     }
@@ -122,7 +124,7 @@ impl<'a> TensorRecipe<'a> {
             (false, Layout::ByExpert | Layout::AlternatingByExpert) => {
                 vec![experts, self.all_rows / experts, self.spec.columns]
             }
-            (false, Layout::AlternatingByExpertTurned) => {
+            (false, Layout::ByExpertTurned | Layout::AlternatingByExpertTurned) => {
                 vec![experts, self.spec.columns, self.all_rows / experts]
             }
             (false, Layout::AlternatingByExpertInBlocks) => [self.scales_shape(), vec![16]].concat(),
@@ -162,6 +164,12 @@ impl<'a> TensorRecipe<'a> {
                 first_column: self.rows_before,
                 step: 1,
                 rows_each: self.spec.rows,
+            },
+            (Layout::ByExpertTurned, _) if unit == Unit::Row => Recipe::Transposed {
+                stored_columns: self.all_rows / experts(self.layer),
+                first_column: self.rows_before / experts(self.layer),
+                step: 1,
+                rows_each: self.spec.rows / experts(self.layer),
             },
             (Layout::AlternatingByExpertTurned, _) if unit == Unit::Row => Recipe::Transposed {
                 stored_columns: self.all_rows / experts(self.layer),

@@ -8,6 +8,7 @@ pub fn tokenizer_class(model_type: &str) -> Option<&'static str> {
     match model_type {
         "gpt2" | "gpt_neo" | "gptj" | "opt" | "phi" => Some("GPT2Tokenizer"),
         "qwen2" | "qwen2_moe" | "qwen3" | "qwen3_moe" => Some("Qwen2Tokenizer"),
+        "qwen2_vl" | "qwen2_5_vl" | "qwen3_vl" | "qwen3_vl_moe" => Some("Qwen2Tokenizer"),
         _ => None,
     }
 }

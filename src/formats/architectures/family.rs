@@ -8,6 +8,7 @@ use crate::model::ModelConfig;
 use crate::model::config::limits;
 
 /// What there is to know about a family.
+#[derive(Clone, Copy)]
 pub struct Family {
     /// Its `model_type`.
     pub name: &'static str,
@@ -19,8 +20,10 @@ pub struct Family {
     pub prefixes: &'static [&'static str],
     /// From stored modules to canonical ones, in any number of lists.
     pub tensors: &'static [&'static [Mapping]],
-    /// The stored module of the LM head's matrix, always without a prefix.
+    /// The stored module of the LM head's matrix.
     pub head: &'static str,
+    /// What files may write before [`Self::head`].
+    pub head_prefixes: &'static [&'static str],
     /// Names of stored tensors that real files carry and nothing needs; `#` stands for a layer's number.
     pub ignored: &'static [&'static str],
     /// What the names of tensors begin with that belong to other parts of the model than its decoder.
@@ -38,6 +41,11 @@ impl Family {
             None => Err(fields.error(name, "it has to describe the decoder")),
             part => Ok(part),
         }
+    }
+
+    /// Whether the tensor of this name belongs to another part of the model than its decoder.
+    pub fn is_of_other_part(&self, name: &str) -> bool {
+        self.other_parts.iter().any(|part| name.starts_with(part))
     }
 
     /// Every row of [`Self::tensors`].
@@ -66,6 +74,11 @@ pub struct Mapping {
 pub trait StoredNames {
     /// Whether there is a tensor of this name, with any of the family's prefixes.
     fn has(&self, name: &str) -> bool;
+
+    /// Whether there is a matrix of the LM head, whose stored module is `head`.
+    fn has_head(&self, head: &str) -> bool {
+        self.has(&format!("{head}.weight"))
+    }
 }
 
 /// A module stored as it is needed.

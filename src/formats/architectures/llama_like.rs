@@ -62,6 +62,7 @@ pub(super) const USUAL: Family = Family {
     prefixes: PREFIXES,
     tensors: TENSORS,
     head: HEAD,
+    head_prefixes: &[""],
     ignored: ROTARY_TABLES,
     other_parts: &[],
     harmless_fields: &[],

@@ -51,11 +51,14 @@ mod smollm3;
 mod stablelm;
 mod starcoder2;
 mod window;
+mod wrappers;
 
 use super::error::FormatError;
 use super::fields::Fields;
 use crate::model::ModelConfig;
+use crate::model::config::HeadWeights;
 use refused::refuse_active;
+use wrappers::{WRAPPERS, Wrapper};
 
 pub use classes::tokenizer_class;
 pub use family::{Family, Mapping, StoredNames};
@@ -103,16 +106,51 @@ const FAMILIES: [Family; 38] = [
     starcoder2::FAMILY,
 ];
 
-/// The family that `config.json` names.
-pub fn family(fields: &Fields) -> Result<&'static Family, FormatError> {
-    let name = fields
+/// What `config.json` says about the decoder, before it is read.
+pub struct Described<'a> {
+    /// The decoder's family.
+    pub family: Family,
+    /// The fields that describe it: all, or those of a part.
+    pub fields: Fields<'a>,
+    /// Where it is a part: the model that it is inside of.
+    wrapper: Option<&'static Wrapper>,
+}
+
+/// Finds the decoder that `config.json` describes by the family that it names.
+pub fn describe<'a>(whole: &Fields<'a>) -> Result<Described<'a>, FormatError> {
+    let name = whole
         .optional_text("model_type")?
-        .ok_or_else(|| fields.error("model_type", "it has to name the model's family"))?;
-    FAMILIES.iter().find(|family| family.name == name).ok_or_else(|| FormatError::UnsupportedFamily {
-        file: fields.file().to_owned(),
-        family: name.chars().take(60).collect(),
-        supported: FAMILIES.map(|family| family.name).join(", "),
-    })
+        .ok_or_else(|| whole.error("model_type", "it has to name the model's family"))?;
+    if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.name == name) {
+        let (family, fields) = wrapper.decoder(whole, &FAMILIES)?;
+        return Ok(Described { family, fields, wrapper: Some(wrapper) });
+    }
+    let family = FAMILIES.into_iter().find(|family| family.name == name).ok_or_else(|| {
+        let names = FAMILIES.iter().map(|family| family.name);
+        FormatError::UnsupportedFamily {
+            file: whole.file().to_owned(),
+            family: name.chars().take(60).collect(),
+            supported: names
+                .chain(WRAPPERS.iter().map(|wrapper| wrapper.name))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    })?;
+    let part = family.part(whole)?;
+    Ok(Described { family, fields: part.unwrap_or_else(|| whole.or_sizes(&[])), wrapper: None })
+}
+
+impl Described<'_> {
+    /// Reads and checks the decoder. `whole` is all of `config.json`.
+    pub fn read(&self, whole: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+        let mut config = read_config(&self.family, &self.fields, names)?;
+        if let Some(wrapper) = self.wrapper {
+            let ties = wrapper.ties(whole, &self.fields)?;
+            let is_tied = ties.unwrap_or_else(|| !names.has_head(self.family.head));
+            config.head = if is_tied { HeadWeights::Tied } else { HeadWeights::Separate };
+        }
+        Ok(config)
+    }
 }
 
 /// Reads and checks the decoder that `config.json` describes.

@@ -15,9 +15,27 @@ pub(super) const FAMILY: Family = Family {
     ..llama_like::USUAL
 };
 
+/// Inside a model for images and text.
+pub(super) const INSIDE: Family = Family { read: read_inside, harmless_fields: &["model_type"], ..FAMILY };
+
+fn read_inside(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    read_with(&fields.or_sizes(&[("head_dim", 128)]), names, INSIDE_ROPE)
+}
+
+/// What is left out inside a model for images and text.
+pub(super) const INSIDE_ROPE: Rope = Rope { theta: 500_000.0, share: None };
+
 pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    read_with(fields, names, Rope::default())
+}
+
+pub(super) fn read_with(
+    fields: &Fields,
+    names: &dyn StoredNames,
+    rope: Rope,
+) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms(fields, "rms_norm_eps")?;
-    let mut config = llama_like::read(fields, names, norm, Rope::default())?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     for layer in &mut config.layers {
         layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
     }

@@ -24,7 +24,9 @@ impl Default for Rope {
 }
 
 /// Fields that some files carry where they change nothing.
-const IDLE_FIELDS: [&str; 2] = ["original_max_position_embeddings", "finetuned"];
+/// Sections of heads rotate by an image's row and column; for text both are the position.
+const IDLE_FIELDS: [&str; 4] =
+    ["original_max_position_embeddings", "finetuned", "mrope_section", "mrope_interleaved"];
 
 /// The rotary embedding of heads of `head_width` elements in a model of `context` positions.
 pub(super) fn read(
@@ -85,7 +87,7 @@ fn read_object(
 
     let (modern, old) = (rope.optional_text("rope_type")?, rope.optional_text("type")?);
     let scaling = match modern.or(old).unwrap_or("default") {
-        "default" => RotaryScaling::Plain,
+        "default" | "mrope" => RotaryScaling::Plain,
         "linear" => RotaryScaling::Linear { factor: positive(&rope, "factor")? },
         "llama3" => RotaryScaling::Llama3 {
             factor: positive(&rope, "factor")?,

@@ -47,7 +47,11 @@ impl ArchitectureSizes {
 
     /// What the usual names of `config.json` say, for a family whose names are not known.
     pub fn guess(config: &Value) -> Self {
-        let any = |names: &[&str]| names.iter().find_map(|name| config.get(name)?.as_u64());
+        let any = |names: &[&str]| {
+            // Of a model with a decoder inside, those of that.
+            let part = config.get("text_config").filter(|part| part.is_object()).unwrap_or(config);
+            names.iter().find_map(|name| part.get(name).or_else(|| config.get(name))?.as_u64())
+        };
         Self {
             layers: any(&["num_hidden_layers", "n_layer", "num_layers"]),
             width: any(&["hidden_size", "n_embd", "d_model"]),

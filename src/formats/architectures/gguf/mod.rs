@@ -112,6 +112,7 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         prefixes: &[""],
         tensors: form.tensors,
         head: HEAD,
+        head_prefixes: &[""],
         ignored: &[DIVISORS, LONG_ROPE[0].0, LONG_ROPE[1].0],
         other_parts: &[],
         harmless_fields: base.harmless_fields,

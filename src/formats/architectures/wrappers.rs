@@ -1,0 +1,142 @@
+//! Models for images and text with a decoder inside: which part of `config.json` describes it, and where their files
+//! put its tensors. Only the decoder is opened.
+//!
+//! Defaults are those of Hugging Face transformers 5.23.
+
+use super::family::Family;
+use super::refused::refuse_active;
+use super::{qwen2, qwen3, qwen3_moe};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+
+/// A model that has other parts besides its decoder.
+pub(super) struct Wrapper {
+    /// Its `model_type`.
+    pub name: &'static str,
+    /// The decoder inside.
+    inside: Inside,
+    /// What its files write before the names of the decoder's tensors.
+    prefixes: &'static [&'static str],
+    /// What the names of the other parts' tensors begin with.
+    other_parts: &'static [&'static str],
+    /// Sizes of the decoder that files leave out where it is the usual one.
+    sizes: &'static [(&'static str, usize)],
+    /// Whether the head is the embedding table where neither a field nor a tensor tells.
+    is_tied: bool,
+}
+
+/// Which decoders can be inside.
+enum Inside {
+    /// One, whose part of `config.json` has one of these names.
+    Own(Family, &'static [&'static str]),
+    /// As [`Self::Own`]; older files have its fields among those of the whole.
+    OwnOrFlat(Family, &'static [&'static str]),
+    /// Any that can be opened by itself; this one where the part does not name it.
+    Any(&'static str),
+}
+
+/// Every one that can be opened.
+pub(super) const WRAPPERS: &[Wrapper] = &[
+    Wrapper { name: "mistral3", inside: Inside::Any("mistral"), is_tied: true, ..LIKE_LLAVA },
+    Wrapper {
+        name: "qwen2_vl",
+        inside: Inside::OwnOrFlat(qwen2::INSIDE, &["qwen2_vl_text", "qwen2_vl"]),
+        ..LIKE_QWEN
+    },
+    Wrapper {
+        name: "qwen2_5_vl",
+        inside: Inside::OwnOrFlat(qwen2::INSIDE, &["qwen2_5_vl_text", "qwen2_5_vl"]),
+        ..LIKE_QWEN
+    },
+    Wrapper {
+        name: "qwen3_vl",
+        inside: Inside::Own(qwen3::INSIDE, &["qwen3_vl_text", "qwen3_vl"]),
+        ..LIKE_QWEN
+    },
+    Wrapper {
+        name: "qwen3_vl_moe",
+        inside: Inside::Own(qwen3_moe::INSIDE, &["qwen3_vl_moe_text", "qwen3_vl_moe"]),
+        ..LIKE_QWEN
+    },
+];
+
+/// Names as LLaVA has them: first as published, then as newer transformers call them.
+const LIKE_LLAVA: Wrapper = Wrapper {
+    name: "",
+    inside: Inside::Any("llama"),
+    prefixes: &["language_model.model.", "model.language_model."],
+    other_parts: &[
+        "vision_tower.",
+        "multi_modal_projector.",
+        "model.vision_tower.",
+        "model.multi_modal_projector.",
+    ],
+    sizes: &[],
+    is_tied: false,
+};
+
+/// Names as Qwen's models have them: new, then as first published.
+const LIKE_QWEN: Wrapper = Wrapper {
+    prefixes: &["model.language_model.", "model."],
+    other_parts: &["model.visual.", "visual."],
+    ..LIKE_LLAVA
+};
+
+const PART: &str = "text_config";
+const TIED: &str = "tie_word_embeddings";
+
+impl Wrapper {
+    /// The decoder inside: its family, with the names that these files have, and the fields that describe it.
+    pub fn decoder<'a>(
+        &self,
+        whole: &Fields<'a>,
+        families: &[Family],
+    ) -> Result<(Family, Fields<'a>), FormatError> {
+        let part = whole.optional_object(PART)?;
+        let (part, is_whole) = match (part, &self.inside) {
+            (Some(part), _) => (part, false),
+            (None, Inside::OwnOrFlat(..)) => (whole.or_sizes(&[]), true),
+            (None, _) => return Err(whole.error(PART, "it has to describe the decoder")),
+        };
+        let named = part.optional_text("model_type")?.filter(|_| !is_whole);
+        let (inner, is_usual) = match &self.inside {
+            Inside::Own(family, names) | Inside::OwnOrFlat(family, names) => {
+                let is_known = named.is_none_or(|named| names.contains(&named));
+                (is_known.then_some(*family), true)
+            }
+            Inside::Any(usual) => {
+                let named = named.unwrap_or(usual);
+                let is_inner = |family: &&Family| family.name == named && family.part.is_none();
+                (families.iter().find(is_inner).copied(), named == *usual)
+            }
+        };
+        if !is_whole {
+            refuse_active(whole)?;
+        }
+        let Some(inner) = inner else {
+            let reason = format!("no decoder of this kind can be opened inside a {} model", self.name);
+            return Err(part.error("model_type", reason));
+        };
+        let family = Family {
+            name: self.name,
+            prefixes: self.prefixes,
+            head_prefixes: &["", "language_model."],
+            other_parts: self.other_parts,
+            ..inner
+        };
+        Ok((family, if is_usual { part.or_sizes(self.sizes) } else { part }))
+    }
+
+    /// Whether the head is the embedding table. `None` leaves it to whether the head is stored.
+    ///
+    /// The field has its place in the whole; older files have it in the part.
+    pub fn ties(&self, whole: &Fields, part: &Fields) -> Result<Option<bool>, FormatError> {
+        let (outer, inner) = (whole.optional_flag(TIED)?, part.optional_flag(TIED)?);
+        Ok(match (outer, inner) {
+            (Some(true), _) => Some(true),
+            (_, Some(true)) => None,
+            (None, _) if self.is_tied => None,
+            _ => Some(false),
+        })
+    }
+}
