@@ -13,7 +13,7 @@ const FILES: [(&str, &[u8]); 5] = [
 ];
 
 /// Where the demonstration model lies.
-pub fn location() -> Location {
+pub(super) fn location() -> Location {
     Location {
         name: "Fairy tales (built in)".to_owned(),
         path: "built-in".to_owned(),

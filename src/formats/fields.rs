@@ -13,7 +13,7 @@ use super::error::FormatError;
 use super::json;
 
 /// From fields, with their parents, to the keys of the metadata that they were made of.
-pub type Origins = BTreeMap<String, String>;
+pub(super) type Origins = BTreeMap<String, String>;
 
 /// A JSON object that is being read. A field that is `null` counts as absent.
 pub struct Fields<'a> {

@@ -4,7 +4,7 @@ use super::architectures::{Family, StoredNames};
 use super::checkpoint::Checkpoint;
 
 /// A family's view of the stored names.
-pub struct PrefixedNames<'a> {
+pub(super) struct PrefixedNames<'a> {
     /// The files; `None` where they could not be read.
     checkpoint: Option<&'a Checkpoint>,
     /// What may come before a name.
@@ -17,7 +17,7 @@ pub struct PrefixedNames<'a> {
 
 impl<'a> PrefixedNames<'a> {
     /// The names as `family` has them.
-    pub fn of(family: &Family, checkpoint: Option<&'a Checkpoint>) -> Self {
+    pub(super) fn of(family: &Family, checkpoint: Option<&'a Checkpoint>) -> Self {
         Self {
             checkpoint,
             prefixes: family.prefixes,
@@ -27,19 +27,19 @@ impl<'a> PrefixedNames<'a> {
     }
 
     /// The stored tensor of this name that belongs to the head.
-    pub fn find_head(&self, name: &str) -> Option<usize> {
+    pub(super) fn find_head(&self, name: &str) -> Option<usize> {
         let checkpoint = self.checkpoint?;
         self.head_prefixes.iter().find_map(|prefix| checkpoint.find(&format!("{prefix}{name}")))
     }
 
     /// The stored tensor of this name, with any of the prefixes.
-    pub fn find(&self, name: &str) -> Option<usize> {
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
         let checkpoint = self.checkpoint?;
         self.prefixes.iter().find_map(|prefix| checkpoint.find(&format!("{prefix}{name}")))
     }
 
     /// The name as these files would spell it: with the prefix that most of them have.
-    pub fn spelled(&self, name: &str) -> String {
+    pub(super) fn spelled(&self, name: &str) -> String {
         let count = |prefix: &&&str| {
             let tensors = self.checkpoint.map_or(&[][..], |checkpoint| &checkpoint.tensors);
             let names = tensors.iter().map(|tensor| tensor.stored.name.as_str());

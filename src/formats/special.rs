@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::folder::Folder;
 
 /// The file that says how to generate.
-pub const GENERATION_CONFIG: &str = "generation_config.json";
+pub(super) const GENERATION_CONFIG: &str = "generation_config.json";
 
 /// Special token ids by `generation_config.json` and `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -19,7 +19,7 @@ pub struct SpecialIds {
 }
 
 /// Reads the ids; of several configurations, those of the first that has some. One outside the vocabulary is left out, with a line in `warnings`.
-pub fn read(
+pub(super) fn read(
     folder: &Folder,
     configs: &[&Fields],
     vocabulary: usize,

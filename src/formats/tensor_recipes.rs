@@ -38,7 +38,7 @@ enum Prefix {
 }
 
 impl<'a> TensorRecipe<'a> {
-    pub fn of(
+    pub(super) fn of(
         family: &Family,
         config: &'a ModelConfig,
         spec: &'a TensorSpec,
@@ -105,7 +105,7 @@ impl<'a> TensorRecipe<'a> {
     }
 
     /// The stored tensors, or the name of the first that is missing, as these files would spell it.
-    pub fn find(&self, names: &PrefixedNames) -> Result<Vec<usize>, String> {
+    pub(super) fn find(&self, names: &PrefixedNames) -> Result<Vec<usize>, String> {
         let find = |name: String| match self.prefix {
             Prefix::Usual => names.find(&name).ok_or_else(|| names.spelled(&name)),
             Prefix::OfHead => names.find_head(&name).ok_or(name),
@@ -114,7 +114,7 @@ impl<'a> TensorRecipe<'a> {
     }
 
     /// The shape that each stored tensor has to have.
-    pub fn shape(&self) -> Vec<usize> {
+    pub(super) fn shape(&self) -> Vec<usize> {
         let experts = experts(self.layer);
         match (is_vector(self.spec), self.layout) {
             (true, Layout::ByExpert | Layout::AlternatingByExpert) => vec![experts, self.all_rows / experts],
@@ -133,17 +133,17 @@ impl<'a> TensorRecipe<'a> {
     }
 
     /// The shape of the scales of blocks that have them apart.
-    pub fn scales_shape(&self) -> Vec<usize> {
+    pub(super) fn scales_shape(&self) -> Vec<usize> {
         let experts = experts(self.layer);
         vec![experts, self.all_rows / experts, self.spec.columns / BlockFormat::Mxfp4.block_elements()]
     }
 
     /// The order of rows that take turns with those of others.
-    pub fn turns(&self) -> Order {
+    pub(super) fn turns(&self) -> Order {
         Order::Strided { length: 1, stride: self.turn.1, first: self.turn.0 }
     }
 
-    pub fn recipe(&self, format: WeightFormat) -> Recipe {
+    pub(super) fn recipe(&self, format: WeightFormat) -> Recipe {
         let attention = self.layer.map(|layer| &layer.attention);
         let (unit, units, unit_bytes) = match is_vector(self.spec) {
             true => (Unit::Element, self.spec.columns, format.bytes(1)),
@@ -193,12 +193,12 @@ impl<'a> TensorRecipe<'a> {
     }
 
     /// Whether it is the matrix of a linear map, rather than a vector or a table.
-    pub fn is_linear(&self) -> bool {
+    pub(super) fn is_linear(&self) -> bool {
         self.spec.name.ends_with(".weight") && !is_vector(self.spec)
     }
 
     /// How many matrices a stored tensor holds of it: one for each expert where it is all of theirs.
-    pub fn matrices(&self) -> usize {
+    pub(super) fn matrices(&self) -> usize {
         match self.layout {
             Layout::ByExpert => experts(self.layer),
             _ => 1,
@@ -207,7 +207,7 @@ impl<'a> TensorRecipe<'a> {
 
     /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each, and a matrix of
     /// one row may be a vector.
-    pub fn fits(&self, shape: &[usize]) -> bool {
+    pub(super) fn fits(&self, shape: &[usize]) -> bool {
         let is_of_heads =
             self.spec.name.ends_with("query_norm.weight") || self.spec.name.ends_with("key_norm.weight");
         let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));

@@ -87,7 +87,7 @@ const TIED: &str = "tie_word_embeddings";
 
 impl Wrapper {
     /// The decoder inside: its family, with the names that these files have, and the fields that describe it.
-    pub fn decoder<'a>(
+    pub(super) fn decoder<'a>(
         &self,
         whole: &Fields<'a>,
         families: &[Family],
@@ -130,7 +130,7 @@ impl Wrapper {
     /// Whether the head is the embedding table. `None` leaves it to whether the head is stored.
     ///
     /// The field has its place in the whole; older files have it in the part.
-    pub fn ties(&self, whole: &Fields, part: &Fields) -> Result<Option<bool>, FormatError> {
+    pub(super) fn ties(&self, whole: &Fields, part: &Fields) -> Result<Option<bool>, FormatError> {
         let (outer, inner) = (whole.optional_flag(TIED)?, part.optional_flag(TIED)?);
         Ok(match (outer, inner) {
             (Some(true), _) => Some(true),

@@ -10,7 +10,7 @@ const DEEPEST: usize = 4;
 
 /// A type of metadata values, by its number in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueType {
+pub(super) enum ValueType {
     /// `uint8`
     U8,
     /// `int8`
@@ -57,7 +57,7 @@ impl ValueType {
     ];
 
     /// Bytes of a value; the fewest possible where they vary.
-    pub fn least_bytes(self) -> usize {
+    pub(super) fn least_bytes(self) -> usize {
         match self {
             Self::U8 | Self::I8 | Self::Bool => 1,
             Self::U16 | Self::I16 => 2,
@@ -69,7 +69,7 @@ impl ValueType {
 }
 
 /// A place in a file.
-pub struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     /// The file's place, for messages.
     pub file: &'a str,
     contents: &'a [u8],
@@ -79,12 +79,12 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// At the beginning of a file, or of some bytes out of one.
-    pub fn new(file: &'a str, contents: &'a [u8]) -> Self {
+    pub(super) fn new(file: &'a str, contents: &'a [u8]) -> Self {
         Self { file, contents, at: 0 }
     }
 
     /// `count` bytes of `what`.
-    pub fn take(&mut self, count: u64, what: &str) -> Result<&'a [u8], FormatError> {
+    pub(super) fn take(&mut self, count: u64, what: &str) -> Result<&'a [u8], FormatError> {
         let left = self.contents.len() - self.at;
         match usize::try_from(count).ok().filter(|count| *count <= left) {
             Some(count) => {
@@ -99,26 +99,31 @@ impl<'a> Cursor<'a> {
     }
 
     /// A u32.
-    pub fn u32(&mut self, what: &str) -> Result<u32, FormatError> {
+    pub(super) fn u32(&mut self, what: &str) -> Result<u32, FormatError> {
         let bytes = self.take(4, what)?;
         Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
     /// A u64.
-    pub fn u64(&mut self, what: &str) -> Result<u64, FormatError> {
+    pub(super) fn u64(&mut self, what: &str) -> Result<u64, FormatError> {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(self.take(8, what)?);
         Ok(u64::from_le_bytes(bytes))
     }
 
     /// How many things of at least `least_bytes` follow.
-    pub fn count(&mut self, least_bytes: usize, what: &str) -> Result<usize, FormatError> {
+    pub(super) fn count(&mut self, least_bytes: usize, what: &str) -> Result<usize, FormatError> {
         let count = self.u64(what)?;
         self.check_count(count, least_bytes, what)
     }
 
     /// `count`, if as many things of at least `least_bytes` can follow.
-    pub fn check_count(&self, count: u64, least_bytes: usize, what: &str) -> Result<usize, FormatError> {
+    pub(super) fn check_count(
+        &self,
+        count: u64,
+        least_bytes: usize,
+        what: &str,
+    ) -> Result<usize, FormatError> {
         let left = self.contents.len() - self.at;
         let fits = |count: &usize| count.checked_mul(least_bytes).is_some_and(|bytes| bytes <= left);
         usize::try_from(count).ok().filter(fits).ok_or_else(|| {
@@ -127,26 +132,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// The bytes of a string.
-    pub fn string(&mut self, what: &str) -> Result<&'a [u8], FormatError> {
+    pub(super) fn string(&mut self, what: &str) -> Result<&'a [u8], FormatError> {
         let length = self.u64(&format!("the length of {what}"))?;
         self.take(length, what)
     }
 
     /// A string that has to be a name.
-    pub fn name(&mut self, what: &str) -> Result<&'a str, FormatError> {
+    pub(super) fn name(&mut self, what: &str) -> Result<&'a str, FormatError> {
         let bytes = self.string(what)?;
         std::str::from_utf8(bytes).map_err(|_| self.error(format!("{what} is not valid UTF-8")))
     }
 
     /// The number of a value's type.
-    pub fn value_type(&mut self, what: &str) -> Result<ValueType, FormatError> {
+    pub(super) fn value_type(&mut self, what: &str) -> Result<ValueType, FormatError> {
         let number = self.u32(&format!("the type of {what}"))?;
         let known = ValueType::BY_NUMBER.get(number as usize).copied();
         known.ok_or_else(|| self.error(format!("{what} is of type {number}, which GGUF does not have")))
     }
 
     /// Goes over a value of this type; returns where it lies.
-    pub fn value(&mut self, kind: ValueType, what: &str) -> Result<Range<usize>, FormatError> {
+    pub(super) fn value(&mut self, kind: ValueType, what: &str) -> Result<Range<usize>, FormatError> {
         let begin = self.at;
         self.skip(kind, what, 0)?;
         Ok(begin..self.at)
@@ -182,7 +187,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// An error about this file.
-    pub fn error(&self, reason: impl Into<String>) -> FormatError {
+    pub(super) fn error(&self, reason: impl Into<String>) -> FormatError {
         FormatError::malformed(self.file, reason)
     }
 }

@@ -6,7 +6,7 @@ use crate::model::WeightFormat;
 use crate::model::weight_format::BlockFormat;
 
 /// An element type.
-pub struct GgmlType {
+pub(super) struct GgmlType {
     /// As ggml spells it.
     pub name: &'static str,
     number: u32,
@@ -20,7 +20,7 @@ pub struct GgmlType {
 
 impl GgmlType {
     /// The type of this number, if ggml has one.
-    pub fn of(number: u32) -> Option<&'static Self> {
+    pub(super) fn of(number: u32) -> Option<&'static Self> {
         TYPES.iter().find(|kind| kind.number == number)
     }
 }

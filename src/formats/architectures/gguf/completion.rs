@@ -12,29 +12,29 @@ pub(super) struct Completion<'a> {
 
 impl Completion<'_> {
     /// Whether the file has a tensor of this name.
-    pub fn has(&self, tensor: &str) -> bool {
+    pub(super) fn has(&self, tensor: &str) -> bool {
         self.checkpoint.find(tensor).is_some()
     }
 
     /// A field, unless the file has it.
-    pub fn or(&mut self, field: &str, value: Value) {
+    pub(super) fn or(&mut self, field: &str, value: Value) {
         self.config.entry(field).or_insert(value);
     }
 
     /// A whole number that a field has.
-    pub fn size(&self, field: &str) -> Option<u64> {
+    pub(super) fn size(&self, field: &str) -> Option<u64> {
         self.config.get(field).and_then(Value::as_u64)
     }
 
     /// Leaves a field out that is 0, which stands for absent.
-    pub fn without_zero(&mut self, field: &str) {
+    pub(super) fn without_zero(&mut self, field: &str) {
         if self.config.get(field).and_then(Value::as_f64) == Some(0.0) {
             self.config.remove(field);
         }
     }
 
     /// A field of the scaling of the rotary embedding, where there is one.
-    pub fn scaling(&mut self, field: &str, value: Value) {
+    pub(super) fn scaling(&mut self, field: &str, value: Value) {
         if let Some(scaling) = self.config.get_mut("rope_scaling") {
             scaling[field] = value;
         }
@@ -42,7 +42,7 @@ impl Completion<'_> {
 
     /// Gemma's attention scale: by the width of a head, and in the size with so many layers by the model's width
     /// over the number of heads. Where the file lacks one of these, there is no decoder either.
-    pub fn gemma_scale(&mut self, layers: u64) {
+    pub(super) fn gemma_scale(&mut self, layers: u64) {
         let scalar = if self.size("num_hidden_layers") == Some(layers) {
             let heads = self.size("num_attention_heads");
             self.size("hidden_size").zip(heads).and_then(|(width, heads)| width.checked_div(heads))
@@ -55,7 +55,7 @@ impl Completion<'_> {
     }
 
     /// The usual attention scale, where the file has none.
-    pub fn usual_scale(&mut self, field: &str) {
+    pub(super) fn usual_scale(&mut self, field: &str) {
         self.without_zero(field);
         if let Some(width) = self.size("head_dim") {
             self.or(field, json!((width as f64).sqrt().recip()));
