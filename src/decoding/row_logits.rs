@@ -33,7 +33,7 @@ impl RowLogits {
     }
 
     /// The token with the highest logit; the lowest id among equals. For a summary made for
-    /// [`SamplingParams::GREEDY`].
+    /// [`crate::model::selection::SamplingParams::GREEDY`].
     pub(super) fn highest(&self) -> u32 {
         match self {
             Self::Row(logits) => Row::new(logits).best().unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! The CPU twin: interprets a [`Plan`] in plain loops with f64 accumulation, one file an op.
+//! The CPU twin: interprets a [`crate::model::Plan`] in plain loops with f64 accumulation, one file an op.
 //!
 //! Between ops values are f32, rounded once an op, so that each op's output can be compared with the same
 //! op's output on the GPU. Slow and plain on purpose; it knows nothing of files, devices or threads.

@@ -11,7 +11,7 @@
 //! | `state`, `cursor`, `remembered` | what the window knows besides the view: which token it shows, what is kept between sessions |
 //! | `scene` | what a panel sees in one frame |
 //! | `worker` | the other end: a trait, so that tests can script it |
-//! | `panels/*` | one panel each; they read a [`scene::Scene`] and push [`action::Action`]s |
+//! | `panels/*` | one panel each; they read a `scene::Scene` and push [`action::Action`]s |
 //! | `layout` | where the panels lie |
 //! | `dock` | the panes of the centre |
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |

@@ -528,8 +528,7 @@ fn within_a_room_imports_run_one_way() {
     let wrong: Vec<String> = ORDERS.iter().flat_map(|(room, order)| house.upward(room, order)).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     for (room, order) in ORDERS {
-        let is_there =
-            |part: &&str| house.files.contains_key(&[room.to_owned(), (*part).to_owned()][..].to_vec());
+        let is_there = |part: &&str| house.files.contains_key(&[room.to_owned(), (*part).to_owned()][..]);
         let gone: Vec<&&str> = order.iter().filter(|part| !is_there(part)).collect();
         assert!(gone.is_empty(), "the order of {room} names what is not there: {gone:?}");
     }

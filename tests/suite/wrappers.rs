@@ -34,7 +34,7 @@ fn refusal(folder: &tempfile::TempDir) -> String {
     let error = formats::open(folder.path()).err().expect("it is malformed").to_string();
     let facts = formats::inspect(folder.path()).unwrap();
     assert!(!facts.supported);
-    assert_eq!(facts.problems, [error.clone()]);
+    assert_eq!(facts.problems, std::slice::from_ref(&error));
     error
 }
 

@@ -19,8 +19,6 @@ pub(super) struct Wrapper {
     prefixes: &'static [&'static str],
     /// What the names of the other parts' tensors begin with.
     other_parts: &'static [&'static str],
-    /// Sizes of the decoder that files leave out where it is the usual one.
-    sizes: &'static [(&'static str, usize)],
     /// Whether the head is the embedding table where neither a field nor a tensor tells.
     is_tied: bool,
 }
@@ -71,7 +69,6 @@ const LIKE_LLAVA: Wrapper = Wrapper {
         "model.vision_tower.",
         "model.multi_modal_projector.",
     ],
-    sizes: &[],
     is_tied: false,
 };
 
@@ -99,15 +96,15 @@ impl Wrapper {
             (None, _) => return Err(whole.error(PART, "it has to describe the decoder")),
         };
         let named = part.optional_text("model_type")?.filter(|_| !is_whole);
-        let (inner, is_usual) = match &self.inside {
+        let inner = match &self.inside {
             Inside::Own(family, names) | Inside::OwnOrFlat(family, names) => {
                 let is_known = named.is_none_or(|named| names.contains(&named));
-                (is_known.then_some(*family), true)
+                is_known.then_some(*family)
             }
             Inside::Any(usual) => {
                 let named = named.unwrap_or(usual);
                 let is_inner = |family: &&Family| family.name == named && family.part.is_none();
-                (families.iter().find(is_inner).copied(), named == *usual)
+                families.iter().find(is_inner).copied()
             }
         };
         if !is_whole {
@@ -124,7 +121,7 @@ impl Wrapper {
             other_parts: self.other_parts,
             ..inner
         };
-        Ok((family, if is_usual { part.or_sizes(self.sizes) } else { part }))
+        Ok((family, part))
     }
 
     /// Whether the head is the embedding table. `None` leaves it to whether the head is stored.

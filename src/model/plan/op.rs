@@ -5,7 +5,7 @@ use super::ids::{BufferId, RotaryId, TensorId};
 use super::linear::{Epilogue, ExpertInput, InputNorm};
 use crate::model::config::{Activation, NormKind, RouterSoftmax};
 
-/// One operation. Shapes: T rows of the output's [`RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
+/// One operation. Shapes: T rows of the output's [`super::RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// output\[t\] = table\[token(t)\] (+ positions\[position(t)\]).

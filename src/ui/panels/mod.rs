@@ -1,4 +1,5 @@
-//! One panel a file. Each reads a [`super::Scene`] and pushes actions; none keeps state of its own.
+//! One panel a file. Each reads a [`super::scene::Scene`] and pushes actions; none keeps state of its own but where it
+//! scrolled and what it cached, in egui's memory.
 
 mod advanced_stages;
 mod columns;
