@@ -4,6 +4,7 @@
 //! holds the [`Tokenizer`]; one file for each kind of vocabulary makes it.
 
 mod added;
+mod base64;
 mod byte_order_mark;
 pub mod chat;
 mod codec;

@@ -140,6 +140,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
     (
         "tokenizer",
         &[
+            "base64",
             "byte_order_mark",
             "chat",
             "gbnf",

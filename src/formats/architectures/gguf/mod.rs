@@ -1,7 +1,6 @@
 //! Families as GGUF files have them.
 //!
-//! A file's metadata is turned into the family's `config.json`, which the family's own reader then reads: the
-//! checks are the same. Keys that nobody here knows stay in it under their own names, and are told as unknown.
+//! Metadata is turned into the family's `config.json`, for the family's own reader. Unknown keys stay, and are told.
 
 mod completion;
 pub mod ends;
