@@ -76,8 +76,7 @@ fn each_row(
         }
         let start = model.length(sequence);
         line.show(&format!("chunk {}: position {start} of {}", index + 1, ids.len()));
-        let mut batch = Batch::chain(sequence, start, chunk, RowOutput::Logits);
-        batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
+        let batch = Batch::chain_of_outputs(sequence, start, chunk, RowOutput::Logits);
         let rows = model.forward(&batch)?.logits;
         if rows.len() != chunk.len() {
             let reason = format!("{} rows of logits came back for {}", rows.len(), chunk.len());

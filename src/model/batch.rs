@@ -61,6 +61,13 @@ impl Batch {
         tokens.iter().enumerate().map(row).collect::<Vec<_>>().into()
     }
 
+    /// As [`Self::chain`], but every row returns `output`.
+    pub fn chain_of_outputs(sequence: SequenceId, start: usize, tokens: &[u32], output: RowOutput) -> Self {
+        let mut batch = Self::chain(sequence, start, tokens, output);
+        batch.rows.iter_mut().for_each(|row| row.output = output);
+        batch
+    }
+
     /// Asks for the final hidden states of all rows as well.
     pub fn with_hidden(mut self) -> Self {
         self.hidden = (0..self.rows.len()).collect();

@@ -47,8 +47,8 @@ impl PromptScores {
     ) -> Result<ScoredChunk, ModelError> {
         // The row of the last token foretells the first generated one, whose step has it.
         let end = (self.done + CHUNK_ROWS.min(model.max_rows())).min(self.ids.len() - 1);
-        let mut batch = Batch::chain(self.sequence, self.done, &self.ids[self.done..end], RowOutput::Logits);
-        batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
+        let batch =
+            Batch::chain_of_outputs(self.sequence, self.done, &self.ids[self.done..end], RowOutput::Logits);
         let rows = model.forward(&batch)?.logits;
         let first = self.done + 1;
         self.done = end;

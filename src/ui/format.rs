@@ -66,6 +66,12 @@ pub(super) fn value(value: f32) -> String {
     signed(&format!("{value:.3}"))
 }
 
+/// A rank, from 1, among the tokens of a vocabulary; its size is 0 where it is unknown: `3 of 49 152`.
+pub(super) fn rank(rank: usize, vocabulary: usize) -> String {
+    let rank = count(rank as u64);
+    if vocabulary > 0 { format!("{rank} of {}", count(vocabulary as u64)) } else { rank }
+}
+
 /// A log-probability or a score of sums of them: `−3.214`.
 pub(super) fn score(score: f64) -> String {
     value(score as f32)

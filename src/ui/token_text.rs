@@ -70,13 +70,17 @@ pub(super) fn visible_bytes(bytes: &[u8]) -> String {
     format!("‹{}›", hex.join(" "))
 }
 
+/// A text, and the bytes behind it: its token may end one character and begin another.
+fn with_begun(text: &str, held: &[u8]) -> String {
+    let begun = if held.is_empty() { String::new() } else { visible_bytes(held) };
+    visible(text) + &begun
+}
+
 /// What a step's chip says.
 pub(super) fn of_node(node: &Node) -> String {
     let broken = node.text.contains('\u{fffd}') && node.piece.contains("<0x");
     if !node.text.is_empty() && !broken {
-        // The token may end one character and begin another.
-        let begun = if node.held.is_empty() { String::new() } else { visible_bytes(&node.held) };
-        visible(&node.text) + &begun
+        with_begun(&node.text, &node.held)
     } else if !node.piece.is_empty() {
         visible_piece(&node.piece)
     } else if !node.held.is_empty() {
@@ -100,9 +104,7 @@ pub(super) fn of_candidate(candidate: &Candidate) -> String {
 /// What a prompt token's chip says.
 pub(super) fn of_prompt(token: &PromptToken) -> String {
     if !token.text.is_empty() {
-        // The token may end one character and begin another.
-        let begun = if token.held.is_empty() { String::new() } else { visible_bytes(&token.held) };
-        visible(&token.text) + &begun
+        with_begun(&token.text, &token.held)
     } else if !token.piece.is_empty() {
         visible_piece(&token.piece)
     } else {

@@ -80,8 +80,7 @@ pub fn all_logits(
             model.release(sequence);
             return Ok(None);
         }
-        let mut batch = Batch::chain(sequence, model.length(sequence), chunk, RowOutput::Logits);
-        batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
+        let batch = Batch::chain_of_outputs(sequence, model.length(sequence), chunk, RowOutput::Logits);
         logits.extend(model.forward(&batch)?.logits);
     }
     model.release(sequence);

@@ -137,8 +137,7 @@ fn a_fork_shares_pages_and_computes_what_a_fresh_sequence_does() {
 fn every_row_can_have_its_logits() {
     let (mut engine, mut twin) = load(&small_model(), device());
     let (on_gpu, on_cpu) = (engine.new_sequence(), twin.new_sequence());
-    let mut batch = Batch::chain(on_gpu, 0, &tokens(23), RowOutput::Logits);
-    batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
+    let mut batch = Batch::chain_of_outputs(on_gpu, 0, &tokens(23), RowOutput::Logits);
     let found = engine.forward(&batch).unwrap().logits;
     batch.rows.iter_mut().for_each(|row| row.sequence = on_cpu);
     let expected = twin.forward(&batch).unwrap().logits;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use logitscope::decoding::{CacheUse, DecodingSettings, EosRule};
 use logitscope::model::batch::RowOutput;
-use logitscope::model::{Batch, LanguageModel, Row};
+use logitscope::model::{Batch, LanguageModel};
 use logitscope::reference::Reference;
 use logitscope::session::decode::uninterrupted;
 use logitscope::session::{Decode, ModelSource, Prompt, ReadyModel};
@@ -93,8 +93,7 @@ fn all_logits(model: &mut dyn LanguageModel, ids: &[u32], chunk: usize) -> Vec<V
     let sequence = model.new_sequence();
     let mut logits = Vec::new();
     for (index, ids) in ids.chunks(chunk).enumerate() {
-        let mut batch = Batch::chain(sequence, index * chunk, ids, RowOutput::Logits);
-        batch.rows.iter_mut().for_each(|row: &mut Row| row.output = RowOutput::Logits);
+        let batch = Batch::chain_of_outputs(sequence, index * chunk, ids, RowOutput::Logits);
         logits.extend(model.forward(&batch).expect("ids and positions in range").logits);
     }
     model.release(sequence);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use logitscope::formats::{self, gguf, safetensors::Element};
 use logitscope::model::batch::RowOutput;
-use logitscope::model::{Batch, CacheFormat, LanguageModel, Row, WeightFormat};
+use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
 use logitscope::reference::Reference;
 use logitscope::session::{LoadRequest, ModelCard, ModelSource, Opened, WeightsChoice};
 use logitscope::tokenizer::AddSpecial;
@@ -52,8 +52,7 @@ fn logits_agree(model: &mut dyn LanguageModel) {
     let reference = reference();
     let ids: Vec<u32> = serde_json::from_value(reference["ids"].clone()).unwrap();
     let sequence = model.new_sequence();
-    let mut batch = Batch::chain(sequence, 0, &ids, RowOutput::Logits);
-    batch.rows.iter_mut().for_each(|row: &mut Row| row.output = RowOutput::Logits);
+    let batch = Batch::chain_of_outputs(sequence, 0, &ids, RowOutput::Logits);
     let logits = model.forward(&batch).unwrap().logits;
     for (position, expected) in reference["logits"].as_object().unwrap() {
         let expected: Vec<f32> = serde_json::from_value(expected.clone()).unwrap();

@@ -129,8 +129,7 @@ impl Pair {
     pub fn compare_rows(&mut self, rows: usize, what: &str) -> f32 {
         let sequence = self.engine.new_sequence();
         assert_eq!(sequence, self.twin.new_sequence());
-        let mut batch = Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Logits);
-        batch.rows.iter_mut().for_each(|row| row.output = RowOutput::Logits);
+        let batch = Batch::chain_of_outputs(sequence, 0, &vec![0; rows], RowOutput::Logits);
         let share = self.compare(&batch, &format!("{what}, {rows} rows"));
         self.engine.release(sequence);
         self.twin.release(sequence);

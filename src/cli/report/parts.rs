@@ -184,12 +184,9 @@ impl Maker<'_> {
         let (pp, tg) = if self.quick { ("32,64", "4") } else { ("128,512,2048", "64") };
         let (few, many) = if self.quick { ("16", "64") } else { ("64", "2048") };
         let both = format!("{few},{many}");
-        let mut arguments = vec!["bench", "--json", "--shape", shape, "--repeat", "2", "--tg", tg];
+        let mut arguments = vec!["--repeat", "2", "--tg", tg];
         // The formats that the program makes itself are made as it would; the others come stored so.
         arguments.extend([if weights.ends_with("_k") { "--stored" } else { "--weights" }, weights]);
-        if self.quick {
-            arguments.extend(["--layers", "1"]);
-        }
         let (name, seconds) = match depth {
             Depth::Short => {
                 arguments.extend(["--pp", pp, "--depth", few]);
@@ -205,15 +202,20 @@ impl Maker<'_> {
                 (format!("{shape} {weights}"), 60)
             }
         };
-        self.own(&name, &arguments, seconds)
+        self.bench(&name, shape, &arguments, seconds)
+    }
+
+    /// A bench of a shape; of one of its layers where there is no time for more.
+    fn bench(&self, name: &str, shape: &str, options: &[&str], seconds: u64) -> Part {
+        let layers: &[&str] = if self.quick { &["--layers", "1"] } else { &[] };
+        self.own(name, &[&["bench", "--json", "--shape", shape], options, layers].concat(), seconds)
     }
 
     fn matrices(&self, shape: &str, weights: &str, has_units: bool) -> Part {
         let pp = if self.quick { "32" } else { "512,2048" };
         let name = format!("{shape} {weights}, prompts by matrix units");
-        let arguments = ["bench", "--json", "--shape", shape, "--weights", weights, "--pp", pp, "--tg", "4"];
-        let layers: &[&str] = if self.quick { &["--layers", "1"] } else { &[] };
-        let part = self.own(&name, &[&arguments[..], &["--prompt-kernels", "matrices"], layers].concat(), 30);
+        let options = ["--weights", weights, "--pp", pp, "--tg", "4", "--prompt-kernels", "matrices"];
+        let part = self.bench(&name, shape, &options, 30);
         Part { missing: (!has_units).then(|| "the adapter has no matrix units".to_owned()), ..part }
     }
 

@@ -73,8 +73,7 @@ impl Speculative {
         let done = self.text.tokens.len() - 1;
         let drafted = draft.tokens.iter().map(|drafted| drafted.token);
         let tokens: Vec<u32> = self.text.tokens[done..].iter().copied().chain(drafted).collect();
-        let mut batch = Batch::chain(sequence, done, &tokens, output);
-        batch.rows.iter_mut().for_each(|row| row.output = output);
+        let batch = Batch::chain_of_outputs(sequence, done, &tokens, output);
         self.text.try_out(&batch, model, control)
     }
 }

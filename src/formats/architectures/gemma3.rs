@@ -4,6 +4,7 @@
 use super::family::{Family, Mapping, StoredNames, laid_out};
 use super::rope::{self, Rope};
 use super::window::Sight;
+use super::wrappers::{LLAVA_OTHER_PARTS, LLAVA_PREFIXES};
 use super::{gemma, gemma2, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
@@ -24,13 +25,8 @@ pub(super) const WITH_IMAGES: Family = Family {
     part: Some("text_config"),
     // The part names itself again.
     harmless_fields: &["cache_implementation", "_sliding_window_pattern", "model_type"],
-    prefixes: &["language_model.model.", "model.language_model."],
-    other_parts: &[
-        "vision_tower.",
-        "multi_modal_projector.",
-        "model.vision_tower.",
-        "model.multi_modal_projector.",
-    ],
+    prefixes: LLAVA_PREFIXES,
+    other_parts: LLAVA_OTHER_PARTS,
     ..TEXT
 };
 

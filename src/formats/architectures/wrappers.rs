@@ -58,17 +58,19 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     },
 ];
 
-/// Names as LLaVA has them: first as published, then as newer transformers call them.
+/// What LLaVA's files write before the names of the decoder's tensors: first as published, then as newer transformers do.
+pub(super) const LLAVA_PREFIXES: &[&str] = &["language_model.model.", "model.language_model."];
+
+/// What the names of the other parts' tensors begin with in such files.
+pub(super) const LLAVA_OTHER_PARTS: &[&str] =
+    &["vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."];
+
+/// Names as LLaVA has them.
 const LIKE_LLAVA: Wrapper = Wrapper {
     name: "",
     inside: Inside::Any("llama"),
-    prefixes: &["language_model.model.", "model.language_model."],
-    other_parts: &[
-        "vision_tower.",
-        "multi_modal_projector.",
-        "model.vision_tower.",
-        "model.multi_modal_projector.",
-    ],
+    prefixes: LLAVA_PREFIXES,
+    other_parts: LLAVA_OTHER_PARTS,
     is_tied: false,
 };
 

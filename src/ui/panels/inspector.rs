@@ -139,10 +139,7 @@ fn numbers(ui: &mut Ui, run: &Run, node: &Node) {
     if !node.piece.is_empty() {
         fact(ui, &definitions::PIECE, &node.piece);
     }
-    let vocabulary = run.model.vocabulary as u64;
-    let rank = format::count(node.rank as u64);
-    let rank = if vocabulary > 0 { format!("{rank} of {}", format::count(vocabulary)) } else { rank };
-    fact(ui, &definitions::RANK, &rank);
+    fact(ui, &definitions::RANK, &format::rank(node.rank, run.model.vocabulary));
     fact(ui, &definitions::PROBABILITY, &format::probability(node.log_probability.exp()));
     if let Some(chosen) = node.chosen() {
         fact(ui, &definitions::CHOSEN_FROM, &format::probability(chosen.probability));

@@ -49,10 +49,8 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, index: usize, token: &PromptT
 }
 
 fn numbers(ui: &mut Ui, scene: &Scene<'_>, expectation: &Expectation) {
-    let vocabulary = scene.run().map_or(0, |run| run.model.vocabulary as u64);
-    let rank = format::count(expectation.rank as u64);
-    let rank = if vocabulary > 0 { format!("{rank} of {}", format::count(vocabulary)) } else { rank };
-    fact(ui, &definitions::PROMPT_RANK, &rank);
+    let vocabulary = scene.run().map_or(0, |run| run.model.vocabulary);
+    fact(ui, &definitions::PROMPT_RANK, &format::rank(expectation.rank, vocabulary));
     fact(ui, &definitions::PROMPT_PROBABILITY, &format::probability(expectation.log_probability.exp()));
     fact(ui, &definitions::SURPRISAL, &format!("{:.3} nats", -expectation.log_probability));
     fact(ui, &definitions::LOGIT, &format::value(expectation.logit));
