@@ -12,6 +12,7 @@ const RELU: u32 = 3u;
 const RELU_SQUARED: u32 = 4u;
 const GELU_SIGMOID: u32 = 5u;
 const CLAMPED_GELU: u32 = 6u;
+const IDENTITY: u32 = 7u;
 
 const SQRT_2_OVER_PI: f32 = 0.7978845608028654;
 const SQRT_1_2: f32 = 0.7071067811865476;
@@ -27,6 +28,7 @@ fn error_function(x: f32) -> f32 {
 
 fn activate(x: f32) -> f32 {
     switch ACTIVATION {
+        case IDENTITY: { return x; }
         // SiLU: x · sigmoid(x)
         case SILU: { return x / (1.0 + exp(clamp(-x, -80.0, 80.0))); }
         // GELU: x · Φ(x)

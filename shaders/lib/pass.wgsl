@@ -21,12 +21,17 @@ const PASS_SPLIT_POSITIONS: u32 = 5u;
 const PASS_SPLITS: u32 = 6u;
 /// Where the records of the tiles of rows begin.
 const PASS_TILES_AT: u32 = 7u;
+/// Where the records of the walks through the rows begin.
+const PASS_WALKS_AT: u32 = 8u;
 /// Where the angles of rotary table 0 begin: for each row its cosines, then its sines. Other tables' words follow.
-const PASS_ANGLES_AT: u32 = 8u;
+const PASS_ANGLES_AT: u32 = 9u;
+
+/// In place of a row or a slot that there is not.
+const NOTHING: u32 = 4294967295u;
 
 // A row's record.
 
-const ROW_WORDS: u32 = 8u;
+const ROW_WORDS: u32 = 12u;
 const ROW_TOKEN: u32 = 0u;
 const ROW_POSITION: u32 = 1u;
 /// The slot of its own key and value in the cache.
@@ -38,6 +43,12 @@ const ROW_PAGES_AT: u32 = 4u;
 /// Where its chain of slots begins: the rows of this batch that lead to it, itself last.
 const ROW_CHAIN_AT: u32 = 5u;
 const ROW_CHAIN_LENGTH: u32 = 6u;
+/// The row of this batch just before it.
+const ROW_PARENT: u32 = 7u;
+/// The slot of the state before the first row of the batch that leads to it.
+const ROW_STATE_FROM: u32 = 8u;
+/// The slot for the state after it.
+const ROW_STATE_TO: u32 = 9u;
 
 // A record of a tile of rows.
 
@@ -52,6 +63,17 @@ const TILE_ROW_COUNT: u32 = 3u;
 /// Where the slots of all their chains begin, and how many they are.
 const TILE_CHAINS_AT: u32 = 4u;
 const TILE_CHAINED: u32 = 5u;
+
+// A record of a walk: rows each of which is the parent of the next, the first without one.
+
+const WALK_WORDS: u32 = 4u;
+/// The slot of the state before its first row.
+const WALK_FROM: u32 = 0u;
+/// Where its list of rows begins, and how many they are.
+const WALK_ROWS_AT: u32 = 1u;
+const WALK_ROW_COUNT: u32 = 2u;
+/// How many of them belong to walks before this one.
+const WALK_FIRST_OWN: u32 = 3u;
 
 // An output row's record of how to sample.
 
@@ -74,6 +96,9 @@ fn row_positions(row: u32) -> u32 { return row_cached(row) + row_chain_length(ro
 
 /// The batch row of an output row.
 fn picked_row(output: u32) -> u32 { return pass_data[pass_data[PASS_OUTPUTS_AT] + output]; }
+
+fn walk_word(walk: u32, word: u32) -> u32 { return pass_data[pass_data[PASS_WALKS_AT] + walk * WALK_WORDS + word]; }
+fn walk_row(rows_at: u32, step: u32) -> u32 { return pass_data[rows_at + step]; }
 
 fn split_positions() -> u32 { return pass_data[PASS_SPLIT_POSITIONS]; }
 fn split_count() -> u32 { return pass_data[PASS_SPLITS]; }

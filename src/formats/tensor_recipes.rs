@@ -75,7 +75,7 @@ impl<'a> TensorRecipe<'a> {
             None => unreachable!("the {} table has no row for {pattern}", family.name),
         };
         let layer = number.and_then(|number| number.parse::<usize>().ok()).and_then(|i| config.layers.get(i));
-        let parts = match layer.map(|layer| &layer.attention) {
+        let parts = match layer.and_then(|layer| layer.attention.as_ref()) {
             _ if !stored.contains('*') => 1,
             Some(attention) if pattern.ends_with("query_norm") => attention.heads,
             Some(attention) if pattern.ends_with("key_norm") => attention.key_value_heads,
@@ -144,7 +144,7 @@ impl<'a> TensorRecipe<'a> {
     }
 
     pub(super) fn recipe(&self, format: WeightFormat) -> Recipe {
-        let attention = self.layer.map(|layer| &layer.attention);
+        let attention = self.layer.and_then(|layer| layer.attention.as_ref());
         let (unit, units, unit_bytes) = match is_vector(self.spec) {
             true => (Unit::Element, self.spec.columns, format.bytes(1)),
             false => (Unit::Row, self.spec.rows / self.parts, format.bytes(self.spec.columns)),
@@ -220,7 +220,7 @@ impl<'a> TensorRecipe<'a> {
 
 /// The experts of the layer; 1 where it has none.
 fn experts(layer: Option<&LayerConfig>) -> usize {
-    match layer.map(|layer| layer.feed_forward.kind) {
+    match layer.and_then(|layer| layer.feed_forward).map(|block| block.kind) {
         Some(FeedForwardKind::Experts(experts)) => experts.count,
         _ => 1,
     }

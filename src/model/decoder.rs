@@ -2,14 +2,16 @@
 //!
 //! Conditions on the architecture are decided here, once a load: an absent part emits nothing.
 
+mod recurrent;
+
 use super::cache::CacheFormat;
 use super::config::{
     AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, HeadNormConfig,
     HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual, Sinks,
 };
 use super::plan::{
-    AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, TensorId,
-    TensorSpec,
+    AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, StateSpec,
+    TensorId, TensorSpec,
 };
 use super::rotary::RotaryTable;
 
@@ -60,6 +62,7 @@ struct Planner {
     buffers: Vec<BufferSpec>,
     rotary_tables: Vec<RotaryTable>,
     cache_widths: Vec<usize>,
+    states: Vec<StateSpec>,
     ops: Vec<Op>,
     /// Longest sequence, in positions.
     context: usize,
@@ -73,22 +76,41 @@ impl Planner {
         let update = self.buffer("update", width, RowSet::Batch);
         let LayerConfig { attention_norms, feed_forward_norms, .. } = config;
 
-        let attended = self.norm_before(&attention, attention_norms, residual, "normed");
-        // Parallel blocks both read the residual stream as it was before attention.
-        let parallel_input = match (config.residual.kind, feed_forward_norms.before) {
-            (Residual::Sequential, _) => None,
-            (Residual::Parallel, None) => Some(attended),
-            (Residual::Parallel, Some(_)) => {
-                Some(self.norm_before(&feed_forward, feed_forward_norms, residual, "normed for feed-forward"))
-            }
-        };
-        self.attention(index, &config.attention, attended, update);
-        self.add(&attention, config.residual.scale, attention_norms, update, residual);
+        let mut parallel_input = None;
+        if config.attention.is_some() || config.recurrent.is_some() {
+            let input = self.norm_before(&attention, attention_norms, residual, "normed");
+            // Parallel blocks both read the residual stream as it was before attention.
+            parallel_input = match (config.residual.kind, feed_forward_norms.before) {
+                (Residual::Sequential, _) => None,
+                (Residual::Parallel, None) => Some(input),
+                (Residual::Parallel, Some(_)) => {
+                    let buffer = "normed for feed-forward";
+                    Some(self.norm_before(&feed_forward, feed_forward_norms, residual, buffer))
+                }
+            };
+            self.mixers(index, config, input, update);
+            self.add(&attention, config.residual.scale, attention_norms, update, residual);
+        }
+        if let Some(block) = &config.feed_forward {
+            let input = parallel_input
+                .unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
+            self.feed_forward(&feed_forward, block, input, update);
+            self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
+        }
+    }
 
-        let input = parallel_input
-            .unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
-        self.feed_forward(&feed_forward, &config.feed_forward, input, update);
-        self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
+    /// What lets a row know of others: attention, a block with a state, or the sum of both.
+    fn mixers(&mut self, index: usize, config: &LayerConfig, input: BufferId, output: BufferId) {
+        if let Some(attention) = &config.attention {
+            self.attention(index, attention, input, output);
+        }
+        let Some(recurrent) = &config.recurrent else { return };
+        if config.attention.is_none() {
+            return self.recurrent(index, recurrent, input, output);
+        }
+        let second = self.buffer("recurrent update", self.buffers[output.0].columns, RowSet::Batch);
+        self.recurrent(index, recurrent, input, second);
+        self.ops.push(Op::Add { input: second, output });
     }
 
     /// What a block reads: the residual stream, normalised if the block has a norm before it.
@@ -149,14 +171,15 @@ impl Planner {
             self.ops.push(Op::Rotary { table, heads: config.heads, head_width, buffer: query });
             self.ops.push(Op::Rotary { table, heads: config.key_value_heads, head_width, buffer: key });
         }
-        self.ops.push(Op::CacheWrite { layer, key, value });
+        let cache = self.cache_widths.len();
+        self.ops.push(Op::CacheWrite { layer: cache, key, value });
         self.cache_widths.push(key_value_width);
         let sinks = match config.sinks {
             Sinks::Absent => None,
             Sinks::Present => Some(self.tensor(&name("sinks.weight"), 1, config.heads)),
         };
         self.ops.push(Op::Attention(AttentionOp {
-            layer,
+            layer: cache,
             heads: config.heads,
             key_value_heads: config.key_value_heads,
             head_width: config.head_width,
@@ -323,6 +346,7 @@ impl Planner {
             buffers: self.buffers,
             rotary_tables: self.rotary_tables,
             cache_widths: self.cache_widths,
+            states: self.states,
             cache_format: CacheFormat::default(),
             ops: self.ops,
             logits,

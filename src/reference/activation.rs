@@ -16,6 +16,7 @@ pub(super) fn gated(activation: Activation, gate: f64, up: f64) -> f64 {
 /// The non-linearity of one number.
 pub(super) fn apply(activation: Activation, x: f64) -> f64 {
     match activation {
+        Activation::Identity => x,
         Activation::Silu => x / (1.0 + (-x).exp()),
         // Φ(x) = (1 + erf(x/√2)) / 2.
         Activation::Gelu => 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2)),

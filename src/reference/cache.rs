@@ -1,5 +1,6 @@
-//! Twin of `Op::CacheWrite`: the keys and values of sequences, and of the rows of a pass.
+//! Twin of `Op::CacheWrite`: the keys and values of sequences, and of the rows of a pass; and the sequences' states.
 
+use super::states::State;
 use crate::model::{CacheFormat, Row};
 
 /// Keys and values of one layer, a row of G·D for each position.
@@ -20,16 +21,18 @@ pub(super) fn stored(format: CacheFormat, keys: Vec<f32>, values: Vec<f32>) -> K
 /// The cached positions of one sequence.
 #[derive(Clone, Debug)]
 pub(super) struct CachedPositions {
-    /// One entry a layer.
+    /// One entry a cache.
     pub layers: Vec<KeysValues>,
+    /// By state, as it was after each position: nothing here has to be computed again.
+    pub states: Vec<Vec<State>>,
     /// Positions cached.
     pub length: usize,
 }
 
 impl CachedPositions {
-    /// An empty sequence for this many layers.
-    pub(super) fn new(layers: usize) -> Self {
-        Self { layers: vec![KeysValues::default(); layers], length: 0 }
+    /// An empty sequence for so many caches and states.
+    pub(super) fn new(layers: usize, states: usize) -> Self {
+        Self { layers: vec![KeysValues::default(); layers], states: vec![Vec::new(); states], length: 0 }
     }
 
     /// Forgets every position from `length` on; `widths` are those of the layers' rows.
@@ -39,11 +42,21 @@ impl CachedPositions {
             layer.keys.truncate(self.length * width);
             layer.values.truncate(self.length * width);
         }
+        self.states.iter_mut().for_each(|states| states.truncate(self.length));
     }
 
-    /// Appends the keys and values that row `row` of a pass gave in every layer.
-    pub(super) fn append(&mut self, pass: &[KeysValues], row: usize, widths: &[usize]) {
-        for ((layer, computed), &width) in self.layers.iter_mut().zip(pass).zip(widths) {
+    /// Appends the keys and values that row `row` of a pass gave in every layer, and its states.
+    pub(super) fn append(
+        &mut self,
+        computed: &[KeysValues],
+        states: &[Vec<State>],
+        row: usize,
+        widths: &[usize],
+    ) {
+        for (kept, states) in self.states.iter_mut().zip(states) {
+            kept.push(State::clone(&states[row]));
+        }
+        for ((layer, computed), &width) in self.layers.iter_mut().zip(computed).zip(widths) {
             layer.keys.extend_from_slice(&computed.keys[row * width..][..width]);
             layer.values.extend_from_slice(&computed.values[row * width..][..width]);
         }
@@ -71,13 +84,15 @@ mod tests {
             KeysValues { keys: vec![1.0, 2.0], values: vec![3.0, 4.0] },
             KeysValues { keys: vec![5.0, 6.0, 7.0, 8.0], values: vec![9.0, 10.0, 11.0, 12.0] },
         ];
-        let mut sequence = CachedPositions::new(2);
-        sequence.append(&pass, 1, &[1, 2]);
-        sequence.append(&pass, 0, &[1, 2]);
+        let states = [vec![State::from([1.0]), State::from([2.0])]];
+        let mut sequence = CachedPositions::new(2, 1);
+        sequence.append(&pass, &states, 1, &[1, 2]);
+        sequence.append(&pass, &states, 0, &[1, 2]);
         assert_eq!((&sequence.layers[0].keys, sequence.length), (&vec![2.0, 1.0], 2));
         assert_eq!(sequence.layers[1].values, [11.0, 12.0, 9.0, 10.0]);
         sequence.truncate(1, &[1, 2]);
         assert_eq!((&sequence.layers[1].keys, sequence.length), (&vec![7.0, 8.0], 1));
+        assert_eq!(sequence.states, [[State::from([2.0])]]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cache::{CachedPositions, KeysValues, stored};
 use super::selection::RecentRows;
+use super::states::State;
 use super::{
     activate, add, clamp, embed, expert_linear, gate, gate_rows, head_norm, linear, mix, norm, pick, rotary,
     route, scale, soft_cap,
@@ -34,8 +35,10 @@ pub struct Pass {
     outputs: Vec<usize>,
     /// For each row whether its keys and values join its sequence.
     kept: Vec<bool>,
-    /// By layer.
+    /// By cache.
     pub(super) computed: Vec<KeysValues>,
+    /// By state, for each row what it made of it.
+    pub(super) states: Vec<Vec<State>>,
 }
 
 impl Reference {
@@ -75,6 +78,7 @@ impl Reference {
             outputs: batch.picked().collect(),
             kept: batch.kept(cached),
             computed: vec![KeysValues::default(); self.plan.cache_widths.len()],
+            states: vec![Vec::new(); self.plan.states.len()],
         };
         for (buffer, spec) in self.buffers.iter_mut().zip(&self.plan.buffers) {
             let rows = match spec.rows {
@@ -119,6 +123,8 @@ impl Reference {
                 pass.computed[layer] = stored(self.plan.cache_format, keys, values);
             }
             Op::Attention(ref attention) => self.attention(attention, None, pass, output),
+            Op::Convolution(ref op) => self.convolution(op, pass, output),
+            Op::Recurrence(ref op) => self.recurrence(op, pass, output),
             Op::Activate { activation, .. } => activate::activate(activation, output),
             Op::Gate { activation, up, .. } => gate::gate(activation, self.buffer(up), output),
             Op::Add { input, .. } => add::add(self.buffer(input), output),
@@ -162,7 +168,7 @@ impl Reference {
     pub fn finish(&mut self, pass: Pass) {
         for (index, row) in pass.rows.iter().enumerate().filter(|(index, _)| pass.kept[*index]) {
             let sequence = self.sequences.get_mut(&row.sequence).expect("checked by begin");
-            sequence.append(&pass.computed, index, &self.plan.cache_widths);
+            sequence.append(&pass.computed, &pass.states, index, &self.plan.cache_widths);
         }
         self.last = Some(pass);
     }

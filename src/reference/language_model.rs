@@ -26,7 +26,7 @@ impl LanguageModel for Reference {
     }
 
     fn new_sequence(&mut self) -> SequenceId {
-        self.insert(CachedPositions::new(self.plan.cache_widths.len()))
+        self.insert(CachedPositions::new(self.plan.cache_widths.len(), self.plan.states.len()))
     }
 
     /// Copies every position: the twin shares nothing.
@@ -85,7 +85,7 @@ impl LanguageModel for Reference {
                 pass.rows[row].position, kept.length,
                 "row {row} does not go on where the sequence ends"
             );
-            kept.append(&pass.computed, row, &self.plan.cache_widths);
+            kept.append(&pass.computed, &pass.states, row, &self.plan.cache_widths);
         }
         Ok(())
     }

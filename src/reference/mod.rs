@@ -21,6 +21,7 @@
 //!     buffers: vec![buffer("input"), buffer("output")],
 //!     rotary_tables: vec![],
 //!     cache_widths: vec![],
+//!     states: vec![],
 //!     cache_format: Default::default(),
 //!     ops: vec![op.clone()],
 //!     logits: BufferId(1),
@@ -44,6 +45,7 @@ mod attend;
 mod attention;
 mod cache;
 mod clamp;
+mod convolution;
 mod embed;
 mod expert_linear;
 mod gate;
@@ -55,6 +57,7 @@ mod linear;
 mod mix;
 mod norm;
 mod pick;
+mod recurrence;
 mod rotary;
 mod route;
 mod scale;
@@ -62,5 +65,6 @@ pub mod selection;
 #[cfg(test)]
 mod sequence_tests;
 mod soft_cap;
+mod states;
 
 pub use interpreter::{Pass, Reference};

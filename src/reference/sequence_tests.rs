@@ -19,7 +19,7 @@ fn model() -> Reference {
     let layer = LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads: 2,
             key_value_heads: 1,
             clip: None,
@@ -31,14 +31,15 @@ fn model() -> Reference {
             sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),
-        feed_forward: FeedForwardConfig {
+        feed_forward: Some(FeedForwardConfig {
             width: 6,
             kind: FeedForwardKind::Gated,
             activation: Activation::Silu,
             bias: Bias::Absent,
-        },
+        }),
     };
     let plan = plan_decoder(&ModelConfig {
         vocabulary: 7,

@@ -82,7 +82,7 @@ impl Opened {
     /// What is known of the model before it is on a device: the bytes there are still 0.
     pub fn facts(&self) -> ModelFacts {
         let config = &self.file.config;
-        let attention = config.layers.first().map(|layer| &layer.attention);
+        let attention = config.first_attention();
         ModelFacts {
             name: self.file.name.clone(),
             path: self.file.path.clone(),

@@ -143,7 +143,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
     let layer = LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads: shape.heads,
             key_value_heads: shape.key_value_heads,
             head_width,
@@ -159,14 +159,15 @@ pub fn config(name: &str) -> Option<ModelConfig> {
             sinks: Sinks::default(),
             query_key_value_bias: Bias::Absent,
             output_bias: Bias::Absent,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),
-        feed_forward: FeedForwardConfig {
+        feed_forward: Some(FeedForwardConfig {
             width: shape.feed_forward,
             kind: FeedForwardKind::Gated,
             activation: Activation::Silu,
             bias: Bias::Absent,
-        },
+        }),
     };
     Some(ModelConfig {
         vocabulary: shape.vocabulary,

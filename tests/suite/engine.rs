@@ -25,7 +25,7 @@ pub fn small_model() -> Plan {
     let layer = LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads: 4,
             key_value_heads: 2,
             head_width: 10,
@@ -37,14 +37,15 @@ pub fn small_model() -> Plan {
             sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),
-        feed_forward: FeedForwardConfig {
+        feed_forward: Some(FeedForwardConfig {
             width: 50,
             kind: FeedForwardKind::Gated,
             activation: Activation::Silu,
             bias: Bias::Absent,
-        },
+        }),
     };
     plan_decoder(&ModelConfig {
         vocabulary: VOCABULARY,
@@ -156,6 +157,7 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
         buffers: vec![buffer("residual stream", columns), buffer("logits", rows)],
         rotary_tables: Vec::new(),
         cache_widths: Vec::new(),
+        states: Vec::new(),
         cache_format: Default::default(),
         ops: vec![
             Op::Embed { table: TensorId(0), positions: None, output: residual },

@@ -95,35 +95,38 @@ fn llama_configurations_mean_what_they_say() {
     assert_eq!(plain.head, HeadWeights::Separate);
     assert_eq!(plain.final_norm.kind, NormKind::Rms);
     let layer = &plain.layers[1];
-    let attention = &layer.attention;
+    let attention = layer.attention.as_ref().unwrap();
     assert_eq!((attention.heads, attention.key_value_heads, attention.head_width), (6, 2, 8));
     assert_eq!(attention.scale, 1.0 / 8.0_f32.sqrt());
     assert_eq!(attention.rotary.as_ref().unwrap().scaling, RotaryScaling::Plain);
     assert_eq!((attention.query_key_value_bias, attention.output_bias), (Bias::Absent, Bias::Absent));
-    assert_eq!((layer.feed_forward.width, layer.feed_forward.activation), (46, Activation::Silu));
+    assert_eq!(
+        (layer.feed_forward.unwrap().width, layer.feed_forward.unwrap().activation),
+        (46, Activation::Silu)
+    );
 
     let biased = open("llama-biases-tied").config;
     assert_eq!(biased.head, HeadWeights::Tied);
     assert_eq!(biased.final_norm.epsilon, 1e-3);
-    assert_eq!(biased.layers[0].attention.output_bias, Bias::Present);
-    assert_eq!(biased.layers[0].feed_forward.bias, Bias::Present);
+    assert_eq!(biased.layers[0].attention.as_ref().unwrap().output_bias, Bias::Present);
+    assert_eq!(biased.layers[0].feed_forward.unwrap().bias, Bias::Present);
 
     let unmentioned = open("llama-qkv-biases").config.layers.remove(0);
-    assert_eq!(unmentioned.attention.query_key_value_bias, Bias::Present);
-    assert_eq!(unmentioned.attention.output_bias, Bias::Absent);
-    assert_eq!(unmentioned.feed_forward.bias, Bias::Absent);
+    assert_eq!(unmentioned.attention.as_ref().unwrap().query_key_value_bias, Bias::Present);
+    assert_eq!(unmentioned.attention.as_ref().unwrap().output_bias, Bias::Absent);
+    assert_eq!(unmentioned.feed_forward.unwrap().bias, Bias::Absent);
 
-    let inferred = open("llama-head-only").config.layers.remove(0).attention;
+    let inferred = open("llama-head-only").config.layers.remove(0).attention.unwrap();
     assert_eq!((inferred.heads, inferred.key_value_heads, inferred.head_width), (3, 3, 10));
 
-    assert_eq!(open("llama-linear").config.layers[0].feed_forward.activation, Activation::GeluTanh);
-    assert_eq!(open("llama-yarn").config.layers[0].feed_forward.activation, Activation::Gelu);
-    assert_eq!(open("llama-yarn-exact").config.layers[0].feed_forward.activation, Activation::Relu);
+    assert_eq!(open("llama-linear").config.layers[0].feed_forward.unwrap().activation, Activation::GeluTanh);
+    assert_eq!(open("llama-yarn").config.layers[0].feed_forward.unwrap().activation, Activation::Gelu);
+    assert_eq!(open("llama-yarn-exact").config.layers[0].feed_forward.unwrap().activation, Activation::Relu);
 }
 
 #[test]
 fn rope_scalings_are_read_in_both_spellings() {
-    let rotary = |name: &str| open(name).config.layers.remove(0).attention.rotary.unwrap();
+    let rotary = |name: &str| open(name).config.layers.remove(0).attention.unwrap().rotary.unwrap();
     assert_eq!(rotary("llama-linear").scaling, RotaryScaling::Linear { factor: 2.5 });
 
     // The old spelling: rope_theta and rope_scaling.
@@ -173,22 +176,28 @@ fn gpt2_configurations_mean_what_they_say() {
     assert_eq!(plain.head, HeadWeights::Tied);
     assert_eq!((plain.final_norm.kind, plain.final_norm.bias), (NormKind::Layer, Bias::Present));
     let layer = &plain.layers[1];
-    assert_eq!((layer.attention.heads, layer.attention.head_width), (3, 10));
-    assert_eq!(layer.attention.scale, 1.0 / 10.0_f32.sqrt());
-    assert_eq!(layer.attention.rotary, None);
-    assert_eq!((layer.feed_forward.width, layer.feed_forward.activation), (46, Activation::GeluTanh));
+    assert_eq!(
+        (layer.attention.as_ref().unwrap().heads, layer.attention.as_ref().unwrap().head_width),
+        (3, 10)
+    );
+    assert_eq!(layer.attention.as_ref().unwrap().scale, 1.0 / 10.0_f32.sqrt());
+    assert_eq!(layer.attention.as_ref().unwrap().rotary, None);
+    assert_eq!(
+        (layer.feed_forward.unwrap().width, layer.feed_forward.unwrap().activation),
+        (46, Activation::GeluTanh)
+    );
 
     let bare = open("gpt2-bare-names").config;
-    assert_eq!(bare.layers[0].feed_forward.width, 4 * 24, "n_inner is absent");
-    assert_eq!(bare.layers[0].feed_forward.activation, Activation::Gelu);
+    assert_eq!(bare.layers[0].feed_forward.unwrap().width, 4 * 24, "n_inner is absent");
+    assert_eq!(bare.layers[0].feed_forward.unwrap().activation, Activation::Gelu);
     assert_eq!(bare.head, HeadWeights::Tied, "the stored head is the same table");
 
     let by_layer = open("gpt2-inverse-layer").config;
-    assert_eq!(by_layer.layers[0].attention.scale, 1.0 / 10.0_f32.sqrt());
-    assert_eq!(by_layer.layers[1].attention.scale, 0.5 / 10.0_f32.sqrt());
+    assert_eq!(by_layer.layers[0].attention.as_ref().unwrap().scale, 1.0 / 10.0_f32.sqrt());
+    assert_eq!(by_layer.layers[1].attention.as_ref().unwrap().scale, 0.5 / 10.0_f32.sqrt());
 
     let unscaled = open("gpt2-untied").config;
-    assert_eq!(unscaled.layers[1].attention.scale, 1.0);
+    assert_eq!(unscaled.layers[1].attention.as_ref().unwrap().scale, 1.0);
     assert_eq!(unscaled.head, HeadWeights::Separate);
 }
 

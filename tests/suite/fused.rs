@@ -120,7 +120,7 @@ fn plan(shape: Shape) -> Plan {
     let layer = LayerConfig {
         residual: shape.residual,
         attention_norms: (shape.attention_norms)(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads: 4,
             key_value_heads: 2,
             head_width: shape.head_width,
@@ -136,14 +136,15 @@ fn plan(shape: Shape) -> Plan {
             sinks: Sinks::default(),
             query_key_value_bias: shape.bias,
             output_bias: Bias::Absent,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: (shape.feed_forward_norms)(norm),
-        feed_forward: FeedForwardConfig {
+        feed_forward: Some(FeedForwardConfig {
             width: shape.feed_forward,
             kind: shape.kind,
             activation: Activation::Silu,
             bias: shape.bias,
-        },
+        }),
     };
     plan_decoder(&ModelConfig {
         vocabulary: VOCABULARY,

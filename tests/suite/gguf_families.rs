@@ -37,12 +37,14 @@ fn as_gguf_has_it(name: &str, config: &mut ModelConfig) {
         config.head = HeadWeights::Tied;
     }
     for layer in &mut config.layers {
-        let attention = &mut layer.attention;
+        let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward) else {
+            continue;
+        };
         match name {
             // Its architecture is llama's, which has no windows.
             "mistral" | "mixtral" => attention.scores.window = None,
             // Its converter writes no activation.
-            "llama-linear" => layer.feed_forward.activation = Activation::Silu,
+            "llama-linear" => feed_forward.activation = Activation::Silu,
             "gemma2" | "gemma3_text" => attention.scale = (attention.head_width as f32).sqrt().recip(),
             _ => {}
         }
@@ -53,7 +55,7 @@ fn as_gguf_has_it(name: &str, config: &mut ModelConfig) {
 fn without_rotary(config: &ModelConfig) -> (ModelConfig, Vec<RotaryTable>) {
     let tables = plan_decoder(config).rotary_tables;
     let mut config = config.clone();
-    config.layers.iter_mut().for_each(|layer| layer.attention.rotary = None);
+    config.attentions().for_each(|attention| attention.rotary = None);
     (config, tables)
 }
 

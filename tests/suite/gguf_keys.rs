@@ -14,7 +14,7 @@ fn first(model: ModelFile) -> LayerConfig {
 }
 
 fn scaling(file: Gguf) -> RotaryScaling {
-    first(file.model()).attention.rotary.unwrap().scaling
+    first(file.model()).attention.unwrap().rotary.unwrap().scaling
 }
 
 #[test]
@@ -102,7 +102,12 @@ const WINDOWED: [(&str, &str); 6] = [
 ];
 
 fn windows(model: &ModelFile) -> Vec<bool> {
-    model.config.layers.iter().map(|layer| layer.attention.scores.window.is_some()).collect()
+    model
+        .config
+        .layers
+        .iter()
+        .map(|layer| layer.attention.as_ref().unwrap().scores.window.is_some())
+        .collect()
 }
 
 #[test]
@@ -259,14 +264,22 @@ fn keys_that_llama_cpp_can_do_without_have_its_values() {
     // Not the families' own, which are others.
     for (name, architecture) in [("gemma3_text", "gemma3"), ("smollm3", "smollm3"), ("olmo3", "olmo2")] {
         let model = Gguf::family(name).without(&format!("{architecture}.rope.freq_base")).model();
-        let thetas = model.config.layers.iter().filter_map(|layer| layer.attention.rotary.as_ref());
-        let full = model.config.layers.iter().position(|layer| layer.attention.scores.window.is_none());
-        let rotary = model.config.layers[full.unwrap_or(0)].attention.rotary.as_ref();
+        let thetas =
+            model.config.layers.iter().filter_map(|layer| layer.attention.as_ref().unwrap().rotary.as_ref());
+        let full = model
+            .config
+            .layers
+            .iter()
+            .position(|layer| layer.attention.as_ref().unwrap().scores.window.is_none());
+        let rotary = model.config.layers[full.unwrap_or(0)].attention.as_ref().unwrap().rotary.as_ref();
         assert!(rotary.is_none_or(|rotary| rotary.theta == 10_000.0), "{name}");
         assert!(thetas.clone().any(|rotary| rotary.theta == 10_000.0), "{name}");
     }
-    let layer = first(Gguf::family("granite").without("granite.attention.scale").model());
-    assert_eq!(layer.attention.scale, (layer.attention.head_width as f32).sqrt().recip());
+    let layer = first(Gguf::family("granite").without("granite.attention.as_ref().unwrap().scale").model());
+    assert_eq!(
+        layer.attention.as_ref().unwrap().scale,
+        (layer.attention.as_ref().unwrap().head_width as f32).sqrt().recip()
+    );
     let layer = first(Gguf::family("granite").without("granite.residual_scale").model());
     assert_eq!(layer.residual.scale, 1.0);
     let model = Gguf::family("gemma3_text").without("gemma3.attention.sliding_window").model();
@@ -299,7 +312,7 @@ fn the_width_of_heads_is_their_share_where_no_key_says_it() {
         let bare = file.clone().without(&key("key_length")).without(&key("value_length"));
         let (with, without) = (file.model().config, bare.model().config);
         assert_eq!(without.layers, with.layers, "{name}");
-        let attention = &without.layers[0].attention;
+        let attention = without.layers[0].attention.as_ref().unwrap();
         assert_eq!((attention.head_width, attention.scale), (8, 8.0_f32.sqrt().recip()), "{name}");
         let error = file.clone().without(&key("head_count")).without(&key("key_length")).refusal();
         assert!(error.contains(&key("head_count")), "{error}");
@@ -315,7 +328,7 @@ fn a_number_for_each_layer_is_the_number_where_all_are_alike() {
     for (name, architecture) in [("stablelm", "stablelm"), ("glm4", "glm4"), ("phi", "phi2")] {
         let key = format!("{architecture}.attention.head_count");
         let plain = Gguf::family(name);
-        let heads = plain.clone().model().config.layers[0].attention.heads as u32;
+        let heads = plain.clone().model().config.layers[0].attention.as_ref().unwrap().heads as u32;
         let layers = plain.clone().model().config.layers.len();
         let list = array(U32, &vec![heads.to_le_bytes().to_vec(); layers]);
         let model =
@@ -333,7 +346,7 @@ fn values_that_cannot_be_are_refused_by_key() {
     let nan = f32::NAN.to_le_bytes();
     refused("qwen2", "qwen2.attention.layer_norm_rms_epsilon", F32, &nan, "epsilon is NaN");
     refused("qwen2", "qwen2.rope.freq_base", F32, &f32::INFINITY.to_le_bytes(), "base");
-    refused("granite", "granite.attention.scale", F32, &nan, "attention scale is NaN");
+    refused("granite", "granite.attention.as_ref().unwrap().scale", F32, &nan, "attention scale is NaN");
     refused("cohere", "command-r.logit_scale", F32, &nan, "logits' scale is NaN");
     refused("gemma2", "gemma2.attn_logit_softcapping", F32, &nan, "NaN");
     refused("olmo-clipped", "olmo.attention.clamp_kqv", F32, &nan, "olmo.attention.clamp_kqv is NaN");
@@ -359,8 +372,8 @@ fn values_that_cannot_be_are_refused_by_key() {
     let clip = |value: f32| {
         first(Gguf::family("olmo-clipped").with_number("olmo.attention.clamp_kqv", value).model())
     };
-    assert_eq!(clip(0.0).attention.clip, None);
-    assert_eq!(clip(2.5).attention.clip, Some(2.5));
+    assert_eq!(clip(0.0).attention.as_ref().unwrap().clip, None);
+    assert_eq!(clip(2.5).attention.as_ref().unwrap().clip, Some(2.5));
 }
 
 /// No message about a GGUF file names a file or a field that it does not have.

@@ -70,6 +70,7 @@ pub fn plan(ops: Vec<Op>, buffers: Vec<BufferSpec>, tensors: Vec<TensorSpec>) ->
         buffers,
         rotary_tables: Vec::new(),
         cache_widths: Vec::new(),
+        states: Vec::new(),
         cache_format: Default::default(),
         ops,
         logits,

@@ -30,6 +30,7 @@ fn engine(vocabulary: usize, choice: KernelChoice) -> Engine {
         buffers: vec![BufferSpec { name: "logits", columns: vocabulary, rows: RowSet::Outputs }],
         rotary_tables: Vec::new(),
         cache_widths: Vec::new(),
+        states: Vec::new(),
         cache_format: Default::default(),
         ops: Vec::new(),
         logits,

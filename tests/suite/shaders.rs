@@ -66,13 +66,13 @@ fn configs() -> Vec<ModelConfig> {
         config
     };
     let mut wide = shape("qwen3-0.6b");
-    wide.layers[0].attention.head_width = 256;
+    wide.layers[0].attention.as_mut().unwrap().head_width = 256;
     wide.logits.cap = Some(30.0);
     let mut many_groups = shape("llama-3.2-1b");
-    many_groups.layers[0].attention.key_value_heads = 1;
+    many_groups.layers[0].attention.as_mut().unwrap().key_value_heads = 1;
     let mut learned = shape("stories15m");
     learned.positions = Positions::Learned { rows: 256 };
-    learned.layers[0].feed_forward.kind = FeedForwardKind::Plain;
+    learned.layers[0].feed_forward.unwrap().kind = FeedForwardKind::Plain;
     let mut layers = shape("smollm2-135m");
     layers.final_norm.kind = NormKind::Layer;
     layers.layers[0].attention_norms = BlockNorms::before(layers.final_norm);

@@ -76,6 +76,7 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
         buffers: vec![buffer("a", 64), buffer("b", 40), buffer("c", 64), buffer("logits", 7)],
         rotary_tables: Vec::new(),
         cache_widths: Vec::new(),
+        states: Vec::new(),
         cache_format: Default::default(),
         ops: vec![table, linear(2, 0, 1), linear(3, 1, 2), linear(4, 2, 3)],
         logits: BufferId(3),

@@ -14,8 +14,8 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
     let activation = activation::read(fields, "hidden_act", Activation::ReluSquared)?;
     let mut config = llama_like::read_with(fields, names, norm, Rope::default(), activation)?;
-    for layer in &mut config.layers {
-        layer.feed_forward.kind = FeedForwardKind::Plain;
+    for feed_forward in config.feed_forwards() {
+        feed_forward.kind = FeedForwardKind::Plain;
     }
     Ok(config)
 }

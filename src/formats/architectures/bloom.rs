@@ -65,7 +65,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     let layer = LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads,
             key_value_heads: heads,
             head_width,
@@ -77,14 +77,15 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),
-        feed_forward: FeedForwardConfig {
+        feed_forward: Some(FeedForwardConfig {
             width: width.saturating_mul(4),
             kind: FeedForwardKind::Plain,
             activation: Activation::GeluTanh,
             bias: Bias::Present,
-        },
+        }),
     };
     let layers_field = any(["n_layer", "num_hidden_layers"]).unwrap_or("n_layer");
     Ok(ModelConfig {

@@ -38,10 +38,11 @@ pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConf
     config.logits.scale = fields.optional_number("logit_scale")?.unwrap_or(0.0625) as f32;
     let has_head_norms = fields.optional_flag("use_qk_norm")?.unwrap_or(false);
     for layer in &mut config.layers {
+        let Some(attention) = &mut layer.attention else { continue };
         layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
         if has_head_norms {
-            layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::OwnWeights));
+            attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::OwnWeights));
         }
     }
     Ok(config)

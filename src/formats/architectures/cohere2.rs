@@ -24,9 +24,10 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     };
     let sights = window::sights(fields, config.layers.len(), sight)?;
     for (layer, sight) in config.layers.iter_mut().zip(sights) {
+        let Some(attention) = &mut layer.attention else { continue };
         match sight {
-            Sight::Windowed => layer.attention.scores.window = size,
-            Sight::Full => layer.attention.rotary = None,
+            Sight::Windowed => attention.scores.window = size,
+            Sight::Full => attention.rotary = None,
         }
     }
     Ok(config)

@@ -31,9 +31,12 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     config.head = llama_like::head(fields, HeadWeights::Tied)?;
     if fields.optional_flag("use_bias")?.unwrap_or(false) {
         for layer in &mut config.layers {
-            (layer.attention.query_key_value_bias, layer.attention.output_bias) =
-                (Bias::Present, Bias::Present);
-            layer.feed_forward.bias = Bias::Present;
+            let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward)
+            else {
+                continue;
+            };
+            (attention.query_key_value_bias, attention.output_bias) = (Bias::Present, Bias::Present);
+            feed_forward.bias = Bias::Present;
         }
     }
     Ok(config)

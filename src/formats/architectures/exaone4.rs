@@ -34,12 +34,13 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     };
     let sights = window::sights(fields, config.layers.len(), sight)?;
     for (layer, sight) in config.layers.iter_mut().zip(sights) {
+        let Some(attention) = &mut layer.attention else { continue };
         (layer.attention_norms, layer.feed_forward_norms) =
             (BlockNorms::after(norm), BlockNorms::after(norm));
-        layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
+        attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
         match (size, sight) {
-            (Some(_), Sight::Windowed) => layer.attention.scores.window = size,
-            (Some(_), Sight::Full) => layer.attention.rotary = None,
+            (Some(_), Sight::Windowed) => attention.scores.window = size,
+            (Some(_), Sight::Full) => attention.rotary = None,
             (None, _) => {}
         }
     }

@@ -48,9 +48,10 @@ pub(super) fn read_qwen(
     };
     let width = fields.size("moe_intermediate_size")?;
     for (index, layer) in config.layers.iter_mut().enumerate() {
+        let Some(feed_forward) = &mut layer.feed_forward else { continue };
         if (index + 1).is_multiple_of(step) && !without.contains(&index) {
             let kind = FeedForwardKind::Experts(experts);
-            layer.feed_forward = FeedForwardConfig { width, kind, ..layer.feed_forward };
+            *feed_forward = FeedForwardConfig { width, kind, ..*feed_forward };
         }
     }
     Ok(())

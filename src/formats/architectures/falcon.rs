@@ -72,7 +72,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             ..ResidualConfig::default()
         },
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads,
             key_value_heads: if is_multi_query && !is_new { 1 } else { groups.unwrap_or(heads) },
             head_width,
@@ -88,14 +88,15 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             sinks: Sinks::default(),
             query_key_value_bias: bias,
             output_bias: bias,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: if has_one_norm { BlockNorms::NONE } else { BlockNorms::before(norm) },
-        feed_forward: FeedForwardConfig {
+        feed_forward: Some(FeedForwardConfig {
             width: fields.optional_size("ffn_hidden_size")?.unwrap_or(width.saturating_mul(4)),
             kind: FeedForwardKind::Plain,
             activation: activation::read(fields, "activation", Activation::Gelu)?,
             bias,
-        },
+        }),
     };
     Ok(ModelConfig {
         vocabulary: fields.size("vocab_size")?,

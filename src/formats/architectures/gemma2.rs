@@ -57,12 +57,13 @@ pub(super) fn read_with(
     let size = window::size(fields, 4096)?;
     let sights = window::sights(fields, config.layers.len(), sight)?;
     for (layer, sight) in config.layers.iter_mut().zip(sights) {
+        let Some(attention) = &mut layer.attention else { continue };
         let norm = config.final_norm;
         (layer.attention_norms, layer.feed_forward_norms) =
             (BlockNorms::around(norm), BlockNorms::around(norm));
-        layer.attention.scale = scalar.sqrt().recip() as f32;
-        layer.attention.scores.cap = score_cap;
-        layer.attention.scores.window = size.filter(|_| sight == Sight::Windowed);
+        attention.scale = scalar.sqrt().recip() as f32;
+        attention.scores.cap = score_cap;
+        attention.scores.window = size.filter(|_| sight == Sight::Windowed);
     }
     Ok(config)
 }

@@ -52,13 +52,15 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     };
     let rope = Rope { theta: 1_000_000.0, share: None };
     let mut config = gemma2::read_with(fields, names, rope, sight, [None, None])?;
-    let local = rope::of_windows(fields, config.context, &config.layers[0].attention, |fields| {
+    let head_width = config.first_attention().map_or(0, |attention| attention.head_width);
+    let local = rope::of_windows(fields, config.context, head_width, |fields| {
         Ok(fields.optional_number("rope_local_base_freq")?.unwrap_or(10_000.0))
     })?;
-    for layer in &mut config.layers {
-        layer.attention.head_norm = Some(norm::of_heads(config.final_norm, HeadNormExtent::Head));
-        if layer.attention.scores.window.is_some() {
-            layer.attention.rotary = Some(local.clone());
+    let head_norm = norm::of_heads(config.final_norm, HeadNormExtent::Head);
+    for attention in config.attentions() {
+        attention.head_norm = Some(head_norm);
+        if attention.scores.window.is_some() {
+            attention.rotary = Some(local.clone());
         }
     }
     Ok(config)

@@ -34,9 +34,10 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         _ => Bias::Present,
     };
     for layer in &mut config.layers {
+        let Some(attention) = &mut layer.attention else { continue };
         (layer.attention_norms, layer.feed_forward_norms) =
             (BlockNorms::around(norm), BlockNorms::around(norm));
-        (layer.attention.query_key_value_bias, layer.attention.output_bias) = (bias, Bias::Absent);
+        (attention.query_key_value_bias, attention.output_bias) = (bias, Bias::Absent);
     }
     Ok(config)
 }

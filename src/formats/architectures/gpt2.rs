@@ -74,7 +74,7 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
     let layer = |index: usize| LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads,
             key_value_heads: heads,
             head_width,
@@ -86,9 +86,10 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
             sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),
-        feed_forward,
+        feed_forward: Some(feed_forward),
     };
     let tied = fields.optional_flag("tie_word_embeddings")?.unwrap_or(true);
     Ok(ModelConfig {

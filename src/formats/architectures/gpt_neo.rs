@@ -65,7 +65,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     let layer = |sight: Sight| LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads,
             key_value_heads: heads,
             head_width,
@@ -80,9 +80,10 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             sinks: Sinks::default(),
             query_key_value_bias: Bias::Absent,
             output_bias: Bias::Present,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),
-        feed_forward,
+        feed_forward: Some(feed_forward),
     };
     Ok(ModelConfig {
         vocabulary: fields.size("vocab_size")?,

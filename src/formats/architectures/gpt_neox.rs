@@ -52,11 +52,14 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     };
     let is_parallel = fields.optional_flag("use_parallel_residual")?.unwrap_or(true);
     for layer in &mut config.layers {
+        let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward) else {
+            continue;
+        };
         layer.residual.kind = if is_parallel { Residual::Parallel } else { Residual::Sequential };
-        (layer.attention.query_key_value_bias, layer.attention.output_bias) = (bias, bias);
-        layer.feed_forward.kind = FeedForwardKind::Plain;
-        layer.feed_forward.bias = Bias::Present;
-        layer.feed_forward.activation = activation::read(fields, "hidden_act", Activation::Gelu)?;
+        (attention.query_key_value_bias, attention.output_bias) = (bias, bias);
+        feed_forward.kind = FeedForwardKind::Plain;
+        feed_forward.bias = Bias::Present;
+        feed_forward.activation = activation::read(fields, "hidden_act", Activation::Gelu)?;
     }
     Ok(config)
 }

@@ -75,10 +75,13 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let usual = |index: usize| if index.is_multiple_of(2) { Sight::Windowed } else { Sight::Full };
     let sights = window::sights(fields, config.layers.len(), usual)?;
     for (layer, sight) in config.layers.iter_mut().zip(sights) {
-        layer.attention.sinks = Sinks::Present;
-        layer.attention.scores.window = size.filter(|_| sight == Sight::Windowed);
+        let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward) else {
+            continue;
+        };
+        attention.sinks = Sinks::Present;
+        attention.scores.window = size.filter(|_| sight == Sight::Windowed);
         let kind = FeedForwardKind::Experts(experts);
-        layer.feed_forward = FeedForwardConfig { kind, bias: Bias::Present, ..layer.feed_forward };
+        *feed_forward = FeedForwardConfig { kind, bias: Bias::Present, ..*feed_forward };
     }
     Ok(config)
 }

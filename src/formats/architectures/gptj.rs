@@ -45,10 +45,11 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         None => 64,
     };
     for layer in &mut config.layers {
+        let Some(attention) = &mut layer.attention else { continue };
         layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
-        layer.attention.rotary = Some(RotaryConfig { width, theta: 10_000.0, scaling: RotaryScaling::Plain });
-        (layer.attention.query_key_value_bias, layer.attention.output_bias) = (Bias::Absent, Bias::Absent);
+        attention.rotary = Some(RotaryConfig { width, theta: 10_000.0, scaling: RotaryScaling::Plain });
+        (attention.query_key_value_bias, attention.output_bias) = (Bias::Absent, Bias::Absent);
     }
     Ok(config)
 }

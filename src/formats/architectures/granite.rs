@@ -15,12 +15,13 @@ pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConf
     config.embedding.scale = factor("embedding_multiplier")? as f32;
     config.logits.scale = factor("logits_scaling")?.recip() as f32;
     for layer in &mut config.layers {
+        let Some(attention) = &mut layer.attention else { continue };
         layer.residual.scale = factor("residual_multiplier")? as f32;
-        layer.attention.scale = factor("attention_multiplier")? as f32;
+        attention.scale = factor("attention_multiplier")? as f32;
     }
     // GGUF files alone say this.
     if fields.optional_flag("_rotates")? == Some(false) {
-        config.layers.iter_mut().for_each(|layer| layer.attention.rotary = None);
+        config.attentions().for_each(|attention| attention.rotary = None);
     }
     Ok(config)
 }

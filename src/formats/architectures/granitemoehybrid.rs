@@ -43,9 +43,12 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let width = fields.optional_size("shared_intermediate_size")?.unwrap_or(1024);
     let rotates = fields.optional_text("position_embedding_type")? == Some("rope");
     for layer in &mut config.layers {
-        layer.feed_forward.width = width;
+        let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward) else {
+            continue;
+        };
+        feed_forward.width = width;
         if !rotates {
-            layer.attention.rotary = None;
+            attention.rotary = None;
         }
     }
     Ok(config)

@@ -128,7 +128,7 @@ pub(super) fn read_with(
     let layer = |index: usize| LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             query_key_value_bias: bias(
                 attention_bias,
                 index,
@@ -136,12 +136,13 @@ pub(super) fn read_with(
             ),
             output_bias: bias(attention_bias, index, &["self_attn.o_proj", "self_attn.dense"]),
             ..attention.clone()
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),
-        feed_forward: FeedForwardConfig {
+        feed_forward: Some(FeedForwardConfig {
             bias: bias(feed_forward_bias, index, &["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]),
             ..feed_forward
-        },
+        }),
     };
     Ok(ModelConfig {
         vocabulary: fields.size("vocab_size")?,

@@ -31,8 +31,8 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         softmax: RouterSoftmax::AfterTopK,
         shared_width: None,
     };
-    for layer in &mut config.layers {
-        layer.feed_forward.kind = FeedForwardKind::Experts(experts);
+    for feed_forward in config.feed_forwards() {
+        feed_forward.kind = FeedForwardKind::Experts(experts);
     }
     Ok(config)
 }

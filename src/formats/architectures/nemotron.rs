@@ -27,9 +27,9 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let rope = Rope { share: Some(0.5), ..Rope::default() };
     let norm = norm::layer(fields, "norm_eps", Bias::Present)?;
     let mut config = llama_like::read(fields, names, norm, rope)?;
-    for layer in &mut config.layers {
-        layer.feed_forward.kind = FeedForwardKind::Plain;
-        layer.feed_forward.activation = activation::read(fields, "hidden_act", Activation::ReluSquared)?;
+    for feed_forward in config.feed_forwards() {
+        feed_forward.kind = FeedForwardKind::Plain;
+        feed_forward.activation = activation::read(fields, "hidden_act", Activation::ReluSquared)?;
     }
     Ok(config)
 }

@@ -25,7 +25,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let norm = NormConfig { kind: NormKind::Layer, epsilon, bias: Bias::Absent };
     let mut config = llama_like::read(fields, names, norm, Rope::default())?;
     let clip = clip(fields)?;
-    config.layers.iter_mut().for_each(|layer| layer.attention.clip = clip);
+    config.attentions().for_each(|attention| attention.clip = clip);
     Ok(config)
 }
 

@@ -35,9 +35,10 @@ pub(super) fn read_with(
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
     let mut config = llama_like::read(fields, names, norm, Rope { theta, share: None })?;
     for layer in &mut config.layers {
+        let Some(attention) = &mut layer.attention else { continue };
         (layer.attention_norms, layer.feed_forward_norms) =
             (BlockNorms::after(norm), BlockNorms::after(norm));
-        layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Row));
+        attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Row));
     }
     Ok(config)
 }

@@ -18,12 +18,14 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         if (index + 1).is_multiple_of(4) { Sight::Full } else { Sight::Windowed }
     };
     let sights = window::sights(fields, config.layers.len(), sight)?;
-    let local = rope::of_windows(fields, config.context, &config.layers[0].attention, |fields| {
+    let head_width = config.first_attention().map_or(0, |attention| attention.head_width);
+    let local = rope::of_windows(fields, config.context, head_width, |fields| {
         Ok(fields.optional_number("rope_theta")?.unwrap_or(500_000.0))
     })?;
     for (layer, _) in config.layers.iter_mut().zip(sights).filter(|(_, sight)| *sight == Sight::Windowed) {
-        layer.attention.scores.window = size;
-        layer.attention.rotary = Some(local.clone());
+        let Some(attention) = &mut layer.attention else { continue };
+        attention.scores.window = size;
+        attention.rotary = Some(local.clone());
     }
     Ok(config)
 }

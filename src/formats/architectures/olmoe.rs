@@ -27,8 +27,11 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         shared_width: None,
     };
     for layer in &mut config.layers {
-        layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Row));
-        layer.feed_forward.kind = FeedForwardKind::Experts(experts);
+        let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward) else {
+            continue;
+        };
+        attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Row));
+        feed_forward.kind = FeedForwardKind::Experts(experts);
     }
     Ok(config)
 }

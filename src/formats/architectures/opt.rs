@@ -56,7 +56,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
     let layer = LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
-        attention: AttentionConfig {
+        attention: Some(AttentionConfig {
             heads,
             key_value_heads: heads,
             head_width,
@@ -68,14 +68,15 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             sinks: Sinks::default(),
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
-        },
+        }),
+        recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),
-        feed_forward: FeedForwardConfig {
+        feed_forward: Some(FeedForwardConfig {
             width: fields.size("ffn_dim")?,
             kind: FeedForwardKind::Plain,
             activation: activation::read(fields, "activation_function", Activation::Relu)?,
             bias: Bias::Present,
-        },
+        }),
     };
     Ok(ModelConfig {
         vocabulary: fields.size("vocab_size")?,

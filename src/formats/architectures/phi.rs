@@ -31,12 +31,15 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let mut config = llama_like::read(fields, names, norm, rope)?;
     config.head_bias = Bias::Present;
     for layer in &mut config.layers {
+        let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward) else {
+            continue;
+        };
         layer.residual.kind = Residual::Parallel;
         layer.feed_forward_norms = BlockNorms::NONE;
-        (layer.attention.query_key_value_bias, layer.attention.output_bias) = (Bias::Present, Bias::Present);
-        layer.feed_forward.kind = FeedForwardKind::Plain;
-        layer.feed_forward.bias = Bias::Present;
-        layer.feed_forward.activation = activation::read(fields, "hidden_act", Activation::GeluTanh)?;
+        (attention.query_key_value_bias, attention.output_bias) = (Bias::Present, Bias::Present);
+        feed_forward.kind = FeedForwardKind::Plain;
+        feed_forward.bias = Bias::Present;
+        feed_forward.activation = activation::read(fields, "hidden_act", Activation::GeluTanh)?;
     }
     Ok(config)
 }

@@ -33,8 +33,8 @@ fn read_inside(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, 
 
 fn read_with(fields: &Fields, names: &dyn StoredNames, rope: Rope) -> Result<ModelConfig, FormatError> {
     let mut config = llama_like::read(fields, names, norm::rms(fields, "rms_norm_eps")?, rope)?;
-    for layer in &mut config.layers {
-        layer.attention.query_key_value_bias = Bias::Present;
+    for attention in config.attentions() {
+        attention.query_key_value_bias = Bias::Present;
     }
     window::read_optional(fields, &mut config)?;
     Ok(config)

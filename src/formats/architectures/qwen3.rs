@@ -36,8 +36,8 @@ pub(super) fn read_with(
 ) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms(fields, "rms_norm_eps")?;
     let mut config = llama_like::read(fields, names, norm, rope)?;
-    for layer in &mut config.layers {
-        layer.attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
+    for attention in config.attentions() {
+        attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
     }
     window::read_optional(fields, &mut config)?;
     Ok(config)

@@ -59,8 +59,8 @@ const EXPERTS_TOGETHER: &[Mapping] = &[
 fn read_inside(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let mut config = qwen3::read_with(fields, names, qwen3::INSIDE_ROPE)?;
     experts::read_qwen(fields, &mut config, None)?;
-    for layer in &mut config.layers {
-        if let FeedForwardKind::Experts(experts) = &mut layer.feed_forward.kind {
+    for feed_forward in config.feed_forwards() {
+        if let FeedForwardKind::Experts(experts) = &mut feed_forward.kind {
             experts.softmax = RouterSoftmax::AfterTopK;
         }
     }

@@ -5,7 +5,6 @@
 
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
-use crate::model::config::AttentionConfig;
 use crate::model::rotary::{RampEnds, RotaryConfig, RotaryScaling};
 
 /// What a family's rotary embeddings are where its configuration does not say.
@@ -52,7 +51,7 @@ const OF_WINDOWS: &str = "sliding_attention";
 pub(super) fn of_windows(
     fields: &Fields,
     context: usize,
-    attention: &AttentionConfig,
+    head_width: usize,
     theta: impl Fn(&Fields) -> Result<f64, FormatError>,
 ) -> Result<RotaryConfig, FormatError> {
     let theta = theta(fields)?;
@@ -61,10 +60,8 @@ pub(super) fn of_windows(
         _ => None,
     };
     match own {
-        Some(own) => {
-            read_object(fields, Some(own), attention.head_width, context, Rope { theta, share: None })
-        }
-        None => Ok(RotaryConfig { width: attention.head_width, theta, scaling: RotaryScaling::Plain }),
+        Some(own) => read_object(fields, Some(own), head_width, context, Rope { theta, share: None }),
+        None => Ok(RotaryConfig { width: head_width, theta, scaling: RotaryScaling::Plain }),
     }
 }
 

@@ -24,8 +24,8 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         Ok::<Bias, FormatError>(if is_present { Bias::Present } else { Bias::Absent })
     };
     let (query_key_value, output) = (bias("attention_bias", true)?, bias("attention_out_bias", false)?);
-    for layer in &mut config.layers {
-        (layer.attention.query_key_value_bias, layer.attention.output_bias) = (query_key_value, output);
+    for attention in config.attentions() {
+        (attention.query_key_value_bias, attention.output_bias) = (query_key_value, output);
     }
     Ok(config)
 }

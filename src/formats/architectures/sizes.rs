@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::ModelConfig;
 
-/// Sizes of a decoder; those of the first layer where layers differ. `None` for what is unknown.
+/// Sizes of a decoder; those of the first layer that has them where layers differ. `None` for what is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ArchitectureSizes {
     /// Number of layers.
@@ -31,15 +31,15 @@ impl ArchitectureSizes {
     /// Those of a decoder that was read.
     pub fn of(config: &ModelConfig) -> Self {
         let size = |size: usize| Some(size as u64);
-        let layer = config.layers.first();
-        let attention = layer.map(|layer| &layer.attention);
+        let attention = config.first_attention();
+        let feed_forward = config.layers.iter().find_map(|layer| layer.feed_forward.as_ref());
         Self {
             layers: size(config.layers.len()),
             width: size(config.width),
             heads: attention.and_then(|attention| size(attention.heads)),
             key_value_heads: attention.and_then(|attention| size(attention.key_value_heads)),
             head_width: attention.and_then(|attention| size(attention.head_width)),
-            feed_forward_width: layer.and_then(|layer| size(layer.feed_forward.width)),
+            feed_forward_width: feed_forward.and_then(|block| size(block.width)),
             vocabulary: size(config.vocabulary),
             context: size(config.context),
         }

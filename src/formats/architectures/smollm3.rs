@@ -22,6 +22,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let interval = fields.optional_size("no_rope_layer_interval")?.unwrap_or(4);
     let listed = fields.optional_numbers("no_rope_layers")?;
     for (index, layer) in config.layers.iter_mut().enumerate() {
+        let Some(attention) = &mut layer.attention else { continue };
         // In spite of its name the list has a 1 where a layer has a rotary embedding.
         let rotates = match &listed {
             None => !(index + 1).is_multiple_of(interval),
@@ -33,7 +34,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
             }
         };
         if !rotates {
-            layer.attention.rotary = None;
+            attention.rotary = None;
         }
     }
     window::read_optional(fields, &mut config)?;

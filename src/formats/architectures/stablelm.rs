@@ -33,9 +33,10 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let (has_biases, parallel) =
         (fields.optional_flag("use_qkv_bias")?, fields.optional_flag("use_parallel_residual")?);
     for layer in &mut config.layers {
-        layer.attention.head_norm = has_head_norms.then_some(head_norm);
+        let Some(attention) = &mut layer.attention else { continue };
+        attention.head_norm = has_head_norms.then_some(head_norm);
         if has_biases == Some(true) {
-            layer.attention.query_key_value_bias = Bias::Present;
+            attention.query_key_value_bias = Bias::Present;
         }
         if parallel == Some(true) {
             layer.residual.kind = Residual::Parallel;

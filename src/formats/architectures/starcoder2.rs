@@ -30,10 +30,13 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         _ => Bias::Present,
     };
     for layer in &mut config.layers {
-        (layer.attention.query_key_value_bias, layer.attention.output_bias) = (bias, bias);
-        layer.feed_forward.kind = FeedForwardKind::Plain;
-        layer.feed_forward.bias = bias;
-        layer.feed_forward.activation = activation::read(fields, "hidden_act", Activation::GeluTanh)?;
+        let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward) else {
+            continue;
+        };
+        (attention.query_key_value_bias, attention.output_bias) = (bias, bias);
+        feed_forward.kind = FeedForwardKind::Plain;
+        feed_forward.bias = bias;
+        feed_forward.activation = activation::read(fields, "hidden_act", Activation::GeluTanh)?;
     }
     window::everywhere(&mut config, fields.optional_size("sliding_window")?);
     Ok(config)

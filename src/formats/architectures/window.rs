@@ -15,8 +15,8 @@ pub(super) enum Sight {
 
 /// A window of all layers.
 pub(super) fn everywhere(config: &mut ModelConfig, window: Option<usize>) {
-    for layer in &mut config.layers {
-        layer.attention.scores.window = window;
+    for attention in config.attentions() {
+        attention.scores.window = window;
     }
 }
 
@@ -39,7 +39,8 @@ pub(super) fn read_optional(fields: &Fields, config: &mut ModelConfig) -> Result
     let usual = |index: usize| if index as f64 >= first { Sight::Windowed } else { Sight::Full };
     let sights = sights(fields, config.layers.len(), usual)?;
     for (layer, sight) in config.layers.iter_mut().zip(sights) {
-        layer.attention.scores.window = size.filter(|_| sight == Sight::Windowed);
+        let Some(attention) = &mut layer.attention else { continue };
+        attention.scores.window = size.filter(|_| sight == Sight::Windowed);
     }
     Ok(())
 }

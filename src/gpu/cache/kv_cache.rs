@@ -6,6 +6,7 @@
 use wgpu::BufferUsages;
 
 use super::page_table::{PAGE_POSITIONS, PageCopy, Pages};
+use super::state_cache::StateCache;
 use crate::gpu::device::Device;
 use crate::model::plan::{AttentionOp, Op, Plan};
 use crate::model::{CacheFormat, ModelError};
@@ -13,10 +14,11 @@ use crate::model::{CacheFormat, ModelError};
 /// Positions that the cache begins with.
 const FIRST_POSITIONS: usize = 256;
 
-/// Keys and values of all layers.
+/// Keys and values of all layers, and the states.
 pub(crate) struct Cache {
     pub pages: Pages,
     pub layers: Vec<LayerCache>,
+    pub states: StateCache,
     /// Partial results of attention over split positions.
     pub partials: wgpu::Buffer,
     /// Queries that are ready for attention.
@@ -58,14 +60,15 @@ pub(crate) fn cache_widths(plan: &Plan) -> Vec<u64> {
 }
 
 impl Cache {
-    /// A cache for layers whose positions take `widths` bytes, with room for a first few pages, and the scratch
-    /// memory of attention.
+    /// The cache of a plan, with room for a first few pages and states, and the scratch memory of attention.
     pub(crate) fn new(
         device: &Device,
-        widths: &[u64],
+        plan: &Plan,
         scratch: [u64; 2],
         context: usize,
     ) -> Result<Self, ModelError> {
+        let widths = cache_widths(plan);
+        let states = StateCache::new(device, plan)?;
         let mut pages = Pages::default();
         pages.grow(FIRST_POSITIONS.min(context).div_ceil(PAGE_POSITIONS));
         let positions = (pages.capacity() * PAGE_POSITIONS) as u64;
@@ -81,7 +84,7 @@ impl Cache {
         let [partials, ready] = scratch;
         let partials = device.buffer("attention's partial results", partials, BufferUsages::STORAGE)?;
         let ready = device.buffer("attention's queries", ready, BufferUsages::STORAGE)?;
-        Ok(Self { pages, layers, partials, ready, transfer })
+        Ok(Self { pages, layers, states, partials, ready, transfer })
     }
 
     /// Makes room for at least `missing` more pages, and keeps what is cached. Replaces the layers' buffers, also

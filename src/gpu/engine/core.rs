@@ -28,6 +28,8 @@ pub struct Engine {
     pub non_finite: Vec<(String, usize)>,
     /// Positions that a sequence can have.
     pub(super) context: usize,
+    /// Rows that were computed again because a state was not there.
+    pub(super) recomputed: u64,
     pub(super) rows: Rows,
     pub(super) program: Program,
     pub(super) resources: Resources,
@@ -64,7 +66,7 @@ impl Engine {
         })?;
         let recorder = Recorder::new(&device, rows.outputs)?;
         let passes = Passes::default();
-        Ok(Self { device, non_finite, context, rows, program, resources, recorder, passes })
+        Ok(Self { device, non_finite, context, recomputed: 0, rows, program, resources, recorder, passes })
     }
 
     /// GPU memory as allocated now.
@@ -74,6 +76,7 @@ impl Engine {
             weight_bytes: self.resources.weight_bytes(),
             scratch_bytes: self.resources.scratch_bytes() + selection.map_or(0, Selection::bytes),
             cache_bytes: self.resources.cache.bytes(),
+            state_bytes: self.resources.cache.states.bytes(),
         }
     }
 
@@ -109,23 +112,35 @@ impl Engine {
     }
 
     /// Makes every bind group again: buffers were replaced, or other kernels were chosen.
-    fn recompile(&mut self) -> Result<(), ModelError> {
+    pub(super) fn recompile(&mut self) -> Result<(), ModelError> {
         let Self { device, program, resources, recorder, .. } = self;
         recorder.forget_prerecorded();
         program.recompile(device, resources)?;
         recorder.rebind(device, program, resources)
     }
 
-    /// Finds a place for every row; grows the cache when it is full.
+    /// Finds a place for every row, and a state for every sequence; grows the cache when it is full.
     pub(super) fn place(&mut self, batch: &Batch) -> Result<Placement, ModelError> {
         assert!(batch.rows.len() <= self.rows.batch, "at most {} rows a pass", self.rows.batch);
-        let pages = &mut self.resources.cache.pages;
-        self.passes.forget_branches(pages);
+        self.passes.forget_branches(&mut self.resources.cache);
+        let pages = &self.resources.cache.pages;
         let shape = BatchShape::of(batch, pages, self.program.vocabulary(), self.context)?;
+        self.recompute_states(batch)?;
+        let mut placement = self.place_rows(batch, &shape)?;
+        match self.place_states(batch, &shape, &mut placement) {
+            Ok(()) => Ok(placement),
+            Err(error) => {
+                placement.roll_back(&mut self.resources.cache);
+                Err(error)
+            }
+        }
+    }
+
+    fn place_rows(&mut self, batch: &Batch, shape: &BatchShape) -> Result<Placement, ModelError> {
         let least_split = self.program.choice.attention.least_split;
         loop {
             let cache = &mut self.resources.cache;
-            match Placement::new(batch, &shape, &mut cache.pages, least_split) {
+            match Placement::new(batch, shape, &mut cache.pages, least_split) {
                 Ok(placement) => {
                     placement.copies().for_each(|copy| cache.copy_page(&self.device, copy));
                     return Ok(placement);

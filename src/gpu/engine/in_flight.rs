@@ -5,7 +5,7 @@ use std::time::Instant;
 use wgpu::SubmissionIndex;
 
 use super::command_key::Wanted;
-use crate::gpu::cache::Pages;
+use crate::gpu::cache::Cache;
 use crate::gpu::pass::Placement;
 use crate::model::SequenceId;
 use crate::model::language_model::PassId;
@@ -40,8 +40,12 @@ pub(super) struct Branches {
     pub slots: Vec<u32>,
     /// For each row of the pass its position.
     pub positions: Vec<usize>,
+    /// For each row of the pass its token.
+    pub tokens: Vec<u32>,
     /// The pages that hold them.
     pub scratch: Vec<u32>,
+    /// Rows that have a state, and its slot.
+    pub states: Vec<(usize, u32)>,
 }
 
 /// All passes whose results are not done with.
@@ -83,9 +87,10 @@ impl Passes {
         self.in_flight.remove(index.expect("a pass is collected or discarded once"))
     }
 
-    /// Frees the pages of rows that branched off.
-    pub(super) fn forget_branches(&mut self, pages: &mut Pages) {
-        let Branches { scratch, .. } = std::mem::take(&mut self.branches);
-        pages.give_back(&scratch);
+    /// Frees the pages and states of rows that branched off.
+    pub(super) fn forget_branches(&mut self, cache: &mut Cache) {
+        let Branches { scratch, states, .. } = std::mem::take(&mut self.branches);
+        cache.pages.give_back(&scratch);
+        states.into_iter().for_each(|(_, slot)| cache.states.table.give_back(slot));
     }
 }

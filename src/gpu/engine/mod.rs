@@ -10,6 +10,7 @@ mod op_by_op;
 mod passes;
 mod profile;
 mod recorder;
+mod states;
 mod tuning_cache;
 
 pub use autotune::variants_of;

@@ -46,10 +46,12 @@ impl Engine {
         match ran {
             Ok(()) => {
                 let positions = batch.rows.iter().map(|row| row.position).collect();
-                let Placement { slots, scratch, .. } = placement;
-                self.passes.branches = Branches { slots, positions, scratch };
+                let tokens = batch.rows.iter().map(|row| row.token).collect();
+                let Placement { slots, scratch, states, .. } = placement;
+                let states = states.branches;
+                self.passes.branches = Branches { slots, positions, tokens, scratch, states };
             }
-            Err(_) => placement.roll_back(&mut self.resources.cache.pages),
+            Err(_) => placement.roll_back(&mut self.resources.cache),
         }
         ran.map(|()| results)
     }
@@ -77,6 +79,7 @@ impl Engine {
             PageCopy { from: slots[row], to }
         });
         self.resources.cache.copy_slots(&self.device, copies);
+        self.accept_states(sequence, length, rows);
         Ok(())
     }
 
@@ -94,14 +97,17 @@ impl Engine {
         match written.and_then(|()| self.submit_pass(key, begin)) {
             Ok(submitted) => {
                 // Later passes may use the pages at once: they come later on the GPU as well.
-                self.resources.cache.pages.give_back(&std::mem::take(&mut placement.scratch));
+                let cache = &mut self.resources.cache;
+                cache.pages.give_back(&std::mem::take(&mut placement.scratch));
+                let branches = std::mem::take(&mut placement.states.branches);
+                branches.into_iter().for_each(|(_, slot)| cache.states.table.give_back(slot));
                 let id = submitted.id;
                 let last = batch.rows.last().map_or((SequenceId(0), 0), |row| (row.sequence, row.position));
                 self.passes.keep(InFlightPass { submitted, last, placement });
                 Ok(id)
             }
             Err(error) => {
-                placement.roll_back(&mut self.resources.cache.pages);
+                placement.roll_back(&mut self.resources.cache);
                 Err(error)
             }
         }
@@ -201,16 +207,26 @@ impl ChainedModel for Engine {
         assert!(wanted.last().is_some_and(Wanted::summary), "the row to follow asks for a summary");
         let row = wanted.len() as u64 - 1;
         // The token is overwritten on the GPU.
-        self.launch(&Batch::chain(sequence, position + 1, &[0], output), Tokens::Chosen(row))
+        let batch = Batch::chain(sequence, position + 1, &[0], output);
+        let id = self.launch(&batch, Tokens::Chosen(row))?;
+        if self.resources.cache.states.exists() {
+            self.resources.cache.states.table.forget_newest_token(sequence);
+        }
+        Ok(id)
     }
 
     fn collect(&mut self, pass: PassId) -> Result<Outputs, ModelError> {
-        let InFlightPass { submitted, placement, .. } = self.passes.take(pass);
+        let InFlightPass { submitted, placement, last: (_, position) } = self.passes.take(pass);
         let mut results = Outputs::default();
         match self.finish(submitted, Instant::now(), &mut results) {
-            Ok(()) => Ok(results),
+            Ok(()) => {
+                if let Some(summary) = results.summaries.last() {
+                    self.resources.cache.states.table.set_unread(position + 1, summary.chosen);
+                }
+                Ok(results)
+            }
             Err(error) => {
-                placement.roll_back(&mut self.resources.cache.pages);
+                placement.roll_back(&mut self.resources.cache);
                 Err(error)
             }
         }
@@ -218,7 +234,7 @@ impl ChainedModel for Engine {
 
     fn discard(&mut self, pass: PassId) {
         let InFlightPass { submitted, placement, .. } = self.passes.take(pass);
-        placement.roll_back(&mut self.resources.cache.pages);
+        placement.roll_back(&mut self.resources.cache);
         // It was never mapped, and what is copied to it later comes later on the GPU as well.
         self.recorder.readbacks.give_back([submitted.readback]);
     }

@@ -87,6 +87,9 @@ kernels! {
     AttentionTiles = "attention_tiles", [pass, cache, scores, row_tiles];
     AttentionShuffleTiles = "attention_shuffle_tiles", [pass, cache, scores, row_tiles];
     AttentionCombine = "attention_combine", [pass];
+    Convolution = "convolution", [pass, activation];
+    RecurrencePrepare = "recurrence_prepare", [recurrence], reduces;
+    Recurrence = "recurrence", [pass, recurrence];
     Activate = "activate", [activation];
     Gate = "gate", [activation];
     Add = "add", [];

@@ -181,6 +181,35 @@ overrides! {
     /// Workgroups that take a tile of rows.
     TileParts(u32) = "TILE_PARTS",
 
+    /// Rows that a convolution reads.
+    Taps(u32) = "TAPS",
+    /// Key heads of a recurrence.
+    Groups(u32) = "GROUPS",
+    /// Elements of a key.
+    KeyWidth(u32) = "KEY_WIDTH",
+    /// Blocks of four of a key.
+    Key4(u32) = "KEY4",
+    /// Elements of a value.
+    ValueWidth(u32) = "VALUE_WIDTH",
+    /// From one prepared row to the next, in blocks of four.
+    PreparedStride4(u32) = "PREPARED_STRIDE4",
+    /// From one row of time steps to the next.
+    StepStride(u32) = "STEP_STRIDE",
+    /// Whether heads take turns with key heads.
+    Turns(bool) = "TURNS",
+    /// Whether the delta rule changes a state.
+    Delta(bool) = "DELTA",
+    /// The largest strength of a change.
+    Range(f32) = "RANGE",
+    /// The least time step.
+    LeastStep(f32) = "LEAST_STEP",
+    /// The largest time step.
+    MostStep(f32) = "MOST_STEP",
+    /// Lanes that share a row of a state.
+    KeyParts(u32) = "KEY_PARTS",
+    /// Room for two rows' sums by lane.
+    PartialSums(u32) = "PARTIAL_SUMS",
+
     /// Experts that there are.
     Experts(u32) = "EXPERTS",
     /// Experts of a row.
@@ -268,6 +297,7 @@ impl OverrideValue for Activation {
             Self::ReluSquared => 4.0,
             Self::GeluSigmoid => 5.0,
             Self::ClampedGelu => 6.0,
+            Self::Identity => 7.0,
         }
     }
 }
@@ -327,6 +357,7 @@ mod tests {
             (Activation::ReluSquared, "RELU_SQUARED"),
             (Activation::GeluSigmoid, "GELU_SIGMOID"),
             (Activation::ClampedGelu, "CLAMPED_GELU"),
+            (Activation::Identity, "IDENTITY"),
         ];
         let of_shader = shader_text::constants("lib/activation.wgsl");
         for (activation, name) in activations {

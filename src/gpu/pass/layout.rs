@@ -18,9 +18,12 @@ shared! {
     PASS_SPLIT_POSITIONS = 5;
     PASS_SPLITS = 6;
     PASS_TILES_AT = 7;
-    PASS_ANGLES_AT = 8;
+    PASS_WALKS_AT = 8;
+    PASS_ANGLES_AT = 9;
 
-    ROW_WORDS = 8;
+    NOTHING = 0xffff_ffff;
+
+    ROW_WORDS = 12;
     ROW_TOKEN = 0;
     ROW_POSITION = 1;
     ROW_SLOT = 2;
@@ -28,6 +31,9 @@ shared! {
     ROW_PAGES_AT = 4;
     ROW_CHAIN_AT = 5;
     ROW_CHAIN_LENGTH = 6;
+    ROW_PARENT = 7;
+    ROW_STATE_FROM = 8;
+    ROW_STATE_TO = 9;
 
     TILE_WORDS = 8;
     TILE_PAGES_AT = 0;
@@ -36,6 +42,12 @@ shared! {
     TILE_ROW_COUNT = 3;
     TILE_CHAINS_AT = 4;
     TILE_CHAINED = 5;
+
+    WALK_WORDS = 4;
+    WALK_FROM = 0;
+    WALK_ROWS_AT = 1;
+    WALK_ROW_COUNT = 2;
+    WALK_FIRST_OWN = 3;
 
     SAMPLING_WORDS = 8;
     SAMPLING_INVERSE_TEMPERATURE = 0;
@@ -46,7 +58,7 @@ shared! {
 }
 
 /// Words before the first row's record.
-pub(super) const HEADER_WORDS: usize = 16;
+pub(super) const HEADER_WORDS: usize = 20;
 
 /// Most rotary tables that a plan may use.
 pub(crate) const MOST_TABLES: usize = HEADER_WORDS - PASS_ANGLES_AT;

@@ -4,6 +4,7 @@ mod layout;
 mod pass_shape;
 mod placement;
 mod rows;
+mod walks;
 mod words;
 
 pub(super) use layout::{FIRST_TOKEN, MOST_TABLES};

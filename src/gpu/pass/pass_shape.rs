@@ -15,16 +15,18 @@ pub(crate) struct PassShape {
     pub splits: usize,
     /// Tiles of rows that attention takes.
     pub tiles: usize,
+    /// Walks through the rows that a recurrence takes.
+    pub walks: usize,
 }
 
 impl PassShape {
     /// A chain of rows that see few positions.
     pub(crate) fn chain(rows: usize) -> Self {
-        Self { rows, independent_rows: rows <= 1, splits: 1, tiles: rows.div_ceil(TILE_ROWS) }
+        Self { rows, independent_rows: rows <= 1, splits: 1, tiles: rows.div_ceil(TILE_ROWS), walks: 1 }
     }
 
     /// Rows that attend to nothing.
     pub(crate) fn of_rows(rows: usize) -> Self {
-        Self { rows, independent_rows: true, splits: 1, tiles: 0 }
+        Self { rows, independent_rows: true, splits: 1, tiles: 0, walks: 0 }
     }
 }

@@ -1,7 +1,11 @@
 //! Where the rows of a batch go: slots of the cache, pages to branch off in, tiles and splits for attention.
 
 use super::pass_shape::{MOST_PARTIALS, PassShape, TILE_ROWS};
-use crate::gpu::cache::{Extension, PAGE_POSITIONS, PageCopy, Pages, PagesMissing};
+use super::walks::StatePlacement;
+use crate::gpu::cache::{
+    Cache, Extension, PAGE_POSITIONS, PageCopy, Pages, PagesMissing, SlotsMissing, States,
+};
+use crate::gpu::kernels::FEW_ROWS;
 use crate::model::{Batch, ModelError, SequenceId};
 
 /// Splits have a multiple of so many positions.
@@ -23,6 +27,8 @@ pub(crate) struct Placement {
     pub(super) chains: Vec<Vec<u32>>,
     /// Pages to give back after the pass.
     pub scratch: Vec<u32>,
+    /// The states of its rows, if the model has states.
+    pub states: StatePlacement,
     /// How the sequences grew.
     extensions: Vec<Extension>,
     pub(super) tiles: Vec<RowTile>,
@@ -76,7 +82,7 @@ impl Placement {
     ) -> Result<Self, PagesMissing> {
         let mut placement = Self::default();
         if let Err(missing) = placement.reserve(batch_shape, pages) {
-            placement.roll_back(pages);
+            placement.roll_back_pages(pages);
             return Err(missing);
         }
         placement.assign(batch, batch_shape, pages);
@@ -89,8 +95,25 @@ impl Placement {
         self.extensions.iter().filter_map(|extension| extension.copy)
     }
 
-    /// Makes every sequence what it was before, and gives back all pages: the pass has failed.
-    pub(crate) fn roll_back(self, pages: &mut Pages) {
+    /// Gives rows and sequences their states. When slots are missing, nothing has changed.
+    pub(crate) fn place_states(
+        &mut self,
+        batch: &Batch,
+        batch_shape: &BatchShape,
+        states: &mut States,
+    ) -> Result<(), SlotsMissing> {
+        self.states = StatePlacement::new(batch, &batch_shape.kept, states, FEW_ROWS)?;
+        self.shape.walks = self.states.walks();
+        Ok(())
+    }
+
+    /// Makes every sequence what it was before, and gives back all pages and states: the pass has failed.
+    pub(crate) fn roll_back(mut self, cache: &mut Cache) {
+        std::mem::take(&mut self.states).roll_back(&mut cache.states.table);
+        self.roll_back_pages(&mut cache.pages);
+    }
+
+    fn roll_back_pages(self, pages: &mut Pages) {
         pages.give_back(&self.scratch);
         self.extensions.into_iter().rev().for_each(|extension| pages.roll_back(extension));
     }
@@ -122,6 +145,7 @@ impl Placement {
             independent_rows: batch.rows.iter().all(|row| row.parent.is_none()),
             splits: longest.div_ceil(self.split_positions),
             tiles: self.tiles.len(),
+            walks: 0,
         };
     }
 

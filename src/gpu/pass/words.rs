@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::layout::*;
 use super::placement::Placement;
+use super::walks::StatePlacement;
 use crate::gpu::cache::Pages;
 use crate::model::batch::RowOutput;
 use crate::model::rotary::RotaryTable;
@@ -49,9 +50,14 @@ pub(crate) fn words(
         record[ROW_PAGES_AT] = pages_at as u32;
         record[ROW_CHAIN_AT] = chain_at as u32;
         record[ROW_CHAIN_LENGTH] = chain.len() as u32;
+        record[ROW_PARENT] = row.parent.map_or(NOTHING as u32, |parent| parent as u32);
+        if let (Some(&from), Some(&to)) = (placement.states.from.get(index), placement.states.to.get(index)) {
+            (record[ROW_STATE_FROM], record[ROW_STATE_TO]) = (from, to);
+        }
         words[HEADER_WORDS + index * ROW_WORDS..][..ROW_WORDS].copy_from_slice(&record);
     }
     push_tiles(&mut words, placement, &page_tables);
+    push_walks(&mut words, &placement.states);
     let mut angles = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         words[PASS_ANGLES_AT + index] = words.len() as u32;
@@ -76,6 +82,22 @@ fn sampling_words(output: RowOutput) -> [u32; SAMPLING_WORDS] {
     record[SAMPLING_MIN_P] = min_p.to_bits();
     record[SAMPLING_POINT] = uniform.to_bits();
     record
+}
+
+/// Lists the walks through the rows.
+fn push_walks(words: &mut Vec<u32>, states: &StatePlacement) {
+    let records = words.len();
+    words[PASS_WALKS_AT] = records as u32;
+    words.resize(records + states.walks.len() * WALK_WORDS, 0);
+    for (index, walk) in states.walks.iter().enumerate() {
+        let mut record = [0; WALK_WORDS];
+        record[WALK_FROM] = walk.rows.first().map_or(0, |&row| states.from[row]);
+        record[WALK_ROWS_AT] = words.len() as u32;
+        record[WALK_ROW_COUNT] = walk.rows.len() as u32;
+        record[WALK_FIRST_OWN] = walk.first_own as u32;
+        words.extend(walk.rows.iter().map(|&row| row as u32));
+        words[records + index * WALK_WORDS..][..WALK_WORDS].copy_from_slice(&record);
+    }
 }
 
 /// Lists the tiles of rows: page table, longest row, rows, and the slots of their chains.

@@ -40,6 +40,8 @@ impl Compiler<'_> {
             Op::Rotary { table, heads, head_width, buffer } => {
                 one(self.rotary(table, heads, head_width, Columns { buffer, first: 0 }))
             }
+            Op::Convolution(op) => one(self.convolution(op)),
+            Op::Recurrence(op) => Dispatches::Always(self.recurrence(op)),
             Op::Activate { activation, buffer } => one(self.activate(activation, buffer)),
             Op::Gate { activation, up, output } => one(self.gate(activation, up, output)),
             Op::Add { input, output } => one(self.add(input, output)),

@@ -39,6 +39,7 @@ impl Dispatch {
         let (y, z) = match height {
             Height::Rows(each) => (rows.div_ceil(each), columns.div_ceil(MOST_WORKGROUPS)),
             Height::Splits => (rows, shape.splits as u32),
+            Height::Walks => (shape.walks as u32, columns.div_ceil(MOST_WORKGROUPS)),
             Height::Tiles(parts) => (shape.tiles as u32 * parts, 1),
         };
         pass.dispatch_workgroups(x, y, z);

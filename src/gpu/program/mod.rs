@@ -10,6 +10,7 @@ mod dispatch;
 mod experts;
 mod linear;
 mod plain_ops;
+mod recurrent;
 mod resources;
 mod selection;
 mod spec;

@@ -4,7 +4,7 @@ use wgpu::BufferUsages;
 
 use super::attention_shape::scratch_bytes;
 use super::spec::Binding;
-use crate::gpu::cache::{Cache, cache_widths};
+use crate::gpu::cache::Cache;
 use crate::gpu::device::Device;
 use crate::gpu::pass::Rows;
 use crate::gpu::weights::{GpuTensor, TensorShape};
@@ -42,7 +42,7 @@ impl Resources {
         let activations = activations.collect::<Result<_, _>>()?;
         let absent = device.buffer("an absent tensor", 16, BufferUsages::STORAGE)?;
         let scratch = scratch_bytes(plan, rows.batch);
-        let cache = Cache::new(device, &cache_widths(plan), scratch, context)?;
+        let cache = Cache::new(device, plan, scratch, context)?;
         let pass = pass_buffer(device, FIRST_PASS_BYTES)?;
         Ok(Self { pass, tensors, activations, absent, cache })
     }
@@ -70,6 +70,7 @@ impl Resources {
             Binding::Vector(None) => &self.absent,
             Binding::Keys(layer) => &self.cache.layers[layer].keys,
             Binding::Values(layer) => &self.cache.layers[layer].values,
+            Binding::State(state) => &self.cache.states.buffers[state.0],
             Binding::Partials => &self.cache.partials,
             Binding::ReadyQueries => &self.cache.ready,
         }

@@ -2,7 +2,7 @@
 //! it.
 
 use crate::gpu::kernels::KernelUse;
-use crate::model::plan::{BufferId, TensorId};
+use crate::model::plan::{BufferId, StateId, TensorId};
 
 /// A dispatch before its pipeline and its bind group are made.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub(crate) enum Binding {
     Keys(usize),
     /// A layer's cached values.
     Values(usize),
+    /// The slots of a state.
+    State(StateId),
     /// Partial results of attention over split positions.
     Partials,
     /// Queries that are ready for attention.
@@ -53,6 +55,8 @@ pub(crate) enum Height {
     Splits,
     /// Parts of tiles of rows, so many to a tile.
     Tiles(u32),
+    /// Walks through the rows.
+    Walks,
 }
 
 impl Grid {

@@ -1,6 +1,6 @@
 //! How much GPU memory a plan takes: computed before loading, counted after.
 
-use crate::gpu::cache::cache_widths;
+use crate::gpu::cache::{cache_widths, most_slots};
 use crate::gpu::pass::Rows;
 use crate::gpu::program::{scratch_bytes, selection_bytes};
 use crate::gpu::weights::GpuLayout;
@@ -16,12 +16,18 @@ pub struct Memory {
     pub scratch_bytes: u64,
     /// KV cache: of a full context when estimated, of what is allocated when counted.
     pub cache_bytes: u64,
+    /// States beside it: of one sequence with all checkpoints that it may keep when estimated, of what is allocated when
+    /// counted.
+    pub state_bytes: u64,
 }
 
 impl Memory {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.weight_bytes.saturating_add(self.scratch_bytes).saturating_add(self.cache_bytes)
+        self.weight_bytes
+            .saturating_add(self.scratch_bytes)
+            .saturating_add(self.cache_bytes)
+            .saturating_add(self.state_bytes)
     }
 }
 
@@ -37,5 +43,10 @@ pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> M
         + scratch_bytes(plan, rows.batch).iter().sum::<u64>()
         + selection_bytes(plan.buffer(plan.logits).columns, rows.outputs);
     let a_position: u64 = cache_widths(plan).iter().map(|width| 2 * width).sum();
-    Memory { weight_bytes, scratch_bytes, cache_bytes: a_position.saturating_mul(context as u64) }
+    Memory {
+        weight_bytes,
+        scratch_bytes,
+        cache_bytes: a_position.saturating_mul(context as u64),
+        state_bytes: most_slots(plan) as u64 * plan.state_bytes(),
+    }
 }

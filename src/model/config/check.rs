@@ -7,6 +7,7 @@ use super::layer::{LayerConfig, Residual};
 use super::limits;
 use super::model::{ModelConfig, Positions};
 use super::norm::NormConfig;
+use super::recurrent::RecurrentConfig;
 use crate::model::error::{ConfigError, ensure, in_range, is_factor};
 
 impl ModelConfig {
@@ -26,8 +27,9 @@ impl ModelConfig {
         is_factor("the logits' scale", self.logits.scale)?;
         self.logits.cap.map_or(Ok(()), |cap| is_factor("the logits' cap", cap))?;
         self.final_norm.check()?;
-        let has_experts =
-            |layer: &LayerConfig| matches!(layer.feed_forward.kind, FeedForwardKind::Experts(_));
+        let has_experts = |layer: &LayerConfig| {
+            layer.feed_forward.is_some_and(|block| matches!(block.kind, FeedForwardKind::Experts(_)))
+        };
         let blocks = self.width.is_multiple_of(8) || !self.layers.iter().any(has_experts);
         ensure(blocks, "the model's width", self.width, || {
             "it has to be a multiple of 8 where there are experts".to_owned()
@@ -47,8 +49,13 @@ impl LayerConfig {
         ensure(is_kept, "the norm before attention", "absent", || {
             "blocks side by side need a norm that they read".to_owned()
         })?;
-        self.feed_forward.check()?;
-        self.attention.check()
+        self.feed_forward.iter().try_for_each(FeedForwardConfig::check)?;
+        self.attention.iter().try_for_each(AttentionConfig::check)?;
+        self.recurrent.iter().try_for_each(RecurrentConfig::check)?;
+        // Blocks side by side read what attention's norm gives.
+        let is_one_block = self.attention.is_none() && self.recurrent.is_none();
+        let fits = self.residual.kind == Residual::Sequential || !is_one_block && self.feed_forward.is_some();
+        ensure(fits, "a layer of blocks side by side", "one block", || "it needs both".to_owned())
     }
 }
 
@@ -107,7 +114,7 @@ impl FeedForwardConfig {
 }
 
 impl NormConfig {
-    fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
         let usable = self.epsilon.is_finite() && self.epsilon > 0.0;
         ensure(usable, "the norm's epsilon", self.epsilon, || {
             "it has to be a small positive number".to_owned()

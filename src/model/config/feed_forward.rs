@@ -51,6 +51,8 @@ pub enum RouterSoftmax {
 /// Non-linearities, by formula.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activation {
+    /// x.
+    Identity,
     /// x · sigmoid(x).
     Silu,
     /// x · Φ(x), with the exact Gaussian error function.

@@ -22,21 +22,25 @@
 use super::attention::AttentionConfig;
 use super::feed_forward::FeedForwardConfig;
 use super::norm::BlockNorms;
+use super::recurrent::RecurrentConfig;
 
-/// One decoder layer: an attention block and a feed-forward block, each with its norms and added to the residual
-/// stream.
+/// One decoder layer: up to three blocks, each with its norms and added to the residual stream. Most layers have attention
+/// and a feed-forward block. Where there are attention and a recurrent block, both read the same and their results are
+/// added to each other; what is absent takes nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerConfig {
     /// How the blocks and the residual stream are connected.
     pub residual: ResidualConfig,
-    /// The norms around attention.
+    /// The norms around attention and the recurrent block.
     pub attention_norms: BlockNorms,
     /// The attention block.
-    pub attention: AttentionConfig,
+    pub attention: Option<AttentionConfig>,
+    /// The block with a state.
+    pub recurrent: Option<RecurrentConfig>,
     /// The norms around the feed-forward block.
     pub feed_forward_norms: BlockNorms,
     /// The feed-forward block.
-    pub feed_forward: FeedForwardConfig,
+    pub feed_forward: Option<FeedForwardConfig>,
 }
 
 /// How a layer's blocks and the residual stream are connected.

@@ -13,5 +13,11 @@ pub const EXPERTS: usize = 1 << 12;
 pub const ACTIVE_EXPERTS: usize = 32;
 /// Rows of the matrices of all experts of a layer together.
 pub const EXPERT_ROWS: usize = 1 << 26;
+/// Rows that a convolution reads.
+pub const CONVOLUTION: usize = 64;
+/// Elements of a key of a state of matrices.
+pub const STATE_KEY: usize = 1024;
+/// Elements of a state of matrices.
+pub const STATE: usize = 1 << 26;
 /// Positions.
 pub const CONTEXT: usize = 1 << 24;

@@ -12,6 +12,7 @@ mod layer;
 pub mod limits;
 mod model;
 mod norm;
+mod recurrent;
 
 pub use attention::{AttentionConfig, HeadNormConfig, HeadNormExtent, ScoresConfig, Sinks};
 pub use bias::Bias;
@@ -19,3 +20,7 @@ pub use feed_forward::{Activation, ExpertsConfig, FeedForwardConfig, FeedForward
 pub use layer::{LayerConfig, Residual, ResidualConfig};
 pub use model::{EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
 pub use norm::{BlockNorms, NormConfig, NormKind};
+pub use recurrent::{
+    ConvolutionConfig, GatedDeltaConfig, GroupNormConfig, HeadOrder, Mamba2Config, RecurrentConfig,
+    ShortConvolutionConfig, StateHeads,
+};

@@ -1,6 +1,8 @@
 //! The model around its layers: embedding, final norm, LM head.
 
+use super::attention::AttentionConfig;
 use super::bias::Bias;
+use super::feed_forward::FeedForwardConfig;
 use super::layer::LayerConfig;
 use super::norm::NormConfig;
 
@@ -85,7 +87,23 @@ pub enum HeadWeights {
 impl ModelConfig {
     /// Bytes that one position takes in the KV cache, keys and values of all layers, in f32.
     pub fn cache_bytes_per_position(&self) -> u64 {
-        let elements: usize = self.layers.iter().map(|layer| 2 * layer.attention.key_value_width()).sum();
+        let attentions = self.layers.iter().filter_map(|layer| layer.attention.as_ref());
+        let elements: usize = attentions.map(|attention| 2 * attention.key_value_width()).sum();
         4 * elements as u64
+    }
+
+    /// The first attention block, if any layer has one.
+    pub fn first_attention(&self) -> Option<&AttentionConfig> {
+        self.layers.iter().find_map(|layer| layer.attention.as_ref())
+    }
+
+    /// The attention blocks, to be changed.
+    pub fn attentions(&mut self) -> impl Iterator<Item = &mut AttentionConfig> {
+        self.layers.iter_mut().filter_map(|layer| layer.attention.as_mut())
+    }
+
+    /// The feed-forward blocks, to be changed.
+    pub fn feed_forwards(&mut self) -> impl Iterator<Item = &mut FeedForwardConfig> {
+        self.layers.iter_mut().filter_map(|layer| layer.feed_forward.as_mut())
     }
 }

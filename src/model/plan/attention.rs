@@ -6,7 +6,7 @@ use crate::model::config::ScoresConfig;
 /// Softmax attention; query head h uses key/value head h·G/H.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionOp {
-    /// Index of the layer whose cache is read.
+    /// Index of the cache that is read, into [`super::Plan::cache_widths`].
     pub layer: usize,
     /// H.
     pub heads: usize,

@@ -23,6 +23,9 @@
 //! | R | rows of one expert's matrix |
 //! | V | entries of the vocabulary |
 //!
+//! Blocks with a state count otherwise: H are heads of values and matrices of their state, G heads of keys and queries, N
+//! elements of a key, P of a value.
+//!
 //! Shapes are rows × columns: "T × H·D" are T rows of H heads one after the other. `weight[r][c]` is row r, column c.
 //! "In place" means that the op reads the buffer that it writes.
 //!
@@ -32,11 +35,13 @@ mod attention;
 mod ids;
 mod linear;
 mod op;
+mod recurrent;
 
 pub use attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
-pub use ids::{BufferId, RotaryId, TensorId};
+pub use ids::{BufferId, RotaryId, StateId, TensorId};
 pub use linear::{Epilogue, ExpertInput, InputNorm};
 pub use op::Op;
+pub use recurrent::{ConvolutionOp, RecurrenceOp, RecurrenceRule};
 
 use super::cache::CacheFormat;
 use super::rotary::RotaryTable;
@@ -50,8 +55,10 @@ pub struct Plan {
     pub buffers: Vec<BufferSpec>,
     /// The rotary embeddings that the ops apply; layers with the same one share it.
     pub rotary_tables: Vec<RotaryTable>,
-    /// Elements of a key (and of a value) row of each layer's KV cache.
+    /// Elements of a key (and of a value) row of each KV cache: one for each layer with attention.
     pub cache_widths: Vec<usize>,
+    /// The states of fixed size that a sequence has, one or two for each layer with a recurrent block.
+    pub states: Vec<StateSpec>,
     /// How keys and values are stored.
     pub cache_format: CacheFormat,
     /// The operations, first to last.
@@ -85,6 +92,15 @@ pub struct BufferSpec {
     pub rows: RowSet,
 }
 
+/// A state that a sequence has beside its KV cache: f32, zeros before the first row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSpec {
+    /// What it holds, for messages.
+    pub name: &'static str,
+    /// Elements.
+    pub elements: usize,
+}
+
 /// The two sets of rows of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowSet {
@@ -99,6 +115,11 @@ impl Plan {
     pub fn cache_bytes_per_position(&self) -> u64 {
         let elements: usize = self.cache_widths.iter().map(|width| 2 * width).sum();
         (elements * self.cache_format.element_bytes()) as u64
+    }
+
+    /// Bytes of all states of one sequence.
+    pub fn state_bytes(&self) -> u64 {
+        self.states.iter().map(|state| 4 * state.elements as u64).sum()
     }
 
     /// V: logits of a row.

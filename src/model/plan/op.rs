@@ -3,6 +3,7 @@
 use super::attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 use super::ids::{BufferId, RotaryId, TensorId};
 use super::linear::{Epilogue, ExpertInput, InputNorm};
+use super::recurrent::{ConvolutionOp, RecurrenceOp, RecurrenceRule};
 use crate::model::config::{Activation, NormKind, RouterSoftmax};
 
 /// One operation. Shapes: T rows of the output's [`super::RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
@@ -75,7 +76,7 @@ pub enum Op {
     },
     /// Appends each row's keys and values to the layer's cache.
     CacheWrite {
-        /// Index of the layer.
+        /// Index of the cache.
         layer: usize,
         /// T × G·D.
         key: BufferId,
@@ -84,6 +85,10 @@ pub enum Op {
     },
     /// Softmax attention of each row over the positions it sees, itself included.
     Attention(AttentionOp),
+    /// A causal convolution over the last rows of each channel.
+    Convolution(ConvolutionOp),
+    /// The recurrence of a state of matrices.
+    Recurrence(RecurrenceOp),
     /// output\[t\] = activation(output\[t\]), in place.
     Activate {
         /// The non-linearity.
@@ -276,6 +281,32 @@ macro_rules! operands {
                     }
                 }
                 attention.replaces(output)
+            }
+            Op::Convolution(ConvolutionOp { weight, bias, input, output, .. }) => {
+                Operands::of("convolution").weights([weight]).weights(bias).reads([input]).replaces(output)
+            }
+            Op::Recurrence(RecurrenceOp {
+                rule,
+                rate,
+                query,
+                key,
+                value,
+                time_step,
+                prepared,
+                output,
+                ..
+            }) => {
+                let Columns { buffer: query, .. } = query;
+                let Columns { buffer: key, .. } = key;
+                let Columns { buffer: value, .. } = value;
+                // Nobody may rely on what is in the scratch buffer, so it counts as read.
+                let recurrence = Operands::of("recurrence").weights([rate]);
+                let recurrence = recurrence.reads([query, key, value, time_step, prepared]);
+                match rule {
+                    RecurrenceRule::GatedDelta { strength, .. } => recurrence.reads([strength]),
+                    RecurrenceRule::Mamba2 { skip, .. } => recurrence.weights([skip]),
+                }
+                .replaces(output)
             }
             Op::Activate { buffer, .. } => Operands::of("activate").updates(buffer),
             Op::Gate { up, output, .. } => Operands::of("gate").reads([up]).updates(output),

@@ -144,7 +144,7 @@ impl Described {
         self.form.check_needed(metadata)?;
         let Some((index, divisors)) = vector(checkpoint, DIVISORS)? else { return Ok(()) };
         let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), DIVISORS, reason));
-        for rotary in config.layers.iter_mut().filter_map(|layer| layer.attention.rotary.as_mut()) {
+        for rotary in config.attentions().filter_map(|attention| attention.rotary.as_mut()) {
             let factor = match rotary.scaling {
                 RotaryScaling::Plain => 1.0,
                 RotaryScaling::Linear { factor } => factor,

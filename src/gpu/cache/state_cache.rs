@@ -1,0 +1,93 @@
+//! The bytes of states: for each state of the plan one buffer of slots, f32.
+
+use wgpu::BufferUsages;
+
+use super::state_table::States;
+use crate::gpu::device::Device;
+use crate::model::ModelError;
+use crate::model::plan::Plan;
+
+/// Bytes that checkpoints may take, as long as they are at least [`LEAST_SPARE`].
+const CHECKPOINT_BYTES: u64 = 128 << 20;
+/// Checkpoints that there may be whatever they take.
+const LEAST_SPARE: usize = 2;
+/// More are of no use.
+const MOST_SPARE: usize = 256;
+/// Slots that there are at first: the empty state, and one to go on from the other.
+const FIRST_SLOTS: usize = 3;
+
+/// The states of all sequences.
+pub(crate) struct StateCache {
+    pub table: States,
+    /// By [`crate::model::plan::StateId`].
+    pub buffers: Vec<wgpu::Buffer>,
+    /// Bytes of one slot of each.
+    widths: Vec<u64>,
+}
+
+/// Checkpoints that a model's sequences may keep together, beside the newest state of each.
+fn spare_slots(plan: &Plan) -> usize {
+    match plan.state_bytes() {
+        0 => 0,
+        bytes => {
+            usize::try_from(CHECKPOINT_BYTES / bytes).unwrap_or(MOST_SPARE).clamp(LEAST_SPARE, MOST_SPARE)
+        }
+    }
+}
+
+/// Slots that one sequence of a plan takes at most: its newest state, the next one, checkpoints, and the empty state.
+pub(crate) fn most_slots(plan: &Plan) -> usize {
+    3 + spare_slots(plan)
+}
+
+impl StateCache {
+    /// Room for the first few states of a plan; for none where it has none.
+    pub(crate) fn new(device: &Device, plan: &Plan) -> Result<Self, ModelError> {
+        let widths: Vec<u64> = plan.states.iter().map(|state| 4 * state.elements as u64).collect();
+        let mut table = States::new(spare_slots(plan));
+        table.grow(FIRST_SLOTS);
+        let slots = table.capacity() as u64;
+        let buffers =
+            widths.iter().map(|width| state_buffer(device, width * slots)).collect::<Result<_, _>>()?;
+        Ok(Self { table, buffers, widths })
+    }
+
+    /// Whether the model has states at all.
+    pub(crate) fn exists(&self) -> bool {
+        !self.buffers.is_empty()
+    }
+
+    /// Makes room for so many slots, and keeps what there is. As [`super::Cache::grow`] when it fails.
+    pub(crate) fn grow(&mut self, device: &Device, total: usize) -> Result<(), ModelError> {
+        let old = self.table.capacity() as u64;
+        let widest = self.widths.iter().max().copied().unwrap_or_default();
+        if widest.saturating_mul(total as u64) > device.binding_limit() {
+            return Err(ModelError::OutOfMemory { what: "the states of so many sequences".to_owned() });
+        }
+        for (buffer, width) in self.buffers.iter_mut().zip(&self.widths) {
+            let grown = state_buffer(device, width * total as u64)?;
+            let mut encoder = device.encoder();
+            encoder.copy_buffer_to_buffer(buffer, 0, &grown, 0, width * old);
+            device.submit(encoder);
+            *buffer = grown;
+            device.wait()?;
+        }
+        self.table.grow(total);
+        Ok(())
+    }
+
+    /// Bytes of all slots, as allocated now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.buffers.iter().map(wgpu::Buffer::size).sum()
+    }
+
+    /// Bytes of one slot: all states of one sequence.
+    pub(crate) fn slot_bytes(&self) -> u64 {
+        self.widths.iter().sum()
+    }
+}
+
+fn state_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
+    let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+    device.buffer("states", bytes, usage)
+}
