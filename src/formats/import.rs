@@ -210,7 +210,7 @@ pub fn import(
         let recipe = wanted.recipe(format);
         let factors =
             if wanted.is_linear() { factors(&checkpoint, &stored, &wanted, &mut read)? } else { Vec::new() };
-        let is_computed = recipe == Recipe::PlusOne || !factors.is_empty();
+        let is_computed = matches!(recipe, Recipe::PlusOne | Recipe::MinusExponential) || !factors.is_empty();
         tensors.push(info(if is_computed { WeightFormat::F32 } else { format }));
         sources.push(Source { stored, scales: None, format, recipe, factors });
     }

@@ -17,6 +17,8 @@ pub enum Layout {
     InputsByOutputs,
     /// Outputs × inputs, the outputs by key/value head: its query heads, its key, its value, then the next one's.
     ByKeyValueHead,
+    /// Outputs × inputs, the outputs by query head: of several canonical tensors each one's share, then the next head's.
+    ByQueryHead,
     /// Experts × outputs × inputs; of several canonical tensors, one after the other within each expert.
     ByExpert,
     /// As [`Self::ByExpert`], transposed: experts × inputs × outputs.
@@ -35,6 +37,8 @@ pub enum Layout {
     After(usize),
     /// A vector of weights stored minus one; its bias is stored as it is.
     StoredMinusOne,
+    /// A vector of logarithms of rates by which something decays: canonically −eˣ.
+    Logarithms,
     /// A vector of ones that no file stores.
     Ones,
 }
@@ -72,6 +76,8 @@ pub enum Recipe {
     },
     /// Every element plus one, as f32.
     PlusOne,
+    /// −eˣ of every element x, as f32.
+    MinusExponential,
     /// Ones, as f32; the stored bytes do not count.
     Ones,
 }
@@ -174,6 +180,12 @@ impl Recipe {
                 let values = format.decode(stored);
                 let values = &values[rows.start * columns..rows.end * columns];
                 Cow::Owned(values.iter().flat_map(|value| (value + 1.0).to_le_bytes()).collect())
+            }
+            Self::MinusExponential => {
+                let values = format.decode(stored);
+                let values = values[rows.start * columns..rows.end * columns].iter();
+                let rates = values.map(|value| -f64::from(*value).exp() as f32);
+                Cow::Owned(rates.flat_map(f32::to_le_bytes).collect())
             }
             Self::Ones => Cow::Owned(1.0_f32.to_le_bytes().repeat(rows.len() * columns)),
         }

@@ -181,12 +181,14 @@ impl<'a> TensorRecipe<'a> {
                 Recipe::Reordered { order: self.turns(), unit }
             }
             (Layout::ByKeyValueHead, Some(attention)) => by_group(attention.key_value_heads),
+            (Layout::ByQueryHead, Some(attention)) => by_group(attention.heads),
             (Layout::ByExpert, _) if units < self.all_rows => by_group(experts(self.layer)),
             (Layout::NeighboursRotate, Some(attention)) if let Some(rotary) = &attention.rotary => {
                 let order = Order::Pairs { head: attention.head_width, pairs: rotary.width / 2 };
                 Recipe::Reordered { order, unit }
             }
             (Layout::StoredMinusOne, _) if self.spec.name.ends_with(".weight") => Recipe::PlusOne,
+            (Layout::Logarithms, _) => Recipe::MinusExponential,
             (Layout::After(rows), _) => Recipe::Contiguous { offset: unit_bytes * rows },
             _ => Recipe::Contiguous { offset: unit_bytes * self.rows_before },
         }
@@ -205,8 +207,8 @@ impl<'a> TensorRecipe<'a> {
         }
     }
 
-    /// Whether a stored tensor of this shape can be it: the weights of heads may have a row for each, and a matrix of
-    /// one row may be a vector.
+    /// Whether a stored tensor of this shape can be it: the weights of heads and of a convolution's channels may have a row
+    /// for each, and a matrix of one row may be a vector.
     pub(super) fn fits(&self, shape: &[usize]) -> bool {
         let is_of_heads =
             self.spec.name.ends_with("query_norm.weight") || self.spec.name.ends_with("key_norm.weight");
@@ -215,6 +217,7 @@ impl<'a> TensorRecipe<'a> {
         shape == self.shape()
             || is_one_row
             || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
+            || self.spec.name.ends_with(CONVOLUTION) && elements() == Some(self.all_rows)
     }
 }
 
@@ -234,9 +237,15 @@ fn split_ending(name: &str) -> (&str, &'static str) {
     with(".weight").or_else(|| with(".bias")).unwrap_or((name, TABLE))
 }
 
-/// Whether the tensor is a vector by its place in a decoder: a bias, a norm's scale, or the heads' sinks.
+/// The weights of a convolution: a vector, the taps of each channel one after the other.
+const CONVOLUTION: &str = "convolution.weight";
+
+/// Whether the tensor is a vector by its place in a decoder: a bias, a norm's scale, the heads' sinks, or what a recurrent
+/// block has for each head or channel.
 fn is_vector(spec: &TensorSpec) -> bool {
-    [".bias", "norm.weight", "sinks.weight"].iter().any(|ending| spec.name.ends_with(ending))
+    [".bias", "norm.weight", "sinks.weight", "rate.weight", "skip.weight", CONVOLUTION]
+        .iter()
+        .any(|ending| spec.name.ends_with(ending))
 }
 
 /// The name with its layer's number as `#`, and that number.
