@@ -9,6 +9,7 @@ mod bloom;
 mod classes;
 mod cohere;
 mod cohere2;
+mod convolution;
 mod ernie4_5;
 mod exaone4;
 mod experts;
@@ -26,6 +27,8 @@ mod gpt_oss;
 mod gptj;
 mod granite;
 mod granitemoehybrid;
+mod layer_kinds;
+mod lfm2;
 mod llama;
 mod llama_like;
 mod mistral;
@@ -65,7 +68,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 38] = [
+const FAMILIES: [Family; 39] = [
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
@@ -85,6 +88,7 @@ const FAMILIES: [Family; 38] = [
     gptj::FAMILY,
     granite::FAMILY,
     granitemoehybrid::FAMILY,
+    lfm2::FAMILY,
     llama::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,
