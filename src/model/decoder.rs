@@ -4,8 +4,9 @@
 
 use super::cache::CacheFormat;
 use super::config::{
-    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, HeadNormConfig,
-    HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual, Sinks,
+    AttentionConfig, Bias, BlockNorms, ExpertKind, ExpertsConfig, FeedForwardConfig, FeedForwardKind,
+    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual,
+    SharedExpert, SharedGate, Sinks,
 };
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, TensorId,
@@ -215,7 +216,7 @@ impl Planner {
         self.linear(&format!("{name}.down"), config.bias, gate, output);
     }
 
-    /// The gated blocks that the router chooses, mixed by share, and the one that computes every row.
+    /// The blocks that the router chooses, mixed by share, and the one that computes every row.
     fn experts(
         &mut self,
         name: &str,
@@ -224,31 +225,58 @@ impl Planner {
         input: BufferId,
         output: BufferId,
     ) {
-        let ExpertsConfig { count, active, softmax, shared_width } = *experts;
-        let (width, activation) = (self.buffers[input.0].columns, config.activation);
+        let ExpertsConfig { count, active, router, kind, .. } = *experts;
         let scores = self.buffer("router scores", count, RowSet::Batch);
         let routes = self.buffer("routes", 2 * active, RowSet::Batch);
         self.linear(&format!("{name}.router"), config.bias, input, scores);
-        self.ops.push(Op::Route { active, softmax, scores, output: routes });
+        let bias = self.bias(&format!("{name}.selection.bias"), count, experts.selection_bias);
+        self.ops.push(Op::Route { active, router, bias, scores, output: routes });
 
+        let (activation, bias) = (config.activation, config.bias);
         let up = self.buffer("experts up", active * config.width, RowSet::Batch);
-        let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
-        let down = self.buffer("experts down", active * width, RowSet::Batch);
+        let down = self.buffer("experts down", active * self.buffers[input.0].columns, RowSet::Batch);
         let part = |part: &str| format!("{name}.experts.{part}");
-        let bias = config.bias;
         self.expert_linear(&part("up"), bias, experts, [routes, input, up], ExpertInput::Shared);
-        self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
-        self.ops.push(Op::Gate { activation, up, output: gate });
-        self.expert_linear(&part("down"), bias, experts, [routes, gate, down], ExpertInput::PerExpert);
+        let hidden = match kind {
+            ExpertKind::Plain => {
+                self.ops.push(Op::Activate { activation, buffer: up });
+                up
+            }
+            ExpertKind::Gated => {
+                let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
+                self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
+                self.ops.push(Op::Gate { activation, up, output: gate });
+                gate
+            }
+        };
+        self.expert_linear(&part("down"), bias, experts, [routes, hidden, down], ExpertInput::PerExpert);
         self.ops.push(Op::Mix { routes, input: down, output });
+        if let Some(shared) = experts.shared {
+            self.shared_expert(name, config, kind, shared, [input, output]);
+        }
+    }
 
-        let Some(shared_width) = shared_width else { return };
-        let shared = FeedForwardConfig { width: shared_width, kind: FeedForwardKind::Gated, ..*config };
-        let update = self.buffer("shared expert", width, RowSet::Batch);
-        self.gated(&format!("{name}.shared"), &shared, input, update);
-        let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
-        self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
-        self.ops.push(Op::GateRows { gate, output: update });
+    /// Adds what the block that computes every row makes of the input.
+    fn shared_expert(
+        &mut self,
+        name: &str,
+        config: &FeedForwardConfig,
+        kind: ExpertKind,
+        shared: SharedExpert,
+        [input, output]: [BufferId; 2],
+    ) {
+        let block = FeedForwardConfig { width: shared.width, ..*config };
+        let update = self.buffer("shared expert", self.buffers[output.0].columns, RowSet::Batch);
+        let part = format!("{name}.shared");
+        match kind {
+            ExpertKind::Gated => self.gated(&part, &block, input, update),
+            ExpertKind::Plain => self.plain(&part, &block, input, update),
+        }
+        if shared.gate == SharedGate::Sigmoid {
+            let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
+            self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
+            self.ops.push(Op::GateRows { gate, output: update });
+        }
         self.ops.push(Op::Add { input: update, output });
     }
 

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
-    FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig,
-    NormConfig, NormKind, Positions, Residual, ResidualConfig, RouterSoftmax, ScoresConfig, Sinks,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
+    FeedForwardConfig, FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig,
+    LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, Residual, ResidualConfig, RouterConfig,
+    ScoresConfig, SharedExpert, SharedGate, Sinks,
 };
 use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -74,13 +75,21 @@ const NORMED_TWICE: Shape = Shape {
 };
 const EXPERTS: Shape = Shape {
     kind: FeedForwardKind::Experts(ExpertsConfig {
-        count: 6,
-        active: 2,
-        softmax: RouterSoftmax::AfterTopK,
-        shared_width: Some(24),
+        shared: Some(SharedExpert { width: 24, gate: SharedGate::Sigmoid }),
+        ..ExpertsConfig::new(6, 2, RouterConfig::SOFTMAX_OF_CHOSEN)
     }),
     feed_forward: 48,
     ..LLAMA
+};
+/// Experts without gates, of which a bias decides which are chosen, and a shared one like them.
+const PLAIN_EXPERTS: Shape = Shape {
+    kind: FeedForwardKind::Experts(ExpertsConfig {
+        selection_bias: Bias::Present,
+        kind: ExpertKind::Plain,
+        shared: Some(SharedExpert { width: 24, gate: SharedGate::Absent }),
+        ..ExpertsConfig::new(6, 2, RouterConfig::SIGMOID)
+    }),
+    ..EXPERTS
 };
 /// Queries, keys and values within a limit that some exceed, alone, and before norms.
 const CLIPPED: Shape = Shape { clip: Some(0.4), ..LLAMA };
@@ -90,7 +99,7 @@ const CLIPPED_ODD: Shape = Shape { clip: Some(0.4), ..ODD };
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
 
 /// All of them: name, shape, and ops of a layer once they are fused.
-pub const SHAPES: [(&str, Shape, usize); 12] = [
+pub const SHAPES: [(&str, Shape, usize); 13] = [
     ("llama", LLAMA, 5),
     ("qwen3", QWEN3, 5),
     ("gpt2", GPT2, 7),
@@ -99,6 +108,7 @@ pub const SHAPES: [(&str, Shape, usize); 12] = [
     ("normed results", NORMED_RESULTS, 16),
     ("normed twice", NORMED_TWICE, 18),
     ("experts", EXPERTS, 17),
+    ("plain experts", PLAIN_EXPERTS, 13),
     ("odd", ODD, 12),
     ("clipped", CLIPPED, 6),
     ("clipped and normed", CLIPPED_AND_NORMED, 6),

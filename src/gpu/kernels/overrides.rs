@@ -101,7 +101,7 @@ overrides! {
     /// Which rows there are.
     RowsWord(RowSet) = "ROWS_WORD",
 
-    /// The ε of a norm.
+    /// The ε of a norm, or of a sum of shares.
     Epsilon(f32) = "EPSILON",
     /// Elements of a norm's weight.
     WeightWidth(u32) = "WEIGHT_WIDTH",
@@ -185,8 +185,14 @@ overrides! {
     Experts(u32) = "EXPERTS",
     /// Experts of a row.
     Active(u32) = "ACTIVE",
-    /// Whether shares are of those chosen rather than of all.
-    OfChosen(bool) = "OF_CHOSEN",
+    /// Whether scores are sigmoids rather than a softmax.
+    Sigmoid(bool) = "SIGMOID",
+    /// Groups that experts are in.
+    Groups(u32) = "GROUPS",
+    /// Groups that a row's experts come from.
+    KeptGroups(u32) = "KEPT_GROUPS",
+    /// Whether shares are divided by their sum.
+    Renormalised(bool) = "RENORMALISED",
     /// From one row of routes to the next.
     RoutesStride(u32) = "ROUTES_STRIDE",
     /// Rows of one expert's matrix.

@@ -3,7 +3,7 @@
 use super::attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 use super::ids::{BufferId, RotaryId, TensorId};
 use super::linear::{Epilogue, ExpertInput, InputNorm};
-use crate::model::config::{Activation, NormKind, RouterSoftmax};
+use crate::model::config::{Activation, NormKind, RouterConfig};
 
 /// One operation. Shapes: T rows of the output's [`super::RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
 #[derive(Clone, Debug, PartialEq)]
@@ -128,15 +128,17 @@ pub enum Op {
         /// T × columns.
         buffer: BufferId,
     },
-    /// Chooses the experts of each row: those with the highest scores, the lower index among equals.
+    /// Chooses the experts of each row as [`RouterConfig`] says, the lower index among equals.
     Route {
         /// K: how many are chosen.
         active: usize,
-        /// How their shares follow from the scores.
-        softmax: RouterSoftmax,
-        /// T × E: the router's scores.
+        /// How, and what their shares are.
+        router: RouterConfig,
+        /// E: what is added to scores for the choice alone.
+        bias: Option<TensorId>,
+        /// T × E: the router's results.
         scores: BufferId,
-        /// T × 2K: the indices of the chosen experts by descending score, as numbers, and then their shares.
+        /// T × 2K: the indices of the chosen experts in the order of choice, as numbers, and then their shares.
         output: BufferId,
     },
     /// A linear map by the experts of each row, one block of results after the other:
@@ -283,7 +285,9 @@ macro_rules! operands {
             Op::Scale { buffer, .. } => Operands::of("scale").updates(buffer),
             Op::Clamp { buffer, .. } => Operands::of("clamp").updates(buffer),
             Op::SoftCap { buffer, .. } => Operands::of("soft cap").updates(buffer),
-            Op::Route { scores, output, .. } => Operands::of("route").reads([scores]).replaces(output),
+            Op::Route { bias, scores, output, .. } => {
+                Operands::of("route").weights(bias).reads([scores]).replaces(output)
+            }
             Op::ExpertLinear { weight, bias, routes, input, output, .. } => {
                 let experts = Operands::of("expert linear").weights([weight]).weights(bias);
                 experts.reads([routes, input]).replaces(output)
