@@ -5,8 +5,8 @@
 use super::cache::CacheFormat;
 use super::config::{
     AttentionConfig, Bias, BlockNorms, ExpertKind, ExpertsConfig, FeedForwardConfig, FeedForwardKind,
-    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual,
-    SharedExpert, SharedGate, Sinks,
+    GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig,
+    NormConfig, OutputGate, Positions, Residual, SharedExpert, SharedGate, Sinks,
 };
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, TensorId,
@@ -134,6 +134,8 @@ impl Planner {
         let value = self.buffer("values", key_value_width, RowSet::Batch);
         let mixed = self.buffer("attention output", query_width, RowSet::Batch);
 
+        // Before what becomes one op with the attention.
+        let gate = config.output_gate.map(|gate| self.output_gate(&name("gate"), gate, config, input));
         let bias = config.query_key_value_bias;
         self.linear(&name("query"), bias, input, query);
         self.linear(&name("key"), bias, input, key);
@@ -168,7 +170,27 @@ impl Planner {
             output: mixed,
             prologue: None,
         }));
+        if let Some((function, width, gate)) = gate {
+            self.ops.push(Op::GateRows { function, width, gate, output: mixed });
+        }
         self.linear(&name("output"), config.output_bias, mixed, output);
+    }
+
+    /// The gates on the attention's output: what becomes of them, how many columns one multiplies, and where they are.
+    fn output_gate(
+        &mut self,
+        name: &str,
+        gate: OutputGate,
+        config: &AttentionConfig,
+        input: BufferId,
+    ) -> (GateFunction, usize, Columns) {
+        let width = match gate.extent {
+            GateExtent::Element => 1,
+            GateExtent::Head => config.head_width,
+        };
+        let gates = self.buffer("attention gates", config.query_width() / width, RowSet::Batch);
+        self.linear(name, Bias::Absent, input, gates);
+        (gate.function, width, Columns { buffer: gates, first: 0 })
     }
 
     fn head_norm(
@@ -275,7 +297,9 @@ impl Planner {
         if shared.gate == SharedGate::Sigmoid {
             let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
             self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
-            self.ops.push(Op::GateRows { gate, output: update });
+            let (function, width) = (GateFunction::Sigmoid, self.buffers[update.0].columns);
+            let gate = Columns { buffer: gate, first: 0 };
+            self.ops.push(Op::GateRows { function, width, gate, output: update });
         }
         self.ops.push(Op::Add { input: update, output });
     }

@@ -148,7 +148,10 @@ impl Reference {
                 let (active, routes) = self.routes(routes);
                 mix::mix(active, routes, self.buffer(input), output);
             }
-            Op::GateRows { gate, .. } => gate_rows::gate_rows(self.buffer(gate), output),
+            Op::GateRows { function, width, gate, output: gated } => {
+                let gates = self.plan.buffer(gated).columns / width;
+                gate_rows::gate_rows(function, width, &self.columns(gate, gates), output);
+            }
             Op::Pick { input, .. } => {
                 pick::pick(&pass.outputs, self.plan.buffer(input).columns, self.buffer(input), output);
             }

@@ -6,9 +6,9 @@ use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
-    FeedForwardConfig, FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig,
-    LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, Residual, ResidualConfig, RouterConfig,
-    ScoresConfig, SharedExpert, SharedGate, Sinks,
+    FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
+    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions,
+    Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
 };
 use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -30,6 +30,7 @@ pub struct Shape {
     norm: NormKind,
     head_norm: Option<HeadNormExtent>,
     clip: Option<f32>,
+    gate: Option<OutputGate>,
     bias: Bias,
     residual: ResidualConfig,
     attention_norms: fn(NormConfig) -> BlockNorms,
@@ -43,6 +44,7 @@ const LLAMA: Shape = Shape {
     norm: NormKind::Rms,
     head_norm: None,
     clip: None,
+    gate: None,
     bias: Bias::Absent,
     residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0 },
     attention_norms: BlockNorms::before,
@@ -95,11 +97,23 @@ const PLAIN_EXPERTS: Shape = Shape {
 const CLIPPED: Shape = Shape { clip: Some(0.4), ..LLAMA };
 const CLIPPED_AND_NORMED: Shape = Shape { clip: Some(0.4), ..QWEN3 };
 const CLIPPED_ODD: Shape = Shape { clip: Some(0.4), ..ODD };
+/// A gate for each element of the attention's output, or for each head's.
+const GATED: Shape = Shape {
+    gate: Some(OutputGate { extent: GateExtent::Element, function: GateFunction::Sigmoid }),
+    head_norm: Some(HeadNormExtent::Head),
+    ..LLAMA
+};
+const GATED_HEADS: Shape =
+    Shape { gate: Some(OutputGate { extent: GateExtent::Head, function: GateFunction::Softplus }), ..LLAMA };
+/// Gates that cannot be made with queries, keys and values: by biases, by a limit, and by heads that fit nothing.
+const GATED_WITH_BIASES: Shape = Shape { bias: Bias::Present, ..GATED };
+const GATED_AND_CLIPPED: Shape = Shape { clip: Some(0.4), ..GATED_HEADS };
+const GATED_ODD: Shape = Shape { gate: GATED_HEADS.gate, ..ODD };
 /// Neither heads nor gate fit blocks of four.
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
 
 /// All of them: name, shape, and ops of a layer once they are fused.
-pub const SHAPES: [(&str, Shape, usize); 13] = [
+pub const SHAPES: [(&str, Shape, usize); 18] = [
     ("llama", LLAMA, 5),
     ("qwen3", QWEN3, 5),
     ("gpt2", GPT2, 7),
@@ -113,6 +127,11 @@ pub const SHAPES: [(&str, Shape, usize); 13] = [
     ("clipped", CLIPPED, 6),
     ("clipped and normed", CLIPPED_AND_NORMED, 6),
     ("clipped, odd", CLIPPED_ODD, 15),
+    ("gated", GATED, 6),
+    ("gated heads", GATED_HEADS, 6),
+    ("gated, with biases", GATED_WITH_BIASES, 7),
+    ("gated and clipped", GATED_AND_CLIPPED, 8),
+    ("gated, odd", GATED_ODD, 14),
 ];
 
 /// A tiny plan of each shape.
@@ -144,6 +163,7 @@ fn plan(shape: Shape) -> Plan {
             scale: 0.3,
             scores: ScoresConfig::default(),
             sinks: Sinks::default(),
+            output_gate: shape.gate,
             query_key_value_bias: shape.bias,
             output_bias: Bias::Absent,
         },

@@ -5,9 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MOST_LANES};
 use logitscope::model::batch::RowOutput;
-use logitscope::model::config::{Activation, ExpertGroups, NormKind, RouterConfig};
+use logitscope::model::config::{Activation, ExpertGroups, GateFunction, NormKind, RouterConfig};
 use logitscope::model::plan::{
-    BufferId, BufferSpec, Epilogue, ExpertInput, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
+    BufferId, BufferSpec, Columns, Epilogue, ExpertInput, InputNorm, Op, Plan, RotaryId, RowSet, TensorId,
+    TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::weight_format::{BlockFormat, Encoding};
@@ -436,9 +437,41 @@ fn experts_plan(experts: usize, active: usize, router: RouterConfig, width: usiz
         linear(0, input, ExpertInput::Shared, hidden),
         linear(1, hidden, ExpertInput::PerExpert, down),
         Op::Mix { routes, input: down, output: mixed },
-        Op::GateRows { gate, output: mixed },
+        Op::GateRows {
+            function: GateFunction::Sigmoid,
+            width,
+            gate: Columns { buffer: gate, first: 0 },
+            output: mixed,
+        },
     ];
     plan(ops, buffers, tensors)
+}
+
+#[test]
+fn gates_agree_in_every_width() {
+    // Gates, the columns that each multiplies, and the column of their buffer that they begin at.
+    for (gates, width, first) in
+        [(1, 9, 0), (9, 1, 0), (65, 1, 12), (5, 3, 7), (32, 64, 2048), (6, 80, 4), (576, 1, 0)]
+    {
+        for function in [GateFunction::Sigmoid, GateFunction::Softplus] {
+            let gate = Columns { buffer: INPUT, first };
+            let op = Op::GateRows { function, width, gate, output: OUTPUT };
+            let buffers = vec![batch_buffer("gates", first + gates), batch_buffer("output", gates * width)];
+            let plan = plan(vec![op], buffers, Vec::new());
+            for choice in choices() {
+                let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
+                for scale in [|number| 6.0 * number, |number| 60.0 * number] {
+                    pair.contents = scale;
+                    for rows in ROWS {
+                        pair.compare_rows(
+                            rows,
+                            &format!("{gates} {function:?} of {width} from {first} {choice:?}"),
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

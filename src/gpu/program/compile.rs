@@ -53,7 +53,9 @@ impl Compiler<'_> {
                 one(self.route(Routing { active, router, bias, scores, output }))
             }
             Op::Mix { routes, input, output } => one(self.mix(routes, input, output)),
-            Op::GateRows { gate, output } => one(self.gate_rows(gate, output)),
+            Op::GateRows { function, width, gate, output } => {
+                one(self.gate_rows(function, width, gate, output))
+            }
         };
         let rows = op.output().map_or(RowSet::Batch, |buffer| self.plan.buffer(buffer).rows);
         Step { rows, dispatches }

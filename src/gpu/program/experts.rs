@@ -3,7 +3,6 @@
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
 use crate::gpu::kernels::{Kernel, KernelUse, Override};
-use crate::gpu::weights::padded;
 use crate::model::config::{ExpertGroups, RouterConfig, RouterScores};
 use crate::model::plan::{BufferId, ExpertInput, TensorId};
 
@@ -99,11 +98,6 @@ impl Compiler<'_> {
         ];
         let bindings = [routes, input, output].map(Binding::Activation);
         self.elementwise(self.variant(Kernel::Mix), blocks, overrides, numbered(bindings))
-    }
-
-    pub(super) fn gate_rows(&self, gate: BufferId, output: BufferId) -> DispatchSpec {
-        let overrides = [Override::GateStride(padded(1) as u32)];
-        self.blockwise(Kernel::GateRows, output, overrides, [gate, output].map(Binding::Activation))
     }
 
     /// Experts of a row, of which routes hold the index and the share.

@@ -14,7 +14,10 @@ pub mod limits;
 mod model;
 mod norm;
 
-pub use attention::{AttentionConfig, HeadNormConfig, HeadNormExtent, ScoresConfig, Sinks};
+pub use attention::{
+    AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, OutputGate, ScoresConfig,
+    Sinks,
+};
 pub use bias::Bias;
 pub use experts::{
     ExpertGroups, ExpertKind, ExpertsConfig, RouterConfig, RouterScores, SharedExpert, SharedGate,

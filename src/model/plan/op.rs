@@ -3,7 +3,7 @@
 use super::attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 use super::ids::{BufferId, RotaryId, TensorId};
 use super::linear::{Epilogue, ExpertInput, InputNorm};
-use crate::model::config::{Activation, NormKind, RouterConfig};
+use crate::model::config::{Activation, GateFunction, NormKind, RouterConfig};
 
 /// One operation. Shapes: T rows of the output's [`super::RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
 #[derive(Clone, Debug, PartialEq)]
@@ -168,10 +168,14 @@ pub enum Op {
         /// T × C.
         output: BufferId,
     },
-    /// output\[t\] = sigmoid(gate\[t\]) · output\[t\].
+    /// output\[t\]\[c\] = function(gate\[t\]\[⌊c / width⌋\]) · output\[t\]\[c\].
     GateRows {
-        /// T × 1.
-        gate: BufferId,
+        /// What becomes of a gate.
+        function: GateFunction,
+        /// How many columns one gate multiplies: a divisor of C.
+        width: usize,
+        /// T × C / width, in another buffer than the output.
+        gate: Columns,
         /// T × C.
         output: BufferId,
     },
@@ -293,7 +297,9 @@ macro_rules! operands {
                 experts.reads([routes, input]).replaces(output)
             }
             Op::Mix { routes, input, output } => Operands::of("mix").reads([routes, input]).replaces(output),
-            Op::GateRows { gate, output } => Operands::of("gate rows").reads([gate]).updates(output),
+            Op::GateRows { gate: Columns { buffer: gate, .. }, output, .. } => {
+                Operands::of("gate rows").reads([gate]).updates(output)
+            }
             Op::Pick { input, output } => Operands::of("pick").reads([input]).replaces(output),
         }
     };
