@@ -15,7 +15,7 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "lfm2",
     read,
-    tensors: &[MIXERS, HEAD_NORMS, FEED_FORWARD, NORMS],
+    tensors: &[ATTENTION, CONVOLUTIONS, HEAD_NORMS, FEED_FORWARD, NORMS],
     harmless_fields: &[
         // Where `layer_types` says it.
         "full_attn_idxs",
@@ -37,13 +37,17 @@ pub(super) const FAMILY: Family = Family {
     ..llama_like::USUAL
 };
 
-/// The two kinds of blocks that let a row know of others.
-pub(super) const MIXERS: &[Mapping] = &[
+/// Attention, whose output projection has another name than in most families.
+pub(super) const ATTENTION: &[Mapping] = &[
     stored("embed_tokens", &["embed.tokens"]),
     stored("layers.#.self_attn.q_proj", &["layers.#.attention.query"]),
     stored("layers.#.self_attn.k_proj", &["layers.#.attention.key"]),
     stored("layers.#.self_attn.v_proj", &["layers.#.attention.value"]),
     stored("layers.#.self_attn.out_proj", &["layers.#.attention.output"]),
+];
+
+/// The short convolutions.
+pub(super) const CONVOLUTIONS: &[Mapping] = &[
     stored(
         "layers.#.conv.in_proj",
         &["layers.#.recurrent.input_gate", "layers.#.recurrent.output_gate", "layers.#.recurrent.input"],
@@ -102,7 +106,7 @@ pub(super) fn read_with(fields: &Fields, names: &dyn StoredNames) -> Result<Mode
         Some(kinds) => kinds,
         None => by_indices(fields, layers)?,
     };
-    let block = ShortConvolution::read(fields, config.width)?;
+    let block = ShortConvolution::read(fields, config.width, 3)?;
     for ((index, layer), kind) in config.layers.iter_mut().enumerate().zip(kinds) {
         match kind {
             Kind::Convolution => {
@@ -141,8 +145,9 @@ pub(super) struct ShortConvolution {
 }
 
 impl ShortConvolution {
-    pub(super) fn read(fields: &Fields, width: usize) -> Result<Self, FormatError> {
-        let kernel = convolution::kernel(fields, "conv_L_cache", 3)?;
+    /// Reads it; the kernel is `usual` where the configuration has none.
+    pub(super) fn read(fields: &Fields, width: usize, usual: usize) -> Result<Self, FormatError> {
+        let kernel = convolution::kernel(fields, "conv_L_cache", usual)?;
         Ok(Self { width, kernel, has_biases: fields.optional_flag("conv_bias")?.unwrap_or(false) })
     }
 

@@ -29,6 +29,8 @@ mod granite;
 mod granitemoehybrid;
 mod layer_kinds;
 mod lfm2;
+mod lfm2_moe;
+mod lfm3;
 mod llama;
 mod llama_like;
 mod mistral;
@@ -38,6 +40,7 @@ mod norm;
 mod olmo;
 mod olmo2;
 mod olmo3;
+mod olmo_hybrid;
 mod olmoe;
 mod opt;
 mod phi;
@@ -68,7 +71,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 39] = [
+const FAMILIES: [Family; 42] = [
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
@@ -89,6 +92,8 @@ const FAMILIES: [Family; 39] = [
     granite::FAMILY,
     granitemoehybrid::FAMILY,
     lfm2::FAMILY,
+    lfm2_moe::FAMILY,
+    lfm3::FAMILY,
     llama::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,
@@ -96,6 +101,7 @@ const FAMILIES: [Family; 39] = [
     olmo::FAMILY,
     olmo2::FAMILY,
     olmo3::FAMILY,
+    olmo_hybrid::FAMILY,
     olmoe::FAMILY,
     opt::FAMILY,
     phi::FAMILY,
