@@ -177,6 +177,7 @@ impl Form {
         for key in metadata.keys() {
             let Some(name) = key.strip_prefix(&prefix) else { continue };
             match self.field(name) {
+                Some(_) if name == HEADS && self.without_heads.is_some() => None,
                 Some(field) => put(field, metadata.json(key)?),
                 None if SILENT.contains(&name) => None,
                 None if let Some(name) = name.strip_prefix(SCALING) => {
@@ -212,8 +213,9 @@ impl Form {
         if let (Some(without), Some(layers)) = (self.without_heads, layers) {
             let found = layers::by_heads(metadata, &format!("{prefix}{HEADS}"), layers, without)?;
             config.insert("layer_types".to_owned(), found.types);
-            config
-                .insert(self.field(HEADS).unwrap_or_default().to_owned(), found.heads.unwrap_or(Value::Null));
+            if let (Some(field), Some(heads)) = (self.field(HEADS), found.heads) {
+                config.insert(field.to_owned(), heads);
+            }
         }
         // Some files say 0 where there is no window.
         if config.get("sliding_window") == Some(&json!(0)) {
