@@ -41,6 +41,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod recurrences;
     mod report;
     mod selection;
     mod sentencepiece;
