@@ -59,7 +59,7 @@ impl Family {
 /// Where `holds` names tensors with their endings, `stored` is a whole name too.
 ///
 /// `#` stands for the layer's number; `*`, in a stored module, for an expert's, whose matrices are stacked, or
-/// for a head's. A stored table or vector that is canonically called just `embed.tokens`
+/// for a head's, and `{a,b}` for each of these names, whose rows are stacked too. A stored table or vector that is canonically called just `embed.tokens`
 /// has the ending `.weight` in the file.
 pub struct Mapping {
     /// The stored module, without prefix.
