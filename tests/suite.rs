@@ -23,6 +23,7 @@ mod suite {
     mod formats;
     mod fused;
     mod fuzz;
+    mod gates;
     mod generation;
     mod gguf;
     mod gguf_edit;
