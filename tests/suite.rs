@@ -18,11 +18,13 @@ mod suite {
     mod decoding;
     mod drafts;
     mod engine;
+    mod expert_kernels;
     mod fake_model;
     mod families;
     mod formats;
     mod fused;
     mod fuzz;
+    mod gates;
     mod generation;
     mod gguf;
     mod gguf_edit;
