@@ -54,6 +54,7 @@ mod suite {
     mod speculative;
     mod stage_properties;
     mod stages;
+    mod states;
     mod support;
     mod tokenizer;
     mod trace_file;

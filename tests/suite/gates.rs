@@ -34,7 +34,7 @@ const NAMES: [&str; 8] = [
 /// The attention of a model cut to it, with its input and what it makes.
 fn plan(gate: OutputGate) -> (Plan, [BufferId; 2]) {
     let mut config = model(experts("lfm2_moe"));
-    config.layers[0].attention = AttentionConfig {
+    config.layers[0].attention = Some(AttentionConfig {
         heads: 4,
         key_value_heads: 2,
         head_width: 8,
@@ -47,7 +47,7 @@ fn plan(gate: OutputGate) -> (Plan, [BufferId; 2]) {
         output_gate: Some(gate),
         query_key_value_bias: Bias::Absent,
         output_bias: Bias::Absent,
-    };
+    });
     let mut plan = plan_decoder(&config);
     let makes = |part: &str| {
         let ending = format!("attention.{part}.weight");

@@ -59,7 +59,8 @@ fn recurrence_plan(heads: StateHeads, is_delta: bool) -> Plan {
         batch_buffer("output", heads.values()),
         batch_buffer("strength", heads.heads),
     ];
-    let mut plan = plan(vec![op], buffers, vec![tensor("rate.weight", 1, heads.heads), tensor("skip", 1, heads.heads)]);
+    let mut plan =
+        plan(vec![op], buffers, vec![tensor("rate.weight", 1, heads.heads), tensor("skip", 1, heads.heads)]);
     plan.states = vec![StateSpec { name: "matrices", elements: RecurrenceOp::state_elements(&heads) }];
     plan
 }
@@ -95,7 +96,13 @@ impl Pair {
         for sequence in [first, second] {
             self.compare(&Batch::chain(sequence, 0, &[0; 3], RowOutput::Logits), what);
         }
-        let row = |sequence, position, parent| Row { token: 0, position, sequence, parent, output: RowOutput::Logits };
+        let row = |sequence, position, parent| Row {
+            token: 0,
+            position,
+            sequence,
+            parent,
+            output: RowOutput::Logits,
+        };
         let rows = vec![
             row(first, 3, None),
             row(second, 3, None),
@@ -115,7 +122,9 @@ impl Pair {
 fn convolutions_agree_in_every_shape() {
     for choice in CHOICES {
         for (kernel, channels) in [(2, 5), (3, 64), (4, 130), (7, 33)] {
-            for (bias, activation) in [(true, None), (false, Some(Activation::Silu)), (true, Some(Activation::Silu))] {
+            for (bias, activation) in
+                [(true, None), (false, Some(Activation::Silu)), (true, Some(Activation::Silu))]
+            {
                 let plan = convolution_plan(kernel, channels, bias, activation);
                 let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
                 let what = format!("{kernel} rows, {channels} channels, bias {bias}, {activation:?}");
@@ -129,13 +138,15 @@ fn convolutions_agree_in_every_shape() {
 #[test]
 fn recurrences_agree_in_every_shape_rule_and_order() {
     // Heads, groups, key width, value width: alone, odd, shared keys, several parts of a key, more than a slice.
-    let shapes = [[1, 1, 1, 1], [4, 2, 6, 5], [6, 3, 33, 17], [2, 2, 128, 70], [3, 1, 200, 9], [4, 4, 32, 64]];
+    let shapes =
+        [[1, 1, 1, 1], [4, 2, 6, 5], [6, 3, 33, 17], [2, 2, 128, 70], [3, 1, 200, 9], [4, 4, 32, 64]];
     for choice in CHOICES {
         for shape in shapes {
             for (is_delta, order) in
                 [(true, HeadOrder::Neighbours), (true, HeadOrder::Turns), (false, HeadOrder::Neighbours)]
             {
-                let mut pair = Pair::new(&recurrence_plan(heads(shape, order), is_delta), WeightFormat::F32, choice);
+                let mut pair =
+                    Pair::new(&recurrence_plan(heads(shape, order), is_delta), WeightFormat::F32, choice);
                 let what = format!("{shape:?}, delta {is_delta}, {order:?}");
                 pair.compare_chains(&what);
                 pair.compare_tree(&what);

@@ -252,7 +252,7 @@ fn the_experts_of_published_models_are_within_the_limits() {
         let experts = ExpertsConfig { shared, ..ExpertsConfig::new(count, active, router) };
         let mut config = model(experts);
         config.width = width;
-        config.layers[0].feed_forward.width = own;
+        config.feed_forwards().for_each(|block| block.width = own);
         assert_eq!(config.check(), Ok(()), "{name}");
     }
 }
