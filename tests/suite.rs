@@ -50,6 +50,7 @@ mod suite {
     mod stage_properties;
     mod stages;
     mod support;
+    mod token_kinds;
     mod tokenizer;
     mod trace_file;
 
