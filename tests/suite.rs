@@ -56,6 +56,7 @@ mod suite {
     mod stages;
     mod states;
     mod support;
+    mod token_kinds;
     mod tokenizer;
     mod trace_file;
 
