@@ -345,8 +345,7 @@ fn other_parts_warning(family: &Family, checkpoint: &Checkpoint) -> Option<Strin
 fn refuse_unread(family: &Family, checkpoint: &Checkpoint, read: &HashSet<usize>) -> Result<(), FormatError> {
     let is_ignored = |name: &str| {
         let (pattern, _) = numbered(name);
-        family.prefixes.iter().filter_map(|p| pattern.strip_prefix(p)).any(|n| family.ignored.contains(&n))
-            || family.is_of_other_part(name)
+        family.ignores(&pattern) || family.is_of_other_part(name)
     };
     let mut unread = (0..checkpoint.tensors.len())
         .filter(|index| !read.contains(index) && !is_ignored(&checkpoint.tensors[*index].stored.name));

@@ -1,8 +1,9 @@
 //! Experts as configurations and files of several families describe them.
 
-use super::family::{Mapping, stored};
+use super::family::{Mapping, laid_out, stored};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterSoftmax};
 
@@ -16,6 +17,20 @@ pub(super) const QWEN: &[Mapping] = &[
     stored("layers.#.mlp.shared_expert.up_proj", &["layers.#.feed_forward.shared.up"]),
     stored("layers.#.mlp.shared_expert.down_proj", &["layers.#.feed_forward.shared.down"]),
     stored("layers.#.mlp.shared_expert_gate", &["layers.#.feed_forward.shared_gate"]),
+];
+
+/// The same experts where a layer has all of them in two tensors.
+pub(super) const TOGETHER: &[Mapping] = &[
+    laid_out(
+        Layout::ByExpert,
+        "layers.#.mlp.experts.gate_up_proj",
+        &["layers.#.feed_forward.experts.gate.weight", "layers.#.feed_forward.experts.up.weight"],
+    ),
+    laid_out(
+        Layout::ByExpert,
+        "layers.#.mlp.experts.down_proj",
+        &["layers.#.feed_forward.experts.down.weight"],
+    ),
 ];
 
 /// Fields about the router's training.

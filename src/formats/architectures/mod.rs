@@ -42,7 +42,10 @@ mod phi3;
 mod qwen2;
 mod qwen2_moe;
 mod qwen3;
+mod qwen3_5;
+mod qwen3_5_moe;
 mod qwen3_moe;
+mod qwen3_next;
 mod refused;
 mod rope;
 mod seed_oss;
@@ -65,7 +68,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 38] = [
+const FAMILIES: [Family; 41] = [
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
@@ -99,7 +102,10 @@ const FAMILIES: [Family; 38] = [
     qwen2::FAMILY,
     qwen2_moe::FAMILY,
     qwen3::FAMILY,
+    qwen3_5::FAMILY,
+    qwen3_5_moe::FAMILY,
     qwen3_moe::FAMILY,
+    qwen3_next::FAMILY,
     seed_oss::FAMILY,
     smollm3::FAMILY,
     stablelm::FAMILY,
