@@ -42,6 +42,7 @@ mod suite {
     mod model_card;
     mod names;
     mod report;
+    mod routers;
     mod selection;
     mod sentencepiece;
     mod session;

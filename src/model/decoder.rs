@@ -6,8 +6,9 @@ mod recurrent;
 
 use super::cache::CacheFormat;
 use super::config::{
-    AttentionConfig, Bias, BlockNorms, ExpertsConfig, FeedForwardConfig, FeedForwardKind, HeadNormConfig,
-    HeadNormExtent, HeadWeights, LayerConfig, ModelConfig, NormConfig, Positions, Residual, Sinks,
+    AttentionConfig, Bias, BlockNorms, ExpertKind, ExpertsConfig, FeedForwardConfig, FeedForwardKind,
+    GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig,
+    NormConfig, OutputGate, Positions, Residual, SharedExpert, SharedGate, Sinks,
 };
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, StateSpec,
@@ -155,6 +156,8 @@ impl Planner {
         let value = self.buffer("values", key_value_width, RowSet::Batch);
         let mixed = self.buffer("attention output", query_width, RowSet::Batch);
 
+        // Before what becomes one op with the attention.
+        let gate = config.output_gate.map(|gate| self.output_gate(&name("gate"), gate, config, input));
         let bias = config.query_key_value_bias;
         self.linear(&name("query"), bias, input, query);
         self.linear(&name("key"), bias, input, key);
@@ -190,7 +193,27 @@ impl Planner {
             output: mixed,
             prologue: None,
         }));
+        if let Some((function, width, gate)) = gate {
+            self.ops.push(Op::GateRows { function, width, gate, output: mixed });
+        }
         self.linear(&name("output"), config.output_bias, mixed, output);
+    }
+
+    /// The gates on the attention's output: what becomes of them, how many columns one multiplies, and where they are.
+    fn output_gate(
+        &mut self,
+        name: &str,
+        gate: OutputGate,
+        config: &AttentionConfig,
+        input: BufferId,
+    ) -> (GateFunction, usize, Columns) {
+        let width = match gate.extent {
+            GateExtent::Element => 1,
+            GateExtent::Head => config.head_width,
+        };
+        let gates = self.buffer("attention gates", config.query_width() / width, RowSet::Batch);
+        self.linear(name, Bias::Absent, input, gates);
+        (gate.function, width, Columns { buffer: gates, first: 0 })
     }
 
     fn head_norm(
@@ -238,7 +261,7 @@ impl Planner {
         self.linear(&format!("{name}.down"), config.bias, gate, output);
     }
 
-    /// The gated blocks that the router chooses, mixed by share, and the one that computes every row.
+    /// The blocks that the router chooses, mixed by share, and the one that computes every row.
     fn experts(
         &mut self,
         name: &str,
@@ -247,31 +270,60 @@ impl Planner {
         input: BufferId,
         output: BufferId,
     ) {
-        let ExpertsConfig { count, active, softmax, shared_width } = *experts;
-        let (width, activation) = (self.buffers[input.0].columns, config.activation);
+        let ExpertsConfig { count, active, router, kind, .. } = *experts;
         let scores = self.buffer("router scores", count, RowSet::Batch);
         let routes = self.buffer("routes", 2 * active, RowSet::Batch);
         self.linear(&format!("{name}.router"), config.bias, input, scores);
-        self.ops.push(Op::Route { active, softmax, scores, output: routes });
+        let bias = self.bias(&format!("{name}.selection.bias"), count, experts.selection_bias);
+        self.ops.push(Op::Route { active, router, bias, scores, output: routes });
 
+        let (activation, bias) = (config.activation, config.bias);
         let up = self.buffer("experts up", active * config.width, RowSet::Batch);
-        let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
-        let down = self.buffer("experts down", active * width, RowSet::Batch);
+        let down = self.buffer("experts down", active * self.buffers[input.0].columns, RowSet::Batch);
         let part = |part: &str| format!("{name}.experts.{part}");
-        let bias = config.bias;
         self.expert_linear(&part("up"), bias, experts, [routes, input, up], ExpertInput::Shared);
-        self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
-        self.ops.push(Op::Gate { activation, up, output: gate });
-        self.expert_linear(&part("down"), bias, experts, [routes, gate, down], ExpertInput::PerExpert);
+        let hidden = match kind {
+            ExpertKind::Plain => {
+                self.ops.push(Op::Activate { activation, buffer: up });
+                up
+            }
+            ExpertKind::Gated => {
+                let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
+                self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
+                self.ops.push(Op::Gate { activation, up, output: gate });
+                gate
+            }
+        };
+        self.expert_linear(&part("down"), bias, experts, [routes, hidden, down], ExpertInput::PerExpert);
         self.ops.push(Op::Mix { routes, input: down, output });
+        if let Some(shared) = experts.shared {
+            self.shared_expert(name, config, kind, shared, [input, output]);
+        }
+    }
 
-        let Some(shared_width) = shared_width else { return };
-        let shared = FeedForwardConfig { width: shared_width, kind: FeedForwardKind::Gated, ..*config };
-        let update = self.buffer("shared expert", width, RowSet::Batch);
-        self.gated(&format!("{name}.shared"), &shared, input, update);
-        let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
-        self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
-        self.ops.push(Op::GateRows { gate, output: update });
+    /// Adds what the block that computes every row makes of the input.
+    fn shared_expert(
+        &mut self,
+        name: &str,
+        config: &FeedForwardConfig,
+        kind: ExpertKind,
+        shared: SharedExpert,
+        [input, output]: [BufferId; 2],
+    ) {
+        let block = FeedForwardConfig { width: shared.width, ..*config };
+        let update = self.buffer("shared expert", self.buffers[output.0].columns, RowSet::Batch);
+        let part = format!("{name}.shared");
+        match kind {
+            ExpertKind::Gated => self.gated(&part, &block, input, update),
+            ExpertKind::Plain => self.plain(&part, &block, input, update),
+        }
+        if shared.gate == SharedGate::Sigmoid {
+            let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
+            self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
+            let (function, width) = (GateFunction::Sigmoid, self.buffers[update.0].columns);
+            let gate = Columns { buffer: gate, first: 0 };
+            self.ops.push(Op::GateRows { function, width, gate, output: update });
+        }
         self.ops.push(Op::Add { input: update, output });
     }
 

@@ -82,7 +82,7 @@ impl Reference {
     }
 
     /// `width` columns of every row of a buffer.
-    fn columns(&self, columns: Columns, width: usize) -> Vec<f32> {
+    pub(super) fn columns(&self, columns: Columns, width: usize) -> Vec<f32> {
         let rows = self.buffer(columns.buffer).chunks_exact(self.plan.buffer(columns.buffer).columns);
         rows.flat_map(|row| &row[columns.first..][..width]).copied().collect()
     }

@@ -131,9 +131,10 @@ impl Reference {
             Op::Scale { factor, .. } => scale::scale(factor, output),
             Op::Clamp { limit, .. } => clamp::clamp(limit, output),
             Op::SoftCap { cap, .. } => soft_cap::soft_cap(cap, output),
-            Op::Route { active, softmax, scores, .. } => {
-                let experts = self.plan.buffer(scores).columns;
-                route::route(active, softmax, experts, self.buffer(scores), output);
+            Op::Route { active, router, bias, scores, .. } => {
+                let (experts, bias) = (self.plan.buffer(scores).columns, self.optional(bias));
+                let routing = route::Routing { active, router, bias, experts };
+                route::route(&routing, self.buffer(scores), output);
             }
             Op::ExpertLinear { weight, bias, experts, routes, input, expert_input, .. } => {
                 let (columns, bias) = (self.columns_of(weight), self.optional(bias));
@@ -153,7 +154,10 @@ impl Reference {
                 let (active, routes) = self.routes(routes);
                 mix::mix(active, routes, self.buffer(input), output);
             }
-            Op::GateRows { gate, .. } => gate_rows::gate_rows(self.buffer(gate), output),
+            Op::GateRows { function, width, gate, output: gated } => {
+                let gates = self.plan.buffer(gated).columns / width;
+                gate_rows::gate_rows(function, width, &self.columns(gate, gates), output);
+            }
             Op::Pick { input, .. } => {
                 pick::pick(&pass.outputs, self.plan.buffer(input).columns, self.buffer(input), output);
             }

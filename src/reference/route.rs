@@ -1,32 +1,81 @@
 //! Twin of `Op::Route`: the experts of each row, and their shares.
 
-use crate::model::config::RouterSoftmax;
+use crate::model::config::{ExpertGroups, RouterConfig, RouterScores};
 
-/// The `active` highest of each row's `experts` scores, the lower index first among equals: in the output their
+/// What the op says, with its tensor's numbers.
+pub(super) struct Routing<'a> {
+    pub active: usize,
+    pub router: RouterConfig,
+    pub bias: Option<&'a [f32]>,
+    pub experts: usize,
+}
+
+/// The experts of each row of results in the order of choice, the lower index first among equals: in the output their
 /// indices and then their shares.
-pub(super) fn route(
-    active: usize,
-    softmax: RouterSoftmax,
-    experts: usize,
-    scores: &[f32],
-    output: &mut [f32],
-) {
-    for (scores, output) in scores.chunks_exact(experts).zip(output.chunks_exact_mut(2 * active)) {
-        let mut order: Vec<usize> = (0..experts).collect();
-        // Adding 0 makes −0 equal to it.
-        order.sort_by(|&one, &other| (scores[other] + 0.0).total_cmp(&(scores[one] + 0.0)));
-        let chosen = &order[..active];
-        let highest = f64::from(scores[chosen[0]]);
-        let exponential = |expert: &usize| (f64::from(scores[*expert]) - highest).exp();
-        let sum: f64 = match softmax {
-            RouterSoftmax::BeforeTopK => order.iter().map(exponential).sum(),
-            RouterSoftmax::AfterTopK => chosen.iter().map(exponential).sum(),
+pub(super) fn route(routing: &Routing, results: &[f32], output: &mut [f32]) {
+    let Routing { active, router, experts, .. } = *routing;
+    for (results, output) in results.chunks_exact(experts).zip(output.chunks_exact_mut(2 * active)) {
+        let scores = scores(router.scores, results);
+        let chosen = choose(routing, results, &scores);
+        let sum: f64 = match router.renormalised {
+            None => 1.0,
+            Some(epsilon) => chosen.iter().map(|&expert| scores[expert]).sum::<f64>() + f64::from(epsilon),
         };
-        for (slot, expert) in chosen.iter().enumerate() {
-            output[slot] = *expert as f32;
-            output[active + slot] = (exponential(expert) / sum) as f32;
+        for (slot, &expert) in chosen.iter().enumerate() {
+            output[slot] = expert as f32;
+            output[active + slot] = (f64::from(router.factor) * scores[expert] / sum) as f32;
         }
     }
+}
+
+fn scores(kind: RouterScores, results: &[f32]) -> Vec<f64> {
+    let results = results.iter().map(|&result| f64::from(result));
+    match kind {
+        RouterScores::Sigmoid => results.map(|result| 1.0 / (1.0 + (-result).exp())).collect(),
+        RouterScores::Softmax => {
+            let highest = results.clone().fold(f64::NEG_INFINITY, f64::max);
+            let exponentials: Vec<f64> = results.map(|result| (result - highest).exp()).collect();
+            let sum: f64 = exponentials.iter().sum();
+            exponentials.into_iter().map(|exponential| exponential / sum).collect()
+        }
+    }
+}
+
+/// The indices of the experts that are preferred most.
+fn choose(routing: &Routing, results: &[f32], scores: &[f64]) -> Vec<usize> {
+    let Routing { active, router: RouterConfig { groups, .. }, bias, experts } = *routing;
+    // Scores rise with the results: without a bias they choose alike. Where it decides, in f32 as everywhere, so
+    // that scores which are equal there are equal here.
+    let preferences: Vec<f32> = match (bias, groups) {
+        (None, None) => results.to_vec(),
+        (Some(bias), _) => scores.iter().zip(bias).map(|(score, bias)| *score as f32 + bias).collect(),
+        (None, Some(_)) => scores.iter().map(|score| *score as f32).collect(),
+    };
+    let candidates = match groups {
+        None => descending(&preferences, (0..experts).collect()),
+        Some(groups) => descending(&preferences, in_kept_groups(groups, &preferences)),
+    };
+    candidates[..active].to_vec()
+}
+
+/// The experts of those groups whose two most preferred ones add up to most.
+fn in_kept_groups(ExpertGroups { count, kept }: ExpertGroups, preferences: &[f32]) -> Vec<usize> {
+    let size = preferences.len() / count;
+    let sum_of_two = |group: &[f32]| -> f32 {
+        let order = descending(group, (0..size).collect());
+        order.iter().take(2).map(|&index| group[index]).sum()
+    };
+    let sums: Vec<f32> = preferences.chunks_exact(size).map(sum_of_two).collect();
+    let groups = descending(&sums, (0..count).collect());
+    groups[..kept].iter().flat_map(|group| group * size..(group + 1) * size).collect()
+}
+
+/// The indices by falling value, the lower first among equals.
+fn descending(values: &[f32], mut indices: Vec<usize>) -> Vec<usize> {
+    // Adding 0 makes −0 equal to it.
+    indices
+        .sort_by(|&one, &other| (values[other] + 0.0).total_cmp(&(values[one] + 0.0)).then(one.cmp(&other)));
+    indices
 }
 
 #[cfg(test)]
@@ -37,9 +86,11 @@ mod tests {
     fn the_highest_scores_are_chosen_and_the_lower_index_among_equals() {
         let scores = [0.0, 2.0, f32::ln(3.0), 2.0, 0.0, 0.0, 0.0, f32::ln(3.0)];
         let mut output = [0.0; 8];
-        route(2, RouterSoftmax::AfterTopK, 4, &scores, &mut output);
+        let router = RouterConfig::SOFTMAX_OF_CHOSEN;
+        let routing = Routing { active: 2, router, bias: None, experts: 4 };
+        route(&routing, &scores, &mut output);
         assert_eq!(output, [1.0, 3.0, 0.5, 0.5, 3.0, 0.0, 0.75, 0.25]);
-        route(2, RouterSoftmax::BeforeTopK, 4, &scores, &mut output);
+        route(&Routing { router: RouterConfig::SOFTMAX_OF_ALL, ..routing }, &scores, &mut output);
         assert_eq!(output[4..], [3.0, 0.0, 0.5, 1.0 / 6.0]);
     }
 }

@@ -29,6 +29,7 @@ fn model() -> Reference {
             scale: 0.5,
             scores: ScoresConfig::default(),
             sinks: Sinks::default(),
+            output_gate: None,
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
         }),

@@ -157,6 +157,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
             scale: 1.0 / (head_width as f32).sqrt(),
             scores: ScoresConfig::default(),
             sinks: Sinks::default(),
+            output_gate: None,
             query_key_value_bias: Bias::Absent,
             output_bias: Bias::Absent,
         }),

@@ -35,6 +35,7 @@ pub fn small_model() -> Plan {
             scale: 1.0 / 10f32.sqrt(),
             scores: ScoresConfig::default(),
             sinks: Sinks::default(),
+            output_gate: None,
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Absent,
         }),

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
-    FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig,
-    NormConfig, NormKind, Positions, Residual, ResidualConfig, RouterSoftmax, ScoresConfig, Sinks,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
+    FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
+    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions,
+    Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
 };
 use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -29,6 +30,7 @@ pub struct Shape {
     norm: NormKind,
     head_norm: Option<HeadNormExtent>,
     clip: Option<f32>,
+    gate: Option<OutputGate>,
     bias: Bias,
     residual: ResidualConfig,
     attention_norms: fn(NormConfig) -> BlockNorms,
@@ -42,6 +44,7 @@ const LLAMA: Shape = Shape {
     norm: NormKind::Rms,
     head_norm: None,
     clip: None,
+    gate: None,
     bias: Bias::Absent,
     residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0 },
     attention_norms: BlockNorms::before,
@@ -74,23 +77,43 @@ const NORMED_TWICE: Shape = Shape {
 };
 const EXPERTS: Shape = Shape {
     kind: FeedForwardKind::Experts(ExpertsConfig {
-        count: 6,
-        active: 2,
-        softmax: RouterSoftmax::AfterTopK,
-        shared_width: Some(24),
+        shared: Some(SharedExpert { width: 24, gate: SharedGate::Sigmoid }),
+        ..ExpertsConfig::new(6, 2, RouterConfig::SOFTMAX_OF_CHOSEN)
     }),
     feed_forward: 48,
     ..LLAMA
+};
+/// Experts without gates, of which a bias decides which are chosen, and a shared one like them.
+const PLAIN_EXPERTS: Shape = Shape {
+    kind: FeedForwardKind::Experts(ExpertsConfig {
+        selection_bias: Bias::Present,
+        kind: ExpertKind::Plain,
+        shared: Some(SharedExpert { width: 24, gate: SharedGate::Absent }),
+        ..ExpertsConfig::new(6, 2, RouterConfig::SIGMOID)
+    }),
+    ..EXPERTS
 };
 /// Queries, keys and values within a limit that some exceed, alone, and before norms.
 const CLIPPED: Shape = Shape { clip: Some(0.4), ..LLAMA };
 const CLIPPED_AND_NORMED: Shape = Shape { clip: Some(0.4), ..QWEN3 };
 const CLIPPED_ODD: Shape = Shape { clip: Some(0.4), ..ODD };
+/// A gate for each element of the attention's output, or for each head's.
+const GATED: Shape = Shape {
+    gate: Some(OutputGate { extent: GateExtent::Element, function: GateFunction::Sigmoid }),
+    head_norm: Some(HeadNormExtent::Head),
+    ..LLAMA
+};
+const GATED_HEADS: Shape =
+    Shape { gate: Some(OutputGate { extent: GateExtent::Head, function: GateFunction::Softplus }), ..LLAMA };
+/// Gates that cannot be made with queries, keys and values: by biases, by a limit, and by heads that fit nothing.
+const GATED_WITH_BIASES: Shape = Shape { bias: Bias::Present, ..GATED };
+const GATED_AND_CLIPPED: Shape = Shape { clip: Some(0.4), ..GATED_HEADS };
+const GATED_ODD: Shape = Shape { gate: GATED_HEADS.gate, ..ODD };
 /// Neither heads nor gate fit blocks of four.
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
 
 /// All of them: name, shape, and ops of a layer once they are fused.
-pub const SHAPES: [(&str, Shape, usize); 12] = [
+pub const SHAPES: [(&str, Shape, usize); 18] = [
     ("llama", LLAMA, 5),
     ("qwen3", QWEN3, 5),
     ("gpt2", GPT2, 7),
@@ -99,10 +122,16 @@ pub const SHAPES: [(&str, Shape, usize); 12] = [
     ("normed results", NORMED_RESULTS, 16),
     ("normed twice", NORMED_TWICE, 18),
     ("experts", EXPERTS, 17),
+    ("plain experts", PLAIN_EXPERTS, 13),
     ("odd", ODD, 12),
     ("clipped", CLIPPED, 6),
     ("clipped and normed", CLIPPED_AND_NORMED, 6),
     ("clipped, odd", CLIPPED_ODD, 15),
+    ("gated", GATED, 6),
+    ("gated heads", GATED_HEADS, 6),
+    ("gated, with biases", GATED_WITH_BIASES, 7),
+    ("gated and clipped", GATED_AND_CLIPPED, 8),
+    ("gated, odd", GATED_ODD, 14),
 ];
 
 /// A tiny plan of each shape.
@@ -134,6 +163,7 @@ fn plan(shape: Shape) -> Plan {
             scale: 0.3,
             scores: ScoresConfig::default(),
             sinks: Sinks::default(),
+            output_gate: shape.gate,
             query_key_value_bias: shape.bias,
             output_bias: Bias::Absent,
         }),

@@ -5,7 +5,9 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterSoftmax};
+use crate::model::config::{
+    ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterConfig, SharedExpert, SharedGate,
+};
 
 /// The router and the experts of Qwen's families, and the expert that all rows share.
 pub(super) const QWEN: &[Mapping] = &[
@@ -45,22 +47,34 @@ pub(super) fn count(fields: &Fields) -> Result<usize, FormatError> {
     }
 }
 
-/// Puts the experts of Qwen's families in the place of the feed-forward block of the layers that have them:
-/// each `decoder_sparse_step`-th layer but `mlp_only_layers`.
+/// The softmax over all experts, or over those chosen.
+pub(super) fn router(fields: &Fields) -> Result<RouterConfig, FormatError> {
+    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(false);
+    Ok(if is_renormalised { RouterConfig::SOFTMAX_OF_CHOSEN } else { RouterConfig::SOFTMAX_OF_ALL })
+}
+
+/// As [`read_routed`], with the router that the configuration names.
 pub(super) fn read_qwen(
     fields: &Fields,
     config: &mut ModelConfig,
     shared_width: Option<usize>,
 ) -> Result<(), FormatError> {
+    read_routed(fields, config, shared_width, router(fields)?)
+}
+
+/// Puts the experts of Qwen's families in the place of the feed-forward block of the layers that have them:
+/// each `decoder_sparse_step`-th layer but `mlp_only_layers`.
+pub(super) fn read_routed(
+    fields: &Fields,
+    config: &mut ModelConfig,
+    shared_width: Option<usize>,
+    router: RouterConfig,
+) -> Result<(), FormatError> {
     let step = fields.optional_size("decoder_sparse_step")?.unwrap_or(1);
     let without = fields.optional_indices("mlp_only_layers")?.unwrap_or_default();
-    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(false);
-    let experts = ExpertsConfig {
-        count: count(fields)?,
-        active: fields.size("num_experts_per_tok")?,
-        softmax: if is_renormalised { RouterSoftmax::AfterTopK } else { RouterSoftmax::BeforeTopK },
-        shared_width,
-    };
+    let (count, active) = (count(fields)?, fields.size("num_experts_per_tok")?);
+    let shared = shared_width.map(|width| SharedExpert { width, gate: SharedGate::Sigmoid });
+    let experts = ExpertsConfig { shared, ..ExpertsConfig::new(count, active, router) };
     let width = fields.size("moe_intermediate_size")?;
     for (index, layer) in config.layers.iter_mut().enumerate() {
         let Some(feed_forward) = &mut layer.feed_forward else { continue };

@@ -86,6 +86,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
                 ..ScoresConfig::default()
             },
             sinks: Sinks::default(),
+            output_gate: None,
             query_key_value_bias: bias,
             output_bias: bias,
         }),

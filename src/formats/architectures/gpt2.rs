@@ -84,6 +84,7 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
             scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,
             scores: ScoresConfig::default(),
             sinks: Sinks::default(),
+            output_gate: None,
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
         }),

@@ -78,6 +78,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
                 ..ScoresConfig::default()
             },
             sinks: Sinks::default(),
+            output_gate: None,
             query_key_value_bias: Bias::Absent,
             output_bias: Bias::Present,
         }),

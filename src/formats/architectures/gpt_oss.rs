@@ -10,7 +10,7 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Activation, Bias, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterSoftmax, Sinks,
+    Activation, Bias, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -65,12 +65,8 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     }
     let norm = norm::rms(fields, "rms_norm_eps")?;
     let mut config = llama_like::read_with(fields, names, norm, Rope::default(), Activation::ClampedGelu)?;
-    let experts = ExpertsConfig {
-        count: experts::count(fields)?,
-        active: fields.size("num_experts_per_tok")?,
-        softmax: RouterSoftmax::AfterTopK,
-        shared_width: None,
-    };
+    let (count, active) = (experts::count(fields)?, fields.size("num_experts_per_tok")?);
+    let experts = ExpertsConfig::new(count, active, RouterConfig::SOFTMAX_OF_CHOSEN);
     let size = window::size(fields, 128)?;
     let usual = |index: usize| if index.is_multiple_of(2) { Sight::Windowed } else { Sight::Full };
     let sights = window::sights(fields, config.layers.len(), usual)?;

@@ -116,6 +116,7 @@ pub(super) fn read_with(
         scale: (head_width as f64).sqrt().recip() as f32,
         scores: ScoresConfig::default(),
         sinks: Sinks::default(),
+        output_gate: None,
         query_key_value_bias: Bias::Absent,
         output_bias: Bias::Absent,
     };

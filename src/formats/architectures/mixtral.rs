@@ -5,7 +5,7 @@ use super::{experts, llama_like};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{ExpertsConfig, FeedForwardKind, RouterSoftmax};
+use crate::model::config::{ExpertsConfig, FeedForwardKind, RouterConfig};
 
 pub(super) const FAMILY: Family = Family {
     name: "mixtral",
@@ -25,12 +25,8 @@ const EXPERTS: &[Mapping] = &[
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let mut config = llama_like::read_plain(fields, names)?;
     super::window::everywhere(&mut config, fields.optional_size("sliding_window")?);
-    let experts = ExpertsConfig {
-        count: experts::count(fields)?,
-        active: fields.size("num_experts_per_tok")?,
-        softmax: RouterSoftmax::AfterTopK,
-        shared_width: None,
-    };
+    let (count, active) = (experts::count(fields)?, fields.size("num_experts_per_tok")?);
+    let experts = ExpertsConfig::new(count, active, RouterConfig::SOFTMAX_OF_CHOSEN);
     for feed_forward in config.feed_forwards() {
         feed_forward.kind = FeedForwardKind::Experts(experts);
     }

@@ -6,7 +6,7 @@ use super::{experts, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{ExpertsConfig, FeedForwardKind, HeadNormExtent, RouterSoftmax};
+use crate::model::config::{ExpertsConfig, FeedForwardKind, HeadNormExtent};
 
 pub(super) const FAMILY: Family = Family {
     name: "olmoe",
@@ -19,13 +19,8 @@ pub(super) const FAMILY: Family = Family {
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
     let mut config = llama_like::read(fields, names, norm, Rope::default())?;
-    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(false);
-    let experts = ExpertsConfig {
-        count: experts::count(fields)?,
-        active: fields.size("num_experts_per_tok")?,
-        softmax: if is_renormalised { RouterSoftmax::AfterTopK } else { RouterSoftmax::BeforeTopK },
-        shared_width: None,
-    };
+    let (count, active) = (experts::count(fields)?, fields.size("num_experts_per_tok")?);
+    let experts = ExpertsConfig::new(count, active, experts::router(fields)?);
     for layer in &mut config.layers {
         let (Some(attention), Some(feed_forward)) = (&mut layer.attention, &mut layer.feed_forward) else {
             continue;

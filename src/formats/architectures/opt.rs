@@ -66,6 +66,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             scale: (head_width as f64).sqrt().recip() as f32,
             scores: ScoresConfig::default(),
             sinks: Sinks::default(),
+            output_gate: None,
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
         }),

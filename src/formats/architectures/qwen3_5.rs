@@ -9,8 +9,8 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Activation, Bias, ConvolutionConfig, GatedDeltaConfig, HeadNormExtent, HeadOrder, RecurrentConfig,
-    StateHeads,
+    Activation, Bias, ConvolutionConfig, GateExtent, GateFunction, GatedDeltaConfig, HeadNormExtent,
+    HeadOrder, OutputGate, RecurrentConfig, StateHeads,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -41,7 +41,11 @@ const HARMLESS_FIELDS: &[&str] = &[
 /// Attention: of each head the query, then the gate.
 pub(super) const ATTENTION: &[Mapping] = &[
     stored("embed_tokens", &["embed.tokens"]),
-    stored("layers.#.self_attn.q_proj", &["layers.#.attention.query"]),
+    laid_out(
+        Layout::ByQueryHead,
+        "layers.#.self_attn.q_proj",
+        &["layers.#.attention.query", "layers.#.attention.gate"],
+    ),
     stored("layers.#.self_attn.k_proj", &["layers.#.attention.key"]),
     stored("layers.#.self_attn.v_proj", &["layers.#.attention.value"]),
     stored("layers.#.self_attn.o_proj", &["layers.#.attention.output"]),
@@ -89,6 +93,11 @@ pub(super) fn read_with(fields: &Fields, names: &dyn StoredNames) -> Result<Mode
     if fields.optional_flag("attn_output_gate")? == Some(false) {
         return Err(fields.error("attn_output_gate", "no published model is without this gate"));
     }
+    if fields.optional_flag("attention_bias")? == Some(true) {
+        return Err(
+            fields.error("attention_bias", "no published model has biases beside the gates of attention")
+        );
+    }
     if activation::read(fields, "hidden_act", Activation::Silu)? != Activation::Silu {
         return Err(fields.error("hidden_act", "the convolution before a state can go through silu alone"));
     }
@@ -101,6 +110,7 @@ pub(super) fn read_with(fields: &Fields, names: &dyn StoredNames) -> Result<Mode
         match (kind, &mut layer.attention) {
             (Kind::Full, Some(attention)) => {
                 attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
+                attention.output_gate = Some(GATE);
             }
             _ => {
                 layer.attention = None;
@@ -110,6 +120,9 @@ pub(super) fn read_with(fields: &Fields, names: &dyn StoredNames) -> Result<Mode
     }
     Ok(config)
 }
+
+/// The gate on what attention gives.
+const GATE: OutputGate = OutputGate { extent: GateExtent::Element, function: GateFunction::Sigmoid };
 
 /// What lets a layer's rows know of those before.
 enum Kind {

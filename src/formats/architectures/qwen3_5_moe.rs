@@ -5,7 +5,7 @@ use super::{experts, qwen3_5};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{FeedForwardKind, RouterSoftmax};
+use crate::model::config::RouterConfig;
 
 pub(super) const FAMILY: Family = Family {
     name: "qwen3_5_moe_text",
@@ -35,11 +35,6 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let fields = fields.or_sizes(SIZES);
     let mut config = qwen3_5::read_with(&fields, names)?;
     let shared_width = fields.size("shared_expert_intermediate_size")?;
-    experts::read_qwen(&fields, &mut config, Some(shared_width))?;
-    for feed_forward in config.feed_forwards() {
-        if let FeedForwardKind::Experts(experts) = &mut feed_forward.kind {
-            experts.softmax = RouterSoftmax::AfterTopK;
-        }
-    }
+    experts::read_routed(&fields, &mut config, Some(shared_width), RouterConfig::SOFTMAX_OF_CHOSEN)?;
     Ok(config)
 }

@@ -6,7 +6,7 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{FeedForwardKind, RouterSoftmax};
+use crate::model::config::RouterConfig;
 
 pub(super) const FAMILY: Family = Family {
     name: "qwen3_next",
@@ -57,13 +57,10 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let fields = fields.or_sizes(SIZES);
     let mut config = qwen3_5::read_with(&fields, names)?;
     let shared_width = fields.size("shared_expert_intermediate_size")?;
-    experts::read_qwen(&fields, &mut config, Some(shared_width))?;
-    if fields.get("norm_topk_prob").is_none() {
-        for feed_forward in config.feed_forwards() {
-            if let FeedForwardKind::Experts(experts) = &mut feed_forward.kind {
-                experts.softmax = RouterSoftmax::AfterTopK;
-            }
-        }
-    }
+    let router = match fields.get("norm_topk_prob") {
+        None => RouterConfig::SOFTMAX_OF_CHOSEN,
+        Some(_) => experts::router(&fields)?,
+    };
+    experts::read_routed(&fields, &mut config, Some(shared_width), router)?;
     Ok(config)
 }

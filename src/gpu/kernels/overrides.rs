@@ -2,7 +2,7 @@
 //!
 //! A shader declares each without a default, so that a kernel that lacks one does not compile.
 
-use crate::model::config::Activation;
+use crate::model::config::{Activation, GateFunction};
 use crate::model::plan::RowSet;
 
 /// What a value is to WGSL.
@@ -101,7 +101,7 @@ overrides! {
     /// Which rows there are.
     RowsWord(RowSet) = "ROWS_WORD",
 
-    /// The ε of a norm.
+    /// The ε of a norm, or of a sum of shares.
     Epsilon(f32) = "EPSILON",
     /// Elements of a norm's weight.
     WeightWidth(u32) = "WEIGHT_WIDTH",
@@ -214,16 +214,24 @@ overrides! {
     Experts(u32) = "EXPERTS",
     /// Experts of a row.
     Active(u32) = "ACTIVE",
-    /// Whether shares are of those chosen rather than of all.
-    OfChosen(bool) = "OF_CHOSEN",
+    /// Whether scores are sigmoids rather than a softmax.
+    Sigmoid(bool) = "SIGMOID",
+    /// Groups that experts are in.
+    Groups(u32) = "GROUPS",
+    /// Groups that a row's experts come from.
+    KeptGroups(u32) = "KEPT_GROUPS",
+    /// Whether shares are divided by their sum.
+    Renormalised(bool) = "RENORMALISED",
     /// From one row of routes to the next.
     RoutesStride(u32) = "ROUTES_STRIDE",
     /// Rows of one expert's matrix.
     ExpertRows(u32) = "EXPERT_ROWS",
     /// From one expert's input to the next, in blocks of four.
     SlotBlocks(u32) = "SLOT_BLOCKS",
-    /// From one row of gates to the next.
-    GateStride(u32) = "GATE_STRIDE",
+    /// Columns that one gate multiplies.
+    GateWidth(u32) = "GATE_WIDTH",
+    /// What becomes of a gate.
+    GateFunction(GateFunction) = "GATE_FUNCTION",
 
     /// Blocks of a row.
     Blocks(u32) = "BLOCKS",
@@ -302,6 +310,18 @@ impl OverrideValue for Activation {
     }
 }
 
+/// By the constants of `shaders/gate_rows.wgsl`.
+impl OverrideValue for GateFunction {
+    const WGSL: &'static str = "u32";
+
+    fn number(self) -> f64 {
+        match self {
+            Self::Sigmoid => 0.0,
+            Self::Softplus => 1.0,
+        }
+    }
+}
+
 /// By the words of the pass that count them: `PASS_ROWS` and `PASS_OUTPUTS` of `shaders/lib/pass.wgsl`.
 impl OverrideValue for RowSet {
     const WGSL: &'static str = "u32";
@@ -338,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn finishes_activations_and_sets_of_rows_have_the_numbers_of_the_shaders() {
+    fn finishes_activations_gates_and_sets_of_rows_have_the_numbers_of_the_shaders() {
         let linear = shader_text::constants("lib/linear.wgsl");
         let finishes = [
             (FinishKind::Store, "STORE"),
@@ -363,6 +383,9 @@ mod tests {
         for (activation, name) in activations {
             assert_eq!(Some(&activation.number()), of_shader.get(name), "{name}");
         }
+        let gates = shader_text::constants("gate_rows.wgsl");
+        assert_eq!(Some(&GateFunction::Sigmoid.number()), gates.get("SIGMOID"));
+        assert_eq!(Some(&GateFunction::Softplus.number()), gates.get("SOFTPLUS"));
         let pass = shader_text::constants("lib/pass.wgsl");
         assert_eq!(Some(&RowSet::Batch.number()), pass.get("PASS_ROWS"));
         assert_eq!(Some(&RowSet::Outputs.number()), pass.get("PASS_OUTPUTS"));

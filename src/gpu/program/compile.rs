@@ -1,7 +1,7 @@
 //! From an op of the plan to its dispatches for every kind of pass.
 
 use super::compiler::Compiler;
-use super::experts::ExpertMap;
+use super::experts::{ExpertMap, Routing};
 use super::linear::LinearMap;
 use super::plain_ops::{HeadNorm, Norm};
 use super::spec::DispatchSpec;
@@ -51,9 +51,13 @@ impl Compiler<'_> {
             }
             Op::Clamp { limit, buffer } => one(self.in_place(Kernel::Clamp, Override::Limit(limit), buffer)),
             Op::SoftCap { cap, buffer } => one(self.in_place(Kernel::SoftCap, Override::Cap(cap), buffer)),
-            Op::Route { active, softmax, scores, output } => one(self.route(active, softmax, scores, output)),
+            Op::Route { active, router, bias, scores, output } => {
+                one(self.route(Routing { active, router, bias, scores, output }))
+            }
             Op::Mix { routes, input, output } => one(self.mix(routes, input, output)),
-            Op::GateRows { gate, output } => one(self.gate_rows(gate, output)),
+            Op::GateRows { function, width, gate, output } => {
+                one(self.gate_rows(function, width, gate, output))
+            }
         };
         let rows = op.output().map_or(RowSet::Batch, |buffer| self.plan.buffer(buffer).rows);
         Step { rows, dispatches }

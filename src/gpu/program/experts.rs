@@ -3,8 +3,7 @@
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
 use crate::gpu::kernels::{Kernel, KernelUse, Override};
-use crate::gpu::weights::padded;
-use crate::model::config::RouterSoftmax;
+use crate::model::config::{ExpertGroups, RouterConfig, RouterScores};
 use crate::model::plan::{BufferId, ExpertInput, TensorId};
 
 /// The fields of an [`crate::model::Op::ExpertLinear`].
@@ -19,23 +18,36 @@ pub(super) struct ExpertMap {
     pub output: BufferId,
 }
 
+/// The fields of an [`crate::model::Op::Route`].
+#[derive(Clone, Copy)]
+pub(super) struct Routing {
+    pub active: usize,
+    pub router: RouterConfig,
+    pub bias: Option<TensorId>,
+    pub scores: BufferId,
+    pub output: BufferId,
+}
+
 impl Compiler<'_> {
-    pub(super) fn route(
-        &self,
-        active: usize,
-        softmax: RouterSoftmax,
-        scores: BufferId,
-        output: BufferId,
-    ) -> DispatchSpec {
+    pub(super) fn route(&self, routing: Routing) -> DispatchSpec {
+        let Routing { active, router, bias, scores, output } = routing;
+        let groups = router.groups.unwrap_or(ExpertGroups { count: 1, kept: 1 });
         let overrides = vec![
             Override::Workgroup(self.choice.reduce_lanes),
             Override::Experts(self.plan.buffer(scores).columns as u32),
             Override::Active(active as u32),
             Override::Stride(self.stride(scores)),
             Override::RoutesStride(self.stride(output)),
-            Override::OfChosen(softmax == RouterSoftmax::AfterTopK),
+            Override::Sigmoid(router.scores == RouterScores::Sigmoid),
+            Override::HasBias(bias.is_some()),
+            Override::Groups(groups.count as u32),
+            Override::KeptGroups(groups.kept as u32),
+            Override::Renormalised(router.renormalised.is_some()),
+            Override::Epsilon(router.renormalised.unwrap_or(0.0)),
+            Override::Factor(router.factor),
         ];
-        let bindings = numbered([Binding::Activation(scores), Binding::Activation(output)]);
+        let bindings =
+            numbered([Binding::Activation(scores), Binding::Activation(output), Binding::Vector(bias)]);
         let kernel = KernelUse { variant: self.variant(Kernel::Route), overrides };
         DispatchSpec { kernel, bindings, grid: Grid::of_rows(1) }
     }
@@ -86,11 +98,6 @@ impl Compiler<'_> {
         ];
         let bindings = [routes, input, output].map(Binding::Activation);
         self.elementwise(self.variant(Kernel::Mix), blocks, overrides, numbered(bindings))
-    }
-
-    pub(super) fn gate_rows(&self, gate: BufferId, output: BufferId) -> DispatchSpec {
-        let overrides = [Override::GateStride(padded(1) as u32)];
-        self.blockwise(Kernel::GateRows, output, overrides, [gate, output].map(Binding::Activation))
     }
 
     /// Experts of a row, of which routes hold the index and the share.

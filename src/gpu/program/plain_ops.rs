@@ -3,7 +3,7 @@
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
 use crate::gpu::kernels::{Kernel, KernelUse, Override};
-use crate::model::config::{Activation, NormKind};
+use crate::model::config::{Activation, GateFunction, NormKind};
 use crate::model::plan::{BufferId, Columns, RotaryId, TensorId};
 
 /// The fields of an [`crate::model::Op::Norm`].
@@ -61,6 +61,22 @@ impl Compiler<'_> {
     pub(super) fn gate(&self, activation: Activation, up: BufferId, output: BufferId) -> DispatchSpec {
         let overrides = [Override::Activation(activation)];
         self.blockwise(Kernel::Gate, output, overrides, [up, output].map(Binding::Activation))
+    }
+
+    pub(super) fn gate_rows(
+        &self,
+        function: GateFunction,
+        width: usize,
+        gate: Columns,
+        output: BufferId,
+    ) -> DispatchSpec {
+        let own = [
+            Override::GateFunction(function),
+            Override::GateWidth(width as u32),
+            Override::Columns(self.plan.buffer(output).columns as u32),
+        ];
+        let overrides = own.into_iter().chain(self.column_overrides(gate));
+        self.blockwise(Kernel::GateRows, output, overrides, [gate.buffer, output].map(Binding::Activation))
     }
 
     pub(super) fn add(&self, input: BufferId, output: BufferId) -> DispatchSpec {

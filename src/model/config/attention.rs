@@ -25,10 +25,40 @@ pub struct AttentionConfig {
     pub scores: ScoresConfig,
     /// Whether the softmax of each head has a learned score that belongs to no position.
     pub sinks: Sinks,
+    /// What each head's result is multiplied by before the output projection, if by anything.
+    pub output_gate: Option<OutputGate>,
     /// Biases of the query, key and value projections.
     pub query_key_value_bias: Bias,
     /// Bias of the output projection.
     pub output_bias: Bias,
+}
+
+/// Gates on what attention gives: f(gate · x) for the normed input x of the block (Qiu et al. 2025). The projection has
+/// no bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputGate {
+    /// What one gate multiplies.
+    pub extent: GateExtent,
+    /// f.
+    pub function: GateFunction,
+}
+
+/// What one gate multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateExtent {
+    /// One element: there are H·D gates.
+    Element,
+    /// One head: there are H gates.
+    Head,
+}
+
+/// What becomes of a gate before it multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateFunction {
+    /// 1 / (1 + exp(−x)).
+    Sigmoid,
+    /// ln(1 + exp(x)).
+    Softplus,
 }
 
 /// Attention sinks: a learned score for each head that takes its share of the softmax and gives no value, so that a

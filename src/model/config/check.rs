@@ -2,6 +2,7 @@
 
 use super::attention::AttentionConfig;
 use super::bias::Bias;
+use super::experts::{ExpertGroups, ExpertsConfig, RouterConfig, SharedExpert};
 use super::feed_forward::{FeedForwardConfig, FeedForwardKind};
 use super::layer::{LayerConfig, Residual};
 use super::limits;
@@ -97,18 +98,48 @@ impl FeedForwardConfig {
     fn check(&self) -> Result<(), ConfigError> {
         in_range("the feed-forward width", self.width, limits::WIDTH)?;
         let FeedForwardKind::Experts(experts) = self.kind else { return Ok(()) };
-        in_range("the number of experts", experts.count, limits::EXPERTS)?;
-        in_range(
-            "the number of experts for a token",
-            experts.active,
-            experts.count.min(limits::ACTIVE_EXPERTS),
-        )?;
+        experts.check()?;
         let all_active = experts.active.saturating_mul(self.width);
         in_range("the width of all experts for a token", all_active, limits::WIDTH)?;
         in_range("the rows of all experts", experts.count.saturating_mul(self.width), limits::EXPERT_ROWS)?;
-        in_range("the shared expert's width", experts.shared_width.unwrap_or(1), limits::WIDTH)?;
         ensure(self.width.is_multiple_of(8), "an expert's width", self.width, || {
             "it has to be a multiple of 8".to_owned()
+        })
+    }
+}
+
+impl ExpertsConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        in_range("the number of experts", self.count, limits::EXPERTS)?;
+        let most = self.count.min(limits::ACTIVE_EXPERTS);
+        in_range("the number of experts for a token", self.active, most)?;
+        if let Some(SharedExpert { width, .. }) = self.shared {
+            in_range("the shared expert's width", width, limits::WIDTH)?;
+        }
+        let RouterConfig { renormalised, factor, groups, .. } = self.router;
+        is_factor("the factor on the experts' shares", factor)?;
+        if let Some(epsilon) = renormalised {
+            let usable = epsilon.is_finite() && epsilon >= 0.0;
+            ensure(usable, "what is added to the sum of the experts' shares", epsilon, || {
+                "it has to be 0 or a small positive number".to_owned()
+            })?;
+        }
+        groups.map_or(Ok(()), |groups| groups.check(self.count, self.active))
+    }
+}
+
+impl ExpertGroups {
+    fn check(&self, experts: usize, active: usize) -> Result<(), ConfigError> {
+        let Self { count, kept } = *self;
+        in_range("the number of groups of experts", count, limits::EXPERT_GROUPS)?;
+        let of_equal_size = experts.is_multiple_of(count) && (count == 1 || experts / count >= 2);
+        ensure(of_equal_size, "the number of groups of experts", count, || {
+            format!("the {experts} experts have to fall into groups of equal size, of two or more")
+        })?;
+        in_range("the number of groups that a token's experts come from", kept, count)?;
+        let available = kept * (experts / count);
+        ensure(active <= available, "the number of experts for a token", active, || {
+            format!("the groups that they come from have only {available}")
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The feed-forward block, and experts.
 
 use super::bias::Bias;
+use super::experts::ExpertsConfig;
 
 /// The feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,36 +17,14 @@ pub struct FeedForwardConfig {
 }
 
 /// The shape of the feed-forward block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FeedForwardKind {
     /// down(activation(gate(x)) · up(x)) (Shazeer 2020).
     Gated,
     /// down(activation(up(x))).
     Plain,
-    /// Many gated blocks, of which a router gives each row a few (Shazeer et al. 2017).
+    /// Many blocks, of which a router gives each row a few (Shazeer et al. 2017).
     Experts(ExpertsConfig),
-}
-
-/// Experts: Σ share(e) · expert(e, x) over those that the router's scores for the row are highest for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExpertsConfig {
-    /// E: how many there are.
-    pub count: usize,
-    /// K: how many compute a row.
-    pub active: usize,
-    /// How their shares follow from the router's scores.
-    pub softmax: RouterSoftmax,
-    /// Width of a gated block that computes every row, and is multiplied by sigmoid(gate · x) before it is added.
-    pub shared_width: Option<usize>,
-}
-
-/// Over which of the router's scores the softmax runs whose values are the experts' shares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RouterSoftmax {
-    /// Those of all experts: the shares of the chosen ones add up to less than 1.
-    BeforeTopK,
-    /// Those of the chosen experts: their shares add up to 1.
-    AfterTopK,
 }
 
 /// Non-linearities, by formula.

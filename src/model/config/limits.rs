@@ -11,6 +11,8 @@ pub const LAYERS: usize = 1 << 12;
 pub const EXPERTS: usize = 1 << 12;
 /// Experts that compute one row.
 pub const ACTIVE_EXPERTS: usize = 32;
+/// Groups of a layer's experts.
+pub const EXPERT_GROUPS: usize = 64;
 /// Rows of the matrices of all experts of a layer together.
 pub const EXPERT_ROWS: usize = 1 << 26;
 /// Rows that a convolution reads.

@@ -7,6 +7,7 @@
 mod attention;
 mod bias;
 mod check;
+mod experts;
 mod feed_forward;
 mod layer;
 pub mod limits;
@@ -14,9 +15,15 @@ mod model;
 mod norm;
 mod recurrent;
 
-pub use attention::{AttentionConfig, HeadNormConfig, HeadNormExtent, ScoresConfig, Sinks};
+pub use attention::{
+    AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, OutputGate, ScoresConfig,
+    Sinks,
+};
 pub use bias::Bias;
-pub use feed_forward::{Activation, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterSoftmax};
+pub use experts::{
+    ExpertGroups, ExpertKind, ExpertsConfig, RouterConfig, RouterScores, SharedExpert, SharedGate,
+};
+pub use feed_forward::{Activation, FeedForwardConfig, FeedForwardKind};
 pub use layer::{LayerConfig, Residual, ResidualConfig};
 pub use model::{EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
 pub use norm::{BlockNorms, NormConfig, NormKind};

@@ -1,7 +1,7 @@
 //! The ops of a plain plan that make an attention, from the projections on: found and checked.
 
 use super::projection::Projection;
-use crate::model::config::NormKind;
+use crate::model::config::{GateFunction, NormKind};
 use crate::model::plan::{AttentionOp, BufferId, Columns, HeadNorms, Op, Plan, RotaryId};
 
 /// An attention with all that makes its queries, keys and values, as the plain plan has it.
@@ -15,8 +15,20 @@ pub(super) struct AttentionBlock {
     /// Where the cache write stores keys and values, and from where.
     written: (usize, BufferId, BufferId),
     pub attention: AttentionOp,
+    /// The gates on its output.
+    pub gate: Option<FoundGate>,
     /// How many ops it is.
     pub taken: usize,
+}
+
+/// Gates on the output, as the first of the ops makes them and the last multiplies by them.
+#[derive(Clone, Copy)]
+pub(super) struct FoundGate {
+    pub projection: Projection,
+    pub function: GateFunction,
+    pub width: usize,
+    gate: Columns,
+    pub output: BufferId,
 }
 
 /// Norms of query and key heads.
@@ -28,8 +40,23 @@ pub(super) struct FoundNorms {
 }
 
 impl AttentionBlock {
-    /// The block that begins the ops.
+    /// The block that begins the ops, with its gates if it has any.
     pub(super) fn find(ops: &[Op]) -> Option<Self> {
+        Self::find_ungated(ops).or_else(|| Self::find_gated(ops))
+    }
+
+    fn find_gated(ops: &[Op]) -> Option<Self> {
+        let [gate, rest @ ..] = ops else { return None };
+        let projection = Projection::of(gate)?;
+        let block = Self::find_ungated(rest)?;
+        let Some(&Op::GateRows { function, width, gate, output }) = rest.get(block.taken) else {
+            return None;
+        };
+        let gate = Some(FoundGate { projection, function, width, gate, output });
+        Some(Self { gate, taken: block.taken + 2, ..block })
+    }
+
+    fn find_ungated(ops: &[Op]) -> Option<Self> {
         let [query, key, value, rest @ ..] = ops else { return None };
         let projections = [Projection::of(query)?, Projection::of(key)?, Projection::of(value)?];
         let outputs = projections.map(|part| part.output);
@@ -41,7 +68,12 @@ impl AttentionBlock {
         };
         let (written, attention) = ((*layer, *key, *value), *attention);
         let taken = ops.len() - after.len();
-        Some(Self { projections, clip, norms, rotary, written, attention, taken })
+        Some(Self { projections, clip, norms, rotary, written, attention, gate: None, taken })
+    }
+
+    /// The linear maps that become one: those of queries, keys and values, and then that of the gates.
+    pub(super) fn linear_maps(&self) -> Vec<Projection> {
+        self.projections.into_iter().chain(self.gate.map(|gate| gate.projection)).collect()
     }
 
     /// Whether its parts belong together, and the attention's kernels can do what they do.
@@ -54,7 +86,15 @@ impl AttentionBlock {
                 let columns = |tensor| plan.tensor(tensor).columns;
                 [columns(query), columns(key), width] == [head_width; 3]
             });
+        // A clamp of the common buffer would limit gates too.
+        let gate_fits = self.gate.is_none_or(|found| {
+            found.projection.input == query.input
+                && found.gate == Columns { buffer: found.projection.output, first: 0 }
+                && found.output == self.attention.output
+                && self.clip.is_none()
+        });
         norms_fit
+            && gate_fits
             && prologue.is_none()
             && [query.input, key.input] == [value.input; 2]
             && self.written == (layer, key.output, value.output)

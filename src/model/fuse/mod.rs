@@ -7,7 +7,7 @@
 mod attention;
 mod projection;
 
-use attention::AttentionBlock;
+use attention::{AttentionBlock, FoundGate};
 use projection::Projection;
 
 use super::concat::{ALTERNATING_ROWS, Concat, ConcatWeights, RowOrder, concat_info};
@@ -100,21 +100,28 @@ impl<'a> Fuser<'a> {
     }
 
     /// Query, key and value projections, everything between them and the attention, and the attention: one
-    /// linear map and one op, with a clamp between them if there is a limit on all three.
+    /// linear map and one op, with a clamp between them if there is a limit on all three. If the output has gates, the
+    /// linear map makes them too.
     fn attention(&mut self, first: usize) -> Replacement {
         let found = AttentionBlock::find(&self.plan.ops[first..])?;
         let read_later = |part: &Projection| self.is_read_after(first + found.taken, part.output);
-        if !found.fits(&self.plan) || found.projections.iter().any(read_later) {
+        let parts = found.linear_maps();
+        if !found.fits(&self.plan) || parts.iter().any(read_later) {
             return None;
         }
-        let (weight, bias) = self.concat(&found.projections, RowOrder::Sequential)?;
-        let [query, key, _] = found.projections;
+        let (weight, bias) = self.concat(&parts, RowOrder::Sequential)?;
+        let [query, key, value] = found.projections;
         let output = self.buffer(BufferSpec {
-            name: "queries, keys and values",
+            name: if found.gate.is_some() {
+                "queries, keys, values, gates"
+            } else {
+                "queries, keys and values"
+            },
             columns: self.plan.tensor(weight).rows,
             rows: self.plan.buffer(query.output).rows,
         });
-        let [query_width, key_width] = [query, key].map(|part| self.plan.buffer(part.output).columns);
+        let width = |part: Projection| self.plan.buffer(part.output).columns;
+        let [query_width, key_width, value_width] = [query, key, value].map(width);
         let columns = |first| Columns { buffer: output, first };
         let prologue = AttentionPrologue {
             key: columns(query_width),
@@ -126,7 +133,11 @@ impl<'a> Fuser<'a> {
         let linear = Op::Linear { norm: None, weight, bias, input: query.input, output, epilogue };
         let clamp = found.clip.map(|limit| Op::Clamp { limit, buffer: output });
         let attention = AttentionOp { query: columns(0), prologue: Some(prologue), ..found.attention };
-        let ops = [linear].into_iter().chain(clamp).chain([Op::Attention(attention)]);
+        let gate = found.gate.map(|FoundGate { function, width, output, .. }| {
+            let gate = columns(query_width + key_width + value_width);
+            Op::GateRows { function, width, gate, output }
+        });
+        let ops = [linear].into_iter().chain(clamp).chain([Op::Attention(attention)]).chain(gate);
         Some((found.taken, ops.collect()))
     }
 

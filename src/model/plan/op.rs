@@ -4,7 +4,7 @@ use super::attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 use super::ids::{BufferId, RotaryId, TensorId};
 use super::linear::{Epilogue, ExpertInput, InputNorm};
 use super::recurrent::{ConvolutionOp, RecurrenceOp, RecurrenceRule};
-use crate::model::config::{Activation, NormKind, RouterSoftmax};
+use crate::model::config::{Activation, GateFunction, NormKind, RouterConfig};
 
 /// One operation. Shapes: T rows of the output's [`super::RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
 #[derive(Clone, Debug, PartialEq)]
@@ -133,15 +133,17 @@ pub enum Op {
         /// T × columns.
         buffer: BufferId,
     },
-    /// Chooses the experts of each row: those with the highest scores, the lower index among equals.
+    /// Chooses the experts of each row as [`RouterConfig`] says, the lower index among equals.
     Route {
         /// K: how many are chosen.
         active: usize,
-        /// How their shares follow from the scores.
-        softmax: RouterSoftmax,
-        /// T × E: the router's scores.
+        /// How, and what their shares are.
+        router: RouterConfig,
+        /// E: what is added to scores for the choice alone.
+        bias: Option<TensorId>,
+        /// T × E: the router's results.
         scores: BufferId,
-        /// T × 2K: the indices of the chosen experts by descending score, as numbers, and then their shares.
+        /// T × 2K: the indices of the chosen experts in the order of choice, as numbers, and then their shares.
         output: BufferId,
     },
     /// A linear map by the experts of each row, one block of results after the other:
@@ -171,10 +173,14 @@ pub enum Op {
         /// T × C.
         output: BufferId,
     },
-    /// output\[t\] = sigmoid(gate\[t\]) · output\[t\].
+    /// output\[t\]\[c\] = function(gate\[t\]\[⌊c / width⌋\]) · output\[t\]\[c\].
     GateRows {
-        /// T × 1.
-        gate: BufferId,
+        /// What becomes of a gate.
+        function: GateFunction,
+        /// How many columns one gate multiplies: a divisor of C.
+        width: usize,
+        /// T × C / width, in another buffer than the output.
+        gate: Columns,
         /// T × C.
         output: BufferId,
     },
@@ -314,13 +320,17 @@ macro_rules! operands {
             Op::Scale { buffer, .. } => Operands::of("scale").updates(buffer),
             Op::Clamp { buffer, .. } => Operands::of("clamp").updates(buffer),
             Op::SoftCap { buffer, .. } => Operands::of("soft cap").updates(buffer),
-            Op::Route { scores, output, .. } => Operands::of("route").reads([scores]).replaces(output),
+            Op::Route { bias, scores, output, .. } => {
+                Operands::of("route").weights(bias).reads([scores]).replaces(output)
+            }
             Op::ExpertLinear { weight, bias, routes, input, output, .. } => {
                 let experts = Operands::of("expert linear").weights([weight]).weights(bias);
                 experts.reads([routes, input]).replaces(output)
             }
             Op::Mix { routes, input, output } => Operands::of("mix").reads([routes, input]).replaces(output),
-            Op::GateRows { gate, output } => Operands::of("gate rows").reads([gate]).updates(output),
+            Op::GateRows { gate: Columns { buffer: gate, .. }, output, .. } => {
+                Operands::of("gate rows").reads([gate]).updates(output)
+            }
             Op::Pick { input, output } => Operands::of("pick").reads([input]).replaces(output),
         }
     };

@@ -1,0 +1,98 @@
+//! Experts, and the router that chooses among them.
+
+use super::bias::Bias;
+
+/// Experts: Σ share(e) · expert(e, x) over those that the router chooses for the row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExpertsConfig {
+    /// E: how many there are.
+    pub count: usize,
+    /// K: how many compute a row.
+    pub active: usize,
+    /// How the router's scores choose them, and what their shares are.
+    pub router: RouterConfig,
+    /// Whether each expert has a number of its own that is added where experts are chosen, but not to their shares.
+    pub selection_bias: Bias,
+    /// What each of them computes, and the shared one too.
+    pub kind: ExpertKind,
+    /// The block that computes every row, if there is one.
+    pub shared: Option<SharedExpert>,
+}
+
+/// How experts follow from a row of scores: with s = scores(x), the choice falls on the highest of
+/// s(e) + selection bias(e), and an expert's share is factor · s(e), or factor · s(e) / (Σ s + ε) over those chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RouterConfig {
+    /// What is made of the router's results.
+    pub scores: RouterScores,
+    /// The groups that are chosen from first, if the experts are in groups.
+    pub groups: Option<ExpertGroups>,
+    /// The ε, if shares are divided by their sum. With softmax and 0 they are the softmax over those chosen.
+    pub renormalised: Option<f32>,
+    /// Factor on every share.
+    pub factor: f32,
+}
+
+/// What is made of a router's results before experts are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouterScores {
+    /// The softmax over all experts.
+    Softmax,
+    /// The sigmoid of each (DeepSeek-AI 2024).
+    Sigmoid,
+}
+
+/// Neighbouring experts in groups of equal size, of which the chosen experts' own are those with the highest sums of
+/// their two largest s + selection bias (DeepSeek-AI 2024).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpertGroups {
+    /// How many groups there are.
+    pub count: usize,
+    /// How many of them a row's experts come from.
+    pub kept: usize,
+}
+
+/// What an expert computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpertKind {
+    /// down(activation(gate(x)) · up(x)).
+    Gated,
+    /// down(activation(up(x))).
+    Plain,
+}
+
+/// A block that computes every row, and whose result is added to that of the chosen experts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedExpert {
+    /// Elements between its linear maps.
+    pub width: usize,
+    /// What its result is multiplied by.
+    pub gate: SharedGate,
+}
+
+/// What a shared expert's result is multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedGate {
+    /// Nothing.
+    Absent,
+    /// sigmoid(gate · x).
+    Sigmoid,
+}
+
+impl ExpertsConfig {
+    /// Gated experts that a router chooses without a bias, and none that is shared.
+    pub const fn new(count: usize, active: usize, router: RouterConfig) -> Self {
+        let (selection_bias, kind) = (Bias::Absent, ExpertKind::Gated);
+        Self { count, active, router, selection_bias, kind, shared: None }
+    }
+}
+
+impl RouterConfig {
+    /// Shares are the softmax over all experts: those of the chosen ones add up to less than 1.
+    pub const SOFTMAX_OF_ALL: Self =
+        Self { scores: RouterScores::Softmax, groups: None, renormalised: None, factor: 1.0 };
+    /// Shares are the softmax over the chosen experts: they add up to 1.
+    pub const SOFTMAX_OF_CHOSEN: Self = Self { renormalised: Some(0.0), ..Self::SOFTMAX_OF_ALL };
+    /// Shares are each expert's sigmoid.
+    pub const SIGMOID: Self = Self { scores: RouterScores::Sigmoid, ..Self::SOFTMAX_OF_ALL };
+}
