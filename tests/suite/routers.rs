@@ -101,7 +101,7 @@ fn model(experts: ExpertsConfig) -> ModelConfig {
     };
     let kind = FeedForwardKind::Experts(experts);
     layer.feed_forward_norms = BlockNorms::before(norm);
-    layer.feed_forward = FeedForwardConfig { width: OWN, kind, activation, bias: Bias::Absent };
+    layer.feed_forward = Some(FeedForwardConfig { width: OWN, kind, activation, bias: Bias::Absent });
     ModelConfig {
         vocabulary: 5,
         width: WIDTH,

@@ -183,7 +183,7 @@ overrides! {
 
     /// Rows that a convolution reads.
     Taps(u32) = "TAPS",
-    /// Key heads of a recurrence.
+    /// Key heads of a recurrence, or groups that experts are in.
     Groups(u32) = "GROUPS",
     /// Elements of a key.
     KeyWidth(u32) = "KEY_WIDTH",
@@ -216,8 +216,6 @@ overrides! {
     Active(u32) = "ACTIVE",
     /// Whether scores are sigmoids rather than a softmax.
     Sigmoid(bool) = "SIGMOID",
-    /// Groups that experts are in.
-    Groups(u32) = "GROUPS",
     /// Groups that a row's experts come from.
     KeptGroups(u32) = "KEPT_GROUPS",
     /// Whether shares are divided by their sum.
