@@ -30,6 +30,7 @@ mod suite {
     mod gguf_keys;
     mod gguf_tokenizer;
     mod grammar;
+    mod hybrid;
     mod imports;
     mod json;
     mod kernels;

@@ -75,6 +75,15 @@ impl<'a> Fields<'a> {
         Ok(self.get(name).map(read).transpose()?.or_else(default))
     }
 
+    /// A whole number from 0, if it is there.
+    pub fn optional_count(&self, name: &str) -> Result<Option<usize>, FormatError> {
+        let read = |value: &Value| {
+            let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
+            count.ok_or_else(|| self.error(name, "it has to be a whole number from 0"))
+        };
+        self.get(name).map(read).transpose()
+    }
+
     /// A number that has to be there; perhaps not a finite one.
     pub fn number(&self, name: &str) -> Result<f64, FormatError> {
         self.optional_number(name)?.ok_or_else(|| self.error(name, "it has to be a number"))

@@ -93,30 +93,41 @@ impl Source {
             let (blocks, scales) = (checkpoint.bytes(self.stored[0]), checkpoint.bytes(scales));
             return Cow::Owned(mxfp4_rows(blocks, scales, info.columns, order, rows));
         }
-        let parts = self.stored.len();
-        if info.rows < parts {
+        if info.rows < self.stored.len() {
             // A vector in parts.
-            let columns = info.columns / parts;
-            let part = |&stored: &usize| {
-                self.recipe.read(checkpoint.bytes(stored), columns, self.format, rows.clone())
+            let part = |(&stored, columns): (&usize, usize)| {
+                self.recipe.read(checkpoint.bytes(stored), columns, self.format, rows.clone()).into_owned()
             };
-            return Cow::Owned(self.stored.iter().flat_map(|stored| part(stored).into_owned()).collect());
+            let sizes = self.sizes(checkpoint, info.columns);
+            return Cow::Owned(self.stored.iter().zip(sizes).flat_map(part).collect());
         }
-        let of_each = info.rows / parts;
-        let part = |part: usize| {
-            let first = part * of_each;
-            let rows = rows.start.max(first) - first..rows.end.min(first + of_each) - first;
+        let part = |(stored, rows): (usize, Range<usize>)| {
             if let Recipe::Contiguous { offset } = self.recipe {
                 let bytes = |rows: usize| offset + rows * self.format.bytes(info.columns);
-                checkpoint.prepare(self.stored[part], bytes(rows.start)..bytes(rows.end));
+                checkpoint.prepare(stored, bytes(rows.start)..bytes(rows.end));
             }
-            self.recipe.read(checkpoint.bytes(self.stored[part]), info.columns, self.format, rows)
+            self.recipe.read(checkpoint.bytes(stored), info.columns, self.format, rows)
         };
-        let mut parts = rows.start / of_each..=(rows.end - 1) / of_each;
-        if parts.start() == parts.end() {
-            return part(*parts.start());
+        let mut first = 0;
+        let parts = self.stored.iter().zip(self.sizes(checkpoint, info.rows)).map(|(&stored, size)| {
+            let within = rows.start.saturating_sub(first)..rows.end.saturating_sub(first).min(size);
+            first += size;
+            (stored, within)
+        });
+        let mut parts = parts.filter(|(_, rows)| !rows.is_empty()).peekable();
+        match parts.next() {
+            Some(only) if parts.peek().is_none() => part(only),
+            first => {
+                Cow::Owned(first.into_iter().chain(parts).flat_map(|some| part(some).into_owned()).collect())
+            }
         }
-        Cow::Owned(parts.by_ref().flat_map(|number| part(number).into_owned()).collect())
+    }
+
+    /// How many of so many rows, or elements of a vector, each stored tensor holds: its share of all their elements.
+    fn sizes(&self, checkpoint: &Checkpoint, units: usize) -> impl Iterator<Item = usize> {
+        let elements = |&stored: &usize| checkpoint.tensors[stored].stored.shape.iter().product::<usize>();
+        let of_unit = self.stored.iter().map(elements).sum::<usize>() / units;
+        self.stored.iter().map(move |stored| elements(stored) / of_unit.max(1))
     }
 }
 
@@ -214,7 +225,7 @@ pub fn import(
         tensors.push(info(if is_computed { WeightFormat::F32 } else { format }));
         sources.push(Source { stored, scales: None, format, recipe, factors });
     }
-    refuse_unread(family, &checkpoint, &read)?;
+    refuse_unread(family, config.layers.len(), &checkpoint, &read)?;
     warnings.extend(other_parts_warning(family, &checkpoint));
     Ok(ImportedWeights { tensors, sources, checkpoint })
 }
@@ -257,10 +268,13 @@ fn check(
     stored: &[usize],
     wanted: &TensorRecipe<'_>,
 ) -> Result<WeightFormat, FormatError> {
+    if wanted.is_spread() {
+        check_together(checkpoint, stored, wanted)?;
+    }
     let check = |index: usize| {
         let stored = &checkpoint.tensors[index].stored;
         let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), &stored.name, reason));
-        if !wanted.fits(&stored.shape) {
+        if !wanted.is_spread() && !wanted.fits(&stored.shape) {
             let needed = wanted.shape();
             let makes = checkpoint.description();
             return refuse(format!("its shape is {:?}, but {makes} makes it {needed:?}", stored.shape));
@@ -281,6 +295,26 @@ fn check(
         }
     }
     Ok(format)
+}
+
+/// Whether the rows of several stored tensors of other sizes than each other are those of a canonical one.
+fn check_together(
+    checkpoint: &Checkpoint,
+    stored: &[usize],
+    wanted: &TensorRecipe<'_>,
+) -> Result<(), FormatError> {
+    let tensor = |index: usize| &checkpoint.tensors[index].stored;
+    let shapes: Vec<&[usize]> = stored.iter().map(|&index| tensor(index).shape.as_slice()).collect();
+    if wanted.fit_together(&shapes) {
+        return Ok(());
+    }
+    let names: Vec<&str> = stored.iter().map(|&index| tensor(index).name.as_str()).collect();
+    let (makes, needed) = (checkpoint.description(), wanted.shape());
+    let reason = format!(
+        "the shapes of {} are {shapes:?}, but {makes} makes them {needed:?} one below the other",
+        names.join(", ")
+    );
+    Err(FormatError::tensor(checkpoint.place(stored[0]), names[0], reason))
 }
 
 /// The factors on the rows of a linear map, where the file has some: one on a stored matrix, or one on each expert's.
@@ -342,10 +376,19 @@ fn other_parts_warning(family: &Family, checkpoint: &Checkpoint) -> Option<Strin
     Some(format!("the image part of this {} model, {tensors}, is not used: it reads text only", family.name))
 }
 
-fn refuse_unread(family: &Family, checkpoint: &Checkpoint, read: &HashSet<usize>) -> Result<(), FormatError> {
+fn refuse_unread(
+    family: &Family,
+    layers: usize,
+    checkpoint: &Checkpoint,
+    read: &HashSet<usize>,
+) -> Result<(), FormatError> {
+    let drafting = layers..layers.saturating_add(family.drafting_layers);
     let is_ignored = |name: &str| {
-        let (pattern, _) = numbered(name);
-        family.ignores(&pattern) || family.is_of_other_part(name)
+        let (pattern, number) = numbered(name);
+        let layer = number.and_then(|number| number.parse().ok());
+        family.ignores(&pattern)
+            || layer.is_some_and(|layer| drafting.contains(&layer))
+            || family.is_of_other_part(name)
     };
     let mut unread = (0..checkpoint.tensors.len())
         .filter(|index| !read.contains(index) && !is_ignored(&checkpoint.tensors[*index].stored.name));

@@ -16,7 +16,7 @@ use crate::model::{ModelConfig, WeightFormat};
 pub(super) struct TensorRecipe<'a> {
     /// The layer that it belongs to, if it belongs to one.
     layer: Option<&'a LayerConfig>,
-    /// Their name, without prefix; `*` stands for an expert's or a head's number.
+    /// Their name, without prefix; `*` stands for an expert's or a head's number, `{a,b}` for each of these.
     pub stored: String,
     /// How many there are, one below the other: one for each expert or head where the name has a `*`.
     parts: usize,
@@ -65,7 +65,8 @@ impl<'a> TensorRecipe<'a> {
                 |mapping: &&Mapping| mapping.holds.contains(&pattern.as_str()) || names_tensor(mapping);
             family.mappings().filter(holds)
         };
-        let is_stored = |mapping: &&Mapping| names.has(&full_name(mapping).replace('*', "0"));
+        let is_stored =
+            |mapping: &&Mapping| spread(&full_name(mapping).replace('*', "0")).any(|name| names.has(&name));
         let row = rows().find(is_stored).or_else(|| rows().next());
         let (stored, layout, holds, prefix) = match row {
             Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
@@ -110,7 +111,23 @@ impl<'a> TensorRecipe<'a> {
             Prefix::Usual => names.find(&name).ok_or_else(|| names.spelled(&name)),
             Prefix::OfHead => names.find_head(&name).ok_or(name),
         };
-        (0..self.parts).map(|part| find(self.stored.replace('*', &part.to_string()))).collect()
+        let parts = (0..self.parts).map(|part| self.stored.replace('*', &part.to_string()));
+        parts.flat_map(|name| spread(&name).map(find).collect::<Vec<_>>()).collect()
+    }
+
+    /// Whether its rows are spread over several stored tensors, which may differ in size.
+    pub(super) fn is_spread(&self) -> bool {
+        self.stored.contains('{')
+    }
+
+    /// Whether stored tensors of these shapes have the rows that it is spread over, or the elements of a vector.
+    pub(super) fn fit_together(&self, shapes: &[&[usize]]) -> bool {
+        let elements = |shape: &&[usize]| shape.iter().try_fold(1_usize, |all, size| all.checked_mul(*size));
+        let sizes: Option<Vec<usize>> = shapes.iter().map(elements).collect();
+        let has_columns = |shape: &&[usize]| matches!(shape, [_, columns] if *columns == self.spec.columns);
+        let needed = if is_vector(self.spec) { self.all_rows } else { self.all_rows * self.spec.columns };
+        sizes.is_some_and(|sizes| sizes.iter().sum::<usize>() == needed && !sizes.contains(&0))
+            && (is_vector(self.spec) || shapes.iter().all(has_columns))
     }
 
     /// The shape that each stored tensor has to have.
@@ -245,6 +262,16 @@ fn experts(layer: Option<&LayerConfig>) -> usize {
         Some(FeedForwardKind::Experts(experts)) => experts.count,
         _ => 1,
     }
+}
+
+/// The names that one with `{a,b}` in it stands for.
+fn spread(name: &str) -> impl Iterator<Item = String> {
+    let parts = name.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
+    let (before, each, after) = match parts {
+        Some((before, (each, after))) => (before, each, after),
+        None => (name, "", ""),
+    };
+    each.split(',').map(move |one| format!("{before}{one}{after}"))
 }
 
 /// The canonical ending of a table, which has none: `embed.tokens`.

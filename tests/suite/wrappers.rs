@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::formats::fixture;
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
+    "lfm2_vl",
     "mistral3",
     "mistral3-tied",
     "qwen2_vl",

@@ -27,6 +27,8 @@ pub struct Family {
     /// Names of stored tensors that real files carry and nothing needs; `#` stands for a layer's number, and `*` at the
     /// end for anything.
     pub ignored: &'static [&'static str],
+    /// How many layers files have after those of the decoder, that only draft tokens and that nothing reads.
+    pub drafting_layers: usize,
     /// What the names of tensors begin with that belong to other parts of the model than its decoder.
     pub other_parts: &'static [&'static str],
     /// Fields of `config.json` that change nothing in what is computed from a prompt.
@@ -71,7 +73,7 @@ impl Family {
 /// Where `holds` names tensors with their endings, `stored` is a whole name too.
 ///
 /// `#` stands for the layer's number; `*`, in a stored module, for an expert's, whose matrices are stacked, or
-/// for a head's. A stored table or vector that is canonically called just `embed.tokens`
+/// for a head's, and `{a,b}` for each of these names, whose rows are stacked too. A stored table or vector that is canonically called just `embed.tokens`
 /// has the ending `.weight` in the file.
 pub struct Mapping {
     /// The stored module, without prefix.

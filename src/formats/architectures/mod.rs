@@ -9,6 +9,7 @@ mod bloom;
 mod classes;
 mod cohere;
 mod cohere2;
+mod convolution;
 mod ernie4_5;
 mod exaone4;
 mod experts;
@@ -26,6 +27,10 @@ mod gpt_oss;
 mod gptj;
 mod granite;
 mod granitemoehybrid;
+mod layer_kinds;
+mod lfm2;
+mod lfm2_moe;
+mod lfm3;
 mod llama;
 mod llama_like;
 mod mistral;
@@ -35,6 +40,7 @@ mod norm;
 mod olmo;
 mod olmo2;
 mod olmo3;
+mod olmo_hybrid;
 mod olmoe;
 mod opt;
 mod phi;
@@ -68,7 +74,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 41] = [
+const FAMILIES: [Family; 45] = [
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
@@ -88,6 +94,9 @@ const FAMILIES: [Family; 41] = [
     gptj::FAMILY,
     granite::FAMILY,
     granitemoehybrid::FAMILY,
+    lfm2::FAMILY,
+    lfm2_moe::FAMILY,
+    lfm3::FAMILY,
     llama::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,
@@ -95,6 +104,7 @@ const FAMILIES: [Family; 41] = [
     olmo::FAMILY,
     olmo2::FAMILY,
     olmo3::FAMILY,
+    olmo_hybrid::FAMILY,
     olmoe::FAMILY,
     opt::FAMILY,
     phi::FAMILY,

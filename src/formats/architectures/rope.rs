@@ -73,6 +73,11 @@ fn read_object(
     default: Rope,
 ) -> Result<RotaryConfig, FormatError> {
     let theta = fields.optional_number("rope_theta")?.unwrap_or(default.theta);
+    if let Some(rope) = &rope
+        && rope.optional_text("rope_type")? == Some("proportional")
+    {
+        return read_proportional(rope, head_width, theta);
+    }
     let share = share(fields, default.share)?;
     let Some(rope) = rope else {
         let width = rotary_width(fields, head_width, share)?;
@@ -105,14 +110,40 @@ fn read_object(
             let field = if modern.is_some() { "rope_type" } else { "type" };
             return Err(rope.error(
                 field,
-                format!("{reason}; default, linear, llama3, longrope and yarn are supported"),
+                format!("{reason}; default, linear, llama3, longrope, proportional and yarn are supported"),
             ));
         }
     };
+    refuse_unread(&rope)?;
+    Ok(RotaryConfig { width, theta, scaling })
+}
+
+fn refuse_unread(rope: &Fields) -> Result<(), FormatError> {
     match rope.unread().find(|name| !IDLE_FIELDS.contains(name)) {
         Some(unknown) => Err(rope.error(unknown, "it is unknown here, and might change the frequencies")),
-        None => Ok(RotaryConfig { width, theta, scaling }),
+        None => Ok(()),
     }
+}
+
+/// Heads of which a part of the pairs turns, with the frequencies of pairs of whole heads.
+fn read_proportional(rope: &Fields, head_width: usize, theta: f64) -> Result<RotaryConfig, FormatError> {
+    let theta = rope.optional_number("rope_theta")?.unwrap_or(theta);
+    let share = self::share(rope, Some(1.0))?;
+    let turning = rotary_width(rope, head_width, share)?;
+    let factor = match rope.get("factor") {
+        Some(_) => positive(rope, "factor")?,
+        None => 1.0,
+    };
+    refuse_unread(rope)?;
+    Ok(proportional(head_width, turning, theta, factor))
+}
+
+/// A rotary embedding in which `turning` elements of a head rotate, each half of them at the beginning of a half of the
+/// head, with the frequencies of whole heads over `factor`.
+pub(super) fn proportional(head_width: usize, turning: usize, theta: f64, factor: f64) -> RotaryConfig {
+    let divisor = |pair| if pair < turning / 2 { factor } else { f64::INFINITY };
+    let divisors = (0..head_width / 2).map(divisor).collect();
+    RotaryConfig { width: head_width, theta, scaling: RotaryScaling::Divided { divisors } }
 }
 
 /// YaRN, with the defaults of its published code.

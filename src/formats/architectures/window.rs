@@ -1,5 +1,6 @@
 //! Attention windows as configurations describe them.
 
+use super::layer_kinds::{self, LAYER_TYPES};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
@@ -51,15 +52,7 @@ pub(super) fn sights(
     layers: usize,
     usual: impl Fn(usize) -> Sight,
 ) -> Result<Vec<Sight>, FormatError> {
-    const NAME: &str = "layer_types";
-    let Some(types) = fields.optional_texts(NAME)? else { return Ok((0..layers).map(usual).collect()) };
-    if types.len() != layers {
-        return Err(fields.error(NAME, format!("it has to have an entry for each of the {layers} layers")));
-    }
-    let sight = |name: &str| match name {
-        "full_attention" => Ok(Sight::Full),
-        "sliding_attention" => Ok(Sight::Windowed),
-        _ => Err(fields.error(NAME, "only full_attention and sliding_attention are supported")),
-    };
-    types.into_iter().map(sight).collect()
+    let known = [("full_attention", Sight::Full), ("sliding_attention", Sight::Windowed)];
+    let listed = layer_kinds::read(fields, LAYER_TYPES, layers, &known)?;
+    Ok(listed.unwrap_or_else(|| (0..layers).map(usual).collect()))
 }

@@ -35,6 +35,7 @@ enum Inside {
 
 /// Every one that can be opened.
 pub(super) const WRAPPERS: &[Wrapper] = &[
+    Wrapper { name: "lfm2_vl", inside: Inside::Any("lfm2"), is_tied: true, ..LIKE_LLAVA },
     Wrapper { name: "mistral3", inside: Inside::Any("mistral"), is_tied: true, ..LIKE_LLAVA },
     Wrapper {
         name: "qwen2_vl",

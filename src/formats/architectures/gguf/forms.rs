@@ -5,7 +5,10 @@
 
 use serde_json::{Value, json};
 
+use super::cohere::{COHERE2, COMMAND_R};
 use super::completion::Completion;
+use super::lfm::{LFM2, LFM2_MOE};
+use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
 use crate::formats::architectures::family::{Mapping, laid_out, stored};
 use crate::formats::rewrite::Layout;
 
@@ -24,6 +27,8 @@ pub(super) struct Form {
     pub needs: &'static [&'static str],
     /// The field for the part of each head that rotates, where that may be less than the whole.
     pub share: Option<&'static str>,
+    /// What `layer_types` calls layers without key/value heads, where the numbers of these tell the kinds of layers.
+    pub without_heads: Option<&'static str>,
     /// Adds the fields that no key has.
     pub complete: fn(&mut Completion<'_>),
     /// Its tensors.
@@ -31,7 +36,7 @@ pub(super) struct Form {
 }
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 32] = [
+pub(super) static FORMS: [Form; 37] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -345,48 +350,24 @@ pub(super) static FORMS: [Form; 32] = [
         tensors: &[TURNED, VALUE_AND_OUTPUT, FUSED_GATE, UPDATE_NORMS, NORMS],
         ..USUAL
     },
+    QWEN35,
+    QWEN35_MOE,
+    QWEN3_NEXT,
+    LFM2,
+    LFM2_MOE,
     COMMAND_R,
-    Form {
-        architecture: "cohere2",
-        family: "cohere2",
-        fields: &[FIELDS, LAYER_NORM, WINDOW, &[("logit_scale", "logit_scale")]],
-        needs: &["logit_scale", "attention.sliding_window"],
-        ..COMMAND_R
-    },
+    COHERE2,
 ];
 
-const COMMAND_R: Form = Form {
-    architecture: "command-r",
-    family: "cohere",
-    fields: &[FIELDS, LAYER_NORM, &[("logit_scale", "logit_scale")]],
-    needs: &["logit_scale"],
-    complete: |config| {
-        let has_head_norms = config.has("blk.0.attn_q_norm.weight");
-        config.or("use_qk_norm", json!(has_head_norms));
-    },
-    // Neighbouring elements of heads rotate together, as in the family's own files.
-    tensors: &[
-        TURNED,
-        VALUE_AND_OUTPUT,
-        GATED,
-        &[
-            laid_out(Layout::NeighboursRotate, "blk.#.attn_q_norm", &["layers.#.attention.query_norm"]),
-            laid_out(Layout::NeighboursRotate, "blk.#.attn_k_norm", &["layers.#.attention.key_norm"]),
-            stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
-            stored("output_norm", &["final_norm"]),
-        ],
-    ],
-    ..USUAL
-};
-
 /// What most families are variations of.
-const USUAL: Form = Form {
+pub(super) const USUAL: Form = Form {
     architecture: "",
     family: "",
     with: None,
     fields: &[FIELDS, RMS],
     needs: &[],
     share: None,
+    without_heads: None,
     complete: |_| {},
     tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, NORMS],
 };
@@ -396,17 +377,17 @@ const AFTER: &[&[Mapping]] = &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, GATE
 
 const TABLE: &[Mapping] = &[stored("token_embd", &["embed.tokens"])];
 
-const QUERY_AND_KEY: &[Mapping] = &[
+pub(super) const QUERY_AND_KEY: &[Mapping] = &[
     stored("blk.#.attn_q", &["layers.#.attention.query"]),
     stored("blk.#.attn_k", &["layers.#.attention.key"]),
 ];
 
-const TURNED: &[Mapping] = &[
+pub(super) const TURNED: &[Mapping] = &[
     laid_out(Layout::NeighboursRotate, "blk.#.attn_q", &["layers.#.attention.query"]),
     laid_out(Layout::NeighboursRotate, "blk.#.attn_k", &["layers.#.attention.key"]),
 ];
 
-const VALUE_AND_OUTPUT: &[Mapping] = &[
+pub(super) const VALUE_AND_OUTPUT: &[Mapping] = &[
     stored("token_embd", &["embed.tokens"]),
     stored("blk.#.attn_v", &["layers.#.attention.value"]),
     stored("blk.#.attn_output", &["layers.#.attention.output"]),
@@ -421,7 +402,7 @@ const FUSED: &[Mapping] = &[
     stored("blk.#.attn_output", &["layers.#.attention.output"]),
 ];
 
-const GATED: &[Mapping] = &[
+pub(super) const GATED: &[Mapping] = &[
     stored("blk.#.ffn_gate", &["layers.#.feed_forward.gate"]),
     stored("blk.#.ffn_up", &["layers.#.feed_forward.up"]),
     stored("blk.#.ffn_down", &["layers.#.feed_forward.down"]),
@@ -438,7 +419,7 @@ const PLAIN: &[Mapping] = &[
 ];
 
 /// The matrices of all experts in one tensor, or in older files one tensor an expert.
-const EXPERTS: &[Mapping] = &[
+pub(super) const EXPERTS: &[Mapping] = &[
     stored("blk.#.ffn_gate_inp", &["layers.#.feed_forward.router"]),
     laid_out(Layout::ByExpert, "blk.#.ffn_gate_exps", &["layers.#.feed_forward.experts.gate"]),
     laid_out(Layout::ByExpert, "blk.#.ffn_up_exps", &["layers.#.feed_forward.experts.up"]),
@@ -448,7 +429,7 @@ const EXPERTS: &[Mapping] = &[
     stored("blk.#.ffn_down.*", &["layers.#.feed_forward.experts.down"]),
 ];
 
-const SHARED_EXPERT: &[Mapping] = &[
+pub(super) const SHARED_EXPERT: &[Mapping] = &[
     stored("blk.#.ffn_gate_shexp", &["layers.#.feed_forward.shared.gate"]),
     stored("blk.#.ffn_up_shexp", &["layers.#.feed_forward.shared.up"]),
     stored("blk.#.ffn_down_shexp", &["layers.#.feed_forward.shared.down"]),
@@ -461,7 +442,7 @@ const NORMS: &[Mapping] = &[
     stored("output_norm", &["final_norm"]),
 ];
 
-const SEED_NORMS: &[Mapping] = &[
+pub(super) const SEED_NORMS: &[Mapping] = &[
     stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
     stored("blk.#.post_attention_norm", &["layers.#.feed_forward.norm"]),
     stored("output_norm", &["final_norm"]),
@@ -475,13 +456,13 @@ const UPDATE_NORMS: &[Mapping] = &[
     stored("blk.#.post_ffw_norm", &["layers.#.feed_forward.update_norm"]),
 ];
 
-const HEAD_NORMS: &[Mapping] = &[
+pub(super) const HEAD_NORMS: &[Mapping] = &[
     stored("blk.#.attn_q_norm", &["layers.#.attention.query_norm"]),
     stored("blk.#.attn_k_norm", &["layers.#.attention.key_norm"]),
 ];
 
 /// The keys of most families.
-const FIELDS: &[(&str, &str)] = &[
+pub(super) const FIELDS: &[(&str, &str)] = &[
     ("embedding_length", "hidden_size"),
     ("block_count", "num_hidden_layers"),
     ("context_length", "max_position_embeddings"),
@@ -492,10 +473,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("rope.freq_base", "rope_theta"),
 ];
 
-const RMS: &[(&str, &str)] = &[("attention.layer_norm_rms_epsilon", "rms_norm_eps")];
-const LAYER_NORM: &[(&str, &str)] = &[("attention.layer_norm_epsilon", "layer_norm_eps")];
+pub(super) const RMS: &[(&str, &str)] = &[("attention.layer_norm_rms_epsilon", "rms_norm_eps")];
+pub(super) const LAYER_NORM: &[(&str, &str)] = &[("attention.layer_norm_epsilon", "layer_norm_eps")];
 
-const EXPERT_FIELDS: &[(&str, &str)] = &[
+pub(super) const EXPERT_FIELDS: &[(&str, &str)] = &[
     ("expert_count", "num_experts"),
     ("expert_used_count", "num_experts_per_tok"),
     ("expert_feed_forward_length", "moe_intermediate_size"),
@@ -517,7 +498,7 @@ const GRANITE4: &[(&str, &str)] = &[
 ];
 
 /// The pattern of windows is read elsewhere.
-const WINDOW: &[(&str, &str)] = &[("attention.sliding_window", "sliding_window")];
+pub(super) const WINDOW: &[(&str, &str)] = &[("attention.sliding_window", "sliding_window")];
 
 const CAPS: &[(&str, &str)] = &[
     ("attn_logit_softcapping", "attn_logit_softcapping"),

@@ -2,9 +2,13 @@
 //!
 //! Metadata is turned into the family's `config.json`, for the family's own reader. Unknown keys stay, and are told.
 
+mod cohere;
 mod completion;
 pub mod ends;
 mod forms;
+mod layers;
+mod lfm;
+mod qwen;
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +21,6 @@ use crate::formats::gguf::Metadata;
 use crate::formats::gguf::keys::ARCHITECTURE;
 use crate::formats::json::number;
 use crate::model::ModelConfig;
-use crate::model::config::limits;
 use crate::model::rotary::RotaryScaling;
 use completion::Completion;
 use forms::{FORMS, Form};
@@ -31,8 +34,18 @@ const LONG_ROPE: [(&str, &str); 2] =
     [("rope_factors_short.weight", "short_factor"), ("rope_factors_long.weight", "long_factor")];
 /// Whether each layer has a window, or each how many-th has none.
 const PATTERN: &str = "attention.sliding_window_pattern";
+/// The number of key/value heads, or a list of those of each layer.
+const HEADS: &str = "attention.head_count_kv";
+/// The number of layers.
+const BLOCKS: &str = "block_count";
+/// Whether each layer has a state in place of attention.
+const STATES: &str = "attention.recurrent_layers";
+/// How far apart layers with attention are, where most have a state.
+const INTERVAL: &str = "full_attention_interval";
+/// How many of the last layers only draft tokens.
+const DRAFTING: &str = "nextn_predict_layers";
 /// Keys that say nothing about what is computed, or that are read elsewhere.
-const SILENT: [&str; 8] = [
+const SILENT: [&str; 10] = [
     "vocab_size",
     "rope.dimension_count",
     "rope.scale_linear",
@@ -40,6 +53,8 @@ const SILENT: [&str; 8] = [
     "attention.value_length",
     "attention.causal",
     PATTERN,
+    STATES,
+    DRAFTING,
     "tensor_data_layout",
 ];
 /// Keys without which llama.cpp opens no file of a family that has them.
@@ -112,6 +127,9 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         tensors: form.tensors,
         head: HEAD,
         head_prefixes: &[""],
+        drafting_layers: metadata
+            .whole(&format!("{architecture}.{DRAFTING}"))?
+            .map_or(0, |layers| usize::try_from(layers).unwrap_or(usize::MAX)),
         ignored: &[DIVISORS, LONG_ROPE[0].0, LONG_ROPE[1].0],
         other_parts: &[],
         harmless_fields: base.harmless_fields,
@@ -201,9 +219,26 @@ impl Form {
         if let Some(share) = self.rotating_share(metadata, &config)? {
             config.insert(self.share.unwrap_or_default().to_owned(), json!(share));
         }
-        let layers = self.size(&config, "block_count");
-        if let Some(types) = layer_types(metadata, &format!("{prefix}{PATTERN}"), layers)? {
+        let all_layers = self.size(&config, BLOCKS);
+        let drafting = layers::drafting(metadata, &format!("{prefix}{DRAFTING}"), all_layers)?;
+        let layers = all_layers.map(|layers| layers - drafting);
+        if let (Some(field), Some(layers)) = (self.field(BLOCKS), layers) {
+            config.insert(field.to_owned(), json!(layers));
+        }
+        if let Some(Value::Array(mut types)) =
+            layers::by_states(metadata, &format!("{prefix}{STATES}"), all_layers)?
+        {
+            types.truncate(types.len().saturating_sub(drafting as usize));
+            config.insert("layer_types".to_owned(), Value::Array(types));
+        }
+        if let Some(types) = layers::by_windows(metadata, &format!("{prefix}{PATTERN}"), layers)? {
             config.insert("layer_types".to_owned(), types);
+        }
+        if let (Some(without), Some(layers)) = (self.without_heads, layers) {
+            let found = layers::by_heads(metadata, &format!("{prefix}{HEADS}"), layers, without)?;
+            config.insert("layer_types".to_owned(), found.types);
+            config
+                .insert(self.field(HEADS).unwrap_or_default().to_owned(), found.heads.unwrap_or(Value::Null));
         }
         // Some files say 0 where there is no window.
         if config.get("sliding_window") == Some(&json!(0)) {
@@ -241,7 +276,7 @@ impl Form {
     fn usual_values(&self, config: &mut Map<String, Value>) {
         for (key, value) in [
             ("attention.key_length", self.head_width(config).map(Value::from)),
-            ("attention.head_count_kv", self.size(config, "attention.head_count").map(Value::from)),
+            (HEADS, self.size(config, "attention.head_count").map(Value::from)),
             ("rope.freq_base", Some(json!(10_000.0))),
         ] {
             if let (Some(field), Some(value)) = (self.field(key), value) {
@@ -274,7 +309,12 @@ impl Form {
             add(&format!("rope_scaling.{field}"), format!("tensor {tensor}"));
         }
         add("rope_scaling", with_prefix("rope.scaling.type"));
-        add("layer_types", with_prefix(PATTERN));
+        let kinds = match self.without_heads {
+            Some(_) => HEADS,
+            None if self.field(INTERVAL).is_some() => STATES,
+            None => PATTERN,
+        };
+        add("layer_types", with_prefix(kinds));
         add("vocab_size", TOKENS.to_owned());
         add("bos_token_id", "tokenizer.ggml.bos_token_id".to_owned());
         add("eos_token_id", "tokenizer.ggml.eos_token_id".to_owned());
@@ -325,20 +365,6 @@ fn vector(checkpoint: &Checkpoint, name: &str) -> Result<Option<(usize, Vec<f64>
     }
     let (elements, _) = checkpoint.bytes(index).as_chunks();
     Ok(Some((index, elements.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect())))
-}
-
-/// `layer_types` of `config.json`, from a list of which layers have a window, or from a period: the last layer of each
-/// has none, and with a period of 0 all have one.
-fn layer_types(metadata: &Metadata, key: &str, layers: Option<u64>) -> Result<Option<Value>, FormatError> {
-    let name = |has_window| if has_window { "sliding_attention" } else { "full_attention" };
-    if metadata.length(key).is_some() {
-        let types = metadata.flags(key)?.unwrap_or_default();
-        return Ok(Some(types.into_iter().map(name).collect()));
-    }
-    let (Some(period), Some(layers)) = (metadata.whole(key)?, layers) else { return Ok(None) };
-    // More layers than that are refused.
-    let layers = 1..=layers.min(limits::LAYERS as u64);
-    Ok(Some(layers.map(|layer| name(period == 0 || !layer.is_multiple_of(period))).collect()))
 }
 
 /// The size of the vocabulary: the embedding table's, with which the others have to agree.
