@@ -18,11 +18,13 @@ mod suite {
     mod decoding;
     mod drafts;
     mod engine;
+    mod expert_kernels;
     mod fake_model;
     mod families;
     mod formats;
     mod fused;
     mod fuzz;
+    mod gates;
     mod generation;
     mod gguf;
     mod gguf_edit;
@@ -42,6 +44,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod recurrences;
     mod report;
     mod routers;
     mod selection;
@@ -51,7 +54,9 @@ mod suite {
     mod speculative;
     mod stage_properties;
     mod stages;
+    mod states;
     mod support;
+    mod token_kinds;
     mod tokenizer;
     mod trace_file;
 

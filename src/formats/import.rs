@@ -225,7 +225,7 @@ pub fn import(
         tensors.push(info(if is_computed { WeightFormat::F32 } else { format }));
         sources.push(Source { stored, scales: None, format, recipe, factors });
     }
-    refuse_unread(family, &checkpoint, &read)?;
+    refuse_unread(family, config.layers.len(), &checkpoint, &read)?;
     warnings.extend(other_parts_warning(family, &checkpoint));
     Ok(ImportedWeights { tensors, sources, checkpoint })
 }
@@ -376,10 +376,18 @@ fn other_parts_warning(family: &Family, checkpoint: &Checkpoint) -> Option<Strin
     Some(format!("the image part of this {} model, {tensors}, is not used: it reads text only", family.name))
 }
 
-fn refuse_unread(family: &Family, checkpoint: &Checkpoint, read: &HashSet<usize>) -> Result<(), FormatError> {
+fn refuse_unread(
+    family: &Family,
+    layers: usize,
+    checkpoint: &Checkpoint,
+    read: &HashSet<usize>,
+) -> Result<(), FormatError> {
+    let drafting = layers..layers.saturating_add(family.drafting_layers);
     let is_ignored = |name: &str| {
-        let (pattern, _) = numbered(name);
-        family.prefixes.iter().filter_map(|p| pattern.strip_prefix(p)).any(|n| family.ignored.contains(&n))
+        let (pattern, number) = numbered(name);
+        let layer = number.and_then(|number| number.parse().ok());
+        family.ignores(&pattern)
+            || layer.is_some_and(|layer| drafting.contains(&layer))
             || family.is_of_other_part(name)
     };
     let mut unread = (0..checkpoint.tensors.len())

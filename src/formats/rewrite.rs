@@ -19,6 +19,9 @@ pub enum Layout {
     ByKeyValueHead,
     /// Outputs × inputs, the outputs by query head: of several canonical tensors each one's share, then the next head's.
     ByQueryHead,
+    /// Outputs × inputs, the outputs by key head of a block with a state: as [`Self::ByQueryHead`]; the share of the block's
+    /// input is a query, a key, and the values that go with them.
+    ByKeyHead,
     /// Experts × outputs × inputs; of several canonical tensors, one after the other within each expert.
     ByExpert,
     /// As [`Self::ByExpert`], transposed: experts × inputs × outputs.
@@ -103,6 +106,16 @@ pub enum Order {
         /// Where the first run begins.
         first: usize,
     },
+    /// Each of `runs` runs of `stride` units begins with parts of these lengths: the first part of every run, then the
+    /// second of every run, and the third.
+    Parts {
+        /// Units of each part of a run.
+        lengths: [usize; 3],
+        /// From one run to the next.
+        stride: usize,
+        /// Number of runs.
+        runs: usize,
+    },
     /// In every head of `head` units the first 2 · `pairs` are pairs of neighbours, which canonically lie `pairs` apart.
     Pairs {
         /// Units of a head.
@@ -117,6 +130,15 @@ impl Order {
     fn stored(self, unit: usize) -> usize {
         match self {
             Self::Strided { length, stride, first } => unit / length * stride + first + unit % length,
+            Self::Parts { lengths: [first, second, third], stride, runs } => {
+                let (seconds, thirds) = (first * runs, (first + second) * runs);
+                let (before, length, unit) = match unit {
+                    unit if unit < seconds => (0, first, unit),
+                    unit if unit < thirds => (first, second, unit - seconds),
+                    unit => (first + second, third, unit - thirds),
+                };
+                unit / length * stride + before + unit % length
+            }
             Self::Pairs { head, pairs } => {
                 let (start, place) = (unit / head * head, unit % head);
                 start
@@ -286,6 +308,16 @@ mod tests {
         assert_eq!(gathered(4, 0, 0..8), [0, 1, 2, 3, 8, 9, 10, 11]);
         assert_eq!(gathered(2, 4, 0..4), [4, 5, 12, 13]);
         assert_eq!(gathered(2, 6, 1..3), [7, 14]);
+    }
+
+    #[test]
+    fn the_parts_of_runs_are_gathered() {
+        // Two runs of a query of one element, a key of two, values of three and two more.
+        let stored = counting(16);
+        let order = Order::Parts { lengths: [1, 2, 3], stride: 8, runs: 2 };
+        let bytes = Recipe::Reordered { order, unit: Unit::Row }.read(&stored, 1, WeightFormat::F32, 0..12);
+        let places: Vec<u32> = bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        assert_eq!(places, [0, 8, 1, 2, 9, 10, 3, 4, 5, 11, 12, 13]);
     }
 
     #[test]

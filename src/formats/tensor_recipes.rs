@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::architectures::{Family, Mapping, StoredNames};
 use super::names::PrefixedNames;
 use super::rewrite::{Layout, Order, Recipe, Unit};
-use crate::model::config::{FeedForwardKind, LayerConfig};
+use crate::model::config::{FeedForwardKind, LayerConfig, RecurrentConfig, StateHeads};
 use crate::model::plan::TensorSpec;
 use crate::model::weight_format::BlockFormat;
 use crate::model::{ModelConfig, WeightFormat};
@@ -199,6 +199,15 @@ impl<'a> TensorRecipe<'a> {
             }
             (Layout::ByKeyValueHead, Some(attention)) => by_group(attention.key_value_heads),
             (Layout::ByQueryHead, Some(attention)) => by_group(attention.heads),
+            (Layout::ByKeyHead, _) if let Some(heads) = self.state_heads() => {
+                if !self.spec.name.ends_with(STATE_INPUT) {
+                    return by_group(heads.groups);
+                }
+                let (key, values) = (heads.key_width, heads.values() / heads.groups);
+                let stride = self.all_rows / heads.groups;
+                let order = Order::Parts { lengths: [key, key, values], stride, runs: heads.groups };
+                Recipe::Reordered { order, unit }
+            }
             (Layout::ByExpert, _) if units < self.all_rows => by_group(experts(self.layer)),
             (Layout::NeighboursRotate, Some(attention)) if let Some(rotary) = &attention.rotary => {
                 let order = Order::Pairs { head: attention.head_width, pairs: rotary.width / 2 };
@@ -208,6 +217,15 @@ impl<'a> TensorRecipe<'a> {
             (Layout::Logarithms, _) => Recipe::MinusExponential,
             (Layout::After(rows), _) => Recipe::Contiguous { offset: unit_bytes * rows },
             _ => Recipe::Contiguous { offset: unit_bytes * self.rows_before },
+        }
+    }
+
+    /// The heads of the layer's state of matrices.
+    fn state_heads(&self) -> Option<&StateHeads> {
+        match self.layer?.recurrent.as_ref()? {
+            RecurrentConfig::GatedDelta(block) => Some(&block.heads),
+            RecurrentConfig::Mamba2(block) => Some(&block.heads),
+            RecurrentConfig::ShortConvolution(_) => None,
         }
     }
 
@@ -266,6 +284,9 @@ fn split_ending(name: &str) -> (&str, &'static str) {
 
 /// The weights of a convolution: a vector, the taps of each channel one after the other.
 const CONVOLUTION: &str = "convolution.weight";
+
+/// The matrix that gives a state's queries, keys and values.
+const STATE_INPUT: &str = "recurrent.input.weight";
 
 /// Whether the tensor is a vector by its place in a decoder: a bias, a norm's scale, the heads' sinks, or what a recurrent
 /// block has for each head or channel.

@@ -11,6 +11,11 @@ use crate::model::plan::{ConvolutionOp, RecurrenceOp, RecurrenceRule, StateId};
 pub(super) type State = Arc<[f32]>;
 
 impl Reference {
+    /// A state as a row of the pass left it.
+    pub fn state<'a>(&self, pass: &'a Pass, id: StateId, row: usize) -> &'a [f32] {
+        &pass.states[id.0][row]
+    }
+
     /// The state that a row of the pass goes on from.
     fn state_before(&self, id: StateId, pass: &Pass, index: usize) -> State {
         let row = &pass.rows[index];

@@ -257,3 +257,18 @@ fn what_does_not_fit_together_stays_apart() {
     assert_eq!(fused.plan.ops.iter().filter(gates).count(), 1, "only the second layer's formats agree");
     assert_eq!(fused.plan.ops.iter().filter(|op| matches!(op, Op::Gate { .. })).count(), 1);
 }
+
+#[test]
+fn gates_of_another_format_leave_queries_keys_and_values_together() {
+    let plain = plan(GATED);
+    let mut source = MadeWeights::random(&plain, WeightFormat::F16, 5);
+    let gate = plain.tensors.iter().position(|spec| spec.name == "layers.0.attention.gate.weight");
+    source.store(gate.expect("the layer has gates"), WeightFormat::F32);
+    let fused = fuse(&plain, &source);
+    let names: Vec<&str> = fused.plan.ops.iter().map(Op::name).collect();
+    assert_eq!(names[1..8], ["linear", "linear", "attention", "gate rows", "linear", "linear", "linear"]);
+    // The second layer's formats agree.
+    assert_eq!(names[8..11], ["linear", "attention", "gate rows"]);
+    let normed = |op: &Op| matches!(op, Op::Linear { norm: Some(_), .. });
+    assert!(fused.plan.ops[1..3].iter().all(normed), "both make the norm themselves");
+}

@@ -10,8 +10,18 @@ use serde_json::{Value, json};
 
 use super::formats::fixture;
 
-const ALL: [&str; 7] =
-    ["lfm2_vl", "mistral3", "mistral3-tied", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"];
+const ALL: [&str; 10] = [
+    "lfm2_vl",
+    "mistral3",
+    "mistral3-tied",
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "qwen3_vl",
+    "qwen3_vl_moe",
+    "qwen3_5",
+    "qwen3_5-tied",
+    "qwen3_5_moe",
+];
 
 /// A copy of the folder `name` with its `config.json` changed.
 fn changed(name: &str, change: impl FnOnce(&mut Value)) -> tempfile::TempDir {

@@ -1,8 +1,9 @@
 //! Experts as configurations and files of several families describe them.
 
-use super::family::{Mapping, stored};
+use super::family::{Mapping, laid_out, stored};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
     ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterConfig, SharedExpert, SharedGate,
@@ -18,6 +19,20 @@ pub(super) const QWEN: &[Mapping] = &[
     stored("layers.#.mlp.shared_expert.up_proj", &["layers.#.feed_forward.shared.up"]),
     stored("layers.#.mlp.shared_expert.down_proj", &["layers.#.feed_forward.shared.down"]),
     stored("layers.#.mlp.shared_expert_gate", &["layers.#.feed_forward.shared_gate"]),
+];
+
+/// The same experts where a layer has all of them in two tensors.
+pub(super) const TOGETHER: &[Mapping] = &[
+    laid_out(
+        Layout::ByExpert,
+        "layers.#.mlp.experts.gate_up_proj",
+        &["layers.#.feed_forward.experts.gate.weight", "layers.#.feed_forward.experts.up.weight"],
+    ),
+    laid_out(
+        Layout::ByExpert,
+        "layers.#.mlp.experts.down_proj",
+        &["layers.#.feed_forward.experts.down.weight"],
+    ),
 ];
 
 /// Fields about the router's training.
@@ -38,18 +53,28 @@ pub(super) fn router(fields: &Fields) -> Result<RouterConfig, FormatError> {
     Ok(if is_renormalised { RouterConfig::SOFTMAX_OF_CHOSEN } else { RouterConfig::SOFTMAX_OF_ALL })
 }
 
-/// Puts the experts of Qwen's families in the place of the feed-forward block of the layers that have them:
-/// each `decoder_sparse_step`-th layer but `mlp_only_layers`.
+/// As [`read_routed`], with the router that the configuration names.
 pub(super) fn read_qwen(
     fields: &Fields,
     config: &mut ModelConfig,
     shared_width: Option<usize>,
 ) -> Result<(), FormatError> {
+    read_routed(fields, config, shared_width, router(fields)?)
+}
+
+/// Puts the experts of Qwen's families in the place of the feed-forward block of the layers that have them:
+/// each `decoder_sparse_step`-th layer but `mlp_only_layers`.
+pub(super) fn read_routed(
+    fields: &Fields,
+    config: &mut ModelConfig,
+    shared_width: Option<usize>,
+    router: RouterConfig,
+) -> Result<(), FormatError> {
     let step = fields.optional_size("decoder_sparse_step")?.unwrap_or(1);
     let without = fields.optional_indices("mlp_only_layers")?.unwrap_or_default();
     let (count, active) = (count(fields)?, fields.size("num_experts_per_tok")?);
     let shared = shared_width.map(|width| SharedExpert { width, gate: SharedGate::Sigmoid });
-    let experts = ExpertsConfig { shared, ..ExpertsConfig::new(count, active, router(fields)?) };
+    let experts = ExpertsConfig { shared, ..ExpertsConfig::new(count, active, router) };
     let width = fields.size("moe_intermediate_size")?;
     for (index, layer) in config.layers.iter_mut().enumerate() {
         let Some(feed_forward) = &mut layer.feed_forward else { continue };

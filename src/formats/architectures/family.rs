@@ -24,8 +24,11 @@ pub struct Family {
     pub head: &'static str,
     /// What files may write before [`Self::head`].
     pub head_prefixes: &'static [&'static str],
-    /// Names of stored tensors that real files carry and nothing needs; `#` stands for a layer's number.
+    /// Names of stored tensors that real files carry and nothing needs; `#` stands for a layer's number, and `*` at the
+    /// end for anything.
     pub ignored: &'static [&'static str],
+    /// How many layers files have after those of the decoder, that only draft tokens and that nothing reads.
+    pub drafting_layers: usize,
     /// What the names of tensors begin with that belong to other parts of the model than its decoder.
     pub other_parts: &'static [&'static str],
     /// Fields of `config.json` that change nothing in what is computed from a prompt.
@@ -41,6 +44,17 @@ impl Family {
             None => Err(fields.error(name, "it has to describe the decoder")),
             part => Ok(part),
         }
+    }
+
+    /// Whether real files carry a tensor of this name, with `#` for its layer's number, that nothing needs.
+    pub fn ignores(&self, name: &str) -> bool {
+        let bare = self.prefixes.iter().filter_map(|prefix| name.strip_prefix(prefix));
+        bare.chain([name]).any(|name| {
+            self.ignored.iter().any(|ignored| match ignored.strip_suffix('*') {
+                Some(beginning) => name.starts_with(beginning),
+                None => name == *ignored,
+            })
+        })
     }
 
     /// Whether the tensor of this name belongs to another part of the model than its decoder.

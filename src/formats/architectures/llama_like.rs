@@ -64,6 +64,7 @@ pub(super) const USUAL: Family = Family {
     head: HEAD,
     head_prefixes: &[""],
     ignored: ROTARY_TABLES,
+    drafting_layers: 0,
     other_parts: &[],
     harmless_fields: &[],
 };

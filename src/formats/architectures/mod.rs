@@ -48,7 +48,10 @@ mod phi3;
 mod qwen2;
 mod qwen2_moe;
 mod qwen3;
+mod qwen3_5;
+mod qwen3_5_moe;
 mod qwen3_moe;
+mod qwen3_next;
 mod refused;
 mod rope;
 mod seed_oss;
@@ -71,7 +74,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 42] = [
+const FAMILIES: [Family; 45] = [
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
@@ -109,7 +112,10 @@ const FAMILIES: [Family; 42] = [
     qwen2::FAMILY,
     qwen2_moe::FAMILY,
     qwen3::FAMILY,
+    qwen3_5::FAMILY,
+    qwen3_5_moe::FAMILY,
     qwen3_moe::FAMILY,
+    qwen3_next::FAMILY,
     seed_oss::FAMILY,
     smollm3::FAMILY,
     stablelm::FAMILY,

@@ -6,7 +6,7 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{FeedForwardKind, RouterConfig};
+use crate::model::config::RouterConfig;
 
 pub(super) const FAMILY: Family = Family {
     name: "qwen3_moe",
@@ -58,12 +58,7 @@ const EXPERTS_TOGETHER: &[Mapping] = &[
 
 fn read_inside(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let mut config = qwen3::read_with(fields, names, qwen3::INSIDE_ROPE)?;
-    experts::read_qwen(fields, &mut config, None)?;
-    for feed_forward in config.feed_forwards() {
-        if let FeedForwardKind::Experts(experts) = &mut feed_forward.kind {
-            experts.router = RouterConfig::SOFTMAX_OF_CHOSEN;
-        }
-    }
+    experts::read_routed(fields, &mut config, None, RouterConfig::SOFTMAX_OF_CHOSEN)?;
     Ok(config)
 }
 

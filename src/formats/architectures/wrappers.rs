@@ -5,7 +5,7 @@
 
 use super::family::Family;
 use super::refused::refuse_active;
-use super::{qwen2, qwen3, qwen3_moe};
+use super::{qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 
@@ -55,6 +55,16 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     Wrapper {
         name: "qwen3_vl_moe",
         inside: Inside::Own(qwen3_moe::INSIDE, &["qwen3_vl_moe_text", "qwen3_vl_moe"]),
+        ..LIKE_QWEN
+    },
+    Wrapper {
+        name: "qwen3_5",
+        inside: Inside::Own(qwen3_5::FAMILY, &["qwen3_5_text", "qwen3_5"]),
+        ..LIKE_QWEN
+    },
+    Wrapper {
+        name: "qwen3_5_moe",
+        inside: Inside::Own(qwen3_5_moe::FAMILY, &["qwen3_5_moe_text", "qwen3_5_moe"]),
         ..LIKE_QWEN
     },
 ];

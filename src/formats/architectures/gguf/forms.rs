@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::cohere::{COHERE2, COMMAND_R};
 use super::completion::Completion;
 use super::lfm::{LFM2, LFM2_MOE};
+use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
 use crate::formats::architectures::family::{Mapping, laid_out, stored};
 use crate::formats::rewrite::Layout;
 
@@ -35,7 +36,7 @@ pub(super) struct Form {
 }
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 34] = [
+pub(super) static FORMS: [Form; 37] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -349,6 +350,9 @@ pub(super) static FORMS: [Form; 34] = [
         tensors: &[TURNED, VALUE_AND_OUTPUT, FUSED_GATE, UPDATE_NORMS, NORMS],
         ..USUAL
     },
+    QWEN35,
+    QWEN35_MOE,
+    QWEN3_NEXT,
     LFM2,
     LFM2_MOE,
     COMMAND_R,
@@ -425,7 +429,7 @@ pub(super) const EXPERTS: &[Mapping] = &[
     stored("blk.#.ffn_down.*", &["layers.#.feed_forward.experts.down"]),
 ];
 
-const SHARED_EXPERT: &[Mapping] = &[
+pub(super) const SHARED_EXPERT: &[Mapping] = &[
     stored("blk.#.ffn_gate_shexp", &["layers.#.feed_forward.shared.gate"]),
     stored("blk.#.ffn_up_shexp", &["layers.#.feed_forward.shared.up"]),
     stored("blk.#.ffn_down_shexp", &["layers.#.feed_forward.shared.down"]),
@@ -438,7 +442,7 @@ const NORMS: &[Mapping] = &[
     stored("output_norm", &["final_norm"]),
 ];
 
-const SEED_NORMS: &[Mapping] = &[
+pub(super) const SEED_NORMS: &[Mapping] = &[
     stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
     stored("blk.#.post_attention_norm", &["layers.#.feed_forward.norm"]),
     stored("output_norm", &["final_norm"]),
@@ -469,7 +473,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("rope.freq_base", "rope_theta"),
 ];
 
-const RMS: &[(&str, &str)] = &[("attention.layer_norm_rms_epsilon", "rms_norm_eps")];
+pub(super) const RMS: &[(&str, &str)] = &[("attention.layer_norm_rms_epsilon", "rms_norm_eps")];
 pub(super) const LAYER_NORM: &[(&str, &str)] = &[("attention.layer_norm_epsilon", "layer_norm_eps")];
 
 pub(super) const EXPERT_FIELDS: &[(&str, &str)] = &[

@@ -24,6 +24,42 @@ pub(super) fn by_windows(
     Ok(Some(layers.map(|layer| name(period == 0 || !layer.is_multiple_of(period))).collect()))
 }
 
+/// `layer_types` of `config.json`, from a list of which of so many layers have a state in place of attention, or one answer
+/// for all.
+pub(super) fn by_states(
+    metadata: &Metadata,
+    key: &str,
+    layers: Option<u64>,
+) -> Result<Option<Value>, FormatError> {
+    let (true, Some(layers)) = (metadata.has(key), layers) else { return Ok(None) };
+    let name = |has_state| if has_state { "linear_attention" } else { "full_attention" };
+    let flags = match metadata.length(key) {
+        Some(_) => metadata.flags(key)?.unwrap_or_default(),
+        // More layers than that are refused.
+        None => {
+            let flag = metadata.flag(key)?.unwrap_or(false);
+            return Ok(Some(json!(vec![name(flag); layers.min(limits::LAYERS as u64) as usize])));
+        }
+    };
+    if flags.len() as u64 != layers {
+        let reason = format!("it has {} entries, but there are {layers} layers", flags.len());
+        return Err(metadata.error(key, reason));
+    }
+    Ok(Some(flags.into_iter().map(name).collect()))
+}
+
+/// How many of so many layers only draft tokens: the last ones, which nothing here reads.
+pub(super) fn drafting(metadata: &Metadata, key: &str, layers: Option<u64>) -> Result<u64, FormatError> {
+    let drafting = metadata.whole(key)?.unwrap_or(0);
+    match layers {
+        Some(layers) if drafting > 0 && drafting >= layers => {
+            let reason = format!("it is {drafting}, but there are {layers} layers, these included");
+            Err(metadata.error(key, reason))
+        }
+        _ => Ok(drafting),
+    }
+}
+
 /// Layers whose number of key/value heads is 0 where they have no attention.
 pub(super) struct ByHeads {
     /// `layer_types` of `config.json`.

@@ -8,6 +8,7 @@ pub mod ends;
 mod forms;
 mod layers;
 mod lfm;
+mod qwen;
 
 use serde_json::{Map, Value, json};
 
@@ -35,8 +36,16 @@ const LONG_ROPE: [(&str, &str); 2] =
 const PATTERN: &str = "attention.sliding_window_pattern";
 /// The number of key/value heads, or a list of those of each layer.
 const HEADS: &str = "attention.head_count_kv";
+/// The number of layers.
+const BLOCKS: &str = "block_count";
+/// Whether each layer has a state in place of attention.
+const STATES: &str = "attention.recurrent_layers";
+/// How far apart layers with attention are, where most have a state.
+const INTERVAL: &str = "full_attention_interval";
+/// How many of the last layers only draft tokens.
+const DRAFTING: &str = "nextn_predict_layers";
 /// Keys that say nothing about what is computed, or that are read elsewhere.
-const SILENT: [&str; 8] = [
+const SILENT: [&str; 10] = [
     "vocab_size",
     "rope.dimension_count",
     "rope.scale_linear",
@@ -44,6 +53,8 @@ const SILENT: [&str; 8] = [
     "attention.value_length",
     "attention.causal",
     PATTERN,
+    STATES,
+    DRAFTING,
     "tensor_data_layout",
 ];
 /// Keys without which llama.cpp opens no file of a family that has them.
@@ -116,6 +127,9 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         tensors: form.tensors,
         head: HEAD,
         head_prefixes: &[""],
+        drafting_layers: metadata
+            .whole(&format!("{architecture}.{DRAFTING}"))?
+            .map_or(0, |layers| usize::try_from(layers).unwrap_or(usize::MAX)),
         ignored: &[DIVISORS, LONG_ROPE[0].0, LONG_ROPE[1].0],
         other_parts: &[],
         harmless_fields: base.harmless_fields,
@@ -206,7 +220,18 @@ impl Form {
         if let Some(share) = self.rotating_share(metadata, &config)? {
             config.insert(self.share.unwrap_or_default().to_owned(), json!(share));
         }
-        let layers = self.size(&config, "block_count");
+        let all_layers = self.size(&config, BLOCKS);
+        let drafting = layers::drafting(metadata, &format!("{prefix}{DRAFTING}"), all_layers)?;
+        let layers = all_layers.map(|layers| layers - drafting);
+        if let (Some(field), Some(layers)) = (self.field(BLOCKS), layers) {
+            config.insert(field.to_owned(), json!(layers));
+        }
+        if let Some(Value::Array(mut types)) =
+            layers::by_states(metadata, &format!("{prefix}{STATES}"), all_layers)?
+        {
+            types.truncate(types.len().saturating_sub(drafting as usize));
+            config.insert("layer_types".to_owned(), Value::Array(types));
+        }
         if let Some(types) = layers::by_windows(metadata, &format!("{prefix}{PATTERN}"), layers)? {
             config.insert("layer_types".to_owned(), types);
         }
@@ -286,7 +311,12 @@ impl Form {
             add(&format!("rope_scaling.{field}"), format!("tensor {tensor}"));
         }
         add("rope_scaling", with_prefix("rope.scaling.type"));
-        add("layer_types", with_prefix(if self.without_heads.is_some() { HEADS } else { PATTERN }));
+        let kinds = match self.without_heads {
+            Some(_) => HEADS,
+            None if self.field(INTERVAL).is_some() => STATES,
+            None => PATTERN,
+        };
+        add("layer_types", with_prefix(kinds));
         add("vocab_size", TOKENS.to_owned());
         add("bos_token_id", "tokenizer.ggml.bos_token_id".to_owned());
         add("eos_token_id", "tokenizer.ggml.eos_token_id".to_owned());
