@@ -1,5 +1,6 @@
 //! Shapes of real models: configurations without any file, for benchmarks that need no download.
 
+use super::nemotron;
 use crate::model::WeightFormat;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
@@ -121,21 +122,28 @@ const SHAPES: [Shape; 6] = [
     },
 ];
 
+/// A shape that is none of those: with a state in half of its layers.
+const NEMOTRON: &str = "nemotron-3-nano-4b";
+
 /// Three that stand for all: for reports that have no time for each.
 pub const SMALL_TO_LARGE: [&str; 3] = ["qwen3-0.6b", "llama-3.2-1b", "llama-3.1-8b"];
 
 /// The shapes' names.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    SHAPES.iter().map(|shape| shape.name)
+    SHAPES.iter().map(|shape| shape.name).chain([NEMOTRON])
 }
 
 /// The format of a shape's matrices; `None` for an unknown name.
 pub fn format(name: &str) -> Option<WeightFormat> {
-    SHAPES.iter().find(|shape| shape.name == name).map(|shape| shape.format)
+    let listed = SHAPES.iter().find(|shape| shape.name == name).map(|shape| shape.format);
+    listed.or((name == NEMOTRON).then_some(WeightFormat::F16))
 }
 
 /// The configuration of a shape; `None` for an unknown name.
 pub fn config(name: &str) -> Option<ModelConfig> {
+    if name == NEMOTRON {
+        return Some(nemotron::nano_4b());
+    }
     let shape = SHAPES.iter().find(|shape| shape.name == name)?;
     let head_width = shape.head_width;
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
@@ -200,7 +208,15 @@ mod tests {
         let counted: Vec<usize> = names().map(parameters).collect();
         assert_eq!(
             counted,
-            [15_191_712, 134_515_008, 596_049_920, 1_235_814_400, 6_738_415_616, 8_030_261_248]
+            [
+                15_191_712,
+                134_515_008,
+                596_049_920,
+                1_235_814_400,
+                6_738_415_616,
+                8_030_261_248,
+                3_973_556_832
+            ]
         );
     }
 }
