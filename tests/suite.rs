@@ -42,6 +42,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod qwen;
     mod report;
     mod routers;
     mod selection;
