@@ -6,8 +6,11 @@ use super::forms::{FIELDS, Form, GATED, LAYER_NORM, TURNED, USUAL, VALUE_AND_OUT
 use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
+/// All of them.
+pub(super) static FORMS: [Form; 2] = [COMMAND_R, COHERE2];
+
 /// Command R.
-pub(super) const COMMAND_R: Form = Form {
+const COMMAND_R: Form = Form {
     architecture: "command-r",
     family: "cohere",
     fields: &[FIELDS, LAYER_NORM, &[("logit_scale", "logit_scale")]],
@@ -32,7 +35,7 @@ pub(super) const COMMAND_R: Form = Form {
 };
 
 /// Command R7B and Command A.
-pub(super) const COHERE2: Form = Form {
+const COHERE2: Form = Form {
     architecture: "cohere2",
     family: "cohere2",
     fields: &[FIELDS, LAYER_NORM, WINDOW, &[("logit_scale", "logit_scale")]],

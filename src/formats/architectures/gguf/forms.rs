@@ -5,10 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::cohere::{COHERE2, COMMAND_R};
 use super::completion::Completion;
-use super::lfm::{LFM2, LFM2_MOE};
-use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
 use crate::formats::architectures::family::{Mapping, laid_out, stored};
 use crate::formats::rewrite::Layout;
 
@@ -36,7 +33,7 @@ pub(super) struct Form {
 }
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 37] = [
+pub(super) static FORMS: [Form; 30] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -350,13 +347,6 @@ pub(super) static FORMS: [Form; 37] = [
         tensors: &[TURNED, VALUE_AND_OUTPUT, FUSED_GATE, UPDATE_NORMS, NORMS],
         ..USUAL
     },
-    QWEN35,
-    QWEN35_MOE,
-    QWEN3_NEXT,
-    LFM2,
-    LFM2_MOE,
-    COMMAND_R,
-    COHERE2,
 ];
 
 /// What most families are variations of.

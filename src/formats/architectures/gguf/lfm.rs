@@ -7,8 +7,11 @@ use super::forms::{
 };
 use crate::formats::architectures::family::{Mapping, stored};
 
+/// All of them.
+pub(super) static FORMS: [Form; 2] = [LFM2, LFM2_MOE];
+
 /// LFM2.
-pub(super) const LFM2: Form = Form {
+const LFM2: Form = Form {
     architecture: "lfm2",
     family: "lfm2",
     fields: &[FIELDS, LFM, WINDOW],
@@ -37,7 +40,7 @@ const CONVOLUTIONS: &[Mapping] = &[
 ];
 
 /// LFM2 with experts.
-pub(super) const LFM2_MOE: Form = Form {
+const LFM2_MOE: Form = Form {
     architecture: "lfm2moe",
     family: "lfm2_moe",
     fields: &[FIELDS, LFM, WINDOW, EXPERT_FIELDS, ROUTER],

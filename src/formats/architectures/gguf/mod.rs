@@ -9,6 +9,7 @@ mod forms;
 mod layers;
 mod lfm;
 mod qwen;
+mod scaling;
 
 use serde_json::{Map, Value, json};
 
@@ -19,19 +20,16 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Origins;
 use crate::formats::gguf::Metadata;
 use crate::formats::gguf::keys::ARCHITECTURE;
-use crate::formats::json::number;
 use crate::model::ModelConfig;
 use crate::model::rotary::RotaryScaling;
 use completion::Completion;
-use forms::{FORMS, Form};
+use forms::Form;
+use scaling::{LONG_ROPE, SCALING, SCALING_KEYS, rope_scaling, vector};
 
 /// Where the LM head is.
 const HEAD: &str = "output";
 /// Divisors of the rotary frequencies, one a rotating pair.
 const DIVISORS: &str = "rope_freqs.weight";
-/// The same for LongRoPE, with the fields of `config.json` that they are.
-const LONG_ROPE: [(&str, &str); 2] =
-    [("rope_factors_short.weight", "short_factor"), ("rope_factors_long.weight", "long_factor")];
 /// Whether each layer has a window, or each how many-th has none.
 const PATTERN: &str = "attention.sliding_window_pattern";
 /// The number of key/value heads, or a list of those of each layer.
@@ -66,19 +64,6 @@ const NEEDED: [&str; 6] = [
     "attention.layer_norm_rms_epsilon",
     "attention.layer_norm_epsilon",
 ];
-/// What the names of keys about the scaling of rotary frequencies begin with.
-const SCALING: &str = "rope.scaling.";
-/// Those of them that are read, with the fields of `rope_scaling` that they become.
-const SCALING_KEYS: [(&str, &str); 8] = [
-    ("factor", "factor"),
-    ("original_context_length", "original_max_position_embeddings"),
-    ("type", "rope_type"),
-    ("attn_factor", ""),
-    ("finetuned", ""),
-    ("yarn_beta_fast", "beta_fast"),
-    ("yarn_beta_slow", "beta_slow"),
-    ("yarn_attn_factor", "attention_factor"),
-];
 /// The tokenizer's vocabulary.
 const TOKENS: &str = "tokenizer.ggml.tokens";
 
@@ -101,7 +86,7 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         .ok_or_else(|| metadata.error(ARCHITECTURE, "it is missing; it has to name the model's family"))?;
     static BASES: [Family; FAMILIES.len()] = FAMILIES;
     let mut form = None;
-    for candidate in FORMS.iter().filter(|form| form.architecture == architecture) {
+    for candidate in forms().filter(|form| form.architecture == architecture) {
         let number = match candidate.with {
             Some(name) => metadata.number(&format!("{architecture}.{name}"))?,
             None => Some(1.0),
@@ -138,9 +123,15 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
     Ok(Described { family, config, origins: form.origins(), form, base })
 }
 
+/// The families as GGUF files have them.
+fn forms() -> impl Iterator<Item = &'static Form> {
+    static FORMS: [&[Form]; 4] = [&forms::FORMS, &cohere::FORMS, &qwen::FORMS, &lfm::FORMS];
+    FORMS.into_iter().flatten()
+}
+
 /// Every `general.architecture` that can be opened.
 fn architectures() -> Vec<&'static str> {
-    let mut names: Vec<&str> = FORMS.iter().map(|form| form.architecture).collect();
+    let mut names: Vec<&str> = forms().map(|form| form.architecture).collect();
     names.dedup();
     names
 }
@@ -357,18 +348,6 @@ impl Form {
     }
 }
 
-/// A tensor's index and its elements, if the file has it; refused if it is not a vector of f32.
-fn vector(checkpoint: &Checkpoint, name: &str) -> Result<Option<(usize, Vec<f64>)>, FormatError> {
-    let Some(index) = checkpoint.find(name) else { return Ok(None) };
-    let element = checkpoint.tensors[index].stored.element.name();
-    if element != "F32" {
-        let reason = format!("its elements are {element}, but have to be F32");
-        return Err(FormatError::tensor(checkpoint.place(index), name, reason));
-    }
-    let (elements, _) = checkpoint.bytes(index).as_chunks();
-    Ok(Some((index, elements.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect())))
-}
-
 /// The size of the vocabulary: the embedding table's, with which the others have to agree.
 fn vocabulary(metadata: &Metadata, checkpoint: &Checkpoint, prefix: &str) -> Result<u64, FormatError> {
     let table = checkpoint.find("token_embd.weight").map(|index| &checkpoint.tensors[index].stored);
@@ -387,69 +366,6 @@ fn vocabulary(metadata: &Metadata, checkpoint: &Checkpoint, prefix: &str) -> Res
     rows.or(tokens)
         .or(size)
         .ok_or_else(|| metadata.error(TOKENS, "it is missing, and so is token_embd.weight"))
-}
-
-/// `rope_scaling` of `config.json`.
-fn rope_scaling(
-    metadata: &Metadata,
-    checkpoint: &Checkpoint,
-    prefix: &str,
-) -> Result<Option<Value>, FormatError> {
-    let key = |name: &str| format!("{prefix}{SCALING}{name}");
-    let original = metadata.whole(&key("original_context_length"))?;
-    if checkpoint.find(LONG_ROPE[0].0).is_some() {
-        let mut scaling = json!({"rope_type": "longrope", "original_max_position_embeddings": original});
-        for (tensor, field) in LONG_ROPE {
-            scaling[field] = json!(vector(checkpoint, tensor)?.map(|(_, divisors)| divisors));
-        }
-        if let Some(factor) = metadata.number(&key("attn_factor"))? {
-            scaling["attention_factor"] = number(factor);
-        }
-        return Ok(Some(scaling));
-    }
-    if let Some(factor) = metadata.number(&key("attn_factor"))?.filter(|factor| *factor != 1.0) {
-        return Err(metadata.error(&key("attn_factor"), format!("it is {factor}; only 1 is supported")));
-    }
-    let factor = scaling_factor(metadata, prefix)?;
-    // A file with a factor alone means the first kind that there was.
-    let mut scaling = match metadata.text(&key("type"))?.unwrap_or("linear") {
-        "none" => return Ok(None),
-        "linear" if factor == 1.0 => return Ok(None),
-        kind @ ("linear" | "yarn") => json!({"rope_type": kind}),
-        other => {
-            return Err(
-                metadata.error(&key("type"), format!("it is {other}; none, linear and yarn are supported"))
-            );
-        }
-    };
-    scaling["factor"] = number(factor);
-    scaling["original_max_position_embeddings"] = json!(original);
-    for (name, field) in [
-        ("yarn_beta_fast", "beta_fast"),
-        ("yarn_beta_slow", "beta_slow"),
-        ("yarn_attn_factor", "attention_factor"),
-    ] {
-        if let Some(value) = metadata.number(&key(name))? {
-            scaling[field] = number(value);
-        }
-    }
-    Ok(Some(scaling))
-}
-
-/// The factor of a scaling, under its name or its older one; 0 means 1, as does none.
-fn scaling_factor(metadata: &Metadata, prefix: &str) -> Result<f64, FormatError> {
-    for key in [format!("{prefix}{SCALING}factor"), format!("{prefix}rope.scale_linear")] {
-        match metadata.number(&key)? {
-            None => {}
-            Some(0.0) => return Ok(1.0),
-            Some(factor) if factor.is_finite() && factor > 0.0 => return Ok(factor),
-            Some(factor) => {
-                let reason = format!("it is {factor}, but has to be a number above 0, or 0 for none");
-                return Err(metadata.error(&key, reason));
-            }
-        }
-    }
-    Ok(1.0)
 }
 
 /// The family reader asks by the names of the family's own files.

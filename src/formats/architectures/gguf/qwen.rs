@@ -10,8 +10,11 @@ use super::forms::{
 use crate::formats::architectures::family::{Mapping, laid_out, stored};
 use crate::formats::rewrite::Layout;
 
+/// All of them.
+pub(super) static FORMS: [Form; 3] = [QWEN35, QWEN35_MOE, QWEN3_NEXT];
+
 /// Qwen3.5.
-pub(super) const QWEN35: Form = Form {
+const QWEN35: Form = Form {
     architecture: "qwen35",
     family: "qwen3_5_text",
     fields: &[FIELDS, RMS, DELTA_FIELDS],
@@ -24,7 +27,7 @@ pub(super) const QWEN35: Form = Form {
 };
 
 /// Qwen3.5 with experts.
-pub(super) const QWEN35_MOE: Form = Form {
+const QWEN35_MOE: Form = Form {
     architecture: "qwen35moe",
     family: "qwen3_5_moe_text",
     fields: &[FIELDS, RMS, EXPERT_FIELDS, DELTA_FIELDS],
@@ -34,7 +37,7 @@ pub(super) const QWEN35_MOE: Form = Form {
 };
 
 /// Qwen3-Next, whose heads of values are as in the family's own files.
-pub(super) const QWEN3_NEXT: Form = Form {
+const QWEN3_NEXT: Form = Form {
     architecture: "qwen3next",
     family: "qwen3_next",
     complete: |_| {},
