@@ -30,6 +30,7 @@ mod suite {
     mod gguf_edit;
     mod gguf_families;
     mod gguf_keys;
+    mod gguf_states;
     mod gguf_tokenizer;
     mod grammar;
     mod hybrid;

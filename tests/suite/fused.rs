@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
+    Activation, AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
     FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
     HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions,
     Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
@@ -46,7 +46,7 @@ const LLAMA: Shape = Shape {
     clip: None,
     gate: None,
     bias: Bias::Absent,
-    residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0 },
+    residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0, factors: BlockFactors::NONE },
     attention_norms: BlockNorms::before,
     feed_forward_norms: BlockNorms::before,
 };
@@ -55,7 +55,7 @@ const GPT2: Shape =
     Shape { kind: FeedForwardKind::Plain, norm: NormKind::Layer, bias: Bias::Present, ..LLAMA };
 /// Both blocks read what one norm, or a norm each, makes of the same residual stream.
 const SIDE_BY_SIDE: Shape = Shape {
-    residual: ResidualConfig { kind: Residual::Parallel, scale: 1.0 },
+    residual: ResidualConfig { kind: Residual::Parallel, scale: 1.0, factors: BlockFactors::NONE },
     feed_forward_norms: |_| BlockNorms::NONE,
     ..LLAMA
 };
@@ -72,7 +72,7 @@ const NORMED_TWICE: Shape = Shape {
     attention_norms: BlockNorms::around,
     feed_forward_norms: BlockNorms::around,
     head_norm: Some(HeadNormExtent::OwnWeights),
-    residual: ResidualConfig { kind: Residual::Sequential, scale: 0.3 },
+    residual: ResidualConfig { kind: Residual::Sequential, scale: 0.3, factors: BlockFactors::NONE },
     ..LLAMA
 };
 const EXPERTS: Shape = Shape {

@@ -49,6 +49,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "gguf",
             "special",
             "checkpoint",
+            "source",
             "generation",
             "architectures",
             "location",

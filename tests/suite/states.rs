@@ -42,6 +42,7 @@ fn model() -> Plan {
         convolution: convolution(4),
         time_step: [0.0, f32::INFINITY],
         norm: Some(GroupNormConfig { epsilon: 1e-5, groups: 2, before_gate: false }),
+        input_bias: Bias::Absent,
         output_bias: Bias::Absent,
     };
     let attention = AttentionConfig {

@@ -2,15 +2,12 @@
 
 use serde_json::json;
 
-use super::forms::{FIELDS, Form, GATED, LAYER_NORM, TURNED, USUAL, VALUE_AND_OUTPUT, WINDOW};
+use super::form::{FIELDS, Form, GATED, LAYER_NORM, TURNED, USUAL, VALUE_AND_OUTPUT, WINDOW};
 use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
-/// All of them.
-pub(super) static FORMS: [Form; 2] = [COMMAND_R, COHERE2];
-
 /// Command R.
-const COMMAND_R: Form = Form {
+pub(super) const COMMAND_R: Form = Form {
     architecture: "command-r",
     family: "cohere",
     fields: &[FIELDS, LAYER_NORM, &[("logit_scale", "logit_scale")]],
@@ -35,7 +32,7 @@ const COMMAND_R: Form = Form {
 };
 
 /// Command R7B and Command A.
-const COHERE2: Form = Form {
+pub(super) const COHERE2: Form = Form {
     architecture: "cohere2",
     family: "cohere2",
     fields: &[FIELDS, LAYER_NORM, WINDOW, &[("logit_scale", "logit_scale")]],

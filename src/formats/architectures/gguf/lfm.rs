@@ -2,16 +2,13 @@
 
 use serde_json::json;
 
-use super::forms::{
+use super::form::{
     EXPERT_FIELDS, EXPERTS, FIELDS, Form, GATED, HEAD_NORMS, QUERY_AND_KEY, USUAL, VALUE_AND_OUTPUT, WINDOW,
 };
 use crate::formats::architectures::family::{Mapping, stored};
 
-/// All of them.
-pub(super) static FORMS: [Form; 2] = [LFM2, LFM2_MOE];
-
 /// LFM2.
-const LFM2: Form = Form {
+pub(super) const LFM2: Form = Form {
     architecture: "lfm2",
     family: "lfm2",
     fields: &[FIELDS, LFM, WINDOW],
@@ -40,7 +37,7 @@ const CONVOLUTIONS: &[Mapping] = &[
 ];
 
 /// LFM2 with experts.
-const LFM2_MOE: Form = Form {
+pub(super) const LFM2_MOE: Form = Form {
     architecture: "lfm2moe",
     family: "lfm2_moe",
     fields: &[FIELDS, LFM, WINDOW, EXPERT_FIELDS, ROUTER],

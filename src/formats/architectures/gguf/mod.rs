@@ -5,11 +5,14 @@
 mod cohere;
 mod completion;
 pub mod ends;
+mod form;
 mod forms;
 mod layers;
 mod lfm;
+mod mamba_forms;
 mod qwen;
 mod scaling;
+mod stored_names;
 
 use serde_json::{Map, Value, json};
 
@@ -23,8 +26,10 @@ use crate::formats::gguf::keys::ARCHITECTURE;
 use crate::model::ModelConfig;
 use crate::model::rotary::RotaryScaling;
 use completion::Completion;
-use forms::Form;
-use scaling::{LONG_ROPE, SCALING, SCALING_KEYS, rope_scaling, vector};
+use form::Form;
+use forms::FORMS;
+use scaling::{LONG_ROPE, vector};
+use stored_names::Names;
 
 /// Where the LM head is.
 const HEAD: &str = "output";
@@ -86,7 +91,7 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         .ok_or_else(|| metadata.error(ARCHITECTURE, "it is missing; it has to name the model's family"))?;
     static BASES: [Family; FAMILIES.len()] = FAMILIES;
     let mut form = None;
-    for candidate in forms().filter(|form| form.architecture == architecture) {
+    for candidate in FORMS.iter().filter(|form| form.architecture == architecture) {
         let number = match candidate.with {
             Some(name) => metadata.number(&format!("{architecture}.{name}"))?,
             None => Some(1.0),
@@ -108,6 +113,8 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         part: None,
         name: base.name,
         read: base.read,
+        // All factors are in the weights.
+        scaled: |_, _| Ok(Vec::new()),
         prefixes: &[""],
         tensors: form.tensors,
         head: HEAD,
@@ -123,15 +130,9 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
     Ok(Described { family, config, origins: form.origins(), form, base })
 }
 
-/// The families as GGUF files have them.
-fn forms() -> impl Iterator<Item = &'static Form> {
-    static FORMS: [&[Form]; 4] = [&forms::FORMS, &cohere::FORMS, &qwen::FORMS, &lfm::FORMS];
-    FORMS.into_iter().flatten()
-}
-
 /// Every `general.architecture` that can be opened.
 fn architectures() -> Vec<&'static str> {
-    let mut names: Vec<&str> = forms().map(|form| form.architecture).collect();
+    let mut names: Vec<&str> = FORMS.iter().map(|form| form.architecture).collect();
     names.dedup();
     names
 }
@@ -139,7 +140,7 @@ fn architectures() -> Vec<&'static str> {
 impl Described {
     /// The family reader's view of the stored names.
     pub fn names<'a>(&'a self, checkpoint: &'a Checkpoint) -> impl StoredNames + 'a {
-        Names { described: self, checkpoint }
+        Names { base: self.base, tensors: self.form.tensors, head: HEAD, checkpoint }
     }
 
     /// Refuses a file without the keys that its family cannot do without, and puts into the configuration what lies
@@ -183,10 +184,10 @@ impl Form {
             let Some(name) = key.strip_prefix(&prefix) else { continue };
             match self.field(name) {
                 Some(_) if name == HEADS && self.without_heads.is_some() => None,
-                Some(field) => put(field, metadata.json(key)?),
+                Some(field) => put(field, self.value(metadata, name, key)?),
                 None if SILENT.contains(&name) => None,
-                None if let Some(name) = name.strip_prefix(SCALING) => {
-                    if !SCALING_KEYS.iter().any(|(known, _)| *known == name) {
+                None if let Some(name) = name.strip_prefix(scaling::PREFIX) => {
+                    if !scaling::KEYS.iter().any(|(known, _)| *known == name) {
                         let reason = "it is unknown here, and might change the rotary frequencies";
                         return Err(metadata.error(key, reason));
                     }
@@ -200,7 +201,7 @@ impl Form {
         put("vocab_size", json!(vocabulary(metadata, checkpoint, &prefix)?));
         put("bos_token_id", json!(ends::special_id(metadata, "bos_token_id")?));
         put("eos_token_id", json!(ends::ends(metadata)?));
-        if let Some(scaling) = rope_scaling(metadata, checkpoint, &prefix)? {
+        if let Some(scaling) = scaling::rope_scaling(metadata, checkpoint, &prefix)? {
             put("rope_scaling", scaling);
         }
         if metadata.flag(&format!("{prefix}attention.causal"))? == Some(false) {
@@ -216,6 +217,13 @@ impl Form {
         let layers = all_layers.map(|layers| layers - drafting);
         if let (Some(field), Some(layers)) = (self.field(BLOCKS), layers) {
             config.insert(field.to_owned(), json!(layers));
+        }
+        for field in self.lists.iter().filter_map(|key| self.field(key)) {
+            if let Some(Value::Array(numbers)) = config.get_mut(field)
+                && Some(numbers.len() as u64) == all_layers
+            {
+                numbers.truncate(numbers.len().saturating_sub(drafting as usize));
+            }
         }
         if let Some(Value::Array(mut types)) =
             layers::by_states(metadata, &format!("{prefix}{STATES}"), all_layers)?
@@ -239,6 +247,15 @@ impl Form {
         }
         (self.complete)(&mut Completion { config: &mut config, checkpoint });
         Ok(Value::Object(config))
+    }
+
+    /// The value of a key that becomes a field: a list only where layers may differ, none where it is read elsewhere.
+    fn value(&self, metadata: &Metadata, name: &str, key: &str) -> Result<Value, FormatError> {
+        match metadata.length(key) {
+            Some(_) if self.lists.contains(&name) => Ok(json!(metadata.wholes(key)?)),
+            Some(_) if name == HEADS && self.without_heads.is_some() => Ok(Value::Null),
+            _ => metadata.json(key),
+        }
     }
 
     /// Every key that becomes a field, with that field.
@@ -295,8 +312,8 @@ impl Form {
         let mut origins: Origins =
             self.rows().map(|(key, field)| (field.to_owned(), with_prefix(key))).collect();
         let mut add = |field: &str, key: String| origins.insert(field.to_owned(), key);
-        for (key, field) in SCALING_KEYS.into_iter().filter(|(_, field)| !field.is_empty()) {
-            add(&format!("rope_scaling.{field}"), with_prefix(&format!("{SCALING}{key}")));
+        for (key, field) in scaling::KEYS.into_iter().filter(|(_, field)| !field.is_empty()) {
+            add(&format!("rope_scaling.{field}"), with_prefix(&format!("{}{key}", scaling::PREFIX)));
         }
         for (tensor, field) in LONG_ROPE {
             add(&format!("rope_scaling.{field}"), format!("tensor {tensor}"));
@@ -311,7 +328,7 @@ impl Form {
         add("vocab_size", TOKENS.to_owned());
         add("bos_token_id", "tokenizer.ggml.bos_token_id".to_owned());
         add("eos_token_id", "tokenizer.ggml.eos_token_id".to_owned());
-        add(self.share.unwrap_or(forms::SHARE), with_prefix("rope.dimension_count"));
+        add(self.share.unwrap_or(form::SHARE), with_prefix("rope.dimension_count"));
         origins
     }
 
@@ -366,29 +383,4 @@ fn vocabulary(metadata: &Metadata, checkpoint: &Checkpoint, prefix: &str) -> Res
     rows.or(tokens)
         .or(size)
         .ok_or_else(|| metadata.error(TOKENS, "it is missing, and so is token_embd.weight"))
-}
-
-/// The family reader asks by the names of the family's own files.
-struct Names<'a> {
-    described: &'a Described,
-    checkpoint: &'a Checkpoint,
-}
-
-impl StoredNames for Names<'_> {
-    fn has(&self, name: &str) -> bool {
-        let layer = name.split('.').find(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-        let with = |pattern: &str| layer.map_or(pattern.to_owned(), |layer| pattern.replace('#', layer));
-        let Some((module, ending)) = name.rsplit_once('.') else { return false };
-        if module == self.described.base.head {
-            return self.checkpoint.find(&format!("{HEAD}.{ending}")).is_some();
-        }
-        let own = self.described.base.mappings().filter(|mapping| with(mapping.stored) == module);
-        let canonical = own.flat_map(|mapping| mapping.holds.first());
-        canonical
-            .flat_map(|part| {
-                let here = self.described.form.tensors.iter().copied().flatten();
-                here.filter(move |mapping| mapping.holds.contains(part))
-            })
-            .any(|mapping| self.checkpoint.find(&format!("{}.{ending}", with(mapping.stored))).is_some())
-    }
 }

@@ -3,18 +3,15 @@
 
 use serde_json::json;
 
-use super::forms::{
+use super::form::{
     EXPERT_FIELDS, EXPERTS, FIELDS, Form, GATED, HEAD_NORMS, RMS, SEED_NORMS, SHARE, SHARED_EXPERT, USUAL,
     VALUE_AND_OUTPUT,
 };
 use crate::formats::architectures::family::{Mapping, laid_out, stored};
 use crate::formats::rewrite::Layout;
 
-/// All of them.
-pub(super) static FORMS: [Form; 3] = [QWEN35, QWEN35_MOE, QWEN3_NEXT];
-
 /// Qwen3.5.
-const QWEN35: Form = Form {
+pub(super) const QWEN35: Form = Form {
     architecture: "qwen35",
     family: "qwen3_5_text",
     fields: &[FIELDS, RMS, DELTA_FIELDS],
@@ -27,7 +24,7 @@ const QWEN35: Form = Form {
 };
 
 /// Qwen3.5 with experts.
-const QWEN35_MOE: Form = Form {
+pub(super) const QWEN35_MOE: Form = Form {
     architecture: "qwen35moe",
     family: "qwen3_5_moe_text",
     fields: &[FIELDS, RMS, EXPERT_FIELDS, DELTA_FIELDS],
@@ -37,7 +34,7 @@ const QWEN35_MOE: Form = Form {
 };
 
 /// Qwen3-Next, whose heads of values are as in the family's own files.
-const QWEN3_NEXT: Form = Form {
+pub(super) const QWEN3_NEXT: Form = Form {
     architecture: "qwen3next",
     family: "qwen3_next",
     complete: |_| {},

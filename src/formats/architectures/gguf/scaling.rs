@@ -1,4 +1,4 @@
-//! How GGUF files scale rotary frequencies: by keys, or by tensors with divisors.
+//! The scaling of rotary frequencies, as GGUF files have it.
 
 use serde_json::{Value, json};
 
@@ -7,13 +7,13 @@ use crate::formats::error::FormatError;
 use crate::formats::gguf::Metadata;
 use crate::formats::json::number;
 
-/// Tensors with LongRoPE's divisors of the rotary frequencies, with the fields of `config.json` that they are.
+/// Divisors of the rotary frequencies for LongRoPE, with the fields of `config.json` that they are.
 pub(super) const LONG_ROPE: [(&str, &str); 2] =
     [("rope_factors_short.weight", "short_factor"), ("rope_factors_long.weight", "long_factor")];
 /// What the names of keys about the scaling of rotary frequencies begin with.
-pub(super) const SCALING: &str = "rope.scaling.";
+pub(super) const PREFIX: &str = "rope.scaling.";
 /// Those of them that are read, with the fields of `rope_scaling` that they become.
-pub(super) const SCALING_KEYS: [(&str, &str); 8] = [
+pub(super) const KEYS: [(&str, &str); 8] = [
     ("factor", "factor"),
     ("original_context_length", "original_max_position_embeddings"),
     ("type", "rope_type"),
@@ -23,14 +23,13 @@ pub(super) const SCALING_KEYS: [(&str, &str); 8] = [
     ("yarn_beta_slow", "beta_slow"),
     ("yarn_attn_factor", "attention_factor"),
 ];
-
 /// `rope_scaling` of `config.json`.
 pub(super) fn rope_scaling(
     metadata: &Metadata,
     checkpoint: &Checkpoint,
     prefix: &str,
 ) -> Result<Option<Value>, FormatError> {
-    let key = |name: &str| format!("{prefix}{SCALING}{name}");
+    let key = |name: &str| format!("{prefix}{PREFIX}{name}");
     let original = metadata.whole(&key("original_context_length"))?;
     if checkpoint.find(LONG_ROPE[0].0).is_some() {
         let mut scaling = json!({"rope_type": "longrope", "original_max_position_embeddings": original});
@@ -73,7 +72,7 @@ pub(super) fn rope_scaling(
 
 /// The factor of a scaling, under its name or its older one; 0 means 1, as does none.
 fn scaling_factor(metadata: &Metadata, prefix: &str) -> Result<f64, FormatError> {
-    for key in [format!("{prefix}{SCALING}factor"), format!("{prefix}rope.scale_linear")] {
+    for key in [format!("{prefix}{PREFIX}factor"), format!("{prefix}rope.scale_linear")] {
         match metadata.number(&key)? {
             None => {}
             Some(0.0) => return Ok(1.0),
