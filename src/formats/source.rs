@@ -24,12 +24,13 @@ pub(super) struct Source {
     factors: Vec<f32>,
     /// What is added to it.
     added: Option<Box<Self>>,
-    /// What its elements are multiplied with after all that, so many of them with each factor; none where they are as they are.
+    /// What its elements are multiplied with after all that, so many of them with each factor; none where they are as
+    /// they are.
     runs: Vec<(usize, f32)>,
 }
 
-/// Factors that a family's configuration puts on a canonical tensor: a vector or a matrix of few rows, since it is loaded
-/// in f32.
+/// Factors that a family's configuration puts on a canonical tensor: a vector or a matrix of few rows, since it is
+/// loaded in f32.
 pub struct ScaledTensor {
     /// Its name, with `#` for the layer's number. Of a tensor that is a sum of two stored ones, only the second is
     /// multiplied.

@@ -287,7 +287,7 @@ impl Copy {
     }
 
     fn json(&self, file: &str) -> Value {
-        serde_json::from_slice(&self.read(file)).unwrap()
+        logitscope::formats::json::read(&self.read(file)).unwrap()
     }
 
     fn write(&self, file: &str, contents: impl AsRef<[u8]>) {

@@ -1,5 +1,5 @@
-//! Falcon-H1 (Falcon LLM Team, TII 2025): in each layer attention and Mamba 2's block read the same, and factors stand on
-//! what linear maps give.
+//! Falcon-H1 (Falcon LLM Team, TII 2025): in each layer attention and Mamba 2's block read the same, and factors
+//! stand on what linear maps give.
 
 use super::family::{Family, Mapping, StoredNames, stored};
 use super::rope::Rope;
@@ -165,8 +165,8 @@ fn factor(fields: &Fields, name: &str, number: f64) -> Result<f32, FormatError> 
     }
 }
 
-/// The factors on parts of rows, in what these are multiplied with later; and the biases of maps whose input should have
-/// been multiplied, while their results are.
+/// The factors on parts of rows, in what these are multiplied with later; and the biases of maps whose input should
+/// have been multiplied, while their results are.
 fn scaled(fields: &Fields, config: &ModelConfig) -> Result<Vec<ScaledTensor>, FormatError> {
     let factors = Factors::read(fields)?;
     let state = config.layers.iter().find_map(|layer| match &layer.recurrent {

@@ -1,5 +1,5 @@
-//! Granite 4 (Granite Team, IBM 2025): Granite 3 with gate and up in one matrix, with rotary positions or with none. Layers
-//! have attention or Mamba 2's block, and a feed-forward block or experts beside one that computes every row.
+//! Granite 4 (Granite Team, IBM 2025): Granite 3 with gate and up in one matrix, with rotary positions or with none.
+//! Layers have attention or Mamba 2's block, and a feed-forward block or experts beside one that computes every row.
 
 use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::layer_kinds::{self, LAYER_TYPES};

@@ -83,8 +83,8 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Reads it, with the norm after the gate by groups of heads that share keys. `inner` are the elements of a row of values
-    /// and the field that says so, where there is one.
+    /// Reads it, with the norm after the gate by groups of heads that share keys. `inner` are the elements of a row of
+    /// values and the field that says so, where there is one.
     pub(super) fn read(
         fields: &Fields,
         spelling: &Spelling,

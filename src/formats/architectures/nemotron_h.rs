@@ -20,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
     prefixes: mamba2::PREFIXES,
     tensors: &[TENSORS, mamba::MIXER, EXPERTS],
     // Layers that draft a token more.
-    other_parts: &["mtp."],
+    ignored: &["mtp.*"],
     harmless_fields: &[
         // As other fields say it, or not used.
         "expand",
@@ -280,13 +280,14 @@ impl Blocks {
 
 /// The kinds of layers: by a letter each, as a list, or as GGUF files have it, by what is 0 in a layer without it.
 fn kinds(fields: &Fields) -> Result<Vec<Kind>, FormatError> {
-    let layers = match fields.get("num_hidden_layers") {
-        Some(_) => Some(per_layer::layers(fields, "num_hidden_layers")?),
+    const LAYERS: &str = "num_hidden_layers";
+    if fields.are_metadata() {
+        return kinds_by_sizes(fields, per_layer::layers(fields, LAYERS)?);
+    }
+    let layers = match fields.get(LAYERS) {
+        Some(_) => Some(per_layer::layers(fields, LAYERS)?),
         None => None,
     };
-    if fields.are_metadata() {
-        return kinds_by_sizes(fields, layers.unwrap_or(0));
-    }
     for name in [LIST, LAYER_TYPES] {
         let Some(listed) = fields.optional_texts(name)? else { continue };
         let kinds = layer_kinds::read(fields, name, layers.unwrap_or(listed.len()), &KINDS)?;
