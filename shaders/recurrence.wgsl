@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let slot_blocks = HEADS * VALUE_WIDTH * KEY4;
 
     let walk = workgroup.y;
-    let from = walk_word(walk, WALK_FROM) * slot_blocks + place;
+    let before = walk_word(walk, WALK_FROM) * slot_blocks + place;
     let rows_at = walk_word(walk, WALK_ROWS_AT);
     let rows = walk_word(walk, WALK_ROW_COUNT);
     let first_own = walk_word(walk, WALK_FIRST_OWN);
@@ -62,7 +62,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let block = i * KEY_PARTS + part;
         state[i] = vec4(0.0);
         if is_used && block < KEY4 {
-            state[i] = states[from + block];
+            state[i] = states[before + block];
         }
     }
     for (var step = 0u; step < rows; step++) {

@@ -18,16 +18,19 @@ mod suite {
     mod decoding;
     mod drafts;
     mod engine;
+    mod expert_kernels;
     mod fake_model;
     mod families;
     mod formats;
     mod fused;
     mod fuzz;
+    mod gates;
     mod generation;
     mod gguf;
     mod gguf_edit;
     mod gguf_families;
     mod gguf_keys;
+    mod gguf_states;
     mod gguf_tokenizer;
     mod grammar;
     mod hybrid;
@@ -43,6 +46,7 @@ mod suite {
     mod model_card;
     mod names;
     mod qwen;
+    mod recurrences;
     mod report;
     mod routers;
     mod selection;
@@ -52,7 +56,9 @@ mod suite {
     mod speculative;
     mod stage_properties;
     mod stages;
+    mod states;
     mod support;
+    mod token_kinds;
     mod tokenizer;
     mod trace_file;
 

@@ -11,12 +11,13 @@ use super::architectures::Family;
 use super::checkpoint::{Checkpoint, CheckpointTensor};
 use super::error::FormatError;
 use super::names::PrefixedNames;
-use super::rewrite::{BLOCKS, Layout, Order, Recipe, SCALES, mxfp4_rows};
+use super::rewrite::{BLOCKS, Layout, Recipe, SCALES};
 use super::safetensors::Element;
+use super::source::{ScaledTensor, Source};
 use super::tensor_recipes::{TensorRecipe, numbered};
 use crate::model::config::HeadWeights;
 use crate::model::plan::TensorSpec;
-use crate::model::weight_format::{BlockFormat, Encoding};
+use crate::model::weight_format::BlockFormat;
 use crate::model::weights::{TensorInfo, Weights, WeightsError};
 use crate::model::{ModelConfig, WeightFormat, plan_decoder};
 
@@ -27,22 +28,17 @@ pub struct ImportedWeights {
     checkpoint: Checkpoint,
 }
 
-/// Where a canonical tensor comes from.
-struct Source {
-    /// Indices into [`Checkpoint::tensors`] of those that hold as many of its rows each, one below the other; none
-    /// for [`Recipe::Ones`].
-    stored: Vec<usize>,
-    /// For MXFP4 whose scales are apart: where they are, and the order of the rows.
-    scales: Option<(usize, Order)>,
-    /// The format of their elements.
-    format: WeightFormat,
-    /// How each one's rows are found.
-    recipe: Recipe,
-    /// What its rows are multiplied with, as many for each factor; none where they are as they are.
-    factors: Vec<f32>,
-}
-
 impl ImportedWeights {
+    /// Multiplies tensors, which are in f32 from then on.
+    pub(super) fn scale(&mut self, scaled: &[ScaledTensor]) {
+        for (info, source) in self.tensors.iter_mut().zip(&mut self.sources) {
+            let (pattern, _) = numbered(&info.name);
+            let Some(scaled) = scaled.iter().find(|scaled| scaled.name == pattern) else { continue };
+            source.scale(&scaled.runs);
+            info.format = WeightFormat::F32;
+        }
+    }
+
     /// Number of weights that the files hold for the plan.
     pub fn parameters(&self) -> u64 {
         let stored = self.tensors.iter().zip(&self.sources).filter(|(_, source)| !source.stored.is_empty());
@@ -61,73 +57,7 @@ impl Weights for ImportedWeights {
             let reason = format!("rows {rows:?} were asked for, but it has {}", info.rows);
             return Err(WeightsError { tensor: info.name.clone(), reason });
         }
-        let stored = source.read(&self.checkpoint, info, rows.clone());
-        Ok(if source.factors.is_empty() {
-            stored
-        } else {
-            Cow::Owned(source.multiplied(&stored, info, rows))
-        })
-    }
-}
-
-impl Source {
-    /// Rows `rows`, as they are stored, times their factors, in f32.
-    fn multiplied(&self, stored: &[u8], info: &TensorInfo, rows: Range<usize>) -> Vec<u8> {
-        let mut values = self.format.decode(stored);
-        let of_each = info.rows / self.factors.len();
-        for (row, values) in rows.zip(values.chunks_mut(info.columns)) {
-            values.iter_mut().for_each(|value| *value *= self.factors[row / of_each]);
-        }
-        Encoding::F32.encode(&values)
-    }
-
-    /// Rows `rows` of the canonical tensor `info`, which has them.
-    fn read<'a>(&self, checkpoint: &'a Checkpoint, info: &TensorInfo, rows: Range<usize>) -> Cow<'a, [u8]> {
-        if rows.is_empty() {
-            return Cow::Borrowed(&[]);
-        }
-        if self.stored.is_empty() {
-            return self.recipe.read(&[], info.columns, self.format, rows);
-        }
-        if let Some((scales, order)) = self.scales {
-            let (blocks, scales) = (checkpoint.bytes(self.stored[0]), checkpoint.bytes(scales));
-            return Cow::Owned(mxfp4_rows(blocks, scales, info.columns, order, rows));
-        }
-        if info.rows < self.stored.len() {
-            // A vector in parts.
-            let part = |(&stored, columns): (&usize, usize)| {
-                self.recipe.read(checkpoint.bytes(stored), columns, self.format, rows.clone()).into_owned()
-            };
-            let sizes = self.sizes(checkpoint, info.columns);
-            return Cow::Owned(self.stored.iter().zip(sizes).flat_map(part).collect());
-        }
-        let part = |(stored, rows): (usize, Range<usize>)| {
-            if let Recipe::Contiguous { offset } = self.recipe {
-                let bytes = |rows: usize| offset + rows * self.format.bytes(info.columns);
-                checkpoint.prepare(stored, bytes(rows.start)..bytes(rows.end));
-            }
-            self.recipe.read(checkpoint.bytes(stored), info.columns, self.format, rows)
-        };
-        let mut first = 0;
-        let parts = self.stored.iter().zip(self.sizes(checkpoint, info.rows)).map(|(&stored, size)| {
-            let within = rows.start.saturating_sub(first)..rows.end.saturating_sub(first).min(size);
-            first += size;
-            (stored, within)
-        });
-        let mut parts = parts.filter(|(_, rows)| !rows.is_empty()).peekable();
-        match parts.next() {
-            Some(only) if parts.peek().is_none() => part(only),
-            first => {
-                Cow::Owned(first.into_iter().chain(parts).flat_map(|some| part(some).into_owned()).collect())
-            }
-        }
-    }
-
-    /// How many of so many rows, or elements of a vector, each stored tensor holds: its share of all their elements.
-    fn sizes(&self, checkpoint: &Checkpoint, units: usize) -> impl Iterator<Item = usize> {
-        let elements = |&stored: &usize| checkpoint.tensors[stored].stored.shape.iter().product::<usize>();
-        let of_unit = self.stored.iter().map(elements).sum::<usize>() / units;
-        self.stored.iter().map(move |stored| elements(stored) / of_unit.max(1))
+        Ok(source.computed(&self.checkpoint, info, rows))
     }
 }
 
@@ -186,8 +116,7 @@ pub fn import(
         if wanted.layout == Layout::Ones {
             let format = WeightFormat::F32;
             tensors.push(info(format));
-            let (recipe, factors) = (Recipe::Ones, Vec::new());
-            sources.push(Source { stored: Vec::new(), scales: None, format, recipe, factors });
+            sources.push(Source::new(Vec::new(), format, Recipe::Ones));
             continue;
         }
         let alias = pair.embedding.filter(|_| spec.name == EMBEDDING);
@@ -214,16 +143,22 @@ pub fn import(
                 (WeightFormat::Blocks(BlockFormat::Mxfp4), Recipe::Contiguous { offset: 0 });
             tensors.push(info(format));
             let scales = Some((scales, wanted.turns()));
-            sources.push(Source { stored, scales, format, recipe, factors: Vec::new() });
+            sources.push(Source::new(stored, format, recipe).with_scales(scales));
             continue;
         }
         let format = check(&checkpoint, &stored, &wanted)?;
         let recipe = wanted.recipe(format);
         let factors =
             if wanted.is_linear() { factors(&checkpoint, &stored, &wanted, &mut read)? } else { Vec::new() };
-        let is_computed = matches!(recipe, Recipe::PlusOne | Recipe::MinusExponential) || !factors.is_empty();
-        tensors.push(info(if is_computed { WeightFormat::F32 } else { format }));
-        sources.push(Source { stored, scales: None, format, recipe, factors });
+        let mut source = Source::new(stored, format, recipe).with_factors(factors);
+        if let Some(added) = TensorRecipe::added(family, config, spec, &specs, &names) {
+            let stored = added.find(&names).map_err(|name| missing(name, added.shape()))?;
+            read.extend(&stored);
+            let format = check(&checkpoint, &stored, &added)?;
+            source.add(Source::new(stored, format, added.recipe(format)));
+        }
+        tensors.push(info(source.format_of_result()));
+        sources.push(source);
     }
     refuse_unread(family, config.layers.len(), &checkpoint, &read)?;
     warnings.extend(other_parts_warning(family, &checkpoint));

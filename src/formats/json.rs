@@ -43,7 +43,13 @@ pub fn number(number: f64) -> Value {
 
 /// A value as a number, finite or not; `None` where it is none.
 pub fn as_number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| special(value)?.parse().ok())
+    value.as_f64().or_else(|| special(value).or_else(|| named(value))?.parse().ok())
+}
+
+/// The name of a number that is not finite, as transformers 5 writes it: `{"__float__": "Infinity"}`.
+fn named(value: &Value) -> Option<&str> {
+    let object = value.as_object().filter(|object| object.len() == 1)?;
+    object.get("__float__")?.as_str().filter(|name| NAMES.contains(name))
 }
 
 /// A value as a text; `None` where it is none.
@@ -170,6 +176,8 @@ mod tests {
             assert_eq!(shown(&Value::Array(vec![value])), format!("[{shown_as}]"));
         }
         assert_eq!(as_number(&Value::from("Infinity")), None, "a text is not a number");
+        assert_eq!(as_number(&serde_json::json!({"__float__": "-Infinity"})), Some(f64::NEG_INFINITY));
+        assert_eq!(as_number(&serde_json::json!({"__float__": "5"})), None);
         assert_eq!(as_text(&Value::from("Infinity")), Some("Infinity"));
     }
 

@@ -20,6 +20,7 @@ mod names;
 mod open;
 pub mod rewrite;
 pub mod safetensors;
+mod source;
 mod special;
 mod tensor_recipes;
 mod text;

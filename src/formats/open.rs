@@ -14,6 +14,7 @@ use super::gguf::keys::TOKENIZER_MODEL;
 use super::import::{self, TiedPairs};
 use super::location::Location;
 use super::names::PrefixedNames;
+use super::source::ScaledTensor;
 use super::special::{self, SpecialIds};
 use super::text::{self, TokenizerFiles};
 use crate::model::{ModelConfig, Weights};
@@ -64,6 +65,8 @@ fn open_location(location: Location) -> Result<ModelFile, FormatError> {
 struct Described<'a> {
     family: &'a Family,
     config: ModelConfig,
+    /// Factors on tensors.
+    scaled: Vec<ScaledTensor>,
     tokenizer: Option<TokenizerFiles>,
     special: SpecialIds,
     generation: GenerationDefaults,
@@ -85,7 +88,8 @@ fn open_folder(location: Location) -> Result<ModelFile, FormatError> {
     let generation = GenerationDefaults::of_folder(&folder, &config_value, config.vocabulary, &mut warnings)?;
     warnings.extend(unknown_fields_warning(family, &decoder.fields));
     let tokenizer = text::read(&folder, &config_value)?;
-    let described = Described { family, config, tokenizer, special, generation, warnings };
+    let scaled = (family.scaled)(&decoder.fields, &config)?;
+    let described = Described { family, config, scaled, tokenizer, special, generation, warnings };
     described.with_weights(checkpoint, name, path)
 }
 
@@ -103,7 +107,8 @@ fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
     let generation = GenerationDefaults::of_metadata(&metadata, &mut warnings)?;
     warnings.extend(unknown_fields_warning(&file.family, &fields));
     let tokenizer = metadata.has(TOKENIZER_MODEL).then(|| TokenizerFiles::Gguf(metadata.clone()));
-    let described = Described { family: &file.family, config, tokenizer, special, generation, warnings };
+    let (family, scaled) = (&file.family, Vec::new());
+    let described = Described { family, config, scaled, tokenizer, special, generation, warnings };
     described.with_weights(checkpoint, name, path)
 }
 
@@ -115,9 +120,10 @@ impl Described<'_> {
         name: String,
         path: String,
     ) -> Result<ModelFile, FormatError> {
-        let Self { family, mut config, tokenizer, special, generation, mut warnings } = self;
+        let Self { family, mut config, scaled, tokenizer, special, generation, mut warnings } = self;
         let pairs = TiedPairs::Compared;
-        let weights = import::import(family, &mut config, checkpoint, pairs, &path, &mut warnings)?;
+        let mut weights = import::import(family, &mut config, checkpoint, pairs, &path, &mut warnings)?;
+        weights.scale(&scaled);
         Ok(ModelFile {
             name,
             path,

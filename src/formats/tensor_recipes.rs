@@ -31,6 +31,61 @@ pub(super) struct TensorRecipe<'a> {
     turn: (usize, usize),
 }
 
+/// The rows of a family's table that are about a tensor.
+struct Rows<'a> {
+    family: &'a Family,
+    spec: &'a TensorSpec,
+    /// The tensor's module, with `#` for the layer's number, and what comes after it.
+    pattern: String,
+    ending: &'static str,
+    /// Both together.
+    whole: String,
+    number: Option<&'a str>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(family: &'a Family, spec: &'a TensorSpec) -> Self {
+        let (module, ending) = split_ending(&spec.name);
+        let (pattern, number) = numbered(module);
+        let whole = format!("{pattern}{ending}");
+        Self { family, spec, pattern, ending, whole, number }
+    }
+
+    /// All of them: variants of a family may have other names for the same.
+    fn all(&self) -> impl Iterator<Item = &'static Mapping> {
+        let holds =
+            |mapping: &&Mapping| mapping.holds.contains(&self.pattern.as_str()) || self.names_tensor(mapping);
+        self.family.mappings().filter(holds)
+    }
+
+    /// A row is about modules or, where it names an ending, about single tensors.
+    fn names_tensor(&self, mapping: &Mapping) -> bool {
+        mapping.holds.contains(&self.whole.as_str()) && self.ending != TABLE
+    }
+
+    fn with_layer(&self, pattern: &str) -> String {
+        match self.number {
+            Some(number) => pattern.replace('#', number),
+            None => pattern.to_owned(),
+        }
+    }
+
+    fn stored_ending(&self) -> &'static str {
+        if self.ending == TABLE { ".weight" } else { self.ending }
+    }
+
+    fn full_name(&self, mapping: &Mapping) -> String {
+        match self.names_tensor(mapping) {
+            true => self.with_layer(mapping.stored),
+            false => format!("{}{}", self.with_layer(mapping.stored), self.stored_ending()),
+        }
+    }
+
+    fn is_stored(&self, mapping: &Mapping, names: &PrefixedNames) -> bool {
+        spread(&self.full_name(mapping).replace('*', "0")).any(|name| names.has(&name))
+    }
+}
+
 /// Which of the family's prefixes a stored name comes with.
 enum Prefix {
     Usual,
@@ -38,39 +93,47 @@ enum Prefix {
 }
 
 impl<'a> TensorRecipe<'a> {
+    /// That of a tensor, or of the first part of one that is a sum.
     pub(super) fn of(
-        family: &Family,
+        family: &'a Family,
         config: &'a ModelConfig,
         spec: &'a TensorSpec,
         specs: &HashMap<&str, &TensorSpec>,
         names: &PrefixedNames,
     ) -> Self {
-        let (module, ending) = split_ending(&spec.name);
-        let (pattern, number) = numbered(module);
-        let with_layer = |pattern: &str| match number {
-            Some(number) => pattern.replace('#', number),
-            None => pattern.to_owned(),
-        };
-        let stored_ending = if ending == TABLE { ".weight" } else { ending };
-        let whole = format!("{pattern}{ending}");
-        // A row is about modules or, where it names an ending, about single tensors.
-        let names_tensor = |mapping: &Mapping| mapping.holds.contains(&whole.as_str()) && ending != TABLE;
-        let full_name = |mapping: &Mapping| match names_tensor(mapping) {
-            true => with_layer(mapping.stored),
-            false => format!("{}{stored_ending}", with_layer(mapping.stored)),
-        };
-        // Variants of a family may have other names for the same: the one that is there counts.
-        let rows = || {
-            let holds =
-                |mapping: &&Mapping| mapping.holds.contains(&pattern.as_str()) || names_tensor(mapping);
-            family.mappings().filter(holds)
-        };
-        let is_stored =
-            |mapping: &&Mapping| spread(&full_name(mapping).replace('*', "0")).any(|name| names.has(&name));
-        let row = rows().find(is_stored).or_else(|| rows().next());
+        let rows = Rows::of(family, spec);
+        let row = rows.all().find(|row| rows.is_stored(row, names)).or_else(|| rows.all().next());
+        Self::by_row(&rows, row, config, specs)
+    }
+
+    /// Of what is added to a recurrent block's time steps the second part, where files store two: that of the linear map, which
+    /// lies among those of others, beside one of its own.
+    pub(super) fn added(
+        family: &'a Family,
+        config: &'a ModelConfig,
+        spec: &'a TensorSpec,
+        specs: &HashMap<&str, &TensorSpec>,
+        names: &PrefixedNames,
+    ) -> Option<Self> {
+        if !spec.name.ends_with("recurrent.time_step.bias") {
+            return None;
+        }
+        let rows = Rows::of(family, spec);
+        let row = rows.all().filter(|row| rows.is_stored(row, names)).nth(1)?;
+        Some(Self::by_row(&rows, Some(row), config, specs))
+    }
+
+    fn by_row(
+        rows: &Rows<'a>,
+        row: Option<&Mapping>,
+        config: &'a ModelConfig,
+        specs: &HashMap<&str, &TensorSpec>,
+    ) -> Self {
+        let Rows { family, spec, pattern, ending, number, .. } = rows;
+        let (ending, number, spec) = (*ending, *number, *spec);
         let (stored, layout, holds, prefix) = match row {
             Some(Mapping { stored, layout, holds }) => (*stored, *layout, *holds, Prefix::Usual),
-            None if pattern == "head" => {
+            None if *pattern == "head" => {
                 (family.head, Layout::OutputsByInputs, &["head"][..], Prefix::OfHead)
             }
             None => unreachable!("the {} table has no row for {pattern}", family.name),
@@ -82,10 +145,10 @@ impl<'a> TensorRecipe<'a> {
             Some(attention) if pattern.ends_with("key_norm") => attention.key_value_heads,
             _ => experts(layer),
         };
-        let is_whole = row.is_some_and(names_tensor);
-        let part = if is_whole { whole.as_str() } else { pattern.as_str() };
+        let is_whole = row.is_some_and(|row| rows.names_tensor(row));
+        let part = if is_whole { rows.whole.as_str() } else { pattern.as_str() };
         let units = |part: &str| {
-            let name = format!("{}{}", with_layer(part), if is_whole { "" } else { ending });
+            let name = format!("{}{}", rows.with_layer(part), if is_whole { "" } else { ending });
             // A vector is stacked element by element.
             let all = specs
                 .get(name.as_str())
@@ -94,7 +157,8 @@ impl<'a> TensorRecipe<'a> {
         };
         Self {
             layer,
-            stored: row.map_or_else(|| format!("{stored}{stored_ending}"), full_name),
+            stored: row
+                .map_or_else(|| format!("{stored}{}", rows.stored_ending()), |row| rows.full_name(row)),
             parts,
             prefix,
             layout,
@@ -245,8 +309,7 @@ impl<'a> TensorRecipe<'a> {
     /// Whether a stored tensor of this shape can be it: the weights of heads and of a convolution's channels may have a row
     /// for each, and a matrix of one row may be a vector.
     pub(super) fn fits(&self, shape: &[usize]) -> bool {
-        let is_of_heads =
-            self.spec.name.ends_with("query_norm.weight") || self.spec.name.ends_with("key_norm.weight");
+        let is_of_heads = OF_HEADS.iter().any(|ending| self.spec.name.ends_with(ending));
         let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
         let is_one_row = self.all_rows == 1 && shape == [self.spec.columns];
         shape == self.shape()
@@ -281,6 +344,10 @@ fn split_ending(name: &str) -> (&str, &'static str) {
     let with = |ending: &'static str| name.strip_suffix(ending).map(|module| (module, ending));
     with(".weight").or_else(|| with(".bias")).unwrap_or((name, TABLE))
 }
+
+/// Vectors with elements for each head, or for each group of elements, which may be stored with a row for each.
+const OF_HEADS: [&str; 5] =
+    ["query_norm.weight", "key_norm.weight", "recurrent.norm.weight", "rate.weight", "skip.weight"];
 
 /// The weights of a convolution: a vector, the taps of each channel one after the other.
 const CONVOLUTION: &str = "convolution.weight";

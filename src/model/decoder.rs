@@ -6,9 +6,9 @@ mod recurrent;
 
 use super::cache::CacheFormat;
 use super::config::{
-    AttentionConfig, Bias, BlockNorms, ExpertKind, ExpertsConfig, FeedForwardConfig, FeedForwardKind,
-    GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, ModelConfig,
-    NormConfig, OutputGate, Positions, Residual, SharedExpert, SharedGate, Sinks,
+    AttentionConfig, Bias, BlockFactors, BlockNorms, ExpertKind, ExpertsConfig, FeedForwardConfig,
+    FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig,
+    ModelConfig, NormConfig, OutputGate, Positions, Residual, SharedExpert, SharedGate, Sinks,
 };
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, StateSpec,
@@ -65,6 +65,8 @@ struct Planner {
     cache_widths: Vec<usize>,
     states: Vec<StateSpec>,
     ops: Vec<Op>,
+    /// Those of the layer.
+    factors: BlockFactors,
     /// Longest sequence, in positions.
     context: usize,
 }
@@ -76,6 +78,7 @@ impl Planner {
         let width = self.buffers[residual.0].columns;
         let update = self.buffer("update", width, RowSet::Batch);
         let LayerConfig { attention_norms, feed_forward_norms, .. } = config;
+        self.factors = config.residual.factors;
 
         let mut parallel_input = None;
         if config.attention.is_some() || config.recurrent.is_some() {
@@ -96,6 +99,7 @@ impl Planner {
             let input = parallel_input
                 .unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
             self.feed_forward(&feed_forward, block, input, update);
+            self.scale(self.factors.feed_forward, update);
             self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
         }
     }
@@ -104,13 +108,16 @@ impl Planner {
     fn mixers(&mut self, index: usize, config: &LayerConfig, input: BufferId, output: BufferId) {
         if let Some(attention) = &config.attention {
             self.attention(index, attention, input, output);
+            self.scale(self.factors.attention, output);
         }
         let Some(recurrent) = &config.recurrent else { return };
         if config.attention.is_none() {
-            return self.recurrent(index, recurrent, input, output);
+            self.recurrent(index, recurrent, input, output);
+            return self.scale(self.factors.recurrent, output);
         }
         let second = self.buffer("recurrent update", self.buffers[output.0].columns, RowSet::Batch);
         self.recurrent(index, recurrent, input, second);
+        self.scale(self.factors.recurrent, second);
         self.ops.push(Op::Add { input: second, output });
     }
 
@@ -257,6 +264,7 @@ impl Planner {
         let gate = self.buffer("feed-forward gate", config.width, RowSet::Batch);
         self.linear(&format!("{name}.up"), config.bias, input, up);
         self.linear(&format!("{name}.gate"), config.bias, input, gate);
+        self.scale(self.factors.feed_forward_gate, gate);
         self.ops.push(Op::Gate { activation: config.activation, up, output: gate });
         self.linear(&format!("{name}.down"), config.bias, gate, output);
     }
@@ -297,7 +305,8 @@ impl Planner {
         self.expert_linear(&part("down"), bias, experts, [routes, hidden, down], ExpertInput::PerExpert);
         self.ops.push(Op::Mix { routes, input: down, output });
         if let Some(shared) = experts.shared {
-            self.shared_expert(name, config, kind, shared, [input, output]);
+            let bias = if bias == Bias::Present { bias } else { experts.shared_bias };
+            self.shared_expert(name, &FeedForwardConfig { bias, ..*config }, kind, shared, [input, output]);
         }
     }
 

@@ -105,7 +105,7 @@ pub struct PassTiming {
     pub gpu_seconds: Option<f64>,
 }
 
-/// Pages and bytes of the KV cache.
+/// Pages and bytes of the KV cache, and what lies beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheUsage {
     /// Pages that some sequence uses; a shared page counts once.
@@ -116,4 +116,10 @@ pub struct CacheUsage {
     pub bytes: u64,
     /// Bytes allocated for the cache, used or free.
     pub allocated_bytes: u64,
+    /// Stored states: the newest of each sequence, and checkpoints; a shared one counts once.
+    pub states: usize,
+    /// Bytes of those states over all layers.
+    pub state_bytes: u64,
+    /// Positions that were computed again, so far, because a state of theirs was not stored.
+    pub recomputed: u64,
 }

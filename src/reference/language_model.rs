@@ -99,7 +99,17 @@ impl LanguageModel for Reference {
         let positions: usize = self.sequences.values().map(|sequence| sequence.length).sum();
         let elements: usize = self.plan.cache_widths.iter().map(|width| 2 * width).sum();
         let bytes = (positions * elements * self.plan.cache_format.element_bytes()) as u64;
-        CacheUsage { pages: positions, page_positions: 1, bytes, allocated_bytes: bytes }
+        let states = if self.plan.states.is_empty() { 0 } else { positions };
+        let state_bytes = states as u64 * self.plan.state_bytes();
+        CacheUsage {
+            pages: positions,
+            page_positions: 1,
+            bytes,
+            allocated_bytes: bytes,
+            states,
+            state_bytes,
+            recomputed: 0,
+        }
     }
 }
 

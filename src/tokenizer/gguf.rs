@@ -206,14 +206,17 @@ impl GgufVocabulary {
         OddToken { piece: self.tokens[id].clone(), bytes, special: self.kind(id) == kind::CONTROL }
     }
 
-    /// What is odd about tokens that no text becomes, in one sentence; `None` without any.
-    pub fn oddities(&self) -> Option<String> {
+    /// What is odd about its tokens or not certain about its ids, a sentence each.
+    pub fn oddities(&self) -> Vec<String> {
         let (_, odd) = self.without_odd_tokens();
-        let first = odd.keys().min()?;
-        Some(format!(
-            "{} of its tokens, the first of them {first}, are empty, not UTF-8, or come again under another id: no text becomes them, but their ids can be given",
-            odd.len()
-        ))
+        let unreachable = odd.keys().min().map(|first| {
+            format!(
+                "{} of its tokens, the first of them {first}, are empty, not UTF-8, or come again under another id: no text becomes them, but their ids can be given",
+                odd.len()
+            )
+        });
+        let kind = self.pre.as_deref().filter(|_| self.model == "gpt2");
+        unreachable.into_iter().chain(kind.and_then(Splitting::doubt_about)).collect()
     }
 
     /// Sets what an unknown character costs by the pieces that text may become, as SentencePiece has it.

@@ -42,8 +42,13 @@ const OF_GPT2: Class =
     Class { kind: "gpt-2", usual: &[("bos_token", END), ("eos_token", END), ("unk_token", END)] };
 
 /// Qwen2's, and with it Qwen3's.
-const OF_QWEN2: Class =
-    Class { kind: "qwen2", usual: &[("eos_token", END), ("unk_token", END), ("pad_token", END)] };
+const OF_QWEN2: Class = Class { kind: "qwen2", usual: OF_QWEN };
+
+/// Qwen3.5's.
+const OF_QWEN35: Class = Class { kind: "qwen35", usual: OF_QWEN };
+
+/// What special tokens are called in all of Qwen's.
+const OF_QWEN: &[(&str, &str)] = &[("eos_token", END), ("unk_token", END), ("pad_token", END)];
 
 const END: &str = "<|endoftext|>";
 
@@ -94,6 +99,8 @@ fn class(files: &MergesFiles) -> Result<&'static Class, TokenizerError> {
     let unknown = |reason| Err(TokenizerError::Unreproducible { reason });
     let by_family = plain(files.family_class);
     match (plain(files.stated_class).or_else(|| by_family.clone()).as_deref(), by_family.as_deref()) {
+        // In transformers that family keeps its class where its files name Qwen2's.
+        (Some("Qwen3_5Tokenizer"), _) | (Some("Qwen2Tokenizer"), Some("Qwen3_5Tokenizer")) => Ok(&OF_QWEN35),
         (Some("Qwen2Tokenizer"), _) => Ok(&OF_QWEN2),
         (Some("GPT2Tokenizer" | "CodeGenTokenizer"), Some("GPT2Tokenizer")) => Ok(&OF_GPT2),
         // Families share that class's name, but not its way of splitting: tokenizer.json has another in its place.

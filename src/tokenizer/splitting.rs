@@ -1,8 +1,8 @@
 //! How byte-level BPE goes about a text before it merges: the kinds that `tokenizer.ggml.pre` names, each as the
 //! `tokenizer.json` of the models behind that name has it.
 //!
-//! A kind stands here only if its models' own files and the readers of GGUF agree about it. Where they differ in
-//! what the metadata does not say, the kind is refused with the reason.
+//! A kind stands here if it is known how its models' own tokenizer splits. Where that is not known to the last
+//! character, but all readers of GGUF agree, the kind says what is in doubt; other kinds are refused with the reason.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,16 @@ const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]
 const THREE_DIGITS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// The same with each digit alone.
 const ONE_DIGIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// As Qwen3.5, where combining marks are part of a word.
+const MARKED_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// As GPT-4's with digits in runs of any length; MiniCPM5 takes these apart before.
+const DIGIT_RUNS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// As Seed-Coder, where line breaks after punctuation stand alone.
+const LONE_BREAKS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// As GPT-4o's `o200k_base`, which minds large and small letters.
 const CASED: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// As Kimi K2's `tiktoken` pattern: GPT-4o's with Chinese characters on their own, and no `/` after punctuation.
+const CASED_BESIDE_HAN: &str = r"\p{Han}+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// As Mistral's Tekken: without contractions, each digit alone.
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Letters of scripts with two cases, with a space before, as the first DeepSeek models have them.
@@ -44,6 +52,15 @@ enum Step {
 
 use Step::{Digits, Gpt2Bytes, Pattern, Punctuation};
 
+/// DeepSeek V3's steps.
+const OF_DEEPSEEK3: &[Step] =
+    &[Pattern(r"\p{N}{1,3}"), Pattern(r"[\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+"), Pattern(DEEPSEEK3)];
+
+/// Doubt about kinds whose models' tokenizer may compose characters before it splits.
+const NORMAL_FORM: &str = "is read without a normal form, as by other readers of GGUF: if the model's own tokenizer composes accents first, a text with decomposed ones gets other ids there";
+/// Doubt about kinds that all readers of GGUF split as Llama 3.
+const AS_LLAMA3: &str = "is split as by other readers of GGUF: the model's own tokenizer may part spaces, digits and punctuation otherwise, and then gives some texts other ids";
+
 /// How one kind goes about a text.
 pub(super) struct Splitting {
     steps: &'static [Step],
@@ -53,13 +70,23 @@ pub(super) struct Splitting {
     pub whole_tokens_first: bool,
     /// Whether BOS is added where the file does not say.
     pub adds_bos: bool,
+    /// What is not certain about the ids, after the kind's name.
+    doubt: Option<&'static str>,
 }
 
 impl Splitting {
     /// The splitting that `tokenizer.ggml.pre` names, or why there is none.
     pub(super) fn of_kind(name: &str) -> Result<Self, String> {
-        let plain = |steps| Self { steps, normal_form: None, whole_tokens_first: false, adds_bos: false };
+        let plain = |steps| Self {
+            steps,
+            normal_form: None,
+            whole_tokens_first: false,
+            adds_bos: false,
+            doubt: None,
+        };
         let composed = |steps| Self { normal_form: Some("NFC"), ..plain(steps) };
+        let perhaps_composed = |steps| Self { doubt: Some(NORMAL_FORM), ..plain(steps) };
+        let whole = |steps| Self { whole_tokens_first: true, ..plain(steps) };
         Ok(match name {
             "gpt-2" | "phi-2" => plain(&[Pattern(GPT2)]),
             // GPT-NeoX's tokenizer, which MPT took as it is and OLMo with other special tokens.
@@ -67,13 +94,22 @@ impl Splitting {
             "smollm" | "starcoder" | "refact" | "codeshell" => plain(&[Pattern(r"\p{N}"), Pattern(GPT2)]),
             "command-r" => Self { adds_bos: true, ..composed(&[Pattern(r"\p{N}"), Pattern(GPT2)]) },
             "qwen2" | "deepseek-r1-qwen" => composed(&[Pattern(ONE_DIGIT)]),
-            "llama-bpe" | "llama3" | "llama-v3" => {
-                Self { whole_tokens_first: true, adds_bos: true, ..plain(&[Pattern(THREE_DIGITS)]) }
+            "qwen35" => composed(&[Pattern(MARKED_WORDS)]),
+            // LFM2.5's pattern is spelled otherwise and matches alike.
+            "llama-bpe" | "llama3" | "llama-v3" | "lfm2" => {
+                Self { adds_bos: true, ..whole(&[Pattern(THREE_DIGITS)]) }
+            }
+            "falcon3" | "falcon-h1" => {
+                Self { adds_bos: true, doubt: Some(AS_LLAMA3), ..whole(&[Pattern(THREE_DIGITS)]) }
             }
             "dbrx" | "smaug-bpe" => plain(&[Pattern(THREE_DIGITS)]),
             "gpt-4o" => plain(&[Pattern(CASED)]),
-            "llama4" => Self { whole_tokens_first: true, adds_bos: true, ..plain(&[Pattern(CASED)]) },
-            "tekken" => Self { whole_tokens_first: true, adds_bos: true, ..plain(&[Pattern(TEKKEN)]) },
+            "kimi-k2" => whole(&[Pattern(CASED_BESIDE_HAN)]),
+            "llama4" => Self { adds_bos: true, ..whole(&[Pattern(CASED)]) },
+            "tekken" => Self { adds_bos: true, ..whole(&[Pattern(TEKKEN)]) },
+            // Tekken's vocabulary where no BOS is added: Nemotron 3 and Pixtral. Both were trained on Tekken's own
+            // split; that of Llama 3, which other readers take here, gives marks and some apostrophes other ids.
+            "pixtral" => whole(&[Pattern(TEKKEN)]),
             "falcon" => plain(&[Punctuation, Gpt2Bytes, Digits, Pattern("[0-9][0-9][0-9]")]),
             "deepseek-llm" => plain(&[
                 Pattern(r"[\r\n]"),
@@ -90,14 +126,26 @@ impl Splitting {
                 Pattern(EAST_ASIAN),
                 Pattern(r"\p{N}"),
             ]),
-            "deepseek-v3" => plain(&[
-                Pattern(r"\p{N}{1,3}"),
-                Pattern(r"[\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+"),
-                Pattern(DEEPSEEK3),
-            ]),
+            "deepseek-v3" => plain(OF_DEEPSEEK3),
+            "hunyuan-dense" => perhaps_composed(OF_DEEPSEEK3),
+            // Ling's pattern is spelled otherwise and matches alike.
+            "bailingmoe" | "bailingmoe2" => perhaps_composed(&[Pattern(ONE_DIGIT)]),
+            "laguna" => perhaps_composed(&[Pattern(r"[^\n]+|\n+"), Pattern(ONE_DIGIT)]),
+            "mellum2" => perhaps_composed(&[Pattern(r"\p{N}"), Pattern(GPT2)]),
+            "minicpm5" => Self {
+                whole_tokens_first: true,
+                ..perhaps_composed(&[Pattern(r"\p{N}{1,3}"), Pattern(DIGIT_RUNS)])
+            },
+            "seed-coder" => perhaps_composed(&[Pattern(LONE_BREAKS)]),
             "bloom" => plain(&[Pattern(BLOOM)]),
             other => return Err(refusal(other)),
         })
+    }
+
+    /// What is not certain about the ids of a kind, in one sentence.
+    pub(super) fn doubt_about(name: &str) -> Option<String> {
+        let doubt = Self::of_kind(name).ok()?.doubt?;
+        Some(format!("its kind `{name}` (tokenizer.ggml.pre) {doubt}"))
     }
 
     /// The normaliser, as `tokenizer.json` has it.
@@ -140,15 +188,11 @@ fn refusal(name: &str) -> String {
             "kind `{name}` begins each text with two special tokens, of which its metadata says nothing"
         ),
         // Readers of GGUF never normalise; whether these models' own tokenizers do is not in the metadata.
-        "stablelm2" | "seed-coder" | "exaone" | "exaone4" | "minerva-7b" | "jais" | "trillion" | "viking"
-        | "poro-chat" | "gpt3-finnish" | "granite-docling" | "hunyuan" | "hunyuan-dense" | "megrez" => {
+        "stablelm2" | "exaone" | "exaone4" | "minerva-7b" | "jais" | "trillion" | "viking" | "poro-chat"
+        | "gpt3-finnish" | "granite-docling" | "hunyuan" | "megrez" => {
             format!(
                 "whether kind `{name}` brings a text into a normal form before it is split is not certain"
             )
-        }
-        // The common readers of GGUF split these as Llama 3, their models' own files otherwise.
-        "pixtral" | "falcon3" | "falcon-h1" => {
-            format!("kind `{name}` is split otherwise by its models' own tokenizer than by readers of GGUF")
         }
         other => {
             let other = short(other);

@@ -4,7 +4,9 @@
 //! one that is wrong. Wrong results from a GPU or its driver are the commonest complaint about GPU engines.
 
 use crate::gpu::{BegunPass, Engine};
-use crate::model::plan::{AttentionOp, BufferId, Op, RowSet};
+use crate::model::plan::{
+    AttentionOp, BufferId, ConvolutionOp, Op, RecurrenceOp, RowSet, StateId, StateSpec,
+};
 use crate::model::{Batch, CacheFormat, ModelError};
 use crate::reference::{Pass, Reference};
 
@@ -129,6 +131,11 @@ impl<'a> Comparison<'a> {
         {
             return Ok(Some(broken));
         }
+        if let Op::Convolution(ConvolutionOp { state, .. }) | Op::Recurrence(RecurrenceOp { state, .. }) = *op
+            && let Some(broken) = self.compare_states(index, op.name(), state)?
+        {
+            return Ok(Some(broken));
+        }
         // What a cache write stored is seen in the attention that follows.
         let Some(buffer) = buffer else { return Ok(None) };
         let gpu = self.engine.read_buffer(buffer, rows)?;
@@ -168,6 +175,28 @@ impl Comparison<'_> {
             }
         }
         self.twin.run_with(attention, &mut self.pass, cached);
+        Ok(None)
+    }
+}
+
+impl Comparison<'_> {
+    /// Compares what an op made of a state, wherever it is stored.
+    fn compare_states(
+        &mut self,
+        index: usize,
+        op: &'static str,
+        state: StateId,
+    ) -> Result<Option<OpReport>, ModelError> {
+        let StateSpec { name: buffer, elements } = self.engine.plan().states[state.0];
+        for (row, gpu) in self.engine.read_states(&self.begun, state)? {
+            let worst =
+                worst_difference(&gpu, self.twin.state(&self.pass, state, row), elements, Slack::None);
+            let report =
+                OpReport { index, op, buffer, shape: (1, elements), worst: Difference { row, ..worst } };
+            if !report.agrees() {
+                return Ok(Some(report));
+            }
+        }
         Ok(None)
     }
 }

@@ -37,6 +37,7 @@ fn source(name: &str) -> &'static str {
         "features" => include_str!("../fixtures/chat/features.jinja"),
         "headers" => include_str!("../fixtures/chat/headers.jinja"),
         "instructions" => include_str!("../fixtures/chat/instructions.jinja"),
+        "opened_thinking" => include_str!("../fixtures/chat/opened_thinking.jinja"),
         "plain_lines" => include_str!("../fixtures/chat/plain_lines.jinja"),
         "thinking" => include_str!("../fixtures/chat/thinking.jinja"),
         "turns" => include_str!("../fixtures/chat/turns.jinja"),

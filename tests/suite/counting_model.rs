@@ -144,7 +144,13 @@ impl LanguageModel for Fake {
 
     fn cache_usage(&self) -> CacheUsage {
         let pages = self.lengths.values().sum();
-        CacheUsage { pages, page_positions: 1, bytes: pages as u64, allocated_bytes: pages as u64 }
+        CacheUsage {
+            pages,
+            page_positions: 1,
+            bytes: pages as u64,
+            allocated_bytes: pages as u64,
+            ..CacheUsage::default()
+        }
     }
 }
 

@@ -209,7 +209,13 @@ impl LanguageModel for FakeModel {
     fn cache_usage(&self) -> CacheUsage {
         let positions: usize = self.sequences.values().map(Vec::len).sum();
         let bytes = positions as u64 * BYTES_PER_POSITION;
-        CacheUsage { pages: positions, page_positions: 1, bytes, allocated_bytes: 1 << 20 }
+        CacheUsage {
+            pages: positions,
+            page_positions: 1,
+            bytes,
+            allocated_bytes: 1 << 20,
+            ..CacheUsage::default()
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
+    Activation, AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
     FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
     HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions,
     Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
@@ -46,7 +46,7 @@ const LLAMA: Shape = Shape {
     clip: None,
     gate: None,
     bias: Bias::Absent,
-    residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0 },
+    residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0, factors: BlockFactors::NONE },
     attention_norms: BlockNorms::before,
     feed_forward_norms: BlockNorms::before,
 };
@@ -55,7 +55,7 @@ const GPT2: Shape =
     Shape { kind: FeedForwardKind::Plain, norm: NormKind::Layer, bias: Bias::Present, ..LLAMA };
 /// Both blocks read what one norm, or a norm each, makes of the same residual stream.
 const SIDE_BY_SIDE: Shape = Shape {
-    residual: ResidualConfig { kind: Residual::Parallel, scale: 1.0 },
+    residual: ResidualConfig { kind: Residual::Parallel, scale: 1.0, factors: BlockFactors::NONE },
     feed_forward_norms: |_| BlockNorms::NONE,
     ..LLAMA
 };
@@ -72,7 +72,7 @@ const NORMED_TWICE: Shape = Shape {
     attention_norms: BlockNorms::around,
     feed_forward_norms: BlockNorms::around,
     head_norm: Some(HeadNormExtent::OwnWeights),
-    residual: ResidualConfig { kind: Residual::Sequential, scale: 0.3 },
+    residual: ResidualConfig { kind: Residual::Sequential, scale: 0.3, factors: BlockFactors::NONE },
     ..LLAMA
 };
 const EXPERTS: Shape = Shape {
@@ -256,4 +256,19 @@ fn what_does_not_fit_together_stays_apart() {
     let gates = |op: &&Op| matches!(op, Op::Linear { epilogue: Epilogue::Gate(_), .. });
     assert_eq!(fused.plan.ops.iter().filter(gates).count(), 1, "only the second layer's formats agree");
     assert_eq!(fused.plan.ops.iter().filter(|op| matches!(op, Op::Gate { .. })).count(), 1);
+}
+
+#[test]
+fn gates_of_another_format_leave_queries_keys_and_values_together() {
+    let plain = plan(GATED);
+    let mut source = MadeWeights::random(&plain, WeightFormat::F16, 5);
+    let gate = plain.tensors.iter().position(|spec| spec.name == "layers.0.attention.gate.weight");
+    source.store(gate.expect("the layer has gates"), WeightFormat::F32);
+    let fused = fuse(&plain, &source);
+    let names: Vec<&str> = fused.plan.ops.iter().map(Op::name).collect();
+    assert_eq!(names[1..8], ["linear", "linear", "attention", "gate rows", "linear", "linear", "linear"]);
+    // The second layer's formats agree.
+    assert_eq!(names[8..11], ["linear", "attention", "gate rows"]);
+    let normed = |op: &Op| matches!(op, Op::Linear { norm: Some(_), .. });
+    assert!(fused.plan.ops[1..3].iter().all(normed), "both make the norm themselves");
 }

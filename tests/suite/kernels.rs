@@ -5,10 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MOST_LANES};
 use logitscope::model::batch::RowOutput;
-use logitscope::model::config::{Activation, ExpertGroups, GateFunction, NormKind, RouterConfig};
+use logitscope::model::config::{Activation, NormKind};
 use logitscope::model::plan::{
-    BufferId, BufferSpec, Columns, Epilogue, ExpertInput, InputNorm, Op, Plan, RotaryId, RowSet, TensorId,
-    TensorSpec,
+    BufferId, BufferSpec, Epilogue, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::weight_format::{BlockFormat, Encoding};
@@ -25,7 +24,7 @@ const WIDTHS: [usize; 6] = [1, 3, 9, 63, 65, 576];
 /// Outputs and columns of linear maps.
 const MATRICES: [(usize, usize); 8] =
     [(1, 1), (5, 3), (66, 7), (259, 9), (7, 65), (64, 576), (5, 32), (67, 96)];
-const ROWS: [usize; 4] = [1, 2, 5, 33];
+pub const ROWS: [usize; 4] = [1, 2, 5, 33];
 /// What software drivers get.
 const OF_SOFTWARE: [KernelChoice; 2] = [KernelChoice::CPU, KernelChoice::CPU_SHUFFLE];
 
@@ -45,7 +44,7 @@ static OF_GPUS: LazyLock<[KernelChoice; 4]> = LazyLock::new(|| {
 });
 
 /// Every choice of kernels.
-fn choices() -> impl Iterator<Item = KernelChoice> {
+pub fn choices() -> impl Iterator<Item = KernelChoice> {
     OF_SOFTWARE.into_iter().chain(OF_GPUS.iter().copied())
 }
 
@@ -322,153 +321,6 @@ fn norms_of_heads_agree_in_every_shape() {
                 let mut pair = Pair::new(&plan(vec![op], buffers, tensors), WeightFormat::F32, choice);
                 for rows in ROWS {
                     pair.compare_rows(rows, &format!("{kind:?} norm of {heads} × {head_width} {choice:?}"));
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn experts_agree_in_every_format_and_shape() {
-    let formats = Encoding::ALL.map(|encoding| (encoding.format(), KernelChoice::CPU));
-    let choices = || choices().map(|choice| (WeightFormat::F16, choice));
-    // Experts, active ones, the block's width and theirs: fewer and more experts than lanes.
-    for (experts, active, router, width, own) in [
-        (2, 2, RouterConfig::SOFTMAX_OF_ALL, 32, 32),
-        (5, 3, RouterConfig::SOFTMAX_OF_ALL, 8, 40),
-        (70, 6, RouterConfig::SOFTMAX_OF_CHOSEN, 64, 96),
-    ] {
-        let mut plan = experts_plan(experts, active, router, width, own);
-        if experts == 5 {
-            // All scores are equal.
-            plan.ops.insert(0, Op::Scale { factor: 0.0, buffer: BufferId(1) });
-            add_biases(&mut plan);
-        }
-        for (format, choice) in formats.into_iter().chain(choices()) {
-            if [width, own].iter().any(|columns| !columns.is_multiple_of(format.block_elements())) {
-                continue;
-            }
-            let mut pair = Pair::new(&plan, format, choice);
-            for rows in [1, 33] {
-                pair.compare_rows(
-                    rows,
-                    &format!("{active} of {experts} experts {} {choice:?}", format.name()),
-                );
-            }
-        }
-    }
-}
-
-/// Fewer and more experts than lanes, with and without a bias, in one group and in several.
-#[test]
-fn routers_agree_in_every_kind() {
-    let sigmoid = RouterConfig { renormalised: Some(1e-6), factor: 2.5, ..RouterConfig::SIGMOID };
-    let softmax = RouterConfig { renormalised: Some(1e-3), ..RouterConfig::SOFTMAX_OF_ALL };
-    let grouped = |router, count, kept| RouterConfig { groups: Some(ExpertGroups { count, kept }), ..router };
-    for (experts, active, router) in [
-        (3, 2, RouterConfig::SIGMOID),
-        (70, 6, sigmoid),
-        (512, 10, sigmoid),
-        (70, 6, softmax),
-        (512, 10, RouterConfig::SOFTMAX_OF_ALL),
-        (512, 10, RouterConfig::SOFTMAX_OF_CHOSEN),
-        (6, 2, grouped(sigmoid, 3, 1)),
-        (256, 8, grouped(RouterConfig::SOFTMAX_OF_CHOSEN, 8, 4)),
-        (210, 32, grouped(sigmoid, 42, 20)),
-    ] {
-        for bias in [None, Some(TensorId(0))] {
-            let op = Op::Route { active, router, bias, scores: INPUT, output: OUTPUT };
-            let buffers = vec![batch_buffer("scores", experts), batch_buffer("routes", 2 * active)];
-            let tensors = bias.iter().map(|_| tensor("bias", 1, experts)).collect();
-            let plan = plan(vec![op], buffers, tensors);
-            for choice in choices() {
-                let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
-                for rows in [1, 33] {
-                    pair.compare_rows(
-                        rows,
-                        &format!("{active} of {experts} by {router:?} {bias:?} {choice:?}"),
-                    );
-                }
-                // Only the bias tells experts of equal scores apart, or the index does.
-                pair.contents = |_| 0.0;
-                pair.compare_rows(
-                    2,
-                    &format!("{active} of {experts} equal ones by {router:?} {bias:?} {choice:?}"),
-                );
-            }
-        }
-    }
-}
-
-/// Gives the experts biases.
-fn add_biases(plan: &mut Plan) {
-    for op in &mut plan.ops {
-        if let Op::ExpertLinear { weight, bias, .. } = op {
-            *bias = Some(TensorId(plan.tensors.len()));
-            plan.tensors.push(tensor("bias", 1, plan.tensors[weight.0].rows));
-        }
-    }
-}
-
-/// What follows a router's scores, for a gated block with experts.
-fn experts_plan(experts: usize, active: usize, router: RouterConfig, width: usize, own: usize) -> Plan {
-    let [input, scores, routes, hidden, gate, down, mixed] = std::array::from_fn(BufferId);
-    let buffers = vec![
-        batch_buffer("input", width),
-        batch_buffer("scores", experts),
-        batch_buffer("routes", 2 * active),
-        batch_buffer("hidden", active * own),
-        batch_buffer("gate", 1),
-        batch_buffer("down", active * width),
-        batch_buffer("mixed", width),
-        batch_buffer("logits", 4),
-    ];
-    let tensors = vec![tensor("up", experts * own, width), tensor("down", experts * width, own)];
-    let linear = |weight, input, expert_input, output| Op::ExpertLinear {
-        weight: TensorId(weight),
-        bias: None,
-        experts,
-        routes,
-        input,
-        expert_input,
-        output,
-    };
-    let ops = vec![
-        Op::Route { active, router, bias: None, scores, output: routes },
-        linear(0, input, ExpertInput::Shared, hidden),
-        linear(1, hidden, ExpertInput::PerExpert, down),
-        Op::Mix { routes, input: down, output: mixed },
-        Op::GateRows {
-            function: GateFunction::Sigmoid,
-            width,
-            gate: Columns { buffer: gate, first: 0 },
-            output: mixed,
-        },
-    ];
-    plan(ops, buffers, tensors)
-}
-
-#[test]
-fn gates_agree_in_every_width() {
-    // Gates, the columns that each multiplies, and the column of their buffer that they begin at.
-    for (gates, width, first) in
-        [(1, 9, 0), (9, 1, 0), (65, 1, 12), (5, 3, 7), (32, 64, 2048), (6, 80, 4), (576, 1, 0)]
-    {
-        for function in [GateFunction::Sigmoid, GateFunction::Softplus] {
-            let gate = Columns { buffer: INPUT, first };
-            let op = Op::GateRows { function, width, gate, output: OUTPUT };
-            let buffers = vec![batch_buffer("gates", first + gates), batch_buffer("output", gates * width)];
-            let plan = plan(vec![op], buffers, Vec::new());
-            for choice in choices() {
-                let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
-                for scale in [|number| 6.0 * number, |number| 60.0 * number] {
-                    pair.contents = scale;
-                    for rows in ROWS {
-                        pair.compare_rows(
-                            rows,
-                            &format!("{gates} {function:?} of {width} from {first} {choice:?}"),
-                        );
-                    }
                 }
             }
         }

@@ -27,7 +27,8 @@ pub fn copy_of(name: &str) -> TempDir {
 /// Changes the configuration of such a copy.
 pub fn edit_config(folder: &Path, change: impl FnOnce(&mut Value)) {
     let path = folder.join("config.json");
-    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    // Some have infinite numbers, which stay.
+    let mut config = formats::json::read(&fs::read(&path).unwrap()).unwrap();
     change(&mut config);
     fs::write(path, config.to_string()).unwrap();
 }
@@ -360,21 +361,55 @@ fn choices_that_are_unsupported() {
 }
 
 #[test]
-fn layers_that_a_family_has_and_this_program_has_not() {
-    let named = "granitemoehybrid";
-    let mamba = |config: &mut Value| config["layer_types"] = json!(["mamba", "attention"]);
-    assert_config_refused(named, mamba, &["layer_types", "mamba", "does not have Mamba layers", "yet"]);
-    let older = |config: &mut Value| {
-        config["layer_types"] = json!(null);
-        config["layers_block_type"] = json!(["attention", "mamba"]);
+fn layers_of_kinds_that_are_not_there() {
+    let named = "granitemoehybrid-mamba";
+    let stranger = |config: &mut Value| config["layer_types"] = json!(["mamba", "attention", "moe"]);
+    assert_config_refused(named, stranger, &["layer_types", "attention", "mamba", "are supported"]);
+    let few = |config: &mut Value| config["layer_types"] = json!(["mamba", "attention"]);
+    assert_config_refused(named, few, &["layer_types", "each of the 3 layers"]);
+    let named = "nemotron_h";
+    let stranger = |config: &mut Value| config["hybrid_override_pattern"] = json!("M*+M");
+    assert_config_refused(
+        named,
+        stranger,
+        &["hybrid_override_pattern", "+ stands for no kind", "M, *, - and E"],
+    );
+    let few = |config: &mut Value| config["hybrid_override_pattern"] = json!("M*-");
+    assert_config_refused(named, few, &["hybrid_override_pattern", "3 letters", "4 layers"]);
+    let none = |config: &mut Value| config["hybrid_override_pattern"] = json!(null);
+    assert_config_refused(named, none, &["hybrid_override_pattern", "what kind of block"]);
+}
+
+#[test]
+fn states_of_sizes_that_do_not_fit() {
+    let zero = |config: &mut Value| config["n_groups"] = json!(0);
+    assert_config_refused("mamba2", zero, &["n_groups is 0", "from 1"]);
+    let odd = |config: &mut Value| config["n_groups"] = json!(4);
+    assert_config_refused("mamba2", odd, &["n_groups is 4", "num_heads, 6, has to be a multiple"]);
+    let wide = |config: &mut Value| config["head_dim"] = json!(10);
+    assert_config_refused("mamba2", wide, &["head_dim is 10", "6 heads", "48 that expand makes"]);
+    let auto = |config: &mut Value| {
+        config["mamba_d_head"] = json!("auto");
+        config["mamba_n_heads"] = json!(5);
+        config["mamba_n_groups"] = json!(1);
     };
-    assert_config_refused(named, older, &["layers_block_type", "mamba", "does not have Mamba layers"]);
-    let unlisted = |config: &mut Value| config["layer_types"] = json!(null);
-    assert_config_refused(named, unlisted, &["layer_types", "attention in every layer"]);
-    let experts = |config: &mut Value| config["num_local_experts"] = json!(4);
-    assert_config_refused(named, experts, &["num_local_experts is 4", "no experts"]);
-    let uncounted = |config: &mut Value| config["num_local_experts"] = json!(null);
-    assert_config_refused(named, uncounted, &["num_local_experts", "no experts"]);
+    assert_config_refused(
+        "granitemoehybrid-mamba",
+        auto,
+        &["mamba_expand is 2", "48 elements", "mamba_n_heads, 5, does not divide"],
+    );
+    let short = |config: &mut Value| config["conv_kernel"] = json!(1);
+    assert_config_refused("nemotron_h", short, &["conv_kernel is 1", "2 to 64 rows"]);
+    let backwards = |config: &mut Value| config["time_step_limit"] = json!([1.0, 0.5]);
+    assert_config_refused("mamba2", backwards, &["time_step_limit", "two numbers from 0"]);
+    let factors = |config: &mut Value| config["ssm_multipliers"] = json!([1.0, 2.0]);
+    assert_config_refused("falcon_h1", factors, &["ssm_multipliers", "a list of 5 numbers"]);
+    let none = |config: &mut Value| config["key_multiplier"] = json!(0.0);
+    assert_config_refused("falcon_h1", none, &["key_multiplier is 0", "finite number other than 0"]);
+    let relu = |config: &mut Value| config["mamba_hidden_act"] = json!("relu");
+    assert_config_refused("nemotron_h", relu, &["mamba_hidden_act", "only silu"]);
+    let latent = |config: &mut Value| config["moe_latent_size"] = json!(8);
+    assert_config_refused("nemotron_h-experts", latent, &["moe_latent_size is 8", "not supported"]);
 }
 
 #[test]

@@ -21,13 +21,13 @@ use serde::Deserialize;
 use super::kernels::DEVICE;
 use super::support::MadeWeights;
 
-// As tests/fixtures/routers/make.py has them.
-const WIDTH: usize = 16;
+// As tests/fixtures/modules/make_experts.py has them.
+pub const WIDTH: usize = 16;
 const OWN: usize = 8;
 const SHARED: usize = 24;
 const EXPERTS: usize = 12;
 const ACTIVE: usize = 3;
-const ROWS: usize = 7;
+pub const ROWS: usize = 7;
 const NAMES: [&str; 10] = [
     "router.weight",
     "selection.bias",
@@ -41,11 +41,10 @@ const NAMES: [&str; 10] = [
     "input",
 ];
 
-/// The script's numbers for the name at this place.
-fn numbers(salt: usize, count: usize) -> Vec<f32> {
-    let factor = if NAMES[salt] == "router.weight" { 4.0 } else { 1.0 };
+/// The numbers of tests/fixtures/modules/numbers_by_name.py for the name at this place.
+pub fn numbers(salt: usize, count: usize) -> Vec<f32> {
     let remainder = |i: usize| (i * i * 31 + i * (17 + 6 * salt) + 29 * salt + 11) % 509;
-    (0..count).map(|i| factor * (remainder(i) as f32 - 254.0) / 512.0).collect()
+    (0..count).map(|i| (remainder(i) as f32 - 254.0) / 512.0).collect()
 }
 
 /// What a family's module makes of the rows of the input.
@@ -58,7 +57,7 @@ struct Expected {
 }
 
 /// The experts of a family: a configuration of each kind.
-fn experts(family: &str) -> ExpertsConfig {
+pub fn experts(family: &str) -> ExpertsConfig {
     let shared = |gate| Some(SharedExpert { width: SHARED, gate });
     let with = |router| ExpertsConfig::new(EXPERTS, ACTIVE, router);
     let sigmoid = RouterConfig { renormalised: Some(1e-20), factor: 2.5, ..RouterConfig::SIGMOID };
@@ -92,7 +91,7 @@ fn experts(family: &str) -> ExpertsConfig {
 }
 
 /// A model whose only layer has these experts.
-fn model(experts: ExpertsConfig) -> ModelConfig {
+pub fn model(experts: ExpertsConfig) -> ModelConfig {
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
     let mut layer = shapes::config("smollm2-135m").expect("a known name").layers.swap_remove(0);
     let activation = match experts.kind {
@@ -130,6 +129,8 @@ fn plan(experts: ExpertsConfig) -> (Plan, [BufferId; 3]) {
     };
     let buffers = [*input, *routes, *made];
     plan.ops = plan.ops[first..pick - 1].to_vec();
+    // No attention is left that would fill a cache.
+    plan.cache_widths.clear();
     (plan, buffers)
 }
 
@@ -139,13 +140,14 @@ fn weights(plan: &Plan) -> MadeWeights {
         let Some(part) = spec.name.strip_prefix("layers.0.feed_forward.") else { continue };
         let Some(salt) = NAMES.iter().position(|name| *name == part) else { continue };
         for (element, value) in numbers(salt, spec.rows * spec.columns).into_iter().enumerate() {
+            let value = if part == "router.weight" { 4.0 * value } else { value };
             weights.set(index, element, value);
         }
     }
     weights
 }
 
-fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+pub fn assert_close(found: &[f32], expected: &[f32], what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() < 2e-6, "{what}: {found} for {expected}");
@@ -154,7 +156,7 @@ fn assert_close(found: &[f32], expected: &[f32], what: &str) {
 
 #[test]
 fn experts_compute_what_transformers_modules_do() {
-    let text = include_str!("../fixtures/routers/expected.json");
+    let text = include_str!("../fixtures/modules/experts.json");
     let cases: BTreeMap<String, Expected> = serde_json::from_str(text).expect("results by family");
     assert_eq!(cases.len(), 8);
     for (family, expected) in cases {
@@ -175,11 +177,6 @@ fn experts_compute_what_transformers_modules_do() {
         let agreement = comparison.run(&mut |_| {}).expect("runs");
         assert_eq!(agreement, Agreement::Whole, "{family}");
 
-        // The twin alone, to look into its buffers.
-        let mut pass =
-            twin.begin(&Batch::chain(sequence, ROWS, &[0; ROWS], RowOutput::Nothing)).expect("begins");
-        twin.buffers[input.0].copy_from_slice(&rows);
-        plan.ops.iter().for_each(|op| twin.run(op, &mut pass));
         for (row, routes) in twin.buffers[routes.0].chunks_exact(2 * ACTIVE).enumerate() {
             let what = format!("{family}, row {row}");
             let (indices, shares) = routes.split_at(ACTIVE);
@@ -234,5 +231,28 @@ fn experts_that_cannot_be_chosen_are_refused() {
         ),
     ] {
         assert_eq!(refusal(experts), text);
+    }
+}
+
+#[test]
+fn the_experts_of_published_models_are_within_the_limits() {
+    let sigmoid = RouterConfig { renormalised: Some(1e-20), factor: 2.5, ..RouterConfig::SIGMOID };
+    let of_chosen = RouterConfig::SOFTMAX_OF_CHOSEN;
+    let groups = Some(ExpertGroups { count: 8, kept: 4 });
+    // The model's width, the experts' own, how many there are, how many are active, and the shared one's width.
+    for (name, width, own, count, active, shared, router) in [
+        ("Nemotron 3 Nano 30B-A3B", 2688, 1856, 128, 6, Some(3712), sigmoid),
+        ("Qwen3.5-35B-A3B", 2048, 512, 256, 8, Some(512), of_chosen),
+        ("Qwen3-Next-80B-A3B", 2048, 512, 512, 10, Some(512), of_chosen),
+        ("Granite 4.0 H tiny", 1536, 512, 64, 6, Some(1024), of_chosen),
+        ("LFM2-8B-A1B", 2048, 1792, 32, 4, None, sigmoid),
+        ("DeepSeek-V3", 7168, 2048, 256, 8, Some(2048), RouterConfig { groups, ..sigmoid }),
+    ] {
+        let shared = shared.map(|width| SharedExpert { width, gate: SharedGate::Absent });
+        let experts = ExpertsConfig { shared, ..ExpertsConfig::new(count, active, router) };
+        let mut config = model(experts);
+        config.width = width;
+        config.feed_forwards().for_each(|block| block.width = own);
+        assert_eq!(config.check(), Ok(()), "{name}");
     }
 }

@@ -67,7 +67,11 @@ impl MadeWeights {
         let mut made = Self { tensors: Vec::new(), bytes: Vec::new() };
         for spec in &plan.tensors {
             let format = if spec.rows == 1 { WeightFormat::F32 } else { format };
-            let values = numbers.take(spec.rows * spec.columns);
+            let mut values = numbers.take(spec.rows * spec.columns);
+            if spec.name.ends_with("rate.weight") {
+                // What decays does not grow.
+                values.iter_mut().for_each(|value| *value = -value.abs());
+            }
             made.tensors.push(TensorInfo {
                 name: spec.name.clone(),
                 rows: spec.rows,

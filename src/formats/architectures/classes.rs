@@ -9,6 +9,7 @@ pub fn tokenizer_class(model_type: &str) -> Option<&'static str> {
         "gpt2" | "gpt_neo" | "gptj" | "opt" | "phi" => Some("GPT2Tokenizer"),
         "qwen2" | "qwen2_moe" | "qwen3" | "qwen3_moe" => Some("Qwen2Tokenizer"),
         "qwen2_vl" | "qwen2_5_vl" | "qwen3_vl" | "qwen3_vl_moe" => Some("Qwen2Tokenizer"),
+        "qwen3_5" | "qwen3_5_moe" => Some("Qwen3_5Tokenizer"),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ use super::refused::refuse_active;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
+use crate::formats::source::ScaledTensor;
 use crate::model::ModelConfig;
 use crate::model::config::limits;
 
@@ -14,6 +15,8 @@ pub struct Family {
     pub name: &'static str,
     /// Reads the decoder from `config.json`.
     pub read: fn(&Fields, &dyn StoredNames) -> Result<ModelConfig, FormatError>,
+    /// The factors that `config.json` puts on tensors, where these cannot stand elsewhere.
+    pub scaled: fn(&Fields, &ModelConfig) -> Result<Vec<ScaledTensor>, FormatError>,
     /// The field of `config.json` in which its decoder is described, where the rest describes more than that.
     pub part: Option<&'static str>,
     /// What files may write before the names of [`Self::tensors`]; the usual one first.

@@ -58,6 +58,7 @@ pub(super) const TENSORS: &[&[Mapping]] = &[ATTENTION, FEED_FORWARD, NORMS];
 pub(super) const USUAL: Family = Family {
     name: "",
     read: read_plain,
+    scaled: |_, _| Ok(Vec::new()),
     part: None,
     prefixes: PREFIXES,
     tensors: TENSORS,

@@ -14,6 +14,7 @@ mod ernie4_5;
 mod exaone4;
 mod experts;
 mod falcon;
+mod falcon_h1;
 mod family;
 mod gemma;
 mod gemma2;
@@ -33,9 +34,12 @@ mod lfm2_moe;
 mod lfm3;
 mod llama;
 mod llama_like;
+mod mamba;
+mod mamba2;
 mod mistral;
 mod mixtral;
 mod nemotron;
+mod nemotron_h;
 mod norm;
 mod olmo;
 mod olmo2;
@@ -43,6 +47,7 @@ mod olmo3;
 mod olmo_hybrid;
 mod olmoe;
 mod opt;
+mod per_layer;
 mod phi;
 mod phi3;
 mod qwen2;
@@ -74,7 +79,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 45] = [
+const FAMILIES: [Family; 48] = [
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
@@ -82,6 +87,7 @@ const FAMILIES: [Family; 45] = [
     ernie4_5::FAMILY,
     exaone4::FAMILY,
     falcon::FAMILY,
+    falcon_h1::FAMILY,
     gemma::FAMILY,
     gemma2::FAMILY,
     gemma3::TEXT,
@@ -98,9 +104,11 @@ const FAMILIES: [Family; 45] = [
     lfm2_moe::FAMILY,
     lfm3::FAMILY,
     llama::FAMILY,
+    mamba2::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,
     nemotron::FAMILY,
+    nemotron_h::FAMILY,
     olmo::FAMILY,
     olmo2::FAMILY,
     olmo3::FAMILY,

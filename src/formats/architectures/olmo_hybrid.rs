@@ -121,7 +121,7 @@ fn gated_delta(fields: &Fields, width: usize) -> Result<GatedDeltaConfig, Format
     }
     let usual = (0.75 * width as f64 / groups as f64) as usize;
     let key_width = fields.optional_size("linear_key_head_dim")?.unwrap_or(usual);
-    let value_width = fields.optional_size("linear_value_head_dim")?.unwrap_or(2 * key_width);
+    let value_width = fields.optional_size("linear_value_head_dim")?.unwrap_or(key_width.saturating_mul(2));
     let is_doubled = fields.optional_flag("linear_allow_neg_eigval")?.unwrap_or(true);
     let kernel = convolution::kernel(fields, "linear_conv_kernel_dim", 4)?;
     Ok(GatedDeltaConfig {

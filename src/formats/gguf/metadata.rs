@@ -119,6 +119,15 @@ impl Metadata {
         numbers.map(Some).ok_or_else(|| self.error(key, "it has to be an array of numbers"))
     }
 
+    /// An array of whole numbers from 0, if it is there; from any type of whole numbers.
+    pub fn wholes(&self, key: &str) -> Result<Option<Vec<u64>>, FormatError> {
+        let Some(Array { kind, bytes, .. }) = self.array(key)? else { return Ok(None) };
+        let numbers = bytes.chunks_exact(kind.least_bytes());
+        let numbers: Option<Vec<u64>> =
+            numbers.map(|bytes| Number::of(kind, bytes).and_then(Number::whole)).collect();
+        numbers.map(Some).ok_or_else(|| self.error(key, "it has to be an array of whole numbers from 0"))
+    }
+
     /// An array of `true` and `false`, or of numbers that are 0 or not, if it is there.
     pub fn flags(&self, key: &str) -> Result<Option<Vec<bool>>, FormatError> {
         match self.array(key)? {

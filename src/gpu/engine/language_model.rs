@@ -82,11 +82,15 @@ impl LanguageModel for Engine {
 
     fn cache_usage(&self) -> CacheUsage {
         let pages = self.resources.cache.pages.used() - self.passes.branches.scratch.len();
+        let states = self.resources.cache.states.table.used() - self.passes.branches.states.len();
         CacheUsage {
             pages,
             page_positions: PAGE_POSITIONS,
             bytes: pages as u64 * self.resources.cache.page_bytes(),
             allocated_bytes: self.resources.cache.pages.capacity() as u64 * self.resources.cache.page_bytes(),
+            states,
+            state_bytes: states as u64 * self.resources.cache.states.slot_bytes(),
+            recomputed: self.recomputed,
         }
     }
 }

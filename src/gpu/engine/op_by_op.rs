@@ -5,7 +5,7 @@ use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::pass::PassShape;
 use crate::gpu::program::{Step, decode};
 use crate::gpu::weights::{GpuLayout, padded, row_bytes};
-use crate::model::plan::{BufferId, Op, RowSet};
+use crate::model::plan::{BufferId, Op, RowSet, StateId};
 use crate::model::{Batch, ModelError};
 
 /// A pass whose rows have their places, and whose ops run one by one.
@@ -14,6 +14,8 @@ pub struct BegunPass {
     shape: PassShape,
     /// Where its rows are cached.
     slots: Vec<u32>,
+    /// Rows whose states are stored, and where.
+    states: Vec<(usize, u32)>,
 }
 
 impl BegunPass {
@@ -33,7 +35,8 @@ impl Engine {
         let placement = self.place(batch)?;
         let outputs: Vec<usize> = batch.outputs().take(self.rows.outputs).collect();
         self.write_pass(batch, &placement, &outputs)?;
-        Ok(BegunPass { shape: placement.shape, slots: placement.slots })
+        let states = placement.states.stored().collect();
+        Ok(BegunPass { shape: placement.shape, slots: placement.slots, states })
     }
 
     /// Runs one op of the plan, by its index, for `rows` rows of its set.
@@ -73,6 +76,22 @@ impl Engine {
             Ok(pass.slots.iter().flat_map(position).collect())
         };
         Ok([read(&cache.keys)?, read(&cache.values)?])
+    }
+
+    /// A state as it was after rows of the pass: each row whose state is stored, and its elements.
+    pub fn read_states(
+        &self,
+        pass: &BegunPass,
+        state: StateId,
+    ) -> Result<Vec<(usize, Vec<f32>)>, ModelError> {
+        let buffer = &self.resources.cache.states.buffers[state.0];
+        let bytes = 4 * self.plan().states[state.0].elements as u64;
+        let read = |&(row, slot): &(usize, u32)| {
+            let first = u64::from(slot) * bytes;
+            let read = self.device.submit_and_read(self.device.encoder(), buffer, first, bytes)?;
+            Ok((row, bytemuck::pod_collect_to_vec(&read)))
+        };
+        pass.states.iter().map(read).collect()
     }
 
     /// The first `rows` rows of a buffer, without padding.

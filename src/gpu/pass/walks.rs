@@ -78,6 +78,11 @@ impl StatePlacement {
         }
     }
 
+    /// The rows whose state is stored, each with its slot.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.to.iter().copied().enumerate().filter(|(_, slot)| *slot != NOTHING as u32)
+    }
+
     /// How many walks there are.
     pub(crate) fn walks(&self) -> usize {
         self.walks.len()

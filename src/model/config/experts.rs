@@ -17,6 +17,8 @@ pub struct ExpertsConfig {
     pub kind: ExpertKind,
     /// The block that computes every row, if there is one.
     pub shared: Option<SharedExpert>,
+    /// Biases of the shared one's linear maps, which it has too where all of the block's have some.
+    pub shared_bias: Bias,
 }
 
 /// How experts follow from a row of scores: with s = scores(x), the choice falls on the highest of
@@ -83,7 +85,7 @@ impl ExpertsConfig {
     /// Gated experts that a router chooses without a bias, and none that is shared.
     pub const fn new(count: usize, active: usize, router: RouterConfig) -> Self {
         let (selection_bias, kind) = (Bias::Absent, ExpertKind::Gated);
-        Self { count, active, router, selection_bias, kind, shared: None }
+        Self { count, active, router, selection_bias, kind, shared: None, shared_bias: Bias::Absent }
     }
 }
 

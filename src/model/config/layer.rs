@@ -50,12 +50,46 @@ pub struct ResidualConfig {
     pub kind: Residual,
     /// Factor on each block's result before it is added.
     pub scale: f32,
+    /// Factors of single blocks.
+    pub factors: BlockFactors,
 }
 
 impl Default for ResidualConfig {
     /// One block after the other, results added as they are.
     fn default() -> Self {
-        Self { kind: Residual::Sequential, scale: 1.0 }
+        Self { kind: Residual::Sequential, scale: 1.0, factors: BlockFactors::NONE }
+    }
+}
+
+/// Factors inside of a layer's blocks (Yang et al. 2022).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BlockFactors {
+    /// On what attention gives, before a recurrent block's result is added.
+    pub attention: f32,
+    /// On what the recurrent block gives.
+    pub recurrent: f32,
+    /// On the recurrent block's gate z.
+    pub recurrent_gate: f32,
+    /// On the feed-forward block's gate, before its activation.
+    pub feed_forward_gate: f32,
+    /// On what the feed-forward block gives.
+    pub feed_forward: f32,
+}
+
+impl BlockFactors {
+    /// All is as it is.
+    pub const NONE: Self = Self {
+        attention: 1.0,
+        recurrent: 1.0,
+        recurrent_gate: 1.0,
+        feed_forward_gate: 1.0,
+        feed_forward: 1.0,
+    };
+}
+
+impl Default for BlockFactors {
+    fn default() -> Self {
+        Self::NONE
     }
 }
 

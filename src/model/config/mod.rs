@@ -24,7 +24,7 @@ pub use experts::{
     ExpertGroups, ExpertKind, ExpertsConfig, RouterConfig, RouterScores, SharedExpert, SharedGate,
 };
 pub use feed_forward::{Activation, FeedForwardConfig, FeedForwardKind};
-pub use layer::{LayerConfig, Residual, ResidualConfig};
+pub use layer::{BlockFactors, LayerConfig, Residual, ResidualConfig};
 pub use model::{EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
 pub use norm::{BlockNorms, NormConfig, NormKind};
 pub use recurrent::{

@@ -76,6 +76,8 @@ pub struct Mamba2Config {
     pub time_step: [f32; 2],
     /// The norm of the gated y, if there is one.
     pub norm: Option<GroupNormConfig>,
+    /// Biases of the linear maps of x, B and C, and of z. That of time steps always has one.
+    pub input_bias: Bias,
     /// Bias of the output's linear map.
     pub output_bias: Bias,
 }

@@ -78,7 +78,7 @@ impl Planner {
     fn gated_delta(&mut self, name: &str, config: &GatedDeltaConfig, input: BufferId, output: BufferId) {
         let GatedDeltaConfig { heads, convolution, strength_range, gate: activation, norm_epsilon } = *config;
         let (keys, values) = (heads.keys(), heads.values());
-        let convolved = self.convolved(name, &heads, convolution, input);
+        let convolved = self.convolved(name, &heads, (convolution, Bias::Absent), input);
         let gate = self.buffer("state gate", values, RowSet::Batch);
         self.linear(&format!("{name}.gate"), Bias::Absent, input, gate);
         let strength = self.buffer("strength of a state's change", heads.heads, RowSet::Batch);
@@ -99,11 +99,12 @@ impl Planner {
     }
 
     fn mamba2(&mut self, name: &str, config: &Mamba2Config, input: BufferId, output: BufferId) {
-        let Mamba2Config { heads, convolution, time_step: limits, norm, output_bias } = *config;
+        let Mamba2Config { heads, convolution, time_step: limits, norm, input_bias, output_bias } = *config;
         let (keys, values) = (heads.keys(), heads.values());
-        let convolved = self.convolved(name, &heads, convolution, input);
+        let convolved = self.convolved(name, &heads, (convolution, input_bias), input);
         let gate = self.buffer("state gate", values, RowSet::Batch);
-        self.linear(&format!("{name}.gate"), Bias::Absent, input, gate);
+        self.linear(&format!("{name}.gate"), input_bias, input, gate);
+        self.scale(self.factors.recurrent_gate, gate);
         let skip = self.tensor(&format!("{name}.skip.weight"), 1, heads.heads);
         let rule = RecurrenceRule::Mamba2 { limits, skip };
         let read = self.recurrence(name, heads, rule, convolved, [values + keys, values, 0], input);
@@ -135,11 +136,11 @@ impl Planner {
         &mut self,
         name: &str,
         heads: &StateHeads,
-        convolution: ConvolutionConfig,
+        (convolution, bias): (ConvolutionConfig, Bias),
         input: BufferId,
     ) -> BufferId {
         let mixed = self.buffer("queries, keys and values of a state", heads.channels(), RowSet::Batch);
-        self.linear(&format!("{name}.input"), Bias::Absent, input, mixed);
+        self.linear(&format!("{name}.input"), bias, input, mixed);
         self.convolution(name, convolution, Some(Activation::Silu), mixed)
     }
 

@@ -154,8 +154,12 @@ fn call(state: &mut State, name: &str, value: &Value, arguments: &[Value]) -> Re
     }
 }
 
+/// `map`. As in Jinja, nothing becomes of what is false, be it iterable or not.
 fn mapped(state: &mut State, value: &Value, arguments: &[Value]) -> Result<Value, Error> {
-    let all = if value.is_undefined() { Vec::new() } else { items(state, value)? };
+    if !value.is_true() {
+        return Ok(Generator::of(Vec::new()));
+    }
+    let all = items(state, value)?;
     let (positional, mut named) = split(arguments)?;
     let mut made = Vec::with_capacity(all.len());
     if let ([], Some(place)) = (positional, named.iter().position(|(name, _)| name == "attribute")) {
@@ -183,8 +187,12 @@ fn mapped(state: &mut State, value: &Value, arguments: &[Value]) -> Result<Value
     Ok(Generator::of(made))
 }
 
+/// `select` and its like; of what is false, as [`mapped`].
 fn selected(state: &mut State, name: &str, value: &Value, arguments: &[Value]) -> Result<Value, Error> {
-    let all = if value.is_undefined() { Vec::new() } else { items(state, value)? };
+    if !value.is_true() {
+        return Ok(Generator::of(Vec::new()));
+    }
+    let all = items(state, value)?;
     let wanted = name.starts_with("select");
     let (attribute, rest) = match arguments.split_first() {
         _ if !name.ends_with("attr") => (None, arguments),

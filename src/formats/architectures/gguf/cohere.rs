@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::forms::{FIELDS, Form, GATED, LAYER_NORM, TURNED, USUAL, VALUE_AND_OUTPUT, WINDOW};
+use super::form::{FIELDS, Form, GATED, LAYER_NORM, TURNED, USUAL, VALUE_AND_OUTPUT, WINDOW};
 use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 

@@ -54,6 +54,20 @@ impl Completion<'_> {
         }
     }
 
+    /// What Granite's files leave out, or write as 0.
+    pub(super) fn granite_scales(&mut self) {
+        self.usual_scale("attention_multiplier");
+        self.without_zero("embedding_multiplier");
+        self.without_zero("residual_multiplier");
+    }
+
+    /// What one field says, as another field, whatever that says.
+    pub(super) fn same(&mut self, field: &str, other: &str) {
+        if let Some(value) = self.config.get(field).cloned() {
+            self.config.insert(other.to_owned(), value);
+        }
+    }
+
     /// The usual attention scale, where the file has none.
     pub(super) fn usual_scale(&mut self, field: &str) {
         self.without_zero(field);

@@ -6,37 +6,19 @@
 use serde_json::{Value, json};
 
 use super::cohere::{COHERE2, COMMAND_R};
-use super::completion::Completion;
+use super::form::{
+    AFTER, CAPS, EXPERT_FIELDS, EXPERTS, FIELDS, FUSED, FUSED_GATE, Form, GATED, GRANITE, GRANITE4,
+    HEAD_NORMS, LAYER_NORM, NORMS, PLAIN, QUERY_AND_KEY, RMS, SEED_NORMS, SHARE, SHARED_EXPERT, TABLE,
+    TURNED, TURNED_LLAMA, UPDATE_NORMS, USUAL, VALUE_AND_OUTPUT, WINDOW,
+};
 use super::lfm::{LFM2, LFM2_MOE};
+use super::mamba_forms;
 use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
-use crate::formats::architectures::family::{Mapping, laid_out, stored};
+use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
-/// A family as GGUF files have it.
-pub(super) struct Form {
-    /// Its `general.architecture`.
-    pub architecture: &'static str,
-    /// The family that it is.
-    pub family: &'static str,
-    /// A key, without the architecture before it, that has to be there and above 0 for the architecture to be this family.
-    pub with: Option<&'static str>,
-    /// From keys, without the architecture before them, to fields of `config.json`. A field that begins with `_` says
-    /// what is known otherwise.
-    pub fields: &'static [&'static [(&'static str, &'static str)]],
-    /// Keys that llama.cpp needs besides those that it needs of every family.
-    pub needs: &'static [&'static str],
-    /// The field for the part of each head that rotates, where that may be less than the whole.
-    pub share: Option<&'static str>,
-    /// What `layer_types` calls layers without key/value heads, where the numbers of these tell the kinds of layers.
-    pub without_heads: Option<&'static str>,
-    /// Adds the fields that no key has.
-    pub complete: fn(&mut Completion<'_>),
-    /// Its tensors.
-    pub tensors: &'static [&'static [Mapping]],
-}
-
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 37] = [
+pub(super) static FORMS: [Form; 42] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -51,23 +33,9 @@ pub(super) static FORMS: [Form; 37] = [
     Form {
         architecture: "granite",
         family: "granite",
-        fields: &[
-            FIELDS,
-            RMS,
-            &[
-                ("attention.scale", "attention_multiplier"),
-                ("embedding_scale", "embedding_multiplier"),
-                ("residual_scale", "residual_multiplier"),
-                ("logit_scale", "logits_scaling"),
-            ],
-            GRANITE4,
-        ],
+        fields: &[FIELDS, RMS, GRANITE, GRANITE4],
         needs: &["logit_scale"],
-        complete: |config| {
-            config.usual_scale("attention_multiplier");
-            config.without_zero("embedding_multiplier");
-            config.without_zero("residual_multiplier");
-        },
+        complete: |config| config.granite_scales(),
         tensors: TURNED_LLAMA,
         ..USUAL
     },
@@ -350,6 +318,11 @@ pub(super) static FORMS: [Form; 37] = [
         tensors: &[TURNED, VALUE_AND_OUTPUT, FUSED_GATE, UPDATE_NORMS, NORMS],
         ..USUAL
     },
+    mamba_forms::MAMBA2,
+    mamba_forms::NEMOTRON_H,
+    mamba_forms::NEMOTRON_H_MOE,
+    mamba_forms::GRANITE_HYBRID,
+    mamba_forms::FALCON_H1,
     QWEN35,
     QWEN35_MOE,
     QWEN3_NEXT,
@@ -358,152 +331,3 @@ pub(super) static FORMS: [Form; 37] = [
     COMMAND_R,
     COHERE2,
 ];
-
-/// What most families are variations of.
-pub(super) const USUAL: Form = Form {
-    architecture: "",
-    family: "",
-    with: None,
-    fields: &[FIELDS, RMS],
-    needs: &[],
-    share: None,
-    without_heads: None,
-    complete: |_| {},
-    tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, NORMS],
-};
-
-const TURNED_LLAMA: &[&[Mapping]] = &[TURNED, VALUE_AND_OUTPUT, GATED, NORMS];
-const AFTER: &[&[Mapping]] = &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, UPDATE_NORMS, LAST_NORM];
-
-const TABLE: &[Mapping] = &[stored("token_embd", &["embed.tokens"])];
-
-pub(super) const QUERY_AND_KEY: &[Mapping] = &[
-    stored("blk.#.attn_q", &["layers.#.attention.query"]),
-    stored("blk.#.attn_k", &["layers.#.attention.key"]),
-];
-
-pub(super) const TURNED: &[Mapping] = &[
-    laid_out(Layout::NeighboursRotate, "blk.#.attn_q", &["layers.#.attention.query"]),
-    laid_out(Layout::NeighboursRotate, "blk.#.attn_k", &["layers.#.attention.key"]),
-];
-
-pub(super) const VALUE_AND_OUTPUT: &[Mapping] = &[
-    stored("token_embd", &["embed.tokens"]),
-    stored("blk.#.attn_v", &["layers.#.attention.value"]),
-    stored("blk.#.attn_output", &["layers.#.attention.output"]),
-];
-
-/// Query, key and value one below the other, whatever the order in the family's own files.
-const FUSED: &[Mapping] = &[
-    stored(
-        "blk.#.attn_qkv",
-        &["layers.#.attention.query", "layers.#.attention.key", "layers.#.attention.value"],
-    ),
-    stored("blk.#.attn_output", &["layers.#.attention.output"]),
-];
-
-pub(super) const GATED: &[Mapping] = &[
-    stored("blk.#.ffn_gate", &["layers.#.feed_forward.gate"]),
-    stored("blk.#.ffn_up", &["layers.#.feed_forward.up"]),
-    stored("blk.#.ffn_down", &["layers.#.feed_forward.down"]),
-];
-
-const FUSED_GATE: &[Mapping] = &[
-    stored("blk.#.ffn_up", &["layers.#.feed_forward.gate", "layers.#.feed_forward.up"]),
-    stored("blk.#.ffn_down", &["layers.#.feed_forward.down"]),
-];
-
-const PLAIN: &[Mapping] = &[
-    stored("blk.#.ffn_up", &["layers.#.feed_forward.up"]),
-    stored("blk.#.ffn_down", &["layers.#.feed_forward.down"]),
-];
-
-/// The matrices of all experts in one tensor, or in older files one tensor an expert.
-pub(super) const EXPERTS: &[Mapping] = &[
-    stored("blk.#.ffn_gate_inp", &["layers.#.feed_forward.router"]),
-    laid_out(Layout::ByExpert, "blk.#.ffn_gate_exps", &["layers.#.feed_forward.experts.gate"]),
-    laid_out(Layout::ByExpert, "blk.#.ffn_up_exps", &["layers.#.feed_forward.experts.up"]),
-    laid_out(Layout::ByExpert, "blk.#.ffn_down_exps", &["layers.#.feed_forward.experts.down"]),
-    stored("blk.#.ffn_gate.*", &["layers.#.feed_forward.experts.gate"]),
-    stored("blk.#.ffn_up.*", &["layers.#.feed_forward.experts.up"]),
-    stored("blk.#.ffn_down.*", &["layers.#.feed_forward.experts.down"]),
-];
-
-pub(super) const SHARED_EXPERT: &[Mapping] = &[
-    stored("blk.#.ffn_gate_shexp", &["layers.#.feed_forward.shared.gate"]),
-    stored("blk.#.ffn_up_shexp", &["layers.#.feed_forward.shared.up"]),
-    stored("blk.#.ffn_down_shexp", &["layers.#.feed_forward.shared.down"]),
-    stored("blk.#.ffn_gate_inp_shexp", &["layers.#.feed_forward.shared_gate"]),
-];
-
-const NORMS: &[Mapping] = &[
-    stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
-    stored("blk.#.ffn_norm", &["layers.#.feed_forward.norm"]),
-    stored("output_norm", &["final_norm"]),
-];
-
-pub(super) const SEED_NORMS: &[Mapping] = &[
-    stored("blk.#.attn_norm", &["layers.#.attention.norm"]),
-    stored("blk.#.post_attention_norm", &["layers.#.feed_forward.norm"]),
-    stored("output_norm", &["final_norm"]),
-];
-
-const LAST_NORM: &[Mapping] = &[stored("output_norm", &["final_norm"])];
-
-/// The norms of what blocks make.
-const UPDATE_NORMS: &[Mapping] = &[
-    stored("blk.#.post_attention_norm", &["layers.#.attention.update_norm"]),
-    stored("blk.#.post_ffw_norm", &["layers.#.feed_forward.update_norm"]),
-];
-
-pub(super) const HEAD_NORMS: &[Mapping] = &[
-    stored("blk.#.attn_q_norm", &["layers.#.attention.query_norm"]),
-    stored("blk.#.attn_k_norm", &["layers.#.attention.key_norm"]),
-];
-
-/// The keys of most families.
-pub(super) const FIELDS: &[(&str, &str)] = &[
-    ("embedding_length", "hidden_size"),
-    ("block_count", "num_hidden_layers"),
-    ("context_length", "max_position_embeddings"),
-    ("attention.head_count", "num_attention_heads"),
-    ("attention.head_count_kv", "num_key_value_heads"),
-    ("attention.key_length", "head_dim"),
-    ("feed_forward_length", "intermediate_size"),
-    ("rope.freq_base", "rope_theta"),
-];
-
-pub(super) const RMS: &[(&str, &str)] = &[("attention.layer_norm_rms_epsilon", "rms_norm_eps")];
-pub(super) const LAYER_NORM: &[(&str, &str)] = &[("attention.layer_norm_epsilon", "layer_norm_eps")];
-
-pub(super) const EXPERT_FIELDS: &[(&str, &str)] = &[
-    ("expert_count", "num_experts"),
-    ("expert_used_count", "num_experts_per_tok"),
-    ("expert_feed_forward_length", "moe_intermediate_size"),
-    ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
-];
-
-/// What the converter writes for the layers that Granite 4 has beside those with attention, whether there are any or not.
-const GRANITE4: &[(&str, &str)] = &[
-    ("expert_count", "num_experts"),
-    ("expert_used_count", "_num_experts_per_tok"),
-    ("expert_shared_feed_forward_length", "_shared_intermediate_size"),
-    // Whether heads rotate at all.
-    ("rope.scaling.finetuned", "_rotates"),
-    ("ssm.conv_kernel", "_mamba_d_conv"),
-    ("ssm.group_count", "_mamba_n_groups"),
-    ("ssm.inner_size", "_mamba_inner_size"),
-    ("ssm.state_size", "_mamba_d_state"),
-    ("ssm.time_step_rank", "_mamba_n_heads"),
-];
-
-/// The pattern of windows is read elsewhere.
-pub(super) const WINDOW: &[(&str, &str)] = &[("attention.sliding_window", "sliding_window")];
-
-const CAPS: &[(&str, &str)] = &[
-    ("attn_logit_softcapping", "attn_logit_softcapping"),
-    ("final_logit_softcapping", "final_logit_softcapping"),
-];
-
-/// The usual field for the part of each head that rotates.
-pub(super) const SHARE: &str = "partial_rotary_factor";

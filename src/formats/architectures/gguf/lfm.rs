@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::forms::{
+use super::form::{
     EXPERT_FIELDS, EXPERTS, FIELDS, Form, GATED, HEAD_NORMS, QUERY_AND_KEY, USUAL, VALUE_AND_OUTPUT, WINDOW,
 };
 use crate::formats::architectures::family::{Mapping, stored};

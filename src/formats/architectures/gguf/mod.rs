@@ -5,10 +5,14 @@
 mod cohere;
 mod completion;
 pub mod ends;
+mod form;
 mod forms;
 mod layers;
 mod lfm;
+mod mamba_forms;
 mod qwen;
+mod scaling;
+mod stored_names;
 
 use serde_json::{Map, Value, json};
 
@@ -19,19 +23,18 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Origins;
 use crate::formats::gguf::Metadata;
 use crate::formats::gguf::keys::ARCHITECTURE;
-use crate::formats::json::number;
 use crate::model::ModelConfig;
 use crate::model::rotary::RotaryScaling;
 use completion::Completion;
-use forms::{FORMS, Form};
+use form::Form;
+use forms::FORMS;
+use scaling::{LONG_ROPE, vector};
+use stored_names::Names;
 
 /// Where the LM head is.
 const HEAD: &str = "output";
 /// Divisors of the rotary frequencies, one a rotating pair.
 const DIVISORS: &str = "rope_freqs.weight";
-/// The same for LongRoPE, with the fields of `config.json` that they are.
-const LONG_ROPE: [(&str, &str); 2] =
-    [("rope_factors_short.weight", "short_factor"), ("rope_factors_long.weight", "long_factor")];
 /// Whether each layer has a window, or each how many-th has none.
 const PATTERN: &str = "attention.sliding_window_pattern";
 /// The number of key/value heads, or a list of those of each layer.
@@ -67,19 +70,6 @@ const NEEDED: [&str; 6] = [
     "attention.head_count",
     "attention.layer_norm_rms_epsilon",
     "attention.layer_norm_epsilon",
-];
-/// What the names of keys about the scaling of rotary frequencies begin with.
-const SCALING: &str = "rope.scaling.";
-/// Those of them that are read, with the fields of `rope_scaling` that they become.
-const SCALING_KEYS: [(&str, &str); 8] = [
-    ("factor", "factor"),
-    ("original_context_length", "original_max_position_embeddings"),
-    ("type", "rope_type"),
-    ("attn_factor", ""),
-    ("finetuned", ""),
-    ("yarn_beta_fast", "beta_fast"),
-    ("yarn_beta_slow", "beta_slow"),
-    ("yarn_attn_factor", "attention_factor"),
 ];
 /// The tokenizer's vocabulary.
 const TOKENS: &str = "tokenizer.ggml.tokens";
@@ -125,6 +115,8 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         part: None,
         name: base.name,
         read: base.read,
+        // All factors are in the weights.
+        scaled: |_, _| Ok(Vec::new()),
         prefixes: &[""],
         tensors: form.tensors,
         head: HEAD,
@@ -150,7 +142,7 @@ fn architectures() -> Vec<&'static str> {
 impl Described {
     /// The family reader's view of the stored names.
     pub fn names<'a>(&'a self, checkpoint: &'a Checkpoint) -> impl StoredNames + 'a {
-        Names { described: self, checkpoint }
+        Names { base: self.base, tensors: self.form.tensors, head: HEAD, checkpoint }
     }
 
     /// Refuses a file without the keys that its family cannot do without, and puts into the configuration what lies
@@ -193,10 +185,11 @@ impl Form {
         for key in metadata.keys() {
             let Some(name) = key.strip_prefix(&prefix) else { continue };
             match self.field(name) {
-                Some(field) => put(field, metadata.json(key)?),
+                Some(_) if name == HEADS && self.without_heads.is_some() => None,
+                Some(field) => put(field, self.value(metadata, name, key)?),
                 None if SILENT.contains(&name) => None,
-                None if let Some(name) = name.strip_prefix(SCALING) => {
-                    if !SCALING_KEYS.iter().any(|(known, _)| *known == name) {
+                None if let Some(name) = name.strip_prefix(scaling::PREFIX) => {
+                    if !scaling::KEYS.iter().any(|(known, _)| *known == name) {
                         let reason = "it is unknown here, and might change the rotary frequencies";
                         return Err(metadata.error(key, reason));
                     }
@@ -210,7 +203,7 @@ impl Form {
         put("vocab_size", json!(vocabulary(metadata, checkpoint, &prefix)?));
         put("bos_token_id", json!(ends::special_id(metadata, "bos_token_id")?));
         put("eos_token_id", json!(ends::ends(metadata)?));
-        if let Some(scaling) = rope_scaling(metadata, checkpoint, &prefix)? {
+        if let Some(scaling) = scaling::rope_scaling(metadata, checkpoint, &prefix)? {
             put("rope_scaling", scaling);
         }
         if metadata.flag(&format!("{prefix}attention.causal"))? == Some(false) {
@@ -227,6 +220,13 @@ impl Form {
         if let (Some(field), Some(layers)) = (self.field(BLOCKS), layers) {
             config.insert(field.to_owned(), json!(layers));
         }
+        for field in self.lists.iter().filter_map(|key| self.field(key)) {
+            if let Some(Value::Array(numbers)) = config.get_mut(field)
+                && Some(numbers.len() as u64) == all_layers
+            {
+                numbers.truncate(numbers.len().saturating_sub(drafting as usize));
+            }
+        }
         if let Some(Value::Array(mut types)) =
             layers::by_states(metadata, &format!("{prefix}{STATES}"), all_layers)?
         {
@@ -239,8 +239,9 @@ impl Form {
         if let (Some(without), Some(layers)) = (self.without_heads, layers) {
             let found = layers::by_heads(metadata, &format!("{prefix}{HEADS}"), layers, without)?;
             config.insert("layer_types".to_owned(), found.types);
-            config
-                .insert(self.field(HEADS).unwrap_or_default().to_owned(), found.heads.unwrap_or(Value::Null));
+            if let (Some(field), Some(heads)) = (self.field(HEADS), found.heads) {
+                config.insert(field.to_owned(), heads);
+            }
         }
         // Some files say 0 where there is no window.
         if config.get("sliding_window") == Some(&json!(0)) {
@@ -248,6 +249,15 @@ impl Form {
         }
         (self.complete)(&mut Completion { config: &mut config, checkpoint });
         Ok(Value::Object(config))
+    }
+
+    /// The value of a key that becomes a field: a list only where layers may differ, none where it is read elsewhere.
+    fn value(&self, metadata: &Metadata, name: &str, key: &str) -> Result<Value, FormatError> {
+        match metadata.length(key) {
+            Some(_) if self.lists.contains(&name) => Ok(json!(metadata.wholes(key)?)),
+            Some(_) if name == HEADS && self.without_heads.is_some() => Ok(Value::Null),
+            _ => metadata.json(key),
+        }
     }
 
     /// Every key that becomes a field, with that field.
@@ -304,8 +314,8 @@ impl Form {
         let mut origins: Origins =
             self.rows().map(|(key, field)| (field.to_owned(), with_prefix(key))).collect();
         let mut add = |field: &str, key: String| origins.insert(field.to_owned(), key);
-        for (key, field) in SCALING_KEYS.into_iter().filter(|(_, field)| !field.is_empty()) {
-            add(&format!("rope_scaling.{field}"), with_prefix(&format!("{SCALING}{key}")));
+        for (key, field) in scaling::KEYS.into_iter().filter(|(_, field)| !field.is_empty()) {
+            add(&format!("rope_scaling.{field}"), with_prefix(&format!("{}{key}", scaling::PREFIX)));
         }
         for (tensor, field) in LONG_ROPE {
             add(&format!("rope_scaling.{field}"), format!("tensor {tensor}"));
@@ -320,7 +330,7 @@ impl Form {
         add("vocab_size", TOKENS.to_owned());
         add("bos_token_id", "tokenizer.ggml.bos_token_id".to_owned());
         add("eos_token_id", "tokenizer.ggml.eos_token_id".to_owned());
-        add(self.share.unwrap_or(forms::SHARE), with_prefix("rope.dimension_count"));
+        add(self.share.unwrap_or(form::SHARE), with_prefix("rope.dimension_count"));
         origins
     }
 
@@ -357,18 +367,6 @@ impl Form {
     }
 }
 
-/// A tensor's index and its elements, if the file has it; refused if it is not a vector of f32.
-fn vector(checkpoint: &Checkpoint, name: &str) -> Result<Option<(usize, Vec<f64>)>, FormatError> {
-    let Some(index) = checkpoint.find(name) else { return Ok(None) };
-    let element = checkpoint.tensors[index].stored.element.name();
-    if element != "F32" {
-        let reason = format!("its elements are {element}, but have to be F32");
-        return Err(FormatError::tensor(checkpoint.place(index), name, reason));
-    }
-    let (elements, _) = checkpoint.bytes(index).as_chunks();
-    Ok(Some((index, elements.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect())))
-}
-
 /// The size of the vocabulary: the embedding table's, with which the others have to agree.
 fn vocabulary(metadata: &Metadata, checkpoint: &Checkpoint, prefix: &str) -> Result<u64, FormatError> {
     let table = checkpoint.find("token_embd.weight").map(|index| &checkpoint.tensors[index].stored);
@@ -387,92 +385,4 @@ fn vocabulary(metadata: &Metadata, checkpoint: &Checkpoint, prefix: &str) -> Res
     rows.or(tokens)
         .or(size)
         .ok_or_else(|| metadata.error(TOKENS, "it is missing, and so is token_embd.weight"))
-}
-
-/// `rope_scaling` of `config.json`.
-fn rope_scaling(
-    metadata: &Metadata,
-    checkpoint: &Checkpoint,
-    prefix: &str,
-) -> Result<Option<Value>, FormatError> {
-    let key = |name: &str| format!("{prefix}{SCALING}{name}");
-    let original = metadata.whole(&key("original_context_length"))?;
-    if checkpoint.find(LONG_ROPE[0].0).is_some() {
-        let mut scaling = json!({"rope_type": "longrope", "original_max_position_embeddings": original});
-        for (tensor, field) in LONG_ROPE {
-            scaling[field] = json!(vector(checkpoint, tensor)?.map(|(_, divisors)| divisors));
-        }
-        if let Some(factor) = metadata.number(&key("attn_factor"))? {
-            scaling["attention_factor"] = number(factor);
-        }
-        return Ok(Some(scaling));
-    }
-    if let Some(factor) = metadata.number(&key("attn_factor"))?.filter(|factor| *factor != 1.0) {
-        return Err(metadata.error(&key("attn_factor"), format!("it is {factor}; only 1 is supported")));
-    }
-    let factor = scaling_factor(metadata, prefix)?;
-    // A file with a factor alone means the first kind that there was.
-    let mut scaling = match metadata.text(&key("type"))?.unwrap_or("linear") {
-        "none" => return Ok(None),
-        "linear" if factor == 1.0 => return Ok(None),
-        kind @ ("linear" | "yarn") => json!({"rope_type": kind}),
-        other => {
-            return Err(
-                metadata.error(&key("type"), format!("it is {other}; none, linear and yarn are supported"))
-            );
-        }
-    };
-    scaling["factor"] = number(factor);
-    scaling["original_max_position_embeddings"] = json!(original);
-    for (name, field) in [
-        ("yarn_beta_fast", "beta_fast"),
-        ("yarn_beta_slow", "beta_slow"),
-        ("yarn_attn_factor", "attention_factor"),
-    ] {
-        if let Some(value) = metadata.number(&key(name))? {
-            scaling[field] = number(value);
-        }
-    }
-    Ok(Some(scaling))
-}
-
-/// The factor of a scaling, under its name or its older one; 0 means 1, as does none.
-fn scaling_factor(metadata: &Metadata, prefix: &str) -> Result<f64, FormatError> {
-    for key in [format!("{prefix}{SCALING}factor"), format!("{prefix}rope.scale_linear")] {
-        match metadata.number(&key)? {
-            None => {}
-            Some(0.0) => return Ok(1.0),
-            Some(factor) if factor.is_finite() && factor > 0.0 => return Ok(factor),
-            Some(factor) => {
-                let reason = format!("it is {factor}, but has to be a number above 0, or 0 for none");
-                return Err(metadata.error(&key, reason));
-            }
-        }
-    }
-    Ok(1.0)
-}
-
-/// The family reader asks by the names of the family's own files.
-struct Names<'a> {
-    described: &'a Described,
-    checkpoint: &'a Checkpoint,
-}
-
-impl StoredNames for Names<'_> {
-    fn has(&self, name: &str) -> bool {
-        let layer = name.split('.').find(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-        let with = |pattern: &str| layer.map_or(pattern.to_owned(), |layer| pattern.replace('#', layer));
-        let Some((module, ending)) = name.rsplit_once('.') else { return false };
-        if module == self.described.base.head {
-            return self.checkpoint.find(&format!("{HEAD}.{ending}")).is_some();
-        }
-        let own = self.described.base.mappings().filter(|mapping| with(mapping.stored) == module);
-        let canonical = own.flat_map(|mapping| mapping.holds.first());
-        canonical
-            .flat_map(|part| {
-                let here = self.described.form.tensors.iter().copied().flatten();
-                here.filter(move |mapping| mapping.holds.contains(part))
-            })
-            .any(|mapping| self.checkpoint.find(&format!("{}.{ending}", with(mapping.stored))).is_some())
-    }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::forms::{
+use super::form::{
     EXPERT_FIELDS, EXPERTS, FIELDS, Form, GATED, HEAD_NORMS, RMS, SEED_NORMS, SHARE, SHARED_EXPERT, USUAL,
     VALUE_AND_OUTPUT,
 };

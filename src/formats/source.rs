@@ -1,0 +1,167 @@
+//! The bytes that a canonical tensor is made of, and what is done to them.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::checkpoint::Checkpoint;
+use super::rewrite::{Order, Recipe, mxfp4_rows};
+use crate::model::WeightFormat;
+use crate::model::weight_format::Encoding;
+use crate::model::weights::TensorInfo;
+
+/// Where a canonical tensor comes from.
+pub(super) struct Source {
+    /// Indices into [`Checkpoint::tensors`] of those that hold as many of its rows each, one below the other; none
+    /// for [`Recipe::Ones`].
+    pub stored: Vec<usize>,
+    /// For MXFP4 whose scales are apart: where they are, and the order of the rows.
+    scales: Option<(usize, Order)>,
+    /// The format of their elements.
+    format: WeightFormat,
+    /// How each one's rows are found.
+    recipe: Recipe,
+    /// What its rows are multiplied with, as many for each factor; none where they are as they are.
+    factors: Vec<f32>,
+    /// What is added to it.
+    added: Option<Box<Self>>,
+    /// What its elements are multiplied with after all that, so many of them with each factor; none where they are as they are.
+    runs: Vec<(usize, f32)>,
+}
+
+/// Factors that a family's configuration puts on a canonical tensor: a vector or a matrix of few rows, since it is loaded
+/// in f32.
+pub struct ScaledTensor {
+    /// Its name, with `#` for the layer's number. Of a tensor that is a sum of two stored ones, only the second is
+    /// multiplied.
+    pub name: &'static str,
+    /// Neighbouring elements, in order, with their factor; those that are left stay as they are.
+    pub runs: Vec<(usize, f32)>,
+}
+
+impl Source {
+    /// Rows that are found in these stored tensors by this recipe.
+    pub(super) fn new(stored: Vec<usize>, format: WeightFormat, recipe: Recipe) -> Self {
+        Self { stored, scales: None, format, recipe, factors: Vec::new(), added: None, runs: Vec::new() }
+    }
+
+    /// The same of MXFP4 whose scales are apart.
+    pub(super) fn with_scales(self, scales: Option<(usize, Order)>) -> Self {
+        Self { scales, ..self }
+    }
+
+    /// The same with factors on its rows.
+    pub(super) fn with_factors(self, factors: Vec<f32>) -> Self {
+        Self { factors, ..self }
+    }
+
+    /// Makes it the sum of what it was and `part`.
+    pub(super) fn add(&mut self, part: Self) {
+        self.added = Some(Box::new(part));
+    }
+
+    /// See [`ScaledTensor`].
+    pub(super) fn scale(&mut self, runs: &[(usize, f32)]) {
+        match &mut self.added {
+            Some(added) => added.scale(runs),
+            None => self.runs = runs.to_vec(),
+        }
+    }
+
+    /// The format of what it gives.
+    pub(super) fn format_of_result(&self) -> WeightFormat {
+        let is_stored = self.is_of_stored_elements() && self.added.is_none() && self.runs.is_empty();
+        if is_stored { self.format } else { WeightFormat::F32 }
+    }
+
+    /// Whether its elements are the stored ones, before anything is added or multiplied.
+    fn is_of_stored_elements(&self) -> bool {
+        !matches!(self.recipe, Recipe::PlusOne | Recipe::MinusExponential) && self.factors.is_empty()
+    }
+
+    /// Rows `rows` of the canonical tensor `info`, which has them.
+    pub(super) fn computed<'a>(
+        &self,
+        checkpoint: &'a Checkpoint,
+        info: &TensorInfo,
+        rows: Range<usize>,
+    ) -> Cow<'a, [u8]> {
+        let stored = self.read(checkpoint, info, rows.clone());
+        let bytes = match self.factors.is_empty() {
+            true => stored,
+            false => Cow::Owned(self.multiplied(&stored, info, rows.clone())),
+        };
+        if self.added.is_none() && self.runs.is_empty() {
+            return bytes;
+        }
+        let format = if self.is_of_stored_elements() { self.format } else { WeightFormat::F32 };
+        let mut values = format.decode(&bytes);
+        if let Some(added) = &self.added {
+            let part = added.computed(checkpoint, info, rows.clone());
+            let part = added.format_of_result().decode(&part);
+            values.iter_mut().zip(part).for_each(|(value, part)| *value += part);
+        }
+        let factors = self.runs.iter().flat_map(|&(count, factor)| std::iter::repeat_n(factor, count));
+        let factors = factors.skip(rows.start * info.columns);
+        values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+        Cow::Owned(Encoding::F32.encode(&values))
+    }
+
+    /// Rows `rows`, as they are stored, times their factors, in f32.
+    fn multiplied(&self, stored: &[u8], info: &TensorInfo, rows: Range<usize>) -> Vec<u8> {
+        let mut values = self.format.decode(stored);
+        let of_each = info.rows / self.factors.len();
+        for (row, values) in rows.zip(values.chunks_mut(info.columns)) {
+            values.iter_mut().for_each(|value| *value *= self.factors[row / of_each]);
+        }
+        Encoding::F32.encode(&values)
+    }
+
+    /// Rows `rows` of the canonical tensor `info`, which has them.
+    fn read<'a>(&self, checkpoint: &'a Checkpoint, info: &TensorInfo, rows: Range<usize>) -> Cow<'a, [u8]> {
+        if rows.is_empty() {
+            return Cow::Borrowed(&[]);
+        }
+        if self.stored.is_empty() {
+            return self.recipe.read(&[], info.columns, self.format, rows);
+        }
+        if let Some((scales, order)) = self.scales {
+            let (blocks, scales) = (checkpoint.bytes(self.stored[0]), checkpoint.bytes(scales));
+            return Cow::Owned(mxfp4_rows(blocks, scales, info.columns, order, rows));
+        }
+        if info.rows < self.stored.len() {
+            // A vector in parts.
+            let part = |(&stored, columns): (&usize, usize)| {
+                self.recipe.read(checkpoint.bytes(stored), columns, self.format, rows.clone()).into_owned()
+            };
+            let sizes = self.sizes(checkpoint, info.columns);
+            return Cow::Owned(self.stored.iter().zip(sizes).flat_map(part).collect());
+        }
+        let part = |(stored, rows): (usize, Range<usize>)| {
+            if let Recipe::Contiguous { offset } = self.recipe {
+                let bytes = |rows: usize| offset + rows * self.format.bytes(info.columns);
+                checkpoint.prepare(stored, bytes(rows.start)..bytes(rows.end));
+            }
+            self.recipe.read(checkpoint.bytes(stored), info.columns, self.format, rows)
+        };
+        let mut first = 0;
+        let parts = self.stored.iter().zip(self.sizes(checkpoint, info.rows)).map(|(&stored, size)| {
+            let within = rows.start.saturating_sub(first)..rows.end.saturating_sub(first).min(size);
+            first += size;
+            (stored, within)
+        });
+        let mut parts = parts.filter(|(_, rows)| !rows.is_empty()).peekable();
+        match parts.next() {
+            Some(only) if parts.peek().is_none() => part(only),
+            first => {
+                Cow::Owned(first.into_iter().chain(parts).flat_map(|some| part(some).into_owned()).collect())
+            }
+        }
+    }
+
+    /// How many of so many rows, or elements of a vector, each stored tensor holds: its share of all their elements.
+    fn sizes(&self, checkpoint: &Checkpoint, units: usize) -> impl Iterator<Item = usize> {
+        let elements = |&stored: &usize| checkpoint.tensors[stored].stored.shape.iter().product::<usize>();
+        let of_unit = self.stored.iter().map(elements).sum::<usize>() / units;
+        self.stored.iter().map(move |stored| elements(stored) / of_unit.max(1))
+    }
+}
