@@ -69,7 +69,7 @@ fn malformed_fields_are_refused_by_name() {
         ("qwen3_5_text", json!({"linear_value_head_dim": -8}), "linear_value_head_dim"),
         ("qwen3_5_text", json!({"linear_key_head_dim": 4}), "linear_attn.in_proj_qkv"),
         ("qwen3_5_text", json!({"linear_key_head_dim": 1_u64 << 40}), "keys"),
-        ("qwen3_5_text", json!({"linear_conv_kernel_dim": 1}), "the rows of the convolution"),
+        ("qwen3_5_text", json!({"linear_conv_kernel_dim": 1}), "linear_conv_kernel_dim"),
         ("qwen3_5_text", json!({"linear_conv_kernel_dim": 5}), "linear_attn.conv1d"),
         ("qwen3_5_text", json!({"attn_output_gate": false}), "attn_output_gate"),
         ("qwen3_5_text", json!({"attention_bias": true}), "attention_bias"),

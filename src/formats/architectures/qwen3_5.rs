@@ -2,8 +2,9 @@
 //! stored as the distance of their weights from one.
 
 use super::family::{Family, Mapping, StoredNames, laid_out, stored};
+use super::layer_kinds::{self, LAYER_TYPES};
 use super::rope::Rope;
-use super::{activation, llama_like, norm};
+use super::{activation, convolution, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -81,7 +82,6 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
 const SIZES: &[(&str, usize)] = &[
     ("head_dim", 256),
     ("num_key_value_heads", 4),
-    ("linear_conv_kernel_dim", 4),
     ("linear_key_head_dim", 128),
     ("linear_value_head_dim", 128),
     ("linear_num_key_heads", 16),
@@ -125,28 +125,22 @@ pub(super) fn read_with(fields: &Fields, names: &dyn StoredNames) -> Result<Mode
 const GATE: OutputGate = OutputGate { extent: GateExtent::Element, function: GateFunction::Sigmoid };
 
 /// What lets a layer's rows know of those before.
+#[derive(Clone, Copy)]
 enum Kind {
     Full,
     Linear,
 }
 
-/// What `layer_types` says of each of so many layers; attention in each fourth, or another, where there is no such list.
+const KINDS: [(&str, Kind); 2] = [("full_attention", Kind::Full), ("linear_attention", Kind::Linear)];
+
+/// The kinds of so many layers; attention in each fourth, or another, where no list says them.
 fn kinds(fields: &Fields, layers: usize) -> Result<Vec<Kind>, FormatError> {
-    const NAME: &str = "layer_types";
-    let Some(types) = fields.optional_texts(NAME)? else {
-        let interval = fields.optional_size("full_attention_interval")?.unwrap_or(4);
-        let kind = |layer: usize| if layer.is_multiple_of(interval) { Kind::Full } else { Kind::Linear };
-        return Ok((1..=layers).map(kind).collect());
-    };
-    if types.len() != layers {
-        return Err(fields.error(NAME, format!("it has to have an entry for each of the {layers} layers")));
+    if let Some(kinds) = layer_kinds::read(fields, LAYER_TYPES, layers, &KINDS)? {
+        return Ok(kinds);
     }
-    let kind = |name: &str| match name {
-        "full_attention" => Ok(Kind::Full),
-        "linear_attention" => Ok(Kind::Linear),
-        _ => Err(fields.error(NAME, "only full_attention and linear_attention are supported")),
-    };
-    types.into_iter().map(kind).collect()
+    let interval = fields.optional_size("full_attention_interval")?.unwrap_or(4);
+    let kind = |layer: usize| if layer.is_multiple_of(interval) { Kind::Full } else { Kind::Linear };
+    Ok((1..=layers).map(kind).collect())
 }
 
 /// How many elements of values all heads have, for files that say this in place of a head's.
@@ -177,7 +171,10 @@ fn gated_delta(fields: &Fields, norm_epsilon: f32) -> Result<GatedDeltaConfig, F
             key_width: fields.size("linear_key_head_dim")?,
             value_width,
         },
-        convolution: ConvolutionConfig { kernel: fields.size("linear_conv_kernel_dim")?, bias: Bias::Absent },
+        convolution: ConvolutionConfig {
+            kernel: convolution::kernel(fields, "linear_conv_kernel_dim", 4)?,
+            bias: Bias::Absent,
+        },
         strength_range: 1.0,
         gate: Activation::Silu,
         norm_epsilon,

@@ -18,7 +18,6 @@ pub(super) const FAMILY: Family = Family {
 const SIZES: &[(&str, usize)] = &[
     ("head_dim", 256),
     ("num_key_value_heads", 2),
-    ("linear_conv_kernel_dim", 4),
     ("linear_key_head_dim", 128),
     ("linear_value_head_dim", 128),
     ("linear_num_key_heads", 16),

@@ -32,7 +32,7 @@ const BY_KEY_HEAD: &[Mapping] = &[
     ),
     laid_out(
         Layout::ByKeyHead,
-        "layers.#.linear_attn.in_proj_ba",
+        "layers.#.linear_attn.in_proj_ba.weight",
         &["layers.#.recurrent.strength.weight", "layers.#.recurrent.time_step.weight"],
     ),
 ];
@@ -41,7 +41,6 @@ const BY_KEY_HEAD: &[Mapping] = &[
 const SIZES: &[(&str, usize)] = &[
     ("head_dim", 256),
     ("num_key_value_heads", 2),
-    ("linear_conv_kernel_dim", 4),
     ("linear_key_head_dim", 128),
     ("linear_value_head_dim", 128),
     ("linear_num_key_heads", 16),

@@ -48,9 +48,11 @@ const INTERVAL: &str = "full_attention_interval";
 /// How many of the last layers only draft tokens.
 const DRAFTING: &str = "nextn_predict_layers";
 /// Keys that say nothing about what is computed, or that are read elsewhere.
-const SILENT: [&str; 10] = [
+const SILENT: [&str; 11] = [
     "vocab_size",
     "rope.dimension_count",
+    // For text all sections are the same.
+    "rope.dimension_sections",
     "rope.scale_linear",
     "attention.key_length",
     "attention.value_length",

@@ -78,7 +78,7 @@ const APART: &[Mapping] = &[
 const BY_KEY_HEAD: &[Mapping] = &[
     laid_out(
         Layout::ByKeyHead,
-        "blk.#.ssm_ba",
+        "blk.#.ssm_ba.weight",
         &["layers.#.recurrent.strength.weight", "layers.#.recurrent.time_step.weight"],
     ),
     laid_out(Layout::ByKeyHead, "blk.#.ssm_in", &["layers.#.recurrent.input", "layers.#.recurrent.gate"]),
@@ -91,8 +91,6 @@ const DELTA_FIELDS: &[(&str, &str)] = &[
     ("ssm.time_step_rank", "linear_num_value_heads"),
     ("ssm.inner_size", "_linear_inner_size"),
     ("full_attention_interval", "full_attention_interval"),
-    // For text they are all the same.
-    ("rope.dimension_sections", "_mrope_section"),
 ];
 
 const DELTA_NEEDS: &[&str] =
