@@ -1,6 +1,10 @@
 //! Shapes of real models: configurations without any file, for benchmarks that need no download.
 
-use super::hybrids::HYBRIDS;
+mod hybrids;
+mod nemotron;
+
+use hybrids::HYBRIDS;
+
 use crate::model::WeightFormat;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
