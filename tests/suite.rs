@@ -46,8 +46,12 @@ mod suite {
     mod model_card;
     mod names;
     mod recurrences;
+    mod recurrent_failures;
+    mod recurrent_sessions;
+    mod recurrent_strategies;
     mod report;
     mod routers;
+    mod same_runs;
     mod selection;
     mod sentencepiece;
     mod session;
@@ -61,6 +65,7 @@ mod suite {
     mod tokenizer;
     mod trace_file;
 
+    mod uncached;
     mod weights;
     mod window;
     mod window_comfort;
