@@ -45,6 +45,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod qwen;
     mod recurrences;
     mod recurrent_failures;
     mod recurrent_sessions;

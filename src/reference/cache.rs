@@ -1,7 +1,11 @@
 //! Twin of `Op::CacheWrite`: the keys and values of sequences, and of the rows of a pass; and the sequences' states.
 
-use super::states::State;
+use std::sync::Arc;
+
 use crate::model::{CacheFormat, Row};
+
+/// One state, as it was after a row.
+pub(super) type State = Arc<[f32]>;
 
 /// Keys and values of one layer, a row of G·D for each position.
 #[derive(Clone, Debug, Default)]

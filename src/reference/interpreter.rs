@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::cache::{CachedPositions, KeysValues, stored};
+use super::cache::{CachedPositions, KeysValues, State, stored};
 use super::selection::RecentRows;
-use super::states::State;
 use super::{
     activate, add, clamp, embed, expert_linear, gate, gate_rows, head_norm, linear, mix, norm, pick, rotary,
     route, scale, soft_cap,

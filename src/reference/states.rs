@@ -1,14 +1,10 @@
 //! The states of sequences beside their keys and values.
 
-use std::sync::Arc;
-
+use super::cache::State;
 use super::interpreter::{Pass, Reference};
 use super::recurrence::{Inputs, Rule};
 use super::{convolution, recurrence};
 use crate::model::plan::{ConvolutionOp, RecurrenceOp, RecurrenceRule, StateId};
-
-/// One state, as it was after a row.
-pub(super) type State = Arc<[f32]>;
 
 impl Reference {
     /// A state as a row of the pass left it.
@@ -20,8 +16,8 @@ impl Reference {
     fn state_before(&self, id: StateId, pass: &Pass, index: usize) -> State {
         let row = &pass.rows[index];
         match (row.parent, row.position.checked_sub(1)) {
-            (Some(parent), _) => Arc::clone(&pass.states[id.0][parent]),
-            (None, Some(before)) => Arc::clone(&self.sequence(row.sequence).states[id.0][before]),
+            (Some(parent), _) => State::clone(&pass.states[id.0][parent]),
+            (None, Some(before)) => State::clone(&self.sequence(row.sequence).states[id.0][before]),
             (None, None) => vec![0.0; self.plan.states[id.0].elements].into(),
         }
     }

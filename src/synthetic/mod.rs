@@ -1,5 +1,7 @@
 //! Models that nobody trained: shapes of real ones, weights and prompts that are made up. For benchmarks and tests.
 
+mod hybrids;
+mod nemotron;
 pub mod shapes;
 mod tokens;
 mod weights;

@@ -1,5 +1,6 @@
 //! Shapes of real models: configurations without any file, for benchmarks that need no download.
 
+use super::hybrids::HYBRIDS;
 use crate::model::WeightFormat;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
@@ -126,16 +127,25 @@ pub const SMALL_TO_LARGE: [&str; 3] = ["qwen3-0.6b", "llama-3.2-1b", "llama-3.1-
 
 /// The shapes' names.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    SHAPES.iter().map(|shape| shape.name)
+    SHAPES.iter().map(|shape| shape.name).chain(HYBRIDS.map(|(name, _)| name))
+}
+
+/// A shape that is none of the list: with states in some of its layers.
+fn hybrid(name: &str) -> Option<fn() -> ModelConfig> {
+    HYBRIDS.into_iter().find(|(known, _)| *known == name).map(|(_, config)| config)
 }
 
 /// The format of a shape's matrices; `None` for an unknown name.
 pub fn format(name: &str) -> Option<WeightFormat> {
-    SHAPES.iter().find(|shape| shape.name == name).map(|shape| shape.format)
+    let listed = SHAPES.iter().find(|shape| shape.name == name).map(|shape| shape.format);
+    listed.or(hybrid(name).map(|_| WeightFormat::F16))
 }
 
 /// The configuration of a shape; `None` for an unknown name.
 pub fn config(name: &str) -> Option<ModelConfig> {
+    if let Some(config) = hybrid(name) {
+        return Some(config());
+    }
     let shape = SHAPES.iter().find(|shape| shape.name == name)?;
     let head_width = shape.head_width;
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
@@ -200,7 +210,18 @@ mod tests {
         let counted: Vec<usize> = names().map(parameters).collect();
         assert_eq!(
             counted,
-            [15_191_712, 134_515_008, 596_049_920, 1_235_814_400, 6_738_415_616, 8_030_261_248]
+            [
+                15_191_712,
+                134_515_008,
+                596_049_920,
+                1_235_814_400,
+                6_738_415_616,
+                8_030_261_248,
+                1_170_340_608,
+                752_393_024,
+                4_205_751_296,
+                3_973_556_832
+            ]
         );
     }
 }

@@ -76,19 +76,22 @@ fn lists_and_sizes_that_do_not_fit() {
     let inner = "nemotron_h.ssm.inner_size";
     assert_refused(&file().with_whole(inner, 37), &[inner, "37", "ssm.time_step_rank, 6, does not divide"]);
     assert_refused(&file().without(inner), &[inner, "missing"]);
+    let steps = "nemotron_h.ssm.time_step_rank";
+    assert_refused(&file().without(steps), &[steps, "missing"]);
     let kernel = "nemotron_h.ssm.conv_kernel";
     assert_refused(&file().with_whole(kernel, 1), &[kernel, "2 to 64 rows"]);
     let state = "nemotron_h.ssm.state_size";
     assert_refused(&file().with_whole(state, 0), &[state, "is 0", "from 1"]);
-    assert_refused(&file().with_whole(state, 11), &["ssm_conv1d.weight", "shape"]);
+    assert_refused(&file().with_whole(state, 11), &["ssm_in.weight", "shape"]);
     let granite = "granitehybrid.attention.head_count_kv";
     let file = with_list(Gguf::family("granitemoehybrid-mamba"), granite, &[0, 1]);
     assert_refused(&file, &[granite, "2 numbers", "3 layers"]);
 }
 
 #[test]
-fn factors_that_are_in_the_weights_make_the_same_logits() {
-    for name in ["falcon_h1", "falcon_h1-norm"] {
+fn factors_in_the_weights_and_heads_in_another_order_make_the_same_logits() {
+    for name in ["falcon_h1", "falcon_h1-norm", "nemotron_h", "nemotron_h-experts", "granitemoehybrid-mamba"]
+    {
         let model = logitscope::formats::open(&families().join(format!("{name}.gguf"))).unwrap();
         let plan = plan_decoder(&model.config);
         let mut twin = Reference::new(plan, model.config.context, &*model.weights).expect("readable weights");

@@ -10,7 +10,7 @@ use super::gguf_edit::{ARRAY, Gguf, I32, array};
 use super::malformed::{copy_of, edit_config};
 
 /// The folder `name` with fields changed, opened.
-fn with(name: &str, fields: &Value) -> Result<ModelFile, String> {
+pub fn with(name: &str, fields: &Value) -> Result<ModelFile, String> {
     let folder = copy_of(name);
     edit_config(folder.path(), |config| {
         for (name, value) in fields.as_object().expect("fields") {
@@ -98,7 +98,8 @@ fn fields_that_are_left_out_have_the_references_values() {
     assert!(error.contains("layers.0.self_attn"), "{error}");
 }
 
-fn refusal(file: &Gguf, words: [&str; 2]) {
+/// The file is refused with these words.
+pub fn refusal(file: &Gguf, words: [&str; 2]) {
     let error = file.refusal();
     assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");
 }

@@ -27,7 +27,8 @@ pub fn copy_of(name: &str) -> TempDir {
 /// Changes the configuration of such a copy.
 pub fn edit_config(folder: &Path, change: impl FnOnce(&mut Value)) {
     let path = folder.join("config.json");
-    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    // Some have infinite numbers, which stay.
+    let mut config = formats::json::read(&fs::read(&path).unwrap()).unwrap();
     change(&mut config);
     fs::write(path, config.to_string()).unwrap();
 }
@@ -405,6 +406,8 @@ fn states_of_sizes_that_do_not_fit() {
     assert_config_refused("falcon_h1", factors, &["ssm_multipliers", "a list of 5 numbers"]);
     let none = |config: &mut Value| config["key_multiplier"] = json!(0.0);
     assert_config_refused("falcon_h1", none, &["key_multiplier is 0", "finite number other than 0"]);
+    let relu = |config: &mut Value| config["mamba_hidden_act"] = json!("relu");
+    assert_config_refused("nemotron_h", relu, &["mamba_hidden_act", "only silu"]);
     let latent = |config: &mut Value| config["moe_latent_size"] = json!(8);
     assert_config_refused("nemotron_h-experts", latent, &["moe_latent_size is 8", "not supported"]);
 }

@@ -72,11 +72,13 @@ fn configs() -> Vec<ModelConfig> {
     many_groups.layers[0].attention.as_mut().unwrap().key_value_heads = 1;
     let mut learned = shape("stories15m");
     learned.positions = Positions::Learned { rows: 256 };
-    learned.layers[0].feed_forward.unwrap().kind = FeedForwardKind::Plain;
+    learned.feed_forwards().for_each(|block| block.kind = FeedForwardKind::Plain);
     let mut layers = shape("smollm2-135m");
     layers.final_norm.kind = NormKind::Layer;
     layers.layers[0].attention_norms = BlockNorms::before(layers.final_norm);
-    vec![shape("smollm2-135m"), shape("llama-7b"), wide, many_groups, learned, layers]
+    let mut all = vec![shape("smollm2-135m"), shape("llama-7b"), wide, many_groups, learned, layers];
+    all.extend(["qwen3.5-0.8b", "lfm2.5-1.2b", "nemotron-3-nano-4b"].map(shape));
+    all
 }
 
 /// What an engine would use for these plans whose matrices have this format.

@@ -18,6 +18,8 @@ pub(super) const FAMILY: Family = Family {
     harmless_fields: &[
         // Where there is no norm of what a state gave.
         "mamba_norm_before_gate",
+        // Where the width of values is given.
+        "mamba_expand",
         // Not used by any program.
         "attn_layer_indices",
         "mamba_use_mlp",
@@ -60,6 +62,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     config.embedding.scale = factors.embedding;
     config.logits.scale = factors.logits;
     let inner = inner_width(fields, config.width)?;
+    mamba::check_activation(fields, "hidden_act")?;
     let block = mamba::Block::read(fields, &mamba::BESIDE_OTHERS, Some(inner), norm.epsilon)?
         .with_output_bias(fields, "projectors_bias")?
         .with_time_step(mamba::time_step(fields)?);

@@ -112,6 +112,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         true => {
             let inner = mamba::inner_width(fields, "mamba_expand", config.width)?;
             let epsilon = config.final_norm.epsilon;
+            mamba::check_activation(fields, "hidden_act")?;
             let block = mamba::Block::read(fields, &mamba::BESIDE_OTHERS, Some(inner), epsilon)?;
             Some(block.with_time_step(mamba::time_step(fields)?))
         }

@@ -1,12 +1,13 @@
 //! Mamba 2's blocks as configurations and files of several families describe them.
 
-use super::convolution;
 use super::family::{Mapping, StoredNames, laid_out, stored};
+use super::{activation, convolution};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::config::{
-    Bias, ConvolutionConfig, GroupNormConfig, HeadOrder, Mamba2Config, RecurrentConfig, StateHeads,
+    Activation, Bias, ConvolutionConfig, GroupNormConfig, HeadOrder, Mamba2Config, RecurrentConfig,
+    StateHeads,
 };
 
 /// The tensors of families whose blocks are all called mixers.
@@ -175,6 +176,7 @@ fn heads(
             let reason = format!("it makes {inner} elements, which {heads}, {count}, does not divide");
             return Err(fields.error(name, reason));
         }
+        (None, None) if fields.are_metadata() => fields.size(INNER_WIDTH)?,
         (None, None) => fields.size(spelling.head_width)?,
     };
     let key_width = fields.size(spelling.key_width)?;
@@ -191,6 +193,14 @@ pub(super) fn inner_width(
         return Ok((INNER_WIDTH, inner));
     }
     Ok((factor, width.saturating_mul(fields.optional_size(factor)?.unwrap_or(2))))
+}
+
+/// Refuses another activation than SiLU after the convolution and in the gate, where field `name` asks for one.
+pub(super) fn check_activation(fields: &Fields, name: &str) -> Result<(), FormatError> {
+    match activation::read(fields, name, Activation::Silu)? {
+        Activation::Silu => Ok(()),
+        _ => Err(fields.error(name, "in blocks with a state only silu is supported")),
+    }
 }
 
 /// The least and the largest time step, from the field of most families.

@@ -17,7 +17,9 @@ pub(super) const FAMILY: Family = Family {
     tensors: &[TENSORS, mamba::MIXER],
     head_prefixes: &["", "model."],
     harmless_fields: &[
-        "hidden_act",
+        // The width that others make.
+        "intermediate_size",
+        "pad_vocab_size_multiple",
         // Always so in this family.
         "norm_before_gate",
         "rms_norm",
@@ -67,6 +69,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let width = fields.size("hidden_size")?;
     let norm = norm::rms_or(fields, "layer_norm_epsilon", 1e-5)?;
     let inner = mamba::inner_width(fields, "expand", width)?;
+    mamba::check_activation(fields, "hidden_act")?;
     let block = mamba::Block::read(fields, &SPELLING, Some(inner), norm.epsilon)?
         .with_time_step(mamba::time_step(fields)?);
     let layer = |index| LayerConfig {

@@ -32,7 +32,16 @@ pub(super) const FAMILY: Family = Family {
         "rms_norm_eps",
         "rope_theta",
         "time_step_limit",
-        "mamba_hidden_act",
+        // Sizes of experts that a model does not have.
+        "moe_intermediate_size",
+        "moe_latent_size",
+        "moe_shared_expert_intermediate_size",
+        "n_group",
+        "n_routed_experts",
+        "norm_topk_prob",
+        "num_experts_per_tok",
+        "routed_scaling_factor",
+        "topk_group",
         // Of layers that draft a token more.
         "mtp_hybrid_override_pattern",
         "mtp_layers_block_type",
@@ -203,6 +212,7 @@ impl Blocks {
         for (name, place) in OTHERWISE.into_iter().filter(|(name, _)| fields.names(name)) {
             *place(&mut spelling) = name;
         }
+        mamba::check_activation(fields, "mamba_hidden_act")?;
         let activation = activation::read(fields, "mlp_hidden_act", Activation::ReluSquared)?;
         let bias = match fields.optional_flag("mlp_bias")? {
             Some(true) => Bias::Present,

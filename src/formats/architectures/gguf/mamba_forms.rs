@@ -27,7 +27,14 @@ pub(super) const MAMBA2: Form = Form {
         ("ssm.state_size", "state_size"),
         ("ssm.time_step_rank", "num_heads"),
     ]],
-    needs: STATE,
+    needs: &[
+        "attention.head_count",
+        "ssm.conv_kernel",
+        "ssm.group_count",
+        "ssm.inner_size",
+        "ssm.state_size",
+        "ssm.time_step_rank",
+    ],
     tensors: &[MAMBA, TABLE, LAST_NORM, &[stored("blk.#.attn_norm", &["layers.#.attention.norm"])]],
     ..USUAL
 };
@@ -123,6 +130,7 @@ pub(super) const GRANITE_HYBRID: Form = Form {
     needs: STATE,
     complete: |config| {
         config.granite_scales();
+        config.without_zero("logits_scaling");
         config.or("num_local_experts", json!(0));
         // A feed-forward block alone is what would be the shared one beside experts.
         if config.size("num_local_experts") == Some(0) {
