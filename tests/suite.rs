@@ -47,8 +47,12 @@ mod suite {
     mod names;
     mod qwen;
     mod recurrences;
+    mod recurrent_failures;
+    mod recurrent_sessions;
+    mod recurrent_strategies;
     mod report;
     mod routers;
+    mod same_runs;
     mod selection;
     mod sentencepiece;
     mod session;
@@ -62,6 +66,7 @@ mod suite {
     mod tokenizer;
     mod trace_file;
 
+    mod uncached;
     mod weights;
     mod window;
     mod window_comfort;

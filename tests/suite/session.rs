@@ -18,7 +18,7 @@ use super::counting_model::{Behaviour, Breakage, CONTEXT, FakeLoader, WORDS};
 use super::support;
 
 /// A worker and what it said so far.
-struct Watched {
+pub struct Watched {
     session: Session,
     view: View,
 }
@@ -28,7 +28,7 @@ impl Watched {
         Self::on(FakeLoader(behaviour))
     }
 
-    fn on(loader: impl Loader + Send + 'static) -> Self {
+    pub fn on(loader: impl Loader + Send + 'static) -> Self {
         let session = Session::with_loader(loader, || {});
         Self { session, view: View::default() }
     }
@@ -40,7 +40,7 @@ impl Watched {
         watched
     }
 
-    fn send(&self, command: Command) {
+    pub fn send(&self, command: Command) {
         self.session.send(command);
     }
 
@@ -49,7 +49,7 @@ impl Watched {
         self.until_within(Duration::from_secs(10), what, holds);
     }
 
-    fn until_within(&mut self, patience: Duration, what: &str, holds: impl Fn(&View) -> bool) {
+    pub fn until_within(&mut self, patience: Duration, what: &str, holds: impl Fn(&View) -> bool) {
         let start = Instant::now();
         while !holds(&self.view) {
             match self.session.wait(Duration::from_millis(100)) {
@@ -67,7 +67,7 @@ impl Watched {
         self.run()
     }
 
-    fn run(&self) -> &Run {
+    pub fn run(&self) -> &Run {
         self.view.run.as_ref().expect("a run has begun")
     }
 

@@ -65,27 +65,40 @@ fn model() -> Plan {
         activation: Activation::Silu,
         bias: Bias::Absent,
     };
-    let layer = |attention, recurrent, feed_forward| LayerConfig {
+    plan(vec![
+        layer(None, Some(RecurrentConfig::ShortConvolution(short)), Some(feed_forward)),
+        layer(None, Some(RecurrentConfig::GatedDelta(delta)), Some(feed_forward)),
+        layer(Some(attention.clone()), None, None),
+        layer(Some(attention), Some(RecurrentConfig::Mamba2(mamba)), None),
+        layer(None, None, Some(feed_forward)),
+    ])
+}
+
+/// One layer of these blocks, each with a norm before it.
+pub fn layer(
+    attention: Option<AttentionConfig>,
+    recurrent: Option<RecurrentConfig>,
+    feed_forward: Option<FeedForwardConfig>,
+) -> LayerConfig {
+    LayerConfig {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(NORM),
         attention,
         recurrent,
         feed_forward_norms: BlockNorms::before(NORM),
         feed_forward,
-    };
+    }
+}
+
+/// A small decoder of these layers.
+pub fn plan(layers: Vec<LayerConfig>) -> Plan {
     plan_decoder(&ModelConfig {
         vocabulary: VOCABULARY,
         width: 38,
         context: 320,
         positions: Positions::InLayers,
         embedding: EmbeddingConfig::default(),
-        layers: vec![
-            layer(None, Some(RecurrentConfig::ShortConvolution(short)), Some(feed_forward)),
-            layer(None, Some(RecurrentConfig::GatedDelta(delta)), Some(feed_forward)),
-            layer(Some(attention.clone()), None, None),
-            layer(Some(attention), Some(RecurrentConfig::Mamba2(mamba)), None),
-            layer(None, None, Some(feed_forward)),
-        ],
+        layers,
         final_norm: NORM,
         head: HeadWeights::Separate,
         head_bias: Bias::Absent,

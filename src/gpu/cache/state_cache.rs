@@ -44,7 +44,8 @@ impl StateCache {
     /// Room for the first few states of a plan; for none where it has none.
     pub(crate) fn new(device: &Device, plan: &Plan) -> Result<Self, ModelError> {
         let widths: Vec<u64> = plan.states.iter().map(|state| 4 * state.elements as u64).collect();
-        let mut table = States::new(spare_slots(plan));
+        let limit = widths.iter().max().and_then(|&widest| device.binding_limit().checked_div(widest));
+        let mut table = States::new(spare_slots(plan), limit.map_or(usize::MAX, |limit| limit as usize));
         table.grow(FIRST_SLOTS);
         let slots = table.capacity() as u64;
         let buffers =

@@ -5,7 +5,7 @@
 //! older ones are checkpoints, to which a sequence can be cut back. A recurrence cannot be undone: what lies between two
 //! checkpoints is computed again, from the tokens, which are kept for that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::model::SequenceId;
 
@@ -31,6 +31,10 @@ pub(crate) struct States {
     sequences: BTreeMap<SequenceId, History>,
     /// Slots that there may be beside one for each sequence: room for checkpoints.
     spare: usize,
+    /// Slots that there is room for in all.
+    limit: usize,
+    /// Sequences and lengths whose states, or the nearest before them, are not to be forgotten now.
+    needed: Vec<(SequenceId, usize)>,
 }
 
 /// What is known of one sequence.
@@ -49,10 +53,10 @@ pub(crate) struct SlotsMissing {
 }
 
 impl States {
-    /// No sequence, and so many slots for checkpoints at most.
-    pub(crate) fn new(spare: usize) -> Self {
+    /// No sequence; so many slots for checkpoints at most, and `limit` in all.
+    pub(crate) fn new(spare: usize, limit: usize) -> Self {
         let uses = vec![1];
-        Self { uses, free: Vec::new(), sequences: BTreeMap::new(), spare }
+        Self { uses, free: Vec::new(), sequences: BTreeMap::new(), spare, limit, needed: Vec::new() }
     }
 
     /// Adds free slots up to `total`.
@@ -105,6 +109,12 @@ impl States {
         checkpoints[after - 1]
     }
 
+    /// From now on the states of these sequences after so many positions are not forgotten, nor the nearest before them
+    /// where they are missing.
+    pub(crate) fn need(&mut self, checkpoints: Vec<(SequenceId, usize)>) {
+        self.needed = checkpoints;
+    }
+
     /// Tokens of a sequence from one position to another.
     pub(crate) fn tokens(&self, id: SequenceId, positions: std::ops::Range<usize>) -> Vec<u32> {
         self.history(id).tokens[positions].to_vec()
@@ -153,20 +163,22 @@ impl States {
         }
     }
 
-    /// How many slots a pass may take for states that nobody has to have.
+    /// How many slots a pass may take for states that nobody has to have: beside them each sequence keeps its newest
+    /// state and can get a next one.
     pub(crate) fn optional(&self) -> usize {
-        self.spare
+        let others = 1 + 2 * self.sequences.len() + self.needed.len();
+        self.spare.min(self.limit.saturating_sub(others))
     }
 
     /// Free slots, each used once from now on. Where there are too few, checkpoints are forgotten, or it is said how many
     /// slots more there should be.
     pub(crate) fn take(&mut self, count: usize) -> Result<Vec<u32>, SlotsMissing> {
         // One for each sequence, its newest, and those that are taken now.
-        let most = 1 + self.sequences.len() + count + self.spare;
+        let most = (1 + self.sequences.len() + count + self.spare).min(self.limit);
         while self.free.len() < count {
             let capacity = self.capacity();
-            if capacity < most || !self.forget_one() {
-                let least = capacity + count - self.free.len();
+            let least = capacity + count - self.free.len();
+            if least <= most || !self.forget_one() {
                 return Err(SlotsMissing { total: (2 * capacity).min(most).max(least) });
             }
         }
@@ -175,22 +187,32 @@ impl States {
         Ok(taken)
     }
 
-    /// Forgets the checkpoint that is missed least: the one that makes the shortest gap, measured by how far back the
-    /// gap begins. Near a sequence's end checkpoints stay dense, further back they get sparse.
+    /// Forgets the state that is missed least, in all sequences that share it: the one that makes the shortest gap,
+    /// measured by how far back the gap begins. Near a sequence's end checkpoints stay dense, further back they get
+    /// sparse. The newest of each sequence stay, and those that are needed.
     fn forget_one(&mut self) -> bool {
+        let newest = self.sequences.values().filter_map(|history| history.checkpoints.last());
+        let needed = self.needed.iter().map(|&(id, length)| self.nearest(id, length).slot);
+        let kept: HashSet<u32> = newest.map(|checkpoint| checkpoint.slot).chain(needed).collect();
         let cost = |trio: &[Checkpoint], end: usize| {
             let [before, _, after] = [trio[0], trio[1], trio[2]].map(|checkpoint| checkpoint.length as f64);
             (after - before) / (end as f64 - before)
         };
-        let candidates = self.sequences.iter().flat_map(|(&id, history)| {
+        let candidates = self.sequences.values().flat_map(|history| {
             let end = history.checkpoints.last().map_or(0, |checkpoint| checkpoint.length);
-            (1..).zip(history.checkpoints.windows(3)).map(move |(place, trio)| (cost(trio, end), id, place))
+            history.checkpoints.windows(3).map(move |trio| (cost(trio, end), trio[1].slot))
         });
-        let Some((_, id, place)) = candidates.min_by(|one, other| one.0.total_cmp(&other.0)) else {
+        let candidates = candidates.filter(|(_, slot)| !kept.contains(slot));
+        let Some((_, slot)) = candidates.min_by(|one, other| one.0.total_cmp(&other.0)) else {
             return false;
         };
-        let checkpoint = self.history_mut(id).checkpoints.remove(place);
-        self.give_back(checkpoint.slot);
+        let mut dropped = 0;
+        for history in self.sequences.values_mut() {
+            let before = history.checkpoints.len();
+            history.checkpoints.retain(|checkpoint| checkpoint.slot != slot);
+            dropped += before - history.checkpoints.len();
+        }
+        (0..dropped).for_each(|_| self.give_back(slot));
         true
     }
 
@@ -200,5 +222,85 @@ impl States {
 
     fn history_mut(&mut self, id: SequenceId) -> &mut History {
         self.sequences.get_mut(&id).unwrap_or_else(|| panic!("{id:?} was released or never made"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sequence of one state a token.
+    fn grow(states: &mut States, id: SequenceId, length: usize) {
+        for length in 1..=length {
+            let slot = states.take(1).unwrap()[0];
+            states.push_token(id, 7);
+            states.keep(id, length, slot);
+            states.give_back(slot);
+        }
+    }
+
+    fn with_room(spare: usize, limit: usize) -> States {
+        let mut states = States::new(spare, limit);
+        states.grow(limit);
+        states.add(SequenceId(0));
+        states
+    }
+
+    #[test]
+    fn a_shared_state_is_forgotten_in_all_sequences_at_once_and_the_newest_stay() {
+        let mut states = with_room(6, 9);
+        grow(&mut states, SequenceId(0), 8);
+        (1..4).for_each(|fork| states.fork(SequenceId(0), SequenceId(fork)));
+        states.truncate(SequenceId(3), 2);
+        assert_eq!((states.used(), states.free.len()), (8, 0));
+        states.take(3).unwrap();
+        assert_eq!((states.used(), states.free.len()), (8, 0), "one forgotten for each one taken");
+        for id in (0..3).map(SequenceId) {
+            assert_eq!(states.history(id).checkpoints.len(), 6);
+            assert_eq!(states.nearest(id, 8).length, 8);
+        }
+        assert_eq!(
+            states.nearest(SequenceId(3), 2).length,
+            2,
+            "another sequence's middle is the newest here"
+        );
+    }
+
+    #[test]
+    fn what_is_needed_is_not_forgotten_whatever_is_taken() {
+        let mut states = with_room(6, 9);
+        grow(&mut states, SequenceId(0), 8);
+        states.need(vec![(SequenceId(0), 3), (SequenceId(0), 5)]);
+        states.take(5).unwrap();
+        let lengths = |states: &States| -> Vec<usize> {
+            states.history(SequenceId(0)).checkpoints.iter().map(|checkpoint| checkpoint.length).collect()
+        };
+        assert_eq!(lengths(&states), [0, 3, 5, 8]);
+        assert_eq!(states.take(1), Err(SlotsMissing { total: 10 }), "nothing is left to forget");
+        states.need(Vec::new());
+        states.take(2).unwrap();
+        assert_eq!(lengths(&states), [0, 8]);
+    }
+
+    #[test]
+    fn slots_grow_no_further_than_there_is_room_and_checkpoints_make_way_then() {
+        let mut states = States::new(100, 10);
+        states.add(SequenceId(0));
+        let mut sizes = Vec::new();
+        for length in 1..=30 {
+            let slot = loop {
+                match states.take(1) {
+                    Ok(taken) => break taken[0],
+                    Err(SlotsMissing { total }) => {
+                        sizes.push(total);
+                        states.grow(total);
+                    }
+                }
+            };
+            states.keep(SequenceId(0), length, slot);
+            states.give_back(slot);
+        }
+        assert_eq!(sizes, [2, 4, 8, 10]);
+        assert_eq!(states.nearest(SequenceId(0), 29).length, 29, "near the end they stay dense");
     }
 }

@@ -13,13 +13,20 @@ impl Engine {
         if !self.resources.cache.states.exists() {
             return Ok(());
         }
-        for row in batch.rows.iter().filter(|row| row.parent.is_none()) {
-            let nearest = self.resources.cache.states.table.nearest(row.sequence, row.position);
-            if nearest.length < row.position {
-                self.recompute_state(row.sequence, nearest, row.position)?;
-            }
+        let first = batch.rows.iter().filter(|row| row.parent.is_none());
+        let needed: Vec<(SequenceId, usize)> = first.map(|row| (row.sequence, row.position)).collect();
+        let states = &mut self.resources.cache.states.table;
+        if needed.iter().all(|&(sequence, length)| states.nearest(sequence, length).length == length) {
+            return Ok(());
         }
-        Ok(())
+        // What one row needs must not cost another row its state.
+        states.need(needed.clone());
+        let made = needed.into_iter().try_for_each(|(sequence, length)| {
+            let nearest = self.resources.cache.states.table.nearest(sequence, length);
+            if nearest.length < length { self.recompute_state(sequence, nearest, length) } else { Ok(()) }
+        });
+        self.resources.cache.states.table.need(Vec::new());
+        made
     }
 
     /// The state of a sequence after `length` positions, from a checkpoint on: a fork goes the same way again.

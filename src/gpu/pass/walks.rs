@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_a_failed_pass_took_is_given_back() {
-        let mut states = States::new(4);
+        let mut states = States::new(4, usize::MAX);
         states.add(SequenceId(0));
         states.grow(8);
         let kept = [true, true, true, false, false];
