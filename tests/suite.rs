@@ -35,6 +35,7 @@ mod suite {
     mod hybrid;
     mod imports;
     mod json;
+    mod kept;
     mod kernels;
     mod loading;
     mod lookahead;

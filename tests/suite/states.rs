@@ -19,8 +19,12 @@ use super::support::{Numbers, device};
 
 const NORM: NormConfig = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
 
-/// A short convolution, the delta rule, attention, Mamba 2 side by side with attention, and a feed-forward block alone.
 fn model() -> Plan {
+    plan_decoder(&config())
+}
+
+/// A short convolution, the delta rule, attention, Mamba 2 side by side with attention, and a feed-forward block alone.
+pub fn config() -> ModelConfig {
     let convolution = |kernel| ConvolutionConfig { kernel, bias: Bias::Present };
     let heads = |heads, groups, key_width, value_width| StateHeads {
         heads,
@@ -72,7 +76,7 @@ fn model() -> Plan {
         feed_forward_norms: BlockNorms::before(NORM),
         feed_forward,
     };
-    plan_decoder(&ModelConfig {
+    ModelConfig {
         vocabulary: VOCABULARY,
         width: 38,
         context: 320,
@@ -89,7 +93,7 @@ fn model() -> Plan {
         head: HeadWeights::Separate,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
-    })
+    }
 }
 
 /// Both sides, each with a sequence for every index, and for each the tokens that it stands for.

@@ -1,0 +1,105 @@
+//! What a model keeps of the text so far, in the panels' words: a KV cache, states or both. Models without states are told
+//! of as ever.
+
+use egui::Ui;
+
+use crate::session::{Inspection, MemoryNeed};
+use crate::trace::{Counters, ModelFacts};
+use crate::ui::definitions::{self, Definition};
+use crate::ui::format;
+use crate::ui::scene::Scene;
+use crate::ui::widgets::{fact, fact_named};
+
+/// What a model keeps of the text so far.
+pub(super) enum Kept {
+    Cache,
+    States,
+    Both,
+}
+
+impl Kept {
+    /// That of the run on show, or of the model that is ready.
+    pub(super) fn of(scene: &Scene<'_>) -> Self {
+        let loaded = scene.view.loaded.as_ref().map(|loaded| &loaded.model);
+        let model = scene.run().map(|run| &run.model).or(loaded);
+        let layers = model.map(|model| model.layers_keep).unwrap_or_default();
+        match (layers.caches(), layers.states()) {
+            (_, 0) => Self::Cache,
+            (0, _) => Self::States,
+            _ => Self::Both,
+        }
+    }
+
+    /// What happens in initiation.
+    pub(super) fn initiation(&self) -> &'static str {
+        match self {
+            Self::Cache => {
+                "One pass through the decoder fills the KV cache for every prompt position (also called prefill)."
+            }
+            Self::States => {
+                "One pass through the decoder brings the states to the prompt's end (also called prefill)."
+            }
+            Self::Both => {
+                "One pass through the decoder fills the KV cache for every prompt position, and brings the states to the \
+                 prompt's end (also called prefill)."
+            }
+        }
+    }
+
+    /// What goes into an incremental step.
+    pub(super) fn step_input(&self) -> &'static str {
+        match self {
+            Self::Cache => "The newest token alone; the earlier ones are in the KV cache.",
+            Self::States => "The newest token alone; the states stand for the earlier ones.",
+            Self::Both => "The newest token alone; KV cache and states stand for the earlier ones.",
+        }
+    }
+}
+
+/// What the layers of a loaded model keep; nothing where there are no states.
+pub(super) fn facts_of(model: &ModelFacts) -> Vec<(&'static Definition, String)> {
+    if model.layers_keep.states() == 0 {
+        return Vec::new();
+    }
+    vec![
+        (&definitions::STATE_BYTES, format::bytes(model.state_bytes_per_sequence)),
+        (&definitions::LAYERS_KEEP, model.layers_keep.words()),
+    ]
+}
+
+/// The states after a step.
+pub(super) fn after_step(ui: &mut Ui, model: &ModelFacts, counters: &Counters) {
+    if let Some(states) = counters.states {
+        let again = usize::try_from(states.recomputed_positions).unwrap_or(usize::MAX);
+        fact(ui, &definitions::STATES, &format::count(states.stored as u64));
+        fact(ui, &definitions::STATE_MEMORY, &format::bytes(states.bytes));
+        fact(ui, &definitions::RECOMPUTED, &format::plural(again, "position"));
+    }
+    if model.layers_keep.states() > 0 {
+        fact(ui, &definitions::LAYERS_KEEP, &model.layers_keep.words());
+    }
+}
+
+/// What the layers of a model keep that is not loaded.
+pub(super) fn by_headers(ui: &mut Ui, facts: &Inspection) {
+    let Some(keep) = facts.layers_keep.filter(|keep| keep.states() > 0) else { return };
+    fact(ui, &definitions::LAYERS_KEEP, &keep.words());
+    for (definition, size) in [
+        (&definitions::BYTES_A_POSITION, facts.cache_bytes_per_position),
+        (&definitions::STATE_BYTES, facts.state_bytes_per_sequence),
+    ] {
+        if let Some(size) = size {
+            fact(ui, definition, &format::bytes(size));
+        }
+    }
+}
+
+/// The memory of KV cache and states, where there are states.
+pub(super) fn need(ui: &mut Ui, need: &MemoryNeed) {
+    if need.state_bytes == 0 {
+        return;
+    }
+    let name = format!("KV cache, with {} positions", format::count(need.context as u64));
+    fact_named(ui, &name, &definitions::CACHE_NEED, &format::bytes(need.cache_bytes));
+    fact_named(ui, "States, with checkpoints", &definitions::STATES_NEED, &format::bytes(need.state_bytes));
+}
