@@ -75,8 +75,9 @@ definitions! {
     STATES = "States", "", Measured, "States that are stored after this step: the newest of each sequence, and checkpoints, to which a sequence can be cut back. A shared one counts once.", "";
     STATE_MEMORY = "State memory", "bytes", Measured, "Bytes of the states that are stored after this step.", "";
     RECOMPUTED = "Computed again", "positions", Measured, "Positions that this step computed once more, because no state was stored where the text was cut back. They are not among the rows.", "";
-    LAYERS_KEEP = "Layers keep", "", Given, "How many layers keep what of a sequence: a KV cache, which grows with every position, or a state, whose size stays the same.", "";
-    STATE_BYTES = "State a sequence", "bytes", Computed, "Bytes that the states of all layers take for one sequence, whatever its length.", "Σ over layers with a state: elements · 4 bytes";
+    CACHE_LAYERS = "Layers with a KV cache", "", Given, "Layers that keep keys and values of every position. A layer may have a KV cache, a state, both or neither.", "";
+    STATE_LAYERS = "Layers with a state", "", Given, "Layers that keep a state, which stands for all positions so far and whose size stays the same. A layer may have a KV cache, a state, both or neither.", "";
+    STATE_BYTES = "State a sequence", "bytes", Computed, "Bytes that the states of all layers take for one sequence, whatever its length.", "Σ over layers with a state: elements, with padding · 4 bytes";
     STATES_NEED = "States", "bytes", Computed, "GPU memory for the states of one sequence with all checkpoints that it may keep; it does not grow with the positions.", "(3 + checkpoints) · state a sequence";
     CACHE_NEED = "KV cache", "bytes", Computed, "GPU memory for the keys and values of so many positions.", "positions · KV a position";
     DRAW = "Draw", "", Computed, "The random number, 0 ≤ u < 1. The kept tokens lie end to end on 0–1; the one that contains u is chosen.", "a pure function of seed and step";

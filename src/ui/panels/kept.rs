@@ -9,6 +9,7 @@ use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::scene::Scene;
 use crate::ui::widgets::{fact, fact_named};
+use crate::units::LayersKeep;
 
 /// What a model keeps of the text so far.
 pub(super) enum Kept {
@@ -56,15 +57,25 @@ impl Kept {
     }
 }
 
-/// What the layers of a loaded model keep; nothing where there are no states.
-pub(super) fn facts_of(model: &ModelFacts) -> Vec<(&'static Definition, String)> {
-    if model.layers_keep.states() == 0 {
+/// How many layers keep what; nothing where there are no states.
+fn layers(keep: LayersKeep) -> Vec<(&'static Definition, String)> {
+    if keep.states() == 0 {
         return Vec::new();
     }
+    let count = |layers: usize| format::count(layers as u64);
     vec![
-        (&definitions::STATE_BYTES, format::bytes(model.state_bytes_per_sequence)),
-        (&definitions::LAYERS_KEEP, model.layers_keep.words()),
+        (&definitions::CACHE_LAYERS, count(keep.caches())),
+        (&definitions::STATE_LAYERS, count(keep.states())),
     ]
+}
+
+/// What a loaded model keeps beside its KV cache; nothing where there are no states.
+pub(super) fn facts_of(model: &ModelFacts) -> Vec<(&'static Definition, String)> {
+    let mut facts = layers(model.layers_keep);
+    if !facts.is_empty() {
+        facts.insert(0, (&definitions::STATE_BYTES, format::bytes(model.state_bytes_per_sequence)));
+    }
+    facts
 }
 
 /// The states after a step.
@@ -75,23 +86,27 @@ pub(super) fn after_step(ui: &mut Ui, model: &ModelFacts, counters: &Counters) {
         fact(ui, &definitions::STATE_MEMORY, &format::bytes(states.bytes));
         fact(ui, &definitions::RECOMPUTED, &format::plural(again, "position"));
     }
-    if model.layers_keep.states() > 0 {
-        fact(ui, &definitions::LAYERS_KEEP, &model.layers_keep.words());
-    }
+    show(ui, layers(model.layers_keep));
 }
 
 /// What the layers of a model keep that is not loaded.
 pub(super) fn by_headers(ui: &mut Ui, facts: &Inspection) {
-    let Some(keep) = facts.layers_keep.filter(|keep| keep.states() > 0) else { return };
-    fact(ui, &definitions::LAYERS_KEEP, &keep.words());
-    for (definition, size) in [
+    let layers = layers(facts.layers_keep.unwrap_or_default());
+    if layers.is_empty() {
+        return;
+    }
+    show(ui, layers);
+    let sizes = [
         (&definitions::BYTES_A_POSITION, facts.cache_bytes_per_position),
         (&definitions::STATE_BYTES, facts.state_bytes_per_sequence),
-    ] {
-        if let Some(size) = size {
-            fact(ui, definition, &format::bytes(size));
-        }
-    }
+    ];
+    show(ui, sizes.into_iter().filter_map(|(definition, size)| Some((definition, format::bytes(size?)))));
+}
+
+fn show(ui: &mut Ui, facts: impl IntoIterator<Item = (&'static Definition, String)>) {
+    facts.into_iter().for_each(|(definition, value)| {
+        fact(ui, definition, &value);
+    });
 }
 
 /// The memory of KV cache and states, where there are states.

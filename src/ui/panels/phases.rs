@@ -263,9 +263,9 @@ fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             ),
             (&definitions::SCRATCH_BYTES, format::bytes(loaded.scratch_bytes)),
             (&definitions::BYTES_A_POSITION, format::bytes(model.cache_bytes_per_position)),
-            (&definitions::CONTEXT, format::plural(model.context, "position")),
         ];
         phase.facts.extend(kept::facts_of(model));
+        phase.facts.push((&definitions::CONTEXT, format::plural(model.context, "position")));
     }
     phase
 }
