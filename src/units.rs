@@ -1,5 +1,44 @@
 //! Quantities as a person reads them, the same in the window and in the terminal.
 
+use serde::{Deserialize, Serialize};
+
+/// How many layers of a model keep which memory of a sequence; together they are all layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayersKeep {
+    /// A KV cache alone: keys and values of every position.
+    pub cache_only: usize,
+    /// A state alone, of a size that does not depend on the positions.
+    pub state_only: usize,
+    /// Both.
+    pub both: usize,
+    /// Neither.
+    pub neither: usize,
+}
+
+impl LayersKeep {
+    /// Layers with a state.
+    pub fn states(&self) -> usize {
+        self.state_only + self.both
+    }
+
+    /// Layers with a KV cache.
+    pub fn caches(&self) -> usize {
+        self.cache_only + self.both
+    }
+
+    /// What layers keep, as far as there are such: `6 KV cache · 18 state`.
+    pub fn words(&self) -> String {
+        let kinds = [
+            (self.cache_only, "KV cache"),
+            (self.state_only, "state"),
+            (self.both, "KV cache and state"),
+            (self.neither, "neither"),
+        ];
+        let kinds = kinds.into_iter().filter(|(count, _)| *count > 0);
+        kinds.map(|(count, kind)| format!("{count} {kind}")).collect::<Vec<_>>().join(" · ")
+    }
+}
+
 /// Bytes in decimal units: `512 B`, `16.0 MB`, `7.10 GB`.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
@@ -27,6 +66,18 @@ pub fn three_digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layers_are_named_by_what_they_keep() {
+        let keep = |[cache_only, state_only, both, neither]: [usize; 4]| {
+            LayersKeep { cache_only, state_only, both, neither }.words()
+        };
+        assert_eq!(keep([6, 18, 0, 0]), "6 KV cache · 18 state");
+        assert_eq!(keep([0, 0, 44, 0]), "44 KV cache and state");
+        assert_eq!(keep([4, 23, 0, 25]), "4 KV cache · 23 state · 25 neither");
+        assert_eq!(keep([0, 64, 0, 0]), "64 state");
+        assert_eq!(keep([0; 4]), "");
+    }
 
     #[test]
     fn bytes_have_decimal_units_and_three_digits() {

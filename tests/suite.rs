@@ -36,6 +36,7 @@ mod suite {
     mod hybrid;
     mod imports;
     mod json;
+    mod kept;
     mod kernels;
     mod loading;
     mod lookahead;

@@ -211,5 +211,12 @@ fn report_figures(run: &Run) {
         phases.incremental.amount,
         speed(tokens as u64, &phases.incremental)
     ));
+    if let Some(states) = run.states() {
+        let stored = format!("{} stored, {}", states.stored, bytes(states.bytes));
+        status(&format!(
+            "  states                  {stored}, {} positions computed again",
+            states.recomputed_positions
+        ));
+    }
     status(&format!("  detokenise   {:>9}  stopped: {stop}", seconds(phases.detokenise.seconds)));
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::trace::{Candidate, Node, Phases, ReturnedSequence, Run, StopReason};
+use crate::trace::{Candidate, Node, Phases, ReturnedSequence, Run, StateCounters, StopReason};
 
 /// The JSON object of `generate --json`.
 #[derive(Serialize)]
@@ -15,6 +15,9 @@ pub(super) struct GenerateJson<'a> {
     text: Option<String>,
     stop: &'a str,
     phases: PhasesJson,
+    /// Left out where the model keeps no states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    states: Option<StateCounters>,
     steps: Vec<StepJson>,
     /// Beam search's sequences; empty for strategies with one.
     sequences: Vec<SequenceJson>,
@@ -105,6 +108,7 @@ impl<'a> GenerateJson<'a> {
             text: has_text.then(|| run.text()),
             stop: run.stop.map_or("", stop_name),
             phases: PhasesJson::new(&run.phases),
+            states: run.states(),
             steps: run.line_nodes().map(|node| StepJson::new(node, top)).collect(),
             sequences: run.sequences.iter().map(|one| SequenceJson::new(run, one)).collect(),
         }

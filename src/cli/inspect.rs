@@ -6,6 +6,7 @@ use super::arguments::{Inspect, source};
 use super::error::CliError;
 use super::outcome::Outcome;
 use super::output::{print, print_json};
+use crate::formats::Inspection;
 use crate::gpu;
 use crate::session::{AdapterMatch, AdapterRoom, Limit, LoadRequest, MemoryNeed, ModelCard};
 use crate::units::bytes;
@@ -48,6 +49,9 @@ fn text(card: &ModelCard) -> String {
             line(&name.replace('_', " "), value.to_string().trim_matches('"'));
         }
     }
+    for (name, value) in kept(facts) {
+        line(name, &value);
+    }
     line("parameters", &facts.parameters.to_string());
     for format in &facts.formats {
         let share = 100.0 * format.share;
@@ -72,15 +76,35 @@ fn text(card: &ModelCard) -> String {
         line("memory", &memory(need, &card.adapter));
     }
     if let Some(need) = &card.memory {
-        let (weights, cache) = (bytes(need.weight_bytes), bytes(need.cache_bytes));
-        let parts = format!("weights {weights}, KV cache {cache}, scratch {}", bytes(need.scratch_bytes));
-        line("memory", &format!("{} ({parts})", memory(need, &card.adapter)));
+        line("memory", &format!("{} ({})", memory(need, &card.adapter), parts(need)));
     }
     match &card.adapter {
         AdapterMatch::Adapter(room) => room_lines(room, &mut line),
         AdapterMatch::Nothing { problem } => line("adapter", &format!("not compared: {problem}")),
     }
     text
+}
+
+/// What the layers of a model with states keep of a sequence; of other models it goes without saying.
+fn kept(facts: &Inspection) -> Vec<(&'static str, String)> {
+    let Some(keep) = facts.layers_keep.filter(|keep| keep.states() > 0) else { return Vec::new() };
+    let mut lines = vec![("layers keep", keep.words())];
+    if let Some(size) = facts.cache_bytes_per_position.filter(|_| keep.caches() > 0) {
+        lines.push(("KV cache", format!("{} a position", bytes(size))));
+    }
+    let states = facts.state_bytes_per_sequence.map(bytes);
+    lines.extend(states.map(|size| ("state", format!("{size} a sequence, whatever its length"))));
+    lines
+}
+
+/// What the memory is for.
+fn parts(need: &MemoryNeed) -> String {
+    let mut parts = vec![("weights", need.weight_bytes), ("KV cache", need.cache_bytes)];
+    if need.state_bytes > 0 {
+        parts.push(("states with checkpoints", need.state_bytes));
+    }
+    parts.push(("scratch", need.scratch_bytes));
+    parts.iter().map(|(name, size)| format!("{name} {}", bytes(*size))).collect::<Vec<_>>().join(", ")
 }
 
 /// A value as JSON; of a long list its beginning and its length.

@@ -4,23 +4,37 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::initiation::PassCost;
+use crate::model::language_model::CacheUsage;
 use crate::model::{LanguageModel, SequenceId};
-use crate::trace::{Counters, Node, NodeTiming, Phase, Run};
+use crate::trace::{Counters, Node, NodeTiming, Phase, Run, StateCounters};
 
 /// What the cache holds after a step.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Cached {
     pub positions: usize,
     pub bytes: u64,
+    pub states: usize,
+    pub state_bytes: u64,
 }
 
 impl Cached {
-    /// What the cache holds now: of this sequence the positions, of all the bytes.
+    /// What the cache holds now: of this sequence the positions, of all the bytes and the states.
     pub(super) fn now(model: &dyn LanguageModel, sequence: Option<SequenceId>) -> Self {
-        Self {
-            positions: sequence.map_or(0, |sequence| model.length(sequence)),
-            bytes: model.cache_usage().bytes,
-        }
+        let CacheUsage { bytes, states, state_bytes, .. } = model.cache_usage();
+        let positions = sequence.map_or(0, |sequence| model.length(sequence));
+        Self { positions, bytes, states, state_bytes }
+    }
+
+    /// The counters of a step after which this is kept.
+    fn counters(self, cost: PassCost) -> Counters {
+        let Self { positions, bytes, states, state_bytes } = self;
+        let any = states > 0 || cost.recomputed > 0;
+        let states = any.then_some(StateCounters {
+            stored: states,
+            bytes: state_bytes,
+            recomputed_positions: cost.recomputed,
+        });
+        Counters { rows: cost.rows, cached_positions: positions, cache_bytes: bytes, states }
     }
 }
 
@@ -35,8 +49,7 @@ pub(super) struct Moments {
 /// of a run is initiation.
 pub(super) fn account(node: &mut Node, run: &mut Run, moments: Moments, cost: PassCost, cached: Cached) {
     let Moments { start, choosing } = moments;
-    node.counters =
-        Counters { rows: cost.rows, cached_positions: cached.positions, cache_bytes: cached.bytes };
+    node.counters = cached.counters(cost);
     node.timing = NodeTiming {
         total_seconds: start.elapsed().as_secs_f64().max(cost.gpu_seconds.unwrap_or_default()),
         encode_seconds: cost.encode_seconds,

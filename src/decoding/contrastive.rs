@@ -148,8 +148,7 @@ impl Contrastive {
                 output: RowOutput::Summary(SamplingParams::GREEDY),
             };
             let batch = Batch::from(part.iter().map(row).collect::<Vec<_>>()).with_hidden();
-            let outputs = model.forward(&batch)?;
-            self.cost.add(part.len(), &outputs.timing);
+            let outputs = self.cost.forward(model, &batch)?;
             let results = outputs.hidden.into_iter().zip(outputs.summaries);
             for (&(token, probability), (state, next)) in part.iter().zip(results) {
                 let trace = self.weigh(token, probability, &state);
@@ -191,8 +190,8 @@ impl Contrastive {
             None => {
                 model.truncate(sequence, length);
                 let token = tried.trace.token.id;
-                let outputs = model.forward(&Batch::chain(sequence, length, &[token], RowOutput::Nothing))?;
-                self.cost.add(1, &outputs.timing);
+                let batch = Batch::chain(sequence, length, &[token], RowOutput::Nothing);
+                self.cost.forward(model, &batch)?;
             }
         }
         self.states.push(&tried.state);

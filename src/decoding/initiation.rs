@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::error::DecodingError;
 use super::strategy::Control;
-use crate::model::LanguageModel;
 use crate::model::batch::{Batch, RowOutput, SequenceId};
 use crate::model::language_model::{Outputs, PassTiming};
+use crate::model::{LanguageModel, ModelError};
 
 /// What a chunk should take, in seconds.
 const CHUNK_SECONDS: f64 = 0.040;
@@ -36,6 +36,8 @@ pub struct PassCost {
     pub wait_seconds: f64,
     /// By GPU timestamps; `None` when any chunk came without.
     pub gpu_seconds: Option<f64>,
+    /// Positions computed once more for a state that was not stored; not among the rows.
+    pub recomputed: u64,
 }
 
 /// A prefill: tokens on their way into a sequence's cache, in chunks.
@@ -96,9 +98,8 @@ impl Prefill<'_, '_> {
             let batch = Batch::chain(sequence, done, &tokens[done..done + rows], last);
             let batch = if hidden.is_some() { batch.with_hidden() } else { batch };
             let start = Instant::now();
-            let mut outputs = model.forward(&batch)?;
+            let mut outputs = cost.forward(model, &batch)?;
             let seconds = start.elapsed().as_secs_f64();
-            cost.add(rows, &outputs.timing);
             chunk.adapt(rows, seconds);
             if let Some(hidden) = &mut hidden {
                 hidden(done, std::mem::take(&mut outputs.hidden));
@@ -124,6 +125,25 @@ impl ChunkSize {
 }
 
 impl PassCost {
+    /// Runs a pass and adds it.
+    pub fn forward(&mut self, model: &mut dyn LanguageModel, batch: &Batch) -> Result<Outputs, ModelError> {
+        let outputs = self.watching(model, |model| model.forward(batch))?;
+        self.add(batch.rows.len(), &outputs.timing);
+        Ok(outputs)
+    }
+
+    /// Does something with the model, and adds what it computed once more for that.
+    pub fn watching<T>(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        work: impl FnOnce(&mut dyn LanguageModel) -> T,
+    ) -> T {
+        let before = model.cache_usage().recomputed;
+        let result = work(model);
+        self.recomputed += model.cache_usage().recomputed - before;
+        result
+    }
+
     /// Adds a pass of so many rows.
     pub fn add(&mut self, rows: usize, timing: &PassTiming) {
         let before = if self.rows == 0 { Some(0.0) } else { self.gpu_seconds };

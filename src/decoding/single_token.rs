@@ -190,8 +190,10 @@ impl SingleToken {
         if pending.is_some() || done + 1 != self.tokens.len() {
             return Ok(pending);
         }
-        let Some(chained) = model.chained() else { return Ok(None) };
-        let pass = chained.submit(&Batch::chain(sequence, done, &self.tokens[done..], output))?;
+        let batch = Batch::chain(sequence, done, &self.tokens[done..], output);
+        let submit =
+            |model: &mut dyn LanguageModel| model.chained().map(|chained| chained.submit(&batch)).transpose();
+        let Some(pass) = self.cost.watching(model, submit)? else { return Ok(None) };
         Ok(Some(PendingPass { pass, cached: Cached::now(model, self.sequence) }))
     }
 

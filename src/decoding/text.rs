@@ -19,7 +19,7 @@ use super::strategy_settings::Picking;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::selection::SamplingParams;
 use crate::model::{LanguageModel, ModelError, SequenceId};
-use crate::trace::{Counters, Node, NodeTiming, Run, StepDetail, StopReason, StrategyStep};
+use crate::trace::{Node, NodeTiming, Run, StepDetail, StopReason, StrategyStep};
 
 /// A text under way.
 #[derive(Clone)]
@@ -184,8 +184,7 @@ impl Text {
         control: &Control<'_>,
     ) -> Result<Vec<RowLogits>, DecodingError> {
         control.check()?;
-        let outputs = model.forward(batch)?;
-        self.cost.add(batch.rows.len(), &outputs.timing);
+        let outputs = self.cost.forward(model, batch)?;
         Ok(RowLogits::all(outputs, batch.rows.iter().map(|row| row.output)))
     }
 
@@ -210,7 +209,7 @@ impl Text {
             } else {
                 node.phase = run.nodes[first].phase;
                 node.timing = NodeTiming::default();
-                node.counters = Counters { rows: 0, ..run.nodes[first].counters };
+                node.counters = run.nodes[first].counters.without_work();
             }
             run.push(node);
         }

@@ -19,7 +19,8 @@ use super::location::Location;
 use super::names::PrefixedNames;
 use super::special::{self, SpecialIds};
 use super::{built_in, text};
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, plan_decoder};
+use crate::units::LayersKeep;
 
 /// The facts about a model's files. What could not be read is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -44,6 +45,10 @@ pub struct Inspection {
     pub bytes: u64,
     /// Bytes that a position takes in the KV cache.
     pub cache_bytes_per_position: Option<u64>,
+    /// Bytes that the states of one sequence take, whatever its length: 0 where no layer has one.
+    pub state_bytes_per_sequence: Option<u64>,
+    /// How many layers keep a KV cache, and how many a state.
+    pub layers_keep: Option<LayersKeep>,
     /// Element formats of the tensors, the largest share first.
     pub formats: Vec<FormatShare>,
     /// The weight files.
@@ -78,6 +83,15 @@ pub struct WeightFile {
     pub file: String,
     /// Its size.
     pub bytes: u64,
+}
+
+impl Inspection {
+    /// Says what the decoder's layers keep of a sequence.
+    fn keeps(&mut self, config: &ModelConfig) {
+        self.cache_bytes_per_position = Some(config.cache_bytes_per_position());
+        self.state_bytes_per_sequence = Some(plan_decoder(config).state_bytes());
+        self.layers_keep = Some(config.layers_keep());
+    }
 }
 
 /// Inspects the model at a path. Fails only where there is no model to speak of.
@@ -157,7 +171,7 @@ fn read_decoder(
     let family = &decoder.family;
     let mut config = decoder.read(&fields, &PrefixedNames::of(family, checkpoint.as_ref()))?;
     facts.architecture = ArchitectureSizes::of(&config);
-    facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
+    facts.keeps(&config);
     facts.special =
         special::read(&location.folder, &[&fields, &decoder.fields], config.vocabulary, &mut facts.warnings)?;
     facts.generation =
@@ -181,7 +195,7 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     let mut config = architectures::read_config(&described.family, &fields, &described.names(&checkpoint))?;
     described.complete(&mut config, &metadata, &checkpoint)?;
     facts.architecture = ArchitectureSizes::of(&config);
-    facts.cache_bytes_per_position = Some(config.cache_bytes_per_position());
+    facts.keeps(&config);
     facts.special =
         special::read(&Folder::Embedded(&[]), &[&fields], config.vocabulary, &mut facts.warnings)?;
     facts.generation = GenerationDefaults::of_metadata(&metadata, &mut facts.warnings)?;

@@ -43,6 +43,8 @@ pub struct MemoryNeed {
     pub scratch_bytes: u64,
     /// Bytes of the KV cache.
     pub cache_bytes: u64,
+    /// Bytes of the states of one sequence, with all checkpoints that it may keep; 0 where no layer has a state.
+    pub state_bytes: u64,
     /// All of them.
     pub total_bytes: u64,
 }
@@ -152,6 +154,7 @@ fn memory_needs(opened: &Opened, contexts: impl Iterator<Item = usize>) -> Vec<M
             weight_bytes: memory.weight_bytes,
             scratch_bytes: memory.scratch_bytes,
             cache_bytes: memory.cache_bytes,
+            state_bytes: memory.state_bytes,
             total_bytes: memory.total(),
         }
     };

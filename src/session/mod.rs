@@ -22,7 +22,7 @@ pub mod worker;
 mod worker_loading;
 
 pub use crate::formats::GenerationDefaults;
-pub use crate::formats::inspect::FormatShare;
+pub use crate::formats::inspect::{FormatShare, Inspection};
 pub use crate::gpu::adapter_for_window;
 pub use crate::gpu::{LoadPart, Progress, Share};
 pub use crate::model::{CacheFormat, WeightsChoice};

@@ -98,6 +98,8 @@ impl Opened {
             context: self.context,
             weight_bytes: 0,
             cache_bytes_per_position: self.plan.cache_bytes_per_position(),
+            state_bytes_per_sequence: self.plan.state_bytes(),
+            layers_keep: config.layers_keep(),
         }
     }
 

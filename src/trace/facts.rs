@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::LayersKeep;
+
 /// The model of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelFacts {
@@ -33,6 +35,12 @@ pub struct ModelFacts {
     pub weight_bytes: u64,
     /// Bytes that one position takes in the KV cache (computed).
     pub cache_bytes_per_position: u64,
+    /// Bytes that the states of one sequence take, whatever its length (computed): 0 where no layer has one.
+    #[serde(default)]
+    pub state_bytes_per_sequence: u64,
+    /// How many layers keep a KV cache, and how many a state; all 0 in traces from before it was recorded.
+    #[serde(default)]
+    pub layers_keep: LayersKeep,
 }
 
 /// The adapter that computed a run.

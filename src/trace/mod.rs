@@ -11,7 +11,9 @@ pub mod strategies;
 mod strategy_kind;
 
 pub use facts::{AdapterFacts, ModelFacts};
-pub use node::{Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord};
+pub use node::{
+    Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord, StateCounters,
+};
 pub use run::{
     Expectation, Expected, LineFigures, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run, StepInput,
     StopReason,

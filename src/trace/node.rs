@@ -152,6 +152,19 @@ pub struct NodeTiming {
     pub choose_seconds: f64,
 }
 
+/// What is stored of states after a step, and what cutting them back has cost in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateCounters {
+    /// States that are stored after it: the newest of each sequence, and checkpoints to which a sequence can be cut
+    /// back; a shared one counts once (measured).
+    pub stored: usize,
+    /// Bytes of those states, of all layers together (measured).
+    pub bytes: u64,
+    /// Positions that the step computed once more, because no state was stored where a sequence was cut back; they are
+    /// not among its rows (measured).
+    pub recomputed_positions: u64,
+}
+
 /// What a step cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -162,6 +175,17 @@ pub struct Counters {
     pub cached_positions: usize,
     /// Bytes of KV cache pages in use after it.
     pub cache_bytes: u64,
+    /// The states beside it; left out where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub states: Option<StateCounters>,
+}
+
+impl Counters {
+    /// Those of another decision from the same pass: what is kept, and no work of its own.
+    pub fn without_work(self) -> Self {
+        let kept = |states| StateCounters { recomputed_positions: 0, ..states };
+        Self { rows: 0, states: self.states.map(kept), ..self }
+    }
 }
 
 impl Node {
@@ -188,7 +212,7 @@ impl Node {
             rank,
             draw: None,
             timing: NodeTiming::default(),
-            counters: Counters { rows: 0, ..self.counters },
+            counters: self.counters.without_work(),
             ..self.clone()
         })
     }

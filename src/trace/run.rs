@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterFacts, ChosenBy, ModelFacts, Node, Phase, StrategyKind, StrategyStep, Token};
+use super::{
+    AdapterFacts, ChosenBy, ModelFacts, Node, Phase, StateCounters, StrategyKind, StrategyStep, Token,
+};
 
 /// Everything that is known of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -163,6 +165,17 @@ impl Run {
     /// The decisions along the line.
     pub fn line_nodes(&self) -> impl DoubleEndedIterator<Item = &Node> + ExactSizeIterator {
         self.line.iter().map(|&index| &self.nodes[index])
+    }
+
+    /// The states that are stored after the newest decision, and all positions that the run computed once more for
+    /// them; `None` where none are stored.
+    pub fn states(&self) -> Option<StateCounters> {
+        let newest = self.nodes.last()?.counters.states?;
+        let again = self.nodes.iter().filter_map(|node| node.counters.states);
+        Some(StateCounters {
+            recomputed_positions: again.map(|states| states.recomputed_positions).sum(),
+            ..newest
+        })
     }
 
     /// The node at a place of the line, from 0.

@@ -72,6 +72,14 @@ definitions! {
     ROWS = "Rows", "token rows", Measured, "Token rows that the decoder computed for this step: the work. One with the KV cache, the whole sequence without.", "";
     CACHED = "KV cache", "positions", Measured, "Positions whose keys and values are kept after this step.", "";
     CACHE_BYTES = "KV memory", "bytes", Measured, "Bytes of KV cache pages in use after this step.", "";
+    STATES = "States", "", Measured, "States that are stored after this step: the newest of each sequence, and checkpoints, to which a sequence can be cut back. A shared one counts once.", "";
+    STATE_MEMORY = "State memory", "bytes", Measured, "Bytes of the states that are stored after this step.", "";
+    RECOMPUTED = "Computed again", "positions", Measured, "Positions that this step computed once more, because no state was stored where the text was cut back. They are not among the rows.", "";
+    CACHE_LAYERS = "Layers with a KV cache", "", Given, "Layers that keep keys and values of every position. A layer may have a KV cache, a state, both or neither.", "";
+    STATE_LAYERS = "Layers with a state", "", Given, "Layers that keep a state, which stands for all positions so far and whose size stays the same. A layer may have a KV cache, a state, both or neither.", "";
+    STATE_BYTES = "State a sequence", "bytes", Computed, "Bytes that the states of all layers take for one sequence, whatever its length.", "Σ over layers with a state: elements, with padding · 4 bytes";
+    STATES_NEED = "States", "bytes", Computed, "GPU memory for the states of one sequence with all checkpoints that it may keep; it does not grow with the positions.", "(3 + checkpoints) · state a sequence";
+    CACHE_NEED = "KV cache", "bytes", Computed, "GPU memory for the keys and values of so many positions.", "positions · KV a position";
     DRAW = "Draw", "", Computed, "The random number, 0 ≤ u < 1. The kept tokens lie end to end on 0–1; the one that contains u is chosen.", "a pure function of seed and step";
     SEED = "Seed", "", Given, "Key of the random numbers: the same seed, prompt and settings give the same text.", "";
     RAW_LOGIT = "Raw logit", "", Computed, "The number that the LM head gives a token, before any stage.", "LM head row · final hidden state";
@@ -83,7 +91,7 @@ definitions! {
     WEIGHT_BYTES = "Weights", "bytes", Measured, "Bytes of weights on the GPU, as allocated.", "";
     SCRATCH_BYTES = "Scratch", "bytes", Measured, "Bytes of activations on the GPU, as allocated.", "";
     PARAMETERS = "Parameters", "", Given, "Number of weights; a tensor that is used twice counts once.", "";
-    BYTES_A_POSITION = "KV a position", "bytes", Computed, "Bytes that one position takes in the KV cache.", "2 · layers · key/value heads · head width · 4 bytes";
+    BYTES_A_POSITION = "KV a position", "bytes", Computed, "Bytes that one position takes in the KV cache.", "2 · layers with a KV cache · key/value heads · head width · bytes of an element";
     TOKENISE_TIME = "Time", "ms", Measured, "From the text to ids, on the CPU, by the clock.", "";
     PROMPT_TOKENS = "Prompt tokens", "tokens", Measured, "Ids that the prompt became, special ones included.", "";
     INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
@@ -102,7 +110,7 @@ definitions! {
     KERNELS_COMPILED = "Kernels compiled", "", Measured, "Kernels that ran once, of those that usual passes use.", "";
     PASSES_RUN = "Warm-up passes", "", Measured, "Passes on throwaway tokens that ran, of all of them.", "";
     PART_TIME_LEFT = "Left of this part", "s", Estimated, "How long this part of loading still takes if it goes on as so far.", "elapsed · left ÷ done";
-    MEMORY = "GPU memory", "bytes", Computed, "What the program keeps on the GPU for this model.", "weights + scratch + KV cache in use";
+    MEMORY = "GPU memory", "bytes", Computed, "What the program keeps on the GPU for this model.", "weights + scratch + KV cache and states in use";
     FILE_BYTES = "Weight files", "bytes", Given, "Bytes of the files that hold the weights.", "";
     LAYERS = "Layers", "", Given, "Number of decoder layers.", "";
     MODEL_WIDTH = "Width", "elements", Given, "Elements of the residual stream: what a layer takes and gives for each token.", "";
@@ -110,10 +118,10 @@ definitions! {
     FEED_FORWARD_WIDTH = "Feed-forward width", "elements", Given, "Elements between the two linear maps of the feed-forward block; of one expert, where there are several.", "";
     VOCABULARY = "Vocabulary", "tokens", Given, "Number of tokens that the model can choose from.", "";
     WEIGHTS_NEED = "Weights", "bytes", Computed, "GPU memory for the weights, in the precision chosen, with padding.", "Σ rows · padded bytes of a row";
-    MEMORY_NEED = "Memory", "bytes", Computed, "GPU memory that the model takes once so many positions are in its KV cache.", "weights + scratch + positions · KV a position";
+    MEMORY_NEED = "Memory", "bytes", Computed, "GPU memory that the model takes once so many positions are in its KV cache.", "weights + scratch + states + positions · KV a position";
     LARGEST_BINDING = "Largest binding", "bytes", Given, "Largest buffer that a kernel can see at once, as the adapter's driver reports. A layer's keys have to fit it.", "";
     DEVICE_MEMORY = "Device memory", "bytes", Given, "Size of the adapter's memory, as its driver reports; of software drivers and GPUs without memory of their own, their part of the machine's. Other programs use some of it.", "";
-    LONGEST_CONTEXT = "Longest context there", "positions", Computed, "Longest sequence with which a layer's keys fit the adapter's largest binding, and everything together its memory, if nothing else uses that.", "min(the model's, binding ÷ bytes of a layer's keys, (memory − weights − scratch) ÷ KV a position)";
+    LONGEST_CONTEXT = "Longest context there", "positions", Computed, "Longest sequence with which a layer's keys fit the adapter's largest binding, and everything together its memory, if nothing else uses that.", "min(the model's, binding ÷ bytes of a layer's keys, (memory − weights − scratch − states) ÷ KV a position)";
     BEAM_LOG_PROBABILITY = "Log-probability", "nats", Computed, "How probable the text since the prompt is to the model, after the stages; of a line that was taken up again or branched, the text since that step.", "Σ ln p over its tokens";
     BEAM_DRAWN = "Drawn value", "nats", Computed, "The log-probability with the noise by which the last token was drawn; the highest go on.", "log-probability + Gumbel noise of step, hypothesis and token";
     BEAM_SCORE = "Score", "", Computed, "By which the hypotheses of one search are compared; nearer to 0 is better. A line that is taken up again begins a search of its own: its scores say since which step, and compare with no others.", "log-probability ÷ length ^ length penalty, both since the search began";

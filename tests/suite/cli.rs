@@ -866,12 +866,14 @@ fn all_keys(value: &Value, found: &mut BTreeSet<String>) {
 fn every_key_of_the_answers_is_documented() {
     let page = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md"))
         .expect("the page is there");
-    let model = with_text();
+    let (model, states) = (with_text(), fixture("qwen3_5_text"));
     let mut commands: Vec<Vec<&str>> = vec![
         vec!["generate", "-m", &model, "-p", "Once", "-n", "3", "--strategy", "beam"],
         vec!["logits", "-m", &model, "-p", "Once"],
         vec!["tokenize", "-m", &model, "-p", "Once"],
         vec!["inspect", &model],
+        vec!["inspect", &states],
+        vec!["generate", "-m", &states, "--prompt-ids", "3,1,4", "-n", "2"],
         vec!["check", "-m", &model, "--weights", "q8_0"],
         vec!["bench", "-m", &model, "--pp", "8", "--tg", "2", "--repeat", "1"],
         vec!["adapters", "-v"],

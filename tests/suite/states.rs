@@ -19,8 +19,12 @@ use super::support::{Numbers, device};
 
 const NORM: NormConfig = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
 
-/// A short convolution, the delta rule, attention, Mamba 2 side by side with attention, and a feed-forward block alone.
 fn model() -> Plan {
+    plan_decoder(&config())
+}
+
+/// A short convolution, the delta rule, attention, Mamba 2 side by side with attention, and a feed-forward block alone.
+pub fn config() -> ModelConfig {
     let convolution = |kernel| ConvolutionConfig { kernel, bias: Bias::Present };
     let heads = |heads, groups, key_width, value_width| StateHeads {
         heads,
@@ -65,7 +69,7 @@ fn model() -> Plan {
         activation: Activation::Silu,
         bias: Bias::Absent,
     };
-    plan(vec![
+    decoder(vec![
         layer(None, Some(RecurrentConfig::ShortConvolution(short)), Some(feed_forward)),
         layer(None, Some(RecurrentConfig::GatedDelta(delta)), Some(feed_forward)),
         layer(Some(attention.clone()), None, None),
@@ -90,9 +94,14 @@ pub fn layer(
     }
 }
 
-/// A small decoder of these layers.
+/// The plan of a small decoder of these layers.
 pub fn plan(layers: Vec<LayerConfig>) -> Plan {
-    plan_decoder(&ModelConfig {
+    plan_decoder(&decoder(layers))
+}
+
+/// A small decoder of these layers.
+fn decoder(layers: Vec<LayerConfig>) -> ModelConfig {
+    ModelConfig {
         vocabulary: VOCABULARY,
         width: 38,
         context: 320,
@@ -103,7 +112,7 @@ pub fn plan(layers: Vec<LayerConfig>) -> Plan {
         head: HeadWeights::Separate,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
-    })
+    }
 }
 
 /// Both sides, each with a sequence for every index, and for each the tokens that it stands for.

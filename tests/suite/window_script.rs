@@ -10,8 +10,8 @@ use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
 use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
-    Others, Phase, PhaseFigures, Phases, PromptToken, Run, StageRecord, StepDetail, StepInput, StopReason,
-    StrategyStep, Token,
+    Others, Phase, PhaseFigures, Phases, PromptToken, Run, StageRecord, StateCounters, StepDetail, StepInput,
+    StopReason, StrategyStep, Token,
 };
 use logitscope::ui::Worker;
 
@@ -33,6 +33,8 @@ pub struct Script {
     pub commands: Vec<Command>,
     /// What the strategy weighs at the next steps.
     pub details: VecDeque<StepDetail>,
+    /// The states that are stored after the next steps.
+    pub states: Option<StateCounters>,
     /// Whether single steps are left to do, as by a worker that is busy with a long prompt.
     pub patient: bool,
     /// The newest run; it stays for branches.
@@ -175,7 +177,8 @@ impl Script {
         let Some(live) = &mut self.live else { return };
         let step = self.run.line.len() + 1;
         let rows = prompt(text_of(&live.request.prompt)).len();
-        let node = node(step, rows, &live.request);
+        let mut node = node(step, rows, &live.request);
+        node.counters.states = self.states;
         let phases = &mut live.phases;
         let seconds = node.timing.total_seconds;
         if step == 1 {
@@ -250,6 +253,7 @@ pub fn model() -> ModelFacts {
         context: 1024,
         weight_bytes: 10_820_096,
         cache_bytes_per_position: 6144,
+        ..ModelFacts::default()
     }
 }
 
@@ -423,6 +427,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             rows: if step == 1 { prompt_rows } else { 1 },
             cached_positions: prompt_rows + step - 1,
             cache_bytes: 6144 * 16 * ((prompt_rows + step - 1) as u64).div_ceil(16),
+            states: None,
         },
     }
 }

@@ -129,8 +129,7 @@ impl Beam {
         let mut results = Outputs::default();
         for rows in rows.chunks(model.max_rows().max(1)) {
             control.check()?;
-            let outputs = model.forward(&Batch::from(rows.to_vec()))?;
-            self.cost.add(rows.len(), &outputs.timing);
+            let outputs = self.cost.forward(model, &Batch::from(rows.to_vec()))?;
             results.logits.extend(outputs.logits);
             results.summaries.extend(outputs.summaries);
         }

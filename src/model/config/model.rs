@@ -5,6 +5,7 @@ use super::bias::Bias;
 use super::feed_forward::FeedForwardConfig;
 use super::layer::LayerConfig;
 use super::norm::NormConfig;
+use crate::units::LayersKeep;
 
 /// A decoder-only transformer, described completely except for its weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +91,20 @@ impl ModelConfig {
         let attentions = self.layers.iter().filter_map(|layer| layer.attention.as_ref());
         let elements: usize = attentions.map(|attention| 2 * attention.key_value_width()).sum();
         4 * elements as u64
+    }
+
+    /// How many layers keep a KV cache, and how many a state.
+    pub fn layers_keep(&self) -> LayersKeep {
+        let mut keep = LayersKeep::default();
+        for layer in &self.layers {
+            *match (&layer.attention, &layer.recurrent) {
+                (Some(_), None) => &mut keep.cache_only,
+                (None, Some(_)) => &mut keep.state_only,
+                (Some(_), Some(_)) => &mut keep.both,
+                (None, None) => &mut keep.neither,
+            } += 1;
+        }
+        keep
     }
 
     /// The first attention block, if any layer has one.

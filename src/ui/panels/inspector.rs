@@ -3,6 +3,7 @@
 use egui::{CornerRadius, Frame, Margin, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 
 use super::draw;
+use super::kept;
 use super::prompt_token;
 use crate::trace::{ChosenBy, Node, Phase, Run, StepInput};
 use crate::ui::action::Action;
@@ -227,6 +228,7 @@ fn work(ui: &mut Ui, run: &Run, node: &Node) {
     fact(ui, &definitions::ROWS, &format::count(counters.rows as u64));
     fact(ui, &definitions::CACHED, &format::plural(counters.cached_positions, "position"));
     fact(ui, &definitions::CACHE_BYTES, &format::bytes(counters.cache_bytes));
+    kept::after_step(ui, &run.model, counters);
     if run.step_input == StepInput::WholeText {
         hint(ui, "The KV cache is off: every step computes the whole text again and keeps nothing.");
     }

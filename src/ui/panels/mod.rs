@@ -7,6 +7,7 @@ pub(super) mod curve;
 pub(super) mod draw;
 mod grammar;
 pub(super) mod inspector;
+mod kept;
 pub(super) mod model_card;
 pub(super) mod notices;
 pub(super) mod open;

@@ -3,6 +3,7 @@
 
 use egui::{DragValue, Label, RichText, ScrollArea, Ui};
 
+use super::kept;
 use crate::session::{AdapterMatch, AdapterRoom, CacheFormat, Limit, ModelCard, WeightsChoice};
 use crate::ui::action::Action;
 use crate::ui::cards::Inspected;
@@ -117,6 +118,7 @@ fn model(ui: &mut Ui, card: &ModelCard) {
         fact(ui, &definitions::FILE_BYTES, &format::bytes(file_bytes));
     }
     known(ui, &definitions::LAYERS, sizes.layers);
+    kept::by_headers(ui, facts);
     known(ui, &definitions::MODEL_WIDTH, sizes.width);
     if let Some(heads) = heads(card) {
         fact(ui, &definitions::HEADS, &heads);
@@ -158,6 +160,7 @@ fn memory(ui: &mut Ui, card: &ModelCard) {
     section(ui, "GPU memory");
     let spacing = std::mem::take(&mut ui.spacing_mut().item_spacing.y);
     fact_named(ui, "Weights", &definitions::WEIGHTS_NEED, &format::bytes(most.weight_bytes));
+    kept::need(ui, &most);
     for need in card.shorter.iter().chain([&most]) {
         let name = format!("In all, with {} positions", format::count(need.context as u64));
         let (beyond, color) = match limit_of(card, need.context) {

@@ -6,6 +6,7 @@ use egui::{
     vec2,
 };
 
+use super::kept::{self, Kept};
 use crate::session::{Initiation, Status};
 use crate::trace::{StepInput, StopReason};
 use crate::ui::definitions::{self, Definition};
@@ -262,8 +263,9 @@ fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             ),
             (&definitions::SCRATCH_BYTES, format::bytes(loaded.scratch_bytes)),
             (&definitions::BYTES_A_POSITION, format::bytes(model.cache_bytes_per_position)),
-            (&definitions::CONTEXT, format::plural(model.context, "position")),
         ];
+        phase.facts.extend(kept::facts_of(model));
+        phase.facts.push((&definitions::CONTEXT, format::plural(model.context, "position")));
     }
     phase
 }
@@ -301,7 +303,7 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
         share: None,
         figure: "waits for a run".to_owned(),
         goes_in: "All prompt tokens at once.",
-        happens: "One pass through the decoder fills the KV cache for every prompt position (also called prefill).",
+        happens: Kept::of(scene).initiation(),
         comes_out: "The logits after the last prompt token: they choose the first new token.",
         facts: Vec::new(),
     };
@@ -343,7 +345,7 @@ fn step(scene: &Scene<'_>) -> Phase {
         progress: Progress::Pending,
         share: None,
         figure: "waits for a run".to_owned(),
-        goes_in: "The newest token alone; the earlier ones are in the KV cache.",
+        goes_in: Kept::of(scene).step_input(),
         happens: "One pass through the decoder for each token, until a stop text, EOS or the maximum.",
         comes_out: "One row of logits, from which the strategy chooses the next token.",
         facts: Vec::new(),

@@ -163,15 +163,15 @@ fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
             response.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Model: {}", model.name))
             });
-            let cache = scene
-                .view
-                .run
-                .as_ref()
-                .and_then(|run| run.nodes.last())
-                .map_or(0, |node| node.counters.cache_bytes);
-            let memory = model.weight_bytes + loaded.scratch_bytes + cache;
+            let newest = scene.view.run.as_ref().and_then(|run| run.nodes.last());
+            let counters = newest.map(|node| node.counters).unwrap_or_default();
+            let (cache, states) = (counters.cache_bytes, counters.states.map(|states| states.bytes));
+            let memory = model.weight_bytes + loaded.scratch_bytes + cache + states.unwrap_or_default();
+            let parts = states.map_or_else(String::new, |states| {
+                format!(": KV cache {}, states {}", format::bytes(cache), format::bytes(states))
+            });
             let facts = format!(
-                "{} · {} parameters · {} · {} on the GPU",
+                "{} · {} parameters · {} · {} on the GPU{parts}",
                 model.family,
                 format::parameters(model.parameters),
                 model.weights,
