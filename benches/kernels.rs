@@ -18,7 +18,7 @@ use std::sync::Arc;
 use logitscope::gpu::{BegunPass, Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
-use logitscope::model::plan::{AttentionOp, Op, Plan};
+use logitscope::model::plan::{AttentionOp, Op, Plan, RecurrenceOp};
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, WeightsChoice, fuse, plan_decoder};
 use logitscope::reference::Reference;
 use logitscope::synthetic::{SyntheticWeights, shapes};
@@ -34,7 +34,7 @@ const FEW_ROWS: usize = 8;
 /// Entries of the vocabulary in the check: the twin is slow, and the kernels have the same widths.
 const CHECKED_VOCABULARY: usize = 1024;
 /// Most weights of a layer that software drivers get, and most multiplications of an op.
-const SOFTWARE_WEIGHTS: usize = 1 << 24;
+const SOFTWARE_WEIGHTS: usize = 3 << 23;
 const SOFTWARE_WORK: f64 = 3e9;
 /// Seconds that the runs of an op are to fill.
 const ENOUGH_SECONDS: f64 = 0.1;
@@ -309,6 +309,12 @@ impl Work {
                 let operations = 4.0 * (heads * head_width) as f64 * seen;
                 let name = format!("attention {heads}/{key_value_heads}×{head_width}");
                 (name, own + position * (past + rows) as f64, operations)
+            }
+            Op::Recurrence(RecurrenceOp { heads, state, .. }) => {
+                // Read once and written once by a chain of rows; decayed, read twice and added to by each of them.
+                let elements = plan.states[state.0].elements as f64;
+                let name = format!("recurrence {}×{}×{}", heads.heads, heads.key_width, heads.value_width);
+                (name, own + 8.0 * elements, 7.0 * elements * rows as f64)
             }
             _ => (op.name().to_owned(), own, 0.0),
         };

@@ -35,6 +35,9 @@ const LANE_BLOCKS: u32 = 8u;
 /// Two rows' sums by lane, so that one barrier a row is enough.
 var<workgroup> sums: array<vec2<f32>, PARTIAL_SUMS>;
 
+/// Whether a key has this block: known beforehand for all but a lane's last ones.
+fn has_block(i: u32, block: u32) -> bool { return (i + 1u) * KEY_PARTS <= KEY4 || block < KEY4; }
+
 fn number(place: u32) -> f32 { return prepared[place / 4u][place % 4u]; }
 
 @compute @workgroup_size(WORKGROUP)
@@ -61,7 +64,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = 0u; i < LANE_BLOCKS; i++) {
         let block = i * KEY_PARTS + part;
         state[i] = vec4(0.0);
-        if is_used && block < KEY4 {
+        if is_used && has_block(i, block) {
             state[i] = states[before + block];
         }
     }
@@ -77,7 +80,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let block = i * KEY_PARTS + part;
             keys[i] = vec4(0.0);
             state[i] *= decay;
-            if block < KEY4 {
+            if has_block(i, block) {
                 keys[i] = prepared[key + block];
                 given += vec2(dot(state[i], keys[i]), dot(state[i], prepared[query + block]));
             }
@@ -118,7 +121,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         if own != NOTHING {
             for (var i = 0u; i < LANE_BLOCKS; i++) {
                 let block = i * KEY_PARTS + part;
-                if block < KEY4 {
+                if has_block(i, block) {
                     states[own * slot_blocks + place + block] = state[i];
                 }
             }
