@@ -285,6 +285,8 @@ fn pictures_of_states() {
     save(&mut window, "fit-light");
     press(&mut window, "Cancel");
     save(&mut window, "light");
+    let (mut window, _script) = with_states(1440.0, 1300.0);
+    save(&mut window, "tall");
     let (mut window, _script) = with_states(720.0, 480.0);
     window.get_by_role_and_label(egui::accesskit::Role::RadioButton, "Step").click();
     window.run();
