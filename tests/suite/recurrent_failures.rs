@@ -150,11 +150,9 @@ fn passes_of_a_lost_device_leave_sequences_as_they_were() {
         device.destroy();
         let collected = engine.collect(first);
         engine.discard(second);
-        match collected {
-            // It was computed before the device went.
-            Ok(_) => engine.truncate(text, 40),
-            Err(error) => assert!(is_lost(&error), "{name}: {error:?}"),
-        }
+        // Its buffer may be what fails first.
+        let failed = matches!(&collected, Err(ModelError::DeviceLost { .. } | ModelError::Device { .. }));
+        assert!(failed, "{name}: {collected:?}");
         assert_eq!(held(&engine, &sequences), before, "{name}: passes on their way");
 
         let row = |token, sequence, position, parent| Row {
@@ -215,7 +213,7 @@ fn of_few_states() -> (Engine, Reference) {
 fn checkpoints_make_way_where_a_binding_is_full() {
     let (mut engine, mut twin) = of_few_states();
     let (on_gpu, on_cpu) = (engine.new_sequence(), twin.new_sequence());
-    for (position, token) in tokens(30).into_iter().enumerate() {
+    for (position, token) in tokens(18).into_iter().enumerate() {
         let batch = |sequence| Batch::chain(sequence, position, &[token], RowOutput::Logits);
         let found = engine.forward(&batch(on_gpu)).unwrap().logits;
         let expected = twin.forward(&batch(on_cpu)).unwrap().logits;
@@ -226,7 +224,7 @@ fn checkpoints_make_way_where_a_binding_is_full() {
     let rows = |sequence| {
         let output = RowOutput::Logits;
         let row = |(token, position)| Row { token, position, sequence, parent: None, output };
-        Batch::from([(3, 4), (9, 11), (8, 22), (7, 11)].map(row).to_vec())
+        Batch::from([(3, 4), (9, 7), (8, 12), (7, 7)].map(row).to_vec())
     };
     let found = engine.forward(&rows(on_gpu)).unwrap().logits;
     let expected = twin.forward(&rows(on_cpu)).unwrap().logits;
