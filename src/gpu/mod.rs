@@ -30,7 +30,7 @@ pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, variants_of};
 pub use error::LoadError;
 pub use kernels::{
     AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PrefillAttention,
-    Reduction,
+    RecurrenceKernel, Reduction,
 };
 pub use kernels::{FinishKind, Kernel, KernelUse, MatrixUnits, Override, Variant, kernel_source, variants};
 pub use program::{kernel_uses, selection_uses};

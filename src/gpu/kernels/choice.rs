@@ -23,6 +23,17 @@ pub struct KernelChoice {
     pub reduce_lanes: u32,
     /// Lanes of kernels without a barrier.
     pub plain_lanes: u32,
+    /// The recurrence of states of matrices.
+    pub recurrence: RecurrenceKernel,
+}
+
+/// Kernels for the recurrence of states of matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecurrenceKernel {
+    /// Several lanes share a row of a state.
+    Parts,
+    /// A lane has all of it, where it is no longer than that of any published model.
+    Whole,
 }
 
 impl KernelChoice {
@@ -35,6 +46,7 @@ impl KernelChoice {
         reduction: Reduction::Memory,
         reduce_lanes: 64,
         plain_lanes: 64,
+        recurrence: RecurrenceKernel::Parts,
     };
 
     /// For software drivers, where barriers cost more the larger the workgroup is.
@@ -46,6 +58,7 @@ impl KernelChoice {
         reduction: Reduction::Memory,
         reduce_lanes: 8,
         plain_lanes: 16,
+        recurrence: RecurrenceKernel::Whole,
     };
 
     /// For software drivers with subgroups of eight lanes and 64-bit words (llvmpipe on a processor with AVX2).

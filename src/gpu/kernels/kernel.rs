@@ -89,7 +89,8 @@ kernels! {
     AttentionCombine = "attention_combine", [pass];
     Convolution = "convolution", [pass, activation];
     RecurrencePrepare = "recurrence_prepare", [recurrence], reduces;
-    Recurrence = "recurrence", [pass, recurrence];
+    Recurrence = "recurrence", [pass, recurrence, walk];
+    RecurrenceWhole = "recurrence_whole", [pass, recurrence, walk];
     Activate = "activate", [activation];
     Gate = "gate", [activation];
     Add = "add", [];

@@ -17,7 +17,7 @@ mod source;
 
 pub use attention_choice::{AttentionChoice, PrefillAttention};
 pub use capabilities::{AdapterClass, Capabilities};
-pub use choice::KernelChoice;
+pub use choice::{KernelChoice, RecurrenceKernel};
 pub use kernel::Kernel;
 pub use kernel_use::KernelUse;
 pub use limits::MOST_LANES;

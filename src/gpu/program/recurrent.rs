@@ -2,7 +2,7 @@
 
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, Height, numbered};
-use crate::gpu::kernels::{Kernel, KernelUse, Override};
+use crate::gpu::kernels::{Kernel, KernelUse, Override, RecurrenceKernel};
 use crate::model::config::{Activation, HeadOrder};
 use crate::model::plan::{Columns, ConvolutionOp, RecurrenceOp, RecurrenceRule};
 
@@ -10,6 +10,9 @@ use crate::model::plan::{Columns, ConvolutionOp, RecurrenceOp, RecurrenceRule};
 const LANES: u32 = 64;
 /// Blocks of four of a key that one of its lanes keeps.
 const LANE_BLOCKS: u32 = 8;
+/// The same of `recurrence_whole.wgsl`: one vector of what software drivers compute with.
+const WHOLE_LANES: u32 = 8;
+const WHOLE_BLOCKS: u32 = 32;
 
 impl Compiler<'_> {
     pub(super) fn convolution(&self, op: ConvolutionOp) -> DispatchSpec {
@@ -73,9 +76,14 @@ impl Compiler<'_> {
         let RecurrenceOp { rule, heads, state, value, prepared, output, .. } = op;
         let Columns { buffer: source, first: first_value } = value;
         let key4 = RecurrenceOp::padded_key(&heads) as u32 / 4;
-        // A power of two, so that it divides the lanes.
-        let parts = key4.div_ceil(LANE_BLOCKS).next_power_of_two();
-        let lanes = LANES.max(parts);
+        let is_whole = self.choice.recurrence == RecurrenceKernel::Whole && key4 <= WHOLE_BLOCKS;
+        let (kernel, parts, lanes) = if is_whole {
+            (Kernel::RecurrenceWhole, 1, WHOLE_LANES)
+        } else {
+            // A power of two, so that it divides the lanes.
+            let parts = key4.div_ceil(LANE_BLOCKS).next_power_of_two();
+            (Kernel::Recurrence, parts, LANES.max(parts))
+        };
         let slices = (heads.value_width as u32).div_ceil(lanes / parts);
         let mut overrides = self.prepared_overrides(op).to_vec();
         overrides.extend([
@@ -101,7 +109,7 @@ impl Compiler<'_> {
             Binding::State(state),
             Binding::Activation(output),
         ]);
-        let kernel = KernelUse { variant: self.variant(Kernel::Recurrence), overrides };
+        let kernel = KernelUse { variant: self.variant(kernel), overrides };
         let grid = Grid { columns: heads.heads as u32 * slices, height: Height::Walks };
         DispatchSpec { kernel, bindings, grid }
     }
@@ -129,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_lane_keeps_as_many_blocks_as_the_shader_has() {
-        let shader = shader_text::constants("recurrence.wgsl");
-        assert_eq!(shader["LANE_BLOCKS"], f64::from(LANE_BLOCKS));
+        for (file, blocks) in [("recurrence.wgsl", LANE_BLOCKS), ("recurrence_whole.wgsl", WHOLE_BLOCKS)] {
+            assert_eq!(shader_text::constants(file)["LANE_BLOCKS"], f64::from(blocks), "{file}");
+        }
     }
 }
