@@ -3,7 +3,7 @@
 mod hybrids;
 mod nemotron;
 
-use hybrids::HYBRIDS;
+use hybrids::{HYBRIDS, Make};
 
 use crate::model::WeightFormat;
 use crate::model::config::{
@@ -135,7 +135,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// A shape that is none of the list: with states in some of its layers.
-fn hybrid(name: &str) -> Option<fn() -> ModelConfig> {
+fn hybrid(name: &str) -> Option<Make> {
     HYBRIDS.into_iter().find(|(known, _)| *known == name).map(|(_, config)| config)
 }
 
