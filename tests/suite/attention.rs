@@ -207,20 +207,18 @@ fn windows_caps_and_linear_biases_agree() {
 
 #[test]
 fn scores_that_grow_with_the_position_agree() {
-    // Every kernel, with ready queries and with those that it makes ready itself; much growth, often.
+    // Each kernel, with queries that are ready and with those that it makes ready itself; much growth, often.
     let growth = Some(ScoreGrowth { rate: 0.8, interval: 7 });
-    let scores = ScoresConfig { growth, ..SCORES };
-    for (choice, format) in [(GPU, F16), (CPU, F32), (SPLITTING, F32), (SHUFFLE, F32)] {
-        for plan in [plain_plan([6, 3, 8], format), fresh_plan([6, 3, 8], Some(NORMS), format)] {
-            let plan = with_scores(plan, scores);
-            compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with growing scores");
-            compare_tree(&plan, choice);
-        }
-    }
-    let all = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5), growth };
-    for choice in [GPU, SPLITTING, SHUFFLE] {
-        let plan = with_scores(plain_plan([6, 3, 8], F32), all);
-        compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "growing scores with a cap and biases");
+    let (shape, grown) = ([6, 3, 8], ScoresConfig { growth, ..SCORES });
+    for (plan, choice, scores) in [
+        (plain_plan(shape, F16), GPU, ScoresConfig { window: Some(20), cap: Some(2.0), ..grown }),
+        (plain_plan(shape, F32), SPLITTING, grown),
+        (fresh_plan(shape, Some(NORMS), F32), GPU, grown),
+        (fresh_plan(shape, Some(NORMS), F32), SHUFFLE, grown),
+    ] {
+        let plan = with_scores(plan, scores);
+        compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with growing scores");
+        compare_tree(&plan, choice);
     }
 }
 
