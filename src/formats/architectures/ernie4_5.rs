@@ -26,7 +26,7 @@ const SIZES: &[(&str, usize)] = &[("head_dim", 128), ("num_key_value_heads", 2)]
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
-    let rope = Rope { theta: 500_000.0, share: None };
+    let rope = Rope { theta: 500_000.0, ..Rope::default() };
     let mut config = llama_like::read(&fields.or_sizes(SIZES), names, norm, rope)?;
     config.head = llama_like::head(fields, HeadWeights::Tied)?;
     if fields.optional_flag("use_bias")?.unwrap_or(false) {

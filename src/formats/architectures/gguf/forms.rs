@@ -13,12 +13,14 @@ use super::form::{
 };
 use super::lfm::{LFM2, LFM2_MOE};
 use super::mamba_forms;
+use super::ministral::MISTRAL3;
+use super::muse_glimmer::MUSE_GLIMMER;
 use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
 use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 42] = [
+pub(super) static FORMS: [Form; 44] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -330,4 +332,6 @@ pub(super) static FORMS: [Form; 42] = [
     LFM2_MOE,
     COMMAND_R,
     COHERE2,
+    MISTRAL3,
+    MUSE_GLIMMER,
 ];
