@@ -12,13 +12,13 @@ use super::form::{
     TURNED, TURNED_LLAMA, UPDATE_NORMS, USUAL, VALUE_AND_OUTPUT, WINDOW,
 };
 use super::lfm::{LFM2, LFM2_MOE};
-use super::mamba_forms;
 use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
+use super::{expert_forms, mamba_forms};
 use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 42] = [
+pub(super) static FORMS: [Form; 48] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -330,4 +330,10 @@ pub(super) static FORMS: [Form; 42] = [
     LFM2_MOE,
     COMMAND_R,
     COHERE2,
+    expert_forms::GLM4_MOE,
+    expert_forms::DOTS1,
+    expert_forms::ERNIE4_5_MOE,
+    expert_forms::GRANITE_MOE_SHARED,
+    expert_forms::GRANITE_MOE,
+    expert_forms::AFMOE,
 ];
