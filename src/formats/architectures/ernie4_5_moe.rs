@@ -53,6 +53,10 @@ const SHARED_WIDTH: &str = "_shared_width";
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let fields = &fields.or_sizes(SIZES);
     let mut config = ernie4_5::read_with(fields, names)?;
+    // The head too, unlike that of the family without experts.
+    if fields.optional_flag("use_bias")?.unwrap_or(false) {
+        config.head_bias = Bias::Present;
+    }
     let width = fields.size("moe_intermediate_size")?;
     let experts = experts(fields, width)?;
     let interval = fields.size("moe_layer_interval")?;
