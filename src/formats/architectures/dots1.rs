@@ -20,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
         experts::SIGMOIDS,
         llama_like::NORMS,
     ],
-    // Where experts are chosen by sigmoids alone, published files name them in two ways.
+    // The last two say what is always done.
     harmless_fields: &["output_router_logits", "scoring_func", "topk_method"],
     ..llama_like::USUAL
 };
