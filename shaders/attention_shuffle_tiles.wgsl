@@ -90,6 +90,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var r = 0u; r < LANES; r++) {
             let row_cached = subgroupShuffle(cached, r);
             let row_positions = subgroupShuffle(positions, r);
+            let scale = row_scale(row_positions);
             var sees: array<bool, LANE_KEYS>;
             var highest = maximum[r];
             for (var j = 0u; j < LANE_KEYS; j++) {
@@ -99,7 +100,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     place = chain_position(subgroupShuffle(row, r), tile_slot(tile, key));
                 }
                 sees[j] = place >= window_start(row_positions) && place < row_positions;
-                let score = finished_score(scores[r][j] * SCALE, head, row_positions - 1u - place);
+                let score = finished_score(scores[r][j] * scale, head, row_positions - 1u - place);
                 scores[r][j] = select(LOWEST, score, sees[j]);
                 highest = max(highest, scores[r][j]);
             }

@@ -194,6 +194,7 @@ fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
     let begin = row * STRIDE;
     let place = head_place(row_slot(row), group);
     let angles = angles_of(row);
+    let scale = row_scale(row_positions(row));
     // Where a group has more heads than a workgroup takes, several store the same key and value.
     let heads = select(SHARED, SHARED + 2u, FUSED_APPEND && has_newest);
     for (var i = lane; i < heads * HEAD_VEC8S; i += WORKGROUP) {
@@ -210,8 +211,8 @@ fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
             let element = 2u * (word - 4u * index * HEAD_VEC8S);
             let pair = ready_pair(head, element, factor, angles, kind);
             if kind == QUERY_HEAD {
-                queries[word / 2u][2u * (word % 2u)] = pair.x * SCALE;
-                queries[word / 2u][2u * (word % 2u) + 1u] = pair.y * SCALE;
+                queries[word / 2u][2u * (word % 2u)] = pair.x * scale;
+                queries[word / 2u][2u * (word % 2u) + 1u] = pair.y * scale;
             } else {
                 store_pair(kind, place + vec8, word % 4u, pair);
             }

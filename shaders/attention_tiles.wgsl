@@ -66,6 +66,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         window_start(last.x + 1u), window_start(last.y + 1u), window_start(last.z + 1u), window_start(last.w + 1u)
     );
 
+    let scale = vec4(
+        row_scale(last.x + 1u), row_scale(last.y + 1u), row_scale(last.z + 1u), row_scale(last.w + 1u)
+    );
+
     var maximum = vec4(LOWEST);
     var sum = vec4(0.0);
     var low = array<mat4x4<f32>, MOST_VEC8S>();
@@ -105,7 +109,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var j = 0u; j < TILE / KEY_COLUMNS; j++) {
             let places = places_of(tile, rows, cached, base + column + j * KEY_COLUMNS);
             let sees = (places >= bounds) & (places <= last);
-            let product = scores[j] * SCALE;
+            let product = scores[j] * scale;
             let score = vec4(
                 finished_score(product.x, head, last.x - places.x),
                 finished_score(product.y, head, last.y - places.y),

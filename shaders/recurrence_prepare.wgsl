@@ -85,7 +85,7 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
             step = clamp(step, LEAST_STEP, MOST_STEP);
             of_head = step;
         }
-        prepared[decay_at(row, head)] = exp(max(rate[head] * step, -80.0));
+        prepared[decay_at(row, head)] = exp(rate[head] * step);
         prepared[strength_at(row, head)] = of_head;
     }
 }

@@ -1,6 +1,7 @@
 // From query·key to the score that the softmax takes.
 //
-//   score = scale · query·key, capped to SCORE_CAP · tanh(score / SCORE_CAP), less slope(h) · distance
+//   score = scale(t) · query·key, capped to SCORE_CAP · tanh(score / SCORE_CAP), less slope(h) · distance
+//   scale(t) = SCALE · (1 + GROWTH · ln(1 + ⌊position(t) / GROWTH_INTERVAL⌋))
 //
 // A row sees the last WINDOW positions up to itself. Each of these is absent where its constant is 0; then nothing
 // is left of it in the compiled kernel.
@@ -10,6 +11,16 @@ override SCALE: f32;
 override WINDOW: u32;
 override SCORE_CAP: f32;
 override LINEAR_BIAS: f32;
+override GROWTH: f32;
+override GROWTH_INTERVAL: u32;
+
+/// What query·key is multiplied by in a row that sees so many positions, itself the last of them.
+fn row_scale(positions: u32) -> f32 {
+    if GROWTH != 0.0 {
+        return SCALE * (1.0 + GROWTH * log(1.0 + f32((positions - 1u) / GROWTH_INTERVAL)));
+    }
+    return SCALE;
+}
 
 /// The first of `positions` positions that their last one sees.
 fn window_start(positions: u32) -> u32 {
@@ -30,7 +41,7 @@ fn slope(head: u32) -> f32 {
     return LINEAR_BIAS * exp2(-exponent);
 }
 
-/// The score of head `head` for a position so far away; `product` is SCALE · query·key.
+/// The score of head `head` for a position so far away; `product` is scale(t) · query·key.
 fn finished_score(product: f32, head: u32, distance: u32) -> f32 {
     var score = product;
     if SCORE_CAP > 0.0 {

@@ -105,22 +105,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var i = 0u; i < LANE_BLOCKS; i++) {
             state[i] += keys[i] * change;
         }
-        if step < first_own || !is_used {
-            continue;
-        }
-        if part == 0u {
-            var result = given.y + number(product_at(row, group)) * change;
-            if !DELTA {
-                result += skip[head] * value;
+        // No lane leaves the loop's turn early: the barrier is for all.
+        if step >= first_own && is_used {
+            if part == 0u {
+                var result = given.y + number(product_at(row, group)) * change;
+                if !DELTA {
+                    result += skip[head] * value;
+                }
+                output[row * OUTPUT_STRIDE + head * VALUE_WIDTH + element] = result;
             }
-            output[row * OUTPUT_STRIDE + head * VALUE_WIDTH + element] = result;
-        }
-        let own = row_word(row, ROW_STATE_TO);
-        if own != NOTHING {
-            for (var i = 0u; i < LANE_BLOCKS; i++) {
-                let block = i * KEY_PARTS + part;
-                if has_block(i, block) {
-                    states[own * slot_blocks + place + block] = state[i];
+            let own = row_word(row, ROW_STATE_TO);
+            if own != NOTHING {
+                for (var i = 0u; i < LANE_BLOCKS; i++) {
+                    let block = i * KEY_PARTS + part;
+                    if has_block(i, block) {
+                        states[own * slot_blocks + place + block] = state[i];
+                    }
                 }
             }
         }

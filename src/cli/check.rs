@@ -50,11 +50,13 @@ pub(super) fn run(arguments: &Check) -> Result<Outcome, CliError> {
     match &findings.worst {
         Some(worst) if !findings.passed => {
             let OpFinding { row, column, gpu, reference, .. } = worst;
-            return Err(CliError::Check(format!(
+            let found = format!(
                 "{} on {}: row {row}, column {column} is {gpu}, and the reference computes {reference}",
                 worst.place(),
                 findings.adapter.name
-            )));
+            );
+            let is_number = gpu.is_finite() || reference.is_finite();
+            return Err(if is_number { CliError::Check(found) } else { CliError::Weights(found) });
         }
         Some(worst) if !arguments.json.json => print(&text(&findings, worst)).map(drop)?,
         _ => {}

@@ -101,6 +101,11 @@ pub enum CliError {
         "the check failed: {0}. The GPU's driver computes wrongly, or Logitscope has a bug: update the driver, or try another adapter (`logitscope adapters`)"
     )]
     Check(String),
+    /// An op that computes no number, as its twin does.
+    #[error(
+        "the check failed: {0}, too. The model's weights do that, not the GPU: the file may be damaged, or some of its numbers are too large; get it again from where it came"
+    )]
+    Weights(String),
 }
 
 impl From<SelfTestError> for CliError {

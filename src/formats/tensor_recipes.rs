@@ -191,12 +191,25 @@ impl<'a> TensorRecipe<'a> {
         let has_columns = |shape: &&[usize]| matches!(shape, [_, columns] if *columns == self.spec.columns);
         let needed = if is_vector(self.spec) { self.all_rows } else { self.all_rows * self.spec.columns };
         sizes.is_some_and(|sizes| sizes.iter().sum::<usize>() == needed && !sizes.contains(&0))
-            && (is_vector(self.spec) || shapes.iter().all(has_columns))
+            && match self.taps() {
+                Some(taps) => shapes.iter().all(|shape| is_of_channels(shape, taps)),
+                None => is_vector(self.spec) || shapes.iter().all(has_columns),
+            }
+    }
+
+    /// How many weights each channel has, where it is a convolution's.
+    fn taps(&self) -> Option<usize> {
+        let recurrent = self.layer.and_then(|layer| layer.recurrent.as_ref());
+        let kernel = recurrent.map(|block| block.convolution().kernel);
+        kernel.filter(|_| self.spec.name.ends_with(CONVOLUTION))
     }
 
     /// The shape that each stored tensor has to have.
     pub(super) fn shape(&self) -> Vec<usize> {
         let experts = experts(self.layer);
+        if let Some(taps) = self.taps() {
+            return vec![self.all_rows / taps, 1, taps];
+        }
         match (is_vector(self.spec), self.layout) {
             (true, Layout::ByExpert | Layout::AlternatingByExpert) => vec![experts, self.all_rows / experts],
             (true, _) => vec![self.all_rows],
@@ -316,12 +329,18 @@ impl<'a> TensorRecipe<'a> {
             || is_one_row
             || self.spec.name.ends_with(SELECTION) && shape == [1, self.all_rows]
             || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
-            || self.spec.name.ends_with(CONVOLUTION) && elements() == Some(self.all_rows)
+            || self.taps().is_some_and(|taps| is_of_channels(shape, taps))
+                && elements() == Some(self.all_rows)
     }
 }
 
 /// What the names of biases end with that choose experts.
 const SELECTION: &str = "selection.bias";
+
+/// Whether a shape is that of so many weights for each channel, with another dimension between them or without.
+fn is_of_channels(shape: &[usize], taps: usize) -> bool {
+    matches!(shape, [_, last] | [_, 1, last] if *last == taps)
+}
 
 /// The experts of the layer; 1 where it has none.
 fn experts(layer: Option<&LayerConfig>) -> usize {

@@ -2,7 +2,7 @@
 
 use super::linear::dot;
 use super::soft_cap::capped;
-use crate::model::config::ScoresConfig;
+use crate::model::config::{ScoreGrowth, ScoresConfig};
 use crate::model::plan::AttentionOp;
 
 /// The shape of an attention block.
@@ -42,6 +42,7 @@ pub(super) fn attention(
 ) {
     let width = heads.width;
     let sharing = heads.query / heads.key_value;
+    let scale = f64::from(heads.scale) * grown(heads.scores.growth, keys.len() - 1);
     let hidden = heads.scores.window.map_or(0, |window| keys.len().saturating_sub(window));
     let (keys, values) = (&keys[hidden..], &values[hidden..]);
     let mut mixed = vec![0.0_f64; width];
@@ -51,7 +52,7 @@ pub(super) fn attention(
         let slope =
             heads.scores.linear_bias.map_or(0.0, |factor| f64::from(factor) * slope(head, heads.query));
         let score = |(index, key): (usize, &&[f32])| {
-            let product = dot(query, &key[group.clone()]) * f64::from(heads.scale);
+            let product = dot(query, &key[group.clone()]) * scale;
             let score = heads.scores.cap.map_or(product, |cap| capped(cap, product));
             score - slope * (keys.len() - 1 - index) as f64
         };
@@ -71,6 +72,13 @@ pub(super) fn attention(
             *output = (mixed / total) as f32;
         }
     }
+}
+
+/// What the scores of a row at `position` are multiplied by besides the scale.
+fn grown(growth: Option<ScoreGrowth>, position: usize) -> f64 {
+    let factor =
+        |ScoreGrowth { rate, interval }| 1.0 + f64::from(rate) * (1.0 + (position / interval) as f64).ln();
+    growth.map_or(1.0, factor)
 }
 
 /// How much lower a score is for each position further away, in head `head` of `heads`: a geometric series over as
@@ -123,6 +131,29 @@ mod tests {
         let mut output = [0.0];
         attention(heads, &[], &[1.0], &[&[200.0], &[0.0]], &[&[1.0], &[0.0]], &mut output);
         assert!((output[0] - 0.880_797).abs() < 1e-6, "{output:?}");
+    }
+
+    #[test]
+    fn scores_grow_with_the_position() {
+        // (1 + 2 · ln 2) at the third and fourth position, with an interval of 2; the factor at the sixth has ln 3.
+        let growth = Some(ScoreGrowth { rate: 2.0, interval: 2 });
+        let factors = [0, 1, 2, 3, 5].map(|position| grown(growth, position));
+        let (second, third) = (2.386_294_4, 3.197_224_6);
+        for (factor, expected) in factors.into_iter().zip([1.0, 1.0, second, second, third]) {
+            assert!((factor - expected).abs() < 1e-6, "{factor} {expected}");
+        }
+        // Scores 0 and ln 3 after a factor of 2.386 on the third of three positions: weights 1/5, 1/5 and 3/5.
+        let scores = ScoresConfig { growth, window: Some(3), ..ScoresConfig::default() };
+        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let key = (3.0_f64.ln() / second) as f32;
+        let mut output = [0.0];
+        attention(heads, &[], &[1.0], &[&[0.0], &[0.0], &[key]], &[&[5.0], &[10.0], &[15.0]], &mut output);
+        assert!((output[0] - 12.0).abs() < 1e-5, "{output:?}");
+        // A window hides positions, but does not change the row's own.
+        let scores = ScoresConfig { growth, window: Some(2), ..ScoresConfig::default() };
+        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        attention(heads, &[], &[1.0], &[&[9.0], &[0.0], &[key]], &[&[5.0], &[10.0], &[14.0]], &mut output);
+        assert!((output[0] - 13.0).abs() < 1e-5, "{output:?}");
     }
 
     #[test]

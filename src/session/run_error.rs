@@ -23,7 +23,9 @@ impl fmt::Display for MissingTokenizer {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A text for a model without a tokenizer.
-    #[error("{model} has {missing}, so a text cannot become ids: give token ids instead")]
+    #[error(
+        "{model} has {missing}, so a text cannot become ids: give token ids, in the terminal by `logitscope generate --prompt-ids`"
+    )]
     NoTokenizer {
         /// The model's name.
         model: String,

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use logitscope::gpu::{AttentionChoice, KernelChoice, PrefillAttention};
 use logitscope::model::batch::{Row, RowOutput};
-use logitscope::model::config::ScoresConfig;
+use logitscope::model::config::{ScoreGrowth, ScoresConfig};
 use logitscope::model::plan::{
     AttentionOp, AttentionPrologue, BufferId, Columns, HeadNorms, Op, Plan, RotaryId, TensorId,
 };
@@ -26,8 +26,8 @@ const SPLITTING: KernelChoice = KernelChoice {
     attention: AttentionChoice { lanes: 32, least_split: 64, prefill: PrefillAttention::Rows },
     ..KernelChoice::CPU
 };
-/// No window, cap or linear bias.
-const SCORES: ScoresConfig = ScoresConfig { window: None, cap: None, linear_bias: None };
+/// No window, cap, linear bias or growth.
+const SCORES: ScoresConfig = ScoresConfig { window: None, cap: None, linear_bias: None, growth: None };
 const NORMS: HeadNorms = HeadNorms { epsilon: 1e-6, query: TensorId(0), key: TensorId(1) };
 
 /// Attention over queries, keys and values that are ready.
@@ -197,10 +197,27 @@ fn with_scores(mut plan: Plan, changed: ScoresConfig) -> Plan {
 #[test]
 fn windows_caps_and_linear_biases_agree() {
     // Few kernels, since software drivers take seconds for each: splits, some of them before the window, and tiles.
-    let scores = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5) };
+    let scores = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5), growth: None };
     for choice in [GPU, SPLITTING, SHUFFLE] {
         let plan = with_scores(plain_plan([6, 3, 8], F32), scores);
         compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with a window, a cap and biases");
+        compare_tree(&plan, choice);
+    }
+}
+
+#[test]
+fn scores_that_grow_with_the_position_agree() {
+    // Each kernel, with queries that are ready and with those that it makes ready itself; much growth, often.
+    let growth = Some(ScoreGrowth { rate: 0.8, interval: 7 });
+    let (shape, grown) = ([6, 3, 8], ScoresConfig { growth, ..SCORES });
+    for (plan, choice, scores) in [
+        (plain_plan(shape, F16), GPU, ScoresConfig { window: Some(20), cap: Some(2.0), ..grown }),
+        (plain_plan(shape, F32), SPLITTING, grown),
+        (fresh_plan(shape, Some(NORMS), F32), GPU, grown),
+        (fresh_plan(shape, Some(NORMS), F32), SHUFFLE, grown),
+    ] {
+        let plan = with_scores(plan, scores);
+        compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with growing scores");
         compare_tree(&plan, choice);
     }
 }

@@ -381,6 +381,18 @@ fn layers_of_kinds_that_are_not_there() {
 }
 
 #[test]
+fn convolutions_with_channels_and_taps_exchanged() {
+    let folder = copy_of("mamba2");
+    edit_header(folder.path(), |header| {
+        let convolutions = header.as_object_mut().unwrap().iter_mut();
+        for (_, tensor) in convolutions.filter(|(name, _)| name.ends_with("conv1d.weight")) {
+            tensor["shape"].as_array_mut().unwrap().reverse();
+        }
+    });
+    assert_refused(folder.path(), &["layers.0.mixer.conv1d.weight", "[4, 1, 88]", "[88, 1, 4]"]);
+}
+
+#[test]
 fn states_of_sizes_that_do_not_fit() {
     let zero = |config: &mut Value| config["n_groups"] = json!(0);
     assert_config_refused("mamba2", zero, &["n_groups is 0", "from 1"]);

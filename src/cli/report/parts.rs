@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::arguments::Report;
-use crate::synthetic::shapes::SMALL_TO_LARGE;
+use crate::synthetic::shapes::{SMALL_TO_LARGE, WITH_STATES};
 
 /// A process to run.
 pub(super) struct Part {
@@ -100,6 +100,7 @@ pub(super) fn after_adapters(program: &Path, options: &Report, quick: bool, adap
     parts.push(maker.suite());
     parts.push(maker.kernels(small));
     parts.push(maker.submission());
+    parts.push(maker.speed(WITH_STATES, "q4_0", Depth::Short));
     for shape in [middle, large] {
         for weights in ["q4_0", "f16", "q4_k", "q8_0"] {
             parts.push(maker.speed(shape, weights, Depth::Both));

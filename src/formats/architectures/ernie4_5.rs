@@ -31,7 +31,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
 /// As this family and the one with experts are.
 pub(super) fn read_with(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
-    let rope = Rope { theta: 500_000.0, share: None };
+    let rope = Rope { theta: 500_000.0, ..Rope::default() };
     let mut config = llama_like::read(fields, names, norm, rope)?;
     config.head = llama_like::head(fields, HeadWeights::Tied)?;
     if fields.optional_flag("use_bias")?.unwrap_or(false) {

@@ -50,7 +50,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let sight = |index: usize| {
         if (index + 1).is_multiple_of(pattern) { Sight::Full } else { Sight::Windowed }
     };
-    let rope = Rope { theta: 1_000_000.0, share: None };
+    let rope = Rope { theta: 1_000_000.0, ..Rope::default() };
     let mut config = gemma2::read_with(fields, names, rope, sight, [None, None])?;
     let head_width = config.first_attention().map_or(0, |attention| attention.head_width);
     let local = rope::of_windows(fields, config.context, head_width, |fields| {

@@ -43,6 +43,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let rope = Rope {
         theta: fields.optional_number("rotary_emb_base")?.unwrap_or(10_000.0),
         share: Some(fields.optional_number("rotary_pct")?.unwrap_or(0.25)),
+        ..Rope::default()
     };
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Present)?;
     let mut config = llama_like::read(fields, names, norm, rope)?;

@@ -99,7 +99,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
 /// As this family and the one with experts are, all with feed-forward blocks of `intermediate_size`.
 pub(super) fn read_with(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "norm_eps", 1e-5)?;
-    let rope = Rope { theta: 1_000_000.0, share: None };
+    let rope = Rope { theta: 1_000_000.0, ..Rope::default() };
     let mut config = llama_like::read(fields, names, norm, rope)?;
     let layers = config.layers.len();
     let kinds = match layer_kinds::read(fields, LAYER_TYPES, layers, &KINDS)? {

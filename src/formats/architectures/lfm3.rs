@@ -61,7 +61,7 @@ const KINDS: [(&str, Kind); 3] =
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let fields = &fields.or_sizes(SIZES);
     let norm = norm::rms_or(fields, "norm_eps", 1e-5)?;
-    let mut config = llama_like::read(fields, names, norm, Rope { theta: THETA, share: None })?;
+    let mut config = llama_like::read(fields, names, norm, Rope { theta: THETA, ..Rope::default() })?;
     config.head = llama_like::head(fields, HeadWeights::Tied)?;
     let layers = config.layers.len();
     let kinds = layer_kinds::read(fields, LAYER_TYPES, layers, &KINDS)?;

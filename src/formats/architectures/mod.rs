@@ -41,8 +41,10 @@ mod llama;
 mod llama_like;
 mod mamba;
 mod mamba2;
+mod ministral3;
 mod mistral;
 mod mixtral;
+mod muse_glimmer;
 mod nemotron;
 mod nemotron_h;
 mod norm;
@@ -84,7 +86,7 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 54] = [
+const FAMILIES: [Family; 56] = [
     afmoe::FAMILY,
     arcee::FAMILY,
     bloom::FAMILY,
@@ -116,8 +118,10 @@ const FAMILIES: [Family; 54] = [
     lfm3::FAMILY,
     llama::FAMILY,
     mamba2::FAMILY,
+    ministral3::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,
+    muse_glimmer::FAMILY,
     nemotron::FAMILY,
     nemotron_h::FAMILY,
     olmo::FAMILY,

@@ -108,8 +108,11 @@ const SPELLING: Spelling = Spelling {
     module: "mixer",
 };
 
+/// One of the names of a spelling.
+type Name = fn(&mut Spelling) -> &mut &'static str;
+
 /// As other files spell some of them.
-const OTHERWISE: [(&str, fn(&mut Spelling) -> &mut &'static str); 3] = [
+const OTHERWISE: [(&str, Name); 3] = [
     ("mamba_n_groups", |spelling| &mut spelling.groups),
     ("mamba_d_conv", |spelling| &mut spelling.kernel),
     ("mamba_conv_bias", |spelling| &mut spelling.convolution_bias),

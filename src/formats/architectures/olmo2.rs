@@ -33,7 +33,7 @@ pub(super) fn read_with(
     theta: f64,
 ) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
-    let mut config = llama_like::read(fields, names, norm, Rope { theta, share: None })?;
+    let mut config = llama_like::read(fields, names, norm, Rope { theta, ..Rope::default() })?;
     for layer in &mut config.layers {
         let Some(attention) = &mut layer.attention else { continue };
         (layer.attention_norms, layer.feed_forward_norms) =

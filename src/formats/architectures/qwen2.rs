@@ -28,7 +28,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
 }
 
 fn read_inside(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
-    read_with(fields, names, Rope { theta: 1_000_000.0, share: None })
+    read_with(fields, names, Rope { theta: 1_000_000.0, ..Rope::default() })
 }
 
 fn read_with(fields: &Fields, names: &dyn StoredNames, rope: Rope) -> Result<ModelConfig, FormatError> {

@@ -23,7 +23,7 @@ fn read_inside(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, 
 }
 
 /// What is left out inside a model for images and text.
-pub(super) const INSIDE_ROPE: Rope = Rope { theta: 500_000.0, share: None };
+pub(super) const INSIDE_ROPE: Rope = Rope { theta: 500_000.0, share: None, elsewhere: &[] };
 
 pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     read_with(fields, names, Rope::default())

@@ -14,11 +14,13 @@ pub(super) struct Rope {
     pub theta: f64,
     /// The part of each head that rotates; `None` where it cannot be but the whole.
     pub share: Option<f64>,
+    /// Fields of the scaling that the family reads itself.
+    pub elsewhere: &'static [&'static str],
 }
 
 impl Default for Rope {
     fn default() -> Self {
-        Self { theta: 10_000.0, share: None }
+        Self { theta: 10_000.0, share: None, elsewhere: &[] }
     }
 }
 
@@ -60,7 +62,7 @@ pub(super) fn of_windows(
         _ => None,
     };
     match own {
-        Some(own) => read_object(fields, Some(own), head_width, context, Rope { theta, share: None }),
+        Some(own) => read_object(fields, Some(own), head_width, context, Rope { theta, ..Rope::default() }),
         None => Ok(RotaryConfig { width: head_width, theta, scaling: RotaryScaling::Plain }),
     }
 }
@@ -76,7 +78,7 @@ fn read_object(
     if let Some(rope) = &rope
         && rope.optional_text("rope_type")? == Some("proportional")
     {
-        return read_proportional(rope, head_width, theta);
+        return read_proportional(rope, head_width, theta, default.elsewhere);
     }
     let share = share(fields, default.share)?;
     let Some(rope) = rope else {
@@ -114,19 +116,24 @@ fn read_object(
             ));
         }
     };
-    refuse_unread(&rope)?;
+    refuse_unread(&rope, default.elsewhere)?;
     Ok(RotaryConfig { width, theta, scaling })
 }
 
-fn refuse_unread(rope: &Fields) -> Result<(), FormatError> {
-    match rope.unread().find(|name| !IDLE_FIELDS.contains(name)) {
+fn refuse_unread(rope: &Fields, elsewhere: &[&str]) -> Result<(), FormatError> {
+    match rope.unread().find(|name| !IDLE_FIELDS.contains(name) && !elsewhere.contains(name)) {
         Some(unknown) => Err(rope.error(unknown, "it is unknown here, and might change the frequencies")),
         None => Ok(()),
     }
 }
 
 /// Heads of which a part of the pairs turns, with the frequencies of pairs of whole heads.
-fn read_proportional(rope: &Fields, head_width: usize, theta: f64) -> Result<RotaryConfig, FormatError> {
+fn read_proportional(
+    rope: &Fields,
+    head_width: usize,
+    theta: f64,
+    elsewhere: &[&str],
+) -> Result<RotaryConfig, FormatError> {
     let theta = rope.optional_number("rope_theta")?.unwrap_or(theta);
     let share = self::share(rope, Some(1.0))?;
     let turning = rotary_width(rope, head_width, share)?;
@@ -134,7 +141,7 @@ fn read_proportional(rope: &Fields, head_width: usize, theta: f64) -> Result<Rot
         Some(_) => positive(rope, "factor")?,
         None => 1.0,
     };
-    refuse_unread(rope)?;
+    refuse_unread(rope, elsewhere)?;
     Ok(proportional(head_width, turning, theta, factor))
 }
 

@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
-    let rope = Rope { theta: 2_000_000.0, share: None };
+    let rope = Rope { theta: 2_000_000.0, ..Rope::default() };
     let mut config = llama_like::read(fields, names, norm::rms(fields, "rms_norm_eps")?, rope)?;
     config.head = llama_like::head(fields, HeadWeights::Tied)?;
     let interval = fields.optional_size("no_rope_layer_interval")?.unwrap_or(4);

@@ -5,7 +5,7 @@
 
 use super::family::Family;
 use super::refused::refuse_active;
-use super::{qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
+use super::{muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 
@@ -37,6 +37,13 @@ enum Inside {
 pub(super) const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "lfm2_vl", inside: Inside::Any("lfm2"), is_tied: true, ..LIKE_LLAVA },
     Wrapper { name: "mistral3", inside: Inside::Any("mistral"), is_tied: true, ..LIKE_LLAVA },
+    Wrapper {
+        name: "muse_glimmer",
+        inside: Inside::Own(muse_glimmer::FAMILY, &["muse_glimmer_text", "muse_glimmer"]),
+        prefixes: &["model.language_model."],
+        other_parts: muse_glimmer::OTHER_PARTS,
+        is_tied: false,
+    },
     Wrapper {
         name: "qwen2_vl",
         inside: Inside::OwnOrFlat(qwen2::INSIDE, &["qwen2_vl_text", "qwen2_vl"]),

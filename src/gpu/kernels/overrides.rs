@@ -148,6 +148,10 @@ overrides! {
     ScoreCap(f32) = "SCORE_CAP",
     /// The linear bias by distance; 0 for none.
     LinearBias(f32) = "LINEAR_BIAS",
+    /// How fast scores grow with the row's position; 0 for not at all.
+    Growth(f32) = "GROWTH",
+    /// Positions until they grow.
+    GrowthInterval(u32) = "GROWTH_INTERVAL",
     /// Whether each head has a sink.
     HasSinks(bool) = "HAS_SINKS",
     /// Lanes that take a head's elements side by side.

@@ -269,14 +269,19 @@ fn ready_overrides(source: Source) -> [Override; 7] {
 }
 
 /// What `shaders/lib/scores.wgsl` needs to know.
-fn score_overrides(shape: Shape) -> [Override; 5] {
-    let ScoresConfig { window, cap, linear_bias } = shape.scores;
+fn score_overrides(shape: Shape) -> [Override; 7] {
+    let ScoresConfig { window, cap, linear_bias, growth } = shape.scores;
     [
         Override::Heads(shape.heads),
         Override::Scale(shape.scale),
         Override::Window(window.map_or(0, |window| u32::try_from(window).unwrap_or(u32::MAX))),
         Override::ScoreCap(cap.unwrap_or(0.0)),
         Override::LinearBias(linear_bias.unwrap_or(0.0)),
+        Override::Growth(growth.map_or(0.0, |growth| growth.rate)),
+        // A divisor, even where nothing is divided.
+        Override::GrowthInterval(
+            growth.map_or(1, |growth| u32::try_from(growth.interval).unwrap_or(u32::MAX)),
+        ),
     ]
 }
 

@@ -81,6 +81,18 @@ pub struct ScoresConfig {
     pub cap: Option<f32>,
     /// Factor on the slopes of linear biases (Press et al. 2022), if there are any.
     pub linear_bias: Option<f32>,
+    /// A factor that grows with the row's position, before the cap, if there is one.
+    pub growth: Option<ScoreGrowth>,
+}
+
+/// All scores of a row are multiplied by 1 + rate · ln(1 + ⌊position / interval⌋), so that attention stays as sharp in texts
+/// longer than those trained on (Meta 2025).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoreGrowth {
+    /// How fast the factor grows.
+    pub rate: f32,
+    /// Positions until it grows.
+    pub interval: usize,
 }
 
 /// Norms of queries and keys, without a bias.

@@ -79,6 +79,10 @@ impl AttentionConfig {
         for factor in [self.scores.cap, self.scores.linear_bias].into_iter().flatten() {
             is_factor("the cap or slope of attention scores", factor)?;
         }
+        if let Some(growth) = self.scores.growth {
+            is_factor("the growth of attention scores", growth.rate)?;
+            in_range("the positions until attention scores grow", growth.interval, limits::CONTEXT)?;
+        }
         if let Some(limit) = self.clip {
             ensure(limit.is_finite() && limit > 0.0, "the limit of queries, keys and values", limit, || {
                 "it has to be a number above 0".to_owned()

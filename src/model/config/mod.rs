@@ -16,8 +16,8 @@ mod norm;
 mod recurrent;
 
 pub use attention::{
-    AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, OutputGate, ScoresConfig,
-    Sinks,
+    AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, OutputGate, ScoreGrowth,
+    ScoresConfig, Sinks,
 };
 pub use bias::Bias;
 pub use experts::{

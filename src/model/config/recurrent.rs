@@ -135,6 +135,15 @@ impl StateHeads {
 }
 
 impl RecurrentConfig {
+    /// The block's convolution.
+    pub fn convolution(&self) -> ConvolutionConfig {
+        match self {
+            Self::ShortConvolution(block) => block.convolution,
+            Self::GatedDelta(block) => block.convolution,
+            Self::Mamba2(block) => block.convolution,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::ShortConvolution(block) => {

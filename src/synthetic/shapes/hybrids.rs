@@ -9,8 +9,11 @@ use crate::model::config::{
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
+/// What makes a configuration.
+pub(super) type Make = fn() -> ModelConfig;
+
 /// By name, each by its published configuration.
-pub(super) const HYBRIDS: [(&str, fn() -> ModelConfig); 4] = [
+pub(super) const HYBRIDS: [(&str, Make); 4] = [
     ("lfm2.5-1.2b", lfm_1_2b),
     ("qwen3.5-0.8b", qwen_0_8b),
     ("qwen3.5-4b", qwen_4b),

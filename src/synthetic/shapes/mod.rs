@@ -3,7 +3,7 @@
 mod hybrids;
 mod nemotron;
 
-use hybrids::HYBRIDS;
+use hybrids::{HYBRIDS, Make};
 
 use crate::model::WeightFormat;
 use crate::model::config::{
@@ -129,13 +129,16 @@ const SHAPES: [Shape; 6] = [
 /// Three that stand for all: for reports that have no time for each.
 pub const SMALL_TO_LARGE: [&str; 3] = ["qwen3-0.6b", "llama-3.2-1b", "llama-3.1-8b"];
 
+/// One with states, for the same.
+pub const WITH_STATES: &str = "qwen3.5-0.8b";
+
 /// The shapes' names.
 pub fn names() -> impl Iterator<Item = &'static str> {
     SHAPES.iter().map(|shape| shape.name).chain(HYBRIDS.map(|(name, _)| name))
 }
 
 /// A shape that is none of the list: with states in some of its layers.
-fn hybrid(name: &str) -> Option<fn() -> ModelConfig> {
+fn hybrid(name: &str) -> Option<Make> {
     HYBRIDS.into_iter().find(|(known, _)| *known == name).map(|(_, config)| config)
 }
 

@@ -226,8 +226,11 @@ fn work(ui: &mut Ui, run: &Run, node: &Node) {
     fact(ui, &definitions::PARENT, &parent);
     let counters = &node.counters;
     fact(ui, &definitions::ROWS, &format::count(counters.rows as u64));
-    fact(ui, &definitions::CACHED, &format::plural(counters.cached_positions, "position"));
-    fact(ui, &definitions::CACHE_BYTES, &format::bytes(counters.cache_bytes));
+    let keep = run.model.layers_keep;
+    if keep.caches() > 0 || keep.states() == 0 {
+        fact(ui, &definitions::CACHED, &format::plural(counters.cached_positions, "position"));
+        fact(ui, &definitions::CACHE_BYTES, &format::bytes(counters.cache_bytes));
+    }
     kept::after_step(ui, &run.model, counters);
     if run.step_input == StepInput::WholeText {
         hint(ui, "The KV cache is off: every step computes the whole text again and keeps nothing.");

@@ -163,7 +163,9 @@ fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
             response.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Model: {}", model.name))
             });
-            let newest = scene.view.run.as_ref().and_then(|run| run.nodes.last());
+            // Another model's run says nothing of what is on the GPU now.
+            let run = scene.view.run.as_ref().filter(|run| run.model == *model);
+            let newest = run.and_then(|run| run.nodes.last());
             let counters = newest.map(|node| node.counters).unwrap_or_default();
             let (cache, states) = (counters.cache_bytes, counters.states.map(|states| states.bytes));
             let memory = model.weight_bytes + loaded.scratch_bytes + cache + states.unwrap_or_default();

@@ -11,6 +11,8 @@ mod forms;
 mod layers;
 mod lfm;
 mod mamba_forms;
+mod ministral;
+mod muse_glimmer;
 mod qwen;
 mod scaling;
 mod stored_names;

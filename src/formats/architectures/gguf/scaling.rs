@@ -13,7 +13,7 @@ pub(super) const LONG_ROPE: [(&str, &str); 2] =
 /// What the names of keys about the scaling of rotary frequencies begin with.
 pub(super) const PREFIX: &str = "rope.scaling.";
 /// Those of them that are read, with the fields of `rope_scaling` that they become.
-pub(super) const KEYS: [(&str, &str); 8] = [
+pub(super) const KEYS: [(&str, &str); 9] = [
     ("factor", "factor"),
     ("original_context_length", "original_max_position_embeddings"),
     ("type", "rope_type"),
@@ -22,6 +22,7 @@ pub(super) const KEYS: [(&str, &str); 8] = [
     ("yarn_beta_fast", "beta_fast"),
     ("yarn_beta_slow", "beta_slow"),
     ("yarn_attn_factor", "attention_factor"),
+    ("yarn_log_multiplier", "mscale_all_dim"),
 ];
 /// `rope_scaling` of `config.json`.
 pub(super) fn rope_scaling(
@@ -62,6 +63,7 @@ pub(super) fn rope_scaling(
         ("yarn_beta_fast", "beta_fast"),
         ("yarn_beta_slow", "beta_slow"),
         ("yarn_attn_factor", "attention_factor"),
+        ("yarn_log_multiplier", "mscale_all_dim"),
     ] {
         if let Some(value) = metadata.number(&key(name))? {
             scaling[field] = number(value);
