@@ -18,6 +18,7 @@ mod suite {
     mod decoding;
     mod drafts;
     mod engine;
+    mod expert_families;
     mod expert_kernels;
     mod fake_model;
     mod families;

@@ -320,18 +320,22 @@ impl<'a> TensorRecipe<'a> {
     }
 
     /// Whether a stored tensor of this shape can be it: the weights of heads and of a convolution's channels may have a row
-    /// for each, and a matrix of one row may be a vector.
+    /// for each, a matrix of one row may be a vector, and the biases that choose experts a row.
     pub(super) fn fits(&self, shape: &[usize]) -> bool {
         let is_of_heads = OF_HEADS.iter().any(|ending| self.spec.name.ends_with(ending));
         let elements = || shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
         let is_one_row = self.all_rows == 1 && shape == [self.spec.columns];
         shape == self.shape()
             || is_one_row
+            || self.spec.name.ends_with(SELECTION) && shape == [1, self.all_rows]
             || is_of_heads && shape.len() == 2 && elements() == Some(self.all_rows)
             || self.taps().is_some_and(|taps| is_of_channels(shape, taps))
                 && elements() == Some(self.all_rows)
     }
 }
+
+/// What the names of biases end with that choose experts.
+const SELECTION: &str = "selection.bias";
 
 /// Whether a shape is that of so many weights for each channel, with another dimension between them or without.
 fn is_of_channels(shape: &[usize], taps: usize) -> bool {

@@ -68,7 +68,7 @@ fn assert_header_refused(change: impl FnOnce(&mut Value), parts: &[&str]) {
     assert_refused(folder.path(), &[&["model.safetensors"], parts].concat());
 }
 
-fn assert_config_refused(fixture: &str, change: impl FnOnce(&mut Value), parts: &[&str]) {
+pub fn assert_config_refused(fixture: &str, change: impl FnOnce(&mut Value), parts: &[&str]) {
     let folder = copy_of(fixture);
     edit_config(folder.path(), change);
     assert_refused(folder.path(), parts);

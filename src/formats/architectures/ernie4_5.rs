@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
     ..llama_like::USUAL
 };
 
-const TURNED: &[Mapping] = &[
+pub(super) const TURNED: &[Mapping] = &[
     laid_out(Layout::NeighboursRotate, "layers.#.self_attn.q_proj", &["layers.#.attention.query"]),
     laid_out(Layout::NeighboursRotate, "layers.#.self_attn.k_proj", &["layers.#.attention.key"]),
 ];
@@ -25,9 +25,14 @@ const TURNED: &[Mapping] = &[
 const SIZES: &[(&str, usize)] = &[("head_dim", 128), ("num_key_value_heads", 2)];
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    read_with(&fields.or_sizes(SIZES), names)
+}
+
+/// As this family and the one with experts are.
+pub(super) fn read_with(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
     let rope = Rope { theta: 500_000.0, ..Rope::default() };
-    let mut config = llama_like::read(&fields.or_sizes(SIZES), names, norm, rope)?;
+    let mut config = llama_like::read(fields, names, norm, rope)?;
     config.head = llama_like::head(fields, HeadWeights::Tied)?;
     if fields.optional_flag("use_bias")?.unwrap_or(false) {
         for layer in &mut config.layers {

@@ -6,7 +6,8 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterConfig, SharedExpert, SharedGate,
+    Bias, ExpertGroups, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterConfig, SharedExpert,
+    SharedGate,
 };
 
 /// The router and the experts of Qwen's families, and the expert that all rows share.
@@ -33,6 +34,19 @@ pub(super) const TOGETHER: &[Mapping] = &[
         "layers.#.mlp.experts.down_proj",
         &["layers.#.feed_forward.experts.down.weight"],
     ),
+];
+
+/// The router, its selecting bias and the experts of the families that choose by sigmoids, and the expert that all rows
+/// share.
+pub(super) const SIGMOIDS: &[Mapping] = &[
+    stored("layers.#.mlp.gate", &["layers.#.feed_forward.router"]),
+    stored("layers.#.mlp.gate.e_score_correction_bias", &["layers.#.feed_forward.selection.bias"]),
+    stored("layers.#.mlp.experts.*.gate_proj", &["layers.#.feed_forward.experts.gate"]),
+    stored("layers.#.mlp.experts.*.up_proj", &["layers.#.feed_forward.experts.up"]),
+    stored("layers.#.mlp.experts.*.down_proj", &["layers.#.feed_forward.experts.down"]),
+    stored("layers.#.mlp.shared_experts.gate_proj", &["layers.#.feed_forward.shared.gate"]),
+    stored("layers.#.mlp.shared_experts.up_proj", &["layers.#.feed_forward.shared.up"]),
+    stored("layers.#.mlp.shared_experts.down_proj", &["layers.#.feed_forward.shared.down"]),
 ];
 
 /// Fields about the router's training.
@@ -84,4 +98,71 @@ pub(super) fn read_routed(
         }
     }
     Ok(())
+}
+
+/// What counts where the configuration of experts that are chosen by sigmoids leaves it out.
+#[derive(Clone, Copy)]
+pub(super) struct Absent {
+    /// Whether shares are divided by their sum.
+    pub renormalised: bool,
+    /// How many layers come before those with experts.
+    pub dense_layers: usize,
+}
+
+/// Puts experts that are chosen by sigmoids, biases and groups in the place of the feed-forward block of all layers but
+/// the first ones, beside one that computes every row.
+pub(super) fn read_sigmoids(
+    fields: &Fields,
+    config: &mut ModelConfig,
+    absent: Absent,
+) -> Result<(), FormatError> {
+    refuse_other_scores(fields)?;
+    let width = fields.size("moe_intermediate_size")?;
+    let shared_width = width.saturating_mul(fields.size("n_shared_experts")?);
+    let (count, active) = (fields.size("n_routed_experts")?, fields.size("num_experts_per_tok")?);
+    let experts = ExpertsConfig {
+        selection_bias: Bias::Present,
+        shared: Some(SharedExpert { width: shared_width, gate: SharedGate::Absent }),
+        ..ExpertsConfig::new(count, active, sigmoids(fields, absent.renormalised)?)
+    };
+    let dense = fields.optional_count("first_k_dense_replace")?.unwrap_or(absent.dense_layers);
+    after(config, dense, width, experts);
+    Ok(())
+}
+
+/// Puts experts of a width in the place of the feed-forward block of all layers after the first ones.
+pub(super) fn after(config: &mut ModelConfig, dense_layers: usize, width: usize, experts: ExpertsConfig) {
+    for feed_forward in config.feed_forwards().skip(dense_layers) {
+        let kind = FeedForwardKind::Experts(experts);
+        *feed_forward = FeedForwardConfig { width, kind, ..*feed_forward };
+    }
+}
+
+/// Sigmoids of experts in groups, or all in one; `is_renormalised` where the configuration does not say it.
+pub(super) fn sigmoids(fields: &Fields, is_renormalised: bool) -> Result<RouterConfig, FormatError> {
+    let groups = match (fields.optional_size("n_group")?, fields.optional_size("topk_group")?) {
+        (None | Some(1), _) => None,
+        (Some(groups), kept) => Some(ExpertGroups { count: groups, kept: kept.unwrap_or(1) }),
+    };
+    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(is_renormalised);
+    Ok(RouterConfig {
+        groups,
+        renormalised: is_renormalised.then_some(SUM_EPSILON),
+        factor: fields.optional_number("routed_scaling_factor")?.unwrap_or(1.0) as f32,
+        ..RouterConfig::SIGMOID
+    })
+}
+
+/// What most such families add to the sum that shares are divided by.
+pub(super) const SUM_EPSILON: f32 = 1e-20;
+
+/// Refuses other scores than sigmoids, which GGUF files name by a number.
+pub(super) fn refuse_other_scores(fields: &Fields) -> Result<(), FormatError> {
+    const SCORES: &str = "expert_gating_func";
+    match fields.optional_number(SCORES)? {
+        Some(function) if function != 2.0 => {
+            Err(fields.error(SCORES, "only sigmoids, 2, are supported in this family"))
+        }
+        _ => Ok(()),
+    }
 }

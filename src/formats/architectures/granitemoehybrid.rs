@@ -45,7 +45,7 @@ const TENSORS: &[Mapping] = &[
 
 /// Beside experts the same block is the shared one. The names are the published ones, and then those that transformers
 /// writes.
-const EXPERTS: &[Mapping] = &[
+pub(super) const EXPERTS: &[Mapping] = &[
     stored(
         "layers.#.shared_mlp.input_linear",
         &["layers.#.feed_forward.shared.gate", "layers.#.feed_forward.shared.up"],

@@ -5,7 +5,7 @@ use super::{experts, lfm2};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterConfig};
+use crate::model::config::{Bias, ExpertsConfig, RouterConfig};
 
 pub(super) const FAMILY: Family = Family {
     name: "lfm2_moe",
@@ -53,19 +53,12 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     };
     let width = fields.size("moe_intermediate_size")?;
     let dense = fields.optional_count("num_dense_layers")?.unwrap_or(2);
-    for feed_forward in config.feed_forwards().skip(dense) {
-        let kind = FeedForwardKind::Experts(experts);
-        *feed_forward = FeedForwardConfig { width, kind, ..*feed_forward };
-    }
+    experts::after(&mut config, dense, width, experts);
     Ok(config)
 }
 
 fn router(fields: &Fields) -> Result<RouterConfig, FormatError> {
-    // What GGUF files have beside the fields of this family's own.
-    const SCORES: &str = "expert_gating_func";
-    if fields.optional_number(SCORES)?.is_some_and(|function| function != 2.0) {
-        return Err(fields.error(SCORES, "only sigmoids, 2, are supported in this family"));
-    }
+    experts::refuse_other_scores(fields)?;
     let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(true);
     Ok(RouterConfig {
         renormalised: is_renormalised.then_some(EPSILON),

@@ -4,13 +4,16 @@
 //! A family knows choices and names. Files, shapes and bytes are for the importer.
 
 mod activation;
+mod afmoe;
 mod arcee;
 mod bloom;
 mod classes;
 mod cohere;
 mod cohere2;
 mod convolution;
+mod dots1;
 mod ernie4_5;
+mod ernie4_5_moe;
 mod exaone4;
 mod experts;
 mod falcon;
@@ -21,12 +24,14 @@ mod gemma2;
 mod gemma3;
 pub mod gguf;
 mod glm4;
+mod glm4_moe;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granitemoe;
 mod granitemoehybrid;
 mod layer_kinds;
 mod lfm2;
@@ -81,12 +86,15 @@ pub use family::{Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 50] = [
+const FAMILIES: [Family; 56] = [
+    afmoe::FAMILY,
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
+    dots1::FAMILY,
     ernie4_5::FAMILY,
+    ernie4_5_moe::FAMILY,
     exaone4::FAMILY,
     falcon::FAMILY,
     falcon_h1::FAMILY,
@@ -95,12 +103,15 @@ const FAMILIES: [Family; 50] = [
     gemma3::TEXT,
     gemma3::WITH_IMAGES,
     glm4::FAMILY,
+    glm4_moe::FAMILY,
     gpt2::FAMILY,
     gpt_neo::FAMILY,
     gpt_neox::FAMILY,
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
+    granitemoe::FAMILY,
+    granitemoe::SHARED,
     granitemoehybrid::FAMILY,
     lfm2::FAMILY,
     lfm2_moe::FAMILY,

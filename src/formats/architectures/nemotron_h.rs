@@ -4,14 +4,14 @@
 use super::family::{Family, Mapping, StoredNames, stored};
 use super::layer_kinds::{self, LAYER_TYPES};
 use super::mamba::{self, Spelling};
-use super::{activation, llama_like, mamba2, norm, per_layer};
+use super::{activation, experts, llama_like, mamba2, norm, per_layer};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertGroups, ExpertKind, ExpertsConfig,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
     FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig,
-    RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
+    ScoresConfig, SharedExpert, SharedGate, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -252,7 +252,7 @@ impl Blocks {
             key_value_heads: per_layer::sizes(fields, "num_key_value_heads", kinds.len())?,
             feed_forward,
             widths: per_layer::sizes(fields, "intermediate_size", kinds.len())?,
-            experts: has_experts.then(|| experts(fields, feed_forward)).transpose()?,
+            experts: has_experts.then(|| plain_experts(fields, feed_forward)).transpose()?,
         })
     }
 
@@ -329,22 +329,11 @@ fn kinds_by_sizes(fields: &Fields, layers: usize) -> Result<Vec<Kind>, FormatErr
 }
 
 /// Plain experts that are chosen by sigmoids, biases and groups, beside one that computes every row.
-fn experts(fields: &Fields, block: FeedForwardConfig) -> Result<FeedForwardConfig, FormatError> {
+fn plain_experts(fields: &Fields, block: FeedForwardConfig) -> Result<FeedForwardConfig, FormatError> {
     if fields.optional_size("moe_latent_size")?.is_some() {
         return Err(fields.error("moe_latent_size", "experts between two more linear maps are not supported"));
     }
     let count = fields.size("n_routed_experts")?;
-    let groups = match (fields.optional_size("n_group")?, fields.optional_size("topk_group")?) {
-        (None | Some(1), _) => None,
-        (Some(groups), kept) => Some(ExpertGroups { count: groups, kept: kept.unwrap_or(1) }),
-    };
-    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(true);
-    let router = RouterConfig {
-        groups,
-        renormalised: is_renormalised.then_some(1e-20),
-        factor: fields.optional_number("routed_scaling_factor")?.unwrap_or(1.0) as f32,
-        ..RouterConfig::SIGMOID
-    };
     let shared_width = fields.size("moe_shared_expert_intermediate_size")?;
     let experts = ExpertsConfig {
         selection_bias: Bias::Present,
@@ -352,7 +341,7 @@ fn experts(fields: &Fields, block: FeedForwardConfig) -> Result<FeedForwardConfi
         shared: Some(SharedExpert { width: shared_width, gate: SharedGate::Absent }),
         // The other experts have none.
         shared_bias: block.bias,
-        ..ExpertsConfig::new(count, fields.size("num_experts_per_tok")?, router)
+        ..ExpertsConfig::new(count, fields.size("num_experts_per_tok")?, experts::sigmoids(fields, true)?)
     };
     let kind = FeedForwardKind::Experts(experts);
     Ok(FeedForwardConfig { width: fields.size("moe_intermediate_size")?, kind, bias: Bias::Absent, ..block })

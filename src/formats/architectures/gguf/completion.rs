@@ -54,6 +54,15 @@ impl Completion<'_> {
         }
     }
 
+    /// What llama.cpp takes where a file with experts that are chosen by sigmoids leaves it out, or writes it as 0.
+    pub(super) fn sigmoids(&mut self) {
+        self.or("norm_topk_prob", json!(false));
+        self.or("first_k_dense_replace", json!(0));
+        for field in ["routed_scaling_factor", "expert_gating_func", "n_group"] {
+            self.without_zero(field);
+        }
+    }
+
     /// What Granite's files leave out, or write as 0.
     pub(super) fn granite_scales(&mut self) {
         self.usual_scale("attention_multiplier");

@@ -12,15 +12,15 @@ use super::form::{
     TURNED, TURNED_LLAMA, UPDATE_NORMS, USUAL, VALUE_AND_OUTPUT, WINDOW,
 };
 use super::lfm::{LFM2, LFM2_MOE};
-use super::mamba_forms;
 use super::ministral::MISTRAL3;
 use super::muse_glimmer::MUSE_GLIMMER;
 use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
+use super::{expert_forms, mamba_forms};
 use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 44] = [
+pub(super) static FORMS: [Form; 50] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -332,6 +332,12 @@ pub(super) static FORMS: [Form; 44] = [
     LFM2_MOE,
     COMMAND_R,
     COHERE2,
+    expert_forms::GLM4_MOE,
+    expert_forms::DOTS1,
+    expert_forms::ERNIE4_5_MOE,
+    expert_forms::GRANITE_MOE_SHARED,
+    expert_forms::GRANITE_MOE,
+    expert_forms::AFMOE,
     MISTRAL3,
     MUSE_GLIMMER,
 ];

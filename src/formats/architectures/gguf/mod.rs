@@ -5,6 +5,7 @@
 mod cohere;
 mod completion;
 pub mod ends;
+mod expert_forms;
 mod form;
 mod forms;
 mod layers;
