@@ -106,7 +106,9 @@ impl ModelCard {
         let (mut memory, mut shorter) = (None, Vec::new());
         if let Some(opened) = &opened {
             facts.cache_bytes_per_position = Some(opened.plan.cache_bytes_per_position());
-            let fewer = CONTEXTS.into_iter().filter(|context| *context < opened.context);
+            // Without a KV cache all contexts take the same.
+            let has_cache = opened.plan.cache_bytes_per_position() > 0;
+            let fewer = CONTEXTS.into_iter().filter(|context| has_cache && *context < opened.context);
             shorter = memory_needs(opened, fewer.chain([opened.context]));
             memory = shorter.pop();
         }

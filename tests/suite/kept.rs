@@ -71,6 +71,13 @@ fn the_need_counts_states_with_their_checkpoints_whatever_the_context() {
     assert_eq!(self::card("llama-f32").memory.expect("it is supported").state_bytes, 0);
 }
 
+#[test]
+fn shorter_contexts_are_told_of_where_they_take_less() {
+    let contexts = |name| self::card(name).shorter.iter().map(|need| need.context).collect::<Vec<_>>();
+    assert_eq!(contexts("../gguf_families/nemotron_h.gguf"), [2048, 8192, 32_768, 131_072], "some layers keep a KV cache");
+    assert_eq!(contexts("mamba2"), [] as [usize; 0], "none does");
+}
+
 /// Steps of a strategy over 16 tokens, then of one that went elsewhere at position `at` of them; its counters.
 fn branched(strategy: StrategyKind, cache: CacheUse, at: usize) -> Vec<Counters> {
     let opened = opened(&ModelSource::Path(fixture("qwen3_5_text")));
