@@ -74,7 +74,11 @@ fn the_need_counts_states_with_their_checkpoints_whatever_the_context() {
 #[test]
 fn shorter_contexts_are_told_of_where_they_take_less() {
     let contexts = |name| self::card(name).shorter.iter().map(|need| need.context).collect::<Vec<_>>();
-    assert_eq!(contexts("../gguf_families/nemotron_h.gguf"), [2048, 8192, 32_768, 131_072], "some layers keep a KV cache");
+    assert_eq!(
+        contexts("../gguf_families/nemotron_h.gguf"),
+        [2048, 8192, 32_768, 131_072],
+        "some layers keep a KV cache"
+    );
     assert_eq!(contexts("mamba2"), [] as [usize; 0], "none does");
 }
 
