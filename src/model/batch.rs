@@ -137,6 +137,14 @@ impl Batch {
     }
 }
 
+/// The rows of a batch that lead to row `index`, from the first of its chain to itself. Before the first of them are the
+/// cached positions of its sequence.
+pub(crate) fn chain(rows: &[Row], index: usize) -> Vec<usize> {
+    let mut chain: Vec<usize> = std::iter::successors(Some(index), |&row| rows[row].parent).collect();
+    chain.reverse();
+    chain
+}
+
 impl From<Vec<Row>> for Batch {
     fn from(rows: Vec<Row>) -> Self {
         Self { rows, hidden: Vec::new() }
@@ -149,6 +157,13 @@ mod tests {
 
     fn row(position: usize, parent: Option<usize>) -> Row {
         Row { token: 0, position, sequence: SequenceId(0), parent, output: RowOutput::Nothing }
+    }
+
+    #[test]
+    fn a_chain_runs_from_the_first_row_to_the_row_itself() {
+        let rows = [row(0, None), row(0, Some(0)), row(0, Some(0)), row(0, Some(2))];
+        assert_eq!(chain(&rows, 3), [0, 2, 3]);
+        assert_eq!(chain(&rows, 1), [0, 1]);
     }
 
     #[test]

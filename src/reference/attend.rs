@@ -1,11 +1,12 @@
 //! Attention over the cache: what each row sees, and the keys and values that the op stores itself.
 
 use super::attention::{Heads, attention};
-use super::cache::{KeysValues, chain, stored};
+use super::cache::{KeysValues, stored};
 use super::head_norm::head_norm;
 use super::interpreter::{Pass, Reference};
 use super::rotary::rotary;
 use crate::model::Row;
+use crate::model::batch::chain;
 use crate::model::config::NormKind;
 use crate::model::plan::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{CacheFormat, Row};
+use crate::model::CacheFormat;
 
 /// One state, as it was after a row.
 pub(super) type State = Arc<[f32]>;
@@ -68,19 +68,9 @@ impl CachedPositions {
     }
 }
 
-/// The rows of the batch that row `index` sees, from the first of its chain to itself; before the first it
-/// sees the cached positions of its sequence.
-pub(super) fn chain(rows: &[Row], index: usize) -> Vec<usize> {
-    let mut chain: Vec<usize> = std::iter::successors(Some(index), |&row| rows[row].parent).collect();
-    chain.reverse();
-    chain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::SequenceId;
-    use crate::model::batch::RowOutput;
 
     #[test]
     fn positions_are_appended_and_forgotten_in_every_layer() {
@@ -97,19 +87,5 @@ mod tests {
         sequence.truncate(1, &[1, 2]);
         assert_eq!((&sequence.layers[1].keys, sequence.length), (&vec![7.0, 8.0], 1));
         assert_eq!(sequence.states, [[State::from([2.0])]]);
-    }
-
-    #[test]
-    fn a_chain_runs_from_the_first_row_to_the_row_itself() {
-        let row = |parent| Row {
-            token: 0,
-            position: 0,
-            sequence: SequenceId(0),
-            parent,
-            output: RowOutput::Nothing,
-        };
-        let rows = [row(None), row(Some(0)), row(Some(0)), row(Some(2))];
-        assert_eq!(chain(&rows, 3), [0, 2, 3]);
-        assert_eq!(chain(&rows, 1), [0, 1]);
     }
 }

@@ -4,7 +4,7 @@
 use super::family::{Family, Mapping, StoredNames, laid_out, stored};
 use super::rope::Rope;
 use super::window::{self, Sight};
-use super::{activation, llama_like, norm};
+use super::{activation, gemma2, llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
     name: "muse_glimmer_text",
     read,
     scaled,
-    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS],
+    tensors: &[llama_like::ATTENTION, llama_like::FEED_FORWARD, OWN, gemma2::NORMS],
     ..llama_like::USUAL
 };
 
@@ -24,20 +24,9 @@ pub(super) const FAMILY: Family = Family {
 pub(super) const OTHER_PARTS: &[&str] =
     &["model.vision_tower.", "model.vision_adapter.", "model.vision_projection."];
 
-const NORMS: &[Mapping] = &[
+/// What is not as [`gemma2::NORMS`] has it; these come first.
+const OWN: &[Mapping] = &[
     stored("layers.#.self_attn.gate_proj", &["layers.#.attention.gate"]),
-    laid_out(Layout::StoredMinusOne, "layers.#.input_layernorm", &["layers.#.attention.norm"]),
-    laid_out(
-        Layout::StoredMinusOne,
-        "layers.#.post_attention_layernorm",
-        &["layers.#.attention.update_norm"],
-    ),
-    laid_out(Layout::StoredMinusOne, "layers.#.pre_feedforward_layernorm", &["layers.#.feed_forward.norm"]),
-    laid_out(
-        Layout::StoredMinusOne,
-        "layers.#.post_feedforward_layernorm",
-        &["layers.#.feed_forward.update_norm"],
-    ),
     stored("norm", &["final_norm"]),
     laid_out(
         Layout::Ones,

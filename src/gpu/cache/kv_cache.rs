@@ -5,12 +5,15 @@
 
 use wgpu::BufferUsages;
 
+use super::buffer::{buffer, enlarge};
 use super::page_table::{PAGE_POSITIONS, PageCopy, Pages};
 use super::state_cache::StateCache;
 use crate::gpu::device::Device;
 use crate::model::plan::{AttentionOp, Op, Plan};
 use crate::model::{CacheFormat, ModelError};
 
+/// What the buffers are, for messages.
+const WHAT: &str = "the KV cache";
 /// Positions that the cache begins with.
 const FIRST_POSITIONS: usize = 256;
 
@@ -74,7 +77,7 @@ impl Cache {
         let positions = (pages.capacity() * PAGE_POSITIONS) as u64;
         let layer = |&width: &u64| {
             let (keys, values) =
-                (cache_buffer(device, width * positions)?, cache_buffer(device, width * positions)?);
+                (buffer(device, WHAT, width * positions)?, buffer(device, WHAT, width * positions)?);
             Ok(LayerCache { keys, values, position_bytes: width })
         };
         let layers = widths.iter().map(layer).collect::<Result<_, ModelError>>()?;
@@ -101,13 +104,8 @@ impl Cache {
         // Buffer by buffer, each waited for: at no time is more than one there twice.
         for layer in &mut self.layers {
             for buffer in [&mut layer.keys, &mut layer.values] {
-                let grown = cache_buffer(device, bytes(layer.position_bytes, total))?;
-                let mut encoder = device.encoder();
-                let kept = bytes(layer.position_bytes, old);
-                encoder.copy_buffer_to_buffer(buffer, 0, &grown, 0, kept);
-                device.submit(encoder);
-                *buffer = grown;
-                device.wait()?;
+                let [all, kept] = [total, old].map(|pages| bytes(layer.position_bytes, pages));
+                enlarge(device, buffer, WHAT, all, kept)?;
             }
         }
         self.pages.grow(total);
@@ -154,9 +152,4 @@ impl Cache {
         let positions = PAGE_POSITIONS as u64;
         self.layers.iter().map(|layer| 2 * layer.position_bytes * positions).sum()
     }
-}
-
-fn cache_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
-    let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-    device.buffer("the KV cache", bytes, usage)
 }

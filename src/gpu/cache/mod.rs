@@ -1,5 +1,6 @@
 //! What sequences keep: the paged KV cache and the states; their buffers, and what belongs to which sequence.
 
+mod buffer;
 mod kv_cache;
 mod page_table;
 mod state_cache;

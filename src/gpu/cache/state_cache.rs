@@ -1,12 +1,13 @@
 //! The bytes of states: for each state of the plan one buffer of slots, f32.
 
-use wgpu::BufferUsages;
-
+use super::buffer::{buffer, enlarge};
 use super::state_table::States;
 use crate::gpu::device::Device;
 use crate::model::ModelError;
 use crate::model::plan::Plan;
 
+/// What the buffers are, for messages.
+const WHAT: &str = "states";
 /// Bytes that checkpoints may take, as long as they are at least [`LEAST_SPARE`].
 const CHECKPOINT_BYTES: u64 = 128 << 20;
 /// Checkpoints that there may be whatever they take.
@@ -49,7 +50,7 @@ impl StateCache {
         table.grow(FIRST_SLOTS);
         let slots = table.capacity() as u64;
         let buffers =
-            widths.iter().map(|width| state_buffer(device, width * slots)).collect::<Result<_, _>>()?;
+            widths.iter().map(|width| buffer(device, WHAT, width * slots)).collect::<Result<_, _>>()?;
         Ok(Self { table, buffers, widths })
     }
 
@@ -66,12 +67,7 @@ impl StateCache {
             return Err(ModelError::OutOfMemory { what: "the states of so many sequences".to_owned() });
         }
         for (buffer, width) in self.buffers.iter_mut().zip(&self.widths) {
-            let grown = state_buffer(device, width * total as u64)?;
-            let mut encoder = device.encoder();
-            encoder.copy_buffer_to_buffer(buffer, 0, &grown, 0, width * old);
-            device.submit(encoder);
-            *buffer = grown;
-            device.wait()?;
+            enlarge(device, buffer, WHAT, width * total as u64, width * old)?;
         }
         self.table.grow(total);
         Ok(())
@@ -86,9 +82,4 @@ impl StateCache {
     pub(crate) fn slot_bytes(&self) -> u64 {
         self.widths.iter().sum()
     }
-}
-
-fn state_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {
-    let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-    device.buffer("states", bytes, usage)
 }

@@ -22,7 +22,7 @@ pub(crate) struct Checkpoint {
     pub slot: u32,
 }
 
-/// All sequences and the states they have.
+/// All sequences and the states they have. Of a model without states they have the empty one alone, and no tokens.
 #[derive(Debug, PartialEq)]
 pub(crate) struct States {
     /// For each slot how often it is used.

@@ -22,9 +22,7 @@ impl LanguageModel for Engine {
 
     fn new_sequence(&mut self) -> SequenceId {
         let sequence = self.resources.cache.pages.new_sequence();
-        if self.resources.cache.states.exists() {
-            self.resources.cache.states.table.add(sequence);
-        }
+        self.resources.cache.states.table.add(sequence);
         sequence
     }
 
@@ -33,9 +31,7 @@ impl LanguageModel for Engine {
             match self.resources.cache.pages.fork(sequence) {
                 Ok((fork, copy)) => {
                     copy.into_iter().for_each(|copy| self.resources.cache.copy_page(&self.device, copy));
-                    if self.resources.cache.states.exists() {
-                        self.resources.cache.states.table.fork(sequence, fork);
-                    }
+                    self.resources.cache.states.table.fork(sequence, fork);
                     return Ok(fork);
                 }
                 Err(PagesMissing(missing)) => self.grow_cache(missing)?,
@@ -45,16 +41,12 @@ impl LanguageModel for Engine {
 
     fn truncate(&mut self, sequence: SequenceId, length: usize) {
         self.resources.cache.pages.truncate(sequence, length);
-        if self.resources.cache.states.exists() {
-            self.resources.cache.states.table.truncate(sequence, length);
-        }
+        self.resources.cache.states.table.truncate(sequence, length);
     }
 
     fn release(&mut self, sequence: SequenceId) {
         self.resources.cache.pages.release(sequence);
-        if self.resources.cache.states.exists() {
-            self.resources.cache.states.table.release(sequence);
-        }
+        self.resources.cache.states.table.release(sequence);
     }
 
     fn length(&self, sequence: SequenceId) -> usize {

@@ -209,9 +209,7 @@ impl ChainedModel for Engine {
         // The token is overwritten on the GPU.
         let batch = Batch::chain(sequence, position + 1, &[0], output);
         let id = self.launch(&batch, Tokens::Chosen(row))?;
-        if self.resources.cache.states.exists() {
-            self.resources.cache.states.table.forget_newest_token(sequence);
-        }
+        self.resources.cache.states.table.forget_newest_token(sequence);
         Ok(id)
     }
 

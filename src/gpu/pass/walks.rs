@@ -2,6 +2,7 @@
 
 use super::layout::NOTHING;
 use crate::gpu::cache::{SlotsMissing, States};
+use crate::model::batch::chain;
 use crate::model::{Batch, SequenceId};
 
 /// Rows each of which is the parent of the next, from one without a parent to one that is nobody's.
@@ -114,8 +115,7 @@ fn walks(batch: &Batch) -> Vec<Walk> {
     let mut is_owned = vec![false; batch.rows.len()];
     let leaves = (0..batch.rows.len()).filter(|&row| !is_parent[row]);
     let walk = |leaf: usize| {
-        let mut rows: Vec<usize> = std::iter::successors(Some(leaf), |&row| batch.rows[row].parent).collect();
-        rows.reverse();
+        let rows = chain(&batch.rows, leaf);
         let first_own = rows.iter().take_while(|&&row| is_owned[row]).count();
         rows.iter().for_each(|&row| is_owned[row] = true);
         Walk { rows, first_own }

@@ -109,15 +109,8 @@ pub(super) const GRANITE_HYBRID: Form = Form {
     fields: &[
         RMS,
         GRANITE,
+        FIELDS,
         &[
-            ("embedding_length", "hidden_size"),
-            ("block_count", "num_hidden_layers"),
-            ("context_length", "max_position_embeddings"),
-            ("attention.head_count", "num_attention_heads"),
-            ("attention.head_count_kv", "num_key_value_heads"),
-            ("attention.key_length", "head_dim"),
-            ("feed_forward_length", "intermediate_size"),
-            ("rope.freq_base", "rope_theta"),
             // Whether heads rotate at all.
             ("rope.scaling.finetuned", "_rotates"),
             ("expert_count", "num_local_experts"),
