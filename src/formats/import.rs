@@ -16,7 +16,7 @@ use super::safetensors::Element;
 use super::source::{ScaledTensor, Source};
 use super::tensor_recipes::{TensorRecipe, numbered};
 use crate::model::config::HeadWeights;
-use crate::model::decoder::{SHARED_WITH_HEAD, plan_drafting_head};
+use crate::model::decoder::drafting::{SHARED_WITH_HEAD, plan_drafting_head};
 use crate::model::plan::{Plan, TensorSpec};
 use crate::model::weight_format::BlockFormat;
 use crate::model::weights::{TensorInfo, Weights, WeightsError};
@@ -27,6 +27,8 @@ pub struct ImportedWeights {
     tensors: Vec<TensorInfo>,
     sources: Vec<Source>,
     checkpoint: Checkpoint,
+    /// Whether the files have a head that drafts, which [`import_drafting_head`] finds.
+    pub has_drafting_head: bool,
 }
 
 impl ImportedWeights {
@@ -110,12 +112,15 @@ pub fn import(
     let (tensors, sources) = tensors(&plan, config, |_| &of_decoder, &checkpoint, folder, &mut read)?;
     refuse_unread(family, config.layers.len(), &checkpoint, &read)?;
     warnings.extend(other_parts_warning(family, &checkpoint));
-    Ok(ImportedWeights { tensors, sources, checkpoint })
+    // A head's block is as those of the decoder with attention.
+    let has_drafting_head = config.layers.iter().any(|layer| layer.attention.is_some())
+        && has_drafting_head(family, config.layers.len(), &checkpoint);
+    Ok(ImportedWeights { tensors, sources, checkpoint, has_drafting_head })
 }
 
 /// Whether there is a head that drafts behind a decoder of so many layers, and that it can be run: of one block, with the
 /// decoder's own embedding table and LM head.
-pub fn has_drafting_head(family: &Family, layers: usize, checkpoint: &Checkpoint) -> bool {
+fn has_drafting_head(family: &Family, layers: usize, checkpoint: &Checkpoint) -> bool {
     let Some(family) = family.of_drafting_head(layers) else { return false };
     let names = PrefixedNames::of(&family, Some(checkpoint));
     let is_stored = |canonical: &str, layer| {
@@ -150,7 +155,7 @@ pub fn import_drafting_head(
     let named = |name: &str| if SHARED_WITH_HEAD.contains(&name) { &of_decoder } else { &own };
     let plan = plan_drafting_head(config);
     let (tensors, sources) = tensors(&plan, config, named, &checkpoint, folder, &mut HashSet::new())?;
-    Ok(ImportedWeights { tensors, sources, checkpoint })
+    Ok(ImportedWeights { tensors, sources, checkpoint, has_drafting_head: false })
 }
 
 /// Where tensors of a family are found.

@@ -152,9 +152,6 @@ impl Described<'_> {
     ) -> Result<ModelFile, FormatError> {
         let Self { family, mut config, scaled, tokenizer, special, generation, mut warnings } = self;
         let pairs = TiedPairs::Compared;
-        // A head's block is as those of the decoder with attention.
-        let has_drafting_head = config.attentions().next().is_some()
-            && import::has_drafting_head(family, config.layers.len(), &checkpoint);
         let mut weights = import::import(family, &mut config, checkpoint, pairs, &path, &mut warnings)?;
         weights.scale(&scaled);
         Ok(ModelFile {
@@ -163,8 +160,8 @@ impl Described<'_> {
             family: family.name.to_owned(),
             config,
             parameters: weights.parameters(),
+            has_drafting_head: weights.has_drafting_head,
             weights: Box::new(weights),
-            has_drafting_head,
             tokenizer,
             special,
             generation,

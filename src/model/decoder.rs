@@ -2,10 +2,8 @@
 //!
 //! Conditions on the architecture are decided here, once a load: an absent part emits nothing.
 
-mod drafting;
+pub mod drafting;
 mod recurrent;
-
-pub use drafting::{SHARED_WITH_HEAD, plan_drafting_head};
 
 use super::cache::CacheFormat;
 use super::config::{

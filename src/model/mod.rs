@@ -27,7 +27,7 @@ pub use batch::{Batch, Row, SequenceId};
 pub use cache::CacheFormat;
 pub use config::ModelConfig;
 pub use conversion::WeightsChoice;
-pub use decoder::{plan_decoder, plan_drafting_head};
+pub use decoder::plan_decoder;
 pub use error::{ConfigError, ModelError};
 pub use fuse::{Fused, fuse};
 pub use language_model::{ChainedModel, LanguageModel, Outputs};
