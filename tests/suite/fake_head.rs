@@ -18,7 +18,7 @@ use super::fake_model::FakeModel;
 /// The fingerprint of a text that goes on with a token: a whole number that f32 holds.
 pub fn fingerprint(before: f32, token: u32) -> f32 {
     let mixed = (before as u64 ^ (u64::from(token) + 1) << 24).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> 40) as f32
+    (mixed >> 40).max(1) as f32
 }
 
 fn of_text(tokens: &[u32]) -> f32 {
@@ -138,12 +138,18 @@ impl LanguageModel for FakeHead {
         for (index, (row, carried)) in batch.rows.iter().zip(&batch.carried).enumerate() {
             let cached = self.sequences.get_mut(&row.sequence).expect("a live sequence");
             assert_eq!(cached.len(), row.position, "a chain goes on where its sequence ends");
+            let is_own = carried[0] < 0.0;
+            assert!(is_own || cached.iter().all(|(state, _)| *state >= 0.0), "a guess stayed in the cache");
             cached.push((carried[0], row.token));
             // The first position has the first token's state; each further one has that of its own text.
             for pair in cached.windows(2) {
-                assert_eq!(fingerprint(pair[0].0, pair[0].1), pair[1].0, "a state of another text");
+                assert_eq!(
+                    fingerprint(pair[0].0.abs(), pair[0].1),
+                    pair[1].0.abs(),
+                    "a state of another text"
+                );
             }
-            let print = fingerprint(carried[0], row.token);
+            let print = fingerprint(carried[0].abs(), row.token);
             let mut logits = logits(self.vocabulary, print);
             if Self::is_wrong(self.wrong_every, print) {
                 logits.iter_mut().for_each(|logit| *logit = -*logit);
@@ -154,7 +160,8 @@ impl LanguageModel for FakeHead {
                 RowOutput::Summary(params) => outputs.summaries.push(self.recent.summarise(logits, &params)),
             }
             if batch.hidden.contains(&index) {
-                outputs.hidden.push(vec![print]);
+                // Its own state is told from the target's by the sign.
+                outputs.hidden.push(vec![-print]);
             }
         }
         self.passes.borrow_mut().push(batch.rows.len());
