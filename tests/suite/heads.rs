@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use logitscope::decoding::{
     CacheUse, Control, DecodingError, DecodingSettings, Drafter, Picking, SharedModel, Strategy,
@@ -21,7 +22,8 @@ use logitscope::model::{Batch, LanguageModel};
 use logitscope::reference::Reference;
 use logitscope::session::decode::uninterrupted;
 use logitscope::session::{
-    Decode, DraftingHead, LoadRequest, ModelSource, Opened, Prompt, ReadyModel, RunError, strategy_inputs,
+    Command, Decode, DraftingHead, Event, LoadRequest, ModelSource, Opened, Pace, Prompt, ReadyModel,
+    RunError, RunRequest, Session, strategy_inputs,
 };
 use logitscope::trace::strategies::{DraftSource, Verdict};
 use logitscope::trace::{Run, StepDetail, StopReason};
@@ -273,6 +275,39 @@ fn text_is_greedy_decodings_with_a_head_that_drafts() {
     drafted.speculative.drafter = Drafter::Head;
     let refused = inputs(&mut without, &drafted).err().expect("it has no head").to_string();
     assert!(refused.contains("qwen3_5-tied has no drafting head"), "{refused}");
+}
+
+#[test]
+fn a_worker_loads_the_head_when_a_run_first_needs_it() {
+    let session = Session::start(|| {});
+    session.send(Command::Load(LoadRequest::of(source("qwen3_5"))));
+    let mut events = Vec::new();
+    let mut until = |what: &str, holds: fn(&Event) -> bool| {
+        let begin = Instant::now();
+        loop {
+            if let Some(event) = session.wait(Duration::from_millis(100)) {
+                events.push(event);
+                if holds(events.last().expect("just pushed")) {
+                    return std::mem::take(&mut events);
+                }
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "waited in vain for {what}: {events:?}");
+        }
+    };
+    let loaded = until("the model", |event| matches!(event, Event::Loaded(_)));
+    assert!(matches!(loaded.last(), Some(Event::Loaded(loaded)) if loaded.has_drafting_head));
+    let mut run = |settings: DecodingSettings| {
+        let prompt = Prompt::Ids(expected("qwen3_5").prompt);
+        session.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+        let events = until("the end", |event| matches!(event, Event::Finished { .. }));
+        let loads = events.iter().filter(|event| matches!(event, Event::HeadLoadStarted)).count();
+        let ends = events.iter().filter(|event| matches!(event, Event::HeadLoadEnded)).count();
+        assert_eq!(loads, ends);
+        loads
+    };
+    assert_eq!(run(settings(StrategyKind::Greedy, 4)), 0, "greedy decoding needs no head");
+    assert_eq!(run(settings(StrategyKind::Speculative, 8)), 1, "the first run that drafts loads it");
+    assert_eq!(run(settings(StrategyKind::Speculative, 8)), 0, "the second one has it");
 }
 
 #[test]
