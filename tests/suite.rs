@@ -14,6 +14,7 @@ mod suite {
     mod checkpoints;
     mod cli;
     mod contrastive;
+    mod conversations;
     mod counting_model;
     mod decoding;
     mod drafts;
@@ -80,6 +81,7 @@ mod suite {
     mod window_prompt;
     mod window_script;
     mod window_strategies;
+    mod window_talk;
     mod window_traces;
     mod wrappers;
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::parsers::{at_least_one, logit_bias, shape_names, stored_format, token_id};
+use super::parsers::{at_least_one, logit_bias, shape_names, stored_format, template_argument, token_id};
 use super::stage_options::StageOptions;
 use crate::decoding::{BeamSettings, Drafter, LookaheadSettings, SpeculativeSettings};
 use crate::model::WeightFormat;
@@ -100,9 +100,25 @@ pub struct SpecialOption {
     /// Put the prompt as a user's message into the model's chat template, which brings its own special tokens
     #[arg(long, conflicts_with_all = ["prompt_ids", "no_special"])]
     pub chat: bool,
+    #[command(flatten)]
+    pub conversation: ConversationOptions,
     /// Add no beginning-of-text token to a text; ids are always taken as they are
     #[arg(long)]
     pub no_special: bool,
+}
+
+/// What a chat template is given beside the prompt.
+#[derive(Debug, Args)]
+pub struct ConversationOptions {
+    /// What the system says before all others (with --chat)
+    #[arg(long, value_name = "TEXT", requires = "chat", allow_hyphen_values = true)]
+    pub system: Option<String>,
+    /// File with what was said before the prompt: a JSON list of messages, each with a `role` and a `content` (with --chat)
+    #[arg(long, value_name = "FILE", requires = "chat")]
+    pub turns: Option<PathBuf>,
+    /// Give the template a value that it reads, such as enable_thinking=false (with --chat; may be repeated)
+    #[arg(long, value_name = "NAME=JSON", requires = "chat", value_parser = template_argument)]
+    pub template_arg: Vec<(String, serde_json::Value)>,
 }
 
 /// Whether the answer is for a program.

@@ -21,6 +21,14 @@ pub enum CliError {
         /// What the system said.
         reason: std::io::Error,
     },
+    /// A file with what was said before.
+    #[error("the turns could not be read: {}: {reason}", file.display())]
+    Turns {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A grammar's file.
     #[error("the grammar could not be read: {}: {reason}", file.display())]
     Grammar {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
+use super::arguments::{ConversationOptions, ModelOptions, PromptOptions, SpecialOption, source};
 use super::error::CliError;
 use super::interrupt;
 use super::output::{StatusLine, status};
@@ -14,6 +14,7 @@ use crate::session::{
     self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, RunError,
     Share,
 };
+use crate::tokenizer::chat::{Conversation, Message};
 use crate::tokenizer::without_byte_order_mark;
 use crate::units::bytes;
 
@@ -115,10 +116,25 @@ pub(super) fn prompt(options: &PromptOptions, special: &SpecialOption) -> Result
         None => options.prompt.clone().unwrap_or_default(),
     };
     if special.chat {
-        return Ok(Prompt::Chat(text));
+        return Ok(Prompt::Chat(conversation(text, &special.conversation)?));
     }
     let special = if special.no_special { SpecialTokens::Omit } else { SpecialTokens::Add };
     Ok(Prompt::Text { text, special })
+}
+
+/// A conversation that ends in what the user says.
+fn conversation(text: String, options: &ConversationOptions) -> Result<Conversation, CliError> {
+    let mut messages: Vec<Message> =
+        options.system.iter().map(|system| Message::new("system", system)).collect();
+    if let Some(file) = &options.turns {
+        let malformed = |reason: String| CliError::Turns { file: file.clone(), reason };
+        let text = std::fs::read_to_string(file).map_err(|error| malformed(error.to_string()))?;
+        let turns: Vec<Message> = serde_json::from_str(without_byte_order_mark(&text))
+            .map_err(|error| malformed(format!("it has to be a JSON list of objects: {error}")))?;
+        messages.extend(turns);
+    }
+    messages.push(Message::new("user", &text));
+    Ok(Conversation { messages, arguments: options.template_arg.iter().cloned().collect() })
 }
 
 #[cfg(test)]

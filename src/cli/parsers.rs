@@ -2,6 +2,7 @@
 
 use crate::model::WeightFormat;
 use crate::synthetic::shapes;
+use crate::tokenizer::chat::MESSAGES;
 
 pub(super) fn shape_names() -> Vec<&'static str> {
     shapes::names().collect()
@@ -22,6 +23,23 @@ pub(super) fn logit_bias(text: &str) -> Result<(u32, f32), String> {
     let expected = || format!("`{text}` is not of the form ID=X, such as 42=-1.5");
     let (id, bias) = text.split_once('=').ok_or_else(expected)?;
     Ok((id.trim().parse().map_err(|_| expected())?, bias.trim().parse().map_err(|_| expected())?))
+}
+
+/// A name and a value for a chat template.
+pub(super) fn template_argument(text: &str) -> Result<(String, serde_json::Value), String> {
+    let expected = || format!("`{text}` is not of the form NAME=JSON, such as enable_thinking=false");
+    let (name, value) = text.split_once('=').ok_or_else(expected)?;
+    let name = name.trim();
+    if name.is_empty() || name == MESSAGES {
+        return Err(if name.is_empty() {
+            expected()
+        } else {
+            format!("{MESSAGES} are given by --system, --turns and the prompt")
+        });
+    }
+    let value = serde_json::from_str(value)
+        .map_err(|_| format!("`{value}` is not JSON: a text needs quotes, as in {name}='\"{value}\"'"))?;
+    Ok((name.to_owned(), value))
 }
 
 /// A token's id, also within a list with blanks.

@@ -269,6 +269,19 @@ impl Strategy for SingleToken {
         Ok(Branched { strategy, stop })
     }
 
+    fn lend(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        tokens: &[u32],
+    ) -> Result<Option<SequenceId>, ModelError> {
+        self.rest(model);
+        fork_shared(model, self.sequence, &self.tokens, tokens)
+    }
+
+    fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {
+        self.sequence.replace(sequence)
+    }
+
     fn rest(&mut self, model: &mut dyn LanguageModel) {
         discard(self.pending.take(), model);
     }

@@ -29,6 +29,21 @@ pub trait Strategy {
     /// the cached positions that both texts have in common.
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError>;
 
+    /// A fork of its sequence with the positions that it has in common with another text; `None` where there are none to
+    /// be had. It belongs to whoever asked.
+    fn lend(
+        &mut self,
+        _model: &mut dyn LanguageModel,
+        _tokens: &[u32],
+    ) -> Result<Option<SequenceId>, ModelError> {
+        Ok(None)
+    }
+
+    /// Begins in a sequence that holds the beginning of its prompt. Gives it back where it cannot.
+    fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {
+        Some(sequence)
+    }
+
     /// Gives up what is under way ahead of the next step: another strategy is about to use the model.
     fn rest(&mut self, _model: &mut dyn LanguageModel) {}
 

@@ -249,6 +249,20 @@ impl Text {
         Ok(Self { tokens: tokens.to_vec(), sequence, cost: PassCost::default(), ..self.clone() })
     }
 
+    /// A fork with the cached positions that it has in common with other tokens.
+    pub(super) fn lend(
+        &self,
+        model: &mut dyn LanguageModel,
+        tokens: &[u32],
+    ) -> Result<Option<SequenceId>, ModelError> {
+        fork_shared(model, self.sequence, &self.tokens, tokens)
+    }
+
+    /// Begins in a sequence that holds the beginning of its tokens; gives back the one before.
+    pub(super) fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {
+        self.sequence.replace(sequence)
+    }
+
     /// Forgets the sequence.
     pub(super) fn release(&mut self, model: &mut dyn LanguageModel) {
         if let Some(sequence) = self.sequence.take() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decoding::DecodingSettings;
 use crate::model::{CacheFormat, WeightsChoice};
+use crate::tokenizer::chat::Conversation;
 
 /// A request to the worker. Each is answered by [`super::Event`]s; none blocks the sender.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +96,7 @@ pub struct RunRequest {
 }
 
 /// A prompt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Prompt {
     /// Text, to be tokenised; with or without the model's special tokens around it.
     Text {
@@ -104,8 +105,8 @@ pub enum Prompt {
         /// Whether the tokenizer adds its special tokens, such as BOS.
         special: SpecialTokens,
     },
-    /// What a user says, put into the model's chat template.
-    Chat(String),
+    /// A conversation, put into the model's chat template.
+    Chat(Conversation),
     /// Token ids, taken exactly as they are.
     Ids(Vec<u32>),
 }

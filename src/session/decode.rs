@@ -16,6 +16,7 @@ use crate::decoding::{
     Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, StrategyInputs,
     begin_with,
 };
+use crate::model::SequenceId;
 use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
 use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
@@ -267,6 +268,27 @@ impl Decode {
         self.run.phases.detokenise.seconds += start.elapsed().as_secs_f64();
     }
 
+    /// A fork of what the run has cached, as far as it is the beginning of other tokens as well; it belongs to whoever asked.
+    pub(super) fn lend(
+        &mut self,
+        ready: &mut ReadyModel,
+        tokens: &[u32],
+    ) -> Result<Option<SequenceId>, RunError> {
+        let Some(branch) = self.branches.last_mut() else { return Ok(None) };
+        Ok(branch.strategy.lend(&mut *ready.model, tokens).map_err(DecodingError::from)?)
+    }
+
+    /// Lets a run that has not begun begin in a sequence that holds the beginning of its prompt.
+    pub(super) fn adopt(&mut self, ready: &mut ReadyModel, sequence: SequenceId) {
+        let cached = ready.model.length(sequence);
+        let refused =
+            self.branches.last_mut().map_or(Some(sequence), |branch| branch.strategy.adopt(sequence));
+        match refused {
+            Some(sequence) => ready.model.release(sequence),
+            None => self.run.continued_positions = cached,
+        }
+    }
+
     /// Frees what the run holds in the model, and gives the run.
     pub fn end(mut self, ready: &mut ReadyModel) -> Run {
         for branch in &mut self.branches {
@@ -324,7 +346,7 @@ fn tokenise(
     let tokenizer = || tokenizer.ok_or_else(missing);
     match prompt {
         Prompt::Ids(ids) => Ok(ids.clone()),
-        Prompt::Chat(text) => Ok(tokenizer()?.encode_chat(text)?),
+        Prompt::Chat(conversation) => Ok(tokenizer()?.encode_chat(conversation)?),
         Prompt::Text { text, special } => {
             let special = match special {
                 SpecialTokens::Add => AddSpecial::AsFileSays,

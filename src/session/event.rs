@@ -2,6 +2,7 @@
 
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
+use crate::tokenizer::chat::Switch;
 use crate::trace::{
     AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
     StopReason, StrategyKind, StrategyStep,
@@ -127,6 +128,8 @@ pub struct Loaded {
     pub defaults: GenerationDefaults,
     /// Why a prompt cannot be put as a chat; `None` where the model has a template for it.
     pub chat_problem: Option<String>,
+    /// Switches that the template for a chat reads.
+    pub chat_switches: Vec<Switch>,
     /// Whether its files have a head that drafts (multi-token prediction).
     pub has_drafting_head: bool,
 }
@@ -142,6 +145,8 @@ pub struct RunStarted {
     pub seed: u64,
     /// What each incremental step feeds to the model.
     pub step_input: StepInput,
+    /// How many of the prompt's tokens, from the first on, are in the KV cache already.
+    pub continued_positions: usize,
     /// Figures of the phases done so far: load and tokenise.
     pub phases: Phases,
 }

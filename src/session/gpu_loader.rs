@@ -119,7 +119,7 @@ fn ready(
     // The adapter may have shortened the context.
     let (context, weight_bytes) = (engine.context(), memory.weight_bytes);
     let model = ModelFacts { context, weight_bytes, ..opened.facts() };
-    let chat_problem = opened.chat_problem();
+    let (chat_problem, chat_switches) = (opened.chat_problem(), opened.chat_switches());
     let loaded = Loaded {
         model,
         adapter,
@@ -130,6 +130,7 @@ fn ready(
         tokenizer_problem: opened.tokenizer_problem,
         defaults: opened.file.generation,
         chat_problem,
+        chat_switches,
         has_drafting_head: head.is_some(),
     };
     let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);

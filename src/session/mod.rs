@@ -27,6 +27,7 @@ pub use crate::formats::inspect::{FormatShare, Inspection};
 pub use crate::gpu::adapter_for_window;
 pub use crate::gpu::{LoadPart, Progress, Share};
 pub use crate::model::{CacheFormat, WeightsChoice};
+pub use crate::tokenizer::chat::{Conversation, Message, Switch};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::Decode;
 pub use draft::{DraftError, DraftModel, strategy_inputs};

@@ -13,6 +13,7 @@ use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Fused, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::Tokenizer;
+use crate::tokenizer::chat::{ChatTemplate, Switch};
 use crate::trace::ModelFacts;
 
 /// A model's files, read and checked as far as that goes without a GPU.
@@ -82,6 +83,12 @@ impl Opened {
             weights: self.precision,
             cache: self.plan.cache_format,
         })
+    }
+
+    /// Switches that the template for a chat reads.
+    pub fn chat_switches(&self) -> Vec<Switch> {
+        let template = self.tokenizer.as_ref().and_then(|tokenizer| tokenizer.chat.as_ref().ok());
+        template.map(ChatTemplate::switches).unwrap_or_default()
     }
 
     /// Why a prompt cannot be put as a chat; `None` where it can.

@@ -139,6 +139,7 @@ impl View {
                     strategy: started.strategy,
                     seed: started.seed,
                     step_input: started.step_input,
+                    continued_positions: started.continued_positions,
                     prompt: started.prompt,
                     phases: started.phases,
                     ..Run::default()

@@ -20,7 +20,7 @@ use super::load::{LoadError, Loader, ReadyModel};
 use super::outbox::Outbox;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
-use crate::decoding::{Control, DecodingError};
+use crate::decoding::{CacheUse, Control, DecodingError};
 use crate::model::ModelError;
 use crate::trace::StopReason;
 
@@ -182,11 +182,44 @@ impl Worker {
     }
 
     fn start(&mut self, request: &RunRequest) {
-        self.close();
-        let Some(ready) = &mut self.ready else {
-            self.outbox.notify(Severity::Error, "There is no model to run", "Open a model first.");
-            return;
-        };
+        self.end_scoring();
+        self.finish(StopReason::Cancelled);
+        let mut before = self.live.take();
+        let began = self.begin(request, before.as_mut());
+        if let (Some(before), Some(ready)) = (before, &mut self.ready) {
+            before.decode.end(ready);
+        }
+        match began {
+            Ok(decode) => {
+                let run = &decode.run;
+                self.outbox.send(Event::RunStarted(Box::new(RunStarted {
+                    prompt: run.prompt.clone(),
+                    strategy: run.strategy,
+                    seed: run.seed,
+                    step_input: run.step_input,
+                    continued_positions: run.continued_positions,
+                    phases: run.phases,
+                })));
+                let motion = match request.pace {
+                    Pace::Continuous => Motion::Going,
+                    Pace::SingleStep => Motion::OneStep,
+                };
+                self.live = Some(LiveRun::new(decode, motion));
+            }
+            Err(NotBegun::NoModel) => {
+                self.outbox.notify(Severity::Error, "There is no model to run", "Open a model first.");
+            }
+            Err(NotBegun::Stopped) => {}
+            Err(NotBegun::Refused(error)) => {
+                self.outbox.notify(Severity::Error, "The run cannot begin", &error.to_string());
+            }
+        }
+    }
+
+    /// A run that is ready for its first step. A conversation that goes on begins with what the run before has cached of
+    /// it.
+    fn begin(&mut self, request: &RunRequest, before: Option<&mut LiveRun>) -> Result<Decode, NotBegun> {
+        let ready = self.ready.as_mut().ok_or(NotBegun::NoModel)?;
         let outbox = &self.outbox;
         let mut began_loading = false;
         let inputs = strategy_inputs(&request.settings, ready, self.draft.as_ref(), &mut |_, _| {
@@ -198,29 +231,14 @@ impl Worker {
         if began_loading {
             self.outbox.send(Event::HeadLoadEnded);
         }
-        let began = match inputs {
-            Err(RunError::DraftingHead(LoadError::Stopped)) => return,
-            inputs => inputs
-                .and_then(|inputs| Decode::begin_with(ready, inputs, &request.prompt, &request.settings)),
-        };
-        match began {
-            Ok(decode) => {
-                let run = &decode.run;
-                self.outbox.send(Event::RunStarted(Box::new(RunStarted {
-                    prompt: run.prompt.clone(),
-                    strategy: run.strategy,
-                    seed: run.seed,
-                    step_input: run.step_input,
-                    phases: run.phases,
-                })));
-                let motion = match request.pace {
-                    Pace::Continuous => Motion::Going,
-                    Pace::SingleStep => Motion::OneStep,
-                };
-                self.live = Some(LiveRun::new(decode, motion));
-            }
-            Err(error) => self.outbox.notify(Severity::Error, "The run cannot begin", &error.to_string()),
+        let mut decode = Decode::begin_with(ready, inputs?, &request.prompt, &request.settings)?;
+        let goes_on = matches!(&request.prompt, Prompt::Chat(conversation) if conversation.goes_on());
+        if let (Some(before), true, CacheUse::Reuse) = (before, goes_on, request.settings.cache)
+            && let Some(sequence) = before.decode.lend(ready, &decode.run.prompt_ids())?
+        {
+            decode.adopt(ready, sequence);
         }
+        Ok(decode)
     }
 
     /// Begins to score the newest run's prompt. A prompt of one token has nothing to score.
@@ -393,6 +411,25 @@ impl Worker {
         self.outbox.send(Event::LoadFailed);
         if let Some(live) = live.filter(|live| live.motion != Motion::Ended) {
             self.outbox.send(Event::Finished { stop: StopReason::Failed, phases: live.decode.run.phases });
+        }
+    }
+}
+
+/// Why no run began.
+enum NotBegun {
+    /// There is no model.
+    NoModel,
+    /// A person ended it.
+    Stopped,
+    /// Prompt, settings or what the run needs.
+    Refused(RunError),
+}
+
+impl From<RunError> for NotBegun {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::DraftingHead(LoadError::Stopped) => Self::Stopped,
+            error => Self::Refused(error),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokenizers::{Decoder, Model};
 
-use super::chat::{ChatError, ChatTemplate, Message};
+use super::chat::{ChatError, ChatTemplate, Conversation};
 use super::error::{TokenizerError, malformed};
 use super::guarded::guarded;
 use super::spelling::{self, Spelling};
@@ -102,12 +102,11 @@ impl Tokenizer {
         Ok(first.into_iter().chain(encoding.get_ids().iter().copied()).chain(last).collect())
     }
 
-    /// The ids of a conversation in which the user said `text`, up to where the assistant begins to speak. The
-    /// template writes the special tokens, so none is added.
-    pub fn encode_chat(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+    /// The ids of a conversation, up to where the assistant begins to speak. The template writes the special tokens, so
+    /// none is added.
+    pub fn encode_chat(&self, conversation: &Conversation) -> Result<Vec<u32>, TokenizerError> {
         let template = self.chat.as_ref().map_err(Clone::clone)?;
-        let message = Message { role: "user".to_owned(), content: text.to_owned() };
-        self.encode(&template.render(&[message], jiff::Zoned::now().datetime())?, AddSpecial::Never)
+        self.encode(&template.render(conversation, jiff::Zoned::now().datetime())?, AddSpecial::Never)
     }
 
     /// The id of a token as the vocabulary spells it.

@@ -22,6 +22,9 @@ pub struct Run {
     pub step_input: StepInput,
     /// The tokens that went in, special ones included.
     pub prompt: Vec<PromptToken>,
+    /// How many of them, from the first on, were in the KV cache before: those of a conversation that goes on.
+    #[serde(default)]
+    pub continued_positions: usize,
     /// What each phase took.
     pub phases: Phases,
     /// The decisions, in the order they were made: a tree, whose nodes come after their parents.

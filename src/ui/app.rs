@@ -150,6 +150,9 @@ impl App {
                 self.state.cursor.follow_newest(0);
                 self.state.lines_left.clear();
                 self.state.origin = Origin::Worker;
+                if std::mem::take(&mut self.state.asked_in_chat) {
+                    self.state.answering_run = Some(self.state.run_number);
+                }
             }
             Event::Branched(_) => {
                 let left = self.view.run.as_ref().and_then(|run| run.tip());
@@ -214,6 +217,7 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.take_events(ctx);
+        self.take_answer();
         self.take_dialog_answer(ctx);
         self.take_inspection();
         self.take_trace_work();

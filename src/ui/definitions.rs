@@ -95,6 +95,7 @@ definitions! {
     TOKENISE_TIME = "Time", "ms", Measured, "From the text to ids, on the CPU, by the clock.", "";
     PROMPT_TOKENS = "Prompt tokens", "tokens", Measured, "Ids that the prompt became, special ones included.", "";
     INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
+    CONTINUED_POSITIONS = "From the cache", "tokens", Measured, "Prompt tokens, from the first on, that the turns before left in the KV cache.", "";
     INITIATION_RATE = "Speed", "tokens/s", Computed, "Prompt tokens a second during initiation.", "rows ÷ seconds";
     INCREMENTAL_TIME = "Time", "s", Measured, "The incremental passes that gave the tokens of the line on show, by the clock; those of other lines are not in it.", "";
     INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Tokens of the line on show that the strategy chose in the incremental phase, a second of the passes that gave them. A token that you chose counts for neither.", "tokens ÷ seconds of their passes";

@@ -51,6 +51,7 @@ mod running;
 mod scene;
 pub mod state;
 mod table;
+mod talk;
 pub mod theme;
 mod token_job;
 mod token_text;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::talk::Talk;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyKind};
 use crate::session::{CacheFormat, WeightsChoice};
 
@@ -36,6 +37,8 @@ pub struct Remembered {
     pub add_special: bool,
     /// Whether the prompt is put as a user's message into the model's chat template, where it has one.
     pub chat: bool,
+    /// The conversation in Chat.
+    pub talk: Talk,
     /// How to decode.
     pub decoding: DecodingSettings,
     /// What the chips' colour means.
@@ -97,6 +100,7 @@ impl Default for Remembered {
             prompt: FIRST_PROMPT.to_owned(),
             add_special: true,
             chat: false,
+            talk: Talk::default(),
             // Greedy decoding of so small a model as the built-in one soon repeats itself.
             decoding: first_settings(StrategyKind::Sample),
             colouring: Colouring::default(),

@@ -3,17 +3,36 @@
 use super::app::App;
 use super::state::{Awaited, Origin, State};
 use crate::session::command::SpecialTokens;
+use crate::session::event::Loaded;
 use crate::session::{Command, Pace, Prompt, RunRequest, Status};
 
 impl App {
-    /// The prompt as it would be run; `None` without a model.
+    /// Whether the prompt is put as a chat.
+    fn chats(&self) -> bool {
+        let has_template = |loaded: &Loaded| loaded.chat_problem.is_none();
+        self.state.remembered.chat && self.view.loaded.as_deref().is_some_and(has_template)
+    }
+
+    /// The prompt as it would be run; `None` without a model, and where nothing was ever asked in a chat.
     pub(super) fn prompt(&self) -> Option<Prompt> {
-        let has_template = self.view.loaded.as_ref()?.chat_problem.is_none();
+        self.view.loaded.as_ref()?;
         let remembered = &self.state.remembered;
+        if self.chats() {
+            return remembered.talk.with(&remembered.prompt).map(Prompt::Chat);
+        }
         let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };
-        let text = remembered.prompt.clone();
-        let chat = remembered.chat && has_template;
-        Some(if chat { Prompt::Chat(text) } else { Prompt::Text { text, special } })
+        Some(Prompt::Text { text: remembered.prompt.clone(), special })
+    }
+
+    /// Keeps the answer of the run on show, if that is what it is.
+    pub(super) fn take_answer(&mut self) {
+        let State { answering_run, run_number, origin, remembered, .. } = &mut self.state;
+        if *answering_run == Some(*run_number)
+            && *origin != Origin::File
+            && let Some(run) = &self.view.run
+        {
+            remembered.talk.answered_by(run);
+        }
     }
 
     /// Has the prompt counted when it changed, one count at a time and none while the worker decodes.
@@ -51,7 +70,13 @@ impl App {
             return;
         }
         let Some(prompt) = self.prompt() else { return };
-        let remembered = &self.state.remembered;
+        self.state.asked_in_chat = self.chats();
+        let remembered = &mut self.state.remembered;
+        if self.state.asked_in_chat {
+            let asked = std::mem::take(&mut remembered.prompt);
+            remembered.talk.ask(&asked);
+            self.state.answering_run = None;
+        }
         let mut settings = remembered.decoding.clone().as_used();
         settings.stop.texts.retain(|text| !text.is_empty());
         self.state.wanted_tokens = settings.stop.max_tokens;

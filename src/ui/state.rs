@@ -110,6 +110,10 @@ pub struct State {
     pub draft_path: String,
     /// Number of the run whose prompt the worker was asked to score.
     pub scored_run: Option<u64>,
+    /// Number of the run that answers the newest question of the conversation.
+    pub answering_run: Option<u64>,
+    /// Whether the run that was asked for is to answer it.
+    pub asked_in_chat: bool,
     /// Number of the run shown; it tells caches that the trace is another one.
     pub run_number: u64,
 }
@@ -138,6 +142,8 @@ impl State {
             origin: Origin::Worker,
             draft_path: String::new(),
             scored_run: None,
+            answering_run: None,
+            asked_in_chat: false,
             run_number: 0,
         }
     }

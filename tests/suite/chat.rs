@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
-use logitscope::tokenizer::chat::{ChatError, ChatTemplate, Message};
+use logitscope::tokenizer::chat::{ChatError, ChatTemplate, Conversation, Message};
 use serde::Deserialize;
 
 /// See `tests/fixtures/chat/make.py`.
@@ -17,7 +17,8 @@ struct Expected {
 #[derive(Deserialize)]
 struct Case {
     template: String,
-    messages: Vec<Said>,
+    #[serde(flatten)]
+    conversation: Conversation,
     text: Option<String>,
     error: Option<String>,
 }
@@ -38,6 +39,7 @@ fn source(name: &str) -> &'static str {
         "headers" => include_str!("../fixtures/chat/headers.jinja"),
         "instructions" => include_str!("../fixtures/chat/instructions.jinja"),
         "opened_thinking" => include_str!("../fixtures/chat/opened_thinking.jinja"),
+        "switches" => include_str!("../fixtures/chat/switches.jinja"),
         "plain_lines" => include_str!("../fixtures/chat/plain_lines.jinja"),
         "thinking" => include_str!("../fixtures/chat/thinking.jinja"),
         "turns" => include_str!("../fixtures/chat/turns.jinja"),
@@ -51,12 +53,7 @@ fn conversations_render_as_in_transformers() {
     let now: DateTime = expected.now.parse().unwrap();
     for case in &expected.cases {
         let template = ChatTemplate::new(source(&case.template), expected.special.clone()).unwrap();
-        let messages: Vec<Message> = case
-            .messages
-            .iter()
-            .map(|said| Message { role: said.role.clone(), content: said.content.clone() })
-            .collect();
-        match (template.render(&messages, now), &case.error) {
+        match (template.render(&case.conversation, now), &case.error) {
             (Err(ChatError::Refused { message }), Some(error)) => assert_eq!(message, *error),
             (result, None) => {
                 assert_eq!(result.as_ref().ok(), case.text.as_ref(), "{}: {result:?}", case.template)
@@ -66,11 +63,21 @@ fn conversations_render_as_in_transformers() {
     }
 }
 
+#[test]
+fn the_usual_switches_are_found_by_name() {
+    let names = |source: &str| -> Vec<&str> {
+        let template = ChatTemplate::new(source, BTreeMap::new()).unwrap();
+        template.switches().iter().map(|switch| switch.name).collect()
+    };
+    assert_eq!(names(source("switches")), ["enable_thinking", "reasoning_effort"]);
+    assert_eq!(names("{% if thinking %}x{% endif %}"), ["thinking"]);
+    assert_eq!(names(source("chatml")), [""; 0]);
+}
+
 /// What a template says to one question.
 fn answer(source: &str) -> Result<String, ChatError> {
-    let question = Message { role: "user".to_owned(), content: "Why?".to_owned() };
-    ChatTemplate::new(source, BTreeMap::new())?
-        .render(&[question], DateTime::constant(1970, 1, 1, 0, 0, 0, 0))
+    let question = Conversation::asking("Why?");
+    ChatTemplate::new(source, BTreeMap::new())?.render(&question, DateTime::constant(1970, 1, 1, 0, 0, 0, 0))
 }
 
 #[test]
@@ -238,24 +245,21 @@ struct Probe {
 fn small_templates_of_all_of_jinja_render_as_in_transformers() {
     let probes: Probes = serde_json::from_str(include_str!("../fixtures/chat/probes.json")).unwrap();
     let now: DateTime = probes.now.parse().unwrap();
-    let messages: Vec<Message> = probes
-        .messages
-        .iter()
-        .map(|said| Message { role: said.role.clone(), content: said.content.clone() })
-        .collect();
+    let messages = probes.messages.iter().map(|said| Message::new(&said.role, &said.content)).collect();
+    let conversation = Conversation { messages, ..Conversation::default() };
     let differ: Vec<String> = probes
         .cases
         .iter()
         .filter_map(|probe| {
             let result = ChatTemplate::new(&probe.template, probes.special.clone())
-                .and_then(|template| template.render(&messages, now));
+                .and_then(|template| template.render(&conversation, now));
             (result.as_ref().ok() != probe.text.as_ref())
                 .then(|| format!("{:?}\n  ours   {result:?}\n  theirs {:?}", probe.template, probe.text))
         })
         .collect();
     for source in &probes.refused {
         let result = ChatTemplate::new(source, probes.special.clone());
-        let result = result.and_then(|template| template.render(&messages, now));
+        let result = result.and_then(|template| template.render(&conversation, now));
         assert!(result.is_err(), "{source}: {result:?}");
     }
     assert!(differ.is_empty(), "{} of {}:\n{}", differ.len(), probes.cases.len(), differ.join("\n"));

@@ -44,6 +44,7 @@ pub fn with_model(opened: Opened, model: Box<dyn LanguageModel>) -> ReadyModel {
         tokenizer_problem: opened.tokenizer_problem,
         defaults: opened.file.generation,
         chat_problem: None,
+        chat_switches: Vec::new(),
         has_drafting_head: false,
     };
     ReadyModel {

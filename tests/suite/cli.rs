@@ -613,6 +613,47 @@ fn chat_puts_the_prompt_into_the_models_template() {
     let answer = json_of(&[&["generate", "-n", "2", "--ignore-eos", "--json"][..], &ask].concat());
     assert_eq!(answer["prompt_ids"], ids);
 
+    // What the system says, what was said before, and values for the template.
+    let turns = folder.path().join("turns.json");
+    std::fs::write(
+        &turns,
+        r#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "sure": true}]"#,
+    )
+    .expect("written");
+    template(
+        "{% for m in messages %}{{ m.role[0] }}{{ m.content }}{{ m.sure }};{% endfor %}{{ mood }}{{ tools }}",
+    );
+    let turns = turns.to_string_lossy().into_owned();
+    let more = [
+        "--system",
+        "s",
+        "--turns",
+        &turns,
+        "--template-arg",
+        r#"mood="glad""#,
+        "--template-arg",
+        "tools=[1]",
+    ];
+    let ids = json_of(&[&["tokenize"][..], &ask, &more, &["--json"]].concat())["ids"].clone();
+    let written =
+        ["tokenize", "-m", &model, "-p", "ss;ua;abTrue;uthe king;glad[1]", "--no-special", "--json"];
+    assert_eq!(ids, json_of(&written)["ids"]);
+    for (given, reason) in [
+        (["--template-arg", "mood=glad"], "is not JSON: a text needs quotes, as in mood='\"glad\"'"),
+        (["--template-arg", "mood"], "not of the form NAME=JSON"),
+        (["--template-arg", "messages=[]"], "given by --system, --turns and the prompt"),
+        (["--turns", "/nowhere/turns.json"], "the turns could not be read: /nowhere/turns.json"),
+    ] {
+        let refused = run(&[&["tokenize"][..], &ask, &given].concat());
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && error.contains(reason), "{given:?}: {error}");
+    }
+    std::fs::write(&turns, r#"{"role": "user"}"#).expect("written");
+    let error = error_of(&[&["tokenize"][..], &ask, &["--turns", &turns]].concat());
+    assert!(error.contains("it has to be a JSON list of objects"), "{error}");
+    let without_chat = run(&["tokenize", "-m", &model, "-p", "a", "--system", "s"]);
+    assert_eq!(without_chat.status.code(), Some(2));
+
     template("{{ raise_exception('Kings are not spoken to') }}");
     let error = error_of(&[&["generate"][..], &ask].concat());
     assert!(error.contains("refuses these messages: Kings are not spoken to"), "{error}");

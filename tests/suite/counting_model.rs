@@ -187,6 +187,7 @@ impl Loader for FakeLoader {
             tokenizer_problem: None,
             defaults: GenerationDefaults::default(),
             chat_problem: None,
+            chat_switches: Vec::new(),
             has_drafting_head: false,
         };
         let tokenizer = (!self.0.textless).then(|| tokenizer_of(&WORDS, special));

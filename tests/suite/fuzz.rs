@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use logitscope::gpu::{self, AdapterInfo};
 use logitscope::session::{LoadRequest, ModelCard, ModelSource, Opened, WeightsChoice};
+use logitscope::tokenizer::chat::Conversation;
 use logitscope::tokenizer::gguf::{GgufVocabulary, kind};
 use logitscope::tokenizer::merges::MergesFiles;
 use logitscope::tokenizer::{AddSpecial, Detokeniser, Tokenizer};
@@ -263,7 +264,7 @@ fn use_tokenizer(tokenizer: &Tokenizer) {
             let _ = Detokeniser::after(tokenizer, &ids).finish(tokenizer);
         }
     }
-    let _ = tokenizer.encode_chat("Why?");
+    let _ = tokenizer.encode_chat(&Conversation::asking("Why?"));
     for id in (0..40).chain([256, 319, 320, 1 << 20, u32::MAX]) {
         let _ = (tokenizer.piece(id), tokenizer.bytes(id), tokenizer.is_special(id));
     }

@@ -173,6 +173,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "icons",
             "cursor",
             "pacing",
+            "talk",
             "remembered",
             "dialog",
             "format",

@@ -9,8 +9,8 @@ use logitscope::model::{ModelError, WeightsChoice};
 use logitscope::session::command::{LoadRequest, SpecialTokens};
 use logitscope::session::event::BrokenAdapter;
 use logitscope::session::{
-    Command, LoadError, LoadPart, Loader, ModelSource, Pace, Progress, Prompt, ReadyModel, RunRequest,
-    Session, Severity, Share, Status, View,
+    Command, Conversation, LoadError, LoadPart, Loader, ModelSource, Pace, Progress, Prompt, ReadyModel,
+    RunRequest, Session, Severity, Share, Status, View,
 };
 use logitscope::trace::{AdapterFacts, ChosenBy, Phase, Run, StepInput, StopReason};
 
@@ -200,7 +200,7 @@ fn a_prompt_is_counted_without_a_run() {
     let mut watched = Watched::ready(Behaviour::default());
     watched.send(Command::Count(text("zero one two")));
     watched.until("it is counted", |view| view.prompt_tokens == Some(3));
-    watched.send(Command::Count(Prompt::Chat("zero".to_owned())));
+    watched.send(Command::Count(Prompt::Chat(Conversation::asking("zero"))));
     watched.until("it cannot be counted", |view| view.prompt_tokens.is_none());
     assert!(watched.view.run.is_none() && watched.view.status == Status::Ready);
     assert_eq!(watched.view.notices.len(), 1, "why is told when it is run");

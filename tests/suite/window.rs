@@ -10,8 +10,8 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::{GrammarKind, StrategyKind};
 use logitscope::session::event::{BrokenAdapter, Loaded};
 use logitscope::session::{
-    CacheFormat, Command, Event, LoadPart, ModelSource, Notice, Pace, Prompt, RunRequest, Session, Severity,
-    Share, Status, WeightsChoice,
+    CacheFormat, Command, Conversation, Event, LoadPart, ModelSource, Notice, Pace, Prompt, RunRequest,
+    Session, Severity, Share, Status, WeightsChoice,
 };
 use logitscope::ui::{App, Worker};
 
@@ -487,7 +487,9 @@ fn a_chat_is_sent_as_one_and_brings_its_own_special_tokens() {
     press(&mut window, "Chat");
     assert!(window.get_by_label(special).accesskit_node().is_disabled());
     press(&mut window, "Run");
-    assert!(matches!(started(&script).prompt, Prompt::Chat(text) if text == "Once upon a time"));
+    assert!(
+        matches!(started(&script).prompt, Prompt::Chat(talk) if talk == Conversation::asking("Once upon a time"))
+    );
     press(&mut window, "Stop");
     press(&mut window, "Chat");
     press(&mut window, "Run");

@@ -144,6 +144,7 @@ impl Script {
             strategy,
             seed,
             step_input,
+            continued_positions: 0,
             phases,
         })));
         self.events.push_back(Event::InitiationProgress { done: 0, total });
@@ -280,13 +281,18 @@ pub fn loaded() -> Loaded {
         tokenizer_problem: None,
         defaults: GenerationDefaults::default(),
         chat_problem: None,
+        chat_switches: Vec::new(),
         has_drafting_head: false,
     }
 }
 
 fn text_of(prompt: &Prompt) -> &str {
     match prompt {
-        Prompt::Text { text, .. } | Prompt::Chat(text) => text,
+        Prompt::Text { text, .. } => text,
+        Prompt::Chat(conversation) => {
+            let last = conversation.messages.last().expect("somebody speaks");
+            last.0["content"].as_str().expect("a text")
+        }
         Prompt::Ids(_) => panic!("the window sends texts"),
     }
 }

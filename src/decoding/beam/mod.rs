@@ -282,13 +282,27 @@ impl Strategy for Beam {
         Ok(Stepped { nodes, stop })
     }
 
-    fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
+    fn lend(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        tokens: &[u32],
+    ) -> Result<Option<SequenceId>, ModelError> {
         let cached = self.live.iter().filter_map(|live| Some((live, live.sequence?)));
-        let nearest = cached.max_by_key(|(live, _)| common_prefix(&live.tokens, tokens));
-        let fork = match nearest {
-            Some((live, sequence)) => fork_shared(model, Some(sequence), &live.tokens, tokens)?,
-            None => None,
-        };
+        match cached.max_by_key(|(live, _)| common_prefix(&live.tokens, tokens)) {
+            Some((live, sequence)) => fork_shared(model, Some(sequence), &live.tokens, tokens),
+            None => Ok(None),
+        }
+    }
+
+    fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {
+        match self.live.first_mut() {
+            Some(root) => root.sequence.replace(sequence),
+            None => Some(sequence),
+        }
+    }
+
+    fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
+        let fork = self.lend(model, tokens)?;
         let root = Live::root(tokens, fork);
         let stop = self.ending.reason(tokens, model.context());
         let mut rules = self.rules;

@@ -29,7 +29,7 @@ use super::settings::DecodingSettings;
 use super::strategy::{Branched, Control, Ending, SharedModel, Stepped, Strategy};
 use super::text::{Emitted, Text};
 use crate::model::batch::RowOutput;
-use crate::model::{Batch, LanguageModel};
+use crate::model::{Batch, LanguageModel, ModelError, SequenceId};
 use crate::trace::strategies::SpeculativeStep;
 use crate::trace::{Run, StepDetail};
 
@@ -161,6 +161,18 @@ impl Strategy for Speculative {
         let drafter = self.drafter.branch(tokens).inspect_err(|_| text.release(model))?;
         let stop = text.reason(tokens, model.context());
         Ok(Branched { strategy: Box::new(Self { text, drafter, ..*self }), stop })
+    }
+
+    fn lend(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        tokens: &[u32],
+    ) -> Result<Option<SequenceId>, ModelError> {
+        self.text.lend(model, tokens)
+    }
+
+    fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {
+        self.text.adopt(sequence)
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {

@@ -12,6 +12,7 @@
 mod access;
 mod casing;
 mod comparison;
+mod conversation;
 mod filters;
 mod format_spec;
 mod functions;
@@ -51,6 +52,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, Value};
 
+pub use conversation::{Conversation, MESSAGES, Message, SWITCHES, Switch};
 use values::{Arguments, bind, failure, needed, text};
 
 /// Work that a rendering may do, in minijinja's units: an instruction is one, 64 bytes of data are one. Real
@@ -68,15 +70,6 @@ const NAME: &str = "chat template";
 pub struct ChatTemplate {
     source: String,
     special: BTreeMap<String, String>,
-}
-
-/// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Who speaks: `system`, `user` or `assistant`.
-    pub role: String,
-    /// What they say.
-    pub content: String,
 }
 
 /// Why a conversation could not be rendered.
@@ -143,18 +136,22 @@ impl ChatTemplate {
         Ok(template)
     }
 
+    /// The usual switches that the template reads, as far as its text tells.
+    pub fn switches(&self) -> Vec<Switch> {
+        let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let reads = |name: &str| self.source.split(|letter| !is_part(letter)).any(|word| word == name);
+        SWITCHES.into_iter().filter(|switch| reads(switch.name)).collect()
+    }
+
     /// The text of a conversation, up to where the assistant begins to speak. `now` is what the template takes for
     /// the present local time.
-    pub fn render(&self, messages: &[Message], now: DateTime) -> Result<String, ChatError> {
+    pub fn render(&self, conversation: &Conversation, now: DateTime) -> Result<String, ChatError> {
         let mut context: BTreeMap<&str, Value> =
             self.special.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str()))).collect();
-        let messages = messages.iter().map(|message| {
-            Value::from_pairs([("role", message.role.as_str()), ("content", message.content.as_str())])
-        });
-        context.insert("messages", messages.collect());
         context.insert("add_generation_prompt", Value::from(true));
         context.insert("tools", Value::from(()));
         context.insert("documents", Value::from(()));
+        context.extend(conversation.values());
         on_large_stack(|| self.run(Some((context, now))))
     }
 

@@ -3,6 +3,7 @@
 
 mod advanced_stages;
 mod columns;
+mod conversation;
 pub(super) mod curve;
 pub(super) mod draw;
 mod grammar;

@@ -2,6 +2,7 @@
 
 use egui::{Frame, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
 
+use super::conversation;
 use super::run_buttons::run_buttons;
 use super::settings;
 use crate::session::View;
@@ -47,33 +48,48 @@ fn counted(ui: &mut Ui, view: &View) {
 
 fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
-    section(ui, "Prompt");
-    let remembered = &mut scene.state.remembered;
-    let edit = TextEdit::multiline(&mut remembered.prompt)
-        .font(mono(size::BODY))
-        .desired_rows(4)
-        .desired_width(f32::INFINITY)
-        .margin(Margin::symmetric(10, 8))
-        .hint_text("What should the model continue?");
-    ScrollArea::vertical().id_salt("prompt").max_height(168.0).show(ui, |ui| {
-        ui.add_sized(vec2(ui.available_width(), 84.0), edit).accessible_name("Prompt");
-    });
-    counted(ui, scene.view);
-    let label = |text| RichText::new(text).size(size::SMALL).color(palette.secondary);
     let problem = match &scene.view.loaded {
         None => Some("Open a model first."),
         Some(loaded) => loaded.chat_problem.as_deref(),
     };
     // Where there is no template the switch is off, whatever it was for the model before.
-    let mut chat = remembered.chat && problem.is_none();
+    let mut chat = scene.state.remembered.chat && problem.is_none();
+    if chat {
+        conversation::show(ui, scene);
+    } else {
+        section(ui, "Prompt");
+    }
+    let remembered = &mut scene.state.remembered;
+    let hint = match chat {
+        true if remembered.talk.newest.is_some() => {
+            "Your next message; leave it empty to ask the last one again"
+        }
+        true => "Your message",
+        false => "What should the model continue?",
+    };
+    let edit = TextEdit::multiline(&mut remembered.prompt)
+        .font(mono(size::BODY))
+        .desired_rows(4)
+        .desired_width(f32::INFINITY)
+        .margin(Margin::symmetric(10, 8))
+        .hint_text(hint);
+    ScrollArea::vertical().id_salt("prompt").max_height(168.0).show(ui, |ui| {
+        ui.add_sized(vec2(ui.available_width(), 84.0), edit).accessible_name("Prompt");
+    });
+    counted(ui, scene.view);
+    let label = |text| RichText::new(text).size(size::SMALL).color(palette.secondary);
     ui.horizontal_wrapped(|ui| {
     ui.add_enabled_ui(problem.is_none(), |ui| {
         let response = ui
             .checkbox(&mut chat, label("Chat"))
-            .on_hover_text("Puts the prompt as a user's message into the model's chat template; its special tokens show as chips in the text.")
+            .on_hover_text("Talks with the model: what was said goes into its chat template, whose special tokens show as chips in the text.")
             .on_disabled_hover_text(problem.unwrap_or_default());
         if response.changed() {
             remembered.chat = chat;
+            // What was asked is there to be continued as a text.
+            if let (false, true, Some(turn)) = (chat, remembered.prompt.is_empty(), &remembered.talk.newest) {
+                remembered.prompt = turn.asked.clone();
+            }
         }
     });
     ui.add_enabled_ui(!chat, |ui| {
@@ -84,4 +100,7 @@ fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
             .on_disabled_hover_text("A chat template brings its own.");
     });
     });
+    if let (true, Some(loaded)) = (chat, &scene.view.loaded) {
+        conversation::switches(ui, &mut remembered.talk, &loaded.chat_switches);
+    }
 }
