@@ -1,6 +1,6 @@
 //! The conversation above the prompt's editor: what the system says, what was said before, and the template's switches.
 
-use egui::{CornerRadius, Frame, Label, Margin, RichText, TextEdit, Ui, vec2};
+use egui::{CornerRadius, Frame, Label, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use crate::session::Switch;
 use crate::ui::format;
@@ -12,6 +12,8 @@ use crate::ui::widgets::{icon_button, section, segmented};
 
 /// Lines of a text that a turn shows; all of it is there under the pointer.
 const LINES: usize = 3;
+/// Most points that the turns take; those before are scrolled to.
+const TURNS_HEIGHT: f32 = 210.0;
 
 /// Shows what was said before.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -42,12 +44,17 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 
     let count = talk.all().count();
     let mut back_to = None;
-    for (place, turn) in talk.all().enumerate() {
-        let is_newest = place + 1 == count && talk.newest.is_some();
-        if show_turn(ui, place, turn, is_newest) {
-            back_to = Some(place);
+    // The editor below stays in sight, however long they talk.
+    let turns = ScrollArea::vertical().id_salt("turns").max_height(TURNS_HEIGHT).stick_to_bottom(true);
+    turns.show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::S;
+        for (place, turn) in talk.all().enumerate() {
+            let is_newest = place + 1 == count && talk.newest.is_some();
+            if show_turn(ui, place, turn, is_newest) {
+                back_to = Some(place);
+            }
         }
-    }
+    });
     if let Some(asked) = back_to.and_then(|place| talk.back_to(place)) {
         remembered.prompt = asked;
     }

@@ -4,7 +4,7 @@
 use egui::Ui;
 
 use crate::session::{Inspection, MemoryNeed};
-use crate::trace::{Counters, ModelFacts};
+use crate::trace::{Counters, ModelFacts, Run};
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::scene::Scene;
@@ -67,6 +67,14 @@ fn layers(keep: LayersKeep) -> Vec<(&'static Definition, String)> {
         (&definitions::CACHE_LAYERS, count(keep.caches())),
         (&definitions::STATE_LAYERS, count(keep.states())),
     ]
+}
+
+/// How many tokens went in at initiation: of a conversation that goes on, those that are new.
+pub(super) fn entered(run: &Run) -> String {
+    match run.continued_positions {
+        0 => format::plural(run.prompt.len(), "token"),
+        continued => format::plural(run.prompt.len().saturating_sub(continued), "new token"),
+    }
 }
 
 /// What a loaded model keeps beside its KV cache; nothing where there are no states.

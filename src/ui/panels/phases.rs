@@ -327,8 +327,7 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             phase.happens =
                 "One pass through the decoder. The KV cache is off: keys and values are not kept.";
         }
-        phase.figure =
-            format!("{} · {}", format::plural(run.prompt.len(), "token"), format::seconds(figures.seconds));
+        phase.figure = format!("{} · {}", kept::entered(run), format::seconds(figures.seconds));
         phase.facts = vec![
             (&definitions::INITIATION_TIME, format::seconds(figures.seconds)),
             (&definitions::PHASE_ROWS, rows(figures.amount)),

@@ -3,6 +3,7 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
+use super::kept;
 use crate::trace::{ChosenBy, Node, Run};
 use crate::ui::action::Action;
 use crate::ui::definitions;
@@ -154,7 +155,7 @@ fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Pale
         Some(_) => format::seconds(run.phases.initiation.seconds),
         None => format!("{:.0} %", share * 100.0),
     };
-    let tokens = format::plural(run.prompt.len(), "token");
+    let tokens = kept::entered(run);
     let lines = ["initiation".to_owned(), tokens, time];
     let count = ((rect.height() / 14.0) as usize).clamp(1, lines.len());
     for (index, line) in lines.into_iter().take(count).enumerate() {
