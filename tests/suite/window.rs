@@ -787,6 +787,8 @@ fn a_real_worker_runs_pauses_and_ends_in_the_window() {
 fn the_built_in_model_tells_its_tale_in_the_window() {
     let mut window = window_on(Session::start(|| {}), 1440.0, 900.0);
     until(&mut window, "the built-in model is ready", |app| app.view().loaded.is_some());
+    // The number of tokens comes by itself, and makes room for a line.
+    until(&mut window, "the prompt is counted", |app| app.view().prompt_tokens.is_some());
     window.get_by_label("Most new tokens").set_value_accesskit(12.0);
     window.run_steps(2);
     window.get_by_label("Run").click();
