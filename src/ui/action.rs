@@ -1,6 +1,7 @@
 //! Everything that a person can do, as one closed list that buttons, menus and shortcuts share.
 
-use super::remembered::ThemeChoice;
+use super::remembered::{Colouring, ThemeChoice};
+use crate::decoding::StrategyKind;
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 
 /// Something a person asks for.
@@ -79,6 +80,20 @@ pub enum Action {
     SetTheme(ThemeChoice),
     /// Show or hide the inspector.
     ToggleInspector,
+    /// Choose by this strategy from the next run on.
+    UseStrategy(StrategyKind),
+    /// Colour the chips by this.
+    UseColouring(Colouring),
+    /// Put prompts as chats, or not.
+    ToggleChat,
+    /// Forget what was said in the conversation.
+    NewConversation,
+    /// Make everything larger (1), smaller (−1), or of the usual size (0).
+    Zoom(i8),
+    /// Put the panes where they were at first.
+    ResetArrangement,
+    /// Show everything that can be done, to be found by name.
+    TogglePalette,
     /// Show the keyboard's shortcuts.
     ToggleShortcuts,
     /// Show what the user was told.

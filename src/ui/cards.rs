@@ -22,10 +22,23 @@ pub struct Cards {
     pub inspected: Option<Inspected>,
     /// Positions to allow for it; `None` is the model's own context.
     pub context: Option<usize>,
+    /// The command palette, if it shows.
+    pub palette: Option<Palette>,
     /// Whether the shortcuts card shows.
     pub shortcuts: bool,
     /// Whether the list of notices shows.
     pub notices: bool,
+}
+
+/// What was entered into the command palette.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Palette {
+    /// What is looked for.
+    pub query: String,
+    /// Which of what was found is selected.
+    pub selected: usize,
+    /// Whether a key moved the selection in this frame.
+    pub moved: bool,
 }
 
 /// A model whose headers were read.
@@ -48,6 +61,7 @@ impl Default for Cards {
             taken_path: None,
             inspected: None,
             context: None,
+            palette: None,
             shortcuts: false,
             notices: false,
         }
@@ -57,7 +71,8 @@ impl Default for Cards {
 impl Cards {
     /// Whether a card lies over the window and takes the keyboard.
     pub fn any(&self) -> bool {
-        self.open || self.save || self.inspected.is_some() || self.shortcuts || self.notices
+        let small = self.palette.is_some() || self.shortcuts || self.notices;
+        self.open || self.save || self.inspected.is_some() || small
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
     (plain(Key::U), "Undo: back to the line before the branch", Action::UndoBranch),
     (plain(Key::F), "Follow the newest step", Action::ToggleFollow),
     (plain(Key::I), "Show or hide the inspector", Action::ToggleInspector),
+    (command(Key::K), "Commands", Action::TogglePalette),
     (command(Key::O), "Open a model", Action::ShowOpen),
     (command(Key::S), "Save the trace", Action::SaveTrace),
     (plain(Key::N), "Show notices", Action::ToggleNotices),
@@ -77,6 +78,7 @@ fn closes_card(state: &State, action: &Action) -> bool {
     match action {
         Action::ShowOpen => state.cards.open && state.cards.inspected.is_none(),
         Action::SaveTrace => state.cards.save,
+        Action::TogglePalette => state.cards.palette.is_some(),
         Action::ToggleShortcuts => state.cards.shortcuts,
         Action::ToggleNotices => state.cards.notices,
         _ => false,

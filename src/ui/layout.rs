@@ -5,7 +5,7 @@ use egui_tiles::Tree;
 
 use super::dock::{self, Pane};
 use super::panels::{
-    inspector, model_card, notices, open, phases, prompt, save, shortcuts, timeline, top_bar,
+    command_palette, inspector, model_card, notices, open, phases, prompt, save, shortcuts, timeline, top_bar,
 };
 use super::scene::Scene;
 use super::state::CompactPane;
@@ -79,6 +79,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     model_card::show(ui, scene);
     save::show(ui, scene);
     shortcuts::show(ui, scene);
+    command_palette::show(ui, scene);
     notices::show(ui, scene);
     drop_hint(ui);
 }

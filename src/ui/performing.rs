@@ -4,6 +4,7 @@ use egui::Context;
 
 use super::action::Action;
 use super::app::App;
+use super::cards::Palette;
 use super::cursor::Follow;
 use super::dialog::Wanted;
 use super::dock;
@@ -11,6 +12,10 @@ use super::remembered::Remembered;
 use super::state::Awaited;
 use super::theme;
 use crate::session::{Command, ModelSource, Pace, Status};
+
+/// How small and how large everything may be made.
+const LEAST_ZOOM: f32 = 0.6;
+const MOST_ZOOM: f32 = 2.5;
 
 impl App {
     pub(super) fn perform(&mut self, ctx: &Context, action: Action) {
@@ -99,6 +104,20 @@ impl App {
                 self.apply_theme(ctx);
             }
             Action::ToggleInspector => self.state.remembered.inspector ^= true,
+            Action::UseStrategy(strategy) => self.state.remembered.decoding.strategy = strategy,
+            Action::UseColouring(colouring) => self.state.remembered.colouring = colouring,
+            Action::ToggleChat => self.state.remembered.chat ^= true,
+            Action::NewConversation => self.state.remembered.talk.begin_anew(),
+            Action::Zoom(0) => ctx.set_zoom_factor(1.0),
+            Action::Zoom(steps) => {
+                let factor = ctx.zoom_factor() + 0.1 * f32::from(steps);
+                ctx.set_zoom_factor(factor.clamp(LEAST_ZOOM, MOST_ZOOM));
+            }
+            Action::ResetArrangement => self.tree = dock::arrangement(),
+            Action::TogglePalette => {
+                let cards = &mut self.state.cards;
+                cards.palette = if cards.palette.is_some() { None } else { Some(Palette::default()) };
+            }
             Action::ToggleShortcuts => self.state.cards.shortcuts ^= true,
             Action::ToggleNotices => self.state.cards.notices ^= true,
             Action::Copy(text) => ctx.copy_text(text),

@@ -3,6 +3,8 @@
 
 mod advanced_stages;
 mod columns;
+pub(super) mod command_palette;
+mod commands;
 mod conversation;
 pub(super) mod curve;
 pub(super) mod draw;

@@ -48,7 +48,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 }
 
 /// A shortcut as it stands on the keys.
-fn keys_of(ui: &Ui, shortcut: &KeyboardShortcut) -> String {
+pub(super) fn keys_of(ui: &Ui, shortcut: &KeyboardShortcut) -> String {
     if shortcut.modifiers.is_none() {
         match shortcut.logical_key {
             Key::ArrowLeft => "←",
