@@ -21,6 +21,7 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
     if group * groups_of_outputs >= SHARD_BLOCKS {
         return;
     }
+    prepare_grid(lane.index);
     let first_row = workgroup.y * AT_ONCE;
     let rows_here = min(AT_ONCE, row_count() - first_row);
     let base = group * 4u * PARTS * UNITS;

@@ -39,6 +39,12 @@ fn sub_block4(part: SubBlock, index: u32) -> vec4<f32> {
     return part.step[half] * codebook(codes(part, index)) - part.offset[half];
 }
 
+/// The two words of a unit of eight bytes: half of what is loaded at a time.
+fn two_words(unit: u32) -> vec4<u32> {
+    let words = unit_words(unit / 2u);
+    return select(words, words.zwzw, (unit & 1u) == 1u);
+}
+
 /// Four bits a code: byte j of word i has weight 8i + j in its low half, and 8i + 4 + j in its high one.
 fn four_bits(words: vec4<u32>, index: u32) -> u32 {
     return (words[index / 2u] >> (4u * (index & 1u))) & 0x0f0f0f0fu;

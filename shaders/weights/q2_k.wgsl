@@ -12,12 +12,6 @@ fn read_sub_block(unit: u32) -> SubBlock {
     return SubBlock(two_words(unit), vec2(0u), step, factors.y * vec2<f32>(both >> vec2(4u)));
 }
 
-/// The two words of a unit: half of what is loaded at a time.
-fn two_words(unit: u32) -> vec4<u32> {
-    let words = unit_words(unit / 2u);
-    return select(words, words.zwzw, (unit & 1u) == 1u);
-}
-
 fn codes(part: SubBlock, index: u32) -> u32 { return two_bits(part.low.xy, index); }
 
 fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }

@@ -2,8 +2,8 @@
 
 use half::slice::HalfFloatSliceExt;
 
-use super::weight_format::{Encoding, WeightFormat};
-use super::{blocks, quant};
+use super::weight_format::{Encoding, LARGEST_BLOCK, WeightFormat};
+use super::{blocks, grids, quant};
 
 /// Elements that are decoded at a time, on the stack: whole blocks of every format.
 const CHUNK: usize = 1024;
@@ -57,6 +57,12 @@ impl WeightFormat {
                     blocks::decode(format, block, values);
                 }
             }
+            Self::Grids(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                for (block, values) in blocks.zip(values.chunks_exact_mut(LARGEST_BLOCK)) {
+                    grids::decode(format, block, values);
+                }
+            }
         }
     }
 
@@ -95,6 +101,10 @@ impl WeightFormat {
             Self::Bf16 => halves(0x7F80),
             Self::Q8_0 | Self::Q4_0 => scales(&[0]),
             Self::Blocks(format) => scales(blocks::scale_places(format)),
+            Self::Grids(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                blocks.filter(|block| !grids::factor(format, block).is_finite()).count()
+            }
         }
     }
 }

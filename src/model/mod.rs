@@ -15,6 +15,7 @@ pub mod conversion;
 pub mod decoder;
 pub mod error;
 pub mod fuse;
+pub mod grids;
 pub mod language_model;
 pub mod plan;
 pub mod quant;

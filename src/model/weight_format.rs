@@ -21,6 +21,8 @@ pub enum WeightFormat {
     Q4_0,
     /// Blocks that only files bring.
     Blocks(BlockFormat),
+    /// Blocks that only files bring, of points of a grid.
+    Grids(GridFormat),
 }
 
 /// Quantised formats that only files bring: they are decoded here, never encoded. [`super::blocks`] defines them.
@@ -50,6 +52,25 @@ pub enum BlockFormat {
     Mxfp4,
 }
 
+/// Quantised formats whose codes are points of a grid, four or eight elements each. [`super::grids`] defines them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GridFormat {
+    /// Points of four elements, a sign for each.
+    Iq3S,
+    /// Points of four elements, seven signs of eight.
+    Iq3Xxs,
+    /// Points of eight elements, of 1024, a sign for each.
+    Iq2S,
+    /// Points of eight elements, of 512, seven signs of eight.
+    Iq2Xs,
+    /// Points of eight elements, of 256, seven signs of eight.
+    Iq2Xxs,
+    /// Points of eight elements with signs of their own.
+    Iq1S,
+    /// The same with more scales.
+    Iq1M,
+}
+
 /// The formats that numbers can be encoded in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -67,7 +88,7 @@ pub enum Encoding {
 
 impl WeightFormat {
     /// Every format.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -84,6 +105,13 @@ impl WeightFormat {
         Self::Blocks(BlockFormat::Iq4Nl),
         Self::Blocks(BlockFormat::Iq4Xs),
         Self::Blocks(BlockFormat::Mxfp4),
+        Self::Grids(GridFormat::Iq3S),
+        Self::Grids(GridFormat::Iq3Xxs),
+        Self::Grids(GridFormat::Iq2S),
+        Self::Grids(GridFormat::Iq2Xs),
+        Self::Grids(GridFormat::Iq2Xxs),
+        Self::Grids(GridFormat::Iq1S),
+        Self::Grids(GridFormat::Iq1M),
     ];
 
     /// Elements of one block; a row has a whole number of blocks.
@@ -92,6 +120,7 @@ impl WeightFormat {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q8_0 | Self::Q4_0 => quant::BLOCK,
             Self::Blocks(format) => format.block_elements(),
+            Self::Grids(_) => LARGEST_BLOCK,
         }
     }
 
@@ -103,6 +132,7 @@ impl WeightFormat {
             Self::Q8_0 => quant::Q8_0_BYTES,
             Self::Q4_0 => quant::Q4_0_BYTES,
             Self::Blocks(format) => format.block_bytes(),
+            Self::Grids(format) => format.block_bytes(),
         }
     }
 
@@ -120,18 +150,19 @@ impl WeightFormat {
             Self::Q8_0 => "q8_0",
             Self::Q4_0 => "q4_0",
             Self::Blocks(format) => format.name(),
+            Self::Grids(format) => format.name(),
         }
     }
 
-    /// The encoding of this format; the block format if it is one that only files bring.
-    pub const fn encoding(self) -> Result<Encoding, BlockFormat> {
+    /// The encoding of this format; none if it is one that only files bring.
+    pub const fn encoding(self) -> Option<Encoding> {
         match self {
-            Self::F32 => Ok(Encoding::F32),
-            Self::F16 => Ok(Encoding::F16),
-            Self::Bf16 => Ok(Encoding::Bf16),
-            Self::Q8_0 => Ok(Encoding::Q8_0),
-            Self::Q4_0 => Ok(Encoding::Q4_0),
-            Self::Blocks(format) => Err(format),
+            Self::F32 => Some(Encoding::F32),
+            Self::F16 => Some(Encoding::F16),
+            Self::Bf16 => Some(Encoding::Bf16),
+            Self::Q8_0 => Some(Encoding::Q8_0),
+            Self::Q4_0 => Some(Encoding::Q4_0),
+            Self::Blocks(_) | Self::Grids(_) => None,
         }
     }
 }
@@ -176,6 +207,34 @@ impl BlockFormat {
             Self::Iq4Nl => "iq4_nl",
             Self::Iq4Xs => "iq4_xs",
             Self::Mxfp4 => "mxfp4",
+        }
+    }
+}
+
+impl GridFormat {
+    /// Bytes of one block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::Iq3S => 110,
+            Self::Iq3Xxs => 98,
+            Self::Iq2S => 82,
+            Self::Iq2Xs => 74,
+            Self::Iq2Xxs => 66,
+            Self::Iq1S => 50,
+            Self::Iq1M => 56,
+        }
+    }
+
+    /// The usual spelling.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Iq3S => "iq3_s",
+            Self::Iq3Xxs => "iq3_xxs",
+            Self::Iq2S => "iq2_s",
+            Self::Iq2Xs => "iq2_xs",
+            Self::Iq2Xxs => "iq2_xxs",
+            Self::Iq1S => "iq1_s",
+            Self::Iq1M => "iq1_m",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::model::plan::TensorSpec;
 use crate::model::weight_format::{BlockFormat, LARGEST_BLOCK};
 use crate::model::weights::TensorInfo;
-use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks};
+use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks, grids};
 
 /// A format whose blocks do not divide the rows of a shape's tensor.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +82,7 @@ impl Weights for SyntheticWeights {
 
 /// [`BLOCKS`] blocks of small numbers that look random.
 fn made_up_blocks(format: WeightFormat) -> Vec<u8> {
-    let encoding = match format.encoding() {
-        Ok(encoding) => encoding,
-        Err(blocks) => return made_up_codes(blocks),
-    };
+    let Some(encoding) = format.encoding() else { return made_up_codes(format) };
     // Sign and mantissa from the hash, the exponent of numbers from 1/32 to 1/16.
     let number = |element| f32::from_bits(hash(element) as u32 & 0x807f_e000 | 0x3d00_0000);
     let elements = (BLOCKS * format.block_elements()) as u64;
@@ -94,23 +91,32 @@ fn made_up_blocks(format: WeightFormat) -> Vec<u8> {
 
 /// [`BLOCKS`] blocks of random codes, with factors that keep the numbers small: the least that f16 has with all its bits
 /// where scales within the block multiply it.
-fn made_up_codes(format: BlockFormat) -> Vec<u8> {
+fn made_up_codes(format: WeightFormat) -> Vec<u8> {
     let bytes = (BLOCKS * format.block_bytes()) as u64;
     let mut bytes: Vec<u8> = (1..=bytes).map(|element| hash(element) as u8).collect();
     let factor = if format.block_elements() == LARGEST_BLOCK { 1.0 / 16384.0 } else { 1.0 / 2048.0 };
+    let factor = half::f16::from_f32(factor);
     for block in bytes.chunks_exact_mut(format.block_bytes()) {
-        for &place in blocks::scale_places(format) {
-            // Codes are counted from 0: an offset of eight steps down puts half of them below it.
-            let is_offset = place > 0 && matches!(format, BlockFormat::Q4_1 | BlockFormat::Q5_1);
-            let factor = if is_offset { -8.0 * factor } else { factor };
-            block[place..place + 2].copy_from_slice(&half::f16::from_f32(factor).to_le_bytes());
-        }
-        if format == BlockFormat::Mxfp4 {
-            // 2^-7 to 2^-8.
-            block[0] = 120 + (block[0] & 1);
+        match format {
+            WeightFormat::Blocks(format) => set_factors(format, block, factor),
+            WeightFormat::Grids(format) => grids::set_factor(format, block, factor),
+            _ => {}
         }
     }
     bytes
+}
+
+fn set_factors(format: BlockFormat, block: &mut [u8], factor: half::f16) {
+    for &place in blocks::scale_places(format) {
+        // Codes are counted from 0: an offset of eight steps down puts half of them below it.
+        let is_offset = place > 0 && matches!(format, BlockFormat::Q4_1 | BlockFormat::Q5_1);
+        let factor = if is_offset { half::f16::from_f32(-8.0 * factor.to_f32()) } else { factor };
+        block[place..place + 2].copy_from_slice(&factor.to_le_bytes());
+    }
+    if format == BlockFormat::Mxfp4 {
+        // 2^-7 to 2^-8.
+        block[0] = 120 + (block[0] & 1);
+    }
 }
 
 /// A number that looks random.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use logitscope::formats::{self, gguf, safetensors::Element};
 use logitscope::model::batch::RowOutput;
@@ -17,8 +17,13 @@ fn tiny() -> PathBuf {
     fixture("gguf/tiny.gguf")
 }
 
-fn reference() -> serde_json::Value {
-    serde_json::from_slice(&fs::read(tiny().with_file_name("reference.json")).unwrap()).unwrap()
+/// The files that have every format between them.
+fn files() -> [PathBuf; 2] {
+    [tiny(), fixture("gguf/grids.gguf")]
+}
+
+fn reference(file: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(file.with_extension("json")).unwrap()).unwrap()
 }
 
 /// FNV-1a, as the fixture's script has it.
@@ -32,24 +37,26 @@ fn hash(values: &[f32]) -> String {
 
 #[test]
 fn every_format_means_what_gguf_py_says_bit_for_bit() {
-    let contents = fs::read(tiny()).unwrap();
-    let (_, tensors) = gguf::read_header("tiny.gguf", &contents).unwrap();
     let mut formats = Vec::new();
-    for tensor in &tensors {
-        let Element::Weight(format) = tensor.element else {
-            panic!("{} cannot be computed with", tensor.name)
-        };
-        let values = format.decode(&contents[tensor.bytes.clone()]);
-        let expected = &reference()["hashes"][&tensor.name];
-        assert_eq!(hash(&values), expected.as_str().unwrap(), "{} in {}", tensor.name, format.name());
-        formats.push(format);
+    for file in files() {
+        let contents = fs::read(&file).unwrap();
+        let (_, tensors) = gguf::read_header("file", &contents).unwrap();
+        for tensor in &tensors {
+            let Element::Weight(format) = tensor.element else {
+                panic!("{} cannot be computed with", tensor.name)
+            };
+            let values = format.decode(&contents[tensor.bytes.clone()]);
+            let expected = &reference(&file)["hashes"][&tensor.name];
+            assert_eq!(hash(&values), expected.as_str().unwrap(), "{} in {}", tensor.name, format.name());
+            formats.push(format);
+        }
     }
     let missing: Vec<_> = WeightFormat::ALL.into_iter().filter(|format| !formats.contains(format)).collect();
     assert_eq!(missing, []);
 }
 
-fn logits_agree(model: &mut dyn LanguageModel) {
-    let reference = reference();
+fn logits_agree(model: &mut dyn LanguageModel, file: &Path) {
+    let reference = reference(file);
     let ids: Vec<u32> = serde_json::from_value(reference["ids"].clone()).unwrap();
     let sequence = model.new_sequence();
     let batch = Batch::chain_of_outputs(sequence, 0, &ids, RowOutput::Logits);
@@ -59,28 +66,33 @@ fn logits_agree(model: &mut dyn LanguageModel) {
         let ours = &logits[position.parse::<usize>().unwrap()];
         let largest = expected.iter().fold(1.0_f32, |largest, logit| largest.max(logit.abs()));
         for (ours, expected) in ours.iter().zip(expected) {
-            assert!((ours - expected).abs() < 1e-4 * largest, "position {position}: {ours}, not {expected}");
+            let near = (ours - expected).abs() < 1e-4 * largest;
+            assert!(near, "{}, position {position}: {ours}, not {expected}", file.display());
         }
     }
 }
 
-fn opened() -> Opened {
-    let opened = Opened::open(&ModelSource::Path(tiny()), None, WeightsChoice::Original).unwrap();
+fn opened(file: &Path) -> Opened {
+    let opened = Opened::open(&ModelSource::Path(file.to_owned()), None, WeightsChoice::Original).unwrap();
     // The reference's own.
     opened.with_cache(Some(CacheFormat::F32))
 }
 
 #[test]
 fn the_twin_computes_the_logits_of_the_same_weights_in_f32() {
-    let opened = opened();
-    let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights);
-    logits_agree(&mut twin.unwrap());
+    for file in files() {
+        let opened = opened(&file);
+        let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights);
+        logits_agree(&mut twin.unwrap(), &file);
+    }
 }
 
 #[test]
 fn the_gpu_computes_the_logits_of_the_same_weights_in_f32() {
     let mut progress = |_, _| ControlFlow::Continue(());
-    logits_agree(&mut opened().engine(device(), &mut progress).unwrap());
+    for file in files() {
+        logits_agree(&mut opened(&file).engine(device(), &mut progress).unwrap(), &file);
+    }
 }
 
 #[test]
@@ -343,7 +355,7 @@ fn a_file_whose_token_scores_say_nothing_says_so_and_runs_on_ids() {
     assert!(opened.tokenizer.is_none());
     assert_eq!(said(&opened.file.warnings), 1);
     let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights);
-    logits_agree(&mut twin.unwrap());
+    logits_agree(&mut twin.unwrap(), &tiny());
 }
 
 #[test]

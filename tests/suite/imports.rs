@@ -70,6 +70,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "weight_format",
             "rotary",
             "blocks",
+            "grids",
             "codec",
             "weights",
             "cache",

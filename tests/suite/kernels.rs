@@ -10,7 +10,7 @@ use logitscope::model::plan::{
     BufferId, BufferSpec, Epilogue, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
-use logitscope::model::weight_format::{BlockFormat, Encoding};
+use logitscope::model::weight_format::{BlockFormat, Encoding, GridFormat};
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 use logitscope::reference::Reference;
 use logitscope::verify::{Agreement, Comparison};
@@ -186,7 +186,7 @@ fn compare_linear(
 
 /// The formats that come from files alone.
 fn formats_of_files() -> impl Iterator<Item = WeightFormat> {
-    WeightFormat::ALL.into_iter().filter(|format| matches!(format, WeightFormat::Blocks(_)))
+    WeightFormat::ALL.into_iter().filter(|format| format.encoding().is_none())
 }
 
 #[test]
@@ -196,10 +196,9 @@ fn linear_agrees_in_the_formats_of_files() {
         let shape = (21, 3 * format.block_elements());
         compare_linear(KernelChoice::CPU, format, shape, &[1, 5]);
         // Compiling them all for a software driver takes minutes; these have every way of unpacking.
-        if [BlockFormat::Q6K, BlockFormat::Q3K, BlockFormat::Iq4Xs]
-            .map(WeightFormat::Blocks)
-            .contains(&format)
-        {
+        let of_blocks = [BlockFormat::Q6K, BlockFormat::Q3K, BlockFormat::Iq4Xs].map(WeightFormat::Blocks);
+        let of_grids = [GridFormat::Iq3S, GridFormat::Iq2Xs, GridFormat::Iq1M].map(WeightFormat::Grids);
+        if of_blocks.contains(&format) || of_grids.contains(&format) {
             compare_linear(KernelChoice::GPU, format, shape, &[1, 33]);
         }
     }

@@ -7,11 +7,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use logitscope::gpu::Device;
-use logitscope::model::blocks;
 use logitscope::model::plan::Plan;
 use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::weights::TensorInfo;
 use logitscope::model::{WeightFormat, Weights, WeightsError};
+use logitscope::model::{blocks, grids};
 
 /// The adapter that tests run on; fails loudly without one.
 pub fn device() -> Arc<Device> {
@@ -111,22 +111,25 @@ impl Weights for MadeWeights {
 
 fn encode(values: &[f32], format: WeightFormat) -> Vec<u8> {
     match format.encoding() {
-        Ok(encoding) => encoding.encode(values),
-        Err(format) => {
-            values.chunks(format.block_elements()).flat_map(|values| block(values, format)).collect()
-        }
+        Some(encoding) => encoding.encode(values),
+        None => values.chunks(format.block_elements()).flat_map(|values| block(values, format)).collect(),
     }
 }
 
 /// A block of random bits, with small factors, for formats that numbers are never brought into.
-fn block(values: &[f32], format: BlockFormat) -> Vec<u8> {
+fn block(values: &[f32], format: WeightFormat) -> Vec<u8> {
     let bits = |value: &f32| (value * (1 << 23) as f32) as i32 as u8;
     let mut block: Vec<u8> = values.iter().map(bits).cycle().take(format.block_bytes()).collect();
-    for &place in blocks::scale_places(format) {
-        block[place..place + 2].copy_from_slice(&half::f16::from_f32(values[place] * 0.01).to_le_bytes());
-    }
-    if format == BlockFormat::Mxfp4 {
-        block[0] = 120 + block[0] % 8;
+    let factor = |place: usize| half::f16::from_f32(values[place] * 0.01);
+    match format {
+        WeightFormat::Grids(format) => grids::set_factor(format, &mut block, factor(0)),
+        WeightFormat::Blocks(BlockFormat::Mxfp4) => block[0] = 120 + block[0] % 8,
+        WeightFormat::Blocks(format) => {
+            for &place in blocks::scale_places(format) {
+                block[place..place + 2].copy_from_slice(&factor(place).to_le_bytes());
+            }
+        }
+        _ => {}
     }
     block
 }

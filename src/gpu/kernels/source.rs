@@ -9,7 +9,7 @@ use super::kernel::Kernel;
 use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
 use crate::model::WeightFormat;
-use crate::model::weight_format::BlockFormat;
+use crate::model::weight_format::{BlockFormat, GridFormat};
 
 /// A kernel as it is put together for a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,8 +60,10 @@ pub fn kernel_source(variant: Variant) -> String {
         Reduction::Subgroups { .. } => include_str!("../../../shaders/lib/reduce_subgroups.wgsl"),
     });
     let reader = format.map(reader);
-    let is_of_parts = |format: &WeightFormat| matches!(format, WeightFormat::Blocks(_));
+    let is_of_parts =
+        |format: &WeightFormat| matches!(format, WeightFormat::Blocks(_) | WeightFormat::Grids(_));
     let parts = format.filter(is_of_parts).map(|_| include_str!("../../../shaders/lib/sub_blocks.wgsl"));
+    let grid = format.map(|format| grid_files(format, spec.copies_grid));
     let units = units.map(matrix_files);
     let files = units
         .into_iter()
@@ -69,6 +71,7 @@ pub fn kernel_source(variant: Variant) -> String {
         .chain(reduction)
         .chain(spec.libraries.iter().copied())
         .chain(parts)
+        .chain(grid.into_iter().flatten().copied())
         .chain(reader)
         .chain([spec.body]);
     files.collect::<Vec<&str>>().join("\n")
@@ -84,6 +87,17 @@ fn matrix_files(units: MatrixUnits) -> [&'static str; 2] {
         MatrixUnits::Half16 => [half, squares_16],
         MatrixUnits::Half8 => [half, squares_8],
         MatrixUnits::Single8 => [single, squares_8],
+    }
+}
+
+/// What the reader of a format whose codes are points of a grid needs; for others what the kernel calls all the same.
+fn grid_files(format: WeightFormat, copied: bool) -> &'static [&'static str] {
+    const POINTS: &str = include_str!("../../../shaders/lib/grids.wgsl");
+    match (format, copied) {
+        (WeightFormat::Grids(_), true) => &[POINTS, include_str!("../../../shaders/lib/grid_memory.wgsl")],
+        (WeightFormat::Grids(_), false) => &[POINTS, include_str!("../../../shaders/lib/grid_storage.wgsl")],
+        (_, true) => &[include_str!("../../../shaders/lib/no_grid.wgsl")],
+        (_, false) => &[],
     }
 }
 
@@ -106,5 +120,12 @@ fn reader(format: WeightFormat) -> &'static str {
         WeightFormat::Blocks(BlockFormat::Iq4Nl) => include_str!("../../../shaders/weights/iq4_nl.wgsl"),
         WeightFormat::Blocks(BlockFormat::Iq4Xs) => include_str!("../../../shaders/weights/iq4_xs.wgsl"),
         WeightFormat::Blocks(BlockFormat::Mxfp4) => include_str!("../../../shaders/weights/mxfp4.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq3S) => include_str!("../../../shaders/weights/iq3_s.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq3Xxs) => include_str!("../../../shaders/weights/iq3_xxs.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq2S) => include_str!("../../../shaders/weights/iq2_s.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq2Xs) => include_str!("../../../shaders/weights/iq2_xs.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq2Xxs) => include_str!("../../../shaders/weights/iq2_xxs.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq1S) => include_str!("../../../shaders/weights/iq1_s.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq1M) => include_str!("../../../shaders/weights/iq1_m.wgsl"),
     }
 }

@@ -93,7 +93,7 @@ fn push_two_bits(codes: &[u8], shift: usize, into: &mut Vec<u8>) {
 }
 
 /// Bit `shift` of each of 32 codes: byte j has codes 4k + j for k from 0 to 7.
-fn push_bit(codes: &[u8], shift: usize, into: &mut Vec<u8>) {
+pub(super) fn push_bit(codes: &[u8], shift: usize, into: &mut Vec<u8>) {
     let byte = |byte: usize| (0..8).fold(0, |bits, k| bits | (codes[4 * k + byte] >> shift & 1) << k);
     into.extend((0..4).map(byte));
 }
