@@ -27,6 +27,32 @@ fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
     );
 }
 
+/// What the codes of a unit mean, without their factors.
+fn unit_numbers(unit: u32) -> array<vec4<f32>, UNIT> {
+    let part = read_sub_block(unit);
+    return array(
+        codebook(codes(part, 0u)),
+        codebook(codes(part, 1u)),
+        codebook(codes(part, 2u)),
+        codebook(codes(part, 3u)),
+        codebook(codes(part, 4u)),
+        codebook(codes(part, 5u)),
+        codebook(codes(part, 6u)),
+        codebook(codes(part, 7u)),
+    );
+}
+
+/// What the numbers of a unit are multiplied by, and what is taken off then, for either half of it.
+struct Factors {
+    step: vec2<f32>,
+    offset: vec2<f32>,
+}
+
+fn unit_factors(unit: u32) -> Factors {
+    let part = read_sub_block(unit);
+    return Factors(part.step, part.offset);
+}
+
 /// The weights have their factor already.
 fn unit_scale(unit: u32) -> f32 { return 1.0; }
 

@@ -7,6 +7,10 @@
 
 const GRID_WORDS: u32 = 1024u;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 2u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = GRID_WORDS + unit / 8u * 6u;
     let high = scales[block + (unit & 7u) / 2u] >> (16u * (unit & 1u));

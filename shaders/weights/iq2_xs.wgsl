@@ -6,6 +6,10 @@
 
 const GRID_WORDS: u32 = 256u;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 2u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = GRID_WORDS + unit / 8u * 3u;
     let both = scales[block + (unit & 7u) / 4u] >> (8u * (unit & 3u));

@@ -6,6 +6,10 @@
 
 const GRID_WORDS: u32 = 128u;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 1u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let words = two_words(unit);
     let pair = unpack2x16float(scales[GRID_WORDS + unit / 16u]);

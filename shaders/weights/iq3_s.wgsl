@@ -6,6 +6,10 @@
 
 const GRID_WORDS: u32 = 512u;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 1u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = GRID_WORDS + unit / 8u * 12u;
     let part = unit & 7u;

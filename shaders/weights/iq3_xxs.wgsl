@@ -6,6 +6,10 @@
 
 const GRID_WORDS: u32 = 256u;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 1u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = GRID_WORDS + unit / 8u * 9u;
     let signs = scales[block + (unit & 7u)];

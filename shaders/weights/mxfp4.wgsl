@@ -6,6 +6,10 @@
 /// What the codes mean, four signed bytes to a word.
 const TABLE = vec4(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 1u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let e = (scales[unit / 4u] >> (8u * (unit & 3u))) & 0xffu;
     let step = bitcast<f32>(select((e - 1u) << 23u, 0x00200000u << e, e < 2u));

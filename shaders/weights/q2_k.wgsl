@@ -4,6 +4,10 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 2u;
+const OFFSETS: bool = true;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 5u;
     let both = (vec2(scales[block + (unit & 7u) / 2u] >> (16u * (unit & 1u))) >> vec2(0u, 8u)) & vec2(0xffu);

@@ -50,27 +50,30 @@ pub fn variants() -> impl Iterator<Item = Variant> {
 
 /// The complete source of a kernel.
 pub fn kernel_source(variant: Variant) -> String {
-    let Variant { kernel, format, reduction, units } = variant;
+    let Variant { kernel, format, reduction, units: matrices } = variant;
     let spec = kernel.spec();
     assert_eq!(spec.reads_weights, format.is_some(), "{} and its weight format", spec.name);
     assert_eq!(spec.reduces, reduction.is_some(), "{} and its reduction", spec.name);
-    assert_eq!(spec.uses_matrix_units, units.is_some(), "{} and its matrix units", spec.name);
+    assert_eq!(spec.uses_matrix_units, matrices.is_some(), "{} and its matrix units", spec.name);
     let reduction = reduction.map(|reduction| match reduction {
         Reduction::Memory => include_str!("../../../shaders/lib/reduce_memory.wgsl"),
         Reduction::Subgroups { .. } => include_str!("../../../shaders/lib/reduce_subgroups.wgsl"),
     });
     let reader = format.map(reader);
-    let is_of_parts =
-        |format: &WeightFormat| matches!(format, WeightFormat::Blocks(_) | WeightFormat::Grids(_));
-    let parts = format.filter(is_of_parts).map(|_| include_str!("../../../shaders/lib/sub_blocks.wgsl"));
+    let units = format.map(|format| match format {
+        WeightFormat::Blocks(_) | WeightFormat::Grids(_) => {
+            include_str!("../../../shaders/lib/sub_blocks.wgsl")
+        }
+        _ => include_str!("../../../shaders/lib/scaled_units.wgsl"),
+    });
     let grid = format.map(|format| grid_files(format, spec.copies_grid));
-    let units = units.map(matrix_files);
-    let files = units
+    let matrices = matrices.map(matrix_files);
+    let files = matrices
         .into_iter()
         .flatten()
         .chain(reduction)
         .chain(spec.libraries.iter().copied())
-        .chain(parts)
+        .chain(units)
         .chain(grid.into_iter().flatten().copied())
         .chain(reader)
         .chain([spec.body]);
