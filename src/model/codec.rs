@@ -2,7 +2,7 @@
 
 use half::slice::HalfFloatSliceExt;
 
-use super::weight_format::{Encoding, LARGEST_BLOCK, WeightFormat};
+use super::weight_format::{BlockFormat, Encoding, LARGEST_BLOCK, WeightFormat};
 use super::{blocks, grids, quant};
 
 /// Elements that are decoded at a time, on the stack: whole blocks of every format.
@@ -100,6 +100,10 @@ impl WeightFormat {
             Self::F16 => halves(0x7C00),
             Self::Bf16 => halves(0x7F80),
             Self::Q8_0 | Self::Q4_0 => scales(&[0]),
+            Self::Blocks(BlockFormat::Nvfp4Scaled) => {
+                let factor = |block: &[u8]| f32::from_le_bytes([block[36], block[37], block[38], block[39]]);
+                bytes.chunks_exact(self.block_bytes()).filter(|block| !factor(block).is_finite()).count()
+            }
             Self::Blocks(format) => scales(blocks::scale_places(format)),
             Self::Grids(format) => {
                 let blocks = bytes.chunks_exact(format.block_bytes());

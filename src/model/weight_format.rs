@@ -50,6 +50,18 @@ pub enum BlockFormat {
     Iq4Xs,
     /// Four-bit floats with a power of two.
     Mxfp4,
+    /// Four-bit floats with floats of eight bits as steps.
+    Nvfp4,
+    /// The same with a factor besides, which files store for the whole tensor.
+    Nvfp4Scaled,
+    /// −1, 0 and 1, five in a byte.
+    Tq1_0,
+    /// −1, 0 and 1, two bits each.
+    Tq2_0,
+    /// A sign.
+    Q1_0,
+    /// From −1 to 2.
+    Q2_0,
 }
 
 /// Quantised formats whose codes are points of a grid, four or eight elements each. [`super::grids`] defines them.
@@ -88,7 +100,7 @@ pub enum Encoding {
 
 impl WeightFormat {
     /// Every format.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 29] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -105,6 +117,12 @@ impl WeightFormat {
         Self::Blocks(BlockFormat::Iq4Nl),
         Self::Blocks(BlockFormat::Iq4Xs),
         Self::Blocks(BlockFormat::Mxfp4),
+        Self::Blocks(BlockFormat::Nvfp4),
+        Self::Blocks(BlockFormat::Nvfp4Scaled),
+        Self::Blocks(BlockFormat::Tq1_0),
+        Self::Blocks(BlockFormat::Tq2_0),
+        Self::Blocks(BlockFormat::Q1_0),
+        Self::Blocks(BlockFormat::Q2_0),
         Self::Grids(GridFormat::Iq3S),
         Self::Grids(GridFormat::Iq3Xxs),
         Self::Grids(GridFormat::Iq2S),
@@ -172,7 +190,16 @@ impl BlockFormat {
     pub const fn block_elements(self) -> usize {
         match self {
             Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl | Self::Mxfp4 => quant::BLOCK,
-            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => LARGEST_BLOCK,
+            Self::Nvfp4 | Self::Nvfp4Scaled | Self::Q2_0 => 64,
+            Self::Q1_0 => 128,
+            Self::Q2K
+            | Self::Q3K
+            | Self::Q4K
+            | Self::Q5K
+            | Self::Q6K
+            | Self::Iq4Xs
+            | Self::Tq1_0
+            | Self::Tq2_0 => LARGEST_BLOCK,
         }
     }
 
@@ -190,6 +217,11 @@ impl BlockFormat {
             Self::Iq4Nl => 18,
             Self::Iq4Xs => 136,
             Self::Mxfp4 => 17,
+            Self::Nvfp4 => 36,
+            Self::Nvfp4Scaled => 40,
+            Self::Tq1_0 => 54,
+            Self::Tq2_0 => 66,
+            Self::Q1_0 | Self::Q2_0 => 18,
         }
     }
 
@@ -207,6 +239,12 @@ impl BlockFormat {
             Self::Iq4Nl => "iq4_nl",
             Self::Iq4Xs => "iq4_xs",
             Self::Mxfp4 => "mxfp4",
+            Self::Nvfp4 => "nvfp4",
+            Self::Nvfp4Scaled => "nvfp4-scaled",
+            Self::Tq1_0 => "tq1_0",
+            Self::Tq2_0 => "tq2_0",
+            Self::Q1_0 => "q1_0",
+            Self::Q2_0 => "q2_0",
         }
     }
 }

@@ -89,33 +89,48 @@ fn made_up_blocks(format: WeightFormat) -> Vec<u8> {
     encoding.encode(&(1..=elements).map(number).collect::<Vec<f32>>())
 }
 
-/// [`BLOCKS`] blocks of random codes, with factors that keep the numbers small: the least that f16 has with all its bits
-/// where scales within the block multiply it.
+/// [`BLOCKS`] blocks of random codes, with factors that keep the numbers small.
 fn made_up_codes(format: WeightFormat) -> Vec<u8> {
     let bytes = (BLOCKS * format.block_bytes()) as u64;
     let mut bytes: Vec<u8> = (1..=bytes).map(|element| hash(element) as u8).collect();
-    let factor = if format.block_elements() == LARGEST_BLOCK { 1.0 / 16384.0 } else { 1.0 / 2048.0 };
-    let factor = half::f16::from_f32(factor);
     for block in bytes.chunks_exact_mut(format.block_bytes()) {
         match format {
-            WeightFormat::Blocks(format) => set_factors(format, block, factor),
-            WeightFormat::Grids(format) => grids::set_factor(format, block, factor),
+            WeightFormat::Blocks(format) => set_factors(format, block),
+            WeightFormat::Grids(format) => grids::set_factor(format, block, LEAST),
             _ => {}
         }
     }
     bytes
 }
 
-fn set_factors(format: BlockFormat, block: &mut [u8], factor: half::f16) {
+/// The least that f16 has with all its bits: where scales within the block multiply it.
+const LEAST: half::f16 = half::f16::from_f32_const(1.0 / 16384.0);
+
+fn set_factors(format: BlockFormat, block: &mut [u8]) {
+    let factor = match format {
+        BlockFormat::Tq1_0 | BlockFormat::Tq2_0 | BlockFormat::Q1_0 | BlockFormat::Q2_0 => {
+            half::f16::from_f32_const(1.0 / 64.0)
+        }
+        _ if format.block_elements() == LARGEST_BLOCK => LEAST,
+        _ => half::f16::from_f32_const(1.0 / 2048.0),
+    };
     for &place in blocks::scale_places(format) {
         // Codes are counted from 0: an offset of eight steps down puts half of them below it.
         let is_offset = place > 0 && matches!(format, BlockFormat::Q4_1 | BlockFormat::Q5_1);
         let factor = if is_offset { half::f16::from_f32(-8.0 * factor.to_f32()) } else { factor };
         block[place..place + 2].copy_from_slice(&factor.to_le_bytes());
     }
-    if format == BlockFormat::Mxfp4 {
+    match format {
         // 2^-7 to 2^-8.
-        block[0] = 120 + (block[0] & 1);
+        BlockFormat::Mxfp4 => block[0] = 120 + (block[0] & 1),
+        // From 2^-7 on, as these have it, to less than 2^-5.
+        BlockFormat::Nvfp4 | BlockFormat::Nvfp4Scaled => {
+            block[..4].iter_mut().for_each(|step| *step = 8 + (*step & 15));
+        }
+        _ => {}
+    }
+    if format == BlockFormat::Nvfp4Scaled {
+        block[36..].copy_from_slice(&0.75_f32.to_le_bytes());
     }
 }
 

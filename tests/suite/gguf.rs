@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use logitscope::formats::{self, gguf, safetensors::Element};
 use logitscope::model::batch::RowOutput;
+use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
 use logitscope::reference::Reference;
 use logitscope::session::{LoadRequest, ModelCard, ModelSource, Opened, WeightsChoice};
@@ -18,8 +19,13 @@ fn tiny() -> PathBuf {
 }
 
 /// The files that have every format between them.
-fn files() -> [PathBuf; 2] {
-    [tiny(), fixture("gguf/grids.gguf")]
+fn files() -> [PathBuf; 3] {
+    [tiny(), fixture("gguf/grids.gguf"), few_bits()]
+}
+
+/// One of the files, with factors on some matrices.
+fn few_bits() -> PathBuf {
+    fixture("gguf/few_bits.gguf")
 }
 
 fn reference(file: &Path) -> serde_json::Value {
@@ -52,7 +58,26 @@ fn every_format_means_what_gguf_py_says_bit_for_bit() {
         }
     }
     let missing: Vec<_> = WeightFormat::ALL.into_iter().filter(|format| !formats.contains(format)).collect();
-    assert_eq!(missing, []);
+    assert_eq!(missing, [WeightFormat::Blocks(BlockFormat::Nvfp4Scaled)], "whose factors are apart");
+}
+
+#[test]
+fn factors_on_whole_matrices_of_nvfp4_join_its_blocks() {
+    let file = formats::open(&few_bits()).unwrap();
+    for (stored, name) in [
+        ("blk.0.attn_v.weight", "layers.0.attention.value.weight"),
+        ("blk.0.attn_output.weight", "layers.0.attention.output.weight"),
+        ("output.weight", "head.weight"),
+    ] {
+        let index = file.weights.tensors().iter().position(|tensor| tensor.name == name).unwrap();
+        let tensor = &file.weights.tensors()[index];
+        assert_eq!(tensor.format.name(), "nvfp4-scaled", "{name}");
+        // In two parts, as loading may ask for them.
+        let halves = [0..3, 3..tensor.rows].map(|rows| file.weights.read(index, rows).unwrap().into_owned());
+        let values = tensor.format.decode(&halves.concat());
+        let expected = reference(&few_bits())["scaled"][stored].clone();
+        assert_eq!(hash(&values), expected.as_str().unwrap(), "{name}");
+    }
 }
 
 fn logits_agree(model: &mut dyn LanguageModel, file: &Path) {

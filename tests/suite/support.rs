@@ -124,6 +124,9 @@ fn block(values: &[f32], format: WeightFormat) -> Vec<u8> {
     match format {
         WeightFormat::Grids(format) => grids::set_factor(format, &mut block, factor(0)),
         WeightFormat::Blocks(BlockFormat::Mxfp4) => block[0] = 120 + block[0] % 8,
+        WeightFormat::Blocks(BlockFormat::Nvfp4Scaled) => {
+            block[36..].copy_from_slice(&(values[0] * 0.01).to_le_bytes());
+        }
         WeightFormat::Blocks(format) => {
             for &place in blocks::scale_places(format) {
                 block[place..place + 2].copy_from_slice(&factor(place).to_le_bytes());

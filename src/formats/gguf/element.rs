@@ -1,6 +1,6 @@
 //! ggml's element types by number: their names, blocks, and which of them weights can be computed in.
 //!
-//! Numbers and sizes are those of `enum ggml_type` and `GGML_QUANT_SIZES` (gguf-py 0.19).
+//! Numbers and sizes are those of `enum ggml_type` and `GGML_QUANT_SIZES` (gguf-py 0.19; of Q2_0, ggml's).
 
 use crate::model::WeightFormat;
 use crate::model::weight_format::{BlockFormat, GridFormat};
@@ -41,7 +41,7 @@ const fn known(number: u32, name: &'static str, block_elements: u64, block_bytes
     GgmlType { name, number, block_elements, block_bytes, weights: None }
 }
 
-static TYPES: [GgmlType; 34] = [
+static TYPES: [GgmlType; 35] = [
     computed(0, "F32", WeightFormat::F32),
     computed(1, "F16", WeightFormat::F16),
     computed(30, "BF16", WeightFormat::Bf16),
@@ -71,9 +71,10 @@ static TYPES: [GgmlType; 34] = [
     known(27, "I64", 1, 8),
     known(28, "F64", 1, 8),
     computed(29, "IQ1_M", WeightFormat::Grids(GridFormat::Iq1M)),
-    known(34, "TQ1_0", 256, 54),
-    known(35, "TQ2_0", 256, 66),
+    computed(34, "TQ1_0", WeightFormat::Blocks(BlockFormat::Tq1_0)),
+    computed(35, "TQ2_0", WeightFormat::Blocks(BlockFormat::Tq2_0)),
     computed(39, "MXFP4", WeightFormat::Blocks(BlockFormat::Mxfp4)),
-    known(40, "NVFP4", 64, 36),
-    known(41, "Q1_0", 128, 18),
+    computed(40, "NVFP4", WeightFormat::Blocks(BlockFormat::Nvfp4)),
+    computed(41, "Q1_0", WeightFormat::Blocks(BlockFormat::Q1_0)),
+    computed(42, "Q2_0", WeightFormat::Blocks(BlockFormat::Q2_0)),
 ];

@@ -123,6 +123,15 @@ fn reader(format: WeightFormat) -> &'static str {
         WeightFormat::Blocks(BlockFormat::Iq4Nl) => include_str!("../../../shaders/weights/iq4_nl.wgsl"),
         WeightFormat::Blocks(BlockFormat::Iq4Xs) => include_str!("../../../shaders/weights/iq4_xs.wgsl"),
         WeightFormat::Blocks(BlockFormat::Mxfp4) => include_str!("../../../shaders/weights/mxfp4.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Nvfp4) => include_str!("../../../shaders/weights/nvfp4.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Nvfp4Scaled) => {
+            include_str!("../../../shaders/weights/nvfp4_scaled.wgsl")
+        }
+        WeightFormat::Blocks(BlockFormat::Tq1_0 | BlockFormat::Tq2_0) => {
+            include_str!("../../../shaders/weights/tq2_0.wgsl")
+        }
+        WeightFormat::Blocks(BlockFormat::Q1_0) => include_str!("../../../shaders/weights/q1_0.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q2_0) => include_str!("../../../shaders/weights/q2_0.wgsl"),
         WeightFormat::Grids(GridFormat::Iq3S) => include_str!("../../../shaders/weights/iq3_s.wgsl"),
         WeightFormat::Grids(GridFormat::Iq3Xxs) => include_str!("../../../shaders/weights/iq3_xxs.wgsl"),
         WeightFormat::Grids(GridFormat::Iq2S) => include_str!("../../../shaders/weights/iq2_s.wgsl"),

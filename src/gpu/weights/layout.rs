@@ -123,7 +123,7 @@ impl GpuLayout {
     }
 
     /// Bytes of such a table.
-    pub(super) fn table_bytes(self) -> u64 {
+    pub(crate) fn table_bytes(self) -> u64 {
         match self {
             Self::Matrix(WeightFormat::Grids(format)) => grid_layout::table_bytes(format) as u64,
             _ => 0,
