@@ -144,17 +144,19 @@ impl Source {
         if info.rows < self.stored.len() {
             // A vector in parts.
             let part = |(&stored, columns): (&usize, usize)| {
-                self.recipe.read(checkpoint.bytes(stored), columns, self.format, rows.clone()).into_owned()
+                checkpoint.read(stored, &self.recipe, (columns, self.format), rows.clone()).into_owned()
             };
             let sizes = self.sizes(checkpoint, info.columns);
             return Cow::Owned(self.stored.iter().zip(sizes).flat_map(part).collect());
         }
         let part = |(stored, rows): (usize, Range<usize>)| {
-            if let Recipe::Contiguous { offset } = self.recipe {
+            if let Recipe::Contiguous { offset } = self.recipe
+                && !checkpoint.is_joined(stored)
+            {
                 let bytes = |rows: usize| offset + rows * self.format.bytes(info.columns);
                 checkpoint.prepare(stored, bytes(rows.start)..bytes(rows.end));
             }
-            self.recipe.read(checkpoint.bytes(stored), info.columns, self.format, rows)
+            checkpoint.read(stored, &self.recipe, (info.columns, self.format), rows)
         };
         let mut first = 0;
         let parts = self.stored.iter().zip(self.sizes(checkpoint, info.rows)).map(|(&stored, size)| {

@@ -3,7 +3,7 @@
 use half::slice::HalfFloatSliceExt;
 
 use super::weight_format::{BlockFormat, Encoding, LARGEST_BLOCK, WeightFormat};
-use super::{blocks, grids, quant};
+use super::{blocks, grids, groups, quant};
 
 /// Elements that are decoded at a time, on the stack: whole blocks of every format.
 const CHUNK: usize = 1024;
@@ -63,6 +63,12 @@ impl WeightFormat {
                     grids::decode(format, block, values);
                 }
             }
+            Self::Groups(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                for (block, values) in blocks.zip(values.chunks_exact_mut(format.size.elements())) {
+                    groups::decode(format, block, values);
+                }
+            }
         }
     }
 
@@ -108,6 +114,10 @@ impl WeightFormat {
             Self::Grids(format) => {
                 let blocks = bytes.chunks_exact(format.block_bytes());
                 blocks.filter(|block| !grids::factor(format, block).is_finite()).count()
+            }
+            Self::Groups(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                blocks.map(|block| groups::count_non_finite(format, block)).sum()
             }
         }
     }

@@ -16,6 +16,8 @@ pub mod decoder;
 pub mod error;
 pub mod fuse;
 pub mod grids;
+pub mod group_format;
+pub mod groups;
 pub mod language_model;
 pub mod plan;
 pub mod quant;

@@ -1,5 +1,6 @@
 //! How the elements of a tensor are stored: the formats, their blocks and their names.
 
+use super::group_format::{GroupCodes, GroupFactors, GroupFormat, GroupSize};
 use super::quant;
 
 /// The most elements of a block.
@@ -23,6 +24,8 @@ pub enum WeightFormat {
     Blocks(BlockFormat),
     /// Blocks that only files bring, of points of a grid.
     Grids(GridFormat),
+    /// Groups of codes with a factor, as folders bring them.
+    Groups(GroupFormat),
 }
 
 /// Quantised formats that only files bring: they are decoded here, never encoded. [`super::blocks`] defines them.
@@ -99,8 +102,8 @@ pub enum Encoding {
 }
 
 impl WeightFormat {
-    /// Every format.
-    pub const ALL: [Self; 29] = [
+    /// Every format; of groups as many that each choice of their parts is among them.
+    pub const ALL: [Self; 38] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -130,6 +133,15 @@ impl WeightFormat {
         Self::Grids(GridFormat::Iq2Xxs),
         Self::Grids(GridFormat::Iq1S),
         Self::Grids(GridFormat::Iq1M),
+        Self::Groups(GroupFormat::new(GroupCodes::Int2, GroupSize::G64, GroupFactors::Bf16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int3, GroupSize::G32, GroupFactors::F16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int4, GroupSize::G64, GroupFactors::Bf16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int5, GroupSize::G128, GroupFactors::Bf16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int6, GroupSize::G64, GroupFactors::F16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int8, GroupSize::G32, GroupFactors::Bf16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int4, GroupSize::G128, GroupFactors::F16Zero)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int8, GroupSize::G64, GroupFactors::Bf16Zero)),
+        Self::Groups(GroupFormat::new(GroupCodes::E4m3, GroupSize::G128, GroupFactors::F32)),
     ];
 
     /// Elements of one block; a row has a whole number of blocks.
@@ -139,6 +151,7 @@ impl WeightFormat {
             Self::Q8_0 | Self::Q4_0 => quant::BLOCK,
             Self::Blocks(format) => format.block_elements(),
             Self::Grids(_) => LARGEST_BLOCK,
+            Self::Groups(format) => format.size.elements(),
         }
     }
 
@@ -151,6 +164,7 @@ impl WeightFormat {
             Self::Q4_0 => quant::Q4_0_BYTES,
             Self::Blocks(format) => format.block_bytes(),
             Self::Grids(format) => format.block_bytes(),
+            Self::Groups(format) => format.block_bytes(),
         }
     }
 
@@ -169,6 +183,7 @@ impl WeightFormat {
             Self::Q4_0 => "q4_0",
             Self::Blocks(format) => format.name(),
             Self::Grids(format) => format.name(),
+            Self::Groups(format) => format.name(),
         }
     }
 
@@ -180,7 +195,7 @@ impl WeightFormat {
             Self::Bf16 => Some(Encoding::Bf16),
             Self::Q8_0 => Some(Encoding::Q8_0),
             Self::Q4_0 => Some(Encoding::Q4_0),
-            Self::Blocks(_) | Self::Grids(_) => None,
+            Self::Blocks(_) | Self::Grids(_) | Self::Groups(_) => None,
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
 use crate::model::plan::TensorSpec;
 use crate::model::weight_format::{BlockFormat, LARGEST_BLOCK};
 use crate::model::weights::TensorInfo;
-use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks, grids};
+use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks, grids, groups};
 
 /// A format whose blocks do not divide the rows of a shape's tensor.
 #[derive(Debug, thiserror::Error)]
@@ -97,10 +98,32 @@ fn made_up_codes(format: WeightFormat) -> Vec<u8> {
         match format {
             WeightFormat::Blocks(format) => set_factors(format, block),
             WeightFormat::Grids(format) => grids::set_factor(format, block, LEAST),
+            WeightFormat::Groups(format) => set_group_factors(format, block),
             _ => {}
         }
     }
     bytes
+}
+
+fn set_group_factors(format: GroupFormat, block: &mut [u8]) {
+    let middle = groups::middle(format.codes);
+    // A quarter at most: floats go up to 448.
+    let step = if format.codes == GroupCodes::E4m3 { 1.0 / 2048.0 } else { 0.25 / middle };
+    let half = |number: f32| half::f16::from_f32(number).to_bits();
+    let brain = |number: f32| half::bf16::from_f32(number).to_bits();
+    let word = |low: u16, high: u16| u32::from(low) | u32::from(high) << 16;
+    let factors = match format.factors {
+        GroupFactors::F16Bias => word(half(step), half(-0.25)),
+        GroupFactors::Bf16Bias => word(brain(step), brain(-0.25)),
+        GroupFactors::F16Zero => word(half(step), middle as u16),
+        GroupFactors::Bf16Zero => word(brain(step), middle as u16),
+        GroupFactors::F32 => step.to_bits(),
+    };
+    block[..4].copy_from_slice(&factors.to_le_bytes());
+    if format.codes == GroupCodes::E4m3 {
+        // No code that is no number.
+        block[4..].iter_mut().filter(|code| **code & 127 == 127).for_each(|code| *code = 0);
+    }
 }
 
 /// The least that f16 has with all its bits: where scales within the block multiply it.

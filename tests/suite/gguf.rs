@@ -33,7 +33,7 @@ fn reference(file: &Path) -> serde_json::Value {
 }
 
 /// FNV-1a, as the fixture's script has it.
-fn hash(values: &[f32]) -> String {
+pub fn hash(values: &[f32]) -> String {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

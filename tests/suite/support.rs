@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use logitscope::gpu::Device;
+use logitscope::model::group_format::{GroupCodes, GroupFactors};
 use logitscope::model::plan::Plan;
 use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::weights::TensorInfo;
@@ -123,6 +124,19 @@ fn block(values: &[f32], format: WeightFormat) -> Vec<u8> {
     let factor = |place: usize| half::f16::from_f32(values[place] * 0.01);
     match format {
         WeightFormat::Grids(format) => grids::set_factor(format, &mut block, factor(0)),
+        WeightFormat::Groups(format) => {
+            // A step and a bias or a zero, whatever the floats: both halves are small numbers in f16, bf16 and f32.
+            let (step, bias) = (0x3c00 + u32::from(block[0]), 0xbc00 + u32::from(block[1]));
+            let second = match format.factors {
+                GroupFactors::F16Bias | GroupFactors::Bf16Bias => bias,
+                GroupFactors::F16Zero | GroupFactors::Bf16Zero => u32::from(block[1]) % 16,
+                GroupFactors::F32 => 0x3c00,
+            };
+            block[..4].copy_from_slice(&(step | second << 16).to_le_bytes());
+            if format.codes == GroupCodes::E4m3 {
+                block[4..].iter_mut().for_each(|code| *code &= 0xbf);
+            }
+        }
         WeightFormat::Blocks(BlockFormat::Mxfp4) => block[0] = 120 + block[0] % 8,
         WeightFormat::Blocks(BlockFormat::Nvfp4Scaled) => {
             block[36..].copy_from_slice(&(values[0] * 0.01).to_le_bytes());

@@ -9,6 +9,7 @@ use super::kernel::Kernel;
 use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
 use crate::model::WeightFormat;
+use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
 use crate::model::weight_format::{BlockFormat, GridFormat};
 
 /// A kernel as it is put together for a use.
@@ -61,12 +62,16 @@ pub fn kernel_source(variant: Variant) -> String {
     });
     let reader = format.map(reader);
     let units = format.map(|format| match format {
-        WeightFormat::Blocks(_) | WeightFormat::Grids(_) => {
+        WeightFormat::Blocks(_) | WeightFormat::Grids(_) | WeightFormat::Groups(_) => {
             include_str!("../../../shaders/lib/sub_blocks.wgsl")
         }
         _ => include_str!("../../../shaders/lib/scaled_units.wgsl"),
     });
     let grid = format.map(|format| grid_files(format, spec.copies_grid));
+    let parts = match format {
+        Some(WeightFormat::Groups(format)) => Some(group_parts(format)),
+        _ => None,
+    };
     let matrices = matrices.map(matrix_files);
     let files = matrices
         .into_iter()
@@ -75,6 +80,7 @@ pub fn kernel_source(variant: Variant) -> String {
         .chain(spec.libraries.iter().copied())
         .chain(units)
         .chain(grid.into_iter().flatten().copied())
+        .chain(parts.as_deref())
         .chain(reader)
         .chain([spec.body]);
     files.collect::<Vec<&str>>().join("\n")
@@ -91,6 +97,28 @@ fn matrix_files(units: MatrixUnits) -> [&'static str; 2] {
         MatrixUnits::Half8 => [half, squares_8],
         MatrixUnits::Single8 => [single, squares_8],
     }
+}
+
+/// What a group format is made of, for the reader of them all.
+fn group_parts(format: GroupFormat) -> String {
+    let (bits, units) = (format.codes.bits(), format.size.elements() / 32);
+    let (higher, floats) = match format.codes {
+        GroupCodes::Int3 | GroupCodes::Int5 => (1, false),
+        GroupCodes::Int6 => (2, false),
+        GroupCodes::Int2 | GroupCodes::Int4 | GroupCodes::Int8 => (0, false),
+        GroupCodes::E4m3 => (0, true),
+    };
+    let factors = match format.factors {
+        GroupFactors::F16Bias => "HALF_BIAS",
+        GroupFactors::Bf16Bias => "BRAIN_BIAS",
+        GroupFactors::F16Zero => "HALF_ZERO",
+        GroupFactors::Bf16Zero => "BRAIN_ZERO",
+        GroupFactors::F32 => "SINGLE",
+    };
+    format!(
+        "const BITS: u32 = {bits}u;\nconst HIGHER: u32 = {higher}u;\nconst FLOATS: bool = {floats};\n\
+         const GROUP_UNITS: u32 = {units}u;\nconst FACTORS: u32 = {factors};\n"
+    )
 }
 
 /// What the reader of a format whose codes are points of a grid needs; for others what the kernel calls all the same.
@@ -132,6 +160,7 @@ fn reader(format: WeightFormat) -> &'static str {
         }
         WeightFormat::Blocks(BlockFormat::Q1_0) => include_str!("../../../shaders/weights/q1_0.wgsl"),
         WeightFormat::Blocks(BlockFormat::Q2_0) => include_str!("../../../shaders/weights/q2_0.wgsl"),
+        WeightFormat::Groups(_) => include_str!("../../../shaders/weights/groups.wgsl"),
         WeightFormat::Grids(GridFormat::Iq3S) => include_str!("../../../shaders/weights/iq3_s.wgsl"),
         WeightFormat::Grids(GridFormat::Iq3Xxs) => include_str!("../../../shaders/weights/iq3_xxs.wgsl"),
         WeightFormat::Grids(GridFormat::Iq2S) => include_str!("../../../shaders/weights/iq2_s.wgsl"),

@@ -98,14 +98,14 @@ pub(super) fn push(format: BlockFormat, block: &[u8], units: &mut Vec<u8>, recor
 
 /// The lowest four bits of each of 32 codes: byte j of word i has code 8i + j in its low half, and 8i + 4 + j in its high
 /// one.
-fn push_four_bits(codes: &[u8], into: &mut Vec<u8>) {
+pub(super) fn push_four_bits(codes: &[u8], into: &mut Vec<u8>) {
     for eight in codes.chunks_exact(8) {
         into.extend((0..4).map(|byte| eight[byte] & 15 | eight[4 + byte] << 4));
     }
 }
 
 /// Two bits of each of 32 codes, from bit `shift` on: byte j of word i has codes 16i + 4k + j for k from 0 to 3.
-fn push_two_bits(codes: &[u8], shift: usize, into: &mut Vec<u8>) {
+pub(super) fn push_two_bits(codes: &[u8], shift: usize, into: &mut Vec<u8>) {
     for sixteen in codes.chunks_exact(16) {
         let byte =
             |byte: usize| (0..4).fold(0, |bits, k| bits | (sixteen[4 * k + byte] >> shift & 3) << (2 * k));

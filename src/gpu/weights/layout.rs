@@ -5,7 +5,7 @@
 //! scales. Those are structures of arrays: the quants in one buffer, the scales (f16, one a block, in the order of
 //! the blocks) in another. There a table stands before them in formats whose codes are points of a grid. Vectors and position tables are f32. `shaders/weights/` has the readers.
 
-use super::{block_layout, grid_layout};
+use super::{block_layout, grid_layout, group_layout};
 use crate::model::WeightFormat;
 use crate::model::plan::{Op, Plan};
 use crate::model::quant::{Q4_0_BYTES, Q8_0_BYTES};
@@ -99,6 +99,9 @@ impl GpuLayout {
                         elements / blocks.block_elements() * block_layout::unit_bytes(blocks)
                     }
                     WeightFormat::Grids(grids) => elements / LARGEST_BLOCK * grid_layout::unit_bytes(grids),
+                    WeightFormat::Groups(groups) => {
+                        elements / groups.size.elements() * group_layout::unit_bytes(groups)
+                    }
                 }
             }
             Self::Vector => return row_bytes(columns),
@@ -146,6 +149,7 @@ fn scale_bytes(format: WeightFormat, elements: usize) -> usize {
         WeightFormat::Q8_0 | WeightFormat::Q4_0 => SCALE_BYTES * blocks,
         WeightFormat::Blocks(format) => block_layout::record_bytes(format) * blocks,
         WeightFormat::Grids(format) => grid_layout::record_bytes(format) * blocks,
+        WeightFormat::Groups(format) => group_layout::record_bytes(format) * blocks,
     }
 }
 
@@ -189,6 +193,11 @@ impl Packer {
             GpuLayout::Matrix(WeightFormat::Grids(format)) => {
                 for block in stored.chunks_exact(format.block_bytes()) {
                     grid_layout::push(format, block, &mut self.rows, &mut self.scales);
+                }
+            }
+            GpuLayout::Matrix(WeightFormat::Groups(format)) => {
+                for block in stored.chunks_exact(format.block_bytes()) {
+                    group_layout::push(format, block, &mut self.rows, &mut self.scales);
                 }
             }
             GpuLayout::Vector if info.format != WeightFormat::F32 => {

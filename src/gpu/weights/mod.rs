@@ -2,6 +2,7 @@
 
 mod block_layout;
 mod grid_layout;
+mod group_layout;
 mod layout;
 mod staging;
 mod tensor;
