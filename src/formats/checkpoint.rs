@@ -77,7 +77,10 @@ impl CheckpointTensor {
     /// Bytes that the files have of it.
     pub fn bytes(&self) -> usize {
         match &self.joined {
-            Some(joined) => joined.parts.iter().map(|part| part.stored.bytes.len()).sum(),
+            Some(joined) => {
+                let bytes: usize = joined.parts.iter().map(|part| part.stored.bytes.len()).sum();
+                bytes / joined.turn.count
+            }
             None => self.stored.bytes.len(),
         }
     }

@@ -142,10 +142,4 @@ impl GroupSize {
     pub fn of(elements: usize) -> Option<Self> {
         [Self::G32, Self::G64, Self::G128].into_iter().find(|size| size.elements() == elements)
     }
-
-    /// The largest that divides so many.
-    pub fn dividing(elements: usize) -> Option<Self> {
-        let divides = |size: &Self| elements.is_multiple_of(size.elements());
-        [Self::G128, Self::G64, Self::G32].into_iter().find(divides)
-    }
 }

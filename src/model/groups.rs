@@ -8,33 +8,28 @@ use super::group_format::{FACTOR_BYTES, GroupCodes, GroupFactors, GroupFormat};
 /// The most elements of a group.
 const LARGEST: usize = 128;
 
-/// A group's factors.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Factors {
-    /// What codes are multiplied by.
-    pub step: f32,
+/// What a group's codes are multiplied by, and what belongs to that.
+enum Factors {
     /// What is added to the product.
-    pub bias: f32,
-    /// The code that stands for 0, where there is nothing to add.
-    pub zero: f32,
+    Bias(f32, f32),
+    /// The code that stands for 0.
+    Zero(f32, f32),
 }
 
-/// The factors of a block.
-pub fn factors(format: GroupFormat, block: &[u8]) -> Factors {
+fn factors(format: GroupFormat, block: &[u8]) -> Factors {
     let (first, second) = (half_word(block, 0), half_word(block, 2));
     let f16 = |bits| half::f16::from_bits(bits).to_f32();
     let bf16 = |bits| half::bf16::from_bits(bits).to_f32();
-    let (step, bias, zero) = match format.factors {
-        GroupFactors::F16Bias => (f16(first), f16(second), 0.0),
-        GroupFactors::Bf16Bias => (bf16(first), bf16(second), 0.0),
-        GroupFactors::F16Zero => (f16(first), 0.0, f32::from(second)),
-        GroupFactors::Bf16Zero => (bf16(first), 0.0, f32::from(second)),
+    match format.factors {
+        GroupFactors::F16Bias => Factors::Bias(f16(first), f16(second)),
+        GroupFactors::Bf16Bias => Factors::Bias(bf16(first), bf16(second)),
+        GroupFactors::F16Zero => Factors::Zero(f16(first), f32::from(second)),
+        GroupFactors::Bf16Zero => Factors::Zero(bf16(first), f32::from(second)),
         GroupFactors::F32 => {
             let step = f32::from_bits(u32::from(first) | u32::from(second) << 16);
-            (step, 0.0, middle(format.codes))
+            Factors::Zero(step, middle(format.codes))
         }
-    };
-    Factors { step, bias, zero }
+    }
 }
 
 /// The whole number in the middle, which stands for 0 where factors do not say otherwise; none of floats.
@@ -59,26 +54,30 @@ pub fn codes(format: GroupFormat, block: &[u8]) -> [u8; LARGEST] {
     codes
 }
 
-/// The elements that a block stands for: step · (code − zero) + bias.
+/// The elements that a block stands for: step · code + bias, or step · (code − zero).
 pub fn decode(format: GroupFormat, block: &[u8], values: &mut [f32]) {
-    let Factors { step, bias, zero } = factors(format, block);
+    let factors = factors(format, block);
     for (value, code) in values.iter_mut().zip(codes(format, block)) {
-        let number = match format.codes {
-            GroupCodes::E4m3 => e4m3(code),
-            _ => f32::from(code) - zero,
+        let number = number(format.codes, code);
+        *value = match factors {
+            Factors::Bias(step, bias) => step * number + bias,
+            Factors::Zero(step, zero) => step * (number - zero),
         };
-        *value = step * number + bias;
+    }
+}
+
+fn number(codes: GroupCodes, code: u8) -> f32 {
+    match codes {
+        GroupCodes::E4m3 => e4m3(code),
+        _ => f32::from(code),
     }
 }
 
 /// How many infinite or NaN numbers a block says: its factors, or floats that are none.
 pub fn count_non_finite(format: GroupFormat, block: &[u8]) -> usize {
-    let Factors { step, bias, .. } = factors(format, block);
-    let not_numbers = match format.codes {
-        GroupCodes::E4m3 => block[FACTOR_BYTES..].iter().filter(|code| e4m3(**code).is_nan()).count(),
-        _ => 0,
-    };
-    not_numbers + usize::from(!(step.is_finite() && bias.is_finite()))
+    let (Factors::Bias(step, other) | Factors::Zero(step, other)) = factors(format, block);
+    let not_numbers = codes(format, block).into_iter().filter(|code| number(format.codes, *code).is_nan());
+    not_numbers.count() + usize::from(!(step.is_finite() && other.is_finite()))
 }
 
 /// A float of eight bits (OCP 8-bit Floating Point Specification 1.0, E4M3): it has no infinities, and one NaN of each sign.

@@ -1,12 +1,16 @@
 //! MLX's quantised matrices: `NAME.weight` has codes in words, `NAME.scales` and `NAME.biases` a step and a bias for each
-//! group. Codes of three, five and six bits run over the words' ends.
+//! group. Codes of three, five and six bits run over the words' ends. mlx-lm stacks the experts of a layer: here they are apart
+//! again, by the names of the files that it converts.
 
-use super::joined::{Codes, Factors, Float, Joined};
-use super::parts::{Part, Parts};
-use super::{JoinedMatrices, format, matrix};
+use super::joined::{Codes, Factors, Joined, Turn};
+use super::matrices::{JoinedMatrices, matrix};
+use super::parts::{Float, Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat, GroupSize};
+
+/// Where mlx-lm's files have all experts of a layer.
+const EXPERTS: &str = ".mlp.switch_mlp.";
 
 /// What `config.json` says of all matrices, and of some.
 pub(super) struct Settings<'a> {
@@ -66,7 +70,18 @@ pub(super) fn join(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatri
         let columns = shape.last().copied().unwrap_or(0);
         let (codes, factors) = (Codes::Rows, Factors::Biases);
         let parts = vec![weight, scales, biases];
-        joined.push(matrix(&module, shape, Joined { format, columns, codes, factors, parts }));
+        let whole = Joined { format, columns, codes, factors, parts, turn: Turn::ALONE };
+        match shape.as_slice() {
+            &[count, rows, _] if module.contains(EXPERTS) => {
+                let experts = (0..count).map(|index| {
+                    let name = module.replace(EXPERTS, &format!(".mlp.experts.{index}."));
+                    let turn = Turn { index, count, rows };
+                    matrix(&name, vec![rows, columns], Joined { turn, ..whole.clone() })
+                });
+                joined.extend(experts);
+            }
+            _ => joined.push(matrix(&module, shape, whole)),
+        }
     }
     Ok(joined)
 }
@@ -94,5 +109,5 @@ fn shape_and_format(
         *words = columns.saturating_mul(codes.bits()) / 32;
     }
     parts.check(weight, &["U32"], &[&words])?;
-    Ok((shape, format(codes, size, factors)))
+    Ok((shape, GroupFormat::new(codes, size, factors)))
 }

@@ -1,20 +1,21 @@
 //! Matrices in eight bits: floats (F8_E4M3) as `fp8` and compressed-tensors have them, and whole numbers (I8).
 //!
 //! `NAME.weight` has rows of codes; `NAME.weight_scale_inv` or `NAME.weight_scale` what they are multiplied by: a number, one
-//! a row, or one a block. What activations would be rounded by is passed over: here they are not.
+//! a row, or one a block. What activations and cached keys and values would be rounded by is passed over: here they are not.
 
-use super::joined::{Codes, Factors, Joined};
+use super::joined::{Codes, Factors, Joined, Turn};
+use super::matrices::{JoinedMatrices, group, matrix};
 use super::parts::{Part, Parts};
-use super::{JoinedMatrices, format, group, matrix};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
-use crate::model::group_format::{GroupCodes, GroupFactors};
+use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
 
 /// The usual rows and columns of a block.
 const USUAL_BLOCK: [usize; 2] = [128, 128];
 
-/// What belongs to activations.
-const OF_ACTIVATIONS: [&str; 3] = ["input_scale", "activation_scale", "input_zero_point"];
+/// What belongs to activations, and to cached keys and values.
+const OF_ACTIVATIONS: [&str; 6] =
+    [".input_scale", ".activation_scale", ".output_scale", ".q_scale", ".k_scale", ".v_scale"];
 
 /// The rows and columns of a block, by this field.
 pub(super) fn block(settings: &Fields, field: &str) -> Result<[usize; 2], FormatError> {
@@ -33,6 +34,7 @@ pub(super) fn block(settings: &Fields, field: &str) -> Result<[usize; 2], Format
 
 pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrices, FormatError> {
     let mut joined = Vec::new();
+    OF_ACTIVATIONS.iter().for_each(|ending| parts.forget(ending));
     for (element, codes, lie) in
         [("F8_E4M3", GroupCodes::E4m3, Codes::Rows), ("I8", GroupCodes::Int8, Codes::SignedRows)]
     {
@@ -43,18 +45,20 @@ pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrice
                 Some(scale) => scale,
                 None => parts.need(&format!("{module}.weight_scale"), &weight)?,
             };
-            for name in OF_ACTIVATIONS {
-                parts.take(&format!("{module}.{name}"));
-            }
             let (columns, factors) = blocks(&weight, &scale, block, parts)?;
             let of_factor = match factors {
                 Factors::Blocks { columns, .. } => columns,
                 _ => columns,
             };
-            let format = format(codes, group(&weight, columns, of_factor, parts)?, GroupFactors::F32);
+            let format =
+                GroupFormat::new(codes, group(&weight, columns, of_factor, parts)?, GroupFactors::F32);
             let shape = weight.stored.shape.clone();
             let parts = vec![weight, scale];
-            joined.push(matrix(&module, shape, Joined { format, columns, codes: lie, factors, parts }));
+            joined.push(matrix(
+                &module,
+                shape,
+                Joined { format, columns, codes: lie, factors, parts, turn: Turn::ALONE },
+            ));
         }
     }
     Ok(joined)

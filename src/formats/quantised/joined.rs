@@ -1,6 +1,6 @@
 //! A quantised matrix that a folder stores in several tensors, read as rows of a group format.
 
-use super::parts::Part;
+use super::parts::{Float, Part};
 use crate::model::group_format::GroupFormat;
 use crate::model::groups::middle;
 
@@ -17,6 +17,24 @@ pub(in crate::formats) struct Joined {
     pub factors: Factors,
     /// The codes, the scales, and what belongs to these.
     pub parts: Vec<Part>,
+    /// Which of the matrices it is whose rows lie one below the other in these parts.
+    pub turn: Turn,
+}
+
+/// A matrix among others.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) struct Turn {
+    /// Its number, from 0.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+    /// Rows of each.
+    pub rows: usize,
+}
+
+impl Turn {
+    /// That of one on its own.
+    pub(super) const ALONE: Self = Self { index: 0, count: 1, rows: 0 };
 }
 
 /// How codes lie.
@@ -86,23 +104,13 @@ pub(in crate::formats) enum Zeros {
     WordsOfEight(usize),
 }
 
-/// How numbers are stored.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::formats) enum Float {
-    /// In f32.
-    F32,
-    /// In bf16.
-    Bf16,
-    /// In f16.
-    F16,
-}
-
 /// The place in a word of AWQ of each of eight neighbours.
 const PLACES_OF_EIGHT: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 impl Joined {
     /// Appends a row. `bytes` are those of the parts.
     pub(in crate::formats) fn push_row(&self, bytes: &[&[u8]], row: usize, rows: &mut Vec<u8>) {
+        let row = self.turn.index * self.turn.rows + row;
         let size = self.format.size.elements();
         let group_bytes = size * self.format.codes.bits() / 8;
         let codes = self.row_codes(bytes[0], row);

@@ -7,15 +7,13 @@
 mod affine;
 mod eight_bits;
 mod joined;
+mod matrices;
 mod packed;
 mod parts;
 mod words;
 
 use super::error::FormatError;
 use super::fields::Fields;
-use super::safetensors::{Element, StoredTensor};
-use crate::model::WeightFormat;
-use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat, GroupSize};
 pub(super) use joined::Joined;
 pub(super) use parts::Part;
 use parts::Parts;
@@ -82,57 +80,4 @@ pub(super) fn join(
     };
     let left = parts.into_left().into_iter().map(|part| (part, None));
     Ok(left.chain(joined.into_iter().map(|(part, joined)| (part, Some(joined)))).collect())
-}
-
-/// Matrices that were brought together.
-type JoinedMatrices = Vec<(Part, Joined)>;
-
-/// The matrix of a module, made of these parts, in place of the first of them.
-fn matrix(module: &str, shape: Vec<usize>, joined: Joined) -> (Part, Joined) {
-    let codes = &joined.parts[0];
-    let stored = StoredTensor {
-        name: format!("{module}.weight"),
-        element: Element::Weight(WeightFormat::Groups(joined.format)),
-        shape,
-        bytes: codes.stored.bytes.clone(),
-    };
-    (Part { file: codes.file, stored }, joined)
-}
-
-/// The factors of steps stored as these are, with codes that stand for 0.
-fn with_zeros(scales: &Part, parts: &Parts) -> Result<GroupFactors, FormatError> {
-    match scales.float() {
-        Some(joined::Float::F16) => Ok(GroupFactors::F16Zero),
-        Some(joined::Float::Bf16) => Ok(GroupFactors::Bf16Zero),
-        _ => Err(parts.error(
-            scales,
-            format!(
-                "its elements are stored as {}; scales of F16 and BF16 can be read",
-                scales.stored.element.name()
-            ),
-        )),
-    }
-}
-
-/// The largest group that divides rows of so many columns, and stored groups of so many.
-fn group(codes: &Part, columns: usize, stored: usize, parts: &Parts) -> Result<GroupSize, FormatError> {
-    let divides = |size: &GroupSize| stored >= columns || stored.is_multiple_of(size.elements());
-    let sizes = [GroupSize::G128, GroupSize::G64, GroupSize::G32].into_iter();
-    let mut sizes = sizes.filter(|size| columns.is_multiple_of(size.elements()));
-    sizes.find(divides).ok_or_else(|| {
-        let reason = format!(
-            "its rows have {columns} elements in groups of {stored}; both have to be multiples of 32"
-        );
-        parts.error(codes, reason)
-    })
-}
-
-/// Whole numbers of so many bits; refuses others than these.
-fn whole(bits: u64, known: &[u64]) -> Option<GroupCodes> {
-    GroupCodes::whole(bits).filter(|_| known.contains(&bits))
-}
-
-/// The format of these parts.
-fn format(codes: GroupCodes, size: GroupSize, factors: GroupFactors) -> GroupFormat {
-    GroupFormat::new(codes, size, factors)
 }

@@ -1,12 +1,13 @@
 //! Matrices that compressed-tensors packs: `NAME.weight_packed` has rows of words of codes, `NAME.weight_scale` a step for
 //! each group or row, `NAME.weight_zero_point` perhaps the codes that stand for 0, and `NAME.weight_shape` the shape.
 
-use super::joined::{Codes, Factors, Joined, Scales, Zeros};
+use super::eight_bits;
+use super::joined::{Codes, Factors, Joined, Scales, Turn, Zeros};
+use super::matrices::{JoinedMatrices, group, matrix, whole, with_zeros};
 use super::parts::{Part, Parts};
-use super::{JoinedMatrices, eight_bits, format, group, matrix, whole, with_zeros};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
-use crate::model::group_format::GroupCodes;
+use crate::model::group_format::{GroupCodes, GroupFormat};
 
 /// What `config.json` says of the matrices.
 pub(super) struct Settings {
@@ -82,10 +83,15 @@ fn joined_matrix(
     if let Some(zeros) = &zeros {
         parts.check(zeros, &["I32"], &[&[(rows * bits).div_ceil(32), groups]])?;
     }
-    let format = format(codes, group(&packed, columns, of_scale, parts)?, with_zeros(&scale, parts)?);
+    let format =
+        GroupFormat::new(codes, group(&packed, columns, of_scale, parts)?, with_zeros(&scale, parts)?);
     let scales = Scales { group: of_scale, groups, outputs: None };
     let lie = if zeros.is_some() { Zeros::WordsOfRows } else { Zeros::Middle };
     let factors = Factors::Zeros { scales, zeros: lie };
     let parts = [packed, scale].into_iter().chain(zeros).collect();
-    Ok(matrix(module, vec![rows, columns], Joined { format, columns, codes: Codes::Rows, factors, parts }))
+    Ok(matrix(
+        module,
+        vec![rows, columns],
+        Joined { format, columns, codes: Codes::Rows, factors, parts, turn: Turn::ALONE },
+    ))
 }

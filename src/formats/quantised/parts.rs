@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::joined::Float;
 use crate::formats::error::FormatError;
 use crate::formats::safetensors::{Element, StoredTensor};
 use crate::model::WeightFormat;
@@ -14,6 +13,17 @@ pub(in crate::formats) struct Part {
     pub file: usize,
     /// What the file says about it.
     pub stored: StoredTensor,
+}
+
+/// How numbers are stored.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) enum Float {
+    /// In f32.
+    F32,
+    /// In bf16.
+    Bf16,
+    /// In f16.
+    F16,
 }
 
 impl Part {
@@ -64,6 +74,11 @@ impl<'a> Parts<'a> {
     /// Takes a tensor out.
     pub(super) fn take(&mut self, name: &str) -> Option<Part> {
         self.left.remove(name)
+    }
+
+    /// Takes out all that end so.
+    pub(super) fn forget(&mut self, ending: &str) {
+        self.left.retain(|name, _| !name.ends_with(ending));
     }
 
     /// Takes one out that another cannot do without.

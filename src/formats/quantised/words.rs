@@ -2,12 +2,12 @@
 //! that stand for 0 less one, `NAME.scales` a step for each group, `NAME.g_idx` each input's group. AWQ: words of eight
 //! outputs, in an order of their own.
 
-use super::joined::{Codes, Factors, Joined, Scales, Zeros};
+use super::joined::{Codes, Factors, Joined, Scales, Turn, Zeros};
+use super::matrices::{JoinedMatrices, group, matrix, whole, with_zeros};
 use super::parts::{Part, Parts};
-use super::{JoinedMatrices, format, group, matrix, whole, with_zeros};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
-use crate::model::group_format::GroupCodes;
+use crate::model::group_format::{GroupCodes, GroupFormat};
 
 /// What `config.json` says of all matrices.
 pub(super) struct Settings {
@@ -105,6 +105,9 @@ impl Packed<'_> {
         let [words, scales, zeros] = &stored;
         let &[groups, _] = two(scales, parts)?;
         parts.check(scales, &["F16", "BF16"], &[&[groups, outputs]])?;
+        if !(outputs * codes.bits()).is_multiple_of(32) {
+            return Err(parts.error(zeros, format!("{outputs} outputs do not fill words of 32 bits")));
+        }
         parts.check(zeros, &["I32"], &[&[groups, outputs * codes.bits() / 32]])?;
         let of_scale = inputs / groups.max(1);
         if groups == 0 || of_scale * groups != inputs {
@@ -112,10 +115,17 @@ impl Packed<'_> {
             return Err(parts.error(scales, reason));
         }
         let size = group(words, inputs, of_scale, parts)?;
-        let format = format(codes, size, with_zeros(scales, parts)?);
+        let format = GroupFormat::new(codes, size, with_zeros(scales, parts)?);
         let of_scales = Scales { group: of_scale, groups, outputs: Some(outputs) };
         let factors = Factors::Zeros { scales: of_scales, zeros: self.zeros };
-        let joined = Joined { format, columns: inputs, codes: self.codes, factors, parts: stored.to_vec() };
+        let joined = Joined {
+            format,
+            columns: inputs,
+            codes: self.codes,
+            factors,
+            parts: stored.to_vec(),
+            turn: Turn::ALONE,
+        };
         Ok(matrix(self.module, vec![outputs, inputs], joined))
     }
 }
