@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MOST_LANES};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{Activation, NormKind};
+use logitscope::model::group_format::{GroupCodes, GroupFormat};
 use logitscope::model::plan::{
     BufferId, BufferSpec, Epilogue, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
 };
@@ -196,9 +197,12 @@ fn linear_agrees_in_the_formats_of_files() {
         let shape = (21, 3 * format.block_elements());
         compare_linear(KernelChoice::CPU, format, shape, &[1, 5]);
         // Compiling them all for a software driver takes minutes; these have every way of unpacking.
-        let of_blocks = [BlockFormat::Q6K, BlockFormat::Q3K, BlockFormat::Iq4Xs].map(WeightFormat::Blocks);
+        let of_blocks = [BlockFormat::Q6K, BlockFormat::Q3K, BlockFormat::Q2K, BlockFormat::Iq4Xs]
+            .map(WeightFormat::Blocks);
         let of_grids = [GridFormat::Iq3S, GridFormat::Iq2Xs, GridFormat::Iq1M].map(WeightFormat::Grids);
-        if of_blocks.contains(&format) || of_grids.contains(&format) {
+        let is_of_groups = matches!(format, WeightFormat::Groups(GroupFormat { codes, .. })
+            if matches!(codes, GroupCodes::Int6 | GroupCodes::E4m3));
+        if of_blocks.contains(&format) || of_grids.contains(&format) || is_of_groups {
             compare_linear(KernelChoice::GPU, format, shape, &[1, 33]);
         }
     }
