@@ -21,6 +21,7 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
     if group * groups_of_outputs >= SHARD_BLOCKS {
         return;
     }
+    prepare_grid(lane.index);
     let first_row = workgroup.y * AT_ONCE;
     let rows_here = min(AT_ONCE, row_count() - first_row);
     let base = group * 4u * PARTS * UNITS;
@@ -28,18 +29,26 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
     // Sized for the largest choice; every loop over them has constant bounds, so that they stay in registers.
     var sums: array<vec4<f32>, 16>;
     var squares: array<f32, 8>;
-    var weights_of: array<array<vec4<f32>, UNIT>, 8>;
-    var scales_of: array<vec4<f32>, 2>;
+    // Numbers come without their factors: one that is made of a single value is made where it is used, so that few of them
+    // take registers at a time.
+    var numbers_of: array<array<vec4<f32>, UNIT>, 8>;
+    var steps_of: array<array<vec4<f32>, STEPS>, 2>;
+    var offsets_of: array<array<vec4<f32>, STEPS>, 2>;
     for (var unit = lane.index; unit < UNITS; unit += WORKGROUP) {
         for (var part = 0u; part < PARTS; part++) {
             for (var i = 0u; i < 4u; i++) {
                 let place = base + (4u * part + i) * UNITS + unit;
-                weights_of[4u * part + i] = weight_unit(place);
-                scales_of[part][i] = unit_scale(place);
+                numbers_of[4u * part + i] = unit_numbers(place);
+                let factors = unit_factors(place);
+                for (var step = 0u; step < STEPS; step++) {
+                    steps_of[part][step][i] = factors.step[step];
+                    offsets_of[part][step][i] = factors.offset[step];
+                }
             }
         }
         for (var i = 0u; i < UNIT; i++) {
             let column = unit * UNIT + i;
+            let step = i / (UNIT / STEPS);
             for (var t = 0u; t < AT_ONCE; t++) {
                 // The whole workgroup takes the same branch; the first row needs none.
                 if t == 0u || t < rows_here {
@@ -50,12 +59,16 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
                     }
                     for (var part = 0u; part < PARTS; part++) {
                         let products = vec4(
-                            dot(weights_of[4u * part][i], value),
-                            dot(weights_of[4u * part + 1u][i], value),
-                            dot(weights_of[4u * part + 2u][i], value),
-                            dot(weights_of[4u * part + 3u][i], value),
+                            dot(numbers_of[4u * part][i], value),
+                            dot(numbers_of[4u * part + 1u][i], value),
+                            dot(numbers_of[4u * part + 2u][i], value),
+                            dot(numbers_of[4u * part + 3u][i], value),
                         );
-                        sums[t * PARTS + part] = fma(products, scales_of[part], sums[t * PARTS + part]);
+                        let slot = t * PARTS + part;
+                        sums[slot] = fma(products, steps_of[part][step], sums[slot]);
+                        if OFFSETS {
+                            sums[slot] -= dot(value, vec4(1.0)) * offsets_of[part][step];
+                        }
                     }
                 }
             }

@@ -50,6 +50,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod quantised;
     mod qwen;
     mod recurrences;
     mod recurrent_failures;

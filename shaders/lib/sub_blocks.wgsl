@@ -27,6 +27,32 @@ fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
     );
 }
 
+/// What the codes of a unit mean, without their factors.
+fn unit_numbers(unit: u32) -> array<vec4<f32>, UNIT> {
+    let part = read_sub_block(unit);
+    return array(
+        codebook(codes(part, 0u)),
+        codebook(codes(part, 1u)),
+        codebook(codes(part, 2u)),
+        codebook(codes(part, 3u)),
+        codebook(codes(part, 4u)),
+        codebook(codes(part, 5u)),
+        codebook(codes(part, 6u)),
+        codebook(codes(part, 7u)),
+    );
+}
+
+/// What the numbers of a unit are multiplied by, and what is taken off then, for either half of it.
+struct Factors {
+    step: vec2<f32>,
+    offset: vec2<f32>,
+}
+
+fn unit_factors(unit: u32) -> Factors {
+    let part = read_sub_block(unit);
+    return Factors(part.step, part.offset);
+}
+
 /// The weights have their factor already.
 fn unit_scale(unit: u32) -> f32 { return 1.0; }
 
@@ -37,6 +63,12 @@ fn weight4(block: u32) -> vec4<f32> { return sub_block4(read_sub_block(block / 8
 fn sub_block4(part: SubBlock, index: u32) -> vec4<f32> {
     let half = index / 4u;
     return part.step[half] * codebook(codes(part, index)) - part.offset[half];
+}
+
+/// The two words of a unit of eight bytes: half of what is loaded at a time.
+fn two_words(unit: u32) -> vec4<u32> {
+    let words = unit_words(unit / 2u);
+    return select(words, words.zwzw, (unit & 1u) == 1u);
 }
 
 /// Four bits a code: byte j of word i has weight 8i + j in its low half, and 8i + 4 + j in its high one.
@@ -55,13 +87,49 @@ fn one_bit(word: u32, index: u32) -> u32 { return (word >> index) & 0x01010101u;
 /// Signed byte `index` of a word.
 fn signed_byte(word: u32, index: u32) -> f32 { return f32(bitcast<i32>(word << (24u - 8u * (index & 3u))) >> 24u); }
 
-/// What four-bit codes, one a byte, mean by a table of sixteen signed bytes.
-fn by_table(packed: u32, table: vec4<u32>) -> vec4<f32> {
-    let code = unpack4xU8(packed);
-    let second = (code & vec4(4u)) != vec4(0u);
-    let lower = select(vec4(table.x), vec4(table.y), second);
-    let upper = select(vec4(table.z), vec4(table.w), second);
-    let word = select(lower, upper, (code & vec4(8u)) != vec4(0u));
-    let top = bitcast<vec4<i32>>(word << (vec4(24u) - 8u * (code & vec4(3u))));
-    return vec4<f32>(top >> vec4(24u));
+/// Half of what the lowest eight bits say as a float of eight (E4M3), its sign left out; its largest code is 0.
+fn half_e4m3(bits: u32) -> f32 {
+    let exponent = (bits >> 3u) & 15u;
+    let mantissa = bits & 7u;
+    let normal = bitcast<f32>((exponent + 119u) << 23u | mantissa << 20u);
+    let value = select(normal, f32(mantissa) / 1024.0, exponent == 0u);
+    return select(value, 0.0, (bits & 0xffu) == 127u);
 }
+
+/// Twice what four-bit floats (E2M1), one a byte, say: 0, 1, 2, 3, 4, 6, 8 and 12, and with the highest bit the same taken
+/// off 0.
+fn doubled_e2m1(packed: u32) -> vec4<f32> {
+    // From 4 on the codes lag behind by 0, 1, 2 and 5.
+    let lowest = packed & 0x03030303u;
+    let behind = lowest + ((lowest & (lowest >> 1u)) << 1u);
+    let numbers = (packed & 0x07070707u) + (behind & all_of_byte(packed >> 2u));
+    let negative = numbers & all_of_byte(packed >> 3u);
+    // Twelve more: no byte borrows from its neighbour.
+    return vec4<f32>(unpack4xU8(0x0c0c0c0cu + (numbers ^ negative) - negative)) - 12.0;
+}
+
+/// What four-bit codes, one a byte, mean by a table of sixteen signed bytes: of all of them the one for each byte, by its
+/// bits from the lowest on.
+fn by_table(packed: u32, table: vec4<u32>) -> vec4<f32> {
+    let first = all_of_byte(packed);
+    let second = all_of_byte(packed >> 1u);
+    let third = all_of_byte(packed >> 2u);
+    let lower = chosen(four_of_table(table.x, first, second), four_of_table(table.y, first, second), third);
+    let upper = chosen(four_of_table(table.z, first, second), four_of_table(table.w, first, second), third);
+    return vec4<f32>(unpack4xI8(chosen(lower, upper, all_of_byte(packed >> 3u))));
+}
+
+/// The same of four bytes, by two bits.
+fn four_of_table(word: u32, first: u32, second: u32) -> u32 {
+    let bytes = ((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(0xffu)) * 0x01010101u;
+    return chosen(chosen(bytes.x, bytes.y, first), chosen(bytes.z, bytes.w, first), second);
+}
+
+/// A byte's lowest bit as all of its bits.
+fn all_of_byte(packed: u32) -> u32 {
+    let lowest = packed & 0x01010101u;
+    return (lowest << 8u) - lowest;
+}
+
+/// The bits of `b` where `mask` has 1, those of `a` elsewhere.
+fn chosen(a: u32, b: u32, mask: u32) -> u32 { return a ^ ((a ^ b) & mask); }

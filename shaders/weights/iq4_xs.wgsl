@@ -6,6 +6,10 @@
 /// What the codes mean, four signed bytes to a word.
 const TABLE = vec4(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 1u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 2u;
     let first = scales[block];

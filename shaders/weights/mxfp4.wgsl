@@ -1,10 +1,11 @@
-// Weights stored as mxfp4: 2^(e − 128) · meaning of a code, codes of four bits. A unit is a block, which has its e in a byte;
+// Weights stored as mxfp4: 2^(e − 128) · float of four bits (E2M1, doubled). A unit is a block, which has its e in a byte;
 // four lie in a word, the first lowest.
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-/// What the codes mean, four signed bytes to a word.
-const TABLE = vec4(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 1u;
+const OFFSETS: bool = false;
 
 fn read_sub_block(unit: u32) -> SubBlock {
     let e = (scales[unit / 4u] >> (8u * (unit & 3u))) & 0xffu;
@@ -14,4 +15,4 @@ fn read_sub_block(unit: u32) -> SubBlock {
 
 fn codes(part: SubBlock, index: u32) -> u32 { return four_bits(part.low, index); }
 
-fn codebook(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }
+fn codebook(packed: u32) -> vec4<f32> { return doubled_e2m1(packed); }

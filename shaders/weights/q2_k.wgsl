@@ -4,18 +4,16 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 2u;
+const OFFSETS: bool = true;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 5u;
     let both = (vec2(scales[block + (unit & 7u) / 2u] >> (16u * (unit & 1u))) >> vec2(0u, 8u)) & vec2(0xffu);
     let factors = unpack2x16float(scales[block + 4u]);
     let step = factors.x * vec2<f32>(both & vec2(15u));
     return SubBlock(two_words(unit), vec2(0u), step, factors.y * vec2<f32>(both >> vec2(4u)));
-}
-
-/// The two words of a unit: half of what is loaded at a time.
-fn two_words(unit: u32) -> vec4<u32> {
-    let words = unit_words(unit / 2u);
-    return select(words, words.zwzw, (unit & 1u) == 1u);
 }
 
 fn codes(part: SubBlock, index: u32) -> u32 { return two_bits(part.low.xy, index); }

@@ -4,18 +4,16 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 2u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 13u;
     let steps = scales[block + 8u + (unit & 7u) / 2u];
     let first = 2u * (unit & 1u);
     let step = unpack2x16float(scales[block + 12u]).x * vec2(signed_byte(steps, first), signed_byte(steps, first + 1u));
     return SubBlock(two_words(unit), vec2(scales[block + (unit & 7u)], 0u), step, vec2(0.0));
-}
-
-/// The two words of a unit: half of what is loaded at a time.
-fn two_words(unit: u32) -> vec4<u32> {
-    let words = unit_words(unit / 2u);
-    return select(words, words.zwzw, (unit & 1u) == 1u);
 }
 
 fn codes(part: SubBlock, index: u32) -> u32 {

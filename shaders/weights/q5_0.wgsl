@@ -3,6 +3,10 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 1u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let step = unpack2x16float(scales[2u * unit]).x;
     return SubBlock(unit_words(unit), vec2(scales[2u * unit + 1u], 0u), vec2(step), vec2(0.0));

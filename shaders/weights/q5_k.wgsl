@@ -3,6 +3,10 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 1u;
+const OFFSETS: bool = true;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 12u;
     let factors = unpack2x16float(scales[block]) * vec2<f32>(step_and_least(block, unit));

@@ -3,6 +3,10 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 2u;
+const OFFSETS: bool = false;
+
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 21u;
     let high = block + 2u * (unit & 7u);

@@ -2,6 +2,7 @@
 //!
 //! Knows files and tensor names; what a tensor means is for [`super::architectures`].
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
@@ -10,10 +11,14 @@ use std::path::{Component, Path};
 use serde_json::Value;
 
 use super::error::FormatError;
-use super::folder::{FileBytes, Folder};
+use super::fields::Fields;
+use super::folder::{CONFIG, FileBytes, Folder};
 use super::gguf::{self, Metadata};
 use super::json;
+use super::quantised::{self, Joined, Part};
+use super::rewrite::Recipe;
 use super::safetensors::{StoredTensor, read_header};
+use crate::model::WeightFormat;
 
 /// The file of an unsharded model.
 pub const SINGLE_FILE: &str = "model.safetensors";
@@ -64,6 +69,21 @@ pub struct CheckpointTensor {
     pub file: usize,
     /// What the file says about it.
     pub stored: StoredTensor,
+    /// How it is read where several stored tensors make it.
+    joined: Option<Joined>,
+}
+
+impl CheckpointTensor {
+    /// Bytes that the files have of it.
+    pub fn bytes(&self) -> usize {
+        match &self.joined {
+            Some(joined) => {
+                let bytes: usize = joined.parts.iter().map(|part| part.stored.bytes.len()).sum();
+                bytes / joined.turn.count
+            }
+            None => self.stored.bytes.len(),
+        }
+    }
 }
 
 impl Checkpoint {
@@ -87,7 +107,27 @@ impl Checkpoint {
                 checkpoint.check_listed(folder, &listed)?;
             }
         }
+        if kind == Kind::Safetensors {
+            checkpoint.join(folder)?;
+        }
         Ok(checkpoint)
+    }
+
+    /// Brings together the parts of quantised matrices, by what `config.json` says; one that cannot be read is told of by whoever
+    /// reads it.
+    fn join(&mut self, folder: &Folder) -> Result<(), FormatError> {
+        let Ok(config) = folder.read_config() else { return Ok(()) };
+        let place = folder.place(CONFIG);
+        let Ok(config) = Fields::new(&place, &config) else { return Ok(()) };
+        let places: Vec<String> = self.files.iter().map(|file| file.place.clone()).collect();
+        let parts = self.tensors.drain(..).map(|tensor| Part { file: tensor.file, stored: tensor.stored });
+        let joined = quantised::join(&config, &places, parts.collect())?;
+        self.by_name.clear();
+        for (part, joined) in joined {
+            self.by_name.insert(part.stored.name.clone(), self.tensors.len());
+            self.tensors.push(CheckpointTensor { file: part.file, stored: part.stored, joined });
+        }
+        Ok(())
     }
 
     /// What describes the decoder, for messages.
@@ -113,6 +153,31 @@ impl Checkpoint {
     pub fn bytes(&self, index: usize) -> &[u8] {
         let tensor = &self.tensors[index];
         &self.files[tensor.file].bytes[tensor.stored.bytes.clone()]
+    }
+
+    /// Rows of a canonical tensor of so many columns, which tensor `index` holds in this format.
+    pub fn read(
+        &self,
+        index: usize,
+        recipe: &Recipe,
+        (columns, format): (usize, WeightFormat),
+        rows: Range<usize>,
+    ) -> Cow<'_, [u8]> {
+        let Some(joined) = &self.tensors[index].joined else {
+            return recipe.read(self.bytes(index), columns, format, rows);
+        };
+        let bytes = |part: &Part| &self.files[part.file].bytes[part.stored.bytes.clone()];
+        let parts: Vec<&[u8]> = joined.parts.iter().map(bytes).collect();
+        let mut read = Vec::with_capacity(format.bytes(columns) * rows.len());
+        for row in rows.filter_map(|row| recipe.stored_row(row, format.bytes(columns))) {
+            joined.push_row(&parts, row, &mut read);
+        }
+        Cow::Owned(read)
+    }
+
+    /// Whether tensor `index` is made of several, so that only whole rows of it can be read.
+    pub fn is_joined(&self, index: usize) -> bool {
+        self.tensors[index].joined.is_some()
     }
 
     /// Has the system fetch some bytes of tensor `index`, which are about to be read.
@@ -176,7 +241,7 @@ impl Checkpoint {
                 let reason = format!("it is in {} as well", self.place(first));
                 return Err(FormatError::tensor(&place, &stored.name, reason));
             }
-            self.tensors.push(CheckpointTensor { file: self.files.len(), stored });
+            self.tensors.push(CheckpointTensor { file: self.files.len(), stored, joined: None });
         }
         self.files.push(CheckpointFile { place, bytes });
         Ok(())

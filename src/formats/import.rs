@@ -218,6 +218,11 @@ fn tensors<'a>(
         }
         let format = check(checkpoint, &stored, &wanted)?;
         let recipe = wanted.recipe(format);
+        if checkpoint.is_joined(stored[0]) && recipe.stored_row(0, 1).is_none() {
+            let name = &checkpoint.tensors[stored[0]].stored.name;
+            let reason = "it is quantised, but stored otherwise than row by row; use the original weights";
+            return Err(FormatError::tensor(checkpoint.place(stored[0]), name, reason));
+        }
         let factors =
             if wanted.is_linear() { factors(checkpoint, &stored, &wanted, read)? } else { Vec::new() };
         let mut source = Source::new(stored, format, recipe).with_factors(factors);

@@ -141,8 +141,8 @@ fn read_files(checkpoint: &Checkpoint, facts: &mut Inspection) {
         let empty = FormatShare { format: format.clone(), tensors: 0, bytes: 0, share: 0.0 };
         let share = formats.entry(format).or_insert(empty);
         share.tensors += 1;
-        share.bytes += tensor.stored.bytes.len() as u64;
-        facts.bytes += tensor.stored.bytes.len() as u64;
+        share.bytes += tensor.bytes() as u64;
+        facts.bytes += tensor.bytes() as u64;
         facts.parameters += tensor.stored.shape.iter().map(|&size| size as u64).product::<u64>();
     }
     facts.formats = formats.into_values().collect();

@@ -155,6 +155,15 @@ impl Order {
 }
 
 impl Recipe {
+    /// The stored row that is row `row`, where rows stay whole; `row_bytes` are those of a row.
+    pub fn stored_row(&self, row: usize, row_bytes: usize) -> Option<usize> {
+        match *self {
+            Self::Contiguous { offset } => Some(offset / row_bytes.max(1) + row),
+            Self::Reordered { order, unit: Unit::Row } => Some(order.stored(row)),
+            _ => None,
+        }
+    }
+
     /// Rows `rows` of a tensor with `columns` columns in `format`, from the bytes of the stored tensor: borrowed
     /// where they are contiguous; otherwise only these rows are made.
     ///

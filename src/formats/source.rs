@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::checkpoint::Checkpoint;
 use super::rewrite::{Order, Recipe, mxfp4_rows};
 use crate::model::WeightFormat;
-use crate::model::weight_format::Encoding;
+use crate::model::weight_format::{BlockFormat, Encoding};
 use crate::model::weights::TensorInfo;
 
 /// Where a canonical tensor comes from.
@@ -70,13 +70,17 @@ impl Source {
 
     /// The format of what it gives.
     pub(super) fn format_of_result(&self) -> WeightFormat {
-        let is_stored = self.is_of_stored_elements() && self.added.is_none() && self.runs.is_empty();
-        if is_stored { self.format } else { WeightFormat::F32 }
+        if self.added.is_none() && self.runs.is_empty() { self.format_of_rows() } else { WeightFormat::F32 }
     }
 
-    /// Whether its elements are the stored ones, before anything is added or multiplied.
-    fn is_of_stored_elements(&self) -> bool {
-        !matches!(self.recipe, Recipe::PlusOne | Recipe::MinusExponential) && self.factors.is_empty()
+    /// The same before anything is added or multiplied, but for factors on rows: nvfp4 keeps them in its blocks.
+    fn format_of_rows(&self) -> WeightFormat {
+        match (self.recipe, self.format) {
+            (Recipe::PlusOne | Recipe::MinusExponential, _) => WeightFormat::F32,
+            (_, format) if self.factors.is_empty() => format,
+            (_, WeightFormat::Blocks(BlockFormat::Nvfp4)) => WeightFormat::Blocks(BlockFormat::Nvfp4Scaled),
+            _ => WeightFormat::F32,
+        }
     }
 
     /// Rows `rows` of the canonical tensor `info`, which has them.
@@ -94,8 +98,7 @@ impl Source {
         if self.added.is_none() && self.runs.is_empty() {
             return bytes;
         }
-        let format = if self.is_of_stored_elements() { self.format } else { WeightFormat::F32 };
-        let mut values = format.decode(&bytes);
+        let mut values = self.format_of_rows().decode(&bytes);
         if let Some(added) = &self.added {
             let part = added.computed(checkpoint, info, rows.clone());
             let part = added.format_of_result().decode(&part);
@@ -107,10 +110,19 @@ impl Source {
         Cow::Owned(Encoding::F32.encode(&values))
     }
 
-    /// Rows `rows`, as they are stored, times their factors, in f32.
+    /// Rows `rows`, as they are stored, times their factors: in f32, or with the factors in their blocks.
     fn multiplied(&self, stored: &[u8], info: &TensorInfo, rows: Range<usize>) -> Vec<u8> {
-        let mut values = self.format.decode(stored);
         let of_each = info.rows / self.factors.len();
+        if let WeightFormat::Blocks(BlockFormat::Nvfp4) = self.format {
+            let of_row = self.format.bytes(info.columns);
+            let with_factor = |(row, stored): (usize, &[u8])| {
+                let factor = self.factors[row / of_each].to_le_bytes();
+                let blocks = stored.chunks_exact(self.format.block_bytes());
+                blocks.flat_map(|block| [block, &factor].concat()).collect::<Vec<u8>>()
+            };
+            return rows.zip(stored.chunks_exact(of_row)).flat_map(with_factor).collect();
+        }
+        let mut values = self.format.decode(stored);
         for (row, values) in rows.zip(values.chunks_mut(info.columns)) {
             values.iter_mut().for_each(|value| *value *= self.factors[row / of_each]);
         }
@@ -132,17 +144,19 @@ impl Source {
         if info.rows < self.stored.len() {
             // A vector in parts.
             let part = |(&stored, columns): (&usize, usize)| {
-                self.recipe.read(checkpoint.bytes(stored), columns, self.format, rows.clone()).into_owned()
+                checkpoint.read(stored, &self.recipe, (columns, self.format), rows.clone()).into_owned()
             };
             let sizes = self.sizes(checkpoint, info.columns);
             return Cow::Owned(self.stored.iter().zip(sizes).flat_map(part).collect());
         }
         let part = |(stored, rows): (usize, Range<usize>)| {
-            if let Recipe::Contiguous { offset } = self.recipe {
+            if let Recipe::Contiguous { offset } = self.recipe
+                && !checkpoint.is_joined(stored)
+            {
                 let bytes = |rows: usize| offset + rows * self.format.bytes(info.columns);
                 checkpoint.prepare(stored, bytes(rows.start)..bytes(rows.end));
             }
-            self.recipe.read(checkpoint.bytes(stored), info.columns, self.format, rows)
+            checkpoint.read(stored, &self.recipe, (info.columns, self.format), rows)
         };
         let mut first = 0;
         let parts = self.stored.iter().zip(self.sizes(checkpoint, info.rows)).map(|(&stored, size)| {

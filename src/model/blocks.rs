@@ -9,7 +9,7 @@ use super::weight_format::{BlockFormat, LARGEST_BLOCK};
 
 /// The codebook of iq4_nl and iq4_xs.
 pub const IQ4_CODEBOOK: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-/// The codebook of mxfp4, doubled (OCP Microscaling Formats 1.0, E2M1).
+/// The codebook of mxfp4 and nvfp4, doubled (OCP Microscaling Formats 1.0, E2M1).
 pub const E2M1: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// The codes of a block, the first of as many as the block has elements.
@@ -54,6 +54,27 @@ pub fn codes(format: BlockFormat, block: &[u8]) -> [u8; LARGEST_BLOCK] {
             // Bit i of byte j belongs to element 32i + j.
             for (index, code) in codes.iter_mut().enumerate() {
                 *code |= (block[index % 32] >> (index / 32) & 1) << 2;
+            }
+        }
+        BlockFormat::Nvfp4 | BlockFormat::Nvfp4Scaled => halves(&block[4..36], 8, &mut codes),
+        BlockFormat::Tq1_0 => {
+            fifths(&block[..32], &mut codes[..160]);
+            fifths(&block[32..48], &mut codes[160..240]);
+            fifths(&block[48..52], &mut codes[240..]);
+        }
+        BlockFormat::Tq2_0 => {
+            for (bytes, codes) in block[..64].chunks_exact(32).zip(codes.chunks_exact_mut(128)) {
+                quarters(bytes, codes, 0);
+            }
+        }
+        BlockFormat::Q1_0 => {
+            for (index, code) in codes[..128].iter_mut().enumerate() {
+                *code = block[2 + index / 8] >> (index % 8) & 1;
+            }
+        }
+        BlockFormat::Q2_0 => {
+            for (index, code) in codes[..64].iter_mut().enumerate() {
+                *code = block[2 + index / 4] >> (2 * (index % 4)) & 3;
             }
         }
     }
@@ -130,6 +151,37 @@ pub fn decode(format: BlockFormat, block: &[u8], values: &mut [f32]) {
             });
             fill(values, 32, &|sub, code| scales[sub] * f32::from(IQ4_CODEBOOK[usize::from(code)]));
         }
+        // element = step[i / 16] · codebook[code]
+        BlockFormat::Nvfp4 => {
+            fill(values, 16, &|sub, code| half_e4m3(block[sub]) * f32::from(E2M1[usize::from(code)]));
+        }
+        // element = step[i / 16] · codebook[code] · factor
+        BlockFormat::Nvfp4Scaled => {
+            let factor = f32::from_le_bytes([block[36], block[37], block[38], block[39]]);
+            fill(values, 16, &|sub, code| {
+                half_e4m3(block[sub]) * f32::from(E2M1[usize::from(code)]) * factor
+            });
+        }
+        // element = d · (code − 1)
+        BlockFormat::Tq1_0 | BlockFormat::Tq2_0 | BlockFormat::Q2_0 => {
+            let d = half(block, scale_places(format)[0]);
+            fill(values, LARGEST_BLOCK, &|_, code| d * (f32::from(code) - 1.0));
+        }
+        // element = d or −d
+        BlockFormat::Q1_0 => {
+            let d = half(block, 0);
+            fill(values, 128, &|_, code| d * (2.0 * f32::from(code) - 1.0));
+        }
+    }
+}
+
+/// Half of a float of eight bits without a sign (E4M3), as ggml makes it: its largest code, no number, is 0.
+fn half_e4m3(bits: u8) -> f32 {
+    let (exponent, mantissa) = (u32::from(bits >> 3 & 15), u32::from(bits & 7));
+    match (exponent, bits) {
+        (_, 127) => 0.0,
+        (0, _) => mantissa as f32 / 1024.0,
+        _ => f32::from_bits((exponent + 119) << 23 | mantissa << 20),
     }
 }
 
@@ -150,9 +202,15 @@ pub fn scale_places(format: BlockFormat) -> &'static [usize] {
         BlockFormat::Q2K => &[80, 82],
         BlockFormat::Q3K => &[108],
         BlockFormat::Q6K => &[208],
-        BlockFormat::Q5_0 | BlockFormat::Iq4Nl | BlockFormat::Iq4Xs => &[0],
-        // Every power of two that a byte can say is finite.
-        BlockFormat::Mxfp4 => &[],
+        BlockFormat::Tq1_0 => &[52],
+        BlockFormat::Tq2_0 => &[64],
+        BlockFormat::Q5_0
+        | BlockFormat::Iq4Nl
+        | BlockFormat::Iq4Xs
+        | BlockFormat::Q1_0
+        | BlockFormat::Q2_0 => &[0],
+        // Whatever such bytes say is finite.
+        BlockFormat::Mxfp4 | BlockFormat::Nvfp4 | BlockFormat::Nvfp4Scaled => &[],
     }
 }
 
@@ -191,6 +249,18 @@ fn quarters(bytes: &[u8], codes: &mut [u8], shift: usize) {
     }
 }
 
+/// Codes from 0 to 2, five in a byte, the first from the most significant on: a byte is a fraction of 256, of which each
+/// threefold's whole part is the next. A code's place is that of its byte, so the second codes of all bytes come after
+/// their first.
+fn fifths(bytes: &[u8], codes: &mut [u8]) {
+    for (turn, codes) in codes.chunks_mut(bytes.len()).enumerate() {
+        for (byte, code) in bytes.iter().zip(codes) {
+            let rest = byte.wrapping_mul(3_u8.pow(turn as u32));
+            *code = (u16::from(rest) * 3 >> 8) as u8;
+        }
+    }
+}
+
 /// Adds the highest bit of five, bit i of the four bytes for code i.
 fn fifth_bits(bytes: &[u8], codes: &mut [u8]) {
     for (index, code) in codes[..32].iter_mut().enumerate() {
@@ -200,4 +270,23 @@ fn fifth_bits(bytes: &[u8], codes: &mut [u8]) {
 
 fn half(block: &[u8], at: usize) -> f32 {
     half::f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As ggml's `ggml_ue4m3_to_fp32` has it.
+    #[test]
+    fn floats_of_eight_bits_are_halved() {
+        for bits in 0..=255_u8 {
+            let (exponent, mantissa) = (i32::from(bits >> 3 & 15), f64::from(bits & 7));
+            let expected = match (bits, exponent) {
+                (0 | 127, _) => 0.0,
+                (_, 0) => mantissa * 2_f64.powi(-9),
+                _ => (1.0 + mantissa / 8.0) * 2_f64.powi(exponent - 7),
+            };
+            assert_eq!(f64::from(half_e4m3(bits)), 0.5 * expected, "{bits}");
+        }
+    }
 }

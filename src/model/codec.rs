@@ -2,8 +2,8 @@
 
 use half::slice::HalfFloatSliceExt;
 
-use super::weight_format::{Encoding, WeightFormat};
-use super::{blocks, quant};
+use super::weight_format::{BlockFormat, Encoding, LARGEST_BLOCK, WeightFormat};
+use super::{blocks, grids, groups, quant};
 
 /// Elements that are decoded at a time, on the stack: whole blocks of every format.
 const CHUNK: usize = 1024;
@@ -57,6 +57,18 @@ impl WeightFormat {
                     blocks::decode(format, block, values);
                 }
             }
+            Self::Grids(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                for (block, values) in blocks.zip(values.chunks_exact_mut(LARGEST_BLOCK)) {
+                    grids::decode(format, block, values);
+                }
+            }
+            Self::Groups(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                for (block, values) in blocks.zip(values.chunks_exact_mut(format.size.elements())) {
+                    groups::decode(format, block, values);
+                }
+            }
         }
     }
 
@@ -94,7 +106,19 @@ impl WeightFormat {
             Self::F16 => halves(0x7C00),
             Self::Bf16 => halves(0x7F80),
             Self::Q8_0 | Self::Q4_0 => scales(&[0]),
+            Self::Blocks(BlockFormat::Nvfp4Scaled) => {
+                let factor = |block: &[u8]| f32::from_le_bytes([block[36], block[37], block[38], block[39]]);
+                bytes.chunks_exact(self.block_bytes()).filter(|block| !factor(block).is_finite()).count()
+            }
             Self::Blocks(format) => scales(blocks::scale_places(format)),
+            Self::Grids(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                blocks.filter(|block| !grids::factor(format, block).is_finite()).count()
+            }
+            Self::Groups(format) => {
+                let blocks = bytes.chunks_exact(format.block_bytes());
+                blocks.map(|block| groups::count_non_finite(format, block)).sum()
+            }
         }
     }
 }

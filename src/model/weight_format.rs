@@ -1,5 +1,6 @@
 //! How the elements of a tensor are stored: the formats, their blocks and their names.
 
+use super::group_format::{GroupCodes, GroupFactors, GroupFormat, GroupSize};
 use super::quant;
 
 /// The most elements of a block.
@@ -21,6 +22,10 @@ pub enum WeightFormat {
     Q4_0,
     /// Blocks that only files bring.
     Blocks(BlockFormat),
+    /// Blocks that only files bring, of points of a grid.
+    Grids(GridFormat),
+    /// Groups of codes with a factor, as folders bring them.
+    Groups(GroupFormat),
 }
 
 /// Quantised formats that only files bring: they are decoded here, never encoded. [`super::blocks`] defines them.
@@ -48,6 +53,37 @@ pub enum BlockFormat {
     Iq4Xs,
     /// Four-bit floats with a power of two.
     Mxfp4,
+    /// Four-bit floats with floats of eight bits as steps.
+    Nvfp4,
+    /// The same with a factor besides, which files store for the whole tensor.
+    Nvfp4Scaled,
+    /// −1, 0 and 1, five in a byte.
+    Tq1_0,
+    /// −1, 0 and 1, two bits each.
+    Tq2_0,
+    /// A sign.
+    Q1_0,
+    /// From −1 to 2.
+    Q2_0,
+}
+
+/// Quantised formats whose codes are points of a grid, four or eight elements each. [`super::grids`] defines them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GridFormat {
+    /// Points of four elements, a sign for each.
+    Iq3S,
+    /// Points of four elements, seven signs of eight.
+    Iq3Xxs,
+    /// Points of eight elements, of 1024, a sign for each.
+    Iq2S,
+    /// Points of eight elements, of 512, seven signs of eight.
+    Iq2Xs,
+    /// Points of eight elements, of 256, seven signs of eight.
+    Iq2Xxs,
+    /// Points of eight elements with signs of their own.
+    Iq1S,
+    /// The same with more scales.
+    Iq1M,
 }
 
 /// The formats that numbers can be encoded in.
@@ -66,8 +102,8 @@ pub enum Encoding {
 }
 
 impl WeightFormat {
-    /// Every format.
-    pub const ALL: [Self; 16] = [
+    /// Every format; of groups as many that each choice of their parts is among them.
+    pub const ALL: [Self; 38] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -84,6 +120,28 @@ impl WeightFormat {
         Self::Blocks(BlockFormat::Iq4Nl),
         Self::Blocks(BlockFormat::Iq4Xs),
         Self::Blocks(BlockFormat::Mxfp4),
+        Self::Blocks(BlockFormat::Nvfp4),
+        Self::Blocks(BlockFormat::Nvfp4Scaled),
+        Self::Blocks(BlockFormat::Tq1_0),
+        Self::Blocks(BlockFormat::Tq2_0),
+        Self::Blocks(BlockFormat::Q1_0),
+        Self::Blocks(BlockFormat::Q2_0),
+        Self::Grids(GridFormat::Iq3S),
+        Self::Grids(GridFormat::Iq3Xxs),
+        Self::Grids(GridFormat::Iq2S),
+        Self::Grids(GridFormat::Iq2Xs),
+        Self::Grids(GridFormat::Iq2Xxs),
+        Self::Grids(GridFormat::Iq1S),
+        Self::Grids(GridFormat::Iq1M),
+        Self::Groups(GroupFormat::new(GroupCodes::Int2, GroupSize::G64, GroupFactors::Bf16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int3, GroupSize::G32, GroupFactors::F16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int4, GroupSize::G64, GroupFactors::Bf16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int5, GroupSize::G128, GroupFactors::Bf16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int6, GroupSize::G64, GroupFactors::F16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int8, GroupSize::G32, GroupFactors::Bf16Bias)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int4, GroupSize::G128, GroupFactors::F16Zero)),
+        Self::Groups(GroupFormat::new(GroupCodes::Int8, GroupSize::G64, GroupFactors::Bf16Zero)),
+        Self::Groups(GroupFormat::new(GroupCodes::E4m3, GroupSize::G128, GroupFactors::F32)),
     ];
 
     /// Elements of one block; a row has a whole number of blocks.
@@ -92,6 +150,8 @@ impl WeightFormat {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q8_0 | Self::Q4_0 => quant::BLOCK,
             Self::Blocks(format) => format.block_elements(),
+            Self::Grids(_) => LARGEST_BLOCK,
+            Self::Groups(format) => format.size.elements(),
         }
     }
 
@@ -103,6 +163,8 @@ impl WeightFormat {
             Self::Q8_0 => quant::Q8_0_BYTES,
             Self::Q4_0 => quant::Q4_0_BYTES,
             Self::Blocks(format) => format.block_bytes(),
+            Self::Grids(format) => format.block_bytes(),
+            Self::Groups(format) => format.block_bytes(),
         }
     }
 
@@ -120,18 +182,20 @@ impl WeightFormat {
             Self::Q8_0 => "q8_0",
             Self::Q4_0 => "q4_0",
             Self::Blocks(format) => format.name(),
+            Self::Grids(format) => format.name(),
+            Self::Groups(format) => format.name(),
         }
     }
 
-    /// The encoding of this format; the block format if it is one that only files bring.
-    pub const fn encoding(self) -> Result<Encoding, BlockFormat> {
+    /// The encoding of this format; none if it is one that only files bring.
+    pub const fn encoding(self) -> Option<Encoding> {
         match self {
-            Self::F32 => Ok(Encoding::F32),
-            Self::F16 => Ok(Encoding::F16),
-            Self::Bf16 => Ok(Encoding::Bf16),
-            Self::Q8_0 => Ok(Encoding::Q8_0),
-            Self::Q4_0 => Ok(Encoding::Q4_0),
-            Self::Blocks(format) => Err(format),
+            Self::F32 => Some(Encoding::F32),
+            Self::F16 => Some(Encoding::F16),
+            Self::Bf16 => Some(Encoding::Bf16),
+            Self::Q8_0 => Some(Encoding::Q8_0),
+            Self::Q4_0 => Some(Encoding::Q4_0),
+            Self::Blocks(_) | Self::Grids(_) | Self::Groups(_) => None,
         }
     }
 }
@@ -141,7 +205,16 @@ impl BlockFormat {
     pub const fn block_elements(self) -> usize {
         match self {
             Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl | Self::Mxfp4 => quant::BLOCK,
-            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => LARGEST_BLOCK,
+            Self::Nvfp4 | Self::Nvfp4Scaled | Self::Q2_0 => 64,
+            Self::Q1_0 => 128,
+            Self::Q2K
+            | Self::Q3K
+            | Self::Q4K
+            | Self::Q5K
+            | Self::Q6K
+            | Self::Iq4Xs
+            | Self::Tq1_0
+            | Self::Tq2_0 => LARGEST_BLOCK,
         }
     }
 
@@ -159,6 +232,11 @@ impl BlockFormat {
             Self::Iq4Nl => 18,
             Self::Iq4Xs => 136,
             Self::Mxfp4 => 17,
+            Self::Nvfp4 => 36,
+            Self::Nvfp4Scaled => 40,
+            Self::Tq1_0 => 54,
+            Self::Tq2_0 => 66,
+            Self::Q1_0 | Self::Q2_0 => 18,
         }
     }
 
@@ -176,6 +254,40 @@ impl BlockFormat {
             Self::Iq4Nl => "iq4_nl",
             Self::Iq4Xs => "iq4_xs",
             Self::Mxfp4 => "mxfp4",
+            Self::Nvfp4 => "nvfp4",
+            Self::Nvfp4Scaled => "nvfp4-scaled",
+            Self::Tq1_0 => "tq1_0",
+            Self::Tq2_0 => "tq2_0",
+            Self::Q1_0 => "q1_0",
+            Self::Q2_0 => "q2_0",
+        }
+    }
+}
+
+impl GridFormat {
+    /// Bytes of one block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::Iq3S => 110,
+            Self::Iq3Xxs => 98,
+            Self::Iq2S => 82,
+            Self::Iq2Xs => 74,
+            Self::Iq2Xxs => 66,
+            Self::Iq1S => 50,
+            Self::Iq1M => 56,
+        }
+    }
+
+    /// The usual spelling.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Iq3S => "iq3_s",
+            Self::Iq3Xxs => "iq3_xxs",
+            Self::Iq2S => "iq2_s",
+            Self::Iq2Xs => "iq2_xs",
+            Self::Iq2Xxs => "iq2_xxs",
+            Self::Iq1S => "iq1_s",
+            Self::Iq1M => "iq1_m",
         }
     }
 }

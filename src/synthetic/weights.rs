@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
 use crate::model::plan::TensorSpec;
 use crate::model::weight_format::{BlockFormat, LARGEST_BLOCK};
 use crate::model::weights::TensorInfo;
-use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks};
+use crate::model::{Plan, WeightFormat, Weights, WeightsError, blocks, grids, groups};
 
 /// A format whose blocks do not divide the rows of a shape's tensor.
 #[derive(Debug, thiserror::Error)]
@@ -82,35 +83,78 @@ impl Weights for SyntheticWeights {
 
 /// [`BLOCKS`] blocks of small numbers that look random.
 fn made_up_blocks(format: WeightFormat) -> Vec<u8> {
-    let encoding = match format.encoding() {
-        Ok(encoding) => encoding,
-        Err(blocks) => return made_up_codes(blocks),
-    };
+    let Some(encoding) = format.encoding() else { return made_up_codes(format) };
     // Sign and mantissa from the hash, the exponent of numbers from 1/32 to 1/16.
     let number = |element| f32::from_bits(hash(element) as u32 & 0x807f_e000 | 0x3d00_0000);
     let elements = (BLOCKS * format.block_elements()) as u64;
     encoding.encode(&(1..=elements).map(number).collect::<Vec<f32>>())
 }
 
-/// [`BLOCKS`] blocks of random codes, with factors that keep the numbers small: the least that f16 has with all its bits
-/// where scales within the block multiply it.
-fn made_up_codes(format: BlockFormat) -> Vec<u8> {
+/// [`BLOCKS`] blocks of random codes, with factors that keep the numbers small.
+fn made_up_codes(format: WeightFormat) -> Vec<u8> {
     let bytes = (BLOCKS * format.block_bytes()) as u64;
     let mut bytes: Vec<u8> = (1..=bytes).map(|element| hash(element) as u8).collect();
-    let factor = if format.block_elements() == LARGEST_BLOCK { 1.0 / 16384.0 } else { 1.0 / 2048.0 };
     for block in bytes.chunks_exact_mut(format.block_bytes()) {
-        for &place in blocks::scale_places(format) {
-            // Codes are counted from 0: an offset of eight steps down puts half of them below it.
-            let is_offset = place > 0 && matches!(format, BlockFormat::Q4_1 | BlockFormat::Q5_1);
-            let factor = if is_offset { -8.0 * factor } else { factor };
-            block[place..place + 2].copy_from_slice(&half::f16::from_f32(factor).to_le_bytes());
-        }
-        if format == BlockFormat::Mxfp4 {
-            // 2^-7 to 2^-8.
-            block[0] = 120 + (block[0] & 1);
+        match format {
+            WeightFormat::Blocks(format) => set_factors(format, block),
+            WeightFormat::Grids(format) => grids::set_factor(format, block, LEAST),
+            WeightFormat::Groups(format) => set_group_factors(format, block),
+            _ => {}
         }
     }
     bytes
+}
+
+fn set_group_factors(format: GroupFormat, block: &mut [u8]) {
+    let middle = groups::middle(format.codes);
+    // A quarter at most: floats go up to 448.
+    let step = if format.codes == GroupCodes::E4m3 { 1.0 / 2048.0 } else { 0.25 / middle };
+    let half = |number: f32| half::f16::from_f32(number).to_bits();
+    let brain = |number: f32| half::bf16::from_f32(number).to_bits();
+    let word = |low: u16, high: u16| u32::from(low) | u32::from(high) << 16;
+    let factors = match format.factors {
+        GroupFactors::F16Bias => word(half(step), half(-0.25)),
+        GroupFactors::Bf16Bias => word(brain(step), brain(-0.25)),
+        GroupFactors::F16Zero => word(half(step), middle as u16),
+        GroupFactors::Bf16Zero => word(brain(step), middle as u16),
+        GroupFactors::F32 => step.to_bits(),
+    };
+    block[..4].copy_from_slice(&factors.to_le_bytes());
+    if format.codes == GroupCodes::E4m3 {
+        // No code that is no number.
+        block[4..].iter_mut().filter(|code| **code & 127 == 127).for_each(|code| *code = 0);
+    }
+}
+
+/// The least that f16 has with all its bits: where scales within the block multiply it.
+const LEAST: half::f16 = half::f16::from_f32_const(1.0 / 16384.0);
+
+fn set_factors(format: BlockFormat, block: &mut [u8]) {
+    let factor = match format {
+        BlockFormat::Tq1_0 | BlockFormat::Tq2_0 | BlockFormat::Q1_0 | BlockFormat::Q2_0 => {
+            half::f16::from_f32_const(1.0 / 64.0)
+        }
+        _ if format.block_elements() == LARGEST_BLOCK => LEAST,
+        _ => half::f16::from_f32_const(1.0 / 2048.0),
+    };
+    for &place in blocks::scale_places(format) {
+        // Codes are counted from 0: an offset of eight steps down puts half of them below it.
+        let is_offset = place > 0 && matches!(format, BlockFormat::Q4_1 | BlockFormat::Q5_1);
+        let factor = if is_offset { half::f16::from_f32(-8.0 * factor.to_f32()) } else { factor };
+        block[place..place + 2].copy_from_slice(&factor.to_le_bytes());
+    }
+    match format {
+        // 2^-7 to 2^-8.
+        BlockFormat::Mxfp4 => block[0] = 120 + (block[0] & 1),
+        // From 2^-7 on, as these have it, to less than 2^-5.
+        BlockFormat::Nvfp4 | BlockFormat::Nvfp4Scaled => {
+            block[..4].iter_mut().for_each(|step| *step = 8 + (*step & 15));
+        }
+        _ => {}
+    }
+    if format == BlockFormat::Nvfp4Scaled {
+        block[36..].copy_from_slice(&0.75_f32.to_le_bytes());
+    }
 }
 
 /// A number that looks random.

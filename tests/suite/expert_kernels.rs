@@ -4,7 +4,7 @@ use logitscope::gpu::KernelChoice;
 use logitscope::model::WeightFormat;
 use logitscope::model::config::{ExpertGroups, GateFunction, RouterConfig};
 use logitscope::model::plan::{BufferId, Columns, ExpertInput, Op, Plan, TensorId};
-use logitscope::model::weight_format::Encoding;
+use logitscope::model::weight_format::{Encoding, GridFormat};
 
 use super::kernels::{Pair, ROWS, batch_buffer, choices, plan, tensor};
 
@@ -13,13 +13,17 @@ const OUTPUT: BufferId = BufferId(1);
 
 #[test]
 fn experts_agree_in_every_format_and_shape() {
-    let formats = Encoding::ALL.map(|encoding| (encoding.format(), KernelChoice::CPU));
+    // Of the formats of files those of grids are read differently here: the grid is copied first.
+    let grids = [WeightFormat::Grids(GridFormat::Iq3Xxs), WeightFormat::Grids(GridFormat::Iq2S)];
+    let formats = Encoding::ALL.map(Encoding::format).into_iter().chain(grids);
+    let formats = || formats.clone().map(|format| (format, KernelChoice::CPU));
     let choices = || choices().map(|choice| (WeightFormat::F16, choice));
     // Experts, active ones, the block's width and theirs: fewer and more experts than lanes.
     for (experts, active, router, width, own) in [
         (2, 2, RouterConfig::SOFTMAX_OF_ALL, 32, 32),
         (5, 3, RouterConfig::SOFTMAX_OF_ALL, 8, 40),
         (70, 6, RouterConfig::SOFTMAX_OF_CHOSEN, 64, 96),
+        (3, 2, RouterConfig::SOFTMAX_OF_CHOSEN, 512, 256),
     ] {
         let mut plan = experts_plan(experts, active, router, width, own);
         if experts == 5 {
@@ -27,7 +31,7 @@ fn experts_agree_in_every_format_and_shape() {
             plan.ops.insert(0, Op::Scale { factor: 0.0, buffer: BufferId(1) });
             add_biases(&mut plan);
         }
-        for (format, choice) in formats.into_iter().chain(choices()) {
+        for (format, choice) in formats().chain(choices()) {
             if [width, own].iter().any(|columns| !columns.is_multiple_of(format.block_elements())) {
                 continue;
             }

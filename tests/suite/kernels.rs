@@ -6,11 +6,12 @@ use std::sync::{Arc, LazyLock};
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MOST_LANES};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{Activation, NormKind};
+use logitscope::model::group_format::{GroupCodes, GroupFormat};
 use logitscope::model::plan::{
     BufferId, BufferSpec, Epilogue, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
-use logitscope::model::weight_format::{BlockFormat, Encoding};
+use logitscope::model::weight_format::{BlockFormat, Encoding, GridFormat};
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 use logitscope::reference::Reference;
 use logitscope::verify::{Agreement, Comparison};
@@ -187,7 +188,7 @@ fn compare_linear(
 
 /// The formats that come from files alone.
 fn formats_of_files() -> impl Iterator<Item = WeightFormat> {
-    WeightFormat::ALL.into_iter().filter(|format| matches!(format, WeightFormat::Blocks(_)))
+    WeightFormat::ALL.into_iter().filter(|format| format.encoding().is_none())
 }
 
 #[test]
@@ -197,10 +198,12 @@ fn linear_agrees_in_the_formats_of_files() {
         let shape = (21, 3 * format.block_elements());
         compare_linear(KernelChoice::CPU, format, shape, &[1, 5]);
         // Compiling them all for a software driver takes minutes; these have every way of unpacking.
-        if [BlockFormat::Q6K, BlockFormat::Q3K, BlockFormat::Iq4Xs]
-            .map(WeightFormat::Blocks)
-            .contains(&format)
-        {
+        let of_blocks = [BlockFormat::Q6K, BlockFormat::Q3K, BlockFormat::Q2K, BlockFormat::Iq4Xs]
+            .map(WeightFormat::Blocks);
+        let of_grids = [GridFormat::Iq3S, GridFormat::Iq2Xs, GridFormat::Iq1M].map(WeightFormat::Grids);
+        let is_of_groups = matches!(format, WeightFormat::Groups(GroupFormat { codes, .. })
+            if matches!(codes, GroupCodes::Int6 | GroupCodes::E4m3));
+        if of_blocks.contains(&format) || of_grids.contains(&format) || is_of_groups {
             compare_linear(KernelChoice::GPU, format, shape, &[1, 33]);
         }
     }

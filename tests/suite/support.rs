@@ -7,11 +7,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use logitscope::gpu::Device;
-use logitscope::model::blocks;
+use logitscope::model::group_format::{GroupCodes, GroupFactors};
 use logitscope::model::plan::Plan;
 use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::weights::TensorInfo;
 use logitscope::model::{WeightFormat, Weights, WeightsError};
+use logitscope::model::{blocks, grids};
 
 /// The adapter that tests run on; fails loudly without one.
 pub fn device() -> Arc<Device> {
@@ -111,22 +112,41 @@ impl Weights for MadeWeights {
 
 fn encode(values: &[f32], format: WeightFormat) -> Vec<u8> {
     match format.encoding() {
-        Ok(encoding) => encoding.encode(values),
-        Err(format) => {
-            values.chunks(format.block_elements()).flat_map(|values| block(values, format)).collect()
-        }
+        Some(encoding) => encoding.encode(values),
+        None => values.chunks(format.block_elements()).flat_map(|values| block(values, format)).collect(),
     }
 }
 
 /// A block of random bits, with small factors, for formats that numbers are never brought into.
-fn block(values: &[f32], format: BlockFormat) -> Vec<u8> {
+fn block(values: &[f32], format: WeightFormat) -> Vec<u8> {
     let bits = |value: &f32| (value * (1 << 23) as f32) as i32 as u8;
     let mut block: Vec<u8> = values.iter().map(bits).cycle().take(format.block_bytes()).collect();
-    for &place in blocks::scale_places(format) {
-        block[place..place + 2].copy_from_slice(&half::f16::from_f32(values[place] * 0.01).to_le_bytes());
-    }
-    if format == BlockFormat::Mxfp4 {
-        block[0] = 120 + block[0] % 8;
+    let factor = |place: usize| half::f16::from_f32(values[place] * 0.01);
+    match format {
+        WeightFormat::Grids(format) => grids::set_factor(format, &mut block, factor(0)),
+        WeightFormat::Groups(format) => {
+            // A step and a bias or a zero, whatever the floats: both halves are small numbers in f16, bf16 and f32.
+            let (step, bias) = (0x3c00 + u32::from(block[0]), 0xbc00 + u32::from(block[1]));
+            let second = match format.factors {
+                GroupFactors::F16Bias | GroupFactors::Bf16Bias => bias,
+                GroupFactors::F16Zero | GroupFactors::Bf16Zero => u32::from(block[1]) % 16,
+                GroupFactors::F32 => 0x3c00,
+            };
+            block[..4].copy_from_slice(&(step | second << 16).to_le_bytes());
+            if format.codes == GroupCodes::E4m3 {
+                block[4..].iter_mut().for_each(|code| *code &= 0xbf);
+            }
+        }
+        WeightFormat::Blocks(BlockFormat::Mxfp4) => block[0] = 120 + block[0] % 8,
+        WeightFormat::Blocks(BlockFormat::Nvfp4Scaled) => {
+            block[36..].copy_from_slice(&(values[0] * 0.01).to_le_bytes());
+        }
+        WeightFormat::Blocks(format) => {
+            for &place in blocks::scale_places(format) {
+                block[place..place + 2].copy_from_slice(&factor(place).to_le_bytes());
+            }
+        }
+        _ => {}
     }
     block
 }

@@ -220,7 +220,7 @@ pub fn unknown_fields_warning(family: &Family, fields: &Fields) -> Option<String
 
 /// Fields of every family that say nothing about what is computed: training, the file's history, and how
 /// another program should run it.
-const HARMLESS_FIELDS: [&str; 40] = [
+const HARMLESS_FIELDS: [&str; 42] = [
     "architectures",
     "auto_map",
     "bos_token_id",
@@ -259,6 +259,9 @@ const HARMLESS_FIELDS: [&str; 40] = [
     "top_p",
     "repetition_penalty",
     "unsloth_version",
+    // Read with the tensors.
+    "quantization",
+    "quantization_config",
     "attention_dropout",
     "hidden_dropout",
 ];

@@ -1,9 +1,9 @@
 //! ggml's element types by number: their names, blocks, and which of them weights can be computed in.
 //!
-//! Numbers and sizes are those of `enum ggml_type` and `GGML_QUANT_SIZES` (gguf-py 0.19).
+//! Numbers and sizes are those of `enum ggml_type` and `GGML_QUANT_SIZES` (gguf-py 0.19; of Q2_0, ggml's).
 
 use crate::model::WeightFormat;
-use crate::model::weight_format::BlockFormat;
+use crate::model::weight_format::{BlockFormat, GridFormat};
 
 /// An element type.
 pub(super) struct GgmlType {
@@ -41,7 +41,7 @@ const fn known(number: u32, name: &'static str, block_elements: u64, block_bytes
     GgmlType { name, number, block_elements, block_bytes, weights: None }
 }
 
-static TYPES: [GgmlType; 34] = [
+static TYPES: [GgmlType; 35] = [
     computed(0, "F32", WeightFormat::F32),
     computed(1, "F16", WeightFormat::F16),
     computed(30, "BF16", WeightFormat::Bf16),
@@ -57,23 +57,24 @@ static TYPES: [GgmlType; 34] = [
     computed(13, "Q5_K", WeightFormat::Blocks(BlockFormat::Q5K)),
     computed(14, "Q6_K", WeightFormat::Blocks(BlockFormat::Q6K)),
     known(15, "Q8_K", 256, 292),
-    known(16, "IQ2_XXS", 256, 66),
-    known(17, "IQ2_XS", 256, 74),
-    known(18, "IQ3_XXS", 256, 98),
-    known(19, "IQ1_S", 256, 50),
+    computed(16, "IQ2_XXS", WeightFormat::Grids(GridFormat::Iq2Xxs)),
+    computed(17, "IQ2_XS", WeightFormat::Grids(GridFormat::Iq2Xs)),
+    computed(18, "IQ3_XXS", WeightFormat::Grids(GridFormat::Iq3Xxs)),
+    computed(19, "IQ1_S", WeightFormat::Grids(GridFormat::Iq1S)),
     computed(20, "IQ4_NL", WeightFormat::Blocks(BlockFormat::Iq4Nl)),
-    known(21, "IQ3_S", 256, 110),
-    known(22, "IQ2_S", 256, 82),
+    computed(21, "IQ3_S", WeightFormat::Grids(GridFormat::Iq3S)),
+    computed(22, "IQ2_S", WeightFormat::Grids(GridFormat::Iq2S)),
     computed(23, "IQ4_XS", WeightFormat::Blocks(BlockFormat::Iq4Xs)),
     known(24, "I8", 1, 1),
     known(25, "I16", 1, 2),
     known(26, "I32", 1, 4),
     known(27, "I64", 1, 8),
     known(28, "F64", 1, 8),
-    known(29, "IQ1_M", 256, 56),
-    known(34, "TQ1_0", 256, 54),
-    known(35, "TQ2_0", 256, 66),
+    computed(29, "IQ1_M", WeightFormat::Grids(GridFormat::Iq1M)),
+    computed(34, "TQ1_0", WeightFormat::Blocks(BlockFormat::Tq1_0)),
+    computed(35, "TQ2_0", WeightFormat::Blocks(BlockFormat::Tq2_0)),
     computed(39, "MXFP4", WeightFormat::Blocks(BlockFormat::Mxfp4)),
-    known(40, "NVFP4", 64, 36),
-    known(41, "Q1_0", 128, 18),
+    computed(40, "NVFP4", WeightFormat::Blocks(BlockFormat::Nvfp4)),
+    computed(41, "Q1_0", WeightFormat::Blocks(BlockFormat::Q1_0)),
+    computed(42, "Q2_0", WeightFormat::Blocks(BlockFormat::Q2_0)),
 ];

@@ -158,10 +158,13 @@ mod tests {
             assert!(ids.iter().all(|id| id.is_ascii() && !id.contains(' ')), "{ids:?}");
             for choice in candidates {
                 assert!(choice.reduce_lanes.is_power_of_two() && choice.reduce_lanes <= MOST_LANES);
-                // Eight rows of a gate with its norm make the most sums.
-                let lanes = choice.reduction.lanes(18, choice.reduce_lanes);
-                assert!(choice.reduction.summands(18, lanes) <= MEMORY_BLOCKS, "{choice:?}");
-                assert!(lanes >= 8, "each of eight rows has a lane to finish it: {choice:?}");
+                // Eight rows of a gate with its norm make the most sums, beside the largest grid.
+                for grid in [0, 4096] {
+                    let lanes = choice.reduction.lanes(18, choice.reduce_lanes, grid);
+                    let bytes = 16 * choice.reduction.summands(18, lanes) + grid as u32;
+                    assert!(bytes <= 16 * MEMORY_BLOCKS, "{choice:?}");
+                    assert!(lanes >= 8, "each of eight rows has a lane to finish it: {choice:?}");
+                }
             }
         }
     }

@@ -10,6 +10,8 @@ pub(super) struct KernelSpec {
     pub libraries: &'static [&'static str],
     /// Whether it reads weights in their stored format.
     pub reads_weights: bool,
+    /// Whether it copies the grid of formats that have one to workgroup memory first.
+    pub copies_grid: bool,
     /// Whether its lanes add up what each has.
     pub reduces: bool,
     /// Whether matrix units multiply.
@@ -59,6 +61,7 @@ const NO_TRAITS: KernelSpec = KernelSpec {
     body: "",
     libraries: &[],
     reads_weights: false,
+    copies_grid: false,
     reduces: false,
     uses_matrix_units: false,
     ignores_pass: false,
@@ -73,7 +76,8 @@ kernels! {
     LayerNorm = "layer_norm", [norm], reduces;
     HeadNorm = "head_norm", [], reduces;
     GemvPerLane = "gemv_per_lane", [pass, grid, activation, linear, words], reads_weights, ignores_pass;
-    GemvPerWorkgroup = "gemv_per_workgroup", [pass, grid, activation, linear, words], reads_weights, reduces;
+    GemvPerWorkgroup =
+        "gemv_per_workgroup", [pass, grid, activation, linear, words], reads_weights, copies_grid, reduces;
     GemmRegisters = "gemm_registers", [pass, grid, activation, linear, words], reads_weights;
     GemvSubgroup = "gemv_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
     GemmSubgroup =
@@ -98,7 +102,7 @@ kernels! {
     Clamp = "clamp", [];
     SoftCap = "soft_cap", [];
     Route = "route", [];
-    ExpertLinear = "expert_linear", [grid, words], reads_weights, reduces;
+    ExpertLinear = "expert_linear", [grid, words], reads_weights, copies_grid, reduces;
     Mix = "mix", [];
     GateRows = "gate_rows", [];
     Pick = "pick", [pass];

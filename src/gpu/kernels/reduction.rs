@@ -26,9 +26,12 @@ impl Reduction {
         }
     }
 
-    /// The most lanes, up to `wanted`, whose `slots` sums fit in the workgroup memory that every adapter has.
-    pub(crate) fn lanes(self, slots: u32, wanted: u32) -> u32 {
-        let fits = |lanes: &u32| self.summands(slots, *lanes) <= MEMORY_BLOCKS;
+    /// The most lanes, up to `wanted`, whose `slots` sums fit in the workgroup memory that every adapter has, beside `taken`
+    /// bytes for something else.
+    pub(crate) fn lanes(self, slots: u32, wanted: u32, taken: u64) -> u32 {
+        let fits = |lanes: &u32| {
+            16 * u64::from(self.summands(slots, *lanes)) + taken <= 16 * u64::from(MEMORY_BLOCKS)
+        };
         std::iter::successors(Some(wanted), |lanes| Some(lanes / 2)).find(fits).unwrap_or(1)
     }
 }

@@ -9,7 +9,8 @@ use super::kernel::Kernel;
 use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
 use crate::model::WeightFormat;
-use crate::model::weight_format::BlockFormat;
+use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
+use crate::model::weight_format::{BlockFormat, GridFormat};
 
 /// A kernel as it is put together for a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,25 +51,36 @@ pub fn variants() -> impl Iterator<Item = Variant> {
 
 /// The complete source of a kernel.
 pub fn kernel_source(variant: Variant) -> String {
-    let Variant { kernel, format, reduction, units } = variant;
+    let Variant { kernel, format, reduction, units: matrices } = variant;
     let spec = kernel.spec();
     assert_eq!(spec.reads_weights, format.is_some(), "{} and its weight format", spec.name);
     assert_eq!(spec.reduces, reduction.is_some(), "{} and its reduction", spec.name);
-    assert_eq!(spec.uses_matrix_units, units.is_some(), "{} and its matrix units", spec.name);
+    assert_eq!(spec.uses_matrix_units, matrices.is_some(), "{} and its matrix units", spec.name);
     let reduction = reduction.map(|reduction| match reduction {
         Reduction::Memory => include_str!("../../../shaders/lib/reduce_memory.wgsl"),
         Reduction::Subgroups { .. } => include_str!("../../../shaders/lib/reduce_subgroups.wgsl"),
     });
     let reader = format.map(reader);
-    let is_of_parts = |format: &WeightFormat| matches!(format, WeightFormat::Blocks(_));
-    let parts = format.filter(is_of_parts).map(|_| include_str!("../../../shaders/lib/sub_blocks.wgsl"));
-    let units = units.map(matrix_files);
-    let files = units
+    let units = format.map(|format| match format {
+        WeightFormat::Blocks(_) | WeightFormat::Grids(_) | WeightFormat::Groups(_) => {
+            include_str!("../../../shaders/lib/sub_blocks.wgsl")
+        }
+        _ => include_str!("../../../shaders/lib/scaled_units.wgsl"),
+    });
+    let grid = format.map(|format| grid_files(format, spec.copies_grid));
+    let parts = match format {
+        Some(WeightFormat::Groups(format)) => Some(group_parts(format)),
+        _ => None,
+    };
+    let matrices = matrices.map(matrix_files);
+    let files = matrices
         .into_iter()
         .flatten()
         .chain(reduction)
         .chain(spec.libraries.iter().copied())
-        .chain(parts)
+        .chain(units)
+        .chain(grid.into_iter().flatten().copied())
+        .chain(parts.as_deref())
         .chain(reader)
         .chain([spec.body]);
     files.collect::<Vec<&str>>().join("\n")
@@ -84,6 +96,39 @@ fn matrix_files(units: MatrixUnits) -> [&'static str; 2] {
         MatrixUnits::Half16 => [half, squares_16],
         MatrixUnits::Half8 => [half, squares_8],
         MatrixUnits::Single8 => [single, squares_8],
+    }
+}
+
+/// What a group format is made of, for the reader of them all.
+fn group_parts(format: GroupFormat) -> String {
+    let (bits, units) = (format.codes.bits(), format.size.elements() / 32);
+    let (higher, floats) = match format.codes {
+        GroupCodes::Int3 | GroupCodes::Int5 => (1, false),
+        GroupCodes::Int6 => (2, false),
+        GroupCodes::Int2 | GroupCodes::Int4 | GroupCodes::Int8 => (0, false),
+        GroupCodes::E4m3 => (0, true),
+    };
+    let factors = match format.factors {
+        GroupFactors::F16Bias => "HALF_BIAS",
+        GroupFactors::Bf16Bias => "BRAIN_BIAS",
+        GroupFactors::F16Zero => "HALF_ZERO",
+        GroupFactors::Bf16Zero => "BRAIN_ZERO",
+        GroupFactors::F32 => "SINGLE",
+    };
+    format!(
+        "const BITS: u32 = {bits}u;\nconst HIGHER: u32 = {higher}u;\nconst FLOATS: bool = {floats};\n\
+         const GROUP_UNITS: u32 = {units}u;\nconst FACTORS: u32 = {factors};\n"
+    )
+}
+
+/// What the reader of a format whose codes are points of a grid needs; for others what the kernel calls all the same.
+fn grid_files(format: WeightFormat, copied: bool) -> &'static [&'static str] {
+    const POINTS: &str = include_str!("../../../shaders/lib/grids.wgsl");
+    match (format, copied) {
+        (WeightFormat::Grids(_), true) => &[POINTS, include_str!("../../../shaders/lib/grid_memory.wgsl")],
+        (WeightFormat::Grids(_), false) => &[POINTS, include_str!("../../../shaders/lib/grid_storage.wgsl")],
+        (_, true) => &[include_str!("../../../shaders/lib/no_grid.wgsl")],
+        (_, false) => &[],
     }
 }
 
@@ -106,5 +151,22 @@ fn reader(format: WeightFormat) -> &'static str {
         WeightFormat::Blocks(BlockFormat::Iq4Nl) => include_str!("../../../shaders/weights/iq4_nl.wgsl"),
         WeightFormat::Blocks(BlockFormat::Iq4Xs) => include_str!("../../../shaders/weights/iq4_xs.wgsl"),
         WeightFormat::Blocks(BlockFormat::Mxfp4) => include_str!("../../../shaders/weights/mxfp4.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Nvfp4) => include_str!("../../../shaders/weights/nvfp4.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Nvfp4Scaled) => {
+            include_str!("../../../shaders/weights/nvfp4_scaled.wgsl")
+        }
+        WeightFormat::Blocks(BlockFormat::Tq1_0 | BlockFormat::Tq2_0) => {
+            include_str!("../../../shaders/weights/tq2_0.wgsl")
+        }
+        WeightFormat::Blocks(BlockFormat::Q1_0) => include_str!("../../../shaders/weights/q1_0.wgsl"),
+        WeightFormat::Blocks(BlockFormat::Q2_0) => include_str!("../../../shaders/weights/q2_0.wgsl"),
+        WeightFormat::Groups(_) => include_str!("../../../shaders/weights/groups.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq3S) => include_str!("../../../shaders/weights/iq3_s.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq3Xxs) => include_str!("../../../shaders/weights/iq3_xxs.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq2S) => include_str!("../../../shaders/weights/iq2_s.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq2Xs) => include_str!("../../../shaders/weights/iq2_xs.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq2Xxs) => include_str!("../../../shaders/weights/iq2_xxs.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq1S) => include_str!("../../../shaders/weights/iq1_s.wgsl"),
+        WeightFormat::Grids(GridFormat::Iq1M) => include_str!("../../../shaders/weights/iq1_m.wgsl"),
     }
 }

@@ -233,14 +233,15 @@ impl Compiler<'_> {
     }
 
     /// The workgroup of [`LinearVariant::GemvPerWorkgroup`] for a matrix: no more lanes than its rows have units, within a
-    /// subgroup's size, and no more than its sums leave room for.
+    /// subgroup's size, and no more than its sums and a grid leave room for.
     fn group_shape(&self, map: &LinearMap, parts: u32, row_count: RowCount) -> GroupShape {
         let parts = if matches!(map.epilogue, Epilogue::Gate(_)) { 2 } else { parts };
         let rows = if row_count == RowCount::One { 1 } else { FEW_ROWS as u32 };
         let norms = if map.norm.is_some() { rows.div_ceil(4) } else { 0 };
         let slots = rows * parts + norms;
         let useful = self.units(map.weight).next_power_of_two().max(COMMON_SUBGROUP);
-        let lanes = self.choice.reduction.lanes(slots, self.choice.reduce_lanes.min(useful));
+        let grid = self.layout(map.weight).table_bytes();
+        let lanes = self.choice.reduction.lanes(slots, self.choice.reduce_lanes.min(useful), grid);
         GroupShape { parts, rows, slots, lanes }
     }
 

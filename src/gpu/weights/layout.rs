@@ -3,13 +3,13 @@
 //! A matrix row is a whole number of **units** of 16 bytes, one load of a kernel: 4 weights in f32, 8 in f16 and
 //! bf16, 16 in q8_0, 32 in q4_0; of the other formats [`block_layout`] tells. Rows are padded with zeros to whole units, and to whole blocks in formats with
 //! scales. Those are structures of arrays: the quants in one buffer, the scales (f16, one a block, in the order of
-//! the blocks) in another. Vectors and position tables are f32. `shaders/weights/` has the readers.
+//! the blocks) in another. There a table stands before them in formats whose codes are points of a grid. Vectors and position tables are f32. `shaders/weights/` has the readers.
 
-use super::block_layout;
+use super::{block_layout, grid_layout, group_layout};
 use crate::model::WeightFormat;
 use crate::model::plan::{Op, Plan};
 use crate::model::quant::{Q4_0_BYTES, Q8_0_BYTES};
-use crate::model::weight_format::Encoding;
+use crate::model::weight_format::{Encoding, LARGEST_BLOCK};
 use crate::model::weights::TensorInfo;
 
 /// Bytes of a unit.
@@ -72,10 +72,10 @@ impl GpuLayout {
         layouts
     }
 
-    /// Bytes of `rows` rows on the GPU, with their scales and the padding after them.
+    /// Bytes of `rows` rows on the GPU, with their scales, the padding after them, and a table.
     pub(crate) fn bytes(self, rows: usize, columns: usize) -> u64 {
         let rows = self.padded_rows(rows) as u64;
-        rows * (self.row_bytes(columns) + self.row_scale_bytes(columns))
+        rows * (self.row_bytes(columns) + self.row_scale_bytes(columns)) + self.table_bytes()
     }
 
     /// Rows with padding.
@@ -98,6 +98,10 @@ impl GpuLayout {
                     WeightFormat::Blocks(blocks) => {
                         elements / blocks.block_elements() * block_layout::unit_bytes(blocks)
                     }
+                    WeightFormat::Grids(grids) => elements / LARGEST_BLOCK * grid_layout::unit_bytes(grids),
+                    WeightFormat::Groups(groups) => {
+                        elements / groups.size.elements() * group_layout::unit_bytes(groups)
+                    }
                 }
             }
             Self::Vector => return row_bytes(columns),
@@ -110,6 +114,22 @@ impl GpuLayout {
         match self {
             Self::Matrix(format) => scale_bytes(format, format.block_elements()) > 0,
             Self::Vector => false,
+        }
+    }
+
+    /// The table that stands before a shard's scales; empty in formats without.
+    pub(super) fn table(self) -> Vec<u8> {
+        match self {
+            Self::Matrix(WeightFormat::Grids(format)) => grid_layout::table(format),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Bytes of such a table.
+    pub(crate) fn table_bytes(self) -> u64 {
+        match self {
+            Self::Matrix(WeightFormat::Grids(format)) => grid_layout::table_bytes(format) as u64,
+            _ => 0,
         }
     }
 
@@ -128,6 +148,8 @@ fn scale_bytes(format: WeightFormat, elements: usize) -> usize {
         WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => 0,
         WeightFormat::Q8_0 | WeightFormat::Q4_0 => SCALE_BYTES * blocks,
         WeightFormat::Blocks(format) => block_layout::record_bytes(format) * blocks,
+        WeightFormat::Grids(format) => grid_layout::record_bytes(format) * blocks,
+        WeightFormat::Groups(format) => group_layout::record_bytes(format) * blocks,
     }
 }
 
@@ -166,6 +188,16 @@ impl Packer {
             GpuLayout::Matrix(WeightFormat::Blocks(format)) => {
                 for block in stored.chunks_exact(format.block_bytes()) {
                     block_layout::push(format, block, &mut self.rows, &mut self.scales);
+                }
+            }
+            GpuLayout::Matrix(WeightFormat::Grids(format)) => {
+                for block in stored.chunks_exact(format.block_bytes()) {
+                    grid_layout::push(format, block, &mut self.rows, &mut self.scales);
+                }
+            }
+            GpuLayout::Matrix(WeightFormat::Groups(format)) => {
+                for block in stored.chunks_exact(format.block_bytes()) {
+                    group_layout::push(format, block, &mut self.rows, &mut self.scales);
                 }
             }
             GpuLayout::Vector if info.format != WeightFormat::F32 => {

@@ -1,6 +1,8 @@
 //! Weights on the GPU: how they lie there, and how they get there.
 
 mod block_layout;
+mod grid_layout;
+mod group_layout;
 mod layout;
 mod staging;
 mod tensor;

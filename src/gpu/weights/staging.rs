@@ -75,15 +75,16 @@ impl Piece {
         (first, shard): (usize, &Shard),
         rows: Range<usize>,
     ) -> Self {
-        let part = |buffer: &wgpu::Buffer, row_bytes: u64| Part {
+        let part = |buffer: &wgpu::Buffer, begin: u64, row_bytes: u64| Part {
             buffer: buffer.clone(),
-            offset: (rows.start - first) as u64 * row_bytes,
+            offset: begin + (rows.start - first) as u64 * row_bytes,
             // The padding of rows to whole blocks is there in the buffer, as zeros; scales need it here, because
             // copies are of whole words.
             bytes: (rows.len() as u64 * row_bytes).next_multiple_of(4),
         };
-        let mut parts = vec![part(&shard.buffer, layout.row_bytes(info.columns))];
-        parts.extend(shard.scales.as_ref().map(|scales| part(scales, layout.row_scale_bytes(info.columns))));
+        let mut parts = vec![part(&shard.buffer, 0, layout.row_bytes(info.columns))];
+        let row_scale_bytes = layout.row_scale_bytes(info.columns);
+        parts.extend(shard.scales.as_ref().map(|scales| part(scales, layout.table_bytes(), row_scale_bytes)));
         Self { tensor, layout, rows, parts }
     }
 

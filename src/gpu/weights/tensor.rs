@@ -33,7 +33,7 @@ pub(crate) struct GpuTensor {
 pub(crate) struct Shard {
     /// The rows; of formats with scales, their quants.
     pub buffer: wgpu::Buffer,
-    /// The scales of formats that have some.
+    /// The scales of formats that have some, after a table where there is one.
     pub scales: Option<wgpu::Buffer>,
 }
 
@@ -65,8 +65,11 @@ impl GpuTensor {
             let padded = layout.padded_rows(rows.len()) as u64;
             let scales = match layout.row_scale_bytes(info.columns) {
                 0 => None,
-                bytes => Some(device.buffer(&name, padded * bytes, usage)?),
+                bytes => Some(device.buffer(&name, layout.table_bytes() + padded * bytes, usage)?),
             };
+            if let Some(scales) = &scales {
+                device.queue.write_buffer(scales, 0, &layout.table());
+            }
             let buffer = device.buffer(&name, padded * layout.row_bytes(info.columns), usage)?;
             Ok::<_, LoadError>(Shard { buffer, scales })
         };

@@ -1,0 +1,3 @@
+// For formats without a grid.
+
+fn prepare_grid(lane: u32) {}

@@ -1,0 +1,17 @@
+// Weights stored as nvfp4: step · float of four bits (E2M1, doubled), a step for 16 weights. Two units are a block, which
+// has a word: four steps in floats of eight bits.
+
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+
+/// How many steps a unit has, and whether something is taken off.
+const STEPS: u32 = 2u;
+const OFFSETS: bool = false;
+
+fn read_sub_block(unit: u32) -> SubBlock {
+    let bits = scales[unit / 2u] >> (16u * (unit & 1u));
+    return SubBlock(unit_words(unit), vec2(0u), vec2(half_e4m3(bits), half_e4m3(bits >> 8u)), vec2(0.0));
+}
+
+fn codes(part: SubBlock, index: u32) -> u32 { return four_bits(part.low, index); }
+
+fn codebook(packed: u32) -> vec4<f32> { return doubled_e2m1(packed); }

@@ -1,0 +1,93 @@
+//! Matrices in eight bits: floats (F8_E4M3) as `fp8` and compressed-tensors have them, and whole numbers (I8).
+//!
+//! `NAME.weight` has rows of codes; `NAME.weight_scale_inv` or `NAME.weight_scale` what they are multiplied by: a number, one
+//! a row, or one a block. What activations and cached keys and values would be rounded by is passed over: here they are not.
+
+use super::joined::{Codes, Factors, Joined, Turn};
+use super::matrices::{JoinedMatrices, group, matrix};
+use super::parts::{Part, Parts};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
+
+/// The usual rows and columns of a block.
+const USUAL_BLOCK: [usize; 2] = [128, 128];
+
+/// What belongs to activations, and to cached keys and values.
+const OF_ACTIVATIONS: [&str; 6] =
+    [".input_scale", ".activation_scale", ".output_scale", ".q_scale", ".k_scale", ".v_scale"];
+
+/// The rows and columns of a block, by this field.
+pub(super) fn block(settings: &Fields, field: &str) -> Result<[usize; 2], FormatError> {
+    let Some(value) = settings.get(field) else { return Ok(USUAL_BLOCK) };
+    let sizes: Option<Vec<usize>> = value.as_array().map(|sizes| {
+        sizes
+            .iter()
+            .filter_map(|size| usize::try_from(size.as_u64()?).ok().filter(|size| *size > 0))
+            .collect()
+    });
+    match sizes.as_deref() {
+        Some(&[rows, columns]) => Ok([rows, columns]),
+        _ => Err(settings.error(field, "it has to be two whole numbers from 1, a block's rows and columns")),
+    }
+}
+
+pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrices, FormatError> {
+    let mut joined = Vec::new();
+    OF_ACTIVATIONS.iter().for_each(|ending| parts.forget(ending));
+    for (element, codes, lie) in
+        [("F8_E4M3", GroupCodes::E4m3, Codes::Rows), ("I8", GroupCodes::Int8, Codes::SignedRows)]
+    {
+        for module in parts.modules(".weight", element) {
+            let Some(weight) = parts.take(&format!("{module}.weight")) else { continue };
+            let inverse = parts.take(&format!("{module}.weight_scale_inv"));
+            let scale = match inverse {
+                Some(scale) => scale,
+                None => parts.need(&format!("{module}.weight_scale"), &weight)?,
+            };
+            let (columns, factors) = blocks(&weight, &scale, block, parts)?;
+            let of_factor = match factors {
+                Factors::Blocks { columns, .. } => columns,
+                _ => columns,
+            };
+            let format =
+                GroupFormat::new(codes, group(&weight, columns, of_factor, parts)?, GroupFactors::F32);
+            let shape = weight.stored.shape.clone();
+            let parts = vec![weight, scale];
+            joined.push(matrix(
+                &module,
+                shape,
+                Joined { format, columns, codes: lie, factors, parts, turn: Turn::ALONE },
+            ));
+        }
+    }
+    Ok(joined)
+}
+
+/// Columns of the matrix, and how its scales lie.
+fn blocks(
+    weight: &Part,
+    scale: &Part,
+    [block_rows, block_columns]: [usize; 2],
+    parts: &Parts,
+) -> Result<(usize, Factors), FormatError> {
+    let &[rows, columns] = weight.stored.shape.as_slice() else {
+        return Err(
+            parts.error(weight, format!("its shape is {:?}; a matrix is expected", weight.stored.shape))
+        );
+    };
+    let blocks = [rows.div_ceil(block_rows), columns.div_ceil(block_columns)];
+    parts.check(scale, &["F32", "BF16", "F16"], &[&blocks, &[rows, 1], &[rows], &[1], &[], &[1, 1]])?;
+    let Some(float) = scale.float() else {
+        return Err(parts.error(scale, "it has to be of floats".to_owned()));
+    };
+    let shape = scale.stored.shape.as_slice();
+    let factors = match shape {
+        shape if shape == blocks => {
+            Factors::Blocks { rows: block_rows, columns: block_columns, across: blocks[1], float }
+        }
+        [] | [1] | [1, 1] => Factors::Blocks { rows: rows.max(1), columns: columns.max(1), across: 1, float },
+        _ => Factors::Blocks { rows: 1, columns: columns.max(1), across: 1, float },
+    };
+    Ok((columns, factors))
+}

@@ -1,0 +1,200 @@
+//! A quantised matrix that a folder stores in several tensors, read as rows of a group format.
+
+use super::parts::{Float, Part};
+use crate::model::group_format::GroupFormat;
+use crate::model::groups::middle;
+
+/// A matrix in several stored tensors: its codes, its scales and perhaps what belongs to these.
+#[derive(Clone, Debug)]
+pub(in crate::formats) struct Joined {
+    /// What its rows are read as.
+    pub format: GroupFormat,
+    /// Elements of a row.
+    pub columns: usize,
+    /// How its codes lie.
+    pub codes: Codes,
+    /// How its scales lie, and what goes with them.
+    pub factors: Factors,
+    /// The codes, the scales, and what belongs to these.
+    pub parts: Vec<Part>,
+    /// Which of the matrices it is whose rows lie one below the other in these parts.
+    pub turn: Turn,
+}
+
+/// A matrix among others.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) struct Turn {
+    /// Its number, from 0.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+    /// Rows of each.
+    pub rows: usize,
+}
+
+impl Turn {
+    /// That of one on its own.
+    pub(super) const ALONE: Self = Self { index: 0, count: 1, rows: 0 };
+}
+
+/// How codes lie.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) enum Codes {
+    /// Row by row, each as a group format has them: the first in the lowest bits.
+    Rows,
+    /// Row by row, in signed bytes.
+    SignedRows,
+    /// In words of neighbours of a column, the first in the lowest bits: rows of such words, one for each of these outputs.
+    WordsOfInputs(usize),
+    /// In words of eight outputs of four bits, for each of the columns so many words.
+    WordsOfOutputs(usize),
+}
+
+/// How scales lie.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) enum Factors {
+    /// Row by row, and in another tensor what is added.
+    Biases,
+    /// With the codes that stand for 0.
+    Zeros {
+        /// How scales lie.
+        scales: Scales,
+        /// How the codes do.
+        zeros: Zeros,
+    },
+    /// In f32, for blocks of so many rows and columns, so many blocks a row.
+    Blocks {
+        /// Rows of a block.
+        rows: usize,
+        /// Columns of a block.
+        columns: usize,
+        /// Blocks beside each other.
+        across: usize,
+        /// How the scales are stored.
+        float: Float,
+    },
+}
+
+/// Scales of groups of so many columns.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) struct Scales {
+    /// Columns of a group.
+    pub group: usize,
+    /// Groups of a row.
+    pub groups: usize,
+    /// Where the rows of a group lie one after the other, how many there are; otherwise a row's groups do.
+    pub outputs: Option<usize>,
+}
+
+/// The codes that stand for 0.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) enum Zeros {
+    /// That in the middle for all.
+    Middle,
+    /// In words of neighbouring rows: rows of such words, one for each group.
+    WordsOfRows,
+    /// For each group in words of neighbouring rows, so many words, one less than they are.
+    WordsOfGroups {
+        /// Words of a group.
+        words: usize,
+        /// What is added to each.
+        added: u32,
+    },
+    /// For each group in words of eight rows, so many words.
+    WordsOfEight(usize),
+}
+
+/// The place in a word of AWQ of each of eight neighbours.
+const PLACES_OF_EIGHT: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
+
+impl Joined {
+    /// Appends a row. `bytes` are those of the parts.
+    pub(in crate::formats) fn push_row(&self, bytes: &[&[u8]], row: usize, rows: &mut Vec<u8>) {
+        let row = self.turn.index * self.turn.rows + row;
+        let size = self.format.size.elements();
+        let group_bytes = size * self.format.codes.bits() / 8;
+        let codes = self.row_codes(bytes[0], row);
+        for (group, codes) in codes.chunks_exact(group_bytes).enumerate() {
+            rows.extend_from_slice(&self.factors_of(bytes, row, group * size));
+            rows.extend_from_slice(codes);
+        }
+    }
+
+    /// A row's codes as a group format has them.
+    fn row_codes(&self, codes: &[u8], row: usize) -> Vec<u8> {
+        let bits = self.format.codes.bits();
+        let row_bytes = self.columns * bits / 8;
+        match self.codes {
+            Codes::Rows => codes[row * row_bytes..][..row_bytes].to_vec(),
+            Codes::SignedRows => {
+                codes[row * row_bytes..][..row_bytes].iter().map(|code| code ^ 128).collect()
+            }
+            Codes::WordsOfInputs(outputs) => {
+                let words = self.columns * bits / 32;
+                (0..words).flat_map(|index| word(codes, index * outputs + row).to_le_bytes()).collect()
+            }
+            Codes::WordsOfOutputs(words) => {
+                let code = |column: usize| of_eight(codes, column * words, row);
+                let pair = |byte: usize| code(2 * byte) | code(2 * byte + 1) << 4;
+                (0..row_bytes).map(|byte| pair(byte) as u8).collect()
+            }
+        }
+    }
+
+    /// The factors of the group that begins at this column.
+    fn factors_of(&self, bytes: &[&[u8]], row: usize, column: usize) -> [u8; 4] {
+        let two = |low: u16, high: u16| (u32::from(low) | u32::from(high) << 16).to_le_bytes();
+        match self.factors {
+            Factors::Biases => {
+                let size = self.format.size.elements();
+                let place = (row * self.columns + column) / size;
+                two(half_word(bytes[1], place), half_word(bytes[2], place))
+            }
+            Factors::Zeros { scales, zeros } => {
+                let group = column / scales.group;
+                let place = match scales.outputs {
+                    Some(outputs) => group * outputs + row,
+                    None => row * scales.groups + group,
+                };
+                let zero = self.zero(zeros, bytes.get(2).copied().unwrap_or_default(), scales, (row, group));
+                two(half_word(bytes[1], place), zero as u16)
+            }
+            Factors::Blocks { rows, columns, across, float } => {
+                let place = row / rows * across + column / columns;
+                let scale = match float {
+                    Float::F32 => f32::from_bits(word(bytes[1], place)),
+                    Float::Bf16 => half::bf16::from_bits(half_word(bytes[1], place)).to_f32(),
+                    Float::F16 => half::f16::from_bits(half_word(bytes[1], place)).to_f32(),
+                };
+                scale.to_le_bytes()
+            }
+        }
+    }
+
+    fn zero(&self, zeros: Zeros, stored: &[u8], scales: Scales, (row, group): (usize, usize)) -> u32 {
+        let bits = self.format.codes.bits();
+        let of_word = |word: u32| word >> (bits * row % 32) & ((1 << bits) - 1);
+        match zeros {
+            Zeros::Middle => middle(self.format.codes) as u32,
+            Zeros::WordsOfRows => of_word(word(stored, bits * row / 32 * scales.groups + group)),
+            Zeros::WordsOfGroups { words, added } => {
+                of_word(word(stored, group * words + bits * row / 32)) + added
+            }
+            Zeros::WordsOfEight(words) => of_eight(stored, group * words, row),
+        }
+    }
+}
+
+/// Number `index` of words of eight each, from word `first` on, as AWQ packs them.
+fn of_eight(words: &[u8], first: usize, index: usize) -> u32 {
+    word(words, first + index / 8) >> (4 * PLACES_OF_EIGHT[index % 8]) & 15
+}
+
+fn word(bytes: &[u8], index: usize) -> u32 {
+    let at = 4 * index;
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn half_word(bytes: &[u8], index: usize) -> u16 {
+    u16::from_le_bytes([bytes[2 * index], bytes[2 * index + 1]])
+}

@@ -1,0 +1,61 @@
+//! What the schemes share: a matrix that several stored tensors make, its groups and its factors.
+
+use super::joined::Joined;
+use super::parts::{Float, Part, Parts};
+use crate::formats::error::FormatError;
+use crate::formats::safetensors::{Element, StoredTensor};
+use crate::model::WeightFormat;
+use crate::model::group_format::{GroupCodes, GroupFactors, GroupSize};
+
+/// Matrices that were brought together.
+pub(super) type JoinedMatrices = Vec<(Part, Joined)>;
+
+/// The matrix of a module, made of these parts, in place of the first of them.
+pub(super) fn matrix(module: &str, shape: Vec<usize>, joined: Joined) -> (Part, Joined) {
+    let codes = &joined.parts[0];
+    let stored = StoredTensor {
+        name: format!("{module}.weight"),
+        element: Element::Weight(WeightFormat::Groups(joined.format)),
+        shape,
+        bytes: codes.stored.bytes.clone(),
+    };
+    (Part { file: codes.file, stored }, joined)
+}
+
+/// The factors of steps stored as these are, with codes that stand for 0.
+pub(super) fn with_zeros(scales: &Part, parts: &Parts) -> Result<GroupFactors, FormatError> {
+    match scales.float() {
+        Some(Float::F16) => Ok(GroupFactors::F16Zero),
+        Some(Float::Bf16) => Ok(GroupFactors::Bf16Zero),
+        _ => Err(parts.error(
+            scales,
+            format!(
+                "its elements are stored as {}; scales of F16 and BF16 can be read",
+                scales.stored.element.name()
+            ),
+        )),
+    }
+}
+
+/// The largest group that divides rows of so many columns, and stored groups of so many.
+pub(super) fn group(
+    codes: &Part,
+    columns: usize,
+    stored: usize,
+    parts: &Parts,
+) -> Result<GroupSize, FormatError> {
+    let divides = |size: &GroupSize| stored >= columns || stored.is_multiple_of(size.elements());
+    let sizes = [GroupSize::G128, GroupSize::G64, GroupSize::G32].into_iter();
+    let mut sizes = sizes.filter(|size| columns.is_multiple_of(size.elements()));
+    sizes.find(divides).ok_or_else(|| {
+        let reason = format!(
+            "its rows have {columns} elements in groups of {stored}; both have to be multiples of 32"
+        );
+        parts.error(codes, reason)
+    })
+}
+
+/// Whole numbers of so many bits; refuses others than these.
+pub(super) fn whole(bits: u64, known: &[u64]) -> Option<GroupCodes> {
+    GroupCodes::whole(bits).filter(|_| known.contains(&bits))
+}

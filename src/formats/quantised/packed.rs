@@ -1,0 +1,97 @@
+//! Matrices that compressed-tensors packs: `NAME.weight_packed` has rows of words of codes, `NAME.weight_scale` a step for
+//! each group or row, `NAME.weight_zero_point` perhaps the codes that stand for 0, and `NAME.weight_shape` the shape.
+
+use super::eight_bits;
+use super::joined::{Codes, Factors, Joined, Scales, Turn, Zeros};
+use super::matrices::{JoinedMatrices, group, matrix, whole, with_zeros};
+use super::parts::{Part, Parts};
+use crate::formats::error::FormatError;
+use crate::formats::fields::Fields;
+use crate::model::group_format::{GroupCodes, GroupFormat};
+
+/// What `config.json` says of the matrices.
+pub(super) struct Settings {
+    /// Rows and columns of the blocks that share a scale, where blocks do.
+    pub block: [usize; 2],
+    /// The codes of matrices that are packed.
+    codes: Option<GroupCodes>,
+}
+
+impl Settings {
+    /// By the groups of matrices, which have to agree.
+    pub(super) fn of(fields: &Fields) -> Result<Self, FormatError> {
+        let mut settings = Self { block: eight_bits::block(fields, "weight_block_size")?, codes: None };
+        let Some(groups) = fields.optional_object("config_groups")? else { return Ok(settings) };
+        let names: Vec<&str> = groups.unread().collect();
+        for name in names {
+            let of_group = groups.optional_object(name)?;
+            let weights = of_group.map(|group| group.optional_object("weights")).transpose()?.flatten();
+            let Some(weights) = weights else { continue };
+            if weights.get("block_structure").is_some() {
+                settings.block = eight_bits::block(&weights, "block_structure")?;
+            }
+            let codes = whole(weights.size("num_bits")? as u64, &[4, 8]);
+            if settings.codes.is_some() && settings.codes != codes {
+                let reason = "matrices of several precisions in one folder cannot be read";
+                return Err(weights.error("num_bits", reason));
+            }
+            settings.codes = codes;
+        }
+        Ok(settings)
+    }
+}
+
+pub(super) fn join(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatrices, FormatError> {
+    let mut joined = Vec::new();
+    for module in parts.modules(".weight_packed", "I32") {
+        let Some(packed) = parts.take(&format!("{module}.weight_packed")) else { continue };
+        let scale = parts.need(&format!("{module}.weight_scale"), &packed)?;
+        // It says no more than the other shapes do, and these are checked.
+        parts.take(&format!("{module}.weight_shape"));
+        if let Some(order) = parts.take(&format!("{module}.weight_g_idx")) {
+            let reason = "columns in an order of their own cannot be read; use a model without `actorder`";
+            return Err(parts.error(&order, reason.to_owned()));
+        }
+        let zeros = parts.take(&format!("{module}.weight_zero_point"));
+        joined.push(joined_matrix(&module, (packed, scale, zeros), settings, parts)?);
+    }
+    Ok(joined)
+}
+
+fn joined_matrix(
+    module: &str,
+    (packed, scale, zeros): (Part, Part, Option<Part>),
+    settings: &Settings,
+    parts: &Parts,
+) -> Result<(Part, Joined), FormatError> {
+    let Some(codes) = settings.codes else {
+        return Err(parts.error(&packed, "config.json has to say 4 or 8 bits (num_bits)".to_owned()));
+    };
+    let (bits, shapes) = (codes.bits(), [&packed.stored.shape, &scale.stored.shape]);
+    let (&[rows, words], &[_, groups]) = (shapes[0].as_slice(), shapes[1].as_slice()) else {
+        let reason = format!("its shape and that of its scales are {shapes:?}; matrices are expected");
+        return Err(parts.error(&packed, reason));
+    };
+    let columns = words.saturating_mul(32) / bits;
+    let of_scale = columns / groups.max(1);
+    parts.check(&scale, &["F16", "BF16"], &[&[rows, groups]])?;
+    if groups == 0 || of_scale * groups != columns {
+        return Err(
+            parts.error(&scale, format!("{groups} scales for rows of {columns} do not come out even"))
+        );
+    }
+    if let Some(zeros) = &zeros {
+        parts.check(zeros, &["I32"], &[&[(rows * bits).div_ceil(32), groups]])?;
+    }
+    let format =
+        GroupFormat::new(codes, group(&packed, columns, of_scale, parts)?, with_zeros(&scale, parts)?);
+    let scales = Scales { group: of_scale, groups, outputs: None };
+    let lie = if zeros.is_some() { Zeros::WordsOfRows } else { Zeros::Middle };
+    let factors = Factors::Zeros { scales, zeros: lie };
+    let parts = [packed, scale].into_iter().chain(zeros).collect();
+    Ok(matrix(
+        module,
+        vec![rows, columns],
+        Joined { format, columns, codes: Codes::Rows, factors, parts, turn: Turn::ALONE },
+    ))
+}
