@@ -385,6 +385,8 @@ impl Worker {
 fn takes_the_model(error: &ModelError) -> bool {
     match error {
         ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
-        ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,
+        ModelError::TokenOutsideVocabulary { .. }
+        | ModelError::BeyondContext { .. }
+        | ModelError::NoLayers => false,
     }
 }
