@@ -47,6 +47,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod probe;
     mod qwen;
     mod recurrences;
     mod recurrent_failures;

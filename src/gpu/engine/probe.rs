@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::core::Engine;
 use super::op_by_op::BegunPass;
-use crate::gpu::pass::{FIRST_TOKEN, PassShape};
+use crate::gpu::pass::{FIRST_TOKEN, OUTPUT_COUNT, PassShape};
 use crate::gpu::program::{Dispatch, Step};
 use crate::model::batch::RowOutput;
 use crate::model::dissection::{Dissected, dissect};
@@ -39,6 +39,11 @@ impl Engine {
     fn probe_sequence(&mut self, batch: &Batch, request: &ProbeRequest) -> Result<Probe, ModelError> {
         let begun = self.begin(batch)?;
         dissect(&mut Dissection { engine: self, begun, position: request.position }, request)
+    }
+
+    /// Changes a word of the pass, for what is submitted from now on.
+    fn write_pass_word(&self, offset: u64, word: u32) {
+        self.device.queue.write_buffer(&self.resources.pass, offset, &word.to_le_bytes());
     }
 
     /// Submits dispatches for one row.
@@ -111,7 +116,7 @@ impl Dissected for Dissection<'_> {
         });
         let buffer = embedding.ok_or(ModelError::NoLayers)?;
         let dispatches = program.matrix_rows(device, resources, tensor, buffer)?;
-        device.queue.write_buffer(&resources.pass, FIRST_TOKEN, &row.to_le_bytes());
+        self.engine.write_pass_word(FIRST_TOKEN, row);
         self.engine.submit_one_row(&dispatches);
         self.engine.read_buffer(buffer, 1)
     }
@@ -126,6 +131,7 @@ impl Dissected for Dissection<'_> {
         let mut logits = Vec::with_capacity(rows.len());
         for rows in rows.chunks(most) {
             self.engine.write_buffer(buffer, &rows.concat());
+            self.engine.write_pass_word(OUTPUT_COUNT, rows.len() as u32);
             self.submit(ops.clone(), rows.len());
             let read = self.engine.read_buffer(self.plan().logits, rows.len())?;
             logits.extend(read.chunks_exact(vocabulary).map(<[f32]>::to_vec));

@@ -1,6 +1,6 @@
 //! Whose doing a logit is: what each addition to the residual stream is worth in it.
 
-use super::Dissected;
+use super::dissected::Dissected;
 use super::landmarks::{FinalNorm, Head};
 use crate::model::config::NormKind;
 use crate::model::error::ModelError;

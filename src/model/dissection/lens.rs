@@ -1,10 +1,13 @@
 //! Final norm and LM head on the residual stream after any layer (nostalgebraist 2020), and what a row of logits says.
 
+use super::dissected::Dissected;
 use super::landmarks::{Head, Landmarks};
 use super::walk::Walk;
-use super::{Dissected, HEAD_ROWS};
 use crate::model::error::ModelError;
 use crate::model::probe::{Lens, ProbeRequest};
+
+/// Rows that go through the LM head together: so few that no kernel rounds what it multiplies.
+const HEAD_ROWS: usize = 8;
 
 /// The lenses of a probe.
 pub(super) struct Lenses {

@@ -1,6 +1,6 @@
 //! The way through the layers: what is read on it.
 
-use super::Dissected;
+use super::dissected::Dissected;
 use super::landmarks::{Block, Landmark, Landmarks};
 use crate::model::config::RouterScores;
 use crate::model::error::ModelError;
