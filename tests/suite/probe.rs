@@ -1,11 +1,12 @@
 //! Probes against what transformers holds between the layers of tiny checkpoints, and the GPU's against the twin's.
 
+use std::collections::BTreeMap;
+
 use logitscope::model::batch::RowOutput;
 use logitscope::model::probe::{Addition, LayerProbe, Lens};
 use logitscope::model::{Batch, LanguageModel, Probe, ProbeRequest};
 use logitscope::reference::Reference;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 use super::checkpoints;
 use super::support;
@@ -139,5 +140,61 @@ fn probes_are_what_transformers_holds_between_the_layers() {
         let [twin, gpu] = both(name, &expected.ids);
         probe_is(&format!("{name}, twin"), &twin, expected);
         probe_is(&format!("{name}, GPU"), &gpu, expected);
+    }
+}
+
+/// Every checkpoint, at the first position as well as at a later one: both interpreters see the same, the parts add up
+/// to the logit, and no layer is left out.
+#[test]
+fn the_gpu_and_the_twin_see_the_same_in_every_family() {
+    let entries = std::fs::read_dir(support::fixture("families")).expect("the fixtures are there");
+    let mut folders: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
+    folders.retain(|folder| folder.join("expected.json").is_file());
+    assert!(folders.len() > 90, "only {} checkpoints", folders.len());
+    for folder in folders {
+        let name = folder.file_name().expect("a folder's name").to_string_lossy().into_owned();
+        let opened = checkpoints::opened(&checkpoints::source(&name));
+        let mut twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights)
+            .expect("readable weights");
+        let mut engine = checkpoints::engine(&opened);
+        for ids in [&[7][..], &[7, 3, 9, 9, 4, 30, 2, 11]] {
+            let what = format!("{name}, position {}", ids.len() - 1);
+            let (twin, gpu) = (probe(&mut twin, ids, Some(5)), probe(&mut engine, ids, Some(5)));
+            assert_eq!(gpu.layers.len(), opened.file.config.layers.len(), "{what}");
+            same(&what, &gpu, &twin);
+        }
+    }
+}
+
+fn same(what: &str, gpu: &Probe, twin: &Probe) {
+    let scale = f64::from(row(&twin.last).iter().fold(1.0_f32, |most, logit| most.max(logit.abs())));
+    close(&format!("{what}: sum of the parts"), gpu.sum_of_parts(), gpu.uncapped_logit.into(), 1e-4 * scale);
+    close(&format!("{what}: logit"), gpu.last.logit.into(), twin.last.logit.into(), 1e-4 * scale);
+    for (ours, theirs) in gpu.layers.iter().zip(&twin.layers) {
+        let what = format!("{what}, layer {}", ours.layer);
+        assert_eq!(ours.layer, theirs.layer, "{what}");
+        all_close(&what, &row(&ours.lens), &row(&theirs.lens), 2e-4 * scale);
+        for (ours, theirs) in [(ours.mixer, theirs.mixer), (ours.feed_forward, theirs.feed_forward)] {
+            assert_eq!(ours.is_some(), theirs.is_some(), "{what}");
+            let parts = ours.zip(theirs);
+            parts.inspect(|(ours, theirs)| close(&what, ours.logit, theirs.logit, 2e-4 * scale));
+        }
+        let (ours, theirs) = (&ours.inside, &theirs.inside);
+        let weights = |seen: &logitscope::model::probe::AttentionProbe| {
+            seen.heads.concat().into_iter().chain(seen.sinks.clone()).collect::<Vec<f32>>()
+        };
+        let rows = [ours, theirs].map(|seen| seen.attention.as_ref().map(weights).unwrap_or_default());
+        all_close(&format!("{what}: attention"), &rows[0], &rows[1], 1e-4);
+        let chosen = [ours, theirs].map(|seen| seen.experts.as_ref().map(|experts| experts.chosen.clone()));
+        if let [Some(ours), Some(theirs)] = &chosen {
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                assert_eq!(ours.0, theirs.0, "{what}: experts");
+                close(&format!("{what}: share"), ours.1.into(), theirs.1.into(), 1e-4);
+            }
+        }
+        assert_eq!(chosen[0].is_some(), chosen[1].is_some(), "{what}: experts");
+        let kept = [ours, theirs]
+            .map(|seen| seen.state.as_ref().map(|state| state.kept.clone()).unwrap_or_default());
+        all_close(&format!("{what}: kept"), &kept[0], &kept[1], 1e-4);
     }
 }
