@@ -48,6 +48,7 @@ mod suite {
     mod model_card;
     mod names;
     mod probe;
+    mod probe_sessions;
     mod qwen;
     mod recurrences;
     mod recurrent_failures;

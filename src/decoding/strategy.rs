@@ -29,6 +29,10 @@ pub trait Strategy {
     /// the cached positions that both texts have in common.
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError>;
 
+    /// A fork of the sequence that has most in common with a text of these tokens, cut to what that is; always without the
+    /// last token. `None` where nothing is cached. [`Self::rest`] comes before it.
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError>;
+
     /// Gives up what is under way ahead of the next step: another strategy is about to use the model.
     fn rest(&mut self, _model: &mut dyn LanguageModel) {}
 

@@ -1,7 +1,12 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::command::ProbeTarget;
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
+use crate::model::Probe;
 use crate::trace::{
     AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
     StopReason, StrategyKind, StrategyStep,
@@ -78,6 +83,8 @@ pub enum Event {
         /// Why that line ended; `None` if it can go on.
         stop: Option<StopReason>,
     },
+    /// A look inside a pass.
+    Probed(Box<Probed>),
     /// The run waits.
     Paused,
     /// The run goes on.
@@ -123,6 +130,24 @@ pub struct Loaded {
     pub defaults: GenerationDefaults,
     /// Why a prompt cannot be put as a chat; `None` where the model has a template for it.
     pub chat_problem: Option<String>,
+}
+
+/// What a look inside a pass found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probed {
+    /// The token that the pass led to.
+    pub target: ProbeTarget,
+    /// What was found, or why nothing was, in words for a person.
+    pub found: Result<Found, String>,
+}
+
+/// A probe with the names of its tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// What was found.
+    pub probe: Arc<Probe>,
+    /// How the vocabulary spells the tokens that it names.
+    pub pieces: Arc<BTreeMap<u32, String>>,
 }
 
 /// The beginning of a run.

@@ -170,6 +170,7 @@ impl Worker {
                     self.outbox.send(Event::Paused);
                 }
             }
+            Command::Probe(target) => self.probe(target),
             Command::Stop => self.finish(StopReason::Cancelled),
         }
     }
@@ -365,7 +366,7 @@ impl Worker {
         self.abandon();
     }
 
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         let live = self.live.take();
         self.scoring = None;
         // A model that is in an unknown state may panic once more when it goes.

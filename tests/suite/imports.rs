@@ -139,9 +139,11 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "own_settings",
             "prompt_scores",
             "decode",
+            "probing",
             "live_run",
             "worker",
             "worker_loading",
+            "worker_probing",
         ],
     ),
     (

@@ -43,7 +43,9 @@ fn expected() -> BTreeMap<String, Expected> {
 fn probe(model: &mut dyn LanguageModel, ids: &[u32], token: Option<u32>) -> Probe {
     let sequence = model.new_sequence();
     let (&input, before) = ids.split_last().expect("a prompt");
-    model.forward(&Batch::chain(sequence, 0, before, RowOutput::Nothing)).expect("a prompt that fits");
+    if !before.is_empty() {
+        model.forward(&Batch::chain(sequence, 0, before, RowOutput::Nothing)).expect("a prompt that fits");
+    }
     let request = ProbeRequest { sequence, position: before.len(), input, token, top: model.vocabulary() };
     let probe = model.probing().expect("a model to look into").probe(&request).expect("a probe");
     assert_eq!(model.length(sequence), before.len(), "the sequence is as it was");
