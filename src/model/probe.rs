@@ -107,6 +107,8 @@ pub struct Lens {
 pub struct AttentionProbe {
     /// For each query head a weight for each position up to the row's own. With the sink's they add up to 1.
     pub heads: Vec<Vec<f32>>,
+    /// Key/value heads: so many groups of neighbouring query heads share one.
+    pub groups: usize,
     /// The positions that the layer sees at most, itself included; `None` for all. The others' weights are 0.
     pub window: Option<usize>,
     /// For each query head the share of its sink, a score without a position; empty where the model has none.

@@ -1,7 +1,7 @@
 //! Everything that a person can do, as one closed list that buttons, menus and shortcuts share.
 
 use super::remembered::ThemeChoice;
-use crate::session::{CacheFormat, ModelSource, WeightsChoice};
+use crate::session::{CacheFormat, ModelSource, ProbeTarget, WeightsChoice};
 
 /// Something a person asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +57,8 @@ pub enum Action {
         /// The candidate's token.
         token: u32,
     },
+    /// Look inside the pass that led to a token of the run.
+    LookInside(ProbeTarget),
     /// Select the candidate that stands so many rows below.
     MoveCandidate(isize),
     /// Go on with the selected candidate.

@@ -186,6 +186,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "tree_rows",
             "action",
             "chips",
+            "inside",
             "definitions",
             "axes",
             "inspecting",

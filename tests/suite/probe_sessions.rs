@@ -113,11 +113,12 @@ fn run(name: &str, settings: &DecodingSettings, looks: bool) -> Run {
     }
     worker.session.send(Command::Resume);
     while worker.run().stop.is_none() {
+        // In the midst of it: between two steps.
         if looks {
-            // In the midst of it: between two steps.
-            let _ = worker.look(ProbeTarget::Prompt(9)).expect("a token of the prompt");
+            worker.look(ProbeTarget::Prompt(9)).expect("a token of the prompt");
+        } else {
+            worker.take();
         }
-        worker.take();
     }
     worker.run().clone()
 }

@@ -84,6 +84,7 @@ fn attention(
     let sink_scores = op.sinks.map(|sinks| dissected.vector(sinks)).transpose()?;
     let mut probe = AttentionProbe {
         heads: Vec::with_capacity(scores.len()),
+        groups: op.key_value_heads,
         window: op.scores.window,
         sinks: Vec::new(),
     };

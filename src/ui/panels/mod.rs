@@ -2,12 +2,15 @@
 //! scrolled and what it cached, in egui's memory.
 
 mod advanced_stages;
+pub(super) mod attention;
 mod columns;
 pub(super) mod curve;
 pub(super) mod draw;
 mod grammar;
 pub(super) mod inspector;
 mod kept;
+pub(super) mod layers;
+mod look;
 pub(super) mod model_card;
 pub(super) mod notices;
 pub(super) mod open;
