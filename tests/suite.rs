@@ -75,6 +75,7 @@ mod suite {
     mod window;
     mod window_comfort;
     mod window_floods;
+    mod window_inside;
     mod window_pictures;
     mod window_plots;
     mod window_prompt;

@@ -49,7 +49,7 @@ impl<'a> Look<'a> {
                 again(ui, scene, target, "Inside this step", text);
             }
             before => {
-                scene.state.inside.wanted = Some(target);
+                scene.state.inside.wanted = Some(target).filter(|_| asked != Some(target));
                 if let Some(Ok(found)) = before.map(|probed| &probed.found) {
                     return Some(Self { found, is_current: false });
                 }

@@ -62,9 +62,23 @@ pub(super) fn show(
     most: f32,
 ) -> Option<usize> {
     let places = Places::of(ui.available_width(), rows);
-    ui.spacing_mut().item_spacing.y = 0.0;
-    header(ui, places, rows);
-    let height = (rows.len() as f32 * ROW).min((most - HEADER).max(ROW));
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        header(ui, places, rows);
+        matrix(ui, scene, run, places, rows, most - HEADER)
+    })
+    .inner
+}
+
+fn matrix(
+    ui: &mut Ui,
+    scene: &mut Scene<'_>,
+    run: &Run,
+    places: Places,
+    rows: &[Row<'_>],
+    most: f32,
+) -> Option<usize> {
+    let height = (rows.len() as f32 * ROW).min(most.max(ROW));
     let mut hovered = None;
     ScrollArea::vertical().id_salt("attention").auto_shrink([false, true]).max_height(height).show_rows(
         ui,

@@ -7,7 +7,7 @@ mod tinted_text;
 
 use std::sync::Arc;
 
-use egui::{RichText, Ui, vec2};
+use egui::{RichText, Ui, Vec2, vec2};
 
 use super::look::Look;
 use crate::session::probe::LayerProbe;
@@ -18,6 +18,9 @@ use crate::ui::scene::Scene;
 use crate::ui::table::framed;
 use crate::ui::theme::{palette, semibold, size, space};
 use crate::ui::widgets::{empty, icon_button, segmented};
+
+/// From this width on the text stands beside the matrix, otherwise below it.
+const BESIDE: f32 = 700.0;
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -49,16 +52,25 @@ fn shown(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, look: &Look<'_>, layers:
     if scene.state.inside.row >= rows.len() {
         scene.state.inside.row = 0;
     }
-    let room = ui.available_height();
-    let most = (room * 0.62).max(room - 180.0).max(72.0);
-    let hovered = matrix::show(ui, scene, run, &rows, most);
-    let row = hovered.unwrap_or(scene.state.inside.row);
-    let Some(row) = rows.get(row) else { return };
-    if hovered.is_some() && look.is_current {
-        scene.state.inside.next_tint = Some(Arc::from(&row.weights[..]));
+    let room = ui.available_size();
+    let mut both = |ui: &mut Ui, matrix: Vec2, text: Vec2| {
+        let hovered = ui.allocate_ui(matrix, |ui| matrix::show(ui, scene, run, &rows, matrix.y)).inner;
+        let Some(row) = rows.get(hovered.unwrap_or(scene.state.inside.row)) else { return };
+        if hovered.is_some() && look.is_current {
+            scene.state.inside.next_tint = Some(Arc::from(&row.weights[..]));
+        }
+        ui.allocate_ui(text, |ui| tinted_text::show(ui, scene, run, row));
+    };
+    if room.x >= BESIDE {
+        let text = vec2(room.x * 0.38, room.y);
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = space::L;
+            both(ui, vec2(room.x - text.x - space::L, room.y), text);
+        });
+    } else {
+        let matrix = (room.y * 0.62).max(room.y - 180.0);
+        both(ui, vec2(room.x, matrix), vec2(room.x, room.y - matrix - space::S));
     }
-    ui.add_space(space::S);
-    tinted_text::show(ui, scene, run, row);
 }
 
 /// Which layer, and what a row is.

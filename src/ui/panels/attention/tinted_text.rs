@@ -14,7 +14,8 @@ use crate::ui::widgets::paint_caption;
 
 /// Shows the chips of what the row sees.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, row: &Row<'_>) {
-    ScrollArea::vertical().id_salt("tinted text").auto_shrink(false).show_viewport(ui, |ui, viewport| {
+    let area = ScrollArea::vertical().id_salt("tinted text").auto_shrink(false);
+    area.show_viewport(ui, |ui, viewport| {
         let mut layout = std::mem::take(&mut scene.state.inside.chips);
         layout.update(ui, run, scene.state.run_number, ui.available_width());
         ui.set_height(layout.height());

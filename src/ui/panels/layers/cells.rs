@@ -28,14 +28,14 @@ pub(super) fn bar(ui: &Ui, cell: Rect, share: f64, text: &str, color: Color32) {
 }
 
 /// The same for a share from −1 to 1, whose bar begins in the middle.
-pub(super) fn two_sided(ui: &Ui, cell: Rect, share: f64, text: &str) {
+pub(super) fn two_sided(ui: &Ui, cell: Rect, share: f64, text: &str, [below, above]: [Color32; 2]) {
     let palette = palette(ui);
     let track = track(cell);
     if track.width() > 16.0 {
         let middle = track.center().x;
         let end = middle + share.clamp(-1.0, 1.0) as f32 * track.width() / 2.0;
         let filled = Rect::from_x_y_ranges(middle.min(end)..=middle.max(end), track.y_range());
-        let color = if share < 0.0 { palette.second } else { palette.accent };
+        let color = if share < 0.0 { below } else { above };
         ui.painter().rect_filled(track, CornerRadius::same(3), palette.raised);
         ui.painter().rect_filled(filled, CornerRadius::same(2), color);
         let line = track.y_range().expand(3.0);

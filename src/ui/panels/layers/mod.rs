@@ -73,21 +73,19 @@ fn head(ui: &mut Ui, scene: &mut Scene<'_>, look: &Look<'_>, choices: &[(LayersV
     };
     if beside {
         ui.horizontal(|ui| {
-            ui.allocate_ui_with_layout(
-                vec2(width - tabs - space::S, 30.0),
-                egui::Layout::left_to_right(egui::Align::Center),
-                |ui| summary(ui, look),
-            );
+            ui.set_min_height(30.0);
+            summary(ui, look, width - tabs);
+            ui.add_space((ui.available_width() - tabs).max(0.0));
             ui.allocate_ui(vec2(tabs, 30.0), choose);
         });
     } else {
         choose(ui);
-        ui.horizontal(|ui| summary(ui, look));
+        ui.horizontal(|ui| summary(ui, look, width));
     }
 }
 
 /// `·the → ·cat`, and what the model thinks of it in the end.
-fn summary(ui: &mut Ui, look: &Look<'_>) {
+fn summary(ui: &mut Ui, look: &Look<'_>, room: f32) {
     let palette = palette(ui);
     let probe = &look.found.probe;
     ui.spacing_mut().item_spacing.x = space::S;
@@ -98,7 +96,7 @@ fn summary(ui: &mut Ui, look: &Look<'_>) {
         let range = section.byte_range.start.0..section.byte_range.end.0;
         job.append(&followed.text[range], 0.0, section.format.clone());
     }
-    job.wrap = egui::text::TextWrapping::truncate_at_width((ui.available_width() - 176.0).max(48.0));
+    job.wrap = egui::text::TextWrapping::truncate_at_width((room - 200.0).max(48.0));
     let heading = ui.label(job);
     let words =
         format!("position {}: {} → {}", probe.position, look.token(probe.input), look.token(probe.token));

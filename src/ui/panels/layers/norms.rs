@@ -26,6 +26,8 @@ pub(super) fn show(ui: &mut Ui, look: &Look<'_>) {
     let added =
         |layer: &LayerProbe| [layer.mixer, layer.feed_forward].map(|block| norm(block).unwrap_or(0.0));
     let most = probe.layers.iter().flat_map(added).fold(f64::MIN_POSITIVE, f64::max);
+    // As many decimals in all rows.
+    let short = |value: f64| format::signed(&format!("{value:.0$}", if longest < 100.0 { 3 } else { 1 }));
     let mut row = |name: &str, stream: f64, blocks: [Option<f64>; 2]| {
         let words = |value: Option<f64>| value.map_or_else(|| "nothing".to_owned(), short);
         let [attention, feed_forward] = blocks.map(words);
@@ -59,10 +61,4 @@ pub(super) fn show(ui: &mut Ui, look: &Look<'_>) {
 
 fn norm(block: Option<Addition>) -> Option<f64> {
     block.map(|block| block.norm)
-}
-
-/// A length with four digits or so.
-fn short(value: f64) -> String {
-    let decimals = if value < 10.0 { 3 } else { 1 };
-    format::signed(&format!("{value:.decimals$}"))
 }

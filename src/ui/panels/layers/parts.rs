@@ -1,6 +1,6 @@
 //! Whose doing the chosen token's logit is: the parts that the embedding and each block have in it.
 
-use egui::{Sense, Ui};
+use egui::{Color32, Sense, Ui};
 
 use super::cells::{LAYER_WIDTH, layer_cell, two_sided};
 use crate::session::probe::{Addition, LayerProbe};
@@ -29,7 +29,9 @@ pub(super) fn show(ui: &mut Ui, look: &Look<'_>) {
     let all = probe.layers.iter().flat_map(parts).flatten();
     let most = all.chain([probe.embedding.logit, probe.bias_logit]).map(f64::abs).fold(1e-9, f64::max);
     let mut so_far = 0.0;
-    let mut row = |name: &str, blocks: [Option<f64>; 2]| {
+    let palette = palette(ui);
+    let of_block = [palette.second, palette.accent];
+    let mut row = |name: &str, blocks: [Option<f64>; 2], colors: [Color32; 2]| {
         so_far += blocks.iter().flatten().sum::<f64>();
         let words: Vec<String> = blocks.iter().flatten().map(|&value| format::score(value)).collect();
         let label = format!("{name}: {}, so far {}", words.join(" and "), format::score(so_far));
@@ -38,17 +40,17 @@ pub(super) fn show(ui: &mut Ui, look: &Look<'_>) {
         layer_cell(ui, cells[0], name);
         for (cell, value) in cells[1..3].iter().zip(blocks) {
             if let Some(value) = value {
-                two_sided(ui, *cell, value / most, &format::score(value));
+                two_sided(ui, *cell, value / most, &format::score(value), colors);
             }
         }
-        table::number(ui, cells[3], &format::score(so_far), palette(ui).secondary);
+        table::number(ui, cells[3], &format::score(so_far), palette.secondary);
     };
-    row("Embedding", [Some(probe.embedding.logit), None]);
+    row("Embedding", [Some(probe.embedding.logit), None], [palette.tertiary; 2]);
     for layer in &probe.layers {
-        row(&format!("Layer {}", layer.layer), parts(layer));
+        row(&format!("Layer {}", layer.layer), parts(layer), of_block);
     }
     if probe.bias_logit != 0.0 {
-        row("Biases", [Some(probe.bias_logit), None]);
+        row("Biases", [Some(probe.bias_logit), None], [palette.tertiary; 2]);
     }
     ui.add_space(space::S);
     fact(ui, &definitions::SUM_OF_PARTS, &format!("{:.4}", probe.sum_of_parts()));
