@@ -197,7 +197,7 @@ fn layers_show_the_lens_the_norms_and_the_parts_of_the_logit() {
     assert!(sees(&window, "Sum of the parts: 2.5000") && sees(&window, "Logit: 2.5000"));
     assert!(!sees_part(&window, "Biases"), "there are none");
     press(&mut window, "Experts");
-    assert!(sees(&window, "Layer 0: of 4 experts 1 62.5 %, 3 37.5 %"));
+    assert!(sees(&window, "Layer 0: of 4 experts #1 62.5 %, #3 37.5 %"));
     press(&mut window, "States");
     assert!(sees(&window, "Layer 1: kept 70.0 %, wrote 0.500 on average"));
 }

@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, look: &Look<'_>) {
 }
 
 fn row(ui: &mut Ui, name: &str, experts: &ExpertsProbe, columns: &[Column]) {
-    let share = |&(expert, share): &(usize, f32)| format!("{expert} {}", format::probability(share));
+    let share = |&(expert, share): &(usize, f32)| format!("#{expert} {}", format::probability(share));
     let taken: Vec<String> = experts.chosen.iter().map(share).collect();
     let taken = taken.join(", ");
     let label = format!("{name}: of {} experts {taken}", experts.scores.len());
