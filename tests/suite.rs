@@ -20,6 +20,7 @@ mod suite {
     mod engine;
     mod expert_families;
     mod expert_kernels;
+    mod fake_head;
     mod fake_model;
     mod families;
     mod formats;
@@ -34,6 +35,7 @@ mod suite {
     mod gguf_states;
     mod gguf_tokenizer;
     mod grammar;
+    mod heads;
     mod hybrid;
     mod imports;
     mod json;

@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::parsers::{at_least_one, logit_bias, shape_names, stored_format, token_id};
 use super::stage_options::StageOptions;
-use crate::decoding::{BeamSettings, LookaheadSettings, SpeculativeSettings};
+use crate::decoding::{BeamSettings, Drafter, LookaheadSettings, SpeculativeSettings};
 use crate::model::WeightFormat;
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
 use crate::trace::StrategyKind;
@@ -229,8 +229,11 @@ pub enum EarlyStoppingOption {
 /// What `--strategy speculative` takes.
 #[derive(Debug, Args)]
 pub struct SpeculativeOptions {
-    /// Smaller model that drafts, with the same vocabulary, a folder or file as for --model; left out, drafts are
-    /// looked up in prompt and text (speculative only)
+    /// Who drafts; left out, the draft model if one is given, otherwise the model's own head where its files have one,
+    /// otherwise lookup (speculative only)
+    #[arg(long, value_name = "WHO")]
+    pub drafter: Option<Drafter>,
+    /// Smaller model that drafts, with the same vocabulary, a folder or file as for --model (speculative only)
     #[arg(long, value_name = "FOLDER|FILE")]
     pub draft_model: Option<PathBuf>,
     /// Most tokens of a draft (speculative only)

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::decoding::Drafter;
 use crate::session::{CacheFormat, WeightsChoice};
 use crate::trace::StrategyKind;
 
@@ -27,6 +28,24 @@ impl ValueEnum for StrategyKind {
             }
         };
         Some(PossibleValue::new(self.name()).help(help))
+    }
+}
+
+impl ValueEnum for Drafter {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Lookup, Self::Model, Self::Head]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Best => return None,
+            Self::Lookup => ("lookup", "What followed the same tokens earlier in prompt or text"),
+            Self::Model => ("model", "The model of --draft-model"),
+            Self::Head => {
+                ("mtp", "The model's own head for multi-token prediction, where its files have one")
+            }
+        };
+        Some(PossibleValue::new(name).help(help))
     }
 }
 

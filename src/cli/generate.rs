@@ -1,6 +1,6 @@
 //! `generate`: decodes in the terminal.
 
-use super::arguments::{BeamOptions, EarlyStoppingOption, Generate};
+use super::arguments::{BeamOptions, EarlyStoppingOption, Generate, SpeculativeOptions};
 use super::error::CliError;
 use super::generate_json::{GenerateJson, stop_name};
 use super::interrupt::INTERRUPTED;
@@ -8,10 +8,11 @@ use super::model;
 use super::outcome::Outcome;
 use super::output::{Listener, StatusLine, print, print_json, rate, seconds, status};
 use crate::decoding::{
-    BeamSettings, CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, EarlyStopping,
-    EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings, StrategyKind,
+    BeamSettings, CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, Drafter,
+    EarlyStopping, EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings,
+    StrategyKind,
 };
-use crate::session::{Decode, DraftModel, LoadError, ReadyModel, RunError};
+use crate::session::{Decode, LoadError, ReadyModel, RunError};
 use crate::trace::{Node, Phase, PhaseFigures, Run, StopReason, file};
 use crate::units::bytes;
 
@@ -20,7 +21,8 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let settings = settings(arguments)?;
     let draft = arguments.speculative.draft_model.as_ref();
-    let draft = draft.filter(|_| arguments.strategy == StrategyKind::Speculative);
+    let wanted = matches!(settings.speculative.drafter, Drafter::Best | Drafter::Model);
+    let draft = draft.filter(|_| wanted && arguments.strategy == StrategyKind::Speculative);
     let (mut ready, draft) = match model::load_with_draft(&arguments.model, draft) {
         Err(CliError::Load(LoadError::Stopped) | CliError::LoadDraft(LoadError::Stopped)) => {
             return Ok(Outcome::Interrupted);
@@ -30,8 +32,11 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     if let Some(note) = note_unused(arguments) {
         status(&note);
     }
-    let aids = draft.as_ref().map(DraftModel::aids).unwrap_or_default();
-    let mut decode = Decode::begin_with(&ready, aids, &prompt, &settings).map_err(CliError::Begin)?;
+    let inputs = match model::strategy_inputs(&settings, &mut ready, draft.as_ref()) {
+        Err(RunError::DraftingHead(LoadError::Stopped)) => return Ok(Outcome::Interrupted),
+        inputs => inputs.map_err(CliError::Begin)?,
+    };
+    let mut decode = Decode::begin_with(&ready, inputs, &prompt, &settings).map_err(CliError::Begin)?;
     let result = decode_all(&mut decode, &mut ready, arguments);
     let has_text = ready.tokenizer.is_some();
     let run = decode.end(&mut ready);
@@ -107,7 +112,10 @@ fn settings(arguments: &Generate) -> Result<DecodingSettings, CliError> {
             candidates: arguments.contrastive_k,
             penalty_alpha: arguments.penalty_alpha,
         },
-        speculative: SpeculativeSettings { draft_tokens: arguments.speculative.draft_tokens },
+        speculative: SpeculativeSettings {
+            drafter: arguments.speculative.drafter.unwrap_or_default(),
+            draft_tokens: arguments.speculative.draft_tokens,
+        },
         lookahead: LookaheadSettings {
             window: arguments.lookahead.window,
             ngram: arguments.lookahead.ngram,
@@ -167,8 +175,14 @@ fn drawing_options(arguments: &Generate) -> Vec<&'static str> {
 
 /// Tells of options that the strategy does not look at.
 fn note_unused(arguments: &Generate) -> Option<String> {
-    if arguments.speculative.draft_model.is_some() && arguments.strategy != StrategyKind::Speculative {
-        return Some("note: --draft-model is of use with --strategy speculative alone".to_owned());
+    let SpeculativeOptions { draft_model, drafter, .. } = &arguments.speculative;
+    let given = [("--draft-model", draft_model.is_some()), ("--drafter", drafter.is_some())];
+    let given = given.into_iter().find(|(_, given)| *given);
+    if let Some((option, _)) = given.filter(|_| arguments.strategy != StrategyKind::Speculative) {
+        return Some(format!("note: {option} is of use with --strategy speculative alone"));
+    }
+    if let (Some(_), Some(Drafter::Lookup | Drafter::Head)) = (draft_model, drafter) {
+        return Some("note: --draft-model is of no use with another --drafter than model".to_owned());
     }
     let names = drawing_options(arguments);
     let decoding = match arguments.strategy {

@@ -60,6 +60,9 @@ fn text(card: &ModelCard) -> String {
     }
     facts.files.iter().for_each(|file| line("file", &format!("{}, {}", file.file, bytes(file.bytes))));
     line("tokenizer", &card.tokenizer());
+    if facts.drafting_head {
+        line("drafting head", "yes (multi-token prediction): speculative decoding drafts with it");
+    }
     line("chat template", if facts.chat_template { "yes" } else { "no" });
     let ids = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     for (name, special) in [("BOS", Vec::from_iter(facts.special.bos)), ("EOS", facts.special.eos.clone())] {

@@ -7,10 +7,12 @@ use super::arguments::{ModelOptions, PromptOptions, SpecialOption, source};
 use super::error::CliError;
 use super::interrupt;
 use super::output::{StatusLine, status};
+use crate::decoding::{DecodingSettings, StrategyInputs};
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
-    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, Share,
+    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, RunError,
+    Share,
 };
 use crate::tokenizer::without_byte_order_mark;
 use crate::units::bytes;
@@ -33,6 +35,19 @@ pub(super) fn load_with_draft(
     let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
     draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
     Ok((ready, Some(draft)))
+}
+
+/// What the strategy uses beside the model, with progress on stderr where that has to be loaded.
+pub(super) fn strategy_inputs(
+    settings: &DecodingSettings,
+    ready: &mut ReadyModel,
+    draft: Option<&DraftModel>,
+) -> Result<StrategyInputs, RunError> {
+    let mut line = StatusLine::new();
+    let inputs =
+        session::strategy_inputs(settings, ready, draft, &mut |part, share| report(&mut line, part, share));
+    line.clear();
+    inputs
 }
 
 /// Opens the adapter of a choice, or the first one that works, and tells of those that do not.

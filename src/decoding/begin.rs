@@ -17,6 +17,8 @@ use crate::trace::StrategyKind;
 pub struct StrategyInputs {
     /// A smaller model with the same tokens, which drafts for speculative decoding.
     pub draft: Option<SharedModel>,
+    /// The model's own head that drafts, where no draft model does.
+    pub head: Option<SharedModel>,
     /// What the stages know of texts; the tokens that end one come from model and settings.
     pub stages: StageContext,
 }
@@ -55,9 +57,14 @@ pub fn begin_with(
         }
         StrategyKind::Beam => Box::new(Beam::new(settings, &context, ending, prompt, model.context())),
         StrategyKind::Contrastive => Box::new(Contrastive::new(settings, &context, ending, prompt)?),
-        StrategyKind::Speculative => {
-            Box::new(Speculative::new(settings, &context, ending, prompt, aids.draft.as_ref()))
-        }
+        StrategyKind::Speculative => Box::new(Speculative::new(
+            settings,
+            &context,
+            ending,
+            prompt,
+            aids.draft.as_ref(),
+            aids.head.as_ref(),
+        )),
         StrategyKind::Lookahead => Box::new(Lookahead::new(settings, &context, ending, prompt)),
     })
 }

@@ -102,7 +102,7 @@ impl Contrastive {
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
         let output = RowOutput::Summary(SamplingParams::GREEDY);
         let prefill = Prefill { model, sequence, chunk, cost, control };
-        let outputs = prefill.pass_with_hidden(tokens, output, &mut keep)?;
+        let outputs = prefill.pass_giving(tokens, output, Some(&mut keep))?;
         Ok(outputs.summaries.into_iter().next_back().expect("a pass returns what its batch asks for"))
     }
 

@@ -55,7 +55,7 @@ pub struct Prefill<'a, 'c> {
 }
 
 /// Takes the final hidden states of a chunk's rows, with the position of the first.
-type TakeHidden<'a> = &'a mut dyn FnMut(usize, Vec<Vec<f32>>);
+pub type TakeHidden<'a> = &'a mut dyn FnMut(usize, Vec<Vec<f32>>);
 
 impl Prefill<'_, '_> {
     /// Feeds those of `tokens` (all of the sequence's, not empty) that are not in the cache yet, and returns the
@@ -64,20 +64,11 @@ impl Prefill<'_, '_> {
     /// Progress counts cached tokens as done. After [`DecodingError::Interrupted`] the chunks computed so far
     /// stay in the cache, and the same call goes on from there.
     pub fn pass(self, tokens: &[u32], output: RowOutput) -> Result<Outputs, DecodingError> {
-        self.run(tokens, output, None)
+        self.pass_giving(tokens, output, None)
     }
 
-    /// As [`Self::pass`], with the final hidden states of all rows: `hidden` takes them chunk by chunk.
-    pub fn pass_with_hidden(
-        self,
-        tokens: &[u32],
-        output: RowOutput,
-        hidden: TakeHidden<'_>,
-    ) -> Result<Outputs, DecodingError> {
-        self.run(tokens, output, Some(hidden))
-    }
-
-    fn run(
+    /// As [`Self::pass`]; `hidden` takes the final hidden states of all rows chunk by chunk.
+    pub fn pass_giving(
         self,
         tokens: &[u32],
         output: RowOutput,

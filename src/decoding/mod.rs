@@ -39,5 +39,6 @@ pub use settings::{
 pub use stop_text::{StopMatch, StopTexts};
 pub use strategy::{Branched, Control, SharedModel, Stepped, Strategy};
 pub use strategy_settings::{
-    BeamSettings, ContrastiveSettings, EarlyStopping, LookaheadSettings, Picking, SpeculativeSettings,
+    BeamSettings, ContrastiveSettings, Drafter, EarlyStopping, LookaheadSettings, Picking,
+    SpeculativeSettings,
 };

@@ -58,8 +58,25 @@ pub struct ContrastiveSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SpeculativeSettings {
+    /// Who drafts.
+    pub drafter: Drafter,
     /// Most tokens of a draft; how many it has follows from how many were accepted.
     pub draft_tokens: usize,
+}
+
+/// Who drafts for speculative decoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Drafter {
+    /// A draft model where there is one, otherwise the model's own head where its files have one, otherwise lookup.
+    #[default]
+    Best,
+    /// What followed the same tokens earlier in prompt or text.
+    Lookup,
+    /// A draft model.
+    Model,
+    /// The model's own head (multi-token prediction).
+    Head,
 }
 
 /// Lookahead decoding.
@@ -89,7 +106,7 @@ impl Default for ContrastiveSettings {
 
 impl Default for SpeculativeSettings {
     fn default() -> Self {
-        Self { draft_tokens: 6 }
+        Self { drafter: Drafter::Best, draft_tokens: 6 }
     }
 }
 

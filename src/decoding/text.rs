@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::accounting::{Cached, Moments, account};
 use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
-use super::initiation::{ChunkSize, PassCost, Prefill};
+use super::initiation::{ChunkSize, PassCost, Prefill, TakeHidden};
 use super::row::refuse_broken;
 use super::row_logits::RowLogits;
 use super::settings::{CacheUse, DecodingSettings};
@@ -149,13 +149,14 @@ impl Text {
     pub(super) fn initiate(
         &mut self,
         output: RowOutput,
+        hidden: Option<TakeHidden<'_>>,
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
     ) -> Result<RowLogits, DecodingError> {
         let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
         let prefill = Prefill { model, sequence, chunk, cost, control };
-        Ok(RowLogits::one(prefill.pass(&self.tokens, output)?))
+        Ok(RowLogits::one(prefill.pass_giving(&self.tokens, output, hidden)?))
     }
 
     /// Makes the cache hold everything but the newest token, and returns the sequence.
@@ -164,28 +165,52 @@ impl Text {
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
     ) -> Result<SequenceId, DecodingError> {
+        self.compute_before_newest(self.tokens.len() - 1, None, model, control)
+    }
+
+    /// The same, with the final hidden states of the positions from `first` on at least.
+    pub(super) fn hidden_from(
+        &mut self,
+        first: usize,
+        hidden: TakeHidden<'_>,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<(), DecodingError> {
+        self.compute_before_newest(first, Some(hidden), model, control).map(drop)
+    }
+
+    /// Computes what is not cached of everything before the newest token, and always from `first` on.
+    fn compute_before_newest(
+        &mut self,
+        first: usize,
+        hidden: Option<TakeHidden<'_>>,
+        model: &mut dyn LanguageModel,
+        control: &mut Control<'_>,
+    ) -> Result<SequenceId, DecodingError> {
         let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
         let before = &self.tokens[..self.tokens.len() - 1];
-        model.truncate(sequence, before.len());
+        model.truncate(sequence, first.min(before.len()));
         if model.length(sequence) < before.len() {
             let mut control = Control { interrupt: control.interrupt, progress: &mut |_, _| {} };
             let (chunk, cost) = (&mut self.chunk, &mut self.cost);
             let prefill = Prefill { model, sequence, chunk, cost, control: &mut control };
-            prefill.pass(before, RowOutput::Nothing)?;
+            prefill.pass_giving(before, RowOutput::Nothing, hidden)?;
         }
         Ok(sequence)
     }
 
-    /// One pass over a batch that goes on from the newest token; what it asks of its rows, in order.
+    /// One pass over a batch that goes on from the newest token; what it asks of its rows, in order, and the hidden states
+    /// that it asks for.
     pub(super) fn try_out(
         &mut self,
         batch: &Batch,
         model: &mut dyn LanguageModel,
         control: &Control<'_>,
-    ) -> Result<Vec<RowLogits>, DecodingError> {
+    ) -> Result<(Vec<RowLogits>, Vec<Vec<f32>>), DecodingError> {
         control.check()?;
-        let outputs = self.cost.forward(model, batch)?;
-        Ok(RowLogits::all(outputs, batch.rows.iter().map(|row| row.output)))
+        let mut outputs = self.cost.forward(model, batch)?;
+        let hidden = std::mem::take(&mut outputs.hidden);
+        Ok((RowLogits::all(outputs, batch.rows.iter().map(|row| row.output)), hidden))
     }
 
     /// Appends a gain to text and run, and lets the cache hold no more than the text without its newest token.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::architectures::Family;
+use super::architectures::{Family, StoredNames};
 use super::checkpoint::{Checkpoint, CheckpointTensor};
 use super::error::FormatError;
 use super::names::PrefixedNames;
@@ -16,7 +16,8 @@ use super::safetensors::Element;
 use super::source::{ScaledTensor, Source};
 use super::tensor_recipes::{TensorRecipe, numbered};
 use crate::model::config::HeadWeights;
-use crate::model::plan::TensorSpec;
+use crate::model::decoder::drafting::{SHARED_WITH_HEAD, plan_drafting_head};
+use crate::model::plan::{Plan, TensorSpec};
 use crate::model::weight_format::BlockFormat;
 use crate::model::weights::{TensorInfo, Weights, WeightsError};
 use crate::model::{ModelConfig, WeightFormat, plan_decoder};
@@ -26,6 +27,8 @@ pub struct ImportedWeights {
     tensors: Vec<TensorInfo>,
     sources: Vec<Source>,
     checkpoint: Checkpoint,
+    /// Whether the files have a head that drafts, which [`import_drafting_head`] finds.
+    pub has_drafting_head: bool,
 }
 
 impl ImportedWeights {
@@ -104,13 +107,80 @@ pub fn import(
         ));
     }
     let plan = plan_decoder(config);
+    let mut read: HashSet<usize> = pair.ignored.into_iter().collect();
+    let of_decoder = Named { family, names: &names, table: pair.embedding };
+    let (tensors, sources) = tensors(&plan, config, |_| &of_decoder, &checkpoint, folder, &mut read)?;
+    refuse_unread(family, config.layers.len(), &checkpoint, &read)?;
+    warnings.extend(other_parts_warning(family, &checkpoint));
+    // A head's block is as those of the decoder with attention.
+    let has_drafting_head = config.layers.iter().any(|layer| layer.attention.is_some())
+        && has_drafting_head(family, config.layers.len(), &checkpoint);
+    Ok(ImportedWeights { tensors, sources, checkpoint, has_drafting_head })
+}
+
+/// Whether there is a head that drafts behind a decoder of so many layers, and that it can be run: of one block, with the
+/// decoder's own embedding table and LM head.
+fn has_drafting_head(family: &Family, layers: usize, checkpoint: &Checkpoint) -> bool {
+    let Some(family) = family.of_drafting_head(layers) else { return false };
+    let names = PrefixedNames::of(&family, Some(checkpoint));
+    let is_stored = |canonical: &str, layer| {
+        family.modules(canonical, layer).any(|module| names.has(&format!("{module}.weight")))
+    };
+    let has_own_ends = OWN_ENDS.iter().any(|end| {
+        let module = end.replace('#', &layers.to_string());
+        checkpoint.find(&format!("{module}.weight")).is_some()
+    });
+    is_stored("layers.#.join.token", 0) && !is_stored("layers.#.attention.norm", 1) && !has_own_ends
+}
+
+/// Embedding tables and LM heads that a drafting head may have for itself.
+const OWN_ENDS: [&str; 3] = ["mtp.embed_tokens", "blk.#.nextn.embed_tokens", "blk.#.nextn.shared_head_head"];
+
+/// Finds every tensor of the head that drafts behind a decoder. `decoder` is that one's configuration, `config` the
+/// head's.
+pub fn import_drafting_head(
+    family: &Family,
+    decoder: &ModelConfig,
+    config: &ModelConfig,
+    checkpoint: Checkpoint,
+    folder: &str,
+) -> Result<ImportedWeights, FormatError> {
+    let names = PrefixedNames::of(family, Some(&checkpoint));
+    // What files say of a tied pair was compared before.
+    let table = tied_pair(family, decoder, &names, &checkpoint, TiedPairs::Trusted).embedding;
+    let of_decoder = Named { family, names: &names, table };
+    let own_family = family.of_drafting_head(decoder.layers.len()).unwrap_or(*family);
+    let own_names = PrefixedNames::of(&own_family, Some(&checkpoint));
+    let own = Named { family: &own_family, names: &own_names, table: None };
+    let named = |name: &str| if SHARED_WITH_HEAD.contains(&name) { &of_decoder } else { &own };
+    let plan = plan_drafting_head(config);
+    let (tensors, sources) = tensors(&plan, config, named, &checkpoint, folder, &mut HashSet::new())?;
+    Ok(ImportedWeights { tensors, sources, checkpoint, has_drafting_head: false })
+}
+
+/// Where tensors of a family are found.
+struct Named<'a> {
+    family: &'a Family,
+    names: &'a PrefixedNames<'a>,
+    /// The stored tensor that is the embedding table, where it has another name than the family's.
+    table: Option<usize>,
+}
+
+/// Finds every tensor of a plan, and adds what it reads to `read`. `named` tells where the tensor of a name is found.
+fn tensors<'a>(
+    plan: &Plan,
+    config: &ModelConfig,
+    named: impl Fn(&str) -> &'a Named<'a>,
+    checkpoint: &Checkpoint,
+    folder: &str,
+    read: &mut HashSet<usize>,
+) -> Result<(Vec<TensorInfo>, Vec<Source>), FormatError> {
     let specs: HashMap<&str, &TensorSpec> =
         plan.tensors.iter().map(|spec| (spec.name.as_str(), spec)).collect();
-
-    let mut read: HashSet<usize> = pair.ignored.into_iter().collect();
     let (mut tensors, mut sources) = (Vec::new(), Vec::new());
     for spec in &plan.tensors {
-        let wanted = TensorRecipe::of(family, config, spec, &specs, &names);
+        let &Named { family, names, table } = named(&spec.name);
+        let wanted = TensorRecipe::of(family, config, spec, &specs, names);
         let info =
             |format| TensorInfo { name: spec.name.clone(), rows: spec.rows, columns: spec.columns, format };
         if wanted.layout == Layout::Ones {
@@ -119,7 +189,7 @@ pub fn import(
             sources.push(Source::new(Vec::new(), format, Recipe::Ones));
             continue;
         }
-        let alias = pair.embedding.filter(|_| spec.name == EMBEDDING);
+        let alias = table.filter(|_| spec.name == EMBEDDING);
         let missing = |name: String, shape: Vec<usize>| {
             FormatError::tensor(
                 folder,
@@ -129,7 +199,7 @@ pub fn import(
         };
         let stored = match alias {
             Some(head) => vec![head],
-            None => wanted.find(&names).map_err(|name| missing(name, wanted.shape()))?,
+            None => wanted.find(names).map_err(|name| missing(name, wanted.shape()))?,
         };
         read.extend(&stored);
         if wanted.layout == Layout::AlternatingByExpertInBlocks {
@@ -137,8 +207,8 @@ pub fn import(
             let shape = wanted.scales_shape();
             let scales = names.find(&scales).ok_or_else(|| missing(names.spelled(&scales), shape.clone()))?;
             read.insert(scales);
-            check_bytes(&checkpoint, stored[0], &wanted.shape())?;
-            check_bytes(&checkpoint, scales, &shape)?;
+            check_bytes(checkpoint, stored[0], &wanted.shape())?;
+            check_bytes(checkpoint, scales, &shape)?;
             let (format, recipe) =
                 (WeightFormat::Blocks(BlockFormat::Mxfp4), Recipe::Contiguous { offset: 0 });
             tensors.push(info(format));
@@ -146,23 +216,21 @@ pub fn import(
             sources.push(Source::new(stored, format, recipe).with_scales(scales));
             continue;
         }
-        let format = check(&checkpoint, &stored, &wanted)?;
+        let format = check(checkpoint, &stored, &wanted)?;
         let recipe = wanted.recipe(format);
         let factors =
-            if wanted.is_linear() { factors(&checkpoint, &stored, &wanted, &mut read)? } else { Vec::new() };
+            if wanted.is_linear() { factors(checkpoint, &stored, &wanted, read)? } else { Vec::new() };
         let mut source = Source::new(stored, format, recipe).with_factors(factors);
-        if let Some(added) = TensorRecipe::added(family, config, spec, &specs, &names) {
-            let stored = added.find(&names).map_err(|name| missing(name, added.shape()))?;
+        if let Some(added) = TensorRecipe::added(family, config, spec, &specs, names) {
+            let stored = added.find(names).map_err(|name| missing(name, added.shape()))?;
             read.extend(&stored);
-            let format = check(&checkpoint, &stored, &added)?;
+            let format = check(checkpoint, &stored, &added)?;
             source.add(Source::new(stored, format, added.recipe(format)));
         }
         tensors.push(info(source.format_of_result()));
         sources.push(source);
     }
-    refuse_unread(family, config.layers.len(), &checkpoint, &read)?;
-    warnings.extend(other_parts_warning(family, &checkpoint));
-    Ok(ImportedWeights { tensors, sources, checkpoint })
+    Ok((tensors, sources))
 }
 
 const EMBEDDING: &str = "embed.tokens";

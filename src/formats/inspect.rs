@@ -55,6 +55,8 @@ pub struct Inspection {
     pub files: Vec<WeightFile>,
     /// The tokenizer's algorithm, such as `BPE`; `None` without a tokenizer.
     pub tokenizer: Option<String>,
+    /// Whether there is a head that drafts (multi-token prediction) and can be run.
+    pub drafting_head: bool,
     /// Whether there is a chat template.
     pub chat_template: bool,
     /// Special tokens by the model's own files.
@@ -212,6 +214,7 @@ fn import_headers(
     let weights =
         import::import(family, config, checkpoint, TiedPairs::Trusted, &facts.path, &mut facts.warnings)?;
     facts.parameters = weights.parameters();
+    facts.drafting_head = weights.has_drafting_head;
     Ok(())
 }
 

@@ -29,6 +29,6 @@ pub use architectures::gguf::ends::{is_end_text, special_id as gguf_special_id};
 pub use error::FormatError;
 pub use generation::GenerationDefaults;
 pub use inspect::{Inspection, inspect, inspect_built_in};
-pub use open::{ModelFile, open, open_built_in};
+pub use open::{DraftingHead, ModelFile, open, open_built_in, open_drafting_head};
 pub use special::SpecialIds;
 pub use text::{TokenizerFiles, Vocabulary};

@@ -33,6 +33,8 @@ pub struct ModelFile {
     pub weights: Box<dyn Weights + Send>,
     /// Number of weights, tied ones counted once.
     pub parameters: u64,
+    /// Whether the files have a head that drafts, which [`open_drafting_head`] opens.
+    pub has_drafting_head: bool,
     /// The tokenizer's files; `None` when the model has none.
     pub tokenizer: Option<TokenizerFiles>,
     /// Special tokens by the model's own files.
@@ -52,6 +54,34 @@ pub fn open(path: &Path) -> Result<ModelFile, FormatError> {
 /// Opens the demonstration model inside the program.
 pub fn open_built_in() -> Result<ModelFile, FormatError> {
     open_location(built_in::location())
+}
+
+/// The head of a model's files that drafts tokens.
+pub struct DraftingHead {
+    /// It, as a decoder: its block, and what it has in common with the model's.
+    pub config: ModelConfig,
+    /// Its canonical tensors, those among them that are the decoder's.
+    pub weights: Box<dyn Weights + Send>,
+}
+
+/// Opens the drafting head of files that have one; `decoder` is the configuration of the model in them.
+pub fn open_drafting_head(path: &Path, decoder: &ModelConfig) -> Result<DraftingHead, FormatError> {
+    let Location { path, folder, weights, .. } = Location::of(path)?;
+    let mut checkpoint = Checkpoint::open(&folder, &weights)?;
+    let family = match weights {
+        WeightFiles::Gguf(_) => {
+            let metadata = checkpoint.metadata.take().unwrap_or_default();
+            describe(&metadata, &checkpoint)?.family
+        }
+        WeightFiles::Single(_) | WeightFiles::Index(_) => {
+            let value = folder.read_config()?;
+            architectures::describe(&Fields::new(&folder.place(CONFIG), &value)?)?.family
+        }
+    };
+    let block = decoder.layers.iter().find(|layer| layer.attention.is_some());
+    let config = ModelConfig { layers: block.cloned().into_iter().collect(), ..decoder.clone() };
+    let weights = import::import_drafting_head(&family, decoder, &config, checkpoint, &path)?;
+    Ok(DraftingHead { config, weights: Box::new(weights) })
 }
 
 fn open_location(location: Location) -> Result<ModelFile, FormatError> {
@@ -130,6 +160,7 @@ impl Described<'_> {
             family: family.name.to_owned(),
             config,
             parameters: weights.parameters(),
+            has_drafting_head: weights.has_drafting_head,
             weights: Box::new(weights),
             tokenizer,
             special,

@@ -38,6 +38,8 @@ pub enum Layout {
     NeighboursRotate,
     /// Outputs × inputs, after this many rows that nothing reads.
     After(usize),
+    /// Outputs × inputs, the inputs of several canonical tensors side by side.
+    SideBySide,
     /// A vector of weights stored minus one; its bias is stored as it is.
     StoredMinusOne,
     /// A vector of logarithms of rates by which something decays: canonically −eˣ.

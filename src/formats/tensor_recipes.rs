@@ -63,6 +63,15 @@ impl<'a> Rows<'a> {
         mapping.holds.contains(&self.whole.as_str()) && self.ending != TABLE
     }
 
+    /// A stored name's pattern with the layer's number there.
+    fn stored_name(&self, pattern: &str) -> String {
+        match self.number.and_then(|number| number.parse::<usize>().ok()) {
+            Some(number) => pattern.replace('#', &(self.family.first_layer + number).to_string()),
+            None => pattern.to_owned(),
+        }
+    }
+
+    /// A canonical name's pattern with the layer's number.
     fn with_layer(&self, pattern: &str) -> String {
         match self.number {
             Some(number) => pattern.replace('#', number),
@@ -76,8 +85,8 @@ impl<'a> Rows<'a> {
 
     fn full_name(&self, mapping: &Mapping) -> String {
         match self.names_tensor(mapping) {
-            true => self.with_layer(mapping.stored),
-            false => format!("{}{}", self.with_layer(mapping.stored), self.stored_ending()),
+            true => self.stored_name(mapping.stored),
+            false => format!("{}{}", self.stored_name(mapping.stored), self.stored_ending()),
         }
     }
 
@@ -214,6 +223,7 @@ impl<'a> TensorRecipe<'a> {
             (true, Layout::ByExpert | Layout::AlternatingByExpert) => vec![experts, self.all_rows / experts],
             (true, _) => vec![self.all_rows],
             (false, Layout::InputsByOutputs) => vec![self.spec.columns, self.all_rows],
+            (false, Layout::SideBySide) => vec![self.spec.rows, self.turn.1 * self.spec.columns],
             (false, Layout::After(rows)) => vec![self.all_rows + rows, self.spec.columns],
             (false, Layout::ByExpert | Layout::AlternatingByExpert) => {
                 vec![experts, self.all_rows / experts, self.spec.columns]
@@ -274,6 +284,8 @@ impl<'a> TensorRecipe<'a> {
             (Layout::AlternatingByExpert | Layout::AlternatingByExpertTurned, _) if self.turn.1 > 1 => {
                 Recipe::Reordered { order: self.turns(), unit }
             }
+            // A stored row is one of each.
+            (Layout::SideBySide, _) => Recipe::Reordered { order: self.turns(), unit },
             (Layout::ByKeyValueHead, Some(attention)) => by_group(attention.key_value_heads),
             (Layout::ByQueryHead, Some(attention)) => by_group(attention.heads),
             (Layout::ByKeyHead, _) if let Some(heads) = self.state_heads() => {

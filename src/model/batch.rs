@@ -46,6 +46,9 @@ pub struct Batch {
     pub rows: Vec<Row>,
     /// Rows whose final hidden state is returned, whether or not their logits are; ascending.
     pub hidden: Vec<usize>,
+    /// What the rows begin with beside their tokens, for plans with [`Plan::carried`](super::Plan::carried): C elements
+    /// for each row. Empty for other plans.
+    pub carried: Vec<Vec<f32>>,
 }
 
 impl Batch {
@@ -71,6 +74,12 @@ impl Batch {
     /// Asks for the final hidden states of all rows as well.
     pub fn with_hidden(mut self) -> Self {
         self.hidden = (0..self.rows.len()).collect();
+        self
+    }
+
+    /// With what the rows begin with beside their tokens.
+    pub fn with_carried(mut self, carried: Vec<Vec<f32>>) -> Self {
+        self.carried = carried;
         self
     }
 
@@ -147,7 +156,7 @@ pub(crate) fn chain(rows: &[Row], index: usize) -> Vec<usize> {
 
 impl From<Vec<Row>> for Batch {
     fn from(rows: Vec<Row>) -> Self {
-        Self { rows, hidden: Vec::new() }
+        Self { rows, hidden: Vec::new(), carried: Vec::new() }
     }
 }
 

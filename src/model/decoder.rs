@@ -2,6 +2,7 @@
 //!
 //! Conditions on the architecture are decided here, once a load: an absent part emits nothing.
 
+pub mod drafting;
 mod recurrent;
 
 use super::cache::CacheFormat;
@@ -38,23 +39,7 @@ pub fn plan_decoder(config: &ModelConfig) -> Plan {
         planner.layer(index, layer, residual);
     }
 
-    let picked = planner.buffer("picked rows", config.width, RowSet::Outputs);
-    let hidden = planner.buffer("final hidden state", config.width, RowSet::Outputs);
-    let logits = planner.buffer("logits", config.vocabulary, RowSet::Outputs);
-    planner.ops.push(Op::Pick { input: residual, output: picked });
-    planner.norm("final_norm", &config.final_norm, picked, hidden);
-    let weight = match config.head {
-        HeadWeights::Tied => table,
-        HeadWeights::Separate => planner.tensor("head.weight", config.vocabulary, config.width),
-    };
-    let bias = planner.bias("head.bias", config.vocabulary, config.head_bias);
-    let epilogue = Epilogue::Store;
-    planner.ops.push(Op::Linear { norm: None, weight, bias, input: hidden, output: logits, epilogue });
-    planner.scale(config.logits.scale, logits);
-    if let Some(cap) = config.logits.cap {
-        planner.ops.push(Op::SoftCap { cap, buffer: logits });
-    }
-    planner.finish(logits, hidden)
+    planner.lm_head(config, "final_norm", residual, table)
 }
 
 #[derive(Default)]
@@ -401,7 +386,30 @@ impl Planner {
         RotaryId(self.rotary_tables.len() - 1)
     }
 
-    fn finish(self, logits: BufferId, hidden: BufferId) -> Plan {
+    /// From the residual stream to the logits, as the end of the plan.
+    fn lm_head(
+        mut self,
+        config: &ModelConfig,
+        final_norm: &str,
+        residual: BufferId,
+        table: TensorId,
+    ) -> Plan {
+        let picked = self.buffer("picked rows", config.width, RowSet::Outputs);
+        let hidden = self.buffer("final hidden state", config.width, RowSet::Outputs);
+        let logits = self.buffer("logits", config.vocabulary, RowSet::Outputs);
+        self.ops.push(Op::Pick { input: residual, output: picked });
+        self.norm(final_norm, &config.final_norm, picked, hidden);
+        let weight = match config.head {
+            HeadWeights::Tied => table,
+            HeadWeights::Separate => self.tensor("head.weight", config.vocabulary, config.width),
+        };
+        let bias = self.bias("head.bias", config.vocabulary, config.head_bias);
+        let epilogue = Epilogue::Store;
+        self.ops.push(Op::Linear { norm: None, weight, bias, input: hidden, output: logits, epilogue });
+        self.scale(config.logits.scale, logits);
+        if let Some(cap) = config.logits.cap {
+            self.ops.push(Op::SoftCap { cap, buffer: logits });
+        }
         Plan {
             tensors: self.tensors,
             buffers: self.buffers,
@@ -412,6 +420,7 @@ impl Planner {
             ops: self.ops,
             logits,
             hidden: Some(hidden),
+            carried: None,
         }
     }
 }

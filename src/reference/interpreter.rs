@@ -86,6 +86,9 @@ impl Reference {
             };
             buffer.resize(rows * spec.columns, 0.0);
         }
+        if let Some(carried) = self.plan.carried {
+            self.buffers[carried.0] = batch.carried.concat();
+        }
         Ok(pass)
     }
 

@@ -26,6 +26,7 @@
 //!     ops: vec![op.clone()],
 //!     logits: BufferId(1),
 //!     hidden: None,
+//!     carried: None,
 //! };
 //! let mut twin = Reference::from_values(plan, 10, vec![]);
 //! let sequence = twin.new_sequence();

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::load::ReadyModel;
-use crate::decoding::{SharedModel, StrategyInputs};
+use super::run_error::RunError;
+use crate::decoding::{DecodingSettings, Drafter, SharedModel, StrategyInputs, StrategyKind};
+use crate::gpu::Progress;
 use crate::tokenizer::Tokenizer;
 use crate::trace::ModelFacts;
 
@@ -91,11 +93,6 @@ impl DraftModel {
         Ok(Self { model: Rc::new(RefCell::new(draft.model)), facts, comparison })
     }
 
-    /// What it is to a strategy.
-    pub fn aids(&self) -> StrategyInputs {
-        StrategyInputs { draft: Some(Rc::clone(&self.model)), ..StrategyInputs::default() }
-    }
-
     /// What a person should know of a comparison that was less than whole.
     pub fn warning(&self) -> Option<String> {
         (self.comparison == VocabularyMatch::Sizes).then(|| {
@@ -105,6 +102,33 @@ impl DraftModel {
             )
         })
     }
+}
+
+/// What a strategy with these settings uses beside the model: for speculative decoding who drafts, which may be the model's
+/// own head; that is loaded where it is not yet, of which `progress` hears.
+pub fn strategy_inputs(
+    settings: &DecodingSettings,
+    ready: &mut ReadyModel,
+    draft: Option<&DraftModel>,
+    progress: &mut Progress<'_>,
+) -> Result<StrategyInputs, RunError> {
+    let mut inputs = StrategyInputs::default();
+    if settings.strategy != StrategyKind::Speculative {
+        return Ok(inputs);
+    }
+    let head = ready.drafting_head.as_mut();
+    match (settings.speculative.drafter, draft, head) {
+        (Drafter::Best | Drafter::Model, Some(draft), _) => inputs.draft = Some(Rc::clone(&draft.model)),
+        (Drafter::Best | Drafter::Head, _, Some(head)) => {
+            inputs.head = Some(head.model(progress).map_err(RunError::DraftingHead)?);
+        }
+        (Drafter::Best | Drafter::Lookup, _, _) => {}
+        (Drafter::Model, None, _) => return Err(RunError::NoDraftModel),
+        (Drafter::Head, _, None) => {
+            return Err(RunError::NoDraftingHead { model: ready.loaded.model.name.clone() });
+        }
+    }
+    Ok(inputs)
 }
 
 /// The first id below `vocabulary` that stands for two tokens, with both spellings.

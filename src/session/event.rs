@@ -49,6 +49,10 @@ pub enum Event {
     },
     /// The draft model is ready: speculative runs that begin from now on draft with it.
     DraftLoaded(Box<ModelFacts>),
+    /// The model's own drafting head is being loaded.
+    HeadLoadStarted,
+    /// That ended: the run that needs it begins, or a notice says why not.
+    HeadLoadEnded,
     /// There is no draft model now: it was dropped, or a notice before says why it could not be loaded.
     DraftDropped,
     /// A prompt was counted.
@@ -130,6 +134,8 @@ pub struct Loaded {
     pub defaults: GenerationDefaults,
     /// Why a prompt cannot be put as a chat; `None` where the model has a template for it.
     pub chat_problem: Option<String>,
+    /// Whether its files have a head that drafts (multi-token prediction).
+    pub has_drafting_head: bool,
 }
 
 /// What a look inside a pass found.

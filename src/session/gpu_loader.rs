@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use super::command::LoadRequest;
 use super::event::{BrokenAdapter, Loaded};
-use super::load::{LoadError, Loader, ReadyModel};
+use super::load::{DraftingHead, LoadError, Loader, ReadyModel};
 use super::opened::Opened;
 use crate::gpu::{self, AdapterInfo, Device, GpuError, LoadPart, Progress, Share};
 use crate::model::LanguageModel;
+use crate::model::decoder::drafting::SHARED_WITH_HEAD;
 use crate::trace::{AdapterFacts, ModelFacts};
 
 /// The loader of the program: models go to a GPU.
@@ -103,8 +104,16 @@ fn ready(
     progress: &mut Progress<'_>,
 ) -> Result<ReadyModel, LoadError> {
     let adapter = AdapterFacts::from(&device.info);
-    let mut engine = opened.engine(device, progress)?;
+    let mut engine = opened.engine(Arc::clone(&device), progress)?;
     engine.prepare(progress)?;
+    let head = opened.drafting_head().map(|files| {
+        let shared = engine.shared(&SHARED_WITH_HEAD);
+        DraftingHead::new(move |progress| {
+            let mut engine = files.engine(Arc::clone(&device), &shared, progress)?;
+            engine.prepare(progress)?;
+            Ok(Box::new(engine) as Box<dyn LanguageModel>)
+        })
+    });
 
     let memory = engine.memory();
     // The adapter may have shortened the context.
@@ -121,12 +130,13 @@ fn ready(
         tokenizer_problem: opened.tokenizer_problem,
         defaults: opened.file.generation,
         chat_problem,
+        has_drafting_head: head.is_some(),
     };
     let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);
     warnings.extend(engine.non_finite.iter().map(|(tensor, count)| {
             format!("tensor {tensor}: {count} of its elements are not finite numbers, so what the model says will make no sense")
         }));
-    Ok(ReadyModel { model: Box::new(engine), tokenizer, loaded, warnings })
+    Ok(ReadyModel { model: Box::new(engine), tokenizer, drafting_head: head, loaded, warnings })
 }
 
 impl From<&gpu::AdapterInfo> for AdapterFacts {

@@ -3,8 +3,12 @@
 //! Knows neither threads nor windows. Everything that loads goes through a [`Loader`], so that tests can run the worker
 //! on a model of their own.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::command::LoadRequest;
 use super::event::{BrokenAdapter, Loaded};
+use crate::decoding::SharedModel;
 use crate::formats::FormatError;
 use crate::gpu::{self, GpuError, Progress};
 use crate::model::LanguageModel;
@@ -18,10 +22,40 @@ pub struct ReadyModel {
     pub model: Box<dyn LanguageModel>,
     /// What makes ids of text and back; `None` when the model's files have none.
     pub tokenizer: Option<Tokenizer>,
+    /// Its head that drafts, where its files have one.
+    pub drafting_head: Option<DraftingHead>,
     /// Facts for a person.
     pub loaded: Loaded,
     /// What works but deserves a look.
     pub warnings: Vec<String>,
+}
+
+/// A model's head that drafts, beside the model.
+pub struct DraftingHead {
+    load: Box<LoadHead>,
+    model: Option<SharedModel>,
+}
+
+/// Loads a head.
+type LoadHead = dyn FnMut(&mut Progress<'_>) -> Result<Box<dyn LanguageModel>, LoadError>;
+
+impl DraftingHead {
+    /// One that `load` loads.
+    pub fn new(
+        load: impl FnMut(&mut Progress<'_>) -> Result<Box<dyn LanguageModel>, LoadError> + 'static,
+    ) -> Self {
+        Self { load: Box::new(load), model: None }
+    }
+
+    /// What computes it; loaded by the first call.
+    pub fn model(&mut self, progress: &mut Progress<'_>) -> Result<SharedModel, LoadError> {
+        if let Some(model) = &self.model {
+            return Ok(Rc::clone(model));
+        }
+        let model: SharedModel = Rc::new(RefCell::new((self.load)(progress)?));
+        self.model = Some(Rc::clone(&model));
+        Ok(model)
+    }
 }
 
 /// Who finds adapters and loads models for a worker.

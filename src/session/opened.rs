@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::command::ModelSource;
+use super::drafting_head::HeadFiles;
 use super::load::LoadError;
 use super::run_error::MissingTokenizer;
 use super::tokenizer_files;
@@ -26,6 +27,8 @@ pub struct Opened {
     pub tokenizer_problem: Option<String>,
     /// Longest sequence that runs will have, in positions.
     pub context: usize,
+    /// In what precision the weights are computed with.
+    precision: WeightsChoice,
 }
 
 impl Opened {
@@ -57,7 +60,7 @@ impl Opened {
         }
         plan.cache_format = CacheFormat::for_weights(file.weights.tensors());
         let (tokenizer, tokenizer_problem) = tokenizer_files::read(&mut file)?;
-        Ok(Self { file, plan, tokenizer, tokenizer_problem, context })
+        Ok(Self { file, plan, tokenizer, tokenizer_problem, context, precision: weights })
     }
 
     /// With another format of the KV cache; `None` leaves it.
@@ -69,6 +72,16 @@ impl Opened {
     /// The plan and the weights as an engine runs them.
     pub fn fused(&self) -> Fused<'_> {
         fuse(&self.plan, &*self.file.weights)
+    }
+
+    /// The head that drafts, where the files have one.
+    pub fn drafting_head(&self) -> Option<HeadFiles> {
+        self.file.has_drafting_head.then(|| HeadFiles {
+            path: self.file.path.clone().into(),
+            decoder: self.file.config.clone(),
+            weights: self.precision,
+            cache: self.plan.cache_format,
+        })
     }
 
     /// Why a prompt cannot be put as a chat; `None` where it can.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::load::LoadError;
 use crate::decoding::DecodingError;
 use crate::tokenizer::TokenizerError;
 use crate::tokenizer::grammar::GrammarError;
@@ -62,6 +63,20 @@ pub enum RunError {
         /// How many there are.
         nodes: usize,
     },
+    /// A draft model is to draft, and there is none.
+    #[error("a draft model is to draft, but none is open: open one, or let another drafter draft")]
+    NoDraftModel,
+    /// A head is to draft that the model does not have.
+    #[error(
+        "{model} has no drafting head (multi-token prediction) that can be used here: let another drafter draft"
+    )]
+    NoDraftingHead {
+        /// The model's name.
+        model: String,
+    },
+    /// The model's head that is to draft.
+    #[error("the model's drafting head could not be loaded: {0}")]
+    DraftingHead(LoadError),
     /// The strategy cannot begin or go on.
     #[error(transparent)]
     Decoding(#[from] DecodingError),

@@ -19,6 +19,8 @@ pub struct View {
     pub draft: Option<ModelFacts>,
     /// The draft model that is being loaded.
     pub draft_loading: Option<DraftLoading>,
+    /// Whether the model's own drafting head is being loaded.
+    pub head_loading: bool,
     /// Tokens of the prompt that was counted last; `None` before the first, and where it cannot be tokenised.
     pub prompt_tokens: Option<usize>,
     /// The run that goes on or was last; it outlives its model.
@@ -126,6 +128,8 @@ impl View {
                 self.draft = None;
                 self.draft_loading = None;
             }
+            Event::HeadLoadStarted => self.head_loading = true,
+            Event::HeadLoadEnded => self.head_loading = false,
             Event::Counted { tokens } => self.prompt_tokens = tokens,
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();

@@ -1,6 +1,7 @@
 //! The thread: takes [`Command`]s, owns model and run, sends [`Event`]s, and outlives their failures.
 
 use std::any::Any;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +11,12 @@ use std::time::Duration;
 
 use super::command::{Command, Pace, Prompt, RunRequest};
 use super::decode::Decode;
-use super::draft::DraftModel;
+use super::draft::{DraftModel, strategy_inputs};
 use super::event::{BrokenAdapter, Event, RunStarted, Severity};
 use super::gpu_loader::GpuLoader;
 use super::inbox::Inbox;
 use super::live_run::{LiveRun, Motion};
-use super::load::{Loader, ReadyModel};
+use super::load::{LoadError, Loader, ReadyModel};
 use super::outbox::Outbox;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
@@ -183,12 +184,27 @@ impl Worker {
 
     fn start(&mut self, request: &RunRequest) {
         self.close();
-        let Some(ready) = &self.ready else {
+        let Some(ready) = &mut self.ready else {
             self.outbox.notify(Severity::Error, "There is no model to run", "Open a model first.");
             return;
         };
-        let aids = self.draft.as_ref().map(DraftModel::aids).unwrap_or_default();
-        match Decode::begin_with(ready, aids, &request.prompt, &request.settings) {
+        let outbox = &self.outbox;
+        let mut began_loading = false;
+        let inputs = strategy_inputs(&request.settings, ready, self.draft.as_ref(), &mut |_, _| {
+            if !std::mem::replace(&mut began_loading, true) {
+                outbox.send(Event::HeadLoadStarted);
+            }
+            if self.inbox.ends_loading(RUN_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if began_loading {
+            self.outbox.send(Event::HeadLoadEnded);
+        }
+        let began = match inputs {
+            Err(RunError::DraftingHead(LoadError::Stopped)) => return,
+            inputs => inputs
+                .and_then(|inputs| Decode::begin_with(ready, inputs, &request.prompt, &request.settings)),
+        };
+        match began {
             Ok(decode) => {
                 let run = &decode.run;
                 self.outbox.send(Event::RunStarted(Box::new(RunStarted {
@@ -381,6 +397,10 @@ impl Worker {
         }
     }
 }
+
+/// What makes it useless to go on with what a run needs before it begins.
+const RUN_ENDS: fn(&Command) -> bool =
+    |command| matches!(command, Command::Stop | Command::Load(_) | Command::Start(_));
 
 /// Whether the model cannot be used after this error.
 fn takes_the_model(error: &ModelError) -> bool {

@@ -128,6 +128,8 @@ pub struct SpeculativeStep {
 pub enum DraftSource {
     /// A second, smaller model.
     Model,
+    /// The model's own head (multi-token prediction).
+    Head,
     /// What followed the same tokens earlier in prompt or text.
     #[default]
     PromptLookup,

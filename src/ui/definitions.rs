@@ -132,8 +132,8 @@ definitions! {
     CONTRASTIVE_SCORE = "Score", "", Computed, "What the candidates are compared by; the highest is chosen (Su et al. 2022, equation 2).", "(1 − α) · p − α · penalty";
     MOST_SIMILAR = "Most like", "", Computed, "The token at the earlier position, of prompt or text, whose hidden state is most like the candidate's.", "argmax over positions j of cos(h, h_j)";
     ALPHA = "Penalty weight α", "", Given, "How much likeness to earlier positions counts against probability.", "";
-    DRAFT_MODEL = "Draft model", "", Given, "The smaller model that drafts, or the text itself where there is none.", "";
-    DRAFTER = "Drafted by", "", Given, "A smaller model, or a lookup of what followed the same tokens earlier in prompt or text.", "";
+    DRAFT_MODEL = "Draft model", "", Given, "The smaller model that drafts, or what drafts in its place where there is none.", "";
+    DRAFTER = "Drafted by", "", Given, "A smaller model, the model's own head for multi-token prediction, or a lookup of what followed the same tokens earlier in prompt or text.", "";
     DRAFT_PROBABILITY = "Draft's q", "%", Computed, "The token's probability in the distribution that it was drafted from, after the stages; 100 % for a lookup.", "softmax of the draft over the tokens that the stages keep";
     TARGET_PROBABILITY = "Target's p", "%", Computed, "The token's probability in the target model's distribution, after the stages.", "softmax of the target over the tokens that the stages keep";
     ACCEPTANCE = "p / q", "", Computed, "A drafted token is accepted with this probability; then the text is distributed as the target alone would write it.", "min(1, p ÷ q)";

@@ -1,5 +1,5 @@
 //! The self-test of a model: a pass over some tokens and one over a single token after them, op by op; with converted
-//! weights also how far the logits are from the original weights'.
+//! weights also how far the logits are from the original weights'. A head that drafts is tested after its decoder.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use super::divergence::{Divergence, DivergenceSummary, all_logits};
 use super::op_by_op::{Agreement, Comparison, OpReport};
 use crate::gpu::{self, AdapterInfo, Device, Engine, LoadPart, Share};
 use crate::model::batch::RowOutput;
+use crate::model::decoder::drafting::SHARED_WITH_HEAD;
 use crate::model::plan::AttentionOp;
-use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan, WeightsChoice};
+use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan, WeightsChoice, fuse};
 use crate::reference::Reference;
 use crate::session::command::SpecialTokens;
 use crate::session::opened::format_names;
@@ -144,7 +145,15 @@ impl SelfTest<'_> {
         };
         let mut engine =
             opened.engine(Arc::clone(&self.device), &mut |part, share| watcher.loading(part, share))?;
-        let compared = compare(&opened, &mut engine, watcher)?;
+        let mut compared = Compared { ops: 0, worst: None, passed: true };
+        compared.add("", &opened.fused(), &mut engine, watcher)?;
+        if let Some(files) = opened.drafting_head().filter(|_| compared.passed) {
+            let shared = engine.shared(&SHARED_WITH_HEAD);
+            let loading = &mut |part, share| watcher.loading(part, share);
+            let mut head = files.engine(Arc::clone(&self.device), &shared, loading)?;
+            let (plan, weights) = files.open()?;
+            compared.add("drafting head, ", &fuse(&plan, &*weights), &mut head, watcher)?;
+        }
         watcher.doing("running the converted weights");
         let divergence = original.map(|original| original.cost_of(&mut engine, watcher)).transpose()?;
         Ok(Findings {
@@ -221,56 +230,69 @@ struct Compared {
     passed: bool,
 }
 
-/// Compares a pass over some tokens and one over a single token after them: their kernels differ.
-fn compare(
-    opened: &Opened,
-    engine: &mut Engine,
-    watcher: &mut dyn Watcher,
-) -> Result<Compared, SelfTestError> {
-    watcher.doing("reading the weights for the reference");
-    let Fused { plan, weights } = opened.fused();
-    let twin = Reference::new(plan.clone(), opened.context, &weights);
-    let mut twin = twin.map_err(|error| LoadError::from(gpu::LoadError::from(error)))?;
+impl Compared {
+    /// Compares a pass over some tokens and one over a single token after them: their kernels differ. `part` says of which
+    /// part of the model.
+    fn add(
+        &mut self,
+        part: &str,
+        fused: &Fused<'_>,
+        engine: &mut Engine,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), SelfTestError> {
+        watcher.doing("reading the weights for the reference");
+        let Fused { plan, weights } = fused;
+        let twin = Reference::new(plan.clone(), engine.context(), weights);
+        let mut twin = twin.map_err(|error| LoadError::from(gpu::LoadError::from(error)))?;
 
-    let (sequence, twins) = (engine.new_sequence(), twin.new_sequence());
-    assert_eq!(sequence, twins, "both begin with the same handle, so one batch serves both");
-    let (vocabulary, context) = (engine.vocabulary(), engine.context());
-    let rows = ROWS.min(context.saturating_sub(1)).max(1);
-    let tokens = spread_tokens(rows + 1, vocabulary);
-    let mut passes = vec![(Phase::Initiation, 0, &tokens[..rows])];
-    if rows < context {
-        passes.push((Phase::Incremental, rows, &tokens[rows..]));
-    }
-    let mut compared = Compared { ops: 0, worst: None, passed: true };
-    for (phase, start, tokens) in passes {
-        if watcher.is_over() {
-            return Err(SelfTestError::Stopped);
+        let (sequence, twins) = (engine.new_sequence(), twin.new_sequence());
+        assert_eq!(sequence, twins, "both begin with the same handle, so one batch serves both");
+        let (vocabulary, context) = (engine.vocabulary(), engine.context());
+        let rows = ROWS.min(context.saturating_sub(1)).max(1);
+        let tokens = spread_tokens(rows + 1, vocabulary);
+        let mut passes = vec![(Phase::Initiation, 0, &tokens[..rows])];
+        if rows < context {
+            passes.push((Phase::Incremental, rows, &tokens[rows..]));
         }
-        let batch = Batch::chain(sequence, start, tokens, RowOutput::Logits);
-        let agreement = Comparison::begin(engine, &mut twin, &batch)?.run(&mut |report| {
-            let finding = OpFinding::new(phase, report, &plan);
-            watcher.doing(&finding.place());
-            compared.ops += 1;
-            if compared.worst.as_ref().is_none_or(|worst| finding.share > worst.share) {
-                compared.worst = Some(finding);
+        for (phase, start, tokens) in passes {
+            if watcher.is_over() {
+                return Err(SelfTestError::Stopped);
             }
-        })?;
-        if let Agreement::Broken(report) = agreement {
-            compared.worst = Some(OpFinding::new(phase, &report, &plan));
-            compared.passed = false;
-            break;
+            let batch = Batch::chain(sequence, start, tokens, RowOutput::Logits);
+            let batch = batch.with_carried(carried(plan, tokens.len()));
+            let agreement = Comparison::begin(engine, &mut twin, &batch)?.run(&mut |report| {
+                let finding = OpFinding::new(phase, part, report, plan);
+                watcher.doing(&finding.place());
+                self.ops += 1;
+                if self.worst.as_ref().is_none_or(|worst| finding.share > worst.share) {
+                    self.worst = Some(finding);
+                }
+            })?;
+            if let Agreement::Broken(report) = agreement {
+                self.worst = Some(OpFinding::new(phase, part, &report, plan));
+                self.passed = false;
+                break;
+            }
         }
+        Ok(())
     }
-    Ok(compared)
+}
+
+/// What rows begin with in a plan that needs something beside tokens: numbers spread between −1 and 1.
+fn carried(plan: &Plan, rows: usize) -> Vec<Vec<f32>> {
+    let Some(buffer) = plan.carried else { return Vec::new() };
+    let number = |row: usize, column: usize| ((31 * row + 17 * column) % 23) as f32 / 11.0 - 1.0;
+    let columns = plan.buffer(buffer).columns;
+    (0..rows).map(|row| (0..columns).map(|column| number(row, column)).collect()).collect()
 }
 
 impl OpFinding {
-    fn new(phase: Phase, report: &OpReport, plan: &Plan) -> Self {
+    fn new(phase: Phase, part: &str, report: &OpReport, plan: &Plan) -> Self {
         let worst = report.worst;
         Self {
             phase,
             op: report.index,
-            name: name(&plan.ops[report.index], plan),
+            name: format!("{part}{}", name(&plan.ops[report.index], plan)),
             row: worst.row,
             column: worst.column,
             gpu: worst.gpu,

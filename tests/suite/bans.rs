@@ -64,7 +64,11 @@ fn decode(
     let mut model = model();
     let draft = drafts.then(|| Rc::new(RefCell::new(Box::new(self::model()) as Box<dyn LanguageModel>)));
     let stages = StageContext { constraint, ..StageContext::default() };
-    let aids = StrategyInputs { draft: draft.map(|draft| draft as SharedModel), stages };
+    let aids = StrategyInputs {
+        draft: draft.map(|draft| draft as SharedModel),
+        stages,
+        ..StrategyInputs::default()
+    };
     let mut strategy = begin_with(&settings, &[], prompt, &model, &aids).expect("it begins");
     let mut run = Run::default();
     let mut end = None;

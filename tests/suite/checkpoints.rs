@@ -44,8 +44,15 @@ pub fn with_model(opened: Opened, model: Box<dyn LanguageModel>) -> ReadyModel {
         tokenizer_problem: opened.tokenizer_problem,
         defaults: opened.file.generation,
         chat_problem: None,
+        has_drafting_head: false,
     };
-    ReadyModel { model, tokenizer: opened.tokenizer, loaded, warnings: opened.file.warnings }
+    ReadyModel {
+        model,
+        tokenizer: opened.tokenizer,
+        drafting_head: None,
+        loaded,
+        warnings: opened.file.warnings,
+    }
 }
 
 /// The checkpoint on the GPU.

@@ -187,10 +187,17 @@ impl Loader for FakeLoader {
             tokenizer_problem: None,
             defaults: GenerationDefaults::default(),
             chat_problem: None,
+            has_drafting_head: false,
         };
         let tokenizer = (!self.0.textless).then(|| tokenizer_of(&WORDS, special));
         let model = Box::new(Fake::new(self.0.clone()));
-        Ok(ReadyModel { model, tokenizer, loaded, warnings: vec!["it only counts".to_owned()] })
+        Ok(ReadyModel {
+            model,
+            tokenizer,
+            drafting_head: None,
+            loaded,
+            warnings: vec!["it only counts".to_owned()],
+        })
     }
 
     /// A counting model as well; `shorter` has a word less, `backwards` has the words the other way round, and

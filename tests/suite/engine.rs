@@ -173,6 +173,7 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
         ],
         logits,
         hidden: None,
+        carried: None,
     };
     let (mut engine, mut twin) = load(&plan, device());
     let sequence = engine.new_sequence();

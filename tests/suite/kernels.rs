@@ -75,6 +75,7 @@ pub fn plan(ops: Vec<Op>, buffers: Vec<BufferSpec>, tensors: Vec<TensorSpec>) ->
         ops,
         logits,
         hidden: None,
+        carried: None,
     }
 }
 

@@ -35,6 +35,7 @@ fn engine(vocabulary: usize, choice: KernelChoice) -> Engine {
         ops: Vec::new(),
         logits,
         hidden: None,
+        carried: None,
     };
     let weights = MadeWeights::random(&plan, logitscope::model::WeightFormat::F32, 0);
     let go_on = &mut |_, _| ControlFlow::Continue(());

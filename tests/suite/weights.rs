@@ -81,6 +81,7 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
         ops: vec![table, linear(2, 0, 1), linear(3, 1, 2), linear(4, 2, 3)],
         logits: BufferId(3),
         hidden: None,
+        carried: None,
     };
     let weights = MadeWeights::random(&plan, WeightFormat::F32, 11);
     let original: Vec<_> = (0..5).map(|index| weights.read(index, 2..5).unwrap().into_owned()).collect();

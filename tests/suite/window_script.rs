@@ -282,6 +282,7 @@ pub fn loaded() -> Loaded {
         tokenizer_problem: None,
         defaults: GenerationDefaults::default(),
         chat_problem: None,
+        has_drafting_head: false,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use logitscope::decoding::{CacheUse, EarlyStopping, Picking, StageSettings, StrategyKind};
-use logitscope::session::event::RunUpdate;
+use logitscope::decoding::{CacheUse, Drafter, EarlyStopping, Picking, StageSettings, StrategyKind};
+use logitscope::session::event::{Loaded, RunUpdate};
 use logitscope::session::{Command, Event, ModelSource, Pace};
 use logitscope::trace::strategies::{
     Added, BeamStep, ContrastiveCandidate, ContrastiveStep, DraftSource, Drafted, Guess, Hypothesis,
@@ -12,7 +12,7 @@ use logitscope::trace::strategies::{
 use logitscope::trace::{Node, Phases, ReturnedSequence, StepDetail, StrategyStep, Token};
 
 use super::window::{Window, press, running, sees, sees_part, started, window};
-use super::window_script::Scripted;
+use super::window_script::{Scripted, loaded};
 
 /// The only thing whose name begins so.
 fn click_part(window: &mut Window, part: &str) {
@@ -181,6 +181,36 @@ fn a_draft_model_opens_by_its_path_and_goes_again() {
     script.tell(Event::DraftLoadStarted { name: "other".to_owned() });
     window.run();
     assert!(sees(&window, "Loading the draft model other…"));
+}
+
+#[test]
+fn who_drafts_is_chosen_and_a_head_drafts_by_itself() {
+    let (mut window, script) = window();
+    press(&mut window, "Speculative");
+    press(&mut window, "MTP head");
+    assert!(sees(&window, "This model's files have no drafting head: choose another drafter."));
+    assert!(!sees(&window, "Draft model path"));
+    press(&mut window, "Run");
+    assert_eq!(started(&script).settings.speculative.drafter, Drafter::Head);
+    press(&mut window, "Stop");
+
+    script.tell(Event::Loaded(Box::new(Loaded { has_drafting_head: true, ..loaded() })));
+    window.run();
+    assert!(sees(
+        &window,
+        "Drafts with the model's own head, which was trained to guess the token after the next."
+    ));
+    press(&mut window, "Best");
+    assert!(sees(&window, "Draft model: the model's own head"));
+    script.tell(Event::HeadLoadStarted);
+    window.run();
+    assert!(sees(&window, "Loading the model's drafting head…"));
+    script.tell(Event::HeadLoadEnded);
+    window.run();
+    press(&mut window, "Lookup");
+    assert!(sees(&window, "Drafts what followed the same tokens earlier."));
+    press(&mut window, "Model");
+    assert!(sees(&window, "Draft model: none yet"));
 }
 
 /// A run of this strategy whose one step weighed this.

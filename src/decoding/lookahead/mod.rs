@@ -161,12 +161,12 @@ impl Lookahead {
         control: &mut Control<'_>,
     ) -> Result<Stepped, DecodingError> {
         let (output, context) = (self.text.output(model.vocabulary()), model.context());
-        let seen = self.text.initiate(output, model, control)?;
+        let seen = self.text.initiate(output, None, model, control)?;
         let mut choosing = Instant::now();
         let choices = match self.choose(&[&seen], &Tree::default(), context)? {
             Some(choices) => choices,
             None => {
-                let seen = self.text.initiate(RowOutput::Logits, model, control)?;
+                let seen = self.text.initiate(RowOutput::Logits, None, model, control)?;
                 choosing = Instant::now();
                 let choices = self.choose(&[&seen], &Tree::default(), context)?;
                 choices.expect("whole rows decide everything")
@@ -211,7 +211,7 @@ impl Strategy for Lookahead {
         let (pass, seen, choosing, choices) = loop {
             let sequence = self.text.catch_up(model, control)?;
             let pass = self.plan(sequence, output, context, model.max_rows());
-            let seen = self.text.try_out(&pass.batch, model, control)?;
+            let (seen, _) = self.text.try_out(&pass.batch, model, control)?;
             let choosing = Instant::now();
             let (_, guessed) = self.sorted(&seen);
             if let Some(choices) = self.choose(&guessed, &pass.tree, context)? {

@@ -2,15 +2,12 @@
 
 use std::rc::Rc;
 
-use super::drafter::{Draft, DraftToken, Drafter};
+use super::drafter::{Draft, DraftToken, Drafter, filtered};
 use crate::decoding::chain::Filtered;
-use crate::decoding::draw::inverse_cdf;
 use crate::decoding::error::DecodingError;
 use crate::decoding::initiation::{ChunkSize, PassCost, Prefill};
-use crate::decoding::random::{Purpose, uniform_for};
 use crate::decoding::row_logits::RowLogits;
 use crate::decoding::strategy::{Control, SharedModel, common_prefix, fork_shared};
-use crate::decoding::strategy_settings::Picking;
 use crate::decoding::text::Text;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::strategies;
@@ -48,16 +45,7 @@ impl ModelDrafter {
         let outputs = prefill.pass(tokens, output);
         // After an interruption as well: what was computed stays.
         self.cached = tokens[..model.length(sequence)].to_vec();
-        let seen = RowLogits::one(outputs?);
-        let (step, history) = (text.step_after(tokens), text.history(tokens));
-        if let Some(filtered) = text.filtered(&seen, step, history)?
-            && (text.picking == Picking::Argmax || filtered.row.tail.count == 0)
-        {
-            return Ok(filtered);
-        }
-        let RowLogits::Summary(summary) = seen else { unreachable!("a whole row decides everything") };
-        let row = model.read_row(summary.row)?.expect("the newest row can be read");
-        Ok(text.filtered(&RowLogits::Row(row), step, history)?.expect("a whole row decides everything"))
+        filtered(text, tokens, RowLogits::one(outputs?), model)
     }
 }
 
@@ -80,17 +68,9 @@ impl Drafter for ModelDrafter {
                 filtered => filtered?,
             };
             draft.passes += 1;
-            let id = match text.picking {
-                Picking::Argmax => filtered.row.best().unwrap_or_default(),
-                Picking::Sample => {
-                    let value = uniform_for(Purpose::Draft, text.seed, text.step_after(&tokens) as u64);
-                    inverse_cdf(&filtered.row, &filtered.after, value).0
-                }
-            };
-            let token = filtered.token(id);
-            let probability = filtered.probability(token);
-            let drawn_from = (text.picking == Picking::Sample).then_some(filtered);
-            draft.tokens.push(DraftToken { token, probability, drawn_from });
+            let chosen = DraftToken::chosen(text, &tokens, filtered);
+            let token = chosen.token;
+            draft.tokens.push(chosen);
             tokens.push(token);
             if text.ending.eos.contains(&token) {
                 break;

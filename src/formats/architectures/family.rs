@@ -30,15 +30,46 @@ pub struct Family {
     /// Names of stored tensors that real files carry and nothing needs; `#` stands for a layer's number, and `*` at the
     /// end for anything.
     pub ignored: &'static [&'static str],
-    /// How many layers files have after those of the decoder, that only draft tokens and that nothing reads.
+    /// How many layers files have after those of the decoder, that only draft tokens.
     pub drafting_layers: usize,
+    /// Where the files have the tensors of a drafting head, by the names of [`Self::tensors`].
+    pub drafting_head: DraftingNames,
+    /// What layers' numbers begin with in the stored names.
+    pub first_layer: usize,
     /// What the names of tensors begin with that belong to other parts of the model than its decoder.
     pub other_parts: &'static [&'static str],
     /// Fields of `config.json` that change nothing in what is computed from a prompt.
     pub harmless_fields: &'static [&'static str],
 }
 
+/// Where files have the tensors of the block that drafts tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DraftingNames {
+    /// Nowhere that is known here.
+    Unknown,
+    /// Behind prefixes of its own, its layer counted from 0.
+    Apart(&'static [&'static str]),
+    /// As one more layer of the decoder.
+    LastLayer,
+}
+
 impl Family {
+    /// Names of the drafting head behind a decoder of so many layers, where the family has some.
+    pub fn of_drafting_head(&self, layers: usize) -> Option<Self> {
+        match self.drafting_head {
+            DraftingNames::Unknown => None,
+            DraftingNames::Apart(prefixes) => Some(Self { prefixes, ..*self }),
+            DraftingNames::LastLayer => Some(Self { first_layer: layers, ..*self }),
+        }
+    }
+
+    /// The stored modules that hold a canonical one, whose layer's number is `#`, for the `layer`-th layer from the first.
+    pub fn modules(&self, canonical: &str, layer: usize) -> impl Iterator<Item = String> {
+        let number = (self.first_layer + layer).to_string();
+        let holding = self.mappings().filter(move |mapping| mapping.holds.contains(&canonical));
+        holding.map(move |mapping| mapping.stored.replace('#', &number)).collect::<Vec<_>>().into_iter()
+    }
+
     /// What describes the decoder, where that is only a part of `config.json`.
     pub fn part<'a>(&self, fields: &Fields<'a>) -> Result<Option<Fields<'a>>, FormatError> {
         let Some(name) = self.part else { return Ok(None) };

@@ -2,7 +2,7 @@
 //! heads, a gated feed-forward block; with the usual names of fields and tensors. A family changes what it has
 //! otherwise.
 
-use super::family::{Family, Mapping, StoredNames, layer_indices, stored};
+use super::family::{DraftingNames, Family, Mapping, StoredNames, layer_indices, stored};
 use super::rope::Rope;
 use super::{activation, norm, rope};
 use crate::formats::error::FormatError;
@@ -66,6 +66,8 @@ pub(super) const USUAL: Family = Family {
     head_prefixes: &[""],
     ignored: ROTARY_TABLES,
     drafting_layers: 0,
+    drafting_head: DraftingNames::Unknown,
+    first_layer: 0,
     other_parts: &[],
     harmless_fields: &[],
 };

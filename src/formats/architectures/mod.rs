@@ -82,7 +82,7 @@ use refused::refuse_active;
 use wrappers::{WRAPPERS, Wrapper};
 
 pub use classes::tokenizer_class;
-pub use family::{Family, Mapping, StoredNames};
+pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.

@@ -1,7 +1,7 @@
 //! Qwen3.5 (Qwen Team 2026): most layers remember by the gated delta rule, each fourth has gated attention; norms are
 //! stored as the distance of their weights from one.
 
-use super::family::{Family, Mapping, StoredNames, laid_out, stored};
+use super::family::{DraftingNames, Family, Mapping, StoredNames, laid_out, stored};
 use super::layer_kinds::{self, LAYER_TYPES};
 use super::rope::Rope;
 use super::{activation, convolution, llama_like, norm};
@@ -17,9 +17,10 @@ use crate::model::config::{
 pub(super) const FAMILY: Family = Family {
     name: "qwen3_5_text",
     read,
-    tensors: &[ATTENTION, DELTA, llama_like::FEED_FORWARD, NORMS],
+    tensors: &[ATTENTION, DELTA, llama_like::FEED_FORWARD, NORMS, JOIN],
     // A block that drafts a token more.
     ignored: &["mtp.*"],
+    drafting_head: DraftingNames::Apart(&["mtp."]),
     harmless_fields: HARMLESS_FIELDS,
     ..llama_like::USUAL
 };
@@ -72,6 +73,14 @@ pub(super) const NORMS: &[Mapping] = &[
     laid_out(Layout::StoredMinusOne, "norm", &["final_norm"]),
     laid_out(Layout::StoredMinusOne, "layers.#.self_attn.q_norm", &["layers.#.attention.query_norm"]),
     laid_out(Layout::StoredMinusOne, "layers.#.self_attn.k_norm", &["layers.#.attention.key_norm"]),
+];
+
+/// What a drafting head begins and ends with.
+pub(super) const JOIN: &[Mapping] = &[
+    laid_out(Layout::SideBySide, "fc", &["layers.#.join.token", "layers.#.join.state"]),
+    laid_out(Layout::StoredMinusOne, "pre_fc_norm_embedding", &["layers.#.join.token_norm"]),
+    laid_out(Layout::StoredMinusOne, "pre_fc_norm_hidden", &["layers.#.join.state_norm"]),
+    laid_out(Layout::StoredMinusOne, "norm", &["layers.#.final_norm"]),
 ];
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {

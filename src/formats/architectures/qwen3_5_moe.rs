@@ -10,7 +10,14 @@ use crate::model::config::RouterConfig;
 pub(super) const FAMILY: Family = Family {
     name: "qwen3_5_moe_text",
     read,
-    tensors: &[qwen3_5::ATTENTION, qwen3_5::DELTA, experts::TOGETHER, experts::QWEN, qwen3_5::NORMS],
+    tensors: &[
+        qwen3_5::ATTENTION,
+        qwen3_5::DELTA,
+        experts::TOGETHER,
+        experts::QWEN,
+        qwen3_5::NORMS,
+        qwen3_5::JOIN,
+    ],
     ..qwen3_5::FAMILY
 };
 

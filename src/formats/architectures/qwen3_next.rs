@@ -19,6 +19,7 @@ pub(super) const FAMILY: Family = Family {
         experts::QWEN,
         experts::TOGETHER,
         qwen3_5::NORMS,
+        qwen3_5::JOIN,
     ],
     ..qwen3_5::FAMILY
 };

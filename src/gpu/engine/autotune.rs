@@ -16,7 +16,7 @@ use crate::gpu::error::LoadError;
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
 use crate::gpu::pass::PassShape;
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
-use crate::gpu::weights::GpuLayout;
+use crate::gpu::weights::{GpuLayout, SharedTensors};
 use crate::model::batch::RowOutput;
 use crate::model::plan::{Op, Plan, RowSet};
 use crate::model::{Batch, LanguageModel, ModelError, WeightFormat, Weights};
@@ -52,9 +52,22 @@ impl Engine {
         weights: &dyn Weights,
         progress: &mut Progress<'_>,
     ) -> Result<Self, LoadError> {
+        Self::load_beside(device, plan, context, weights, &SharedTensors::default(), progress)
+    }
+
+    /// As [`Self::load`], with what another engine on the same device [shares](Self::shared): of the plan's tensors those
+    /// that are among them, and lie there as they are needed, are not uploaded again.
+    pub fn load_beside(
+        device: impl Into<Arc<Device>>,
+        plan: Plan,
+        context: usize,
+        weights: &dyn Weights,
+        shared: &SharedTensors,
+        progress: &mut Progress<'_>,
+    ) -> Result<Self, LoadError> {
         let device = device.into();
         let candidates = KernelChoice::candidates(&device.capabilities);
-        let mut engine = Self::load_with(device, plan, context, weights, progress, candidates[0])?;
+        let mut engine = Self::load_sharing(device, plan, context, weights, shared, progress, candidates[0])?;
         if candidates.len() > 1 {
             tell(progress, LoadPart::Trying, Share::of(0, 0))?;
         }

@@ -16,8 +16,8 @@ use crate::gpu::pass::{self, BatchShape, MOST_TABLES, Placement, Rows};
 use crate::gpu::program::{Program, Resources, Selection, Step};
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::sizing::Memory;
-use crate::gpu::weights::{Uploaded, upload};
-use crate::model::plan::Plan;
+use crate::gpu::weights::{GpuTensor, SharedTensor, SharedTensors, Uploaded, upload};
+use crate::model::plan::{Plan, TensorSpec};
 use crate::model::{Batch, ModelError, Weights};
 
 /// A model on a GPU.
@@ -52,14 +52,26 @@ impl Engine {
         progress: &mut Progress<'_>,
         choice: KernelChoice,
     ) -> Result<Self, LoadError> {
-        let device = device.into();
+        Self::load_sharing(device.into(), plan, context, weights, &SharedTensors::default(), progress, choice)
+    }
+
+    /// As [`Self::load_with`], with the tensors of the plan that are among `shared` as they lie on this device already.
+    pub(super) fn load_sharing(
+        device: Arc<Device>,
+        plan: Plan,
+        context: usize,
+        weights: &dyn Weights,
+        shared: &SharedTensors,
+        progress: &mut Progress<'_>,
+        choice: KernelChoice,
+    ) -> Result<Self, LoadError> {
         let (count, most) = (plan.rotary_tables.len(), MOST_TABLES);
         if count > most {
             return Err(LoadError::TooManyRotaryTables { count, most });
         }
         let context = context.min(most_positions(device.binding_limit(), &cache_widths(&plan))).max(1);
         let rows = Rows::of(&plan, context);
-        let Uploaded { tensors, non_finite } = upload(&device, &plan, weights, progress)?;
+        let Uploaded { tensors, non_finite } = upload(&device, &plan, weights, shared, progress)?;
         let resources = Resources::new(&device, &plan, tensors, rows, context)?;
         let program = Program::compile(&device, plan, &resources, choice, || {
             tell(progress, LoadPart::Making, Share::of(device.pipelines(), 0))
@@ -78,6 +90,17 @@ impl Engine {
             cache_bytes: self.resources.cache.bytes(),
             state_bytes: self.resources.cache.states.bytes(),
         }
+    }
+
+    /// Those of the plan's tensors that have these names, for another engine on the same device.
+    pub fn shared(&self, names: &[&str]) -> SharedTensors {
+        let tensors = self.program.plan.tensors.iter().zip(&self.resources.tensors);
+        let named = tensors.filter(|(spec, _)| names.contains(&spec.name.as_str()));
+        let shared = |(spec, tensor): (&TensorSpec, &GpuTensor)| SharedTensor {
+            spec: spec.clone(),
+            tensor: tensor.clone(),
+        };
+        SharedTensors(named.map(shared).collect())
     }
 
     /// The kernel variants in use, in words.
@@ -175,6 +198,9 @@ impl Engine {
             self.recompile()?;
         }
         self.device.queue.write_buffer(&self.resources.pass, 0, bytes);
+        if let Some(carried) = self.program.plan.carried {
+            self.resources.write_rows(&self.device, carried, &batch.carried);
+        }
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use super::spec::Binding;
 use crate::gpu::cache::Cache;
 use crate::gpu::device::Device;
 use crate::gpu::pass::Rows;
-use crate::gpu::weights::{GpuTensor, TensorShape};
+use crate::gpu::weights::{GpuTensor, TensorShape, padded};
 use crate::model::ModelError;
 use crate::model::plan::{BufferId, Plan};
 
@@ -53,6 +53,17 @@ impl Resources {
     /// A buffer of activations.
     pub(crate) fn activation(&self, id: BufferId) -> &wgpu::Buffer {
         &self.activations[id.0]
+    }
+
+    /// Writes rows of activations from the first on.
+    pub(crate) fn write_rows(&self, device: &Device, id: BufferId, rows: &[Vec<f32>]) {
+        let as_stored = |row: &Vec<f32>| {
+            let mut row = row.clone();
+            row.resize(padded(row.len()), 0.0);
+            row
+        };
+        let elements: Vec<f32> = rows.iter().flat_map(as_stored).collect();
+        device.queue.write_buffer(self.activation(id), 0, bytemuck::cast_slice(&elements));
     }
 
     /// The buffer of a binding.

@@ -8,4 +8,5 @@ mod upload;
 
 pub(super) use layout::{GpuLayout, padded, padded_row, row_bytes, unit_weights};
 pub(super) use tensor::{GpuTensor, TensorShape, least_shard_bytes, most_shard_bytes};
-pub(super) use upload::{Uploaded, upload};
+pub use upload::SharedTensors;
+pub(super) use upload::{SharedTensor, Uploaded, upload};

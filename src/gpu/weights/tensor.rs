@@ -20,7 +20,8 @@ pub(crate) struct TensorShape {
     pub shards: Vec<Range<usize>>,
 }
 
-/// A tensor on the GPU.
+/// A tensor on the GPU; a clone is the same one.
+#[derive(Clone)]
 pub(crate) struct GpuTensor {
     pub shape: TensorShape,
     /// In the order of the shape's.
@@ -28,6 +29,7 @@ pub(crate) struct GpuTensor {
 }
 
 /// The buffers of some consecutive rows of a tensor.
+#[derive(Clone)]
 pub(crate) struct Shard {
     /// The rows; of formats with scales, their quants.
     pub buffer: wgpu::Buffer,

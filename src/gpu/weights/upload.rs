@@ -11,7 +11,7 @@ use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
 use crate::gpu::progress::Progress;
 use crate::model::Weights;
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, TensorSpec};
 use crate::model::weights::TensorInfo;
 
 /// Bytes of a piece, which one thread converts by itself: its rows fit a processor's cache.
@@ -24,20 +24,48 @@ pub(crate) struct Uploaded {
     pub non_finite: Vec<(String, usize)>,
 }
 
-/// Uploads every tensor of the plan, and tells how many bytes are done from time to time.
+/// Tensors of a model on a GPU that another one on the same device may read as well.
+#[derive(Clone, Default)]
+pub struct SharedTensors(pub(crate) Vec<SharedTensor>);
+
+/// One of them.
+#[derive(Clone)]
+pub(crate) struct SharedTensor {
+    /// What the plan needs it to be.
+    pub spec: TensorSpec,
+    pub tensor: GpuTensor,
+}
+
+impl SharedTensors {
+    /// The tensor that is this one, in this layout.
+    fn find(&self, spec: &TensorSpec, layout: GpuLayout) -> Option<&GpuTensor> {
+        let same = |shared: &&SharedTensor| shared.spec == *spec && shared.tensor.shape.layout == layout;
+        self.0.iter().find(same).map(|shared| &shared.tensor)
+    }
+}
+
+/// Uploads every tensor of the plan that is not among the shared ones, and tells how many bytes are done from time to
+/// time.
 pub(crate) fn upload(
     device: &Device,
     plan: &Plan,
     weights: &dyn Weights,
+    shared: &SharedTensors,
     progress: &mut Progress<'_>,
 ) -> Result<Uploaded, LoadError> {
     let infos = weights.tensors();
     let layouts = GpuLayout::of_all(plan, infos);
-    let total =
-        plan.tensors.iter().zip(&layouts).map(|(spec, layout)| layout.bytes(spec.rows, spec.columns)).sum();
+    let found: Vec<Option<&GpuTensor>> =
+        plan.tensors.iter().zip(&layouts).map(|(spec, layout)| shared.find(spec, *layout)).collect();
+    let own = plan.tensors.iter().zip(&layouts).zip(&found).filter(|(_, found)| found.is_none());
+    let total = own.map(|((spec, layout), _)| layout.bytes(spec.rows, spec.columns)).sum();
     let mut uploader = Uploader::new(device, weights, total, progress)?;
     let mut tensors = Vec::with_capacity(layouts.len());
     for (index, layout) in layouts.into_iter().enumerate() {
+        if let Some(shared) = found[index] {
+            tensors.push(shared.clone());
+            continue;
+        }
         let info = &infos[index];
         let tensor = GpuTensor::new(device, info, layout)?;
         for (rows, shard) in tensor.shape.shards.iter().zip(&tensor.shards) {

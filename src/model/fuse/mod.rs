@@ -228,10 +228,8 @@ impl<'a> Fuser<'a> {
             op.tensors_mut().for_each(|id| id.0 = place(&mut tensors, id.0));
             op.buffers_mut().for_each(|id| id.0 = place(&mut buffers, id.0));
         }
-        plan.logits.0 = place(&mut buffers, plan.logits.0);
-        if let Some(hidden) = &mut plan.hidden {
-            hidden.0 = place(&mut buffers, hidden.0);
-        }
+        let named = [Some(&mut plan.logits), plan.hidden.as_mut(), plan.carried.as_mut()];
+        named.into_iter().flatten().for_each(|id| id.0 = place(&mut buffers, id.0));
         plan.tensors = tensors.iter().map(|&old| plan.tensors[old].clone()).collect();
         plan.buffers = buffers.iter().map(|&old| plan.buffers[old].clone()).collect();
         let concats = tensors.iter().map(|&old| concats[old].clone()).collect();

@@ -68,6 +68,9 @@ pub struct Plan {
     /// The buffer that holds the final hidden states, which the LM head reads: C columns, one row for each
     /// output. `None` in a plan without a head.
     pub hidden: Option<BufferId>,
+    /// The buffer that [`Batch::carried`](crate::model::Batch::carried) goes into before the first op: C columns, one row
+    /// for each of the batch. `None` in a plan that computes from tokens alone.
+    pub carried: Option<BufferId>,
 }
 
 /// A tensor that the plan needs.

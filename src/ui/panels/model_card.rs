@@ -132,6 +132,9 @@ fn model(ui: &mut Ui, card: &ModelCard) {
     if facts.supported || facts.chat_template {
         text(ui, "Chat template", if facts.chat_template { "yes" } else { "no" });
     }
+    if facts.drafting_head {
+        text(ui, "Drafting head", "yes");
+    }
 }
 
 /// A fact that a broken file may not tell; then it is left out.

@@ -3,7 +3,7 @@
 use egui::{RichText, TextEdit, Ui, vec2};
 
 use crate::decoding::{
-    BeamSettings, ContrastiveSettings, DecodingSettings, EarlyStopping, LookaheadSettings, Picking,
+    BeamSettings, ContrastiveSettings, DecodingSettings, Drafter, EarlyStopping, LookaheadSettings, Picking,
     SpeculativeSettings, StrategyKind,
 };
 use crate::ui::action::Action;
@@ -39,7 +39,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         StrategyKind::Contrastive => contrastive(ui, &mut decoding.contrastive),
         StrategyKind::Speculative => {
             speculative(ui, decoding);
-            draft_model(ui, scene);
+            drafter(ui, scene);
         }
         StrategyKind::Lookahead => lookahead(ui, &mut decoding.lookahead),
     }
@@ -146,8 +146,46 @@ fn lookahead(ui: &mut Ui, lookahead: &mut LookaheadSettings) {
     number(ui, "Guesses", "G: most n-grams that a pass verifies.", &mut lookahead.guesses, 0..=guesses);
 }
 
-/// Which model drafts, and another one in its place.
-fn draft_model(ui: &mut Ui, scene: &mut Scene<'_>) {
+const DRAFTERS: [(Drafter, &str); 4] = [
+    (Drafter::Best, "Best"),
+    (Drafter::Model, "Model"),
+    (Drafter::Head, "MTP head"),
+    (Drafter::Lookup, "Lookup"),
+];
+
+/// Who drafts.
+fn drafter(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let chosen = &mut scene.state.remembered.decoding.speculative.drafter;
+    if let Some(choice) = segmented(ui, *chosen, &DRAFTERS) {
+        *chosen = choice;
+    }
+    let has_head = scene.view.loaded.as_ref().is_some_and(|loaded| loaded.has_drafting_head);
+    let mut say = |text: &str| drop(hint(ui, text));
+    match *chosen {
+        _ if scene.view.head_loading => say("Loading the model's drafting head…"),
+        Drafter::Lookup => say(LOOKUP),
+        Drafter::Head if has_head => say(HEAD),
+        Drafter::Head => say("This model's files have no drafting head: choose another drafter."),
+        Drafter::Model => {
+            draft_model(ui, scene, "none yet", "Open a smaller model with the same vocabulary:")
+        }
+        Drafter::Best if scene.view.draft.is_some() => draft_model(ui, scene, "", ""),
+        Drafter::Best if has_head => {
+            let also = "A smaller model drafts in its place where one is open:";
+            draft_model(ui, scene, "the model's own head", &format!("{HEAD} {also}"));
+        }
+        Drafter::Best => {
+            let also = "A smaller model with the same vocabulary drafts better:";
+            draft_model(ui, scene, "prompt lookup", &format!("{LOOKUP} {also}"));
+        }
+    }
+}
+
+const LOOKUP: &str = "Drafts what followed the same tokens earlier.";
+const HEAD: &str = "Drafts with the model's own head, which was trained to guess the token after the next.";
+
+/// Which model drafts, and another one in its place; without one `otherwise` drafts, of which `about` tells more.
+fn draft_model(ui: &mut Ui, scene: &mut Scene<'_>, otherwise: &str, about: &str) {
     let palette = palette(ui);
     if let Some(loading) = &scene.view.draft_loading {
         let share = loading.share.fraction().map(|fraction| fraction as f32);
@@ -162,7 +200,7 @@ fn draft_model(ui: &mut Ui, scene: &mut Scene<'_>) {
         return;
     }
     ui.horizontal(|ui| {
-        let name = scene.view.draft.as_ref().map_or("prompt lookup", |draft| draft.name.as_str());
+        let name = scene.view.draft.as_ref().map_or(otherwise, |draft| draft.name.as_str());
         let removable = scene.view.draft.is_some();
         let width = ui.available_width() - if removable { 28.0 + space::S } else { 0.0 };
         ui.allocate_ui(vec2(width, 28.0), |ui| {
@@ -178,12 +216,8 @@ fn draft_model(ui: &mut Ui, scene: &mut Scene<'_>) {
             let parameters = format::parameters(draft.parameters);
             hint(ui, &format!("{} · {parameters} parameters", draft.family));
         }
-        None => {
-            hint(
-                ui,
-                "Drafts what followed the same tokens earlier. A smaller model with the same vocabulary drafts better:",
-            );
-        }
+        None if about.is_empty() => {}
+        None => drop(hint(ui, about)),
     }
     let ready = scene.view.loaded.is_some();
     ui.add_enabled_ui(ready, |ui| {

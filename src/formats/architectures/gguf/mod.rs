@@ -20,7 +20,7 @@ mod stored_names;
 use serde_json::{Map, Value, json};
 
 use super::FAMILIES;
-use super::family::{Family, StoredNames};
+use super::family::{DraftingNames, Family, StoredNames};
 use crate::formats::checkpoint::Checkpoint;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Origins;
@@ -127,6 +127,8 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
         drafting_layers: metadata
             .whole(&format!("{architecture}.{DRAFTING}"))?
             .map_or(0, |layers| usize::try_from(layers).unwrap_or(usize::MAX)),
+        drafting_head: DraftingNames::LastLayer,
+        first_layer: 0,
         ignored: &[DIVISORS, LONG_ROPE[0].0, LONG_ROPE[1].0],
         other_parts: &[],
         harmless_fields: base.harmless_fields,

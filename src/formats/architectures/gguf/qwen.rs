@@ -19,7 +19,7 @@ pub(super) const QWEN35: Form = Form {
     share: Some(SHARE),
     // The converter reorders the heads of values.
     complete: |config| config.or("_linear_heads_in_turns", json!(true)),
-    tensors: &[ATTENTION, VALUE_AND_OUTPUT, HEAD_NORMS, DELTA, APART, GATED, SEED_NORMS],
+    tensors: &[ATTENTION, VALUE_AND_OUTPUT, HEAD_NORMS, DELTA, APART, GATED, SEED_NORMS, JOIN],
     ..USUAL
 };
 
@@ -29,7 +29,17 @@ pub(super) const QWEN35_MOE: Form = Form {
     family: "qwen3_5_moe_text",
     fields: &[FIELDS, RMS, EXPERT_FIELDS, DELTA_FIELDS],
     needs: EXPERT_NEEDS,
-    tensors: &[ATTENTION, VALUE_AND_OUTPUT, HEAD_NORMS, DELTA, APART, EXPERTS, SHARED_EXPERT, SEED_NORMS],
+    tensors: &[
+        ATTENTION,
+        VALUE_AND_OUTPUT,
+        HEAD_NORMS,
+        DELTA,
+        APART,
+        EXPERTS,
+        SHARED_EXPERT,
+        SEED_NORMS,
+        JOIN,
+    ],
     ..QWEN35
 };
 
@@ -47,6 +57,7 @@ pub(super) const QWEN3_NEXT: Form = Form {
         EXPERTS,
         SHARED_EXPERT,
         SEED_NORMS,
+        JOIN,
     ],
     ..QWEN35_MOE
 };
@@ -82,6 +93,15 @@ const BY_KEY_HEAD: &[Mapping] = &[
         &["layers.#.recurrent.strength.weight", "layers.#.recurrent.time_step.weight"],
     ),
     laid_out(Layout::ByKeyHead, "blk.#.ssm_in", &["layers.#.recurrent.input", "layers.#.recurrent.gate"]),
+];
+
+/// What a drafting head begins and ends with; without a norm of its own it ends with the decoder's.
+const JOIN: &[Mapping] = &[
+    laid_out(Layout::SideBySide, "blk.#.nextn.eh_proj", &["layers.#.join.token", "layers.#.join.state"]),
+    stored("blk.#.nextn.enorm", &["layers.#.join.token_norm"]),
+    stored("blk.#.nextn.hnorm", &["layers.#.join.state_norm"]),
+    stored("blk.#.nextn.shared_head_norm", &["layers.#.final_norm"]),
+    stored("output_norm", &["layers.#.final_norm"]),
 ];
 
 const DELTA_FIELDS: &[(&str, &str)] = &[

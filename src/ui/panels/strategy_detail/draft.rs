@@ -52,6 +52,7 @@ pub(super) fn show(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &Sp
 fn facts(ui: &mut Ui, run: &Run, step: &StrategyStep, speculative: &SpeculativeStep) {
     let drafter = match speculative.drafter {
         DraftSource::Model => "draft model",
+        DraftSource::Head => "the model's own head",
         DraftSource::PromptLookup => "prompt lookup",
     };
     fact(ui, &definitions::DRAFTER, drafter);
