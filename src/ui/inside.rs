@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::chips::ChipLayout;
 use crate::session::ProbeTarget;
+use crate::session::probe::Probe;
 
 /// What the pane of layers shows of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,33 @@ pub enum AttentionRows {
     Layers,
 }
 
+/// A row of the pane of attention.
+#[derive(Clone, Debug)]
+pub struct AttentionRow {
+    /// Its name: `Head 3`.
+    pub name: String,
+    /// A weight for each position.
+    pub weights: Arc<[f32]>,
+    /// The share of the sink, if there is one.
+    pub sink: Option<f32>,
+    /// The first position that it sees.
+    pub first: usize,
+    /// The layer that a press on it shows: an index in the probe's.
+    pub layer: usize,
+}
+
+/// The rows of the pane of attention, as they were made of a probe.
+pub struct MadeRows {
+    /// The probe.
+    pub probe: Arc<Probe>,
+    /// The layer: an index in the probe's.
+    pub layer: usize,
+    /// What a row is.
+    pub kind: AttentionRows,
+    /// The rows.
+    pub rows: Arc<[AttentionRow]>,
+}
+
 /// What is asked for and on show.
 #[derive(Default)]
 pub struct Inside {
@@ -42,6 +70,8 @@ pub struct Inside {
     pub rows: AttentionRows,
     /// The layer of the pane of attention: an index in the probe's.
     pub layer: usize,
+    /// Those rows, made once.
+    pub made: Option<MadeRows>,
     /// The row of the pane of attention whose weights tint the text.
     pub row: usize,
     /// Whose pass the panels of this frame would show.

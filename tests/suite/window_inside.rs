@@ -166,6 +166,18 @@ fn a_pane_asks_for_each_step_once_while_the_run_waits() {
 }
 
 #[test]
+fn what_was_seen_stays_after_its_model_and_the_rest_says_what_is_missing() {
+    let (mut window, script) = looked_into("Layers");
+    script.tell(Event::LoadStarted { name: "another".to_owned() });
+    window.run();
+    assert!(sees_part(&window, "Layer 0: says ·king"), "it was found before");
+    window.key_press(egui::Key::ArrowLeft);
+    window.run();
+    assert!(sees_part(&window, "The model is not at hand"));
+    assert_eq!(asked(&script), [ProbeTarget::Node(1)]);
+}
+
+#[test]
 fn a_run_that_goes_on_is_looked_into_when_a_person_asks() {
     let (mut window, script) = running(3);
     tab(&mut window, "Layers");

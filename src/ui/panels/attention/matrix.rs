@@ -2,12 +2,11 @@
 
 use egui::{Mesh, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-use super::rows::Row;
 use crate::trace::Run;
 use crate::ui::colours::weight_tint;
 use crate::ui::definitions;
 use crate::ui::format;
-use crate::ui::inside::AttentionRows;
+use crate::ui::inside::{AttentionRow, AttentionRows};
 use crate::ui::panels::look::at_position;
 use crate::ui::scene::Scene;
 use crate::ui::table::{self, Side};
@@ -34,7 +33,7 @@ struct Places {
 }
 
 impl Places {
-    fn of(width: f32, rows: &[Row<'_>]) -> Self {
+    fn of(width: f32, rows: &[AttentionRow]) -> Self {
         let sink = rows.iter().any(|row| row.sink.is_some()).then_some(NAME);
         let cells = NAME + if sink.is_some() { SINK } else { 0.0 };
         let positions = rows.first().map_or(1, |row| row.weights.len().max(1));
@@ -58,7 +57,7 @@ pub(super) fn show(
     ui: &mut Ui,
     scene: &mut Scene<'_>,
     run: &Run,
-    rows: &[Row<'_>],
+    rows: &[AttentionRow],
     most: f32,
 ) -> Option<usize> {
     let places = Places::of(ui.available_width(), rows);
@@ -75,7 +74,7 @@ fn matrix(
     scene: &mut Scene<'_>,
     run: &Run,
     places: Places,
-    rows: &[Row<'_>],
+    rows: &[AttentionRow],
     most: f32,
 ) -> Option<usize> {
     let height = (rows.len() as f32 * ROW).min(most.max(ROW));
@@ -96,7 +95,7 @@ fn matrix(
 }
 
 /// Titles, and every so many positions a number.
-fn header(ui: &mut Ui, places: Places, rows: &[Row<'_>]) {
+fn header(ui: &mut Ui, places: Places, rows: &[AttentionRow]) {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(places.width, HEADER), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, "Columns: a position each"));
@@ -126,7 +125,14 @@ fn header(ui: &mut Ui, places: Places, rows: &[Row<'_>]) {
 }
 
 /// One row; whether the pointer is on it.
-fn row(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, places: Places, row: &Row<'_>, index: usize) -> bool {
+fn row(
+    ui: &mut Ui,
+    scene: &mut Scene<'_>,
+    run: &Run,
+    places: Places,
+    row: &AttentionRow,
+    index: usize,
+) -> bool {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(places.width, ROW), Sense::click());
     let label = words(run, row);
@@ -175,7 +181,7 @@ fn row(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, places: Places, row: &Row<
 }
 
 /// A press keeps a row's weights on the text; one on a layer shows its heads.
-fn press(scene: &mut Scene<'_>, row: &Row<'_>, index: usize) {
+fn press(scene: &mut Scene<'_>, row: &AttentionRow, index: usize) {
     let inside = &mut scene.state.inside;
     if inside.rows == AttentionRows::Layers && inside.row == index {
         (inside.rows, inside.layer, inside.row) = (AttentionRows::Heads, row.layer, 0);
@@ -185,7 +191,7 @@ fn press(scene: &mut Scene<'_>, row: &Row<'_>, index: usize) {
 }
 
 /// The weights as colours; where several positions share a column of pixels, the highest.
-fn cells(ui: &Ui, places: Places, rect: Rect, row: &Row<'_>) {
+fn cells(ui: &Ui, places: Places, rect: Rect, row: &AttentionRow) {
     let count = row.weights.len();
     let ground = palette(ui).raised;
     let mut mesh = Mesh::default();
@@ -208,7 +214,7 @@ fn cells(ui: &Ui, places: Places, rect: Rect, row: &Row<'_>) {
 }
 
 /// A row in words: where most of its weight is.
-fn words(run: &Run, row: &Row<'_>) -> String {
+fn words(run: &Run, row: &AttentionRow) -> String {
     let most = (0..row.weights.len()).max_by(|&one, &other| row.weights[one].total_cmp(&row.weights[other]));
     let most = most.map_or_else(String::new, |position| {
         let weight = format::probability(row.weights[position]);

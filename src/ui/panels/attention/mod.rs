@@ -42,13 +42,13 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     framed(ui, |ui| {
         controls(ui, scene, layers, &with_attention);
         ui.add_space(space::S);
-        shown(ui, scene, run, &look, layers);
+        shown(ui, scene, run, &look);
     });
 }
 
 /// The matrix, and the text by the row that counts.
-fn shown(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, look: &Look<'_>, layers: &[LayerProbe]) {
-    let rows = rows::of(layers, scene.state.inside.layer, scene.state.inside.rows);
+fn shown(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, look: &Look<'_>) {
+    let rows = rows::shown(&mut scene.state.inside, &look.found.probe);
     if scene.state.inside.row >= rows.len() {
         scene.state.inside.row = 0;
     }
@@ -57,7 +57,7 @@ fn shown(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, look: &Look<'_>, layers:
         let hovered = ui.allocate_ui(matrix, |ui| matrix::show(ui, scene, run, &rows, matrix.y)).inner;
         let Some(row) = rows.get(hovered.unwrap_or(scene.state.inside.row)) else { return };
         if hovered.is_some() && look.is_current {
-            scene.state.inside.next_tint = Some(Arc::from(&row.weights[..]));
+            scene.state.inside.next_tint = Some(Arc::clone(&row.weights));
         }
         ui.allocate_ui(text, |ui| tinted_text::show(ui, scene, run, row));
     };

@@ -1,28 +1,29 @@
 //! The rows of the pane: weights of single heads, or means of several.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::session::probe::{AttentionProbe, LayerProbe};
-use crate::ui::inside::AttentionRows;
+use crate::session::probe::{AttentionProbe, LayerProbe, Probe};
+use crate::ui::inside::{AttentionRow, AttentionRows, Inside, MadeRows};
 
-/// One row.
-pub(super) struct Row<'a> {
-    /// Its name: `Head 3`.
-    pub name: String,
-    /// A weight for each position.
-    pub weights: Cow<'a, [f32]>,
-    /// The share of the sink, if there is one.
-    pub sink: Option<f32>,
-    /// The first position that it sees.
-    pub first: usize,
-    /// The layer that a press on it shows: an index in the probe's.
-    pub layer: usize,
+/// The rows to show, made once for each probe, layer and kind.
+pub(super) fn shown(inside: &mut Inside, probe: &Arc<Probe>) -> Arc<[AttentionRow]> {
+    let (layer, kind) = (inside.layer, inside.rows);
+    let fits = |made: &MadeRows| Arc::ptr_eq(&made.probe, probe) && (made.layer, made.kind) == (layer, kind);
+    match &inside.made {
+        Some(made) if fits(made) => Arc::clone(&made.rows),
+        _ => {
+            let rows: Arc<[AttentionRow]> = of(&probe.layers, layer, kind).into();
+            let (probe, made) = (Arc::clone(probe), Arc::clone(&rows));
+            inside.made = Some(MadeRows { probe, layer, kind, rows: made });
+            rows
+        }
+    }
 }
 
 /// The rows of a layer, its mean first; or the means of all layers.
-pub(super) fn of(layers: &[LayerProbe], layer: usize, rows: AttentionRows) -> Vec<Row<'_>> {
+fn of(layers: &[LayerProbe], layer: usize, kind: AttentionRows) -> Vec<AttentionRow> {
     let attention = |index: usize| layers.get(index)?.inside.attention.as_ref();
-    if rows == AttentionRows::Layers {
+    if kind == AttentionRows::Layers {
         let row = |index: usize| {
             let attention = attention(index)?;
             Some(mean(attention, 0..attention.heads.len(), format!("Layer {}", layers[index].layer), index))
@@ -32,15 +33,15 @@ pub(super) fn of(layers: &[LayerProbe], layer: usize, rows: AttentionRows) -> Ve
     let Some(attention) = attention(layer) else { return Vec::new() };
     let count = attention.heads.len();
     let mut found = vec![mean(attention, 0..count, "Mean".to_owned(), layer)];
-    if rows == AttentionRows::Groups {
+    if kind == AttentionRows::Groups {
         let each = count / attention.groups.max(1);
         let group =
             |index: usize| mean(attention, index * each..(index + 1) * each, format!("Group {index}"), layer);
         found.extend((0..attention.groups).map(group));
     } else {
-        found.extend(attention.heads.iter().enumerate().map(|(head, weights)| Row {
+        found.extend(attention.heads.iter().enumerate().map(|(head, weights)| AttentionRow {
             name: format!("Head {head}"),
-            weights: Cow::Borrowed(&weights[..]),
+            weights: Arc::from(&weights[..]),
             sink: attention.sinks.get(head).copied(),
             first: first(attention),
             layer,
@@ -50,7 +51,12 @@ pub(super) fn of(layers: &[LayerProbe], layer: usize, rows: AttentionRows) -> Ve
 }
 
 /// The mean of some heads.
-fn mean(attention: &AttentionProbe, heads: std::ops::Range<usize>, name: String, layer: usize) -> Row<'_> {
+fn mean(
+    attention: &AttentionProbe,
+    heads: std::ops::Range<usize>,
+    name: String,
+    layer: usize,
+) -> AttentionRow {
     let share = 1.0 / heads.len().max(1) as f32;
     let mut weights = vec![0.0; attention.heads.first().map_or(0, Vec::len)];
     for head in &attention.heads[heads.clone()] {
@@ -58,7 +64,7 @@ fn mean(attention: &AttentionProbe, heads: std::ops::Range<usize>, name: String,
     }
     let sinks = attention.sinks.get(heads);
     let sink = sinks.filter(|sinks| !sinks.is_empty()).map(|sinks| sinks.iter().sum::<f32>() * share);
-    Row { name, weights: Cow::Owned(weights), sink, first: first(attention), layer }
+    AttentionRow { name, weights: weights.into(), sink, first: first(attention), layer }
 }
 
 fn first(attention: &AttentionProbe) -> usize {
@@ -69,10 +75,10 @@ fn first(attention: &AttentionProbe) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::probe::{Inside, Lens};
+    use crate::session::probe::{self, Lens};
 
     fn layer(attention: Option<AttentionProbe>) -> LayerProbe {
-        let inside = Inside { attention, ..Inside::default() };
+        let inside = probe::Inside { attention, ..probe::Inside::default() };
         let lens = Lens::default();
         LayerProbe { layer: 7, lens, residual_norm: 1.0, mixer: None, feed_forward: None, inside }
     }
@@ -83,7 +89,7 @@ mod tests {
         let attention = AttentionProbe { heads, groups: 2, window: Some(1), sinks: vec![0.0, 0.5, 0.8, 0.6] };
         let layers = [layer(None), layer(Some(attention))];
         let of = |rows| {
-            let row = |row: &Row<'_>| (row.name.clone(), row.weights[1], row.sink.unwrap_or(9.0));
+            let row = |row: &AttentionRow| (row.name.clone(), row.weights[1], row.sink.unwrap_or(9.0));
             of(&layers, 1, rows).iter().map(row).collect::<Vec<_>>()
         };
         let close = |found: &(String, f32, f32), name: &str, weight: f32, sink: f32| {

@@ -2,18 +2,18 @@
 
 use egui::{CornerRadius, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::rows::Row;
 use crate::trace::Run;
 use crate::ui::chips::{Chip, PADDING};
 use crate::ui::colours::weight_tint;
 use crate::ui::format;
+use crate::ui::inside::AttentionRow;
 use crate::ui::scene::Scene;
 use crate::ui::theme::palette;
 use crate::ui::token_job::white_space_job;
 use crate::ui::widgets::paint_caption;
 
 /// Shows the chips of what the row sees.
-pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, row: &Row<'_>) {
+pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, row: &AttentionRow) {
     let area = ScrollArea::vertical().id_salt("tinted text").auto_shrink(false);
     area.show_viewport(ui, |ui, viewport| {
         let mut layout = std::mem::take(&mut scene.state.inside.chips);
@@ -38,7 +38,7 @@ fn chip(
     scene: &mut Scene<'_>,
     chip: &Chip,
     rect: egui::Rect,
-    (position, row): (usize, &Row<'_>),
+    (position, row): (usize, &AttentionRow),
 ) {
     let palette = palette(ui);
     let response = ui.interact(rect, ui.scope_id().with(("tinted", position)), Sense::hover());
