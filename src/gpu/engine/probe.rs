@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::core::Engine;
 use super::op_by_op::BegunPass;
+use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::pass::{FIRST_TOKEN, OUTPUT_COUNT, PassShape};
-use crate::gpu::program::{Dispatch, Step};
+use crate::gpu::program::Dispatch;
 use crate::model::batch::RowOutput;
 use crate::model::dissection::{Dissected, dissect};
 use crate::model::plan::{AttentionOp, BufferId, Op, TensorId};
@@ -46,28 +47,28 @@ impl Engine {
         self.device.queue.write_buffer(&self.resources.pass, offset, &word.to_le_bytes());
     }
 
+    /// Submits what is encoded, and does not wait: whoever reads comes later on the GPU as well.
+    fn submit_encoded(&self, encode: impl FnOnce(&mut wgpu::ComputePass<'_>)) {
+        let mut encoder = self.device.encoder();
+        encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+        self.device.submit(encoder);
+    }
+
     /// Submits dispatches for one row.
     fn submit_one_row(&self, dispatches: &[Dispatch]) {
-        let mut encoder = self.device.encoder();
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            dispatches.iter().for_each(|dispatch| dispatch.encode(&mut pass, PassShape::of_rows(1)));
-        }
-        self.device.submit(encoder);
+        self.submit_encoded(|pass| {
+            dispatches.iter().for_each(|dispatch| dispatch.encode(pass, PassShape::of_rows(1)));
+        });
     }
 }
 
 impl Dissection<'_> {
     /// Submits some of the plan's ops, for so many rows of their set.
     fn submit(&self, ops: Range<usize>, rows: usize) {
-        let engine = &*self.engine;
-        let mut encoder = engine.device.encoder();
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let encode = |step: &Step| step.encode(&mut pass, self.begun.shape_of(step, rows));
-            engine.program.steps[ops].iter().for_each(encode);
-        }
-        engine.device.submit(encoder);
+        let steps = &self.engine.program.steps[ops];
+        self.engine.submit_encoded(|pass| {
+            steps.iter().for_each(|step| step.encode(pass, self.begun.shape_of(step, rows)));
+        });
     }
 }
 
@@ -127,7 +128,9 @@ impl Dissected for Dissection<'_> {
         rows: &[&[f32]],
         ops: Range<usize>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let (most, vocabulary) = (self.engine.rows.outputs, self.plan().vocabulary());
+        let vocabulary = self.plan().vocabulary();
+        // More would go through kernels that may round what they multiply.
+        let most = self.engine.rows.outputs.min(FEW_ROWS);
         let mut logits = Vec::with_capacity(rows.len());
         for rows in rows.chunks(most) {
             self.engine.write_buffer(buffer, &rows.concat());

@@ -6,8 +6,8 @@ use super::walk::Walk;
 use crate::model::error::ModelError;
 use crate::model::probe::{Lens, ProbeRequest};
 
-/// Rows that go through the LM head together: so few that no kernel rounds what it multiplies.
-const HEAD_ROWS: usize = 8;
+/// Rows whose logits are held at once.
+const ROWS_AT_ONCE: usize = 8;
 
 /// The lenses of a probe.
 pub(super) struct Lenses {
@@ -34,7 +34,7 @@ impl Lenses {
         let uncapped = last[token as usize];
         let streams: Vec<&[f32]> = walk.after_layers().collect();
         let mut of_layers = Vec::with_capacity(streams.len());
-        for rows in streams.chunks(HEAD_ROWS) {
+        for rows in streams.chunks(ROWS_AT_ONCE) {
             of_layers.extend(logits(rows)?.into_iter().map(|row| lens(head, row, token, request.top)));
         }
         Ok((Self { token, uncapped, of_layers }, lens(head, last, token, request.top)))
