@@ -50,6 +50,8 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod probe;
+    mod probe_sessions;
     mod quantised;
     mod qwen;
     mod recurrences;
@@ -77,6 +79,7 @@ mod suite {
     mod window;
     mod window_comfort;
     mod window_floods;
+    mod window_inside;
     mod window_palette;
     mod window_pictures;
     mod window_plots;

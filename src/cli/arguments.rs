@@ -41,6 +41,8 @@ pub enum Command {
     Generate(Box<Generate>),
     /// Write the logits of every prompt position to a safetensors file
     Logits(Logits),
+    /// Look inside one position of a prompt: what each layer would say, what it added, where attention looked
+    Probe(ProbeArguments),
     /// Show the token ids and pieces of a text
     Tokenize(Tokenize),
     /// Say what a model's headers tell, without loading it
@@ -284,6 +286,28 @@ pub struct Logits {
     #[arg(short, long, value_name = "FILE.safetensors", required_unless_present = "json")]
     pub out: Option<PathBuf>,
     /// Candidates for each position in the JSON
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+}
+
+/// `probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArguments {
+    #[command(flatten)]
+    pub model: ModelOptions,
+    #[command(flatten)]
+    pub prompt: PromptOptions,
+    #[command(flatten)]
+    pub special: SpecialOption,
+    #[command(flatten)]
+    pub json: JsonOption,
+    /// Position in the prompt to look into, from 0; left out, the last one
+    #[arg(long, value_name = "N")]
+    pub position: Option<usize>,
+    /// Token whose logit is followed from layer to layer; left out, the most likely one
+    #[arg(long, value_name = "ID", value_parser = token_id)]
+    pub token: Option<u32>,
+    /// Most likely tokens for each layer in the JSON
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: usize,
 }

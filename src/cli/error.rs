@@ -61,6 +61,17 @@ pub enum CliError {
     /// A pass outside of a run.
     #[error("the model could not compute: {0}")]
     Model(#[from] ModelError),
+    /// A position that the prompt does not have.
+    #[error(
+        "the prompt cannot be probed: there is no position {position}, since it has {tokens} tokens: choose 0 to {}",
+        tokens - 1
+    )]
+    ProbePosition {
+        /// The position.
+        position: usize,
+        /// Tokens of the prompt.
+        tokens: usize,
+    },
     /// No adapter.
     #[error("no GPU can be used: {0}")]
     Gpu(#[from] GpuError),

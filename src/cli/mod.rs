@@ -18,6 +18,7 @@ mod model;
 mod outcome;
 mod output;
 mod parsers;
+mod probe;
 mod report;
 mod stage_options;
 mod tokenize;
@@ -33,6 +34,7 @@ pub fn run(command: &Command, verbosity: u8) -> Result<Outcome, CliError> {
     match command {
         Command::Generate(arguments) => generate::run(arguments),
         Command::Logits(arguments) => logits::run(arguments),
+        Command::Probe(arguments) => probe::run(arguments),
         Command::Tokenize(arguments) => tokenize::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Check(arguments) => check::run(arguments),

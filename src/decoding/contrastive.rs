@@ -245,7 +245,7 @@ impl Strategy for Contrastive {
     }
 
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
-        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
+        let sequence = self.fork(model, tokens)?;
         let mut strategy =
             Self { tokens: tokens.to_vec(), sequence, next: None, cost: PassCost::default(), ..self.clone() };
         strategy.states.truncate(sequence.map_or(0, |sequence| model.length(sequence)));
@@ -253,11 +253,7 @@ impl Strategy for Contrastive {
         Ok(Branched { strategy: Box::new(strategy), stop })
     }
 
-    fn lend(
-        &mut self,
-        model: &mut dyn LanguageModel,
-        tokens: &[u32],
-    ) -> Result<Option<SequenceId>, ModelError> {
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
         fork_shared(model, self.sequence, &self.tokens, tokens)
     }
 

@@ -261,7 +261,7 @@ impl Strategy for SingleToken {
     }
 
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
-        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
+        let sequence = self.fork(model, tokens)?;
         let cost = PassCost::default();
         let stop = self.ending.reason(tokens, model.context());
         let strategy =
@@ -269,12 +269,7 @@ impl Strategy for SingleToken {
         Ok(Branched { strategy, stop })
     }
 
-    fn lend(
-        &mut self,
-        model: &mut dyn LanguageModel,
-        tokens: &[u32],
-    ) -> Result<Option<SequenceId>, ModelError> {
-        self.rest(model);
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
         fork_shared(model, self.sequence, &self.tokens, tokens)
     }
 

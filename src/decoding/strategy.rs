@@ -29,15 +29,9 @@ pub trait Strategy {
     /// the cached positions that both texts have in common.
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError>;
 
-    /// A fork of its sequence with the positions that it has in common with another text; `None` where there are none to
-    /// be had. It belongs to whoever asked.
-    fn lend(
-        &mut self,
-        _model: &mut dyn LanguageModel,
-        _tokens: &[u32],
-    ) -> Result<Option<SequenceId>, ModelError> {
-        Ok(None)
-    }
+    /// A fork of the sequence that has most in common with a text of these tokens, cut to what that is; always without the
+    /// last token. `None` where nothing is cached. [`Self::rest`] comes before it.
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError>;
 
     /// Begins in a sequence that holds the beginning of its prompt. Gives it back where it cannot.
     fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {

@@ -243,19 +243,19 @@ impl Text {
         Stepped { nodes, stop: self.reason(&self.tokens, model.context()) }
     }
 
-    /// The same on other tokens, which share what both have in common.
-    pub(super) fn branch(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Self, ModelError> {
-        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
-        Ok(Self { tokens: tokens.to_vec(), sequence, cost: PassCost::default(), ..self.clone() })
-    }
-
-    /// A fork with the cached positions that it has in common with other tokens.
-    pub(super) fn lend(
+    /// A fork of its sequence, cut to what other tokens have in common with it.
+    pub(super) fn fork(
         &self,
         model: &mut dyn LanguageModel,
         tokens: &[u32],
     ) -> Result<Option<SequenceId>, ModelError> {
         fork_shared(model, self.sequence, &self.tokens, tokens)
+    }
+
+    /// The same on other tokens, which share what both have in common.
+    pub(super) fn branch(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Self, ModelError> {
+        let sequence = self.fork(model, tokens)?;
+        Ok(Self { tokens: tokens.to_vec(), sequence, cost: PassCost::default(), ..self.clone() })
     }
 
     /// Begins in a sequence that holds the beginning of its tokens; gives back the one before.

@@ -31,6 +31,9 @@ pub enum ModelError {
         /// The context length.
         context: usize,
     },
+    /// A probe of a plan that is no decoder's.
+    #[error("there are no layers to look into: what the model computes is not a decoder's plan")]
+    NoLayers,
     /// The device has no memory left.
     #[error(
         "the GPU has no memory left for {what}: try a shorter context, a smaller model, or close other programs that use the GPU"

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, RowOutput, SequenceId};
 use super::error::ModelError;
+use super::probe::Probing;
 use super::selection::{RowHandle, Summary};
 
 /// A decoder with a KV cache that many sequences share.
@@ -47,6 +48,11 @@ pub trait LanguageModel {
 
     /// The same model with passes that begin before the last one is read, if it can do that.
     fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
+        None
+    }
+
+    /// The same model as one whose passes can be looked into, if they can.
+    fn probing(&mut self) -> Option<&mut dyn Probing> {
         None
     }
 }

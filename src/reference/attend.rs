@@ -1,6 +1,6 @@
 //! Attention over the cache: what each row sees, and the keys and values that the op stores itself.
 
-use super::attention::{Heads, attention};
+use super::attention::{Heads, attention, scores};
 use super::cache::{KeysValues, stored};
 use super::head_norm::head_norm;
 use super::interpreter::{Pass, Reference};
@@ -47,17 +47,33 @@ impl Reference {
     fn attend(&self, op: &AttentionOp, pass: &Pass, queries: &[f32], output: &mut [f32]) {
         let heads = Heads::from(op);
         let sinks = self.optional(op.sinks).unwrap_or_default();
-        let (width, position_width) = (heads.query * heads.width, heads.key_value * heads.width);
+        let width = heads.query * heads.width;
         for (index, output) in output.chunks_exact_mut(width).enumerate() {
-            let chain = chain(&pass.rows, index);
-            let first = &pass.rows[chain[0]];
-            let seen = Seen { cached: first.position, chain: &chain, width: position_width };
-            let cached = &self.sequence(first.sequence).layers[op.layer];
-            let computed = &pass.computed[op.layer];
-            let keys = seen.of(&cached.keys, &computed.keys);
-            let values = seen.of(&cached.values, &computed.values);
+            let [keys, values] = self.seen(op, pass, index);
             attention(heads, sinks, &queries[index * width..][..width], &keys, &values, output);
         }
+    }
+
+    /// The scores of the first row before the softmax, a list for each head. The attention has run.
+    pub(super) fn first_scores(&self, op: &AttentionOp, pass: &Pass) -> Vec<Vec<f64>> {
+        let heads = Heads::from(op);
+        let mut queries = self.columns(op.query, heads.query * heads.width);
+        if let Some(prologue) = op.prologue {
+            self.norm_and_rotate(&prologue, heads, &pass.rows, &mut queries);
+        }
+        let [keys, _] = self.seen(op, pass, 0);
+        (0..heads.query).map(|head| scores(heads, head, &queries, &keys)).collect()
+    }
+
+    /// The keys and values of each position that a row sees.
+    fn seen<'a>(&'a self, op: &AttentionOp, pass: &'a Pass, index: usize) -> [Vec<&'a [f32]>; 2] {
+        let chain = chain(&pass.rows, index);
+        let first = &pass.rows[chain[0]];
+        let width = op.key_value_heads * op.head_width;
+        let seen = Seen { cached: first.position, chain: &chain, width };
+        let cached = &self.sequence(first.sequence).layers[op.layer];
+        let computed = &pass.computed[op.layer];
+        [seen.of(&cached.keys, &computed.keys), seen.of(&cached.values, &computed.values)]
     }
 
     /// Normalises and rotates queries and keys as `prologue` says, and gives the keys and values to be cached.

@@ -1,5 +1,7 @@
 //! Twin of `Op::Attention`: softmax attention of one row over the positions it sees.
 
+use std::ops::Range;
+
 use super::linear::dot;
 use super::soft_cap::capped;
 use crate::model::config::{ScoreGrowth, ScoresConfig};
@@ -18,6 +20,14 @@ pub(super) struct Heads {
     pub scale: f32,
     /// What else is done to the scores.
     pub scores: ScoresConfig,
+}
+
+impl Heads {
+    /// The columns of keys and values that a query head reads.
+    fn group(&self, head: usize) -> Range<usize> {
+        let group = head / (self.query / self.key_value);
+        group * self.width..(group + 1) * self.width
+    }
 }
 
 impl From<&AttentionOp> for Heads {
@@ -41,22 +51,11 @@ pub(super) fn attention(
     output: &mut [f32],
 ) {
     let width = heads.width;
-    let sharing = heads.query / heads.key_value;
-    let scale = f64::from(heads.scale) * grown(heads.scores.growth, keys.len() - 1);
-    let hidden = heads.scores.window.map_or(0, |window| keys.len().saturating_sub(window));
-    let (keys, values) = (&keys[hidden..], &values[hidden..]);
     let mut mixed = vec![0.0_f64; width];
     for (head, output) in output.chunks_exact_mut(width).enumerate() {
-        let group = head / sharing * width..(head / sharing + 1) * width;
-        let query = &query[head * width..][..width];
-        let slope =
-            heads.scores.linear_bias.map_or(0.0, |factor| f64::from(factor) * slope(head, heads.query));
-        let score = |(index, key): (usize, &&[f32])| {
-            let product = dot(query, &key[group.clone()]) * scale;
-            let score = heads.scores.cap.map_or(product, |cap| capped(cap, product));
-            score - slope * (keys.len() - 1 - index) as f64
-        };
-        let mut weights: Vec<f64> = keys.iter().enumerate().map(score).collect();
+        let group = heads.group(head);
+        let mut weights = scores(heads, head, query, keys);
+        let values = &values[values.len() - weights.len()..];
         let sink = sinks.get(head).map(|sink| f64::from(*sink));
         let highest = weights.iter().copied().chain(sink).fold(f64::MIN, f64::max);
         weights.iter_mut().for_each(|weight| *weight = (*weight - highest).exp());
@@ -72,6 +71,23 @@ pub(super) fn attention(
             *output = (mixed / total) as f32;
         }
     }
+}
+
+/// The scores of a head before the softmax, a score for each position that the window leaves: `query` and `keys` are as
+/// [`attention`] has them.
+pub(super) fn scores(heads: Heads, head: usize, query: &[f32], keys: &[&[f32]]) -> Vec<f64> {
+    let scale = f64::from(heads.scale) * grown(heads.scores.growth, keys.len() - 1);
+    let hidden = heads.scores.window.map_or(0, |window| keys.len().saturating_sub(window));
+    let keys = &keys[hidden..];
+    let group = heads.group(head);
+    let query = &query[head * heads.width..][..heads.width];
+    let slope = heads.scores.linear_bias.map_or(0.0, |factor| f64::from(factor) * slope(head, heads.query));
+    let score = |(index, key): (usize, &&[f32])| {
+        let product = dot(query, &key[group.clone()]) * scale;
+        let score = heads.scores.cap.map_or(product, |cap| capped(cap, product));
+        score - slope * (keys.len() - 1 - index) as f64
+    };
+    keys.iter().enumerate().map(score).collect()
 }
 
 /// What the scores of a row at `position` are multiplied by besides the scale.

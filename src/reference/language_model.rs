@@ -7,7 +7,7 @@ use super::interpreter::Reference;
 use crate::model::batch::RowOutput;
 use crate::model::language_model::{CacheUsage, PassTiming};
 use crate::model::selection::RowHandle;
-use crate::model::{Batch, LanguageModel, ModelError, Outputs, SequenceId};
+use crate::model::{Batch, LanguageModel, ModelError, Outputs, Probing, SequenceId};
 
 /// Rows that one pass takes: enough for a prompt of a test, few enough to answer an interrupt soon.
 const MAX_ROWS: usize = 64;
@@ -92,6 +92,10 @@ impl LanguageModel for Reference {
 
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
         Ok(self.recent.read(row))
+    }
+
+    fn probing(&mut self) -> Option<&mut dyn Probing> {
+        Some(self)
     }
 
     /// A page is one position here.

@@ -58,6 +58,7 @@ mod linear;
 mod mix;
 mod norm;
 mod pick;
+mod probe;
 mod recurrence;
 mod rotary;
 mod route;

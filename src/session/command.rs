@@ -48,8 +48,19 @@ pub enum Command {
         /// The line's last node: an index in [`crate::trace::Run::nodes`].
         tip: usize,
     },
+    /// Look inside the pass that led to a token of the newest run; the run goes on as if nothing had happened.
+    Probe(ProbeTarget),
     /// End the run, within one chunk of a pass; what was decoded stays.
     Stop,
+}
+
+/// The token of a run whose pass is looked into: the one over the token before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeTarget {
+    /// A generated token: an index in [`crate::trace::Run::nodes`].
+    Node(usize),
+    /// A token of the prompt, by its index; the first has none before it.
+    Prompt(usize),
 }
 
 /// Which model to load, and how.

@@ -16,7 +16,7 @@ use crate::decoding::{
     Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, StrategyInputs,
     begin_with,
 };
-use crate::model::SequenceId;
+use crate::model::{ModelError, SequenceId};
 use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
 use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
@@ -210,17 +210,37 @@ impl Decode {
         path: &[usize],
         token: Option<u32>,
     ) -> Result<Branched, RunError> {
-        self.rest(ready);
-        let mut tokens = self.run.prompt_ids();
-        tokens.extend(path.iter().map(|&index| self.run.nodes[index].token));
+        let mut tokens = self.tokens(path);
         tokens.extend(token);
+        Ok(self.nearest_strategy(ready, path).branch(&mut *ready.model, &tokens)?)
+    }
+
+    /// A sequence that holds what is cached of the text of these nodes, always without its last token; the caller's own.
+    pub(super) fn fork_sequence(
+        &mut self,
+        ready: &mut ReadyModel,
+        path: &[usize],
+    ) -> Result<SequenceId, ModelError> {
+        let tokens = self.tokens(path);
+        let fork = self.nearest_strategy(ready, path).fork(&mut *ready.model, &tokens)?;
+        Ok(fork.unwrap_or_else(|| ready.model.new_sequence()))
+    }
+
+    /// The prompt's tokens and those of these nodes.
+    pub(super) fn tokens(&self, path: &[usize]) -> Vec<u32> {
+        let nodes = path.iter().map(|&index| self.run.nodes[index].token);
+        self.run.prompt_ids().into_iter().chain(nodes).collect()
+    }
+
+    /// The strategy of the line that has most in common with these nodes; nothing is under way in the model.
+    fn nearest_strategy(&mut self, ready: &mut ReadyModel, path: &[usize]) -> &mut dyn Strategy {
+        self.rest(ready);
         let common = |branch: &Branch| {
             let line = self.run.path(branch.tip);
             line.iter().zip(path).take_while(|(one, other)| one == other).count()
         };
         let nearest = (0..self.branches.len()).max_by_key(|&index| common(&self.branches[index]));
-        let nearest = nearest.expect("a run has a strategy");
-        Ok(self.branches[nearest].strategy.branch(&mut *ready.model, &tokens)?)
+        &mut *self.branches[nearest.expect("a run has a strategy")].strategy
     }
 
     /// Remembers why the line ended, and with it the other sequences that the strategy returned.
@@ -274,8 +294,9 @@ impl Decode {
         ready: &mut ReadyModel,
         tokens: &[u32],
     ) -> Result<Option<SequenceId>, RunError> {
-        let Some(branch) = self.branches.last_mut() else { return Ok(None) };
-        Ok(branch.strategy.lend(&mut *ready.model, tokens).map_err(DecodingError::from)?)
+        self.rest(ready);
+        let Some(branch) = self.branches.last() else { return Ok(None) };
+        Ok(branch.strategy.fork(&mut *ready.model, tokens).map_err(DecodingError::from)?)
     }
 
     /// Lets a run that has not begun begin in a sequence that holds the beginning of its prompt.

@@ -1,7 +1,12 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::command::ProbeTarget;
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
+use crate::model::Probe;
 use crate::tokenizer::chat::Switch;
 use crate::trace::{
     AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
@@ -83,6 +88,8 @@ pub enum Event {
         /// Why that line ended; `None` if it can go on.
         stop: Option<StopReason>,
     },
+    /// A look inside a pass.
+    Probed(Box<Probed>),
     /// The run waits.
     Paused,
     /// The run goes on.
@@ -132,6 +139,24 @@ pub struct Loaded {
     pub chat_switches: Vec<Switch>,
     /// Whether its files have a head that drafts (multi-token prediction).
     pub has_drafting_head: bool,
+}
+
+/// What a look inside a pass found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probed {
+    /// The token that the pass led to.
+    pub target: ProbeTarget,
+    /// What was found, or why nothing was, in words for a person.
+    pub found: Result<Found, String>,
+}
+
+/// A probe with the names of its tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// What was found.
+    pub probe: Arc<Probe>,
+    /// How the vocabulary spells the tokens that it names.
+    pub pieces: Arc<BTreeMap<u32, String>>,
 }
 
 /// The beginning of a run.

@@ -1,6 +1,6 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
-use super::event::{BrokenAdapter, Event, Loaded, Notice, RunUpdate};
+use super::event::{BrokenAdapter, Event, Loaded, Notice, Probed, RunUpdate};
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{AdapterFacts, ModelFacts, Run};
 
@@ -25,6 +25,8 @@ pub struct View {
     pub prompt_tokens: Option<usize>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
+    /// What the last look inside a pass of the run found.
+    pub probed: Option<Box<Probed>>,
     /// How far the newest run's initiation is, also while it is paused.
     pub initiation: Initiation,
     /// What the user was told last, oldest first: [`MOST_NOTICES`] at most.
@@ -133,6 +135,7 @@ impl View {
                 let facts = self.loaded.as_deref();
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
                 self.status = self.under_way();
+                self.probed = None;
                 self.run = Some(Run {
                     model: facts.map(|loaded| loaded.model.clone()).unwrap_or_default(),
                     adapter: facts.map(|loaded| loaded.adapter.clone()).unwrap_or_default(),
@@ -177,6 +180,7 @@ impl View {
                     self.status = self.at_rest();
                 }
             }
+            Event::Probed(probed) => self.probed = Some(probed),
             Event::Paused => self.status = Status::Paused,
             Event::Resumed => {
                 let begun = self.run.as_ref().is_some_and(|run| !run.line.is_empty());

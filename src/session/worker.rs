@@ -171,6 +171,7 @@ impl Worker {
                     self.outbox.send(Event::Paused);
                 }
             }
+            Command::Probe(target) => self.probe(target),
             Command::Stop => self.finish(StopReason::Cancelled),
         }
     }
@@ -399,7 +400,7 @@ impl Worker {
         self.abandon();
     }
 
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         let live = self.live.take();
         self.scoring = None;
         // A model that is in an unknown state may panic once more when it goes.
@@ -442,6 +443,8 @@ const RUN_ENDS: fn(&Command) -> bool =
 fn takes_the_model(error: &ModelError) -> bool {
     match error {
         ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
-        ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,
+        ModelError::TokenOutsideVocabulary { .. }
+        | ModelError::BeyondContext { .. }
+        | ModelError::NoLayers => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::remembered::{Colouring, ThemeChoice};
 use crate::decoding::StrategyKind;
-use crate::session::{CacheFormat, ModelSource, WeightsChoice};
+use crate::session::{CacheFormat, ModelSource, ProbeTarget, WeightsChoice};
 
 /// Something a person asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,8 @@ pub enum Action {
         /// The candidate's token.
         token: u32,
     },
+    /// Look inside the pass that led to a token of the run.
+    LookInside(ProbeTarget),
     /// Select the candidate that stands so many rows below.
     MoveCandidate(isize),
     /// Go on with the selected candidate.

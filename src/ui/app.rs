@@ -223,6 +223,7 @@ impl eframe::App for App {
         self.take_trace_work();
         self.count_prompt();
         self.score_prompt();
+        self.look_on();
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
@@ -231,6 +232,8 @@ impl eframe::App for App {
         let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
         self.state.cursor.begin_frame(count);
         self.state.pointed_at = self.state.next_pointed_at.take();
+        let inside = &mut self.state.inside;
+        inside.tint = inside.next_tint.take();
 
         let mut actions = keyboard::from_keyboard(&ctx, &self.state);
         self.rest_pointer(&ctx, &actions);
@@ -239,7 +242,9 @@ impl eframe::App for App {
         self.state.typing = ctx.text_edit_focused();
         let cursor = &self.state.cursor;
         let previews = cursor.pointer == Pointer::Previews && cursor.next_preview != cursor.preview;
-        if previews || self.state.next_pointed_at != self.state.pointed_at {
+        let inside = &self.state.inside;
+        let tints = inside.next_tint != inside.tint || inside.wanted.is_some();
+        if previews || tints || self.state.next_pointed_at != self.state.pointed_at {
             ctx.request_repaint();
         }
         if !actions.is_empty() {

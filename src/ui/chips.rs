@@ -27,6 +27,16 @@ pub enum Source {
     Step(usize),
 }
 
+impl Source {
+    /// The place of its token in prompt and text, behind a prompt of so many tokens.
+    pub fn position(self, prompt: usize) -> usize {
+        match self {
+            Self::Prompt(index) => index,
+            Self::Step(place) => prompt + place,
+        }
+    }
+}
+
 /// One chip, relative to the text's left top.
 #[derive(Clone, Debug)]
 pub struct Chip {

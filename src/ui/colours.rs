@@ -36,6 +36,12 @@ pub(super) fn quantity(ui: &Ui, value: f32) -> Color32 {
     viridis(if ui.visuals().dark_mode { 0.2 + 0.8 * value } else { 0.92 * value })
 }
 
+/// The colour of a weight on a ground, which 0 leaves as it is: of its root, so that small ones show beside large ones.
+pub(super) fn weight_tint(ui: &Ui, ground: Color32, weight: f32) -> Color32 {
+    let share = weight.max(0.0).sqrt();
+    mix(ground, quantity(ui, share), (share * 1.6).min(0.8))
+}
+
 /// Mixes two opaque colours; 0 is the first.
 pub(super) fn mix(first: Color32, second: Color32, part: f32) -> Color32 {
     first.lerp_to_gamma(second, part.clamp(0.0, 1.0))

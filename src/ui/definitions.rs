@@ -147,6 +147,23 @@ definitions! {
     GUESS_HITS = "Guesses", "tokens", Measured, "n-grams of the pool that the pass verified, and how many of their tokens, from the first on, the model chose as well.", "";
     COLLECTED = "New in the pool", "n-grams", Measured, "n-grams that were new to the pool after the pass.", "";
     POOL = "Pool", "n-grams", Measured, "n-grams that are kept for guesses after this pass.", "";
+    LENS = "Lens", "", Computed, "What the model says of the chosen token in this pass: its place among all tokens, its probability and its logit, before any stage.", "LM head · final norm(residual stream after the last layer)";
+    LENS_RANK = "Rank", "of the vocabulary", Computed, "Place of the chosen token if the model ended after this layer, from 1.", "1 + number of tokens with a higher logit";
+    LENS_PROBABILITY = "Probability", "%", Computed, "What the model would give the chosen token if it ended after this layer.", "softmax of LM head · final norm(residual stream after the layer)";
+    STREAM_NORM = "Stream", "", Computed, "Length of the residual stream after the layer.", "√Σx²";
+    ATTENTION_NORM = "Attention added", "", Computed, "Length of what attention, a block with a state, or both added to the residual stream.", "√Σ(x after − x before)²";
+    FEED_FORWARD_NORM = "Feed-forward added", "", Computed, "Length of what the feed-forward block or the experts added to the residual stream.", "√Σ(x after − x before)²";
+    ATTENTION_PART = "Attention's part", "", Computed, "What attention, a block with a state, or both added to the chosen token's logit directly. In the first row the embedding's part, in the last that of biases.", "LM head row · norm weight ⊙ (x after − x before) / divisor of the final norm";
+    FEED_FORWARD_PART = "Feed-forward's part", "", Computed, "What the feed-forward block or the experts added to the chosen token's logit directly.", "LM head row · norm weight ⊙ (x after − x before) / divisor of the final norm";
+    PARTS_SO_FAR = "So far", "", Computed, "The parts of all rows up to this one together.", "Σ of the parts";
+    SUM_OF_PARTS = "Sum of the parts", "", Computed, "All parts together: it has to be the logit, but for rounding.", "embedding + Σ over layers of attention and feed-forward + biases";
+    UNCAPPED_LOGIT = "Logit", "", Computed, "The chosen token's logit as the LM head gives it, times the model's factor and before its cap on logits, where it has these.", "LM head row · final hidden state";
+    ROUTER_SCORE = "Router's scores", "", Computed, "What the router makes of the row for each expert; the brightest is the layer's highest.", "softmax or sigmoid of the router's results";
+    EXPERT_SHARE = "Taken", "%", Computed, "The experts that computed the row, in the order of choice, and the share that each has in the result.", "score, divided by the sum of those taken where the model does so, times its factor";
+    STATE_KEPT = "Kept", "%", Computed, "The share of its state that each head kept.", "exp(A · softplus(time step))";
+    STATE_WROTE = "Wrote", "", Computed, "How strongly each head wrote. Of a delta rule: how far what the state gives for the key was moved towards the new value, 1 replaces it. Of Mamba 2: the time step, the factor on what was added; the brightest is the layer's highest.", "range · sigmoid(strength), or softplus(time step) within limits";
+    ATTENTION_WEIGHT = "Attention weight", "%", Computed, "How much a position counts in what the head takes from the values of all positions.", "softmax over positions of the scores, with the head's sink where it has one";
+    ATTENTION_SINK = "Sink", "%", Computed, "The share of a learned score that belongs to no position: what the head does not look at anything with.", "exp(sink) / (exp(sink) + Σ exp(score))";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 

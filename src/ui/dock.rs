@@ -5,7 +5,7 @@ use egui::{
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
-use super::panels::{curve, pipeline, strategy_detail, text, tree};
+use super::panels::{attention, curve, layers, pipeline, strategy_detail, text, tree};
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
@@ -23,6 +23,10 @@ pub(super) enum Pane {
     Strategy,
     /// The run's tree.
     Tree,
+    /// Inside the step: layer by layer.
+    Layers,
+    /// Inside the step: where attention looked.
+    Attention,
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
@@ -34,7 +38,9 @@ pub(super) fn arrangement() -> Tree<Pane> {
     let curve = tiles.insert_pane(Pane::Curve);
     let strategy = tiles.insert_pane(Pane::Strategy);
     let tree = tiles.insert_pane(Pane::Tree);
-    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree]);
+    let layers = tiles.insert_pane(Pane::Layers);
+    let attention = tiles.insert_pane(Pane::Attention);
+    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree, layers, attention]);
     let root = tiles.insert_vertical_tile(vec![text, step]);
     if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
         linear.shares.set_share(text, 0.42);
@@ -56,6 +62,8 @@ pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Curve => curve::show(ui, scene),
         Pane::Strategy => strategy_detail::show(ui, scene),
         Pane::Tree => tree::show(ui, scene),
+        Pane::Layers => layers::show(ui, scene),
+        Pane::Attention => attention::show(ui, scene),
     }
 }
 
@@ -68,6 +76,8 @@ impl Pane {
             Self::Curve => "Curve",
             Self::Strategy => strategy_detail::title(run),
             Self::Tree => "Tree",
+            Self::Layers => "Layers",
+            Self::Attention => "Attention",
         }
     }
 }

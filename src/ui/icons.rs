@@ -37,6 +37,8 @@ pub(super) enum Icon {
     Plus,
     /// Open downwards.
     Down,
+    /// What comes before.
+    Up,
     /// Another random value.
     Dice,
     /// Follow the newest step.
@@ -158,6 +160,7 @@ impl Icon {
                 line(&[(12.8, 3.5), (12.8, 12.5)]);
             }
             Self::Down => line(&[(4.5, 6.3), (8.0, 9.8), (11.5, 6.3)]),
+            Self::Up => line(&[(4.5, 9.7), (8.0, 6.2), (11.5, 9.7)]),
             Self::Copy => {
                 let rect = Rect::from_min_size(at(2.5, 5.5), vec2(8.0, 8.0) * scale);
                 painter.rect_stroke(rect, 1.5 * scale, stroke, egui::StrokeKind::Inside);

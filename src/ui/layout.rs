@@ -13,13 +13,15 @@ use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 7] = [
+const COMPACT: [CompactPane; 9] = [
     CompactPane::Prompt,
     CompactPane::Text,
     CompactPane::Pipeline,
     CompactPane::Curve,
     CompactPane::Strategy,
     CompactPane::Tree,
+    CompactPane::Layers,
+    CompactPane::Attention,
     CompactPane::Step,
 ];
 
@@ -94,6 +96,8 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Curve => "Curve",
         CompactPane::Strategy => Pane::Strategy.title(run),
         CompactPane::Tree => "Tree",
+        CompactPane::Layers => "Layers",
+        CompactPane::Attention => "Attention",
         CompactPane::Step => "Step",
     };
     if !panes.contains(&scene.state.compact_pane) {
@@ -112,6 +116,8 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Curve => dock::pane(ui, Pane::Curve, scene),
         CompactPane::Strategy => dock::pane(ui, Pane::Strategy, scene),
         CompactPane::Tree => dock::pane(ui, Pane::Tree, scene),
+        CompactPane::Layers => dock::pane(ui, Pane::Layers, scene),
+        CompactPane::Attention => dock::pane(ui, Pane::Attention, scene),
         CompactPane::Step => inspector::show(ui, scene),
     }
 }

@@ -38,6 +38,7 @@ mod dialog;
 mod dock;
 mod format;
 mod icons;
+mod inside;
 mod inspecting;
 mod keyboard;
 mod layout;

@@ -120,6 +120,7 @@ impl App {
             }
             Action::ToggleShortcuts => self.state.cards.shortcuts ^= true,
             Action::ToggleNotices => self.state.cards.notices ^= true,
+            Action::LookInside(target) => self.look_inside(target),
             Action::Copy(text) => ctx.copy_text(text),
             Action::ResetAll => {
                 self.state.remembered = Remembered::default();

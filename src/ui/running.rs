@@ -4,7 +4,7 @@ use super::app::App;
 use super::state::{Awaited, Origin, State};
 use crate::session::command::SpecialTokens;
 use crate::session::event::Loaded;
-use crate::session::{Command, Pace, Prompt, RunRequest, Status};
+use crate::session::{Command, Pace, ProbeTarget, Prompt, RunRequest, Status};
 
 impl App {
     /// Whether the prompt is put as a chat.
@@ -63,6 +63,22 @@ impl App {
             *scored_run = Some(*run_number);
             self.worker.send(Command::ScorePrompt);
         }
+    }
+
+    /// Looks into what the panels would show, once, while the run waits or has ended.
+    pub(super) fn look_on(&mut self) {
+        let Some(target) = self.state.inside.wanted.take() else { return };
+        let waits = matches!(self.view.status, Status::Paused | Status::Ready);
+        let can = self.state.origin == Origin::Worker && self.view.loaded.is_some() && waits;
+        if can && self.state.inside.asked != Some((self.state.run_number, target)) {
+            self.look_inside(target);
+        }
+    }
+
+    /// Has the worker look inside a pass.
+    pub(super) fn look_inside(&mut self, target: ProbeTarget) {
+        self.state.inside.asked = Some((self.state.run_number, target));
+        self.worker.send(Command::Probe(target));
     }
 
     pub(super) fn start(&mut self, pace: Pace) {

@@ -3,6 +3,7 @@
 use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
+use super::inside::Inside;
 use super::remembered::Remembered;
 use crate::session::Pace;
 
@@ -21,6 +22,10 @@ pub enum CompactPane {
     Strategy,
     /// The run's tree.
     Tree,
+    /// Inside the step: layer by layer.
+    Layers,
+    /// Inside the step: where attention looked.
+    Attention,
     /// The inspector.
     Step,
 }
@@ -104,6 +109,8 @@ pub struct State {
     pub pointed_at: Option<usize>,
     /// The same, as the panels of this frame propose it for the next one.
     pub next_pointed_at: Option<usize>,
+    /// What is looked into inside a step.
+    pub inside: Inside,
     /// Where the run on show comes from.
     pub origin: Origin,
     /// The path field of the draft model.
@@ -139,6 +146,7 @@ impl State {
             awaited_place: None,
             pointed_at: None,
             next_pointed_at: None,
+            inside: Inside::default(),
             origin: Origin::Worker,
             draft_path: String::new(),
             scored_run: None,

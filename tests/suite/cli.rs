@@ -570,6 +570,47 @@ fn logits_of_every_position_are_written_and_ranked() {
 }
 
 #[test]
+fn a_probe_says_what_transformers_holds_between_the_layers() {
+    let file = std::fs::read(super::support::fixture("families/probe.json")).expect("the script's file");
+    let all: Value = serde_json::from_slice(&file).expect("the script's format");
+    let (model, expected) = (fixture("gemma2"), &all["gemma2"]);
+    let ids: Vec<String> = expected["ids"].as_array().expect("ids").iter().map(Value::to_string).collect();
+    let (ids, last) = (ids.join(","), ids.len() - 1);
+    // Tokens behind the position make no difference to it.
+    let (longer, position) = (format!("{ids},5,6"), last.to_string());
+    let base = ["probe", "-m", &model, "--json", "--top", "3", "--kv", "f32", "--prompt-ids"];
+    let probe = json_of(&[&base[..], &[&longer, "--position", &position]].concat());
+    assert_eq!((&probe["position"], &probe["token"]), (&json!(last), &expected["token"]));
+    let close = |ours: &Value, theirs: &Value, tolerance: f64| {
+        let (ours, theirs) = (ours.as_f64().expect("a number"), theirs.as_f64().expect("a number"));
+        assert!((ours - theirs).abs() < tolerance, "{ours} {theirs}");
+    };
+    close(&probe["final"]["uncapped_logit"], &expected["logit"], 1e-3);
+    close(&probe["final"]["sum"], &expected["logit"], 1e-3);
+    close(&probe["final"]["logprob"], &expected["logprob"], 1e-3);
+    close(&probe["embedding_logit"], &expected["embedding"][1], 1e-3);
+    assert_eq!(probe["layers"].as_array().map(Vec::len), expected["layers"].as_array().map(Vec::len));
+    for (index, theirs) in expected["layers"].as_array().expect("layers").iter().enumerate() {
+        let ours = &probe["layers"][index];
+        assert_eq!((&ours["layer"], &ours["lens"]["rank"]), (&json!(index), &theirs["rank"]));
+        for pair in ours["lens"]["top"].as_array().filter(|top| top.len() == 3).expect("three tokens") {
+            close(&pair[1], &theirs["lens"][pair[0].as_u64().expect("an id") as usize], 1e-3);
+        }
+        close(&ours["attention_logit"], &theirs["mixer"][1], 1e-3);
+        close(&ours["feed_forward_norm"], &theirs["feed_forward"][0], 1e-3);
+        close(&ours["heads"][1][last], &theirs["heads"][1][last], 1e-4);
+    }
+    let other = json_of(&[&base[..], &[&ids, "--token", "7"]].concat());
+    assert_eq!(other["token"], 7);
+    let lens = &expected["layers"].as_array().and_then(|layers| layers.last()).expect("a layer")["lens"];
+    close(&other["final"]["logit"], &lens[7], 1e-3);
+
+    let table = run(&["probe", "-m", &model, "--prompt-ids", &ids]);
+    let table = String::from_utf8(table.stdout).expect("UTF-8");
+    assert!(table.contains("most likely") && table.contains("is the sum of its parts"), "{table}");
+}
+
+#[test]
 fn tokenize_gives_ids_and_pieces() {
     let model = with_text();
     let answer = json_of(&["tokenize", "-m", &model, "-p", "Once upon", "--json"]);
@@ -751,7 +792,9 @@ fn check_and_bench_and_adapters_answer_with_their_json() {
 #[test]
 fn failures_are_one_line_that_says_what_and_why() {
     let model = without_text();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
+        (&["probe", "-m", &model, "--prompt-ids", "3,1", "--position", "2"], "no position 2"),
+        (&["probe", "-m", &model, "--prompt-ids", "3", "--token", "101"], "id 101"),
         (&["generate", "-m", "/no/such/folder", "-p", "x"], "/no/such/folder"),
         (
             &["generate", "-m", "someone/some-model", "-p", "x"],
@@ -907,10 +950,12 @@ fn all_keys(value: &Value, found: &mut BTreeSet<String>) {
 fn every_key_of_the_answers_is_documented() {
     let page = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md"))
         .expect("the page is there");
-    let (model, states) = (with_text(), fixture("qwen3_5_text"));
+    let (model, states, sinks) = (with_text(), fixture("qwen3_5_text"), fixture("gpt_oss"));
     let mut commands: Vec<Vec<&str>> = vec![
         vec!["generate", "-m", &model, "-p", "Once", "-n", "3", "--strategy", "beam"],
         vec!["logits", "-m", &model, "-p", "Once"],
+        vec!["probe", "-m", &sinks, "--prompt-ids", "3,1,4"],
+        vec!["probe", "-m", &states, "--prompt-ids", "3,1,4"],
         vec!["tokenize", "-m", &model, "-p", "Once"],
         vec!["inspect", &model],
         vec!["inspect", &states],

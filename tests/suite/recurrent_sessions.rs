@@ -18,7 +18,7 @@ use super::same_runs::assert_same;
 use super::session::Watched;
 
 /// Loads a checkpoint of the fixtures by its name.
-struct Fixtures(fn(&str) -> ReadyModel);
+pub struct Fixtures(pub fn(&str) -> ReadyModel);
 
 impl Loader for Fixtures {
     fn adapters(&mut self) -> Vec<AdapterFacts> {

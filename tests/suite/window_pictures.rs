@@ -6,7 +6,7 @@ use std::path::Path;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use logitscope::session::{ModelSource, Session};
+use logitscope::session::{Event, ModelSource, ProbeTarget, Probed, Session};
 use logitscope::ui::App;
 
 use super::window::{Window, fill, press, until, window_on};
@@ -153,6 +153,65 @@ fn pictures_of_a_conversation() {
     window.get_by_role_and_label(Role::RadioButton, "Step").click();
     window.run_ok();
     picture(&mut window, "conversation-small-step");
+}
+
+#[test]
+#[ignore = "writes pictures to look at"]
+fn pictures_of_the_inside() {
+    let mut window = ready(1440.0, 900.0);
+    sample(&mut window);
+    window.get_by_label("Most new tokens").set_value_accesskit(40.0);
+    window.run_steps(2);
+    window.get_by_label("Run").click();
+    until(&mut window, "the run ends", ended);
+    window.run_ok();
+    for _ in 0..4 {
+        window.key_press(egui::Key::ArrowLeft);
+    }
+    let looked = |app: &App| app.view().probed.is_some();
+    window.get_by_role_and_label(Role::Tab, "Layers").click();
+    window.run_ok();
+    until(&mut window, "it was looked into", looked);
+    for view in ["Norms", "Parts", "Lens"] {
+        window.get_by_role_and_label(Role::RadioButton, view).click();
+        window.run_ok();
+        picture(&mut window, &format!("inside-{view}"));
+    }
+    window.get_by_role_and_label(Role::Tab, "Attention").click();
+    window.run_ok();
+    picture(&mut window, "inside-attention");
+    press(&mut window, "Theme: system");
+    press(&mut window, "Layer after");
+    window.query_all_by_label_contains("Head 3: ").next().expect("a head").hover();
+    window.run_ok();
+    let image = window.render().expect("the window renders");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    image.save(folder.join("inside-attention-light.png")).expect("the picture can be written");
+    window.get_by_role_and_label(Role::RadioButton, "Layers").click();
+    window.run_ok();
+    picture(&mut window, "inside-attention-layers");
+    window.get_by_role_and_label(Role::Tab, "Layers").click();
+    window.run_ok();
+    picture(&mut window, "inside-lens-light");
+    let (mut scripted, script) = super::window::window();
+    press(&mut scripted, "Step");
+    scripted.get_by_role_and_label(Role::Tab, "Layers").click();
+    scripted.run_ok();
+    let (target, found) = (ProbeTarget::Node(0), Ok(super::window_inside::many_experts_and_states()));
+    script.tell(Event::Probed(Box::new(Probed { target, found })));
+    for view in ["Experts", "States"] {
+        scripted.run_ok();
+        scripted.get_by_role_and_label(Role::RadioButton, view).click();
+        scripted.run_ok();
+        picture(&mut scripted, &format!("inside-{view}"));
+    }
+    window.set_size(egui::vec2(720.0, 480.0));
+    window.run_ok();
+    for pane in ["Layers", "Attention"] {
+        window.get_by_role_and_label(Role::RadioButton, pane).click();
+        window.run_ok();
+        picture(&mut window, &format!("inside-small-{pane}"));
+    }
 }
 
 #[test]

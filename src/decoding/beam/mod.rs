@@ -282,18 +282,6 @@ impl Strategy for Beam {
         Ok(Stepped { nodes, stop })
     }
 
-    fn lend(
-        &mut self,
-        model: &mut dyn LanguageModel,
-        tokens: &[u32],
-    ) -> Result<Option<SequenceId>, ModelError> {
-        let cached = self.live.iter().filter_map(|live| Some((live, live.sequence?)));
-        match cached.max_by_key(|(live, _)| common_prefix(&live.tokens, tokens)) {
-            Some((live, sequence)) => fork_shared(model, Some(sequence), &live.tokens, tokens),
-            None => Ok(None),
-        }
-    }
-
     fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {
         match self.live.first_mut() {
             Some(root) => root.sequence.replace(sequence),
@@ -302,8 +290,7 @@ impl Strategy for Beam {
     }
 
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
-        let fork = self.lend(model, tokens)?;
-        let root = Live::root(tokens, fork);
+        let root = Live::root(tokens, self.fork(model, tokens)?);
         let stop = self.ending.reason(tokens, model.context());
         let mut rules = self.rules;
         rules.most_tokens = (rules.most_tokens + self.given).saturating_sub(tokens.len()).max(1);
@@ -316,6 +303,12 @@ impl Strategy for Beam {
             ..self.clone()
         });
         Ok(Branched { strategy, stop })
+    }
+
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
+        let cached = self.live.iter().filter_map(|live| Some((live, live.sequence?)));
+        let nearest = cached.max_by_key(|(live, _)| common_prefix(&live.tokens, tokens));
+        nearest.map_or(Ok(None), |(live, sequence)| fork_shared(model, Some(sequence), &live.tokens, tokens))
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {

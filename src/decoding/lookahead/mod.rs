@@ -247,16 +247,12 @@ impl Strategy for Lookahead {
         Ok(Branched { strategy: Box::new(Self { text, settings: self.settings, window, pool }), stop })
     }
 
-    fn lend(
-        &mut self,
-        model: &mut dyn LanguageModel,
-        tokens: &[u32],
-    ) -> Result<Option<SequenceId>, ModelError> {
-        self.text.lend(model, tokens)
-    }
-
     fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {
         self.text.adopt(sequence)
+    }
+
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
+        self.text.fork(model, tokens)
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {

@@ -2,10 +2,10 @@
 
 use super::core::Engine;
 use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
-use crate::model::ModelError;
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
 use crate::model::selection::RowHandle;
 use crate::model::{Batch, SequenceId};
+use crate::model::{ModelError, Probing};
 
 impl LanguageModel for Engine {
     fn vocabulary(&self) -> usize {
@@ -69,6 +69,10 @@ impl LanguageModel for Engine {
     }
 
     fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
+        Some(self)
+    }
+
+    fn probing(&mut self) -> Option<&mut dyn Probing> {
         Some(self)
     }
 

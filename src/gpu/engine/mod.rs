@@ -8,6 +8,7 @@ mod in_flight;
 mod language_model;
 mod op_by_op;
 mod passes;
+mod probe;
 mod profile;
 mod recorder;
 mod states;

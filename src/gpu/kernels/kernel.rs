@@ -91,6 +91,7 @@ kernels! {
     AttentionTiles = "attention_tiles", [pass, cache, scores, row_tiles];
     AttentionShuffleTiles = "attention_shuffle_tiles", [pass, cache, scores, row_tiles];
     AttentionCombine = "attention_combine", [pass];
+    AttentionScores = "attention_scores", [pass, cache, scores];
     Convolution = "convolution", [pass, activation];
     RecurrencePrepare = "recurrence_prepare", [recurrence], reduces;
     Recurrence = "recurrence", [pass, recurrence, walk];

@@ -63,6 +63,9 @@ pub(super) const HEADER_WORDS: usize = 20;
 /// Most rotary tables that a plan may use.
 pub(crate) const MOST_TABLES: usize = HEADER_WORDS - PASS_ANGLES_AT;
 
+/// Where the number of output rows lies, in bytes.
+pub(crate) const OUTPUT_COUNT: u64 = 4 * PASS_OUTPUTS as u64;
+
 /// Where the first row's token lies, in bytes.
 pub(crate) const FIRST_TOKEN: u64 = 4 * (HEADER_WORDS + ROW_TOKEN) as u64;
 

@@ -7,7 +7,7 @@ mod rows;
 mod walks;
 mod words;
 
-pub(super) use layout::{FIRST_TOKEN, MOST_TABLES};
+pub(super) use layout::{FIRST_TOKEN, MOST_TABLES, OUTPUT_COUNT};
 pub(super) use pass_shape::{MOST_PARTIALS, PassShape, TILE_ROWS};
 pub(super) use placement::{BatchShape, Placement};
 pub(super) use rows::Rows;

@@ -23,28 +23,16 @@ impl Compiler<'_> {
 
     /// The dispatches of an [`AttentionOp`].
     pub(super) fn attention(&self, op: AttentionOp) -> AttentionDispatches<DispatchSpec> {
-        let AttentionOp { query, output, prologue, .. } = op;
+        let AttentionOp { query, output, .. } = op;
         let shape = Shape::from(op);
         let output = self.rows(output);
-        let rows = self.rows(query.buffer);
-        let Some(AttentionPrologue { key, value, norms, rotary }) = prologue else {
-            let source = Source::ready(rows, query.first);
+        let Some(source) = self.prologue_source(op) else {
+            let source = Source::ready(self.rows(query.buffer), query.first);
             let alone = self.by_rows(shape, source, output, Append::Done, &[]);
             let many = self.many(shape, source, output, &[]);
             let fewest = fewest_of_many(self.prefill_kernel(shape, source));
             return AttentionDispatches { chained: alone.clone(), alone, many, fewest };
         };
-        let source = Source {
-            rows,
-            first_query: query.first,
-            first_key: key.first,
-            values: self.rows(value.buffer),
-            first_value: value.first,
-            norms,
-            rotary: rotary.map(|id| (id.0, self.plan.rotary_tables[id.0].pairs())),
-        };
-        let one_buffer = [key.buffer, value.buffer] == [query.buffer; 2];
-        assert!(one_buffer, "the projections of a fused attention share a buffer");
         let alone = self.by_rows(shape, source, output, Append::Here, &[]);
         let write = [self.write_cache(shape, source, shape.heads)];
         let ready = Source::ready(self.ready_rows(shape), 0);
@@ -52,6 +40,22 @@ impl Compiler<'_> {
         let many = self.many(shape, ready, output, &write);
         let fewest = fewest_of_many(self.prefill_kernel(shape, ready));
         AttentionDispatches { alone, chained, many, fewest }
+    }
+
+    /// Where an attention that makes queries, keys and values ready itself has them from.
+    pub(super) fn prologue_source(&self, op: AttentionOp) -> Option<Source> {
+        let AttentionPrologue { key, value, norms, rotary } = op.prologue?;
+        let one_buffer = [key.buffer, value.buffer] == [op.query.buffer; 2];
+        assert!(one_buffer, "the projections of a fused attention share a buffer");
+        Some(Source {
+            rows: self.rows(op.query.buffer),
+            first_query: op.query.first,
+            first_key: key.first,
+            values: self.rows(value.buffer),
+            first_value: value.first,
+            norms,
+            rotary: rotary.map(|id| (id.0, self.plan.rotary_tables[id.0].pairs())),
+        })
     }
 
     /// The kernel for many rows: the chosen one, where the heads and the workgroup memory allow it.

@@ -233,7 +233,7 @@ impl Compiler<'_> {
     }
 
     /// What `shaders/lib/cache.wgsl` needs to know.
-    fn cache_overrides(&self, shape: Shape) -> [Override; 4] {
+    pub(super) fn cache_overrides(&self, shape: Shape) -> [Override; 4] {
         [
             Override::KvF16(self.plan.cache_format == CacheFormat::F16),
             Override::KvHeads(shape.kv_heads),
@@ -269,7 +269,7 @@ fn ready_overrides(source: Source) -> [Override; 7] {
 }
 
 /// What `shaders/lib/scores.wgsl` needs to know.
-fn score_overrides(shape: Shape) -> [Override; 7] {
+pub(super) fn score_overrides(shape: Shape) -> [Override; 7] {
     let ScoresConfig { window, cap, linear_bias, growth } = shape.scores;
     [
         Override::Heads(shape.heads),

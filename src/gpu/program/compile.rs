@@ -77,11 +77,15 @@ pub fn kernel_uses(
     let shapes = tensors.iter().zip(layouts).map(shape).collect::<Result<Vec<_>, _>>()?;
     let compiler = Compiler { plan, tensors: &shapes, choice };
     let mut uses: Vec<KernelUse> = Vec::new();
+    let mut add = |spec: &DispatchSpec| {
+        if !uses.contains(&spec.kernel) {
+            uses.push(spec.kernel.clone());
+        }
+    };
     for op in &plan.ops {
-        for spec in compiler.step(op).all() {
-            if !uses.contains(&spec.kernel) {
-                uses.push(spec.kernel.clone());
-            }
+        compiler.step(op).all().for_each(&mut add);
+        if let Op::Attention(attention) = *op {
+            compiler.attention_scores(attention).iter().for_each(&mut add);
         }
     }
     Ok(uses)

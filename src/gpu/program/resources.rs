@@ -24,6 +24,8 @@ pub(crate) struct Resources {
     /// Bound where an optional tensor is absent.
     absent: wgpu::Buffer,
     pub cache: Cache,
+    /// Attention's scores, as large as the last probe needed them.
+    pub scores: wgpu::Buffer,
 }
 
 impl Resources {
@@ -44,7 +46,8 @@ impl Resources {
         let scratch = scratch_bytes(plan, rows.batch);
         let cache = Cache::new(device, plan, scratch, context)?;
         let pass = pass_buffer(device, FIRST_PASS_BYTES)?;
-        Ok(Self { pass, tensors, activations, absent, cache })
+        let scores = scores_buffer(device, 1)?;
+        Ok(Self { pass, tensors, activations, absent, cache, scores })
     }
 
     /// A buffer of activations.
@@ -84,6 +87,7 @@ impl Resources {
             Binding::State(state) => &self.cache.states.buffers[state.0],
             Binding::Partials => &self.cache.partials,
             Binding::ReadyQueries => &self.cache.ready,
+            Binding::Scores => &self.scores,
         }
     }
 
@@ -98,6 +102,14 @@ impl Resources {
         Ok(())
     }
 
+    /// Makes room for so many scores of attention.
+    pub(crate) fn need_scores(&mut self, device: &Device, scores: usize) -> Result<(), ModelError> {
+        if self.scores.size() < 4 * scores as u64 {
+            self.scores = scores_buffer(device, scores)?;
+        }
+        Ok(())
+    }
+
     /// Bytes of the weights.
     pub(crate) fn weight_bytes(&self) -> u64 {
         self.tensors.iter().map(GpuTensor::bytes).sum()
@@ -108,6 +120,10 @@ impl Resources {
         let attention = [&self.cache.partials, &self.cache.ready];
         self.activations.iter().chain(attention).map(wgpu::Buffer::size).sum()
     }
+}
+
+fn scores_buffer(device: &Device, scores: usize) -> Result<wgpu::Buffer, ModelError> {
+    device.buffer("attention's scores", 4 * scores as u64, BufferUsages::STORAGE | BufferUsages::COPY_SRC)
 }
 
 fn pass_buffer(device: &Device, bytes: u64) -> Result<wgpu::Buffer, ModelError> {

@@ -36,6 +36,8 @@ pub(crate) enum Binding {
     Partials,
     /// Queries that are ready for attention.
     ReadyQueries,
+    /// Scores of attention, for a probe.
+    Scores,
 }
 
 /// The workgroups of a dispatch.

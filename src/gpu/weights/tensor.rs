@@ -60,6 +60,11 @@ impl GpuTensor {
     pub(crate) fn new(device: &Device, info: &TensorInfo, layout: GpuLayout) -> Result<Self, LoadError> {
         let shape = TensorShape::of(info, layout, device.binding_limit())?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+        // Probes read vectors back.
+        let usage = match layout {
+            GpuLayout::Matrix(_) => usage,
+            GpuLayout::Vector => usage | BufferUsages::COPY_SRC,
+        };
         let name = format!("the weights ({})", info.name);
         let shard = |rows: &Range<usize>| {
             let padded = layout.padded_rows(rows.len()) as u64;

@@ -2,6 +2,7 @@
 //! scrolled and what it cached, in egui's memory.
 
 mod advanced_stages;
+pub(super) mod attention;
 mod columns;
 pub(super) mod command_palette;
 mod commands;
@@ -11,6 +12,8 @@ pub(super) mod draw;
 mod grammar;
 pub(super) mod inspector;
 mod kept;
+pub(super) mod layers;
+mod look;
 pub(super) mod model_card;
 pub(super) mod notices;
 pub(super) mod open;

@@ -9,7 +9,7 @@ use super::scale::Scale;
 use crate::trace::{ChosenBy, Run};
 use crate::ui::action::Action;
 use crate::ui::chips::{Chip, PADDING, Source};
-use crate::ui::colours::{mix, quantity as quantity_color};
+use crate::ui::colours::{mix, quantity as quantity_color, weight_tint};
 use crate::ui::format;
 use crate::ui::remembered::Colouring;
 use crate::ui::scene::Scene;
@@ -23,7 +23,13 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, o
     let palette = palette(ui);
     let rect = chip.rect.translate(origin.to_vec2());
     let response = ui.interact(rect, ui.scope_id().with(("chip", chip_number(chip.source))), Sense::click());
-    let ChipStyle { label, fill, underline, ink } = ChipStyle::of(ui, run, chip, scale);
+    let ChipStyle { label, mut fill, mut underline, ink } = ChipStyle::of(ui, run, chip, scale);
+    if let Some(tint) = &scene.state.inside.tint {
+        // A panel's weights, while the pointer is on a row of them.
+        let weight = tint.get(chip.source.position(run.prompt.len())).copied().unwrap_or_default();
+        fill = weight_tint(ui, palette.surface, weight);
+        underline = None;
+    }
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
     let painter = ui.painter().with_clip_rect(ui.clip_rect().intersect(rect.expand(2.0)));
     painter.rect_filled(rect, RADIUS, fill);
@@ -111,17 +117,17 @@ fn selection(
         painter.rect_stroke(response.rect, RADIUS, Stroke::new(width, color), StrokeKind::Outside);
     };
     let cursor = &mut scene.state.cursor;
-    let (position, selected, preview, action) = match source {
-        Source::Prompt(index) => (index, cursor.prompt == Some(index), false, Action::SelectPrompt(index)),
+    let (selected, preview, action) = match source {
+        Source::Prompt(index) => (cursor.prompt == Some(index), false, Action::SelectPrompt(index)),
         Source::Step(place) => {
             if response.hovered() {
                 cursor.next_preview = Some(place);
             }
             let preview = cursor.preview == Some(place);
-            (run.prompt.len() + place, cursor.selected == Some(place), preview, Action::Select(place))
+            (cursor.selected == Some(place), preview, Action::Select(place))
         }
     };
-    if scene.state.pointed_at == Some(position) {
+    if scene.state.pointed_at == Some(source.position(run.prompt.len())) {
         frame(2.0, palette.second);
     }
     if selected {

@@ -10,6 +10,7 @@ use crate::ui::axes::{self, Axes};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::panels::look::at_position;
 use crate::ui::scene::Scene;
 use crate::ui::table::{self, Column, RowLook, framed, number};
 use crate::ui::theme::{palette, size, space};
@@ -201,14 +202,6 @@ fn row(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, candidate: &ContrastiveCan
         scene.state.next_pointed_at = Some(place);
     }
     response.on_hover_text(format!("Most like position {place}: {similar}"));
-}
-
-/// The token at a position of prompt and text.
-fn at_position(run: &Run, position: usize) -> String {
-    match run.prompt.get(position) {
-        Some(token) => token_text::of_prompt(token),
-        None => run.at(position - run.prompt.len()).map(token_text::of_node).unwrap_or_default(),
-    }
 }
 
 fn name(token: &Token) -> String {
