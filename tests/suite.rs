@@ -9,6 +9,7 @@ mod suite {
     mod bans;
     mod beams;
     mod branches;
+    mod breaks;
     mod chained;
     mod chat;
     mod checkpoints;
@@ -79,5 +80,6 @@ mod suite {
     mod window_script;
     mod window_strategies;
     mod window_traces;
+    mod window_watch;
     mod wrappers;
 }

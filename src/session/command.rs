@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::break_when::BreakWhen;
 use crate::decoding::DecodingSettings;
 use crate::model::{CacheFormat, WeightsChoice};
 
@@ -32,6 +33,8 @@ pub enum Command {
     Pause,
     /// Make one step of a paused run.
     StepOnce,
+    /// Pause runs by themselves from now on where one of these conditions holds.
+    BreakWhen(BreakWhen),
     /// Let the run go on from a step of its with another token: a branch, which shares what both texts have in
     /// common.
     Branch {

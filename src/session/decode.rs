@@ -2,10 +2,12 @@
 //!
 //! Used by the worker's thread and by the command line; knows neither.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use super::break_when::{Break, BreakWhen};
 use super::command::{Prompt, SpecialTokens};
 use super::guide::Guide;
 use super::load::ReadyModel;
@@ -27,6 +29,8 @@ pub struct Decode {
     branches: Vec<Branch>,
     /// The lines that came to an end, by their last nodes.
     ended: Vec<(usize, StopReason)>,
+    /// Where the line paused within what a pass brought, by node, and the last node of what it brought.
+    withheld: BTreeMap<usize, usize>,
     /// The text's state after the prompt.
     prompt_text: TextState,
     /// The text's state after each node.
@@ -91,7 +95,8 @@ impl Decode {
         let stop_texts = StopTexts::new(&settings.stop.texts);
         let prompt_text = TextState { detokeniser, written_out: stop_texts.clone(), stop_texts };
         let branches = vec![Branch { strategy, tip: None }];
-        Ok(Self { run, branches, ended: Vec::new(), prompt_text, texts: Vec::new(), guide })
+        let (ended, withheld, texts) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Ok(Self { run, branches, ended, withheld, prompt_text, texts, guide })
     }
 
     /// Makes one step. When the run is over, [`Run::stop`] says why.
@@ -122,6 +127,38 @@ impl Decode {
         }
         self.note_end();
         Ok(())
+    }
+
+    /// As [`Self::advance`], but the line ends at the first new token at which a condition holds. What the pass
+    /// brought beyond it is kept: the next call adds that before anything is computed, so that the text is the same.
+    pub fn advance_until(
+        &mut self,
+        ready: &mut ReadyModel,
+        control: &mut Control<'_>,
+        when: &BreakWhen,
+    ) -> Result<Option<Break>, RunError> {
+        let withheld = self.run.tip().and_then(|tip| self.withheld.remove(&tip));
+        let new = match withheld {
+            Some(tip) => {
+                let place = self.run.line.len();
+                self.follow(tip)?;
+                place
+            }
+            None => {
+                let first = self.run.nodes.len();
+                self.advance(ready, control)?;
+                self.run.line.partition_point(|&index| index < first)
+            }
+        };
+        let broke = (new..self.run.line.len()).find_map(|place| when.at(&self.run, place));
+        if let (Some(Break { node, .. }), Some(tip)) = (&broke, self.run.tip())
+            && *node != tip
+        {
+            self.withheld.insert(*node, tip);
+            self.run.follow(Some(*node));
+            self.run.stop = None;
+        }
+        Ok(broke)
     }
 
     /// Lets the run go on from a node of its with another of the node's candidates. The branch shares the cached

@@ -1,5 +1,6 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
+use super::break_when::Break;
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{
@@ -78,6 +79,8 @@ pub enum Event {
         /// Why that line ended; `None` if it can go on.
         stop: Option<StopReason>,
     },
+    /// A condition held at the newest token of the line: the run pauses next.
+    Broke(Break),
     /// The run waits.
     Paused,
     /// The run goes on.

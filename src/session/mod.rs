@@ -1,6 +1,7 @@
 //! The worker: commands in, events out. It owns the model, the tokenizer and the strategy, and runs them on
 //! a thread of its own, so that nothing in the window ever waits for a GPU or a file.
 
+pub mod break_when;
 pub mod command;
 pub mod decode;
 pub mod draft;
@@ -26,6 +27,7 @@ pub use crate::formats::inspect::{FormatShare, Inspection};
 pub use crate::gpu::adapter_for_window;
 pub use crate::gpu::{LoadPart, Progress, Share};
 pub use crate::model::{CacheFormat, WeightsChoice};
+pub use break_when::{Break, BreakReason, BreakWhen};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::Decode;
 pub use draft::{DraftError, DraftModel};

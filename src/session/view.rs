@@ -1,5 +1,6 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
+use super::break_when::Break;
 use super::event::{BrokenAdapter, Event, Loaded, Notice, RunUpdate};
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{AdapterFacts, ModelFacts, Run};
@@ -23,6 +24,8 @@ pub struct View {
     pub prompt_tokens: Option<usize>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
+    /// Where and why the run paused by itself, while it waits there.
+    pub broke: Option<Break>,
     /// How far the newest run's initiation is, also while it is paused.
     pub initiation: Initiation,
     /// What the user was told last, oldest first: [`MOST_NOTICES`] at most.
@@ -87,6 +90,7 @@ pub enum Status {
 impl View {
     /// Takes one event in.
     pub fn apply(&mut self, event: Event) {
+        self.leave_break(&event);
         match event {
             Event::Adapters(adapters) => self.adapters = adapters,
             Event::BrokenAdapters(broken) => self.broken_adapters = broken,
@@ -172,6 +176,7 @@ impl View {
                     self.status = self.at_rest();
                 }
             }
+            Event::Broke(broke) => self.broke = Some(broke),
             Event::Paused => self.status = Status::Paused,
             Event::Resumed => {
                 let begun = self.run.as_ref().is_some_and(|run| !run.line.is_empty());
@@ -185,6 +190,24 @@ impl View {
                 }
             }
             Event::Notice(notice) => self.tell(notice),
+        }
+    }
+
+    /// Forgets why the run paused once it does something else.
+    fn leave_break(&mut self, event: &Event) {
+        let leaves = matches!(
+            event,
+            Event::RunStarted(_)
+                | Event::Stepped(_)
+                | Event::Branched(_)
+                | Event::Followed { .. }
+                | Event::Resumed
+                | Event::Finished { .. }
+                | Event::LoadStarted { .. }
+                | Event::LoadFailed
+        );
+        if leaves {
+            self.broke = None;
         }
     }
 

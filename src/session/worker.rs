@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::break_when::BreakWhen;
 use super::command::{Command, Pace, Prompt, RunRequest};
 use super::decode::Decode;
 use super::draft::DraftModel;
@@ -54,6 +55,7 @@ impl Session {
                 draft: None,
                 live: None,
                 scoring: None,
+                break_when: BreakWhen::default(),
                 broken_adapters: Vec::new(),
             }
             .work();
@@ -121,6 +123,8 @@ pub(super) struct Worker {
     pub(super) live: Option<LiveRun>,
     /// The newest run's prompt while it is scored; steps wait until that is done.
     pub(super) scoring: Option<PromptScores>,
+    /// Where runs pause by themselves.
+    pub(super) break_when: BreakWhen,
     /// Adapters that do not work, as sent last.
     pub(super) broken_adapters: Vec<BrokenAdapter>,
 }
@@ -160,6 +164,7 @@ impl Worker {
             Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
+            Command::BreakWhen(conditions) => self.break_when = conditions,
             Command::Branch { node, token, pace } => self.branch(node, token, pace),
             Command::Follow { tip } => self.follow(tip),
             Command::Pause => {
@@ -311,11 +316,16 @@ impl Worker {
         let outbox = &self.outbox;
         let mut progress = |done, total| outbox.send(Event::InitiationProgress { done, total });
         let mut control = Control { interrupt: &self.interrupt, progress: &mut progress };
-        match live.decode.advance(ready, &mut control) {
-            Ok(()) => {
+        match live.decode.advance_until(ready, &mut control, &self.break_when) {
+            Ok(broke) => {
                 self.outbox.send(Event::Stepped(Box::new(live.update())));
                 if let Some(stop) = live.decode.run.stop {
+                    // A run that has ended has nothing to hold.
                     self.finish(stop);
+                } else if let Some(broke) = broke {
+                    live.motion = Motion::Held;
+                    self.outbox.send(Event::Broke(broke));
+                    self.outbox.send(Event::Paused);
                 } else if live.motion == Motion::OneStep {
                     live.motion = Motion::Held;
                     self.outbox.send(Event::Paused);

@@ -18,7 +18,7 @@ use super::state::{Awaited, Origin, State};
 use super::theme;
 use super::trace_files::TraceWork;
 use super::worker::Worker;
-use crate::session::{Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
+use crate::session::{BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
 use crate::trace::file::is_trace;
 
 /// Where what is remembered is stored.
@@ -40,6 +40,8 @@ pub struct App {
     pub(super) asked_for: ModelSource,
     /// The prompt that was counted last.
     pub(super) counted: Option<Prompt>,
+    /// The conditions that the worker was told last.
+    pub(super) told_breaks: BreakWhen,
     /// Whether a prompt is being counted.
     pub(super) counting: bool,
     /// Positions that were allowed for it; `None` is its own context.
@@ -72,6 +74,7 @@ impl App {
             inspecting: None,
             asked_for: initial.clone(),
             counted: None,
+            told_breaks: BreakWhen::default(),
             counting: false,
             asked_context: None,
             chat_offered_to: None,
@@ -163,7 +166,11 @@ impl App {
             return;
         }
         let followed = matches!(event, Event::Followed { .. });
+        let broke = matches!(event, Event::Broke(_));
         self.view.apply(event);
+        if broke {
+            self.show_break();
+        }
         if followed {
             self.take_awaited_place();
         }
@@ -217,6 +224,7 @@ impl eframe::App for App {
         self.take_dialog_answer(ctx);
         self.take_inspection();
         self.take_trace_work();
+        self.tell_breaks();
         self.count_prompt();
         self.score_prompt();
     }

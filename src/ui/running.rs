@@ -1,6 +1,7 @@
 //! What the window does to run a prompt: it has it counted, run and scored.
 
 use super::app::App;
+use super::cursor::Follow;
 use super::state::{Awaited, Origin, State};
 use crate::session::command::SpecialTokens;
 use crate::session::{Command, Pace, Prompt, RunRequest, Status};
@@ -43,6 +44,24 @@ impl App {
         if wanted && can && *scored_run != Some(*run_number) && run.prompt.len() > 1 {
             *scored_run = Some(*run_number);
             self.worker.send(Command::ScorePrompt);
+        }
+    }
+
+    /// Tells the worker where runs are to pause by themselves, when that changed.
+    pub(super) fn tell_breaks(&mut self) {
+        let wanted = &self.state.remembered.break_when;
+        if self.told_breaks != *wanted {
+            self.told_breaks = wanted.clone();
+            self.worker.send(Command::BreakWhen(wanted.clone()));
+        }
+    }
+
+    /// Selects the step at which the run paused by itself, which is the newest of its line.
+    pub(super) fn show_break(&mut self) {
+        let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
+        let cursor = &mut self.state.cursor;
+        if let (Follow::Stay, Some(newest)) = (cursor.follow, count.checked_sub(1)) {
+            cursor.select(newest, count);
         }
     }
 

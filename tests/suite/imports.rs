@@ -120,6 +120,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
     (
         "session",
         &[
+            "break_when",
             "command",
             "inbox",
             "event",

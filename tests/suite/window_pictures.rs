@@ -10,6 +10,7 @@ use logitscope::session::{ModelSource, Session};
 use logitscope::ui::App;
 
 use super::window::{Window, fill, press, until, window_on};
+use super::window_watch::press_far;
 
 fn picture(window: &mut Window, name: &str) {
     window.remove_cursor();
@@ -210,4 +211,34 @@ fn pictures_of_strategies() {
         window.run_ok();
         picture(&mut window, &format!("strategy-small-{pane}"));
     }
+}
+
+fn scroll_to(window: &mut Window, label: &str) {
+    window.get_by_label(label).scroll_to_me();
+    window.run_ok();
+}
+
+/// What watches a run, in both themes and in the smallest window.
+#[test]
+#[ignore = "writes pictures to look at"]
+fn pictures_of_watching() {
+    let mut window = ready(1440.0, 900.0);
+    for label in ["Break when", "Entropy above", "Rank beyond"] {
+        press_far(&mut window, label);
+    }
+    scroll_to(&mut window, "Text appears");
+    window.get_by_label("Run").click();
+    until(&mut window, "the run pauses by itself", |app| app.view().broke.is_some());
+    window.run_ok();
+    picture(&mut window, "watch-break");
+    press(&mut window, "Theme: system");
+    picture(&mut window, "watch-break-light");
+    window.set_size(egui::vec2(720.0, 480.0));
+    window.run_ok();
+    picture(&mut window, "watch-break-small");
+    window.get_by_role_and_label(Role::RadioButton, "Prompt").click();
+    window.run_ok();
+    press_far(&mut window, "Break when · on");
+    scroll_to(&mut window, "Text appears");
+    picture(&mut window, "watch-break-small-settings");
 }

@@ -101,6 +101,7 @@ impl Script {
             Command::Count(_) => unreachable!("it was answered above"),
             Command::Start(request) => self.start(request),
             Command::ScorePrompt => self.score_prompt(),
+            Command::BreakWhen(_) => {}
             Command::Resume => self.events.push_back(Event::Resumed),
             Command::Pause => self.events.push_back(Event::Paused),
             Command::StepOnce if self.patient => {}

@@ -2,6 +2,7 @@
 //! scrolled and what it cached, in egui's memory.
 
 mod advanced_stages;
+mod break_when;
 mod columns;
 pub(super) mod curve;
 pub(super) mod draw;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use egui::{DragValue, RichText, Ui, vec2};
 
 use super::advanced_stages;
+use super::break_when;
 use super::strategy;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
@@ -35,6 +36,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.add_space(space::M);
     section(ui, "Stop");
     stop(ui, decoding);
+    break_when::show(ui, &mut scene.state.remembered.break_when, decoding);
     ui.add_space(space::M);
     section(ui, "KV cache");
     if staged {

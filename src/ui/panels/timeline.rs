@@ -3,6 +3,7 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
+use super::break_when;
 use crate::trace::{ChosenBy, Node, Run};
 use crate::ui::action::Action;
 use crate::ui::definitions;
@@ -20,6 +21,9 @@ const SCALE: f32 = 14.0;
 
 /// Room below the steps for their numbers.
 const NUMBERS: f32 = 16.0;
+
+/// Room for the title.
+const TITLE: f32 = 80.0;
 
 /// Least room between two numbers, in points.
 const NUMBERED: f32 = 56.0;
@@ -104,6 +108,7 @@ impl Axis {
 fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
     paint_caption(ui, rect.left_center(), "Timeline");
     let Some(run) = scene.run() else { return };
+    let left = rect.left() + TITLE;
     let mut x = rect.right();
     let mut key = |text: &str, color: egui::Color32, definition: &definitions::Definition| {
         let galley = ui.painter().layout_no_wrap(text.to_owned(), regular(size::CAPTION), palette.tertiary);
@@ -127,6 +132,7 @@ fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
         });
         key(&time, palette.accent, &definitions::STEP_TIME);
     }
+    break_when::paused(ui, scene, Rect::from_x_y_ranges(left..=x.max(left), rect.y_range()));
 }
 
 fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Palette) {
