@@ -48,6 +48,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod pins;
     mod qwen;
     mod recurrences;
     mod recurrent_failures;

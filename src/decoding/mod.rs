@@ -14,6 +14,7 @@ pub mod draw;
 pub mod error;
 pub mod initiation;
 pub mod lookahead;
+pub mod pins;
 pub mod random;
 pub mod row;
 mod row_logits;
@@ -32,6 +33,7 @@ pub use begin::{StrategyInputs, begin, begin_with, check_prompt};
 pub use chain::StageContext;
 pub use constraint::{Constraint, SharedConstraint};
 pub use error::DecodingError;
+pub use pins::Pins;
 pub use settings::{
     CacheUse, DecodingSettings, DrySettings, EosRule, GrammarKind, GrammarSettings, MirostatSettings,
     StageSettings, StopSettings,

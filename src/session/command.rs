@@ -50,6 +50,11 @@ pub enum Command {
         /// The line's last node: an index in [`crate::trace::Run::nodes`].
         tip: usize,
     },
+    /// Record from now on where these tokens stand in every row, beside those that pin themselves. Another model
+    /// begins without them.
+    Pin(Vec<u32>),
+    /// Look for tokens by their spelling, or by id.
+    FindTokens(String),
     /// End the run, within one chunk of a pass; what was decoded stays.
     Stop,
 }

@@ -15,8 +15,8 @@ use super::opened::Opened;
 use super::run_error::{MissingTokenizer, RunError};
 use crate::decoding::settings::CacheUse;
 use crate::decoding::{
-    Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, StrategyInputs,
-    begin_with,
+    Branched, Control, DecodingError, DecodingSettings, Pins, StageContext, StopTexts, Strategy,
+    StrategyInputs, begin_with,
 };
 use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
 use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
@@ -37,6 +37,8 @@ pub struct Decode {
     texts: Vec<TextState>,
     /// The grammar that the new text has to fit.
     guide: Option<Guide>,
+    /// Tokens of which the nodes tell where they stood.
+    pins: Pins,
 }
 
 /// A line of the run and who chooses its next token.
@@ -74,7 +76,9 @@ impl Decode {
         let seconds = start.elapsed().as_secs_f64();
         let eos = settings.stop.eos.tokens(&ready.loaded.eos);
         let guide = Guide::new(ready, &settings.stages.grammar, &eos)?;
-        let aids = StrategyInputs { stages: stage_context(ready, settings, guide.as_ref())?, ..aids };
+        let pins = Pins::default();
+        let stages = StageContext { pins: pins.clone(), ..stage_context(ready, settings, guide.as_ref())? };
+        let aids = StrategyInputs { stages, ..aids };
         let strategy = begin_with(settings, &ready.loaded.eos, &ids, &*ready.model, &aids)?;
 
         let mut run = Run {
@@ -96,7 +100,13 @@ impl Decode {
         let prompt_text = TextState { detokeniser, written_out: stop_texts.clone(), stop_texts };
         let branches = vec![Branch { strategy, tip: None }];
         let (ended, withheld, texts) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { run, branches, ended, withheld, prompt_text, texts, guide })
+        Ok(Self { run, branches, ended, withheld, prompt_text, texts, guide, pins })
+    }
+
+    /// Lets the nodes from now on tell where these tokens stand, and no others.
+    pub fn pin(&self, ready: &mut ReadyModel, tokens: &[u32]) {
+        ready.model.pin(tokens);
+        self.pins.set(tokens);
     }
 
     /// Makes one step. When the run is over, [`Run::stop`] says why.

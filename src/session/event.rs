@@ -5,7 +5,7 @@ use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{
     AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
-    StopReason, StrategyKind, StrategyStep,
+    StopReason, StrategyKind, StrategyStep, Token,
 };
 
 /// A report from the worker.
@@ -51,6 +51,15 @@ pub enum Event {
     Counted {
         /// Its tokens, special ones included; `None` where it cannot be tokenised.
         tokens: Option<usize>,
+    },
+    /// These tokens are pinned now, those that pin themselves first.
+    Pinned(Vec<PinnedToken>),
+    /// What was looked for in the vocabulary.
+    FoundTokens {
+        /// What was asked.
+        query: String,
+        /// The first of the tokens that fit, the closest ones before the others.
+        tokens: Vec<Token>,
     },
     /// A run begins: its prompt is tokenised.
     RunStarted(Box<RunStarted>),
@@ -126,6 +135,15 @@ pub struct Loaded {
     pub defaults: GenerationDefaults,
     /// Why a prompt cannot be put as a chat; `None` where the model has a template for it.
     pub chat_problem: Option<String>,
+}
+
+/// A token of which every step records where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinnedToken {
+    /// The token.
+    pub token: Token,
+    /// Whether it pins itself: it ends a text, or the model's thinking.
+    pub automatic: bool,
 }
 
 /// The beginning of a run.

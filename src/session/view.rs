@@ -1,9 +1,9 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
 use super::break_when::Break;
-use super::event::{BrokenAdapter, Event, Loaded, Notice, RunUpdate};
+use super::event::{BrokenAdapter, Event, Loaded, Notice, PinnedToken, RunUpdate};
 use crate::gpu::{LoadPart, Share};
-use crate::trace::{AdapterFacts, ModelFacts, Run};
+use crate::trace::{AdapterFacts, ModelFacts, Run, Token};
 
 /// The worker's state as its events tell it.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,10 @@ pub struct View {
     pub draft_loading: Option<DraftLoading>,
     /// Tokens of the prompt that was counted last; `None` before the first, and where it cannot be tokenised.
     pub prompt_tokens: Option<usize>,
+    /// The tokens that are pinned.
+    pub pinned: Vec<PinnedToken>,
+    /// What was looked for in the vocabulary last, and what was found.
+    pub found: Option<(String, Vec<Token>)>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
     /// Where and why the run paused by itself, while it waits there.
@@ -129,6 +133,11 @@ impl View {
                 self.draft_loading = None;
             }
             Event::Counted { tokens } => self.prompt_tokens = tokens,
+            Event::Pinned(pinned) => {
+                self.pinned = pinned;
+                self.note_pins();
+            }
+            Event::FoundTokens { query, tokens } => self.found = Some((query, tokens)),
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
@@ -143,6 +152,7 @@ impl View {
                     phases: started.phases,
                     ..Run::default()
                 });
+                self.note_pins();
             }
             Event::InitiationProgress { done, total } => {
                 self.initiation = Initiation { done, total };
@@ -208,6 +218,19 @@ impl View {
         );
         if leaves {
             self.broke = None;
+        }
+    }
+
+    /// Keeps the pinned tokens' spellings with the run, if it is one of the model that is open.
+    fn note_pins(&mut self) {
+        let (Some(run), Some(loaded)) = (&mut self.run, &self.loaded) else { return };
+        if run.model != loaded.model {
+            return;
+        }
+        for PinnedToken { token, .. } in &self.pinned {
+            if !run.pinned.contains(token) {
+                run.pinned.push(token.clone());
+            }
         }
     }
 

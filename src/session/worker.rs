@@ -56,6 +56,7 @@ impl Session {
                 live: None,
                 scoring: None,
                 break_when: BreakWhen::default(),
+                pins: Vec::new(),
                 broken_adapters: Vec::new(),
             }
             .work();
@@ -125,6 +126,8 @@ pub(super) struct Worker {
     pub(super) scoring: Option<PromptScores>,
     /// Where runs pause by themselves.
     pub(super) break_when: BreakWhen,
+    /// Tokens that a person pinned.
+    pub(super) pins: Vec<u32>,
     /// Adapters that do not work, as sent last.
     pub(super) broken_adapters: Vec<BrokenAdapter>,
 }
@@ -164,6 +167,8 @@ impl Worker {
             Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
+            Command::Pin(tokens) => self.pin(tokens),
+            Command::FindTokens(query) => self.find_tokens(query),
             Command::BreakWhen(conditions) => self.break_when = conditions,
             Command::Branch { node, token, pace } => self.branch(node, token, pace),
             Command::Follow { tip } => self.follow(tip),
@@ -187,13 +192,15 @@ impl Worker {
 
     fn start(&mut self, request: &RunRequest) {
         self.close();
-        let Some(ready) = &self.ready else {
+        let pins = self.pinned_ids();
+        let Some(ready) = &mut self.ready else {
             self.outbox.notify(Severity::Error, "There is no model to run", "Open a model first.");
             return;
         };
         let aids = self.draft.as_ref().map(DraftModel::aids).unwrap_or_default();
         match Decode::begin_with(ready, aids, &request.prompt, &request.settings) {
             Ok(decode) => {
+                decode.pin(ready, &pins);
                 let run = &decode.run;
                 self.outbox.send(Event::RunStarted(Box::new(RunStarted {
                     prompt: run.prompt.clone(),
@@ -207,6 +214,7 @@ impl Worker {
                     Pace::SingleStep => Motion::OneStep,
                 };
                 self.live = Some(LiveRun::new(decode, motion));
+                self.tell_pins();
             }
             Err(error) => self.outbox.notify(Severity::Error, "The run cannot begin", &error.to_string()),
         }

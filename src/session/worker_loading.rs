@@ -37,6 +37,7 @@ impl Worker {
                     self.outbox.notify(Severity::Warning, "The model's files", warning);
                 }
                 self.ready = Some(ready);
+                self.pin(Vec::new());
             }
             Err(LoadError::Stopped) => {
                 self.outbox.notify(Severity::Information, "Loading was stopped", "No model is open now.");

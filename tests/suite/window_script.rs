@@ -101,7 +101,7 @@ impl Script {
             Command::Count(_) => unreachable!("it was answered above"),
             Command::Start(request) => self.start(request),
             Command::ScorePrompt => self.score_prompt(),
-            Command::BreakWhen(_) => {}
+            Command::BreakWhen(_) | Command::Pin(_) | Command::FindTokens(_) => {}
             Command::Resume => self.events.push_back(Event::Resumed),
             Command::Pause => self.events.push_back(Event::Paused),
             Command::StepOnce if self.patient => {}
@@ -417,6 +417,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             to: from + f64::from(picked.probability),
         }),
         candidates,
+        pinned: Vec::new(),
         timing: NodeTiming {
             total_seconds: seconds,
             encode_seconds: 0.0006,

@@ -4,7 +4,7 @@ use super::core::Engine;
 use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
 use crate::model::ModelError;
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
-use crate::model::selection::RowHandle;
+use crate::model::selection::{MOST_PINNED, RowHandle};
 use crate::model::{Batch, SequenceId};
 
 impl LanguageModel for Engine {
@@ -70,6 +70,11 @@ impl LanguageModel for Engine {
 
     fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
         Some(self)
+    }
+
+    fn pin(&mut self, tokens: &[u32]) {
+        let known = tokens.iter().copied().filter(|&token| (token as usize) < self.program.vocabulary());
+        self.pinned = known.take(MOST_PINNED).collect();
     }
 
     fn cache_usage(&self) -> CacheUsage {
