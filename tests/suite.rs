@@ -48,6 +48,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod peeks;
     mod pins;
     mod qwen;
     mod recurrences;
@@ -72,6 +73,7 @@ mod suite {
 
     mod uncached;
     mod weights;
+    mod what_if;
     mod window;
     mod window_comfort;
     mod window_floods;

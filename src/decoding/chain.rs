@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::constraint::SharedConstraint;
 use super::error::DecodingError;
 use super::pins::Pins;
-use super::row::{Row, Softmax, finite};
+use super::row::{Descending, Row, Softmax, finite};
 use super::settings::StageSettings;
 use super::stages::{Dry, History, Mirostat, Stage};
 use super::strategy_settings::Picking;
@@ -213,6 +213,7 @@ impl Chain {
             chosen[0].after.resize(stages.len(), row.value(id));
             listed.extend(chosen);
         }
+        let highest = self.highest_of_others(&raw, &listed, id);
         let listed = listed.into_iter().enumerate();
         let recorded = listed.filter(|(place, trail)| *place < self.recorded_candidates || trail.id == id);
         let candidates: Vec<Candidate> = recorded
@@ -230,11 +231,22 @@ impl Chain {
             entropy: entropy as f32,
             log_sum_exp: finite(before.log_sum_exp as f32),
             stages,
-            others: others(&candidates, raw.kept_count(), row.kept_count()),
+            others: Others { highest, ..others(&candidates, raw.kept_count(), row.kept_count()) },
             candidates,
             pinned,
             ..Node::default()
         }
+    }
+}
+
+impl Chain {
+    /// The highest raw logit that a record with this id does not list.
+    fn highest_of_others(&self, raw: &Row, listed: &[Trail], id: u32) -> Option<f32> {
+        let recorded = |other: u32| {
+            other == id || listed.iter().take(self.recorded_candidates).any(|trail| trail.id == other)
+        };
+        let next = Descending::new(raw).take(self.recorded_candidates + 2).find(|&other| !recorded(other));
+        next.map(|other| raw.value(other))
     }
 }
 
@@ -340,5 +352,6 @@ fn others(candidates: &[Candidate], vocabulary: usize, kept: usize) -> Others {
         kept,
         probability: if kept == 0 { 0.0 } else { rest(|candidate| candidate.probability) },
         raw_probability: if count == 0 { 0.0 } else { rest(|candidate| candidate.raw_probability) },
+        highest: None,
     }
 }

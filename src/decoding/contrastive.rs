@@ -19,7 +19,7 @@ use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared}
 use super::strategy_settings::{ContrastiveSettings, Picking};
 use crate::model::batch::{Batch, Row, RowOutput};
 use crate::model::selection::SamplingParams;
-use crate::model::{LanguageModel, SequenceId, Summary};
+use crate::model::{LanguageModel, ModelError, SequenceId, Summary};
 use crate::trace::strategies::{ContrastiveCandidate, ContrastiveStep};
 use crate::trace::{Run, StepDetail, StrategyStep};
 
@@ -246,12 +246,16 @@ impl Strategy for Contrastive {
     }
 
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
-        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
+        let sequence = self.fork(model, tokens)?;
         let mut strategy =
             Self { tokens: tokens.to_vec(), sequence, next: None, cost: PassCost::default(), ..self.clone() };
         strategy.states.truncate(sequence.map_or(0, |sequence| model.length(sequence)));
         let stop = strategy.ending.reason(tokens, model.context());
         Ok(Branched { strategy: Box::new(strategy), stop })
+    }
+
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
+        fork_shared(model, self.sequence, &self.tokens, tokens)
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {

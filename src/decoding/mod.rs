@@ -27,6 +27,7 @@ pub mod strategy;
 pub mod strategy_settings;
 pub mod summary;
 mod text;
+pub mod what_if;
 
 pub use crate::trace::StrategyKind;
 pub use begin::{StrategyInputs, begin, begin_with, check_prompt};
@@ -43,3 +44,4 @@ pub use strategy::{Branched, Control, SharedModel, Stepped, Strategy};
 pub use strategy_settings::{
     BeamSettings, ContrastiveSettings, EarlyStopping, LookaheadSettings, Picking, SpeculativeSettings,
 };
+pub use what_if::{NoWhatIf, WhatIf, WouldBe};

@@ -261,12 +261,16 @@ impl Strategy for SingleToken {
     }
 
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
-        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
+        let sequence = self.fork(model, tokens)?;
         let cost = PassCost::default();
         let stop = self.ending.reason(tokens, model.context());
         let strategy =
             Box::new(Self { tokens: tokens.to_vec(), sequence, pending: None, cost, ..self.clone() });
         Ok(Branched { strategy, stop })
+    }
+
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
+        fork_shared(model, self.sequence, &self.tokens, tokens)
     }
 
     fn rest(&mut self, model: &mut dyn LanguageModel) {

@@ -29,6 +29,10 @@ pub trait Strategy {
     /// the cached positions that both texts have in common.
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError>;
 
+    /// A fork of the strategy's sequence that shares the cached positions that these tokens begin with, always without
+    /// the last one; `None` if there is none yet. Whoever asks for it releases it.
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError>;
+
     /// Gives up what is under way ahead of the next step: another strategy is about to use the model.
     fn rest(&mut self, _model: &mut dyn LanguageModel) {}
 

@@ -220,8 +220,17 @@ impl Text {
 
     /// The same on other tokens, which share what both have in common.
     pub(super) fn branch(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Self, ModelError> {
-        let sequence = fork_shared(model, self.sequence, &self.tokens, tokens)?;
+        let sequence = self.fork(model, tokens)?;
         Ok(Self { tokens: tokens.to_vec(), sequence, cost: PassCost::default(), ..self.clone() })
+    }
+
+    /// A fork of its sequence for other tokens.
+    pub(super) fn fork(
+        &self,
+        model: &mut dyn LanguageModel,
+        tokens: &[u32],
+    ) -> Result<Option<SequenceId>, ModelError> {
+        fork_shared(model, self.sequence, &self.tokens, tokens)
     }
 
     /// Forgets the sequence.

@@ -50,6 +50,16 @@ pub enum Command {
         /// The line's last node: an index in [`crate::trace::Run::nodes`].
         tip: usize,
     },
+    /// Tell the greedy tokens that would follow a candidate, while the run waits or has ended. Any other command ends
+    /// that.
+    Peek {
+        /// The step: an index in [`crate::trace::Run::nodes`].
+        node: usize,
+        /// The candidate's token.
+        token: u32,
+    },
+    /// Look ahead no more.
+    EndPeek,
     /// Record from now on where these tokens stand in every row, beside those that pin themselves. Another model
     /// begins without them.
     Pin(Vec<u32>),

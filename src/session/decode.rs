@@ -18,6 +18,7 @@ use crate::decoding::{
     Branched, Control, DecodingError, DecodingSettings, Pins, StageContext, StopTexts, Strategy,
     StrategyInputs, begin_with,
 };
+use crate::model::{ModelError, SequenceId};
 use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
 use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
@@ -257,16 +258,42 @@ impl Decode {
         token: Option<u32>,
     ) -> Result<Branched, RunError> {
         self.rest(ready);
+        let mut tokens = self.text_of(path);
+        tokens.extend(token);
+        let nearest = self.nearest(path);
+        Ok(self.branches[nearest].strategy.branch(&mut *ready.model, &tokens)?)
+    }
+
+    /// A sequence of its own for a text that begins with these nodes, which shares the cached positions of the line
+    /// that has most in common with it. What was begun ahead of the next step is given up; whoever takes the sequence
+    /// releases it.
+    pub(super) fn fork_sequence(
+        &mut self,
+        ready: &mut ReadyModel,
+        path: &[usize],
+        text: &[u32],
+    ) -> Result<SequenceId, ModelError> {
+        self.rest(ready);
+        let nearest = self.nearest(path);
+        let fork = self.branches[nearest].strategy.fork(&mut *ready.model, text)?;
+        Ok(fork.unwrap_or_else(|| ready.model.new_sequence()))
+    }
+
+    /// Prompt and tokens of these nodes.
+    pub(super) fn text_of(&self, path: &[usize]) -> Vec<u32> {
         let mut tokens = self.run.prompt_ids();
         tokens.extend(path.iter().map(|&index| self.run.nodes[index].token));
-        tokens.extend(token);
+        tokens
+    }
+
+    /// The branch whose line has most in common with these nodes.
+    fn nearest(&self, path: &[usize]) -> usize {
         let common = |branch: &Branch| {
             let line = self.run.path(branch.tip);
             line.iter().zip(path).take_while(|(one, other)| one == other).count()
         };
         let nearest = (0..self.branches.len()).max_by_key(|&index| common(&self.branches[index]));
-        let nearest = nearest.expect("a run has a strategy");
-        Ok(self.branches[nearest].strategy.branch(&mut *ready.model, &tokens)?)
+        nearest.expect("a run has a strategy")
     }
 
     /// Remembers why the line ended, and with it the other sequences that the strategy returned.

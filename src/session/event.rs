@@ -61,6 +61,8 @@ pub enum Event {
         /// The first of the tokens that fit, the closest ones before the others.
         tokens: Vec<Token>,
     },
+    /// What was found so far by looking ahead.
+    Peeked(Peeked),
     /// A run begins: its prompt is tokenised.
     RunStarted(Box<RunStarted>),
     /// More of the prompt went through the decoder.
@@ -144,6 +146,19 @@ pub struct PinnedToken {
     pub token: Token,
     /// Whether it pins itself: it ends a text, or the model's thinking.
     pub automatic: bool,
+}
+
+/// The greedy tokens that would follow a candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// The step: an index in [`crate::trace::Run::nodes`].
+    pub node: usize,
+    /// The candidate's token.
+    pub token: u32,
+    /// What would follow it, as far as it is known.
+    pub tokens: Vec<Token>,
+    /// Whether that is all.
+    pub done: bool,
 }
 
 /// The beginning of a run.

@@ -1,7 +1,7 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
 use super::break_when::Break;
-use super::event::{BrokenAdapter, Event, Loaded, Notice, PinnedToken, RunUpdate};
+use super::event::{BrokenAdapter, Event, Loaded, Notice, Peeked, PinnedToken, RunUpdate};
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{AdapterFacts, ModelFacts, Run, Token};
 
@@ -26,6 +26,8 @@ pub struct View {
     pub pinned: Vec<PinnedToken>,
     /// What was looked for in the vocabulary last, and what was found.
     pub found: Option<(String, Vec<Token>)>,
+    /// What looking ahead found last.
+    pub peeked: Option<Peeked>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
     /// Where and why the run paused by itself, while it waits there.
@@ -100,6 +102,8 @@ impl View {
             Event::BrokenAdapters(broken) => self.broken_adapters = broken,
             Event::LoadStarted { name } => {
                 self.loaded = None;
+                self.found = None;
+                self.pinned.clear();
                 self.status = Status::Loading { name, part: LoadPart::default(), share: Share::default() };
             }
             Event::LoadProgress { part, share } => {
@@ -137,9 +141,11 @@ impl View {
                 self.pinned = pinned;
                 self.note_pins();
             }
+            Event::Peeked(peeked) => self.peeked = Some(peeked),
             Event::FoundTokens { query, tokens } => self.found = Some((query, tokens)),
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();
+                self.peeked = None;
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
                 self.status = self.under_way();
                 self.run = Some(Run {

@@ -18,6 +18,7 @@ use super::inbox::Inbox;
 use super::live_run::{LiveRun, Motion};
 use super::load::{Loader, ReadyModel};
 use super::outbox::Outbox;
+use super::peek::Peek;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
 use crate::decoding::{Control, DecodingError};
@@ -57,6 +58,7 @@ impl Session {
                 scoring: None,
                 break_when: BreakWhen::default(),
                 pins: Vec::new(),
+                peeking: None,
                 broken_adapters: Vec::new(),
             }
             .work();
@@ -128,6 +130,8 @@ pub(super) struct Worker {
     pub(super) break_when: BreakWhen,
     /// Tokens that a person pinned.
     pub(super) pins: Vec<u32>,
+    /// The look ahead that is under way; only while the run does not move.
+    pub(super) peeking: Option<Peek>,
     /// Adapters that do not work, as sent last.
     pub(super) broken_adapters: Vec<BrokenAdapter>,
 }
@@ -136,7 +140,9 @@ impl Worker {
     fn work(mut self) {
         loop {
             self.interrupt.store(false, Ordering::Release);
-            let moving = self.scoring.is_some() || self.live.as_ref().is_some_and(|live| live.moves());
+            let moving = self.scoring.is_some()
+                || self.peeking.is_some()
+                || self.live.as_ref().is_some_and(|live| live.moves());
             let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
             if self.inbox.closed {
                 return;
@@ -144,6 +150,7 @@ impl Worker {
             let turn = AssertUnwindSafe(|| match command {
                 Some(command) => self.handle(command),
                 None if self.scoring.is_some() => self.score_more(),
+                None if self.peeking.is_some() => self.peek_on(),
                 None => self.advance(),
             });
             if let Err(panic) = catch_unwind(turn) {
@@ -153,6 +160,7 @@ impl Worker {
     }
 
     fn handle(&mut self, command: Command) {
+        self.end_peek();
         match command {
             Command::ListAdapters => {
                 let adapters = self.loader.adapters();
@@ -167,6 +175,8 @@ impl Worker {
             Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
+            Command::Peek { node, token } => self.peek(node, token),
+            Command::EndPeek => {}
             Command::Pin(tokens) => self.pin(tokens),
             Command::FindTokens(query) => self.find_tokens(query),
             Command::BreakWhen(conditions) => self.break_when = conditions,
@@ -383,8 +393,9 @@ impl Worker {
         self.abandon();
     }
 
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         let live = self.live.take();
+        self.peeking = None;
         self.scoring = None;
         // A model that is in an unknown state may panic once more when it goes.
         let ready = self.ready.take();
@@ -400,7 +411,7 @@ impl Worker {
 }
 
 /// Whether the model cannot be used after this error.
-fn takes_the_model(error: &ModelError) -> bool {
+pub(super) fn takes_the_model(error: &ModelError) -> bool {
     match error {
         ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
         ModelError::TokenOutsideVocabulary { .. } | ModelError::BeyondContext { .. } => false,

@@ -132,6 +132,9 @@ pub struct Others {
     pub probability: f32,
     /// Their probability together under the raw softmax.
     pub raw_probability: f32,
+    /// The highest raw logit among them; `None` where there are none, and in traces from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<f32>,
 }
 
 /// A random choice: the kept tokens lie end to end on 0–1, by descending probability and then ascending id,

@@ -2,6 +2,7 @@
 
 use super::remembered::ThemeChoice;
 use crate::session::{CacheFormat, ModelSource, WeightsChoice};
+use crate::trace::Token;
 
 /// Something a person asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +76,8 @@ pub enum Action {
     LoadDraft(std::path::PathBuf),
     /// Forget the draft model.
     DropDraft,
+    /// Pin a token, or take it off.
+    TogglePin(Token),
     /// Light, dark, or as the system.
     SetTheme(ThemeChoice),
     /// Show or hide the inspector.

@@ -42,6 +42,8 @@ pub struct App {
     pub(super) counted: Option<Prompt>,
     /// The conditions that the worker was told last.
     pub(super) told_breaks: BreakWhen,
+    /// What the vocabulary was searched for last.
+    pub(super) sought: String,
     /// Whether a prompt is being counted.
     pub(super) counting: bool,
     /// Positions that were allowed for it; `None` is its own context.
@@ -75,6 +77,7 @@ impl App {
             asked_for: initial.clone(),
             counted: None,
             told_breaks: BreakWhen::default(),
+            sought: String::new(),
             counting: false,
             asked_context: None,
             chat_offered_to: None,
@@ -125,6 +128,7 @@ impl App {
             Event::LoadStarted { .. } => {
                 self.state.progress_since = Some(now);
                 (self.counted, self.counting) = (None, false);
+                self.sought.clear();
                 self.leave_run();
             }
             Event::LoadFailed => self.leave_run(),
@@ -225,6 +229,9 @@ impl eframe::App for App {
         self.take_inspection();
         self.take_trace_work();
         self.tell_breaks();
+        self.find_tokens();
+        self.foretell(ctx);
+        self.look_ahead(ctx);
         self.count_prompt();
         self.score_prompt();
     }

@@ -5,7 +5,7 @@ use egui::{
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
-use super::panels::{curve, pipeline, strategy_detail, text, tree};
+use super::panels::{curve, pinned, pipeline, strategy_detail, text, tree};
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
@@ -23,6 +23,8 @@ pub(super) enum Pane {
     Strategy,
     /// The run's tree.
     Tree,
+    /// Pinned tokens over the steps.
+    Pinned,
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
@@ -34,7 +36,8 @@ pub(super) fn arrangement() -> Tree<Pane> {
     let curve = tiles.insert_pane(Pane::Curve);
     let strategy = tiles.insert_pane(Pane::Strategy);
     let tree = tiles.insert_pane(Pane::Tree);
-    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree]);
+    let pinned = tiles.insert_pane(Pane::Pinned);
+    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree, pinned]);
     let root = tiles.insert_vertical_tile(vec![text, step]);
     if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
         linear.shares.set_share(text, 0.42);
@@ -56,6 +59,7 @@ pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Curve => curve::show(ui, scene),
         Pane::Strategy => strategy_detail::show(ui, scene),
         Pane::Tree => tree::show(ui, scene),
+        Pane::Pinned => pinned::show(ui, scene),
     }
 }
 
@@ -68,6 +72,7 @@ impl Pane {
             Self::Curve => "Curve",
             Self::Strategy => strategy_detail::title(run),
             Self::Tree => "Tree",
+            Self::Pinned => "Pinned",
         }
     }
 }

@@ -13,13 +13,14 @@ use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 7] = [
+const COMPACT: [CompactPane; 8] = [
     CompactPane::Prompt,
     CompactPane::Text,
     CompactPane::Pipeline,
     CompactPane::Curve,
     CompactPane::Strategy,
     CompactPane::Tree,
+    CompactPane::Pinned,
     CompactPane::Step,
 ];
 
@@ -93,6 +94,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Curve => "Curve",
         CompactPane::Strategy => Pane::Strategy.title(run),
         CompactPane::Tree => "Tree",
+        CompactPane::Pinned => "Pinned",
         CompactPane::Step => "Step",
     };
     if !panes.contains(&scene.state.compact_pane) {
@@ -111,6 +113,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Curve => dock::pane(ui, Pane::Curve, scene),
         CompactPane::Strategy => dock::pane(ui, Pane::Strategy, scene),
         CompactPane::Tree => dock::pane(ui, Pane::Tree, scene),
+        CompactPane::Pinned => dock::pane(ui, Pane::Pinned, scene),
         CompactPane::Step => inspector::show(ui, scene),
     }
 }

@@ -46,6 +46,7 @@ mod opening;
 mod pacing;
 mod panels;
 mod performing;
+mod pinning;
 pub mod remembered;
 mod running;
 mod scene;
@@ -57,6 +58,7 @@ mod token_text;
 mod trace_files;
 mod tree_rows;
 mod typed;
+mod what_if;
 mod widgets;
 pub mod worker;
 

@@ -4,6 +4,7 @@ use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::remembered::Remembered;
+use super::what_if::Foretold;
 use crate::session::Pace;
 
 /// Which pane a narrow window shows.
@@ -21,8 +22,33 @@ pub enum CompactPane {
     Strategy,
     /// The run's tree.
     Tree,
+    /// Pinned tokens.
+    Pinned,
     /// The inspector.
     Step,
+}
+
+/// What the lines of pinned tokens show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PinScale {
+    /// Raw logits.
+    Logit,
+    /// Log-probabilities under the raw softmax.
+    #[default]
+    LogProbability,
+    /// Ranks.
+    Rank,
+}
+
+/// A candidate that the pointer rests on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeekAt {
+    /// Node and token.
+    pub of: (usize, u32),
+    /// Since when, in the window's seconds.
+    pub since: f64,
+    /// Whether the worker was asked what would follow.
+    pub asked: bool,
 }
 
 /// A candidate of a step, chosen by key.
@@ -108,6 +134,18 @@ pub struct State {
     pub origin: Origin,
     /// The path field of the draft model.
     pub draft_path: String,
+    /// The candidate that the pointer rests on.
+    pub peek: Option<PeekAt>,
+    /// The same, as the panels of this frame propose it for the next one: node and token.
+    pub next_peek: Option<(usize, u32)>,
+    /// Whether the settings are held against the run on show, and what they would have made of it.
+    pub what_if: bool,
+    /// What they would have made of it, as far as that is worked out.
+    pub foretold: Option<Foretold>,
+    /// The search field for tokens.
+    pub pin_query: String,
+    /// What the lines of pinned tokens show.
+    pub pin_scale: PinScale,
     /// Number of the run whose prompt the worker was asked to score.
     pub scored_run: Option<u64>,
     /// Number of the run shown; it tells caches that the trace is another one.
@@ -137,6 +175,12 @@ impl State {
             next_pointed_at: None,
             origin: Origin::Worker,
             draft_path: String::new(),
+            peek: None,
+            next_peek: None,
+            what_if: false,
+            foretold: None,
+            pin_query: String::new(),
+            pin_scale: PinScale::default(),
             scored_run: None,
             run_number: 0,
         }

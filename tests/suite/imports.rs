@@ -36,6 +36,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "lookahead",
             "speculative",
             "begin",
+            "what_if",
         ],
     ),
     (
@@ -139,9 +140,11 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "prompt_scores",
             "decode",
             "live_run",
+            "peek",
             "worker",
             "pinning",
             "worker_loading",
+            "worker_peek",
         ],
     ),
     (
@@ -179,6 +182,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "dialog",
             "format",
             "token_text",
+            "what_if",
             "trace_files",
             "worker",
             "tree_rows",
@@ -205,6 +209,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "performing",
             "running",
             "branching",
+            "pinning",
         ],
     ),
     (

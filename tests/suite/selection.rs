@@ -136,9 +136,7 @@ fn pinned_tokens_stand_where_the_twin_has_them() {
         for (name, logits) in rows(vocabulary) {
             // Two rows of one pass; the second one is the first turned round.
             let turned: Vec<f32> = logits.iter().rev().copied().collect();
-            let mut both = logits.clone();
-            both.resize(vocabulary.next_multiple_of(32), 0.0);
-            both.extend(&turned);
+            let both = [&logits[..], &turned].concat();
             let params = [SamplingParams::GREEDY; 2];
             let what = format!("{name}, {vocabulary} entries");
             engine.pin(&tokens);

@@ -71,6 +71,10 @@ impl Watched {
         self.view.run.as_ref().expect("a run has begun")
     }
 
+    pub fn forget_run(&mut self) {
+        self.view.run = None;
+    }
+
     pub fn view(&self) -> &View {
         &self.view
     }

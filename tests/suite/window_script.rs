@@ -7,11 +7,13 @@ use std::rc::Rc;
 
 use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
-use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
+use logitscope::session::{
+    Command, Event, GenerationDefaults, Pace, Peeked, PinnedToken, Prompt, RunRequest,
+};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
-    Others, Phase, PhaseFigures, Phases, PromptToken, Run, StageRecord, StateCounters, StepDetail, StepInput,
-    StopReason, StrategyStep, Token,
+    Others, Phase, PhaseFigures, Phases, Pinned, PromptToken, Run, StageRecord, StateCounters, StepDetail,
+    StepInput, StopReason, StrategyStep, Token,
 };
 use logitscope::ui::Worker;
 
@@ -97,11 +99,21 @@ impl Script {
             Command::Load(_) => {
                 self.events.push_back(Event::LoadStarted { name: model().name });
                 self.events.push_back(Event::Loaded(Box::new(loaded())));
+                self.events.push_back(Event::Pinned(pinned(&[])));
             }
             Command::Count(_) => unreachable!("it was answered above"),
             Command::Start(request) => self.start(request),
             Command::ScorePrompt => self.score_prompt(),
-            Command::BreakWhen(_) | Command::Pin(_) | Command::FindTokens(_) => {}
+            Command::BreakWhen(_) | Command::EndPeek => {}
+            Command::Peek { node, token } => {
+                let tokens = vec![self::token(711, "Ġthree"), self::token(494, "Ġkings")];
+                self.events.push_back(Event::Peeked(Peeked { node, token, tokens, done: true }));
+            }
+            Command::Pin(ids) => self.events.push_back(Event::Pinned(pinned(&ids))),
+            Command::FindTokens(query) => {
+                let tokens = vec![token(494, "Ġking"), token(631, "king")];
+                self.events.push_back(Event::FoundTokens { query, tokens });
+            }
             Command::Resume => self.events.push_back(Event::Resumed),
             Command::Pause => self.events.push_back(Event::Paused),
             Command::StepOnce if self.patient => {}
@@ -258,6 +270,17 @@ pub fn model() -> ModelFacts {
     }
 }
 
+fn token(id: u32, piece: &str) -> Token {
+    Token { id, piece: piece.to_owned() }
+}
+
+/// These tokens and the end of the text, which pins itself.
+fn pinned(ids: &[u32]) -> Vec<PinnedToken> {
+    let own = ids.iter().map(|&id| (token(id, &format!("Ġword{id}")), false));
+    let all = std::iter::once((token(0, "<|end|>"), true)).chain(own);
+    all.map(|(token, automatic)| PinnedToken { token, automatic }).collect()
+}
+
 /// The made-up adapter.
 pub fn adapter() -> AdapterFacts {
     AdapterFacts {
@@ -408,6 +431,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             kept: if sampling { 0 } else { VOCABULARY - 40 },
             probability: if sampling { 0.0 } else { rest / sum },
             raw_probability: rest / sum,
+            highest: Some(1.4),
         },
         draw: sampling.then(|| Draw {
             value,
@@ -417,7 +441,12 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             to: from + f64::from(picked.probability),
         }),
         candidates,
-        pinned: Vec::new(),
+        pinned: vec![Pinned {
+            token: 0,
+            logit: 11.0 - 9.0 * noise(step, 7) as f32,
+            rank: 1 + (60.0 * noise(step, 8)) as usize,
+            probability: 0.0,
+        }],
         timing: NodeTiming {
             total_seconds: seconds,
             encode_seconds: 0.0006,

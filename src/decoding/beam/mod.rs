@@ -283,13 +283,7 @@ impl Strategy for Beam {
     }
 
     fn branch(&mut self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Branched, DecodingError> {
-        let cached = self.live.iter().filter_map(|live| Some((live, live.sequence?)));
-        let nearest = cached.max_by_key(|(live, _)| common_prefix(&live.tokens, tokens));
-        let fork = match nearest {
-            Some((live, sequence)) => fork_shared(model, Some(sequence), &live.tokens, tokens)?,
-            None => None,
-        };
-        let root = Live::root(tokens, fork);
+        let root = Live::root(tokens, self.fork(model, tokens)?);
         let stop = self.ending.reason(tokens, model.context());
         let mut rules = self.rules;
         rules.most_tokens = (rules.most_tokens + self.given).saturating_sub(tokens.len()).max(1);
@@ -302,6 +296,14 @@ impl Strategy for Beam {
             ..self.clone()
         });
         Ok(Branched { strategy, stop })
+    }
+
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
+        let cached = self.live.iter().filter_map(|live| Some((live, live.sequence?)));
+        match cached.max_by_key(|(live, _)| common_prefix(&live.tokens, tokens)) {
+            Some((live, sequence)) => fork_shared(model, Some(sequence), &live.tokens, tokens),
+            None => Ok(None),
+        }
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {

@@ -22,7 +22,7 @@ use super::strategy::{Branched, Control, Ending, Stepped, Strategy, common_prefi
 use super::strategy_settings::LookaheadSettings;
 use super::text::{Emitted, Text};
 use crate::model::batch::RowOutput;
-use crate::model::{Batch, LanguageModel, Row, SequenceId};
+use crate::model::{Batch, LanguageModel, ModelError, Row, SequenceId};
 use crate::trace::strategies::{Guess, LookaheadStep, NgramSource, Token};
 use crate::trace::{Node, Run, StepDetail};
 
@@ -245,6 +245,10 @@ impl Strategy for Lookahead {
         let stop = text.reason(tokens, model.context());
         let (window, pool) = (self.window.clone(), self.pool.clone());
         Ok(Branched { strategy: Box::new(Self { text, settings: self.settings, window, pool }), stop })
+    }
+
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
+        self.text.fork(model, tokens)
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {

@@ -26,7 +26,7 @@ use super::settings::DecodingSettings;
 use super::strategy::{Branched, Control, Ending, SharedModel, Stepped, Strategy};
 use super::text::{Emitted, Text};
 use crate::model::batch::RowOutput;
-use crate::model::{Batch, LanguageModel};
+use crate::model::{Batch, LanguageModel, ModelError, SequenceId};
 use crate::trace::strategies::SpeculativeStep;
 use crate::trace::{Run, StepDetail};
 
@@ -129,6 +129,10 @@ impl Strategy for Speculative {
         let drafter = self.drafter.branch(tokens).inspect_err(|_| text.release(model))?;
         let stop = text.reason(tokens, model.context());
         Ok(Branched { strategy: Box::new(Self { text, drafter, ..*self }), stop })
+    }
+
+    fn fork(&self, model: &mut dyn LanguageModel, tokens: &[u32]) -> Result<Option<SequenceId>, ModelError> {
+        self.text.fork(model, tokens)
     }
 
     fn release(&mut self, model: &mut dyn LanguageModel) {

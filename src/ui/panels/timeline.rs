@@ -4,6 +4,7 @@
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use super::break_when;
+use super::what_if;
 use crate::trace::{ChosenBy, Node, Run};
 use crate::ui::action::Action;
 use crate::ui::definitions;
@@ -53,6 +54,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     initiation(ui, scene, run, &axis, palette);
     bars(ui, scene, run, &axis, palette);
     entropy(ui, run, &axis, palette);
+    what_if::timeline(ui, scene, run, axis.steps, |place| axis.span(place));
     scales(ui, &axis, palette);
     numbers(ui, run, &axis, palette);
     hand_picked_marks(ui, run, &axis, palette);
@@ -93,6 +95,15 @@ impl Axis {
         match node {
             0 => self.initiation.right() - 3.0,
             _ => self.steps.left() + self.pitch * (node as f32 - 0.5),
+        }
+    }
+
+    /// Where a node's bar begins and ends.
+    fn span(&self, node: usize) -> [f32; 2] {
+        let gap = if self.pitch > 3.0 { 1.0 } else { 0.0 };
+        match node {
+            0 => [self.initiation.right() - 6.0, self.initiation.right()],
+            _ => [self.x(node) - self.pitch / 2.0, self.x(node) + self.pitch / 2.0 - gap],
         }
     }
 
