@@ -74,6 +74,7 @@ mod suite {
     mod uncached;
     mod weights;
     mod what_if;
+    mod whole_rows;
     mod window;
     mod window_comfort;
     mod window_floods;

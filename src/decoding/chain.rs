@@ -6,11 +6,11 @@ use super::constraint::SharedConstraint;
 use super::error::DecodingError;
 use super::pins::Pins;
 use super::row::{Descending, Row, Softmax, finite};
-use super::settings::StageSettings;
+use super::settings::{DecodingSettings, StageSettings};
 use super::stages::{Dry, History, Mirostat, Stage};
 use super::strategy_settings::Picking;
 use crate::model::selection::PinnedLogit;
-use crate::trace::{Candidate, Node, Others, Pinned, StageRecord};
+use crate::trace::{Candidate, Node, Others, Pinned, StageRecord, StrategyKind};
 
 /// Which stages run, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +124,34 @@ impl Chain {
         let warpers = warpers.into_iter().filter(|_| picking == Picking::Sample);
         let stages = processors.into_iter().chain(warpers).flatten().collect();
         Self { stages, recorded_candidates, pins: context.pins.clone() }
+    }
+
+    /// The stages that a run with these settings records at its steps, whatever its strategy.
+    pub fn of(settings: &DecodingSettings, context: &StageContext) -> Self {
+        let mut chain = Self::new(&settings.stages, settings.picks(), context, settings.recorded_candidates);
+        match settings.strategy {
+            StrategyKind::Contrastive => chain.stages.clear(),
+            StrategyKind::Beam if settings.beam.beams > 1 => chain.stages.insert(0, Stage::LogSoftmax),
+            _ => {}
+        }
+        chain
+    }
+
+    /// For each id of a row of logits the stage that cuts it, by its place in the chain; `None` where it is kept.
+    pub fn cut_by(&self, logits: &[f32], history: History<'_>) -> Vec<Option<u8>> {
+        let mut row = Row::new(logits);
+        let mut cut_by = vec![None; logits.len()];
+        for (stage, place) in self.stages.iter().zip(0..) {
+            let before = row.kept.clone();
+            stage.apply(&mut row, history);
+            let mut kept = row.kept.iter().peekable();
+            for id in before {
+                if kept.next_if_eq(&&id).is_none() {
+                    cut_by[id as usize] = Some(place);
+                }
+            }
+        }
+        cut_by
     }
 
     /// Puts the stages that carry a state where they are after a node; `None` is the beginning of a text. All that

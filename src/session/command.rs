@@ -58,6 +58,11 @@ pub enum Command {
         /// The candidate's token.
         token: u32,
     },
+    /// Tell all logits of a step, while the run waits or has ended.
+    ReadRow {
+        /// The step: an index in [`crate::trace::Run::nodes`].
+        node: usize,
+    },
     /// Look ahead no more.
     EndPeek,
     /// Record from now on where these tokens stand in every row, beside those that pin themselves. Another model

@@ -13,7 +13,9 @@ use super::guide::Guide;
 use super::load::ReadyModel;
 use super::opened::Opened;
 use super::run_error::{MissingTokenizer, RunError};
+use crate::decoding::chain::Chain;
 use crate::decoding::settings::CacheUse;
+use crate::decoding::stages::History;
 use crate::decoding::{
     Branched, Control, DecodingError, DecodingSettings, Pins, StageContext, StopTexts, Strategy,
     StrategyInputs, begin_with,
@@ -40,6 +42,8 @@ pub struct Decode {
     guide: Option<Guide>,
     /// Tokens of which the nodes tell where they stood.
     pins: Pins,
+    /// What the stages do to a row.
+    chain: Chain,
 }
 
 /// A line of the run and who chooses its next token.
@@ -79,6 +83,7 @@ impl Decode {
         let guide = Guide::new(ready, &settings.stages.grammar, &eos)?;
         let pins = Pins::default();
         let stages = StageContext { pins: pins.clone(), ..stage_context(ready, settings, guide.as_ref())? };
+        let chain = Chain::of(settings, &StageContext { eos, ..stages.clone() });
         let aids = StrategyInputs { stages, ..aids };
         let strategy = begin_with(settings, &ready.loaded.eos, &ids, &*ready.model, &aids)?;
 
@@ -101,7 +106,7 @@ impl Decode {
         let prompt_text = TextState { detokeniser, written_out: stop_texts.clone(), stop_texts };
         let branches = vec![Branch { strategy, tip: None }];
         let (ended, withheld, texts) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { run, branches, ended, withheld, prompt_text, texts, guide, pins })
+        Ok(Self { run, branches, ended, withheld, prompt_text, texts, guide, pins, chain })
     }
 
     /// Lets the nodes from now on tell where these tokens stand, and no others.
@@ -284,6 +289,13 @@ impl Decode {
         let mut tokens = self.run.prompt_ids();
         tokens.extend(path.iter().map(|&index| self.run.nodes[index].token));
         tokens
+    }
+
+    /// For each id the stage that cuts it from a row behind this text; `before` is the text's last node.
+    pub(super) fn cut_by(&self, logits: &[f32], before: Option<usize>, text: &[u32]) -> Vec<Option<u8>> {
+        let mut chain = self.chain.clone();
+        chain.follow(before.map(|node| &self.run.nodes[node]));
+        chain.cut_by(logits, History { tokens: text, prompt: self.run.prompt.len() })
     }
 
     /// The branch whose line has most in common with these nodes.

@@ -1,5 +1,7 @@
 //! What the worker reports: a closed list, in the order in which things happened.
 
+use std::sync::Arc;
+
 use super::break_when::Break;
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
@@ -63,6 +65,10 @@ pub enum Event {
     },
     /// What was found so far by looking ahead.
     Peeked(Peeked),
+    /// How the model's vocabulary is spelled, by id; sent before its first row.
+    Vocabulary(Arc<[String]>),
+    /// All logits of a step.
+    Row(Arc<WholeRow>),
     /// A run begins: its prompt is tokenised.
     RunStarted(Box<RunStarted>),
     /// More of the prompt went through the decoder.
@@ -159,6 +165,17 @@ pub struct Peeked {
     pub tokens: Vec<Token>,
     /// Whether that is all.
     pub done: bool,
+}
+
+/// All logits of a step, computed once more: in the last bits they may differ from those that were chosen from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WholeRow {
+    /// The step: an index in [`crate::trace::Run::nodes`].
+    pub node: usize,
+    /// V raw logits.
+    pub logits: Vec<f32>,
+    /// For each id the stage that cut it: an index in [`Node::stages`]; `None` for those kept.
+    pub cut_by: Vec<Option<u8>>,
 }
 
 /// The beginning of a run.

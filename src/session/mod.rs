@@ -24,6 +24,7 @@ pub mod view;
 pub mod worker;
 mod worker_loading;
 mod worker_peek;
+mod worker_row;
 
 pub use crate::formats::GenerationDefaults;
 pub use crate::formats::inspect::{FormatShare, Inspection};
@@ -35,7 +36,7 @@ pub use break_when::{Break, BreakReason, BreakWhen};
 pub use command::{Command, LoadRequest, ModelSource, Pace, Prompt, RunRequest};
 pub use decode::Decode;
 pub use draft::{DraftError, DraftModel};
-pub use event::{Event, Notice, Peeked, PinnedToken, Severity};
+pub use event::{Event, Notice, Peeked, PinnedToken, Severity, WholeRow};
 pub use gpu_loader::GpuLoader;
 pub use guide::grammar_problem;
 pub use inspect::{AdapterMatch, AdapterRoom, Limit, MemoryNeed, ModelCard};

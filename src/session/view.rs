@@ -1,7 +1,9 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
+use std::sync::Arc;
+
 use super::break_when::Break;
-use super::event::{BrokenAdapter, Event, Loaded, Notice, Peeked, PinnedToken, RunUpdate};
+use super::event::{BrokenAdapter, Event, Loaded, Notice, Peeked, PinnedToken, RunUpdate, WholeRow};
 use crate::gpu::{LoadPart, Share};
 use crate::trace::{AdapterFacts, ModelFacts, Run, Token};
 
@@ -28,6 +30,10 @@ pub struct View {
     pub found: Option<(String, Vec<Token>)>,
     /// What looking ahead found last.
     pub peeked: Option<Peeked>,
+    /// How the vocabulary is spelled, by id; empty until a row was asked for.
+    pub vocabulary: Arc<[String]>,
+    /// All logits of the step that was asked for last.
+    pub row: Option<Arc<WholeRow>>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
     /// Where and why the run paused by itself, while it waits there.
@@ -102,7 +108,8 @@ impl View {
             Event::BrokenAdapters(broken) => self.broken_adapters = broken,
             Event::LoadStarted { name } => {
                 self.loaded = None;
-                self.found = None;
+                (self.found, self.row) = (None, None);
+                self.vocabulary = Arc::default();
                 self.pinned.clear();
                 self.status = Status::Loading { name, part: LoadPart::default(), share: Share::default() };
             }
@@ -141,11 +148,13 @@ impl View {
                 self.pinned = pinned;
                 self.note_pins();
             }
+            Event::Vocabulary(pieces) => self.vocabulary = pieces,
+            Event::Row(row) => self.row = Some(row),
             Event::Peeked(peeked) => self.peeked = Some(peeked),
             Event::FoundTokens { query, tokens } => self.found = Some((query, tokens)),
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();
-                self.peeked = None;
+                (self.peeked, self.row) = (None, None);
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
                 self.status = self.under_way();
                 self.run = Some(Run {

@@ -58,6 +58,7 @@ impl Session {
                 scoring: None,
                 break_when: BreakWhen::default(),
                 pins: Vec::new(),
+                spelled: false,
                 peeking: None,
                 broken_adapters: Vec::new(),
             }
@@ -130,6 +131,8 @@ pub(super) struct Worker {
     pub(super) break_when: BreakWhen,
     /// Tokens that a person pinned.
     pub(super) pins: Vec<u32>,
+    /// Whether the vocabulary's spelling was told.
+    pub(super) spelled: bool,
     /// The look ahead that is under way; only while the run does not move.
     pub(super) peeking: Option<Peek>,
     /// Adapters that do not work, as sent last.
@@ -177,6 +180,7 @@ impl Worker {
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
             Command::Peek { node, token } => self.peek(node, token),
             Command::EndPeek => {}
+            Command::ReadRow { node } => self.read_row(node),
             Command::Pin(tokens) => self.pin(tokens),
             Command::FindTokens(query) => self.find_tokens(query),
             Command::BreakWhen(conditions) => self.break_when = conditions,

@@ -165,6 +165,10 @@ impl App {
             }
             _ => {}
         }
+        if matches!(event, Event::Paused | Event::Followed { .. } | Event::Branched(_) | Event::RunStarted(_))
+        {
+            self.state.row_asked = None;
+        }
         // What is still on its way about a run that is on show no more is not about the one that is.
         if matches!(event, Event::PromptScored { .. }) && self.state.origin != Origin::Worker {
             return;
@@ -232,6 +236,7 @@ impl eframe::App for App {
         self.find_tokens();
         self.foretell(ctx);
         self.look_ahead(ctx);
+        self.read_row();
         self.count_prompt();
         self.score_prompt();
     }

@@ -5,7 +5,7 @@ use egui::{
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
-use super::panels::{curve, pinned, pipeline, strategy_detail, text, tree};
+use super::panels::{curve, field, pinned, pipeline, strategy_detail, text, tree};
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
@@ -25,6 +25,8 @@ pub(super) enum Pane {
     Tree,
     /// Pinned tokens over the steps.
     Pinned,
+    /// Every token's logit.
+    Field,
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
@@ -37,7 +39,8 @@ pub(super) fn arrangement() -> Tree<Pane> {
     let strategy = tiles.insert_pane(Pane::Strategy);
     let tree = tiles.insert_pane(Pane::Tree);
     let pinned = tiles.insert_pane(Pane::Pinned);
-    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree, pinned]);
+    let field = tiles.insert_pane(Pane::Field);
+    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree, pinned, field]);
     let root = tiles.insert_vertical_tile(vec![text, step]);
     if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
         linear.shares.set_share(text, 0.42);
@@ -60,6 +63,7 @@ pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Strategy => strategy_detail::show(ui, scene),
         Pane::Tree => tree::show(ui, scene),
         Pane::Pinned => pinned::show(ui, scene),
+        Pane::Field => field::show(ui, scene),
     }
 }
 
@@ -73,6 +77,7 @@ impl Pane {
             Self::Strategy => strategy_detail::title(run),
             Self::Tree => "Tree",
             Self::Pinned => "Pinned",
+            Self::Field => "Vocabulary",
         }
     }
 }

@@ -13,7 +13,7 @@ use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 8] = [
+const COMPACT: [CompactPane; 9] = [
     CompactPane::Prompt,
     CompactPane::Text,
     CompactPane::Pipeline,
@@ -21,6 +21,7 @@ const COMPACT: [CompactPane; 8] = [
     CompactPane::Strategy,
     CompactPane::Tree,
     CompactPane::Pinned,
+    CompactPane::Field,
     CompactPane::Step,
 ];
 
@@ -95,6 +96,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Strategy => Pane::Strategy.title(run),
         CompactPane::Tree => "Tree",
         CompactPane::Pinned => "Pinned",
+        CompactPane::Field => "Vocabulary",
         CompactPane::Step => "Step",
     };
     if !panes.contains(&scene.state.compact_pane) {
@@ -114,6 +116,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Strategy => dock::pane(ui, Pane::Strategy, scene),
         CompactPane::Tree => dock::pane(ui, Pane::Tree, scene),
         CompactPane::Pinned => dock::pane(ui, Pane::Pinned, scene),
+        CompactPane::Field => dock::pane(ui, Pane::Field, scene),
         CompactPane::Step => inspector::show(ui, scene),
     }
 }

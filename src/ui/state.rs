@@ -24,6 +24,8 @@ pub enum CompactPane {
     Tree,
     /// Pinned tokens.
     Pinned,
+    /// Every token's logit.
+    Field,
     /// The inspector.
     Step,
 }
@@ -138,6 +140,12 @@ pub struct State {
     pub peek: Option<PeekAt>,
     /// The same, as the panels of this frame propose it for the next one: node and token.
     pub next_peek: Option<(usize, u32)>,
+    /// The node whose whole row the vocabulary field lacks, as long as it is in sight.
+    pub field_wants: Option<usize>,
+    /// The node whose whole row the worker was asked for last.
+    pub row_asked: Option<usize>,
+    /// The stage after which kept tokens are lit in the vocabulary field; `None` lights all.
+    pub field_stage: Option<usize>,
     /// Whether the settings are held against the run on show, and what they would have made of it.
     pub what_if: bool,
     /// What they would have made of it, as far as that is worked out.
@@ -177,6 +185,9 @@ impl State {
             draft_path: String::new(),
             peek: None,
             next_peek: None,
+            field_wants: None,
+            row_asked: None,
+            field_stage: None,
             what_if: false,
             foretold: None,
             pin_query: String::new(),

@@ -145,6 +145,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "pinning",
             "worker_loading",
             "worker_peek",
+            "worker_row",
         ],
     ),
     (

@@ -284,7 +284,19 @@ fn pictures_of_watching() {
     let image = window.render().expect("the window renders");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
     image.save(folder.join("watch-peek.png")).expect("the picture can be written");
+    window.get_by_role_and_label(Role::Tab, "Vocabulary").click();
+    window.run_ok();
+    until(&mut window, "the row is there", |app| app.view().row.is_some());
+    window.run_ok();
+    picture(&mut window, "watch-field");
+    window.get_by_label("Lit cells").click();
+    window.run_ok();
+    window.get_by_label("kept after top-k").click();
+    window.run_ok();
     press(&mut window, "Theme: system");
+    picture(&mut window, "watch-field-light");
+    window.get_by_role_and_label(Role::Tab, "Pipeline").click();
+    window.run_ok();
     picture(&mut window, "watch-what-if-light");
     window.set_size(egui::vec2(720.0, 480.0));
     window.run_ok();
@@ -292,4 +304,7 @@ fn pictures_of_watching() {
     window.run_ok();
     scroll_to(&mut window, "Min-p");
     picture(&mut window, "watch-what-if-small");
+    window.get_by_role_and_label(Role::RadioButton, "Vocabulary").click();
+    window.run_ok();
+    picture(&mut window, "watch-field-small");
 }

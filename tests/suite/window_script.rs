@@ -8,7 +8,7 @@ use std::rc::Rc;
 use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
 use logitscope::session::{
-    Command, Event, GenerationDefaults, Pace, Peeked, PinnedToken, Prompt, RunRequest,
+    Command, Event, GenerationDefaults, Pace, Peeked, PinnedToken, Prompt, RunRequest, WholeRow,
 };
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
@@ -105,6 +105,7 @@ impl Script {
             Command::Start(request) => self.start(request),
             Command::ScorePrompt => self.score_prompt(),
             Command::BreakWhen(_) | Command::EndPeek => {}
+            Command::ReadRow { node } => self.read_row(node),
             Command::Peek { node, token } => {
                 let tokens = vec![self::token(711, "Ġthree"), self::token(494, "Ġkings")];
                 self.events.push_back(Event::Peeked(Peeked { node, token, tokens, done: true }));
@@ -168,6 +169,19 @@ impl Script {
             self.step();
             self.events.push_back(Event::Paused);
         }
+    }
+
+    /// A row that has the node's candidates; a top-k of 12 cut all others.
+    fn read_row(&mut self, node: usize) {
+        let mut logits: Vec<f32> = (0..VOCABULARY).map(|id| 1.4 * noise(id, node) as f32).collect();
+        let mut cut_by = vec![Some(1); VOCABULARY];
+        for (rank, candidate) in self.run.nodes[node].candidates.iter().enumerate() {
+            logits[candidate.token as usize] = candidate.logit;
+            cut_by[candidate.token as usize] = (rank >= 12).then_some(1);
+        }
+        let pieces = (0..VOCABULARY).map(|id| format!("Ġword{id}"));
+        self.events.push_back(Event::Vocabulary(pieces.collect()));
+        self.events.push_back(Event::Row(std::sync::Arc::new(WholeRow { node, logits, cut_by })));
     }
 
     /// Every token of the prompt but the first, each a nat less expected than the one before.

@@ -195,6 +195,54 @@ fn a_pointer_that_rests_on_a_candidate_has_it_looked_ahead_and_takes_that_back()
 }
 
 #[test]
+fn the_vocabulary_field_asks_for_a_row_only_while_it_is_in_sight_and_names_its_cells() {
+    windows(|window, script| {
+        press(window, "Run");
+        script.steps(4);
+        window.run();
+        let asked = |script: &Scripted| -> Vec<usize> {
+            let node = |command: &Command| match command {
+                Command::ReadRow { node } => Some(*node),
+                _ => None,
+            };
+            script.0.borrow().commands.iter().filter_map(node).collect()
+        };
+        press(window, "Pause");
+        assert!(asked(script).is_empty(), "nobody looks at it");
+        to_pane(window, "Vocabulary");
+        assert_eq!(asked(script), [3]);
+        let label = |window: &Window| -> String {
+            let field = window.query_all_by_label_contains("Vocabulary field of").next().expect("the field");
+            field.accesskit_node().label().expect("it has a name")
+        };
+        assert_eq!(label(window), "Vocabulary field of step 4: 4\u{2009}096 tokens, 4\u{2009}096 lit");
+        window.get_by_label("Lit cells").click();
+        window.run();
+        window.get_by_label("kept after top-k").click();
+        window.run();
+        assert_eq!(label(window), "Vocabulary field of step 4: 4\u{2009}096 tokens, 12 lit");
+        window.key_press(egui::Key::ArrowLeft);
+        window.run();
+        assert_eq!(asked(script), [3, 2], "each step's row once");
+        // The pointer names the token, and a click pins it.
+        window.query_all_by_label_contains("Vocabulary field of").next().expect("the field").click();
+        window.run();
+        let Command::Pin(ids) = script.last() else { panic!("{:?}", script.last()) };
+        assert_eq!(ids.len(), 1);
+        window.query_all_by_label_contains("Vocabulary field of").next().expect("the field").hover();
+        for _ in 0..40 {
+            window.step();
+        }
+        assert!(sees_part(window, &format!("id {} · logit ", ids[0])));
+        window.remove_cursor();
+        press(window, "Resume");
+        script.steps(1);
+        window.run();
+        assert_eq!(asked(script), [3, 2], "a run that moves is left alone");
+    });
+}
+
+#[test]
 fn settings_are_held_against_the_run_on_show() {
     windows(|window, script| {
         press(window, "Run");

@@ -6,6 +6,7 @@ mod break_when;
 mod columns;
 pub(super) mod curve;
 pub(super) mod draw;
+pub(super) mod field;
 mod grammar;
 pub(super) mod inspector;
 mod kept;
