@@ -51,11 +51,11 @@ impl Decode {
                 (token.token, Vec::new(), index)
             }
         };
-        let mut tokens = self.tokens(&path);
+        let mut tokens = self.text_of(&path);
         let generated = tokens.split_off(self.run.prompt.len());
         tokens.truncate(prompt);
         tokens.extend(generated);
-        let sequence = self.fork_sequence(ready, &path)?;
+        let sequence = self.fork_sequence(ready, &path, &tokens)?;
         let probed = probe_text(&mut *ready.model, sequence, &tokens, token, interrupt);
         ready.model.release(sequence);
         let probe = probed?;
