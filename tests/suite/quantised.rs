@@ -234,6 +234,9 @@ fn folders_whose_parts_do_not_fit_are_refused_by_name() {
         &[],
     );
     assert!(error.contains("4 or 8 bits"), "{error}");
+    let other = |config: &mut Value| config["quantization_config"]["format"] = json!("nvfp4-pack-quantized");
+    let error = refused("packed-int4", other, &[]);
+    assert!(error.contains("quantization_config.format") && error.contains("pack-quantized, "), "{error}");
     let error = refused("gptq-int4", |config| config["quantization_config"]["desc_act"] = json!(true), &[]);
     assert!(error.contains("desc_act") && error.contains("order"), "{error}");
     let error = refused("awq-int4", |config| config["quantization_config"]["version"] = json!("gemv"), &[]);
