@@ -71,6 +71,9 @@ fn canonical(module: &str) -> String {
         "model.embed_tokens" => "embed.tokens".to_owned(),
         _ => {
             let parts = [
+                ("mlp.switch_mlp.gate_proj", "feed_forward.experts.gate"),
+                ("mlp.switch_mlp.up_proj", "feed_forward.experts.up"),
+                ("mlp.switch_mlp.down_proj", "feed_forward.experts.down"),
                 ("self_attn.q_proj", "attention.query"),
                 ("self_attn.k_proj", "attention.key"),
                 ("self_attn.v_proj", "attention.value"),
@@ -79,9 +82,6 @@ fn canonical(module: &str) -> String {
                 ("mlp.up_proj", "feed_forward.up"),
                 ("mlp.down_proj", "feed_forward.down"),
                 ("mlp.gate", "feed_forward.router"),
-                ("mlp.switch_mlp.gate_proj", "feed_forward.experts.gate"),
-                ("mlp.switch_mlp.up_proj", "feed_forward.experts.up"),
-                ("mlp.switch_mlp.down_proj", "feed_forward.experts.down"),
             ];
             let module = module.strip_prefix("model.").unwrap();
             let (stored, ours) = parts.iter().find(|(stored, _)| module.ends_with(stored)).unwrap();
@@ -234,6 +234,9 @@ fn folders_whose_parts_do_not_fit_are_refused_by_name() {
         &[],
     );
     assert!(error.contains("4 or 8 bits"), "{error}");
+    let other = |config: &mut Value| config["quantization_config"]["format"] = json!("nvfp4-pack-quantized");
+    let error = refused("packed-int4", other, &[]);
+    assert!(error.contains("quantization_config.format") && error.contains("pack-quantized, "), "{error}");
     let error = refused("gptq-int4", |config| config["quantization_config"]["desc_act"] = json!(true), &[]);
     assert!(error.contains("desc_act") && error.contains("order"), "{error}");
     let error = refused("awq-int4", |config| config["quantization_config"]["version"] = json!("gemv"), &[]);

@@ -45,13 +45,9 @@ pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrice
                 Some(scale) => scale,
                 None => parts.need(&format!("{module}.weight_scale"), &weight)?,
             };
-            let (columns, factors) = blocks(&weight, &scale, block, parts)?;
-            let of_factor = match factors {
-                Factors::Blocks { columns, .. } => columns,
-                _ => columns,
-            };
-            let format =
-                GroupFormat::new(codes, group(&weight, columns, of_factor, parts)?, GroupFactors::F32);
+            let (columns, of_block, factors) = blocks(&weight, &scale, block, parts)?;
+            let size = group(&weight, columns, of_block, parts)?;
+            let format = GroupFormat::new(codes, size, GroupFactors::F32);
             let shape = weight.stored.shape.clone();
             let parts = vec![weight, scale];
             joined.push(matrix(
@@ -64,13 +60,13 @@ pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrice
     Ok(joined)
 }
 
-/// Columns of the matrix, and how its scales lie.
+/// Columns of the matrix and of a block, and how its scales lie.
 fn blocks(
     weight: &Part,
     scale: &Part,
     [block_rows, block_columns]: [usize; 2],
     parts: &Parts,
-) -> Result<(usize, Factors), FormatError> {
+) -> Result<(usize, usize, Factors), FormatError> {
     let &[rows, columns] = weight.stored.shape.as_slice() else {
         return Err(
             parts.error(weight, format!("its shape is {:?}; a matrix is expected", weight.stored.shape))
@@ -82,12 +78,10 @@ fn blocks(
         return Err(parts.error(scale, "it has to be of floats".to_owned()));
     };
     let shape = scale.stored.shape.as_slice();
-    let factors = match shape {
-        shape if shape == blocks => {
-            Factors::Blocks { rows: block_rows, columns: block_columns, across: blocks[1], float }
-        }
-        [] | [1] | [1, 1] => Factors::Blocks { rows: rows.max(1), columns: columns.max(1), across: 1, float },
-        _ => Factors::Blocks { rows: 1, columns: columns.max(1), across: 1, float },
+    let [rows, columns_each, across] = match shape {
+        shape if shape == blocks => [block_rows, block_columns, blocks[1]],
+        [] | [1] | [1, 1] => [rows.max(1), columns.max(1), 1],
+        _ => [1, columns.max(1), 1],
     };
-    Ok((columns, factors))
+    Ok((columns, columns_each, Factors::Blocks { rows, columns: columns_each, across, float }))
 }

@@ -9,6 +9,9 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::group_format::{GroupCodes, GroupFormat};
 
+/// The formats whose matrices can be read.
+const FORMATS: [&str; 5] = ["float-quantized", "int-quantized", "naive-quantized", "pack-quantized", "dense"];
+
 /// What `config.json` says of the matrices.
 pub(super) struct Settings {
     /// Rows and columns of the blocks that share a scale, where blocks do.
@@ -20,6 +23,11 @@ pub(super) struct Settings {
 impl Settings {
     /// By the groups of matrices, which have to agree.
     pub(super) fn of(fields: &Fields) -> Result<Self, FormatError> {
+        if let Some(format) = fields.optional_text("format")?
+            && !FORMATS.contains(&format)
+        {
+            return Err(fields.error("format", format!("{} can be read", FORMATS.join(", "))));
+        }
         let mut settings = Self { block: eight_bits::block(fields, "weight_block_size")?, codes: None };
         let Some(groups) = fields.optional_object("config_groups")? else { return Ok(settings) };
         let names: Vec<&str> = groups.unread().collect();

@@ -23,8 +23,9 @@ impl Settings {
         let field = if is_awq && fields.get("bits").is_none() { "w_bit" } else { "bits" };
         let codes = whole(fields.size(field)? as u64, known)
             .ok_or_else(|| fields.error(field, format!("matrices of {known:?} bits can be read")))?;
-        if fields.optional_flag("desc_act")? == Some(true) {
-            return Err(fields.error("desc_act", "columns in an order of their own cannot be read"));
+        if !is_awq && fields.optional_flag("desc_act")? != Some(false) {
+            let reason = "it has to be false: columns in an order of their own cannot be read";
+            return Err(fields.error("desc_act", reason));
         }
         if let Some(version) = fields.optional_text("version")?
             && is_awq
