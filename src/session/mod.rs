@@ -19,6 +19,7 @@ mod peek;
 mod pinning;
 mod prompt_scores;
 pub mod run_error;
+mod tokenise;
 mod tokenizer_files;
 pub mod view;
 pub mod worker;

@@ -138,6 +138,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "inspect",
             "own_settings",
             "prompt_scores",
+            "tokenise",
             "decode",
             "live_run",
             "peek",
