@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::constraint::SharedConstraint;
 use super::error::DecodingError;
 use super::pins::Pins;
-use super::row::{Descending, Row, Softmax, finite};
+use super::row::{Row, Softmax, finite};
 use super::settings::{DecodingSettings, StageSettings};
 use super::stages::{Dry, History, Mirostat, Stage};
 use super::strategy_settings::Picking;
@@ -55,6 +55,8 @@ pub struct Filtered {
     pub(super) candidates: Option<Vec<u32>>,
     /// The ids with the highest raw logits, descending.
     pub(super) listed: Vec<Trail>,
+    /// The two ids that come next.
+    pub(super) next: Vec<u32>,
     /// Where the pinned tokens stand by raw logit.
     pub(super) pinned: Vec<PinnedLogit>,
 }
@@ -190,11 +192,14 @@ impl Chain {
         let mut row = raw.clone();
         // What a summary lists is followed whole: it cannot be followed again without its tail.
         let followed = if candidates.is_some() { raw.values.len() } else { self.recorded_candidates };
-        let mut listed: Vec<Trail> = raw.top(followed).into_iter().map(Trail::new).collect();
+        let mut listed = raw.top(followed + 2);
+        let next = listed.split_off(followed.min(listed.len()));
+        let mut listed: Vec<Trail> = listed.into_iter().map(Trail::new).collect();
         let stages = self.pass(&mut row, &mut listed, apply)?;
         let before = raw.softmax();
         let after = if stages.is_empty() { before } else { row.softmax() };
-        Ok(Filtered { raw, before, entropy, row, after, stages, candidates, listed, pinned: Vec::new() })
+        let pinned = Vec::new();
+        Ok(Filtered { raw, before, entropy, row, after, stages, candidates, listed, next, pinned })
     }
 
     fn pass(
@@ -229,6 +234,7 @@ impl Chain {
         let rank = filtered.raw.rank(id);
         let token = filtered.token(id);
         let pinned = filtered.pinned.iter().map(|pinned| self.record_pinned(&filtered, pinned)).collect();
+        let highest = filtered.highest_of_others(self.recorded_candidates, id);
         let Filtered { raw, before, entropy, row, after, stages, candidates: tokens, mut listed, .. } =
             filtered;
         if !listed.iter().any(|trail| trail.id == id) {
@@ -241,7 +247,6 @@ impl Chain {
             chosen[0].after.resize(stages.len(), row.value(id));
             listed.extend(chosen);
         }
-        let highest = self.highest_of_others(&raw, &listed, id);
         let listed = listed.into_iter().enumerate();
         let recorded = listed.filter(|(place, trail)| *place < self.recorded_candidates || trail.id == id);
         let candidates: Vec<Candidate> = recorded
@@ -264,17 +269,6 @@ impl Chain {
             pinned,
             ..Node::default()
         }
-    }
-}
-
-impl Chain {
-    /// The highest raw logit that a record with this id does not list.
-    fn highest_of_others(&self, raw: &Row, listed: &[Trail], id: u32) -> Option<f32> {
-        let recorded = |other: u32| {
-            other == id || listed.iter().take(self.recorded_candidates).any(|trail| trail.id == other)
-        };
-        let next = Descending::new(raw).take(self.recorded_candidates + 2).find(|&other| !recorded(other));
-        next.map(|other| raw.value(other))
     }
 }
 
@@ -314,6 +308,12 @@ impl Filtered {
         let (name, kept) = (name.to_owned(), self.row.kept_count());
         self.stages.push(StageRecord { name, setting, kept, changed, state: None });
         self.after = self.row.softmax();
+    }
+
+    /// The highest raw logit that a record of so many candidates and this id does not list.
+    fn highest_of_others(&self, recorded: usize, id: u32) -> Option<f32> {
+        let order = self.listed.iter().map(|trail| trail.id).chain(self.next.iter().copied());
+        order.skip(recorded).find(|&other| other != id).map(|other| self.raw.value(other))
     }
 
     /// The rows' id of a token; `None` for one that is not listed.

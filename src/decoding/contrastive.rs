@@ -13,7 +13,7 @@ use super::chain::{Chain, Filtered, StageContext};
 use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost, Prefill};
 use super::row::refuse_broken;
-use super::settings::{DecodingSettings, StageSettings};
+use super::settings::DecodingSettings;
 use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared};
 use super::strategy_settings::{ContrastiveSettings, Picking};
@@ -70,10 +70,8 @@ impl Contrastive {
         if let Some(stage) = asked.stages.first() {
             return Err(DecodingError::WithoutStages { stage: stage.name() });
         }
-        let recorded = settings.recorded_candidates;
-        let plain = StageContext { pins: stages.pins.clone(), ..StageContext::default() };
         Ok(Self {
-            chain: Chain::new(&StageSettings::default(), Picking::Argmax, &plain, recorded),
+            chain: Chain::of(settings, stages),
             settings: settings.contrastive,
             ending,
             tokens: prompt.to_vec(),

@@ -65,10 +65,9 @@ impl SingleToken {
         ending: Ending,
         prompt: &[u32],
     ) -> Self {
-        let (picking, recorded) = (settings.picks(), settings.recorded_candidates);
         Self {
-            chain: Chain::new(&settings.stages, picking, context, recorded),
-            picking,
+            chain: Chain::of(settings, context),
+            picking: settings.picks(),
             seed: settings.seed,
             cache: settings.cache,
             ending,

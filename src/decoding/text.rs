@@ -61,9 +61,8 @@ impl Text {
         ending: Ending,
         prompt: &[u32],
     ) -> Self {
-        let recorded = settings.recorded_candidates;
         Self {
-            chain: Chain::new(&settings.stages, settings.picks(), stages, recorded),
+            chain: Chain::of(settings, stages),
             picking: settings.picks(),
             seed: settings.seed,
             ending,

@@ -8,11 +8,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::break_when::{Break, BreakWhen};
-use super::command::{Prompt, SpecialTokens};
+use super::command::Prompt;
 use super::guide::Guide;
 use super::load::ReadyModel;
-use super::opened::Opened;
-use super::run_error::{MissingTokenizer, RunError};
+use super::run_error::RunError;
 use crate::decoding::chain::Chain;
 use crate::decoding::settings::CacheUse;
 use crate::decoding::stages::History;
@@ -399,47 +398,11 @@ pub fn uninterrupted<T>(step: impl FnOnce(&mut Control<'_>) -> T) -> T {
     step(&mut Control { interrupt: &AtomicBool::new(false), progress: &mut |_, _| {} })
 }
 
-impl ReadyModel {
-    /// The ids of a prompt.
-    pub fn tokenise(&self, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
-        tokenise(&self.loaded.model.name, self.tokenizer.as_ref(), &self.loaded.tokenizer_problem, prompt)
-    }
-}
-
-impl Opened {
-    /// The ids of a prompt.
-    pub fn tokenise(&self, prompt: &Prompt) -> Result<Vec<u32>, RunError> {
-        tokenise(&self.file.name, self.tokenizer.as_ref(), &self.tokenizer_problem, prompt)
-    }
-}
-
 /// What a step feeds to the model where the KV cache is used so.
 fn step_input(cache: CacheUse) -> StepInput {
     match cache {
         CacheUse::Reuse => StepInput::NewTokens,
         CacheUse::Recompute => StepInput::WholeText,
-    }
-}
-
-fn tokenise(
-    model: &str,
-    tokenizer: Option<&Tokenizer>,
-    problem: &Option<String>,
-    prompt: &Prompt,
-) -> Result<Vec<u32>, RunError> {
-    let missing =
-        || RunError::NoTokenizer { model: model.to_owned(), missing: MissingTokenizer(problem.clone()) };
-    let tokenizer = || tokenizer.ok_or_else(missing);
-    match prompt {
-        Prompt::Ids(ids) => Ok(ids.clone()),
-        Prompt::Chat(conversation) => Ok(tokenizer()?.encode_chat(conversation)?),
-        Prompt::Text { text, special } => {
-            let special = match special {
-                SpecialTokens::Add => AddSpecial::AsFileSays,
-                SpecialTokens::Omit => AddSpecial::Never,
-            };
-            Ok(tokenizer()?.encode(text, special)?)
-        }
     }
 }
 

@@ -21,6 +21,7 @@ mod pinning;
 mod probing;
 mod prompt_scores;
 pub mod run_error;
+mod tokenise;
 mod tokenizer_files;
 pub mod view;
 pub mod worker;

@@ -123,14 +123,14 @@ impl App {
         }
     }
 
-    /// Asks for the whole row of the step that the vocabulary field lacks, once and while the run waits.
+    /// Asks for the whole row of the step that the vocabulary field lacks, once.
     pub(super) fn read_row(&mut self) {
-        let Some(node) = self.state.field_wants.take() else { return };
-        let waits = matches!(self.view.status, Status::Paused | Status::Ready);
-        if waits && self.state.row_asked != Some(node) {
-            self.state.row_asked = Some(node);
-            self.worker.send(Command::ReadRow { node });
-        }
+        let Some(node) = self.state.field_wants.take().filter(|node| self.state.row_asked != Some(*node))
+        else {
+            return;
+        };
+        self.state.row_asked = Some(node);
+        self.worker.send(Command::ReadRow { node });
     }
 
     /// Goes on working out what the settings would have made of the run, where that is wanted.

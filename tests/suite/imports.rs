@@ -146,6 +146,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "inspect",
             "own_settings",
             "prompt_scores",
+            "tokenise",
             "decode",
             "probing",
             "live_run",

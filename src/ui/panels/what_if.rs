@@ -57,10 +57,16 @@ pub(super) fn timeline(ui: &Ui, scene: &Scene<'_>, run: &Run, steps: Rect, span:
         let x = (left + right) / 2.0;
         ui.painter().vline(x, steps.y_range(), Stroke::new(1.0, ink.warning.gamma_multiply(0.8)));
     }
+    // Of marks that share a point of the screen the first is enough.
+    let mut painted = f32::NEG_INFINITY;
     for place in 0..run.line.len() {
         let Some(mark) = told.at(place).and_then(|told| Mark::of(told)) else { continue };
         let [left, right] = span(place);
         let right = right.max(left + 2.0);
+        if right < painted + 1.0 {
+            continue;
+        }
+        painted = right;
         let rect = Rect::from_min_max(pos2(left, steps.bottom() - 4.0), pos2(right, steps.bottom()));
         mark.paint(ui.painter(), rect, 1, ink.warning);
     }

@@ -1,7 +1,6 @@
 //! The pinned tokens with their values at the step on show, and the search for others.
 
-use egui::{Align, Layout, Rect, ScrollArea, Sense, Stroke, TextEdit, Ui, pos2, vec2};
-
+use egui::{Rect, ScrollArea, Sense, Stroke, TextEdit, Ui, pos2, vec2};
 use egui_plot::LineStyle;
 
 use super::curves::Curve;
@@ -180,8 +179,9 @@ fn unpin(ui: &mut Ui, scene: &mut Scene<'_>, row: Rect, token: &Token, name: &st
 fn foot(ui: &mut Ui, curves: &[Curve]) {
     if curves.iter().any(Curve::has_gaps) {
         ui.add_space(space::S);
-        ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            hint(ui, "Gaps: before a token was pinned, a step tells of it only where it was a candidate on record.");
-        });
+        hint(
+            ui,
+            "Gaps: before a token was pinned, a step tells of it only where it was a candidate on record.",
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The lines. Pointing previews a step, clicking selects it.
 
 use egui::{Sense, Ui};
-use egui_plot::{AxisHints, GridMark, Line, PlotPoints, Points, VLine};
+use egui_plot::{AxisHints, GridMark, Line, PlotPoints, PlotUi, Points, VLine};
 
 use super::curves::Curve;
 use crate::ui::action::Action;
@@ -46,19 +46,10 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
             if let Some(step) = shown_step {
                 plot.vline(VLine::new("step", (step + 1) as f64).color(palette.accent_soft).width(6.0));
             }
-            for (series, pieces) in &lines {
-                for piece in pieces {
-                    // A piece of one point is a dot.
-                    if let [point] = piece[..] {
-                        plot.points(Points::new("", vec![point]).color(series.color).radius(2.0));
-                    }
-                    let line = Line::new("", PlotPoints::from(piece.clone())).allow_hover(false);
-                    plot.line(line.color(series.color).width(1.75).style(series.style));
-                }
-            }
-            if let Some(step) = shown_step {
-                for (curve, (series, _)) in curves.iter().zip(&lines) {
-                    let Some(stand) = curve.stands.get(step).copied().flatten() else { continue };
+            lines.iter().for_each(|(series, pieces)| draw(plot, series, pieces));
+            for (curve, (series, _)) in curves.iter().zip(&lines) {
+                let stand = shown_step.and_then(|step| Some((step, (*curve.stands.get(step)?)?)));
+                if let Some((step, stand)) = stand {
                     let point = vec![[(step + 1) as f64, stand.height(scale)]];
                     plot.points(Points::new("", point).color(series.color).radius(4.0));
                 }
@@ -76,6 +67,17 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
         let (low, high) = (number(scale, low), number(scale, high));
         format!("Plot of step {} to {} and {} {low} to {high}", x[0].ceil(), x[1].floor(), name(scale))
     });
+}
+
+/// Draws the pieces of a curve; one of a single point is a dot.
+fn draw(plot: &mut PlotUi<'_>, series: &Series, pieces: &[Vec<[f64; 2]>]) {
+    for piece in pieces {
+        if let [point] = piece[..] {
+            plot.points(Points::new("", vec![point]).color(series.color).radius(2.0));
+        }
+        let line = Line::new("", PlotPoints::from(piece.clone())).allow_hover(false);
+        plot.line(line.color(series.color).width(1.75).style(series.style));
+    }
 }
 
 fn name(scale: PinScale) -> &'static str {
