@@ -9,6 +9,7 @@ mod suite {
     mod bans;
     mod beams;
     mod branches;
+    mod breaks;
     mod chained;
     mod chat;
     mod checkpoints;
@@ -50,6 +51,8 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod peeks;
+    mod pins;
     mod probe;
     mod probe_sessions;
     mod quantised;
@@ -76,6 +79,8 @@ mod suite {
 
     mod uncached;
     mod weights;
+    mod what_if;
+    mod whole_rows;
     mod window;
     mod window_comfort;
     mod window_floods;
@@ -88,5 +93,6 @@ mod suite {
     mod window_strategies;
     mod window_talk;
     mod window_traces;
+    mod window_watch;
     mod wrappers;
 }

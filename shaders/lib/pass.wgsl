@@ -23,8 +23,11 @@ const PASS_SPLITS: u32 = 6u;
 const PASS_TILES_AT: u32 = 7u;
 /// Where the records of the walks through the rows begin.
 const PASS_WALKS_AT: u32 = 8u;
+/// How many tokens are pinned, and where their list begins.
+const PASS_PINNED: u32 = 9u;
+const PASS_PINNED_AT: u32 = 10u;
 /// Where the angles of rotary table 0 begin: for each row its cosines, then its sines. Other tables' words follow.
-const PASS_ANGLES_AT: u32 = 9u;
+const PASS_ANGLES_AT: u32 = 11u;
 
 /// In place of a row or a slot that there is not.
 const NOTHING: u32 = 4294967295u;

@@ -15,6 +15,8 @@ override BLOCKS: u32;
 
 const MOST_CANDIDATES: u32 = 120u;
 const SUMMARY_WORDS: u32 = 256u;
+/// Most tokens whose place in a row is told.
+const MOST_PINNED: u32 = 16u;
 const SUM: u32 = 0u;
 const WEIGHTED_SUM: u32 = 1u;
 const TEMPERED_SUM: u32 = 2u;

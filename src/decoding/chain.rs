@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use super::constraint::SharedConstraint;
 use super::error::DecodingError;
-use super::row::{Row, Softmax, finite};
-use super::settings::StageSettings;
+use super::pins::Pins;
+use super::row::{Descending, Row, Softmax, finite};
+use super::settings::{DecodingSettings, StageSettings};
 use super::stages::{Dry, History, Mirostat, Stage};
 use super::strategy_settings::Picking;
-use crate::trace::{Candidate, Node, Others, StageRecord};
+use crate::model::selection::PinnedLogit;
+use crate::trace::{Candidate, Node, Others, Pinned, StageRecord, StrategyKind};
 
 /// Which stages run, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +19,8 @@ pub struct Chain {
     pub stages: Vec<Stage>,
     /// How many candidates a record lists by raw logit, besides the chosen one.
     pub recorded_candidates: usize,
+    /// Tokens that a record has in any case.
+    pub pins: Pins,
 }
 
 /// What the stages of a run know besides their settings: what follows from the model's files and from texts.
@@ -28,6 +32,8 @@ pub struct StageContext {
     pub dry_breakers: BTreeSet<u32>,
     /// Which tokens a grammar lets follow.
     pub constraint: Option<SharedConstraint>,
+    /// Tokens that records have in any case.
+    pub pins: Pins,
 }
 
 /// A row after the chain, and what each stage did.
@@ -49,6 +55,8 @@ pub struct Filtered {
     pub(super) candidates: Option<Vec<u32>>,
     /// The ids with the highest raw logits, descending.
     pub(super) listed: Vec<Trail>,
+    /// Where the pinned tokens stand by raw logit.
+    pub(super) pinned: Vec<PinnedLogit>,
 }
 
 /// Why a chain did not get to its end.
@@ -114,7 +122,36 @@ impl Chain {
             (s.mirostat.target != 0.0).then(|| Stage::Mirostat(mirostat())),
         ];
         let warpers = warpers.into_iter().filter(|_| picking == Picking::Sample);
-        Self { stages: processors.into_iter().chain(warpers).flatten().collect(), recorded_candidates }
+        let stages = processors.into_iter().chain(warpers).flatten().collect();
+        Self { stages, recorded_candidates, pins: context.pins.clone() }
+    }
+
+    /// The stages that a run with these settings records at its steps, whatever its strategy.
+    pub fn of(settings: &DecodingSettings, context: &StageContext) -> Self {
+        let mut chain = Self::new(&settings.stages, settings.picks(), context, settings.recorded_candidates);
+        match settings.strategy {
+            StrategyKind::Contrastive => chain.stages.clear(),
+            StrategyKind::Beam if settings.beam.beams > 1 => chain.stages.insert(0, Stage::LogSoftmax),
+            _ => {}
+        }
+        chain
+    }
+
+    /// For each id of a row of logits the stage that cuts it, by its place in the chain; `None` where it is kept.
+    pub fn cut_by(&self, logits: &[f32], history: History<'_>) -> Vec<Option<u8>> {
+        let mut row = Row::new(logits);
+        let mut cut_by = vec![None; logits.len()];
+        for (stage, place) in self.stages.iter().zip(0..) {
+            let before = row.kept.clone();
+            stage.apply(&mut row, history);
+            let mut kept = row.kept.iter().peekable();
+            for id in before {
+                if kept.next_if_eq(&&id).is_none() {
+                    cut_by[id as usize] = Some(place);
+                }
+            }
+        }
+        cut_by
     }
 
     /// Puts the stages that carry a state where they are after a node; `None` is the beginning of a text. All that
@@ -132,13 +169,14 @@ impl Chain {
     pub fn run(&self, logits: &[f32], history: History<'_>) -> Result<Filtered, DecodingError> {
         let raw = Row::new(logits);
         let apply = |stage: &Stage, row: &mut Row| Some(stage.apply(row, history));
-        self.run_with(raw.clone(), raw.entropy(), None, apply).map_err(|halt| match halt {
+        let filtered = self.run_with(raw.clone(), raw.entropy(), None, apply).map_err(|halt| match halt {
             Halt::Undecided => unreachable!("a whole row decides everything"),
             Halt::Empty(index) => {
                 let (stage, step) = (&self.stages[index], history.generated().len() + 1);
                 DecodingError::NothingLeft { step, stage: stage.name(), reason: stage.why_nothing() }
             }
-        })
+        })?;
+        Ok(Filtered { pinned: self.pins.in_row(&raw), ..filtered })
     }
 
     /// Runs all stages over a row by way of `apply`, which gives `None` where it cannot tell.
@@ -156,7 +194,7 @@ impl Chain {
         let stages = self.pass(&mut row, &mut listed, apply)?;
         let before = raw.softmax();
         let after = if stages.is_empty() { before } else { row.softmax() };
-        Ok(Filtered { raw, before, entropy, row, after, stages, candidates, listed })
+        Ok(Filtered { raw, before, entropy, row, after, stages, candidates, listed, pinned: Vec::new() })
     }
 
     fn pass(
@@ -190,7 +228,9 @@ impl Chain {
     pub fn record(&self, filtered: Filtered, id: u32, history: History<'_>) -> Node {
         let rank = filtered.raw.rank(id);
         let token = filtered.token(id);
-        let Filtered { raw, before, entropy, row, after, stages, candidates: tokens, mut listed } = filtered;
+        let pinned = filtered.pinned.iter().map(|pinned| self.record_pinned(&filtered, pinned)).collect();
+        let Filtered { raw, before, entropy, row, after, stages, candidates: tokens, mut listed, .. } =
+            filtered;
         if !listed.iter().any(|trail| trail.id == id) {
             // Values of every id after every stage are not kept: the chosen one is followed in a second pass.
             let mut chosen = [Trail::new(id)];
@@ -201,6 +241,7 @@ impl Chain {
             chosen[0].after.resize(stages.len(), row.value(id));
             listed.extend(chosen);
         }
+        let highest = self.highest_of_others(&raw, &listed, id);
         let listed = listed.into_iter().enumerate();
         let recorded = listed.filter(|(place, trail)| *place < self.recorded_candidates || trail.id == id);
         let candidates: Vec<Candidate> = recorded
@@ -218,10 +259,46 @@ impl Chain {
             entropy: entropy as f32,
             log_sum_exp: finite(before.log_sum_exp as f32),
             stages,
-            others: others(&candidates, raw.kept_count(), row.kept_count()),
+            others: Others { highest, ..others(&candidates, raw.kept_count(), row.kept_count()) },
             candidates,
+            pinned,
             ..Node::default()
         }
+    }
+}
+
+impl Chain {
+    /// The highest raw logit that a record with this id does not list.
+    fn highest_of_others(&self, raw: &Row, listed: &[Trail], id: u32) -> Option<f32> {
+        let recorded = |other: u32| {
+            other == id || listed.iter().take(self.recorded_candidates).any(|trail| trail.id == other)
+        };
+        let next = Descending::new(raw).take(self.recorded_candidates + 2).find(|&other| !recorded(other));
+        next.map(|other| raw.value(other))
+    }
+}
+
+/// Pinned tokens.
+impl Chain {
+    /// What a row that went through the chain has of a pinned token.
+    fn record_pinned(&self, filtered: &Filtered, pinned: &PinnedLogit) -> Pinned {
+        let probability = match filtered.id(pinned.token) {
+            Some(id) => filtered.row.probability(&filtered.after, id),
+            // What a summary does not list is kept whole or cut whole.
+            None if filtered.row.tail.count == 0 => 0.0,
+            None => filtered.after.probability(self.unlisted(filtered, pinned.logit)),
+        };
+        let logit = finite(pinned.logit);
+        Pinned { token: pinned.token, logit, rank: pinned.rank, probability: probability as f32 }
+    }
+
+    /// What the stages that a summary goes through leave of a logit that it does not list.
+    fn unlisted(&self, filtered: &Filtered, logit: f32) -> f32 {
+        self.stages.iter().fold(finite(logit), |value, stage| match *stage {
+            Stage::LogSoftmax => (f64::from(value) - filtered.before.log_sum_exp) as f32,
+            Stage::Temperature(divisor) => value / divisor,
+            _ => value,
+        })
     }
 }
 
@@ -303,5 +380,6 @@ fn others(candidates: &[Candidate], vocabulary: usize, kept: usize) -> Others {
         kept,
         probability: if kept == 0 { 0.0 } else { rest(|candidate| candidate.probability) },
         raw_probability: if count == 0 { 0.0 } else { rest(|candidate| candidate.raw_probability) },
+        highest: None,
     }
 }

@@ -71,8 +71,9 @@ impl Contrastive {
             return Err(DecodingError::WithoutStages { stage: stage.name() });
         }
         let recorded = settings.recorded_candidates;
+        let plain = StageContext { pins: stages.pins.clone(), ..StageContext::default() };
         Ok(Self {
-            chain: Chain::new(&StageSettings::default(), Picking::Argmax, &StageContext::default(), recorded),
+            chain: Chain::new(&StageSettings::default(), Picking::Argmax, &plain, recorded),
             settings: settings.contrastive,
             ending,
             tokens: prompt.to_vec(),

@@ -14,6 +14,7 @@ pub mod draw;
 pub mod error;
 pub mod initiation;
 pub mod lookahead;
+pub mod pins;
 pub mod random;
 pub mod row;
 mod row_logits;
@@ -26,12 +27,14 @@ pub mod strategy;
 pub mod strategy_settings;
 pub mod summary;
 mod text;
+pub mod what_if;
 
 pub use crate::trace::StrategyKind;
 pub use begin::{StrategyInputs, begin, begin_with, check_prompt};
 pub use chain::StageContext;
 pub use constraint::{Constraint, SharedConstraint};
 pub use error::DecodingError;
+pub use pins::Pins;
 pub use settings::{
     CacheUse, DecodingSettings, DrySettings, EosRule, GrammarKind, GrammarSettings, MirostatSettings,
     StageSettings, StopSettings,
@@ -42,3 +45,4 @@ pub use strategy_settings::{
     BeamSettings, ContrastiveSettings, Drafter, EarlyStopping, LookaheadSettings, Picking,
     SpeculativeSettings,
 };
+pub use what_if::{NoWhatIf, WhatIf, WouldBe};

@@ -64,7 +64,8 @@ impl Chain {
         let mut raw = Row::new(&summary.logits);
         raw.tail = tail(&raw, summary.others(), summary.sum);
         let apply = |stage: &Stage, row: &mut Row| apply(stage, row, summary);
-        self.run_with(raw, summary.entropy(), Some(summary.tokens.clone()), apply).ok()
+        let filtered = self.run_with(raw, summary.entropy(), Some(summary.tokens.clone()), apply).ok()?;
+        Some(Filtered { pinned: self.pins.in_summary(summary), ..filtered })
     }
 }
 

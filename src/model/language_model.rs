@@ -43,6 +43,10 @@ pub trait LanguageModel {
     /// The V logits of a row that was summarised; `None` if newer ones have taken its place.
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError>;
 
+    /// Lets summaries of rows tell from now on where these tokens stand, [`super::selection::MOST_PINNED`] of them at
+    /// most, all of the vocabulary. What a model tells of none it does not tell here either.
+    fn pin(&mut self, _tokens: &[u32]) {}
+
     /// What the KV cache holds now.
     fn cache_usage(&self) -> CacheUsage;
 

@@ -3,6 +3,9 @@
 /// Most candidates of a summary. With them a summary is 1 KiB.
 pub const MOST_CANDIDATES: usize = 120;
 
+/// Most tokens whose place in every summarised row a model tells.
+pub const MOST_PINNED: usize = 16;
+
 /// How many rows of logits a model keeps after it has summarised them.
 pub const RECENT_ROWS: usize = 4;
 
@@ -34,6 +37,17 @@ impl SamplingParams {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowHandle(pub u64);
 
+/// Where a pinned token stands in a row of logits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PinnedLogit {
+    /// The token.
+    pub token: u32,
+    /// Its logit, exactly as computed.
+    pub logit: f32,
+    /// Its place by descending logit and then ascending id, from 1.
+    pub rank: usize,
+}
+
 /// A summary of a row of V logits: the highest ones, and sums over all of them.
 ///
 /// NaN and +∞ are counted; otherwise they rank below all others.
@@ -63,6 +77,8 @@ pub struct Summary {
     pub broken: usize,
     /// The token that the model chose.
     pub chosen: u32,
+    /// The tokens that were pinned when the row was computed.
+    pub pinned: Vec<PinnedLogit>,
 }
 
 impl Summary {

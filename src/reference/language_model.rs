@@ -99,6 +99,10 @@ impl LanguageModel for Reference {
     }
 
     /// A page is one position here.
+    fn pin(&mut self, tokens: &[u32]) {
+        self.recent.pinned = tokens.to_vec();
+    }
+
     fn cache_usage(&self) -> CacheUsage {
         let positions: usize = self.sequences.values().map(|sequence| sequence.length).sum();
         let elements: usize = self.plan.cache_widths.iter().map(|width| 2 * width).sum();

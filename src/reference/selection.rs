@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle, SamplingParams, Summary};
+use crate::model::selection::{
+    MOST_CANDIDATES, PinnedLogit, RECENT_ROWS, RowHandle, SamplingParams, Summary,
+};
 
 /// The newest rows of logits that were summarised.
 #[derive(Clone, Debug, Default)]
 pub struct RecentRows {
     rows: VecDeque<(RowHandle, Vec<f32>)>,
     next: u64,
+    /// Tokens of which summaries tell where they stand.
+    pub pinned: Vec<u32>,
 }
 
 impl RecentRows {
@@ -16,7 +20,8 @@ impl RecentRows {
     pub fn summarise(&mut self, logits: Vec<f32>, sampling: &SamplingParams) -> Summary {
         let row = RowHandle(self.next);
         self.next += 1;
-        let summary = summarise(row, &logits, sampling);
+        let pinned = pinned(&logits, &self.pinned);
+        let summary = Summary { pinned, ..summarise(row, &logits, sampling) };
         if self.rows.len() == RECENT_ROWS {
             self.rows.pop_front();
         }
@@ -56,9 +61,22 @@ pub fn summarise(row: RowHandle, logits: &[f32], sampling: &SamplingParams) -> S
         tokens: tokens.iter().copied().take(MOST_CANDIDATES).collect(),
         logits: tokens.iter().take(MOST_CANDIDATES).map(|&id| logits[id as usize]).collect(),
         chosen: 0,
+        pinned: Vec::new(),
     };
     summary.chosen = choose(&summary, sampling);
     summary
+}
+
+/// Where these tokens stand in a row.
+pub fn pinned(logits: &[f32], tokens: &[u32]) -> Vec<PinnedLogit> {
+    let height = |id: usize| Some(logits[id]).filter(|logit| logit.is_finite()).unwrap_or(f32::MIN) + 0.0;
+    let stands = |&token: &u32| {
+        let own = (height(token as usize), token as usize);
+        let before = |&id: &usize| height(id) > own.0 || height(id) == own.0 && id < own.1;
+        let rank = 1 + (0..logits.len()).filter(before).count();
+        PinnedLogit { token, logit: logits[own.1], rank }
+    };
+    tokens.iter().map(stands).collect()
 }
 
 /// The token that `sampling` asks for. A point beyond the candidates gives the last of them.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::break_when::BreakWhen;
 use crate::decoding::DecodingSettings;
 use crate::model::{CacheFormat, WeightsChoice};
 use crate::tokenizer::chat::Conversation;
@@ -33,6 +34,8 @@ pub enum Command {
     Pause,
     /// Make one step of a paused run.
     StepOnce,
+    /// Pause runs by themselves from now on where one of these conditions holds.
+    BreakWhen(BreakWhen),
     /// Let the run go on from a step of its with another token: a branch, which shares what both texts have in
     /// common.
     Branch {
@@ -50,6 +53,26 @@ pub enum Command {
     },
     /// Look inside the pass that led to a token of the newest run; the run goes on as if nothing had happened.
     Probe(ProbeTarget),
+    /// Tell the greedy tokens that would follow a candidate, while the run waits or has ended. Any other command ends
+    /// that.
+    Peek {
+        /// The step: an index in [`crate::trace::Run::nodes`].
+        node: usize,
+        /// The candidate's token.
+        token: u32,
+    },
+    /// Tell all logits of a step, while the run waits or has ended.
+    ReadRow {
+        /// The step: an index in [`crate::trace::Run::nodes`].
+        node: usize,
+    },
+    /// Look ahead no more.
+    EndPeek,
+    /// Record from now on where these tokens stand in every row, beside those that pin themselves. Another model
+    /// begins without them.
+    Pin(Vec<u32>),
+    /// Look for tokens by their spelling, or by id.
+    FindTokens(String),
     /// End the run, within one chunk of a pass; what was decoded stays.
     Stop,
 }

@@ -2,19 +2,23 @@
 //!
 //! Used by the worker's thread and by the command line; knows neither.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use super::break_when::{Break, BreakWhen};
 use super::command::{Prompt, SpecialTokens};
 use super::guide::Guide;
 use super::load::ReadyModel;
 use super::opened::Opened;
 use super::run_error::{MissingTokenizer, RunError};
+use crate::decoding::chain::Chain;
 use crate::decoding::settings::CacheUse;
+use crate::decoding::stages::History;
 use crate::decoding::{
-    Branched, Control, DecodingError, DecodingSettings, StageContext, StopTexts, Strategy, StrategyInputs,
-    begin_with,
+    Branched, Control, DecodingError, DecodingSettings, Pins, StageContext, StopTexts, Strategy,
+    StrategyInputs, begin_with,
 };
 use crate::model::{ModelError, SequenceId};
 use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
@@ -28,12 +32,18 @@ pub struct Decode {
     branches: Vec<Branch>,
     /// The lines that came to an end, by their last nodes.
     ended: Vec<(usize, StopReason)>,
+    /// Where the line paused within what a pass brought, by node, and the last node of what it brought.
+    withheld: BTreeMap<usize, usize>,
     /// The text's state after the prompt.
     prompt_text: TextState,
     /// The text's state after each node.
     texts: Vec<TextState>,
     /// The grammar that the new text has to fit.
     guide: Option<Guide>,
+    /// Tokens of which the nodes tell where they stood.
+    pins: Pins,
+    /// What the stages do to a row.
+    chain: Chain,
 }
 
 /// A line of the run and who chooses its next token.
@@ -71,7 +81,10 @@ impl Decode {
         let seconds = start.elapsed().as_secs_f64();
         let eos = settings.stop.eos.tokens(&ready.loaded.eos);
         let guide = Guide::new(ready, &settings.stages.grammar, &eos)?;
-        let aids = StrategyInputs { stages: stage_context(ready, settings, guide.as_ref())?, ..aids };
+        let pins = Pins::default();
+        let stages = StageContext { pins: pins.clone(), ..stage_context(ready, settings, guide.as_ref())? };
+        let chain = Chain::of(settings, &StageContext { eos, ..stages.clone() });
+        let aids = StrategyInputs { stages, ..aids };
         let strategy = begin_with(settings, &ready.loaded.eos, &ids, &*ready.model, &aids)?;
 
         let mut run = Run {
@@ -92,7 +105,14 @@ impl Decode {
         let stop_texts = StopTexts::new(&settings.stop.texts);
         let prompt_text = TextState { detokeniser, written_out: stop_texts.clone(), stop_texts };
         let branches = vec![Branch { strategy, tip: None }];
-        Ok(Self { run, branches, ended: Vec::new(), prompt_text, texts: Vec::new(), guide })
+        let (ended, withheld, texts) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Ok(Self { run, branches, ended, withheld, prompt_text, texts, guide, pins, chain })
+    }
+
+    /// Lets the nodes from now on tell where these tokens stand, and no others.
+    pub fn pin(&self, ready: &mut ReadyModel, tokens: &[u32]) {
+        ready.model.pin(tokens);
+        self.pins.set(tokens);
     }
 
     /// Makes one step. When the run is over, [`Run::stop`] says why.
@@ -123,6 +143,38 @@ impl Decode {
         }
         self.note_end();
         Ok(())
+    }
+
+    /// As [`Self::advance`], but the line ends at the first new token at which a condition holds. What the pass
+    /// brought beyond it is kept: the next call adds that before anything is computed, so that the text is the same.
+    pub fn advance_until(
+        &mut self,
+        ready: &mut ReadyModel,
+        control: &mut Control<'_>,
+        when: &BreakWhen,
+    ) -> Result<Option<Break>, RunError> {
+        let withheld = self.run.tip().and_then(|tip| self.withheld.remove(&tip));
+        let new = match withheld {
+            Some(tip) => {
+                let place = self.run.line.len();
+                self.follow(tip)?;
+                place
+            }
+            None => {
+                let first = self.run.nodes.len();
+                self.advance(ready, control)?;
+                self.run.line.partition_point(|&index| index < first)
+            }
+        };
+        let broke = (new..self.run.line.len()).find_map(|place| when.at(&self.run, place));
+        if let (Some(Break { node, .. }), Some(tip)) = (&broke, self.run.tip())
+            && *node != tip
+        {
+            self.withheld.insert(*node, tip);
+            self.run.follow(Some(*node));
+            self.run.stop = None;
+        }
+        Ok(broke)
     }
 
     /// Lets the run go on from a node of its with another of the node's candidates. The branch shares the cached
@@ -210,37 +262,50 @@ impl Decode {
         path: &[usize],
         token: Option<u32>,
     ) -> Result<Branched, RunError> {
-        let mut tokens = self.tokens(path);
+        self.rest(ready);
+        let mut tokens = self.text_of(path);
         tokens.extend(token);
-        Ok(self.nearest_strategy(ready, path).branch(&mut *ready.model, &tokens)?)
+        let nearest = self.nearest(path);
+        Ok(self.branches[nearest].strategy.branch(&mut *ready.model, &tokens)?)
     }
 
-    /// A sequence that holds what is cached of the text of these nodes, always without its last token; the caller's own.
+    /// A sequence of its own for a text that begins with these nodes, which shares the cached positions of the line
+    /// that has most in common with it. What was begun ahead of the next step is given up; whoever takes the sequence
+    /// releases it.
     pub(super) fn fork_sequence(
         &mut self,
         ready: &mut ReadyModel,
         path: &[usize],
+        text: &[u32],
     ) -> Result<SequenceId, ModelError> {
-        let tokens = self.tokens(path);
-        let fork = self.nearest_strategy(ready, path).fork(&mut *ready.model, &tokens)?;
+        self.rest(ready);
+        let nearest = self.nearest(path);
+        let fork = self.branches[nearest].strategy.fork(&mut *ready.model, text)?;
         Ok(fork.unwrap_or_else(|| ready.model.new_sequence()))
     }
 
-    /// The prompt's tokens and those of these nodes.
-    pub(super) fn tokens(&self, path: &[usize]) -> Vec<u32> {
-        let nodes = path.iter().map(|&index| self.run.nodes[index].token);
-        self.run.prompt_ids().into_iter().chain(nodes).collect()
+    /// Prompt and tokens of these nodes.
+    pub(super) fn text_of(&self, path: &[usize]) -> Vec<u32> {
+        let mut tokens = self.run.prompt_ids();
+        tokens.extend(path.iter().map(|&index| self.run.nodes[index].token));
+        tokens
     }
 
-    /// The strategy of the line that has most in common with these nodes; nothing is under way in the model.
-    fn nearest_strategy(&mut self, ready: &mut ReadyModel, path: &[usize]) -> &mut dyn Strategy {
-        self.rest(ready);
+    /// For each id the stage that cuts it from a row behind this text; `before` is the text's last node.
+    pub(super) fn cut_by(&self, logits: &[f32], before: Option<usize>, text: &[u32]) -> Vec<Option<u8>> {
+        let mut chain = self.chain.clone();
+        chain.follow(before.map(|node| &self.run.nodes[node]));
+        chain.cut_by(logits, History { tokens: text, prompt: self.run.prompt.len() })
+    }
+
+    /// The branch whose line has most in common with these nodes.
+    fn nearest(&self, path: &[usize]) -> usize {
         let common = |branch: &Branch| {
             let line = self.run.path(branch.tip);
             line.iter().zip(path).take_while(|(one, other)| one == other).count()
         };
         let nearest = (0..self.branches.len()).max_by_key(|&index| common(&self.branches[index]));
-        &mut *self.branches[nearest.expect("a run has a strategy")].strategy
+        nearest.expect("a run has a strategy")
     }
 
     /// Remembers why the line ended, and with it the other sequences that the strategy returned.

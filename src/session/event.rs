@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::break_when::Break;
 use super::command::ProbeTarget;
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
@@ -10,7 +11,7 @@ use crate::model::Probe;
 use crate::tokenizer::chat::Switch;
 use crate::trace::{
     AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
-    StopReason, StrategyKind, StrategyStep,
+    StopReason, StrategyKind, StrategyStep, Token,
 };
 
 /// A report from the worker.
@@ -61,6 +62,21 @@ pub enum Event {
         /// Its tokens, special ones included; `None` where it cannot be tokenised.
         tokens: Option<usize>,
     },
+    /// These tokens are pinned now, those that pin themselves first.
+    Pinned(Vec<PinnedToken>),
+    /// What was looked for in the vocabulary.
+    FoundTokens {
+        /// What was asked.
+        query: String,
+        /// The first of the tokens that fit, the closest ones before the others.
+        tokens: Vec<Token>,
+    },
+    /// What was found so far by looking ahead.
+    Peeked(Peeked),
+    /// How the model's vocabulary is spelled, by id; sent before its first row.
+    Vocabulary(Arc<[String]>),
+    /// All logits of a step.
+    Row(Arc<WholeRow>),
     /// A run begins: its prompt is tokenised.
     RunStarted(Box<RunStarted>),
     /// More of the prompt went through the decoder.
@@ -90,6 +106,8 @@ pub enum Event {
     },
     /// A look inside a pass.
     Probed(Box<Probed>),
+    /// A condition held at the newest token of the line: the run pauses next.
+    Broke(Break),
     /// The run waits.
     Paused,
     /// The run goes on.
@@ -157,6 +175,39 @@ pub struct Found {
     pub probe: Arc<Probe>,
     /// How the vocabulary spells the tokens that it names.
     pub pieces: Arc<BTreeMap<u32, String>>,
+}
+
+/// A token of which every step records where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinnedToken {
+    /// The token.
+    pub token: Token,
+    /// Whether it pins itself: it ends a text, or the model's thinking.
+    pub automatic: bool,
+}
+
+/// The greedy tokens that would follow a candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// The step: an index in [`crate::trace::Run::nodes`].
+    pub node: usize,
+    /// The candidate's token.
+    pub token: u32,
+    /// What would follow it, as far as it is known.
+    pub tokens: Vec<Token>,
+    /// Whether that is all.
+    pub done: bool,
+}
+
+/// All logits of a step, computed once more: in the last bits they may differ from those that were chosen from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WholeRow {
+    /// The step: an index in [`crate::trace::Run::nodes`].
+    pub node: usize,
+    /// V raw logits.
+    pub logits: Vec<f32>,
+    /// For each id the stage that cut it: an index in [`Node::stages`]; `None` for those kept.
+    pub cut_by: Vec<Option<u8>>,
 }
 
 /// The beginning of a run.

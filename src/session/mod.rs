@@ -1,6 +1,7 @@
 //! The worker: commands in, events out. It owns the model, the tokenizer and the strategy, and runs them on
 //! a thread of its own, so that nothing in the window ever waits for a GPU or a file.
 
+pub mod break_when;
 pub mod command;
 pub mod decode;
 pub mod draft;
@@ -15,6 +16,8 @@ pub mod load;
 pub mod opened;
 mod outbox;
 mod own_settings;
+mod peek;
+mod pinning;
 mod probing;
 mod prompt_scores;
 pub mod run_error;
@@ -22,19 +25,23 @@ mod tokenizer_files;
 pub mod view;
 pub mod worker;
 mod worker_loading;
+mod worker_peek;
 mod worker_probing;
+mod worker_row;
 
 pub use crate::formats::GenerationDefaults;
 pub use crate::formats::inspect::{FormatShare, Inspection};
 pub use crate::gpu::adapter_for_window;
 pub use crate::gpu::{LoadPart, Progress, Share};
+pub use crate::model::selection::MOST_PINNED;
 pub use crate::model::{CacheFormat, WeightsChoice, probe};
 pub use crate::tokenizer::chat::{Conversation, Message, Switch};
+pub use break_when::{Break, BreakReason, BreakWhen};
 pub use command::{Command, LoadRequest, ModelSource, Pace, ProbeTarget, Prompt, RunRequest};
 pub use decode::Decode;
 pub use draft::{DraftError, DraftModel, strategy_inputs};
 pub use drafting_head::HeadFiles;
-pub use event::{Event, Found, Notice, Probed, Severity};
+pub use event::{Event, Found, Notice, Peeked, PinnedToken, Probed, Severity, WholeRow};
 pub use gpu_loader::GpuLoader;
 pub use guide::grammar_problem;
 pub use inspect::{AdapterMatch, AdapterRoom, Limit, MemoryNeed, ModelCard};

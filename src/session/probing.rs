@@ -45,7 +45,7 @@ impl Decode {
             ProbeTarget::Node(node) => {
                 let node = self.run.nodes.get(node).ok_or(ProbeError::NoToken)?;
                 let path = self.run.path(node.parent);
-                let tokens = self.tokens(&path);
+                let tokens = self.text_of(&path);
                 (node.token, path, tokens)
             }
             ProbeTarget::Prompt(index) => {
@@ -53,7 +53,7 @@ impl Decode {
                 (token, Vec::new(), self.run.prompt_ids()[..index].to_vec())
             }
         };
-        let sequence = self.fork_sequence(ready, &path)?;
+        let sequence = self.fork_sequence(ready, &path, &tokens)?;
         let probed = probe_text(&mut *ready.model, sequence, &tokens, token, interrupt);
         ready.model.release(sequence);
         let probe = probed?;

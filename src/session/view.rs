@@ -1,8 +1,11 @@
 //! What a watcher of the worker knows: the events so far, folded into one state.
 
-use super::event::{BrokenAdapter, Event, Loaded, Notice, Probed, RunUpdate};
+use std::sync::Arc;
+
+use super::break_when::Break;
+use super::event::{BrokenAdapter, Event, Loaded, Notice, Peeked, PinnedToken, Probed, RunUpdate, WholeRow};
 use crate::gpu::{LoadPart, Share};
-use crate::trace::{AdapterFacts, ModelFacts, Run};
+use crate::trace::{AdapterFacts, ModelFacts, Run, Token};
 
 /// The worker's state as its events tell it.
 #[derive(Clone, Debug, Default)]
@@ -23,10 +26,22 @@ pub struct View {
     pub head_loading: bool,
     /// Tokens of the prompt that was counted last; `None` before the first, and where it cannot be tokenised.
     pub prompt_tokens: Option<usize>,
+    /// The tokens that are pinned.
+    pub pinned: Vec<PinnedToken>,
+    /// What was looked for in the vocabulary last, and what was found.
+    pub found: Option<(String, Vec<Token>)>,
+    /// What looking ahead found last.
+    pub peeked: Option<Peeked>,
+    /// How the vocabulary is spelled, by id; empty until a row was asked for.
+    pub vocabulary: Arc<[String]>,
+    /// All logits of the step that was asked for last.
+    pub row: Option<Arc<WholeRow>>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
     /// What the last look inside a pass of the run found.
     pub probed: Option<Box<Probed>>,
+    /// Where and why the run paused by itself, while it waits there.
+    pub broke: Option<Break>,
     /// How far the newest run's initiation is, also while it is paused.
     pub initiation: Initiation,
     /// What the user was told last, oldest first: [`MOST_NOTICES`] at most.
@@ -91,11 +106,15 @@ pub enum Status {
 impl View {
     /// Takes one event in.
     pub fn apply(&mut self, event: Event) {
+        self.leave_break(&event);
         match event {
             Event::Adapters(adapters) => self.adapters = adapters,
             Event::BrokenAdapters(broken) => self.broken_adapters = broken,
             Event::LoadStarted { name } => {
                 self.loaded = None;
+                (self.found, self.row) = (None, None);
+                self.vocabulary = Arc::default();
+                self.pinned.clear();
                 self.status = Status::Loading { name, part: LoadPart::default(), share: Share::default() };
             }
             Event::LoadProgress { part, share } => {
@@ -131,8 +150,17 @@ impl View {
             Event::HeadLoadStarted => self.head_loading = true,
             Event::HeadLoadEnded => self.head_loading = false,
             Event::Counted { tokens } => self.prompt_tokens = tokens,
+            Event::Pinned(pinned) => {
+                self.pinned = pinned;
+                self.note_pins();
+            }
+            Event::Vocabulary(pieces) => self.vocabulary = pieces,
+            Event::Row(row) => self.row = Some(row),
+            Event::Peeked(peeked) => self.peeked = Some(peeked),
+            Event::FoundTokens { query, tokens } => self.found = Some((query, tokens)),
             Event::RunStarted(started) => {
                 let facts = self.loaded.as_deref();
+                (self.peeked, self.row) = (None, None);
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
                 self.status = self.under_way();
                 self.probed = None;
@@ -147,6 +175,7 @@ impl View {
                     phases: started.phases,
                     ..Run::default()
                 });
+                self.note_pins();
             }
             Event::InitiationProgress { done, total } => {
                 self.initiation = Initiation { done, total };
@@ -181,6 +210,7 @@ impl View {
                 }
             }
             Event::Probed(probed) => self.probed = Some(probed),
+            Event::Broke(broke) => self.broke = Some(broke),
             Event::Paused => self.status = Status::Paused,
             Event::Resumed => {
                 let begun = self.run.as_ref().is_some_and(|run| !run.line.is_empty());
@@ -194,6 +224,37 @@ impl View {
                 }
             }
             Event::Notice(notice) => self.tell(notice),
+        }
+    }
+
+    /// Forgets why the run paused once it does something else.
+    fn leave_break(&mut self, event: &Event) {
+        let leaves = matches!(
+            event,
+            Event::RunStarted(_)
+                | Event::Stepped(_)
+                | Event::Branched(_)
+                | Event::Followed { .. }
+                | Event::Resumed
+                | Event::Finished { .. }
+                | Event::LoadStarted { .. }
+                | Event::LoadFailed
+        );
+        if leaves {
+            self.broke = None;
+        }
+    }
+
+    /// Keeps the pinned tokens' spellings with the run, if it is one of the model that is open.
+    fn note_pins(&mut self) {
+        let (Some(run), Some(loaded)) = (&mut self.run, &self.loaded) else { return };
+        if run.model != loaded.model {
+            return;
+        }
+        for PinnedToken { token, .. } in &self.pinned {
+            if !run.pinned.contains(token) {
+                run.pinned.push(token.clone());
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::break_when::BreakWhen;
 use super::command::{Command, Pace, Prompt, RunRequest};
 use super::decode::Decode;
 use super::draft::{DraftModel, strategy_inputs};
@@ -18,6 +19,7 @@ use super::inbox::Inbox;
 use super::live_run::{LiveRun, Motion};
 use super::load::{LoadError, Loader, ReadyModel};
 use super::outbox::Outbox;
+use super::peek::Peek;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
 use crate::decoding::{CacheUse, Control, DecodingError};
@@ -55,6 +57,10 @@ impl Session {
                 draft: None,
                 live: None,
                 scoring: None,
+                break_when: BreakWhen::default(),
+                pins: Vec::new(),
+                spelled: false,
+                peeking: None,
                 broken_adapters: Vec::new(),
             }
             .work();
@@ -122,6 +128,14 @@ pub(super) struct Worker {
     pub(super) live: Option<LiveRun>,
     /// The newest run's prompt while it is scored; steps wait until that is done.
     pub(super) scoring: Option<PromptScores>,
+    /// Where runs pause by themselves.
+    pub(super) break_when: BreakWhen,
+    /// Tokens that a person pinned.
+    pub(super) pins: Vec<u32>,
+    /// Whether the vocabulary's spelling was told.
+    pub(super) spelled: bool,
+    /// The look ahead that is under way; only while the run does not move.
+    pub(super) peeking: Option<Peek>,
     /// Adapters that do not work, as sent last.
     pub(super) broken_adapters: Vec<BrokenAdapter>,
 }
@@ -130,7 +144,9 @@ impl Worker {
     fn work(mut self) {
         loop {
             self.interrupt.store(false, Ordering::Release);
-            let moving = self.scoring.is_some() || self.live.as_ref().is_some_and(|live| live.moves());
+            let moving = self.scoring.is_some()
+                || self.peeking.is_some()
+                || self.live.as_ref().is_some_and(|live| live.moves());
             let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
             if self.inbox.closed {
                 return;
@@ -138,6 +154,7 @@ impl Worker {
             let turn = AssertUnwindSafe(|| match command {
                 Some(command) => self.handle(command),
                 None if self.scoring.is_some() => self.score_more(),
+                None if self.peeking.is_some() => self.peek_on(),
                 None => self.advance(),
             });
             if let Err(panic) = catch_unwind(turn) {
@@ -147,6 +164,7 @@ impl Worker {
     }
 
     fn handle(&mut self, command: Command) {
+        self.end_peek();
         match command {
             Command::ListAdapters => {
                 let adapters = self.loader.adapters();
@@ -161,6 +179,12 @@ impl Worker {
             Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
+            Command::Peek { node, token } => self.peek(node, token),
+            Command::EndPeek => {}
+            Command::ReadRow { node } => self.read_row(node),
+            Command::Pin(tokens) => self.pin(tokens),
+            Command::FindTokens(query) => self.find_tokens(query),
+            Command::BreakWhen(conditions) => self.break_when = conditions,
             Command::Branch { node, token, pace } => self.branch(node, token, pace),
             Command::Follow { tip } => self.follow(tip),
             Command::Pause => {
@@ -206,6 +230,7 @@ impl Worker {
                     Pace::SingleStep => Motion::OneStep,
                 };
                 self.live = Some(LiveRun::new(decode, motion));
+                self.tell_pins();
             }
             Err(NotBegun::NoModel) => {
                 self.outbox.notify(Severity::Error, "There is no model to run", "Open a model first.");
@@ -220,6 +245,7 @@ impl Worker {
     /// A run that is ready for its first step. A conversation that goes on begins with what the run before has cached of
     /// it.
     fn begin(&mut self, request: &RunRequest, before: Option<&mut LiveRun>) -> Result<Decode, NotBegun> {
+        let pins = self.pinned_ids();
         let ready = self.ready.as_mut().ok_or(NotBegun::NoModel)?;
         let outbox = &self.outbox;
         let mut began_loading = false;
@@ -239,6 +265,7 @@ impl Worker {
         {
             decode.adopt(ready, sequence);
         }
+        decode.pin(ready, &pins);
         Ok(decode)
     }
 
@@ -346,11 +373,16 @@ impl Worker {
         let outbox = &self.outbox;
         let mut progress = |done, total| outbox.send(Event::InitiationProgress { done, total });
         let mut control = Control { interrupt: &self.interrupt, progress: &mut progress };
-        match live.decode.advance(ready, &mut control) {
-            Ok(()) => {
+        match live.decode.advance_until(ready, &mut control, &self.break_when) {
+            Ok(broke) => {
                 self.outbox.send(Event::Stepped(Box::new(live.update())));
                 if let Some(stop) = live.decode.run.stop {
+                    // A run that has ended has nothing to hold.
                     self.finish(stop);
+                } else if let Some(broke) = broke {
+                    live.motion = Motion::Held;
+                    self.outbox.send(Event::Broke(broke));
+                    self.outbox.send(Event::Paused);
                 } else if live.motion == Motion::OneStep {
                     live.motion = Motion::Held;
                     self.outbox.send(Event::Paused);
@@ -402,6 +434,7 @@ impl Worker {
 
     pub(super) fn abandon(&mut self) {
         let live = self.live.take();
+        self.peeking = None;
         self.scoring = None;
         // A model that is in an unknown state may panic once more when it goes.
         let ready = self.ready.take();
@@ -440,7 +473,7 @@ const RUN_ENDS: fn(&Command) -> bool =
     |command| matches!(command, Command::Stop | Command::Load(_) | Command::Start(_));
 
 /// Whether the model cannot be used after this error.
-fn takes_the_model(error: &ModelError) -> bool {
+pub(super) fn takes_the_model(error: &ModelError) -> bool {
     match error {
         ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
         ModelError::TokenOutsideVocabulary { .. }

@@ -21,7 +21,7 @@ impl Worker {
         self.close();
         // The old model goes first: both may not fit.
         self.drop_draft();
-        self.ready = None;
+        (self.ready, self.spelled) = (None, false);
         self.outbox.send(Event::LoadStarted { name: request.source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
         let mut progress = |part, share| {
@@ -37,6 +37,7 @@ impl Worker {
                     self.outbox.notify(Severity::Warning, "The model's files", warning);
                 }
                 self.ready = Some(ready);
+                self.pin(Vec::new());
             }
             Err(LoadError::Stopped) => {
                 self.outbox.notify(Severity::Information, "Loading was stopped", "No model is open now.");

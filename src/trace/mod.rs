@@ -12,7 +12,7 @@ mod strategy_kind;
 
 pub use facts::{AdapterFacts, ModelFacts};
 pub use node::{
-    Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, StageRecord, StateCounters,
+    Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, Pinned, StageRecord, StateCounters,
 };
 pub use run::{
     Expectation, Expected, LineFigures, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run, StepInput,

@@ -61,6 +61,9 @@ pub struct Node {
     pub candidates: Vec<Candidate>,
     /// All vocabulary entries that are not among the candidates.
     pub others: Others,
+    /// The tokens that were pinned, listed or not, where the row told of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<Pinned>,
     /// The random draw, where one decided.
     pub draw: Option<Draw>,
     /// Where the time went.
@@ -105,6 +108,19 @@ pub struct Candidate {
     pub raw_probability: f32,
 }
 
+/// Where a pinned token stood at one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Its id.
+    pub token: u32,
+    /// Its raw logit.
+    pub logit: f32,
+    /// Its rank by raw logit, from 1.
+    pub rank: usize,
+    /// Its probability in the distribution that the strategy chose from; 0 when cut.
+    pub probability: f32,
+}
+
 /// The vocabulary entries that a node does not list one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Others {
@@ -116,6 +132,9 @@ pub struct Others {
     pub probability: f32,
     /// Their probability together under the raw softmax.
     pub raw_probability: f32,
+    /// The highest raw logit among them; `None` where there are none, and in traces from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<f32>,
 }
 
 /// A random choice: the kept tokens lie end to end on 0–1, by descending probability and then ascending id,

@@ -39,6 +39,9 @@ pub struct Run {
     /// What beam search returned, the best first; empty for strategies with one text.
     #[serde(default)]
     pub sequences: Vec<ReturnedSequence>,
+    /// The tokens that were pinned at some time, with their spellings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<Token>,
     /// Why it ended; `None` while it goes on.
     pub stop: Option<StopReason>,
 }

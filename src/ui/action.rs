@@ -3,6 +3,7 @@
 use super::remembered::{Colouring, ThemeChoice};
 use crate::decoding::StrategyKind;
 use crate::session::{CacheFormat, ModelSource, ProbeTarget, WeightsChoice};
+use crate::trace::Token;
 
 /// Something a person asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +79,8 @@ pub enum Action {
     LoadDraft(std::path::PathBuf),
     /// Forget the draft model.
     DropDraft,
+    /// Pin a token, or take it off.
+    TogglePin(Token),
     /// Light, dark, or as the system.
     SetTheme(ThemeChoice),
     /// Show or hide the inspector.

@@ -18,7 +18,7 @@ use super::state::{Awaited, Origin, State};
 use super::theme;
 use super::trace_files::TraceWork;
 use super::worker::Worker;
-use crate::session::{Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
+use crate::session::{BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
 use crate::trace::file::is_trace;
 
 /// Where what is remembered is stored.
@@ -40,6 +40,10 @@ pub struct App {
     pub(super) asked_for: ModelSource,
     /// The prompt that was counted last.
     pub(super) counted: Option<Prompt>,
+    /// The conditions that the worker was told last.
+    pub(super) told_breaks: BreakWhen,
+    /// What the vocabulary was searched for last.
+    pub(super) sought: String,
     /// Whether a prompt is being counted.
     pub(super) counting: bool,
     /// Positions that were allowed for it; `None` is its own context.
@@ -72,6 +76,8 @@ impl App {
             inspecting: None,
             asked_for: initial.clone(),
             counted: None,
+            told_breaks: BreakWhen::default(),
+            sought: String::new(),
             counting: false,
             asked_context: None,
             chat_offered_to: None,
@@ -122,6 +128,7 @@ impl App {
             Event::LoadStarted { .. } => {
                 self.state.progress_since = Some(now);
                 (self.counted, self.counting) = (None, false);
+                self.sought.clear();
                 self.leave_run();
             }
             Event::LoadFailed => self.leave_run(),
@@ -161,12 +168,20 @@ impl App {
             }
             _ => {}
         }
+        if matches!(event, Event::Paused | Event::Followed { .. } | Event::Branched(_) | Event::RunStarted(_))
+        {
+            self.state.row_asked = None;
+        }
         // What is still on its way about a run that is on show no more is not about the one that is.
         if matches!(event, Event::PromptScored { .. }) && self.state.origin != Origin::Worker {
             return;
         }
         let followed = matches!(event, Event::Followed { .. });
+        let broke = matches!(event, Event::Broke(_));
         self.view.apply(event);
+        if broke {
+            self.show_break();
+        }
         if followed {
             self.take_awaited_place();
         }
@@ -221,6 +236,11 @@ impl eframe::App for App {
         self.take_dialog_answer(ctx);
         self.take_inspection();
         self.take_trace_work();
+        self.tell_breaks();
+        self.find_tokens();
+        self.foretell(ctx);
+        self.look_ahead(ctx);
+        self.read_row();
         self.count_prompt();
         self.score_prompt();
         self.look_on();

@@ -1,6 +1,7 @@
 //! The perceptual colour map for quantities. Colour never stands alone: the number is in a tooltip or beside it.
 
 use egui::{Color32, Ui};
+use egui_plot::LineStyle;
 
 /// Samples of viridis (van der Walt and Smith, CC0) at ninths of 0–1; between them colours are mixed.
 const VIRIDIS: [[u8; 3]; 10] = [
@@ -40,6 +41,31 @@ pub(super) fn quantity(ui: &Ui, value: f32) -> Color32 {
 pub(super) fn weight_tint(ui: &Ui, ground: Color32, weight: f32) -> Color32 {
     let share = weight.max(0.0).sqrt();
     mix(ground, quantity(ui, share), (share * 1.6).min(0.8))
+}
+
+/// How one of several lines in a plot looks: no two of the first 24 look alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Series {
+    /// Its colour.
+    pub color: Color32,
+    /// Its dashes, where colours repeat.
+    pub style: LineStyle,
+}
+
+/// Colours that stay apart for most eyes, on dark and on light ground.
+const ON_DARK: [u32; 8] = [0x6EA8FE, 0xF0A04B, 0x5FC98E, 0xF27D8B, 0xB794F6, 0x4FC3D9, 0xE3CF5B, 0xC9A27E];
+const ON_LIGHT: [u32; 8] = [0x2F5BD0, 0xB4560B, 0x1B7F4D, 0xC22B4A, 0x7A3EC8, 0x0D7A91, 0x8A7400, 0x7A5230];
+
+/// The look of a line by its number.
+pub(super) fn series(ui: &Ui, index: usize) -> Series {
+    let colors = if ui.visuals().dark_mode { ON_DARK } else { ON_LIGHT };
+    let [_, r, g, b] = colors[index % colors.len()].to_be_bytes();
+    let style = match index / colors.len() % 3 {
+        0 => LineStyle::Solid,
+        1 => LineStyle::Dashed { length: 6.0 },
+        _ => LineStyle::Dotted { spacing: 4.0 },
+    };
+    Series { color: Color32::from_rgb(r, g, b), style }
 }
 
 /// Mixes two opaque colours; 0 is the first.

@@ -80,6 +80,8 @@ definitions! {
     STATE_BYTES = "State a sequence", "bytes", Computed, "Bytes that the states of all layers take for one sequence, whatever its length.", "Σ over layers with a state: elements, with padding · 4 bytes";
     STATES_NEED = "States", "bytes", Computed, "GPU memory for the states of one sequence with all checkpoints that it may keep; it does not grow with the positions.", "(3 + checkpoints) · state a sequence";
     CACHE_NEED = "KV cache", "bytes", Computed, "GPU memory for the keys and values of so many positions.", "positions · KV a position";
+    LOG_PROBABILITY = "Log-probability", "nats", Computed, "Logarithm of what the model itself gives the token, before any stage.", "ln p = logit − log-sum-exp";
+    PINNED_RANK = "Rank", "of the vocabulary", Computed, "Place of the token when all logits of the step are sorted, from 1.", "1 + number of tokens with a higher raw logit";
     DRAW = "Draw", "", Computed, "The random number, 0 ≤ u < 1. The kept tokens lie end to end on 0–1; the one that contains u is chosen.", "a pure function of seed and step";
     SEED = "Seed", "", Given, "Key of the random numbers: the same seed, prompt and settings give the same text.", "";
     RAW_LOGIT = "Raw logit", "", Computed, "The number that the LM head gives a token, before any stage.", "LM head row · final hidden state";

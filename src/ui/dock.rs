@@ -5,7 +5,7 @@ use egui::{
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
-use super::panels::{attention, curve, layers, pipeline, strategy_detail, text, tree};
+use super::panels::{attention, curve, field, layers, pinned, pipeline, strategy_detail, text, tree};
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
@@ -27,6 +27,10 @@ pub(super) enum Pane {
     Layers,
     /// Inside the step: where attention looked.
     Attention,
+    /// Pinned tokens over the steps.
+    Pinned,
+    /// Every token's logit.
+    Field,
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
@@ -40,7 +44,9 @@ pub(super) fn arrangement() -> Tree<Pane> {
     let tree = tiles.insert_pane(Pane::Tree);
     let layers = tiles.insert_pane(Pane::Layers);
     let attention = tiles.insert_pane(Pane::Attention);
-    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree, layers, attention]);
+    let pinned = tiles.insert_pane(Pane::Pinned);
+    let field = tiles.insert_pane(Pane::Field);
+    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree, layers, attention, pinned, field]);
     let root = tiles.insert_vertical_tile(vec![text, step]);
     if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
         linear.shares.set_share(text, 0.42);
@@ -64,6 +70,8 @@ pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Tree => tree::show(ui, scene),
         Pane::Layers => layers::show(ui, scene),
         Pane::Attention => attention::show(ui, scene),
+        Pane::Pinned => pinned::show(ui, scene),
+        Pane::Field => field::show(ui, scene),
     }
 }
 
@@ -78,6 +86,8 @@ impl Pane {
             Self::Tree => "Tree",
             Self::Layers => "Layers",
             Self::Attention => "Attention",
+            Self::Pinned => "Pinned",
+            Self::Field => "Vocabulary",
         }
     }
 }

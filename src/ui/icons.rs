@@ -53,6 +53,8 @@ pub(super) enum Icon {
     Folder,
     /// A branch: one line that leaves another.
     Branch,
+    /// Pin a token.
+    Pin,
 }
 
 impl Icon {
@@ -84,6 +86,11 @@ impl Icon {
                 line(&[(4.5, 2.0), (4.5, 14.0)]);
                 line(&[(4.5, 10.0), (8.0, 9.2), (10.5, 7.2), (11.5, 4.5)]);
                 painter.circle_filled(at(11.8, 3.4), 2.2 * scale, color);
+            }
+            Self::Pin => {
+                block(5.0, 1.8, 6.0, 2.0, 0.75);
+                fill(&[(6.2, 3.0), (9.8, 3.0), (9.8, 7.0), (12.0, 9.6), (4.0, 9.6), (6.2, 7.0)]);
+                line(&[(8.0, 9.4), (8.0, 14.4)]);
             }
             Self::Logo => {
                 block(1.5, 8.0, 3.5, 6.5, 1.0);

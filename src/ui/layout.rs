@@ -13,7 +13,7 @@ use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 9] = [
+const COMPACT: [CompactPane; 11] = [
     CompactPane::Prompt,
     CompactPane::Text,
     CompactPane::Pipeline,
@@ -22,6 +22,8 @@ const COMPACT: [CompactPane; 9] = [
     CompactPane::Tree,
     CompactPane::Layers,
     CompactPane::Attention,
+    CompactPane::Pinned,
+    CompactPane::Field,
     CompactPane::Step,
 ];
 
@@ -98,6 +100,8 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Tree => "Tree",
         CompactPane::Layers => "Layers",
         CompactPane::Attention => "Attention",
+        CompactPane::Pinned => "Pinned",
+        CompactPane::Field => "Vocabulary",
         CompactPane::Step => "Step",
     };
     if !panes.contains(&scene.state.compact_pane) {
@@ -118,6 +122,8 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Tree => dock::pane(ui, Pane::Tree, scene),
         CompactPane::Layers => dock::pane(ui, Pane::Layers, scene),
         CompactPane::Attention => dock::pane(ui, Pane::Attention, scene),
+        CompactPane::Pinned => dock::pane(ui, Pane::Pinned, scene),
+        CompactPane::Field => dock::pane(ui, Pane::Field, scene),
         CompactPane::Step => inspector::show(ui, scene),
     }
 }

@@ -47,6 +47,7 @@ mod opening;
 mod pacing;
 mod panels;
 mod performing;
+mod pinning;
 pub mod remembered;
 mod running;
 mod scene;
@@ -59,6 +60,7 @@ mod token_text;
 mod trace_files;
 mod tree_rows;
 mod typed;
+mod what_if;
 mod widgets;
 pub mod worker;
 

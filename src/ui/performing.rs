@@ -99,6 +99,7 @@ impl App {
             Action::PickDraftFile => self.ask(Wanted::DraftFile, ctx),
             Action::LoadDraft(path) => self.load_draft(path),
             Action::DropDraft => self.worker.send(Command::DropDraft),
+            Action::TogglePin(token) => self.toggle_pin(token),
             Action::SetTheme(choice) => {
                 self.state.remembered.theme = choice;
                 self.apply_theme(ctx);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::talk::Talk;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyKind};
-use crate::session::{CacheFormat, WeightsChoice};
+use crate::session::{BreakWhen, CacheFormat, WeightsChoice};
 
 /// Most models that are remembered.
 const RECENT: usize = 8;
@@ -41,6 +41,8 @@ pub struct Remembered {
     pub talk: Talk,
     /// How to decode.
     pub decoding: DecodingSettings,
+    /// Where runs pause by themselves.
+    pub break_when: BreakWhen,
     /// What the chips' colour means.
     pub colouring: Colouring,
     /// Whether the prompt's chips are coloured, too: that takes another pass over it.
@@ -103,6 +105,7 @@ impl Default for Remembered {
             talk: Talk::default(),
             // Greedy decoding of so small a model as the built-in one soon repeats itself.
             decoding: first_settings(StrategyKind::Sample),
+            break_when: BreakWhen::default(),
             colouring: Colouring::default(),
             prompt_scores: false,
             inspector: true,

@@ -1,7 +1,11 @@
-//! What the window does to run a prompt: it has it counted, run and scored.
+//! What the window does to run a prompt: it has it counted, run and scored, and looks ahead and back.
+
+use std::time::Duration;
 
 use super::app::App;
-use super::state::{Awaited, Origin, State};
+use super::cursor::Follow;
+use super::state::{Awaited, Origin, PeekAt, State};
+use super::what_if::Foretold;
 use crate::session::command::SpecialTokens;
 use crate::session::event::Loaded;
 use crate::session::{Command, Pace, ProbeTarget, Prompt, RunRequest, Status};
@@ -79,6 +83,84 @@ impl App {
     pub(super) fn look_inside(&mut self, target: ProbeTarget) {
         self.state.inside.asked = Some((self.state.run_number, target));
         self.worker.send(Command::Probe(target));
+    }
+
+    /// Tells the worker where runs are to pause by themselves, when that changed.
+    pub(super) fn tell_breaks(&mut self) {
+        let wanted = &self.state.remembered.break_when;
+        if self.told_breaks != *wanted {
+            self.told_breaks = wanted.clone();
+            self.worker.send(Command::BreakWhen(wanted.clone()));
+        }
+    }
+
+    /// Asks what would follow the candidate under the pointer once it has rested there, while the run waits; takes that
+    /// back when it leaves.
+    pub(super) fn look_ahead(&mut self, ctx: &egui::Context) {
+        /// Seconds until the pointer counts as resting.
+        const RESTS: f64 = 0.35;
+        let State { peek, next_peek, origin, .. } = &mut self.state;
+        let now = ctx.input(|input| input.time);
+        let of = next_peek.take();
+        if peek.map(|peek| peek.of) != of {
+            if peek.is_some_and(|peek| peek.asked) {
+                self.worker.send(Command::EndPeek);
+            }
+            *peek = of.map(|of| PeekAt { of, since: now, asked: false });
+        }
+        let waits = matches!(self.view.status, Status::Paused | Status::Ready);
+        let Some(peek) = peek.as_mut().filter(|peek| waits && !peek.asked && *origin == Origin::Worker)
+        else {
+            return;
+        };
+        let left = RESTS - (now - peek.since);
+        if left > 0.0 {
+            ctx.request_repaint_after(Duration::from_secs_f64(left));
+        } else {
+            peek.asked = true;
+            let (node, token) = peek.of;
+            self.worker.send(Command::Peek { node, token });
+        }
+    }
+
+    /// Asks for the whole row of the step that the vocabulary field lacks, once and while the run waits.
+    pub(super) fn read_row(&mut self) {
+        let Some(node) = self.state.field_wants.take() else { return };
+        let waits = matches!(self.view.status, Status::Paused | Status::Ready);
+        if waits && self.state.row_asked != Some(node) {
+            self.state.row_asked = Some(node);
+            self.worker.send(Command::ReadRow { node });
+        }
+    }
+
+    /// Goes on working out what the settings would have made of the run, where that is wanted.
+    pub(super) fn foretell(&mut self, ctx: &egui::Context) {
+        let State { what_if, foretold, run_number, remembered, .. } = &mut self.state;
+        let Some(run) = self.view.run.as_ref().filter(|run| *what_if && !run.line.is_empty()) else {
+            *foretold = None;
+            return;
+        };
+        let loaded = self.view.loaded.as_ref().filter(|loaded| loaded.model == run.model);
+        let eos = loaded.map(|loaded| &loaded.eos[..]);
+        let settings = &remembered.decoding;
+        let fits = foretold.as_ref().is_some_and(|told| told.fits(run, *run_number, settings, eos));
+        let fresh = || Foretold::new(run, *run_number, settings, eos);
+        let told = match foretold {
+            Some(told) if fits => told,
+            _ => foretold.insert(fresh()),
+        };
+        if told.go_on(run) {
+            ctx.request_repaint();
+        }
+    }
+
+    /// Selects the step at which the run paused by itself, which is the newest of its line.
+    pub(super) fn show_break(&mut self) {
+        let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
+        let cursor = &mut self.state.cursor;
+        if let (Follow::Stay, Some(newest)) = (cursor.follow, count.checked_sub(1)) {
+            cursor.select(newest, count);
+        }
     }
 
     pub(super) fn start(&mut self, pace: Pace) {

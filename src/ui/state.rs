@@ -5,6 +5,7 @@ use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::inside::Inside;
 use super::remembered::Remembered;
+use super::what_if::Foretold;
 use crate::session::Pace;
 
 /// Which pane a narrow window shows.
@@ -26,8 +27,35 @@ pub enum CompactPane {
     Layers,
     /// Inside the step: where attention looked.
     Attention,
+    /// Pinned tokens.
+    Pinned,
+    /// Every token's logit.
+    Field,
     /// The inspector.
     Step,
+}
+
+/// What the lines of pinned tokens show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PinScale {
+    /// Raw logits.
+    Logit,
+    /// Log-probabilities under the raw softmax.
+    #[default]
+    LogProbability,
+    /// Ranks.
+    Rank,
+}
+
+/// A candidate that the pointer rests on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeekAt {
+    /// Node and token.
+    pub of: (usize, u32),
+    /// Since when, in the window's seconds.
+    pub since: f64,
+    /// Whether the worker was asked what would follow.
+    pub asked: bool,
 }
 
 /// A candidate of a step, chosen by key.
@@ -115,6 +143,24 @@ pub struct State {
     pub origin: Origin,
     /// The path field of the draft model.
     pub draft_path: String,
+    /// The candidate that the pointer rests on.
+    pub peek: Option<PeekAt>,
+    /// The same, as the panels of this frame propose it for the next one: node and token.
+    pub next_peek: Option<(usize, u32)>,
+    /// The node whose whole row the vocabulary field lacks, as long as it is in sight.
+    pub field_wants: Option<usize>,
+    /// The node whose whole row the worker was asked for last.
+    pub row_asked: Option<usize>,
+    /// The stage after which kept tokens are lit in the vocabulary field; `None` lights all.
+    pub field_stage: Option<usize>,
+    /// Whether the settings are held against the run on show, and what they would have made of it.
+    pub what_if: bool,
+    /// What they would have made of it, as far as that is worked out.
+    pub foretold: Option<Foretold>,
+    /// The search field for tokens.
+    pub pin_query: String,
+    /// What the lines of pinned tokens show.
+    pub pin_scale: PinScale,
     /// Number of the run whose prompt the worker was asked to score.
     pub scored_run: Option<u64>,
     /// Number of the run that answers the newest question of the conversation.
@@ -149,6 +195,15 @@ impl State {
             inside: Inside::default(),
             origin: Origin::Worker,
             draft_path: String::new(),
+            peek: None,
+            next_peek: None,
+            field_wants: None,
+            row_asked: None,
+            field_stage: None,
+            what_if: false,
+            foretold: None,
+            pin_query: String::new(),
+            pin_scale: PinScale::default(),
             scored_run: None,
             answering_run: None,
             asked_in_chat: false,

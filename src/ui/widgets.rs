@@ -135,6 +135,34 @@ pub(super) fn icon_toggle(ui: &mut Ui, icon: Icon, label: &str, on: Option<bool>
     response.on_hover_text(label)
 }
 
+/// A small button at a place, over what lies there, of a number that tells it from others; `label` is its accessible
+/// name and tooltip. It is painted where `shows`, and wherever pointer or keyboard is on it.
+pub(super) fn small_button(
+    ui: &mut Ui,
+    (icon, number): (Icon, u32),
+    center: egui::Pos2,
+    label: &str,
+    shows: bool,
+) -> Response {
+    let palette = palette(ui);
+    let rect = Rect::from_center_size(center, Vec2::splat(20.0));
+    let response = ui.interact(rect, ui.scope_id().with(("small", number)), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), label));
+    if shows || response.hovered() || response.has_focus() {
+        if response.hovered() {
+            ui.painter().rect_filled(rect, CornerRadius::same(4), palette.hover);
+        }
+        focus_ring(ui, &response, rect);
+        let color = match (ui.is_enabled(), response.hovered()) {
+            (false, _) => palette.outline,
+            (true, true) => palette.text,
+            (true, false) => palette.tertiary,
+        };
+        icon.paint(ui.painter(), center, 0.75, color);
+    }
+    response.on_hover_text(label)
+}
+
 /// How much a button asks to be pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Emphasis {
@@ -225,10 +253,10 @@ pub(super) fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &
     let (rect, _) = ui.allocate_exact_size(vec2(width, 30.0), Sense::hover());
     let radius = CornerRadius::same(RADIUS);
     ui.painter().rect(rect, radius, palette.window, Stroke::new(1.0, palette.line), StrokeKind::Inside);
-    let each = (rect.width() - 4.0) / choices.len() as f32;
-    for (index, (choice, label)) in choices.iter().enumerate() {
-        let min = pos2(rect.left() + 2.0 + each * index as f32, rect.top() + 2.0);
-        let part = Rect::from_min_size(min, vec2(each, rect.height() - 4.0));
+    let mut left = rect.left() + 2.0;
+    for ((choice, label), width) in choices.iter().zip(segments(ui, rect.width() - 4.0, choices)) {
+        let part = Rect::from_min_size(pos2(left, rect.top() + 2.0), vec2(width, rect.height() - 4.0));
+        left += width;
         let response = ui.interact(part, ui.scope_id().with(("segment", *label)), Sense::click());
         let on = *choice == current;
         response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, *label));
@@ -245,6 +273,23 @@ pub(super) fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &
         }
     }
     changed
+}
+
+/// The widths of a choice's parts: alike where every word has room, otherwise as the words need.
+fn segments<T>(ui: &Ui, width: f32, choices: &[(T, &str)]) -> Vec<f32> {
+    /// Room on both sides of a word together.
+    const AIR: f32 = 10.0;
+    let each = width / choices.len() as f32;
+    let font = semibold(size::SMALL);
+    let word = |(_, label): &(T, &str)| {
+        ui.painter().layout_no_wrap((*label).to_owned(), font.clone(), Color32::PLACEHOLDER).size().x
+    };
+    let words: Vec<f32> = choices.iter().map(word).collect();
+    if words.iter().all(|word| word + AIR <= each) {
+        return vec![each; choices.len()];
+    }
+    let air = (width - words.iter().sum::<f32>()) / choices.len() as f32;
+    words.into_iter().map(|word| word + air).collect()
 }
 
 /// The outline of a control that has the keyboard.

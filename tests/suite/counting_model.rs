@@ -142,6 +142,10 @@ impl LanguageModel for Fake {
         Ok(self.recent.read(row))
     }
 
+    fn pin(&mut self, tokens: &[u32]) {
+        self.recent.pinned = tokens.to_vec();
+    }
+
     fn cache_usage(&self) -> CacheUsage {
         let pages = self.lengths.values().sum();
         CacheUsage {

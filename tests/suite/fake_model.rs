@@ -206,6 +206,10 @@ impl LanguageModel for FakeModel {
         (self.chaining != Chaining::Never).then_some(self as &mut dyn ChainedModel)
     }
 
+    fn pin(&mut self, tokens: &[u32]) {
+        self.recent.pinned = tokens.to_vec();
+    }
+
     fn cache_usage(&self) -> CacheUsage {
         let positions: usize = self.sequences.values().map(Vec::len).sum();
         let bytes = positions as u64 * BYTES_PER_POSITION;

@@ -26,6 +26,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "settings",
             "accounting",
             "stages",
+            "pins",
             "chain",
             "summary",
             "text",
@@ -35,6 +36,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "lookahead",
             "speculative",
             "begin",
+            "what_if",
         ],
     ),
     (
@@ -127,6 +129,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
     (
         "session",
         &[
+            "break_when",
             "command",
             "inbox",
             "event",
@@ -146,9 +149,13 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "decode",
             "probing",
             "live_run",
+            "peek",
             "worker",
+            "pinning",
             "worker_loading",
             "worker_probing",
+            "worker_peek",
+            "worker_row",
         ],
     ),
     (
@@ -187,6 +194,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "dialog",
             "format",
             "token_text",
+            "what_if",
             "trace_files",
             "worker",
             "tree_rows",
@@ -214,6 +222,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "performing",
             "running",
             "branching",
+            "pinning",
         ],
     ),
     (

@@ -8,9 +8,9 @@ use logitscope::gpu::{Device, Engine, KernelChoice, Traffic};
 use logitscope::model::batch::{RowOutput, SequenceId};
 use logitscope::model::language_model::CacheUsage;
 use logitscope::model::plan::{BufferId, BufferSpec, Plan, RowSet};
-use logitscope::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle, SamplingParams};
+use logitscope::model::selection::{MOST_CANDIDATES, PinnedLogit, RECENT_ROWS, RowHandle, SamplingParams};
 use logitscope::model::{Batch, LanguageModel, ModelError, Outputs, Summary, WeightsChoice};
-use logitscope::reference::selection::summarise;
+use logitscope::reference::selection::{pinned, summarise};
 use logitscope::session::Opened;
 use logitscope::session::command::ModelSource;
 use logitscope::trace::{Node, NodeTiming, Run};
@@ -124,6 +124,38 @@ fn summaries_agree_with_the_twin_over_vocabularies_and_awkward_rows() {
 }
 
 #[test]
+fn pinned_tokens_stand_where_the_twin_has_them() {
+    for (vocabulary, choice) in VOCABULARIES
+        .map(|vocabulary| (vocabulary, KernelChoice::CPU))
+        .into_iter()
+        .chain([121, 4097, 49_152].map(|vocabulary| (vocabulary, KernelChoice::GPU)))
+    {
+        let mut engine = engine(vocabulary, choice);
+        let last = vocabulary as u32 - 1;
+        let mut tokens = vec![0, last, last / 2, last / 3, 1.min(last), 5.min(last)];
+        tokens.extend((0..10).map(|index| (index * 7919 + 3) % (last + 1)));
+        for (name, logits) in rows(vocabulary) {
+            // Two rows of one pass; the second one is the first turned round.
+            let turned: Vec<f32> = logits.iter().rev().copied().collect();
+            let both = [&logits[..], &turned].concat();
+            let params = [SamplingParams::GREEDY; 2];
+            let what = format!("{name}, {vocabulary} entries");
+            engine.pin(&tokens);
+            let found = summaries(&mut engine, &both, &params);
+            for (found, logits) in found.iter().zip([&logits, &turned]) {
+                let bits = |pinned: &[PinnedLogit]| -> Vec<(u32, u32, usize)> {
+                    pinned.iter().map(|one| (one.token, one.logit.to_bits(), one.rank)).collect()
+                };
+                assert_eq!(bits(&found.pinned), bits(&pinned(logits, &tokens)), "{what}");
+                assert_agrees(found, logits, &params[0], &what);
+            }
+            engine.pin(&[]);
+            assert!(summaries(&mut engine, &both, &params).iter().all(|found| found.pinned.is_empty()));
+        }
+    }
+}
+
+#[test]
 fn summaries_agree_with_the_largest_workgroups() {
     for vocabulary in [121, 4097, 49_152] {
         let mut engine = engine(vocabulary, KernelChoice::GPU);
@@ -226,6 +258,10 @@ impl LanguageModel for Waiting {
 
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
         self.0.read_row(row)
+    }
+
+    fn pin(&mut self, tokens: &[u32]) {
+        self.0.pin(tokens);
     }
 
     fn cache_usage(&self) -> CacheUsage {

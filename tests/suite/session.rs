@@ -33,7 +33,7 @@ impl Watched {
         Self { session, view: View::default() }
     }
 
-    fn ready(behaviour: Behaviour) -> Self {
+    pub fn ready(behaviour: Behaviour) -> Self {
         let mut watched = Self::new(behaviour);
         watched.send(load("model"));
         watched.until("the model is ready", |view| view.status == Status::Ready);
@@ -45,7 +45,7 @@ impl Watched {
     }
 
     /// Takes events in until the condition holds; fails the test after ten seconds.
-    fn until(&mut self, what: &str, holds: impl Fn(&View) -> bool) {
+    pub fn until(&mut self, what: &str, holds: impl Fn(&View) -> bool) {
         self.until_within(Duration::from_secs(10), what, holds);
     }
 
@@ -62,13 +62,21 @@ impl Watched {
         }
     }
 
-    fn finished(&mut self) -> &Run {
+    pub fn finished(&mut self) -> &Run {
         self.until("the run ends", |view| view.run.as_ref().is_some_and(|run| run.stop.is_some()));
         self.run()
     }
 
     pub fn run(&self) -> &Run {
         self.view.run.as_ref().expect("a run has begun")
+    }
+
+    pub fn forget_run(&mut self) {
+        self.view.run = None;
+    }
+
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     fn last_notice(&self) -> (Severity, &str) {

@@ -10,6 +10,7 @@ use logitscope::session::{Event, ModelSource, ProbeTarget, Probed, Session};
 use logitscope::ui::App;
 
 use super::window::{Window, fill, press, until, window_on};
+use super::window_watch::press_far;
 
 fn picture(window: &mut Window, name: &str) {
     window.remove_cursor();
@@ -269,4 +270,100 @@ fn pictures_of_strategies() {
         window.run_ok();
         picture(&mut window, &format!("strategy-small-{pane}"));
     }
+}
+
+fn scroll_to(window: &mut Window, label: &str) {
+    window.get_by_label(label).scroll_to_me();
+    window.run_ok();
+}
+
+/// What watches a run, in both themes and in the smallest window.
+#[test]
+#[ignore = "writes pictures to look at"]
+fn pictures_of_watching() {
+    let mut window = ready(1440.0, 900.0);
+    for label in ["Break when", "Entropy above", "Rank beyond"] {
+        press_far(&mut window, label);
+    }
+    scroll_to(&mut window, "Text appears");
+    window.get_by_label("Run").click();
+    until(&mut window, "the run pauses by itself", |app| app.view().broke.is_some());
+    window.run_ok();
+    picture(&mut window, "watch-break");
+    press(&mut window, "Theme: system");
+    picture(&mut window, "watch-break-light");
+    window.set_size(egui::vec2(720.0, 480.0));
+    window.run_ok();
+    picture(&mut window, "watch-break-small");
+    window.get_by_role_and_label(Role::RadioButton, "Prompt").click();
+    window.run_ok();
+    press_far(&mut window, "Break when · on");
+    scroll_to(&mut window, "Text appears");
+    picture(&mut window, "watch-break-small-settings");
+    let mut window = ready(1440.0, 900.0);
+    window.get_by_label("Most new tokens").set_value_accesskit(60.0);
+    window.run_steps(2);
+    window.get_by_label("Run").click();
+    until(&mut window, "it is under way", |app| steps(app) >= 10);
+    press(&mut window, "Pin the selected token");
+    until(&mut window, "the run ends", ended);
+    window.get_by_role_and_label(Role::Tab, "Pinned").click();
+    window.run_ok();
+    picture(&mut window, "watch-pinned");
+    press(&mut window, "Rank");
+    fill(&mut window, "Find a token to pin", " the");
+    window.run_ok();
+    until(&mut window, "it is found", |app| app.view().found.is_some());
+    press(&mut window, "Theme: system");
+    picture(&mut window, "watch-pinned-search");
+    window.set_size(egui::vec2(720.0, 480.0));
+    window.run_ok();
+    window.get_by_role_and_label(Role::RadioButton, "Pinned").click();
+    window.run_ok();
+    window.get_by_label("Find a token to pin").focus();
+    window.run_ok();
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    window.key_press(egui::Key::Backspace);
+    window.run_ok();
+    picture(&mut window, "watch-pinned-small");
+    let mut window = ready(1440.0, 900.0);
+    window.get_by_label("Most new tokens").set_value_accesskit(60.0);
+    window.run_steps(2);
+    window.get_by_label("Run").click();
+    until(&mut window, "the run ends", ended);
+    press_far(&mut window, "What if");
+    window.get_by_label("Temperature").set_value_accesskit(0.6);
+    window.run_ok();
+    window.query_all_by_label_contains(", would be").next().expect("a change").click();
+    window.run_ok();
+    picture(&mut window, "watch-what-if");
+    window.query_all_by_label_contains("Candidate ·an:").next().expect("a candidate").hover();
+    until(&mut window, "it is looked ahead", |app| app.view().peeked.as_ref().is_some_and(|one| one.done));
+    window.step();
+    let image = window.render().expect("the window renders");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    image.save(folder.join("watch-peek.png")).expect("the picture can be written");
+    window.get_by_role_and_label(Role::Tab, "Vocabulary").click();
+    window.run_ok();
+    until(&mut window, "the row is there", |app| app.view().row.is_some());
+    window.run_ok();
+    picture(&mut window, "watch-field");
+    window.get_by_label("Lit cells").click();
+    window.run_ok();
+    window.get_by_label("kept after top-k").click();
+    window.run_ok();
+    press(&mut window, "Theme: system");
+    picture(&mut window, "watch-field-light");
+    window.get_by_role_and_label(Role::Tab, "Pipeline").click();
+    window.run_ok();
+    picture(&mut window, "watch-what-if-light");
+    window.set_size(egui::vec2(720.0, 480.0));
+    window.run_ok();
+    window.get_by_role_and_label(Role::RadioButton, "Prompt").click();
+    window.run_ok();
+    scroll_to(&mut window, "Min-p");
+    picture(&mut window, "watch-what-if-small");
+    window.get_by_role_and_label(Role::RadioButton, "Vocabulary").click();
+    window.run_ok();
+    picture(&mut window, "watch-field-small");
 }

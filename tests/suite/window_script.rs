@@ -7,11 +7,13 @@ use std::rc::Rc;
 
 use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
-use logitscope::session::{Command, Event, GenerationDefaults, Pace, Prompt, RunRequest};
+use logitscope::session::{
+    Command, Event, GenerationDefaults, Pace, Peeked, PinnedToken, Prompt, RunRequest, WholeRow,
+};
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
-    Others, Phase, PhaseFigures, Phases, PromptToken, Run, StageRecord, StateCounters, StepDetail, StepInput,
-    StopReason, StrategyStep, Token,
+    Others, Phase, PhaseFigures, Phases, Pinned, PromptToken, Run, StageRecord, StateCounters, StepDetail,
+    StepInput, StopReason, StrategyStep, Token,
 };
 use logitscope::ui::Worker;
 
@@ -97,10 +99,22 @@ impl Script {
             Command::Load(_) => {
                 self.events.push_back(Event::LoadStarted { name: model().name });
                 self.events.push_back(Event::Loaded(Box::new(loaded())));
+                self.events.push_back(Event::Pinned(pinned(&[])));
             }
             Command::Count(_) => unreachable!("it was answered above"),
             Command::Start(request) => self.start(request),
             Command::ScorePrompt => self.score_prompt(),
+            Command::BreakWhen(_) | Command::EndPeek => {}
+            Command::ReadRow { node } => self.read_row(node),
+            Command::Peek { node, token } => {
+                let tokens = vec![self::token(711, "Ġthree"), self::token(494, "Ġkings")];
+                self.events.push_back(Event::Peeked(Peeked { node, token, tokens, done: true }));
+            }
+            Command::Pin(ids) => self.events.push_back(Event::Pinned(pinned(&ids))),
+            Command::FindTokens(query) => {
+                let tokens = vec![token(494, "Ġking"), token(631, "king")];
+                self.events.push_back(Event::FoundTokens { query, tokens });
+            }
             Command::Resume => self.events.push_back(Event::Resumed),
             Command::Pause => self.events.push_back(Event::Paused),
             Command::StepOnce if self.patient => {}
@@ -158,6 +172,19 @@ impl Script {
             self.step();
             self.events.push_back(Event::Paused);
         }
+    }
+
+    /// A row that has the node's candidates; a top-k of 12 cut all others.
+    fn read_row(&mut self, node: usize) {
+        let mut logits: Vec<f32> = (0..VOCABULARY).map(|id| 1.4 * noise(id, node) as f32).collect();
+        let mut cut_by = vec![Some(1); VOCABULARY];
+        for (rank, candidate) in self.run.nodes[node].candidates.iter().enumerate() {
+            logits[candidate.token as usize] = candidate.logit;
+            cut_by[candidate.token as usize] = (rank >= 12).then_some(1);
+        }
+        let pieces = (0..VOCABULARY).map(|id| format!("Ġword{id}"));
+        self.events.push_back(Event::Vocabulary(pieces.collect()));
+        self.events.push_back(Event::Row(std::sync::Arc::new(WholeRow { node, logits, cut_by })));
     }
 
     /// Every token of the prompt but the first, each a nat less expected than the one before.
@@ -258,6 +285,17 @@ pub fn model() -> ModelFacts {
         cache_bytes_per_position: 6144,
         ..ModelFacts::default()
     }
+}
+
+fn token(id: u32, piece: &str) -> Token {
+    Token { id, piece: piece.to_owned() }
+}
+
+/// These tokens and the end of the text, which pins itself.
+fn pinned(ids: &[u32]) -> Vec<PinnedToken> {
+    let own = ids.iter().map(|&id| (token(id, &format!("Ġword{id}")), false));
+    let all = std::iter::once((token(0, "<|end|>"), true)).chain(own);
+    all.map(|(token, automatic)| PinnedToken { token, automatic }).collect()
 }
 
 /// The made-up adapter.
@@ -416,6 +454,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             kept: if sampling { 0 } else { VOCABULARY - 40 },
             probability: if sampling { 0.0 } else { rest / sum },
             raw_probability: rest / sum,
+            highest: Some(1.4),
         },
         draw: sampling.then(|| Draw {
             value,
@@ -425,6 +464,12 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             to: from + f64::from(picked.probability),
         }),
         candidates,
+        pinned: vec![Pinned {
+            token: 0,
+            logit: 11.0 - 9.0 * noise(step, 7) as f32,
+            rank: 1 + (60.0 * noise(step, 8)) as usize,
+            probability: 0.0,
+        }],
         timing: NodeTiming {
             total_seconds: seconds,
             encode_seconds: 0.0006,

@@ -19,7 +19,7 @@ use super::error::DecodingError;
 use super::initiation::{ChunkSize, PassCost};
 use super::row::Descending;
 use super::settings::{CacheUse, DecodingSettings};
-use super::stages::{History, Stage};
+use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, common_prefix, fork_shared};
 use super::strategy_settings::Picking;
 use crate::model::{LanguageModel, ModelError, SequenceId};
@@ -82,11 +82,7 @@ impl Beam {
         context: usize,
     ) -> Self {
         let beam = &settings.beam;
-        let recorded = settings.recorded_candidates;
-        let mut chain = Chain::new(&settings.stages, settings.picks(), stages, recorded);
-        if beam.beams > 1 {
-            chain.stages.insert(0, Stage::LogSoftmax);
-        }
+        let chain = Chain::of(settings, stages);
         let most_tokens = ending.max_tokens.min(context.saturating_sub(prompt.len()));
         let rules = Rules {
             beams: beam.beams,

@@ -2,7 +2,7 @@
 
 use crate::gpu::device::Timestamps;
 use crate::gpu::pass::PassShape;
-use crate::gpu::program::{Program, SUMMARY_BYTES};
+use crate::gpu::program::{PINNED_BYTES, Program, SUMMARY_BYTES};
 use crate::model::Batch;
 use crate::model::batch::RowOutput;
 
@@ -14,6 +14,8 @@ pub(super) struct CommandKey {
     pub tokens: Tokens,
     /// What the rows that were picked asked for.
     pub wanted: Vec<Wanted>,
+    /// How many tokens are pinned.
+    pub pinned: usize,
 }
 
 /// Which ops of the plan run.
@@ -50,13 +52,16 @@ pub(super) enum Head {
     Logits,
 }
 
-/// How the results of a pass lie in a readback: timestamps, summaries, hidden states, logits. Of each kind all
-/// picked rows', or none.
+/// How the results of a pass lie in a readback: timestamps, summaries, what rows tell of pinned tokens, hidden states,
+/// logits. Of each kind all picked rows', or none.
 pub(super) struct ReadbackLayout {
     /// Whether any row goes through the LM head.
     pub heads: bool,
     /// Rows of summaries.
     pub summaries: u64,
+    pub pinned_at: u64,
+    /// Bytes of what rows tell of pinned tokens.
+    pub pinned: u64,
     pub hidden_at: u64,
     /// Bytes of hidden states.
     pub hidden: u64,
@@ -70,15 +75,19 @@ impl ReadbackLayout {
     /// Where the summaries begin.
     pub(super) const SUMMARIES_AT: u64 = Timestamps::PAIR_BYTES;
 
-    pub(super) fn new(wanted: &[Wanted], program: &Program) -> Self {
+    /// Of a pass of which this is wanted, with so many pinned tokens.
+    pub(super) fn new(wanted: &[Wanted], pinned: usize, program: &Program) -> Self {
         let of_all = |any: bool, each: u64| if any { wanted.len() as u64 * each } else { 0 };
         let summaries = of_all(wanted.iter().any(Wanted::summary), 1);
+        let pinned = if pinned > 0 { summaries * PINNED_BYTES } else { 0 };
         let hidden = of_all(wanted.iter().any(|row| row.hidden.is_some()), program.hidden_bytes());
         let logits = of_all(wanted.iter().any(|row| row.head == Head::Logits), program.logits_bytes());
-        let hidden_at = Self::SUMMARIES_AT + summaries * SUMMARY_BYTES;
+        let pinned_at = Self::SUMMARIES_AT + summaries * SUMMARY_BYTES;
+        let hidden_at = pinned_at + pinned;
         let logits_at = hidden_at + hidden;
         let heads = wanted.iter().any(|row| row.head != Head::Nothing);
-        Self { heads, summaries, hidden_at, hidden, logits_at, logits, bytes: logits_at + logits }
+        let bytes = logits_at + logits;
+        Self { heads, summaries, pinned_at, pinned, hidden_at, hidden, logits_at, logits, bytes }
     }
 }
 

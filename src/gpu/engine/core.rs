@@ -12,7 +12,7 @@ use crate::gpu::cache::{PagesMissing, cache_widths, most_positions};
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
-use crate::gpu::pass::{self, BatchShape, MOST_TABLES, Placement, Rows};
+use crate::gpu::pass::{self, BatchShape, Fixed, MOST_TABLES, Placement, Rows};
 use crate::gpu::program::{Program, Resources, Selection, Step};
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::sizing::Memory;
@@ -31,6 +31,8 @@ pub struct Engine {
     /// Rows that were computed again because a state was not there.
     pub(super) recomputed: u64,
     pub(super) rows: Rows,
+    /// The tokens of which summaries tell where they stand.
+    pub(super) pinned: Vec<u32>,
     pub(super) program: Program,
     pub(super) resources: Resources,
     pub(super) recorder: Recorder,
@@ -78,7 +80,19 @@ impl Engine {
         })?;
         let recorder = Recorder::new(&device, rows.outputs)?;
         let passes = Passes::default();
-        Ok(Self { device, non_finite, context, recomputed: 0, rows, program, resources, recorder, passes })
+        let pinned = Vec::new();
+        Ok(Self {
+            device,
+            non_finite,
+            context,
+            recomputed: 0,
+            rows,
+            pinned,
+            program,
+            resources,
+            recorder,
+            passes,
+        })
     }
 
     /// GPU memory as allocated now.
@@ -190,8 +204,8 @@ impl Engine {
         placement: &Placement,
         outputs: &[usize],
     ) -> Result<(), ModelError> {
-        let (pages, tables) = (&self.resources.cache.pages, &self.program.plan.rotary_tables);
-        let words = pass::words(batch, placement, outputs, pages, tables);
+        let fixed = Fixed { tables: &self.program.plan.rotary_tables, pinned: &self.pinned };
+        let words = pass::words(batch, placement, outputs, &self.resources.cache.pages, fixed);
         let bytes: &[u8] = bytemuck::cast_slice(&words);
         if bytes.len() as u64 > self.resources.pass.size() {
             self.resources.enlarge_pass(&self.device, bytes.len() as u64)?;

@@ -22,6 +22,8 @@ pub(super) struct Submitted {
     pub wanted: Vec<Wanted>,
     /// Handles of the rows summarised.
     pub handles: Vec<RowHandle>,
+    /// The tokens that were pinned.
+    pub pinned: Vec<u32>,
 }
 
 /// A pass that is collected or discarded later.

@@ -3,7 +3,7 @@
 use super::core::Engine;
 use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
-use crate::model::selection::RowHandle;
+use crate::model::selection::{MOST_PINNED, RowHandle};
 use crate::model::{Batch, SequenceId};
 use crate::model::{ModelError, Probing};
 
@@ -74,6 +74,11 @@ impl LanguageModel for Engine {
 
     fn probing(&mut self) -> Option<&mut dyn Probing> {
         Some(self)
+    }
+
+    fn pin(&mut self, tokens: &[u32]) {
+        let known = tokens.iter().copied().filter(|&token| (token as usize) < self.program.vocabulary());
+        self.pinned = known.take(MOST_PINNED).collect();
     }
 
     fn cache_usage(&self) -> CacheUsage {

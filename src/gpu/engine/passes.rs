@@ -13,7 +13,7 @@ use super::recorder::Commands;
 use crate::gpu::cache::{PageCopy, PagesMissing};
 use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::pass::Placement;
-use crate::gpu::program::SUMMARY_BYTES;
+use crate::gpu::program::{PINNED_BYTES, SUMMARY_BYTES, read_pinned};
 use crate::model::batch::RowOutput;
 use crate::model::language_model::PassId;
 use crate::model::selection::RowHandle;
@@ -31,7 +31,8 @@ impl Engine {
         let ran = groups.iter().try_for_each(|group| {
             self.write_pass(batch, &placement, group)?;
             let wanted = group.iter().map(|&row| Wanted::of(batch, row)).collect();
-            let key = CommandKey { shape: placement.shape, part, tokens: Tokens::Given, wanted };
+            let (shape, pinned) = (placement.shape, self.pinned.len());
+            let key = CommandKey { shape, part, tokens: Tokens::Given, wanted, pinned };
             let submitted = self.submit_pass(key.clone(), begin)?;
             let waiting = Instant::now();
             // A step is likely to be followed by another one like it.
@@ -92,7 +93,8 @@ impl Engine {
         let outputs: Vec<usize> = batch.outputs().collect();
         assert!(outputs.len() <= self.rows.outputs, "at most {} outputs a submission", self.rows.outputs);
         let wanted = outputs.iter().map(|&row| Wanted::of(batch, row)).collect();
-        let key = CommandKey { shape: placement.shape, part: Part::Whole, tokens, wanted };
+        let (shape, part, pinned) = (placement.shape, Part::Whole, self.pinned.len());
+        let key = CommandKey { shape, part, tokens, wanted, pinned };
         let written = self.write_pass(batch, &placement, &outputs);
         match written.and_then(|()| self.submit_pass(key, begin)) {
             Ok(submitted) => {
@@ -131,6 +133,7 @@ impl Engine {
             readback,
             wanted: key.wanted,
             handles,
+            pinned: self.pinned.clone(),
         })
     }
 
@@ -141,10 +144,12 @@ impl Engine {
         waiting: Instant,
         results: &mut Outputs,
     ) -> Result<(), ModelError> {
-        let Submitted { begin, encode_seconds, submission, readback, wanted, handles, .. } = submitted;
-        let layout = ReadbackLayout::new(&wanted, &self.program);
+        let Submitted { begin, encode_seconds, submission, readback, wanted, handles, pinned, .. } =
+            submitted;
+        let layout = ReadbackLayout::new(&wanted, pinned.len(), &self.program);
         let seconds = self.device.read_mapped(&readback, layout.bytes, submission, |bytes| {
             self.add_results(bytes, &layout, &wanted, &handles, results);
+            add_pinned(bytes, &layout, &wanted, &pinned, results);
             self.recorder.timestamps.as_ref().map(|timestamps| timestamps.pair_seconds(bytes))
         });
         let timing = &mut results.timing;
@@ -191,6 +196,25 @@ impl Engine {
                 results.hidden[place] = bytemuck::pod_collect_to_vec(bytes);
             }
         }
+    }
+}
+
+/// Adds what the summaries that were added last have to tell of pinned tokens.
+fn add_pinned(
+    bytes: &[u8],
+    layout: &ReadbackLayout,
+    wanted: &[Wanted],
+    pinned: &[u32],
+    results: &mut Outputs,
+) {
+    if layout.pinned == 0 {
+        return;
+    }
+    let rows = (0..wanted.len()).filter(|&row| wanted[row].summary());
+    let first = results.summaries.len() - rows.clone().count();
+    for (row, summary) in rows.zip(&mut results.summaries[first..]) {
+        let at = (layout.pinned_at + row as u64 * PINNED_BYTES) as usize;
+        summary.pinned = read_pinned(pinned, &bytes[at..][..PINNED_BYTES as usize]);
     }
 }
 

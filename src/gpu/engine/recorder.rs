@@ -126,11 +126,14 @@ impl Recorder {
         if key.wanted.iter().any(Wanted::summary) {
             self.need_selection(device, program, resources)?;
         }
-        let layout = ReadbackLayout::new(&key.wanted, program);
+        let layout = ReadbackLayout::new(&key.wanted, key.pinned, program);
         let results = Results { buffer: self.readbacks.take(device, layout.bytes)?, layout };
         let mut encoder = device.encoder();
         if let (Tokens::Chosen(row), Some(selection)) = (key.tokens, &self.selection) {
             selection.copy_chosen(&mut encoder, row, &resources.pass, FIRST_TOKEN);
+        }
+        if let (1.., Some(selection)) = (results.layout.pinned, &self.selection) {
+            selection.clear_pinned(&mut encoder);
         }
         let dispatches = self.record_ops(&mut encoder, program, &key, &results.layout);
         if let Some(timestamps) = &self.timestamps {
@@ -148,7 +151,7 @@ impl Recorder {
         key: &CommandKey,
         layout: &ReadbackLayout,
     ) -> usize {
-        let CommandKey { shape, part, wanted, .. } = key;
+        let CommandKey { shape, part, wanted, pinned, .. } = key;
         // Rows of which only the hidden state is wanted need no logits.
         let end = if layout.heads { program.steps.len() } else { program.head_start };
         let plain = ComputePassDescriptor::default();
@@ -165,7 +168,7 @@ impl Recorder {
             dispatches += step.dispatches(shape);
         }
         if let (1.., Some(selection)) = (layout.summaries, &self.selection) {
-            dispatches += selection.encode(&mut pass, wanted.len() as u32);
+            dispatches += selection.encode(&mut pass, wanted.len() as u32, *pinned);
         }
         dispatches
     }
@@ -183,6 +186,9 @@ impl Recorder {
         let mut handles = Vec::new();
         if let (1.., Some(selection)) = (layout.summaries, &self.selection) {
             selection.copy_summaries(encoder, layout.summaries, buffer, ReadbackLayout::SUMMARIES_AT);
+            if layout.pinned > 0 {
+                selection.copy_pinned(encoder, layout.summaries, buffer, layout.pinned_at);
+            }
             let rows = (0..wanted.len()).filter(|&row| wanted[row].summary());
             handles.extend(rows.zip(selection.next_row().0..).map(|(row, next)| {
                 selection.keep(encoder, logits, row, RowHandle(next));

@@ -109,6 +109,7 @@ kernels! {
     Pick = "pick", [pass];
     TopKBlocks = "top_k_blocks", [pass, summary];
     TopKMerge = "top_k_merge", [pass, summary], reduces;
+    Pinned = "pinned", [pass, summary];
     Sample = "sample", [pass, summary];
 }
 

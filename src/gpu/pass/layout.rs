@@ -19,7 +19,9 @@ shared! {
     PASS_SPLITS = 6;
     PASS_TILES_AT = 7;
     PASS_WALKS_AT = 8;
-    PASS_ANGLES_AT = 9;
+    PASS_PINNED = 9;
+    PASS_PINNED_AT = 10;
+    PASS_ANGLES_AT = 11;
 
     NOTHING = 0xffff_ffff;
 
@@ -58,7 +60,7 @@ shared! {
 }
 
 /// Words before the first row's record.
-pub(super) const HEADER_WORDS: usize = 20;
+pub(super) const HEADER_WORDS: usize = 22;
 
 /// Most rotary tables that a plan may use.
 pub(crate) const MOST_TABLES: usize = HEADER_WORDS - PASS_ANGLES_AT;

@@ -11,4 +11,4 @@ pub(super) use layout::{FIRST_TOKEN, MOST_TABLES, OUTPUT_COUNT};
 pub(super) use pass_shape::{MOST_PARTIALS, PassShape, TILE_ROWS};
 pub(super) use placement::{BatchShape, Placement};
 pub(super) use rows::Rows;
-pub(super) use words::words;
+pub(super) use words::{Fixed, words};

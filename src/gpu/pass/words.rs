@@ -13,13 +13,22 @@ use crate::model::rotary::RotaryTable;
 use crate::model::selection::SamplingParams;
 use crate::model::{Batch, SequenceId};
 
+/// What passes have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Fixed<'a> {
+    /// The plan's rotary tables.
+    pub tables: &'a [RotaryTable],
+    /// The pinned tokens.
+    pub pinned: &'a [u32],
+}
+
 /// The words of a pass.
 pub(crate) fn words(
     batch: &Batch,
     placement: &Placement,
     outputs: &[usize],
     pages: &Pages,
-    tables: &[RotaryTable],
+    Fixed { tables, pinned }: Fixed<'_>,
 ) -> Vec<u32> {
     let rows = batch.rows.len();
     let mut words = vec![0u32; HEADER_WORDS + rows * ROW_WORDS];
@@ -32,6 +41,8 @@ pub(crate) fn words(
     words.extend(outputs.iter().map(|&row| row as u32));
     words[PASS_SAMPLING_AT] = words.len() as u32;
     outputs.iter().for_each(|&row| words.extend(sampling_words(batch.rows[row].output)));
+    (words[PASS_PINNED], words[PASS_PINNED_AT]) = (pinned.len() as u32, words.len() as u32);
+    words.extend(pinned);
 
     let mut page_tables: HashMap<SequenceId, usize> = HashMap::new();
     for (index, row) in batch.rows.iter().enumerate() {

@@ -26,4 +26,4 @@ pub(super) use resources::Resources;
 pub use selection::selection_uses;
 pub(super) use selection::{Selection, selection_bytes};
 pub(super) use steps::Step;
-pub(super) use summary::SUMMARY_BYTES;
+pub(super) use summary::{PINNED_BYTES, SUMMARY_BYTES, read_pinned};

@@ -5,7 +5,7 @@ use wgpu::BufferUsages;
 
 use super::compiled::Program;
 use super::resources::Resources;
-use super::summary::{self, CHOSEN_AT, SUMMARY_BYTES};
+use super::summary::{self, CHOSEN_AT, PINNED_BYTES, SUMMARY_BYTES};
 use crate::gpu::device::Device;
 use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, Variant};
 use crate::gpu::weights::{padded, row_bytes};
@@ -20,7 +20,8 @@ const MOST_BLOCK4: u32 = 32;
 /// The selection from one buffer of logits.
 pub(crate) struct Selection {
     buffers: Buffers,
-    kernels: [SelectionKernel; 3],
+    /// What every pass runs, and then what only one with pinned tokens does.
+    kernels: [SelectionKernel; 4],
     /// Rows kept so far.
     rows: u64,
 }
@@ -38,6 +39,8 @@ enum Grid {
     Blocks(u32),
     /// One a row.
     Rows,
+    /// So many along a row, for each row and each pinned token.
+    PinnedBlocks(u32),
 }
 
 /// What the kernels share, and what they were made for.
@@ -47,8 +50,9 @@ struct Buffers {
     sums: wgpu::Buffer,
     summaries: wgpu::Buffer,
     recent: wgpu::Buffer,
+    pinned: wgpu::Buffer,
     blocks: Blocks,
-    uses: [KernelUse; 3],
+    uses: [KernelUse; 4],
 }
 
 /// How a row falls into blocks.
@@ -68,6 +72,7 @@ struct Sizes {
     sums: u64,
     summaries: u64,
     recent: u64,
+    pinned: u64,
 }
 
 impl Selection {
@@ -94,11 +99,28 @@ impl Selection {
         Ok(())
     }
 
-    /// Encodes the summaries of the first `rows` rows of logits, and the choices; returns how many dispatches
-    /// that is.
-    pub(crate) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32) -> usize {
-        (0..self.kernels.len()).for_each(|kernel| self.encode_one(pass, rows, kernel));
-        self.kernels.len()
+    /// Encodes the summaries of the first `rows` rows of logits, the choices, and where `pinned` tokens stand; returns
+    /// how many dispatches that is.
+    pub(crate) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32, pinned: usize) -> usize {
+        let kernels = if pinned > 0 { self.kernels.len() } else { self.kernels.len() - 1 };
+        (0..kernels).for_each(|kernel| self.encode_kernel(pass, rows, pinned as u32, kernel));
+        kernels
+    }
+
+    /// Clears what rows tell of pinned tokens; before a pass with some.
+    pub(crate) fn clear_pinned(&self, encoder: &mut wgpu::CommandEncoder) {
+        encoder.clear_buffer(&self.buffers.pinned, 0, None);
+    }
+
+    /// Copies what `rows` rows tell of pinned tokens to `target`.
+    pub(crate) fn copy_pinned(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        rows: u64,
+        target: &wgpu::Buffer,
+        at: u64,
+    ) {
+        encoder.copy_buffer_to_buffer(&self.buffers.pinned, 0, target, at, rows * PINNED_BYTES);
     }
 
     /// How many kernels that takes.
@@ -108,14 +130,19 @@ impl Selection {
 
     /// Encodes one of the kernels.
     pub(crate) fn encode_one(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32, kernel: usize) {
+        self.encode_kernel(pass, rows, 1, kernel);
+    }
+
+    fn encode_kernel(&self, pass: &mut wgpu::ComputePass<'_>, rows: u32, pinned: u32, kernel: usize) {
         let SelectionKernel { pipeline, group, grid } = &self.kernels[kernel];
-        let (x, y) = match *grid {
-            Grid::Blocks(groups) => (groups, rows),
-            Grid::Rows => (rows, 1),
+        let (x, y, z) = match *grid {
+            Grid::Blocks(groups) => (groups, rows, 1),
+            Grid::Rows => (rows, 1, 1),
+            Grid::PinnedBlocks(groups) => (groups, rows, pinned),
         };
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, group, &[]);
-        pass.dispatch_workgroups(x, y, 1);
+        pass.dispatch_workgroups(x, y, z);
     }
 
     /// Copies the summaries of `rows` rows to `target`.
@@ -186,8 +213,8 @@ impl Selection {
 
     /// Bytes of all buffers.
     pub(crate) fn bytes(&self) -> u64 {
-        let Buffers { highest, sums, summaries, recent, .. } = &self.buffers;
-        let buffers = [highest, sums, summaries, recent];
+        let Buffers { highest, sums, summaries, recent, pinned, .. } = &self.buffers;
+        let buffers = [highest, sums, summaries, recent, pinned];
         buffers.into_iter().map(wgpu::Buffer::size).sum()
     }
 
@@ -204,16 +231,18 @@ impl Buffers {
         choice: KernelChoice,
     ) -> Result<Self, ModelError> {
         let blocks = Blocks::of(vocabulary, choice.plain_lanes);
-        let Sizes { highest, sums, summaries, recent } = Sizes::of(vocabulary, rows, blocks);
+        let Sizes { highest, sums, summaries, recent, pinned } = Sizes::of(vocabulary, rows, blocks);
         let storage =
             |what, bytes| device.buffer(what, bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
         let copies = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let cleared = BufferUsages::STORAGE | copies;
         Ok(Self {
             vocabulary,
             highest: storage("the highest logits of blocks", highest)?,
             sums: storage("sums over blocks of logits", sums)?,
             summaries: storage("summaries of logits", summaries)?,
             recent: device.buffer("recent logits", recent, copies)?,
+            pinned: device.buffer("pinned tokens", pinned, cleared)?,
             blocks,
             uses: selection_uses(vocabulary, choice),
         })
@@ -224,8 +253,8 @@ impl Buffers {
         device: &Device,
         program: &Program,
         resources: &Resources,
-    ) -> Result<[SelectionKernel; 3], ModelError> {
-        let Self { highest, sums, summaries, .. } = self;
+    ) -> Result<[SelectionKernel; 4], ModelError> {
+        let Self { highest, sums, summaries, pinned, .. } = self;
         let (pass, logits) = (&resources.pass, resources.activation(program.plan.logits));
         let kernel = |kernel: &KernelUse, grid, buffers: &[&wgpu::Buffer]| {
             let pipeline = device.pipeline(kernel)?;
@@ -233,18 +262,19 @@ impl Buffers {
             let group = device.bind_group(&pipeline, &bound);
             Ok::<_, ModelError>(SelectionKernel { pipeline, group, grid })
         };
-        let [blocks, top, sample] = &self.uses;
+        let [blocks, top, sample, pins] = &self.uses;
         let Blocks { stride, count, .. } = self.blocks;
         Ok([
             kernel(blocks, Grid::Blocks(count / stride), &[pass, logits, highest, sums])?,
             kernel(top, Grid::Rows, &[pass, logits, highest, sums, summaries])?,
             kernel(sample, Grid::Rows, &[pass, summaries])?,
+            kernel(pins, Grid::PinnedBlocks(count / stride), &[pass, logits, pinned])?,
         ])
     }
 }
 
 /// The kernels that select from rows of so many logits, each with what it is specialised by.
-pub fn selection_uses(vocabulary: usize, choice: KernelChoice) -> [KernelUse; 3] {
+pub fn selection_uses(vocabulary: usize, choice: KernelChoice) -> [KernelUse; 4] {
     let Blocks { vec4s, stride, count } = Blocks::of(vocabulary, choice.plain_lanes);
     let shape = [
         Override::Vocabulary(vocabulary as u32),
@@ -264,6 +294,7 @@ pub fn selection_uses(vocabulary: usize, choice: KernelChoice) -> [KernelUse; 3]
         kernel(Kernel::TopKBlocks, &[Override::Workgroup(stride)]),
         kernel(Kernel::TopKMerge, &[Override::Workgroup(lanes), summands]),
         kernel(Kernel::Sample, &[]),
+        kernel(Kernel::Pinned, &[Override::Workgroup(stride)]),
     ]
 }
 
@@ -276,6 +307,7 @@ impl Sizes {
             sums: 16 * row_blocks,
             summaries: rows * SUMMARY_BYTES,
             recent: RECENT_ROWS as u64 * row_bytes(vocabulary),
+            pinned: rows * PINNED_BYTES,
         }
     }
 }
@@ -291,6 +323,7 @@ impl Blocks {
 /// Bytes that the selection from up to `rows` rows of logits takes, but for the last few blocks of a row,
 /// which depend on the adapter.
 pub(crate) fn selection_bytes(vocabulary: usize, rows: usize) -> u64 {
-    let Sizes { highest, sums, summaries, recent } = Sizes::of(vocabulary, rows, Blocks::of(vocabulary, 1));
-    highest + sums + summaries + recent
+    let Sizes { highest, sums, summaries, recent, pinned } =
+        Sizes::of(vocabulary, rows, Blocks::of(vocabulary, 1));
+    highest + sums + summaries + recent + pinned
 }

@@ -1,6 +1,6 @@
 //! The words of a row's summary, as `shaders/lib/summary.wgsl` has them; a test holds both together.
 
-use crate::model::selection::{MOST_CANDIDATES, RowHandle, Summary};
+use crate::model::selection::{MOST_CANDIDATES, MOST_PINNED, PinnedLogit, RowHandle, Summary};
 
 const SUMMARY_WORDS: usize = 256;
 const SUM: usize = 0;
@@ -15,6 +15,9 @@ const LOGITS: usize = IDS + MOST_CANDIDATES;
 
 /// Bytes of a row's summary.
 pub(crate) const SUMMARY_BYTES: u64 = 4 * SUMMARY_WORDS as u64;
+
+/// Bytes of what a row tells of pinned tokens: logit, and entries before it.
+pub(crate) const PINNED_BYTES: u64 = 8 * MOST_PINNED as u64;
 
 /// Where the token that was chosen lies in a summary, in bytes.
 pub(super) const CHOSEN_AT: u64 = 4 * CHOSEN as u64;
@@ -36,7 +39,20 @@ pub(super) fn read(row: RowHandle, vocabulary: usize, bytes: &[u8]) -> Summary {
         extremes: words[EXTREMES] as usize,
         broken: words[BROKEN] as usize,
         chosen: words[CHOSEN],
+        pinned: Vec::new(),
     }
+}
+
+/// What the GPU wrote of these pinned tokens.
+pub(crate) fn read_pinned(tokens: &[u32], bytes: &[u8]) -> Vec<PinnedLogit> {
+    let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
+    let pinned = tokens.iter().zip(words.chunks_exact(2));
+    let read = |(&token, words): (&u32, &[u32])| PinnedLogit {
+        token,
+        logit: f32::from_bits(words[0]),
+        rank: words[1] as usize + 1,
+    };
+    pinned.map(read).collect()
 }
 
 #[cfg(test)]
@@ -48,6 +64,7 @@ mod tests {
     fn the_shaders_have_the_same_words() {
         let shared = [
             ("MOST_CANDIDATES", MOST_CANDIDATES),
+            ("MOST_PINNED", MOST_PINNED),
             ("SUMMARY_WORDS", SUMMARY_WORDS),
             ("SUM", SUM),
             ("WEIGHTED_SUM", WEIGHTED_SUM),

@@ -153,11 +153,11 @@ fn tokens(ui: &mut Ui, stages: &mut StageSettings) {
     });
 }
 
-fn joined(parts: impl Iterator<Item = impl ToString>, between: &str) -> String {
+pub(super) fn joined(parts: impl Iterator<Item = impl ToString>, between: &str) -> String {
     parts.map(|part| part.to_string()).collect::<Vec<_>>().join(between)
 }
 
-fn entries(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 

@@ -43,6 +43,9 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.add(system).accessible_name("System message");
 
     let count = talk.all().count();
+    if count == 0 {
+        return;
+    }
     let mut back_to = None;
     // The editor below stays in sight, however long they talk.
     let turns = ScrollArea::vertical().id_salt("turns").max_height(TURNS_HEIGHT).stick_to_bottom(true);

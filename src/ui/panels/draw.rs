@@ -137,7 +137,7 @@ mod tests {
         let candidate = |token, probability| Candidate { token, probability, ..Candidate::default() };
         let node = Node {
             candidates: vec![candidate(9, 0.25), candidate(4, 0.25), candidate(1, 0.4), candidate(2, 0.0)],
-            others: Others { count: 3, kept: 1, probability: 0.1, raw_probability: 0.2 },
+            others: Others { count: 3, kept: 1, probability: 0.1, raw_probability: 0.2, highest: None },
             ..Node::default()
         };
         let segments = segments(&node);

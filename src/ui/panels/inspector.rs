@@ -4,8 +4,10 @@ use egui::{CornerRadius, Frame, Margin, Rect, RichText, ScrollArea, Sense, Ui, p
 
 use super::draw;
 use super::kept;
+use super::peek;
 use super::prompt_token;
-use crate::trace::{ChosenBy, Node, Phase, Run, StepInput};
+use super::what_if;
+use crate::trace::{ChosenBy, Node, Phase, Run, StepInput, Token};
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
@@ -15,7 +17,7 @@ use crate::ui::table;
 use crate::ui::theme::{Palette, palette, semibold, size, space};
 use crate::ui::token_job::large_token;
 use crate::ui::token_text;
-use crate::ui::widgets::{caption, empty, fact, hint, section};
+use crate::ui::widgets::{caption, empty, fact, hint, icon_toggle, section};
 
 /// Shows the panel.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -36,6 +38,8 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let preview = scene.state.cursor.preview == Some(index) && scene.state.cursor.selected != Some(index);
     scrolled(ui, |ui| {
         title(ui, node, preview);
+        pin(ui, scene, node);
+        what_if::step(ui, scene, run, index, node);
         ui.add_space(space::S);
         ui.scope(|ui| alternatives(ui, scene, run.line[index], node));
         ui.add_space(space::M);
@@ -96,6 +100,22 @@ fn title(ui: &mut Ui, node: &Node, preview: bool) {
     large_token(ui, &token_text::of_node(node));
 }
 
+/// The switch that pins the token, beside it.
+fn pin(ui: &mut Ui, scene: &mut Scene<'_>, node: &Node) {
+    let on = scene.is_pinned(node.token);
+    let right = ui.max_rect().right() - 14.0;
+    let rect = Rect::from_center_size(pos2(right, ui.min_rect().bottom() - 20.0), vec2(28.0, 28.0));
+    // Beside what was laid out, so that nothing below moves.
+    let mut beside = ui.new_child(egui::UiBuilder::new().max_rect(rect));
+    beside.add_enabled_ui(scene.can_toggle_pin(node.token), |ui| {
+        let label = if on { "Unpin the selected token" } else { "Pin the selected token" };
+        if icon_toggle(ui, Icon::Pin, label, Some(on)).clicked() {
+            let token = Token { id: node.token, piece: node.piece.clone() };
+            scene.actions.push(Action::TogglePin(token));
+        }
+    });
+}
+
 /// The likeliest other tokens: a click goes on with one of them.
 fn alternatives(ui: &mut Ui, scene: &mut Scene<'_>, index: usize, node: &Node) {
     const MOST: usize = 4;
@@ -129,9 +149,9 @@ fn alternatives(ui: &mut Ui, scene: &mut Scene<'_>, index: usize, node: &Node) {
         if response.clicked() {
             scene.actions.push(Action::Branch { node: index, token: other.token });
         }
-        response.on_hover_cursor(egui::CursorIcon::PointingHand).on_hover_text(
-            "Go on from this step with this token instead; U comes back. The number is its probability under the raw softmax.",
-        );
+        let words = "Go on from this step with this token instead; U comes back. The number is its probability under the raw softmax.";
+        let response = response.on_hover_cursor(egui::CursorIcon::PointingHand);
+        peek::explain(response, scene, index, other.token, words);
     }
 }
 

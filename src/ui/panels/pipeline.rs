@@ -6,8 +6,9 @@ use egui::{
 };
 
 use super::columns::{Cell, Columns, Kind, stage_detail};
+use super::peek;
 use super::prompt_token::no_step;
-use crate::trace::{Candidate, ChosenBy, Node};
+use crate::trace::{Candidate, ChosenBy, Node, Token};
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
@@ -16,6 +17,7 @@ use crate::ui::scene::Scene;
 use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
 use crate::ui::token_job::white_space_job;
 use crate::ui::token_text;
+use crate::ui::widgets::small_button;
 
 const ROW: f32 = 26.0;
 const HEADER: f32 = 40.0;
@@ -51,15 +53,20 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.set_width(width);
         for candidate in range {
             let style = RowStyle { rank: candidate + 1, selected: choice == Some(candidate), width };
-            if row(ui, node, &node.candidates[candidate], &columns, style).clicked() {
-                let token = node.candidates[candidate].token;
-                scene.actions.push(Action::Branch { node: index, token });
+            let candidate = &node.candidates[candidate];
+            let (response, words) = row(ui, node, candidate, &columns, style);
+            let response = peek::explain(response, scene, index, candidate.token, &words);
+            if response.clicked() {
+                scene.actions.push(Action::Branch { node: index, token: candidate.token });
             }
+            pin(ui, scene, candidate, &columns, response.rect);
         }
     });
     if let Some(candidate) = beyond {
         let style = RowStyle { rank: node.rank, selected: choice == Some(candidate), width };
-        row(ui, node, &node.candidates[candidate], &columns, style);
+        let candidate = &node.candidates[candidate];
+        let (response, words) = row(ui, node, candidate, &columns, style);
+        peek::explain(response, scene, index, candidate.token, &words);
     }
     others(ui, node, &columns, width);
     let left = ui.max_rect().left();
@@ -140,13 +147,14 @@ struct RowStyle {
     width: f32,
 }
 
+/// A candidate's row, and what its tooltip says.
 fn row(
     ui: &mut Ui,
     node: &Node,
     candidate: &Candidate,
     columns: &Columns,
     style: RowStyle,
-) -> egui::Response {
+) -> (egui::Response, String) {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(style.width, ROW), Sense::click());
     let chosen = candidate.token == node.token;
@@ -190,7 +198,24 @@ fn row(
         None if chosen => "The chosen token".to_owned(),
         None => way.to_owned(),
     };
-    response.on_hover_text(words)
+    (response, words)
+}
+
+/// The button that pins a candidate, at the end of its name.
+fn pin(ui: &mut Ui, scene: &mut Scene<'_>, candidate: &Candidate, columns: &Columns, row: Rect) {
+    let column = columns.iter().find(|column| column.kind == Kind::Token);
+    let Some(cell) = column.and_then(|column| columns.cell(ui, row, column)) else { return };
+    let token = Token { id: candidate.token, piece: candidate.piece.clone() };
+    let (pinned, can) = (scene.is_pinned(token.id), scene.can_toggle_pin(token.id));
+    let name = token_text::of_candidate(candidate);
+    let label = if pinned { format!("Unpin {name}") } else { format!("Pin {name}") };
+    let at = pos2(cell.rect.right() - 4.0, row.center().y);
+    ui.add_enabled_ui(can, |ui| {
+        let shows = pinned || can && ui.rect_contains_pointer(row);
+        if small_button(ui, (Icon::Pin, token.id), at, &label, shows).clicked() {
+            scene.actions.push(Action::TogglePin(token));
+        }
+    });
 }
 
 /// What a column says of a candidate.

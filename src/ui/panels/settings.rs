@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use egui::{DragValue, RichText, Ui, vec2};
 
 use super::advanced_stages;
+use super::break_when;
 use super::strategy;
+use super::what_if;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
 use crate::session::own_settings;
@@ -23,9 +25,9 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     heading(ui, &mut scene.state.remembered.decoding);
     own(ui, scene);
     strategy::show(ui, scene);
-    let decoding = &mut scene.state.remembered.decoding;
     ui.add_space(space::M);
-    section(ui, "Stages");
+    what_if::heading(ui, scene);
+    let decoding = &mut scene.state.remembered.decoding;
     let staged = decoding.strategy != StrategyKind::Contrastive;
     if staged {
         stages(ui, decoding);
@@ -35,6 +37,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.add_space(space::M);
     section(ui, "Stop");
     stop(ui, decoding);
+    break_when::show(ui, &mut scene.state.remembered.break_when, decoding);
     ui.add_space(space::M);
     section(ui, "KV cache");
     if staged {

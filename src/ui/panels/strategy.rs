@@ -155,6 +155,7 @@ const DRAFTERS: [(Drafter, &str); 4] = [
 
 /// Who drafts.
 fn drafter(ui: &mut Ui, scene: &mut Scene<'_>) {
+    ui.label(RichText::new("Who drafts").size(size::SMALL).color(palette(ui).secondary));
     let chosen = &mut scene.state.remembered.decoding.speculative.drafter;
     if let Some(choice) = segmented(ui, *chosen, &DRAFTERS) {
         *chosen = choice;

@@ -6,6 +6,7 @@ use egui::{
 };
 
 use super::scale::Scale;
+use super::what_if;
 use crate::trace::{ChosenBy, Run};
 use crate::ui::action::Action;
 use crate::ui::chips::{Chip, PADDING, Source};
@@ -23,12 +24,19 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, o
     let palette = palette(ui);
     let rect = chip.rect.translate(origin.to_vec2());
     let response = ui.interact(rect, ui.scope_id().with(("chip", chip_number(chip.source))), Sense::click());
-    let ChipStyle { label, mut fill, mut underline, ink } = ChipStyle::of(ui, run, chip, scale);
+    let ChipStyle { mut label, mut fill, mut underline, ink } = ChipStyle::of(ui, run, chip, scale);
     if let Some(tint) = &scene.state.inside.tint {
         // A panel's weights, while the pointer is on a row of them.
         let weight = tint.get(chip.source.position(run.prompt.len())).copied().unwrap_or_default();
         fill = weight_tint(ui, palette.surface, weight);
         underline = None;
+    }
+    let place = match chip.source {
+        Source::Step(place) => Some(place),
+        Source::Prompt(_) => None,
+    };
+    if let Some(words) = place.and_then(|place| what_if::chip_words(scene, run, place)) {
+        label = format!("{label}, {words}");
     }
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
     let painter = ui.painter().with_clip_rect(ui.clip_rect().intersect(rect.expand(2.0)));
@@ -42,8 +50,9 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, chip: &Chip, o
     }
     let galley = painter.layout_job(white_space_job(&chip.text, ink, palette.tertiary));
     painter.galley(pos2(rect.left() + PADDING, rect.center().y - galley.size().y / 2.0), galley, ink);
-    if let Source::Step(place) = chip.source {
+    if let Some(place) = place {
         origin_marks(ui, &painter, run, run.line[place], rect);
+        what_if::chip(scene, &painter.with_clip_rect(ui.clip_rect()), place, rect, palette.warning);
     }
     selection(ui, scene, run, chip.source, &response, &painter);
     response.on_hover_cursor(egui::CursorIcon::PointingHand).on_hover_ui(|ui| tooltip(ui, run, chip));

@@ -3,7 +3,9 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
+use super::break_when;
 use super::kept;
+use super::what_if;
 use crate::trace::{ChosenBy, Node, Run};
 use crate::ui::action::Action;
 use crate::ui::definitions;
@@ -21,6 +23,9 @@ const SCALE: f32 = 14.0;
 
 /// Room below the steps for their numbers.
 const NUMBERS: f32 = 16.0;
+
+/// Room for the title.
+const TITLE: f32 = 80.0;
 
 /// Least room between two numbers, in points.
 const NUMBERED: f32 = 56.0;
@@ -50,6 +55,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     initiation(ui, scene, run, &axis, palette);
     bars(ui, scene, run, &axis, palette);
     entropy(ui, run, &axis, palette);
+    what_if::timeline(ui, scene, run, axis.steps, |place| axis.span(place));
     scales(ui, &axis, palette);
     numbers(ui, run, &axis, palette);
     hand_picked_marks(ui, run, &axis, palette);
@@ -93,6 +99,15 @@ impl Axis {
         }
     }
 
+    /// Where a node's bar begins and ends.
+    fn span(&self, node: usize) -> [f32; 2] {
+        let gap = if self.pitch > 3.0 { 1.0 } else { 0.0 };
+        match node {
+            0 => [self.initiation.right() - 6.0, self.initiation.right()],
+            _ => [self.x(node) - self.pitch / 2.0, self.x(node) + self.pitch / 2.0 - gap],
+        }
+    }
+
     fn node_at(&self, x: f32) -> usize {
         if x < self.steps.left() {
             return 0;
@@ -105,6 +120,7 @@ impl Axis {
 fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
     paint_caption(ui, rect.left_center(), "Timeline");
     let Some(run) = scene.run() else { return };
+    let left = rect.left() + TITLE;
     let mut x = rect.right();
     let mut key = |text: &str, color: egui::Color32, definition: &definitions::Definition| {
         let galley = ui.painter().layout_no_wrap(text.to_owned(), regular(size::CAPTION), palette.tertiary);
@@ -128,6 +144,7 @@ fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
         });
         key(&time, palette.accent, &definitions::STEP_TIME);
     }
+    break_when::paused(ui, scene, Rect::from_x_y_ranges(left..=x.max(left), rect.y_range()));
 }
 
 fn initiation(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Palette) {
