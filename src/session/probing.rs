@@ -41,20 +41,18 @@ impl Decode {
         target: ProbeTarget,
         interrupt: &AtomicBool,
     ) -> Result<Found, ProbeError> {
-        let (token, path, prompt) = match target {
+        let (token, path, tokens) = match target {
             ProbeTarget::Node(node) => {
                 let node = self.run.nodes.get(node).ok_or(ProbeError::NoToken)?;
-                (node.token, self.run.path(node.parent), self.run.prompt.len())
+                let path = self.run.path(node.parent);
+                let tokens = self.text_of(&path);
+                (node.token, path, tokens)
             }
             ProbeTarget::Prompt(index) => {
-                let token = self.run.prompt.get(index).ok_or(ProbeError::NoToken)?;
-                (token.token, Vec::new(), index)
+                let token = self.run.prompt.get(index).ok_or(ProbeError::NoToken)?.token;
+                (token, Vec::new(), self.run.prompt_ids()[..index].to_vec())
             }
         };
-        let mut tokens = self.text_of(&path);
-        let generated = tokens.split_off(self.run.prompt.len());
-        tokens.truncate(prompt);
-        tokens.extend(generated);
         let sequence = self.fork_sequence(ready, &path, &tokens)?;
         let probed = probe_text(&mut *ready.model, sequence, &tokens, token, interrupt);
         ready.model.release(sequence);
