@@ -202,10 +202,17 @@ fn beside(path: &Path) -> PathBuf {
 fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, TraceFileError> {
     let read_error = |source| TraceFileError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read_error)?;
+    let bytes = file.metadata().map_err(read_error)?.len();
     serde_json::from_reader(BufReader::new(file)).map_err(|error| match error.classify() {
         serde_json::error::Category::Io => read_error(error.into()),
         serde_json::error::Category::Eof if error.line() <= 1 && error.column() == 0 => {
             foreign(path, "it is empty")
+        }
+        // A number that is cut off is none: at the very end of our own files, which have one line, that is what it was.
+        serde_json::error::Category::Syntax
+            if bytes > 1 && error.line() == 1 && error.column() as u64 >= bytes =>
+        {
+            TraceFileError::Truncated { path: path.to_owned(), line: 1, column: error.column() }
         }
         serde_json::error::Category::Eof => {
             let (line, column) = (error.line(), error.column());

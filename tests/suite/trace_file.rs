@@ -62,7 +62,8 @@ fn what_is_no_trace_is_refused_with_file_and_cause() {
         write(&path, &run()).unwrap();
         fs::read_to_string(&path).unwrap()
     };
-    let cases: [(&str, &[u8], &str); 9] = [
+    let number = &whole[..whole.find("\"logit\":").expect("a logit") + 10];
+    let cases: [(&str, &[u8], &str); 10] = [
         ("empty", b"", "it is empty"),
         ("binary", b"\x89PNG\r\n", "it is not JSON"),
         ("other JSON", b"{\"version\": 1}", "it has no `logitscope_trace` version"),
@@ -71,6 +72,11 @@ fn what_is_no_trace_is_refused_with_file_and_cause() {
         ("format 0", b"{\"logitscope_trace\": 0, \"run\": {}}", "there is no trace format 0"),
         ("no run", b"{\"logitscope_trace\": 1}", "missing field `run`"),
         ("wrong types", b"{\"logitscope_trace\": 1, \"run\": {\"nodes\": 3}}", "is damaged"),
+        (
+            "in a number",
+            number.trim_end_matches(|digit: char| digit.is_ascii_digit()).as_bytes(),
+            "ends in the middle",
+        ),
         ("half", &whole.as_bytes()[..whole.len() / 2], "ends in the middle (line 1, column"),
     ];
     for (what, bytes, cause) in cases {
