@@ -256,7 +256,7 @@ fn fifths(bytes: &[u8], codes: &mut [u8]) {
     for (turn, codes) in codes.chunks_mut(bytes.len()).enumerate() {
         for (byte, code) in bytes.iter().zip(codes) {
             let rest = byte.wrapping_mul(3_u8.pow(turn as u32));
-            *code = (u16::from(rest) * 3 >> 8) as u8;
+            *code = ((u16::from(rest) * 3) >> 8) as u8;
         }
     }
 }

@@ -38,7 +38,7 @@ impl Grid {
     }
 
     /// How many points it has.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.points.len()
     }
 
@@ -170,7 +170,7 @@ fn part(format: GridFormat, block: &[u8], index: usize) -> Part {
 
 /// The signs of 32 elements by the lowest seven bits of four numbers: the eighth sign of each makes their number even.
 fn seven_signs_of_eight(bits: [u32; 4]) -> u32 {
-    let eight = |bits: u32| bits & 127 | (bits & 127).count_ones() % 2 << 7;
+    let eight = |bits: u32| bits & 127 | ((bits & 127).count_ones() % 2) << 7;
     bits.into_iter().rev().fold(0, |all, bits| all << 8 | eight(bits))
 }
 

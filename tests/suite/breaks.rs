@@ -84,8 +84,11 @@ fn without_times(run: &Run) -> Vec<Node> {
     run.nodes.iter().map(|node| Node { timing: NodeTiming::default(), ..node.clone() }).collect()
 }
 
+/// A condition, and whether it holds at a node.
+type Condition = (BreakWhen, fn(&Node) -> bool);
+
 /// Conditions of one kind each, and whether a node meets them, told another way.
-fn conditions() -> Vec<(BreakWhen, fn(&Node) -> bool)> {
+fn conditions() -> Vec<Condition> {
     let off = BreakWhen::default;
     vec![
         (BreakWhen { entropy: Limit { on: true, at: 1.0 }, ..off() }, |node| {

@@ -112,7 +112,8 @@ fn layer_is(what: &str, ours: &LayerProbe, theirs: &ExpectedLayer) {
         all_close(&format!("{what}: router"), &ours.scores, scores, 1e-4);
         let mut taken: Vec<usize> = ours.chosen.iter().map(|(expert, _)| *expert).collect();
         let mut chosen = chosen.clone();
-        (taken.sort_unstable(), chosen.sort_unstable());
+        taken.sort_unstable();
+        chosen.sort_unstable();
         assert_eq!(taken, chosen, "{what}: experts");
     }
     if let Some([kept, wrote]) = &theirs.state {

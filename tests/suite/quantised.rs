@@ -66,7 +66,7 @@ fn expected(name: &str) -> Value {
 
 /// The canonical name of a stored module's matrix.
 fn canonical(module: &str) -> String {
-    let name = match module {
+    match module {
         "lm_head" => "head.weight".to_owned(),
         "model.embed_tokens" => "embed.tokens".to_owned(),
         _ => {
@@ -87,8 +87,7 @@ fn canonical(module: &str) -> String {
             let (stored, ours) = parts.iter().find(|(stored, _)| module.ends_with(stored)).unwrap();
             format!("{}.weight", module.replace(stored, ours))
         }
-    };
-    name
+    }
 }
 
 #[test]
@@ -166,7 +165,7 @@ fn headers_tell_the_formats_and_all_bytes() {
         let of_tokenizer = |warning: &String| warning.contains("tokenizer.json");
         assert!(facts.warnings.iter().all(of_tokenizer), "{name}: {:?}", facts.warnings);
         let told = |format: &&str| facts.formats.iter().any(|share| share.format == **format);
-        assert!(formats.iter().all(|format| told(&format)), "{name}: {:?}", facts.formats);
+        assert!(formats.iter().all(told), "{name}: {:?}", facts.formats);
         // The numbers of the model, whatever they are stored in.
         let of_feed_forward = if name == EXPERTS { 4 + 4 * 3 * 32 + 1 } else { 3 * 96 };
         assert_eq!(facts.parameters, 64 * (2 * 64 + 2 * 64 + 2 * 32 + of_feed_forward + 3), "{name}");

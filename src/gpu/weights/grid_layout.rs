@@ -79,7 +79,7 @@ fn push_signs(signs: &[u8], into: &mut Vec<u8>) {
 /// Bytes of [`table`].
 pub(super) fn table_bytes(format: GridFormat) -> usize {
     let grid = Grid::of(format);
-    grid.len() * if grid.width == 4 { 4 } else { 2 }
+    grid.count() * if grid.width == 4 { 4 } else { 2 }
 }
 
 /// The grid as kernels look points up in it. A point of four numbers is a word, a byte for each. One of eight is half
@@ -95,5 +95,5 @@ pub(super) fn table(format: GridFormat) -> Vec<u8> {
             bits.to_le_bytes().to_vec()
         }
     };
-    (0..grid.len()).flat_map(point).collect()
+    (0..grid.count()).flat_map(point).collect()
 }

@@ -60,7 +60,7 @@ pub(super) fn timeline(ui: &Ui, scene: &Scene<'_>, run: &Run, steps: Rect, span:
     // Of marks that share a point of the screen the first is enough.
     let mut painted = f32::NEG_INFINITY;
     for place in 0..run.line.len() {
-        let Some(mark) = told.at(place).and_then(|told| Mark::of(told)) else { continue };
+        let Some(mark) = told.at(place).and_then(Mark::of) else { continue };
         let [left, right] = span(place);
         let right = right.max(left + 2.0);
         if right < painted + 1.0 {
