@@ -1,7 +1,6 @@
 //! Conditions under which a run pauses by itself, and what held where one did.
 
 use std::collections::BTreeSet;
-use std::f32::consts::LN_2;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +11,7 @@ use crate::trace::{Candidate, Node, Run, Token};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BreakWhen {
-    /// The entropy is above so many bits.
+    /// The entropy is above so many nats.
     pub entropy: Limit<f32>,
     /// The chosen token's probability is below this.
     pub probability: Limit<f32>,
@@ -66,9 +65,9 @@ pub struct Break {
 pub enum BreakReason {
     /// The entropy was above the limit.
     Entropy {
-        /// It, in bits.
-        bits: f32,
-        /// The limit, in bits.
+        /// It, in nats.
+        nats: f32,
+        /// The limit, in nats.
         limit: f32,
     },
     /// The chosen token's probability was below the limit.
@@ -136,8 +135,8 @@ impl BreakWhen {
     }
 
     fn entropy_of(&self, node: &Node) -> Option<BreakReason> {
-        let (bits, limit) = (node.entropy / LN_2, self.entropy.at);
-        (self.entropy.on && bits > limit).then_some(BreakReason::Entropy { bits, limit })
+        let (nats, limit) = (node.entropy, self.entropy.at);
+        (self.entropy.on && nats > limit).then_some(BreakReason::Entropy { nats, limit })
     }
 
     fn probability_of(&self, node: &Node) -> Option<BreakReason> {

@@ -150,15 +150,26 @@ impl App {
                 self.offer_chat(loaded.chat_problem.is_none());
                 self.state.cards.open = false;
             }
-            Event::RunStarted(_) => {
+            Event::RunStarted(started) => {
                 self.state.progress_since = Some(now);
-                self.state.progress_from = 0;
+                self.state.progress_from = started.continued_positions;
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
                 self.state.lines_left.clear();
                 self.state.origin = Origin::Worker;
                 if std::mem::take(&mut self.state.asked_in_chat) {
                     self.state.answering_run = Some(self.state.run_number);
+                }
+            }
+            // What was asked for does not begin: the question is there to be changed.
+            Event::Notice(Notice { severity: Severity::Error, .. })
+                if std::mem::take(&mut self.state.asked_in_chat) =>
+            {
+                let remembered = &mut self.state.remembered;
+                if remembered.prompt.trim().is_empty()
+                    && let Some(asked) = remembered.talk.take_back()
+                {
+                    remembered.prompt = asked;
                 }
             }
             Event::Branched(_) => {

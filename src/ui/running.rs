@@ -49,6 +49,7 @@ impl App {
             return;
         }
         self.counted = prompt.clone();
+        self.view.prompt_tokens = self.view.prompt_tokens.filter(|_| prompt.is_some());
         if let Some(prompt) = prompt {
             self.counting = true;
             self.worker.send(Command::Count(prompt));
@@ -184,6 +185,10 @@ impl App {
 
     pub(super) fn run_or_resume(&mut self) {
         match self.view.status {
+            // A new message is sent, and ends the answer to the one before.
+            Status::Paused if self.chats() && !self.state.remembered.prompt.trim().is_empty() => {
+                self.start(Pace::Continuous);
+            }
             Status::Paused => self.worker.send(Command::Resume),
             _ if !self.view.has_live_run() => self.start(Pace::Continuous),
             _ => {}

@@ -69,6 +69,11 @@ impl Talk {
         }
     }
 
+    /// Takes the newest question back, unless it was answered.
+    pub fn take_back(&mut self) -> Option<String> {
+        Some(self.newest.take_if(|turn| !turn.is_whole())?.asked)
+    }
+
     /// Goes back to before a turn, by its place in [`Self::all`]; gives what was asked there.
     pub fn back_to(&mut self, place: usize) -> Option<String> {
         self.turns.extend(self.newest.take());
@@ -122,6 +127,8 @@ mod tests {
         assert_eq!(said(&talk, "2?"), ["system: Be kind.", "user: One?", "assistant: 1.", "user: 2?"]);
         assert_eq!(talk.back_to(0).as_deref(), Some("One?"));
         assert_eq!(talk.back_to(5), None);
+        talk.ask("Refused");
+        assert_eq!((talk.take_back().as_deref(), talk.take_back()), (Some("Refused"), None));
         assert_eq!(talk.turns, []);
     }
 }

@@ -9,16 +9,25 @@ pub(super) const NEWLINE: char = '↵';
 
 /// A text with its white space made visible.
 pub(super) fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            ' ' => SPACE,
-            '\n' => NEWLINE,
-            '\t' => '→',
-            '\r' => '⏎',
-            c if c.is_control() => '�',
-            c => c,
-        })
-        .collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            ' ' => shown.push(SPACE),
+            '\n' => shown.push(NEWLINE),
+            '\t' => shown.push('→'),
+            '\r' => shown.push('⏎'),
+            c if c.is_control() => shown.push('�'),
+            c if has_no_ink(c) => shown.push_str(&format!("‹U+{:04X}›", c as u32)),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Whether a character is another white space than the usual ones, or has no width: it would show as nothing.
+fn has_no_ink(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// A vocabulary entry's spelling as visible text: byte-level spellings (`Ġthe`) and word-start marks (`▁the`)

@@ -91,9 +91,7 @@ type Condition = (BreakWhen, fn(&Node) -> bool);
 fn conditions() -> Vec<Condition> {
     let off = BreakWhen::default;
     vec![
-        (BreakWhen { entropy: Limit { on: true, at: 1.0 }, ..off() }, |node| {
-            node.entropy > std::f32::consts::LN_2
-        }),
+        (BreakWhen { entropy: Limit { on: true, at: 1.0 }, ..off() }, |node| node.entropy > 1.0),
         (BreakWhen { probability: Limit { on: true, at: 0.5 }, ..off() }, |node| {
             (node.logit - node.log_sum_exp).exp() < 0.5
         }),
@@ -154,13 +152,13 @@ fn the_reasons_come_with_their_numbers() {
     let (run, breaks) = decode(&mut ready, &settings, &when);
     let sum = 2.0 * 2.0_f64.exp() + 1.0_f64.exp() + 1.0;
     let shares = [2.0_f64.exp() / sum, 1.0_f64.exp() / sum, 2.0_f64.exp() / sum, 1.0 / sum];
-    let expected_bits: f64 = shares.iter().map(|p| -p * p.log2()).sum();
+    let expected_nats: f64 = shares.iter().map(|p| -p * p.ln()).sum();
     assert_eq!(run.generated_ids(), [3, 0]);
     let reasons = &breaks[0].reasons;
     // Forced tokens cut all others: nothing more probable was left to pass over.
     assert_eq!(reasons.len(), 5, "{reasons:?}");
-    let BreakReason::Entropy { bits, limit: 1.0 } = reasons[0] else { panic!("{reasons:?}") };
-    assert!((f64::from(bits) - expected_bits).abs() < 1e-5, "{bits}, not {expected_bits}");
+    let BreakReason::Entropy { nats, limit: 1.0 } = reasons[0] else { panic!("{reasons:?}") };
+    assert!((f64::from(nats) - expected_nats).abs() < 1e-5, "{nats}, not {expected_nats}");
     let BreakReason::Probability { probability, limit: 0.06 } = reasons[1] else { panic!("{reasons:?}") };
     assert!((f64::from(probability) - shares[3]).abs() < 1e-6);
     assert_eq!(reasons[2], BreakReason::Rank { rank: 4, limit: 3 });

@@ -236,6 +236,27 @@ fn folders_whose_parts_do_not_fit_are_refused_by_name() {
     let other = |config: &mut Value| config["quantization_config"]["format"] = json!("nvfp4-pack-quantized");
     let error = refused("packed-int4", other, &[]);
     assert!(error.contains("quantization_config.format") && error.contains("pack-quantized, "), "{error}");
+    let error = refused(
+        "packed-int4-zeros",
+        same,
+        &[("0.mlp.up_proj.weight_zero_point", "0.mlp.up_proj.weight_zero_other")],
+    );
+    assert!(error.contains("up_proj.weight_zero_point") && error.contains("missing"), "{error}");
+    // Groups of another size than the scales are for.
+    for size in [0, 16, 64] {
+        for name in ["gptq-int4", "awq-int4"] {
+            let error =
+                refused(name, |config| config["quantization_config"]["group_size"] = json!(size), &[]);
+            assert!(error.contains("scales") && error.contains(&format!("says {size}")), "{name}: {error}");
+        }
+        let groups = |config: &mut Value| {
+            config["quantization_config"]["config_groups"]["group_0"]["weights"]["group_size"] = json!(size);
+        };
+        let error = refused("packed-int4", groups, &[]);
+        assert!(error.contains("weight_scale") && error.contains(&format!("says {size}")), "{error}");
+    }
+    let error = refused("gptq-int4", |config| config["quantization_config"]["bits"] = json!(3), &[]);
+    assert!(error.contains("matrices of 2, 4, 8 bits can be read"), "{error}");
     let error = refused("gptq-int4", |config| config["quantization_config"]["desc_act"] = json!(true), &[]);
     assert!(error.contains("desc_act") && error.contains("order"), "{error}");
     let error = refused("awq-int4", |config| config["quantization_config"]["version"] = json!("gemv"), &[]);

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
 use logitscope::session::{
-    Command, Event, GenerationDefaults, Pace, Peeked, PinnedToken, Prompt, RunRequest, WholeRow,
+    Command, Event, GenerationDefaults, Notice, Pace, Peeked, PinnedToken, Prompt, RunRequest, Severity,
+    WholeRow,
 };
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
@@ -37,6 +38,8 @@ pub struct Script {
     pub details: VecDeque<StepDetail>,
     /// The states that are stored after the next steps.
     pub states: Option<StateCounters>,
+    /// Whether runs are refused.
+    pub refuses: bool,
     /// Whether single steps are left to do, as by a worker that is busy with a long prompt.
     pub patient: bool,
     /// The newest run; it stays for branches.
@@ -143,6 +146,11 @@ impl Script {
     }
 
     fn start(&mut self, request: RunRequest) {
+        if self.refuses {
+            let (title, detail) = ("The run cannot begin".to_owned(), "It is too long.".to_owned());
+            self.events.push_back(Event::Notice(Notice { severity: Severity::Error, title, detail }));
+            return;
+        }
         let prompt = prompt(text_of(&request.prompt));
         let phases = Phases {
             load: PhaseFigures { seconds: 0.42, amount: 10_800_000 },

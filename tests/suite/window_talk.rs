@@ -86,7 +86,9 @@ fn turns_follow_each_other_and_can_be_asked_anew() {
         answer(&mut window, &script);
         show_prompt(&mut window);
 
-        press(&mut window, "Go back to question 1");
+        // It may be scrolled out of sight.
+        window.get_by_label("Go back to question 1").click_accesskit();
+        window.run();
         press(&mut window, "Run");
         assert_eq!(given(&script).0, ["system: Be brief.".to_owned(), first]);
         answer(&mut window, &script);
@@ -96,6 +98,31 @@ fn turns_follow_each_other_and_can_be_asked_anew() {
         press(&mut window, "Run");
         assert_eq!(given(&script).0, ["system: Be brief.", "user: Hello"]);
     }
+}
+
+#[test]
+fn a_new_message_ends_an_answer_that_waits_and_a_refused_one_comes_back() {
+    let (mut window, script) = window();
+    press(&mut window, "Chat");
+    press(&mut window, "Run");
+    script.steps(2);
+    window.run();
+    press(&mut window, "Pause");
+    type_prompt(&mut window, "Something else");
+    press(&mut window, "Resume");
+    let said = given(&script).0;
+    assert_eq!((said.len(), said.last().map(String::as_str)), (3, Some("user: Something else")));
+    answer(&mut window, &script);
+
+    press(&mut window, "Begin a new conversation");
+    assert!(window.get_by_label("Run").accesskit_node().is_disabled(), "nothing is asked");
+    type_prompt(&mut window, "Too long");
+    assert!(!window.get_by_label("Run").accesskit_node().is_disabled());
+    script.0.borrow_mut().refuses = true;
+    press(&mut window, "Run");
+    window.run();
+    press(&mut window, "Run");
+    assert_eq!(given(&script).0, ["user: Too long"], "it is in the box again");
 }
 
 #[test]

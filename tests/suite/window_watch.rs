@@ -305,13 +305,13 @@ fn a_pause_says_its_reasons_and_selects_its_step() {
         assert!(!sees_part(window, "Paused at"));
         let king = Token { id: 9, piece: "Ġking".to_owned() };
         let reasons = vec![
-            BreakReason::Entropy { bits: 3.456, limit: 3.0 },
+            BreakReason::Entropy { nats: 3.456, limit: 3.0 },
             BreakReason::PassedOver { token: king, raw_probability: 0.31 },
         ];
         script.tell(Event::Broke(Break { node: 5, reasons }));
         script.tell(Event::Paused);
         window.run();
-        let words = "Paused at step 6: entropy 3.46 bits, above 3.00 · “·king”, raw 31.0 %, was passed over";
+        let words = "Paused at step 6: entropy 3.46 nats, above 3.00 · “·king”, raw 31.0 %, was passed over";
         assert!(sees(window, words));
         assert_eq!(window.state().state().cursor.selected, Some(5), "the step is selected");
         let pill = window.get_by_label(words).rect();

@@ -55,6 +55,24 @@ pub(super) fn group(
     })
 }
 
+/// Refuses scales of other groups than `config.json` says, where it says so; a group may be larger than a row.
+pub(super) fn check_group(
+    said: Option<usize>,
+    stored: usize,
+    scales: &Part,
+    parts: &Parts,
+) -> Result<(), FormatError> {
+    match said {
+        Some(said) if said < stored || said > stored && scales.stored.shape.iter().all(|&size| size > 1) => {
+            let reason = format!(
+                "it has a scale for {stored} elements each, but config.json says {said} (group_size)"
+            );
+            Err(parts.error(scales, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whole numbers of so many bits; refuses others than these.
 pub(super) fn whole(bits: u64, known: &[u64]) -> Option<GroupCodes> {
     GroupCodes::whole(bits).filter(|_| known.contains(&bits))

@@ -3,7 +3,7 @@
 
 use super::eight_bits;
 use super::joined::{Codes, Factors, Joined, Scales, Turn, Zeros};
-use super::matrices::{JoinedMatrices, group, matrix, whole, with_zeros};
+use super::matrices::{JoinedMatrices, check_group, group, matrix, whole, with_zeros};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
@@ -18,6 +18,10 @@ pub(super) struct Settings {
     pub block: [usize; 2],
     /// The codes of matrices that are packed.
     codes: Option<GroupCodes>,
+    /// Columns that share a scale, where it says so.
+    group: Option<usize>,
+    /// Whether there are codes that stand for 0.
+    has_zeros: bool,
 }
 
 impl Settings {
@@ -28,7 +32,12 @@ impl Settings {
         {
             return Err(fields.error("format", format!("{} can be read", FORMATS.join(", "))));
         }
-        let mut settings = Self { block: eight_bits::block(fields, "weight_block_size")?, codes: None };
+        let mut settings = Self {
+            block: eight_bits::block(fields, "weight_block_size")?,
+            codes: None,
+            group: None,
+            has_zeros: false,
+        };
         let Some(groups) = fields.optional_object("config_groups")? else { return Ok(settings) };
         let names: Vec<&str> = groups.unread().collect();
         for name in names {
@@ -44,6 +53,9 @@ impl Settings {
                 return Err(weights.error("num_bits", reason));
             }
             settings.codes = codes;
+            settings.group =
+                weights.get("group_size").and_then(|size| size.as_u64()).map(|size| size as usize);
+            settings.has_zeros |= weights.optional_flag("symmetric")? == Some(false);
         }
         Ok(settings)
     }
@@ -60,7 +72,10 @@ pub(super) fn join(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatri
             let reason = "columns in an order of their own cannot be read; use a model without `actorder`";
             return Err(parts.error(&order, reason.to_owned()));
         }
-        let zeros = parts.take(&format!("{module}.weight_zero_point"));
+        let zeros = match format!("{module}.weight_zero_point") {
+            name if settings.has_zeros => Some(parts.need(&name, &packed)?),
+            name => parts.take(&name),
+        };
         joined.push(joined_matrix(&module, (packed, scale, zeros), settings, parts)?);
     }
     Ok(joined)
@@ -88,6 +103,7 @@ fn joined_matrix(
             parts.error(&scale, format!("{groups} scales for rows of {columns} do not come out even"))
         );
     }
+    check_group(settings.group, of_scale, &scale, parts)?;
     if let Some(zeros) = &zeros {
         parts.check(zeros, &["I32"], &[&[(rows * bits).div_ceil(32), groups]])?;
     }

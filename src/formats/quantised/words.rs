@@ -3,7 +3,7 @@
 //! outputs, in an order of their own.
 
 use super::joined::{Codes, Factors, Joined, Scales, Turn, Zeros};
-use super::matrices::{JoinedMatrices, group, matrix, whole, with_zeros};
+use super::matrices::{JoinedMatrices, check_group, group, matrix, whole, with_zeros};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
@@ -14,6 +14,8 @@ pub(super) struct Settings {
     codes: GroupCodes,
     /// What is added to stored zeros.
     added: u32,
+    /// Inputs that share a scale, where `config.json` says so.
+    group: Option<usize>,
 }
 
 impl Settings {
@@ -21,8 +23,10 @@ impl Settings {
         let is_awq = fields.optional_text("quant_method")? == Some("awq");
         let known: &[u64] = if is_awq { &[4] } else { &[2, 4, 8] };
         let field = if is_awq && fields.get("bits").is_none() { "w_bit" } else { "bits" };
-        let codes = whole(fields.size(field)? as u64, known)
-            .ok_or_else(|| fields.error(field, format!("matrices of {known:?} bits can be read")))?;
+        let codes = whole(fields.size(field)? as u64, known).ok_or_else(|| {
+            let known: Vec<String> = known.iter().map(u64::to_string).collect();
+            fields.error(field, format!("matrices of {} bits can be read", known.join(", ")))
+        })?;
         if !is_awq && fields.optional_flag("desc_act")? != Some(false) {
             let reason = "it has to be false: columns in an order of their own cannot be read";
             return Err(fields.error("desc_act", reason));
@@ -34,7 +38,8 @@ impl Settings {
             return Err(fields.error("version", "only gemm can be read"));
         }
         let added = if fields.optional_text("checkpoint_format")? == Some("gptq_v2") { 0 } else { 1 };
-        Ok(Self { codes, added })
+        let group = ["group_size", "q_group_size"].iter().find_map(|name| fields.get(name)?.as_u64());
+        Ok(Self { codes, added, group: group.map(|size| size as usize) })
     }
 }
 
@@ -45,7 +50,7 @@ pub(super) fn join_gptq(settings: &Settings, parts: &mut Parts) -> Result<Joined
         let of_zeros = Zeros::WordsOfGroups { words: outputs * bits / 32, added: settings.added };
         let packed =
             Packed { module, outputs, inputs, codes: Codes::WordsOfInputs(outputs), zeros: of_zeros };
-        packed.matrix(settings.codes, [words, scales, zeros], parts)
+        packed.matrix(settings, [words, scales, zeros], parts)
     })
 }
 
@@ -55,7 +60,7 @@ pub(super) fn join_awq(settings: &Settings, parts: &mut Parts) -> Result<JoinedM
         let (codes, zeros_lie) = (Codes::WordsOfOutputs(of_input), Zeros::WordsOfEight(of_input));
         let outputs = of_input.saturating_mul(8);
         let packed = Packed { module, outputs, inputs, codes, zeros: zeros_lie };
-        packed.matrix(settings.codes, [words, scales, zeros], parts)
+        packed.matrix(settings, [words, scales, zeros], parts)
     })
 }
 
@@ -98,7 +103,7 @@ struct Packed<'a> {
 impl Packed<'_> {
     fn matrix(
         self,
-        codes: GroupCodes,
+        &Settings { codes, group: size, .. }: &Settings,
         stored: [Part; 3],
         parts: &Parts,
     ) -> Result<(Part, Joined), FormatError> {
@@ -115,6 +120,7 @@ impl Packed<'_> {
             let reason = format!("{groups} groups of {inputs} inputs do not come out even");
             return Err(parts.error(scales, reason));
         }
+        check_group(size, of_scale, scales, parts)?;
         let size = group(words, inputs, of_scale, parts)?;
         let format = GroupFormat::new(codes, size, with_zeros(scales, parts)?);
         let of_scales = Scales { group: of_scale, groups, outputs: Some(outputs) };

@@ -60,8 +60,8 @@ fn meaning(strategy: StrategyKind) -> String {
 }
 
 fn limits(ui: &mut Ui, when: &mut BreakWhen) {
-    let entropy = "Pauses where the model is less decided than this: entropy of the raw softmax, in bits.";
-    let drag = |range| Drag { range, decimals: 2, speed: 0.02, suffix: " bits" };
+    let entropy = "Pauses where the model is less decided than this: entropy of the raw softmax, in nats.";
+    let drag = |range| Drag { range, decimals: 2, speed: 0.02, suffix: " nats" };
     let limit = &mut when.entropy;
     limited(ui, "Entropy above", entropy, &mut limit.on, &mut limit.at, drag(0.0..=20.0));
     let probability = "Pauses where the chosen token was less likely than this under the raw softmax.";
@@ -155,7 +155,7 @@ fn words(run: &Run, broke: &Break) -> String {
 
 fn reason(reason: &BreakReason) -> String {
     match reason {
-        BreakReason::Entropy { bits, limit } => format!("entropy {bits:.2} bits, above {limit:.2}"),
+        BreakReason::Entropy { nats, limit } => format!("entropy {nats:.2} nats, above {limit:.2}"),
         BreakReason::Probability { probability, limit } => {
             format!(
                 "probability {}, below {}",

@@ -12,8 +12,10 @@ use crate::ui::widgets::{icon_button, section, segmented};
 
 /// Lines of a text that a turn shows; all of it is there under the pointer.
 const LINES: usize = 3;
-/// Most points that the turns take; those before are scrolled to.
-const TURNS_HEIGHT: f32 = 210.0;
+/// The share of the window's height that the turns take at most, and between which heights that is; those before are
+/// scrolled to.
+const TURNS_SHARE: f32 = 0.22;
+const TURNS_HEIGHTS: [f32; 2] = [72.0, 210.0];
 
 /// Shows what was said before.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -48,7 +50,9 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
     let mut back_to = None;
     // The editor below stays in sight, however long they talk.
-    let turns = ScrollArea::vertical().id_salt("turns").max_height(TURNS_HEIGHT).stick_to_bottom(true);
+    let [least, most] = TURNS_HEIGHTS;
+    let height = (TURNS_SHARE * ui.ctx().content_rect().height()).clamp(least, most);
+    let turns = ScrollArea::vertical().id_salt("turns").max_height(height).stick_to_bottom(true);
     turns.show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = space::S;
         for (place, turn) in talk.all().enumerate() {
@@ -122,8 +126,6 @@ fn said(ui: &mut Ui, who: &str, text: &str) {
         egui::text::LayoutJob::simple(text.trim().to_owned(), font, palette.text, ui.available_width());
     job.wrap.max_rows = LINES;
     job.wrap.break_anywhere = false;
-    let response = ui.add(Label::new(job).selectable(false));
-    if text.trim().len() > 100 {
-        response.on_hover_text(text.trim());
-    }
+    // What is cut off shows under the pointer by itself.
+    ui.add(Label::new(job).selectable(false));
 }

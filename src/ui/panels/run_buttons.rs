@@ -18,15 +18,19 @@ pub(super) fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3])
         Status::Paused => (Icon::Play, "Resume", Action::Run, "Go on at full speed (Space)"),
         _ => (Icon::Play, "Run", Action::Run, "Decode from the prompt (Space, or Ctrl+Enter)"),
     };
-    ui.add_enabled_ui(ready, |ui| {
+    let remembered = &scene.state.remembered;
+    let has_template = scene.view.loaded.as_ref().is_some_and(|loaded| loaded.chat_problem.is_none());
+    let asks = !(remembered.chat && has_template) || remembered.talk.with(&remembered.prompt).is_some();
+    let missing = if ready { "Write a message first" } else { "Open a model first" };
+    ui.add_enabled_ui(ready && (asks || scene.view.has_live_run()), |ui| {
         let response = action_button(ui, icon, label, Emphasis::Primary, widths[0]);
-        let response = response.on_hover_text(hint).on_disabled_hover_text("Open a model first");
+        let response = response.on_hover_text(hint).on_disabled_hover_text(missing);
         if response.clicked() {
             scene.actions.push(action);
         }
     });
     let running = matches!(scene.view.status, Status::Initiating { .. } | Status::Running);
-    ui.add_enabled_ui(ready && !running, |ui| {
+    ui.add_enabled_ui(ready && !running && (asks || scene.view.has_live_run()), |ui| {
         let response = action_button(ui, Icon::Step, "Step", Emphasis::Secondary, widths[1]);
         if response.on_hover_text("One step, then pause (S)").clicked() {
             scene.actions.push(Action::StepOnce);
