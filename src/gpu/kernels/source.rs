@@ -68,6 +68,7 @@ pub fn kernel_source(variant: Variant) -> String {
         _ => include_str!("../../../shaders/lib/scaled_units.wgsl"),
     });
     let grid = format.map(|format| grid_files(format, spec.copies_grid));
+    let table = format.and_then(|format| table_file(format, spec.copies_grid));
     let parts = match format {
         Some(WeightFormat::Groups(format)) => Some(group_parts(format)),
         _ => None,
@@ -80,6 +81,7 @@ pub fn kernel_source(variant: Variant) -> String {
         .chain(spec.libraries.iter().copied())
         .chain(units)
         .chain(grid.into_iter().flatten().copied())
+        .chain(table)
         .chain(parts.as_deref())
         .chain(reader)
         .chain([spec.body]);
@@ -130,6 +132,15 @@ fn grid_files(format: WeightFormat, copied: bool) -> &'static [&'static str] {
         (_, true) => &[include_str!("../../../shaders/lib/no_grid.wgsl")],
         (_, false) => &[],
     }
+}
+
+/// How the codes of formats with a table are looked up: where a kernel holds many weights in registers, four at once.
+fn table_file(format: WeightFormat, holds_many: bool) -> Option<&'static str> {
+    let WeightFormat::Blocks(BlockFormat::Iq4Nl | BlockFormat::Iq4Xs) = format else { return None };
+    Some(match holds_many {
+        true => include_str!("../../../shaders/lib/table_by_bits.wgsl"),
+        false => include_str!("../../../shaders/lib/table_by_lanes.wgsl"),
+    })
 }
 
 /// The reader of a weight format.
