@@ -11,10 +11,9 @@ use super::error::CliError;
 use super::outcome::Outcome;
 use super::output::{StatusLine, print_json, status};
 use super::{interrupt, model};
-use crate::decoding::check_prompt;
 use crate::model::batch::RowOutput;
+use crate::model::selection::highest_of;
 use crate::model::{Batch, LanguageModel, ModelError};
-use crate::session::LoadError;
 
 /// Rows of one pass: few enough that progress moves and Ctrl-C is answered soon.
 const CHUNK_ROWS: usize = 32;
@@ -30,20 +29,15 @@ struct LogitsJson {
 
 /// Runs the command.
 pub(super) fn run(arguments: &Logits) -> Result<Outcome, CliError> {
-    let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
-    let mut ready = match model::load(&arguments.model) {
-        Err(CliError::Load(LoadError::Stopped)) => return Ok(Outcome::Interrupted),
-        ready => ready?,
-    };
-    let ids = ready.tokenise(&prompt).map_err(CliError::Begin)?;
-    check_prompt(&ids, &*ready.model).map_err(|error| CliError::Begin(error.into()))?;
+    let loaded = model::load_with_prompt(&arguments.model, &arguments.prompt, &arguments.special)?;
+    let Some((mut ready, ids)) = loaded else { return Ok(Outcome::Interrupted) };
     let vocabulary = ready.model.vocabulary();
     let create = |path| LogitsFile::create(path, ids.len(), vocabulary);
     let mut file = arguments.out.as_deref().map(create).transpose()?;
     let mut top = Vec::new();
     let finished = each_row(&mut *ready.model, &ids, |logits| {
         if arguments.json.json {
-            top.push(highest(logits, arguments.top));
+            top.push(highest_of(logits, arguments.top));
         }
         file.as_mut().map_or(Ok(()), |file| file.append(logits))
     })?;
@@ -87,20 +81,6 @@ fn each_row(
     line.clear();
     model.release(sequence);
     Ok(Outcome::Done)
-}
-
-/// The highest logits with their ids, highest first, the lower id first among equals.
-fn highest(logits: &[f32], count: usize) -> Vec<(u32, f32)> {
-    let mut pairs: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
-    let order = |left: &(u32, f32), right: &(u32, f32)| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0));
-    let count = count.min(pairs.len());
-    if count == 0 {
-        return Vec::new();
-    }
-    pairs.select_nth_unstable_by(count - 1, order);
-    pairs.truncate(count);
-    pairs.sort_unstable_by(order);
-    pairs
 }
 
 /// A safetensors file that is written row by row beside its place, and moved there when it is whole.
@@ -152,8 +132,8 @@ mod tests {
 
     #[test]
     fn the_highest_come_first_and_the_lower_id_among_equals() {
-        assert_eq!(highest(&[1.0, 3.0, 2.0, 3.0], 3), [(1, 3.0), (3, 3.0), (2, 2.0)]);
-        assert_eq!(highest(&[1.0], 5), [(0, 1.0)]);
-        assert_eq!(highest(&[1.0], 0), []);
+        assert_eq!(highest_of(&[1.0, 3.0, 2.0, 3.0], 3), [(1, 3.0), (3, 3.0), (2, 2.0)]);
+        assert_eq!(highest_of(&[1.0], 5), [(0, 1.0)]);
+        assert_eq!(highest_of(&[1.0], 0), []);
     }
 }

@@ -7,7 +7,7 @@ use super::arguments::{ConversationOptions, ModelOptions, PromptOptions, Special
 use super::error::CliError;
 use super::interrupt;
 use super::output::{StatusLine, status};
-use crate::decoding::{DecodingSettings, StrategyInputs};
+use crate::decoding::{DecodingSettings, StrategyInputs, check_prompt};
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
@@ -21,6 +21,22 @@ use crate::units::bytes;
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
 pub(super) fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
     load_with_draft(options, None).map(|(ready, _)| ready)
+}
+
+/// Loads the model and makes ids of a prompt that it can compute. `None` where Ctrl-C ended that.
+pub(super) fn load_with_prompt(
+    options: &ModelOptions,
+    prompt: &PromptOptions,
+    special: &SpecialOption,
+) -> Result<Option<(ReadyModel, Vec<u32>)>, CliError> {
+    let prompt = self::prompt(prompt, special)?;
+    let ready = match load(options) {
+        Err(CliError::Load(LoadError::Stopped)) => return Ok(None),
+        ready => ready?,
+    };
+    let ids = ready.tokenise(&prompt).map_err(CliError::Begin)?;
+    check_prompt(&ids, &*ready.model).map_err(|error| CliError::Begin(error.into()))?;
+    Ok(Some((ready, ids)))
 }
 
 /// Loads the model, and beside it a model that drafts for it.

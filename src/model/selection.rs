@@ -33,6 +33,23 @@ impl SamplingParams {
     pub const GREEDY: Self = Self { temperature: 1.0, top_k: 1, top_p: 1.0, min_p: 0.0, uniform: 0.0 };
 }
 
+/// The highest logits with their tokens, highest first, the lower id first among equals.
+pub fn highest_of(logits: &[f32], count: usize) -> Vec<(u32, f32)> {
+    let mut pairs: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
+    // Adding 0 makes −0 equal to it.
+    let order = |left: &(u32, f32), right: &(u32, f32)| {
+        (right.1 + 0.0).total_cmp(&(left.1 + 0.0)).then(left.0.cmp(&right.0))
+    };
+    let count = count.min(pairs.len());
+    if count == 0 {
+        return Vec::new();
+    }
+    pairs.select_nth_unstable_by(count - 1, order);
+    pairs.truncate(count);
+    pairs.sort_unstable_by(order);
+    pairs
+}
+
 /// A row of logits that a model has summarised; valid until [`RECENT_ROWS`] newer ones have taken its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowHandle(pub u64);

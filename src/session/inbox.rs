@@ -1,6 +1,7 @@
 //! The commands that wait for the worker.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::command::Command;
@@ -32,11 +33,15 @@ impl Inbox {
         self.waiting.pop_front()
     }
 
-    /// Whether a command that waits, of those for which `ends` holds, or the end of the session makes it useless to
-    /// go on loading.
-    pub(super) fn ends_loading(&mut self, ends: fn(&Command) -> bool) -> bool {
+    /// Whether to go on loading: a command that waits, of those for which `ends` holds, or the end of the session makes
+    /// it useless.
+    pub(super) fn goes_on_loading(&mut self, ends: fn(&Command) -> bool) -> ControlFlow<()> {
         self.look_ahead();
-        self.closed || self.waiting.iter().any(ends)
+        if self.closed || self.waiting.iter().any(ends) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     pub(super) fn look_ahead(&mut self) {

@@ -1,7 +1,6 @@
 //! The thread: takes [`Command`]s, owns model and run, sends [`Event`]s, and outlives their failures.
 
 use std::any::Any;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -253,7 +252,7 @@ impl Worker {
             if !std::mem::replace(&mut began_loading, true) {
                 outbox.send(Event::HeadLoadStarted);
             }
-            if self.inbox.ends_loading(RUN_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            self.inbox.goes_on_loading(RUN_ENDS)
         });
         if began_loading {
             self.outbox.send(Event::HeadLoadEnded);

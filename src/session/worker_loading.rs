@@ -1,7 +1,5 @@
 //! What the worker does to load models, and draft models beside them.
 
-use std::ops::ControlFlow;
-
 use super::command::{Command, LoadRequest, ModelSource};
 use super::draft::DraftModel;
 use super::event::{Event, Severity};
@@ -26,7 +24,7 @@ impl Worker {
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
         let mut progress = |part, share| {
             outbox.send(Event::LoadProgress { part, share });
-            if inbox.ends_loading(LOAD_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            inbox.goes_on_loading(LOAD_ENDS)
         };
         let loaded = self.loader.load(request, &mut progress);
         self.report_adapters();
@@ -62,7 +60,7 @@ impl Worker {
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
         let mut progress = |part, share| {
             outbox.send(Event::DraftLoadProgress { part, share });
-            if inbox.ends_loading(DRAFT_ENDS) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            inbox.goes_on_loading(DRAFT_ENDS)
         };
         let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
         self.report_adapters();

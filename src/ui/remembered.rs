@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::talk::Talk;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyKind};
+use crate::session::event::Loaded;
 use crate::session::{BreakWhen, CacheFormat, WeightsChoice};
 
 /// Most models that are remembered.
@@ -121,6 +122,11 @@ pub fn first_settings(strategy: StrategyKind) -> DecodingSettings {
 }
 
 impl Remembered {
+    /// Whether prompts are put as chats: where it is wanted, and the model has a template.
+    pub fn chats(&self, loaded: Option<&Loaded>) -> bool {
+        self.chat && loaded.is_some_and(|loaded| loaded.chat_problem.is_none())
+    }
+
     /// Puts a model at the head of the recent ones, if its path can be written down: in no file of settings can one
     /// that is no UTF-8.
     pub fn remember_model(&mut self, path: PathBuf) {

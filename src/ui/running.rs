@@ -7,14 +7,12 @@ use super::cursor::Follow;
 use super::state::{Awaited, Origin, PeekAt, State};
 use super::what_if::Foretold;
 use crate::session::command::SpecialTokens;
-use crate::session::event::Loaded;
 use crate::session::{Command, Pace, ProbeTarget, Prompt, RunRequest, Status};
 
 impl App {
     /// Whether the prompt is put as a chat.
     fn chats(&self) -> bool {
-        let has_template = |loaded: &Loaded| loaded.chat_problem.is_none();
-        self.state.remembered.chat && self.view.loaded.as_deref().is_some_and(has_template)
+        self.state.remembered.chats(self.view.loaded.as_deref())
     }
 
     /// The prompt as it would be run; `None` without a model, and where nothing was ever asked in a chat.

@@ -10,23 +10,16 @@ use super::error::CliError;
 use super::outcome::Outcome;
 use super::output::{StatusLine, print, print_json};
 use super::{interrupt, model};
-use crate::decoding::check_prompt;
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel, ModelError, ProbeRequest, SequenceId};
-use crate::session::LoadError;
 
 /// Rows of one pass: few enough that progress moves and Ctrl-C is answered soon.
 const CHUNK_ROWS: usize = 32;
 
 /// Runs the command.
 pub(super) fn run(arguments: &ProbeArguments) -> Result<Outcome, CliError> {
-    let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
-    let mut ready = match model::load(&arguments.model) {
-        Err(CliError::Load(LoadError::Stopped)) => return Ok(Outcome::Interrupted),
-        ready => ready?,
-    };
-    let ids = ready.tokenise(&prompt).map_err(CliError::Begin)?;
-    check_prompt(&ids, &*ready.model).map_err(|error| CliError::Begin(error.into()))?;
+    let loaded = model::load_with_prompt(&arguments.model, &arguments.prompt, &arguments.special)?;
+    let Some((mut ready, ids)) = loaded else { return Ok(Outcome::Interrupted) };
     let position = arguments.position.unwrap_or(ids.len() - 1);
     let Some(&input) = ids.get(position) else {
         return Err(CliError::ProbePosition { position, tokens: ids.len() });

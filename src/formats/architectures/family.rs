@@ -67,7 +67,7 @@ impl Family {
     pub fn modules(&self, canonical: &str, layer: usize) -> impl Iterator<Item = String> {
         let number = (self.first_layer + layer).to_string();
         let holding = self.mappings().filter(move |mapping| mapping.holds.contains(&canonical));
-        holding.map(move |mapping| mapping.stored.replace('#', &number)).collect::<Vec<_>>().into_iter()
+        holding.map(move |mapping| mapping.stored.replace('#', &number))
     }
 
     /// What describes the decoder, where that is only a part of `config.json`.

@@ -5,6 +5,7 @@ use super::landmarks::{Head, Landmarks};
 use super::walk::Walk;
 use crate::model::error::ModelError;
 use crate::model::probe::{Lens, ProbeRequest};
+use crate::model::selection::highest_of;
 
 /// Rows whose logits are held at once.
 const ROWS_AT_ONCE: usize = 8;
@@ -70,23 +71,6 @@ fn log_sum_exp(logits: &[f32]) -> f64 {
 /// The token with the highest logit, the lowest one among equals.
 fn highest(logits: &[f32]) -> u32 {
     highest_of(logits, 1).first().map_or(0, |&(token, _)| token)
-}
-
-/// The highest logits with their tokens, the lower id first among equals.
-fn highest_of(logits: &[f32], count: usize) -> Vec<(u32, f32)> {
-    let mut pairs: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
-    // Adding 0 makes −0 equal to it.
-    let order = |left: &(u32, f32), right: &(u32, f32)| {
-        (right.1 + 0.0).total_cmp(&(left.1 + 0.0)).then(left.0.cmp(&right.0))
-    };
-    let count = count.min(pairs.len());
-    if count == 0 {
-        return Vec::new();
-    }
-    pairs.select_nth_unstable_by(count - 1, order);
-    pairs.truncate(count);
-    pairs.sort_unstable_by(order);
-    pairs
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
         Some(loaded) => loaded.chat_problem.as_deref(),
     };
     // Where there is no template the switch is off, whatever it was for the model before.
-    let mut chat = scene.state.remembered.chat && problem.is_none();
+    let mut chat = scene.state.remembered.chats(scene.view.loaded.as_deref());
     if chat {
         conversation::show(ui, scene);
     } else {

@@ -19,8 +19,8 @@ pub(super) fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3])
         _ => (Icon::Play, "Run", Action::Run, "Decode from the prompt (Space, or Ctrl+Enter)"),
     };
     let remembered = &scene.state.remembered;
-    let has_template = scene.view.loaded.as_ref().is_some_and(|loaded| loaded.chat_problem.is_none());
-    let asks = !(remembered.chat && has_template) || remembered.talk.with(&remembered.prompt).is_some();
+    let chats = remembered.chats(scene.view.loaded.as_deref());
+    let asks = !chats || remembered.talk.with(&remembered.prompt).is_some();
     let missing = if ready { "Write a message first" } else { "Open a model first" };
     ui.add_enabled_ui(ready && (asks || scene.view.has_live_run()), |ui| {
         let response = action_button(ui, icon, label, Emphasis::Primary, widths[0]);
