@@ -90,6 +90,7 @@ mod suite {
     mod window_plots;
     mod window_prompt;
     mod window_script;
+    mod window_segments;
     mod window_strategies;
     mod window_talk;
     mod window_traces;

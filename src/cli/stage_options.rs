@@ -22,6 +22,9 @@ pub struct StageOptions {
     /// Regular expression that the new text has to match as a whole
     #[arg(long, value_name = "REGEX", group = "grammar_source", allow_hyphen_values = true)]
     regex: Option<String>,
+    /// Let the model think first, between markers such as <think> and </think>: the grammar describes what follows
+    #[arg(long, requires = "grammar_source")]
+    grammar_after_thinking: bool,
     /// Keep tokens with at least P times the highest probability's square; 0 keeps all (sample only)
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     top_a: f32,
@@ -104,14 +107,16 @@ impl StageOptions {
     }
 
     fn grammar(&self) -> Result<GrammarSettings, CliError> {
+        let after_thinking = self.grammar_after_thinking;
+        let grammar = |kind, text| Ok(GrammarSettings { kind, text, after_thinking });
         let read = |kind, file: &PathBuf| {
             let failed = |reason| CliError::Grammar { file: file.clone(), reason };
-            Ok(GrammarSettings { kind, text: fs::read_to_string(file).map_err(failed)? })
+            grammar(kind, fs::read_to_string(file).map_err(failed)?)
         };
         match (&self.grammar, &self.json_schema, &self.regex) {
             (Some(file), ..) => read(GrammarKind::Gbnf, file),
             (_, Some(file), _) => read(GrammarKind::JsonSchema, file),
-            (.., Some(text)) => Ok(GrammarSettings { kind: GrammarKind::Regex, text: text.clone() }),
+            (.., Some(text)) => grammar(GrammarKind::Regex, text.clone()),
             _ => Ok(GrammarSettings::default()),
         }
     }

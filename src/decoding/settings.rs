@@ -95,6 +95,8 @@ pub struct GrammarSettings {
     pub kind: GrammarKind,
     /// Its text.
     pub text: String,
+    /// Whether it waits until the model has thought, and describes the answer alone.
+    pub after_thinking: bool,
 }
 
 /// The languages of grammars.

@@ -79,7 +79,7 @@ impl Decode {
         let ids = ready.tokenise(prompt)?;
         let seconds = start.elapsed().as_secs_f64();
         let eos = settings.stop.eos.tokens(&ready.loaded.eos);
-        let guide = Guide::new(ready, &settings.stages.grammar, &eos)?;
+        let guide = Guide::new(ready, &settings.stages.grammar, &eos, &ids)?;
         let pins = Pins::default();
         let stages = StageContext { pins: pins.clone(), ..stage_context(ready, settings, guide.as_ref())? };
         let chain = Chain::of(settings, &StageContext { eos, ..stages.clone() });

@@ -7,6 +7,7 @@ use super::run_error::{MissingTokenizer, RunError};
 use crate::decoding::settings::{GrammarKind, GrammarSettings};
 use crate::decoding::{Constraint, SharedConstraint};
 use crate::tokenizer::grammar::{self, Grammar, GrammarError, GrammarLanguage};
+use crate::tokenizer::guided::AnswerGrammar;
 
 /// What is wrong with a grammar whatever the model, in one sentence; `None` for a good one and for none.
 pub fn grammar_problem(settings: &GrammarSettings) -> Option<String> {
@@ -27,20 +28,42 @@ fn language(kind: GrammarKind) -> Option<GrammarLanguage> {
 #[derive(Clone)]
 pub(super) struct Guide(Arc<Mutex<Inner>>);
 
-struct Inner(Grammar);
+enum Inner {
+    /// Of the whole text.
+    Text(Grammar),
+    /// Of the answer, behind thinking.
+    Answer(AnswerGrammar),
+}
+
+impl Inner {
+    fn allowed(&mut self, generated: &[u32]) -> Result<&[bool], GrammarError> {
+        match self {
+            Self::Text(grammar) => grammar.allowed(generated),
+            Self::Answer(grammar) => grammar.allowed(generated),
+        }
+    }
+
+    fn is_complete(&mut self, generated: &[u32]) -> Result<bool, GrammarError> {
+        match self {
+            Self::Text(grammar) => grammar.is_complete(generated),
+            Self::Answer(grammar) => grammar.is_complete(generated),
+        }
+    }
+}
 
 impl Constraint for Inner {
     fn allowed(&mut self, generated: &[u32]) -> Option<&[bool]> {
-        self.0.allowed(generated).ok()
+        self.allowed(generated).ok()
     }
 }
 
 impl Guide {
-    /// The grammar that the settings ask for, if they do; `eos` are the tokens that end the run's text.
+    /// The grammar that the settings ask for, if they do; `eos` are the tokens that end the run's text behind `prompt`.
     pub(super) fn new(
         ready: &ReadyModel,
         settings: &GrammarSettings,
         eos: &[u32],
+        prompt: &[u32],
     ) -> Result<Option<Self>, RunError> {
         let Some(language) = language(settings.kind) else { return Ok(None) };
         let Some(tokenizer) = &ready.tokenizer else {
@@ -50,8 +73,13 @@ impl Guide {
                 missing,
             });
         };
-        let grammar = Grammar::new(language, &settings.text, tokenizer, ready.model.vocabulary(), eos)?;
-        Ok(Some(Self(Arc::new(Mutex::new(Inner(grammar))))))
+        let vocabulary = ready.model.vocabulary();
+        let grammar = Grammar::new(language, &settings.text, tokenizer, vocabulary, eos)?;
+        let inner = match settings.after_thinking {
+            true => Inner::Answer(AnswerGrammar::new(grammar, tokenizer, vocabulary, eos, prompt)?),
+            false => Inner::Text(grammar),
+        };
+        Ok(Some(Self(Arc::new(Mutex::new(inner)))))
     }
 
     /// For the stages.
@@ -61,12 +89,12 @@ impl Guide {
 
     /// Why the grammar lets nothing follow these new tokens, if it is at fault.
     pub(super) fn problem(&self, generated: &[u32]) -> Option<GrammarError> {
-        self.lock().0.allowed(generated).err()
+        self.lock().allowed(generated).err()
     }
 
     /// Whether nothing but the end can follow.
     pub(super) fn is_complete(&self, generated: &[u32]) -> Result<bool, GrammarError> {
-        self.lock().0.is_complete(generated)
+        self.lock().is_complete(generated)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -5,6 +5,7 @@ use super::load::ReadyModel;
 use super::worker::Worker;
 use crate::model::selection::MOST_PINNED;
 use crate::tokenizer::Tokenizer;
+use crate::tokenizer::markers::ends_of_thinking;
 use crate::trace::Token;
 
 /// Most tokens that pin themselves: half of all, so that there is room for a person's.
@@ -12,9 +13,6 @@ const MOST_AUTOMATIC: usize = MOST_PINNED / 2;
 
 /// Most tokens that a search gives.
 const MOST_FOUND: usize = 40;
-
-/// How vocabularies spell the end of a model's thinking.
-const ENDS_OF_THINKING: [&str; 4] = ["</think>", "</thinking>", "[/THINK]", "</seed:think>"];
 
 impl Worker {
     /// Pins these tokens beside those that pin themselves, and tells which are pinned now.
@@ -59,8 +57,9 @@ impl Worker {
 
 /// The tokens that pin themselves: they end a text, or the model's thinking.
 fn automatic(ready: &ReadyModel) -> Vec<u32> {
-    let spelled = |piece: &&str| ready.tokenizer.as_ref().and_then(|tokenizer| tokenizer.id(piece));
-    let ends = ready.loaded.eos.iter().copied().chain(ENDS_OF_THINKING.iter().filter_map(spelled));
+    let spelled = |piece: &str| ready.tokenizer.as_ref().and_then(|tokenizer| tokenizer.id(piece));
+    let thoughts = ends_of_thinking(|tag| spelled(tag).is_some()).filter_map(spelled);
+    let ends = ready.loaded.eos.iter().copied().chain(thoughts);
     let mut ids: Vec<u32> = Vec::new();
     for id in ends {
         if (id as usize) < ready.model.vocabulary() && !ids.contains(&id) && ids.len() < MOST_AUTOMATIC {

@@ -134,6 +134,15 @@ impl Tokenizer {
         self.added_text(Some(NEUTRAL), id).map_or(Vec::new(), |(_, bytes, _)| bytes)
     }
 
+    /// The text of a token on its own, with special ones spelled out and bytes that make no character replaced.
+    pub fn spelled_out(&self, id: u32) -> String {
+        let bytes = self.bytes(id);
+        if bytes.is_empty() {
+            return self.piece(id).unwrap_or_default();
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Whether the id is a special token, which has no text.
     pub fn is_special(&self, id: u32) -> bool {
         if let Some(odd) = self.odd.get(&id) {

@@ -88,6 +88,17 @@ pub enum GrammarError {
     },
 }
 
+impl GrammarError {
+    /// The same, where `before` other new tokens come before those that the grammar saw.
+    pub(super) fn behind(self, before: usize) -> Self {
+        match self {
+            Self::Outside { token, place } => Self::Outside { token, place: place + before },
+            Self::Stuck { place, reason } => Self::Stuck { place: place + before, reason },
+            other => other,
+        }
+    }
+}
+
 /// A grammar and where it stands.
 pub struct Grammar {
     /// At the beginning of the text.

@@ -14,6 +14,8 @@ mod gbnf;
 pub mod gguf;
 pub mod grammar;
 mod guarded;
+pub mod guided;
+pub mod markers;
 pub mod merges;
 mod schema;
 mod sentencepiece;

@@ -1,6 +1,8 @@
 //! Where each token's chip lies: laid out once, extended as steps arrive, so that a long text costs a frame
 //! only what is visible.
 
+use std::ops::Range;
+
 use egui::{FontId, Pos2, Rect, Ui, pos2, vec2};
 
 use super::theme::{mono, space};
@@ -16,7 +18,7 @@ pub(super) const PADDING: f32 = 4.0;
 /// Room between chips.
 const GAP: f32 = 2.0;
 /// Room for a heading.
-const HEADING: f32 = 24.0;
+pub(super) const HEADING: f32 = 24.0;
 
 /// What a chip stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +50,30 @@ pub struct Chip {
     pub source: Source,
 }
 
+/// A stretch of prompt and text under a heading of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Its positions: the prompt's tokens, then those of the line.
+    pub positions: Range<usize>,
+    /// Whether its chips are left out.
+    pub folded: bool,
+}
+
 /// All chips of a run.
 #[derive(Default)]
 pub struct ChipLayout {
     key: Option<(u64, u32)>,
-    /// Prompt first, then steps, in reading order.
+    /// Prompt first, then steps, in reading order; those of folded sections are missing.
     pub chips: Vec<Chip>,
-    /// Where the heading over the generated text lies.
-    pub generated_heading: f32,
+    /// The top of each section's heading.
+    pub headings: Vec<f32>,
+    /// The sections that are laid out.
+    sections: Vec<Section>,
     pen: Pos2,
     /// The line that is laid out.
     line: Vec<usize>,
+    /// Tokens of the prompt.
+    prompt: usize,
 }
 
 /// The face of the chips.
@@ -69,32 +84,59 @@ pub(super) fn font() -> FontId {
 impl ChipLayout {
     /// Height of everything, in points.
     pub fn height(&self) -> f32 {
-        self.pen.y + LINE
+        self.pen.y + if self.pen.x > 0.0 { LINE } else { 0.0 }
     }
 
-    /// Lays out what is new since the last call, or everything for another run or width.
-    pub fn update(&mut self, ui: &Ui, run: &Run, run_number: u64, width: f32) {
+    /// Lays out what is new since the last call, or everything for another run, width, or other sections.
+    pub fn update(&mut self, ui: &Ui, run: &Run, run_number: u64, width: f32, sections: Vec<Section>) {
         let key = (run_number, width.round() as u32);
-        if self.key != Some(key) || !self.goes_on(run) {
-            *self = Self { key: Some(key), pen: pos2(0.0, HEADING), ..Self::default() };
-            for (index, token) in run.prompt.iter().enumerate() {
-                self.push(ui, token_text::of_prompt(token), Source::Prompt(index), width);
+        if self.key != Some(key) || !self.goes_on(run, &sections) {
+            *self = Self { key: Some(key), prompt: run.prompt.len(), ..Self::default() };
+        }
+        let laid = self.sections.last().map_or(0, |section| section.positions.end);
+        for (index, section) in sections.iter().enumerate() {
+            if index >= self.headings.len() {
+                self.begin_section();
             }
-            // A prompt that ends with a line end has begun the next line already.
-            let begun = if self.pen.x > 0.0 { LINE } else { 0.0 };
-            self.generated_heading = self.pen.y + begun + space::M;
-            self.pen = pos2(0.0, self.generated_heading + HEADING);
+            for position in section.positions.clone().skip_while(|&position| position < laid) {
+                if !section.folded {
+                    self.push(ui, run, position, width);
+                }
+            }
         }
-        for place in self.line.len()..run.line.len() {
-            let node = run.line[place];
-            self.push(ui, token_text::of_node(&run.nodes[node]), Source::Step(place), width);
-            self.line.push(node);
-        }
+        self.line.extend_from_slice(&run.line[self.line.len()..]);
+        self.sections = sections;
     }
 
-    /// Whether the run's line only grew since the last call.
-    fn goes_on(&self, run: &Run) -> bool {
-        run.line.len() >= self.line.len() && run.line.get(..self.line.len()) == Some(self.line.as_slice())
+    /// Whether run and sections only grew since the last call.
+    fn goes_on(&self, run: &Run, sections: &[Section]) -> bool {
+        let grew = |(index, before): (usize, &Section)| {
+            let (last, now) = (index + 1 == self.sections.len(), sections.get(index));
+            now.is_some_and(|now| {
+                let end = now.positions.end;
+                now == before
+                    || (last
+                        && now.positions.start == before.positions.start
+                        && end >= before.positions.end
+                        && now.folded == before.folded)
+            })
+        };
+        run.line.get(..self.line.len()) == Some(self.line.as_slice())
+            && self.sections.iter().enumerate().all(grew)
+    }
+
+    /// Room for the next section's heading. A section that ends with a line end has begun the next line already.
+    fn begin_section(&mut self) {
+        let begun = if self.pen.x > 0.0 { LINE } else { 0.0 };
+        let gap = if self.headings.is_empty() { 0.0 } else { space::M };
+        let top = self.pen.y + begun + gap;
+        self.headings.push(top);
+        self.pen = pos2(0.0, top + HEADING);
+    }
+
+    /// Where a section's last line ends.
+    pub fn bottom(&self, section: usize) -> f32 {
+        self.headings.get(section + 1).map_or(self.height(), |next| next - space::M)
     }
 
     /// The chips that meet a range of heights.
@@ -104,16 +146,19 @@ impl ChipLayout {
         &self.chips[from..to.max(from)]
     }
 
-    /// The chip that stands for something.
+    /// The chip that stands for something, unless it is folded away.
     pub fn of(&self, source: Source) -> Option<&Chip> {
-        let prompt = self.chips.len().checked_sub(self.line.len())?;
-        match source {
-            Source::Prompt(index) => self.chips[..prompt].get(index),
-            Source::Step(place) => self.chips[prompt..].get(place),
-        }
+        let position = source.position(self.prompt);
+        let index = self.chips.partition_point(|chip| chip.source.position(self.prompt) < position);
+        self.chips.get(index).filter(|chip| chip.source == source)
     }
 
-    fn push(&mut self, ui: &Ui, text: String, source: Source, width: f32) {
+    /// Lays out the token at a position.
+    fn push(&mut self, ui: &Ui, run: &Run, position: usize, width: f32) {
+        let (text, source) = match position.checked_sub(self.prompt) {
+            None => (token_text::of_prompt(&run.prompt[position]), Source::Prompt(position)),
+            Some(place) => (token_text::of_node(&run.nodes[run.line[place]]), Source::Step(place)),
+        };
         let font = font();
         let text_width: f32 = ui.fonts_mut(|fonts| text.chars().map(|c| fonts.glyph_width(&font, c)).sum());
         let chip_width = (text_width + 2.0 * PADDING).min(width.max(LINE));

@@ -56,6 +56,7 @@ definitions! {
     PIECE = "Piece", "", Given, "The token as the vocabulary spells it; byte-level vocabularies write a space as Ġ, others as ▁. Bytes that make no whole character stand as <0xE4>.", "";
     RANK = "Rank", "of the vocabulary", Computed, "Place of the chosen token when all logits are sorted, from 1.", "1 + number of tokens with a higher raw logit";
     PROBABILITY = "Probability", "%", Computed, "What the model itself gives the chosen token, before any stage changes it.", "p = exp(logit − log-sum-exp)";
+    SEGMENT = "Segment", "tokens, seconds, nats", Computed, "A stretch of the text: the prompt, the model's thinking, its answer, or the call of a tool, told apart by the markers that models write around them. The seconds are those of the passes for its tokens (measured); the entropy is the mean over its tokens of what the model had before each of them.", "mean of −Σ p ln p over its tokens";
     PROMPT_RANK = "Rank", "of the vocabulary", Computed, "Place of this token when all logits in its place are sorted, from 1.", "1 + number of tokens with a higher raw logit";
     PROMPT_PROBABILITY = "Probability", "%", Computed, "What the model gives this token, from the tokens before it.", "p = exp(logit − log-sum-exp)";
     CHOSEN_FROM = "Chosen with", "%", Computed, "The token's probability in the distribution that the strategy chose from, after all stages.", "softmax over the tokens that the stages keep";

@@ -51,6 +51,7 @@ mod pinning;
 pub mod remembered;
 mod running;
 mod scene;
+mod segments;
 pub mod state;
 mod table;
 mod talk;

@@ -5,6 +5,7 @@ use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::inside::Inside;
 use super::remembered::Remembered;
+use super::segments::Segments;
 use super::what_if::Foretold;
 use crate::session::Pace;
 
@@ -123,6 +124,8 @@ pub struct State {
     pub compact_pane: CompactPane,
     /// Where the chips lie.
     pub chips: ChipLayout,
+    /// The segments that they are in.
+    pub segments: Segments,
     /// Most new tokens of the run on show, as asked for when it began.
     pub wanted_tokens: usize,
     /// Whether a text was being edited in the last frame.
@@ -185,6 +188,7 @@ impl State {
             awaited: Awaited::Nothing,
             compact_pane: CompactPane::Text,
             chips: ChipLayout::default(),
+            segments: Segments::default(),
             wanted_tokens: 0,
             typing: false,
             candidate: None,

@@ -22,8 +22,8 @@ pub(super) fn caption(ui: &Ui, text: &str) -> RichText {
         .color(palette(ui).tertiary)
 }
 
-/// Paints text in the style of a section's title, its left middle at a place.
-pub(super) fn paint_caption(ui: &Ui, left_center: egui::Pos2, text: &str) {
+/// Paints text in the style of a section's title, its left middle at a place, and tells where it lies.
+pub(super) fn paint_caption(ui: &Ui, left_center: egui::Pos2, text: &str) -> Rect {
     let color = palette(ui).tertiary;
     let format = egui::TextFormat {
         font_id: semibold(size::CAPTION),
@@ -33,7 +33,9 @@ pub(super) fn paint_caption(ui: &Ui, left_center: egui::Pos2, text: &str) {
     };
     let job = egui::text::LayoutJob::single_section(text.to_uppercase(), format);
     let galley = ui.painter().layout_job(job);
-    ui.painter().galley(left_center - vec2(0.0, galley.size().y / 2.0), galley, color);
+    let rect = Rect::from_min_size(left_center - vec2(0.0, galley.size().y / 2.0), galley.size());
+    ui.painter().galley(rect.min, galley, color);
+    rect
 }
 
 /// Explaining text under a control.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use logitscope::tokenizer::Tokenizer;
 use logitscope::tokenizer::grammar::{Grammar, GrammarError, GrammarLanguage, check};
+use logitscope::tokenizer::guided::AnswerGrammar;
 use serde_json::json;
 
 /// A byte-level tokenizer of these tokens; the last one is special.
 fn tokenizer(words: &[&str]) -> Tokenizer {
-    let spell = |word: &str| word.replace(' ', "Ġ").replace('é', "Ã©");
+    let spell = |word: &str| word.replace(' ', "Ġ").replace('\n', "Ċ").replace('é', "Ã©");
     let vocabulary: BTreeMap<String, usize> = words.iter().map(|word| spell(word)).zip(0..).collect();
     let last = words.len() - 1;
     let file = json!({
@@ -257,4 +258,61 @@ fn bad_grammars_are_refused_with_one_clear_line() {
     assert!(matches!(check(GrammarLanguage::Gbnf, &long), Err(GrammarError::TooLong { .. })));
     let nested = "{\"items\":".repeat(200) + "{}" + &"}".repeat(200);
     assert!(check(GrammarLanguage::JsonSchema, &nested).is_err());
+}
+
+/// A grammar of answers over these words, of which the last ends the text, behind a prompt; and the ids of words.
+fn answers(rules: &str, prompt: &[&str]) -> (AnswerGrammar, impl Fn(&[&str]) -> Vec<u32> + use<>) {
+    const WORDS: [&str; 10] = ["a", "b", "<", "\n", "\n\n", "\n\n\n", "<think>", "</think>", " ", "<end>"];
+    let id = |word: &&str| WORDS.iter().position(|known| known == word).expect("a word") as u32;
+    let ids = move |words: &[&str]| words.iter().map(id).collect::<Vec<u32>>();
+    let (tokenizer, eos) = (tokenizer(&WORDS), [WORDS.len() as u32 - 1]);
+    let grammar = Grammar::new(GrammarLanguage::Gbnf, rules, &tokenizer, WORDS.len(), &eos).expect("good");
+    (AnswerGrammar::new(grammar, &tokenizer, WORDS.len(), &eos, &ids(prompt)).expect("good"), ids)
+}
+
+/// What may follow some words.
+fn follows(rules: &str, prompt: &[&str], written: &[&str]) -> Vec<u32> {
+    let (mut grammar, ids) = answers(rules, prompt);
+    let allowed = grammar.allowed(&ids(written)).expect("it can be told");
+    allowed.iter().zip(0..).filter(|(allowed, _)| **allowed).map(|(_, id)| id).collect()
+}
+
+#[test]
+fn a_grammar_can_wait_until_the_model_has_thought() {
+    let rules = "root ::= \"ab\"";
+    let (_, ids) = answers(rules, &[]);
+    let all_but_end = ids(&["a", "b", "<", "\n", "\n\n", "\n\n\n", "<think>", "</think>", " "]);
+    // The prompt opened thinking: free until it is closed, and not to be ended.
+    assert_eq!(follows(rules, &["<think>", "\n"], &[]), all_but_end);
+    assert_eq!(follows(rules, &["<think>", "\n"], &["b", "b", "<think>"]), all_but_end);
+    // Then the answer, behind two line ends at most.
+    let closed = ["b", "</think>"];
+    assert_eq!(follows(rules, &["<think>"], &closed), ids(&["a", "\n", "\n\n"]));
+    assert_eq!(follows(rules, &["<think>"], &[&closed[..], &["\n"]].concat()), ids(&["a", "\n"]));
+    assert_eq!(follows(rules, &["<think>"], &[&closed[..], &["\n\n"]].concat()), ids(&["a"]));
+    assert_eq!(follows(rules, &["<think>"], &[&closed[..], &["\n\n", "a"]].concat()), ids(&["b"]));
+    assert_eq!(follows(rules, &["<think>"], &[&closed[..], &["a", "b"]].concat()), ids(&["<end>"]));
+    // The model may open it itself, at its beginning alone.
+    assert_eq!(follows(rules, &["a"], &[]), ids(&["a", "<think>"]));
+    assert_eq!(follows(rules, &["a"], &["<think>"]), all_but_end);
+    assert_eq!(follows(rules, &["a"], &["a"]), ids(&["b"]));
+    assert_eq!(follows(rules, &["a"], &["<think>", "</think>"]), ids(&["a", "\n", "\n\n"]));
+    // The template wrote empty thinking: the answer begins at once.
+    assert_eq!(follows(rules, &["<think>", "\n\n", "</think>", "\n\n"], &[]), ids(&["a"]));
+    // A grammar of an answer that may begin with line ends has a say in them itself.
+    let blanks = "root ::= \"\\n\"{3} \"a\"";
+    assert_eq!(follows(blanks, &["<think>"], &closed), ids(&["\n", "\n\n", "\n\n\n"]));
+    assert_eq!(follows(blanks, &["<think>"], &[&closed[..], &["\n\n"]].concat()), ids(&["\n"]));
+    // An answer that begins as a marker does is an answer.
+    assert_eq!(follows("root ::= \"<a\"", &["a"], &["<"]), ids(&["a"]));
+}
+
+#[test]
+fn a_grammar_that_waited_is_told_by_the_places_of_the_whole_text() {
+    let (mut grammar, ids) = answers("root ::= \"ab\"", &["<think>"]);
+    assert_eq!(grammar.is_complete(&ids(&["b"])), Ok(false));
+    assert_eq!(grammar.is_complete(&ids(&["b", "</think>", "\n", "a"])), Ok(false));
+    assert_eq!(grammar.is_complete(&ids(&["b", "</think>", "\n", "a", "b"])), Ok(true));
+    let outside = grammar.allowed(&ids(&["b", "</think>", "\n", "a", "a"])).err();
+    assert_eq!(outside, Some(GrammarError::Outside { token: ids(&["a"])[0], place: 5 }));
 }

@@ -130,6 +130,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
         "session",
         &[
             "break_when",
+            "segments",
             "command",
             "inbox",
             "event",
@@ -164,6 +165,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
         &[
             "base64",
             "byte_order_mark",
+            "markers",
             "chat",
             "gbnf",
             "guarded",
@@ -176,6 +178,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "splitting",
             "detokeniser",
             "grammar",
+            "guided",
             "merges",
             "tokenizer_json",
             "gguf",
@@ -201,6 +204,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "tree_rows",
             "action",
             "chips",
+            "segments",
             "inside",
             "definitions",
             "axes",

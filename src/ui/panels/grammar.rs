@@ -35,6 +35,12 @@ pub(super) fn show(ui: &mut Ui, grammar: &mut GrammarSettings) {
                 .desired_width(f32::INFINITY);
             ui.add(edit).accessible_name("Grammar text");
         });
+        let words = RichText::new("after thinking").size(size::SMALL).color(palette(ui).secondary);
+        ui.checkbox(&mut grammar.after_thinking, words)
+            .accessible_name("Grammar waits for the end of thinking")
+            .on_hover_text(
+                "Leaves a model's thinking free, which the prompt or the model opens by a marker such as <think>, and begins with the answer behind it. Until then the text may not end.",
+            );
         if let Some(problem) = problem(ui, grammar) {
             let text = RichText::new(problem).size(size::SMALL).color(palette(ui).error);
             ui.add(egui::Label::new(text).wrap());
@@ -87,9 +93,13 @@ mod tests {
     fn every_example_is_a_good_grammar() {
         for kind in [GrammarKind::Gbnf, GrammarKind::JsonSchema, GrammarKind::Regex] {
             let text = example(kind).to_owned();
-            assert_eq!(grammar_problem(&GrammarSettings { kind, text }), None, "{kind:?}");
+            assert_eq!(
+                grammar_problem(&GrammarSettings { kind, text, ..GrammarSettings::default() }),
+                None,
+                "{kind:?}"
+            );
         }
-        let empty = GrammarSettings { kind: GrammarKind::Gbnf, text: String::new() };
+        let empty = GrammarSettings { kind: GrammarKind::Gbnf, ..GrammarSettings::default() };
         assert!(grammar_problem(&empty).is_some());
     }
 }

@@ -28,6 +28,7 @@ mod prompt_token;
 mod run_buttons;
 pub(super) mod save;
 pub(super) mod scale;
+mod segment_heading;
 pub(super) mod settings;
 pub(super) mod shortcuts;
 mod strategy;

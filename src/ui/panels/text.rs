@@ -3,6 +3,7 @@
 use egui::{Align, Layout, Rect, RichText, ScrollArea, Ui, vec2};
 
 use super::scale::{COLOURINGS, Scale, legend, name};
+use super::segment_heading;
 use super::text_chip;
 use crate::session::Status;
 use crate::trace::Run;
@@ -16,7 +17,7 @@ use crate::ui::loading;
 use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::theme::{mono, palette, size, space};
-use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle, paint_caption};
+use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle};
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -34,19 +35,16 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         |ui, viewport| {
             let width = ui.available_width() - 2.0 * space::L;
             let mut layout = std::mem::take(&mut scene.state.chips);
-            layout.update(ui, run, scene.state.run_number, width);
+            let number = scene.state.run_number;
+            scene.state.segments.update(run, number);
+            layout.update(ui, run, number, width, scene.state.segments.sections());
             ui.set_height(layout.height() + space::S);
             let origin = ui.max_rect().left_top() + vec2(space::L, 0.0);
-            let prompt = format!("Prompt · {}", format::plural(run.prompt.len(), "token"));
-            heading(ui, origin, &prompt);
-            if !run.line.is_empty() {
-                let text = format!("Generated · {}", format::plural(run.line.len(), "token"));
-                heading(ui, origin + vec2(0.0, layout.generated_heading), &text);
-            }
+            segment_heading::show_all(ui, scene, run, &layout, origin);
             for chip in layout.visible(viewport.top(), viewport.bottom()) {
                 text_chip::show(ui, scene, run, chip, origin, &scale);
             }
-            scroll_to_selected(ui, scene, &layout, origin, viewport);
+            scroll_to_selected(ui, scene, &layout, origin, viewport, run.prompt.len());
             scene.state.chips = layout;
         },
     );
@@ -156,20 +154,14 @@ fn returned(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
     });
 }
 
-fn heading(ui: &mut Ui, at: egui::Pos2, text: &str) {
-    let rect = Rect::from_min_size(at, vec2(240.0, 18.0));
-    if ui.is_rect_visible(rect) {
-        paint_caption(ui, rect.left_center(), text);
-    }
-}
-
 /// Brings a token that the keyboard selected into view.
 fn scroll_to_selected(
     ui: &Ui,
-    scene: &Scene<'_>,
+    scene: &mut Scene<'_>,
     layout: &chips::ChipLayout,
     origin: egui::Pos2,
     viewport: Rect,
+    prompt: usize,
 ) {
     let id = ui.scope_id().with("scrolled to");
     let cursor = &scene.state.cursor;
@@ -177,6 +169,14 @@ fn scroll_to_selected(
     let selected = cursor.prompt.map(Source::Prompt).or(step);
     let before = ui.data_mut(|data| data.get_temp::<Option<Source>>(id).flatten());
     if selected == before {
+        return;
+    }
+    if let Some(source) = selected.filter(|source| layout.of(*source).is_none()) {
+        // What a person selects comes to light; what arrives in a folded segment stays folded.
+        if cursor.follow == Follow::Stay {
+            scene.state.segments.unfold(source.position(prompt));
+            ui.request_repaint();
+        }
         return;
     }
     ui.data_mut(|data| data.insert_temp(id, selected));

@@ -5,6 +5,7 @@ use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInf
 
 use super::break_when;
 use super::kept;
+use super::segment_heading;
 use super::what_if;
 use crate::trace::{ChosenBy, Node, Run};
 use crate::ui::action::Action;
@@ -55,6 +56,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     initiation(ui, scene, run, &axis, palette);
     bars(ui, scene, run, &axis, palette);
     entropy(ui, run, &axis, palette);
+    segment_heading::bands(ui, scene, run, axis.steps, |place| axis.span(place));
     what_if::timeline(ui, scene, run, axis.steps, |place| axis.span(place));
     scales(ui, &axis, palette);
     numbers(ui, run, &axis, palette);

@@ -3,7 +3,7 @@
 use egui::{CornerRadius, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use crate::trace::Run;
-use crate::ui::chips::{Chip, PADDING};
+use crate::ui::chips::{Chip, PADDING, Section};
 use crate::ui::colours::weight_tint;
 use crate::ui::format;
 use crate::ui::inside::AttentionRow;
@@ -17,13 +17,17 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, row: &Attentio
     let area = ScrollArea::vertical().id_salt("tinted text").auto_shrink(false);
     area.show_viewport(ui, |ui, viewport| {
         let mut layout = std::mem::take(&mut scene.state.inside.chips);
-        layout.update(ui, run, scene.state.run_number, ui.available_width());
+        let prompt = run.prompt.len();
+        let section = |positions| Section { positions, folded: false };
+        let mut sections = vec![section(0..prompt)];
+        if !run.line.is_empty() {
+            sections.push(section(prompt..prompt + run.line.len()));
+        }
+        layout.update(ui, run, scene.state.run_number, ui.available_width(), sections);
         ui.set_height(layout.height());
         let origin = ui.max_rect().left_top();
-        paint_caption(ui, origin + vec2(0.0, 9.0), &format!("Prompt · {}", row.name));
-        if !run.line.is_empty() {
-            let at = origin + vec2(0.0, layout.generated_heading + 9.0);
-            paint_caption(ui, at, &format!("Generated · {}", row.name));
+        for (part, top) in ["Prompt", "Generated"].iter().zip(&layout.headings) {
+            paint_caption(ui, origin + vec2(0.0, top + 9.0), &format!("{part} · {}", row.name));
         }
         for chip in layout.visible(viewport.top(), viewport.bottom()) {
             let position = chip.source.position(run.prompt.len());
