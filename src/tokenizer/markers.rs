@@ -161,14 +161,16 @@ fn opening(text: &Joined, from: usize) -> Option<(Range<usize>, &'static Markers
     found.min_by_key(|(at, _)| (at.start, std::cmp::Reverse(at.end)))
 }
 
-/// Adds answers without anything to read, such as the line ends between two calls, to the part before them, or else to
-/// the one after.
+/// Adds answers without anything to read, such as the line ends between two calls or the header before the next part, to
+/// the part before them, or else to the one after.
 fn join_unseen(tokens: &[TokenText<'_>], parts: Vec<Part>) -> Vec<Part> {
     let reads = |token: &TokenText<'_>| token.is_seen && !token.text.trim().is_empty();
     let mut joined: Vec<Part> = Vec::new();
     let mut waiting = None;
     for mut part in parts {
-        let is_seen = part.kind != PartKind::Answer || tokens[part.tokens.clone()].iter().any(reads);
+        let of_part = &tokens[part.tokens.clone()];
+        let header = || of_part.iter().map(|token| token.text).collect::<String>().trim() == HEADER;
+        let is_seen = part.kind != PartKind::Answer || (of_part.iter().any(reads) && !header());
         match joined.last_mut() {
             _ if is_seen => {
                 part.tokens.start = waiting.take().unwrap_or(part.tokens.start);
