@@ -84,6 +84,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "selection",
             "batch",
             "probe",
+            "profiling",
             "language_model",
             "plan",
             "dissection",
@@ -131,6 +132,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
         &[
             "break_when",
             "command",
+            "comparison",
             "inbox",
             "event",
             "outbox",
@@ -149,6 +151,8 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "tokenise",
             "decode",
             "probing",
+            "profiling",
+            "comparing",
             "live_run",
             "peek",
             "worker",
@@ -157,6 +161,8 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "worker_probing",
             "worker_peek",
             "worker_row",
+            "worker_comparing",
+            "worker_profiling",
         ],
     ),
     (
