@@ -4,6 +4,7 @@ use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::inside::Inside;
+use super::measuring::Measuring;
 use super::remembered::Remembered;
 use super::what_if::Foretold;
 use crate::session::Pace;
@@ -31,6 +32,12 @@ pub enum CompactPane {
     Pinned,
     /// Every token's logit.
     Field,
+    /// The two phases.
+    Phases,
+    /// The KV cache.
+    Cache,
+    /// GPU time by op.
+    Ops,
     /// The inspector.
     Step,
 }
@@ -139,6 +146,8 @@ pub struct State {
     pub next_pointed_at: Option<usize>,
     /// What is looked into inside a step.
     pub inside: Inside,
+    /// What is shown and asked of times and of the cache.
+    pub measuring: Measuring,
     /// Where the run on show comes from.
     pub origin: Origin,
     /// The path field of the draft model.
@@ -193,6 +202,7 @@ impl State {
             pointed_at: None,
             next_pointed_at: None,
             inside: Inside::default(),
+            measuring: Measuring::default(),
             origin: Origin::Worker,
             draft_path: String::new(),
             peek: None,

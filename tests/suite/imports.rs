@@ -208,6 +208,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "action",
             "chips",
             "inside",
+            "measuring",
             "definitions",
             "axes",
             "inspecting",
@@ -230,6 +231,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "running",
             "branching",
             "pinning",
+            "timing",
         ],
     ),
     (
