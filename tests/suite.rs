@@ -47,6 +47,7 @@ mod suite {
     mod lookahead;
     mod malformed;
     mod matrices;
+    mod measured_runs;
     mod measuring;
     mod merges;
     mod model_card;
@@ -86,6 +87,7 @@ mod suite {
     mod window_floods;
     mod window_inside;
     mod window_palette;
+    mod window_phases;
     mod window_pictures;
     mod window_plots;
     mod window_prompt;

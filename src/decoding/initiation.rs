@@ -105,8 +105,13 @@ impl Prefill<'_, '_> {
 }
 
 impl ChunkSize {
+    /// How many rows the next chunk has.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Doubles after a quick chunk of full size, halves after a slow one.
-    fn adapt(&mut self, rows: usize, seconds: f64) {
+    pub fn adapt(&mut self, rows: usize, seconds: f64) {
         if rows == self.rows && seconds < CHUNK_SECONDS / 2.0 {
             self.rows = self.rows.saturating_mul(2);
         } else if seconds > CHUNK_SECONDS * 1.5 {

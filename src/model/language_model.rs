@@ -3,6 +3,7 @@
 use super::batch::{Batch, RowOutput, SequenceId};
 use super::error::ModelError;
 use super::probe::Probing;
+use super::profiling::Profiling;
 use super::selection::{RowHandle, Summary};
 
 /// A decoder with a KV cache that many sequences share.
@@ -57,6 +58,11 @@ pub trait LanguageModel {
 
     /// The same model as one whose passes can be looked into, if they can.
     fn probing(&mut self) -> Option<&mut dyn Probing> {
+        None
+    }
+
+    /// The same model as one whose passes can be timed op by op, if they can.
+    fn profiling(&mut self) -> Option<&mut dyn Profiling> {
         None
     }
 }

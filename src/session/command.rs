@@ -53,6 +53,15 @@ pub enum Command {
     },
     /// Look inside the pass that led to a token of the newest run; the run goes on as if nothing had happened.
     Probe(ProbeTarget),
+    /// Put the newest run's text through the decoder once more, with the KV cache and without it, and measure both: while
+    /// the run waits or has ended.
+    Compare,
+    /// End that.
+    EndComparison,
+    /// Time the ops of the pass that led to a node of the newest run: an index in [`crate::trace::Run::nodes`].
+    Profile(usize),
+    /// Tell what lies in the cache.
+    MapCache,
     /// Tell the greedy tokens that would follow a candidate, while the run waits or has ended. Any other command ends
     /// that.
     Peek {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::break_when::Break;
 use super::command::ProbeTarget;
+use super::comparison::{ComparedStep, DeviceLimits, Profiled};
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::model::Probe;
+use crate::model::profiling::CacheMap;
 use crate::tokenizer::chat::Switch;
 use crate::trace::{
     AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
@@ -106,6 +108,25 @@ pub enum Event {
     },
     /// A look inside a pass.
     Probed(Box<Probed>),
+    /// The newest run's text goes through the decoder with the KV cache and without it.
+    ComparisonStarted {
+        /// The text's last token: an index in [`crate::trace::Run::nodes`].
+        tip: usize,
+        /// Prompt tokens.
+        prompt: usize,
+        /// New tokens.
+        tokens: usize,
+    },
+    /// One more step of that.
+    Compared(ComparedStep),
+    /// No more steps come.
+    ComparisonEnded,
+    /// What the device can do at most, or why that is not known.
+    DeviceMeasured(Result<DeviceLimits, String>),
+    /// What the ops of a step take.
+    Profiled(Box<Profiled>),
+    /// What lies in the cache.
+    CacheMapped(Arc<CacheMap>),
     /// A condition held at the newest token of the line: the run pauses next.
     Broke(Break),
     /// The run waits.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::break_when::Break;
+use super::comparison::{Comparison, DeviceLimits, Profiled};
 use super::event::{BrokenAdapter, Event, Loaded, Notice, Peeked, PinnedToken, Probed, RunUpdate, WholeRow};
 use crate::gpu::{LoadPart, Share};
+use crate::model::profiling::CacheMap;
 use crate::trace::{AdapterFacts, ModelFacts, Run, Token};
 
 /// The worker's state as its events tell it.
@@ -40,6 +42,14 @@ pub struct View {
     pub run: Option<Run>,
     /// What the last look inside a pass of the run found.
     pub probed: Option<Box<Probed>>,
+    /// The newest run's text with and without the KV cache, as far as it was measured.
+    pub comparison: Option<Comparison>,
+    /// What the device can do at most, or why that is not known; `None` until it was measured.
+    pub limits: Option<Result<DeviceLimits, String>>,
+    /// What the ops of a step of the run take, as measured last.
+    pub profiled: Option<Box<Profiled>>,
+    /// What lies in the cache, as told last.
+    pub cache: Option<Arc<CacheMap>>,
     /// Where and why the run paused by itself, while it waits there.
     pub broke: Option<Break>,
     /// How far the newest run's initiation is, also while it is paused.
@@ -115,6 +125,7 @@ impl View {
                 (self.found, self.row) = (None, None);
                 self.vocabulary = Arc::default();
                 self.pinned.clear();
+                (self.comparison, self.limits, self.profiled, self.cache) = (None, None, None, None);
                 self.status = Status::Loading { name, part: LoadPart::default(), share: Share::default() };
             }
             Event::LoadProgress { part, share } => {
@@ -164,6 +175,7 @@ impl View {
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
                 self.status = self.under_way();
                 self.probed = None;
+                (self.comparison, self.profiled, self.cache) = (None, None, None);
                 self.run = Some(Run {
                     model: facts.map(|loaded| loaded.model.clone()).unwrap_or_default(),
                     adapter: facts.map(|loaded| loaded.adapter.clone()).unwrap_or_default(),
@@ -210,6 +222,22 @@ impl View {
                 }
             }
             Event::Probed(probed) => self.probed = Some(probed),
+            Event::ComparisonStarted { tip, prompt, tokens } => {
+                self.comparison = Some(Comparison { tip, prompt, tokens, ..Comparison::default() });
+            }
+            Event::Compared(step) => {
+                if let Some(comparison) = &mut self.comparison {
+                    comparison.steps.push(step);
+                }
+            }
+            Event::ComparisonEnded => {
+                if let Some(comparison) = &mut self.comparison {
+                    comparison.ended = true;
+                }
+            }
+            Event::DeviceMeasured(limits) => self.limits = Some(limits),
+            Event::Profiled(profiled) => self.profiled = Some(profiled),
+            Event::CacheMapped(map) => self.cache = Some(map),
             Event::Broke(broke) => self.broke = Some(broke),
             Event::Paused => self.status = Status::Paused,
             Event::Resumed => {

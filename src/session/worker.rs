@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::break_when::BreakWhen;
 use super::command::{Command, Pace, Prompt, RunRequest};
+use super::comparing::Comparing;
 use super::decode::Decode;
 use super::draft::{DraftModel, strategy_inputs};
 use super::event::{BrokenAdapter, Event, RunStarted, Severity};
@@ -60,6 +61,8 @@ impl Session {
                 pins: Vec::new(),
                 spelled: false,
                 peeking: None,
+                comparing: None,
+                device_measured: false,
                 broken_adapters: Vec::new(),
             }
             .work();
@@ -135,6 +138,10 @@ pub(super) struct Worker {
     pub(super) spelled: bool,
     /// The look ahead that is under way; only while the run does not move.
     pub(super) peeking: Option<Peek>,
+    /// The comparison under way; it goes on only while the run does not move.
+    pub(super) comparing: Option<Comparing>,
+    /// Whether it was measured what the model's device can do.
+    pub(super) device_measured: bool,
     /// Adapters that do not work, as sent last.
     pub(super) broken_adapters: Vec<BrokenAdapter>,
 }
@@ -145,6 +152,7 @@ impl Worker {
             self.interrupt.store(false, Ordering::Release);
             let moving = self.scoring.is_some()
                 || self.peeking.is_some()
+                || self.comparing.is_some()
                 || self.live.as_ref().is_some_and(|live| live.moves());
             let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
             if self.inbox.closed {
@@ -154,6 +162,7 @@ impl Worker {
                 Some(command) => self.handle(command),
                 None if self.scoring.is_some() => self.score_more(),
                 None if self.peeking.is_some() => self.peek_on(),
+                None if self.compares() => self.compare_on(),
                 None => self.advance(),
             });
             if let Err(panic) = catch_unwind(turn) {
@@ -195,6 +204,10 @@ impl Worker {
                 }
             }
             Command::Probe(target) => self.probe(target),
+            Command::Compare => self.compare(),
+            Command::EndComparison => self.end_comparison(),
+            Command::Profile(node) => self.profile(node),
+            Command::MapCache => self.map_cache(),
             Command::Stop => self.finish(StopReason::Cancelled),
         }
     }
@@ -207,6 +220,7 @@ impl Worker {
 
     fn start(&mut self, request: &RunRequest) {
         self.end_scoring();
+        self.end_comparison();
         self.finish(StopReason::Cancelled);
         let mut before = self.live.take();
         let began = self.begin(request, before.as_mut());
@@ -403,6 +417,7 @@ impl Worker {
     /// Ends the run, and frees what it holds in the model.
     pub(super) fn close(&mut self) {
         self.end_scoring();
+        self.end_comparison();
         self.finish(StopReason::Cancelled);
         if let (Some(live), Some(ready)) = (self.live.take(), &mut self.ready) {
             live.decode.end(ready);
@@ -435,6 +450,9 @@ impl Worker {
         let live = self.live.take();
         self.peeking = None;
         self.scoring = None;
+        if self.comparing.take().is_some() {
+            self.outbox.send(Event::ComparisonEnded);
+        }
         // A model that is in an unknown state may panic once more when it goes.
         let ready = self.ready.take();
         if catch_unwind(AssertUnwindSafe(|| drop(ready))).is_err() {

@@ -19,7 +19,7 @@ impl Worker {
         self.close();
         // The old model goes first: both may not fit.
         self.drop_draft();
-        (self.ready, self.spelled) = (None, false);
+        (self.ready, self.spelled, self.device_measured) = (None, false, false);
         self.outbox.send(Event::LoadStarted { name: request.source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);
         let mut progress = |part, share| {

@@ -61,6 +61,12 @@ pub enum Action {
     },
     /// Look inside the pass that led to a token of the run.
     LookInside(ProbeTarget),
+    /// Put the run's text through the decoder again, with the KV cache and without it.
+    Compare,
+    /// End that.
+    EndComparison,
+    /// Time the ops of the pass that led to a node of the run.
+    Profile(usize),
     /// Select the candidate that stands so many rows below.
     MoveCandidate(isize),
     /// Go on with the selected candidate.

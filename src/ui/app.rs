@@ -255,6 +255,8 @@ impl eframe::App for App {
         self.count_prompt();
         self.score_prompt();
         self.look_on();
+        self.time_on();
+        self.map_cache();
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
@@ -274,8 +276,10 @@ impl eframe::App for App {
         let cursor = &self.state.cursor;
         let previews = cursor.pointer == Pointer::Previews && cursor.next_preview != cursor.preview;
         let inside = &self.state.inside;
+        let measuring = &self.state.measuring;
+        let measures = measuring.profile_wanted.is_some();
         let tints = inside.next_tint != inside.tint || inside.wanted.is_some();
-        if previews || tints || self.state.next_pointed_at != self.state.pointed_at {
+        if previews || tints || measures || self.state.next_pointed_at != self.state.pointed_at {
             ctx.request_repaint();
         }
         if !actions.is_empty() {

@@ -167,6 +167,29 @@ definitions! {
     STATE_WROTE = "Wrote", "", Computed, "How strongly each head wrote. Of a delta rule: how far what the state gives for the key was moved towards the new value, 1 replaces it. Of Mamba 2: the time step, the factor on what was added; the brightest is the layer's highest.", "range · sigmoid(strength), or softplus(time step) within limits";
     ATTENTION_WEIGHT = "Attention weight", "%", Computed, "How much a position counts in what the head takes from the values of all positions.", "softmax over positions of the scores, with the head's sink where it has one";
     ATTENTION_SINK = "Sink", "%", Computed, "The share of a learned score that belongs to no position: what the head does not look at anything with.", "exp(sink) / (exp(sink) + Σ exp(score))";
+    COMPARED_ROWS = "Rows", "token rows", Measured, "Token rows that the decoder computed for the new tokens on this way, as counted pass by pass.", "";
+    COMPARED_TIME = "Time", "s", Measured, "The passes of this way by the clock, one after the other. Both ways take turns, step by step, after a pass that nobody measures.", "";
+    ROWS_WITHOUT = "Rows without KV cache", "token rows", Computed, "Every step computes the whole text before its token. P are prompt tokens, N new ones.", "Σ over steps n = 1 … N of (P + n − 1) = N·P + N(N − 1)/2";
+    ROWS_WITH = "Rows with KV cache", "token rows", Computed, "The first step computes the prompt, every other one row. The last token's own row is never needed. P are prompt tokens, N new ones.", "P + N − 1";
+    PASS_ROWS = "Rows", "token rows", Measured, "Token rows that a pass computes.", "";
+    PASS_TIME = "Time", "ms", Measured, "A pass by the clock, with its KV cache.", "";
+    PASS_WEIGHTS = "Weights", "bytes", Computed, "Bytes of weights that the pass has to read: each once, of each chunk of its rows; of experts as many as the rows may choose.", "chunks · Σ bytes of the matrices";
+    PASS_CACHE = "Keys, values, states", "bytes", Computed, "Bytes that attention has to read from the KV cache, and states that are read and written.", "Σ over layers of 2 · positions seen · bytes of a key + 2 · states";
+    MOVED = "Moved", "bytes/s", Computed, "Bytes that the pass has to move, a second, and as a share of the copy bandwidth.", "(weights + keys, values, states) ÷ time";
+    COMPUTED = "Computed", "FLOP/s", Computed, "Operations of linear maps and attention a second, a multiply-add counting as two, and as a share of the device's f32 rate. Kernels that multiply f16 may do more.", "2 · multiply-adds ÷ time";
+    COPY_BANDWIDTH = "Copy bandwidth", "bytes/s", Measured, "What the device reads and writes a second when it copies a buffer of 128 MiB to another, by the clock: the best of five.", "";
+    F32_RATE = "f32 arithmetic", "FLOP/s", Measured, "Multiply-adds in f32 that the device does a second when it does nothing else, each counting as two, by the clock: the best of three.", "";
+    OP_COUNT = "Ops", "", Measured, "Operations of the plan that ran.", "";
+    OP_TIME = "GPU time", "ms", Measured, "What the ops took, by the GPU's own timestamps: one after each op, which lets the GPU finish it first.", "";
+    OP_SHARE = "Share", "%", Computed, "Of the time of all ops together.", "time ÷ Σ times";
+    OP_WEIGHTS = "Weights", "bytes", Measured, "Bytes of weights that these ops read for one row, as they lie on the GPU; of experts those that a row chooses.", "";
+    OPS_TOGETHER = "All ops", "ms", Computed, "The times of all ops together: more than the pass takes in the run, where ops may overlap.", "Σ times";
+    PAGES_USED = "Pages in use", "", Measured, "Pages of the KV cache that some sequence uses, of those allocated. A page that several share counts once.", "";
+    PAGES_SHARED = "Shared pages", "", Measured, "Pages that more than one sequence uses: what branches and hypotheses have in common.", "";
+    PAGE_POSITIONS = "A page holds", "positions", Given, "Consecutive positions of one sequence, keys and values of all layers.", "";
+    PAGE_BYTES = "Bytes a page", "bytes", Measured, "Bytes of a page over all layers, keys and values, as allocated.", "";
+    CACHE_ALLOCATED = "Allocated", "bytes", Measured, "Bytes of the KV cache on the GPU, used or free.", "";
+    WINDOW_LAYERS = "Layers with a window", "", Given, "Layers in which a row sees only so many positions before it.", "";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 

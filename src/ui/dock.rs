@@ -5,7 +5,10 @@ use egui::{
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
-use super::panels::{attention, curve, field, layers, pinned, pipeline, strategy_detail, text, tree};
+use super::panels::{
+    attention, curve, field, kv_cache, layers, op_times, pinned, pipeline, strategy_detail, text, tree,
+    two_phases,
+};
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
@@ -31,6 +34,12 @@ pub(super) enum Pane {
     Pinned,
     /// Every token's logit.
     Field,
+    /// The two phases: a pass, and the text with and without the KV cache.
+    Phases,
+    /// The KV cache.
+    Cache,
+    /// GPU time by op.
+    Ops,
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
@@ -46,7 +55,12 @@ pub(super) fn arrangement() -> Tree<Pane> {
     let attention = tiles.insert_pane(Pane::Attention);
     let pinned = tiles.insert_pane(Pane::Pinned);
     let field = tiles.insert_pane(Pane::Field);
-    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree, layers, attention, pinned, field]);
+    let phases = tiles.insert_pane(Pane::Phases);
+    let cache = tiles.insert_pane(Pane::Cache);
+    let ops = tiles.insert_pane(Pane::Ops);
+    let step = tiles.insert_tab_tile(vec![
+        pipeline, curve, strategy, tree, layers, attention, pinned, field, phases, cache, ops,
+    ]);
     let root = tiles.insert_vertical_tile(vec![text, step]);
     if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
         linear.shares.set_share(text, 0.42);
@@ -72,6 +86,9 @@ pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Attention => attention::show(ui, scene),
         Pane::Pinned => pinned::show(ui, scene),
         Pane::Field => field::show(ui, scene),
+        Pane::Phases => two_phases::show(ui, scene),
+        Pane::Cache => kv_cache::show(ui, scene),
+        Pane::Ops => op_times::show(ui, scene),
     }
 }
 
@@ -88,6 +105,9 @@ impl Pane {
             Self::Attention => "Attention",
             Self::Pinned => "Pinned",
             Self::Field => "Vocabulary",
+            Self::Phases => "Phases",
+            Self::Cache => "KV cache",
+            Self::Ops => "GPU time",
         }
     }
 }

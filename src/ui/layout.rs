@@ -13,7 +13,7 @@ use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 11] = [
+const COMPACT: [CompactPane; 14] = [
     CompactPane::Prompt,
     CompactPane::Text,
     CompactPane::Pipeline,
@@ -24,6 +24,9 @@ const COMPACT: [CompactPane; 11] = [
     CompactPane::Attention,
     CompactPane::Pinned,
     CompactPane::Field,
+    CompactPane::Phases,
+    CompactPane::Cache,
+    CompactPane::Ops,
     CompactPane::Step,
 ];
 
@@ -102,6 +105,9 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Attention => "Attention",
         CompactPane::Pinned => "Pinned",
         CompactPane::Field => "Vocabulary",
+        CompactPane::Phases => "Phases",
+        CompactPane::Cache => "KV cache",
+        CompactPane::Ops => "GPU time",
         CompactPane::Step => "Step",
     };
     if !panes.contains(&scene.state.compact_pane) {
@@ -124,6 +130,9 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Attention => dock::pane(ui, Pane::Attention, scene),
         CompactPane::Pinned => dock::pane(ui, Pane::Pinned, scene),
         CompactPane::Field => dock::pane(ui, Pane::Field, scene),
+        CompactPane::Phases => dock::pane(ui, Pane::Phases, scene),
+        CompactPane::Cache => dock::pane(ui, Pane::Cache, scene),
+        CompactPane::Ops => dock::pane(ui, Pane::Ops, scene),
         CompactPane::Step => inspector::show(ui, scene),
     }
 }

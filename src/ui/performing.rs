@@ -122,6 +122,9 @@ impl App {
             Action::ToggleShortcuts => self.state.cards.shortcuts ^= true,
             Action::ToggleNotices => self.state.cards.notices ^= true,
             Action::LookInside(target) => self.look_inside(target),
+            Action::Compare => self.worker.send(Command::Compare),
+            Action::EndComparison => self.worker.send(Command::EndComparison),
+            Action::Profile(node) => self.profile(node),
             Action::Copy(text) => ctx.copy_text(text),
             Action::ResetAll => {
                 self.state.remembered = Remembered::default();

@@ -4,6 +4,7 @@ use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::inside::Inside;
+use super::measuring::Measuring;
 use super::remembered::Remembered;
 use super::segments::Segments;
 use super::what_if::Foretold;
@@ -32,6 +33,12 @@ pub enum CompactPane {
     Pinned,
     /// Every token's logit.
     Field,
+    /// The two phases.
+    Phases,
+    /// The KV cache.
+    Cache,
+    /// GPU time by op.
+    Ops,
     /// The inspector.
     Step,
 }
@@ -142,6 +149,8 @@ pub struct State {
     pub next_pointed_at: Option<usize>,
     /// What is looked into inside a step.
     pub inside: Inside,
+    /// What is shown and asked of times and of the cache.
+    pub measuring: Measuring,
     /// Where the run on show comes from.
     pub origin: Origin,
     /// The path field of the draft model.
@@ -197,6 +206,7 @@ impl State {
             pointed_at: None,
             next_pointed_at: None,
             inside: Inside::default(),
+            measuring: Measuring::default(),
             origin: Origin::Worker,
             draft_path: String::new(),
             peek: None,

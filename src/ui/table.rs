@@ -9,6 +9,9 @@ use super::widgets::one_line;
 /// Height of a row, in points.
 pub(super) const ROW: f32 = 24.0;
 
+/// Points that the number beside a bar takes.
+const NUMBER: f32 = 62.0;
+
 /// On which side a column's content stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -114,6 +117,27 @@ pub(super) fn draw_text(ui: &Ui, cell: Rect, text: &str, font: FontId, color: Co
 /// Puts a number into a cell.
 pub(super) fn number(ui: &Ui, cell: Rect, text: &str, color: Color32) {
     draw_text(ui, cell, text, mono(size::SMALL), color, Side::Right);
+}
+
+/// A number on the right and a bar before it, as long as the share says.
+pub(super) fn bar(ui: &Ui, cell: Rect, share: f64, text: &str, color: Color32) {
+    let track = track(cell);
+    if track.width() > 8.0 {
+        let mut filled = track;
+        filled.set_width(track.width() * share.clamp(0.0, 1.0) as f32);
+        ui.painter().rect_filled(track, CornerRadius::same(3), palette(ui).raised);
+        ui.painter().rect_filled(filled, CornerRadius::same(3), color);
+    }
+    number(ui, cell, text, palette(ui).text);
+}
+
+/// The place of a cell's bar.
+pub(super) fn track(cell: Rect) -> Rect {
+    let right = cell.right() - NUMBER;
+    Rect::from_min_max(
+        pos2(cell.left().min(right), cell.center().y - 4.0),
+        pos2(right, cell.center().y + 4.0),
+    )
 }
 
 /// Puts a token into a cell, its white space in a quieter colour.

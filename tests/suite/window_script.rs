@@ -140,7 +140,8 @@ impl Script {
             }
             Command::DropDraft => self.events.push_back(Event::DraftDropped),
             // A test tells the window itself what was found.
-            Command::Probe(_) => {}
+            Command::Probe(_) | Command::Profile(_) | Command::MapCache => {}
+            Command::Compare | Command::EndComparison => {}
             Command::Stop => self.finish(StopReason::Cancelled),
         }
     }

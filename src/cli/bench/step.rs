@@ -8,7 +8,6 @@ use super::steps;
 use crate::cli::output::{rate, seconds};
 use crate::gpu::{Engine, OpCost};
 use crate::model::batch::RowOutput;
-use crate::model::plan::{Op, Plan};
 use crate::model::{Batch, LanguageModel, ModelError};
 
 /// Steps whose average is told.
@@ -154,7 +153,7 @@ fn ops(
     let mut answers: Vec<OpKindCost> = Vec::new();
     for cost in fastest.unwrap_or_default() {
         let plan = engine.plan();
-        let (op, weight_bytes) = (kind(&plan.ops[cost.op], plan), engine.weight_bytes(cost.op));
+        let (op, weight_bytes) = (plan.kind(cost.op), engine.weight_bytes(cost.op));
         let at = answers.iter().position(|answer| answer.op == op).unwrap_or_else(|| {
             let (count, dispatches, gpu_seconds, weight_bytes, bandwidth_share) = (0, 0, 0.0, 0, 0.0);
             answers.push(OpKindCost { op, count, dispatches, gpu_seconds, weight_bytes, bandwidth_share });
@@ -171,48 +170,4 @@ fn ops(
     }
     answers.sort_by(|one, other| other.gpu_seconds.total_cmp(&one.gpu_seconds));
     Ok(answers)
-}
-
-/// The op's name, with what its weights are called in every layer: `linear attention.query + key + value`.
-fn kind(op: &Op, plan: &Plan) -> String {
-    match op {
-        Op::Linear { weight, .. } | Op::ExpertLinear { weight, .. } | Op::Norm { weight, .. } => {
-            format!("{} {}", op.name(), role(&plan.tensor(*weight).name))
-        }
-        _ => op.name().to_owned(),
-    }
-}
-
-/// A tensor's name without its layer: `layers.3.attention.query.weight + layers.3.attention.key.weight` is
-/// `attention.query + key`.
-fn role(name: &str) -> String {
-    let mut group = "";
-    let roles = name.split(" + ").map(|part| {
-        let part = part.strip_suffix(".weight").unwrap_or(part);
-        let in_layer = part.strip_prefix("layers.").and_then(|rest| rest.split_once('.'));
-        let part = in_layer.map_or(part, |(_, part)| part);
-        match part.rsplit_once('.') {
-            Some((same, last)) if same == group => last,
-            Some((other, _)) => {
-                group = other;
-                part
-            }
-            None => part,
-        }
-    });
-    roles.collect::<Vec<_>>().join(" + ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ops_of_all_layers_are_of_one_kind() {
-        assert_eq!(role("layers.3.feed_forward.down.weight"), "feed_forward.down");
-        let stacked = "layers.11.attention.query.weight + layers.11.attention.key.weight";
-        assert_eq!(role(stacked), "attention.query + key");
-        assert_eq!(role("head.weight"), "head");
-        assert_eq!(role("embedding"), "embedding");
-    }
 }

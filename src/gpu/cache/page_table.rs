@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::SequenceId;
+use crate::model::profiling::CachedSequence;
 
 /// Positions of a page.
 pub(crate) const PAGE_POSITIONS: usize = 16;
@@ -144,6 +145,15 @@ impl Pages {
         let pages = std::mem::take(&mut self.sequence_mut(id).pages);
         self.give_back(&pages);
         self.sequences.remove(&id);
+    }
+
+    /// The sequences with their pages, the oldest first.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = CachedSequence> + '_ {
+        self.sequences.iter().map(|(&sequence, Sequence { pages, length })| CachedSequence {
+            sequence,
+            positions: *length,
+            pages: pages.clone(),
+        })
     }
 
     pub(crate) fn length(&self, id: SequenceId) -> usize {

@@ -5,7 +5,7 @@ use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
 use crate::model::selection::{MOST_PINNED, RowHandle};
 use crate::model::{Batch, SequenceId};
-use crate::model::{ModelError, Probing};
+use crate::model::{ModelError, Probing, Profiling};
 
 impl LanguageModel for Engine {
     fn vocabulary(&self) -> usize {
@@ -73,6 +73,10 @@ impl LanguageModel for Engine {
     }
 
     fn probing(&mut self) -> Option<&mut dyn Probing> {
+        Some(self)
+    }
+
+    fn profiling(&mut self) -> Option<&mut dyn Profiling> {
         Some(self)
     }
 

@@ -10,6 +10,7 @@ mod op_by_op;
 mod passes;
 mod probe;
 mod profile;
+mod profiling;
 mod recorder;
 mod states;
 mod tuning_cache;

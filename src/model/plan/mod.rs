@@ -33,6 +33,7 @@
 
 mod attention;
 mod ids;
+mod kinds;
 mod linear;
 mod op;
 mod recurrent;

@@ -86,7 +86,7 @@ fn again(ui: &mut Ui, scene: &mut Scene<'_>, target: ProbeTarget, title: &str, t
 }
 
 /// A reason as a sentence.
-fn sentence(reason: &str) -> String {
+pub(super) fn sentence(reason: &str) -> String {
     let mut letters = reason.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))

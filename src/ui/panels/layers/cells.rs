@@ -1,33 +1,19 @@
 //! The cells of the tables: a layer's name, and numbers with bars.
 
-use egui::{Color32, CornerRadius, Rect, Ui, pos2};
+use egui::{Color32, CornerRadius, Rect, Ui};
 
-use crate::ui::table::{self, Side};
+use crate::ui::table::{self, Side, track};
 use crate::ui::theme::{palette, regular, size};
 
 /// Width of the column with the layer's name.
 pub(super) const LAYER_WIDTH: f32 = 88.0;
-/// Points that a bar's number takes.
-const NUMBER: f32 = 62.0;
 
 /// The name of a row's layer, in its first cell.
 pub(super) fn layer_cell(ui: &Ui, cell: Rect, name: &str) {
     table::draw_text(ui, cell, name, regular(size::SMALL), palette(ui).secondary, Side::Left);
 }
 
-/// A number on the right and a bar before it, as long as the share says.
-pub(super) fn bar(ui: &Ui, cell: Rect, share: f64, text: &str, color: Color32) {
-    let track = track(cell);
-    if track.width() > 8.0 {
-        let mut filled = track;
-        filled.set_width(track.width() * share.clamp(0.0, 1.0) as f32);
-        ui.painter().rect_filled(track, CornerRadius::same(3), palette(ui).raised);
-        ui.painter().rect_filled(filled, CornerRadius::same(3), color);
-    }
-    table::number(ui, cell, text, palette(ui).text);
-}
-
-/// The same for a share from −1 to 1, whose bar begins in the middle.
+/// A number on the right and a bar for a share from −1 to 1 before it, which begins in the middle.
 pub(super) fn two_sided(ui: &Ui, cell: Rect, share: f64, text: &str, [below, above]: [Color32; 2]) {
     let palette = palette(ui);
     let track = track(cell);
@@ -42,12 +28,4 @@ pub(super) fn two_sided(ui: &Ui, cell: Rect, share: f64, text: &str, [below, abo
         ui.painter().vline(middle, line, egui::Stroke::new(1.0, palette.outline));
     }
     table::number(ui, cell, text, palette.text);
-}
-
-fn track(cell: Rect) -> Rect {
-    let right = cell.right() - NUMBER;
-    Rect::from_min_max(
-        pos2(cell.left().min(right), cell.center().y - 4.0),
-        pos2(right, cell.center().y + 4.0),
-    )
 }

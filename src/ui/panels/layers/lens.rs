@@ -2,7 +2,7 @@
 
 use egui::{CornerRadius, Rect, Sense, Stroke, StrokeKind, Ui, vec2};
 
-use super::cells::{LAYER_WIDTH, bar, layer_cell};
+use super::cells::{LAYER_WIDTH, layer_cell};
 use crate::session::probe::Lens;
 use crate::ui::colours::{mix, quantity};
 use crate::ui::definitions;
@@ -67,7 +67,7 @@ fn row(ui: &mut Ui, look: &Look<'_>, layer: &str, lens: &Lens, columns: &[Column
     }
     let best = if lens.rank == 1 { palette.accent } else { palette.text };
     table::number(ui, numbers[0], &format::count(lens.rank as u64), best);
-    bar(ui, numbers[1], share.into(), &format::probability(share), palette.accent);
+    table::bar(ui, numbers[1], share.into(), &format::probability(share), palette.accent);
     response.on_hover_ui(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         for &(id, logit) in &lens.top {

@@ -2,7 +2,7 @@
 
 use egui::{Sense, Ui};
 
-use super::cells::{LAYER_WIDTH, bar, layer_cell};
+use super::cells::{LAYER_WIDTH, layer_cell};
 use crate::session::probe::{Addition, LayerProbe};
 use crate::ui::definitions;
 use crate::ui::format;
@@ -39,10 +39,10 @@ pub(super) fn show(ui: &mut Ui, look: &Look<'_>) {
         let cells = table::cells(rect, &columns);
         let palette = palette(ui);
         layer_cell(ui, cells[0], name);
-        bar(ui, cells[1], stream / longest, &short(stream), palette.tertiary);
+        table::bar(ui, cells[1], stream / longest, &short(stream), palette.tertiary);
         for (cell, value) in cells[2..].iter().zip(blocks) {
             match value {
-                Some(value) => bar(ui, *cell, value / most, &short(value), palette.accent),
+                Some(value) => table::bar(ui, *cell, value / most, &short(value), palette.accent),
                 None => table::number(ui, *cell, "–", palette.tertiary),
             }
         }

@@ -1,0 +1,123 @@
+//! What passes cost and what is kept of their rows, for those who want to look: op by op, and against what the device
+//! can do at most.
+
+use super::batch::{Batch, SequenceId};
+use super::error::ModelError;
+
+/// A model whose passes can be timed op by op, and compared with what its device can do.
+pub trait Profiling {
+    /// Computes the batch with a timestamp after each op, keeps its keys and values, and returns no results; `None` where
+    /// the device has no timestamps.
+    fn op_times(&mut self, batch: &Batch) -> Result<Option<Vec<OpTime>>, ModelError>;
+
+    /// What a pass over consecutive positions has to move and to compute, one row of logits included.
+    fn work(&self, positions: std::ops::Range<usize>) -> PassWork;
+
+    /// Bytes a second that the device reads and writes when it copies one large buffer to another (measured now).
+    fn copy_bandwidth(&mut self) -> Result<f64, ModelError>;
+
+    /// Floating-point operations a second in f32, a multiply-add counting as two (measured now).
+    fn f32_rate(&mut self) -> Result<f64, ModelError>;
+
+    /// What lies in the cache now.
+    fn cache_map(&self) -> CacheMap;
+}
+
+/// What one op of a pass took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpTime {
+    /// Its kind: the op and what it works on, such as `linear feed_forward.down`.
+    pub kind: String,
+    /// Its layer, from 0; `None` before the first and after the last one.
+    pub layer: Option<usize>,
+    /// Seconds on the device, by its own clock.
+    pub seconds: f64,
+    /// Dispatches.
+    pub dispatches: usize,
+    /// Bytes of weights that it reads; 0 for an embedding, which reads few of its rows.
+    pub weight_bytes: u64,
+}
+
+/// What a pass has to move and to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PassWork {
+    /// Bytes of weights, each read once; of experts as many as the rows may choose.
+    pub weight_bytes: u64,
+    /// Bytes of keys, values and states, each read once.
+    pub cache_bytes: u64,
+    /// Multiply-adds of linear maps and attention.
+    pub multiply_adds: f64,
+}
+
+impl PassWork {
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            weight_bytes: self.weight_bytes + other.weight_bytes,
+            cache_bytes: self.cache_bytes + other.cache_bytes,
+            multiply_adds: self.multiply_adds + other.multiply_adds,
+        }
+    }
+
+    /// Bytes in all.
+    pub fn bytes(&self) -> u64 {
+        self.weight_bytes + self.cache_bytes
+    }
+}
+
+/// What lies in the cache.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CacheMap {
+    /// What each layer keeps, in the order of the layers.
+    pub layers: Vec<LayerKeeps>,
+    /// The sequences that have positions in the cache, the oldest first.
+    pub sequences: Vec<CachedSequence>,
+    /// Positions that a page holds.
+    pub page_positions: usize,
+    /// Bytes of a page over all layers, keys and values.
+    pub page_bytes: u64,
+    /// Pages that are allocated, used or free.
+    pub allocated_pages: usize,
+    /// Stored states, a shared one counted once.
+    pub states: usize,
+    /// Bytes of those states over all layers.
+    pub state_bytes: u64,
+}
+
+/// What a layer keeps of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerKeeps {
+    /// The layer, from 0.
+    pub layer: usize,
+    /// Whether it keeps keys and values of every position.
+    pub cache: bool,
+    /// How many positions a row of it sees at most; `None` for all.
+    pub window: Option<usize>,
+    /// Whether it keeps a state, which stands for all positions.
+    pub state: bool,
+}
+
+/// A sequence in the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedSequence {
+    /// Its handle.
+    pub sequence: SequenceId,
+    /// Its cached positions.
+    pub positions: usize,
+    /// The numbers of its pages, in the order of its positions; forks share some.
+    pub pages: Vec<u32>,
+}
+
+impl CacheMap {
+    /// Pages that some sequence uses; a shared one counts once.
+    pub fn used_pages(&self) -> usize {
+        let pages: std::collections::BTreeSet<u32> =
+            self.sequences.iter().flat_map(|sequence| &sequence.pages).copied().collect();
+        pages.len()
+    }
+
+    /// How many sequences use a page.
+    pub fn users(&self, page: u32) -> usize {
+        self.sequences.iter().filter(|sequence| sequence.pages.contains(&page)).count()
+    }
+}
