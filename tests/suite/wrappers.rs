@@ -10,7 +10,19 @@ use serde_json::{Value, json};
 
 use super::formats::fixture;
 
-const ALL: [&str; 13] = [
+const ALL: [&str; 25] = [
+    "aya_vision",
+    "cohere2_vision",
+    "exaone4_5",
+    "glm4v",
+    "glm46v",
+    "idefics3",
+    "internvl",
+    "internvl-qwen3",
+    "llava",
+    "llava_next",
+    "llava_onevision",
+    "smolvlm",
     "lfm2_vl",
     "mistral3",
     "mistral3-tied",

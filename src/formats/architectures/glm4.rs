@@ -8,7 +8,7 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms};
+use crate::model::config::{Bias, BlockNorms, NormConfig};
 
 pub(super) const FAMILY: Family = Family {
     name: "glm4",
@@ -16,6 +16,9 @@ pub(super) const FAMILY: Family = Family {
     tensors: &[TENSORS, llama_like::ATTENTION, llama_like::FEED_FORWARD, llama_like::NORMS],
     ..llama_like::USUAL
 };
+
+/// Inside a model for images and text.
+pub(super) const INSIDE: Family = Family { read: read_inside, ..FAMILY };
 
 const TENSORS: &[Mapping] = &[
     laid_out(Layout::NeighboursRotate, "layers.#.self_attn.q_proj", &["layers.#.attention.query"]),
@@ -27,7 +30,19 @@ const TENSORS: &[Mapping] = &[
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.5), ..Rope::default() };
-    let norm = norm::rms_or(fields, "rms_norm_eps", 1.5625e-7)?;
+    read_with(fields, names, rope, norm::rms_or(fields, "rms_norm_eps", 1.5625e-7)?)
+}
+
+fn read_inside(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+    read_with(fields, names, Rope::default(), norm::rms_or(fields, "rms_norm_eps", 1e-5)?)
+}
+
+fn read_with(
+    fields: &Fields,
+    names: &dyn StoredNames,
+    rope: Rope,
+    norm: NormConfig,
+) -> Result<ModelConfig, FormatError> {
     let mut config = llama_like::read(fields, names, norm, rope)?;
     let bias = match fields.optional_flag("attention_bias")? {
         Some(false) => Bias::Absent,

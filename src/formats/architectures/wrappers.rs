@@ -5,7 +5,7 @@
 
 use super::family::Family;
 use super::refused::refuse_active;
-use super::{muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
+use super::{exaone4, glm4, muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 
@@ -35,8 +35,23 @@ enum Inside {
 
 /// Every one that can be opened.
 pub(super) const WRAPPERS: &[Wrapper] = &[
+    Wrapper { name: "aya_vision", inside: Inside::Any("cohere2"), is_tied: true, ..LIKE_LLAVA },
+    Wrapper { name: "cohere2_vision", inside: Inside::Any("cohere2"), is_tied: true, ..LIKE_LLAVA },
+    Wrapper {
+        name: "exaone4_5",
+        inside: Inside::Own(exaone4::FAMILY, &["exaone4", "exaone4_5_text"]),
+        ..LIKE_QWEN
+    },
+    Wrapper { name: "glm4v", inside: Inside::Own(glm4::INSIDE, &["glm4v_text"]), ..LIKE_QWEN },
+    Wrapper { name: "glm46v", inside: Inside::Own(glm4::INSIDE, &["glm4v_text"]), ..LIKE_QWEN },
+    Wrapper { name: "idefics3", ..LIKE_IDEFICS },
+    Wrapper { name: "internvl", inside: Inside::Any("qwen2"), is_tied: true, ..LIKE_LLAVA },
+    Wrapper { name: "llava", ..LIKE_LLAVA },
+    Wrapper { name: "llava_next", ..LIKE_LLAVA },
+    Wrapper { name: "llava_onevision", inside: Inside::Any("qwen2"), ..LIKE_LLAVA },
     Wrapper { name: "lfm2_vl", inside: Inside::Any("lfm2"), is_tied: true, ..LIKE_LLAVA },
     Wrapper { name: "mistral3", inside: Inside::Any("mistral"), is_tied: true, ..LIKE_LLAVA },
+    Wrapper { name: "smolvlm", ..LIKE_IDEFICS },
     Wrapper {
         name: "muse_glimmer",
         inside: Inside::Own(muse_glimmer::FAMILY, &["muse_glimmer_text", "muse_glimmer"]),
@@ -80,8 +95,14 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
 pub(super) const LLAVA_PREFIXES: &[&str] = &["language_model.model.", "model.language_model."];
 
 /// What the names of the other parts' tensors begin with in such files.
-pub(super) const LLAVA_OTHER_PARTS: &[&str] =
-    &["vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."];
+pub(super) const LLAVA_OTHER_PARTS: &[&str] = &[
+    "vision_tower.",
+    "multi_modal_projector.",
+    "image_newline",
+    "model.vision_tower.",
+    "model.multi_modal_projector.",
+    "model.image_newline",
+];
 
 /// Names as LLaVA has them.
 const LIKE_LLAVA: Wrapper = Wrapper {
@@ -90,6 +111,13 @@ const LIKE_LLAVA: Wrapper = Wrapper {
     prefixes: LLAVA_PREFIXES,
     other_parts: LLAVA_OTHER_PARTS,
     is_tied: false,
+};
+
+/// Names as Idefics has them.
+const LIKE_IDEFICS: Wrapper = Wrapper {
+    prefixes: &["model.text_model."],
+    other_parts: &["model.vision_model.", "model.connector."],
+    ..LIKE_LLAVA
 };
 
 /// Names as Qwen's models have them: new, then as first published.
