@@ -43,6 +43,7 @@ mod suite {
     mod json;
     mod kept;
     mod kernels;
+    mod lanes;
     mod loading;
     mod lookahead;
     mod malformed;
@@ -85,6 +86,7 @@ mod suite {
     mod window_comfort;
     mod window_floods;
     mod window_inside;
+    mod window_lanes;
     mod window_palette;
     mod window_pictures;
     mod window_plots;

@@ -97,7 +97,7 @@ definitions! {
     TOKENISE_TIME = "Time", "ms", Measured, "From the text to ids, on the CPU, by the clock.", "";
     PROMPT_TOKENS = "Prompt tokens", "tokens", Measured, "Ids that the prompt became, special ones included.", "";
     INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
-    CONTINUED_POSITIONS = "From the cache", "tokens", Measured, "Prompt tokens, from the first on, that the turns before left in the KV cache.", "";
+    CONTINUED_POSITIONS = "From the cache", "tokens", Measured, "Prompt tokens, from the first on, that were in the KV cache before: from the turns before, or computed once for all lanes.", "";
     INITIATION_RATE = "Speed", "tokens/s", Computed, "Prompt tokens a second during initiation.", "rows ÷ seconds";
     INCREMENTAL_TIME = "Time", "s", Measured, "The incremental passes that gave the tokens of the line on show, by the clock; those of other lines are not in it.", "";
     INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Tokens of the line on show that the strategy chose in the incremental phase, a second of the passes that gave them. A token that you chose counts for neither.", "tokens ÷ seconds of their passes";
@@ -166,6 +166,12 @@ definitions! {
     STATE_WROTE = "Wrote", "", Computed, "How strongly each head wrote. Of a delta rule: how far what the state gives for the key was moved towards the new value, 1 replaces it. Of Mamba 2: the time step, the factor on what was added; the brightest is the layer's highest.", "range · sigmoid(strength), or softplus(time step) within limits";
     ATTENTION_WEIGHT = "Attention weight", "%", Computed, "How much a position counts in what the head takes from the values of all positions.", "softmax over positions of the scores, with the head's sink where it has one";
     ATTENTION_SINK = "Sink", "%", Computed, "The share of a learned score that belongs to no position: what the head does not look at anything with.", "exp(sink) / (exp(sink) + Σ exp(score))";
+    LANE_LEAVES = "Leaves A at", "step", Computed, "The first step at which the lane is not as lane A: it has another token there, or one of the two has ended.", "first step whose tokens differ";
+    LANE_TOKENS = "Tokens", "tokens", Measured, "Tokens of the lane's text so far.", "";
+    LANE_PASSES = "Passes", "", Measured, "Passes of the model that the lane made: its own initiation, and one for each incremental step. What the lanes share is not in it.", "";
+    LANE_ROWS = "Rows", "token rows", Measured, "Token rows that these passes computed: the work. What the lanes share of initiation is not in it.", "";
+    LANE_TIME = "Time", "s", Measured, "What these passes took, by the clock, without what the lanes share of initiation and without the turns of the other lanes.", "";
+    LANE_SURPRISAL = "Surprisal", "nats", Computed, "Mean surprisal of the lane's tokens to the model itself, before any stage: low for a text that the model finds likely.", "Σ −ln p ÷ tokens";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 

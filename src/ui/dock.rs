@@ -5,7 +5,7 @@ use egui::{
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
-use super::panels::{attention, curve, field, layers, pinned, pipeline, strategy_detail, text, tree};
+use super::panels::{attention, curve, field, lanes, layers, pinned, pipeline, strategy_detail, text, tree};
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
@@ -31,6 +31,8 @@ pub(super) enum Pane {
     Pinned,
     /// Every token's logit.
     Field,
+    /// Runs side by side.
+    Lanes,
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
@@ -46,7 +48,9 @@ pub(super) fn arrangement() -> Tree<Pane> {
     let attention = tiles.insert_pane(Pane::Attention);
     let pinned = tiles.insert_pane(Pane::Pinned);
     let field = tiles.insert_pane(Pane::Field);
-    let step = tiles.insert_tab_tile(vec![pipeline, curve, strategy, tree, layers, attention, pinned, field]);
+    let lanes = tiles.insert_pane(Pane::Lanes);
+    let panes = vec![pipeline, curve, strategy, tree, layers, attention, pinned, field, lanes];
+    let step = tiles.insert_tab_tile(panes);
     let root = tiles.insert_vertical_tile(vec![text, step]);
     if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
         linear.shares.set_share(text, 0.42);
@@ -72,6 +76,7 @@ pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Attention => attention::show(ui, scene),
         Pane::Pinned => pinned::show(ui, scene),
         Pane::Field => field::show(ui, scene),
+        Pane::Lanes => lanes::show(ui, scene),
     }
 }
 
@@ -88,6 +93,7 @@ impl Pane {
             Self::Attention => "Attention",
             Self::Pinned => "Pinned",
             Self::Field => "Vocabulary",
+            Self::Lanes => "Lanes",
         }
     }
 }

@@ -13,7 +13,7 @@ use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 11] = [
+const COMPACT: [CompactPane; 12] = [
     CompactPane::Prompt,
     CompactPane::Text,
     CompactPane::Pipeline,
@@ -24,6 +24,7 @@ const COMPACT: [CompactPane; 11] = [
     CompactPane::Attention,
     CompactPane::Pinned,
     CompactPane::Field,
+    CompactPane::Lanes,
     CompactPane::Step,
 ];
 
@@ -102,6 +103,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Attention => "Attention",
         CompactPane::Pinned => "Pinned",
         CompactPane::Field => "Vocabulary",
+        CompactPane::Lanes => "Lanes",
         CompactPane::Step => "Step",
     };
     if !panes.contains(&scene.state.compact_pane) {
@@ -124,6 +126,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Attention => dock::pane(ui, Pane::Attention, scene),
         CompactPane::Pinned => dock::pane(ui, Pane::Pinned, scene),
         CompactPane::Field => dock::pane(ui, Pane::Field, scene),
+        CompactPane::Lanes => dock::pane(ui, Pane::Lanes, scene),
         CompactPane::Step => inspector::show(ui, scene),
     }
 }

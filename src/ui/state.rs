@@ -31,6 +31,8 @@ pub enum CompactPane {
     Pinned,
     /// Every token's logit.
     Field,
+    /// Runs side by side.
+    Lanes,
     /// The inspector.
     Step,
 }
@@ -157,6 +159,10 @@ pub struct State {
     pub what_if: bool,
     /// What they would have made of it, as far as that is worked out.
     pub foretold: Option<Foretold>,
+    /// The lane whose settings the settings are.
+    pub edited_lane: Option<usize>,
+    /// Whether the worker holds the runs of the lanes, so that it can go on with each.
+    pub lanes_held: bool,
     /// The search field for tokens.
     pub pin_query: String,
     /// What the lines of pinned tokens show.
@@ -202,6 +208,8 @@ impl State {
             field_stage: None,
             what_if: false,
             foretold: None,
+            edited_lane: None,
+            lanes_held: false,
             pin_query: String::new(),
             pin_scale: PinScale::default(),
             scored_run: None,

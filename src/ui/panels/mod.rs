@@ -14,6 +14,7 @@ pub(super) mod field;
 mod grammar;
 pub(super) mod inspector;
 mod kept;
+pub(super) mod lanes;
 pub(super) mod layers;
 mod look;
 pub(super) mod model_card;
