@@ -43,6 +43,7 @@ mod suite {
     mod json;
     mod kept;
     mod kernels;
+    mod lanes;
     mod loading;
     mod lookahead;
     mod malformed;
@@ -86,6 +87,7 @@ mod suite {
     mod window_comfort;
     mod window_floods;
     mod window_inside;
+    mod window_lanes;
     mod window_palette;
     mod window_phases;
     mod window_pictures;

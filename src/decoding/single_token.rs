@@ -31,6 +31,8 @@ pub struct SingleToken {
     picking: Picking,
     seed: u64,
     cache: CacheUse,
+    /// Whether passes begin before the one before is read, where the model can do that.
+    ahead: bool,
     ending: Ending,
     /// Prompt and generated tokens.
     tokens: Vec<u32>,
@@ -70,6 +72,7 @@ impl SingleToken {
             picking: settings.picks(),
             seed: settings.seed,
             cache: settings.cache,
+            ahead: true,
             ending,
             tokens: prompt.to_vec(),
             sequence: None,
@@ -181,7 +184,8 @@ impl SingleToken {
         model: &mut dyn LanguageModel,
     ) -> Result<Option<PendingPass>, ModelError> {
         let pending = self.pending.take();
-        let (Some(sequence), CacheUse::Reuse, RowOutput::Summary(_)) = (self.sequence, self.cache, output)
+        let (Some(sequence), CacheUse::Reuse, RowOutput::Summary(_), true) =
+            (self.sequence, self.cache, output, self.ahead)
         else {
             return Ok(None);
         };
@@ -274,6 +278,10 @@ impl Strategy for SingleToken {
 
     fn adopt(&mut self, sequence: SequenceId) -> Option<SequenceId> {
         self.sequence.replace(sequence)
+    }
+
+    fn take_turns(&mut self) {
+        self.ahead = false;
     }
 
     fn rest(&mut self, model: &mut dyn LanguageModel) {

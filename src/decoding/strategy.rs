@@ -41,6 +41,9 @@ pub trait Strategy {
     /// Gives up what is under way ahead of the next step: another strategy is about to use the model.
     fn rest(&mut self, _model: &mut dyn LanguageModel) {}
 
+    /// Begins no pass ahead of the next step from now on: others use the model in between.
+    fn take_turns(&mut self) {}
+
     /// Forgets the strategy's sequences. To be called before the strategy is dropped, unless the model goes too.
     fn release(&mut self, model: &mut dyn LanguageModel);
 }

@@ -26,6 +26,10 @@ pub enum Command {
     Count(Prompt),
     /// Begin a new run.
     Start(RunRequest),
+    /// Begin several runs on one prompt, which go on side by side. The first one is the newest run.
+    StartLanes(LanesRequest),
+    /// Let another lane's run be the newest run, which other commands are about.
+    ShowLane(usize),
     /// Compute what the model expected at each position of the newest run's prompt. Steps wait meanwhile.
     ScorePrompt,
     /// Go on with a paused run at full speed.
@@ -135,6 +139,17 @@ pub struct RunRequest {
     /// How tokens are chosen.
     pub settings: DecodingSettings,
     /// Whether to go on by itself.
+    pub pace: Pace,
+}
+
+/// Runs to begin side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LanesRequest {
+    /// What the model continues.
+    pub prompt: Prompt,
+    /// How tokens are chosen, by lane.
+    pub lanes: Vec<DecodingSettings>,
+    /// Whether to go on by themselves.
     pub pace: Pace,
 }
 

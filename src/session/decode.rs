@@ -114,6 +114,11 @@ impl Decode {
         self.pins.set(tokens);
     }
 
+    /// Prepares for other runs that make steps in between. To be called before the first step.
+    pub(super) fn take_turns(&mut self) {
+        self.branches.iter_mut().for_each(|branch| branch.strategy.take_turns());
+    }
+
     /// Makes one step. When the run is over, [`Run::stop`] says why.
     ///
     /// After [`DecodingError::Interrupted`] the next call goes on where this one stopped.

@@ -12,8 +12,8 @@ use crate::model::Probe;
 use crate::model::profiling::CacheMap;
 use crate::tokenizer::chat::Switch;
 use crate::trace::{
-    AdapterFacts, Expectation, ModelFacts, Node, Phases, PromptToken, ReturnedSequence, StepInput,
-    StopReason, StrategyKind, StrategyStep, Token,
+    AdapterFacts, Expectation, ModelFacts, Node, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run,
+    StepInput, StopReason, StrategyKind, StrategyStep, Token,
 };
 
 /// A report from the worker.
@@ -140,6 +140,40 @@ pub enum Event {
         /// What each phase took.
         phases: Phases,
     },
+    /// Runs go on side by side: the one that just began is the first lane, and these are the others.
+    LanesStarted(Vec<RunStarted>),
+    /// The beginning of the prompt was computed for several lanes at once.
+    PromptShared {
+        /// The lanes that begin with it.
+        lanes: Vec<usize>,
+        /// How many of the prompt's tokens, from the first on, that is.
+        positions: usize,
+        /// Token rows, and seconds by the clock.
+        figures: PhaseFigures,
+    },
+    /// A lane that is not on show made a step.
+    LaneStepped {
+        /// The lane.
+        lane: usize,
+        /// What came to its trace.
+        update: Box<RunUpdate>,
+    },
+    /// A lane ended; others may go on.
+    LaneFinished {
+        /// The lane.
+        lane: usize,
+        /// Why.
+        stop: StopReason,
+        /// What each phase took.
+        phases: Phases,
+    },
+    /// All lanes have ended.
+    LanesFinished,
+    /// Another lane's run is the newest run from now on: the one that commands are about.
+    LaneShown {
+        /// The lane.
+        lane: usize,
+    },
     /// Something to tell the user.
     Notice(Notice),
 }
@@ -261,6 +295,35 @@ pub struct RunUpdate {
     pub sequences: Vec<ReturnedSequence>,
     /// Figures of all phases up to now.
     pub phases: Phases,
+}
+
+impl RunStarted {
+    /// The run at its beginning.
+    pub(super) fn run(self, model: ModelFacts, adapter: AdapterFacts) -> Run {
+        let Self { prompt, strategy, seed, step_input, continued_positions, phases } = self;
+        Run {
+            model,
+            adapter,
+            strategy,
+            seed,
+            step_input,
+            continued_positions,
+            prompt,
+            phases,
+            ..Run::default()
+        }
+    }
+}
+
+impl RunUpdate {
+    /// Appends it to the run.
+    pub(super) fn append_to(self, run: &mut Run) {
+        run.nodes.extend(self.nodes);
+        run.follow(self.tip);
+        run.steps.extend(self.steps);
+        run.sequences = self.sequences;
+        run.phases = self.phases;
+    }
 }
 
 /// Something to tell the user, in words to act on.

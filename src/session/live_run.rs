@@ -1,5 +1,6 @@
 //! The newest run: whether it moves, and how much of its trace was sent.
 
+use super::command::Pace;
 use super::decode::Decode;
 use super::event::RunUpdate;
 
@@ -38,6 +39,16 @@ impl LiveRun {
             steps: run.steps[sent.steps..].to_vec(),
             sequences: run.sequences.clone(),
             phases: run.phases,
+        }
+    }
+}
+
+impl Motion {
+    /// That of a run which begins at this pace.
+    pub(super) fn at(pace: Pace) -> Self {
+        match pace {
+            Pace::Continuous => Self::Going,
+            Pace::SingleStep => Self::OneStep,
         }
     }
 }

@@ -20,8 +20,10 @@ impl Worker {
         self.pins = tokens;
         self.tell_pins();
         let ids = self.pinned_ids();
-        if let (Some(live), Some(ready)) = (&mut self.live, &mut self.ready) {
-            live.decode.pin(ready, &ids);
+        if let Some(ready) = &mut self.ready {
+            for run in self.live.iter().chain(self.lanes.others()) {
+                run.decode.pin(ready, &ids);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::break_when::Break;
 use super::comparison::{Comparison, DeviceLimits, Profiled};
 use super::event::{BrokenAdapter, Event, Loaded, Notice, Peeked, PinnedToken, Probed, RunUpdate, WholeRow};
+use super::lane_runs::LaneRuns;
 use crate::gpu::{LoadPart, Share};
 use crate::model::profiling::CacheMap;
 use crate::trace::{AdapterFacts, ModelFacts, Run, Token};
@@ -40,6 +41,8 @@ pub struct View {
     pub row: Option<Arc<WholeRow>>,
     /// The run that goes on or was last; it outlives its model.
     pub run: Option<Run>,
+    /// The runs beside it, where several go on side by side.
+    pub lanes: LaneRuns,
     /// What the last look inside a pass of the run found.
     pub probed: Option<Box<Probed>>,
     /// The newest run's text with and without the KV cache, as far as it was measured.
@@ -170,23 +173,15 @@ impl View {
             Event::Peeked(peeked) => self.peeked = Some(peeked),
             Event::FoundTokens { query, tokens } => self.found = Some((query, tokens)),
             Event::RunStarted(started) => {
-                let facts = self.loaded.as_deref();
-                (self.peeked, self.row) = (None, None);
+                self.forget_looks();
+                self.lanes = LaneRuns::default();
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
                 self.status = self.under_way();
-                self.probed = None;
-                (self.comparison, self.profiled, self.cache) = (None, None, None);
-                self.run = Some(Run {
-                    model: facts.map(|loaded| loaded.model.clone()).unwrap_or_default(),
-                    adapter: facts.map(|loaded| loaded.adapter.clone()).unwrap_or_default(),
-                    strategy: started.strategy,
-                    seed: started.seed,
-                    step_input: started.step_input,
-                    continued_positions: started.continued_positions,
-                    prompt: started.prompt,
-                    phases: started.phases,
-                    ..Run::default()
-                });
+                self.cache = None;
+                let facts = self.loaded.as_deref();
+                let (model, adapter) =
+                    facts.map(|loaded| (loaded.model.clone(), loaded.adapter.clone())).unwrap_or_default();
+                self.run = Some(started.run(model, adapter));
                 self.note_pins();
             }
             Event::InitiationProgress { done, total } => {
@@ -251,6 +246,31 @@ impl View {
                     run.phases = phases;
                 }
             }
+            Event::LanesStarted(others) => {
+                if let Some(first) = &self.run {
+                    self.lanes = LaneRuns::begin(first, others);
+                }
+            }
+            Event::PromptShared { lanes, positions, figures } => {
+                self.lanes.shared = figures;
+                for lane in lanes {
+                    if let Some(run) = self.lanes.run_mut(lane, &mut self.run) {
+                        run.continued_positions = positions;
+                    }
+                }
+            }
+            Event::LaneStepped { lane, update } => {
+                if let Some(run) = self.lanes.run_mut(lane, &mut self.run) {
+                    update.append_to(run);
+                }
+            }
+            Event::LaneFinished { lane, stop, phases } => {
+                if let Some(run) = self.lanes.run_mut(lane, &mut self.run) {
+                    (run.stop, run.phases) = (Some(stop), phases);
+                }
+            }
+            Event::LanesFinished => self.status = self.at_rest(),
+            Event::LaneShown { lane } => self.show_lane(lane),
             Event::Notice(notice) => self.tell(notice),
         }
     }
@@ -265,6 +285,8 @@ impl View {
                 | Event::Followed { .. }
                 | Event::Resumed
                 | Event::Finished { .. }
+                | Event::LanesFinished
+                | Event::LaneShown { .. }
                 | Event::LoadStarted { .. }
                 | Event::LoadFailed
         );
@@ -326,12 +348,35 @@ impl View {
     }
 
     fn take_step(&mut self, stepped: RunUpdate) {
-        let Some(run) = &mut self.run else { return };
-        run.nodes.extend(stepped.nodes);
-        run.follow(stepped.tip);
-        run.steps.extend(stepped.steps);
-        run.sequences = stepped.sequences;
-        run.phases = stepped.phases;
+        if let Some(run) = &mut self.run {
+            stepped.append_to(run);
+        }
+    }
+
+    /// The run of a lane.
+    pub fn lane(&self, lane: usize) -> Option<&Run> {
+        self.lanes.run(lane, self.run.as_ref())
+    }
+
+    /// Lets a lane's run be the one on show.
+    pub fn show_lane(&mut self, lane: usize) {
+        if self.lanes.shown() != Some(lane) {
+            self.lanes.show(lane, &mut self.run);
+            self.forget_looks();
+            self.note_pins();
+        }
+    }
+
+    /// Shows a run that is no lane, such as a saved one; lanes stay.
+    pub fn show_run(&mut self, run: Run) {
+        self.lanes.put_away(&mut self.run);
+        self.run = Some(run);
+    }
+
+    /// Forgets what was looked for in the run on show.
+    fn forget_looks(&mut self) {
+        (self.peeked, self.row, self.probed) = (None, None, None);
+        (self.comparison, self.profiled) = (None, None);
     }
 
     /// Whether a run goes on, paused or not.

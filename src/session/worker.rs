@@ -9,20 +9,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::break_when::BreakWhen;
-use super::command::{Command, Pace, Prompt, RunRequest};
+use super::command::{Command, Pace, Prompt};
 use super::comparing::Comparing;
-use super::decode::Decode;
-use super::draft::{DraftModel, strategy_inputs};
-use super::event::{BrokenAdapter, Event, RunStarted, Severity};
+use super::draft::DraftModel;
+use super::event::{BrokenAdapter, Event, Severity};
 use super::gpu_loader::GpuLoader;
 use super::inbox::Inbox;
+use super::lane_runs::lane_letter;
+use super::lanes::Lanes;
 use super::live_run::{LiveRun, Motion};
-use super::load::{LoadError, Loader, ReadyModel};
+use super::load::{Loader, ReadyModel};
 use super::outbox::Outbox;
 use super::peek::Peek;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
-use crate::decoding::{CacheUse, Control, DecodingError};
+use crate::decoding::{Control, DecodingError};
 use crate::model::ModelError;
 use crate::trace::StopReason;
 
@@ -56,6 +57,7 @@ impl Session {
                 ready: None,
                 draft: None,
                 live: None,
+                lanes: Lanes::default(),
                 scoring: None,
                 break_when: BreakWhen::default(),
                 pins: Vec::new(),
@@ -84,6 +86,8 @@ impl Session {
                 | Command::Load(_)
                 | Command::LoadDraft(_)
                 | Command::Start(_)
+                | Command::StartLanes(_)
+                | Command::ShowLane(_)
         );
         if let Some(commands) = &self.commands
             && commands.send(command).is_err()
@@ -128,6 +132,8 @@ pub(super) struct Worker {
     /// Drafts for speculative runs; there only while a model is.
     pub(super) draft: Option<DraftModel>,
     pub(super) live: Option<LiveRun>,
+    /// The runs beside it.
+    pub(super) lanes: Lanes,
     /// The newest run's prompt while it is scored; steps wait until that is done.
     pub(super) scoring: Option<PromptScores>,
     /// Where runs pause by themselves.
@@ -153,7 +159,7 @@ impl Worker {
             let moving = self.scoring.is_some()
                 || self.peeking.is_some()
                 || self.comparing.is_some()
-                || self.live.as_ref().is_some_and(|live| live.moves());
+                || self.runs().any(LiveRun::moves);
             let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
             if self.inbox.closed {
                 return;
@@ -184,6 +190,8 @@ impl Worker {
             Command::DropDraft => self.drop_draft(),
             Command::Count(prompt) => self.count(&prompt),
             Command::Start(request) => self.start(&request),
+            Command::StartLanes(request) => self.start_lanes(&request),
+            Command::ShowLane(lane) => self.show_lane(lane),
             Command::ScorePrompt => self.score_prompt(),
             Command::Resume => self.set_in_motion(Motion::Going),
             Command::StepOnce => self.set_in_motion(Motion::OneStep),
@@ -196,10 +204,7 @@ impl Worker {
             Command::Branch { node, token, pace } => self.branch(node, token, pace),
             Command::Follow { tip } => self.follow(tip),
             Command::Pause => {
-                if let Some(live) = &mut self.live
-                    && live.moves()
-                {
-                    live.motion = Motion::Held;
+                if self.hold() {
                     self.outbox.send(Event::Paused);
                 }
             }
@@ -208,7 +213,7 @@ impl Worker {
             Command::EndComparison => self.end_comparison(),
             Command::Profile(node) => self.profile(node),
             Command::MapCache => self.map_cache(),
-            Command::Stop => self.finish(StopReason::Cancelled),
+            Command::Stop => self.finish_all(StopReason::Cancelled),
         }
     }
 
@@ -216,70 +221,6 @@ impl Worker {
     fn count(&self, prompt: &Prompt) {
         let tokens = self.ready.as_ref().and_then(|ready| ready.tokenise(prompt).ok().map(|ids| ids.len()));
         self.outbox.send(Event::Counted { tokens });
-    }
-
-    fn start(&mut self, request: &RunRequest) {
-        self.end_scoring();
-        self.end_comparison();
-        self.finish(StopReason::Cancelled);
-        let mut before = self.live.take();
-        let began = self.begin(request, before.as_mut());
-        if let (Some(before), Some(ready)) = (before, &mut self.ready) {
-            before.decode.end(ready);
-        }
-        match began {
-            Ok(decode) => {
-                let run = &decode.run;
-                self.outbox.send(Event::RunStarted(Box::new(RunStarted {
-                    prompt: run.prompt.clone(),
-                    strategy: run.strategy,
-                    seed: run.seed,
-                    step_input: run.step_input,
-                    continued_positions: run.continued_positions,
-                    phases: run.phases,
-                })));
-                let motion = match request.pace {
-                    Pace::Continuous => Motion::Going,
-                    Pace::SingleStep => Motion::OneStep,
-                };
-                self.live = Some(LiveRun::new(decode, motion));
-                self.tell_pins();
-            }
-            Err(NotBegun::NoModel) => {
-                self.outbox.notify(Severity::Error, "There is no model to run", "Open a model first.");
-            }
-            Err(NotBegun::Stopped) => {}
-            Err(NotBegun::Refused(error)) => {
-                self.outbox.notify(Severity::Error, "The run cannot begin", &error.to_string());
-            }
-        }
-    }
-
-    /// A run that is ready for its first step. A conversation that goes on begins with what the run before has cached of
-    /// it.
-    fn begin(&mut self, request: &RunRequest, before: Option<&mut LiveRun>) -> Result<Decode, NotBegun> {
-        let pins = self.pinned_ids();
-        let ready = self.ready.as_mut().ok_or(NotBegun::NoModel)?;
-        let outbox = &self.outbox;
-        let mut began_loading = false;
-        let inputs = strategy_inputs(&request.settings, ready, self.draft.as_ref(), &mut |_, _| {
-            if !std::mem::replace(&mut began_loading, true) {
-                outbox.send(Event::HeadLoadStarted);
-            }
-            self.inbox.goes_on_loading(RUN_ENDS)
-        });
-        if began_loading {
-            self.outbox.send(Event::HeadLoadEnded);
-        }
-        let mut decode = Decode::begin_with(ready, inputs?, &request.prompt, &request.settings)?;
-        let goes_on = matches!(&request.prompt, Prompt::Chat(conversation) if conversation.goes_on());
-        if let (Some(before), true, CacheUse::Reuse) = (before, goes_on, request.settings.cache)
-            && let Some(sequence) = before.decode.lend(ready, &decode.run.prompt_ids())?
-        {
-            decode.adopt(ready, sequence);
-        }
-        decode.pin(ready, &pins);
-        Ok(decode)
     }
 
     /// Begins to score the newest run's prompt. A prompt of one token has nothing to score.
@@ -315,7 +256,7 @@ impl Worker {
         }
     }
 
-    fn end_scoring(&mut self) {
+    pub(super) fn end_scoring(&mut self) {
         if let (Some(scoring), Some(ready)) = (self.scoring.take(), &mut self.ready) {
             scoring.release(&mut *ready.model);
         }
@@ -369,19 +310,44 @@ impl Worker {
         }
     }
 
+    /// All runs that are held in the model.
+    fn runs(&self) -> impl Iterator<Item = &LiveRun> {
+        self.live.iter().chain(self.lanes.others())
+    }
+
+    fn runs_mut(&mut self) -> impl Iterator<Item = &mut LiveRun> {
+        self.live.iter_mut().chain(self.lanes.others_mut().map(|(_, run)| run))
+    }
+
     fn set_in_motion(&mut self, motion: Motion) {
-        let Some(live) = self.live.as_mut().filter(|live| live.motion != Motion::Ended) else { return };
-        if live.motion != Motion::Going && motion == Motion::Going {
-            self.outbox.send(Event::Resumed);
+        let mut resumed = false;
+        for live in self.runs_mut().filter(|live| live.motion != Motion::Ended) {
+            resumed |= live.motion != Motion::Going && motion == Motion::Going;
+            // A single step of a run that goes by itself changes nothing.
+            if live.motion == Motion::Held || motion == Motion::Going {
+                live.motion = motion;
+            }
         }
-        // A single step of a run that goes by itself changes nothing.
-        if live.motion == Motion::Held || motion == Motion::Going {
-            live.motion = motion;
+        if resumed {
+            self.outbox.send(Event::Resumed);
         }
     }
 
-    /// Makes one step of the run that moves.
+    /// Holds the runs that move; whether there were any.
+    fn hold(&mut self) -> bool {
+        let moving = self.runs_mut().filter(|live| live.moves()).map(|live| live.motion = Motion::Held);
+        moving.count() > 0
+    }
+
+    /// Makes one step of a run that moves.
     fn advance(&mut self) {
+        if self.lanes.shared.is_some() {
+            return self.share_prompt();
+        }
+        let moves = self.live.as_ref().is_some_and(LiveRun::moves);
+        if let Some(lane) = self.lanes.take_turn(moves) {
+            return self.advance_lane(lane);
+        }
         let (Some(live), Some(ready)) = (&mut self.live, &mut self.ready) else { return };
         let outbox = &self.outbox;
         let mut progress = |done, total| outbox.send(Event::InitiationProgress { done, total });
@@ -393,12 +359,12 @@ impl Worker {
                     // A run that has ended has nothing to hold.
                     self.finish(stop);
                 } else if let Some(broke) = broke {
-                    live.motion = Motion::Held;
+                    self.hold();
                     self.outbox.send(Event::Broke(broke));
                     self.outbox.send(Event::Paused);
                 } else if live.motion == Motion::OneStep {
                     live.motion = Motion::Held;
-                    self.outbox.send(Event::Paused);
+                    self.settle();
                 }
             }
             Err(RunError::Decoding(DecodingError::Interrupted)) => {}
@@ -406,27 +372,47 @@ impl Worker {
         }
     }
 
-    /// Ends the run, if one goes on, in good order.
-    fn finish(&mut self, stop: StopReason) {
+    /// Ends the newest run, if it goes on, in good order.
+    pub(super) fn finish(&mut self, stop: StopReason) {
         let Some(live) = self.live.as_mut().filter(|live| live.motion != Motion::Ended) else { return };
         live.motion = Motion::Ended;
         let phases = live.decode.run.phases;
-        self.outbox.send(Event::Finished { stop, phases });
+        match self.lanes.shown() {
+            None => self.outbox.send(Event::Finished { stop, phases }),
+            Some(lane) => {
+                self.outbox.send(Event::LaneFinished { lane, stop, phases });
+                self.settle();
+            }
+        }
+    }
+
+    /// Tells that no run moves any more, if that is so.
+    pub(super) fn settle(&mut self) {
+        if self.runs().any(LiveRun::moves) {
+            return;
+        }
+        if self.runs().any(|live| live.motion == Motion::Held) {
+            self.outbox.send(Event::Paused);
+        } else {
+            self.outbox.send(Event::LanesFinished);
+        }
     }
 
     /// Ends the run, and frees what it holds in the model.
     pub(super) fn close(&mut self) {
         self.end_scoring();
         self.end_comparison();
-        self.finish(StopReason::Cancelled);
-        if let (Some(live), Some(ready)) = (self.live.take(), &mut self.ready) {
-            live.decode.end(ready);
-        }
+        self.finish_all(StopReason::Cancelled);
+        self.end_runs();
     }
 
     /// Ends the run after an error. A device that failed takes its model along.
     fn fail(&mut self, error: &RunError) {
-        self.outbox.notify(Severity::Error, "The run could not go on", &error.to_string());
+        let title = match self.lanes.shown() {
+            Some(lane) => &format!("Lane {} could not go on", lane_letter(lane)),
+            None => "The run could not go on",
+        };
+        self.outbox.notify(Severity::Error, title, &error.to_string());
         if matches!(error, RunError::Decoding(DecodingError::Model(error)) if takes_the_model(error)) {
             self.abandon();
         } else {
@@ -447,6 +433,7 @@ impl Worker {
     }
 
     pub(super) fn abandon(&mut self) {
+        self.fail_lanes();
         let live = self.live.take();
         self.peeking = None;
         self.scoring = None;
@@ -465,29 +452,6 @@ impl Worker {
         }
     }
 }
-
-/// Why no run began.
-enum NotBegun {
-    /// There is no model.
-    NoModel,
-    /// A person ended it.
-    Stopped,
-    /// Prompt, settings or what the run needs.
-    Refused(RunError),
-}
-
-impl From<RunError> for NotBegun {
-    fn from(error: RunError) -> Self {
-        match error {
-            RunError::DraftingHead(LoadError::Stopped) => Self::Stopped,
-            error => Self::Refused(error),
-        }
-    }
-}
-
-/// What makes it useless to go on with what a run needs before it begins.
-const RUN_ENDS: fn(&Command) -> bool =
-    |command| matches!(command, Command::Stop | Command::Load(_) | Command::Start(_));
 
 /// Whether the model cannot be used after this error.
 pub(super) fn takes_the_model(error: &ModelError) -> bool {

@@ -2,6 +2,7 @@
 
 use super::comparing::{Comparing, Gained};
 use super::event::{Event, Severity};
+use super::live_run::LiveRun;
 use super::worker::{Worker, takes_the_model};
 use crate::model::ModelError;
 
@@ -21,7 +22,7 @@ impl Worker {
 
     /// Whether a comparison goes on now: the run comes first.
     pub(super) fn compares(&self) -> bool {
-        self.comparing.is_some() && !self.live.as_ref().is_some_and(|live| live.moves())
+        self.comparing.is_some() && !self.runs().any(LiveRun::moves)
     }
 
     /// Goes on with the comparison.

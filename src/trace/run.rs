@@ -22,7 +22,8 @@ pub struct Run {
     pub step_input: StepInput,
     /// The tokens that went in, special ones included.
     pub prompt: Vec<PromptToken>,
-    /// How many of them, from the first on, were in the KV cache before: those of a conversation that goes on.
+    /// How many of them, from the first on, were in the KV cache before: those of a conversation that goes on, or those
+    /// that were computed once for several runs side by side.
     #[serde(default)]
     pub continued_positions: usize,
     /// What each phase took.

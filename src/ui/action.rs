@@ -1,5 +1,6 @@
 //! Everything that a person can do, as one closed list that buttons, menus and shortcuts share.
 
+use super::lanes::LaneAction;
 use super::remembered::{Colouring, ThemeChoice};
 use crate::decoding::StrategyKind;
 use crate::session::{CacheFormat, ModelSource, ProbeTarget, WeightsChoice};
@@ -85,6 +86,8 @@ pub enum Action {
     LoadDraft(std::path::PathBuf),
     /// Forget the draft model.
     DropDraft,
+    /// Something with lanes.
+    Lane(LaneAction),
     /// Pin a token, or take it off.
     TogglePin(Token),
     /// Light, dark, or as the system.

@@ -151,6 +151,7 @@ impl App {
                 self.state.cards.open = false;
             }
             Event::RunStarted(started) => {
+                self.leave_lanes();
                 self.state.progress_since = Some(now);
                 self.state.progress_from = started.continued_positions;
                 self.state.run_number += 1;
@@ -187,9 +188,17 @@ impl App {
         if matches!(event, Event::PromptScored { .. }) && self.state.origin != Origin::Worker {
             return;
         }
-        let followed = matches!(event, Event::Followed { .. });
+        let followed = matches!(event, Event::Followed { .. } | Event::LaneShown { .. });
+        let (began, shown) =
+            (matches!(event, Event::LanesStarted(_)), matches!(event, Event::LaneShown { .. }));
         let broke = matches!(event, Event::Broke(_));
         self.view.apply(event);
+        if began {
+            self.take_lanes();
+        }
+        if shown {
+            self.turn_to_lane(Origin::Worker);
+        }
         if broke {
             self.show_break();
         }
@@ -207,6 +216,7 @@ impl App {
             | Event::Paused
             | Event::Resumed
             | Event::Finished { .. }
+            | Event::LanesFinished
             | Event::LoadStarted { .. }
             | Event::LoadFailed
             | Event::Notice(Notice { severity: Severity::Error, .. }) => Awaited::Nothing,
@@ -216,6 +226,7 @@ impl App {
 
     /// The model of the run on show is gone: what was decoded stays, as a past run.
     fn leave_run(&mut self) {
+        self.state.lanes_held = false;
         if self.view.run.is_some() && self.state.origin == Origin::Worker {
             self.state.origin = Origin::Past;
         }
@@ -272,6 +283,9 @@ impl eframe::App for App {
         self.rest_pointer(&ctx, &actions);
         let Self { view, state, tree, .. } = self;
         layout::show(ui, &mut Scene { view, state, actions: &mut actions }, tree);
+        if self.keep_edited_lane() {
+            ctx.request_repaint();
+        }
         self.state.typing = ctx.text_edit_focused();
         let cursor = &self.state.cursor;
         let previews = cursor.pointer == Pointer::Previews && cursor.next_preview != cursor.preview;

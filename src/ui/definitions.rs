@@ -98,7 +98,7 @@ definitions! {
     TOKENISE_TIME = "Time", "ms", Measured, "From the text to ids, on the CPU, by the clock.", "";
     PROMPT_TOKENS = "Prompt tokens", "tokens", Measured, "Ids that the prompt became, special ones included.", "";
     INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
-    CONTINUED_POSITIONS = "From the cache", "tokens", Measured, "Prompt tokens, from the first on, that the turns before left in the KV cache.", "";
+    CONTINUED_POSITIONS = "From the cache", "tokens", Measured, "Prompt tokens, from the first on, that were in the KV cache before: from the turns before, or computed once for all lanes.", "";
     INITIATION_RATE = "Speed", "tokens/s", Computed, "Prompt tokens a second during initiation.", "rows ÷ seconds";
     INCREMENTAL_TIME = "Time", "s", Measured, "The incremental passes that gave the tokens of the line on show, by the clock; those of other lines are not in it.", "";
     INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Tokens of the line on show that the strategy chose in the incremental phase, a second of the passes that gave them. A token that you chose counts for neither.", "tokens ÷ seconds of their passes";
@@ -190,6 +190,12 @@ definitions! {
     PAGE_BYTES = "Bytes a page", "bytes", Measured, "Bytes of a page over all layers, keys and values, as allocated.", "";
     CACHE_ALLOCATED = "Allocated", "bytes", Measured, "Bytes of the KV cache on the GPU, used or free.", "";
     WINDOW_LAYERS = "Layers with a window", "", Given, "Layers in which a row sees only so many positions before it.", "";
+    LANE_LEAVES = "Leaves A at", "step", Computed, "The first step at which the lane is not as lane A: it has another token there, or one of the two has ended.", "first step whose tokens differ";
+    LANE_TOKENS = "Tokens", "tokens", Measured, "Tokens of the lane's text so far.", "";
+    LANE_PASSES = "Passes", "", Measured, "Passes of the model that the lane made: its own initiation, and one for each incremental step. What the lanes share is not in it.", "";
+    LANE_ROWS = "Rows", "token rows", Measured, "Token rows that these passes computed: the work. What the lanes share of initiation is not in it.", "";
+    LANE_TIME = "Time", "s", Measured, "What these passes took, by the clock, without what the lanes share of initiation and without the turns of the other lanes.", "";
+    LANE_SURPRISAL = "Surprisal", "nats", Computed, "Mean surprisal of the lane's tokens to the model itself, before any stage: low for a text that the model finds likely.", "Σ −ln p ÷ tokens";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 

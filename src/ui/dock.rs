@@ -6,8 +6,8 @@ use egui::{
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
 use super::panels::{
-    attention, curve, field, kv_cache, layers, op_times, pinned, pipeline, strategy_detail, text, tree,
-    two_phases,
+    attention, curve, field, kv_cache, lanes, layers, op_times, pinned, pipeline, strategy_detail, text,
+    tree, two_phases,
 };
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
@@ -40,6 +40,8 @@ pub(super) enum Pane {
     Cache,
     /// GPU time by op.
     Ops,
+    /// Runs side by side.
+    Lanes,
 }
 
 /// The arrangement of a first start: the text above, the selected step's panes below.
@@ -58,8 +60,9 @@ pub(super) fn arrangement() -> Tree<Pane> {
     let phases = tiles.insert_pane(Pane::Phases);
     let cache = tiles.insert_pane(Pane::Cache);
     let ops = tiles.insert_pane(Pane::Ops);
+    let lanes = tiles.insert_pane(Pane::Lanes);
     let step = tiles.insert_tab_tile(vec![
-        pipeline, curve, strategy, tree, layers, attention, pinned, field, phases, cache, ops,
+        pipeline, curve, strategy, tree, layers, attention, pinned, field, phases, cache, ops, lanes,
     ]);
     let root = tiles.insert_vertical_tile(vec![text, step]);
     if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
@@ -89,6 +92,7 @@ pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Phases => two_phases::show(ui, scene),
         Pane::Cache => kv_cache::show(ui, scene),
         Pane::Ops => op_times::show(ui, scene),
+        Pane::Lanes => lanes::show(ui, scene),
     }
 }
 
@@ -108,6 +112,7 @@ impl Pane {
             Self::Phases => "Phases",
             Self::Cache => "KV cache",
             Self::Ops => "GPU time",
+            Self::Lanes => "Lanes",
         }
     }
 }

@@ -13,7 +13,7 @@ use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
 /// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 14] = [
+const COMPACT: [CompactPane; 15] = [
     CompactPane::Prompt,
     CompactPane::Text,
     CompactPane::Pipeline,
@@ -27,6 +27,7 @@ const COMPACT: [CompactPane; 14] = [
     CompactPane::Phases,
     CompactPane::Cache,
     CompactPane::Ops,
+    CompactPane::Lanes,
     CompactPane::Step,
 ];
 
@@ -108,6 +109,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Phases => "Phases",
         CompactPane::Cache => "KV cache",
         CompactPane::Ops => "GPU time",
+        CompactPane::Lanes => "Lanes",
         CompactPane::Step => "Step",
     };
     if !panes.contains(&scene.state.compact_pane) {
@@ -133,6 +135,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
         CompactPane::Phases => dock::pane(ui, Pane::Phases, scene),
         CompactPane::Cache => dock::pane(ui, Pane::Cache, scene),
         CompactPane::Ops => dock::pane(ui, Pane::Ops, scene),
+        CompactPane::Lanes => dock::pane(ui, Pane::Lanes, scene),
         CompactPane::Step => inspector::show(ui, scene),
     }
 }

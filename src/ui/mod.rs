@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `app` | the frame: takes events in, lays panels out |
 //! | `performing`, `opening`, `running` | what the app does: for each action, to open models and traces, to run a prompt |
+//! | `lanes`, `lane_names`, `laning` | runs side by side: as they are set up, their names, what the app does for them |
 //! | `branching` | candidates chosen by hand, other lines of the run's tree |
 //! | `tree_rows` | the run's tree as rows |
 //! | `action` | the closed list of what a person can do, with its shortcuts |
@@ -41,6 +42,9 @@ mod icons;
 mod inside;
 mod inspecting;
 mod keyboard;
+mod lane_names;
+pub mod lanes;
+mod laning;
 mod layout;
 mod loading;
 mod measuring;

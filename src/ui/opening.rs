@@ -88,7 +88,7 @@ impl App {
                 self.state.cards.open = false;
                 self.state.lines_left.clear();
                 self.state.origin = Origin::File;
-                self.view.run = Some(*run);
+                self.view.show_run(*run);
             }
         }
     }

@@ -99,6 +99,7 @@ impl App {
             Action::PickDraftFile => self.ask(Wanted::DraftFile, ctx),
             Action::LoadDraft(path) => self.load_draft(path),
             Action::DropDraft => self.worker.send(Command::DropDraft),
+            Action::Lane(action) => self.perform_on_lanes(action),
             Action::TogglePin(token) => self.toggle_pin(token),
             Action::SetTheme(choice) => {
                 self.state.remembered.theme = choice;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::lanes::Lane;
 use super::talk::Talk;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyKind};
 use crate::session::event::Loaded;
@@ -42,6 +43,8 @@ pub struct Remembered {
     pub talk: Talk,
     /// How to decode.
     pub decoding: DecodingSettings,
+    /// Ways to decode side by side.
+    pub lanes: Vec<Lane>,
     /// Where runs pause by themselves.
     pub break_when: BreakWhen,
     /// What the chips' colour means.
@@ -106,6 +109,7 @@ impl Default for Remembered {
             talk: Talk::default(),
             // Greedy decoding of so small a model as the built-in one soon repeats itself.
             decoding: first_settings(StrategyKind::Sample),
+            lanes: Vec::new(),
             break_when: BreakWhen::default(),
             colouring: Colouring::default(),
             prompt_scores: false,

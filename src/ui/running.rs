@@ -6,6 +6,7 @@ use super::app::App;
 use super::cursor::Follow;
 use super::state::{Awaited, Origin, PeekAt, State};
 use super::what_if::Foretold;
+use crate::decoding::DecodingSettings;
 use crate::session::command::SpecialTokens;
 use crate::session::{Command, Pace, ProbeTarget, Prompt, RunRequest, Status};
 
@@ -166,19 +167,24 @@ impl App {
         if matches!(self.state.awaited, Awaited::Start(_)) {
             return;
         }
-        let Some(prompt) = self.prompt() else { return };
+        let Some(prompt) = self.ask_prompt() else { return };
+        let settings = as_run(&self.state.remembered.decoding);
+        self.state.wanted_tokens = settings.stop.max_tokens;
+        self.state.awaited = Awaited::Start(pace);
+        self.worker.send(Command::Start(RunRequest { prompt, settings, pace }));
+    }
+
+    /// The prompt to run; in a chat it is asked with that.
+    pub(super) fn ask_prompt(&mut self) -> Option<Prompt> {
+        let prompt = self.prompt()?;
         self.state.asked_in_chat = self.chats();
-        let remembered = &mut self.state.remembered;
         if self.state.asked_in_chat {
+            let remembered = &mut self.state.remembered;
             let asked = std::mem::take(&mut remembered.prompt);
             remembered.talk.ask(&asked);
             self.state.answering_run = None;
         }
-        let mut settings = remembered.decoding.clone().as_used();
-        settings.stop.texts.retain(|text| !text.is_empty());
-        self.state.wanted_tokens = settings.stop.max_tokens;
-        self.state.awaited = Awaited::Start(pace);
-        self.worker.send(Command::Start(RunRequest { prompt, settings, pace }));
+        Some(prompt)
     }
 
     pub(super) fn run_or_resume(&mut self) {
@@ -192,4 +198,11 @@ impl App {
             _ => {}
         }
     }
+}
+
+/// Settings as they are run.
+pub(super) fn as_run(settings: &DecodingSettings) -> DecodingSettings {
+    let mut settings = settings.clone().as_used();
+    settings.stop.texts.retain(|text| !text.is_empty());
+    settings
 }

@@ -39,6 +39,8 @@ pub enum CompactPane {
     Cache,
     /// GPU time by op.
     Ops,
+    /// Runs side by side.
+    Lanes,
     /// The inspector.
     Step,
 }
@@ -169,6 +171,10 @@ pub struct State {
     pub what_if: bool,
     /// What they would have made of it, as far as that is worked out.
     pub foretold: Option<Foretold>,
+    /// The lane whose settings the settings are.
+    pub edited_lane: Option<usize>,
+    /// Whether the worker holds the runs of the lanes, so that it can go on with each.
+    pub lanes_held: bool,
     /// The search field for tokens.
     pub pin_query: String,
     /// What the lines of pinned tokens show.
@@ -216,6 +222,8 @@ impl State {
             field_stage: None,
             what_if: false,
             foretold: None,
+            edited_lane: None,
+            lanes_held: false,
             pin_query: String::new(),
             pin_scale: PinScale::default(),
             scored_run: None,

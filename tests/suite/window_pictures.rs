@@ -367,3 +367,48 @@ fn pictures_of_watching() {
     window.run_ok();
     picture(&mut window, "watch-field-small");
 }
+
+/// Lanes, in both themes and in the smallest window.
+#[test]
+#[ignore = "writes pictures to look at"]
+fn pictures_of_lanes() {
+    let mut window = ready(1440.0, 900.0);
+    window.get_by_role_and_label(Role::Tab, "Lanes").click();
+    window.run_ok();
+    picture(&mut window, "lanes-none");
+    press(&mut window, "Set up two lanes");
+    window.get_by_label("Temperature").set_value_accesskit(0.5);
+    window.run_ok();
+    picture(&mut window, "lanes-set-up");
+    press(&mut window, "Add a lane of the present settings");
+    window.get_by_label("Temperature").set_value_accesskit(0.8);
+    window.run_ok();
+    window.get_by_role_and_label(Role::RadioButton, "Lookahead").click();
+    window.run_ok();
+    press(&mut window, "Change lane C no more");
+    press(&mut window, "Run the lanes");
+    until(&mut window, "the lanes end", |app| {
+        (0..3).all(|lane| app.view().lane(lane).is_some_and(|run| run.stop.is_some()))
+    });
+    window.run_ok();
+    picture(&mut window, "lanes-ended");
+    window.query_all_by_label_contains("Lane B, step 125").next().expect("its token").click();
+    until(&mut window, "it is shown", |app| app.view().lanes.shown() == Some(1));
+    for _ in 0..116 {
+        window.key_press(egui::Key::ArrowLeft);
+    }
+    window.run_ok();
+    picture(&mut window, "lanes-shown");
+    press(&mut window, "Theme: system");
+    picture(&mut window, "lanes-light");
+    window.set_size(egui::vec2(1440.0, 1400.0));
+    window.run_ok();
+    picture(&mut window, "lanes-tall");
+    window.set_size(egui::vec2(720.0, 480.0));
+    window.run_ok();
+    window.get_by_role_and_label(Role::RadioButton, "Lanes").click();
+    window.run_ok();
+    picture(&mut window, "lanes-small");
+    press(&mut window, "Theme: light");
+    picture(&mut window, "lanes-small-dark");
+}

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
 use logitscope::session::{
-    Command, Event, GenerationDefaults, Notice, Pace, Peeked, PinnedToken, Prompt, RunRequest, Severity,
-    WholeRow,
+    Command, Event, GenerationDefaults, LanesRequest, Notice, Pace, Peeked, PinnedToken, Prompt, RunRequest,
+    Severity, WholeRow,
 };
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
@@ -47,6 +47,8 @@ pub struct Script {
     live: Option<Live>,
     /// The newest run's request.
     request: Option<RunRequest>,
+    /// Requests and runs of the lanes beside it.
+    lanes: Vec<(RunRequest, Run)>,
 }
 
 /// A run that goes on.
@@ -74,6 +76,33 @@ impl Scripted {
     pub fn steps(&self, count: usize) {
         for _ in 0..count {
             self.0.borrow_mut().step();
+        }
+    }
+
+    /// Makes some steps of a lane beside the newest run. From the third on its words are others.
+    pub fn lane_steps(&self, lane: usize, count: usize) {
+        let mut script = self.0.borrow_mut();
+        for _ in 0..count {
+            let (request, run) = &mut script.lanes[lane - 1];
+            let step = run.line.len() + 1;
+            let rows = prompt(text_of(&request.prompt)).len();
+            let mut node = node(step, rows, request);
+            if step > 2 {
+                node.token += 1000;
+                node.text = format!(" other{step}");
+            }
+            let index = run.nodes.len();
+            run.push(node);
+            let nodes = vec![run.nodes[index].clone()];
+            let phases = Phases {
+                initiation: PhaseFigures { seconds: 0.01, amount: rows as u64 },
+                incremental: PhaseFigures { seconds: 0.02 * index as f64, amount: index as u64 },
+                incremental_steps: index,
+                ..Phases::default()
+            };
+            let (steps, sequences) = (Vec::new(), Vec::new());
+            let update = Box::new(RunUpdate { nodes, tip: Some(index), steps, sequences, phases });
+            script.events.push_back(Event::LaneStepped { lane, update });
         }
     }
 
@@ -108,6 +137,8 @@ impl Script {
             Command::Start(request) => self.start(request),
             Command::ScorePrompt => self.score_prompt(),
             Command::BreakWhen(_) | Command::EndPeek => {}
+            Command::StartLanes(request) => self.start_lanes(request),
+            Command::ShowLane(lane) => self.events.push_back(Event::LaneShown { lane }),
             Command::ReadRow { node } => self.read_row(node),
             Command::Peek { node, token } => {
                 let tokens = vec![self::token(711, "Ġthree"), self::token(494, "Ġkings")];
@@ -152,26 +183,9 @@ impl Script {
             self.events.push_back(Event::Notice(Notice { severity: Severity::Error, title, detail }));
             return;
         }
-        let prompt = prompt(text_of(&request.prompt));
-        let phases = Phases {
-            load: PhaseFigures { seconds: 0.42, amount: 10_800_000 },
-            tokenise: PhaseFigures { seconds: 0.000_18, amount: prompt.len() as u64 },
-            ..Phases::default()
-        };
-        let total = prompt.len();
-        let step_input = match request.settings.cache {
-            CacheUse::Reuse => StepInput::NewTokens,
-            CacheUse::Recompute => StepInput::WholeText,
-        };
-        let (strategy, seed) = (request.settings.strategy, request.settings.seed);
-        self.events.push_back(Event::RunStarted(Box::new(RunStarted {
-            prompt,
-            strategy,
-            seed,
-            step_input,
-            continued_positions: 0,
-            phases,
-        })));
+        let started = started(&request);
+        let (total, phases) = (started.prompt.len(), started.phases);
+        self.events.push_back(Event::RunStarted(Box::new(started)));
         self.events.push_back(Event::InitiationProgress { done: 0, total });
         let pace = request.pace;
         self.run = Run::default();
@@ -181,6 +195,23 @@ impl Script {
             self.step();
             self.events.push_back(Event::Paused);
         }
+    }
+
+    /// Begins the first lane as a run, and has the others wait for [`Scripted::lane_steps`].
+    fn start_lanes(&mut self, request: LanesRequest) {
+        let LanesRequest { prompt, lanes, pace } = request;
+        let mut requests = lanes.into_iter().map(|settings| {
+            let prompt = prompt.clone();
+            RunRequest { prompt, settings, pace }
+        });
+        let first = requests.next().expect("there is a lane");
+        self.start(first);
+        let begun = self.events.pop_back().expect("progress");
+        let others: Vec<RunRequest> = requests.collect();
+        let started = others.iter().map(started).collect();
+        self.events.push_back(Event::LanesStarted(started));
+        self.events.push_back(begun);
+        self.lanes = others.into_iter().map(|request| (request, Run::default())).collect();
     }
 
     /// A row that has the node's candidates; a top-k of 12 cut all others.
@@ -273,6 +304,22 @@ impl Script {
             self.events.push_back(Event::Finished { stop, phases: live.phases });
         }
     }
+}
+
+/// The beginning of a run.
+fn started(request: &RunRequest) -> RunStarted {
+    let prompt = prompt(text_of(&request.prompt));
+    let phases = Phases {
+        load: PhaseFigures { seconds: 0.42, amount: 10_800_000 },
+        tokenise: PhaseFigures { seconds: 0.000_18, amount: prompt.len() as u64 },
+        ..Phases::default()
+    };
+    let step_input = match request.settings.cache {
+        CacheUse::Reuse => StepInput::NewTokens,
+        CacheUse::Recompute => StepInput::WholeText,
+    };
+    let (strategy, seed) = (request.settings.strategy, request.settings.seed);
+    RunStarted { prompt, strategy, seed, step_input, continued_positions: 0, phases }
 }
 
 /// The made-up model.

@@ -10,7 +10,7 @@ use super::window::{Window, press, sees, sees_part, window_on};
 use super::window_script::Scripted;
 
 /// A desktop window and the smallest one, each light and dark, on a scripted worker.
-fn windows(mut test: impl FnMut(&mut Window, &Scripted)) {
+pub fn windows(mut test: impl FnMut(&mut Window, &Scripted)) {
     for (width, height) in [(1440.0, 1400.0), (720.0, 480.0)] {
         for theme in ["light", "dark"] {
             let script = Scripted::default();
@@ -71,7 +71,7 @@ fn conditions_are_set_sent_and_remembered() {
 }
 
 /// Shows a pane, by its tab in a wide window and by its switch in a narrow one.
-fn to_pane(window: &mut Window, name: &str) {
+pub fn to_pane(window: &mut Window, name: &str) {
     let wide = window.query_by_role_and_label(Role::Tab, name).is_some();
     let role = if wide { Role::Tab } else { Role::RadioButton };
     window.get_by_role_and_label(role, name).click();

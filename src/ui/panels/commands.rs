@@ -7,6 +7,7 @@ use crate::decoding::StrategyKind;
 use crate::session::ModelSource;
 use crate::ui::action::Action;
 use crate::ui::keyboard::SHORTCUTS;
+use crate::ui::lanes::LaneAction;
 use crate::ui::remembered::ThemeChoice;
 use crate::ui::scene::Scene;
 
@@ -46,6 +47,8 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
     for colouring in scale::COLOURINGS {
         add(format!("Colour by {}", scale::name(colouring)), Action::UseColouring(colouring));
     }
+    add("Run the lanes".to_owned(), Action::Lane(LaneAction::Run));
+    add("Add a lane of the present settings".to_owned(), Action::Lane(LaneAction::Add));
     add("Chat: on or off".to_owned(), Action::ToggleChat);
     add("Begin a new conversation".to_owned(), Action::NewConversation);
     if let Some(run) = scene.run() {

@@ -15,6 +15,7 @@ mod grammar;
 pub(super) mod inspector;
 mod kept;
 pub(super) mod kv_cache;
+pub(super) mod lanes;
 pub(super) mod layers;
 mod look;
 pub(super) mod model_card;

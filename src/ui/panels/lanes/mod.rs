@@ -1,0 +1,67 @@
+//! Lanes: the same prompt in several ways side by side, aligned by step. What they are on top, their tokens below, and
+//! what they took at the bottom.
+
+mod columns;
+mod grid;
+mod head;
+mod rows;
+mod totals;
+
+use egui::{Rect, Ui, UiBuilder, pos2, vec2};
+
+use crate::ui::action::Action;
+use crate::ui::icons::Icon;
+use crate::ui::lanes::LaneAction;
+use crate::ui::scene::Scene;
+use crate::ui::theme::palette;
+use crate::ui::widgets::{Emphasis, action_button, empty};
+use grid::Grid;
+
+/// Shows the pane.
+pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if scene.state.remembered.lanes.is_empty() {
+        return nothing_yet(ui, scene);
+    }
+    let whole = ui.available_rect_before_wrap();
+    let columns = columns::of(scene);
+    let grid = Grid::of(whole, columns.len());
+    let head = Rect::from_min_size(whole.min, vec2(whole.width(), head::height(&grid)));
+    let foot = totals::height(&grid).min((whole.height() - head.height()) * 0.6);
+    let foot = Rect::from_min_max(pos2(whole.left(), whole.bottom() - foot), whole.max);
+    let middle = Rect::from_min_max(head.left_bottom(), foot.right_top());
+    let part = |ui: &mut Ui, rect: Rect, add: &mut dyn FnMut(&mut Ui)| {
+        ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
+            ui.set_clip_rect(rect.intersect(ui.clip_rect()));
+            ui.spacing_mut().item_spacing.y = 0.0;
+            add(ui);
+        });
+    };
+    part(ui, head, &mut |ui| head::show(ui, scene, &grid, &columns, head));
+    part(ui, middle, &mut |ui| rows::show(ui, scene, &grid, &columns));
+    part(ui, foot, &mut |ui| totals::show(ui, scene, &grid, &columns, foot));
+    separators(ui, &grid, columns.len(), whole);
+    ui.allocate_rect(whole, egui::Sense::hover());
+}
+
+/// Thin lines between the columns.
+fn separators(ui: &Ui, grid: &Grid, lanes: usize, whole: Rect) {
+    let stroke = egui::Stroke::new(1.0, palette(ui).line);
+    for lane in 0..lanes {
+        ui.painter().vline(grid.lane(whole, lane).left(), whole.y_range(), stroke);
+    }
+}
+
+/// What the pane says before there are lanes.
+fn nothing_yet(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let whole = ui.available_rect_before_wrap();
+    let text = "One prompt, up to four ways to decode it, step by step beside each other: a lane is a copy of the \
+                settings, which you then change.";
+    let room = Rect::from_min_max(whole.min, pos2(whole.right(), whole.bottom() - 60.0));
+    ui.scope_builder(UiBuilder::new().max_rect(room), |ui| empty(ui, "No lanes yet", text));
+    let at = Rect::from_center_size(pos2(whole.center().x, whole.center().y + 58.0), vec2(220.0, 32.0));
+    ui.scope_builder(UiBuilder::new().max_rect(at), |ui| {
+        if action_button(ui, Icon::Lanes, "Set up two lanes", Emphasis::Primary, 220.0).clicked() {
+            scene.actions.push(Action::Lane(LaneAction::Begin));
+        }
+    });
+}
