@@ -2,6 +2,8 @@
 # Installs what the program needs and this machine lacks: a C linker, the Vulkan loader, a Vulkan
 # driver, the libraries that the window opens at run time. Where nothing is missing it says nothing,
 # takes a moment and needs no network. run.sh and test.sh source it, so that they find cargo too.
+# With LOGITSCOPE_WITH_BROWSER set, as on the machines that test every change, also a browser without a
+# window, which the tests of exported pages drive; they then fail rather than skip without one.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -48,6 +50,15 @@ recent_mesa() { # VERSION
     dpkg --compare-versions "${1:-0}" ge 23
 }
 
+has_browser() {
+    local name
+    for name in chromium-headless-shell chrome-headless-shell chromium chromium-browser google-chrome \
+        google-chrome-stable microsoft-edge; do
+        command -v "$name" >/dev/null && return 0
+    done
+    return 1
+}
+
 setup_debian() {
     local package missing=() driver=''
     for package in libvulkan1 libegl1 libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 \
@@ -55,6 +66,7 @@ setup_debian() {
         installed "$package" || missing+=("$package")
     done
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
+    [ -z "${LOGITSCOPE_WITH_BROWSER:-}" ] || has_browser || missing+=(chromium-headless-shell)
     if ! has_gpu_driver && ! recent_mesa "$(dpkg-query -W -f='${Version}' mesa-vulkan-drivers 2>/dev/null)"; then
         driver=mesa-vulkan-drivers
     fi

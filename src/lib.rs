@@ -20,6 +20,7 @@
 
 pub mod cli;
 pub mod decoding;
+pub mod export;
 pub mod formats;
 pub mod gpu;
 pub mod model;

@@ -10,6 +10,7 @@ mod suite {
     mod beams;
     mod branches;
     mod breaks;
+    mod browser;
     mod chained;
     mod chat;
     mod checkpoints;
@@ -53,6 +54,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod page;
     mod peeks;
     mod pins;
     mod probe;

@@ -39,6 +39,8 @@ const EXAMPLES: &str = "Examples:
 pub enum Command {
     /// Continue a prompt; the text goes to stdout, progress and figures to stderr
     Generate(Box<Generate>),
+    /// Write a saved trace as one HTML page, which any browser opens without a network
+    Page(Page),
     /// Write the logits of every prompt position to a safetensors file
     Logits(Logits),
     /// Look inside one position of a prompt: what each layer would say, what it added, where attention looked
@@ -211,6 +213,20 @@ pub struct Generate {
     /// Write the run to a trace file, which the window opens without the model
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Write the run to an HTML page, which any browser opens without a network
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// A saved run as a page.
+#[derive(Debug, Args)]
+pub struct Page {
+    /// A trace file, from `generate --trace` or saved in the window
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+    /// The HTML file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// What `--strategy beam` takes.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::export::page::PageError;
 use crate::formats::FormatError;
 use crate::gpu::GpuError;
 use crate::model::ModelError;
@@ -86,6 +87,12 @@ pub enum CliError {
     /// The trace file.
     #[error("the trace could not be written: {0}")]
     Trace(#[from] TraceFileError),
+    /// A trace file to make something of.
+    #[error("the trace could not be opened: {0}")]
+    OpenTrace(TraceFileError),
+    /// A page.
+    #[error("the page could not be written: {0}")]
+    Page(#[from] PageError),
     /// Standard output, for another reason than a reader that went away.
     #[error("the answer could not be printed: stdout: {0}")]
     Print(std::io::Error),

@@ -12,6 +12,7 @@ use crate::decoding::{
     EarlyStopping, EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings,
     StrategyKind,
 };
+use crate::export::page;
 use crate::session::{Decode, LoadError, ReadyModel, RunError};
 use crate::trace::{Node, Phase, PhaseFigures, Run, StopReason, file};
 use crate::units::bytes;
@@ -40,9 +41,12 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let result = decode_all(&mut decode, &mut ready, arguments);
     let has_text = ready.tokenizer.is_some();
     let run = decode.end(&mut ready);
-    // The trace is written after a failure as well: it is what one wants to see then.
+    // They are written after a failure as well: they are what one wants to see then.
     if let Some(path) = &arguments.trace {
         file::write(path, &run)?;
+    }
+    if let Some(path) = &arguments.html {
+        page::write(path, &run)?;
     }
     result?;
     if arguments.json.json {

@@ -17,6 +17,7 @@ mod logits;
 mod model;
 mod outcome;
 mod output;
+mod page;
 mod parsers;
 mod probe;
 mod report;
@@ -33,6 +34,7 @@ pub fn run(command: &Command, verbosity: u8) -> Result<Outcome, CliError> {
     interrupt::listen();
     match command {
         Command::Generate(arguments) => generate::run(arguments),
+        Command::Page(arguments) => page::run(arguments),
         Command::Logits(arguments) => logits::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Tokenize(arguments) => tokenize::run(arguments),

@@ -3,15 +3,14 @@
 //! The file is one JSON object, `{"logitscope_trace": 1, "run": {..}}`; the number is the version of the
 //! format. A reader takes its own version and older ones.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Node, Run, StrategyKind};
+use super::{Node, Run, StrategyKind, whole_file};
 
 /// The version that [`write()`] writes.
 pub const VERSION: u64 = 2;
@@ -117,15 +116,13 @@ pub fn is_trace(path: &Path) -> bool {
         && head.windows(key.len()).any(|window| window == key)
 }
 
-/// Writes a run. The file appears whole or not at all: it is written beside its place and then renamed.
+/// Writes a run. The file appears whole or not at all.
 pub fn write(path: &Path, run: &Run) -> Result<(), TraceFileError> {
-    let beside = beside(path);
-    let written = write_whole(&beside, run).and_then(|()| fs::rename(&beside, path));
-    written.map_err(|source| {
-        // What was begun is of no use; that it may not even exist changes nothing about the error.
-        let _ = fs::remove_file(&beside);
-        TraceFileError::Write { path: path.to_owned(), source }
-    })
+    let written = whole_file::write(path, |file| {
+        serde_json::to_writer(&mut *file, &Envelope { logitscope_trace: VERSION, run })?;
+        file.write_all(b"\n")
+    });
+    written.map_err(|source| TraceFileError::Write { path: path.to_owned(), source })
 }
 
 /// Reads a run.
@@ -183,20 +180,6 @@ fn check(run: &Run) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn write_whole(path: &Path, run: &Run) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    serde_json::to_writer(&mut file, &Envelope { logitscope_trace: VERSION, run })?;
-    file.write_all(b"\n")?;
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-}
-
-/// A name in the same folder, so that renaming stays within one file system.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().map_or_else(|| OsString::from("trace"), OsString::from);
-    name.push(format!(".{}.part", std::process::id()));
-    path.with_file_name(name)
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, TraceFileError> {

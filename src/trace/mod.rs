@@ -7,8 +7,10 @@ pub mod facts;
 pub mod file;
 pub mod node;
 pub mod run;
+pub mod spelling;
 pub mod strategies;
 mod strategy_kind;
+pub mod whole_file;
 
 pub use facts::{AdapterFacts, ModelFacts};
 pub use node::{

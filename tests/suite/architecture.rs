@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms that it may use, itself apart.
-const DIRECTIONS: [(&str, &[&str]); 12] = [
+const DIRECTIONS: [(&str, &[&str]); 13] = [
     ("formats", &["model"]),
     ("tokenizer", &[]),
     ("model", &[]),
@@ -12,11 +12,26 @@ const DIRECTIONS: [(&str, &[&str]); 12] = [
     ("gpu", &["model"]),
     ("decoding", &["model", "trace"]),
     ("trace", &[]),
+    ("export", &["trace"]),
     ("session", &["decoding", "formats", "gpu", "model", "tokenizer", "trace"]),
     ("synthetic", &["model"]),
     ("verify", &["gpu", "model", "reference", "session", "synthetic", "trace"]),
-    ("ui", &["decoding", "session", "trace"]),
-    ("cli", &["decoding", "formats", "gpu", "model", "session", "synthetic", "tokenizer", "trace", "verify"]),
+    ("ui", &["decoding", "export", "session", "trace"]),
+    (
+        "cli",
+        &[
+            "decoding",
+            "export",
+            "formats",
+            "gpu",
+            "model",
+            "session",
+            "synthetic",
+            "tokenizer",
+            "trace",
+            "verify",
+        ],
+    ),
 ];
 
 /// Crates that belong to one room. `main.rs` may parse arguments and hold errors.
