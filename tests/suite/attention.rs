@@ -85,6 +85,7 @@ fn fresh_plan(
             key: columns(heads * head_width),
             value: columns(heads * head_width + width),
             norms,
+            value_norm: None,
             rotary: Some(RotaryId(0)),
         }),
     });

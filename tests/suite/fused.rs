@@ -7,8 +7,9 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
     FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
-    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions,
-    Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate,
+    Positions, Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
+    StreamFactor,
 };
 use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -46,7 +47,12 @@ const LLAMA: Shape = Shape {
     clip: None,
     gate: None,
     bias: Bias::Absent,
-    residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0, factors: BlockFactors::NONE },
+    residual: ResidualConfig {
+        kind: Residual::Sequential,
+        scale: 1.0,
+        factors: BlockFactors::NONE,
+        stream: StreamFactor::Absent,
+    },
     attention_norms: BlockNorms::before,
     feed_forward_norms: BlockNorms::before,
 };
@@ -55,7 +61,7 @@ const GPT2: Shape =
     Shape { kind: FeedForwardKind::Plain, norm: NormKind::Layer, bias: Bias::Present, ..LLAMA };
 /// Both blocks read what one norm, or a norm each, makes of the same residual stream.
 const SIDE_BY_SIDE: Shape = Shape {
-    residual: ResidualConfig { kind: Residual::Parallel, scale: 1.0, factors: BlockFactors::NONE },
+    residual: ResidualConfig { kind: Residual::Parallel, ..LLAMA.residual },
     feed_forward_norms: |_| BlockNorms::NONE,
     ..LLAMA
 };
@@ -72,7 +78,7 @@ const NORMED_TWICE: Shape = Shape {
     attention_norms: BlockNorms::around,
     feed_forward_norms: BlockNorms::around,
     head_norm: Some(HeadNormExtent::OwnWeights),
-    residual: ResidualConfig { kind: Residual::Sequential, scale: 0.3, factors: BlockFactors::NONE },
+    residual: ResidualConfig { scale: 0.3, ..LLAMA.residual },
     ..LLAMA
 };
 const EXPERTS: Shape = Shape {
@@ -162,6 +168,7 @@ fn plan(shape: Shape) -> Plan {
             rotary: Some(rotary),
             scale: 0.3,
             scores: ScoresConfig::default(),
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: shape.gate,
             query_key_value_bias: shape.bias,

@@ -315,7 +315,7 @@ fn norms_of_heads_agree_in_every_shape() {
                 let op = Op::HeadNorm {
                     kind,
                     epsilon: 1e-5,
-                    weight: TensorId(0),
+                    weight: Some(TensorId(0)),
                     heads,
                     head_width,
                     buffer: BufferId(0),

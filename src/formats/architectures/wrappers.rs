@@ -5,7 +5,7 @@
 
 use super::family::Family;
 use super::refused::refuse_active;
-use super::{muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
+use super::{gemma4, muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 
@@ -35,6 +35,12 @@ enum Inside {
 
 /// Every one that can be opened.
 pub(super) const WRAPPERS: &[Wrapper] = &[
+    Wrapper { name: "gemma4", inside: Inside::Own(gemma4::FAMILY, &["gemma4_text", "gemma4"]), ..LIKE_GEMMA },
+    Wrapper {
+        name: "gemma4_unified",
+        inside: Inside::Own(gemma4::UNIFIED, &["gemma4_unified_text", "gemma4_unified"]),
+        ..LIKE_GEMMA
+    },
     Wrapper { name: "lfm2_vl", inside: Inside::Any("lfm2"), is_tied: true, ..LIKE_LLAVA },
     Wrapper { name: "mistral3", inside: Inside::Any("mistral"), is_tied: true, ..LIKE_LLAVA },
     Wrapper {
@@ -90,6 +96,14 @@ const LIKE_LLAVA: Wrapper = Wrapper {
     prefixes: LLAVA_PREFIXES,
     other_parts: LLAVA_OTHER_PARTS,
     is_tied: false,
+};
+
+/// Names as Gemma 4 has them.
+const LIKE_GEMMA: Wrapper = Wrapper {
+    prefixes: &["model.language_model."],
+    other_parts: gemma4::OTHER_PARTS,
+    is_tied: true,
+    ..LIKE_LLAVA
 };
 
 /// Names as Qwen's models have them: new, then as first published.
