@@ -121,7 +121,8 @@ impl GenerationDefaults {
             }
         }
         if metadata.has(SUPPRESSED) {
-            let whole = |number: f64| if number.fract() == 0.0 { json!(number as i64) } else { json!(number) };
+            let whole =
+                |number: f64| if number.fract() == 0.0 { json!(number as i64) } else { json!(number) };
             let ids = metadata.numbers(SUPPRESSED)?.unwrap_or_default();
             value.insert("suppress_tokens".to_owned(), ids.into_iter().map(whole).collect());
         }
