@@ -1,13 +1,13 @@
 // Stores each row's keys and values in its slot of the layer's KV cache. In the fused plan it first normalises
-// and turns the keys, and does the same to the queries, which it stores for the attention that follows.
+// both and turns the keys, and does the same to the queries, which it stores for the attention that follows.
 //
-//   key_cache[slot(t)][g] = turn(norm(key[t][g])), value_cache[slot(t)][g] = value[t][g]
+//   key_cache[slot(t)][g] = turn(norm(key[t][g])), value_cache[slot(t)][g] = norm(value[t][g])
 //   ready[t][h] = turn(norm(query[t][h]))
 //
 // Shapes: source T × columns, rows STRIDE apart, in which the queries begin at FIRST and the keys at FIRST_KEY; value T
 // × columns, rows VALUE_STRIDE apart, from FIRST_VALUE on; the caches slots × G × D, D in HEAD_VEC8S blocks of eight;
 // ready T × H·D, rows READY_STRIDE apart. HEADS is 0 where queries are none of this kernel's business; PAIRS is 0 and
-// HAS_NORMS false where the keys are ready.
+// HAS_NORMS false where the keys are ready, and VALUE_EPSILON is 0 where the values are.
 // Split: x over the blocks of all query, key and value heads of a row, y over rows. No barrier.
 // Twin: src/reference/cache.rs
 

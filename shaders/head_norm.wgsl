@@ -1,6 +1,6 @@
 // RMSNorm or LayerNorm of each head of a row by itself, in place.
 //
-//   x[t][h] = (x[t][h] − m) / sqrt(mean((x[t][h] − m)²) + ε) · weight[h],   m = mean(x[t][h]), or 0 for RMSNorm
+//   x[t][h] = (x[t][h] − m) / sqrt(mean((x[t][h] − m)²) + ε) (· weight[h]),   m = mean(x[t][h]), or 0 for RMSNorm
 //
 // Shapes: x T × heads·D from column FIRST of rows STRIDE apart; weight D = HEAD_WIDTH for all heads, or heads·D
 // (WEIGHT_WIDTH elements). A whole row is normalised as one head.
@@ -10,6 +10,7 @@
 
 override WORKGROUP: u32;
 override HEAD_WIDTH: u32;
+override HAS_WEIGHT: bool;
 override WEIGHT_WIDTH: u32;
 override STRIDE: u32;
 override FIRST: u32;
@@ -40,6 +41,10 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
     let mean_square = workgroup_sum(squares, lane) / f32(HEAD_WIDTH);
     let scale = 1.0 / sqrt(mean_square + EPSILON);
     for (var i = lane.index; i < HEAD_WIDTH; i += WORKGROUP) {
-        values[base + i] = (values[base + i] - mean) * scale * weight[weight_base + i];
+        var value = (values[base + i] - mean) * scale;
+        if HAS_WEIGHT {
+            value *= weight[weight_base + i];
+        }
+        values[base + i] = value;
     }
 }

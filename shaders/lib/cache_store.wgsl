@@ -8,6 +8,8 @@ override PAIRS: u32;
 override TABLE: u32;
 override HAS_NORMS: bool;
 override EPSILON: f32;
+/// Under the square root of the norm of values, which has no weight; 0 where they have none.
+override VALUE_EPSILON: f32;
 
 /// The largest f16: what is beyond is stored as this, since infinity would spoil every sum it enters.
 const LARGEST_HALF: f32 = 65504.0;
@@ -55,9 +57,17 @@ const QUERY_HEAD: u32 = 0u;
 const KEY_HEAD: u32 = 1u;
 const VALUE_HEAD: u32 = 2u;
 
-/// The factor that its norm puts on the head that begins at `head` of the source; values have none.
+/// Whether a head of this kind is normalised.
+fn is_normed(kind: u32) -> bool {
+    if VALUE_EPSILON > 0.0 && kind == VALUE_HEAD {
+        return true;
+    }
+    return HAS_NORMS && kind != VALUE_HEAD;
+}
+
+/// The factor that its norm puts on the head that begins at `head` of the source, if it has one.
 fn head_factor(head: u32, kind: u32) -> f32 {
-    if !HAS_NORMS || kind == VALUE_HEAD {
+    if !is_normed(kind) {
         return 1.0;
     }
     // Each lane sums the whole head: less work than a barrier.
@@ -65,7 +75,8 @@ fn head_factor(head: u32, kind: u32) -> f32 {
     for (var i = head; i < head + HEAD_WIDTH; i++) {
         squares += raw(i, kind) * raw(i, kind);
     }
-    return 1.0 / sqrt(squares / f32(HEAD_WIDTH) + EPSILON);
+    let epsilon = select(EPSILON, VALUE_EPSILON, kind == VALUE_HEAD);
+    return 1.0 / sqrt(squares / f32(HEAD_WIDTH) + epsilon);
 }
 
 /// Elements `i` and `i + 1` of the head that begins at `head` of the source, ready; 0 beyond the head.
@@ -73,7 +84,7 @@ fn ready_pair(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> vec2<f3
     return vec2(ready_element(head, i, factor, angles, kind), ready_element(head, i + 1u, factor, angles, kind));
 }
 
-/// An element of a head: where it is a query or a key, normalised, then turned by the angles that begin at `angles`.
+/// An element of a head, normalised; where it is a query or a key, then turned by the angles that begin at `angles`.
 fn ready_element(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> f32 {
     if i >= HEAD_WIDTH {
         return 0.0;
@@ -94,6 +105,9 @@ fn normed_element(head: u32, i: u32, factor: f32, kind: u32) -> f32 {
     let x = raw(head + i, kind);
     if HAS_NORMS && kind != VALUE_HEAD {
         return x * factor * select(query_norm[i], key_norm[i], kind == KEY_HEAD);
+    }
+    if VALUE_EPSILON > 0.0 && kind == VALUE_HEAD {
+        return x * factor;
     }
     return x;
 }

@@ -132,7 +132,7 @@ impl Chain {
     pub fn of(settings: &DecodingSettings, context: &StageContext) -> Self {
         let mut chain = Self::new(&settings.stages, settings.picks(), context, settings.recorded_candidates);
         match settings.strategy {
-            StrategyKind::Contrastive => chain.stages.clear(),
+            StrategyKind::Contrastive => chain.stages.retain(Stage::is_for_contrastive),
             StrategyKind::Beam if settings.beam.beams > 1 => chain.stages.insert(0, Stage::LogSoftmax),
             _ => {}
         }

@@ -26,7 +26,7 @@ use crate::trace::{Run, StepDetail, StrategyStep};
 /// Contrastive search of one text.
 #[derive(Clone)]
 pub struct Contrastive {
-    /// Without stages: it records the raw distribution.
+    /// Only cuts what is never chosen: the distribution is else the model's own.
     chain: Chain,
     settings: ContrastiveSettings,
     ending: Ending,
@@ -59,7 +59,7 @@ struct Tried {
 }
 
 impl Contrastive {
-    /// For a prompt and settings that were checked; stages are refused.
+    /// For a prompt and settings that were checked; stages are refused, but for the tokens that are never chosen.
     pub(super) fn new(
         settings: &DecodingSettings,
         stages: &StageContext,
@@ -67,7 +67,7 @@ impl Contrastive {
         prompt: &[u32],
     ) -> Result<Self, DecodingError> {
         let asked = Chain::new(&settings.stages, Picking::Argmax, stages, 0);
-        if let Some(stage) = asked.stages.first() {
+        if let Some(stage) = asked.stages.iter().find(|stage| !stage.is_for_contrastive()) {
             return Err(DecodingError::WithoutStages { stage: stage.name() });
         }
         Ok(Self {
@@ -105,7 +105,7 @@ impl Contrastive {
         Ok(outputs.summaries.into_iter().next_back().expect("a pass returns what its batch asks for"))
     }
 
-    /// The raw distribution; an error if the model computed NaN.
+    /// The model's distribution over what may be chosen; an error if it computed NaN.
     fn distribution(
         &self,
         summary: &Summary,
@@ -116,7 +116,8 @@ impl Contrastive {
         if let Some(filtered) = filtered {
             return Ok(filtered);
         }
-        // Only the whole row tells which logit is broken, and it may be gone: the newest token is computed again.
+        // Only the whole row tells which logit is broken, and what is left of it where tokens are cut. It may be gone:
+        // the newest token is computed again.
         let (sequence, newest) = (self.sequence.expect("the text is cached"), self.tokens.len() - 1);
         model.truncate(sequence, newest);
         let batch = Batch::chain(sequence, newest, &self.tokens[newest..], RowOutput::Logits);
@@ -215,10 +216,10 @@ impl Strategy for Contrastive {
         let before = self.after_text(model, control)?;
         let sequence = self.sequence.expect("the text is cached");
         let filtered = self.distribution(&before, step, model)?;
-        let places: Vec<u32> = filtered.raw.top(self.settings.candidates);
+        let places: Vec<u32> = filtered.row.top(self.settings.candidates);
         let candidates: Vec<(u32, f64)> = places
             .iter()
-            .map(|&place| (filtered.token(place), filtered.raw.probability(&filtered.before, place)))
+            .map(|&place| (filtered.token(place), filtered.row.probability(&filtered.after, place)))
             .collect();
         // Nothing is lost where a pass fails: the text stays cached, and this summary is still true.
         self.next = Some(before);

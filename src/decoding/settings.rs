@@ -273,6 +273,13 @@ impl Default for StopSettings {
 }
 
 impl DecodingSettings {
+    /// The same, with these tokens among those that are never chosen.
+    pub fn suppressing(&self, tokens: &[u32]) -> Self {
+        let mut settings = self.clone();
+        settings.stages.suppress_tokens.extend(tokens);
+        settings
+    }
+
     /// As the strategy uses them: what it has no use for is as if it had never been set.
     pub fn as_used(mut self) -> Self {
         if self.strategy == StrategyKind::Contrastive {

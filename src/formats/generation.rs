@@ -5,13 +5,16 @@
 //! runs without it.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::FormatError;
 use super::folder::{CONFIG, Folder};
 use super::gguf::Metadata;
 use super::json;
 use super::special::GENERATION_CONFIG;
+
+/// The key of a GGUF file for tokens that are never chosen.
+const SUPPRESSED: &str = "tokenizer.ggml.suppress_tokens";
 
 /// A model's own settings, by transformers' names. `None`, or empty, is what its files do not mention.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -99,7 +102,11 @@ impl GenerationDefaults {
     }
 
     /// Those of a GGUF file.
-    pub(super) fn of_metadata(metadata: &Metadata, warnings: &mut Vec<String>) -> Result<Self, FormatError> {
+    pub(super) fn of_metadata(
+        metadata: &Metadata,
+        vocabulary: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, FormatError> {
         let mut value = serde_json::Map::new();
         for (key, name) in [
             ("temp", "temperature"),
@@ -113,7 +120,13 @@ impl GenerationDefaults {
                 value.insert(name.to_owned(), metadata.json(&key)?);
             }
         }
-        Ok(Self::of_values("the metadata", &[&Value::Object(value)], 0, warnings))
+        if metadata.has(SUPPRESSED) {
+            let whole =
+                |number: f64| if number.fract() == 0.0 { json!(number as i64) } else { json!(number) };
+            let ids = metadata.numbers(SUPPRESSED)?.unwrap_or_default();
+            value.insert("suppress_tokens".to_owned(), ids.into_iter().map(whole).collect());
+        }
+        Ok(Self::of_values("the metadata", &[&Value::Object(value)], vocabulary, warnings))
     }
 
     /// Of several objects the first with a field counts.

@@ -200,7 +200,7 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     facts.keeps(&config);
     facts.special =
         special::read(&Folder::Embedded(&[]), &[&fields], config.vocabulary, &mut facts.warnings)?;
-    facts.generation = GenerationDefaults::of_metadata(&metadata, &mut facts.warnings)?;
+    facts.generation = GenerationDefaults::of_metadata(&metadata, config.vocabulary, &mut facts.warnings)?;
     facts.warnings.extend(architectures::unknown_fields_warning(&described.family, &fields));
     import_headers(&described.family, &mut config, checkpoint, facts)
 }

@@ -134,7 +134,7 @@ fn open_gguf(location: Location) -> Result<ModelFile, FormatError> {
     let mut config = read_config(&file.family, &fields, &file.names(&checkpoint))?;
     file.complete(&mut config, &metadata, &checkpoint)?;
     let special = special::read(&Folder::Embedded(&[]), &[&fields], config.vocabulary, &mut warnings)?;
-    let generation = GenerationDefaults::of_metadata(&metadata, &mut warnings)?;
+    let generation = GenerationDefaults::of_metadata(&metadata, config.vocabulary, &mut warnings)?;
     warnings.extend(unknown_fields_warning(&file.family, &fields));
     let tokenizer = metadata.has(TOKENIZER_MODEL).then(|| TokenizerFiles::Gguf(metadata.clone()));
     let (family, scaled) = (&file.family, Vec::new());

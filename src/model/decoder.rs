@@ -8,8 +8,9 @@ mod recurrent;
 use super::cache::CacheFormat;
 use super::config::{
     AttentionConfig, Bias, BlockFactors, BlockNorms, ExpertKind, ExpertsConfig, FeedForwardConfig,
-    FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig,
-    ModelConfig, NormConfig, OutputGate, Positions, Residual, SharedExpert, SharedGate, Sinks,
+    FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadWeights, KeysValues,
+    LayerConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions, Residual, SharedExpert,
+    SharedGate, Sinks, StreamFactor,
 };
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, StateSpec,
@@ -56,6 +57,9 @@ struct Planner {
     context: usize,
 }
 
+/// The weight and the bias of a linear map.
+type Matrix = (TensorId, Option<TensorId>);
+
 impl Planner {
     fn layer(&mut self, index: usize, config: &LayerConfig, residual: BufferId) {
         let name = |block: &str| format!("layers.{index}.{block}");
@@ -86,6 +90,10 @@ impl Planner {
             self.feed_forward(&feed_forward, block, input, update);
             self.scale(self.factors.feed_forward, update);
             self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
+        }
+        if config.residual.stream == StreamFactor::Present {
+            let factor = self.tensor(&name("stream.factor.weight"), 1, 1);
+            self.ops.push(Op::ScaleBy { factor, buffer: residual });
         }
     }
 
@@ -152,14 +160,24 @@ impl Planner {
         let gate = config.output_gate.map(|gate| self.output_gate(&name("gate"), gate, config, input));
         let bias = config.query_key_value_bias;
         self.linear(&name("query"), bias, input, query);
-        self.linear(&name("key"), bias, input, key);
-        self.linear(&name("value"), bias, input, value);
+        let of_keys = self.matrix(&name("key"), bias, input, key);
+        let of_values = match config.keys_values.source {
+            KeysValues::OneProjection => of_keys,
+            _ => self.matrix(&name("value"), bias, input, value),
+        };
+        self.multiply(of_keys, input, key);
+        self.multiply(of_values, input, value);
         if let Some(limit) = config.clip {
             self.ops.extend([query, key, value].map(|buffer| Op::Clamp { limit, buffer }));
         }
         if let Some(norm) = &config.head_norm {
             self.head_norm(&name("query_norm"), norm, config.heads, config.head_width, query);
             self.head_norm(&name("key_norm"), norm, config.key_value_heads, config.head_width, key);
+        }
+        if let Some(epsilon) = config.keys_values.value_norm {
+            let (heads, head_width) = (config.key_value_heads, config.head_width);
+            let (kind, weight, buffer) = (NormKind::Rms, None, value);
+            self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
         }
         if let Some(rotary) = &config.rotary {
             let (table, head_width) = (self.rotary(rotary.table(self.context)), config.head_width);
@@ -223,7 +241,7 @@ impl Planner {
             // A row is one wide head.
             HeadNormExtent::Row => (1, heads * head_width, heads * head_width),
         };
-        let weight = self.tensor(&format!("{name}.weight"), 1, columns);
+        let weight = Some(self.tensor(&format!("{name}.weight"), 1, columns));
         self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
     }
 
@@ -350,9 +368,18 @@ impl Planner {
     }
 
     fn linear(&mut self, name: &str, bias: Bias, input: BufferId, output: BufferId) {
+        let matrix = self.matrix(name, bias, input, output);
+        self.multiply(matrix, input, output);
+    }
+
+    /// The weight and the bias of a linear map between two buffers.
+    fn matrix(&mut self, name: &str, bias: Bias, input: BufferId, output: BufferId) -> Matrix {
         let (columns, rows) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
         let weight = self.tensor(&format!("{name}.weight"), rows, columns);
-        let bias = self.bias(&format!("{name}.bias"), rows, bias);
+        (weight, self.bias(&format!("{name}.bias"), rows, bias))
+    }
+
+    fn multiply(&mut self, (weight, bias): Matrix, input: BufferId, output: BufferId) {
         self.ops.push(Op::Linear { norm: None, weight, bias, input, output, epilogue: Epilogue::Store });
     }
 

@@ -85,10 +85,13 @@ impl Reference {
         queries: &mut [f32],
     ) -> KeysValues {
         let width = heads.key_value * heads.width;
-        let (mut keys, values) = (self.columns(prologue.key, width), self.columns(prologue.value, width));
+        let (mut keys, mut values) = (self.columns(prologue.key, width), self.columns(prologue.value, width));
         if let Some(HeadNorms { epsilon, query, key }) = prologue.norms {
-            head_norm(NormKind::Rms, epsilon, self.tensor(query), heads.width, queries);
-            head_norm(NormKind::Rms, epsilon, self.tensor(key), heads.width, &mut keys);
+            head_norm(NormKind::Rms, epsilon, Some(self.tensor(query)), heads.width, queries);
+            head_norm(NormKind::Rms, epsilon, Some(self.tensor(key)), heads.width, &mut keys);
+        }
+        if let Some(epsilon) = prologue.value_norm {
+            head_norm(NormKind::Rms, epsilon, None, heads.width, &mut values);
         }
         if let Some(id) = prologue.rotary {
             let table = &self.plan.rotary_tables[id.0];

@@ -108,7 +108,7 @@ impl Reference {
                 norm::norm(kind, epsilon, weight, bias, self.buffer(input), output);
             }
             Op::HeadNorm { kind, epsilon, weight, head_width, .. } => {
-                head_norm::head_norm(kind, epsilon, self.tensor(weight), head_width, output);
+                head_norm::head_norm(kind, epsilon, self.optional(weight), head_width, output);
             }
             Op::Linear { norm, weight, bias, input, epilogue, .. } => {
                 let input = self.buffer(input);
@@ -131,6 +131,7 @@ impl Reference {
             Op::Gate { activation, up, .. } => gate::gate(activation, self.buffer(up), output),
             Op::Add { input, .. } => add::add(self.buffer(input), output),
             Op::Scale { factor, .. } => scale::scale(factor, output),
+            Op::ScaleBy { factor, .. } => scale::scale(self.tensor(factor)[0], output),
             Op::Clamp { limit, .. } => clamp::clamp(limit, output),
             Op::SoftCap { cap, .. } => soft_cap::soft_cap(cap, output),
             Op::Route { active, router, bias, scores, .. } => {

@@ -1,4 +1,4 @@
-//! Twin of `Op::Scale`: every number times a factor, in place.
+//! Twin of `Op::Scale` and `Op::ScaleBy`: every number times a factor, in place.
 
 /// buffer = factor · buffer, element by element.
 pub(super) fn scale(factor: f32, buffer: &mut [f32]) {

@@ -4,8 +4,8 @@ use super::Reference;
 use crate::model::batch::RowOutput;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig,
-    Sinks,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions,
+    ResidualConfig, ScoresConfig, Sinks,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 use crate::model::{Batch, LanguageModel, ModelConfig, Row, SequenceId, plan_decoder};
@@ -28,6 +28,7 @@ fn model() -> Reference {
             rotary: Some(rotary),
             scale: 0.5,
             scores: ScoresConfig::default(),
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: None,
             query_key_value_bias: Bias::Present,

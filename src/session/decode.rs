@@ -76,6 +76,8 @@ impl Decode {
         settings: &DecodingSettings,
     ) -> Result<Self, RunError> {
         let start = Instant::now();
+        // What the model's files say never to choose, no setting lets through.
+        let settings = &settings.suppressing(&ready.loaded.defaults.suppress_tokens);
         let ids = ready.tokenise(prompt)?;
         let seconds = start.elapsed().as_secs_f64();
         let eos = settings.stop.eos.tokens(&ready.loaded.eos);

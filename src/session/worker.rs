@@ -311,7 +311,7 @@ impl Worker {
     }
 
     /// All runs that are held in the model.
-    fn runs(&self) -> impl Iterator<Item = &LiveRun> {
+    pub(super) fn runs(&self) -> impl Iterator<Item = &LiveRun> {
         self.live.iter().chain(self.lanes.others())
     }
 

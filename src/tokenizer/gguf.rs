@@ -1,7 +1,7 @@
 //! Tokenizers from the metadata of a GGUF file: tokens with scores or merges become what `tokenizer.json` would say.
 //!
-//! Covers byte-level BPE (`gpt2`) with the splitting rules that are known for sure, and SentencePiece's BPE (`llama`)
-//! and unigram model (`t5`).
+//! Covers byte-level BPE (`gpt2`) with the splitting rules that are known for sure, and SentencePiece's BPE (`llama`, and
+//! with a list of merges `gemma4`) and unigram model (`t5`).
 //! What cannot be reproduced is refused with the reason, never guessed. Knows nothing of how the metadata is stored.
 
 use std::borrow::Cow;
@@ -67,6 +67,9 @@ pub mod kind {
     pub(super) const ODD: f64 = -1.0;
 }
 
+/// The kind that merges SentencePiece's pieces by a list: Gemma 4's.
+const MERGED_PIECES: &str = "gemma4";
+
 /// The score of a unigram piece that no text becomes; worse than any text's pieces together.
 const HIDDEN_SCORE: f64 = -1e30;
 
@@ -84,6 +87,8 @@ enum Prefixed {
     EachPart,
     /// The beginning of a text, unless it has one.
     BeginningAlone,
+    /// Nothing, whatever the file says.
+    Nothing,
 }
 
 impl Tokenizer {
@@ -101,8 +106,13 @@ impl Tokenizer {
                 vocabulary.sentencepiece(vocabulary.unigram()?, Prefixed::EachPart),
                 Usual { bos: false, eos: true },
             ),
+            MERGED_PIECES => {
+                let model = vocabulary.bpe_of_merges()?;
+                (vocabulary.sentencepiece(model, Prefixed::Nothing), Usual { bos: true, eos: false })
+            }
             other => {
-                return Err(unreproducible(format!("its kind `{other}` is not one of gpt2, llama, t5")));
+                let reason = format!("its kind `{other}` is not one of gpt2, {MERGED_PIECES}, llama, t5");
+                return Err(unreproducible(reason));
             }
         };
         let mut inner = parse(tokenizer.to_string().as_bytes())?;
@@ -140,7 +150,9 @@ impl GgufVocabulary {
     /// file that does not say.
     fn configuration(&self, usual: Usual) -> Value {
         let mut config = self.special_tokens();
-        config["add_bos_token"] = json!(self.add_bos.unwrap_or(usual.bos));
+        // Files of the newest kind that deny it are mistaken, as other readers have it.
+        let adds_bos = self.model == MERGED_PIECES || self.add_bos.unwrap_or(usual.bos);
+        config["add_bos_token"] = json!(adds_bos);
         config["add_eos_token"] = json!(self.add_eos.unwrap_or(usual.eos));
         config
     }
@@ -280,6 +292,14 @@ impl GgufVocabulary {
         Ok((tokenizer, Usual { bos: splitting.adds_bos, eos: false }))
     }
 
+    /// SentencePiece's BPE by the merges that the file has.
+    fn bpe_of_merges(&self) -> Result<Value, TokenizerError> {
+        if self.merges.is_empty() {
+            return Err(unreproducible("it has no merges".to_owned()));
+        }
+        self.bpe()
+    }
+
     /// SentencePiece's BPE as `tokenizer.json` has it.
     fn bpe(&self) -> Result<Value, TokenizerError> {
         let ids = self.ids()?;
@@ -325,13 +345,15 @@ impl GgufVocabulary {
             normalizers.push(json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}));
         }
         let mut splitter = Value::Null;
-        if self.add_space_prefix.unwrap_or(true) {
-            match prefixed {
-                Prefixed::EachPart => normalizers.push(json!({"type": "Prepend", "prepend": "▁"})),
-                Prefixed::BeginningAlone => {
-                    splitter = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false});
-                }
+        let prefixed = if self.add_space_prefix.unwrap_or(true) { prefixed } else { Prefixed::Nothing };
+        match prefixed {
+            Prefixed::EachPart => normalizers.push(json!({"type": "Prepend", "prepend": "▁"})),
+            Prefixed::BeginningAlone => {
+                splitter = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false});
             }
+            Prefixed::Nothing => {}
+        }
+        if !matches!(prefixed, Prefixed::Nothing) {
             decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
         }
         normalizers.push(spaces);

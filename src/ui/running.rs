@@ -142,7 +142,8 @@ impl App {
         };
         let loaded = self.view.loaded.as_ref().filter(|loaded| loaded.model == run.model);
         let eos = loaded.map(|loaded| &loaded.eos[..]);
-        let settings = &remembered.decoding;
+        let suppressed = loaded.map_or(&[][..], |loaded| &loaded.defaults.suppress_tokens);
+        let settings = &remembered.decoding.suppressing(suppressed);
         let fits = foretold.as_ref().is_some_and(|told| told.fits(run, *run_number, settings, eos));
         let fresh = || Foretold::new(run, *run_number, settings, eos);
         let told = match foretold {

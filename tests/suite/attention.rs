@@ -62,6 +62,16 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
     plan
 }
 
+/// The same where values are normalised, and made of the keys' columns.
+fn with_values_of_keys(mut plan: Plan) -> Plan {
+    for op in &mut plan.ops {
+        if let Op::Attention(AttentionOp { prologue: Some(prologue), .. }) = op {
+            (prologue.value, prologue.value_norm) = (prologue.key, Some(1e-6));
+        }
+    }
+    plan
+}
+
 /// Attention that norms, turns and stores queries, keys and values itself, from one buffer.
 fn fresh_plan(
     [heads, key_value_heads, head_width]: [usize; 3],
@@ -85,6 +95,7 @@ fn fresh_plan(
             key: columns(heads * head_width),
             value: columns(heads * head_width + width),
             norms,
+            value_norm: None,
             rotary: Some(RotaryId(0)),
         }),
     });
@@ -147,6 +158,19 @@ fn attention_that_stores_its_own_keys_agrees() {
     ] {
         let what = format!("fresh attention {shape:?} in {}", format.name());
         compare_chains(&fresh_plan(shape, norms, format), choice, &[1, 14, 1, 5, 70, 1, 1], &what);
+    }
+}
+
+#[test]
+fn values_made_of_keys_agree() {
+    for (shape, norms, format, choice) in [
+        ([4, 2, 20], Some(NORMS), F32, GPU),
+        ([2, 1, 64], None, F16, CPU),
+        ([4, 1, 512], Some(NORMS), F16, GPU),
+    ] {
+        let what = format!("attention with values of keys {shape:?} in {}", format.name());
+        let plan = with_values_of_keys(fresh_plan(shape, norms, format));
+        compare_chains(&plan, choice, &[1, 14, 1, 5, 1], &what);
     }
 }
 

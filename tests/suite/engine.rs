@@ -7,8 +7,8 @@ use logitscope::gpu::{Device, Engine, LoadError};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, ResidualConfig,
-    ScoresConfig, Sinks,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions,
+    ResidualConfig, ScoresConfig, Sinks,
 };
 use logitscope::model::plan::{BufferId, BufferSpec, Epilogue, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -34,6 +34,7 @@ pub fn small_model() -> Plan {
             rotary: Some(RotaryConfig { width: 10, theta: 10_000.0, scaling: RotaryScaling::Plain }),
             scale: 1.0 / 10f32.sqrt(),
             scores: ScoresConfig::default(),
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: None,
             query_key_value_bias: Bias::Present,

@@ -7,8 +7,9 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
     FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
-    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions,
-    Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
+    HeadWeights, KeysValues, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind,
+    OutputGate, Positions, Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate,
+    Sinks, StreamFactor,
 };
 use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -31,6 +32,7 @@ pub struct Shape {
     head_norm: Option<HeadNormExtent>,
     clip: Option<f32>,
     gate: Option<OutputGate>,
+    keys_values: KeysValuesConfig,
     bias: Bias,
     residual: ResidualConfig,
     attention_norms: fn(NormConfig) -> BlockNorms,
@@ -45,8 +47,14 @@ const LLAMA: Shape = Shape {
     head_norm: None,
     clip: None,
     gate: None,
+    keys_values: KeysValuesConfig { source: KeysValues::Projected, value_norm: None },
     bias: Bias::Absent,
-    residual: ResidualConfig { kind: Residual::Sequential, scale: 1.0, factors: BlockFactors::NONE },
+    residual: ResidualConfig {
+        kind: Residual::Sequential,
+        scale: 1.0,
+        factors: BlockFactors::NONE,
+        stream: StreamFactor::Absent,
+    },
     attention_norms: BlockNorms::before,
     feed_forward_norms: BlockNorms::before,
 };
@@ -55,7 +63,7 @@ const GPT2: Shape =
     Shape { kind: FeedForwardKind::Plain, norm: NormKind::Layer, bias: Bias::Present, ..LLAMA };
 /// Both blocks read what one norm, or a norm each, makes of the same residual stream.
 const SIDE_BY_SIDE: Shape = Shape {
-    residual: ResidualConfig { kind: Residual::Parallel, scale: 1.0, factors: BlockFactors::NONE },
+    residual: ResidualConfig { kind: Residual::Parallel, ..LLAMA.residual },
     feed_forward_norms: |_| BlockNorms::NONE,
     ..LLAMA
 };
@@ -72,7 +80,7 @@ const NORMED_TWICE: Shape = Shape {
     attention_norms: BlockNorms::around,
     feed_forward_norms: BlockNorms::around,
     head_norm: Some(HeadNormExtent::OwnWeights),
-    residual: ResidualConfig { kind: Residual::Sequential, scale: 0.3, factors: BlockFactors::NONE },
+    residual: ResidualConfig { scale: 0.3, ..LLAMA.residual },
     ..LLAMA
 };
 const EXPERTS: Shape = Shape {
@@ -109,11 +117,22 @@ const GATED_HEADS: Shape =
 const GATED_WITH_BIASES: Shape = Shape { bias: Bias::Present, ..GATED };
 const GATED_AND_CLIPPED: Shape = Shape { clip: Some(0.4), ..GATED_HEADS };
 const GATED_ODD: Shape = Shape { gate: GATED_HEADS.gate, ..ODD };
+/// Values that are normalised, and those that are also made by the keys' projection, in layers with a factor.
+const NORMED_VALUES: Shape = Shape {
+    keys_values: KeysValuesConfig { source: KeysValues::Projected, value_norm: Some(1e-6) },
+    ..QWEN3
+};
+const VALUES_OF_KEYS: Shape = Shape {
+    keys_values: KeysValuesConfig { source: KeysValues::OneProjection, value_norm: Some(1e-6) },
+    residual: ResidualConfig { stream: StreamFactor::Present, ..LLAMA.residual },
+    ..QWEN3
+};
+const ODD_VALUES_OF_KEYS: Shape = Shape { head_width: 6, feed_forward: 30, ..VALUES_OF_KEYS };
 /// Neither heads nor gate fit blocks of four.
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
 
 /// All of them: name, shape, and ops of a layer once they are fused.
-pub const SHAPES: [(&str, Shape, usize); 18] = [
+pub const SHAPES: [(&str, Shape, usize); 21] = [
     ("llama", LLAMA, 5),
     ("qwen3", QWEN3, 5),
     ("gpt2", GPT2, 7),
@@ -132,6 +151,9 @@ pub const SHAPES: [(&str, Shape, usize); 18] = [
     ("gated, with biases", GATED_WITH_BIASES, 7),
     ("gated and clipped", GATED_AND_CLIPPED, 8),
     ("gated, odd", GATED_ODD, 14),
+    ("normed values", NORMED_VALUES, 5),
+    ("values of keys", VALUES_OF_KEYS, 6),
+    ("values of keys, odd", ODD_VALUES_OF_KEYS, 16),
 ];
 
 /// A tiny plan of each shape.
@@ -162,6 +184,7 @@ fn plan(shape: Shape) -> Plan {
             rotary: Some(rotary),
             scale: 0.3,
             scores: ScoresConfig::default(),
+            keys_values: shape.keys_values,
             sinks: Sinks::default(),
             output_gate: shape.gate,
             query_key_value_bias: shape.bias,

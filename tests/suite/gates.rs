@@ -7,8 +7,8 @@ use std::sync::Arc;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    AttentionConfig, Bias, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, NormKind, OutputGate,
-    ScoresConfig, Sinks,
+    AttentionConfig, Bias, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, KeysValuesConfig,
+    NormKind, OutputGate, ScoresConfig, Sinks,
 };
 use logitscope::model::plan::{BufferId, Op, Plan};
 use logitscope::model::{Batch, LanguageModel, WeightFormat, plan_decoder};
@@ -43,6 +43,7 @@ fn plan(gate: OutputGate) -> (Plan, [BufferId; 2]) {
         rotary: None,
         scale: 1.0 / 8f32.sqrt(),
         scores: ScoresConfig::default(),
+        keys_values: KeysValuesConfig::default(),
         sinks: Sinks::default(),
         output_gate: Some(gate),
         query_key_value_bias: Bias::Absent,

@@ -311,17 +311,19 @@ fn norms_of_heads_agree_in_every_shape() {
     for choice in choices() {
         for kind in [NormKind::Rms, NormKind::Layer] {
             // Single heads with one weight and with a weight each, and a row as one head.
-            for (heads, head_width, columns) in [(3, 5, 5), (4, 8, 32), (2, 65, 130), (1, 96, 96)] {
+            // And single heads without a weight.
+            for (heads, head_width, columns) in [(3, 5, 5), (4, 8, 32), (2, 65, 130), (1, 96, 96), (3, 10, 0)]
+            {
                 let op = Op::HeadNorm {
                     kind,
                     epsilon: 1e-5,
-                    weight: TensorId(0),
+                    weight: (columns > 0).then_some(TensorId(0)),
                     heads,
                     head_width,
                     buffer: BufferId(0),
                 };
                 let buffers = vec![batch_buffer("heads", heads * head_width)];
-                let tensors = vec![tensor("weight", 1, columns)];
+                let tensors = if columns > 0 { vec![tensor("weight", 1, columns)] } else { Vec::new() };
                 let mut pair = Pair::new(&plan(vec![op], buffers, tensors), WeightFormat::F32, choice);
                 for rows in ROWS {
                     pair.compare_rows(rows, &format!("{kind:?} norm of {heads} × {head_width} {choice:?}"));
@@ -352,13 +354,15 @@ fn elementwise_ops_agree_in_every_shape() {
                 ops.push(Op::SoftCap { cap: 5.0, buffer: OUTPUT });
                 ops.push(Op::Clamp { limit: 3.5, buffer: OUTPUT });
                 ops.push(Op::Scale { factor: 0.7, buffer: OUTPUT });
+                ops.push(Op::ScaleBy { factor: TensorId(0), buffer: OUTPUT });
                 ops.push(Op::Add { input: INPUT, output: OUTPUT });
             }
             let picked = BufferId(2);
             ops.push(Op::Pick { input: OUTPUT, output: picked });
             let mut buffers = vec![batch_buffer("input", columns), batch_buffer("output", columns)];
             buffers.push(BufferSpec { name: "picked", columns, rows: RowSet::Outputs });
-            let mut pair = Pair::new(&plan(ops, buffers, Vec::new()), WeightFormat::F32, choice);
+            let tensors = vec![tensor("factor", 1, 1)];
+            let mut pair = Pair::new(&plan(ops, buffers, tensors), WeightFormat::F32, choice);
             for rows in ROWS {
                 pair.compare_rows(rows, &format!("elementwise over {columns} {choice:?}"));
             }

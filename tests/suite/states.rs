@@ -5,9 +5,9 @@ use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, ConvolutionConfig, EmbeddingConfig, FeedForwardConfig,
-    FeedForwardKind, GatedDeltaConfig, GroupNormConfig, HeadOrder, HeadWeights, LayerConfig, LogitsConfig,
-    Mamba2Config, ModelConfig, NormConfig, NormKind, Positions, RecurrentConfig, ResidualConfig,
-    ScoresConfig, ShortConvolutionConfig, Sinks, StateHeads,
+    FeedForwardKind, GatedDeltaConfig, GroupNormConfig, HeadOrder, HeadWeights, KeysValuesConfig,
+    LayerConfig, LogitsConfig, Mamba2Config, ModelConfig, NormConfig, NormKind, Positions, RecurrentConfig,
+    ResidualConfig, ScoresConfig, ShortConvolutionConfig, Sinks, StateHeads,
 };
 use logitscope::model::plan::Plan;
 use logitscope::model::selection::SamplingParams;
@@ -58,6 +58,7 @@ pub fn config() -> ModelConfig {
         rotary: None,
         scale: 1.0 / 10f32.sqrt(),
         scores: ScoresConfig::default(),
+        keys_values: KeysValuesConfig::default(),
         sinks: Sinks::default(),
         output_gate: None,
         query_key_value_bias: Bias::Absent,

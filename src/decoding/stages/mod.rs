@@ -92,6 +92,11 @@ pub struct History<'a> {
 }
 
 impl Stage {
+    /// Whether contrastive search has a use for it, which weighs the model's own probabilities.
+    pub(in crate::decoding) fn is_for_contrastive(&self) -> bool {
+        matches!(self, Self::SuppressTokens(_))
+    }
+
     /// The stage's name in the window and in traces.
     pub fn name(&self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -74,6 +74,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             rotary: None,
             scale: (head_width as f64).sqrt().recip() as f32,
             scores: ScoresConfig { linear_bias: Some(1.0), ..ScoresConfig::default() },
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: None,
             query_key_value_bias: Bias::Present,

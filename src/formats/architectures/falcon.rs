@@ -11,7 +11,8 @@ use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, Positions, Residual, ResidualConfig, ScoresConfig, Sinks,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, Positions, Residual, ResidualConfig,
+    ScoresConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -85,6 +86,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
                 linear_bias: has_linear_biases.then_some(scale),
                 ..ScoresConfig::default()
             },
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: None,
             query_key_value_bias: bias,

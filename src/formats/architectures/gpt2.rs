@@ -8,7 +8,8 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, Positions, ResidualConfig,
+    ScoresConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -83,6 +84,7 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
             rotary: None,
             scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,
             scores: ScoresConfig::default(),
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: None,
             query_key_value_bias: Bias::Present,

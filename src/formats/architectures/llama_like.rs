@@ -10,7 +10,8 @@ use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, NormConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, NormConfig, Positions, ResidualConfig,
+    ScoresConfig, Sinks,
 };
 
 /// Where the usual files write the names of [`TENSORS`].
@@ -119,6 +120,7 @@ pub(super) fn read_with(
         rotary: Some(rope::read(fields, head_width, context, rope)?),
         scale: (head_width as f64).sqrt().recip() as f32,
         scores: ScoresConfig::default(),
+        keys_values: KeysValuesConfig::default(),
         sinks: Sinks::default(),
         output_gate: None,
         query_key_value_bias: Bias::Absent,

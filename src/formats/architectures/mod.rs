@@ -22,6 +22,7 @@ mod family;
 mod gemma;
 mod gemma2;
 mod gemma3;
+mod gemma4;
 pub mod gguf;
 mod glm4;
 mod glm4_moe;
@@ -86,7 +87,7 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 56] = [
+const FAMILIES: [Family; 58] = [
     afmoe::FAMILY,
     arcee::FAMILY,
     bloom::FAMILY,
@@ -102,6 +103,8 @@ const FAMILIES: [Family; 56] = [
     gemma2::FAMILY,
     gemma3::TEXT,
     gemma3::WITH_IMAGES,
+    gemma4::FAMILY,
+    gemma4::UNIFIED,
     glm4::FAMILY,
     glm4_moe::FAMILY,
     gpt2::FAMILY,

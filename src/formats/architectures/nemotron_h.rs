@@ -10,8 +10,8 @@ use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
-    FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig,
-    ScoresConfig, SharedExpert, SharedGate, Sinks,
+    FeedForwardConfig, FeedForwardKind, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, Positions,
+    ResidualConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -243,6 +243,7 @@ impl Blocks {
                 rotary: None,
                 scale: (head_width as f64).sqrt().recip() as f32,
                 scores: ScoresConfig::default(),
+                keys_values: KeysValuesConfig::default(),
                 sinks: Sinks::default(),
                 output_gate: None,
                 query_key_value_bias,

@@ -8,8 +8,8 @@ use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig,
-    Sinks,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions,
+    ResidualConfig, ScoresConfig, Sinks,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -65,6 +65,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
             rotary: None,
             scale: (head_width as f64).sqrt().recip() as f32,
             scores: ScoresConfig::default(),
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: None,
             query_key_value_bias: Bias::Present,

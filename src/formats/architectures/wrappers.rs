@@ -5,7 +5,7 @@
 
 use super::family::Family;
 use super::refused::refuse_active;
-use super::{exaone4, glm4, muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
+use super::{exaone4, gemma4, glm4, muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 
@@ -49,6 +49,12 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "llava", ..LIKE_LLAVA },
     Wrapper { name: "llava_next", ..LIKE_LLAVA },
     Wrapper { name: "llava_onevision", inside: Inside::Any("qwen2"), ..LIKE_LLAVA },
+    Wrapper { name: "gemma4", inside: Inside::Own(gemma4::FAMILY, &["gemma4_text", "gemma4"]), ..LIKE_GEMMA },
+    Wrapper {
+        name: "gemma4_unified",
+        inside: Inside::Own(gemma4::UNIFIED, &["gemma4_unified_text", "gemma4_unified"]),
+        ..LIKE_GEMMA
+    },
     Wrapper { name: "lfm2_vl", inside: Inside::Any("lfm2"), is_tied: true, ..LIKE_LLAVA },
     Wrapper { name: "mistral3", inside: Inside::Any("mistral"), is_tied: true, ..LIKE_LLAVA },
     Wrapper { name: "smolvlm", ..LIKE_IDEFICS },
@@ -117,6 +123,14 @@ const LIKE_LLAVA: Wrapper = Wrapper {
 const LIKE_IDEFICS: Wrapper = Wrapper {
     prefixes: &["model.text_model."],
     other_parts: &["model.vision_model.", "model.connector."],
+    ..LIKE_LLAVA
+};
+
+/// Names as Gemma 4 has them.
+const LIKE_GEMMA: Wrapper = Wrapper {
+    prefixes: &["model.language_model."],
+    other_parts: gemma4::OTHER_PARTS,
+    is_tied: true,
     ..LIKE_LLAVA
 };
 

@@ -100,6 +100,7 @@ kernels! {
     Gate = "gate", [activation];
     Add = "add", [];
     Scale = "scale", [];
+    ScaleBy = "scale_by", [];
     Clamp = "clamp", [];
     SoftCap = "soft_cap", [];
     Route = "route", [];

@@ -103,6 +103,10 @@ overrides! {
 
     /// The ε of a norm, or of a sum of shares.
     Epsilon(f32) = "EPSILON",
+    /// The ε of the values' norm; 0 for none.
+    ValueEpsilon(f32) = "VALUE_EPSILON",
+    /// Whether a norm has a weight.
+    HasWeight(bool) = "HAS_WEIGHT",
     /// Elements of a norm's weight.
     WeightWidth(u32) = "WEIGHT_WIDTH",
     /// Whether a norm subtracts the mean.

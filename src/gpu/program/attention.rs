@@ -44,7 +44,7 @@ impl Compiler<'_> {
 
     /// Where an attention that makes queries, keys and values ready itself has them from.
     pub(super) fn prologue_source(&self, op: AttentionOp) -> Option<Source> {
-        let AttentionPrologue { key, value, norms, rotary } = op.prologue?;
+        let AttentionPrologue { key, value, norms, value_norm, rotary } = op.prologue?;
         let one_buffer = [key.buffer, value.buffer] == [op.query.buffer; 2];
         assert!(one_buffer, "the projections of a fused attention share a buffer");
         Some(Source {
@@ -54,6 +54,7 @@ impl Compiler<'_> {
             values: self.rows(value.buffer),
             first_value: value.first,
             norms,
+            value_norm,
             rotary: rotary.map(|id| (id.0, self.plan.rotary_tables[id.0].pairs())),
         })
     }

@@ -30,6 +30,8 @@ pub(super) struct Source {
     pub values: Rows,
     pub first_value: usize,
     pub norms: Option<HeadNorms>,
+    /// The ε of the values' norm.
+    pub value_norm: Option<f32>,
     /// Index of the rotary table, and its pairs.
     pub rotary: Option<(usize, usize)>,
 }
@@ -45,7 +47,16 @@ impl Source {
     /// Queries that are ready, or keys that are.
     pub(super) fn ready(rows: Rows, first: usize) -> Self {
         let (first_query, first_key, first_value) = (first, first, first);
-        Self { rows, first_query, first_key, values: rows, first_value, norms: None, rotary: None }
+        Self {
+            rows,
+            first_query,
+            first_key,
+            values: rows,
+            first_value,
+            norms: None,
+            value_norm: None,
+            rotary: None,
+        }
     }
 }
 
@@ -255,7 +266,7 @@ impl Compiler<'_> {
 }
 
 /// What `shaders/lib/cache_store.wgsl` needs to know, but for the head width.
-fn ready_overrides(source: Source) -> [Override; 7] {
+fn ready_overrides(source: Source) -> [Override; 8] {
     let (table, pairs) = source.rotary.unwrap_or_default();
     [
         Override::Stride(source.rows.stride),
@@ -265,6 +276,7 @@ fn ready_overrides(source: Source) -> [Override; 7] {
         Override::Pairs(pairs as u32),
         Override::HasNorms(source.norms.is_some()),
         Override::Epsilon(source.norms.map_or(0.0, |norms| norms.epsilon)),
+        Override::ValueEpsilon(source.value_norm.unwrap_or(0.0)),
     ]
 }
 

@@ -49,6 +49,7 @@ impl Compiler<'_> {
             Op::Scale { factor, buffer } => {
                 one(self.in_place(Kernel::Scale, Override::Factor(factor), buffer))
             }
+            Op::ScaleBy { factor, buffer } => one(self.scale_by(factor, buffer)),
             Op::Clamp { limit, buffer } => one(self.in_place(Kernel::Clamp, Override::Limit(limit), buffer)),
             Op::SoftCap { cap, buffer } => one(self.in_place(Kernel::SoftCap, Override::Cap(cap), buffer)),
             Op::Route { active, router, bias, scores, output } => {

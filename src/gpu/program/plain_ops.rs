@@ -22,7 +22,7 @@ pub(super) struct Norm {
 pub(super) struct HeadNorm {
     pub kind: NormKind,
     pub epsilon: f32,
-    pub weight: TensorId,
+    pub weight: Option<TensorId>,
 }
 
 impl Compiler<'_> {
@@ -93,6 +93,11 @@ impl Compiler<'_> {
         self.blockwise(kernel, buffer, [own], [Binding::Activation(buffer)])
     }
 
+    pub(super) fn scale_by(&self, factor: TensorId, buffer: BufferId) -> DispatchSpec {
+        let bindings = [Binding::Vector(Some(factor)), Binding::Activation(buffer)];
+        self.blockwise(Kernel::ScaleBy, buffer, [], bindings)
+    }
+
     pub(super) fn norm(&self, norm: Norm) -> DispatchSpec {
         let Norm { kind, epsilon, weight, bias, input, output } = norm;
         let kernel = match kind {
@@ -125,13 +130,15 @@ impl Compiler<'_> {
     ) -> DispatchSpec {
         let mut overrides = vec![
             Override::HeadWidth(head_width as u32),
-            Override::WeightWidth(self.plan.tensor(norm.weight).columns as u32),
+            Override::HasWeight(norm.weight.is_some()),
+            // A divisor, even where nothing is divided.
+            Override::WeightWidth(norm.weight.map_or(1, |weight| self.plan.tensor(weight).columns as u32)),
             Override::SubtractsMean(norm.kind == NormKind::Layer),
             Override::Epsilon(norm.epsilon),
         ];
         overrides.extend(self.column_overrides(columns));
         overrides.extend(self.sum_overrides());
-        let bindings = numbered([Binding::Activation(columns.buffer), Binding::Vector(Some(norm.weight))]);
+        let bindings = numbered([Binding::Activation(columns.buffer), Binding::Vector(norm.weight)]);
         let kernel = KernelUse { variant: self.variant(Kernel::HeadNorm), overrides };
         DispatchSpec { kernel, bindings, grid: Grid::of_rows(heads as u32) }
     }

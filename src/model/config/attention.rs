@@ -23,6 +23,8 @@ pub struct AttentionConfig {
     pub scale: f32,
     /// What else is done to the scores before the softmax.
     pub scores: ScoresConfig,
+    /// Where keys and values come from, and the values' norm.
+    pub keys_values: KeysValuesConfig,
     /// Whether the softmax of each head has a learned score that belongs to no position.
     pub sinks: Sinks,
     /// What each head's result is multiplied by before the output projection, if by anything.
@@ -31,6 +33,28 @@ pub struct AttentionConfig {
     pub query_key_value_bias: Bias,
     /// Bias of the output projection.
     pub output_bias: Bias,
+}
+
+/// A layer's keys and values.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct KeysValuesConfig {
+    /// Where they come from.
+    pub source: KeysValues,
+    /// The ε of RMSNorm without a weight over each head of the values, if the layer has that.
+    pub value_norm: Option<f32>,
+}
+
+/// Where a layer's keys and values come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeysValues {
+    /// Each from a projection of its own.
+    #[default]
+    Projected,
+    /// Both from the keys' projection: values are what keys are before their norm and the rotary embedding.
+    OneProjection,
+    /// They are those of an earlier layer, by its number, with heads as here: the layer reads that one's cache, and has
+    /// none (Brandon et al. 2024).
+    OfLayer(usize),
 }
 
 /// Gates on what attention gives: f(gate · x) for the normed input x of the block (Qiu et al. 2025). The projection has
@@ -121,6 +145,11 @@ impl AttentionConfig {
     /// H·D: elements of a row of queries.
     pub fn query_width(&self) -> usize {
         self.heads.saturating_mul(self.head_width)
+    }
+
+    /// Whether the layer has a cache of its own.
+    pub fn has_cache(&self) -> bool {
+        !matches!(self.keys_values.source, KeysValues::OfLayer(_))
     }
 
     /// G·D: elements of a row of keys, or of values.

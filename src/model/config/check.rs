@@ -7,7 +7,7 @@ use super::feed_forward::{FeedForwardConfig, FeedForwardKind};
 use super::layer::{LayerConfig, Residual};
 use super::limits;
 use super::model::{ModelConfig, Positions};
-use super::norm::NormConfig;
+use super::norm::{NormConfig, NormKind};
 use super::recurrent::RecurrentConfig;
 use crate::model::error::{ConfigError, ensure, in_range, is_factor};
 
@@ -90,6 +90,9 @@ impl AttentionConfig {
         }
         if let Some(norm) = self.head_norm {
             NormConfig { kind: norm.kind, epsilon: norm.epsilon, bias: Bias::Absent }.check()?;
+        }
+        if let Some(epsilon) = self.keys_values.value_norm {
+            NormConfig { kind: NormKind::Rms, epsilon, bias: Bias::Absent }.check()?;
         }
         match &self.rotary {
             Some(rotary) => rotary.check(self.head_width),

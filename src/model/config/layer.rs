@@ -52,12 +52,29 @@ pub struct ResidualConfig {
     pub scale: f32,
     /// Factors of single blocks.
     pub factors: BlockFactors,
+    /// What the residual stream is multiplied by after the layer.
+    pub stream: StreamFactor,
+}
+
+/// What a layer multiplies the residual stream by in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamFactor {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// A learned number.
+    Present,
 }
 
 impl Default for ResidualConfig {
     /// One block after the other, results added as they are.
     fn default() -> Self {
-        Self { kind: Residual::Sequential, scale: 1.0, factors: BlockFactors::NONE }
+        Self {
+            kind: Residual::Sequential,
+            scale: 1.0,
+            factors: BlockFactors::NONE,
+            stream: StreamFactor::Absent,
+        }
     }
 }
 

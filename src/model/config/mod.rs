@@ -16,15 +16,15 @@ mod norm;
 mod recurrent;
 
 pub use attention::{
-    AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, OutputGate, ScoreGrowth,
-    ScoresConfig, Sinks,
+    AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, KeysValues, KeysValuesConfig,
+    OutputGate, ScoreGrowth, ScoresConfig, Sinks,
 };
 pub use bias::Bias;
 pub use experts::{
     ExpertGroups, ExpertKind, ExpertsConfig, RouterConfig, RouterScores, SharedExpert, SharedGate,
 };
 pub use feed_forward::{Activation, FeedForwardConfig, FeedForwardKind};
-pub use layer::{BlockFactors, LayerConfig, Residual, ResidualConfig};
+pub use layer::{BlockFactors, LayerConfig, Residual, ResidualConfig, StreamFactor};
 pub use model::{EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
 pub use norm::{BlockNorms, NormConfig, NormKind};
 pub use recurrent::{

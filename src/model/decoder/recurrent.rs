@@ -89,7 +89,7 @@ impl Planner {
         self.ops.push(Op::HeadNorm {
             kind: NormKind::Rms,
             epsilon: norm_epsilon,
-            weight,
+            weight: Some(weight),
             heads: heads.heads,
             head_width: heads.value_width,
             buffer: read,
@@ -126,7 +126,7 @@ impl Planner {
     fn group_norm(&mut self, name: &str, config: GroupNormConfig, buffer: BufferId) {
         let GroupNormConfig { epsilon, groups: heads, .. } = config;
         let columns = self.buffers[buffer.0].columns;
-        let weight = self.tensor(&format!("{name}.norm.weight"), 1, columns);
+        let weight = Some(self.tensor(&format!("{name}.norm.weight"), 1, columns));
         let kind = NormKind::Rms;
         self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width: columns / heads, buffer });
     }

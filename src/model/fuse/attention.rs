@@ -11,6 +11,7 @@ pub(super) struct AttentionBlock {
     /// The limit on all three.
     pub clip: Option<f32>,
     pub norms: Option<FoundNorms>,
+    pub value_norm: Option<FoundValueNorm>,
     pub rotary: Option<RotaryId>,
     /// Where the cache write stores keys and values, and from where.
     written: (usize, BufferId, BufferId),
@@ -39,6 +40,14 @@ pub(super) struct FoundNorms {
     width: usize,
 }
 
+/// The norm of value heads, which has no weight.
+#[derive(Clone, Copy)]
+pub(super) struct FoundValueNorm {
+    pub epsilon: f32,
+    /// Elements that it takes together.
+    width: usize,
+}
+
 impl AttentionBlock {
     /// The block that begins the ops, with its gates if it has any.
     pub(super) fn find(ops: &[Op]) -> Option<Self> {
@@ -62,18 +71,27 @@ impl AttentionBlock {
         let outputs = projections.map(|part| part.output);
         let (clip, rest) = find_clip(rest, outputs);
         let (norms, rest) = find_norms(rest, outputs);
+        let (value_norm, rest) = find_value_norm(rest, outputs);
         let (rotary, rest) = find_rotary(rest, outputs);
         let [Op::CacheWrite { layer, key, value }, Op::Attention(attention), after @ ..] = rest else {
             return None;
         };
         let (written, attention) = ((*layer, *key, *value), *attention);
         let taken = ops.len() - after.len();
-        Some(Self { projections, clip, norms, rotary, written, attention, gate: None, taken })
+        Some(Self { projections, clip, norms, value_norm, rotary, written, attention, gate: None, taken })
     }
 
     /// The linear maps that become one: those of queries, keys and values, and then that of the gates.
     pub(super) fn linear_maps(&self) -> Vec<Projection> {
-        self.projections.into_iter().chain(self.gate.map(|gate| gate.projection)).collect()
+        let [query, key, value] = self.projections;
+        let value = Some(value).filter(|_| !self.has_values_of_keys());
+        [query, key].into_iter().chain(value).chain(self.gate.map(|gate| gate.projection)).collect()
+    }
+
+    /// Whether keys and values are made by one projection.
+    pub(super) fn has_values_of_keys(&self) -> bool {
+        let [_, key, value] = self.projections.map(|map| (map.weight, map.bias));
+        key == value
     }
 
     /// Whether its parts belong together, and the attention's kernels can do what they do.
@@ -86,6 +104,7 @@ impl AttentionBlock {
                 let columns = |tensor| plan.tensor(tensor).columns;
                 [columns(query), columns(key), width] == [head_width; 3]
             });
+        let value_norm_fits = self.value_norm.is_none_or(|norm| norm.width == head_width);
         // A clamp of the common buffer would limit gates too.
         let gate_fits = self.gate.is_none_or(|found| {
             found.projection.input == query.input
@@ -94,6 +113,7 @@ impl AttentionBlock {
                 && self.clip.is_none()
         });
         norms_fit
+            && value_norm_fits
             && gate_fits
             && prologue.is_none()
             && [query.input, key.input] == [value.input; 2]
@@ -122,14 +142,31 @@ fn find_clip(ops: &[Op], outputs: [BufferId; 3]) -> (Option<f32>, &[Op]) {
 fn find_norms(ops: &[Op], [queries, keys, _]: [BufferId; 3]) -> (Option<FoundNorms>, &[Op]) {
     match *ops {
         [
-            Op::HeadNorm { kind: NormKind::Rms, epsilon, weight: query, head_width: width, buffer, .. },
             Op::HeadNorm {
-                kind: NormKind::Rms, epsilon: key_epsilon, weight: key, buffer: key_buffer, ..
+                kind: NormKind::Rms, epsilon, weight: Some(query), head_width: width, buffer, ..
+            },
+            Op::HeadNorm {
+                kind: NormKind::Rms,
+                epsilon: key_epsilon,
+                weight: Some(key),
+                buffer: key_buffer,
+                ..
             },
             ref after @ ..,
         ] if [buffer, key_buffer] == [queries, keys] && epsilon == key_epsilon => {
             (Some(FoundNorms { weights: HeadNorms { epsilon, query, key }, width }), after)
         }
+        _ => (None, ops),
+    }
+}
+
+/// The norm of value heads that begins the ops, if there is one, and the ops after it.
+fn find_value_norm(ops: &[Op], [_, _, values]: [BufferId; 3]) -> (Option<FoundValueNorm>, &[Op]) {
+    match *ops {
+        [
+            Op::HeadNorm { kind: NormKind::Rms, epsilon, weight: None, head_width: width, buffer, .. },
+            ref after @ ..,
+        ] if buffer == values => (Some(FoundValueNorm { epsilon, width }), after),
         _ => (None, ops),
     }
 }

@@ -111,6 +111,7 @@ impl<'a> Fuser<'a> {
         }
         let (weight, bias) = self.concat(&parts, RowOrder::Sequential)?;
         let [query, key, value] = found.projections;
+        let one_for_both = found.has_values_of_keys();
         let output = self.buffer(BufferSpec {
             name: if found.gate.is_some() {
                 "queries, keys, values, gates"
@@ -123,10 +124,12 @@ impl<'a> Fuser<'a> {
         let width = |part: Projection| self.plan.buffer(part.output).columns;
         let [query_width, key_width, value_width] = [query, key, value].map(width);
         let columns = |first| Columns { buffer: output, first };
+        let first_value = if one_for_both { query_width } else { query_width + key_width };
         let prologue = AttentionPrologue {
             key: columns(query_width),
-            value: columns(query_width + key_width),
+            value: columns(first_value),
             norms: found.norms.map(|norms| norms.weights),
+            value_norm: found.value_norm.map(|norm| norm.epsilon),
             rotary: found.rotary,
         };
         let epilogue = Epilogue::Store;
@@ -134,7 +137,7 @@ impl<'a> Fuser<'a> {
         let clamp = found.clip.map(|limit| Op::Clamp { limit, buffer: output });
         let attention = AttentionOp { query: columns(0), prologue: Some(prologue), ..found.attention };
         let gate = found.gate.map(|FoundGate { function, width, output, .. }| {
-            let gate = columns(query_width + key_width + value_width);
+            let gate = columns(first_value + value_width);
             Op::GateRows { function, width, gate, output }
         });
         let ops = [linear].into_iter().chain(clamp).chain([Op::Attention(attention)]).chain(gate);

@@ -38,8 +38,8 @@ pub struct Columns {
     pub first: usize,
 }
 
-/// What an attention does first with queries, keys and values as they are projected: it normalises queries and keys by
-/// head, rotates them, and appends keys and values to the cache.
+/// What an attention does first with queries, keys and values as they are projected: it normalises them by head, rotates
+/// queries and keys, and appends keys and values to the cache. Keys and values may be made of the same columns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionPrologue {
     /// T × G·D.
@@ -48,6 +48,8 @@ pub struct AttentionPrologue {
     pub value: Columns,
     /// Norms of the query and key heads, if the model has them.
     pub norms: Option<HeadNorms>,
+    /// The ε of the value heads' norm, which has no weight, if the model has one: as an [`super::Op::HeadNorm`].
+    pub value_norm: Option<f32>,
     /// The angles, if the layer rotates queries and keys.
     pub rotary: Option<RotaryId>,
 }

@@ -39,8 +39,8 @@ pub enum Op {
         kind: NormKind,
         /// Under the square root.
         epsilon: f32,
-        /// D for all heads, or heads·D.
-        weight: TensorId,
+        /// D for all heads, or heads·D; all ones where there is none.
+        weight: Option<TensorId>,
         /// Heads in the buffer.
         heads: usize,
         /// D.
@@ -116,6 +116,13 @@ pub enum Op {
     Scale {
         /// The factor.
         factor: f32,
+        /// T × columns.
+        buffer: BufferId,
+    },
+    /// buffer\[t\] = factor · buffer\[t\], in place.
+    ScaleBy {
+        /// 1: the factor.
+        factor: TensorId,
         /// T × columns.
         buffer: BufferId,
     },
@@ -255,9 +262,7 @@ macro_rules! operands {
             Op::Norm { weight, bias, input, output, .. } => {
                 Operands::of("norm").weights([weight]).weights(bias).reads([input]).replaces(output)
             }
-            Op::HeadNorm { weight, buffer, .. } => {
-                Operands::of("head norm").weights([weight]).updates(buffer)
-            }
+            Op::HeadNorm { weight, buffer, .. } => Operands::of("head norm").weights(weight).updates(buffer),
             Op::Linear { norm, weight, bias, input, output, epilogue } => {
                 let mut linear = Operands::of("linear").weights([weight]).weights(bias).reads([input]);
                 if let Some(InputNorm { weight, normed, .. }) = norm {
@@ -318,6 +323,7 @@ macro_rules! operands {
             Op::Gate { up, output, .. } => Operands::of("gate").reads([up]).updates(output),
             Op::Add { input, output } => Operands::of("add").reads([input]).updates(output),
             Op::Scale { buffer, .. } => Operands::of("scale").updates(buffer),
+            Op::ScaleBy { factor, buffer } => Operands::of("scale by").weights([factor]).updates(buffer),
             Op::Clamp { buffer, .. } => Operands::of("clamp").updates(buffer),
             Op::SoftCap { buffer, .. } => Operands::of("soft cap").updates(buffer),
             Op::Route { bias, scores, output, .. } => {

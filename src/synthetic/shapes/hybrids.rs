@@ -4,8 +4,8 @@ use super::nemotron;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, ConvolutionConfig, EmbeddingConfig, FeedForwardConfig,
     FeedForwardKind, GateExtent, GateFunction, GatedDeltaConfig, HeadNormConfig, HeadNormExtent, HeadOrder,
-    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions,
-    RecurrentConfig, ResidualConfig, ScoresConfig, ShortConvolutionConfig, Sinks, StateHeads,
+    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate,
+    Positions, RecurrentConfig, ResidualConfig, ScoresConfig, ShortConvolutionConfig, Sinks, StateHeads,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -78,6 +78,7 @@ impl Hybrid {
             rotary: Some(self.rotary.clone()),
             scale: 1.0 / (head_width as f32).sqrt(),
             scores: ScoresConfig::default(),
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: self.output_gate,
             query_key_value_bias: Bias::Absent,

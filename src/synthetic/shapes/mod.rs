@@ -8,8 +8,8 @@ use hybrids::{HYBRIDS, Make};
 use crate::model::WeightFormat;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadNormConfig, HeadNormExtent, HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig,
-    NormKind, Positions, ResidualConfig, ScoresConfig, Sinks,
+    HeadNormConfig, HeadNormExtent, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig,
+    NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Sinks,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -173,6 +173,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
             rotary: Some(rotary),
             scale: 1.0 / (head_width as f32).sqrt(),
             scores: ScoresConfig::default(),
+            keys_values: KeysValuesConfig::default(),
             sinks: Sinks::default(),
             output_gate: None,
             query_key_value_bias: Bias::Absent,

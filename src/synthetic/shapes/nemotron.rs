@@ -2,9 +2,9 @@
 
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, ConvolutionConfig, EmbeddingConfig, FeedForwardConfig,
-    FeedForwardKind, GroupNormConfig, HeadOrder, HeadWeights, LayerConfig, LogitsConfig, Mamba2Config,
-    ModelConfig, NormConfig, NormKind, Positions, RecurrentConfig, ResidualConfig, ScoresConfig, Sinks,
-    StateHeads,
+    FeedForwardKind, GroupNormConfig, HeadOrder, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig,
+    Mamba2Config, ModelConfig, NormConfig, NormKind, Positions, RecurrentConfig, ResidualConfig,
+    ScoresConfig, Sinks, StateHeads,
 };
 
 /// What each layer's block is: M for a state, * for attention, - for feed-forward.
@@ -71,6 +71,7 @@ fn attention() -> AttentionConfig {
         rotary: None,
         scale: 1.0 / (HEAD_WIDTH as f32).sqrt(),
         scores: ScoresConfig::default(),
+        keys_values: KeysValuesConfig::default(),
         sinks: Sinks::default(),
         output_gate: None,
         query_key_value_bias: Bias::Absent,

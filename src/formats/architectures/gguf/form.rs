@@ -1,6 +1,7 @@
 //! What a family's GGUF form is, and the tables that many share.
 
 use super::completion::Completion;
+use super::scaling::LONG_ROPE;
 use crate::formats::architectures::family::{Mapping, laid_out, stored};
 use crate::formats::rewrite::Layout;
 
@@ -23,11 +24,21 @@ pub(super) struct Form {
     pub share: Option<&'static str>,
     /// What `layer_types` calls layers without key/value heads, where the numbers of these tell the kinds of layers.
     pub without_heads: Option<&'static str>,
+    /// Whether divisors of the rotary frequencies are not for layers with a window.
+    pub divisors_spare_windows: bool,
+    /// Names of tensors that files carry and nothing needs, as [`super::super::Family::ignored`].
+    pub ignored: &'static [&'static str],
     /// Adds the fields that no key has.
     pub complete: fn(&mut Completion<'_>),
     /// Its tensors.
     pub tensors: &'static [&'static [Mapping]],
 }
+
+/// Divisors of the rotary frequencies, one a rotating pair.
+pub(super) const DIVISORS: &str = "rope_freqs.weight";
+
+/// Tensors that are read with the configuration.
+pub(super) const READ_ELSEWHERE: &[&str] = &[DIVISORS, LONG_ROPE[0].0, LONG_ROPE[1].0];
 
 /// What most families are variations of.
 pub(super) const USUAL: Form = Form {
@@ -39,6 +50,8 @@ pub(super) const USUAL: Form = Form {
     needs: &[],
     share: None,
     without_heads: None,
+    divisors_spare_windows: false,
+    ignored: READ_ELSEWHERE,
     complete: |_| {},
     tensors: &[QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, NORMS],
 };

@@ -11,6 +11,7 @@ use super::form::{
     HEAD_NORMS, LAYER_NORM, NORMS, PLAIN, QUERY_AND_KEY, RMS, SEED_NORMS, SHARE, SHARED_EXPERT, TABLE,
     TURNED, TURNED_LLAMA, UPDATE_NORMS, USUAL, VALUE_AND_OUTPUT, WINDOW,
 };
+use super::gemma::GEMMA4;
 use super::lfm::{LFM2, LFM2_MOE};
 use super::ministral::MISTRAL3;
 use super::muse_glimmer::MUSE_GLIMMER;
@@ -20,7 +21,7 @@ use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 50] = [
+pub(super) static FORMS: [Form; 51] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -178,6 +179,7 @@ pub(super) static FORMS: [Form; 50] = [
         tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, UPDATE_NORMS, NORMS],
         ..USUAL
     },
+    GEMMA4,
     Form {
         architecture: "gpt2",
         family: "gpt2",

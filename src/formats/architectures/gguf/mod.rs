@@ -8,6 +8,7 @@ pub mod ends;
 mod expert_forms;
 mod form;
 mod forms;
+mod gemma;
 mod layers;
 mod lfm;
 mod mamba_forms;
@@ -27,17 +28,16 @@ use crate::formats::fields::Origins;
 use crate::formats::gguf::Metadata;
 use crate::formats::gguf::keys::ARCHITECTURE;
 use crate::model::ModelConfig;
+use crate::model::config::AttentionConfig;
 use crate::model::rotary::RotaryScaling;
 use completion::Completion;
-use form::Form;
+use form::{DIVISORS, Form};
 use forms::FORMS;
 use scaling::{LONG_ROPE, vector};
 use stored_names::Names;
 
 /// Where the LM head is.
 const HEAD: &str = "output";
-/// Divisors of the rotary frequencies, one a rotating pair.
-const DIVISORS: &str = "rope_freqs.weight";
 /// Whether each layer has a window, or each how many-th has none.
 const PATTERN: &str = "attention.sliding_window_pattern";
 /// The number of key/value heads, or a list of those of each layer.
@@ -74,6 +74,8 @@ const NEEDED: [&str; 6] = [
     "attention.layer_norm_rms_epsilon",
     "attention.layer_norm_epsilon",
 ];
+/// A divisor from which on a pair counts as one that does not turn.
+const STILL: f64 = 1e30;
 /// The tokenizer's vocabulary.
 const TOKENS: &str = "tokenizer.ggml.tokens";
 
@@ -129,7 +131,7 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
             .map_or(0, |layers| usize::try_from(layers).unwrap_or(usize::MAX)),
         drafting_head: DraftingNames::LastLayer,
         first_layer: 0,
-        ignored: &[DIVISORS, LONG_ROPE[0].0, LONG_ROPE[1].0],
+        ignored: form.ignored,
         other_parts: &[],
         harmless_fields: base.harmless_fields,
     };
@@ -161,7 +163,11 @@ impl Described {
         self.form.check_needed(metadata)?;
         let Some((index, divisors)) = vector(checkpoint, DIVISORS)? else { return Ok(()) };
         let refuse = |reason: String| Err(FormatError::tensor(checkpoint.place(index), DIVISORS, reason));
-        for rotary in config.attentions().filter_map(|attention| attention.rotary.as_mut()) {
+        let spares_windows = self.form.divisors_spare_windows;
+        let divided =
+            |attention: &&mut AttentionConfig| !(spares_windows && attention.scores.window.is_some());
+        let attentions = config.attentions().filter(divided);
+        for rotary in attentions.filter_map(|attention| attention.rotary.as_mut()) {
             let factor = match rotary.scaling {
                 RotaryScaling::Plain => 1.0,
                 RotaryScaling::Linear { factor } => factor,
@@ -174,7 +180,9 @@ impl Described {
             if divisors.len() != rotary.width / 2 || !divisors.iter().all(|divisor| *divisor > 0.0) {
                 return refuse(format!("it has to have {} numbers above 0", rotary.width / 2));
             }
-            let divisors = divisors.iter().map(|divisor| divisor * factor).collect();
+            // Pairs that do not turn have a number as large as that.
+            let divisor = |divisor: &f64| if *divisor < STILL { divisor * factor } else { f64::INFINITY };
+            let divisors = divisors.iter().map(divisor).collect();
             rotary.scaling = RotaryScaling::Divided { divisors };
         }
         Ok(())

@@ -22,13 +22,19 @@ impl StoredNames for Names<'_> {
         if module == self.base.head {
             return self.checkpoint.find(&format!("{}.{ending}", self.head)).is_some();
         }
-        let own = self.base.mappings().filter(|mapping| with(mapping.stored) == module);
+        let is_own = |mapping: &&Mapping| [module, name].contains(&with(mapping.stored).as_str());
+        let own = self.base.mappings().filter(is_own);
         let canonical = own.flat_map(|mapping| mapping.holds.first());
         canonical
             .flat_map(|part| {
                 let here = self.tensors.iter().copied().flatten();
                 here.filter(move |mapping| mapping.holds.contains(part))
             })
-            .any(|mapping| self.checkpoint.find(&format!("{}.{ending}", with(mapping.stored))).is_some())
+            .map(|mapping| with(mapping.stored))
+            // A row is about a module, or about a single tensor.
+            .any(|stored| {
+                self.checkpoint.find(&format!("{stored}.{ending}")).is_some()
+                    || self.checkpoint.find(&stored).is_some()
+            })
     }
 }
