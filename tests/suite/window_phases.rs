@@ -71,7 +71,7 @@ fn a_run_both_ways_shows_rows_formulas_and_times_as_they_come() {
         press(window, "KV cache: on, off");
         assert!(sees_part(window, "Without KV cache: not measured yet"), "no number is invented");
         assert_eq!(label(window, "N·P"), "N·P + N(N − 1)/2 = 5·4 + 5·4/2 = 30");
-        assert_eq!(label(window, "P + N"), "P + N − 1 = 4 + 5 − 1 = 8");
+        assert_eq!(label(window, "P + N − 1"), "P + N − 1 = 4 + 5 − 1 = 8");
         window.get_by_label("Run it both ways").click();
         window.run_ok();
         assert_eq!(script.last(), Command::Compare);
