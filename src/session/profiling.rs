@@ -73,13 +73,7 @@ fn profile_text(
         }
         let last = cached + 1 == text.len();
         // What is not cached of the text before the step's row is computed first, and not timed.
-        let end = if whole {
-            text.len()
-        } else if last {
-            text.len()
-        } else {
-            text.len() - 1
-        };
+        let end = if whole || last { text.len() } else { text.len() - 1 };
         let rows = chunk.min(end - cached);
         let output = if cached + rows == text.len() { RowOutput::Logits } else { RowOutput::Nothing };
         let batch = Batch::chain(sequence, cached, &text[cached..cached + rows], output);

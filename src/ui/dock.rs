@@ -176,7 +176,7 @@ impl Behavior<Pane> for Panes<'_, '_> {
         };
         let galley =
             ui.painter().layout_no_wrap(text.to_owned(), semibold(size::SMALL), Color32::PLACEHOLDER);
-        let (_, rect) = ui.allocate_space(vec2(galley.size().x + 2.0 * space::L, ui.available_height()));
+        let (_, rect) = ui.allocate_space(vec2(galley.size().x + 2.0 * space::M, ui.available_height()));
         let tab = ui.interact(rect, id, Sense::click_and_drag());
         tab.widget_info(|| WidgetInfo::selected(Role::Tab, ui.is_enabled(), state.active, text));
         if !state.is_being_dragged {
@@ -187,7 +187,7 @@ impl Behavior<Pane> for Panes<'_, '_> {
             };
             ui.painter().galley(rect.center() - galley.size() / 2.0, galley, color);
             if state.active {
-                let line = rect.shrink2(vec2(space::L, 0.0)).x_range();
+                let line = rect.shrink2(vec2(space::M, 0.0)).x_range();
                 ui.painter().hline(line, rect.bottom() - 1.0, Stroke::new(2.0, palette.accent));
             }
         }

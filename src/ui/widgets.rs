@@ -306,6 +306,11 @@ fn focus_ring_of(ui: &Ui, response: &Response, rect: Rect, color: Color32) {
     }
 }
 
+/// A part of a row, in which what is added stands one below the other.
+pub(super) fn column<R>(ui: &mut Ui, size: Vec2, add: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.allocate_ui_with_layout(size, egui::Layout::top_down(egui::Align::LEFT), add).inner
+}
+
 /// A thin bar that fills from the left; `None` is an unknown share.
 pub(super) fn thin_bar(ui: &Ui, rect: Rect, share: Option<f32>, color: Color32) {
     let radius = CornerRadius::same(2);

@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use super::Filled;
+use super::filled::Filled;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::theme::space;

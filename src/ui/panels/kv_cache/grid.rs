@@ -4,7 +4,7 @@ use egui::{
     Align2, CornerRadius, Painter, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::Filled;
+use super::filled::Filled;
 use crate::session::LayerKeeps;
 use crate::ui::colours::mix;
 use crate::ui::format;

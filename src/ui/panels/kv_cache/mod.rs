@@ -2,35 +2,26 @@
 //! beside it.
 
 mod facts;
+mod filled;
 mod grid;
 mod pages;
 
 use egui::{RichText, ScrollArea, Ui, vec2};
 
-use crate::session::CacheMap;
-use crate::trace::{Node, Run, StepInput};
+use crate::trace::StepInput;
 use crate::ui::format;
 use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::table::framed;
 use crate::ui::theme::{palette, semibold, size, space};
-use crate::ui::widgets::{empty, section};
+use crate::ui::widgets::{column, empty, section};
 
 use super::prompt_token::no_step;
+use filled::Filled;
 
 /// Width of the facts beside the grid, and the width from which on there is room for them.
 const FACTS: f32 = 232.0;
 const BESIDE: f32 = 560.0;
-
-/// What the cache holds after the selected step.
-struct Filled<'a> {
-    run: &'a Run,
-    node: &'a Node,
-    /// Positions after the step before.
-    before: usize,
-    /// What lies in the cache now; `None` where the model is not at hand.
-    map: Option<&'a CacheMap>,
-}
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -60,8 +51,8 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
                 ui.spacing_mut().item_spacing.x = space::L;
                 let width = room.x - FACTS - space::L;
                 let height = ui.available_height();
-                ui.allocate_ui(vec2(width, height), |ui| picture(ui, &filled, height));
-                ui.allocate_ui(vec2(FACTS, height), |ui| {
+                column(ui, vec2(width, height), |ui| picture(ui, &filled, height));
+                column(ui, vec2(FACTS, height), |ui| {
                     ScrollArea::vertical().id_salt("cache facts").show(ui, |ui| facts::show(ui, &filled));
                 });
             });

@@ -3,26 +3,20 @@
 
 use egui::{RichText, ScrollArea, Ui, vec2};
 
+use super::way::Way;
 use super::{curve, rows};
-use crate::session::{Comparison, MeasuredPass};
+use crate::session::Comparison;
 use crate::trace::Run;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::scene::Scene;
 use crate::ui::theme::{mono, palette, semibold, size, space};
-use crate::ui::widgets::section;
+use crate::ui::widgets::{column, section};
 
 /// From this width on all three stand side by side.
 const BESIDE: f32 = 600.0;
 /// The height that they need at least.
 const LEAST: f32 = 190.0;
-
-/// One of the two ways.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    Uncached,
-    Cached,
-}
 
 /// The texts' two lengths.
 #[derive(Clone, Copy)]
@@ -44,19 +38,19 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
             ui.horizontal_top(|ui| {
                 ui.spacing_mut().item_spacing.x = gap;
                 for way in [Way::Uncached, Way::Cached] {
-                    ui.allocate_ui(size(each), |ui| half(ui, way, comparison, room.y.max(LEAST)));
+                    column(ui, size(each), |ui| half(ui, way, comparison, room.y.max(LEAST)));
                 }
                 let rest = ui.available_width();
-                ui.allocate_ui(size(rest), |ui| time(ui, scene, comparison, room.y.max(LEAST)));
+                column(ui, size(rest), |ui| time(ui, scene, comparison, room.y.max(LEAST)));
             });
         });
     } else {
         ScrollArea::vertical().id_salt("both ways").auto_shrink(false).show(ui, |ui| {
             for way in [Way::Uncached, Way::Cached] {
-                ui.allocate_ui(vec2(room.x - space::M, LEAST), |ui| half(ui, way, comparison, LEAST));
+                column(ui, vec2(room.x - space::M, LEAST), |ui| half(ui, way, comparison, LEAST));
                 ui.add_space(space::M);
             }
-            ui.allocate_ui(vec2(room.x - space::M, LEAST), |ui| time(ui, scene, comparison, LEAST));
+            column(ui, vec2(room.x - space::M, LEAST), |ui| time(ui, scene, comparison, LEAST));
         });
     }
 }
@@ -67,16 +61,12 @@ fn half(ui: &mut Ui, way: Way, comparison: &Comparison, height: f32) {
     let bottom = ui.cursor().top() + height;
     ui.spacing_mut().item_spacing.y = 2.0;
     let lengths = Lengths { prompt: comparison.prompt, tokens: comparison.tokens };
-    let name = match way {
-        Way::Uncached => "Without KV cache",
-        Way::Cached => "With KV cache",
-    };
-    section(ui, name);
-    figures(ui, way, name, comparison, lengths);
+    section(ui, way.name());
+    figures(ui, way, comparison, lengths);
     let formula = formula(way, lengths);
     const FORMULA: f32 = 34.0;
     let picture = (bottom - ui.cursor().top() - FORMULA - space::XS).max(40.0);
-    rows::show(ui, way, name, comparison, picture);
+    rows::show(ui, way, comparison, picture);
     ui.add_space(space::XS);
     let text = RichText::new(&formula).font(mono(size::CAPTION)).color(palette(ui).secondary);
     let label = ui.add(egui::Label::new(text).wrap());
@@ -85,9 +75,9 @@ fn half(ui: &mut Ui, way: Way, comparison: &Comparison, height: f32) {
 }
 
 /// Rows and time so far.
-fn figures(ui: &mut Ui, way: Way, name: &str, comparison: &Comparison, lengths: Lengths) {
+fn figures(ui: &mut Ui, way: Way, comparison: &Comparison, lengths: Lengths) {
     let palette = palette(ui);
-    let passes = comparison.steps.iter().map(|step| pass(way, step));
+    let passes = comparison.steps.iter().map(|step| way.pass(step));
     let (counted, seconds) = passes.fold((0, 0.0), |sum, pass| (sum.0 + pass.rows, sum.1 + pass.seconds));
     let expected = expected(way, lengths);
     let (rows, detail) = if comparison.steps.is_empty() {
@@ -103,10 +93,10 @@ fn figures(ui: &mut Ui, way: Way, name: &str, comparison: &Comparison, lengths: 
         let (font, color) = if counted == 0 {
             (semibold(size::BODY), palette.tertiary)
         } else {
-            (semibold(size::TITLE), ink(way, palette))
+            (semibold(size::TITLE), way.ink(palette))
         };
         let label = ui.label(RichText::new(&rows).font(font).color(color));
-        let words = format!("{name}: {rows} {detail}{time}");
+        let words = format!("{}: {rows} {detail}{time}", way.name());
         label.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &words));
         definitions::COMPARED_ROWS.explain(label);
         let text = RichText::new(format!("{detail}{time}")).size(size::SMALL).color(palette.secondary);
@@ -123,28 +113,12 @@ fn time(ui: &mut Ui, scene: &mut Scene<'_>, comparison: &Comparison, height: f32
         let palette = palette(ui);
         for (way, word) in [(Way::Uncached, "without"), (Way::Cached, "with")] {
             let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), egui::Sense::hover());
-            ui.painter().circle_filled(rect.center(), 3.5, ink(way, palette));
+            ui.painter().circle_filled(rect.center(), 3.5, way.ink(palette));
             ui.label(RichText::new(word).size(size::CAPTION).color(palette.secondary));
         }
     });
     let room = vec2(ui.available_width(), bottom - ui.cursor().top());
-    ui.allocate_ui(room, |ui| curve::show(ui, scene, comparison, room.y));
-}
-
-/// A step's pass in this way.
-pub(super) fn pass(way: Way, step: &crate::session::ComparedStep) -> MeasuredPass {
-    match way {
-        Way::Uncached => step.uncached,
-        Way::Cached => step.cached,
-    }
-}
-
-/// The colour of a way.
-pub(super) fn ink(way: Way, palette: &crate::ui::theme::Palette) -> egui::Color32 {
-    match way {
-        Way::Uncached => palette.second,
-        Way::Cached => palette.accent,
-    }
+    column(ui, room, |ui| curve::show(ui, scene, comparison, room.y));
 }
 
 /// Rows of all steps by the formula.

@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use egui::{CornerRadius, Painter, Rect, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, CornerRadius, Painter, Rect, Stroke, StrokeKind, Ui, pos2, vec2};
 
-use super::pass::note;
 use crate::trace::Run;
 use crate::ui::format;
 use crate::ui::panels::look::at_position;
-use crate::ui::theme::{mono, palette, size};
+use crate::ui::theme::{mono, palette, regular, size};
 use crate::ui::widgets::one_line;
 
 /// Height of a line of chips with its gap, and of a chip.
@@ -51,7 +50,8 @@ pub(super) fn show(ui: &Ui, painter: &Painter, rect: Rect, run: &Run, entering: 
     let mut top = inner.center().y - height / 2.0;
     if left_out > 0 {
         let text = format!("… and {} before", format::count(left_out as u64));
-        note(painter, pos2(inner.center().x, top + CHIP / 2.0), &text, palette.tertiary);
+        let at = pos2(inner.center().x, top + CHIP / 2.0);
+        painter.text(at, Align2::CENTER_CENTER, text, regular(size::SMALL), palette.tertiary);
         top += LINE;
     }
     for line in lines.iter().rev() {

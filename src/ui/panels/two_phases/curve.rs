@@ -3,7 +3,7 @@
 use egui::{Sense, Ui};
 use egui_plot::{AxisHints, GridMark, Line, PlotPoints, Points, VLine};
 
-use super::both_ways::{Way, ink, pass};
+use super::way::Way;
 use crate::session::Comparison;
 use crate::ui::action::Action;
 use crate::ui::axes::{self, Axes};
@@ -16,7 +16,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, comparison: &Comparison, 
     let palette = palette(ui);
     let milliseconds = |way: Way| -> Vec<[f64; 2]> {
         let steps = comparison.steps.iter().enumerate();
-        steps.map(|(index, step)| [(index + 1) as f64, 1e3 * pass(way, step).seconds]).collect()
+        steps.map(|(index, step)| [(index + 1) as f64, 1e3 * way.pass(step).seconds]).collect()
     };
     let lines = [Way::Uncached, Way::Cached].map(|way| (way, milliseconds(way)));
     let highest = lines.iter().flat_map(|(_, line)| line).map(|point| point[1]).fold(0.1, f64::max);
@@ -48,7 +48,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, comparison: &Comparison, 
                 plot.vline(VLine::new("step", (step + 1) as f64).color(palette.accent_soft).width(5.0));
             }
             for (way, line) in &lines {
-                let color = ink(*way, palette);
+                let color = way.ink(palette);
                 if let [point] = line[..] {
                     plot.points(Points::new("", vec![point]).color(color).radius(2.5));
                 }

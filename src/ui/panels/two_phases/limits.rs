@@ -9,7 +9,7 @@ use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, semibold, size, space};
-use crate::ui::widgets::{empty, fact, hint, thin_bar};
+use crate::ui::widgets::{column, empty, fact, hint, thin_bar};
 
 /// From this width on the phases stand side by side.
 const BESIDE: f32 = 480.0;
@@ -57,7 +57,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, _run: &Run) {
             ui.horizontal_top(|ui| {
                 ui.spacing_mut().item_spacing.x = space::XL;
                 for phase in &phases {
-                    ui.allocate_ui(vec2(width, 0.0), |ui| card(ui, phase, limits));
+                    column(ui, vec2(width, 0.0), |ui| card(ui, phase, limits));
                 }
             });
         } else {

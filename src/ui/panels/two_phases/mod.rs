@@ -7,6 +7,7 @@ mod curve;
 mod limits;
 mod pass;
 mod rows;
+mod way;
 
 use egui::{RichText, Ui, vec2};
 

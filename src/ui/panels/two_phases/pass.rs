@@ -2,8 +2,8 @@
 //! that falls out.
 
 use egui::{
-    Align2, Color32, CornerRadius, Painter, Pos2, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, Vec2,
-    WidgetInfo, pos2, vec2,
+    Color32, CornerRadius, Painter, Pos2, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
 };
 
 use super::chips_in;
@@ -200,9 +200,4 @@ fn arrow(painter: &Painter, from: Pos2, length: f32, stroke: Stroke) {
     painter.line_segment([from, tip - vec2(5.0, 0.0)], stroke);
     let head = vec![tip, tip + vec2(-7.0, -4.5), tip + vec2(-7.0, 4.5)];
     painter.add(Shape::convex_polygon(head, stroke.color, Stroke::NONE));
-}
-
-/// Words at a place, for the panes beside.
-pub(super) fn note(painter: &Painter, at: Pos2, text: &str, color: Color32) {
-    painter.text(at, Align2::CENTER_CENTER, text, regular(size::SMALL), color);
 }

@@ -3,20 +3,20 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-use super::both_ways::{Way, ink, pass};
+use super::way::Way;
 use crate::session::Comparison;
 use crate::ui::colours::mix;
 use crate::ui::format;
 use crate::ui::theme::{palette, regular, size};
 
 /// Shows the rows of the steps that were measured.
-pub(super) fn show(ui: &mut Ui, way: Way, name: &str, comparison: &Comparison, height: f32) {
+pub(super) fn show(ui: &mut Ui, way: Way, comparison: &Comparison, height: f32) {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let (positions, steps) = (comparison.prompt + comparison.tokens - 1, comparison.tokens);
     let done = comparison.steps.len();
     response.widget_info(|| {
-        let words = format!("{name}, rows of {done} of {steps} steps over {positions} positions");
+        let words = format!("{}, rows of {done} of {steps} steps over {positions} positions", way.name());
         WidgetInfo::labeled(Role::Image, true, words)
     });
     ui.painter().rect_filled(rect, CornerRadius::same(4), palette.window);
@@ -24,7 +24,7 @@ pub(super) fn show(ui: &mut Ui, way: Way, name: &str, comparison: &Comparison, h
     let inner = rect.shrink(4.0);
     let across = |position: usize| inner.left() + inner.width() * position as f32 / positions as f32;
     let down = |step: usize| inner.top() + inner.height() * step as f32 / steps as f32;
-    let (new, again) = (ink(way, palette), mix(palette.window, ink(way, palette), 0.42));
+    let (new, again) = (way.ink(palette), mix(palette.window, way.ink(palette), 0.42));
     let mut drawn_to = inner.top();
     for (index, step) in comparison.steps.iter().enumerate() {
         // Of steps on one line of the screen the last is drawn.
@@ -33,7 +33,7 @@ pub(super) fn show(ui: &mut Ui, way: Way, name: &str, comparison: &Comparison, h
             continue;
         }
         let gap = if bottom - drawn_to > 5.0 { 1.0 } else { 0.0 };
-        let rows = pass(way, step).rows;
+        let rows = way.pass(step).rows;
         let end = comparison.prompt + index;
         // Positions that no step before has computed.
         let fresh = if index == 0 { end } else { 1 };
