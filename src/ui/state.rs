@@ -4,6 +4,7 @@ use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::inside::Inside;
+use super::pane::Pane;
 use super::remembered::Remembered;
 use super::what_if::Foretold;
 use crate::session::Pace;
@@ -13,24 +14,8 @@ use crate::session::Pace;
 pub enum CompactPane {
     /// Prompt and settings.
     Prompt,
-    /// The chips.
-    Text,
-    /// The pipeline table.
-    Pipeline,
-    /// Probability over rank.
-    Curve,
-    /// What the strategy weighed.
-    Strategy,
-    /// The run's tree.
-    Tree,
-    /// Inside the step: layer by layer.
-    Layers,
-    /// Inside the step: where attention looked.
-    Attention,
-    /// Pinned tokens.
-    Pinned,
-    /// Every token's logit.
-    Field,
+    /// A pane of the centre.
+    Pane(Pane),
     /// The inspector.
     Step,
 }
@@ -121,6 +106,8 @@ pub struct State {
     pub awaited: Awaited,
     /// The pane of a narrow window.
     pub compact_pane: CompactPane,
+    /// Where panes lay in the last frame.
+    pub pane_places: Vec<(Pane, egui::Rect)>,
     /// Where the chips lie.
     pub chips: ChipLayout,
     /// Most new tokens of the run on show, as asked for when it began.
@@ -183,7 +170,8 @@ impl State {
             progress_since: None,
             progress_from: 0,
             awaited: Awaited::Nothing,
-            compact_pane: CompactPane::Text,
+            compact_pane: CompactPane::Pane(Pane::Text),
+            pane_places: Vec::new(),
             chips: ChipLayout::default(),
             wanted_tokens: 0,
             typing: false,
