@@ -86,7 +86,9 @@ mod suite {
     mod what_if;
     mod whole_rows;
     mod window;
+    mod window_arrangement;
     mod window_comfort;
+    mod window_exports;
     mod window_floods;
     mod window_inside;
     mod window_lanes;

@@ -200,9 +200,9 @@ function showRun() {
   const first = run.lines[0].nodes.length > 0 ? run.nodes[run.lines[0].nodes[0]] : null;
   facts(byId('settings'), [
     ['Strategy', run.strategy],
-    ['Seed', String(run.seed)],
+    ['Seed', run.seed],
     ['KV cache', run.step_input === 'new_tokens' ? 'reused' : 'off: every step computes the whole text'],
-    ...(first?.stages ?? []).map((stage) => [stage.name, stage.setting]),
+    ...(first?.stages ?? []).map((stage) => [stage.name, stage.setting || 'on']),
   ]);
   facts(byId('origin'), [
     ['Adapter', adapter.name], ['Backend', adapter.backend], ['Driver', adapter.driver || null],
@@ -219,12 +219,12 @@ function showRun() {
 
 function showPhases() {
   const { load, tokenise, initiation, incremental, incremental_steps: passes, detokenise } = run.phases;
-  const speed = (tokens, figures) => (figures.seconds > 0 && tokens > 0 ? ` · ${rate(tokens / figures.seconds)} tokens/s` : '');
+  const speed = (amount, { seconds: taken }, unit) => (taken > 0 && amount > 0 ? ` · ${rate(amount / taken)} ${unit}/s` : '');
   const phases = [
     ['Load', load, `${bytes(load.amount)} of weights`],
     ['Tokenise', tokenise, plural(tokenise.amount, 'token')],
-    ['Initiation', initiation, `${plural(initiation.amount, 'row')}${speed(initiation.amount, initiation)}`],
-    ['Incremental', incremental, `${count(passes)} ${passes === 1 ? 'pass' : 'passes'} · ${plural(incremental.amount, 'row')}${speed(run.incremental.tokens, run.incremental)}`],
+    ['Initiation', initiation, `${plural(initiation.amount, 'row')}${speed(initiation.amount, initiation, 'rows')}`],
+    ['Incremental', incremental, `${count(passes)} ${passes === 1 ? 'pass' : 'passes'} · ${plural(incremental.amount, 'row')}${speed(run.incremental.tokens, run.incremental, 'tokens')}`],
     ['Detokenise', detokenise, plural(detokenise.amount, 'token')],
   ];
   const most = Math.max(...phases.map(([, figures]) => figures.seconds), 1e-12);

@@ -61,7 +61,7 @@ function showDraw(step, rows) {
     line.append(segment);
     left += share;
   });
-  const { value, seed, step: drawn, from, to } = step.draw;
+  const { value, step: drawn, from, to } = step.draw;
   const needle = el('span', { class: 'needle' });
   const text = el('span', { class: value < 0.75 ? 'value' : 'value left' }, value.toFixed(3));
   needle.style.left = text.style.left = `${value * 100}%`;
@@ -69,7 +69,7 @@ function showDraw(step, rows) {
   facts(list, [
     ['Random number', number(value, (u) => u.toFixed(6)), 'draw'],
     ['Its segment', el('span', null, number(from, (at) => at.toFixed(4)), ' – ', number(to, (at) => at.toFixed(4))), 'segment'],
-    ['Seed', `${seed} · step ${drawn}`],
+    ['Seed', `${run.seed} · step ${drawn}`],
   ]);
   place.replaceChildren(el('div', { class: 'draw', role: 'img', 'aria-label': `The kept tokens end to end from 0 to 1, and the random number ${value.toFixed(6)}` },
     line, needle, text, el('div', { class: 'ends' }, el('span', null, '0'), el('span', null, '0.5'), el('span', null, '1'))), list);
@@ -102,7 +102,7 @@ function showTime(step) {
 function showPipeline(step, rows) {
   const head = (title, detail, kind) => el('th', { scope: 'col', class: kind }, title, el('small', null, detail));
   const stages = step.stages.map((stage) => head(stage.name,
-    `${known(stage.state) ? stage.state.toFixed(2) : stage.setting} · ${count(stage.kept)} kept`));
+    [known(stage.state) ? stage.state.toFixed(2) : stage.setting, `${count(stage.kept)} kept`].filter(Boolean).join(' · ')));
   const columns = el('tr', null, head('Rank', '\u00a0'), head('Token', '\u00a0', 'words'), head('Id', '\u00a0'), head('Logit', 'raw'), head('p', 'raw'),
     ...stages, head('Probability', 'to choose from', 'probability'));
   const others = el('tr', null, el('td'), el('td', { class: 'words' }, 'all others'), el('td', { class: 'number' }, number(step.others.count, count)),
@@ -146,6 +146,6 @@ function showDetail(detail) {
   const side = (index) => (detail.rows.some((row) => typeof row[index] === 'string') ? 'words' : 'number');
   const head = detail.columns.map(([title, unit], index) => el('th', { scope: 'col', class: side(index) }, title, el('small', null, unit || '\u00a0')));
   const body = detail.rows.map((row) => el('tr', null, ...row.map((cell, index) => el('td', { class: side(index) },
-    typeof cell === 'number' ? number(cell, (value) => (Number.isInteger(value) ? count(value) : minus(value.toFixed(4)))) : cell ?? ''))));
+    typeof cell === 'number' ? number(cell, (value) => (Number.isInteger(value) ? String(value) : minus(value.toFixed(4)))) : cell ?? ''))));
   byId('detail-table').replaceChildren(el('thead', null, el('tr', null, ...head)), el('tbody', null, ...body));
 }

@@ -227,6 +227,8 @@ pub struct Page {
     /// The HTML file to write
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub json: JsonOption,
 }
 
 /// What `--strategy beam` takes.

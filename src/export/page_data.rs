@@ -24,7 +24,8 @@ pub(super) struct PageData<'a> {
     model: ModelFacts,
     adapter: &'a AdapterFacts,
     strategy: StrategyKind,
-    seed: u64,
+    /// As text: a script's numbers have 53 bits.
+    seed: String,
     step_input: StepInput,
     stop: Option<StopReason>,
     phases: Phases,
@@ -137,7 +138,7 @@ impl<'a> PageData<'a> {
             model: ModelFacts { path: String::new(), ..run.model.clone() },
             adapter: &run.adapter,
             strategy: run.strategy,
-            seed: run.seed,
+            seed: run.seed.to_string(),
             step_input: run.step_input,
             stop: run.stop,
             phases: run.phases,

@@ -1,6 +1,9 @@
 //! Everything that a person can do, as one closed list that buttons, menus and shortcuts share.
 
+use super::arrangement::Preset;
+use super::exports::Export;
 use super::lanes::LaneAction;
+use super::pane::Pane;
 use super::remembered::{Colouring, ThemeChoice};
 use crate::decoding::StrategyKind;
 use crate::session::{CacheFormat, ModelSource, ProbeTarget, WeightsChoice};
@@ -104,6 +107,8 @@ pub enum Action {
     NewConversation,
     /// Make everything larger (1), smaller (−1), or of the usual size (0).
     Zoom(i8),
+    /// Put the panes where a purpose wants them.
+    Arrange(Preset),
     /// Put the panes where they were at first.
     ResetArrangement,
     /// Show everything that can be done, to be found by name.
@@ -112,17 +117,21 @@ pub enum Action {
     ToggleShortcuts,
     /// Show what the user was told.
     ToggleNotices,
-    /// Show where the run's trace is to be saved.
-    SaveTrace,
-    /// Write the run's trace to a file.
+    /// Bring a pane to the front.
+    ShowPane(Pane),
+    /// Show where something is to be saved.
+    Export(Export),
+    /// Write it to a file.
     SaveTo {
+        /// What.
+        export: Export,
         /// The file.
         path: std::path::PathBuf,
         /// Whether one that is there may go.
         replace: bool,
     },
-    /// Ask by the system's dialog where to save the run's trace.
-    PickTracePlace,
+    /// Ask by the system's dialog where to save something.
+    PickPlace(Export),
     /// Show a trace that was saved before.
     OpenTrace,
     /// Copy a text.

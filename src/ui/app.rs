@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use egui::{Context, ThemePreference, Ui};
 
 use super::action::Action;
+use super::arrangement::{Place, Preset};
 use super::cursor::Pointer;
 use super::dialog::Dialog;
-use super::dock::{self, Pane};
 use super::inspecting::Inspecting;
 use super::keyboard;
 use super::layout;
 use super::pacing::Pacing;
+use super::pane::Pane;
 use super::remembered::{Remembered, ThemeChoice};
 use super::scene::Scene;
 use super::state::{Awaited, Origin, State};
@@ -24,6 +25,9 @@ use crate::trace::file::is_trace;
 /// Where what is remembered is stored.
 const STORAGE_KEY: &str = "remembered";
 
+/// Where the arrangement of the panes is stored.
+const ARRANGEMENT_KEY: &str = "arrangement";
+
 /// Longest time that taking events in may use of a frame.
 const DRAIN_BUDGET: Duration = Duration::from_millis(6);
 
@@ -35,6 +39,8 @@ pub struct App {
     pub(super) tree: egui_tiles::Tree<Pane>,
     pub(super) dialog: Option<Dialog>,
     pub(super) trace_work: Option<TraceWork>,
+    /// What draws the window; `None` where nothing of the kind does.
+    pub(super) window_gpu: Option<eframe::egui_wgpu::RenderState>,
     pub(super) inspecting: Option<Inspecting>,
     /// The model that is being loaded, to be remembered once it is ready.
     pub(super) asked_for: ModelSource,
@@ -66,13 +72,17 @@ impl App {
             .storage
             .and_then(|storage| eframe::get_value::<Remembered>(storage, STORAGE_KEY))
             .unwrap_or_default();
+        let arranged =
+            creation.storage.and_then(|storage| eframe::get_value::<Place>(storage, ARRANGEMENT_KEY));
+        let tree = arranged.map_or_else(|| Preset::Explore.tree(), |place| place.tree());
         let mut app = Self {
             worker,
             view: View::default(),
             state: State::new(remembered),
-            tree: dock::arrangement(),
+            tree,
             dialog: None,
             trace_work: None,
+            window_gpu: creation.wgpu_render_state.clone(),
             inspecting: None,
             asked_for: initial.clone(),
             counted: None,
@@ -276,6 +286,7 @@ impl eframe::App for App {
         let count = self.view.run.as_ref().map_or(0, |run| run.line.len());
         self.state.cursor.begin_frame(count);
         self.state.pointed_at = self.state.next_pointed_at.take();
+        self.state.pane_places.clear();
         let inside = &mut self.state.inside;
         inside.tint = inside.next_tint.take();
 
@@ -306,5 +317,8 @@ impl eframe::App for App {
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         eframe::set_value(storage, STORAGE_KEY, &self.state.remembered);
+        if let Some(place) = Place::of(&self.tree) {
+            eframe::set_value(storage, ARRANGEMENT_KEY, &place);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::exports::Export;
 use crate::session::{ModelCard, ModelSource};
 
 /// What the cards hold.
@@ -12,11 +13,13 @@ pub struct Cards {
     pub open: bool,
     /// Whether the path field of the open card takes the keyboard: for the card's first frame.
     pub focus_path: bool,
-    /// Whether the card shows that saves the trace.
-    pub save: bool,
+    /// What the card asks about that saves something; it shows while there is such.
+    pub saving: Option<Export>,
+    /// What it asked about last: its path field is about that.
+    pub saving_before: Option<Export>,
     /// Its path field.
     pub save_path: String,
-    /// Where the trace was not saved, because a file is there.
+    /// Where it was not saved, because a file is there.
     pub taken_path: Option<PathBuf>,
     /// The model that is asked about: to be loaded, or not.
     pub inspected: Option<Inspected>,
@@ -56,7 +59,8 @@ impl Default for Cards {
             open_path: String::new(),
             open: false,
             focus_path: false,
-            save: false,
+            saving: None,
+            saving_before: None,
             save_path: first_trace_path(),
             taken_path: None,
             inspected: None,
@@ -72,7 +76,7 @@ impl Cards {
     /// Whether a card lies over the window and takes the keyboard.
     pub fn any(&self) -> bool {
         let small = self.palette.is_some() || self.shortcuts || self.notices;
-        self.open || self.save || self.inspected.is_some() || small
+        self.open || self.saving.is_some() || self.inspected.is_some() || small
     }
 }
 

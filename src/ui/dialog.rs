@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use egui::Context;
 
+use super::exports::Export;
+
 /// What a dialog asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -17,8 +19,8 @@ pub(super) enum Wanted {
     DraftFolder,
     /// A draft model's file.
     DraftFile,
-    /// Where to save a trace.
-    NewTrace,
+    /// Where to save something.
+    New(Export),
     /// A saved trace.
     Trace,
 }
@@ -54,7 +56,8 @@ impl Dialog {
             let dialog = rfd::FileDialog::new().set_title(match wanted {
                 Wanted::Folder | Wanted::File => "Open a model",
                 Wanted::DraftFolder | Wanted::DraftFile => "Open a draft model",
-                Wanted::NewTrace => "Save the trace",
+                Wanted::New(Export::Trace) => "Save the trace",
+                Wanted::New(_) => "Export",
                 Wanted::Trace => "Open a trace",
             });
             let chosen = match wanted {
@@ -64,9 +67,10 @@ impl Dialog {
                     // A GGUF file may have any name.
                     .add_filter("All files", &["*"])
                     .pick_file(),
-                Wanted::NewTrace => {
-                    dialog.set_file_name("trace.json").add_filter("Trace", &["json"]).save_file()
-                }
+                Wanted::New(export) => dialog
+                    .set_file_name(export.file_name(None))
+                    .add_filter(export.noun(), &[export.extension()])
+                    .save_file(),
                 Wanted::Trace => dialog.add_filter("Trace", &["json"]).pick_file(),
             };
             // The window may be gone by now; then nobody wants the answer.

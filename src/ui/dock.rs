@@ -1,76 +1,21 @@
 //! The docked centre: panes that a person can move, put into tabs and resize.
 
 use egui::{
-    Color32, CursorIcon, Id, Response, Role, Sense, Stroke, Ui, Visuals, WidgetInfo, WidgetText, vec2,
+    Color32, CursorIcon, Id, Popup, Response, Role, Sense, Stroke, Ui, Visuals, WidgetInfo, WidgetText, vec2,
 };
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse};
 
+use super::action::Action;
+use super::exports::Export;
+use super::icons::Icon;
+use super::pane::Pane;
 use super::panels::{
     attention, curve, field, kv_cache, lanes, layers, op_times, pinned, pipeline, strategy_detail, text,
     tree, two_phases,
 };
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
-use crate::trace::Run;
-
-/// A pane of the centre.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pane {
-    /// The text as chips.
-    Text,
-    /// The candidates of the selected step through the stages.
-    Pipeline,
-    /// Probability over rank.
-    Curve,
-    /// What the strategy weighed.
-    Strategy,
-    /// The run's tree.
-    Tree,
-    /// Inside the step: layer by layer.
-    Layers,
-    /// Inside the step: where attention looked.
-    Attention,
-    /// Pinned tokens over the steps.
-    Pinned,
-    /// Every token's logit.
-    Field,
-    /// The two phases: a pass, and the text with and without the KV cache.
-    Phases,
-    /// The KV cache.
-    Cache,
-    /// GPU time by op.
-    Ops,
-    /// Runs side by side.
-    Lanes,
-}
-
-/// The arrangement of a first start: the text above, the selected step's panes below.
-pub(super) fn arrangement() -> Tree<Pane> {
-    let mut tiles = Tiles::default();
-    let text = tiles.insert_pane(Pane::Text);
-    let text = tiles.insert_tab_tile(vec![text]);
-    let pipeline = tiles.insert_pane(Pane::Pipeline);
-    let curve = tiles.insert_pane(Pane::Curve);
-    let strategy = tiles.insert_pane(Pane::Strategy);
-    let tree = tiles.insert_pane(Pane::Tree);
-    let layers = tiles.insert_pane(Pane::Layers);
-    let attention = tiles.insert_pane(Pane::Attention);
-    let pinned = tiles.insert_pane(Pane::Pinned);
-    let field = tiles.insert_pane(Pane::Field);
-    let phases = tiles.insert_pane(Pane::Phases);
-    let cache = tiles.insert_pane(Pane::Cache);
-    let ops = tiles.insert_pane(Pane::Ops);
-    let lanes = tiles.insert_pane(Pane::Lanes);
-    let step = tiles.insert_tab_tile(vec![
-        pipeline, curve, strategy, tree, layers, attention, pinned, field, phases, cache, ops, lanes,
-    ]);
-    let root = tiles.insert_vertical_tile(vec![text, step]);
-    if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(root) {
-        linear.shares.set_share(text, 0.42);
-        linear.shares.set_share(step, 0.58);
-    }
-    Tree::new(egui::Id::unique("centre"), root, tiles)
-}
+use super::widgets::icon_button;
 
 /// Shows the panes.
 pub(super) fn show(ui: &mut Ui, tree: &mut Tree<Pane>, scene: &mut Scene<'_>) {
@@ -79,6 +24,7 @@ pub(super) fn show(ui: &mut Ui, tree: &mut Tree<Pane>, scene: &mut Scene<'_>) {
 
 /// Shows one pane.
 pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
+    scene.state.pane_places.push((pane, ui.max_rect()));
     match pane {
         Pane::Text => text::show(ui, scene),
         Pane::Pipeline => pipeline::show(ui, scene),
@@ -93,27 +39,6 @@ pub(super) fn pane(ui: &mut Ui, pane: Pane, scene: &mut Scene<'_>) {
         Pane::Cache => kv_cache::show(ui, scene),
         Pane::Ops => op_times::show(ui, scene),
         Pane::Lanes => lanes::show(ui, scene),
-    }
-}
-
-impl Pane {
-    /// The title of its tab, while this run is on show.
-    pub(super) fn title(self, run: Option<&Run>) -> &'static str {
-        match self {
-            Self::Text => "Text",
-            Self::Pipeline => "Pipeline",
-            Self::Curve => "Curve",
-            Self::Strategy => strategy_detail::title(run),
-            Self::Tree => "Tree",
-            Self::Layers => "Layers",
-            Self::Attention => "Attention",
-            Self::Pinned => "Pinned",
-            Self::Field => "Vocabulary",
-            Self::Phases => "Phases",
-            Self::Cache => "KV cache",
-            Self::Ops => "GPU time",
-            Self::Lanes => "Lanes",
-        }
     }
 }
 
@@ -132,6 +57,19 @@ impl Behavior<Pane> for Panes<'_, '_> {
 
     fn tab_title_for_pane(&mut self, pane: &Pane) -> WidgetText {
         egui::RichText::new(pane.title(self.scene.run())).font(semibold(size::SMALL)).into()
+    }
+
+    fn top_bar_right_ui(
+        &mut self,
+        tiles: &Tiles<Pane>,
+        ui: &mut Ui,
+        _tile: TileId,
+        tabs: &egui_tiles::Tabs,
+        _scroll_offset: &mut f32,
+    ) {
+        if let Some(Tile::Pane(pane)) = tabs.active.and_then(|tile| tiles.get(tile)) {
+            export_menu(ui, self.scene, *pane);
+        }
     }
 
     fn simplification_options(&self) -> SimplificationOptions {
@@ -193,4 +131,30 @@ impl Behavior<Pane> for Panes<'_, '_> {
         }
         tab.on_hover_cursor(CursorIcon::PointingHand)
     }
+}
+
+/// The button in a tab bar's corner that lets the pane on show out as a file.
+fn export_menu(ui: &mut Ui, scene: &mut Scene<'_>, pane: Pane) {
+    let run = scene.run();
+    let button = icon_button(ui, Icon::Export, &format!("Export {}…", pane.title(run)));
+    Popup::menu(&button).show(|ui| {
+        for (words, export) in ways_out(pane) {
+            if ui.button(words).clicked() {
+                scene.actions.push(Action::Export(export));
+            }
+        }
+    });
+}
+
+/// The files that a pane can leave as.
+fn ways_out(pane: Pane) -> Vec<(&'static str, Export)> {
+    let mut ways = vec![("Picture (PNG)…", Export::Picture(pane))];
+    if pane.has_table() {
+        ways.push(("Table (CSV)…", Export::Table(pane)));
+    }
+    if pane == Pane::Text {
+        ways.push(("The run as a page (HTML)…", Export::Page));
+        ways.push(("The run as a trace (JSON)…", Export::Trace));
+    }
+    ways
 }

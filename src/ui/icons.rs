@@ -47,6 +47,10 @@ pub(super) enum Icon {
     Copy,
     /// Save.
     Save,
+    /// Let something out as a file.
+    Export,
+    /// Panes beside each other.
+    Panes,
     /// A file.
     File,
     /// A folder.
@@ -185,6 +189,16 @@ impl Icon {
                 let rect = Rect::from_min_size(at(2.5, 5.5), vec2(8.0, 8.0) * scale);
                 painter.rect_stroke(rect, 1.5 * scale, stroke, egui::StrokeKind::Inside);
                 line(&[(6.0, 3.2), (12.8, 3.2), (12.8, 10.0)]);
+            }
+            Self::Export => {
+                line(&[(8.0, 10.0), (8.0, 2.7)]);
+                line(&[(4.8, 5.7), (8.0, 2.5), (11.2, 5.7)]);
+                line(&[(2.8, 9.5), (2.8, 13.2), (13.2, 13.2), (13.2, 9.5)]);
+            }
+            Self::Panes => {
+                line(&[(2.8, 3.2), (13.2, 3.2), (13.2, 12.8), (2.8, 12.8), (2.8, 3.2)]);
+                line(&[(2.8, 7.4), (13.2, 7.4)]);
+                line(&[(8.8, 7.4), (8.8, 12.8)]);
             }
             Self::Save => {
                 line(&[(8.0, 2.5), (8.0, 9.8)]);

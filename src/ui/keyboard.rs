@@ -3,6 +3,7 @@
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 use super::action::Action;
+use super::exports::Export;
 use super::state::State;
 
 /// Shortcuts with what they do, in the order of the shortcuts card.
@@ -24,7 +25,7 @@ pub(super) const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
     (plain(Key::I), "Show or hide the inspector", Action::ToggleInspector),
     (command(Key::K), "Commands", Action::TogglePalette),
     (command(Key::O), "Open a model", Action::ShowOpen),
-    (command(Key::S), "Save the trace", Action::SaveTrace),
+    (command(Key::S), "Save the trace", Action::Export(Export::Trace)),
     (plain(Key::N), "Show notices", Action::ToggleNotices),
     (plain(Key::F1), "Show shortcuts", Action::ToggleShortcuts),
     (plain(Key::Questionmark), "Show shortcuts", Action::ToggleShortcuts),
@@ -77,7 +78,7 @@ pub(super) fn from_keyboard(ctx: &Context, state: &State) -> Vec<Action> {
 fn closes_card(state: &State, action: &Action) -> bool {
     match action {
         Action::ShowOpen => state.cards.open && state.cards.inspected.is_none(),
-        Action::SaveTrace => state.cards.save,
+        Action::Export(export) => state.cards.saving == Some(*export),
         Action::TogglePalette => state.cards.palette.is_some(),
         Action::ToggleShortcuts => state.cards.shortcuts,
         Action::ToggleNotices => state.cards.notices,

@@ -3,7 +3,8 @@
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use egui_tiles::Tree;
 
-use super::dock::{self, Pane};
+use super::dock;
+use super::pane::Pane;
 use super::panels::{
     command_palette, inspector, model_card, notices, open, phases, prompt, save, shortcuts, timeline, top_bar,
 };
@@ -11,25 +12,6 @@ use super::scene::Scene;
 use super::state::CompactPane;
 use super::theme::{self, NARROW, palette, space};
 use super::widgets;
-
-/// The panes of a narrow window, in their order; beside the prompt there is no need of the first.
-const COMPACT: [CompactPane; 15] = [
-    CompactPane::Prompt,
-    CompactPane::Text,
-    CompactPane::Pipeline,
-    CompactPane::Curve,
-    CompactPane::Strategy,
-    CompactPane::Tree,
-    CompactPane::Layers,
-    CompactPane::Attention,
-    CompactPane::Pinned,
-    CompactPane::Field,
-    CompactPane::Phases,
-    CompactPane::Cache,
-    CompactPane::Ops,
-    CompactPane::Lanes,
-    CompactPane::Step,
-];
 
 /// How the window divides its width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +62,8 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     }
     CentralPanel::default().frame(bare).show(ui, |ui| match breadth {
         Breadth::Wide => dock::show(ui, tree, scene),
-        Breadth::Medium => compact(ui, scene, &COMPACT[1..]),
-        Breadth::Narrow => compact(ui, scene, &COMPACT),
+        Breadth::Medium => compact(ui, scene, false),
+        Breadth::Narrow => compact(ui, scene, true),
     });
     open::show(ui, scene);
     model_card::show(ui, scene);
@@ -92,30 +74,19 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     drop_hint(ui);
 }
 
-/// One pane at a time, chosen above it.
-fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
+/// One pane at a time, chosen above it; the prompt is one of them where it does not lie beside them.
+fn compact(ui: &mut Ui, scene: &mut Scene<'_>, with_prompt: bool) {
     let run = scene.run();
-    let name = |pane: CompactPane| match pane {
-        CompactPane::Prompt => "Prompt",
-        CompactPane::Text => "Text",
-        CompactPane::Pipeline => "Pipeline",
-        CompactPane::Curve => "Curve",
-        CompactPane::Strategy => Pane::Strategy.title(run),
-        CompactPane::Tree => "Tree",
-        CompactPane::Layers => "Layers",
-        CompactPane::Attention => "Attention",
-        CompactPane::Pinned => "Pinned",
-        CompactPane::Field => "Vocabulary",
-        CompactPane::Phases => "Phases",
-        CompactPane::Cache => "KV cache",
-        CompactPane::Ops => "GPU time",
-        CompactPane::Lanes => "Lanes",
-        CompactPane::Step => "Step",
-    };
-    if !panes.contains(&scene.state.compact_pane) {
-        scene.state.compact_pane = CompactPane::Text;
+    let panes = Pane::ALL.map(|pane| (CompactPane::Pane(pane), pane.title(run)));
+    let mut choices = vec![(CompactPane::Prompt, "Prompt")];
+    choices.extend(panes);
+    choices.push((CompactPane::Step, "Step"));
+    if !with_prompt {
+        choices.remove(0);
+        if scene.state.compact_pane == CompactPane::Prompt {
+            scene.state.compact_pane = CompactPane::Pane(Pane::Text);
+        }
     }
-    let choices: Vec<_> = panes.iter().map(|&pane| (pane, name(pane))).collect();
     Frame::new().inner_margin(Margin::symmetric(12, 6)).show(ui, |ui| {
         if let Some(pane) = widgets::segmented(ui, scene.state.compact_pane, &choices) {
             scene.state.compact_pane = pane;
@@ -123,19 +94,7 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
     });
     match scene.state.compact_pane {
         CompactPane::Prompt => prompt::show(ui, scene),
-        CompactPane::Text => dock::pane(ui, Pane::Text, scene),
-        CompactPane::Pipeline => dock::pane(ui, Pane::Pipeline, scene),
-        CompactPane::Curve => dock::pane(ui, Pane::Curve, scene),
-        CompactPane::Strategy => dock::pane(ui, Pane::Strategy, scene),
-        CompactPane::Tree => dock::pane(ui, Pane::Tree, scene),
-        CompactPane::Layers => dock::pane(ui, Pane::Layers, scene),
-        CompactPane::Attention => dock::pane(ui, Pane::Attention, scene),
-        CompactPane::Pinned => dock::pane(ui, Pane::Pinned, scene),
-        CompactPane::Field => dock::pane(ui, Pane::Field, scene),
-        CompactPane::Phases => dock::pane(ui, Pane::Phases, scene),
-        CompactPane::Cache => dock::pane(ui, Pane::Cache, scene),
-        CompactPane::Ops => dock::pane(ui, Pane::Ops, scene),
-        CompactPane::Lanes => dock::pane(ui, Pane::Lanes, scene),
+        CompactPane::Pane(pane) => dock::pane(ui, pane, scene),
         CompactPane::Step => inspector::show(ui, scene),
     }
 }

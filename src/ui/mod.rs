@@ -14,8 +14,9 @@
 //! | `worker` | the other end: a trait, so that tests can script it |
 //! | `panels/*` | one panel each; they read a `scene::Scene` and push [`action::Action`]s |
 //! | `layout` | where the panels lie |
-//! | `dock` | the panes of the centre |
-//! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved traces: on threads of their own |
+//! | `pane`, `arrangement`, `dock` | the panes of the centre: their names, where they lie, how they show |
+//! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved files: on threads of their own |
+//! | `exports`, `exporting`, `picture` | what leaves the window as a file: its names, its data, a pane drawn off screen |
 //! | `pacing` | input, handed over as fast as frames can take it |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
@@ -27,6 +28,7 @@
 
 pub mod action;
 pub mod app;
+mod arrangement;
 mod axes;
 mod branching;
 pub mod cards;
@@ -37,6 +39,8 @@ pub mod cursor;
 pub mod definitions;
 mod dialog;
 mod dock;
+mod exporting;
+mod exports;
 mod format;
 mod icons;
 mod inside;
@@ -50,8 +54,10 @@ mod loading;
 mod measuring;
 mod opening;
 mod pacing;
+mod pane;
 mod panels;
 mod performing;
+mod picture;
 mod pinning;
 pub mod remembered;
 mod running;

@@ -1,4 +1,4 @@
-//! What the window does to open models, and to open and save traces.
+//! What the window does to open models and traces.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ impl App {
                 Wanted::Folder | Wanted::File => self.inspect(ModelSource::Path(path), ctx),
                 Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(path),
                 // The dialog asked whether a file may go.
-                Wanted::NewTrace => self.save_trace(path, true, ctx),
+                Wanted::New(export) => self.export(export, path, true, ctx),
                 Wanted::Trace => self.trace_work = Some(TraceWork::open(path, ctx)),
             },
             Answer::Closed => {}
@@ -39,7 +39,7 @@ impl App {
                     Wanted::DraftFolder | Wanted::DraftFile => {
                         "Type or paste the draft model's path into the field below the strategy."
                     }
-                    Wanted::NewTrace => "Type or paste the path into the field of “Save the trace”.",
+                    Wanted::New(_) => "Type or paste the path into the card's field.",
                 }
                 .to_owned(),
             }),
@@ -71,7 +71,7 @@ impl App {
         match outcome {
             Outcome::Told(notice) => self.view.tell(notice),
             Outcome::Saved(notice) => {
-                self.state.cards.save = false;
+                self.state.cards.saving = None;
                 self.state.cards.taken_path = None;
                 self.view.tell(notice);
             }
@@ -90,13 +90,6 @@ impl App {
                 self.state.origin = Origin::File;
                 self.view.show_run(*run);
             }
-        }
-    }
-
-    /// Writes the run on show to a file, on a thread of its own.
-    pub(super) fn save_trace(&mut self, path: PathBuf, replace: bool, ctx: &Context) {
-        if let Some(run) = self.view.run.clone() {
-            self.trace_work = Some(TraceWork::save(run, path, replace, ctx));
         }
     }
 

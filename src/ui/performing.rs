@@ -4,12 +4,12 @@ use egui::Context;
 
 use super::action::Action;
 use super::app::App;
+use super::arrangement::{self, Preset};
 use super::cards::Palette;
 use super::cursor::Follow;
 use super::dialog::Wanted;
-use super::dock;
 use super::remembered::Remembered;
-use super::state::Awaited;
+use super::state::{Awaited, CompactPane};
 use super::theme;
 use crate::session::{Command, ModelSource, Pace, Status};
 
@@ -28,9 +28,16 @@ impl App {
             }
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),
-            Action::SaveTrace => self.state.cards.save = count > 0 && !self.state.cards.save,
-            Action::SaveTo { path, replace } => self.save_trace(path, replace, ctx),
-            Action::PickTracePlace => self.ask(Wanted::NewTrace, ctx),
+            Action::Export(export) if self.state.cards.saving == Some(export) => {
+                self.state.cards.saving = None
+            }
+            Action::Export(export) => self.show_export(export),
+            Action::SaveTo { export, path, replace } => self.export(export, path, replace, ctx),
+            Action::PickPlace(export) => self.ask(Wanted::New(export), ctx),
+            Action::ShowPane(pane) => {
+                arrangement::show(&mut self.tree, pane);
+                self.state.compact_pane = CompactPane::Pane(pane);
+            }
             Action::OpenTrace => self.ask(Wanted::Trace, ctx),
             Action::Open(ModelSource::BuiltIn) => self.perform(ctx, Action::Load(ModelSource::BuiltIn)),
             Action::Open(source) => self.inspect(source, ctx),
@@ -115,7 +122,11 @@ impl App {
                 let factor = ctx.zoom_factor() + 0.1 * f32::from(steps);
                 ctx.set_zoom_factor(factor.clamp(LEAST_ZOOM, MOST_ZOOM));
             }
-            Action::ResetArrangement => self.tree = dock::arrangement(),
+            Action::Arrange(preset) => {
+                self.tree = preset.tree();
+                self.state.remembered.inspector = preset.inspector();
+            }
+            Action::ResetArrangement => self.tree = Preset::Explore.tree(),
             Action::TogglePalette => {
                 let cards = &mut self.state.cards;
                 cards.palette = if cards.palette.is_some() { None } else { Some(Palette::default()) };
@@ -129,7 +140,7 @@ impl App {
             Action::Copy(text) => ctx.copy_text(text),
             Action::ResetAll => {
                 self.state.remembered = Remembered::default();
-                self.tree = dock::arrangement();
+                self.tree = Preset::Explore.tree();
                 ctx.memory_mut(|memory| *memory = egui::Memory::default());
                 theme::install(ctx);
                 self.apply_theme(ctx);

@@ -5,6 +5,7 @@ use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::inside::Inside;
 use super::measuring::Measuring;
+use super::pane::Pane;
 use super::remembered::Remembered;
 use super::segments::Segments;
 use super::what_if::Foretold;
@@ -15,32 +16,8 @@ use crate::session::Pace;
 pub enum CompactPane {
     /// Prompt and settings.
     Prompt,
-    /// The chips.
-    Text,
-    /// The pipeline table.
-    Pipeline,
-    /// Probability over rank.
-    Curve,
-    /// What the strategy weighed.
-    Strategy,
-    /// The run's tree.
-    Tree,
-    /// Inside the step: layer by layer.
-    Layers,
-    /// Inside the step: where attention looked.
-    Attention,
-    /// Pinned tokens.
-    Pinned,
-    /// Every token's logit.
-    Field,
-    /// The two phases.
-    Phases,
-    /// The KV cache.
-    Cache,
-    /// GPU time by op.
-    Ops,
-    /// Runs side by side.
-    Lanes,
+    /// A pane of the centre.
+    Pane(Pane),
     /// The inspector.
     Step,
 }
@@ -131,6 +108,8 @@ pub struct State {
     pub awaited: Awaited,
     /// The pane of a narrow window.
     pub compact_pane: CompactPane,
+    /// Where panes lay in the last frame.
+    pub pane_places: Vec<(Pane, egui::Rect)>,
     /// Where the chips lie.
     pub chips: ChipLayout,
     /// The segments that they are in.
@@ -201,7 +180,8 @@ impl State {
             progress_since: None,
             progress_from: 0,
             awaited: Awaited::Nothing,
-            compact_pane: CompactPane::Text,
+            compact_pane: CompactPane::Pane(Pane::Text),
+            pane_places: Vec::new(),
             chips: ChipLayout::default(),
             segments: Segments::default(),
             wanted_tokens: 0,

@@ -1,4 +1,4 @@
-//! Saving and opening traces, each on a thread of its own.
+//! Files saved and traces opened, each on a thread of its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
@@ -8,38 +8,53 @@ use egui::Context;
 use crate::session::{Notice, Severity};
 use crate::trace::{Run, file};
 
-/// Work on a trace file that goes on.
+/// A file to write.
+pub(super) struct Save {
+    /// What it is: `trace`.
+    pub noun: &'static str,
+    /// Where.
+    pub path: PathBuf,
+    /// Whether one that is there may go.
+    pub replace: bool,
+}
+
+/// Work on a file that goes on.
 pub(super) struct TraceWork {
     outcome: Receiver<Outcome>,
 }
 
 /// How it ended.
 pub(super) enum Outcome {
-    /// Something to tell: the trace is saved, or what went wrong.
+    /// Something to tell: what went wrong.
     Told(Notice),
     /// The trace to show.
     Opened(Box<Run>),
-    /// The trace is saved.
+    /// The file is saved.
     Saved(Notice),
     /// Nothing was written: a file is there.
     Taken(PathBuf),
 }
 
 impl TraceWork {
-    /// Writes a run; a file that is there stays, unless it may be replaced. `ctx` is woken at the end.
-    pub(super) fn save(run: Run, path: PathBuf, replace: bool, ctx: &Context) -> Self {
+    /// Lets `write` write a file; one that is there stays, unless it may be replaced. `ctx` is woken at the end.
+    pub(super) fn save(
+        save: Save,
+        ctx: &Context,
+        write: impl FnOnce(&Path) -> Result<(), String> + Send + 'static,
+    ) -> Self {
+        let Save { noun, path, replace } = save;
         Self::start(ctx, move || {
             if !replace && path.exists() {
                 return Outcome::Taken(path);
             }
             let whole = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
-            match file::write(&path, &run) {
+            match write(&path) {
                 Ok(()) => Outcome::Saved(Notice {
                     severity: Severity::Information,
-                    title: "The trace is saved".to_owned(),
+                    title: format!("The {noun} is saved"),
                     detail: whole.display().to_string(),
                 }),
-                Err(error) => notice(Severity::Error, "The trace could not be saved", error.to_string()),
+                Err(error) => notice(Severity::Error, &format!("The {noun} could not be saved"), error),
             }
         })
     }
@@ -95,9 +110,15 @@ mod tests {
         let path = folder.path().join("trace.json");
         let ctx = Context::default();
         let run = Run { strategy: StrategyKind::Lookahead, seed: 9, ..Run::default() };
-        let saved = outcome(&TraceWork::save(run.clone(), path.clone(), false, &ctx));
+        let save = |run: Run| {
+            let save = Save { noun: "trace", path: path.clone(), replace: false };
+            TraceWork::save(save, &ctx, move |path| {
+                file::write(path, &run).map_err(|error| error.to_string())
+            })
+        };
+        let saved = outcome(&save(run.clone()));
         assert!(matches!(saved, Outcome::Saved(notice) if notice.severity == Severity::Information));
-        let taken = outcome(&TraceWork::save(Run::default(), path.clone(), false, &ctx));
+        let taken = outcome(&save(Run::default()));
         assert!(matches!(taken, Outcome::Taken(there) if there == path), "what is there stays");
         let opened = outcome(&TraceWork::open(path, &ctx));
         assert!(matches!(opened, Outcome::Opened(read) if *read == run));

@@ -237,9 +237,12 @@ fn no_text_of_a_run_becomes_part_of_the_page() {
     run.adapter.driver = bad.to_owned();
     let page = folder.path().join("run.html");
     page::write(&page, &run).expect("a page");
+    let count = "<script>document.body.dataset.images = document.images.length;</script></body>";
+    let counted = fs::read_to_string(&page).expect("a page").replace("</body>", count);
+    fs::write(&page, counted).expect("a place to write");
     let document = browser::document(&browser, &page, "step=1");
     assert!(!document.contains("<title>taken"), "a text of the run ran");
-    assert!(!document.contains("<img"), "a text of the run became an element");
+    assert!(document.contains("data-images=\"0\""), "a text of the run became an element");
     let visible = "&lt;/script&gt;&lt;script&gt;document.title='taken'&lt;/script&gt;&lt;img";
     assert!(document.matches(visible).count() >= 3, "it stands on the page as it is: name, driver, title");
     // A run without a step has nothing to select, and says so.

@@ -33,7 +33,7 @@ fn shows_it(window: &mut Window) {
     assert!(sees_part(window, "Saved run of a model of old"));
 }
 
-fn type_path(window: &mut Window, field: &str, path: &Path) {
+pub fn type_path(window: &mut Window, field: &str, path: &Path) {
     window.get_by_label(field).focus();
     window.run();
     window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
@@ -95,7 +95,7 @@ fn a_trace_is_saved_by_its_path_and_replaces_a_file_only_when_told() {
     assert_eq!(std::fs::read_to_string(&path).expect("readable"), "mine");
     assert!(sees_part(&window, "A file is there"));
     press(&mut window, "Replace");
-    until(&mut window, "it is saved", |app| !app.state().cards.save);
+    until(&mut window, "it is saved", |app| app.state().cards.saving.is_none());
     let run = file::read(&path).expect("a trace");
     assert_eq!(run.nodes.len(), 3);
     assert!(!sees(&window, "Trace path"));

@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 
 use super::formats::fixture;
 
-const ALL: [&str; 25] = [
-    "aya_vision",
-    "cohere2_vision",
+const ALL: [&str; 23] = [
     "exaone4_5",
     "glm4v",
     "glm46v",

@@ -34,7 +34,8 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
 }
 
 fn read_inside(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
-    read_with(fields, names, Rope::default(), norm::rms_or(fields, "rms_norm_eps", 1e-5)?)
+    let rope = Rope { share: Some(1.0), ..Rope::default() };
+    read_with(fields, names, rope, norm::rms_or(fields, "rms_norm_eps", 1e-5)?)
 }
 
 fn read_with(

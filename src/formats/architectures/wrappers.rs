@@ -35,8 +35,6 @@ enum Inside {
 
 /// Every one that can be opened.
 pub(super) const WRAPPERS: &[Wrapper] = &[
-    Wrapper { name: "aya_vision", inside: Inside::Any("cohere2"), is_tied: true, ..LIKE_LLAVA },
-    Wrapper { name: "cohere2_vision", inside: Inside::Any("cohere2"), is_tied: true, ..LIKE_LLAVA },
     Wrapper {
         name: "exaone4_5",
         inside: Inside::Own(exaone4::FAMILY, &["exaone4", "exaone4_5_text"]),

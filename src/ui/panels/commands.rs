@@ -6,8 +6,11 @@ use super::scale;
 use crate::decoding::StrategyKind;
 use crate::session::ModelSource;
 use crate::ui::action::Action;
+use crate::ui::arrangement::Preset;
+use crate::ui::exports::Export;
 use crate::ui::keyboard::SHORTCUTS;
 use crate::ui::lanes::LaneAction;
+use crate::ui::pane::Pane;
 use crate::ui::remembered::ThemeChoice;
 use crate::ui::scene::Scene;
 
@@ -41,6 +44,14 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
         add(format!("Open {name}"), Action::Open(ModelSource::Path(path.clone())));
     }
     add("Open a trace…".to_owned(), Action::OpenTrace);
+    let run = scene.run();
+    for pane in Pane::ALL {
+        add(format!("Show {}", pane.title(run)), Action::ShowPane(pane));
+    }
+    let tables = Pane::ALL.into_iter().filter(|pane| pane.has_table()).map(Export::Table);
+    for export in std::iter::once(Export::Page).chain(tables).chain(Pane::ALL.map(Export::Picture)) {
+        add(format!("{}…", export.title(run)), Action::Export(export));
+    }
     for strategy in StrategyKind::ALL {
         add(format!("Strategy: {}", strategy.name()), Action::UseStrategy(strategy));
     }
@@ -61,6 +72,9 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
     }
     for (name, step) in [("larger", 1), ("smaller", -1), ("usual", 0)] {
         add(format!("Text size: {name}"), Action::Zoom(step));
+    }
+    for preset in Preset::ALL {
+        add(format!("Arrangement: {}", preset.name()), Action::Arrange(preset));
     }
     add("Arrange the panes as at first".to_owned(), Action::ResetArrangement);
     add("Reset the window: settings, recent models, layout".to_owned(), Action::ResetAll);

@@ -11,6 +11,7 @@ use crate::ui::action::Action;
 use crate::ui::chips::{self, Source};
 use crate::ui::cursor::Follow;
 use crate::ui::definitions;
+use crate::ui::exports::Export;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
@@ -97,7 +98,7 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
                     scene.actions.push(Action::Copy(run.text()));
                 }
                 if icon_button(ui, Icon::Save, "Save the trace").clicked() {
-                    scene.actions.push(Action::SaveTrace);
+                    scene.actions.push(Action::Export(Export::Trace));
                 }
                 let on = scene.state.cursor.follow == Follow::Newest;
                 if icon_toggle(ui, Icon::Follow, "Follow the newest step", Some(on)).clicked() {

@@ -7,6 +7,7 @@ use crate::session::Status;
 use crate::session::event::BrokenAdapter;
 use crate::trace::AdapterFacts;
 use crate::ui::action::Action;
+use crate::ui::arrangement::Preset;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
@@ -47,6 +48,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             }
             bell(ui, scene);
             theme_switch(ui, scene);
+            arrangement(ui, scene, narrow);
             if !narrow {
                 adapter(ui, scene);
             }
@@ -65,6 +67,25 @@ fn bell(ui: &mut Ui, scene: &mut Scene<'_>) {
     if bell.clicked() {
         scene.actions.push(Action::ToggleNotices);
     }
+}
+
+/// The arrangements to choose from; a narrow window shows one pane at a time.
+fn arrangement(ui: &mut Ui, scene: &mut Scene<'_>, narrow: bool) {
+    if narrow {
+        return;
+    }
+    let button = icon_button(ui, Icon::Panes, "Arrangement of the panes");
+    egui::Popup::menu(&button).show(|ui| {
+        for preset in Preset::ALL {
+            if ui.button(preset.name()).on_hover_text(preset.words()).clicked() {
+                scene.actions.push(Action::Arrange(preset));
+            }
+        }
+        ui.separator();
+        if ui.button("As at first").clicked() {
+            scene.actions.push(Action::ResetArrangement);
+        }
+    });
 }
 
 fn theme_switch(ui: &mut Ui, scene: &mut Scene<'_>) {

@@ -88,6 +88,11 @@ pub(super) fn texture(ui: &Ui, key: Key, row: &WholeRow) -> TextureHandle {
     texture
 }
 
+/// Forgets the texture: in a copy of the window's memory, of another context than the texture's.
+pub(crate) fn forget_texture(ctx: &egui::Context) {
+    ctx.data_mut(|data| data.remove_by_type::<(Key, TextureHandle)>());
+}
+
 fn image(ui: &Ui, key: Key, row: &WholeRow) -> ColorImage {
     /// Colours of the map: more than an eye tells apart.
     const SHADES: usize = 256;

@@ -21,6 +21,8 @@ use crate::ui::token_text;
 use crate::ui::widgets::{combo_icon, empty};
 use cells::Cells;
 
+pub(crate) use cells::forget_texture;
+
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let selected = scene.state.cursor.selected;

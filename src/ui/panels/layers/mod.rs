@@ -7,6 +7,7 @@ mod norms;
 mod parts;
 mod states;
 mod strip;
+mod table;
 
 use egui::{RichText, ScrollArea, Ui, vec2};
 
@@ -20,6 +21,8 @@ use crate::ui::table::framed;
 use crate::ui::theme::{mono, palette, size, space};
 use crate::ui::token_job::white_space_job;
 use crate::ui::widgets::segmented;
+
+pub(crate) use table::table;
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {

@@ -9,20 +9,9 @@ mod rate;
 use egui::Ui;
 
 use super::prompt_token::no_step;
-use crate::trace::{Run, StepDetail, StrategyKind};
+use crate::trace::{StepDetail, StrategyKind};
 use crate::ui::scene::Scene;
 use crate::ui::widgets::empty;
-
-/// The pane's title: that of the run on show.
-pub(crate) fn title(run: Option<&Run>) -> &'static str {
-    match run.map(|run| run.strategy) {
-        Some(StrategyKind::Beam) => "Beams",
-        Some(StrategyKind::Contrastive) => "Contrastive",
-        Some(StrategyKind::Speculative) => "Draft",
-        Some(StrategyKind::Lookahead) => "Lookahead",
-        Some(StrategyKind::Greedy | StrategyKind::Sample) | None => "Strategy",
-    }
-}
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
