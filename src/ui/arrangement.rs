@@ -50,7 +50,7 @@ impl Preset {
             active: 0,
             inside: panes.iter().map(|&pane| named(pane)).collect(),
         };
-        let run = || tabs(&[Pane::Text, Pane::Tree, Pane::Lanes, Pane::Phases, Pane::Cache]);
+        let run = || tabs(&[Pane::Text, Pane::Lanes, Pane::Phases, Pane::Cache]);
         let place = match self {
             Self::Explore => Place::Column(vec![(0.42, run()), (0.58, tabs(&[Pane::Pipeline]))]),
             Self::Teach => {
