@@ -39,7 +39,7 @@ fn lanes_are_set_up_named_by_what_differs_and_run_on_one_prompt() {
         two_lanes(window);
         let first = "Lane A: Sample · temperature 0.8 · top-k 40 · top-p 0.95 · seed 22, not run yet";
         assert!(sees(window, first));
-        assert!(sees(window, "Lane B: temperature 1.5, the settings are its own"));
+        assert!(sees(window, "Lane B: temperature 1.5, changes with the settings"));
         press(window, "Change lane B no more");
         assert!(sees(window, "Lane B: temperature 1.5, not run yet"));
         press(window, "Change lane A with the settings");
@@ -92,6 +92,7 @@ fn lanes_are_aligned_by_step_with_the_first_difference_and_totals() {
         assert!(sees(window, "Lane B, Passes: 4") && sees(window, "Lane B, Rows: 7"));
         assert!(sees(window, "Lane B, Time: 70.0 ms"));
         assert!(sees_part(window, "Lane B, Surprisal: "));
+        assert!(sees(window, "Shared by lanes A and B: initiation of 3 token rows, 31.0 ms"));
         let cell = |window: &Window, part: &str| {
             let mut cells = window.query_all_by_label_contains(part);
             cells.next().map(|cell| (cell.rect(), cell.accesskit_node().label().unwrap_or_default()))
@@ -180,7 +181,7 @@ fn another_run_puts_the_lanes_away_and_leaves_their_settings() {
 #[test]
 fn long_lanes_lay_out_only_what_is_in_sight_and_rest_when_nothing_happens() {
     let script = Scripted::default();
-    let mut window = window_on(script.clone(), 1440.0, 900.0);
+    let mut window = window_on(script.clone(), 1440.0, 1400.0);
     window.run();
     window.get_by_label("Most new tokens").set_value_accesskit(5000.0);
     window.run();
