@@ -299,10 +299,9 @@ impl Worker {
             Ok(()) => {
                 let stop = live.decode.run.stop;
                 self.outbox.send(Event::Followed { tip, stop });
-                if stop.is_some() {
-                    live.motion = Motion::Ended;
-                } else {
-                    live.motion = Motion::Held;
+                live.motion = if stop.is_some() { Motion::Ended } else { Motion::Held };
+                self.hold();
+                if self.runs().any(|live| live.motion == Motion::Held) {
                     self.outbox.send(Event::Paused);
                 }
             }

@@ -195,6 +195,7 @@ definitions! {
     LANE_PASSES = "Passes", "", Measured, "Passes of the model that the lane made: its own initiation, and one for each incremental step. What the lanes share is not in it.", "";
     LANE_ROWS = "Rows", "token rows", Measured, "Token rows that these passes computed: the work. What the lanes share of initiation is not in it.", "";
     LANE_TIME = "Time", "s", Measured, "What these passes took, by the clock, without what the lanes share of initiation and without the turns of the other lanes.", "";
+    LANE_SHARED = "Shared", "", Measured, "The beginning of the prompt that was computed once for several lanes: all but its last token, whose row each lane computes itself.", "";
     LANE_SURPRISAL = "Surprisal", "nats", Computed, "Mean surprisal of the lane's tokens to the model itself, before any stage: low for a text that the model finds likely.", "Σ −ln p ÷ tokens";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }

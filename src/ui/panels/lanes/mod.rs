@@ -39,7 +39,13 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     part(ui, head, &mut |ui| head::show(ui, scene, &grid, &columns, head));
     part(ui, middle, &mut |ui| rows::show(ui, scene, &grid, &columns));
     part(ui, foot, &mut |ui| totals::show(ui, scene, &grid, &columns, foot));
-    separators(ui, &grid, columns.len(), whole);
+    // What the lanes share goes across all columns, and so does what is said before they ran.
+    let end = foot.bottom() - totals::line_height(&grid) - 4.0;
+    let parts = match columns.iter().any(|column| column.run.is_some()) {
+        true => vec![whole.with_max_y(end)],
+        false => vec![head, foot.with_max_y(end)],
+    };
+    parts.into_iter().for_each(|part| separators(ui, &grid, columns.len(), part));
     ui.allocate_rect(whole, egui::Sense::hover());
 }
 

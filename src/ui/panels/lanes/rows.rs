@@ -30,8 +30,8 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, columns: &[C
     let runs = || columns.iter().filter_map(|column| column.run);
     if runs().next().is_none() {
         table::framed(ui, |ui| {
-            let words = "Press the triangle above to decode the prompt in each lane. To change a lane, press its pencil: the \
-                         settings are its own until you press again.";
+            let words = "Press the triangle to decode the prompt in each lane. A lane whose pencil is pressed changes with \
+                         the settings, until that is pressed again.";
             hint(ui, words);
         });
         return;

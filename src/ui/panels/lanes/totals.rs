@@ -32,13 +32,13 @@ fn none() -> String {
 }
 
 /// Height of a line.
-fn line_height(grid: &Grid) -> f32 {
-    if grid.low { 16.0 } else { 20.0 }
+pub(super) fn line_height(grid: &Grid) -> f32 {
+    if grid.low { 15.0 } else { 20.0 }
 }
 
 /// How high they are.
 pub(super) fn height(grid: &Grid) -> f32 {
-    LINES.len() as f32 * line_height(grid) + if grid.low { 6.0 } else { 12.0 }
+    (LINES.len() + 1) as f32 * line_height(grid) + if grid.low { 6.0 } else { 12.0 }
 }
 
 /// Shows them.
@@ -52,7 +52,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, columns: &[C
     for (definition, said) in LINES {
         let line = Rect::from_min_size(pos2(rect.left(), top), vec2(rect.width(), line_height(grid)));
         top = line.bottom();
-        name(ui, scene, grid, line, definition);
+        name(ui, grid, line, definition);
         for (lane, column) in columns.iter().enumerate() {
             let value = totals[lane].as_ref().map_or_else(none, |totals| said(column, totals));
             let cell = grid.lane(line, lane).shrink2(vec2(space::S, 0.0));
@@ -66,23 +66,38 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, columns: &[C
             definition.explain(response);
         }
     }
+    let line = Rect::from_min_size(pos2(rect.left(), top), vec2(rect.width(), line_height(grid)));
+    name(ui, grid, line, &definitions::LANE_SHARED);
+    shared(ui, scene, grid, columns, line);
 }
 
-/// What a line is; that of the time tells what the lanes share as well.
-fn name(ui: &mut Ui, scene: &Scene<'_>, grid: &Grid, line: Rect, definition: &'static Definition) {
+/// What lanes share, over all columns.
+fn shared(ui: &mut Ui, scene: &Scene<'_>, grid: &Grid, columns: &[Column<'_>], line: Rect) {
+    let figures = scene.view.lanes.shared;
+    let sharing = |column: &Column<'_>| column.run.is_some_and(|(_, run)| run.continued_positions > 0);
+    let letters = (0..columns.len()).filter(|&lane| sharing(&columns[lane])).map(lane_letter);
+    let letters: Vec<String> = letters.map(String::from).collect();
+    let (Some((last, before)), true) = (letters.split_last(), figures.amount > 0) else { return };
+    let lanes = if before.is_empty() { last.clone() } else { format!("{} and {last}", before.join(", ")) };
+    let rows = format::plural(figures.amount as usize, "token row");
+    let words = format!("initiation of {rows}, {}", format::seconds(figures.seconds));
+    let cell = line.with_min_x(line.left() + grid.first(line).width()).shrink2(vec2(space::S, 0.0));
+    let response = ui.interact(line, ui.scope_id().with("shared"), Sense::hover());
+    response
+        .widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("Shared by lanes {lanes}: {words}")));
+    let color = palette(ui).secondary;
+    let words = format!("by {lanes}: {words}");
+    table::draw_text(ui, cell, &words, regular(size::SMALL), color, table::Side::Left);
+    definitions::LANE_SHARED.explain(response);
+}
+
+/// What a line is.
+fn name(ui: &mut Ui, grid: &Grid, line: Rect, definition: &'static Definition) {
     let cell = grid.first(line);
     let response = ui.interact(cell, ui.scope_id().with(("total name", definition.name)), Sense::hover());
     let at = pos2(cell.left() + space::M, cell.center().y);
     let color = palette(ui).secondary;
     let painter = ui.painter().with_clip_rect(cell.intersect(ui.clip_rect()));
     painter.text(at, Align2::LEFT_CENTER, definition.name, regular(size::SMALL), color);
-    let shared = scene.view.lanes.shared;
-    response.on_hover_ui(|ui| {
-        definition.card(ui);
-        let shares = [definitions::LANE_ROWS.name, definitions::LANE_TIME.name].contains(&definition.name);
-        if shares && shared.amount > 0 {
-            let rows = format::plural(shared.amount as usize, "row");
-            ui.label(format!("Shared by the lanes: {rows}, {}.", format::seconds(shared.seconds)));
-        }
-    });
+    definition.explain(response);
 }
