@@ -24,6 +24,8 @@ pub struct Cards {
     pub context: Option<usize>,
     /// The command palette, if it shows.
     pub palette: Option<Palette>,
+    /// Whether the card of lessons shows.
+    pub lessons: bool,
     /// Whether the shortcuts card shows.
     pub shortcuts: bool,
     /// Whether the list of notices shows.
@@ -62,6 +64,7 @@ impl Default for Cards {
             inspected: None,
             context: None,
             palette: None,
+            lessons: false,
             shortcuts: false,
             notices: false,
         }
@@ -71,7 +74,7 @@ impl Default for Cards {
 impl Cards {
     /// Whether a card lies over the window and takes the keyboard.
     pub fn any(&self) -> bool {
-        let small = self.palette.is_some() || self.shortcuts || self.notices;
+        let small = self.palette.is_some() || self.shortcuts || self.notices || self.lessons;
         self.open || self.save || self.inspected.is_some() || small
     }
 }

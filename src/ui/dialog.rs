@@ -21,6 +21,8 @@ pub(super) enum Wanted {
     NewTrace,
     /// A saved trace.
     Trace,
+    /// A lesson.
+    Lesson,
 }
 
 /// A dialog that is open.
@@ -55,6 +57,7 @@ impl Dialog {
                 Wanted::Folder | Wanted::File => "Open a model",
                 Wanted::DraftFolder | Wanted::DraftFile => "Open a draft model",
                 Wanted::NewTrace => "Save the trace",
+                Wanted::Lesson => "Open a lesson",
                 Wanted::Trace => "Open a trace",
             });
             let chosen = match wanted {
@@ -68,6 +71,7 @@ impl Dialog {
                     dialog.set_file_name("trace.json").add_filter("Trace", &["json"]).save_file()
                 }
                 Wanted::Trace => dialog.add_filter("Trace", &["json"]).pick_file(),
+                Wanted::Lesson => dialog.add_filter("Lesson", &["md", "txt"]).pick_file(),
             };
             // The window may be gone by now; then nobody wants the answer.
             let _ = sender.send(chosen);

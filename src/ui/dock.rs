@@ -9,6 +9,7 @@ use super::panels::{
     attention, curve, field, kv_cache, layers, op_times, pinned, pipeline, strategy_detail, text, tree,
     two_phases,
 };
+use super::panes::CompactPane;
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
 use crate::trace::Run;
@@ -67,6 +68,30 @@ pub(super) fn arrangement() -> Tree<Pane> {
         linear.shares.set_share(step, 0.58);
     }
     Tree::new(egui::Id::unique("centre"), root, tiles)
+}
+
+/// The pane of the centre that is one of a narrow window; those of its sides are none.
+pub(super) fn pane_of(pane: CompactPane) -> Option<Pane> {
+    Some(match pane {
+        CompactPane::Prompt | CompactPane::Step => return None,
+        CompactPane::Text => Pane::Text,
+        CompactPane::Pipeline => Pane::Pipeline,
+        CompactPane::Curve => Pane::Curve,
+        CompactPane::Strategy => Pane::Strategy,
+        CompactPane::Tree => Pane::Tree,
+        CompactPane::Layers => Pane::Layers,
+        CompactPane::Attention => Pane::Attention,
+        CompactPane::Pinned => Pane::Pinned,
+        CompactPane::Field => Pane::Field,
+        CompactPane::Phases => Pane::Phases,
+        CompactPane::Cache => Pane::Cache,
+        CompactPane::Ops => Pane::Ops,
+    })
+}
+
+/// Whether a tile is this pane.
+pub(super) fn is(tile: &Tile<Pane>, pane: Pane) -> bool {
+    matches!(tile, Tile::Pane(shown) if *shown == pane)
 }
 
 /// Shows the panes.

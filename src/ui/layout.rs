@@ -5,10 +5,11 @@ use egui_tiles::Tree;
 
 use super::dock::{self, Pane};
 use super::panels::{
-    command_palette, inspector, model_card, notices, open, phases, prompt, save, shortcuts, timeline, top_bar,
+    command_palette, inspector, lesson, lessons, model_card, notices, open, phases, prompt, save, shortcuts,
+    timeline, top_bar,
 };
+use super::panes::CompactPane;
 use super::scene::Scene;
-use super::state::CompactPane;
 use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
@@ -29,6 +30,9 @@ const COMPACT: [CompactPane; 14] = [
     CompactPane::Ops,
     CompactPane::Step,
 ];
+
+/// From this width on there is room for a lesson beside the inspector.
+const BOTH: f32 = 1400.0;
 
 /// How the window divides its width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +74,14 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
             .frame(bare)
             .show(ui, |ui| prompt::show(ui, scene));
     }
-    if breadth == Breadth::Wide && scene.state.remembered.inspector {
+    let teaches = scene.state.lesson.is_some();
+    if teaches {
+        let width = if breadth == Breadth::Wide { 320.0 } else { 264.0 };
+        Panel::right("lesson").exact_size(width).frame(bare).show(ui, |ui| lesson::show(ui, scene));
+    }
+    // The lesson takes the inspector's place where there is no room for both.
+    let room = !teaches || size.x >= BOTH;
+    if breadth == Breadth::Wide && scene.state.remembered.inspector && room {
         Panel::right("inspector")
             .default_size(304.0)
             .size_range(256.0..=440.0)
@@ -85,6 +96,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     open::show(ui, scene);
     model_card::show(ui, scene);
     save::show(ui, scene);
+    lessons::show(ui, scene);
     shortcuts::show(ui, scene);
     command_palette::show(ui, scene);
     notices::show(ui, scene);
@@ -119,21 +131,11 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
             scene.state.compact_pane = pane;
         }
     });
-    match scene.state.compact_pane {
-        CompactPane::Prompt => prompt::show(ui, scene),
-        CompactPane::Text => dock::pane(ui, Pane::Text, scene),
-        CompactPane::Pipeline => dock::pane(ui, Pane::Pipeline, scene),
-        CompactPane::Curve => dock::pane(ui, Pane::Curve, scene),
-        CompactPane::Strategy => dock::pane(ui, Pane::Strategy, scene),
-        CompactPane::Tree => dock::pane(ui, Pane::Tree, scene),
-        CompactPane::Layers => dock::pane(ui, Pane::Layers, scene),
-        CompactPane::Attention => dock::pane(ui, Pane::Attention, scene),
-        CompactPane::Pinned => dock::pane(ui, Pane::Pinned, scene),
-        CompactPane::Field => dock::pane(ui, Pane::Field, scene),
-        CompactPane::Phases => dock::pane(ui, Pane::Phases, scene),
-        CompactPane::Cache => dock::pane(ui, Pane::Cache, scene),
-        CompactPane::Ops => dock::pane(ui, Pane::Ops, scene),
-        CompactPane::Step => inspector::show(ui, scene),
+    let pane = scene.state.compact_pane;
+    match dock::pane_of(pane) {
+        Some(pane) => dock::pane(ui, pane, scene),
+        None if pane == CompactPane::Prompt => prompt::show(ui, scene),
+        None => inspector::show(ui, scene),
     }
 }
 
@@ -153,7 +155,7 @@ fn drop_hint(ui: &Ui) {
     painter.text(
         screen.center(),
         egui::Align2::CENTER_CENTER,
-        "Drop to open this model or trace",
+        "Drop to open this model, trace or lesson",
         theme::semibold(theme::size::DISPLAY),
         palette.text,
     );

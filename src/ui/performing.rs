@@ -120,6 +120,12 @@ impl App {
                 cards.palette = if cards.palette.is_some() { None } else { Some(Palette::default()) };
             }
             Action::ToggleShortcuts => self.state.cards.shortcuts ^= true,
+            Action::ToggleLessons => self.state.cards.lessons ^= true,
+            Action::BeginLesson(lesson) => self.begin_lesson(ctx, lesson),
+            Action::PickLesson => self.ask(Wanted::Lesson, ctx),
+            Action::GoInLesson(towards) => self.go_in_lesson(ctx, towards),
+            Action::ArriveInLesson(towards, keeps) => self.arrive_in_lesson(ctx, towards, keeps),
+            Action::RunLessonStep => self.run_lesson_step(ctx),
             Action::ToggleNotices => self.state.cards.notices ^= true,
             Action::LookInside(target) => self.look_inside(target),
             Action::Compare => self.worker.send(Command::Compare),

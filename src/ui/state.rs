@@ -3,44 +3,13 @@
 use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
+use super::following::Following;
 use super::inside::Inside;
 use super::measuring::Measuring;
+use super::panes::CompactPane;
 use super::remembered::Remembered;
 use super::what_if::Foretold;
 use crate::session::Pace;
-
-/// Which pane a narrow window shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompactPane {
-    /// Prompt and settings.
-    Prompt,
-    /// The chips.
-    Text,
-    /// The pipeline table.
-    Pipeline,
-    /// Probability over rank.
-    Curve,
-    /// What the strategy weighed.
-    Strategy,
-    /// The run's tree.
-    Tree,
-    /// Inside the step: layer by layer.
-    Layers,
-    /// Inside the step: where attention looked.
-    Attention,
-    /// Pinned tokens.
-    Pinned,
-    /// Every token's logit.
-    Field,
-    /// The two phases.
-    Phases,
-    /// The KV cache.
-    Cache,
-    /// GPU time by op.
-    Ops,
-    /// The inspector.
-    Step,
-}
 
 /// What the lines of pinned tokens show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,6 +115,8 @@ pub struct State {
     pub next_pointed_at: Option<usize>,
     /// What is looked into inside a step.
     pub inside: Inside,
+    /// The lesson that is followed.
+    pub lesson: Option<Following>,
     /// What is shown and asked of times and of the cache.
     pub measuring: Measuring,
     /// Where the run on show comes from.
@@ -202,6 +173,7 @@ impl State {
             pointed_at: None,
             next_pointed_at: None,
             inside: Inside::default(),
+            lesson: None,
             measuring: Measuring::default(),
             origin: Origin::Worker,
             draft_path: String::new(),

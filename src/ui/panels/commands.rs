@@ -1,5 +1,7 @@
 //! What the command palette lists: everything that a person can do now, by name.
 
+use std::sync::Arc;
+
 use egui::KeyboardShortcut;
 
 use super::scale;
@@ -7,6 +9,7 @@ use crate::decoding::StrategyKind;
 use crate::session::ModelSource;
 use crate::ui::action::Action;
 use crate::ui::keyboard::SHORTCUTS;
+use crate::ui::lessons::built_in;
 use crate::ui::remembered::ThemeChoice;
 use crate::ui::scene::Scene;
 
@@ -40,6 +43,10 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
         add(format!("Open {name}"), Action::Open(ModelSource::Path(path.clone())));
     }
     add("Open a trace…".to_owned(), Action::OpenTrace);
+    for (index, lesson) in built_in().iter().enumerate() {
+        add(format!("Lesson {}: {}", index + 1, lesson.title), Action::BeginLesson(Arc::clone(lesson)));
+    }
+    add("Open a lesson of your own…".to_owned(), Action::PickLesson);
     for strategy in StrategyKind::ALL {
         add(format!("Strategy: {}", strategy.name()), Action::UseStrategy(strategy));
     }

@@ -16,6 +16,8 @@ pub(super) mod inspector;
 mod kept;
 pub(super) mod kv_cache;
 pub(super) mod layers;
+pub(super) mod lesson;
+pub(super) mod lessons;
 mod look;
 pub(super) mod model_card;
 pub(super) mod notices;
