@@ -92,6 +92,7 @@ mod suite {
     mod window_floods;
     mod window_inside;
     mod window_lanes;
+    mod window_lessons;
     mod window_palette;
     mod window_phases;
     mod window_pictures;

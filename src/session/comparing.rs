@@ -151,8 +151,8 @@ impl Comparing {
         let begun = Instant::now();
         model.forward(&batch)?;
         let seconds = begun.elapsed().as_secs_f64();
-        // The single rows of cached steps say nothing of how many rows a chunk may have.
-        if !cached {
+        // Afterwards all passes have chunks of one size, so that they can be compared.
+        if self.turn == Turn::WarmUp {
             self.chunk.adapt(rows, seconds);
         }
         let work = model.profiling().map(|profiling| profiling.work(start..start + rows));

@@ -1,8 +1,12 @@
 //! Everything that a person can do, as one closed list that buttons, menus and shortcuts share.
 
+use std::sync::Arc;
+
 use super::arrangement::Preset;
 use super::exports::Export;
+use super::following::Towards;
 use super::lanes::LaneAction;
+use super::lessons::Lesson;
 use super::pane::Pane;
 use super::remembered::{Colouring, ThemeChoice};
 use crate::decoding::StrategyKind;
@@ -115,6 +119,18 @@ pub enum Action {
     TogglePalette,
     /// Show the keyboard's shortcuts.
     ToggleShortcuts,
+    /// Show the lessons.
+    ToggleLessons,
+    /// Begin a lesson.
+    BeginLesson(Arc<Lesson>),
+    /// Ask by the system's dialog for a lesson's file.
+    PickLesson,
+    /// Go to a step of the lesson, or out of it.
+    GoInLesson(Towards),
+    /// The same, with the prompt that was typed kept or not.
+    ArriveInLesson(Towards, bool),
+    /// Do what the button of the lesson's step says.
+    RunLessonStep,
     /// Show what the user was told.
     ToggleNotices,
     /// Bring a pane to the front.

@@ -266,7 +266,7 @@ impl eframe::App for App {
         self.take_events(ctx);
         self.take_answer();
         self.take_dialog_answer(ctx);
-        self.take_inspection();
+        self.take_inspection(ctx);
         self.take_trace_work();
         self.tell_breaks();
         self.find_tokens();
@@ -278,6 +278,7 @@ impl eframe::App for App {
         self.look_on();
         self.time_on();
         self.map_cache();
+        self.select_for_lesson(ctx);
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
@@ -316,7 +317,15 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        eframe::set_value(storage, STORAGE_KEY, &self.state.remembered);
+        // What a lesson set is not the person's.
+        let remembered = &self.state.remembered;
+        match &self.state.lesson {
+            Some(following) => {
+                let own = following.restored(remembered, following.typed(remembered));
+                eframe::set_value(storage, STORAGE_KEY, &own);
+            }
+            None => eframe::set_value(storage, STORAGE_KEY, remembered),
+        }
         if let Some(place) = Place::of(&self.tree) {
             eframe::set_value(storage, ARRANGEMENT_KEY, &place);
         }

@@ -27,6 +27,8 @@ pub struct Cards {
     pub context: Option<usize>,
     /// The command palette, if it shows.
     pub palette: Option<Palette>,
+    /// Whether the card of lessons shows.
+    pub lessons: bool,
     /// Whether the shortcuts card shows.
     pub shortcuts: bool,
     /// Whether the list of notices shows.
@@ -66,6 +68,7 @@ impl Default for Cards {
             inspected: None,
             context: None,
             palette: None,
+            lessons: false,
             shortcuts: false,
             notices: false,
         }
@@ -75,7 +78,7 @@ impl Default for Cards {
 impl Cards {
     /// Whether a card lies over the window and takes the keyboard.
     pub fn any(&self) -> bool {
-        let small = self.palette.is_some() || self.shortcuts || self.notices;
+        let small = self.palette.is_some() || self.shortcuts || self.notices || self.lessons;
         self.open || self.saving.is_some() || self.inspected.is_some() || small
     }
 }

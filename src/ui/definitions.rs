@@ -183,7 +183,7 @@ definitions! {
     OP_TIME = "GPU time", "ms", Measured, "What the ops took, by the GPU's own timestamps: one after each op, which lets the GPU finish it first.", "";
     OP_SHARE = "Share", "%", Computed, "Of the time of all ops together.", "time ÷ Σ times";
     OP_WEIGHTS = "Weights", "bytes", Measured, "Bytes of weights that these ops read for one row, as they lie on the GPU; of experts those that a row chooses.", "";
-    OPS_TOGETHER = "All ops", "ms", Computed, "The times of all ops together: more than the pass takes in the run, where ops may overlap.", "Σ times";
+    OPS_TOGETHER = "All ops", "ms", Computed, "The times of all ops together. In the run ops may overlap, and no timestamps stand between them.", "Σ times";
     PAGES_USED = "Pages in use", "", Measured, "Pages of the KV cache that some sequence uses, of those allocated. A page that several share counts once.", "";
     PAGES_SHARED = "Shared pages", "", Measured, "Pages that more than one sequence uses: what branches and hypotheses have in common.", "";
     PAGE_POSITIONS = "A page holds", "positions", Given, "Consecutive positions of one sequence, keys and values of all layers.", "";

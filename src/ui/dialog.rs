@@ -23,6 +23,8 @@ pub(super) enum Wanted {
     New(Export),
     /// A saved trace.
     Trace,
+    /// A lesson.
+    Lesson,
 }
 
 /// A dialog that is open.
@@ -58,6 +60,7 @@ impl Dialog {
                 Wanted::DraftFolder | Wanted::DraftFile => "Open a draft model",
                 Wanted::New(Export::Trace) => "Save the trace",
                 Wanted::New(_) => "Export",
+                Wanted::Lesson => "Open a lesson",
                 Wanted::Trace => "Open a trace",
             });
             let chosen = match wanted {
@@ -72,6 +75,7 @@ impl Dialog {
                     .add_filter(export.noun(), &[export.extension()])
                     .save_file(),
                 Wanted::Trace => dialog.add_filter("Trace", &["json"]).pick_file(),
+                Wanted::Lesson => dialog.add_filter("Lesson", &["md", "txt"]).pick_file(),
             };
             // The window may be gone by now; then nobody wants the answer.
             let _ = sender.send(chosen);

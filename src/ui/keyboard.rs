@@ -27,6 +27,7 @@ pub(super) const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
     (command(Key::O), "Open a model", Action::ShowOpen),
     (command(Key::S), "Save the trace", Action::Export(Export::Trace)),
     (plain(Key::N), "Show notices", Action::ToggleNotices),
+    (plain(Key::L), "Lessons", Action::ToggleLessons),
     (plain(Key::F1), "Show shortcuts", Action::ToggleShortcuts),
     (plain(Key::Questionmark), "Show shortcuts", Action::ToggleShortcuts),
 ];
@@ -82,6 +83,7 @@ fn closes_card(state: &State, action: &Action) -> bool {
         Action::TogglePalette => state.cards.palette.is_some(),
         Action::ToggleShortcuts => state.cards.shortcuts,
         Action::ToggleNotices => state.cards.notices,
+        Action::ToggleLessons => state.cards.lessons,
         _ => false,
     }
 }

@@ -4,14 +4,17 @@ use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use egui_tiles::Tree;
 
 use super::dock;
-use super::pane::Pane;
+use super::pane::{CompactPane, Pane};
 use super::panels::{
-    command_palette, inspector, model_card, notices, open, phases, prompt, save, shortcuts, timeline, top_bar,
+    command_palette, inspector, lesson, lessons, model_card, notices, open, phases, prompt, save, shortcuts,
+    timeline, top_bar,
 };
 use super::scene::Scene;
-use super::state::CompactPane;
 use super::theme::{self, NARROW, palette, space};
 use super::widgets;
+
+/// From this width on there is room for a lesson beside the inspector.
+const BOTH: f32 = 1400.0;
 
 /// How the window divides its width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +56,14 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
             .frame(bare)
             .show(ui, |ui| prompt::show(ui, scene));
     }
-    if breadth == Breadth::Wide && scene.state.remembered.inspector {
+    let teaches = scene.state.lesson.is_some();
+    if teaches {
+        let width = if breadth == Breadth::Wide { 320.0 } else { 264.0 };
+        Panel::right("lesson").exact_size(width).frame(bare).show(ui, |ui| lesson::show(ui, scene));
+    }
+    // The lesson takes the inspector's place where there is no room for both.
+    let room = !teaches || size.x >= BOTH;
+    if breadth == Breadth::Wide && scene.state.remembered.inspector && room {
         Panel::right("inspector")
             .default_size(304.0)
             .size_range(256.0..=440.0)
@@ -68,6 +78,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     open::show(ui, scene);
     model_card::show(ui, scene);
     save::show(ui, scene);
+    lessons::show(ui, scene);
     shortcuts::show(ui, scene);
     command_palette::show(ui, scene);
     notices::show(ui, scene);
@@ -115,7 +126,7 @@ fn drop_hint(ui: &Ui) {
     painter.text(
         screen.center(),
         egui::Align2::CENTER_CENTER,
-        "Drop to open this model or trace",
+        "Drop to open this model, trace or lesson",
         theme::semibold(theme::size::DISPLAY),
         palette.text,
     );

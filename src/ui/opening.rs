@@ -21,7 +21,7 @@ impl App {
         self.dialog = None;
         match answer {
             Answer::Chosen(path) => match wanted {
-                Wanted::Folder | Wanted::File => self.inspect(ModelSource::Path(path), ctx),
+                Wanted::Folder | Wanted::File | Wanted::Lesson => self.inspect(ModelSource::Path(path), ctx),
                 Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(path),
                 // The dialog asked whether a file may go.
                 Wanted::New(export) => self.export(export, path, true, ctx),
@@ -32,7 +32,7 @@ impl App {
                 severity: Severity::Information,
                 title: "No file dialog on this desktop".to_owned(),
                 detail: match wanted {
-                    Wanted::Folder | Wanted::File | Wanted::Trace => {
+                    Wanted::Folder | Wanted::File | Wanted::Trace | Wanted::Lesson => {
                         "Type or paste the path into the field of “Open model…”, or drop the folder or file on the \
                          window."
                     }
@@ -46,7 +46,7 @@ impl App {
         }
     }
 
-    pub(super) fn take_inspection(&mut self) {
+    pub(super) fn take_inspection(&mut self, ctx: &Context) {
         let Some(inspecting) = &self.inspecting else { return };
         let Some(answer) = inspecting.answer() else { return };
         let source = inspecting.source.clone();
@@ -58,6 +58,7 @@ impl App {
             }
             Found::Nothing(notice) => self.view.tell(notice),
             Found::Trace(outcome) => self.take_trace_outcome(outcome),
+            Found::Lesson(path, lesson) => self.take_lesson(ctx, &path, lesson),
         }
     }
 

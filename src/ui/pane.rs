@@ -76,6 +76,38 @@ impl Pane {
     }
 }
 
+/// What a narrow window shows one at a time, and a lesson turns to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompactPane {
+    /// Prompt and settings.
+    Prompt,
+    /// A pane of the centre.
+    Pane(Pane),
+    /// The inspector.
+    Step,
+}
+
+impl CompactPane {
+    /// Their names in lessons.
+    pub const NAMED: [(&str, Self); 15] = [
+        ("prompt", Self::Prompt),
+        ("text", Self::Pane(Pane::Text)),
+        ("pipeline", Self::Pane(Pane::Pipeline)),
+        ("curve", Self::Pane(Pane::Curve)),
+        ("strategy", Self::Pane(Pane::Strategy)),
+        ("tree", Self::Pane(Pane::Tree)),
+        ("layers", Self::Pane(Pane::Layers)),
+        ("attention", Self::Pane(Pane::Attention)),
+        ("pinned", Self::Pane(Pane::Pinned)),
+        ("vocabulary", Self::Pane(Pane::Field)),
+        ("phases", Self::Pane(Pane::Phases)),
+        ("kv-cache", Self::Pane(Pane::Cache)),
+        ("gpu-time", Self::Pane(Pane::Ops)),
+        ("lanes", Self::Pane(Pane::Lanes)),
+        ("step", Self::Step),
+    ];
+}
+
 /// The title of the pane that shows what the strategy weighed.
 fn strategy(run: Option<&Run>) -> &'static str {
     match run.map(|run| run.strategy) {

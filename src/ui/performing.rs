@@ -8,8 +8,9 @@ use super::arrangement::{self, Preset};
 use super::cards::Palette;
 use super::cursor::Follow;
 use super::dialog::Wanted;
+use super::pane::CompactPane;
 use super::remembered::Remembered;
-use super::state::{Awaited, CompactPane};
+use super::state::Awaited;
 use super::theme;
 use crate::session::{Command, ModelSource, Pace, Status};
 
@@ -132,6 +133,12 @@ impl App {
                 cards.palette = if cards.palette.is_some() { None } else { Some(Palette::default()) };
             }
             Action::ToggleShortcuts => self.state.cards.shortcuts ^= true,
+            Action::ToggleLessons => self.state.cards.lessons ^= true,
+            Action::BeginLesson(lesson) => self.begin_lesson(ctx, lesson),
+            Action::PickLesson => self.ask(Wanted::Lesson, ctx),
+            Action::GoInLesson(towards) => self.go_in_lesson(ctx, towards),
+            Action::ArriveInLesson(towards, keeps) => self.arrive_in_lesson(ctx, towards, keeps),
+            Action::RunLessonStep => self.run_lesson_step(ctx),
             Action::ToggleNotices => self.state.cards.notices ^= true,
             Action::LookInside(target) => self.look_inside(target),
             Action::Compare => self.worker.send(Command::Compare),

@@ -19,10 +19,10 @@ use egui_tiles::Tree;
 
 use super::arrangement;
 use super::layout;
+use super::pane::CompactPane;
 use super::pane::Pane;
 use super::panels::field;
 use super::scene::Scene;
-use super::state::CompactPane;
 use super::theme;
 use crate::trace::whole_file;
 

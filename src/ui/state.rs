@@ -3,24 +3,14 @@
 use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
+use super::following::Following;
 use super::inside::Inside;
 use super::measuring::Measuring;
-use super::pane::Pane;
+use super::pane::{CompactPane, Pane};
 use super::remembered::Remembered;
 use super::segments::Segments;
 use super::what_if::Foretold;
 use crate::session::Pace;
-
-/// Which pane a narrow window shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompactPane {
-    /// Prompt and settings.
-    Prompt,
-    /// A pane of the centre.
-    Pane(Pane),
-    /// The inspector.
-    Step,
-}
 
 /// What the lines of pinned tokens show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +120,8 @@ pub struct State {
     pub next_pointed_at: Option<usize>,
     /// What is looked into inside a step.
     pub inside: Inside,
+    /// The lesson that is followed.
+    pub lesson: Option<Following>,
     /// What is shown and asked of times and of the cache.
     pub measuring: Measuring,
     /// Where the run on show comes from.
@@ -192,6 +184,7 @@ impl State {
             pointed_at: None,
             next_pointed_at: None,
             inside: Inside::default(),
+            lesson: None,
             measuring: Measuring::default(),
             origin: Origin::Worker,
             draft_path: String::new(),

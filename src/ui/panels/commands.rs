@@ -1,5 +1,7 @@
 //! What the command palette lists: everything that a person can do now, by name.
 
+use std::sync::Arc;
+
 use egui::KeyboardShortcut;
 
 use super::scale;
@@ -10,6 +12,7 @@ use crate::ui::arrangement::Preset;
 use crate::ui::exports::Export;
 use crate::ui::keyboard::SHORTCUTS;
 use crate::ui::lanes::LaneAction;
+use crate::ui::lessons::built_in;
 use crate::ui::pane::Pane;
 use crate::ui::remembered::ThemeChoice;
 use crate::ui::scene::Scene;
@@ -52,6 +55,10 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
     for export in std::iter::once(Export::Page).chain(tables).chain(Pane::ALL.map(Export::Picture)) {
         add(format!("{}…", export.title(run)), Action::Export(export));
     }
+    for (index, lesson) in built_in().iter().enumerate() {
+        add(format!("Lesson {}: {}", index + 1, lesson.title), Action::BeginLesson(Arc::clone(lesson)));
+    }
+    add("Open a lesson of your own…".to_owned(), Action::PickLesson);
     for strategy in StrategyKind::ALL {
         add(format!("Strategy: {}", strategy.name()), Action::UseStrategy(strategy));
     }

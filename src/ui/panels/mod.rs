@@ -17,6 +17,8 @@ mod kept;
 pub(super) mod kv_cache;
 pub(super) mod lanes;
 pub(super) mod layers;
+pub(super) mod lesson;
+pub(super) mod lessons;
 mod look;
 pub(super) mod model_card;
 pub(super) mod notices;

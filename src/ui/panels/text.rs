@@ -18,7 +18,7 @@ use crate::ui::loading;
 use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::theme::{mono, palette, size, space};
-use crate::ui::widgets::{combo_icon, empty, icon_button, icon_toggle};
+use crate::ui::widgets::{Emphasis, action_button, combo_icon, empty, icon_button, icon_toggle};
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -52,14 +52,25 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 }
 
 /// What the pane says before the first run.
-fn nothing(ui: &mut Ui, scene: &Scene<'_>) {
+fn nothing(ui: &mut Ui, scene: &mut Scene<'_>) {
     match (&scene.view.status, &scene.view.loaded) {
         (Status::Loading { name, part, share }, _) => {
             let figure = loading::figure(*part, *share);
             empty(ui, &format!("Loading {name}: {figure}"), loading::meaning(*part));
         }
         (_, Some(_)) => {
-            empty(ui, "Nothing decoded yet", "Press Run, or Space. Step makes one token at a time.");
+            let room = ui.available_size();
+            let height = (room.y / 2.0 + 32.0).min(room.y - 40.0).max(0.0);
+            ui.allocate_ui(vec2(room.x, height), |ui| {
+                empty(ui, "Nothing decoded yet", "Press Run, or Space. Step makes one token at a time.");
+            });
+            if scene.state.lesson.is_none() {
+                ui.vertical_centered(|ui| {
+                    if action_button(ui, Icon::Book, "Take a lesson", Emphasis::Secondary, 148.0).clicked() {
+                        scene.actions.push(Action::ToggleLessons);
+                    }
+                });
+            }
         }
         (_, None) => {
             empty(ui, "No model yet", "Choose “Open model…”, or drop a model's folder on the window.");

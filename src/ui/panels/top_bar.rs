@@ -46,6 +46,10 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             if icon_button(ui, Icon::Question, "Keyboard shortcuts").clicked() {
                 scene.actions.push(Action::ToggleShortcuts);
             }
+            let lessons = icon_button(ui, Icon::Book, "Lessons");
+            if lessons.clicked() {
+                scene.actions.push(Action::ToggleLessons);
+            }
             bell(ui, scene);
             theme_switch(ui, scene);
             arrangement(ui, scene, narrow);

@@ -16,7 +16,7 @@ use crate::ui::widgets::{column, section};
 /// From this width on all three stand side by side.
 const BESIDE: f32 = 600.0;
 /// The height that they need at least.
-const LEAST: f32 = 190.0;
+const LEAST: f32 = 168.0;
 
 /// The texts' two lengths.
 #[derive(Clone, Copy)]
@@ -109,7 +109,9 @@ fn time(ui: &mut Ui, scene: &mut Scene<'_>, comparison: &Comparison, height: f32
     ui.set_width(ui.available_width());
     let bottom = ui.cursor().top() + height;
     ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
         section(ui, "Time a step");
+        ui.add_space(space::S);
         let palette = palette(ui);
         for (way, word) in [(Way::Uncached, "without"), (Way::Cached, "with")] {
             let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), egui::Sense::hover());

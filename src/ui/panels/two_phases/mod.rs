@@ -9,7 +9,7 @@ mod pass;
 mod rows;
 mod way;
 
-use egui::{RichText, Ui, vec2};
+use egui::{Ui, vec2};
 
 use crate::session::{Comparison, Status};
 use crate::ui::action::Action;
@@ -19,8 +19,8 @@ use crate::ui::measuring::PhasesView;
 use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::table::framed;
-use crate::ui::theme::{palette, size, space};
-use crate::ui::widgets::{Emphasis, action_button, empty, segmented};
+use crate::ui::theme::{palette, regular, size, space};
+use crate::ui::widgets::{Emphasis, action_button, empty, one_line, segmented};
 
 /// Room of the choice of the view, and of the button beside it.
 const CHOICE: f32 = 300.0;
@@ -67,9 +67,10 @@ fn controls(ui: &mut Ui, scene: &mut Scene<'_>) {
             return;
         }
         let words = ratio(scene.view.comparison.as_ref());
-        let room = ui.available_width();
-        if room > BUTTON + 200.0 {
-            ui.label(RichText::new(words).size(size::SMALL).color(palette(ui).secondary));
+        let room = ui.available_width() - BUTTON - space::M;
+        if room > 160.0 {
+            let words = one_line(ui, &words, regular(size::SMALL), palette(ui).secondary, room);
+            ui.label(words);
         }
         ui.add_space((ui.available_width() - BUTTON).max(0.0));
         button(ui, scene);

@@ -151,7 +151,7 @@ fn columns(ui: &Ui, painter: &Painter, rect: Rect, pass: &Pass<'_>) {
     }
     let lines = |from: f32, to: f32, count: usize| {
         let width = (to - from) / count.max(1) as f32;
-        if width >= 3.0 {
+        if width >= 2.0 {
             for index in 0..=count {
                 let x = from + width * index as f32;
                 painter.vline(x, inner.y_range(), Stroke::new(1.0, palette.window));

@@ -53,7 +53,7 @@ pub(super) fn show(ui: &mut Ui, way: Way, comparison: &Comparison, height: f32) 
     let corner = rect.right_top() + vec2(-8.0, 7.0);
     let text = format!("→ position, {}", format::count(positions as u64));
     let font = regular(size::CAPTION);
-    if rect.width() > 120.0 && rect.height() > 60.0 {
+    if rect.width() > 190.0 && rect.height() > 130.0 {
         painter.text(corner, Align2::RIGHT_TOP, text, font.clone(), palette.tertiary);
         let text = format!("↓ step, {}", format::count(steps as u64));
         painter.text(corner + vec2(0.0, 14.0), Align2::RIGHT_TOP, text, font, palette.tertiary);
