@@ -17,7 +17,7 @@ use super::remembered::{Remembered, ThemeChoice};
 use super::scene::Scene;
 use super::state::{Awaited, Origin, State};
 use super::theme;
-use super::trace_files::TraceWork;
+use super::trace_files::FileWork;
 use super::worker::Worker;
 use crate::session::{BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
 use crate::trace::file::is_trace;
@@ -38,7 +38,7 @@ pub struct App {
     pub(super) state: State,
     pub(super) tree: egui_tiles::Tree<Pane>,
     pub(super) dialog: Option<Dialog>,
-    pub(super) trace_work: Option<TraceWork>,
+    pub(super) file_work: Option<FileWork>,
     /// What draws the window; `None` where nothing of the kind does.
     pub(super) window_gpu: Option<eframe::egui_wgpu::RenderState>,
     pub(super) inspecting: Option<Inspecting>,
@@ -81,7 +81,7 @@ impl App {
             state: State::new(remembered),
             tree,
             dialog: None,
-            trace_work: None,
+            file_work: None,
             window_gpu: creation.wgpu_render_state.clone(),
             inspecting: None,
             asked_for: initial.clone(),
@@ -267,7 +267,7 @@ impl eframe::App for App {
         self.take_answer();
         self.take_dialog_answer(ctx);
         self.take_inspection(ctx);
-        self.take_trace_work();
+        self.take_file_work();
         self.tell_breaks();
         self.find_tokens();
         self.foretell(ctx);

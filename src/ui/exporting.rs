@@ -12,7 +12,7 @@ use super::pane::Pane;
 use super::panels::layers;
 use super::picture;
 use super::scene::Scene;
-use super::trace_files::{Save, TraceWork};
+use super::trace_files::{FileWork, Save};
 use crate::export::table::Table;
 use crate::export::{csv, page, strategy_tables, tables};
 use crate::session::{Notice, Severity};
@@ -23,17 +23,15 @@ impl App {
     pub(super) fn show_export(&mut self, export: Export) {
         let run = self.view.run.as_ref();
         let lacking = match export {
-            Export::Trace | Export::Page => run.is_none_or(|run| run.line.is_empty()),
-            Export::Table(pane) => self.table(pane).is_none(),
-            Export::Picture(_) => false,
+            Export::Trace | Export::Page if run.is_none_or(|run| run.line.is_empty()) => {
+                Some("There is no run yet: press Run first.")
+            }
+            Export::Table(pane) if self.table(pane).is_none() => {
+                Some("It shows nothing yet: run a prompt and select a step.")
+            }
+            _ => None,
         };
-        let run = self.view.run.as_ref();
-        if lacking {
-            let detail = match export {
-                Export::Trace | Export::Page => "There is no run yet: press Run first.",
-                Export::Table(_) => "It shows nothing yet: run a prompt and select a step.",
-                Export::Picture(_) => "",
-            };
+        if let Some(detail) = lacking {
             let title = format!("No {} to write", export.noun());
             self.view.tell(Notice { severity: Severity::Information, title, detail: detail.to_owned() });
             return;
@@ -50,20 +48,20 @@ impl App {
     /// Writes what the card or the dialog asked about.
     pub(super) fn export(&mut self, export: Export, path: PathBuf, replace: bool, ctx: &Context) {
         let save = Save { noun: export.noun(), path, replace };
-        let run = self.view.run.clone();
-        self.trace_work = match export {
-            Export::Trace => run.map(|run| {
-                TraceWork::save(save, ctx, move |path| {
+        let run = || self.view.run.clone();
+        self.file_work = match export {
+            Export::Trace => run().map(|run| {
+                FileWork::save(save, ctx, move |path| {
                     file::write(path, &run).map_err(|error| error.to_string())
                 })
             }),
-            Export::Page => run.map(|run| {
-                TraceWork::save(save, ctx, move |path| {
+            Export::Page => run().map(|run| {
+                FileWork::save(save, ctx, move |path| {
                     page::write(path, &run).map_err(|error| error.to_string())
                 })
             }),
             Export::Table(pane) => self.table(pane).map(|table| {
-                TraceWork::save(save, ctx, move |path| {
+                FileWork::save(save, ctx, move |path| {
                     let written = csv::write(path, &table);
                     written.map_err(|error| format!("{} cannot be written: {error}", path.display()))
                 })
@@ -72,7 +70,7 @@ impl App {
         };
     }
 
-    fn picture(&mut self, pane: Pane, save: Save, ctx: &Context) -> Option<TraceWork> {
+    fn picture(&mut self, pane: Pane, save: Save, ctx: &Context) -> Option<FileWork> {
         let Some(gpu) = self.window_gpu.clone() else {
             self.view.tell(Notice {
                 severity: Severity::Error,
@@ -86,7 +84,7 @@ impl App {
         let scene = Scene { view: &self.view, state, actions: &mut actions };
         let drawn = picture::draw(ctx, scene, tree, pane)?;
         let RenderState { device, queue, .. } = gpu;
-        Some(TraceWork::save(save, ctx, move |path| drawn.write(path, &device, &queue)))
+        Some(FileWork::save(save, ctx, move |path| drawn.write(path, &device, &queue)))
     }
 
     /// What a pane shows, as a table; `None` while it shows nothing, and for panes without one.

@@ -10,7 +10,7 @@ use super::dialog::{Answer, Dialog, Wanted};
 use super::inspecting::{Found, Inspecting};
 use super::remembered::Remembered;
 use super::state::Origin;
-use super::trace_files::{Outcome, TraceWork};
+use super::trace_files::{FileWork, Outcome};
 use crate::session::{Command, LoadRequest, ModelSource, Notice, Severity};
 
 impl App {
@@ -25,7 +25,7 @@ impl App {
                 Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(path),
                 // The dialog asked whether a file may go.
                 Wanted::New(export) => self.export(export, path, true, ctx),
-                Wanted::Trace => self.trace_work = Some(TraceWork::open(path, ctx)),
+                Wanted::Trace => self.file_work = Some(FileWork::open(path, ctx)),
             },
             Answer::Closed => {}
             Answer::Unavailable => self.view.tell(Notice {
@@ -57,18 +57,18 @@ impl App {
                 self.state.cards.inspected = Some(Inspected { source, card: *card });
             }
             Found::Nothing(notice) => self.view.tell(notice),
-            Found::Trace(outcome) => self.take_trace_outcome(outcome),
+            Found::Trace(outcome) => self.take_file_outcome(outcome),
             Found::Lesson(path, lesson) => self.take_lesson(ctx, &path, lesson),
         }
     }
 
-    pub(super) fn take_trace_work(&mut self) {
-        let Some(outcome) = self.trace_work.as_ref().and_then(TraceWork::outcome) else { return };
-        self.trace_work = None;
-        self.take_trace_outcome(outcome);
+    pub(super) fn take_file_work(&mut self) {
+        let Some(outcome) = self.file_work.as_ref().and_then(FileWork::outcome) else { return };
+        self.file_work = None;
+        self.take_file_outcome(outcome);
     }
 
-    pub(super) fn take_trace_outcome(&mut self, outcome: Outcome) {
+    pub(super) fn take_file_outcome(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Told(notice) => self.view.tell(notice),
             Outcome::Saved(notice) => {

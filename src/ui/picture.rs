@@ -50,9 +50,9 @@ pub(super) struct Drawn {
 /// Lays a pane out as the window shows it, or would if its tab were chosen.
 pub(super) fn draw(ctx: &Context, mut scene: Scene<'_>, mut tree: Tree<Pane>, pane: Pane) -> Option<Drawn> {
     let off_screen = Context::default();
-    theme::install(&off_screen);
     // Where things are scrolled and what is unfolded is in the memory; its textures belong to the other context.
     off_screen.memory_mut(|memory| *memory = ctx.memory(Clone::clone));
+    theme::install(&off_screen);
     field::forget_texture(&off_screen);
     egui::Popup::close_all(&off_screen);
     off_screen.set_theme(ctx.theme());

@@ -19,7 +19,7 @@ pub(super) struct Save {
 }
 
 /// Work on a file that goes on.
-pub(super) struct TraceWork {
+pub(super) struct FileWork {
     outcome: Receiver<Outcome>,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Outcome {
     Taken(PathBuf),
 }
 
-impl TraceWork {
+impl FileWork {
     /// Lets `write` write a file; one that is there stays, unless it may be replaced. `ctx` is woken at the end.
     pub(super) fn save(
         save: Save,
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::trace::StrategyKind;
 
-    fn outcome(work: &TraceWork) -> Outcome {
+    fn outcome(work: &FileWork) -> Outcome {
         work.outcome.recv_timeout(Duration::from_secs(20)).expect("the work ends")
     }
 
@@ -112,17 +112,15 @@ mod tests {
         let run = Run { strategy: StrategyKind::Lookahead, seed: 9, ..Run::default() };
         let save = |run: Run| {
             let save = Save { noun: "trace", path: path.clone(), replace: false };
-            TraceWork::save(save, &ctx, move |path| {
-                file::write(path, &run).map_err(|error| error.to_string())
-            })
+            FileWork::save(save, &ctx, move |path| file::write(path, &run).map_err(|error| error.to_string()))
         };
         let saved = outcome(&save(run.clone()));
         assert!(matches!(saved, Outcome::Saved(notice) if notice.severity == Severity::Information));
         let taken = outcome(&save(Run::default()));
         assert!(matches!(taken, Outcome::Taken(there) if there == path), "what is there stays");
-        let opened = outcome(&TraceWork::open(path, &ctx));
+        let opened = outcome(&FileWork::open(path, &ctx));
         assert!(matches!(opened, Outcome::Opened(read) if *read == run));
-        let missing = outcome(&TraceWork::open(folder.path().join("no.json"), &ctx));
+        let missing = outcome(&FileWork::open(folder.path().join("no.json"), &ctx));
         let Outcome::Told(notice) = missing else { panic!("there is nothing to open") };
         assert_eq!(notice.severity, Severity::Error);
         assert!(notice.detail.contains("no.json"));

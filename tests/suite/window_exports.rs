@@ -65,7 +65,7 @@ fn tables_leave_as_csv_with_every_digit() {
     assert!(text.contains(",Entropy [nats],") && text.contains(",Step time [s],"));
 
     // A pane that shows nothing has no table, and says so.
-    command(&mut window, "Export Pinned as a table");
+    command(&mut window, "Export Layers as a table");
     assert!(!sees(&window, "Table path"));
     assert_eq!(last_notice(&window), "No table to write");
 }

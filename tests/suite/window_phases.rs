@@ -334,13 +334,6 @@ fn both_curves_are_measured_on_the_built_in_model() {
     let (with, without) = (sums(|step| step.cached), sums(|step| step.uncached));
     assert_eq!((without.0, with.0), (14_950, 199));
     assert!(without.1 > 2.0 * with.1, "{without:?} {with:?}");
-    // Of the way without a cache the steps take longer and longer.
-    let middle = |steps: &[ComparedStep]| {
-        let mut seconds: Vec<f64> = steps.iter().map(|step| step.uncached.seconds).collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds[seconds.len() / 2]
-    };
-    assert!(middle(&comparison.steps[60..]) > middle(&comparison.steps[..40]));
     assert!(label(&window, "Without KV cache: ").contains("14 950 rows"));
     assert!(label(&window, "With KV cache: ").contains("199 rows"));
     assert!(matches!(window.state().view().limits, Some(Ok(_))), "{:?}", window.state().view().limits);
