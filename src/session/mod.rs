@@ -28,12 +28,14 @@ mod tokenise;
 mod tokenizer_files;
 pub mod view;
 pub mod worker;
+mod worker_branching;
 mod worker_comparing;
 mod worker_loading;
 mod worker_peek;
 mod worker_probing;
 mod worker_profiling;
 mod worker_row;
+mod worker_scoring;
 
 pub use crate::formats::GenerationDefaults;
 pub use crate::formats::inspect::{FormatShare, Inspection};

@@ -282,93 +282,6 @@ impl Worker {
         Ok(decode)
     }
 
-    /// Begins to score the newest run's prompt. A prompt of one token has nothing to score.
-    fn score_prompt(&mut self) {
-        let (Some(live), Some(ready), None) = (&mut self.live, &mut self.ready, &self.scoring) else {
-            return;
-        };
-        let ids = live.decode.run.prompt_ids();
-        if ids.len() > 1 {
-            live.decode.rest(ready);
-            self.scoring = Some(PromptScores::begin(&mut *ready.model, ids));
-        }
-    }
-
-    /// Scores some more of the prompt.
-    fn score_more(&mut self) {
-        let (Some(scoring), Some(ready)) = (&mut self.scoring, &mut self.ready) else { return };
-        match scoring.advance(&mut *ready.model, ready.tokenizer.as_ref()) {
-            Ok(scored) => {
-                self.outbox.send(Event::PromptScored { first: scored.first, scores: scored.scores });
-                if scoring.is_done() {
-                    self.end_scoring();
-                }
-            }
-            Err(error) => {
-                let title = "The prompt's probabilities could not be computed";
-                self.outbox.notify(Severity::Error, title, &error.to_string());
-                self.end_scoring();
-                if takes_the_model(&error) {
-                    self.abandon();
-                }
-            }
-        }
-    }
-
-    fn end_scoring(&mut self) {
-        if let (Some(scoring), Some(ready)) = (self.scoring.take(), &mut self.ready) {
-            scoring.release(&mut *ready.model);
-        }
-    }
-
-    /// Lets the run go on from another token, also after its end.
-    fn branch(&mut self, node: usize, token: u32, pace: Pace) {
-        let (Some(live), Some(ready)) = (&mut self.live, &mut self.ready) else {
-            let detail =
-                "Branches begin at a step of the newest run, while its model is open: run the prompt again.";
-            self.outbox.notify(Severity::Error, "There is no run to branch from", detail);
-            return;
-        };
-        match live.decode.branch(ready, node, token) {
-            Ok(()) => {
-                self.outbox.send(Event::Branched(Box::new(live.update())));
-                if let Some(stop) = live.decode.run.stop {
-                    // Whatever it did before, it goes on and ends now.
-                    live.motion = Motion::Going;
-                    self.finish(stop);
-                } else if pace == Pace::Continuous {
-                    live.motion = Motion::Going;
-                } else {
-                    live.motion = Motion::Held;
-                    self.outbox.send(Event::Paused);
-                }
-            }
-            Err(error) => self.outbox.notify(Severity::Error, "The run cannot branch", &error.to_string()),
-        }
-    }
-
-    /// Turns to another line of the run, and waits there unless that line has ended.
-    fn follow(&mut self, tip: usize) {
-        let Some(live) = &mut self.live else {
-            let detail = "Its model was closed or another run began: run the prompt again.";
-            self.outbox.notify(Severity::Error, "That line cannot go on", detail);
-            return;
-        };
-        match live.decode.follow(tip) {
-            Ok(()) => {
-                let stop = live.decode.run.stop;
-                self.outbox.send(Event::Followed { tip, stop });
-                if stop.is_some() {
-                    live.motion = Motion::Ended;
-                } else {
-                    live.motion = Motion::Held;
-                    self.outbox.send(Event::Paused);
-                }
-            }
-            Err(error) => self.outbox.notify(Severity::Error, "There is no such line", &error.to_string()),
-        }
-    }
-
     fn set_in_motion(&mut self, motion: Motion) {
         let Some(live) = self.live.as_mut().filter(|live| live.motion != Motion::Ended) else { return };
         if live.motion != Motion::Going && motion == Motion::Going {
@@ -407,7 +320,7 @@ impl Worker {
     }
 
     /// Ends the run, if one goes on, in good order.
-    fn finish(&mut self, stop: StopReason) {
+    pub(super) fn finish(&mut self, stop: StopReason) {
         let Some(live) = self.live.as_mut().filter(|live| live.motion != Motion::Ended) else { return };
         live.motion = Motion::Ended;
         let phases = live.decode.run.phases;

@@ -31,6 +31,15 @@ const COMPACT: [CompactPane; 14] = [
     CompactPane::Step,
 ];
 
+/// From this width on prompt, centre and inspector have room.
+const WIDE: f32 = 1080.0;
+
+/// Width of a lesson in a smaller window.
+const LESSON: f32 = 264.0;
+
+/// From this width on the names of all panes stand in one row.
+const ONE_ROW: f32 = 650.0;
+
 /// From this width on there is room for a lesson beside the inspector.
 const BOTH: f32 = 1400.0;
 
@@ -48,8 +57,11 @@ enum Breadth {
 /// Shows every panel, and what floats over them.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     let size = ui.available_size();
-    let breadth = match size.x {
-        x if x >= 1080.0 => Breadth::Wide,
+    let teaches = scene.state.lesson.is_some();
+    // A lesson takes its width from what there is for the panes.
+    let width = if teaches && size.x < WIDE { size.x - LESSON } else { size.x };
+    let breadth = match width {
+        x if x >= WIDE => Breadth::Wide,
         x if x >= NARROW => Breadth::Medium,
         _ => Breadth::Narrow,
     };
@@ -74,9 +86,8 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
             .frame(bare)
             .show(ui, |ui| prompt::show(ui, scene));
     }
-    let teaches = scene.state.lesson.is_some();
     if teaches {
-        let width = if breadth == Breadth::Wide { 320.0 } else { 264.0 };
+        let width = if breadth == Breadth::Wide { 320.0 } else { LESSON };
         Panel::right("lesson").exact_size(width).frame(bare).show(ui, |ui| lesson::show(ui, scene));
     }
     // The lesson takes the inspector's place where there is no room for both.
@@ -127,8 +138,12 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, panes: &[CompactPane]) {
     }
     let choices: Vec<_> = panes.iter().map(|&pane| (pane, name(pane))).collect();
     Frame::new().inner_margin(Margin::symmetric(12, 6)).show(ui, |ui| {
-        if let Some(pane) = widgets::segmented(ui, scene.state.compact_pane, &choices) {
-            scene.state.compact_pane = pane;
+        ui.spacing_mut().item_spacing.y = space::XS;
+        let rows = if ui.available_width() >= ONE_ROW { 1 } else { 2 };
+        for choices in choices.chunks(choices.len().div_ceil(rows)) {
+            if let Some(pane) = widgets::segmented(ui, scene.state.compact_pane, choices) {
+                scene.state.compact_pane = pane;
+            }
         }
     });
     let pane = scene.state.compact_pane;

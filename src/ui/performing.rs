@@ -133,6 +133,7 @@ impl App {
             Action::Profile(node) => self.profile(node),
             Action::Copy(text) => ctx.copy_text(text),
             Action::ResetAll => {
+                self.state.lesson = None;
                 self.state.remembered = Remembered::default();
                 self.tree = dock::arrangement();
                 ctx.memory_mut(|memory| *memory = egui::Memory::default());
