@@ -31,6 +31,7 @@ mod tokenise;
 mod tokenizer_files;
 pub mod view;
 pub mod worker;
+mod worker_branching;
 mod worker_comparing;
 mod worker_lanes;
 mod worker_loading;
@@ -38,6 +39,7 @@ mod worker_peek;
 mod worker_probing;
 mod worker_profiling;
 mod worker_row;
+mod worker_scoring;
 mod worker_starting;
 
 pub use crate::formats::GenerationDefaults;

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::break_when::BreakWhen;
-use super::command::{Command, Pace, Prompt};
+use super::command::{Command, Prompt};
 use super::comparing::Comparing;
 use super::draft::DraftModel;
 use super::event::{BrokenAdapter, Event, Severity};
@@ -223,92 +223,6 @@ impl Worker {
         self.outbox.send(Event::Counted { tokens });
     }
 
-    /// Begins to score the newest run's prompt. A prompt of one token has nothing to score.
-    fn score_prompt(&mut self) {
-        let (Some(live), Some(ready), None) = (&mut self.live, &mut self.ready, &self.scoring) else {
-            return;
-        };
-        let ids = live.decode.run.prompt_ids();
-        if ids.len() > 1 {
-            live.decode.rest(ready);
-            self.scoring = Some(PromptScores::begin(&mut *ready.model, ids));
-        }
-    }
-
-    /// Scores some more of the prompt.
-    fn score_more(&mut self) {
-        let (Some(scoring), Some(ready)) = (&mut self.scoring, &mut self.ready) else { return };
-        match scoring.advance(&mut *ready.model, ready.tokenizer.as_ref()) {
-            Ok(scored) => {
-                self.outbox.send(Event::PromptScored { first: scored.first, scores: scored.scores });
-                if scoring.is_done() {
-                    self.end_scoring();
-                }
-            }
-            Err(error) => {
-                let title = "The prompt's probabilities could not be computed";
-                self.outbox.notify(Severity::Error, title, &error.to_string());
-                self.end_scoring();
-                if takes_the_model(&error) {
-                    self.abandon();
-                }
-            }
-        }
-    }
-
-    pub(super) fn end_scoring(&mut self) {
-        if let (Some(scoring), Some(ready)) = (self.scoring.take(), &mut self.ready) {
-            scoring.release(&mut *ready.model);
-        }
-    }
-
-    /// Lets the run go on from another token, also after its end.
-    fn branch(&mut self, node: usize, token: u32, pace: Pace) {
-        let (Some(live), Some(ready)) = (&mut self.live, &mut self.ready) else {
-            let detail =
-                "Branches begin at a step of the newest run, while its model is open: run the prompt again.";
-            self.outbox.notify(Severity::Error, "There is no run to branch from", detail);
-            return;
-        };
-        match live.decode.branch(ready, node, token) {
-            Ok(()) => {
-                self.outbox.send(Event::Branched(Box::new(live.update())));
-                if let Some(stop) = live.decode.run.stop {
-                    // Whatever it did before, it goes on and ends now.
-                    live.motion = Motion::Going;
-                    self.finish(stop);
-                } else if pace == Pace::Continuous {
-                    live.motion = Motion::Going;
-                } else {
-                    live.motion = Motion::Held;
-                    self.outbox.send(Event::Paused);
-                }
-            }
-            Err(error) => self.outbox.notify(Severity::Error, "The run cannot branch", &error.to_string()),
-        }
-    }
-
-    /// Turns to another line of the run, and waits there unless that line has ended.
-    fn follow(&mut self, tip: usize) {
-        let Some(live) = &mut self.live else {
-            let detail = "Its model was closed or another run began: run the prompt again.";
-            self.outbox.notify(Severity::Error, "That line cannot go on", detail);
-            return;
-        };
-        match live.decode.follow(tip) {
-            Ok(()) => {
-                let stop = live.decode.run.stop;
-                self.outbox.send(Event::Followed { tip, stop });
-                live.motion = if stop.is_some() { Motion::Ended } else { Motion::Held };
-                self.hold();
-                if self.runs().any(|live| live.motion == Motion::Held) {
-                    self.outbox.send(Event::Paused);
-                }
-            }
-            Err(error) => self.outbox.notify(Severity::Error, "There is no such line", &error.to_string()),
-        }
-    }
-
     /// All runs that are held in the model.
     pub(super) fn runs(&self) -> impl Iterator<Item = &LiveRun> {
         self.live.iter().chain(self.lanes.others())
@@ -333,7 +247,7 @@ impl Worker {
     }
 
     /// Holds the runs that move; whether there were any.
-    fn hold(&mut self) -> bool {
+    pub(super) fn hold(&mut self) -> bool {
         let moving = self.runs_mut().filter(|live| live.moves()).map(|live| live.motion = Motion::Held);
         moving.count() > 0
     }

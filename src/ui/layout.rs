@@ -13,6 +13,16 @@ use super::scene::Scene;
 use super::theme::{self, NARROW, palette, space};
 use super::widgets;
 
+/// From this width on prompt, centre and inspector have room.
+const WIDE: f32 = 1080.0;
+
+/// Width of a lesson in a smaller window.
+const LESSON: f32 = 264.0;
+
+/// Room that the name of a pane takes for each of its letters, and beside them.
+const LETTER: f32 = 6.6;
+const BESIDE: f32 = 14.0;
+
 /// From this width on there is room for a lesson beside the inspector.
 const BOTH: f32 = 1400.0;
 
@@ -30,8 +40,11 @@ enum Breadth {
 /// Shows every panel, and what floats over them.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     let size = ui.available_size();
-    let breadth = match size.x {
-        x if x >= 1080.0 => Breadth::Wide,
+    let teaches = scene.state.lesson.is_some();
+    // A lesson takes its width from what there is for the panes.
+    let width = if teaches && size.x < WIDE { size.x - LESSON } else { size.x };
+    let breadth = match width {
+        x if x >= WIDE => Breadth::Wide,
         x if x >= NARROW => Breadth::Medium,
         _ => Breadth::Narrow,
     };
@@ -56,9 +69,8 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
             .frame(bare)
             .show(ui, |ui| prompt::show(ui, scene));
     }
-    let teaches = scene.state.lesson.is_some();
     if teaches {
-        let width = if breadth == Breadth::Wide { 320.0 } else { 264.0 };
+        let width = if breadth == Breadth::Wide { 320.0 } else { LESSON };
         Panel::right("lesson").exact_size(width).frame(bare).show(ui, |ui| lesson::show(ui, scene));
     }
     // The lesson takes the inspector's place where there is no room for both.
@@ -99,8 +111,13 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, with_prompt: bool) {
         }
     }
     Frame::new().inner_margin(Margin::symmetric(12, 6)).show(ui, |ui| {
-        if let Some(pane) = widgets::segmented(ui, scene.state.compact_pane, &choices) {
-            scene.state.compact_pane = pane;
+        ui.spacing_mut().item_spacing.y = space::XS;
+        let room: f32 = choices.iter().map(|(_, name)| LETTER * name.len() as f32 + BESIDE).sum();
+        let rows = (room / ui.available_width()).ceil().max(1.0) as usize;
+        for choices in choices.chunks(choices.len().div_ceil(rows)) {
+            if let Some(pane) = widgets::segmented(ui, scene.state.compact_pane, choices) {
+                scene.state.compact_pane = pane;
+            }
         }
     });
     match scene.state.compact_pane {

@@ -146,6 +146,7 @@ impl App {
             Action::Profile(node) => self.profile(node),
             Action::Copy(text) => ctx.copy_text(text),
             Action::ResetAll => {
+                self.state.lesson = None;
                 self.state.remembered = Remembered::default();
                 self.tree = Preset::Explore.tree();
                 ctx.memory_mut(|memory| *memory = egui::Memory::default());

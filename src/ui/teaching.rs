@@ -17,9 +17,8 @@ use crate::session::{Pace, Status};
 impl App {
     /// Begins a lesson, in place of one that is followed.
     pub(super) fn begin_lesson(&mut self, ctx: &Context, lesson: Arc<Lesson>) {
-        if self.state.lesson.is_some() {
-            self.leave_lesson(false);
-        }
+        let typed = self.state.lesson.as_ref().is_some_and(|before| before.typed(&self.state.remembered));
+        self.leave_lesson(typed);
         self.state.cards.lessons = false;
         self.state.cards.open = false;
         self.state.lesson = Some(Following::begin(lesson, &self.state.remembered));

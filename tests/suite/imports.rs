@@ -166,6 +166,8 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "worker_probing",
             "worker_peek",
             "worker_row",
+            "worker_scoring",
+            "worker_branching",
             "worker_comparing",
             "worker_profiling",
         ],

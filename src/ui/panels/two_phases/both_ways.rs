@@ -26,9 +26,9 @@ struct Lengths {
 }
 
 /// Shows both, and the time of each step.
-pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
+pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, measured: Option<&Comparison>) {
     let none = Comparison { prompt: run.prompt.len(), tokens: run.line.len(), ..Comparison::default() };
-    let comparison = scene.view.comparison.as_ref().unwrap_or(&none);
+    let comparison = measured.unwrap_or(&none);
     let room = ui.available_size();
     if room.x >= BESIDE {
         let gap = space::L;

@@ -4,10 +4,8 @@
 use egui::{RichText, ScrollArea, Ui, vec2};
 
 use crate::session::{Comparison, DeviceLimits, MeasuredPass, PassWork};
-use crate::trace::Run;
 use crate::ui::definitions;
 use crate::ui::format;
-use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, semibold, size, space};
 use crate::ui::widgets::{column, empty, fact, hint, thin_bar};
 
@@ -29,9 +27,13 @@ struct Phase {
 }
 
 /// Shows both phases.
-pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, _run: &Run) {
-    let phases = scene.view.comparison.as_ref().map(phases).unwrap_or_default();
-    let limits = match &scene.view.limits {
+pub(super) fn show(
+    ui: &mut Ui,
+    comparison: Option<&Comparison>,
+    limits: Option<&Result<DeviceLimits, String>>,
+) {
+    let phases = comparison.map(phases).unwrap_or_default();
+    let limits = match limits {
         Some(Ok(limits)) if !phases.is_empty() => *limits,
         Some(Err(reason)) => {
             let text = format!("What the device can do was not measured: {reason}");
@@ -39,7 +41,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, _run: &Run) {
             return;
         }
         _ => {
-            let measuring = scene.view.comparison.as_ref().is_some_and(|comparison| !comparison.ended);
+            let measuring = comparison.is_some_and(|comparison| !comparison.ended);
             let text = if measuring {
                 "After the last step the device's copies and arithmetic are measured."
             } else {

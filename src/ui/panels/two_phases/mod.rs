@@ -40,12 +40,18 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     framed(ui, |ui| {
         controls(ui, scene);
         ui.add_space(space::S);
+        let measured = comparison(scene);
         match scene.state.measuring.view {
             PhasesView::Pass => pass::show(ui, scene, run),
-            PhasesView::BothWays => both_ways::show(ui, scene, run),
-            PhasesView::Limits => limits::show(ui, scene, run),
+            PhasesView::BothWays => both_ways::show(ui, scene, run, measured),
+            PhasesView::Limits => limits::show(ui, measured, scene.view.limits.as_ref()),
         }
     });
+}
+
+/// What was measured of the run on show: a saved one was not measured here.
+fn comparison<'a>(scene: &Scene<'a>) -> Option<&'a Comparison> {
+    scene.view.comparison.as_ref().filter(|_| scene.state.origin != Origin::File)
 }
 
 /// The choice of the view, and what measures.
@@ -66,7 +72,7 @@ fn controls(ui: &mut Ui, scene: &mut Scene<'_>) {
         if scene.state.measuring.view == PhasesView::Pass {
             return;
         }
-        let words = ratio(scene.view.comparison.as_ref());
+        let words = ratio(comparison(scene));
         let room = ui.available_width() - BUTTON - space::M;
         if room > 160.0 {
             let words = one_line(ui, &words, regular(size::SMALL), palette(ui).secondary, room);
@@ -80,7 +86,7 @@ fn controls(ui: &mut Ui, scene: &mut Scene<'_>) {
 /// The button that begins and ends the comparison.
 fn button(ui: &mut Ui, scene: &mut Scene<'_>) {
     let width = BUTTON.min(ui.available_width());
-    let comparing = scene.view.comparison.as_ref().is_some_and(|comparison| !comparison.ended);
+    let comparing = comparison(scene).is_some_and(|comparison| !comparison.ended);
     if comparing {
         if action_button(ui, Icon::Stop, "End measuring", Emphasis::Secondary, width).clicked() {
             scene.actions.push(Action::EndComparison);
@@ -91,7 +97,7 @@ fn button(ui: &mut Ui, scene: &mut Scene<'_>) {
     let can = waits && scene.state.origin == Origin::Worker && scene.view.loaded.is_some();
     ui.add_enabled_ui(can, |ui| {
         let emphasis =
-            if scene.view.comparison.is_none() { Emphasis::Primary } else { Emphasis::Secondary };
+            if comparison(scene).is_none() { Emphasis::Primary } else { Emphasis::Secondary };
         let pressed = action_button(ui, Icon::Play, "Run it both ways", emphasis, width)
             .on_hover_text(
                 "Puts this text through the decoder again, with the KV cache and without it by turns, and measures each \
