@@ -60,19 +60,19 @@ has_browser() {
 }
 
 setup_debian() {
-    local package missing=() driver=''
+    local package missing=() driver='' browser=''
     for package in libvulkan1 libegl1 libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 \
         libxkbcommon-x11-0 libwayland-client0 libdbus-1-3; do
         installed "$package" || missing+=("$package")
     done
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
-    [ -z "${LOGITSCOPE_WITH_BROWSER:-}" ] || has_browser || missing+=(chromium-headless-shell)
+    [ -z "${LOGITSCOPE_WITH_BROWSER:-}" ] || has_browser || browser=chromium-headless-shell
     if ! has_gpu_driver && ! recent_mesa "$(dpkg-query -W -f='${Version}' mesa-vulkan-drivers 2>/dev/null)"; then
         driver=mesa-vulkan-drivers
     fi
-    [ "${#missing[@]}" -gt 0 ] || [ -n "$driver" ] || return 0
+    [ "${#missing[@]}" -gt 0 ] || [ -n "$driver$browser" ] || return 0
 
-    say "installing" "${missing[@]}" ${driver:+"$driver"}
+    say "installing" "${missing[@]}" ${driver:+"$driver"} ${browser:+"$browser"}
     if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
         # Not all of it is needed by everyone (a linker to build, X11 or Wayland for the window),
         # so go on: what is really needed and missing is named when it is.
@@ -82,6 +82,10 @@ setup_debian() {
     apt_get update
     [ "${#missing[@]}" -eq 0 ] || apt_get install -y --no-install-recommends "${missing[@]}"
     [ -z "$driver" ] || install_software_driver
+    if [ -n "$browser" ] && ! apt_get install -y --no-install-recommends "$browser"; then
+        say "no browser to drive exported pages with: put chromium or google-chrome into PATH by hand"
+        exit 1
+    fi
 }
 
 install_software_driver() {
