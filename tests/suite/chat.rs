@@ -146,7 +146,7 @@ fn nothing_asks_for_memory_without_limit() {
         let begin = std::time::Instant::now();
         let error = answer(&template).expect_err(source);
         assert!(matches!(error, ChatError::Endless | ChatError::Failed { .. }), "{source}: {error}");
-        assert!(begin.elapsed().as_secs() < 20, "{source}");
+        assert!(begin.elapsed().as_secs() < 60, "{source}");
     }
 }
 
