@@ -1,5 +1,7 @@
 //! Lanes in the window: set up, run, shown in all panes, with their first differences and totals.
 
+use std::time::Instant;
+
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::session::{Command, Event, LanesRequest, Status};
 use logitscope::trace::{PhaseFigures, StopReason};
@@ -174,9 +176,9 @@ fn another_run_puts_the_lanes_away_and_leaves_their_settings() {
     assert!(window.state().view().lanes.is_empty());
 }
 
-/// Three lanes of thousands of steps.
+/// Three lanes of thousands of steps: a frame lays out what is in sight, the newest ones.
 #[test]
-fn long_lanes_lay_out_only_what_is_in_sight() {
+fn long_lanes_lay_out_only_what_is_in_sight_and_rest_when_nothing_happens() {
     let script = Scripted::default();
     let mut window = window_on(script.clone(), 1440.0, 1400.0);
     window.run();
@@ -190,8 +192,19 @@ fn long_lanes_lay_out_only_what_is_in_sight() {
         script.lane_steps(1, 300);
         script.lane_steps(2, 300);
         window.run_steps(2);
+        let newest = format!("Lane A, step {}: ", script.0.borrow().run.line.len());
+        assert!(sees_part(&window, &newest), "the newest step is in sight while they go on");
     }
     window.run();
     let shown = window.query_all_by_label_contains("Lane B, step ").count();
     assert!((3..40).contains(&shown), "{shown} rows");
+    assert!(sees_part(&window, "Lane A, step 3000: ") && sees_part(&window, "Lane C, step 3000: "));
+    assert!(!sees_part(&window, "Lane A, step 2900: "));
+    for _ in 0..10 {
+        let begun = Instant::now();
+        window.step();
+        let took = begun.elapsed();
+        assert!(took.as_millis() < 250, "a frame took {took:?}");
+    }
+    assert!(!window.ctx.has_requested_repaint(), "it rests");
 }

@@ -39,6 +39,8 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, columns: &[C
     // One more row where a lane ended, for why it did.
     let rows = runs().map(|(_, run)| run.line.len() + usize::from(run.stop.is_some())).max().unwrap_or(0);
     let selected = scene.run().and_then(|run| scene.state.cursor.shown(run.line.len()));
+    // egui pulls an offset beyond the rows of the frame before back to these: the newest step would not come into sight.
+    ui.spacing_mut().scroll.kinetic.rubber_band = false;
     let mut area = ScrollArea::vertical().id_salt("lanes").auto_shrink(false);
     if let Some(offset) = offset_to(ui, selected.filter(|_| scene.view.lanes.shown().is_some())) {
         area = area.vertical_scroll_offset(offset);
