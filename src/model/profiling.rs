@@ -76,6 +76,10 @@ pub struct CacheMap {
     pub page_positions: usize,
     /// Bytes of a page over all layers, keys and values.
     pub page_bytes: u64,
+    /// Pages that some sequence uses; a shared one counts once.
+    pub used_pages: usize,
+    /// Pages that more than one sequence uses.
+    pub shared_pages: usize,
     /// Pages that are allocated, used or free.
     pub allocated_pages: usize,
     /// Stored states, a shared one counted once.
@@ -104,20 +108,15 @@ pub struct CachedSequence {
     pub sequence: SequenceId,
     /// Its cached positions.
     pub positions: usize,
-    /// The numbers of its pages, in the order of its positions; forks share some.
-    pub pages: Vec<u32>,
+    /// Its pages, in the order of its positions.
+    pub pages: Vec<CachedPage>,
 }
 
-impl CacheMap {
-    /// Pages that some sequence uses; a shared one counts once.
-    pub fn used_pages(&self) -> usize {
-        let pages: std::collections::BTreeSet<u32> =
-            self.sequences.iter().flat_map(|sequence| &sequence.pages).copied().collect();
-        pages.len()
-    }
-
-    /// How many sequences use a page.
-    pub fn users(&self, page: u32) -> usize {
-        self.sequences.iter().filter(|sequence| sequence.pages.contains(&page)).count()
-    }
+/// A page of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedPage {
+    /// Its number in the cache.
+    pub number: u32,
+    /// How many sequences use it: forks share pages.
+    pub users: u32,
 }

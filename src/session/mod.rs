@@ -46,7 +46,7 @@ pub use crate::formats::GenerationDefaults;
 pub use crate::formats::inspect::{FormatShare, Inspection};
 pub use crate::gpu::adapter_for_window;
 pub use crate::gpu::{LoadPart, Progress, Share};
-pub use crate::model::profiling::{CacheMap, CachedSequence, LayerKeeps, OpTime, PassWork};
+pub use crate::model::profiling::{CacheMap, CachedPage, CachedSequence, LayerKeeps, OpTime, PassWork};
 pub use crate::model::selection::MOST_PINNED;
 pub use crate::model::{CacheFormat, WeightsChoice, probe};
 pub use crate::tokenizer::chat::{Conversation, Message, Switch};

@@ -117,6 +117,15 @@ impl Behavior<Pane> for Panes<'_, '_> {
         let (_, rect) = ui.allocate_space(vec2(galley.size().x + 2.0 * space::M, ui.available_height()));
         let tab = ui.interact(rect, id, Sense::click_and_drag());
         tab.widget_info(|| WidgetInfo::selected(Role::Tab, ui.is_enabled(), state.active, text));
+        // Of more tabs than have room, one that was chosen elsewhere comes into view.
+        let was_active = ui.data_mut(|data| {
+            let before = data.get_temp::<bool>(id).unwrap_or_default();
+            data.insert_temp(id, state.active);
+            before
+        });
+        if state.active && !was_active {
+            tab.scroll_to_me(Some(egui::Align::Center));
+        }
         if !state.is_being_dragged {
             let color = match (state.active, tab.hovered()) {
                 (true, _) => palette.text,

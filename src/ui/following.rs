@@ -17,6 +17,8 @@ pub struct Following {
     pub to_select: Option<Select>,
     /// Where the learner wants to go, while it is asked what becomes of a prompt that was typed.
     pub asking: Option<Towards>,
+    /// The step whose explanation came into view, from 0.
+    pub explained: Option<usize>,
     /// What was done at each step.
     done: Vec<Done>,
     /// With what the run on show was begun, if the lesson began it.
@@ -67,7 +69,7 @@ impl Following {
             colouring: remembered.colouring,
         };
         let done = vec![Done::default(); lesson.steps.len()];
-        Self { lesson, at: 0, to_select: None, asking: None, done, ran_with: None, before }
+        Self { lesson, at: 0, to_select: None, asking: None, explained: None, done, ran_with: None, before }
     }
 
     /// The step on show.

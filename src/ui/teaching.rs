@@ -1,7 +1,7 @@
 //! What a lesson does to the window: it sets up, runs and selects by the actions that a person has, and puts back what was
 //! there before.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use egui::Context;
@@ -12,7 +12,7 @@ use super::arrangement;
 use super::following::{Following, Towards};
 use super::lessons::{Lesson, RunKind, Select, SetUp};
 use super::pane::CompactPane;
-use crate::session::{Pace, Status};
+use crate::session::{Notice, Pace, Severity, Status};
 
 impl App {
     /// Begins a lesson, in place of one that is followed.
@@ -139,11 +139,11 @@ impl App {
     }
 
     /// Begins the lesson of a file, or says what is wrong with it.
-    pub(super) fn take_lesson(&mut self, ctx: &Context, path: &PathBuf, lesson: Result<Lesson, String>) {
+    pub(super) fn take_lesson(&mut self, ctx: &Context, path: &Path, lesson: Result<Lesson, String>) {
         match lesson {
             Ok(lesson) => self.begin_lesson(ctx, Arc::new(lesson)),
-            Err(reason) => self.view.tell(crate::session::Notice {
-                severity: crate::session::Severity::Error,
+            Err(reason) => self.view.tell(Notice {
+                severity: Severity::Error,
                 title: "The lesson cannot be read".to_owned(),
                 detail: format!("{}, {reason}", path.display()),
             }),

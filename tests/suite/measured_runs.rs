@@ -194,7 +194,7 @@ fn branches_share_the_pages_that_their_texts_have_in_common() {
     let cached = worker.run().nodes.last().expect("a step").counters.cached_positions;
     assert_eq!(only.pages.len(), only.positions.div_ceil(map.page_positions));
     assert!((cached..=cached + 1).contains(&only.positions), "{} {cached}", only.positions);
-    assert_eq!(map.used_pages() as u64 * map.page_bytes, worker.run().nodes[3].counters.cache_bytes);
+    assert_eq!(map.used_pages as u64 * map.page_bytes, worker.run().nodes[3].counters.cache_bytes);
 
     let token = worker.run().nodes[2].candidates[1].token;
     worker.session.send(Command::Branch { node: 2, token, pace: Pace::SingleStep });
@@ -205,6 +205,6 @@ fn branches_share_the_pages_that_their_texts_have_in_common() {
     // 37 tokens of the prompt fill two pages.
     assert_eq!(first.pages[..2], second.pages[..2]);
     assert_ne!(first.pages[2], second.pages[2]);
-    assert_eq!((map.users(first.pages[0]), map.users(first.pages[2])), (2, 1));
-    assert_eq!(map.used_pages(), 4);
+    assert_eq!((first.pages[0].users, first.pages[2].users), (2, 1));
+    assert_eq!((map.used_pages, map.shared_pages), (4, 2));
 }

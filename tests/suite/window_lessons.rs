@@ -66,7 +66,11 @@ fn run(window: &mut Window, script: &Scripted, step: &Step, kind: RunKind) {
 fn walk(window: &mut Window, script: &Scripted, lesson: &Lesson) {
     for (index, step) in lesson.steps.iter().enumerate() {
         let what = format!("{}, step {}", lesson.title, index + 1);
-        assert!(sees(window, &step.title), "{what}");
+        assert!(
+            sees(window, &format!("Step {} of {} of the lesson", index + 1, lesson.steps.len())),
+            "{what}"
+        );
+        assert!(sees_part(window, &step.title), "{what}");
         let state = window.state().state();
         assert_eq!(state.remembered.decoding, step.set_up.settings, "{what}");
         assert_eq!(Some(&state.remembered.prompt), step.set_up.prompt.as_ref(), "{what}");

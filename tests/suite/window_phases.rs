@@ -6,8 +6,8 @@ use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::model::SequenceId;
 use logitscope::session::{
-    CacheMap, CachedSequence, Command, ComparedStep, DeviceLimits, Event, LayerKeeps, MeasuredPass, OpTime,
-    PassWork, Profiled, Session, StepProfile,
+    CacheMap, CachedPage, CachedSequence, Command, ComparedStep, DeviceLimits, Event, LayerKeeps,
+    MeasuredPass, OpTime, PassWork, Profiled, Session, StepProfile,
 };
 use logitscope::ui::App;
 
@@ -168,13 +168,18 @@ fn map() -> CacheMap {
     let sequence = |id, positions, pages: &[u32]| CachedSequence {
         sequence: SequenceId(id),
         positions,
-        pages: pages.to_vec(),
+        pages: pages
+            .iter()
+            .map(|&number| CachedPage { number, users: if number < 2 { 2 } else { 1 } })
+            .collect(),
     };
     CacheMap {
         layers: vec![layer(0, true, Some(3), false), layer(1, true, None, true), layer(2, false, None, true)],
         sequences: vec![sequence(7, 40, &[0, 1, 2]), sequence(9, 37, &[0, 1, 3])],
         page_positions: 16,
         page_bytes: 2000,
+        used_pages: 4,
+        shared_pages: 2,
         allocated_pages: 16,
         states: 2,
         state_bytes: 500,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::SequenceId;
-use crate::model::profiling::CachedSequence;
+use crate::model::profiling::{CachedPage, CachedSequence};
 
 /// Positions of a page.
 pub(crate) const PAGE_POSITIONS: usize = 16;
@@ -152,8 +152,17 @@ impl Pages {
         self.sequences.iter().map(|(&sequence, Sequence { pages, length })| CachedSequence {
             sequence,
             positions: *length,
-            pages: pages.clone(),
+            pages: pages.iter().map(|&number| self.cached(number)).collect(),
         })
+    }
+
+    fn cached(&self, number: u32) -> CachedPage {
+        CachedPage { number, users: self.uses[number as usize] }
+    }
+
+    /// Pages that more than one sequence uses.
+    pub(crate) fn shared(&self) -> usize {
+        self.uses.iter().filter(|users| **users > 1).count()
     }
 
     pub(crate) fn length(&self, id: SequenceId) -> usize {

@@ -49,6 +49,8 @@ impl Profiling for Engine {
             sequences: cache.pages.sequences().filter(|sequence| sequence.positions > 0).collect(),
             page_positions: PAGE_POSITIONS,
             page_bytes: cache.page_bytes(),
+            used_pages: usage.pages,
+            shared_pages: cache.pages.shared(),
             allocated_pages: cache.pages.capacity(),
             states: usage.states,
             state_bytes: usage.state_bytes,

@@ -79,7 +79,11 @@ fn content(ui: &mut Ui, scene: &mut Scene<'_>, following: &mut Following) {
     }
     let answer = following.answer().zip(step.question.as_ref());
     if let Some((answer, question)) = answer.filter(|_| ran || step.run.is_none()) {
-        explain(ui, &question.answers[answer]);
+        let shown = explain(ui, &question.answers[answer]);
+        if following.explained != Some(following.at) {
+            following.explained = Some(following.at);
+            shown.scroll_to_me(Some(egui::Align::BOTTOM));
+        }
     }
 }
 
@@ -175,7 +179,7 @@ fn is_busy(scene: &Scene<'_>, kind: RunKind) -> bool {
 }
 
 /// Whether the answer was right, and why.
-fn explain(ui: &mut Ui, answer: &Answer) {
+fn explain(ui: &mut Ui, answer: &Answer) -> egui::Response {
     let palette = palette(ui);
     let (word, ink, icon) = if answer.right {
         ("Right", palette.good, Icon::Check)
@@ -188,17 +192,19 @@ fn explain(ui: &mut Ui, answer: &Answer) {
         .stroke(Stroke::new(1.0, palette.line))
         .corner_radius(RADIUS)
         .inner_margin(Margin::symmetric(12, 10));
-    frame.show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        ui.spacing_mut().item_spacing.y = space::XS;
-        ui.horizontal(|ui| {
-            let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
-            icon.paint(ui.painter(), rect.center(), 0.85, ink);
-            ui.label(RichText::new(word).font(semibold(size::BODY)).color(ink));
-        });
-        let text = RichText::new(&answer.explanation).size(size::BODY).color(palette.secondary);
-        ui.add(egui::Label::new(text.line_height(Some(19.0))).wrap());
-    });
+    frame
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = space::XS;
+            ui.horizontal(|ui| {
+                let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
+                icon.paint(ui.painter(), rect.center(), 0.85, ink);
+                ui.label(RichText::new(word).font(semibold(size::BODY)).color(ink));
+            });
+            let text = RichText::new(&answer.explanation).size(size::BODY).color(palette.secondary);
+            ui.add(egui::Label::new(text.line_height(Some(19.0))).wrap());
+        })
+        .response
 }
 
 /// Back and on; or what becomes of a prompt that was typed.

@@ -24,15 +24,13 @@ pub(super) fn show(ui: &mut Ui, filled: &Filled<'_>) {
     let Some(map) = filled.map else { return };
     ui.add_space(space::S);
     section(ui, "Now");
-    let used = map.used_pages();
-    let shared = {
-        let pages: std::collections::BTreeSet<u32> =
-            map.sequences.iter().flat_map(|sequence| &sequence.pages).copied().collect();
-        pages.into_iter().filter(|page| map.users(*page) > 1).count()
-    };
     let count = |number: usize| format::count(number as u64);
-    fact(ui, &definitions::PAGES_USED, &format!("{} of {}", count(used), count(map.allocated_pages)));
-    fact(ui, &definitions::PAGES_SHARED, &count(shared));
+    fact(
+        ui,
+        &definitions::PAGES_USED,
+        &format!("{} of {}", count(map.used_pages), count(map.allocated_pages)),
+    );
+    fact(ui, &definitions::PAGES_SHARED, &count(map.shared_pages));
     fact(ui, &definitions::PAGE_POSITIONS, &format::plural(map.page_positions, "position"));
     fact(ui, &definitions::PAGE_BYTES, &format::bytes(map.page_bytes));
     fact(ui, &definitions::CACHE_ALLOCATED, &format::bytes(map.page_bytes * map.allocated_pages as u64));

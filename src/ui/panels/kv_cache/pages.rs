@@ -23,7 +23,7 @@ pub(super) fn show(ui: &mut Ui, map: &CacheMap) {
 fn row(ui: &mut Ui, map: &CacheMap, sequence: &CachedSequence, number: usize, most: usize) {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
-    let shared = sequence.pages.iter().filter(|page| map.users(**page) > 1).count();
+    let shared = sequence.pages.iter().filter(|page| page.users > 1).count();
     let words = format!(
         "Sequence {number}: {}, {}, {shared} shared",
         format::plural(sequence.positions, "position"),
@@ -43,19 +43,24 @@ fn row(ui: &mut Ui, map: &CacheMap, sequence: &CachedSequence, number: usize, mo
     let room = rect.width() - NAME;
     let each = (room / most.max(1) as f32).min(34.0);
     let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
-    for (index, &page) in sequence.pages.iter().enumerate() {
+    // Of pages on one column of the screen one is drawn.
+    let every = (1.0 / each).ceil().max(1.0) as usize;
+    for (index, page) in sequence.pages.iter().enumerate().step_by(every) {
         let left = rect.left() + NAME + each * index as f32;
         let gap = if each > 4.0 { 2.0 } else { 0.0 };
-        let place = Rect::from_min_size(pos2(left, rect.top() + 2.0), vec2(each - gap, rect.height() - 4.0));
-        let ink = if map.users(page) > 1 { palette.second } else { palette.accent };
+        let place = Rect::from_min_size(
+            pos2(left, rect.top() + 2.0),
+            vec2((each - gap).max(1.0), rect.height() - 4.0),
+        );
+        let ink = if page.users > 1 { palette.second } else { palette.accent };
         // The last page may be filled in part.
-        let held = (sequence.positions - index * map.page_positions).min(map.page_positions);
+        let held = sequence.positions.saturating_sub(index * map.page_positions).min(map.page_positions);
         let mut filled = place;
         filled.set_width(place.width() * held as f32 / map.page_positions.max(1) as f32);
         painter.rect_filled(place, CornerRadius::same(3), palette.raised);
         painter.rect_filled(filled, CornerRadius::same(3), mix(palette.surface, ink, 0.5));
         if each >= 22.0 {
-            let text = page.to_string();
+            let text = page.number.to_string();
             painter.text(place.center(), Align2::CENTER_CENTER, text, mono(size::CAPTION), palette.text);
         }
     }
