@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::formats::fixture;
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
+    "gemma4",
     "gemma4_unified",
     "lfm2_vl",
     "mistral3",

@@ -75,6 +75,8 @@ impl Walk {
             self.layers.push(SeenLayer { layer, streams, multiplied: None, inside });
         }
         let Some(last) = self.layers.last_mut() else { return };
+        // What a block adds in two goes counts as one.
+        last.streams.pop_if(|(before, _)| *before == block);
         last.streams.push((block, stream));
         last.inside.attention = inside.attention.or(last.inside.attention.take());
         last.inside.experts = inside.experts.or(last.inside.experts.take());
