@@ -3,12 +3,12 @@
 //   s(t, e) = exp(results[t][e] − m) / Σ_i exp(results[t][i] − m),   m = max(results[t]),
 //             or 1 / (1 + exp(−results[t][e]))  (SIGMOID)
 //   routes[t][k] = e(t, k), the expert with the k-th highest s(t, e) (+ bias[e])
-//   routes[t][K + k] = FACTOR · s(t, e(t, k))  (/ (Σ_k s(t, e(t, k)) + EPSILON), if RENORMALISED)
+//   routes[t][K + k] = FACTOR · s(t, e(t, k))  (/ (Σ_k s(t, e(t, k)) + EPSILON), if RENORMALISED) (· factors[e(t, k)])
 //
 // Only experts of some groups of neighbours may be chosen, if there are several: those groups with the highest sums
 // of the two highest s (+ bias).
 //
-// Shapes: results T × E, rows STRIDE apart; routes T × 2K, rows ROUTES_STRIDE apart; bias E.
+// Shapes: results T × E, rows STRIDE apart; routes T × 2K, rows ROUTES_STRIDE apart; bias, factors E.
 // Split: one workgroup a row (y). For each choice the lanes share out the experts, and the best of what they found
 // is found in workgroup memory. A group's sum is one lane's.
 // Twin: src/reference/route.rs
@@ -20,6 +20,7 @@ override STRIDE: u32;
 override ROUTES_STRIDE: u32;
 override SIGMOID: bool;
 override HAS_BIAS: bool;
+override HAS_FACTORS: bool;
 override GROUPS: u32;
 override KEPT_GROUPS: u32;
 override RENORMALISED: bool;
@@ -29,6 +30,7 @@ override FACTOR: f32;
 @group(0) @binding(0) var<storage, read> results: array<f32>;
 @group(0) @binding(1) var<storage, read_write> routes: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> factors: array<f32>;
 
 struct Candidate {
     preference: f32,
@@ -211,7 +213,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let divisor = select(softmax.sum, chosen_sum + EPSILON * softmax.sum, RENORMALISED);
     if lane == 0u {
         for (var place = first_place + ACTIVE; place < first_place + 2u * ACTIVE; place++) {
-            routes[place] = FACTOR * (routes[place] / divisor);
+            var share = FACTOR * (routes[place] / divisor);
+            if HAS_FACTORS {
+                share *= factors[u32(routes[place - ACTIVE])];
+            }
+            routes[place] = share;
         }
     }
 }

@@ -11,6 +11,9 @@ pub struct LayersKeep {
     pub state_only: usize,
     /// Both.
     pub both: usize,
+    /// Nothing of their own, since they read another layer's KV cache.
+    #[serde(default)]
+    pub shared: usize,
     /// Neither.
     pub neither: usize,
 }
@@ -32,6 +35,7 @@ impl LayersKeep {
             (self.cache_only, "KV cache"),
             (self.state_only, "state"),
             (self.both, "KV cache and state"),
+            (self.shared, "another layer's KV cache"),
             (self.neither, "neither"),
         ];
         let kinds = kinds.into_iter().filter(|(count, _)| *count > 0);
@@ -70,8 +74,10 @@ mod tests {
     #[test]
     fn layers_are_named_by_what_they_keep() {
         let keep = |[cache_only, state_only, both, neither]: [usize; 4]| {
-            LayersKeep { cache_only, state_only, both, neither }.words()
+            LayersKeep { cache_only, state_only, both, shared: 0, neither }.words()
         };
+        let shared = LayersKeep { cache_only: 15, shared: 20, ..LayersKeep::default() };
+        assert_eq!(shared.words(), "15 KV cache · 20 another layer's KV cache");
         assert_eq!(keep([6, 18, 0, 0]), "6 KV cache · 18 state");
         assert_eq!(keep([0, 0, 44, 0]), "44 KV cache and state");
         assert_eq!(keep([4, 23, 0, 25]), "4 KV cache · 23 state · 25 neither");

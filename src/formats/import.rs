@@ -223,8 +223,11 @@ fn tensors<'a>(
             let reason = "it is quantised, but stored otherwise than row by row; use the original weights";
             return Err(FormatError::tensor(checkpoint.place(stored[0]), name, reason));
         }
-        let factors =
-            if wanted.is_linear() { factors(checkpoint, &stored, &wanted, read)? } else { Vec::new() };
+        let factors = if wanted.is_linear() {
+            factors(family, checkpoint, &stored, &wanted, read)?
+        } else {
+            Vec::new()
+        };
         let mut source = Source::new(stored, format, recipe).with_factors(factors);
         if let Some(added) = TensorRecipe::added(family, config, spec, &specs, names) {
             let stored = added.find(names).map_err(|name| missing(name, added.shape()))?;
@@ -327,18 +330,25 @@ fn check_together(
 
 /// The factors on the rows of a linear map, where the file has some: one on a stored matrix, or one on each expert's.
 fn factors(
+    family: &Family,
     checkpoint: &Checkpoint,
     stored: &[usize],
     wanted: &TensorRecipe<'_>,
     read: &mut HashSet<usize>,
 ) -> Result<Vec<f32>, FormatError> {
-    if stored.iter().all(|&matrix| checkpoint.factor(matrix).is_none()) {
+    // A family may have another use for a tensor of that name.
+    let is_other = |factor: &usize| {
+        let (pattern, _) = numbered(&checkpoint.tensors[*factor].stored.name);
+        family.mappings().any(|mapping| mapping.stored == pattern)
+    };
+    let factor = |matrix: usize| checkpoint.factor(matrix).filter(|factor| !is_other(factor));
+    if stored.iter().all(|&matrix| factor(matrix).is_none()) {
         return Ok(Vec::new());
     }
     let mut factors = Vec::new();
     for &matrix in stored {
         let count = wanted.matrices();
-        let Some(index) = checkpoint.factor(matrix) else {
+        let Some(index) = factor(matrix) else {
             factors.resize(factors.len() + count, 1.0);
             continue;
         };

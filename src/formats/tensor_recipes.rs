@@ -393,7 +393,7 @@ const STATE_INPUT: &str = "recurrent.input.weight";
 /// Whether the tensor is a vector by its place in a decoder: a bias, a norm's scale, the heads' sinks, or what a recurrent
 /// block has for each head or channel.
 fn is_vector(spec: &TensorSpec) -> bool {
-    [".bias", "norm.weight", "sinks.weight", "rate.weight", "skip.weight", CONVOLUTION]
+    [".bias", "norm.weight", "sinks.weight", "rate.weight", "skip.weight", "factors.weight", CONVOLUTION]
         .iter()
         .any(|ending| spec.name.ends_with(ending))
 }

@@ -7,9 +7,9 @@ mod recurrent;
 
 use super::cache::CacheFormat;
 use super::config::{
-    AttentionConfig, Bias, BlockFactors, BlockNorms, ExpertKind, ExpertsConfig, FeedForwardConfig,
-    FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadWeights, KeysValues,
-    LayerConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions, Residual, SharedExpert,
+    AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingByLayer, ExpertKind, ExpertsConfig,
+    FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
+    HeadWeights, KeysValues, LayerConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions, Residual,
     SharedGate, Sinks, StreamFactor,
 };
 use super::plan::{
@@ -36,6 +36,9 @@ pub fn plan_decoder(config: &ModelConfig) -> Plan {
     if let Some(norm) = &config.embedding.norm {
         planner.norm("embed.norm", norm, embedding, residual);
     }
+    if let Some(by_layer) = config.embedding.by_layer {
+        planner.embed_by_layer(by_layer, config, residual);
+    }
     for (index, layer) in config.layers.iter().enumerate() {
         planner.layer(index, layer, residual);
     }
@@ -49,12 +52,16 @@ struct Planner {
     buffers: Vec<BufferSpec>,
     rotary_tables: Vec<RotaryTable>,
     cache_widths: Vec<usize>,
+    /// For each layer so far the cache that its attention reads.
+    caches: Vec<usize>,
     states: Vec<StateSpec>,
     ops: Vec<Op>,
     /// Those of the layer.
     factors: BlockFactors,
     /// Longest sequence, in positions.
     context: usize,
+    /// What each token has for each layer, and where it is.
+    by_layer: Option<(EmbeddingByLayer, BufferId)>,
 }
 
 /// The weight and the bias of a linear map.
@@ -87,14 +94,54 @@ impl Planner {
         if let Some(block) = &config.feed_forward {
             let input = parallel_input
                 .unwrap_or_else(|| self.norm_before(&feed_forward, feed_forward_norms, residual, "normed"));
-            self.feed_forward(&feed_forward, block, input, update);
+            self.feed_forward(&feed_forward, block, [residual, input], update);
             self.scale(self.factors.feed_forward, update);
             self.add(&feed_forward, config.residual.scale, feed_forward_norms, update, residual);
+        }
+        if let Some((by_layer, vectors)) = self.by_layer {
+            let first = index * by_layer.width;
+            self.add_by_layer(
+                &name("feed_forward.by_layer"),
+                by_layer,
+                Columns { buffer: vectors, first },
+                residual,
+            );
         }
         if config.residual.stream == StreamFactor::Present {
             let factor = self.tensor(&name("stream.factor.weight"), 1, 1);
             self.ops.push(Op::ScaleBy { factor, buffer: residual });
         }
+    }
+
+    /// What each row has for each layer: its token's vectors, and what a projection makes of its embedding.
+    fn embed_by_layer(&mut self, by_layer: EmbeddingByLayer, config: &ModelConfig, residual: BufferId) {
+        let EmbeddingByLayer { width, norm: NormConfig { kind, epsilon, .. }, .. } = by_layer;
+        let heads = config.layers.len();
+        let [vectors, projected] = ["vectors by layer", "projected by layer"]
+            .map(|name| self.buffer(name, heads * width, RowSet::Batch));
+        let table = self.tensor("embed.by_layer", config.vocabulary, heads * width);
+        self.ops.push(Op::Embed { table, positions: None, output: vectors });
+        self.scale((width as f64).sqrt() as f32, vectors);
+        self.linear("embed.projection", Bias::Absent, residual, projected);
+        self.scale((config.width as f64).sqrt().recip() as f32, projected);
+        let weight = Some(self.tensor("embed.projection_norm.weight", 1, width));
+        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width: width, buffer: projected });
+        self.ops.push(Op::Add { input: projected, output: vectors });
+        self.scale(std::f32::consts::FRAC_1_SQRT_2, vectors);
+        self.by_layer = Some((by_layer, vectors));
+    }
+
+    /// Adds what a layer makes of its own vector of each row: norm(output(activation(gate(x)) · vector)).
+    fn add_by_layer(&mut self, name: &str, by_layer: EmbeddingByLayer, vector: Columns, residual: BufferId) {
+        let EmbeddingByLayer { width, norm, activation } = by_layer;
+        let gate = self.buffer("gate by layer", width, RowSet::Batch);
+        let [update, normed] = ["update", "normed update"]
+            .map(|name| self.buffer(name, self.buffers[residual.0].columns, RowSet::Batch));
+        self.linear(&format!("{name}.gate"), Bias::Absent, residual, gate);
+        self.ops.push(Op::Gate { activation, up: vector, output: gate });
+        self.linear(&format!("{name}.output"), Bias::Absent, gate, update);
+        self.norm(&format!("{name}.norm"), &norm, update, normed);
+        self.ops.push(Op::Add { input: normed, output: residual });
     }
 
     /// What lets a row know of others: attention, a block with a state, or the sum of both.
@@ -152,41 +199,33 @@ impl Planner {
         let name = |part: &str| format!("layers.{layer}.attention.{part}");
         let (query_width, key_value_width) = (config.query_width(), config.key_value_width());
         let query = self.buffer("queries", query_width, RowSet::Batch);
-        let key = self.buffer("keys", key_value_width, RowSet::Batch);
-        let value = self.buffer("values", key_value_width, RowSet::Batch);
+        // A layer that reads another's cache has neither keys nor values.
+        let own = config
+            .has_cache()
+            .then(|| ["keys", "values"].map(|name| self.buffer(name, key_value_width, RowSet::Batch)));
         let mixed = self.buffer("attention output", query_width, RowSet::Batch);
 
         // Before what becomes one op with the attention.
         let gate = config.output_gate.map(|gate| self.output_gate(&name("gate"), gate, config, input));
         let bias = config.query_key_value_bias;
         self.linear(&name("query"), bias, input, query);
-        let of_keys = self.matrix(&name("key"), bias, input, key);
-        let of_values = match config.keys_values.source {
-            KeysValues::OneProjection => of_keys,
-            _ => self.matrix(&name("value"), bias, input, value),
-        };
-        self.multiply(of_keys, input, key);
-        self.multiply(of_values, input, value);
+        if let Some([key, value]) = own {
+            let of_keys = self.matrix(&name("key"), bias, input, key);
+            let of_values = match config.keys_values.source {
+                KeysValues::OneProjection => of_keys,
+                KeysValues::Projected | KeysValues::OfLayer(_) => {
+                    self.matrix(&name("value"), bias, input, value)
+                }
+            };
+            self.multiply(of_keys, input, key);
+            self.multiply(of_values, input, value);
+        }
         if let Some(limit) = config.clip {
-            self.ops.extend([query, key, value].map(|buffer| Op::Clamp { limit, buffer }));
+            let buffers = std::iter::once(query).chain(own.into_iter().flatten());
+            self.ops.extend(buffers.map(|buffer| Op::Clamp { limit, buffer }));
         }
-        if let Some(norm) = &config.head_norm {
-            self.head_norm(&name("query_norm"), norm, config.heads, config.head_width, query);
-            self.head_norm(&name("key_norm"), norm, config.key_value_heads, config.head_width, key);
-        }
-        if let Some(epsilon) = config.keys_values.value_norm {
-            let (heads, head_width) = (config.key_value_heads, config.head_width);
-            let (kind, weight, buffer) = (NormKind::Rms, None, value);
-            self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
-        }
-        if let Some(rotary) = &config.rotary {
-            let (table, head_width) = (self.rotary(rotary.table(self.context)), config.head_width);
-            self.ops.push(Op::Rotary { table, heads: config.heads, head_width, buffer: query });
-            self.ops.push(Op::Rotary { table, heads: config.key_value_heads, head_width, buffer: key });
-        }
-        let cache = self.cache_widths.len();
-        self.ops.push(Op::CacheWrite { layer: cache, key, value });
-        self.cache_widths.push(key_value_width);
+        self.ready(&name, config, query, own);
+        let cache = self.cache(layer, config, own);
         let sinks = match config.sinks {
             Sinks::Absent => None,
             Sinks::Present => Some(self.tensor(&name("sinks.weight"), 1, config.heads)),
@@ -207,6 +246,50 @@ impl Planner {
             self.ops.push(Op::GateRows { function, width, gate, output: mixed });
         }
         self.linear(&name("output"), config.output_bias, mixed, output);
+    }
+
+    /// Normalises queries, keys and values by head, and turns queries and keys.
+    fn ready(
+        &mut self,
+        name: &impl Fn(&str) -> String,
+        config: &AttentionConfig,
+        query: BufferId,
+        own: Option<[BufferId; 2]>,
+    ) {
+        let &AttentionConfig { heads, key_value_heads, head_width, .. } = config;
+        if let Some(norm) = &config.head_norm {
+            self.head_norm(&name("query_norm"), norm, heads, head_width, query);
+            if let Some([key, _]) = own {
+                self.head_norm(&name("key_norm"), norm, key_value_heads, head_width, key);
+            }
+        }
+        if let (Some(epsilon), Some([_, buffer])) = (config.keys_values.value_norm, own) {
+            let (kind, weight, heads) = (NormKind::Rms, None, key_value_heads);
+            self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
+        }
+        if let Some(rotary) = &config.rotary {
+            let table = self.rotary(rotary.table(self.context));
+            self.ops.push(Op::Rotary { table, heads, head_width, buffer: query });
+            if let Some([buffer, _]) = own {
+                self.ops.push(Op::Rotary { table, heads: key_value_heads, head_width, buffer });
+            }
+        }
+    }
+
+    /// The cache that a layer's attention reads, after its keys and values are in it.
+    fn cache(&mut self, layer: usize, config: &AttentionConfig, own: Option<[BufferId; 2]>) -> usize {
+        let cache = match (config.keys_values.source, own) {
+            (KeysValues::OfLayer(owner), _) => self.caches[owner],
+            (_, None) => self.cache_widths.len(),
+            (_, Some([key, value])) => {
+                let cache = self.cache_widths.len();
+                self.ops.push(Op::CacheWrite { layer: cache, key, value });
+                self.cache_widths.push(config.key_value_width());
+                cache
+            }
+        };
+        self.caches.resize(layer + 1, cache);
+        cache
     }
 
     /// The gates on the attention's output: what becomes of them, how many columns one multiplies, and where they are.
@@ -245,11 +328,20 @@ impl Planner {
         self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
     }
 
-    fn feed_forward(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
+    /// The block reads its input; experts apart from it read the residual stream.
+    fn feed_forward(
+        &mut self,
+        name: &str,
+        config: &FeedForwardConfig,
+        [residual, input]: [BufferId; 2],
+        output: BufferId,
+    ) {
         match &config.kind {
             FeedForwardKind::Plain => self.plain(name, config, input, output),
             FeedForwardKind::Gated => self.gated(name, config, input, output),
-            FeedForwardKind::Experts(experts) => self.experts(name, config, experts, input, output),
+            FeedForwardKind::Experts(experts) => {
+                self.experts(name, config, experts, [residual, input], output)
+            }
         }
     }
 
@@ -268,6 +360,7 @@ impl Planner {
         self.linear(&format!("{name}.up"), config.bias, input, up);
         self.linear(&format!("{name}.gate"), config.bias, input, gate);
         self.scale(self.factors.feed_forward_gate, gate);
+        let up = Columns { buffer: up, first: 0 };
         self.ops.push(Op::Gate { activation: config.activation, up, output: gate });
         self.linear(&format!("{name}.down"), config.bias, gate, output);
     }
@@ -278,19 +371,24 @@ impl Planner {
         name: &str,
         config: &FeedForwardConfig,
         experts: &ExpertsConfig,
-        input: BufferId,
+        [residual, of_block]: [BufferId; 2],
         output: BufferId,
     ) {
-        let ExpertsConfig { count, active, router, kind, .. } = *experts;
-        let scores = self.buffer("router scores", count, RowSet::Batch);
-        let routes = self.buffer("routes", 2 * active, RowSet::Batch);
-        self.linear(&format!("{name}.router"), config.bias, input, scores);
-        let bias = self.bias(&format!("{name}.selection.bias"), count, experts.selection_bias);
-        self.ops.push(Op::Route { active, router, bias, scores, output: routes });
+        let ExpertsConfig { active, kind, apart, .. } = *experts;
+        let width = self.buffers[output.0].columns;
+        let input = match &apart {
+            None => of_block,
+            Some(apart) => {
+                let normed = self.buffer("normed for experts", width, RowSet::Batch);
+                self.norm(&format!("{name}.experts.norm"), &apart.norm, residual, normed);
+                normed
+            }
+        };
+        let routes = self.routes(name, config.bias, experts, [residual, of_block]);
 
         let (activation, bias) = (config.activation, config.bias);
         let up = self.buffer("experts up", active * config.width, RowSet::Batch);
-        let down = self.buffer("experts down", active * self.buffers[input.0].columns, RowSet::Batch);
+        let down = self.buffer("experts down", active * width, RowSet::Batch);
         let part = |part: &str| format!("{name}.experts.{part}");
         self.expert_linear(&part("up"), bias, experts, [routes, input, up], ExpertInput::Shared);
         let hidden = match kind {
@@ -301,42 +399,83 @@ impl Planner {
             ExpertKind::Gated => {
                 let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
                 self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
+                let up = Columns { buffer: up, first: 0 };
                 self.ops.push(Op::Gate { activation, up, output: gate });
                 gate
             }
         };
         self.expert_linear(&part("down"), bias, experts, [routes, hidden, down], ExpertInput::PerExpert);
-        self.ops.push(Op::Mix { routes, input: down, output });
+        let mixed = if apart.is_some() { self.buffer("experts mixed", width, RowSet::Batch) } else { output };
+        self.ops.push(Op::Mix { routes, input: down, output: mixed });
+        if let Some(apart) = &apart {
+            self.norm(&part("update_norm"), &apart.norm, mixed, output);
+        }
         if let Some(shared) = experts.shared {
             let bias = if bias == Bias::Present { bias } else { experts.shared_bias };
-            self.shared_expert(name, &FeedForwardConfig { bias, ..*config }, kind, shared, [input, output]);
+            let block = FeedForwardConfig { width: shared.width, bias, ..*config };
+            self.shared_expert(name, &block, experts, shared.gate, [of_block, output]);
         }
+    }
+
+    /// The experts of each row, and their shares.
+    fn routes(
+        &mut self,
+        name: &str,
+        bias: Bias,
+        experts: &ExpertsConfig,
+        [residual, of_block]: [BufferId; 2],
+    ) -> BufferId {
+        let ExpertsConfig { count, active, router, apart, .. } = *experts;
+        let scores = self.buffer("router scores", count, RowSet::Batch);
+        let routes = self.buffer("routes", 2 * active, RowSet::Batch);
+        let router_name = format!("{name}.router");
+        match &apart {
+            None => self.linear(&router_name, bias, of_block, scores),
+            Some(apart) => {
+                let width = self.buffers[residual.0].columns;
+                let normed = self.buffer("normed for the router", width, RowSet::Batch);
+                self.norm(&format!("{router_name}.norm"), &apart.norm, residual, normed);
+                self.linear(&router_name, bias, normed, scores);
+                self.scale(apart.router_factor, scores);
+            }
+        }
+        let bias = self.bias(&format!("{name}.selection.bias"), count, experts.selection_bias);
+        let factors = self.bias(&format!("{name}.experts.factors.weight"), count, experts.share_factors);
+        self.ops.push(Op::Route { active, router, bias, factors, scores, output: routes });
+        routes
     }
 
     /// Adds what the block that computes every row makes of the input.
     fn shared_expert(
         &mut self,
         name: &str,
-        config: &FeedForwardConfig,
-        kind: ExpertKind,
-        shared: SharedExpert,
+        block: &FeedForwardConfig,
+        experts: &ExpertsConfig,
+        gate: SharedGate,
         [input, output]: [BufferId; 2],
     ) {
-        let block = FeedForwardConfig { width: shared.width, ..*config };
-        let update = self.buffer("shared expert", self.buffers[output.0].columns, RowSet::Batch);
+        let width = self.buffers[output.0].columns;
+        let update = self.buffer("shared expert", width, RowSet::Batch);
         let part = format!("{name}.shared");
-        match kind {
-            ExpertKind::Gated => self.gated(&part, &block, input, update),
-            ExpertKind::Plain => self.plain(&part, &block, input, update),
+        match experts.kind {
+            ExpertKind::Gated => self.gated(&part, block, input, update),
+            ExpertKind::Plain => self.plain(&part, block, input, update),
         }
-        if shared.gate == SharedGate::Sigmoid {
+        if gate == SharedGate::Sigmoid {
             let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
             self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
-            let (function, width) = (GateFunction::Sigmoid, self.buffers[update.0].columns);
             let gate = Columns { buffer: gate, first: 0 };
-            self.ops.push(Op::GateRows { function, width, gate, output: update });
+            self.ops.push(Op::GateRows { function: GateFunction::Sigmoid, width, gate, output: update });
         }
-        self.ops.push(Op::Add { input: update, output });
+        let input = match &experts.apart {
+            None => update,
+            Some(apart) => {
+                let normed = self.buffer("normed shared expert", width, RowSet::Batch);
+                self.norm(&format!("{part}.update_norm"), &apart.norm, update, normed);
+                normed
+            }
+        };
+        self.ops.push(Op::Add { input, output });
     }
 
     fn expert_linear(

@@ -128,15 +128,19 @@ impl Reference {
             Op::Convolution(ref op) => self.convolution(op, pass, output),
             Op::Recurrence(ref op) => self.recurrence(op, pass, output),
             Op::Activate { activation, .. } => activate::activate(activation, output),
-            Op::Gate { activation, up, .. } => gate::gate(activation, self.buffer(up), output),
+            Op::Gate { activation, up, output: gated } => {
+                let width = self.plan.buffer(gated).columns;
+                gate::gate(activation, &self.columns(up, width), output);
+            }
             Op::Add { input, .. } => add::add(self.buffer(input), output),
             Op::Scale { factor, .. } => scale::scale(factor, output),
             Op::ScaleBy { factor, .. } => scale::scale(self.tensor(factor)[0], output),
             Op::Clamp { limit, .. } => clamp::clamp(limit, output),
             Op::SoftCap { cap, .. } => soft_cap::soft_cap(cap, output),
-            Op::Route { active, router, bias, scores, .. } => {
-                let (experts, bias) = (self.plan.buffer(scores).columns, self.optional(bias));
-                let routing = route::Routing { active, router, bias, experts };
+            Op::Route { active, router, bias, factors, scores, .. } => {
+                let experts = self.plan.buffer(scores).columns;
+                let (bias, factors) = (self.optional(bias), self.optional(factors));
+                let routing = route::Routing { active, router, bias, factors, experts };
                 route::route(&routing, self.buffer(scores), output);
             }
             Op::ExpertLinear { weight, bias, experts, routes, input, expert_input, .. } => {

@@ -7,6 +7,8 @@ pub(super) struct Routing<'a> {
     pub active: usize,
     pub router: RouterConfig,
     pub bias: Option<&'a [f32]>,
+    /// Factors on the shares.
+    pub factors: Option<&'a [f32]>,
     pub experts: usize,
 }
 
@@ -23,7 +25,8 @@ pub(super) fn route(routing: &Routing, results: &[f32], output: &mut [f32]) {
         };
         for (slot, &expert) in chosen.iter().enumerate() {
             output[slot] = expert as f32;
-            output[active + slot] = (f64::from(router.factor) * scores[expert] / sum) as f32;
+            let own = routing.factors.map_or(1.0, |factors| f64::from(factors[expert]));
+            output[active + slot] = (f64::from(router.factor) * own * scores[expert] / sum) as f32;
         }
     }
 }
@@ -43,7 +46,7 @@ fn scores(kind: RouterScores, results: &[f32]) -> Vec<f64> {
 
 /// The indices of the experts that are preferred most.
 fn choose(routing: &Routing, results: &[f32], scores: &[f64]) -> Vec<usize> {
-    let Routing { active, router: RouterConfig { groups, .. }, bias, experts } = *routing;
+    let Routing { active, router: RouterConfig { groups, .. }, bias, experts, .. } = *routing;
     // Scores rise with the results: without a bias they choose alike. Where it decides, in f32 as everywhere, so
     // that scores which are equal there are equal here.
     let preferences: Vec<f32> = match (bias, groups) {
@@ -87,10 +90,13 @@ mod tests {
         let scores = [0.0, 2.0, f32::ln(3.0), 2.0, 0.0, 0.0, 0.0, f32::ln(3.0)];
         let mut output = [0.0; 8];
         let router = RouterConfig::SOFTMAX_OF_CHOSEN;
-        let routing = Routing { active: 2, router, bias: None, experts: 4 };
+        let routing = Routing { active: 2, router, bias: None, factors: None, experts: 4 };
         route(&routing, &scores, &mut output);
         assert_eq!(output, [1.0, 3.0, 0.5, 0.5, 3.0, 0.0, 0.75, 0.25]);
         route(&Routing { router: RouterConfig::SOFTMAX_OF_ALL, ..routing }, &scores, &mut output);
         assert_eq!(output[4..], [3.0, 0.0, 0.5, 1.0 / 6.0]);
+        let factors = Some(&[4.0, 1.0, 1.0, 2.0][..]);
+        route(&Routing { factors, ..routing }, &scores, &mut output);
+        assert_eq!(output, [1.0, 3.0, 0.5, 1.0, 3.0, 0.0, 1.5, 1.0]);
     }
 }

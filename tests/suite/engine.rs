@@ -6,12 +6,13 @@ use std::sync::Arc;
 use logitscope::gpu::{Device, Engine, LoadError};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions,
-    ResidualConfig, ScoresConfig, Sinks,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingByLayer, EmbeddingConfig, FeedForwardConfig,
+    FeedForwardKind, HeadWeights, KeysValues, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig,
+    NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Sinks,
 };
 use logitscope::model::plan::{BufferId, BufferSpec, Epilogue, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
+use logitscope::model::selection::SamplingParams;
 use logitscope::model::{Batch, LanguageModel, ModelError, SequenceId, WeightFormat, plan_decoder};
 use logitscope::reference::Reference;
 
@@ -21,6 +22,10 @@ const CONTEXT: usize = 320;
 pub const VOCABULARY: usize = 101;
 
 pub fn small_model() -> Plan {
+    plan_decoder(&small_config())
+}
+
+fn small_config() -> ModelConfig {
     let norm = NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent };
     let layer = LayerConfig {
         residual: ResidualConfig::default(),
@@ -49,7 +54,7 @@ pub fn small_model() -> Plan {
             bias: Bias::Absent,
         }),
     };
-    plan_decoder(&ModelConfig {
+    ModelConfig {
         vocabulary: VOCABULARY,
         width: 38,
         context: CONTEXT,
@@ -60,7 +65,7 @@ pub fn small_model() -> Plan {
         head: HeadWeights::Separate,
         head_bias: Bias::Absent,
         logits: LogitsConfig::default(),
-    })
+    }
 }
 
 pub fn load(plan: &Plan, device: Arc<Device>) -> (Engine, Reference) {
@@ -191,6 +196,43 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
         }
         let found = engine.read_buffer(logits, tokens.len()).unwrap();
         assert_close(&found, &twin.buffers[logits.0], "a sharded matrix");
+    }
+}
+
+/// A table of vectors by layer is as a rule the largest tensor of its model. Tokens that the GPU chooses itself find theirs
+/// too.
+#[test]
+fn embeddings_by_layer_beyond_the_binding_limit_are_sharded() {
+    let mut config = small_config();
+    // 144 MiB in f32: two shards where a binding takes 128 MiB.
+    config.vocabulary = 9216;
+    let norm = config.final_norm;
+    config.embedding.by_layer =
+        Some(EmbeddingByLayer { width: 2048, norm, activation: Activation::GeluTanh });
+    if let Some(attention) = &mut config.layers[1].attention {
+        attention.keys_values.source = KeysValues::OfLayer(0);
+    }
+    config.check().unwrap();
+    let (mut engine, mut twin) = load(&plan_decoder(&config), device());
+    let (on_gpu, on_cpu) = (engine.new_sequence(), twin.new_sequence());
+    let output = RowOutput::Summary(SamplingParams::GREEDY);
+    let chained = engine.chained().unwrap();
+    let first = chained.submit(&Batch::chain(on_gpu, 0, &[8191, 0, 9215], output)).unwrap();
+    let second = chained.follow(first, output).unwrap();
+    let chosen = [first, second].map(|pass| {
+        let summary = chained.collect(pass).unwrap().summaries.pop().unwrap();
+        (summary.chosen, summary.logits[0])
+    });
+    let mut logits = |start: usize, tokens: &[u32]| {
+        let batch = Batch::chain(on_cpu, start, tokens, RowOutput::Logits);
+        twin.forward(&batch).unwrap().logits.pop().unwrap()
+    };
+    let highest = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let mut row = logits(0, &[8191, 0, 9215]);
+    for (position, (token, logit)) in (3..).zip(chosen) {
+        assert_eq!(token as usize, highest(&row), "position {position}");
+        assert!((logit - row[token as usize]).abs() < 1e-4 * logit.abs().max(1.0), "{logit}");
+        row = logits(position, &[token]);
     }
 }
 

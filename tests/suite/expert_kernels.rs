@@ -64,9 +64,12 @@ fn routers_agree_in_every_kind() {
         (210, 32, grouped(sigmoid, 42, 20)),
     ] {
         for bias in [None, Some(TensorId(0))] {
-            let op = Op::Route { active, router, bias, scores: INPUT, output: OUTPUT };
+            // With a bias, shares have factors too.
+            let factors = bias.map(|_| TensorId(1));
+            let op = Op::Route { active, router, bias, factors, scores: INPUT, output: OUTPUT };
             let buffers = vec![batch_buffer("scores", experts), batch_buffer("routes", 2 * active)];
-            let tensors = bias.iter().map(|_| tensor("bias", 1, experts)).collect();
+            let names = ["bias", "factors"].into_iter().filter(|_| bias.is_some());
+            let tensors = names.map(|name| tensor(name, 1, experts)).collect();
             let plan = plan(vec![op], buffers, tensors);
             for choice in choices() {
                 let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
@@ -121,7 +124,7 @@ fn experts_plan(experts: usize, active: usize, router: RouterConfig, width: usiz
         output,
     };
     let ops = vec![
-        Op::Route { active, router, bias: None, scores, output: routes },
+        Op::Route { active, router, bias: None, factors: None, scores, output: routes },
         linear(0, input, ExpertInput::Shared, hidden),
         linear(1, hidden, ExpertInput::PerExpert, down),
         Op::Mix { routes, input: down, output: mixed },

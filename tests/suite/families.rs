@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use logitscope::decoding::{CacheUse, DecodingSettings, EosRule};
+use logitscope::decoding::{CacheUse, DecodingSettings, EosRule, StrategyKind};
+use logitscope::formats;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, LanguageModel};
 use logitscope::reference::Reference;
 use logitscope::session::decode::uninterrupted;
 use logitscope::session::{Decode, ModelSource, Prompt, ReadyModel};
-use logitscope::trace::Run;
+use logitscope::trace::{Node, Run};
 use serde::Deserialize;
 
 use super::checkpoints;
@@ -205,6 +206,32 @@ fn a_fork_and_a_fresh_sequence_agree(interpreter: Interpreter) {
         model.release(fork);
         assert_eq!(model.cache_usage().pages, 0);
     }
+}
+
+#[test]
+fn tokens_that_the_files_forbid_come_by_no_strategy() {
+    let mut family = family(&support::fixture("families").join("gemma4_unified"), Interpreter::Twin);
+    let forbidden = family.ready.loaded.defaults.suppress_tokens.clone();
+    assert_eq!(forbidden.len(), 27);
+    for strategy in [
+        StrategyKind::Greedy,
+        StrategyKind::Sample,
+        StrategyKind::Beam,
+        StrategyKind::Contrastive,
+        StrategyKind::Speculative,
+        StrategyKind::Lookahead,
+    ] {
+        let run = generate(&mut family, 24, |settings| {
+            settings.strategy = strategy;
+            (settings.beam.beams, settings.beam.returned) = (3, 3);
+        });
+        let is_forbidden = |id: &u32| forbidden.contains(id);
+        assert!(!run.generated_ids().iter().any(is_forbidden), "{strategy:?}: {:?}", run.generated_ids());
+        let is_shown = |node: &Node| node.stages.iter().any(|stage| stage.name == "suppressed tokens");
+        assert!(run.nodes.iter().all(is_shown), "{strategy:?}");
+    }
+    let gguf = formats::open(&support::fixture("gguf_families").join("gemma4_unified.gguf"));
+    assert_eq!(gguf.expect("it opens").generation.suppress_tokens, forbidden);
 }
 
 #[test]

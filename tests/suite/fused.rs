@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    Activation, AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
-    FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
-    HeadWeights, KeysValues, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind,
-    OutputGate, Positions, Residual, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate,
-    Sinks, StreamFactor,
+    Activation, AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsApart,
+    ExpertsConfig, FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig,
+    HeadNormExtent, HeadWeights, KeysValues, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig,
+    NormConfig, NormKind, OutputGate, Positions, Residual, ResidualConfig, RouterConfig, ScoresConfig,
+    SharedExpert, SharedGate, Sinks, StreamFactor,
 };
 use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -101,6 +101,19 @@ const PLAIN_EXPERTS: Shape = Shape {
     }),
     ..EXPERTS
 };
+/// Experts with norms and factors of their own beside a block.
+const EXPERTS_APART: Shape = Shape {
+    kind: FeedForwardKind::Experts(ExpertsConfig {
+        shared: Some(SharedExpert { width: 24, gate: SharedGate::Absent }),
+        share_factors: Bias::Present,
+        apart: Some(ExpertsApart {
+            norm: NormConfig { kind: NormKind::Rms, epsilon: 1e-5, bias: Bias::Absent },
+            router_factor: 0.4,
+        }),
+        ..ExpertsConfig::new(6, 2, RouterConfig::SOFTMAX_OF_CHOSEN)
+    }),
+    ..EXPERTS
+};
 /// Queries, keys and values within a limit that some exceed, alone, and before norms.
 const CLIPPED: Shape = Shape { clip: Some(0.4), ..LLAMA };
 const CLIPPED_AND_NORMED: Shape = Shape { clip: Some(0.4), ..QWEN3 };
@@ -132,7 +145,7 @@ const ODD_VALUES_OF_KEYS: Shape = Shape { head_width: 6, feed_forward: 30, ..VAL
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
 
 /// All of them: name, shape, and ops of a layer once they are fused.
-pub const SHAPES: [(&str, Shape, usize); 21] = [
+pub const SHAPES: [(&str, Shape, usize); 22] = [
     ("llama", LLAMA, 5),
     ("qwen3", QWEN3, 5),
     ("gpt2", GPT2, 7),
@@ -142,6 +155,7 @@ pub const SHAPES: [(&str, Shape, usize); 21] = [
     ("normed twice", NORMED_TWICE, 18),
     ("experts", EXPERTS, 17),
     ("plain experts", PLAIN_EXPERTS, 13),
+    ("experts apart", EXPERTS_APART, 18),
     ("odd", ODD, 12),
     ("clipped", CLIPPED, 6),
     ("clipped and normed", CLIPPED_AND_NORMED, 6),

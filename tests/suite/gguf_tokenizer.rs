@@ -51,7 +51,7 @@ pub fn metadata(json: &str, model: &str, pre: &str) -> GgufVocabulary {
             Vec::new()
         },
         kinds: kinds.collect(),
-        merges: if model == "gpt2" { merges } else { Vec::new() },
+        merges: if model == "llama" { Vec::new() } else { merges },
         unknown: file["model"]["unk_token"].as_str().and_then(|unknown| pieces[unknown].as_u64()),
         tokens: tokens.into_iter().map(|(_, piece)| piece).collect(),
         ..GgufVocabulary::default()
@@ -78,6 +78,28 @@ fn ids_and_texts_are_those_of_the_reference() {
             assert_eq!(tokenizer.decode(&ids), case["decoded"].as_str().unwrap(), "{name}");
         }
     }
+}
+
+#[test]
+fn pieces_with_a_list_of_merges_give_the_librarys_ids() {
+    let vocabulary = GgufVocabulary {
+        bos: Some(2),
+        // What some files say, wrongly.
+        add_bos: Some(false),
+        ..metadata(include_str!("../fixtures/tokenizers/pieces.json"), "gemma4", "")
+    };
+    let tokenizer = Tokenizer::from_gguf(&vocabulary).unwrap();
+    let expected: Vec<Value> =
+        serde_json::from_str(include_str!("../fixtures/tokenizers/pieces_expected.json")).unwrap();
+    for case in expected {
+        let text = case["text"].as_str().unwrap();
+        let ids = tokenizer.encode(text, AddSpecial::AsFileSays).unwrap();
+        assert_eq!(serde_json::json!(ids), case["ids"], "{text:?}");
+        assert_eq!(tokenizer.decode(&ids), case["decoded"].as_str().unwrap(), "{text:?}");
+    }
+    let without = GgufVocabulary { merges: Vec::new(), ..vocabulary };
+    let error = Tokenizer::from_gguf(&without).err().expect("it has none").to_string();
+    assert!(error.contains("no merges"), "{error}");
 }
 
 /// The metadata of the vocabulary in `tests/fixtures/merges`, split as `kind` says.

@@ -23,7 +23,7 @@ use super::window_script::{Scripted, loaded};
 const STATE: u64 = 3584;
 
 const fn keep([cache_only, state_only, both, neither]: [usize; 4]) -> LayersKeep {
-    LayersKeep { cache_only, state_only, both, neither }
+    LayersKeep { cache_only, state_only, both, shared: 0, neither }
 }
 
 /// What `qwen3_5_text` has.

@@ -8,7 +8,7 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{Activation, NormKind};
 use logitscope::model::group_format::{GroupCodes, GroupFormat};
 use logitscope::model::plan::{
-    BufferId, BufferSpec, Epilogue, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
+    BufferId, BufferSpec, Columns, Epilogue, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::weight_format::{BlockFormat, Encoding, GridFormat};
@@ -348,7 +348,7 @@ fn elementwise_ops_agree_in_every_shape() {
         for columns in WIDTHS {
             let mut ops = vec![Op::Add { input: INPUT, output: OUTPUT }];
             for activation in activations {
-                ops.push(Op::Gate { activation, up: INPUT, output: OUTPUT });
+                ops.push(Op::Gate { activation, up: Columns { buffer: INPUT, first: 0 }, output: OUTPUT });
                 ops.push(Op::Activate { activation, buffer: OUTPUT });
                 // What squares grow to is brought back to where the next one is not flat.
                 ops.push(Op::SoftCap { cap: 5.0, buffer: OUTPUT });

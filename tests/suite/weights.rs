@@ -12,7 +12,8 @@ use logitscope::session::opened::format_names;
 use logitscope::session::{ModelSource, Opened};
 use logitscope::verify::{Divergence, DivergenceSummary, all_logits};
 
-use super::support::{MadeWeights, device, program};
+use super::checkpoints;
+use super::support::{self, MadeWeights, device, program};
 
 static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(device);
 
@@ -107,20 +108,37 @@ fn matrices_are_converted_by_their_role_and_vectors_stay() {
 fn gpu_memory_is_as_predicted() {
     for choice in WeightsChoice::ALL {
         let opened = Opened::open(&ModelSource::BuiltIn, None, choice).unwrap();
-        let Fused { plan, weights } = opened.fused();
-        let predicted = estimate_memory(&plan, weights.tensors(), opened.context);
-        let mut engine = opened.engine(Arc::clone(&DEVICE), &mut |_, _| ControlFlow::Continue(())).unwrap();
-        engine.warm_up().unwrap();
-        let sequence = engine.new_sequence();
-        while engine.length(sequence) < opened.context {
-            let (start, tokens) = (engine.length(sequence), vec![0; engine.max_rows()]);
-            engine.forward(&Batch::chain(sequence, start, &tokens, RowOutput::Nothing)).unwrap();
-        }
-        let allocated = engine.memory();
-        assert_eq!(allocated.weight_bytes, predicted.weight_bytes, "{}", choice.name());
-        let share = allocated.total() as f64 / predicted.total() as f64;
-        assert!((0.95..=1.05).contains(&share), "{}: {allocated:?}, not {predicted:?}", choice.name());
+        memory_is_as_predicted(&opened, choice.name());
     }
+}
+
+/// With a full context.
+fn memory_is_as_predicted(opened: &Opened, name: &str) {
+    let Fused { plan, weights } = opened.fused();
+    let predicted = estimate_memory(&plan, weights.tensors(), opened.context);
+    let mut engine = opened.engine(Arc::clone(&DEVICE), &mut |_, _| ControlFlow::Continue(())).unwrap();
+    engine.warm_up().unwrap();
+    let sequence = engine.new_sequence();
+    while engine.length(sequence) < opened.context {
+        let (start, tokens) = (engine.length(sequence), vec![0; engine.max_rows()]);
+        let tokens = &tokens[..tokens.len().min(opened.context - start)];
+        engine.forward(&Batch::chain(sequence, start, tokens, RowOutput::Nothing)).unwrap();
+    }
+    let allocated = engine.memory();
+    assert_eq!(allocated.weight_bytes, predicted.weight_bytes, "{name}");
+    let share = allocated.total() as f64 / predicted.total() as f64;
+    assert!((0.95..=1.05).contains(&share), "{name}: {allocated:?}, not {predicted:?}");
+}
+
+#[test]
+fn a_cache_that_several_layers_read_is_counted_once() {
+    let name = "gemma4_text-by-layer";
+    let facts = logitscope::formats::inspect(&support::fixture("families").join(name)).unwrap();
+    // Keys and values of two layers of 2 × 8 elements, and of one of 2 × 16; two more layers have none.
+    assert_eq!(facts.cache_bytes_per_position, Some(4 * 2 * (16 + 32 + 16)));
+    let keep = facts.layers_keep.unwrap();
+    assert_eq!((keep.cache_only, keep.shared, keep.neither), (3, 2, 0));
+    memory_is_as_predicted(&checkpoints::opened(&checkpoints::source(name)), name);
 }
 
 /// Peak resident memory of a run of the program, in bytes.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::formats::fixture;
 
-const ALL: [&str; 23] = [
+const ALL: [&str; 25] = [
     "exaone4_5",
     "glm4v",
     "glm46v",
@@ -21,6 +21,8 @@ const ALL: [&str; 23] = [
     "llava_next",
     "llava_onevision",
     "smolvlm",
+    "gemma4",
+    "gemma4_unified",
     "lfm2_vl",
     "mistral3",
     "mistral3-tied",

@@ -96,7 +96,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         // Nothing but training limits the context; published models were trained on this many positions.
         context: fields.optional_size("seq_length")?.unwrap_or(2048),
         positions: Positions::InLayers,
-        embedding: EmbeddingConfig { scale: 1.0, norm: Some(norm) },
+        embedding: EmbeddingConfig { norm: Some(norm), ..EmbeddingConfig::default() },
         layers: layer_indices(fields, layers_field)?.map(|_| layer.clone()).collect(),
         final_norm: norm,
         head: llama_like::head(fields, HeadWeights::Tied)?,

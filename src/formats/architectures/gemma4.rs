@@ -1,27 +1,37 @@
 //! Gemma 4 (Gemma Team 2026), the text decoder: norms around both blocks with plain weights, five layers with a window for
 //! each without, whose heads are wider and of which only some pairs turn, norms of values, and a factor on the residual
-//! stream after each layer.
+//! stream after each layer. The smallest have layers that read the caches of others, and embeddings by layer; one has
+//! experts beside its blocks.
 //!
 //! Defaults are those of Hugging Face transformers 5.23.
 
-use super::family::{Family, Mapping, StoredNames, layer_indices, stored};
+use super::family::{Family, Mapping, StoredNames, laid_out, layer_indices, stored};
 use super::rope::{self, Rope};
 use super::window::{self, Sight};
 use super::{activation, llama_like, norm, per_layer};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
+use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadNormExtent, HeadWeights, KeysValues, KeysValuesConfig, LayerConfig, LogitsConfig, NormConfig,
-    Positions, ResidualConfig, ScoresConfig, Sinks, StreamFactor,
+    Activation, AttentionConfig, Bias, BlockNorms, EmbeddingByLayer, EmbeddingConfig, ExpertsApart,
+    ExpertsConfig, FeedForwardConfig, FeedForwardKind, HeadNormExtent, HeadWeights, KeysValues,
+    KeysValuesConfig, LayerConfig, LogitsConfig, NormConfig, Positions, ResidualConfig, RouterConfig,
+    ScoresConfig, SharedExpert, SharedGate, Sinks, StreamFactor,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
 pub(super) const FAMILY: Family = Family {
     name: "gemma4_text",
     read,
-    tensors: &[llama_like::ATTENTION, llama_like::HEAD_NORMS, llama_like::FEED_FORWARD, NORMS],
+    tensors: &[
+        llama_like::ATTENTION,
+        llama_like::HEAD_NORMS,
+        llama_like::FEED_FORWARD,
+        NORMS,
+        EXPERTS,
+        BY_LAYER,
+    ],
     ignored: UNREAD,
     harmless_fields: HARMLESS_FIELDS,
     ..llama_like::USUAL
@@ -48,6 +58,35 @@ const NORMS: &[Mapping] = &[
     stored("norm", &["final_norm"]),
 ];
 
+/// The experts, and the block beside them, which is called as that of layers without any.
+const EXPERTS: &[Mapping] = &[
+    stored("layers.#.mlp.gate_proj", &["layers.#.feed_forward.shared.gate"]),
+    stored("layers.#.mlp.up_proj", &["layers.#.feed_forward.shared.up"]),
+    stored("layers.#.mlp.down_proj", &["layers.#.feed_forward.shared.down"]),
+    stored("layers.#.router.proj", &["layers.#.feed_forward.router"]),
+    stored("layers.#.router.scale", &["layers.#.feed_forward.router.norm.weight"]),
+    stored("layers.#.router.per_expert_scale", &["layers.#.feed_forward.experts.factors.weight"]),
+    laid_out(
+        Layout::ByExpert,
+        "layers.#.experts.gate_up_proj",
+        &["layers.#.feed_forward.experts.gate.weight", "layers.#.feed_forward.experts.up.weight"],
+    ),
+    laid_out(Layout::ByExpert, "layers.#.experts.down_proj", &["layers.#.feed_forward.experts.down.weight"]),
+    stored("layers.#.pre_feedforward_layernorm_2", &["layers.#.feed_forward.experts.norm"]),
+    stored("layers.#.post_feedforward_layernorm_2", &["layers.#.feed_forward.experts.update_norm"]),
+    stored("layers.#.post_feedforward_layernorm_1", &["layers.#.feed_forward.shared.update_norm"]),
+];
+
+/// What tokens have for each layer.
+const BY_LAYER: &[Mapping] = &[
+    stored("embed_tokens_per_layer", &["embed.by_layer"]),
+    stored("per_layer_model_projection", &["embed.projection"]),
+    stored("per_layer_projection_norm", &["embed.projection_norm"]),
+    stored("layers.#.per_layer_input_gate", &["layers.#.feed_forward.by_layer.gate"]),
+    stored("layers.#.per_layer_projection", &["layers.#.feed_forward.by_layer.output"]),
+    stored("layers.#.post_per_layer_input_norm", &["layers.#.feed_forward.by_layer.norm"]),
+];
+
 const STREAM_FACTOR: &str = "layers.#.layer_scalar";
 
 /// Projections that published files have for layers that do not use them.
@@ -59,7 +98,8 @@ const UNREAD: &[&str] = &[
 ];
 
 /// Of the configuration's own part: what it is called, and what counts where there are no embeddings by layer.
-const HARMLESS_FIELDS: &[&str] = &["model_type", "vocab_size_per_layer_input", "use_double_wide_mlp"];
+const HARMLESS_FIELDS: &[&str] =
+    &["model_type", "vocab_size_per_layer_input", "num_experts", "top_k_experts", "moe_intermediate_size"];
 
 /// What files leave out.
 const SIZES: &[(&str, usize)] = &[
@@ -100,6 +140,8 @@ struct Decoder<'a, 'f> {
     /// Key/value heads and elements of a head, by layer.
     shapes: Vec<[usize; 2]>,
     widths: Vec<usize>,
+    /// The first layer that reads the cache of another.
+    first_shared: usize,
     activation: Activation,
     bias: Bias,
 }
@@ -121,9 +163,13 @@ fn read_with(
     window: usize,
     by_layer: usize,
 ) -> Result<ModelConfig, FormatError> {
-    refuse(fields, by_layer)?;
+    refuse(fields)?;
     let layers = layer_indices(fields, "num_hidden_layers")?.len();
     let sights = sights(fields, layers)?;
+    let shared = fields.optional_count("num_kv_shared_layers")?.unwrap_or(0);
+    let Some(first_shared) = layers.checked_sub(shared) else {
+        return Err(fields.error("num_kv_shared_layers", format!("there are only {layers} layers")));
+    };
     let decoder = Decoder {
         fields,
         names,
@@ -132,7 +178,8 @@ fn read_with(
         window: window::size(fields, window)?,
         heads: fields.size("num_attention_heads")?,
         shapes: shapes(fields, &sights)?,
-        widths: per_layer::sizes(fields, "intermediate_size", layers)?,
+        widths: widths(fields, layers, first_shared)?,
+        first_shared,
         activation: activation::read(fields, "hidden_activation", Activation::GeluTanh)?,
         bias: match fields.optional_flag("attention_bias")? {
             Some(true) => Bias::Present,
@@ -141,13 +188,15 @@ fn read_with(
         sights,
     };
     let width = fields.size("hidden_size")?;
+    let vocabulary = fields.size("vocab_size")?;
+    let by_layer = embedding_by_layer(fields, &decoder, by_layer, vocabulary)?;
     let cap = fields.optional_number("final_logit_softcapping")?;
     Ok(ModelConfig {
-        vocabulary: fields.size("vocab_size")?,
+        vocabulary,
         width,
         context: decoder.context,
         positions: Positions::InLayers,
-        embedding: EmbeddingConfig { scale: (width as f64).sqrt() as f32, ..EmbeddingConfig::default() },
+        embedding: EmbeddingConfig { scale: (width as f64).sqrt() as f32, norm: None, by_layer },
         layers: (0..layers).map(|layer| decoder.layer(layer)).collect::<Result<_, _>>()?,
         final_norm: decoder.norm,
         head: llama_like::head(fields, HeadWeights::Tied)?,
@@ -156,28 +205,41 @@ fn read_with(
     })
 }
 
+/// What tokens have for each layer; its width is `usual` where the configuration does not mention it.
+fn embedding_by_layer(
+    fields: &Fields,
+    decoder: &Decoder,
+    usual: usize,
+    vocabulary: usize,
+) -> Result<Option<EmbeddingByLayer>, FormatError> {
+    const WIDTH: &str = "hidden_size_per_layer_input";
+    const ROWS: &str = "vocab_size_per_layer_input";
+    // `null` is none.
+    let usual = if fields.names(WIDTH) { 0 } else { usual };
+    let width = fields.optional_count(WIDTH)?.unwrap_or(usual);
+    if width == 0 {
+        return Ok(None);
+    }
+    if fields.optional_size(ROWS)?.is_some_and(|rows| rows != vocabulary) {
+        return Err(
+            fields.error(ROWS, format!("only {vocabulary}, the size of the vocabulary, is supported"))
+        );
+    }
+    Ok(Some(EmbeddingByLayer { width, norm: decoder.norm, activation: decoder.activation }))
+}
+
 /// Refuses what would be computed otherwise.
-fn refuse(fields: &Fields, by_layer: usize) -> Result<(), FormatError> {
+fn refuse(fields: &Fields) -> Result<(), FormatError> {
     const SEES: &str = "use_bidirectional_attention";
     match fields.optional_text(SEES)? {
         // Images alone see what comes after them.
         None | Some("vision") => {}
         Some(_) => return Err(fields.error(SEES, "rows that see later ones are not supported")),
     }
-    if fields.optional_flag("enable_moe_block")? == Some(true) {
-        return Err(fields.error("enable_moe_block", "experts are not supported in this family"));
-    }
     let width = fields.optional_size("head_dim")?;
     for name in ["width_of_values", "rotary_width_of_windows"] {
         if fields.optional_size(name)?.is_some_and(|found| Some(found) != width) {
             return Err(fields.error(name, "only the width of keys is supported"));
-        }
-    }
-    for (name, usual) in [("hidden_size_per_layer_input", by_layer), ("num_kv_shared_layers", 0)] {
-        // `null` is none.
-        let usual = if fields.names(name) { 0 } else { usual };
-        if fields.optional_count(name)?.unwrap_or(usual) > 0 {
-            return Err(fields.error(name, "only models without it are supported, in which it is 0"));
         }
     }
     Ok(())
@@ -191,6 +253,16 @@ fn sights(fields: &Fields, layers: usize) -> Result<Vec<Sight>, FormatError> {
         *last = Sight::Full;
     }
     Ok(sights)
+}
+
+/// Widths of the feed-forward blocks, which may be double in layers that read the cache of another. GGUF files have the
+/// number of each.
+fn widths(fields: &Fields, layers: usize, first_shared: usize) -> Result<Vec<usize>, FormatError> {
+    let mut widths = per_layer::sizes(fields, "intermediate_size", layers)?;
+    if fields.optional_flag("use_double_wide_mlp")? == Some(true) {
+        widths.iter_mut().skip(first_shared).for_each(|width| *width = width.saturating_mul(2));
+    }
+    Ok(widths)
 }
 
 /// The key/value heads of each layer, and the elements of a head. Layers without a window may have others than the rest,
@@ -241,20 +313,44 @@ impl Decoder<'_, '_> {
             attention: Some(self.attention(index)?),
             recurrent: None,
             feed_forward_norms: BlockNorms::around(self.norm),
-            feed_forward: Some(FeedForwardConfig {
-                width: self.widths[index],
-                kind: FeedForwardKind::Gated,
-                activation: self.activation,
-                bias: Bias::Absent,
-            }),
+            feed_forward: Some(self.feed_forward(index)?),
         })
+    }
+
+    /// A gated block, beside experts where the model has some.
+    fn feed_forward(&self, index: usize) -> Result<FeedForwardConfig, FormatError> {
+        let (fields, width) = (self.fields, self.widths[index]);
+        let block = FeedForwardConfig {
+            width,
+            kind: FeedForwardKind::Gated,
+            activation: self.activation,
+            bias: Bias::Absent,
+        };
+        if fields.optional_flag("enable_moe_block")? != Some(true) {
+            return Ok(block);
+        }
+        let (count, active) = (fields.size("num_experts")?, fields.size("top_k_experts")?);
+        let experts = ExpertsConfig {
+            shared: Some(SharedExpert { width, gate: SharedGate::Absent }),
+            share_factors: Bias::Present,
+            apart: Some(ExpertsApart {
+                norm: self.norm,
+                router_factor: (fields.size("hidden_size")? as f64).sqrt().recip() as f32,
+            }),
+            ..ExpertsConfig::new(count, active, RouterConfig::SOFTMAX_OF_CHOSEN)
+        };
+        let width = fields.size("moe_intermediate_size")?;
+        Ok(FeedForwardConfig { width, kind: FeedForwardKind::Experts(experts), ..block })
     }
 
     fn attention(&self, index: usize) -> Result<AttentionConfig, FormatError> {
         let ([key_value_heads, head_width], sight) = (self.shapes[index], self.sights[index]);
-        let source = match self.has_values(index, sight)? {
-            true => KeysValues::Projected,
-            false => KeysValues::OneProjection,
+        let source = if index >= self.first_shared {
+            KeysValues::OfLayer(self.owner(sight)?)
+        } else if self.has_values(index, sight)? {
+            KeysValues::Projected
+        } else {
+            KeysValues::OneProjection
         };
         let window = self.window.filter(|_| sight == Sight::Windowed);
         Ok(AttentionConfig {
@@ -271,6 +367,15 @@ impl Decoder<'_, '_> {
             output_gate: None,
             query_key_value_bias: self.bias,
             output_bias: self.bias,
+        })
+    }
+
+    /// The last layer that sees as far and has a cache.
+    fn owner(&self, sight: Sight) -> Result<usize, FormatError> {
+        let owner = self.sights[..self.first_shared].iter().rposition(|other| *other == sight);
+        owner.ok_or_else(|| {
+            let reason = "layers of a kind share the cache of one before them, but here there is none";
+            self.fields.error("num_kv_shared_layers", reason)
         })
     }
 

@@ -51,15 +51,17 @@ pub(crate) fn most_positions(binding_limit: u64, widths: &[u64]) -> usize {
     (pages as usize * PAGE_POSITIONS).min(u32::MAX as usize / 2)
 }
 
-/// Bytes of one position's keys, for each layer.
+/// Bytes of one position's keys, for each cache; several attentions may read one.
 pub(crate) fn cache_widths(plan: &Plan) -> Vec<u64> {
-    let width = |op: &Op| match *op {
-        Op::Attention(AttentionOp { key_value_heads, head_width, .. }) => {
-            Some(position_bytes(key_value_heads, head_width, plan.cache_format))
-        }
-        _ => None,
+    let width = |cache: usize| {
+        plan.ops.iter().find_map(|op| match *op {
+            Op::Attention(AttentionOp { layer, key_value_heads, head_width, .. }) if layer == cache => {
+                Some(position_bytes(key_value_heads, head_width, plan.cache_format))
+            }
+            _ => None,
+        })
     };
-    plan.ops.iter().filter_map(width).collect()
+    (0..plan.cache_widths.len()).filter_map(width).collect()
 }
 
 impl Cache {

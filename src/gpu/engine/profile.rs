@@ -66,7 +66,8 @@ impl Engine {
         let in_layers = |op: &Op, step: &Step| !matches!(op, Op::Embed { .. }) && step.rows == RowSet::Batch;
         let steps = self.plan().ops.iter().zip(&self.program.steps).filter(|(op, step)| in_layers(op, step));
         let dispatches: usize = steps.map(|(_, step)| step.dispatches(PassShape::chain(rows))).sum();
-        dispatches as f64 / self.plan().cache_widths.len().max(1) as f64
+        let attentions = self.plan().ops.iter().filter(|op| matches!(op, Op::Attention(_))).count();
+        dispatches as f64 / attentions.max(1) as f64
     }
 
     /// Bytes of weights on the GPU that an op reads for one row; 0 for an embedding, which reads few of its rows.

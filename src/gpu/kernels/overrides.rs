@@ -90,6 +90,8 @@ overrides! {
     Slots(u32) = "SLOTS",
     /// Whether there is a bias.
     HasBias(bool) = "HAS_BIAS",
+    /// Whether shares have factors.
+    HasFactors(bool) = "HAS_FACTORS",
     /// Whether the input is normalised on the way.
     HasNorm(bool) = "HAS_NORM",
     /// Whether learned positions are added.

@@ -52,8 +52,8 @@ impl Compiler<'_> {
             Op::ScaleBy { factor, buffer } => one(self.scale_by(factor, buffer)),
             Op::Clamp { limit, buffer } => one(self.in_place(Kernel::Clamp, Override::Limit(limit), buffer)),
             Op::SoftCap { cap, buffer } => one(self.in_place(Kernel::SoftCap, Override::Cap(cap), buffer)),
-            Op::Route { active, router, bias, scores, output } => {
-                one(self.route(Routing { active, router, bias, scores, output }))
+            Op::Route { active, router, bias, factors, scores, output } => {
+                one(self.route(Routing { active, router, bias, factors, scores, output }))
             }
             Op::Mix { routes, input, output } => one(self.mix(routes, input, output)),
             Op::GateRows { function, width, gate, output } => {

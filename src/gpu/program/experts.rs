@@ -24,13 +24,14 @@ pub(super) struct Routing {
     pub active: usize,
     pub router: RouterConfig,
     pub bias: Option<TensorId>,
+    pub factors: Option<TensorId>,
     pub scores: BufferId,
     pub output: BufferId,
 }
 
 impl Compiler<'_> {
     pub(super) fn route(&self, routing: Routing) -> DispatchSpec {
-        let Routing { active, router, bias, scores, output } = routing;
+        let Routing { active, router, bias, factors, scores, output } = routing;
         let groups = router.groups.unwrap_or(ExpertGroups { count: 1, kept: 1 });
         let overrides = vec![
             Override::Workgroup(self.choice.reduce_lanes),
@@ -40,14 +41,19 @@ impl Compiler<'_> {
             Override::RoutesStride(self.stride(output)),
             Override::Sigmoid(router.scores == RouterScores::Sigmoid),
             Override::HasBias(bias.is_some()),
+            Override::HasFactors(factors.is_some()),
             Override::Groups(groups.count as u32),
             Override::KeptGroups(groups.kept as u32),
             Override::Renormalised(router.renormalised.is_some()),
             Override::Epsilon(router.renormalised.unwrap_or(0.0)),
             Override::Factor(router.factor),
         ];
-        let bindings =
-            numbered([Binding::Activation(scores), Binding::Activation(output), Binding::Vector(bias)]);
+        let bindings = numbered([
+            Binding::Activation(scores),
+            Binding::Activation(output),
+            Binding::Vector(bias),
+            Binding::Vector(factors),
+        ]);
         let kernel = KernelUse { variant: self.variant(Kernel::Route), overrides };
         DispatchSpec { kernel, bindings, grid: Grid::of_rows(1) }
     }

@@ -58,9 +58,13 @@ impl Compiler<'_> {
         self.in_place(Kernel::Activate, Override::Activation(activation), buffer)
     }
 
-    pub(super) fn gate(&self, activation: Activation, up: BufferId, output: BufferId) -> DispatchSpec {
-        let overrides = [Override::Activation(activation)];
-        self.blockwise(Kernel::Gate, output, overrides, [up, output].map(Binding::Activation))
+    pub(super) fn gate(&self, activation: Activation, up: Columns, output: BufferId) -> DispatchSpec {
+        let overrides = [
+            Override::Activation(activation),
+            Override::Stride4(self.stride_blocks(up.buffer)),
+            Override::First4(up.first as u32 / 4),
+        ];
+        self.blockwise(Kernel::Gate, output, overrides, [up.buffer, output].map(Binding::Activation))
     }
 
     pub(super) fn gate_rows(

@@ -1,12 +1,12 @@
 //! What a configuration has to keep to: every size within its bounds, and dividing as it must.
 
-use super::attention::AttentionConfig;
+use super::attention::{AttentionConfig, KeysValues};
 use super::bias::Bias;
-use super::experts::{ExpertGroups, ExpertsConfig, RouterConfig, SharedExpert};
+use super::experts::{ExpertGroups, ExpertsApart, ExpertsConfig, RouterConfig, SharedExpert};
 use super::feed_forward::{FeedForwardConfig, FeedForwardKind};
 use super::layer::{LayerConfig, Residual};
 use super::limits;
-use super::model::{ModelConfig, Positions};
+use super::model::{EmbeddingByLayer, ModelConfig, Positions};
 use super::norm::{NormConfig, NormKind};
 use super::recurrent::RecurrentConfig;
 use crate::model::error::{ConfigError, ensure, in_range, is_factor};
@@ -35,7 +35,32 @@ impl ModelConfig {
         ensure(blocks, "the model's width", self.width, || {
             "it has to be a multiple of 8 where there are experts".to_owned()
         })?;
-        self.layers.iter().try_for_each(LayerConfig::check)
+        if let Some(EmbeddingByLayer { width, norm, .. }) = self.embedding.by_layer {
+            norm.check()?;
+            in_range("the width of the embeddings by layer", width, limits::WIDTH)?;
+            let all = width.saturating_mul(self.layers.len());
+            in_range("the width of a token's embeddings by layer", all, limits::WIDTH)?;
+            ensure(width.is_multiple_of(4), "the width of the embeddings by layer", width, || {
+                "it has to be a multiple of 4".to_owned()
+            })?;
+        }
+        self.layers.iter().try_for_each(LayerConfig::check)?;
+        (0..self.layers.len()).try_for_each(|layer| self.check_cache(layer))
+    }
+
+    /// Whether there is the cache that a layer reads.
+    fn check_cache(&self, layer: usize) -> Result<(), ConfigError> {
+        let Some(attention) = &self.layers[layer].attention else { return Ok(()) };
+        let KeysValues::OfLayer(owner) = attention.keys_values.source else { return Ok(()) };
+        let before = self.layers[..layer].get(owner).and_then(|owner| owner.attention.as_ref());
+        let is_there = before.is_some_and(|owner| {
+            owner.has_cache()
+                && owner.key_value_heads == attention.key_value_heads
+                && owner.head_width == attention.head_width
+        });
+        ensure(is_there, "the layer whose KV cache another one reads", owner, || {
+            format!("it has to come before layer {layer} and have a cache of such heads")
+        })
     }
 }
 
@@ -122,6 +147,10 @@ impl ExpertsConfig {
         in_range("the number of experts for a token", self.active, most)?;
         if let Some(SharedExpert { width, .. }) = self.shared {
             in_range("the shared expert's width", width, limits::WIDTH)?;
+        }
+        if let Some(ExpertsApart { norm, router_factor }) = self.apart {
+            norm.check()?;
+            is_factor("the factor on what the router makes", router_factor)?;
         }
         let RouterConfig { renormalised, factor, groups, .. } = self.router;
         is_factor("the factor on the experts' shares", factor)?;

@@ -1,6 +1,7 @@
 //! Experts, and the router that chooses among them.
 
 use super::bias::Bias;
+use super::norm::NormConfig;
 
 /// Experts: Σ share(e) · expert(e, x) over those that the router chooses for the row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,12 +18,27 @@ pub struct ExpertsConfig {
     pub kind: ExpertKind,
     /// The block that computes every row, if there is one.
     pub shared: Option<SharedExpert>,
+    /// Whether each expert has a factor on its share.
+    pub share_factors: Bias,
+    /// What stands between the experts and the rest of the block, if they are apart from it.
+    pub apart: Option<ExpertsApart>,
     /// Biases of the shared one's linear maps, which it has too where all of the block's have some.
     pub shared_bias: Bias,
 }
 
+/// Experts beside a block that has its own norm: they and their router read the residual stream as it is, each through
+/// a norm of its own, and what experts and block make is normalised before both are added (Gemma 4).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExpertsApart {
+    /// All of those norms.
+    pub norm: NormConfig,
+    /// Factor on what the router makes of its input.
+    pub router_factor: f32,
+}
+
 /// How experts follow from a row of scores: with s = scores(x), the choice falls on the highest of
-/// s(e) + selection bias(e), and an expert's share is factor · s(e), or factor · s(e) / (Σ s + ε) over those chosen.
+/// s(e) + selection bias(e), and an expert's share is factor · s(e), or factor · s(e) / (Σ s + ε) over those chosen, times
+/// the expert's own factor if there are such.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RouterConfig {
     /// What is made of the router's results.
@@ -85,7 +101,17 @@ impl ExpertsConfig {
     /// Gated experts that a router chooses without a bias, and none that is shared.
     pub const fn new(count: usize, active: usize, router: RouterConfig) -> Self {
         let (selection_bias, kind) = (Bias::Absent, ExpertKind::Gated);
-        Self { count, active, router, selection_bias, kind, shared: None, shared_bias: Bias::Absent }
+        Self {
+            count,
+            active,
+            router,
+            selection_bias,
+            kind,
+            shared: None,
+            share_factors: Bias::Absent,
+            apart: None,
+            shared_bias: Bias::Absent,
+        }
     }
 }
 

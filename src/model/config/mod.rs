@@ -21,11 +21,12 @@ pub use attention::{
 };
 pub use bias::Bias;
 pub use experts::{
-    ExpertGroups, ExpertKind, ExpertsConfig, RouterConfig, RouterScores, SharedExpert, SharedGate,
+    ExpertGroups, ExpertKind, ExpertsApart, ExpertsConfig, RouterConfig, RouterScores, SharedExpert,
+    SharedGate,
 };
 pub use feed_forward::{Activation, FeedForwardConfig, FeedForwardKind};
 pub use layer::{BlockFactors, LayerConfig, Residual, ResidualConfig, StreamFactor};
-pub use model::{EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
+pub use model::{EmbeddingByLayer, EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
 pub use norm::{BlockNorms, NormConfig, NormKind};
 pub use recurrent::{
     ConvolutionConfig, GatedDeltaConfig, GroupNormConfig, HeadOrder, Mamba2Config, RecurrentConfig,

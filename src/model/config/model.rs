@@ -2,7 +2,7 @@
 
 use super::attention::AttentionConfig;
 use super::bias::Bias;
-use super::feed_forward::FeedForwardConfig;
+use super::feed_forward::{Activation, FeedForwardConfig};
 use super::layer::LayerConfig;
 use super::norm::NormConfig;
 use crate::units::LayersKeep;
@@ -39,12 +39,26 @@ pub struct EmbeddingConfig {
     pub scale: f32,
     /// The norm after that, if there is one.
     pub norm: Option<NormConfig>,
+    /// What tokens have for each layer besides, if they do.
+    pub by_layer: Option<EmbeddingByLayer>,
+}
+
+/// A second embedding with a vector for each layer: v = (√width · vector(token) + norm(projection(x) / √C)) / √2, of which each
+/// layer adds norm(output(activation(gate(h)) · v)) to the residual stream h in the end (Gemma 3n, Gemma 4).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EmbeddingByLayer {
+    /// Elements of a layer's vector.
+    pub width: usize,
+    /// All of those norms; the projection's has one weight for all layers.
+    pub norm: NormConfig,
+    /// The non-linearity.
+    pub activation: Activation,
 }
 
 impl Default for EmbeddingConfig {
     /// The embedding as it is.
     fn default() -> Self {
-        Self { scale: 1.0, norm: None }
+        Self { scale: 1.0, norm: None, by_layer: None }
     }
 }
 
@@ -89,6 +103,7 @@ impl ModelConfig {
     /// Bytes that one position takes in the KV cache, keys and values of all layers, in f32.
     pub fn cache_bytes_per_position(&self) -> u64 {
         let attentions = self.layers.iter().filter_map(|layer| layer.attention.as_ref());
+        let attentions = attentions.filter(|attention| attention.has_cache());
         let elements: usize = attentions.map(|attention| 2 * attention.key_value_width()).sum();
         4 * elements as u64
     }
@@ -98,6 +113,7 @@ impl ModelConfig {
         let mut keep = LayersKeep::default();
         for layer in &self.layers {
             *match (&layer.attention, &layer.recurrent) {
+                (Some(attention), None) if !attention.has_cache() => &mut keep.shared,
                 (Some(_), None) => &mut keep.cache_only,
                 (None, Some(_)) => &mut keep.state_only,
                 (Some(_), Some(_)) => &mut keep.both,

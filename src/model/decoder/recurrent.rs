@@ -47,7 +47,11 @@ impl Planner {
 
     /// output ⊙= input.
     fn product(&mut self, input: BufferId, output: BufferId) {
-        self.ops.push(Op::Gate { activation: Activation::Identity, up: input, output });
+        self.ops.push(Op::Gate {
+            activation: Activation::Identity,
+            up: Columns { buffer: input, first: 0 },
+            output,
+        });
     }
 
     fn convolution(
@@ -94,7 +98,7 @@ impl Planner {
             head_width: heads.value_width,
             buffer: read,
         });
-        self.ops.push(Op::Gate { activation, up: read, output: gate });
+        self.ops.push(Op::Gate { activation, up: Columns { buffer: read, first: 0 }, output: gate });
         self.linear(&format!("{name}.output"), Bias::Absent, gate, output);
     }
 
@@ -108,7 +112,8 @@ impl Planner {
         let skip = self.tensor(&format!("{name}.skip.weight"), 1, heads.heads);
         let rule = RecurrenceRule::Mamba2 { limits, skip };
         let read = self.recurrence(name, heads, rule, convolved, [values + keys, values, 0], input);
-        let gated = Op::Gate { activation: Activation::Silu, up: read, output: gate };
+        let gated =
+            Op::Gate { activation: Activation::Silu, up: Columns { buffer: read, first: 0 }, output: gate };
         match norm {
             None => self.ops.push(gated),
             Some(norm) if norm.before_gate => {

@@ -60,3 +60,10 @@ impl Direction {
         }
     }
 }
+
+impl Addition {
+    /// The same where the stream is multiplied later.
+    pub(super) fn multiplied(self, factor: f64) -> Self {
+        Self { logit: factor * self.logit, ..self }
+    }
+}

@@ -18,6 +18,8 @@ pub(super) enum Landmark {
     Embedded,
     /// The stream holds what a block has added to it.
     Added { layer: usize, block: Block },
+    /// A layer has multiplied the stream by its factor.
+    Multiplied { factor: TensorId },
     /// A row's attention.
     Attention(AttentionOp),
     /// What the router gave, and the experts that follow from it.
@@ -75,6 +77,9 @@ impl Landmarks {
                 Op::Recurrence(recurrence) => places.push((index, Landmark::Recurred(recurrence))),
                 Op::Route { router, scores, output: routes, .. } => {
                     places.push((index, Landmark::Routed { scores, kind: router.scores, routes }));
+                }
+                Op::ScaleBy { factor, buffer } if buffer == stream => {
+                    places.push((index, Landmark::Multiplied { factor }));
                 }
                 ref op if adds_to(op, stream) => {
                     let (layer, block) = layers[..=index].iter().rev().find_map(|op| block_of(plan, op))?;

@@ -2,7 +2,8 @@
 //!
 //! Whatever computes the ops ([`Dissected`]), here is decided where to look and what is made of it. What a block added is the
 //! difference of the residual stream before and after it: so it is what was added in truth, after all norms and factors, in
-//! plain and in fused plans alike, and the parts of a logit add up.
+//! plain and in fused plans alike, and the parts of a logit add up. Where layers multiply the stream by a factor, a block's part
+//! of the logit counts with those of its own layer and all later ones.
 
 mod attribution;
 mod dissected;
@@ -33,16 +34,18 @@ pub(crate) fn dissect(dissected: &mut dyn Dissected, request: &ProbeRequest) -> 
     let nothing = vec![0.0; walk.embedding.len()];
     let mut before = walk.embedding.as_slice();
     let mut layers = Vec::with_capacity(walk.layers.len());
-    for (seen, lens) in walk.layers.iter().zip(lenses.of_layers) {
+    let factors = walk.factors();
+    for ((seen, lens), &factor) in walk.layers.iter().zip(lenses.of_layers).zip(&factors) {
         let (mut mixer, mut feed_forward) = (None, None);
         for (block, after) in &seen.streams {
-            let added = Some(direction.addition(before, after));
+            let added = Some(direction.addition(before, after).multiplied(factor));
             match block {
                 Block::Mixer => mixer = added,
                 Block::FeedForward => feed_forward = added,
             }
             before = after;
         }
+        before = seen.stream().unwrap_or(before);
         let residual_norm = direction.addition(&nothing, before).norm;
         let inside = seen.inside.clone();
         layers.push(LayerProbe { layer: seen.layer, lens, residual_norm, mixer, feed_forward, inside });
@@ -51,7 +54,9 @@ pub(crate) fn dissect(dissected: &mut dyn Dissected, request: &ProbeRequest) -> 
         position: request.position,
         input: request.input,
         token: lenses.token,
-        embedding: direction.addition(&nothing, &walk.embedding),
+        embedding: direction
+            .addition(&nothing, &walk.embedding)
+            .multiplied(factors.first().copied().unwrap_or(1.0)),
         layers,
         bias_logit: direction.biases,
         uncapped_logit: lenses.uncapped,

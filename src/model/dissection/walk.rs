@@ -20,7 +20,17 @@ pub(super) struct SeenLayer {
     pub layer: usize,
     /// The residual stream after each of its blocks.
     pub streams: Vec<(Block, Vec<f32>)>,
+    /// What it multiplied the stream by in the end, and what that gave; `None` where it has no factor.
+    pub multiplied: Option<(f64, Vec<f32>)>,
     pub inside: Inside,
+}
+
+impl SeenLayer {
+    /// The residual stream after it.
+    pub(super) fn stream(&self) -> Option<&[f32]> {
+        let blocks = self.streams.last().map(|(_, stream)| stream);
+        self.multiplied.as_ref().map(|(_, stream)| stream).or(blocks).map(Vec::as_slice)
+    }
 }
 
 impl Walk {
@@ -42,6 +52,13 @@ impl Walk {
                     let stream = dissected.read(landmarks.stream)?;
                     walk.add(layer, block, stream, std::mem::take(&mut inside));
                 }
+                Landmark::Multiplied { factor } => {
+                    let factor = dissected.vector(factor)?.first().map_or(1.0, |&factor| f64::from(factor));
+                    let stream = dissected.read(landmarks.stream)?;
+                    if let Some(last) = walk.layers.last_mut() {
+                        last.multiplied = Some((factor, stream));
+                    }
+                }
                 Landmark::Attention(op) => inside.attention = Some(attention(dissected, &op, position)?),
                 Landmark::Routed { scores, kind, routes } => {
                     inside.experts = Some(experts(dissected, scores, kind, routes)?);
@@ -54,9 +71,12 @@ impl Walk {
 
     fn add(&mut self, layer: usize, block: Block, stream: Vec<f32>, inside: Inside) {
         if self.layers.last().is_none_or(|last| last.layer != layer) {
-            self.layers.push(SeenLayer { layer, streams: Vec::new(), inside: Inside::default() });
+            let (streams, inside) = (Vec::new(), Inside::default());
+            self.layers.push(SeenLayer { layer, streams, multiplied: None, inside });
         }
         let Some(last) = self.layers.last_mut() else { return };
+        // What a block adds in two goes counts as one.
+        last.streams.pop_if(|(before, _)| *before == block);
         last.streams.push((block, stream));
         last.inside.attention = inside.attention.or(last.inside.attention.take());
         last.inside.experts = inside.experts.or(last.inside.experts.take());
@@ -65,7 +85,23 @@ impl Walk {
 
     /// The residual stream after each layer.
     pub(super) fn after_layers(&self) -> impl Iterator<Item = &[f32]> {
-        self.layers.iter().filter_map(|layer| layer.streams.last()).map(|(_, stream)| stream.as_slice())
+        self.layers.iter().filter_map(SeenLayer::stream)
+    }
+
+    /// For each layer what the stream after its blocks is multiplied by, by its own factor and those of all later ones.
+    pub(super) fn factors(&self) -> Vec<f64> {
+        let mut product = 1.0;
+        let mut factors: Vec<f64> = self
+            .layers
+            .iter()
+            .rev()
+            .map(|layer| {
+                product *= layer.multiplied.as_ref().map_or(1.0, |(factor, _)| *factor);
+                product
+            })
+            .collect();
+        factors.reverse();
+        factors
     }
 
     /// The residual stream after the last layer.

@@ -56,7 +56,12 @@ impl<'a> Fuser<'a> {
     /// up and gate, and the gate's op: one linear map.
     fn gate(&mut self, first: usize) -> Replacement {
         let (up, gate, activation, output) = match self.plan.ops[first..] {
-            [ref up, ref gate, Op::Gate { activation, up: up_buffer, output }, ..] => {
+            [
+                ref up,
+                ref gate,
+                Op::Gate { activation, up: Columns { buffer: up_buffer, first: 0 }, output },
+                ..,
+            ] => {
                 let (up, gate) = (Projection::of(up)?, Projection::of(gate)?);
                 let fits = up.output == up_buffer && gate.output == output && up.input == gate.input;
                 fits.then_some((up, gate, activation, output))?

@@ -101,7 +101,7 @@ pub enum Op {
         /// The non-linearity.
         activation: Activation,
         /// T × F.
-        up: BufferId,
+        up: Columns,
         /// T × F: the gate before, the product after.
         output: BufferId,
     },
@@ -148,6 +148,8 @@ pub enum Op {
         router: RouterConfig,
         /// E: what is added to scores for the choice alone.
         bias: Option<TensorId>,
+        /// E: factors on the shares.
+        factors: Option<TensorId>,
         /// T × E: the router's results.
         scores: BufferId,
         /// T × 2K: the indices of the chosen experts in the order of choice, as numbers, and then their shares.
@@ -320,14 +322,16 @@ macro_rules! operands {
                 .replaces(output)
             }
             Op::Activate { buffer, .. } => Operands::of("activate").updates(buffer),
-            Op::Gate { up, output, .. } => Operands::of("gate").reads([up]).updates(output),
+            Op::Gate { up: Columns { buffer: up, .. }, output, .. } => {
+                Operands::of("gate").reads([up]).updates(output)
+            }
             Op::Add { input, output } => Operands::of("add").reads([input]).updates(output),
             Op::Scale { buffer, .. } => Operands::of("scale").updates(buffer),
             Op::ScaleBy { factor, buffer } => Operands::of("scale by").weights([factor]).updates(buffer),
             Op::Clamp { buffer, .. } => Operands::of("clamp").updates(buffer),
             Op::SoftCap { buffer, .. } => Operands::of("soft cap").updates(buffer),
-            Op::Route { bias, scores, output, .. } => {
-                Operands::of("route").weights(bias).reads([scores]).replaces(output)
+            Op::Route { bias, factors, scores, output, .. } => {
+                Operands::of("route").weights(bias).weights(factors).reads([scores]).replaces(output)
             }
             Op::ExpertLinear { weight, bias, routes, input, output, .. } => {
                 let experts = Operands::of("expert linear").weights([weight]).weights(bias);

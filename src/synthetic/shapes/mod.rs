@@ -1,5 +1,6 @@
 //! Shapes of real models: configurations without any file, for benchmarks that need no download.
 
+mod gemma;
 mod hybrids;
 mod nemotron;
 
@@ -228,7 +229,9 @@ mod tests {
                 1_170_340_608,
                 752_393_024,
                 4_205_751_296,
-                3_973_556_832
+                3_973_556_832,
+                4_628_569_379,
+                11_907_350_320
             ]
         );
     }
