@@ -10,8 +10,8 @@ pub trait Profiling {
     /// the device has no timestamps.
     fn op_times(&mut self, batch: &Batch) -> Result<Option<Vec<OpTime>>, ModelError>;
 
-    /// What a pass over consecutive positions has to move and to compute, one row of logits included.
-    fn work(&self, positions: std::ops::Range<usize>) -> PassWork;
+    /// What a pass over consecutive positions has to move and to compute, of which so many rows want logits.
+    fn work(&self, positions: std::ops::Range<usize>, outputs: usize) -> PassWork;
 
     /// Bytes a second that the device reads and writes when it copies one large buffer to another (measured now).
     fn copy_bandwidth(&mut self) -> Result<f64, ModelError>;
@@ -82,10 +82,6 @@ pub struct CacheMap {
     pub shared_pages: usize,
     /// Pages that are allocated, used or free.
     pub allocated_pages: usize,
-    /// Stored states, a shared one counted once.
-    pub states: usize,
-    /// Bytes of those states over all layers.
-    pub state_bytes: u64,
 }
 
 /// What a layer keeps of a text.

@@ -155,7 +155,8 @@ impl Comparing {
         if self.turn == Turn::WarmUp {
             self.chunk.adapt(rows, seconds);
         }
-        let work = model.profiling().map(|profiling| profiling.work(start..start + rows));
+        let work =
+            model.profiling().map(|profiling| profiling.work(start..start + rows, usize::from(complete)));
         self.pass.add(rows, seconds, work);
         Ok(complete)
     }

@@ -173,7 +173,7 @@ definitions! {
     ROWS_WITH = "Rows with KV cache", "token rows", Computed, "The first step computes the prompt, every other one row. The last token's own row is never needed. P are prompt tokens, N new ones.", "P + N − 1";
     PASS_ROWS = "Rows", "token rows", Measured, "Token rows that a pass computes.", "";
     PASS_TIME = "Time", "ms", Measured, "A pass by the clock, with its KV cache.", "";
-    PASS_WEIGHTS = "Weights", "bytes", Computed, "Bytes of weights that the pass has to read: each once, of each chunk of its rows; of experts as many as the rows may choose.", "chunks · Σ bytes of the matrices";
+    PASS_WEIGHTS = "Weights", "bytes", Computed, "Bytes of weights that the pass has to read: each once for each chunk of its rows, those of the LM head once; of experts as many as the rows may choose.", "chunks · Σ bytes of the matrices";
     PASS_CACHE = "Keys, values, states", "bytes", Computed, "Bytes that attention has to read from the KV cache, and states that are read and written.", "Σ over layers of 2 · positions seen · bytes of a key + 2 · states";
     MOVED = "Moved", "bytes/s", Computed, "Bytes that the pass has to move, a second, and as a share of the copy bandwidth.", "(weights + keys, values, states) ÷ time";
     COMPUTED = "Computed", "FLOP/s", Computed, "Operations of linear maps and attention a second, a multiply-add counting as two, and as a share of the device's f32 rate. Kernels that multiply f16 may do more.", "2 · multiply-adds ÷ time";

@@ -127,7 +127,13 @@ fn a_comparison_counts_the_rows_of_every_pass() {
         let (with, without) = (with.work.expect("the engine tells"), without.work.expect("it does"));
         assert!(with.weight_bytes > 1_000_000 && without.multiply_adds >= with.multiply_adds);
     }
-    // Two multiply-adds a weight and row, but for those of the embedding and the vectors: near the model's size.
+    // The LM head runs for one row alone, in the last chunk.
+    let first = comparison.steps[0].cached;
+    let (weights, one) = (first.work.expect("the engine tells").weight_bytes, comparison.steps[3].cached);
+    let one = one.work.expect("the engine tells").weight_bytes;
+    assert!(weights >= one && weights <= one * first.chunks as u64, "{weights} {one} {first:?}");
+    assert!(first.chunks == 1 || weights < one * first.chunks as u64, "{weights} {one} {first:?}");
+    // A multiply-add a weight and row, but for those of the embedding and the vectors: near the model's size.
     let one = comparison.steps[3].cached.work.expect("the engine tells");
     let parameters = worker.view.loaded.as_ref().expect("loaded").model.parameters as f64;
     assert!((0.5..1.2).contains(&(one.multiply_adds / parameters)), "{one:?} of {parameters}");

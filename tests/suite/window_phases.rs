@@ -181,8 +181,6 @@ fn map() -> CacheMap {
         used_pages: 4,
         shared_pages: 2,
         allocated_pages: 16,
-        states: 2,
-        state_bytes: 500,
     }
 }
 

@@ -25,9 +25,12 @@ impl Profiling for Engine {
         Ok(Some(costs.into_iter().map(time).collect()))
     }
 
-    fn work(&self, positions: Range<usize>) -> PassWork {
-        let ops = 0..self.plan().ops.len();
-        let mut work = ops.map(|op| self.work_of(op, &positions)).fold(PassWork::default(), PassWork::and);
+    fn work(&self, positions: Range<usize>, outputs: usize) -> PassWork {
+        // Without a row that wants logits the ops after the last layer do not run.
+        let runs = |op: &usize| outputs > 0 || self.program.steps[*op].rows == RowSet::Batch;
+        let ops = (0..self.plan().ops.len()).filter(runs);
+        let of = |op| self.work_of(op, &positions, outputs);
+        let mut work = ops.map(of).fold(PassWork::default(), PassWork::and);
         // The state is read, and written anew.
         work.cache_bytes += 2 * self.plan().state_bytes();
         work
@@ -43,28 +46,25 @@ impl Profiling for Engine {
 
     fn cache_map(&self) -> CacheMap {
         let cache = &self.resources.cache;
-        let usage = self.cache_usage();
         CacheMap {
             layers: self.layers_keep(),
             sequences: cache.pages.sequences().filter(|sequence| sequence.positions > 0).collect(),
             page_positions: PAGE_POSITIONS,
             page_bytes: cache.page_bytes(),
-            used_pages: usage.pages,
+            used_pages: self.cache_usage().pages,
             shared_pages: cache.pages.shared(),
             allocated_pages: cache.pages.capacity(),
-            states: usage.states,
-            state_bytes: usage.state_bytes,
         }
     }
 }
 
 impl Engine {
     /// What an op of a pass over consecutive positions has to move and to compute.
-    fn work_of(&self, op: usize, positions: &Range<usize>) -> PassWork {
+    fn work_of(&self, op: usize, positions: &Range<usize>, outputs: usize) -> PassWork {
         let plan = self.plan();
         let rows = |buffer: BufferId| match plan.buffer(buffer).rows {
             RowSet::Batch => positions.len() as f64,
-            RowSet::Outputs => 1.0,
+            RowSet::Outputs => outputs as f64,
         };
         let weight_bytes = self.weight_bytes(op);
         match &plan.ops[op] {
