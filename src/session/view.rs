@@ -37,7 +37,7 @@ pub struct View {
     /// All logits of the step that was asked for last.
     pub row: Option<Arc<WholeRow>>,
     /// The run that goes on or was last; it outlives its model.
-    pub run: Option<Run>,
+    pub run: Option<Arc<Run>>,
     /// What the last look inside a pass of the run found.
     pub probed: Option<Box<Probed>>,
     /// Where and why the run paused by itself, while it waits there.
@@ -164,7 +164,7 @@ impl View {
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
                 self.status = self.under_way();
                 self.probed = None;
-                self.run = Some(Run {
+                self.run = Some(Arc::new(Run {
                     model: facts.map(|loaded| loaded.model.clone()).unwrap_or_default(),
                     adapter: facts.map(|loaded| loaded.adapter.clone()).unwrap_or_default(),
                     strategy: started.strategy,
@@ -174,7 +174,7 @@ impl View {
                     prompt: started.prompt,
                     phases: started.phases,
                     ..Run::default()
-                });
+                }));
                 self.note_pins();
             }
             Event::InitiationProgress { done, total } => {
@@ -182,7 +182,7 @@ impl View {
                 self.status = Status::Initiating { done, total };
             }
             Event::PromptScored { first, scores } => {
-                let prompt = self.run.as_mut().map(|run| &mut run.prompt[..]).unwrap_or_default();
+                let prompt = self.run_mut().map(|run| &mut run.prompt[..]).unwrap_or_default();
                 for (token, score) in prompt.iter_mut().skip(first).zip(scores) {
                     token.expectation = Some(score);
                 }
@@ -195,13 +195,13 @@ impl View {
             }
             Event::Branched(branched) => {
                 self.status = Status::Running;
-                if let Some(run) = &mut self.run {
+                if let Some(run) = self.run_mut() {
                     run.stop = None;
                 }
                 self.take_step(*branched);
             }
             Event::Followed { tip, stop } => {
-                if let Some(run) = self.run.as_mut().filter(|run| tip < run.nodes.len()) {
+                if let Some(run) = self.run_mut().filter(|run| tip < run.nodes.len()) {
                     run.follow(Some(tip));
                     run.stop = stop;
                 }
@@ -218,7 +218,7 @@ impl View {
             }
             Event::Finished { stop, phases } => {
                 self.status = self.at_rest();
-                if let Some(run) = &mut self.run {
+                if let Some(run) = self.run_mut() {
                     run.stop = Some(stop);
                     run.phases = phases;
                 }
@@ -245,9 +245,14 @@ impl View {
         }
     }
 
+    /// The run, to be changed; it is copied where someone else still reads it, such as a thread that writes a file.
+    fn run_mut(&mut self) -> Option<&mut Run> {
+        self.run.as_mut().map(Arc::make_mut)
+    }
+
     /// Keeps the pinned tokens' spellings with the run, if it is one of the model that is open.
     fn note_pins(&mut self) {
-        let (Some(run), Some(loaded)) = (&mut self.run, &self.loaded) else { return };
+        let (Some(run), Some(loaded)) = (self.run.as_mut().map(Arc::make_mut), &self.loaded) else { return };
         if run.model != loaded.model {
             return;
         }
@@ -298,7 +303,7 @@ impl View {
     }
 
     fn take_step(&mut self, stepped: RunUpdate) {
-        let Some(run) = &mut self.run else { return };
+        let Some(run) = self.run_mut() else { return };
         run.nodes.extend(stepped.nodes);
         run.follow(stepped.tip);
         run.steps.extend(stepped.steps);

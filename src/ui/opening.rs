@@ -1,6 +1,7 @@
 //! What the window does to open models and traces.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use egui::Context;
 
@@ -88,7 +89,7 @@ impl App {
                 self.state.cards.open = false;
                 self.state.lines_left.clear();
                 self.state.origin = Origin::File;
-                self.view.run = Some(*run);
+                self.view.run = Some(Arc::from(run));
             }
         }
     }
