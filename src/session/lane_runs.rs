@@ -1,5 +1,7 @@
 //! What a watcher knows of runs side by side: one a lane. The one on show has its place in [`super::View::run`].
 
+use std::sync::Arc;
+
 use super::event::RunStarted;
 use crate::trace::{PhaseFigures, Run};
 
@@ -7,7 +9,7 @@ use crate::trace::{PhaseFigures, Run};
 #[derive(Clone, Debug, Default)]
 pub struct LaneRuns {
     /// `None` for the one on show.
-    beside: Vec<Option<Run>>,
+    beside: Vec<Option<Arc<Run>>>,
     /// The lane on show; `None` while the window shows another run.
     shown: Option<usize>,
     /// What the lanes share of initiation: token rows and seconds, which no lane's own figures hold.
@@ -23,7 +25,7 @@ impl LaneRuns {
     /// Lanes that begin; the first is the run on show, `first`.
     pub(super) fn begin(first: &Run, others: Vec<RunStarted>) -> Self {
         let run = |started: RunStarted| started.run(first.model.clone(), first.adapter.clone());
-        let others = others.into_iter().map(|started| Some(run(started)));
+        let others = others.into_iter().map(|started| Some(Arc::new(run(started))));
         Self { beside: std::iter::once(None).chain(others).collect(), shown: Some(0), ..Self::default() }
     }
 
@@ -44,20 +46,22 @@ impl LaneRuns {
 
     /// The run of a lane, where `on_show` is the one on show.
     pub(super) fn run<'a>(&'a self, lane: usize, on_show: Option<&'a Run>) -> Option<&'a Run> {
-        if self.shown == Some(lane) { on_show } else { self.beside.get(lane)?.as_ref() }
+        if self.shown == Some(lane) { on_show } else { self.beside.get(lane)?.as_deref() }
     }
 
     /// The same, to be changed.
     pub(super) fn run_mut<'a>(
         &'a mut self,
         lane: usize,
-        on_show: &'a mut Option<Run>,
+        on_show: &'a mut Option<Arc<Run>>,
     ) -> Option<&'a mut Run> {
-        if self.shown == Some(lane) { on_show.as_mut() } else { self.beside.get_mut(lane)?.as_mut() }
+        let run =
+            if self.shown == Some(lane) { on_show.as_mut() } else { self.beside.get_mut(lane)?.as_mut() };
+        run.map(Arc::make_mut)
     }
 
     /// Lets a lane be the one on show.
-    pub(super) fn show(&mut self, lane: usize, on_show: &mut Option<Run>) {
+    pub(super) fn show(&mut self, lane: usize, on_show: &mut Option<Arc<Run>>) {
         if self.shown == Some(lane) || lane >= self.beside.len() {
             return;
         }
@@ -67,7 +71,7 @@ impl LaneRuns {
     }
 
     /// Makes room for a run that is no lane.
-    pub(super) fn put_away(&mut self, on_show: &mut Option<Run>) {
+    pub(super) fn put_away(&mut self, on_show: &mut Option<Arc<Run>>) {
         if let Some(shown) = self.shown.take() {
             self.beside[shown] = on_show.take();
         }

@@ -40,7 +40,7 @@ pub struct View {
     /// All logits of the step that was asked for last.
     pub row: Option<Arc<WholeRow>>,
     /// The run that goes on or was last; it outlives its model.
-    pub run: Option<Run>,
+    pub run: Option<Arc<Run>>,
     /// The runs beside it, where several go on side by side.
     pub lanes: LaneRuns,
     /// What the last look inside a pass of the run found.
@@ -181,7 +181,7 @@ impl View {
                 let facts = self.loaded.as_deref();
                 let (model, adapter) =
                     facts.map(|loaded| (loaded.model.clone(), loaded.adapter.clone())).unwrap_or_default();
-                self.run = Some(started.run(model, adapter));
+                self.run = Some(Arc::new(started.run(model, adapter)));
                 self.note_pins();
             }
             Event::InitiationProgress { done, total } => {
@@ -189,7 +189,7 @@ impl View {
                 self.status = Status::Initiating { done, total };
             }
             Event::PromptScored { first, scores } => {
-                let prompt = self.run.as_mut().map(|run| &mut run.prompt[..]).unwrap_or_default();
+                let prompt = self.run_mut().map(|run| &mut run.prompt[..]).unwrap_or_default();
                 for (token, score) in prompt.iter_mut().skip(first).zip(scores) {
                     token.expectation = Some(score);
                 }
@@ -202,13 +202,13 @@ impl View {
             }
             Event::Branched(branched) => {
                 self.status = Status::Running;
-                if let Some(run) = &mut self.run {
+                if let Some(run) = self.run_mut() {
                     run.stop = None;
                 }
                 self.take_step(*branched);
             }
             Event::Followed { tip, stop } => {
-                if let Some(run) = self.run.as_mut().filter(|run| tip < run.nodes.len()) {
+                if let Some(run) = self.run_mut().filter(|run| tip < run.nodes.len()) {
                     run.follow(Some(tip));
                     run.stop = stop;
                 }
@@ -241,7 +241,7 @@ impl View {
             }
             Event::Finished { stop, phases } => {
                 self.status = self.at_rest();
-                if let Some(run) = &mut self.run {
+                if let Some(run) = self.run_mut() {
                     run.stop = Some(stop);
                     run.phases = phases;
                 }
@@ -295,9 +295,14 @@ impl View {
         }
     }
 
+    /// The run, to be changed; it is copied where someone else still reads it, such as a thread that writes a file.
+    fn run_mut(&mut self) -> Option<&mut Run> {
+        self.run.as_mut().map(Arc::make_mut)
+    }
+
     /// Keeps the pinned tokens' spellings with the run, if it is one of the model that is open.
     fn note_pins(&mut self) {
-        let (Some(run), Some(loaded)) = (&mut self.run, &self.loaded) else { return };
+        let (Some(run), Some(loaded)) = (self.run.as_mut().map(Arc::make_mut), &self.loaded) else { return };
         if run.model != loaded.model {
             return;
         }
@@ -348,14 +353,14 @@ impl View {
     }
 
     fn take_step(&mut self, stepped: RunUpdate) {
-        if let Some(run) = &mut self.run {
+        if let Some(run) = self.run_mut() {
             stepped.append_to(run);
         }
     }
 
     /// The run of a lane.
     pub fn lane(&self, lane: usize) -> Option<&Run> {
-        self.lanes.run(lane, self.run.as_ref())
+        self.lanes.run(lane, self.run.as_deref())
     }
 
     /// Lets a lane's run be the one on show.
@@ -368,7 +373,7 @@ impl View {
     }
 
     /// Shows a run that is no lane, such as a saved one; lanes stay.
-    pub fn show_run(&mut self, run: Run) {
+    pub fn show_run(&mut self, run: Arc<Run>) {
         self.lanes.put_away(&mut self.run);
         self.run = Some(run);
     }

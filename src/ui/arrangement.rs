@@ -37,7 +37,7 @@ impl Preset {
     /// What it is for.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::Explore => "The text above, everything about the selected step in tabs below",
+            Self::Explore => "As at first: the text above, everything about the selected step in tabs below",
             Self::Teach => "Text, pipeline and curve at once",
             Self::Chat => "Much room for the text; the selected step's numbers are put away",
         }

@@ -21,7 +21,7 @@ use crate::trace::file;
 impl App {
     /// Shows the card that asks where to, or says why there is nothing to write.
     pub(super) fn show_export(&mut self, export: Export) {
-        let run = self.view.run.as_ref();
+        let run = self.view.run.as_deref();
         let lacking = match export {
             Export::Trace | Export::Page if run.is_none_or(|run| run.line.is_empty()) => {
                 Some("There is no run yet: press Run first.")
@@ -89,7 +89,7 @@ impl App {
 
     /// What a pane shows, as a table; `None` while it shows nothing, and for panes without one.
     fn table(&self, pane: Pane) -> Option<Table> {
-        let run = self.view.run.as_ref().filter(|run| !run.line.is_empty())?;
+        let run = self.view.run.as_deref().filter(|run| !run.line.is_empty())?;
         let place = self.state.cursor.shown(run.line.len());
         let node = place.and_then(|place| run.line.get(place)).copied();
         match pane {

@@ -1,6 +1,7 @@
 //! What the window does to open models and traces.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use egui::Context;
 
@@ -89,7 +90,7 @@ impl App {
                 self.state.cards.open = false;
                 self.state.lines_left.clear();
                 self.state.origin = Origin::File;
-                self.view.show_run(*run);
+                self.view.show_run(Arc::from(run));
             }
         }
     }

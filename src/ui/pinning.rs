@@ -1,5 +1,7 @@
 //! What the window does to pin tokens, and to find them in the vocabulary.
 
+use std::sync::Arc;
+
 use super::app::App;
 use super::state::Origin;
 use crate::session::Command;
@@ -9,7 +11,7 @@ impl App {
     /// Pins a token, or takes it off. Of a run that the worker cannot go on with, what its record tells is shown.
     pub(super) fn toggle_pin(&mut self, token: Token) {
         if self.state.origin != Origin::Worker {
-            let Some(run) = &mut self.view.run else { return };
+            let Some(run) = self.view.run.as_mut().map(Arc::make_mut) else { return };
             match run.pinned.iter().position(|pinned| pinned.id == token.id) {
                 Some(place) => drop(run.pinned.remove(place)),
                 None => run.pinned.push(token),

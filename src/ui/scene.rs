@@ -18,7 +18,7 @@ pub(super) struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// The run on show.
     pub(super) fn run(&self) -> Option<&'a Run> {
-        self.view.run.as_ref()
+        self.view.run.as_deref()
     }
 
     /// Whether a token is pinned in the run on show.

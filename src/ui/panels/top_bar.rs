@@ -85,10 +85,6 @@ fn arrangement(ui: &mut Ui, scene: &mut Scene<'_>, narrow: bool) {
                 scene.actions.push(Action::Arrange(preset));
             }
         }
-        ui.separator();
-        if ui.button("As at first").clicked() {
-            scene.actions.push(Action::ResetArrangement);
-        }
     });
 }
 
