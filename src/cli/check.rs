@@ -11,11 +11,10 @@ use super::outcome::Outcome;
 use super::output::{StatusLine, print, print_json};
 use super::{interrupt, model};
 use crate::gpu::AdapterInfo;
+use crate::model::{Divergence, DivergenceSummary};
 use crate::session::command::SpecialTokens;
 use crate::session::{LoadPart, Prompt, Share};
-use crate::verify::{
-    Divergence, DivergenceSummary, Findings, OpFinding, PrecisionCost, SelfTest, SelfTestError, Watcher,
-};
+use crate::verify::{Findings, OpFinding, PrecisionCost, SelfTest, SelfTestError, Watcher};
 
 /// The JSON object of `check --json`.
 #[derive(Serialize)]

@@ -3,10 +3,10 @@
 //!
 //! Knows engine and reference side by side, which nothing else does; draws nothing and prints nothing.
 
-mod divergence;
+mod all_logits;
 mod op_by_op;
 mod self_test;
 
-pub use divergence::{Divergence, DivergenceSummary, all_logits};
+pub use all_logits::all_logits;
 pub use op_by_op::{Agreement, Comparison, Difference, OpReport};
 pub use self_test::{Findings, OpFinding, PrecisionCost, SelfTest, SelfTestError, Watcher};

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::divergence::{Divergence, DivergenceSummary, all_logits};
+use super::all_logits::all_logits;
 use super::op_by_op::{Agreement, Comparison, OpReport};
 use crate::gpu::{self, AdapterInfo, Device, Engine, LoadPart, Share};
 use crate::model::batch::RowOutput;
 use crate::model::decoder::drafting::SHARED_WITH_HEAD;
 use crate::model::plan::AttentionOp;
-use crate::model::{Batch, Fused, LanguageModel, ModelError, Op, Plan, WeightsChoice, fuse};
+use crate::model::{
+    Batch, Divergence, DivergenceSummary, Fused, LanguageModel, ModelError, Op, Plan, WeightsChoice, fuse,
+};
 use crate::reference::Reference;
 use crate::session::command::SpecialTokens;
 use crate::session::opened::format_names;

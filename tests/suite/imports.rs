@@ -69,6 +69,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
         "model",
         &[
             "error",
+            "divergence",
             "quant",
             "group_format",
             "weight_format",

@@ -7,10 +7,12 @@ use logitscope::gpu::{Device, estimate_memory};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{BufferId, BufferSpec, Epilogue, Op, Plan, RowSet, TensorId, TensorSpec};
-use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, Weights, WeightsChoice};
+use logitscope::model::{
+    Batch, Divergence, DivergenceSummary, Fused, LanguageModel, WeightFormat, Weights, WeightsChoice,
+};
 use logitscope::session::opened::format_names;
 use logitscope::session::{ModelSource, Opened};
-use logitscope::verify::{Divergence, DivergenceSummary, all_logits};
+use logitscope::verify::all_logits;
 
 use super::checkpoints;
 use super::support::{self, MadeWeights, device, program};

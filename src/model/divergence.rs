@@ -1,12 +1,9 @@
-//! What a smaller precision costs: how far the logits of a model with converted weights are from the same model's
-//! with its own, position by position.
+//! How far the logits of one model are from another one's with the same vocabulary, position by position: what a smaller
+//! precision costs.
 
 use serde::Serialize;
 
-use crate::model::batch::RowOutput;
-use crate::model::{Batch, LanguageModel, ModelError};
-
-/// How one position's logits differ; a are the converted model's and b the original's, over the V entries of the
+/// How one position's logits differ; a are those that are judged and b the original ones, over the V entries of the
 /// vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Divergence {
@@ -32,12 +29,12 @@ pub struct DivergenceSummary {
 }
 
 impl Divergence {
-    /// Of a row of `converted` logits from the `original` ones.
-    pub fn of(original: &[f32], converted: &[f32]) -> Self {
-        let pairs = || original.iter().zip(converted).map(|(b, a)| (f64::from(*b), f64::from(*a)));
+    /// Of a row of logits, `judged`, from the `original` ones.
+    pub fn of(original: &[f32], judged: &[f32]) -> Self {
+        let pairs = || original.iter().zip(judged).map(|(b, a)| (f64::from(*b), f64::from(*a)));
         let difference: f64 = pairs().map(|(b, a)| (a - b).powi(2)).sum();
         let length: f64 = pairs().map(|(b, _)| b.powi(2)).sum();
-        let (log_sum_b, log_sum_a) = (log_sum_exp(original), log_sum_exp(converted));
+        let (log_sum_b, log_sum_a) = (log_sum_exp(original), log_sum_exp(judged));
         let kl_nats = pairs().map(|(b, a)| {
             let (log_b, log_a) = (b - log_sum_b, a - log_sum_a);
             log_b.exp() * (log_b - log_a)
@@ -45,7 +42,7 @@ impl Divergence {
         Self {
             relative_error: if difference == 0.0 { 0.0 } else { (difference / length).sqrt() },
             kl_nats: kl_nats.sum::<f64>().max(0.0),
-            top_agrees: highest(original) == highest(converted),
+            top_agrees: highest(original) == highest(judged),
         }
     }
 }
@@ -63,28 +60,6 @@ impl DivergenceSummary {
             top_agreement: mean(|position| f64::from(u8::from(position.top_agrees))),
         }
     }
-}
-
-/// The logits after each of `ids`, from the beginning of a sequence; `None` when `go_on` said to end.
-pub fn all_logits(
-    model: &mut dyn LanguageModel,
-    ids: &[u32],
-    go_on: &mut dyn FnMut() -> bool,
-) -> Result<Option<Vec<Vec<f32>>>, ModelError> {
-    /// Few enough that `go_on` is asked often.
-    const CHUNK_ROWS: usize = 32;
-    let sequence = model.new_sequence();
-    let mut logits = Vec::with_capacity(ids.len());
-    for chunk in ids.chunks(CHUNK_ROWS.min(model.max_rows())) {
-        if !go_on() {
-            model.release(sequence);
-            return Ok(None);
-        }
-        let batch = Batch::chain_of_outputs(sequence, model.length(sequence), chunk, RowOutput::Logits);
-        logits.extend(model.forward(&batch)?.logits);
-    }
-    model.release(sequence);
-    Ok(Some(logits))
 }
 
 /// ln Σ exp(x), from the largest on.
@@ -107,8 +82,8 @@ mod tests {
     fn divergence_is_as_its_formulas_say() {
         // Two entries at probability 1/2 each against 1/4 and 3/4.
         let original = [1.0, 1.0];
-        let converted = [1.0, 1.0 + 3.0_f32.ln()];
-        let divergence = Divergence::of(&original, &converted);
+        let judged = [1.0, 1.0 + 3.0_f32.ln()];
+        let divergence = Divergence::of(&original, &judged);
         let expected = 3.0_f64.ln() / 2.0_f64.sqrt();
         assert!((divergence.relative_error - expected).abs() < 1e-6, "{divergence:?}");
         let expected = 0.5 * 2.0_f64.ln() + 0.5 * (2.0_f64 / 3.0).ln();
