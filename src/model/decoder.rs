@@ -2,19 +2,20 @@
 //!
 //! Conditions on the architecture are decided here, once a load: an absent part emits nothing.
 
+mod by_layer;
 pub mod drafting;
+mod feed_forward;
 mod recurrent;
 
 use super::cache::CacheFormat;
 use super::config::{
-    AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingByLayer, ExpertKind, ExpertsConfig,
-    FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent,
-    HeadWeights, KeysValues, LayerConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions, Residual,
-    SharedGate, Sinks, StreamFactor,
+    AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingByLayer, GateExtent, GateFunction,
+    HeadNormConfig, HeadNormExtent, HeadWeights, KeysValues, LayerConfig, ModelConfig, NormConfig, NormKind,
+    OutputGate, Positions, Residual, Sinks, StreamFactor,
 };
 use super::plan::{
-    AttentionOp, BufferId, BufferSpec, Columns, Epilogue, ExpertInput, Op, Plan, RotaryId, RowSet, StateSpec,
-    TensorId, TensorSpec,
+    AttentionOp, BufferId, BufferSpec, Columns, Epilogue, Op, Plan, RotaryId, RowSet, StateSpec, TensorId,
+    TensorSpec,
 };
 use super::rotary::RotaryTable;
 
@@ -111,37 +112,6 @@ impl Planner {
             let factor = self.tensor(&name("stream.factor.weight"), 1, 1);
             self.ops.push(Op::ScaleBy { factor, buffer: residual });
         }
-    }
-
-    /// What each row has for each layer: its token's vectors, and what a projection makes of its embedding.
-    fn embed_by_layer(&mut self, by_layer: EmbeddingByLayer, config: &ModelConfig, residual: BufferId) {
-        let EmbeddingByLayer { width, norm: NormConfig { kind, epsilon, .. }, .. } = by_layer;
-        let heads = config.layers.len();
-        let [vectors, projected] = ["vectors by layer", "projected by layer"]
-            .map(|name| self.buffer(name, heads * width, RowSet::Batch));
-        let table = self.tensor("embed.by_layer", config.vocabulary, heads * width);
-        self.ops.push(Op::Embed { table, positions: None, output: vectors });
-        self.scale((width as f64).sqrt() as f32, vectors);
-        self.linear("embed.projection", Bias::Absent, residual, projected);
-        self.scale((config.width as f64).sqrt().recip() as f32, projected);
-        let weight = Some(self.tensor("embed.projection_norm.weight", 1, width));
-        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width: width, buffer: projected });
-        self.ops.push(Op::Add { input: projected, output: vectors });
-        self.scale(std::f32::consts::FRAC_1_SQRT_2, vectors);
-        self.by_layer = Some((by_layer, vectors));
-    }
-
-    /// Adds what a layer makes of its own vector of each row: norm(output(activation(gate(x)) · vector)).
-    fn add_by_layer(&mut self, name: &str, by_layer: EmbeddingByLayer, vector: Columns, residual: BufferId) {
-        let EmbeddingByLayer { width, norm, activation } = by_layer;
-        let gate = self.buffer("gate by layer", width, RowSet::Batch);
-        let [update, normed] = ["update", "normed update"]
-            .map(|name| self.buffer(name, self.buffers[residual.0].columns, RowSet::Batch));
-        self.linear(&format!("{name}.gate"), Bias::Absent, residual, gate);
-        self.ops.push(Op::Gate { activation, up: vector, output: gate });
-        self.linear(&format!("{name}.output"), Bias::Absent, gate, update);
-        self.norm(&format!("{name}.norm"), &norm, update, normed);
-        self.ops.push(Op::Add { input: normed, output: residual });
     }
 
     /// What lets a row know of others: attention, a block with a state, or the sum of both.
@@ -326,176 +296,6 @@ impl Planner {
         };
         let weight = Some(self.tensor(&format!("{name}.weight"), 1, columns));
         self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
-    }
-
-    /// The block reads its input; experts apart from it read the residual stream.
-    fn feed_forward(
-        &mut self,
-        name: &str,
-        config: &FeedForwardConfig,
-        [residual, input]: [BufferId; 2],
-        output: BufferId,
-    ) {
-        match &config.kind {
-            FeedForwardKind::Plain => self.plain(name, config, input, output),
-            FeedForwardKind::Gated => self.gated(name, config, input, output),
-            FeedForwardKind::Experts(experts) => {
-                self.experts(name, config, experts, [residual, input], output)
-            }
-        }
-    }
-
-    /// down(activation(up(x))).
-    fn plain(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
-        let up = self.buffer("feed-forward up", config.width, RowSet::Batch);
-        self.linear(&format!("{name}.up"), config.bias, input, up);
-        self.ops.push(Op::Activate { activation: config.activation, buffer: up });
-        self.linear(&format!("{name}.down"), config.bias, up, output);
-    }
-
-    /// down(activation(gate(x)) · up(x)).
-    fn gated(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
-        let up = self.buffer("feed-forward up", config.width, RowSet::Batch);
-        let gate = self.buffer("feed-forward gate", config.width, RowSet::Batch);
-        self.linear(&format!("{name}.up"), config.bias, input, up);
-        self.linear(&format!("{name}.gate"), config.bias, input, gate);
-        self.scale(self.factors.feed_forward_gate, gate);
-        let up = Columns { buffer: up, first: 0 };
-        self.ops.push(Op::Gate { activation: config.activation, up, output: gate });
-        self.linear(&format!("{name}.down"), config.bias, gate, output);
-    }
-
-    /// The blocks that the router chooses, mixed by share, and the one that computes every row.
-    fn experts(
-        &mut self,
-        name: &str,
-        config: &FeedForwardConfig,
-        experts: &ExpertsConfig,
-        [residual, of_block]: [BufferId; 2],
-        output: BufferId,
-    ) {
-        let ExpertsConfig { active, kind, apart, .. } = *experts;
-        let width = self.buffers[output.0].columns;
-        let input = match &apart {
-            None => of_block,
-            Some(apart) => {
-                let normed = self.buffer("normed for experts", width, RowSet::Batch);
-                self.norm(&format!("{name}.experts.norm"), &apart.norm, residual, normed);
-                normed
-            }
-        };
-        let routes = self.routes(name, config.bias, experts, [residual, of_block]);
-
-        let (activation, bias) = (config.activation, config.bias);
-        let up = self.buffer("experts up", active * config.width, RowSet::Batch);
-        let down = self.buffer("experts down", active * width, RowSet::Batch);
-        let part = |part: &str| format!("{name}.experts.{part}");
-        self.expert_linear(&part("up"), bias, experts, [routes, input, up], ExpertInput::Shared);
-        let hidden = match kind {
-            ExpertKind::Plain => {
-                self.ops.push(Op::Activate { activation, buffer: up });
-                up
-            }
-            ExpertKind::Gated => {
-                let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
-                self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
-                let up = Columns { buffer: up, first: 0 };
-                self.ops.push(Op::Gate { activation, up, output: gate });
-                gate
-            }
-        };
-        self.expert_linear(&part("down"), bias, experts, [routes, hidden, down], ExpertInput::PerExpert);
-        let mixed = if apart.is_some() { self.buffer("experts mixed", width, RowSet::Batch) } else { output };
-        self.ops.push(Op::Mix { routes, input: down, output: mixed });
-        if let Some(apart) = &apart {
-            self.norm(&part("update_norm"), &apart.norm, mixed, output);
-        }
-        if let Some(shared) = experts.shared {
-            let bias = if bias == Bias::Present { bias } else { experts.shared_bias };
-            let block = FeedForwardConfig { width: shared.width, bias, ..*config };
-            self.shared_expert(name, &block, experts, shared.gate, [of_block, output]);
-        }
-    }
-
-    /// The experts of each row, and their shares.
-    fn routes(
-        &mut self,
-        name: &str,
-        bias: Bias,
-        experts: &ExpertsConfig,
-        [residual, of_block]: [BufferId; 2],
-    ) -> BufferId {
-        let ExpertsConfig { count, active, router, apart, .. } = *experts;
-        let scores = self.buffer("router scores", count, RowSet::Batch);
-        let routes = self.buffer("routes", 2 * active, RowSet::Batch);
-        let router_name = format!("{name}.router");
-        match &apart {
-            None => self.linear(&router_name, bias, of_block, scores),
-            Some(apart) => {
-                let width = self.buffers[residual.0].columns;
-                let normed = self.buffer("normed for the router", width, RowSet::Batch);
-                self.norm(&format!("{router_name}.norm"), &apart.norm, residual, normed);
-                self.linear(&router_name, bias, normed, scores);
-                self.scale(apart.router_factor, scores);
-            }
-        }
-        let bias = self.bias(&format!("{name}.selection.bias"), count, experts.selection_bias);
-        let factors = self.bias(&format!("{name}.experts.factors.weight"), count, experts.share_factors);
-        self.ops.push(Op::Route { active, router, bias, factors, scores, output: routes });
-        routes
-    }
-
-    /// Adds what the block that computes every row makes of the input.
-    fn shared_expert(
-        &mut self,
-        name: &str,
-        block: &FeedForwardConfig,
-        experts: &ExpertsConfig,
-        gate: SharedGate,
-        [input, output]: [BufferId; 2],
-    ) {
-        let width = self.buffers[output.0].columns;
-        let update = self.buffer("shared expert", width, RowSet::Batch);
-        let part = format!("{name}.shared");
-        match experts.kind {
-            ExpertKind::Gated => self.gated(&part, block, input, update),
-            ExpertKind::Plain => self.plain(&part, block, input, update),
-        }
-        if gate == SharedGate::Sigmoid {
-            let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);
-            self.linear(&format!("{name}.shared_gate"), Bias::Absent, input, gate);
-            let gate = Columns { buffer: gate, first: 0 };
-            self.ops.push(Op::GateRows { function: GateFunction::Sigmoid, width, gate, output: update });
-        }
-        let input = match &experts.apart {
-            None => update,
-            Some(apart) => {
-                let normed = self.buffer("normed shared expert", width, RowSet::Batch);
-                self.norm(&format!("{part}.update_norm"), &apart.norm, update, normed);
-                normed
-            }
-        };
-        self.ops.push(Op::Add { input, output });
-    }
-
-    fn expert_linear(
-        &mut self,
-        name: &str,
-        bias: Bias,
-        experts: &ExpertsConfig,
-        [routes, input, output]: [BufferId; 3],
-        expert_input: ExpertInput,
-    ) {
-        let ExpertsConfig { count, active, .. } = *experts;
-        let (inputs, outputs) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
-        let columns = match expert_input {
-            ExpertInput::Shared => inputs,
-            ExpertInput::PerExpert => inputs / active,
-        };
-        let rows = count * (outputs / active);
-        let weight = self.tensor(&format!("{name}.weight"), rows, columns);
-        let bias = self.bias(&format!("{name}.bias"), rows, bias);
-        self.ops.push(Op::ExpertLinear { weight, bias, experts: count, routes, input, expert_input, output });
     }
 
     fn norm(&mut self, name: &str, config: &NormConfig, input: BufferId, output: BufferId) {
