@@ -207,9 +207,9 @@ fn what_cannot_be_is_refused_with_the_reason() {
     assert!(refused(&settings(0, 0.6, 1), &model).contains("candidates is 0"));
     assert!(refused(&settings(2, 1.5, 1), &model).contains("from 0 to 1"));
     let mut staged = settings(2, 0.6, 1);
-    staged.stages.suppress_tokens = [1].into();
+    staged.stages.no_repeat_ngram = 2;
     let refusal = refused(&staged, &model);
-    assert!(refusal.contains("the stage `suppressed tokens` has no part in it: leave it out"), "{refusal}");
+    assert!(refusal.contains("the stage `no-repeat n-gram` has no part in it: leave it out"), "{refusal}");
     let recompute = DecodingSettings { cache: CacheUse::Recompute, ..settings(2, 0.6, 1) };
     assert!(refused(&recompute, &model).contains("contrastive search keeps the hidden states"));
     let mut broken = FakeModel::new(4, |_| vec![0.0, f32::NAN, 0.0, 0.0]);
