@@ -267,7 +267,8 @@ pub struct SpeculativeOptions {
     /// otherwise lookup (speculative only)
     #[arg(long, value_name = "WHO")]
     pub drafter: Option<Drafter>,
-    /// Smaller model that drafts, with the same vocabulary, a folder or file as for --model (speculative only)
+    /// Smaller model that drafts, with the same vocabulary, a folder or file as for --model; `built-in` for the one that
+    /// drafts for the built-in model (speculative only)
     #[arg(long, value_name = "FOLDER|FILE")]
     pub draft_model: Option<PathBuf>,
     /// Most tokens of a draft (speculative only)

@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::interrupt;
 use super::output::{StatusLine, status};
 use crate::decoding::{DecodingSettings, StrategyInputs, check_prompt};
+use crate::formats::BUILT_IN;
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
@@ -47,7 +48,11 @@ pub(super) fn load_with_draft(
     let mut loader = GpuLoader::default();
     let ready = watched(&mut loader, &request(options), GpuLoader::load)?;
     let Some(draft) = draft else { return Ok((ready, None)) };
-    let request = LoadRequest::of(ModelSource::Path(draft.clone()));
+    let source = match draft.to_str() {
+        Some(BUILT_IN) if !draft.exists() => ModelSource::BuiltInDraft,
+        _ => ModelSource::Path(draft.clone()),
+    };
+    let request = LoadRequest::of(source);
     let draft = watched(&mut loader, &request, GpuLoader::load_draft);
     let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
     draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));

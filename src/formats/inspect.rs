@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::architectures::{self, ArchitectureSizes};
+use super::built_in::{self, BuiltIn};
 use super::checkpoint::{Checkpoint, WeightFiles};
 use super::error::FormatError;
 use super::fields::Fields;
@@ -18,7 +19,7 @@ use super::json;
 use super::location::Location;
 use super::names::PrefixedNames;
 use super::special::{self, SpecialIds};
-use super::{built_in, text};
+use super::text;
 use crate::model::{ModelConfig, plan_decoder};
 use crate::units::LayersKeep;
 
@@ -102,8 +103,8 @@ pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
 }
 
 /// Inspects the demonstration model inside the program.
-pub fn inspect_built_in() -> Inspection {
-    inspect_location(&built_in::location())
+pub fn inspect_built_in(which: BuiltIn) -> Inspection {
+    inspect_location(&built_in::location(which))
 }
 
 fn inspect_location(location: &Location) -> Inspection {

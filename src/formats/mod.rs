@@ -27,6 +27,7 @@ mod tensor_recipes;
 mod text;
 
 pub use architectures::gguf::ends::{is_end_text, special_id as gguf_special_id};
+pub use built_in::{BUILT_IN, BuiltIn};
 pub use error::FormatError;
 pub use generation::GenerationDefaults;
 pub use inspect::{Inspection, inspect, inspect_built_in};

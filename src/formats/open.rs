@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::architectures::gguf::describe;
 use super::architectures::{self, Family, read_config, unknown_fields_warning};
-use super::built_in;
+use super::built_in::{self, BuiltIn};
 use super::checkpoint::{Checkpoint, WeightFiles};
 use super::error::FormatError;
 use super::fields::Fields;
@@ -51,9 +51,9 @@ pub fn open(path: &Path) -> Result<ModelFile, FormatError> {
     open_location(Location::of(path)?)
 }
 
-/// Opens the demonstration model inside the program.
-pub fn open_built_in() -> Result<ModelFile, FormatError> {
-    open_location(built_in::location())
+/// Opens a model inside the program.
+pub fn open_built_in(which: BuiltIn) -> Result<ModelFile, FormatError> {
+    open_location(built_in::location(which))
 }
 
 /// The head of a model's files that drafts tokens.

@@ -127,6 +127,8 @@ impl LoadRequest {
 pub enum ModelSource {
     /// The demonstration model inside the program.
     BuiltIn,
+    /// The small model inside the program that drafts for it.
+    BuiltInDraft,
     /// A Hugging Face folder, or a file in one.
     Path(PathBuf),
 }
@@ -194,6 +196,7 @@ impl ModelSource {
     pub fn name(&self) -> String {
         match self {
             Self::BuiltIn => "built-in model".to_owned(),
+            Self::BuiltInDraft => "built-in draft model".to_owned(),
             Self::Path(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         }
     }

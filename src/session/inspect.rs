@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::command::{LoadRequest, ModelSource};
 use super::load::LoadError;
 use super::opened::Opened;
-use crate::formats::{self, FormatError, Inspection};
+use crate::formats::{self, BuiltIn, FormatError, Inspection};
 use crate::gpu::{self, AdapterInfo, Fit, GpuError, estimate_memory};
 use crate::model::{Fused, Weights};
 
@@ -100,7 +100,8 @@ impl ModelCard {
     ) -> Result<Self, FormatError> {
         let mut facts = match &request.source {
             ModelSource::Path(path) => formats::inspect(path)?,
-            ModelSource::BuiltIn => formats::inspect_built_in(),
+            ModelSource::BuiltIn => formats::inspect_built_in(BuiltIn::Model),
+            ModelSource::BuiltInDraft => formats::inspect_built_in(BuiltIn::Draft),
         };
         let opened = if facts.supported { open(request, &mut facts) } else { None };
         let (mut memory, mut shorter) = (None, Vec::new());

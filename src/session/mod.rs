@@ -42,8 +42,8 @@ mod worker_row;
 mod worker_scoring;
 mod worker_starting;
 
-pub use crate::formats::GenerationDefaults;
 pub use crate::formats::inspect::{FormatShare, Inspection};
+pub use crate::formats::{BUILT_IN, GenerationDefaults};
 pub use crate::gpu::adapter_for_window;
 pub use crate::gpu::{LoadPart, Progress, Share};
 pub use crate::model::profiling::{CacheMap, CachedPage, CachedSequence, LayerKeeps, OpTime, PassWork};

@@ -7,7 +7,7 @@ use super::drafting_head::HeadFiles;
 use super::load::LoadError;
 use super::run_error::MissingTokenizer;
 use super::tokenizer_files;
-use crate::formats::{self, ModelFile};
+use crate::formats::{self, BuiltIn, ModelFile};
 use crate::gpu::{Device, Engine, Progress};
 use crate::model::conversion::{Converted, WeightsChoice};
 use crate::model::weights::TensorInfo;
@@ -42,7 +42,8 @@ impl Opened {
         weights: WeightsChoice,
     ) -> Result<Self, LoadError> {
         let mut file = match source {
-            ModelSource::BuiltIn => formats::open_built_in()?,
+            ModelSource::BuiltIn => formats::open_built_in(BuiltIn::Model)?,
+            ModelSource::BuiltInDraft => formats::open_built_in(BuiltIn::Draft)?,
             ModelSource::Path(path) => formats::open(path)?,
         };
         let most = file.config.context;

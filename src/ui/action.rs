@@ -85,6 +85,8 @@ pub enum Action {
     ShowNode(usize),
     /// Show the line that ends in this node of the trace.
     FollowLine(usize),
+    /// Load the draft model inside the program.
+    LoadBuiltInDraft,
     /// Ask by the system's dialog for a draft model's folder.
     PickDraftFolder,
     /// Ask by the system's dialog for a draft model's file.

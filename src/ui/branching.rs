@@ -103,8 +103,8 @@ impl App {
     }
 
     /// Loads a draft model.
-    pub(super) fn load_draft(&mut self, path: std::path::PathBuf) {
-        self.worker.send(Command::LoadDraft(ModelSource::Path(path)));
+    pub(super) fn load_draft(&mut self, source: ModelSource) {
+        self.worker.send(Command::LoadDraft(source));
     }
 
     /// Says why the run on show cannot go on.

@@ -23,7 +23,7 @@ impl App {
         match answer {
             Answer::Chosen(path) => match wanted {
                 Wanted::Folder | Wanted::File | Wanted::Lesson => self.inspect(ModelSource::Path(path), ctx),
-                Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(path),
+                Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(ModelSource::Path(path)),
                 // The dialog asked whether a file may go.
                 Wanted::New(export) => self.export(export, path, true, ctx),
                 Wanted::Trace => self.file_work = Some(FileWork::open(path, ctx)),

@@ -14,7 +14,7 @@ use eframe::wgpu::{
     Texture, TextureDescriptor, TextureDimension, TextureFormat, TextureUsages, TextureViewDescriptor,
 };
 use egui::epaint::ImageDelta;
-use egui::{ClippedPrimitive, Color32, Context, RawInput, TextureId, ViewportInfo};
+use egui::{ClippedPrimitive, Color32, Context, RawInput, TextureId};
 use egui_tiles::Tree;
 
 use super::arrangement;
@@ -101,7 +101,7 @@ fn input(ctx: &Context) -> RawInput {
         time: Some(ctx.input(|input| input.time)),
         ..RawInput::default()
     };
-    let viewport = input.viewports.entry(input.viewport_id).or_insert_with(ViewportInfo::default);
+    let viewport = input.viewports.entry(input.viewport_id).or_default();
     viewport.native_pixels_per_point = Some(native);
     input
 }

@@ -365,7 +365,7 @@ fn a_single_file_opens_with_what_lies_beside_it() {
 
 #[test]
 fn the_built_in_model_goes_the_same_way() {
-    let model = formats::open_built_in().unwrap();
+    let model = formats::open_built_in(formats::BuiltIn::Model).unwrap();
     let weights = plan_decoder(&model.config).bind(model.weights).unwrap();
     assert_eq!(model.path, "built-in");
     assert!(model.tokenizer.is_some());
@@ -373,7 +373,7 @@ fn the_built_in_model_goes_the_same_way() {
     let last = weights.tensors().len() - 1;
     assert!(matches!(weights.read(last, 0..1), Ok(std::borrow::Cow::Borrowed(_))));
 
-    let facts = formats::inspect_built_in();
+    let facts = formats::inspect_built_in(formats::BuiltIn::Model);
     assert!(facts.supported, "{:?}", facts.problems);
     assert_eq!(facts.parameters, model.parameters);
     assert!((4_000_000..=8_000_000).contains(&facts.parameters), "{}", facts.parameters);

@@ -31,7 +31,7 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>, export: Export) {
         let edit = TextEdit::singleline(&mut scene.state.cards.save_path)
             .hint_text(format!("/path/to/a/{}", export.file_name(scene.view.run.as_deref())))
             .align(Align2::LEFT_CENTER);
-        let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name(&path_label(export));
+        let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name(path_label(export));
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let path = path(&scene.state.cards.save_path);
         ui.add_enabled_ui(!path.as_os_str().is_empty(), |ui| {

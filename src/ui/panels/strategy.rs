@@ -6,6 +6,7 @@ use crate::decoding::{
     BeamSettings, ContrastiveSettings, DecodingSettings, Drafter, EarlyStopping, LookaheadSettings, Picking,
     SpeculativeSettings, StrategyKind,
 };
+use crate::session::BUILT_IN;
 use crate::ui::action::Action;
 use crate::ui::controls::{number, slider};
 use crate::ui::definitions;
@@ -219,6 +220,14 @@ fn draft_model(ui: &mut Ui, scene: &mut Scene<'_>, otherwise: &str, about: &str)
         }
         None if about.is_empty() => {}
         None => drop(hint(ui, about)),
+    }
+    let built_in = scene.view.loaded.as_ref().is_some_and(|loaded| loaded.model.path == BUILT_IN);
+    if built_in && scene.view.draft.is_none() {
+        let button = egui::Button::new(RichText::new("Use the built-in draft model").size(size::SMALL));
+        let response = ui.add_sized(vec2(ui.available_width(), 28.0), button);
+        if response.on_hover_text("A tenth of the built-in model's size, with its tokens.").clicked() {
+            scene.actions.push(Action::LoadBuiltInDraft);
+        }
     }
     let ready = scene.view.loaded.is_some();
     ui.add_enabled_ui(ready, |ui| {
