@@ -45,6 +45,8 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let rows = node.candidates.len() - usize::from(beyond.is_some());
     let foot = ROW * if beyond.is_some() { 2.0 } else { 1.0 } + columns.bar_height();
     let height = (ui.available_height() - foot).max(ROW);
+    // egui pulls an offset beyond the rows of the frame before back to these: the chosen row would not come into sight.
+    ui.spacing_mut().scroll.kinetic.rubber_band = false;
     let mut list = ScrollArea::vertical().id_salt("pipeline rows").auto_shrink(false).max_height(height);
     if let Some(offset) = offset_for(ui, node, choice, height) {
         list = list.vertical_scroll_offset(offset);
