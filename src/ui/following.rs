@@ -101,6 +101,11 @@ impl Following {
         fresh
     }
 
+    /// Whether the lesson began any run.
+    pub(super) fn ran(&self) -> bool {
+        self.ran_with.is_some()
+    }
+
     /// Whether the step's run was begun and has come to what the step wants.
     pub fn has_run(&self, run_number: u64, view: &View) -> bool {
         let (Some(kind), Some(begun)) = (self.step().run, self.done[self.at].begun) else { return false };

@@ -12,7 +12,7 @@ use super::arrangement;
 use super::following::{Following, Towards};
 use super::lessons::{Lesson, RunKind, Select, SetUp};
 use super::pane::CompactPane;
-use crate::session::{Notice, Pace, Severity, Status};
+use crate::session::{Command, Notice, Pace, Severity, Status};
 
 impl App {
     /// Begins a lesson, in place of one that is followed.
@@ -59,6 +59,10 @@ impl App {
     fn leave_lesson(&mut self, keeps_prompt: bool) {
         if let Some(following) = self.state.lesson.take() {
             self.state.remembered = following.restored(&self.state.remembered, keeps_prompt);
+            // What the lesson left paused would go on beside a prompt and settings that are not its own.
+            if following.ran() && self.view.has_live_run() {
+                self.worker.send(Command::Stop);
+            }
         }
     }
 

@@ -299,3 +299,17 @@ fn pictures_of_lessons() {
         }
     }
 }
+
+#[test]
+fn a_run_that_a_lesson_left_paused_ends_with_it() {
+    let (mut window, script) = scripted(1440.0, 900.0);
+    begin(&mut window, 3);
+    press_far(&mut window, "One step");
+    script.steps(1);
+    window.run();
+    assert!(window.state().view().has_live_run(), "it waits for the next step");
+    press(&mut window, "Leave the lesson");
+    window.run();
+    assert_eq!(script.0.borrow().commands.iter().filter(|command| **command == Command::Stop).count(), 1);
+    assert!(!window.state().view().has_live_run());
+}
