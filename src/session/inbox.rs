@@ -33,6 +33,12 @@ impl Inbox {
         self.waiting.pop_front()
     }
 
+    /// Whether no command waits, and more may come.
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.look_ahead();
+        self.waiting.is_empty() && !self.closed
+    }
+
     /// Whether to go on loading: a command that waits, of those for which `ends` holds, or the end of the session makes
     /// it useless.
     pub(super) fn goes_on_loading(&mut self, ends: fn(&Command) -> bool) -> ControlFlow<()> {

@@ -223,6 +223,16 @@ impl Worker {
         self.outbox.send(Event::Counted { tokens });
     }
 
+    /// Whether work was interrupted though no command waits: the flag is raised once a command was sent, by when that may
+    /// be the one at hand. Lowers the flag then.
+    pub(super) fn was_interrupted_in_vain(&mut self) -> bool {
+        let in_vain = self.inbox.is_empty();
+        if in_vain {
+            self.interrupt.store(false, Ordering::Release);
+        }
+        in_vain
+    }
+
     /// All runs that are held in the model.
     pub(super) fn runs(&self) -> impl Iterator<Item = &LiveRun> {
         self.live.iter().chain(self.lanes.others())

@@ -13,6 +13,9 @@ impl Worker {
             (Some(live), Some(ready)) => live.decode.probe(ready, target, &self.interrupt),
             _ => Err(ProbeError::NoRun),
         };
+        if matches!(found, Err(ProbeError::Interrupted)) && self.was_interrupted_in_vain() {
+            return self.probe(target);
+        }
         let failed = matches!(
             found,
             Err(ProbeError::Model(ModelError::DeviceLost { .. } | ModelError::Device { .. }))

@@ -15,6 +15,9 @@ impl Worker {
             (Some(live), Some(ready)) => live.decode.profile(ready, node, &self.interrupt),
             _ => Err(ProfileError::NoRun),
         };
+        if matches!(found, Err(ProfileError::Interrupted)) && self.was_interrupted_in_vain() {
+            return self.profile(node);
+        }
         let failed = matches!(&found, Err(ProfileError::Model(error)) if takes_the_model(error));
         let found = found.map_err(|error| error.to_string());
         if let (Err(reason), true) = (&found, failed) {

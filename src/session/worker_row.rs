@@ -31,7 +31,11 @@ impl Worker {
             row
         });
         match read {
-            Ok(None) => {}
+            Ok(None) => {
+                if self.was_interrupted_in_vain() {
+                    self.read_row(node);
+                }
+            }
             Ok(Some(logits)) => {
                 let cut_by = live.decode.cut_by(&logits, parent, &text);
                 if !self.spelled {
