@@ -74,15 +74,30 @@ fn probe_text(
     interrupt: &AtomicBool,
 ) -> Result<Probe, ProbeError> {
     let (&input, before) = tokens.split_last().ok_or(ProbeError::FirstToken)?;
-    model.truncate(sequence, before.len());
-    let cached = model.length(sequence);
-    for (index, chunk) in before[cached..].chunks(CHUNK_ROWS.min(model.max_rows())).enumerate() {
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(ProbeError::Interrupted);
-        }
-        let start = cached + index * CHUNK_ROWS.min(model.max_rows());
-        model.forward(&Batch::chain(sequence, start, chunk, RowOutput::Nothing))?;
+    if !cache(model, sequence, before, CHUNK_ROWS, interrupt)? {
+        return Err(ProbeError::Interrupted);
     }
     let request = ProbeRequest { sequence, position: before.len(), input, token: Some(token), top: TOP };
     Ok(model.probing().ok_or(ModelError::NoLayers)?.probe(&request)?)
+}
+
+/// Lets a sequence, which holds a part of a text or more, hold just that text, in passes of at most `rows`; whether nothing
+/// interrupted it.
+pub(super) fn cache(
+    model: &mut dyn LanguageModel,
+    sequence: SequenceId,
+    text: &[u32],
+    rows: usize,
+    interrupt: &AtomicBool,
+) -> Result<bool, ModelError> {
+    model.truncate(sequence, text.len());
+    let cached = model.length(sequence);
+    let rows = rows.min(model.max_rows());
+    for (index, chunk) in text[cached..].chunks(rows).enumerate() {
+        if interrupt.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        model.forward(&Batch::chain(sequence, cached + index * rows, chunk, RowOutput::Nothing))?;
+    }
+    Ok(true)
 }

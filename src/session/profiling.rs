@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::comparison::StepProfile;
 use super::decode::Decode;
 use super::load::ReadyModel;
+use super::probing::cache;
 use crate::model::batch::{Batch, RowOutput};
 use crate::model::profiling::OpTime;
 use crate::model::{LanguageModel, ModelError, SequenceId};
@@ -63,25 +64,21 @@ fn profile_text(
     whole: bool,
     interrupt: &AtomicBool,
 ) -> Result<StepProfile, ProfileError> {
-    let chunk = CHUNK_ROWS.min(model.max_rows());
-    let mut cached = if whole { 0 } else { model.length(sequence).min(text.len() - 1) };
-    model.truncate(sequence, cached);
+    // What is not cached of the text before the step's rows is computed first, and not timed.
+    let before = if whole { &[] } else { &text[..text.len() - 1] };
+    if !cache(model, sequence, before, CHUNK_ROWS, interrupt)? {
+        return Err(ProfileError::Interrupted);
+    }
     let mut profile = StepProfile { times: if whole { 1 } else { TIMES }, ..StepProfile::default() };
+    let mut cached = before.len();
     while cached < text.len() {
         if interrupt.load(Ordering::Relaxed) {
             return Err(ProfileError::Interrupted);
         }
-        let last = cached + 1 == text.len();
-        // What is not cached of the text before the step's row is computed first, and not timed.
-        let end = if whole || last { text.len() } else { text.len() - 1 };
-        let rows = chunk.min(end - cached);
+        let rows = CHUNK_ROWS.min(model.max_rows()).min(text.len() - cached);
         let output = if cached + rows == text.len() { RowOutput::Logits } else { RowOutput::Nothing };
         let batch = Batch::chain(sequence, cached, &text[cached..cached + rows], output);
-        if whole || last {
-            profile.add(rows, fastest(model, sequence, &batch, cached, profile.times)?);
-        } else {
-            model.forward(&batch)?;
-        }
+        profile.add(rows, fastest(model, sequence, &batch, cached, profile.times)?);
         cached += rows;
     }
     Ok(profile)

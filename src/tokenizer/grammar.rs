@@ -159,8 +159,7 @@ impl Grammar {
     /// Whether nothing but the end can follow the new tokens.
     pub fn is_complete(&mut self, generated: &[u32]) -> Result<bool, GrammarError> {
         let eos = self.eos.clone();
-        let allowed = self.allowed(generated)?;
-        Ok(allowed.iter().zip(0..).all(|(&allowed, id)| !allowed || eos.contains(&id)))
+        Ok(only_ends(self.allowed(generated)?, &eos))
     }
 
     /// Moves to the end of a text; a text that does not go on from the last one is read from its beginning.
@@ -215,6 +214,11 @@ impl Grammar {
         }
         Ok(allowed)
     }
+}
+
+/// Whether no ids are allowed but those that end the text.
+pub(super) fn only_ends(allowed: &[bool], eos: &[u32]) -> bool {
+    allowed.iter().zip(0..).all(|(&allowed, id)| !allowed || eos.contains(&id))
 }
 
 /// What a grammar may cost: memory of some tens of MiB, and a mask of some tens of milliseconds.

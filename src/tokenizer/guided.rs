@@ -1,7 +1,7 @@
 //! A grammar of a model's answer, which waits until the model has thought.
 
 use super::codec::Tokenizer;
-use super::grammar::{Grammar, GrammarError};
+use super::grammar::{Grammar, GrammarError, only_ends};
 use super::markers::{Opened, Thinking, first_tag, rest_of_openings, thinking};
 
 /// A grammar of a model's answer: before it come thinking, which is free, and two line ends at most.
@@ -75,8 +75,7 @@ impl AnswerGrammar {
     /// Whether nothing but the end can follow the new tokens.
     pub fn is_complete(&mut self, generated: &[u32]) -> Result<bool, GrammarError> {
         let eos = self.eos.clone();
-        let allowed = self.allowed(generated)?;
-        Ok(allowed.iter().zip(0..).all(|(&allowed, id)| !allowed || eos.contains(&id)))
+        Ok(only_ends(self.allowed(generated)?, &eos))
     }
 
     fn texts_of<'a>(&'a self, tokens: &'a [u32]) -> impl Iterator<Item = &'a str> {

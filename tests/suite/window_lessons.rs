@@ -7,6 +7,7 @@ use logitscope::session::{Command, ComparedStep, Event, MeasuredPass, Pace, Prom
 use logitscope::ui::lessons::{Lesson, RunKind, Step, built_in};
 
 use super::window::{Window, drop_file, fill, press, sees, sees_part, until, window_on};
+use super::window_pictures::picture;
 use super::window_script::Scripted;
 use super::window_watch::press_far;
 
@@ -260,14 +261,6 @@ fn the_third_lesson_is_true_on_the_built_in_model() {
 #[test]
 #[ignore = "writes pictures to look at"]
 fn pictures_of_lessons() {
-    let picture = |window: &mut Window, name: &str| {
-        window.remove_cursor();
-        window.run_ok();
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
-        std::fs::create_dir_all(&folder).expect("the folder can be made");
-        let image = window.render().expect("the window renders");
-        image.save(folder.join(format!("{name}.png"))).expect("the picture can be written");
-    };
     for (width, height) in SIZES {
         for (theme, name) in [(egui::Theme::Dark, "dark"), (egui::Theme::Light, "light")] {
             let mut window = window_on(Session::start(|| {}), width, height);

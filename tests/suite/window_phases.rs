@@ -12,6 +12,7 @@ use logitscope::session::{
 use logitscope::ui::App;
 
 use super::window::{Window, press, running, sees, sees_part, until, window_on};
+use super::window_pictures::picture;
 use super::window_script::Scripted;
 
 /// Tokens of the script's prompt.
@@ -345,14 +346,6 @@ fn both_curves_are_measured_on_the_built_in_model() {
 #[test]
 #[ignore = "writes pictures to look at"]
 fn pictures_of_the_phases() {
-    let picture = |window: &mut Window, name: &str| {
-        window.remove_cursor();
-        window.run_ok();
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
-        std::fs::create_dir_all(&folder).expect("the folder can be made");
-        let image = window.render().expect("the window renders");
-        image.save(folder.join(format!("{name}.png"))).expect("the picture can be written");
-    };
     let mut window = window_on(Session::start(|| {}), 1440.0, 900.0);
     window.ctx.set_theme(egui::Theme::Dark);
     hundred_and_hundred(&mut window);

@@ -12,7 +12,8 @@ use logitscope::ui::App;
 use super::window::{Window, fill, press, until, window_on};
 use super::window_watch::press_far;
 
-fn picture(window: &mut Window, name: &str) {
+/// Draws the window as it is into a file.
+pub fn picture(window: &mut Window, name: &str) {
     window.remove_cursor();
     window.run_ok();
     let image = window.render().expect("the window renders");

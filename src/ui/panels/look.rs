@@ -75,14 +75,18 @@ fn target(scene: &Scene<'_>, run: &Run) -> Option<ProbeTarget> {
 
 /// A message with a button to look, or to look again.
 fn again(ui: &mut Ui, scene: &mut Scene<'_>, target: ProbeTarget, title: &str, text: &str) {
+    if offered(ui, title, text, "Look inside") {
+        scene.actions.push(Action::LookInside(target));
+    }
+}
+
+/// A message with a button below it for a pass of its own; whether that was pressed.
+pub(super) fn offered(ui: &mut Ui, title: &str, text: &str, button: &str) -> bool {
     let room = ui.available_size();
     let height = (room.y / 2.0 + space::XL).min(room.y - 44.0).max(0.0);
     ui.allocate_ui(vec2(room.x, height), |ui| empty(ui, title, text));
-    ui.vertical_centered(|ui| {
-        if action_button(ui, Icon::Step, "Look inside", Emphasis::Secondary, 132.0).clicked() {
-            scene.actions.push(Action::LookInside(target));
-        }
-    });
+    ui.vertical_centered(|ui| action_button(ui, Icon::Step, button, Emphasis::Secondary, 132.0).clicked())
+        .inner
 }
 
 /// A reason as a sentence.

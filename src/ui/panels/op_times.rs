@@ -7,14 +7,14 @@ use crate::trace::Node;
 use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
-use crate::ui::icons::Icon;
 use crate::ui::measuring::OpsBy;
 use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::table::{self, Column, RowLook, framed};
 use crate::ui::theme::{palette, regular, semibold, size, space};
-use crate::ui::widgets::{Emphasis, action_button, empty, segmented};
+use crate::ui::widgets::{empty, segmented};
 
+use super::look;
 use super::prompt_token::no_step;
 
 /// Ops that are told of together.
@@ -42,7 +42,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     match answer {
         Some(profiled) if profiled.node == index && asked == Some(index) => match &profiled.found {
             Ok(profile) => framed(ui, |ui| times(ui, scene, node, profile)),
-            Err(reason) => again(ui, scene, index, "Not measured", &super::look::sentence(reason)),
+            Err(reason) => again(ui, scene, index, "Not measured", &look::sentence(reason)),
         },
         _ if scene.state.origin != Origin::Worker || scene.view.loaded.is_none() => empty(
             ui,
@@ -72,14 +72,9 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 
 /// A message with a button to measure, or to measure again.
 fn again(ui: &mut Ui, scene: &mut Scene<'_>, node: usize, title: &str, text: &str) {
-    let room = ui.available_size();
-    let height = (room.y / 2.0 + space::XL).min(room.y - 44.0).max(0.0);
-    ui.allocate_ui(vec2(room.x, height), |ui| empty(ui, title, text));
-    ui.vertical_centered(|ui| {
-        if action_button(ui, Icon::Step, "Time the ops", Emphasis::Secondary, 132.0).clicked() {
-            scene.actions.push(Action::Profile(node));
-        }
-    });
+    if look::offered(ui, title, text, "Time the ops") {
+        scene.actions.push(Action::Profile(node));
+    }
 }
 
 /// The table.
