@@ -43,7 +43,7 @@ fn text(card: &ModelCard) -> String {
     line("supported", if facts.supported { "yes" } else { "no" });
     facts.problems.iter().for_each(|problem| line("problem", problem));
     facts.warnings.iter().for_each(|warning| line("warning", warning));
-    line("family", facts.family.as_deref().unwrap_or("unknown"));
+    line("family", facts.named_family().as_deref().unwrap_or("unknown"));
     if let Ok(serde_json::Value::Object(architecture)) = serde_json::to_value(&facts.architecture) {
         for (name, value) in architecture.iter().filter(|(_, value)| !value.is_null()) {
             line(&name.replace('_', " "), value.to_string().trim_matches('"'));

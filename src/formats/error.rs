@@ -48,14 +48,12 @@ pub enum FormatError {
         reason: String,
     },
     /// A family of models that this program does not know.
-    #[error("{file}: models of the family `{family}` cannot be opened; supported families: {supported}")]
+    #[error("{file}: {reason}")]
     UnsupportedFamily {
         /// The configuration file.
         file: String,
-        /// What it calls the family.
-        family: String,
-        /// The families that can be opened.
-        supported: String,
+        /// What it is, what is missing for it, and what can be opened instead.
+        reason: String,
     },
     /// A field of `config.json`, or a key of a GGUF file's metadata, that is missing, out of range, or asks for something unsupported.
     #[error("{file}: {field} is {value}: {reason}")]

@@ -59,6 +59,21 @@ impl FileBytes {
     }
 }
 
+/// Folders that look like a model's and are none that can be opened: by a file in them, what they are.
+const OTHER_FOLDERS: [(&str, &str); 3] = [
+    (
+        "adapter_config.json",
+        "adapter_config.json is there: this is an adapter (LoRA), a change to another model's weights; merge it into \
+         that model with the program that made it, and open the result",
+    ),
+    ("model_index.json", "model_index.json is there: this is a model that makes images or video"),
+    (
+        "params.json",
+        "params.json is there: these are the maker's own files; get the form with config.json, which is published \
+         beside them",
+    ),
+];
+
 impl Folder {
     /// The file's place, for messages.
     pub fn place(&self, file: impl AsRef<Path>) -> String {
@@ -114,10 +129,10 @@ impl Folder {
     /// The contents of [`CONFIG`], without which there is no model.
     pub fn read_config(&self) -> Result<serde_json::Value, FormatError> {
         self.read_json(CONFIG)?.ok_or_else(|| {
-            FormatError::malformed(
-                &self.place(CONFIG),
-                "the file is missing; it describes the model and belongs to its weights",
-            )
+            let kind = OTHER_FOLDERS.iter().find(|(file, _)| self.has(file));
+            let usual = "it describes the model and belongs to its weights";
+            let reason = format!("the file is missing; {}", kind.map_or(usual, |(_, what)| what));
+            FormatError::malformed(&self.place(CONFIG), reason)
         })
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::architectures::catalogue;
 use super::architectures::{self, ArchitectureSizes};
 use super::built_in::{self, BuiltIn};
 use super::checkpoint::{Checkpoint, WeightFiles};
@@ -36,8 +37,10 @@ pub struct Inspection {
     pub problems: Vec<String>,
     /// What works but deserves a look.
     pub warnings: Vec<String>,
-    /// Family, as `config.json` calls it.
+    /// Family, as `config.json` or the GGUF file's metadata calls it.
     pub family: Option<String>,
+    /// The family as people call it, of those that can be opened.
+    pub family_name: Option<&'static str>,
     /// Sizes of the decoder.
     pub architecture: ArchitectureSizes,
     /// Number of weights, tied ones counted once; of all stored numbers where the model is not supported.
@@ -94,6 +97,18 @@ impl Inspection {
         self.cache_bytes_per_position = Some(config.cache_bytes_per_position());
         self.state_bytes_per_sequence = Some(plan_decoder(config).state_bytes());
         self.layers_keep = Some(config.layers_keep());
+    }
+
+    /// Says what people call the family.
+    fn name_family(&mut self) {
+        let known = self.family.as_deref().and_then(catalogue::find);
+        self.family_name = known.and_then(Result::ok).map(|known| known.name);
+    }
+
+    /// The family for a person: its name, and in brackets what the files call it.
+    pub fn named_family(&self) -> Option<String> {
+        let kind = self.family.as_deref()?;
+        Some(self.family_name.map_or_else(|| kind.to_owned(), |name| format!("{name} ({kind})")))
     }
 }
 
@@ -172,6 +187,7 @@ fn read_decoder(
 
     let decoder = architectures::describe(&fields)?;
     let family = &decoder.family;
+    facts.name_family();
     let mut config = decoder.read(&fields, &PrefixedNames::of(family, checkpoint.as_ref()))?;
     facts.architecture = ArchitectureSizes::of(&config);
     facts.keeps(&config);
@@ -193,6 +209,7 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     facts.chat_template = metadata.has(CHAT_TEMPLATE);
     facts.family = metadata.text(ARCHITECTURE)?.map(str::to_owned);
     let described = architectures::gguf::describe(&metadata, &checkpoint)?;
+    facts.name_family();
     facts.architecture = ArchitectureSizes::guess(&described.config);
     let fields = Fields::of_metadata(metadata.file(), &described.config, &described.origins)?;
     let mut config = architectures::read_config(&described.family, &fields, &described.names(&checkpoint))?;

@@ -704,7 +704,7 @@ fn chat_puts_the_prompt_into_the_models_template() {
 fn inspect_says_what_is_there_and_what_is_unsupported() {
     let facts = json_of(&["inspect", &without_text(), "--json"]);
     assert_eq!((&facts["supported"], &facts["problems"]), (&json!(true), &json!([])));
-    assert_eq!(facts["family"], "llama");
+    assert_eq!((&facts["family"], &facts["family_name"]), (&json!("llama"), &json!("Llama")));
     assert!(facts["memory"]["weight_bytes"].as_u64() > Some(10_000));
     assert!(facts["adapter"]["binding_bytes"].as_u64() >= Some(128 << 20), "{facts}");
     assert_eq!(facts["adapter"]["fit"]["binding_positions"], 128);
@@ -842,7 +842,7 @@ fn without_a_driver_the_error_says_what_to_install() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(
-        text.contains("family         llama") && text.contains("not compared: no GPU was found"),
+        text.contains("family         Llama (llama)") && text.contains("not compared: no GPU was found"),
         "{text}"
     );
 }

@@ -433,3 +433,19 @@ fn missing_tensors_are_told_by_what_the_metadata_makes_them() {
         "{error}"
     );
 }
+
+#[test]
+fn files_that_belong_to_a_model_and_are_none() {
+    let plain = || Gguf::family("qwen2");
+    for (kind, what) in
+        [("adapter", "an adapter (LoRA)"), ("mmproj", "the image or sound part"), ("imatrix", "measurements")]
+    {
+        let error = plain().with_text("general.type", kind).refusal();
+        assert!(error.contains("general.type") && error.contains(what), "{error}");
+    }
+    plain().with_text("general.type", "model").model();
+    let error = plain().with_text("general.architecture", "clip").refusal();
+    assert!(error.contains("`clip`") && error.contains("open the file of the language model"), "{error}");
+    let error = plain().with_text("general.architecture", "rwkv7").refusal();
+    assert!(error.contains("it is RWKV (`rwkv7`)") && error.contains("This program opens"), "{error}");
+}

@@ -97,6 +97,15 @@ fn a_missing_or_broken_config() {
     let folder = copy_of("llama-f32");
     fs::remove_file(folder.path().join("config.json")).unwrap();
     assert_refused(folder.path(), &["config.json", "missing"]);
+    let others = [
+        ("params.json", "the form with config.json"),
+        ("model_index.json", "images or video"),
+        ("adapter_config.json", "an adapter (LoRA)"),
+    ];
+    for (file, what) in others {
+        fs::write(folder.path().join(file), "{}").unwrap();
+        assert_refused(folder.path(), &["config.json", "missing", file, what]);
+    }
     fs::write(folder.path().join("config.json"), "{\"model_type\": \"llama\",").unwrap();
     assert_refused(folder.path(), &["config.json", "not valid JSON"]);
     fs::write(folder.path().join("config.json"), "[1]").unwrap();
@@ -324,7 +333,19 @@ fn sizes_that_cannot_be() {
 #[test]
 fn choices_that_are_unsupported() {
     let family = |config: &mut Value| config["model_type"] = json!("mamba");
-    assert_config_refused("llama-f32", family, &["config.json", "`mamba`", "gpt2, "]);
+    assert_config_refused(
+        "llama-f32",
+        family,
+        &["config.json", "it is Mamba 1 (`mamba`)", "This program opens", "GPT-2, "],
+    );
+    let encoder = |config: &mut Value| config["model_type"] = json!("t5");
+    assert_config_refused("llama-f32", encoder, &["config.json", "`t5`", "decoders without an encoder"]);
+    let unknown = |config: &mut Value| config["model_type"] = json!("x".repeat(1000));
+    assert_config_refused(
+        "llama-f32",
+        unknown,
+        &[&format!("`{}`, which is not known", "x".repeat(60)), "GPT-2, "],
+    );
     let nameless = |config: &mut Value| config["model_type"] = json!(null);
     assert_config_refused("llama-f32", nameless, &["config.json", "model_type"]);
     let activation = |config: &mut Value| config["activation_function"] = json!("mish");

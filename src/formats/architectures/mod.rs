@@ -7,6 +7,7 @@ mod activation;
 mod afmoe;
 mod arcee;
 mod bloom;
+pub mod catalogue;
 mod classes;
 mod cohere;
 mod cohere2;
@@ -167,19 +168,16 @@ pub fn describe<'a>(whole: &Fields<'a>) -> Result<Described<'a>, FormatError> {
         let (family, fields) = wrapper.decoder(whole, &FAMILIES)?;
         return Ok(Described { family, fields, wrapper: Some(wrapper) });
     }
-    let family = FAMILIES.into_iter().find(|family| family.name == name).ok_or_else(|| {
-        let names = FAMILIES.iter().map(|family| family.name);
-        FormatError::UnsupportedFamily {
-            file: whole.file().to_owned(),
-            family: name.chars().take(60).collect(),
-            supported: names
-                .chain(WRAPPERS.iter().map(|wrapper| wrapper.name))
-                .collect::<Vec<_>>()
-                .join(", "),
-        }
-    })?;
+    let family = FAMILIES.into_iter().find(|family| family.name == name);
+    let family = family.ok_or_else(|| refused_family(whole.file(), name))?;
     let part = family.part(whole)?;
     Ok(Described { family, fields: part.unwrap_or_else(|| whole.or_sizes(&[])), wrapper: None })
+}
+
+/// The error for a family that cannot be opened.
+fn refused_family(file: &str, kind: &str) -> FormatError {
+    let kind: String = kind.chars().take(60).collect();
+    FormatError::UnsupportedFamily { file: file.to_owned(), reason: catalogue::refusal(&kind) }
 }
 
 impl Described<'_> {

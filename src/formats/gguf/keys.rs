@@ -6,3 +6,5 @@ pub const ARCHITECTURE: &str = "general.architecture";
 pub const TOKENIZER_MODEL: &str = "tokenizer.ggml.model";
 /// The chat template.
 pub const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+/// What the file is: a model where the key is absent.
+pub const KIND: &str = "general.type";

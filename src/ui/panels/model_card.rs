@@ -99,8 +99,8 @@ fn model(ui: &mut Ui, card: &ModelCard) {
     ui.spacing_mut().item_spacing.y = 0.0;
     let facts = &card.facts;
     let sizes = &facts.architecture;
-    if let Some(family) = &facts.family {
-        text(ui, "Family", family);
+    if let Some(family) = facts.named_family() {
+        text(ui, "Family", &family);
     }
     if facts.parameters > 0 {
         fact(ui, &definitions::PARAMETERS, &format::parameters(facts.parameters));

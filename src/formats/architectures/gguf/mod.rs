@@ -20,13 +20,13 @@ mod stored_names;
 
 use serde_json::{Map, Value, json};
 
-use super::FAMILIES;
 use super::family::{DraftingNames, Family, StoredNames};
+use super::{FAMILIES, refused_family};
 use crate::formats::checkpoint::Checkpoint;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Origins;
 use crate::formats::gguf::Metadata;
-use crate::formats::gguf::keys::ARCHITECTURE;
+use crate::formats::gguf::keys::{ARCHITECTURE, KIND};
 use crate::model::ModelConfig;
 use crate::model::config::AttentionConfig;
 use crate::model::rotary::RotaryScaling;
@@ -93,6 +93,7 @@ pub struct Described {
 
 /// What a GGUF file says it is.
 pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Described, FormatError> {
+    refuse_other_kinds(metadata)?;
     let architecture = metadata
         .text(ARCHITECTURE)?
         .ok_or_else(|| metadata.error(ARCHITECTURE, "it is missing; it has to name the model's family"))?;
@@ -110,11 +111,7 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
     }
     let base = form.and_then(|form| BASES.iter().find(|family| family.name == form.family));
     let (Some(form), Some(base)) = (form, base) else {
-        return Err(FormatError::UnsupportedFamily {
-            file: metadata.file().to_owned(),
-            family: architecture.chars().take(60).collect(),
-            supported: format!("{} in GGUF files", architectures().join(", ")),
-        });
+        return Err(refused_family(metadata.file(), architecture));
     };
     let family = Family {
         part: None,
@@ -140,10 +137,27 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
 }
 
 /// Every `general.architecture` that can be opened.
-fn architectures() -> Vec<&'static str> {
+#[cfg(test)]
+pub(super) fn architectures() -> Vec<&'static str> {
     let mut names: Vec<&str> = FORMS.iter().map(|form| form.architecture).collect();
     names.dedup();
     names
+}
+
+/// Refuses files that belong to a model and are none.
+fn refuse_other_kinds(metadata: &Metadata) -> Result<(), FormatError> {
+    let reason = match metadata.text(KIND)? {
+        Some("adapter") => {
+            "this is an adapter (LoRA), a change to another model's weights; merge it into that model with the program \
+             that made it, and open the result"
+        }
+        Some("mmproj") => {
+            "this is the image or sound part of a model; open the file of the language model that it belongs to"
+        }
+        Some("imatrix") => "these are measurements for quantising a model; open the model's own file",
+        _ => return Ok(()),
+    };
+    Err(metadata.error(KIND, reason))
 }
 
 impl Described {

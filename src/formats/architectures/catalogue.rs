@@ -1,0 +1,330 @@
+//! The families by the names that people know: what can be opened, and what cannot, with what is missing for it.
+//!
+//! `docs/families.md`, `inspect` and every refusal are made of these two tables.
+
+use std::fmt::Write;
+
+/// Models that can be opened.
+pub struct Known {
+    /// What people call them.
+    pub name: &'static str,
+    /// The `model_type`s of their folders.
+    pub folders: &'static [&'static str],
+    /// The `general.architecture`s of their GGUF files.
+    pub gguf: &'static [&'static str],
+    /// What there is to know besides; empty where nothing is.
+    pub remark: &'static str,
+}
+
+/// Models that cannot be opened, which people have on their disks.
+pub struct Lacking {
+    /// What people call them.
+    pub name: &'static str,
+    /// The `model_type`s of their folders and the `general.architecture`s of their GGUF files.
+    pub kinds: &'static [&'static str],
+    /// What this program lacks for them, or what they lack.
+    pub lacks: &'static str,
+}
+
+const fn known(
+    name: &'static str,
+    folders: &'static [&'static str],
+    gguf: &'static [&'static str],
+    remark: &'static str,
+) -> Known {
+    Known { name, folders, gguf, remark }
+}
+
+const fn lacking(name: &'static str, kinds: &'static [&'static str], lacks: &'static str) -> Lacking {
+    Lacking { name, kinds, lacks }
+}
+
+const EXPERTS: &str = "with experts";
+const TEXT_ALONE: &str = "the decoder inside, with text alone";
+
+/// Every family that can be opened, by name.
+pub const KNOWN: &[Known] = &[
+    known("AFM", &["arcee"], &["arcee"], ""),
+    known("BLOOM", &["bloom"], &["bloom"], ""),
+    known("Command R and A", &["cohere", "cohere2"], &["command-r", "cohere2"], ""),
+    known("dots.llm1", &["dots1"], &["dots1"], EXPERTS),
+    known(
+        "ERNIE 4.5",
+        &["ernie4_5", "ernie4_5_moe"],
+        &["ernie4_5", "ernie4_5-moe"],
+        "dense and with experts",
+    ),
+    known("EXAONE 4", &["exaone4"], &["exaone4"], ""),
+    known("EXAONE 4.5", &["exaone4_5"], &[], TEXT_ALONE),
+    known("Falcon", &["falcon"], &["falcon"], ""),
+    known("Falcon-H1", &["falcon_h1"], &["falcon-h1"], "attention and Mamba side by side"),
+    known("Gemma 1 and 2", &["gemma", "gemma2"], &["gemma", "gemma2"], ""),
+    known("Gemma 3", &["gemma3", "gemma3_text"], &["gemma3"], "images left out"),
+    known(
+        "Gemma 4",
+        &["gemma4", "gemma4_unified", "gemma4_text", "gemma4_unified_text"],
+        &["gemma4"],
+        "E2B, E4B, 12B, 26B-A4B, 31B; images and sound left out",
+    ),
+    known("GLM-4", &["glm4"], &["glm4"], ""),
+    known("GLM-4.5 and 4.6", &["glm4_moe"], &["glm4moe"], EXPERTS),
+    known("GLM-4V", &["glm4v", "glm46v"], &[], TEXT_ALONE),
+    known("GPT-2", &["gpt2"], &["gpt2"], ""),
+    known("GPT-J", &["gptj"], &[], ""),
+    known("GPT-Neo", &["gpt_neo"], &[], ""),
+    known("GPT-NeoX and Pythia", &["gpt_neox"], &["gptneox"], ""),
+    known("gpt-oss", &["gpt_oss"], &["gpt-oss"], EXPERTS),
+    known(
+        "Granite 3",
+        &["granite", "granitemoe", "granitemoeshared"],
+        &["granite", "granitemoe"],
+        "dense and with experts",
+    ),
+    known("Granite 4", &["granitemoehybrid"], &["granitehybrid"], "with Mamba layers and without"),
+    known("Idefics 3", &["idefics3"], &[], TEXT_ALONE),
+    known("InternVL", &["internvl"], &[], TEXT_ALONE),
+    known("LFM2 and LFM2.5", &["lfm2", "lfm2_moe"], &["lfm2", "lfm2moe"], "with short convolutions"),
+    known("LFM2-VL", &["lfm2_vl"], &[], TEXT_ALONE),
+    known("LFM3", &["lfm3"], &[], "with short convolutions"),
+    known("Llama", &["llama"], &["llama"], "and what is built like it: SmolLM2, TinyLlama, Yi, MiniCPM5"),
+    known("LLaVA", &["llava", "llava_next", "llava_onevision"], &[], TEXT_ALONE),
+    known("Mamba 2", &["mamba2"], &["mamba2"], "a state alone, without attention"),
+    known("Ministral 3 and Devstral Small 2", &["ministral3"], &["mistral3"], ""),
+    known("Mistral", &["mistral"], &[], "GGUF files call it llama"),
+    known("Mistral Small 3 and Ministral 3 with images", &["mistral3"], &[], TEXT_ALONE),
+    known("Mixtral", &["mixtral"], &[], "with experts; GGUF files call it llama"),
+    known("Muse Glimmer", &["muse_glimmer", "muse_glimmer_text"], &["muse-glimmer"], "images left out"),
+    known("Nemotron and Minitron", &["nemotron"], &["nemotron"], ""),
+    known(
+        "Nemotron Nano 2 and 3",
+        &["nemotron_h"],
+        &["nemotron_h", "nemotron_h_moe"],
+        "mostly Mamba layers; with experts and without",
+    ),
+    known("OLMo", &["olmo", "olmo2", "olmo3"], &["olmo", "olmo2"], ""),
+    known("OLMo Hybrid", &["olmo_hybrid"], &[], "mostly delta-rule layers"),
+    known("OLMoE", &["olmoe"], &["olmoe"], EXPERTS),
+    known("OPT", &["opt"], &[], ""),
+    known("Phi 1 and 2", &["phi"], &["phi2"], ""),
+    known("Phi-3 and Phi-4", &["phi3"], &["phi3"], ""),
+    known("Qwen 1.5 and 2", &["qwen2", "qwen2_moe"], &["qwen2", "qwen2moe"], "dense and with experts"),
+    known("Qwen2-VL and Qwen2.5-VL", &["qwen2_vl", "qwen2_5_vl"], &[], TEXT_ALONE),
+    known("Qwen3", &["qwen3", "qwen3_moe"], &["qwen3", "qwen3moe"], "dense and with experts"),
+    known("Qwen3-Next", &["qwen3_next"], &["qwen3next"], "mostly delta-rule layers, with experts"),
+    known("Qwen3-VL", &["qwen3_vl", "qwen3_vl_moe"], &[], TEXT_ALONE),
+    known(
+        "Qwen3.5, 3.6 and 3.8",
+        &["qwen3_5", "qwen3_5_moe", "qwen3_5_text", "qwen3_5_moe_text"],
+        &["qwen35", "qwen35moe"],
+        "mostly delta-rule layers; dense and with experts; images left out",
+    ),
+    known("Seed-OSS", &["seed_oss"], &["seed_oss"], ""),
+    known("SmolLM3", &["smollm3"], &["smollm3"], ""),
+    known("SmolVLM", &["smolvlm"], &[], TEXT_ALONE),
+    known("StableLM", &["stablelm"], &["stablelm"], ""),
+    known("StarCoder2", &["starcoder2"], &["starcoder2"], ""),
+    known("Trinity", &["afmoe"], &["afmoe"], EXPERTS),
+];
+
+/// What people have that cannot be opened, by name.
+pub const LACKING: &[Lacking] = &[
+    lacking("Apertus", &["apertus"], "its activation, xIELU, is missing here"),
+    lacking("Baichuan", &["baichuan"], "its fused projections are not read here"),
+    lacking("BitNet", &["bitnet", "bitnet-b1.58"], "norms inside of blocks are missing here"),
+    lacking(
+        "DeepSeek V2 and V3, GigaChat, Kanana",
+        &["deepseek_v2", "deepseek_v3", "deepseek2", "kanana2"],
+        "latent attention is missing here",
+    ),
+    lacking(
+        "DeepSeek V3.2 and V4",
+        &["deepseek_v32", "deepseek_v4", "deepseek32", "deepseek4"],
+        "attention that picks its positions by an index is missing here",
+    ),
+    lacking("EXAONE 3", &["exaone"], "its names of tensors are not read here"),
+    lacking(
+        "Gemma 3n",
+        &["gemma3n", "gemma3n_text"],
+        "its four streams (AltUp) and low-rank blocks (Laurel) are missing here",
+    ),
+    lacking("GLM-4-9B and ChatGLM", &["glm", "chatglm"], "its names of tensors are not read here"),
+    lacking("GLM-4.7-Flash", &["glm4_moe_lite"], "latent attention is missing here"),
+    lacking("Granite with windows", &["granite_swa"], "its names of tensors are not read here"),
+    lacking("Grok", &["grok-1", "grok"], "its routers and caps are missing here"),
+    lacking(
+        "Hunyuan",
+        &["hunyuan_v1_dense", "hunyuan_v1_moe", "hunyuan-dense", "hunyuan-moe"],
+        "norms of heads after the rotary embedding are missing here",
+    ),
+    lacking("InternLM 2 and 3", &["internlm2", "internlm3"], "their fused projections are not read here"),
+    lacking("Jamba", &["jamba"], "the first kind of Mamba layers is missing here"),
+    lacking(
+        "Kimi Linear",
+        &["kimi_linear", "kimi-linear"],
+        "delta-rule layers with a decay for each channel, and latent attention, are missing here",
+    ),
+    lacking("Laguna", &["laguna"], "its softplus gates on attention are missing here"),
+    lacking(
+        "Ling 3",
+        &["bailing_hybrid", "bailingmoe3"],
+        "delta-rule layers with a decay for each channel, and latent attention, are missing here",
+    ),
+    lacking(
+        "Ling and Ring",
+        &["bailing_moe", "bailing_moe_v2", "bailingmoe", "bailingmoe2"],
+        "its groups of experts are missing here",
+    ),
+    lacking(
+        "Llama 4",
+        &["llama4", "llama4_text"],
+        "attention in chunks and weights on the experts' inputs are missing here",
+    ),
+    lacking("Mamba 1", &["mamba", "falcon_mamba"], "the first kind of Mamba layers is missing here"),
+    lacking("Mellum 2", &["mellum"], "its names of tensors are not read here"),
+    lacking("MiniCPM", &["minicpm"], "its names of fields are not read here"),
+    lacking("MiniCPM3", &["minicpm3"], "latent attention is missing here"),
+    lacking("MiniMax M2", &["minimax_m2", "minimax-m2"], "its names of tensors are not read here"),
+    lacking("Mistral Small 4", &["mistral4"], "latent attention is missing here"),
+    lacking("MPT", &["mpt"], "its names of tensors are not read here"),
+    lacking("Nanbeige 4.2", &["nanbeige"], "layers that are computed in several loops are missing here"),
+    lacking("PaliGemma", &["paligemma"], "rows that see later ones are missing here"),
+    lacking("Phi-3.5-MoE", &["phimoe"], "its router is missing here"),
+    lacking("PLaMo 2", &["plamo2"], "the first kind of Mamba layers is missing here"),
+    lacking(
+        "RWKV",
+        &["rwkv", "rwkv5", "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7"],
+        "its token shift and its kind of state are missing here",
+    ),
+    lacking("ZAYA1", &["zaya"], "its convolutions in attention are missing here"),
+    lacking(
+        "a model that reads texts in both directions, such as BERT or an embedding model",
+        &[
+            "bert",
+            "nomic-bert",
+            "modern-bert",
+            "modernbert",
+            "roberta",
+            "xlm-roberta",
+            "gemma-embedding",
+            "jina-bert-v2",
+        ],
+        "it does not continue a text, so that there are no next tokens to watch",
+    ),
+    lacking(
+        "a model with an encoder, such as T5 or Whisper",
+        &["t5", "t5encoder", "umt5", "mt5", "bart", "mbart", "whisper", "marian", "m2m_100", "t5gemma"],
+        "only decoders without an encoder can be opened",
+    ),
+    lacking(
+        "the image or sound part of a model (`mmproj`)",
+        &["clip", "clip_vision_model", "siglip", "siglip_vision_model"],
+        "it has no decoder; open the file of the language model that it belongs to",
+    ),
+    lacking(
+        "a model that makes images or video",
+        &["flux", "sd1", "sd3", "sdxl", "wan", "ltxv", "hidream", "qwen_image", "lumina2", "aura"],
+        "it is no language model",
+    ),
+];
+
+/// What is known of a file's or folder's family by what it calls itself.
+pub fn find(kind: &str) -> Option<Result<&'static Known, &'static Lacking>> {
+    let is_known = |row: &&Known| row.folders.contains(&kind) || row.gguf.contains(&kind);
+    let is_lacking = |row: &&Lacking| row.kinds.contains(&kind);
+    let known = KNOWN.iter().find(is_known).map(Ok);
+    known.or_else(|| LACKING.iter().find(is_lacking).map(Err))
+}
+
+/// Why a family cannot be opened, after "it", in words for people; and what can be instead.
+pub fn refusal(kind: &str) -> String {
+    let this = match find(kind) {
+        Some(Err(lacking)) => format!("it is {} (`{kind}`): {}", lacking.name, lacking.lacks),
+        // In the other container: of those few that a GGUF file cannot have, or a folder.
+        Some(Ok(known)) => format!("it is {} (`{kind}`), which cannot be opened in this form", known.name),
+        None => format!("it is of the family `{kind}`, which is not known here"),
+    };
+    format!("{this}. This program opens {}", names())
+}
+
+/// Every family that can be opened.
+fn names() -> String {
+    KNOWN.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Both tables as Markdown.
+pub fn markdown() -> String {
+    let names = |names: &[&str]| match names {
+        [] => "–".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    };
+    let mut text = "| family | folders (`model_type`) | GGUF files (`general.architecture`) | |\n| --- | --- | --- | --- |\n"
+        .to_owned();
+    for Known { name, folders, gguf, remark } in KNOWN {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| {name} | {} | {} | {remark} |", names(folders), names(gguf));
+    }
+    text.push_str(
+        "\nWhat cannot be opened, and why:\n\n| what | calls itself | why not |\n| --- | --- | --- |\n",
+    );
+    for Lacking { name, kinds, lacks } in LACKING {
+        let _ = writeln!(text, "| {name} | {} | {lacks} |", names(kinds));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gguf::architectures;
+    use super::super::{FAMILIES, WRAPPERS};
+    use super::*;
+
+    fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let mut names: Vec<&str> = names.collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn every_family_has_one_row_and_every_row_its_families() {
+        let mut opened =
+            sorted(FAMILIES.iter().map(|family| family.name).chain(WRAPPERS.iter().map(|w| w.name)));
+        opened.dedup();
+        assert_eq!(opened, sorted(KNOWN.iter().flat_map(|row| row.folders).copied()));
+        assert_eq!(
+            sorted(architectures().into_iter()),
+            sorted(KNOWN.iter().flat_map(|row| row.gguf).copied())
+        );
+        let known: Vec<&str> =
+            KNOWN.iter().flat_map(|row| row.folders.iter().chain(row.gguf)).copied().collect();
+        let lacking = sorted(LACKING.iter().flat_map(|row| row.kinds).copied());
+        assert!(lacking.iter().all(|kind| !known.contains(kind)), "what can be opened lacks nothing");
+        assert!(lacking.is_sorted_by(|one, next| one < next), "none twice");
+    }
+
+    #[test]
+    fn the_rows_stand_by_name() {
+        assert!(KNOWN.is_sorted_by_key(|row| row.name.to_lowercase()));
+        // Things that are no families come last, beginning with "a" or "the".
+        let families =
+            LACKING.iter().filter(|row| !row.name.starts_with("a ") && !row.name.starts_with("the "));
+        assert!(families.is_sorted_by_key(|row| row.name.to_lowercase()));
+    }
+
+    fn text_of(file: &str) -> String {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        std::fs::read_to_string(path).unwrap().replace("\r\n", "\n")
+    }
+
+    #[test]
+    fn the_readme_names_them_all() {
+        let readme = text_of("README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(readme.contains(&format!("These families open: {}.", names())), "README.md: {}", names());
+    }
+
+    #[test]
+    fn the_page_of_the_families_is_made_of_the_tables() {
+        let page = text_of("docs/families.md");
+        let tables = markdown();
+        assert!(page.ends_with(&tables), "docs/families.md has to end with:\n\n{tables}");
+    }
+}
