@@ -46,8 +46,8 @@ installed() { # PACKAGE
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 recent_mesa() { # VERSION
-    # Mesa 22's software driver stops every loop after 65,535 iterations: wrong results, no error.
-    dpkg --compare-versions "${1:-0}" ge 23
+    # The software driver of Mesa 22.3 and 24.0 stops every loop after 65,535 iterations: wrong results, no error.
+    dpkg --compare-versions "${1:-0}" ge 25
 }
 
 has_browser() {
@@ -98,7 +98,7 @@ install_software_driver() {
     fi
     apt_get install -y --no-install-recommends "${suite[@]}" mesa-vulkan-drivers
     if ! recent_mesa "$(dpkg-query -W -f='${Version}' mesa-vulkan-drivers)"; then
-        say "Mesa here is older than 23, and its software driver computes wrong results: install a newer one"
+        say "Mesa here is older than 25, and its software driver computes wrong results: install a newer one"
         exit 1
     fi
 }
@@ -116,7 +116,7 @@ add_backports() { # CODENAME
     uri=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
         sed -n "s/^$1 main //p" | sed -n 1p)
     if [ -z "$uri" ]; then
-        say "no package source of '$1' to take its backports suite from: install Mesa 23 or newer by hand"
+        say "no package source of '$1' to take its backports suite from: install Mesa 25 or newer by hand"
         exit 1
     fi
     say "adding the backports suite of $1: its own Mesa is too old"

@@ -101,7 +101,7 @@ pub enum UiError {
     /// No adapter draws it.
     #[error(
         "the window cannot open: {0}. Update the GPU's driver; a software Vulkan driver works as well (on Linux: \
-         package mesa-vulkan-drivers, Mesa 23 or newer)"
+         package mesa-vulkan-drivers, Mesa 25 or newer)"
     )]
     NoAdapter(String),
     /// The system has no place for it.

@@ -8,7 +8,7 @@ use crate::model::ModelError;
 pub enum GpuError {
     /// No driver offers an adapter.
     #[error(
-        "no GPU was found: no Vulkan, Metal or DirectX 12 driver answered. Install your GPU's driver; without a GPU, a software Vulkan driver works (on Linux: package mesa-vulkan-drivers, Mesa 23 or newer)"
+        "no GPU was found: no Vulkan, Metal or DirectX 12 driver answered. Install your GPU's driver; without a GPU, a software Vulkan driver works (on Linux: package mesa-vulkan-drivers, Mesa 25 or newer)"
     )]
     NoAdapter,
     /// The choice matches none of the adapters.
@@ -29,7 +29,7 @@ pub enum GpuError {
     },
     /// Nothing was chosen, and nothing works.
     #[error(
-        "no adapter of this machine works: {}. Update the GPU's driver; without a GPU, a software Vulkan driver works (on Linux: package mesa-vulkan-drivers, Mesa 23 or newer)",
+        "no adapter of this machine works: {}. Update the GPU's driver; without a GPU, a software Vulkan driver works (on Linux: package mesa-vulkan-drivers, Mesa 25 or newer)",
         sentences(.0)
     )]
     NoneWorks(Vec<FailedAdapter>),

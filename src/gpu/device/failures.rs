@@ -17,7 +17,7 @@ pub enum Problem {
     Lacks(String),
     /// Its driver cannot count.
     #[error(
-        "its driver ({driver}) computes wrongly (a loop of {turns} turns ended after {counted}); Mesa's software driver before version 23 does this: install Mesa 23 or newer (Debian 12: from the backports suite), or a GPU driver"
+        "its driver ({driver}) computes wrongly (a loop of {turns} turns ended after {counted}); Mesa's software driver does this up to version 24.0 at least: install Mesa 25 or newer (Debian 12: from the backports suite), or a GPU driver"
     )]
     Miscounts {
         /// Driver name and version.
