@@ -9,6 +9,7 @@
 //! | [`gpu`] | the engine: device, kernels, KV cache | [`model`] |
 //! | [`decoding`] | how a token is chosen | [`model`], [`trace`] |
 //! | [`trace`] | what happened, as data | – |
+//! | [`problems`] | reports of what broke, as files | – |
 //! | [`session`] | the worker thread: commands in, events out | [`decoding`], [`formats`], [`gpu`], [`tokenizer`], what these use |
 //! | [`synthetic`] | shapes and weights without files, for benchmarks | [`model`] |
 //! | [`verify`] | the GPU against the reference, op by op | [`gpu`], [`mod@reference`], [`session`], [`synthetic`], [`trace`] |
@@ -24,6 +25,7 @@ pub mod export;
 pub mod formats;
 pub mod gpu;
 pub mod model;
+pub mod problems;
 pub mod reference;
 pub mod session;
 pub mod synthetic;

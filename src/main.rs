@@ -5,12 +5,18 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::Parser;
 use logitscope::cli::{self, Arguments, Outcome};
+use logitscope::gpu;
+use logitscope::problems;
 use logitscope::session::{ModelSource, Session};
 use logitscope::ui;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr(arguments.verbose);
+    problems::install();
+    if arguments.safe_mode {
+        gpu::be_conservative();
+    }
     match run(arguments) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Interrupted) => ExitCode::from(cli::INTERRUPTED_EXIT_CODE),
@@ -30,7 +36,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     }
     ensure!(has_display(), "{NO_DISPLAY}");
     let source = arguments.model.map_or(ModelSource::BuiltIn, ModelSource::Path);
-    ui::run_with(source, |wake| Session::start(move || wake()))?;
+    let memory = if arguments.safe_mode { ui::Memory::Fresh } else { ui::Memory::Remembered };
+    ui::run_with(source, memory, |wake| Session::start(move || wake()))?;
     Ok(Outcome::Done)
 }
 

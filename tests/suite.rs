@@ -59,6 +59,7 @@ mod suite {
     mod pins;
     mod probe;
     mod probe_sessions;
+    mod problems;
     mod quantised;
     mod qwen;
     mod recurrences;

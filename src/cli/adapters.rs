@@ -8,7 +8,7 @@ use super::arguments::Adapters;
 use super::error::CliError;
 use super::outcome::Outcome;
 use super::output::{print, print_json};
-use crate::gpu::{self, AdapterInfo, Device, GpuError};
+use crate::gpu::{self, AdapterInfo, GpuError};
 
 /// The JSON object of `adapters --json`.
 #[derive(Serialize)]
@@ -44,23 +44,26 @@ pub(super) fn run(arguments: &Adapters, verbosity: u8) -> Result<Outcome, CliErr
     if adapters.is_empty() {
         return Err(GpuError::NoAdapter.into());
     }
-    let answer = |info: AdapterInfo| {
-        let variants = (verbosity > 0).then(|| variants(info.index)).transpose();
-        AdapterJson::new(info, variants)
+    let with_kernels = |info: AdapterInfo| {
+        let kernels = (verbosity > 0).then(|| gpu::variants_on(info.index)).transpose();
+        (info, kernels)
     };
-    let adapters: Vec<AdapterJson> = adapters.into_iter().map(answer).collect();
+    let adapters = adapters.into_iter().map(with_kernels);
     if arguments.json.json {
+        let adapters = adapters.map(|(info, kernels)| AdapterJson::new(info, kernels)).collect();
         print_json(&AdaptersJson { adapters })?;
     } else {
-        print(&adapters.iter().map(AdapterJson::text).collect::<String>())?;
+        let text = |(info, kernels): (AdapterInfo, Result<Option<Vec<String>>, String>)| {
+            info.text(
+                kernels
+                    .as_ref()
+                    .map(|kernels| kernels.as_deref().unwrap_or_default())
+                    .map_err(String::as_str),
+            )
+        };
+        print(&adapters.map(text).collect::<String>())?;
     }
     Ok(Outcome::Done)
-}
-
-/// The kernels that a model gets on an adapter, or why it gets none.
-fn variants(index: usize) -> Result<Vec<String>, String> {
-    let device = Device::open(Some(&index.to_string()));
-    device.map(|device| gpu::variants_of(&device)).map_err(|error| error.problem())
 }
 
 impl AdapterJson {
@@ -74,19 +77,5 @@ impl AdapterJson {
         let details = details.into_iter().map(|(what, much)| (what, much.into())).collect();
         let (limits, features) = (all.then_some(limits), all.then_some(features));
         Self { index, name, backend, kind, driver, details, variants, limits, features, problem }
-    }
-
-    /// The same for a person.
-    fn text(&self) -> String {
-        let Self { index, name, backend, kind, driver, details, variants, problem, .. } = self;
-        let detail = |(what, much): (&String, &serde_json::Value)| {
-            format!("   {what:<26} {}\n", much.as_str().unwrap_or_default())
-        };
-        let details: String = details.iter().map(detail).collect();
-        let variants: String =
-            variants.iter().flatten().map(|variant| format!("   kernels: {variant}\n")).collect();
-        let problem: String =
-            problem.iter().map(|problem| format!("   cannot be used: {problem}\n")).collect();
-        format!("{index}: {name}\n   {backend}, {kind}, driver {driver}\n{details}{variants}{problem}")
     }
 }

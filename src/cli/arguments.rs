@@ -23,6 +23,9 @@ pub struct Arguments {
     /// What to do instead of opening the window
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Use only what every GPU has to offer, slowly, and begin with the first arrangement of panes: for when something breaks
+    #[arg(long, global = true)]
+    pub safe_mode: bool,
     /// Tell more on stderr; twice for even more
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,

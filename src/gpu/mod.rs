@@ -23,10 +23,10 @@ mod kernels;
 mod error;
 mod progress;
 
-pub use device::{AdapterInfo, adapters, find};
+pub use device::{AdapterInfo, adapters, be_conservative, find};
 pub use device::{Device, GpuError, Traffic};
 pub use device::{FailedAdapter, Problem, adapter_for_window, known_problem};
-pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, variants_of};
+pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, variants_on};
 pub use error::LoadError;
 pub use kernels::{
     AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PrefillAttention,

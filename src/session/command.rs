@@ -15,6 +15,8 @@ use crate::tokenizer::chat::Conversation;
 pub enum Command {
     /// Look for adapters and report them.
     ListAdapters,
+    /// Say all about the adapters, for a report of a problem.
+    DescribeAdapters,
     /// Replace the model. A running run is stopped first; its trace stays.
     Load(LoadRequest),
     /// Load a draft model for speculative decoding, on the device of the model. The draft model before it goes

@@ -23,6 +23,8 @@ pub enum Event {
     Adapters(Vec<AdapterFacts>),
     /// Those of the adapters that turned out not to work.
     BrokenAdapters(Vec<BrokenAdapter>),
+    /// All about the adapters for a person, line by line.
+    AdaptersDescribed(String),
     /// A model is being loaded; the previous one is gone.
     LoadStarted {
         /// The name of the model being loaded.

@@ -46,6 +46,14 @@ impl Loader for GpuLoader {
         self.adapters.iter().map(AdapterFacts::from).collect()
     }
 
+    fn describe_adapters(&mut self) -> String {
+        let text = |info: &AdapterInfo| {
+            let kernels = gpu::variants_on(info.index);
+            info.text(kernels.as_deref().map_err(String::as_str))
+        };
+        gpu::adapters().iter().map(text).collect()
+    }
+
     fn broken_adapters(&mut self) -> Vec<BrokenAdapter> {
         let broken = |info: &AdapterInfo| {
             let problem = gpu::known_problem(info)?.to_string();

@@ -75,6 +75,11 @@ pub trait Loader {
         progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError>;
 
+    /// All about the adapters for a person, line by line, with the kernels that a model gets there. Opens each.
+    fn describe_adapters(&mut self) -> String {
+        String::new()
+    }
+
     /// Those of the adapters that are known not to work.
     fn broken_adapters(&mut self) -> Vec<BrokenAdapter> {
         Vec::new()

@@ -19,6 +19,8 @@ pub struct View {
     pub adapters: Vec<AdapterFacts>,
     /// Those of them that turned out not to work.
     pub broken_adapters: Vec<BrokenAdapter>,
+    /// All about the adapters for a person, line by line, once that was asked for.
+    pub adapters_described: Option<String>,
     /// The model that is ready.
     pub loaded: Option<Box<Loaded>>,
     /// The draft model that is ready.
@@ -123,6 +125,7 @@ impl View {
         match event {
             Event::Adapters(adapters) => self.adapters = adapters,
             Event::BrokenAdapters(broken) => self.broken_adapters = broken,
+            Event::AdaptersDescribed(text) => self.adapters_described = Some(text),
             Event::LoadStarted { name } => {
                 self.loaded = None;
                 (self.found, self.row) = (None, None);

@@ -185,6 +185,10 @@ impl Worker {
                 self.outbox.send(Event::Adapters(adapters));
                 self.report_adapters();
             }
+            Command::DescribeAdapters => {
+                let text = self.loader.describe_adapters();
+                self.outbox.send(Event::AdaptersDescribed(text));
+            }
             Command::Load(request) => self.load(&request),
             Command::LoadDraft(source) => self.load_draft(source),
             Command::DropDraft => self.drop_draft(),
@@ -350,7 +354,9 @@ impl Worker {
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        let detail = format!("{message}. This is a bug in Logitscope; load the model again to go on.");
+        let detail = format!(
+            "{message}. This is a bug in Logitscope (“Report a problem” in the palette shows more); load the model again to go on."
+        );
         self.outbox.notify(Severity::Error, "Internal error", &detail);
         self.abandon();
     }

@@ -119,6 +119,8 @@ pub enum Action {
     ResetArrangement,
     /// Show everything that can be done, to be found by name.
     TogglePalette,
+    /// Show what to send to the developers where something broke.
+    ShowProblem,
     /// Show the keyboard's shortcuts.
     ToggleShortcuts,
     /// Show the lessons.

@@ -56,6 +56,8 @@ pub struct App {
     pub(super) asked_context: Option<usize>,
     /// The model for which Chat was turned on, or not, when it was opened.
     pub(super) chat_offered_to: Option<ModelSource>,
+    /// Whether nothing of this start is remembered, nor anything of earlier ones.
+    forgets: bool,
 }
 
 impl App {
@@ -91,6 +93,7 @@ impl App {
             counting: false,
             asked_context: None,
             chat_offered_to: None,
+            forgets: false,
         };
         app.apply_theme(&creation.egui_ctx);
         app.worker.send(Command::ListAdapters);
@@ -103,6 +106,14 @@ impl App {
             model => app.load(model),
         }
         app
+    }
+
+    /// The same with everything as at the first start, of which nothing is remembered.
+    pub fn as_at_first(mut self) -> Self {
+        self.state = State::new(Remembered::default());
+        self.tree = Preset::Explore.tree();
+        self.forgets = true;
+        self
     }
 
     /// What the worker told so far.
@@ -317,6 +328,9 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        if self.forgets {
+            return;
+        }
         // What a lesson set is not the person's.
         let remembered = &self.state.remembered;
         match &self.state.lesson {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::exports::Export;
+use crate::problems::Written;
 use crate::session::{ModelCard, ModelSource};
 
 /// What the cards hold.
@@ -29,6 +30,8 @@ pub struct Cards {
     pub palette: Option<Palette>,
     /// Whether the card of lessons shows.
     pub lessons: bool,
+    /// What broke last, if anything did, while the card about it shows.
+    pub problem: Option<Option<Written>>,
     /// Whether the shortcuts card shows.
     pub shortcuts: bool,
     /// Whether the list of notices shows.
@@ -69,6 +72,7 @@ impl Default for Cards {
             context: None,
             palette: None,
             lessons: false,
+            problem: None,
             shortcuts: false,
             notices: false,
         }
@@ -78,7 +82,11 @@ impl Default for Cards {
 impl Cards {
     /// Whether a card lies over the window and takes the keyboard.
     pub fn any(&self) -> bool {
-        let small = self.palette.is_some() || self.shortcuts || self.notices || self.lessons;
+        let small = self.palette.is_some()
+            || self.shortcuts
+            || self.notices
+            || self.lessons
+            || self.problem.is_some();
         self.open || self.saving.is_some() || self.inspected.is_some() || small
     }
 }

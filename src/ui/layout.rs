@@ -6,8 +6,8 @@ use egui_tiles::Tree;
 use super::dock;
 use super::pane::{CompactPane, Pane};
 use super::panels::{
-    command_palette, inspector, lesson, lessons, model_card, notices, open, phases, prompt, save, shortcuts,
-    timeline, top_bar,
+    command_palette, inspector, lesson, lessons, model_card, notices, open, phases, problem, prompt, save,
+    shortcuts, timeline, top_bar,
 };
 use super::scene::Scene;
 use super::theme::{self, NARROW, palette, space};
@@ -92,6 +92,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     save::show(ui, scene);
     lessons::show(ui, scene);
     shortcuts::show(ui, scene);
+    problem::show(ui, scene);
     command_palette::show(ui, scene);
     notices::show(ui, scene);
     drop_hint(ui);

@@ -123,15 +123,25 @@ impl From<eframe::Error> for UiError {
     }
 }
 
+/// What the window begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// With the settings and panes of the last time.
+    Remembered,
+    /// As at the first start.
+    Fresh,
+}
+
 /// Opens the window with a first model, on the engine's own worker; returns when it is closed.
-pub fn run(initial: ModelSource) -> Result<(), UiError> {
-    run_with(initial, |wake| Session::start(move || wake()))
+pub fn run(initial: ModelSource, memory: Memory) -> Result<(), UiError> {
+    run_with(initial, memory, |wake| Session::start(move || wake()))
 }
 
 /// Opens the window and returns when it is closed. `start` begins the worker; it is called once, on the
 /// window's thread.
 pub fn run_with<W: Worker + 'static>(
     initial: ModelSource,
+    memory: Memory,
     start: impl FnOnce(Wake) -> W,
 ) -> Result<(), UiError> {
     let viewport = egui::ViewportBuilder::default()
@@ -148,6 +158,7 @@ pub fn run_with<W: Worker + 'static>(
         let ctx = creation.egui_ctx.clone();
         let worker = start(Arc::new(move || ctx.request_repaint()));
         let app = App::new(creation, Box::new(worker), initial);
+        let app = if memory == Memory::Fresh { app.as_at_first() } else { app };
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     Ok(eframe::run_native(APP_ID, options, Box::new(create))?)

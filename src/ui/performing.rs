@@ -12,6 +12,7 @@ use super::pane::CompactPane;
 use super::remembered::Remembered;
 use super::state::Awaited;
 use super::theme;
+use crate::problems;
 use crate::session::{Command, ModelSource, Pace, Status};
 
 /// How small and how large everything may be made.
@@ -132,6 +133,11 @@ impl App {
             Action::TogglePalette => {
                 let cards = &mut self.state.cards;
                 cards.palette = if cards.palette.is_some() { None } else { Some(Palette::default()) };
+            }
+            Action::ShowProblem => {
+                self.state.cards.shortcuts = false;
+                self.state.cards.problem = Some(problems::newest());
+                self.worker.send(Command::DescribeAdapters);
             }
             Action::ToggleShortcuts => self.state.cards.shortcuts ^= true,
             Action::ToggleLessons => self.state.cards.lessons ^= true,

@@ -4,19 +4,20 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms that it may use, itself apart.
-const DIRECTIONS: [(&str, &[&str]); 13] = [
+const DIRECTIONS: [(&str, &[&str]); 14] = [
     ("formats", &["model"]),
     ("tokenizer", &[]),
     ("model", &[]),
     ("reference", &["model"]),
-    ("gpu", &["model"]),
+    ("gpu", &["model", "problems"]),
     ("decoding", &["model", "trace"]),
+    ("problems", &[]),
     ("trace", &[]),
     ("export", &["trace"]),
     ("session", &["decoding", "formats", "gpu", "model", "tokenizer", "trace"]),
     ("synthetic", &["model"]),
     ("verify", &["gpu", "model", "reference", "session", "synthetic", "trace"]),
-    ("ui", &["decoding", "export", "session", "trace"]),
+    ("ui", &["decoding", "export", "problems", "session", "trace"]),
     (
         "cli",
         &[

@@ -127,6 +127,9 @@ impl Script {
         }
         self.commands.push(command.clone());
         match command {
+            Command::DescribeAdapters => {
+                self.events.push_back(Event::AdaptersDescribed("0: a GPU\n   kernels: fast\n".to_owned()));
+            }
             Command::ListAdapters => self.events.push_back(Event::Adapters(vec![adapter()])),
             Command::Load(_) => {
                 self.events.push_back(Event::LoadStarted { name: model().name });

@@ -47,6 +47,19 @@ impl AdapterInfo {
     }
 }
 
+impl AdapterInfo {
+    /// All of it for a person, line by line: with the kernels that a model gets there, or why it gets none.
+    pub fn text(&self, kernels: Result<&[String], &str>) -> String {
+        let Self { index, name, backend, kind, driver, details, .. } = self;
+        let details: String = details.iter().map(|(what, much)| format!("   {what:<26} {much}\n")).collect();
+        let kernels = match kernels {
+            Ok(kernels) => kernels.iter().map(|kernel| format!("   kernels: {kernel}\n")).collect(),
+            Err(problem) => format!("   cannot be used: {problem}\n"),
+        };
+        format!("{index}: {name}\n   {backend}, {kind}, driver {driver}\n{details}{kernels}")
+    }
+}
+
 pub(super) fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
     let info = adapter.get_info();
     let limits = adapter.limits();

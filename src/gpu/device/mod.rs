@@ -22,6 +22,7 @@ pub use adapters::{adapters, find};
 pub use error::GpuError;
 pub use failures::{FailedAdapter, Problem, known_problem};
 pub use handle::Device;
+pub use open::be_conservative;
 pub(super) use readbacks::Readbacks;
 pub(super) use stopwatch::Stopwatch;
 pub(super) use timestamps::Timestamps;

@@ -1,5 +1,7 @@
 //! Opening an adapter: what it is asked for, its first work, and which one comes next where that fails.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use wgpu::{DownlevelFlags, Features};
 
 use super::adapter_info::AdapterInfo;
@@ -9,11 +11,21 @@ use super::handle::Device;
 use super::waiting::PATIENCE;
 use super::{adapters, canary};
 use crate::gpu::kernels::{Capabilities, MOST_BINDINGS, MOST_LANES};
+use crate::problems;
 use crate::units;
 
 /// Features that are used where the adapter has them.
 const WANTED_FEATURES: Features =
     Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_PASSES).union(Capabilities::FEATURES);
+
+/// Whether devices are opened with what every adapter has, and nothing else.
+static CONSERVATIVE: AtomicBool = AtomicBool::new(false);
+
+/// Opens devices from now on with what every adapter has and nothing else, for drivers that do the rest wrongly: no subgroups,
+/// no matrix units, no integers of 64 bits, no timestamps.
+pub fn be_conservative() {
+    CONSERVATIVE.store(true, Ordering::Relaxed);
+}
 
 impl Device {
     /// Opens the adapter of this index, or with this text in its name, or the best one; runs the loop canary. Of several
@@ -44,11 +56,14 @@ impl Device {
         if let Some(lacks) = lacking(adapter.get_downlevel_capabilities().flags, &limits) {
             return Err(Problem::Lacks(lacks));
         }
-        let capabilities = Capabilities::of(adapter);
+        let (capabilities, wanted) = match CONSERVATIVE.load(Ordering::Relaxed) {
+            true => (Capabilities::of(adapter).least(), Features::empty()),
+            false => (Capabilities::of(adapter), WANTED_FEATURES),
+        };
         let for_matrices = capabilities.matrix_features();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("logitscope engine"),
-            required_features: (adapter.features() & WANTED_FEATURES) | for_matrices,
+            required_features: (adapter.features() & wanted) | for_matrices,
             required_limits: limits,
             experimental_features: experiments(for_matrices),
             ..Default::default()
@@ -59,6 +74,7 @@ impl Device {
         match canary::run(&device) {
             Ok(()) => {
                 device.be_patient(PATIENCE);
+                problems::use_adapter(format!("{}, driver {}", info.full_name(), info.driver));
                 Ok(device)
             }
             Err(problem) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wgpu::{PollError, PollType};
 
 use crate::model::ModelError;
+use crate::problems;
 
 /// Longest that a submission may take before the device counts as lost. Submissions are cut to tens of
 /// milliseconds on a GPU; the software driver on a busy machine needs the room.
@@ -59,7 +60,11 @@ impl FirstFailure {
         }));
         let slot = failure.clone();
         device.set_device_lost_callback(move |reason, message| {
+            let is_meant = reason == wgpu::DeviceLostReason::Destroyed;
             let reason = if message.is_empty() { format!("{reason:?}") } else { message };
+            if !is_meant {
+                problems::record(&format!("the GPU was lost: {reason}"));
+            }
             slot.keep(ModelError::DeviceLost { reason });
         });
         failure

@@ -154,7 +154,7 @@ impl Engine {
 }
 
 /// Which kernels a model gets on a device, in words: those it begins with, and what trials found.
-pub fn variants_of(device: &Device) -> Vec<String> {
+fn variants_of(device: &Device) -> Vec<String> {
     let steps = KernelChoice::candidates(&device.capabilities);
     let prompts = steps[0].prefill_candidates(&device.capabilities);
     let mut variants = steps[0].describe();
@@ -164,6 +164,12 @@ pub fn variants_of(device: &Device) -> Vec<String> {
     let (adapter, driver) = (device.info.full_name(), &device.info.driver);
     variants.extend(trials.about(&adapter, driver).filter_map(|trial| words(trial, &steps, &prompts)));
     variants
+}
+
+/// The kernels that a model gets on the adapter of this index, or why it gets none.
+pub fn variants_on(index: usize) -> Result<Vec<String>, String> {
+    let device = Device::open(Some(&index.to_string()));
+    device.map(|device| variants_of(&device)).map_err(|error| error.problem())
 }
 
 /// What a trial found, for a person; nothing of candidates that there are no more.

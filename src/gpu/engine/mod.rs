@@ -15,7 +15,7 @@ mod recorder;
 mod states;
 mod tuning_cache;
 
-pub use autotune::variants_of;
+pub use autotune::variants_on;
 pub use core::Engine;
 pub use op_by_op::BegunPass;
 pub use profile::OpCost;

@@ -56,6 +56,11 @@ impl Capabilities {
         }
     }
 
+    /// The same without anything that some adapters lack.
+    pub(crate) fn least(self) -> Self {
+        Self { subgroup_lanes: None, has_int64: false, matrix_units: Vec::new(), ..self }
+    }
+
     /// Whether the adapter has what [`LinearVariant::GemvSubgroup`] takes: words of 64 bits, and every subgroup of this
     /// many lanes.
     pub(super) fn can_shuffle(&self, lanes: u32) -> bool {

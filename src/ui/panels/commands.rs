@@ -84,6 +84,7 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
         add(format!("Arrangement: {}", preset.name()), Action::Arrange(preset));
     }
     add("Arrange the panes as at first".to_owned(), Action::ResetArrangement);
+    add("Report a problem…".to_owned(), Action::ShowProblem);
     add("Reset the window: settings, recent models, layout".to_owned(), Action::ResetAll);
     commands
 }

@@ -28,6 +28,7 @@ mod peek;
 pub(super) mod phases;
 pub(super) mod pinned;
 pub(super) mod pipeline;
+pub(super) mod problem;
 pub(super) mod prompt;
 mod prompt_token;
 mod run_buttons;

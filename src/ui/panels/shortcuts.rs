@@ -35,6 +35,12 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             });
         }
         ui.separator();
+        let report = ui.button("Report a problem…").on_hover_text(
+            "Shows what broke last and what this computer has, to be copied. Nothing is sent.",
+        );
+        if report.clicked() {
+            scene.actions.push(Action::ShowProblem);
+        }
         let reset = ui
             .button("Reset the window")
             .on_hover_text("Forgets settings, recent models, theme and layout. The model and the text stay.");
