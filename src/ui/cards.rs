@@ -13,6 +13,10 @@ pub struct Cards {
     pub open: bool,
     /// Whether the path field of the open card takes the keyboard: for the card's first frame.
     pub focus_path: bool,
+    /// Whether the card that chooses another model for the lanes shows.
+    pub second: bool,
+    /// Its path field.
+    pub second_path: String,
     /// What the card asks about that saves something; it shows while there is such.
     pub saving: Option<Export>,
     /// What it asked about last: its path field is about that.
@@ -61,6 +65,8 @@ impl Default for Cards {
             open_path: String::new(),
             open: false,
             focus_path: false,
+            second: false,
+            second_path: String::new(),
             saving: None,
             saving_before: None,
             save_path: first_trace_path(),
@@ -79,7 +85,7 @@ impl Cards {
     /// Whether a card lies over the window and takes the keyboard.
     pub fn any(&self) -> bool {
         let small = self.palette.is_some() || self.shortcuts || self.notices || self.lessons;
-        self.open || self.saving.is_some() || self.inspected.is_some() || small
+        self.open || self.second || self.saving.is_some() || self.inspected.is_some() || small
     }
 }
 
