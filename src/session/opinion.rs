@@ -10,7 +10,7 @@ use crate::trace::Token;
 pub struct SecondOpinion {
     /// The step: an index in [`crate::trace::Run::nodes`].
     pub node: usize,
-    /// Kullback–Leibler divergence KL(first ‖ second) = Σ p₁ · (ln p₁ − ln p₂) over the vocabulary, in nats.
+    /// Kullback–Leibler divergence KL(first || second) = Σ p₁ · (ln p₁ − ln p₂) over the vocabulary, in nats.
     pub kl_nats: f64,
     /// What the model of the text says, computed once more: in the last bits it may differ from the run.
     pub first: Opinion,

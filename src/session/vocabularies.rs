@@ -49,7 +49,7 @@ pub enum VocabularyMisfit {
 
 impl VocabularyMatch {
     /// Of the vocabularies of a model and of another one beside it.
-    pub(super) fn of(model: &ReadyModel, other: &ReadyModel) -> Result<Self, VocabularyMisfit> {
+    pub fn of(model: &ReadyModel, other: &ReadyModel) -> Result<Self, VocabularyMisfit> {
         let (model_size, other_size) = (model.model.vocabulary(), other.model.vocabulary());
         let names = (other.loaded.model.name.clone(), model.loaded.model.name.clone());
         if model_size != other_size {

@@ -8,13 +8,13 @@ mod rows;
 mod second;
 mod totals;
 
-use egui::{Rect, Ui, UiBuilder, pos2, vec2};
+use egui::{Align, Layout, Rect, Ui, UiBuilder, pos2, vec2};
 
 use crate::ui::action::Action;
 use crate::ui::icons::Icon;
 use crate::ui::lanes::{LaneAction, SecondAction};
 use crate::ui::scene::Scene;
-use crate::ui::theme::palette;
+use crate::ui::theme::{palette, space};
 use crate::ui::widgets::{Emphasis, action_button, empty};
 use grid::Grid;
 use second::Second;
@@ -71,16 +71,24 @@ fn nothing_yet(ui: &mut Ui, scene: &mut Scene<'_>) {
     let whole = ui.available_rect_before_wrap();
     let text = "One prompt, up to four ways to decode it, step by step beside each other: a lane is a copy of the \
                 settings, which you then change. Or another model reads the same text and says what it would have said.";
-    let room = Rect::from_min_max(whole.min, pos2(whole.right(), whole.bottom() - 100.0));
+    // In a low pane the buttons stand beside each other.
+    const BUTTON: f32 = 240.0;
+    let low = whole.height() < 240.0;
+    let (columns, height) = if low { (2.0, 32.0) } else { (1.0, 72.0) };
+    let size = vec2(columns * (BUTTON + space::S) - space::S, height);
+    let room = Rect::from_min_max(whole.min, pos2(whole.right(), whole.bottom() - height - 28.0));
     ui.scope_builder(UiBuilder::new().max_rect(room), |ui| empty(ui, "No lanes yet", text));
-    let at = Rect::from_center_size(pos2(whole.center().x, whole.center().y + 66.0), vec2(240.0, 72.0));
-    ui.scope_builder(UiBuilder::new().max_rect(at), |ui| {
-        if action_button(ui, Icon::Lanes, "Set up two lanes", Emphasis::Primary, 240.0).clicked() {
+    let middle = whole.center().y + if low { 56.0 } else { 66.0 };
+    let at = Rect::from_center_size(pos2(whole.center().x, middle), size);
+    let layout = if low { Layout::left_to_right(Align::Center) } else { Layout::top_down(Align::Min) };
+    ui.scope_builder(UiBuilder::new().max_rect(at).layout(layout), |ui| {
+        ui.spacing_mut().item_spacing = vec2(space::S, space::S);
+        if action_button(ui, Icon::Lanes, "Set up two lanes", Emphasis::Primary, BUTTON).clicked() {
             scene.actions.push(Action::Lane(LaneAction::Begin));
         }
         ui.add_enabled_ui(scene.view.loaded.is_some(), |ui| {
             let words = "Compare with another model…";
-            if action_button(ui, Icon::Scales, words, Emphasis::Secondary, 240.0).clicked() {
+            if action_button(ui, Icon::Scales, words, Emphasis::Secondary, BUTTON).clicked() {
                 scene.actions.push(Action::Second(SecondAction::Choose));
             }
         });

@@ -26,7 +26,7 @@ const BOTH_FROM: f32 = 270.0;
 
 /// The numbers that a cell has room for, from the right, with their widths.
 pub(super) fn numbers(width: f32) -> Vec<(&'static str, f32)> {
-    let kl = (width >= KL_FROM).then_some(("KL(A ‖ M)", KL));
+    let kl = (width >= KL_FROM).then_some(("KL(A || M)", KL));
     let both = (width >= BOTH_FROM).then_some(("p by A → by M", BOTH));
     kl.into_iter().chain(both).collect()
 }
@@ -75,6 +75,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>, second: &Second<'_>, plac
     }
     response.on_hover_ui(|ui| {
         ui.set_max_width(320.0);
+        ui.spacing_mut().item_spacing.y = 3.0;
         for line in &words {
             ui.label(egui::RichText::new(line).size(size::SMALL).color(ink.text));
         }
@@ -95,6 +96,6 @@ fn words(opinion: &SecondOpinion, node: &Node, place: usize) -> Vec<String> {
     vec![
         format!("Model M, step {}: {first}", place + 1),
         format!("{} has {by_first} by A's model and {by_second} by M", token_text::of_node(node)),
-        format!("KL(A ‖ M) {} nats", nats(opinion.kl_nats)),
+        format!("KL(A || M) {} nats", nats(opinion.kl_nats)),
     ]
 }

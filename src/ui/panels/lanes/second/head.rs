@@ -51,6 +51,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, second: &Sec
     let memory = memory_words(second);
     response.on_hover_ui(|ui| {
         ui.set_max_width(320.0);
+        ui.spacing_mut().item_spacing.y = 4.0;
         ui.label(egui::RichText::new(format!("Model M: {name}")).font(semibold(size::BODY)).color(ink.text));
         let small = |text: String| egui::RichText::new(text).size(size::SMALL).color(ink.secondary);
         ui.label(small(format!("{state}{memory}")));
