@@ -11,7 +11,7 @@ pub struct Cards {
     pub open_path: String,
     /// Whether the open card shows.
     pub open: bool,
-    /// Whether the path field of the open card takes the keyboard: for the card's first frame.
+    /// Whether the path field of the card that opens takes the keyboard: for its first frame.
     pub focus_path: bool,
     /// Whether the card that chooses another model for the lanes shows.
     pub second: bool,

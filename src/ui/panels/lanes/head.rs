@@ -1,9 +1,8 @@
 //! The lanes' names, with what can be done with them.
 
-use egui::{
-    Align2, CornerRadius, Rect, Role, Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
-};
+use egui::{CornerRadius, Rect, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
+use super::badge::{BADGE, badge};
 use super::columns::Column;
 use super::grid::Grid;
 use super::second::{self, Second};
@@ -17,8 +16,6 @@ use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, regular, semibold, size, space};
 use crate::ui::widgets::{Emphasis, action_button, focus_ring, icon_button, one_line, small_button};
 
-/// Side of the square with a lane's letter.
-const BADGE: f32 = 18.0;
 /// Room for the buttons of a lane.
 const BUTTONS: f32 = 46.0;
 
@@ -112,14 +109,6 @@ fn lane_head(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, lane: usize, colum
     }
     let what = if column.run.is_some() { "\nClick to show its run in all panes." } else { "" };
     response.on_hover_text(format!("Lane {letter}: {} – {state}.{what}", column.name));
-}
-
-/// Its letter in the colour that it has in plots.
-pub(super) fn badge(ui: &Ui, letter: char, color: egui::Color32, center: egui::Pos2) {
-    let rect = Rect::from_center_size(center, vec2(BADGE, BADGE));
-    let fill = color.gamma_multiply(0.16);
-    ui.painter().rect(rect, CornerRadius::same(4), fill, Stroke::new(1.0, color), StrokeKind::Inside);
-    ui.painter().text(center, Align2::CENTER_CENTER, letter, semibold(size::SMALL), color);
 }
 
 fn lane_buttons(ui: &mut Ui, scene: &mut Scene<'_>, lane: usize, edited: bool, right: egui::Pos2) {

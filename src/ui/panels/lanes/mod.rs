@@ -1,6 +1,7 @@
 //! Lanes: the same prompt in several ways side by side, aligned by step. What they are on top, their tokens below, and
 //! what they took at the bottom.
 
+mod badge;
 mod columns;
 mod grid;
 mod head;

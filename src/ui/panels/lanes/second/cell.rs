@@ -2,7 +2,7 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::{Second, color, nats};
+use super::said::{Second, color, nats};
 use crate::session::SecondOpinion;
 use crate::trace::Node;
 use crate::ui::action::Action;

@@ -4,7 +4,7 @@ use egui::{Align2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::super::grid::Grid;
 use super::super::totals::line_height;
-use super::{Second, nats};
+use super::said::{Second, nats};
 use crate::session::OpinionSummary;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;

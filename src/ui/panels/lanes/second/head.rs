@@ -2,9 +2,9 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
+use super::super::badge::badge;
 use super::super::grid::Grid;
-use super::super::head::badge;
-use super::{Second, color};
+use super::said::{Second, color};
 use crate::session::Status;
 use crate::ui::action::Action;
 use crate::ui::format;
