@@ -92,7 +92,7 @@ impl Loader for Two {
         let mut second = model(other_favourite, ABOVE[1]);
         match &*request.source.name() {
             "short" => second.context = PROMPT.len() + 5,
-            "unplugged" => second.passes_left = 2,
+            "unplugged" => second.passes_left = 1,
             "smaller" => second = FakeModel::scrambled(VOCABULARY - 1),
             "damaged" => second = FakeModel::new(VOCABULARY, |_| vec![f32::NAN; VOCABULARY]),
             _ => {}
