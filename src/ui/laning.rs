@@ -5,7 +5,7 @@ use super::dialog::Wanted;
 use super::lanes::{Lane, LaneAction, MOST_LANES, Ran, SecondAction};
 use super::running::as_run;
 use super::state::{Awaited, Origin, State};
-use crate::session::{Command, LanesRequest, LoadRequest, ModelSource, Pace, SecondCommand};
+use crate::session::{Command, LanesRequest, LoadRequest, ModelSource, Pace, SecondCommand, SecondView};
 
 impl App {
     pub(super) fn perform_on_lanes(&mut self, action: LaneAction) {
@@ -35,6 +35,10 @@ impl App {
         if lane < self.state.remembered.lanes.len() && !self.view.has_live_run() {
             self.state.remembered.lanes.remove(lane);
             self.state.edited_lane = None;
+            // Another model would have nothing to read, and no place where it shows.
+            if self.state.remembered.lanes.is_empty() && self.view.second != SecondView::default() {
+                self.worker.send(Command::Second(SecondCommand::Drop));
+            }
         }
     }
 

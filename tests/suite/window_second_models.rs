@@ -81,6 +81,11 @@ fn another_model_is_chosen_on_a_card_and_taken_away_by_a_button() {
         let request = asked(script);
         assert_eq!(request.source, ModelSource::Path("/models/other.gguf".into()));
         assert_eq!(request.weights, WeightsChoice::Original);
+        // It goes with the last lane.
+        press(window, "Remove lane A");
+        assert_eq!(script.last(), Command::Second(SecondCommand::Drop));
+        assert!(sees(window, "No lanes yet"));
+        press(window, "Set up two lanes");
         // While it is loaded.
         script.tell(Event::Second(SecondEvent::LoadStarted { name: "other.gguf".to_owned() }));
         window.run_steps(2);
