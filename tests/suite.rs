@@ -69,6 +69,7 @@ mod suite {
     mod report;
     mod routers;
     mod same_runs;
+    mod second_models;
     mod selection;
     mod sentencepiece;
     mod session;
@@ -100,6 +101,7 @@ mod suite {
     mod window_plots;
     mod window_prompt;
     mod window_script;
+    mod window_second_models;
     mod window_segments;
     mod window_strategies;
     mod window_talk;

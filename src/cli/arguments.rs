@@ -158,6 +158,8 @@ pub struct Generate {
     #[command(flatten)]
     pub speculative: SpeculativeOptions,
     #[command(flatten)]
+    pub compare: CompareOptions,
+    #[command(flatten)]
     pub lookahead: LookaheadOptions,
     /// Divide the logits by X: below 1 bolder about the likely, above 1 more even; left out, 1 (sample; with beam and
     /// speculative it makes draws of the highest)
@@ -219,6 +221,19 @@ pub struct Generate {
     /// Write the run to an HTML page, which any browser opens without a network
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+/// Another model that reads the text that came.
+#[derive(Debug, Args)]
+pub struct CompareOptions {
+    /// Then let another model with the same vocabulary read the text, and tell step by step how far its distribution is
+    /// from the model's (KL divergence, most likely token); a folder or file as for --model, `built-in` for the one that
+    /// drafts for the built-in model
+    #[arg(long, value_name = "FOLDER|FILE")]
+    pub compare_with: Option<PathBuf>,
+    /// Precision of that model's weights; without --compare-with, the same model in this precision
+    #[arg(long, value_enum, value_name = "WEIGHTS")]
+    pub compare_weights: Option<WeightsChoice>,
 }
 
 /// A saved run as a page.

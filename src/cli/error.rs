@@ -6,7 +6,8 @@ use crate::export::page::PageError;
 use crate::formats::FormatError;
 use crate::gpu::GpuError;
 use crate::model::ModelError;
-use crate::session::{DraftError, LoadError, RunError};
+use crate::session::reading::ReadingError;
+use crate::session::{DraftError, LoadError, RunError, VocabularyMisfit};
 use crate::synthetic::UnfitFormat;
 use crate::trace::file::TraceFileError;
 use crate::verify::SelfTestError;
@@ -50,6 +51,17 @@ pub enum CliError {
     /// A draft model with other tokens.
     #[error("the draft model does not fit: {0}")]
     Draft(#[from] DraftError),
+    /// Loading a model to compare with.
+    #[error("the model to compare with could not be loaded: {0}")]
+    LoadOther(LoadError),
+    /// One with other tokens.
+    #[error(
+        "the models cannot be compared: {0}: choose a model of the same family, or the same model in another precision"
+    )]
+    OtherTokens(#[from] VocabularyMisfit),
+    /// One that fails.
+    #[error("the models could not be compared: {0}")]
+    Compare(#[from] ReadingError),
     /// A text for a model that has no tokenizer.
     #[error("the text could not be tokenised: {0}")]
     Tokenise(RunError),

@@ -1,10 +1,11 @@
 //! `generate`: decodes in the terminal.
 
 use super::arguments::{BeamOptions, EarlyStoppingOption, Generate, SpeculativeOptions};
+use super::compare;
 use super::error::CliError;
 use super::generate_json::{GenerateJson, stop_name};
 use super::interrupt::INTERRUPTED;
-use super::model;
+use super::model::{self, Beside, Loaded};
 use super::outcome::Outcome;
 use super::output::{Listener, StatusLine, print, print_json, rate, seconds, status};
 use crate::decoding::{
@@ -24,8 +25,11 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let draft = arguments.speculative.draft_model.as_ref();
     let wanted = matches!(settings.speculative.drafter, Drafter::Best | Drafter::Model);
     let draft = draft.filter(|_| wanted && arguments.strategy == StrategyKind::Speculative);
-    let (mut ready, draft) = match model::load_with_draft(&arguments.model, draft) {
-        Err(CliError::Load(LoadError::Stopped) | CliError::LoadDraft(LoadError::Stopped)) => {
+    let beside = Beside { draft, other: Some(&arguments.compare) };
+    let Loaded { mut ready, draft, mut other } = match model::load_with(&arguments.model, &beside) {
+        Err(CliError::Load(error) | CliError::LoadDraft(error) | CliError::LoadOther(error))
+            if matches!(error, LoadError::Stopped) =>
+        {
             return Ok(Outcome::Interrupted);
         }
         loaded => loaded?,
@@ -49,10 +53,15 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
         page::write(path, &run)?;
     }
     result?;
+    let comparison = match &mut other {
+        Some(other) => compare::read(&mut ready, other, &run)?,
+        None => None,
+    };
     if arguments.json.json {
-        print_json(&GenerateJson::new(&run, has_text, arguments.top))?;
+        print_json(&GenerateJson::new(&run, has_text, arguments.top, comparison))?;
     } else {
         report_figures(&run);
+        comparison.iter().for_each(compare::report);
     }
     let interrupted = run.stop == Some(StopReason::Cancelled) && super::interrupt::pressed();
     Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })

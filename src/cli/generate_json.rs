@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::compare::ComparisonJson;
 use crate::trace::{Candidate, Node, Phases, ReturnedSequence, Run, StateCounters, StopReason};
 
 /// The JSON object of `generate --json`.
@@ -21,6 +22,9 @@ pub(super) struct GenerateJson<'a> {
     steps: Vec<StepJson>,
     /// Beam search's sequences; empty for strategies with one.
     sequences: Vec<SequenceJson>,
+    /// Left out where no other model was to read the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<ComparisonJson>,
 }
 
 #[derive(Serialize)]
@@ -94,7 +98,7 @@ struct StepJson {
 
 impl<'a> GenerateJson<'a> {
     /// What a run has come to.
-    pub(super) fn new(run: &'a Run, has_text: bool, top: usize) -> Self {
+    pub(super) fn new(run: &'a Run, has_text: bool, top: usize, comparison: Option<ComparisonJson>) -> Self {
         Self {
             model: ModelJson {
                 path: &run.model.path,
@@ -111,6 +115,7 @@ impl<'a> GenerateJson<'a> {
             states: run.states(),
             steps: run.line_nodes().map(|node| StepJson::new(node, top)).collect(),
             sequences: run.sequences.iter().map(|one| SequenceJson::new(run, one)).collect(),
+            comparison,
         }
     }
 }

@@ -8,6 +8,7 @@ mod arguments;
 mod bench;
 mod check;
 mod choices;
+mod compare;
 mod error;
 mod generate;
 mod generate_json;

@@ -1,9 +1,11 @@
 //! From arguments to a model that is ready and a prompt to give it.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::arguments::{ConversationOptions, ModelOptions, PromptOptions, SpecialOption, source};
+use super::arguments::{
+    CompareOptions, ConversationOptions, ModelOptions, PromptOptions, SpecialOption, source,
+};
 use super::error::CliError;
 use super::interrupt;
 use super::output::{StatusLine, status};
@@ -13,7 +15,7 @@ use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
     self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, RunError,
-    Share,
+    Share, VocabularyMatch,
 };
 use crate::tokenizer::chat::{Conversation, Message};
 use crate::tokenizer::without_byte_order_mark;
@@ -21,7 +23,7 @@ use crate::units::bytes;
 
 /// Loads the model, with progress on stderr. Ctrl-C ends it with [`crate::session::LoadError::Stopped`].
 pub(super) fn load(options: &ModelOptions) -> Result<ReadyModel, CliError> {
-    load_with_draft(options, None).map(|(ready, _)| ready)
+    load_with(options, &Beside::default()).map(|loaded| loaded.ready)
 }
 
 /// Loads the model and makes ids of a prompt that it can compute. `None` where Ctrl-C ended that.
@@ -40,23 +42,70 @@ pub(super) fn load_with_prompt(
     Ok(Some((ready, ids)))
 }
 
-/// Loads the model, and beside it a model that drafts for it.
-pub(super) fn load_with_draft(
-    options: &ModelOptions,
-    draft: Option<&PathBuf>,
-) -> Result<(ReadyModel, Option<DraftModel>), CliError> {
+/// Models to load beside the model.
+#[derive(Default)]
+pub(super) struct Beside<'a> {
+    /// One that drafts for it.
+    pub draft: Option<&'a PathBuf>,
+    /// One that reads what it decodes.
+    pub other: Option<&'a CompareOptions>,
+}
+
+/// The model, and those beside it.
+pub(super) struct Loaded {
+    /// The model.
+    pub ready: ReadyModel,
+    /// The one that drafts for it.
+    pub draft: Option<DraftModel>,
+    /// The one that reads what it decodes.
+    pub other: Option<ReadyModel>,
+}
+
+/// Loads the model, and others beside it.
+pub(super) fn load_with(options: &ModelOptions, beside: &Beside<'_>) -> Result<Loaded, CliError> {
     let mut loader = GpuLoader::default();
     let ready = watched(&mut loader, &request(options), GpuLoader::load)?;
-    let Some(draft) = draft else { return Ok((ready, None)) };
-    let source = match draft.to_str() {
-        Some(BUILT_IN) if !draft.exists() => ModelSource::BuiltInDraft,
-        _ => ModelSource::Path(draft.clone()),
+    let draft = match beside.draft {
+        Some(path) => {
+            let draft = watched(&mut loader, &LoadRequest::of(beside_source(path)), GpuLoader::load_draft);
+            let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
+            draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
+            Some(draft)
+        }
+        None => None,
     };
-    let request = LoadRequest::of(source);
-    let draft = watched(&mut loader, &request, GpuLoader::load_draft);
-    let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
-    draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
-    Ok((ready, Some(draft)))
+    let other = match beside.other.and_then(|compare| other_request(options, compare)) {
+        Some(request) => {
+            let other = watched(&mut loader, &request, GpuLoader::load_draft).map_err(CliError::LoadOther)?;
+            if VocabularyMatch::of(&ready, &other)? == VocabularyMatch::Sizes {
+                status(
+                    "warning: only the sizes of the vocabularies were compared, as a tokenizer is missing",
+                );
+            }
+            Some(other)
+        }
+        None => None,
+    };
+    Ok(Loaded { ready, draft, other })
+}
+
+/// Which model to compare with, if that is wanted.
+fn other_request(options: &ModelOptions, compare: &CompareOptions) -> Option<LoadRequest> {
+    let weights = compare.compare_weights.unwrap_or_default();
+    let cache = options.kv;
+    match (&compare.compare_with, compare.compare_weights) {
+        (Some(path), _) => Some(LoadRequest { weights, cache, ..LoadRequest::of(beside_source(path)) }),
+        (None, Some(weights)) => Some(LoadRequest { weights, ..request(options) }),
+        (None, None) => None,
+    }
+}
+
+/// A model beside the model by its path; `built-in` is the one that drafts for the built-in model.
+fn beside_source(path: &Path) -> ModelSource {
+    match path.to_str() {
+        Some(BUILT_IN) if !path.exists() => ModelSource::BuiltInDraft,
+        _ => ModelSource::Path(path.to_owned()),
+    }
 }
 
 /// What the strategy uses beside the model, with progress on stderr where that has to be loaded.

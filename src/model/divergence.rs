@@ -37,7 +37,7 @@ impl Divergence {
         let (log_sum_b, log_sum_a) = (log_sum_exp(original), log_sum_exp(judged));
         let kl_nats = pairs().map(|(b, a)| {
             let (log_b, log_a) = (b - log_sum_b, a - log_sum_a);
-            log_b.exp() * (log_b - log_a)
+            if log_b == f64::NEG_INFINITY { 0.0 } else { log_b.exp() * (log_b - log_a) }
         });
         Self {
             relative_error: if difference == 0.0 { 0.0 } else { (difference / length).sqrt() },
@@ -63,7 +63,7 @@ impl DivergenceSummary {
 }
 
 /// ln Σ exp(x), from the largest on.
-fn log_sum_exp(row: &[f32]) -> f64 {
+pub fn log_sum_exp(row: &[f32]) -> f64 {
     let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let sum: f64 = row.iter().map(|logit| (f64::from(*logit) - largest).exp()).sum();
     largest + sum.ln()

@@ -24,6 +24,8 @@ pub enum Command {
     LoadDraft(ModelSource),
     /// Forget the draft model, or stop loading it.
     DropDraft,
+    /// Something with a second model, which reads the first lane's text.
+    Second(SecondCommand),
     /// Count the tokens of a prompt, without a run.
     Count(Prompt),
     /// Begin a new run.
@@ -90,6 +92,19 @@ pub enum Command {
     FindTokens(String),
     /// End the run, within one chunk of a pass; what was decoded stays.
     Stop,
+}
+
+/// Something to ask about the second model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SecondCommand {
+    /// Load one on the device of the model, in place of the one before.
+    Load(LoadRequest),
+    /// Forget it, or stop loading it.
+    Drop,
+    /// Let it read along: while all lanes wait or have ended, it reads what is new in the first one's text.
+    Read,
+    /// Let it read no more.
+    EndReading,
 }
 
 /// The token of a run whose pass is looked into: the one over the token before it.

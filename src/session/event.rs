@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::break_when::Break;
 use super::command::ProbeTarget;
 use super::comparison::{ComparedStep, DeviceLimits, Profiled};
+use super::second::SecondEvent;
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::model::Probe;
@@ -61,6 +62,8 @@ pub enum Event {
     HeadLoadEnded,
     /// There is no draft model now: it was dropped, or a notice before says why it could not be loaded.
     DraftDropped,
+    /// Something happened to the second model.
+    Second(SecondEvent),
     /// A prompt was counted.
     Counted {
         /// Its tokens, special ones included; `None` where it cannot be tokenised.

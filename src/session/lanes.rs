@@ -34,6 +34,14 @@ impl Lanes {
         (!self.beside.is_empty()).then_some(self.shown)
     }
 
+    /// The first lane's run, where `newest` is the newest run; `None` where there are no lanes.
+    pub(super) fn first<'a>(&'a self, newest: Option<&'a LiveRun>) -> Option<&'a LiveRun> {
+        match self.shown()? {
+            0 => newest,
+            _ => self.others().next(),
+        }
+    }
+
     /// All but the newest run.
     pub(super) fn others(&self) -> impl Iterator<Item = &LiveRun> {
         self.beside.iter().flatten()

@@ -6,6 +6,8 @@ use super::break_when::Break;
 use super::comparison::{Comparison, DeviceLimits, Profiled};
 use super::event::{BrokenAdapter, Event, Loaded, Notice, Peeked, PinnedToken, Probed, RunUpdate, WholeRow};
 use super::lane_runs::LaneRuns;
+use super::loading_beside::LoadingBeside;
+use super::second::SecondView;
 use crate::gpu::{LoadPart, Share};
 use crate::model::profiling::CacheMap;
 use crate::trace::{AdapterFacts, ModelFacts, Run, Token};
@@ -26,7 +28,9 @@ pub struct View {
     /// The draft model that is ready.
     pub draft: Option<ModelFacts>,
     /// The draft model that is being loaded.
-    pub draft_loading: Option<DraftLoading>,
+    pub draft_loading: Option<LoadingBeside>,
+    /// The second model, and what it says of the first lane's text.
+    pub second: SecondView,
     /// Whether the model's own drafting head is being loaded.
     pub head_loading: bool,
     /// Tokens of the prompt that was counted last; `None` before the first, and where it cannot be tokenised.
@@ -75,17 +79,6 @@ pub struct Initiation {
     pub done: usize,
     /// Prompt tokens in all.
     pub total: usize,
-}
-
-/// How far loading a draft model is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DraftLoading {
-    /// Its name.
-    pub name: String,
-    /// What is being done.
-    pub part: LoadPart,
-    /// How much of that is done.
-    pub share: Share,
 }
 
 /// What the worker is doing.
@@ -149,7 +142,7 @@ impl View {
             }
             Event::DraftLoadStarted { name } => {
                 self.draft = None;
-                self.draft_loading = Some(DraftLoading { name, ..DraftLoading::default() });
+                self.draft_loading = Some(LoadingBeside { name, ..LoadingBeside::default() });
             }
             Event::DraftLoadProgress { part, share } => {
                 if let Some(loading) = &mut self.draft_loading {
@@ -164,6 +157,7 @@ impl View {
                 self.draft = None;
                 self.draft_loading = None;
             }
+            Event::Second(event) => self.second.apply(event),
             Event::HeadLoadStarted => self.head_loading = true,
             Event::HeadLoadEnded => self.head_loading = false,
             Event::Counted { tokens } => self.prompt_tokens = tokens,
@@ -178,6 +172,7 @@ impl View {
             Event::RunStarted(started) => {
                 self.forget_looks();
                 self.lanes = LaneRuns::default();
+                self.second.forget();
                 self.initiation = Initiation { done: 0, total: started.prompt.len() };
                 self.status = self.under_way();
                 self.cache = None;

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::break_when::BreakWhen;
-use super::command::{Command, Prompt};
+use super::command::{Command, Prompt, SecondCommand};
 use super::comparing::Comparing;
 use super::draft::DraftModel;
 use super::event::{BrokenAdapter, Event, Severity};
@@ -23,6 +23,7 @@ use super::outbox::Outbox;
 use super::peek::Peek;
 use super::prompt_scores::PromptScores;
 use super::run_error::RunError;
+use super::second_model::Second;
 use crate::decoding::{Control, DecodingError};
 use crate::model::ModelError;
 use crate::trace::StopReason;
@@ -56,6 +57,7 @@ impl Session {
                 interrupt: flag,
                 ready: None,
                 draft: None,
+                second: None,
                 live: None,
                 lanes: Lanes::default(),
                 scoring: None,
@@ -88,6 +90,7 @@ impl Session {
                 | Command::Start(_)
                 | Command::StartLanes(_)
                 | Command::ShowLane(_)
+                | Command::Second(SecondCommand::Load(_) | SecondCommand::Drop)
         );
         if let Some(commands) = &self.commands
             && commands.send(command).is_err()
@@ -131,6 +134,8 @@ pub(super) struct Worker {
     pub(super) ready: Option<ReadyModel>,
     /// Drafts for speculative runs; there only while a model is.
     pub(super) draft: Option<DraftModel>,
+    /// Reads the first lane's text; there only while a model is.
+    pub(super) second: Option<Second>,
     pub(super) live: Option<LiveRun>,
     /// The runs beside it.
     pub(super) lanes: Lanes,
@@ -159,6 +164,7 @@ impl Worker {
             let moving = self.scoring.is_some()
                 || self.peeking.is_some()
                 || self.comparing.is_some()
+                || self.reads()
                 || self.runs().any(LiveRun::moves);
             let command = if moving { self.inbox.poll() } else { self.inbox.wait() };
             if self.inbox.closed {
@@ -169,6 +175,7 @@ impl Worker {
                 None if self.scoring.is_some() => self.score_more(),
                 None if self.peeking.is_some() => self.peek_on(),
                 None if self.compares() => self.compare_on(),
+                None if self.reads() => self.read_on(),
                 None => self.advance(),
             });
             if let Err(panic) = catch_unwind(turn) {
@@ -192,6 +199,7 @@ impl Worker {
             Command::Load(request) => self.load(&request),
             Command::LoadDraft(source) => self.load_draft(source),
             Command::DropDraft => self.drop_draft(),
+            Command::Second(command) => self.perform_on_second(command),
             Command::Count(prompt) => self.count(&prompt),
             Command::Start(request) => self.start(&request),
             Command::StartLanes(request) => self.start_lanes(&request),
@@ -375,6 +383,7 @@ impl Worker {
             log::error!("the model could not be freed in good order");
         }
         self.drop_draft();
+        self.drop_second();
         self.outbox.send(Event::LoadFailed);
         if let Some(live) = live.filter(|live| live.motion != Motion::Ended) {
             self.outbox.send(Event::Finished { stop: StopReason::Failed, phases: live.decode.run.phases });

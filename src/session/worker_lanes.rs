@@ -49,6 +49,7 @@ impl Worker {
         self.live = runs.next();
         self.lanes = Lanes::beside(runs.collect(), shared);
         self.tell_pins();
+        self.let_second_read(true);
         Ok(())
     }
 

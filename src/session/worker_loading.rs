@@ -7,7 +7,8 @@ use super::load::LoadError;
 use super::worker::Worker;
 
 /// What makes it useless to go on loading a model.
-const LOAD_ENDS: fn(&Command) -> bool = |command| matches!(command, Command::Stop | Command::Load(_));
+pub(super) const LOAD_ENDS: fn(&Command) -> bool =
+    |command| matches!(command, Command::Stop | Command::Load(_));
 
 /// What makes it useless to go on loading a draft model.
 const DRAFT_ENDS: fn(&Command) -> bool =
@@ -19,6 +20,7 @@ impl Worker {
         self.close();
         // The old model goes first: both may not fit.
         self.drop_draft();
+        self.drop_second();
         (self.ready, self.spelled, self.device_measured) = (None, false, false);
         self.outbox.send(Event::LoadStarted { name: request.source.name() });
         let (inbox, outbox) = (&mut self.inbox, &self.outbox);

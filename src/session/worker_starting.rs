@@ -84,6 +84,7 @@ impl Worker {
 
     /// Frees what all runs hold in the model, and forgets them.
     pub(super) fn end_runs(&mut self) {
+        self.end_reading();
         if let Some(ready) = &mut self.ready {
             if let Some(live) = self.live.take() {
                 live.decode.end(ready);

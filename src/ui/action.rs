@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::arrangement::Preset;
 use super::exports::Export;
 use super::following::Towards;
-use super::lanes::LaneAction;
+use super::lanes::{LaneAction, SecondAction};
 use super::lessons::Lesson;
 use super::pane::Pane;
 use super::remembered::{Colouring, ThemeChoice};
@@ -97,6 +97,8 @@ pub enum Action {
     DropDraft,
     /// Something with lanes.
     Lane(LaneAction),
+    /// Something with another model beside them.
+    Second(SecondAction),
     /// Pin a token, or take it off.
     TogglePin(Token),
     /// Light, dark, or as the system.

@@ -305,6 +305,9 @@ impl eframe::App for App {
         let mut actions = keyboard::from_keyboard(&ctx, &self.state);
         self.rest_pointer(&ctx, &actions);
         let Self { view, state, tree, .. } = self;
+        if egui::Popup::is_any_open(&ctx) {
+            state.preset = Preset::of(tree);
+        }
         layout::show(ui, &mut Scene { view, state, actions: &mut actions }, tree);
         if self.keep_edited_lane() {
             ctx.request_repaint();

@@ -62,6 +62,14 @@ impl Preset {
         place.tree()
     }
 
+    /// The one whose panes lie as in a tree, whichever tabs are in front. Panes that a person moved are of none.
+    pub(super) fn of(tree: &Tree<Pane>) -> Option<Self> {
+        let place = Place::of(tree)?.without_fronts();
+        let as_in =
+            |preset: &Self| Place::of(&preset.tree()).map(Place::without_fronts).as_ref() == Some(&place);
+        Self::ALL.into_iter().find(as_in)
+    }
+
     /// Whether the selected step's numbers are shown beside the centre.
     pub(super) fn inspector(self) -> bool {
         self != Self::Chat
@@ -90,6 +98,21 @@ impl Place {
     /// How the panes of a tree lie.
     pub(super) fn of(tree: &Tree<Pane>) -> Option<Self> {
         Self::of_tile(&tree.tiles, tree.root?)
+    }
+
+    /// The same with the first tabs in front.
+    fn without_fronts(self) -> Self {
+        let shared = |inside: Vec<(f32, Self)>| {
+            inside.into_iter().map(|(share, place)| (share, place.without_fronts())).collect()
+        };
+        match self {
+            Self::Pane(name) => Self::Pane(name),
+            Self::Tabs { inside, .. } => {
+                Self::Tabs { active: 0, inside: inside.into_iter().map(Self::without_fronts).collect() }
+            }
+            Self::Row(inside) => Self::Row(shared(inside)),
+            Self::Column(inside) => Self::Column(shared(inside)),
+        }
     }
 
     fn of_tile(tiles: &Tiles<Pane>, tile: TileId) -> Option<Self> {

@@ -12,8 +12,12 @@ pub struct Cards {
     pub open_path: String,
     /// Whether the open card shows.
     pub open: bool,
-    /// Whether the path field of the open card takes the keyboard: for the card's first frame.
+    /// Whether the path field of the card that opens takes the keyboard: for its first frame.
     pub focus_path: bool,
+    /// Whether the card that chooses another model for the lanes shows.
+    pub second: bool,
+    /// Its path field.
+    pub second_path: String,
     /// What the card asks about that saves something; it shows while there is such.
     pub saving: Option<Export>,
     /// What it asked about last: its path field is about that.
@@ -64,6 +68,8 @@ impl Default for Cards {
             open_path: String::new(),
             open: false,
             focus_path: false,
+            second: false,
+            second_path: String::new(),
             saving: None,
             saving_before: None,
             save_path: first_trace_path(),
@@ -87,7 +93,7 @@ impl Cards {
             || self.notices
             || self.lessons
             || self.problem.is_some();
-        self.open || self.saving.is_some() || self.inspected.is_some() || small
+        self.open || self.second || self.saving.is_some() || self.inspected.is_some() || small
     }
 }
 

@@ -197,6 +197,15 @@ definitions! {
     LANE_TIME = "Time", "s", Measured, "What these passes took, by the clock, without what the lanes share of initiation and without the turns of the other lanes.", "";
     LANE_SHARED = "Shared", "", Measured, "The beginning of the prompt that was computed once for several lanes: all but its last token, whose row each lane computes itself.", "";
     LANE_SURPRISAL = "Surprisal", "nats", Computed, "Mean surprisal of the lane's tokens to the model itself, before any stage: low for a text that the model finds likely.", "Σ −ln p ÷ tokens";
+    SECOND_TOP = "M's first", "", Computed, "The token that model M holds for most likely at this step, given lane A's text so far. Quiet where lane A's model holds the same one for most likely; ≠ where it is another one.", "token with the highest raw logit";
+    SECOND_PROBABILITY = "p by A → by M", "%", Computed, "What both models themselves give the token that lane A chose, before any stage; lane A's model computes it once more, so that its last digits may differ from the run's.", "p = exp(logit − log-sum-exp)";
+    KL_DIVERGENCE = "KL(A || M)", "nats", Computed, "Kullback–Leibler divergence of model M's distribution over the whole vocabulary from that of lane A's model, before any stage, both given lane A's text so far: how many nats it costs on average to expect what M says where A's model draws. 0 where they are the same; it is not the same the other way round. The bar is its share of the largest of this text.", "Σ p(A) · (ln p(A) − ln p(M))";
+    TOP_AGREEMENT = "Same first token", "%", Computed, "Part of the steps read so far at which both models hold the same token for most likely (top-1 agreement).", "steps with the same token of the highest logit ÷ steps";
+    MEAN_KL = "KL(A || M), mean", "nats", Computed, "Mean over the steps read so far of the divergence of model M's distribution from that of lane A's model.", "Σ KL(A || M) ÷ steps";
+    LARGEST_KL = "KL(A || M), most", "nats", Computed, "The largest divergence of a step read so far, and which step that is.", "max KL(A || M)";
+    SURPRISALS = "Surprisal A · M", "nats", Computed, "How unexpected lane A's tokens are on average to its own model, and to model M. Greedy text is by its making what its own model expects.", "Σ −ln p ÷ steps";
+    PERPLEXITIES = "Perplexity A · M", "", Computed, "The same as a number of choices: a model with perplexity 3 is on average as undecided about lane A's tokens as between 3 equally likely ones.", "exp(mean surprisal)";
+    STEPS_READ = "Steps read", "steps", Measured, "Steps of lane A that both models have read, of all that it has. They read while the lanes wait, a chunk at a time.", "";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 

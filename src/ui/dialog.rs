@@ -19,6 +19,10 @@ pub(super) enum Wanted {
     DraftFolder,
     /// A draft model's file.
     DraftFile,
+    /// Another model's folder, for the lanes.
+    SecondFolder,
+    /// Its file.
+    SecondFile,
     /// Where to save something.
     New(Export),
     /// A saved trace.
@@ -58,14 +62,15 @@ impl Dialog {
             let dialog = rfd::FileDialog::new().set_title(match wanted {
                 Wanted::Folder | Wanted::File => "Open a model",
                 Wanted::DraftFolder | Wanted::DraftFile => "Open a draft model",
+                Wanted::SecondFolder | Wanted::SecondFile => "Open another model",
                 Wanted::New(Export::Trace) => "Save the trace",
                 Wanted::New(_) => "Export",
                 Wanted::Lesson => "Open a lesson",
                 Wanted::Trace => "Open a trace",
             });
             let chosen = match wanted {
-                Wanted::Folder | Wanted::DraftFolder => dialog.pick_folder(),
-                Wanted::File | Wanted::DraftFile => dialog
+                Wanted::Folder | Wanted::DraftFolder | Wanted::SecondFolder => dialog.pick_folder(),
+                Wanted::File | Wanted::DraftFile | Wanted::SecondFile => dialog
                     .add_filter("Model (safetensors, index, GGUF)", &["safetensors", "json", "gguf"])
                     // A GGUF file may have any name.
                     .add_filter("All files", &["*"])

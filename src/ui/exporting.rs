@@ -43,6 +43,7 @@ impl App {
         }
         cards.taken_path = None;
         (cards.saving, cards.saving_before) = (Some(export), Some(export));
+        cards.focus_path = true;
     }
 
     /// Writes what the card or the dialog asked about.

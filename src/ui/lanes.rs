@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decoding::DecodingSettings;
+use crate::session::{ModelSource, WeightsChoice};
 
 /// Most lanes: more would have no room.
 pub const MOST_LANES: usize = 4;
@@ -47,6 +48,25 @@ pub enum LaneAction {
         /// The step's place in its line.
         place: Option<usize>,
     },
+}
+
+/// Something to do with another model, which reads the first lane's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecondAction {
+    /// Show the ways to choose one, or put them away.
+    Choose,
+    /// Ask for its folder by the system's dialog.
+    PickFolder,
+    /// Ask for its file by the system's dialog.
+    PickFile,
+    /// Load it as its files have it.
+    Load(ModelSource),
+    /// Load the open model once more, with weights in this precision.
+    LoadSame(WeightsChoice),
+    /// Forget it, or stop loading it.
+    Drop,
+    /// Whether it reads along.
+    Read(bool),
 }
 
 impl Lane {

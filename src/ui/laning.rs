@@ -1,10 +1,11 @@
 //! What the window does for lanes: sets them up, runs them, and shows one of them in all panes.
 
 use super::app::App;
-use super::lanes::{Lane, LaneAction, MOST_LANES, Ran};
+use super::dialog::Wanted;
+use super::lanes::{Lane, LaneAction, MOST_LANES, Ran, SecondAction};
 use super::running::as_run;
 use super::state::{Awaited, Origin, State};
-use crate::session::{Command, LanesRequest, Pace};
+use crate::session::{Command, LanesRequest, LoadRequest, ModelSource, Pace, SecondCommand, SecondView};
 
 impl App {
     pub(super) fn perform_on_lanes(&mut self, action: LaneAction) {
@@ -34,6 +35,10 @@ impl App {
         if lane < self.state.remembered.lanes.len() && !self.view.has_live_run() {
             self.state.remembered.lanes.remove(lane);
             self.state.edited_lane = None;
+            // Another model would have nothing to read, and no place where it shows.
+            if self.state.remembered.lanes.is_empty() && self.view.second != SecondView::default() {
+                self.worker.send(Command::Second(SecondCommand::Drop));
+            }
         }
     }
 
@@ -68,6 +73,41 @@ impl App {
         self.state.wanted_tokens = lanes[0].stop.max_tokens;
         self.state.awaited = Awaited::Start(Pace::Continuous);
         self.worker.send(Command::StartLanes(LanesRequest { prompt, lanes, pace: Pace::Continuous }));
+    }
+
+    pub(super) fn perform_on_second(&mut self, action: SecondAction, ctx: &egui::Context) {
+        match action {
+            SecondAction::Choose => {
+                let cards = &mut self.state.cards;
+                cards.second = !cards.second;
+                cards.focus_path = cards.second;
+            }
+            SecondAction::PickFolder => self.ask(Wanted::SecondFolder, ctx),
+            SecondAction::PickFile => self.ask(Wanted::SecondFile, ctx),
+            SecondAction::Load(source) => self.load_second(source),
+            SecondAction::LoadSame(weights) => {
+                let request = self.request(self.asked_for.clone(), self.asked_context);
+                self.send_second(LoadRequest { weights, ..request });
+            }
+            SecondAction::Drop => self.worker.send(Command::Second(SecondCommand::Drop)),
+            SecondAction::Read(true) => self.worker.send(Command::Second(SecondCommand::Read)),
+            SecondAction::Read(false) => self.worker.send(Command::Second(SecondCommand::EndReading)),
+        }
+    }
+
+    /// Has another model loaded, as its files have it.
+    pub(super) fn load_second(&mut self, source: ModelSource) {
+        let cache = self.state.remembered.cache;
+        self.send_second(LoadRequest { cache, ..LoadRequest::of(source) });
+    }
+
+    /// What it reads is the first lane's text: there has to be one.
+    fn send_second(&mut self, request: LoadRequest) {
+        self.state.cards.second = false;
+        if self.state.remembered.lanes.is_empty() {
+            self.add_lane();
+        }
+        self.worker.send(Command::Second(SecondCommand::Load(request)));
     }
 
     /// The runs of the lanes have begun.

@@ -24,6 +24,7 @@ impl App {
             Answer::Chosen(path) => match wanted {
                 Wanted::Folder | Wanted::File | Wanted::Lesson => self.inspect(ModelSource::Path(path), ctx),
                 Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(ModelSource::Path(path)),
+                Wanted::SecondFolder | Wanted::SecondFile => self.load_second(ModelSource::Path(path)),
                 // The dialog asked whether a file may go.
                 Wanted::New(export) => self.export(export, path, true, ctx),
                 Wanted::Trace => self.file_work = Some(FileWork::open(path, ctx)),
@@ -40,7 +41,7 @@ impl App {
                     Wanted::DraftFolder | Wanted::DraftFile => {
                         "Type or paste the draft model's path into the field below the strategy."
                     }
-                    Wanted::New(_) => "Type or paste the path into the card's field.",
+                    Wanted::SecondFolder | Wanted::SecondFile | Wanted::New(_) => "Type or paste the path into the card's field.",
                 }
                 .to_owned(),
             }),

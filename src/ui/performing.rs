@@ -110,6 +110,7 @@ impl App {
             Action::LoadBuiltInDraft => self.load_draft(ModelSource::BuiltInDraft),
             Action::DropDraft => self.worker.send(Command::DropDraft),
             Action::Lane(action) => self.perform_on_lanes(action),
+            Action::Second(action) => self.perform_on_second(action, ctx),
             Action::TogglePin(token) => self.toggle_pin(token),
             Action::SetTheme(choice) => {
                 self.state.remembered.theme = choice;

@@ -1,5 +1,6 @@
 //! What the window itself knows, from its opening to its end. The trace is not here.
 
+use super::arrangement::Preset;
 use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
@@ -84,6 +85,8 @@ pub struct State {
     pub remembered: Remembered,
     /// The selected step.
     pub cursor: Cursor,
+    /// The preset in which the panes lie.
+    pub preset: Option<Preset>,
     /// The cards over the window.
     pub cards: Cards,
     /// Notices that show by themselves.
@@ -166,6 +169,7 @@ impl State {
         Self {
             remembered,
             cursor: Cursor::default(),
+            preset: None,
             cards: Cards::default(),
             toasts: Vec::new(),
             notices_seen: 0,

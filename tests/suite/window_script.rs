@@ -9,7 +9,7 @@ use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
 use logitscope::session::{
     Command, Event, GenerationDefaults, LanesRequest, Notice, Pace, Peeked, PinnedToken, Prompt, RunRequest,
-    Severity, WholeRow,
+    SecondCommand, SecondEvent, Severity, WholeRow,
 };
 use logitscope::trace::{
     AdapterFacts, Candidate, ChosenBy, Counters, Draw, Expectation, Expected, ModelFacts, Node, NodeTiming,
@@ -173,10 +173,26 @@ impl Script {
                 self.events.push_back(Event::DraftLoaded(Box::new(facts)));
             }
             Command::DropDraft => self.events.push_back(Event::DraftDropped),
+            Command::Second(command) => self.second(command),
             // A test tells the window itself what was found.
             Command::Probe(_) | Command::Profile(_) | Command::MapCache => {}
             Command::Compare | Command::EndComparison => {}
             Command::Stop => self.finish(StopReason::Cancelled),
+        }
+    }
+
+    /// What was asked of another model; a test tells the window itself what that says.
+    fn second(&mut self, command: SecondCommand) {
+        let mut tell = |event| self.events.push_back(Event::Second(event));
+        match command {
+            SecondCommand::Load(request) => {
+                let model = ModelFacts { name: request.source.name(), ..loaded().model };
+                tell(SecondEvent::Loaded(Box::new(model)));
+                tell(SecondEvent::Reads(true));
+            }
+            SecondCommand::Drop => tell(SecondEvent::Dropped),
+            SecondCommand::Read => tell(SecondEvent::Reads(true)),
+            SecondCommand::EndReading => tell(SecondEvent::Reads(false)),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::ui::action::Action;
 use crate::ui::arrangement::Preset;
 use crate::ui::exports::Export;
 use crate::ui::keyboard::SHORTCUTS;
-use crate::ui::lanes::LaneAction;
+use crate::ui::lanes::{LaneAction, SecondAction};
 use crate::ui::lessons::built_in;
 use crate::ui::pane::Pane;
 use crate::ui::remembered::ThemeChoice;
@@ -67,6 +67,7 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
     }
     add("Run the lanes".to_owned(), Action::Lane(LaneAction::Run));
     add("Add a lane of the present settings".to_owned(), Action::Lane(LaneAction::Add));
+    add("Hold another model against lane A…".to_owned(), Action::Second(SecondAction::Choose));
     add("Chat: on or off".to_owned(), Action::ToggleChat);
     add("Begin a new conversation".to_owned(), Action::NewConversation);
     if let Some(run) = scene.run() {

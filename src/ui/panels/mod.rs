@@ -2,6 +2,7 @@
 //! scrolled and what it cached, in egui's memory.
 
 mod advanced_stages;
+pub(super) mod another_model;
 pub(super) mod attention;
 mod break_when;
 mod columns;

@@ -327,7 +327,8 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             phase.happens =
                 "One pass through the decoder. The KV cache is off: keys and values are not kept.";
         }
-        phase.figure = format!("{} · {}", kept::entered(run), format::seconds(figures.seconds));
+        // The tokens stand in the phase before: where there is little room the time stays.
+        phase.figure = format!("{} · {}", format::seconds(figures.seconds), kept::entered(run));
         phase.facts = vec![
             (&definitions::INITIATION_TIME, format::seconds(figures.seconds)),
             (&definitions::PHASE_ROWS, rows(figures.amount)),

@@ -16,6 +16,13 @@ pub(super) fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3])
             (Icon::Pause, "Pause", Action::Pause, "Hold after the step in progress (Space)")
         }
         Status::Paused => (Icon::Play, "Resume", Action::Run, "Go on at full speed (Space)"),
+        _ if !scene.state.remembered.lanes.is_empty() => (
+            Icon::Play,
+            "Run",
+            Action::Run,
+            "Decode from the prompt once, by these settings, and put the lanes' runs away (Space, or Ctrl+Enter). The \
+             lanes run by the button in their own pane.",
+        ),
         _ => (Icon::Play, "Run", Action::Run, "Decode from the prompt (Space, or Ctrl+Enter)"),
     };
     let remembered = &scene.state.remembered;

@@ -32,6 +32,9 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>, export: Export) {
             .hint_text(format!("/path/to/a/{}", export.file_name(scene.view.run.as_deref())))
             .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name(path_label(export));
+        if std::mem::take(&mut scene.state.cards.focus_path) {
+            response.request_focus();
+        }
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let path = path(&scene.state.cards.save_path);
         ui.add_enabled_ui(!path.as_os_str().is_empty(), |ui| {

@@ -243,8 +243,8 @@ fn scales(ui: &Ui, axis: &Axis, palette: &Palette) {
     let (left, right) = (axis.steps.left_top(), axis.steps.right_top());
     let line = Stroke::new(1.0, palette.line);
     ui.painter().hline(axis.steps.x_range(), axis.steps.top(), line);
-    let time = format::seconds(axis.most_seconds);
-    let entropy = format!("{:.1} nats", axis.most_entropy);
+    let time = format!("up to {}", format::seconds(axis.most_seconds));
+    let entropy = format!("up to {:.1} nats", axis.most_entropy);
     for (at, align, text, color) in [
         (left, Align2::LEFT_BOTTOM, time, palette.accent),
         (right, Align2::RIGHT_BOTTOM, entropy, palette.second),

@@ -81,7 +81,9 @@ fn arrangement(ui: &mut Ui, scene: &mut Scene<'_>, narrow: bool) {
     let button = icon_button(ui, Icon::Panes, "Arrangement of the panes");
     egui::Popup::menu(&button).show(|ui| {
         for preset in Preset::ALL {
-            if ui.button(preset.name()).on_hover_text(preset.words()).clicked() {
+            let present = scene.state.preset == Some(preset);
+            let choice = ui.selectable_label(present, preset.name());
+            if choice.on_hover_text(preset.words()).clicked() {
                 scene.actions.push(Action::Arrange(preset));
             }
         }

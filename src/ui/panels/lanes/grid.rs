@@ -5,9 +5,11 @@ use egui::{Rect, pos2, vec2};
 use crate::ui::theme::space;
 
 /// Width of the first column, which has the steps' numbers and the totals' names.
-const FIRST: f32 = 108.0;
+const FIRST: f32 = 124.0;
 /// The same where there is little room.
-const NARROW_FIRST: f32 = 92.0;
+const NARROW_FIRST: f32 = 108.0;
+/// How many lanes the column of another model is as wide as: it says more.
+const SECOND: f32 = 1.5;
 /// Height below which the pane says everything in less room.
 const LOW: f32 = 300.0;
 
@@ -20,21 +22,30 @@ pub(super) struct Grid {
     first: f32,
     /// Width of a lane.
     lane: f32,
+    lanes: usize,
     /// Whether there is little height.
     pub low: bool,
 }
 
 impl Grid {
-    pub(super) fn of(rect: Rect, lanes: usize) -> Self {
+    /// For so many lanes, with another model's column beside them or not.
+    pub(super) fn of(rect: Rect, lanes: usize, second: bool) -> Self {
         let first = if rect.width() < 640.0 { NARROW_FIRST } else { FIRST };
         // The scrollbar of the rows lies on the right.
-        let lane = (rect.width() - first - space::S) / lanes.max(1) as f32;
-        Self { left: rect.left(), first, lane, low: rect.height() < LOW }
+        let columns = lanes.max(1) as f32 + if second { SECOND } else { 0.0 };
+        let lane = (rect.width() - first - space::S) / columns;
+        Self { left: rect.left(), first, lane, lanes, low: rect.height() < LOW }
     }
 
     /// The first column's cell of a row.
     pub(super) fn first(&self, row: Rect) -> Rect {
         Rect::from_min_size(pos2(self.left, row.top()), vec2(self.first, row.height()))
+    }
+
+    /// The other model's cell of a row.
+    pub(super) fn second(&self, row: Rect) -> Rect {
+        let left = self.lane(row, self.lanes).left();
+        Rect::from_min_size(pos2(left, row.top()), vec2(SECOND * self.lane, row.height()))
     }
 
     /// A lane's cell of a row.

@@ -1,23 +1,21 @@
 //! The lanes' names, with what can be done with them.
 
-use egui::{
-    Align2, CornerRadius, Rect, Role, Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
-};
+use egui::{CornerRadius, Rect, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
+use super::badge::{BADGE, badge};
 use super::columns::Column;
 use super::grid::Grid;
+use super::second::{self, Second};
 use crate::session::{Status, lane_letter};
 use crate::ui::action::Action;
 use crate::ui::colours::series;
 use crate::ui::icons::Icon;
-use crate::ui::lanes::{LaneAction, MOST_LANES};
+use crate::ui::lanes::{LaneAction, MOST_LANES, SecondAction};
 use crate::ui::panels::phases::stop_words;
 use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, regular, semibold, size, space};
 use crate::ui::widgets::{Emphasis, action_button, focus_ring, icon_button, one_line, small_button};
 
-/// Side of the square with a lane's letter.
-const BADGE: f32 = 18.0;
 /// Room for the buttons of a lane.
 const BUTTONS: f32 = 46.0;
 
@@ -27,22 +25,31 @@ pub(super) fn height(grid: &Grid) -> f32 {
 }
 
 /// Shows it.
-pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, columns: &[Column<'_>], rect: Rect) {
+pub(super) fn show(
+    ui: &mut Ui,
+    scene: &mut Scene<'_>,
+    grid: &Grid,
+    (columns, second): (&[Column<'_>], Option<&Second<'_>>),
+    rect: Rect,
+) {
     ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette(ui).line));
     let corner = grid.first(rect).shrink2(vec2(space::S, 0.0));
     ui.scope_builder(UiBuilder::new().max_rect(corner), |ui| buttons(ui, scene, columns.len()));
     for (lane, column) in columns.iter().enumerate() {
         lane_head(ui, scene, grid, lane, column, grid.lane(rect, lane));
     }
+    if let Some(second) = second {
+        second::head(ui, scene, grid, second, grid.second(rect));
+    }
 }
 
 /// What is done with all lanes.
 fn buttons(ui: &mut Ui, scene: &mut Scene<'_>, lanes: usize) {
     ui.horizontal_centered(|ui| {
-        ui.spacing_mut().item_spacing.x = space::XS;
+        ui.spacing_mut().item_spacing.x = 2.0;
         let ready = scene.view.loaded.is_some() && !scene.view.has_live_run();
         ui.add_enabled_ui(ready, |ui| {
-            let run = action_button(ui, Icon::Play, "Run the lanes", Emphasis::Primary, 40.0);
+            let run = action_button(ui, Icon::Play, "Run the lanes", Emphasis::Primary, 34.0);
             if run.on_hover_text("Run the lanes").clicked() {
                 scene.actions.push(Action::Lane(LaneAction::Run));
             }
@@ -50,6 +57,11 @@ fn buttons(ui: &mut Ui, scene: &mut Scene<'_>, lanes: usize) {
         ui.add_enabled_ui(lanes < MOST_LANES, |ui| {
             if icon_button(ui, Icon::Plus, "Add a lane of the present settings").clicked() {
                 scene.actions.push(Action::Lane(LaneAction::Add));
+            }
+        });
+        ui.add_enabled_ui(scene.view.loaded.is_some(), |ui| {
+            if icon_button(ui, Icon::Scales, "Hold another model against lane A…").clicked() {
+                scene.actions.push(Action::Second(SecondAction::Choose));
             }
         });
     });
@@ -80,7 +92,7 @@ fn lane_head(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, lane: usize, colum
         ui.painter().hline(line, cell.bottom() - 1.0, Stroke::new(2.0, ink.accent));
     }
     let first_line = if grid.low { cell.center().y } else { cell.top() + 16.0 };
-    badge(ui, lane, pos2(cell.left() + space::S + BADGE / 2.0, first_line));
+    badge(ui, letter, series(ui, lane).color, pos2(cell.left() + space::S + BADGE / 2.0, first_line));
     let left = cell.left() + space::S + BADGE + 6.0;
     let room = cell.right() - BUTTONS - left;
     let name = one_line(ui, &column.name, semibold(size::SMALL), ink.text, room);
@@ -97,15 +109,6 @@ fn lane_head(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, lane: usize, colum
     }
     let what = if column.run.is_some() { "\nClick to show its run in all panes." } else { "" };
     response.on_hover_text(format!("Lane {letter}: {} – {state}.{what}", column.name));
-}
-
-/// Its letter in the colour that it has in plots.
-fn badge(ui: &Ui, lane: usize, center: egui::Pos2) {
-    let color = series(ui, lane).color;
-    let rect = Rect::from_center_size(center, vec2(BADGE, BADGE));
-    let fill = color.gamma_multiply(0.16);
-    ui.painter().rect(rect, CornerRadius::same(4), fill, Stroke::new(1.0, color), StrokeKind::Inside);
-    ui.painter().text(center, Align2::CENTER_CENTER, lane_letter(lane), semibold(size::SMALL), color);
 }
 
 fn lane_buttons(ui: &mut Ui, scene: &mut Scene<'_>, lane: usize, edited: bool, right: egui::Pos2) {

@@ -4,6 +4,7 @@ use egui::{Align2, CornerRadius, Rect, Role, ScrollArea, Sense, Stroke, Ui, Widg
 
 use super::columns::Column;
 use super::grid::Grid;
+use super::second::{self, Second};
 use crate::session::lane_letter;
 use crate::trace::{Node, Run};
 use crate::ui::action::Action;
@@ -26,7 +27,13 @@ const TIGHT: f32 = 116.0;
 const SIGN: f32 = 16.0;
 
 /// Shows them.
-pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, columns: &[Column<'_>]) {
+pub(super) fn show(
+    ui: &mut Ui,
+    scene: &mut Scene<'_>,
+    grid: &Grid,
+    columns: &[Column<'_>],
+    second: Option<&Second<'_>>,
+) {
     let runs = || columns.iter().filter_map(|column| column.run);
     if runs().next().is_none() {
         table::framed(ui, |ui| {
@@ -48,7 +55,10 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, grid: &Grid, columns: &[C
     let shown = area.show_rows(ui, ROW, rows, |ui, visible| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for place in visible {
-            row(ui, scene, grid, columns, place, selected == Some(place));
+            let rect = row(ui, scene, grid, columns, place, selected == Some(place));
+            if let Some(second) = second {
+                second::cell(ui, scene, second, place, grid.second(rect));
+            }
         }
     });
     let id = ui.scope_id().with("lanes offset");
@@ -84,7 +94,7 @@ fn row(
     columns: &[Column<'_>],
     place: usize,
     selected: bool,
-) {
+) -> Rect {
     let ink = palette(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     if selected {
@@ -107,6 +117,7 @@ fn row(
             None => {}
         }
     }
+    rect
 }
 
 /// Whether the first lane has the same token at a place.
