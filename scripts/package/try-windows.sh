@@ -23,30 +23,37 @@ if ! ls "$(dirname "$(realpath "$wine")")"/{../,}*/wine/x86_64-windows/bcryptpri
         >prng.c
     x86_64-w64-mingw32-gcc -shared -o bcryptprimitives.dll prng.c -ladvapi32
 fi
-logitscope() { timeout 900 "$wine" logitscope.exe "$@"; }
+transcript=$folder/transcript.txt errors=$folder/errors.txt
+: >"$transcript"
+: >"$errors"
+logitscope() {
+    printf '\n> logitscope %s\n' "$*" >>"$transcript"
+    timeout 900 "$wine" logitscope.exe "$@" >>"$transcript" 2>>"$errors" && return
+    cat "$errors" >&2
+    exit 1
+}
 
-say "commands"
-{
-    logitscope --version
-    logitscope adapters -v
-    logitscope check
-    logitscope generate -p "Once upon a time" -n 40
-    printf 'Once upon a time\r\nthere was a king\r\n' >"../prompt ö.txt"
-    logitscope generate --prompt-file "../prompt ö.txt" -n 8 --trace "../run é.json"
-    logitscope page "../run é.json" --out "../run é.html"
-    logitscope inspect "../no such model" 2>&1 || true
-} >"$folder/transcript.txt" 2>"$folder/errors.txt" || { cat "$folder/errors.txt" >&2; exit 1; }
-ls -l .. >>"$folder/transcript.txt"
-
-say "window"
+# Wine's Vulkan needs a display, for commands too.
 Xvfb :98 -screen 0 1400x900x24 >/dev/null 2>&1 &
 server=$!
-trap 'kill $server 2>/dev/null || true; WINEPREFIX=$WINEPREFIX wineserver -k 2>/dev/null || true' EXIT
+trap 'kill $server 2>/dev/null || true; wineserver -k 2>/dev/null || true' EXIT
 sleep 2
 export DISPLAY=:98
+
+say "commands"
+logitscope --version
+logitscope adapters -v
+logitscope check
+logitscope generate -p "Once upon a time" -n 40
+printf 'Once upon a time\r\nthere was a king\r\n' >"../prompt ö.txt"
+logitscope generate --prompt-file "../prompt ö.txt" -n 8 --trace "../run é.json"
+logitscope page "../run é.json" --out "../run é.html"
+ls .. >>"$transcript"
+
+say "window"
 "$wine" logitscope.exe "../run é.json" >"$folder/window.txt" 2>&1 &
 window=$!
 sleep "${SECONDS_TO_WAIT:-60}"
 import -window root "$folder/window.png"
 kill -0 $window || { say "the window is gone"; cat "$folder/window.txt" >&2; exit 1; }
-say "done: $folder/transcript.txt, $folder/window.png"
+say "done: $transcript, $folder/window.png"

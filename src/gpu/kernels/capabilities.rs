@@ -93,3 +93,25 @@ impl Capabilities {
         self.matrix_variants().into_iter().map(of).fold(Features::empty(), Features::union)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_that_an_adapter_can_do_has_nothing_that_some_lack() {
+        let all = Capabilities {
+            class: AdapterClass::Gpu,
+            subgroup_lanes: Some(32..=64),
+            has_int64: true,
+            matrix_units: MatrixUnits::ALL.to_vec(),
+            workgroup_lanes: 1024,
+            workgroup_bytes: 64 << 10,
+        };
+        assert!(all.reduction().is_some() && !all.matrix_features().is_empty());
+        let least = all.clone().least();
+        assert_eq!((least.reduction(), least.matrix_features()), (None, Features::empty()));
+        assert!(!least.can_shuffle(8) && least.matrix_variants().is_empty());
+        assert_eq!((least.class, least.workgroup_lanes), (all.class, all.workgroup_lanes));
+    }
+}
