@@ -54,6 +54,7 @@ mod suite {
     mod merges;
     mod model_card;
     mod names;
+    mod packages;
     mod page;
     mod peeks;
     mod pins;
