@@ -95,8 +95,9 @@ impl Reference {
         }
         if let Some(id) = prologue.rotary {
             let table = &self.plan.rotary_tables[id.0];
-            rotary(rows, table, heads.query, heads.width, queries);
-            rotary(rows, table, heads.key_value, heads.width, &mut keys);
+            let longest = |row: &Row| self.sequence(row.sequence).longest;
+            rotary(rows, longest, table, heads.query, heads.width, queries);
+            rotary(rows, longest, table, heads.key_value, heads.width, &mut keys);
         }
         stored(self.plan.cache_format, keys, values)
     }

@@ -118,7 +118,9 @@ impl Reference {
                 linear::linear(self.tensor(weight), bias, columns, input, epilogue, output);
             }
             Op::Rotary { table, heads, head_width, .. } => {
-                rotary::rotary(&pass.rows, &self.plan.rotary_tables[table.0], heads, head_width, output);
+                let longest = |row: &Row| self.sequence(row.sequence).longest;
+                let table = &self.plan.rotary_tables[table.0];
+                rotary::rotary(&pass.rows, longest, table, heads, head_width, output);
             }
             Op::CacheWrite { layer, key, value } => {
                 let [keys, values] = [key, value].map(|buffer| self.buffer(buffer).to_vec());

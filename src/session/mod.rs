@@ -17,6 +17,7 @@ mod lane_runs;
 mod lanes;
 mod live_run;
 pub mod load;
+mod long_rope;
 pub mod opened;
 mod outbox;
 mod own_settings;

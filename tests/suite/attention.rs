@@ -106,7 +106,7 @@ fn fresh_plan(
     let tensors = vec![tensor("query norm", 1, head_width), tensor("key norm", 1, head_width)];
     let mut plan = plan(vec![op], buffers, tensors);
     let inverse_frequencies = (0..head_width / 4).map(|pair| 0.37f32.powi(pair as i32)).collect();
-    plan.rotary_tables.push(RotaryTable { inverse_frequencies, amplitude: 1.0 });
+    plan.rotary_tables.push(RotaryTable { inverse_frequencies, long: None, amplitude: 1.0 });
     plan.cache_format = format;
     plan.cache_widths.push(width);
     plan

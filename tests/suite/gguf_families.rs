@@ -139,6 +139,8 @@ fn assert_same_rotary(name: &str, ours: &[RotaryTable], expected: &[RotaryTable]
         assert!(close(ours.amplitude, expected.amplitude), "{name}: {ours:?} for {expected:?}");
         let mut pairs = ours.inverse_frequencies.iter().zip(&expected.inverse_frequencies);
         assert!(pairs.all(|(one, other)| close(*one, *other)), "{name}: {ours:?} for {expected:?}");
+        let long = [ours, expected].map(|table| table.long.clone());
+        assert_eq!(long[0], long[1], "{name}: divisors are stored as they are");
     }
 }
 

@@ -153,6 +153,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "prompt_scores",
             "tokenise",
             "decode",
+            "long_rope",
             "probing",
             "profiling",
             "comparing",

@@ -411,7 +411,11 @@ fn embedding_agrees_with_and_without_positions() {
 fn rotary_agrees_for_whole_and_partial_heads() {
     for (heads, head_width, pairs) in [(1, 2, 1), (3, 6, 3), (4, 64, 32), (5, 10, 2), (9, 64, 16)] {
         let frequency = |pair| 0.37f32.powi(pair);
-        let table = RotaryTable { inverse_frequencies: (0..pairs).map(frequency).collect(), amplitude: 1.25 };
+        let table = RotaryTable {
+            inverse_frequencies: (0..pairs).map(frequency).collect(),
+            long: None,
+            amplitude: 1.25,
+        };
         let op = Op::Rotary { table: RotaryId(0), heads, head_width, buffer: BufferId(0) };
         let mut plan = plan(vec![op], vec![batch_buffer("queries", heads * head_width)], Vec::new());
         plan.rotary_tables.push(table);
