@@ -6,7 +6,7 @@ use super::cache::{CachedPositions, KeysValues, State, stored};
 use super::selection::RecentRows;
 use super::{
     activate, add, clamp, embed, expert_linear, gate, gate_rows, head_norm, linear, mix, norm, pick, rotary,
-    route, scale, soft_cap,
+    route, scale, soft_cap, xielu,
 };
 use crate::model::plan::{BufferId, RowSet, TensorId};
 use crate::model::weights::TensorInfo;
@@ -130,6 +130,7 @@ impl Reference {
             Op::Convolution(ref op) => self.convolution(op, pass, output),
             Op::Recurrence(ref op) => self.recurrence(op, pass, output),
             Op::Activate { activation, .. } => activate::activate(activation, output),
+            Op::Xielu { xielu: numbers, .. } => xielu::xielu(numbers, output),
             Op::Gate { activation, up, output: gated } => {
                 let width = self.plan.buffer(gated).columns;
                 gate::gate(activation, &self.columns(up, width), output);

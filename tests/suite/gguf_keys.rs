@@ -7,7 +7,7 @@ use logitscope::model::config::{LayerConfig, NormKind};
 use logitscope::model::rotary::RotaryScaling;
 
 use super::formats::fixture;
-use super::gguf_edit::{ARRAY, BOOL, F32, Gguf, I32, TEXT, U8, U32, array, families};
+use super::gguf_edit::{ARRAY, BOOL, F32, Gguf, I32, TEXT, Tensor, U8, U32, array, families};
 
 fn first(model: ModelFile) -> LayerConfig {
     model.config.layers[0].clone()
@@ -432,4 +432,30 @@ fn missing_tensors_are_told_by_what_the_metadata_makes_them() {
         error.contains("blk.1.attn_v.weight") && error.contains("the metadata makes it [8, 24]"),
         "{error}"
     );
+}
+
+#[test]
+fn fused_queries_and_keys_whose_neighbours_rotate_are_those_that_stand_apart() {
+    let apart = Gguf::family("glm");
+    let mut fused = apart.clone();
+    for (layer, ending) in [(0, "weight"), (0, "bias"), (1, "weight"), (1, "bias")] {
+        let names = ["q", "k", "v"].map(|part| format!("blk.{layer}.attn_{part}.{ending}"));
+        let parts = names.each_ref().map(|name| apart.tensors.iter().find(|t| t.name == *name).unwrap());
+        fused.tensors.retain(|tensor| !names.contains(&tensor.name));
+        let rows = parts.iter().map(|part| part.sizes[part.sizes.len() - 1]).sum();
+        let sizes = [&parts[0].sizes[..parts[0].sizes.len() - 1], &[rows]].concat();
+        let bytes = parts.map(|part| &part.bytes[..4 * part.sizes.iter().product::<u64>() as usize]).concat();
+        fused.tensors.push(Tensor {
+            name: format!("blk.{layer}.attn_qkv.{ending}"),
+            sizes,
+            element: parts[0].element,
+            bytes,
+        });
+    }
+    let (apart, fused) = (apart.model(), fused.model());
+    assert_eq!(apart.config, fused.config);
+    for info in apart.weights.tensors() {
+        let [one, other] = [&apart, &fused].map(|model| values(&*model.weights, &info.name, None));
+        assert_eq!(one, other, "{}", info.name);
+    }
 }

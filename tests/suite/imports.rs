@@ -114,6 +114,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "head_norm",
             "activation",
             "activate",
+            "xielu",
             "gate",
             "linear",
             "expert_linear",

@@ -119,6 +119,14 @@ overrides! {
     Limit(f32) = "LIMIT",
     /// Where a soft cap levels out.
     Cap(f32) = "CAP",
+    /// The factor on squares above 0.
+    Positive(f32) = "POSITIVE",
+    /// The factor on what an exponential adds below 0.
+    Negative(f32) = "NEGATIVE",
+    /// The factor on numbers themselves.
+    Linear(f32) = "LINEAR",
+    /// What an exponential's argument does not exceed.
+    Least(f32) = "LEAST",
 
     /// Query heads.
     Heads(u32) = "HEADS",
