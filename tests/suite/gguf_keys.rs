@@ -238,9 +238,13 @@ fn keys_that_llama_cpp_needs_are_needed() {
             "logit_scale",
         ] {
             let key = format!("{architecture}.{key}");
-            // Nemotron's files have both, of which one is read; Granite's logits are as they are without theirs.
-            let is_spare = ["nemotron.attention.layer_norm_rms_epsilon", "granitehybrid.logit_scale"]
-                .contains(&key.as_str());
+            // Nemotron's files have both, and EXAONE's, of which one is read; Granite's logits are as they are without theirs.
+            let is_spare = [
+                "nemotron.attention.layer_norm_rms_epsilon",
+                "exaone.attention.layer_norm_epsilon",
+                "granitehybrid.logit_scale",
+            ]
+            .contains(&key.as_str());
             if !file.has(&key) || is_spare {
                 continue;
             }
@@ -254,6 +258,9 @@ fn keys_that_llama_cpp_needs_are_needed() {
         ("gpt_neox", "gptneox.use_parallel_residual"),
         ("cohere2", "cohere2.attention.sliding_window"),
         ("gpt_oss", "gpt-oss.attention.sliding_window"),
+        ("granite_swa", "granite_swa.attention.sliding_window"),
+        ("minicpm", "minicpm.embedding_scale"),
+        ("minicpm", "minicpm.residual_scale"),
     ] {
         let error = Gguf::family(name).without(key).refusal();
         assert!(error.contains(key) && error.contains("missing"), "{name}: {error}");

@@ -140,8 +140,10 @@ overrides! {
     Pairs(u32) = "PAIRS",
     /// The rotary table.
     Table(u32) = "TABLE",
-    /// Whether queries and keys are normalised first.
+    /// Whether queries and keys are normalised.
     HasNorms(bool) = "HAS_NORMS",
+    /// Whether they are turned before that.
+    NormsFollow(bool) = "NORMS_FOLLOW",
     /// The first column of keys.
     FirstKey(u32) = "FIRST_KEY",
     /// The first column of values.
