@@ -46,6 +46,7 @@ mod suite {
     mod kernels;
     mod lanes;
     mod loading;
+    mod long_rope;
     mod lookahead;
     mod malformed;
     mod matrices;

@@ -7,6 +7,8 @@ override HEAD_WIDTH: u32;
 override PAIRS: u32;
 override TABLE: u32;
 override HAS_NORMS: bool;
+/// Whether queries and keys are turned before their norms, by angles that leave a head's length as it is.
+override NORMS_FOLLOW: bool;
 override EPSILON: f32;
 /// Under the square root of the norm of values, which has no weight; 0 where they have none.
 override VALUE_EPSILON: f32;
@@ -84,11 +86,20 @@ fn ready_pair(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> vec2<f3
     return vec2(ready_element(head, i, factor, angles, kind), ready_element(head, i + 1u, factor, angles, kind));
 }
 
-/// An element of a head, normalised; where it is a query or a key, then turned by the angles that begin at `angles`.
+/// An element of a head, normalised; where it is a query or a key, turned as well by the angles that begin at `angles`.
 fn ready_element(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> f32 {
     if i >= HEAD_WIDTH {
         return 0.0;
     }
+    let turned = turned_element(head, i, factor, angles, kind);
+    if HAS_NORMS && NORMS_FOLLOW && kind != VALUE_HEAD {
+        return turned * factor * norm_weight(i, kind);
+    }
+    return turned;
+}
+
+/// The same without the norm that follows.
+fn turned_element(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> f32 {
     let x = normed_element(head, i, factor, kind);
     if i >= 2u * PAIRS || kind == VALUE_HEAD {
         return x;
@@ -101,16 +112,19 @@ fn ready_element(head: u32, i: u32, factor: f32, angles: u32, kind: u32) -> f32 
     return x * turn.x + partner * select(turn.y, -turn.y, is_first);
 }
 
+/// An element of a head after the norm that comes before the turn, if any.
 fn normed_element(head: u32, i: u32, factor: f32, kind: u32) -> f32 {
     let x = raw(head + i, kind);
-    if HAS_NORMS && kind != VALUE_HEAD {
-        return x * factor * select(query_norm[i], key_norm[i], kind == KEY_HEAD);
+    if HAS_NORMS && !NORMS_FOLLOW && kind != VALUE_HEAD {
+        return x * factor * norm_weight(i, kind);
     }
     if VALUE_EPSILON > 0.0 && kind == VALUE_HEAD {
         return x * factor;
     }
     return x;
 }
+
+fn norm_weight(i: u32, kind: u32) -> f32 { return select(query_norm[i], key_norm[i], kind == KEY_HEAD); }
 
 /// Where a row's angles begin in the pass.
 fn angles_of(row: u32) -> u32 { return row_angles(row, TABLE, PAIRS); }

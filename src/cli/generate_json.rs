@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::compare::ComparisonJson;
-use crate::trace::{Candidate, Node, Phases, ReturnedSequence, Run, StateCounters, StopReason};
+use crate::trace::{Candidate, LongRope, Node, Phases, ReturnedSequence, Run, StateCounters, StopReason};
 
 /// The JSON object of `generate --json`.
 #[derive(Serialize)]
@@ -15,6 +15,9 @@ pub(super) struct GenerateJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     stop: &'a str,
+    /// Left out where the model has one set of rotary frequencies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    long_rope: Option<LongRopeJson>,
     phases: PhasesJson,
     /// Left out where the model keeps no states.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +42,13 @@ struct ModelJson<'a> {
 struct AdapterJson<'a> {
     name: &'a str,
     backend: &'a str,
+}
+
+#[derive(Serialize)]
+struct LongRopeJson {
+    short_texts: usize,
+    longest: usize,
+    frequencies: &'static str,
 }
 
 #[derive(Serialize)]
@@ -96,6 +106,13 @@ struct StepJson {
     top: Vec<(u32, f32)>,
 }
 
+impl LongRopeJson {
+    fn of(rope: LongRope) -> Self {
+        let LongRope { short_texts, longest } = rope;
+        Self { short_texts, longest, frequencies: if rope.is_long() { "long" } else { "short" } }
+    }
+}
+
 impl<'a> GenerateJson<'a> {
     /// What a run has come to.
     pub(super) fn new(run: &'a Run, has_text: bool, top: usize, comparison: Option<ComparisonJson>) -> Self {
@@ -111,6 +128,7 @@ impl<'a> GenerateJson<'a> {
             ids: run.generated_ids(),
             text: has_text.then(|| run.text()),
             stop: run.stop.map_or("", stop_name),
+            long_rope: run.long_rope.map(LongRopeJson::of),
             phases: PhasesJson::new(&run.phases),
             states: run.states(),
             steps: run.line_nodes().map(|node| StepJson::new(node, top)).collect(),

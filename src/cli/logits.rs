@@ -62,7 +62,7 @@ fn each_row(
     ids: &[u32],
     mut take: impl FnMut(&[f32]) -> Result<(), CliError>,
 ) -> Result<Outcome, CliError> {
-    let sequence = model.new_sequence();
+    let sequence = model.new_sequence_for(ids.len());
     let mut line = StatusLine::new();
     for (index, chunk) in ids.chunks(CHUNK_ROWS.min(model.max_rows())).enumerate() {
         if interrupt::pressed() {

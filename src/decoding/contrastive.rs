@@ -92,7 +92,7 @@ impl Contrastive {
         if let Some(next) = self.next.take() {
             return Ok(next);
         }
-        let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
+        let sequence = *self.sequence.get_or_insert_with(|| self.ending.new_sequence(model));
         let (tokens, states) = (&self.tokens, &mut self.states);
         let mut keep = |first: usize, hidden: Vec<Vec<f32>>| {
             states.truncate(first);

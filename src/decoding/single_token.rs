@@ -107,7 +107,7 @@ impl SingleToken {
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
     ) -> Result<RowLogits, DecodingError> {
-        let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
+        let sequence = *self.sequence.get_or_insert_with(|| self.ending.new_sequence(model));
         let mut silent = |_, _| {};
         let mut control = Control {
             interrupt: control.interrupt,

@@ -93,6 +93,16 @@ pub(super) struct Ending {
 }
 
 impl Ending {
+    /// Positions that a text may get, the newest token's included.
+    pub(super) fn longest(&self, context: usize) -> usize {
+        longest(self.prompt, self.max_tokens, context)
+    }
+
+    /// An empty sequence for such a text.
+    pub(super) fn new_sequence(&self, model: &mut dyn LanguageModel) -> SequenceId {
+        model.new_sequence_for(self.longest(model.context()))
+    }
+
     /// Why a text of these tokens, the prompt's included, ends after the last one; `None` if it goes on.
     pub(super) fn reason(&self, tokens: &[u32], context: usize) -> Option<StopReason> {
         self.reason_at(*tokens.last()?, tokens.len(), context)
@@ -115,6 +125,11 @@ impl Ending {
 
 /// A model that several hold: whoever uses it has it to himself only for the length of a call.
 pub type SharedModel = Rc<RefCell<Box<dyn LanguageModel>>>;
+
+/// Positions that a text may get, of a prompt and at most so many new tokens.
+pub fn longest(prompt: usize, max_tokens: usize, context: usize) -> usize {
+    prompt.saturating_add(max_tokens).min(context)
+}
 
 /// How many tokens two texts have in common from the beginning.
 pub(super) fn common_prefix(one: &[u32], other: &[u32]) -> usize {

@@ -152,7 +152,7 @@ impl Text {
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
     ) -> Result<RowLogits, DecodingError> {
-        let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
+        let sequence = *self.sequence.get_or_insert_with(|| self.ending.new_sequence(model));
         let (chunk, cost) = (&mut self.chunk, &mut self.cost);
         let prefill = Prefill { model, sequence, chunk, cost, control };
         Ok(RowLogits::one(prefill.pass_giving(&self.tokens, output, hidden)?))
@@ -186,7 +186,7 @@ impl Text {
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
     ) -> Result<SequenceId, DecodingError> {
-        let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
+        let sequence = *self.sequence.get_or_insert_with(|| self.ending.new_sequence(model));
         let before = &self.tokens[..self.tokens.len() - 1];
         model.truncate(sequence, first.min(before.len()));
         if model.length(sequence) < before.len() {

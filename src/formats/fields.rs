@@ -22,6 +22,8 @@ pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     /// Sizes that count where a field is absent.
     sizes: &'static [(&'static str, usize)],
+    /// Names of fields, and those that count where these are absent.
+    others: &'static [(&'static str, &'static str)],
     origins: Option<&'a Origins>,
     seen: Rc<RefCell<BTreeSet<&'a str>>>,
 }
@@ -31,7 +33,8 @@ impl<'a> Fields<'a> {
     pub fn new(file: &'a str, value: &'a Value) -> Result<Self, FormatError> {
         match value {
             Value::Object(map) => {
-                Ok(Self { file, parent: String::new(), map, sizes: &[], origins: None, seen: Rc::default() })
+                let parent = String::new();
+                Ok(Self { file, parent, map, sizes: &[], others: &[], origins: None, seen: Rc::default() })
             }
             _ => Err(FormatError::malformed(file, "it has to be a JSON object")),
         }
@@ -44,11 +47,21 @@ impl<'a> Fields<'a> {
 
     /// The same object, with sizes that count where a field is absent.
     pub fn or_sizes(&self, sizes: &'static [(&'static str, usize)]) -> Self {
+        Self { sizes, ..self.again() }
+    }
+
+    /// The same object, in which fields may have other names: the second of each pair where the first is absent.
+    pub fn or_names(&self, others: &'static [(&'static str, &'static str)]) -> Self {
+        Self { others, ..self.again() }
+    }
+
+    fn again(&self) -> Self {
         Self {
             file: self.file,
             parent: self.parent.clone(),
             map: self.map,
-            sizes,
+            sizes: self.sizes,
+            others: self.others,
             origins: self.origins,
             seen: Rc::clone(&self.seen),
         }
@@ -144,7 +157,7 @@ impl<'a> Fields<'a> {
             Some(Value::Object(map)) => {
                 let parent = format!("{}{name}.", self.parent);
                 let (file, origins) = (self.file, self.origins);
-                Ok(Some(Fields { file, parent, map, sizes: &[], origins, seen: Rc::default() }))
+                Ok(Some(Fields { file, parent, map, sizes: &[], others: &[], origins, seen: Rc::default() }))
             }
             Some(_) => Err(self.error(name, "it has to be an object")),
         }
@@ -152,12 +165,18 @@ impl<'a> Fields<'a> {
 
     /// Whether the field is there, be it as `null`.
     pub fn names(&self, name: &str) -> bool {
-        self.map.contains_key(name)
+        self.map.contains_key(self.found(name))
+    }
+
+    /// The name under which the field is there: its own, or the other one.
+    fn found<'n>(&self, name: &'n str) -> &'n str {
+        let other = || self.others.iter().find(|(known, _)| *known == name).map(|(_, other)| *other);
+        if self.map.contains_key(name) { name } else { other().unwrap_or(name) }
     }
 
     /// The field as it stands, if it is there.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
-        let (name, value) = self.map.get_key_value(name)?;
+        let (name, value) = self.map.get_key_value(self.found(name))?;
         self.seen.borrow_mut().insert(name);
         Some(value).filter(|value| !value.is_null())
     }
@@ -169,7 +188,7 @@ impl<'a> Fields<'a> {
 
     /// The field as the file has it: with its parents, or the key that it was made of.
     pub fn spelled(&self, name: &str) -> String {
-        let name = format!("{}{name}", self.parent);
+        let name = format!("{}{}", self.parent, self.found(name));
         self.origins.and_then(|origins| origins.get(&name).cloned()).unwrap_or(name)
     }
 
@@ -186,7 +205,7 @@ impl<'a> Fields<'a> {
         FormatError::Field {
             file: self.file.to_owned(),
             field: self.introduced(name),
-            value: self.map.get(name).map_or("missing".to_owned(), shortened),
+            value: self.map.get(self.found(name)).map_or("missing".to_owned(), shortened),
             reason: reason.into(),
         }
     }

@@ -2,6 +2,8 @@
 
 use super::architectures::{Family, StoredNames};
 use super::checkpoint::Checkpoint;
+use super::safetensors::Element;
+use crate::model::WeightFormat;
 
 /// A family's view of the stored names.
 pub(super) struct PrefixedNames<'a> {
@@ -54,6 +56,18 @@ impl<'a> PrefixedNames<'a> {
 impl StoredNames for PrefixedNames<'_> {
     fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
+    }
+
+    fn number(&self, name: &str) -> Option<f64> {
+        let (checkpoint, index) = (self.checkpoint?, self.find(name)?);
+        let stored = &checkpoint.tensors[index].stored;
+        let Element::Weight(format @ (WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16)) =
+            stored.element
+        else {
+            return None;
+        };
+        let is_single = stored.shape.iter().product::<usize>() == 1 && !checkpoint.is_joined(index);
+        is_single.then(|| format.decode(checkpoint.bytes(index)))?.first().map(|number| f64::from(*number))
     }
 
     fn has_head(&self, head: &str) -> bool {

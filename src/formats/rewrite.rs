@@ -34,7 +34,7 @@ pub enum Layout {
     /// tensor of its own ([`BLOCKS`] becomes [`SCALES`] in its name).
     AlternatingByExpertInBlocks,
     /// Outputs × inputs, in heads whose neighbouring elements rotate together: they are reordered so that element i
-    /// of the rotating part's first half goes with element i of its second half.
+    /// of the rotating part's first half goes with element i of its second half. Values among them stay as they are.
     NeighboursRotate,
     /// Outputs × inputs, after this many rows that nothing reads.
     After(usize),
@@ -120,6 +120,8 @@ pub enum Order {
     },
     /// In every head of `head` units the first 2 · `pairs` are pairs of neighbours, which canonically lie `pairs` apart.
     Pairs {
+        /// Where the first head begins.
+        first: usize,
         /// Units of a head.
         head: usize,
         /// Rotating pairs of a head.
@@ -141,9 +143,10 @@ impl Order {
                 };
                 unit / length * stride + before + unit % length
             }
-            Self::Pairs { head, pairs } => {
+            Self::Pairs { first, head, pairs } => {
                 let (start, place) = (unit / head * head, unit % head);
-                start
+                first
+                    + start
                     + match place {
                         place if place < pairs => 2 * place,
                         place if place < 2 * pairs => 2 * (place - pairs) + 1,
@@ -334,7 +337,8 @@ mod tests {
     #[test]
     fn neighbours_that_rotate_are_moved_apart() {
         let stored = counting(14);
-        let recipe = Recipe::Reordered { order: Order::Pairs { head: 7, pairs: 2 }, unit: Unit::Element };
+        let recipe =
+            Recipe::Reordered { order: Order::Pairs { first: 0, head: 7, pairs: 2 }, unit: Unit::Element };
         let bytes = recipe.read(&stored, 14, WeightFormat::F32, 0..1);
         let places: Vec<u32> = bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
         assert_eq!(places, [0, 2, 1, 3, 4, 5, 6, 7, 9, 8, 10, 11, 12, 13]);

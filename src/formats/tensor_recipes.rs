@@ -298,8 +298,12 @@ impl<'a> TensorRecipe<'a> {
                 Recipe::Reordered { order, unit }
             }
             (Layout::ByExpert, _) if units < self.all_rows => by_group(experts(self.layer)),
-            (Layout::NeighboursRotate, Some(attention)) if let Some(rotary) = &attention.rotary => {
-                let order = Order::Pairs { head: attention.head_width, pairs: rotary.width / 2 };
+            (Layout::NeighboursRotate, Some(attention))
+                if let Some(rotary) = &attention.rotary
+                    && !self.is_of_values() =>
+            {
+                let (first, pairs) = (self.rows_before, rotary.width / 2);
+                let order = Order::Pairs { first, head: attention.head_width, pairs };
                 Recipe::Reordered { order, unit }
             }
             (Layout::StoredMinusOne, _) if self.spec.name.ends_with(".weight") => Recipe::PlusOne,
@@ -316,6 +320,11 @@ impl<'a> TensorRecipe<'a> {
             RecurrentConfig::Mamba2(block) => Some(&block.heads),
             RecurrentConfig::ShortConvolution(_) => None,
         }
+    }
+
+    /// Whether it is of attention's values, which do not rotate.
+    fn is_of_values(&self) -> bool {
+        self.spec.name.contains(".attention.value.")
     }
 
     /// Whether it is the matrix of a linear map, rather than a vector or a table.

@@ -10,8 +10,8 @@ mod recurrent;
 use super::cache::CacheFormat;
 use super::config::{
     AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingByLayer, GateExtent, GateFunction,
-    HeadNormConfig, HeadNormExtent, HeadWeights, KeysValues, LayerConfig, ModelConfig, NormConfig, NormKind,
-    OutputGate, Positions, Residual, Sinks, StreamFactor,
+    HeadNormConfig, HeadNormExtent, HeadNormPlace, HeadWeights, KeysValues, LayerConfig, ModelConfig,
+    NormConfig, NormKind, OutputGate, Positions, Residual, Sinks, StreamFactor,
 };
 use super::plan::{
     AttentionOp, BufferId, BufferSpec, Columns, Epilogue, Op, Plan, RotaryId, RowSet, StateSpec, TensorId,
@@ -226,12 +226,10 @@ impl Planner {
         query: BufferId,
         own: Option<[BufferId; 2]>,
     ) {
-        let &AttentionConfig { heads, key_value_heads, head_width, .. } = config;
-        if let Some(norm) = &config.head_norm {
-            self.head_norm(&name("query_norm"), norm, heads, head_width, query);
-            if let Some([key, _]) = own {
-                self.head_norm(&name("key_norm"), norm, key_value_heads, head_width, key);
-            }
+        let &AttentionConfig { key_value_heads, head_width, .. } = config;
+        let place = config.head_norm.as_ref().map(|norm| norm.place);
+        if place == Some(HeadNormPlace::BeforeRotary) {
+            self.head_norms(name, config, query, own);
         }
         if let (Some(epsilon), Some([_, buffer])) = (config.keys_values.value_norm, own) {
             let (kind, weight, heads) = (NormKind::Rms, None, key_value_heads);
@@ -239,10 +237,28 @@ impl Planner {
         }
         if let Some(rotary) = &config.rotary {
             let table = self.rotary(rotary.table(self.context));
-            self.ops.push(Op::Rotary { table, heads, head_width, buffer: query });
+            self.ops.push(Op::Rotary { table, heads: config.heads, head_width, buffer: query });
             if let Some([buffer, _]) = own {
                 self.ops.push(Op::Rotary { table, heads: key_value_heads, head_width, buffer });
             }
+        }
+        if place == Some(HeadNormPlace::AfterRotary) {
+            self.head_norms(name, config, query, own);
+        }
+    }
+
+    /// Normalises queries and keys by head.
+    fn head_norms(
+        &mut self,
+        name: &impl Fn(&str) -> String,
+        config: &AttentionConfig,
+        query: BufferId,
+        own: Option<[BufferId; 2]>,
+    ) {
+        let Some(norm) = &config.head_norm else { return };
+        self.head_norm(&name("query_norm"), norm, config.heads, config.head_width, query);
+        if let Some([key, _]) = own {
+            self.head_norm(&name("key_norm"), norm, config.key_value_heads, config.head_width, key);
         }
     }
 
@@ -287,7 +303,7 @@ impl Planner {
         head_width: usize,
         buffer: BufferId,
     ) {
-        let HeadNormConfig { kind, epsilon, extent } = *config;
+        let HeadNormConfig { kind, epsilon, extent, .. } = *config;
         let (heads, head_width, columns) = match extent {
             HeadNormExtent::Head => (heads, head_width, head_width),
             HeadNormExtent::OwnWeights => (heads, head_width, heads * head_width),

@@ -17,10 +17,22 @@ pub trait LanguageModel {
     /// Most rows that one pass takes.
     fn max_rows(&self) -> usize;
 
-    /// An empty sequence.
+    /// An empty sequence, for a text that may fill the context.
     fn new_sequence(&mut self) -> SequenceId;
 
-    /// A second sequence with the same cached positions; full pages are shared, the last partial one copied.
+    /// An empty sequence, for a text of at most so many positions.
+    fn new_sequence_for(&mut self, _longest: usize) -> SequenceId {
+        self.new_sequence()
+    }
+
+    /// How many positions a text may get before it is computed with the rotary frequencies of long ones (LongRoPE);
+    /// `None` where all texts have the same.
+    fn short_texts(&self) -> Option<usize> {
+        None
+    }
+
+    /// A second sequence with the same cached positions, for a text as long; full pages are shared, the last partial
+    /// one copied.
     fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError>;
 
     /// Forgets every position from `length` on, and frees the pages that nothing else uses.

@@ -89,17 +89,33 @@ pub enum RampEnds {
 pub struct RotaryTable {
     /// Radians a position for each rotating pair; half as many as rotating elements.
     pub inverse_frequencies: Vec<f32>,
+    /// What long texts have in their place; `None` where all texts have the same.
+    pub long: Option<LongTexts>,
     /// Factor on cosine and sine.
     pub amplitude: f32,
 }
 
+/// The frequencies of long texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LongTexts {
+    /// Texts of more positions are long.
+    pub beyond: usize,
+    /// Radians a position for each rotating pair.
+    pub inverse_frequencies: Vec<f32>,
+}
+
 impl RotaryTable {
-    /// Appends the cosines, then the sines, of every pair at `position`: 2 · pairs values.
-    pub fn push_angles(&self, position: usize, into: &mut Vec<f32>) {
+    /// Appends the cosines, then the sines, of every pair at `position` of a text that may get `longest` positions:
+    /// 2 · pairs values.
+    pub fn push_angles(&self, position: usize, longest: usize, into: &mut Vec<f32>) {
+        let frequencies = match &self.long {
+            Some(long) if longest > long.beyond => &long.inverse_frequencies,
+            _ => &self.inverse_frequencies,
+        };
         let amplitude = f64::from(self.amplitude);
         let angle = |frequency: &f32| f64::from(*frequency) * position as f64;
-        into.extend(self.inverse_frequencies.iter().map(|f| (angle(f).cos() * amplitude) as f32));
-        into.extend(self.inverse_frequencies.iter().map(|f| (angle(f).sin() * amplitude) as f32));
+        into.extend(frequencies.iter().map(|f| (angle(f).cos() * amplitude) as f32));
+        into.extend(frequencies.iter().map(|f| (angle(f).sin() * amplitude) as f32));
     }
 
     /// Number of rotating pairs in a head.
@@ -109,11 +125,10 @@ impl RotaryTable {
 }
 
 impl RotaryConfig {
-    /// The frequencies after scaling, for sequences of up to `context` positions.
+    /// The frequencies after scaling, for texts of up to `context` positions.
     ///
     /// Published code changes to the divisors for long texts when a text has grown longer than the original
-    /// context, and computes all of it anew. A cache cannot follow that: here the longest text that there can be
-    /// decides.
+    /// context, and computes all of it anew. Here the longest text that a sequence may get decides before it begins.
     pub fn table(&self, context: usize) -> RotaryTable {
         let pairs = self.width / 2;
         let plain = |pair: usize| self.theta.powf(-((2 * pair) as f64) / self.width as f64);
@@ -148,10 +163,19 @@ impl RotaryConfig {
                 let divided = ((pair as f64 - low) / length).clamp(0.0, 1.0);
                 plain(pair) * (1.0 - divided + divided / factor)
             }
-            RotaryScaling::LongRope { short_divisors, long_divisors, original_context, .. } => {
-                let is_long = context as f64 > *original_context;
-                plain(pair) / if is_long { long_divisors[pair] } else { short_divisors[pair] }
+            RotaryScaling::LongRope { short_divisors, .. } => plain(pair) / short_divisors[pair],
+        };
+        let long = match &self.scaling {
+            RotaryScaling::LongRope { long_divisors, original_context, .. }
+                if context as f64 > *original_context =>
+            {
+                let long = |pair: usize| (plain(pair) / long_divisors[pair]) as f32;
+                Some(LongTexts {
+                    beyond: *original_context as usize,
+                    inverse_frequencies: (0..pairs).map(long).collect(),
+                })
             }
+            _ => None,
         };
         let amplitude = match &self.scaling {
             RotaryScaling::Yarn { attention_factor, .. }
@@ -160,6 +184,7 @@ impl RotaryConfig {
         };
         RotaryTable {
             inverse_frequencies: (0..pairs).map(|pair| frequency(pair) as f32).collect(),
+            long,
             amplitude,
         }
     }
@@ -191,10 +216,10 @@ impl RotaryConfig {
                 )?;
             }
         }
-        let tables = [0, usize::MAX].map(|context| self.table(context));
-        let mut frequencies = tables.iter().flat_map(|table| &table.inverse_frequencies);
-        let finite =
-            frequencies.all(|f| f.is_finite()) && tables.iter().all(|table| table.amplitude.is_finite());
+        let table = self.table(usize::MAX);
+        let long = table.long.iter().flat_map(|long| &long.inverse_frequencies);
+        let finite = table.inverse_frequencies.iter().chain(long).all(|f| f.is_finite())
+            && table.amplitude.is_finite();
         ensure(finite, "the rotary scaling", format!("{:?}", self.scaling), || {
             "it has to give finite frequencies, and a finite factor".to_owned()
         })

@@ -7,7 +7,7 @@ use super::interpreter::{Pass, Reference};
 use super::rotary::rotary;
 use crate::model::Row;
 use crate::model::batch::chain;
-use crate::model::config::NormKind;
+use crate::model::config::{HeadNormPlace, NormKind};
 use crate::model::plan::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 
 impl Reference {
@@ -86,18 +86,23 @@ impl Reference {
     ) -> KeysValues {
         let width = heads.key_value * heads.width;
         let (mut keys, mut values) = (self.columns(prologue.key, width), self.columns(prologue.value, width));
-        if let Some(HeadNorms { epsilon, query, key }) = prologue.norms {
+        let norm = |place: HeadNormPlace, queries: &mut [f32], keys: &mut [f32]| {
+            let Some(norms) = prologue.norms.filter(|norms| norms.place == place) else { return };
+            let HeadNorms { epsilon, query, key, .. } = norms;
             head_norm(NormKind::Rms, epsilon, Some(self.tensor(query)), heads.width, queries);
-            head_norm(NormKind::Rms, epsilon, Some(self.tensor(key)), heads.width, &mut keys);
-        }
+            head_norm(NormKind::Rms, epsilon, Some(self.tensor(key)), heads.width, keys);
+        };
+        norm(HeadNormPlace::BeforeRotary, queries, &mut keys);
         if let Some(epsilon) = prologue.value_norm {
             head_norm(NormKind::Rms, epsilon, None, heads.width, &mut values);
         }
         if let Some(id) = prologue.rotary {
             let table = &self.plan.rotary_tables[id.0];
-            rotary(rows, table, heads.query, heads.width, queries);
-            rotary(rows, table, heads.key_value, heads.width, &mut keys);
+            let longest = |row: &Row| self.sequence(row.sequence).longest;
+            rotary(rows, longest, table, heads.query, heads.width, queries);
+            rotary(rows, longest, table, heads.key_value, heads.width, &mut keys);
         }
+        norm(HeadNormPlace::AfterRotary, queries, &mut keys);
         stored(self.plan.cache_format, keys, values)
     }
 

@@ -31,12 +31,15 @@ pub(super) struct CachedPositions {
     pub states: Vec<Vec<State>>,
     /// Positions cached.
     pub length: usize,
+    /// Positions that its text may get.
+    pub longest: usize,
 }
 
 impl CachedPositions {
-    /// An empty sequence for so many caches and states.
-    pub(super) fn new(layers: usize, states: usize) -> Self {
-        Self { layers: vec![KeysValues::default(); layers], states: vec![Vec::new(); states], length: 0 }
+    /// An empty sequence for so many caches and states, for a text of at most `longest` positions.
+    pub(super) fn new(layers: usize, states: usize, longest: usize) -> Self {
+        let (layers, states) = (vec![KeysValues::default(); layers], vec![Vec::new(); states]);
+        Self { layers, states, length: 0, longest }
     }
 
     /// Forgets every position from `length` on; `widths` are those of the layers' rows.
@@ -79,7 +82,7 @@ mod tests {
             KeysValues { keys: vec![5.0, 6.0, 7.0, 8.0], values: vec![9.0, 10.0, 11.0, 12.0] },
         ];
         let states = [vec![State::from([1.0]), State::from([2.0])]];
-        let mut sequence = CachedPositions::new(2, 1);
+        let mut sequence = CachedPositions::new(2, 1, 9);
         sequence.append(&pass, &states, 1, &[1, 2]);
         sequence.append(&pass, &states, 0, &[1, 2]);
         assert_eq!((&sequence.layers[0].keys, sequence.length), (&vec![2.0, 1.0], 2));

@@ -6,7 +6,7 @@ use super::cache::{CachedPositions, KeysValues, State, stored};
 use super::selection::RecentRows;
 use super::{
     activate, add, clamp, embed, expert_linear, gate, gate_rows, head_norm, linear, mix, norm, pick, rotary,
-    route, scale, soft_cap,
+    route, scale, soft_cap, xielu,
 };
 use crate::model::plan::{BufferId, RowSet, TensorId};
 use crate::model::weights::TensorInfo;
@@ -118,7 +118,9 @@ impl Reference {
                 linear::linear(self.tensor(weight), bias, columns, input, epilogue, output);
             }
             Op::Rotary { table, heads, head_width, .. } => {
-                rotary::rotary(&pass.rows, &self.plan.rotary_tables[table.0], heads, head_width, output);
+                let longest = |row: &Row| self.sequence(row.sequence).longest;
+                let table = &self.plan.rotary_tables[table.0];
+                rotary::rotary(&pass.rows, longest, table, heads, head_width, output);
             }
             Op::CacheWrite { layer, key, value } => {
                 let [keys, values] = [key, value].map(|buffer| self.buffer(buffer).to_vec());
@@ -128,6 +130,7 @@ impl Reference {
             Op::Convolution(ref op) => self.convolution(op, pass, output),
             Op::Recurrence(ref op) => self.recurrence(op, pass, output),
             Op::Activate { activation, .. } => activate::activate(activation, output),
+            Op::Xielu { xielu: numbers, .. } => xielu::xielu(numbers, output),
             Op::Gate { activation, up, output: gated } => {
                 let width = self.plan.buffer(gated).columns;
                 gate::gate(activation, &self.columns(up, width), output);

@@ -26,7 +26,15 @@ impl LanguageModel for Reference {
     }
 
     fn new_sequence(&mut self) -> SequenceId {
-        self.insert(CachedPositions::new(self.plan.cache_widths.len(), self.plan.states.len()))
+        self.new_sequence_for(self.context)
+    }
+
+    fn new_sequence_for(&mut self, longest: usize) -> SequenceId {
+        self.insert(CachedPositions::new(self.plan.cache_widths.len(), self.plan.states.len(), longest))
+    }
+
+    fn short_texts(&self) -> Option<usize> {
+        self.plan.short_texts().filter(|short| *short < self.context)
     }
 
     /// Copies every position: the twin shares nothing.

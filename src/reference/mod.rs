@@ -68,5 +68,6 @@ pub mod selection;
 mod sequence_tests;
 mod soft_cap;
 mod states;
+mod xielu;
 
 pub use interpreter::{Pass, Reference};

@@ -14,6 +14,8 @@ pub(super) struct Comparing {
     /// Prompt and new tokens.
     text: Vec<u32>,
     prompt: usize,
+    /// Positions that its run may get.
+    longest: usize,
     /// Steps done in both ways.
     done: usize,
     turn: Turn,
@@ -59,19 +61,22 @@ pub(super) enum Gained {
 }
 
 impl Comparing {
-    /// Begins; nothing is computed yet. `text` is the prompt and at least one new token.
+    /// Begins; nothing is computed yet. `text` is the prompt and at least one new token, of a run that may get `longest`
+    /// positions.
     pub(super) fn begin(
         model: &mut dyn LanguageModel,
         text: Vec<u32>,
         prompt: usize,
+        longest: usize,
         measures_device: bool,
     ) -> Self {
         Self {
             text,
             prompt,
+            longest,
             done: 0,
             turn: Turn::WarmUp,
-            kept: model.new_sequence(),
+            kept: model.new_sequence_for(longest),
             anew: None,
             chunk: ChunkSize::default(),
             pass: MeasuredPass::default(),
@@ -141,8 +146,11 @@ impl Comparing {
     /// Computes a chunk of the text's first `end` tokens; whether that was the last one.
     fn compute(&mut self, model: &mut dyn LanguageModel, end: usize) -> Result<bool, ModelError> {
         let cached = self.turn == Turn::Cached;
-        let sequence =
-            if cached { self.kept } else { *self.anew.get_or_insert_with(|| model.new_sequence()) };
+        let sequence = if cached {
+            self.kept
+        } else {
+            *self.anew.get_or_insert_with(|| model.new_sequence_for(self.longest))
+        };
         let start = model.length(sequence);
         let rows = self.chunk.rows().min(model.max_rows()).clamp(1, end - start);
         let complete = start + rows == end;

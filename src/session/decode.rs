@@ -15,13 +15,14 @@ use super::run_error::RunError;
 use crate::decoding::chain::Chain;
 use crate::decoding::settings::CacheUse;
 use crate::decoding::stages::History;
+use crate::decoding::strategy::longest;
 use crate::decoding::{
     Branched, Control, DecodingError, DecodingSettings, Pins, StageContext, StopTexts, Strategy,
     StrategyInputs, begin_with,
 };
 use crate::model::{ModelError, SequenceId};
 use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
-use crate::trace::{PhaseFigures, PromptToken, Run, StepInput, StopReason};
+use crate::trace::{LongRope, PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
 /// A run in progress. To be ended by [`Decode::end`], unless the model goes as well.
 pub struct Decode {
@@ -88,12 +89,14 @@ impl Decode {
         let aids = StrategyInputs { stages, ..aids };
         let strategy = begin_with(settings, &ready.loaded.eos, &ids, &*ready.model, &aids)?;
 
+        let longest = longest(ids.len(), settings.stop.max_tokens, ready.model.context());
         let mut run = Run {
             model: ready.loaded.model.clone(),
             adapter: ready.loaded.adapter.clone(),
             strategy: settings.strategy,
             seed: settings.seed,
             step_input: step_input(settings.cache),
+            long_rope: ready.model.short_texts().map(|short_texts| LongRope { short_texts, longest }),
             ..Run::default()
         };
         run.phases.load =
@@ -287,7 +290,7 @@ impl Decode {
         self.rest(ready);
         let nearest = self.nearest(path);
         let fork = self.branches[nearest].strategy.fork(&mut *ready.model, text)?;
-        Ok(fork.unwrap_or_else(|| ready.model.new_sequence()))
+        Ok(fork.unwrap_or_else(|| self.new_sequence(ready)))
     }
 
     /// Prompt and tokens of these nodes.

@@ -13,8 +13,8 @@ use crate::model::Probe;
 use crate::model::profiling::CacheMap;
 use crate::tokenizer::chat::Switch;
 use crate::trace::{
-    AdapterFacts, Expectation, ModelFacts, Node, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run,
-    StepInput, StopReason, StrategyKind, StrategyStep, Token,
+    AdapterFacts, Expectation, LongRope, ModelFacts, Node, PhaseFigures, Phases, PromptToken,
+    ReturnedSequence, Run, StepInput, StopReason, StrategyKind, StrategyStep, Token,
 };
 
 /// A report from the worker.
@@ -283,6 +283,8 @@ pub struct RunStarted {
     pub step_input: StepInput,
     /// How many of the prompt's tokens, from the first on, are in the KV cache already.
     pub continued_positions: usize,
+    /// Which of the model's rotary frequencies it is computed with.
+    pub long_rope: Option<LongRope>,
     /// Figures of the phases done so far: load and tokenise.
     pub phases: Phases,
 }
@@ -305,7 +307,7 @@ pub struct RunUpdate {
 impl RunStarted {
     /// The run at its beginning.
     pub(super) fn run(self, model: ModelFacts, adapter: AdapterFacts) -> Run {
-        let Self { prompt, strategy, seed, step_input, continued_positions, phases } = self;
+        let Self { prompt, strategy, seed, step_input, continued_positions, long_rope, phases } = self;
         Run {
             model,
             adapter,
@@ -313,6 +315,7 @@ impl RunStarted {
             seed,
             step_input,
             continued_positions,
+            long_rope,
             prompt,
             phases,
             ..Run::default()

@@ -4,6 +4,7 @@ use super::decode::Decode;
 use super::live_run::LiveRun;
 use super::load::ReadyModel;
 use crate::decoding::initiation::{ChunkSize, PassCost, Prefill};
+use crate::decoding::strategy::longest;
 use crate::decoding::{CacheUse, Control, DecodingError, DecodingSettings, StrategyKind};
 use crate::model::batch::RowOutput;
 use crate::model::{LanguageModel, ModelError, SequenceId};
@@ -108,12 +109,17 @@ impl SharedPrompt {
         ids: &[u32],
         lanes: &[DecodingSettings],
     ) -> Option<Self> {
-        let (_, ids) = ids.split_last()?;
-        let takers: Vec<usize> = (0..lanes.len()).filter(|&lane| shares(&lanes[lane])).collect();
+        let shares: Vec<usize> = (0..lanes.len()).filter(|&lane| shares(&lanes[lane])).collect();
+        let longest = |lane: usize| longest(ids.len(), lanes[lane].stop.max_tokens, model.context());
+        let is_long = |lane: usize| model.short_texts().is_some_and(|short| longest(lane) > short);
+        let first = *shares.first()?;
+        let alike = |lane: &usize| is_long(*lane) == is_long(first);
+        let takers: Vec<usize> = shares.into_iter().filter(alike).collect();
+        let (longest, (_, ids)) = (longest(first), ids.split_last()?);
         (takers.len() > 1 && !ids.is_empty()).then(|| Self {
             ids: ids.to_vec(),
             takers,
-            sequence: model.new_sequence(),
+            sequence: model.new_sequence_for(longest),
             chunk: ChunkSize::default(),
             cost: PassCost::default(),
             figures: PhaseFigures::default(),

@@ -18,6 +18,7 @@ mod lanes;
 mod live_run;
 pub mod load;
 mod loading_beside;
+mod long_rope;
 pub mod opened;
 mod opinion;
 mod outbox;

@@ -20,6 +20,8 @@ pub(super) struct Peek {
     pub sequence: SequenceId,
     /// The text, the candidate and what followed.
     text: Vec<u32>,
+    /// Most tokens that it may have.
+    room: usize,
     /// What is known so far.
     pub told: Peeked,
 }
@@ -36,13 +38,13 @@ impl Peek {
         let path = decode.run.path(parent);
         let mut text = decode.text_of(&path);
         text.push(token);
-        let model = &ready.model;
-        if text.len() >= model.context() || token as usize >= model.vocabulary() {
+        let room = decode.room(ready);
+        if text.len() >= room || token as usize >= ready.model.vocabulary() {
             return Ok(None);
         }
         let sequence = decode.fork_sequence(ready, &path, &text)?;
         let told = Peeked { node, token, tokens: Vec::new(), done: false };
-        Ok(Some(Self { sequence, text, told }))
+        Ok(Some(Self { sequence, text, room, told }))
     }
 
     /// Computes a chunk of what is missing, and with the last one a token.
@@ -65,7 +67,7 @@ impl Peek {
         self.told.tokens.push(Token { id: token, piece: piece.unwrap_or_default() });
         self.told.done = self.told.tokens.len() >= MOST_PEEKED
             || ready.loaded.eos.contains(&token)
-            || self.text.len() >= ready.model.context();
+            || self.text.len() >= self.room;
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ impl Decode {
         let whole = parent.is_none() || self.run.step_input == StepInput::WholeText;
         let sequence = if whole {
             self.rest(ready);
-            ready.model.new_sequence()
+            self.new_sequence(ready)
         } else {
             self.fork_sequence(ready, &path, &text)?
         };

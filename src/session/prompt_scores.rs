@@ -29,9 +29,9 @@ pub(super) struct ScoredChunk {
 }
 
 impl PromptScores {
-    /// Begins; nothing is computed yet.
-    pub(super) fn begin(model: &mut dyn LanguageModel, ids: Vec<u32>) -> Self {
-        Self { ids, sequence: model.new_sequence(), done: 0 }
+    /// Begins in an empty sequence; nothing is computed yet.
+    pub(super) fn begin(sequence: SequenceId, ids: Vec<u32>) -> Self {
+        Self { ids, sequence, done: 0 }
     }
 
     /// Whether every token has its score.

@@ -13,7 +13,7 @@ impl Worker {
         let ids = live.decode.run.prompt_ids();
         if ids.len() > 1 {
             live.decode.rest(ready);
-            self.scoring = Some(PromptScores::begin(&mut *ready.model, ids));
+            self.scoring = Some(PromptScores::begin(live.decode.new_sequence(ready), ids));
         }
     }
 

@@ -51,6 +51,7 @@ impl Worker {
         let ready = self.ready.as_mut().ok_or(NotBegun::NoModel)?;
         let goes_on = matches!(&request.prompt, Prompt::Chat(conversation) if conversation.goes_on());
         if let (Some(before), true, CacheUse::Reuse) = (before, goes_on, request.settings.cache)
+            && before.decode.computes_as(&decode)
             && let Some(sequence) = before.decode.lend(ready, &decode.run.prompt_ids())?
         {
             decode.adopt(ready, sequence);
@@ -103,6 +104,7 @@ pub(super) fn started(decode: &Decode) -> RunStarted {
         seed: run.seed,
         step_input: run.step_input,
         continued_positions: run.continued_positions,
+        long_rope: run.long_rope,
         phases: run.phases,
     }
 }

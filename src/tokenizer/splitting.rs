@@ -61,6 +61,9 @@ const NORMAL_FORM: &str = "is read without a normal form, as by other readers of
 /// Doubt about kinds that all readers of GGUF split as Llama 3.
 const AS_LLAMA3: &str = "is split as by other readers of GGUF: the model's own tokenizer may part spaces, digits and punctuation otherwise, and then gives some texts other ids";
 
+/// Doubt about kinds whose models' tokenizer begins each text with two tokens that the metadata does not name.
+const NO_BEGINNING: &str = "begins no text with [gMASK] and <sop>, as with other readers of GGUF: the model's own tokenizer puts both first, and so do chat templates; write them where you use none";
+
 /// How one kind goes about a text.
 pub(super) struct Splitting {
     steps: &'static [Step],
@@ -102,6 +105,8 @@ impl Splitting {
             "falcon3" | "falcon-h1" => {
                 Self { adds_bos: true, doubt: Some(AS_LLAMA3), ..whole(&[Pattern(THREE_DIGITS)]) }
             }
+            "chatglm-bpe" => Self { doubt: Some(NO_BEGINNING), ..plain(&[Pattern(THREE_DIGITS)]) },
+            "glm4" => Self { doubt: Some(NO_BEGINNING), ..whole(&[Pattern(THREE_DIGITS)]) },
             "dbrx" | "smaug-bpe" => plain(&[Pattern(THREE_DIGITS)]),
             "gpt-4o" => plain(&[Pattern(CASED)]),
             "kimi-k2" => whole(&[Pattern(CASED_BESIDE_HAN)]),
@@ -131,7 +136,8 @@ impl Splitting {
             // Ling's pattern is spelled otherwise and matches alike.
             "bailingmoe" | "bailingmoe2" => perhaps_composed(&[Pattern(ONE_DIGIT)]),
             "laguna" => perhaps_composed(&[Pattern(r"[^\n]+|\n+"), Pattern(ONE_DIGIT)]),
-            "mellum2" => perhaps_composed(&[Pattern(r"\p{N}"), Pattern(GPT2)]),
+            "mellum2" | "exaone" => perhaps_composed(&[Pattern(r"\p{N}"), Pattern(GPT2)]),
+            "exaone4" => perhaps_composed(&[Pattern(GPT2)]),
             "minicpm5" => Self {
                 whole_tokens_first: true,
                 ..perhaps_composed(&[Pattern(r"\p{N}{1,3}"), Pattern(DIGIT_RUNS)])
@@ -184,12 +190,9 @@ impl Splitting {
 fn refusal(name: &str) -> String {
     match name {
         "default" => "the file does not say how a text is split (tokenizer.ggml.pre)".to_owned(),
-        "glm4" | "chatglm-bpe" => format!(
-            "kind `{name}` begins each text with two special tokens, of which its metadata says nothing"
-        ),
         // Readers of GGUF never normalise; whether these models' own tokenizers do is not in the metadata.
-        "stablelm2" | "exaone" | "exaone4" | "minerva-7b" | "jais" | "trillion" | "viking" | "poro-chat"
-        | "gpt3-finnish" | "granite-docling" | "hunyuan" | "megrez" => {
+        "stablelm2" | "minerva-7b" | "jais" | "trillion" | "viking" | "poro-chat" | "gpt3-finnish"
+        | "granite-docling" | "hunyuan" | "megrez" => {
             format!(
                 "whether kind `{name}` brings a text into a normal form before it is split is not certain"
             )

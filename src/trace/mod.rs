@@ -17,8 +17,8 @@ pub use node::{
     Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, Pinned, StageRecord, StateCounters,
 };
 pub use run::{
-    Expectation, Expected, LineFigures, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run, StepInput,
-    StopReason,
+    Expectation, Expected, LineFigures, LongRope, PhaseFigures, Phases, PromptToken, ReturnedSequence, Run,
+    StepInput, StopReason,
 };
 pub use strategies::{StepDetail, StrategyStep, Token};
 pub use strategy_kind::StrategyKind;

@@ -26,6 +26,9 @@ pub struct Run {
     /// that were computed once for several runs side by side.
     #[serde(default)]
     pub continued_positions: usize,
+    /// Which of the model's rotary frequencies it was computed with; `None` where the model has but one set of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long_rope: Option<LongRope>,
     /// What each phase took.
     pub phases: Phases,
     /// The decisions, in the order they were made: a tree, whose nodes come after their parents.
@@ -56,6 +59,27 @@ pub enum StepInput {
     NewTokens,
     /// The whole text again, as without a KV cache.
     WholeText,
+}
+
+/// How long a run may get in a model with rotary frequencies of their own for long texts (LongRoPE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LongRope {
+    /// Positions up to which a text is short: those of the context that the model was trained on first.
+    pub short_texts: usize,
+    /// Positions that the run may get: its prompt and the most new tokens, at most the context.
+    pub longest: usize,
+}
+
+impl LongRope {
+    /// Whether the run was computed with the frequencies of long texts.
+    pub fn is_long(self) -> bool {
+        self.longest > self.short_texts
+    }
+
+    /// How many positions fit without other frequencies, in a model of this context.
+    pub fn room(self, context: usize) -> usize {
+        if self.is_long() { context } else { self.short_texts }
+    }
 }
 
 /// A sequence that beam search returned.

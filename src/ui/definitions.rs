@@ -99,6 +99,7 @@ definitions! {
     PROMPT_TOKENS = "Prompt tokens", "tokens", Measured, "Ids that the prompt became, special ones included.", "";
     INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
     CONTINUED_POSITIONS = "From the cache", "tokens", Measured, "Prompt tokens, from the first on, that were in the KV cache before: from the turns before, or computed once for all lanes.", "";
+    LONG_ROPE = "Rotary frequencies", "", Computed, "This model has two sets of rotary frequencies (LongRoPE): one for texts within the context that it was trained on first, one for longer ones. Prompt and most new tokens together decide before the run begins; a conversation that grows beyond that context is computed anew, because keys in the KV cache are turned by the one set or the other.", "long where prompt + most new tokens > first context";
     INITIATION_RATE = "Speed", "tokens/s", Computed, "Prompt tokens a second during initiation.", "rows ÷ seconds";
     INCREMENTAL_TIME = "Time", "s", Measured, "The incremental passes that gave the tokens of the line on show, by the clock; those of other lines are not in it.", "";
     INCREMENTAL_RATE = "Speed", "tokens/s", Computed, "Tokens of the line on show that the strategy chose in the incremental phase, a second of the passes that gave them. A token that you chose counts for neither.", "tokens ÷ seconds of their passes";

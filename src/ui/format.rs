@@ -1,5 +1,6 @@
 //! Numbers and tokens as a person reads them.
 
+use crate::trace::LongRope;
 pub(super) use crate::units::bytes;
 use crate::units::three_digits;
 
@@ -19,6 +20,15 @@ pub(super) fn seconds(seconds: f64) -> String {
             let whole = s.round() as u64;
             format!("{} min {:02} s", whole / 60, whole % 60)
         }
+    }
+}
+
+/// Which of a model's two sets of rotary frequencies a run has, and why.
+pub(super) fn long_rope(rope: LongRope) -> String {
+    let (longest, short) = (count(rope.longest as u64), count(rope.short_texts as u64));
+    match rope.is_long() {
+        true => format!("for long texts: up to {longest} positions, more than {short}"),
+        false => format!("for short texts: up to {longest} positions, no more than {short}"),
     }
 }
 

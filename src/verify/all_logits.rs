@@ -11,7 +11,7 @@ pub fn all_logits(
 ) -> Result<Option<Vec<Vec<f32>>>, ModelError> {
     /// Few enough that `go_on` is asked often.
     const CHUNK_ROWS: usize = 32;
-    let sequence = model.new_sequence();
+    let sequence = model.new_sequence_for(ids.len());
     let mut logits = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK_ROWS.min(model.max_rows())) {
         if !go_on() {

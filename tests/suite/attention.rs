@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use logitscope::gpu::{AttentionChoice, KernelChoice, PrefillAttention};
 use logitscope::model::batch::{Row, RowOutput};
-use logitscope::model::config::{ScoreGrowth, ScoresConfig};
+use logitscope::model::config::{HeadNormPlace, ScoreGrowth, ScoresConfig};
 use logitscope::model::plan::{
     AttentionOp, AttentionPrologue, BufferId, Columns, HeadNorms, Op, Plan, RotaryId, TensorId,
 };
@@ -28,7 +28,9 @@ const SPLITTING: KernelChoice = KernelChoice {
 };
 /// No window, cap, linear bias or growth.
 const SCORES: ScoresConfig = ScoresConfig { window: None, cap: None, linear_bias: None, growth: None };
-const NORMS: HeadNorms = HeadNorms { epsilon: 1e-6, query: TensorId(0), key: TensorId(1) };
+const NORMS: HeadNorms =
+    HeadNorms { place: HeadNormPlace::BeforeRotary, epsilon: 1e-6, query: TensorId(0), key: TensorId(1) };
+const NORMS_AFTER: HeadNorms = HeadNorms { place: HeadNormPlace::AfterRotary, ..NORMS };
 
 /// Attention over queries, keys and values that are ready.
 fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFormat) -> Plan {
@@ -106,7 +108,7 @@ fn fresh_plan(
     let tensors = vec![tensor("query norm", 1, head_width), tensor("key norm", 1, head_width)];
     let mut plan = plan(vec![op], buffers, tensors);
     let inverse_frequencies = (0..head_width / 4).map(|pair| 0.37f32.powi(pair as i32)).collect();
-    plan.rotary_tables.push(RotaryTable { inverse_frequencies, amplitude: 1.0 });
+    plan.rotary_tables.push(RotaryTable { inverse_frequencies, long: None, amplitude: 1.0 });
     plan.cache_format = format;
     plan.cache_widths.push(width);
     plan
@@ -151,6 +153,7 @@ fn attention_that_stores_its_own_keys_agrees() {
         ([3, 3, 20], None, F32, GPU),
         ([9, 3, 64], None, F16, CPU),
         ([4, 1, 80], Some(NORMS), F16, GPU),
+        ([4, 2, 24], Some(NORMS_AFTER), F32, CPU),
         ([18, 2, 128], Some(NORMS), F32, CPU),
         ([4, 2, 80], Some(NORMS), F32, SHUFFLE),
         ([2, 1, 128], None, F16, SHUFFLE),
@@ -165,6 +168,7 @@ fn attention_that_stores_its_own_keys_agrees() {
 fn values_made_of_keys_agree() {
     for (shape, norms, format, choice) in [
         ([4, 2, 20], Some(NORMS), F32, GPU),
+        ([4, 2, 12], Some(NORMS_AFTER), F32, GPU),
         ([2, 1, 64], None, F16, CPU),
         ([4, 1, 512], Some(NORMS), F16, GPU),
     ] {

@@ -91,7 +91,7 @@ fn family(folder: &Path, interpreter: Interpreter) -> Family {
 
 /// The logits of every position, passes of at most `chunk` rows.
 fn all_logits(model: &mut dyn LanguageModel, ids: &[u32], chunk: usize) -> Vec<Vec<f32>> {
-    let sequence = model.new_sequence();
+    let sequence = model.new_sequence_for(ids.len());
     let mut logits = Vec::new();
     for (index, ids) in ids.chunks(chunk).enumerate() {
         let batch = Batch::chain_of_outputs(sequence, index * chunk, ids, RowOutput::Logits);

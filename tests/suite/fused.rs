@@ -7,9 +7,9 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsApart,
     ExpertsConfig, FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig,
-    HeadNormExtent, HeadWeights, KeysValues, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig,
-    NormConfig, NormKind, OutputGate, Positions, Residual, ResidualConfig, RouterConfig, ScoresConfig,
-    SharedExpert, SharedGate, Sinks, StreamFactor,
+    HeadNormExtent, HeadNormPlace, HeadWeights, KeysValues, KeysValuesConfig, LayerConfig, LogitsConfig,
+    ModelConfig, NormConfig, NormKind, OutputGate, Positions, Residual, ResidualConfig, RouterConfig,
+    ScoresConfig, SharedExpert, SharedGate, Sinks, StreamFactor,
 };
 use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -194,6 +194,7 @@ fn plan(shape: Shape) -> Plan {
                 kind: NormKind::Rms,
                 epsilon: 1e-6,
                 extent,
+                place: HeadNormPlace::BeforeRotary,
             }),
             rotary: Some(rotary),
             scale: 0.3,

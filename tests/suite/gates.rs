@@ -7,8 +7,8 @@ use std::sync::Arc;
 use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
-    AttentionConfig, Bias, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, KeysValuesConfig,
-    NormKind, OutputGate, ScoresConfig, Sinks,
+    AttentionConfig, Bias, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadNormPlace,
+    KeysValuesConfig, NormKind, OutputGate, ScoresConfig, Sinks,
 };
 use logitscope::model::plan::{BufferId, Op, Plan};
 use logitscope::model::{Batch, LanguageModel, WeightFormat, plan_decoder};
@@ -39,7 +39,12 @@ fn plan(gate: OutputGate) -> (Plan, [BufferId; 2]) {
         key_value_heads: 2,
         head_width: 8,
         clip: None,
-        head_norm: Some(HeadNormConfig { kind: NormKind::Rms, epsilon: 1e-6, extent: HeadNormExtent::Head }),
+        head_norm: Some(HeadNormConfig {
+            kind: NormKind::Rms,
+            epsilon: 1e-6,
+            extent: HeadNormExtent::Head,
+            place: HeadNormPlace::BeforeRotary,
+        }),
         rotary: None,
         scale: 1.0 / 8f32.sqrt(),
         scores: ScoresConfig::default(),

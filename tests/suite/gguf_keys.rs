@@ -7,7 +7,7 @@ use logitscope::model::config::{LayerConfig, NormKind};
 use logitscope::model::rotary::RotaryScaling;
 
 use super::formats::fixture;
-use super::gguf_edit::{ARRAY, BOOL, F32, Gguf, I32, TEXT, U8, U32, array, families};
+use super::gguf_edit::{ARRAY, BOOL, F32, Gguf, I32, TEXT, Tensor, U8, U32, array, families};
 
 fn first(model: ModelFile) -> LayerConfig {
     model.config.layers[0].clone()
@@ -238,9 +238,13 @@ fn keys_that_llama_cpp_needs_are_needed() {
             "logit_scale",
         ] {
             let key = format!("{architecture}.{key}");
-            // Nemotron's files have both, of which one is read; Granite's logits are as they are without theirs.
-            let is_spare = ["nemotron.attention.layer_norm_rms_epsilon", "granitehybrid.logit_scale"]
-                .contains(&key.as_str());
+            // Nemotron's files have both, and EXAONE's, of which one is read; Granite's logits are as they are without theirs.
+            let is_spare = [
+                "nemotron.attention.layer_norm_rms_epsilon",
+                "exaone.attention.layer_norm_epsilon",
+                "granitehybrid.logit_scale",
+            ]
+            .contains(&key.as_str());
             if !file.has(&key) || is_spare {
                 continue;
             }
@@ -254,6 +258,9 @@ fn keys_that_llama_cpp_needs_are_needed() {
         ("gpt_neox", "gptneox.use_parallel_residual"),
         ("cohere2", "cohere2.attention.sliding_window"),
         ("gpt_oss", "gpt-oss.attention.sliding_window"),
+        ("granite_swa", "granite_swa.attention.sliding_window"),
+        ("minicpm", "minicpm.embedding_scale"),
+        ("minicpm", "minicpm.residual_scale"),
     ] {
         let error = Gguf::family(name).without(key).refusal();
         assert!(error.contains(key) && error.contains("missing"), "{name}: {error}");
@@ -448,4 +455,30 @@ fn files_that_belong_to_a_model_and_are_none() {
     assert!(error.contains("`clip`") && error.contains("open the file of the language model"), "{error}");
     let error = plain().with_text("general.architecture", "rwkv7").refusal();
     assert!(error.contains("it is RWKV (`rwkv7`)") && error.contains("This program opens"), "{error}");
+}
+
+#[test]
+fn fused_queries_and_keys_whose_neighbours_rotate_are_those_that_stand_apart() {
+    let apart = Gguf::family("glm");
+    let mut fused = apart.clone();
+    for (layer, ending) in [(0, "weight"), (0, "bias"), (1, "weight"), (1, "bias")] {
+        let names = ["q", "k", "v"].map(|part| format!("blk.{layer}.attn_{part}.{ending}"));
+        let parts = names.each_ref().map(|name| apart.tensors.iter().find(|t| t.name == *name).unwrap());
+        fused.tensors.retain(|tensor| !names.contains(&tensor.name));
+        let rows = parts.iter().map(|part| part.sizes[part.sizes.len() - 1]).sum();
+        let sizes = [&parts[0].sizes[..parts[0].sizes.len() - 1], &[rows]].concat();
+        let bytes = parts.map(|part| &part.bytes[..4 * part.sizes.iter().product::<u64>() as usize]).concat();
+        fused.tensors.push(Tensor {
+            name: format!("blk.{layer}.attn_qkv.{ending}"),
+            sizes,
+            element: parts[0].element,
+            bytes,
+        });
+    }
+    let (apart, fused) = (apart.model(), fused.model());
+    assert_eq!(apart.config, fused.config);
+    for info in apart.weights.tensors() {
+        let [one, other] = [&apart, &fused].map(|model| values(&*model.weights, &info.name, None));
+        assert_eq!(one, other, "{}", info.name);
+    }
 }

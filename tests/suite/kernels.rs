@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MOST_LANES};
 use logitscope::model::batch::RowOutput;
-use logitscope::model::config::{Activation, NormKind};
+use logitscope::model::config::{Activation, NormKind, Xielu};
 use logitscope::model::group_format::{GroupCodes, GroupFormat};
 use logitscope::model::plan::{
     BufferId, BufferSpec, Columns, Epilogue, InputNorm, Op, Plan, RotaryId, RowSet, TensorId, TensorSpec,
@@ -357,6 +357,8 @@ fn elementwise_ops_agree_in_every_shape() {
                 ops.push(Op::ScaleBy { factor: TensorId(0), buffer: OUTPUT });
                 ops.push(Op::Add { input: INPUT, output: OUTPUT });
             }
+            let xielu = Xielu { positive: 0.6, negative: 1.3, linear: 0.5, least: -1e-6 };
+            ops.push(Op::Xielu { xielu, buffer: OUTPUT });
             let picked = BufferId(2);
             ops.push(Op::Pick { input: OUTPUT, output: picked });
             let mut buffers = vec![batch_buffer("input", columns), batch_buffer("output", columns)];
@@ -411,7 +413,11 @@ fn embedding_agrees_with_and_without_positions() {
 fn rotary_agrees_for_whole_and_partial_heads() {
     for (heads, head_width, pairs) in [(1, 2, 1), (3, 6, 3), (4, 64, 32), (5, 10, 2), (9, 64, 16)] {
         let frequency = |pair| 0.37f32.powi(pair);
-        let table = RotaryTable { inverse_frequencies: (0..pairs).map(frequency).collect(), amplitude: 1.25 };
+        let table = RotaryTable {
+            inverse_frequencies: (0..pairs).map(frequency).collect(),
+            long: None,
+            amplitude: 1.25,
+        };
         let op = Op::Rotary { table: RotaryId(0), heads, head_width, buffer: BufferId(0) };
         let mut plan = plan(vec![op], vec![batch_buffer("queries", heads * head_width)], Vec::new());
         plan.rotary_tables.push(table);

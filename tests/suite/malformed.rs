@@ -356,10 +356,20 @@ fn choices_that_are_unsupported() {
     assert_config_refused("llama-f32", window, &["sliding_window is 4096", "not supported"]);
     let quantised = |config: &mut Value| config["quantization_config"] = json!({"bits": 4});
     assert_config_refused("llama-f32", quantised, &["quantization_config", "original weights"]);
-    for (kind, cause) in [("dynamic", "KV cache"), ("spiral", "unknown")] {
-        let scaling = |config: &mut Value| config["rope_scaling"] = json!({"type": kind, "factor": 2.0});
-        assert_config_refused("llama-bare-names", scaling, &["rope_scaling.type", kind, cause]);
-    }
+    let scaling = |config: &mut Value| config["rope_scaling"] = json!({"type": "spiral", "factor": 2.0});
+    assert_config_refused("llama-bare-names", scaling, &["rope_scaling.type", "spiral", "unknown"]);
+    let dynamic = |config: &mut Value| config["rope_scaling"] = json!({"type": "dynamic"});
+    assert_config_refused("llama-bare-names", dynamic, &["rope_scaling.factor is missing"]);
+    let layers = |config: &mut Value| config["num_hidden_layers"] = json!(40);
+    assert_config_refused("baichuan", layers, &["num_hidden_layers is 40", "13B", "linear biases"]);
+    let second = |config: &mut Value| config["architectures"] = json!(["BaichuanForCausalLM"]);
+    assert_config_refused("baichuan", second, &["architectures", "Baichuan 2", "LM head"]);
+    let sparse = |config: &mut Value| config["sparse_config"] = json!({"kernel_size": 32});
+    assert_config_refused("minicpm", sparse, &["sparse_config", "not supported"]);
+    let bases = |config: &mut Value| config["layer_rope_theta"] = json!([1000.0]);
+    assert_config_refused("granite_swa", bases, &["layer_rope_theta", "each of the 4 layers"]);
+    let unnormalised = |config: &mut Value| config["use_qk_norm"] = json!(false);
+    assert_config_refused("hunyuan_v1_dense", unnormalised, &["use_qk_norm", "published"]);
     let no_divisors = |config: &mut Value| config["rope_scaling"] = json!({"type": "longrope"});
     assert_config_refused(
         "llama-bare-names",

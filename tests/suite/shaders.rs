@@ -6,7 +6,7 @@ use logitscope::gpu::{
     Kernel, KernelChoice, KernelUse, LinearVariant, MatrixUnits, Override, Reduction, Variant, kernel_source,
     kernel_uses, selection_uses, variants,
 };
-use logitscope::model::config::{BlockNorms, FeedForwardKind, NormKind, Positions};
+use logitscope::model::config::{BlockNorms, FeedForwardKind, NormKind, Positions, Xielu};
 use logitscope::model::weight_format::GridFormat;
 use logitscope::model::weights::TensorInfo;
 use logitscope::model::{CacheFormat, ModelConfig, Plan, WeightFormat, fuse, plan_decoder};
@@ -77,6 +77,8 @@ fn configs() -> Vec<ModelConfig> {
     let mut layers = shape("smollm2-135m");
     layers.final_norm.kind = NormKind::Layer;
     layers.layers[0].attention_norms = BlockNorms::before(layers.final_norm);
+    let xielu = FeedForwardKind::Xielu(Xielu::learned(0.5, 0.5, 0.5, -1e-6));
+    layers.feed_forwards().for_each(|block| block.kind = xielu);
     let mut all = vec![shape("smollm2-135m"), shape("llama-7b"), wide, many_groups, learned, layers];
     all.extend(["qwen3.5-0.8b", "lfm2.5-1.2b", "nemotron-3-nano-4b"].map(shape));
     all

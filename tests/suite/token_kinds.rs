@@ -72,6 +72,8 @@ fn each_kind_gives_the_ids_of_its_families_own_pattern() {
         ("minicpm5", "lfm2"),
         ("hunyuan-dense", "minicpm5"),
         ("mellum2", "gpt-2"),
+        ("exaone", "exaone4"),
+        ("glm4", "chatglm-bpe"),
     ];
     for (one, other) in similar {
         assert_ne!(expected.kinds[one], expected.kinds[other], "{one}, {other}");
@@ -146,6 +148,10 @@ fn what_is_not_certain_about_a_kind_is_told() {
         ("falcon3", "may part spaces, digits and punctuation otherwise"),
         ("minicpm5", "`minicpm5` (tokenizer.ggml.pre) is read without a normal form"),
         ("laguna", "a text with decomposed ones gets other ids"),
+        ("exaone", "`exaone` (tokenizer.ggml.pre) is read without a normal form"),
+        ("exaone4", "a text with decomposed ones gets other ids"),
+        ("glm4", "`glm4` (tokenizer.ggml.pre) begins no text with [gMASK] and <sop>"),
+        ("chatglm-bpe", "write them where you use none"),
     ] {
         let told = expected.metadata(kind).oddities();
         assert!(told.len() == 1 && told[0].contains(cause), "{kind}: {told:?}");

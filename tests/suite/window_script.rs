@@ -338,7 +338,7 @@ fn started(request: &RunRequest) -> RunStarted {
         CacheUse::Recompute => StepInput::WholeText,
     };
     let (strategy, seed) = (request.settings.strategy, request.settings.seed);
-    RunStarted { prompt, strategy, seed, step_input, continued_positions: 0, phases }
+    RunStarted { prompt, strategy, seed, step_input, continued_positions: 0, long_rope: None, phases }
 }
 
 /// The made-up model.

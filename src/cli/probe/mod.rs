@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &ProbeArguments) -> Result<Outcome, CliError> {
     let Some(&input) = ids.get(position) else {
         return Err(CliError::ProbePosition { position, tokens: ids.len() });
     };
-    let sequence = ready.model.new_sequence();
+    let sequence = ready.model.new_sequence_for(ids.len());
     if cache(&mut *ready.model, sequence, &ids[..position])? == Outcome::Interrupted {
         return Ok(Outcome::Interrupted);
     }

@@ -349,6 +349,7 @@ mod tests {
             "cache write",
             "attention",
             "activate",
+            "xielu",
             "gate",
             "add",
             "scale",

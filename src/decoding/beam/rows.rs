@@ -97,7 +97,7 @@ impl Beam {
         };
         let mut results = Outputs::default();
         for live in &mut self.live {
-            let sequence = *live.sequence.get_or_insert_with(|| model.new_sequence());
+            let sequence = *live.sequence.get_or_insert_with(|| self.ending.new_sequence(model));
             let (chunk, cost) = (&mut self.chunk, &mut self.cost);
             let prefill = Prefill { model, sequence, chunk, cost, control: &mut control };
             let outputs = prefill.pass(&live.tokens, output)?;

@@ -35,7 +35,7 @@ impl ModelDrafter {
         model: &mut dyn LanguageModel,
         control: &mut Control<'_>,
     ) -> Result<Filtered, DecodingError> {
-        let sequence = *self.sequence.get_or_insert_with(|| model.new_sequence());
+        let sequence = *self.sequence.get_or_insert_with(|| text.ending.new_sequence(model));
         let shared = common_prefix(&self.cached, tokens).min(tokens.len() - 1);
         model.truncate(sequence, shared);
         let output = text.output(model.vocabulary());

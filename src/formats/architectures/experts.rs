@@ -63,7 +63,12 @@ pub(super) fn count(fields: &Fields) -> Result<usize, FormatError> {
 
 /// The softmax over all experts, or over those chosen.
 pub(super) fn router(fields: &Fields) -> Result<RouterConfig, FormatError> {
-    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(false);
+    router_or(fields, false)
+}
+
+/// As [`router`]; `is_renormalised` where the configuration does not say it.
+pub(super) fn router_or(fields: &Fields, is_renormalised: bool) -> Result<RouterConfig, FormatError> {
+    let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(is_renormalised);
     Ok(if is_renormalised { RouterConfig::SOFTMAX_OF_CHOSEN } else { RouterConfig::SOFTMAX_OF_ALL })
 }
 

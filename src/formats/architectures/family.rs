@@ -123,6 +123,11 @@ pub trait StoredNames {
     /// Whether there is a tensor of this name, with any of the family's prefixes.
     fn has(&self, name: &str) -> bool;
 
+    /// The only element of the tensor of this name, if there is such a tensor of numbers that are not quantised.
+    fn number(&self, _name: &str) -> Option<f64> {
+        None
+    }
+
     /// Whether there is a matrix of the LM head, whose stored module is `head`.
     fn has_head(&self, head: &str) -> bool {
         self.has(&format!("{head}.weight"))

@@ -28,7 +28,7 @@ const TENSORS: &[Mapping] = &[
     stored("layers.#.mlp.gate_up_proj", &["layers.#.feed_forward.gate", "layers.#.feed_forward.up"]),
 ];
 
-fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let rope = Rope { share: Some(0.5), ..Rope::default() };
     read_with(fields, names, rope, norm::rms_or(fields, "rms_norm_eps", 1.5625e-7)?)
 }

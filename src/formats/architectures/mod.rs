@@ -5,7 +5,9 @@
 
 mod activation;
 mod afmoe;
+mod apertus;
 mod arcee;
+mod baichuan;
 mod bloom;
 pub mod catalogue;
 mod classes;
@@ -15,6 +17,7 @@ mod convolution;
 mod dots1;
 mod ernie4_5;
 mod ernie4_5_moe;
+mod exaone;
 mod exaone4;
 mod experts;
 mod falcon;
@@ -25,6 +28,7 @@ mod gemma2;
 mod gemma3;
 mod gemma4;
 pub mod gguf;
+mod glm;
 mod glm4;
 mod glm4_moe;
 mod gpt2;
@@ -33,8 +37,12 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granite_swa;
 mod granitemoe;
 mod granitemoehybrid;
+mod hunyuan_v1_dense;
+mod internlm2;
+mod internlm3;
 mod layer_kinds;
 mod lfm2;
 mod lfm2_moe;
@@ -43,6 +51,8 @@ mod llama;
 mod llama_like;
 mod mamba;
 mod mamba2;
+mod mellum;
+mod minicpm;
 mod ministral3;
 mod mistral;
 mod mixtral;
@@ -88,15 +98,18 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 58] = [
+const FAMILIES: [Family; 68] = [
     afmoe::FAMILY,
+    apertus::FAMILY,
     arcee::FAMILY,
+    baichuan::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
     dots1::FAMILY,
     ernie4_5::FAMILY,
     ernie4_5_moe::FAMILY,
+    exaone::FAMILY,
     exaone4::FAMILY,
     falcon::FAMILY,
     falcon_h1::FAMILY,
@@ -106,6 +119,7 @@ const FAMILIES: [Family; 58] = [
     gemma3::WITH_IMAGES,
     gemma4::FAMILY,
     gemma4::UNIFIED,
+    glm::FAMILY,
     glm4::FAMILY,
     glm4_moe::FAMILY,
     gpt2::FAMILY,
@@ -114,14 +128,20 @@ const FAMILIES: [Family; 58] = [
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
+    granite_swa::FAMILY,
     granitemoe::FAMILY,
     granitemoe::SHARED,
     granitemoehybrid::FAMILY,
+    hunyuan_v1_dense::FAMILY,
+    internlm2::FAMILY,
+    internlm3::FAMILY,
     lfm2::FAMILY,
     lfm2_moe::FAMILY,
     lfm3::FAMILY,
     llama::FAMILY,
     mamba2::FAMILY,
+    mellum::FAMILY,
+    minicpm::FAMILY,
     ministral3::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,

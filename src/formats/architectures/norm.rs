@@ -2,7 +2,7 @@
 
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
-use crate::model::config::{Bias, HeadNormConfig, HeadNormExtent, NormConfig, NormKind};
+use crate::model::config::{Bias, HeadNormConfig, HeadNormExtent, HeadNormPlace, NormConfig, NormKind};
 
 /// An RMSNorm whose ε is in field `epsilon`.
 pub(super) fn rms(fields: &Fields, epsilon: &str) -> Result<NormConfig, FormatError> {
@@ -17,7 +17,7 @@ pub(super) fn rms_or(fields: &Fields, epsilon: &str, default: f64) -> Result<Nor
 
 /// Norms of queries and keys, of the same kind as another norm.
 pub(super) fn of_heads(norm: NormConfig, extent: HeadNormExtent) -> HeadNormConfig {
-    HeadNormConfig { kind: norm.kind, epsilon: norm.epsilon, extent }
+    HeadNormConfig { kind: norm.kind, epsilon: norm.epsilon, extent, place: HeadNormPlace::BeforeRotary }
 }
 
 /// A LayerNorm whose ε is in field `epsilon`.

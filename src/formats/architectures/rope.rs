@@ -92,6 +92,21 @@ fn read_object(
     let (modern, old) = (rope.optional_text("rope_type")?, rope.optional_text("type")?);
     let scaling = match modern.or(old).unwrap_or("default") {
         "default" | "mrope" => RotaryScaling::Plain,
+        // Hunyuan's, whatever factor it names beside.
+        "dynamic" | "xdrope" if rope.get("alpha").is_some() => {
+            for name in ["factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"] {
+                rope.optional_number(name)?;
+            }
+            let (alpha, exponent) = (positive(&rope, "alpha")?, width as f64 / (width as f64 - 2.0));
+            let scaling = RotaryScaling::Plain;
+            refuse_unread(&rope, default.elsewhere)?;
+            return Ok(RotaryConfig { width, theta: theta * alpha.powf(exponent), scaling });
+        }
+        // Frequencies change with the length of the text, but only beyond the context.
+        "dynamic" => {
+            positive(&rope, "factor")?;
+            RotaryScaling::Plain
+        }
         "linear" => RotaryScaling::Linear { factor: positive(&rope, "factor")? },
         "llama3" => RotaryScaling::Llama3 {
             factor: positive(&rope, "factor")?,
@@ -103,17 +118,10 @@ fn read_object(
         // "su" is what the first files with it call it.
         "longrope" | "su" => long_rope(fields, &rope, width / 2, context)?,
         other => {
-            let reason = match other {
-                "dynamic" => {
-                    "its frequencies change with the length of the text, which a KV cache cannot follow"
-                }
-                _ => "this scaling is unknown",
-            };
             let field = if modern.is_some() { "rope_type" } else { "type" };
-            return Err(rope.error(
-                field,
-                format!("{reason}; default, linear, llama3, longrope, proportional and yarn are supported"),
-            ));
+            let kinds = "default, dynamic, linear, llama3, longrope, proportional and yarn";
+            let reason = format!("the scaling {other} is unknown; {kinds} are supported");
+            return Err(rope.error(field, reason));
         }
     };
     refuse_unread(&rope, default.elsewhere)?;

@@ -7,7 +7,9 @@ use super::{llama_like, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{Bias, BlockNorms, HeadNormConfig, HeadNormExtent, NormKind, Residual};
+use crate::model::config::{
+    Bias, BlockNorms, HeadNormConfig, HeadNormExtent, HeadNormPlace, NormKind, Residual,
+};
 
 pub(super) const FAMILY: Family = Family {
     name: "stablelm",
@@ -27,8 +29,12 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let rope = Rope { share: Some(0.25), ..Rope::default() };
     let norm = norm::layer(fields, "layer_norm_eps", Bias::Present)?;
     let mut config = llama_like::read(fields, names, norm, rope)?;
-    let head_norm =
-        HeadNormConfig { kind: NormKind::Layer, epsilon: norm.epsilon, extent: HeadNormExtent::OwnWeights };
+    let head_norm = HeadNormConfig {
+        kind: NormKind::Layer,
+        epsilon: norm.epsilon,
+        extent: HeadNormExtent::OwnWeights,
+        place: HeadNormPlace::BeforeRotary,
+    };
     let has_head_norms = fields.optional_flag("qk_layernorm")?.unwrap_or(false);
     let (has_biases, parallel) =
         (fields.optional_flag("use_qkv_bias")?, fields.optional_flag("use_parallel_residual")?);

@@ -29,10 +29,12 @@ pub(crate) struct Pages {
     next: u32,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Sequence {
     pages: Vec<u32>,
     length: usize,
+    /// Positions that its text may get.
+    longest: usize,
 }
 
 /// What [`Pages::extend`] did, for [`Pages::roll_back`].
@@ -69,17 +71,21 @@ impl Pages {
         self.uses.len() - self.free.len()
     }
 
-    pub(crate) fn new_sequence(&mut self) -> SequenceId {
+    /// An empty sequence, for a text of at most so many positions.
+    pub(crate) fn new_sequence(&mut self, longest: usize) -> SequenceId {
+        self.add(Sequence { pages: Vec::new(), length: 0, longest })
+    }
+
+    fn add(&mut self, sequence: Sequence) -> SequenceId {
         let id = SequenceId(self.next);
         self.next += 1;
-        self.sequences.insert(id, Sequence::default());
+        self.sequences.insert(id, sequence);
         id
     }
 
     /// A sequence with the same positions: full pages shared, a partial last one to be copied.
     pub(crate) fn fork(&mut self, id: SequenceId) -> Result<(SequenceId, Option<PageCopy>), PagesMissing> {
-        let mut pages = self.sequence(id).pages.clone();
-        let length = self.sequence(id).length;
+        let Sequence { mut pages, length, longest } = self.sequence(id).clone();
         let copy = if length.is_multiple_of(PAGE_POSITIONS) {
             None
         } else {
@@ -90,9 +96,7 @@ impl Pages {
             self.uses[page as usize] += 1;
         }
         pages.extend(copy.map(|copy| copy.to));
-        let fork = self.new_sequence();
-        self.sequences.insert(fork, Sequence { pages, length });
-        Ok((fork, copy))
+        Ok((self.add(Sequence { pages, length, longest }), copy))
     }
 
     /// Makes room for `count` more positions at the end. A last page that another sequence shares (after a
@@ -149,7 +153,7 @@ impl Pages {
 
     /// The sequences with their pages, the oldest first.
     pub(crate) fn sequences(&self) -> impl Iterator<Item = CachedSequence> + '_ {
-        self.sequences.iter().map(|(&sequence, Sequence { pages, length })| CachedSequence {
+        self.sequences.iter().map(|(&sequence, Sequence { pages, length, .. })| CachedSequence {
             sequence,
             positions: *length,
             pages: pages.iter().map(|&number| self.cached(number)).collect(),
@@ -167,6 +171,11 @@ impl Pages {
 
     pub(crate) fn length(&self, id: SequenceId) -> usize {
         self.sequence(id).length
+    }
+
+    /// Positions that the sequence's text may get.
+    pub(crate) fn longest(&self, id: SequenceId) -> usize {
+        self.sequence(id).longest
     }
 
     /// The sequence's page table.
@@ -225,7 +234,7 @@ mod tests {
     #[test]
     fn a_fork_shares_full_pages_and_copies_the_partial_one() {
         let mut pages = pages(8);
-        let first = pages.new_sequence();
+        let first = pages.new_sequence(usize::MAX);
         assert_eq!(pages.extend(first, 2 * PAGE_POSITIONS + 3).unwrap().copy, None);
         assert_eq!(pages.used(), 3);
         let (second, copy) = pages.fork(first).unwrap();
@@ -241,7 +250,7 @@ mod tests {
     #[test]
     fn writing_into_a_shared_page_after_a_truncation_copies_it() {
         let mut pages = pages(8);
-        let first = pages.new_sequence();
+        let first = pages.new_sequence(usize::MAX);
         pages.extend(first, 2 * PAGE_POSITIONS).unwrap();
         let (second, copy) = pages.fork(first).unwrap();
         assert_eq!(copy, None);
@@ -255,7 +264,7 @@ mod tests {
     #[test]
     fn truncation_frees_whole_pages_and_missing_pages_are_counted() {
         let mut pages = pages(3);
-        let sequence = pages.new_sequence();
+        let sequence = pages.new_sequence(usize::MAX);
         pages.extend(sequence, 3 * PAGE_POSITIONS).unwrap();
         assert_eq!(pages.extend(sequence, PAGE_POSITIONS + 1), Err(PagesMissing(2)));
         assert_eq!(pages.length(sequence), 3 * PAGE_POSITIONS);
@@ -268,7 +277,7 @@ mod tests {
     #[test]
     fn undone_extensions_leave_every_sequence_as_it_was() {
         let mut pages = pages(8);
-        let first = pages.new_sequence();
+        let first = pages.new_sequence(usize::MAX);
         pages.extend(first, 2 * PAGE_POSITIONS).unwrap();
         let (second, _) = pages.fork(first).unwrap();
         // The next position of the second falls into a page that it shares.

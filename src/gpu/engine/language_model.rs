@@ -21,9 +21,17 @@ impl LanguageModel for Engine {
     }
 
     fn new_sequence(&mut self) -> SequenceId {
-        let sequence = self.resources.cache.pages.new_sequence();
+        self.new_sequence_for(self.context)
+    }
+
+    fn new_sequence_for(&mut self, longest: usize) -> SequenceId {
+        let sequence = self.resources.cache.pages.new_sequence(longest);
         self.resources.cache.states.table.add(sequence);
         sequence
+    }
+
+    fn short_texts(&self) -> Option<usize> {
+        self.program.plan.short_texts().filter(|short| *short < self.context)
     }
 
     fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {

@@ -97,6 +97,7 @@ kernels! {
     Recurrence = "recurrence", [pass, recurrence, walk];
     RecurrenceWhole = "recurrence_whole", [pass, recurrence, walk];
     Activate = "activate", [activation];
+    Xielu = "xielu", [];
     Gate = "gate", [activation];
     Add = "add", [];
     Scale = "scale", [];

@@ -119,6 +119,14 @@ overrides! {
     Limit(f32) = "LIMIT",
     /// Where a soft cap levels out.
     Cap(f32) = "CAP",
+    /// The factor on squares above 0.
+    Positive(f32) = "POSITIVE",
+    /// The factor on what an exponential adds below 0.
+    Negative(f32) = "NEGATIVE",
+    /// The factor on numbers themselves.
+    Linear(f32) = "LINEAR",
+    /// What an exponential's argument does not exceed.
+    Least(f32) = "LEAST",
 
     /// Query heads.
     Heads(u32) = "HEADS",
@@ -132,8 +140,10 @@ overrides! {
     Pairs(u32) = "PAIRS",
     /// The rotary table.
     Table(u32) = "TABLE",
-    /// Whether queries and keys are normalised first.
+    /// Whether queries and keys are normalised.
     HasNorms(bool) = "HAS_NORMS",
+    /// Whether they are turned before that.
+    NormsFollow(bool) = "NORMS_FOLLOW",
     /// The first column of keys.
     FirstKey(u32) = "FIRST_KEY",
     /// The first column of values.

@@ -73,7 +73,9 @@ pub(crate) fn words(
     for (index, table) in tables.iter().enumerate() {
         words[PASS_ANGLES_AT + index] = words.len() as u32;
         angles.clear();
-        batch.rows.iter().for_each(|row| table.push_angles(row.position, &mut angles));
+        for row in &batch.rows {
+            table.push_angles(row.position, pages.longest(row.sequence), &mut angles);
+        }
         words.extend(angles.iter().map(|angle| angle.to_bits()));
     }
     words

@@ -7,7 +7,7 @@ use crate::gpu::cache::PAGE_POSITIONS;
 use crate::gpu::kernels::{Kernel, KernelUse, Override, SHUFFLE_LANES};
 use crate::gpu::pass::TILE_ROWS;
 use crate::model::CacheFormat;
-use crate::model::config::ScoresConfig;
+use crate::model::config::{HeadNormPlace, ScoresConfig};
 use crate::model::plan::{BufferId, HeadNorms};
 
 /// Workgroup memory for the keys or values of a tile, in `vec4<u32>`.
@@ -266,8 +266,9 @@ impl Compiler<'_> {
 }
 
 /// What `shaders/lib/cache_store.wgsl` needs to know, but for the head width.
-fn ready_overrides(source: Source) -> [Override; 8] {
+fn ready_overrides(source: Source) -> [Override; 9] {
     let (table, pairs) = source.rotary.unwrap_or_default();
+    let place = source.norms.map(|norms| norms.place);
     [
         Override::Stride(source.rows.stride),
         Override::First(source.first_query as u32),
@@ -275,6 +276,7 @@ fn ready_overrides(source: Source) -> [Override; 8] {
         Override::Table(table as u32),
         Override::Pairs(pairs as u32),
         Override::HasNorms(source.norms.is_some()),
+        Override::NormsFollow(place == Some(HeadNormPlace::AfterRotary)),
         Override::Epsilon(source.norms.map_or(0.0, |norms| norms.epsilon)),
         Override::ValueEpsilon(source.value_norm.unwrap_or(0.0)),
     ]

@@ -43,6 +43,7 @@ impl Compiler<'_> {
             Op::Convolution(op) => one(self.convolution(op)),
             Op::Recurrence(op) => Dispatches::Always(self.recurrence(op)),
             Op::Activate { activation, buffer } => one(self.activate(activation, buffer)),
+            Op::Xielu { xielu, buffer } => one(self.xielu(xielu, buffer)),
             Op::Gate { activation, up, output } => one(self.gate(activation, up, output)),
             Op::Add { input, output } => one(self.add(input, output)),
             Op::Pick { input, output } => one(self.pick(input, output)),

@@ -3,7 +3,7 @@
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
 use crate::gpu::kernels::{Kernel, KernelUse, Override};
-use crate::model::config::{Activation, GateFunction, NormKind};
+use crate::model::config::{Activation, GateFunction, NormKind, Xielu};
 use crate::model::plan::{BufferId, Columns, RotaryId, TensorId};
 
 /// The fields of an [`crate::model::Op::Norm`].
@@ -56,6 +56,16 @@ impl Compiler<'_> {
 
     pub(super) fn activate(&self, activation: Activation, buffer: BufferId) -> DispatchSpec {
         self.in_place(Kernel::Activate, Override::Activation(activation), buffer)
+    }
+
+    pub(super) fn xielu(&self, numbers: Xielu, buffer: BufferId) -> DispatchSpec {
+        let overrides = [
+            Override::Positive(numbers.positive),
+            Override::Negative(numbers.negative),
+            Override::Linear(numbers.linear),
+            Override::Least(numbers.least),
+        ];
+        self.blockwise(Kernel::Xielu, buffer, overrides, [Binding::Activation(buffer)])
     }
 
     pub(super) fn gate(&self, activation: Activation, up: Columns, output: BufferId) -> DispatchSpec {

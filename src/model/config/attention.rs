@@ -15,7 +15,7 @@ pub struct AttentionConfig {
     pub head_width: usize,
     /// The limit that queries, keys and values are clamped to, before norms and the rotary embedding, if there is one.
     pub clip: Option<f32>,
-    /// The norms of queries and keys before the rotary embedding, if the layer has them.
+    /// The norms of queries and keys, if the layer has them.
     pub head_norm: Option<HeadNormConfig>,
     /// Rotary position embedding of queries and keys, if the layer has one.
     pub rotary: Option<RotaryConfig>,
@@ -128,6 +128,18 @@ pub struct HeadNormConfig {
     pub epsilon: f32,
     /// What is normalised together.
     pub extent: HeadNormExtent,
+    /// Before or after the rotary embedding.
+    pub place: HeadNormPlace,
+}
+
+/// Where queries and keys are normalised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeadNormPlace {
+    /// Before they are turned.
+    #[default]
+    BeforeRotary,
+    /// After they are turned.
+    AfterRotary,
 }
 
 /// Which elements of a row of queries, or of keys, are normalised together.

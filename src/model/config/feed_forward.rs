@@ -23,8 +23,32 @@ pub enum FeedForwardKind {
     Gated,
     /// down(activation(up(x))).
     Plain,
+    /// down(xIELU(up(x))), with numbers of its own in each layer.
+    Xielu(Xielu),
     /// Many blocks, of which a router gives each row a few (Shazeer et al. 2017).
     Experts(ExpertsConfig),
+}
+
+/// The expanded integral of ELU (Huang and Schlag 2024): p·x² + β·x above 0, otherwise n·(e^min(x, ε) − 1 − x) + β·x.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Xielu {
+    /// p.
+    pub positive: f32,
+    /// n.
+    pub negative: f32,
+    /// β.
+    pub linear: f32,
+    /// ε: below 0, where the exponential is as good as 1.
+    pub least: f32,
+}
+
+impl Xielu {
+    /// From the learned numbers, of which p = ln(1 + e^a) and n = β + ln(1 + e^b).
+    pub fn learned(a: f64, b: f64, linear: f64, least: f64) -> Self {
+        let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+        let (positive, negative) = (softplus(a) as f32, (linear + softplus(b)) as f32);
+        Self { positive, negative, linear: linear as f32, least: least as f32 }
+    }
 }
 
 /// Non-linearities, by formula.

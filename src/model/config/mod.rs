@@ -16,15 +16,15 @@ mod norm;
 mod recurrent;
 
 pub use attention::{
-    AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, KeysValues, KeysValuesConfig,
-    OutputGate, ScoreGrowth, ScoresConfig, Sinks,
+    AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadNormPlace, KeysValues,
+    KeysValuesConfig, OutputGate, ScoreGrowth, ScoresConfig, Sinks,
 };
 pub use bias::Bias;
 pub use experts::{
     ExpertGroups, ExpertKind, ExpertsApart, ExpertsConfig, RouterConfig, RouterScores, SharedExpert,
     SharedGate,
 };
-pub use feed_forward::{Activation, FeedForwardConfig, FeedForwardKind};
+pub use feed_forward::{Activation, FeedForwardConfig, FeedForwardKind, Xielu};
 pub use layer::{BlockFactors, LayerConfig, Residual, ResidualConfig, StreamFactor};
 pub use model::{EmbeddingByLayer, EmbeddingConfig, HeadWeights, LogitsConfig, ModelConfig, Positions};
 pub use norm::{BlockNorms, NormConfig, NormKind};

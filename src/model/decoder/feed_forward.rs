@@ -16,7 +16,13 @@ impl Planner {
         output: BufferId,
     ) {
         match &config.kind {
-            FeedForwardKind::Plain => self.plain(name, config, input, output),
+            FeedForwardKind::Plain => {
+                let activation = config.activation;
+                self.plain(name, config, input, output, |buffer| Op::Activate { activation, buffer })
+            }
+            &FeedForwardKind::Xielu(xielu) => {
+                self.plain(name, config, input, output, |buffer| Op::Xielu { xielu, buffer })
+            }
             FeedForwardKind::Gated => self.gated(name, config, input, output),
             FeedForwardKind::Experts(experts) => {
                 self.experts(name, config, experts, [residual, input], output)
@@ -25,10 +31,17 @@ impl Planner {
     }
 
     /// down(activation(up(x))).
-    fn plain(&mut self, name: &str, config: &FeedForwardConfig, input: BufferId, output: BufferId) {
+    fn plain(
+        &mut self,
+        name: &str,
+        config: &FeedForwardConfig,
+        input: BufferId,
+        output: BufferId,
+        activate: impl Fn(BufferId) -> Op,
+    ) {
         let up = self.buffer("feed-forward up", config.width, RowSet::Batch);
         self.linear(&format!("{name}.up"), config.bias, input, up);
-        self.ops.push(Op::Activate { activation: config.activation, buffer: up });
+        self.ops.push(activate(up));
         self.linear(&format!("{name}.down"), config.bias, up, output);
     }
 
@@ -138,7 +151,10 @@ impl Planner {
         let part = format!("{name}.shared");
         match experts.kind {
             ExpertKind::Gated => self.gated(&part, block, input, update),
-            ExpertKind::Plain => self.plain(&part, block, input, update),
+            ExpertKind::Plain => {
+                let activation = block.activation;
+                self.plain(&part, block, input, update, |buffer| Op::Activate { activation, buffer });
+            }
         }
         if gate == SharedGate::Sigmoid {
             let gate = self.buffer("shared expert's gate", 1, RowSet::Batch);

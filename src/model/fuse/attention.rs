@@ -1,7 +1,7 @@
 //! The ops of a plain plan that make an attention, from the projections on: found and checked.
 
 use super::projection::Projection;
-use crate::model::config::{GateFunction, NormKind};
+use crate::model::config::{GateFunction, HeadNormPlace, NormKind};
 use crate::model::plan::{AttentionOp, BufferId, Columns, HeadNorms, Op, Plan, RotaryId};
 
 /// An attention with all that makes its queries, keys and values, as the plain plan has it.
@@ -70,9 +70,13 @@ impl AttentionBlock {
         let projections = [Projection::of(query)?, Projection::of(key)?, Projection::of(value)?];
         let outputs = projections.map(|part| part.output);
         let (clip, rest) = find_clip(rest, outputs);
-        let (norms, rest) = find_norms(rest, outputs);
+        let (norms, rest) = find_norms(rest, outputs, HeadNormPlace::BeforeRotary);
         let (value_norm, rest) = find_value_norm(rest, outputs);
         let (rotary, rest) = find_rotary(rest, outputs);
+        let (norms, rest) = match norms {
+            Some(norms) => (Some(norms), rest),
+            None => find_norms(rest, outputs, HeadNormPlace::AfterRotary),
+        };
         let [Op::CacheWrite { layer, key, value }, Op::Attention(attention), after @ ..] = rest else {
             return None;
         };
@@ -100,9 +104,12 @@ impl AttentionBlock {
         let AttentionOp { layer, head_width, prologue, .. } = self.attention;
         // Only norms of single heads, with one weight for all of them.
         let norms_fit =
-            self.norms.is_none_or(|FoundNorms { weights: HeadNorms { query, key, .. }, width }| {
+            self.norms.is_none_or(|FoundNorms { weights: HeadNorms { place, query, key, .. }, width }| {
                 let columns = |tensor| plan.tensor(tensor).columns;
+                // The kernels take a head's length before it is turned for that after it.
+                let keeps_length = self.rotary.is_none_or(|id| plan.rotary_tables[id.0].amplitude == 1.0);
                 [columns(query), columns(key), width] == [head_width; 3]
+                    && (place == HeadNormPlace::BeforeRotary || keeps_length)
             });
         let value_norm_fits = self.value_norm.is_none_or(|norm| norm.width == head_width);
         // A clamp of the common buffer would limit gates too.
@@ -139,7 +146,11 @@ fn find_clip(ops: &[Op], outputs: [BufferId; 3]) -> (Option<f32>, &[Op]) {
 }
 
 /// The norms of query and key heads that begin the ops, if there are any, and the ops after them.
-fn find_norms(ops: &[Op], [queries, keys, _]: [BufferId; 3]) -> (Option<FoundNorms>, &[Op]) {
+fn find_norms(
+    ops: &[Op],
+    [queries, keys, _]: [BufferId; 3],
+    place: HeadNormPlace,
+) -> (Option<FoundNorms>, &[Op]) {
     match *ops {
         [
             Op::HeadNorm {
@@ -154,7 +165,7 @@ fn find_norms(ops: &[Op], [queries, keys, _]: [BufferId; 3]) -> (Option<FoundNor
             },
             ref after @ ..,
         ] if [buffer, key_buffer] == [queries, keys] && epsilon == key_epsilon => {
-            (Some(FoundNorms { weights: HeadNorms { epsilon, query, key }, width }), after)
+            (Some(FoundNorms { weights: HeadNorms { place, epsilon, query, key }, width }), after)
         }
         _ => (None, ops),
     }

@@ -1,7 +1,7 @@
 //! Attention, plain and fused.
 
 use super::ids::{BufferId, RotaryId, TensorId};
-use crate::model::config::ScoresConfig;
+use crate::model::config::{HeadNormPlace, ScoresConfig};
 
 /// Softmax attention; query head h uses key/value head h·G/H.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +57,8 @@ pub struct AttentionPrologue {
 /// The norms of query and key heads, as two [`super::Op::HeadNorm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeadNorms {
+    /// Before or after the rotary embedding.
+    pub place: HeadNormPlace,
     /// Under the square roots.
     pub epsilon: f32,
     /// D.

@@ -121,6 +121,12 @@ impl Plan {
         (elements * self.cache_format.element_bytes()) as u64
     }
 
+    /// How many positions a text may get before it is a long one, with other rotary frequencies; `None` where all texts
+    /// have the same.
+    pub fn short_texts(&self) -> Option<usize> {
+        self.rotary_tables.iter().filter_map(|table| table.long.as_ref()).map(|long| long.beyond).min()
+    }
+
     /// Bytes of all states of one sequence.
     pub fn state_bytes(&self) -> u64 {
         self.states.iter().map(|state| 4 * state.elements as u64).sum()

@@ -4,7 +4,7 @@ use super::attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 use super::ids::{BufferId, RotaryId, TensorId};
 use super::linear::{Epilogue, ExpertInput, InputNorm};
 use super::recurrent::{ConvolutionOp, RecurrenceOp, RecurrenceRule};
-use crate::model::config::{Activation, GateFunction, NormKind, RouterConfig};
+use crate::model::config::{Activation, GateFunction, NormKind, RouterConfig, Xielu};
 
 /// One operation. Shapes: T rows of the output's [`super::RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +93,13 @@ pub enum Op {
     Activate {
         /// The non-linearity.
         activation: Activation,
+        /// T × F.
+        buffer: BufferId,
+    },
+    /// buffer\[t\] = xIELU(buffer\[t\]), in place.
+    Xielu {
+        /// Its numbers.
+        xielu: Xielu,
         /// T × F.
         buffer: BufferId,
     },
@@ -322,6 +329,7 @@ macro_rules! operands {
                 .replaces(output)
             }
             Op::Activate { buffer, .. } => Operands::of("activate").updates(buffer),
+            Op::Xielu { buffer, .. } => Operands::of("xielu").updates(buffer),
             Op::Gate { up: Columns { buffer: up, .. }, output, .. } => {
                 Operands::of("gate").reads([up]).updates(output)
             }

@@ -3,9 +3,9 @@
 
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingByLayer, EmbeddingConfig, FeedForwardConfig,
-    FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadWeights, KeysValues, KeysValuesConfig, LayerConfig,
-    LogitsConfig, ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Sinks,
-    StreamFactor,
+    FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadNormPlace, HeadWeights, KeysValues,
+    KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions,
+    ResidualConfig, ScoresConfig, Sinks, StreamFactor,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -126,6 +126,7 @@ impl Gemma {
                 kind: NormKind::Rms,
                 epsilon: NORM.epsilon,
                 extent: HeadNormExtent::Head,
+                place: HeadNormPlace::BeforeRotary,
             }),
             rotary: Some(rotary(head_width, sees_all)),
             scale: 1.0,

@@ -3,9 +3,10 @@
 use super::{gemma, nemotron};
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, ConvolutionConfig, EmbeddingConfig, FeedForwardConfig,
-    FeedForwardKind, GateExtent, GateFunction, GatedDeltaConfig, HeadNormConfig, HeadNormExtent, HeadOrder,
-    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate,
-    Positions, RecurrentConfig, ResidualConfig, ScoresConfig, ShortConvolutionConfig, Sinks, StateHeads,
+    FeedForwardKind, GateExtent, GateFunction, GatedDeltaConfig, HeadNormConfig, HeadNormExtent,
+    HeadNormPlace, HeadOrder, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig,
+    NormConfig, NormKind, OutputGate, Positions, RecurrentConfig, ResidualConfig, ScoresConfig,
+    ShortConvolutionConfig, Sinks, StateHeads,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -76,7 +77,12 @@ impl Hybrid {
             key_value_heads,
             head_width,
             clip: None,
-            head_norm: Some(HeadNormConfig { kind: NormKind::Rms, epsilon: self.epsilon, extent }),
+            head_norm: Some(HeadNormConfig {
+                kind: NormKind::Rms,
+                epsilon: self.epsilon,
+                extent,
+                place: HeadNormPlace::BeforeRotary,
+            }),
             rotary: Some(self.rotary.clone()),
             scale: 1.0 / (head_width as f32).sqrt(),
             scores: ScoresConfig::default(),

@@ -9,8 +9,8 @@ use hybrids::{HYBRIDS, Make};
 use crate::model::WeightFormat;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadNormConfig, HeadNormExtent, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig,
-    NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Sinks,
+    HeadNormConfig, HeadNormExtent, HeadNormPlace, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig,
+    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Sinks,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -170,6 +170,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
                 kind: NormKind::Rms,
                 epsilon,
                 extent: HeadNormExtent::Head,
+                place: HeadNormPlace::BeforeRotary,
             }),
             rotary: Some(rotary),
             scale: 1.0 / (head_width as f32).sqrt(),

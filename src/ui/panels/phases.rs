@@ -334,6 +334,7 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             (&definitions::PHASE_ROWS, rows(figures.amount)),
             (&definitions::INITIATION_RATE, speed(figures.amount as f64 / figures.seconds)),
         ];
+        phase.facts.extend(run.long_rope.map(|rope| (&definitions::LONG_ROPE, format::long_rope(rope))));
         if run.continued_positions > 0 {
             phase.goes_in = "What is new in the prompt; the turns before are in the KV cache.";
             let continued = format::count(run.continued_positions as u64);

@@ -77,6 +77,13 @@ impl Completion<'_> {
         }
     }
 
+    /// The same, unless the file has the other.
+    pub(super) fn same_unless(&mut self, field: &str, other: &str) {
+        if let Some(value) = self.config.get(field).cloned() {
+            self.or(other, value);
+        }
+    }
+
     /// The usual attention scale, where the file has none.
     pub(super) fn usual_scale(&mut self, field: &str) {
         self.without_zero(field);

@@ -16,12 +16,12 @@ use super::lfm::{LFM2, LFM2_MOE};
 use super::ministral::MISTRAL3;
 use super::muse_glimmer::MUSE_GLIMMER;
 use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
-use super::{expert_forms, mamba_forms};
+use super::{dense, expert_forms, mamba_forms};
 use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 51] = [
+pub(super) static FORMS: [Form; 63] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -342,4 +342,16 @@ pub(super) static FORMS: [Form; 51] = [
     expert_forms::AFMOE,
     MISTRAL3,
     MUSE_GLIMMER,
+    dense::CHATGLM,
+    dense::HUNYUAN_DENSE,
+    dense::EXAONE,
+    dense::APERTUS,
+    dense::INTERNLM2,
+    dense::BAICHUAN,
+    dense::MINICPM,
+    dense::GRANITE_SWA,
+    dense::QWEN2_VL,
+    dense::QWEN3_VL,
+    dense::QWEN3_VL_MOE,
+    dense::MELLUM,
 ];

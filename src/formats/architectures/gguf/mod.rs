@@ -4,6 +4,7 @@
 
 mod cohere;
 mod completion;
+mod dense;
 pub mod ends;
 mod expert_forms;
 mod form;
@@ -27,6 +28,7 @@ use crate::formats::error::FormatError;
 use crate::formats::fields::Origins;
 use crate::formats::gguf::Metadata;
 use crate::formats::gguf::keys::{ARCHITECTURE, KIND};
+use crate::formats::json::number;
 use crate::model::ModelConfig;
 use crate::model::config::AttentionConfig;
 use crate::model::rotary::RotaryScaling;
@@ -42,6 +44,15 @@ const HEAD: &str = "output";
 const PATTERN: &str = "attention.sliding_window_pattern";
 /// The number of key/value heads, or a list of those of each layer.
 const HEADS: &str = "attention.head_count_kv";
+/// Whether the heads of each layer rotate.
+const TURNING: &str = "attention.rope_pattern";
+/// The numbers of xIELU in each layer, or in all: keys without an architecture.
+const XIELU: [(&str, &str); 4] = [
+    ("xielu.alpha_p", "_xielu_alpha_p"),
+    ("xielu.alpha_n", "_xielu_alpha_n"),
+    ("xielu.beta", "_xielu_beta"),
+    ("xielu.eps", "_xielu_eps"),
+];
 /// The number of layers.
 const BLOCKS: &str = "block_count";
 /// Whether each layer has a state in place of attention.
@@ -51,7 +62,7 @@ const INTERVAL: &str = "full_attention_interval";
 /// How many of the last layers only draft tokens.
 const DRAFTING: &str = "nextn_predict_layers";
 /// Keys that say nothing about what is computed, or that are read elsewhere.
-const SILENT: [&str; 11] = [
+const SILENT: [&str; 12] = [
     "vocab_size",
     "rope.dimension_count",
     // For text all sections are the same.
@@ -64,6 +75,8 @@ const SILENT: [&str; 11] = [
     STATES,
     DRAFTING,
     "tensor_data_layout",
+    // Layers that also read images.
+    "n_deepstack_layers",
 ];
 /// Keys without which llama.cpp opens no file of a family that has them.
 const NEEDED: [&str; 6] = [
@@ -225,6 +238,15 @@ impl Form {
                 None => put(key, metadata.json(key).unwrap_or(Value::String("an array".to_owned()))),
             };
         }
+        for (key, field) in XIELU {
+            let numbers = match metadata.length(key) {
+                Some(_) => metadata.numbers(key)?,
+                None => metadata.number(key)?.map(|number| vec![number]),
+            };
+            if let Some(numbers) = numbers {
+                put(field, numbers.into_iter().map(number).collect());
+            }
+        }
         let has_head = checkpoint.find(&format!("{HEAD}.weight")).is_some();
         put("tie_word_embeddings", json!(!has_head));
         put("vocab_size", json!(vocabulary(metadata, checkpoint, &prefix)?));
@@ -281,6 +303,9 @@ impl Form {
     /// The value of a key that becomes a field: a list only where layers may differ, none where it is read elsewhere.
     fn value(&self, metadata: &Metadata, name: &str, key: &str) -> Result<Value, FormatError> {
         match metadata.length(key) {
+            Some(_) if name == TURNING => {
+                Ok(metadata.flags(key)?.unwrap_or_default().into_iter().map(u8::from).collect())
+            }
             Some(_) if self.lists.contains(&name) => Ok(json!(metadata.wholes(key)?)),
             Some(_) if name == HEADS && self.without_heads.is_some() => Ok(Value::Null),
             _ => metadata.json(key),
