@@ -6,7 +6,8 @@ use logitscope::gpu::{AttentionChoice, KernelChoice, PrefillAttention};
 use logitscope::model::batch::{Row, RowOutput};
 use logitscope::model::config::{ScoreGrowth, ScoresConfig};
 use logitscope::model::plan::{
-    AttentionOp, AttentionPrologue, BufferId, Columns, HeadNorms, Op, Plan, RotaryId, TensorId,
+    AttentionOp, AttentionPrologue, AttentionValues, BufferId, CacheWidths, Columns, HeadNorms, Op, Plan,
+    RotaryId, TensorId,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
@@ -35,12 +36,13 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
     let (query, key, value, output) = (BufferId(0), BufferId(1), BufferId(2), BufferId(3));
     let scale = 1.0 / (head_width as f32).sqrt();
     let ops = vec![
-        Op::CacheWrite { layer: 0, key, value },
+        Op::CacheWrite { layer: 0, key, value: Some(value) },
         Op::Attention(AttentionOp {
             layer: 0,
             heads,
             key_value_heads,
             head_width,
+            values: AttentionValues::Cached,
             scale,
             scores: SCORES,
             sinks: None,
@@ -58,7 +60,7 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
     ];
     let mut plan = plan(ops, buffers, Vec::new());
     plan.cache_format = format;
-    plan.cache_widths.push(width);
+    plan.cache_widths.push(CacheWidths::alike(width));
     plan
 }
 
@@ -86,6 +88,7 @@ fn fresh_plan(
         heads,
         key_value_heads,
         head_width,
+        values: AttentionValues::Cached,
         scale: 1.0 / (head_width as f32).sqrt(),
         scores: SCORES,
         sinks: None,
@@ -108,7 +111,7 @@ fn fresh_plan(
     let inverse_frequencies = (0..head_width / 4).map(|pair| 0.37f32.powi(pair as i32)).collect();
     plan.rotary_tables.push(RotaryTable { inverse_frequencies, amplitude: 1.0 });
     plan.cache_format = format;
-    plan.cache_widths.push(width);
+    plan.cache_widths.push(CacheWidths::alike(width));
     plan
 }
 

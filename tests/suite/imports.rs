@@ -116,6 +116,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "activate",
             "gate",
             "linear",
+            "head_linear",
             "expert_linear",
             "attention",
             "convolution",

@@ -11,6 +11,7 @@ mod classes;
 mod cohere;
 mod cohere2;
 mod convolution;
+mod deepseek_v3;
 mod dots1;
 mod ernie4_5;
 mod ernie4_5_moe;
@@ -26,6 +27,7 @@ mod gemma4;
 pub mod gguf;
 mod glm4;
 mod glm4_moe;
+mod glm4_moe_lite;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
@@ -34,6 +36,7 @@ mod gptj;
 mod granite;
 mod granitemoe;
 mod granitemoehybrid;
+mod latent;
 mod layer_kinds;
 mod lfm2;
 mod lfm2_moe;
@@ -87,12 +90,13 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 58] = [
+const FAMILIES: [Family; 60] = [
     afmoe::FAMILY,
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
+    deepseek_v3::FAMILY,
     dots1::FAMILY,
     ernie4_5::FAMILY,
     ernie4_5_moe::FAMILY,
@@ -107,6 +111,7 @@ const FAMILIES: [Family; 58] = [
     gemma4::UNIFIED,
     glm4::FAMILY,
     glm4_moe::FAMILY,
+    glm4_moe_lite::FAMILY,
     gpt2::FAMILY,
     gpt_neo::FAMILY,
     gpt_neox::FAMILY,
