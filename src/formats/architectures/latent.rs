@@ -41,7 +41,7 @@ pub(super) fn read(
     let latent = Latent {
         rank: fields.size("kv_lora_rank")?,
         plain_width: fields.size("qk_nope_head_dim")?,
-        value_width: fields.size("v_head_dim")?,
+        value_width: value_width(fields, &config)?,
         query_rank: fields.optional_size("q_lora_rank")?,
         epsilon: EPSILON,
         stored_pairs,
@@ -54,6 +54,17 @@ pub(super) fn read(
             AttentionConfig { key_value_heads: 1, head_width, scale, keys_values, ..attention.clone() };
     }
     Ok(config)
+}
+
+/// Elements of a head of the values: the heads' shares of the model's width, where the configuration does not say it.
+fn value_width(fields: &Fields, config: &ModelConfig) -> Result<usize, FormatError> {
+    match fields.optional_size("v_head_dim")? {
+        Some(width) => Ok(width),
+        None => {
+            let heads = fields.size("num_attention_heads")?;
+            llama_like::head_width(fields, "hidden_size", config.width, "num_attention_heads", heads)
+        }
+    }
 }
 
 /// Which elements turn together, where the configuration says it.

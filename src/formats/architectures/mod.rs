@@ -11,6 +11,7 @@ mod classes;
 mod cohere;
 mod cohere2;
 mod convolution;
+mod deepseek_v2;
 mod deepseek_v3;
 mod dots1;
 mod ernie4_5;
@@ -45,6 +46,7 @@ mod llama;
 mod llama_like;
 mod mamba;
 mod mamba2;
+mod minicpm3;
 mod ministral3;
 mod mistral;
 mod mixtral;
@@ -90,12 +92,13 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 60] = [
+const FAMILIES: [Family; 62] = [
     afmoe::FAMILY,
     arcee::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
+    deepseek_v2::FAMILY,
     deepseek_v3::FAMILY,
     dots1::FAMILY,
     ernie4_5::FAMILY,
@@ -126,6 +129,7 @@ const FAMILIES: [Family; 60] = [
     lfm3::FAMILY,
     llama::FAMILY,
     mamba2::FAMILY,
+    minicpm3::FAMILY,
     ministral3::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,

@@ -2,6 +2,7 @@
 
 mod gemma;
 mod hybrids;
+mod latent;
 mod nemotron;
 
 use hybrids::{HYBRIDS, Make};
