@@ -23,7 +23,7 @@ const CPU: KernelChoice = KernelChoice::CPU;
 const GPU: KernelChoice = KernelChoice::GPU;
 const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
-const SPLITTING: KernelChoice = KernelChoice {
+pub const SPLITTING: KernelChoice = KernelChoice {
     attention: AttentionChoice { lanes: 32, least_split: 64, prefill: PrefillAttention::Rows },
     ..KernelChoice::CPU
 };
@@ -116,7 +116,7 @@ fn fresh_plan(
 }
 
 /// Chains of these lengths, one after the other in one sequence.
-fn compare_chains(plan: &Plan, choice: KernelChoice, chains: &[usize], what: &str) {
+pub fn compare_chains(plan: &Plan, choice: KernelChoice, chains: &[usize], what: &str) {
     let mut pair = Pair::new(plan, WeightFormat::F32, choice);
     let sequence = pair.engine.new_sequence();
     pair.twin.new_sequence();
@@ -259,7 +259,7 @@ fn attention_of_trees_and_of_several_sequences_agrees() {
     compare_tree(&fresh_plan([2, 2, 8], Some(NORMS), F32), SHUFFLE);
 }
 
-fn compare_tree(plan: &Plan, choice: KernelChoice) {
+pub fn compare_tree(plan: &Plan, choice: KernelChoice) {
     let mut pair = Pair::new(plan, WeightFormat::F32, choice);
     let first = pair.engine.new_sequence();
     pair.twin.new_sequence();

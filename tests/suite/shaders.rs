@@ -78,7 +78,7 @@ fn configs() -> Vec<ModelConfig> {
     layers.final_norm.kind = NormKind::Layer;
     layers.layers[0].attention_norms = BlockNorms::before(layers.final_norm);
     let mut all = vec![shape("smollm2-135m"), shape("llama-7b"), wide, many_groups, learned, layers];
-    all.extend(["qwen3.5-0.8b", "lfm2.5-1.2b", "nemotron-3-nano-4b"].map(shape));
+    all.extend(["qwen3.5-0.8b", "lfm2.5-1.2b", "nemotron-3-nano-4b", "glm-4.7-flash"].map(shape));
     all
 }
 

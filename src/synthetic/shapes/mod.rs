@@ -232,7 +232,10 @@ mod tests {
                 4_205_751_296,
                 3_973_556_832,
                 4_628_569_379,
-                11_907_350_320
+                11_907_350_320,
+                // As transformers counts them, with the biases that choose experts.
+                29_943_393_920,
+                15_706_484_224
             ]
         );
     }
