@@ -178,7 +178,11 @@ fn what_no_published_model_has_is_refused() {
     let odd = |config: &mut Value| config["kv_lora_rank"] = json!(12);
     assert_config_refused("minicpm3", odd, &["the rank of keys and values is 12", "multiple of 8"]);
     let rotates = |config: &mut Value| config["qk_rope_head_dim"] = json!(6);
-    assert_config_refused("minicpm3", rotates, &["the rotating width of a head is 6", "multiple of 8"]);
+    assert_config_refused(
+        "minicpm3-whole-queries",
+        rotates,
+        &["the rotating width of a head is 6", "multiple of 8"],
+    );
     let mixed = |config: &mut Value| config["mlp_layer_types"] = json!(["sparse", "dense"]);
     assert_config_refused("glm4_moe_lite", mixed, &["mlp_layer_types", "only first layers"]);
     let refusal = Gguf::family("minicpm3").without("minicpm3.attention.q_lora_rank").refusal();

@@ -42,9 +42,11 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
 /// Refuses what the family's routers can do besides, and biases that experts would have.
 fn refuse_other_routers(fields: &Fields) -> Result<(), FormatError> {
     const GROUPS: &str = "n_group";
-    let groups = fields.optional_size(GROUPS)?.unwrap_or(1);
-    if groups > 1 && fields.optional_text("topk_method")? != Some("greedy") {
-        return Err(fields.error(GROUPS, "experts in groups are not supported in this family"));
+    let is_greedy = fields.optional_text("topk_method")? == Some("greedy");
+    match (fields.optional_size(GROUPS)?, fields.optional_size("topk_group")?) {
+        (None | Some(1), _) => {}
+        _ if is_greedy => {}
+        _ => return Err(fields.error(GROUPS, "experts in groups are not supported in this family")),
     }
     const SCORES: &str = "scoring_func";
     if fields.optional_text(SCORES)?.is_some_and(|scores| scores != "softmax") {

@@ -28,6 +28,7 @@ pub(super) const HARMLESS_FIELDS: &[&str] = &[
     "num_mtp_layers",
     "num_nextn_predict_layers",
     "output_router_logits",
+    "pretraining_tp",
     "qk_head_dim",
     "seq_aux",
     "topk_method",

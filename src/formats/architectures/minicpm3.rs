@@ -12,7 +12,7 @@ pub(super) const FAMILY: Family = Family {
     name: "minicpm3",
     read,
     tensors: &[latent::ATTENTION, llama_like::FEED_FORWARD, llama_like::NORMS],
-    harmless_fields: &["head_dim", "num_key_value_heads", "qk_head_dim"],
+    harmless_fields: &["head_dim", "num_key_value_heads", "pretraining_tp", "qk_head_dim"],
     ..llama_like::USUAL
 };
 

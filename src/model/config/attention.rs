@@ -3,6 +3,7 @@
 use super::bias::Bias;
 use super::norm::NormKind;
 use crate::model::rotary::RotaryConfig;
+use crate::units::LatentParts;
 
 /// Multi-head attention, grouped when there are fewer key/value heads than query heads.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,6 +194,16 @@ impl AttentionConfig {
             KeysValues::OfLayer(_) => 0,
             KeysValues::Latent(_) => self.key_value_width(),
             KeysValues::Projected | KeysValues::OneProjection => self.key_value_width().saturating_mul(2),
+        }
+    }
+
+    /// What the cache has of a position, where keys and values are latent.
+    pub fn latent_parts(&self) -> Option<LatentParts> {
+        match self.keys_values.source {
+            KeysValues::Latent(Latent { rank, .. }) => {
+                Some(LatentParts { latent: rank, rotating: self.rotating_width() })
+            }
+            _ => None,
         }
     }
 

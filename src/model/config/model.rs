@@ -119,6 +119,7 @@ impl ModelConfig {
                 (None, None) => &mut keep.neither,
             } += 1;
         }
+        keep.latent = self.first_attention().and_then(AttentionConfig::latent_parts);
         keep
     }
 
