@@ -426,14 +426,9 @@ mod tests {
     #[test]
     fn what_rotates_comes_first() {
         // Two heads of six, of which the last four rotate.
-        let stored = counting(12);
         let places = |pairs| {
-            let recipe = Recipe::Reordered {
-                order: Order::RotatingLast { head: 6, rotating: 4, pairs },
-                unit: Unit::Row,
-            };
-            let bytes = recipe.read(&stored, 1, WeightFormat::F32, 0..12);
-            bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect::<Vec<u32>>()
+            let order = Order::RotatingLast { head: 6, rotating: 4, pairs };
+            (0..12).map(|unit| order.stored(unit)).collect::<Vec<usize>>()
         };
         assert_eq!(places(StoredPairs::Neighbours), [2, 4, 3, 5, 0, 1, 8, 10, 9, 11, 6, 7]);
         assert_eq!(places(StoredPairs::Halves), [2, 3, 4, 5, 0, 1, 8, 9, 10, 11, 6, 7]);
