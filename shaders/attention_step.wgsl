@@ -8,12 +8,14 @@
 // that lead to it, itself last. Rows that simply extend their sequence find themselves in the page table and
 // have no chain. Scores are as lib/scores.wgsl makes them; where HAS_SINKS, sinks[h] is one more that has no value.
 // Shapes: source T × columns, rows STRIDE apart, queries from FIRST, keys from FIRST_KEY and values from FIRST_VALUE
-// on; the caches slots × G × D, D in HEAD_VEC8S blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart.
+// on; the caches slots × G × D, D in HEAD_VEC8S blocks of eight; output T × H·D, rows OUTPUT_STRIDE apart. Values may be
+// narrower: D is then VALUE_WIDTH for the output, of VALUE_VEC8S blocks of eight, which a cached head has from block
+// FIRST_VEC8 on; both caches may be one.
 // Where SPLIT, the output is instead, for row, split and head, a partial result of PARTIAL elements: the sum of
 // weighted values, then the maximum of the scores and the sum of the weights relative to it;
 // attention_combine.wgsl makes them one (flash-decoding, Dao et al. 2023).
 // Split: x over the SHARED query heads that share a key/value head's loads, y over rows, z over splits of
-// split_positions(). Lanes form streams of HEAD_LANES, a power of two of at least HEAD_VEC8S; a stream takes
+// split_positions(). Lanes form streams of HEAD_LANES, a power of two of at least VALUE_VEC8S; a stream takes
 // HEAD_LANES positions at a time, a lane a position for the scores and then a block of the head for the values
 // (online softmax, Milakov and Gimelshein 2018). Streams join at the end.
 // Twin: src/reference/attention.rs
@@ -22,6 +24,9 @@ override WORKGROUP: u32;
 override HEAD_LANES: u32;
 override STREAMS: u32;
 override SHARED: u32;
+override VALUE_WIDTH: u32;
+override VALUE_VEC8S: u32;
+override FIRST_VEC8: u32;
 override STRIDE: u32;
 override FIRST: u32;
 override FIRST_KEY: u32;
@@ -123,11 +128,11 @@ fn main(
         }
         places[lane] = place;
         workgroupBarrier();
-        if part < HEAD_VEC8S {
+        if part < VALUE_VEC8S {
             // Lanes of this stream that had a position.
             let stop = min(stream_lane + HEAD_LANES, end - tile);
             for (var other = stream_lane; other < stop; other++) {
-                let value = value_vec8(places[other] + part);
+                let value = value_vec8(places[other] + FIRST_VEC8 + part);
                 for (var h = 0u; h < SHARED; h++) {
                     let weight = weights[other * SHARED + h];
                     sum[h] += weight;
@@ -160,7 +165,7 @@ fn main(
         mixed[2u * lane] = low[h] * factor;
         mixed[2u * lane + 1u] = high[h] * factor;
         workgroupBarrier();
-        if lane < HEAD_VEC8S {
+        if lane < VALUE_VEC8S {
             var total = 0.0;
             if HAS_SINKS && !SPLIT {
                 total = exp(sinks[first_head + h] - highest);
@@ -174,14 +179,14 @@ fn main(
             let head = first_head + h;
             if SPLIT {
                 let begin = ((row * workgroups.z + workgroup.z) * HEADS + head) * PARTIAL;
-                store(begin, 8u * HEAD_VEC8S, all, lane);
+                store(begin, 8u * VALUE_VEC8S, all, lane);
                 if lane == 0u {
-                    output[begin + 8u * HEAD_VEC8S] = highest;
-                    output[begin + 8u * HEAD_VEC8S + 1u] = total;
+                    output[begin + 8u * VALUE_VEC8S] = highest;
+                    output[begin + 8u * VALUE_VEC8S + 1u] = total;
                 }
             } else {
                 let mean = Vec8(all.low / total, all.high / total);
-                store(row * OUTPUT_STRIDE + head * HEAD_WIDTH, HEAD_WIDTH, mean, lane);
+                store(row * OUTPUT_STRIDE + head * VALUE_WIDTH, VALUE_WIDTH, mean, lane);
             }
         }
         workgroupBarrier();

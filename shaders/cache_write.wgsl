@@ -7,12 +7,14 @@
 // Shapes: source T × columns, rows STRIDE apart, in which the queries begin at FIRST and the keys at FIRST_KEY; value T
 // × columns, rows VALUE_STRIDE apart, from FIRST_VALUE on; the caches slots × G × D, D in HEAD_VEC8S blocks of eight;
 // ready T × H·D, rows READY_STRIDE apart. HEADS is 0 where queries are none of this kernel's business; PAIRS is 0 and
-// HAS_NORMS false where the keys are ready, and VALUE_EPSILON is 0 where the values are.
+// HAS_NORMS false where the keys are ready, and VALUE_EPSILON is 0 where the values are. VALUE_HEADS is G, or 0 where
+// values are parts of the keys.
 // Split: x over the blocks of all query, key and value heads of a row, y over rows. No barrier.
 // Twin: src/reference/cache.rs
 
 override WORKGROUP: u32;
 override HEADS: u32;
+override VALUE_HEADS: u32;
 override STRIDE: u32;
 override FIRST: u32;
 override FIRST_KEY: u32;
@@ -34,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = id.x / HEAD_VEC8S;
     let vec8 = id.x % HEAD_VEC8S;
     let row = id.y;
-    if index >= 2u * KV_HEADS + HEADS {
+    if index >= KV_HEADS + VALUE_HEADS + HEADS {
         return;
     }
     var kind = KEY_HEAD;
@@ -45,9 +47,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         group = index - KV_HEADS;
         head = row * VALUE_STRIDE + FIRST_VALUE + group * HEAD_WIDTH;
     }
-    if index >= 2u * KV_HEADS {
+    if index >= KV_HEADS + VALUE_HEADS {
         kind = QUERY_HEAD;
-        group = index - 2u * KV_HEADS;
+        group = index - KV_HEADS - VALUE_HEADS;
         head = row * STRIDE + FIRST + group * HEAD_WIDTH;
     }
     let place = head_place(row_slot(row), group) + vec8;

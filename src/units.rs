@@ -16,6 +16,25 @@ pub struct LayersKeep {
     pub shared: usize,
     /// Neither.
     pub neither: usize,
+    /// What those KV caches have of a position in the first such layer, where keys and values are latent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latent: Option<LatentParts>,
+}
+
+/// The elements of a position in a KV cache from which keys and values of all heads are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatentParts {
+    /// Of the latent vector.
+    pub latent: usize,
+    /// Of the part of the keys that rotates.
+    pub rotating: usize,
+}
+
+impl LatentParts {
+    /// `512 latent + 64 rotating`.
+    pub fn words(&self) -> String {
+        format!("{} latent + {} rotating", self.latent, self.rotating)
+    }
 }
 
 impl LayersKeep {
@@ -74,7 +93,7 @@ mod tests {
     #[test]
     fn layers_are_named_by_what_they_keep() {
         let keep = |[cache_only, state_only, both, neither]: [usize; 4]| {
-            LayersKeep { cache_only, state_only, both, shared: 0, neither }.words()
+            LayersKeep { cache_only, state_only, both, neither, ..LayersKeep::default() }.words()
         };
         let shared = LayersKeep { cache_only: 15, shared: 20, ..LayersKeep::default() };
         assert_eq!(shared.words(), "15 KV cache · 20 another layer's KV cache");

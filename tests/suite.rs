@@ -45,6 +45,7 @@ mod suite {
     mod kept;
     mod kernels;
     mod lanes;
+    mod latent;
     mod loading;
     mod long_rope;
     mod lookahead;

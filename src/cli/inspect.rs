@@ -88,9 +88,16 @@ fn text(card: &ModelCard) -> String {
     text
 }
 
-/// What the layers of a model with states keep of a sequence; of other models it goes without saying.
+/// What the layers of a model with states, or with latent keys and values, keep of a sequence; of other models it goes
+/// without saying.
 fn kept(facts: &Inspection) -> Vec<(&'static str, String)> {
-    let Some(keep) = facts.layers_keep.filter(|keep| keep.states() > 0) else { return Vec::new() };
+    let keep = facts.layers_keep.unwrap_or_default();
+    if let (Some(parts), Some(size)) = (keep.latent, facts.cache_bytes_per_position) {
+        return vec![("KV cache", format!("{} a position: {} elements a layer", bytes(size), parts.words()))];
+    }
+    if keep.states() == 0 {
+        return Vec::new();
+    }
     let mut lines = vec![("layers keep", keep.words())];
     if let Some(size) = facts.cache_bytes_per_position.filter(|_| keep.caches() > 0) {
         lines.push(("KV cache", format!("{} a position", bytes(size))));

@@ -218,7 +218,9 @@ fn tensors<'a>(
         }
         let format = check(checkpoint, &stored, &wanted)?;
         let recipe = wanted.recipe(format);
-        if checkpoint.is_joined(stored[0]) && recipe.stored_row(0, 1).is_none() {
+        // Latent keys' are decoded to be turned.
+        let is_turned = recipe.stored_row(0, 1).is_none() && wanted.layout != Layout::LatentKeys;
+        if checkpoint.is_joined(stored[0]) && is_turned {
             let name = &checkpoint.tensors[stored[0]].stored.name;
             let reason = "it is quantised, but stored otherwise than row by row; use the original weights";
             return Err(FormatError::tensor(checkpoint.place(stored[0]), name, reason));

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::model::WeightFormat;
+use crate::model::config::StoredPairs;
 
 /// How a file lays out the matrix of a linear map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,16 @@ pub enum Layout {
     /// Outputs × inputs, in heads whose neighbouring elements rotate together: they are reordered so that element i
     /// of the rotating part's first half goes with element i of its second half. Values among them stay as they are.
     NeighboursRotate,
+    /// Outputs × inputs, in heads whose last elements rotate, those together that the layer's configuration says
+    /// ([`StoredPairs`]): they come first, element i of their first half with element i of their second.
+    RotatingLast,
+    /// What makes keys and values of latent vectors, (plain + value) × rank for each head: of it the plain rows, each head's
+    /// transposed.
+    LatentKeys,
+    /// The same: of it the values' rows.
+    LatentValues,
+    /// Heads × outputs × inputs.
+    ByHead,
     /// Outputs × inputs, after this many rows that nothing reads.
     After(usize),
     /// Outputs × inputs, the inputs of several canonical tensors side by side.
@@ -71,6 +82,8 @@ pub enum Recipe {
         step: usize,
         /// Canonical rows in one stored matrix.
         rows_each: usize,
+        /// Stored rows that come after each matrix and are something else's.
+        rows_between: usize,
     },
     /// Its rows, or its elements if it is a vector, lie in another order.
     Reordered {
@@ -127,6 +140,15 @@ pub enum Order {
         /// Rotating pairs of a head.
         pairs: usize,
     },
+    /// In every head of `head` units the last `rotating`, which come first canonically.
+    RotatingLast {
+        /// Units of a head.
+        head: usize,
+        /// How many rotate.
+        rotating: usize,
+        /// Which of them turn together.
+        pairs: StoredPairs,
+    },
 }
 
 impl Order {
@@ -151,6 +173,19 @@ impl Order {
                         place if place < pairs => 2 * place,
                         place if place < 2 * pairs => 2 * (place - pairs) + 1,
                         place => place,
+                    }
+            }
+            Self::RotatingLast { head, rotating, pairs } => {
+                let (start, place) = (unit / head * head, unit % head);
+                let first = head - rotating;
+                start
+                    + match (pairs, place) {
+                        (_, place) if place >= rotating => place - rotating,
+                        (StoredPairs::Halves, place) => first + place,
+                        (StoredPairs::Neighbours, place) => {
+                            let half = rotating / 2;
+                            first + 2 * (place % half) + place / half
+                        }
                     }
             }
         }
@@ -183,13 +218,14 @@ impl Recipe {
                 let row_bytes = format.bytes(columns);
                 Cow::Borrowed(&stored[offset + rows.start * row_bytes..offset + rows.end * row_bytes])
             }
-            Self::Transposed { stored_columns, first_column, step, rows_each } => {
-                let matrix_bytes = format.bytes(columns) * stored_columns;
+            Self::Transposed { stored_columns, first_column, step, rows_each, rows_between } => {
+                let from_one_to_next = format.bytes(stored_columns) * (columns + rows_between);
+                let matrix_bytes = format.bytes(stored_columns) * columns;
                 let matrices = rows.start / rows_each..rows.end.div_ceil(rows_each);
                 let turned = matrices.flat_map(|matrix| {
                     let first = matrix * rows_each;
                     let rows = rows.start.max(first) - first..rows.end.min(first + rows_each) - first;
-                    let stored = &stored[matrix * matrix_bytes..][..matrix_bytes];
+                    let stored = &stored[matrix * from_one_to_next..][..matrix_bytes];
                     let picked = rows.map(|row| first_column + step * row);
                     match format.block_bytes() {
                         2 => transpose::<2>(stored, columns, stored_columns, picked),
@@ -299,6 +335,7 @@ mod tests {
                 first_column: first,
                 step: 1,
                 rows_each: columns as usize,
+                rows_between: 0,
             };
             let found = recipe.read(&stored, rows as usize, WeightFormat::F32, picked.clone());
             let element = |column: usize, row: u32| row * columns + (first + column) as u32;
@@ -357,12 +394,9 @@ mod tests {
     #[test]
     fn two_byte_elements_are_turned_too() {
         let stored: Vec<u8> = (0..6_u16).flat_map(u16::to_le_bytes).collect();
-        let turned = Recipe::Transposed { stored_columns: 3, first_column: 1, step: 1, rows_each: 2 }.read(
-            &stored,
-            2,
-            WeightFormat::Bf16,
-            0..2,
-        );
+        let turned =
+            Recipe::Transposed { stored_columns: 3, first_column: 1, step: 1, rows_each: 2, rows_between: 0 };
+        let turned = turned.read(&stored, 2, WeightFormat::Bf16, 0..2);
         let needed: Vec<u8> = [1_u16, 4, 2, 5].iter().flat_map(|element| element.to_le_bytes()).collect();
         assert_eq!(turned.as_ref(), needed);
     }
@@ -371,7 +405,8 @@ mod tests {
     fn every_other_column_of_several_matrices_becomes_a_row() {
         // Two matrices of two rows and four columns.
         let stored = counting(16);
-        let recipe = Recipe::Transposed { stored_columns: 4, first_column: 1, step: 2, rows_each: 2 };
+        let recipe =
+            Recipe::Transposed { stored_columns: 4, first_column: 1, step: 2, rows_each: 2, rows_between: 0 };
         let turned = |rows| {
             let bytes = recipe.read(&stored, 2, WeightFormat::F32, rows);
             bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect::<Vec<u32>>()
@@ -379,6 +414,28 @@ mod tests {
         assert_eq!(turned(0..4), [1, 5, 3, 7, 9, 13, 11, 15]);
         assert_eq!(turned(1..3), [3, 7, 9, 13]);
         assert_eq!(turned(2..2), [0_u32; 0]);
+    }
+
+    #[test]
+    fn matrices_are_turned_apart_from_what_lies_between_them() {
+        // Two heads of two rows of keys and one of values, of three columns.
+        let stored = counting(18);
+        let recipe =
+            Recipe::Transposed { stored_columns: 3, first_column: 0, step: 1, rows_each: 3, rows_between: 1 };
+        let turned = recipe.read(&stored, 2, WeightFormat::F32, 1..5);
+        let places: Vec<u32> = turned.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        assert_eq!(places, [1, 4, 2, 5, 9, 12, 10, 13]);
+    }
+
+    #[test]
+    fn what_rotates_comes_first() {
+        // Two heads of six, of which the last four rotate.
+        let places = |pairs| {
+            let order = Order::RotatingLast { head: 6, rotating: 4, pairs };
+            (0..12).map(|unit| order.stored(unit)).collect::<Vec<usize>>()
+        };
+        assert_eq!(places(StoredPairs::Neighbours), [2, 4, 3, 5, 0, 1, 8, 10, 9, 11, 6, 7]);
+        assert_eq!(places(StoredPairs::Halves), [2, 3, 4, 5, 0, 1, 8, 9, 10, 11, 6, 7]);
     }
 
     #[test]

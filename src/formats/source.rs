@@ -73,9 +73,17 @@ impl Source {
         if self.added.is_none() && self.runs.is_empty() { self.format_of_rows() } else { WeightFormat::F32 }
     }
 
+    /// The format of what is read, before anything is done to it: quantised matrices are decoded to be turned.
+    fn format_read(&self) -> WeightFormat {
+        match (self.recipe, self.format) {
+            (Recipe::Transposed { .. }, format) if format.block_elements() > 1 => WeightFormat::F32,
+            (_, format) => format,
+        }
+    }
+
     /// The same before anything is added or multiplied, but for factors on rows: nvfp4 keeps them in its blocks.
     fn format_of_rows(&self) -> WeightFormat {
-        match (self.recipe, self.format) {
+        match (self.recipe, self.format_read()) {
             (Recipe::PlusOne | Recipe::MinusExponential, _) => WeightFormat::F32,
             (_, format) if self.factors.is_empty() => format,
             (_, WeightFormat::Blocks(BlockFormat::Nvfp4)) => WeightFormat::Blocks(BlockFormat::Nvfp4Scaled),
@@ -113,7 +121,7 @@ impl Source {
     /// Rows `rows`, as they are stored, times their factors: in f32, or with the factors in their blocks.
     fn multiplied(&self, stored: &[u8], info: &TensorInfo, rows: Range<usize>) -> Vec<u8> {
         let of_each = info.rows / self.factors.len();
-        if let WeightFormat::Blocks(BlockFormat::Nvfp4) = self.format {
+        if let WeightFormat::Blocks(BlockFormat::Nvfp4) = self.format_read() {
             let of_row = self.format.bytes(info.columns);
             let with_factor = |(row, stored): (usize, &[u8])| {
                 let factor = self.factors[row / of_each].to_le_bytes();
@@ -122,7 +130,7 @@ impl Source {
             };
             return rows.zip(stored.chunks_exact(of_row)).flat_map(with_factor).collect();
         }
-        let mut values = self.format.decode(stored);
+        let mut values = self.format_read().decode(stored);
         for (row, values) in rows.zip(values.chunks_mut(info.columns)) {
             values.iter_mut().for_each(|value| *value *= self.factors[row / of_each]);
         }
@@ -136,6 +144,12 @@ impl Source {
         }
         if self.stored.is_empty() {
             return self.recipe.read(&[], info.columns, self.format, rows);
+        }
+        if let Recipe::Transposed { stored_columns, rows_each, rows_between, .. } = self.recipe
+            && (self.format_read() != self.format || checkpoint.is_joined(self.stored[0]))
+        {
+            let sizes = [stored_columns, rows_each, rows_between];
+            return Cow::Owned(self.read_turned(checkpoint, info, rows, sizes));
         }
         if let Some((scales, order)) = self.scales {
             let (blocks, scales) = (checkpoint.bytes(self.stored[0]), checkpoint.bytes(scales));
@@ -171,6 +185,31 @@ impl Source {
                 Cow::Owned(first.into_iter().chain(parts).flat_map(|some| part(some).into_owned()).collect())
             }
         }
+    }
+
+    /// Rows `rows` of a transposed tensor whose stored rows can only be read whole: from the matrices that have them.
+    fn read_turned(
+        &self,
+        checkpoint: &Checkpoint,
+        info: &TensorInfo,
+        rows: Range<usize>,
+        [stored_columns, rows_each, rows_between]: [usize; 3],
+    ) -> Vec<u8> {
+        let matrices = rows.start / rows_each..rows.end.div_ceil(rows_each);
+        let rows = rows.start - matrices.start * rows_each..rows.end - matrices.start * rows_each;
+        let (format, whole) = (self.format_read(), Recipe::Contiguous { offset: 0 });
+        let from_one_to_next = info.columns + rows_between;
+        let mut stored = Vec::new();
+        for matrix in matrices {
+            let wanted = matrix * from_one_to_next..matrix * from_one_to_next + info.columns;
+            let read = checkpoint.read(self.stored[0], &whole, (stored_columns, self.format), wanted);
+            match format == self.format {
+                true => stored.extend_from_slice(&read),
+                false => stored.extend(Encoding::F32.encode(&self.format.decode(&read))),
+            }
+            stored.resize(stored.len() + rows_between * format.bytes(stored_columns), 0);
+        }
+        self.recipe.read(&stored, info.columns, format, rows).into_owned()
     }
 
     /// How many of so many rows, or elements of a vector, each stored tensor holds: its share of all their elements.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::architectures::{Family, Mapping, StoredNames};
 use super::names::PrefixedNames;
 use super::rewrite::{Layout, Order, Recipe, Unit};
-use crate::model::config::{FeedForwardKind, LayerConfig, RecurrentConfig, StateHeads};
+use crate::model::config::{FeedForwardKind, KeysValues, Latent, LayerConfig, RecurrentConfig, StateHeads};
 use crate::model::plan::TensorSpec;
 use crate::model::weight_format::BlockFormat;
 use crate::model::{ModelConfig, WeightFormat};
@@ -224,6 +224,12 @@ impl<'a> TensorRecipe<'a> {
             (true, _) => vec![self.all_rows],
             (false, Layout::InputsByOutputs) => vec![self.spec.columns, self.all_rows],
             (false, Layout::SideBySide) => vec![self.spec.rows, self.turn.1 * self.spec.columns],
+            (false, Layout::LatentKeys | Layout::LatentValues) if let Some(latent) = self.latent() => {
+                vec![self.heads() * (latent.plain_width + latent.value_width), latent.rank]
+            }
+            (false, Layout::ByHead) => {
+                vec![self.heads(), self.all_rows / self.heads(), self.spec.columns]
+            }
             (false, Layout::After(rows)) => vec![self.all_rows + rows, self.spec.columns],
             (false, Layout::ByExpert | Layout::AlternatingByExpert) => {
                 vec![experts, self.all_rows / experts, self.spec.columns]
@@ -268,18 +274,21 @@ impl<'a> TensorRecipe<'a> {
                 first_column: self.rows_before,
                 step: 1,
                 rows_each: self.spec.rows,
+                rows_between: 0,
             },
             (Layout::ByExpertTurned, _) if unit == Unit::Row => Recipe::Transposed {
                 stored_columns: self.all_rows / experts(self.layer),
                 first_column: self.rows_before / experts(self.layer),
                 step: 1,
                 rows_each: self.spec.rows / experts(self.layer),
+                rows_between: 0,
             },
             (Layout::AlternatingByExpertTurned, _) if unit == Unit::Row => Recipe::Transposed {
                 stored_columns: self.all_rows / experts(self.layer),
                 first_column: self.turn.0,
                 step: self.turn.1,
                 rows_each: self.spec.rows / experts(self.layer),
+                rows_between: 0,
             },
             (Layout::AlternatingByExpert | Layout::AlternatingByExpertTurned, _) if self.turn.1 > 1 => {
                 Recipe::Reordered { order: self.turns(), unit }
@@ -306,10 +315,44 @@ impl<'a> TensorRecipe<'a> {
                 let order = Order::Pairs { first, head: attention.head_width, pairs };
                 Recipe::Reordered { order, unit }
             }
+            (Layout::RotatingLast, Some(attention)) if let Some(latent) = self.latent() => {
+                let rotating = attention.rotating_width();
+                let is_query = self.spec.name.contains("attention.query.");
+                let head = rotating + if is_query { latent.plain_width } else { latent.rank };
+                Recipe::Reordered {
+                    order: Order::RotatingLast { head, rotating, pairs: latent.stored_pairs },
+                    unit,
+                }
+            }
+            (Layout::LatentKeys, _) if let Some(latent) = self.latent() => Recipe::Transposed {
+                stored_columns: latent.rank,
+                first_column: 0,
+                step: 1,
+                rows_each: latent.rank,
+                rows_between: latent.value_width,
+            },
+            (Layout::LatentValues, _) if let Some(latent) = self.latent() => {
+                let (length, first) = (latent.value_width, latent.plain_width);
+                let order = Order::Strided { length, stride: first + length, first };
+                Recipe::Reordered { order, unit }
+            }
             (Layout::StoredMinusOne, _) if self.spec.name.ends_with(".weight") => Recipe::PlusOne,
             (Layout::Logarithms, _) => Recipe::MinusExponential,
             (Layout::After(rows), _) => Recipe::Contiguous { offset: unit_bytes * rows },
             _ => Recipe::Contiguous { offset: unit_bytes * self.rows_before },
+        }
+    }
+
+    /// Query heads of the layer.
+    fn heads(&self) -> usize {
+        self.layer.and_then(|layer| layer.attention.as_ref()).map_or(1, |attention| attention.heads)
+    }
+
+    /// The layer's latent keys and values.
+    fn latent(&self) -> Option<Latent> {
+        match self.layer?.attention.as_ref()?.keys_values.source {
+            KeysValues::Latent(latent) => Some(latent),
+            _ => None,
         }
     }
 

@@ -129,7 +129,9 @@ fn roles(plan: &Plan) -> Vec<Role> {
         match *op {
             Op::Embed { table, .. } => roles[table.0] = Role::Vocabulary,
             Op::Linear { weight, output, .. } if output == plan.logits => roles[weight.0] = Role::Vocabulary,
-            Op::Linear { weight, .. } | Op::ExpertLinear { weight, .. } => roles[weight.0] = Role::Inner,
+            Op::Linear { weight, .. } | Op::ExpertLinear { weight, .. } | Op::HeadLinear { weight, .. } => {
+                roles[weight.0] = Role::Inner;
+            }
             _ => {}
         }
     }

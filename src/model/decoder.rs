@@ -5,6 +5,7 @@
 mod by_layer;
 pub mod drafting;
 mod feed_forward;
+mod latent;
 mod recurrent;
 
 use super::cache::CacheFormat;
@@ -14,8 +15,8 @@ use super::config::{
     NormConfig, NormKind, OutputGate, Positions, Residual, Sinks, StreamFactor,
 };
 use super::plan::{
-    AttentionOp, BufferId, BufferSpec, Columns, Epilogue, Op, Plan, RotaryId, RowSet, StateSpec, TensorId,
-    TensorSpec,
+    AttentionOp, AttentionValues, BufferId, BufferSpec, CacheWidths, Columns, Epilogue, Op, Plan, RotaryId,
+    RowSet, StateSpec, TensorId, TensorSpec,
 };
 use super::rotary::RotaryTable;
 
@@ -52,7 +53,7 @@ struct Planner {
     tensors: Vec<TensorSpec>,
     buffers: Vec<BufferSpec>,
     rotary_tables: Vec<RotaryTable>,
-    cache_widths: Vec<usize>,
+    cache_widths: Vec<CacheWidths>,
     /// For each layer so far the cache that its attention reads.
     caches: Vec<usize>,
     states: Vec<StateSpec>,
@@ -166,6 +167,9 @@ impl Planner {
     }
 
     fn attention(&mut self, layer: usize, config: &AttentionConfig, input: BufferId, output: BufferId) {
+        if let KeysValues::Latent(latent) = config.keys_values.source {
+            return self.latent_attention(layer, config, latent, input, output);
+        }
         let name = |part: &str| format!("layers.{layer}.attention.{part}");
         let (query_width, key_value_width) = (config.query_width(), config.key_value_width());
         let query = self.buffer("queries", query_width, RowSet::Batch);
@@ -183,7 +187,7 @@ impl Planner {
             let of_keys = self.matrix(&name("key"), bias, input, key);
             let of_values = match config.keys_values.source {
                 KeysValues::OneProjection => of_keys,
-                KeysValues::Projected | KeysValues::OfLayer(_) => {
+                KeysValues::Projected | KeysValues::OfLayer(_) | KeysValues::Latent(_) => {
                     self.matrix(&name("value"), bias, input, value)
                 }
             };
@@ -205,6 +209,7 @@ impl Planner {
             heads: config.heads,
             key_value_heads: config.key_value_heads,
             head_width: config.head_width,
+            values: AttentionValues::Cached,
             scale: config.scale,
             scores: config.scores,
             sinks,
@@ -233,7 +238,8 @@ impl Planner {
         }
         if let (Some(epsilon), Some([_, buffer])) = (config.keys_values.value_norm, own) {
             let (kind, weight, heads) = (NormKind::Rms, None, key_value_heads);
-            self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
+            let columns = Columns { buffer, first: 0 };
+            self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, columns });
         }
         if let Some(rotary) = &config.rotary {
             let table = self.rotary(rotary.table(self.context));
@@ -269,8 +275,8 @@ impl Planner {
             (_, None) => self.cache_widths.len(),
             (_, Some([key, value])) => {
                 let cache = self.cache_widths.len();
-                self.ops.push(Op::CacheWrite { layer: cache, key, value });
-                self.cache_widths.push(config.key_value_width());
+                self.ops.push(Op::CacheWrite { layer: cache, key, value: Some(value) });
+                self.cache_widths.push(CacheWidths::alike(config.key_value_width()));
                 cache
             }
         };
@@ -304,14 +310,15 @@ impl Planner {
         buffer: BufferId,
     ) {
         let HeadNormConfig { kind, epsilon, extent, .. } = *config;
-        let (heads, head_width, columns) = match extent {
+        let (heads, head_width, width) = match extent {
             HeadNormExtent::Head => (heads, head_width, head_width),
             HeadNormExtent::OwnWeights => (heads, head_width, heads * head_width),
             // A row is one wide head.
             HeadNormExtent::Row => (1, heads * head_width, heads * head_width),
         };
-        let weight = Some(self.tensor(&format!("{name}.weight"), 1, columns));
-        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer });
+        let weight = Some(self.tensor(&format!("{name}.weight"), 1, width));
+        let columns = Columns { buffer, first: 0 };
+        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width, columns });
     }
 
     fn norm(&mut self, name: &str, config: &NormConfig, input: BufferId, output: BufferId) {

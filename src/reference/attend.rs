@@ -8,7 +8,7 @@ use super::rotary::rotary;
 use crate::model::Row;
 use crate::model::batch::chain;
 use crate::model::config::{HeadNormPlace, NormKind};
-use crate::model::plan::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
+use crate::model::plan::{AttentionOp, AttentionPrologue, AttentionValues, Columns, HeadNorms};
 
 impl Reference {
     /// The keys and values that the pass gave a layer, rows of G·D.
@@ -48,7 +48,7 @@ impl Reference {
         let heads = Heads::from(op);
         let sinks = self.optional(op.sinks).unwrap_or_default();
         let width = heads.query * heads.width;
-        for (index, output) in output.chunks_exact_mut(width).enumerate() {
+        for (index, output) in output.chunks_exact_mut(heads.query * op.value_width()).enumerate() {
             let [keys, values] = self.seen(op, pass, index);
             attention(heads, sinks, &queries[index * width..][..width], &keys, &values, output);
         }
@@ -73,7 +73,12 @@ impl Reference {
         let seen = Seen { cached: first.position, chain: &chain, width };
         let cached = &self.sequence(first.sequence).layers[op.layer];
         let computed = &pass.computed[op.layer];
-        [seen.of(&cached.keys, &computed.keys), seen.of(&cached.values, &computed.values)]
+        let keys = seen.of(&cached.keys, &computed.keys);
+        let values = match op.values {
+            AttentionValues::Cached => seen.of(&cached.values, &computed.values),
+            AttentionValues::OfKeys { .. } => keys.clone(),
+        };
+        [keys, values]
     }
 
     /// Normalises and rotates queries and keys as `prologue` says, and gives the keys and values to be cached.

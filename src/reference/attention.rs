@@ -16,6 +16,8 @@ pub(super) struct Heads {
     pub key_value: usize,
     /// D: elements of a head.
     pub width: usize,
+    /// The first of them that belongs to a value, where values are parts of keys; else 0.
+    pub first_of_value: usize,
     /// Factor on query·key before the softmax.
     pub scale: f32,
     /// What else is done to the scores.
@@ -33,11 +35,13 @@ impl Heads {
 impl From<&AttentionOp> for Heads {
     fn from(op: &AttentionOp) -> Self {
         let AttentionOp { heads, key_value_heads, head_width, scale, scores, .. } = *op;
-        Self { query: heads, key_value: key_value_heads, width: head_width, scale, scores }
+        let first_of_value = op.first_of_value();
+        Self { query: heads, key_value: key_value_heads, width: head_width, first_of_value, scale, scores }
     }
 }
 
-/// `query` and `output` are one row, H·D; `keys` and `values` hold a row of G·D for each position seen.
+/// `query` is one row, H·D, and `output` one of H times a value's width; `keys` and `values` hold a row of G·D for each
+/// position seen.
 ///
 /// Only visible positions are passed in, the row's own last, so that there is nothing to mask but what a window
 /// leaves out. `sinks` holds a score for each query head that has no value, or nothing. The largest score is
@@ -50,7 +54,7 @@ pub(super) fn attention(
     values: &[&[f32]],
     output: &mut [f32],
 ) {
-    let width = heads.width;
+    let width = heads.width - heads.first_of_value;
     let mut mixed = vec![0.0_f64; width];
     for (head, output) in output.chunks_exact_mut(width).enumerate() {
         let group = heads.group(head);
@@ -63,7 +67,7 @@ pub(super) fn attention(
 
         mixed.fill(0.0);
         for (weight, value) in weights.iter().zip(values) {
-            for (mixed, value) in mixed.iter_mut().zip(&value[group.clone()]) {
+            for (mixed, value) in mixed.iter_mut().zip(&value[group.clone()][heads.first_of_value..]) {
                 *mixed += weight * f64::from(*value);
             }
         }
@@ -115,7 +119,14 @@ mod tests {
     #[test]
     fn weights_are_the_softmax_of_scaled_products() {
         // Scores 0 and ln 3 after the scale: weights 1/4 and 3/4.
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 0.5, scores: ScoresConfig::default() };
+        let heads = Heads {
+            query: 1,
+            key_value: 1,
+            width: 1,
+            first_of_value: 0,
+            scale: 0.5,
+            scores: ScoresConfig::default(),
+        };
         let mut output = [0.0];
         let key = 2.0 * 3.0_f32.ln();
         attention(heads, &[], &[1.0], &[&[0.0], &[key]], &[&[8.0], &[16.0]], &mut output);
@@ -124,16 +135,40 @@ mod tests {
 
     #[test]
     fn neighbouring_query_heads_share_a_key_value_head() {
-        let heads = Heads { query: 4, key_value: 2, width: 1, scale: 1.0, scores: ScoresConfig::default() };
+        let heads = Heads {
+            query: 4,
+            key_value: 2,
+            width: 1,
+            first_of_value: 0,
+            scale: 1.0,
+            scores: ScoresConfig::default(),
+        };
         let mut output = [0.0; 4];
         attention(heads, &[], &[1.0; 4], &[&[0.0, 0.0]], &[&[5.0, 7.0]], &mut output);
         assert_eq!(output, [5.0, 5.0, 7.0, 7.0]);
     }
 
     #[test]
+    fn values_may_be_parts_of_keys() {
+        // Keys of three elements, of which two are the value: equal scores, so the mean.
+        let heads = Heads {
+            query: 2,
+            key_value: 1,
+            width: 3,
+            first_of_value: 1,
+            scale: 1.0,
+            scores: ScoresConfig::default(),
+        };
+        let keys: [&[f32]; 2] = [&[7.0, 2.0, 4.0], &[7.0, 4.0, 8.0]];
+        let mut output = [0.0; 4];
+        attention(heads, &[], &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0], &keys, &keys, &mut output);
+        assert_eq!(output, [3.0, 6.0, 3.0, 6.0]);
+    }
+
+    #[test]
     fn a_window_leaves_out_what_is_further_away() {
         let scores = ScoresConfig { window: Some(2), ..ScoresConfig::default() };
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let heads = Heads { query: 1, key_value: 1, width: 1, first_of_value: 0, scale: 1.0, scores };
         let mut output = [0.0];
         attention(heads, &[], &[1.0], &[&[9.0], &[1.0], &[1.0]], &[&[100.0], &[3.0], &[5.0]], &mut output);
         assert_eq!(output, [4.0]);
@@ -143,7 +178,7 @@ mod tests {
     fn a_cap_bends_scores_before_the_softmax() {
         // 2 · tanh(100) = 2 and 0: weights e²/(1 + e²) and its rest.
         let scores = ScoresConfig { cap: Some(2.0), ..ScoresConfig::default() };
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let heads = Heads { query: 1, key_value: 1, width: 1, first_of_value: 0, scale: 1.0, scores };
         let mut output = [0.0];
         attention(heads, &[], &[1.0], &[&[200.0], &[0.0]], &[&[1.0], &[0.0]], &mut output);
         assert!((output[0] - 0.880_797).abs() < 1e-6, "{output:?}");
@@ -160,14 +195,14 @@ mod tests {
         }
         // Scores 0 and ln 3 after a factor of 2.386 on the third of three positions: weights 1/5, 1/5 and 3/5.
         let scores = ScoresConfig { growth, window: Some(3), ..ScoresConfig::default() };
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let heads = Heads { query: 1, key_value: 1, width: 1, first_of_value: 0, scale: 1.0, scores };
         let key = (3.0_f64.ln() / second) as f32;
         let mut output = [0.0];
         attention(heads, &[], &[1.0], &[&[0.0], &[0.0], &[key]], &[&[5.0], &[10.0], &[15.0]], &mut output);
         assert!((output[0] - 12.0).abs() < 1e-5, "{output:?}");
         // A window hides positions, but does not change the row's own.
         let scores = ScoresConfig { growth, window: Some(2), ..ScoresConfig::default() };
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let heads = Heads { query: 1, key_value: 1, width: 1, first_of_value: 0, scale: 1.0, scores };
         attention(heads, &[], &[1.0], &[&[9.0], &[0.0], &[key]], &[&[5.0], &[10.0], &[14.0]], &mut output);
         assert!((output[0] - 13.0).abs() < 1e-5, "{output:?}");
     }
@@ -183,7 +218,7 @@ mod tests {
     fn linear_biases_lower_scores_by_distance() {
         // One head: slope 2⁻⁸, times 256 ln 3: the position before counts a third.
         let scores = ScoresConfig { linear_bias: Some(256.0 * 3.0_f32.ln()), ..ScoresConfig::default() };
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores };
+        let heads = Heads { query: 1, key_value: 1, width: 1, first_of_value: 0, scale: 1.0, scores };
         let mut output = [0.0];
         attention(heads, &[], &[0.0], &[&[0.0], &[0.0]], &[&[8.0], &[16.0]], &mut output);
         assert!((output[0] - 14.0).abs() < 1e-5, "{output:?}");
@@ -192,7 +227,14 @@ mod tests {
     #[test]
     fn a_sink_takes_its_share_and_gives_nothing() {
         // Scores 0, and ln 3 for the sink: the position counts a quarter. A head without weight for its position.
-        let heads = Heads { query: 2, key_value: 1, width: 1, scale: 1.0, scores: ScoresConfig::default() };
+        let heads = Heads {
+            query: 2,
+            key_value: 1,
+            width: 1,
+            first_of_value: 0,
+            scale: 1.0,
+            scores: ScoresConfig::default(),
+        };
         let mut output = [0.0; 2];
         attention(heads, &[3.0_f32.ln(), 1e3], &[0.0; 2], &[&[0.0]], &[&[8.0]], &mut output);
         assert!((output[0] - 2.0).abs() < 1e-6, "{output:?}");
@@ -201,7 +243,14 @@ mod tests {
 
     #[test]
     fn huge_scores_stay_finite() {
-        let heads = Heads { query: 1, key_value: 1, width: 1, scale: 1.0, scores: ScoresConfig::default() };
+        let heads = Heads {
+            query: 1,
+            key_value: 1,
+            width: 1,
+            first_of_value: 0,
+            scale: 1.0,
+            scores: ScoresConfig::default(),
+        };
         let mut output = [0.0];
         attention(heads, &[], &[1e4], &[&[1e4], &[-1e4]], &[&[3.0], &[5.0]], &mut output);
         assert_eq!(output, [3.0]);

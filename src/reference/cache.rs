@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::model::CacheFormat;
+use crate::model::plan::CacheWidths;
 
 /// One state, as it was after a row.
 pub(super) type State = Arc<[f32]>;
 
-/// Keys and values of one layer, a row of G·D for each position.
+/// Keys and values of one layer, a row of each for each position; no values where they are parts of the keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KeysValues {
     /// Keys, position after position.
@@ -43,11 +44,11 @@ impl CachedPositions {
     }
 
     /// Forgets every position from `length` on; `widths` are those of the layers' rows.
-    pub(super) fn truncate(&mut self, length: usize, widths: &[usize]) {
+    pub(super) fn truncate(&mut self, length: usize, widths: &[CacheWidths]) {
         self.length = self.length.min(length);
         for (layer, width) in self.layers.iter_mut().zip(widths) {
-            layer.keys.truncate(self.length * width);
-            layer.values.truncate(self.length * width);
+            layer.keys.truncate(self.length * width.keys);
+            layer.values.truncate(self.length * width.values);
         }
         self.states.iter_mut().for_each(|states| states.truncate(self.length));
     }
@@ -58,14 +59,14 @@ impl CachedPositions {
         computed: &[KeysValues],
         states: &[Vec<State>],
         row: usize,
-        widths: &[usize],
+        widths: &[CacheWidths],
     ) {
         for (kept, states) in self.states.iter_mut().zip(states) {
             kept.push(State::clone(&states[row]));
         }
-        for ((layer, computed), &width) in self.layers.iter_mut().zip(computed).zip(widths) {
-            layer.keys.extend_from_slice(&computed.keys[row * width..][..width]);
-            layer.values.extend_from_slice(&computed.values[row * width..][..width]);
+        for ((layer, computed), width) in self.layers.iter_mut().zip(computed).zip(widths) {
+            layer.keys.extend_from_slice(&computed.keys[row * width.keys..][..width.keys]);
+            layer.values.extend_from_slice(&computed.values[row * width.values..][..width.values]);
         }
         self.length += 1;
     }
@@ -83,11 +84,12 @@ mod tests {
         ];
         let states = [vec![State::from([1.0]), State::from([2.0])]];
         let mut sequence = CachedPositions::new(2, 1, 9);
-        sequence.append(&pass, &states, 1, &[1, 2]);
-        sequence.append(&pass, &states, 0, &[1, 2]);
+        let widths = [1, 2].map(CacheWidths::alike);
+        sequence.append(&pass, &states, 1, &widths);
+        sequence.append(&pass, &states, 0, &widths);
         assert_eq!((&sequence.layers[0].keys, sequence.length), (&vec![2.0, 1.0], 2));
         assert_eq!(sequence.layers[1].values, [11.0, 12.0, 9.0, 10.0]);
-        sequence.truncate(1, &[1, 2]);
+        sequence.truncate(1, &widths);
         assert_eq!((&sequence.layers[1].keys, sequence.length), (&vec![7.0, 8.0], 1));
         assert_eq!(sequence.states, [[State::from([2.0])]]);
     }

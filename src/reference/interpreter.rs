@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::cache::{CachedPositions, KeysValues, State, stored};
 use super::selection::RecentRows;
 use super::{
-    activate, add, clamp, embed, expert_linear, gate, gate_rows, head_norm, linear, mix, norm, pick, rotary,
-    route, scale, soft_cap, xielu,
+    activate, add, clamp, embed, expert_linear, gate, gate_rows, head_linear, head_norm, linear, mix, norm,
+    pick, rotary, route, scale, soft_cap, xielu,
 };
 use crate::model::plan::{BufferId, RowSet, TensorId};
 use crate::model::weights::TensorInfo;
@@ -107,8 +107,12 @@ impl Reference {
                 let (weight, bias) = (self.tensor(weight), self.optional(bias));
                 norm::norm(kind, epsilon, weight, bias, self.buffer(input), output);
             }
-            Op::HeadNorm { kind, epsilon, weight, head_width, .. } => {
-                head_norm::head_norm(kind, epsilon, self.optional(weight), head_width, output);
+            Op::HeadNorm { kind, epsilon, weight, heads, head_width, columns } => {
+                let weight = self.optional(weight);
+                for row in output.chunks_exact_mut(self.plan.buffer(columns.buffer).columns) {
+                    let normed = &mut row[columns.first..][..heads * head_width];
+                    head_norm::head_norm(kind, epsilon, weight, head_width, normed);
+                }
             }
             Op::Linear { norm, weight, bias, input, epilogue, .. } => {
                 let input = self.buffer(input);
@@ -122,8 +126,17 @@ impl Reference {
                 let table = &self.plan.rotary_tables[table.0];
                 rotary::rotary(&pass.rows, longest, table, heads, head_width, output);
             }
+            Op::HeadLinear { weight, heads, kept, input, .. } => {
+                let matrices = head_linear::Matrices {
+                    weight: self.tensor(weight),
+                    heads,
+                    columns: self.columns_of(weight),
+                };
+                head_linear::head_linear(matrices, kept, self.buffer(input), output);
+            }
             Op::CacheWrite { layer, key, value } => {
-                let [keys, values] = [key, value].map(|buffer| self.buffer(buffer).to_vec());
+                let keys = self.buffer(key).to_vec();
+                let values = value.map(|value| self.buffer(value).to_vec()).unwrap_or_default();
                 pass.computed[layer] = stored(self.plan.cache_format, keys, values);
             }
             Op::Attention(ref attention) => self.attention(attention, None, pass, output),

@@ -113,8 +113,7 @@ impl LanguageModel for Reference {
 
     fn cache_usage(&self) -> CacheUsage {
         let positions: usize = self.sequences.values().map(|sequence| sequence.length).sum();
-        let elements: usize = self.plan.cache_widths.iter().map(|width| 2 * width).sum();
-        let bytes = (positions * elements * self.plan.cache_format.element_bytes()) as u64;
+        let bytes = positions as u64 * self.plan.cache_bytes_per_position();
         let states = if self.plan.states.is_empty() { 0 } else { positions };
         let state_bytes = states as u64 * self.plan.state_bytes();
         CacheUsage {

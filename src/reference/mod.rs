@@ -51,6 +51,7 @@ mod embed;
 mod expert_linear;
 mod gate;
 mod gate_rows;
+mod head_linear;
 mod head_norm;
 mod interpreter;
 mod language_model;

@@ -94,7 +94,8 @@ definitions! {
     WEIGHT_BYTES = "Weights", "bytes", Measured, "Bytes of weights on the GPU, as allocated.", "";
     SCRATCH_BYTES = "Scratch", "bytes", Measured, "Bytes of activations on the GPU, as allocated.", "";
     PARAMETERS = "Parameters", "", Given, "Number of weights; a tensor that is used twice counts once.", "";
-    BYTES_A_POSITION = "KV a position", "bytes", Computed, "Bytes that one position takes in the KV cache.", "2 · layers with a KV cache · key/value heads · head width · bytes of an element";
+    BYTES_A_POSITION = "KV a position", "bytes", Computed, "Bytes that one position takes in the KV cache.", "2 · layers with a KV cache · key/value heads · head width · bytes of an element; latent vectors count once, not twice";
+    LATENT_PARTS = "Cached a layer", "elements", Given, "What a layer keeps of a position: a latent vector, of which keys and values of all heads are made, and the part of the keys that rotates, which all heads share.", "";
     TOKENISE_TIME = "Time", "ms", Measured, "From the text to ids, on the CPU, by the clock.", "";
     PROMPT_TOKENS = "Prompt tokens", "tokens", Measured, "Ids that the prompt became, special ones included.", "";
     INITIATION_TIME = "Time", "s", Measured, "From the first chunk of the prompt to the first token's logits, by the clock.", "";
@@ -175,7 +176,7 @@ definitions! {
     PASS_ROWS = "Rows", "token rows", Measured, "Token rows that a pass computes.", "";
     PASS_TIME = "Time", "ms", Measured, "A pass by the clock, with its KV cache.", "";
     PASS_WEIGHTS = "Weights", "bytes", Computed, "Bytes of weights that the pass has to read: each once for each chunk of its rows, those of the LM head once; of experts as many as the rows may choose.", "chunks · Σ bytes of the matrices";
-    PASS_CACHE = "Keys, values, states", "bytes", Computed, "Bytes that attention has to read from the KV cache, and states that are read and written.", "Σ over layers of 2 · positions seen · bytes of a key + 2 · states";
+    PASS_CACHE = "Keys, values, states", "bytes", Computed, "Bytes that attention has to read from the KV cache, and states that are read and written.", "Σ over layers of 2 · positions seen · bytes of a key (once where values are a part of it) + 2 · states";
     MOVED = "Moved", "bytes/s", Computed, "Bytes that the pass has to move, a second, and as a share of the copy bandwidth.", "(weights + keys, values, states) ÷ time";
     COMPUTED = "Computed", "FLOP/s", Computed, "Operations of linear maps and attention a second, a multiply-add counting as two, and as a share of the device's f32 rate. Kernels that multiply f16 may do more.", "2 · multiply-adds ÷ time";
     COPY_BANDWIDTH = "Copy bandwidth", "bytes/s", Measured, "What the device reads and writes a second when it copies a buffer of 128 MiB to another, by the clock: the best of five.", "";

@@ -161,7 +161,7 @@ impl Comparison<'_> {
         let layer = attention.layer;
         let cached = self.engine.read_cached(&self.begun, layer)?;
         let expected = self.twin.keys_values(&self.pass, layer);
-        let columns = self.engine.plan().cache_widths[layer];
+        let columns = self.engine.plan().cache_widths[layer].keys;
         for ((gpu, twin), buffer) in cached.iter().zip(expected).zip(["cached keys", "cached values"]) {
             let slack = match self.engine.plan().cache_format {
                 CacheFormat::F32 => Slack::None,

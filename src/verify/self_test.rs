@@ -319,7 +319,8 @@ fn name(op: &Op, plan: &Plan) -> String {
         Op::Embed { table: id, .. }
         | Op::Norm { weight: id, .. }
         | Op::Linear { weight: id, .. }
-        | Op::ExpertLinear { weight: id, .. } => {
+        | Op::ExpertLinear { weight: id, .. }
+        | Op::HeadLinear { weight: id, .. } => {
             format!("{} {}", op.name(), plan.tensor(*id).name)
         }
         Op::CacheWrite { layer, .. } | Op::Attention(AttentionOp { layer, .. }) => {

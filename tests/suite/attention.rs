@@ -6,7 +6,8 @@ use logitscope::gpu::{AttentionChoice, KernelChoice, PrefillAttention};
 use logitscope::model::batch::{Row, RowOutput};
 use logitscope::model::config::{HeadNormPlace, ScoreGrowth, ScoresConfig};
 use logitscope::model::plan::{
-    AttentionOp, AttentionPrologue, BufferId, Columns, HeadNorms, Op, Plan, RotaryId, TensorId,
+    AttentionOp, AttentionPrologue, AttentionValues, BufferId, CacheWidths, Columns, HeadNorms, Op, Plan,
+    RotaryId, TensorId,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
@@ -22,7 +23,7 @@ const CPU: KernelChoice = KernelChoice::CPU;
 const GPU: KernelChoice = KernelChoice::GPU;
 const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
-const SPLITTING: KernelChoice = KernelChoice {
+pub const SPLITTING: KernelChoice = KernelChoice {
     attention: AttentionChoice { lanes: 32, least_split: 64, prefill: PrefillAttention::Rows },
     ..KernelChoice::CPU
 };
@@ -37,12 +38,13 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
     let (query, key, value, output) = (BufferId(0), BufferId(1), BufferId(2), BufferId(3));
     let scale = 1.0 / (head_width as f32).sqrt();
     let ops = vec![
-        Op::CacheWrite { layer: 0, key, value },
+        Op::CacheWrite { layer: 0, key, value: Some(value) },
         Op::Attention(AttentionOp {
             layer: 0,
             heads,
             key_value_heads,
             head_width,
+            values: AttentionValues::Cached,
             scale,
             scores: SCORES,
             sinks: None,
@@ -60,7 +62,7 @@ fn plain_plan([heads, key_value_heads, head_width]: [usize; 3], format: CacheFor
     ];
     let mut plan = plan(ops, buffers, Vec::new());
     plan.cache_format = format;
-    plan.cache_widths.push(width);
+    plan.cache_widths.push(CacheWidths::alike(width));
     plan
 }
 
@@ -88,6 +90,7 @@ fn fresh_plan(
         heads,
         key_value_heads,
         head_width,
+        values: AttentionValues::Cached,
         scale: 1.0 / (head_width as f32).sqrt(),
         scores: SCORES,
         sinks: None,
@@ -110,12 +113,12 @@ fn fresh_plan(
     let inverse_frequencies = (0..head_width / 4).map(|pair| 0.37f32.powi(pair as i32)).collect();
     plan.rotary_tables.push(RotaryTable { inverse_frequencies, long: None, amplitude: 1.0 });
     plan.cache_format = format;
-    plan.cache_widths.push(width);
+    plan.cache_widths.push(CacheWidths::alike(width));
     plan
 }
 
 /// Chains of these lengths, one after the other in one sequence.
-fn compare_chains(plan: &Plan, choice: KernelChoice, chains: &[usize], what: &str) {
+pub fn compare_chains(plan: &Plan, choice: KernelChoice, chains: &[usize], what: &str) {
     let mut pair = Pair::new(plan, WeightFormat::F32, choice);
     let sequence = pair.engine.new_sequence();
     pair.twin.new_sequence();
@@ -260,7 +263,7 @@ fn attention_of_trees_and_of_several_sequences_agrees() {
     compare_tree(&fresh_plan([2, 2, 8], Some(NORMS), F32), SHUFFLE);
 }
 
-fn compare_tree(plan: &Plan, choice: KernelChoice) {
+pub fn compare_tree(plan: &Plan, choice: KernelChoice) {
     let mut pair = Pair::new(plan, WeightFormat::F32, choice);
     let first = pair.engine.new_sequence();
     pair.twin.new_sequence();

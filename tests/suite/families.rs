@@ -65,11 +65,14 @@ fn families(interpreter: Interpreter) -> impl Iterator<Item = Family> {
     folders.into_iter().map(move |folder| family(&folder, interpreter))
 }
 
-/// Checkpoints with a table of positions, with rotary embeddings, with linear biases, and with windows and caps:
+/// Checkpoints with a table of positions, with rotary embeddings, with linear biases, with windows and caps, and with latent
+/// keys and values:
 /// for what depends on the engine and the kind of attention, not on the family.
 fn kinds_of_attention(interpreter: Interpreter) -> impl Iterator<Item = Family> {
     let root = support::fixture("families");
-    ["gpt2-f32", "llama-f32", "bloom", "gemma2"].map(|name| family(&root.join(name), interpreter)).into_iter()
+    ["gpt2-f32", "llama-f32", "bloom", "gemma2", "deepseek_v3"]
+        .map(|name| family(&root.join(name), interpreter))
+        .into_iter()
 }
 
 fn family(folder: &Path, interpreter: Interpreter) -> Family {
@@ -232,6 +235,30 @@ fn tokens_that_the_files_forbid_come_by_no_strategy() {
     }
     let gguf = formats::open(&support::fixture("gguf_families").join("gemma4_unified.gguf"));
     assert_eq!(gguf.expect("it opens").generation.suppress_tokens, forbidden);
+}
+
+/// Branches, beams and guesses over latent keys and values: the GPU's texts are the twin's, and what only guesses ahead has
+/// greedy's.
+#[test]
+fn strategies_over_latent_keys_and_values_agree() {
+    let folder = support::fixture("families").join("glm4_moe_lite");
+    let [mut twin, mut gpu] = [Interpreter::Twin, Interpreter::Gpu].map(|who| family(&folder, who));
+    for strategy in
+        [StrategyKind::Greedy, StrategyKind::Beam, StrategyKind::Contrastive, StrategyKind::Lookahead]
+    {
+        let texts = [&mut twin, &mut gpu].map(|family| {
+            let run = generate(family, 24, |settings| {
+                settings.strategy = strategy;
+                (settings.beam.beams, settings.beam.returned) = (3, 3);
+            });
+            assert_eq!(family.ready.model.cache_usage().pages, 0, "{strategy:?}: every sequence is released");
+            run.generated_ids()
+        });
+        assert_eq!(texts[0], texts[1], "{strategy:?}");
+        if strategy == StrategyKind::Lookahead {
+            assert_eq!(texts[0], gpu.expected.greedy);
+        }
+    }
 }
 
 #[test]

@@ -7,9 +7,9 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, AttentionConfig, Bias, BlockFactors, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsApart,
     ExpertsConfig, FeedForwardConfig, FeedForwardKind, GateExtent, GateFunction, HeadNormConfig,
-    HeadNormExtent, HeadNormPlace, HeadWeights, KeysValues, KeysValuesConfig, LayerConfig, LogitsConfig,
-    ModelConfig, NormConfig, NormKind, OutputGate, Positions, Residual, ResidualConfig, RouterConfig,
-    ScoresConfig, SharedExpert, SharedGate, Sinks, StreamFactor,
+    HeadNormExtent, HeadNormPlace, HeadWeights, KeysValues, KeysValuesConfig, Latent, LayerConfig,
+    LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions, Residual, ResidualConfig,
+    RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks, StoredPairs, StreamFactor,
 };
 use logitscope::model::plan::Epilogue;
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
@@ -141,11 +141,27 @@ const VALUES_OF_KEYS: Shape = Shape {
     ..QWEN3
 };
 const ODD_VALUES_OF_KEYS: Shape = Shape { head_width: 6, feed_forward: 30, ..VALUES_OF_KEYS };
+/// Latent keys and values, and queries: the head of the cache is what rotates, 8, and the rank, 16.
+const LATENT: Shape = Shape {
+    head_width: 24,
+    keys_values: KeysValuesConfig {
+        source: KeysValues::Latent(Latent {
+            rank: 16,
+            plain_width: 12,
+            value_width: 4,
+            query_rank: Some(20),
+            epsilon: 1e-6,
+            stored_pairs: StoredPairs::Neighbours,
+        }),
+        value_norm: None,
+    },
+    ..LLAMA
+};
 /// Neither heads nor gate fit blocks of four.
 const ODD: Shape = Shape { head_width: 6, feed_forward: 30, ..LLAMA };
 
 /// All of them: name, shape, and ops of a layer once they are fused.
-pub const SHAPES: [(&str, Shape, usize); 22] = [
+pub const SHAPES: [(&str, Shape, usize); 23] = [
     ("llama", LLAMA, 5),
     ("qwen3", QWEN3, 5),
     ("gpt2", GPT2, 7),
@@ -168,6 +184,7 @@ pub const SHAPES: [(&str, Shape, usize); 22] = [
     ("normed values", NORMED_VALUES, 5),
     ("values of keys", VALUES_OF_KEYS, 6),
     ("values of keys, odd", ODD_VALUES_OF_KEYS, 16),
+    ("latent", LATENT, 13),
 ];
 
 /// A tiny plan of each shape.
@@ -181,13 +198,17 @@ fn plan(shape: Shape) -> Plan {
         epsilon: 1e-5,
         bias: if shape.norm == NormKind::Layer { shape.bias } else { Bias::Absent },
     };
-    let rotary = RotaryConfig { width: shape.head_width, theta: 10_000.0, scaling: RotaryScaling::Plain };
+    let (key_value_heads, rotating) = match shape.keys_values.source {
+        KeysValues::Latent(latent) => (1, shape.head_width - latent.rank),
+        _ => (2, shape.head_width),
+    };
+    let rotary = RotaryConfig { width: rotating, theta: 10_000.0, scaling: RotaryScaling::Plain };
     let layer = LayerConfig {
         residual: shape.residual,
         attention_norms: (shape.attention_norms)(norm),
         attention: Some(AttentionConfig {
             heads: 4,
-            key_value_heads: 2,
+            key_value_heads,
             head_width: shape.head_width,
             clip: shape.clip,
             head_norm: shape.head_norm.map(|extent| HeadNormConfig {

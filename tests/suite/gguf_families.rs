@@ -43,6 +43,9 @@ fn as_gguf_has_it(name: &str, config: &mut ModelConfig) {
     if name == "hunyuan_v1_dense" {
         config.context = 1 << 18;
     }
+    if name == "minicpm3" {
+        (config.embedding.scale, config.logits.scale) = (12.0, (256.0_f64 / 24.0) as f32);
+    }
     with_states_as_gguf_has_them(name, config);
     for layer in &mut config.layers {
         if let Some(heads) = reordered_heads(name, layer) {
@@ -54,6 +57,8 @@ fn as_gguf_has_it(name: &str, config: &mut ModelConfig) {
         match name {
             // Its architecture is llama's, which has no windows.
             "mistral" | "mixtral" => attention.scores.window = None,
+            // llama.cpp has the published factor on residuals.
+            "minicpm3" => layer.residual.scale = (1.4 / 2.0_f64.sqrt()) as f32,
             // Its converter writes no activation.
             "llama-linear" => feed_forward.activation = Activation::Silu,
             "gemma2" | "gemma3_text" => attention.scale = (attention.head_width as f32).sqrt().recip(),

@@ -117,6 +117,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "xielu",
             "gate",
             "linear",
+            "head_linear",
             "expert_linear",
             "attention",
             "convolution",

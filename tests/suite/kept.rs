@@ -9,7 +9,7 @@ use logitscope::model::{CacheFormat, LanguageModel, WeightsChoice};
 use logitscope::session::event::Loaded;
 use logitscope::session::{Event, LoadRequest, ModelCard, ModelSource};
 use logitscope::trace::{Counters, ModelFacts, Run, StateCounters};
-use logitscope::units::LayersKeep;
+use logitscope::units::{LatentParts, LayersKeep};
 use serde_json::Value;
 
 use super::checkpoints::{engine, opened};
@@ -23,11 +23,15 @@ use super::window_script::{Scripted, loaded};
 const STATE: u64 = 3584;
 
 const fn keep([cache_only, state_only, both, neither]: [usize; 4]) -> LayersKeep {
-    LayersKeep { cache_only, state_only, both, shared: 0, neither }
+    LayersKeep { cache_only, state_only, both, shared: 0, neither, latent: None }
 }
 
 /// What `qwen3_5_text` has.
 const QWEN: LayersKeep = keep([1, 2, 0, 0]);
+
+/// What `deepseek_v3` has: two layers, and 16 latent elements for keys and values beside 8 that rotate.
+const LATENT: LayersKeep =
+    LayersKeep { latent: Some(LatentParts { latent: 16, rotating: 8 }), ..keep([2, 0, 0, 0]) };
 
 fn card(name: &str) -> ModelCard {
     let request = LoadRequest {
@@ -48,6 +52,7 @@ fn headers_tell_what_layers_keep_and_in_how_many_bytes() {
         // Its keys of 6 elements lie padded to 8.
         ("olmo_hybrid", keep([1, 2, 0, 0]), 192, 3392),
         ("llama-f32", keep([2, 0, 0, 0]), 256, 0),
+        ("deepseek_v3", LATENT, 192, 0),
     ] {
         let facts = formats::inspect(&fixture(name)).expect(name);
         assert_eq!(facts.layers_keep, Some(layers), "{name}");
@@ -269,6 +274,31 @@ fn the_card_before_loading_tells_cache_and_states_apart() {
     ] {
         assert!(sees(&window, fact), "{fact}");
     }
+}
+
+/// Headers, the pane of the cache and `inspect` name what latent keys and values are made of.
+#[test]
+fn the_parts_of_latent_keys_and_values_are_told() {
+    let script = Scripted::default();
+    let mut window = window_on(script.clone(), 1800.0, 1800.0);
+    window.run();
+    let model = ModelFacts { layers_keep: LATENT, ..loaded().model };
+    script.tell(Event::Loaded(Box::new(Loaded { model, ..loaded() })));
+    window.run();
+    press(&mut window, "Run");
+    script.steps(4);
+    window.run();
+    window.get_by_label_contains("Load: ").click();
+    window.run();
+    assert!(sees(&window, "Cached a layer: 16 latent + 8 rotating"));
+    window.key_press(egui::Key::Escape);
+    window.run();
+    drop_file(&mut window, fixture("deepseek_v3"));
+    inspected(&mut window);
+    assert!(sees(&window, "Cached a layer: 16 latent + 8 rotating") && sees(&window, "KV a position: 192 B"));
+    let output = support::program().arg("inspect").arg(fixture("deepseek_v3")).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("192 B a position: 16 latent + 8 rotating elements a layer"), "{text}");
 }
 
 /// Writes pictures of models with states to look at.

@@ -320,7 +320,7 @@ fn norms_of_heads_agree_in_every_shape() {
                     weight: (columns > 0).then_some(TensorId(0)),
                     heads,
                     head_width,
-                    buffer: BufferId(0),
+                    columns: Columns { buffer: BufferId(0), first: 0 },
                 };
                 let buffers = vec![batch_buffer("heads", heads * head_width)];
                 let tensors = if columns > 0 { vec![tensor("weight", 1, columns)] } else { Vec::new() };

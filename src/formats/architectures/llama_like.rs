@@ -99,11 +99,25 @@ pub(super) fn read_with(
 ) -> Result<ModelConfig, FormatError> {
     let width = fields.size("hidden_size")?;
     let heads = fields.size("num_attention_heads")?;
-    let context = fields.size("max_position_embeddings")?;
     let head_width = match fields.optional_size("head_dim")? {
         Some(head_width) => head_width,
         None => head_width(fields, "hidden_size", width, "num_attention_heads", heads)?,
     };
+    read_heads(fields, names, norm, rope, activation, head_width)
+}
+
+/// As [`read_with`], whatever the configuration says of the width of heads.
+pub(super) fn read_heads(
+    fields: &Fields,
+    names: &dyn StoredNames,
+    norm: NormConfig,
+    rope: Rope,
+    activation: Activation,
+    head_width: usize,
+) -> Result<ModelConfig, FormatError> {
+    let width = fields.size("hidden_size")?;
+    let heads = fields.size("num_attention_heads")?;
+    let context = fields.size("max_position_embeddings")?;
     let attention_bias = fields.optional_flag("attention_bias")?.unwrap_or(false);
     let feed_forward_bias = fields.optional_flag("mlp_bias")?.unwrap_or(false);
     // Some files hold biases that their configuration does not mention.

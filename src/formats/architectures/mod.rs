@@ -14,6 +14,8 @@ mod classes;
 mod cohere;
 mod cohere2;
 mod convolution;
+mod deepseek_v2;
+mod deepseek_v3;
 mod dots1;
 mod ernie4_5;
 mod ernie4_5_moe;
@@ -31,6 +33,7 @@ pub mod gguf;
 mod glm;
 mod glm4;
 mod glm4_moe;
+mod glm4_moe_lite;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
@@ -43,6 +46,7 @@ mod granitemoehybrid;
 mod hunyuan_v1_dense;
 mod internlm2;
 mod internlm3;
+mod latent;
 mod layer_kinds;
 mod lfm2;
 mod lfm2_moe;
@@ -53,6 +57,7 @@ mod mamba;
 mod mamba2;
 mod mellum;
 mod minicpm;
+mod minicpm3;
 mod ministral3;
 mod mistral;
 mod mixtral;
@@ -98,7 +103,7 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 68] = [
+const FAMILIES: [Family; 72] = [
     afmoe::FAMILY,
     apertus::FAMILY,
     arcee::FAMILY,
@@ -106,6 +111,8 @@ const FAMILIES: [Family; 68] = [
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
+    deepseek_v2::FAMILY,
+    deepseek_v3::FAMILY,
     dots1::FAMILY,
     ernie4_5::FAMILY,
     ernie4_5_moe::FAMILY,
@@ -122,6 +129,7 @@ const FAMILIES: [Family; 68] = [
     glm::FAMILY,
     glm4::FAMILY,
     glm4_moe::FAMILY,
+    glm4_moe_lite::FAMILY,
     gpt2::FAMILY,
     gpt_neo::FAMILY,
     gpt_neox::FAMILY,
@@ -142,6 +150,7 @@ const FAMILIES: [Family; 68] = [
     mamba2::FAMILY,
     mellum::FAMILY,
     minicpm::FAMILY,
+    minicpm3::FAMILY,
     ministral3::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,

@@ -75,7 +75,7 @@ impl Engine {
             let position = |slot| decode(self.plan(), layer, position(slot));
             Ok(pass.slots.iter().flat_map(position).collect())
         };
-        Ok([read(&cache.keys)?, read(&cache.values)?])
+        Ok([read(&cache.keys)?, read(cache.values())?])
     }
 
     /// A state as it was after rows of the pass: each row whose state is stored, and its elements.

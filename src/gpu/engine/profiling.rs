@@ -68,7 +68,8 @@ impl Engine {
         };
         let weight_bytes = self.weight_bytes(op);
         match &plan.ops[op] {
-            Op::Linear { weight, output, .. } => {
+            // A head's matrix multiplies its own part of a row.
+            Op::Linear { weight, output, .. } | Op::HeadLinear { weight, output, .. } => {
                 let weight = plan.tensor(*weight);
                 let multiply_adds = rows(*output) * weight.rows as f64 * weight.columns as f64;
                 PassWork { weight_bytes, multiply_adds, ..PassWork::default() }
@@ -93,9 +94,9 @@ impl Engine {
         let read = positions.end.min(window.saturating_add(positions.len()));
         PassWork {
             weight_bytes: 0,
-            cache_bytes: 2 * self.resources.cache.layers[op.layer].position_bytes * read as u64,
+            cache_bytes: self.resources.cache.layers[op.layer].bytes_of_position() * read as u64,
             // Scores, and the mean of the values.
-            multiply_adds: 2.0 * seen * (op.heads * op.head_width) as f64,
+            multiply_adds: seen * (op.heads * (op.head_width + op.value_width())) as f64,
         }
     }
 

@@ -106,6 +106,7 @@ kernels! {
     SoftCap = "soft_cap", [];
     Route = "route", [];
     ExpertLinear = "expert_linear", [grid, words], reads_weights, copies_grid, reduces;
+    HeadLinear = "head_linear", [grid, words], reads_weights, copies_grid, reduces;
     Mix = "mix", [];
     GateRows = "gate_rows", [];
     Pick = "pick", [pass];

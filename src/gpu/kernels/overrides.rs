@@ -136,6 +136,18 @@ overrides! {
     HeadWidth(u32) = "HEAD_WIDTH",
     /// Eights of elements of a head in the cache.
     HeadVec8s(u32) = "HEAD_VEC8S",
+    /// Eights of elements of a head of the values.
+    ValueVec8s(u32) = "VALUE_VEC8S",
+    /// The first eight of a cached head that belongs to its value.
+    FirstVec8(u32) = "FIRST_VEC8",
+    /// Heads of values that are stored.
+    ValueHeads(u32) = "VALUE_HEADS",
+    /// Elements that a head keeps, in blocks of four.
+    Kept4(u32) = "KEPT4",
+    /// Rows of a head's matrix, in blocks of four.
+    HeadRows4(u32) = "HEAD_ROWS4",
+    /// Columns of a head's matrix, in blocks of four.
+    HeadColumns4(u32) = "HEAD_COLUMNS4",
     /// Pairs that a rotary embedding turns.
     Pairs(u32) = "PAIRS",
     /// The rotary table.

@@ -16,8 +16,8 @@ use crate::model::plan::{AttentionOp, AttentionPrologue, BufferId};
 const MOST_SHUFFLE_VEC8S: u32 = 16;
 
 impl Compiler<'_> {
-    pub(super) fn cache_write(&self, layer: usize, key: BufferId, value: BufferId) -> DispatchSpec {
-        let source = Source { values: self.rows(value), ..Source::ready(self.rows(key), 0) };
+    pub(super) fn cache_write(&self, layer: usize, key: BufferId, value: Option<BufferId>) -> DispatchSpec {
+        let source = Source { values: self.rows(value.unwrap_or(key)), ..Source::ready(self.rows(key), 0) };
         self.write_cache(self.cache_shape(layer), source, 0)
     }
 
@@ -65,7 +65,9 @@ impl Compiler<'_> {
         let fits = match self.choice.attention.prefill {
             PrefillAttention::Rows => true,
             PrefillAttention::Tiles => in_blocks && self.tile_keys(shape).is_some(),
-            PrefillAttention::ShuffleTiles => in_blocks && shape.vec8s() <= MOST_SHUFFLE_VEC8S,
+            PrefillAttention::ShuffleTiles => {
+                in_blocks && shape.caches_values && shape.vec8s() <= MOST_SHUFFLE_VEC8S
+            }
         };
         if fits { self.choice.attention.prefill } else { PrefillAttention::Rows }
     }

@@ -88,9 +88,10 @@ impl Compiler<'_> {
         append: Append,
         split: Split,
     ) -> DispatchSpec {
-        let (vec8s, shared) = (shape.vec8s(), shape.shared());
-        let head_lanes = vec8s.next_power_of_two();
+        let vec8s = shape.vec8s();
+        let head_lanes = shape.value_vec8s().next_power_of_two();
         let lanes = self.choice.attention.lanes.max(head_lanes);
+        let shared = shape.shared(lanes);
         let mut overrides = self.cache_overrides(shape).to_vec();
         overrides.extend(ready_overrides(source));
         overrides.extend(score_overrides(shape));
@@ -100,6 +101,9 @@ impl Compiler<'_> {
             Override::Streams(lanes / head_lanes),
             Override::Shared(shared),
             Override::HeadWidth(shape.head_width),
+            Override::ValueWidth(shape.value_width()),
+            Override::ValueVec8s(shape.value_vec8s()),
+            Override::FirstVec8(shape.first_of_value / 8),
             Override::FirstValue(source.first_value as u32),
             Override::OutputStride(output.stride),
             Override::Partial(shape.partial()),
@@ -137,7 +141,7 @@ impl Compiler<'_> {
         let partial4 = shape.partial() / 4;
         let overrides = [
             Override::Heads(shape.heads),
-            Override::HeadWidth(shape.head_width),
+            Override::HeadWidth(shape.value_width()),
             Override::Partial4(partial4),
             Override::OutputStride(output.stride),
             Override::HasSinks(shape.sinks.is_some()),
@@ -159,7 +163,8 @@ impl Compiler<'_> {
     /// Keys of a tile of `attention_tiles.wgsl`; `None` where no tile fits workgroup memory, or the head registers.
     pub(super) fn tile_keys(&self, shape: Shape) -> Option<u32> {
         let fits = |keys: &u32| keys * (self.head_units(shape) + 1) <= TILE_UNITS;
-        (shape.vec8s() <= MOST_TILE_VEC8S).then(|| TILE_KEYS.into_iter().find(fits))?
+        // It reads values where keys begin.
+        (shape.caches_values && shape.vec8s() <= MOST_TILE_VEC8S).then(|| TILE_KEYS.into_iter().find(fits))?
     }
 
     /// Attention by tiles of rows that share tiles of so many keys in workgroup memory.
@@ -216,13 +221,15 @@ impl Compiler<'_> {
         }
     }
 
-    /// Stores keys and values; makes keys ready, and the queries of `heads` heads.
+    /// Stores keys, and values where they have a cache of their own; makes keys ready, and the queries of `heads` heads.
     pub(super) fn write_cache(&self, shape: Shape, source: Source, heads: u32) -> DispatchSpec {
         let ready = self.ready_rows(shape);
+        let value_heads = if shape.caches_values { shape.kv_heads } else { 0 };
         let mut overrides = self.cache_overrides(shape).to_vec();
         overrides.extend(ready_overrides(source));
         overrides.extend([
             Override::Heads(heads),
+            Override::ValueHeads(value_heads),
             Override::HeadWidth(shape.head_width),
             Override::ValueStride(source.values.stride),
             Override::FirstValue(source.first_value as u32),
@@ -239,7 +246,7 @@ impl Compiler<'_> {
             Binding::Values(shape.layer),
             ready.binding,
         ]);
-        let columns = (heads + 2 * shape.kv_heads) * shape.vec8s();
+        let columns = (heads + shape.kv_heads + value_heads) * shape.vec8s();
         self.elementwise(self.variant(Kernel::CacheWrite), columns, overrides, bindings)
     }
 

@@ -2,8 +2,11 @@
 
 use crate::gpu::pass::MOST_PARTIALS;
 use crate::model::config::ScoresConfig;
-use crate::model::plan::{AttentionOp, Op, Plan, TensorId};
+use crate::model::plan::{AttentionOp, AttentionValues, Op, Plan, TensorId};
 use crate::model::{CacheFormat, WeightFormat};
+
+/// Workgroup memory that every adapter has, as WebGPU has it.
+const WORKGROUP_BYTES: u32 = 16_384;
 
 /// What an attention's kernels share.
 #[derive(Clone, Copy)]
@@ -12,6 +15,10 @@ pub(super) struct Shape {
     pub heads: u32,
     pub kv_heads: u32,
     pub head_width: u32,
+    /// The first element of a cached head that belongs to its value: a multiple of 8.
+    pub first_of_value: u32,
+    /// Whether values have a cache of their own.
+    pub caches_values: bool,
     pub scale: f32,
     pub scores: ScoresConfig,
     pub sinks: Option<TensorId>,
@@ -29,24 +36,38 @@ impl Shape {
         self.head_width.div_ceil(8)
     }
 
-    /// Query heads of a workgroup: as many of a key/value head's as registers and workgroup memory hold.
-    pub(super) fn shared(self) -> u32 {
+    /// Elements of a head of the values.
+    pub(super) fn value_width(self) -> u32 {
+        self.head_width - self.first_of_value
+    }
+
+    pub(super) fn value_vec8s(self) -> u32 {
+        self.value_width().div_ceil(8)
+    }
+
+    /// Query heads of a workgroup of so many lanes: as many of a key/value head's as registers and workgroup memory hold.
+    pub(super) fn shared(self, lanes: u32) -> u32 {
         let of_group = self.heads / self.kv_heads;
-        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && shared * self.vec8s() <= 256;
+        // Two blocks of four for each eight of a query, and of what a lane mixes; two weights and a place for a lane.
+        let bytes = |shared: u32| 32 * shared * self.vec8s() + lanes * (8 * shared + 36);
+        let fits = |shared: &u32| of_group.is_multiple_of(*shared) && bytes(*shared) <= WORKGROUP_BYTES;
         (1..=8).rev().find(fits).unwrap_or(1)
     }
 
-    /// Elements of a partial result: a head, maximum and sum, and padding to a block of four.
+    /// Elements of a partial result: a head of values, maximum and sum, and padding to a block of four.
     pub(super) fn partial(self) -> u32 {
-        8 * self.vec8s() + 4
+        8 * self.value_vec8s() + 4
     }
 }
 
 impl From<AttentionOp> for Shape {
     fn from(op: AttentionOp) -> Self {
         let AttentionOp { layer, heads, key_value_heads, head_width, scale, scores, sinks, .. } = op;
-        let [heads, kv_heads, head_width] = [heads, key_value_heads, head_width].map(|size| size as u32);
-        Self { layer, heads, kv_heads, head_width, scale, scores, sinks }
+        let first_of_value = op.first_of_value();
+        let [heads, kv_heads, head_width, first_of_value] =
+            [heads, key_value_heads, head_width, first_of_value].map(|size| size as u32);
+        let caches_values = op.values == AttentionValues::Cached;
+        Self { layer, heads, kv_heads, head_width, first_of_value, caches_values, scale, scores, sinks }
     }
 }
 

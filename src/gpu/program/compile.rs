@@ -2,6 +2,7 @@
 
 use super::compiler::Compiler;
 use super::experts::{ExpertMap, Routing};
+use super::heads::HeadMap;
 use super::linear::LinearMap;
 use super::plain_ops::{HeadNorm, Norm};
 use super::spec::DispatchSpec;
@@ -33,9 +34,12 @@ impl Compiler<'_> {
             Op::Norm { kind, epsilon, weight, bias, input, output } => {
                 one(self.norm(Norm { kind, epsilon, weight, bias, input, output }))
             }
-            Op::HeadNorm { kind, epsilon, weight, heads, head_width, buffer } => {
+            Op::HeadNorm { kind, epsilon, weight, heads, head_width, columns } => {
                 let norm = HeadNorm { kind, epsilon, weight };
-                one(self.head_norm(norm, heads, head_width, Columns { buffer, first: 0 }))
+                one(self.head_norm(norm, heads, head_width, columns))
+            }
+            Op::HeadLinear { weight, heads, kept, input, output } => {
+                Dispatches::Always(self.head_linear(HeadMap { weight, heads, kept, input, output }))
             }
             Op::Rotary { table, heads, head_width, buffer } => {
                 one(self.rotary(table, heads, head_width, Columns { buffer, first: 0 }))

@@ -8,6 +8,7 @@ mod compiled;
 mod compiler;
 mod dispatch;
 mod experts;
+mod heads;
 mod linear;
 mod plain_ops;
 mod recurrent;

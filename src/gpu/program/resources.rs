@@ -83,7 +83,7 @@ impl Resources {
             Binding::Vector(Some(tensor)) => &self.tensors[tensor.0].shards[0].buffer,
             Binding::Vector(None) => &self.absent,
             Binding::Keys(layer) => &self.cache.layers[layer].keys,
-            Binding::Values(layer) => &self.cache.layers[layer].values,
+            Binding::Values(layer) => self.cache.layers[layer].values(),
             Binding::State(state) => &self.cache.states.buffers[state.0],
             Binding::Partials => &self.cache.partials,
             Binding::ReadyQueries => &self.cache.ready,

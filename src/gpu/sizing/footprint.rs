@@ -42,7 +42,7 @@ pub fn estimate_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> M
     let scratch_bytes = activations.sum::<u64>()
         + scratch_bytes(plan, rows.batch).iter().sum::<u64>()
         + selection_bytes(plan.buffer(plan.logits).columns, rows.outputs);
-    let a_position: u64 = cache_widths(plan).iter().map(|width| 2 * width).sum();
+    let a_position: u64 = cache_widths(plan).iter().map(|width| width.total()).sum();
     Memory {
         weight_bytes,
         scratch_bytes,

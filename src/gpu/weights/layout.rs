@@ -64,7 +64,8 @@ impl GpuLayout {
         for op in &plan.ops {
             if let Op::Embed { table: tensor, .. }
             | Op::Linear { weight: tensor, .. }
-            | Op::ExpertLinear { weight: tensor, .. } = op
+            | Op::ExpertLinear { weight: tensor, .. }
+            | Op::HeadLinear { weight: tensor, .. } = op
             {
                 layouts[tensor.0] = Self::Matrix(tensors[tensor.0].format);
             }

@@ -3,6 +3,7 @@
 use super::bias::Bias;
 use super::norm::NormKind;
 use crate::model::rotary::RotaryConfig;
+use crate::units::LatentParts;
 
 /// Multi-head attention, grouped when there are fewer key/value heads than query heads.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +46,7 @@ pub struct KeysValuesConfig {
 }
 
 /// Where a layer's keys and values come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum KeysValues {
     /// Each from a projection of its own.
     #[default]
@@ -55,6 +56,36 @@ pub enum KeysValues {
     /// They are those of an earlier layer, by its number, with heads as here: the layer reads that one's cache, and has
     /// none (Brandon et al. 2024).
     OfLayer(usize),
+    /// Those of all heads from a latent vector, which is what is cached. The layer's one key/value head is the part of the
+    /// keys that rotates and then this vector, D is their width together, and all of a projected query but its plain
+    /// elements rotates.
+    Latent(Latent),
+}
+
+/// Multi-head latent attention (DeepSeek-V2, 2024).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latent {
+    /// Elements of a position's latent vector.
+    pub rank: usize,
+    /// Elements of a head's query and key that do not rotate.
+    pub plain_width: usize,
+    /// Elements of a head's value.
+    pub value_width: usize,
+    /// Elements of the latent vector that queries are made of, if there is one.
+    pub query_rank: Option<usize>,
+    /// Under the square root of the norms of both latent vectors.
+    pub epsilon: f32,
+    /// Which elements of the rotating part turn together in the files.
+    pub stored_pairs: StoredPairs,
+}
+
+/// How files store the elements that rotate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredPairs {
+    /// Neighbours turn together.
+    Neighbours,
+    /// As it is computed here: element i of the first half and element i of the second turn together.
+    Halves,
 }
 
 /// Gates on what attention gives: f(gate · x) for the normed input x of the block (Qiu et al. 2025). The projection has
@@ -159,9 +190,33 @@ impl AttentionConfig {
         self.heads.saturating_mul(self.head_width)
     }
 
+    /// Elements of a head that rotate.
+    pub fn rotating_width(&self) -> usize {
+        self.rotary.as_ref().map_or(0, |rotary| rotary.width)
+    }
+
     /// Whether the layer has a cache of its own.
     pub fn has_cache(&self) -> bool {
         !matches!(self.keys_values.source, KeysValues::OfLayer(_))
+    }
+
+    /// Elements that the cache has for a position, keys and values together.
+    pub fn cached_width(&self) -> usize {
+        match self.keys_values.source {
+            KeysValues::OfLayer(_) => 0,
+            KeysValues::Latent(_) => self.key_value_width(),
+            KeysValues::Projected | KeysValues::OneProjection => self.key_value_width().saturating_mul(2),
+        }
+    }
+
+    /// What the cache has of a position, where keys and values are latent.
+    pub fn latent_parts(&self) -> Option<LatentParts> {
+        match self.keys_values.source {
+            KeysValues::Latent(Latent { rank, .. }) => {
+                Some(LatentParts { latent: rank, rotating: self.rotating_width() })
+            }
+            _ => None,
+        }
     }
 
     /// G·D: elements of a row of keys, or of values.

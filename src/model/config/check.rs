@@ -1,6 +1,6 @@
 //! What a configuration has to keep to: every size within its bounds, and dividing as it must.
 
-use super::attention::{AttentionConfig, KeysValues};
+use super::attention::{AttentionConfig, KeysValues, Latent};
 use super::bias::Bias;
 use super::experts::{ExpertGroups, ExpertsApart, ExpertsConfig, RouterConfig, SharedExpert};
 use super::feed_forward::{FeedForwardConfig, FeedForwardKind};
@@ -55,6 +55,7 @@ impl ModelConfig {
         let before = self.layers[..layer].get(owner).and_then(|owner| owner.attention.as_ref());
         let is_there = before.is_some_and(|owner| {
             owner.has_cache()
+                && !matches!(owner.keys_values.source, KeysValues::Latent(_))
                 && owner.key_value_heads == attention.key_value_heads
                 && owner.head_width == attention.head_width
         });
@@ -119,10 +120,56 @@ impl AttentionConfig {
         if let Some(epsilon) = self.keys_values.value_norm {
             NormConfig { kind: NormKind::Rms, epsilon, bias: Bias::Absent }.check()?;
         }
+        if let KeysValues::Latent(latent) = self.keys_values.source {
+            latent.check(self)?;
+        }
         match &self.rotary {
             Some(rotary) => rotary.check(self.head_width),
             None => Ok(()),
         }
+    }
+}
+
+impl Latent {
+    /// What kernels can do with it: heads in the cache are in blocks of eight, and values begin with one.
+    fn check(&self, attention: &AttentionConfig) -> Result<(), ConfigError> {
+        in_range("the rank of keys and values", self.rank, limits::WIDTH)?;
+        in_range("the plain width of a query's head", self.plain_width, limits::WIDTH)?;
+        in_range("the width of a value's head", self.value_width, limits::WIDTH)?;
+        self.query_rank.map_or(Ok(()), |rank| in_range("the rank of queries", rank, limits::WIDTH))?;
+        NormConfig { kind: NormKind::Rms, epsilon: self.epsilon, bias: Bias::Absent }.check()?;
+        let rotating = attention.rotating_width();
+        let widest = self.plain_width.saturating_add(rotating).max(self.value_width);
+        in_range("heads times head width", attention.heads.saturating_mul(widest), limits::WIDTH)?;
+        let multiples = [
+            ("the rank of keys and values", self.rank, 8),
+            ("the rotating width of a head", rotating, 8),
+            ("the plain width of a query's head", self.plain_width, 4),
+            ("the width of a value's head", self.value_width, 4),
+        ];
+        for (what, size, of) in multiples {
+            ensure(size.is_multiple_of(of), what, size, || {
+                format!("it has to be a multiple of {of} where keys and values are latent")
+            })?;
+        }
+        ensure(
+            attention.key_value_heads == 1,
+            "the number of key/value heads",
+            attention.key_value_heads,
+            || "there is one where keys and values are latent".to_owned(),
+        )?;
+        ensure(
+            attention.head_width == rotating.saturating_add(self.rank),
+            "the head width",
+            attention.head_width,
+            || format!("it has to be the rank and what rotates, {} and {rotating}", self.rank),
+        )?;
+        // What latent attention is never combined with is refused rather than left out.
+        let is_plain =
+            attention.clip.is_none() && attention.head_norm.is_none() && attention.output_gate.is_none();
+        ensure(is_plain, "latent attention", "with clips, head norms or gates", || {
+            "only without them is it supported".to_owned()
+        })
     }
 }
 

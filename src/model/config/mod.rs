@@ -17,7 +17,7 @@ mod recurrent;
 
 pub use attention::{
     AttentionConfig, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadNormPlace, KeysValues,
-    KeysValuesConfig, OutputGate, ScoreGrowth, ScoresConfig, Sinks,
+    KeysValuesConfig, Latent, OutputGate, ScoreGrowth, ScoresConfig, Sinks, StoredPairs,
 };
 pub use bias::Bias;
 pub use experts::{

@@ -103,8 +103,7 @@ impl ModelConfig {
     /// Bytes that one position takes in the KV cache, keys and values of all layers, in f32.
     pub fn cache_bytes_per_position(&self) -> u64 {
         let attentions = self.layers.iter().filter_map(|layer| layer.attention.as_ref());
-        let attentions = attentions.filter(|attention| attention.has_cache());
-        let elements: usize = attentions.map(|attention| 2 * attention.key_value_width()).sum();
+        let elements: usize = attentions.map(AttentionConfig::cached_width).sum();
         4 * elements as u64
     }
 
@@ -120,6 +119,7 @@ impl ModelConfig {
                 (None, None) => &mut keep.neither,
             } += 1;
         }
+        keep.latent = self.first_attention().and_then(AttentionConfig::latent_parts);
         keep
     }
 

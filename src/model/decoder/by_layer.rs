@@ -22,7 +22,8 @@ impl Planner {
         self.linear("embed.projection", Bias::Absent, residual, projected);
         self.scale((config.width as f64).sqrt().recip() as f32, projected);
         let weight = Some(self.tensor("embed.projection_norm.weight", 1, width));
-        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width: width, buffer: projected });
+        let columns = Columns { buffer: projected, first: 0 };
+        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width: width, columns });
         self.ops.push(Op::Add { input: projected, output: vectors });
         self.scale(std::f32::consts::FRAC_1_SQRT_2, vectors);
         self.by_layer = Some((by_layer, vectors));

@@ -96,7 +96,7 @@ impl Planner {
             weight: Some(weight),
             heads: heads.heads,
             head_width: heads.value_width,
-            buffer: read,
+            columns: Columns { buffer: read, first: 0 },
         });
         self.ops.push(Op::Gate { activation, up: Columns { buffer: read, first: 0 }, output: gate });
         self.linear(&format!("{name}.output"), Bias::Absent, gate, output);
@@ -130,10 +130,10 @@ impl Planner {
 
     fn group_norm(&mut self, name: &str, config: GroupNormConfig, buffer: BufferId) {
         let GroupNormConfig { epsilon, groups: heads, .. } = config;
-        let columns = self.buffers[buffer.0].columns;
-        let weight = Some(self.tensor(&format!("{name}.norm.weight"), 1, columns));
-        let kind = NormKind::Rms;
-        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width: columns / heads, buffer });
+        let width = self.buffers[buffer.0].columns;
+        let weight = Some(self.tensor(&format!("{name}.norm.weight"), 1, width));
+        let (kind, columns) = (NormKind::Rms, Columns { buffer, first: 0 });
+        self.ops.push(Op::HeadNorm { kind, epsilon, weight, heads, head_width: width / heads, columns });
     }
 
     /// Queries, keys and values after their convolution.

@@ -77,7 +77,8 @@ impl AttentionBlock {
             Some(norms) => (Some(norms), rest),
             None => find_norms(rest, outputs, HeadNormPlace::AfterRotary),
         };
-        let [Op::CacheWrite { layer, key, value }, Op::Attention(attention), after @ ..] = rest else {
+        let [Op::CacheWrite { layer, key, value: Some(value) }, Op::Attention(attention), after @ ..] = rest
+        else {
             return None;
         };
         let (written, attention) = ((*layer, *key, *value), *attention);
@@ -154,30 +155,40 @@ fn find_norms(
     match *ops {
         [
             Op::HeadNorm {
-                kind: NormKind::Rms, epsilon, weight: Some(query), head_width: width, buffer, ..
+                kind: NormKind::Rms,
+                epsilon,
+                weight: Some(query),
+                head_width: width,
+                columns,
+                ..
             },
             Op::HeadNorm {
                 kind: NormKind::Rms,
                 epsilon: key_epsilon,
                 weight: Some(key),
-                buffer: key_buffer,
+                columns: of_keys,
                 ..
             },
             ref after @ ..,
-        ] if [buffer, key_buffer] == [queries, keys] && epsilon == key_epsilon => {
+        ] if [columns, of_keys] == [queries, keys].map(whole) && epsilon == key_epsilon => {
             (Some(FoundNorms { weights: HeadNorms { place, epsilon, query, key }, width }), after)
         }
         _ => (None, ops),
     }
 }
 
+/// All columns of a buffer.
+const fn whole(buffer: BufferId) -> Columns {
+    Columns { buffer, first: 0 }
+}
+
 /// The norm of value heads that begins the ops, if there is one, and the ops after it.
 fn find_value_norm(ops: &[Op], [_, _, values]: [BufferId; 3]) -> (Option<FoundValueNorm>, &[Op]) {
     match *ops {
         [
-            Op::HeadNorm { kind: NormKind::Rms, epsilon, weight: None, head_width: width, buffer, .. },
+            Op::HeadNorm { kind: NormKind::Rms, epsilon, weight: None, head_width: width, columns, .. },
             ref after @ ..,
-        ] if buffer == values => (Some(FoundValueNorm { epsilon, width }), after),
+        ] if columns == whole(values) => (Some(FoundValueNorm { epsilon, width }), after),
         _ => (None, ops),
     }
 }

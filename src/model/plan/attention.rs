@@ -14,6 +14,8 @@ pub struct AttentionOp {
     pub key_value_heads: usize,
     /// D.
     pub head_width: usize,
+    /// Where the values are.
+    pub values: AttentionValues,
     /// Factor on query·key.
     pub scale: f32,
     /// What else is done to the scores.
@@ -22,11 +24,38 @@ pub struct AttentionOp {
     pub sinks: Option<TensorId>,
     /// T × H·D.
     pub query: Columns,
-    /// T × H·D, another buffer than the query.
+    /// T × H times the width of values, another buffer than the query.
     pub output: BufferId,
     /// If present, this op itself normalises and rotates queries and keys, and appends keys and values to the cache.
     /// Otherwise ops before it have done so.
     pub prologue: Option<AttentionPrologue>,
+}
+
+/// Where the values of an attention are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttentionValues {
+    /// In the cache beside the keys, with heads of the same width.
+    Cached,
+    /// They are what each key has from its element `first` on.
+    OfKeys {
+        /// The first element of a value.
+        first: usize,
+    },
+}
+
+impl AttentionOp {
+    /// Elements of a head of the values.
+    pub fn value_width(&self) -> usize {
+        self.head_width - self.first_of_value()
+    }
+
+    /// The first element of a cached head that belongs to its value.
+    pub fn first_of_value(&self) -> usize {
+        match self.values {
+            AttentionValues::Cached => 0,
+            AttentionValues::OfKeys { first } => first,
+        }
+    }
 }
 
 /// Consecutive columns of a buffer's rows; the reader knows how many.

@@ -8,7 +8,10 @@ impl Plan {
     pub fn kind(&self, op: usize) -> String {
         let op = &self.ops[op];
         match op {
-            Op::Linear { weight, .. } | Op::ExpertLinear { weight, .. } | Op::Norm { weight, .. } => {
+            Op::Linear { weight, .. }
+            | Op::ExpertLinear { weight, .. }
+            | Op::HeadLinear { weight, .. }
+            | Op::Norm { weight, .. } => {
                 format!("{} {}", op.name(), role(&self.tensor(*weight).name))
             }
             _ => op.name().to_owned(),

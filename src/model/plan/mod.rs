@@ -38,7 +38,7 @@ mod linear;
 mod op;
 mod recurrent;
 
-pub use attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
+pub use attention::{AttentionOp, AttentionPrologue, AttentionValues, Columns, HeadNorms};
 pub use ids::{BufferId, RotaryId, StateId, TensorId};
 pub use linear::{Epilogue, ExpertInput, InputNorm};
 pub use op::Op;
@@ -56,8 +56,8 @@ pub struct Plan {
     pub buffers: Vec<BufferSpec>,
     /// The rotary embeddings that the ops apply; layers with the same one share it.
     pub rotary_tables: Vec<RotaryTable>,
-    /// Elements of a key (and of a value) row of each KV cache: one for each layer with attention.
-    pub cache_widths: Vec<usize>,
+    /// Elements of a row of each KV cache: one for each layer with attention that does not read another's.
+    pub cache_widths: Vec<CacheWidths>,
     /// The states of fixed size that a sequence has, one or two for each layer with a recurrent block.
     pub states: Vec<StateSpec>,
     /// How keys and values are stored.
@@ -96,6 +96,22 @@ pub struct BufferSpec {
     pub rows: RowSet,
 }
 
+/// Elements of what a KV cache has for a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheWidths {
+    /// Of its keys, all heads together.
+    pub keys: usize,
+    /// Of its values; 0 where they are parts of the keys.
+    pub values: usize,
+}
+
+impl CacheWidths {
+    /// Keys and values of the same width.
+    pub const fn alike(width: usize) -> Self {
+        Self { keys: width, values: width }
+    }
+}
+
 /// A state that a sequence has beside its KV cache: f32, zeros before the first row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateSpec {
@@ -117,7 +133,7 @@ pub enum RowSet {
 impl Plan {
     /// Bytes that one position takes in the KV cache, keys and values of all layers, without padding.
     pub fn cache_bytes_per_position(&self) -> u64 {
-        let elements: usize = self.cache_widths.iter().map(|width| 2 * width).sum();
+        let elements: usize = self.cache_widths.iter().map(|widths| widths.keys + widths.values).sum();
         (elements * self.cache_format.element_bytes()) as u64
     }
 

@@ -46,7 +46,7 @@ pub enum Op {
         /// D.
         head_width: usize,
         /// T × heads·D.
-        buffer: BufferId,
+        columns: Columns,
     },
     /// result\[t\]\[r\] = Σ_c weight\[r\]\[c\] · input\[t\]\[c\] (+ bias\[r\]), which [`Epilogue`] turns into the output.
     Linear {
@@ -74,14 +74,28 @@ pub enum Op {
         /// T × heads·D.
         buffer: BufferId,
     },
+    /// A linear map of each head by a matrix of its own, but for its first `kept` elements, which stay before the result:
+    /// output\[t\]\[h·(kept + R) + kept + r\] = Σ_c weight\[h·R + r\]\[c\] · input\[t\]\[h·(kept + columns) + kept + c\].
+    HeadLinear {
+        /// heads·R × columns: the heads' matrices one below the other.
+        weight: TensorId,
+        /// How many there are.
+        heads: usize,
+        /// Elements that each head keeps.
+        kept: usize,
+        /// T × heads·(kept + columns).
+        input: BufferId,
+        /// T × heads·(kept + R), another buffer than the input.
+        output: BufferId,
+    },
     /// Appends each row's keys and values to the layer's cache.
     CacheWrite {
         /// Index of the cache.
         layer: usize,
         /// T × G·D.
         key: BufferId,
-        /// T × G·D.
-        value: BufferId,
+        /// T × G·D; `None` where values are parts of the keys.
+        value: Option<BufferId>,
     },
     /// Softmax attention of each row over the positions it sees, itself included.
     Attention(AttentionOp),
@@ -271,7 +285,9 @@ macro_rules! operands {
             Op::Norm { weight, bias, input, output, .. } => {
                 Operands::of("norm").weights([weight]).weights(bias).reads([input]).replaces(output)
             }
-            Op::HeadNorm { weight, buffer, .. } => Operands::of("head norm").weights(weight).updates(buffer),
+            Op::HeadNorm { weight, columns: Columns { buffer, .. }, .. } => {
+                Operands::of("head norm").weights(weight).updates(buffer)
+            }
             Op::Linear { norm, weight, bias, input, output, epilogue } => {
                 let mut linear = Operands::of("linear").weights([weight]).weights(bias).reads([input]);
                 if let Some(InputNorm { weight, normed, .. }) = norm {
@@ -284,7 +300,10 @@ macro_rules! operands {
                 }
             }
             Op::Rotary { buffer, .. } => Operands::of("rotary").updates(buffer),
-            Op::CacheWrite { key, value, .. } => Operands::of("cache write").reads([key, value]),
+            Op::HeadLinear { weight, input, output, .. } => {
+                Operands::of("head linear").weights([weight]).reads([input]).replaces(output)
+            }
+            Op::CacheWrite { key, value, .. } => Operands::of("cache write").reads([key]).reads(value),
             Op::Attention(AttentionOp {
                 sinks,
                 query: Columns { buffer: query, .. },

@@ -2,6 +2,7 @@
 
 mod gemma;
 mod hybrids;
+mod latent;
 mod nemotron;
 
 use hybrids::{HYBRIDS, Make};
@@ -232,7 +233,10 @@ mod tests {
                 4_205_751_296,
                 3_973_556_832,
                 4_628_569_379,
-                11_907_350_320
+                11_907_350_320,
+                // As transformers counts them, with the biases that choose experts.
+                29_943_393_920,
+                15_706_484_224
             ]
         );
     }

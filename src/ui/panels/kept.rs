@@ -77,12 +77,18 @@ pub(super) fn entered(run: &Run) -> String {
     }
 }
 
-/// What a loaded model keeps beside its KV cache; nothing where there are no states.
+/// The parts of latent keys and values, where the KV cache has such.
+pub(super) fn latent_parts(keep: LayersKeep) -> Option<(&'static Definition, String)> {
+    keep.latent.map(|parts| (&definitions::LATENT_PARTS, parts.words()))
+}
+
+/// What a loaded model keeps beside its KV cache, and the parts of that; nothing where there are neither states nor parts.
 pub(super) fn facts_of(model: &ModelFacts) -> Vec<(&'static Definition, String)> {
     let mut facts = layers(model.layers_keep);
     if !facts.is_empty() {
         facts.insert(0, (&definitions::STATE_BYTES, format::bytes(model.state_bytes_per_sequence)));
     }
+    facts.extend(latent_parts(model.layers_keep));
     facts
 }
 
@@ -99,7 +105,12 @@ pub(super) fn after_step(ui: &mut Ui, model: &ModelFacts, counters: &Counters) {
 
 /// What the layers of a model keep that is not loaded.
 pub(super) fn by_headers(ui: &mut Ui, facts: &Inspection) {
-    let layers = layers(facts.layers_keep.unwrap_or_default());
+    let keep = facts.layers_keep.unwrap_or_default();
+    let layers = layers(keep);
+    if let Some(parts) = latent_parts(keep).filter(|_| layers.is_empty()) {
+        let size = facts.cache_bytes_per_position.map(format::bytes);
+        show(ui, size.map(|size| (&definitions::BYTES_A_POSITION, size)).into_iter().chain([parts]));
+    }
     if layers.is_empty() {
         return;
     }

@@ -154,9 +154,10 @@ pub(super) const AFMOE: Form = Form {
     ..USUAL
 };
 
-const SELECTION: &[Mapping] = &[stored("blk.#.exp_probs_b.bias", &["layers.#.feed_forward.selection.bias"])];
+pub(super) const SELECTION: &[Mapping] =
+    &[stored("blk.#.exp_probs_b.bias", &["layers.#.feed_forward.selection.bias"])];
 
-const SIGMOID_FIELDS: &[(&str, &str)] = &[
+pub(super) const SIGMOID_FIELDS: &[(&str, &str)] = &[
     ("expert_count", "n_routed_experts"),
     ("expert_used_count", "num_experts_per_tok"),
     ("expert_feed_forward_length", "moe_intermediate_size"),

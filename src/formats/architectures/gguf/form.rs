@@ -3,6 +3,7 @@
 use super::completion::Completion;
 use super::scaling::LONG_ROPE;
 use crate::formats::architectures::family::{Mapping, laid_out, stored};
+use crate::formats::gguf::Metadata;
 use crate::formats::rewrite::Layout;
 
 /// A family as GGUF files have it.
@@ -13,6 +14,8 @@ pub(super) struct Form {
     pub family: &'static str,
     /// A key, without the architecture before it, that has to be there and above 0 for the architecture to be this family.
     pub with: Option<&'static str>,
+    /// Whether a file of the architecture is this family by what else it says.
+    pub fits: fn(&Metadata) -> bool,
     /// From keys, without the architecture before them, to fields of `config.json`. A field that begins with `_` says
     /// what is known otherwise.
     pub fields: &'static [&'static [(&'static str, &'static str)]],
@@ -45,6 +48,7 @@ pub(super) const USUAL: Form = Form {
     architecture: "",
     family: "",
     with: None,
+    fits: |_| true,
     fields: &[FIELDS, RMS],
     lists: &[],
     needs: &[],

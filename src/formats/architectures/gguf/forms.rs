@@ -16,12 +16,12 @@ use super::lfm::{LFM2, LFM2_MOE};
 use super::ministral::MISTRAL3;
 use super::muse_glimmer::MUSE_GLIMMER;
 use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
-use super::{dense, expert_forms, mamba_forms};
+use super::{dense, expert_forms, latent_forms, mamba_forms};
 use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 63] = [
+pub(super) static FORMS: [Form; 67] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -340,6 +340,10 @@ pub(super) static FORMS: [Form; 63] = [
     expert_forms::GRANITE_MOE_SHARED,
     expert_forms::GRANITE_MOE,
     expert_forms::AFMOE,
+    latent_forms::GLM4_MOE_LITE,
+    latent_forms::DEEPSEEK_V3,
+    latent_forms::DEEPSEEK_V2,
+    latent_forms::MINICPM3,
     MISTRAL3,
     MUSE_GLIMMER,
     dense::CHATGLM,

@@ -10,6 +10,7 @@ mod expert_forms;
 mod form;
 mod forms;
 mod gemma;
+mod latent_forms;
 mod layers;
 mod lfm;
 mod mamba_forms;
@@ -117,7 +118,7 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
             Some(name) => metadata.number(&format!("{architecture}.{name}"))?,
             None => Some(1.0),
         };
-        if number.is_some_and(|number| number > 0.0) {
+        if number.is_some_and(|number| number > 0.0) && (candidate.fits)(metadata) {
             form = Some(candidate);
             break;
         }
@@ -393,6 +394,10 @@ impl Form {
         metadata: &Metadata,
         config: &Map<String, Value>,
     ) -> Result<Option<f64>, FormatError> {
+        // Latent keys and values have widths of their own, which the family's reader looks at.
+        if self.field("rope.dimension_count").is_some() {
+            return Ok(None);
+        }
         let whole = |name: &str| metadata.whole(&format!("{}.{name}", self.architecture));
         let Some(width) = self.head_width(config).filter(|width| *width > 0) else { return Ok(None) };
         let rotating = whole("rope.dimension_count")?.unwrap_or(width);

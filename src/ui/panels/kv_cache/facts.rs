@@ -5,6 +5,7 @@ use egui::Ui;
 use super::filled::Filled;
 use crate::ui::definitions;
 use crate::ui::format;
+use crate::ui::panels::kept::latent_parts;
 use crate::ui::theme::space;
 use crate::ui::widgets::{fact, section};
 
@@ -17,6 +18,9 @@ pub(super) fn show(ui: &mut Ui, filled: &Filled<'_>) {
     fact(ui, &definitions::CACHED, &format::plural(counters.cached_positions, "position"));
     fact(ui, &definitions::CACHE_BYTES, &format::bytes(counters.cache_bytes));
     fact(ui, &definitions::BYTES_A_POSITION, &format::bytes(filled.run.model.cache_bytes_per_position));
+    if let Some((definition, parts)) = latent_parts(filled.run.model.layers_keep) {
+        fact(ui, definition, &parts);
+    }
     if let Some(states) = counters.states {
         fact(ui, &definitions::STATES, &format::count(states.stored as u64));
         fact(ui, &definitions::STATE_MEMORY, &format::bytes(states.bytes));
