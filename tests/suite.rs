@@ -60,6 +60,7 @@ mod suite {
     mod probe;
     mod probe_sessions;
     mod quantised;
+    mod quantised_refused;
     mod qwen;
     mod recurrences;
     mod recurrent_failures;
