@@ -15,7 +15,7 @@ use super::fields::Fields;
 use super::folder::{CONFIG, FileBytes, Folder};
 use super::gguf::{self, Metadata};
 use super::json;
-use super::quantised::{self, Joined, Part};
+use super::quantised::{self, Joined, Part, PartsFile};
 use super::rewrite::Recipe;
 use super::safetensors::{StoredTensor, read_header};
 use crate::model::WeightFormat;
@@ -123,9 +123,10 @@ impl Checkpoint {
         let model_opt_place = folder.place(quantised::MODEL_OPT_FILE);
         let model_opt =
             model_opt.as_ref().map(|settings| Fields::new(&model_opt_place, settings)).transpose()?;
-        let places: Vec<String> = self.files.iter().map(|file| file.place.clone()).collect();
+        let files = self.files.iter().map(|file| PartsFile { place: &file.place, bytes: &file.bytes });
+        let files: Vec<PartsFile> = files.collect();
         let parts = self.tensors.drain(..).map(|tensor| Part { file: tensor.file, stored: tensor.stored });
-        let joined = quantised::join(&config, model_opt.as_ref(), &places, parts.collect())?;
+        let joined = quantised::join(&config, model_opt.as_ref(), &files, parts.collect())?;
         self.by_name.clear();
         for (part, joined) in joined {
             self.by_name.insert(part.stored.name.clone(), self.tensors.len());

@@ -21,7 +21,7 @@ const EXPERTS: &str = "mlx-experts";
 const GPT_OSS: &str = "mlx-gpt-oss";
 
 /// The folders, and the formats that their matrices come to.
-const FOLDERS: [(&str, &[&str]); 19] = [
+const FOLDERS: [(&str, &[&str]); 22] = [
     (EXPERTS, &["int4-g32-bf16", "int8-g64-bf16"]),
     ("fp8-blocks", &["e4m3-g32-f32"]),
     ("fp8-matrices", &["e4m3-g32-f32", "e4m3-g64-f32"]),
@@ -63,6 +63,10 @@ const FOLDERS: [(&str, &[&str]); 19] = [
     ("compressed-nvfp4", &["nvfp4-scaled"]),
     ("compressed-mx", &["e4m3-g32-f32", "mxfp4"]),
     ("model-opt", &["e4m3-g64-f32", "nvfp4-scaled"]),
+    ("bnb-nf4", &["nf4-g32-f32", "nf4-g64-f32"]),
+    ("bnb-fp4", &["fp4-g32-f32", "fp4-g64-f32"]),
+    // Of eight bits, which have no hashes.
+    ("bnb-int8", &[]),
 ];
 
 pub(super) fn folder(name: &str) -> PathBuf {

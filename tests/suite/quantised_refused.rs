@@ -23,8 +23,22 @@ fn refused(name: &str, config: impl FnOnce(&mut Value), renamed: &[(&str, &str)]
 
 /// The same with a changed list of tensors.
 fn refused_with(name: &str, config: impl FnOnce(&mut Value), header: impl FnOnce(&mut Value)) -> String {
+    refused_changed(name, config, |list, _| header(list))
+}
+
+/// The same with changed bytes of a tensor of the first layer.
+fn refused_bytes(name: &str, tensor: &str, change: impl FnOnce(&mut [u8])) -> String {
+    refused_changed(name, |_| {}, |list, data| change(&mut data[bytes_of(list, tensor)]))
+}
+
+/// The same with anything changed.
+fn refused_changed(
+    name: &str,
+    config: impl FnOnce(&mut Value),
+    change: impl FnOnce(&mut Value, &mut [u8]),
+) -> String {
     let changed = tempfile::tempdir().unwrap();
-    copy_changed(&folder(name), changed.path(), config, |list, _| header(list));
+    copy_changed(&folder(name), changed.path(), config, change);
     let error = formats::open(changed.path()).err().expect("it is broken").to_string();
     let facts = formats::inspect(changed.path()).unwrap();
     assert!(!facts.supported && facts.problems.contains(&error), "{:?}", facts.problems);
@@ -271,4 +285,46 @@ fn scales_that_are_no_numbers_are_counted() {
         });
         assert_eq!(counts.sum::<usize>(), 1, "{name}: {tensor}");
     }
+}
+
+#[test]
+fn matrices_of_bits_and_bytes_that_do_not_fit_are_refused_by_name() {
+    let same = |_: &mut Value| {};
+    let module = "mlp.up_proj.weight";
+    let state = format!("{module}.quant_state.bitsandbytes__nf4");
+    for part in [".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map"] {
+        let error = refused("bnb-nf4", same, &[(&format!("{module}{part}"), "mlp.up_proj.weight.other")]);
+        assert!(error.contains(&format!("{module}{part}")) && error.contains("missing"), "{error}");
+    }
+    // What the matrix says of itself, as long as it was.
+    for (old, new, said) in [
+        ("[96, 64]", "[64, 64]", "64 · 64 codes"),
+        ("[96, 64]", "[96, -4]", "shape"),
+        ("\"blocksize\": 64", "\"blocksize\": 32", "absmax"),
+        ("\"blocksize\": 64", "\"blocksize\":  0", "blocksize"),
+        ("\"nested_blocksize\": 256", "\"nested_blocksize\":  64", "nested_absmax"),
+        ("\"nested_offset\"", "\"nested_others\"", "absmax"),
+        ("}", "]", "JSON"),
+    ] {
+        let error = refused_bytes("bnb-nf4", &state, |bytes| {
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            assert!(text.contains(old) && old.len() == new.len(), "{text}: {old}, {new}");
+            bytes.copy_from_slice(text.replacen(old, new, 1).as_bytes());
+        });
+        assert!(error.contains("up_proj") && error.contains(said), "{old} {new}: {error}");
+    }
+    let error = refused_bytes("bnb-fp4", &format!("{module}.quant_map"), |bytes| bytes[..4].fill(0x3f));
+    assert!(error.contains("quant_map") && error.contains("other numbers"), "{error}");
+    let error = refused_bytes("bnb-int8", "mlp.up_proj.weight_format", |bytes| bytes[0] = 2);
+    assert!(error.contains("weight_format") && error.contains("row by row"), "{error}");
+    let error = refused("bnb-int8", same, &[("mlp.up_proj.SCB", "mlp.up_proj.other")]);
+    assert!(error.contains("up_proj.SCB") && error.contains("missing"), "{error}");
+    // Rows that blocks of 32 do not divide.
+    let odd = |_: &mut Value, data: &mut [u8]| {
+        let text = b"[96, 64]";
+        let places: Vec<usize> = (0..data.len() - 8).filter(|&at| data[at..].starts_with(text)).collect();
+        places.into_iter().for_each(|at| data[at..at + 8].copy_from_slice(b"[384,16]"));
+    };
+    let error = refused_changed("bnb-nf4", same, odd);
+    assert!(error.contains("16 elements in blocks of 64") && error.contains("multiples of 32"), "{error}");
 }

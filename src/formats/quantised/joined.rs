@@ -85,6 +85,8 @@ pub(in crate::formats) enum Codes {
     Rows,
     /// Row by row, in signed bytes.
     SignedRows,
+    /// Row by row, two in a byte, the first in its high half.
+    HighFirst,
     /// In words of neighbours of a column, the first in the lowest bits: rows of such words, one for each of these outputs.
     WordsOfInputs(usize),
     /// In words of eight outputs of four bits, for each of the columns so many words.
@@ -98,6 +100,15 @@ pub(in crate::formats) enum Factors {
     Biases,
     /// Row by row, powers of two in bytes (E8M0).
     Powers,
+    /// For each row in f32 what 127 stands for.
+    OfLargest,
+    /// In f32, or nested, for blocks of so many codes of the matrix, one row after the other.
+    Flat {
+        /// Codes of a block.
+        block: usize,
+        /// What factors are made of that are no numbers themselves.
+        nested: Option<Nested>,
+    },
     /// With the codes that stand for 0.
     Zeros {
         /// How scales lie.
@@ -116,6 +127,15 @@ pub(in crate::formats) enum Factors {
         /// How the scales are stored.
         float: Float,
     },
+}
+
+/// Factors in codes of eight bits, with a table of their meanings, a factor for each block of them, and what is added.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) struct Nested {
+    /// Codes of a block.
+    pub block: usize,
+    /// What is added.
+    pub offset: f32,
 }
 
 /// Scales of groups of so many columns.
@@ -167,8 +187,8 @@ impl Joined {
                 Blocks::Nvfp4(overall) => {
                     let steps = &bytes[1][(row * self.columns + column) / 16..][..4];
                     let factor = overall.map(|overall| match overall {
-                        Overall::Times => f32::from_bits(word(bytes[2], 0)),
-                        Overall::Over => 1.0 / f32::from_bits(word(bytes[2], 0)),
+                        Overall::Times => single(bytes[2], 0),
+                        Overall::Over => 1.0 / single(bytes[2], 0),
                     });
                     push_nvfp4(steps, codes, factor, rows);
                 }
@@ -184,6 +204,9 @@ impl Joined {
             Codes::Rows => codes[row * row_bytes..][..row_bytes].to_vec(),
             Codes::SignedRows => {
                 codes[row * row_bytes..][..row_bytes].iter().map(|code| code ^ 128).collect()
+            }
+            Codes::HighFirst => {
+                codes[row * row_bytes..][..row_bytes].iter().map(|two| two.rotate_left(4)).collect()
             }
             Codes::WordsOfInputs(outputs) => {
                 let words = self.columns * bits / 32;
@@ -208,6 +231,18 @@ impl Joined {
         let own_place = (row * self.columns + column) / format.size.elements();
         match factors {
             Factors::Biases => two(half_word(bytes[1], own_place), half_word(bytes[2], own_place)),
+            Factors::OfLargest => (single(bytes[1], row) / 127.0).to_le_bytes(),
+            Factors::Flat { block, nested } => {
+                let place = (row * self.columns + column) / block;
+                let factor = match nested {
+                    None => single(bytes[1], place),
+                    Some(Nested { block, offset }) => {
+                        let of_code = single(bytes[3], usize::from(bytes[1][place]));
+                        of_code * single(bytes[2], place / block) + offset
+                    }
+                };
+                factor.to_le_bytes()
+            }
             Factors::Powers => power_of_two(bytes[1][own_place]).to_le_bytes(),
             Factors::Zeros { scales, zeros } => {
                 let group = column / scales.group;
@@ -222,7 +257,7 @@ impl Joined {
             Factors::Blocks { rows, columns, across, float } => {
                 let place = row / rows * across + column / columns;
                 let scale = match float {
-                    Float::F32 => f32::from_bits(word(bytes[1], place)),
+                    Float::F32 => single(bytes[1], place),
                     Float::Bf16 => half::bf16::from_bits(half_word(bytes[1], place)).to_f32(),
                     Float::F16 => half::f16::from_bits(half_word(bytes[1], place)).to_f32(),
                 };
@@ -267,6 +302,10 @@ fn of_eight(words: &[u8], first: usize, index: usize) -> u32 {
 fn word(bytes: &[u8], index: usize) -> u32 {
     let at = 4 * index;
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn single(bytes: &[u8], index: usize) -> f32 {
+    f32::from_bits(word(bytes, index))
 }
 
 fn half_word(bytes: &[u8], index: usize) -> u16 {

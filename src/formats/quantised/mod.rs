@@ -4,6 +4,7 @@
 //! `config.json` says by which scheme; that a tensor is quantised is seen by the tensors themselves. A scheme knows nothing of
 //! families.
 
+mod bits_and_bytes;
 mod eight_bits;
 mod floats_of_four;
 mod four_bits;
@@ -18,8 +19,8 @@ mod words;
 use super::error::FormatError;
 use super::fields::Fields;
 pub(super) use joined::Joined;
-pub(super) use parts::Part;
 use parts::Parts;
+pub(super) use parts::{Part, PartsFile};
 
 /// How a folder's matrices are quantised.
 enum Scheme<'a> {
@@ -31,6 +32,8 @@ enum Scheme<'a> {
     CompressedTensors(packed::Settings),
     /// ModelOpt's: floats of four bits, or of eight as before.
     ModelOpt,
+    /// bitsandbytes'.
+    BitsAndBytes,
     /// GPTQ's.
     Gptq(words::Settings),
     /// AWQ's.
@@ -50,8 +53,13 @@ impl<'a> Scheme<'a> {
             }
             Some("compressed-tensors") => Some(Self::CompressedTensors(packed::Settings::of(&settings)?)),
             Some("modelopt" | "modelopt_fp4" | "modelopt_mixed") => Some(Self::model_opt(&settings)?),
+            Some("bitsandbytes" | "bitsandbytes_4bit" | "bitsandbytes_8bit") => Some(Self::BitsAndBytes),
             Some("gptq") => Some(Self::Gptq(words::Settings::of(&settings)?)),
             Some("awq") => Some(Self::Awq(words::Settings::of(&settings)?)),
+            // As its first versions have it.
+            None if ["load_in_4bit", "load_in_8bit"].iter().any(|field| settings.names(field)) => {
+                Some(Self::BitsAndBytes)
+            }
             _ => None,
         })
     }
@@ -70,11 +78,11 @@ pub(super) fn is_known(config: &Fields) -> bool {
 }
 
 /// Brings together what belongs together by the scheme of `config.json`, or of ModelOpt's file: each tensor that is left, and how
-/// it is read where several make it. `places` are the files' places, for messages.
+/// it is read where several make it. `files` are those that hold them.
 pub(super) fn join(
     config: &Fields,
     model_opt: Option<&Fields>,
-    places: &[String],
+    files: &[PartsFile],
     stored: Vec<Part>,
 ) -> Result<Vec<(Part, Option<Joined>)>, FormatError> {
     let scheme = match Scheme::of(config)? {
@@ -84,7 +92,7 @@ pub(super) fn join(
     let Some(scheme) = scheme else {
         return Ok(stored.into_iter().map(|part| (part, None)).collect());
     };
-    let mut parts = Parts::new(places, stored);
+    let mut parts = Parts::new(files, stored);
     let joined = match scheme {
         Scheme::Mlx(settings) => mlx::join(&settings, &mut parts)?,
         Scheme::EightBits { block } => eight_bits::join(block, &mut parts)?,
@@ -99,6 +107,7 @@ pub(super) fn join(
             joined.extend(eight_bits::join(eight_bits::USUAL_BLOCK, &mut parts)?);
             joined
         }
+        Scheme::BitsAndBytes => bits_and_bytes::join(&mut parts)?,
         Scheme::Gptq(settings) => words::join_gptq(&settings, &mut parts)?,
         Scheme::Awq(settings) => words::join_awq(&settings, &mut parts)?,
     };
