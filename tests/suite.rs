@@ -64,6 +64,7 @@ mod suite {
     mod probe_sessions;
     mod problems;
     mod quantised;
+    mod quantised_refused;
     mod qwen;
     mod recurrences;
     mod recurrent_failures;

@@ -1,6 +1,7 @@
 // Weights of a group format: step · (code − zero) + bias. What it is made of stands before this file: the bits of its codes
-// (BITS) and how many of them a unit lacks (HIGHER), whether they are floats (FLOATS), how many units a block has
-// (GROUP_UNITS), and the kind of its factors (FACTORS). A unit is 8 or 16 bytes of codes, or
+// (BITS) and how many of them a unit lacks (HIGHER), how many units a block has (GROUP_UNITS), the kind of its factors
+// (FACTORS), and what codes mean (`codebook`), with what that is to be multiplied by (CODE_SCALE) and whether the one in the middle
+// is 0 (WHOLE). A unit is 8 or 16 bytes of codes, or
 // 32 of codes of eight bits. A block has a word with its factors, then for each of its units the bits that the unit
 // lacks, in one word or two.
 
@@ -8,7 +9,7 @@
 
 /// How many steps a unit has, and whether something is taken off.
 const STEPS: u32 = 1u;
-const OFFSETS: bool = FACTORS != SINGLE || !FLOATS;
+const OFFSETS: bool = FACTORS != SINGLE || WHOLE;
 
 // Values of FACTORS.
 const HALF_BIAS: u32 = 0u;
@@ -53,8 +54,7 @@ fn step_and_offset(word: u32) -> vec2<f32> {
     if FACTORS == BRAIN_ZERO {
         return brains.x * vec2(1.0, zero);
     }
-    // Floats come divided by 256.
-    return bitcast<f32>(word) * select(vec2(1.0, f32(1u << (BITS - 1u))), vec2(256.0, 0.0), FLOATS);
+    return bitcast<f32>(word) * vec2(CODE_SCALE, select(0.0, f32(1u << (BITS - 1u)), WHOLE));
 }
 
 fn codes(part: SubBlock, index: u32) -> u32 {
@@ -69,15 +69,3 @@ fn codes(part: SubBlock, index: u32) -> u32 {
     }
     return four_bits(part.low, index) | select(0u, one_bit(part.high.x, index) << 4u, BITS == 5u);
 }
-
-fn codebook(packed: u32) -> vec4<f32> {
-    if FLOATS {
-        let even = unpack2x16float(as_halves(packed & 0x00ff00ffu));
-        let odd = unpack2x16float(as_halves((packed >> 8u) & 0x00ff00ffu));
-        return vec4(even.x, odd.x, even.y, odd.y);
-    }
-    return vec4<f32>(unpack4xU8(packed));
-}
-
-/// Floats of eight bits, in the low bytes of half-words, as such of f16 that are 256 times smaller.
-fn as_halves(bytes: u32) -> u32 { return (bytes & 0x00800080u) << 8u | (bytes & 0x007f007fu) << 7u; }

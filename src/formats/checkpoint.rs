@@ -15,7 +15,7 @@ use super::fields::Fields;
 use super::folder::{CONFIG, FileBytes, Folder};
 use super::gguf::{self, Metadata};
 use super::json;
-use super::quantised::{self, Joined, Part};
+use super::quantised::{self, Joined, Part, PartsFile};
 use super::rewrite::Recipe;
 use super::safetensors::{StoredTensor, read_header};
 use crate::model::WeightFormat;
@@ -119,9 +119,14 @@ impl Checkpoint {
         let Ok(config) = folder.read_config() else { return Ok(()) };
         let place = folder.place(CONFIG);
         let Ok(config) = Fields::new(&place, &config) else { return Ok(()) };
-        let places: Vec<String> = self.files.iter().map(|file| file.place.clone()).collect();
+        let model_opt = folder.read_json(quantised::MODEL_OPT_FILE)?;
+        let model_opt_place = folder.place(quantised::MODEL_OPT_FILE);
+        let model_opt =
+            model_opt.as_ref().map(|settings| Fields::new(&model_opt_place, settings)).transpose()?;
+        let files = self.files.iter().map(|file| PartsFile { place: &file.place, bytes: &file.bytes });
+        let files: Vec<PartsFile> = files.collect();
         let parts = self.tensors.drain(..).map(|tensor| Part { file: tensor.file, stored: tensor.stored });
-        let joined = quantised::join(&config, &places, parts.collect())?;
+        let joined = quantised::join(&config, model_opt.as_ref(), &files, parts.collect())?;
         self.by_name.clear();
         for (part, joined) in joined {
             self.by_name.insert(part.stored.name.clone(), self.tensors.len());
@@ -153,6 +158,16 @@ impl Checkpoint {
     pub fn bytes(&self, index: usize) -> &[u8] {
         let tensor = &self.tensors[index];
         &self.files[tensor.file].bytes[tensor.stored.bytes.clone()]
+    }
+
+    /// Whether two tensors have the same bytes.
+    pub fn are_same(&self, one: usize, other: usize) -> bool {
+        let bytes = |part: &Part| &self.files[part.file].bytes[part.stored.bytes.clone()];
+        let parts = |index: usize| self.tensors[index].joined.as_ref().map(|joined| &joined.parts);
+        match (parts(one), parts(other)) {
+            (Some(one), Some(other)) => one.iter().map(bytes).eq(other.iter().map(bytes)),
+            _ => self.bytes(one) == self.bytes(other),
+        }
     }
 
     /// Rows of a canonical tensor of so many columns, which tensor `index` holds in this format.

@@ -267,7 +267,7 @@ fn tied_pair(
     let (HeadWeights::Tied, Some(head)) = (config.head, head) else { return TiedPair::default() };
     let module = family.mappings().find(|mapping| mapping.holds.contains(&EMBEDDING));
     let table = module.and_then(|mapping| names.find(&format!("{}.weight", mapping.stored)));
-    let same = |table| tied_pairs == TiedPairs::Trusted || checkpoint.bytes(table) == checkpoint.bytes(head);
+    let same = |table| tied_pairs == TiedPairs::Trusted || checkpoint.are_same(table, head);
     match table {
         None => TiedPair { embedding: Some(head), ..TiedPair::default() },
         Some(table) if same(table) => TiedPair { ignored: Some(head), ..TiedPair::default() },

@@ -12,6 +12,9 @@ pub const IQ4_CODEBOOK: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1,
 /// The codebook of mxfp4 and nvfp4, doubled (OCP Microscaling Formats 1.0, E2M1).
 pub const E2M1: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
+/// A step of nvfp4 that no file of ggml has: a folder's had no number there.
+pub const NO_STEP: u8 = 255;
+
 /// The codes of a block, the first of as many as the block has elements.
 pub fn codes(format: BlockFormat, block: &[u8]) -> [u8; LARGEST_BLOCK] {
     let mut codes = [0; LARGEST_BLOCK];
@@ -209,7 +212,7 @@ pub fn scale_places(format: BlockFormat) -> &'static [usize] {
         | BlockFormat::Iq4Xs
         | BlockFormat::Q1_0
         | BlockFormat::Q2_0 => &[0],
-        // Whatever such bytes say is finite.
+        // They have none in f16.
         BlockFormat::Mxfp4 | BlockFormat::Nvfp4 | BlockFormat::Nvfp4Scaled => &[],
     }
 }

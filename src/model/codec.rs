@@ -110,6 +110,14 @@ impl WeightFormat {
                 let factor = |block: &[u8]| f32::from_le_bytes([block[36], block[37], block[38], block[39]]);
                 bytes.chunks_exact(self.block_bytes()).filter(|block| !factor(block).is_finite()).count()
             }
+            Self::Blocks(BlockFormat::Nvfp4) => {
+                let has_none = |block: &&[u8]| block[..4].contains(&blocks::NO_STEP);
+                bytes.chunks_exact(self.block_bytes()).filter(has_none).count()
+            }
+            // Its exponent's largest value stands for no number.
+            Self::Blocks(BlockFormat::Mxfp4) => {
+                bytes.chunks_exact(self.block_bytes()).filter(|block| block[0] == 255).count()
+            }
             Self::Blocks(format) => scales(blocks::scale_places(format)),
             Self::Grids(format) => {
                 let blocks = bytes.chunks_exact(format.block_bytes());

@@ -28,6 +28,10 @@ pub enum GroupCodes {
     Int8,
     /// A float of eight bits, four of them an exponent and three a mantissa.
     E4m3,
+    /// One of sixteen numbers from −1 to 1 that are dense around 0, by bitsandbytes' table.
+    Nf4,
+    /// One of eight numbers with a sign, by bitsandbytes' table.
+    Fp4,
 }
 
 /// Elements of a group.
@@ -100,6 +104,8 @@ impl GroupFormat {
             GroupCodes::Int6 => name_of!(self, "int6"),
             GroupCodes::Int8 => name_of!(self, "int8"),
             GroupCodes::E4m3 => name_of!(self, "e4m3"),
+            GroupCodes::Nf4 => name_of!(self, "nf4"),
+            GroupCodes::Fp4 => name_of!(self, "fp4"),
         }
     }
 }
@@ -113,7 +119,7 @@ impl GroupCodes {
         match self {
             Self::Int2 => 2,
             Self::Int3 => 3,
-            Self::Int4 => 4,
+            Self::Int4 | Self::Nf4 | Self::Fp4 => 4,
             Self::Int5 => 5,
             Self::Int6 => 6,
             Self::Int8 | Self::E4m3 => 8,

@@ -5,6 +5,46 @@
 
 use super::group_format::{FACTOR_BYTES, GroupCodes, GroupFactors, GroupFormat};
 
+/// What bitsandbytes' codes of four bits mean: quantiles of a normal distribution. The decimals are those of its table in f32.
+pub const NF4: [f32; 16] = [
+    -1.0,
+    -0.696_192_8,
+    -0.525_073_05,
+    -0.394_917_5,
+    -0.284_441_38,
+    -0.184_773_43,
+    -0.091_050_036,
+    0.0,
+    0.079_580_3,
+    0.160_930_2,
+    0.246_112_3,
+    0.337_915_24,
+    0.440_709_83,
+    0.562_617,
+    0.722_956_84,
+    1.0,
+];
+
+/// The same of its floats: twelfths.
+pub const FP4: [f32; 16] = [
+    0.0,
+    0.0625 / 12.0,
+    8.0 / 12.0,
+    1.0,
+    4.0 / 12.0,
+    0.5,
+    2.0 / 12.0,
+    0.25,
+    0.0,
+    -0.0625 / 12.0,
+    -8.0 / 12.0,
+    -1.0,
+    -4.0 / 12.0,
+    -0.5,
+    -2.0 / 12.0,
+    -0.25,
+];
+
 /// The most elements of a group.
 const LARGEST: usize = 128;
 
@@ -35,7 +75,7 @@ fn factors(format: GroupFormat, block: &[u8]) -> Factors {
 /// The whole number in the middle, which stands for 0 where factors do not say otherwise; none of floats.
 pub fn middle(codes: GroupCodes) -> f32 {
     match codes {
-        GroupCodes::E4m3 => 0.0,
+        GroupCodes::E4m3 | GroupCodes::Nf4 | GroupCodes::Fp4 => 0.0,
         _ => (1 << (codes.bits() - 1)) as f32,
     }
 }
@@ -69,6 +109,8 @@ pub fn decode(format: GroupFormat, block: &[u8], values: &mut [f32]) {
 fn number(codes: GroupCodes, code: u8) -> f32 {
     match codes {
         GroupCodes::E4m3 => e4m3(code),
+        GroupCodes::Nf4 => NF4[usize::from(code)],
+        GroupCodes::Fp4 => FP4[usize::from(code)],
         _ => f32::from(code),
     }
 }

@@ -103,7 +103,7 @@ pub enum Encoding {
 
 impl WeightFormat {
     /// Every format; of groups as many that each choice of their parts is among them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -142,6 +142,8 @@ impl WeightFormat {
         Self::Groups(GroupFormat::new(GroupCodes::Int4, GroupSize::G128, GroupFactors::F16Zero)),
         Self::Groups(GroupFormat::new(GroupCodes::Int8, GroupSize::G64, GroupFactors::Bf16Zero)),
         Self::Groups(GroupFormat::new(GroupCodes::E4m3, GroupSize::G128, GroupFactors::F32)),
+        Self::Groups(GroupFormat::new(GroupCodes::Nf4, GroupSize::G64, GroupFactors::F32)),
+        Self::Groups(GroupFormat::new(GroupCodes::Fp4, GroupSize::G64, GroupFactors::F32)),
     ];
 
     /// Elements of one block; a row has a whole number of blocks.

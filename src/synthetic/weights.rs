@@ -107,8 +107,12 @@ fn made_up_codes(format: WeightFormat) -> Vec<u8> {
 
 fn set_group_factors(format: GroupFormat, block: &mut [u8]) {
     let middle = groups::middle(format.codes);
-    // A quarter at most: floats go up to 448.
-    let step = if format.codes == GroupCodes::E4m3 { 1.0 / 2048.0 } else { 0.25 / middle };
+    // A quarter at most: floats go up to 448, those of tables to 1.
+    let step = match format.codes {
+        GroupCodes::E4m3 => 1.0 / 2048.0,
+        GroupCodes::Nf4 | GroupCodes::Fp4 => 0.25,
+        _ => 0.25 / middle,
+    };
     let half = |number: f32| half::f16::from_f32(number).to_bits();
     let brain = |number: f32| half::bf16::from_f32(number).to_bits();
     let word = |low: u16, high: u16| u32::from(low) | u32::from(high) << 16;

@@ -35,6 +35,10 @@ const EXPERTS: &[Mapping] = &[
     laid_out(Layout::AlternatingByExpertInBlocks, "layers.#.mlp.experts.down_proj_blocks", DOWN),
     laid_out(Layout::AlternatingByExpertTurned, "layers.#.mlp.experts.gate_up_proj", GATE_AND_UP),
     laid_out(Layout::AlternatingByExpertTurned, "layers.#.mlp.experts.down_proj", DOWN),
+    // mlx-lm takes them apart.
+    laid_out(Layout::ByExpert, "layers.#.mlp.experts.gate_proj", &["layers.#.feed_forward.experts.gate"]),
+    laid_out(Layout::ByExpert, "layers.#.mlp.experts.up_proj", &["layers.#.feed_forward.experts.up"]),
+    laid_out(Layout::ByExpert, "layers.#.mlp.experts.down_proj", &["layers.#.feed_forward.experts.down"]),
     laid_out(
         Layout::AlternatingByExpert,
         "layers.#.mlp.experts.gate_up_proj_bias",
@@ -52,7 +56,10 @@ const GATE_AND_UP: &[&str] =
 const DOWN: &[&str] = &["layers.#.feed_forward.experts.down.weight"];
 
 fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
-    if let Some(quantisation) = fields.optional_object("quantization_config")? {
+    // MLX's files repeat their settings there, without a method.
+    if let Some(quantisation) = fields.optional_object("quantization_config")?
+        && fields.get("quantization").is_none()
+    {
         let method = quantisation.optional_text("quant_method")?;
         if method != Some("mxfp4") {
             return Err(quantisation.error("quant_method", "only mxfp4 can be read"));

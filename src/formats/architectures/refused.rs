@@ -13,7 +13,7 @@ const REFUSED_FIELDS: [(&str, f64, &str); 24] = [
     (
         "quantization_config",
         0.0,
-        "quantised weights of this kind cannot be read: fp8, compressed-tensors, GPTQ, AWQ and MLX's can; use one of \
+        "quantised weights of this kind cannot be read: fp8, compressed-tensors, ModelOpt, bitsandbytes, GPTQ, AWQ and MLX's can; use one of \
          these, a GGUF file, or the original weights",
     ),
     ("sliding_window", 0.0, "attention windows are not supported"),

@@ -1,9 +1,9 @@
-//! Matrices in eight bits: floats (F8_E4M3) as `fp8` and compressed-tensors have them, and whole numbers (I8).
+//! Matrices in eight bits: floats (F8_E4M3) as `fp8`, compressed-tensors and ModelOpt have them, and whole numbers (I8).
 //!
 //! `NAME.weight` has rows of codes; `NAME.weight_scale_inv` or `NAME.weight_scale` what they are multiplied by: a number, one
-//! a row, or one a block. What activations and cached keys and values would be rounded by is passed over: here they are not.
+//! a row, or one a block; or powers of two for each 32 of a row. What activations and cached keys and values would be rounded by is passed over: here they are not.
 
-use super::joined::{Codes, Factors, Joined, Turn};
+use super::joined::{Blocks, Codes, Factors, Joined, Turn};
 use super::matrices::{JoinedMatrices, group, matrix};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
@@ -11,11 +11,22 @@ use crate::formats::fields::Fields;
 use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
 
 /// The usual rows and columns of a block.
-const USUAL_BLOCK: [usize; 2] = [128, 128];
+pub(super) const USUAL_BLOCK: [usize; 2] = [128, 128];
+
+/// Columns that share a power of two.
+const POWER: usize = 32;
 
 /// What belongs to activations, and to cached keys and values.
-const OF_ACTIVATIONS: [&str; 6] =
-    [".input_scale", ".activation_scale", ".output_scale", ".q_scale", ".k_scale", ".v_scale"];
+const OF_ACTIVATIONS: [&str; 8] = [
+    ".input_scale",
+    ".input_zero_point",
+    ".input_global_scale",
+    ".activation_scale",
+    ".output_scale",
+    ".q_scale",
+    ".k_scale",
+    ".v_scale",
+];
 
 /// The rows and columns of a block, by this field.
 pub(super) fn block(settings: &Fields, field: &str) -> Result<[usize; 2], FormatError> {
@@ -45,19 +56,33 @@ pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrice
                 Some(scale) => scale,
                 None => parts.need(&format!("{module}.weight_scale"), &weight)?,
             };
-            let (columns, of_block, factors) = blocks(&weight, &scale, block, parts)?;
+            let (columns, of_block, factors) = match scale.is_of("U8") || scale.is_of("F8_E8M0") {
+                true => powers(&weight, &scale, parts)?,
+                false => blocks(&weight, &scale, block, parts)?,
+            };
             let size = group(&weight, columns, of_block, parts)?;
             let format = GroupFormat::new(codes, size, GroupFactors::F32);
             let shape = weight.stored.shape.clone();
             let parts = vec![weight, scale];
-            joined.push(matrix(
-                &module,
-                shape,
-                Joined { format, columns, codes: lie, factors, parts, turn: Turn::ALONE },
-            ));
+            let blocks = Blocks::Groups(format, factors);
+            let whole = Joined { blocks, columns, codes: lie, parts, turn: Turn::ALONE };
+            joined.push(matrix(&module, shape, whole));
         }
     }
     Ok(joined)
+}
+
+/// Columns of the matrix and of a group, and how its powers of two lie.
+fn powers(weight: &Part, scale: &Part, parts: &Parts) -> Result<(usize, usize, Factors), FormatError> {
+    let &[rows, columns] = sizes(weight, parts)?;
+    parts.check(scale, &["U8", "F8_E8M0"], &[&[rows, columns / POWER]])?;
+    Ok((columns, POWER, Factors::Powers))
+}
+
+fn sizes<'a>(weight: &'a Part, parts: &Parts) -> Result<&'a [usize; 2], FormatError> {
+    let shape = &weight.stored.shape;
+    let reason = || parts.error(weight, format!("its shape is {shape:?}; a matrix is expected"));
+    shape.as_slice().try_into().map_err(|_| reason())
 }
 
 /// Columns of the matrix and of a block, and how its scales lie.
@@ -67,11 +92,7 @@ fn blocks(
     [block_rows, block_columns]: [usize; 2],
     parts: &Parts,
 ) -> Result<(usize, usize, Factors), FormatError> {
-    let &[rows, columns] = weight.stored.shape.as_slice() else {
-        return Err(
-            parts.error(weight, format!("its shape is {:?}; a matrix is expected", weight.stored.shape))
-        );
-    };
+    let &[rows, columns] = sizes(weight, parts)?;
     let blocks = [rows.div_ceil(block_rows), columns.div_ceil(block_columns)];
     parts.check(scale, &["F32", "BF16", "F16"], &[&blocks, &[rows, 1], &[rows], &[1], &[], &[1, 1]])?;
     let Some(float) = scale.float() else {

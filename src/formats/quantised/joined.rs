@@ -1,20 +1,21 @@
 //! A quantised matrix that a folder stores in several tensors, read as rows of a group format.
 
+use super::four_bits::{push_mxfp4, push_nvfp4};
 use super::parts::{Float, Part};
+use crate::model::WeightFormat;
 use crate::model::group_format::GroupFormat;
 use crate::model::groups::middle;
+use crate::model::weight_format::BlockFormat;
 
 /// A matrix in several stored tensors: its codes, its scales and perhaps what belongs to these.
 #[derive(Clone, Debug)]
 pub(in crate::formats) struct Joined {
     /// What its rows are read as.
-    pub format: GroupFormat,
+    pub blocks: Blocks,
     /// Elements of a row.
     pub columns: usize,
     /// How its codes lie.
     pub codes: Codes,
-    /// How its scales lie, and what goes with them.
-    pub factors: Factors,
     /// The codes, the scales, and what belongs to these.
     pub parts: Vec<Part>,
     /// Which of the matrices it is whose rows lie one below the other in these parts.
@@ -37,6 +38,46 @@ impl Turn {
     pub(super) const ALONE: Self = Self { index: 0, count: 1, rows: 0 };
 }
 
+/// The blocks that rows are read as, and how what belongs to their codes lies.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) enum Blocks {
+    /// Groups, with factors that lie so.
+    Groups(GroupFormat, Factors),
+    /// Floats of four bits; row by row a power of two (E8M0) for each 32.
+    Mxfp4,
+    /// The same with floats of eight bits (E4M3) for each 16, and perhaps a number for the whole matrix.
+    Nvfp4(Option<Overall>),
+}
+
+/// A number in f32 for a whole matrix.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) enum Overall {
+    /// The matrix is multiplied with it.
+    Times,
+    /// The matrix is divided by it.
+    Over,
+}
+
+impl Blocks {
+    /// The format.
+    pub(super) fn format(self) -> WeightFormat {
+        match self {
+            Self::Groups(format, _) => WeightFormat::Groups(format),
+            Self::Mxfp4 => WeightFormat::Blocks(BlockFormat::Mxfp4),
+            Self::Nvfp4(None) => WeightFormat::Blocks(BlockFormat::Nvfp4),
+            Self::Nvfp4(Some(_)) => WeightFormat::Blocks(BlockFormat::Nvfp4Scaled),
+        }
+    }
+
+    /// Bits of a code.
+    fn bits(self) -> usize {
+        match self {
+            Self::Groups(format, _) => format.codes.bits(),
+            Self::Mxfp4 | Self::Nvfp4(_) => 4,
+        }
+    }
+}
+
 /// How codes lie.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::formats) enum Codes {
@@ -44,6 +85,8 @@ pub(in crate::formats) enum Codes {
     Rows,
     /// Row by row, in signed bytes.
     SignedRows,
+    /// Row by row, two in a byte, the first in its high half.
+    HighFirst,
     /// In words of neighbours of a column, the first in the lowest bits: rows of such words, one for each of these outputs.
     WordsOfInputs(usize),
     /// In words of eight outputs of four bits, for each of the columns so many words.
@@ -55,6 +98,17 @@ pub(in crate::formats) enum Codes {
 pub(in crate::formats) enum Factors {
     /// Row by row, and in another tensor what is added.
     Biases,
+    /// Row by row, powers of two in bytes (E8M0).
+    Powers,
+    /// For each row in f32 what 127 stands for.
+    OfLargest,
+    /// In f32, or nested, for blocks of so many codes of the matrix, one row after the other.
+    Flat {
+        /// Codes of a block.
+        block: usize,
+        /// What factors are made of that are no numbers themselves.
+        nested: Option<Nested>,
+    },
     /// With the codes that stand for 0.
     Zeros {
         /// How scales lie.
@@ -73,6 +127,15 @@ pub(in crate::formats) enum Factors {
         /// How the scales are stored.
         float: Float,
     },
+}
+
+/// Factors in codes of eight bits, with a table of their meanings, a factor for each block of them, and what is added.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) struct Nested {
+    /// Codes of a block.
+    pub block: usize,
+    /// What is added.
+    pub offset: f32,
 }
 
 /// Scales of groups of so many columns.
@@ -111,23 +174,39 @@ impl Joined {
     /// Appends a row. `bytes` are those of the parts.
     pub(in crate::formats) fn push_row(&self, bytes: &[&[u8]], row: usize, rows: &mut Vec<u8>) {
         let row = self.turn.index * self.turn.rows + row;
-        let size = self.format.size.elements();
-        let group_bytes = size * self.format.codes.bits() / 8;
         let codes = self.row_codes(bytes[0], row);
-        for (group, codes) in codes.chunks_exact(group_bytes).enumerate() {
-            rows.extend_from_slice(&self.factors_of(bytes, row, group * size));
-            rows.extend_from_slice(codes);
+        let size = self.blocks.format().block_elements();
+        for (block, codes) in codes.chunks_exact(size * self.blocks.bits() / 8).enumerate() {
+            let column = block * size;
+            match self.blocks {
+                Blocks::Groups(format, factors) => {
+                    rows.extend_from_slice(&self.factors_of((format, factors), bytes, (row, column)));
+                    rows.extend_from_slice(codes);
+                }
+                Blocks::Mxfp4 => push_mxfp4(bytes[1][(row * self.columns + column) / size], codes, rows),
+                Blocks::Nvfp4(overall) => {
+                    let steps = &bytes[1][(row * self.columns + column) / 16..][..4];
+                    let factor = overall.map(|overall| match overall {
+                        Overall::Times => single(bytes[2], 0),
+                        Overall::Over => 1.0 / single(bytes[2], 0),
+                    });
+                    push_nvfp4(steps, codes, factor, rows);
+                }
+            }
         }
     }
 
     /// A row's codes as a group format has them.
     fn row_codes(&self, codes: &[u8], row: usize) -> Vec<u8> {
-        let bits = self.format.codes.bits();
+        let bits = self.blocks.bits();
         let row_bytes = self.columns * bits / 8;
         match self.codes {
             Codes::Rows => codes[row * row_bytes..][..row_bytes].to_vec(),
             Codes::SignedRows => {
                 codes[row * row_bytes..][..row_bytes].iter().map(|code| code ^ 128).collect()
+            }
+            Codes::HighFirst => {
+                codes[row * row_bytes..][..row_bytes].iter().map(|two| two.rotate_left(4)).collect()
             }
             Codes::WordsOfInputs(outputs) => {
                 let words = self.columns * bits / 32;
@@ -141,28 +220,44 @@ impl Joined {
         }
     }
 
-    /// The factors of the group that begins at this column.
-    fn factors_of(&self, bytes: &[&[u8]], row: usize, column: usize) -> [u8; 4] {
+    /// The factors of the group of a row that begins at a column.
+    fn factors_of(
+        &self,
+        (format, factors): (GroupFormat, Factors),
+        bytes: &[&[u8]],
+        (row, column): (usize, usize),
+    ) -> [u8; 4] {
         let two = |low: u16, high: u16| (u32::from(low) | u32::from(high) << 16).to_le_bytes();
-        match self.factors {
-            Factors::Biases => {
-                let size = self.format.size.elements();
-                let place = (row * self.columns + column) / size;
-                two(half_word(bytes[1], place), half_word(bytes[2], place))
+        let own_place = (row * self.columns + column) / format.size.elements();
+        match factors {
+            Factors::Biases => two(half_word(bytes[1], own_place), half_word(bytes[2], own_place)),
+            Factors::OfLargest => (single(bytes[1], row) / 127.0).to_le_bytes(),
+            Factors::Flat { block, nested } => {
+                let place = (row * self.columns + column) / block;
+                let factor = match nested {
+                    None => single(bytes[1], place),
+                    Some(Nested { block, offset }) => {
+                        let of_code = single(bytes[3], usize::from(bytes[1][place]));
+                        of_code * single(bytes[2], place / block) + offset
+                    }
+                };
+                factor.to_le_bytes()
             }
+            Factors::Powers => power_of_two(bytes[1][own_place]).to_le_bytes(),
             Factors::Zeros { scales, zeros } => {
                 let group = column / scales.group;
                 let place = match scales.outputs {
                     Some(outputs) => group * outputs + row,
                     None => row * scales.groups + group,
                 };
-                let zero = self.zero(zeros, bytes.get(2).copied().unwrap_or_default(), scales, (row, group));
+                let stored = bytes.get(2).copied().unwrap_or_default();
+                let zero = zero((format, zeros), stored, scales, (row, group));
                 two(half_word(bytes[1], place), zero as u16)
             }
             Factors::Blocks { rows, columns, across, float } => {
                 let place = row / rows * across + column / columns;
                 let scale = match float {
-                    Float::F32 => f32::from_bits(word(bytes[1], place)),
+                    Float::F32 => single(bytes[1], place),
                     Float::Bf16 => half::bf16::from_bits(half_word(bytes[1], place)).to_f32(),
                     Float::F16 => half::f16::from_bits(half_word(bytes[1], place)).to_f32(),
                 };
@@ -170,18 +265,32 @@ impl Joined {
             }
         }
     }
+}
 
-    fn zero(&self, zeros: Zeros, stored: &[u8], scales: Scales, (row, group): (usize, usize)) -> u32 {
-        let bits = self.format.codes.bits();
-        let of_word = |word: u32| word >> (bits * row % 32) & ((1 << bits) - 1);
-        match zeros {
-            Zeros::Middle => middle(self.format.codes) as u32,
-            Zeros::WordsOfRows => of_word(word(stored, bits * row / 32 * scales.groups + group)),
-            Zeros::WordsOfGroups { words, added } => {
-                of_word(word(stored, group * words + bits * row / 32)) + added
-            }
-            Zeros::WordsOfEight(words) => of_eight(stored, group * words, row),
+fn zero(
+    (format, zeros): (GroupFormat, Zeros),
+    stored: &[u8],
+    scales: Scales,
+    (row, group): (usize, usize),
+) -> u32 {
+    let bits = format.codes.bits();
+    let of_word = |word: u32| word >> (bits * row % 32) & ((1 << bits) - 1);
+    match zeros {
+        Zeros::Middle => middle(format.codes) as u32,
+        Zeros::WordsOfRows => of_word(word(stored, bits * row / 32 * scales.groups + group)),
+        Zeros::WordsOfGroups { words, added } => {
+            of_word(word(stored, group * words + bits * row / 32)) + added
         }
+        Zeros::WordsOfEight(words) => of_eight(stored, group * words, row),
+    }
+}
+
+/// 2^(e − 127), or no number where all bits are set (OCP Microscaling Formats 1.0, E8M0).
+fn power_of_two(exponent: u8) -> f32 {
+    match exponent {
+        0 => f32::MIN_POSITIVE / 2.0,
+        255 => f32::NAN,
+        _ => f32::from_bits(u32::from(exponent) << 23),
     }
 }
 
@@ -193,6 +302,10 @@ fn of_eight(words: &[u8], first: usize, index: usize) -> u32 {
 fn word(bytes: &[u8], index: usize) -> u32 {
     let at = 4 * index;
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn single(bytes: &[u8], index: usize) -> f32 {
+    f32::from_bits(word(bytes, index))
 }
 
 fn half_word(bytes: &[u8], index: usize) -> u16 {

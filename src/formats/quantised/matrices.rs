@@ -1,10 +1,9 @@
 //! What the schemes share: a matrix that several stored tensors make, its groups and its factors.
 
-use super::joined::Joined;
+use super::joined::{Blocks, Joined};
 use super::parts::{Float, Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::safetensors::{Element, StoredTensor};
-use crate::model::WeightFormat;
 use crate::model::group_format::{GroupCodes, GroupFactors, GroupSize};
 
 /// Matrices that were brought together.
@@ -15,7 +14,7 @@ pub(super) fn matrix(module: &str, shape: Vec<usize>, joined: Joined) -> (Part, 
     let codes = &joined.parts[0];
     let stored = StoredTensor {
         name: format!("{module}.weight"),
-        element: Element::Weight(WeightFormat::Groups(joined.format)),
+        element: Element::Weight(joined.blocks.format()),
         shape,
         bytes: codes.stored.bytes.clone(),
     };
@@ -76,4 +75,20 @@ pub(super) fn check_group(
 /// Whole numbers of so many bits; refuses others than these.
 pub(super) fn whole(bits: u64, known: &[u64]) -> Option<GroupCodes> {
     GroupCodes::whole(bits).filter(|_| known.contains(&bits))
+}
+
+/// Refuses rows of so many columns that are no whole number of these blocks.
+pub(super) fn whole_blocks(
+    codes: &Part,
+    columns: usize,
+    blocks: Blocks,
+    parts: &Parts,
+) -> Result<(), FormatError> {
+    let (format, size) = (blocks.format().name(), blocks.format().block_elements());
+    if columns.is_multiple_of(size) {
+        return Ok(());
+    }
+    let reason =
+        format!("its rows have {columns} elements; of {format} rows of multiples of {size} can be read");
+    Err(parts.error(codes, reason))
 }

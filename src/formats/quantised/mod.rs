@@ -4,10 +4,14 @@
 //! `config.json` says by which scheme; that a tensor is quantised is seen by the tensors themselves. A scheme knows nothing of
 //! families.
 
-mod affine;
+mod bits_and_bytes;
 mod eight_bits;
+mod floats_of_four;
+mod four_bits;
 mod joined;
 mod matrices;
+mod mlx;
+mod model_opt;
 mod packed;
 mod parts;
 mod words;
@@ -15,17 +19,21 @@ mod words;
 use super::error::FormatError;
 use super::fields::Fields;
 pub(super) use joined::Joined;
-pub(super) use parts::Part;
 use parts::Parts;
+pub(super) use parts::{Part, PartsFile};
 
 /// How a folder's matrices are quantised.
 enum Scheme<'a> {
-    /// MLX's: a step and a bias for each group.
-    Affine(affine::Settings<'a>),
+    /// MLX's.
+    Mlx(mlx::Settings<'a>),
     /// Floats or whole numbers of eight bits, with scales for rows, blocks or whole matrices.
     EightBits { block: [usize; 2] },
     /// Those of compressed-tensors: as before, and codes in words.
     CompressedTensors(packed::Settings),
+    /// ModelOpt's: floats of four bits, or of eight as before.
+    ModelOpt,
+    /// bitsandbytes'.
+    BitsAndBytes,
     /// GPTQ's.
     Gptq(words::Settings),
     /// AWQ's.
@@ -36,7 +44,7 @@ impl<'a> Scheme<'a> {
     /// That of `config.json`; none where nothing is quantised, or by a scheme that is unknown here.
     fn of(config: &Fields<'a>) -> Result<Option<Self>, FormatError> {
         if let Some(settings) = config.optional_object("quantization")? {
-            return affine::Settings::of(settings).map(|settings| Some(Self::Affine(settings)));
+            return mlx::Settings::of(settings).map(|settings| Some(Self::Mlx(settings)));
         }
         let Some(settings) = config.optional_object("quantization_config")? else { return Ok(None) };
         Ok(match settings.optional_text("quant_method")? {
@@ -44,37 +52,62 @@ impl<'a> Scheme<'a> {
                 Some(Self::EightBits { block: eight_bits::block(&settings, "weight_block_size")? })
             }
             Some("compressed-tensors") => Some(Self::CompressedTensors(packed::Settings::of(&settings)?)),
+            Some("modelopt" | "modelopt_fp4" | "modelopt_mixed") => Some(Self::model_opt(&settings)?),
+            Some("bitsandbytes" | "bitsandbytes_4bit" | "bitsandbytes_8bit") => Some(Self::BitsAndBytes),
             Some("gptq") => Some(Self::Gptq(words::Settings::of(&settings)?)),
             Some("awq") => Some(Self::Awq(words::Settings::of(&settings)?)),
+            // As its first versions have it.
+            None if ["load_in_4bit", "load_in_8bit"].iter().any(|field| settings.names(field)) => {
+                Some(Self::BitsAndBytes)
+            }
             _ => None,
         })
     }
+
+    fn model_opt(settings: &Fields) -> Result<Self, FormatError> {
+        model_opt::check(settings).map(|()| Self::ModelOpt)
+    }
 }
+
+/// Where ModelOpt says how matrices are quantised, if `config.json` does not.
+pub(super) const MODEL_OPT_FILE: &str = "hf_quant_config.json";
 
 /// Whether `config.json` names a scheme that is known here.
 pub(super) fn is_known(config: &Fields) -> bool {
     Scheme::of(config).is_ok_and(|scheme| scheme.is_some())
 }
 
-/// Brings together what belongs together by the scheme of `config.json`: each tensor that is left, and how it is read where
-/// several make it. `places` are the files' places, for messages.
+/// Brings together what belongs together by the scheme of `config.json`, or of ModelOpt's file: each tensor that is left, and how
+/// it is read where several make it. `files` are those that hold them.
 pub(super) fn join(
     config: &Fields,
-    places: &[String],
+    model_opt: Option<&Fields>,
+    files: &[PartsFile],
     stored: Vec<Part>,
 ) -> Result<Vec<(Part, Option<Joined>)>, FormatError> {
-    let Some(scheme) = Scheme::of(config)? else {
+    let scheme = match Scheme::of(config)? {
+        None => model_opt.map(Scheme::model_opt).transpose()?,
+        scheme => scheme,
+    };
+    let Some(scheme) = scheme else {
         return Ok(stored.into_iter().map(|part| (part, None)).collect());
     };
-    let mut parts = Parts::new(places, stored);
+    let mut parts = Parts::new(files, stored);
     let joined = match scheme {
-        Scheme::Affine(settings) => affine::join(&settings, &mut parts)?,
+        Scheme::Mlx(settings) => mlx::join(&settings, &mut parts)?,
         Scheme::EightBits { block } => eight_bits::join(block, &mut parts)?,
         Scheme::CompressedTensors(settings) => {
             let mut joined = packed::join(&settings, &mut parts)?;
+            joined.extend(floats_of_four::join(&floats_of_four::COMPRESSED_TENSORS, &mut parts)?);
             joined.extend(eight_bits::join(settings.block, &mut parts)?);
             joined
         }
+        Scheme::ModelOpt => {
+            let mut joined = floats_of_four::join(&floats_of_four::MODEL_OPT, &mut parts)?;
+            joined.extend(eight_bits::join(eight_bits::USUAL_BLOCK, &mut parts)?);
+            joined
+        }
+        Scheme::BitsAndBytes => bits_and_bytes::join(&mut parts)?,
         Scheme::Gptq(settings) => words::join_gptq(&settings, &mut parts)?,
         Scheme::Awq(settings) => words::join_awq(&settings, &mut parts)?,
     };

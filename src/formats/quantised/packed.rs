@@ -2,7 +2,7 @@
 //! each group or row, `NAME.weight_zero_point` perhaps the codes that stand for 0, and `NAME.weight_shape` the shape.
 
 use super::eight_bits;
-use super::joined::{Codes, Factors, Joined, Scales, Turn, Zeros};
+use super::joined::{Blocks, Codes, Factors, Joined, Scales, Turn, Zeros};
 use super::matrices::{JoinedMatrices, check_group, group, matrix, whole, with_zeros};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
@@ -10,7 +10,17 @@ use crate::formats::fields::Fields;
 use crate::model::group_format::{GroupCodes, GroupFormat};
 
 /// The formats whose matrices can be read.
-const FORMATS: [&str; 5] = ["float-quantized", "int-quantized", "naive-quantized", "pack-quantized", "dense"];
+const FORMATS: [&str; 9] = [
+    "float-quantized",
+    "int-quantized",
+    "naive-quantized",
+    "pack-quantized",
+    "nvfp4-pack-quantized",
+    "mxfp4-pack-quantized",
+    "mxfp8-quantized",
+    "mixed-precision",
+    "dense",
+];
 
 /// What `config.json` says of the matrices.
 pub(super) struct Settings {
@@ -27,11 +37,7 @@ pub(super) struct Settings {
 impl Settings {
     /// By the groups of matrices, which have to agree.
     pub(super) fn of(fields: &Fields) -> Result<Self, FormatError> {
-        if let Some(format) = fields.optional_text("format")?
-            && !FORMATS.contains(&format)
-        {
-            return Err(fields.error("format", format!("{} can be read", FORMATS.join(", "))));
-        }
+        check_format(fields)?;
         let mut settings = Self {
             block: eight_bits::block(fields, "weight_block_size")?,
             codes: None,
@@ -41,11 +47,14 @@ impl Settings {
         let Some(groups) = fields.optional_object("config_groups")? else { return Ok(settings) };
         let names: Vec<&str> = groups.unread().collect();
         for name in names {
-            let of_group = groups.optional_object(name)?;
-            let weights = of_group.map(|group| group.optional_object("weights")).transpose()?.flatten();
-            let Some(weights) = weights else { continue };
+            let Some(of_group) = groups.optional_object(name)? else { continue };
+            check_format(&of_group)?;
+            let Some(weights) = of_group.optional_object("weights")? else { continue };
             if weights.get("block_structure").is_some() {
                 settings.block = eight_bits::block(&weights, "block_structure")?;
+            }
+            if weights.optional_text("type")? == Some("float") {
+                continue;
             }
             let codes = whole(weights.size("num_bits")? as u64, &[4, 8]);
             if settings.codes.is_some() && settings.codes != codes {
@@ -58,6 +67,15 @@ impl Settings {
             settings.has_zeros |= weights.optional_flag("symmetric")? == Some(false);
         }
         Ok(settings)
+    }
+}
+
+fn check_format(fields: &Fields) -> Result<(), FormatError> {
+    match fields.optional_text("format")? {
+        Some(format) if !FORMATS.contains(&format) => {
+            Err(fields.error("format", format!("{} can be read", FORMATS.join(", "))))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -113,9 +131,7 @@ fn joined_matrix(
     let lie = if zeros.is_some() { Zeros::WordsOfRows } else { Zeros::Middle };
     let factors = Factors::Zeros { scales, zeros: lie };
     let parts = [packed, scale].into_iter().chain(zeros).collect();
-    Ok(matrix(
-        module,
-        vec![rows, columns],
-        Joined { format, columns, codes: Codes::Rows, factors, parts, turn: Turn::ALONE },
-    ))
+    let blocks = Blocks::Groups(format, factors);
+    let whole = Joined { blocks, columns, codes: Codes::Rows, parts, turn: Turn::ALONE };
+    Ok(matrix(module, vec![rows, columns], whole))
 }

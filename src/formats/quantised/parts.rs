@@ -43,16 +43,24 @@ impl Part {
     }
 }
 
+/// A file with stored tensors.
+#[derive(Clone, Copy)]
+pub(in crate::formats) struct PartsFile<'a> {
+    /// Its place, for messages.
+    pub place: &'a str,
+    /// Its contents.
+    pub bytes: &'a [u8],
+}
+
 /// The stored tensors that are left, by name.
 pub(super) struct Parts<'a> {
-    /// The files' places, for messages.
-    places: &'a [String],
+    files: &'a [PartsFile<'a>],
     left: HashMap<String, Part>,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(places: &'a [String], parts: Vec<Part>) -> Self {
-        Self { places, left: parts.into_iter().map(|part| (part.stored.name.clone(), part)).collect() }
+    pub(super) fn new(files: &'a [PartsFile<'a>], parts: Vec<Part>) -> Self {
+        Self { files, left: parts.into_iter().map(|part| (part.stored.name.clone(), part)).collect() }
     }
 
     /// What is left, in the order of the files' bytes.
@@ -86,9 +94,19 @@ impl<'a> Parts<'a> {
         self.take(name).ok_or_else(|| self.error(other, format!("{name}, which belongs to it, is missing")))
     }
 
+    /// The place of the file that holds a tensor.
+    pub(super) fn place(&self, part: &Part) -> &'a str {
+        self.files[part.file].place
+    }
+
+    /// The bytes of a tensor.
+    pub(super) fn bytes(&self, part: &Part) -> &'a [u8] {
+        &self.files[part.file].bytes[part.stored.bytes.clone()]
+    }
+
     /// What is wrong with a tensor.
     pub(super) fn error(&self, part: &Part, reason: String) -> FormatError {
-        FormatError::tensor(&self.places[part.file], &part.stored.name, reason)
+        FormatError::tensor(self.place(part), &part.stored.name, reason)
     }
 
     /// Refuses a tensor of another type or shape than these.

@@ -2,7 +2,7 @@
 //! that stand for 0 less one, `NAME.scales` a step for each group, `NAME.g_idx` each input's group. AWQ: words of eight
 //! outputs, in an order of their own.
 
-use super::joined::{Codes, Factors, Joined, Scales, Turn, Zeros};
+use super::joined::{Blocks, Codes, Factors, Joined, Scales, Turn, Zeros};
 use super::matrices::{JoinedMatrices, check_group, group, matrix, whole, with_zeros};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
@@ -125,14 +125,9 @@ impl Packed<'_> {
         let format = GroupFormat::new(codes, size, with_zeros(scales, parts)?);
         let of_scales = Scales { group: of_scale, groups, outputs: Some(outputs) };
         let factors = Factors::Zeros { scales: of_scales, zeros: self.zeros };
-        let joined = Joined {
-            format,
-            columns: inputs,
-            codes: self.codes,
-            factors,
-            parts: stored.to_vec(),
-            turn: Turn::ALONE,
-        };
+        let blocks = Blocks::Groups(format, factors);
+        let parts = stored.to_vec();
+        let joined = Joined { blocks, columns: inputs, codes: self.codes, parts, turn: Turn::ALONE };
         Ok(matrix(self.module, vec![outputs, inputs], joined))
     }
 }

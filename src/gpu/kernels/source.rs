@@ -10,6 +10,7 @@ use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
 use crate::model::WeightFormat;
 use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
+use crate::model::groups::{FP4, NF4};
 use crate::model::weight_format::{BlockFormat, GridFormat};
 
 /// A kernel as it is put together for a use.
@@ -104,11 +105,16 @@ fn matrix_files(units: MatrixUnits) -> [&'static str; 2] {
 /// What a group format is made of, for the reader of them all.
 fn group_parts(format: GroupFormat) -> String {
     let (bits, units) = (format.codes.bits(), format.size.elements() / 32);
-    let (higher, floats) = match format.codes {
-        GroupCodes::Int3 | GroupCodes::Int5 => (1, false),
-        GroupCodes::Int6 => (2, false),
-        GroupCodes::Int2 | GroupCodes::Int4 | GroupCodes::Int8 => (0, false),
-        GroupCodes::E4m3 => (0, true),
+    let higher = match format.codes {
+        GroupCodes::Int3 | GroupCodes::Int5 => 1,
+        GroupCodes::Int6 => 2,
+        _ => 0,
+    };
+    let codebook = match format.codes {
+        GroupCodes::E4m3 => include_str!("../../../shaders/lib/codes_e4m3.wgsl").to_owned(),
+        GroupCodes::Nf4 => numbers_file(&NF4),
+        GroupCodes::Fp4 => numbers_file(&FP4),
+        _ => include_str!("../../../shaders/lib/codes_whole.wgsl").to_owned(),
     };
     let factors = match format.factors {
         GroupFactors::F16Bias => "HALF_BIAS",
@@ -118,9 +124,16 @@ fn group_parts(format: GroupFormat) -> String {
         GroupFactors::F32 => "SINGLE",
     };
     format!(
-        "const BITS: u32 = {bits}u;\nconst HIGHER: u32 = {higher}u;\nconst FLOATS: bool = {floats};\n\
-         const GROUP_UNITS: u32 = {units}u;\nconst FACTORS: u32 = {factors};\n"
+        "const BITS: u32 = {bits}u;\nconst HIGHER: u32 = {higher}u;\n\
+         const GROUP_UNITS: u32 = {units}u;\nconst FACTORS: u32 = {factors};\n{codebook}"
     )
+}
+
+/// What codes mean by a table of numbers.
+fn numbers_file(numbers: &[f32; 16]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(|number| format!("{number:?}f")).collect();
+    let lookup = include_str!("../../../shaders/lib/codes_of_table.wgsl");
+    format!("const NUMBERS = array<f32, 16>({});\n{lookup}", numbers.join(", "))
 }
 
 /// What the reader of a format whose codes are points of a grid needs; for others what the kernel calls all the same.

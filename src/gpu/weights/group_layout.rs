@@ -23,7 +23,7 @@ pub(super) fn unit_bytes(format: GroupFormat) -> usize {
 fn unit_bits(codes: GroupCodes) -> usize {
     match codes {
         GroupCodes::Int2 | GroupCodes::Int3 => 2,
-        GroupCodes::Int4 | GroupCodes::Int5 | GroupCodes::Int6 => 4,
+        GroupCodes::Int4 | GroupCodes::Nf4 | GroupCodes::Fp4 | GroupCodes::Int5 | GroupCodes::Int6 => 4,
         GroupCodes::Int8 | GroupCodes::E4m3 => 8,
     }
 }
@@ -40,7 +40,7 @@ pub(super) fn push(format: GroupFormat, block: &[u8], units: &mut Vec<u8>, recor
                 push_two_bits(part, 0, units);
                 push_bit(part, 2, record);
             }
-            GroupCodes::Int4 => push_four_bits(part, units),
+            GroupCodes::Int4 | GroupCodes::Nf4 | GroupCodes::Fp4 => push_four_bits(part, units),
             GroupCodes::Int5 => {
                 push_four_bits(part, units);
                 push_bit(part, 4, record);
