@@ -5,12 +5,12 @@
 //   routes[t][k] = e(t, k), the expert with the k-th highest s(t, e) (+ bias[e])
 //   routes[t][K + k] = FACTOR · s(t, e(t, k))  (/ (Σ_k s(t, e(t, k)) + EPSILON), if RENORMALISED) (· factors[e(t, k)])
 //
-// Only experts of some groups of neighbours may be chosen, if there are several: those groups with the highest sums
-// of the two highest s (+ bias).
+// Only experts of some groups of neighbours may be chosen, if there are several: those groups with the highest s
+// (+ bias), or the highest sums of the two highest (RANKED_BY_TWO).
 //
 // Shapes: results T × E, rows STRIDE apart; routes T × 2K, rows ROUTES_STRIDE apart; bias, factors E.
 // Split: one workgroup a row (y). For each choice the lanes share out the experts, and the best of what they found
-// is found in workgroup memory. A group's sum is one lane's.
+// is found in workgroup memory. A group's rank is one lane's.
 // Twin: src/reference/route.rs
 
 override WORKGROUP: u32;
@@ -23,6 +23,7 @@ override HAS_BIAS: bool;
 override HAS_FACTORS: bool;
 override GROUPS: u32;
 override KEPT_GROUPS: u32;
+override RANKED_BY_TWO: bool;
 override RENORMALISED: bool;
 override EPSILON: f32;
 override FACTOR: f32;
@@ -46,7 +47,7 @@ struct Softmax {
 
 var<workgroup> best: array<Candidate, WORKGROUP>;
 var<workgroup> partial: array<f32, WORKGROUP>;
-var<workgroup> group_sums: array<f32, GROUPS>;
+var<workgroup> group_ranks: array<f32, GROUPS>;
 var<workgroup> is_kept: array<u32, GROUPS>;
 
 /// Whether the first candidate is chosen before the second.
@@ -124,26 +125,22 @@ fn keep_groups(base: u32, softmax: Softmax, lane: u32) {
     for (var group = lane; group < GROUPS; group += WORKGROUP) {
         let first = group * (EXPERTS / GROUPS);
         var highest = preference(base, first, softmax);
-        var second = preference(base, first + 1u, softmax);
-        if second > highest {
-            let other = highest;
-            highest = second;
-            second = other;
-        }
-        for (var expert = first + 2u; expert < first + EXPERTS / GROUPS; expert++) {
+        // Where groups are ranked by two numbers there are two or more.
+        var second = -1e30;
+        for (var expert = first + 1u; expert < first + EXPERTS / GROUPS; expert++) {
             let found = preference(base, expert, softmax);
             second = max(second, min(found, highest));
             highest = max(highest, found);
         }
-        group_sums[group] = highest + second;
+        group_ranks[group] = highest + select(0.0, second, RANKED_BY_TWO);
     }
     workgroupBarrier();
     for (var group = lane; group < GROUPS; group += WORKGROUP) {
-        let own = group_sums[group];
+        let own = group_ranks[group];
         var before = 0u;
         for (var other = 0u; other < GROUPS; other++) {
-            let sum = group_sums[other];
-            before += u32(sum > own || (sum == own && other < group));
+            let rank = group_ranks[other];
+            before += u32(rank > own || (rank == own && other < group));
         }
         is_kept[group] = u32(before < KEPT_GROUPS);
     }

@@ -1,6 +1,6 @@
 //! Twin of `Op::Route`: the experts of each row, and their shares.
 
-use crate::model::config::{ExpertGroups, RouterConfig, RouterScores};
+use crate::model::config::{ExpertGroups, GroupRank, RouterConfig, RouterScores};
 
 /// What the op says, with its tensor's numbers.
 pub(super) struct Routing<'a> {
@@ -61,15 +61,19 @@ fn choose(routing: &Routing, results: &[f32], scores: &[f64]) -> Vec<usize> {
     candidates[..active].to_vec()
 }
 
-/// The experts of those groups whose two most preferred ones add up to most.
-fn in_kept_groups(ExpertGroups { count, kept }: ExpertGroups, preferences: &[f32]) -> Vec<usize> {
+/// The experts of those groups whose most preferred one, or two of them together, are preferred most.
+fn in_kept_groups(ExpertGroups { count, kept, rank }: ExpertGroups, preferences: &[f32]) -> Vec<usize> {
     let size = preferences.len() / count;
-    let sum_of_two = |group: &[f32]| -> f32 {
-        let order = descending(group, (0..size).collect());
-        order.iter().take(2).map(|&index| group[index]).sum()
+    let largest = match rank {
+        GroupRank::Largest => 1,
+        GroupRank::TwoLargest => 2,
     };
-    let sums: Vec<f32> = preferences.chunks_exact(size).map(sum_of_two).collect();
-    let groups = descending(&sums, (0..count).collect());
+    let rank = |group: &[f32]| -> f32 {
+        let order = descending(group, (0..size).collect());
+        order.iter().take(largest).map(|&index| group[index]).sum()
+    };
+    let ranks: Vec<f32> = preferences.chunks_exact(size).map(rank).collect();
+    let groups = descending(&ranks, (0..count).collect());
     groups[..kept].iter().flat_map(|group| group * size..(group + 1) * size).collect()
 }
 
@@ -98,5 +102,21 @@ mod tests {
         let factors = Some(&[4.0, 1.0, 1.0, 2.0][..]);
         route(&Routing { factors, ..routing }, &scores, &mut output);
         assert_eq!(output, [1.0, 3.0, 0.5, 1.0, 3.0, 0.0, 1.5, 1.0]);
+    }
+
+    #[test]
+    fn experts_come_from_the_groups_that_rank_highest() {
+        // The sigmoids are ¼ and ½, ¾ and ⅒: the first group has more together, the second the largest.
+        let scores = [f32::ln(1.0 / 3.0) + 1e-3, 0.5, f32::ln(3.0), f32::ln(1.0 / 9.0) - 1.0];
+        let chosen_by = |rank| {
+            let groups = Some(ExpertGroups { count: 2, kept: 1, rank });
+            let router = RouterConfig { groups, ..RouterConfig::SIGMOID };
+            let mut output = [0.0; 4];
+            let routing = Routing { active: 2, router, bias: None, factors: None, experts: 4 };
+            route(&routing, &scores, &mut output);
+            [output[0], output[1]]
+        };
+        assert_eq!(chosen_by(GroupRank::TwoLargest), [1.0, 0.0]);
+        assert_eq!(chosen_by(GroupRank::Largest), [2.0, 3.0]);
     }
 }

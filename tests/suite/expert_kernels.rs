@@ -2,7 +2,7 @@
 
 use logitscope::gpu::KernelChoice;
 use logitscope::model::WeightFormat;
-use logitscope::model::config::{ExpertGroups, GateFunction, RouterConfig};
+use logitscope::model::config::{ExpertGroups, GateFunction, GroupRank, RouterConfig};
 use logitscope::model::plan::{BufferId, Columns, ExpertInput, Op, Plan, TensorId};
 use logitscope::model::weight_format::{Encoding, GridFormat};
 
@@ -51,7 +51,11 @@ fn experts_agree_in_every_format_and_shape() {
 fn routers_agree_in_every_kind() {
     let sigmoid = RouterConfig { renormalised: Some(1e-6), factor: 2.5, ..RouterConfig::SIGMOID };
     let softmax = RouterConfig { renormalised: Some(1e-3), ..RouterConfig::SOFTMAX_OF_ALL };
-    let grouped = |router, count, kept| RouterConfig { groups: Some(ExpertGroups { count, kept }), ..router };
+    let ranked = |router, count, kept, rank| RouterConfig {
+        groups: Some(ExpertGroups { count, kept, rank }),
+        ..router
+    };
+    let grouped = |router, count, kept| ranked(router, count, kept, GroupRank::TwoLargest);
     for (experts, active, router) in [
         (3, 2, RouterConfig::SIGMOID),
         (70, 6, sigmoid),
@@ -62,6 +66,8 @@ fn routers_agree_in_every_kind() {
         (6, 2, grouped(sigmoid, 3, 1)),
         (256, 8, grouped(RouterConfig::SOFTMAX_OF_CHOSEN, 8, 4)),
         (210, 32, grouped(sigmoid, 42, 20)),
+        (160, 6, ranked(RouterConfig::SOFTMAX_OF_ALL, 8, 3, GroupRank::Largest)),
+        (12, 2, ranked(sigmoid, 12, 5, GroupRank::Largest)),
     ] {
         for bias in [None, Some(TensorId(0))] {
             // With a bias, shares have factors too.

@@ -6,8 +6,8 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Bias, ExpertGroups, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterConfig, SharedExpert,
-    SharedGate,
+    Bias, ExpertGroups, ExpertsConfig, FeedForwardConfig, FeedForwardKind, GroupRank, RouterConfig,
+    SharedExpert, SharedGate,
 };
 
 /// The router and the experts of Qwen's families, and the expert that all rows share.
@@ -140,17 +140,20 @@ pub(super) fn after(config: &mut ModelConfig, dense_layers: usize, width: usize,
 
 /// Sigmoids of experts in groups, or all in one; `is_renormalised` where the configuration does not say it.
 pub(super) fn sigmoids(fields: &Fields, is_renormalised: bool) -> Result<RouterConfig, FormatError> {
-    let groups = match (fields.optional_size("n_group")?, fields.optional_size("topk_group")?) {
-        (None | Some(1), _) => None,
-        (Some(groups), kept) => Some(ExpertGroups { count: groups, kept: kept.unwrap_or(1) }),
-    };
     let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(is_renormalised);
     Ok(RouterConfig {
-        groups,
+        groups: groups(fields, GroupRank::TwoLargest)?,
         renormalised: is_renormalised.then_some(SUM_EPSILON),
         factor: fields.optional_number("routed_scaling_factor")?.unwrap_or(1.0) as f32,
         ..RouterConfig::SIGMOID
     })
+}
+
+/// The groups that experts are in, if there are several.
+pub(super) fn groups(fields: &Fields, rank: GroupRank) -> Result<Option<ExpertGroups>, FormatError> {
+    let kept = fields.optional_size("topk_group")?.unwrap_or(1);
+    let count = fields.optional_size("n_group")?.filter(|count| *count > 1);
+    Ok(count.map(|count| ExpertGroups { count, kept, rank }))
 }
 
 /// What most such families add to the sum that shares are divided by.

@@ -228,6 +228,8 @@ overrides! {
     Sigmoid(bool) = "SIGMOID",
     /// Groups that a row's experts come from.
     KeptGroups(u32) = "KEPT_GROUPS",
+    /// Whether groups are ranked by their two largest numbers rather than by one.
+    RankedByTwo(bool) = "RANKED_BY_TWO",
     /// Whether shares are divided by their sum.
     Renormalised(bool) = "RENORMALISED",
     /// From one row of routes to the next.

@@ -3,7 +3,7 @@
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
 use crate::gpu::kernels::{Kernel, KernelUse, Override};
-use crate::model::config::{ExpertGroups, RouterConfig, RouterScores};
+use crate::model::config::{ExpertGroups, GroupRank, RouterConfig, RouterScores};
 use crate::model::plan::{BufferId, ExpertInput, TensorId};
 
 /// The fields of an [`crate::model::Op::ExpertLinear`].
@@ -32,7 +32,7 @@ pub(super) struct Routing {
 impl Compiler<'_> {
     pub(super) fn route(&self, routing: Routing) -> DispatchSpec {
         let Routing { active, router, bias, factors, scores, output } = routing;
-        let groups = router.groups.unwrap_or(ExpertGroups { count: 1, kept: 1 });
+        let groups = router.groups.unwrap_or(ExpertGroups { count: 1, kept: 1, rank: GroupRank::Largest });
         let overrides = vec![
             Override::Workgroup(self.choice.reduce_lanes),
             Override::Experts(self.plan.buffer(scores).columns as u32),
@@ -44,6 +44,7 @@ impl Compiler<'_> {
             Override::HasFactors(factors.is_some()),
             Override::Groups(groups.count as u32),
             Override::KeptGroups(groups.kept as u32),
+            Override::RankedByTwo(groups.rank == GroupRank::TwoLargest),
             Override::Renormalised(router.renormalised.is_some()),
             Override::Epsilon(router.renormalised.unwrap_or(0.0)),
             Override::Factor(router.factor),

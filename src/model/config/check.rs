@@ -2,7 +2,7 @@
 
 use super::attention::{AttentionConfig, KeysValues};
 use super::bias::Bias;
-use super::experts::{ExpertGroups, ExpertsApart, ExpertsConfig, RouterConfig, SharedExpert};
+use super::experts::{ExpertGroups, ExpertsApart, ExpertsConfig, GroupRank, RouterConfig, SharedExpert};
 use super::feed_forward::{FeedForwardConfig, FeedForwardKind};
 use super::layer::{LayerConfig, Residual};
 use super::limits;
@@ -166,11 +166,15 @@ impl ExpertsConfig {
 
 impl ExpertGroups {
     fn check(&self, experts: usize, active: usize) -> Result<(), ConfigError> {
-        let Self { count, kept } = *self;
+        let Self { count, kept, rank } = *self;
         in_range("the number of groups of experts", count, limits::EXPERT_GROUPS)?;
-        let of_equal_size = experts.is_multiple_of(count) && (count == 1 || experts / count >= 2);
+        let (least, words) = match rank {
+            GroupRank::Largest => (1, ""),
+            GroupRank::TwoLargest => (2, ", of two or more"),
+        };
+        let of_equal_size = experts.is_multiple_of(count) && (count == 1 || experts / count >= least);
         ensure(of_equal_size, "the number of groups of experts", count, || {
-            format!("the {experts} experts have to fall into groups of equal size, of two or more")
+            format!("the {experts} experts have to fall into groups of equal size{words}")
         })?;
         in_range("the number of groups that a token's experts come from", kept, count)?;
         let available = kept * (experts / count);

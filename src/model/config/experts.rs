@@ -60,14 +60,24 @@ pub enum RouterScores {
     Sigmoid,
 }
 
-/// Neighbouring experts in groups of equal size, of which the chosen experts' own are those with the highest sums of
-/// their two largest s + selection bias (DeepSeek-AI 2024).
+/// Neighbouring experts in groups of equal size, of which a row's experts come from those that rank highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpertGroups {
     /// How many groups there are.
     pub count: usize,
     /// How many of them a row's experts come from.
     pub kept: usize,
+    /// What groups are ranked by.
+    pub rank: GroupRank,
+}
+
+/// What groups of experts are ranked by, of the s + selection bias of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupRank {
+    /// The largest (DeepSeek-V2).
+    Largest,
+    /// The sum of the two largest (DeepSeek-V3).
+    TwoLargest,
 }
 
 /// What an expert computes.
