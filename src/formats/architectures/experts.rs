@@ -1,6 +1,7 @@
 //! Experts as configurations and files of several families describe them.
 
 use super::family::{Mapping, laid_out, stored};
+use super::layer_kinds;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
@@ -93,8 +94,7 @@ pub(super) fn read_routed(
     for (index, layer) in config.layers.iter_mut().enumerate() {
         let Some(feed_forward) = &mut layer.feed_forward else { continue };
         if (index + 1).is_multiple_of(step) && !without.contains(&index) {
-            let kind = FeedForwardKind::Experts(experts);
-            *feed_forward = FeedForwardConfig { width, kind, ..*feed_forward };
+            put(feed_forward, width, experts);
         }
     }
     Ok(())
@@ -132,10 +132,35 @@ pub(super) fn read_sigmoids(
 
 /// Puts experts of a width in the place of the feed-forward block of all layers after the first ones.
 pub(super) fn after(config: &mut ModelConfig, dense_layers: usize, width: usize, experts: ExpertsConfig) {
-    for feed_forward in config.feed_forwards().skip(dense_layers) {
-        let kind = FeedForwardKind::Experts(experts);
-        *feed_forward = FeedForwardConfig { width, kind, ..*feed_forward };
+    config.feed_forwards().skip(dense_layers).for_each(|block| put(block, width, experts));
+}
+
+/// The same of the layers that a list calls sparse, where the configuration has one.
+pub(super) fn in_sparse_layers(
+    fields: &Fields,
+    config: &mut ModelConfig,
+    dense_layers: usize,
+    width: usize,
+    experts: ExpertsConfig,
+) -> Result<(), FormatError> {
+    let dense_layers = fields.optional_count("first_k_dense_replace")?.unwrap_or(dense_layers);
+    match sparse_layers(fields, config.layers.len())? {
+        None => after(config, dense_layers, width, experts),
+        Some(listed) => {
+            let sparse = config.feed_forwards().zip(listed).filter(|(_, is_sparse)| *is_sparse);
+            sparse.for_each(|(block, _)| put(block, width, experts));
+        }
     }
+    Ok(())
+}
+
+/// Which of so many layers have experts, where the configuration lists it.
+pub(super) fn sparse_layers(fields: &Fields, layers: usize) -> Result<Option<Vec<bool>>, FormatError> {
+    layer_kinds::read(fields, "mlp_layer_types", layers, &[("dense", false), ("sparse", true)])
+}
+
+fn put(block: &mut FeedForwardConfig, width: usize, experts: ExpertsConfig) {
+    *block = FeedForwardConfig { width, kind: FeedForwardKind::Experts(experts), ..*block };
 }
 
 /// Sigmoids of experts in groups, or all in one; `is_renormalised` where the configuration does not say it.

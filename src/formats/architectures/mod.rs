@@ -6,15 +6,18 @@
 mod activation;
 mod afmoe;
 mod arcee;
+mod bailing_moe;
 mod bloom;
 mod classes;
 mod cohere;
 mod cohere2;
+mod cohere2_moe;
 mod convolution;
 mod dots1;
 mod ernie4_5;
 mod ernie4_5_moe;
 mod exaone4;
+mod exaone_moe;
 mod experts;
 mod falcon;
 mod falcon_h1;
@@ -34,6 +37,7 @@ mod gptj;
 mod granite;
 mod granitemoe;
 mod granitemoehybrid;
+mod laguna;
 mod layer_kinds;
 mod lfm2;
 mod lfm2_moe;
@@ -42,6 +46,8 @@ mod llama;
 mod llama_like;
 mod mamba;
 mod mamba2;
+mod mellum;
+mod minimax_m2;
 mod ministral3;
 mod mistral;
 mod mixtral;
@@ -87,16 +93,19 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 58] = [
+const FAMILIES: [Family; 64] = [
     afmoe::FAMILY,
     arcee::FAMILY,
+    bailing_moe::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
+    cohere2_moe::FAMILY,
     dots1::FAMILY,
     ernie4_5::FAMILY,
     ernie4_5_moe::FAMILY,
     exaone4::FAMILY,
+    exaone_moe::FAMILY,
     falcon::FAMILY,
     falcon_h1::FAMILY,
     gemma::FAMILY,
@@ -116,11 +125,14 @@ const FAMILIES: [Family; 58] = [
     granitemoe::FAMILY,
     granitemoe::SHARED,
     granitemoehybrid::FAMILY,
+    laguna::FAMILY,
     lfm2::FAMILY,
     lfm2_moe::FAMILY,
     lfm3::FAMILY,
     llama::FAMILY,
     mamba2::FAMILY,
+    mellum::FAMILY,
+    minimax_m2::FAMILY,
     ministral3::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,

@@ -2,6 +2,7 @@
 //!
 //! Metadata is turned into the family's `config.json`, for the family's own reader. Unknown keys stay, and are told.
 
+mod bailing;
 mod cohere;
 mod completion;
 pub mod ends;
@@ -9,6 +10,7 @@ mod expert_forms;
 mod form;
 mod forms;
 mod gemma;
+mod laguna;
 mod layers;
 mod lfm;
 mod mamba_forms;
