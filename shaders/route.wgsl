@@ -1,9 +1,12 @@
 // Chooses the experts of each row by what the router made of it: the preferred ones, the lower index among equals.
 //
 //   s(t, e) = exp(results[t][e] − m) / Σ_i exp(results[t][i] − m),   m = max(results[t]),
-//             or 1 / (1 + exp(−results[t][e]))  (SIGMOID)
+//             or 1 / (1 + exp(−results[t][e]))  (SCORES is SIGMOID)
 //   routes[t][k] = e(t, k), the expert with the k-th highest s(t, e) (+ bias[e])
 //   routes[t][K + k] = FACTOR · s(t, e(t, k))  (/ (Σ_k s(t, e(t, k)) + EPSILON), if RENORMALISED) (· factors[e(t, k)])
+//
+// With SPARSE_MIXER the highest results r are chosen, and the score of one is 1 / Σ_i exp(r(i) − r(chosen)) over those that
+// are not chosen before it and have r(chosen) − r(i) ≤ SPREAD · max(|r(i)|, r(chosen)).
 //
 // Only experts of some groups of neighbours may be chosen, if there are several: those groups with the highest s
 // (+ bias), or the highest sums of the two highest (RANKED_BY_TWO).
@@ -18,7 +21,8 @@ override EXPERTS: u32;
 override ACTIVE: u32;
 override STRIDE: u32;
 override ROUTES_STRIDE: u32;
-override SIGMOID: bool;
+override SCORES: u32;
+override SPREAD: f32;
 override HAS_BIAS: bool;
 override HAS_FACTORS: bool;
 override GROUPS: u32;
@@ -27,6 +31,11 @@ override RANKED_BY_TWO: bool;
 override RENORMALISED: bool;
 override EPSILON: f32;
 override FACTOR: f32;
+
+// Values of SCORES; src/gpu/kernels/overrides.rs has the same, and a test compares them.
+const SOFTMAX: u32 = 0u;
+const SIGMOID: u32 = 1u;
+const SPARSE_MIXER: u32 = 2u;
 
 @group(0) @binding(0) var<storage, read> results: array<f32>;
 @group(0) @binding(1) var<storage, read_write> routes: array<f32>;
@@ -61,7 +70,7 @@ fn precedes(first: Candidate, second: Candidate) -> bool {
 
 /// An expert's score; of a softmax before the division by the sum.
 fn strength(result: f32, highest: f32) -> f32 {
-    if SIGMOID {
+    if SCORES == SIGMOID {
         return 1.0 / (1.0 + exp(clamp(-result, -80.0, 80.0)));
     }
     return exp(result - highest);
@@ -109,6 +118,25 @@ fn sum_of_all(base: u32, highest: f32, lane: u32) -> f32 {
     for (var expert = lane; expert < EXPERTS; expert += WORKGROUP) {
         mine += exp(results[base + expert] - highest);
     }
+    return total(mine, lane);
+}
+
+/// A chosen expert's score in a sparse mixer.
+fn mixed_strength(base: u32, chosen: Candidate, lane: u32) -> f32 {
+    var mine = 0.0;
+    for (var expert = lane; expert < EXPERTS; expert += WORKGROUP) {
+        let result = results[base + expert];
+        let is_free = !precedes(Candidate(result, expert), chosen);
+        if is_free && chosen.preference - result <= SPREAD * max(abs(result), chosen.preference) {
+            mine += exp(result - chosen.preference);
+        }
+    }
+    // The chosen one's own summand is 1.
+    return 1.0 / max(total(mine, lane), 1.0);
+}
+
+/// The sum over the lanes.
+fn total(mine: f32, lane: u32) -> f32 {
     partial[lane] = mine;
     workgroupBarrier();
     for (var half = WORKGROUP / 2u; half > 0u; half = half / 2u) {
@@ -117,7 +145,10 @@ fn sum_of_all(base: u32, highest: f32, lane: u32) -> f32 {
         }
         workgroupBarrier();
     }
-    return partial[0];
+    let sum = partial[0];
+    // Others may overwrite it only when every lane has read it.
+    workgroupBarrier();
+    return sum;
 }
 
 /// Finds the groups whose experts may be chosen.
@@ -159,7 +190,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let base = workgroup.y * STRIDE;
     let first_place = workgroup.y * ROUTES_STRIDE;
     var softmax = Softmax(0.0, 1.0);
-    if chooses_by_score() && !SIGMOID {
+    if chooses_by_score() && SCORES == SOFTMAX {
         softmax.highest = highest_result(base, lane);
         softmax.sum = sum_of_all(base, softmax.highest, lane);
     }
@@ -195,7 +226,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         if !chooses_by_score() && place == first_place {
             softmax.highest = result;
         }
-        let chosen = strength(result, softmax.highest);
+        var chosen = 0.0;
+        if SCORES == SPARSE_MIXER {
+            chosen = mixed_strength(base, last, lane);
+        } else {
+            chosen = strength(result, softmax.highest);
+        }
         chosen_sum += chosen;
         if lane == 0u {
             routes[place] = f32(expert);
@@ -203,7 +239,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
     }
 
-    if !chooses_by_score() && !SIGMOID && (!RENORMALISED || EPSILON > 0.0) {
+    if !chooses_by_score() && SCORES == SOFTMAX && (!RENORMALISED || EPSILON > 0.0) {
         softmax.sum = sum_of_all(base, softmax.highest, lane);
     }
     // The sum of the softmax stands in each summand.

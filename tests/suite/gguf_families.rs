@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use logitscope::formats::{self, ModelFile};
 use logitscope::model::config::{
-    Activation, BlockFactors, HeadOrder, HeadWeights, LayerConfig, RecurrentConfig, StateHeads,
+    Activation, BlockFactors, HeadOrder, HeadWeights, LayerConfig, RecurrentConfig, ScoreGrowth, StateHeads,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::weight_format::BlockFormat;
@@ -52,6 +52,12 @@ fn as_gguf_has_it(name: &str, config: &mut ModelConfig) {
             "mistral" | "mixtral" => attention.scores.window = None,
             // Its converter writes no activation.
             "llama-linear" => feed_forward.activation = Activation::Silu,
+            // Chunks, and how scores grow.
+            "llama4_text" => {
+                attention.scores.chunk = attention.scores.chunk.map(|_| 8192);
+                let growth = ScoreGrowth { rate: 0.1, interval: 8192, offset: 1 };
+                attention.scores.growth = attention.scores.growth.map(|_| growth);
+            }
             "gemma2" | "gemma3_text" => attention.scale = (attention.head_width as f32).sqrt().recip(),
             _ => {}
         }

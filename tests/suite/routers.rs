@@ -9,7 +9,7 @@ use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, Bias, BlockNorms, EmbeddingConfig, ExpertGroups, ExpertKind, ExpertsConfig,
     FeedForwardConfig, FeedForwardKind, GroupRank, HeadWeights, LogitsConfig, ModelConfig, NormConfig,
-    NormKind, Positions, RouterConfig, SharedExpert, SharedGate,
+    NormKind, Positions, RouterConfig, RouterScores, SharedExpert, SharedGate,
 };
 use logitscope::model::plan::{BufferId, Op, Plan};
 use logitscope::model::{Batch, LanguageModel, WeightFormat, plan_decoder};
@@ -236,6 +236,18 @@ fn experts_that_cannot_be_chosen_are_refused() {
         (
             with(12, 4, grouped(4, 1)),
             "the number of experts for a token is 4, but the groups that they come from have only 3",
+        ),
+        (
+            with(
+                12,
+                3,
+                RouterConfig { scores: RouterScores::SparseMixer { spread: f32::NAN }, ..grouped(4, 2) },
+            ),
+            "the spread of the router's results is NaN, but it has to be 0 or a small positive number",
+        ),
+        (
+            with(12, 3, RouterConfig { scores: RouterScores::SparseMixer { spread: 0.1 }, ..grouped(4, 2) }),
+            "the router is a sparse mixer, but it chooses without groups, and without a bias",
         ),
         (
             with(12, 3, RouterConfig { factor: 0.0, ..RouterConfig::SIGMOID }),

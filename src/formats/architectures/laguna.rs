@@ -45,8 +45,8 @@ const SIZES: &[(&str, usize)] = &[
 ];
 
 /// Bases of the frequencies where the configuration has none: of layers that see all, and of those with a window.
-pub(super) const THETA: f64 = 500_000.0;
-pub(super) const THETA_OF_WINDOWS: f64 = 10_000.0;
+const THETA: f64 = 500_000.0;
+const THETA_OF_WINDOWS: f64 = 10_000.0;
 
 const HEADS: &str = "num_attention_heads_per_layer";
 
@@ -68,7 +68,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
         attention.head_norm = Some(norm::of_heads(norm, HeadNormExtent::Head));
         attention.output_gate = Some(gate);
     }
-    put_windows(fields, &mut config, 512)?;
+    put_windows(fields, &mut config)?;
     let width = fields.size("moe_intermediate_size")?;
     let experts = read_experts(fields)?;
     experts::in_sparse_layers(fields, &mut config, 1, width, experts)?;
@@ -76,10 +76,10 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
 }
 
 /// Windows, with the rotary embedding of the layers that have one.
-pub(super) fn put_windows(fields: &Fields, config: &mut ModelConfig, size: usize) -> Result<(), FormatError> {
+fn put_windows(fields: &Fields, config: &mut ModelConfig) -> Result<(), FormatError> {
     let size = match fields.optional_number("sliding_window")? {
         Some(0.0) => None,
-        _ => window::size(fields, size)?,
+        _ => window::size(fields, 512)?,
     };
     let sights = window::sights(fields, config.layers.len(), |_| Sight::Full)?;
     let head_width = config.first_attention().map_or(0, |attention| attention.head_width);

@@ -43,10 +43,10 @@ mod lfm2;
 mod lfm2_moe;
 mod lfm3;
 mod llama;
+mod llama4;
 mod llama_like;
 mod mamba;
 mod mamba2;
-mod mellum;
 mod minimax_m2;
 mod ministral3;
 mod mistral;
@@ -64,6 +64,7 @@ mod opt;
 mod per_layer;
 mod phi;
 mod phi3;
+mod phimoe;
 mod qwen2;
 mod qwen2_moe;
 mod qwen3;
@@ -93,7 +94,7 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 64] = [
+const FAMILIES: [Family; 65] = [
     afmoe::FAMILY,
     arcee::FAMILY,
     bailing_moe::FAMILY,
@@ -130,8 +131,8 @@ const FAMILIES: [Family; 64] = [
     lfm2_moe::FAMILY,
     lfm3::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     mamba2::FAMILY,
-    mellum::FAMILY,
     minimax_m2::FAMILY,
     ministral3::FAMILY,
     mistral::FAMILY,
@@ -147,6 +148,7 @@ const FAMILIES: [Family; 64] = [
     opt::FAMILY,
     phi::FAMILY,
     phi3::FAMILY,
+    phimoe::FAMILY,
     qwen2::FAMILY,
     qwen2_moe::FAMILY,
     qwen3::FAMILY,

@@ -21,7 +21,7 @@ pub use attention::{
 };
 pub use bias::Bias;
 pub use experts::{
-    ExpertGroups, ExpertKind, ExpertsApart, ExpertsConfig, GroupRank, RouterConfig, RouterScores,
+    ExpertGroups, ExpertKind, ExpertsApart, ExpertsConfig, GroupRank, RouterConfig, RouterScores, ShareUse,
     SharedExpert, SharedGate,
 };
 pub use feed_forward::{Activation, FeedForwardConfig, FeedForwardKind};

@@ -1,6 +1,6 @@
 //! The shapes of models whose layers are of two kinds, attention and a block with a state, each with a feed-forward block.
 
-use super::{gemma, nemotron};
+use super::{gated, gemma, nemotron};
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, ConvolutionConfig, EmbeddingConfig, FeedForwardConfig,
     FeedForwardKind, GateExtent, GateFunction, GatedDeltaConfig, HeadNormConfig, HeadNormExtent, HeadOrder,
@@ -13,13 +13,15 @@ use crate::model::rotary::{RotaryConfig, RotaryScaling};
 pub(super) type Make = fn() -> ModelConfig;
 
 /// By name, each by its published configuration.
-pub(super) const HYBRIDS: [(&str, Make); 6] = [
+pub(super) const HYBRIDS: [(&str, Make); 8] = [
     ("lfm2.5-1.2b", lfm_1_2b),
     ("qwen3.5-0.8b", qwen_0_8b),
     ("qwen3.5-4b", qwen_4b),
     ("nemotron-3-nano-4b", nemotron::nano_4b),
     ("gemma-4-e2b", gemma::e2b),
     ("gemma-4-12b", gemma::dense_12b),
+    ("muse-glimmer-30b", gated::glimmer_30b),
+    ("laguna-xs", gated::laguna_xs),
 ];
 
 /// What tells such models apart.

@@ -1,5 +1,6 @@
 //! Shapes of real models: configurations without any file, for benchmarks that need no download.
 
+mod gated;
 mod gemma;
 mod hybrids;
 mod nemotron;
@@ -231,7 +232,9 @@ mod tests {
                 4_205_751_296,
                 3_973_556_832,
                 4_628_569_379,
-                11_907_350_320
+                11_907_350_320,
+                27_854_800_896,
+                33_442_617_088
             ]
         );
     }

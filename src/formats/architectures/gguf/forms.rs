@@ -13,8 +13,9 @@ use super::form::{
     TURNED, TURNED_LLAMA, UPDATE_NORMS, USUAL, VALUE_AND_OUTPUT, WINDOW,
 };
 use super::gemma::GEMMA4;
-use super::laguna::{LAGUNA, MELLUM};
+use super::laguna::LAGUNA;
 use super::lfm::{LFM2, LFM2_MOE};
+use super::llama4::LLAMA4;
 use super::ministral::MISTRAL3;
 use super::muse_glimmer::MUSE_GLIMMER;
 use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
@@ -347,7 +348,7 @@ pub(super) static FORMS: [Form; 59] = [
     BAILING_MOE,
     BAILING_MOE2,
     LAGUNA,
-    MELLUM,
+    LLAMA4,
     COHERE2_MOE_RMS,
     COHERE2_MOE,
     MISTRAL3,

@@ -1,5 +1,5 @@
-//! Laguna and Mellum as llama.cpp's converter writes them: layers with a window have a base of their own, and in Laguna
-//! other numbers of heads and of elements that rotate.
+//! Laguna as llama.cpp's converter writes it: layers with a window have a base of their own, and other numbers of heads and
+//! of elements that rotate.
 
 use serde_json::{Value, json};
 
@@ -72,20 +72,6 @@ pub(super) const LAGUNA: Form = Form {
         SELECTION,
         NORMS,
     ],
-    ..USUAL
-};
-
-pub(super) const MELLUM: Form = Form {
-    architecture: "mellum",
-    family: "mellum",
-    fields: &[FIELDS, RMS, WINDOW, OF_WINDOWS, EXPERT_FIELDS],
-    needs: &["expert_count", "expert_used_count", "expert_feed_forward_length"],
-    share: Some(SHARE),
-    complete: |config| {
-        config.or("sliding_window", Value::Null);
-        rope_of_windows(config);
-    },
-    tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, EXPERTS, NORMS],
     ..USUAL
 };
 

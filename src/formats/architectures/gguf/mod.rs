@@ -13,6 +13,7 @@ mod gemma;
 mod laguna;
 mod layers;
 mod lfm;
+mod llama4;
 mod mamba_forms;
 mod ministral;
 mod muse_glimmer;
@@ -98,6 +99,11 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
     let architecture = metadata
         .text(ARCHITECTURE)?
         .ok_or_else(|| metadata.error(ARCHITECTURE, "it is missing; it has to name the model's family"))?;
+    if architecture == "phimoe" {
+        let reason = "llama.cpp computes phimoe with other norms and another router than its authors; open the model's \
+                      folder in place of this file";
+        return Err(metadata.error(ARCHITECTURE, reason));
+    }
     static BASES: [Family; FAMILIES.len()] = FAMILIES;
     let mut form = None;
     for candidate in FORMS.iter().filter(|form| form.architecture == architecture) {
