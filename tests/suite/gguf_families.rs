@@ -78,7 +78,9 @@ fn with_states_as_gguf_has_them(name: &str, config: &mut ModelConfig) {
         if let Some(RecurrentConfig::Mamba2(state)) = &mut layer.recurrent {
             state.time_step = [0.0, f32::INFINITY];
         }
-        layer.residual.factors = BlockFactors::NONE;
+        if has_factors {
+            layer.residual.factors = BlockFactors::NONE;
+        }
         if let Some(attention) = layer.attention.as_mut().filter(|_| has_factors) {
             attention.scale = (attention.head_width as f32).sqrt().recip();
         }

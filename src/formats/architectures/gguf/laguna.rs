@@ -16,6 +16,7 @@ pub(super) const LAGUNA: Form = Form {
     architecture: "laguna",
     family: "laguna",
     fields: &[
+        &[(HEADS, HEADS_BY_LAYER)],
         FIELDS,
         RMS,
         WINDOW,
@@ -48,11 +49,9 @@ pub(super) const LAGUNA: Form = Form {
             false => "full_attention",
         };
         config.or("layer_types", (0..layers).map(kind).collect());
-        if let Some(Value::Array(heads)) = config.config.get("num_attention_heads").cloned() {
-            let first = heads.first().cloned().unwrap_or_default();
-            config.config.insert("num_attention_heads".to_owned(), first);
-            config.or("num_attention_heads_per_layer", Value::Array(heads));
-        }
+        let heads = config.config.get(HEADS_BY_LAYER).cloned().unwrap_or_default();
+        let first = heads.as_array().and_then(|heads| heads.first()).cloned();
+        config.or("num_attention_heads", first.unwrap_or(heads));
         let gates = config.rows("blk.0.attn_gate.weight");
         let is_by_head = gates.is_some() && gates == config.size("num_attention_heads");
         config.or("gating", json!(if is_by_head { "per-head" } else { "per-element" }));
@@ -76,6 +75,7 @@ pub(super) const LAGUNA: Form = Form {
 };
 
 const HEADS: &str = "attention.head_count";
+const HEADS_BY_LAYER: &str = "num_attention_heads_per_layer";
 const BASE: &str = "_rope_theta_of_windows";
 const ROTATING: &str = "_rotating_of_windows";
 const OF_WINDOWS: &[(&str, &str)] = &[("rope.freq_base_swa", BASE), ("rope.dimension_count_swa", ROTATING)];
