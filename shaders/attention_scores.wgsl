@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let range = key_range(0u);
     let scale = row_scale(range.positions);
     let query = FIRST + head * HEAD_WIDTH;
-    for (var position = window_start(range.positions) + lane; position < range.positions; position += WORKGROUP) {
+    for (var position = first_seen(range.positions) + lane; position < range.positions; position += WORKGROUP) {
         let place = head_place(slot_of(range, position), group);
         var product = 0.0;
         for (var block = 0u; block < HEAD_VEC8S; block++) {

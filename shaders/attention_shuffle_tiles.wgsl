@@ -99,7 +99,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 if key >= tile.longest && key < tile.keys {
                     place = chain_position(subgroupShuffle(row, r), tile_slot(tile, key));
                 }
-                sees[j] = place >= window_start(row_positions) && place < row_positions;
+                sees[j] = place >= first_seen(row_positions) && place < row_positions;
                 let score = finished_score(scores[r][j] * scale, head, row_positions - 1u - place);
                 scores[r][j] = select(LOWEST, score, sees[j]);
                 highest = max(highest, scores[r][j]);

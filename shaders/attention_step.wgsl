@@ -75,8 +75,8 @@ fn main(
     if first >= end {
         return;
     }
-    // A split before the window has no positions, and a sum of 0.
-    let start = max(first, window_start(range.positions));
+    // A split before the first position seen has no positions, and a sum of 0.
+    let start = max(first, first_seen(range.positions));
     prepare(first_head, group, row, end == range.positions, lane);
     storageBarrier();
     workgroupBarrier();

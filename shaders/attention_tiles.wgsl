@@ -63,7 +63,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     );
     let last = cached + chained - 1u;
     let bounds = vec4(
-        window_start(last.x + 1u), window_start(last.y + 1u), window_start(last.z + 1u), window_start(last.w + 1u)
+        first_seen(last.x + 1u), first_seen(last.y + 1u), first_seen(last.z + 1u), first_seen(last.w + 1u)
     );
 
     let scale = vec4(

@@ -1,11 +1,11 @@
 // A linear map by the experts that each row was given, of which only their own weights are read.
 //
 //   output[t][k·R + r] = Σ_c weight[e(t, k)·R + r][c] · x[c] (+ bias[e(t, k)·R + r]),
-//   x = input[t], or block k of it
+//   x = input[t], or block k of it, or share(t, k) · input[t] (TIMES_SHARE)
 //
 // Shapes: weight E·R × C in shards of whole blocks of four rows, C in UNITS units; input rows of INPUT_BLOCKS
 // blocks of four, of which slot k reads from k · SLOT_BLOCKS on; routes rows of ROUTES_STRIDE numbers, the indices
-// first; output T × K·R, rows of OUTPUT_BLOCKS blocks of four.
+// first, then the shares; output T × K·R, rows of OUTPUT_BLOCKS blocks of four.
 // Split: one workgroup for four outputs (x and z) of a row (y). Lanes take turns at the units of a weight row, and
 // one reduction (shaders/lib/reduce_*.wgsl) adds up what they have.
 // Twin: src/reference/expert_linear.rs
@@ -23,6 +23,7 @@ override ACTIVE: u32;
 override FIRST_ROW: u32;
 override SHARD_ROWS: u32;
 override HAS_BIAS: bool;
+override TIMES_SHARE: bool;
 
 const SLOTS: u32 = 1u;
 
@@ -62,6 +63,9 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
     join(lane);
     if lane.index == 0u {
         var result = joined(0u, lane);
+        if TIMES_SHARE {
+            result *= routes[row * ROUTES_STRIDE + ACTIVE + slot];
+        }
         if HAS_BIAS {
             result += bias[weight_row / 4u];
         }

@@ -1,6 +1,6 @@
 // Adds up what the experts of a row made, by their shares.
 //
-//   output[t][c] = Σ_k share(t, k) · input[t][k·C + c]
+//   output[t][c] = Σ_k share(t, k) · input[t][k·C + c], the shares only if TIMES_SHARE
 //
 // Shapes: routes rows of ROUTES_STRIDE numbers, K indices and then K shares; input T × K·C, rows of INPUT_BLOCKS
 // blocks of four; output T × C, rows of COLUMNS4 blocks of four, of which BLOCKS hold columns.
@@ -9,6 +9,7 @@
 
 override WORKGROUP: u32;
 override ACTIVE: u32;
+override TIMES_SHARE: bool;
 override ROUTES_STRIDE: u32;
 override INPUT_BLOCKS: u32;
 override COLUMNS4: u32;
@@ -27,7 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let first_share = id.y * ROUTES_STRIDE + ACTIVE;
     var sum = vec4(0.0);
     for (var share = first_share; share < first_share + ACTIVE; share++) {
-        sum = fma(vec4(routes[share]), input[place], sum);
+        sum = fma(vec4(select(1.0, routes[share], TIMES_SHARE)), input[place], sum);
         place += BLOCKS;
     }
     output[id.y * COLUMNS4 + id.x] = sum;

@@ -1,16 +1,19 @@
 // Chooses the experts of each row by what the router made of it: the preferred ones, the lower index among equals.
 //
 //   s(t, e) = exp(results[t][e] − m) / Σ_i exp(results[t][i] − m),   m = max(results[t]),
-//             or 1 / (1 + exp(−results[t][e]))  (SIGMOID)
+//             or 1 / (1 + exp(−results[t][e]))  (SCORES is SIGMOID)
 //   routes[t][k] = e(t, k), the expert with the k-th highest s(t, e) (+ bias[e])
 //   routes[t][K + k] = FACTOR · s(t, e(t, k))  (/ (Σ_k s(t, e(t, k)) + EPSILON), if RENORMALISED) (· factors[e(t, k)])
 //
-// Only experts of some groups of neighbours may be chosen, if there are several: those groups with the highest sums
-// of the two highest s (+ bias).
+// With SPARSE_MIXER the highest results r are chosen, and the score of one is 1 / Σ_i exp(r(i) − r(chosen)) over those that
+// are not chosen before it and have r(chosen) − r(i) ≤ SPREAD · max(|r(i)|, r(chosen)).
+//
+// Only experts of some groups of neighbours may be chosen, if there are several: those groups with the highest s
+// (+ bias), or the highest sums of the two highest (RANKED_BY_TWO).
 //
 // Shapes: results T × E, rows STRIDE apart; routes T × 2K, rows ROUTES_STRIDE apart; bias, factors E.
 // Split: one workgroup a row (y). For each choice the lanes share out the experts, and the best of what they found
-// is found in workgroup memory. A group's sum is one lane's.
+// is found in workgroup memory. A group's rank is one lane's.
 // Twin: src/reference/route.rs
 
 override WORKGROUP: u32;
@@ -18,14 +21,21 @@ override EXPERTS: u32;
 override ACTIVE: u32;
 override STRIDE: u32;
 override ROUTES_STRIDE: u32;
-override SIGMOID: bool;
+override SCORES: u32;
+override SPREAD: f32;
 override HAS_BIAS: bool;
 override HAS_FACTORS: bool;
 override GROUPS: u32;
 override KEPT_GROUPS: u32;
+override RANKED_BY_TWO: bool;
 override RENORMALISED: bool;
 override EPSILON: f32;
 override FACTOR: f32;
+
+// Values of SCORES; src/gpu/kernels/overrides.rs has the same, and a test compares them.
+const SOFTMAX: u32 = 0u;
+const SIGMOID: u32 = 1u;
+const SPARSE_MIXER: u32 = 2u;
 
 @group(0) @binding(0) var<storage, read> results: array<f32>;
 @group(0) @binding(1) var<storage, read_write> routes: array<f32>;
@@ -46,7 +56,7 @@ struct Softmax {
 
 var<workgroup> best: array<Candidate, WORKGROUP>;
 var<workgroup> partial: array<f32, WORKGROUP>;
-var<workgroup> group_sums: array<f32, GROUPS>;
+var<workgroup> group_ranks: array<f32, GROUPS>;
 var<workgroup> is_kept: array<u32, GROUPS>;
 
 /// Whether the first candidate is chosen before the second.
@@ -60,7 +70,7 @@ fn precedes(first: Candidate, second: Candidate) -> bool {
 
 /// An expert's score; of a softmax before the division by the sum.
 fn strength(result: f32, highest: f32) -> f32 {
-    if SIGMOID {
+    if SCORES == SIGMOID {
         return 1.0 / (1.0 + exp(clamp(-result, -80.0, 80.0)));
     }
     return exp(result - highest);
@@ -108,6 +118,25 @@ fn sum_of_all(base: u32, highest: f32, lane: u32) -> f32 {
     for (var expert = lane; expert < EXPERTS; expert += WORKGROUP) {
         mine += exp(results[base + expert] - highest);
     }
+    return total(mine, lane);
+}
+
+/// A chosen expert's score in a sparse mixer.
+fn mixed_strength(base: u32, chosen: Candidate, lane: u32) -> f32 {
+    var mine = 0.0;
+    for (var expert = lane; expert < EXPERTS; expert += WORKGROUP) {
+        let result = results[base + expert];
+        let is_free = !precedes(Candidate(result, expert), chosen);
+        if is_free && chosen.preference - result <= SPREAD * max(abs(result), chosen.preference) {
+            mine += exp(result - chosen.preference);
+        }
+    }
+    // The chosen one's own summand is 1.
+    return 1.0 / max(total(mine, lane), 1.0);
+}
+
+/// The sum over the lanes.
+fn total(mine: f32, lane: u32) -> f32 {
     partial[lane] = mine;
     workgroupBarrier();
     for (var half = WORKGROUP / 2u; half > 0u; half = half / 2u) {
@@ -116,7 +145,10 @@ fn sum_of_all(base: u32, highest: f32, lane: u32) -> f32 {
         }
         workgroupBarrier();
     }
-    return partial[0];
+    let sum = partial[0];
+    // Others may overwrite it only when every lane has read it.
+    workgroupBarrier();
+    return sum;
 }
 
 /// Finds the groups whose experts may be chosen.
@@ -124,26 +156,22 @@ fn keep_groups(base: u32, softmax: Softmax, lane: u32) {
     for (var group = lane; group < GROUPS; group += WORKGROUP) {
         let first = group * (EXPERTS / GROUPS);
         var highest = preference(base, first, softmax);
-        var second = preference(base, first + 1u, softmax);
-        if second > highest {
-            let other = highest;
-            highest = second;
-            second = other;
-        }
-        for (var expert = first + 2u; expert < first + EXPERTS / GROUPS; expert++) {
+        // Where groups are ranked by two numbers there are two or more.
+        var second = -1e30;
+        for (var expert = first + 1u; expert < first + EXPERTS / GROUPS; expert++) {
             let found = preference(base, expert, softmax);
             second = max(second, min(found, highest));
             highest = max(highest, found);
         }
-        group_sums[group] = highest + second;
+        group_ranks[group] = highest + select(0.0, second, RANKED_BY_TWO);
     }
     workgroupBarrier();
     for (var group = lane; group < GROUPS; group += WORKGROUP) {
-        let own = group_sums[group];
+        let own = group_ranks[group];
         var before = 0u;
         for (var other = 0u; other < GROUPS; other++) {
-            let sum = group_sums[other];
-            before += u32(sum > own || (sum == own && other < group));
+            let rank = group_ranks[other];
+            before += u32(rank > own || (rank == own && other < group));
         }
         is_kept[group] = u32(before < KEPT_GROUPS);
     }
@@ -162,7 +190,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let base = workgroup.y * STRIDE;
     let first_place = workgroup.y * ROUTES_STRIDE;
     var softmax = Softmax(0.0, 1.0);
-    if chooses_by_score() && !SIGMOID {
+    if chooses_by_score() && SCORES == SOFTMAX {
         softmax.highest = highest_result(base, lane);
         softmax.sum = sum_of_all(base, softmax.highest, lane);
     }
@@ -198,7 +226,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         if !chooses_by_score() && place == first_place {
             softmax.highest = result;
         }
-        let chosen = strength(result, softmax.highest);
+        var chosen = 0.0;
+        if SCORES == SPARSE_MIXER {
+            chosen = mixed_strength(base, last, lane);
+        } else {
+            chosen = strength(result, softmax.highest);
+        }
         chosen_sum += chosen;
         if lane == 0u {
             routes[place] = f32(expert);
@@ -206,7 +239,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
     }
 
-    if !chooses_by_score() && !SIGMOID && (!RENORMALISED || EPSILON > 0.0) {
+    if !chooses_by_score() && SCORES == SOFTMAX && (!RENORMALISED || EPSILON > 0.0) {
         softmax.sum = sum_of_all(base, softmax.highest, lane);
     }
     // The sum of the softmax stands in each summand.

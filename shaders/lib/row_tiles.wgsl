@@ -43,12 +43,12 @@ fn tile_slot(tile: RowTile, key: u32) -> u32 {
 
 /// The first key that a row of the tile may see, or one before it: a multiple of `step`.
 fn first_key(tile: RowTile, step: u32) -> u32 {
-    if WINDOW == 0u {
+    if WINDOW == 0u && CHUNK == 0u {
         return 0u;
     }
     var first = tile.longest;
     for (var i = 0u; i < tile.rows; i++) {
-        first = min(first, window_start(row_positions(tile_row(tile, i))));
+        first = min(first, first_seen(row_positions(tile_row(tile, i))));
     }
     return first / step * step;
 }

@@ -118,7 +118,7 @@ pub struct AttentionProbe {
 /// What the router made of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpertsProbe {
-    /// For each expert its score: the softmax over all experts, or the sigmoid, of what the router gave.
+    /// For each expert its score: the sigmoid of what the router gave, in other routers the softmax over all experts.
     pub scores: Vec<f32>,
     /// The experts chosen, in the order of choice, and the share that each has in the result.
     pub chosen: Vec<(usize, f32)>,

@@ -2,6 +2,7 @@
 //! can do at most.
 
 use super::batch::{Batch, SequenceId};
+use super::config::ScoresConfig;
 use super::error::ModelError;
 
 /// A model whose passes can be timed op by op, and compared with what its device can do.
@@ -93,8 +94,18 @@ pub struct LayerKeeps {
     pub cache: bool,
     /// How many positions a row of it sees at most; `None` for all.
     pub window: Option<usize>,
+    /// How many positions are in a chunk, of which a row sees none before its own; `None` where it does.
+    pub chunk: Option<usize>,
     /// Whether it keeps a state, which stands for all positions.
     pub state: bool,
+}
+
+impl LayerKeeps {
+    /// The first of so many positions that the last one sees.
+    pub fn first_seen(&self, positions: usize) -> usize {
+        let (window, chunk) = (self.window, self.chunk);
+        ScoresConfig { window, chunk, ..ScoresConfig::default() }.first_seen(positions)
+    }
 }
 
 /// A sequence in the cache.

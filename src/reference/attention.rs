@@ -44,7 +44,7 @@ impl From<&AttentionOp> for Heads {
 /// position seen.
 ///
 /// Only visible positions are passed in, the row's own last, so that there is nothing to mask but what a window
-/// leaves out. `sinks` holds a score for each query head that has no value, or nothing. The largest score is
+/// or a chunk leaves out. `sinks` holds a score for each query head that has no value, or nothing. The largest score is
 /// subtracted before the exponential.
 pub(super) fn attention(
     heads: Heads,
@@ -81,8 +81,7 @@ pub(super) fn attention(
 /// [`attention`] has them.
 pub(super) fn scores(heads: Heads, head: usize, query: &[f32], keys: &[&[f32]]) -> Vec<f64> {
     let scale = f64::from(heads.scale) * grown(heads.scores.growth, keys.len() - 1);
-    let hidden = heads.scores.window.map_or(0, |window| keys.len().saturating_sub(window));
-    let keys = &keys[hidden..];
+    let keys = &keys[heads.scores.first_seen(keys.len())..];
     let group = heads.group(head);
     let query = &query[head * heads.width..][..heads.width];
     let slope = heads.scores.linear_bias.map_or(0.0, |factor| f64::from(factor) * slope(head, heads.query));
@@ -96,8 +95,9 @@ pub(super) fn scores(heads: Heads, head: usize, query: &[f32], keys: &[&[f32]]) 
 
 /// What the scores of a row at `position` are multiplied by besides the scale.
 fn grown(growth: Option<ScoreGrowth>, position: usize) -> f64 {
-    let factor =
-        |ScoreGrowth { rate, interval }| 1.0 + f64::from(rate) * (1.0 + (position / interval) as f64).ln();
+    let factor = |ScoreGrowth { rate, interval, offset }| {
+        1.0 + f64::from(rate) * (1.0 + ((position + offset) / interval) as f64).ln()
+    };
     growth.map_or(1.0, factor)
 }
 
@@ -175,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_leaves_out_what_is_before_it() {
+        let scores = ScoresConfig { chunk: Some(2), ..ScoresConfig::default() };
+        let heads = Heads { query: 1, key_value: 1, width: 1, first_of_value: 0, scale: 1.0, scores };
+        let (keys, values): ([&[f32]; 4], [&[f32]; 4]) = ([&[1.0]; 4], [&[9.0], &[1.0], &[3.0], &[5.0]]);
+        let made = [1, 2, 3, 4].map(|positions| {
+            let mut output = [0.0];
+            attention(heads, &[], &[1.0], &keys[..positions], &values[..positions], &mut output);
+            output[0]
+        });
+        assert_eq!(made, [9.0, 5.0, 3.0, 4.0]);
+    }
+
+    #[test]
     fn a_cap_bends_scores_before_the_softmax() {
         // 2 · tanh(100) = 2 and 0: weights e²/(1 + e²) and its rest.
         let scores = ScoresConfig { cap: Some(2.0), ..ScoresConfig::default() };
@@ -187,8 +200,11 @@ mod tests {
     #[test]
     fn scores_grow_with_the_position() {
         // (1 + 2 · ln 2) at the third and fourth position, with an interval of 2; the factor at the sixth has ln 3.
-        let growth = Some(ScoreGrowth { rate: 2.0, interval: 2 });
+        let from = |offset| Some(ScoreGrowth { rate: 2.0, interval: 2, offset });
+        let growth = from(0);
         let factors = [0, 1, 2, 3, 5].map(|position| grown(growth, position));
+        assert_eq!(factors.map(|factor| factor > 1.0), [false, false, true, true, true]);
+        assert_eq!([0, 1, 2, 3].map(|position| grown(from(1), position) > 1.0), [false, true, true, true]);
         let (second, third) = (2.386_294_4, 3.197_224_6);
         for (factor, expected) in factors.into_iter().zip([1.0, 1.0, second, second, third]) {
             assert!((factor - expected).abs() < 1e-6, "{factor} {expected}");

@@ -28,20 +28,24 @@ pub(super) fn expert_linear(
     let Matrices { weight, bias, experts, columns } = matrices;
     let rows = weight.len() / columns / experts;
     let inputs = match expert_input {
-        ExpertInput::Shared => columns,
+        ExpertInput::Shared | ExpertInput::TimesShare => columns,
         ExpertInput::PerExpert => active * columns,
     };
     let all_rows = routes.chunks_exact(2 * active).zip(input.chunks_exact(inputs));
     for ((routes, input), output) in all_rows.zip(output.chunks_exact_mut(active * rows)) {
         for (slot, output) in output.chunks_exact_mut(rows).enumerate() {
             let x = match expert_input {
-                ExpertInput::Shared => input,
+                ExpertInput::Shared | ExpertInput::TimesShare => input,
                 ExpertInput::PerExpert => &input[slot * columns..][..columns],
+            };
+            let share = match expert_input {
+                ExpertInput::TimesShare => f64::from(routes[active + slot]),
+                ExpertInput::Shared | ExpertInput::PerExpert => 1.0,
             };
             let first = routes[slot] as usize * rows;
             for (row, output) in output.iter_mut().enumerate() {
                 let bias = bias.map_or(0.0, |bias| f64::from(bias[first + row]));
-                *output = (dot(&weight[(first + row) * columns..][..columns], x) + bias) as f32;
+                *output = (share * dot(&weight[(first + row) * columns..][..columns], x) + bias) as f32;
             }
         }
     }
@@ -62,6 +66,10 @@ mod tests {
         assert_eq!(output, [10.0, 20.0, 1.0, 2.0]);
         expert_linear(matrices, 2, &routes, &[1.0, 2.0, 3.0, 4.0], ExpertInput::PerExpert, &mut output);
         assert_eq!(output, [10.0, 20.0, 3.0, 4.0]);
+        expert_linear(matrices, 2, &routes, &[1.0, 2.0], ExpertInput::TimesShare, &mut output);
+        for (found, expected) in output.into_iter().zip([3.0, 6.0, 0.7, 1.4]) {
+            assert!((found - expected).abs() < 1e-6, "{output:?}");
+        }
         let matrices = Matrices { bias: Some(&[0.1, 0.2, 0.3, 0.4]), ..matrices };
         expert_linear(matrices, 2, &routes, &[1.0, 2.0], ExpertInput::Shared, &mut output);
         assert_eq!(output, [10.3, 20.4, 1.1, 2.2]);

@@ -173,9 +173,9 @@ impl Reference {
                     output,
                 );
             }
-            Op::Mix { routes, input, .. } => {
+            Op::Mix { share_use, routes, input, .. } => {
                 let (active, routes) = self.routes(routes);
-                mix::mix(active, routes, self.buffer(input), output);
+                mix::mix(share_use, active, routes, self.buffer(input), output);
             }
             Op::GateRows { function, width, gate, output: gated } => {
                 let gates = self.plan.buffer(gated).columns / width;

@@ -1,6 +1,6 @@
 //! Twin of `Op::Route`: the experts of each row, and their shares.
 
-use crate::model::config::{ExpertGroups, RouterConfig, RouterScores};
+use crate::model::config::{ExpertGroups, GroupRank, RouterConfig, RouterScores};
 
 /// What the op says, with its tensor's numbers.
 pub(super) struct Routing<'a> {
@@ -19,14 +19,22 @@ pub(super) fn route(routing: &Routing, results: &[f32], output: &mut [f32]) {
     for (results, output) in results.chunks_exact(experts).zip(output.chunks_exact_mut(2 * active)) {
         let scores = scores(router.scores, results);
         let chosen = choose(routing, results, &scores);
+        let weights: Vec<f64> = match router.scores {
+            RouterScores::Softmax | RouterScores::Sigmoid => {
+                chosen.iter().map(|&expert| scores[expert]).collect()
+            }
+            RouterScores::SparseMixer { spread } => {
+                (0..active).map(|slot| mixed(results, &chosen[..slot], chosen[slot], spread)).collect()
+            }
+        };
         let sum: f64 = match router.renormalised {
             None => 1.0,
-            Some(epsilon) => chosen.iter().map(|&expert| scores[expert]).sum::<f64>() + f64::from(epsilon),
+            Some(epsilon) => weights.iter().sum::<f64>() + f64::from(epsilon),
         };
-        for (slot, &expert) in chosen.iter().enumerate() {
+        for (slot, (&expert, weight)) in chosen.iter().zip(weights).enumerate() {
             output[slot] = expert as f32;
             let own = routing.factors.map_or(1.0, |factors| f64::from(factors[expert]));
-            output[active + slot] = (f64::from(router.factor) * own * scores[expert] / sum) as f32;
+            output[active + slot] = (f64::from(router.factor) * own * weight / sum) as f32;
         }
     }
 }
@@ -35,13 +43,23 @@ fn scores(kind: RouterScores, results: &[f32]) -> Vec<f64> {
     let results = results.iter().map(|&result| f64::from(result));
     match kind {
         RouterScores::Sigmoid => results.map(|result| 1.0 / (1.0 + (-result).exp())).collect(),
-        RouterScores::Softmax => {
+        // Only the chosen ones have a score in a sparse mixer.
+        RouterScores::Softmax | RouterScores::SparseMixer { .. } => {
             let highest = results.clone().fold(f64::NEG_INFINITY, f64::max);
             let exponentials: Vec<f64> = results.map(|result| (result - highest).exp()).collect();
             let sum: f64 = exponentials.iter().sum();
             exponentials.into_iter().map(|exponential| exponential / sum).collect()
         }
     }
+}
+
+/// The score of an expert chosen after others in a sparse mixer: the softmax over those that were left and lie close to it.
+fn mixed(results: &[f32], before: &[usize], chosen: usize, spread: f32) -> f64 {
+    let highest = results[chosen];
+    let close = results.iter().enumerate().filter(|(expert, result)| {
+        !before.contains(expert) && highest - **result <= spread * result.abs().max(highest)
+    });
+    1.0 / close.map(|(_, result)| f64::from(result - highest).exp()).sum::<f64>()
 }
 
 /// The indices of the experts that are preferred most.
@@ -61,15 +79,19 @@ fn choose(routing: &Routing, results: &[f32], scores: &[f64]) -> Vec<usize> {
     candidates[..active].to_vec()
 }
 
-/// The experts of those groups whose two most preferred ones add up to most.
-fn in_kept_groups(ExpertGroups { count, kept }: ExpertGroups, preferences: &[f32]) -> Vec<usize> {
+/// The experts of those groups whose most preferred one, or two of them together, are preferred most.
+fn in_kept_groups(ExpertGroups { count, kept, rank }: ExpertGroups, preferences: &[f32]) -> Vec<usize> {
     let size = preferences.len() / count;
-    let sum_of_two = |group: &[f32]| -> f32 {
-        let order = descending(group, (0..size).collect());
-        order.iter().take(2).map(|&index| group[index]).sum()
+    let largest = match rank {
+        GroupRank::Largest => 1,
+        GroupRank::TwoLargest => 2,
     };
-    let sums: Vec<f32> = preferences.chunks_exact(size).map(sum_of_two).collect();
-    let groups = descending(&sums, (0..count).collect());
+    let rank = |group: &[f32]| -> f32 {
+        let order = descending(group, (0..size).collect());
+        order.iter().take(largest).map(|&index| group[index]).sum()
+    };
+    let ranks: Vec<f32> = preferences.chunks_exact(size).map(rank).collect();
+    let groups = descending(&ranks, (0..count).collect());
     groups[..kept].iter().flat_map(|group| group * size..(group + 1) * size).collect()
 }
 
@@ -98,5 +120,39 @@ mod tests {
         let factors = Some(&[4.0, 1.0, 1.0, 2.0][..]);
         route(&Routing { factors, ..routing }, &scores, &mut output);
         assert_eq!(output, [1.0, 3.0, 0.5, 1.0, 3.0, 0.0, 1.5, 1.0]);
+    }
+
+    /// As transformers' `sparsemixer` of Phi-3.5-MoE with a jitter of 0.1 computes it.
+    #[test]
+    fn a_sparse_mixer_scores_experts_among_those_close_to_them() {
+        // 1 is close to 1.1, 0.85 is close to 1 but not to 1.1, and nothing else is close.
+        let scores = [1.0, -2.0, 1.1, 0.85, -1.0];
+        let router = RouterConfig {
+            scores: RouterScores::SparseMixer { spread: 0.2 },
+            ..RouterConfig::SOFTMAX_OF_ALL
+        };
+        let mut output = [0.0; 4];
+        let routing = Routing { active: 2, router, bias: None, factors: None, experts: 5 };
+        route(&routing, &scores, &mut output);
+        assert_eq!(output[..2], [2.0, 0.0]);
+        for (share, expected) in output[2..].iter().zip([0.524_979_2, 0.537_429_9]) {
+            assert!((share - expected).abs() < 1e-6, "{output:?}");
+        }
+    }
+
+    #[test]
+    fn experts_come_from_the_groups_that_rank_highest() {
+        // The sigmoids are ¼ and ½, ¾ and ⅒: the first group has more together, the second the largest.
+        let scores = [f32::ln(1.0 / 3.0) + 1e-3, 0.5, f32::ln(3.0), f32::ln(1.0 / 9.0) - 1.0];
+        let chosen_by = |rank| {
+            let groups = Some(ExpertGroups { count: 2, kept: 1, rank });
+            let router = RouterConfig { groups, ..RouterConfig::SIGMOID };
+            let mut output = [0.0; 4];
+            let routing = Routing { active: 2, router, bias: None, factors: None, experts: 4 };
+            route(&routing, &scores, &mut output);
+            [output[0], output[1]]
+        };
+        assert_eq!(chosen_by(GroupRank::TwoLargest), [1.0, 0.0]);
+        assert_eq!(chosen_by(GroupRank::Largest), [2.0, 3.0]);
     }
 }

@@ -28,7 +28,8 @@ pub const SPLITTING: KernelChoice = KernelChoice {
     ..KernelChoice::CPU
 };
 /// No window, cap, linear bias or growth.
-const SCORES: ScoresConfig = ScoresConfig { window: None, cap: None, linear_bias: None, growth: None };
+const SCORES: ScoresConfig =
+    ScoresConfig { window: None, chunk: None, cap: None, linear_bias: None, growth: None };
 const NORMS: HeadNorms =
     HeadNorms { place: HeadNormPlace::BeforeRotary, epsilon: 1e-6, query: TensorId(0), key: TensorId(1) };
 const NORMS_AFTER: HeadNorms = HeadNorms { place: HeadNormPlace::AfterRotary, ..NORMS };
@@ -228,7 +229,7 @@ fn with_scores(mut plan: Plan, changed: ScoresConfig) -> Plan {
 #[test]
 fn windows_caps_and_linear_biases_agree() {
     // Few kernels, since software drivers take seconds for each: splits, some of them before the window, and tiles.
-    let scores = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5), growth: None };
+    let scores = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5), ..SCORES };
     for choice in [GPU, SPLITTING, SHUFFLE] {
         let plan = with_scores(plain_plan([6, 3, 8], F32), scores);
         compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with a window, a cap and biases");
@@ -237,9 +238,25 @@ fn windows_caps_and_linear_biases_agree() {
 }
 
 #[test]
+fn chunks_agree() {
+    // Chunks that begin within tiles, splits and passes, and one that a window cuts short.
+    let (shape, chunked) = ([6, 3, 8], ScoresConfig { chunk: Some(24), ..SCORES });
+    for (plan, choice, scores) in [
+        (plain_plan(shape, F16), GPU, chunked),
+        (plain_plan(shape, F32), SPLITTING, chunked),
+        (plain_plan(shape, F32), SHUFFLE, ScoresConfig { window: Some(9), ..chunked }),
+        (fresh_plan(shape, Some(NORMS), F32), CPU, chunked),
+    ] {
+        let plan = with_scores(plan, scores);
+        compare_chains(&plan, choice, &[1, 14, 1, 8, 1, 5, 170, 1, 1], "attention in chunks");
+        compare_tree(&plan, choice);
+    }
+}
+
+#[test]
 fn scores_that_grow_with_the_position_agree() {
     // Each kernel, with queries that are ready and with those that it makes ready itself; much growth, often.
-    let growth = Some(ScoreGrowth { rate: 0.8, interval: 7 });
+    let growth = Some(ScoreGrowth { rate: 0.8, interval: 7, offset: 1 });
     let (shape, grown) = ([6, 3, 8], ScoresConfig { growth, ..SCORES });
     for (plan, choice, scores) in [
         (plain_plan(shape, F16), GPU, ScoresConfig { window: Some(20), cap: Some(2.0), ..grown }),

@@ -2,7 +2,9 @@
 
 use logitscope::gpu::KernelChoice;
 use logitscope::model::WeightFormat;
-use logitscope::model::config::{ExpertGroups, GateFunction, RouterConfig};
+use logitscope::model::config::{
+    ExpertGroups, GateFunction, GroupRank, RouterConfig, RouterScores, ShareUse,
+};
 use logitscope::model::plan::{BufferId, Columns, ExpertInput, Op, Plan, TensorId};
 use logitscope::model::weight_format::{Encoding, GridFormat};
 
@@ -31,6 +33,9 @@ fn experts_agree_in_every_format_and_shape() {
             plan.ops.insert(0, Op::Scale { factor: 0.0, buffer: BufferId(1) });
             add_biases(&mut plan);
         }
+        if experts != 70 {
+            put_shares_on_inputs(&mut plan);
+        }
         for (format, choice) in formats().chain(choices()) {
             if [width, own].iter().any(|columns| !columns.is_multiple_of(format.block_elements())) {
                 continue;
@@ -51,7 +56,15 @@ fn experts_agree_in_every_format_and_shape() {
 fn routers_agree_in_every_kind() {
     let sigmoid = RouterConfig { renormalised: Some(1e-6), factor: 2.5, ..RouterConfig::SIGMOID };
     let softmax = RouterConfig { renormalised: Some(1e-3), ..RouterConfig::SOFTMAX_OF_ALL };
-    let grouped = |router, count, kept| RouterConfig { groups: Some(ExpertGroups { count, kept }), ..router };
+    let ranked = |router, count, kept, rank| RouterConfig {
+        groups: Some(ExpertGroups { count, kept, rank }),
+        ..router
+    };
+    let mixer = |spread| RouterConfig {
+        scores: RouterScores::SparseMixer { spread },
+        ..RouterConfig::SOFTMAX_OF_ALL
+    };
+    let grouped = |router, count, kept| ranked(router, count, kept, GroupRank::TwoLargest);
     for (experts, active, router) in [
         (3, 2, RouterConfig::SIGMOID),
         (70, 6, sigmoid),
@@ -62,8 +75,13 @@ fn routers_agree_in_every_kind() {
         (6, 2, grouped(sigmoid, 3, 1)),
         (256, 8, grouped(RouterConfig::SOFTMAX_OF_CHOSEN, 8, 4)),
         (210, 32, grouped(sigmoid, 42, 20)),
+        (160, 6, ranked(RouterConfig::SOFTMAX_OF_ALL, 8, 3, GroupRank::Largest)),
+        (12, 2, ranked(sigmoid, 12, 5, GroupRank::Largest)),
+        (16, 2, mixer(0.02)),
+        (200, 3, RouterConfig { renormalised: Some(1e-6), factor: 1.5, ..mixer(0.9) }),
     ] {
-        for bias in [None, Some(TensorId(0))] {
+        let is_mixer = matches!(router.scores, RouterScores::SparseMixer { .. });
+        for bias in [None, Some(TensorId(0)).filter(|_| !is_mixer)] {
             // With a bias, shares have factors too.
             let factors = bias.map(|_| TensorId(1));
             let op = Op::Route { active, router, bias, factors, scores: INPUT, output: OUTPUT };
@@ -86,6 +104,19 @@ fn routers_agree_in_every_kind() {
                     &format!("{active} of {experts} equal ones by {router:?} {bias:?} {choice:?}"),
                 );
             }
+        }
+    }
+}
+
+/// Lets shares multiply what experts read.
+fn put_shares_on_inputs(plan: &mut Plan) {
+    for op in &mut plan.ops {
+        match op {
+            Op::ExpertLinear { expert_input: input @ ExpertInput::Shared, .. } => {
+                *input = ExpertInput::TimesShare
+            }
+            Op::Mix { share_use, .. } => *share_use = ShareUse::OfInputs,
+            _ => {}
         }
     }
 }
@@ -127,7 +158,7 @@ fn experts_plan(experts: usize, active: usize, router: RouterConfig, width: usiz
         Op::Route { active, router, bias: None, factors: None, scores, output: routes },
         linear(0, input, ExpertInput::Shared, hidden),
         linear(1, hidden, ExpertInput::PerExpert, down),
-        Op::Mix { routes, input: down, output: mixed },
+        Op::Mix { share_use: ShareUse::OfResults, routes, input: down, output: mixed },
         Op::GateRows {
             function: GateFunction::Sigmoid,
             width,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use logitscope::formats::{self, ModelFile};
 use logitscope::model::config::{
-    Activation, BlockFactors, HeadOrder, HeadWeights, LayerConfig, RecurrentConfig, StateHeads,
+    Activation, BlockFactors, HeadOrder, HeadWeights, LayerConfig, RecurrentConfig, ScoreGrowth, StateHeads,
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::weight_format::BlockFormat;
@@ -61,6 +61,12 @@ fn as_gguf_has_it(name: &str, config: &mut ModelConfig) {
             "minicpm3" => layer.residual.scale = (1.4 / 2.0_f64.sqrt()) as f32,
             // Its converter writes no activation.
             "llama-linear" => feed_forward.activation = Activation::Silu,
+            // Chunks, and how scores grow.
+            "llama4_text" => {
+                attention.scores.chunk = attention.scores.chunk.map(|_| 8192);
+                let growth = ScoreGrowth { rate: 0.1, interval: 8192, offset: 1 };
+                attention.scores.growth = attention.scores.growth.map(|_| growth);
+            }
             "gemma2" | "gemma3_text" => attention.scale = (attention.head_width as f32).sqrt().recip(),
             _ => {}
         }
@@ -81,7 +87,9 @@ fn with_states_as_gguf_has_them(name: &str, config: &mut ModelConfig) {
         if let Some(RecurrentConfig::Mamba2(state)) = &mut layer.recurrent {
             state.time_step = [0.0, f32::INFINITY];
         }
-        layer.residual.factors = BlockFactors::NONE;
+        if has_factors {
+            layer.residual.factors = BlockFactors::NONE;
+        }
         if let Some(attention) = layer.attention.as_mut().filter(|_| has_factors) {
             attention.scale = (attention.head_width as f32).sqrt().recip();
         }

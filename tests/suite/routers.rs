@@ -8,8 +8,8 @@ use logitscope::gpu::Engine;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Activation, Bias, BlockNorms, EmbeddingConfig, ExpertGroups, ExpertKind, ExpertsConfig,
-    FeedForwardConfig, FeedForwardKind, HeadWeights, LogitsConfig, ModelConfig, NormConfig, NormKind,
-    Positions, RouterConfig, SharedExpert, SharedGate,
+    FeedForwardConfig, FeedForwardKind, GroupRank, HeadWeights, LogitsConfig, ModelConfig, NormConfig,
+    NormKind, Positions, RouterConfig, RouterScores, SharedExpert, SharedGate,
 };
 use logitscope::model::plan::{BufferId, Op, Plan};
 use logitscope::model::{Batch, LanguageModel, WeightFormat, plan_decoder};
@@ -64,9 +64,18 @@ pub fn experts(family: &str) -> ExpertsConfig {
     let biased = |router| ExpertsConfig { selection_bias: Bias::Present, ..with(router) };
     match family {
         "deepseek_v3" => {
-            let groups = Some(ExpertGroups { count: 4, kept: 2 });
+            let groups = Some(ExpertGroups { count: 4, kept: 2, rank: GroupRank::TwoLargest });
             let router = RouterConfig { groups, ..sigmoid };
             ExpertsConfig { shared: shared(SharedGate::Absent), ..biased(router) }
+        }
+        "deepseek_v2" => {
+            let groups = Some(ExpertGroups { count: 4, kept: 2, rank: GroupRank::Largest });
+            let router = RouterConfig { groups, factor: 2.5, ..RouterConfig::SOFTMAX_OF_ALL };
+            ExpertsConfig { shared: shared(SharedGate::Absent), ..with(router) }
+        }
+        "deepseek_v2, in one group" => {
+            let router = RouterConfig { factor: 2.5, ..RouterConfig::SOFTMAX_OF_ALL };
+            ExpertsConfig { shared: shared(SharedGate::Absent), ..with(router) }
         }
         "nemotron_h" => {
             let (kind, shared) = (ExpertKind::Plain, shared(SharedGate::Absent));
@@ -158,7 +167,7 @@ pub fn assert_close(found: &[f32], expected: &[f32], what: &str) {
 fn experts_compute_what_transformers_modules_do() {
     let text = include_str!("../fixtures/modules/experts.json");
     let cases: BTreeMap<String, Expected> = serde_json::from_str(text).expect("results by family");
-    assert_eq!(cases.len(), 8);
+    assert_eq!(cases.len(), 10);
     for (family, expected) in cases {
         let config = experts(&family);
         model(config).check().unwrap_or_else(|error| panic!("{family}: {error}"));
@@ -198,8 +207,11 @@ fn experts_compute_what_transformers_modules_do() {
 fn experts_that_cannot_be_chosen_are_refused() {
     let refusal = |experts| model(experts).check().expect_err("refused").to_string();
     let with = |count, active, router| ExpertsConfig::new(count, active, router);
-    let grouped =
-        |count, kept| RouterConfig { groups: Some(ExpertGroups { count, kept }), ..RouterConfig::SIGMOID };
+    let ranked = |count, kept, rank| RouterConfig {
+        groups: Some(ExpertGroups { count, kept, rank }),
+        ..RouterConfig::SIGMOID
+    };
+    let grouped = |count, kept| ranked(count, kept, GroupRank::TwoLargest);
     for (experts, text) in [
         (
             with(12, 33, RouterConfig::SIGMOID),
@@ -214,12 +226,28 @@ fn experts_that_cannot_be_chosen_are_refused() {
             "the number of groups of experts is 12, but the 12 experts have to fall into groups of equal size, of two or more",
         ),
         (
+            with(12, 3, ranked(5, 1, GroupRank::Largest)),
+            "the number of groups of experts is 5, but the 12 experts have to fall into groups of equal size",
+        ),
+        (
             with(12, 3, grouped(4, 5)),
             "the number of groups that a token's experts come from is 5, but it has to be 1 to 4",
         ),
         (
             with(12, 4, grouped(4, 1)),
             "the number of experts for a token is 4, but the groups that they come from have only 3",
+        ),
+        (
+            with(
+                12,
+                3,
+                RouterConfig { scores: RouterScores::SparseMixer { spread: f32::NAN }, ..grouped(4, 2) },
+            ),
+            "the spread of the router's results is NaN, but it has to be 0 or a small positive number",
+        ),
+        (
+            with(12, 3, RouterConfig { scores: RouterScores::SparseMixer { spread: 0.1 }, ..grouped(4, 2) }),
+            "the router is a sparse mixer, but it chooses without groups, and without a bias",
         ),
         (
             with(12, 3, RouterConfig { factor: 0.0, ..RouterConfig::SIGMOID }),
@@ -238,7 +266,7 @@ fn experts_that_cannot_be_chosen_are_refused() {
 fn the_experts_of_published_models_are_within_the_limits() {
     let sigmoid = RouterConfig { renormalised: Some(1e-20), factor: 2.5, ..RouterConfig::SIGMOID };
     let of_chosen = RouterConfig::SOFTMAX_OF_CHOSEN;
-    let groups = Some(ExpertGroups { count: 8, kept: 4 });
+    let groups = Some(ExpertGroups { count: 8, kept: 4, rank: GroupRank::TwoLargest });
     // The model's width, the experts' own, how many there are, how many are active, and the shared one's width.
     for (name, width, own, count, active, shared, router) in [
         ("Nemotron 3 Nano 30B-A3B", 2688, 1856, 128, 6, Some(3712), sigmoid),

@@ -165,7 +165,7 @@ fn without_a_cache_all_tokens_enter_at_every_step() {
 
 /// Two layers, one with a window and one with a state; two texts that share two of their pages.
 fn map() -> CacheMap {
-    let layer = |layer, cache, window, state| LayerKeeps { layer, cache, window, state };
+    let layer = |layer, cache, window, state| LayerKeeps { layer, cache, window, chunk: None, state };
     let sequence = |id, positions, pages: &[u32]| CachedSequence {
         sequence: SequenceId(id),
         positions,

@@ -21,14 +21,16 @@ pub(super) const FAMILY: Family = Family {
 /// As this family and its successor store them.
 pub(super) const TENSORS: &[&[Mapping]] = &[TURNED, llama_like::ATTENTION, llama_like::FEED_FORWARD, NORMS];
 
-const TURNED: &[Mapping] = &[
+/// Queries and keys.
+pub(super) const TURNED: &[Mapping] = &[
     laid_out(Layout::NeighboursRotate, "layers.#.self_attn.q_proj", &["layers.#.attention.query"]),
     laid_out(Layout::NeighboursRotate, "layers.#.self_attn.k_proj", &["layers.#.attention.key"]),
     laid_out(Layout::NeighboursRotate, "layers.#.self_attn.q_norm", &["layers.#.attention.query_norm"]),
     laid_out(Layout::NeighboursRotate, "layers.#.self_attn.k_norm", &["layers.#.attention.key_norm"]),
 ];
 
-const NORMS: &[Mapping] =
+/// The norm of both blocks, and the last one.
+pub(super) const NORMS: &[Mapping] =
     &[stored("layers.#.input_layernorm", &["layers.#.attention.norm"]), stored("norm", &["final_norm"])];
 
 pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {

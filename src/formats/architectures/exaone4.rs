@@ -17,7 +17,7 @@ pub(super) const FAMILY: Family = Family {
     ..llama_like::USUAL
 };
 
-fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
     let mut config = llama_like::read(fields, names, norm, Rope::default())?;
     let size = window::size(fields, 4096)?;

@@ -1,13 +1,14 @@
 //! Experts as configurations and files of several families describe them.
 
 use super::family::{Mapping, laid_out, stored};
+use super::layer_kinds;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
-    Bias, ExpertGroups, ExpertsConfig, FeedForwardConfig, FeedForwardKind, RouterConfig, SharedExpert,
-    SharedGate,
+    Bias, ExpertGroups, ExpertsConfig, FeedForwardConfig, FeedForwardKind, GroupRank, RouterConfig,
+    SharedExpert, SharedGate,
 };
 
 /// The router and the experts of Qwen's families, and the expert that all rows share.
@@ -98,8 +99,7 @@ pub(super) fn read_routed(
     for (index, layer) in config.layers.iter_mut().enumerate() {
         let Some(feed_forward) = &mut layer.feed_forward else { continue };
         if (index + 1).is_multiple_of(step) && !without.contains(&index) {
-            let kind = FeedForwardKind::Experts(experts);
-            *feed_forward = FeedForwardConfig { width, kind, ..*feed_forward };
+            put(feed_forward, width, experts);
         }
     }
     Ok(())
@@ -137,25 +137,53 @@ pub(super) fn read_sigmoids(
 
 /// Puts experts of a width in the place of the feed-forward block of all layers after the first ones.
 pub(super) fn after(config: &mut ModelConfig, dense_layers: usize, width: usize, experts: ExpertsConfig) {
-    for feed_forward in config.feed_forwards().skip(dense_layers) {
-        let kind = FeedForwardKind::Experts(experts);
-        *feed_forward = FeedForwardConfig { width, kind, ..*feed_forward };
+    config.feed_forwards().skip(dense_layers).for_each(|block| put(block, width, experts));
+}
+
+/// The same of the layers that a list calls sparse, where the configuration has one.
+pub(super) fn in_sparse_layers(
+    fields: &Fields,
+    config: &mut ModelConfig,
+    dense_layers: usize,
+    width: usize,
+    experts: ExpertsConfig,
+) -> Result<(), FormatError> {
+    let dense_layers = fields.optional_count("first_k_dense_replace")?.unwrap_or(dense_layers);
+    match sparse_layers(fields, config.layers.len())? {
+        None => after(config, dense_layers, width, experts),
+        Some(listed) => {
+            let sparse = config.feed_forwards().zip(listed).filter(|(_, is_sparse)| *is_sparse);
+            sparse.for_each(|(block, _)| put(block, width, experts));
+        }
     }
+    Ok(())
+}
+
+/// Which of so many layers have experts, where the configuration lists it.
+pub(super) fn sparse_layers(fields: &Fields, layers: usize) -> Result<Option<Vec<bool>>, FormatError> {
+    layer_kinds::read(fields, "mlp_layer_types", layers, &[("dense", false), ("sparse", true)])
+}
+
+fn put(block: &mut FeedForwardConfig, width: usize, experts: ExpertsConfig) {
+    *block = FeedForwardConfig { width, kind: FeedForwardKind::Experts(experts), ..*block };
 }
 
 /// Sigmoids of experts in groups, or all in one; `is_renormalised` where the configuration does not say it.
 pub(super) fn sigmoids(fields: &Fields, is_renormalised: bool) -> Result<RouterConfig, FormatError> {
-    let groups = match (fields.optional_size("n_group")?, fields.optional_size("topk_group")?) {
-        (None | Some(1), _) => None,
-        (Some(groups), kept) => Some(ExpertGroups { count: groups, kept: kept.unwrap_or(1) }),
-    };
     let is_renormalised = fields.optional_flag("norm_topk_prob")?.unwrap_or(is_renormalised);
     Ok(RouterConfig {
-        groups,
+        groups: groups(fields, GroupRank::TwoLargest)?,
         renormalised: is_renormalised.then_some(SUM_EPSILON),
         factor: fields.optional_number("routed_scaling_factor")?.unwrap_or(1.0) as f32,
         ..RouterConfig::SIGMOID
     })
+}
+
+/// The groups that experts are in, if there are several.
+pub(super) fn groups(fields: &Fields, rank: GroupRank) -> Result<Option<ExpertGroups>, FormatError> {
+    let kept = fields.optional_size("topk_group")?.unwrap_or(1);
+    let count = fields.optional_size("n_group")?.filter(|count| *count > 1);
+    Ok(count.map(|count| ExpertGroups { count, kept, rank }))
 }
 
 /// What most such families add to the sum that shares are divided by.

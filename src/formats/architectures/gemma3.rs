@@ -53,7 +53,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let rope = Rope { theta: 1_000_000.0, ..Rope::default() };
     let mut config = gemma2::read_with(fields, names, rope, sight, [None, None])?;
     let head_width = config.first_attention().map_or(0, |attention| attention.head_width);
-    let local = rope::of_windows(fields, config.context, head_width, |fields| {
+    let local = rope::of_windows(fields, config.context, head_width, None, |fields| {
         Ok(fields.optional_number("rope_local_base_freq")?.unwrap_or(10_000.0))
     })?;
     let head_norm = norm::of_heads(config.final_norm, HeadNormExtent::Head);

@@ -398,7 +398,7 @@ impl Decoder<'_, '_> {
             return Ok(RotaryConfig { width: head_width, theta, scaling: RotaryScaling::Plain });
         }
         if sight == Sight::Windowed {
-            return rope::of_windows(fields, context, head_width, |_| Ok(WINDOWED_BASE));
+            return rope::of_windows(fields, context, head_width, None, |_| Ok(WINDOWED_BASE));
         }
         if fields.get("rope_parameters").is_none() && !fields.are_metadata() {
             return Ok(rope::proportional(head_width, head_width / 4, BASE, 1.0));

@@ -112,7 +112,7 @@ impl Attentions {
         Ok(Self {
             gate: is_gated.then_some(gate),
             window: window::size(fields, 256)?,
-            rotary_of_windows: rope::of_windows(fields, config.context, head_width, |_| {
+            rotary_of_windows: rope::of_windows(fields, config.context, head_width, None, |_| {
                 Ok(THETA_OF_WINDOWS)
             })?,
             rotary: says_nothing.then(|| rope::proportional(head_width, head_width / 2, THETA, 1.0)),

@@ -33,7 +33,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let size = window::size(fields, 1024)?;
     let sights = window::sights(fields, layers, |_| Sight::Full)?;
     let head_width = config.first_attention().map_or(0, |attention| attention.head_width);
-    let local = rope::of_windows(fields, config.context, head_width, |fields| {
+    let local = rope::of_windows(fields, config.context, head_width, None, |fields| {
         Ok(fields.optional_number("_rope_theta_of_windows")?.unwrap_or(10_000.0))
     })?;
     for (attention, sight) in config.attentions().zip(sights) {

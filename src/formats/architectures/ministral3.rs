@@ -37,7 +37,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     if says_nothing {
         for attention in config.attentions() {
             attention.rotary = Some(usual_rotary(attention.head_width));
-            attention.scores.growth = Some(ScoreGrowth { rate: 0.1, interval: 16_384 });
+            attention.scores.growth = Some(ScoreGrowth { rate: 0.1, interval: 16_384, offset: 0 });
         }
     } else if let Some(growth) = growth(fields, &config)? {
         config.attentions().for_each(|attention| attention.scores.growth = Some(growth));
@@ -59,7 +59,7 @@ fn growth(fields: &Fields, config: &ModelConfig) -> Result<Option<ScoreGrowth>, 
         let reason = "it has to be a whole number where scores grow";
         return Err(rope.error("original_max_position_embeddings", reason));
     }
-    Ok(Some(ScoreGrowth { rate: rate as f32, interval: *original_context as usize }))
+    Ok(Some(ScoreGrowth { rate: rate as f32, interval: *original_context as usize, offset: 0 }))
 }
 
 /// The rotary embedding where the configuration says nothing of it.

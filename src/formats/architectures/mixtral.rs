@@ -15,7 +15,8 @@ pub(super) const FAMILY: Family = Family {
     ..llama_like::USUAL
 };
 
-const EXPERTS: &[Mapping] = &[
+/// The router and the experts.
+pub(super) const EXPERTS: &[Mapping] = &[
     stored("layers.#.block_sparse_moe.gate", &["layers.#.feed_forward.router"]),
     stored("layers.#.block_sparse_moe.experts.*.w1", &["layers.#.feed_forward.experts.gate"]),
     stored("layers.#.block_sparse_moe.experts.*.w3", &["layers.#.feed_forward.experts.up"]),

@@ -8,11 +8,13 @@ mod afmoe;
 mod apertus;
 mod arcee;
 mod baichuan;
+mod bailing_moe;
 mod bloom;
 pub mod catalogue;
 mod classes;
 mod cohere;
 mod cohere2;
+mod cohere2_moe;
 mod convolution;
 mod deepseek_v2;
 mod deepseek_v3;
@@ -21,6 +23,7 @@ mod ernie4_5;
 mod ernie4_5_moe;
 mod exaone;
 mod exaone4;
+mod exaone_moe;
 mod experts;
 mod falcon;
 mod falcon_h1;
@@ -46,18 +49,21 @@ mod granitemoehybrid;
 mod hunyuan_v1_dense;
 mod internlm2;
 mod internlm3;
+mod laguna;
 mod latent;
 mod layer_kinds;
 mod lfm2;
 mod lfm2_moe;
 mod lfm3;
 mod llama;
+mod llama4;
 mod llama_like;
 mod mamba;
 mod mamba2;
 mod mellum;
 mod minicpm;
 mod minicpm3;
+mod minimax_m2;
 mod ministral3;
 mod mistral;
 mod mixtral;
@@ -74,6 +80,7 @@ mod opt;
 mod per_layer;
 mod phi;
 mod phi3;
+mod phimoe;
 mod qwen2;
 mod qwen2_moe;
 mod qwen3;
@@ -103,14 +110,16 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 72] = [
+const FAMILIES: [Family; 79] = [
     afmoe::FAMILY,
     apertus::FAMILY,
     arcee::FAMILY,
     baichuan::FAMILY,
+    bailing_moe::FAMILY,
     bloom::FAMILY,
     cohere::FAMILY,
     cohere2::FAMILY,
+    cohere2_moe::FAMILY,
     deepseek_v2::FAMILY,
     deepseek_v3::FAMILY,
     dots1::FAMILY,
@@ -118,6 +127,7 @@ const FAMILIES: [Family; 72] = [
     ernie4_5_moe::FAMILY,
     exaone::FAMILY,
     exaone4::FAMILY,
+    exaone_moe::FAMILY,
     falcon::FAMILY,
     falcon_h1::FAMILY,
     gemma::FAMILY,
@@ -143,14 +153,17 @@ const FAMILIES: [Family; 72] = [
     hunyuan_v1_dense::FAMILY,
     internlm2::FAMILY,
     internlm3::FAMILY,
+    laguna::FAMILY,
     lfm2::FAMILY,
     lfm2_moe::FAMILY,
     lfm3::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     mamba2::FAMILY,
     mellum::FAMILY,
     minicpm::FAMILY,
     minicpm3::FAMILY,
+    minimax_m2::FAMILY,
     ministral3::FAMILY,
     mistral::FAMILY,
     mixtral::FAMILY,
@@ -165,6 +178,7 @@ const FAMILIES: [Family; 72] = [
     opt::FAMILY,
     phi::FAMILY,
     phi3::FAMILY,
+    phimoe::FAMILY,
     qwen2::FAMILY,
     qwen2_moe::FAMILY,
     qwen3::FAMILY,

@@ -19,7 +19,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     };
     let sights = window::sights(fields, config.layers.len(), sight)?;
     let head_width = config.first_attention().map_or(0, |attention| attention.head_width);
-    let local = rope::of_windows(fields, config.context, head_width, |fields| {
+    let local = rope::of_windows(fields, config.context, head_width, None, |fields| {
         Ok(fields.optional_number("rope_theta")?.unwrap_or(500_000.0))
     })?;
     for (layer, _) in config.layers.iter_mut().zip(sights).filter(|(_, sight)| *sight == Sight::Windowed) {

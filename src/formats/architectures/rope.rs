@@ -49,11 +49,12 @@ const OF_OTHERS: &str = "full_attention";
 const OF_WINDOWS: &str = "sliding_attention";
 
 /// The rotary embedding of layers with a window, in a model where those of the other layers may be stretched. The
-/// older spelling has only a base for them, which `theta` finds.
+/// older spelling has only a base for them, which `theta` finds; `share` is as [`Rope`] has it.
 pub(super) fn of_windows(
     fields: &Fields,
     context: usize,
     head_width: usize,
+    share: Option<f64>,
     theta: impl Fn(&Fields) -> Result<f64, FormatError>,
 ) -> Result<RotaryConfig, FormatError> {
     let theta = theta(fields)?;
@@ -62,7 +63,9 @@ pub(super) fn of_windows(
         _ => None,
     };
     match own {
-        Some(own) => read_object(fields, Some(own), head_width, context, Rope { theta, ..Rope::default() }),
+        Some(own) => {
+            read_object(fields, Some(own), head_width, context, Rope { theta, share, ..Rope::default() })
+        }
         None => Ok(RotaryConfig { width: head_width, theta, scaling: RotaryScaling::Plain }),
     }
 }

@@ -5,7 +5,7 @@
 
 use super::family::Family;
 use super::refused::refuse_active;
-use super::{exaone4, gemma4, glm4, muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
+use super::{exaone4, gemma4, glm4, llama4, muse_glimmer, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 
@@ -44,6 +44,12 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "glm46v", inside: Inside::Own(glm4::INSIDE, &["glm4v_text"]), ..LIKE_QWEN },
     Wrapper { name: "idefics3", ..LIKE_IDEFICS },
     Wrapper { name: "internvl", inside: Inside::Any("qwen2"), is_tied: true, ..LIKE_LLAVA },
+    Wrapper {
+        name: "llama4",
+        inside: Inside::Own(llama4::FAMILY, &["llama4_text"]),
+        other_parts: llama4::OTHER_PARTS,
+        ..LIKE_LLAVA
+    },
     Wrapper { name: "llava", ..LIKE_LLAVA },
     Wrapper { name: "llava_next", ..LIKE_LLAVA },
     Wrapper { name: "llava_onevision", inside: Inside::Any("qwen2"), ..LIKE_LLAVA },

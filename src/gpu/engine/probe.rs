@@ -96,7 +96,7 @@ impl Dissected for Dissection<'_> {
         let bytes = 4 * (op.heads * positions) as u64;
         let read = device.submit_and_read(device.encoder(), &resources.scores, 0, bytes)?;
         let scores: Vec<f32> = bytemuck::pod_collect_to_vec(&read);
-        let hidden = op.scores.window.map_or(0, |window| positions.saturating_sub(window));
+        let hidden = op.scores.first_seen(positions);
         Ok(scores.chunks_exact(positions).map(|head| head[hidden..].to_vec()).collect())
     }
 

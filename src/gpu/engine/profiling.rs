@@ -89,9 +89,9 @@ impl Engine {
     }
 
     fn work_of_attention(&self, op: &AttentionOp, positions: &Range<usize>) -> PassWork {
-        let window = op.scores.window.unwrap_or(usize::MAX);
-        let seen: f64 = positions.clone().map(|position| (position + 1).min(window) as f64).sum();
-        let read = positions.end.min(window.saturating_add(positions.len()));
+        let first = |position: usize| op.scores.first_seen(position + 1);
+        let seen: f64 = positions.clone().map(|position| (position + 1 - first(position)) as f64).sum();
+        let read = positions.end - positions.clone().map(first).min().unwrap_or(positions.end);
         PassWork {
             weight_bytes: 0,
             cache_bytes: self.resources.cache.layers[op.layer].bytes_of_position() * read as u64,
@@ -111,7 +111,9 @@ impl Engine {
             }
             let Some(keeps) = layers.last_mut() else { continue };
             match op {
-                Op::Attention(attention) => (keeps.cache, keeps.window) = (true, attention.scores.window),
+                Op::Attention(AttentionOp { scores, .. }) => {
+                    (keeps.cache, keeps.window, keeps.chunk) = (true, scores.window, scores.chunk);
+                }
                 Op::Recurrence(_) | Op::Convolution(_) => keeps.state = true,
                 _ => {}
             }

@@ -2,7 +2,7 @@
 //!
 //! A shader declares each without a default, so that a kernel that lacks one does not compile.
 
-use crate::model::config::{Activation, GateFunction};
+use crate::model::config::{Activation, GateFunction, RouterScores};
 use crate::model::plan::RowSet;
 
 /// What a value is to WGSL.
@@ -172,6 +172,8 @@ overrides! {
     Scale(f32) = "SCALE",
     /// Positions that a row sees; 0 for all.
     Window(u32) = "WINDOW",
+    /// Positions of a chunk, of which rows see none before their own; 0 where they do.
+    Chunk(u32) = "CHUNK",
     /// Where scores level out; 0 for nowhere.
     ScoreCap(f32) = "SCORE_CAP",
     /// The linear bias by distance; 0 for none.
@@ -180,6 +182,8 @@ overrides! {
     Growth(f32) = "GROWTH",
     /// Positions until they grow.
     GrowthInterval(u32) = "GROWTH_INTERVAL",
+    /// What the first position counts as where scores grow.
+    GrowthOffset(u32) = "GROWTH_OFFSET",
     /// Whether each head has a sink.
     HasSinks(bool) = "HAS_SINKS",
     /// Lanes that take a head's elements side by side.
@@ -246,14 +250,20 @@ overrides! {
     Experts(u32) = "EXPERTS",
     /// Experts of a row.
     Active(u32) = "ACTIVE",
-    /// Whether scores are sigmoids rather than a softmax.
-    Sigmoid(bool) = "SIGMOID",
+    /// What is made of a router's results.
+    RouterScores(RouterScores) = "SCORES",
+    /// How far from the chosen expert others may lie in a sparse mixer.
+    Spread(f32) = "SPREAD",
     /// Groups that a row's experts come from.
     KeptGroups(u32) = "KEPT_GROUPS",
+    /// Whether groups are ranked by their two largest numbers rather than by one.
+    RankedByTwo(bool) = "RANKED_BY_TWO",
     /// Whether shares are divided by their sum.
     Renormalised(bool) = "RENORMALISED",
     /// From one row of routes to the next.
     RoutesStride(u32) = "ROUTES_STRIDE",
+    /// Whether what experts make of a row is multiplied by their shares.
+    TimesShare(bool) = "TIMES_SHARE",
     /// Rows of one expert's matrix.
     ExpertRows(u32) = "EXPERT_ROWS",
     /// From one expert's input to the next, in blocks of four.
@@ -352,6 +362,19 @@ impl OverrideValue for GateFunction {
     }
 }
 
+/// By the constants of `shaders/route.wgsl`.
+impl OverrideValue for RouterScores {
+    const WGSL: &'static str = "u32";
+
+    fn number(self) -> f64 {
+        match self {
+            Self::Softmax => 0.0,
+            Self::Sigmoid => 1.0,
+            Self::SparseMixer { .. } => 2.0,
+        }
+    }
+}
+
 /// By the words of the pass that count them: `PASS_ROWS` and `PASS_OUTPUTS` of `shaders/lib/pass.wgsl`.
 impl OverrideValue for RowSet {
     const WGSL: &'static str = "u32";
@@ -416,6 +439,10 @@ mod tests {
         let gates = shader_text::constants("gate_rows.wgsl");
         assert_eq!(Some(&GateFunction::Sigmoid.number()), gates.get("SIGMOID"));
         assert_eq!(Some(&GateFunction::Softplus.number()), gates.get("SOFTPLUS"));
+        let scores = shader_text::constants("route.wgsl");
+        assert_eq!(Some(&RouterScores::Softmax.number()), scores.get("SOFTMAX"));
+        assert_eq!(Some(&RouterScores::Sigmoid.number()), scores.get("SIGMOID"));
+        assert_eq!(Some(&RouterScores::SparseMixer { spread: 0.0 }.number()), scores.get("SPARSE_MIXER"));
         let pass = shader_text::constants("lib/pass.wgsl");
         assert_eq!(Some(&RowSet::Batch.number()), pass.get("PASS_ROWS"));
         assert_eq!(Some(&RowSet::Outputs.number()), pass.get("PASS_OUTPUTS"));

@@ -290,19 +290,20 @@ fn ready_overrides(source: Source) -> [Override; 9] {
 }
 
 /// What `shaders/lib/scores.wgsl` needs to know.
-pub(super) fn score_overrides(shape: Shape) -> [Override; 7] {
-    let ScoresConfig { window, cap, linear_bias, growth } = shape.scores;
+pub(super) fn score_overrides(shape: Shape) -> [Override; 9] {
+    let ScoresConfig { window, chunk, cap, linear_bias, growth } = shape.scores;
+    let positions = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     [
         Override::Heads(shape.heads),
         Override::Scale(shape.scale),
-        Override::Window(window.map_or(0, |window| u32::try_from(window).unwrap_or(u32::MAX))),
+        Override::Window(window.map_or(0, positions)),
+        Override::Chunk(chunk.map_or(0, positions)),
         Override::ScoreCap(cap.unwrap_or(0.0)),
         Override::LinearBias(linear_bias.unwrap_or(0.0)),
         Override::Growth(growth.map_or(0.0, |growth| growth.rate)),
         // A divisor, even where nothing is divided.
-        Override::GrowthInterval(
-            growth.map_or(1, |growth| u32::try_from(growth.interval).unwrap_or(u32::MAX)),
-        ),
+        Override::GrowthInterval(growth.map_or(1, |growth| positions(growth.interval))),
+        Override::GrowthOffset(growth.map_or(0, |growth| positions(growth.offset))),
     ]
 }
 

@@ -60,7 +60,7 @@ impl Compiler<'_> {
             Op::Route { active, router, bias, factors, scores, output } => {
                 one(self.route(Routing { active, router, bias, factors, scores, output }))
             }
-            Op::Mix { routes, input, output } => one(self.mix(routes, input, output)),
+            Op::Mix { share_use, routes, input, output } => one(self.mix(share_use, routes, input, output)),
             Op::GateRows { function, width, gate, output } => {
                 one(self.gate_rows(function, width, gate, output))
             }

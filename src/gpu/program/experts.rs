@@ -3,7 +3,7 @@
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
 use crate::gpu::kernels::{Kernel, KernelUse, Override};
-use crate::model::config::{ExpertGroups, RouterConfig, RouterScores};
+use crate::model::config::{ExpertGroups, GroupRank, RouterConfig, RouterScores, ShareUse};
 use crate::model::plan::{BufferId, ExpertInput, TensorId};
 
 /// The fields of an [`crate::model::Op::ExpertLinear`].
@@ -32,18 +32,24 @@ pub(super) struct Routing {
 impl Compiler<'_> {
     pub(super) fn route(&self, routing: Routing) -> DispatchSpec {
         let Routing { active, router, bias, factors, scores, output } = routing;
-        let groups = router.groups.unwrap_or(ExpertGroups { count: 1, kept: 1 });
+        let groups = router.groups.unwrap_or(ExpertGroups { count: 1, kept: 1, rank: GroupRank::Largest });
+        let spread = match router.scores {
+            RouterScores::SparseMixer { spread } => spread,
+            RouterScores::Softmax | RouterScores::Sigmoid => 0.0,
+        };
         let overrides = vec![
             Override::Workgroup(self.choice.reduce_lanes),
             Override::Experts(self.plan.buffer(scores).columns as u32),
             Override::Active(active as u32),
             Override::Stride(self.stride(scores)),
             Override::RoutesStride(self.stride(output)),
-            Override::Sigmoid(router.scores == RouterScores::Sigmoid),
+            Override::RouterScores(router.scores),
+            Override::Spread(spread),
             Override::HasBias(bias.is_some()),
             Override::HasFactors(factors.is_some()),
             Override::Groups(groups.count as u32),
             Override::KeptGroups(groups.kept as u32),
+            Override::RankedByTwo(groups.rank == GroupRank::TwoLargest),
             Override::Renormalised(router.renormalised.is_some()),
             Override::Epsilon(router.renormalised.unwrap_or(0.0)),
             Override::Factor(router.factor),
@@ -63,7 +69,7 @@ impl Compiler<'_> {
         let ExpertMap { weight, bias, experts, routes, input, expert_input, output } = map;
         let spec = self.plan.tensor(weight);
         let slot_blocks = match expert_input {
-            ExpertInput::Shared => 0,
+            ExpertInput::Shared | ExpertInput::TimesShare => 0,
             ExpertInput::PerExpert => spec.columns / 4,
         };
         let shards = self.tensors[weight.0].shards.iter().enumerate().map(|(shard, rows)| {
@@ -75,6 +81,7 @@ impl Compiler<'_> {
                 Override::RoutesStride(self.stride(routes)),
                 Override::ExpertRows((spec.rows / experts) as u32),
                 Override::Active(self.active(routes)),
+                Override::TimesShare(expert_input == ExpertInput::TimesShare),
                 Override::FirstRow(rows.start as u32),
                 Override::ShardRows(rows.len() as u32),
                 Override::HasBias(bias.is_some()),
@@ -93,10 +100,17 @@ impl Compiler<'_> {
         shards.collect()
     }
 
-    pub(super) fn mix(&self, routes: BufferId, input: BufferId, output: BufferId) -> DispatchSpec {
+    pub(super) fn mix(
+        &self,
+        share_use: ShareUse,
+        routes: BufferId,
+        input: BufferId,
+        output: BufferId,
+    ) -> DispatchSpec {
         let blocks = self.blocks(output);
         let overrides = [
             Override::Active(self.active(routes)),
+            Override::TimesShare(share_use == ShareUse::OfResults),
             Override::RoutesStride(self.stride(routes)),
             Override::InputBlocks(self.stride_blocks(input)),
             Override::Columns4(self.stride_blocks(output)),

@@ -132,6 +132,8 @@ pub enum Sinks {
 pub struct ScoresConfig {
     /// How many positions a row sees, counted back from itself, if it does not see all.
     pub window: Option<usize>,
+    /// How many positions there are in a chunk, if a row sees none before its own.
+    pub chunk: Option<usize>,
     /// Each score becomes cap · tanh(score / cap), if there is a cap.
     pub cap: Option<f32>,
     /// Factor on the slopes of linear biases (Press et al. 2022), if there are any.
@@ -140,14 +142,25 @@ pub struct ScoresConfig {
     pub growth: Option<ScoreGrowth>,
 }
 
-/// All scores of a row are multiplied by 1 + rate · ln(1 + ⌊position / interval⌋), so that attention stays as sharp in texts
-/// longer than those trained on (Meta 2025).
+impl ScoresConfig {
+    /// The first of so many positions that their last one sees.
+    pub fn first_seen(&self, positions: usize) -> usize {
+        let of_window = self.window.map_or(0, |window| positions.saturating_sub(window));
+        let of_chunk = self.chunk.map_or(0, |chunk| positions.saturating_sub(1) / chunk * chunk);
+        of_window.max(of_chunk)
+    }
+}
+
+/// All scores of a row are multiplied by 1 + rate · ln(1 + ⌊(position + offset) / interval⌋), so that attention stays as sharp
+/// in texts longer than those trained on (Meta 2025).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoreGrowth {
     /// How fast the factor grows.
     pub rate: f32,
     /// Positions until it grows.
     pub interval: usize,
+    /// What the first position counts as.
+    pub offset: usize,
 }
 
 /// Norms of queries and keys, without a bias.

@@ -2,7 +2,9 @@
 
 use super::attention::{AttentionConfig, KeysValues, Latent};
 use super::bias::Bias;
-use super::experts::{ExpertGroups, ExpertsApart, ExpertsConfig, RouterConfig, SharedExpert};
+use super::experts::{
+    ExpertGroups, ExpertsApart, ExpertsConfig, GroupRank, RouterConfig, RouterScores, SharedExpert,
+};
 use super::feed_forward::{FeedForwardConfig, FeedForwardKind};
 use super::layer::{LayerConfig, Residual};
 use super::limits;
@@ -102,12 +104,18 @@ impl AttentionConfig {
         if let Some(window) = self.scores.window {
             in_range("the attention window", window, limits::CONTEXT)?;
         }
+        if let Some(chunk) = self.scores.chunk {
+            in_range("the positions of a chunk of attention", chunk, limits::CONTEXT)?;
+        }
         for factor in [self.scores.cap, self.scores.linear_bias].into_iter().flatten() {
             is_factor("the cap or slope of attention scores", factor)?;
         }
         if let Some(growth) = self.scores.growth {
             is_factor("the growth of attention scores", growth.rate)?;
             in_range("the positions until attention scores grow", growth.interval, limits::CONTEXT)?;
+            ensure(growth.offset <= limits::CONTEXT, "the position of the first row", growth.offset, || {
+                format!("it has to be at most {}", limits::CONTEXT)
+            })?;
         }
         if let Some(limit) = self.clip {
             ensure(limit.is_finite() && limit > 0.0, "the limit of queries, keys and values", limit, || {
@@ -199,7 +207,19 @@ impl ExpertsConfig {
             norm.check()?;
             is_factor("the factor on what the router makes", router_factor)?;
         }
-        let RouterConfig { renormalised, factor, groups, .. } = self.router;
+        let RouterConfig { scores, renormalised, factor, groups } = self.router;
+        if let RouterScores::SparseMixer { spread } = scores {
+            ensure(
+                spread.is_finite() && spread >= 0.0,
+                "the spread of the router's results",
+                spread,
+                || "it has to be 0 or a small positive number".to_owned(),
+            )?;
+            let is_free = self.selection_bias == Bias::Absent && groups.is_none();
+            ensure(is_free, "the router", "a sparse mixer", || {
+                "it chooses without groups, and without a bias".to_owned()
+            })?;
+        }
         is_factor("the factor on the experts' shares", factor)?;
         if let Some(epsilon) = renormalised {
             let usable = epsilon.is_finite() && epsilon >= 0.0;
@@ -213,11 +233,15 @@ impl ExpertsConfig {
 
 impl ExpertGroups {
     fn check(&self, experts: usize, active: usize) -> Result<(), ConfigError> {
-        let Self { count, kept } = *self;
+        let Self { count, kept, rank } = *self;
         in_range("the number of groups of experts", count, limits::EXPERT_GROUPS)?;
-        let of_equal_size = experts.is_multiple_of(count) && (count == 1 || experts / count >= 2);
+        let (least, words) = match rank {
+            GroupRank::Largest => (1, ""),
+            GroupRank::TwoLargest => (2, ", of two or more"),
+        };
+        let of_equal_size = experts.is_multiple_of(count) && (count == 1 || experts / count >= least);
         ensure(of_equal_size, "the number of groups of experts", count, || {
-            format!("the {experts} experts have to fall into groups of equal size, of two or more")
+            format!("the {experts} experts have to fall into groups of equal size{words}")
         })?;
         in_range("the number of groups that a token's experts come from", kept, count)?;
         let available = kept * (experts / count);

@@ -20,6 +20,8 @@ pub struct ExpertsConfig {
     pub shared: Option<SharedExpert>,
     /// Whether each expert has a factor on its share.
     pub share_factors: Bias,
+    /// What an expert's share multiplies.
+    pub share_use: ShareUse,
     /// What stands between the experts and the rest of the block, if they are apart from it.
     pub apart: Option<ExpertsApart>,
     /// Biases of the shared one's linear maps, which it has too where all of the block's have some.
@@ -51,23 +53,48 @@ pub struct RouterConfig {
     pub factor: f32,
 }
 
-/// What is made of a router's results before experts are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is made of a router's results r before experts are chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RouterScores {
     /// The softmax over all experts.
     Softmax,
     /// The sigmoid of each (DeepSeek-AI 2024).
     Sigmoid,
+    /// SparseMixer (Liu et al. 2023): the highest are chosen one after the other, and each one's score is its softmax over
+    /// those that are not chosen before it and lie close to it: r(chosen) − r ≤ spread · max(|r|, r(chosen)).
+    SparseMixer {
+        /// How far from the chosen one others may lie.
+        spread: f32,
+    },
 }
 
-/// Neighbouring experts in groups of equal size, of which the chosen experts' own are those with the highest sums of
-/// their two largest s + selection bias (DeepSeek-AI 2024).
+/// What an expert's share multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShareUse {
+    /// What the expert makes.
+    OfResults,
+    /// What it reads (Llama 4).
+    OfInputs,
+}
+
+/// Neighbouring experts in groups of equal size, of which a row's experts come from those that rank highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpertGroups {
     /// How many groups there are.
     pub count: usize,
     /// How many of them a row's experts come from.
     pub kept: usize,
+    /// What groups are ranked by.
+    pub rank: GroupRank,
+}
+
+/// What groups of experts are ranked by, of the s + selection bias of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupRank {
+    /// The largest (DeepSeek-V2).
+    Largest,
+    /// The sum of the two largest (DeepSeek-V3).
+    TwoLargest,
 }
 
 /// What an expert computes.
@@ -109,6 +136,7 @@ impl ExpertsConfig {
             kind,
             shared: None,
             share_factors: Bias::Absent,
+            share_use: ShareUse::OfResults,
             apart: None,
             shared_bias: Bias::Absent,
         }

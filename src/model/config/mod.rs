@@ -21,8 +21,8 @@ pub use attention::{
 };
 pub use bias::Bias;
 pub use experts::{
-    ExpertGroups, ExpertKind, ExpertsApart, ExpertsConfig, RouterConfig, RouterScores, SharedExpert,
-    SharedGate,
+    ExpertGroups, ExpertKind, ExpertsApart, ExpertsConfig, GroupRank, RouterConfig, RouterScores, ShareUse,
+    SharedExpert, SharedGate,
 };
 pub use feed_forward::{Activation, FeedForwardConfig, FeedForwardKind, Xielu};
 pub use layer::{BlockFactors, LayerConfig, Residual, ResidualConfig, StreamFactor};

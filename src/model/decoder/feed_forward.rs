@@ -2,7 +2,7 @@
 
 use super::Planner;
 use crate::model::config::{
-    Bias, ExpertKind, ExpertsConfig, FeedForwardConfig, FeedForwardKind, GateFunction, SharedGate,
+    Bias, ExpertKind, ExpertsConfig, FeedForwardConfig, FeedForwardKind, GateFunction, ShareUse, SharedGate,
 };
 use crate::model::plan::{BufferId, Columns, ExpertInput, Op, RowSet};
 
@@ -66,7 +66,7 @@ impl Planner {
         [residual, of_block]: [BufferId; 2],
         output: BufferId,
     ) {
-        let ExpertsConfig { active, kind, apart, .. } = *experts;
+        let ExpertsConfig { active, kind, share_use, apart, .. } = *experts;
         let width = self.buffers[output.0].columns;
         let input = match &apart {
             None => of_block,
@@ -82,7 +82,11 @@ impl Planner {
         let up = self.buffer("experts up", active * config.width, RowSet::Batch);
         let down = self.buffer("experts down", active * width, RowSet::Batch);
         let part = |part: &str| format!("{name}.experts.{part}");
-        self.expert_linear(&part("up"), bias, experts, [routes, input, up], ExpertInput::Shared);
+        let read = match share_use {
+            ShareUse::OfResults => ExpertInput::Shared,
+            ShareUse::OfInputs => ExpertInput::TimesShare,
+        };
+        self.expert_linear(&part("up"), bias, experts, [routes, input, up], read);
         let hidden = match kind {
             ExpertKind::Plain => {
                 self.ops.push(Op::Activate { activation, buffer: up });
@@ -90,7 +94,7 @@ impl Planner {
             }
             ExpertKind::Gated => {
                 let gate = self.buffer("experts gate", active * config.width, RowSet::Batch);
-                self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], ExpertInput::Shared);
+                self.expert_linear(&part("gate"), bias, experts, [routes, input, gate], read);
                 let up = Columns { buffer: up, first: 0 };
                 self.ops.push(Op::Gate { activation, up, output: gate });
                 gate
@@ -98,7 +102,7 @@ impl Planner {
         };
         self.expert_linear(&part("down"), bias, experts, [routes, hidden, down], ExpertInput::PerExpert);
         let mixed = if apart.is_some() { self.buffer("experts mixed", width, RowSet::Batch) } else { output };
-        self.ops.push(Op::Mix { routes, input: down, output: mixed });
+        self.ops.push(Op::Mix { share_use, routes, input: down, output: mixed });
         if let Some(apart) = &apart {
             self.norm(&part("update_norm"), &apart.norm, mixed, output);
         }
@@ -184,7 +188,7 @@ impl Planner {
         let ExpertsConfig { count, active, .. } = *experts;
         let (inputs, outputs) = (self.buffers[input.0].columns, self.buffers[output.0].columns);
         let columns = match expert_input {
-            ExpertInput::Shared => inputs,
+            ExpertInput::Shared | ExpertInput::TimesShare => inputs,
             ExpertInput::PerExpert => inputs / active,
         };
         let rows = count * (outputs / active);

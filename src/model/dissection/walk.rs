@@ -118,10 +118,11 @@ fn attention(
 ) -> Result<AttentionProbe, ModelError> {
     let scores = dissected.scores(op)?;
     let sink_scores = op.sinks.map(|sinks| dissected.vector(sinks)).transpose()?;
+    let in_chunk = op.scores.chunk.map(|_| position + 1 - op.scores.first_seen(position + 1));
     let mut probe = AttentionProbe {
         heads: Vec::with_capacity(scores.len()),
         groups: op.key_value_heads,
-        window: op.scores.window,
+        window: op.scores.window.or(in_chunk),
         sinks: Vec::new(),
     };
     for (head, scores) in scores.iter().enumerate() {
@@ -149,7 +150,7 @@ fn experts(
         RouterScores::Sigmoid => {
             results.iter().map(|result| (1.0 / (1.0 + (-result).exp())) as f32).collect()
         }
-        RouterScores::Softmax => {
+        RouterScores::Softmax | RouterScores::SparseMixer { .. } => {
             let highest = results.iter().copied().fold(f64::MIN, f64::max);
             let sum: f64 = results.iter().map(|result| (result - highest).exp()).sum();
             results.iter().map(|result| ((result - highest).exp() / sum) as f32).collect()

@@ -35,4 +35,6 @@ pub enum ExpertInput {
     Shared,
     /// Every expert reads its own block of the row.
     PerExpert,
+    /// Every expert reads the whole row times its share.
+    TimesShare,
 }

@@ -4,7 +4,7 @@ use super::attention::{AttentionOp, AttentionPrologue, Columns, HeadNorms};
 use super::ids::{BufferId, RotaryId, TensorId};
 use super::linear::{Epilogue, ExpertInput, InputNorm};
 use super::recurrent::{ConvolutionOp, RecurrenceOp, RecurrenceRule};
-use crate::model::config::{Activation, GateFunction, NormKind, RouterConfig, Xielu};
+use crate::model::config::{Activation, GateFunction, NormKind, RouterConfig, ShareUse, Xielu};
 
 /// One operation. Shapes: T rows of the output's [`super::RowSet`], C, H, G, D, F, V as in [`crate::model::config`].
 #[derive(Clone, Debug, PartialEq)]
@@ -194,8 +194,10 @@ pub enum Op {
         /// T × K·R, another buffer than the input.
         output: BufferId,
     },
-    /// output\[t\]\[c\] = Σ_k share(t, k) · input\[t\]\[k·C + c\].
+    /// output\[t\]\[c\] = Σ_k share(t, k) · input\[t\]\[k·C + c\], or without the shares.
     Mix {
+        /// Whether shares multiply here.
+        share_use: ShareUse,
         /// T × 2K, as [`Self::Route`] makes it.
         routes: BufferId,
         /// T × K·C.
@@ -364,7 +366,9 @@ macro_rules! operands {
                 let experts = Operands::of("expert linear").weights([weight]).weights(bias);
                 experts.reads([routes, input]).replaces(output)
             }
-            Op::Mix { routes, input, output } => Operands::of("mix").reads([routes, input]).replaces(output),
+            Op::Mix { routes, input, output, .. } => {
+                Operands::of("mix").reads([routes, input]).replaces(output)
+            }
             Op::GateRows { gate: Columns { buffer: gate, .. }, output, .. } => {
                 Operands::of("gate rows").reads([gate]).updates(output)
             }

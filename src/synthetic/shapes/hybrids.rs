@@ -1,6 +1,6 @@
 //! The shapes of models whose layers are of two kinds, attention and a block with a state, each with a feed-forward block.
 
-use super::{gemma, latent, nemotron};
+use super::{gated, gemma, latent, nemotron};
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, ConvolutionConfig, EmbeddingConfig, FeedForwardConfig,
     FeedForwardKind, GateExtent, GateFunction, GatedDeltaConfig, HeadNormConfig, HeadNormExtent,
@@ -14,7 +14,7 @@ use crate::model::rotary::{RotaryConfig, RotaryScaling};
 pub(super) type Make = fn() -> ModelConfig;
 
 /// By name, each by its published configuration.
-pub(super) const HYBRIDS: [(&str, Make); 8] = [
+pub(super) const HYBRIDS: [(&str, Make); 10] = [
     ("lfm2.5-1.2b", lfm_1_2b),
     ("qwen3.5-0.8b", qwen_0_8b),
     ("qwen3.5-4b", qwen_4b),
@@ -23,6 +23,8 @@ pub(super) const HYBRIDS: [(&str, Make); 8] = [
     ("gemma-4-12b", gemma::dense_12b),
     ("glm-4.7-flash", latent::glm_flash),
     ("deepseek-v2-lite", latent::deepseek_lite),
+    ("muse-glimmer-30b", gated::glimmer_30b),
+    ("laguna-xs", gated::laguna_xs),
 ];
 
 /// What tells such models apart.

@@ -1,5 +1,6 @@
 //! Shapes of real models: configurations without any file, for benchmarks that need no download.
 
+mod gated;
 mod gemma;
 mod hybrids;
 mod latent;
@@ -236,7 +237,9 @@ mod tests {
                 11_907_350_320,
                 // As transformers counts them, with the biases that choose experts.
                 29_943_393_920,
-                15_706_484_224
+                15_706_484_224,
+                27_854_800_896,
+                33_442_617_088
             ]
         );
     }

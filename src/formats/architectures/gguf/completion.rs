@@ -16,6 +16,12 @@ impl Completion<'_> {
         self.checkpoint.find(tensor).is_some()
     }
 
+    /// How many rows the tensor of this name has, if the file has it.
+    pub(super) fn rows(&self, tensor: &str) -> Option<u64> {
+        let index = self.checkpoint.find(tensor)?;
+        self.checkpoint.tensors[index].stored.shape.first().map(|&rows| rows as u64)
+    }
+
     /// A field, unless the file has it.
     pub(super) fn or(&mut self, field: &str, value: Value) {
         self.config.entry(field).or_insert(value);

@@ -154,8 +154,68 @@ pub(super) const AFMOE: Form = Form {
     ..USUAL
 };
 
+/// What is added where experts are chosen.
 pub(super) const SELECTION: &[Mapping] =
     &[stored("blk.#.exp_probs_b.bias", &["layers.#.feed_forward.selection.bias"])];
+
+/// K-EXAONE.
+pub(super) const EXAONE_MOE: Form = Form {
+    architecture: "exaone-moe",
+    family: "exaone_moe",
+    fields: &[
+        FIELDS,
+        RMS,
+        WINDOW,
+        &[
+            ("expert_count", "num_experts"),
+            ("expert_used_count", "num_experts_per_tok"),
+            ("expert_feed_forward_length", "moe_intermediate_size"),
+            ("expert_shared_count", "num_shared_experts"),
+            ("expert_shared_feed_forward_length", "_shared_width"),
+            ("leading_dense_block_count", "first_k_dense_replace"),
+            ("expert_gating_func", "expert_gating_func"),
+            ("expert_weights_norm", "norm_topk_prob"),
+            ("expert_weights_scale", "routed_scaling_factor"),
+            ("expert_group_count", "n_group"),
+            ("expert_group_used_count", "topk_group"),
+        ],
+    ],
+    needs: &[
+        "attention.sliding_window",
+        "expert_count",
+        "expert_used_count",
+        "expert_feed_forward_length",
+        "expert_shared_count",
+        "expert_gating_func",
+    ],
+    complete: |config| {
+        config.sigmoids();
+        config.or("routed_scaling_factor", json!(1.0));
+    },
+    tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, GATED, EXPERTS, SHARED_EXPERT, SELECTION, NORMS],
+    ..USUAL
+};
+
+/// MiniMax-M2.
+pub(super) const MINIMAX_M2: Form = Form {
+    architecture: "minimax-m2",
+    family: "minimax_m2",
+    fields: &[
+        FIELDS,
+        RMS,
+        &[
+            ("expert_count", "num_local_experts"),
+            ("expert_used_count", "num_experts_per_tok"),
+            // The same as `feed_forward_length`.
+            ("expert_feed_forward_length", "_expert_width"),
+            ("expert_gating_func", "expert_gating_func"),
+        ],
+    ],
+    needs: &["expert_count", "expert_used_count", "expert_feed_forward_length"],
+    share: Some(SHARE),
+    tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, EXPERTS, SELECTION, NORMS],
+    ..USUAL
+};
 
 pub(super) const SIGMOID_FIELDS: &[(&str, &str)] = &[
     ("expert_count", "n_routed_experts"),

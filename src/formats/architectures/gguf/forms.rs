@@ -5,14 +5,17 @@
 
 use serde_json::{Value, json};
 
-use super::cohere::{COHERE2, COMMAND_R};
+use super::bailing::{BAILING_MOE, BAILING_MOE2};
+use super::cohere::{COHERE2, COHERE2_MOE, COHERE2_MOE_RMS, COMMAND_R};
 use super::form::{
     AFTER, CAPS, EXPERT_FIELDS, EXPERTS, FIELDS, FUSED, FUSED_GATE, Form, GATED, GRANITE, GRANITE4,
     HEAD_NORMS, LAYER_NORM, NORMS, PLAIN, QUERY_AND_KEY, RMS, SEED_NORMS, SHARE, SHARED_EXPERT, TABLE,
     TURNED, TURNED_LLAMA, UPDATE_NORMS, USUAL, VALUE_AND_OUTPUT, WINDOW,
 };
 use super::gemma::GEMMA4;
+use super::laguna::LAGUNA;
 use super::lfm::{LFM2, LFM2_MOE};
+use super::llama4::LLAMA4;
 use super::ministral::MISTRAL3;
 use super::muse_glimmer::MUSE_GLIMMER;
 use super::qwen::{QWEN3_NEXT, QWEN35, QWEN35_MOE};
@@ -21,7 +24,7 @@ use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 67] = [
+pub(super) static FORMS: [Form; 75] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -344,6 +347,14 @@ pub(super) static FORMS: [Form; 67] = [
     latent_forms::DEEPSEEK_V3,
     latent_forms::DEEPSEEK_V2,
     latent_forms::MINICPM3,
+    expert_forms::EXAONE_MOE,
+    expert_forms::MINIMAX_M2,
+    BAILING_MOE,
+    BAILING_MOE2,
+    LAGUNA,
+    LLAMA4,
+    COHERE2_MOE_RMS,
+    COHERE2_MOE,
     MISTRAL3,
     MUSE_GLIMMER,
     dense::CHATGLM,

@@ -2,6 +2,7 @@
 //!
 //! Metadata is turned into the family's `config.json`, for the family's own reader. Unknown keys stay, and are told.
 
+mod bailing;
 mod cohere;
 mod completion;
 mod dense;
@@ -10,9 +11,11 @@ mod expert_forms;
 mod form;
 mod forms;
 mod gemma;
+mod laguna;
 mod latent_forms;
 mod layers;
 mod lfm;
+mod llama4;
 mod mamba_forms;
 mod ministral;
 mod muse_glimmer;
@@ -111,6 +114,11 @@ pub fn describe(metadata: &Metadata, checkpoint: &Checkpoint) -> Result<Describe
     let architecture = metadata
         .text(ARCHITECTURE)?
         .ok_or_else(|| metadata.error(ARCHITECTURE, "it is missing; it has to name the model's family"))?;
+    if architecture == "phimoe" {
+        let reason = "llama.cpp computes phimoe with other norms and another router than its authors; open the model's \
+                      folder in place of this file";
+        return Err(metadata.error(ARCHITECTURE, reason));
+    }
     static BASES: [Family; FAMILIES.len()] = FAMILIES;
     let mut form = None;
     for candidate in FORMS.iter().filter(|form| form.architecture == architecture) {

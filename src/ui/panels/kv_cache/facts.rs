@@ -38,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, filled: &Filled<'_>) {
     fact(ui, &definitions::PAGE_POSITIONS, &format::plural(map.page_positions, "position"));
     fact(ui, &definitions::PAGE_BYTES, &format::bytes(map.page_bytes));
     fact(ui, &definitions::CACHE_ALLOCATED, &format::bytes(map.page_bytes * map.allocated_pages as u64));
-    let windows = map.layers.iter().filter(|layer| layer.window.is_some()).count();
+    let windows = map.layers.iter().filter(|layer| layer.window.or(layer.chunk).is_some()).count();
     if windows > 0 {
         fact(ui, &definitions::WINDOW_LAYERS, &count(windows));
     }

@@ -117,7 +117,7 @@ fn layer_row(
         return;
     }
     let positions = filled.node.counters.cached_positions;
-    let seen_from = layer.window.map_or(0, |window| positions.saturating_sub(window));
+    let seen_from = layer.first_seen(positions);
     let part = |from: usize, to: usize, color| {
         if to > from {
             let part = Rect::from_x_y_ranges(across.x(from)..=across.x(to), row.y_range());
