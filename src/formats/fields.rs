@@ -170,8 +170,10 @@ impl<'a> Fields<'a> {
 
     /// The name under which the field is there: its own, or the other one.
     fn found<'n>(&self, name: &'n str) -> &'n str {
-        let other = || self.others.iter().find(|(known, _)| *known == name).map(|(_, other)| *other);
-        if self.map.contains_key(name) { name } else { other().unwrap_or(name) }
+        let other = self.others.iter().find(|(known, _)| *known == name).map(|(_, other)| *other);
+        // What no name has is told by the other one, but for keys of metadata, which are made into the first.
+        let counts = |other: &&str| self.map.contains_key(*other) || !self.are_metadata();
+        if self.map.contains_key(name) { name } else { other.filter(counts).unwrap_or(name) }
     }
 
     /// The field as it stands, if it is there.
