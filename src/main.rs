@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::Parser;
 use logitscope::cli::{self, Arguments, Outcome};
-use logitscope::session::{ModelSource, Session};
+use logitscope::session::Session;
 use logitscope::ui;
 
 fn main() -> ExitCode {
@@ -29,7 +29,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         return Ok(cli::run(command, arguments.verbose)?);
     }
     ensure!(has_display(), "{NO_DISPLAY}");
-    let source = arguments.model.map_or(ModelSource::BuiltIn, ModelSource::Path);
+    let source = cli::source(arguments.model.as_ref())?;
     ui::run_with(source, |wake| Session::start(move || wake()))?;
     Ok(Outcome::Done)
 }

@@ -45,6 +45,9 @@ mod suite {
     mod kept;
     mod kernels;
     mod lanes;
+    mod library;
+    mod library_home;
+    mod library_names;
     mod loading;
     mod lookahead;
     mod malformed;
@@ -93,6 +96,7 @@ mod suite {
     mod window_inside;
     mod window_lanes;
     mod window_lessons;
+    mod window_library;
     mod window_palette;
     mod window_phases;
     mod window_pictures;

@@ -3,17 +3,16 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::arguments::{ConversationOptions, ModelOptions, PromptOptions, SpecialOption, source};
+use super::arguments::{ConversationOptions, ModelOptions, PromptOptions, SpecialOption};
 use super::error::CliError;
 use super::interrupt;
+use super::named::{draft_source, source};
 use super::output::{StatusLine, status};
 use crate::decoding::{DecodingSettings, StrategyInputs, check_prompt};
-use crate::formats::BUILT_IN;
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
-    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, RunError,
-    Share,
+    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, Prompt, ReadyModel, RunError, Share,
 };
 use crate::tokenizer::chat::{Conversation, Message};
 use crate::tokenizer::without_byte_order_mark;
@@ -46,13 +45,9 @@ pub(super) fn load_with_draft(
     draft: Option<&PathBuf>,
 ) -> Result<(ReadyModel, Option<DraftModel>), CliError> {
     let mut loader = GpuLoader::default();
-    let ready = watched(&mut loader, &request(options), GpuLoader::load)?;
+    let ready = watched(&mut loader, &request(options)?, GpuLoader::load)?;
     let Some(draft) = draft else { return Ok((ready, None)) };
-    let source = match draft.to_str() {
-        Some(BUILT_IN) if !draft.exists() => ModelSource::BuiltInDraft,
-        _ => ModelSource::Path(draft.clone()),
-    };
-    let request = LoadRequest::of(source);
+    let request = LoadRequest::of(draft_source(draft)?);
     let draft = watched(&mut loader, &request, GpuLoader::load_draft);
     let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
     draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
@@ -113,14 +108,14 @@ fn load_words(part: LoadPart, Share { done, total }: Share) -> String {
 }
 
 /// What to load.
-pub(super) fn request(options: &ModelOptions) -> LoadRequest {
-    LoadRequest {
-        source: source(options.model.as_ref()),
+pub(super) fn request(options: &ModelOptions) -> Result<LoadRequest, CliError> {
+    Ok(LoadRequest {
+        source: source(options.model.as_ref())?,
         adapter: options.adapter.clone(),
         context: options.context,
         weights: options.weights,
         cache: options.kv,
-    }
+    })
 }
 
 /// The prompt that was given.

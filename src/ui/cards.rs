@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::exports::Export;
+use super::shelf::Shelf;
 use crate::session::{ModelCard, ModelSource};
 
 /// What the cards hold.
@@ -11,8 +12,10 @@ pub struct Cards {
     pub open_path: String,
     /// Whether the open card shows.
     pub open: bool,
-    /// Whether the path field of the open card takes the keyboard: for the card's first frame.
-    pub focus_path: bool,
+    /// The models on this computer, which the open card lists.
+    pub shelf: Shelf,
+    /// Whether the search field of the open card takes the keyboard: for the card's first frame.
+    pub focus_search: bool,
     /// What the card asks about that saves something; it shows while there is such.
     pub saving: Option<Export>,
     /// What it asked about last: its path field is about that.
@@ -60,7 +63,8 @@ impl Default for Cards {
         Self {
             open_path: String::new(),
             open: false,
-            focus_path: false,
+            shelf: Shelf::default(),
+            focus_search: false,
             saving: None,
             saving_before: None,
             save_path: first_trace_path(),

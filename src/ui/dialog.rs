@@ -15,6 +15,8 @@ pub(super) enum Wanted {
     Folder,
     /// A model's file.
     File,
+    /// A folder to look for models in.
+    LibraryFolder,
     /// A draft model's folder.
     DraftFolder,
     /// A draft model's file.
@@ -57,6 +59,7 @@ impl Dialog {
         std::thread::spawn(move || {
             let dialog = rfd::FileDialog::new().set_title(match wanted {
                 Wanted::Folder | Wanted::File => "Open a model",
+                Wanted::LibraryFolder => "Look for models in",
                 Wanted::DraftFolder | Wanted::DraftFile => "Open a draft model",
                 Wanted::New(Export::Trace) => "Save the trace",
                 Wanted::New(_) => "Export",
@@ -64,7 +67,7 @@ impl Dialog {
                 Wanted::Trace => "Open a trace",
             });
             let chosen = match wanted {
-                Wanted::Folder | Wanted::DraftFolder => dialog.pick_folder(),
+                Wanted::Folder | Wanted::DraftFolder | Wanted::LibraryFolder => dialog.pick_folder(),
                 Wanted::File | Wanted::DraftFile => dialog
                     .add_filter("Model (safetensors, index, GGUF)", &["safetensors", "json", "gguf"])
                     // A GGUF file may have any name.

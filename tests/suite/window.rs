@@ -366,7 +366,8 @@ fn a_dropped_model_shows_its_card_and_how_it_would_be_loaded() {
     let (mut window, script) = window();
     drop_file(&mut window, fixture("gpt_oss-mxfp4"));
     inspected(&mut window);
-    for fact in ["gpt-oss (gpt_oss)", "Layers: 2", "Heads: 3 over 1 of 8", "Vocabulary: 101", "Context: 128"] {
+    for fact in ["gpt-oss (gpt_oss)", "Layers: 2", "Heads: 3 over 1 of 8", "Vocabulary: 101", "Context: 128"]
+    {
         assert!(sees(&window, fact), "{fact}");
     }
     let memory = |window: &Window| {
