@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::found::Found;
+use crate::formats::architectures::catalogue;
 use crate::formats::{Inspection, Other};
 
 /// Positions that memory is told for, where the model's own context is not shorter.
@@ -64,7 +65,7 @@ impl Facts {
             quantisation: inspection.formats.first().map(|share| share.format.clone()),
             context: inspection.architecture.context,
             other: inspection.other,
-            problem: (!inspection.supported).then(|| inspection.problems.join("; ")),
+            problem: (!inspection.supported).then(|| problem(inspection)),
             memory: None,
         }
     }
@@ -89,4 +90,18 @@ impl Facts {
     pub(super) fn last(&self) -> bool {
         self.problem.is_none() || self.family.is_some()
     }
+}
+
+/// Why a model cannot be opened, in few words: a list shows it beside the path.
+fn problem(inspection: &Inspection) -> String {
+    if let Some(family) = inspection.family.as_deref()
+        && !matches!(catalogue::find(family), Some(Ok(_)))
+    {
+        return catalogue::reason(family);
+    }
+    let without_path = |problem: &String| {
+        let rest = problem.strip_prefix(&inspection.path).unwrap_or(problem);
+        rest.trim_start_matches([':', '/', '\\', ' ']).to_owned()
+    };
+    inspection.problems.iter().map(without_path).collect::<Vec<_>>().join("; ")
 }

@@ -26,6 +26,7 @@ impl App {
             Action::ShowOpen => {
                 self.state.cards.open = !self.state.cards.open;
                 self.state.cards.focus_search = self.state.cards.open;
+                self.state.cards.shelf.start_anew();
             }
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),

@@ -63,6 +63,12 @@ pub struct Shelf {
 }
 
 impl Shelf {
+    /// Shows every model again, the first of them selected.
+    pub(super) fn start_anew(&mut self) {
+        self.query.clear();
+        (self.selected, self.moved) = (0, true);
+    }
+
     /// Begins a search. What an earlier one found stays until this one is done.
     pub(super) fn begin(&mut self) {
         self.phase = Phase::Looking(0, 0);

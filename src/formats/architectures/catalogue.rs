@@ -290,15 +290,19 @@ pub fn other(kind: &str) -> Option<Other> {
     find(kind)?.err()?.other
 }
 
-/// Why a family cannot be opened, after "it", in words for people; and what can be instead.
+/// Why a family cannot be opened, in words for people; and what can be instead.
 pub fn refusal(kind: &str) -> String {
-    let this = match find(kind) {
+    format!("{}. This program opens {}", reason(kind), names())
+}
+
+/// Why a family cannot be opened, in words for people.
+pub fn reason(kind: &str) -> String {
+    match find(kind) {
         Some(Err(lacking)) => format!("it is {} (`{kind}`): {}", lacking.name, lacking.lacks),
         // In the other container: of those few that a GGUF file cannot have, or a folder.
         Some(Ok(known)) => format!("it is {} (`{kind}`), which cannot be opened in this form", known.name),
         None => format!("it is of the family `{kind}`, which is not known here"),
-    };
-    format!("{this}. This program opens {}", names())
+    }
 }
 
 /// Every family that can be opened.

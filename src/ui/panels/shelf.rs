@@ -1,8 +1,8 @@
 //! The models on this computer: found by a word or two, chosen by arrows and Enter or by a click.
 
 use egui::{
-    Align, Color32, CornerRadius, Id, Key, Layout, Modifiers, Rect, RichText, Role, ScrollArea, Sense,
-    TextEdit, Ui, WidgetInfo, pos2, vec2,
+    Align, Align2, Color32, CornerRadius, Id, Key, Layout, Modifiers, Rect, RichText, Role, ScrollArea,
+    Sense, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 
 use crate::library::{LookedInto, Model, Seen};
@@ -90,7 +90,10 @@ fn search(ui: &mut Ui, shelf: &mut Shelf, id: Id, focus: bool) {
     const ORDERS: f32 = 220.0;
     ui.horizontal(|ui| {
         let width = ui.available_width() - ORDERS - space::S;
-        let edit = TextEdit::singleline(&mut shelf.query).id(id).hint_text("Find by name, family, format …");
+        let edit = TextEdit::singleline(&mut shelf.query)
+            .id(id)
+            .hint_text("Find by name, family, format …")
+            .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 30.0), edit).accessible_name("Find a model");
         if focus {
             response.request_focus();
@@ -176,7 +179,7 @@ fn row(ui: &mut Ui, model: &Model, is_selected: bool, room: Option<u64>) -> bool
     let (above, below) = (inside.top() + 5.0, inside.top() + 22.0);
     let (strong, quiet) =
         if opens { (palette.text, palette.secondary) } else { (palette.tertiary, palette.tertiary) };
-    let size_left = right(ui, inside, above, &bytes, mono(size::SMALL), quiet);
+    let size_left = right(ui, inside, above + 1.0, &bytes, mono(size::SMALL), quiet);
     let note = match (opens, model.facts.fits(room)) {
         (false, _) => Some(("cannot be opened", palette.tertiary)),
         (true, Some(false)) => Some(("too large for the GPU", palette.warning)),
