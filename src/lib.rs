@@ -3,6 +3,7 @@
 //! | module | owns | may use |
 //! | --- | --- | --- |
 //! | [`formats`] | files: containers, families, import | [`model`] |
+//! | [`library`] | the models that are on this computer already | [`formats`] |
 //! | [`tokenizer`] | text ↔ ids | – |
 //! | [`model`] | what is computed: configuration, plan, weights | – |
 //! | [`mod@reference`] | the CPU twin of every op | [`model`] |
@@ -10,10 +11,10 @@
 //! | [`decoding`] | how a token is chosen | [`model`], [`trace`] |
 //! | [`trace`] | what happened, as data | – |
 //! | [`problems`] | reports of what broke, as files | – |
-//! | [`session`] | the worker thread: commands in, events out | [`decoding`], [`formats`], [`gpu`], [`tokenizer`], what these use |
+//! | [`session`] | the worker thread: commands in, events out | [`decoding`], [`formats`], [`gpu`], [`library`], [`tokenizer`], what these use |
 //! | [`synthetic`] | shapes and weights without files, for benchmarks | [`model`] |
 //! | [`verify`] | the GPU against the reference, op by op | [`gpu`], [`mod@reference`], [`session`], [`synthetic`], [`trace`] |
-//! | [`ui`] | the window | [`session`], [`trace`], the settings of [`decoding`] |
+//! | [`ui`] | the window | [`session`], [`library`], [`trace`], the settings of [`decoding`] |
 //! | [`cli`] | the commands without a window | all but [`ui`] |
 //! | [`units`] | how quantities are written | –; every room may use it |
 //!
@@ -24,6 +25,7 @@ pub mod decoding;
 pub mod export;
 pub mod formats;
 pub mod gpu;
+pub mod library;
 pub mod model;
 pub mod problems;
 pub mod reference;

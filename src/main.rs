@@ -7,7 +7,7 @@ use clap::Parser;
 use logitscope::cli::{self, Arguments, Outcome};
 use logitscope::gpu;
 use logitscope::problems;
-use logitscope::session::{ModelSource, Session};
+use logitscope::session::Session;
 use logitscope::ui;
 
 fn main() -> ExitCode {
@@ -35,7 +35,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         return Ok(cli::run(command, arguments.verbose)?);
     }
     ensure!(has_display(), "{NO_DISPLAY}");
-    let source = arguments.model.map_or(ModelSource::BuiltIn, ModelSource::Path);
+    let source = cli::source(arguments.model.as_ref())?;
     let memory = if arguments.safe_mode { ui::Memory::Fresh } else { ui::Memory::Remembered };
     ui::run_with(source, memory, |wake| Session::start(move || wake()))?;
     Ok(Outcome::Done)

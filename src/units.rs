@@ -86,6 +86,28 @@ pub fn three_digits(value: f64) -> String {
     }
 }
 
+/// A large count in words: `5.40 million`, `7.00 billion`; below a million with thin spaces.
+pub fn parameters(count: u64) -> String {
+    match count {
+        0..1_000_000 => self::count(count),
+        1_000_000..1_000_000_000 => format!("{} million", three_digits(count as f64 / 1e6)),
+        _ => format!("{} billion", three_digits(count as f64 / 1e9)),
+    }
+}
+
+/// A count with a thin space between thousands.
+pub fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + 8);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('\u{2009}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,6 +46,9 @@ mod suite {
     mod kernels;
     mod lanes;
     mod latent;
+    mod library;
+    mod library_home;
+    mod library_names;
     mod loading;
     mod long_rope;
     mod lookahead;
@@ -99,6 +102,7 @@ mod suite {
     mod window_inside;
     mod window_lanes;
     mod window_lessons;
+    mod window_library;
     mod window_palette;
     mod window_phases;
     mod window_pictures;

@@ -8,7 +8,7 @@ use super::parsers::{at_least_one, logit_bias, shape_names, stored_format, templ
 use super::stage_options::StageOptions;
 use crate::decoding::{BeamSettings, Drafter, LookaheadSettings, SpeculativeSettings};
 use crate::model::WeightFormat;
-use crate::session::{CacheFormat, ModelSource, WeightsChoice};
+use crate::session::{CacheFormat, WeightsChoice};
 use crate::trace::StrategyKind;
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
@@ -17,8 +17,8 @@ use crate::trace::StrategyKind;
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Model to open in the window: a Hugging Face folder, a .safetensors file in one or a GGUF file; left out, the
-    /// built-in demonstration model
+    /// Model to open in the window: a Hugging Face folder, a .safetensors file in one, a GGUF file or a name from
+    /// `logitscope models`; left out, the built-in demonstration model
     pub model: Option<PathBuf>,
     /// What to do instead of opening the window
     #[command(subcommand)]
@@ -52,6 +52,9 @@ pub enum Command {
     Tokenize(Tokenize),
     /// Say what a model's headers tell, without loading it
     Inspect(Inspect),
+    /// List the models that are on this computer already, in the folders of Hugging Face, LM Studio, Ollama, llama.cpp,
+    /// Jan and GPT4All: their names do for -m
+    Models(Models),
     /// Compare every op of the model on this GPU with the CPU reference, and stop at the first that differs;
     /// with --weights, also tell how far the logits are from the original weights'
     Check(Check),
@@ -66,9 +69,9 @@ pub enum Command {
 /// Which model, where.
 #[derive(Debug, Args)]
 pub struct ModelOptions {
-    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or a GGUF file; left out, the
-    /// built-in demonstration model
-    #[arg(short, long, value_name = "FOLDER|FILE")]
+    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, a GGUF file, or a name from
+    /// `logitscope models` or a part of it; left out, the built-in demonstration model
+    #[arg(short, long, value_name = "FOLDER|FILE|NAME")]
     pub model: Option<PathBuf>,
     /// GPU by its number in `logitscope adapters` or by a part of its name; left out, the best one that
     /// works
@@ -285,9 +288,9 @@ pub struct SpeculativeOptions {
     /// otherwise lookup (speculative only)
     #[arg(long, value_name = "WHO")]
     pub drafter: Option<Drafter>,
-    /// Smaller model that drafts, with the same vocabulary, a folder or file as for --model; `built-in` for the one that
+    /// Smaller model that drafts, with the same vocabulary, a folder, file or name as for --model; `built-in` for the one that
     /// drafts for the built-in model (speculative only)
-    #[arg(long, value_name = "FOLDER|FILE")]
+    #[arg(long, value_name = "FOLDER|FILE|NAME")]
     pub draft_model: Option<PathBuf>,
     /// Most tokens of a draft (speculative only)
     #[arg(long, value_name = "N", default_value_t = SpeculativeSettings::default().draft_tokens)]
@@ -352,9 +355,9 @@ pub struct ProbeArguments {
 /// `tokenize`.
 #[derive(Debug, Args)]
 pub struct Tokenize {
-    /// Model whose tokenizer is used: a Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or
-    /// a .gguf; left out, the built-in demonstration model
-    #[arg(short, long, value_name = "FOLDER|FILE")]
+    /// Model whose tokenizer is used, a folder, file or name as for `generate`; left out, the built-in demonstration
+    /// model
+    #[arg(short, long, value_name = "FOLDER|FILE|NAME")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub prompt: PromptOptions,
@@ -364,11 +367,21 @@ pub struct Tokenize {
     pub json: JsonOption,
 }
 
+/// `models`.
+#[derive(Debug, Args)]
+pub struct Models {
+    /// Another folder to look into, such as that of text-generation-webui (repeatable)
+    #[arg(long, value_name = "DIR")]
+    pub folder: Vec<PathBuf>,
+    #[command(flatten)]
+    pub json: JsonOption,
+}
+
 /// `inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json or a GGUF file; left out, the
-    /// built-in demonstration model
+    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, a GGUF file, or a name from
+    /// `logitscope models`; left out, the built-in demonstration model
     pub model: Option<PathBuf>,
     /// GPU to compare the memory with, by its number in `logitscope adapters` or by a part of its name; left out, the
     /// best one. It is not opened: whether it works is not found out
@@ -492,11 +505,6 @@ pub struct Report {
     pub python: PathBuf,
     #[command(flatten)]
     pub json: JsonOption,
-}
-
-/// The built-in model where no path is given.
-pub(super) fn source(path: Option<&PathBuf>) -> ModelSource {
-    path.map_or(ModelSource::BuiltIn, |path| ModelSource::Path(path.clone()))
 }
 
 impl Bench {

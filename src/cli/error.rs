@@ -42,6 +42,14 @@ pub enum CliError {
     /// The model's files.
     #[error("the model could not be inspected: {0}")]
     Inspect(#[from] FormatError),
+    /// A name that several models have.
+    #[error("the name {name} may mean several models: {candidates}: give more of the name, or the path")]
+    AmbiguousName {
+        /// The name.
+        name: String,
+        /// The models, with their paths.
+        candidates: String,
+    },
     /// Loading.
     #[error("the model could not be loaded: {0}")]
     Load(#[from] LoadError),

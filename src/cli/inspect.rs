@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::arguments::{Inspect, source};
+use super::arguments::Inspect;
 use super::error::CliError;
+use super::named::source;
 use super::outcome::Outcome;
 use super::output::{print, print_json};
 use crate::formats::Inspection;
@@ -14,7 +15,7 @@ use crate::units::bytes;
 /// Runs the command. A machine without an adapter is no failure, unless one was asked for.
 pub(super) fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
     let request = LoadRequest {
-        source: source(arguments.model.as_ref()),
+        source: source(arguments.model.as_ref())?,
         adapter: arguments.adapter.clone(),
         context: arguments.context,
         weights: arguments.weights,

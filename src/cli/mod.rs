@@ -16,6 +16,8 @@ mod inspect;
 mod interrupt;
 mod logits;
 mod model;
+mod models;
+mod named;
 mod outcome;
 mod output;
 mod page;
@@ -28,6 +30,7 @@ mod tokenize;
 pub use arguments::{Arguments, Command};
 pub use error::CliError;
 pub use interrupt::EXIT_CODE as INTERRUPTED_EXIT_CODE;
+pub use named::source;
 pub use outcome::Outcome;
 
 /// Runs a command; `verbosity` counts the `-v`s.
@@ -40,6 +43,7 @@ pub fn run(command: &Command, verbosity: u8) -> Result<Outcome, CliError> {
         Command::Probe(arguments) => probe::run(arguments),
         Command::Tokenize(arguments) => tokenize::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Adapters(arguments) => adapters::run(arguments, verbosity),

@@ -1,21 +1,19 @@
 //! From arguments to a model that is ready and a prompt to give it.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::arguments::{
-    CompareOptions, ConversationOptions, ModelOptions, PromptOptions, SpecialOption, source,
-};
+use super::arguments::{CompareOptions, ConversationOptions, ModelOptions, PromptOptions, SpecialOption};
 use super::error::CliError;
 use super::interrupt;
+use super::named::{draft_source, source};
 use super::output::{StatusLine, status};
 use crate::decoding::{DecodingSettings, StrategyInputs, check_prompt};
-use crate::formats::BUILT_IN;
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
-    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Prompt, ReadyModel, RunError,
-    Share, VocabularyMatch,
+    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, Prompt, ReadyModel, RunError, Share,
+    VocabularyMatch,
 };
 use crate::tokenizer::chat::{Conversation, Message};
 use crate::tokenizer::without_byte_order_mark;
@@ -64,17 +62,18 @@ pub(super) struct Loaded {
 /// Loads the model, and others beside it.
 pub(super) fn load_with(options: &ModelOptions, beside: &Beside<'_>) -> Result<Loaded, CliError> {
     let mut loader = GpuLoader::default();
-    let ready = watched(&mut loader, &request(options), GpuLoader::load)?;
+    let ready = watched(&mut loader, &request(options)?, GpuLoader::load)?;
     let draft = match beside.draft {
         Some(path) => {
-            let draft = watched(&mut loader, &LoadRequest::of(beside_source(path)), GpuLoader::load_draft);
+            let draft = watched(&mut loader, &LoadRequest::of(draft_source(path)?), GpuLoader::load_draft);
             let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
             draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
             Some(draft)
         }
         None => None,
     };
-    let other = match beside.other.and_then(|compare| other_request(options, compare)) {
+    let other = beside.other.map(|compare| other_request(options, compare)).transpose()?.flatten();
+    let other = match other {
         Some(request) => {
             let other = watched(&mut loader, &request, GpuLoader::load_draft).map_err(CliError::LoadOther)?;
             if VocabularyMatch::of(&ready, &other)? == VocabularyMatch::Sizes {
@@ -90,22 +89,14 @@ pub(super) fn load_with(options: &ModelOptions, beside: &Beside<'_>) -> Result<L
 }
 
 /// Which model to compare with, if that is wanted.
-fn other_request(options: &ModelOptions, compare: &CompareOptions) -> Option<LoadRequest> {
+fn other_request(options: &ModelOptions, compare: &CompareOptions) -> Result<Option<LoadRequest>, CliError> {
     let weights = compare.compare_weights.unwrap_or_default();
     let cache = options.kv;
-    match (&compare.compare_with, compare.compare_weights) {
-        (Some(path), _) => Some(LoadRequest { weights, cache, ..LoadRequest::of(beside_source(path)) }),
-        (None, Some(weights)) => Some(LoadRequest { weights, ..request(options) }),
+    Ok(match (&compare.compare_with, compare.compare_weights) {
+        (Some(path), _) => Some(LoadRequest { weights, cache, ..LoadRequest::of(draft_source(path)?) }),
+        (None, Some(weights)) => Some(LoadRequest { weights, ..request(options)? }),
         (None, None) => None,
-    }
-}
-
-/// A model beside the model by its path; `built-in` is the one that drafts for the built-in model.
-fn beside_source(path: &Path) -> ModelSource {
-    match path.to_str() {
-        Some(BUILT_IN) if !path.exists() => ModelSource::BuiltInDraft,
-        _ => ModelSource::Path(path.to_owned()),
-    }
+    })
 }
 
 /// What the strategy uses beside the model, with progress on stderr where that has to be loaded.
@@ -162,14 +153,14 @@ fn load_words(part: LoadPart, Share { done, total }: Share) -> String {
 }
 
 /// What to load.
-pub(super) fn request(options: &ModelOptions) -> LoadRequest {
-    LoadRequest {
-        source: source(options.model.as_ref()),
+pub(super) fn request(options: &ModelOptions) -> Result<LoadRequest, CliError> {
+    Ok(LoadRequest {
+        source: source(options.model.as_ref())?,
         adapter: options.adapter.clone(),
         context: options.context,
         weights: options.weights,
         cache: options.kv,
-    }
+    })
 }
 
 /// The prompt that was given.

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::arguments::{Tokenize, source};
+use super::arguments::Tokenize;
 use super::error::CliError;
 use super::model;
+use super::named::source;
 use super::outcome::Outcome;
 use super::output::{print, print_json};
 use crate::session::{Opened, WeightsChoice};
@@ -19,7 +20,7 @@ struct TokenizeJson {
 /// Runs the command.
 pub(super) fn run(arguments: &Tokenize) -> Result<Outcome, CliError> {
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
-    let opened = Opened::open(&source(arguments.model.as_ref()), None, WeightsChoice::Original)?;
+    let opened = Opened::open(&source(arguments.model.as_ref())?, None, WeightsChoice::Original)?;
     let tokenizer = opened.tokenizer.as_ref();
     let ids = opened.tokenise(&prompt).map_err(CliError::Tokenise)?;
     let piece = |&id: &u32| tokenizer.and_then(|tokenizer| tokenizer.piece(id)).unwrap_or_default();

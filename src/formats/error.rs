@@ -7,7 +7,7 @@ use crate::model::ConfigError;
 pub enum FormatError {
     /// Nothing lies at this path.
     #[error(
-        "{path}: there is no such file or folder; a model is the folder of a Hugging Face download, a .safetensors file in one or a .gguf"
+        "{path}: there is no such file or folder; a model is the folder of a Hugging Face download, a .safetensors file in one or a .gguf; `logitscope models` lists those on this computer"
     )]
     Absent {
         /// The path as it was given.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::architectures::catalogue;
+use super::architectures::catalogue::{self, Other};
 use super::architectures::{self, ArchitectureSizes};
 use super::built_in::{self, BuiltIn};
 use super::checkpoint::{Checkpoint, WeightFiles};
@@ -14,7 +14,8 @@ use super::error::FormatError;
 use super::fields::Fields;
 use super::folder::{CONFIG, Folder};
 use super::generation::GenerationDefaults;
-use super::gguf::keys::{ARCHITECTURE, CHAT_TEMPLATE, TOKENIZER_MODEL};
+use super::gguf::Metadata;
+use super::gguf::keys::{ARCHITECTURE, CHAT_TEMPLATE, KIND, POOLING, TOKENIZER_MODEL};
 use super::import::{self, TiedPairs};
 use super::json;
 use super::location::Location;
@@ -23,6 +24,9 @@ use super::special::{self, SpecialIds};
 use super::text;
 use crate::model::{ModelConfig, plan_decoder};
 use crate::units::LayersKeep;
+
+/// What a folder has whose model makes vectors of texts, by the library sentence-transformers.
+pub const SENTENCE_MODULES: &str = "modules.json";
 
 /// The facts about a model's files. What could not be read is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -41,6 +45,8 @@ pub struct Inspection {
     pub family: Option<String>,
     /// The family as people call it, of those that can be opened.
     pub family_name: Option<&'static str>,
+    /// What it is, where it is no language model.
+    pub other: Option<Other>,
     /// Sizes of the decoder.
     pub architecture: ArchitectureSizes,
     /// Number of weights, tied ones counted once; of all stored numbers where the model is not supported.
@@ -97,6 +103,12 @@ impl Inspection {
         self.cache_bytes_per_position = Some(config.cache_bytes_per_position());
         self.state_bytes_per_sequence = Some(plan_decoder(config).state_bytes());
         self.layers_keep = Some(config.layers_keep());
+    }
+
+    /// Takes in what the files call the family.
+    fn take_family(&mut self, family: Option<&str>) {
+        self.family = family.map(str::to_owned);
+        self.other = self.family.as_deref().and_then(catalogue::other);
     }
 
     /// Says what people call the family.
@@ -182,7 +194,10 @@ fn read_decoder(
     let value = location.folder.read_config()?;
     let config_file = location.folder.place(CONFIG);
     let fields = Fields::new(&config_file, &value)?;
-    facts.family = value.get("model_type").and_then(json::as_text).map(str::to_owned);
+    facts.take_family(value.get("model_type").and_then(json::as_text));
+    if location.folder.has(SENTENCE_MODULES) {
+        facts.other = Some(Other::Embedding);
+    }
     facts.architecture = ArchitectureSizes::guess(&value);
 
     let decoder = architectures::describe(&fields)?;
@@ -207,7 +222,8 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     let metadata = checkpoint.metadata.take().unwrap_or_default();
     facts.tokenizer = metadata.text(TOKENIZER_MODEL)?.map(str::to_owned);
     facts.chat_template = metadata.has(CHAT_TEMPLATE);
-    facts.family = metadata.text(ARCHITECTURE)?.map(str::to_owned);
+    facts.take_family(metadata.text(ARCHITECTURE)?);
+    facts.other = kind_of(&metadata, facts)?.or(facts.other);
     let described = architectures::gguf::describe(&metadata, &checkpoint)?;
     facts.name_family();
     facts.architecture = ArchitectureSizes::guess(&described.config);
@@ -221,6 +237,18 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
     facts.generation = GenerationDefaults::of_metadata(&metadata, config.vocabulary, &mut facts.warnings)?;
     facts.warnings.extend(architectures::unknown_fields_warning(&described.family, &fields));
     import_headers(&described.family, &mut config, checkpoint, facts)
+}
+
+/// What a GGUF file says that it is, where it is no language model; one that pools its positions makes vectors of texts.
+fn kind_of(metadata: &Metadata, facts: &Inspection) -> Result<Option<Other>, FormatError> {
+    let pooling = facts.family.as_ref().map(|family| format!("{family}.{POOLING}"));
+    let pooling = pooling.map_or(Ok(None), |key| metadata.whole(&key))?;
+    Ok(match metadata.text(KIND)? {
+        Some("adapter") => Some(Other::Adapter),
+        Some("mmproj") => Some(Other::ImagePart),
+        Some("imatrix") => Some(Other::Measurements),
+        _ => pooling.filter(|kind| *kind > 0).map(|_| Other::Embedding),
+    })
 }
 
 fn import_headers(

@@ -26,11 +26,12 @@ mod special;
 mod tensor_recipes;
 mod text;
 
+pub use architectures::catalogue::Other;
 pub use architectures::gguf::ends::{is_end_text, special_id as gguf_special_id};
 pub use built_in::{BUILT_IN, BuiltIn};
 pub use error::FormatError;
 pub use generation::GenerationDefaults;
-pub use inspect::{Inspection, inspect, inspect_built_in};
+pub use inspect::{Inspection, SENTENCE_MODULES, inspect, inspect_built_in};
 pub use open::{DraftingHead, ModelFile, open, open_built_in, open_drafting_head};
 pub use special::SpecialIds;
 pub use text::{TokenizerFiles, Vocabulary};

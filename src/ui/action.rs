@@ -22,6 +22,10 @@ pub enum Action {
     PickFolder,
     /// Ask for a file by the system's dialog.
     PickFile,
+    /// Ask by the system's dialog for another folder to look for models in.
+    PickLibraryFolder,
+    /// Look for models in this folder no more.
+    ForgetLibraryFolder(std::path::PathBuf),
     /// Show what a model's headers say, to be loaded from there; the built-in one is loaded at once.
     Open(ModelSource),
     /// Load a model.

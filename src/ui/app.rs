@@ -11,6 +11,7 @@ use super::dialog::Dialog;
 use super::inspecting::Inspecting;
 use super::keyboard;
 use super::layout;
+use super::looking::Looking;
 use super::pacing::Pacing;
 use super::pane::Pane;
 use super::remembered::{Remembered, ThemeChoice};
@@ -19,6 +20,7 @@ use super::state::{Awaited, Origin, State};
 use super::theme;
 use super::trace_files::FileWork;
 use super::worker::Worker;
+use crate::library::Environment;
 use crate::session::{BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
 use crate::trace::file::is_trace;
 
@@ -42,6 +44,9 @@ pub struct App {
     /// What draws the window; `None` where nothing of the kind does.
     pub(super) window_gpu: Option<eframe::egui_wgpu::RenderState>,
     pub(super) inspecting: Option<Inspecting>,
+    /// Where models are looked for.
+    pub(super) environment: Environment,
+    pub(super) looking: Option<Looking>,
     /// The model that is being loaded, to be remembered once it is ready.
     pub(super) asked_for: ModelSource,
     /// The prompt that was counted last.
@@ -86,6 +91,8 @@ impl App {
             file_work: None,
             window_gpu: creation.wgpu_render_state.clone(),
             inspecting: None,
+            environment: Environment::nothing(),
+            looking: None,
             asked_for: initial.clone(),
             counted: None,
             told_breaks: BreakWhen::default(),
@@ -278,6 +285,7 @@ impl eframe::App for App {
         self.take_answer();
         self.take_dialog_answer(ctx);
         self.take_inspection(ctx);
+        self.look_for_models(ctx);
         self.take_file_work();
         self.tell_breaks();
         self.find_tokens();

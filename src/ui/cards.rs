@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::exports::Export;
+use super::shelf::Shelf;
 use crate::problems::Written;
 use crate::session::{ModelCard, ModelSource};
 
@@ -18,6 +19,10 @@ pub struct Cards {
     pub second: bool,
     /// Its path field.
     pub second_path: String,
+    /// The models on this computer, which the open card lists.
+    pub shelf: Shelf,
+    /// Whether the search field of the open card takes the keyboard: for the card's first frame.
+    pub focus_search: bool,
     /// What the card asks about that saves something; it shows while there is such.
     pub saving: Option<Export>,
     /// What it asked about last: its path field is about that.
@@ -70,6 +75,8 @@ impl Default for Cards {
             focus_path: false,
             second: false,
             second_path: String::new(),
+            shelf: Shelf::default(),
+            focus_search: false,
             saving: None,
             saving_before: None,
             save_path: first_trace_path(),

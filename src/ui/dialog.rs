@@ -15,6 +15,8 @@ pub(super) enum Wanted {
     Folder,
     /// A model's file.
     File,
+    /// A folder to look for models in.
+    LibraryFolder,
     /// A draft model's folder.
     DraftFolder,
     /// A draft model's file.
@@ -61,6 +63,7 @@ impl Dialog {
         std::thread::spawn(move || {
             let dialog = rfd::FileDialog::new().set_title(match wanted {
                 Wanted::Folder | Wanted::File => "Open a model",
+                Wanted::LibraryFolder => "Look for models in",
                 Wanted::DraftFolder | Wanted::DraftFile => "Open a draft model",
                 Wanted::SecondFolder | Wanted::SecondFile => "Open another model",
                 Wanted::New(Export::Trace) => "Save the trace",
@@ -69,7 +72,9 @@ impl Dialog {
                 Wanted::Trace => "Open a trace",
             });
             let chosen = match wanted {
-                Wanted::Folder | Wanted::DraftFolder | Wanted::SecondFolder => dialog.pick_folder(),
+                Wanted::Folder | Wanted::DraftFolder | Wanted::SecondFolder | Wanted::LibraryFolder => {
+                    dialog.pick_folder()
+                }
                 Wanted::File | Wanted::DraftFile | Wanted::SecondFile => dialog
                     .add_filter("Model (safetensors, index, GGUF)", &["safetensors", "json", "gguf"])
                     // A GGUF file may have any name.

@@ -1,8 +1,8 @@
 //! Numbers and tokens as a person reads them.
 
 use crate::trace::LongRope;
-pub(super) use crate::units::bytes;
 use crate::units::three_digits;
+pub(super) use crate::units::{bytes, count, parameters};
 
 /// Seconds with a fitting unit: `850 µs`, `41.3 ms`, `1.90 s`, `2 min 05 s`.
 pub(super) fn seconds(seconds: f64) -> String {
@@ -30,28 +30,6 @@ pub(super) fn long_rope(rope: LongRope) -> String {
         true => format!("for long texts: up to {longest} positions, more than {short}"),
         false => format!("for short texts: up to {longest} positions, no more than {short}"),
     }
-}
-
-/// A large count in words: `5.40 million`, `7.00 billion`; below a million with thin spaces.
-pub(super) fn parameters(count: u64) -> String {
-    match count {
-        0..1_000_000 => self::count(count),
-        1_000_000..1_000_000_000 => format!("{} million", three_digits(count as f64 / 1e6)),
-        _ => format!("{} billion", three_digits(count as f64 / 1e9)),
-    }
-}
-
-/// A count with a thin space between thousands.
-pub(super) fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + 8);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('\u{2009}');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A probability in per cent, with more digits as it gets smaller: `42.1 %`, `0.031 %`, `< 0.001 %`.

@@ -16,6 +16,7 @@
 //! | `layout` | where the panels lie |
 //! | `pane`, `arrangement`, `dock` | the panes of the centre: their names, where they lie, how they show |
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved files: on threads of their own |
+//! | `shelf`, `looking`, `shelving` | the models on this computer: the list, the search on a thread of its own, what the app does |
 //! | `exports`, `exporting`, `picture` | what leaves the window as a file: its names, its data, a pane drawn off screen |
 //! | `pacing` | input, handed over as fast as frames can take it |
 //! | `theme` | design tokens |
@@ -53,6 +54,7 @@ mod laning;
 mod layout;
 pub mod lessons;
 mod loading;
+mod looking;
 pub mod measuring;
 mod opening;
 mod pacing;
@@ -65,6 +67,8 @@ pub mod remembered;
 mod running;
 mod scene;
 mod segments;
+pub mod shelf;
+mod shelving;
 pub mod state;
 mod table;
 mod talk;
@@ -87,6 +91,7 @@ use std::sync::Arc;
 
 use eframe::egui_wgpu::{WgpuError, WgpuSetup};
 
+use crate::library::Environment;
 use crate::session::{ModelSource, Session, adapter_for_window};
 
 /// The name under which the system keeps the window's settings.
@@ -157,7 +162,7 @@ pub fn run_with<W: Worker + 'static>(
     let create = move |creation: &eframe::CreationContext<'_>| {
         let ctx = creation.egui_ctx.clone();
         let worker = start(Arc::new(move || ctx.request_repaint()));
-        let app = App::new(creation, Box::new(worker), initial);
+        let app = App::new(creation, Box::new(worker), initial).looking_in(Environment::of_process());
         let app = if memory == Memory::Fresh { app.as_at_first() } else { app };
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };

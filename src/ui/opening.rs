@@ -23,6 +23,7 @@ impl App {
         match answer {
             Answer::Chosen(path) => match wanted {
                 Wanted::Folder | Wanted::File | Wanted::Lesson => self.inspect(ModelSource::Path(path), ctx),
+                Wanted::LibraryFolder => self.add_library_folder(path),
                 Wanted::DraftFolder | Wanted::DraftFile => self.load_draft(ModelSource::Path(path)),
                 Wanted::SecondFolder | Wanted::SecondFile => self.load_second(ModelSource::Path(path)),
                 // The dialog asked whether a file may go.
@@ -37,6 +38,10 @@ impl App {
                     Wanted::Folder | Wanted::File | Wanted::Trace | Wanted::Lesson => {
                         "Type or paste the path into the field of “Open model…”, or drop the folder or file on the \
                          window."
+                    }
+                    Wanted::LibraryFolder => {
+                        "`logitscope models --folder DIR` lists the models of a folder in the terminal; a link in one of \
+                         the folders that are looked into leads there as well."
                     }
                     Wanted::DraftFolder | Wanted::DraftFile => {
                         "Type or paste the draft model's path into the field below the strategy."

@@ -26,10 +26,13 @@ impl App {
         match action {
             Action::ShowOpen => {
                 self.state.cards.open = !self.state.cards.open;
-                self.state.cards.focus_path = self.state.cards.open;
+                self.state.cards.focus_search = self.state.cards.open;
+                self.state.cards.shelf.start_anew();
             }
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),
+            Action::PickLibraryFolder => self.ask(Wanted::LibraryFolder, ctx),
+            Action::ForgetLibraryFolder(folder) => self.forget_library_folder(&folder),
             Action::Export(export) if self.state.cards.saving == Some(export) => {
                 self.state.cards.saving = None
             }

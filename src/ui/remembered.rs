@@ -27,6 +27,8 @@ pub struct Remembered {
     pub theme: ThemeChoice,
     /// Models opened before, newest first.
     pub recent: Vec<PathBuf>,
+    /// Folders that models are looked for in, beside those of the programs.
+    pub library_folders: Vec<PathBuf>,
     /// The adapter asked for; `None` is the best.
     pub adapter: Option<String>,
     /// The precision that weights are loaded in.
@@ -100,6 +102,7 @@ impl Default for Remembered {
         Self {
             theme: ThemeChoice::default(),
             recent: Vec::new(),
+            library_folders: Vec::new(),
             adapter: None,
             weights: WeightsChoice::default(),
             cache: None,
@@ -140,6 +143,13 @@ impl Remembered {
         self.recent.retain(|known| *known != path);
         self.recent.insert(0, path);
         self.recent.truncate(RECENT);
+    }
+
+    /// Takes in a folder to look for models in, if its path can be written down.
+    pub fn add_library_folder(&mut self, folder: PathBuf) {
+        if folder.to_str().is_some() && !self.library_folders.contains(&folder) {
+            self.library_folders.push(folder);
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms that it may use, itself apart.
-const DIRECTIONS: [(&str, &[&str]); 14] = [
+const DIRECTIONS: [(&str, &[&str]); 15] = [
     ("formats", &["model"]),
+    ("library", &["formats"]),
     ("tokenizer", &[]),
     ("model", &[]),
     ("reference", &["model"]),
@@ -14,10 +15,10 @@ const DIRECTIONS: [(&str, &[&str]); 14] = [
     ("problems", &[]),
     ("trace", &[]),
     ("export", &["trace"]),
-    ("session", &["decoding", "formats", "gpu", "model", "tokenizer", "trace"]),
+    ("session", &["decoding", "formats", "gpu", "library", "model", "tokenizer", "trace"]),
     ("synthetic", &["model"]),
     ("verify", &["gpu", "model", "reference", "session", "synthetic", "trace"]),
-    ("ui", &["decoding", "export", "problems", "session", "trace"]),
+    ("ui", &["decoding", "export", "library", "problems", "session", "trace"]),
     (
         "cli",
         &[
@@ -25,6 +26,7 @@ const DIRECTIONS: [(&str, &[&str]); 14] = [
             "export",
             "formats",
             "gpu",
+            "library",
             "model",
             "session",
             "synthetic",
@@ -60,6 +62,8 @@ const TOKENIZER_KINDS: [&str; 4] =
     ["tokenizer/gguf.rs", "tokenizer/sentencepiece.rs", "tokenizer/merges.rs", "tokenizer/splitting.rs"];
 /// Some of them, as their files call them.
 const FAMILIES: [&str; 8] = ["falcon", "gemma", "gpt2", "gptneox", "llama", "mistral", "mixtral", "qwen"];
+/// Programs whose names have a family's in them, in small letters and without underlines.
+const PROGRAMS: [&str; 4] = ["ollama", "llama.cpp", "llamacpp", "llamacache"];
 /// A way of scaling rotary embeddings that goes by the name of the model it was published with.
 const SCALING_NAME: &str = "Llama3";
 
@@ -104,6 +108,7 @@ impl Source {
                 }
             }
             let lowered = line.replace(SCALING_NAME, "").replace('_', "").to_lowercase();
+            let lowered = PROGRAMS.iter().fold(lowered, |line, program| line.replace(program, ""));
             for family in FAMILIES.iter().filter(|family| lowered.contains(**family)) {
                 let path = self.path.as_str();
                 if !path.starts_with(FAMILIES_ROOM)
@@ -213,6 +218,7 @@ fn each_kind_of_breach_is_seen() {
         ("gpu/engine/core.rs", "use crate::gpu::device::Device;"),
         ("model/rotary.rs", "RotaryScaling::Llama3 { factor } => factor,"),
         ("formats/architectures/llama.rs", "name: \"llama\","),
+        ("library/place.rs", "Self::LlamaCpp => \"~/.cache/llama.cpp\","),
         ("session/decode.rs", "use crate::tokenizer::Tokenizer;"),
     ];
     for (path, line) in harmless {

@@ -9,7 +9,7 @@ use super::architecture::files;
 
 /// The parts of a room, files and folders alike: each imports only from those before it. What stands on one line
 /// could change places. The room's own `mod.rs` is its face, from which nothing inside imports.
-const ORDERS: [(&str, &[&str]); 8] = [
+const ORDERS: [(&str, &[&str]); 9] = [
     (
         "decoding",
         &[
@@ -63,6 +63,23 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "import",
             "inspect",
             "open",
+        ],
+    ),
+    (
+        "library",
+        &[
+            "environment",
+            "place",
+            "naming",
+            "entries",
+            "found",
+            "facts",
+            "cache",
+            "hub",
+            "manifests",
+            "walk",
+            "by_name",
+            "search",
         ],
     ),
     (
@@ -144,6 +161,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "event",
             "outbox",
             "load",
+            "library",
             "run_error",
             "tokenizer_files",
             "drafting_head",
@@ -240,6 +258,7 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "definitions",
             "axes",
             "inspecting",
+            "shelf",
             "cards",
             "state",
             "widgets",
@@ -254,8 +273,10 @@ const ORDERS: [(&str, &[&str]); 8] = [
             "dock",
             "layout",
             "picture",
+            "looking",
             "app",
             "exporting",
+            "shelving",
             "opening",
             "performing",
             "running",

@@ -28,9 +28,22 @@ pub fn fixture(name: &str) -> PathBuf {
     root.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()).join("tests/fixtures").join(name)
 }
 
-/// The program, likewise; `LOGITSCOPE` names another one.
+/// The program, likewise; `LOGITSCOPE` names another one. It looks for models nowhere in the user's own folders, and
+/// keeps what it may keep.
 pub fn program() -> Command {
-    Command::new(std::env::var_os("LOGITSCOPE").unwrap_or_else(|| env!("CARGO_BIN_EXE_logitscope").into()))
+    let mut command = Command::new(
+        std::env::var_os("LOGITSCOPE").unwrap_or_else(|| env!("CARGO_BIN_EXE_logitscope").into()),
+    );
+    let nowhere = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("nowhere");
+    if std::env::var_os("XDG_CACHE_HOME").is_none()
+        && let Some(home) = std::env::home_dir()
+    {
+        command.env("XDG_CACHE_HOME", home.join(".cache"));
+    }
+    for variable in ["HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "OLLAMA_MODELS", "XDG_DATA_HOME"] {
+        command.env(variable, &nowhere);
+    }
+    command
 }
 
 /// A sequence of numbers in −1..1 that depends on the seed alone.

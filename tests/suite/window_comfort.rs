@@ -210,11 +210,11 @@ fn enter_loads_the_model_of_the_card() {
 }
 
 #[test]
-fn the_path_field_has_the_keyboard_when_the_open_card_comes() {
+fn the_search_field_has_the_keyboard_when_the_open_card_comes() {
     let (mut window, _script) = window();
     window.key_press_modifiers(Modifiers::COMMAND, Key::O);
     window.run();
-    assert!(window.get_by_label("Model path").is_focused());
+    assert!(window.get_by_label("Find a model").is_focused());
 }
 
 #[test]

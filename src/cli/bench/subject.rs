@@ -1,7 +1,8 @@
 //! What `bench` measures: a model, or random weights of a real model's shape.
 
-use crate::cli::arguments::{Bench, ModelOptions, source};
+use crate::cli::arguments::{Bench, ModelOptions};
 use crate::cli::error::CliError;
+use crate::cli::named::source;
 use crate::model::conversion::Converted;
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Op, Plan, Weights, plan_decoder};
@@ -52,7 +53,7 @@ impl Subject {
         }
         let ModelOptions { model, context, weights, .. } = &arguments.model;
         let opened =
-            Opened::open(&source(model.as_ref()), *context, *weights)?.with_cache(arguments.model.kv);
+            Opened::open(&source(model.as_ref())?, *context, *weights)?.with_cache(arguments.model.kv);
         let Opened { file, plan, context, .. } = opened;
         Ok(Self { name: file.name, plan, context, weights: file.weights })
     }

@@ -4,6 +4,41 @@
 
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
+
+/// What a file is that belongs to models and is no language model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Other {
+    /// A change to another model's weights (LoRA).
+    Adapter,
+    /// The part that reads images or sound for a model (`mmproj`).
+    ImagePart,
+    /// A model that makes vectors of texts, or reads them in both directions.
+    Embedding,
+    /// A model with an encoder.
+    Encoder,
+    /// A model that makes images or video.
+    ImageMaker,
+    /// Measurements for quantising a model.
+    Measurements,
+}
+
+impl Other {
+    /// So many of them, in words.
+    pub fn counted(self, count: usize) -> String {
+        let (one, several) = match self {
+            Self::Adapter => ("adapter (LoRA)", "adapters (LoRA)"),
+            Self::ImagePart => ("image or sound part (mmproj)", "image or sound parts (mmproj)"),
+            Self::Embedding => ("embedding model", "embedding models"),
+            Self::Encoder => ("model with an encoder", "models with an encoder"),
+            Self::ImageMaker => ("model that makes images", "models that make images"),
+            Self::Measurements => ("file of measurements (imatrix)", "files of measurements (imatrix)"),
+        };
+        format!("{count} {}", if count == 1 { one } else { several })
+    }
+}
+
 /// Models that can be opened.
 pub struct Known {
     /// What people call them.
@@ -24,6 +59,8 @@ pub struct Lacking {
     pub kinds: &'static [&'static str],
     /// What this program lacks for them, or what they lack.
     pub lacks: &'static str,
+    /// What they are, where they are no language models.
+    pub other: Option<Other>,
 }
 
 const fn known(
@@ -36,7 +73,16 @@ const fn known(
 }
 
 const fn lacking(name: &'static str, kinds: &'static [&'static str], lacks: &'static str) -> Lacking {
-    Lacking { name, kinds, lacks }
+    Lacking { name, kinds, lacks, other: None }
+}
+
+const fn no_language_model(
+    other: Other,
+    name: &'static str,
+    kinds: &'static [&'static str],
+    lacks: &'static str,
+) -> Lacking {
+    Lacking { name, kinds, lacks, other: Some(other) }
 }
 
 const EXPERTS: &str = "with experts";
@@ -196,7 +242,8 @@ pub const LACKING: &[Lacking] = &[
         "its token shift and its kind of state are missing here",
     ),
     lacking("ZAYA1", &["zaya"], "its convolutions in attention are missing here"),
-    lacking(
+    no_language_model(
+        Other::Embedding,
         "a model that reads texts in both directions, such as BERT or an embedding model",
         &[
             "bert",
@@ -210,17 +257,20 @@ pub const LACKING: &[Lacking] = &[
         ],
         "it does not continue a text, so that there are no next tokens to watch",
     ),
-    lacking(
+    no_language_model(
+        Other::Encoder,
         "a model with an encoder, such as T5 or Whisper",
         &["t5", "t5encoder", "umt5", "mt5", "bart", "mbart", "whisper", "marian", "m2m_100", "t5gemma"],
         "only decoders without an encoder can be opened",
     ),
-    lacking(
+    no_language_model(
+        Other::ImagePart,
         "the image or sound part of a model (`mmproj`)",
         &["clip", "clip_vision_model", "siglip", "siglip_vision_model"],
         "it has no decoder; open the file of the language model that it belongs to",
     ),
-    lacking(
+    no_language_model(
+        Other::ImageMaker,
         "a model that makes images or video",
         &["flux", "sd1", "sd3", "sdxl", "wan", "ltxv", "hidream", "qwen_image", "lumina2", "aura"],
         "it is no language model",
@@ -235,15 +285,24 @@ pub fn find(kind: &str) -> Option<Result<&'static Known, &'static Lacking>> {
     known.or_else(|| LACKING.iter().find(is_lacking).map(Err))
 }
 
-/// Why a family cannot be opened, after "it", in words for people; and what can be instead.
+/// What a file or folder of this family is, where it is no language model.
+pub fn other(kind: &str) -> Option<Other> {
+    find(kind)?.err()?.other
+}
+
+/// Why a family cannot be opened, in words for people; and what can be instead.
 pub fn refusal(kind: &str) -> String {
-    let this = match find(kind) {
+    format!("{}. This program opens {}", reason(kind), names())
+}
+
+/// Why a family cannot be opened, in words for people.
+pub fn reason(kind: &str) -> String {
+    match find(kind) {
         Some(Err(lacking)) => format!("it is {} (`{kind}`): {}", lacking.name, lacking.lacks),
         // In the other container: of those few that a GGUF file cannot have, or a folder.
         Some(Ok(known)) => format!("it is {} (`{kind}`), which cannot be opened in this form", known.name),
         None => format!("it is of the family `{kind}`, which is not known here"),
-    };
-    format!("{this}. This program opens {}", names())
+    }
 }
 
 /// Every family that can be opened.
@@ -266,7 +325,7 @@ pub fn markdown() -> String {
     text.push_str(
         "\nWhat cannot be opened, and why:\n\n| what | calls itself | why not |\n| --- | --- | --- |\n",
     );
-    for Lacking { name, kinds, lacks } in LACKING {
+    for Lacking { name, kinds, lacks, .. } in LACKING {
         let _ = writeln!(text, "| {name} | {} | {lacks} |", names(kinds));
     }
     text
@@ -304,9 +363,8 @@ mod tests {
     #[test]
     fn the_rows_stand_by_name() {
         assert!(KNOWN.is_sorted_by_key(|row| row.name.to_lowercase()));
-        // Things that are no families come last, beginning with "a" or "the".
-        let families =
-            LACKING.iter().filter(|row| !row.name.starts_with("a ") && !row.name.starts_with("the "));
+        // Things that are no families come last.
+        let families = LACKING.iter().filter(|row| row.other.is_none());
         assert!(families.is_sorted_by_key(|row| row.name.to_lowercase()));
     }
 

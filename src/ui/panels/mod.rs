@@ -37,6 +37,7 @@ pub(super) mod save;
 pub(super) mod scale;
 mod segment_heading;
 pub(super) mod settings;
+mod shelf;
 pub(super) mod shortcuts;
 mod strategy;
 pub(super) mod strategy_detail;

@@ -1,8 +1,10 @@
 //! The card that opens a model: dialogs, a path field, recent models, the built-in one.
 
+use std::path::PathBuf;
+
 use egui::{Align2, Key, RichText, TextEdit, Ui, vec2};
 
-use super::model_card;
+use super::{model_card, shelf};
 use crate::session::ModelSource;
 use crate::ui::action::Action;
 use crate::ui::icons::Icon;
@@ -15,7 +17,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if !scene.state.cards.open {
         return;
     }
-    if widgets::card(ui, "open model", 440.0, |ui| card(ui, scene)).should_close() {
+    if widgets::card(ui, "open model", 620.0, |ui| card(ui, scene)).should_close() {
         scene.state.cards.open = false;
     }
 }
@@ -23,11 +25,14 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
     ui.label(RichText::new("Open a model").font(semibold(size::TITLE)).color(palette.text));
+    ui.add_space(space::XS);
+    shelf::show(ui, scene);
+    ui.add_space(space::S);
+    section(ui, "Elsewhere");
     hint(
         ui,
         "A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, or a GGUF file; or a saved trace.",
     );
-    ui.add_space(space::XS);
     let half = (ui.available_width() - space::S) / 2.0;
     ui.horizontal(|ui| {
         if action_button(ui, Icon::Folder, "Choose a folder…", Emphasis::Secondary, half).clicked() {
@@ -37,17 +42,12 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
             scene.actions.push(Action::PickFile);
         }
     });
-    ui.add_space(space::XS);
-    section(ui, "Path");
     ui.horizontal(|ui| {
         let width = ui.available_width() - 80.0 - space::S;
         let edit = TextEdit::singleline(&mut scene.state.cards.open_path)
             .hint_text("/path/to/a/model or /path/to/a/trace.json")
             .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Model path");
-        if std::mem::take(&mut scene.state.cards.focus_path) {
-            response.request_focus();
-        }
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let path = scene.state.cards.open_path.trim().trim_matches('"').to_owned();
         ui.add_enabled_ui(!path.is_empty(), |ui| {
@@ -58,7 +58,10 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
         });
     });
     ui.add_space(space::XS);
-    let recent = &scene.state.remembered.recent;
+    let models = &scene.state.cards.shelf.models;
+    let is_listed = |path: &PathBuf| models.iter().any(|model| model.found.path == *path);
+    let recent: Vec<&PathBuf> =
+        scene.state.remembered.recent.iter().filter(|path| !is_listed(path)).collect();
     if !recent.is_empty() {
         section(ui, "Recent");
         for path in recent {

@@ -1,0 +1,43 @@
+//! Reads the headers of a model for the list of those on this computer, with the memory that it would take.
+
+use std::path::Path;
+
+use super::load::LoadError;
+use crate::formats;
+use crate::gpu::{self, estimate_memory};
+use crate::library::{Facts, Need, USUAL_CONTEXT};
+use crate::model::{CacheFormat, Fused, Weights, fuse, plan_decoder};
+
+/// What the headers at a path say.
+pub fn read_headers(path: &Path) -> Facts {
+    let inspection = match formats::inspect(path) {
+        Ok(inspection) => inspection,
+        Err(problem) => return Facts::of_problem(problem.to_string()),
+    };
+    let mut facts = Facts::of(&inspection);
+    if inspection.supported && facts.other.is_none() {
+        match memory(path) {
+            Ok(need) => facts.memory = Some(need),
+            Err(problem) => facts.problem = Some(problem.to_string()),
+        }
+    }
+    facts
+}
+
+/// The size of an adapter's memory, where its driver tells: of this one, or of the best one.
+pub fn adapter_memory(choice: Option<&str>) -> Option<u64> {
+    gpu::find(choice).ok()?.memory_bytes
+}
+
+/// The memory for a usual context, without the tokenizer's being read.
+fn memory(path: &Path) -> Result<Need, LoadError> {
+    let mut file = formats::open(path)?;
+    file.config.context = file.config.context.min(USUAL_CONTEXT);
+    let context = file.config.context;
+    let mut plan = plan_decoder(&file.config);
+    let bound = plan.bind(file.weights);
+    let weights = bound.map_err(|reason| LoadError::Bind { path: file.path, reason })?;
+    plan.cache_format = CacheFormat::for_weights(weights.tensors());
+    let Fused { plan, weights } = fuse(&plan, &weights);
+    Ok(Need { context, bytes: estimate_memory(&plan, weights.tensors(), context).total() })
+}
