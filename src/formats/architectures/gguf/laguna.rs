@@ -49,9 +49,10 @@ pub(super) const LAGUNA: Form = Form {
             false => "full_attention",
         };
         config.or("layer_types", (0..layers).map(kind).collect());
-        let heads = config.config.get(HEADS_BY_LAYER).cloned().unwrap_or_default();
-        let first = heads.as_array().and_then(|heads| heads.first()).cloned();
-        config.or("num_attention_heads", first.unwrap_or(heads));
+        if let Some(heads) = config.config.get(HEADS_BY_LAYER).cloned() {
+            let first = heads.as_array().and_then(|heads| heads.first()).cloned();
+            config.or("num_attention_heads", first.unwrap_or(heads));
+        }
         let gates = config.rows("blk.0.attn_gate.weight");
         let is_by_head = gates.is_some() && gates == config.size("num_attention_heads");
         config.or("gating", json!(if is_by_head { "per-head" } else { "per-element" }));
