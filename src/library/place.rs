@@ -13,11 +13,12 @@
 //! - llama.cpp: `fs_get_cache_directory` in `common/common.cpp`; newer versions download into the cache of Hugging Face
 //!   (`common/hf-cache.cpp`), which `LLAMA_CACHE` may name as well.
 //! - Jan: `src-tauri/src/core/app/commands.rs`: `JAN_DATA_FOLDER`, `data_folder` in `settings.json`, else `Jan/data` in
-//!   the user's data folder, in which models are below `llamacpp/models`. `~/jan/models` is of versions before 0.5,
-//!   from its older documentation.
+//!   the user's data folder, in which models are below `llamacpp/models`. `~/jan/models` is said to be
+//!   of older versions; that was not looked up.
 //! - GPT4All: `defaultLocalModelsPath` in `gpt4all-chat/src/mysettings.cpp`: Qt's `AppLocalDataLocation` of the
 //!   organisation `nomic.ai`.
-//! - text-generation-webui: `modules/shared.py`: `user_data/models`, formerly `models`, where the program lies.
+//! - text-generation-webui: `models` where the program lies (`modules/shared.py`); newer versions are said to have it below
+//!   `user_data`, which was not looked up.
 
 use std::fs::File;
 use std::io::Read;

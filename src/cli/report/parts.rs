@@ -344,6 +344,7 @@ mod tests {
             "embed",
             "norm",
             "head norm",
+            "head linear",
             "linear",
             "rotary",
             "cache write",
