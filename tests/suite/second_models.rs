@@ -287,8 +287,8 @@ fn what_does_not_fit_or_breaks_is_told_and_leaves_the_run() {
 fn reading_computes_each_row_once_and_frees_what_it_took() {
     let (mut first, mut second) = (model(favourite, ABOVE[0]), model(other_favourite, ABOVE[1]));
     second.max_rows = 5;
-    let mut run = Run::default();
-    run.prompt = PROMPT.iter().map(|&token| PromptToken { token, ..PromptToken::default() }).collect();
+    let prompt = PROMPT.iter().map(|&token| PromptToken { token, ..PromptToken::default() }).collect();
+    let mut run = Run { prompt, ..Run::default() };
     let push = |run: &mut Run| {
         let text: Vec<u32> = run.prompt_ids().into_iter().chain(run.generated_ids()).collect();
         run.push(Node { token: favourite(&text), ..Node::default() });

@@ -87,7 +87,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let mut config = llama_like::read(fields, names, norm, rope)?;
     let layers = config.layers.len();
     let rotate = rotating(fields, layers)?;
-    let usual = || rotate.iter().copied().collect();
+    let usual = || rotate.to_vec();
     let kinds = [("chunked_attention", true), ("full_attention", false)];
     let chunked = layer_kinds::read(fields, LAYER_TYPES, layers, &kinds)?.unwrap_or_else(usual);
     let chunk = chunk(fields)?;
