@@ -30,7 +30,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.label(RichText::new(what).color(palette.secondary));
         ui.add_space(space::S);
         let height = (ui.ctx().content_rect().height() - 260.0).clamp(120.0, 360.0);
-        ScrollArea::both().max_height(height).show(ui, |ui| {
+        ScrollArea::both().auto_shrink([false, true]).max_height(height).show(ui, |ui| {
             ui.add(Label::new(RichText::new(&text).font(mono(size::SMALL)).color(palette.text)).extend());
         });
         ui.add_space(space::S);
