@@ -17,6 +17,7 @@
 //! | [`ui`] | the window | [`session`], [`library`], [`trace`], the settings of [`decoding`] |
 //! | [`cli`] | the commands without a window | all but [`ui`] |
 //! | [`units`] | how quantities are written | –; every room may use it |
+//! | [`whole_file`] | files that appear whole or not at all | –; every room may use it |
 //!
 //! `docs/architecture.md` has the reasons; a test holds the directions.
 
@@ -36,3 +37,4 @@ pub mod trace;
 pub mod ui;
 pub mod units;
 pub mod verify;
+pub mod whole_file;

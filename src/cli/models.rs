@@ -224,14 +224,13 @@ fn table(models: &[&Model], room: Option<u64>) -> String {
 fn cells(model: &Model, room: Option<u64>) -> [String; 7] {
     let Model { found, facts } = model;
     let unknown = || "–".to_owned();
-    let family = facts.family_name.clone().or_else(|| facts.family.clone());
     let too_large = match facts.fits(room) {
         Some(false) => ", too large for the GPU",
         _ => "",
     };
     [
         found.name.clone(),
-        family.unwrap_or_else(unknown),
+        facts.named_family().map_or_else(unknown, str::to_owned),
         facts.parameters.map_or_else(unknown, parameters),
         bytes(found.bytes),
         facts.quantisation.clone().unwrap_or_else(unknown),

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::table::{Cell, Column, Table};
-use crate::trace::whole_file;
+use crate::whole_file;
 
 /// Writes a table to a file, which appears whole or not at all.
 pub fn write(path: &Path, table: &Table) -> io::Result<()> {

@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::page_data::PageData;
-use crate::trace::{Run, whole_file};
+use crate::trace::Run;
+use crate::whole_file;
 
 const TEMPLATE: &str = include_str!("../../assets/page/page.html");
 const STYLE: &str = include_str!("../../assets/page/page.css");

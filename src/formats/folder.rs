@@ -59,14 +59,19 @@ impl FileBytes {
     }
 }
 
+/// What a folder has that holds an adapter (LoRA).
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+/// What a folder has whose model makes images or video.
+pub const MODEL_INDEX: &str = "model_index.json";
+
 /// Folders that look like a model's and are none that can be opened: by a file in them, what they are.
 const OTHER_FOLDERS: [(&str, &str); 3] = [
     (
-        "adapter_config.json",
+        ADAPTER_CONFIG,
         "adapter_config.json is there: this is an adapter (LoRA), a change to another model's weights; merge it into \
          that model with the program that made it, and open the result",
     ),
-    ("model_index.json", "model_index.json is there: this is a model that makes images or video"),
+    (MODEL_INDEX, "model_index.json is there: this is a model that makes images or video"),
     (
         "params.json",
         "params.json is there: these are the maker's own files; get the form with config.json, which is published \

@@ -243,12 +243,8 @@ fn read_gguf(mut checkpoint: Checkpoint, facts: &mut Inspection) -> Result<(), F
 fn kind_of(metadata: &Metadata, facts: &Inspection) -> Result<Option<Other>, FormatError> {
     let pooling = facts.family.as_ref().map(|family| format!("{family}.{POOLING}"));
     let pooling = pooling.map_or(Ok(None), |key| metadata.whole(&key))?;
-    Ok(match metadata.text(KIND)? {
-        Some("adapter") => Some(Other::Adapter),
-        Some("mmproj") => Some(Other::ImagePart),
-        Some("imatrix") => Some(Other::Measurements),
-        _ => pooling.filter(|kind| *kind > 0).map(|_| Other::Embedding),
-    })
+    let by_type = metadata.text(KIND)?.and_then(Other::of_gguf_type);
+    Ok(by_type.or_else(|| pooling.filter(|kind| *kind > 0).map(|_| Other::Embedding)))
 }
 
 fn import_headers(

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
 use super::found::{Found, Stamp};
+use crate::whole_file;
 
 /// Most bytes of the file that are read: a larger one is not ours.
 const MOST_BYTES: u64 = 16 << 20;
@@ -91,12 +92,10 @@ fn read(file: &Path) -> io::Result<Kept> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// Writes a file next to it and renames that one, so that a program that reads meanwhile never sees half of it.
+/// Writes the file; a program that reads it meanwhile never sees half of it.
 fn write(file: &Path, kept: &Kept) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let written = file.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&written, serde_json::to_string(kept)?)?;
-    fs::rename(&written, file)
+    whole_file::write(file, |file| Ok(serde_json::to_writer(file, kept)?))
 }

@@ -70,6 +70,11 @@ impl Facts {
         }
     }
 
+    /// The family for a person: as people call it, else as the files do.
+    pub fn named_family(&self) -> Option<&str> {
+        self.family_name.as_deref().or(self.family.as_deref())
+    }
+
     /// Whether it is no larger, with a usual context, than a device's memory; `None` where either is unknown.
     pub fn fits(&self, memory_bytes: Option<u64>) -> Option<bool> {
         Some(self.memory?.bytes <= memory_bytes?)

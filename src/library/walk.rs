@@ -12,6 +12,7 @@ use super::hub::{self, Repository};
 use super::manifests::{self, Listed};
 use super::naming;
 use super::place::{LookedInto, Origin, Place, Seen};
+use crate::formats::folder::{ADAPTER_CONFIG, MODEL_INDEX};
 use crate::formats::{Other, SENTENCE_MODULES};
 
 /// Most files and folders that a search looks at.
@@ -211,9 +212,9 @@ impl<'a> Walk<'a> {
                 None => {}
             }
         }
-        let other = if entries.has("adapter_config.json") {
+        let other = if entries.has(ADAPTER_CONFIG) {
             Some(Other::Adapter)
-        } else if entries.has("model_index.json") {
+        } else if entries.has(MODEL_INDEX) {
             Some(Other::ImageMaker)
         } else {
             entries.has(SENTENCE_MODULES).then_some(Other::Embedding)

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Node, Run, StrategyKind, whole_file};
+use super::{Node, Run, StrategyKind};
+use crate::whole_file;
 
 /// The version that [`write()`] writes.
 pub const VERSION: u64 = 2;

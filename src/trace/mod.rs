@@ -10,7 +10,6 @@ pub mod run;
 pub mod spelling;
 pub mod strategies;
 mod strategy_kind;
-pub mod whole_file;
 
 pub use facts::{AdapterFacts, ModelFacts};
 pub use node::{

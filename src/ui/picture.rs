@@ -24,7 +24,7 @@ use super::pane::Pane;
 use super::panels::field;
 use super::scene::Scene;
 use super::theme;
-use crate::trace::whole_file;
+use crate::whole_file;
 
 /// Pixels of the picture for each of the screen's.
 const SCALE: f32 = 2.0;

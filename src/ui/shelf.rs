@@ -141,9 +141,8 @@ impl Shelf {
 /// What a model is, in a line: family, parameters, format, context, and where it comes from.
 pub(super) fn details(model: &Model) -> String {
     let facts = &model.facts;
-    let family = facts.family_name.clone().or_else(|| facts.family.clone());
     let parts = [
-        family,
+        facts.named_family().map(str::to_owned),
         facts.parameters.map(format::parameters),
         facts.quantisation.clone(),
         facts.context.map(|context| format!("{} positions", format::count(context))),

@@ -25,6 +25,16 @@ pub enum Other {
 }
 
 impl Other {
+    /// What a GGUF file says that it is by its `general.type`, where that is no language model.
+    pub fn of_gguf_type(kind: &str) -> Option<Self> {
+        match kind {
+            "adapter" => Some(Self::Adapter),
+            "mmproj" => Some(Self::ImagePart),
+            "imatrix" => Some(Self::Measurements),
+            _ => None,
+        }
+    }
+
     /// So many of them, in words.
     pub fn counted(self, count: usize) -> String {
         let (one, several) = match self {

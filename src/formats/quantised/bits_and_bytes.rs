@@ -128,10 +128,7 @@ fn eight_bits(module: &str, weight: Part, parts: &mut Parts) -> Result<(Part, Jo
     {
         return Err(parts.error(&order, "only matrices stored row by row can be read".to_owned()));
     }
-    let &[rows, columns] = weight.stored.shape.as_slice() else {
-        let reason = format!("its shape is {:?}; a matrix is expected", weight.stored.shape);
-        return Err(parts.error(&weight, reason));
-    };
+    let &[rows, columns] = parts.sizes(&weight)?;
     parts.check(&largest, &["F32"], &[&[rows]])?;
     let size = group(&weight, columns, columns, parts)?;
     let blocks =

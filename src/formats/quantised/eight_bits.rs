@@ -74,15 +74,9 @@ pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrice
 
 /// Columns of the matrix and of a group, and how its powers of two lie.
 fn powers(weight: &Part, scale: &Part, parts: &Parts) -> Result<(usize, usize, Factors), FormatError> {
-    let &[rows, columns] = sizes(weight, parts)?;
+    let &[rows, columns] = parts.sizes(weight)?;
     parts.check(scale, &["U8", "F8_E8M0"], &[&[rows, columns / POWER]])?;
     Ok((columns, POWER, Factors::Powers))
-}
-
-fn sizes<'a>(weight: &'a Part, parts: &Parts) -> Result<&'a [usize; 2], FormatError> {
-    let shape = &weight.stored.shape;
-    let reason = || parts.error(weight, format!("its shape is {shape:?}; a matrix is expected"));
-    shape.as_slice().try_into().map_err(|_| reason())
 }
 
 /// Columns of the matrix and of a block, and how its scales lie.
@@ -92,7 +86,7 @@ fn blocks(
     [block_rows, block_columns]: [usize; 2],
     parts: &Parts,
 ) -> Result<(usize, usize, Factors), FormatError> {
-    let &[rows, columns] = sizes(weight, parts)?;
+    let &[rows, columns] = parts.sizes(weight)?;
     let blocks = [rows.div_ceil(block_rows), columns.div_ceil(block_columns)];
     parts.check(scale, &["F32", "BF16", "F16"], &[&blocks, &[rows, 1], &[rows], &[1], &[], &[1, 1]])?;
     let Some(float) = scale.float() else {

@@ -26,10 +26,7 @@ pub(super) fn join(names: &Names, parts: &mut Parts) -> Result<JoinedMatrices, F
     for module in parts.modules(names.codes, "U8") {
         let Some(packed) = parts.take(&format!("{module}{}", names.codes)) else { continue };
         let scale = parts.need(&format!("{module}.weight_scale"), &packed)?;
-        let &[rows, bytes] = packed.stored.shape.as_slice() else {
-            let reason = format!("its shape is {:?}; a matrix is expected", packed.stored.shape);
-            return Err(parts.error(&packed, reason));
-        };
+        let &[rows, bytes] = parts.sizes(&packed)?;
         let columns = bytes.saturating_mul(2);
         let mut stored = vec![packed, scale];
         let (packed, scale) = (&stored[0], &stored[1]);

@@ -109,6 +109,13 @@ impl<'a> Parts<'a> {
         FormatError::tensor(self.place(part), &part.stored.name, reason)
     }
 
+    /// The sizes of a tensor that has to be a matrix.
+    pub(super) fn sizes<'p>(&self, part: &'p Part) -> Result<&'p [usize; 2], FormatError> {
+        let shape = &part.stored.shape;
+        let reason = || self.error(part, format!("its shape is {shape:?}; a matrix is expected"));
+        shape.as_slice().try_into().map_err(|_| reason())
+    }
+
     /// Refuses a tensor of another type or shape than these.
     pub(super) fn check(
         &self,

@@ -45,7 +45,7 @@ impl Settings {
 
 pub(super) fn join_gptq(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatrices, FormatError> {
     join(parts, |(module, words, scales, zeros), parts| {
-        let (bits, &[rows_of_words, outputs]) = (settings.codes.bits(), two(&words, parts)?);
+        let (bits, &[rows_of_words, outputs]) = (settings.codes.bits(), parts.sizes(&words)?);
         let inputs = rows_of_words.saturating_mul(32) / bits;
         let of_zeros = Zeros::WordsOfGroups { words: outputs * bits / 32, added: settings.added };
         let packed =
@@ -56,7 +56,7 @@ pub(super) fn join_gptq(settings: &Settings, parts: &mut Parts) -> Result<Joined
 
 pub(super) fn join_awq(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatrices, FormatError> {
     join(parts, |(module, words, scales, zeros), parts| {
-        let &[inputs, of_input] = two(&words, parts)?;
+        let &[inputs, of_input] = parts.sizes(&words)?;
         let (codes, zeros_lie) = (Codes::WordsOfOutputs(of_input), Zeros::WordsOfEight(of_input));
         let outputs = of_input.saturating_mul(8);
         let packed = Packed { module, outputs, inputs, codes, zeros: zeros_lie };
@@ -83,14 +83,6 @@ fn join(
     Ok(joined)
 }
 
-fn two<'a>(part: &'a Part, parts: &Parts) -> Result<&'a [usize; 2], FormatError> {
-    let shape = &part.stored.shape;
-    shape
-        .as_slice()
-        .try_into()
-        .map_err(|_| parts.error(part, format!("its shape is {shape:?}; a matrix is expected")))
-}
-
 /// A matrix whose columns are packed.
 struct Packed<'a> {
     module: &'a str,
@@ -109,7 +101,7 @@ impl Packed<'_> {
     ) -> Result<(Part, Joined), FormatError> {
         let Self { outputs, inputs, .. } = self;
         let [words, scales, zeros] = &stored;
-        let &[groups, _] = two(scales, parts)?;
+        let &[groups, _] = parts.sizes(scales)?;
         parts.check(scales, &["F16", "BF16"], &[&[groups, outputs]])?;
         if !(outputs * codes.bits()).is_multiple_of(32) {
             return Err(parts.error(zeros, format!("{outputs} outputs do not fill words of 32 bits")));

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::model::ModelError;
+use crate::whole_file;
 
 /// Most bytes of the file that are read: a larger one is not ours.
 const MOST_BYTES: u64 = 1 << 20;
@@ -130,14 +131,12 @@ fn read(file: &Path) -> std::io::Result<Vec<Trial>> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// Writes a file next to it and renames that one, so that a program that reads meanwhile never sees half of it.
+/// Writes the file; a program that reads it meanwhile never sees half of it.
 fn write(file: &Path, trials: &[Trial]) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let written = file.with_extension(format!("{}.tmp", std::process::id()));
-    std::fs::write(&written, serde_json::to_string_pretty(trials)?)?;
-    std::fs::rename(&written, file)
+    whole_file::write(file, |file| Ok(serde_json::to_writer_pretty(file, trials)?))
 }
 
 /// The user's folder for what can be made again, by the platform's custom.

@@ -25,6 +25,7 @@ mod stored_names;
 
 use serde_json::{Map, Value, json};
 
+use super::catalogue::Other;
 use super::family::{DraftingNames, Family, StoredNames};
 use super::{FAMILIES, refused_family};
 use crate::formats::checkpoint::Checkpoint;
@@ -168,15 +169,17 @@ pub(super) fn architectures() -> Vec<&'static str> {
 
 /// Refuses files that belong to a model and are none.
 fn refuse_other_kinds(metadata: &Metadata) -> Result<(), FormatError> {
-    let reason = match metadata.text(KIND)? {
-        Some("adapter") => {
+    let reason = match metadata.text(KIND)?.and_then(Other::of_gguf_type) {
+        Some(Other::Adapter) => {
             "this is an adapter (LoRA), a change to another model's weights; merge it into that model with the program \
              that made it, and open the result"
         }
-        Some("mmproj") => {
+        Some(Other::ImagePart) => {
             "this is the image or sound part of a model; open the file of the language model that it belongs to"
         }
-        Some("imatrix") => "these are measurements for quantising a model; open the model's own file",
+        Some(Other::Measurements) => {
+            "these are measurements for quantising a model; open the model's own file"
+        }
         _ => return Ok(()),
     };
     Err(metadata.error(KIND, reason))
