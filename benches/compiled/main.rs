@@ -1,0 +1,215 @@
+//! Every kernel as real GPUs' compilers make it, without those GPUs: registers, spills, waves, and what a turn of the
+//! busiest loop issues.
+//!
+//! Mesa's driver for AMD compiles for any generation, on any Linux. The kernels are those of real models' plans as the
+//! program would specialise them, in every format of weights.
+//!
+//!     cargo bench --bench compiled -- [--filter TEXT] [--gpus NAME,NAME] [--since FILE] [--listings DIR] [--json]
+//!
+//! A filter is words of a line, such as `gemv_per_workgroup q4_k`. Waves and instructions are followed by those of an earlier
+//! run where they differ: of the newest in `benches/runs/`, or of `--since`. With `--listings` each kernel's assembly is
+//! written to a file of DIR; with `--json` each kernel is one line for `benches/runs/`.
+
+mod driver;
+mod listing;
+mod row;
+mod subjects;
+mod translate;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use driver::NullDevice;
+use row::{COLUMNS, Row};
+
+/// Integrated GPUs of four generations (Vega, RDNA 2, RDNA 3, RDNA 3.5), and a large one.
+const GPUS: [&str; 5] = ["renoir", "rembrandt", "phoenix", "gfx1151", "navi31"];
+/// Where drivers' descriptions lie.
+const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+
+/// What was asked for.
+struct Options {
+    filter: Vec<String>,
+    gpus: Vec<String>,
+    since: Option<PathBuf>,
+    listings: Option<PathBuf>,
+    json: bool,
+    /// The generation that this process compiles for, where another started it.
+    child: Option<String>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::read()?;
+    match &options.child {
+        Some(gpu) => compile(&options, gpu),
+        None => tell(&options, &compile_for_each(&options)?),
+    }
+}
+
+impl Options {
+    fn read() -> Result<Self, String> {
+        let mut options = Self {
+            filter: Vec::new(),
+            gpus: GPUS.map(str::to_owned).to_vec(),
+            since: None,
+            listings: None,
+            json: false,
+            child: None,
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--filter" => options.filter = value()?.split_whitespace().map(str::to_owned).collect(),
+                "--gpus" => options.gpus = value()?.split(',').map(str::to_owned).collect(),
+                "--since" => options.since = Some(value()?.into()),
+                "--listings" => options.listings = Some(value()?.into()),
+                "--json" => options.json = true,
+                "--child" => options.child = Some(value()?),
+                // Cargo says so.
+                "--bench" => {}
+                _ => {
+                    return Err(format!(
+                        "{argument} is unknown: --filter TEXT, --gpus NAME,NAME, --since FILE, --listings DIR, --json"
+                    ));
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Compiles for one generation, and prints a line for each kernel.
+fn compile(options: &Options, gpu: &str) -> Result<(), Box<dyn Error>> {
+    let device = NullDevice::open()?;
+    println!("{}", json!({"device": device.name, "driver": device.driver}));
+    for subject in subjects::all(device.has_matrix_units) {
+        let words: Vec<&str> = subject.name.split(' ').collect();
+        if !options.filter.iter().all(|wanted| words.contains(&wanted.as_str())) {
+            continue;
+        }
+        let (row, assembly) =
+            Row::of(&device, &subject).map_err(|error| format!("{}: {error}", subject.name))?;
+        if let Some(folder) = &options.listings {
+            std::fs::write(folder.join(format!("{}-{gpu}.s", subject.name.replace(' ', "-"))), assembly)?;
+        }
+        println!("{}", json!({"kernel": subject.name, "row": row.to_json()}));
+    }
+    Ok(())
+}
+
+/// What every generation's compiler said.
+struct Results {
+    driver: String,
+    /// By kernel, then by generation.
+    rows: BTreeMap<String, BTreeMap<String, Row>>,
+}
+
+/// A process for each generation, as the driver reads its name but once: two at a time.
+fn compile_for_each(options: &Options) -> Result<Results, Box<dyn Error>> {
+    if let Some(folder) = &options.listings {
+        std::fs::create_dir_all(folder)?;
+    }
+    let description = driver_file().ok_or("Mesa's driver for AMD is not installed (mesa-vulkan-drivers)")?;
+    let mut results = Results { driver: String::new(), rows: BTreeMap::new() };
+    for pair in options.gpus.chunks(2) {
+        let children: Vec<Child> =
+            pair.iter().map(|gpu| start(gpu, &description)).collect::<Result<_, _>>()?;
+        for (gpu, child) in pair.iter().zip(children) {
+            let output = child.wait_with_output()?;
+            if !output.status.success() {
+                return Err(format!("{gpu}: {}", output.status).into());
+            }
+            for line in String::from_utf8(output.stdout)?.lines() {
+                let line: Value = serde_json::from_str(line)?;
+                if let Some(driver) = line["driver"].as_str() {
+                    results.driver = driver.to_owned();
+                }
+                if let (Some(kernel), Some(row)) = (line["kernel"].as_str(), Row::from_json(&line["row"])) {
+                    results.rows.entry(kernel.to_owned()).or_default().insert(gpu.clone(), row);
+                }
+            }
+        }
+    }
+    Ok(results)
+}
+
+fn start(gpu: &str, description: &Path) -> std::io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(std::env::args().skip(1))
+        .args(["--child", gpu])
+        .env("RADV_FORCE_FAMILY", gpu)
+        .env("VK_DRIVER_FILES", description)
+        // What older loaders call it.
+        .env("VK_ICD_FILENAMES", description)
+        .stdout(Stdio::piped())
+        .spawn()
+}
+
+/// The description of Mesa's driver for AMD.
+fn driver_file() -> Option<PathBuf> {
+    let files = DRIVERS.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let is_it = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("radeon_icd") && !name.contains("i686")
+    };
+    files.map(|file| file.path()).find(is_it)
+}
+
+fn tell(options: &Options, results: &Results) -> Result<(), Box<dyn Error>> {
+    if options.json {
+        println!("{}", json!({"commit": commit(), "driver": results.driver, "columns": COLUMNS}));
+        for (kernel, rows) in &results.rows {
+            let by_gpu: serde_json::Map<String, Value> =
+                rows.iter().map(|(gpu, row)| (gpu.clone(), row.to_json())).collect();
+            println!("{}", json!({"compiled": kernel, "gpus": by_gpu}));
+        }
+        return Ok(());
+    }
+    let earlier = match options.since.clone().or_else(newest_run) {
+        Some(file) => earlier(&std::fs::read_to_string(&file)?),
+        None => BTreeMap::new(),
+    };
+    println!("{}", results.driver);
+    println!(
+        "registers of a lane (+ spilled) · waves of a SIMD · vector instructions of a turn (of which multiply and add), loads · a weight"
+    );
+    for (kernel, rows) in &results.rows {
+        println!("{kernel}");
+        for (gpu, row) in rows {
+            let before = earlier.get(kernel).and_then(|rows| rows.get(gpu)).filter(|before| *before != row);
+            let before = before.map_or_else(String::new, |before| format!("   before: {before}"));
+            println!("  {gpu:<10} {row}{before}");
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a file of `benches/runs/`; later ones of a kernel take the place of earlier ones.
+fn earlier(text: &str) -> BTreeMap<String, BTreeMap<String, Row>> {
+    let mut all = BTreeMap::new();
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        if let (Some(kernel), Some(gpus)) = (line["compiled"].as_str(), line["gpus"].as_object()) {
+            let rows = gpus.iter().filter_map(|(gpu, row)| Some((gpu.clone(), Row::from_json(row)?)));
+            all.insert(kernel.to_owned(), rows.collect());
+        }
+    }
+    all
+}
+
+/// The newest file of rows, whose names begin with the day.
+fn newest_run() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/runs");
+    let files = std::fs::read_dir(folder).ok()?.flatten().map(|file| file.path());
+    files.filter(|path| path.to_string_lossy().ends_with("-compiled.jsonl")).max()
+}
+
+/// The commit that is measured, where git tells.
+fn commit() -> String {
+    let told = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    told.map_or_else(|_| String::new(), |told| String::from_utf8_lossy(&told.stdout).trim().to_owned())
+}

@@ -1,0 +1,121 @@
+//! The kernels that real models' plans use, in every format of weights.
+
+use std::collections::BTreeMap;
+
+use logitscope::gpu::{
+    AdapterClass, Capabilities, FinishKind, Kernel, KernelChoice, KernelUse, MatrixUnits, Override,
+    kernel_uses, selection_uses,
+};
+use logitscope::model::plan::TensorSpec;
+use logitscope::model::weights::TensorInfo;
+use logitscope::model::{WeightFormat, fuse, plan_decoder};
+use logitscope::synthetic::{SyntheticWeights, shapes};
+
+/// Bytes of a binding that GPUs offer.
+const BINDING_BYTES: u64 = 2 << 30;
+/// The shape whose linear maps are looked at in every format, and the one whose experts are.
+const DENSE: &str = "llama-3.2-1b";
+const EXPERTS: &str = "glm-4.7-flash";
+/// Shapes that have all other kernels between them.
+const OTHERS: [&str; 5] = ["qwen3-0.6b", "qwen3.5-0.8b", "lfm2.5-1.2b", "nemotron-3-nano-4b", "gemma-4-e2b"];
+
+/// A kernel to look at.
+pub(crate) struct Subject {
+    /// What it is, in a few words; no two have the same.
+    pub(crate) name: String,
+    pub(crate) used: KernelUse,
+}
+
+/// Every kernel that an adapter of AMD's would use for these shapes, one for each name.
+pub(crate) fn all(has_matrix_units: bool) -> Vec<Subject> {
+    let capabilities = Capabilities {
+        class: AdapterClass::Gpu,
+        subgroup_lanes: Some(32..=64),
+        has_int64: true,
+        matrix_units: if has_matrix_units { vec![MatrixUnits::Half16] } else { Vec::new() },
+        workgroup_lanes: 1024,
+        workgroup_bytes: 64 << 10,
+    };
+    let first = KernelChoice::candidates(&capabilities)[0];
+    let mut choices = vec![first];
+    choices.extend(
+        first.prefill_candidates(&capabilities)[1..]
+            .iter()
+            .map(|&many_rows| KernelChoice { many_rows, ..first }),
+    );
+
+    let mut found = BTreeMap::new();
+    let mut add = |used: KernelUse| {
+        found.entry(name(&used)).or_insert(used);
+    };
+    for format in WeightFormat::ALL {
+        for choice in &choices {
+            if choice.many_rows.suits(format) {
+                uses(DENSE, format, *choice).into_iter().for_each(&mut add);
+            }
+        }
+        uses(EXPERTS, format, first).into_iter().for_each(&mut add);
+    }
+    for shape in OTHERS {
+        uses(shape, WeightFormat::F16, first).into_iter().for_each(&mut add);
+    }
+    found.into_iter().map(|(name, used)| Subject { name, used }).collect()
+}
+
+/// What a layer of a shape uses, and the choice of tokens after it.
+fn uses(shape: &str, format: WeightFormat, choice: KernelChoice) -> Vec<KernelUse> {
+    let mut config = shapes::config(shape).expect("a name from the list");
+    // Layers of each kind are among the first.
+    config.layers.truncate(6);
+    let plain = plan_decoder(&config);
+    let weights = SyntheticWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
+    let plan = fuse(&plain, &weights).plan;
+    let tensors: Vec<TensorInfo> = plan.tensors.iter().map(|spec| info(spec, format)).collect();
+    let mut all = kernel_uses(&plan, &tensors, choice, BINDING_BYTES).expect("rows fit bindings");
+    all.extend(selection_uses(plan.buffer(plan.logits).columns, choice));
+    all
+}
+
+/// A tensor in a format, if its rows are whole blocks of it.
+fn info(spec: &TensorSpec, format: WeightFormat) -> TensorInfo {
+    let fits = spec.rows > 1 && spec.columns.is_multiple_of(format.block_elements());
+    let format = if fits { format } else { WeightFormat::F16 };
+    TensorInfo { name: spec.name.clone(), rows: spec.rows, columns: spec.columns, format }
+}
+
+/// A name by what tells kernels apart but for their sizes.
+fn name(used: &KernelUse) -> String {
+    let mut words = vec![used.variant.kernel.name().to_owned()];
+    // Prompts' products are the same with and without a gate.
+    let is_step = used.variant.kernel == Kernel::GemvPerWorkgroup;
+    words.extend(used.variant.format.map(|format| format.name().to_owned()));
+    for value in &used.overrides {
+        words.extend(match *value {
+            Override::AtOnce(1) => Some("1 row".to_owned()),
+            Override::AtOnce(rows) => Some(format!("{rows} rows")),
+            Override::Finish(FinishKind::Gate) if is_step => Some("gate".to_owned()),
+            Override::HasNorm(true) => Some("norm".to_owned()),
+            Override::Split(true) => Some("split".to_owned()),
+            Override::FusedAppend(true) => Some("append".to_owned()),
+            Override::HeadWidth(width) => Some(format!("width {width}")),
+            Override::Shared(heads) => Some(format!("{heads} heads")),
+            Override::KvF16(false) => Some("f32 cache".to_owned()),
+            Override::Delta(true) => Some("delta".to_owned()),
+            _ => None,
+        });
+    }
+    words.join(" ")
+}
+
+/// Multiplications and additions of one lane in a turn of the busiest loop, where they can be told: those of the weights
+/// that it loads, for each row of the batch.
+pub(crate) fn work_of_turn(used: &KernelUse) -> Option<usize> {
+    let value = |name: &str| {
+        used.overrides.iter().find(|known| known.name() == name).map(|known| known.value() as usize)
+    };
+    let of_unit = || value("COLUMNS")?.checked_div(value("UNITS")?);
+    match used.variant.kernel {
+        Kernel::GemvPerWorkgroup => Some(4 * value("PARTS")? * of_unit()? * value("AT_ONCE")?),
+        _ => None,
+    }
+}
