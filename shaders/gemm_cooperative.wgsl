@@ -44,6 +44,7 @@ fn main(
     let part_row = part / SUBGROUPS_ACROSS * DOWN * SIDE;
     let part_weight = part % SUBGROUPS_ACROSS * ACROSS * SIDE;
 
+    prepare_tables(lane);
     for (var i = lane; i < SQUARE; i += WORKGROUP) {
         squares[i] = 0.0;
     }

@@ -31,6 +31,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if first_weight > last_weight {
         return;
     }
+    prepare_tables(lane);
     // What the lane copies: of each turn's columns one block, of each tile's rows another.
     let column = lane % TURN;
     let block = lane / TURN;

@@ -46,7 +46,7 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
     if weight_row < FIRST_ROW || weight_row >= FIRST_ROW + SHARD_ROWS {
         return;
     }
-    prepare_grid(lane.index);
+    prepare_tables(lane.index);
     let base = (weight_row - FIRST_ROW) * UNITS;
     let first = first_input + KEPT4;
     var sums = vec4(0.0);

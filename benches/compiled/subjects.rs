@@ -87,12 +87,10 @@ fn info(spec: &TensorSpec, format: WeightFormat) -> TensorInfo {
 fn name(used: &KernelUse) -> String {
     let mut words = vec![used.variant.kernel.name().to_owned()];
     // Prompts' products are the same with and without a gate.
-    let is_step = used.variant.kernel == Kernel::GemvPerWorkgroup;
+    let is_step = matches!(used.variant.kernel, Kernel::GemvPerWorkgroup | Kernel::GemvFewRows);
     words.extend(used.variant.format.map(|format| format.name().to_owned()));
     for value in &used.overrides {
         words.extend(match *value {
-            Override::AtOnce(1) => Some("1 row".to_owned()),
-            Override::AtOnce(rows) => Some(format!("{rows} rows")),
             Override::Finish(FinishKind::Gate) if is_step => Some("gate".to_owned()),
             Override::HasNorm(true) => Some("norm".to_owned()),
             Override::Split(true) => Some("split".to_owned()),
@@ -115,7 +113,9 @@ pub(crate) fn work_of_turn(used: &KernelUse) -> Option<usize> {
     };
     let of_unit = || value("COLUMNS")?.checked_div(value("UNITS")?);
     match used.variant.kernel {
-        Kernel::GemvPerWorkgroup => Some(4 * value("PARTS")? * of_unit()? * value("AT_ONCE")?),
+        Kernel::GemvPerWorkgroup => Some(4 * value("PARTS")? * of_unit()?),
+        // One part after the other.
+        Kernel::GemvFewRows => Some(4 * of_unit()? * value("AT_ONCE")?),
         _ => None,
     }
 }

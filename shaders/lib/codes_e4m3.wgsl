@@ -1,8 +1,5 @@
 // Codes of groups that are floats of eight bits: they come divided by 256.
 
-const WHOLE: bool = false;
-const CODE_SCALE: f32 = 256.0;
-
 fn codebook(packed: u32) -> vec4<f32> {
     let even = unpack2x16float(as_halves(packed & 0x00ff00ffu));
     let odd = unpack2x16float(as_halves((packed >> 8u) & 0x00ff00ffu));

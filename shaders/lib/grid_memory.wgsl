@@ -4,7 +4,7 @@
 var<workgroup> grid: array<u32, GRID_WORDS>;
 
 /// Copies the grid; all lanes call it together, before weights are read.
-fn prepare_grid(lane: u32) {
+fn prepare_tables(lane: u32) {
     for (var i = lane; i < GRID_WORDS; i += WORKGROUP) {
         grid[i] = scales[i];
     }

@@ -27,31 +27,23 @@ fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
     );
 }
 
-/// What the codes of a unit mean, without their factors.
-fn unit_numbers(unit: u32) -> array<vec4<f32>, UNIT> {
-    let part = read_sub_block(unit);
-    return array(
-        codebook(codes(part, 0u)),
-        codebook(codes(part, 1u)),
-        codebook(codes(part, 2u)),
-        codebook(codes(part, 3u)),
-        codebook(codes(part, 4u)),
-        codebook(codes(part, 5u)),
-        codebook(codes(part, 6u)),
-        codebook(codes(part, 7u)),
-    );
-}
-
-/// What the numbers of a unit are multiplied by, and what is taken off then, for either half of it.
+/// What those numbers are multiplied by, and what is taken off then, for either half of a unit.
 struct Factors {
     step: vec2<f32>,
     offset: vec2<f32>,
 }
 
-fn unit_factors(unit: u32) -> Factors {
-    let part = read_sub_block(unit);
-    return Factors(part.step, part.offset);
-}
+const HAS_OFFSET: bool = OFFSETS || BIAS != 0.0;
+
+/// A unit as it is loaded.
+alias RawUnit = SubBlock;
+
+fn raw_unit(unit: u32) -> RawUnit { return read_sub_block(unit); }
+
+/// What the codes of a block of a unit stand for, too large by the bias and without their factors.
+fn numbers4(raw: RawUnit, block: u32) -> vec4<f32> { return codebook(codes(raw, block)); }
+
+fn unit_factors(raw: RawUnit, unit: u32) -> Factors { return Factors(raw.step, raw.offset + BIAS * raw.step); }
 
 /// The weights have their factor already.
 fn unit_scale(unit: u32) -> f32 { return 1.0; }
@@ -62,7 +54,7 @@ fn weight4(block: u32) -> vec4<f32> { return sub_block4(read_sub_block(block / 8
 /// Weights 4·index to 4·index + 3 of a part.
 fn sub_block4(part: SubBlock, index: u32) -> vec4<f32> {
     let half = index / 4u;
-    return part.step[half] * codebook(codes(part, index)) - part.offset[half];
+    return part.step[half] * (codebook(codes(part, index)) - BIAS) - part.offset[half];
 }
 
 /// The two words of a unit of eight bytes: half of what is loaded at a time.
@@ -94,22 +86,4 @@ fn half_e4m3(bits: u32) -> f32 {
     let normal = bitcast<f32>((exponent + 119u) << 23u | mantissa << 20u);
     let value = select(normal, f32(mantissa) / 1024.0, exponent == 0u);
     return select(value, 0.0, (bits & 0xffu) == 127u);
-}
-
-/// Twice what four-bit floats (E2M1), one a byte, say: 0, 1, 2, 3, 4, 6, 8 and 12, and with the highest bit the same taken
-/// off 0.
-fn doubled_e2m1(packed: u32) -> vec4<f32> {
-    // From 4 on the codes lag behind by 0, 1, 2 and 5.
-    let lowest = packed & 0x03030303u;
-    let behind = lowest + ((lowest & (lowest >> 1u)) << 1u);
-    let numbers = (packed & 0x07070707u) + (behind & all_of_byte(packed >> 2u));
-    let negative = numbers & all_of_byte(packed >> 3u);
-    // Twelve more: no byte borrows from its neighbour.
-    return vec4<f32>(unpack4xU8(0x0c0c0c0cu + (numbers ^ negative) - negative)) - 12.0;
-}
-
-/// A byte's lowest bit as all of its bits.
-fn all_of_byte(packed: u32) -> u32 {
-    let lowest = packed & 0x01010101u;
-    return (lowest << 8u) - lowest;
 }

@@ -13,6 +13,14 @@ fn widened(words: vec2<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(vec4(words.x << 16u, words.x & 0xffff0000u, words.y << 16u, words.y & 0xffff0000u));
 }
 
+/// Block `block` of a unit.
+fn numbers4(words: vec4<u32>, block: u32) -> vec4<f32> {
+    return widened(vec2(words[2u * block], words[2u * block + 1u]));
+}
+
+/// How much too large they are.
+const BIAS: f32 = 0.0;
+
 /// The factor on a unit's weights.
 fn unit_scale(unit: u32) -> f32 { return 1.0; }
 

@@ -11,6 +11,14 @@ fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
     );
 }
 
+/// Block `block` of a unit.
+fn numbers4(words: vec4<u32>, block: u32) -> vec4<f32> {
+    return vec4(unpack2x16float(words[2u * block]), unpack2x16float(words[2u * block + 1u]));
+}
+
+/// How much too large they are.
+const BIAS: f32 = 0.0;
+
 /// The factor on a unit's weights.
 fn unit_scale(unit: u32) -> f32 { return 1.0; }
 

@@ -10,6 +10,8 @@
 /// How many steps a unit has, and whether something is taken off.
 const STEPS: u32 = 1u;
 const OFFSETS: bool = FACTORS != SINGLE || WHOLE;
+/// How much too large the numbers are that codes stand for.
+const BIAS: f32 = 0.0;
 
 // Values of FACTORS.
 const HALF_BIAS: u32 = 0u;

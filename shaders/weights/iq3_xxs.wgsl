@@ -9,6 +9,8 @@ const GRID_WORDS: u32 = 256u;
 /// How many steps a unit has, and whether something is taken off.
 const STEPS: u32 = 1u;
 const OFFSETS: bool = false;
+/// How much too large the numbers are that codes stand for.
+const BIAS: f32 = 0.0;
 
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = GRID_WORDS + unit / 8u * 9u;

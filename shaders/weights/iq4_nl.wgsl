@@ -3,12 +3,11 @@
 
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-/// What the codes mean, four signed bytes to a word.
-const TABLE = vec4(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
-
 /// How many steps a unit has, and whether something is taken off.
 const STEPS: u32 = 1u;
 const OFFSETS: bool = false;
+/// How much too large the numbers are that codes stand for.
+const BIAS: f32 = 0.0;
 
 fn read_sub_block(unit: u32) -> SubBlock {
     let pair = unpack2x16float(scales[unit / 2u]);
@@ -16,5 +15,3 @@ fn read_sub_block(unit: u32) -> SubBlock {
 }
 
 fn codes(part: SubBlock, index: u32) -> u32 { return four_bits(part.low, index); }
-
-fn codebook(packed: u32) -> vec4<f32> { return by_table(packed, TABLE); }

@@ -6,6 +6,8 @@
 /// How many steps a unit has, and whether something is taken off.
 const STEPS: u32 = 2u;
 const OFFSETS: bool = false;
+/// How much too large the numbers are that codes stand for.
+const BIAS: f32 = 0.0;
 
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 2u * 2u;
@@ -15,5 +17,3 @@ fn read_sub_block(unit: u32) -> SubBlock {
 }
 
 fn codes(part: SubBlock, index: u32) -> u32 { return four_bits(part.low, index); }
-
-fn codebook(packed: u32) -> vec4<f32> { return doubled_e2m1(packed); }

@@ -11,20 +11,25 @@ const UNIT: u32 = 8u;
 fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
     let words = unit_words(unit);
     return array(
-        low_halves(words.x),
-        low_halves(words.x >> 4u),
-        low_halves(words.y),
-        low_halves(words.y >> 4u),
-        low_halves(words.z),
-        low_halves(words.z >> 4u),
-        low_halves(words.w),
-        low_halves(words.w >> 4u),
+        low_halves(words.x) - BIAS,
+        low_halves(words.x >> 4u) - BIAS,
+        low_halves(words.y) - BIAS,
+        low_halves(words.y >> 4u) - BIAS,
+        low_halves(words.z) - BIAS,
+        low_halves(words.z >> 4u) - BIAS,
+        low_halves(words.w) - BIAS,
+        low_halves(words.w >> 4u) - BIAS,
     );
 }
 
-fn low_halves(word: u32) -> vec4<f32> {
-    return vec4<f32>(unpack4xU8(word & 0x0f0f0f0fu)) - 8.0;
+/// Block `block` of a unit as it is stored: each number is too large by the bias.
+fn numbers4(words: vec4<u32>, block: u32) -> vec4<f32> {
+    return low_halves(words[block / 2u] >> (4u * (block & 1u)));
 }
+
+const BIAS: f32 = 8.0;
+
+fn low_halves(word: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(word & 0x0f0f0f0fu)); }
 
 /// The factor on a unit's weights.
 fn unit_scale(unit: u32) -> f32 {
@@ -36,5 +41,5 @@ fn unit_scale(unit: u32) -> f32 {
 fn weight4(block: u32) -> vec4<f32> {
     let unit = block / 8u;
     let word = unit_words(unit)[block / 2u % 4u];
-    return unit_scale(unit) * low_halves(word >> (4u * (block % 2u)));
+    return unit_scale(unit) * (low_halves(word >> (4u * (block % 2u))) - BIAS);
 }

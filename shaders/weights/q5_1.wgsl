@@ -6,6 +6,8 @@
 /// How many steps a unit has, and whether something is taken off.
 const STEPS: u32 = 1u;
 const OFFSETS: bool = true;
+/// How much too large the numbers are that codes stand for.
+const BIAS: f32 = 0.0;
 
 fn read_sub_block(unit: u32) -> SubBlock {
     let factors = unpack2x16float(scales[2u * unit]);

@@ -6,6 +6,8 @@
 /// How many steps a unit has, and whether something is taken off.
 const STEPS: u32 = 2u;
 const OFFSETS: bool = false;
+/// How much too large the numbers are that codes stand for.
+const BIAS: f32 = 32.0;
 
 fn read_sub_block(unit: u32) -> SubBlock {
     let block = unit / 8u * 21u;
@@ -20,4 +22,4 @@ fn codes(part: SubBlock, index: u32) -> u32 {
     return four_bits(part.low, index) | two_bits(part.high, index) << 4u;
 }
 
-fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)) - 32.0; }
+fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }

@@ -17,6 +17,13 @@ fn weight_unit(unit: u32) -> array<vec4<f32>, UNIT> {
     );
 }
 
+/// Block `block` of a unit without signs: each number is too large by the bias.
+fn numbers4(words: vec4<u32>, block: u32) -> vec4<f32> {
+    return vec4<f32>(unpack4xU8(words[block] ^ 0x80808080u));
+}
+
+const BIAS: f32 = 128.0;
+
 /// The factor on a unit's weights.
 fn unit_scale(unit: u32) -> f32 {
     let pair = unpack2x16float(scales[unit / 4u]);

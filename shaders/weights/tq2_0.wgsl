@@ -6,6 +6,8 @@
 /// How many steps a unit has, and whether something is taken off.
 const STEPS: u32 = 1u;
 const OFFSETS: bool = false;
+/// How much too large the numbers are that codes stand for.
+const BIAS: f32 = 1.0;
 
 fn read_sub_block(unit: u32) -> SubBlock {
     let pair = unpack2x16float(scales[unit / 16u]);
@@ -14,4 +16,4 @@ fn read_sub_block(unit: u32) -> SubBlock {
 
 fn codes(part: SubBlock, index: u32) -> u32 { return two_bits(part.low.xy, index); }
 
-fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)) - 1.0; }
+fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }

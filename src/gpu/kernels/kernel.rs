@@ -10,8 +10,11 @@ pub(super) struct KernelSpec {
     pub libraries: &'static [&'static str],
     /// Whether it reads weights in their stored format.
     pub reads_weights: bool,
-    /// Whether it copies the grid of formats that have one to workgroup memory first.
-    pub copies_grid: bool,
+    /// Whether it copies the tables of formats that have some to workgroup memory first.
+    pub copies_tables: bool,
+    /// Whether it leaves those of grids where they are stored: it decodes a tile at a time, and what waits for workgroup memory
+    /// would take registers.
+    pub leaves_grids: bool,
     /// Whether its lanes add up what each has.
     pub reduces: bool,
     /// Whether matrix units multiply.
@@ -61,7 +64,8 @@ const NO_TRAITS: KernelSpec = KernelSpec {
     body: "",
     libraries: &[],
     reads_weights: false,
-    copies_grid: false,
+    copies_tables: false,
+    leaves_grids: false,
     reduces: false,
     uses_matrix_units: false,
     ignores_pass: false,
@@ -77,14 +81,19 @@ kernels! {
     HeadNorm = "head_norm", [], reduces;
     GemvPerLane = "gemv_per_lane", [pass, grid, activation, linear, words], reads_weights, ignores_pass;
     GemvPerWorkgroup =
-        "gemv_per_workgroup", [pass, grid, activation, linear, words], reads_weights, copies_grid, reduces;
+        "gemv_per_workgroup", [pass, grid, activation, linear, words], reads_weights, copies_tables, reduces,
+        ignores_pass;
+    GemvFewRows =
+        "gemv_few_rows", [pass, grid, activation, linear, words], reads_weights, copies_tables, reduces;
     GemmRegisters = "gemm_registers", [pass, grid, activation, linear, words], reads_weights;
     GemvSubgroup = "gemv_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
     GemmSubgroup =
         "gemm_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
-    GemmSharedMemory = "gemm_shared_memory", [pass, grid, activation, linear, words], reads_weights;
+    GemmSharedMemory =
+        "gemm_shared_memory", [pass, grid, activation, linear, words], reads_weights, copies_tables, leaves_grids;
     GemmCooperative =
-        "gemm_cooperative", [pass, grid, activation, linear, words], reads_weights, uses_matrix_units;
+        "gemm_cooperative", [pass, grid, activation, linear, words], reads_weights, copies_tables, leaves_grids,
+        uses_matrix_units;
     Rotary = "rotary", [pass];
     CacheWrite = "cache_write", [pass, cache, cache_store];
     AttentionStep = "attention_step", [pass, cache, cache_store, scores];
@@ -105,8 +114,8 @@ kernels! {
     Clamp = "clamp", [];
     SoftCap = "soft_cap", [];
     Route = "route", [];
-    ExpertLinear = "expert_linear", [grid, words], reads_weights, copies_grid, reduces;
-    HeadLinear = "head_linear", [grid, words], reads_weights, copies_grid, reduces;
+    ExpertLinear = "expert_linear", [grid, words], reads_weights, copies_tables, reduces;
+    HeadLinear = "head_linear", [grid, words], reads_weights, copies_tables, reduces;
     Mix = "mix", [];
     GateRows = "gate_rows", [];
     Pick = "pick", [pass];

@@ -5,13 +5,20 @@
 //! with the same functions comes first, by subgroups or without them; where matrix units multiply, what they
 //! take comes first, from `shaders/matrices/`.
 
-use super::kernel::Kernel;
+use super::kernel::{Kernel, KernelSpec};
 use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
 use crate::model::WeightFormat;
+use crate::model::blocks::{E2M1, IQ4_CODEBOOK};
 use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
 use crate::model::groups::{FP4, NF4};
 use crate::model::weight_format::{BlockFormat, GridFormat};
+
+macro_rules! lib {
+    ($name:literal) => {
+        include_str!(concat!("../../../shaders/lib/", $name, ".wgsl"))
+    };
+}
 
 /// A kernel as it is put together for a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,18 +65,17 @@ pub fn kernel_source(variant: Variant) -> String {
     assert_eq!(spec.reduces, reduction.is_some(), "{} and its reduction", spec.name);
     assert_eq!(spec.uses_matrix_units, matrices.is_some(), "{} and its matrix units", spec.name);
     let reduction = reduction.map(|reduction| match reduction {
-        Reduction::Memory => include_str!("../../../shaders/lib/reduce_memory.wgsl"),
-        Reduction::Subgroups { .. } => include_str!("../../../shaders/lib/reduce_subgroups.wgsl"),
+        Reduction::Memory => lib!("reduce_memory"),
+        Reduction::Subgroups { .. } => lib!("reduce_subgroups"),
     });
     let reader = format.map(reader);
     let units = format.map(|format| match format {
         WeightFormat::Blocks(_) | WeightFormat::Grids(_) | WeightFormat::Groups(_) => {
-            include_str!("../../../shaders/lib/sub_blocks.wgsl")
+            lib!("sub_blocks")
         }
-        _ => include_str!("../../../shaders/lib/scaled_units.wgsl"),
+        _ => lib!("scaled_units"),
     });
-    let grid = format.map(|format| grid_files(format, spec.copies_grid));
-    let table = format.and_then(|format| table_file(format, spec.copies_grid));
+    let tables = format.map(|format| tables(format, spec));
     let parts = match format {
         Some(WeightFormat::Groups(format)) => Some(group_parts(format)),
         _ => None,
@@ -81,8 +87,7 @@ pub fn kernel_source(variant: Variant) -> String {
         .chain(reduction)
         .chain(spec.libraries.iter().copied())
         .chain(units)
-        .chain(grid.into_iter().flatten().copied())
-        .chain(table)
+        .chain(tables.as_deref())
         .chain(parts.as_deref())
         .chain(reader)
         .chain([spec.body]);
@@ -110,11 +115,10 @@ fn group_parts(format: GroupFormat) -> String {
         GroupCodes::Int6 => 2,
         _ => 0,
     };
-    let codebook = match format.codes {
-        GroupCodes::E4m3 => include_str!("../../../shaders/lib/codes_e4m3.wgsl").to_owned(),
-        GroupCodes::Nf4 => numbers_file(&NF4),
-        GroupCodes::Fp4 => numbers_file(&FP4),
-        _ => include_str!("../../../shaders/lib/codes_whole.wgsl").to_owned(),
+    let (whole, scale, codebook) = match format.codes {
+        GroupCodes::E4m3 => (false, 256, lib!("codes_e4m3")),
+        GroupCodes::Nf4 | GroupCodes::Fp4 => (false, 1, ""),
+        _ => (true, 1, lib!("codes_whole")),
     };
     let factors = match format.factors {
         GroupFactors::F16Bias => "HALF_BIAS",
@@ -124,36 +128,67 @@ fn group_parts(format: GroupFormat) -> String {
         GroupFactors::F32 => "SINGLE",
     };
     format!(
-        "const BITS: u32 = {bits}u;\nconst HIGHER: u32 = {higher}u;\n\
-         const GROUP_UNITS: u32 = {units}u;\nconst FACTORS: u32 = {factors};\n{codebook}"
+        "const BITS: u32 = {bits}u;\nconst HIGHER: u32 = {higher}u;\nconst WHOLE: bool = {whole};\n\
+         const CODE_SCALE: f32 = {scale}.0;\nconst GROUP_UNITS: u32 = {units}u;\n\
+         const FACTORS: u32 = {factors};\n{codebook}"
     )
 }
 
-/// What codes mean by a table of numbers.
+/// How the tables of a format are looked up, of numbers that codes of four bits stand for or of points of a grid:
+/// where a kernel copies them to workgroup memory first, it calls `prepare_tables` whatever the format.
+fn tables(format: WeightFormat, kernel: &KernelSpec) -> String {
+    let copied = kernel.copies_tables;
+    let mut text = String::new();
+    let files = match (format, meanings(format)) {
+        (WeightFormat::Grids(_), _) if copied && !kernel.leaves_grids => [lib!("grids"), lib!("grid_memory")],
+        (WeightFormat::Grids(_), _) if copied => {
+            text += lib!("no_tables");
+            [lib!("grids"), lib!("grid_storage")]
+        }
+        (WeightFormat::Grids(_), _) => [lib!("grids"), lib!("grid_storage")],
+        (_, Some((numbers, lookup))) => {
+            text += &numbers_file(&numbers);
+            match lookup {
+                _ if copied => [lib!("numbers_memory"), ""],
+                Lookup::Chosen => [lib!("numbers_chosen"), ""],
+                Lookup::Bytes => [lib!("numbers_iq4"), ""],
+                Lookup::Computed => [lib!("numbers_e2m1"), ""],
+            }
+        }
+        (_, None) if copied => [lib!("no_tables"), ""],
+        (_, None) => return text,
+    };
+    text + &files.concat()
+}
+
+/// How kernels without workgroup memory find what a code stands for.
+enum Lookup {
+    /// Of all numbers chosen bit by bit.
+    Chosen,
+    /// In four words of bytes.
+    Bytes,
+    /// By arithmetic.
+    Computed,
+}
+
+/// The sixteen numbers that a format's codes of four bits stand for, if they are no plain ones.
+fn meanings(format: WeightFormat) -> Option<([f32; 16], Lookup)> {
+    use {BlockFormat as Block, GroupCodes as Codes, WeightFormat as Format};
+    Some(match format {
+        Format::Blocks(Block::Iq4Nl | Block::Iq4Xs) => (IQ4_CODEBOOK.map(f32::from), Lookup::Bytes),
+        Format::Blocks(Block::Mxfp4 | Block::Nvfp4 | Block::Nvfp4Scaled) => {
+            (E2M1.map(f32::from), Lookup::Computed)
+        }
+        Format::Groups(GroupFormat { codes: Codes::Nf4, .. }) => (NF4, Lookup::Chosen),
+        Format::Groups(GroupFormat { codes: Codes::Fp4, .. }) => (FP4, Lookup::Chosen),
+        _ => return None,
+    })
+}
+
+/// What codes stand for, as a constant.
 fn numbers_file(numbers: &[f32; 16]) -> String {
     let numbers: Vec<String> = numbers.iter().map(|number| format!("{number:?}f")).collect();
-    let lookup = include_str!("../../../shaders/lib/codes_of_table.wgsl");
-    format!("const NUMBERS = array<f32, 16>({});\n{lookup}", numbers.join(", "))
-}
-
-/// What the reader of a format whose codes are points of a grid needs; for others what the kernel calls all the same.
-fn grid_files(format: WeightFormat, copied: bool) -> &'static [&'static str] {
-    const POINTS: &str = include_str!("../../../shaders/lib/grids.wgsl");
-    match (format, copied) {
-        (WeightFormat::Grids(_), true) => &[POINTS, include_str!("../../../shaders/lib/grid_memory.wgsl")],
-        (WeightFormat::Grids(_), false) => &[POINTS, include_str!("../../../shaders/lib/grid_storage.wgsl")],
-        (_, true) => &[include_str!("../../../shaders/lib/no_grid.wgsl")],
-        (_, false) => &[],
-    }
-}
-
-/// How the codes of formats with a table are looked up: where a kernel holds many weights in registers, four at once.
-fn table_file(format: WeightFormat, holds_many: bool) -> Option<&'static str> {
-    let WeightFormat::Blocks(BlockFormat::Iq4Nl | BlockFormat::Iq4Xs) = format else { return None };
-    Some(match holds_many {
-        true => include_str!("../../../shaders/lib/table_by_bits.wgsl"),
-        false => include_str!("../../../shaders/lib/table_by_lanes.wgsl"),
-    })
+    format!("const NUMBERS = array<f32, 16>({});\n", numbers.join(", "))
 }
 
 /// The reader of a weight format.

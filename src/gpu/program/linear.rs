@@ -23,6 +23,13 @@ fn shuffle_tile_rows(unit_blocks: u32) -> u32 {
 /// Rows of the weight, rows of the batch and lanes of a workgroup of `shaders/gemm_shared_memory.wgsl`.
 const SHARED_TILE: u32 = 64;
 
+/// Rows of a weight from which on a workgroup takes eight where the input is normalised on the way: the norm's
+/// instructions are then few beside the weights', and there still are enough workgroups for a GPU.
+const NORMED_IN_EIGHTS: usize = 2048;
+
+/// Bytes of the table of `shaders/lib/numbers_memory.wgsl`, which some formats have.
+const NUMBERS_BYTES: u64 = 64;
+
 /// Lanes that most GPUs run together: fewer in a workgroup leave some idle.
 const COMMON_SUBGROUP: u32 = 32;
 
@@ -37,7 +44,7 @@ pub(super) struct LinearMap {
     pub epilogue: Epilogue,
 }
 
-/// The workgroup of `shaders/gemv_per_workgroup.wgsl`.
+/// The workgroup of `shaders/gemv_per_workgroup.wgsl` and `shaders/gemv_few_rows.wgsl`.
 struct GroupShape {
     /// Blocks of four rows of the weight.
     parts: u32,
@@ -49,13 +56,18 @@ struct GroupShape {
 }
 
 impl GroupShape {
-    fn overrides(&self, reduction: Reduction) -> [Override; 4] {
-        [
+    fn kernel(&self) -> Kernel {
+        if self.rows == 1 { Kernel::GemvPerWorkgroup } else { Kernel::GemvFewRows }
+    }
+
+    fn overrides(&self, reduction: Reduction) -> Vec<Override> {
+        let mut overrides = vec![
             Override::Parts(self.parts),
-            Override::AtOnce(self.rows),
             Override::Slots(self.slots),
             Override::Summands(reduction.summands(self.slots, self.lanes)),
-        ]
+        ];
+        overrides.extend((self.rows > 1).then_some(Override::AtOnce(self.rows)));
+        overrides
     }
 }
 
@@ -193,13 +205,8 @@ impl Compiler<'_> {
                 let shape = self.group_shape(map, parts, row_count);
                 let outputs = if matches!(map.epilogue, Epilogue::Gate(_)) { 1 } else { shape.parts };
                 Shape {
-                    overrides: shape.overrides(self.choice.reduction).to_vec(),
-                    ..Shape::plain(
-                        Kernel::GemvPerWorkgroup,
-                        shape.lanes,
-                        blocks.div_ceil(outputs),
-                        shape.rows,
-                    )
+                    overrides: shape.overrides(self.choice.reduction),
+                    ..Shape::plain(shape.kernel(), shape.lanes, blocks.div_ceil(outputs), shape.rows)
                 }
             }
             LinearVariant::GemmRegisters => {
@@ -235,12 +242,17 @@ impl Compiler<'_> {
     /// The workgroup of [`LinearVariant::GemvPerWorkgroup`] for a matrix: no more lanes than its rows have units, within a
     /// subgroup's size, and no more than its sums and a grid leave room for.
     fn group_shape(&self, map: &LinearMap, parts: u32, row_count: RowCount) -> GroupShape {
-        let parts = if matches!(map.epilogue, Epilogue::Gate(_)) { 2 } else { parts };
+        let is_large = row_count == RowCount::One && self.plan.tensor(map.weight).rows >= NORMED_IN_EIGHTS;
+        let parts = if matches!(map.epilogue, Epilogue::Gate(_)) || map.norm.is_some() && is_large {
+            2
+        } else {
+            parts
+        };
         let rows = if row_count == RowCount::One { 1 } else { FEW_ROWS as u32 };
         let norms = if map.norm.is_some() { rows.div_ceil(4) } else { 0 };
         let slots = rows * parts + norms;
         let useful = self.units(map.weight).next_power_of_two().max(COMMON_SUBGROUP);
-        let grid = self.layout(map.weight).table_bytes();
+        let grid = self.layout(map.weight).table_bytes() + NUMBERS_BYTES;
         let lanes = self.choice.reduction.lanes(slots, self.choice.reduce_lanes.min(useful), grid);
         GroupShape { parts, rows, slots, lanes }
     }

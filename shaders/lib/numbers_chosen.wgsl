@@ -1,7 +1,5 @@
-// Codes of groups that stand for numbers by a table (NUMBERS), which stands before this.
-
-const WHOLE: bool = false;
-const CODE_SCALE: f32 = 1.0;
+// What codes of four bits stand for (NUMBERS, which stands before this), chosen of all numbers: for kernels that have no
+// table in workgroup memory.
 
 /// Of all numbers the ones for four codes, one a byte, by their bits from the lowest on.
 fn codebook(packed: u32) -> vec4<f32> {

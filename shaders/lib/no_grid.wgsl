@@ -1,3 +1,0 @@
-// For formats without a grid.
-
-fn prepare_grid(lane: u32) {}

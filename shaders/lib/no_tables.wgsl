@@ -1,0 +1,3 @@
+// For formats without tables.
+
+fn prepare_tables(lane: u32) {}
