@@ -15,6 +15,7 @@ mod suite {
     mod chat;
     mod checkpoints;
     mod cli;
+    mod compiled;
     mod contrastive;
     mod conversations;
     mod counting_model;

@@ -4,9 +4,13 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::CStr;
+use std::path::PathBuf;
+use std::process::Command;
 
 use ash::vk;
 
+/// Where drivers' descriptions lie.
+const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 /// Storage buffers that a kernel may bind.
 const BINDINGS: u32 = 8;
 
@@ -227,4 +231,27 @@ impl Features {
 fn text(chars: &[std::ffi::c_char]) -> String {
     let bytes = chars.iter().take_while(|char| **char != 0).map(|char| *char as u8);
     String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+}
+
+/// This program once more, to open a [`NullDevice`] of a generation: the driver reads its name but once. `None` where the
+/// driver is not installed.
+pub(crate) fn for_generation(gpu: &str) -> Option<Command> {
+    let description = driver_file()?;
+    let mut child = Command::new(std::env::current_exe().ok()?);
+    child
+        .env("RADV_FORCE_FAMILY", gpu)
+        .env("VK_DRIVER_FILES", &description)
+        // What older loaders call it.
+        .env("VK_ICD_FILENAMES", &description);
+    Some(child)
+}
+
+/// The description of Mesa's driver for AMD.
+fn driver_file() -> Option<PathBuf> {
+    let files = DRIVERS.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let is_it = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("radeon_icd") && !name.contains("i686")
+    };
+    files.map(|file| file.path()).find(is_it)
 }

@@ -23,13 +23,11 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use driver::NullDevice;
+use driver::{NullDevice, for_generation};
 use row::{COLUMNS, Row};
 
 /// Integrated GPUs of four generations (Vega, RDNA 2, RDNA 3, RDNA 3.5), and a large one.
 const GPUS: [&str; 5] = ["renoir", "rembrandt", "phoenix", "gfx1151", "navi31"];
-/// Where drivers' descriptions lie.
-const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 
 /// What was asked for.
 struct Options {
@@ -114,11 +112,9 @@ fn compile_for_each(options: &Options) -> Result<Results, Box<dyn Error>> {
     if let Some(folder) = &options.listings {
         std::fs::create_dir_all(folder)?;
     }
-    let description = driver_file().ok_or("Mesa's driver for AMD is not installed (mesa-vulkan-drivers)")?;
     let mut results = Results { driver: String::new(), rows: BTreeMap::new() };
     for pair in options.gpus.chunks(2) {
-        let children: Vec<Child> =
-            pair.iter().map(|gpu| start(gpu, &description)).collect::<Result<_, _>>()?;
+        let children: Vec<Child> = pair.iter().map(|gpu| start(gpu)).collect::<Result<_, _>>()?;
         for (gpu, child) in pair.iter().zip(children) {
             let output = child.wait_with_output()?;
             if !output.status.success() {
@@ -138,26 +134,11 @@ fn compile_for_each(options: &Options) -> Result<Results, Box<dyn Error>> {
     Ok(results)
 }
 
-fn start(gpu: &str, description: &Path) -> std::io::Result<Child> {
-    Command::new(std::env::current_exe()?)
-        .args(std::env::args().skip(1))
-        .args(["--child", gpu])
-        .env("RADV_FORCE_FAMILY", gpu)
-        .env("VK_DRIVER_FILES", description)
-        // What older loaders call it.
-        .env("VK_ICD_FILENAMES", description)
-        .stdout(Stdio::piped())
-        .spawn()
-}
-
-/// The description of Mesa's driver for AMD.
-fn driver_file() -> Option<PathBuf> {
-    let files = DRIVERS.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-    let is_it = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("radeon_icd") && !name.contains("i686")
-    };
-    files.map(|file| file.path()).find(is_it)
+fn start(gpu: &str) -> Result<Child, Box<dyn Error>> {
+    let mut child =
+        for_generation(gpu).ok_or("Mesa's driver for AMD is not installed (mesa-vulkan-drivers)")?;
+    child.args(std::env::args().skip(1)).args(["--child", gpu]).stdout(Stdio::piped());
+    Ok(child.spawn()?)
 }
 
 fn tell(options: &Options, results: &Results) -> Result<(), Box<dyn Error>> {

@@ -5,10 +5,10 @@ use std::fmt::{Display, Formatter};
 
 use serde_json::{Value, json};
 
-use crate::driver::NullDevice;
-use crate::listing::{Turn, busiest_loop};
-use crate::subjects::{Subject, work_of_turn};
-use crate::translate::spirv;
+use super::driver::NullDevice;
+use super::listing::{Turn, busiest_loop};
+use super::subjects::{Subject, work_of_turn};
+use super::translate::spirv;
 
 /// A kernel by one compiler.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use logitscope::gpu::{
 };
 use logitscope::model::plan::TensorSpec;
 use logitscope::model::weights::TensorInfo;
-use logitscope::model::{WeightFormat, fuse, plan_decoder};
+use logitscope::model::{CacheFormat, Plan, WeightFormat, fuse, plan_decoder};
 use logitscope::synthetic::{SyntheticWeights, shapes};
 
 /// Bytes of a binding that GPUs offer.
@@ -69,7 +69,7 @@ fn uses(shape: &str, format: WeightFormat, choice: KernelChoice) -> Vec<KernelUs
     config.layers.truncate(6);
     let plain = plan_decoder(&config);
     let weights = SyntheticWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
-    let plan = fuse(&plain, &weights).plan;
+    let plan = Plan { cache_format: CacheFormat::F16, ..fuse(&plain, &weights).plan };
     let tensors: Vec<TensorInfo> = plan.tensors.iter().map(|spec| info(spec, format)).collect();
     let mut all = kernel_uses(&plan, &tensors, choice, BINDING_BYTES).expect("rows fit bindings");
     all.extend(selection_uses(plan.buffer(plan.logits).columns, choice));
@@ -88,6 +88,7 @@ fn name(used: &KernelUse) -> String {
     let mut words = vec![used.variant.kernel.name().to_owned()];
     // Prompts' products are the same with and without a gate.
     let is_step = matches!(used.variant.kernel, Kernel::GemvPerWorkgroup | Kernel::GemvFewRows);
+    let has_width = used.overrides.iter().any(|value| matches!(value, Override::HeadWidth(_)));
     words.extend(used.variant.format.map(|format| format.name().to_owned()));
     for value in &used.overrides {
         words.extend(match *value {
@@ -96,6 +97,7 @@ fn name(used: &KernelUse) -> String {
             Override::Split(true) => Some("split".to_owned()),
             Override::FusedAppend(true) => Some("append".to_owned()),
             Override::HeadWidth(width) => Some(format!("width {width}")),
+            Override::HeadVec8s(eights) if !has_width => Some(format!("width {}", 8 * eights)),
             Override::Shared(heads) => Some(format!("{heads} heads")),
             Override::KvF16(false) => Some("f32 cache".to_owned()),
             Override::Delta(true) => Some("delta".to_owned()),

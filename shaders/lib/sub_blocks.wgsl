@@ -76,6 +76,19 @@ fn two_bits(words: vec2<u32>, index: u32) -> u32 {
 /// A bit a code: byte j has weights 4k + j for k from 0 to 7, the first lowest.
 fn one_bit(word: u32, index: u32) -> u32 { return (word >> index) & 0x01010101u; }
 
+/// The same bits at place `place` of their bytes.
+fn one_bit_at(word: u32, index: u32, place: u32) -> u32 { return moved(word, index, place) & (0x01010101u << place); }
+
+/// What `two_bits` gives, from place `place` of the bytes on.
+fn two_bits_at(words: vec2<u32>, index: u32, place: u32) -> u32 {
+    return moved(words[index / 4u], 2u * (index & 3u), place) & (0x03030303u << place);
+}
+
+/// A word shifted so that its bit at `origin` is at `place`.
+fn moved(word: u32, origin: u32, place: u32) -> u32 {
+    return select(word << (place - origin), word >> (origin - place), origin >= place);
+}
+
 /// Signed byte `index` of a word.
 fn signed_byte(word: u32, index: u32) -> f32 { return f32(bitcast<i32>(word << (24u - 8u * (index & 3u))) >> 24u); }
 

@@ -64,10 +64,10 @@ fn codes(part: SubBlock, index: u32) -> u32 {
         return unit_words(2u * part.high.x + index / 4u)[index & 3u];
     }
     if BITS < 4u {
-        return two_bits(part.low.xy, index) | select(0u, one_bit(part.high.x, index) << 2u, BITS == 3u);
+        return two_bits(part.low.xy, index) | select(0u, one_bit_at(part.high.x, index, 2u), BITS == 3u);
     }
     if BITS == 6u {
-        return four_bits(part.low, index) | two_bits(part.high, index) << 4u;
+        return four_bits(part.low, index) | two_bits_at(part.high, index, 4u);
     }
-    return four_bits(part.low, index) | select(0u, one_bit(part.high.x, index) << 4u, BITS == 5u);
+    return four_bits(part.low, index) | select(0u, one_bit_at(part.high.x, index, 4u), BITS == 5u);
 }

@@ -15,7 +15,7 @@ fn read_sub_block(unit: u32) -> SubBlock {
 }
 
 fn codes(part: SubBlock, index: u32) -> u32 {
-    return four_bits(part.low, index) | one_bit(part.high.x, index) << 4u;
+    return four_bits(part.low, index) | one_bit_at(part.high.x, index, 4u);
 }
 
 fn codebook(packed: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(packed)); }
