@@ -55,20 +55,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let rows = vec4(
         tile_row(tile, indices.x), tile_row(tile, indices.y), tile_row(tile, indices.z), tile_row(tile, indices.w)
     );
-    let cached = vec4(row_cached(rows.x), row_cached(rows.y), row_cached(rows.z), row_cached(rows.w));
-    let query_at = rows * STRIDE4 + FIRST4 + 2u * head * HEAD_VEC8S;
-
-    let chained = vec4(
-        row_chain_length(rows.x), row_chain_length(rows.y), row_chain_length(rows.z), row_chain_length(rows.w)
-    );
-    let last = cached + chained - 1u;
-    let bounds = vec4(
-        first_seen(last.x + 1u), first_seen(last.y + 1u), first_seen(last.z + 1u), first_seen(last.w + 1u)
-    );
-
-    let scale = vec4(
-        row_scale(last.x + 1u), row_scale(last.y + 1u), row_scale(last.z + 1u), row_scale(last.w + 1u)
-    );
 
     var maximum = vec4(LOWEST);
     var sum = vec4(0.0);
@@ -84,27 +70,33 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         workgroupBarrier();
 
+        let query_at = rows * STRIDE4 + FIRST4 + 2u * head * HEAD_VEC8S;
         var scores = array<vec4<f32>, MOST_KEYS>();
-        for (var vec8 = 0u; vec8 < HEAD_VEC8S; vec8++) {
-            let at = query_at + 2u * vec8;
-            let low0 = query[at.x];
-            let low1 = query[at.y];
-            let low2 = query[at.z];
-            let low3 = query[at.w];
-            let high0 = query[at.x + 1u];
-            let high1 = query[at.y + 1u];
-            let high2 = query[at.z + 1u];
-            let high3 = query[at.w + 1u];
+        // From the first row's own start: a loop from 0 to a constant would be unrolled, and all queries loaded at once.
+        for (var place = query_at.x; place < query_at.x + 2u * HEAD_VEC8S; place++) {
+            let block = place - query_at.x;
+            let at = query_at + block;
+            let query0 = query[at.x];
+            let query1 = query[at.y];
+            let query2 = query[at.z];
+            let query3 = query[at.w];
             for (var j = 0u; j < TILE / KEY_COLUMNS; j++) {
-                let key = shared_vec8(column + j * KEY_COLUMNS, vec8);
-                scores[j] += vec4(
-                    dot(low0, key.low) + dot(high0, key.high),
-                    dot(low1, key.low) + dot(high1, key.high),
-                    dot(low2, key.low) + dot(high2, key.high),
-                    dot(low3, key.low) + dot(high3, key.high),
-                );
+                let key = shared_vec4(column + j * KEY_COLUMNS, block);
+                scores[j] += vec4(dot(query0, key), dot(query1, key), dot(query2, key), dot(query3, key));
             }
         }
+        // Read again for each tile of keys rather than kept: registers are short here.
+        let cached = vec4(row_cached(rows.x), row_cached(rows.y), row_cached(rows.z), row_cached(rows.w));
+        let chained = vec4(
+            row_chain_length(rows.x), row_chain_length(rows.y), row_chain_length(rows.z), row_chain_length(rows.w)
+        );
+        let last = cached + chained - 1u;
+        let bounds = vec4(
+            first_seen(last.x + 1u), first_seen(last.y + 1u), first_seen(last.z + 1u), first_seen(last.w + 1u)
+        );
+        let scale = vec4(
+            row_scale(last.x + 1u), row_scale(last.y + 1u), row_scale(last.z + 1u), row_scale(last.w + 1u)
+        );
         var highest = vec4(LOWEST);
         for (var j = 0u; j < TILE / KEY_COLUMNS; j++) {
             let places = places_of(tile, rows, cached, base + column + j * KEY_COLUMNS);
@@ -191,6 +183,16 @@ fn scaled(columns: mat4x4<f32>, factors: vec4<f32>) -> mat4x4<f32> {
     return mat4x4(
         columns[0] * factors.x, columns[1] * factors.y, columns[2] * factors.z, columns[3] * factors.w
     );
+}
+
+/// Half a block of a key in workgroup memory.
+fn shared_vec4(key: u32, vec4_index: u32) -> vec4<f32> {
+    if KV_F16 {
+        let words = blocks[key * KEY_STRIDE + vec4_index / 2u];
+        let half = select(words.xy, words.zw, (vec4_index & 1u) == 1u);
+        return vec4(unpack2x16float(half.x), unpack2x16float(half.y));
+    }
+    return bitcast<vec4<f32>>(blocks[key * KEY_STRIDE + vec4_index]);
 }
 
 /// A block of a key or value in workgroup memory.

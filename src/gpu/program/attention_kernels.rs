@@ -16,9 +16,13 @@ const TILE_UNITS: u32 = 560;
 const TILE_KEYS: [u32; 3] = [32, 16, 8];
 /// Most blocks of eight in a head for it: each lane of a group mixes four.
 const MOST_TILE_VEC8S: u32 = 32;
-/// Groups of four rows in a workgroup of `attention_tiles.wgsl`, and lanes of a group.
+/// Groups of four rows in a workgroup of `attention_tiles.wgsl`.
 const ROW_GROUPS: u32 = TILE_ROWS as u32 / 4;
+/// Lanes of a group: as many as a tile has keys at the least.
 const KEY_COLUMNS: u32 = 8;
+/// The same for heads of more than eight blocks of eight, unless the tile has fewer keys: a lane that mixed more than one
+/// or two of the blocks would leave registers for few waves.
+const WIDE_KEY_COLUMNS: u32 = 16;
 
 /// Where queries, keys and values come from, and what is yet to be done with queries and keys.
 #[derive(Clone, Copy)]
@@ -170,9 +174,11 @@ impl Compiler<'_> {
     /// Attention by tiles of rows that share tiles of so many keys in workgroup memory.
     pub(super) fn tiles(&self, shape: Shape, source: Source, output: Rows, keys: u32) -> DispatchSpec {
         let key_stride = self.head_units(shape) + 1;
+        let is_wide = shape.vec8s() > KEY_COLUMNS && keys >= WIDE_KEY_COLUMNS;
+        let key_columns = if is_wide { WIDE_KEY_COLUMNS } else { KEY_COLUMNS };
         let overrides = [
-            Override::Workgroup(KEY_COLUMNS * ROW_GROUPS),
-            Override::KeyColumns(KEY_COLUMNS),
+            Override::Workgroup(key_columns * ROW_GROUPS),
+            Override::KeyColumns(key_columns),
             Override::Tile(keys),
             Override::KeyStride(key_stride),
             Override::TileBlocks(keys * key_stride),
