@@ -8,9 +8,10 @@ use logitscope::decoding::{CacheUse, DecodingSettings, EosRule, StrategyKind};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, LanguageModel, SequenceId};
 use logitscope::reference::Reference;
-use logitscope::session::command::LoadRequest;
+use logitscope::session::command::{LoadRequest, SecondCommand};
 use logitscope::session::decode::uninterrupted;
 use logitscope::session::event::RunStarted;
+use logitscope::session::reading::{Pair, Reading};
 use logitscope::session::{
     Command, Conversation, Decode, Event, GpuLoader, LanesRequest, Message, ModelSource, Pace, Prompt,
     ReadyModel, RunRequest, Status,
@@ -109,6 +110,54 @@ fn prompt_and_most_new_tokens_decide_before_a_run_begins() {
     }
 }
 
+/// A checkpoint in the twin.
+fn twin(name: &str) -> ReadyModel {
+    let opened = checkpoints::opened(&ModelSource::Path(support::fixture("families").join(name)));
+    let model = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights).expect("weights");
+    checkpoints::with_model(opened, Box::new(model))
+}
+
+/// The tokens that two models hold for the likeliest of a run's steps.
+fn likeliest(first: &mut ReadyModel, second: &mut ReadyModel, run: &Run, longest: usize) -> [Vec<u32>; 2] {
+    let mut pair = Pair { first: &mut *first.model, second: &mut *second.model };
+    let mut reading = Reading::begin(&mut pair, longest);
+    reading.take_up(&mut pair, run);
+    let mut opinions = Vec::new();
+    while !reading.is_over() {
+        opinions.extend(reading.advance(&mut pair).expect("it goes on"));
+    }
+    reading.release(&mut pair);
+    [
+        opinions.iter().map(|opinion| opinion.first.top.id).collect(),
+        opinions.iter().map(|opinion| opinion.second.top.id).collect(),
+    ]
+}
+
+/// What transformers chose, each of two models says again, whichever of them has such frequencies.
+#[test]
+fn two_models_read_a_run_with_its_frequencies() {
+    let expected = expected();
+    let prompt = &expected.short.ids;
+    let (mut long_rope, mut same, mut without) = (twin("phi3-long"), twin("phi3-long"), twin("llama-f32"));
+    for (max_tokens, right) in [(SHORT - prompt.len(), &expected.greedy), (35, &expected.beyond)] {
+        let mut decode = Decode::begin(&long_rope, &Prompt::Ids(prompt.clone()), &settings(max_tokens))
+            .expect("a good prompt");
+        let longest = decode.longest();
+        assert_eq!(longest, prompt.len() + max_tokens);
+        for _ in right.iter().take(max_tokens) {
+            uninterrupted(|control| decode.advance(&mut long_rope, control)).expect("a step");
+        }
+        let run = decode.end(&mut long_rope);
+        assert_eq!(&run.generated_ids(), right);
+        let [first, second] = likeliest(&mut long_rope, &mut same, &run, longest);
+        assert_eq!((&first, &second), (right, right), "{max_tokens}");
+        let [_, second] = likeliest(&mut without, &mut long_rope, &run, longest);
+        assert_eq!(&second, right, "{max_tokens}");
+        let [first, _] = likeliest(&mut long_rope, &mut without, &run, longest);
+        assert_eq!(&first, right, "{max_tokens}");
+    }
+}
+
 /// The greedy token after these, which a sequence goes on with.
 fn greedy_after(model: &mut dyn LanguageModel, sequence: SequenceId, start: usize, ids: &[u32]) -> u32 {
     let batch = Batch::chain(sequence, start, ids, RowOutput::Logits);
@@ -193,6 +242,30 @@ fn a_conversation_that_becomes_long_is_computed_anew() {
     run(&mut watched, Prompt::Ids(vec![7]), 1);
     let alone = run(&mut watched, conversation(&said), 9);
     assert_eq!((alone.continued_positions, alone.generated_ids()), (0, third.generated_ids()));
+}
+
+#[test]
+fn a_second_model_reads_each_run_with_its_frequencies() {
+    let (folder, mut watched) = watched();
+    let expected = expected();
+    let request = LoadRequest::of(ModelSource::Path(folder.path().to_owned()));
+    watched.send(Command::Second(SecondCommand::Load(request)));
+    watched.until_within(PATIENCE, "it is loaded", |view| view.second.model.is_some());
+    for (max_tokens, right) in [(24, &expected.greedy), (35, &expected.beyond), (24, &expected.greedy)] {
+        let prompt = Prompt::Ids(expected.short.ids.clone());
+        let lanes = [max_tokens, 1].map(settings).to_vec();
+        watched.forget_run();
+        watched.send(Command::StartLanes(LanesRequest { prompt, lanes, pace: Pace::Continuous }));
+        watched.until_within(PATIENCE, "all is read", |view| {
+            view.second.opinions.len() == max_tokens && view.run.is_some()
+        });
+        let opinions = &watched.view().second.opinions;
+        let likeliest: Vec<[u32; 2]> =
+            opinions.iter().map(|opinion| [opinion.first.top.id, opinion.second.top.id]).collect();
+        let known = right.len().min(max_tokens);
+        let expected: Vec<[u32; 2]> = right[..known].iter().map(|&token| [token, token]).collect();
+        assert_eq!(likeliest[..known], expected, "{max_tokens}");
+    }
 }
 
 #[test]
