@@ -1,10 +1,12 @@
 //! Models with rotary frequencies of their own for long texts (LongRoPE): the longest text that a run may get decides which it
 //! has, and only runs with the same ones share what is cached.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use egui_kittest::kittest::Queryable as _;
-use logitscope::decoding::{CacheUse, DecodingSettings, EosRule, StrategyKind};
+use logitscope::decoding::{CacheUse, DecodingSettings, EosRule, StrategyInputs, StrategyKind};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, LanguageModel, SequenceId};
 use logitscope::reference::Reference;
@@ -16,7 +18,8 @@ use logitscope::session::{
     Command, Conversation, Decode, Event, GpuLoader, LanesRequest, Message, ModelSource, Pace, Prompt,
     ReadyModel, RunRequest, Status,
 };
-use logitscope::trace::{LongRope, Run};
+use logitscope::trace::strategies::Verdict;
+use logitscope::trace::{LongRope, Run, StepDetail};
 use serde::Deserialize;
 
 use super::checkpoints;
@@ -42,6 +45,8 @@ struct Expected {
 #[derive(Deserialize)]
 struct Ids {
     ids: Vec<u32>,
+    /// With the frequencies of short texts, a row for each.
+    logits: Vec<Vec<f32>>,
 }
 
 fn expected() -> Expected {
@@ -158,6 +163,32 @@ fn two_models_read_a_run_with_its_frequencies() {
     }
 }
 
+/// A draft model that is the model itself drafts what it says, whichever frequencies the run has.
+#[test]
+fn drafts_have_the_frequencies_of_the_run() {
+    let expected = expected();
+    let prompt = &expected.short.ids;
+    for (max_tokens, right) in [(24, &expected.greedy), (35, &expected.beyond)] {
+        let (mut ready, draft) = (twin("phi3-long"), twin("phi3-long").model);
+        let aids = StrategyInputs { draft: Some(Rc::new(RefCell::new(draft))), ..StrategyInputs::default() };
+        let settings = DecodingSettings { strategy: StrategyKind::Speculative, ..settings(max_tokens) };
+        let prompt = Prompt::Ids(prompt.clone());
+        let mut decode = Decode::begin_with(&ready, aids, &prompt, &settings).expect("a good prompt");
+        while decode.run.stop.is_none() {
+            uninterrupted(|control| decode.advance(&mut ready, control)).expect("a step");
+        }
+        let run = decode.end(&mut ready);
+        assert_eq!(&run.generated_ids(), right);
+        let mut accepted = 0;
+        for step in &run.steps {
+            let StepDetail::Speculative(step) = &step.detail else { continue };
+            assert!(step.drafted.iter().all(|drafted| drafted.verdict != Verdict::Rejected), "{step:?}");
+            accepted += step.drafted.len();
+        }
+        assert!(accepted > max_tokens / 2, "{accepted} drafted tokens of {max_tokens}");
+    }
+}
+
 /// The greedy token after these, which a sequence goes on with.
 fn greedy_after(model: &mut dyn LanguageModel, sequence: SequenceId, start: usize, ids: &[u32]) -> u32 {
     let batch = Batch::chain(sequence, start, ids, RowOutput::Logits);
@@ -265,6 +296,25 @@ fn a_second_model_reads_each_run_with_its_frequencies() {
         let known = right.len().min(max_tokens);
         let expected: Vec<[u32; 2]> = right[..known].iter().map(|&token| [token, token]).collect();
         assert_eq!(likeliest[..known], expected, "{max_tokens}");
+    }
+}
+
+#[test]
+fn a_prompt_is_scored_with_the_frequencies_of_its_run() {
+    let (_folder, mut watched) = watched();
+    let Ids { ids, logits } = expected().short;
+    run(&mut watched, Prompt::Ids(ids.clone()), SHORT - ids.len());
+    watched.send(Command::ScorePrompt);
+    watched.until_within(PATIENCE, "it is scored", |view| {
+        let prompt = view.run.as_ref().map_or(&[][..], |run| &run.prompt);
+        prompt.iter().skip(1).all(|token| token.expectation.is_some())
+    });
+    for (row, token) in logits.iter().zip(&watched.run().prompt[1..]) {
+        let sum: f64 = row.iter().map(|logit| f64::from(*logit).exp()).sum();
+        let right = f64::from(row[token.token as usize]) - sum.ln();
+        let told =
+            token.expectation.as_ref().map_or(0.0, |expectation| f64::from(expectation.log_probability));
+        assert!((told - right).abs() < 0.01 * right.abs().max(1.0), "{told} in the place of {right}");
     }
 }
 

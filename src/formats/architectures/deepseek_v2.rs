@@ -6,7 +6,9 @@ use super::{deepseek_v3, experts, latent, norm};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
-use crate::model::config::{ExpertsConfig, GroupRank, RouterConfig, SharedExpert, SharedGate, StoredPairs};
+use crate::model::config::{
+    ExpertGroups, ExpertsConfig, GroupRank, RouterConfig, SharedExpert, SharedGate, StoredPairs,
+};
 
 pub(super) const FAMILY: Family = Family { name: "deepseek_v2", read, ..deepseek_v3::FAMILY };
 
@@ -26,7 +28,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     let norm = norm::rms(fields, "rms_norm_eps")?;
     let mut config = latent::read(fields, names, norm, StoredPairs::Neighbours)?;
     refuse_other_routers(fields)?;
-    let groups = if is_grouped(fields)? { experts::groups(fields, GroupRank::Largest)? } else { None };
+    let groups = groups(fields)?;
     let width = fields.size("moe_intermediate_size")?;
     let shared_width = width.saturating_mul(fields.size("n_shared_experts")?);
     let factor = fields.optional_number("routed_scaling_factor")?.unwrap_or(1.0) as f32;
@@ -40,15 +42,13 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
     Ok(config)
 }
 
-/// Whether only experts of the groups with the likeliest ones may be chosen; the groups' numbers alone say nothing.
-fn is_grouped(fields: &Fields) -> Result<bool, FormatError> {
+/// The groups of whose likeliest experts the choice is, where the method says so; their numbers alone say nothing.
+fn groups(fields: &Fields) -> Result<Option<ExpertGroups>, FormatError> {
     const METHOD: &str = "topk_method";
+    let groups = experts::groups(fields, GroupRank::Largest)?;
     match fields.optional_text(METHOD)? {
-        None | Some("greedy") => {
-            let _ = (fields.optional_size("n_group")?, fields.optional_size("topk_group")?);
-            Ok(false)
-        }
-        Some("group_limited_greedy") => Ok(true),
+        None | Some("greedy") => Ok(None),
+        Some("group_limited_greedy") => Ok(groups),
         Some(_) => Err(fields.error(METHOD, "only \"greedy\" and \"group_limited_greedy\" are supported")),
     }
 }

@@ -212,11 +212,7 @@ pub(super) const HUNYUAN_MOE: Form = Form {
         ],
     ],
     needs: &["expert_count", "expert_used_count", "expert_feed_forward_length"],
-    complete: |config| {
-        // Beside one as wide as the file's blocks, where it does not say it.
-        config.without_zero("_shared_width");
-        config.same_unless("intermediate_size", "_shared_width");
-    },
+    complete: |config| config.without_zero("_shared_width"),
     tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, EXPERTS, SHARED_EXPERT, NORMS],
     ..USUAL
 };
