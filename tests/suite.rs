@@ -39,6 +39,8 @@ mod suite {
     mod gguf_states;
     mod gguf_tokenizer;
     mod grammar;
+    #[cfg(unix)]
+    mod headers;
     mod heads;
     mod hybrid;
     mod imports;

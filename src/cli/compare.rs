@@ -41,14 +41,15 @@ struct StepJson {
     other_logprob: f64,
 }
 
-/// Lets both models read the run's text; `None` where Ctrl-C ended that.
+/// Lets both models read the text of a run that might have got `longest` positions; `None` where Ctrl-C ended that.
 pub(super) fn read(
     ready: &mut ReadyModel,
     other: &mut ReadyModel,
     run: &Run,
+    longest: usize,
 ) -> Result<Option<ComparisonJson>, CliError> {
     let mut pair = Pair { first: &mut *ready.model, second: &mut *other.model };
-    let mut reading = Reading::begin(&mut pair);
+    let mut reading = Reading::begin(&mut pair, longest);
     let readable = reading.take_up(&mut pair, run);
     let mut line = StatusLine::new();
     let mut opinions = Vec::new();

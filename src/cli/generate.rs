@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     let mut decode = Decode::begin_with(&ready, inputs, &prompt, &settings).map_err(CliError::Begin)?;
     let result = decode_all(&mut decode, &mut ready, arguments);
     let has_text = ready.tokenizer.is_some();
+    let longest = decode.longest();
     let run = decode.end(&mut ready);
     // They are written after a failure as well: they are what one wants to see then.
     if let Some(path) = &arguments.trace {
@@ -54,7 +55,7 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
     }
     result?;
     let comparison = match &mut other {
-        Some(other) => compare::read(&mut ready, other, &run)?,
+        Some(other) => compare::read(&mut ready, other, &run, longest)?,
         None => None,
     };
     if arguments.json.json {

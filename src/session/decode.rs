@@ -28,6 +28,8 @@ use crate::trace::{LongRope, PhaseFigures, PromptToken, Run, StepInput, StopReas
 pub struct Decode {
     /// What happened so far.
     pub run: Run,
+    /// Positions that its text may get.
+    longest: usize,
     /// What chooses on each branch of the run, the one that went on last at the end.
     branches: Vec<Branch>,
     /// The lines that came to an end, by their last nodes.
@@ -110,13 +112,18 @@ impl Decode {
         let prompt_text = TextState { detokeniser, written_out: stop_texts.clone(), stop_texts };
         let branches = vec![Branch { strategy, tip: None }];
         let (ended, withheld, texts) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { run, branches, ended, withheld, prompt_text, texts, guide, pins, chain })
+        Ok(Self { run, longest, branches, ended, withheld, prompt_text, texts, guide, pins, chain })
     }
 
     /// Lets the nodes from now on tell where these tokens stand, and no others.
     pub fn pin(&self, ready: &mut ReadyModel, tokens: &[u32]) {
         ready.model.pin(tokens);
         self.pins.set(tokens);
+    }
+
+    /// Positions that the text may get: those of the prompt and of the most new tokens, at most the context.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Prepares for other runs that make steps in between. To be called before the first step.

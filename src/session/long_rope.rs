@@ -9,12 +9,7 @@ use crate::trace::LongRope;
 impl Decode {
     /// An empty sequence that computes as those of the run do.
     pub(super) fn new_sequence(&self, ready: &mut ReadyModel) -> SequenceId {
-        ready.model.new_sequence_for(self.longest(ready))
-    }
-
-    /// Positions that the run may get.
-    pub(super) fn longest(&self, ready: &ReadyModel) -> usize {
-        self.run.long_rope.map_or(ready.model.context(), |rope| rope.longest)
+        ready.model.new_sequence_for(self.longest())
     }
 
     /// Positions that fit into sequences which compute as those of the run do.

@@ -61,9 +61,9 @@ struct Reader {
 }
 
 impl Reading {
-    /// Begins with no text.
-    pub fn begin(pair: &mut Pair<'_>) -> Self {
-        let (first, second) = (Reader::of(pair.first), Reader::of(pair.second));
+    /// Begins with no text, of a run that may get so many positions: both models compute it as they would such a run.
+    pub fn begin(pair: &mut Pair<'_>, longest: usize) -> Self {
+        let (first, second) = (Reader::of(pair.first, longest), Reader::of(pair.second, longest));
         Self { text: Vec::new(), prompt: 0, line: Vec::new(), done: 0, first, second }
     }
 
@@ -135,8 +135,8 @@ impl Reading {
 }
 
 impl Reader {
-    fn of(model: &mut dyn LanguageModel) -> Self {
-        Self { sequence: model.new_sequence(), chunk: ChunkSize::default(), rows: Vec::new() }
+    fn of(model: &mut dyn LanguageModel, longest: usize) -> Self {
+        Self { sequence: model.new_sequence_for(longest), chunk: ChunkSize::default(), rows: Vec::new() }
     }
 
     /// Whether it has as many rows of the chunk under way.

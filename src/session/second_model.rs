@@ -1,9 +1,9 @@
 //! A second model beside the model, and how far it has read a run's text.
 
+use super::decode::Decode;
 use super::load::ReadyModel;
 use super::opinion::SecondOpinion;
 use super::reading::{Pair, Reading, ReadingError};
-use crate::trace::Run;
 
 /// The second model.
 pub(super) struct Second {
@@ -42,9 +42,10 @@ impl Second {
     }
 
     /// Lets both models read some more of a run's text.
-    pub(super) fn read(&mut self, first: &mut ReadyModel, run: &Run) -> Result<ReadOn, ReadingError> {
+    pub(super) fn read(&mut self, first: &mut ReadyModel, decode: &Decode) -> Result<ReadOn, ReadingError> {
+        let run = &decode.run;
         let mut pair = Pair { first: &mut *first.model, second: &mut *self.ready.model };
-        let reading = self.reading.get_or_insert_with(|| Reading::begin(&mut pair));
+        let reading = self.reading.get_or_insert_with(|| Reading::begin(&mut pair, decode.longest()));
         let mut ends_at = None;
         if self.tip != run.tip() {
             self.tip = run.tip();

@@ -15,7 +15,7 @@ impl Worker {
         let Some(tip) = run.tip() else { return };
         let (prompt, tokens) = (run.prompt.len(), run.line.len());
         let text = live.decode.text_of(&run.line);
-        let longest = live.decode.longest(ready);
+        let longest = live.decode.longest();
         let comparing = Comparing::begin(&mut *ready.model, text, prompt, longest, !self.device_measured);
         self.comparing = Some(comparing);
         self.outbox.send(Event::ComparisonStarted { tip, prompt, tokens });

@@ -109,7 +109,7 @@ impl Worker {
             live.decode.rest(ready);
         }
         let Some(first) = self.lanes.first(self.live.as_ref()) else { return };
-        match second.read(ready, &first.decode.run) {
+        match second.read(ready, &first.decode) {
             Ok(ReadOn { place, opinions, cache_bytes, ends_at }) => {
                 self.outbox.send(Event::Second(SecondEvent::Read { place, opinions, cache_bytes }));
                 if let Some(steps) = ends_at {

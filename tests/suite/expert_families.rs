@@ -56,6 +56,16 @@ fn routers_and_gates_that_no_model_has() {
     assert_config_refused("phimoe", three, &["num_experts_per_tok is 3", "chooses 2"]);
     let long = |config: &mut Value| config["rope_parameters"]["long_mscale"] = json!(1.4);
     assert_config_refused("phimoe-longrope", long, &["long_mscale is 1.4", "as short_mscale, 1.2"]);
+    let alone = |config: &mut Value| config["use_mixed_mlp_moe"] = json!(false);
+    assert_config_refused("hunyuan_v1_moe", alone, &["use_mixed_mlp_moe is false", "computes every row"]);
+    let shared = |config: &mut Value| config["use_cla"] = json!(true);
+    assert_config_refused("hunyuan_v1_moe", shared, &["use_cla is true", "share keys and values"]);
+    let dense = |config: &mut Value| config["moe_layer_num_skipped"] = json!(1);
+    assert_config_refused("hunyuan_v1_moe", dense, &["moe_layer_num_skipped is 1", "without experts"]);
+    let few = |config: &mut Value| config["moe_topk"] = json!([2]);
+    assert_config_refused("hunyuan_v1_moe", few, &["moe_topk", "it has 1 numbers", "2 layers"]);
+    let uneven = |config: &mut Value| config["n_group"] = json!(2);
+    assert_config_refused("deepseek_v2-groups", uneven, &["groups of experts is 2", "equal size"]);
     let yarn = |config: &mut Value| {
         config["rope_parameters"] = json!({"rope_type": "yarn", "rope_theta": 1000.0, "factor": 4.0});
     };

@@ -1,15 +1,18 @@
 //! Every tiny checkpoint of `tests/fixtures/families`, through the real importer, against what transformers
 //! computes from it: logits at every position and continuations token for token, by both interpreters.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use logitscope::decoding::{CacheUse, DecodingSettings, EosRule, StrategyKind};
 use logitscope::formats;
+use logitscope::gpu::Device;
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, LanguageModel};
 use logitscope::reference::Reference;
 use logitscope::session::decode::uninterrupted;
-use logitscope::session::{Decode, ModelSource, Prompt, ReadyModel};
+use logitscope::session::{Decode, ModelSource, Opened, Prompt, ReadyModel};
 use logitscope::trace::{Node, Run};
 use serde::Deserialize;
 
@@ -76,18 +79,23 @@ fn kinds_of_attention(interpreter: Interpreter) -> impl Iterator<Item = Family> 
 }
 
 fn family(folder: &Path, interpreter: Interpreter) -> Family {
+    family_by(folder, |opened| match interpreter {
+        Interpreter::Twin => {
+            let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);
+            Box::new(Reference::new(plan, opened.context, weights).expect("readable weights"))
+        }
+        Interpreter::Gpu => Box::new(checkpoints::engine(opened)),
+    })
+}
+
+/// A checkpoint, computed by what is made of its files.
+fn family_by(folder: &Path, load: impl FnOnce(&Opened) -> Box<dyn LanguageModel>) -> Family {
     let name = folder.file_name().expect("a folder's name").to_string_lossy().into_owned();
     let expected = std::fs::read(folder.join("expected.json")).expect("readable");
     let expected = serde_json::from_slice(&expected).expect("the script's format");
     let source = ModelSource::Path(folder.to_owned());
     let opened = checkpoints::opened(&source);
-    let model: Box<dyn LanguageModel> = match interpreter {
-        Interpreter::Twin => {
-            let (plan, weights) = (opened.plan.clone(), &*opened.file.weights);
-            Box::new(Reference::new(plan, opened.context, weights).expect("readable weights"))
-        }
-        Interpreter::Gpu => Box::new(checkpoints::engine(&opened)),
-    };
+    let model = load(&opened);
     let ready = checkpoints::with_model(opened, model);
     Family { name, expected, ready }
 }
@@ -235,6 +243,23 @@ fn tokens_that_the_files_forbid_come_by_no_strategy() {
     }
     let gguf = formats::open(&support::fixture("gguf_families").join("gemma4_unified.gguf"));
     assert_eq!(gguf.expect("it opens").generation.suppress_tokens, forbidden);
+}
+
+/// The table of vectors by layer, in two bindings: the prompt's tokens find theirs, and those that the GPU chooses.
+#[test]
+fn a_table_by_layer_larger_than_any_binding_computes_the_same() {
+    const BINDING: u64 = 10 << 10;
+    let folder = support::fixture("families").join("gemma4_text-by-layer");
+    let mut family = family_by(&folder, |opened| {
+        let table = opened.plan.tensors.iter().find(|spec| spec.name == "embed.by_layer").expect("a table");
+        assert!((4 * table.rows * table.columns) as u64 > BINDING);
+        let mut device = Device::open(None).expect("an adapter");
+        device.info.binding_bytes = BINDING;
+        let mut progress = |_, _| ControlFlow::Continue(());
+        Box::new(opened.engine(Arc::new(device), &mut progress).expect("it fits in parts"))
+    });
+    logits_agree_at_every_position(&mut family);
+    continuations_agree_token_for_token(&mut family);
 }
 
 /// Branches, beams and guesses over latent keys and values: the GPU's texts are the twin's, and what only guesses ahead has

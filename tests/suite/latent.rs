@@ -167,10 +167,8 @@ fn files_of_one_architecture_are_of_the_family_that_they_describe() {
 
 #[test]
 fn what_no_published_model_has_is_refused() {
-    let groups = |config: &mut Value| {
-        (config["n_group"], config["topk_method"]) = (json!(2), json!("group_limited_greedy"));
-    };
-    assert_config_refused("deepseek_v2", groups, &["n_group is 2", "groups are not supported"]);
+    let method = |config: &mut Value| config["topk_method"] = json!("noaux_tc");
+    assert_config_refused("deepseek_v2", method, &["topk_method is \"noaux_tc\"", "group_limited_greedy"]);
     let sum = |config: &mut Value| config["norm_topk_prob"] = json!(true);
     assert_config_refused("deepseek_v2", sum, &["norm_topk_prob", "never divided"]);
     let scores = |config: &mut Value| config["scoring_func"] = json!("softmax");

@@ -1,21 +1,25 @@
 //! Models with rotary frequencies of their own for long texts (LongRoPE): the longest text that a run may get decides which it
 //! has, and only runs with the same ones share what is cached.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use egui_kittest::kittest::Queryable as _;
-use logitscope::decoding::{CacheUse, DecodingSettings, EosRule, StrategyKind};
+use logitscope::decoding::{CacheUse, DecodingSettings, EosRule, StrategyInputs, StrategyKind};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, LanguageModel, SequenceId};
 use logitscope::reference::Reference;
-use logitscope::session::command::LoadRequest;
+use logitscope::session::command::{LoadRequest, SecondCommand};
 use logitscope::session::decode::uninterrupted;
 use logitscope::session::event::RunStarted;
+use logitscope::session::reading::{Pair, Reading};
 use logitscope::session::{
     Command, Conversation, Decode, Event, GpuLoader, LanesRequest, Message, ModelSource, Pace, Prompt,
     ReadyModel, RunRequest, Status,
 };
-use logitscope::trace::{LongRope, Run};
+use logitscope::trace::strategies::Verdict;
+use logitscope::trace::{LongRope, Run, StepDetail};
 use serde::Deserialize;
 
 use super::checkpoints;
@@ -41,6 +45,8 @@ struct Expected {
 #[derive(Deserialize)]
 struct Ids {
     ids: Vec<u32>,
+    /// With the frequencies of short texts, a row for each.
+    logits: Vec<Vec<f32>>,
 }
 
 fn expected() -> Expected {
@@ -106,6 +112,80 @@ fn prompt_and_most_new_tokens_decide_before_a_run_begins() {
                 assert_eq!(ids[..known], right[..known], "{name}");
             }
         }
+    }
+}
+
+/// A checkpoint in the twin.
+fn twin(name: &str) -> ReadyModel {
+    let opened = checkpoints::opened(&ModelSource::Path(support::fixture("families").join(name)));
+    let model = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights).expect("weights");
+    checkpoints::with_model(opened, Box::new(model))
+}
+
+/// The tokens that two models hold for the likeliest of a run's steps.
+fn likeliest(first: &mut ReadyModel, second: &mut ReadyModel, run: &Run, longest: usize) -> [Vec<u32>; 2] {
+    let mut pair = Pair { first: &mut *first.model, second: &mut *second.model };
+    let mut reading = Reading::begin(&mut pair, longest);
+    reading.take_up(&mut pair, run);
+    let mut opinions = Vec::new();
+    while !reading.is_over() {
+        opinions.extend(reading.advance(&mut pair).expect("it goes on"));
+    }
+    reading.release(&mut pair);
+    [
+        opinions.iter().map(|opinion| opinion.first.top.id).collect(),
+        opinions.iter().map(|opinion| opinion.second.top.id).collect(),
+    ]
+}
+
+/// What transformers chose, each of two models says again, whichever of them has such frequencies.
+#[test]
+fn two_models_read_a_run_with_its_frequencies() {
+    let expected = expected();
+    let prompt = &expected.short.ids;
+    let (mut long_rope, mut same, mut without) = (twin("phi3-long"), twin("phi3-long"), twin("llama-f32"));
+    for (max_tokens, right) in [(SHORT - prompt.len(), &expected.greedy), (35, &expected.beyond)] {
+        let mut decode = Decode::begin(&long_rope, &Prompt::Ids(prompt.clone()), &settings(max_tokens))
+            .expect("a good prompt");
+        let longest = decode.longest();
+        assert_eq!(longest, prompt.len() + max_tokens);
+        for _ in right.iter().take(max_tokens) {
+            uninterrupted(|control| decode.advance(&mut long_rope, control)).expect("a step");
+        }
+        let run = decode.end(&mut long_rope);
+        assert_eq!(&run.generated_ids(), right);
+        let [first, second] = likeliest(&mut long_rope, &mut same, &run, longest);
+        assert_eq!((&first, &second), (right, right), "{max_tokens}");
+        let [_, second] = likeliest(&mut without, &mut long_rope, &run, longest);
+        assert_eq!(&second, right, "{max_tokens}");
+        let [first, _] = likeliest(&mut long_rope, &mut without, &run, longest);
+        assert_eq!(&first, right, "{max_tokens}");
+    }
+}
+
+/// A draft model that is the model itself drafts what it says, whichever frequencies the run has.
+#[test]
+fn drafts_have_the_frequencies_of_the_run() {
+    let expected = expected();
+    let prompt = &expected.short.ids;
+    for (max_tokens, right) in [(24, &expected.greedy), (35, &expected.beyond)] {
+        let (mut ready, draft) = (twin("phi3-long"), twin("phi3-long").model);
+        let aids = StrategyInputs { draft: Some(Rc::new(RefCell::new(draft))), ..StrategyInputs::default() };
+        let settings = DecodingSettings { strategy: StrategyKind::Speculative, ..settings(max_tokens) };
+        let prompt = Prompt::Ids(prompt.clone());
+        let mut decode = Decode::begin_with(&ready, aids, &prompt, &settings).expect("a good prompt");
+        while decode.run.stop.is_none() {
+            uninterrupted(|control| decode.advance(&mut ready, control)).expect("a step");
+        }
+        let run = decode.end(&mut ready);
+        assert_eq!(&run.generated_ids(), right);
+        let mut accepted = 0;
+        for step in &run.steps {
+            let StepDetail::Speculative(step) = &step.detail else { continue };
+            assert!(step.drafted.iter().all(|drafted| drafted.verdict != Verdict::Rejected), "{step:?}");
+            accepted += step.drafted.len();
+        }
+        assert!(accepted > max_tokens / 2, "{accepted} drafted tokens of {max_tokens}");
     }
 }
 
@@ -193,6 +273,49 @@ fn a_conversation_that_becomes_long_is_computed_anew() {
     run(&mut watched, Prompt::Ids(vec![7]), 1);
     let alone = run(&mut watched, conversation(&said), 9);
     assert_eq!((alone.continued_positions, alone.generated_ids()), (0, third.generated_ids()));
+}
+
+#[test]
+fn a_second_model_reads_each_run_with_its_frequencies() {
+    let (folder, mut watched) = watched();
+    let expected = expected();
+    let request = LoadRequest::of(ModelSource::Path(folder.path().to_owned()));
+    watched.send(Command::Second(SecondCommand::Load(request)));
+    watched.until_within(PATIENCE, "it is loaded", |view| view.second.model.is_some());
+    for (max_tokens, right) in [(24, &expected.greedy), (35, &expected.beyond), (24, &expected.greedy)] {
+        let prompt = Prompt::Ids(expected.short.ids.clone());
+        let lanes = [max_tokens, 1].map(settings).to_vec();
+        watched.forget_run();
+        watched.send(Command::StartLanes(LanesRequest { prompt, lanes, pace: Pace::Continuous }));
+        watched.until_within(PATIENCE, "all is read", |view| {
+            view.second.opinions.len() == max_tokens && view.run.is_some()
+        });
+        let opinions = &watched.view().second.opinions;
+        let likeliest: Vec<[u32; 2]> =
+            opinions.iter().map(|opinion| [opinion.first.top.id, opinion.second.top.id]).collect();
+        let known = right.len().min(max_tokens);
+        let expected: Vec<[u32; 2]> = right[..known].iter().map(|&token| [token, token]).collect();
+        assert_eq!(likeliest[..known], expected, "{max_tokens}");
+    }
+}
+
+#[test]
+fn a_prompt_is_scored_with_the_frequencies_of_its_run() {
+    let (_folder, mut watched) = watched();
+    let Ids { ids, logits } = expected().short;
+    run(&mut watched, Prompt::Ids(ids.clone()), SHORT - ids.len());
+    watched.send(Command::ScorePrompt);
+    watched.until_within(PATIENCE, "it is scored", |view| {
+        let prompt = view.run.as_ref().map_or(&[][..], |run| &run.prompt);
+        prompt.iter().skip(1).all(|token| token.expectation.is_some())
+    });
+    for (row, token) in logits.iter().zip(&watched.run().prompt[1..]) {
+        let sum: f64 = row.iter().map(|logit| f64::from(*logit).exp()).sum();
+        let right = f64::from(row[token.token as usize]) - sum.ln();
+        let told =
+            token.expectation.as_ref().map_or(0.0, |expectation| f64::from(expectation.log_probability));
+        assert!((told - right).abs() < 0.01 * right.abs().max(1.0), "{told} in the place of {right}");
+    }
 }
 
 #[test]

@@ -295,7 +295,7 @@ fn reading_computes_each_row_once_and_frees_what_it_took() {
     };
     (0..23).for_each(|_| push(&mut run));
     let mut pair = Pair { first: &mut first, second: &mut second };
-    let mut reading = Reading::begin(&mut pair);
+    let mut reading = Reading::begin(&mut pair, PROMPT.len() + 24);
     let mut opinions = Vec::new();
     assert_eq!(reading.take_up(&mut pair, &run), 23);
     while !reading.is_over() {

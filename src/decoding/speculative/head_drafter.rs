@@ -20,6 +20,8 @@ use crate::trace::strategies;
 /// A head, what it has in its cache, and what is to come there next.
 pub(super) struct HeadDrafter {
     head: SharedModel,
+    /// Positions that the text may get.
+    longest: usize,
     sequence: Option<SequenceId>,
     /// The text that all it knows is of.
     tokens: Vec<u32>,
@@ -32,10 +34,11 @@ pub(super) struct HeadDrafter {
 }
 
 impl HeadDrafter {
-    /// That knows nothing yet.
-    pub(super) fn new(head: &SharedModel) -> Self {
+    /// That knows nothing yet of a text of at most so many positions.
+    pub(super) fn new(head: &SharedModel, longest: usize) -> Self {
         Self {
             head: Rc::clone(head),
+            longest,
             sequence: None,
             tokens: Vec::new(),
             hidden: VecDeque::new(),
@@ -56,7 +59,7 @@ impl HeadDrafter {
         rows: usize,
         output: RowOutput,
     ) -> Result<Outputs, ModelError> {
-        let sequence = *self.sequence.get_or_insert_with(|| head.new_sequence());
+        let sequence = *self.sequence.get_or_insert_with(|| head.new_sequence_for(self.longest));
         let first = head.length(sequence);
         let carried = self.hidden.iter().take(rows).cloned().collect();
         let tokens = &self.tokens[first + 1..][..rows];
@@ -197,6 +200,7 @@ impl Drafter for HeadDrafter {
         let sequence = self.sequence.map(|sequence| self.head.borrow_mut().fork(sequence)).transpose()?;
         let mut branched = Self {
             head: Rc::clone(&self.head),
+            longest: self.longest,
             sequence,
             tokens: self.tokens.clone(),
             hidden: self.hidden.clone(),

@@ -57,7 +57,10 @@ impl Speculative {
     ) -> Self {
         let drafter: Box<dyn Drafter> = match (draft, head) {
             (Some(model), _) => Box::new(ModelDrafter::new(model)),
-            (None, Some(head)) => Box::new(HeadDrafter::new(head)),
+            (None, Some(head)) => {
+                let longest = ending.longest(head.borrow().context());
+                Box::new(HeadDrafter::new(head, longest))
+            }
             (None, None) => Box::new(LookupDrafter),
         };
         let most = settings.speculative.draft_tokens;

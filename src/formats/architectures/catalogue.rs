@@ -155,7 +155,12 @@ pub const KNOWN: &[Known] = &[
     ),
     known("Granite 4", &["granitemoehybrid"], &["granitehybrid"], "with Mamba layers and without"),
     known("Granite with windows", &["granite_swa"], &["granite_swa"], ""),
-    known("Hunyuan", &["hunyuan_v1_dense"], &["hunyuan-dense"], ""),
+    known(
+        "Hunyuan",
+        &["hunyuan_v1_dense", "hunyuan_v1_moe"],
+        &["hunyuan-dense", "hunyuan-moe"],
+        "dense and with experts",
+    ),
     known("Idefics 3", &["idefics3"], &[], TEXT_ALONE),
     known("InternLM 2 and 3", &["internlm2", "internlm3"], &["internlm2"], ""),
     known("InternVL", &["internvl"], &[], TEXT_ALONE),
@@ -229,11 +234,6 @@ pub const LACKING: &[Lacking] = &[
         "its four streams (AltUp) and low-rank blocks (Laurel) are missing here",
     ),
     lacking("Grok", &["grok-1", "grok"], "its routers and caps are missing here"),
-    lacking(
-        "Hunyuan with experts",
-        &["hunyuan_v1_moe", "hunyuan-moe"],
-        "its shared experts are not read here",
-    ),
     lacking("Jamba", &["jamba"], "the first kind of Mamba layers is missing here"),
     lacking(
         "Kimi Linear",

@@ -164,7 +164,8 @@ pub(super) fn sparse_layers(fields: &Fields, layers: usize) -> Result<Option<Vec
     layer_kinds::read(fields, "mlp_layer_types", layers, &[("dense", false), ("sparse", true)])
 }
 
-fn put(block: &mut FeedForwardConfig, width: usize, experts: ExpertsConfig) {
+/// Puts experts of a width in the place of a feed-forward block.
+pub(super) fn put(block: &mut FeedForwardConfig, width: usize, experts: ExpertsConfig) {
     *block = FeedForwardConfig { width, kind: FeedForwardKind::Experts(experts), ..*block };
 }
 

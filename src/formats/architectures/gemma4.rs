@@ -285,7 +285,10 @@ fn shapes(fields: &Fields, sights: &[Sight]) -> Result<Vec<[usize; 2]>, FormatEr
             }
             return Ok(shape);
         };
-        let Some(own) = by_layer.optional_object(&index.to_string())? else { return Ok(shape) };
+        // Numbers are as long as the largest one, by zeros before them.
+        let mut spelled = (1..=3).map(|digits| format!("{index:0digits$}"));
+        let Some(name) = spelled.find(|name| by_layer.names(name)) else { return Ok(shape) };
+        let Some(own) = by_layer.optional_object(&name)? else { return Ok(shape) };
         for (size, name) in shape.iter_mut().zip(["num_key_value_heads", "head_dim"]) {
             *size = own.optional_size(name)?.unwrap_or(*size);
         }

@@ -36,8 +36,11 @@ pub(super) const HARMLESS_FIELDS: &[&str] = &[
     "im_newline_id",
     "im_start_id",
     "mask_init_id",
+    "moe_drop_tokens",
+    "moe_random_routing_dropped_token",
     "norm_type",
     "org_vocab_size",
+    "output_router_logits",
     "pad_id",
     "pool_type",
     "pretraining_tp",
@@ -46,10 +49,11 @@ pub(super) const HARMLESS_FIELDS: &[&str] = &[
     "text_end_id",
     "text_start_id",
     "use_cla",
+    "use_rotary_pos_emb",
     "xla_pooling",
 ];
 
-fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
+pub(super) fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatError> {
     let norm = norm::rms_or(fields, "rms_norm_eps", 1e-5)?;
     let mut config = llama_like::read(fields, names, norm, Rope::default())?;
     normalised_after_rotary(fields, &mut config)?;
@@ -57,7 +61,7 @@ fn read(fields: &Fields, names: &dyn StoredNames) -> Result<ModelConfig, FormatE
 }
 
 /// Normalises each head of queries and keys after the rotary embedding; older files say whether.
-pub(super) fn normalised_after_rotary(fields: &Fields, config: &mut ModelConfig) -> Result<(), FormatError> {
+fn normalised_after_rotary(fields: &Fields, config: &mut ModelConfig) -> Result<(), FormatError> {
     for name in ["use_qk_norm", "qk_norm"] {
         if fields.optional_flag(name)? == Some(false) {
             return Err(fields.error(name, "every published model of this family has these norms"));

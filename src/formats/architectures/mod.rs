@@ -47,6 +47,7 @@ mod granite_swa;
 mod granitemoe;
 mod granitemoehybrid;
 mod hunyuan_v1_dense;
+mod hunyuan_v1_moe;
 mod internlm2;
 mod internlm3;
 mod laguna;
@@ -110,7 +111,7 @@ pub use family::{DraftingNames, Family, Mapping, StoredNames};
 pub use sizes::ArchitectureSizes;
 
 /// Every family that can be opened.
-const FAMILIES: [Family; 79] = [
+const FAMILIES: [Family; 80] = [
     afmoe::FAMILY,
     apertus::FAMILY,
     arcee::FAMILY,
@@ -151,6 +152,7 @@ const FAMILIES: [Family; 79] = [
     granitemoe::SHARED,
     granitemoehybrid::FAMILY,
     hunyuan_v1_dense::FAMILY,
+    hunyuan_v1_moe::FAMILY,
     internlm2::FAMILY,
     internlm3::FAMILY,
     laguna::FAMILY,

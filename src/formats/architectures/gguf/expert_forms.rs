@@ -196,6 +196,27 @@ pub(super) const EXAONE_MOE: Form = Form {
     ..USUAL
 };
 
+/// Hunyuan's models with experts. The raised base is in the file.
+pub(super) const HUNYUAN_MOE: Form = Form {
+    architecture: "hunyuan-moe",
+    family: "hunyuan_v1_moe",
+    fields: &[
+        FIELDS,
+        RMS,
+        &[
+            ("expert_count", "num_experts"),
+            ("expert_used_count", "moe_topk"),
+            ("expert_feed_forward_length", "moe_intermediate_size"),
+            ("expert_shared_count", "_num_shared_expert"),
+            (SHARED_WIDTH, "_shared_width"),
+        ],
+    ],
+    needs: &["expert_count", "expert_used_count", "expert_feed_forward_length"],
+    complete: |config| config.without_zero("_shared_width"),
+    tensors: &[HEAD_NORMS, QUERY_AND_KEY, VALUE_AND_OUTPUT, EXPERTS, SHARED_EXPERT, NORMS],
+    ..USUAL
+};
+
 /// MiniMax-M2.
 pub(super) const MINIMAX_M2: Form = Form {
     architecture: "minimax-m2",

@@ -24,7 +24,7 @@ use crate::formats::architectures::family::{laid_out, stored};
 use crate::formats::rewrite::Layout;
 
 /// Where several are of one architecture, the first that fits counts.
-pub(super) static FORMS: [Form; 75] = [
+pub(super) static FORMS: [Form; 76] = [
     // The converter puts rows of queries and keys that rotate together beside each other.
     Form {
         architecture: "llama",
@@ -349,6 +349,7 @@ pub(super) static FORMS: [Form; 75] = [
     latent_forms::MINICPM3,
     expert_forms::EXAONE_MOE,
     expert_forms::MINIMAX_M2,
+    expert_forms::HUNYUAN_MOE,
     BAILING_MOE,
     BAILING_MOE2,
     LAGUNA,

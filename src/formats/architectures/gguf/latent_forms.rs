@@ -32,6 +32,9 @@ pub(super) const DEEPSEEK_V2: Form = Form {
     complete: |config| {
         config.sigmoids();
         config.or("n_group", json!(1));
+        // Files have no name for it. llama.cpp ranks groups by their two largest numbers, as DeepSeek-V3's are; the model
+        // itself by the largest.
+        config.or("topk_method", json!("group_limited_greedy"));
         widths(config, "qk_nope_head_dim", "v_head_dim");
         magnitudes(config);
     },
