@@ -39,6 +39,8 @@ mod suite {
     mod gguf_tokenizer;
     mod grammar;
     mod heads;
+    mod hub;
+    mod hub_server;
     mod hybrid;
     mod imports;
     mod json;

@@ -1,0 +1,498 @@
+//! Models from a server that speaks the hub's protocol: what comes is what it has, whatever the network does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use logitscope::hub::{Client, Doing, HubError, Order, Patience, Progress, RepositoryName, Settings};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::hub_server::{At, COMMIT, HubServer, Trouble, git_sha1, noise, sha256};
+
+const REPOSITORY: &str = "owner/tale-GGUF";
+const FILE: &str = "tale-Q8_0.gguf";
+const SIZE: usize = 300_000;
+
+/// A server with one large file, and an empty cache.
+struct Scene {
+    server: HubServer,
+    cache: TempDir,
+    bytes: Vec<u8>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene =
+            Self { server: HubServer::start(), cache: tempfile::tempdir().unwrap(), bytes: noise(SIZE, 1) };
+        scene.server.put_large(REPOSITORY, FILE, scene.bytes.clone());
+        scene
+    }
+
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::new(self.server.endpoint(), self.cache.path().to_owned());
+        settings.proxies = false;
+        settings.patience = Patience {
+            attempts: 4,
+            first_wait: Duration::from_millis(10),
+            longest_wait: Duration::from_secs(5),
+            connect: Duration::from_secs(5),
+            silence: Duration::from_millis(700),
+        };
+        settings
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.settings()).unwrap()
+    }
+
+    /// The order of the repository's only model.
+    fn order(&self) -> Order {
+        let repository = self.client().repository(&name(REPOSITORY), "main").unwrap();
+        repository.order(&repository.offers[0])
+    }
+
+    fn get(&self) -> Result<PathBuf, HubError> {
+        let order = self.order();
+        self.client().download(&order, &mut |_| {})
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.cache.path().join("models--owner--tale-GGUF")
+    }
+
+    fn blob(&self) -> PathBuf {
+        self.folder().join("blobs").join(sha256(&self.bytes))
+    }
+
+    fn incomplete(&self) -> PathBuf {
+        self.blob().with_extension("incomplete")
+    }
+
+    /// What was asked of the server with the files: the parts, and the tags that they depend on.
+    fn parts(&self) -> Vec<(Option<String>, Option<String>)> {
+        let part = |seen: super::hub_server::Seen| {
+            (seen.headers.get("range").cloned(), seen.headers.get("if-range").cloned())
+        };
+        self.server.seen(At::Files).into_iter().map(part).collect()
+    }
+
+    /// That the file is here, whole, and nothing else is left.
+    fn assert_whole(&self, path: &Path) {
+        assert_eq!(fs::read(path).unwrap(), self.bytes);
+        assert_eq!(path, self.folder().join("snapshots").join(COMMIT).join(FILE));
+        assert!(self.blob().is_file() && !self.incomplete().exists());
+    }
+}
+
+fn name(text: &str) -> RepositoryName {
+    RepositoryName::parse(text).unwrap()
+}
+
+#[test]
+fn a_repository_is_listed_page_by_page() {
+    let scene = Scene::new();
+    let server = &scene.server;
+    server.put_large(REPOSITORY, "F16/tale-F16-00001-of-00002.gguf", noise(70, 2));
+    server.put_large(REPOSITORY, "F16/tale-F16-00002-of-00002.gguf", noise(60, 3));
+    server.put_small(REPOSITORY, "README.md", b"hello".to_vec());
+    server.page(2);
+    server.tell(
+        REPOSITORY,
+        json!({"gated": "manual", "tags": ["gguf", "license:mit"], "gguf": {"architecture": "llama", "total": 1234}}),
+    );
+    let repository = scene.client().repository(&name(REPOSITORY), "main").unwrap();
+    let offers: Vec<(&str, u64, Option<&str>)> = repository
+        .offers
+        .iter()
+        .map(|offer| (offer.name.as_str(), offer.bytes(), offer.quantisation.as_deref()))
+        .collect();
+    let expected =
+        [("F16/tale-F16-00001-of-00002.gguf", 130, Some("F16")), (FILE, SIZE as u64, Some("Q8_0"))];
+    assert_eq!(offers, expected);
+    assert_eq!((repository.commit.as_str(), repository.licence.as_deref()), (COMMIT, Some("mit")));
+    assert_eq!(
+        (repository.gated, repository.parameters, repository.problem.clone()),
+        (true, Some(1234), None)
+    );
+    assert_eq!(repository.family_name.as_deref(), Some("Llama"));
+    assert_eq!(server.seen(At::Api).len(), 1 + 3, "the repository and three pages");
+    for text in [FILE, "q8_0", "Q8_0"] {
+        assert_eq!(repository.named(text).map(|offer| offer.name.as_str()), Some(FILE), "{text}");
+    }
+    assert_eq!(repository.named("Q4_0"), None);
+    server.tell(REPOSITORY, json!({"gguf": {"architecture": "t5"}}));
+    let problem = scene.client().repository(&name(REPOSITORY), "main").unwrap().problem.unwrap();
+    assert!(problem.contains("encoder"), "{problem}");
+}
+
+#[test]
+fn a_file_is_laid_out_as_the_hubs_own_library_does() {
+    let scene = Scene::new();
+    scene.server.put_small(REPOSITORY, "Q4/a b-Q4_0.gguf", noise(900, 5));
+    let repository = scene.client().repository(&name(REPOSITORY), "main").unwrap();
+    let mut heard = Vec::new();
+    for offer in &repository.offers {
+        let order = repository.order(offer);
+        assert_eq!(scene.settings().here(&order), None);
+        let path = scene.client().download(&order, &mut |progress| heard.push(progress)).unwrap();
+        assert_eq!(scene.settings().here(&order), Some(path));
+        assert_eq!(scene.settings().received(&order), order.bytes());
+    }
+    let folder = scene.folder();
+    scene.assert_whole(&folder.join("snapshots").join(COMMIT).join(FILE));
+    assert_eq!(fs::read_to_string(folder.join("refs/main")).unwrap(), COMMIT);
+    let small = folder.join("blobs").join(git_sha1(&noise(900, 5)));
+    assert_eq!(fs::read(small).unwrap(), noise(900, 5));
+    assert_eq!(heard.first().unwrap().doing, Doing::Asking);
+    let Progress { done, total, .. } = heard.last().unwrap().clone();
+    assert_eq!((done, total), (SIZE as u64, SIZE as u64));
+    // A second time nothing is asked for.
+    let before = (scene.server.seen(At::Head).len(), scene.server.seen(At::Files).len());
+    scene.get().unwrap();
+    assert_eq!((scene.server.seen(At::Head).len(), scene.server.seen(At::Files).len()), before);
+}
+
+#[test]
+fn without_links_the_files_themselves_are_in_the_snapshot() {
+    let scene = Scene::new();
+    let mut settings = scene.settings();
+    settings.links = false;
+    let order = scene.order();
+    let path = Client::new(settings.clone()).unwrap().download(&order, &mut |_| {}).unwrap();
+    assert!(!fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert_eq!(fs::read(&path).unwrap(), scene.bytes);
+    assert!(!scene.blob().exists(), "it was moved");
+    // What was there before, and another snapshot may need, is copied.
+    fs::rename(&path, scene.blob()).unwrap();
+    Client::new(settings).unwrap().download(&order, &mut |_| {}).unwrap();
+    assert!(scene.blob().is_file() && path.is_file());
+    assert_eq!(scene.server.seen(At::Files).len(), 1);
+}
+
+#[test]
+fn nobody_but_the_hub_learns_the_token() {
+    let scene = Scene::new();
+    let settings = scene.settings().with_token("hf_secret");
+    assert!(!format!("{settings:?}").contains("hf_secret"));
+    let order = scene.order();
+    Client::new(settings).unwrap().download(&order, &mut |_| {}).unwrap();
+    let tokens = |at| -> Vec<Option<String>> {
+        scene.server.seen(at).iter().map(|seen| seen.headers.get("authorization").cloned()).collect()
+    };
+    let sent = Some("Bearer hf_secret".to_owned());
+    assert_eq!(tokens(At::Head), std::slice::from_ref(&sent));
+    assert_eq!(tokens(At::Resolve), [sent]);
+    assert_eq!(tokens(At::Files), [None]);
+}
+
+#[test]
+fn broken_connections_are_taken_up_where_they_broke() {
+    let scene = Scene::new();
+    for count in [100_000, 1, 0, 150_000] {
+        scene.server.trouble(At::Files, Trouble::Cut(count));
+    }
+    scene.server.trouble(At::Resolve, Trouble::Status(502, &[]));
+    let mut waits = 0;
+    let order = scene.order();
+    let path = scene.client().download(&order, &mut |progress| {
+        waits += usize::from(matches!(progress.doing, Doing::WaitingToRetry(_)));
+    });
+    scene.assert_whole(&path.unwrap());
+    assert_eq!(waits, 5);
+    let range = |from: usize| {
+        (Some(format!("bytes={from}-")), Some(format!("\"own-{}\"", &sha256(&scene.bytes)[..8])))
+    };
+    assert_eq!(scene.parts(), [(None, None), range(100_000), range(100_001), range(100_001), range(250_001)]);
+}
+
+#[test]
+fn a_download_gives_up_where_nothing_comes_and_goes_on_later() {
+    let scene = Scene::new();
+    scene.server.trouble(At::Files, Trouble::Cut(123_456));
+    for _ in 0..4 {
+        scene.server.trouble(At::Files, Trouble::Cut(0));
+    }
+    let error = scene.get().unwrap_err();
+    assert!(matches!(error, HubError::Broken { .. }), "{error}");
+    assert!(error.to_string().contains("goes on there"), "{error}");
+    assert!(!error.to_string().contains("SECRET-KEY"), "{error}");
+    assert_eq!(fs::metadata(scene.incomplete()).unwrap().len(), 123_456);
+    assert_eq!(scene.settings().received(&scene.order()), 123_456);
+    let asked = scene.parts().len();
+    scene.assert_whole(&scene.get().unwrap());
+    assert_eq!(scene.parts()[asked], (Some("bytes=123456-".to_owned()), None));
+}
+
+#[test]
+fn servers_that_know_no_parts_send_the_whole() {
+    for trouble in [Trouble::Whole, Trouble::OtherPart, Trouble::Status(416, &[])] {
+        let scene = Scene::new();
+        scene.server.trouble(At::Files, Trouble::Cut(200_000));
+        scene.server.trouble(At::Files, trouble);
+        scene.assert_whole(&scene.get().unwrap());
+    }
+}
+
+#[test]
+fn a_wrong_checksum_throws_the_file_away() {
+    let scene = Scene::new();
+    scene.server.trouble(At::Files, Trouble::Flipped);
+    let error = scene.get().unwrap_err();
+    assert!(matches!(error, HubError::WrongContents { .. }), "{error}");
+    assert!(!scene.incomplete().exists() && !scene.blob().exists());
+    scene.assert_whole(&scene.get().unwrap());
+    // What came before is looked at as well.
+    let scene = Scene::new();
+    let order = scene.order();
+    fs::create_dir_all(scene.blob().parent().unwrap()).unwrap();
+    fs::write(scene.incomplete(), noise(1000, 99)).unwrap();
+    assert!(matches!(scene.client().download(&order, &mut |_| {}), Err(HubError::WrongContents { .. })));
+    // More than the file has is nothing of it.
+    fs::write(scene.incomplete(), noise(SIZE + 1, 99)).unwrap();
+    scene.assert_whole(&scene.get().unwrap());
+}
+
+#[test]
+fn small_files_are_checked_as_git_names_them() {
+    let scene = Scene::new();
+    scene.server.put_small("owner/small", "a-Q4_0.gguf", noise(5000, 7));
+    scene.server.trouble(At::Resolve, Trouble::Flipped);
+    let repository = scene.client().repository(&name("owner/small"), "main").unwrap();
+    let order = repository.order(&repository.offers[0]);
+    assert!(matches!(scene.client().download(&order, &mut |_| {}), Err(HubError::WrongContents { .. })));
+    scene.server.trouble(At::Resolve, Trouble::Cut(4000));
+    let path = scene.client().download(&order, &mut |_| {}).unwrap();
+    assert_eq!(fs::read(path).unwrap(), noise(5000, 7));
+}
+
+#[test]
+fn a_file_that_changes_between_its_parts_is_begun_anew() {
+    let mut scene = Scene::new();
+    let other = noise(SIZE + 5, 42);
+    scene.server.trouble(At::Files, Trouble::CutAndChange(100_000, other.clone()));
+    let path = scene.get().unwrap();
+    assert!(!scene.incomplete().exists(), "what came of the old one is gone");
+    scene.bytes = other;
+    scene.assert_whole(&path);
+}
+
+#[test]
+fn refusals_are_told_in_plain_words() {
+    let scene = Scene::new();
+    let order = scene.order();
+    let refusal = |status, headers: &'static [(&'static str, &'static str)], token: Option<&str>| {
+        scene.server.trouble(At::Head, Trouble::Status(status, headers));
+        let settings = scene.settings();
+        let settings = token.map_or(settings.clone(), |token| settings.with_token(token));
+        Client::new(settings).unwrap().download(&order, &mut |_| {}).unwrap_err().to_string()
+    };
+    let gated: &[_] = &[("X-Error-Code", "GatedRepo")];
+    let text = refusal(401, gated, None);
+    assert!(text.contains("accepted its terms") && text.contains(&format!("/{REPOSITORY}")), "{text}");
+    assert!(text.contains("/settings/tokens"), "{text}");
+    let text = refusal(403, gated, Some("hf_secret"));
+    assert!(text.contains("somebody who has not") && !text.contains("hf_secret"), "{text}");
+    let text = refusal(401, &[], Some("hf_secret"));
+    assert!(text.contains("refuses the token") && !text.contains("hf_secret"), "{text}");
+    let text = refusal(401, &[("X-Error-Code", "RepoNotFound")], None);
+    assert!(text.contains("or it is private"), "{text}");
+    let text = refusal(404, &[("X-Error-Code", "EntryNotFound")], None);
+    assert!(text.contains(&format!("has no file {FILE}")), "{text}");
+    let text = refusal(418, &[("X-Error-Message", "no coffee")], None);
+    assert!(text.contains("(418): no coffee"), "{text}");
+    let text = refusal(429, &[("Retry-After", "600")], None);
+    assert!(text.contains("try again in 10 min"), "{text}");
+    let client = scene.client();
+    let text = client.repository(&name("owner/nothing"), "main").unwrap_err().to_string();
+    assert!(text.contains("has no model owner/nothing"), "{text}");
+    let text = client.repository(&name(REPOSITORY), "v2").unwrap_err().to_string();
+    assert!(text.contains("no branch, tag or commit v2"), "{text}");
+    assert!(client.repository(&name(REPOSITORY), "../../x").is_err());
+    let text = client.repository(&name("owner/tale-GGUF"), "main").unwrap().offers.len().to_string();
+    assert_eq!(text, "1", "and afterwards it goes on");
+}
+
+#[test]
+fn who_is_asked_too_often_is_asked_later() {
+    let scene = Scene::new();
+    let order = scene.order();
+    scene.server.trouble(At::Head, Trouble::Status(429, &[("Retry-After", "1")]));
+    scene.server.trouble(At::Head, Trouble::Status(500, &[]));
+    let begun = Instant::now();
+    scene.client().download(&order, &mut |_| {}).unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(scene.server.seen(At::Head).len(), 3);
+    for _ in 0..4 {
+        scene.server.trouble(At::Api, Trouble::Status(503, &[]));
+    }
+    let error = scene.client().repository(&name(REPOSITORY), "main").unwrap_err();
+    assert!(matches!(error, HubError::Server { status: 503, .. }), "{error}");
+}
+
+#[test]
+fn no_network_is_told_as_that() {
+    let scene = Scene::new();
+    let mut settings = scene.settings();
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    settings.endpoint = format!("http://127.0.0.1:{port}");
+    let error = Client::new(settings).unwrap().repository(&name(REPOSITORY), "main").unwrap_err();
+    assert!(error.to_string().contains("cannot be reached: it refuses the connection"), "{error}");
+    let mut settings = scene.settings();
+    settings.endpoint = "http://there-is-no-such-host.invalid".to_owned();
+    let error = Client::new(settings).unwrap().repository(&name(REPOSITORY), "main").unwrap_err();
+    assert!(error.to_string().contains("there-is-no-such-host.invalid cannot be reached"), "{error}");
+    let mut settings = scene.settings();
+    settings.offline = true;
+    assert!(matches!(Client::new(settings), Err(HubError::Offline)));
+    assert_eq!(scene.server.seen(At::Api).len(), 0);
+}
+
+#[test]
+fn a_server_that_falls_silent_is_left() {
+    let scene = Scene::new();
+    scene.server.trouble(At::Files, Trouble::Silence(50_000));
+    scene.assert_whole(&scene.get().unwrap());
+    assert_eq!(scene.parts().len(), 2);
+}
+
+#[test]
+fn a_slow_download_is_stopped_at_once_and_goes_on() {
+    let scene = Scene::new();
+    scene.server.trouble(At::Files, Trouble::Slow(10_000));
+    let (order, client) = (scene.order(), scene.client());
+    let stop = client.stop();
+    let mut stopped = None;
+    let error = client.download(&order, &mut |progress| {
+        if progress.done >= 50_000 && stopped.is_none() {
+            stopped = Some(Instant::now());
+            let stop = stop.clone();
+            std::thread::spawn(move || stop.stop());
+        }
+    });
+    assert!(matches!(error, Err(HubError::Stopped)), "{error:?}");
+    assert!(stopped.unwrap().elapsed() < Duration::from_millis(600));
+    assert!(fs::metadata(scene.incomplete()).unwrap().len() >= 50_000);
+    scene.assert_whole(&scene.get().unwrap());
+    // Also while nothing comes at all.
+    let scene = Scene::new();
+    scene.server.trouble(At::Files, Trouble::Silence(10));
+    let mut settings = scene.settings();
+    settings.patience.silence = Duration::from_secs(30);
+    let (order, client) = (scene.order(), Client::new(settings).unwrap());
+    let stop = client.stop();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        stop.stop();
+    });
+    let begun = Instant::now();
+    assert!(matches!(client.download(&order, &mut |_| {}), Err(HubError::Stopped)));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn two_downloads_of_one_file_are_one() {
+    let scene = Scene::new();
+    scene.server.trouble(At::Files, Trouble::Slow(60_000));
+    let order = scene.order();
+    let waits: Vec<usize> = std::thread::scope(|scope| {
+        let get = || {
+            let mut waits = 0;
+            let path = scene.client().download(&order, &mut |progress| {
+                waits += usize::from(progress.doing == Doing::WaitingForAnother);
+            });
+            scene.assert_whole(&path.unwrap());
+            waits
+        };
+        let both = [scope.spawn(get), scope.spawn(get)];
+        both.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(scene.parts().len(), 1, "it came once");
+    assert_eq!(waits.iter().filter(|waits| **waits > 0).count(), 1, "{waits:?}");
+}
+
+#[test]
+fn there_has_to_be_room() {
+    let scene = Scene::new();
+    let order = scene.order();
+    let mut settings = scene.settings();
+    settings.free_space = |_| Ok(200_000);
+    let error = Client::new(settings).unwrap().download(&order, &mut |_| {}).unwrap_err();
+    let HubError::DiskFull { needed, free, .. } = &error else { panic!("{error}") };
+    assert!(*needed > SIZE as u64 && *free == 200_000, "{error}");
+    assert!(error.to_string().contains("200 kB are free"), "{error}");
+    assert_eq!(scene.server.seen(At::Files).len(), 0);
+}
+
+/// A disk that becomes full meanwhile.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_is_told() {
+    let scene = Scene::new();
+    let order = scene.order();
+    fs::create_dir_all(scene.blob().parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", scene.incomplete()).unwrap();
+    let error = scene.client().download(&order, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, HubError::DiskFull { .. }), "{error}");
+}
+
+#[test]
+fn what_is_here_already_is_not_downloaded() {
+    let scene = Scene::new();
+    let order = scene.order();
+    // Another revision brought it.
+    fs::create_dir_all(scene.blob().parent().unwrap()).unwrap();
+    fs::write(scene.blob(), &scene.bytes).unwrap();
+    let path = scene.client().download(&order, &mut |_| {}).unwrap();
+    scene.assert_whole(&path);
+    assert_eq!(scene.parts().len(), 0);
+    // A link whose file was deleted leads to it again.
+    fs::remove_file(scene.blob()).unwrap();
+    scene.assert_whole(&scene.get().unwrap());
+    assert_eq!(scene.parts().len(), 1);
+}
+
+#[test]
+fn a_folder_comes_with_what_it_is_opened_with() {
+    let scene = Scene::new();
+    let folder = super::support::fixture("families/llama-sharded");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let (name, bytes) =
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap());
+        if name.ends_with(".safetensors") {
+            scene.server.put_large("owner/Tale", &name, bytes);
+        } else {
+            scene.server.put_small("owner/Tale", &name, bytes);
+        }
+    }
+    scene.server.put_small("owner/Tale", "onnx/model.onnx", noise(10, 1));
+    let repository = scene.client().repository(&name("owner/Tale"), "main").unwrap();
+    let order = repository.order(repository.named("safetensors").unwrap());
+    let path = scene.client().download(&order, &mut |_| {}).unwrap();
+    assert_eq!(path, scene.cache.path().join("models--owner--Tale/snapshots").join(COMMIT));
+    let inspection = logitscope::formats::inspect(&path).unwrap();
+    assert!(inspection.supported, "{:?}", inspection.problems);
+    assert!(!path.join("onnx").exists());
+    let last = scene.server.seen(At::Head).last().unwrap().path.clone();
+    assert!(last.ends_with("/config.json"), "{last}");
+}
+
+#[test]
+fn a_server_cannot_write_elsewhere() {
+    let scene = Scene::new();
+    let mut order = scene.order();
+    for path in ["../../evil.gguf", "/tmp/evil.gguf", "a\\..\\evil.gguf"] {
+        order.files[0].path = path.to_owned();
+        assert!(
+            matches!(scene.client().download(&order, &mut |_| {}), Err(HubError::Strange { .. })),
+            "{path}"
+        );
+    }
+    let order = scene.order();
+    let evil: &[_] = &[("X-Linked-ETag", "\"../../../evil\""), ("Location", "/x")];
+    scene.server.trouble(At::Head, Trouble::Status(302, evil));
+    scene.server.trouble(At::Head, Trouble::Status(200, &[("ETag", "\"../../../evil\"")]));
+    assert!(matches!(scene.client().download(&order, &mut |_| {}), Err(HubError::Strange { .. })));
+}
