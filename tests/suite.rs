@@ -40,6 +40,8 @@ mod suite {
     mod grammar;
     mod heads;
     mod hub;
+    mod hub_commands;
+    mod hub_layout;
     mod hub_server;
     mod hybrid;
     mod imports;
@@ -101,6 +103,7 @@ mod suite {
     mod window_comfort;
     mod window_exports;
     mod window_floods;
+    mod window_get;
     mod window_inside;
     mod window_lanes;
     mod window_lessons;

@@ -18,6 +18,9 @@ const MOST_REDIRECTS: usize = 10;
 /// Most bytes of an answer that is no file.
 const LARGEST_ANSWER: u64 = 32 << 20;
 
+/// `WSAHOST_NOT_FOUND`.
+const WINDOWS_HOST_NOT_FOUND: i32 = 11001;
+
 /// Asks the hub.
 pub struct Client {
     pub(super) settings: Settings,
@@ -286,6 +289,10 @@ fn reason(error: &ureq::Error) -> String {
 pub(super) fn broken(error: &std::io::Error) -> String {
     if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
         return reason(inner);
+    }
+    // What the systems say of a name without an address has no kind of its own.
+    if error.raw_os_error() == Some(WINDOWS_HOST_NOT_FOUND) || error.to_string().contains("lookup address") {
+        return reason(&ureq::Error::HostNotFound);
     }
     match error.kind() {
         std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset => {

@@ -342,7 +342,8 @@ fn no_network_is_told_as_that() {
     let mut settings = scene.settings();
     settings.endpoint = "http://there-is-no-such-host.invalid".to_owned();
     let error = Client::new(settings).unwrap().repository(&name(REPOSITORY), "main").unwrap_err();
-    assert!(error.to_string().contains("there-is-no-such-host.invalid cannot be reached"), "{error}");
+    let expected = "there-is-no-such-host.invalid cannot be reached: its name is not known";
+    assert!(error.to_string().contains(expected), "{error}");
     let mut settings = scene.settings();
     settings.offline = true;
     assert!(matches!(Client::new(settings), Err(HubError::Offline)));
