@@ -354,7 +354,9 @@ fn no_network_is_told_as_that() {
 fn a_server_that_falls_silent_is_left() {
     let scene = Scene::new();
     scene.server.trouble(At::Files, Trouble::Silence(50_000));
+    let begun = Instant::now();
     scene.assert_whole(&scene.get().unwrap());
+    assert!(begun.elapsed() < Duration::from_secs(8));
     assert_eq!(scene.parts().len(), 2);
 }
 

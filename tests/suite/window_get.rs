@@ -96,9 +96,10 @@ fn nothing_goes_online_before_it_is_allowed() {
         press(&mut window, "Allow it");
         assert!(sees(&window, "Repository on the hub") && window.state().state().remembered.goes_online);
         assert!(server.seen(At::Api).is_empty(), "it is still asked nothing");
-        press(&mut window, "Go online no more");
-        assert!(!window.state().state().remembered.goes_online && sees(&window, "Allow it"));
     }
+    let mut window = allowed(&home, &server);
+    press(&mut window, "Go online no more");
+    assert!(!window.state().state().remembered.goes_online && sees(&window, "Allow it"));
 }
 
 #[test]

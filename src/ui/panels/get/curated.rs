@@ -30,13 +30,13 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 fn model_row(ui: &mut Ui, scene: &mut Scene<'_>, model: &Curated) {
     let size = format!("~{}", format::bytes(model.about_bytes));
     let too_large = scene.state.cards.shelf.room.is_some_and(|room| model.about_bytes + BESIDE > room);
-    let warning = ("too large for the GPU", palette(ui).warning);
-    let shown = Row {
-        name: &model.name,
-        details: &format!("{} · {}", model.about, model.licence),
-        note: too_large.then_some(warning),
-        size: &size,
+    let palette = palette(ui);
+    let note = if too_large {
+        ("too large for the GPU", palette.warning)
+    } else {
+        (model.licence.as_str(), palette.tertiary)
     };
+    let shown = Row { name: &model.name, details: &model.about, note: Some(note), size: &size };
     let wanted = Wanted { repository: model.repository.clone(), file: model.file.clone() };
     let begun = scene.state.downloads.of(&wanted).map(|download| download.phase.clone());
     let allowed = scene.state.remembered.goes_online;
@@ -57,5 +57,6 @@ fn model_row(ui: &mut Ui, scene: &mut Scene<'_>, model: &Curated) {
             ui.add_enabled_ui(false, |ui| button(ui, Icon::Save, "Above", &model.name, Emphasis::Secondary));
         }
     });
-    response.on_hover_text(format!("{}\n\n{}\n{}", model.about, model.repository, model.file));
+    response
+        .on_hover_text(format!("{}\n\n{}\n{}\n{}", model.about, model.repository, model.file, model.licence));
 }

@@ -113,10 +113,22 @@ fn facts(repository: &Repository) -> String {
     let Repository { family_name, family, parameters, licence, .. } = repository;
     let parts = [
         family_name.clone().or_else(|| family.clone()),
-        parameters.map(format::parameters),
+        parameters.map(|count| format!("{} parameters", format::parameters(count))),
         licence.as_ref().map(|licence| format!("licence {licence}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// What is left of a model whose weights take so many bits, as far as that can be said of all models.
+fn quality(bits: u32) -> &'static str {
+    match bits {
+        0..=2 => "much is lost",
+        3 => "some is lost",
+        4 => "little is lost",
+        5..=7 => "hardly anything is lost",
+        8..=15 => "as good as the original",
+        _ => "the original",
+    }
 }
 
 /// A model of the repository.
@@ -133,11 +145,12 @@ impl Listed<'_> {
         let Self { offer, repository, memory, here, is_suggested } = self;
         let palette = palette(ui);
         let name = if offer.name == FOLDER { "The repository as a folder" } else { &offer.name };
-        let format = offer.quantisation.as_deref().unwrap_or("safetensors");
-        let details = match offer.files.len() {
-            1 => format.to_owned(),
-            count => format!("{format} · {count} files"),
-        };
+        let parts = [
+            Some(offer.quantisation.as_deref().unwrap_or("safetensors").to_owned()),
+            offer.bits.map(|bits| quality(bits).to_owned()),
+            (offer.files.len() > 1).then(|| format!("{} files", offer.files.len())),
+        ];
+        let details = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
         let note = match (&offer.problem, fits(offer, memory)) {
             (Some(problem), _) => Some((problem.as_str(), palette.warning)),
             (None, Some(false)) => Some(("too large for the GPU", palette.warning)),

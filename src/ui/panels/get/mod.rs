@@ -13,7 +13,7 @@ use crate::ui::get_card::GetAction;
 use crate::ui::icons::Icon;
 use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, semibold, size, space};
-use crate::ui::widgets::{self, hint};
+use crate::ui::widgets::{self, Emphasis, action_button, hint};
 
 /// Shows the card, if it is asked for.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -30,7 +30,8 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.horizontal(|ui| {
         ui.label(RichText::new("Get a model").font(semibold(size::TITLE)).color(palette.text));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if widgets::icon_button(ui, Icon::Folder, "Back to the models on this computer").clicked() {
+            let back = action_button(ui, Icon::Folder, "Models on this computer", Emphasis::Secondary, 206.0);
+            if back.clicked() {
                 scene.actions.push(Action::Get(GetAction::Back));
             }
         });

@@ -37,7 +37,8 @@ pub(super) fn row(ui: &mut Ui, row: &Row<'_>, end: impl FnOnce(&mut Ui)) -> Resp
     }
     let inside = rect.shrink2(vec2(10.0, 0.0));
     let button = Rect::from_min_max(pos2(inside.right() - BUTTON, inside.top() + 8.0), inside.max);
-    ui.scope_builder(UiBuilder::new().max_rect(button).id_salt(&label), end);
+    // One that takes no place of its own: the row has it.
+    end(&mut ui.new_child(UiBuilder::new().max_rect(button).id_salt(&label)));
     let text_end = button.left() - space::M;
     let (above, below) = (inside.top() + 7.0, inside.top() + 26.0);
     let size_rect = ui.painter().text(
