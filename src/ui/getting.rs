@@ -34,7 +34,10 @@ impl App {
                 card.shows = false;
                 self.perform(ctx, Action::ShowOpen);
             }
-            GetAction::Allow => self.state.remembered.goes_online = true,
+            GetAction::Allow => {
+                card.focus = true;
+                self.state.remembered.goes_online = true;
+            }
             GetAction::Forbid => {
                 self.state.remembered.goes_online = false;
                 (self.finding, self.fetching) = (None, None);

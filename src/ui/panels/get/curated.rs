@@ -54,7 +54,7 @@ fn model_row(ui: &mut Ui, scene: &mut Scene<'_>, model: &Curated) {
             }
         }
         Some(_) => {
-            ui.add_enabled_ui(false, |ui| button(ui, Icon::Save, "Above", &model.name, Emphasis::Secondary));
+            ui.add_enabled_ui(false, |ui| button(ui, Icon::Save, "Coming", &model.name, Emphasis::Secondary));
         }
     });
     response

@@ -170,7 +170,7 @@ impl Listed<'_> {
             None => {
                 ui.add_enabled_ui(!begun && offer.problem.is_none(), |ui| {
                     let emphasis = if is_suggested { Emphasis::Primary } else { Emphasis::Secondary };
-                    let word = if begun { "Above" } else { "Get" };
+                    let word = if begun { "Coming" } else { "Get" };
                     if button(ui, Icon::Save, word, name, emphasis) {
                         scene.actions.push(Action::Get(GetAction::Begin(wanted, offer.bytes())));
                     }
