@@ -90,7 +90,8 @@ impl Wanted<'_> {
     }
 
     fn about(&self) -> Result<About, HubError> {
-        let answer = self.client.patiently(&self.address(), Ask::Head, self.subject())?;
+        let (address, subject) = (self.address(), self.subject());
+        let answer = self.client.patiently(|| self.client.once(&address, Ask::Head, subject))?;
         let tag = answer.linked.tag.filter(|tag| is_tag(tag));
         let tag = tag.ok_or_else(|| self.client.strange(format!("{} has no tag", self.file.path)))?;
         let whole = answer.response.status().is_success();
@@ -137,7 +138,7 @@ impl Wanted<'_> {
                     let reason = error.to_string();
                     let Some(wait) = self.client.wait_after(&error, attempts) else {
                         return Err(match error {
-                            HubError::Network { .. } => {
+                            HubError::Network { .. } | HubError::BrokenOff { .. } => {
                                 HubError::Broken { file: self.file.path.clone(), reason }
                             }
                             error => error,
@@ -181,13 +182,13 @@ impl Wanted<'_> {
         let mut buffer = vec![0; BUFFER];
         loop {
             self.client.stop.check()?;
-            let network = |reason| HubError::Network { host: host.clone(), reason };
+            let broken_off = |reason| HubError::BrokenOff { host: host.clone(), reason };
             let count = match reader.read(&mut buffer) {
                 Ok(0) if partial.have == partial.bytes => return Ok(Came::Whole),
-                Ok(0) => return Err(network("the connection broke".to_owned())),
+                Ok(0) => return Err(broken_off("it ended too early".to_owned())),
                 Ok(count) => count,
                 Err(_) if self.client.stop.is_stopped() => return Err(HubError::Stopped),
-                Err(error) => return Err(network(broken(&error))),
+                Err(error) => return Err(broken_off(broken(&error))),
             };
             if partial.have + count as u64 > partial.bytes {
                 return Err(self.wrong("it is longer than announced"));
@@ -201,7 +202,7 @@ impl Wanted<'_> {
     fn align(&self, answer: &Answer, partial: &mut Partial<'_>) -> Result<(), HubError> {
         let headers = answer.response.headers();
         let another_part =
-            |what: &str| HubError::Network { host: answer.host.clone(), reason: what.to_owned() };
+            |what: &str| HubError::BrokenOff { host: answer.host.clone(), reason: what.to_owned() };
         match answer.response.status().as_u16() {
             206 => {
                 let range = header(headers, "content-range").and_then(|range| range.strip_prefix("bytes "));

@@ -94,6 +94,14 @@ pub enum HubError {
         /// Why.
         reason: String,
     },
+    /// A connection that broke while a file came.
+    #[error("the connection to {host} broke off: {reason}")]
+    BrokenOff {
+        /// The server.
+        host: String,
+        /// Why.
+        reason: String,
+    },
     /// An answer that is not of the protocol.
     #[error("{host} gives an answer that is not the hub's: {what}")]
     Strange {
@@ -174,7 +182,7 @@ impl HubError {
     /// Whether the same may succeed a little later.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Network { .. } | Self::Busy { .. } => true,
+            Self::Network { .. } | Self::BrokenOff { .. } | Self::Busy { .. } => true,
             Self::Server { status, .. } => *status >= 500 || *status == 408,
             _ => false,
         }

@@ -124,30 +124,27 @@ impl Client {
         address: &str,
         subject: Subject<'_>,
     ) -> Result<(String, Option<String>), HubError> {
-        let mut answer = self.patiently(address, Ask::Get(None), subject)?;
-        let text = answer.response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_string();
-        let text = text.map_err(|error| self.no_answer(&answer.host, &error))?;
-        let next =
-            answer.response.headers().get_all("link").iter().find_map(|link| next_page(link.to_str().ok()?));
-        Ok((text, next.map(|next| joined(address, &next))))
+        self.patiently(|| {
+            let mut answer = self.once(address, Ask::Get(None), subject)?;
+            let text = answer.response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_string();
+            let text = text.map_err(|error| self.no_answer(&answer.host, &error))?;
+            let links = answer.response.headers().get_all("link");
+            let next = links.iter().find_map(|link| next_page(link.to_str().ok()?));
+            Ok((text, next.map(|next| joined(address, &next))))
+        })
     }
 
-    /// Asks, once more where that may help.
-    pub(super) fn patiently(
-        &self,
-        address: &str,
-        ask: Ask<'_>,
-        subject: Subject<'_>,
-    ) -> Result<Answer, HubError> {
+    /// Tries, and once more where that may help.
+    pub(super) fn patiently<T>(&self, attempt: impl Fn() -> Result<T, HubError>) -> Result<T, HubError> {
         let mut attempts = 0;
         loop {
-            match self.once(address, ask, subject) {
+            match attempt() {
                 Err(error) if error.may_pass() => {
                     attempts += 1;
                     let wait = self.wait_after(&error, attempts);
                     self.stop.wait(wait.ok_or(error)?)?;
                 }
-                answer => return answer,
+                result => return result,
             }
         }
     }
@@ -296,7 +293,7 @@ pub(super) fn broken(error: &std::io::Error) -> String {
     }
     match error.kind() {
         std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset => {
-            "the connection broke".to_owned()
+            "it ended too early".to_owned()
         }
         std::io::ErrorKind::ConnectionRefused => "it refuses the connection".to_owned(),
         _ => error.to_string(),

@@ -61,6 +61,8 @@ pub enum Found {
 pub struct FoundRepository {
     /// What it has.
     pub repository: Repository,
+    /// The address of its page.
+    pub page: String,
     /// Bytes of the adapter's memory.
     pub memory: Option<u64>,
     /// Where each of its models is, if it is here.

@@ -147,7 +147,8 @@ impl App {
         self.state.cards.get.found = match answer {
             Ok(repository) => {
                 let here = self.here(&repository);
-                Found::There(Box::new(FoundRepository { repository: *repository, memory, here }))
+                let page = self.hub().map(|settings| settings.page(&repository.name)).unwrap_or_default();
+                Found::There(Box::new(FoundRepository { repository: *repository, page, memory, here }))
             }
             Err(problem) => Found::Failed(problem),
         };

@@ -215,7 +215,10 @@ fn a_download_gives_up_where_nothing_comes_and_goes_on_later() {
     }
     let error = scene.get().unwrap_err();
     assert!(matches!(error, HubError::Broken { .. }), "{error}");
-    assert!(error.to_string().contains("goes on there"), "{error}");
+    assert!(
+        error.to_string().contains("broke off") && error.to_string().contains("goes on there"),
+        "{error}"
+    );
     assert!(!error.to_string().contains("SECRET-KEY"), "{error}");
     assert_eq!(fs::metadata(scene.incomplete()).unwrap().len(), 123_456);
     assert_eq!(scene.settings().received(&scene.order()), 123_456);
@@ -328,6 +331,15 @@ fn who_is_asked_too_often_is_asked_later() {
     }
     let error = scene.client().repository(&name(REPOSITORY), "main").unwrap_err();
     assert!(matches!(error, HubError::Server { status: 503, .. }), "{error}");
+}
+
+#[test]
+fn a_list_that_breaks_off_is_asked_for_again() {
+    let scene = Scene::new();
+    scene.server.trouble(At::Api, Trouble::Cut(5));
+    scene.server.trouble(At::Api, Trouble::Silence(5));
+    assert_eq!(scene.client().repository(&name(REPOSITORY), "main").unwrap().offers.len(), 1);
+    assert_eq!(scene.server.seen(At::Api).len(), 4);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use logitscope::session::ModelSource;
 use logitscope::ui::App;
 use logitscope::ui::downloads::Phase;
 use logitscope::ui::get_card::Found;
+use logitscope::ui::shelf::Phase as Looked;
 
 use super::hub_server::{At, HubServer, Trouble, noise};
 use super::library_home::{Home, gguf};
@@ -49,6 +50,9 @@ fn allowed(home: &Home, server: &HubServer) -> Window {
 
 fn open(window: &mut Window) {
     press(window, "Open model…");
+    // What the search finds moves the button below it.
+    until(window, "the search is done", |app| app.state().cards.shelf.phase == Looked::Done);
+    window.run();
     press(window, "Get a model…");
 }
 
@@ -211,8 +215,6 @@ fn what_ends_behind_the_card_is_told() {
     assert_eq!(notice.title, format!("{LARGE} is here"));
     // And it stands among the models on this computer, though it is no model but noise.
     press(&mut window, "Open model…");
-    until(&mut window, "the search is done", |app| {
-        app.state().cards.shelf.phase == logitscope::ui::shelf::Phase::Done
-    });
+    until(&mut window, "the search is done", |app| app.state().cards.shelf.phase == Looked::Done);
     assert!(window.state().state().cards.shelf.models.iter().any(|model| model.found.name == LARGE));
 }

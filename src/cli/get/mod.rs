@@ -14,7 +14,7 @@ use super::arguments::Get;
 use super::error::CliError;
 use super::interrupt;
 use super::outcome::Outcome;
-use super::output::{StatusLine, print, print_json, status};
+use super::output::{print, print_json, status};
 use crate::gpu;
 use crate::hub::{Client, HubError, Offer, Order, Repository, RepositoryName, Settings, duration, suggested};
 use crate::library::Environment;
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Get) -> Result<Outcome, CliError> {
     }
     let file = arguments.file.as_deref().or(format);
     let Some(offer) = chosen(&repository, &settings, memory, file, arguments.yes)? else {
-        return Ok(Outcome::Interrupted);
+        return Ok(if interrupt::pressed() { Outcome::Interrupted } else { Outcome::Done });
     };
     if let Some(problem) = &offer.problem {
         return Err(CliError::UselessOffer { file: offer.name.clone(), problem: problem.clone() });
@@ -152,7 +152,6 @@ fn download(client: &Client, settings: &Settings, order: &Order, json: bool) -> 
     let path = progress::watched(client, "", |client, heard| client.download(order, heard));
     let path: PathBuf = match path {
         Err(HubError::Stopped) => {
-            StatusLine::new().clear();
             let kept = bytes(settings.received(order));
             status(&format!("stopped: {kept} of {} are kept; the same command goes on there", bytes(total)));
             return Ok(Outcome::Interrupted);

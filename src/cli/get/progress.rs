@@ -87,8 +87,8 @@ mod tests {
             |doing| Progress { file: "a.gguf".to_owned(), done: 50_000_000, total: 200_000_000, doing };
         assert_eq!(text(&progress(Doing::Receiving), &pace), " 25 %  50.0 MB of 200 MB  25.0 MB/s  6 s left");
         assert_eq!(
-            text(&progress(Doing::WaitingToRetry("the connection broke".to_owned())), &pace),
-            " 25 %  50.0 MB of 200 MB  the connection broke: trying again"
+            text(&progress(Doing::WaitingToRetry("it ended too early".to_owned())), &pace),
+            " 25 %  50.0 MB of 200 MB  it ended too early: trying again"
         );
     }
 }

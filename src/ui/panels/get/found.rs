@@ -1,6 +1,6 @@
 //! Any model of the hub: a field for its name, and what its repository has.
 
-use egui::{Align2, Key, RichText, Spinner, TextEdit, Ui, vec2};
+use egui::{Align2, Key, RichText, TextEdit, Ui, vec2};
 
 use super::rows::{Row, button, row};
 use crate::hub::{FOLDER, Offer, Repository, fits, suggested};
@@ -23,12 +23,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let found = std::mem::take(&mut scene.state.cards.get.found);
     match &found {
         Found::Nothing => {}
-        Found::Asking(name) => {
-            ui.horizontal(|ui| {
-                ui.add(Spinner::new().size(14.0).color(palette(ui).accent));
-                hint(ui, &format!("Asking what {name} has…"));
-            });
-        }
+        Found::Asking(name) => drop(hint(ui, &format!("Asking what {name} has…"))),
         Found::Failed(problem) => {
             ui.label(RichText::new(problem).size(size::SMALL).color(palette(ui).error));
         }
@@ -61,7 +56,7 @@ fn field(ui: &mut Ui, scene: &mut Scene<'_>) {
 
 /// What a repository has.
 fn repository(ui: &mut Ui, scene: &mut Scene<'_>, found: &FoundRepository) {
-    let FoundRepository { repository, memory, here } = found;
+    let FoundRepository { repository, page, memory, here } = found;
     let palette = palette(ui);
     ui.add_space(space::XS);
     ui.label(RichText::new(repository.name.as_str()).font(semibold(size::BODY)).color(palette.text));
@@ -74,11 +69,12 @@ fn repository(ui: &mut Ui, scene: &mut Scene<'_>, found: &FoundRepository) {
         let text = "It is given to those alone who accepted its terms: do that on its page, signed in, and set HF_TOKEN to a \
                     token of yours before you start this program, or run `hf auth login`.";
         ui.label(RichText::new(text).size(size::SMALL).color(palette.warning));
-        let host = scene.state.cards.get.host.clone();
-        ui.hyperlink_to(
-            RichText::new("Its page").size(size::SMALL),
-            format!("https://{host}/{}", repository.name),
-        );
+        ui.horizontal(|ui| {
+            if ui.button(RichText::new("Copy its page's address").size(size::SMALL)).clicked() {
+                scene.actions.push(Action::Copy(page.clone()));
+            }
+            hint(ui, page);
+        });
     }
     let suggestion = suggested(&repository.offers, *memory);
     ui.scope(|ui| {
