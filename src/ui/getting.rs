@@ -61,7 +61,16 @@ impl App {
     }
 
     fn show_get(&mut self) {
-        let host = self.hub().map(|settings| settings.host().to_owned()).unwrap_or_default();
+        let settings = self.hub().ok();
+        let host = settings.as_ref().map(|settings| settings.host().to_owned()).unwrap_or_default();
+        // An earlier session may have ended before it noted how far it was.
+        for download in &mut self.state.downloads.list {
+            if let (Phase::Paused, Some(order), Some(settings)) =
+                (&download.phase, &download.order, &settings)
+            {
+                download.done = settings.received(order);
+            }
+        }
         self.state.cards.open = false;
         let card = &mut self.state.cards.get;
         (card.shows, card.focus, card.host) = (true, true, host);
