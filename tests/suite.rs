@@ -42,7 +42,9 @@ mod suite {
     mod hub;
     mod hub_commands;
     mod hub_layout;
+    mod hub_scene;
     mod hub_server;
+    mod hub_troubles;
     mod hybrid;
     mod imports;
     mod json;

@@ -154,11 +154,10 @@ impl Wanted<'_> {
                 Err(error) => return Err(error),
             }
         }
-        partial.finish().map_err(|path| match path {
-            Some(error) => error,
-            None => self.wrong("its checksum is another one"),
-        })?;
-        Ok(Came::Whole)
+        match partial.finish()? {
+            true => Ok(Came::Whole),
+            false => Err(self.wrong("its checksum is another one")),
+        }
     }
 
     /// Receives until the end or a break.
@@ -223,7 +222,8 @@ impl Wanted<'_> {
                 let length: Option<u64> =
                     header(headers, "content-length").and_then(|length| length.parse().ok());
                 if length.is_some_and(|length| length != partial.bytes) {
-                    return Err(self.wrong("it has another length than announced"));
+                    // Such as the page of a hotel that asks for a password: what came before stays.
+                    return Err(another_part("it sends something else than the file"));
                 }
                 // A server that knows no parts, or has another file now, begins at the beginning.
                 if partial.have > 0 { partial.begin_anew() } else { Ok(()) }
@@ -305,14 +305,14 @@ impl<'a> Partial<'a> {
         HubError::File { path: self.path.clone(), reason }
     }
 
-    /// Writes it out, if it is right; otherwise it is thrown away, and `None` is the error.
-    fn finish(self) -> Result<(), Option<HubError>> {
-        self.file.sync_all().map_err(|error| Some(self.unwritten(error)))?;
-        if self.digest.clone().is_right() {
-            return Ok(());
+    /// Writes it out, and tells whether it is right; otherwise it is thrown away.
+    fn finish(self) -> Result<bool, HubError> {
+        self.file.sync_all().map_err(|error| self.unwritten(error))?;
+        let is_right = self.digest.clone().is_right();
+        if !is_right {
+            self.throw_away();
         }
-        self.throw_away();
-        Err(None)
+        Ok(is_right)
     }
 
     fn throw_away(&self) {

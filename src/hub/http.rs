@@ -187,7 +187,7 @@ impl Client {
                 Some(next) if goes_on => address = next,
                 next => {
                     if next.is_none() {
-                        self.refused(&response, &host, subject)?;
+                        self.refused(&response, &host, is_hub, subject)?;
                     }
                     return Ok(Answer { response, linked, host });
                 }
@@ -215,7 +215,13 @@ impl Client {
     }
 
     /// The error that an answer tells.
-    fn refused(&self, response: &Response<Body>, host: &str, subject: Subject<'_>) -> Result<(), HubError> {
+    fn refused(
+        &self,
+        response: &Response<Body>,
+        host: &str,
+        is_hub: bool,
+        subject: Subject<'_>,
+    ) -> Result<(), HubError> {
         let status = response.status().as_u16();
         let headers = response.headers();
         let code = header(headers, "x-error-code").unwrap_or_default();
@@ -226,6 +232,10 @@ impl Client {
         Err(match (status, code) {
             // Past the end of the file.
             (200 | 206 | 416, _) => return Ok(()),
+            // The address that the hub gave has ended: it gives another one.
+            (401 | 403, _) if !is_hub => {
+                HubError::BrokenOff { host, reason: format!("it refuses the address ({status})") }
+            }
             (401 | 403, "GatedRepo") => {
                 HubError::Gated { page: self.settings.page(subject.repository), repository, has_token }
             }
