@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`formats`] | files: containers, families, import | [`model`] |
 //! | [`library`] | the models that are on this computer already | [`formats`] |
+//! | [`hub`] | models from the Hugging Face hub, into its cache | [`formats`], [`library`] |
 //! | [`tokenizer`] | text ↔ ids | – |
 //! | [`model`] | what is computed: configuration, plan, weights | – |
 //! | [`mod@reference`] | the CPU twin of every op | [`model`] |
@@ -26,6 +27,7 @@ pub mod decoding;
 pub mod export;
 pub mod formats;
 pub mod gpu;
+pub mod hub;
 pub mod library;
 pub mod model;
 pub mod problems;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes a file beside its place and then renames it; if that fails, one that was there before is untouched.
 pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
@@ -22,9 +23,11 @@ fn write_new(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// A name in the same folder, so that renaming stays within one file system.
+/// A name in the same folder, so that renaming stays within one file system; nobody else's, in no other thread either.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().map_or_else(|| OsString::from("trace"), OsString::from);
-    name.push(format!(".{}.part", std::process::id()));
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}-{number}.part", std::process::id()));
     path.with_file_name(name)
 }

@@ -42,6 +42,12 @@ mod suite {
     #[cfg(unix)]
     mod headers;
     mod heads;
+    mod hub;
+    mod hub_commands;
+    mod hub_layout;
+    mod hub_scene;
+    mod hub_server;
+    mod hub_troubles;
     mod hybrid;
     mod imports;
     mod json;
@@ -102,6 +108,7 @@ mod suite {
     mod window_comfort;
     mod window_exports;
     mod window_floods;
+    mod window_get;
     mod window_inside;
     mod window_lanes;
     mod window_lessons;

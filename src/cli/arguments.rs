@@ -55,6 +55,8 @@ pub enum Command {
     /// List the models that are on this computer already, in the folders of Hugging Face, LM Studio, Ollama, llama.cpp,
     /// Jan and GPT4All: their names do for -m
     Models(Models),
+    /// Get a model from the Hugging Face hub; without a name, list a few that are good to begin with, offline
+    Get(Get),
     /// Compare every op of the model on this GPU with the CPU reference, and stop at the first that differs;
     /// with --weights, also tell how far the logits are from the original weights'
     Check(Check),
@@ -376,6 +378,35 @@ pub struct Models {
     #[command(flatten)]
     pub json: JsonOption,
 }
+
+/// `get`.
+#[derive(Debug, Args)]
+#[command(after_help = GET_HELP)]
+pub struct Get {
+    /// The model's repository, as its page names it; OWNER/NAME:FORMAT takes its file in that format, such as Q4_K_M
+    #[arg(value_name = "OWNER/NAME")]
+    pub repository: Option<String>,
+    /// Its file, or the format of one, or `safetensors` for the repository as a folder; left out, the one that suits this
+    /// computer, after a question
+    #[arg(value_name = "FILE|FORMAT", requires = "repository")]
+    pub file: Option<String>,
+    /// List what the repository has, and download nothing
+    #[arg(long, requires = "repository")]
+    pub list: bool,
+    /// Take the one that suits this computer without a question
+    #[arg(short, long, conflicts_with_all = ["file", "list"])]
+    pub yes: bool,
+    /// Branch, tag or commit
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub revision: String,
+    #[command(flatten)]
+    pub json: JsonOption,
+}
+
+const GET_HELP: &str = "It goes into the hub's own cache, where other programs find it, and its name does for -m. A download that was
+stopped or broke goes on where it was. What is set for the hub's own programs counts here as well: HF_TOKEN (or
+`hf auth login`) for models whose terms you accepted, HF_HOME and HF_HUB_CACHE, HF_ENDPOINT for a mirror,
+HF_HUB_OFFLINE, HTTPS_PROXY and NO_PROXY.";
 
 /// `inspect`.
 #[derive(Debug, Args)]

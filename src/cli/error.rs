@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::export::page::PageError;
 use crate::formats::FormatError;
 use crate::gpu::GpuError;
+use crate::hub::HubError;
 use crate::model::ModelError;
 use crate::session::reading::ReadingError;
 use crate::session::{DraftError, LoadError, RunError, VocabularyMisfit};
@@ -49,6 +50,33 @@ pub enum CliError {
         name: String,
         /// The models, with their paths.
         candidates: String,
+    },
+    /// Getting a model.
+    #[error("the model could not be got: {0}")]
+    Hub(#[from] HubError),
+    /// A repository without models.
+    #[error("{repository} has nothing to get: {problem}")]
+    NoOffer {
+        /// The repository.
+        repository: String,
+        /// Why.
+        problem: String,
+    },
+    /// Several models, and nobody to ask.
+    #[error("{repository} has several models: name one of its files, or let --yes take {suggestion}")]
+    WhichOffer {
+        /// The repository.
+        repository: String,
+        /// What is suggested.
+        suggestion: String,
+    },
+    /// A model that is not whole.
+    #[error("{file} is of no use: {problem}")]
+    UselessOffer {
+        /// The file.
+        file: String,
+        /// Why.
+        problem: String,
     },
     /// Loading.
     #[error("the model could not be loaded: {0}")]

@@ -12,6 +12,7 @@ mod compare;
 mod error;
 mod generate;
 mod generate_json;
+mod get;
 mod inspect;
 mod interrupt;
 mod logits;
@@ -44,6 +45,7 @@ pub fn run(command: &Command, verbosity: u8) -> Result<Outcome, CliError> {
         Command::Tokenize(arguments) => tokenize::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Models(arguments) => models::run(arguments),
+        Command::Get(arguments) => get::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Adapters(arguments) => adapters::run(arguments, verbosity),

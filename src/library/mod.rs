@@ -32,5 +32,6 @@ pub use by_name::{NameError, find};
 pub use environment::{Environment, System};
 pub use facts::{Facts, Model, Need, USUAL_CONTEXT};
 pub use found::Found;
-pub use place::{LookedInto, Origin, Place, Seen, places};
+pub use naming::{hub_model_name, is_gguf, part as gguf_part};
+pub use place::{LookedInto, Origin, Place, Seen, hub_cache, hub_home, places};
 pub use search::{Library, Progress, Search};

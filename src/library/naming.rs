@@ -6,7 +6,7 @@ use super::place::Origin;
 const ENDING: &str = ".gguf";
 
 /// Whether a file's name is that of a GGUF file, in small letters or large ones.
-pub(super) fn is_gguf(file: &str) -> bool {
+pub fn is_gguf(file: &str) -> bool {
     file.len() > ENDING.len()
         && file.is_char_boundary(file.len() - ENDING.len())
         && file[file.len() - ENDING.len()..].eq_ignore_ascii_case(ENDING)
@@ -14,7 +14,7 @@ pub(super) fn is_gguf(file: &str) -> bool {
 
 /// A part of a split GGUF file by its name: what all parts have in common, the part's number from 1, and the number
 /// of parts.
-pub(super) fn part(file: &str) -> Option<(&str, u32, u32)> {
+pub fn part(file: &str) -> Option<(&str, u32, u32)> {
     let stem = is_gguf(file).then(|| &file[..file.len() - ENDING.len()])?;
     let (rest, count) = stem.rsplit_once("-of-")?;
     let (rest, number) = rest.rsplit_once('-')?;
@@ -44,6 +44,14 @@ pub(super) fn of_gguf(origin: Origin, file: &str, folder: &str) -> String {
         plain if plain.starts_with("ggml-model") => format!("{folder}/{stem}"),
         _ => stem.to_owned(),
     }
+}
+
+/// The name of a model in the cache of Hugging Face: of a file by its path in the repository `OWNER/NAME`, or of the
+/// repository itself.
+pub fn hub_model_name(repository: &str, file: Option<&str>) -> String {
+    let Some(file) = file else { return repository.to_owned() };
+    let (folder, file) = file.rsplit_once('/').unwrap_or((repository, file));
+    of_gguf(Origin::HuggingFace, file, folder.rsplit('/').next().unwrap_or_default())
 }
 
 #[cfg(test)]

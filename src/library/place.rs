@@ -107,9 +107,7 @@ pub fn places(environment: &Environment, added: &[PathBuf]) -> Vec<Place> {
     };
     let of_variable = |name| environment.folder(name);
     // A variable may be set for some programs only, so that the usual folder counts as well.
-    let hub = of_variable("HF_HUB_CACHE").or_else(|| of_variable("HUGGINGFACE_HUB_CACHE"));
-    let hub = hub.or_else(|| Some(of_variable("HF_HOME")?.join("hub")));
-    add(Origin::HuggingFace, hub.or_else(|| Some(of_variable("XDG_CACHE_HOME")?.join("huggingface/hub"))));
+    add(Origin::HuggingFace, hub_cache(environment));
     add(Origin::HuggingFace, environment.at_home(".cache/huggingface/hub"));
     for home in lm_studio_homes(environment) {
         add(Origin::LmStudio, text_in_settings(&home, "downloadsFolder").map(|to| environment.expanded(to)));
@@ -137,6 +135,18 @@ pub fn places(environment: &Environment, added: &[PathBuf]) -> Vec<Place> {
         add(Origin::Folder, Some(environment.expanded(folder.clone())));
     }
     places
+}
+
+/// The cache of Hugging Face's libraries.
+pub fn hub_cache(environment: &Environment) -> Option<PathBuf> {
+    let named = environment.folder("HF_HUB_CACHE").or_else(|| environment.folder("HUGGINGFACE_HUB_CACHE"));
+    named.or_else(|| Some(hub_home(environment)?.join("hub")))
+}
+
+/// The folder of Hugging Face's libraries, with the cache and the token.
+pub fn hub_home(environment: &Environment) -> Option<PathBuf> {
+    let caches = || environment.folder("XDG_CACHE_HOME").or_else(|| environment.at_home(".cache"));
+    environment.folder("HF_HOME").or_else(|| Some(caches()?.join("huggingface")))
 }
 
 /// Where LM Studio may have its home.

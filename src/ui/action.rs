@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::arrangement::Preset;
 use super::exports::Export;
 use super::following::Towards;
+use super::get_card::GetAction;
 use super::lanes::{LaneAction, SecondAction};
 use super::lessons::Lesson;
 use super::pane::Pane;
@@ -26,6 +27,8 @@ pub enum Action {
     PickLibraryFolder,
     /// Look for models in this folder no more.
     ForgetLibraryFolder(std::path::PathBuf),
+    /// Something with models that are not here yet.
+    Get(GetAction),
     /// Show what a model's headers say, to be loaded from there; the built-in one is loaded at once.
     Open(ModelSource),
     /// Load a model.

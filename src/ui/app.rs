@@ -8,6 +8,7 @@ use super::action::Action;
 use super::arrangement::{Place, Preset};
 use super::cursor::Pointer;
 use super::dialog::Dialog;
+use super::fetching::{Fetching, Finding};
 use super::inspecting::Inspecting;
 use super::keyboard;
 use super::layout;
@@ -20,6 +21,7 @@ use super::state::{Awaited, Origin, State};
 use super::theme;
 use super::trace_files::FileWork;
 use super::worker::Worker;
+use crate::hub::Settings;
 use crate::library::Environment;
 use crate::session::{BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
 use crate::trace::file::is_trace;
@@ -47,6 +49,10 @@ pub struct App {
     /// Where models are looked for.
     pub(super) environment: Environment,
     pub(super) looking: Option<Looking>,
+    /// The hub, where it is another one than the environment names.
+    pub(super) hub: Option<Settings>,
+    pub(super) finding: Option<Finding>,
+    pub(super) fetching: Option<Fetching>,
     /// The model that is being loaded, to be remembered once it is ready.
     pub(super) asked_for: ModelSource,
     /// The prompt that was counted last.
@@ -93,6 +99,9 @@ impl App {
             inspecting: None,
             environment: Environment::nothing(),
             looking: None,
+            hub: None,
+            finding: None,
+            fetching: None,
             asked_for: initial.clone(),
             counted: None,
             told_breaks: BreakWhen::default(),
@@ -286,6 +295,7 @@ impl eframe::App for App {
         self.take_dialog_answer(ctx);
         self.take_inspection(ctx);
         self.look_for_models(ctx);
+        self.look_after_downloads(ctx);
         self.take_file_work();
         self.tell_breaks();
         self.find_tokens();
@@ -342,6 +352,7 @@ impl eframe::App for App {
         if self.forgets {
             return;
         }
+        self.state.remembered.downloads = self.state.downloads.unfinished();
         // What a lesson set is not the person's.
         let remembered = &self.state.remembered;
         match &self.state.lesson {

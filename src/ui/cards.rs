@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::exports::Export;
+use super::get_card::GetCard;
 use super::shelf::Shelf;
 use crate::problems::Written;
 use crate::session::{ModelCard, ModelSource};
@@ -23,6 +24,8 @@ pub struct Cards {
     pub shelf: Shelf,
     /// Whether the search field of the open card takes the keyboard: for the card's first frame.
     pub focus_search: bool,
+    /// The card that gets models.
+    pub get: GetCard,
     /// What the card asks about that saves something; it shows while there is such.
     pub saving: Option<Export>,
     /// What it asked about last: its path field is about that.
@@ -77,6 +80,7 @@ impl Default for Cards {
             second_path: String::new(),
             shelf: Shelf::default(),
             focus_search: false,
+            get: GetCard::default(),
             saving: None,
             saving_before: None,
             save_path: first_trace_path(),
@@ -100,7 +104,12 @@ impl Cards {
             || self.notices
             || self.lessons
             || self.problem.is_some();
-        self.open || self.second || self.saving.is_some() || self.inspected.is_some() || small
+        self.open
+            || self.get.shows
+            || self.second
+            || self.saving.is_some()
+            || self.inspected.is_some()
+            || small
     }
 }
 

@@ -60,7 +60,7 @@ impl App {
         self.inspecting = None;
         match answer {
             Found::Model(card) => {
-                self.state.cards.open = false;
+                (self.state.cards.open, self.state.cards.get.shows) = (false, false);
                 self.state.cards.inspected = Some(Inspected { source, card: *card });
             }
             Found::Nothing(notice) => self.view.tell(notice),

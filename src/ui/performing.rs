@@ -8,6 +8,7 @@ use super::arrangement::{self, Preset};
 use super::cards::Palette;
 use super::cursor::Follow;
 use super::dialog::Wanted;
+use super::get_card::GetAction;
 use super::pane::CompactPane;
 use super::remembered::Remembered;
 use super::state::Awaited;
@@ -33,6 +34,7 @@ impl App {
             Action::PickFile => self.ask(Wanted::File, ctx),
             Action::PickLibraryFolder => self.ask(Wanted::LibraryFolder, ctx),
             Action::ForgetLibraryFolder(folder) => self.forget_library_folder(&folder),
+            Action::Get(action) => self.perform_on_hub(action, ctx),
             Action::Export(export) if self.state.cards.saving == Some(export) => {
                 self.state.cards.saving = None
             }
@@ -159,6 +161,7 @@ impl App {
             Action::ResetAll => {
                 self.state.lesson = None;
                 self.state.remembered = Remembered::default();
+                self.perform_on_hub(GetAction::Forbid, ctx);
                 self.tree = Preset::Explore.tree();
                 ctx.memory_mut(|memory| *memory = egui::Memory::default());
                 theme::install(ctx);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::downloads::Unfinished;
 use super::lanes::Lane;
 use super::talk::Talk;
 use crate::decoding::{DecodingSettings, StageSettings, StrategyKind};
@@ -29,6 +30,10 @@ pub struct Remembered {
     pub recent: Vec<PathBuf>,
     /// Folders that models are looked for in, beside those of the programs.
     pub library_folders: Vec<PathBuf>,
+    /// Whether the person allowed to go online for models.
+    pub goes_online: bool,
+    /// Downloads that are not whole.
+    pub downloads: Vec<Unfinished>,
     /// The adapter asked for; `None` is the best.
     pub adapter: Option<String>,
     /// The precision that weights are loaded in.
@@ -103,6 +108,8 @@ impl Default for Remembered {
             theme: ThemeChoice::default(),
             recent: Vec::new(),
             library_folders: Vec::new(),
+            goes_online: false,
+            downloads: Vec::new(),
             adapter: None,
             weights: WeightsChoice::default(),
             cache: None,

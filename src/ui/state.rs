@@ -4,6 +4,7 @@ use super::arrangement::Preset;
 use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
+use super::downloads::Downloads;
 use super::following::Following;
 use super::inside::Inside;
 use super::measuring::Measuring;
@@ -87,6 +88,8 @@ pub struct State {
     pub cursor: Cursor,
     /// The preset in which the panes lie.
     pub preset: Option<Preset>,
+    /// The models that come from the hub.
+    pub downloads: Downloads,
     /// The cards over the window.
     pub cards: Cards,
     /// Notices that show by themselves.
@@ -167,6 +170,7 @@ impl State {
     /// The state of a window that was just opened.
     pub fn new(remembered: Remembered) -> Self {
         Self {
+            downloads: Downloads::left(&remembered.downloads),
             remembered,
             cursor: Cursor::default(),
             preset: None,

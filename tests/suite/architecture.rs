@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms that it may use, itself apart.
-const DIRECTIONS: [(&str, &[&str]); 15] = [
+const DIRECTIONS: [(&str, &[&str]); 16] = [
     ("formats", &["model"]),
+    ("hub", &["formats", "library"]),
     ("library", &["formats"]),
     ("tokenizer", &[]),
     ("model", &[]),
@@ -18,7 +19,7 @@ const DIRECTIONS: [(&str, &[&str]); 15] = [
     ("session", &["decoding", "formats", "gpu", "library", "model", "tokenizer", "trace"]),
     ("synthetic", &["model"]),
     ("verify", &["gpu", "model", "reference", "session", "synthetic", "trace"]),
-    ("ui", &["decoding", "export", "library", "problems", "session", "trace"]),
+    ("ui", &["decoding", "export", "hub", "library", "problems", "session", "trace"]),
     (
         "cli",
         &[
@@ -26,6 +27,7 @@ const DIRECTIONS: [(&str, &[&str]); 15] = [
             "export",
             "formats",
             "gpu",
+            "hub",
             "library",
             "model",
             "session",
@@ -38,18 +40,21 @@ const DIRECTIONS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that belong to one room. `main.rs` may parse arguments and hold errors.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("anyhow", &["main.rs"]),
     ("clap", &["cli", "main.rs"]),
     ("ctrlc", &["cli"]),
     ("eframe", &["ui"]),
     ("egui", &["ui"]),
     ("egui_tiles", &["ui"]),
+    ("fs4", &["hub"]),
     ("libm", &["reference"]),
     ("llguidance", &["tokenizer"]),
     ("memmap2", &["formats"]),
     ("rfd", &["ui"]),
+    ("ring", &["hub"]),
     ("tokenizers", &["tokenizer"]),
+    ("ureq", &["hub"]),
     ("wgpu", &["gpu"]),
 ];
 

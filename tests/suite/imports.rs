@@ -9,7 +9,7 @@ use super::architecture::files;
 
 /// The parts of a room, files and folders alike: each imports only from those before it. What stands on one line
 /// could change places. The room's own `mod.rs` is its face, from which nothing inside imports.
-const ORDERS: [(&str, &[&str]); 9] = [
+const ORDERS: [(&str, &[&str]); 10] = [
     (
         "decoding",
         &[
@@ -63,6 +63,29 @@ const ORDERS: [(&str, &[&str]); 9] = [
             "import",
             "inspect",
             "open",
+        ],
+    ),
+    (
+        "hub",
+        &[
+            "pace",
+            "error",
+            "names",
+            "settings",
+            "stop",
+            "address",
+            "http",
+            "quantisation",
+            "order",
+            "offers",
+            "suggestion",
+            "listing",
+            "layout",
+            "lock",
+            "digest",
+            "blob",
+            "download",
+            "curated",
         ],
     ),
     (
@@ -237,6 +260,8 @@ const ORDERS: [(&str, &[&str]); 9] = [
             "talk",
             "lanes",
             "lane_names",
+            "downloads",
+            "get_card",
             "remembered",
             "format",
             "token_text",
@@ -274,9 +299,11 @@ const ORDERS: [(&str, &[&str]); 9] = [
             "layout",
             "picture",
             "looking",
+            "fetching",
             "app",
             "exporting",
             "shelving",
+            "getting",
             "opening",
             "performing",
             "running",

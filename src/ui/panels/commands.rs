@@ -10,6 +10,7 @@ use crate::session::ModelSource;
 use crate::ui::action::Action;
 use crate::ui::arrangement::Preset;
 use crate::ui::exports::Export;
+use crate::ui::get_card::GetAction;
 use crate::ui::keyboard::SHORTCUTS;
 use crate::ui::lanes::{LaneAction, SecondAction};
 use crate::ui::lessons::built_in;
@@ -46,6 +47,7 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         add(format!("Open {name}"), Action::Open(ModelSource::Path(path.clone())));
     }
+    add("Get a model…".to_owned(), Action::Get(GetAction::Show));
     add("Open a trace…".to_owned(), Action::OpenTrace);
     let run = scene.run();
     for pane in Pane::ALL {

@@ -12,6 +12,7 @@ mod conversation;
 pub(super) mod curve;
 pub(super) mod draw;
 pub(super) mod field;
+pub(super) mod get;
 mod grammar;
 pub(super) mod inspector;
 mod kept;

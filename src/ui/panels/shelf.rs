@@ -9,6 +9,7 @@ use crate::library::{LookedInto, Model, Seen};
 use crate::session::ModelSource;
 use crate::ui::action::Action;
 use crate::ui::format;
+use crate::ui::get_card::GetAction;
 use crate::ui::icons::Icon;
 use crate::ui::scene::Scene;
 use crate::ui::shelf::{Order, Phase, Shelf, details};
@@ -53,14 +54,22 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             }
         });
     }
-    let width = ui.available_width();
-    let another = action_button(ui, Icon::Folder, "Look in another folder…", Emphasis::Secondary, width);
-    if another
-        .on_hover_text("Its models are listed from now on, such as those of text-generation-webui")
-        .clicked()
-    {
-        actions.push(Action::PickLibraryFolder);
-    }
+    let is_empty = shelf.phase == Phase::Done && shelf.models.is_empty();
+    let half = (ui.available_width() - space::S) / 2.0;
+    ui.horizontal(|ui| {
+        let another = action_button(ui, Icon::Folder, "Look in another folder…", Emphasis::Secondary, half);
+        if another
+            .on_hover_text("Its models are listed from now on, such as those of text-generation-webui")
+            .clicked()
+        {
+            actions.push(Action::PickLibraryFolder);
+        }
+        let emphasis = if is_empty { Emphasis::Primary } else { Emphasis::Secondary };
+        let get = action_button(ui, Icon::Save, "Get a model…", emphasis, half);
+        if get.on_hover_text("Download one from the Hugging Face hub").clicked() {
+            actions.push(Action::Get(GetAction::Show));
+        }
+    });
 }
 
 fn open(model: &Model) -> Action {

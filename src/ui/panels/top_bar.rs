@@ -10,6 +10,7 @@ use crate::ui::action::Action;
 use crate::ui::arrangement::Preset;
 use crate::ui::definitions;
 use crate::ui::format;
+use crate::ui::get_card::GetAction;
 use crate::ui::icons::Icon;
 use crate::ui::remembered::ThemeChoice;
 use crate::ui::scene::Scene;
@@ -51,6 +52,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
                 scene.actions.push(Action::ToggleLessons);
             }
             bell(ui, scene);
+            downloads(ui, scene);
             theme_switch(ui, scene);
             arrangement(ui, scene, narrow);
             if !narrow {
@@ -70,6 +72,22 @@ fn bell(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
     if bell.clicked() {
         scene.actions.push(Action::ToggleNotices);
+    }
+}
+
+/// How far downloads are, while there are any: a line below the arrow.
+fn downloads(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let Some(share) = scene.state.downloads.share() else { return };
+    let palette = palette(ui);
+    let percent = (100.0 * share).floor();
+    let button = icon_toggle(ui, Icon::Save, &format!("Downloads: {percent} %"), Some(true));
+    let line =
+        egui::Rect::from_min_max(button.rect.left_bottom() - vec2(0.0, 3.0), button.rect.right_bottom());
+    ui.painter().rect_filled(line, 1.5, palette.outline);
+    let done = line.with_max_x(line.left() + line.width() * share);
+    ui.painter().rect_filled(done, 1.5, palette.accent);
+    if button.clicked() {
+        scene.actions.push(Action::Get(GetAction::Show));
     }
 }
 
