@@ -146,15 +146,87 @@ fn folders_whose_parts_do_not_fit_are_refused_by_name() {
         let error = refused("packed-int4", groups, &[]);
         assert!(error.contains("weight_scale") && error.contains(&format!("says {size}")), "{error}");
     }
-    let error = refused("gptq-int4", |config| config["quantization_config"]["bits"] = json!(3), &[]);
-    assert!(error.contains("matrices of 2, 4, 8 bits can be read"), "{error}");
-    let error = refused("gptq-int4", |config| config["quantization_config"]["desc_act"] = json!(true), &[]);
-    assert!(error.contains("desc_act") && error.contains("order"), "{error}");
-    let error = refused("awq-int4", |config| config["quantization_config"]["version"] = json!("gemv"), &[]);
-    assert!(error.contains("version") && error.contains("gemm"), "{error}");
+    let error = refused("gptq-int4", |config| config["quantization_config"]["bits"] = json!(5), &[]);
+    assert!(error.contains("matrices of 2, 3, 4 and 8 bits can be read"), "{error}");
     let error =
         refused("awq-int4", |config| config["quantization_config"]["quant_method"] = json!("hqq"), &[]);
     assert!(error.contains("quantization_config") && error.contains("MLX"), "{error}");
+}
+
+#[test]
+fn words_whose_parts_do_not_fit_are_refused_by_name() {
+    let setting = |name: &str, field: &str, value: Value| {
+        refused(name, |config| config["quantization_config"][field] = value, &[])
+    };
+    let error = setting("gptq-int4", "checkpoint_format", json!("gptq_p"));
+    assert!(
+        error.contains("checkpoint_format is \"gptq_p\"") && error.contains("gptq and gptq_v2"),
+        "{error}"
+    );
+    let error = setting("gptq-int4", "is_marlin_format", json!(true));
+    assert!(error.contains("is_marlin_format") && error.contains("Marlin"), "{error}");
+    let error = setting("gptq-int4", "pack_dtype", json!("int16"));
+    assert!(error.contains("pack_dtype") && error.contains("int32"), "{error}");
+    let error = setting("awq-int4", "bits", json!(8));
+    assert!(error.contains("bits is 8") && error.contains("4 bits"), "{error}");
+    let error = setting("awq-int4", "version", json!("marlin"));
+    assert!(error.contains("version") && error.contains("gemm, gemv and gemv_fast"), "{error}");
+    let error = setting("awq-int4", "backend", json!("llm-awq"));
+    assert!(error.contains("backend") && error.contains("llm-awq"), "{error}");
+    // More groups than there are scales.
+    let error = setting("awq-gemv", "group_size", json!(1));
+    assert!(error.contains("scales") && error.contains("96 in groups of 1"), "{error}");
+    let error = setting("awq-fast", "group_size", json!(4));
+    assert!(error.contains("scales") && error.contains("in groups of 4"), "{error}");
+
+    let same = |_: &mut Value| {};
+    let order = "self_attn.q_proj.g_idx";
+    let without = [("layers.0.self_attn.q_proj.g_idx", "layers.0.self_attn.q_proj.other")];
+    let error = refused("gptq-order", same, &without);
+    assert!(error.contains(order) && error.contains("missing"), "{error}");
+    // A group that there is not, and one with too many inputs.
+    for group in [-1_i32, 2, 1] {
+        let error = refused_bytes("gptq-order", order, |bytes| {
+            let places = bytes.as_chunks_mut::<4>().0;
+            let first = places.iter_mut().find(|bytes| i32::from_le_bytes(**bytes) == 0).unwrap();
+            *first = group.to_le_bytes();
+        });
+        assert!(error.contains(order) && error.contains("32 columns into each group"), "{group}: {error}");
+    }
+    let short = |header: &mut Value| header[format!("model.layers.0.{order}")]["dtype"] = json!("F32");
+    let error = refused_with("gptq-order", same, short);
+    assert!(error.contains(order) && error.contains("where I32 is expected"), "{error}");
+    let short = |header: &mut Value| reshape(header, "mlp.up_proj.weight_g_idx", [2, 32]);
+    let error = refused_with("packed-order", same, short);
+    assert!(error.contains("up_proj.weight_g_idx") && error.contains("[64] is expected"), "{error}");
+}
+
+#[test]
+fn what_older_libraries_say_may_stand_in_a_file_of_its_own() {
+    for (name, file) in [("gptq-int3", "quantize_config.json"), ("awq-gemv", "quant_config.json")] {
+        let changed = tempfile::tempdir().unwrap();
+        let mut settings = json!({});
+        let take = |config: &mut Value| {
+            settings = config.as_object_mut().unwrap().remove("quantization_config").unwrap();
+            settings.as_object_mut().unwrap().remove("quant_method");
+            if let Some(bits) =
+                settings.as_object_mut().unwrap().remove("bits").filter(|_| name == "awq-gemv")
+            {
+                settings["w_bit"] = bits;
+                settings["q_group_size"] = settings.as_object_mut().unwrap().remove("group_size").unwrap();
+            } else {
+                settings["bits"] = json!(3);
+            }
+        };
+        copy_changed(&folder(name), changed.path(), take, |_, _| {});
+        fs::write(changed.path().join(file), settings.to_string()).unwrap();
+        let (_, faults) = formats_and_faults(name, changed.path());
+        assert_eq!(faults, Vec::<String>::new());
+        // Beside a folder without such tensors it says nothing.
+        copy_changed(&folder("fp8-blocks"), changed.path(), |_| {}, |_, _| {});
+        fs::write(changed.path().join(file), "{").unwrap();
+        assert!(formats::open(changed.path()).is_ok());
+    }
 }
 
 #[test]

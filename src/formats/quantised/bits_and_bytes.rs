@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::joined::{Blocks, Codes, Factors, Joined, Nested, Turn};
+use super::joined::{Blocks, Codes, Factors, Joined, Nested};
 use super::matrices::{JoinedMatrices, group, matrix};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
@@ -101,7 +101,7 @@ fn four_bits(
         })?;
     let blocks =
         Blocks::Groups(GroupFormat::new(codes, size, GroupFactors::F32), Factors::Flat { block, nested });
-    let whole = Joined { blocks, columns, codes: Codes::HighFirst, parts: stored, turn: Turn::ALONE };
+    let whole = Joined::new(blocks, columns, Codes::HighFirst, stored);
     Ok(matrix(module, vec![rows, columns], whole))
 }
 
@@ -134,6 +134,6 @@ fn eight_bits(module: &str, weight: Part, parts: &mut Parts) -> Result<(Part, Jo
     let blocks =
         Blocks::Groups(GroupFormat::new(GroupCodes::Int8, size, GroupFactors::F32), Factors::OfLargest);
     let stored = vec![weight, largest];
-    let whole = Joined { blocks, columns, codes: Codes::SignedRows, parts: stored, turn: Turn::ALONE };
+    let whole = Joined::new(blocks, columns, Codes::SignedRows, stored);
     Ok(matrix(module, vec![rows, columns], whole))
 }

@@ -3,7 +3,7 @@
 //! `NAME.weight` has rows of codes; `NAME.weight_scale_inv` or `NAME.weight_scale` what they are multiplied by: a number, one
 //! a row, or one a block; or powers of two for each 32 of a row. What activations and cached keys and values would be rounded by is passed over: here they are not.
 
-use super::joined::{Blocks, Codes, Factors, Joined, Turn};
+use super::joined::{Blocks, Codes, Factors, Joined};
 use super::matrices::{JoinedMatrices, group, matrix};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
@@ -65,7 +65,7 @@ pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrice
             let shape = weight.stored.shape.clone();
             let parts = vec![weight, scale];
             let blocks = Blocks::Groups(format, factors);
-            let whole = Joined { blocks, columns, codes: lie, parts, turn: Turn::ALONE };
+            let whole = Joined::new(blocks, columns, lie, parts);
             joined.push(matrix(&module, shape, whole));
         }
     }

@@ -1,7 +1,7 @@
 //! Matrices of floats of four bits (E2M1), two neighbours in a byte, as compressed-tensors and ModelOpt have them: `weight_scale` is
 //! of floats of eight bits for each sixteen, which go with a number for the whole matrix, or of powers of two for each 32.
 
-use super::joined::{Blocks, Codes, Joined, Overall, Turn};
+use super::joined::{Blocks, Codes, Joined, Overall};
 use super::matrices::{JoinedMatrices, matrix, whole_blocks};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
@@ -42,7 +42,7 @@ pub(super) fn join(names: &Names, parts: &mut Parts) -> Result<JoinedMatrices, F
         whole_blocks(packed, columns, blocks, parts)?;
         check_scale(scale, [rows, columns], blocks, parts)?;
         stored.extend(overall);
-        let whole = Joined { blocks, columns, codes: Codes::Rows, parts: stored, turn: Turn::ALONE };
+        let whole = Joined::new(blocks, columns, Codes::Rows, stored);
         joined.push(matrix(&module, vec![rows, columns], whole));
     }
     Ok(joined)

@@ -1,6 +1,9 @@
 //! A quantised matrix that a folder stores in several tensors, read as rows of a group format.
 
+use std::sync::Arc;
+
 use super::four_bits::{push_mxfp4, push_nvfp4};
+use super::order::in_order;
 use super::parts::{Float, Part};
 use crate::model::WeightFormat;
 use crate::model::group_format::GroupFormat;
@@ -20,6 +23,8 @@ pub(in crate::formats) struct Joined {
     pub parts: Vec<Part>,
     /// Which of the matrices it is whose rows lie one below the other in these parts.
     pub turn: Turn,
+    /// Where the stored columns of a group are no neighbours, the order in which they are.
+    pub order: Option<Arc<[u32]>>,
 }
 
 /// A matrix among others.
@@ -91,6 +96,8 @@ pub(in crate::formats) enum Codes {
     WordsOfInputs(usize),
     /// In words of eight outputs of four bits, for each of the columns so many words.
     WordsOfOutputs(usize),
+    /// Of four bits in words of 16, four rows together, as AWQ's kernel for steps reads them.
+    FourRows,
 }
 
 /// How scales lie.
@@ -109,6 +116,8 @@ pub(in crate::formats) enum Factors {
         /// What factors are made of that are no numbers themselves.
         nested: Option<Nested>,
     },
+    /// In rows of one for each output, and in another tensor what is added.
+    BiasesOfGroups(Scales),
     /// With the codes that stand for 0.
     Zeros {
         /// How scales lie.
@@ -149,6 +158,16 @@ pub(in crate::formats) struct Scales {
     pub outputs: Option<usize>,
 }
 
+impl Scales {
+    /// Where the scale of a row and a group is.
+    const fn place(self, row: usize, group: usize) -> usize {
+        match self.outputs {
+            Some(outputs) => group * outputs + row,
+            None => row * self.groups + group,
+        }
+    }
+}
+
 /// The codes that stand for 0.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::formats) enum Zeros {
@@ -165,16 +184,27 @@ pub(in crate::formats) enum Zeros {
     },
     /// For each group in words of eight rows, so many words.
     WordsOfEight(usize),
+    /// For each row in words of neighbouring groups, so many words.
+    WordsOfOwnGroups(usize),
 }
 
 /// The place in a word of AWQ of each of eight neighbours.
 const PLACES_OF_EIGHT: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 impl Joined {
+    /// One matrix on its own, whose columns are in their order.
+    pub(super) const fn new(blocks: Blocks, columns: usize, codes: Codes, parts: Vec<Part>) -> Self {
+        Self { blocks, columns, codes, parts, turn: Turn::ALONE, order: None }
+    }
+
     /// Appends a row. `bytes` are those of the parts.
     pub(in crate::formats) fn push_row(&self, bytes: &[&[u8]], row: usize, rows: &mut Vec<u8>) {
         let row = self.turn.index * self.turn.rows + row;
         let codes = self.row_codes(bytes[0], row);
+        let codes = match &self.order {
+            Some(order) => in_order(&codes, self.blocks.bits(), order),
+            None => codes,
+        };
         let size = self.blocks.format().block_elements();
         for (block, codes) in codes.chunks_exact(size * self.blocks.bits() / 8).enumerate() {
             let column = block * size;
@@ -213,10 +243,9 @@ impl Joined {
                 (0..words).flat_map(|index| word(codes, index * outputs + row).to_le_bytes()).collect()
             }
             Codes::WordsOfOutputs(words) => {
-                let code = |column: usize| of_eight(codes, column * words, row);
-                let pair = |byte: usize| code(2 * byte) | code(2 * byte + 1) << 4;
-                (0..row_bytes).map(|byte| pair(byte) as u8).collect()
+                pairs(row_bytes, |column| of_eight(codes, column * words, row) as u8)
             }
+            Codes::FourRows => pairs(row_bytes, |column| of_four_rows(codes, self.columns, [row, column])),
         }
     }
 
@@ -243,13 +272,14 @@ impl Joined {
                 };
                 factor.to_le_bytes()
             }
+            Factors::BiasesOfGroups(scales) => {
+                let place = scales.place(row, column / scales.group);
+                two(half_word(bytes[1], place), half_word(bytes[2], place))
+            }
             Factors::Powers => power_of_two(bytes[1][own_place]).to_le_bytes(),
             Factors::Zeros { scales, zeros } => {
                 let group = column / scales.group;
-                let place = match scales.outputs {
-                    Some(outputs) => group * outputs + row,
-                    None => row * scales.groups + group,
-                };
+                let place = scales.place(row, group);
                 let stored = bytes.get(2).copied().unwrap_or_default();
                 let zero = zero((format, zeros), stored, scales, (row, group));
                 two(half_word(bytes[1], place), zero as u16)
@@ -278,10 +308,9 @@ fn zero(
     match zeros {
         Zeros::Middle => middle(format.codes) as u32,
         Zeros::WordsOfRows => of_word(word(stored, bits * row / 32 * scales.groups + group)),
-        Zeros::WordsOfGroups { words, added } => {
-            of_word(word(stored, group * words + bits * row / 32)) + added
-        }
+        Zeros::WordsOfGroups { words, added } => of_words(stored, group * words, [bits, row]) + added,
         Zeros::WordsOfEight(words) => of_eight(stored, group * words, row),
+        Zeros::WordsOfOwnGroups(words) => of_words(stored, row * words, [bits, group]),
     }
 }
 
@@ -292,6 +321,28 @@ fn power_of_two(exponent: u8) -> f32 {
         255 => f32::NAN,
         _ => f32::from_bits(u32::from(exponent) << 23),
     }
+}
+
+/// Number `index`, of so many bits, of words from word `first` on, the first in the lowest bits; some of them run over the words'
+/// ends.
+fn of_words(words: &[u8], first: usize, [bits, index]: [usize; 2]) -> u32 {
+    let (place, shift) = (first + bits * index / 32, bits * index % 32);
+    let next = if shift + bits > 32 { word(words, place + 1) } else { 0 };
+    let two = u64::from(word(words, place)) | u64::from(next) << 32;
+    (two >> shift) as u32 & ((1 << bits) - 1)
+}
+
+/// The code at a row and a column of so many where four rows lie together: for each 64 columns 16 words of 16 bits of each of
+/// the rows, every one with four columns that are eight apart.
+fn of_four_rows(words: &[u8], columns: usize, [row, column]: [usize; 2]) -> u8 {
+    let of_rows = row / 4 * columns + column / 64 * 64 + row % 4 * 16;
+    let place = of_rows + column % 64 / 32 * 8 + column % 8;
+    (half_word(words, place) >> (column % 32 / 8 * 4)) as u8 & 15
+}
+
+/// So many bytes of codes of four bits, the first of two in the low half.
+fn pairs(bytes: usize, code: impl Fn(usize) -> u8) -> Vec<u8> {
+    (0..bytes).map(|byte| code(2 * byte) | code(2 * byte + 1) << 4).collect()
 }
 
 /// Number `index` of words of eight each, from word `first` on, as AWQ packs them.

@@ -54,21 +54,27 @@ pub(super) fn group(
     })
 }
 
-/// Refuses scales of other groups than `config.json` says, where it says so; a group may be larger than a row.
-pub(super) fn check_group(
+/// Elements that share a scale in rows of so many elements and scales, where `config.json` may say how many: the last group of a
+/// row may be smaller, and a group larger than a row.
+pub(super) fn groups_of(
     said: Option<usize>,
-    stored: usize,
-    scales: &Part,
+    [columns, scales]: [usize; 2],
+    part: &Part,
     parts: &Parts,
-) -> Result<(), FormatError> {
+) -> Result<usize, FormatError> {
     match said {
-        Some(said) if said < stored || said > stored && scales.stored.shape.iter().all(|&size| size > 1) => {
-            let reason = format!(
-                "it has a scale for {stored} elements each, but config.json says {said} (group_size)"
-            );
-            Err(parts.error(scales, reason))
+        Some(said) if said > 0 && columns.div_ceil(said) == scales => Ok(said),
+        _ if scales == 0 || !columns.is_multiple_of(scales) => {
+            let reason = format!("{scales} scales for rows of {columns} elements do not come out even");
+            Err(parts.error(part, reason))
         }
-        _ => Ok(()),
+        Some(said) => {
+            let size = columns / scales;
+            let reason =
+                format!("it has a scale for {size} elements each, but config.json says {said} (group_size)");
+            Err(parts.error(part, reason))
+        }
+        None => Ok(columns / scales),
     }
 }
 

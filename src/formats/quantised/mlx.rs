@@ -126,7 +126,7 @@ pub(super) fn join(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatri
             parts.check(&biases, &[&scales.stored.element.name()], &[&scales.stored.shape])?;
             stored.push(biases);
         }
-        let whole = Joined { blocks, columns, codes: Codes::Rows, parts: stored, turn: Turn::ALONE };
+        let whole = Joined::new(blocks, columns, Codes::Rows, stored);
         match shape.as_slice() {
             &[count, rows, _] if module.contains(EXPERTS) => {
                 let experts = (0..count).map(|index| {
