@@ -22,7 +22,7 @@ const EXPERTS: &str = "mlx-experts";
 const GPT_OSS: &str = "mlx-gpt-oss";
 
 /// The folders, and the formats that their matrices come to.
-const FOLDERS: [(&str, &[&str]); 30] = [
+const FOLDERS: [(&str, &[&str]); 34] = [
     (EXPERTS, &["int4-g32-bf16", "int8-g64-bf16"]),
     ("fp8-blocks", &["e4m3-g32-f32"]),
     ("fp8-matrices", &["e4m3-g32-f32", "e4m3-g64-f32"]),
@@ -74,6 +74,11 @@ const FOLDERS: [(&str, &[&str]); 30] = [
     ("model-opt", &["e4m3-g64-f32", "nvfp4-scaled"]),
     ("bnb-nf4", &["nf4-g32-f32", "nf4-g64-f32"]),
     ("bnb-fp4", &["fp4-g32-f32", "fp4-g64-f32"]),
+    // Rows, or groups, that are no whole number of blocks.
+    ("odd-nf4", &["f32", "nf4-g64-f32"]),
+    ("odd-nvfp4", &["f32", "nvfp4-scaled"]),
+    ("odd-int4", &["f32"]),
+    ("odd-fp8", &["e4m3-g64-f32", "f32"]),
     // Of eight bits, which have no hashes.
     ("bnb-int8", &[]),
 ];
@@ -220,6 +225,8 @@ fn headers_tell_the_formats_and_all_bytes() {
             // Biases, and the sinks of two heads.
             GPT_OSS => 4 + 4 * 3 * 32 + 3 + 8,
             "mlx-nvfp4" | "compressed-nvfp4" | "model-opt" | "awq-fast" => 3 * 128,
+            "odd-nvfp4" => 3 * 80,
+            name if name.starts_with("odd") => 3 * 48,
             _ => 3 * 96,
         };
         let more = match name {

@@ -263,16 +263,16 @@ fn floats_whose_parts_do_not_fit_are_refused_by_name() {
         let error = refused_with(name, same, integers);
         assert!(error.contains(overall) && error.contains("where F32 is expected"), "{error}");
     }
-    // Rows of half a block.
-    let halves = |header: &mut Value| {
-        reshape(header, "mlp.down_proj.weight_packed", [256, 16]);
-        reshape(header, "mlp.down_proj.weight_scale", [256, 2]);
-    };
+    // Rows of half a group.
+    let halves = |header: &mut Value| reshape(header, "mlp.down_proj.weight_packed", [1024, 4]);
     let error = refused_with("compressed-nvfp4", same, halves);
     assert!(
-        error.contains("down_proj") && error.contains("32 elements") && error.contains("of 64"),
+        error.contains("down_proj") && error.contains("8 elements") && error.contains("of 16"),
         "{error}"
     );
+    let halves = |header: &mut Value| reshape(header, "self_attn.q_proj.weight", [256, 16]);
+    let error = refused_with("compressed-mx", same, halves);
+    assert!(error.contains("q_proj") && error.contains("16 elements") && error.contains("of 32"), "{error}");
     let algorithm = |config: &mut Value| config["quantization_config"]["quant_algo"] = json!("W4A16_AWQ");
     let error = refused("model-opt", algorithm, &[]);
     assert!(error.contains("quantization_config.quant_algo") && error.contains("NVFP4"), "{error}");
@@ -391,12 +391,4 @@ fn matrices_of_bits_and_bytes_that_do_not_fit_are_refused_by_name() {
     assert!(error.contains("weight_format") && error.contains("row by row"), "{error}");
     let error = refused("bnb-int8", same, &[("mlp.up_proj.SCB", "mlp.up_proj.other")]);
     assert!(error.contains("up_proj.SCB") && error.contains("missing"), "{error}");
-    // Rows that blocks of 32 do not divide.
-    let odd = |_: &mut Value, data: &mut [u8]| {
-        let text = b"[96, 64]";
-        let places: Vec<usize> = (0..data.len() - 8).filter(|&at| data[at..].starts_with(text)).collect();
-        places.into_iter().for_each(|at| data[at..at + 8].copy_from_slice(b"[384,16]"));
-    };
-    let error = refused_changed("bnb-nf4", same, odd);
-    assert!(error.contains("16 elements in blocks of 64") && error.contains("multiples of 32"), "{error}");
 }

@@ -93,8 +93,7 @@ fn gemv(
     let scales = Scales { group: of_scale, groups, outputs: None };
     let factors = Factors::Zeros { scales, zeros: Zeros::WordsOfOwnGroups(groups / 8) };
     let of_groups = with_zeros(&stored.scales, parts)?;
-    let format =
-        GroupFormat::new(GroupCodes::Int4, group(&stored.words, inputs, of_scale, parts)?, of_groups);
+    let format = GroupFormat::new(GroupCodes::Int4, group(inputs, of_scale), of_groups);
     let blocks = Blocks::Groups(format, factors);
     let joined = Joined::new(blocks, inputs, Codes::Rows, stored.into_parts());
     Ok(matrix(&module, vec![outputs, inputs], joined))
@@ -116,7 +115,7 @@ fn gemv_fast(
     parts.check(&stored.zeros, &["F16"], &[&[groups, outputs]])?;
     let of_scale = of_scale(settings, [inputs, groups], &stored.scales, parts)?;
     let factors = Factors::BiasesOfGroups(Scales { group: of_scale, groups, outputs: Some(outputs) });
-    let size = group(&stored.words, inputs, of_scale, parts)?;
+    let size = group(inputs, of_scale);
     let blocks = Blocks::Groups(GroupFormat::new(GroupCodes::Int4, size, GroupFactors::F16Bias), factors);
     let joined = Joined::new(blocks, inputs, Codes::FourRows, stored.into_parts());
     Ok(matrix(module, vec![outputs, inputs], joined))

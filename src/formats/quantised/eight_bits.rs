@@ -60,7 +60,7 @@ pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrice
                 true => powers(&weight, &scale, parts)?,
                 false => blocks(&weight, &scale, block, parts)?,
             };
-            let size = group(&weight, columns, of_block, parts)?;
+            let size = group(columns, of_block);
             let format = GroupFormat::new(codes, size, GroupFactors::F32);
             let shape = weight.stored.shape.clone();
             let parts = vec![weight, scale];
@@ -75,6 +75,10 @@ pub(super) fn join(block: [usize; 2], parts: &mut Parts) -> Result<JoinedMatrice
 /// Columns of the matrix and of a group, and how its powers of two lie.
 fn powers(weight: &Part, scale: &Part, parts: &Parts) -> Result<(usize, usize, Factors), FormatError> {
     let &[rows, columns] = parts.sizes(weight)?;
+    if !columns.is_multiple_of(POWER) {
+        let reason = format!("rows of {columns} elements are no whole number of groups of {POWER}");
+        return Err(parts.error(scale, reason));
+    }
     parts.check(scale, &["U8", "F8_E8M0"], &[&[rows, columns / POWER]])?;
     Ok((columns, POWER, Factors::Powers))
 }

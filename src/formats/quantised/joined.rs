@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::four_bits::{push_mxfp4, push_nvfp4};
+use super::four_bits::{STEPS, push_mxfp4, push_nvfp4};
 use super::order::in_order;
 use super::parts::{Float, Part};
+use super::words_of_codes::{half_word, of_eight, of_four_rows, of_words, pairs, power_of_two, single, word};
 use crate::model::WeightFormat;
 use crate::model::group_format::GroupFormat;
 use crate::model::groups::middle;
@@ -63,6 +64,16 @@ pub(in crate::formats) enum Overall {
     Over,
 }
 
+impl Overall {
+    /// The factor, by what is stored.
+    pub(super) fn factor(self, stored: &[u8]) -> f32 {
+        match self {
+            Self::Times => single(stored, 0),
+            Self::Over => 1.0 / single(stored, 0),
+        }
+    }
+}
+
 impl Blocks {
     /// The format.
     pub(super) fn format(self) -> WeightFormat {
@@ -75,7 +86,7 @@ impl Blocks {
     }
 
     /// Bits of a code.
-    fn bits(self) -> usize {
+    pub(super) fn bits(self) -> usize {
         match self {
             Self::Groups(format, _) => format.codes.bits(),
             Self::Mxfp4 | Self::Nvfp4(_) => 4,
@@ -188,13 +199,30 @@ pub(in crate::formats) enum Zeros {
     WordsOfOwnGroups(usize),
 }
 
-/// The place in a word of AWQ of each of eight neighbours.
-const PLACES_OF_EIGHT: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
-
 impl Joined {
     /// One matrix on its own, whose columns are in their order.
     pub(super) const fn new(blocks: Blocks, columns: usize, codes: Codes, parts: Vec<Part>) -> Self {
         Self { blocks, columns, codes, parts, turn: Turn::ALONE, order: None }
+    }
+
+    /// The format that its rows are read in: f32 where they, or the groups in them, are no whole number of blocks.
+    pub(super) fn format(&self) -> WeightFormat {
+        if self.has_whole_blocks() { self.blocks.format() } else { WeightFormat::F32 }
+    }
+
+    fn has_whole_blocks(&self) -> bool {
+        let size = self.blocks.format().block_elements();
+        let fit = |group: usize| group >= self.columns || group.is_multiple_of(size);
+        self.columns.is_multiple_of(size)
+            && match self.blocks {
+                // They go on from row to row.
+                Blocks::Groups(_, Factors::Flat { block, .. }) => block.is_multiple_of(size),
+                Blocks::Groups(_, Factors::Zeros { scales, .. } | Factors::BiasesOfGroups(scales)) => {
+                    fit(scales.group)
+                }
+                Blocks::Groups(_, Factors::Blocks { columns, .. }) => fit(columns),
+                _ => true,
+            }
     }
 
     /// Appends a row. `bytes` are those of the parts.
@@ -205,23 +233,36 @@ impl Joined {
             Some(order) => in_order(&codes, self.blocks.bits(), order),
             None => codes,
         };
+        if !self.has_whole_blocks() {
+            return self.push_numbers(&codes, bytes, row, rows);
+        }
         let size = self.blocks.format().block_elements();
         for (block, codes) in codes.chunks_exact(size * self.blocks.bits() / 8).enumerate() {
-            let column = block * size;
-            match self.blocks {
-                Blocks::Groups(format, factors) => {
-                    rows.extend_from_slice(&self.factors_of((format, factors), bytes, (row, column)));
-                    rows.extend_from_slice(codes);
-                }
-                Blocks::Mxfp4 => push_mxfp4(bytes[1][(row * self.columns + column) / size], codes, rows),
-                Blocks::Nvfp4(overall) => {
-                    let steps = &bytes[1][(row * self.columns + column) / 16..][..4];
-                    let factor = overall.map(|overall| match overall {
-                        Overall::Times => single(bytes[2], 0),
-                        Overall::Over => 1.0 / single(bytes[2], 0),
-                    });
-                    push_nvfp4(steps, codes, factor, rows);
-                }
+            self.push_block(codes, bytes, (row, block * size), rows);
+        }
+    }
+
+    /// Appends the block of a row that begins at a column.
+    pub(super) fn push_block(
+        &self,
+        codes: &[u8],
+        bytes: &[&[u8]],
+        (row, column): (usize, usize),
+        rows: &mut Vec<u8>,
+    ) {
+        let place = row * self.columns + column;
+        match self.blocks {
+            Blocks::Groups(format, factors) => {
+                rows.extend_from_slice(&self.factors_of((format, factors), bytes, (row, column)));
+                rows.extend_from_slice(codes);
+            }
+            Blocks::Mxfp4 => push_mxfp4(bytes[1][place / 32], codes, rows),
+            Blocks::Nvfp4(overall) => {
+                // The last block of a row may have fewer.
+                let mut steps = [0; 4];
+                let count = steps.len().min((self.columns - column) / STEPS);
+                steps[..count].copy_from_slice(&bytes[1][place / STEPS..][..count]);
+                push_nvfp4(&steps, codes, overall.map(|overall| overall.factor(bytes[2])), rows);
             }
         }
     }
@@ -236,21 +277,23 @@ impl Joined {
                 codes[row * row_bytes..][..row_bytes].iter().map(|code| code ^ 128).collect()
             }
             Codes::HighFirst => {
-                codes[row * row_bytes..][..row_bytes].iter().map(|two| two.rotate_left(4)).collect()
+                // A row may begin within a byte.
+                let code = |place: usize| codes[place / 2] >> (4 * (1 - place % 2)) & 15;
+                pairs(self.columns, |column| code(row * self.columns + column))
             }
             Codes::WordsOfInputs(outputs) => {
                 let words = self.columns * bits / 32;
                 (0..words).flat_map(|index| word(codes, index * outputs + row).to_le_bytes()).collect()
             }
             Codes::WordsOfOutputs(words) => {
-                pairs(row_bytes, |column| of_eight(codes, column * words, row) as u8)
+                pairs(self.columns, |column| of_eight(codes, column * words, row) as u8)
             }
-            Codes::FourRows => pairs(row_bytes, |column| of_four_rows(codes, self.columns, [row, column])),
+            Codes::FourRows => pairs(self.columns, |column| of_four_rows(codes, self.columns, [row, column])),
         }
     }
 
-    /// The factors of the group of a row that begins at a column.
-    fn factors_of(
+    /// The factors of the group of a row that begins at a column, or of the one in which it is.
+    pub(super) fn factors_of(
         &self,
         (format, factors): (GroupFormat, Factors),
         bytes: &[&[u8]],
@@ -312,53 +355,4 @@ fn zero(
         Zeros::WordsOfEight(words) => of_eight(stored, group * words, row),
         Zeros::WordsOfOwnGroups(words) => of_words(stored, row * words, [bits, group]),
     }
-}
-
-/// 2^(e − 127), or no number where all bits are set (OCP Microscaling Formats 1.0, E8M0).
-fn power_of_two(exponent: u8) -> f32 {
-    match exponent {
-        0 => f32::MIN_POSITIVE / 2.0,
-        255 => f32::NAN,
-        _ => f32::from_bits(u32::from(exponent) << 23),
-    }
-}
-
-/// Number `index`, of so many bits, of words from word `first` on, the first in the lowest bits; some of them run over the words'
-/// ends.
-fn of_words(words: &[u8], first: usize, [bits, index]: [usize; 2]) -> u32 {
-    let (place, shift) = (first + bits * index / 32, bits * index % 32);
-    let next = if shift + bits > 32 { word(words, place + 1) } else { 0 };
-    let two = u64::from(word(words, place)) | u64::from(next) << 32;
-    (two >> shift) as u32 & ((1 << bits) - 1)
-}
-
-/// The code at a row and a column of so many where four rows lie together: for each 64 columns 16 words of 16 bits of each of
-/// the rows, every one with four columns that are eight apart.
-fn of_four_rows(words: &[u8], columns: usize, [row, column]: [usize; 2]) -> u8 {
-    let of_rows = row / 4 * columns + column / 64 * 64 + row % 4 * 16;
-    let place = of_rows + column % 64 / 32 * 8 + column % 8;
-    (half_word(words, place) >> (column % 32 / 8 * 4)) as u8 & 15
-}
-
-/// So many bytes of codes of four bits, the first of two in the low half.
-fn pairs(bytes: usize, code: impl Fn(usize) -> u8) -> Vec<u8> {
-    (0..bytes).map(|byte| code(2 * byte) | code(2 * byte + 1) << 4).collect()
-}
-
-/// Number `index` of words of eight each, from word `first` on, as AWQ packs them.
-fn of_eight(words: &[u8], first: usize, index: usize) -> u32 {
-    word(words, first + index / 8) >> (4 * PLACES_OF_EIGHT[index % 8]) & 15
-}
-
-fn word(bytes: &[u8], index: usize) -> u32 {
-    let at = 4 * index;
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-fn single(bytes: &[u8], index: usize) -> f32 {
-    f32::from_bits(word(bytes, index))
-}
-
-fn half_word(bytes: &[u8], index: usize) -> u16 {
-    u16::from_le_bytes([bytes[2 * index], bytes[2 * index + 1]])
 }

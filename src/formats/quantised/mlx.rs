@@ -4,7 +4,7 @@
 //! apart again, by the names of the files that it converts.
 
 use super::joined::{Blocks, Codes, Factors, Joined, Turn};
-use super::matrices::{JoinedMatrices, matrix, whole_blocks};
+use super::matrices::{JoinedMatrices, matrix};
 use super::parts::{Float, Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
@@ -118,7 +118,6 @@ pub(super) fn join(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatri
         let blocks = kind.blocks(&scales, parts)?;
         let shape = shape(&weight, &scales, kind, parts)?;
         let columns = shape.last().copied().unwrap_or(0);
-        whole_blocks(&weight, columns, blocks, parts)?;
         let mut stored = vec![weight, scales];
         if matches!(kind, Kind::Affine(..)) {
             let (weight, scales) = (&stored[0], &stored[1]);

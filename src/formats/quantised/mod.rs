@@ -14,10 +14,12 @@ mod joined;
 mod matrices;
 mod mlx;
 mod model_opt;
+mod numbers;
 mod order;
 mod packed;
 mod parts;
 mod words;
+mod words_of_codes;
 
 use super::error::FormatError;
 use super::fields::Fields;

@@ -130,8 +130,7 @@ fn joined_matrix(
         Some(of_columns) => order(&of_columns, [columns, of_scale], parts)?,
         None => None,
     };
-    let format =
-        GroupFormat::new(codes, group(&packed, columns, of_scale, parts)?, with_zeros(&scale, parts)?);
+    let format = GroupFormat::new(codes, group(columns, of_scale), with_zeros(&scale, parts)?);
     let scales = Scales { group: of_scale, groups, outputs: None };
     let lie = if zeros.is_some() { Zeros::WordsOfRows } else { Zeros::Middle };
     let factors = Factors::Zeros { scales, zeros: lie };

@@ -88,7 +88,7 @@ impl Packed {
             Some(of_inputs) => order(of_inputs, [inputs, groups.size], parts)?,
             None => None,
         };
-        let size = group(&stored.words, inputs, groups.size, parts)?;
+        let size = group(inputs, groups.size);
         let format = GroupFormat::new(codes, size, with_zeros(&stored.scales, parts)?);
         let scales = Scales { group: groups.size, groups: groups.count, outputs: Some(outputs) };
         let blocks = Blocks::Groups(format, Factors::Zeros { scales, zeros: self.zeros });
