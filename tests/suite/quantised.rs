@@ -21,8 +21,11 @@ const EXPERTS: &str = "mlx-experts";
 /// gpt-oss as mlx-lm has it.
 const GPT_OSS: &str = "mlx-gpt-oss";
 
+/// That whose head is its embedding.
+const TIED: &str = "mlx-tied";
+
 /// The folders, and the formats that their matrices come to.
-const FOLDERS: [(&str, &[&str]); 34] = [
+pub(super) const FOLDERS: [(&str, &[&str]); 41] = [
     (EXPERTS, &["int4-g32-bf16", "int8-g64-bf16"]),
     ("fp8-blocks", &["e4m3-g32-f32"]),
     ("fp8-matrices", &["e4m3-g32-f32", "e4m3-g64-f32"]),
@@ -79,6 +82,14 @@ const FOLDERS: [(&str, &[&str]); 34] = [
     ("odd-nvfp4", &["f32", "nvfp4-scaled"]),
     ("odd-int4", &["f32"]),
     ("odd-fp8", &["e4m3-g64-f32", "f32"]),
+    ("fp8-powers", &["e4m3-g32-f32"]),
+    ("mxfp8-rows", &["e4m3-g32-f32"]),
+    ("fbgemm", &["e4m3-g32-f32", "e4m3-g64-f32"]),
+    ("metal", &["int4-g32-bf16"]),
+    // Embeddings and heads.
+    (TIED, &["int4-g32-bf16"]),
+    ("packed-ends", &["int4-g32-bf16-zeros"]),
+    ("gptq-head", &["int4-g32-f16-zeros"]),
     // Of eight bits, which have no hashes.
     ("bnb-int8", &[]),
 ];
@@ -225,6 +236,7 @@ fn headers_tell_the_formats_and_all_bytes() {
             // Biases, and the sinks of two heads.
             GPT_OSS => 4 + 4 * 3 * 32 + 3 + 8,
             "mlx-nvfp4" | "compressed-nvfp4" | "model-opt" | "awq-fast" => 3 * 128,
+            "odd-nf4" => 3 * 304,
             "odd-nvfp4" => 3 * 80,
             name if name.starts_with("odd") => 3 * 48,
             _ => 3 * 96,
@@ -235,6 +247,7 @@ fn headers_tell_the_formats_and_all_bytes() {
             "gptq-order" => 7 * 64,
             _ => 0,
         };
-        assert_eq!(facts.parameters, 64 * (2 * 64 + 2 * 64 + 2 * 32 + of_feed_forward + 3) + more, "{name}");
+        let ends = if name == TIED { 64 } else { 2 * 64 };
+        assert_eq!(facts.parameters, 64 * (ends + 2 * 64 + 2 * 32 + of_feed_forward + 3) + more, "{name}");
     }
 }

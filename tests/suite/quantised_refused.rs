@@ -7,7 +7,7 @@ use std::path::Path;
 use logitscope::formats;
 use serde_json::{Value, json};
 
-use super::quantised::{folder, formats_and_faults};
+use super::quantised::{FOLDERS, folder, formats_and_faults};
 
 /// The folder copied, with a changed configuration and tensors renamed: what opening it says.
 fn refused(name: &str, config: impl FnOnce(&mut Value), renamed: &[(&str, &str)]) -> String {
@@ -309,15 +309,16 @@ fn what_model_opt_says_may_stand_in_a_file_of_its_own() {
 
 #[test]
 fn parts_of_a_matrix_may_lie_in_several_files() {
-    for name in ["mlx-nvfp4", "compressed-nvfp4"] {
+    for (name, _) in FOLDERS {
         let changed = tempfile::tempdir().unwrap();
         fs::copy(folder(name).join("config.json"), changed.path().join("config.json")).unwrap();
         let (header, data) = tensors(&folder(name));
         let mut shards = [(json!({}), Vec::new()), (json!({}), Vec::new())];
         let mut places = json!({});
-        for (tensor, entry) in header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__")
-        {
-            let second = usize::from(tensor.ends_with("scales") || tensor.ends_with("weight_scale"));
+        let tensors = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
+        for (index, (tensor, entry)) in tensors.enumerate() {
+            // Each other one: codes of many matrices lie elsewhere than their scales.
+            let second = index % 2;
             let (list, bytes) = &mut shards[second];
             let range = [0, 1].map(|index| entry["data_offsets"][index].as_u64().unwrap() as usize);
             let begin = bytes.len();
@@ -391,4 +392,39 @@ fn matrices_of_bits_and_bytes_that_do_not_fit_are_refused_by_name() {
     assert!(error.contains("weight_format") && error.contains("row by row"), "{error}");
     let error = refused("bnb-int8", same, &[("mlp.up_proj.SCB", "mlp.up_proj.other")]);
     assert!(error.contains("up_proj.SCB") && error.contains("missing"), "{error}");
+}
+
+#[test]
+fn every_method_that_transformers_knows_is_read_or_refused_by_its_name() {
+    let list = fs::read_to_string(folder("methods.txt")).unwrap();
+    // Those with a folder among the fixtures; bitsandbytes' two are one in files, and mxfp4 is gpt-oss'.
+    let read = [
+        "awq",
+        "bitsandbytes_4bit",
+        "bitsandbytes_8bit",
+        "compressed-tensors",
+        "fbgemm_fp8",
+        "fp8",
+        "gptq",
+        "metal",
+        "mxfp8",
+    ];
+    let mut refused_for = Vec::new();
+    for method in list.lines() {
+        let changed = tempfile::tempdir().unwrap();
+        let name = |config: &mut Value| config["quantization_config"] = json!({"quant_method": method});
+        copy_changed(&folder("fp8-blocks"), changed.path(), name, |_, _| {});
+        let error = formats::open(changed.path()).err().map(|error| error.to_string()).unwrap_or_default();
+        let is_refused = error.contains("cannot be read: fp8, mxfp8,");
+        assert_eq!(is_refused, !read.contains(&method), "{method}: {error}");
+        assert!(!error.contains("weights of this kind"), "{method}: {error}");
+        if is_refused {
+            assert!(error.contains(method), "{method}: {error}");
+            refused_for.push(error.split(" cannot be read").next().unwrap().to_owned());
+        }
+    }
+    assert_eq!(refused_for.len(), 18);
+    refused_for.sort();
+    refused_for.dedup();
+    assert_eq!(refused_for.len(), 18, "each has a sentence of its own");
 }

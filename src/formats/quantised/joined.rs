@@ -333,6 +333,7 @@ impl Joined {
                     Float::F32 => single(bytes[1], place),
                     Float::Bf16 => half::bf16::from_bits(half_word(bytes[1], place)).to_f32(),
                     Float::F16 => half::f16::from_bits(half_word(bytes[1], place)).to_f32(),
+                    Float::Power => power_of_two(bytes[1][place]),
                 };
                 scale.to_le_bytes()
             }

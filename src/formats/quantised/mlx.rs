@@ -17,6 +17,8 @@ const EXPERTS: &str = ".mlp.switch_mlp.";
 pub(super) struct Settings<'a> {
     fields: Fields<'a>,
     usual: Kind,
+    /// What the tensors with what is added are called.
+    biases: &'static str,
 }
 
 /// How a matrix is quantised.
@@ -95,7 +97,13 @@ impl Kind {
 impl<'a> Settings<'a> {
     pub(super) fn of(fields: Fields<'a>) -> Result<Self, FormatError> {
         let usual = Kind::of(&fields)?;
-        Ok(Self { fields, usual })
+        Ok(Self { fields, usual, biases: "biases" })
+    }
+
+    /// Those of transformers' method `metal`, which has MLX's whole numbers.
+    pub(super) fn metal(fields: Fields<'a>) -> Result<Self, FormatError> {
+        let usual = Kind::affine(&fields)?;
+        Ok(Self { fields, usual, biases: "qbiases" })
     }
 
     /// How the matrix of a module is quantised, where it is.
@@ -121,7 +129,7 @@ pub(super) fn join(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatri
         let mut stored = vec![weight, scales];
         if matches!(kind, Kind::Affine(..)) {
             let (weight, scales) = (&stored[0], &stored[1]);
-            let biases = parts.need(&format!("{module}.biases"), weight)?;
+            let biases = parts.need(&format!("{module}.{}", settings.biases), weight)?;
             parts.check(&biases, &[&scales.stored.element.name()], &[&scales.stored.shape])?;
             stored.push(biases);
         }

@@ -54,6 +54,9 @@ impl<'a> Scheme<'a> {
             return mlx::Settings::of(settings).map(|settings| Some(Self::Mlx(settings)));
         }
         match config.optional_object("quantization_config")? {
+            Some(settings) if settings.optional_text("quant_method")? == Some("metal") => {
+                mlx::Settings::metal(settings).map(|settings| Some(Self::Mlx(settings)))
+            }
             Some(settings) => Self::of_method(settings.optional_text("quant_method")?, &settings),
             None => Ok(None),
         }
@@ -62,7 +65,9 @@ impl<'a> Scheme<'a> {
     /// That of a method's settings; none of a method that is unknown here.
     fn of_method(method: Option<&str>, settings: &Fields) -> Result<Option<Self>, FormatError> {
         Ok(match method {
-            Some("fp8") => Some(Self::EightBits { block: eight_bits::block(settings, "weight_block_size")? }),
+            Some("fp8" | "mxfp8" | "fbgemm_fp8") => {
+                Some(Self::EightBits { block: eight_bits::block(settings, "weight_block_size")? })
+            }
             Some("compressed-tensors") => Some(Self::CompressedTensors(packed::Settings::of(settings)?)),
             Some("modelopt" | "modelopt_fp4" | "modelopt_mixed") => Some(Self::model_opt(settings)?),
             Some("bitsandbytes" | "bitsandbytes_4bit" | "bitsandbytes_8bit") => Some(Self::BitsAndBytes),
