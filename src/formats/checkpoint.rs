@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -119,14 +120,10 @@ impl Checkpoint {
         let Ok(config) = folder.read_config() else { return Ok(()) };
         let place = folder.place(CONFIG);
         let Ok(config) = Fields::new(&place, &config) else { return Ok(()) };
-        let model_opt = folder.read_json(quantised::MODEL_OPT_FILE)?;
-        let model_opt_place = folder.place(quantised::MODEL_OPT_FILE);
-        let model_opt =
-            model_opt.as_ref().map(|settings| Fields::new(&model_opt_place, settings)).transpose()?;
         let files = self.files.iter().map(|file| PartsFile { place: &file.place, bytes: &file.bytes });
         let files: Vec<PartsFile> = files.collect();
         let parts = self.tensors.drain(..).map(|tensor| Part { file: tensor.file, stored: tensor.stored });
-        let joined = quantised::join(&config, model_opt.as_ref(), &files, parts.collect())?;
+        let joined = quantised::join(&config, folder, &files, parts.collect())?;
         self.by_name.clear();
         for (part, joined) in joined {
             self.by_name.insert(part.stored.name.clone(), self.tensors.len());
@@ -193,6 +190,11 @@ impl Checkpoint {
     /// Whether tensor `index` is made of several, so that only whole rows of it can be read.
     pub fn is_joined(&self, index: usize) -> bool {
         self.tensors[index].joined.is_some()
+    }
+
+    /// The order in which tensor `index` has its columns, where it is one of its own.
+    pub fn order(&self, index: usize) -> Option<&Arc<[u32]>> {
+        self.tensors[index].joined.as_ref()?.order.as_ref()
     }
 
     /// Has the system fetch some bytes of tensor `index`, which are about to be read.

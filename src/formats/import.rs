@@ -11,6 +11,7 @@ use super::architectures::{Family, StoredNames};
 use super::checkpoint::{Checkpoint, CheckpointTensor};
 use super::error::FormatError;
 use super::names::PrefixedNames;
+use super::orders::orders;
 use super::rewrite::{BLOCKS, Layout, Recipe, SCALES};
 use super::safetensors::Element;
 use super::source::{ScaledTensor, Source};
@@ -240,6 +241,9 @@ fn tensors<'a>(
         tensors.push(info(source.format_of_result()));
         sources.push(source);
     }
+    let orders = orders(plan, checkpoint, &sources)?;
+    tensors.extend(orders.iter().map(|(info, _)| info.clone()));
+    sources.extend(orders.into_iter().map(|(_, source)| source));
     Ok((tensors, sources))
 }
 

@@ -18,6 +18,7 @@ pub mod json;
 pub mod location;
 mod names;
 mod open;
+mod orders;
 mod quantised;
 pub mod rewrite;
 pub mod safetensors;

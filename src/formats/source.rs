@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::rewrite::{Order, Recipe, mxfp4_rows};
@@ -24,6 +25,8 @@ pub(super) struct Source {
     factors: Vec<f32>,
     /// What is added to it.
     added: Option<Box<Self>>,
+    /// Where it is the order of a matrix' columns and no stored tensor: that order.
+    order: Option<Arc<[u32]>>,
     /// What its elements are multiplied with after all that, so many of them with each factor; none where they are as
     /// they are.
     runs: Vec<(usize, f32)>,
@@ -42,7 +45,18 @@ pub struct ScaledTensor {
 impl Source {
     /// Rows that are found in these stored tensors by this recipe.
     pub(super) fn new(stored: Vec<usize>, format: WeightFormat, recipe: Recipe) -> Self {
-        Self { stored, scales: None, format, recipe, factors: Vec::new(), added: None, runs: Vec::new() }
+        let (factors, runs) = (Vec::new(), Vec::new());
+        Self { stored, scales: None, format, recipe, factors, added: None, order: None, runs }
+    }
+
+    /// The order of a matrix' columns, as numbers in f32.
+    pub(super) fn of_order(order: Arc<[u32]>) -> Self {
+        Self { order: Some(order), ..Self::new(Vec::new(), WeightFormat::F32, Recipe::Ones) }
+    }
+
+    /// Every stored tensor that it is made of.
+    pub(super) fn all_stored(&self) -> impl Iterator<Item = usize> {
+        self.stored.iter().chain(self.added.iter().flat_map(|added| &added.stored)).copied()
     }
 
     /// The same of MXFP4 whose scales are apart.
@@ -141,6 +155,9 @@ impl Source {
     fn read<'a>(&self, checkpoint: &'a Checkpoint, info: &TensorInfo, rows: Range<usize>) -> Cow<'a, [u8]> {
         if rows.is_empty() {
             return Cow::Borrowed(&[]);
+        }
+        if let Some(order) = &self.order {
+            return Cow::Owned(order.iter().flat_map(|&column| (column as f32).to_le_bytes()).collect());
         }
         if self.stored.is_empty() {
             return self.recipe.read(&[], info.columns, self.format, rows);

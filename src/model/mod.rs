@@ -21,6 +21,7 @@ pub mod grids;
 pub mod group_format;
 pub mod groups;
 pub mod language_model;
+pub mod orders;
 pub mod plan;
 pub mod probe;
 pub mod profiling;

@@ -6,7 +6,7 @@ use super::cache::{CachedPositions, KeysValues, State, stored};
 use super::selection::RecentRows;
 use super::{
     activate, add, clamp, embed, expert_linear, gate, gate_rows, head_linear, head_norm, linear, mix, norm,
-    pick, rotary, route, scale, soft_cap, xielu,
+    pick, reorder, rotary, route, scale, soft_cap, xielu,
 };
 use crate::model::plan::{BufferId, RowSet, TensorId};
 use crate::model::weights::TensorInfo;
@@ -120,6 +120,9 @@ impl Reference {
                 let input = normed.as_deref().unwrap_or(input);
                 let (columns, bias) = (self.columns_of(weight), self.optional(bias));
                 linear::linear(self.tensor(weight), bias, columns, input, epilogue, output);
+            }
+            Op::Reorder { order, input, .. } => {
+                reorder::reorder(self.tensor(order), self.buffer(input), output);
             }
             Op::Rotary { table, heads, head_width, .. } => {
                 let longest = |row: &Row| self.sequence(row.sequence).longest;

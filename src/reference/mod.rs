@@ -61,6 +61,7 @@ mod norm;
 mod pick;
 mod probe;
 mod recurrence;
+mod reorder;
 mod rotary;
 mod route;
 mod scale;

@@ -23,7 +23,7 @@ impl HeadFiles {
     /// The plain plan and the weights in its order.
     pub fn open(&self) -> Result<(Plan, Box<dyn Weights + Send>), LoadError> {
         let head = formats::open_drafting_head(&self.path, &self.decoder)?;
-        let mut plan = plan_drafting_head(&head.config);
+        let mut plan = plan_drafting_head(&head.config).with_orders(head.weights.tensors());
         let path = self.path.display().to_string();
         let bound = plan.bind(head.weights).map_err(|reason| LoadError::Bind { path, reason })?;
         let mut weights: Box<dyn Weights + Send> = Box::new(bound);

@@ -34,7 +34,7 @@ fn memory(path: &Path) -> Result<Need, LoadError> {
     let mut file = formats::open(path)?;
     file.config.context = file.config.context.min(USUAL_CONTEXT);
     let context = file.config.context;
-    let mut plan = plan_decoder(&file.config);
+    let mut plan = plan_decoder(&file.config).with_orders(file.weights.tensors());
     let bound = plan.bind(file.weights);
     let weights = bound.map_err(|reason| LoadError::Bind { path: file.path, reason })?;
     plan.cache_format = CacheFormat::for_weights(weights.tensors());

@@ -52,7 +52,7 @@ impl Opened {
             return Err(LoadError::Context { name: file.name, asked: context, most });
         }
         file.config.context = context;
-        let mut plan = plan_decoder(&file.config);
+        let mut plan = plan_decoder(&file.config).with_orders(file.weights.tensors());
         let bound = plan.bind(file.weights);
         file.weights = Box::new(bound.map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?);
         if weights != WeightsChoice::Original {

@@ -35,6 +35,25 @@ const WIDE_PUNCTUATION: &str =
 const EAST_ASIAN: &str = r"[\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+";
 /// DeepSeek V3's rules, after digits by threes and Chinese and Japanese on their own.
 const DEEPSEEK3: &str = r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##;
+/// Digits by threes from the last on, where a word ends with them: the newer Cohere models'.
+const DIGITS_FROM_LAST: &str = r"\d{1,3}(?=(?:\d{3})*\b)";
+/// The same of every run of digits, as Trinity's.
+const RUNS_FROM_LAST: &str = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))";
+/// Scripts that Trinity keeps apart: Chinese, Japanese, Thai, Lao, Khmer, Burmese and Korean.
+const SCRIPTS_APART: &str = r"[\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{F900}-\x{FAFF}\x{3040}-\x{309F}\x{30A0}-\x{30FF}\x{FF65}-\x{FF9F}\x{2F00}-\x{2FDF}\x{E40}-\x{E7F}\x{E80}-\x{EFF}\x{1780}-\x{17FF}\x{1000}-\x{109F}\x{AA60}-\x{AA7F}\x{A9E0}-\x{A9FF}\x{AC00}-\x{D7AF}\x{1100}-\x{11FF}]+";
+/// As K-EXAONE, whose words go on over single spaces.
+const WORDS_AND_SPACES: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+";
+/// DeepSeek V3's rules with each line break alone, as Spark has them.
+const SPARK: &str = r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+"##;
+/// Korean, wide punctuation, Bopomofo, and Chinese with Japanese, each apart, as Youtu has them.
+const SCRIPTS_OF_YOUTU: &str = r"[\x{AC00}-\x{D7A3}\x{3131}-\x{318E}]+|[\x{FF01}\x{2026}\x{201C}\x{201D}\x{2018}\x{2019}\x{2014}\x{FF1A}\x{FF1B}\x{FF0C}\x{3001}-\x{303F}\x{FE30}-\x{FE4F}]+|[\x{3105}-\x{312F}]+|[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+";
+/// As GPT-4o's with each digit alone.
+const CASED_ONE_DIGIT: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Each digit alone and no contractions: apostrophes stay with what follows.
+const NO_CONTRACTIONS: &str =
+    r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// As GPT-4's, with spaces in runs of powers of two, as Jais 2.
+const SPACES_BY_POWERS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}";
 /// BLOOM's words: all but spaces and the punctuation of several scripts.
 const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
 
@@ -102,11 +121,11 @@ impl Splitting {
             "llama-bpe" | "llama3" | "llama-v3" | "lfm2" => {
                 Self { adds_bos: true, ..whole(&[Pattern(THREE_DIGITS)]) }
             }
-            "falcon3" | "falcon-h1" => {
+            "falcon3" | "falcon-h1" | "midm-2.0" => {
                 Self { adds_bos: true, doubt: Some(AS_LLAMA3), ..whole(&[Pattern(THREE_DIGITS)]) }
             }
             "chatglm-bpe" => Self { doubt: Some(NO_BEGINNING), ..plain(&[Pattern(THREE_DIGITS)]) },
-            "glm4" => Self { doubt: Some(NO_BEGINNING), ..whole(&[Pattern(THREE_DIGITS)]) },
+            "glm4" | "glm5" => Self { doubt: Some(NO_BEGINNING), ..whole(&[Pattern(THREE_DIGITS)]) },
             "dbrx" | "smaug-bpe" => plain(&[Pattern(THREE_DIGITS)]),
             "gpt-4o" => plain(&[Pattern(CASED)]),
             "kimi-k2" => whole(&[Pattern(CASED_BESIDE_HAN)]),
@@ -132,18 +151,43 @@ impl Splitting {
                 Pattern(r"\p{N}"),
             ]),
             "deepseek-v3" => plain(OF_DEEPSEEK3),
-            "hunyuan-dense" => perhaps_composed(OF_DEEPSEEK3),
+            "hunyuan-dense" | "hy_v4" | "joyai-llm" => perhaps_composed(OF_DEEPSEEK3),
+            "spark2_5" => perhaps_composed(&[
+                Pattern(r"\p{N}{1,3}"),
+                Pattern(r"[\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+"),
+                Pattern(SPARK),
+                Pattern(r"\p{N}"),
+            ]),
+            "afmoe" => {
+                perhaps_composed(&[Pattern(RUNS_FROM_LAST), Pattern(SCRIPTS_APART), Pattern(DEEPSEEK3)])
+            }
+            "minimax-m2" | "kanana2" | "talkie" => perhaps_composed(&[Pattern(CASED)]),
+            "tiny_aya" | "cohere2moe" => perhaps_composed(&[Pattern(DIGITS_FROM_LAST), Pattern(CASED)]),
+            "exaone-moe" => perhaps_composed(&[Pattern(WORDS_AND_SPACES)]),
+            "youtu" => Self {
+                whole_tokens_first: true,
+                ..perhaps_composed(&[Pattern(SCRIPTS_OF_YOUTU), Pattern(CASED_ONE_DIGIT)])
+            },
+            "ufakzeka" => perhaps_composed(&[Pattern(NO_CONTRACTIONS)]),
+            "jais-2" => perhaps_composed(&[Pattern(SPACES_BY_POWERS)]),
+            "hunyuan" | "stablelm2" | "megrez" | "solar-open" | "grok-2" | "kormo" => {
+                perhaps_composed(&[Pattern(ONE_DIGIT)])
+            }
             // Ling's pattern is spelled otherwise and matches alike.
             "bailingmoe" | "bailingmoe2" => perhaps_composed(&[Pattern(ONE_DIGIT)]),
             "laguna" => perhaps_composed(&[Pattern(r"[^\n]+|\n+"), Pattern(ONE_DIGIT)]),
-            "mellum2" | "exaone" => perhaps_composed(&[Pattern(r"\p{N}"), Pattern(GPT2)]),
-            "exaone4" => perhaps_composed(&[Pattern(GPT2)]),
+            "mellum2" | "exaone" | "minerva-7b" => perhaps_composed(&[Pattern(r"\p{N}"), Pattern(GPT2)]),
+            "exaone4" | "trillion" | "granite-docling" | "jais" | "gigachat" | "a.x-4.0" | "mellum" => {
+                perhaps_composed(&[Pattern(GPT2)])
+            }
             "minicpm5" => Self {
                 whole_tokens_first: true,
                 ..perhaps_composed(&[Pattern(r"\p{N}{1,3}"), Pattern(DIGIT_RUNS)])
             },
             "seed-coder" => perhaps_composed(&[Pattern(LONE_BREAKS)]),
             "bloom" => plain(&[Pattern(BLOOM)]),
+            "poro-chat" | "gpt3-finnish" => perhaps_composed(&[Pattern(BLOOM)]),
+            "viking" => perhaps_composed(&[Pattern(BLOOM), Pattern(r"\p{N}")]),
             other => return Err(refusal(other)),
         })
     }
@@ -190,11 +234,10 @@ impl Splitting {
 fn refusal(name: &str) -> String {
     match name {
         "default" => "the file does not say how a text is split (tokenizer.ggml.pre)".to_owned(),
-        // Readers of GGUF never normalise; whether these models' own tokenizers do is not in the metadata.
-        "stablelm2" | "minerva-7b" | "jais" | "trillion" | "viking" | "poro-chat" | "gpt3-finnish"
-        | "granite-docling" | "hunyuan" | "megrez" => {
+        // Between digits, where nothing is; and of two whose tokens are no bytes.
+        "superbpe" | "chameleon" | "sarvam-moe" | "whitespace" => {
             format!(
-                "whether kind `{name}` brings a text into a normal form before it is split is not certain"
+                "its kind `{name}` (tokenizer.ggml.pre) splits a text by rules that cannot be followed here"
             )
         }
         other => {

@@ -11,8 +11,10 @@ use logitscope::model::config::{
     LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions, Residual, ResidualConfig,
     RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks, StoredPairs, StreamFactor,
 };
-use logitscope::model::plan::Epilogue;
+use logitscope::model::orders::order_name;
+use logitscope::model::plan::{Epilogue, TensorSpec};
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
+use logitscope::model::weights::TensorInfo;
 use logitscope::model::{Batch, LanguageModel, Op, Plan, WeightFormat, Weights, fuse, plan_decoder};
 use logitscope::reference::Reference;
 use logitscope::synthetic::{SyntheticWeights, shapes};
@@ -192,6 +194,19 @@ pub fn plans() -> impl Iterator<Item = Plan> {
     SHAPES.into_iter().map(|(_, shape, _)| plan(shape))
 }
 
+/// A llama's plan of which every matrix has its columns in an order of its own.
+pub fn ordered() -> Plan {
+    let plain = plan(LLAMA);
+    let of_matrix = |spec: &TensorSpec| TensorInfo {
+        name: order_name(&spec.name),
+        rows: 1,
+        columns: spec.columns,
+        format: WeightFormat::F32,
+    };
+    let orders: Vec<TensorInfo> = plain.tensors.iter().map(of_matrix).collect();
+    plain.with_orders(&orders)
+}
+
 fn plan(shape: Shape) -> Plan {
     let norm = NormConfig {
         kind: shape.norm,
@@ -303,6 +318,34 @@ fn a_llama_layer_becomes_five_ops_and_keeps_every_weight_once() {
     let elements = |plan: &Plan| plan.tensors.iter().map(|spec| spec.rows * spec.columns).sum::<usize>();
     assert_eq!(elements(&fused.plan), elements(&plain));
     assert_eq!(fused.weights.tensors().len(), fused.plan.tensors.len());
+}
+
+#[test]
+fn what_is_in_an_order_is_not_brought_into_it_again() {
+    let device = device();
+    let count = |plan: &Plan, name: &str| plan.ops.iter().filter(|op| op.name() == name).count();
+    let plain = ordered();
+    let mut source = MadeWeights::random(&plain, WeightFormat::F16, 5);
+    // Seven matrices in each of two layers, and the head.
+    assert_eq!(count(&plain, "reorder"), 15);
+    let expected = logits(&mut Reference::new(plain.clone(), CONTEXT, &source).unwrap());
+    let fused = fuse(&plain, &source);
+    assert_eq!((count(&fused.plan, "reorder"), count(&fused.plan, "linear")), (9, 9));
+    let mut twin = Reference::new(fused.plan.clone(), CONTEXT, &fused.weights).unwrap();
+    assert_close(&logits(&mut twin), &expected, "twin");
+    let progress = &mut |_, _| ControlFlow::Continue(());
+    let mut engine = Engine::load(device, fused.plan, CONTEXT, &fused.weights, progress).unwrap();
+    assert_close(&logits(&mut engine), &expected, "GPU");
+
+    // The first layer's keys are in another order, which the rows of an unordered map would not see.
+    let keys = plain.tensors.iter().position(|spec| spec.name == "layers.0.attention.key.order").unwrap();
+    source.set(keys, 0, 3.0);
+    source.set(keys, plain.tensors[keys].columns - 1, 2.0);
+    let expected = logits(&mut Reference::new(plain.clone(), CONTEXT, &source).unwrap());
+    let fused = fuse(&plain, &source);
+    assert_eq!((count(&fused.plan, "reorder"), count(&fused.plan, "linear")), (11, 11));
+    let mut twin = Reference::new(fused.plan.clone(), CONTEXT, &fused.weights).unwrap();
+    assert_close(&logits(&mut twin), &expected, "another order");
 }
 
 #[test]

@@ -190,7 +190,10 @@ fn what_cannot_be_reproduced_is_said() {
     refused(GgufVocabulary { pre: None, ..byte_level() }, "does not say how a text is split");
     let kind = |kind: &str| GgufVocabulary { pre: Some(kind.to_owned()), ..byte_level() };
     refused(kind("default"), "does not say how a text is split");
-    refused(kind("stablelm2"), "normal form before it is split is not certain");
+    refused(
+        kind("superbpe"),
+        "`superbpe` (tokenizer.ggml.pre) splits a text by rules that cannot be followed",
+    );
     refused(GgufVocabulary { merges: Vec::new(), ..byte_level() }, "no merges");
     refused(GgufVocabulary { model: "bert".to_owned(), ..byte_level() }, "`bert`");
     let flat = vec![-1000.0; sentencepiece().tokens.len()];

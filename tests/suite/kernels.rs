@@ -373,6 +373,21 @@ fn elementwise_ops_agree_in_every_shape() {
 }
 
 #[test]
+fn columns_are_reordered_in_every_shape() {
+    for choice in choices() {
+        for columns in WIDTHS {
+            let ops = vec![Op::Reorder { order: TensorId(0), input: INPUT, output: OUTPUT }];
+            let buffers = vec![batch_buffer("input", columns), batch_buffer("output", columns)];
+            let tensors = vec![tensor("matrix.order", 1, columns)];
+            let mut pair = Pair::new(&plan(ops, buffers, tensors), WeightFormat::F32, choice);
+            for rows in ROWS {
+                pair.compare_rows(rows, &format!("reorder {columns} {choice:?}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn picking_some_rows_takes_those_rows() {
     let outputs = BufferSpec { name: "picked", columns: 5, rows: RowSet::Outputs };
     let ops = vec![Op::Pick { input: INPUT, output: OUTPUT }];

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use logitscope::formats;
 use logitscope::model::batch::RowOutput;
-use logitscope::model::{Batch, CacheFormat, LanguageModel};
+use logitscope::model::orders::order_name;
+use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat, Weights};
 use logitscope::reference::Reference;
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
 use serde_json::Value;
@@ -20,8 +21,11 @@ const EXPERTS: &str = "mlx-experts";
 /// gpt-oss as mlx-lm has it.
 const GPT_OSS: &str = "mlx-gpt-oss";
 
+/// That whose head is its embedding.
+const TIED: &str = "mlx-tied";
+
 /// The folders, and the formats that their matrices come to.
-const FOLDERS: [(&str, &[&str]); 22] = [
+pub(super) const FOLDERS: [(&str, &[&str]); 41] = [
     (EXPERTS, &["int4-g32-bf16", "int8-g64-bf16"]),
     ("fp8-blocks", &["e4m3-g32-f32"]),
     ("fp8-matrices", &["e4m3-g32-f32", "e4m3-g64-f32"]),
@@ -32,7 +36,15 @@ const FOLDERS: [(&str, &[&str]); 22] = [
     ("packed-int8", &["int8-g32-bf16-zeros", "int8-g64-bf16-zeros"]),
     ("gptq-int4", &["int4-g32-f16-zeros"]),
     ("gptq-int2", &["int2-g32-f16-zeros"]),
+    ("gptq-int3", &["int3-g32-f16-zeros", "int3-g64-f16-zeros"]),
+    ("gptq-int8", &["int8-g32-f16-zeros", "int8-g64-f16-zeros"]),
+    ("gptq-order", &["int4-g32-f16-zeros"]),
+    ("gptq-v2", &["int4-g32-f16-zeros", "int8-g32-f16-zeros"]),
+    ("packed-order", &["int4-g32-bf16-zeros"]),
     ("awq-int4", &["int4-g32-f16-zeros"]),
+    ("awq-rows", &["int4-g32-f16-zeros", "int4-g64-f16-zeros"]),
+    ("awq-gemv", &["int4-g32-f16-zeros"]),
+    ("awq-fast", &["int4-g64-f16"]),
     (
         "mlx-bf16",
         &[
@@ -65,6 +77,19 @@ const FOLDERS: [(&str, &[&str]); 22] = [
     ("model-opt", &["e4m3-g64-f32", "nvfp4-scaled"]),
     ("bnb-nf4", &["nf4-g32-f32", "nf4-g64-f32"]),
     ("bnb-fp4", &["fp4-g32-f32", "fp4-g64-f32"]),
+    // Rows, or groups, that are no whole number of blocks.
+    ("odd-nf4", &["f32", "nf4-g64-f32"]),
+    ("odd-nvfp4", &["f32", "nvfp4-scaled"]),
+    ("odd-int4", &["f32"]),
+    ("odd-fp8", &["e4m3-g64-f32", "f32"]),
+    ("fp8-powers", &["e4m3-g32-f32"]),
+    ("mxfp8-rows", &["e4m3-g32-f32"]),
+    ("fbgemm", &["e4m3-g32-f32", "e4m3-g64-f32"]),
+    ("metal", &["int4-g32-bf16"]),
+    // Embeddings and heads.
+    (TIED, &["int4-g32-bf16"]),
+    ("packed-ends", &["int4-g32-bf16-zeros"]),
+    ("gptq-head", &["int4-g32-f16-zeros"]),
     // Of eight bits, which have no hashes.
     ("bnb-int8", &[]),
 ];
@@ -118,7 +143,8 @@ pub(super) fn formats_and_faults(name: &str, folder: &Path) -> (Vec<&'static str
         let tensor = &file.weights.tensors()[index];
         // In parts, as loading may ask for them.
         let parts = [0..3, 3..3, 3..tensor.rows].map(|rows| file.weights.read(index, rows).unwrap());
-        if hash(&tensor.format.decode(&parts.concat())) != expected.as_str().unwrap() {
+        let values = tensor.format.decode(&parts.concat());
+        if hash(&in_stored_order(&*file.weights, &ours, values)) != expected.as_str().unwrap() {
             faults.push(format!("{name}: {module}"));
         }
         found.push(tensor.format.name());
@@ -126,6 +152,18 @@ pub(super) fn formats_and_faults(name: &str, folder: &Path) -> (Vec<&'static str
     found.sort();
     found.dedup();
     (found, faults)
+}
+
+/// The numbers of a matrix with their columns as its file has them, where these are in an order of their own.
+fn in_stored_order(weights: &dyn Weights, name: &str, values: Vec<f32>) -> Vec<f32> {
+    let order = weights.tensors().iter().position(|tensor| tensor.name == order_name(name));
+    let Some(order) = order else { return values };
+    let order = WeightFormat::F32.decode(&weights.read(order, 0..1).unwrap());
+    let mut stored = vec![0.0; values.len()];
+    for (row, stored) in values.chunks_exact(order.len()).zip(stored.chunks_exact_mut(order.len())) {
+        row.iter().zip(&order).for_each(|(value, place)| stored[*place as usize] = *value);
+    }
+    stored
 }
 
 #[test]
@@ -197,10 +235,19 @@ fn headers_tell_the_formats_and_all_bytes() {
             EXPERTS => 4 + 4 * 3 * 32 + 1,
             // Biases, and the sinks of two heads.
             GPT_OSS => 4 + 4 * 3 * 32 + 3 + 8,
-            "mlx-nvfp4" | "compressed-nvfp4" | "model-opt" => 3 * 128,
+            "mlx-nvfp4" | "compressed-nvfp4" | "model-opt" | "awq-fast" => 3 * 128,
+            "odd-nf4" => 3 * 304,
+            "odd-nvfp4" => 3 * 80,
+            name if name.starts_with("odd") => 3 * 48,
             _ => 3 * 96,
         };
-        let more = if name == GPT_OSS { 4 + 2 } else { 0 };
-        assert_eq!(facts.parameters, 64 * (2 * 64 + 2 * 64 + 2 * 32 + of_feed_forward + 3) + more, "{name}");
+        let more = match name {
+            GPT_OSS => 4 + 2,
+            // A bias for every row of a matrix.
+            "gptq-order" => 7 * 64,
+            _ => 0,
+        };
+        let ends = if name == TIED { 64 } else { 2 * 64 };
+        assert_eq!(facts.parameters, 64 * (ends + 2 * 64 + 2 * 32 + of_feed_forward + 3) + more, "{name}");
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use logitscope::formats;
 use serde_json::{Value, json};
 
-use super::quantised::{folder, formats_and_faults};
+use super::quantised::{FOLDERS, folder, formats_and_faults};
 
 /// The folder copied, with a changed configuration and tensors renamed: what opening it says.
 fn refused(name: &str, config: impl FnOnce(&mut Value), renamed: &[(&str, &str)]) -> String {
@@ -146,15 +146,87 @@ fn folders_whose_parts_do_not_fit_are_refused_by_name() {
         let error = refused("packed-int4", groups, &[]);
         assert!(error.contains("weight_scale") && error.contains(&format!("says {size}")), "{error}");
     }
-    let error = refused("gptq-int4", |config| config["quantization_config"]["bits"] = json!(3), &[]);
-    assert!(error.contains("matrices of 2, 4, 8 bits can be read"), "{error}");
-    let error = refused("gptq-int4", |config| config["quantization_config"]["desc_act"] = json!(true), &[]);
-    assert!(error.contains("desc_act") && error.contains("order"), "{error}");
-    let error = refused("awq-int4", |config| config["quantization_config"]["version"] = json!("gemv"), &[]);
-    assert!(error.contains("version") && error.contains("gemm"), "{error}");
+    let error = refused("gptq-int4", |config| config["quantization_config"]["bits"] = json!(5), &[]);
+    assert!(error.contains("matrices of 2, 3, 4 and 8 bits can be read"), "{error}");
     let error =
         refused("awq-int4", |config| config["quantization_config"]["quant_method"] = json!("hqq"), &[]);
     assert!(error.contains("quantization_config") && error.contains("MLX"), "{error}");
+}
+
+#[test]
+fn words_whose_parts_do_not_fit_are_refused_by_name() {
+    let setting = |name: &str, field: &str, value: Value| {
+        refused(name, |config| config["quantization_config"][field] = value, &[])
+    };
+    let error = setting("gptq-int4", "checkpoint_format", json!("gptq_p"));
+    assert!(
+        error.contains("checkpoint_format is \"gptq_p\"") && error.contains("gptq and gptq_v2"),
+        "{error}"
+    );
+    let error = setting("gptq-int4", "is_marlin_format", json!(true));
+    assert!(error.contains("is_marlin_format") && error.contains("Marlin"), "{error}");
+    let error = setting("gptq-int4", "pack_dtype", json!("int16"));
+    assert!(error.contains("pack_dtype") && error.contains("int32"), "{error}");
+    let error = setting("awq-int4", "bits", json!(8));
+    assert!(error.contains("bits is 8") && error.contains("4 bits"), "{error}");
+    let error = setting("awq-int4", "version", json!("marlin"));
+    assert!(error.contains("version") && error.contains("gemm, gemv and gemv_fast"), "{error}");
+    let error = setting("awq-int4", "backend", json!("llm-awq"));
+    assert!(error.contains("backend") && error.contains("llm-awq"), "{error}");
+    // More groups than there are scales.
+    let error = setting("awq-gemv", "group_size", json!(1));
+    assert!(error.contains("scales") && error.contains("96 in groups of 1"), "{error}");
+    let error = setting("awq-fast", "group_size", json!(4));
+    assert!(error.contains("scales") && error.contains("in groups of 4"), "{error}");
+
+    let same = |_: &mut Value| {};
+    let order = "self_attn.q_proj.g_idx";
+    let without = [("layers.0.self_attn.q_proj.g_idx", "layers.0.self_attn.q_proj.other")];
+    let error = refused("gptq-order", same, &without);
+    assert!(error.contains(order) && error.contains("missing"), "{error}");
+    // A group that there is not, and one with too many inputs.
+    for group in [-1_i32, 2, 1] {
+        let error = refused_bytes("gptq-order", order, |bytes| {
+            let places = bytes.as_chunks_mut::<4>().0;
+            let first = places.iter_mut().find(|bytes| i32::from_le_bytes(**bytes) == 0).unwrap();
+            *first = group.to_le_bytes();
+        });
+        assert!(error.contains(order) && error.contains("32 columns into each group"), "{group}: {error}");
+    }
+    let short = |header: &mut Value| header[format!("model.layers.0.{order}")]["dtype"] = json!("F32");
+    let error = refused_with("gptq-order", same, short);
+    assert!(error.contains(order) && error.contains("where I32 is expected"), "{error}");
+    let short = |header: &mut Value| reshape(header, "mlp.up_proj.weight_g_idx", [2, 32]);
+    let error = refused_with("packed-order", same, short);
+    assert!(error.contains("up_proj.weight_g_idx") && error.contains("[64] is expected"), "{error}");
+}
+
+#[test]
+fn what_older_libraries_say_may_stand_in_a_file_of_its_own() {
+    for (name, file) in [("gptq-int3", "quantize_config.json"), ("awq-gemv", "quant_config.json")] {
+        let changed = tempfile::tempdir().unwrap();
+        let mut settings = json!({});
+        let take = |config: &mut Value| {
+            settings = config.as_object_mut().unwrap().remove("quantization_config").unwrap();
+            settings.as_object_mut().unwrap().remove("quant_method");
+            if let Some(bits) =
+                settings.as_object_mut().unwrap().remove("bits").filter(|_| name == "awq-gemv")
+            {
+                settings["w_bit"] = bits;
+                settings["q_group_size"] = settings.as_object_mut().unwrap().remove("group_size").unwrap();
+            } else {
+                settings["bits"] = json!(3);
+            }
+        };
+        copy_changed(&folder(name), changed.path(), take, |_, _| {});
+        fs::write(changed.path().join(file), settings.to_string()).unwrap();
+        let (_, faults) = formats_and_faults(name, changed.path());
+        assert_eq!(faults, Vec::<String>::new());
+        // Beside a folder without such tensors it says nothing.
+        copy_changed(&folder("fp8-blocks"), changed.path(), |_| {}, |_, _| {});
+        fs::write(changed.path().join(file), "{").unwrap();
+        assert!(formats::open(changed.path()).is_ok());
+    }
 }
 
 #[test]
@@ -191,16 +263,16 @@ fn floats_whose_parts_do_not_fit_are_refused_by_name() {
         let error = refused_with(name, same, integers);
         assert!(error.contains(overall) && error.contains("where F32 is expected"), "{error}");
     }
-    // Rows of half a block.
-    let halves = |header: &mut Value| {
-        reshape(header, "mlp.down_proj.weight_packed", [256, 16]);
-        reshape(header, "mlp.down_proj.weight_scale", [256, 2]);
-    };
+    // Rows of half a group.
+    let halves = |header: &mut Value| reshape(header, "mlp.down_proj.weight_packed", [1024, 4]);
     let error = refused_with("compressed-nvfp4", same, halves);
     assert!(
-        error.contains("down_proj") && error.contains("32 elements") && error.contains("of 64"),
+        error.contains("down_proj") && error.contains("8 elements") && error.contains("of 16"),
         "{error}"
     );
+    let halves = |header: &mut Value| reshape(header, "self_attn.q_proj.weight", [256, 16]);
+    let error = refused_with("compressed-mx", same, halves);
+    assert!(error.contains("q_proj") && error.contains("16 elements") && error.contains("of 32"), "{error}");
     let algorithm = |config: &mut Value| config["quantization_config"]["quant_algo"] = json!("W4A16_AWQ");
     let error = refused("model-opt", algorithm, &[]);
     assert!(error.contains("quantization_config.quant_algo") && error.contains("NVFP4"), "{error}");
@@ -237,15 +309,16 @@ fn what_model_opt_says_may_stand_in_a_file_of_its_own() {
 
 #[test]
 fn parts_of_a_matrix_may_lie_in_several_files() {
-    for name in ["mlx-nvfp4", "compressed-nvfp4"] {
+    for (name, _) in FOLDERS {
         let changed = tempfile::tempdir().unwrap();
         fs::copy(folder(name).join("config.json"), changed.path().join("config.json")).unwrap();
         let (header, data) = tensors(&folder(name));
         let mut shards = [(json!({}), Vec::new()), (json!({}), Vec::new())];
         let mut places = json!({});
-        for (tensor, entry) in header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__")
-        {
-            let second = usize::from(tensor.ends_with("scales") || tensor.ends_with("weight_scale"));
+        let tensors = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
+        for (index, (tensor, entry)) in tensors.enumerate() {
+            // Each other one: codes of many matrices lie elsewhere than their scales.
+            let second = index % 2;
             let (list, bytes) = &mut shards[second];
             let range = [0, 1].map(|index| entry["data_offsets"][index].as_u64().unwrap() as usize);
             let begin = bytes.len();
@@ -319,12 +392,39 @@ fn matrices_of_bits_and_bytes_that_do_not_fit_are_refused_by_name() {
     assert!(error.contains("weight_format") && error.contains("row by row"), "{error}");
     let error = refused("bnb-int8", same, &[("mlp.up_proj.SCB", "mlp.up_proj.other")]);
     assert!(error.contains("up_proj.SCB") && error.contains("missing"), "{error}");
-    // Rows that blocks of 32 do not divide.
-    let odd = |_: &mut Value, data: &mut [u8]| {
-        let text = b"[96, 64]";
-        let places: Vec<usize> = (0..data.len() - 8).filter(|&at| data[at..].starts_with(text)).collect();
-        places.into_iter().for_each(|at| data[at..at + 8].copy_from_slice(b"[384,16]"));
-    };
-    let error = refused_changed("bnb-nf4", same, odd);
-    assert!(error.contains("16 elements in blocks of 64") && error.contains("multiples of 32"), "{error}");
+}
+
+#[test]
+fn every_method_that_transformers_knows_is_read_or_refused_by_its_name() {
+    let list = fs::read_to_string(folder("methods.txt")).unwrap();
+    // Those with a folder among the fixtures; bitsandbytes' two are one in files, and mxfp4 is gpt-oss'.
+    let read = [
+        "awq",
+        "bitsandbytes_4bit",
+        "bitsandbytes_8bit",
+        "compressed-tensors",
+        "fbgemm_fp8",
+        "fp8",
+        "gptq",
+        "metal",
+        "mxfp8",
+    ];
+    let mut refused_for = Vec::new();
+    for method in list.lines() {
+        let changed = tempfile::tempdir().unwrap();
+        let name = |config: &mut Value| config["quantization_config"] = json!({"quant_method": method});
+        copy_changed(&folder("fp8-blocks"), changed.path(), name, |_, _| {});
+        let error = formats::open(changed.path()).err().map(|error| error.to_string()).unwrap_or_default();
+        let is_refused = error.contains("cannot be read: fp8, mxfp8,");
+        assert_eq!(is_refused, !read.contains(&method), "{method}: {error}");
+        assert!(!error.contains("weights of this kind"), "{method}: {error}");
+        if is_refused {
+            assert!(error.contains(method), "{method}: {error}");
+            refused_for.push(error.split(" cannot be read").next().unwrap().to_owned());
+        }
+    }
+    assert_eq!(refused_for.len(), 18);
+    refused_for.sort();
+    refused_for.dedup();
+    assert_eq!(refused_for.len(), 18, "each has a sentence of its own");
 }

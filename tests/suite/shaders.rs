@@ -47,7 +47,7 @@ fn choices() -> Vec<KernelChoice> {
 /// Plans that have every op between them, plain and fused.
 fn plans() -> Vec<Plan> {
     let mut all = Vec::new();
-    let tiny = fused::plans().collect::<Vec<_>>();
+    let tiny = fused::plans().chain([fused::ordered()]).collect::<Vec<_>>();
     let models = configs().iter().map(plan_decoder).collect::<Vec<_>>();
     for plain in tiny.into_iter().chain(models) {
         let weights = SyntheticWeights::new(&plain, WeightFormat::F16).expect("f16 fits every row");
@@ -168,7 +168,8 @@ fn every_kernel_is_valid_and_translates_to_vulkan_metal_and_directx() {
     let mut chosen: BTreeMap<String, KernelUse> = BTreeMap::new();
     for format in WeightFormat::ALL {
         // The tiny plans have every op that reads weights.
-        let plans = if format == WeightFormat::F16 { &plans[..] } else { &plans[..2 * fused::SHAPES.len()] };
+        let plans =
+            if format == WeightFormat::F16 { &plans[..] } else { &plans[..2 * (fused::SHAPES.len() + 1)] };
         for used in uses_of(plans, format) {
             let key = match used.variant.format {
                 Some(_) => format!("{:?}", used.variant),
@@ -188,7 +189,7 @@ fn every_kernel_is_valid_and_translates_to_vulkan_metal_and_directx() {
     }
     let of_weights = seen.iter().filter(|variant| variant.format.is_some()).count();
     let others = seen.len() - of_weights;
-    assert_eq!((of_weights, others), (678, 37), "kernels that read weights × formats, and other kernels");
+    assert_eq!((of_weights, others), (678, 38), "kernels that read weights × formats, and other kernels");
 }
 
 /// f32 weights never go through units that round to f16.

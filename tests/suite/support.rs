@@ -86,6 +86,11 @@ impl MadeWeights {
                 // What decays does not grow.
                 values.iter_mut().for_each(|value| *value = -value.abs());
             }
+            if spec.name.ends_with(".order") {
+                // Each column once: backwards from the third on.
+                let places = (0..spec.columns).map(|column| (spec.columns + 2 - column) % spec.columns);
+                values = places.map(|place| place as f32).collect();
+            }
             made.tensors.push(TensorInfo {
                 name: spec.name.clone(),
                 rows: spec.rows,

@@ -361,6 +361,7 @@ mod tests {
             "gate rows",
             "pick",
             "clamp",
+            "reorder",
         ];
         assert_eq!(ops, BTreeSet::from(all));
     }

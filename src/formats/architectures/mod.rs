@@ -62,6 +62,7 @@ mod llama_like;
 mod mamba;
 mod mamba2;
 mod mellum;
+mod methods;
 mod minicpm;
 mod minicpm3;
 mod minimax_m2;

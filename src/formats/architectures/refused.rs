@@ -2,20 +2,18 @@
 
 use serde_json::Value;
 
+use super::methods;
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::formats::quantised;
 
+/// How weights are quantised, which is no family's matter.
+const QUANTISED: &str = "quantization_config";
+
 /// Fields that change what a decoder computes, each with the number at which it has no effect. Where the family's
 /// reader has not asked for one, absent, `null`, `false` or empty is fine too; anything else would silently give
 /// other numbers than the model's own.
-const REFUSED_FIELDS: [(&str, f64, &str); 24] = [
-    (
-        "quantization_config",
-        0.0,
-        "quantised weights of this kind cannot be read: fp8, compressed-tensors, ModelOpt, bitsandbytes, GPTQ, AWQ and MLX's can; use one of \
-         these, a GGUF file, or the original weights",
-    ),
+const REFUSED_FIELDS: [(&str, f64, &str); 23] = [
     ("sliding_window", 0.0, "attention windows are not supported"),
     ("layer_types", 0.0, "layers of different kinds are not supported"),
     ("no_rope_layers", 0.0, "layers without rotary embeddings are not supported"),
@@ -52,11 +50,13 @@ pub(super) fn refuse_active(fields: &Fields) -> Result<(), FormatError> {
         Value::Object(map) => map.is_empty(),
     };
     let unread: Vec<&str> = fields.unread().collect();
-    let is_joined = quantised::is_known(fields);
+    if unread.contains(&QUANTISED)
+        && !quantised::is_known(fields)
+        && fields.get(QUANTISED).is_some_and(|value| !is_idle(value, 0.0))
+    {
+        return Err(fields.error(QUANTISED, methods::refusal(fields)));
+    }
     for (name, neutral, reason) in REFUSED_FIELDS.into_iter().filter(|(name, ..)| unread.contains(name)) {
-        if name == "quantization_config" && is_joined {
-            continue;
-        }
         if fields.get(name).is_some_and(|value| !is_idle(value, neutral)) {
             return Err(fields.error(name, reason));
         }

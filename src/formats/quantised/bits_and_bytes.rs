@@ -5,12 +5,12 @@
 
 use serde_json::Value;
 
-use super::joined::{Blocks, Codes, Factors, Joined, Nested, Turn};
-use super::matrices::{JoinedMatrices, group, matrix};
+use super::joined::{Blocks, Codes, Factors, Joined, Nested};
+use super::matrices::{JoinedMatrices, dividing, group, matrix};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
-use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat, GroupSize};
+use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
 use crate::model::groups::{FP4, NF4};
 
 /// The most bytes that are read of what a matrix says of itself.
@@ -64,7 +64,7 @@ fn four_bits(
     };
     let block = fields.size("blocksize")?;
     let elements = rows.saturating_mul(columns);
-    if weight.stored.bytes.len().saturating_mul(2) != elements {
+    if weight.stored.bytes.len() != elements.div_ceil(2) {
         let reason =
             format!("it has {} bytes, but {rows} · {columns} codes are said", weight.stored.bytes.len());
         return Err(parts.error(&weight, reason));
@@ -90,18 +90,10 @@ fn four_bits(
             Some(nested)
         }
     };
-    let divides =
-        |size: &GroupSize| columns.is_multiple_of(size.elements()) && block.is_multiple_of(size.elements());
-    let size =
-        [GroupSize::G128, GroupSize::G64, GroupSize::G32].into_iter().find(divides).ok_or_else(|| {
-            let reason = format!(
-                "its rows have {columns} elements in blocks of {block}; both have to be multiples of 32"
-            );
-            parts.error(&stored[0], reason)
-        })?;
-    let blocks =
-        Blocks::Groups(GroupFormat::new(codes, size, GroupFactors::F32), Factors::Flat { block, nested });
-    let whole = Joined { blocks, columns, codes: Codes::HighFirst, parts: stored, turn: Turn::ALONE };
+    // Blocks go on from row to row.
+    let format = GroupFormat::new(codes, dividing(columns, block), GroupFactors::F32);
+    let blocks = Blocks::Groups(format, Factors::Flat { block, nested });
+    let whole = Joined::new(blocks, columns, Codes::HighFirst, stored);
     Ok(matrix(module, vec![rows, columns], whole))
 }
 
@@ -130,10 +122,10 @@ fn eight_bits(module: &str, weight: Part, parts: &mut Parts) -> Result<(Part, Jo
     }
     let &[rows, columns] = parts.sizes(&weight)?;
     parts.check(&largest, &["F32"], &[&[rows]])?;
-    let size = group(&weight, columns, columns, parts)?;
+    let size = group(columns, columns);
     let blocks =
         Blocks::Groups(GroupFormat::new(GroupCodes::Int8, size, GroupFactors::F32), Factors::OfLargest);
     let stored = vec![weight, largest];
-    let whole = Joined { blocks, columns, codes: Codes::SignedRows, parts: stored, turn: Turn::ALONE };
+    let whole = Joined::new(blocks, columns, Codes::SignedRows, stored);
     Ok(matrix(module, vec![rows, columns], whole))
 }

@@ -1,8 +1,9 @@
 //! Matrices of floats of four bits (E2M1), two neighbours in a byte, as compressed-tensors and ModelOpt have them: `weight_scale` is
 //! of floats of eight bits for each sixteen, which go with a number for the whole matrix, or of powers of two for each 32.
 
-use super::joined::{Blocks, Codes, Joined, Overall, Turn};
-use super::matrices::{JoinedMatrices, matrix, whole_blocks};
+use super::four_bits::STEPS;
+use super::joined::{Blocks, Codes, Joined, Overall};
+use super::matrices::{JoinedMatrices, matrix};
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
 
@@ -39,10 +40,9 @@ pub(super) fn join(names: &Names, parts: &mut Parts) -> Result<JoinedMatrices, F
             }
             false => (Blocks::Mxfp4, None),
         };
-        whole_blocks(packed, columns, blocks, parts)?;
         check_scale(scale, [rows, columns], blocks, parts)?;
         stored.extend(overall);
-        let whole = Joined { blocks, columns, codes: Codes::Rows, parts: stored, turn: Turn::ALONE };
+        let whole = Joined::new(blocks, columns, Codes::Rows, stored);
         joined.push(matrix(&module, vec![rows, columns], whole));
     }
     Ok(joined)
@@ -54,6 +54,10 @@ fn check_scale(
     blocks: Blocks,
     parts: &Parts,
 ) -> Result<(), FormatError> {
-    let group = if matches!(blocks, Blocks::Mxfp4) { 32 } else { 16 };
+    let group = if matches!(blocks, Blocks::Mxfp4) { 32 } else { STEPS };
+    if !columns.is_multiple_of(group) {
+        let reason = format!("rows of {columns} elements are no whole number of groups of {group}");
+        return Err(parts.error(scale, reason));
+    }
     parts.check(scale, &["F8_E4M3", "U8", "F8_E8M0"], &[&[rows, columns / group]])
 }

@@ -2,6 +2,9 @@
 
 use crate::model::blocks::NO_STEP;
 
+/// Elements of nvfp4 with a step each.
+pub(super) const STEPS: usize = 16;
+
 /// Appends a block of mxfp4: its exponent, and 32 codes of which the second half lies in the high halves of bytes.
 pub(super) fn push_mxfp4(exponent: u8, codes: &[u8], rows: &mut Vec<u8>) {
     rows.push(exponent);

@@ -1,7 +1,11 @@
 //! A quantised matrix that a folder stores in several tensors, read as rows of a group format.
 
-use super::four_bits::{push_mxfp4, push_nvfp4};
+use std::sync::Arc;
+
+use super::four_bits::{STEPS, push_mxfp4, push_nvfp4};
+use super::order::in_order;
 use super::parts::{Float, Part};
+use super::words_of_codes::{half_word, of_eight, of_four_rows, of_words, pairs, power_of_two, single, word};
 use crate::model::WeightFormat;
 use crate::model::group_format::GroupFormat;
 use crate::model::groups::middle;
@@ -20,6 +24,8 @@ pub(in crate::formats) struct Joined {
     pub parts: Vec<Part>,
     /// Which of the matrices it is whose rows lie one below the other in these parts.
     pub turn: Turn,
+    /// Where the stored columns of a group are no neighbours, the order in which they are.
+    pub order: Option<Arc<[u32]>>,
 }
 
 /// A matrix among others.
@@ -58,6 +64,16 @@ pub(in crate::formats) enum Overall {
     Over,
 }
 
+impl Overall {
+    /// The factor, by what is stored.
+    pub(super) fn factor(self, stored: &[u8]) -> f32 {
+        match self {
+            Self::Times => single(stored, 0),
+            Self::Over => 1.0 / single(stored, 0),
+        }
+    }
+}
+
 impl Blocks {
     /// The format.
     pub(super) fn format(self) -> WeightFormat {
@@ -70,7 +86,7 @@ impl Blocks {
     }
 
     /// Bits of a code.
-    fn bits(self) -> usize {
+    pub(super) fn bits(self) -> usize {
         match self {
             Self::Groups(format, _) => format.codes.bits(),
             Self::Mxfp4 | Self::Nvfp4(_) => 4,
@@ -91,6 +107,8 @@ pub(in crate::formats) enum Codes {
     WordsOfInputs(usize),
     /// In words of eight outputs of four bits, for each of the columns so many words.
     WordsOfOutputs(usize),
+    /// Of four bits in words of 16, four rows together, as AWQ's kernel for steps reads them.
+    FourRows,
 }
 
 /// How scales lie.
@@ -109,6 +127,8 @@ pub(in crate::formats) enum Factors {
         /// What factors are made of that are no numbers themselves.
         nested: Option<Nested>,
     },
+    /// In rows of one for each output, and in another tensor what is added.
+    BiasesOfGroups(Scales),
     /// With the codes that stand for 0.
     Zeros {
         /// How scales lie.
@@ -149,6 +169,16 @@ pub(in crate::formats) struct Scales {
     pub outputs: Option<usize>,
 }
 
+impl Scales {
+    /// Where the scale of a row and a group is.
+    const fn place(self, row: usize, group: usize) -> usize {
+        match self.outputs {
+            Some(outputs) => group * outputs + row,
+            None => row * self.groups + group,
+        }
+    }
+}
+
 /// The codes that stand for 0.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::formats) enum Zeros {
@@ -165,33 +195,74 @@ pub(in crate::formats) enum Zeros {
     },
     /// For each group in words of eight rows, so many words.
     WordsOfEight(usize),
+    /// For each row in words of neighbouring groups, so many words.
+    WordsOfOwnGroups(usize),
 }
 
-/// The place in a word of AWQ of each of eight neighbours.
-const PLACES_OF_EIGHT: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
-
 impl Joined {
+    /// One matrix on its own, whose columns are in their order.
+    pub(super) const fn new(blocks: Blocks, columns: usize, codes: Codes, parts: Vec<Part>) -> Self {
+        Self { blocks, columns, codes, parts, turn: Turn::ALONE, order: None }
+    }
+
+    /// The format that its rows are read in: f32 where they, or the groups in them, are no whole number of blocks.
+    pub(super) fn format(&self) -> WeightFormat {
+        if self.has_whole_blocks() { self.blocks.format() } else { WeightFormat::F32 }
+    }
+
+    fn has_whole_blocks(&self) -> bool {
+        let size = self.blocks.format().block_elements();
+        let fit = |group: usize| group >= self.columns || group.is_multiple_of(size);
+        self.columns.is_multiple_of(size)
+            && match self.blocks {
+                // They go on from row to row.
+                Blocks::Groups(_, Factors::Flat { block, .. }) => block.is_multiple_of(size),
+                Blocks::Groups(_, Factors::Zeros { scales, .. } | Factors::BiasesOfGroups(scales)) => {
+                    fit(scales.group)
+                }
+                Blocks::Groups(_, Factors::Blocks { columns, .. }) => fit(columns),
+                _ => true,
+            }
+    }
+
     /// Appends a row. `bytes` are those of the parts.
     pub(in crate::formats) fn push_row(&self, bytes: &[&[u8]], row: usize, rows: &mut Vec<u8>) {
         let row = self.turn.index * self.turn.rows + row;
         let codes = self.row_codes(bytes[0], row);
+        let codes = match &self.order {
+            Some(order) => in_order(&codes, self.blocks.bits(), order),
+            None => codes,
+        };
+        if !self.has_whole_blocks() {
+            return self.push_numbers(&codes, bytes, row, rows);
+        }
         let size = self.blocks.format().block_elements();
         for (block, codes) in codes.chunks_exact(size * self.blocks.bits() / 8).enumerate() {
-            let column = block * size;
-            match self.blocks {
-                Blocks::Groups(format, factors) => {
-                    rows.extend_from_slice(&self.factors_of((format, factors), bytes, (row, column)));
-                    rows.extend_from_slice(codes);
-                }
-                Blocks::Mxfp4 => push_mxfp4(bytes[1][(row * self.columns + column) / size], codes, rows),
-                Blocks::Nvfp4(overall) => {
-                    let steps = &bytes[1][(row * self.columns + column) / 16..][..4];
-                    let factor = overall.map(|overall| match overall {
-                        Overall::Times => single(bytes[2], 0),
-                        Overall::Over => 1.0 / single(bytes[2], 0),
-                    });
-                    push_nvfp4(steps, codes, factor, rows);
-                }
+            self.push_block(codes, bytes, (row, block * size), rows);
+        }
+    }
+
+    /// Appends the block of a row that begins at a column.
+    pub(super) fn push_block(
+        &self,
+        codes: &[u8],
+        bytes: &[&[u8]],
+        (row, column): (usize, usize),
+        rows: &mut Vec<u8>,
+    ) {
+        let place = row * self.columns + column;
+        match self.blocks {
+            Blocks::Groups(format, factors) => {
+                rows.extend_from_slice(&self.factors_of((format, factors), bytes, (row, column)));
+                rows.extend_from_slice(codes);
+            }
+            Blocks::Mxfp4 => push_mxfp4(bytes[1][place / 32], codes, rows),
+            Blocks::Nvfp4(overall) => {
+                // The last block of a row may have fewer.
+                let mut steps = [0; 4];
+                let count = steps.len().min((self.columns - column) / STEPS);
+                steps[..count].copy_from_slice(&bytes[1][place / STEPS..][..count]);
+                push_nvfp4(&steps, codes, overall.map(|overall| overall.factor(bytes[2])), rows);
             }
         }
     }
@@ -206,22 +277,23 @@ impl Joined {
                 codes[row * row_bytes..][..row_bytes].iter().map(|code| code ^ 128).collect()
             }
             Codes::HighFirst => {
-                codes[row * row_bytes..][..row_bytes].iter().map(|two| two.rotate_left(4)).collect()
+                // A row may begin within a byte.
+                let code = |place: usize| codes[place / 2] >> (4 * (1 - place % 2)) & 15;
+                pairs(self.columns, |column| code(row * self.columns + column))
             }
             Codes::WordsOfInputs(outputs) => {
                 let words = self.columns * bits / 32;
                 (0..words).flat_map(|index| word(codes, index * outputs + row).to_le_bytes()).collect()
             }
             Codes::WordsOfOutputs(words) => {
-                let code = |column: usize| of_eight(codes, column * words, row);
-                let pair = |byte: usize| code(2 * byte) | code(2 * byte + 1) << 4;
-                (0..row_bytes).map(|byte| pair(byte) as u8).collect()
+                pairs(self.columns, |column| of_eight(codes, column * words, row) as u8)
             }
+            Codes::FourRows => pairs(self.columns, |column| of_four_rows(codes, self.columns, [row, column])),
         }
     }
 
-    /// The factors of the group of a row that begins at a column.
-    fn factors_of(
+    /// The factors of the group of a row that begins at a column, or of the one in which it is.
+    pub(super) fn factors_of(
         &self,
         (format, factors): (GroupFormat, Factors),
         bytes: &[&[u8]],
@@ -243,13 +315,14 @@ impl Joined {
                 };
                 factor.to_le_bytes()
             }
+            Factors::BiasesOfGroups(scales) => {
+                let place = scales.place(row, column / scales.group);
+                two(half_word(bytes[1], place), half_word(bytes[2], place))
+            }
             Factors::Powers => power_of_two(bytes[1][own_place]).to_le_bytes(),
             Factors::Zeros { scales, zeros } => {
                 let group = column / scales.group;
-                let place = match scales.outputs {
-                    Some(outputs) => group * outputs + row,
-                    None => row * scales.groups + group,
-                };
+                let place = scales.place(row, group);
                 let stored = bytes.get(2).copied().unwrap_or_default();
                 let zero = zero((format, zeros), stored, scales, (row, group));
                 two(half_word(bytes[1], place), zero as u16)
@@ -260,6 +333,7 @@ impl Joined {
                     Float::F32 => single(bytes[1], place),
                     Float::Bf16 => half::bf16::from_bits(half_word(bytes[1], place)).to_f32(),
                     Float::F16 => half::f16::from_bits(half_word(bytes[1], place)).to_f32(),
+                    Float::Power => power_of_two(bytes[1][place]),
                 };
                 scale.to_le_bytes()
             }
@@ -278,36 +352,8 @@ fn zero(
     match zeros {
         Zeros::Middle => middle(format.codes) as u32,
         Zeros::WordsOfRows => of_word(word(stored, bits * row / 32 * scales.groups + group)),
-        Zeros::WordsOfGroups { words, added } => {
-            of_word(word(stored, group * words + bits * row / 32)) + added
-        }
+        Zeros::WordsOfGroups { words, added } => of_words(stored, group * words, [bits, row]) + added,
         Zeros::WordsOfEight(words) => of_eight(stored, group * words, row),
+        Zeros::WordsOfOwnGroups(words) => of_words(stored, row * words, [bits, group]),
     }
-}
-
-/// 2^(e − 127), or no number where all bits are set (OCP Microscaling Formats 1.0, E8M0).
-fn power_of_two(exponent: u8) -> f32 {
-    match exponent {
-        0 => f32::MIN_POSITIVE / 2.0,
-        255 => f32::NAN,
-        _ => f32::from_bits(u32::from(exponent) << 23),
-    }
-}
-
-/// Number `index` of words of eight each, from word `first` on, as AWQ packs them.
-fn of_eight(words: &[u8], first: usize, index: usize) -> u32 {
-    word(words, first + index / 8) >> (4 * PLACES_OF_EIGHT[index % 8]) & 15
-}
-
-fn word(bytes: &[u8], index: usize) -> u32 {
-    let at = 4 * index;
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-fn single(bytes: &[u8], index: usize) -> f32 {
-    f32::from_bits(word(bytes, index))
-}
-
-fn half_word(bytes: &[u8], index: usize) -> u16 {
-    u16::from_le_bytes([bytes[2 * index], bytes[2 * index + 1]])
 }

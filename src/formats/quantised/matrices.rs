@@ -1,6 +1,6 @@
 //! What the schemes share: a matrix that several stored tensors make, its groups and its factors.
 
-use super::joined::{Blocks, Joined};
+use super::joined::Joined;
 use super::parts::{Float, Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::safetensors::{Element, StoredTensor};
@@ -14,7 +14,7 @@ pub(super) fn matrix(module: &str, shape: Vec<usize>, joined: Joined) -> (Part, 
     let codes = &joined.parts[0];
     let stored = StoredTensor {
         name: format!("{module}.weight"),
-        element: Element::Weight(joined.blocks.format()),
+        element: Element::Weight(joined.format()),
         shape,
         bytes: codes.stored.bytes.clone(),
     };
@@ -36,59 +36,42 @@ pub(super) fn with_zeros(scales: &Part, parts: &Parts) -> Result<GroupFactors, F
     }
 }
 
-/// The largest group that divides rows of so many columns, and stored groups of so many.
-pub(super) fn group(
-    codes: &Part,
-    columns: usize,
-    stored: usize,
-    parts: &Parts,
-) -> Result<GroupSize, FormatError> {
-    let divides = |size: &GroupSize| stored >= columns || stored.is_multiple_of(size.elements());
-    let sizes = [GroupSize::G128, GroupSize::G64, GroupSize::G32].into_iter();
-    let mut sizes = sizes.filter(|size| columns.is_multiple_of(size.elements()));
-    sizes.find(divides).ok_or_else(|| {
-        let reason = format!(
-            "its rows have {columns} elements in groups of {stored}; both have to be multiples of 32"
-        );
-        parts.error(codes, reason)
-    })
+/// The largest group that divides rows of so many columns, and stored groups of so many; the smallest where none does.
+pub(super) fn group(columns: usize, stored: usize) -> GroupSize {
+    dividing(columns, stored.min(columns))
 }
 
-/// Refuses scales of other groups than `config.json` says, where it says so; a group may be larger than a row.
-pub(super) fn check_group(
+/// The largest group that divides both; the smallest where none does.
+pub(super) fn dividing(one: usize, other: usize) -> GroupSize {
+    let divides = |size: &GroupSize| [one, other].iter().all(|sizes| sizes.is_multiple_of(size.elements()));
+    [GroupSize::G128, GroupSize::G64].into_iter().find(divides).unwrap_or(GroupSize::G32)
+}
+
+/// Elements that share a scale in rows of so many elements and scales, where `config.json` may say how many: the last group of a
+/// row may be smaller, and a group larger than a row.
+pub(super) fn groups_of(
     said: Option<usize>,
-    stored: usize,
-    scales: &Part,
+    [columns, scales]: [usize; 2],
+    part: &Part,
     parts: &Parts,
-) -> Result<(), FormatError> {
+) -> Result<usize, FormatError> {
     match said {
-        Some(said) if said < stored || said > stored && scales.stored.shape.iter().all(|&size| size > 1) => {
-            let reason = format!(
-                "it has a scale for {stored} elements each, but config.json says {said} (group_size)"
-            );
-            Err(parts.error(scales, reason))
+        Some(said) if said > 0 && columns.div_ceil(said) == scales => Ok(said),
+        _ if scales == 0 || !columns.is_multiple_of(scales) => {
+            let reason = format!("{scales} scales for rows of {columns} elements do not come out even");
+            Err(parts.error(part, reason))
         }
-        _ => Ok(()),
+        Some(said) => {
+            let size = columns / scales;
+            let reason =
+                format!("it has a scale for {size} elements each, but config.json says {said} (group_size)");
+            Err(parts.error(part, reason))
+        }
+        None => Ok(columns / scales),
     }
 }
 
 /// Whole numbers of so many bits; refuses others than these.
 pub(super) fn whole(bits: u64, known: &[u64]) -> Option<GroupCodes> {
     GroupCodes::whole(bits).filter(|_| known.contains(&bits))
-}
-
-/// Refuses rows of so many columns that are no whole number of these blocks.
-pub(super) fn whole_blocks(
-    codes: &Part,
-    columns: usize,
-    blocks: Blocks,
-    parts: &Parts,
-) -> Result<(), FormatError> {
-    let (format, size) = (blocks.format().name(), blocks.format().block_elements());
-    if columns.is_multiple_of(size) {
-        return Ok(());
-    }
-    let reason =
-        format!("its rows have {columns} elements; of {format} rows of multiples of {size} can be read");
-    Err(parts.error(codes, reason))
 }

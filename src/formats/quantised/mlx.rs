@@ -4,7 +4,7 @@
 //! apart again, by the names of the files that it converts.
 
 use super::joined::{Blocks, Codes, Factors, Joined, Turn};
-use super::matrices::{JoinedMatrices, matrix, whole_blocks};
+use super::matrices::{JoinedMatrices, matrix};
 use super::parts::{Float, Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
@@ -17,6 +17,8 @@ const EXPERTS: &str = ".mlp.switch_mlp.";
 pub(super) struct Settings<'a> {
     fields: Fields<'a>,
     usual: Kind,
+    /// What the tensors with what is added are called.
+    biases: &'static str,
 }
 
 /// How a matrix is quantised.
@@ -95,7 +97,13 @@ impl Kind {
 impl<'a> Settings<'a> {
     pub(super) fn of(fields: Fields<'a>) -> Result<Self, FormatError> {
         let usual = Kind::of(&fields)?;
-        Ok(Self { fields, usual })
+        Ok(Self { fields, usual, biases: "biases" })
+    }
+
+    /// Those of transformers' method `metal`, which has MLX's whole numbers.
+    pub(super) fn metal(fields: Fields<'a>) -> Result<Self, FormatError> {
+        let usual = Kind::affine(&fields)?;
+        Ok(Self { fields, usual, biases: "qbiases" })
     }
 
     /// How the matrix of a module is quantised, where it is.
@@ -118,15 +126,14 @@ pub(super) fn join(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatri
         let blocks = kind.blocks(&scales, parts)?;
         let shape = shape(&weight, &scales, kind, parts)?;
         let columns = shape.last().copied().unwrap_or(0);
-        whole_blocks(&weight, columns, blocks, parts)?;
         let mut stored = vec![weight, scales];
         if matches!(kind, Kind::Affine(..)) {
             let (weight, scales) = (&stored[0], &stored[1]);
-            let biases = parts.need(&format!("{module}.biases"), weight)?;
+            let biases = parts.need(&format!("{module}.{}", settings.biases), weight)?;
             parts.check(&biases, &[&scales.stored.element.name()], &[&scales.stored.shape])?;
             stored.push(biases);
         }
-        let whole = Joined { blocks, columns, codes: Codes::Rows, parts: stored, turn: Turn::ALONE };
+        let whole = Joined::new(blocks, columns, Codes::Rows, stored);
         match shape.as_slice() {
             &[count, rows, _] if module.contains(EXPERTS) => {
                 let experts = (0..count).map(|index| {

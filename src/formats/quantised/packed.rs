@@ -2,8 +2,9 @@
 //! each group or row, `NAME.weight_zero_point` perhaps the codes that stand for 0, and `NAME.weight_shape` the shape.
 
 use super::eight_bits;
-use super::joined::{Blocks, Codes, Factors, Joined, Scales, Turn, Zeros};
-use super::matrices::{JoinedMatrices, check_group, group, matrix, whole, with_zeros};
+use super::joined::{Blocks, Codes, Factors, Joined, Scales, Zeros};
+use super::matrices::{JoinedMatrices, group, groups_of, matrix, whole, with_zeros};
+use super::order::order;
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
@@ -86,22 +87,28 @@ pub(super) fn join(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatri
         let scale = parts.need(&format!("{module}.weight_scale"), &packed)?;
         // It says no more than the other shapes do, and these are checked.
         parts.take(&format!("{module}.weight_shape"));
-        if let Some(order) = parts.take(&format!("{module}.weight_g_idx")) {
-            let reason = "columns in an order of their own cannot be read; use a model without `actorder`";
-            return Err(parts.error(&order, reason.to_owned()));
-        }
+        let of_columns = parts.take(&format!("{module}.weight_g_idx"));
         let zeros = match format!("{module}.weight_zero_point") {
             name if settings.has_zeros => Some(parts.need(&name, &packed)?),
             name => parts.take(&name),
         };
-        joined.push(joined_matrix(&module, (packed, scale, zeros), settings, parts)?);
+        joined.push(joined_matrix(&module, Stored { packed, scale, zeros, of_columns }, settings, parts)?);
     }
     Ok(joined)
 }
 
+/// What is stored of a matrix.
+struct Stored {
+    packed: Part,
+    scale: Part,
+    zeros: Option<Part>,
+    /// Each column's group.
+    of_columns: Option<Part>,
+}
+
 fn joined_matrix(
     module: &str,
-    (packed, scale, zeros): (Part, Part, Option<Part>),
+    Stored { packed, scale, zeros, of_columns }: Stored,
     settings: &Settings,
     parts: &Parts,
 ) -> Result<(Part, Joined), FormatError> {
@@ -114,24 +121,21 @@ fn joined_matrix(
         return Err(parts.error(&packed, reason));
     };
     let columns = words.saturating_mul(32) / bits;
-    let of_scale = columns / groups.max(1);
     parts.check(&scale, &["F16", "BF16"], &[&[rows, groups]])?;
-    if groups == 0 || of_scale * groups != columns {
-        return Err(
-            parts.error(&scale, format!("{groups} scales for rows of {columns} do not come out even"))
-        );
-    }
-    check_group(settings.group, of_scale, &scale, parts)?;
+    let of_scale = groups_of(settings.group, [columns, groups], &scale, parts)?;
     if let Some(zeros) = &zeros {
         parts.check(zeros, &["I32"], &[&[(rows * bits).div_ceil(32), groups]])?;
     }
-    let format =
-        GroupFormat::new(codes, group(&packed, columns, of_scale, parts)?, with_zeros(&scale, parts)?);
+    let order = match of_columns {
+        Some(of_columns) => order(&of_columns, [columns, of_scale], parts)?,
+        None => None,
+    };
+    let format = GroupFormat::new(codes, group(columns, of_scale), with_zeros(&scale, parts)?);
     let scales = Scales { group: of_scale, groups, outputs: None };
     let lie = if zeros.is_some() { Zeros::WordsOfRows } else { Zeros::Middle };
     let factors = Factors::Zeros { scales, zeros: lie };
     let parts = [packed, scale].into_iter().chain(zeros).collect();
     let blocks = Blocks::Groups(format, factors);
-    let whole = Joined { blocks, columns, codes: Codes::Rows, parts, turn: Turn::ALONE };
+    let whole = Joined { order, ..Joined::new(blocks, columns, Codes::Rows, parts) };
     Ok(matrix(module, vec![rows, columns], whole))
 }

@@ -24,6 +24,8 @@ pub(in crate::formats) enum Float {
     Bf16,
     /// In f16.
     F16,
+    /// Powers of two in bytes (E8M0).
+    Power,
 }
 
 impl Part {

@@ -1,125 +1,98 @@
-//! Matrices whose columns are packed into words. GPTQ: `NAME.qweight` has words of neighbouring inputs, `NAME.qzeros` the codes
-//! that stand for 0 less one, `NAME.scales` a step for each group, `NAME.g_idx` each input's group. AWQ: words of eight
-//! outputs, in an order of their own.
+//! What GPTQ's and AWQ's matrices share: codes, zeros and scales in tensors of these names.
 
-use super::joined::{Blocks, Codes, Factors, Joined, Scales, Turn, Zeros};
-use super::matrices::{JoinedMatrices, check_group, group, matrix, whole, with_zeros};
+use super::joined::{Blocks, Codes, Factors, Joined, Scales, Zeros};
+use super::matrices::{group, groups_of, matrix, with_zeros};
+use super::order::order;
 use super::parts::{Part, Parts};
 use crate::formats::error::FormatError;
 use crate::formats::fields::Fields;
 use crate::model::group_format::{GroupCodes, GroupFormat};
 
-/// What `config.json` says of all matrices.
-pub(super) struct Settings {
-    codes: GroupCodes,
-    /// What is added to stored zeros.
-    added: u32,
-    /// Inputs that share a scale, where `config.json` says so.
-    group: Option<usize>,
+/// The modules with codes in words of this type.
+pub(super) fn modules(parts: &Parts, element: &str) -> Vec<String> {
+    parts.modules(".qweight", element)
 }
 
-impl Settings {
-    pub(super) fn of(fields: &Fields) -> Result<Self, FormatError> {
-        let is_awq = fields.optional_text("quant_method")? == Some("awq");
-        let known: &[u64] = if is_awq { &[4] } else { &[2, 4, 8] };
-        let field = if is_awq && fields.get("bits").is_none() { "w_bit" } else { "bits" };
-        let codes = whole(fields.size(field)? as u64, known).ok_or_else(|| {
-            let known: Vec<String> = known.iter().map(u64::to_string).collect();
-            fields.error(field, format!("matrices of {} bits can be read", known.join(", ")))
-        })?;
-        if !is_awq && fields.optional_flag("desc_act")? != Some(false) {
-            let reason = "it has to be false: columns in an order of their own cannot be read";
-            return Err(fields.error("desc_act", reason));
-        }
-        if let Some(version) = fields.optional_text("version")?
-            && is_awq
-            && !version.eq_ignore_ascii_case("gemm")
-        {
-            return Err(fields.error("version", "only gemm can be read"));
-        }
-        let added = if fields.optional_text("checkpoint_format")? == Some("gptq_v2") { 0 } else { 1 };
-        let group = ["group_size", "q_group_size"].iter().find_map(|name| fields.get(name)?.as_u64());
-        Ok(Self { codes, added, group: group.map(|size| size as usize) })
-    }
+/// Inputs that share a scale, where it is said; −1 is said for all.
+pub(super) fn group_size(fields: &Fields) -> Option<usize> {
+    let said = ["group_size", "q_group_size"].iter().find_map(|name| fields.get(name)?.as_u64())?;
+    usize::try_from(said).ok()
 }
 
-pub(super) fn join_gptq(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatrices, FormatError> {
-    join(parts, |(module, words, scales, zeros), parts| {
-        let (bits, &[rows_of_words, outputs]) = (settings.codes.bits(), parts.sizes(&words)?);
-        let inputs = rows_of_words.saturating_mul(32) / bits;
-        let of_zeros = Zeros::WordsOfGroups { words: outputs * bits / 32, added: settings.added };
-        let packed =
-            Packed { module, outputs, inputs, codes: Codes::WordsOfInputs(outputs), zeros: of_zeros };
-        packed.matrix(settings, [words, scales, zeros], parts)
-    })
+/// What is stored of a matrix.
+pub(super) struct Stored {
+    pub words: Part,
+    pub scales: Part,
+    pub zeros: Part,
 }
 
-pub(super) fn join_awq(settings: &Settings, parts: &mut Parts) -> Result<JoinedMatrices, FormatError> {
-    join(parts, |(module, words, scales, zeros), parts| {
-        let &[inputs, of_input] = parts.sizes(&words)?;
-        let (codes, zeros_lie) = (Codes::WordsOfOutputs(of_input), Zeros::WordsOfEight(of_input));
-        let outputs = of_input.saturating_mul(8);
-        let packed = Packed { module, outputs, inputs, codes, zeros: zeros_lie };
-        packed.matrix(settings, [words, scales, zeros], parts)
-    })
-}
-
-/// A module with its words, its scales and its zeros.
-type Module<'a> = (&'a str, Part, Part, Part);
-
-fn join(
-    parts: &mut Parts,
-    make: impl Fn(Module, &Parts) -> Result<(Part, Joined), FormatError>,
-) -> Result<JoinedMatrices, FormatError> {
-    let mut joined = Vec::new();
-    for module in parts.modules(".qweight", "I32") {
-        let Some(words) = parts.take(&format!("{module}.qweight")) else { continue };
+impl Stored {
+    /// Takes that of a module.
+    pub(super) fn take(module: &str, parts: &mut Parts) -> Result<Option<Self>, FormatError> {
+        let Some(words) = parts.take(&format!("{module}.qweight")) else { return Ok(None) };
         let scales = parts.need(&format!("{module}.scales"), &words)?;
         let zeros = parts.need(&format!("{module}.qzeros"), &words)?;
-        // Without an order of its own, which is refused, it only counts up.
-        parts.take(&format!("{module}.g_idx"));
-        joined.push(make((&module, words, scales, zeros), parts)?);
+        Ok(Some(Self { words, scales, zeros }))
     }
-    Ok(joined)
+
+    pub(super) fn into_parts(self) -> Vec<Part> {
+        vec![self.words, self.scales, self.zeros]
+    }
 }
 
-/// A matrix whose columns are packed.
-struct Packed<'a> {
-    module: &'a str,
-    outputs: usize,
-    inputs: usize,
-    codes: Codes,
-    zeros: Zeros,
+/// A matrix whose columns are packed, with a row of scales for each group.
+pub(super) struct Packed {
+    pub module: String,
+    pub outputs: usize,
+    pub inputs: usize,
+    pub codes: GroupCodes,
+    /// How the codes lie.
+    pub lie: Codes,
+    /// How those do that stand for 0.
+    pub zeros: Zeros,
 }
 
-impl Packed<'_> {
-    fn matrix(
+/// The groups of a row.
+#[derive(Clone, Copy)]
+pub(super) struct Groups {
+    /// How many there are.
+    pub count: usize,
+    /// Inputs of each, but for the last.
+    pub size: usize,
+}
+
+impl Packed {
+    /// Its groups, by its scales.
+    pub(super) fn groups(
+        &self,
+        said: Option<usize>,
+        stored: &Stored,
+        parts: &Parts,
+    ) -> Result<Groups, FormatError> {
+        let &[count, _] = parts.sizes(&stored.scales)?;
+        parts.check(&stored.scales, &["F16", "BF16"], &[&[count, self.outputs]])?;
+        let size = groups_of(said, [self.inputs, count], &stored.scales, parts)?;
+        Ok(Groups { count, size })
+    }
+
+    /// The matrix; a tensor may say the group of each of its inputs.
+    pub(super) fn matrix(
         self,
-        &Settings { codes, group: size, .. }: &Settings,
-        stored: [Part; 3],
+        groups: Groups,
+        stored: Stored,
+        of_inputs: Option<&Part>,
         parts: &Parts,
     ) -> Result<(Part, Joined), FormatError> {
-        let Self { outputs, inputs, .. } = self;
-        let [words, scales, zeros] = &stored;
-        let &[groups, _] = parts.sizes(scales)?;
-        parts.check(scales, &["F16", "BF16"], &[&[groups, outputs]])?;
-        if !(outputs * codes.bits()).is_multiple_of(32) {
-            return Err(parts.error(zeros, format!("{outputs} outputs do not fill words of 32 bits")));
-        }
-        parts.check(zeros, &["I32"], &[&[groups, outputs * codes.bits() / 32]])?;
-        let of_scale = inputs / groups.max(1);
-        if groups == 0 || of_scale * groups != inputs {
-            let reason = format!("{groups} groups of {inputs} inputs do not come out even");
-            return Err(parts.error(scales, reason));
-        }
-        check_group(size, of_scale, scales, parts)?;
-        let size = group(words, inputs, of_scale, parts)?;
-        let format = GroupFormat::new(codes, size, with_zeros(scales, parts)?);
-        let of_scales = Scales { group: of_scale, groups, outputs: Some(outputs) };
-        let factors = Factors::Zeros { scales: of_scales, zeros: self.zeros };
-        let blocks = Blocks::Groups(format, factors);
-        let parts = stored.to_vec();
-        let joined = Joined { blocks, columns: inputs, codes: self.codes, parts, turn: Turn::ALONE };
-        Ok(matrix(self.module, vec![outputs, inputs], joined))
+        let Self { outputs, inputs, codes, .. } = self;
+        let order = match of_inputs {
+            Some(of_inputs) => order(of_inputs, [inputs, groups.size], parts)?,
+            None => None,
+        };
+        let size = group(inputs, groups.size);
+        let format = GroupFormat::new(codes, size, with_zeros(&stored.scales, parts)?);
+        let scales = Scales { group: groups.size, groups: groups.count, outputs: Some(outputs) };
+        let blocks = Blocks::Groups(format, Factors::Zeros { scales, zeros: self.zeros });
+        let joined = Joined { order, ..Joined::new(blocks, inputs, self.lie, stored.into_parts()) };
+        Ok(matrix(&self.module, vec![outputs, inputs], joined))
     }
 }

@@ -119,6 +119,7 @@ kernels! {
     Mix = "mix", [];
     GateRows = "gate_rows", [];
     Pick = "pick", [pass];
+    Reorder = "reorder", [];
     TopKBlocks = "top_k_blocks", [pass, summary];
     TopKMerge = "top_k_merge", [pass, summary], reduces;
     Pinned = "pinned", [pass, summary];

@@ -51,6 +51,7 @@ impl Compiler<'_> {
             Op::Gate { activation, up, output } => one(self.gate(activation, up, output)),
             Op::Add { input, output } => one(self.add(input, output)),
             Op::Pick { input, output } => one(self.pick(input, output)),
+            Op::Reorder { order, input, output } => one(self.reorder(order, input, output)),
             Op::Scale { factor, buffer } => {
                 one(self.in_place(Kernel::Scale, Override::Factor(factor), buffer))
             }

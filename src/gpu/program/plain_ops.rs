@@ -102,6 +102,13 @@ impl Compiler<'_> {
         self.blockwise(Kernel::Pick, output, [], bindings)
     }
 
+    pub(super) fn reorder(&self, order: TensorId, input: BufferId, output: BufferId) -> DispatchSpec {
+        let columns = Override::Columns(self.plan.buffer(output).columns as u32);
+        let bindings =
+            [Binding::Vector(Some(order)), Binding::Activation(input), Binding::Activation(output)];
+        self.blockwise(Kernel::Reorder, output, [columns], bindings)
+    }
+
     /// A kernel of one override that changes each number of a buffer by itself.
     pub(super) fn in_place(&self, kernel: Kernel, own: Override, buffer: BufferId) -> DispatchSpec {
         self.blockwise(kernel, buffer, [own], [Binding::Activation(buffer)])

@@ -30,7 +30,9 @@ pub struct Fused<'a> {
 pub fn fuse<'a>(plan: &Plan, weights: &'a dyn Weights) -> Fused<'a> {
     let concats = (0..plan.tensors.len()).map(Concat::single).collect();
     let mut fuser = Fuser { plan: plan.clone(), weights, concats };
-    for rule in [Fuser::gate, Fuser::activation, Fuser::residual, Fuser::attention, Fuser::input_norm] {
+    let rules =
+        [Fuser::order, Fuser::gate, Fuser::activation, Fuser::residual, Fuser::attention, Fuser::input_norm];
+    for rule in rules {
         let mut first = 0;
         while first < fuser.plan.ops.len() {
             if let Some((taken, ops)) = rule(&mut fuser, first) {
@@ -53,6 +55,25 @@ struct Fuser<'a> {
 type Replacement = Option<(usize, Vec<Op>)>;
 
 impl<'a> Fuser<'a> {
+    /// What is in an order already need not be brought into it again: matrices of one input most often have the same.
+    fn order(&mut self, first: usize) -> Replacement {
+        let Op::Reorder { order, input, output } = self.plan.ops[first] else { return None };
+        let mut before = self.plan.ops[..first].iter().rev();
+        let last_change = before.find(|op| [Some(input), Some(output)].contains(&op.output()))?;
+        match *last_change {
+            Op::Reorder { order: other, input: same, .. } if same == input && self.are_same(order, other) => {
+                Some((1, Vec::new()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether two vectors have the same numbers.
+    fn are_same(&self, one: TensorId, other: TensorId) -> bool {
+        let read = |tensor: TensorId| self.weights.read(self.concats[tensor.0].parts[0], 0..1);
+        matches!((read(one), read(other)), (Ok(one), Ok(other)) if one == other)
+    }
+
     /// up and gate, and the gate's op: one linear map.
     fn gate(&mut self, first: usize) -> Replacement {
         let (up, gate, activation, output) = match self.plan.ops[first..] {

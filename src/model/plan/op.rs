@@ -63,6 +63,15 @@ pub enum Op {
         /// What is done to the result.
         epilogue: Epilogue,
     },
+    /// output\[t\]\[c\] = input\[t\]\[order\[c\]\]: columns in the order in which a matrix has them.
+    Reorder {
+        /// columns: whole numbers in f32.
+        order: TensorId,
+        /// T × columns.
+        input: BufferId,
+        /// T × columns, another buffer than the input.
+        output: BufferId,
+    },
     /// Turns each head's pairs (i, i + pairs) by the angles of the row's position, in place.
     Rotary {
         /// The angles.
@@ -300,6 +309,9 @@ macro_rules! operands {
                     Epilogue::Add => linear.updates(output),
                     Epilogue::Store | Epilogue::Activate(_) | Epilogue::Gate(_) => linear.replaces(output),
                 }
+            }
+            Op::Reorder { order, input, output } => {
+                Operands::of("reorder").weights([order]).reads([input]).replaces(output)
             }
             Op::Rotary { buffer, .. } => Operands::of("rotary").updates(buffer),
             Op::HeadLinear { weight, input, output, .. } => {
