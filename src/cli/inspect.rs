@@ -20,6 +20,7 @@ pub(super) fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
         context: arguments.context,
         weights: arguments.weights,
         cache: arguments.kv,
+        gpu_memory: arguments.gpu_memory,
     };
     let card = match gpu::find(request.adapter.as_deref()) {
         Err(error) if request.adapter.is_some() => return Err(error.into()),

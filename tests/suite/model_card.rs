@@ -29,6 +29,7 @@ fn request(path: impl Into<std::path::PathBuf>) -> LoadRequest {
         context: None,
         weights: WeightsChoice::Original,
         cache: Some(CacheFormat::F32),
+        gpu_memory: None,
     }
 }
 

@@ -550,6 +550,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             encode_seconds: 0.0006,
             wait_seconds: 0.0,
             gpu_seconds: Some(seconds * 0.86),
+            bus_seconds: None,
             choose_seconds: 0.0009,
         },
         counters: Counters {

@@ -7,6 +7,7 @@ use wgpu::{BufferUsages, PollType, SubmissionIndex};
 
 use super::adapter_info::AdapterInfo;
 use super::failures::{FailedAdapter, Problem};
+use super::memory::MemoryLimit;
 use super::pipelines::Pipelines;
 use super::traffic::{Counters, Traffic};
 use super::waiting::{FIRST_PATIENCE, FirstFailure, Unfinished, poll};
@@ -30,6 +31,7 @@ pub struct Device {
     pub(super) silent: AtomicBool,
     pipelines: Pipelines,
     counters: Counters,
+    pub(super) memory: MemoryLimit,
 }
 
 impl Device {
@@ -51,6 +53,7 @@ impl Device {
             silent: AtomicBool::new(false),
             pipelines: Pipelines::default(),
             counters: Counters::default(),
+            memory: MemoryLimit::default(),
         }
     }
 

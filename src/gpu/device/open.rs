@@ -18,6 +18,9 @@ use crate::units;
 const WANTED_FEATURES: Features =
     Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_PASSES).union(Capabilities::FEATURES);
 
+/// Buffers in the computer's memory that the GPU copies to and from: weights that do not fit its own stay there.
+pub(super) const HOST_COPIES: Features = Features::MAPPABLE_PRIMARY_BUFFERS;
+
 /// Whether devices are opened with what every adapter has, and nothing else.
 static CONSERVATIVE: AtomicBool = AtomicBool::new(false);
 
@@ -57,8 +60,8 @@ impl Device {
             return Err(Problem::Lacks(lacks));
         }
         let (capabilities, wanted) = match CONSERVATIVE.load(Ordering::Relaxed) {
-            true => (Capabilities::of(adapter).least(), Features::empty()),
-            false => (Capabilities::of(adapter), WANTED_FEATURES),
+            true => (Capabilities::of(adapter).least(), HOST_COPIES),
+            false => (Capabilities::of(adapter), WANTED_FEATURES.union(HOST_COPIES)),
         };
         let for_matrices = capabilities.matrix_features();
         let descriptor = wgpu::DeviceDescriptor {

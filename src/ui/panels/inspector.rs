@@ -291,6 +291,7 @@ mod tests {
                 encode_seconds: 0.001,
                 wait_seconds: 0.0,
                 gpu_seconds: gpu,
+                bus_seconds: None,
                 choose_seconds: 0.002,
             };
             let node = Node { timing, ..Node::default() };
