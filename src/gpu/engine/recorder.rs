@@ -145,7 +145,7 @@ impl Recorder {
         let segments = if key.part == Part::Whole { &program.segments[..] } else { &one };
         let (mut buffers, mut dispatches) = (Vec::new(), 0);
         for (number, segment) in segments.iter().enumerate() {
-            if segment.begins_layer && number > 0 {
+            if segment.submits {
                 buffers.push(std::mem::replace(&mut encoder, device.encoder()).finish());
             }
             let copies = |range: &Range<usize>| resources.host.copies[range.clone()].iter();

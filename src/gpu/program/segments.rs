@@ -10,13 +10,15 @@ use crate::model::plan::{Plan, TensorId};
 
 /// Most segments: their timestamps, two each, have to fit one query set.
 const MOST_SEGMENTS: usize = 2000;
+/// Bytes that cross the bus in a submission before the next layer begins another one: some milliseconds.
+const SUBMISSION_BYTES: u64 = 16 << 20;
 
 /// Ops that run in one compute pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub ops: Range<usize>,
-    /// The first op that reads weights of a layer in the computer's memory begins it.
-    pub begins_layer: bool,
+    /// Whether the GPU gets what was recorded before it.
+    pub submits: bool,
     /// The place of the layer whose slot can be filled from here on.
     pub frees: Option<usize>,
     /// The copies that are recorded before the ops: of a layer with which the plan begins.
@@ -57,17 +59,22 @@ fn cut(op_bytes: &[u64], starts: &[usize], copies: &[Vec<u64>]) -> Vec<Segment> 
         (first, begin) = (first + copies.len(), start);
     }
     let mut segments = Vec::new();
-    let (mut begin, mut done) = (0, before);
+    let bytes: Vec<u64> = copies.iter().flatten().copied().collect();
+    let (mut begin, mut done, mut submitted) = (0, before, 0);
     for (op, recorded) in recorded.into_iter().enumerate() {
         let end = op + 1;
         if recorded <= done && !starts.contains(&end) && end < op_bytes.len() {
             continue;
         }
         let place = starts.iter().position(|&start| start == begin);
+        let submits = place.is_some() && bytes[submitted..done].iter().sum::<u64>() >= SUBMISSION_BYTES;
+        if submits {
+            submitted = done;
+        }
         let next = place.map_or((begin == 0).then_some(0), |place| Some(place + 1));
         segments.push(Segment {
             ops: begin..end,
-            begins_layer: place.is_some(),
+            submits,
             frees: next.filter(|next| *next < starts.len()),
             before: if begin == 0 { 0..before } else { 0..0 },
             then: done..recorded.max(done),
@@ -109,13 +116,13 @@ fn shares(op_bytes: &[u64], copies: &[u64], most: usize) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn segment(ops: Range<usize>, begins_layer: bool, frees: Option<usize>, then: Range<usize>) -> Segment {
-        Segment { ops, begins_layer, frees, before: 0..0, then }
+    fn segment(ops: Range<usize>, frees: Option<usize>, then: Range<usize>) -> Segment {
+        Segment { ops, frees, then, ..Segment::default() }
     }
 
     #[test]
     fn without_layers_on_the_host_all_is_one_segment() {
-        assert_eq!(cut(&[5, 3, 2], &[], &[]), [segment(0..3, false, None, 0..0)]);
+        assert_eq!(cut(&[5, 3, 2], &[], &[]), [segment(0..3, None, 0..0)]);
     }
 
     #[test]
@@ -123,24 +130,32 @@ mod tests {
         // An embedding, two ops of a layer on the GPU, two layers of two ops on the host, the head.
         let op_bytes = [0, 10, 30, 10, 30, 10, 30, 50];
         let copies = [vec![10, 30], vec![10, 30]];
-        let segments = cut(&op_bytes, &[3, 5], &copies);
-        assert_eq!(
-            segments,
-            [
-                segment(0..2, false, Some(0), 0..1),
-                segment(2..3, false, None, 1..2),
-                segment(3..4, true, Some(1), 2..3),
-                segment(4..5, false, None, 3..4),
-                segment(5..8, true, None, 4..4),
-            ]
-        );
+        let expected = [
+            segment(0..2, Some(0), 0..1),
+            segment(2..3, None, 1..2),
+            segment(3..4, Some(1), 2..3),
+            segment(4..5, None, 3..4),
+            segment(5..8, None, 4..4),
+        ];
+        assert_eq!(cut(&op_bytes, &[3, 5], &copies), expected);
     }
 
     #[test]
     fn a_layer_that_comes_first_is_brought_before_it() {
         let segments = cut(&[4, 4, 4], &[0, 1], &[vec![3, 1], vec![4]]);
-        let first = Segment { before: 0..2, ..segment(0..1, true, Some(1), 2..3) };
-        assert_eq!(segments, [first, segment(1..3, true, None, 3..3)]);
+        let first = Segment { before: 0..2, ..segment(0..1, Some(1), 2..3) };
+        assert_eq!(segments, [first, segment(1..3, None, 3..3)]);
+    }
+
+    #[test]
+    fn layers_of_many_bytes_are_submitted_one_by_one_and_small_ones_together() {
+        let submits = |bytes: u64| {
+            let copies = vec![vec![bytes]; 4];
+            let segments = cut(&[0, 1, 1, 1, 1], &[1, 2, 3, 4], &copies);
+            segments.iter().map(|segment| segment.submits).collect::<Vec<_>>()
+        };
+        assert_eq!(submits(SUBMISSION_BYTES), [false, true, true, true, true]);
+        assert_eq!(submits(SUBMISSION_BYTES / 2), [false, false, true, false, true]);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //! bus are spread evenly, so that between any two of them the GPU has as much to compute as can be.
 
 use super::footprint::estimate_memory;
-use crate::gpu::cache::{CacheLimits, PAGE_POSITIONS, cache_widths, most_slots};
-use crate::gpu::device::{Room, RoomFrom};
+use crate::gpu::cache::{CacheLimits, PAGE_POSITIONS, cache_widths, most_positions, most_slots};
+use crate::gpu::device::{AdapterInfo, Room, RoomFrom};
 use crate::gpu::error::LoadError;
 use crate::gpu::weights::{GpuLayout, Streamed, buffer_bytes, layer_matrices, ring};
 use crate::model::plan::Plan;
@@ -215,6 +215,32 @@ impl Weights {
         let place = |layer: &Option<usize>| chosen.iter().position(|chosen| Some(*chosen) == *layer);
         Streamed { places: self.places.iter().map(place).collect(), layers: chosen.len() }
     }
+}
+
+/// How a model would lie on an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Which layers would stay in the computer's memory; `None` where all would be on the GPU.
+    pub streaming: Option<Streaming>,
+    /// Positions that a text could have.
+    pub context: usize,
+    /// GPU memory that it would take, with such a text.
+    pub bytes: u64,
+}
+
+/// Places a model on an adapter, within a limit on its memory if there is one. `tensors` are the plan's, in its order.
+pub fn place(
+    plan: &Plan,
+    tensors: &[TensorInfo],
+    context: usize,
+    adapter: &AdapterInfo,
+    limit: Option<u64>,
+) -> Result<Placed, LoadError> {
+    let context = context.min(most_positions(adapter.binding_bytes, &cache_widths(plan))).max(1);
+    let shared = vec![false; tensors.len()];
+    let sized = Sized { plan, tensors, shared, context, binding_bytes: adapter.binding_bytes };
+    let Residency { streaming, context, bytes, .. } = sized.residency(adapter.room(limit))?;
+    Ok(Placed { streaming, context, bytes })
 }
 
 /// GPU memory that a model takes with a usual context, whatever there is.
