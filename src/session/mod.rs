@@ -72,7 +72,7 @@ pub use gpu_loader::GpuLoader;
 pub use guide::grammar_problem;
 pub use inspect::{AdapterMatch, AdapterRoom, Limit, MemoryNeed, ModelCard};
 pub use lane_runs::{LaneRuns, lane_letter};
-pub use library::{adapter_memory, read_headers};
+pub use library::{adapter_memory, device_memory, read_headers};
 pub use load::{DraftingHead, LoadError, Loader, ReadyModel};
 pub use loading_beside::LoadingBeside;
 pub use opened::Opened;

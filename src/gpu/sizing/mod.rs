@@ -6,5 +6,5 @@ mod residency;
 
 pub use fit::{Fit, TooLarge};
 pub use footprint::{Memory, estimate_memory};
-pub use residency::{Placed, place, usual_memory};
+pub use residency::{Placed, least_memory, place, usual_memory};
 pub(super) use residency::{Residency, Sized};

@@ -106,10 +106,7 @@ impl Sized<'_> {
             }
             positions = (positions / 2).max(FEWEST_POSITIONS);
         }
-        let least = (1..=weights.layers.len())
-            .map(|count| weights.on_gpu(&spread(count, weights.layers.len())))
-            .fold(all_bytes, u64::min);
-        let needed = least + self.rest(positions, positions + EXTRA_POSITIONS, bytes);
+        let needed = weights.least() + self.rest(positions, positions + EXTRA_POSITIONS, bytes);
         Err(LoadError::NoRoom { needed, room: bytes, positions })
     }
 
@@ -211,6 +208,12 @@ impl Weights {
         self.fixed + all - moved + ring(&on_host).iter().flatten().sum::<u64>()
     }
 
+    /// Bytes on the GPU while as little of them is there as can be.
+    fn least(&self) -> u64 {
+        let all = self.layers.len();
+        (0..=all).map(|count| self.on_gpu(&spread(count, all))).min().unwrap_or(self.fixed)
+    }
+
     fn streamed(&self, chosen: &[usize]) -> Streamed {
         let place = |layer: &Option<usize>| chosen.iter().position(|chosen| Some(*chosen) == *layer);
         Streamed { places: self.places.iter().map(place).collect(), layers: chosen.len() }
@@ -248,6 +251,14 @@ pub fn usual_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Resu
     let shared = vec![false; tensors.len()];
     let sized = Sized { plan, tensors, shared, context, binding_bytes: u64::MAX };
     Ok(sized.residency(None)?.bytes)
+}
+
+/// GPU memory with which a model runs at all: with a short context, and its layers in the computer's memory.
+pub fn least_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Result<u64, LoadError> {
+    let shared = vec![false; tensors.len()];
+    let sized = Sized { plan, tensors, shared, context, binding_bytes: u64::MAX };
+    let positions = context.min(FEWEST_POSITIONS);
+    Ok(sized.weights()?.least() + sized.rest(positions, positions + EXTRA_POSITIONS, 0))
 }
 
 /// So many of `all` places, spread evenly; the last one is among them, the first one only if all are.
