@@ -12,7 +12,9 @@ use super::outcome::Outcome;
 use super::output::{StatusLine, print, print_json};
 use crate::formats::Other;
 use crate::gpu;
-use crate::library::{DeviceMemory, Environment, Facts, Fits, Library, LookedInto, Model, Need, Origin, Search, Seen};
+use crate::library::{
+    DeviceMemory, Environment, Facts, Fits, Library, LookedInto, Model, Need, Origin, Search, Seen,
+};
 use crate::session::{device_memory, read_headers};
 use crate::units::{bytes, parameters};
 

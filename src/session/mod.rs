@@ -70,7 +70,7 @@ pub use drafting_head::HeadFiles;
 pub use event::{Event, Found, Notice, Peeked, PinnedToken, Probed, Severity, WholeRow};
 pub use gpu_loader::GpuLoader;
 pub use guide::grammar_problem;
-pub use inspect::{AdapterMatch, AdapterRoom, Limit, MemoryNeed, ModelCard};
+pub use inspect::{AdapterMatch, AdapterRoom, Fit, Limit, MemoryNeed, ModelCard, StreamedLayers};
 pub use lane_runs::{LaneRuns, lane_letter};
 pub use library::{adapter_memory, device_memory, read_headers};
 pub use load::{DraftingHead, LoadError, Loader, ReadyModel};

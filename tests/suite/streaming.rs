@@ -20,7 +20,7 @@ use logitscope::model::{
 use logitscope::synthetic::shapes;
 
 use super::states;
-use super::support::{MadeWeights, device};
+use super::support::{MadeWeights, device, program};
 
 const CONTEXT: usize = 256;
 const VOCABULARY: usize = 512;
@@ -107,15 +107,12 @@ impl Model {
 
     /// The least memory that it runs in.
     fn least(&self, device: &Device) -> u64 {
-        let (mut too_small, mut enough) = (0, 1 << 34);
-        while enough - too_small > 1 {
-            let middle = (too_small + enough) / 2;
-            match self.placed(device, middle) {
-                Ok(_) => enough = middle,
-                Err(_) => too_small = middle,
-            }
-        }
-        enough
+        first(|limit| self.placed(device, limit).is_ok())
+    }
+
+    /// The most memory in which some layers have no place.
+    fn most(&self, device: &Device) -> u64 {
+        first(|limit| self.placed(device, limit).is_ok_and(|placed| placed.streaming.is_none())) - 1
     }
 
     fn load(&self, device: &Arc<Device>, limit: Option<u64>) -> Result<Engine, LoadError> {
@@ -124,6 +121,20 @@ impl Model {
         let progress = &mut |_, _| ControlFlow::Continue(());
         Engine::load(Arc::clone(device), plan, CONTEXT, &weights, progress)
     }
+}
+
+/// The first number for which something holds, as it does from there on.
+fn first(holds: impl Fn(u64) -> bool) -> u64 {
+    let (mut below, mut holding) = (0, 1 << 34);
+    while holding - below > 1 {
+        let middle = (below + holding) / 2;
+        if holds(middle) {
+            holding = middle;
+        } else {
+            below = middle;
+        }
+    }
+    holding
 }
 
 fn tokens(count: usize) -> Vec<u32> {
@@ -179,8 +190,9 @@ fn layers_that_cross_the_bus_compute_the_same_bit_by_bit() {
         assert_eq!(whole.streaming(), None, "{what}");
         let expected = logits(&mut whole);
         drop(whole);
-        let least = model.least(&device);
-        for limit in [least, least + 700_000] {
+        let [least, most] = [model.least(&device), model.most(&device)];
+        assert!(least < most, "{what}");
+        for limit in [least, most] {
             let mut engine = model.load(&device, Some(limit)).unwrap();
             let streaming = engine.streaming().expect("some layers are not on the GPU");
             assert!(streaming.layers - streaming.resident_layers > 2, "{what}: {streaming:?}");
@@ -234,8 +246,8 @@ fn ops_one_by_one_profiles_and_probes_are_those_of_layers_on_the_gpu() {
     let device = device();
     let model = Model::new(&config(6), WeightFormat::F16);
     let mut whole = model.load(&device, None).unwrap();
-    let least = model.least(&device);
-    let mut engine = model.load(&device, Some(least)).unwrap();
+    let limited = self::device();
+    let mut engine = model.load(&limited, Some(model.least(&limited))).unwrap();
     let values = |engine: &mut Engine| {
         let sequence = engine.new_sequence();
         feed(engine, sequence, &tokens(9));
@@ -313,4 +325,57 @@ fn a_model_beside_another_gets_what_is_left() {
     assert!(draft.load(&device, Some(limit)).is_err(), "nothing is left for a third");
     drop(engine);
     assert!(draft.load(&device, Some(limit)).is_ok(), "what goes gives its memory back");
+}
+
+#[test]
+fn what_does_not_fit_after_all_is_loaded_again_with_layers_in_the_computers_memory() {
+    let device = device();
+    let model = Model::new(&config(6), WeightFormat::F16);
+    let mut whole = model.load(&device, None).unwrap();
+    let (expected, bytes) = (logits(&mut whole), whole.memory().total());
+    drop(whole);
+    // As a driver does that promised more than there is; staging memory counts as well.
+    device.fail_beyond(bytes);
+    let mut engine = model.load(&device, None).unwrap();
+    let streaming = engine.streaming().expect("not all of it is on the GPU");
+    assert!(streaming.resident_layers < streaming.layers, "{streaming:?}");
+    assert_eq!(logits(&mut engine), expected);
+}
+
+/// The built-in model as the commands run it.
+fn built_in(arguments: &[&str]) -> serde_json::Value {
+    let output = program().args(arguments).arg("--json").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {error}"))
+}
+
+#[test]
+fn the_commands_take_a_limit_and_tell_what_it_means() {
+    // The first size in which it runs has all layers in the computer's memory.
+    let sizes = (4..64).map(|megabytes| format!("{megabytes}MB"));
+    let streamed = |size: String| {
+        let card = built_in(&["inspect", "--context", "300", "--gpu-memory", &size]);
+        let streamed = card["adapter"]["streamed"].clone();
+        streamed.is_object().then_some((size, streamed))
+    };
+    let (size, streamed) = sizes.filter_map(streamed).next().expect("a size in which layers are streamed");
+    assert!(streamed["bus_bytes"].as_u64() > Some(0) && streamed["most_tokens_per_s"].as_f64() > Some(0.0));
+    let generate = |more: &[&str]| {
+        built_in(&[&["generate", "-p", "Once upon a time", "-n", "12", "--context", "300"], more].concat())
+    };
+    let (whole, limited) = (generate(&[]), generate(&["--gpu-memory", &size]));
+    assert_eq!(limited["ids"], whole["ids"]);
+    assert_eq!(limited["steps"], whole["steps"], "to the last digit");
+    assert_eq!(limited["model"]["streaming"]["bus_bytes"], streamed["bus_bytes"]);
+    for phase in ["initiation", "incremental"] {
+        assert!(limited["phases"][phase]["bus_seconds"].as_f64() > Some(0.0), "{phase}");
+        assert!(whole["phases"][phase].get("bus_seconds").is_none(), "{phase}");
+    }
+    let drafted =
+        generate(&["--gpu-memory", "40MB", "--strategy", "speculative", "--draft-model", "built-in"]);
+    assert_eq!(drafted["ids"], whole["ids"]);
+    let refused = program().args(["generate", "-p", "x", "--gpu-memory", "1MB"]).output().unwrap();
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && error.contains("1.00 MB"), "{error}");
+    assert_eq!(error.matches("error").count(), 1, "{error}");
 }

@@ -71,6 +71,16 @@ impl Device {
         self.memory.bytes.store(bytes.unwrap_or(NONE), Ordering::Relaxed);
     }
 
+    /// Whether nobody limited it.
+    pub(crate) fn has_no_limit(&self) -> bool {
+        self.memory.bytes.load(Ordering::Relaxed) == NONE
+    }
+
+    /// Limits it to so much beside what models have.
+    pub(crate) fn limit_to(&self, bytes: u64) {
+        self.limit_memory(Some(self.memory.promised.load(Ordering::Relaxed).saturating_add(bytes)));
+    }
+
     /// What is left for a model; `None` where nothing is known of it.
     pub(crate) fn room(&self) -> Option<Room> {
         let promised = self.memory.promised.load(Ordering::Relaxed);

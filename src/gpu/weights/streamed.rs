@@ -69,6 +69,11 @@ impl Streamed {
         self.places.get(tensor.0).copied().flatten()
     }
 
+    /// Whether an op's weights share no buffers with those of another op: they are on the GPU, or of one of the first layers.
+    pub(crate) fn is_apart(&self, op: &Op) -> bool {
+        self.place_of(op).is_none_or(|place| place < Self::slots(self.layers))
+    }
+
     /// The place of the layer whose tensors an op reads, as far as they are in the computer's memory.
     pub(crate) fn place_of(&self, op: &Op) -> Option<usize> {
         op.tensors().find_map(|tensor| self.place(tensor))

@@ -205,7 +205,9 @@ fn row(ui: &mut Ui, model: &Model, is_selected: bool, room: Option<DeviceMemory>
                 }
                 _ => "",
             };
-            format!("{path}\n\nIt takes {bytes} of GPU memory with {positions} positions (computed).{streamed}")
+            format!(
+                "{path}\n\nIt takes {bytes} of GPU memory with {positions} positions (computed).{streamed}"
+            )
         }
         (true, None) => path.to_string(),
     };
