@@ -137,7 +137,11 @@ fn without_an_adapter_the_card_says_so_and_the_rest() {
 fn what_does_not_fit_a_memory_apart_runs_with_layers_in_the_computers() {
     let source = ModelSource::BuiltIn;
     let request = LoadRequest { context: Some(300), ..LoadRequest::of(source) };
-    let own = |kind: &str, bytes| AdapterInfo { kind: kind.to_owned(), ..adapter(1 << 27, Some(bytes)) };
+    let own = |kind: &str, bytes| {
+        // With a driver of which nothing is remembered.
+        let driver = "of a test".to_owned();
+        AdapterInfo { kind: kind.to_owned(), driver, ..adapter(1 << 27, Some(bytes)) }
+    };
     let (card, whole) = compared(&request, own("discrete GPU", 1 << 30));
     assert!(whole.streamed.is_none() && whole.no_room.is_none(), "{whole:?}");
     let need = card.memory.expect("it opens").total_bytes;

@@ -12,6 +12,7 @@ mod memory;
 mod open;
 mod pipelines;
 mod readbacks;
+mod room;
 mod stopwatch;
 mod timestamps;
 mod traffic;

@@ -8,6 +8,7 @@ use super::adapter_info::AdapterInfo;
 use super::error::GpuError;
 use super::failures::{self, Asked, Problem};
 use super::handle::Device;
+use super::memory::HOST_COPIES;
 use super::waiting::PATIENCE;
 use super::{adapters, canary};
 use crate::gpu::kernels::{Capabilities, MOST_BINDINGS, MOST_LANES};
@@ -17,9 +18,6 @@ use crate::units;
 /// Features that are used where the adapter has them.
 const WANTED_FEATURES: Features =
     Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_PASSES).union(Capabilities::FEATURES);
-
-/// Buffers in the computer's memory that the GPU copies to and from: weights that do not fit its own stay there.
-pub(super) const HOST_COPIES: Features = Features::MAPPABLE_PRIMARY_BUFFERS;
 
 /// Whether devices are opened with what every adapter has, and nothing else.
 static CONSERVATIVE: AtomicBool = AtomicBool::new(false);
