@@ -15,7 +15,7 @@ use crate::gpu::kernels::{KernelChoice, LinearVariant};
 use crate::gpu::pass::{self, BatchShape, Fixed, MOST_TABLES, Placement, Rows};
 use crate::gpu::program::{Program, Resources, Selection, Step};
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
-use crate::gpu::sizing::{Memory, Residency, Sized};
+use crate::gpu::sizing::{Memory, Residency, SizedModel};
 use crate::gpu::weights::{GpuLayout, GpuTensor, SharedTensor, SharedTensors, Uploaded, upload};
 use crate::model::plan::{Plan, TensorId, TensorSpec};
 use crate::model::{Batch, ModelError, Weights};
@@ -249,7 +249,7 @@ fn find_place(
     let layouts = GpuLayout::of_all(plan, tensors);
     let is_shared = |(spec, layout): (&TensorSpec, &GpuLayout)| shared.find(spec, *layout).is_some();
     let shared = plan.tensors.iter().zip(&layouts).map(is_shared).collect();
-    let sized = Sized { plan, tensors, shared, context, binding_bytes: device.binding_limit() };
+    let sized = SizedModel { plan, tensors, shared, context, binding_bytes: device.binding_limit() };
     let residency = sized.residency(device.room())?;
     let Some(streaming) = residency.streaming else { return Ok(residency) };
     if !device.has_host_buffers() {

@@ -7,4 +7,4 @@ mod residency;
 pub use fit::{Fit, TooLarge};
 pub use footprint::{Memory, estimate_memory};
 pub use residency::{Placed, least_memory, place, usual_memory};
-pub(super) use residency::{Residency, Sized};
+pub(super) use residency::{Residency, SizedModel};

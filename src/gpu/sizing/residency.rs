@@ -5,6 +5,8 @@
 //! holds; those of the others lie in the computer's memory and take turns in a ring of buffers. The layers that cross the
 //! bus are spread evenly, so that between any two of them the GPU has as much to compute as can be.
 
+use std::collections::BTreeSet;
+
 use super::footprint::estimate_memory;
 use crate::gpu::cache::{CacheLimits, PAGE_POSITIONS, cache_widths, most_positions, most_slots};
 use crate::gpu::device::{AdapterInfo, Room, RoomFrom};
@@ -42,7 +44,7 @@ pub(crate) struct Residency {
 }
 
 /// A model whose memory is counted.
-pub(crate) struct Sized<'a> {
+pub(crate) struct SizedModel<'a> {
     pub plan: &'a Plan,
     /// The plan's tensors, in its order.
     pub tensors: &'a [TensorInfo],
@@ -55,77 +57,57 @@ pub(crate) struct Sized<'a> {
 }
 
 /// The bytes of a model's own tensors.
-struct Weights {
+struct OwnBytes {
     /// Of those that are always on the GPU.
     fixed: u64,
-    /// The layers that have matrices, in order: the number, and the bytes of each of their buffers.
-    layers: Vec<(usize, Vec<u64>)>,
-    /// For each tensor its layer's place in that list.
+    /// For each layer with matrices, in order, those of each of their buffers.
+    layers: Vec<Vec<u64>>,
+    /// For each tensor its layer's place among those.
     places: Vec<Option<usize>>,
 }
 
-impl Sized<'_> {
+impl SizedModel<'_> {
     /// Finds a place for everything.
     pub(crate) fn residency(&self, room: Option<Room>) -> Result<Residency, LoadError> {
-        let weights = self.weights()?;
-        let everything = Streamed { places: vec![None; self.tensors.len()], layers: 0 };
+        let own = self.own_bytes()?;
         let usual = self.context.min(USUAL_POSITIONS);
-        let all_bytes = weights.on_gpu(&[]);
-        let Some(room) = room else {
-            return Ok(
-                self.unlimited(everything, all_bytes + self.rest(usual, usual + EXTRA_POSITIONS, u64::MAX))
-            );
+        let all_bytes = own.on_gpu(&[]).saturating_add(self.usual_rest(usual, u64::MAX));
+        let Some(room) = room else { return Ok(self.unlimited(&own, all_bytes)) };
+        let fits = |positions: usize, chosen: &[usize], room: u64| {
+            own.on_gpu(chosen).saturating_add(self.usual_rest(positions, room)) <= room
         };
-        let fits = |positions: usize, weight_bytes: u64, room: u64| {
-            weight_bytes + self.rest(positions, positions + EXTRA_POSITIONS, room) <= room
-        };
-        if fits(usual, all_bytes, room.bytes) {
-            return Ok(match room.from {
-                RoomFrom::Limit => self.within(&weights, everything, &[], usual, room.bytes),
-                RoomFrom::Driver => {
-                    let rest = self.rest(usual, usual + EXTRA_POSITIONS, u64::MAX);
-                    self.unlimited(everything, all_bytes + rest)
-                }
-            });
-        }
         let bytes = match room.from {
+            RoomFrom::Driver if all_bytes <= room.bytes => return Ok(self.unlimited(&own, all_bytes)),
+            RoomFrom::Limit if fits(usual, &[], room.bytes) => {
+                return Ok(self.within(&own, &[], usual, room.bytes));
+            }
             RoomFrom::Limit => room.bytes,
-            // The driver's own needs, and those of the window and of other programs.
+            // The rest is for the driver, for the window and for other programs.
             RoomFrom::Driver => room.bytes / 10 * 9,
         };
-        let mut positions = usual;
-        loop {
-            let count = (1..=weights.layers.len())
-                .find(|&count| fits(positions, weights.on_gpu(&spread(count, weights.layers.len())), bytes));
-            if let Some(count) = count {
-                let chosen = spread(count, weights.layers.len());
-                return Ok(self.within(&weights, weights.streamed(&chosen), &chosen, positions, bytes));
+        let shorter = |positions: &usize| {
+            (*positions > FEWEST_POSITIONS).then(|| (positions / 2).max(FEWEST_POSITIONS))
+        };
+        for positions in std::iter::successors(Some(usual), shorter) {
+            let mut choices = own.choices();
+            if let Some(chosen) = choices.find(|chosen| fits(positions, chosen, bytes)) {
+                return Ok(self.within(&own, &chosen, positions, bytes));
             }
-            if positions <= FEWEST_POSITIONS {
-                break;
-            }
-            positions = (positions / 2).max(FEWEST_POSITIONS);
         }
-        let needed = weights.least() + self.rest(positions, positions + EXTRA_POSITIONS, bytes);
+        let positions = self.context.min(FEWEST_POSITIONS);
+        let needed = own.least().saturating_add(self.usual_rest(positions, bytes));
         Err(LoadError::NoRoom { needed, room: bytes, positions })
     }
 
     /// With nothing but the device itself to limit it.
-    fn unlimited(&self, streamed: Streamed, bytes: u64) -> Residency {
-        let (context, limits) = (self.context, CacheLimits::NONE);
+    fn unlimited(&self, own: &OwnBytes, bytes: u64) -> Residency {
+        let (streamed, context, limits) = (own.streamed(&[]), self.context, CacheLimits::NONE);
         Residency { streamed, streaming: None, context, limits, bytes }
     }
 
-    /// In so many bytes, which hold texts of `least` positions at least.
-    fn within(
-        &self,
-        weights: &Weights,
-        streamed: Streamed,
-        chosen: &[usize],
-        least: usize,
-        room: u64,
-    ) -> Residency {
-        let gpu_bytes = weights.on_gpu(chosen);
+    /// In so many bytes, which hold texts of `least` positions at least, with the layers of these places in the computer's memory.
+    fn within(&self, own: &OwnBytes, chosen: &[usize], least: usize, room: u64) -> Residency {
+        let gpu_bytes = own.on_gpu(chosen);
         let bytes_of = |context: usize, positions: usize| gpu_bytes + self.rest(context, positions, room);
         let context =
             longest(least, self.context, |context| bytes_of(context, context + EXTRA_POSITIONS) <= room);
@@ -135,13 +117,19 @@ impl Sized<'_> {
         let most = bytes + (room - bytes) / 2;
         let positions = longest(positions, 64 * positions, |positions| bytes_of(context, positions) <= most);
         let streaming = (!chosen.is_empty()).then(|| Streaming {
-            layers: weights.layers.len(),
-            resident_layers: weights.layers.len() - chosen.len(),
-            bus_bytes: chosen.iter().flat_map(|&layer| &weights.layers[layer].1).sum(),
+            layers: own.layers.len(),
+            resident_layers: own.layers.len() - chosen.len(),
+            bus_bytes: chosen.iter().flat_map(|&place| &own.layers[place]).sum(),
             gpu_bytes,
         });
         let limits = CacheLimits { positions, state_slots: self.state_slots(room) };
-        Residency { streamed, streaming, context, limits, bytes: bytes_of(context, positions) }
+        let bytes = bytes_of(context, positions);
+        Residency { streamed: own.streamed(chosen), streaming, context, limits, bytes }
+    }
+
+    /// Bytes of all but the weights, with one text of so many positions.
+    fn usual_rest(&self, positions: usize, room: u64) -> u64 {
+        self.rest(positions, positions + EXTRA_POSITIONS, room)
     }
 
     /// Bytes of all but the weights, with texts of up to `context` positions, room for `positions` in the cache, and so much memory in
@@ -168,50 +156,48 @@ impl Sized<'_> {
         share.map_or(most, |slots| most.min(slots as usize)).max(FEWEST_SLOTS)
     }
 
-    fn weights(&self) -> Result<Weights, LoadError> {
+    fn own_bytes(&self) -> Result<OwnBytes, LoadError> {
         let layouts = GpuLayout::of_all(self.plan, self.tensors);
         let layer_of = layer_matrices(self.plan, &layouts);
-        let mut weights = Weights { fixed: 0, layers: Vec::new(), places: vec![None; self.tensors.len()] };
-        let mut numbers: Vec<usize> = layer_of
-            .iter()
-            .zip(&self.shared)
-            .filter(|(_, shared)| !**shared)
-            .filter_map(|(layer, _)| *layer)
-            .collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        weights.layers = numbers.into_iter().map(|number| (number, Vec::new())).collect();
-        for (index, (info, layout)) in self.tensors.iter().zip(layouts).enumerate() {
-            if self.shared[index] {
-                continue;
+        let own = |index: &usize| !self.shared[*index];
+        let numbers: BTreeSet<usize> =
+            (0..layer_of.len()).filter(own).filter_map(|index| layer_of[index]).collect();
+        let place = |layer| numbers.iter().position(|number| *number == layer);
+        let mut bytes = OwnBytes {
+            fixed: 0,
+            layers: vec![Vec::new(); numbers.len()],
+            places: vec![None; self.tensors.len()],
+        };
+        for index in (0..self.tensors.len()).filter(own) {
+            let buffers = buffer_bytes(&self.tensors[index], layouts[index], self.binding_bytes)?;
+            bytes.places[index] = layer_of[index].and_then(place);
+            match bytes.places[index] {
+                Some(place) => bytes.layers[place].extend(buffers),
+                None => bytes.fixed += buffers.iter().sum::<u64>(),
             }
-            let buffers = buffer_bytes(info, layout, self.binding_bytes)?;
-            let place = layer_of[index]
-                .and_then(|layer| weights.layers.iter().position(|(number, _)| *number == layer));
-            match place {
-                Some(place) => weights.layers[place].1.extend(buffers),
-                None => weights.fixed += buffers.iter().sum::<u64>(),
-            }
-            weights.places[index] = place;
         }
-        Ok(weights)
+        Ok(bytes)
     }
 }
 
-impl Weights {
-    /// Bytes on the GPU while these layers, by their places, are not: with their ring.
+impl OwnBytes {
+    /// Bytes on the GPU while the layers of these places are not: with their ring.
     fn on_gpu(&self, chosen: &[usize]) -> u64 {
-        let buffers = |place: usize| self.layers[place].1.clone();
-        let on_host: Vec<Vec<u64>> = chosen.iter().map(|&place| buffers(place)).collect();
-        let all: u64 = self.layers.iter().flat_map(|(_, buffers)| buffers).sum();
+        let on_host: Vec<Vec<u64>> = chosen.iter().map(|&place| self.layers[place].clone()).collect();
+        let all: u64 = self.layers.iter().flatten().sum();
         let moved: u64 = on_host.iter().flatten().sum();
         self.fixed + all - moved + ring(&on_host).iter().flatten().sum::<u64>()
     }
 
+    /// The layers that could be in the computer's memory: one, two, up to all of them.
+    fn choices(&self) -> impl Iterator<Item = Vec<usize>> + use<> {
+        let all = self.layers.len();
+        (1..=all).map(move |count| spread(count, all))
+    }
+
     /// Bytes on the GPU while as little of them is there as can be.
     fn least(&self) -> u64 {
-        let all = self.layers.len();
-        (0..=all).map(|count| self.on_gpu(&spread(count, all))).min().unwrap_or(self.fixed)
+        self.choices().map(|chosen| self.on_gpu(&chosen)).fold(self.on_gpu(&[]), u64::min)
     }
 
     fn streamed(&self, chosen: &[usize]) -> Streamed {
@@ -241,7 +227,7 @@ pub fn place(
 ) -> Result<Placed, LoadError> {
     let context = context.min(most_positions(adapter.binding_bytes, &cache_widths(plan))).max(1);
     let shared = vec![false; tensors.len()];
-    let sized = Sized { plan, tensors, shared, context, binding_bytes: adapter.binding_bytes };
+    let sized = SizedModel { plan, tensors, shared, context, binding_bytes: adapter.binding_bytes };
     let Residency { streaming, context, bytes, .. } = sized.residency(adapter.room(limit))?;
     Ok(Placed { streaming, context, bytes })
 }
@@ -249,16 +235,16 @@ pub fn place(
 /// GPU memory that a model takes with a usual context, whatever there is.
 pub fn usual_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Result<u64, LoadError> {
     let shared = vec![false; tensors.len()];
-    let sized = Sized { plan, tensors, shared, context, binding_bytes: u64::MAX };
+    let sized = SizedModel { plan, tensors, shared, context, binding_bytes: u64::MAX };
     Ok(sized.residency(None)?.bytes)
 }
 
 /// GPU memory with which a model runs at all: with a short context, and its layers in the computer's memory.
 pub fn least_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Result<u64, LoadError> {
     let shared = vec![false; tensors.len()];
-    let sized = Sized { plan, tensors, shared, context, binding_bytes: u64::MAX };
+    let sized = SizedModel { plan, tensors, shared, context, binding_bytes: u64::MAX };
     let positions = context.min(FEWEST_POSITIONS);
-    Ok(sized.weights()?.least() + sized.rest(positions, positions + EXTRA_POSITIONS, 0))
+    Ok(sized.own_bytes()?.least() + sized.usual_rest(positions, 0))
 }
 
 /// So many of `all` places, spread evenly; the last one is among them, the first one only if all are.
