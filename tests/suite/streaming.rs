@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use egui_kittest::kittest::Queryable;
 use logitscope::gpu::{self, Device, Engine, LoadError, Placed};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
@@ -17,10 +18,15 @@ use logitscope::model::{
     Batch, Fused, LanguageModel, ModelError, Plan, ProbeRequest, SequenceId, WeightFormat, Weights, fuse,
     plan_decoder,
 };
+use logitscope::session::event::{Event, Loaded};
 use logitscope::synthetic::shapes;
+use logitscope::trace::ModelFacts;
+use logitscope::units::Streaming;
 
 use super::states;
 use super::support::{MadeWeights, device, program};
+use super::window::{press, sees, sees_part, window, window_on};
+use super::window_script::{Scripted, loaded};
 
 const CONTEXT: usize = 256;
 const VOCABULARY: usize = 512;
@@ -378,4 +384,35 @@ fn the_commands_take_a_limit_and_tell_what_it_means() {
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && error.contains("1.00 MB"), "{error}");
     assert_eq!(error.matches("error").count(), 1, "{error}");
+}
+
+#[test]
+fn the_window_tells_which_layers_are_where_and_how_long_the_bus_took() {
+    let script = Scripted::default();
+    let mut window = window_on(script.clone(), 1800.0, 1800.0);
+    window.run();
+    let streaming =
+        Streaming { layers: 30, resident_layers: 9, bus_bytes: 46_400_000, gpu_bytes: 54_600_000 };
+    let model = ModelFacts { streaming: Some(streaming), ..loaded().model };
+    script.tell(Event::Loaded(Box::new(Loaded { model, ..loaded() })));
+    script.0.borrow_mut().bus_seconds = Some(0.002);
+    window.run();
+    press(&mut window, "Run");
+    script.steps(4);
+    window.run();
+    assert!(sees(&window, "Wait for the bus: 2.0 ms"));
+    window.get_by_label_contains("Load: ").click();
+    window.run();
+    assert!(sees(&window, "Layers on the GPU: 9 of 30") && sees(&window, "Over the bus: 46.4 MB"));
+}
+
+#[test]
+fn of_a_model_on_the_gpu_the_window_says_nothing_of_the_bus() {
+    let (mut window, script) = window();
+    press(&mut window, "Run");
+    script.steps(4);
+    window.run();
+    for part in ["Wait for the bus", "Layers on the GPU", "Over the bus"] {
+        assert!(!sees_part(&window, part), "{part}");
+    }
 }

@@ -33,3 +33,31 @@ pub(super) fn facts_of(streaming: &Streaming) -> [(&'static Definition, String);
         (&definitions::BUS_BYTES, format::bytes(*bus_bytes)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable;
+
+    use super::*;
+
+    #[test]
+    fn what_is_expected_is_told_with_where_it_comes_from() {
+        let streaming =
+            Streaming { layers: 32, resident_layers: 12, bus_bytes: 3_000_000_000, gpu_bytes: 2_000_000_000 };
+        for (measured, known) in [(true, "measured"), (false, "assumed")] {
+            let streamed = StreamedLayers {
+                streaming,
+                context: 4096,
+                bus_bytes_per_s: 12e9,
+                measured,
+                most_tokens_per_s: 4.0,
+            };
+            let shown = Harness::new_ui(move |ui| before_loading(ui, &streamed));
+            let expected = format!("Expected: at most 4.00 tokens/s · bus 12.0 GB/s, {known}");
+            for label in ["Layers on the GPU: 12 of 32", "Over the bus: 3.00 GB", &expected] {
+                assert!(shown.query_by_label(label).is_some(), "{label}");
+            }
+        }
+    }
+}
