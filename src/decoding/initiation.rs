@@ -13,9 +13,9 @@ use crate::model::{LanguageModel, ModelError};
 /// What a chunk should take, in seconds.
 const CHUNK_SECONDS: f64 = 0.040;
 
-/// How much longer than the bus the rest of a chunk should take, where weights have to cross it: a third of the time, or
-/// less, is spent on waiting for them.
-const BUS_SHARE: f64 = 2.0;
+/// How many times as long as the bus the rest of a chunk should take, where weights have to cross it: then a ninth of the time
+/// is spent on waiting for them. An interruption need not wait for the chunk's end.
+const BUS_SHARE: f64 = 8.0;
 
 /// How many rows a chunk has; it follows the model's speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl ChunkSize {
     }
 
     /// Doubles after a quick chunk of full size, halves after a slow one. Where weights crossed the bus for `bus_seconds` of the
-    /// chunk, which they do however few rows it has, the rest may take [`BUS_SHARE`] times as long.
+    /// chunk, which they do however few rows it has, the rest should take [`BUS_SHARE`] times as long.
     pub fn adapt(&mut self, rows: usize, seconds: f64, bus_seconds: f64) {
         let wanted = CHUNK_SECONDS.max(BUS_SHARE * bus_seconds);
         let own = (seconds - bus_seconds).max(0.0);
@@ -175,5 +175,27 @@ impl PassCost {
         self.rows += rows;
         self.encode_seconds += timing.encode_seconds;
         self.wait_seconds += timing.wait_seconds;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size after a chunk of full size that took so long.
+    fn adapted(rows: usize, seconds: f64, bus_seconds: f64) -> usize {
+        let mut chunk = ChunkSize { rows };
+        chunk.adapt(rows, seconds, bus_seconds);
+        chunk.rows()
+    }
+
+    #[test]
+    fn chunks_follow_the_clock_and_where_weights_cross_the_bus_that() {
+        assert_eq!([0.010, 0.040, 0.100].map(|seconds| adapted(64, seconds, 0.0)), [128, 64, 32]);
+        // The bus takes a second for each chunk: the rest may take eight.
+        assert_eq!(adapted(16, 1.1, 1.0), 256, "it is guessed at once, by sixteen times at most");
+        assert_eq!(adapted(64, 2.0, 1.0), 512);
+        assert_eq!(adapted(256, 7.0, 1.0), 256);
+        assert_eq!(adapted(256, 14.0, 1.0), 128);
     }
 }
