@@ -62,6 +62,50 @@ impl LayersKeep {
     }
 }
 
+/// A model of which some layers stay in the computer's memory and cross the bus in every pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streaming {
+    /// Layers of the model that have matrices of their own.
+    pub layers: usize,
+    /// Those of them whose matrices are on the GPU.
+    pub resident_layers: usize,
+    /// Bytes of the others, which are in the computer's memory: each crosses the bus in every pass.
+    pub bus_bytes: u64,
+    /// Bytes of weights on the GPU, the buffers in which those layers take turns among them.
+    pub gpu_bytes: u64,
+}
+
+impl Streaming {
+    /// `24 of 32 layers on the GPU, 3.20 GB cross the bus a pass`.
+    pub fn words(&self) -> String {
+        let Self { layers, resident_layers, bus_bytes, .. } = self;
+        format!("{resident_layers} of {layers} layers on the GPU, {} cross the bus a pass", bytes(*bus_bytes))
+    }
+}
+
+/// Bytes as a person types them: `512MB`, `6.5 GB`, `4GiB`, or a number of bytes.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 9] = [
+        ("", 1.0),
+        ("b", 1.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+        ("tb", 1e12),
+        ("kib", 1024.0),
+        ("mib", 1_048_576.0),
+        ("gib", 1_073_741_824.0),
+    ];
+    let expected = || format!("`{text}` is not a size, such as 512MB, 6.5GB or 4GiB");
+    let typed = text.trim().to_lowercase();
+    let end = typed.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(typed.len());
+    let (number, unit) = typed.split_at(end);
+    let number: f64 = number.parse().map_err(|_| expected())?;
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(expected)?;
+    let bytes = number * factor;
+    if bytes >= 1.0 && bytes < u64::MAX as f64 { Ok(bytes as u64) } else { Err(expected()) }
+}
+
 /// Bytes in decimal units: `512 B`, `16.0 MB`, `7.10 GB`.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
@@ -124,6 +168,23 @@ mod tests {
         assert_eq!(keep([4, 23, 0, 25]), "4 KV cache · 23 state · 25 neither");
         assert_eq!(keep([0, 64, 0, 0]), "64 state");
         assert_eq!(keep([0; 4]), "");
+    }
+
+    #[test]
+    fn typed_sizes_are_bytes() {
+        for (text, bytes) in [
+            ("512MB", 512_000_000),
+            ("6.5 GB", 6_500_000_000),
+            ("4GiB", 4 << 30),
+            (" 100 mib ", 100 << 20),
+            ("4096", 4096),
+            ("1kB", 1000),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "GB", "-1GB", "1.2.3GB", "5 parsecs", "0", "1e30GB", "999999999TB0"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::decoding::{BeamSettings, Drafter, LookaheadSettings, SpeculativeSetti
 use crate::model::WeightFormat;
 use crate::session::{CacheFormat, WeightsChoice};
 use crate::trace::StrategyKind;
+use crate::units::parse_bytes;
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
 ///
@@ -89,6 +90,10 @@ pub struct ModelOptions {
     /// Longest sequence to allow, in tokens, the prompt's and the new ones together; left out, the model's own context
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
+    /// Most GPU memory that the model may take, with those beside it: layers that do not fit stay in the computer's memory and
+    /// cross the bus in every pass. Left out, all that the GPU has
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    pub gpu_memory: Option<u64>,
 }
 
 /// What to continue, measure or tokenise.
@@ -427,6 +432,9 @@ pub struct Inspect {
     /// Longest sequence to predict the memory for, in tokens; left out, the model's own context
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
+    /// GPU memory that the model would be allowed; left out, all that the GPU has
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    pub gpu_memory: Option<u64>,
     #[command(flatten)]
     pub json: JsonOption,
 }

@@ -34,7 +34,7 @@ struct CheckJson<'a> {
 /// Runs the command.
 pub(super) fn run(arguments: &Check) -> Result<Outcome, CliError> {
     let request = model::request(&arguments.model)?;
-    let device = Arc::new(model::open_device(request.adapter.as_deref())?);
+    let device = Arc::new(model::open_device(&arguments.model)?);
     let test = SelfTest { request: &request, device, prompt: prompt(arguments) };
     let mut line = Line(StatusLine::new());
     let findings = test.run(&mut line);

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::compare::ComparisonJson;
-use crate::trace::{Candidate, LongRope, Node, Phases, ReturnedSequence, Run, StateCounters, StopReason};
+use crate::trace::{Candidate, LongRope, Node, Phase, ReturnedSequence, Run, StateCounters, StopReason};
+use crate::units::Streaming;
 
 /// The JSON object of `generate --json`.
 #[derive(Serialize)]
@@ -36,6 +37,9 @@ struct ModelJson<'a> {
     family: &'a str,
     parameters: u64,
     weights: &'a str,
+    /// Left out where all layers are on the GPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streaming: Option<Streaming>,
 }
 
 #[derive(Serialize)]
@@ -76,6 +80,8 @@ struct TokeniseJson {
 struct InitiationJson {
     seconds: f64,
     rows: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +89,8 @@ struct IncrementalJson {
     seconds: f64,
     rows: u64,
     steps: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -122,6 +130,7 @@ impl<'a> GenerateJson<'a> {
                 family: &run.model.family,
                 parameters: run.model.parameters,
                 weights: &run.model.weights,
+                streaming: run.model.streaming,
             },
             adapter: AdapterJson { name: &run.adapter.name, backend: &run.adapter.backend },
             prompt_ids: run.prompt_ids(),
@@ -129,7 +138,7 @@ impl<'a> GenerateJson<'a> {
             text: has_text.then(|| run.text()),
             stop: run.stop.map_or("", stop_name),
             long_rope: run.long_rope.map(LongRopeJson::of),
-            phases: PhasesJson::new(&run.phases),
+            phases: PhasesJson::new(run),
             states: run.states(),
             steps: run.line_nodes().map(|node| StepJson::new(node, top)).collect(),
             sequences: run.sequences.iter().map(|one| SequenceJson::new(run, one)).collect(),
@@ -139,15 +148,21 @@ impl<'a> GenerateJson<'a> {
 }
 
 impl PhasesJson {
-    fn new(phases: &Phases) -> Self {
+    fn new(run: &Run) -> Self {
+        let phases = &run.phases;
         Self {
             load: LoadJson { seconds: phases.load.seconds, bytes: phases.load.amount },
             tokenise: TokeniseJson { seconds: phases.tokenise.seconds, tokens: phases.tokenise.amount },
-            initiation: InitiationJson { seconds: phases.initiation.seconds, rows: phases.initiation.amount },
+            initiation: InitiationJson {
+                seconds: phases.initiation.seconds,
+                rows: phases.initiation.amount,
+                bus_seconds: run.bus_seconds(Phase::Initiation),
+            },
             incremental: IncrementalJson {
                 seconds: phases.incremental.seconds,
                 rows: phases.incremental.amount,
                 steps: phases.incremental_steps,
+                bus_seconds: run.bus_seconds(Phase::Incremental),
             },
             detokenise: DetokeniseJson { seconds: phases.detokenise.seconds },
         }

@@ -20,6 +20,7 @@ pub(super) fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
         context: arguments.context,
         weights: arguments.weights,
         cache: arguments.kv,
+        gpu_memory: arguments.gpu_memory,
     };
     let card = match gpu::find(request.adapter.as_deref()) {
         Err(error) if request.adapter.is_some() => return Err(error.into()),
@@ -139,6 +140,7 @@ fn memory(need: &MemoryNeed, adapter: &AdapterMatch) -> String {
     let beyond = match limit {
         Some(Limit::Binding) => ", longer than the adapter can hold",
         Some(Limit::Memory) => ", more than the adapter has",
+        Some(Limit::Layers) => ", with layers that cross the bus",
         None => "",
     };
     format!("{} with {} positions{beyond}", bytes(need.total_bytes), need.context)
@@ -155,7 +157,13 @@ fn room_lines(room: &AdapterRoom, line: &mut impl FnMut(&str, &str)) {
         &format!("{} ({}): {size}, {binding} in a binding, as its driver reports", room.name, room.backend),
     );
     let Some(fit) = &room.fit else { return };
-    line("longest there", &format!("{} positions", fit.context()));
+    if let Some(streamed) = &room.streamed {
+        line("runs, streamed", &streamed.streaming.words());
+        line("expected", &streamed.speed());
+    }
+    room.no_room.iter().for_each(|problem| line("cannot run", problem));
+    let longest = room.streamed.map_or(fit.context(), |streamed| streamed.context);
+    line("longest there", &format!("{longest} positions"));
     for part in &fit.too_large {
         let need = bytes(part.bytes);
         line("too large", &format!("{}: needs {need} in one binding; loading will fail there", part.what));

@@ -62,20 +62,25 @@ pub(super) struct Loaded {
 /// Loads the model, and others beside it.
 pub(super) fn load_with(options: &ModelOptions, beside: &Beside<'_>) -> Result<Loaded, CliError> {
     let mut loader = GpuLoader::default();
+    let draft = beside.draft.map(|path| draft_source(path).map(LoadRequest::of)).transpose()?;
+    let other = beside.other.map(|compare| other_request(options, compare)).transpose()?.flatten();
+    if options.gpu_memory.is_some() {
+        draft.iter().try_for_each(|draft| loader.leave_room_for(draft)).map_err(CliError::LoadDraft)?;
+        other.iter().try_for_each(|other| loader.leave_room_for(other)).map_err(CliError::LoadOther)?;
+    }
     let ready = watched(&mut loader, &request(options)?, GpuLoader::load)?;
-    let draft = match beside.draft {
-        Some(path) => {
-            let draft = watched(&mut loader, &LoadRequest::of(draft_source(path)?), GpuLoader::load_draft);
+    let draft = match &draft {
+        Some(draft) => {
+            let draft = watched(&mut loader, draft, GpuLoader::load_draft);
             let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
             draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
             Some(draft)
         }
         None => None,
     };
-    let other = beside.other.map(|compare| other_request(options, compare)).transpose()?.flatten();
-    let other = match other {
+    let other = match &other {
         Some(request) => {
-            let other = watched(&mut loader, &request, GpuLoader::load_draft).map_err(CliError::LoadOther)?;
+            let other = watched(&mut loader, request, GpuLoader::load_draft).map_err(CliError::LoadOther)?;
             if VocabularyMatch::of(&ready, &other)? == VocabularyMatch::Sizes {
                 status(
                     "warning: only the sizes of the vocabularies were compared, as a tokenizer is missing",
@@ -112,9 +117,10 @@ pub(super) fn strategy_inputs(
     inputs
 }
 
-/// Opens the adapter of a choice, or the first one that works, and tells of those that do not.
-pub(super) fn open_device(choice: Option<&str>) -> Result<Device, GpuError> {
-    let device = Device::open(choice)?;
+/// Opens the adapter that was chosen, or the first one that works, tells of those that do not, and sets its limit.
+pub(super) fn open_device(options: &ModelOptions) -> Result<Device, GpuError> {
+    let device = Device::open(options.adapter.as_deref())?;
+    device.limit_memory(options.gpu_memory);
     let passed_over = device.passed_over.iter().map(|failed| failed.passed_over_for(&device.info));
     passed_over.for_each(|warning| status(&format!("warning: {warning}")));
     Ok(device)
@@ -160,6 +166,7 @@ pub(super) fn request(options: &ModelOptions) -> Result<LoadRequest, CliError> {
         context: options.context,
         weights: options.weights,
         cache: options.kv,
+        gpu_memory: options.gpu_memory,
     })
 }
 

@@ -12,8 +12,10 @@ use super::outcome::Outcome;
 use super::output::{StatusLine, print, print_json};
 use crate::formats::Other;
 use crate::gpu;
-use crate::library::{Environment, Facts, Library, LookedInto, Model, Need, Origin, Search, Seen};
-use crate::session::read_headers;
+use crate::library::{
+    DeviceMemory, Environment, Facts, Fits, Library, LookedInto, Model, Need, Origin, Search, Seen,
+};
+use crate::session::{device_memory, read_headers};
 use crate::units::{bytes, parameters};
 
 /// Widest column of names, in characters.
@@ -45,6 +47,7 @@ struct ModelJson<'a> {
     context: Option<u64>,
     memory: Option<Need>,
     fits: Option<bool>,
+    runs_streamed: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -79,7 +82,7 @@ pub(super) fn run(arguments: &Models) -> Result<Outcome, CliError> {
         return Ok(Outcome::Interrupted);
     }
     let adapter = gpu::find(None).ok();
-    let room = adapter.as_ref().and_then(|adapter| adapter.memory_bytes);
+    let room = adapter.as_ref().and_then(device_memory);
     if arguments.json.json {
         print_json(&ModelsJson {
             models: library.models.iter().map(|model| ModelJson::new(model, room)).collect(),
@@ -109,7 +112,7 @@ fn search(environment: &Environment, added: &[PathBuf]) -> Library {
 }
 
 impl<'a> ModelJson<'a> {
-    fn new(model: &'a Model, room: Option<u64>) -> Self {
+    fn new(model: &'a Model, room: Option<DeviceMemory>) -> Self {
         let Model { found, facts } = model;
         let Facts { family, family_name, parameters, quantisation, context, problem, memory, .. } = facts;
         Self {
@@ -126,7 +129,8 @@ impl<'a> ModelJson<'a> {
             quantisation: quantisation.as_deref(),
             context: *context,
             memory: *memory,
-            fits: facts.fits(room),
+            fits: facts.fits(room).map(|fits| fits == Fits::Whole),
+            runs_streamed: facts.fits(room).map(|fits| fits == Fits::Streamed),
         }
     }
 }
@@ -152,7 +156,7 @@ impl PlaceJson {
 }
 
 /// The same for a person: a table, then what cannot be opened and why, then the rest in few words.
-fn text(library: &Library, environment: &Environment, room: Option<u64>) -> String {
+fn text(library: &Library, environment: &Environment, room: Option<DeviceMemory>) -> String {
     let (open, closed): (Vec<&Model>, Vec<&Model>) = library.models.iter().partition(|model| model.opens());
     let mut parts = Vec::new();
     if !open.is_empty() {
@@ -201,7 +205,7 @@ fn counted(others: &[Model]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn table(models: &[&Model], room: Option<u64>) -> String {
+fn table(models: &[&Model], room: Option<DeviceMemory>) -> String {
     let titles = ["name", "family", "parameters", "size", "stored as", "context", "from"].map(str::to_owned);
     let rows = models.iter().map(|model| cells(model, room));
     let rows: Vec<[String; 7]> = std::iter::once(titles).chain(rows).collect();
@@ -221,11 +225,12 @@ fn table(models: &[&Model], room: Option<u64>) -> String {
     rows.iter().map(line).collect()
 }
 
-fn cells(model: &Model, room: Option<u64>) -> [String; 7] {
+fn cells(model: &Model, room: Option<DeviceMemory>) -> [String; 7] {
     let Model { found, facts } = model;
     let unknown = || "–".to_owned();
     let too_large = match facts.fits(room) {
-        Some(false) => ", too large for the GPU",
+        Some(Fits::Not) => ", too large for the GPU",
+        Some(Fits::Streamed) => ", runs streamed",
         _ => "",
     };
     [

@@ -50,11 +50,13 @@ pub(super) struct Moments {
 pub(super) fn account(node: &mut Node, run: &mut Run, moments: Moments, cost: PassCost, cached: Cached) {
     let Moments { start, choosing } = moments;
     node.counters = cached.counters(cost);
+    let on_gpu = cost.gpu_seconds.unwrap_or_default() + cost.bus_seconds.unwrap_or_default();
     node.timing = NodeTiming {
-        total_seconds: start.elapsed().as_secs_f64().max(cost.gpu_seconds.unwrap_or_default()),
+        total_seconds: start.elapsed().as_secs_f64().max(on_gpu),
         encode_seconds: cost.encode_seconds,
         wait_seconds: cost.wait_seconds,
         gpu_seconds: cost.gpu_seconds,
+        bus_seconds: cost.bus_seconds,
         choose_seconds: choosing.elapsed().as_secs_f64(),
     };
     let figures = if node.step == 1 {

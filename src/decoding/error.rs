@@ -76,7 +76,17 @@ pub enum DecodingError {
     Interrupted,
     /// The model could not compute.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(ModelError),
+}
+
+impl From<ModelError> for DecodingError {
+    /// An interrupted pass is an interrupted step.
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Interrupted => Self::Interrupted,
+            error => Self::Model(error),
+        }
+    }
 }
 
 /// An error for a setting that does not keep its rule.

@@ -1,6 +1,7 @@
 //! Prefill, called initiation here: feeding tokens to a model in chunks short enough that progress moves and an interruption is answered
 //! soon; what is wanted of the last token's logits comes back.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::error::DecodingError;
@@ -11,6 +12,10 @@ use crate::model::{LanguageModel, ModelError};
 
 /// What a chunk should take, in seconds.
 const CHUNK_SECONDS: f64 = 0.040;
+
+/// How many times as long as the bus the rest of a chunk should take, where weights have to cross it: then a ninth of the time
+/// is spent on waiting for them. An interruption need not wait for the chunk's end.
+const BUS_SHARE: f64 = 8.0;
 
 /// How many rows a chunk has; it follows the model's speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub struct PassCost {
     pub wait_seconds: f64,
     /// By GPU timestamps; `None` when any chunk came without.
     pub gpu_seconds: Option<f64>,
+    /// Waiting for weights that crossed the bus, by GPU timestamps; `None` when no chunk came with it.
+    pub bus_seconds: Option<f64>,
     /// Positions computed once more for a state that was not stored; not among the rows.
     pub recomputed: u64,
 }
@@ -89,9 +96,9 @@ impl Prefill<'_, '_> {
             let batch = Batch::chain(sequence, done, &tokens[done..done + rows], last);
             let batch = if hidden.is_some() { batch.with_hidden() } else { batch };
             let start = Instant::now();
-            let mut outputs = cost.forward(model, &batch)?;
+            let mut outputs = cost.forward_unless(model, &batch, control.interrupt)?;
             let seconds = start.elapsed().as_secs_f64();
-            chunk.adapt(rows, seconds);
+            chunk.adapt(rows, seconds, outputs.timing.bus_seconds.unwrap_or_default());
             if let Some(hidden) = &mut hidden {
                 hidden(done, std::mem::take(&mut outputs.hidden));
             }
@@ -110,11 +117,17 @@ impl ChunkSize {
         self.rows
     }
 
-    /// Doubles after a quick chunk of full size, halves after a slow one.
-    pub fn adapt(&mut self, rows: usize, seconds: f64) {
-        if rows == self.rows && seconds < CHUNK_SECONDS / 2.0 {
-            self.rows = self.rows.saturating_mul(2);
-        } else if seconds > CHUNK_SECONDS * 1.5 {
+    /// Doubles after a quick chunk of full size, halves after a slow one. Where weights crossed the bus for `bus_seconds` of the
+    /// chunk, which they do however few rows it has, the rest should take [`BUS_SHARE`] times as long.
+    pub fn adapt(&mut self, rows: usize, seconds: f64, bus_seconds: f64) {
+        let wanted = CHUNK_SECONDS.max(BUS_SHARE * bus_seconds);
+        let own = (seconds - bus_seconds).max(0.0);
+        if rows == self.rows && own < wanted / 2.0 {
+            // With the bus, each chunk costs so much that its size is guessed at once.
+            let times =
+                if bus_seconds > 0.0 { (wanted / own.max(1e-9)).clamp(2.0, 16.0) as usize } else { 2 };
+            self.rows = self.rows.saturating_mul(times);
+        } else if own > wanted * 1.5 {
             self.rows = (rows / 2).max(1);
         }
     }
@@ -124,6 +137,18 @@ impl PassCost {
     /// Runs a pass and adds it.
     pub fn forward(&mut self, model: &mut dyn LanguageModel, batch: &Batch) -> Result<Outputs, ModelError> {
         let outputs = self.watching(model, |model| model.forward(batch))?;
+        self.add(batch.rows.len(), &outputs.timing);
+        Ok(outputs)
+    }
+
+    /// Runs a pass that an interruption ends early, and adds it.
+    pub fn forward_unless(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        batch: &Batch,
+        interrupt: &AtomicBool,
+    ) -> Result<Outputs, ModelError> {
+        let outputs = self.watching(model, |model| model.forward_unless(batch, interrupt))?;
         self.add(batch.rows.len(), &outputs.timing);
         Ok(outputs)
     }
@@ -144,8 +169,33 @@ impl PassCost {
     pub fn add(&mut self, rows: usize, timing: &PassTiming) {
         let before = if self.rows == 0 { Some(0.0) } else { self.gpu_seconds };
         self.gpu_seconds = before.zip(timing.gpu_seconds).map(|(sum, more)| sum + more);
+        if let Some(seconds) = timing.bus_seconds {
+            *self.bus_seconds.get_or_insert(0.0) += seconds;
+        }
         self.rows += rows;
         self.encode_seconds += timing.encode_seconds;
         self.wait_seconds += timing.wait_seconds;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size after a chunk of full size that took so long.
+    fn adapted(rows: usize, seconds: f64, bus_seconds: f64) -> usize {
+        let mut chunk = ChunkSize { rows };
+        chunk.adapt(rows, seconds, bus_seconds);
+        chunk.rows()
+    }
+
+    #[test]
+    fn chunks_follow_the_clock_and_where_weights_cross_the_bus_that() {
+        assert_eq!([0.010, 0.040, 0.100].map(|seconds| adapted(64, seconds, 0.0)), [128, 64, 32]);
+        // The bus takes a second for each chunk: the rest may take eight.
+        assert_eq!(adapted(16, 1.1, 1.0), 256, "it is guessed at once, by sixteen times at most");
+        assert_eq!(adapted(64, 2.0, 1.0), 512);
+        assert_eq!(adapted(256, 7.0, 1.0), 256);
+        assert_eq!(adapted(256, 14.0, 1.0), 128);
     }
 }

@@ -26,7 +26,7 @@ mod progress;
 pub use device::{AdapterInfo, adapters, be_conservative, find};
 pub use device::{Device, GpuError, Traffic};
 pub use device::{FailedAdapter, Problem, adapter_for_window, known_problem};
-pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, variants_on};
+pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, bus_rate, variants_on};
 pub use error::LoadError;
 pub use kernels::{
     AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PrefillAttention,
@@ -35,6 +35,6 @@ pub use kernels::{
 pub use kernels::{FinishKind, Kernel, KernelUse, MatrixUnits, Override, Variant, kernel_source, variants};
 pub use program::{kernel_uses, selection_uses};
 pub use progress::{LoadPart, Progress, Share};
-pub use sizing::{Fit, Memory, TooLarge, estimate_memory};
+pub use sizing::{Fit, Memory, Placed, TooLarge, estimate_memory, least_memory, place, usual_memory};
 pub use weights::SharedTensors;
 pub use yardsticks::{copy_bandwidth, f32_rate};

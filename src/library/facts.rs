@@ -53,7 +53,33 @@ pub struct Need {
     pub context: usize,
     /// Bytes.
     pub bytes: u64,
+    /// Bytes with which it runs at all: with a short context, and its layers in the computer's memory, taking turns on the GPU.
+    #[serde(default)]
+    pub least_bytes: Option<u64>,
 }
+
+/// The memory of an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether it is apart from the computer's, so that layers that do not fit can stay there.
+    pub is_own: bool,
+}
+
+/// How a model goes with an adapter's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fits {
+    /// All of it is there.
+    Whole,
+    /// Some layers cross the bus in every pass.
+    Streamed,
+    /// It cannot run.
+    Not,
+}
+
+/// Share of a device's memory, in percent, that layers which take turns have: the rest is for others.
+const STREAMED_SHARE: u64 = 90;
 
 impl Facts {
     /// What an inspection found; the memory is not among it.
@@ -75,9 +101,15 @@ impl Facts {
         self.family_name.as_deref().or(self.family.as_deref())
     }
 
-    /// Whether it is no larger, with a usual context, than a device's memory; `None` where either is unknown.
-    pub fn fits(&self, memory_bytes: Option<u64>) -> Option<bool> {
-        Some(self.memory?.bytes <= memory_bytes?)
+    /// How it goes, with a usual context, with a device's memory; `None` where either is unknown.
+    pub fn fits(&self, memory: Option<DeviceMemory>) -> Option<Fits> {
+        let (need, memory) = (self.memory?, memory?);
+        let streams = |least| memory.is_own && least <= memory.bytes / 100 * STREAMED_SHARE;
+        Some(match need.bytes <= memory.bytes {
+            true => Fits::Whole,
+            false if need.least_bytes.is_some_and(streams) => Fits::Streamed,
+            false => Fits::Not,
+        })
     }
 
     /// Of something that cannot be opened.
@@ -109,4 +141,22 @@ fn problem(inspection: &Inspection) -> String {
         rest.trim_start_matches([':', '/', '\\', ' ']).to_owned()
     };
     inspection.problems.iter().map(without_path).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_runs_streamed_where_the_rest_of_it_fits_a_memory_apart() {
+        let need = Need { context: 4096, bytes: 1000, least_bytes: Some(90) };
+        let facts = Facts { memory: Some(need), ..Facts::default() };
+        let fits = |bytes, is_own| facts.fits(Some(DeviceMemory { bytes, is_own }));
+        assert_eq!(fits(1000, false), Some(Fits::Whole));
+        assert_eq!(fits(999, true), Some(Fits::Streamed));
+        assert_eq!(fits(999, false), Some(Fits::Not), "all memory is the computer's");
+        assert_eq!(fits(100, true), Some(Fits::Streamed));
+        assert_eq!(fits(99, true), Some(Fits::Not), "a tenth is for others");
+        assert_eq!(facts.fits(None), None);
+    }
 }

@@ -31,6 +31,9 @@ pub enum ModelError {
         /// The context length.
         context: usize,
     },
+    /// The pass was ended by whoever asked for it.
+    #[error("the pass was interrupted")]
+    Interrupted,
     /// A probe of a plan that is no decoder's.
     #[error("there are no layers to look into: what the model computes is not a decoder's plan")]
     NoLayers,

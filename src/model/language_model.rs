@@ -1,5 +1,7 @@
 //! The trait through which strategies drive a model, whatever computes it.
 
+use std::sync::atomic::AtomicBool;
+
 use super::batch::{Batch, RowOutput, SequenceId};
 use super::error::ModelError;
 use super::probe::Probing;
@@ -47,6 +49,12 @@ pub trait LanguageModel {
     /// Computes the rows, keeps the keys and values of those that extend their sequence, and returns the
     /// logits and summaries asked for.
     fn forward(&mut self, batch: &Batch) -> Result<Outputs, ModelError>;
+
+    /// As [`Self::forward`], but a pass that takes long ends in [`ModelError::Interrupted`] soon after `interrupt` is set; then
+    /// nothing of it is kept.
+    fn forward_unless(&mut self, batch: &Batch, _interrupt: &AtomicBool) -> Result<Outputs, ModelError> {
+        self.forward(batch)
+    }
 
     /// Keeps rows of the pass before that branched off: their keys and values go behind the sequence's cached
     /// positions. `rows` are indices of its batch, each the parent of the next, the first at the sequence's next
@@ -131,6 +139,9 @@ pub struct PassTiming {
     pub ahead_seconds: f64,
     /// Computing, by GPU timestamps; `None` if the adapter has none.
     pub gpu_seconds: Option<f64>,
+    /// Not computing, because weights had to cross the bus first, by GPU timestamps; `None` if the adapter has none, and
+    /// where all weights are on the GPU.
+    pub bus_seconds: Option<f64>,
 }
 
 /// Pages and bytes of the KV cache, and what lies beside it.

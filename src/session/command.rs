@@ -129,12 +129,16 @@ pub struct LoadRequest {
     pub weights: WeightsChoice,
     /// How keys and values are cached; `None` is no finer than the weights are.
     pub cache: Option<CacheFormat>,
+    /// Bytes of GPU memory that the model and those beside it may take together; `None` is all that there is. A model beside
+    /// it has the model's limit.
+    pub gpu_memory: Option<u64>,
 }
 
 impl LoadRequest {
     /// The model as its files have it, on the best adapter.
     pub fn of(source: ModelSource) -> Self {
-        Self { source, adapter: None, context: None, weights: WeightsChoice::Original, cache: None }
+        let weights = WeightsChoice::Original;
+        Self { source, adapter: None, context: None, weights, cache: None, gpu_memory: None }
     }
 }
 

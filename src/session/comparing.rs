@@ -157,11 +157,11 @@ impl Comparing {
         let output = if complete { RowOutput::Summary(SamplingParams::GREEDY) } else { RowOutput::Nothing };
         let batch = Batch::chain(sequence, start, &self.text[start..start + rows], output);
         let begun = Instant::now();
-        model.forward(&batch)?;
+        let bus_seconds = model.forward(&batch)?.timing.bus_seconds.unwrap_or_default();
         let seconds = begun.elapsed().as_secs_f64();
         // Afterwards all passes have chunks of one size, so that they can be compared.
         if self.turn == Turn::WarmUp {
-            self.chunk.adapt(rows, seconds);
+            self.chunk.adapt(rows, seconds, bus_seconds);
         }
         let work =
             model.profiling().map(|profiling| profiling.work(start..start + rows, usize::from(complete)));

@@ -10,8 +10,8 @@ use super::event::{BrokenAdapter, Loaded};
 use super::load::{DraftingHead, LoadError, Loader, ReadyModel};
 use super::opened::Opened;
 use crate::gpu::{self, AdapterInfo, Device, GpuError, LoadPart, Progress, Share};
-use crate::model::LanguageModel;
 use crate::model::decoder::drafting::SHARED_WITH_HEAD;
+use crate::model::{Fused, LanguageModel, Weights};
 use crate::trace::{AdapterFacts, ModelFacts};
 
 /// The loader of the program: models go to a GPU.
@@ -25,9 +25,20 @@ pub struct GpuLoader {
     passed_over: BTreeSet<usize>,
     /// What is still to be told.
     warnings: Vec<String>,
+    /// Bytes that models take which are to be loaded beside the next one.
+    beside_bytes: u64,
 }
 
 impl GpuLoader {
+    /// Lets the next model leave room for one that is to be loaded beside it.
+    pub fn leave_room_for(&mut self, request: &LoadRequest) -> Result<(), LoadError> {
+        let opened = Opened::open(&request.source, request.context, request.weights)?;
+        let opened = opened.with_cache(request.cache);
+        let Fused { plan, weights } = opened.fused();
+        self.beside_bytes += gpu::usual_memory(&plan, weights.tensors(), opened.context)?;
+        Ok(())
+    }
+
     /// Opens an adapter, as [`Device::open`] does, and notes those that it passed over.
     fn open_device(&mut self, choice: Option<&str>) -> Result<Arc<Device>, GpuError> {
         let device = Device::open(choice)?;
@@ -71,7 +82,9 @@ impl Loader for GpuLoader {
         let opened = open(request, progress)?;
         announce(progress, LoadPart::Opening)?;
         let device = self.open_device(request.adapter.as_deref())?;
+        device.limit_memory(request.gpu_memory);
         self.device = Arc::downgrade(&device);
+        let _kept = device.keep_free(self.beside_bytes);
         ready(opened, device, start, progress)
     }
 
@@ -126,7 +139,8 @@ fn ready(
     let memory = engine.memory();
     // The adapter may have shortened the context.
     let (context, weight_bytes) = (engine.context(), memory.weight_bytes);
-    let model = ModelFacts { context, weight_bytes, ..opened.facts() };
+    let streaming = engine.streaming();
+    let model = ModelFacts { context, weight_bytes, streaming, ..opened.facts() };
     let (chat_problem, chat_switches) = (opened.chat_problem(), opened.chat_switches());
     let loaded = Loaded {
         model,

@@ -6,10 +6,11 @@ use super::command::{LoadRequest, ModelSource};
 use super::load::LoadError;
 use super::opened::Opened;
 use crate::formats::{self, BuiltIn, FormatError, Inspection};
-use crate::gpu::{self, AdapterInfo, Fit, GpuError, estimate_memory};
+use crate::gpu::{self, AdapterInfo, GpuError, estimate_memory};
 use crate::model::{Fused, Weights};
+use crate::units::{self, Streaming};
 
-pub use crate::gpu::TooLarge;
+pub use crate::gpu::{Fit, TooLarge};
 
 /// Contexts for which the memory is told, beside the one that is asked for.
 const CONTEXTS: [usize; 4] = [2048, 8192, 32_768, 131_072];
@@ -75,6 +76,52 @@ pub struct AdapterRoom {
     pub memory_bytes: Option<u64>,
     /// How much of the model that is; `None` where the model cannot be opened.
     pub fit: Option<Fit>,
+    /// How it would run where not all of its layers are on the GPU; left out where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streamed: Option<StreamedLayers>,
+    /// Why it cannot run there, where memory is what it lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_room: Option<String>,
+}
+
+/// A model that would run with some layers in the computer's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct StreamedLayers {
+    /// Which layers, and how much crosses the bus.
+    #[serde(flatten)]
+    pub streaming: Streaming,
+    /// Positions that a text could have.
+    pub context: usize,
+    /// Bytes a second that the bus brings.
+    pub bus_bytes_per_s: f64,
+    /// Whether that was measured with this adapter; otherwise it is assumed.
+    pub measured: bool,
+    /// Tokens a second that the bus allows, one a pass: computed from the two.
+    pub most_tokens_per_s: f64,
+}
+
+/// What is taken for a bus that was not measured, in bytes a second: PCI Express 3.0 with 16 lanes brings a little more.
+const ASSUMED_RATE: f64 = 12e9;
+
+impl StreamedLayers {
+    fn of(streaming: Streaming, context: usize, rate: Option<f64>) -> Self {
+        let bus_bytes_per_s = rate.unwrap_or(ASSUMED_RATE);
+        Self {
+            streaming,
+            context,
+            bus_bytes_per_s,
+            measured: rate.is_some(),
+            most_tokens_per_s: bus_bytes_per_s / streaming.bus_bytes.max(1) as f64,
+        }
+    }
+
+    /// `at most 3.20 tokens/s, by a bus of 12.0 GB/s (measured)`.
+    pub fn speed(&self) -> String {
+        let known = if self.measured { "measured" } else { "assumed, not measured yet" };
+        let rate = units::bytes(self.bus_bytes_per_s as u64);
+        let speed = units::three_digits(self.most_tokens_per_s);
+        format!("at most {speed} tokens/s, by a bus of {rate}/s ({known})")
+    }
 }
 
 /// What ends a context.
@@ -84,6 +131,8 @@ pub enum Limit {
     Binding,
     /// All together is larger than the device's memory.
     Memory,
+    /// It runs, with some layers in the computer's memory.
+    Layers,
 }
 
 impl ModelCard {
@@ -114,7 +163,9 @@ impl ModelCard {
             memory = shorter.pop();
         }
         let adapter = match adapter {
-            Ok(adapter) => AdapterMatch::Adapter(AdapterRoom::of(adapter, opened.as_ref())),
+            Ok(adapter) => {
+                AdapterMatch::Adapter(AdapterRoom::of(adapter, opened.as_ref(), request.gpu_memory))
+            }
             Err(problem) => AdapterMatch::Nothing { problem: problem.to_string() },
         };
         let tokenizer_problem = opened.and_then(|opened| opened.tokenizer_problem);
@@ -165,13 +216,24 @@ fn memory_needs(opened: &Opened, contexts: impl Iterator<Item = usize>) -> Vec<M
 }
 
 impl AdapterRoom {
-    fn of(adapter: AdapterInfo, opened: Option<&Opened>) -> Self {
-        let fit = opened.map(|opened| {
+    fn of(adapter: AdapterInfo, opened: Option<&Opened>, limit: Option<u64>) -> Self {
+        let (mut fit, mut streamed, mut no_room) = (None, None, None);
+        if let Some(opened) = opened {
             let Fused { plan, weights } = opened.fused();
-            Fit::of(&plan, weights.tensors(), opened.context, &adapter)
-        });
+            fit = Some(Fit::of(&plan, weights.tensors(), opened.context, &adapter));
+            match gpu::place(&plan, weights.tensors(), opened.context, &adapter, limit) {
+                Ok(placed) => {
+                    streamed = placed.streaming.map(|streaming| {
+                        StreamedLayers::of(streaming, placed.context, gpu::bus_rate(&adapter))
+                    });
+                }
+                // What is too large for a binding is among what does not fit.
+                Err(gpu::LoadError::TensorTooLarge { .. }) => {}
+                Err(problem) => no_room = Some(problem.to_string()),
+            }
+        }
         let AdapterInfo { name, backend, binding_bytes, memory_bytes, .. } = adapter;
-        Self { name, backend, binding_bytes, memory_bytes, fit }
+        Self { name, backend, binding_bytes, memory_bytes, fit, streamed, no_room }
     }
 
     /// What keeps a context of so many positions from being held; `None` where it can be.
@@ -179,6 +241,8 @@ impl AdapterRoom {
         let fit = self.fit.as_ref()?;
         if context > fit.binding_positions {
             Some(Limit::Binding)
+        } else if self.streamed.is_some_and(|streamed| context <= streamed.context) {
+            Some(Limit::Layers)
         } else if fit.memory_positions.is_some_and(|positions| context > positions) {
             Some(Limit::Memory)
         } else {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::load::LoadError;
 use crate::formats;
-use crate::gpu::{self, estimate_memory};
-use crate::library::{Facts, Need, USUAL_CONTEXT};
+use crate::gpu::{self, AdapterInfo, estimate_memory, least_memory};
+use crate::library::{DeviceMemory, Facts, Need, USUAL_CONTEXT};
 use crate::model::{CacheFormat, Fused, Weights, fuse, plan_decoder};
 
 /// What the headers at a path say.
@@ -24,9 +24,15 @@ pub fn read_headers(path: &Path) -> Facts {
     facts
 }
 
-/// The size of an adapter's memory, where its driver tells: of this one, or of the best one.
-pub fn adapter_memory(choice: Option<&str>) -> Option<u64> {
-    gpu::find(choice).ok()?.memory_bytes
+/// An adapter's memory, where its driver tells: of this one, or of the best one.
+pub fn adapter_memory(choice: Option<&str>) -> Option<DeviceMemory> {
+    device_memory(&gpu::find(choice).ok()?)
+}
+
+/// An adapter's memory, where its driver tells.
+pub fn device_memory(adapter: &AdapterInfo) -> Option<DeviceMemory> {
+    let is_own = adapter.has_own_memory();
+    adapter.memory_bytes.map(|bytes| DeviceMemory { bytes, is_own })
 }
 
 /// The memory for a usual context, without the tokenizer's being read.
@@ -39,5 +45,8 @@ fn memory(path: &Path) -> Result<Need, LoadError> {
     let weights = bound.map_err(|reason| LoadError::Bind { path: file.path, reason })?;
     plan.cache_format = CacheFormat::for_weights(weights.tensors());
     let Fused { plan, weights } = fuse(&plan, &weights);
-    Ok(Need { context, bytes: estimate_memory(&plan, weights.tensors(), context).total() })
+    let bytes = estimate_memory(&plan, weights.tensors(), context).total();
+    // What cannot be told of it is an adapter's matter.
+    let least_bytes = least_memory(&plan, weights.tensors(), context).ok();
+    Ok(Need { context, bytes, least_bytes })
 }

@@ -121,6 +121,7 @@ impl Opened {
             cache_bytes_per_position: self.plan.cache_bytes_per_position(),
             state_bytes_per_sequence: self.plan.state_bytes(),
             layers_keep: config.layers_keep(),
+            streaming: None,
         }
     }
 

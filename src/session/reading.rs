@@ -174,8 +174,8 @@ impl Reader {
         let rows = self.chunk.rows().min(model.max_rows()).clamp(1, from - start);
         let batch = Batch::chain(self.sequence, start, &text[start..start + rows], RowOutput::Nothing);
         let begun = Instant::now();
-        model.forward(&batch)?;
-        self.chunk.adapt(rows, begun.elapsed().as_secs_f64());
+        let bus_seconds = model.forward(&batch)?.timing.bus_seconds.unwrap_or_default();
+        self.chunk.adapt(rows, begun.elapsed().as_secs_f64(), bus_seconds);
         Ok(())
     }
 }

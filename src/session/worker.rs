@@ -397,6 +397,7 @@ pub(super) fn takes_the_model(error: &ModelError) -> bool {
         ModelError::OutOfMemory { .. } | ModelError::DeviceLost { .. } | ModelError::Device { .. } => true,
         ModelError::TokenOutsideVocabulary { .. }
         | ModelError::BeyondContext { .. }
+        | ModelError::Interrupted
         | ModelError::NoLayers => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::LayersKeep;
+use crate::units::{LayersKeep, Streaming};
 
 /// The model of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct ModelFacts {
     /// How many layers keep a KV cache, and how many a state; all 0 in traces from before it was recorded.
     #[serde(default)]
     pub layers_keep: LayersKeep,
+    /// Which layers were in the computer's memory; left out where all were on the GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<Streaming>,
 }
 
 /// The adapter that computed a run.

@@ -167,6 +167,10 @@ pub struct NodeTiming {
     pub wait_seconds: f64,
     /// Computing on the GPU (measured by GPU timestamps); `None` where the adapter has none.
     pub gpu_seconds: Option<f64>,
+    /// Not computing on the GPU, because weights had to cross the bus first (measured by GPU timestamps); left out where all
+    /// weights are on the GPU, and where the adapter has no timestamps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus_seconds: Option<f64>,
     /// Stages and choice, on the CPU (measured by the clock).
     pub choose_seconds: f64,
 }

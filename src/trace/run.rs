@@ -209,6 +209,13 @@ impl Run {
         })
     }
 
+    /// Seconds of a phase in which the GPU waited for weights that crossed the bus (measured); `None` where none did, or no
+    /// clock told.
+    pub fn bus_seconds(&self, phase: Phase) -> Option<f64> {
+        let nodes = self.nodes.iter().filter(|node| node.phase == phase);
+        nodes.filter_map(|node| node.timing.bus_seconds).reduce(|sum, more| sum + more)
+    }
+
     /// The node at a place of the line, from 0.
     pub fn at(&self, place: usize) -> Option<&Node> {
         self.line.get(place).map(|&index| &self.nodes[index])

@@ -67,6 +67,11 @@ definitions! {
     STEP_TIME = "Step", "ms", Measured, "The whole step by the clock, from its beginning to the chosen token.", "";
     ENCODE_TIME = "Encode", "ms", Measured, "Until the GPU has its commands, by the clock; those of a step as the one before are recorded ahead.", "";
     GPU_TIME = "GPU", "ms", Measured, "Computing on the GPU, by the GPU's own timestamps.", "";
+    BUS_TIME = "Wait for the bus", "ms", Measured, "Not computing on the GPU, because weights had to come from the computer's memory first, by the GPU's own timestamps.", "Σ from the end of each part of the pass to the beginning of the next";
+    LAYERS_ON_GPU = "Layers on the GPU", "", Computed, "Layers whose weights are in the GPU's memory. The others are in the computer's, and come to the GPU in every pass.", "as many as fit beside embeddings, LM head, activations, states, KV cache and the buffers in which the others take turns";
+    BUS_BYTES = "Over the bus", "bytes a pass", Computed, "Bytes of weights that come to the GPU in every pass: once for a token, and once for a whole chunk of a prompt.", "Σ bytes of the layers in the computer's memory";
+    BUS_SPEED = "Expected", "tokens/s", Computed, "What the bus allows, one token a pass. How fast it is was measured when a model was loaded on this adapter of which some layers crossed it.", "bytes a second ÷ bytes a pass";
+    BUS_SPEED_ASSUMED = "Expected", "tokens/s", Computed, "What a bus allows that brings 12 GB a second, one token a pass. How fast this adapter's is, is not known: it is measured when a model is loaded of which some layers cross it.", "12 GB a second ÷ bytes a pass";
     CHOOSE_TIME = "Choose", "ms", Measured, "Stages and choice on the CPU, by the clock.", "";
     OTHER_TIME = "Wait and read", "ms", Computed, "What is left of the step: waiting for the GPU, reading results, bookkeeping.", "step − GPU (or encode, without timestamps) − choose";
     PARENT = "Follows", "", Given, "The decision before this one; the first follows the prompt.", "";

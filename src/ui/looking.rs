@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use egui::Context;
 
 use super::shelf::Shelf;
-use crate::library::{Environment, Library, Model, Progress, Search};
+use crate::library::{DeviceMemory, Environment, Library, Model, Progress, Search};
 use crate::session::{adapter_memory, read_headers};
 
 /// How often the window hears of what is found meanwhile.
@@ -26,7 +26,7 @@ enum News {
     /// A model, and how far the search is.
     Read(Box<Model>, usize, usize),
     /// Everything, and the size of the adapter's memory.
-    Done(Library, Option<u64>),
+    Done(Library, Option<DeviceMemory>),
 }
 
 impl Looking {

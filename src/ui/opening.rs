@@ -126,7 +126,13 @@ impl App {
     /// A model, loaded as the person chose.
     pub(super) fn request(&self, source: ModelSource, context: Option<usize>) -> LoadRequest {
         let Remembered { adapter, weights, cache, .. } = &self.state.remembered;
-        LoadRequest { source, adapter: adapter.clone(), context, weights: *weights, cache: *cache }
+        LoadRequest {
+            adapter: adapter.clone(),
+            context,
+            weights: *weights,
+            cache: *cache,
+            ..LoadRequest::of(source)
+        }
     }
 
     /// Reads a model's headers; the answer comes in a later frame.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::format;
-use crate::library::{Library, LookedInto, Model, Progress};
+use crate::library::{DeviceMemory, Library, LookedInto, Model, Progress};
 
 /// In which order models are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Shelf {
     /// Where was looked.
     pub looked_into: Vec<LookedInto>,
     /// The size of the adapter's memory.
-    pub room: Option<u64>,
+    pub room: Option<DeviceMemory>,
     /// Indices of the models that show, in their order.
     pub shown: Vec<usize>,
     /// What `shown` was made for.
@@ -86,7 +86,7 @@ impl Shelf {
     }
 
     /// Takes in the whole result.
-    pub(super) fn finish(&mut self, library: Library, room: Option<u64>) {
+    pub(super) fn finish(&mut self, library: Library, room: Option<DeviceMemory>) {
         let Library { models, others, looked_into, .. } = library;
         let selected = self.selected_model().map(|model| model.found.path.clone());
         (self.models, self.others, self.looked_into, self.room) = (models, others, looked_into, room);

@@ -184,6 +184,7 @@ impl LanguageModel for FakeModel {
             wait_seconds: 0.002,
             ahead_seconds: 0.0,
             gpu_seconds: Some(0.002),
+            bus_seconds: None,
         };
         Ok(outputs)
     }

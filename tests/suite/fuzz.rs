@@ -237,6 +237,7 @@ fn open(path: &Path) {
         context: None,
         weights: WeightsChoice::Original,
         cache: None,
+        gpu_memory: None,
     };
     if let Ok(card) = ModelCard::beside(&request, Ok(adapter().clone())) {
         assert!(serde_json::to_string(&card).is_ok());

@@ -40,6 +40,7 @@ fn card(name: &str) -> ModelCard {
         context: None,
         weights: WeightsChoice::Original,
         cache: Some(CacheFormat::F32),
+        gpu_memory: None,
     };
     ModelCard::beside(&request, Err(GpuError::NoAdapter)).expect("the headers are whole")
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use logitscope::formats::Other;
-use logitscope::library::{Environment, Facts, Origin, Seen, System, places};
+use logitscope::library::{DeviceMemory, Environment, Facts, Fits, Origin, Seen, System, places};
 
 use super::gguf_edit::Gguf;
 use super::library_home::{Home, gguf, model, names};
@@ -90,8 +90,13 @@ fn the_folders_of_the_other_programs_are_read() {
     assert!(library.models.iter().all(|model| model.opens()), "{library:#?}");
     let need = model(&library, "Tale 3").facts.memory.expect("computed");
     assert!(need.bytes > 10_000 && need.context > 0, "{need:?}");
-    assert_eq!(model(&library, "Tale 3").facts.fits(Some(need.bytes)), Some(true));
-    assert_eq!(model(&library, "Tale 3").facts.fits(Some(need.bytes - 1)), Some(false));
+    let fits = |bytes, is_own| {
+        let memory = DeviceMemory { bytes, is_own };
+        model(&library, "Tale 3").facts.fits(Some(memory))
+    };
+    assert_eq!(fits(need.bytes, true), Some(Fits::Whole));
+    assert_eq!(fits(need.bytes - 1, false), Some(Fits::Not), "all memory is the computer's");
+    assert!(need.least_bytes.is_some());
     assert_eq!(model(&library, "Tale 3").facts.fits(None), None);
 }
 

@@ -29,6 +29,7 @@ fn request(path: impl Into<std::path::PathBuf>) -> LoadRequest {
         context: None,
         weights: WeightsChoice::Original,
         cache: Some(CacheFormat::F32),
+        gpu_memory: None,
     }
 }
 
@@ -130,4 +131,28 @@ fn without_an_adapter_the_card_says_so_and_the_rest() {
     assert!(card.facts.supported && card.memory.is_some());
     let AdapterMatch::Nothing { problem } = &card.adapter else { panic!("it was compared: {card:?}") };
     assert!(problem.contains("no GPU was found"), "{problem}");
+}
+
+#[test]
+fn what_does_not_fit_a_memory_apart_runs_with_layers_in_the_computers() {
+    let source = ModelSource::BuiltIn;
+    let request = LoadRequest { context: Some(300), ..LoadRequest::of(source) };
+    let own = |kind: &str, bytes| {
+        // With a driver of which nothing is remembered.
+        let driver = "of a test".to_owned();
+        AdapterInfo { kind: kind.to_owned(), driver, ..adapter(1 << 27, Some(bytes)) }
+    };
+    let (card, whole) = compared(&request, own("discrete GPU", 1 << 30));
+    assert!(whole.streamed.is_none() && whole.no_room.is_none(), "{whole:?}");
+    let need = card.memory.expect("it opens").total_bytes;
+    let (_, less) = compared(&request, own("discrete GPU", need - 500_000));
+    let streamed = less.streamed.expect("some layers have no room");
+    assert!(streamed.streaming.resident_layers < streamed.streaming.layers);
+    assert!(!streamed.measured && streamed.most_tokens_per_s > 0.0);
+    assert_eq!(less.limit_of(300), Some(Limit::Layers));
+    assert!(streamed.speed().contains("assumed"), "{}", streamed.speed());
+    let (_, shared) = compared(&request, own("integrated GPU", need - 500_000));
+    assert!(shared.streamed.is_none(), "all memory is the computer's");
+    let (_, none) = compared(&request, own("discrete GPU", 1 << 20));
+    assert!(none.no_room.expect("nothing fits").contains("at least"));
 }

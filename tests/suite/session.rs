@@ -93,6 +93,7 @@ fn load(name: &str) -> Command {
         context: None,
         weights: WeightsChoice::Original,
         cache: None,
+        gpu_memory: None,
     })
 }
 
@@ -679,6 +680,7 @@ fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
         context: Some(64),
         weights: WeightsChoice::Original,
         cache: None,
+        gpu_memory: None,
     }));
     let settled = |view: &View| view.status == Status::Ready || !view.notices.is_empty();
     // Compiling its kernels for the first time takes a software driver a while.
@@ -700,6 +702,7 @@ fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
         context: None,
         weights: WeightsChoice::Original,
         cache: None,
+        gpu_memory: None,
     }));
     watched.until("the failure is told", |view| view.status == Status::Empty && !view.notices.is_empty());
     assert!(watched.last_notice().1.contains("/no/such/model"), "{:?}", watched.last_notice());

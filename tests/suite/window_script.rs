@@ -38,6 +38,8 @@ pub struct Script {
     pub details: VecDeque<StepDetail>,
     /// The states that are stored after the next steps.
     pub states: Option<StateCounters>,
+    /// How long the next steps wait for the bus.
+    pub bus_seconds: Option<f64>,
     /// Whether runs are refused.
     pub refuses: bool,
     /// Whether single steps are left to do, as by a worker that is busy with a long prompt.
@@ -268,6 +270,7 @@ impl Script {
         let rows = prompt(text_of(&live.request.prompt)).len();
         let mut node = node(step, rows, &live.request);
         node.counters.states = self.states;
+        node.timing.bus_seconds = self.bus_seconds;
         let phases = &mut live.phases;
         let seconds = node.timing.total_seconds;
         if step == 1 {
@@ -550,6 +553,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             encode_seconds: 0.0006,
             wait_seconds: 0.0,
             gpu_seconds: Some(seconds * 0.86),
+            bus_seconds: None,
             choose_seconds: 0.0009,
         },
         counters: Counters {

@@ -70,7 +70,7 @@ struct IncrementalSpeed {
 /// Runs the command.
 pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let subject = Subject::new(arguments)?;
-    let device = model::open_device(arguments.model.adapter.as_deref())?;
+    let device = model::open_device(&arguments.model)?;
     let info = device.info.clone();
     let mut line = StatusLine::new();
     line.show("measuring the copy bandwidth");

@@ -18,9 +18,25 @@ const WHAT: &str = "the KV cache";
 /// Positions that the cache begins with.
 const FIRST_POSITIONS: usize = 256;
 
+/// How far what sequences keep may grow, beside what the device can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CacheLimits {
+    /// Positions, of all sequences together.
+    pub positions: usize,
+    /// Slots of states.
+    pub state_slots: usize,
+}
+
+impl CacheLimits {
+    /// As far as the device can.
+    pub(crate) const NONE: Self = Self { positions: usize::MAX, state_slots: usize::MAX };
+}
+
 /// Keys and values of all layers, and the states.
 pub(crate) struct Cache {
     pub pages: Pages,
+    /// Most pages that there may be.
+    most_pages: usize,
     pub layers: Vec<LayerCache>,
     pub states: StateCache,
     /// Partial results of attention over split positions.
@@ -70,6 +86,11 @@ pub(crate) struct PositionBytes {
 }
 
 impl PositionBytes {
+    /// Of its keys.
+    pub(crate) const fn keys(self) -> u64 {
+        self.keys
+    }
+
     /// All of it.
     pub(crate) const fn total(self) -> u64 {
         self.keys * self.buffers
@@ -123,9 +144,12 @@ impl Cache {
         plan: &Plan,
         scratch: [u64; 2],
         context: usize,
+        limits: CacheLimits,
     ) -> Result<Self, ModelError> {
         let widths = cache_widths(plan);
-        let states = StateCache::new(device, plan)?;
+        let states = StateCache::new(device, plan, limits.state_slots)?;
+        let most = most_positions_of(device.binding_limit(), widths.iter().map(|width| width.keys));
+        let most_pages = most.min(limits.positions) / PAGE_POSITIONS;
         let mut pages = Pages::default();
         pages.grow(FIRST_POSITIONS.min(context).div_ceil(PAGE_POSITIONS));
         let positions = (pages.capacity() * PAGE_POSITIONS) as u64;
@@ -142,17 +166,15 @@ impl Cache {
         let [partials, ready] = scratch;
         let partials = device.buffer("attention's partial results", partials, BufferUsages::STORAGE)?;
         let ready = device.buffer("attention's queries", ready, BufferUsages::STORAGE)?;
-        Ok(Self { pages, layers, states, partials, ready, transfer })
+        Ok(Self { pages, most_pages, layers, states, partials, ready, transfer })
     }
 
     /// Makes room for at least `missing` more pages, and keeps what is cached. Replaces the layers' buffers, also
     /// when it fails half-way; whoever holds the old ones keeps their memory taken.
     pub(crate) fn grow(&mut self, device: &Device, missing: usize) -> Result<(), ModelError> {
         let old = self.pages.capacity();
-        let widths = self.layers.iter().map(|layer| layer.position_bytes);
-        let most = most_positions_of(device.binding_limit(), widths) / PAGE_POSITIONS;
-        let total = (2 * old).min(most).max(old + missing);
-        if total > most {
+        let total = (2 * old).min(self.most_pages).max(old + missing);
+        if total > self.most_pages {
             return Err(ModelError::OutOfMemory { what: "the KV cache of so many positions".to_owned() });
         }
         let bytes = |width: u64, pages: usize| width * (pages * PAGE_POSITIONS) as u64;

@@ -24,6 +24,8 @@ pub(crate) struct StateCache {
     pub buffers: Vec<wgpu::Buffer>,
     /// Bytes of one slot of each.
     widths: Vec<u64>,
+    /// Slots that there may be.
+    most: usize,
 }
 
 /// Checkpoints that a model's sequences may keep together, beside the newest state of each.
@@ -42,16 +44,17 @@ pub(crate) fn most_slots(plan: &Plan) -> usize {
 }
 
 impl StateCache {
-    /// Room for the first few states of a plan; for none where it has none.
-    pub(crate) fn new(device: &Device, plan: &Plan) -> Result<Self, ModelError> {
+    /// Room for the first few states of a plan, to grow to `most`; for none where it has none.
+    pub(crate) fn new(device: &Device, plan: &Plan, most: usize) -> Result<Self, ModelError> {
         let widths: Vec<u64> = plan.states.iter().map(|state| 4 * state.elements as u64).collect();
         let limit = widths.iter().max().and_then(|&widest| device.binding_limit().checked_div(widest));
-        let mut table = States::new(spare_slots(plan), limit.map_or(usize::MAX, |limit| limit as usize));
+        let limit = most.min(limit.map_or(usize::MAX, |limit| limit as usize));
+        let mut table = States::new(spare_slots(plan), limit);
         table.grow(FIRST_SLOTS);
         let slots = table.capacity() as u64;
         let buffers =
             widths.iter().map(|width| buffer(device, WHAT, width * slots)).collect::<Result<_, _>>()?;
-        Ok(Self { table, buffers, widths })
+        Ok(Self { table, buffers, widths, most: limit })
     }
 
     /// Whether the model has states at all.
@@ -62,8 +65,7 @@ impl StateCache {
     /// Makes room for so many slots, and keeps what there is. As [`super::Cache::grow`] when it fails.
     pub(crate) fn grow(&mut self, device: &Device, total: usize) -> Result<(), ModelError> {
         let old = self.table.capacity() as u64;
-        let widest = self.widths.iter().max().copied().unwrap_or_default();
-        if widest.saturating_mul(total as u64) > device.binding_limit() {
+        if total > self.most {
             return Err(ModelError::OutOfMemory { what: "the states of so many sequences".to_owned() });
         }
         for (buffer, width) in self.buffers.iter_mut().zip(&self.widths) {

@@ -8,6 +8,9 @@ use crate::units;
 
 use super::heap;
 
+/// The kind of adapters with memory of their own.
+const DISCRETE: &str = "discrete GPU";
+
 /// One adapter, as a person needs to know it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdapterInfo {
@@ -45,6 +48,11 @@ impl AdapterInfo {
     pub fn numbered_name(&self) -> String {
         format!("{}, {}", self.index, self.full_name())
     }
+
+    /// Whether its memory is apart from the computer's, so that what does not fit there can lie here.
+    pub fn has_own_memory(&self) -> bool {
+        self.kind == DISCRETE
+    }
 }
 
 impl AdapterInfo {
@@ -71,7 +79,7 @@ pub(super) fn describe(index: usize, adapter: &Adapter) -> AdapterInfo {
         name: info.name,
         backend: format!("{:?}", info.backend),
         kind: match info.device_type {
-            DeviceType::DiscreteGpu => "discrete GPU",
+            DeviceType::DiscreteGpu => DISCRETE,
             DeviceType::IntegratedGpu => "integrated GPU",
             DeviceType::VirtualGpu => "virtual GPU",
             DeviceType::Cpu => "CPU",

@@ -1,12 +1,13 @@
 //! The engine's own wgpu device: opened, checked, and with every error turned into a value.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use wgpu::{BufferUsages, PollType, SubmissionIndex};
 
 use super::adapter_info::AdapterInfo;
 use super::failures::{FailedAdapter, Problem};
+use super::memory::MemoryLimit;
 use super::pipelines::Pipelines;
 use super::traffic::{Counters, Traffic};
 use super::waiting::{FIRST_PATIENCE, FirstFailure, Unfinished, poll};
@@ -30,6 +31,9 @@ pub struct Device {
     pub(super) silent: AtomicBool,
     pipelines: Pipelines,
     counters: Counters,
+    /// Bytes of buffers after which the next one fails.
+    fails_beyond: AtomicU64,
+    pub(super) memory: MemoryLimit,
 }
 
 impl Device {
@@ -51,6 +55,8 @@ impl Device {
             silent: AtomicBool::new(false),
             pipelines: Pipelines::default(),
             counters: Counters::default(),
+            fails_beyond: AtomicU64::new(u64::MAX),
+            memory: MemoryLimit::default(),
         }
     }
 
@@ -87,6 +93,17 @@ impl Device {
         self.device.destroy();
     }
 
+    /// Bytes of all buffers that were made so far, whether they are still there or not.
+    pub(crate) fn created_bytes(&self) -> u64 {
+        self.counters.created_bytes.get()
+    }
+
+    /// Lets one buffer fail, as if there were no memory left, once so many bytes more were made: for tests of what the
+    /// program does then.
+    pub fn fail_beyond(&self, bytes: u64) {
+        self.fails_beyond.store(self.created_bytes().saturating_add(bytes), Ordering::Relaxed);
+    }
+
     /// The largest buffer that one binding can show to a kernel, in bytes.
     pub(crate) fn binding_limit(&self) -> u64 {
         self.info.binding_bytes
@@ -99,6 +116,10 @@ impl Device {
         bytes: u64,
         usage: BufferUsages,
     ) -> Result<wgpu::Buffer, ModelError> {
+        if self.counters.created_bytes.get() > self.fails_beyond.load(Ordering::Relaxed) {
+            self.fails_beyond.store(u64::MAX, Ordering::Relaxed);
+            return Err(ModelError::OutOfMemory { what: format!("{what} ({})", crate::units::bytes(bytes)) });
+        }
         let out_of_memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -114,6 +135,7 @@ impl Device {
         if failed {
             return Err(ModelError::OutOfMemory { what: format!("{what} ({})", crate::units::bytes(bytes)) });
         }
+        self.counters.created_bytes.add(bytes);
         Ok(buffer)
     }
 

@@ -8,6 +8,7 @@ use super::adapter_info::AdapterInfo;
 use super::error::GpuError;
 use super::failures::{self, Asked, Problem};
 use super::handle::Device;
+use super::memory::HOST_COPIES;
 use super::waiting::PATIENCE;
 use super::{adapters, canary};
 use crate::gpu::kernels::{Capabilities, MOST_BINDINGS, MOST_LANES};
@@ -57,8 +58,8 @@ impl Device {
             return Err(Problem::Lacks(lacks));
         }
         let (capabilities, wanted) = match CONSERVATIVE.load(Ordering::Relaxed) {
-            true => (Capabilities::of(adapter).least(), Features::empty()),
-            false => (Capabilities::of(adapter), WANTED_FEATURES),
+            true => (Capabilities::of(adapter).least(), HOST_COPIES),
+            false => (Capabilities::of(adapter), WANTED_FEATURES.union(HOST_COPIES)),
         };
         let for_matrices = capabilities.matrix_features();
         let descriptor = wgpu::DeviceDescriptor {

@@ -10,6 +10,15 @@ use crate::model::ModelError;
 /// Bytes of a timestamp.
 const TIMESTAMP_BYTES: u64 = 8;
 
+/// Seconds that compute passes took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PassSeconds {
+    /// In them.
+    pub within: f64,
+    /// From the end of each to the beginning of the next.
+    pub between: f64,
+}
+
 /// Room for some timestamps, which go by their numbers.
 pub(crate) struct Timestamps {
     queries: wgpu::QuerySet,
@@ -18,7 +27,7 @@ pub(crate) struct Timestamps {
 }
 
 impl Timestamps {
-    /// Bytes of the two timestamps of a pass.
+    /// Bytes of the two timestamps of a compute pass.
     pub(crate) const PAIR_BYTES: u64 = 2 * TIMESTAMP_BYTES;
 
     /// Room for so many; `None` where the adapter has none.
@@ -52,16 +61,20 @@ impl Timestamps {
         pass.write_timestamp(&self.queries, number);
     }
 
-    /// Copies the first two to the start of a buffer.
-    pub(crate) fn copy_pair(&self, encoder: &mut CommandEncoder, target: &wgpu::Buffer) {
-        encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
-        encoder.copy_buffer_to_buffer(&self.resolved, 0, target, 0, Self::PAIR_BYTES);
+    /// Copies those of the first compute passes to the start of a buffer.
+    pub(crate) fn copy_pairs(&self, encoder: &mut CommandEncoder, passes: usize, target: &wgpu::Buffer) {
+        encoder.resolve_query_set(&self.queries, 0..2 * passes as u32, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, target, 0, passes as u64 * Self::PAIR_BYTES);
     }
 
-    /// Seconds between the two that were copied to the start of these bytes.
-    pub(crate) fn pair_seconds(&self, bytes: &[u8]) -> f64 {
-        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes[..Self::PAIR_BYTES as usize]);
-        self.seconds(ticks[0], ticks[1])
+    /// How long the compute passes took whose timestamps were copied to the start of these bytes.
+    pub(crate) fn pass_seconds(&self, bytes: &[u8], passes: usize) -> PassSeconds {
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes[..passes * Self::PAIR_BYTES as usize]);
+        let pairs = ticks.as_chunks::<2>().0;
+        PassSeconds {
+            within: pairs.iter().map(|&[begin, end]| self.seconds(begin, end)).sum(),
+            between: pairs.windows(2).map(|two| self.seconds(two[0][1], two[1][0])).sum(),
+        }
     }
 
     /// Submits, waits, and returns the first `count` in ticks.

@@ -25,6 +25,8 @@ pub(super) struct Counters {
     pub read_bytes: Counter,
     pub dispatches: Counter,
     pub recorded_ahead: Counter,
+    /// Bytes of buffers that were made.
+    pub created_bytes: Counter,
 }
 
 impl Counters {
@@ -48,7 +50,7 @@ impl Counter {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -67,7 +67,20 @@ impl Engine {
     ) -> Result<Self, LoadError> {
         let device = device.into();
         let candidates = KernelChoice::candidates(&device.capabilities);
-        let mut engine = Self::load_sharing(device, plan, context, weights, shared, progress, candidates[0])?;
+        let created = device.created_bytes();
+        let mut load = |plan| {
+            Self::load_sharing(Arc::clone(&device), plan, context, weights, shared, progress, candidates[0])
+        };
+        let mut engine = match load(plan.clone()) {
+            // The driver promised more than there is, or told nothing: what there was tells.
+            Err(LoadError::Model(ModelError::OutOfMemory { .. })) if device.has_no_limit() => {
+                let had = device.created_bytes() - created;
+                log::info!("the GPU took {had} bytes and no more: layers stay in the computer's memory");
+                device.limit_to(had / 5 * 4);
+                load(plan)?
+            }
+            loaded => loaded?,
+        };
         if candidates.len() > 1 {
             tell(progress, LoadPart::Trying, Share::of(0, 0))?;
         }
@@ -77,6 +90,7 @@ impl Engine {
             &engine.program.choice.prefill_candidates(&engine.device.capabilities),
             &mut trials,
         )?;
+        engine.measure_bus(&mut trials)?;
         Ok(engine)
     }
 
@@ -188,6 +202,9 @@ impl TunedOps {
         let mut shapes: Vec<(String, WeightFormat, Vec<usize>)> = Vec::new();
         for (index, op) in engine.plan().ops.iter().enumerate() {
             let Op::Linear { weight, output, .. } = op else { continue };
+            if !engine.resources.host.streamed.is_apart(op) {
+                continue;
+            }
             if rows > 1 && engine.plan().buffer(*output).rows == RowSet::Outputs {
                 // Of a prompt's rows hardly any want logits.
                 continue;

@@ -59,6 +59,7 @@ pub(super) struct ReadbackLayout {
     pub heads: bool,
     /// Rows of summaries.
     pub summaries: u64,
+    pub summaries_at: u64,
     pub pinned_at: u64,
     /// Bytes of what rows tell of pinned tokens.
     pub pinned: u64,
@@ -72,9 +73,6 @@ pub(super) struct ReadbackLayout {
 }
 
 impl ReadbackLayout {
-    /// Where the summaries begin.
-    pub(super) const SUMMARIES_AT: u64 = Timestamps::PAIR_BYTES;
-
     /// Of a pass of which this is wanted, with so many pinned tokens.
     pub(super) fn new(wanted: &[Wanted], pinned: usize, program: &Program) -> Self {
         let of_all = |any: bool, each: u64| if any { wanted.len() as u64 * each } else { 0 };
@@ -82,12 +80,24 @@ impl ReadbackLayout {
         let pinned = if pinned > 0 { summaries * PINNED_BYTES } else { 0 };
         let hidden = of_all(wanted.iter().any(|row| row.hidden.is_some()), program.hidden_bytes());
         let logits = of_all(wanted.iter().any(|row| row.head == Head::Logits), program.logits_bytes());
-        let pinned_at = Self::SUMMARIES_AT + summaries * SUMMARY_BYTES;
+        let summaries_at = program.segments.len() as u64 * Timestamps::PAIR_BYTES;
+        let pinned_at = summaries_at + summaries * SUMMARY_BYTES;
         let hidden_at = pinned_at + pinned;
         let logits_at = hidden_at + hidden;
         let heads = wanted.iter().any(|row| row.head != Head::Nothing);
         let bytes = logits_at + logits;
-        Self { heads, summaries, pinned_at, pinned, hidden_at, hidden, logits_at, logits, bytes }
+        Self {
+            heads,
+            summaries,
+            summaries_at,
+            pinned_at,
+            pinned,
+            hidden_at,
+            hidden,
+            logits_at,
+            logits,
+            bytes,
+        }
     }
 }
 

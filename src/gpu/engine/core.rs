@@ -9,16 +9,17 @@ use std::sync::Arc;
 use super::in_flight::Passes;
 use super::recorder::Recorder;
 use crate::gpu::cache::{PagesMissing, cache_widths, most_positions};
-use crate::gpu::device::Device;
+use crate::gpu::device::{Device, Promise, free_host_memory};
 use crate::gpu::error::LoadError;
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
 use crate::gpu::pass::{self, BatchShape, Fixed, MOST_TABLES, Placement, Rows};
 use crate::gpu::program::{Program, Resources, Selection, Step};
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
-use crate::gpu::sizing::Memory;
-use crate::gpu::weights::{GpuTensor, SharedTensor, SharedTensors, Uploaded, upload};
-use crate::model::plan::{Plan, TensorSpec};
+use crate::gpu::sizing::{Memory, Residency, SizedModel};
+use crate::gpu::weights::{GpuLayout, GpuTensor, SharedTensor, SharedTensors, Uploaded, upload};
+use crate::model::plan::{Plan, TensorId, TensorSpec};
 use crate::model::{Batch, ModelError, Weights};
+use crate::units::Streaming;
 
 /// A model on a GPU.
 pub struct Engine {
@@ -37,6 +38,10 @@ pub struct Engine {
     pub(super) resources: Resources,
     pub(super) recorder: Recorder,
     pub(super) passes: Passes,
+    /// Which layers are in the computer's memory; `None` where all is on the GPU.
+    pub(super) streaming: Option<Streaming>,
+    /// What the device keeps for this model.
+    _promise: Promise,
 }
 
 impl Engine {
@@ -72,13 +77,17 @@ impl Engine {
             return Err(LoadError::TooManyRotaryTables { count, most });
         }
         let context = context.min(most_positions(device.binding_limit(), &cache_widths(&plan))).max(1);
+        let residency = find_place(&device, &plan, weights, shared, context)?;
+        let Residency { streamed, streaming, context, limits, bytes } = residency;
+        let promise = device.promise(bytes);
         let rows = Rows::of(&plan, context);
-        let Uploaded { tensors, non_finite } = upload(&device, &plan, weights, shared, progress)?;
-        let resources = Resources::new(&device, &plan, tensors, rows, context)?;
+        let Uploaded { tensors, host, non_finite } =
+            upload(&device, &plan, weights, shared, &streamed, progress)?;
+        let resources = Resources::new(&device, &plan, (tensors, host), rows, context, limits)?;
         let program = Program::compile(&device, plan, &resources, choice, || {
             tell(progress, LoadPart::Making, Share::of(device.pipelines(), 0))
         })?;
-        let recorder = Recorder::new(&device, rows.outputs)?;
+        let recorder = Recorder::new(&device, rows.outputs, program.segments.len())?;
         let passes = Passes::default();
         let pinned = Vec::new();
         Ok(Self {
@@ -92,7 +101,14 @@ impl Engine {
             resources,
             recorder,
             passes,
+            streaming,
+            _promise: promise,
         })
+    }
+
+    /// Which layers are in the computer's memory; `None` where all is on the GPU.
+    pub fn streaming(&self) -> Option<Streaming> {
+        self.streaming
     }
 
     /// GPU memory as allocated now.
@@ -108,8 +124,10 @@ impl Engine {
 
     /// Those of the plan's tensors that have these names, for another engine on the same device.
     pub fn shared(&self, names: &[&str]) -> SharedTensors {
-        let tensors = self.program.plan.tensors.iter().zip(&self.resources.tensors);
-        let named = tensors.filter(|(spec, _)| names.contains(&spec.name.as_str()));
+        let host = &self.resources.host.streamed;
+        let tensors = self.program.plan.tensors.iter().zip(&self.resources.tensors).enumerate();
+        let on_gpu = tensors.filter(|(index, _)| host.place(TensorId(*index)).is_none());
+        let named = on_gpu.map(|(_, tensor)| tensor).filter(|(spec, _)| names.contains(&spec.name.as_str()));
         let shared = |(spec, tensor): (&TensorSpec, &GpuTensor)| SharedTensor {
             spec: spec.clone(),
             tensor: tensor.clone(),
@@ -216,5 +234,31 @@ impl Engine {
             self.resources.write_rows(&self.device, carried, &batch.carried);
         }
         Ok(())
+    }
+}
+
+/// Decides which of a plan's tensors go where.
+fn find_place(
+    device: &Device,
+    plan: &Plan,
+    weights: &dyn Weights,
+    shared: &SharedTensors,
+    context: usize,
+) -> Result<Residency, LoadError> {
+    let tensors = weights.tensors();
+    let layouts = GpuLayout::of_all(plan, tensors);
+    let is_shared = |(spec, layout): (&TensorSpec, &GpuLayout)| shared.find(spec, *layout).is_some();
+    let shared = plan.tensors.iter().zip(&layouts).map(is_shared).collect();
+    let sized = SizedModel { plan, tensors, shared, context, binding_bytes: device.binding_limit() };
+    let residency = sized.residency(device.room())?;
+    let Some(streaming) = residency.streaming else { return Ok(residency) };
+    if !device.has_host_buffers() {
+        return Err(LoadError::NoHostBuffers);
+    }
+    match free_host_memory() {
+        Some(free) if free < streaming.bus_bytes => {
+            Err(LoadError::NoHostMemory { needed: streaming.bus_bytes, free })
+        }
+        _ => Ok(residency),
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Submitted {
     pub encode_seconds: f64,
     pub submission: SubmissionIndex,
     pub readback: wgpu::Buffer,
+    /// Compute passes that were timed.
+    pub compute_passes: usize,
     /// What the rows that were picked asked for.
     pub wanted: Vec<Wanted>,
     /// Handles of the rows summarised.

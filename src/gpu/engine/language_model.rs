@@ -1,5 +1,7 @@
 //! The engine as a [`LanguageModel`].
 
+use std::sync::atomic::AtomicBool;
+
 use super::core::Engine;
 use crate::gpu::cache::{PAGE_POSITIONS, PagesMissing};
 use crate::model::language_model::{CacheUsage, ChainedModel, LanguageModel, Outputs};
@@ -65,7 +67,14 @@ impl LanguageModel for Engine {
         if batch.rows.is_empty() {
             return Ok(Outputs::default());
         }
-        self.run(batch)
+        self.run(batch, None)
+    }
+
+    fn forward_unless(&mut self, batch: &Batch, interrupt: &AtomicBool) -> Result<Outputs, ModelError> {
+        if batch.rows.is_empty() {
+            return Ok(Outputs::default());
+        }
+        self.run(batch, Some(interrupt))
     }
 
     fn accept(&mut self, sequence: SequenceId, rows: &[usize]) -> Result<(), ModelError> {

@@ -1,6 +1,7 @@
 //! A model on a GPU: loading it, running passes, choosing its kernels, measuring it.
 
 mod autotune;
+mod bus;
 mod command_key;
 mod core;
 mod first_use;
@@ -16,6 +17,7 @@ mod states;
 mod tuning_cache;
 
 pub use autotune::variants_on;
+pub use bus::bus_rate;
 pub use core::Engine;
 pub use op_by_op::BegunPass;
 pub use profile::OpCost;

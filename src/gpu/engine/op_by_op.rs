@@ -42,6 +42,7 @@ impl Engine {
     /// Runs one op of the plan, by its index, for `rows` rows of its set.
     pub fn run_op(&self, pass: &BegunPass, op: usize, rows: usize) -> Result<(), ModelError> {
         let step = &self.program.steps[op];
+        self.resources.bring(&self.device, &self.plan().ops[op]);
         self.run_alone(|encoded| step.encode(encoded, pass.shape_of(step, rows)))
     }
 

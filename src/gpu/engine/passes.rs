@@ -1,16 +1,20 @@
 //! Passes on their way: commands submitted, results in buffers that the CPU maps when it asks for them.
 //!
-//! A pass costs one write of what varies, one compute pass and one submission, and nothing waits but
-//! [`Engine::finish`], for its own pass alone; before it does, the next step's commands are recorded. A pass whose
+//! A pass costs one write of what varies, one compute pass and one submission (where layers cross the bus, one for each of
+//! those), and nothing waits but [`Engine::finish`], for its own pass alone; before it does, the next step's commands are recorded. A pass whose
 //! token the GPU chose itself gets it by a copy of four bytes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+use wgpu::SubmissionIndex;
 
 use super::command_key::{CommandKey, Head, Part, ReadbackLayout, Tokens, Wanted};
 use super::core::Engine;
 use super::in_flight::{Branches, InFlightPass, Submitted};
 use super::recorder::Commands;
 use crate::gpu::cache::{PageCopy, PagesMissing};
+use crate::gpu::device::Device;
 use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::pass::Placement;
 use crate::gpu::program::{PINNED_BYTES, SUMMARY_BYTES, read_pinned};
@@ -20,8 +24,13 @@ use crate::model::selection::RowHandle;
 use crate::model::{Batch, ChainedModel, ModelError, Outputs, SequenceId};
 
 impl Engine {
-    /// Computes a pass, in as many submissions as its outputs need, and waits for each.
-    pub(crate) fn run(&mut self, batch: &Batch) -> Result<Outputs, ModelError> {
+    /// Computes a pass, in as many submissions as its outputs need, and waits for each. Ends it between two layers that
+    /// cross the bus once `interrupt` is set.
+    pub(crate) fn run(
+        &mut self,
+        batch: &Batch,
+        interrupt: Option<&AtomicBool>,
+    ) -> Result<Outputs, ModelError> {
         let mut begin = Instant::now();
         self.device.check()?;
         let placement = self.place(batch)?;
@@ -33,7 +42,7 @@ impl Engine {
             let wanted = group.iter().map(|&row| Wanted::of(batch, row)).collect();
             let (shape, pinned) = (placement.shape, self.pinned.len());
             let key = CommandKey { shape, part, tokens: Tokens::Given, wanted, pinned };
-            let submitted = self.submit_pass(key.clone(), begin)?;
+            let submitted = self.submit_pass(key.clone(), begin, interrupt)?;
             let waiting = Instant::now();
             // A step is likely to be followed by another one like it.
             if groups.len() == 1 && batch.rows.len() <= FEW_ROWS {
@@ -96,7 +105,7 @@ impl Engine {
         let (shape, part, pinned) = (placement.shape, Part::Whole, self.pinned.len());
         let key = CommandKey { shape, part, tokens, wanted, pinned };
         let written = self.write_pass(batch, &placement, &outputs);
-        match written.and_then(|()| self.submit_pass(key, begin)) {
+        match written.and_then(|()| self.submit_pass(key, begin, None)) {
             Ok(submitted) => {
                 // Later passes may use the pages at once: they come later on the GPU as well.
                 let cache = &mut self.resources.cache;
@@ -116,11 +125,26 @@ impl Engine {
     }
 
     /// Submits the commands of this key: those recorded before, if they are the ones.
-    fn submit_pass(&mut self, key: CommandKey, begin: Instant) -> Result<Submitted, ModelError> {
+    fn submit_pass(
+        &mut self,
+        key: CommandKey,
+        begin: Instant,
+        interrupt: Option<&AtomicBool>,
+    ) -> Result<Submitted, ModelError> {
         let Self { device, program, resources, recorder, passes, .. } = self;
-        let Commands { key, buffer, readback, handles, dispatches } =
+        let Commands { key, buffers, readback, handles, passes: compute_passes, dispatches } =
             recorder.commands(device, program, resources, key)?;
-        let submission = device.submit_commands(buffer);
+        if key.part == Part::Whole {
+            resources.host.brings_all();
+        }
+        let submission = match submit_in_order(device, buffers, interrupt) {
+            Ok(submission) => submission,
+            Err(error) => {
+                resources.host.forget_held();
+                recorder.readbacks.give_back([readback]);
+                return Err(error);
+            }
+        };
         device.count_dispatches(dispatches);
         if let Some(selection) = &mut recorder.selection {
             selection.kept(handles.len());
@@ -131,6 +155,7 @@ impl Engine {
             encode_seconds: begin.elapsed().as_secs_f64(),
             submission,
             readback,
+            compute_passes,
             wanted: key.wanted,
             handles,
             pinned: self.pinned.clone(),
@@ -144,20 +169,33 @@ impl Engine {
         waiting: Instant,
         results: &mut Outputs,
     ) -> Result<(), ModelError> {
-        let Submitted { begin, encode_seconds, submission, readback, wanted, handles, pinned, .. } =
-            submitted;
+        let Submitted {
+            begin,
+            encode_seconds,
+            submission,
+            readback,
+            compute_passes,
+            wanted,
+            handles,
+            pinned,
+            ..
+        } = submitted;
         let layout = ReadbackLayout::new(&wanted, pinned.len(), &self.program);
         let seconds = self.device.read_mapped(&readback, layout.bytes, submission, |bytes| {
             self.add_results(bytes, &layout, &wanted, &handles, results);
             add_pinned(bytes, &layout, &wanted, &pinned, results);
-            self.recorder.timestamps.as_ref().map(|timestamps| timestamps.pair_seconds(bytes))
+            let timestamps = self.recorder.timestamps.as_ref();
+            timestamps.map(|timestamps| timestamps.pass_seconds(bytes, compute_passes))
         });
         let timing = &mut results.timing;
         timing.encode_seconds += encode_seconds;
         timing.wait_seconds += waiting.elapsed().as_secs_f64();
         timing.total_seconds += begin.elapsed().as_secs_f64();
         if let Some(seconds) = seconds? {
-            *timing.gpu_seconds.get_or_insert(0.0) += seconds;
+            *timing.gpu_seconds.get_or_insert(0.0) += seconds.within;
+            if self.streaming.is_some() {
+                *timing.bus_seconds.get_or_insert(0.0) += seconds.between;
+            }
         }
         self.recorder.readbacks.give_back([readback]);
         Ok(())
@@ -181,7 +219,7 @@ impl Engine {
             match (wanted.head, &self.recorder.selection) {
                 (Head::Nothing, _) => {}
                 (Head::Summary, Some(selection)) => {
-                    let first = ReadbackLayout::SUMMARIES_AT;
+                    let first = layout.summaries_at;
                     let bytes = part(first, row, SUMMARY_BYTES, SUMMARY_BYTES as usize);
                     let &handle = handles.next().expect("each summary has its handle");
                     results.summaries.push(selection.summary(handle, bytes));
@@ -197,6 +235,26 @@ impl Engine {
             }
         }
     }
+}
+
+/// Submits commands one after the other. Where an interruption is to be answered, no more than two are ahead of the GPU, and
+/// those after it are dropped.
+fn submit_in_order(
+    device: &Device,
+    buffers: Vec<wgpu::CommandBuffer>,
+    interrupt: Option<&AtomicBool>,
+) -> Result<SubmissionIndex, ModelError> {
+    let mut submitted: Vec<SubmissionIndex> = Vec::with_capacity(buffers.len());
+    for buffer in buffers {
+        if let (Some(interrupt), [.., before, _]) = (interrupt, &submitted[..]) {
+            device.wait_for(Some(before.clone()))?;
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(ModelError::Interrupted);
+            }
+        }
+        submitted.push(device.submit_commands(buffer));
+    }
+    Ok(submitted.pop().expect("a pass has commands"))
 }
 
 /// Adds what the summaries that were added last have to tell of pinned tokens.

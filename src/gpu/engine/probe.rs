@@ -65,10 +65,16 @@ impl Engine {
 impl Dissection<'_> {
     /// Submits some of the plan's ops, for so many rows of their set.
     fn submit(&self, ops: Range<usize>, rows: usize) {
-        let steps = &self.engine.program.steps[ops];
-        self.engine.submit_encoded(|pass| {
-            steps.iter().for_each(|step| step.encode(pass, self.begun.shape_of(step, rows)));
-        });
+        let Engine { device, program, resources, .. } = &*self.engine;
+        let ops: Vec<usize> = ops.collect();
+        let all = &program.plan.ops;
+        for ops in ops.chunk_by(|&before, &op| resources.goes_on(&all[before], &all[op])) {
+            ops.iter().for_each(|&op| resources.bring(device, &all[op]));
+            let steps = ops.iter().map(|&op| &program.steps[op]);
+            self.engine.submit_encoded(|pass| {
+                steps.for_each(|step| step.encode(pass, self.begun.shape_of(step, rows)));
+            });
+        }
     }
 }
 

@@ -31,11 +31,16 @@ impl Engine {
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
         let runs: Vec<(usize, &Step, PassShape)> =
             self.runs(&pass, batch.rows.len(), batch.outputs().count()).collect();
-        let work: Vec<_> = runs
-            .iter()
-            .map(|&(_, step, shape)| move |pass: &mut ComputePass<'_>| step.encode(pass, shape))
-            .collect();
-        let seconds = stopwatch.time(&work)?;
+        let mut seconds = Vec::with_capacity(runs.len());
+        let ops = &self.plan().ops;
+        for runs in runs.chunk_by(|(before, ..), (op, ..)| self.resources.goes_on(&ops[*before], &ops[*op])) {
+            runs.iter().for_each(|(op, ..)| self.resources.bring(&self.device, &ops[*op]));
+            let work: Vec<_> = runs
+                .iter()
+                .map(|&(_, step, shape)| move |pass: &mut ComputePass<'_>| step.encode(pass, shape))
+                .collect();
+            seconds.extend(stopwatch.time(&work)?);
+        }
         let cost = |(&(op, step, shape), seconds): (&(usize, &Step, PassShape), f64)| OpCost {
             op,
             seconds,
@@ -56,6 +61,7 @@ impl Engine {
         let Some(stopwatch) = Stopwatch::new(&self.device)? else { return Ok(None) };
         let step = &self.program.steps[op];
         let shape = pass.shape_of(step, rows);
+        self.resources.bring(&self.device, &self.plan().ops[op]);
         let work = vec![|encoded: &mut ComputePass<'_>| step.encode(encoded, shape); times];
         Ok(Some(stopwatch.time(&work)?))
     }
@@ -76,9 +82,9 @@ impl Engine {
             Op::Embed { .. } => 0,
             Op::ExpertLinear { weight, experts, routes, .. } => {
                 let active = self.plan().buffer(*routes).columns / 2;
-                self.resources.tensors[weight.0].bytes() * active as u64 / *experts as u64
+                self.resources.tensors[weight.0].bytes * active as u64 / *experts as u64
             }
-            op => op.tensors().map(|id| self.resources.tensors[id.0].bytes()).sum(),
+            op => op.tensors().map(|id| self.resources.tensors[id.0].bytes).sum(),
         }
     }
 

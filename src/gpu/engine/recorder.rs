@@ -3,12 +3,14 @@
 //! Most of what tells one step from the next is in the buffer that is written for each pass; the commands are the
 //! same as long as the [`CommandKey`] is. So those of the next step are recorded while the GPU computes this one.
 
-use wgpu::{CommandEncoder, ComputePassDescriptor};
+use std::ops::Range;
+
+use wgpu::{CommandEncoder, ComputePass};
 
 use super::command_key::{CommandKey, Part, ReadbackLayout, Tokens, Wanted};
 use crate::gpu::device::{Device, Readbacks, Timestamps};
 use crate::gpu::pass::{FIRST_TOKEN, PassShape};
-use crate::gpu::program::{Program, Resources, Selection};
+use crate::gpu::program::{Program, Resources, Segment, Selection};
 use crate::model::ModelError;
 use crate::model::plan::RowSet;
 use crate::model::selection::RowHandle;
@@ -16,11 +18,14 @@ use crate::model::selection::RowHandle;
 /// Commands that nobody has submitted.
 pub(super) struct Commands {
     pub key: CommandKey,
-    pub buffer: wgpu::CommandBuffer,
+    /// To be submitted one after the other: where layers are in the computer's memory, each of them begins one.
+    pub buffers: Vec<wgpu::CommandBuffer>,
     /// Where the results go.
     pub readback: wgpu::Buffer,
     /// Handles of the rows summarised.
     pub handles: Vec<RowHandle>,
+    /// Compute passes.
+    pub passes: usize,
     pub dispatches: usize,
 }
 
@@ -43,13 +48,13 @@ struct Results {
 }
 
 impl Recorder {
-    /// For passes with at most so many rows that want logits.
-    pub(super) fn new(device: &Device, most_outputs: usize) -> Result<Self, ModelError> {
+    /// For passes with at most so many rows that want logits, in so many compute passes.
+    pub(super) fn new(device: &Device, most_outputs: usize, passes: usize) -> Result<Self, ModelError> {
         Ok(Self {
             most_outputs,
             selection: None,
             readbacks: Readbacks::default(),
-            timestamps: Timestamps::new(device, 2)?,
+            timestamps: Timestamps::new(device, 2 * passes as u32)?,
             prerecorded: None,
         })
     }
@@ -135,42 +140,40 @@ impl Recorder {
         if let (1.., Some(selection)) = (results.layout.pinned, &self.selection) {
             selection.clear_pinned(&mut encoder);
         }
-        let dispatches = self.record_ops(&mut encoder, program, &key, &results.layout);
+        // What all rows need is computed already where more of them are picked: nothing crosses the bus for it.
+        let one = [Segment { ops: 0..program.steps.len(), ..Segment::default() }];
+        let segments = if key.part == Part::Whole { &program.segments[..] } else { &one };
+        let (mut buffers, mut dispatches) = (Vec::new(), 0);
+        for (number, segment) in segments.iter().enumerate() {
+            if segment.submits {
+                buffers.push(std::mem::replace(&mut encoder, device.encoder()).finish());
+            }
+            let copies = |range: &Range<usize>| resources.host.copies[range.clone()].iter();
+            copies(&segment.before).for_each(|copy| copy.record(&mut encoder));
+            segment.frees.iter().for_each(|&place| resources.host.free_slot(&mut encoder, place));
+            let mut pass = self.timed_pass(&mut encoder, number);
+            dispatches += encode_ops(&mut pass, program, segment.ops.clone(), &key, &results.layout);
+            if let (1.., true, Some(selection)) =
+                (results.layout.summaries, number + 1 == segments.len(), &self.selection)
+            {
+                dispatches += selection.encode(&mut pass, key.wanted.len() as u32, key.pinned);
+            }
+            drop(pass);
+            copies(&segment.then).for_each(|copy| copy.record(&mut encoder));
+        }
+        let passes = segments.len();
         if let Some(timestamps) = &self.timestamps {
-            timestamps.copy_pair(&mut encoder, &results.buffer);
+            timestamps.copy_pairs(&mut encoder, passes, &results.buffer);
         }
         let handles = self.record_results(&mut encoder, program, resources, &key.wanted, &results);
-        Ok(Commands { key, buffer: encoder.finish(), readback: results.buffer, handles, dispatches })
+        buffers.push(encoder.finish());
+        Ok(Commands { key, buffers, readback: results.buffer, handles, passes, dispatches })
     }
 
-    /// Records the ops that a pass runs, and returns how many dispatches they are.
-    fn record_ops(
-        &self,
-        encoder: &mut CommandEncoder,
-        program: &Program,
-        key: &CommandKey,
-        layout: &ReadbackLayout,
-    ) -> usize {
-        let CommandKey { shape, part, wanted, pinned, .. } = key;
-        // Rows of which only the hidden state is wanted need no logits.
-        let end = if layout.heads { program.steps.len() } else { program.head_start };
-        let plain = ComputePassDescriptor::default();
-        let timed = self.timestamps.as_ref().map(|timestamps| timestamps.around_pass(0));
-        let mut pass = encoder.begin_compute_pass(timed.as_ref().unwrap_or(&plain));
-        let mut dispatches = 0;
-        for step in &program.steps[..end] {
-            let shape = match (step.rows, part) {
-                (RowSet::Batch, Part::Whole) => *shape,
-                (RowSet::Outputs, _) if !wanted.is_empty() => PassShape::of_rows(wanted.len()),
-                (RowSet::Batch, Part::MoreOutputs) | (RowSet::Outputs, _) => continue,
-            };
-            step.encode(&mut pass, shape);
-            dispatches += step.dispatches(shape);
-        }
-        if let (1.., Some(selection)) = (layout.summaries, &self.selection) {
-            dispatches += selection.encode(&mut pass, wanted.len() as u32, *pinned);
-        }
-        dispatches
+    /// Begins a compute pass, by its number among those of a pass.
+    fn timed_pass<'a>(&self, encoder: &'a mut CommandEncoder, number: usize) -> ComputePass<'a> {
+        let timed = self.timestamps.as_ref().map(|timestamps| timestamps.around_pass(2 * number as u32));
+        encoder.begin_compute_pass(&timed.unwrap_or_default())
     }
 
     /// Records the copies of a pass's results, and returns the handles of the rows summarised.
@@ -185,7 +188,7 @@ impl Recorder {
         let logits = resources.activation(program.plan.logits);
         let mut handles = Vec::new();
         if let (1.., Some(selection)) = (layout.summaries, &self.selection) {
-            selection.copy_summaries(encoder, layout.summaries, buffer, ReadbackLayout::SUMMARIES_AT);
+            selection.copy_summaries(encoder, layout.summaries, buffer, layout.summaries_at);
             if layout.pinned > 0 {
                 selection.copy_pinned(encoder, layout.summaries, buffer, layout.pinned_at);
             }
@@ -204,4 +207,28 @@ impl Recorder {
         }
         handles
     }
+}
+
+/// Encodes those of some ops that a pass runs, and returns how many dispatches they are.
+fn encode_ops(
+    pass: &mut ComputePass<'_>,
+    program: &Program,
+    ops: Range<usize>,
+    key: &CommandKey,
+    layout: &ReadbackLayout,
+) -> usize {
+    let CommandKey { shape, part, wanted, .. } = key;
+    // Rows of which only the hidden state is wanted need no logits.
+    let end = if layout.heads { ops.end } else { ops.end.min(program.head_start) };
+    let mut dispatches = 0;
+    for step in &program.steps[ops.start..end] {
+        let shape = match (step.rows, part) {
+            (RowSet::Batch, Part::Whole) => *shape,
+            (RowSet::Outputs, _) if !wanted.is_empty() => PassShape::of_rows(wanted.len()),
+            (RowSet::Batch, Part::MoreOutputs) | (RowSet::Outputs, _) => continue,
+        };
+        step.encode(pass, shape);
+        dispatches += step.dispatches(shape);
+    }
+    dispatches
 }

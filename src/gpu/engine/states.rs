@@ -41,7 +41,7 @@ impl Engine {
         self.truncate(again, from.length);
         let rows = self.max_rows();
         let ran = tokens.chunks(rows).zip((from.length..).step_by(rows)).try_for_each(|(chunk, start)| {
-            self.run(&Batch::chain(again, start, chunk, RowOutput::Nothing)).map(drop)
+            self.run(&Batch::chain(again, start, chunk, RowOutput::Nothing), None).map(drop)
         });
         if ran.is_ok() {
             let states = &mut self.resources.cache.states.table;

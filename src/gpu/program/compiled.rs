@@ -3,6 +3,7 @@
 use super::compiler::Compiler;
 use super::dispatch::Dispatch;
 use super::resources::Resources;
+use super::segments::Segment;
 use super::spec::DispatchSpec;
 use super::steps::Step;
 use crate::gpu::device::Device;
@@ -19,6 +20,8 @@ pub(crate) struct Program {
     pub steps: Vec<Step>,
     /// The first step of the LM head: those from here on make logits of hidden states.
     pub head_start: usize,
+    /// The ops by compute passes, with what crosses the bus between them; one, where all weights are on the GPU.
+    pub segments: Vec<Segment>,
 }
 
 impl Program {
@@ -39,7 +42,8 @@ impl Program {
             device.check()?;
         }
         let head_start = head_start(&plan);
-        Ok(Self { plan, choice, steps, head_start })
+        let segments = Segment::of(&plan, &resources.host, |tensor| resources.tensors[tensor.0].bytes);
+        Ok(Self { plan, choice, steps, head_start, segments })
     }
 
     /// Compiles every op again, for other buffers or kernels.

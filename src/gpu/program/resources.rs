@@ -4,12 +4,12 @@ use wgpu::BufferUsages;
 
 use super::attention_shape::scratch_bytes;
 use super::spec::Binding;
-use crate::gpu::cache::Cache;
+use crate::gpu::cache::{Cache, CacheLimits};
 use crate::gpu::device::Device;
 use crate::gpu::pass::Rows;
-use crate::gpu::weights::{GpuTensor, TensorShape, padded};
+use crate::gpu::weights::{GpuTensor, HostLayers, TensorShape, padded};
 use crate::model::ModelError;
-use crate::model::plan::{BufferId, Plan};
+use crate::model::plan::{BufferId, Op, Plan, TensorId};
 
 /// Bytes of the pass buffer at first.
 const FIRST_PASS_BYTES: u64 = 4096;
@@ -19,6 +19,8 @@ pub(crate) struct Resources {
     /// What varies from pass to pass.
     pub pass: wgpu::Buffer,
     pub tensors: Vec<GpuTensor>,
+    /// Those of them that are in the computer's memory.
+    pub host: HostLayers,
     /// Activations, by [`BufferId`].
     activations: Vec<wgpu::Buffer>,
     /// Bound where an optional tensor is absent.
@@ -33,9 +35,10 @@ impl Resources {
     pub(crate) fn new(
         device: &Device,
         plan: &Plan,
-        tensors: Vec<GpuTensor>,
+        (tensors, host): (Vec<GpuTensor>, HostLayers),
         rows: Rows,
         context: usize,
+        limits: CacheLimits,
     ) -> Result<Self, ModelError> {
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let activations = plan.buffers.iter().map(|spec| {
@@ -44,10 +47,10 @@ impl Resources {
         let activations = activations.collect::<Result<_, _>>()?;
         let absent = device.buffer("an absent tensor", 16, BufferUsages::STORAGE)?;
         let scratch = scratch_bytes(plan, rows.batch);
-        let cache = Cache::new(device, plan, scratch, context)?;
+        let cache = Cache::new(device, plan, scratch, context, limits)?;
         let pass = pass_buffer(device, FIRST_PASS_BYTES)?;
         let scores = scores_buffer(device, 1)?;
-        Ok(Self { pass, tensors, activations, absent, cache, scores })
+        Ok(Self { pass, tensors, host, activations, absent, cache, scores })
     }
 
     /// A buffer of activations.
@@ -91,6 +94,12 @@ impl Resources {
         }
     }
 
+    /// Whether nothing has to be brought to the GPU between two ops.
+    pub(crate) fn goes_on(&self, before: &Op, op: &Op) -> bool {
+        let place = |op| self.host.streamed.place_of(op);
+        place(op).is_none() || place(op) == place(before)
+    }
+
     /// How the plan's tensors lie on the GPU.
     pub(crate) fn shapes(&self) -> Vec<TensorShape> {
         self.tensors.iter().map(|tensor| tensor.shape.clone()).collect()
@@ -110,9 +119,20 @@ impl Resources {
         Ok(())
     }
 
-    /// Bytes of the weights.
+    /// Bytes of the weights on the GPU, a ring for others among them.
     pub(crate) fn weight_bytes(&self) -> u64 {
-        self.tensors.iter().map(GpuTensor::bytes).sum()
+        let on_gpu = |(index, tensor): (usize, &GpuTensor)| match self.host.streamed.place(TensorId(index)) {
+            Some(_) => 0,
+            None => tensor.bytes,
+        };
+        self.tensors.iter().enumerate().map(on_gpu).sum::<u64>() + self.host.ring_bytes
+    }
+
+    /// Brings the weights of an op to the GPU, where they are not there.
+    pub(crate) fn bring(&self, device: &Device, op: &Op) {
+        if let Some(place) = self.host.streamed.place_of(op) {
+            self.host.bring(device, place);
+        }
     }
 
     /// Bytes of activations and of what attention keeps between its kernels.

@@ -2,6 +2,9 @@
 
 mod fit;
 mod footprint;
+mod residency;
 
 pub use fit::{Fit, TooLarge};
 pub use footprint::{Memory, estimate_memory};
+pub use residency::{Placed, least_memory, place, usual_memory};
+pub(super) use residency::{Residency, SizedModel};

@@ -26,6 +26,17 @@ pub(crate) struct GpuTensor {
     pub shape: TensorShape,
     /// In the order of the shape's.
     pub shards: Vec<Shard>,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+/// Where a tensor's bytes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On the GPU, for its kernels.
+    Gpu,
+    /// In the computer's memory, to be copied to the GPU.
+    Host,
 }
 
 /// The buffers of some consecutive rows of a tensor.
@@ -53,11 +64,31 @@ impl TensorShape {
         let shards = firsts.map(|first| first..info.rows.min(first + shard_rows)).collect();
         Ok(Self { layout, shards })
     }
+
+    /// Bytes of each shard's buffers, of a tensor of so many columns: its rows, and its scales where it has some.
+    pub(crate) fn buffer_bytes(&self, columns: usize) -> impl Iterator<Item = (u64, Option<u64>)> + '_ {
+        let layout = self.layout;
+        self.shards.iter().map(move |rows| {
+            let padded = layout.padded_rows(rows.len()) as u64;
+            let scales = match layout.row_scale_bytes(columns) {
+                0 => None,
+                bytes => Some(layout.table_bytes() + padded * bytes),
+            };
+            // As buffers are made: of whole words.
+            let whole = |bytes: u64| bytes.max(4).next_multiple_of(4);
+            (whole(padded * layout.row_bytes(columns)), scales.map(whole))
+        })
+    }
 }
 
 impl GpuTensor {
     /// Room for all rows of a tensor.
-    pub(crate) fn new(device: &Device, info: &TensorInfo, layout: GpuLayout) -> Result<Self, LoadError> {
+    pub(crate) fn new(
+        device: &Device,
+        info: &TensorInfo,
+        layout: GpuLayout,
+        place: Place,
+    ) -> Result<Self, LoadError> {
         let shape = TensorShape::of(info, layout, device.binding_limit())?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
         // Probes read vectors back.
@@ -66,31 +97,28 @@ impl GpuTensor {
             GpuLayout::Vector => usage | BufferUsages::COPY_SRC,
         };
         let name = format!("the weights ({})", info.name);
-        let shard = |rows: &Range<usize>| {
-            let padded = layout.padded_rows(rows.len()) as u64;
-            let scales = match layout.row_scale_bytes(info.columns) {
-                0 => None,
-                bytes => Some(device.buffer(&name, layout.table_bytes() + padded * bytes, usage)?),
-            };
+        let make = |bytes: u64| match place {
+            Place::Gpu => device.buffer(&name, bytes, usage),
+            Place::Host => device.host_buffer(&name, bytes),
+        };
+        let mut total = 0;
+        let mut shards = Vec::with_capacity(shape.shards.len());
+        for (rows, scales) in shape.buffer_bytes(info.columns) {
+            total += rows + scales.unwrap_or_default();
+            let scales = scales.map(make).transpose()?;
             if let Some(scales) = &scales {
                 device.queue.write_buffer(scales, 0, &layout.table());
             }
-            let buffer = device.buffer(&name, padded * layout.row_bytes(info.columns), usage)?;
-            Ok::<_, LoadError>(Shard { buffer, scales })
-        };
-        let shards = shape.shards.iter().map(shard).collect::<Result<_, _>>()?;
-        Ok(Self { shape, shards })
-    }
-
-    /// Bytes on the GPU.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.shards.iter().map(Shard::bytes).sum()
+            shards.push(Shard { buffer: make(rows)?, scales });
+        }
+        Ok(Self { shape, shards, bytes: total })
     }
 }
 
 impl Shard {
-    fn bytes(&self) -> u64 {
-        self.buffer.size() + self.scales.as_ref().map_or(0, wgpu::Buffer::size)
+    /// Its buffers.
+    pub(super) fn buffers_mut(&mut self) -> impl Iterator<Item = &mut wgpu::Buffer> {
+        std::iter::once(&mut self.buffer).chain(&mut self.scales)
     }
 }
 

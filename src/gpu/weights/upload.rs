@@ -6,12 +6,13 @@ use std::ops::Range;
 
 use super::layout::{GpuLayout, ROW_BLOCK};
 use super::staging::{Piece, Uploader};
-use super::tensor::GpuTensor;
+use super::streamed::{HostLayers, Streamed};
+use super::tensor::{GpuTensor, Place};
 use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
 use crate::gpu::progress::Progress;
 use crate::model::Weights;
-use crate::model::plan::{Plan, TensorSpec};
+use crate::model::plan::{Plan, TensorId, TensorSpec};
 use crate::model::weights::TensorInfo;
 
 /// Bytes of a piece, which one thread converts by itself: its rows fit a processor's cache.
@@ -20,6 +21,8 @@ const PIECE_BYTES: u64 = 1 << 20;
 /// Tensors on the GPU, and what was odd about them.
 pub(crate) struct Uploaded {
     pub tensors: Vec<GpuTensor>,
+    /// Those of them that are in the computer's memory.
+    pub host: HostLayers,
     /// Tensors with non-finite elements, and how many.
     pub non_finite: Vec<(String, usize)>,
 }
@@ -38,19 +41,20 @@ pub(crate) struct SharedTensor {
 
 impl SharedTensors {
     /// The tensor that is this one, in this layout.
-    fn find(&self, spec: &TensorSpec, layout: GpuLayout) -> Option<&GpuTensor> {
+    pub(crate) fn find(&self, spec: &TensorSpec, layout: GpuLayout) -> Option<&GpuTensor> {
         let same = |shared: &&SharedTensor| shared.spec == *spec && shared.tensor.shape.layout == layout;
         self.0.iter().find(same).map(|shared| &shared.tensor)
     }
 }
 
-/// Uploads every tensor of the plan that is not among the shared ones, and tells how many bytes are done from time to
-/// time.
+/// Uploads every tensor of the plan that is not among the shared ones, to the GPU or to the computer's memory, and tells how
+/// many bytes are done from time to time.
 pub(crate) fn upload(
     device: &Device,
     plan: &Plan,
     weights: &dyn Weights,
     shared: &SharedTensors,
+    streamed: &Streamed,
     progress: &mut Progress<'_>,
 ) -> Result<Uploaded, LoadError> {
     let infos = weights.tensors();
@@ -67,7 +71,8 @@ pub(crate) fn upload(
             continue;
         }
         let info = &infos[index];
-        let tensor = GpuTensor::new(device, info, layout)?;
+        let place = if streamed.place(TensorId(index)).is_some() { Place::Host } else { Place::Gpu };
+        let tensor = GpuTensor::new(device, info, layout, place)?;
         for (rows, shard) in tensor.shape.shards.iter().zip(&tensor.shards) {
             for piece in pieces(info, layout, rows) {
                 uploader.add(Piece::new((index, info), layout, (rows.start, shard), piece))?;
@@ -76,8 +81,9 @@ pub(crate) fn upload(
         tensors.push(tensor);
     }
     let counts = uploader.finish()?;
+    let host = HostLayers::new(device, &mut tensors, streamed)?;
     let names = infos.iter().map(|info| info.name.clone());
-    Ok(Uploaded { tensors, non_finite: names.zip(counts).filter(|(_, count)| *count > 0).collect() })
+    Ok(Uploaded { tensors, host, non_finite: names.zip(counts).filter(|(_, count)| *count > 0).collect() })
 }
 
 /// The rows of a shard, cut into pieces that begin at a whole block of rows.

@@ -180,6 +180,7 @@ fn parts(node: &Node) -> Vec<(&'static Definition, f64)> {
         Some(gpu) => parts.push((&definitions::GPU_TIME, gpu)),
         None => parts.push((&definitions::ENCODE_TIME, timing.encode_seconds)),
     }
+    parts.extend(timing.bus_seconds.map(|bus| (&definitions::BUS_TIME, bus)));
     parts.push((&definitions::CHOOSE_TIME, timing.choose_seconds));
     let known: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
     parts.push((&definitions::OTHER_TIME, (timing.total_seconds - known).max(0.0)));
@@ -237,7 +238,7 @@ fn time(ui: &mut Ui, run: &Run, index: usize) {
 }
 
 fn part_color(palette: &Palette, index: usize) -> egui::Color32 {
-    [palette.accent, palette.second, palette.outline][index.min(2)]
+    [palette.accent, palette.second, palette.outline, palette.tertiary][index.min(3)]
 }
 
 fn work(ui: &mut Ui, run: &Run, node: &Node) {
@@ -291,6 +292,7 @@ mod tests {
                 encode_seconds: 0.001,
                 wait_seconds: 0.0,
                 gpu_seconds: gpu,
+                bus_seconds: None,
                 choose_seconds: 0.002,
             };
             let node = Node { timing, ..Node::default() };

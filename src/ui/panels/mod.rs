@@ -42,6 +42,7 @@ mod shelf;
 pub(super) mod shortcuts;
 mod strategy;
 pub(super) mod strategy_detail;
+mod streaming;
 pub(super) mod text;
 mod text_chip;
 pub(super) mod timeline;

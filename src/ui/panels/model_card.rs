@@ -3,8 +3,8 @@
 
 use egui::{DragValue, Label, RichText, ScrollArea, Ui};
 
-use super::kept;
-use crate::session::{AdapterMatch, AdapterRoom, CacheFormat, Limit, ModelCard, WeightsChoice};
+use super::{kept, streaming};
+use crate::session::{AdapterMatch, AdapterRoom, CacheFormat, Fit, Limit, ModelCard, WeightsChoice};
 use crate::ui::action::Action;
 use crate::ui::cards::Inspected;
 use crate::ui::definitions;
@@ -84,6 +84,9 @@ fn messages(ui: &mut Ui, card: &ModelCard) {
         ui.add_space(space::XS);
     };
     say("It cannot be opened", &card.facts.problems, palette.error);
+    if let AdapterMatch::Adapter(AdapterRoom { no_room: Some(problem), .. }) = &card.adapter {
+        say("The GPU has too little memory", std::slice::from_ref(problem), palette.error);
+    }
     if let AdapterMatch::Adapter(AdapterRoom { fit: Some(fit), .. }) = &card.adapter {
         let too_large = |part: &crate::session::inspect::TooLarge| {
             format!("{} needs {} in one binding", part.what, format::bytes(part.bytes))
@@ -170,6 +173,7 @@ fn memory(ui: &mut Ui, card: &ModelCard) {
             None => ("", palette(ui).text),
             Some(Limit::Binding) => (" · too long", palette(ui).error),
             Some(Limit::Memory) => (" · too much", palette(ui).error),
+            Some(Limit::Layers) => (" · streamed", palette(ui).warning),
         };
         let value = format::bytes(need.total_bytes) + beyond;
         fact_colored(ui, &name, &definitions::MEMORY_NEED, &value, color);
@@ -199,10 +203,17 @@ fn adapter(ui: &mut Ui, card: &ModelCard) {
     let memory = room.memory_bytes.map_or_else(|| "unknown".to_owned(), format::bytes);
     fact(ui, &definitions::DEVICE_MEMORY, &memory);
     fact(ui, &definitions::LARGEST_BINDING, &format::bytes(room.binding_bytes));
-    if let Some(fit) = &room.fit {
-        fact(ui, &definitions::LONGEST_CONTEXT, &format::count(fit.context() as u64));
+    let longest = room.streamed.map(|streamed| streamed.context).or(room.fit.as_ref().map(Fit::context));
+    if let Some(positions) = longest {
+        fact(ui, &definitions::LONGEST_CONTEXT, &format::count(positions as u64));
+    }
+    if let Some(streamed) = &room.streamed {
+        streaming::before_loading(ui, streamed);
     }
     ui.spacing_mut().item_spacing.y = spacing;
+    if room.streamed.is_some() {
+        hint(ui, streaming::HINT);
+    }
 }
 
 /// How many positions to allow; fewer take less memory.

@@ -7,6 +7,7 @@ use egui::{
 };
 
 use super::kept::{self, Kept};
+use super::streaming;
 use crate::session::{Initiation, Status};
 use crate::trace::{StepInput, StopReason};
 use crate::ui::definitions::{self, Definition};
@@ -265,6 +266,7 @@ fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
             (&definitions::BYTES_A_POSITION, format::bytes(model.cache_bytes_per_position)),
         ];
         phase.facts.extend(kept::facts_of(model));
+        phase.facts.extend(model.streaming.iter().flat_map(streaming::facts_of));
         phase.facts.push((&definitions::CONTEXT, format::plural(model.context, "position")));
     }
     phase

@@ -5,7 +5,7 @@ use egui::{
     Sense, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 
-use crate::library::{LookedInto, Model, Seen};
+use crate::library::{DeviceMemory, Fits, LookedInto, Model, Seen};
 use crate::session::ModelSource;
 use crate::ui::action::Action;
 use crate::ui::format;
@@ -166,7 +166,7 @@ fn rows(ui: &mut Ui, shelf: &Shelf) -> Option<Model> {
 }
 
 /// A model; whether it is to be opened.
-fn row(ui: &mut Ui, model: &Model, is_selected: bool, room: Option<u64>) -> bool {
+fn row(ui: &mut Ui, model: &Model, is_selected: bool, room: Option<DeviceMemory>) -> bool {
     let palette = palette(ui);
     let opens = model.opens();
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
@@ -191,7 +191,8 @@ fn row(ui: &mut Ui, model: &Model, is_selected: bool, room: Option<u64>) -> bool
     let size_left = right(ui, inside, above + 1.0, &bytes, mono(size::SMALL), quiet);
     let note = match (opens, model.facts.fits(room)) {
         (false, _) => Some(("cannot be opened", palette.tertiary)),
-        (true, Some(false)) => Some(("too large for the GPU", palette.warning)),
+        (true, Some(Fits::Not)) => Some(("too large for the GPU", palette.warning)),
+        (true, Some(Fits::Streamed)) => Some(("runs, streamed", palette.warning)),
         (true, _) => None,
     };
     let note_left = note
@@ -205,11 +206,18 @@ fn row(ui: &mut Ui, model: &Model, is_selected: bool, room: Option<u64>) -> bool
     let path = model.found.path.display();
     let hover = match (opens, model.facts.memory) {
         (false, _) => format!("{problem}\n\n{path}"),
-        (true, Some(need)) => format!(
-            "{path}\n\nIt takes {} of GPU memory with {} positions (computed).",
-            format::bytes(need.bytes),
-            format::count(need.context as u64)
-        ),
+        (true, Some(need)) => {
+            let (bytes, positions) = (format::bytes(need.bytes), format::count(need.context as u64));
+            let streamed = match model.facts.fits(room) {
+                Some(Fits::Streamed) => {
+                    " Layers that do not fit stay in the computer's memory and cross the bus for every token, which takes time."
+                }
+                _ => "",
+            };
+            format!(
+                "{path}\n\nIt takes {bytes} of GPU memory with {positions} positions (computed).{streamed}"
+            )
+        }
         (true, None) => path.to_string(),
     };
     response.on_hover_text(hover).clicked() && opens
