@@ -38,7 +38,7 @@ impl Finding {
         let (ctx, stop) = (ctx.clone(), client.stop());
         std::thread::spawn(move || {
             // The window may be gone by now; then nobody wants to know.
-            let _ = of_memory.send(adapter_memory(adapter.as_deref()));
+            let _ = of_memory.send(adapter_memory(adapter.as_deref()).map(|memory| memory.bytes));
             let found = client.repository(&name, REVISION);
             let _ = sender.send(found.map(Box::new).map_err(|error| error.to_string()));
             ctx.request_repaint();

@@ -29,12 +29,12 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 
 fn model_row(ui: &mut Ui, scene: &mut Scene<'_>, model: &Curated) {
     let size = format!("~{}", format::bytes(model.about_bytes));
-    let too_large = scene.state.cards.shelf.room.is_some_and(|room| model.about_bytes + BESIDE > room);
+    let exceeded = scene.state.cards.shelf.room.filter(|room| model.about_bytes + BESIDE > room.bytes);
     let palette = palette(ui);
-    let note = if too_large {
-        ("too large for the GPU", palette.warning)
-    } else {
-        (model.licence.as_str(), palette.tertiary)
+    let note = match exceeded {
+        Some(room) if room.is_own => ("larger than the GPU: slower", palette.warning),
+        Some(_) => ("too large for the GPU", palette.warning),
+        None => (model.licence.as_str(), palette.tertiary),
     };
     let shown = Row { name: &model.name, details: &model.about, note: Some(note), size: &size };
     let wanted = Wanted { repository: model.repository.clone(), file: model.file.clone() };
