@@ -118,7 +118,7 @@ impl ChunkSize {
     }
 
     /// Doubles after a quick chunk of full size, halves after a slow one. Where weights crossed the bus for `bus_seconds` of the
-    /// chunk, which they do however few rows it has, the rest should take [`BUS_SHARE`] times as long.
+    /// chunk, which they do however few rows it has, the rest should take `BUS_SHARE` times as long.
     pub fn adapt(&mut self, rows: usize, seconds: f64, bus_seconds: f64) {
         let wanted = CHUNK_SECONDS.max(BUS_SHARE * bus_seconds);
         let own = (seconds - bus_seconds).max(0.0);

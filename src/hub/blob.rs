@@ -308,7 +308,7 @@ impl<'a> Partial<'a> {
     /// Writes it out, and tells whether it is right; otherwise it is thrown away.
     fn finish(self) -> Result<bool, HubError> {
         self.file.sync_all().map_err(|error| self.unwritten(error))?;
-        let is_right = self.digest.clone().is_right();
+        let is_right = self.digest.is_right();
         if !is_right {
             self.throw_away();
         }

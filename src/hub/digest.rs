@@ -33,10 +33,10 @@ impl Digest {
     }
 
     /// Whether what came is what was expected.
-    pub(super) fn is_right(self) -> bool {
-        let Some(context) = self.context else { return true };
+    pub(super) fn is_right(&self) -> bool {
+        let Some(context) = &self.context else { return true };
         let hexadecimal: String =
-            context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            context.clone().finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         hexadecimal == self.expected
     }
 }

@@ -46,10 +46,14 @@ impl Finding {
         Ok(Self { answer, memory, stop })
     }
 
-    /// What it has, and the size of the adapter's memory, once that is known.
-    pub(super) fn answer(&self) -> Option<(Result<Box<Repository>, String>, Option<u64>)> {
-        let answer = self.answer.try_recv().ok()?;
-        Some((answer, self.memory.try_recv().ok().flatten()))
+    /// What it has, once that is known.
+    pub(super) fn answer(&self) -> Option<Result<Box<Repository>, String>> {
+        self.answer.try_recv().ok()
+    }
+
+    /// Bytes of the adapter's memory, where they are known; told before the answer.
+    pub(super) fn memory(&self) -> Option<u64> {
+        self.memory.try_recv().ok().flatten()
     }
 }
 

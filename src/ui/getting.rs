@@ -151,7 +151,9 @@ impl App {
     }
 
     fn take_found(&mut self) {
-        let Some((answer, memory)) = self.finding.as_ref().and_then(Finding::answer) else { return };
+        let Some(finding) = &self.finding else { return };
+        let Some(answer) = finding.answer() else { return };
+        let memory = finding.memory();
         self.finding = None;
         self.state.cards.get.found = match answer {
             Ok(repository) => {
