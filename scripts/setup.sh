@@ -3,7 +3,8 @@
 # driver, the libraries that the window opens at run time. Where nothing is missing it says nothing,
 # takes a moment and needs no network. run.sh and test.sh source it, so that they find cargo too.
 # With LOGITSCOPE_WITH_BROWSER set, as on the machines that test every change, also a browser without a
-# window, which the tests of exported pages drive; they then fail rather than skip without one.
+# window, which the tests of exported pages drive; they then fail rather than skip without one. With
+# LOGITSCOPE_WITH_COMPILERS likewise Mesa's driver for AMD, whose compiler a test asks without any GPU.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -68,6 +69,9 @@ setup_debian() {
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     [ -z "${LOGITSCOPE_WITH_BROWSER:-}" ] || has_browser || browser=chromium-headless-shell
     if ! has_gpu_driver && ! recent_mesa "$(dpkg-query -W -f='${Version}' mesa-vulkan-drivers 2>/dev/null)"; then
+        driver=mesa-vulkan-drivers
+    fi
+    if [ -n "${LOGITSCOPE_WITH_COMPILERS:-}" ] && ! has_driver_file 'radeon_icd*'; then
         driver=mesa-vulkan-drivers
     fi
     [ "${#missing[@]}" -gt 0 ] || [ -n "$driver$browser" ] || return 0
