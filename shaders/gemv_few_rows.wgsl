@@ -1,15 +1,13 @@
 // A linear map for two to eight rows at once, each weight read and decoded once: a workgroup for four or eight rows of the
 // weight. For GPUs, whose neighbouring lanes should read neighbouring addresses.
 //
-// Maths, shapes and bindings: shaders/lib/linear.wgsl.
+// Maths, shapes and bindings: shaders/lib/linear.wgsl; PARTS: shaders/lib/parts.wgsl.
 // Split: x and z over groups of 4 · PARTS rows of the weight, y over groups of AT_ONCE rows of the batch. Lanes take
 // turns at the units of a row, so that a subgroup reads one stretch of memory; what a lane loads of the weight it uses
 // for every row of the batch, what it loads of the input for four rows of the weight. One reduction ends the
 // group; each of its first lanes finishes one row.
 // Twin: src/reference/linear.rs
 
-// Blocks of four rows of the weight that a workgroup takes: 1 or 2; with FINISH = GATE 2, a gate and its up.
-override PARTS: u32;
 // Rows of the batch that a workgroup takes: up to 8, and no more than it has lanes.
 override AT_ONCE: u32;
 // Sums made at once: AT_ONCE · PARTS, and for the norm one more for every four rows of the batch.
@@ -24,8 +22,7 @@ var<private> offsets_of: array<vec4<f32>, STEPS>;
 
 fn run(workgroup: vec3<u32>, lane: Lane) {
     let group = spread(workgroup);
-    let groups_of_outputs = select(PARTS, 1u, FINISH == GATE);
-    if group * groups_of_outputs >= SHARD_BLOCKS {
+    if is_beyond_shard(group) {
         return;
     }
     prepare_tables(lane.index);
@@ -59,16 +56,7 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
     if HAS_NORM {
         factor = norm_factor(joined(AT_ONCE * PARTS + lane.index / 4u, lane)[lane.index % 4u]);
     }
-    let slot = lane.index * PARTS;
-    let first = factor * joined(slot, lane);
-    if FINISH == GATE {
-        finish(row, group, first, factor * joined(slot + 1u, lane));
-        return;
-    }
-    finish(row, group * PARTS, first, vec4(0.0));
-    if PARTS == 2u && group * 2u + 1u < SHARD_BLOCKS {
-        finish(row, group * 2u + 1u, factor * joined(slot + 1u, lane), vec4(0.0));
-    }
+    finish_parts(row, group, lane.index * PARTS, factor, lane);
 }
 
 /// Loads the same unit of four rows of the weight, from `place` on.

@@ -1,21 +1,18 @@
 // A linear map for one row: a workgroup for four or eight rows of the weight. For GPUs, whose neighbouring lanes should
 // read neighbouring addresses.
 //
-// Maths, shapes and bindings: shaders/lib/linear.wgsl.
+// Maths, shapes and bindings: shaders/lib/linear.wgsl; PARTS: shaders/lib/parts.wgsl.
 // Split: x and z over groups of 4 · PARTS rows of the weight, y over rows of the batch. Lanes take turns at the units of
 // a row, so that a subgroup reads one stretch of memory; what a lane loads of the input it uses for every row of the
 // weight. The squares for the norm are summed on the way. One reduction ends the group.
 // Twin: src/reference/linear.rs
 
-// Blocks of four rows of the weight that a workgroup takes: 1 or 2; with FINISH = GATE 2, a gate and its up.
-override PARTS: u32;
 // Sums made at once: PARTS, and for the norm one more.
 override SLOTS: u32;
 
 fn run(workgroup: vec3<u32>, lane: Lane) {
     let group = spread(workgroup);
-    let groups_of_outputs = select(PARTS, 1u, FINISH == GATE);
-    if group * groups_of_outputs >= SHARD_BLOCKS {
+    if is_beyond_shard(group) {
         return;
     }
     prepare_tables(lane.index);
@@ -94,13 +91,5 @@ fn run(workgroup: vec3<u32>, lane: Lane) {
     if HAS_NORM {
         factor = norm_factor(joined(PARTS, lane).x);
     }
-    let first = factor * joined(0u, lane);
-    if FINISH == GATE {
-        finish(row, group, first, factor * joined(1u, lane));
-        return;
-    }
-    finish(row, group * PARTS, first, vec4(0.0));
-    if PARTS == 2u && group * 2u + 1u < SHARD_BLOCKS {
-        finish(row, group * 2u + 1u, factor * joined(1u, lane), vec4(0.0));
-    }
+    finish_parts(row, group, 0u, factor, lane);
 }

@@ -48,6 +48,16 @@ fn allowed(home: &Home, server: &HubServer) -> Window {
     window
 }
 
+/// The same, while the large file comes slowly.
+fn with_a_slow_download(home: &Home, server: &HubServer) -> Window {
+    let mut window = allowed(home, server);
+    find(&mut window, REPOSITORY);
+    server.trouble(At::Files, Trouble::Slow(30_000));
+    click(&mut window, "Get Tale-1B-F16.gguf");
+    until(&mut window, "it comes", |app| done(app, 0) > 100_000);
+    window
+}
+
 fn open(window: &mut Window) {
     press(window, "Open model…");
     // What the search finds moves the button below it.
@@ -159,11 +169,7 @@ fn downloads_wait_for_each_other_and_are_held_and_taken_up() {
 #[test]
 fn what_is_cancelled_is_thrown_away() {
     let (home, server) = (Home::new(), server());
-    let mut window = allowed(&home, &server);
-    find(&mut window, REPOSITORY);
-    server.trouble(At::Files, Trouble::Slow(30_000));
-    click(&mut window, "Get Tale-1B-F16.gguf");
-    until(&mut window, "it comes", |app| done(app, 0) > 100_000);
+    let mut window = with_a_slow_download(&home, &server);
     settle(&mut window);
     assert!(sees_part(&window, "Downloads: "), "the bar at the top tells it");
     click(&mut window, &format!("Cancel {LARGE}, and throw away what came"));
@@ -202,11 +208,7 @@ fn what_does_not_come_says_why() {
 #[test]
 fn what_ends_behind_the_card_is_told() {
     let (home, server) = (Home::new(), server());
-    let mut window = allowed(&home, &server);
-    find(&mut window, REPOSITORY);
-    server.trouble(At::Files, Trouble::Slow(30_000));
-    click(&mut window, "Get Tale-1B-F16.gguf");
-    until(&mut window, "it comes", |app| done(app, 0) > 100_000);
+    let mut window = with_a_slow_download(&home, &server);
     window.key_press(egui::Key::Escape);
     settle(&mut window);
     assert!(!window.state().state().cards.get.shows);

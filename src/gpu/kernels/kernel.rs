@@ -81,10 +81,10 @@ kernels! {
     HeadNorm = "head_norm", [], reduces;
     GemvPerLane = "gemv_per_lane", [pass, grid, activation, linear, words], reads_weights, ignores_pass;
     GemvPerWorkgroup =
-        "gemv_per_workgroup", [pass, grid, activation, linear, words], reads_weights, copies_tables, reduces,
+        "gemv_per_workgroup", [pass, grid, activation, linear, parts, words], reads_weights, copies_tables, reduces,
         ignores_pass;
     GemvFewRows =
-        "gemv_few_rows", [pass, grid, activation, linear, words], reads_weights, copies_tables, reduces;
+        "gemv_few_rows", [pass, grid, activation, linear, parts, words], reads_weights, copies_tables, reduces;
     GemmRegisters = "gemm_registers", [pass, grid, activation, linear, words], reads_weights;
     GemvSubgroup = "gemv_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
     GemmSubgroup =
