@@ -35,6 +35,7 @@ pack() { # DIR
     cp target/release/logitscope "$work/bin/"
     cp "$(built suite --test suite)" "$work/bin/suite"
     cp "$(built kernels --bench kernels)" "$work/bin/kernels"
+    cp "$(built compiled --bench compiled)" "$work/bin/compiled"
     cp "$(built submission --bench submission)" "$work/bin/submission"
     strip "$work"/bin/*
     cp scripts/gpu-report.sh scripts/gpu_report_torch.py "$work/scripts/"
@@ -169,6 +170,7 @@ add() { [ -z "$2" ] || arguments+=("$1" "$2"); }
 deps=$root/target/release/deps
 add --suite "$(newest "$root/bin/suite" "$deps"/suite-????????????????)"
 add --kernels "$(newest "$root/bin/kernels" "$deps"/kernels-????????????????)"
+add --compiled "$(newest "$root/bin/compiled" "$deps"/compiled-????????????????)"
 add --submission "$(newest "$root/bin/submission" "$deps"/submission-????????????????)"
 [ ! -d "$root/tests/fixtures" ] || add --checkpoints "$root/tests/fixtures"
 # PyTorch beside it, where it sees a CUDA device.

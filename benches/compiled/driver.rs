@@ -14,8 +14,8 @@ const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 /// Storage buffers that a kernel may bind.
 const BINDINGS: u32 = 8;
 
-/// The driver's device of one generation.
-pub(crate) struct NullDevice {
+/// The driver's device of one generation, or a GPU of this machine's, opened to compile and not to compute.
+pub(crate) struct CompilingDevice {
     device: ash::Device,
     executables: ash::khr::pipeline_executable_properties::Device,
     layout: vk::PipelineLayout,
@@ -50,8 +50,8 @@ struct Features {
 }
 
 #[expect(unsafe_code, reason = "Vulkan is asked directly: wgpu gives up a device that computes nothing")]
-impl NullDevice {
-    /// Opens the one that the environment names.
+impl CompilingDevice {
+    /// Opens the generation that the environment names, or the first GPU that the loader finds.
     pub(crate) fn open() -> Result<Self, Box<dyn Error>> {
         // SAFETY: everything below is asked of the entry, the instance and the device that are kept with it, with structures
         // that live through the call.
@@ -60,7 +60,11 @@ impl NullDevice {
         let info = vk::InstanceCreateInfo::default().application_info(&application);
         let instance = unsafe { entry.create_instance(&info, None) }?;
         let all = unsafe { instance.enumerate_physical_devices() }?;
-        let physical = *all.first().ok_or("the driver has no such generation")?;
+        let kind = |physical: &&vk::PhysicalDevice| {
+            unsafe { instance.get_physical_device_properties(**physical) }.device_type
+        };
+        let is_gpu = |physical: &&vk::PhysicalDevice| kind(physical) != vk::PhysicalDeviceType::CPU;
+        let physical = *all.iter().find(is_gpu).ok_or("the driver has no such generation, or there is no GPU")?;
 
         let mut driver = vk::PhysicalDeviceDriverProperties::default();
         let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut driver);
@@ -138,9 +142,7 @@ impl NullDevice {
         let lanes = properties.first().map_or(0, |first| first.subgroup_size);
         let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
         let counts = unsafe { self.executables.get_pipeline_executable_statistics(&info) }?;
-        // SAFETY: every count of this driver is a whole number without a sign.
-        let count =
-            |count: &vk::PipelineExecutableStatisticKHR<'_>| (text(&count.name), unsafe { count.value.u64 });
+        let count = |count: &vk::PipelineExecutableStatisticKHR<'_>| (text(&count.name), whole(count));
         let counts = counts.iter().map(count).collect();
         Ok(Compiled { lanes, counts, assembly: self.assembly(&info)? })
     }
@@ -181,7 +183,7 @@ impl Features {
             .push_next(&mut found.v13)
             .push_next(&mut found.robustness)
             .push_next(&mut found.matrices);
-        // SAFETY: as in `NullDevice::open`.
+        // SAFETY: as in `CompilingDevice::open`.
         unsafe { instance.get_physical_device_features2(physical, &mut features) };
         found.core = features.features;
         // Each was made a link of that chain, which is not the one to open the device with.
@@ -222,8 +224,23 @@ impl Features {
         if has[2] {
             info = info.push_next(&mut self.robustness);
         }
-        // SAFETY: as in `NullDevice::open`.
+        // SAFETY: as in `CompilingDevice::open`.
         unsafe { instance.create_device(physical, &info, None) }
+    }
+}
+
+/// A count, without what follows its point.
+#[expect(unsafe_code, reason = "as above")]
+fn whole(count: &vk::PipelineExecutableStatisticKHR<'_>) -> u64 {
+    use vk::PipelineExecutableStatisticFormatKHR as Format;
+    // SAFETY: the format says which of them the driver wrote.
+    unsafe {
+        match count.format {
+            Format::BOOL32 => count.value.b32.into(),
+            Format::INT64 => count.value.i64.max(0) as u64,
+            Format::FLOAT64 => count.value.f64 as u64,
+            _ => count.value.u64,
+        }
     }
 }
 
@@ -233,7 +250,7 @@ fn text(chars: &[std::ffi::c_char]) -> String {
     String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
 }
 
-/// This program once more, to open a [`NullDevice`] of a generation: the driver reads its name but once. `None` where the
+/// This program once more, to open a [`CompilingDevice`] of a generation: the driver reads its name but once. `None` where the
 /// driver is not installed.
 pub(crate) fn for_generation(gpu: &str) -> Option<Command> {
     let description = driver_file()?;

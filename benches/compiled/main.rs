@@ -6,11 +6,15 @@
 //!
 //!     cargo bench --bench compiled -- [--filter TEXT] [--gpus NAME,NAME] [--since FILE] [--listings DIR] [--json]
 //!
+//!     cargo bench --bench compiled -- --here [--filter TEXT] [--json]
+//!
 //! A filter is words of a line, such as `gemv_per_workgroup q4_k`. Waves and instructions are followed by those of an earlier
 //! run where they differ: of the newest in `benches/runs/`, or of `--since`. With `--listings` each kernel's assembly is
-//! written to a file of DIR; with `--json` each kernel is one line for `benches/runs/`.
+//! written to a file of DIR; with `--json` each kernel is one line for `benches/runs/`. With `--here` the driver of this machine's
+//! own GPU is asked, and what it counts is told by its own names.
 
 mod driver;
+mod here;
 mod listing;
 mod row;
 mod subjects;
@@ -23,7 +27,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use driver::{NullDevice, for_generation};
+use driver::{CompilingDevice, for_generation};
 use row::{COLUMNS, Row};
 
 /// Integrated GPUs of four generations (Vega, RDNA 2, RDNA 3, RDNA 3.5), and a large one.
@@ -36,12 +40,17 @@ struct Options {
     since: Option<PathBuf>,
     listings: Option<PathBuf>,
     json: bool,
+    /// Whether this machine's own driver is asked.
+    here: bool,
     /// The generation that this process compiles for, where another started it.
     child: Option<String>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::read()?;
+    if options.here {
+        return here::tell(&options);
+    }
     match &options.child {
         Some(gpu) => compile(&options, gpu),
         None => tell(&options, &compile_for_each(&options)?),
@@ -56,6 +65,7 @@ impl Options {
             since: None,
             listings: None,
             json: false,
+            here: false,
             child: None,
         };
         let mut arguments = std::env::args().skip(1);
@@ -67,27 +77,33 @@ impl Options {
                 "--since" => options.since = Some(value()?.into()),
                 "--listings" => options.listings = Some(value()?.into()),
                 "--json" => options.json = true,
+                "--here" => options.here = true,
                 "--child" => options.child = Some(value()?),
                 // Cargo says so.
                 "--bench" => {}
                 _ => {
                     return Err(format!(
-                        "{argument} is unknown: --filter TEXT, --gpus NAME,NAME, --since FILE, --listings DIR, --json"
+                        "{argument} is unknown: --filter TEXT, --gpus NAME,NAME, --since FILE, --listings DIR, --here, --json"
                     ));
                 }
             }
         }
         Ok(options)
     }
+
+    /// Whether a kernel of this name has all words of the filter.
+    fn wants(&self, name: &str) -> bool {
+        let words: Vec<&str> = name.split(' ').collect();
+        self.filter.iter().all(|wanted| words.contains(&wanted.as_str()))
+    }
 }
 
 /// Compiles for one generation, and prints a line for each kernel.
 fn compile(options: &Options, gpu: &str) -> Result<(), Box<dyn Error>> {
-    let device = NullDevice::open()?;
+    let device = CompilingDevice::open()?;
     println!("{}", json!({"device": device.name, "driver": device.driver}));
     for subject in subjects::all(device.has_matrix_units) {
-        let words: Vec<&str> = subject.name.split(' ').collect();
-        if !options.filter.iter().all(|wanted| words.contains(&wanted.as_str())) {
+        if !options.wants(&subject.name) {
             continue;
         }
         let (row, assembly) =

@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter};
 
 use serde_json::{Value, json};
 
-use super::driver::NullDevice;
+use super::driver::CompilingDevice;
 use super::listing::{Turn, busiest_loop};
 use super::subjects::{Subject, work_of_turn};
 use super::translate::spirv;
@@ -49,7 +49,7 @@ pub(crate) const COLUMNS: [&str; 10] = [
 
 impl Row {
     /// The kernel by this compiler; with its assembly.
-    pub(crate) fn of(device: &NullDevice, subject: &Subject) -> Result<(Self, String), Box<dyn Error>> {
+    pub(crate) fn of(device: &CompilingDevice, subject: &Subject) -> Result<(Self, String), Box<dyn Error>> {
         let compiled = device.compile(&spirv(&subject.used)?)?;
         let count =
             |name: &str| compiled.counts.get(name).copied().ok_or(format!("the driver tells no {name}"));

@@ -533,6 +533,9 @@ pub struct Report {
     /// The bench `kernels` as a program
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
+    /// The bench `compiled` as a program: what the driver's compiler makes of the kernels
+    #[arg(long, value_name = "PROGRAM")]
+    pub compiled: Option<PathBuf>,
     /// The bench `submission` as a program
     #[arg(long, value_name = "FILE")]
     pub submission: Option<PathBuf>,

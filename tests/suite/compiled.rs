@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use logitscope::gpu::Kernel;
 
-use driver::{Compiled, NullDevice, for_generation};
+use driver::{Compiled, CompilingDevice, for_generation};
 use subjects::Subject;
 
 #[path = "../../benches/compiled/driver.rs"]
@@ -56,7 +56,7 @@ fn kernels_of_steps_stay_in_the_registers_of_real_gpus() {
 }
 
 fn compile(least_waves: u64, counts_instructions: bool) {
-    let device = NullDevice::open().expect("a device that compiles");
+    let device = CompilingDevice::open().expect("a device that compiles");
     let mut seen = BTreeSet::new();
     for subject in subjects::all(device.has_matrix_units) {
         let variant = subject.used.variant;
@@ -81,7 +81,7 @@ fn compile(least_waves: u64, counts_instructions: bool) {
 
 /// Compiles a kernel, and holds that no register is spilled and that a SIMD has so many waves; with words for what is held
 /// besides.
-fn stays_in_registers(device: &NullDevice, subject: &Subject, least_waves: u64) -> (Compiled, String) {
+fn stays_in_registers(device: &CompilingDevice, subject: &Subject, least_waves: u64) -> (Compiled, String) {
     let name = &subject.name;
     let spirv = translate::spirv(&subject.used).unwrap_or_else(|error| panic!("{name}: {error}"));
     let compiled = device.compile(&spirv).unwrap_or_else(|error| panic!("{name}: {error}"));

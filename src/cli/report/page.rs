@@ -1,5 +1,6 @@
 //! The page of text: the same figures for a person. What each number means and should be is in `docs/gpu-report.md`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde_json::Value;
@@ -35,6 +36,7 @@ pub(super) fn text(answer: &ReportJson) -> String {
     page.steps(answer);
     page.suite(answer);
     page.kernels(answer);
+    page.compiled(answer);
     page.submission(answer);
     page.not_done(answer);
     page.0
@@ -252,6 +254,23 @@ impl Page {
             let percent = 100.0 * number(&row[share]);
             let time = 1e6 * number(&row["seconds"]);
             self.line(&format!("  {:<100} {time:>9.1} µs {percent:>6.1} % {of}", words(&row["kernel"])));
+        }
+    }
+
+    /// What the driver counts of each kernel, under the driver's own names: the largest of each count.
+    fn compiled(&mut self, answer: &ReportJson) {
+        for entry in named(answer, |name| name == "compiled kernels").filter(|entry| is_told(entry)) {
+            let rows: Vec<&Value> =
+                list(&entry.answer).iter().filter(|row| row["compiled"].is_string()).collect();
+            self.title(&format!("What the driver's compiler made of {} kernels, the largest of each count", rows.len()));
+            let counts = |row: &&Value| row["here"].as_object().map(|counts| counts.keys().cloned().collect::<Vec<_>>());
+            let names: BTreeSet<String> = rows.iter().filter_map(counts).flatten().collect();
+            for name in names {
+                let of = |row: &&&Value| number(&row["here"][&name]) as u64;
+                if let Some(most) = rows.iter().max_by_key(of) {
+                    self.line(&format!("  {name:<30} {:>10}   {}", of(&most), words(&most["compiled"])));
+                }
+            }
         }
     }
 

@@ -89,27 +89,31 @@ pub(super) fn after_adapters(program: &Path, options: &Report, quick: bool, adap
     parts.push(maker.speed(small, "f16", Depth::Short));
     parts.push(maker.speed(small, "q4_0", Depth::Short));
     parts.push(maker.torch(small));
+    if !quick {
+        // Software drivers get the kernels of a small model.
+        parts.push(maker.kernels(large));
+        parts.push(maker.speed(large, "f16", Depth::Both));
+    }
+    parts.extend(maker.checkpoints());
+    parts.push(maker.suite());
     parts.push(maker.speed(small, "f16", Depth::Long));
     parts.push(maker.speed(small, "q4_0", Depth::Long));
-    parts.extend(maker.checkpoints());
     parts.push(maker.matrices(small, "f16", has_matrix_units));
     parts.push(maker.matrices(small, "q4_0", has_matrix_units));
     parts.push(maker.speed(small, "q8_0", Depth::Short));
     parts.push(maker.speed(small, "q4_k", Depth::Short));
     parts.push(maker.start("start, warm"));
-    parts.push(maker.suite());
     parts.push(maker.kernels(small));
+    parts.push(maker.compiled());
     parts.push(maker.submission());
     parts.push(maker.speed(WITH_STATES, "q4_0", Depth::Short));
     for shape in [middle, large] {
         for weights in ["q4_0", "f16", "q4_k", "q8_0"] {
-            parts.push(maker.speed(shape, weights, Depth::Both));
+            if quick || (shape, weights) != (large, "f16") {
+                parts.push(maker.speed(shape, weights, Depth::Both));
+            }
         }
         parts.push(maker.torch(shape));
-    }
-    if !quick {
-        // Software drivers have had theirs.
-        parts.push(maker.kernels(large));
     }
     let is_asked_for = |part: &Part| options.only.iter().any(|text| part.name.contains(text.as_str()));
     parts.retain(|part| options.only.is_empty() || is_asked_for(part));
@@ -253,6 +257,13 @@ impl Maker<'_> {
         let mut part = self.other(&name, self.options.kernels.as_ref(), "--kernels", 60);
         part.arguments = ["--json", "--filter", shape].map(str::to_owned).to_vec();
         part.arguments.extend(self.adapter());
+        part
+    }
+
+    /// What the driver's compiler makes of every kernel.
+    fn compiled(&self) -> Part {
+        let mut part = self.other("compiled kernels", self.options.compiled.as_ref(), "--compiled", 45);
+        part.arguments = ["--here", "--json"].map(str::to_owned).to_vec();
         part
     }
 
