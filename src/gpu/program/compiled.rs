@@ -25,25 +25,18 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Compiles a plan, and calls `before_each` before each of its ops.
-    pub(crate) fn compile<E: From<ModelError>>(
+    /// Compiles a plan.
+    pub(crate) fn compile(
         device: &Device,
         plan: Plan,
         resources: &Resources,
         choice: KernelChoice,
-        mut before_each: impl FnMut() -> Result<(), E>,
-    ) -> Result<Self, E> {
-        let shapes = resources.shapes();
-        let compiler = Compiler { plan: &plan, tensors: &shapes, choice };
-        let mut steps = Vec::with_capacity(plan.ops.len());
-        for op in &plan.ops {
-            before_each()?;
-            steps.push(ready(device, resources, &compiler.step(op))?);
-            device.check()?;
-        }
+    ) -> Result<Self, ModelError> {
         let head_start = head_start(&plan);
         let segments = Segment::of(&plan, &resources.host, |tensor| resources.tensors[tensor.0].bytes);
-        Ok(Self { plan, choice, steps, head_start, segments })
+        let mut program = Self { plan, choice, steps: Vec::new(), head_start, segments };
+        program.recompile(device, resources)?;
+        Ok(program)
     }
 
     /// Compiles every op again, for other buffers or kernels.
@@ -63,8 +56,9 @@ impl Program {
     ) -> Result<Vec<Step>, ModelError> {
         let shapes = resources.shapes();
         let compiler = Compiler { plan: &self.plan, tensors: &shapes, choice };
-        let step = |&op: &usize| ready(device, resources, &compiler.step(&self.plan.ops[op]));
-        let steps = ops.iter().map(step).collect::<Result<_, _>>()?;
+        let steps: Vec<_> = ops.iter().map(|&op| compiler.step(&self.plan.ops[op])).collect();
+        device.make(steps.iter().flat_map(Step::all).map(|spec| &spec.kernel))?;
+        let steps = steps.iter().map(|step| ready(device, resources, step)).collect::<Result<_, _>>()?;
         device.check()?;
         Ok(steps)
     }
