@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use wgpu::ComputePass;
 
+use super::contest::{Contest, FirstKernels, TunedModel, TunedOps};
 use super::core::Engine;
-use super::tuning_cache::{PROGRAM, Trial, TuningCache, TuningKey};
+use super::tuning_cache::{Trial, TuningCache};
 use crate::gpu::device::{Device, Stopwatch};
 use crate::gpu::error::LoadError;
 use crate::gpu::kernels::{KernelChoice, LinearVariant};
@@ -18,28 +19,11 @@ use crate::gpu::pass::PassShape;
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::weights::{GpuLayout, SharedTensors};
 use crate::model::batch::RowOutput;
-use crate::model::plan::{Op, Plan, RowSet};
-use crate::model::{Batch, LanguageModel, ModelError, WeightFormat, Weights};
+use crate::model::plan::Plan;
+use crate::model::{Batch, LanguageModel, ModelError, Weights};
 
-/// Bytes of weights that a run of one row reads at most: far more than caches hold, and a millisecond or less on a
-/// GPU.
-const MOST_BYTES: u64 = 256 << 20;
-/// Rows of a run of many, and bytes of weights that it reads at most: some milliseconds of arithmetic on a GPU.
-const MANY_ROWS: usize = 256;
-const MOST_BYTES_OF_MANY: u64 = 16 << 20;
 /// Runs of each candidate; the fastest counts. One more before them pays for the driver's compiler.
 const RUNS: usize = 4;
-
-/// The ops that are run.
-struct TunedOps {
-    /// Linear maps of one shape and format, in the plan's order.
-    ops: Vec<usize>,
-    format: WeightFormat,
-    /// Rows of the batch.
-    rows: usize,
-    /// Format, shape and rows, in words.
-    name: String,
-}
 
 impl Engine {
     /// Uploads the weights and compiles the plan for this device; tensor i of `weights` is the plan's
@@ -68,9 +52,10 @@ impl Engine {
         let device = device.into();
         let candidates = KernelChoice::candidates(&device.capabilities);
         let created = device.created_bytes();
-        let mut load = |plan| {
-            Self::load_sharing(Arc::clone(&device), plan, context, weights, shared, progress, candidates[0])
-        };
+        let mut trials = TuningCache::of_user();
+        let first = FirstKernels::of_trials(&device, &plan, context, weights, &trials)?;
+        let mut load =
+            |plan| Self::load_sharing(Arc::clone(&device), plan, context, weights, shared, progress, &first);
         let mut engine = match load(plan.clone()) {
             // The driver promised more than there is, or told nothing: what there was tells.
             Err(LoadError::Model(ModelError::OutOfMemory { .. })) if device.has_no_limit() => {
@@ -84,13 +69,14 @@ impl Engine {
         if candidates.len() > 1 {
             tell(progress, LoadPart::Trying, Share::of(0, 0))?;
         }
-        let mut trials = TuningCache::of_user();
+        if engine.streaming().is_some() {
+            // What was expected was of a model that is all on the GPU.
+            engine.set_choice(candidates[0])?;
+        }
         engine.choose(&candidates, &mut trials)?;
-        engine.choose_for_prefill(
-            &engine.program.choice.prefill_candidates(&engine.device.capabilities),
-            &mut trials,
-        )?;
+        engine.choose_for_prefill(&candidates[0].prefill_candidates(&device.capabilities), &mut trials)?;
         engine.measure_bus(&mut trials)?;
+        device.keep_kernels();
         Ok(engine)
     }
 
@@ -101,9 +87,8 @@ impl Engine {
         candidates: &[KernelChoice],
         trials: &mut TuningCache,
     ) -> Result<(), ModelError> {
-        let Some(work) = TunedOps::of(self, 1, MOST_BYTES) else { return Ok(()) };
-        let ids: Vec<String> = candidates.iter().map(KernelChoice::step_id).collect();
-        self.choose_for(&work, candidates, &ids, trials)
+        let contest = self.tuned(|model| Contest::for_steps(model, candidates));
+        self.choose_by(contest, trials)
     }
 
     /// Likewise the fastest of these kernels for the linear maps of many rows, as far as they suit the weights.
@@ -112,34 +97,28 @@ impl Engine {
         candidates: &[LinearVariant],
         trials: &mut TuningCache,
     ) -> Result<(), ModelError> {
-        let rows = MANY_ROWS.min(self.rows.batch).min(self.context());
-        let Some(work) = TunedOps::of(self, rows, MOST_BYTES_OF_MANY) else { return Ok(()) };
-        let suited = candidates.iter().filter(|variant| variant.suits(work.format));
-        let (ids, choices): (Vec<String>, Vec<KernelChoice>) = suited
-            .map(|&variant| (variant.id(), KernelChoice { many_rows: variant, ..self.program.choice }))
-            .unzip();
-        self.choose_for(&work, &choices, &ids, trials)
+        let contest = self.tuned(|model| Contest::for_prefill(model, self.program.choice, candidates));
+        self.choose_by(contest, trials)
     }
 
-    fn choose_for(
-        &mut self,
-        work: &TunedOps,
-        choices: &[KernelChoice],
-        ids: &[String],
-        trials: &mut TuningCache,
-    ) -> Result<(), ModelError> {
-        if choices.len() < 2 {
-            return Ok(());
-        }
+    /// Makes something of what is tuned.
+    fn tuned<T>(&self, make: impl FnOnce(&TunedModel<'_>) -> T) -> T {
+        let layouts: Vec<GpuLayout> =
+            self.resources.tensors.iter().map(|tensor| tensor.shape.layout).collect();
+        make(&TunedModel {
+            plan: self.plan(),
+            layouts: &layouts,
+            is_apart: &|op| self.resources.host.streamed.is_apart(op),
+            most_rows: self.rows.batch.min(self.context()),
+        })
+    }
+
+    fn choose_by(&mut self, contest: Option<Contest>, trials: &mut TuningCache) -> Result<(), ModelError> {
+        let Some(contest) = contest else { return Ok(()) };
         let device = self.device.clone();
         let Some(stopwatch) = Stopwatch::new(&device)? else { return Ok(()) };
-        let key = TuningKey {
-            adapter: device.info.full_name(),
-            driver: device.info.driver.clone(),
-            program: PROGRAM.to_owned(),
-            work: work.name.clone(),
-        };
-        let fastest = trials.fastest(key, ids, |index| {
+        let Contest { work, choices, ids } = &contest;
+        let fastest = trials.fastest(contest.key(&device), ids, |index| {
             let seconds = self.seconds(&stopwatch, choices[index], work)?;
             log::info!("{}: {} in {seconds:.6} s", work.name, ids[index]);
             Ok(seconds)
@@ -193,37 +172,4 @@ fn words(trial: &Trial, steps: &[KernelChoice], prompts: &[LinearVariant]) -> Op
     let prompt = || prompts.iter().find(|variant| variant.id() == fastest).map(|variant| variant.describe());
     let found = step().or_else(prompt)?;
     Some(format!("by trial, {}: {found} ({} candidates)", trial.key.work, trial.seconds.len()))
-}
-
-impl TunedOps {
-    /// The linear maps of the shape that has most of the model's bytes, up to `most_bytes` and at least one, for so
-    /// many rows; `None` for a plan without any.
-    fn of(engine: &Engine, rows: usize, most_bytes: u64) -> Option<Self> {
-        let mut shapes: Vec<(String, WeightFormat, Vec<usize>)> = Vec::new();
-        for (index, op) in engine.plan().ops.iter().enumerate() {
-            let Op::Linear { weight, output, .. } = op else { continue };
-            if !engine.resources.host.streamed.is_apart(op) {
-                continue;
-            }
-            if rows > 1 && engine.plan().buffer(*output).rows == RowSet::Outputs {
-                // Of a prompt's rows hardly any want logits.
-                continue;
-            }
-            let GpuLayout::Matrix(format) = engine.resources.tensors[weight.0].shape.layout else { continue };
-            let spec = engine.plan().tensor(*weight);
-            let name = format!("{} {} × {}", format.name(), spec.rows, spec.columns);
-            match shapes.iter_mut().find(|(known, ..)| *known == name) {
-                Some((.., ops)) => ops.push(index),
-                None => shapes.push((name, format, vec![index])),
-            }
-        }
-        let bytes = |ops: &[usize]| ops.iter().map(|&op| engine.weight_bytes(op)).sum::<u64>();
-        let (mut name, format, mut ops) = shapes.into_iter().max_by_key(|(.., ops)| bytes(ops))?;
-        let each = engine.weight_bytes(ops[0]).max(1);
-        ops.truncate((most_bytes / each).max(1) as usize);
-        if rows > 1 {
-            name += &format!(", {rows} rows");
-        }
-        Some(Self { ops, format, rows, name })
-    }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::contest::FirstKernels;
 use super::in_flight::Passes;
 use super::recorder::Recorder;
 use crate::gpu::cache::{PagesMissing, cache_widths, most_positions};
@@ -59,7 +60,8 @@ impl Engine {
         progress: &mut Progress<'_>,
         choice: KernelChoice,
     ) -> Result<Self, LoadError> {
-        Self::load_sharing(device.into(), plan, context, weights, &SharedTensors::default(), progress, choice)
+        let (shared, first) = (SharedTensors::default(), FirstKernels::of_choice(choice));
+        Self::load_sharing(device.into(), plan, context, weights, &shared, progress, &first)
     }
 
     /// As [`Self::load_with`], with the tensors of the plan that are among `shared` as they lie on this device already.
@@ -70,7 +72,7 @@ impl Engine {
         weights: &dyn Weights,
         shared: &SharedTensors,
         progress: &mut Progress<'_>,
-        choice: KernelChoice,
+        first: &FirstKernels,
     ) -> Result<Self, LoadError> {
         let (count, most) = (plan.rotary_tables.len(), MOST_TABLES);
         if count > most {
@@ -81,7 +83,7 @@ impl Engine {
         let Residency { streamed, streaming, context, limits, bytes } = residency;
         let promise = device.promise(bytes);
         let rows = Rows::of(&plan, context);
-        let kernels = first_kernels(&device, &plan, weights, choice)?;
+        let kernels = first_kernels(&device, &plan, weights, first)?;
         let (resources, non_finite) = std::thread::scope(|scope| {
             let making = Making::start(scope, &device, kernels);
             let Uploaded { tensors, host, non_finite } =
@@ -90,7 +92,7 @@ impl Engine {
             making.finish(|share| tell(progress, LoadPart::Making, share))?;
             Ok::<_, LoadError>((resources, non_finite))
         })?;
-        let program = Program::compile(&device, plan, &resources, choice)?;
+        let program = Program::compile(&device, plan, &resources, first.choice)?;
         let recorder = Recorder::new(&device, rows.outputs, program.segments.len())?;
         let passes = Passes::default();
         let pinned = Vec::new();
@@ -161,6 +163,9 @@ impl Engine {
 
     /// Runs every op with these kernels from now on.
     pub(super) fn set_choice(&mut self, choice: KernelChoice) -> Result<(), ModelError> {
+        if self.program.choice == choice {
+            return Ok(());
+        }
         self.program.choice = choice;
         self.recompile()
     }
@@ -241,16 +246,16 @@ impl Engine {
     }
 }
 
-/// The kernels that a plan's passes and the selection use, and that are not there yet.
+/// The kernels that a plan's passes, the selection and trials use, and that are not there yet.
 fn first_kernels(
     device: &Device,
     plan: &Plan,
     weights: &dyn Weights,
-    choice: KernelChoice,
+    &FirstKernels { choice, ref tried }: &FirstKernels,
 ) -> Result<Vec<KernelUse>, LoadError> {
     let uses = pass_uses(plan, weights.tensors(), choice, device.binding_limit(), &plan.ops)?;
     let selection = selection_uses(plan.buffer(plan.logits).columns, choice);
-    Ok(device.missing(uses.iter().chain(&selection)))
+    Ok(device.missing(uses.iter().chain(&selection).chain(tried)))
 }
 
 /// Decides which of a plan's tensors go where.

@@ -3,6 +3,7 @@
 mod autotune;
 mod bus;
 mod command_key;
+mod contest;
 mod core;
 mod first_use;
 mod in_flight;

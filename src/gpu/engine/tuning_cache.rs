@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::gpu::device::user_cache_folder;
 use crate::model::ModelError;
 use crate::whole_file;
 
@@ -62,7 +63,7 @@ impl Trial {
 impl TuningCache {
     /// What lies in the user's cache folder; nothing if there is none.
     pub fn of_user() -> Self {
-        cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("logitscope/trials.json")))
+        user_cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("trials.json")))
     }
 
     /// What lies in this file, which later trials are written to.
@@ -82,6 +83,16 @@ impl TuningCache {
         })
     }
 
+    /// The index of the fastest candidate, if a trial of these was made.
+    pub fn remembered(&self, key: &TuningKey, candidates: &[String]) -> Option<usize> {
+        let known = self.made.iter().find(|trial| {
+            trial.key == *key
+                && trial.seconds.len() == candidates.len()
+                && candidates.iter().all(|name| trial.seconds.contains_key(name))
+        });
+        place_of_fastest(known?, candidates)
+    }
+
     /// The index of the fastest candidate: as remembered, or else by `measure`, which takes an index and
     /// returns seconds.
     pub fn fastest(
@@ -90,13 +101,7 @@ impl TuningCache {
         candidates: &[String],
         mut measure: impl FnMut(usize) -> Result<f64, ModelError>,
     ) -> Result<usize, ModelError> {
-        let known = self.made.iter().find(|trial| {
-            trial.key == key
-                && trial.seconds.len() == candidates.len()
-                && candidates.iter().all(|name| trial.seconds.contains_key(name))
-        });
-        let place = |trial: &Trial| candidates.iter().position(|name| Some(name.as_str()) == trial.fastest());
-        if let Some(place) = known.and_then(place) {
+        if let Some(place) = self.remembered(&key, candidates) {
             return Ok(place);
         }
         let mut seconds = BTreeMap::new();
@@ -104,7 +109,7 @@ impl TuningCache {
             seconds.insert(name.clone(), measure(index)?);
         }
         let trial = Trial { key, seconds };
-        let fastest = place(&trial).unwrap_or_default();
+        let fastest = place_of_fastest(&trial, candidates).unwrap_or_default();
         self.keep(trial);
         Ok(fastest)
     }
@@ -125,6 +130,10 @@ impl TuningCache {
     }
 }
 
+fn place_of_fastest(trial: &Trial, candidates: &[String]) -> Option<usize> {
+    candidates.iter().position(|name| Some(name.as_str()) == trial.fastest())
+}
+
 fn read(file: &Path) -> std::io::Result<Vec<Trial>> {
     let mut text = String::new();
     std::fs::File::open(file)?.take(MOST_BYTES).read_to_string(&mut text)?;
@@ -137,18 +146,6 @@ fn write(file: &Path, trials: &[Trial]) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     whole_file::write(file, |file| Ok(serde_json::to_writer_pretty(file, trials)?))
-}
-
-/// The user's folder for what can be made again, by the platform's custom.
-fn cache_folder() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    if cfg!(target_os = "windows") {
-        variable("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        Some(variable("HOME")?.join("Library/Caches"))
-    } else {
-        variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))
-    }
 }
 
 #[cfg(test)]
