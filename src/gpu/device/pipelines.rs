@@ -28,8 +28,8 @@ struct Kept {
     written: Mutex<Option<Extent>>,
 }
 
-/// How many bytes of a driver's cache there are, and the first of them, which tell whose they are: as the driver only adds kernels, it
-/// has no others where these are the same.
+/// How many bytes of a driver's cache there are, and the first of them, which tell whose they are. Drivers only add to it, so
+/// nothing is new where these are the same.
 #[derive(PartialEq)]
 struct Extent(usize, Vec<u8>);
 
@@ -94,7 +94,7 @@ fn key(kernel: &KernelUse) -> PipelineKey {
     (kernel.variant, bits)
 }
 
-/// The driver's cache, beginning with what it handed out before; `None` where it takes that not.
+/// The driver's cache, beginning with what it handed out before; `None` where it refuses that.
 fn cache(device: &wgpu::Device, known: Option<&[u8]>) -> Option<wgpu::PipelineCache> {
     let invalid = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
