@@ -24,7 +24,7 @@ const GPU: KernelChoice = KernelChoice::GPU;
 const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
 pub const SPLITTING: KernelChoice = KernelChoice {
-    attention: AttentionChoice { lanes: 32, least_split: 64, prefill: PrefillAttention::Rows },
+    attention: AttentionChoice { lanes: 32, at_once: 4, least_split: 64, prefill: PrefillAttention::Rows },
     ..KernelChoice::CPU
 };
 /// No window, cap, linear bias or growth.

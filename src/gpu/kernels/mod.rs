@@ -15,6 +15,7 @@ mod row_count;
 pub(super) mod shader_text;
 mod source;
 
+pub(crate) use attention_choice::MOST_AT_ONCE;
 pub use attention_choice::{AttentionChoice, PrefillAttention};
 pub use capabilities::{AdapterClass, Capabilities};
 pub use choice::{KernelChoice, RecurrenceKernel};

@@ -1,5 +1,6 @@
 //! The shape of an attention: heads and their widths, and the memory that follows from them.
 
+use crate::gpu::kernels::MOST_AT_ONCE;
 use crate::gpu::pass::MOST_PARTIALS;
 use crate::model::config::ScoresConfig;
 use crate::model::plan::{AttentionOp, AttentionValues, Op, Plan, TensorId};
@@ -7,6 +8,9 @@ use crate::model::{CacheFormat, WeightFormat};
 
 /// Workgroup memory that every adapter has, as WebGPU has it.
 const WORKGROUP_BYTES: u32 = 16_384;
+
+/// Fewest lanes of a stream of `shaders/attention_step.wgsl`, which looks at four at a time.
+const LEAST_HEAD_LANES: u32 = 4;
 
 /// What an attention's kernels share.
 #[derive(Clone, Copy)]
@@ -45,11 +49,17 @@ impl Shape {
         self.value_width().div_ceil(8)
     }
 
+    /// Lanes that take a position's values side by side, and as many positions at a time.
+    pub(super) fn head_lanes(self) -> u32 {
+        self.value_vec8s().next_power_of_two().max(LEAST_HEAD_LANES)
+    }
+
     /// Query heads of a workgroup of so many lanes: as many of a key/value head's as registers and workgroup memory hold.
     pub(super) fn shared(self, lanes: u32) -> u32 {
         let of_group = self.heads / self.kv_heads;
         // Two blocks of four for each eight of a query, and of what a lane mixes; two weights and a place for a lane.
-        let bytes = |shared: u32| 32 * shared * self.vec8s() + lanes * (8 * shared + 36);
+        let vec8s = self.vec8s().next_multiple_of(MOST_AT_ONCE);
+        let bytes = |shared: u32| 32 * shared * vec8s + lanes * (8 * shared + 36);
         let fits = |shared: &u32| of_group.is_multiple_of(*shared) && bytes(*shared) <= WORKGROUP_BYTES;
         (1..=8).rev().find(fits).unwrap_or(1)
     }
