@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use logitscope::gpu::Device;
 use logitscope::model::group_format::{GroupCodes, GroupFactors};
@@ -44,6 +45,12 @@ pub fn program() -> Command {
         command.env(variable, &nowhere);
     }
     command
+}
+
+/// Where the handles of a made-up model's sequences begin: no two models have the same, as those of engines need not be.
+pub fn handles() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1 << 16, Ordering::Relaxed)
 }
 
 /// A sequence of numbers in −1..1 that depends on the seed alone.
