@@ -169,7 +169,7 @@ impl Bench {
         let plan = plan(subject.shape, CHECKED_VOCABULARY);
         subject.with_engine(&self.device, &plan, 64, |engine, fused| {
             let mut twin = Reference::new(fused.plan.clone(), 64, &fused.weights)?;
-            let (sequence, _) = (engine.new_sequence(), twin.new_sequence());
+            let (sequence, twins) = (engine.new_sequence(), twin.new_sequence());
             let mut length = 0;
             for rows in [12, 1, 4] {
                 let tokens: Vec<u32> = (0..rows).map(|row| (row * 79) as u32 % 1000).collect();
@@ -177,7 +177,7 @@ impl Bench {
                 length += rows;
                 let mut report = |op: &logitscope::verify::OpReport| worst = worst.max(op.worst.share);
                 if let Agreement::Broken(op) =
-                    Comparison::begin(engine, &mut twin, &batch)?.run(&mut report)?
+                    Comparison::begin(engine, &mut twin, &batch, |_| twins)?.run(&mut report)?
                 {
                     return Err(format!("{}, {rows} rows: {op:#?}", subject.name()).into());
                 }

@@ -18,6 +18,20 @@ pub enum AdapterClass {
     Cpu,
 }
 
+/// Says which kind to choose kernels for, `gpu` or `cpu`, whatever the adapter is: so a software driver runs what GPUs get.
+const CLASS: &str = "LOGITSCOPE_ADAPTER_CLASS";
+
+impl AdapterClass {
+    /// The kind that an adapter is, unless [`CLASS`] says another.
+    fn of(kind: DeviceType) -> Self {
+        match (std::env::var(CLASS).as_deref(), kind) {
+            (Ok("gpu"), _) => Self::Gpu,
+            (Ok("cpu"), _) | (_, DeviceType::Cpu) => Self::Cpu,
+            _ => Self::Gpu,
+        }
+    }
+}
+
 /// What kernels can use on an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -44,10 +58,7 @@ impl Capabilities {
         let (info, features, limits) = (adapter.get_info(), adapter.features(), adapter.limits());
         let subgroup_lanes = info.subgroup_min_size..=info.subgroup_max_size;
         Self {
-            class: match info.device_type {
-                DeviceType::Cpu => AdapterClass::Cpu,
-                _ => AdapterClass::Gpu,
-            },
+            class: AdapterClass::of(info.device_type),
             subgroup_lanes: features.contains(Features::SUBGROUP).then_some(subgroup_lanes),
             has_int64: features.contains(Features::SHADER_INT64),
             matrix_units: MatrixUnits::offered(adapter),
