@@ -2,6 +2,9 @@
 
 mod copy_bandwidth;
 mod f32_rate;
+mod turns;
+mod wake;
 
 pub use copy_bandwidth::copy_bandwidth;
 pub use f32_rate::f32_rate;
+pub use wake::wake;
