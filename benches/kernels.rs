@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::Arc;
 
-use logitscope::gpu::{BegunPass, Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
+use logitscope::gpu::{BegunPass, Device, Engine, KernelChoice, copy_bandwidth, f32_rate, wake};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{AttentionOp, Op, Plan, RecurrenceOp};
@@ -202,6 +202,7 @@ impl Bench {
                     engine.forward(&Batch::chain(sequence, length, chunk, RowOutput::Nothing))?;
                 }
                 let pass = engine.begin(&Batch::chain(sequence, past, &vec![0; rows], RowOutput::Logits))?;
+                wake(&self.device)?;
                 for (index, op) in fused.plan.ops.iter().enumerate() {
                     let work = Work::of(op, index, engine, rows, past);
                     let line = format!("{} {} {rows} rows after {past}", subject.name(), work.name);

@@ -17,6 +17,7 @@ use crate::gpu::kernels::{KernelChoice, LinearVariant};
 use crate::gpu::pass::PassShape;
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::weights::{GpuLayout, SharedTensors};
+use crate::gpu::yardsticks::wake;
 use crate::model::batch::RowOutput;
 use crate::model::plan::{Op, Plan, RowSet};
 use crate::model::{Batch, LanguageModel, ModelError, WeightFormat, Weights};
@@ -27,8 +28,8 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Rows of a run of many, and bytes of weights that it reads at most: some milliseconds of arithmetic on a GPU.
 const MANY_ROWS: usize = 256;
 const MOST_BYTES_OF_MANY: u64 = 16 << 20;
-/// Runs of each candidate; the fastest counts. One more before them pays for the driver's compiler.
-const RUNS: usize = 4;
+/// Rounds in which every candidate runs once; the fastest run of each counts.
+const ROUNDS: usize = 5;
 
 /// The ops that are run.
 struct TunedOps {
@@ -139,32 +140,51 @@ impl Engine {
             program: PROGRAM.to_owned(),
             work: work.name.clone(),
         };
-        let fastest = trials.fastest(key, ids, |index| {
-            let seconds = self.seconds(&stopwatch, choices[index], work)?;
-            log::info!("{}: {} in {seconds:.6} s", work.name, ids[index]);
+        let fastest = trials.fastest(key, ids, || {
+            let seconds = self.seconds(&stopwatch, choices, work)?;
+            ids.iter()
+                .zip(&seconds)
+                .for_each(|(id, seconds)| log::info!("{}: {id} in {seconds:.6} s", work.name));
             Ok(seconds)
         })?;
         self.set_choice(choices[fastest])
     }
 
-    /// Seconds that the work takes on the GPU with these kernels.
+    /// Seconds that the work takes on the GPU with each of these kernels.
     fn seconds(
         &mut self,
         stopwatch: &Stopwatch<'_>,
-        choice: KernelChoice,
+        choices: &[KernelChoice],
         work: &TunedOps,
-    ) -> Result<f64, ModelError> {
+    ) -> Result<Vec<f64>, ModelError> {
         let sequence = self.new_sequence();
         let begun = self.begin(&Batch::chain(sequence, 0, &vec![0; work.rows], RowOutput::Logits));
         self.release(sequence);
         begun?;
-        let steps = self.compile_ops(choice, &work.ops)?;
-        let all = |pass: &mut ComputePass<'_>| {
-            steps.iter().for_each(|step| step.encode(pass, PassShape::of_rows(work.rows)))
-        };
-        let seconds = stopwatch.time(&[all; 1 + RUNS])?;
-        Ok(seconds[1..].iter().copied().fold(f64::INFINITY, f64::min))
+        let compile = |&choice| self.compile_ops(choice, &work.ops);
+        let candidates = choices.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+        let shape = PassShape::of_rows(work.rows);
+        let runs: Vec<_> = candidates
+            .iter()
+            .map(|steps| {
+                move |pass: &mut ComputePass<'_>| steps.iter().for_each(|step| step.encode(pass, shape))
+            })
+            .collect();
+        // The first run of each pays for the driver's compiler. Then they take turns, so that whatever the clocks do, they
+        // do it to all.
+        stopwatch.time(&runs)?;
+        wake(&self.device)?;
+        let rounds = (0..ROUNDS).map(|_| stopwatch.time(&runs)).collect::<Result<Vec<_>, _>>()?;
+        Ok(least_of_each(&rounds))
     }
+}
+
+/// The least time of each candidate, of rounds that each candidate took part in.
+fn least_of_each(rounds: &[Vec<f64>]) -> Vec<f64> {
+    let least =
+        |one: Vec<f64>, other: &Vec<f64>| one.iter().zip(other).map(|(one, other)| one.min(*other)).collect();
+    let Some((first, others)) = rounds.split_first() else { return Vec::new() };
+    others.iter().fold(first.clone(), least)
 }
 
 /// Which kernels a model gets on a device, in words: those it begins with, and what trials found.
@@ -225,5 +245,18 @@ impl TunedOps {
             name += &format!(", {rows} rows");
         }
         Some(Self { ops, format, rows, name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_time_of_each_counts() {
+        // Clocks that rise while candidates take turns.
+        let rounds = [vec![4.0, 6.0, 2.5], vec![2.0, 3.0, 1.0], vec![2.1, 2.9, 1.5]];
+        assert_eq!(least_of_each(&rounds), [2.0, 2.9, 1.0]);
+        assert!(least_of_each(&[]).is_empty());
     }
 }

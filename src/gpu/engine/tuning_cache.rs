@@ -82,13 +82,12 @@ impl TuningCache {
         })
     }
 
-    /// The index of the fastest candidate: as remembered, or else by `measure`, which takes an index and
-    /// returns seconds.
+    /// The index of the fastest candidate: as remembered, or else by `measure`, which returns the seconds of each.
     pub fn fastest(
         &mut self,
         key: TuningKey,
         candidates: &[String],
-        mut measure: impl FnMut(usize) -> Result<f64, ModelError>,
+        measure: impl FnOnce() -> Result<Vec<f64>, ModelError>,
     ) -> Result<usize, ModelError> {
         let known = self.made.iter().find(|trial| {
             trial.key == key
@@ -99,10 +98,7 @@ impl TuningCache {
         if let Some(place) = known.and_then(place) {
             return Ok(place);
         }
-        let mut seconds = BTreeMap::new();
-        for (index, name) in candidates.iter().enumerate() {
-            seconds.insert(name.clone(), measure(index)?);
-        }
+        let seconds = candidates.iter().cloned().zip(measure()?).collect();
         let trial = Trial { key, seconds };
         let fastest = place(&trial).unwrap_or_default();
         self.keep(trial);
@@ -168,12 +164,12 @@ mod tests {
         ["lanes".to_owned(), "groups".to_owned()]
     }
 
-    /// The choice, and how many measurements it took.
-    fn choose(trials: &mut TuningCache, driver: &str, seconds: [f64; 2]) -> (usize, usize) {
-        let mut measured = 0;
-        let chosen = trials.fastest(key(driver), &names(), |index| {
-            measured += 1;
-            Ok(seconds[index])
+    /// The choice, and whether it was measured.
+    fn choose(trials: &mut TuningCache, driver: &str, seconds: [f64; 2]) -> (usize, bool) {
+        let mut measured = false;
+        let chosen = trials.fastest(key(driver), &names(), || {
+            measured = true;
+            Ok(seconds.to_vec())
         });
         (chosen.unwrap(), measured)
     }
@@ -183,11 +179,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deeper/trials.json");
         let mut trials = TuningCache::read(file.clone());
-        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (1, 2));
-        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, 0), "remembered in the same run");
+        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (1, true));
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, false), "remembered in the same run");
         let mut trials = TuningCache::read(file.clone());
-        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, 0), "remembered by the file");
-        assert_eq!(choose(&mut trials, "1.1", [1e-3, 2e-3]), (0, 2), "another driver");
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, false), "remembered by the file");
+        assert_eq!(choose(&mut trials, "1.1", [1e-3, 2e-3]), (0, true), "another driver");
         let trials = TuningCache::read(file);
         assert_eq!(trials.made.len(), 1, "the old driver's is gone");
         assert_eq!(trials.about("Voodoo 2 (Vulkan)", "1.1").next().and_then(Trial::fastest), Some("lanes"));
@@ -199,7 +195,7 @@ mod tests {
         let mut trials = TuningCache::default();
         choose(&mut trials, "1.0", [2e-3, 1e-3]);
         let candidates = ["lanes".to_owned(), "shared".to_owned()];
-        let chosen = trials.fastest(key("1.0"), &candidates, |index| Ok([3.0, 4.0][index]));
+        let chosen = trials.fastest(key("1.0"), &candidates, || Ok(vec![3.0, 4.0]));
         assert_eq!(chosen, Ok(0));
     }
 
@@ -214,7 +210,7 @@ mod tests {
                 .into(),
         };
         write(&file, &[old]).unwrap();
-        assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [2e-3, 1e-3]), (1, 2));
+        assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [2e-3, 1e-3]), (1, true));
         let trials = TuningCache::read(file);
         assert_eq!(trials.made.len(), 1);
         assert_eq!(trials.made[0].fastest(), Some("groups"));
@@ -226,20 +222,20 @@ mod tests {
         let file = folder.path().join("trials.json");
         for broken in ["", "{", "[{\"adapter\": 3}]", "\u{0}"] {
             std::fs::write(&file, broken).unwrap();
-            assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [1e-3, 2e-3]), (0, 2));
+            assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [1e-3, 2e-3]), (0, true));
         }
         // A file stands where a folder is needed.
         let below = file.join("trials.json");
         let mut trials = TuningCache::read(below);
-        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (0, 2));
-        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (0, 0), "remembered for this run");
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (0, true));
+        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (0, false), "remembered for this run");
     }
 
     #[test]
     fn an_error_of_the_measurement_ends_the_trial_and_leaves_nothing() {
         let lost = ModelError::DeviceLost { reason: "gone".to_owned() };
         let mut trials = TuningCache::default();
-        let chosen = trials.fastest(key("1.0"), &names(), |_| Err(lost.clone()));
+        let chosen = trials.fastest(key("1.0"), &names(), || Err(lost.clone()));
         assert_eq!((chosen, trials.made.len()), (Err(lost), 0));
     }
 }
