@@ -37,4 +37,4 @@ pub use program::{kernel_uses, selection_uses};
 pub use progress::{LoadPart, Progress, Share};
 pub use sizing::{Fit, Memory, Placed, TooLarge, estimate_memory, least_memory, place, usual_memory};
 pub use weights::SharedTensors;
-pub use yardsticks::{copy_bandwidth, f32_rate, wake};
+pub use yardsticks::{copy_bandwidth, f32_rate, launch_seconds, wake};

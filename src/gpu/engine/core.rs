@@ -13,7 +13,7 @@ use crate::gpu::device::{Device, Promise, free_host_memory};
 use crate::gpu::error::LoadError;
 use crate::gpu::kernels::{KernelChoice, LinearVariant, RowCount, TunedKernels};
 use crate::gpu::pass::{self, BatchShape, Fixed, MOST_TABLES, Placement, Rows};
-use crate::gpu::program::{Program, Resources, Selection, Step};
+use crate::gpu::program::{Program, Resources, Selection};
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::sizing::{Memory, Residency, SizedModel};
 use crate::gpu::weights::{GpuLayout, GpuTensor, SharedTensor, SharedTensors, Uploaded, upload};
@@ -162,11 +162,6 @@ impl Engine {
     pub(super) fn set_tuned(&mut self, tuned: TunedKernels) -> Result<(), ModelError> {
         self.program.tuned = tuned;
         self.recompile()
-    }
-
-    /// Some of the plan's ops, by their indices, ready to run with these kernels.
-    pub(super) fn compile_ops(&self, tuned: &TunedKernels, ops: &[usize]) -> Result<Vec<Step>, ModelError> {
-        self.program.compile_ops(&self.device, &self.resources, tuned, ops)
     }
 
     /// Makes every bind group again: buffers were replaced, or other kernels were chosen.

@@ -53,14 +53,16 @@ impl Engine {
         trials: &mut TuningCache,
     ) -> Result<(), ModelError> {
         let row_count = RowCount::of(rows);
-        let rows = rows.min(self.rows.batch).min(self.context());
-        if kernels.len() < 2 || RowCount::of(rows) != row_count {
+        let possible = rows.min(self.rows.batch).min(self.context());
+        if kernels.len() < 2 || RowCount::of(possible) != row_count {
             return Ok(());
         }
-        let kinds = self.tried_kinds(row_count, kernels);
+        // What a short context gives is not for others.
+        let note = if possible < rows { format!(", {possible} rows") } else { String::new() };
+        let kinds = self.tried_kinds(row_count, kernels, &note);
         let unknown: Vec<_> = kinds.iter().filter(|tried| tried.known(trials).is_none()).collect();
         if !unknown.is_empty() {
-            let Some(seconds) = self.seconds(rows, &unknown)? else { return Ok(()) };
+            let Some(seconds) = self.seconds(possible, &unknown)? else { return Ok(()) };
             let made = unknown.iter().zip(seconds).map(|(tried, seconds)| tried.trial(&seconds));
             trials.keep(made.collect());
         }
@@ -75,8 +77,8 @@ impl Engine {
         self.set_tuned(tuned)
     }
 
-    /// The kinds of linear maps that are worth a trial, most bytes first.
-    fn tried_kinds(&self, row_count: RowCount, kernels: &[LinearKernel]) -> Vec<TriedKind> {
+    /// The kinds of linear maps that are worth a trial, most bytes first; what is remembered of them has this note.
+    fn tried_kinds(&self, row_count: RowCount, kernels: &[LinearKernel], note: &str) -> Vec<TriedKind> {
         let mut kinds: Vec<(LinearKind, Vec<usize>, u64)> = Vec::new();
         for (op, kind) in self.program.linear_kinds(&self.resources) {
             // Of a prompt's rows hardly any want logits; and what crosses the bus waits for it.
@@ -95,7 +97,8 @@ impl Engine {
             }
         }
         let tried = kinds.into_iter().map(|(kind, ops, bytes)| {
-            let key = TuningKey::of(&self.device.info, format!("{}: {}", row_count.describe(), kind.name()));
+            let work = format!("{}: {}{note}", row_count.describe(), kind.name());
+            let key = TuningKey::of(&self.device.info, work);
             let kernels = self.program.distinct_kernels(&self.resources, ops[0], row_count, kernels);
             TriedKind { kind, key, ops, bytes, kernels }
         });
@@ -116,19 +119,25 @@ impl Engine {
         });
         self.release(sequence);
         begun?;
-        let compile = |tried: &&TriedKind| {
+        let mut candidates = Vec::new();
+        for tried in kinds {
             let ops = tried.ops_of_a_run(row_count, |op| self.weight_bytes(op));
-            let steps = |&kernel: &LinearKernel| {
-                self.compile_ops(&TunedKernels::of(tried.kind, row_count, kernel), ops)
-            };
-            tried.kernels.iter().map(steps).collect::<Result<Vec<Vec<Step>>, _>>()
-        };
-        let candidates = kinds.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+            let tuned = tried.kernels.iter().map(|&kernel| TunedKernels::of(tried.kind, row_count, kernel));
+            candidates.extend(tuned.map(|tuned| (tuned, ops)));
+        }
+        let steps = self.program.compile_each(&device, &self.resources, &candidates)?;
         let shape = PassShape::of_rows(rows);
-        let time = |candidates: &Vec<Vec<Step>>| {
-            stopwatch.time(&candidates.iter().map(|steps| run(steps, shape)).collect::<Vec<_>>())
+        let runs: Vec<_> = steps.iter().map(|steps| run(steps, shape)).collect();
+        let round = || {
+            // A submission for each kind, so that none is long.
+            let mut rest = runs.as_slice();
+            let of_kind = |tried: &&TriedKind| {
+                let (own, others) = rest.split_at(tried.kernels.len());
+                rest = others;
+                stopwatch.time(own)
+            };
+            kinds.iter().map(of_kind).collect::<Result<Vec<_>, _>>()
         };
-        let round = || candidates.iter().map(time).collect::<Result<Vec<_>, _>>();
         // The first run of each pays for the driver's compiler.
         round()?;
         wake(&device)?;

@@ -57,7 +57,7 @@ impl Program {
     }
 
     /// Some of the plan's ops, by their indices, with other kernels for linear maps.
-    pub(crate) fn compile_ops(
+    fn compile_ops(
         &self,
         device: &Device,
         resources: &Resources,
@@ -70,6 +70,18 @@ impl Program {
         let steps = ops.iter().map(step).collect::<Result<_, _>>()?;
         device.check()?;
         Ok(steps)
+    }
+
+    /// Some of the plan's ops several times, each time with other kernels for linear maps.
+    pub(crate) fn compile_each(
+        &self,
+        device: &Device,
+        resources: &Resources,
+        candidates: &[(TunedKernels, &[usize])],
+    ) -> Result<Vec<Vec<Step>>, ModelError> {
+        let compile =
+            |(tuned, ops): &(TunedKernels, &[usize])| self.compile_ops(device, resources, tuned, ops);
+        candidates.iter().map(compile).collect()
     }
 
     /// What compiles the plan's ops with these kernels for linear maps.

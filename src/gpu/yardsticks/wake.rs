@@ -1,6 +1,6 @@
 //! Waking a GPU: one that was idle computes several times slower until its clocks have risen.
 
-use super::f32_rate::Arithmetic;
+use super::arithmetic::Arithmetic;
 use crate::gpu::device::Device;
 use crate::gpu::kernels::AdapterClass;
 use crate::model::ModelError;
