@@ -109,10 +109,11 @@ fn uses_of(plans: &[Plan], format: WeightFormat) -> Vec<KernelUse> {
             selection_uses(vocabulary, choice).into_iter().for_each(&mut add);
         }
     }
-    // Two kernels belong to no plan.
+    // Three kernels belong to no plan.
     add(Kernel::LoopCanary.into());
-    let (variant, overrides) = (Kernel::Arithmetic.into(), vec![Override::Workgroup(64)]);
-    add(KernelUse { variant, overrides });
+    for kernel in [Kernel::Arithmetic, Kernel::Copy] {
+        add(KernelUse { variant: kernel.into(), overrides: vec![Override::Workgroup(64)] });
+    }
     uses
 }
 
@@ -189,7 +190,7 @@ fn every_kernel_is_valid_and_translates_to_vulkan_metal_and_directx() {
     }
     let of_weights = seen.iter().filter(|variant| variant.format.is_some()).count();
     let others = seen.len() - of_weights;
-    assert_eq!((of_weights, others), (678, 38), "kernels that read weights × formats, and other kernels");
+    assert_eq!((of_weights, others), (678, 39), "kernels that read weights × formats, and other kernels");
 }
 
 /// f32 weights never go through units that round to f16.

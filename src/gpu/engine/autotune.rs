@@ -1,45 +1,19 @@
-//! Loading with the fastest kernels.
-//!
-//! The trial: a loaded model's own matrices, read once by the kernels of each candidate, to find the fastest.
-//!
-//! Some milliseconds at load, and only where an adapter has more than one candidate; what came out is remembered
-//! by [`super::tuning_cache`].
+//! Loading with the fastest kernels: those remembered, or found by a [trial](super::trial); and what adapters get, in words.
 
 use std::sync::Arc;
 
-use wgpu::ComputePass;
-
 use super::core::Engine;
-use super::tuning_cache::{PROGRAM, Trial, TuningCache, TuningKey};
-use crate::gpu::device::{Device, Stopwatch};
+use super::tuning_cache::{Trial, TuningCache};
+use crate::gpu::device::Device;
 use crate::gpu::error::LoadError;
-use crate::gpu::kernels::{KernelChoice, LinearVariant};
-use crate::gpu::pass::PassShape;
+use crate::gpu::kernels::{FEW_ROWS, KernelChoice, LinearKernel, RowCount, summary};
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
-use crate::gpu::weights::{GpuLayout, SharedTensors};
-use crate::model::batch::RowOutput;
-use crate::model::plan::{Op, Plan, RowSet};
-use crate::model::{Batch, LanguageModel, ModelError, WeightFormat, Weights};
+use crate::gpu::weights::SharedTensors;
+use crate::model::plan::Plan;
+use crate::model::{ModelError, Weights};
 
-/// Bytes of weights that a run of one row reads at most: far more than caches hold, and a millisecond or less on a
-/// GPU.
-const MOST_BYTES: u64 = 256 << 20;
-/// Rows of a run of many, and bytes of weights that it reads at most: some milliseconds of arithmetic on a GPU.
-const MANY_ROWS: usize = 256;
-const MOST_BYTES_OF_MANY: u64 = 16 << 20;
-/// Runs of each candidate; the fastest counts. One more before them pays for the driver's compiler.
-const RUNS: usize = 4;
-
-/// The ops that are run.
-struct TunedOps {
-    /// Linear maps of one shape and format, in the plan's order.
-    ops: Vec<usize>,
-    format: WeightFormat,
-    /// Rows of the batch.
-    rows: usize,
-    /// Format, shape and rows, in words.
-    name: String,
-}
+/// Rows of the passes of a trial: a step, some beams, a prompt.
+const ROWS: [usize; 3] = [1, FEW_ROWS / 2, 256];
 
 impl Engine {
     /// Uploads the weights and compiles the plan for this device; tensor i of `weights` is the plan's
@@ -85,98 +59,30 @@ impl Engine {
             tell(progress, LoadPart::Trying, Share::of(0, 0))?;
         }
         let mut trials = TuningCache::of_user();
-        engine.choose(&candidates, &mut trials)?;
-        engine.choose_for_prefill(
-            &engine.program.choice.prefill_candidates(&engine.device.capabilities),
-            &mut trials,
-        )?;
+        for rows in ROWS {
+            let kernels = KernelChoice::linear_candidates(&engine.device.capabilities, RowCount::of(rows));
+            engine.choose(rows, &kernels, &mut trials)?;
+        }
         engine.measure_bus(&mut trials)?;
         Ok(engine)
-    }
-
-    /// Takes the fastest of the candidates for passes of one row, as remembered or by a trial. Without timestamps
-    /// it stays with what it has.
-    pub fn choose(
-        &mut self,
-        candidates: &[KernelChoice],
-        trials: &mut TuningCache,
-    ) -> Result<(), ModelError> {
-        let Some(work) = TunedOps::of(self, 1, MOST_BYTES) else { return Ok(()) };
-        let ids: Vec<String> = candidates.iter().map(KernelChoice::step_id).collect();
-        self.choose_for(&work, candidates, &ids, trials)
-    }
-
-    /// Likewise the fastest of these kernels for the linear maps of many rows, as far as they suit the weights.
-    pub fn choose_for_prefill(
-        &mut self,
-        candidates: &[LinearVariant],
-        trials: &mut TuningCache,
-    ) -> Result<(), ModelError> {
-        let rows = MANY_ROWS.min(self.rows.batch).min(self.context());
-        let Some(work) = TunedOps::of(self, rows, MOST_BYTES_OF_MANY) else { return Ok(()) };
-        let suited = candidates.iter().filter(|variant| variant.suits(work.format));
-        let (ids, choices): (Vec<String>, Vec<KernelChoice>) = suited
-            .map(|&variant| (variant.id(), KernelChoice { many_rows: variant, ..self.program.choice }))
-            .unzip();
-        self.choose_for(&work, &choices, &ids, trials)
-    }
-
-    fn choose_for(
-        &mut self,
-        work: &TunedOps,
-        choices: &[KernelChoice],
-        ids: &[String],
-        trials: &mut TuningCache,
-    ) -> Result<(), ModelError> {
-        if choices.len() < 2 {
-            return Ok(());
-        }
-        let device = self.device.clone();
-        let Some(stopwatch) = Stopwatch::new(&device)? else { return Ok(()) };
-        let key = TuningKey {
-            adapter: device.info.full_name(),
-            driver: device.info.driver.clone(),
-            program: PROGRAM.to_owned(),
-            work: work.name.clone(),
-        };
-        let fastest = trials.fastest(key, ids, |index| {
-            let seconds = self.seconds(&stopwatch, choices[index], work)?;
-            log::info!("{}: {} in {seconds:.6} s", work.name, ids[index]);
-            Ok(seconds)
-        })?;
-        self.set_choice(choices[fastest])
-    }
-
-    /// Seconds that the work takes on the GPU with these kernels.
-    fn seconds(
-        &mut self,
-        stopwatch: &Stopwatch<'_>,
-        choice: KernelChoice,
-        work: &TunedOps,
-    ) -> Result<f64, ModelError> {
-        let sequence = self.new_sequence();
-        let begun = self.begin(&Batch::chain(sequence, 0, &vec![0; work.rows], RowOutput::Logits));
-        self.release(sequence);
-        begun?;
-        let steps = self.compile_ops(choice, &work.ops)?;
-        let all = |pass: &mut ComputePass<'_>| {
-            steps.iter().for_each(|step| step.encode(pass, PassShape::of_rows(work.rows)))
-        };
-        let seconds = stopwatch.time(&[all; 1 + RUNS])?;
-        Ok(seconds[1..].iter().copied().fold(f64::INFINITY, f64::min))
     }
 }
 
 /// Which kernels a model gets on a device, in words: those it begins with, and what trials found.
 fn variants_of(device: &Device) -> Vec<String> {
-    let steps = KernelChoice::candidates(&device.capabilities);
-    let prompts = steps[0].prefill_candidates(&device.capabilities);
-    let mut variants = steps[0].describe();
-    let others = prompts.iter().skip(1);
+    let capabilities = &device.capabilities;
+    let first = KernelChoice::candidates(capabilities)[0];
+    let mut variants = first.describe();
+    let others = first.prefill_candidates(capabilities).into_iter().skip(1);
     variants.extend(others.map(|other| format!("linear map, more rows, to be tried: {}", other.describe())));
     let trials = TuningCache::of_user();
     let (adapter, driver) = (device.info.full_name(), &device.info.driver);
-    variants.extend(trials.about(&adapter, driver).filter_map(|trial| words(trial, &steps, &prompts)));
+    variants.extend(RowCount::ALL.into_iter().filter_map(|row_count| {
+        let kernels = KernelChoice::linear_candidates(capabilities, row_count);
+        let found: Vec<_> =
+            trials.about(&adapter, driver).filter_map(|trial| words(trial, row_count, &kernels)).collect();
+        (!found.is_empty()).then(|| format!("{}, by trial: {}", row_count.describe(), summary(&found)))
+    }));
     variants
 }
 
@@ -186,44 +92,11 @@ pub fn variants_on(index: usize) -> Result<Vec<String>, String> {
     device.map(|device| variants_of(&device)).map_err(|error| error.problem())
 }
 
-/// What a trial found, for a person; nothing of candidates that there are no more.
-fn words(trial: &Trial, steps: &[KernelChoice], prompts: &[LinearVariant]) -> Option<String> {
+/// The kernel that a trial found for so many rows, and the kind of linear map that it is for, in words; nothing of
+/// candidates that there are no more.
+fn words(trial: &Trial, row_count: RowCount, kernels: &[LinearKernel]) -> Option<(String, String)> {
+    let kind = trial.key.work.strip_prefix(&row_count.describe())?.strip_prefix(": ")?;
     let fastest = trial.fastest()?;
-    let step = || steps.iter().find(|choice| choice.step_id() == fastest).map(KernelChoice::describe_step);
-    let prompt = || prompts.iter().find(|variant| variant.id() == fastest).map(|variant| variant.describe());
-    let found = step().or_else(prompt)?;
-    Some(format!("by trial, {}: {found} ({} candidates)", trial.key.work, trial.seconds.len()))
-}
-
-impl TunedOps {
-    /// The linear maps of the shape that has most of the model's bytes, up to `most_bytes` and at least one, for so
-    /// many rows; `None` for a plan without any.
-    fn of(engine: &Engine, rows: usize, most_bytes: u64) -> Option<Self> {
-        let mut shapes: Vec<(String, WeightFormat, Vec<usize>)> = Vec::new();
-        for (index, op) in engine.plan().ops.iter().enumerate() {
-            let Op::Linear { weight, output, .. } = op else { continue };
-            if !engine.resources.host.streamed.is_apart(op) {
-                continue;
-            }
-            if rows > 1 && engine.plan().buffer(*output).rows == RowSet::Outputs {
-                // Of a prompt's rows hardly any want logits.
-                continue;
-            }
-            let GpuLayout::Matrix(format) = engine.resources.tensors[weight.0].shape.layout else { continue };
-            let spec = engine.plan().tensor(*weight);
-            let name = format!("{} {} × {}", format.name(), spec.rows, spec.columns);
-            match shapes.iter_mut().find(|(known, ..)| *known == name) {
-                Some((.., ops)) => ops.push(index),
-                None => shapes.push((name, format, vec![index])),
-            }
-        }
-        let bytes = |ops: &[usize]| ops.iter().map(|&op| engine.weight_bytes(op)).sum::<u64>();
-        let (mut name, format, mut ops) = shapes.into_iter().max_by_key(|(.., ops)| bytes(ops))?;
-        let each = engine.weight_bytes(ops[0]).max(1);
-        ops.truncate((most_bytes / each).max(1) as usize);
-        if rows > 1 {
-            name += &format!(", {rows} rows");
-        }
-        Some(Self { ops, format, rows, name })
-    }
+    let kernel = kernels.iter().find(|kernel| kernel.id() == fastest)?;
+    Some((kernel.describe(), kind.to_owned()))
 }

@@ -11,9 +11,9 @@ use super::recorder::Recorder;
 use crate::gpu::cache::{PagesMissing, cache_widths, most_positions};
 use crate::gpu::device::{Device, Promise, free_host_memory};
 use crate::gpu::error::LoadError;
-use crate::gpu::kernels::{KernelChoice, LinearVariant};
+use crate::gpu::kernels::{KernelChoice, LinearVariant, RowCount, TunedKernels};
 use crate::gpu::pass::{self, BatchShape, Fixed, MOST_TABLES, Placement, Rows};
-use crate::gpu::program::{Program, Resources, Selection, Step};
+use crate::gpu::program::{Program, Resources, Selection};
 use crate::gpu::progress::{LoadPart, Progress, Share, tell};
 use crate::gpu::sizing::{Memory, Residency, SizedModel};
 use crate::gpu::weights::{GpuLayout, GpuTensor, SharedTensor, SharedTensors, Uploaded, upload};
@@ -137,7 +137,7 @@ impl Engine {
 
     /// The kernel variants in use, in words.
     pub fn variants(&self) -> Vec<String> {
-        self.program.choice.describe()
+        self.program.tuned.describe(&self.program.choice)
     }
 
     /// The plan that the engine runs.
@@ -152,18 +152,16 @@ impl Engine {
 
     /// Computes linear maps of many rows with these kernels from now on.
     pub fn set_prefill_kernels(&mut self, many_rows: LinearVariant) -> Result<(), ModelError> {
-        self.set_choice(KernelChoice { many_rows, ..self.program.choice })
+        self.program.choice.many_rows = many_rows;
+        let mut tuned = self.program.tuned.clone();
+        tuned.forget(RowCount::Many);
+        self.set_tuned(tuned)
     }
 
-    /// Runs every op with these kernels from now on.
-    pub(super) fn set_choice(&mut self, choice: KernelChoice) -> Result<(), ModelError> {
-        self.program.choice = choice;
+    /// Computes linear maps with these kernels from now on.
+    pub(super) fn set_tuned(&mut self, tuned: TunedKernels) -> Result<(), ModelError> {
+        self.program.tuned = tuned;
         self.recompile()
-    }
-
-    /// Some of the plan's ops, by their indices, ready to run with these kernels.
-    pub(super) fn compile_ops(&self, choice: KernelChoice, ops: &[usize]) -> Result<Vec<Step>, ModelError> {
-        self.program.compile_ops(&self.device, &self.resources, choice, ops)
     }
 
     /// Makes every bind group again: buffers were replaced, or other kernels were chosen.

@@ -14,6 +14,7 @@ mod profile;
 mod profiling;
 mod recorder;
 mod states;
+mod trial;
 mod tuning_cache;
 
 pub use autotune::variants_on;

@@ -75,6 +75,7 @@ const NO_TRAITS: KernelSpec = KernelSpec {
 kernels! {
     LoopCanary = "loop_canary", [];
     Arithmetic = "arithmetic", [];
+    Copy = "copy", [];
     Embed = "embed", [pass, words], reads_weights;
     RmsNorm = "rms_norm", [norm], reduces;
     LayerNorm = "layer_norm", [norm], reduces;

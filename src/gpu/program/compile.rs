@@ -8,7 +8,7 @@ use super::plain_ops::{HeadNorm, Norm};
 use super::spec::DispatchSpec;
 use super::steps::{Dispatches, Step};
 use crate::gpu::error::LoadError;
-use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, RowCount};
+use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, RowCount, TunedKernels};
 use crate::gpu::weights::{GpuLayout, TensorShape};
 use crate::model::plan::{Columns, Op, Plan, RowSet};
 use crate::model::weights::TensorInfo;
@@ -82,7 +82,8 @@ pub fn kernel_uses(
     let layouts = GpuLayout::of_all(plan, tensors);
     let shape = |(info, layout)| TensorShape::of(info, layout, binding_bytes);
     let shapes = tensors.iter().zip(layouts).map(shape).collect::<Result<Vec<_>, _>>()?;
-    let compiler = Compiler { plan, tensors: &shapes, choice };
+    let tuned = TunedKernels::default();
+    let compiler = Compiler { plan, tensors: &shapes, choice, tuned: &tuned };
     let mut uses: Vec<KernelUse> = Vec::new();
     let mut add = |spec: &DispatchSpec| {
         if !uses.contains(&spec.kernel) {

@@ -7,8 +7,8 @@ use super::segments::Segment;
 use super::spec::DispatchSpec;
 use super::steps::Step;
 use crate::gpu::device::Device;
-use crate::gpu::kernels::KernelChoice;
-use crate::gpu::weights::row_bytes;
+use crate::gpu::kernels::{KernelChoice, TunedKernels};
+use crate::gpu::weights::{TensorShape, row_bytes};
 use crate::model::ModelError;
 use crate::model::plan::{Op, Plan};
 
@@ -16,6 +16,8 @@ use crate::model::plan::{Op, Plan};
 pub(crate) struct Program {
     pub plan: Plan,
     pub choice: KernelChoice,
+    /// What trials found for linear maps instead.
+    pub tuned: TunedKernels,
     /// One for each op, in their order.
     pub steps: Vec<Step>,
     /// The first step of the LM head: those from here on make logits of hidden states.
@@ -34,7 +36,8 @@ impl Program {
         mut before_each: impl FnMut() -> Result<(), E>,
     ) -> Result<Self, E> {
         let shapes = resources.shapes();
-        let compiler = Compiler { plan: &plan, tensors: &shapes, choice };
+        let tuned = TunedKernels::default();
+        let compiler = Compiler { plan: &plan, tensors: &shapes, choice, tuned: &tuned };
         let mut steps = Vec::with_capacity(plan.ops.len());
         for op in &plan.ops {
             before_each()?;
@@ -43,30 +46,51 @@ impl Program {
         }
         let head_start = head_start(&plan);
         let segments = Segment::of(&plan, &resources.host, |tensor| resources.tensors[tensor.0].bytes);
-        Ok(Self { plan, choice, steps, head_start, segments })
+        Ok(Self { plan, choice, tuned, steps, head_start, segments })
     }
 
     /// Compiles every op again, for other buffers or kernels.
     pub(crate) fn recompile(&mut self, device: &Device, resources: &Resources) -> Result<(), ModelError> {
         let all: Vec<usize> = (0..self.plan.ops.len()).collect();
-        self.steps = self.compile_ops(device, resources, self.choice, &all)?;
+        self.steps = self.compile_ops(device, resources, &self.tuned, &all)?;
         Ok(())
     }
 
-    /// Some of the plan's ops, by their indices, with other kernels.
-    pub(crate) fn compile_ops(
+    /// Some of the plan's ops, by their indices, with other kernels for linear maps.
+    fn compile_ops(
         &self,
         device: &Device,
         resources: &Resources,
-        choice: KernelChoice,
+        tuned: &TunedKernels,
         ops: &[usize],
     ) -> Result<Vec<Step>, ModelError> {
         let shapes = resources.shapes();
-        let compiler = Compiler { plan: &self.plan, tensors: &shapes, choice };
+        let compiler = self.compiler(&shapes, tuned);
         let step = |&op: &usize| ready(device, resources, &compiler.step(&self.plan.ops[op]));
         let steps = ops.iter().map(step).collect::<Result<_, _>>()?;
         device.check()?;
         Ok(steps)
+    }
+
+    /// Some of the plan's ops several times, each time with other kernels for linear maps.
+    pub(crate) fn compile_each(
+        &self,
+        device: &Device,
+        resources: &Resources,
+        candidates: &[(TunedKernels, &[usize])],
+    ) -> Result<Vec<Vec<Step>>, ModelError> {
+        let compile =
+            |(tuned, ops): &(TunedKernels, &[usize])| self.compile_ops(device, resources, tuned, ops);
+        candidates.iter().map(compile).collect()
+    }
+
+    /// What compiles the plan's ops with these kernels for linear maps.
+    pub(super) fn compiler<'a>(
+        &'a self,
+        tensors: &'a [TensorShape],
+        tuned: &'a TunedKernels,
+    ) -> Compiler<'a> {
+        Compiler { plan: &self.plan, tensors, choice: self.choice, tuned }
     }
 
     /// Logits of a row.
