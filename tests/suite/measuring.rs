@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MatrixUnits, Trial, TuningCache};
+use logitscope::gpu::{
+    Device, Engine, KernelChoice, LinearVariant, Matrices, MatrixTile, MatrixUnits, Trial, TuningCache,
+};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, plan_decoder};
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
@@ -103,7 +105,8 @@ fn prompts_get_the_fastest_candidate_that_suits_the_weights() {
     let weights = SyntheticWeights::new(&plan, WeightFormat::F32).expect("f32 fits every row");
     let device = support::device();
     // Units that round the inputs are not for weights in f32, and this device could not compile them.
-    let rounding = LinearVariant::GemmCooperative { units: MatrixUnits::Half16, lanes: 32 };
+    let matrices = Matrices { units: MatrixUnits::Half16, tile: MatrixTile::Small };
+    let rounding = LinearVariant::GemmCooperative { matrices, lanes: 32 };
     let [lanes, tiles] = [LinearVariant::GemvPerLane, LinearVariant::GemmRegisters];
     let mut trials = TuningCache::default();
     // One of the two is not the fastest, and has to be replaced.

@@ -4,7 +4,7 @@ use super::compiler::Compiler;
 use super::plain_ops::Norm;
 use super::spec::{Binding, DispatchSpec, Grid, Height};
 use crate::gpu::kernels::{
-    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearVariant, MatrixUnits, Override, Reduction, RowCount,
+    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearVariant, Matrices, Override, Reduction, RowCount,
     SHUFFLE_LANES, Variant,
 };
 use crate::gpu::weights::{GpuLayout, padded_row, unit_weights};
@@ -74,7 +74,7 @@ impl GroupShape {
 /// The kernel for a shard of a matrix, and its workgroups.
 struct Shape {
     kernel: Kernel,
-    units: Option<MatrixUnits>,
+    matrices: Option<Matrices>,
     lanes: u32,
     /// Workgroups over the rows of the weight.
     columns: u32,
@@ -86,7 +86,7 @@ struct Shape {
 impl Shape {
     /// A kernel without matrix units and overrides of its own.
     fn plain(kernel: Kernel, lanes: u32, columns: u32, rows: u32) -> Self {
-        Self { kernel, units: None, lanes, columns, rows, overrides: Vec::new() }
+        Self { kernel, matrices: None, lanes, columns, rows, overrides: Vec::new() }
     }
 }
 
@@ -179,7 +179,7 @@ impl Compiler<'_> {
         if variant.most_normed_rows() > 0 {
             bindings.push((6, Binding::Vector(map.norm.map(|norm| norm.weight))));
         }
-        let variant = Variant { units: shape.units, ..self.variant_for(shape.kernel, map.weight) };
+        let variant = Variant { matrices: shape.matrices, ..self.variant_for(shape.kernel, map.weight) };
         DispatchSpec {
             kernel: KernelUse { variant, overrides },
             bindings,
@@ -225,11 +225,11 @@ impl Compiler<'_> {
                 let tiles = weight_rows.div_ceil(SHARED_TILE);
                 Shape::plain(Kernel::GemmSharedMemory, SHARED_TILE, tiles, SHARED_TILE)
             }
-            LinearVariant::GemmCooperative { units, lanes } => {
-                let [batch_rows, tile_rows] = units.tile();
+            LinearVariant::GemmCooperative { matrices, lanes } => {
+                let [batch_rows, tile_rows] = matrices.rows();
                 let tiles = weight_rows.div_ceil(tile_rows);
                 let shape = Shape::plain(Kernel::GemmCooperative, lanes, tiles, batch_rows);
-                Shape { units: Some(units), ..shape }
+                Shape { matrices: Some(matrices), ..shape }
             }
         }
     }
