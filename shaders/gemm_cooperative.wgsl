@@ -3,7 +3,8 @@
 //
 // Maths, shapes and bindings: shaders/lib/linear.wgsl. The input comes normalised. Inputs and weights are as precise
 // as the units take them, the sums are f32.
-// Split: x and z over tiles of 2 · ACROSS · SIDE rows of the weight, y over tiles of 2 · DOWN · SIDE rows of the batch.
+// Split: x over tiles of 2 · ACROSS · SIDE rows of the weight, y over tiles of 2 · DOWN · SIDE rows of the batch, z over
+// parts of the columns (shaders/lib/partial_sums.wgsl).
 // Four subgroups multiply a quarter of the tile each. Where subgroups are smaller than the adapter's largest, a
 // workgroup has more of them; those do the same once more. A turn takes some columns: what its lanes have loaded goes into
 // workgroup memory, inputs narrowed and weights decoded; then they load what the next turn needs, which arrives while the
@@ -33,56 +34,59 @@ struct Tile {
     last_row: u32,
     first_weight: u32,
     last_weight: u32,
-}
-
-/// Weights as they are loaded.
-struct Unit {
-    raw: RawUnit,
-    factors: Factors,
+    // The part of the columns, and how many there are.
+    part: u32,
+    parts: u32,
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_id) subgroup: u32,
 ) {
     let tile = Tile(
         workgroup.y * TILE_ROWS,
         row_count() - 1u,
-        spread(workgroup) * TILE_WEIGHTS,
+        workgroup.x * TILE_WEIGHTS,
         first_weight_row(SHARD_BLOCKS) - 1u,
+        workgroup.z,
+        workgroups.z,
     );
-    // Where the subgroup's part begins in both tiles.
-    let part = subgroup % SUBGROUPS;
-    let part_rows = part / SUBGROUPS_ACROSS * DOWN * SIDE * TILE_STRIDE;
-    let part_weights = part % SUBGROUPS_ACROSS * ACROSS * SIDE * TILE_STRIDE;
+    let turns = (UNITS + TURN_UNITS - 1u) / TURN_UNITS;
+    let first_turn = tile.part * turns / tile.parts;
+    let end = (tile.part + 1u) * turns / tile.parts * TURN_UNITS;
+    // The quarter of the tile, and where it begins in either factor.
+    let quarter = subgroup % SUBGROUPS;
+    let quarter_rows = quarter / SUBGROUPS_ACROSS * DOWN * SIDE * TILE_STRIDE;
+    let quarter_weights = quarter % SUBGROUPS_ACROSS * ACROSS * SIDE * TILE_STRIDE;
 
     prepare_tables(lane);
     var sums_$i_$j = Sums();
-    var block_$b = load_block(tile, 0u, $bu * WORKGROUP + lane);
-    var unit_$u = load_unit(tile, 0u, $uu * WORKGROUP + lane);
-    for (var first_unit = 0u; first_unit < UNITS; first_unit += TURN_UNITS) {
+    var block_$b = tile_block(tile, first_turn * TURN_UNITS, $bu * WORKGROUP + lane);
+    var unit_$u = tile_unit(tile, first_turn * TURN_UNITS, $uu * WORKGROUP + lane);
+    for (var first_unit = first_turn * TURN_UNITS; first_unit < end; first_unit += TURN_UNITS) {
         put_block(block_$b, $bu, lane);
         put_unit(unit_$u, $uu, lane);
         workgroupBarrier();
         let next = first_unit + TURN_UNITS;
-        block_$b = load_block(tile, next, $bu * WORKGROUP + lane);
-        unit_$u = load_unit(tile, next, $uu * WORKGROUP + lane);
-        for (var column = 0u; column < 4u * TURN; column += SIDE) {
-            let weights_$j = weights_at(part_weights + $ju * SIDE * TILE_STRIDE + column);
-            let rows_$i = rows_at(part_rows + $iu * SIDE * TILE_STRIDE + column);
+        block_$b = tile_block(tile, next, $bu * WORKGROUP + lane);
+        unit_$u = tile_unit(tile, next, $uu * WORKGROUP + lane);
+        for (var column = first_column(); column < 4u * TURN; column += SIDE) {
+            let weights_$j = weights_at(quarter_weights + $ju * SIDE * TILE_STRIDE + column);
+            let rows_$i = rows_at(quarter_rows + $iu * SIDE * TILE_STRIDE + column);
             sums_$i_$j = coopMultiplyAdd(rows_$i, weights_$j, sums_$i_$j);
         }
         workgroupBarrier();
     }
-    keep_sums(sums_$i_$j, part);
+    keep_sums(sums_$i_$j, quarter);
     finish_squares(tile, $iu, $ju, lane);
 }
 
 /// Block `index` of the tile's input in the turn that begins at a unit. Rows beyond the end repeat the last; columns
 /// beyond are zero.
-fn load_block(tile: Tile, first_unit: u32, index: u32) -> vec4<f32> {
+fn tile_block(tile: Tile, first_unit: u32, index: u32) -> vec4<f32> {
     let row = min(tile.first_row + index / TURN, tile.last_row);
     let column = first_unit * UNIT + index % TURN;
     var block = vec4<f32>();
@@ -93,11 +97,9 @@ fn load_block(tile: Tile, first_unit: u32, index: u32) -> vec4<f32> {
 }
 
 /// Unit `index` of the tile's weights in that turn. Those beyond the ends repeat the last, for inputs that are zero.
-fn load_unit(tile: Tile, first_unit: u32, index: u32) -> Unit {
+fn tile_unit(tile: Tile, first_unit: u32, index: u32) -> Unit {
     let row = min(tile.first_weight + index / TURN_UNITS, tile.last_weight);
-    let unit = row * UNITS + min(first_unit + index % TURN_UNITS, UNITS - 1u);
-    let raw = raw_unit(unit);
-    return Unit(raw, unit_factors(raw, unit));
+    return load_unit(row * UNITS + min(first_unit + index % TURN_UNITS, UNITS - 1u));
 }
 
 /// Whether a lane's item of this index is one of so many: known beforehand where there is one for each lane.
@@ -116,30 +118,21 @@ fn put_unit(unit: Unit, index: u32, lane: u32) {
     if is_item(index, lane, TILE_UNITS) {
         let item = index * WORKGROUP + lane;
         let place = item / TURN_UNITS * TILE_STRIDE + 4u * UNIT * (item % TURN_UNITS);
-        put_weights(place, decoded(unit, 0u));
+        put_weights(place, unit_block(unit, 0u));
         if UNIT > 1u {
-            put_weights(place + 4u, decoded(unit, 1u));
+            put_weights(place + 4u, unit_block(unit, 1u));
         }
         if UNIT > 2u {
-            put_weights(place + 8u, decoded(unit, 2u));
-            put_weights(place + 12u, decoded(unit, 3u));
+            put_weights(place + 8u, unit_block(unit, 2u));
+            put_weights(place + 12u, unit_block(unit, 3u));
         }
         if UNIT > 4u {
-            put_weights(place + 16u, decoded(unit, 4u));
-            put_weights(place + 20u, decoded(unit, 5u));
-            put_weights(place + 24u, decoded(unit, 6u));
-            put_weights(place + 28u, decoded(unit, 7u));
+            put_weights(place + 16u, unit_block(unit, 4u));
+            put_weights(place + 20u, unit_block(unit, 5u));
+            put_weights(place + 24u, unit_block(unit, 6u));
+            put_weights(place + 28u, unit_block(unit, 7u));
         }
     }
-}
-
-/// Four weights of a unit.
-fn decoded(unit: Unit, block: u32) -> vec4<Number> {
-    var weights4 = numbers4(unit.raw, block) * unit.factors.step[block / 4u];
-    if HAS_OFFSET {
-        weights4 -= unit.factors.offset[block / 4u];
-    }
-    return narrowed(weights4);
 }
 
 /// Finishes a square of each subgroup once all are kept, as far as its outputs exist.
@@ -149,18 +142,18 @@ fn finish_squares(tile: Tile, down: u32, across: u32, lane: u32) {
     let block_rows = select(4u, 8u, FINISH == GATE);
     let blocks = SIDE / block_rows;
     for (var i = lane; i < SUBGROUPS * SIDE * blocks; i += WORKGROUP) {
-        let part = i / (SIDE * blocks);
+        let quarter = i / (SIDE * blocks);
         let square_row = i / blocks % SIDE;
-        let row = tile.first_row + (part / SUBGROUPS_ACROSS * DOWN + down) * SIDE + square_row;
-        let square_weight = (part % SUBGROUPS_ACROSS * ACROSS + across) * SIDE;
+        let row = tile.first_row + (quarter / SUBGROUPS_ACROSS * DOWN + down) * SIDE + square_row;
+        let square_weight = (quarter % SUBGROUPS_ACROSS * ACROSS + across) * SIDE;
         let block = (tile.first_weight + square_weight) / block_rows + i % blocks;
         if row <= tile.last_row && block < SHARD_BLOCKS {
-            let place = part * SQUARE + square_row * SIDE + i % blocks * block_rows;
+            let place = quarter * SQUARE + square_row * SIDE + i % blocks * block_rows;
             var up = vec4<f32>();
             if FINISH == GATE {
                 up = four_sums(place + 4u);
             }
-            finish(row, block, four_sums(place), up);
+            finish_part(tile.part, tile.parts, row, block, four_sums(place), up);
         }
     }
     workgroupBarrier();

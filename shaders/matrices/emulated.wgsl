@@ -8,7 +8,8 @@ const PADDING: u32 = 8u;
 
 /// Numbers as units of f16 take them.
 fn narrowed(value: vec4<f32>) -> vec4<f32> {
-    return quantizeToF16(clamp(value, vec4(-65504.0), vec4(65504.0)));
+    let kept = clamp(value, vec4(-65504.0), vec4(65504.0));
+    return vec4(unpack2x16float(pack2x16float(kept.xy)), unpack2x16float(pack2x16float(kept.zw)));
 }
 
 /// Rows 4·i to 4·i + 3 and columns 4·j to 4·j + 3, by i and j; a column of a quarter is a row of the square.
@@ -30,6 +31,9 @@ const SIDE: u32 = 8u;
 var<workgroup> batch_tile: array<vec4<f32>, TILE_ROWS * TILE_STRIDE / 4u>;
 var<workgroup> weight_tile: array<vec4<f32>, TILE_WEIGHTS * TILE_STRIDE / 4u>;
 var<workgroup> squares: array<vec4<f32>, SUBGROUPS * SQUARE / 4u>;
+
+/// Where a turn begins: no constant, or software drivers would take half a minute to unroll it.
+fn first_column() -> u32 { return pass_data[PASS_ROWS] >> 31u; }
 
 fn put_rows(place: u32, numbers: vec4<f32>) { batch_tile[place / 4u] = numbers; }
 fn put_weights(place: u32, numbers: vec4<f32>) { weight_tile[place / 4u] = numbers; }
@@ -62,22 +66,22 @@ fn weights_at(place: u32) -> Right {
 }
 
 /// Rows of quarters times those of the transposed factor.
-fn quarter(a: mat4x4<f32>, a_next: mat4x4<f32>, b: mat4x4<f32>, b_next: mat4x4<f32>) -> mat4x4<f32> {
+fn product(a: mat4x4<f32>, a_next: mat4x4<f32>, b: mat4x4<f32>, b_next: mat4x4<f32>) -> mat4x4<f32> {
     return transpose(b) * a + transpose(b_next) * a_next;
 }
 
 /// In place of the built-in function.
 fn coopMultiplyAdd(left: Left, right: Right, sums: Sums) -> Sums {
     return Square(
-        sums.q00 + quarter(left.q00, left.q01, right.q00, right.q01),
-        sums.q01 + quarter(left.q00, left.q01, right.q10, right.q11),
-        sums.q10 + quarter(left.q10, left.q11, right.q00, right.q01),
-        sums.q11 + quarter(left.q10, left.q11, right.q10, right.q11),
+        sums.q00 + product(left.q00, left.q01, right.q00, right.q01),
+        sums.q01 + product(left.q00, left.q01, right.q10, right.q11),
+        sums.q10 + product(left.q10, left.q11, right.q00, right.q01),
+        sums.q11 + product(left.q10, left.q11, right.q10, right.q11),
     );
 }
 
-fn keep_sums(sums: Sums, part: u32) {
-    let first = part * SQUARE / 4u;
+fn keep_sums(sums: Sums, quarter: u32) {
+    let first = quarter * SQUARE / 4u;
     for (var i = 0u; i < 4u; i++) {
         squares[first + 2u * i] = sums.q00[i];
         squares[first + 2u * i + 1u] = sums.q01[i];

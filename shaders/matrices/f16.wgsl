@@ -9,4 +9,7 @@ alias Number = f16;
 const PADDING: u32 = 8u;
 
 /// Numbers as the units take them; those beyond f16's range as its largest ones.
-fn narrowed(value: vec4<f32>) -> vec4<f16> { return vec4<f16>(clamp(value, vec4(-65504.0), vec4(65504.0))); }
+fn narrowed(value: vec4<f32>) -> vec4<f16> {
+    // What is beyond becomes infinite first; two numbers are kept within the range at once then.
+    return clamp(vec4<f16>(value), vec4<f16>(-65504.0h), vec4<f16>(65504.0h));
+}

@@ -13,6 +13,9 @@ var<workgroup> weight_tile: array<Number, TILE_WEIGHTS * TILE_STRIDE>;
 // A square of sums for each subgroup, row by row.
 var<workgroup> squares: array<f32, SUBGROUPS * SQUARE>;
 
+/// Where a turn begins.
+fn first_column() -> u32 { return 0u; }
+
 /// Puts four numbers into a tile, from number `place` of it on.
 fn put_rows(place: u32, numbers: vec4<Number>) {
     batch_tile[place] = numbers.x;
@@ -33,7 +36,7 @@ fn rows_at(place: u32) -> Left { return coopLoadT<Left>(&batch_tile[place], TILE
 fn weights_at(place: u32) -> Right { return coopLoad<Right>(&weight_tile[place], TILE_STRIDE); }
 
 /// Keeps a subgroup's sums where all lanes read them.
-fn keep_sums(sums: Sums, part: u32) { coopStoreT(sums, &squares[part * SQUARE], SIDE); }
+fn keep_sums(sums: Sums, quarter: u32) { coopStoreT(sums, &squares[quarter * SQUARE], SIDE); }
 
 /// Four of them.
 fn four_sums(place: u32) -> vec4<f32> {

@@ -43,7 +43,7 @@ impl MatrixTile {
     }
 
     /// Blocks of four columns that a turn takes.
-    fn turn(self) -> u32 {
+    pub(crate) fn turn(self) -> u32 {
         match self {
             Self::Small => 16,
             Self::Medium | Self::Large => 8,

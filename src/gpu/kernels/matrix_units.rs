@@ -61,6 +61,11 @@ impl MatrixUnits {
         self.inputs() == CooperativeScalarType::F16
     }
 
+    /// Whether what they multiply is f16 in memory, too.
+    pub(super) fn take_f16(self) -> bool {
+        matches!(self, Self::Half16 | Self::Half8)
+    }
+
     pub(super) fn id(self) -> &'static str {
         match self {
             Self::Half16 => "f16-16",

@@ -71,22 +71,14 @@ pub fn kernel_source(variant: Variant) -> String {
         Reduction::Memory => lib!("reduce_memory"),
         Reduction::Subgroups { .. } => lib!("reduce_subgroups"),
     });
-    let reader = format.map(reader);
-    let units = format.map(|format| match format {
-        WeightFormat::Blocks(_) | WeightFormat::Grids(_) | WeightFormat::Groups(_) => {
-            lib!("sub_blocks")
-        }
-        _ => lib!("scaled_units"),
-    });
-    let tables = format.map(|format| tables(format, spec));
-    let parts = match format {
-        Some(WeightFormat::Groups(format)) => Some(group_parts(format)),
-        _ => None,
-    };
+    let weights = format.map_or_else(Vec::new, |format| weight_files(format, spec, matrices));
     let tile = matrices.map(Matrices::constants);
-    let body = match matrices.zip(format) {
-        Some((matrices, format)) => repeated(spec.body, &matrices.repeats(unit_blocks(format))),
-        None => spec.body.to_owned(),
+    let body = match (matrices, format) {
+        (Some(matrices), Some(format)) => repeated(spec.body, &matrices.repeats(unit_blocks(format))),
+        (None, Some(format)) if kernel == Kernel::GemmSharedMemory => {
+            repeated(spec.body, &[('i', 8), ('w', 8), ('b', 8), ('u', 8 / unit_blocks(format))])
+        }
+        _ => spec.body.to_owned(),
     };
     let files = matrices
         .into_iter()
@@ -94,12 +86,31 @@ pub fn kernel_source(variant: Variant) -> String {
         .chain(tile.as_deref())
         .chain(reduction)
         .chain(spec.libraries.iter().copied())
-        .chain(units)
-        .chain(tables.as_deref())
-        .chain(parts.as_deref())
-        .chain(reader)
+        .chain(weights.iter().map(String::as_str))
         .chain([body.as_str()]);
     files.collect::<Vec<&str>>().join("\n")
+}
+
+/// What reads the weights of a format.
+fn weight_files(format: WeightFormat, spec: &KernelSpec, matrices: Option<Matrices>) -> Vec<String> {
+    let tables = tables(format, spec);
+    if format == WeightFormat::F16 && matrices.is_some_and(|matrices| matrices.units.take_f16()) {
+        return vec![tables, include_str!("../../../shaders/matrices/units_as_stored.wgsl").to_owned()];
+    }
+    let units = match format {
+        WeightFormat::Blocks(_) | WeightFormat::Grids(_) | WeightFormat::Groups(_) => lib!("sub_blocks"),
+        _ => lib!("scaled_units"),
+    };
+    let parts = match format {
+        WeightFormat::Groups(format) => group_parts(format),
+        _ => String::new(),
+    };
+    let mut files = vec![units.to_owned(), tables, parts, reader(format).to_owned()];
+    if matrices.is_some() {
+        let narrowed = include_str!("../../../shaders/matrices/units_narrowed.wgsl");
+        files.extend([lib!("words"), lib!("tile_units"), narrowed].map(str::to_owned));
+    }
+    files
 }
 
 /// What kernels need to know of matrix units.

@@ -10,6 +10,7 @@ mod dispatch;
 mod experts;
 mod heads;
 mod linear;
+mod parts;
 mod plain_ops;
 mod recurrent;
 mod resources;
