@@ -32,7 +32,10 @@ pub use kernels::{
     AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearKernel, LinearVariant, MOST_LANES,
     PrefillAttention, RecurrenceKernel, Reduction,
 };
-pub use kernels::{FinishKind, Kernel, KernelUse, MatrixUnits, Override, Variant, kernel_source, variants};
+pub use kernels::{
+    FinishKind, Kernel, KernelUse, Matrices, MatrixTile, MatrixUnits, Override, Variant, kernel_source,
+    variants,
+};
 pub use program::{kernel_uses, selection_uses};
 pub use progress::{LoadPart, Progress, Share};
 pub use sizing::{Fit, Memory, Placed, TooLarge, estimate_memory, least_memory, place, usual_memory};

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use logitscope::gpu::{
-    Device, Engine, KernelChoice, LinearKernel, LinearVariant, MatrixUnits, Trial, TuningCache,
+    Device, Engine, KernelChoice, LinearKernel, LinearVariant, Matrices, MatrixTile, MatrixUnits, Trial,
+    TuningCache,
 };
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, plan_decoder};
@@ -127,7 +128,8 @@ fn prompts_get_the_fastest_candidate_that_suits_the_weights() {
     let weights = SyntheticWeights::new(&plan, WeightFormat::F32).expect("f32 fits every row");
     let device = support::device();
     // Units that round the inputs are not for weights in f32, and this device could not compile them.
-    let rounding = LinearVariant::GemmCooperative { units: MatrixUnits::Half16, lanes: 32 };
+    let matrices = Matrices { units: MatrixUnits::Half16, tile: MatrixTile::Small };
+    let rounding = LinearVariant::GemmCooperative { matrices, lanes: 32 };
     let [lanes, rounding, tiles] = [LinearVariant::GemvPerLane, rounding, LinearVariant::GemmRegisters]
         .map(|variant| LinearKernel { variant, lanes: 8 });
     let mut trials = TuningCache::default();

@@ -145,6 +145,7 @@ impl KernelChoice {
 #[cfg(test)]
 mod tests {
     use super::super::limits::{MEMORY_BLOCKS, MOST_LANES};
+    use super::super::matrix_tile::{Matrices, MatrixTile};
     use super::super::matrix_units::MatrixUnits;
     use super::*;
 
@@ -173,7 +174,8 @@ mod tests {
     #[test]
     fn ids_stay_as_they_are() {
         let groups = |blocks| LinearVariant::GemvPerWorkgroup { blocks };
-        let matrices = |units| LinearVariant::GemmCooperative { units, lanes: 128 };
+        let matrices =
+            |units, tile| LinearVariant::GemmCooperative { matrices: Matrices { units, tile }, lanes: 128 };
         let variants = [
             (LinearVariant::GemvPerLane, "gemv-per-lane"),
             (groups(1), "gemv-per-workgroup-4"),
@@ -182,9 +184,11 @@ mod tests {
             (LinearVariant::GemvSubgroup, "gemv-subgroup-8"),
             (LinearVariant::GemmSubgroup, "gemm-subgroup-8"),
             (LinearVariant::GemmSharedMemory, "gemm-shared-memory-64"),
-            (matrices(MatrixUnits::Half16), "gemm-cooperative-f16-16-128"),
-            (matrices(MatrixUnits::Half8), "gemm-cooperative-f16-8-128"),
-            (matrices(MatrixUnits::Single8), "gemm-cooperative-f32-8-128"),
+            (matrices(MatrixUnits::Half16, MatrixTile::Small), "gemm-cooperative-f16-16-64x64-128"),
+            (matrices(MatrixUnits::Half16, MatrixTile::Medium), "gemm-cooperative-f16-16-64x128-128"),
+            (matrices(MatrixUnits::Half16, MatrixTile::Large), "gemm-cooperative-f16-16-128x128-128"),
+            (matrices(MatrixUnits::Half8, MatrixTile::Medium), "gemm-cooperative-f16-8-32x64-128"),
+            (matrices(MatrixUnits::Single8, MatrixTile::Large), "gemm-cooperative-f32-8-64x64-128"),
         ];
         for (variant, id) in variants {
             assert_eq!(variant.id(), id);
@@ -244,15 +248,19 @@ mod tests {
                 .map(|(lanes, blocks)| (lanes, blocks, least))
         };
         let by_subgroups = |least| all(Some(least));
-        let matrices = |units, lanes| LinearVariant::GemmCooperative { units, lanes };
+        let matrices = |units, lanes| {
+            Matrices::of(units)
+                .map(|matrices| LinearVariant::GemmCooperative { matrices, lanes })
+                .collect::<Vec<_>>()
+        };
 
         let nvidia = Capabilities { matrix_units: vec![Half16], ..gpu(32..=32) };
         assert_eq!(steps(&nvidia), by_subgroups(32));
-        assert_eq!(prompts(&nvidia), [matrices(Half16, 128)]);
+        assert_eq!(prompts(&nvidia), matrices(Half16, 128));
 
         let amd = Capabilities { matrix_units: vec![Half16], ..gpu(32..=64) };
         assert_eq!(steps(&amd), by_subgroups(32));
-        assert_eq!(prompts(&amd), [matrices(Half16, 256)]);
+        assert_eq!(prompts(&amd), matrices(Half16, 256));
 
         let intel = gpu(8..=32);
         assert_eq!(steps(&intel), by_subgroups(8));
@@ -260,7 +268,7 @@ mod tests {
 
         let apple = Capabilities { has_int64: false, matrix_units: vec![Half8, Single8], ..gpu(32..=32) };
         assert_eq!(steps(&apple), by_subgroups(32));
-        assert_eq!(prompts(&apple), [matrices(Half8, 128), matrices(Single8, 128)]);
+        assert_eq!(prompts(&apple), [matrices(Half8, 128), matrices(Single8, 128)].concat());
 
         // Four subgroups of 128 lanes are more than a workgroup of any kernel has.
         let adreno = Capabilities { matrix_units: vec![Half16], ..gpu(64..=128) };

@@ -1,5 +1,6 @@
 //! The shape of an attention: heads and their widths, and the memory that follows from them.
 
+use super::parts::partial_sum_bytes;
 use crate::gpu::kernels::MOST_AT_ONCE;
 use crate::gpu::pass::MOST_PARTIALS;
 use crate::model::config::ScoresConfig;
@@ -81,14 +82,15 @@ impl From<AttentionOp> for Shape {
     }
 }
 
-/// Bytes that attention needs in addition to the plan's buffers: for partial results, and for ready queries of `rows` rows.
+/// Bytes that a plan needs in addition to its buffers, for `rows` rows: for partial results, of which those of attention and of
+/// linear maps never meet, and for queries that are ready for attention.
 pub(crate) fn scratch_bytes(plan: &Plan, rows: usize) -> [u64; 2] {
     let shapes = || plan.ops.iter().filter_map(Shape::of);
     let partials = shapes().map(|shape| MOST_PARTIALS as u64 * u64::from(4 * shape.heads * shape.partial()));
     let has_prologue = |op: &&Op| matches!(op, Op::Attention(AttentionOp { prologue: Some(_), .. }));
     let ready = plan.ops.iter().filter(has_prologue).filter_map(Shape::of);
     let ready = ready.map(|shape| 4 * rows as u64 * u64::from(shape.heads * shape.head_width + 3));
-    [partials.max().unwrap_or_default(), ready.max().unwrap_or_default()]
+    [partials.max().unwrap_or_default().max(partial_sum_bytes(plan, rows)), ready.max().unwrap_or_default()]
 }
 
 /// The keys or values of one position of a layer's cache, without padding.

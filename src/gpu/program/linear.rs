@@ -1,10 +1,11 @@
 //! Linear maps as dispatches: for each number of rows its kernel, one dispatch a shard.
 
 use super::compiler::Compiler;
+use super::parts::TileParts;
 use super::plain_ops::Norm;
 use super::spec::{Binding, DispatchSpec, Grid, Height};
 use crate::gpu::kernels::{
-    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearKernel, LinearKind, LinearVariant, MatrixUnits, Override,
+    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearKernel, LinearKind, LinearVariant, Matrices, Override,
     Reduction, RowCount, SHUFFLE_LANES, Variant,
 };
 use crate::gpu::weights::{GpuLayout, padded_row, unit_weights};
@@ -22,6 +23,11 @@ fn shuffle_tile_rows(unit_blocks: u32) -> u32 {
 
 /// Rows of the weight, rows of the batch and lanes of a workgroup of `shaders/gemm_shared_memory.wgsl`.
 const SHARED_TILE: u32 = 64;
+/// Blocks of four columns of its turn.
+const SHARED_TURN: u32 = 8;
+
+/// Lanes of a workgroup of `shaders/linear_sums.wgsl`.
+const SUM_LANES: u32 = 64;
 
 /// Rows of a weight from which on a workgroup takes eight where the input is normalised on the way: the norm's
 /// instructions are then few beside the weights', and there still are enough workgroups for a GPU.
@@ -82,19 +88,21 @@ impl GroupShape {
 /// The kernel for a shard of a matrix, and its workgroups.
 struct Shape {
     kernel: Kernel,
-    units: Option<MatrixUnits>,
+    matrices: Option<Matrices>,
     lanes: u32,
     /// Workgroups over the rows of the weight.
     columns: u32,
     /// Rows of the batch that a workgroup takes.
     rows: u32,
+    /// The tiles of kernels that may divide the columns.
+    parts: Option<TileParts>,
     overrides: Vec<Override>,
 }
 
 impl Shape {
-    /// A kernel without matrix units and overrides of its own.
+    /// A kernel without matrix units, parts and overrides of its own.
     fn plain(kernel: Kernel, lanes: u32, columns: u32, rows: u32) -> Self {
-        Self { kernel, units: None, lanes, columns, rows, overrides: Vec::new() }
+        Self { kernel, matrices: None, lanes, columns, rows, parts: None, overrides: Vec::new() }
     }
 }
 
@@ -130,7 +138,7 @@ impl Compiler<'_> {
             (map.input, map.norm) = (normed, None);
         }
         for shard in 0..self.tensors[map.weight.0].shards.len() {
-            dispatches.push(self.linear_shard(&map, kernel, row_count, shard));
+            dispatches.extend(self.linear_shard(&map, kernel, row_count, shard));
         }
         dispatches
     }
@@ -164,14 +172,12 @@ impl Compiler<'_> {
         linear: LinearKernel,
         row_count: RowCount,
         shard: usize,
-    ) -> DispatchSpec {
+    ) -> Vec<DispatchSpec> {
         let rows = &self.tensors[map.weight.0].shards[shard];
         let block_rows = block_rows(map.epilogue);
         let blocks = (rows.len() as u32).div_ceil(block_rows);
         let shape = self.linear_shape(map, linear, row_count, blocks);
-        let mut overrides = shape.overrides;
-        overrides.extend([
-            Override::Workgroup(shape.lanes),
+        let mut common = vec![
             Override::Units(self.units(map.weight)),
             Override::InputBlocks(self.stride_blocks(map.input)),
             Override::OutputBlocks(self.stride_blocks(map.output)),
@@ -182,9 +188,9 @@ impl Compiler<'_> {
             Override::HasNorm(map.norm.is_some()),
             Override::Epsilon(map.norm.map_or(0.0, |norm| norm.epsilon)),
             Override::RowsWord(self.plan.buffer(map.output).rows),
-        ]);
+        ];
         let (finish, activation) = finish(map.epilogue);
-        overrides.extend([Override::Finish(finish), Override::Activation(activation)]);
+        common.extend([Override::Finish(finish), Override::Activation(activation)]);
         let mut bindings = self.shard_bindings(map.weight, shard);
         bindings.extend([
             (3, Binding::Activation(map.input)),
@@ -197,11 +203,29 @@ impl Compiler<'_> {
         if linear.variant.most_normed_rows() > 0 {
             bindings.push((6, Binding::Vector(map.norm.map(|norm| norm.weight))));
         }
-        let variant = Variant { units: shape.units, ..self.variant_for(shape.kernel, map.weight) };
-        DispatchSpec {
+        if shape.parts.is_some() {
+            bindings.push((7, Binding::Partials));
+        }
+        let sums = shape.parts.map(|parts| Self::part_sums(map, parts, blocks, &common));
+        let variant = Variant { matrices: shape.matrices, ..self.variant_for(shape.kernel, map.weight) };
+        let overrides = [shape.overrides, vec![Override::Workgroup(shape.lanes)], common].concat();
+        let height = shape.parts.map_or(Height::Rows(shape.rows), Height::Parts);
+        let product = DispatchSpec {
             kernel: KernelUse { variant, overrides },
             bindings,
-            grid: Grid { columns: shape.columns, height: Height::Rows(shape.rows) },
+            grid: Grid { columns: shape.columns, height },
+        };
+        [Some(product), sums].into_iter().flatten().collect()
+    }
+
+    /// The dispatch that adds up what workgroups have found over parts of the columns.
+    fn part_sums(map: &LinearMap, parts: TileParts, blocks: u32, common: &[Override]) -> DispatchSpec {
+        let overrides = [&[Override::Workgroup(SUM_LANES)][..], common].concat();
+        let (output, bias) = (Binding::Activation(map.output), Binding::Vector(map.bias));
+        DispatchSpec {
+            kernel: KernelUse { variant: Kernel::LinearSums.into(), overrides },
+            bindings: vec![(0, Binding::Pass), (4, output), (5, bias), (7, Binding::Partials)],
+            grid: Grid { columns: blocks.div_ceil(SUM_LANES), height: Height::PartSums(parts) },
         }
     }
 
@@ -235,13 +259,18 @@ impl Compiler<'_> {
             }
             LinearVariant::GemmSharedMemory => {
                 let tiles = weight_rows.div_ceil(SHARED_TILE);
-                Shape::plain(Kernel::GemmSharedMemory, SHARED_TILE, tiles, SHARED_TILE)
+                let turns = self.row_blocks(map.weight).div_ceil(SHARED_TURN);
+                let parts = TileParts { tiles, tile: [SHARED_TILE; 2], turns };
+                let shape = Shape::plain(Kernel::GemmSharedMemory, SHARED_TILE, tiles, SHARED_TILE);
+                Shape { parts: Some(parts), ..shape }
             }
-            LinearVariant::GemmCooperative { units, lanes } => {
-                let [batch_rows, tile_rows] = units.tile();
+            LinearVariant::GemmCooperative { matrices, lanes } => {
+                let [batch_rows, tile_rows] = matrices.rows();
                 let tiles = weight_rows.div_ceil(tile_rows);
                 let shape = Shape::plain(Kernel::GemmCooperative, lanes, tiles, batch_rows);
-                Shape { units: Some(units), ..shape }
+                let turns = self.row_blocks(map.weight).div_ceil(matrices.tile.turn());
+                let parts = TileParts { tiles, tile: matrices.rows(), turns };
+                Shape { matrices: Some(matrices), parts: Some(parts), ..shape }
             }
         }
     }
@@ -286,7 +315,10 @@ mod tests {
 
     #[test]
     fn the_shaders_take_as_many_rows_as_are_dispatched() {
-        assert_shared("gemm_shared_memory.wgsl", &[("TILE", u64::from(SHARED_TILE))]);
+        assert_shared(
+            "gemm_shared_memory.wgsl",
+            &[("TILE", u64::from(SHARED_TILE)), ("TURN", u64::from(SHARED_TURN))],
+        );
         assert_shared("gemv_subgroup.wgsl", &[("LANE_ROWS", u64::from(SHUFFLE_ROWS))]);
         assert_shared("lib/shuffle.wgsl", &[("LANES", u64::from(SHUFFLE_LANES))]);
         // gemm_subgroup.wgsl computes its rows of a lane from UNIT, as `shuffle_tile_rows` does.

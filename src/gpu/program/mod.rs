@@ -11,6 +11,7 @@ mod experts;
 mod heads;
 mod linear;
 mod linear_maps;
+mod parts;
 mod plain_ops;
 mod recurrent;
 mod resources;
