@@ -153,7 +153,6 @@ fn load_words(part: LoadPart, Share { done, total }: Share) -> String {
     match part {
         LoadPart::Uploading => format!("loading: {name}, {} of {}", bytes(done), bytes(total)),
         _ if total > 0 => format!("loading: {name}, {done} of {total}"),
-        LoadPart::Making => format!("loading: {name}, {done} so far"),
         _ => format!("loading: {name}"),
     }
 }
@@ -214,7 +213,7 @@ mod tests {
         let words = |part, done, total| load_words(part, Share { done, total });
         assert_eq!(words(LoadPart::Reading, 0, 0), "loading: reading files");
         assert_eq!(words(LoadPart::Uploading, 1536, 4096), "loading: uploading weights, 1.54 kB of 4.10 kB");
-        assert_eq!(words(LoadPart::Making, 7, 0), "loading: making kernels, 7 so far");
+        assert_eq!(words(LoadPart::Making, 7, 25), "loading: making kernels, 7 of 25");
         assert_eq!(words(LoadPart::Compiling, 12, 40), "loading: compiling kernels, 12 of 40");
         assert_eq!(words(LoadPart::WarmingUp, 1, 4), "loading: warming up, 1 of 4");
     }

@@ -17,7 +17,7 @@ pub enum LoadPart {
     Opening,
     /// Weights go to the device; counts bytes.
     Uploading,
-    /// Kernels are made of their sources; counts those made, and how many there will be is not known.
+    /// Kernels are made of their sources, on threads that began beside the upload; counts kernels.
     Making,
     /// Variants of kernels are timed. No share of it is known.
     Trying,

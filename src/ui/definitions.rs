@@ -117,7 +117,7 @@ definitions! {
     NEW_TOKENS = "New tokens", "tokens", Measured, "Tokens generated so far.", "";
     TIME_LEFT = "Time left", "s", Estimated, "How long it still takes if it goes on as so far.", "elapsed · left ÷ done";
     UPLOADED = "Uploaded", "bytes", Measured, "Weights that are on the GPU, of all there are.", "";
-    KERNELS_MADE = "Kernels made", "", Measured, "Kernels made of their sources so far: one for each set of constants.", "";
+    KERNELS_MADE = "Kernels made", "", Measured, "Kernels made of their sources, of all that loading makes: one for each set of constants.", "";
     KERNELS_COMPILED = "Kernels compiled", "", Measured, "Kernels that ran once, of those that usual passes use.", "";
     PASSES_RUN = "Warm-up passes", "", Measured, "Passes on throwaway tokens that ran, of all of them.", "";
     PART_TIME_LEFT = "Left of this part", "s", Estimated, "How long this part of loading still takes if it goes on as so far.", "elapsed · left ÷ done";

@@ -14,7 +14,7 @@ pub(super) fn figure(part: LoadPart, share: Share) -> String {
         }
         (LoadPart::Compiling, Some(_)) => format!("kernel {} of {total} · {name}", (done + 1).min(total)),
         (LoadPart::WarmingUp, Some(_)) => format!("{name} · pass {} of {total}", (done + 1).min(total)),
-        (LoadPart::Making, _) => format!("{name} · {done} so far"),
+        (LoadPart::Making, Some(_)) => format!("{name} · {done} of {total}"),
         _ => format!("{name}…"),
     }
 }
@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(words(LoadPart::Compiling, 11, 40), "kernel 12 of 40 · compiling kernels");
         assert_eq!(words(LoadPart::Compiling, 40, 40), "kernel 40 of 40 · compiling kernels");
         assert_eq!(words(LoadPart::WarmingUp, 0, 4), "warming up · pass 1 of 4");
-        assert_eq!(words(LoadPart::Making, 3, 0), "making kernels · 3 so far");
+        assert_eq!(words(LoadPart::Making, 3, 25), "making kernels · 3 of 25");
         assert_eq!(words(LoadPart::Reading, 0, 0), "reading files…");
         for part in LoadPart::ALL {
             let unknown = counts(part).is_none();

@@ -2,9 +2,15 @@
 
 use std::ops::ControlFlow;
 
+use logitscope::gpu::{AdapterClass, Device, Engine};
+use logitscope::model::batch::RowOutput;
+use logitscope::model::selection::SamplingParams;
+use logitscope::model::{Batch, LanguageModel, WeightFormat};
 use logitscope::session::{GpuLoader, LoadError, LoadPart, LoadRequest, Loader, ModelSource, Share};
 
+use super::engine::{small_model, tokens};
 use super::formats::fixture;
+use super::support::MadeWeights;
 
 /// A tiny model's load: every part and share that was told.
 fn told() -> Vec<(LoadPart, Share)> {
@@ -31,6 +37,13 @@ fn every_part_of_a_load_is_told_with_its_share() {
     }
     let uploaded = of(LoadPart::Uploading).last().copied().expect("it was told");
     assert!((1..=uploaded.total).contains(&uploaded.done), "{uploaded:?}");
+    let made = of(LoadPart::Making);
+    let total = made[0].total;
+    assert!(
+        made.iter().all(|share| share.total == total) && made.is_sorted_by_key(|share| share.done),
+        "{made:?}"
+    );
+    assert_eq!(made.last(), Some(&Share { done: total, total }));
     for part in [LoadPart::Compiling, LoadPart::WarmingUp] {
         let shares = of(part);
         let total = shares[0].total;
@@ -53,4 +66,35 @@ fn loading_stops_in_every_part() {
         assert!(matches!(stopped, Err(LoadError::Stopped)), "{stopping:?}");
         assert_eq!(last, Some(stopping), "it does not go on");
     }
+}
+
+/// Kernels are made on several threads before they are needed: no fewer than passes use, so that none has to wait for one, and no
+/// other ones.
+#[test]
+fn a_load_makes_the_kernels_that_passes_use() {
+    let device = Device::open(None).unwrap();
+    let before = device.pipelines();
+    let plan = small_model();
+    let weights = MadeWeights::random(&plan, WeightFormat::Q8_0, 3);
+    let mut made = Vec::new();
+    let mut progress = |part, share: Share| {
+        made.extend((part == LoadPart::Making).then_some(share.done));
+        ControlFlow::Continue(())
+    };
+    let mut engine = Engine::load(device, plan, 320, &weights, &mut progress).unwrap();
+    engine.prepare(&mut progress).unwrap();
+    let loaded = engine.device.pipelines();
+    // Trials make kernels as well.
+    let is_gpu = engine.device.capabilities.class == AdapterClass::Gpu;
+    assert!(is_gpu || Some(&((loaded - before) as u64)) == made.last(), "{loaded} of {made:?}");
+    for rows in [1, 2, 3, 8, 9, 31, 64, 300] {
+        let sequence = engine.new_sequence();
+        let chain = Batch::chain(sequence, 0, &tokens(rows), RowOutput::Logits);
+        engine.forward(&chain).unwrap();
+        let summary = RowOutput::Summary(SamplingParams::GREEDY);
+        let step = Batch::chain(sequence, rows, &[1], summary);
+        engine.forward(&step).unwrap();
+        engine.release(sequence);
+    }
+    assert_eq!(engine.device.pipelines(), loaded);
 }

@@ -141,11 +141,18 @@ impl Device {
 
     /// The kernel, ready to run; compiled once for each set of constants.
     pub(crate) fn pipeline(&self, kernel: &KernelUse) -> Result<wgpu::ComputePipeline, ModelError> {
-        self.pipelines.get(&self.device, &self.failure, kernel)
+        let pipeline = self.pipelines.get(&self.device, kernel);
+        self.check()?;
+        Ok(pipeline)
+    }
+
+    /// Whether the kernel is made.
+    pub(super) fn has_pipeline(&self, kernel: &KernelUse) -> bool {
+        self.pipelines.has(kernel)
     }
 
     /// How many kernels were made so far.
-    pub(crate) fn pipelines(&self) -> usize {
+    pub fn pipelines(&self) -> usize {
         self.pipelines.len()
     }
 

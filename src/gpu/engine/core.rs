@@ -9,12 +9,12 @@ use std::sync::Arc;
 use super::in_flight::Passes;
 use super::recorder::Recorder;
 use crate::gpu::cache::{PagesMissing, cache_widths, most_positions};
-use crate::gpu::device::{Device, Promise, free_host_memory};
+use crate::gpu::device::{Device, Making, Promise, free_host_memory};
 use crate::gpu::error::LoadError;
-use crate::gpu::kernels::{KernelChoice, LinearVariant, RowCount, TunedKernels};
+use crate::gpu::kernels::{KernelChoice, KernelUse, LinearVariant, RowCount, TunedKernels};
 use crate::gpu::pass::{self, BatchShape, Fixed, MOST_TABLES, Placement, Rows};
-use crate::gpu::program::{Program, Resources, Selection};
-use crate::gpu::progress::{LoadPart, Progress, Share, tell};
+use crate::gpu::program::{Program, Resources, Selection, pass_uses, selection_uses};
+use crate::gpu::progress::{LoadPart, Progress, tell};
 use crate::gpu::sizing::{Memory, Residency, SizedModel};
 use crate::gpu::weights::{GpuLayout, GpuTensor, SharedTensor, SharedTensors, Uploaded, upload};
 use crate::model::plan::{Plan, TensorId, TensorSpec};
@@ -81,12 +81,16 @@ impl Engine {
         let Residency { streamed, streaming, context, limits, bytes } = residency;
         let promise = device.promise(bytes);
         let rows = Rows::of(&plan, context);
-        let Uploaded { tensors, host, non_finite } =
-            upload(&device, &plan, weights, shared, &streamed, progress)?;
-        let resources = Resources::new(&device, &plan, (tensors, host), rows, context, limits)?;
-        let program = Program::compile(&device, plan, &resources, choice, || {
-            tell(progress, LoadPart::Making, Share::of(device.pipelines(), 0))
+        let kernels = first_kernels(&device, &plan, weights, choice)?;
+        let (resources, non_finite) = std::thread::scope(|scope| {
+            let making = Making::start(scope, &device, kernels);
+            let Uploaded { tensors, host, non_finite } =
+                upload(&device, &plan, weights, shared, &streamed, progress)?;
+            let resources = Resources::new(&device, &plan, (tensors, host), rows, context, limits)?;
+            making.finish(|share| tell(progress, LoadPart::Making, share))?;
+            Ok::<_, LoadError>((resources, non_finite))
         })?;
+        let program = Program::compile(&device, plan, &resources, choice)?;
         let recorder = Recorder::new(&device, rows.outputs, program.segments.len())?;
         let passes = Passes::default();
         let pinned = Vec::new();
@@ -233,6 +237,18 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The kernels that a plan's passes and the selection use, and that are not there yet.
+fn first_kernels(
+    device: &Device,
+    plan: &Plan,
+    weights: &dyn Weights,
+    choice: KernelChoice,
+) -> Result<Vec<KernelUse>, LoadError> {
+    let uses = pass_uses(plan, weights.tensors(), choice, device.binding_limit(), &plan.ops)?;
+    let selection = selection_uses(plan.buffer(plan.logits).columns, choice);
+    Ok(device.missing(uses.iter().chain(&selection)))
 }
 
 /// Decides which of a plan's tensors go where.

@@ -79,22 +79,47 @@ pub fn kernel_uses(
     choice: KernelChoice,
     binding_bytes: u64,
 ) -> Result<Vec<KernelUse>, LoadError> {
-    let layouts = GpuLayout::of_all(plan, tensors);
-    let shape = |(info, layout)| TensorShape::of(info, layout, binding_bytes);
-    let shapes = tensors.iter().zip(layouts).map(shape).collect::<Result<Vec<_>, _>>()?;
+    let shapes = shapes(plan, tensors, binding_bytes)?;
     let tuned = TunedKernels::default();
     let compiler = Compiler { plan, tensors: &shapes, choice, tuned: &tuned };
-    let mut uses: Vec<KernelUse> = Vec::new();
-    let mut add = |spec: &DispatchSpec| {
-        if !uses.contains(&spec.kernel) {
-            uses.push(spec.kernel.clone());
-        }
-    };
+    let mut uses = Vec::new();
     for op in &plan.ops {
-        compiler.step(op).all().for_each(&mut add);
+        add_uses(&mut uses, compiler.step(op).all());
         if let Op::Attention(attention) = *op {
-            compiler.attention_scores(attention).iter().for_each(&mut add);
+            add_uses(&mut uses, compiler.attention_scores(attention).iter());
         }
     }
     Ok(uses)
+}
+
+/// Those of them that passes use, of some of the plan's ops.
+pub(crate) fn pass_uses<'o>(
+    plan: &Plan,
+    tensors: &[TensorInfo],
+    choice: KernelChoice,
+    binding_bytes: u64,
+    ops: impl IntoIterator<Item = &'o Op>,
+) -> Result<Vec<KernelUse>, LoadError> {
+    let shapes = shapes(plan, tensors, binding_bytes)?;
+    let tuned = TunedKernels::default();
+    let compiler = Compiler { plan, tensors: &shapes, choice, tuned: &tuned };
+    let mut uses = Vec::new();
+    ops.into_iter().for_each(|op| add_uses(&mut uses, compiler.step(op).all()));
+    Ok(uses)
+}
+
+/// How a plan's tensors will lie on an adapter.
+fn shapes(plan: &Plan, tensors: &[TensorInfo], binding_bytes: u64) -> Result<Vec<TensorShape>, LoadError> {
+    let layouts = GpuLayout::of_all(plan, tensors);
+    let shape = |(info, layout)| TensorShape::of(info, layout, binding_bytes);
+    tensors.iter().zip(layouts).map(shape).collect()
+}
+
+/// Adds the kernels of dispatches that are not among them.
+fn add_uses<'s>(uses: &mut Vec<KernelUse>, specs: impl Iterator<Item = &'s DispatchSpec>) {
+    for DispatchSpec { kernel, .. } in specs {
+        if !uses.contains(kernel) {
+            uses.push(kernel.clone());
+        }
+    }
 }

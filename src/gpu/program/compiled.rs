@@ -27,61 +27,50 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Compiles a plan, and calls `before_each` before each of its ops.
-    pub(crate) fn compile<E: From<ModelError>>(
+    /// Compiles a plan.
+    pub(crate) fn compile(
         device: &Device,
         plan: Plan,
         resources: &Resources,
         choice: KernelChoice,
-        mut before_each: impl FnMut() -> Result<(), E>,
-    ) -> Result<Self, E> {
-        let shapes = resources.shapes();
-        let tuned = TunedKernels::default();
-        let compiler = Compiler { plan: &plan, tensors: &shapes, choice, tuned: &tuned };
-        let mut steps = Vec::with_capacity(plan.ops.len());
-        for op in &plan.ops {
-            before_each()?;
-            steps.push(ready(device, resources, &compiler.step(op))?);
-            device.check()?;
-        }
+    ) -> Result<Self, ModelError> {
         let head_start = head_start(&plan);
         let segments = Segment::of(&plan, &resources.host, |tensor| resources.tensors[tensor.0].bytes);
-        Ok(Self { plan, choice, tuned, steps, head_start, segments })
+        let tuned = TunedKernels::default();
+        let mut program = Self { plan, choice, tuned, steps: Vec::new(), head_start, segments };
+        program.recompile(device, resources)?;
+        Ok(program)
     }
 
     /// Compiles every op again, for other buffers or kernels.
     pub(crate) fn recompile(&mut self, device: &Device, resources: &Resources) -> Result<(), ModelError> {
         let all: Vec<usize> = (0..self.plan.ops.len()).collect();
-        self.steps = self.compile_ops(device, resources, &self.tuned, &all)?;
+        let steps = self.compile_each(device, resources, &[(self.tuned.clone(), &all)])?;
+        self.steps = steps.into_iter().flatten().collect();
         Ok(())
     }
 
-    /// Some of the plan's ops, by their indices, with other kernels for linear maps.
-    fn compile_ops(
-        &self,
-        device: &Device,
-        resources: &Resources,
-        tuned: &TunedKernels,
-        ops: &[usize],
-    ) -> Result<Vec<Step>, ModelError> {
-        let shapes = resources.shapes();
-        let compiler = self.compiler(&shapes, tuned);
-        let step = |&op: &usize| ready(device, resources, &compiler.step(&self.plan.ops[op]));
-        let steps = ops.iter().map(step).collect::<Result<_, _>>()?;
-        device.check()?;
-        Ok(steps)
-    }
-
-    /// Some of the plan's ops several times, each time with other kernels for linear maps.
+    /// Some of the plan's ops, by their indices, several times, each time with other kernels for linear maps; the kernels of
+    /// all are made together.
     pub(crate) fn compile_each(
         &self,
         device: &Device,
         resources: &Resources,
         candidates: &[(TunedKernels, &[usize])],
     ) -> Result<Vec<Vec<Step>>, ModelError> {
-        let compile =
-            |(tuned, ops): &(TunedKernels, &[usize])| self.compile_ops(device, resources, tuned, ops);
-        candidates.iter().map(compile).collect()
+        let shapes = resources.shapes();
+        let specs = |(tuned, ops): &(TunedKernels, &[usize])| -> Vec<Step<DispatchSpec>> {
+            let compiler = self.compiler(&shapes, tuned);
+            ops.iter().map(|&op| compiler.step(&self.plan.ops[op])).collect()
+        };
+        let all: Vec<_> = candidates.iter().map(specs).collect();
+        device.make(all.iter().flatten().flat_map(Step::all).map(|spec| &spec.kernel))?;
+        let ready = |steps: &Vec<Step<DispatchSpec>>| {
+            steps.iter().map(|step| ready(device, resources, step)).collect::<Result<Vec<_>, _>>()
+        };
+        let steps = all.iter().map(ready).collect::<Result<_, _>>()?;
+        device.check()?;
+        Ok(steps)
     }
 
     /// What compiles the plan's ops with these kernels for linear maps.

@@ -24,6 +24,7 @@ mod summary;
 
 pub(super) use attention_shape::{decode, scratch_bytes};
 pub use compile::kernel_uses;
+pub(super) use compile::pass_uses;
 pub(super) use compiled::Program;
 pub(super) use dispatch::Dispatch;
 pub(super) use resources::Resources;
