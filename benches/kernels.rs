@@ -5,17 +5,22 @@
 //! compute. Passes of up to eight rows are bound by memory and told as a share of the device's copy bandwidth, longer
 //! ones as a share of its f32 rate.
 //!
-//!     cargo bench --bench kernels -- [--filter TEXT] [--adapter INDEX|NAME] [--json]
+//! The first line tells what a dispatch takes that does nothing: no op takes less.
 //!
-//! A filter is a part of a line, such as `llama-7b q8_0` or `attention`. With `--json` each result is one line for
-//! `benches/runs/`.
+//!     cargo bench --bench kernels -- [--filter TEXT] [--format NAME,NAME…] [--unchecked] [--adapter INDEX|NAME] [--json]
+//!
+//! A filter is a part of a line, such as `llama-7b q8_0` or `attention`. Each format and candidate is held to the twin
+//! once, in a shape of small layers if the one that is timed has large ones; with `--unchecked` not at all. With `--json` each
+//! result is one line for `benches/runs/`.
 
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::Arc;
 
-use logitscope::gpu::{BegunPass, Device, Engine, KernelChoice, copy_bandwidth, f32_rate};
+use logitscope::gpu::{
+    BegunPass, Device, Engine, KernelChoice, copy_bandwidth, f32_rate, launch_seconds, wake,
+};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::conversion::Converted;
 use logitscope::model::plan::{AttentionOp, Op, Plan, RecurrenceOp};
@@ -25,19 +30,23 @@ use logitscope::synthetic::{SyntheticWeights, shapes};
 use logitscope::verify::{Agreement, Comparison};
 use serde_json::json;
 
-const FORMATS: [WeightsChoice; 4] =
-    [WeightsChoice::Original, WeightsChoice::F16, WeightsChoice::Q8_0, WeightsChoice::Q4_0];
+/// Names of the weights' formats: as the program converts to them, the last one as files bring it.
+const FORMATS: [&str; 5] = ["f32", "f16", "q8_0", "q4_0", "q4_k"];
 /// Rows of a pass, and positions in the cache before it: steps, drafts and beams, prompts.
 const PASSES: [(usize, usize); 5] = [(1, 128), (1, 2048), (4, 128), (128, 0), (512, 0)];
 /// Most rows of a pass that reads the weights once.
 const FEW_ROWS: usize = 8;
 /// Entries of the vocabulary in the check: the twin is slow, and the kernels have the same widths.
 const CHECKED_VOCABULARY: usize = 1024;
-/// Most weights of a layer that software drivers get, and most multiplications of an op.
-const SOFTWARE_WEIGHTS: usize = 3 << 23;
+/// The shape in which kernels are checked where the timed one has larger layers.
+const CHECKED_SHAPE: &str = "qwen3-0.6b";
+/// Most weights of a layer that is checked and that software drivers get, and most multiplications of an op.
+const SMALL_WEIGHTS: usize = 3 << 23;
 const SOFTWARE_WORK: f64 = 3e9;
 /// Seconds that the runs of an op are to fill.
 const ENOUGH_SECONDS: f64 = 0.1;
+
+const NO_TIMESTAMPS: &str = "this adapter has no timestamps: its kernels cannot be timed";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::read()?;
@@ -45,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bench = Bench {
         copy_bandwidth: copy_bandwidth(&device)?,
         f32_rate: f32_rate(&device)?,
+        launch: launch_seconds(&device)?.ok_or(NO_TIMESTAMPS)?,
         commit: commit(),
         device,
         options,
@@ -56,6 +66,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[derive(Default)]
 struct Options {
     filter: Vec<String>,
+    formats: Vec<String>,
+    unchecked: bool,
     adapter: Option<String>,
     json: bool,
 }
@@ -64,14 +76,17 @@ struct Bench {
     device: Arc<Device>,
     copy_bandwidth: f64,
     f32_rate: f64,
+    /// Seconds of a dispatch that does nothing.
+    launch: f64,
     commit: String,
     options: Options,
 }
 
 /// One layer and the head of a shape, in one format.
+#[derive(Clone, Copy)]
 struct Subject<'a> {
     shape: &'a str,
-    format: WeightsChoice,
+    format: WeightFormat,
     choice: KernelChoice,
     /// Whether the choice differs from another one for prompts alone.
     prompts_only: bool,
@@ -85,23 +100,35 @@ impl Options {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
                 "--filter" => options.filter = value()?.split_whitespace().map(str::to_owned).collect(),
+                "--format" => options.formats = value()?.split(',').map(str::to_owned).collect(),
+                "--unchecked" => options.unchecked = true,
                 "--adapter" => options.adapter = Some(value()?),
                 "--json" => options.json = true,
                 // Cargo says so.
                 "--bench" => {}
                 _ => {
                     return Err(format!(
-                        "{argument} is unknown: --filter TEXT, --adapter INDEX|NAME, --json"
+                        "{argument} is unknown: --filter TEXT, --format NAME,NAME…, --unchecked, \
+                         --adapter INDEX|NAME, --json"
                     ));
                 }
             }
         }
-        Ok(options)
+        match options.formats.iter().find(|format| !FORMATS.contains(&format.as_str())) {
+            Some(unknown) => Err(format!("{unknown} is not one of the formats: {}", FORMATS.join(", "))),
+            None => Ok(options),
+        }
     }
 
     /// Whether a line with these words may be asked for: each word of the filter that is in `known` is in it.
     fn wants(&self, line: &str) -> bool {
         self.filter.iter().all(|word| line.contains(word.as_str()))
+    }
+
+    /// Whether a format was asked for.
+    fn wants_format(&self, format: &str) -> bool {
+        let is_listed = self.formats.is_empty() || self.formats.iter().any(|name| name == format);
+        is_listed && !self.excludes(FORMATS.into_iter(), format)
     }
 
     /// Whether the filter names another of these than `own`.
@@ -117,20 +144,38 @@ impl Bench {
             println!("{} ({}), {}", info.name, info.backend, info.driver);
             println!("copy {:.1} GB/s, f32 {:.1} GFLOP/s", self.copy_bandwidth / 1e9, self.f32_rate / 1e9);
         }
+        self.tell_launch();
+        let formats = WeightFormat::ALL.into_iter().filter(|format| FORMATS.contains(&format.name()));
+        let formats: Vec<_> = formats.filter(|format| self.options.wants_format(format.name())).collect();
+        let mut checked: Vec<(&str, WeightFormat, String, f32)> = Vec::new();
         for shape in shapes::names() {
-            for format in FORMATS {
-                let names = || FORMATS.iter().map(|format| format.name());
-                // The file's own format is one of the others, but for f32.
-                let own = shapes::format(shape).is_some_and(|own| own.name() == "f32");
-                let is_double = format == WeightsChoice::Original && !own;
-                let excluded = self.options.excludes(shapes::names(), shape)
-                    || self.options.excludes(names(), format.name());
-                if is_double || excluded || self.is_too_large(shape) {
-                    continue;
-                }
+            if self.options.excludes(shapes::names(), shape) || self.is_software() && !is_small(shape) {
+                continue;
+            }
+            // f32 is for shapes that are published so; rows of others may be no whole blocks.
+            let is_published = |format: WeightFormat| {
+                format != WeightFormat::F32 || shapes::format(shape) == Some(WeightFormat::F32)
+            };
+            for &format in formats.iter().filter(|format| is_published(**format)) {
                 for (choice, prompts_only) in self.choices(format) {
                     let subject = Subject { shape, format, choice, prompts_only };
-                    let worst = self.check(&subject)?;
+                    if !subject.fits() {
+                        continue;
+                    }
+                    let small = if is_small(shape) { shape } else { CHECKED_SHAPE };
+                    let check = Subject { shape: small, ..subject };
+                    let of_check = |known: &&(&str, WeightFormat, String, f32)| {
+                        (known.0, known.1, known.2.as_str()) == (small, format, check.name().as_str())
+                    };
+                    let worst = match checked.iter().find(of_check) {
+                        _ if self.options.unchecked => None,
+                        Some(known) => Some(known.3),
+                        None => {
+                            let worst = self.check(&check)?;
+                            checked.push((small, format, check.name(), worst));
+                            Some(worst)
+                        }
+                    };
                     self.time(&subject, worst)?;
                 }
             }
@@ -139,13 +184,7 @@ impl Bench {
     }
 
     /// The candidates of the adapter, and whether they differ from the first one for prompts alone.
-    fn choices(&self, format: WeightsChoice) -> impl Iterator<Item = (KernelChoice, bool)> {
-        let weights = match format {
-            WeightsChoice::Original => WeightFormat::F32,
-            WeightsChoice::F16 => WeightFormat::F16,
-            WeightsChoice::Q8_0 => WeightFormat::Q8_0,
-            WeightsChoice::Q4_0 => WeightFormat::Q4_0,
-        };
+    fn choices(&self, weights: WeightFormat) -> impl Iterator<Item = (KernelChoice, bool)> {
         let steps = KernelChoice::candidates(&self.device.capabilities);
         let first = steps[0];
         let prompts = first.prefill_candidates(&self.device.capabilities).into_iter().skip(1);
@@ -158,18 +197,13 @@ impl Bench {
         self.device.info.kind == "CPU"
     }
 
-    fn is_too_large(&self, shape: &str) -> bool {
-        let weights: usize = plan(shape, 1).tensors.iter().map(|spec| spec.rows * spec.columns).sum();
-        self.is_software() && weights > SOFTWARE_WEIGHTS
-    }
-
     /// Holds every op to its twin, in each regime of rows; returns the largest share of the tolerance.
     fn check(&self, subject: &Subject<'_>) -> Result<f32, Box<dyn Error>> {
         let mut worst = 0.0f32;
         let plan = plan(subject.shape, CHECKED_VOCABULARY);
         subject.with_engine(&self.device, &plan, 64, |engine, fused| {
             let mut twin = Reference::new(fused.plan.clone(), 64, &fused.weights)?;
-            let (sequence, _) = (engine.new_sequence(), twin.new_sequence());
+            let (sequence, twins) = (engine.new_sequence(), twin.new_sequence());
             let mut length = 0;
             for rows in [12, 1, 4] {
                 let tokens: Vec<u32> = (0..rows).map(|row| (row * 79) as u32 % 1000).collect();
@@ -177,7 +211,7 @@ impl Bench {
                 length += rows;
                 let mut report = |op: &logitscope::verify::OpReport| worst = worst.max(op.worst.share);
                 if let Agreement::Broken(op) =
-                    Comparison::begin(engine, &mut twin, &batch)?.run(&mut report)?
+                    Comparison::begin(engine, &mut twin, &batch, |_| twins)?.run(&mut report)?
                 {
                     return Err(format!("{}, {rows} rows: {op:#?}", subject.name()).into());
                 }
@@ -188,7 +222,7 @@ impl Bench {
     }
 
     /// Times every op in each of [`PASSES`].
-    fn time(&self, subject: &Subject<'_>, worst: f32) -> Result<(), Box<dyn Error>> {
+    fn time(&self, subject: &Subject<'_>, worst: Option<f32>) -> Result<(), Box<dyn Error>> {
         let plan = plan(subject.shape, usize::MAX);
         let most = PASSES.iter().map(|(rows, past)| rows + past).max().unwrap_or(1);
         subject.with_engine(&self.device, &plan, most, |engine, fused| {
@@ -202,6 +236,7 @@ impl Bench {
                     engine.forward(&Batch::chain(sequence, length, chunk, RowOutput::Nothing))?;
                 }
                 let pass = engine.begin(&Batch::chain(sequence, past, &vec![0; rows], RowOutput::Logits))?;
+                wake(&self.device)?;
                 for (index, op) in fused.plan.ops.iter().enumerate() {
                     let work = Work::of(op, index, engine, rows, past);
                     let line = format!("{} {} {rows} rows after {past}", subject.name(), work.name);
@@ -220,7 +255,20 @@ impl Bench {
         })
     }
 
-    fn tell(&self, line: &str, subject: &Subject<'_>, work: &Work, seconds: f64, worst: f32) {
+    fn tell_launch(&self) {
+        if self.options.json {
+            let info = &self.device.info;
+            let row = json!({
+                "commit": self.commit, "adapter": info.full_name(), "driver": info.driver,
+                "kernel": "launch", "rows": 0, "seconds": self.launch,
+            });
+            println!("{row}");
+        } else {
+            println!("{:<100} {:10.1} µs", "launch", self.launch * 1e6);
+        }
+    }
+
+    fn tell(&self, line: &str, subject: &Subject<'_>, work: &Work, seconds: f64, worst: Option<f32>) {
         let (bytes, operations) = (work.bytes / seconds, work.operations / seconds);
         let (of_copy, of_f32) = (bytes / self.copy_bandwidth, operations / self.f32_rate);
         if self.options.json {
@@ -246,13 +294,25 @@ impl Bench {
 
 impl Subject<'_> {
     fn name(&self) -> String {
-        let format = match self.format {
-            WeightsChoice::Original => "f32",
-            other => other.name(),
-        };
         let kernel =
             if self.prompts_only { self.choice.describe_prefill() } else { self.choice.describe_step() };
-        format!("{} {format} [{kernel}]", self.shape)
+        format!("{} {} [{kernel}]", self.shape, self.format.name())
+    }
+
+    /// The format that the weights are stored in, and what they are converted to.
+    fn weights(&self) -> (WeightFormat, WeightsChoice) {
+        let published = shapes::format(self.shape).unwrap_or(WeightFormat::F16);
+        match self.format {
+            WeightFormat::F16 => (published, WeightsChoice::F16),
+            WeightFormat::Q8_0 => (published, WeightsChoice::Q8_0),
+            WeightFormat::Q4_0 => (published, WeightsChoice::Q4_0),
+            stored => (stored, WeightsChoice::Original),
+        }
+    }
+
+    /// Whether the rows of the shape's matrices are whole blocks of the format that they are stored in.
+    fn fits(&self) -> bool {
+        SyntheticWeights::new(&plan(self.shape, usize::MAX), self.weights().0).is_ok()
     }
 
     /// Runs `work` on an engine with this plan, in this format and with these kernels.
@@ -263,8 +323,8 @@ impl Subject<'_> {
         context: usize,
         work: impl FnOnce(&mut Engine, &Fused<'_>) -> Result<(), Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
-        let own = shapes::format(self.shape).ok_or("a shape without a format")?;
-        let weights = Converted::new(SyntheticWeights::new(plan, own)?, plan, self.format);
+        let (stored, choice) = self.weights();
+        let weights = Converted::new(SyntheticWeights::new(plan, stored)?, plan, choice);
         let fused = fuse(plan, &weights);
         let mut progress = |_, _| ControlFlow::Continue(());
         let device = Arc::clone(device);
@@ -330,6 +390,12 @@ fn plan(shape: &str, vocabulary: usize) -> Plan {
     plan_decoder(&config)
 }
 
+/// Whether a layer of the shape is soon computed by the twin.
+fn is_small(shape: &str) -> bool {
+    let weights: usize = plan(shape, 1).tensors.iter().map(|spec| spec.rows * spec.columns).sum();
+    weights <= SMALL_WEIGHTS
+}
+
 fn fastest(
     engine: &Engine,
     pass: &BegunPass,
@@ -338,7 +404,7 @@ fn fastest(
     times: usize,
 ) -> Result<f64, Box<dyn Error>> {
     let seconds = engine.op_seconds(pass, op, rows, times)?;
-    let seconds = seconds.ok_or("this adapter has no timestamps: its kernels cannot be timed")?;
+    let seconds = seconds.ok_or(NO_TIMESTAMPS)?;
     Ok(seconds.into_iter().fold(f64::INFINITY, f64::min))
 }
 

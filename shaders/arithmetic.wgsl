@@ -4,7 +4,7 @@
 //
 // Shapes: work = [turns, factor and addend as bits of f32]; results one number a lane.
 // Split: one lane a result; 256 multiply-adds a lane and turn, in 32 chains that do not wait for each other.
-// Twin: none; src/gpu/yardsticks/f32_rate.rs knows the closed form.
+// Twin: none; src/gpu/yardsticks/arithmetic.rs knows the closed form.
 
 override WORKGROUP: u32;
 

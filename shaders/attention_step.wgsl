@@ -15,9 +15,11 @@
 // weighted values, then the maximum of the scores and the sum of the weights relative to it;
 // attention_combine.wgsl makes them one (flash-decoding, Dao et al. 2023).
 // Split: x over the SHARED query heads that share a key/value head's loads, y over rows, z over splits of
-// split_positions(). Lanes form streams of HEAD_LANES, a power of two of at least VALUE_VEC8S; a stream takes
+// split_positions(). Lanes form streams of HEAD_LANES, a power of two of at least four and VALUE_VEC8S; a stream takes
 // HEAD_LANES positions at a time, a lane a position for the scores and then a block of the head for the values
-// (online softmax, Milakov and Gimelshein 2018). Streams join at the end.
+// (online softmax, Milakov and Gimelshein 2018). Streams join at the end. Lanes beyond the last position repeat it, with a
+// weight of 0. What bounds a step is the way to memory and back: so KEYS_AT_ONCE blocks of a key, and as many positions'
+// values, are on their way together.
 // Twin: src/reference/attention.rs
 
 override WORKGROUP: u32;
@@ -36,7 +38,12 @@ override PARTIAL: u32;
 override FUSED_APPEND: bool;
 override SPLIT: bool;
 override HAS_SINKS: bool;
-// Sizes of the arrays below: 2 · SHARED · HEAD_VEC8S, WORKGROUP · SHARED, 2 · WORKGROUP.
+// Blocks of a key that are loaded together, at most 8; positions whose values are, a multiple of 4 and at most 8.
+override KEYS_AT_ONCE: u32;
+override VALUES_AT_ONCE: u32;
+// Blocks of a key with those that make whole turns of KEYS_AT_ONCE.
+override KEY_VEC8S: u32;
+// Sizes of the arrays below: 2 · SHARED · KEY_VEC8S, WORKGROUP · SHARED, 2 · WORKGROUP.
 override QUERY_BLOCKS: u32;
 override WEIGHTS: u32;
 override MIXED: u32;
@@ -55,6 +62,7 @@ const LOWEST: f32 = -1e30;
 const MOST_SHARED: u32 = 8u;
 
 var<workgroup> queries: array<vec4<f32>, QUERY_BLOCKS>;
+// By head, then by lane.
 var<workgroup> maxima: array<f32, WEIGHTS>;
 var<workgroup> weights: array<f32, WEIGHTS>;
 var<workgroup> places: array<u32, WORKGROUP>;
@@ -91,53 +99,68 @@ fn main(
     for (var h = 0u; h < SHARED; h++) {
         maximum[h] = LOWEST;
     }
+    let block = FIRST_VEC8 + min(part, VALUE_VEC8S - 1u);
     for (var tile = start; tile < end; tile += WORKGROUP) {
-        let position = tile + lane;
-        var place = 0u;
+        let position = min(tile + lane, end - 1u);
+        let is_seen = tile + lane < end;
+        let place = head_place(slot_of(range, position), group);
         var score = array<f32, MOST_SHARED>();
-        if position < end {
-            place = head_place(slot_of(range, position), group);
-            // Not from 0 to a constant: see gemv_per_lane.wgsl.
-            for (var block = place; block < place + HEAD_VEC8S; block++) {
-                let key = key_vec8(block);
-                let at = 2u * (block - place);
-                for (var h = 0u; h < SHARED; h++) {
-                    let query = at + 2u * h * HEAD_VEC8S;
-                    score[h] += dot(queries[query], key.low) + dot(queries[query + 1u], key.high);
+        // Not from 0 to a constant: see gemv_per_lane.wgsl.
+        for (var first = place; first < place + KEY_VEC8S; first += KEYS_AT_ONCE) {
+            var keys: array<Vec8, 8>;
+            for (var i = 0u; i < 8u; i++) {
+                if i < KEYS_AT_ONCE {
+                    // Beyond the key the query is 0.
+                    keys[i] = key_vec8(min(first + i, place + HEAD_VEC8S - 1u));
                 }
             }
-            for (var h = 0u; h < SHARED; h++) {
-                score[h] = finished_score(score[h], first_head + h, range.positions - 1u - position);
+            for (var i = 0u; i < 8u; i++) {
+                if i < KEYS_AT_ONCE {
+                    let at = 2u * (first - place + i);
+                    for (var h = 0u; h < SHARED; h++) {
+                        let query = at + 2u * h * KEY_VEC8S;
+                        score[h] += dot(queries[query], keys[i].low) + dot(queries[query + 1u], keys[i].high);
+                    }
+                }
             }
         }
         for (var h = 0u; h < SHARED; h++) {
-            maxima[lane * SHARED + h] = select(LOWEST, score[h], position < end);
+            score[h] = finished_score(score[h], first_head + h, range.positions - 1u - position);
+            maxima[h * WORKGROUP + lane] = score[h];
         }
         workgroupBarrier();
         for (var h = 0u; h < SHARED; h++) {
+            let at = h * WORKGROUP + stream_lane;
             var highest = maximum[h];
-            for (var other = stream_lane; other < stream_lane + HEAD_LANES; other++) {
-                highest = max(highest, maxima[other * SHARED + h]);
+            for (var other = at; other < at + HEAD_LANES; other += 4u) {
+                let two = max(maxima[other], maxima[other + 1u]);
+                highest = max(highest, max(two, max(maxima[other + 2u], maxima[other + 3u])));
             }
             let correction = exp(maximum[h] - highest);
             maximum[h] = highest;
             sum[h] *= correction;
             low[h] *= correction;
             high[h] *= correction;
-            weights[lane * SHARED + h] = exp(score[h] - highest);
+            weights[h * WORKGROUP + lane] = select(0.0, exp(score[h] - highest), is_seen);
         }
+        // Other lanes read the last tile's until the barrier before.
         places[lane] = place;
         workgroupBarrier();
-        if part < VALUE_VEC8S {
-            // Lanes of this stream that had a position.
-            let stop = min(stream_lane + HEAD_LANES, end - tile);
-            for (var other = stream_lane; other < stop; other++) {
-                let value = value_vec8(places[other] + FIRST_VEC8 + part);
-                for (var h = 0u; h < SHARED; h++) {
-                    let weight = weights[other * SHARED + h];
-                    sum[h] += weight;
-                    low[h] += weight * value.low;
-                    high[h] += weight * value.high;
+        for (var other = stream_lane; other < stream_lane + HEAD_LANES; other += VALUES_AT_ONCE) {
+            var values: array<Vec8, 8>;
+            for (var i = 0u; i < 8u; i++) {
+                if i < VALUES_AT_ONCE {
+                    values[i] = value_vec8(places[other + i] + block);
+                }
+            }
+            for (var h = 0u; h < SHARED; h++) {
+                for (var i = 0u; i < 8u; i++) {
+                    if i < VALUES_AT_ONCE {
+                        let weight = weights[h * WORKGROUP + other + i];
+                        sum[h] += weight;
+                        low[h] += weight * values[i].low;
+                        high[h] += weight * values[i].high;
+                    }
                 }
             }
         }
@@ -147,15 +170,15 @@ fn main(
     workgroupBarrier();
     if part == 0u {
         for (var h = 0u; h < SHARED; h++) {
-            maxima[stream * SHARED + h] = maximum[h];
-            weights[stream * SHARED + h] = sum[h];
+            maxima[h * WORKGROUP + stream] = maximum[h];
+            weights[h * WORKGROUP + stream] = sum[h];
         }
     }
     workgroupBarrier();
     for (var h = 0u; h < SHARED; h++) {
         var highest = maximum[h];
         for (var other = 0u; other < STREAMS; other++) {
-            highest = max(highest, maxima[other * SHARED + h]);
+            highest = max(highest, maxima[h * WORKGROUP + other]);
         }
         // After splits, the kernel that makes them one has the sinks.
         if HAS_SINKS && !SPLIT {
@@ -172,7 +195,7 @@ fn main(
             }
             var all = Vec8(vec4(0.0), vec4(0.0));
             for (var other = 0u; other < STREAMS; other++) {
-                total += weights[other * SHARED + h] * exp(maxima[other * SHARED + h] - highest);
+                total += weights[h * WORKGROUP + other] * exp(maxima[h * WORKGROUP + other] - highest);
                 all.low += mixed[2u * (other * HEAD_LANES + lane)];
                 all.high += mixed[2u * (other * HEAD_LANES + lane) + 1u];
             }
@@ -202,9 +225,9 @@ fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
     let scale = row_scale(row_positions(row));
     // Where a group has more heads than a workgroup takes, several store the same key and value.
     let heads = select(SHARED, SHARED + 2u, FUSED_APPEND && has_newest);
-    for (var i = lane; i < heads * HEAD_VEC8S; i += WORKGROUP) {
-        let index = i / HEAD_VEC8S;
-        let vec8 = i % HEAD_VEC8S;
+    for (var i = lane; i < heads * KEY_VEC8S; i += WORKGROUP) {
+        let index = i / KEY_VEC8S;
+        let vec8 = i % KEY_VEC8S;
         var kind = QUERY_HEAD;
         var head = begin + FIRST + (first_head + index) * HEAD_WIDTH;
         if index >= SHARED {
@@ -213,12 +236,12 @@ fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
         }
         let factor = head_factor(head, kind);
         for (var word = 4u * i; word < 4u * i + 4u; word++) {
-            let element = 2u * (word - 4u * index * HEAD_VEC8S);
+            let element = 2u * (word - 4u * index * KEY_VEC8S);
             let pair = ready_pair(head, element, factor, angles, kind);
             if kind == QUERY_HEAD {
                 queries[word / 2u][2u * (word % 2u)] = pair.x * scale;
                 queries[word / 2u][2u * (word % 2u) + 1u] = pair.y * scale;
-            } else {
+            } else if vec8 < HEAD_VEC8S {
                 store_pair(kind, place + vec8, word % 4u, pair);
             }
         }

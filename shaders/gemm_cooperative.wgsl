@@ -3,154 +3,158 @@
 //
 // Maths, shapes and bindings: shaders/lib/linear.wgsl. The input comes normalised. Inputs and weights are as precise
 // as the units take them, the sums are f32.
-// Split: x and z over tiles of 8 · SIDE rows of the weight, y over tiles of 4 · SIDE rows of the batch. A turn
-// copies 32 columns of both into workgroup memory, weights decoded unit by unit; then four subgroups multiply a
-// quarter of the tile each, 2 by 4 squares. Where subgroups are smaller than the adapter's largest, a workgroup has
-// more of them; those do the same once more. Squares of sums go through workgroup memory to be finished, as the units
-// store no parts of squares. Control flow around the units depends on nothing that differs among lanes.
+// Split: x over tiles of 2 · ACROSS · SIDE rows of the weight, y over tiles of 2 · DOWN · SIDE rows of the batch, z over
+// parts of the columns (shaders/lib/partial_sums.wgsl).
+// Four subgroups multiply a quarter of the tile each. Where subgroups are smaller than the adapter's largest, a
+// workgroup has more of them; those do the same once more. A turn takes some columns: what its lanes have loaded goes into
+// workgroup memory, inputs narrowed and weights decoded; then they load what the next turn needs, which arrives while the
+// units multiply. Squares of sums go through workgroup memory to be finished, as the units store no parts of squares.
+// Control flow around the units depends on nothing that differs among lanes.
+// A line with $i, $j, $b or $u stands once for each square down or across a subgroup's part, each block of the input and
+// each unit of weights that a lane copies; lines that follow one another with the same ones stand together
+// (src/gpu/kernels/repeat.rs). So squares are variables, which stay in registers whatever a compiler makes of arrays.
 // Twin: src/reference/linear.rs
 
 // Subgroups that multiply, and how many of them lie side by side in a tile.
 const SUBGROUPS: u32 = 4u;
 const SUBGROUPS_ACROSS: u32 = 2u;
-// Squares of a subgroup, down the batch and across the weight's rows.
-const DOWN: u32 = 2u;
-const ACROSS: u32 = 4u;
 const TILE_ROWS: u32 = SUBGROUPS / SUBGROUPS_ACROSS * DOWN * SIDE;
 const TILE_WEIGHTS: u32 = SUBGROUPS_ACROSS * ACROSS * SIDE;
-// Blocks of four columns a turn, and numbers from one row of a tile to the next.
-const TURN: u32 = 8u;
+// Numbers from one row of a tile to the next.
 const TILE_STRIDE: u32 = 4u * TURN + PADDING;
 const SQUARE: u32 = SIDE * SIDE;
 const TURN_UNITS: u32 = TURN / UNIT;
+// Blocks of the input and units of weights that a turn takes.
+const TILE_BLOCKS: u32 = TILE_ROWS * TURN;
+const TILE_UNITS: u32 = TILE_WEIGHTS * TURN_UNITS;
 
-// Row by row. The units take single numbers alone, hence no vectors.
-var<workgroup> batch_tile: array<Number, TILE_ROWS * TILE_STRIDE>;
-var<workgroup> weight_tile: array<Number, TILE_WEIGHTS * TILE_STRIDE>;
-// A square of sums for each subgroup, row by row.
-var<workgroup> squares: array<f32, SUBGROUPS * SQUARE>;
+/// Where the workgroup's tile begins, and where the matrix ends.
+struct Tile {
+    first_row: u32,
+    last_row: u32,
+    first_weight: u32,
+    last_weight: u32,
+    // The part of the columns, and how many there are.
+    part: u32,
+    parts: u32,
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_id) subgroup: u32,
 ) {
-    let first_row = workgroup.y * TILE_ROWS;
-    let first_weight = spread(workgroup) * TILE_WEIGHTS;
-    let last_weight = first_weight_row(SHARD_BLOCKS) - 1u;
-    // Where the subgroup's part begins in both tiles.
-    let part = subgroup % SUBGROUPS;
-    let part_row = part / SUBGROUPS_ACROSS * DOWN * SIDE;
-    let part_weight = part % SUBGROUPS_ACROSS * ACROSS * SIDE;
+    let tile = Tile(
+        workgroup.y * TILE_ROWS,
+        row_count() - 1u,
+        workgroup.x * TILE_WEIGHTS,
+        first_weight_row(SHARD_BLOCKS) - 1u,
+        workgroup.z,
+        workgroups.z,
+    );
+    let turns = (UNITS + TURN_UNITS - 1u) / TURN_UNITS;
+    let first_turn = tile.part * turns / tile.parts;
+    let end = (tile.part + 1u) * turns / tile.parts * TURN_UNITS;
+    // The quarter of the tile, and where it begins in either factor.
+    let quarter = subgroup % SUBGROUPS;
+    let quarter_rows = quarter / SUBGROUPS_ACROSS * DOWN * SIDE * TILE_STRIDE;
+    let quarter_weights = quarter % SUBGROUPS_ACROSS * ACROSS * SIDE * TILE_STRIDE;
 
     prepare_tables(lane);
-    for (var i = lane; i < SQUARE; i += WORKGROUP) {
-        squares[i] = 0.0;
+    var sums_$i_$j = Sums();
+    var block_$b = tile_block(tile, first_turn * TURN_UNITS, $bu * WORKGROUP + lane);
+    var unit_$u = tile_unit(tile, first_turn * TURN_UNITS, $uu * WORKGROUP + lane);
+    for (var first_unit = first_turn * TURN_UNITS; first_unit < end; first_unit += TURN_UNITS) {
+        put_block(block_$b, $bu, lane);
+        put_unit(unit_$u, $uu, lane);
+        workgroupBarrier();
+        let next = first_unit + TURN_UNITS;
+        block_$b = tile_block(tile, next, $bu * WORKGROUP + lane);
+        unit_$u = tile_unit(tile, next, $uu * WORKGROUP + lane);
+        for (var column = first_column(); column < 4u * TURN; column += SIDE) {
+            let weights_$j = weights_at(quarter_weights + $ju * SIDE * TILE_STRIDE + column);
+            let rows_$i = rows_at(quarter_rows + $iu * SIDE * TILE_STRIDE + column);
+            sums_$i_$j = coopMultiplyAdd(rows_$i, weights_$j, sums_$i_$j);
+        }
+        workgroupBarrier();
     }
+    keep_sums(sums_$i_$j, quarter);
+    finish_squares(tile, $iu, $ju, lane);
+}
+
+/// Block `index` of the tile's input in the turn that begins at a unit. Rows beyond the end repeat the last; columns
+/// beyond are zero.
+fn tile_block(tile: Tile, first_unit: u32, index: u32) -> vec4<f32> {
+    let row = min(tile.first_row + index / TURN, tile.last_row);
+    let column = first_unit * UNIT + index % TURN;
+    var block = vec4<f32>();
+    if column < UNITS * UNIT {
+        block = input[row * INPUT_BLOCKS + column];
+    }
+    return block;
+}
+
+/// Unit `index` of the tile's weights in that turn. Those beyond the ends repeat the last, for inputs that are zero.
+fn tile_unit(tile: Tile, first_unit: u32, index: u32) -> Unit {
+    let row = min(tile.first_weight + index / TURN_UNITS, tile.last_weight);
+    return load_unit(row * UNITS + min(first_unit + index % TURN_UNITS, UNITS - 1u));
+}
+
+/// Whether a lane's item of this index is one of so many: known beforehand where there is one for each lane.
+fn is_item(index: u32, lane: u32, items: u32) -> bool {
+    return (index + 1u) * WORKGROUP <= items || index * WORKGROUP + lane < items;
+}
+
+fn put_block(block: vec4<f32>, index: u32, lane: u32) {
+    if is_item(index, lane, TILE_BLOCKS) {
+        let item = index * WORKGROUP + lane;
+        put_rows(item / TURN * TILE_STRIDE + 4u * (item % TURN), narrowed(block));
+    }
+}
+
+fn put_unit(unit: Unit, index: u32, lane: u32) {
+    if is_item(index, lane, TILE_UNITS) {
+        let item = index * WORKGROUP + lane;
+        let place = item / TURN_UNITS * TILE_STRIDE + 4u * UNIT * (item % TURN_UNITS);
+        put_weights(place, unit_block(unit, 0u));
+        if UNIT > 1u {
+            put_weights(place + 4u, unit_block(unit, 1u));
+        }
+        if UNIT > 2u {
+            put_weights(place + 8u, unit_block(unit, 2u));
+            put_weights(place + 12u, unit_block(unit, 3u));
+        }
+        if UNIT > 4u {
+            put_weights(place + 16u, unit_block(unit, 4u));
+            put_weights(place + 20u, unit_block(unit, 5u));
+            put_weights(place + 24u, unit_block(unit, 6u));
+            put_weights(place + 28u, unit_block(unit, 7u));
+        }
+    }
+}
+
+/// Finishes a square of each subgroup once all are kept, as far as its outputs exist.
+fn finish_squares(tile: Tile, down: u32, across: u32, lane: u32) {
     workgroupBarrier();
-    // Square i, j of the part is number ACROSS · i + j. Loops over them have constant bounds, so that they stay in
-    // registers.
-    var sums: array<Sums, DOWN * ACROSS>;
-    for (var i = 0u; i < DOWN * ACROSS; i++) {
-        sums[i] = coopLoadT<Sums>(&squares[0], SIDE);
-    }
-    for (var first_unit = 0u; first_unit < UNITS; first_unit += TURN_UNITS) {
-        copy_rows(first_row, first_unit * UNIT, lane);
-        copy_weights(first_weight, last_weight, first_unit, lane);
-        workgroupBarrier();
-        for (var column = 0u; column < 4u * TURN; column += SIDE) {
-            var weights_of: array<Right, ACROSS>;
-            for (var j = 0u; j < ACROSS; j++) {
-                // A column of this factor is a row of the weight.
-                let place = (part_weight + j * SIDE) * TILE_STRIDE + column;
-                weights_of[j] = coopLoad<Right>(&weight_tile[place], TILE_STRIDE);
-            }
-            for (var i = 0u; i < DOWN; i++) {
-                let place = (part_row + i * SIDE) * TILE_STRIDE + column;
-                let rows = coopLoadT<Left>(&batch_tile[place], TILE_STRIDE);
-                for (var j = 0u; j < ACROSS; j++) {
-                    let square = ACROSS * i + j;
-                    sums[square] = coopMultiplyAdd(rows, weights_of[j], sums[square]);
-                }
-            }
-        }
-        workgroupBarrier();
-    }
-    for (var i = 0u; i < DOWN * ACROSS; i++) {
-        coopStoreT(sums[i], &squares[part * SQUARE], SIDE);
-        workgroupBarrier();
-        finish_squares(i, first_row, first_weight, lane);
-        workgroupBarrier();
-    }
-}
-
-/// Copies some columns of the batch's rows. Rows beyond the end repeat the last; columns beyond are zero.
-fn copy_rows(first_row: u32, first_column: u32, lane: u32) {
-    let last_row = row_count() - 1u;
-    for (var i = lane; i < TILE_ROWS * TURN; i += WORKGROUP) {
-        let column = first_column + i % TURN;
-        var value = vec4<f32>();
-        if column < UNITS * UNIT {
-            value = input[min(first_row + i / TURN, last_row) * INPUT_BLOCKS + column];
-        }
-        let numbers = narrowed(value);
-        let place = i / TURN * TILE_STRIDE + 4u * (i % TURN);
-        batch_tile[place] = numbers.x;
-        batch_tile[place + 1u] = numbers.y;
-        batch_tile[place + 2u] = numbers.z;
-        batch_tile[place + 3u] = numbers.w;
-    }
-}
-
-/// Copies some columns of the weight's rows, decoded. Rows beyond the end repeat the last; columns beyond are zero.
-fn copy_weights(first_weight: u32, last_weight: u32, first_unit: u32, lane: u32) {
-    for (var i = lane; i < TILE_WEIGHTS * TURN_UNITS; i += WORKGROUP) {
-        let unit = first_unit + i % TURN_UNITS;
-        var weights: array<vec4<f32>, UNIT>;
-        if unit < UNITS {
-            let place = min(first_weight + i / TURN_UNITS, last_weight) * UNITS + unit;
-            let scale = unit_scale(place);
-            weights = weight_unit(place);
-            for (var j = 0u; j < UNIT; j++) {
-                weights[j] *= scale;
-            }
-        } else {
-            weights = array<vec4<f32>, UNIT>();
-        }
-        for (var j = 0u; j < UNIT; j++) {
-            let numbers = narrowed(weights[j]);
-            let place = i / TURN_UNITS * TILE_STRIDE + 4u * (i % TURN_UNITS * UNIT + j);
-            weight_tile[place] = numbers.x;
-            weight_tile[place + 1u] = numbers.y;
-            weight_tile[place + 2u] = numbers.z;
-            weight_tile[place + 3u] = numbers.w;
-        }
-    }
-}
-
-/// Finishes square `index` of each subgroup, as far as its outputs exist.
-fn finish_squares(index: u32, first_row: u32, first_weight: u32, lane: u32) {
-    // Rows of the weight that make one block of outputs.
+    // Rows of the weight that make one block of outputs, and such blocks in a row of a square.
     let block_rows = select(4u, 8u, FINISH == GATE);
-    let across = SIDE / block_rows;
-    for (var i = lane; i < SUBGROUPS * SIDE * across; i += WORKGROUP) {
-        let subgroup = i / (SIDE * across);
-        let square_row = i / across % SIDE;
-        let row = first_row + (subgroup / SUBGROUPS_ACROSS * DOWN + index / ACROSS) * SIDE + square_row;
-        let square_weight = (subgroup % SUBGROUPS_ACROSS * ACROSS + index % ACROSS) * SIDE;
-        let block = (first_weight + square_weight) / block_rows + i % across;
-        if row < row_count() && block < SHARD_BLOCKS {
-            let place = subgroup * SQUARE + square_row * SIDE + i % across * block_rows;
+    let blocks = SIDE / block_rows;
+    for (var i = lane; i < SUBGROUPS * SIDE * blocks; i += WORKGROUP) {
+        let quarter = i / (SIDE * blocks);
+        let square_row = i / blocks % SIDE;
+        let row = tile.first_row + (quarter / SUBGROUPS_ACROSS * DOWN + down) * SIDE + square_row;
+        let square_weight = (quarter % SUBGROUPS_ACROSS * ACROSS + across) * SIDE;
+        let block = (tile.first_weight + square_weight) / block_rows + i % blocks;
+        if row <= tile.last_row && block < SHARD_BLOCKS {
+            let place = quarter * SQUARE + square_row * SIDE + i % blocks * block_rows;
             var up = vec4<f32>();
             if FINISH == GATE {
                 up = four_sums(place + 4u);
             }
-            finish(row, block, four_sums(place), up);
+            finish_part(tile.part, tile.parts, row, block, four_sums(place), up);
         }
     }
-}
-
-fn four_sums(place: u32) -> vec4<f32> {
-    return vec4(squares[place], squares[place + 1u], squares[place + 2u], squares[place + 3u]);
+    workgroupBarrier();
 }

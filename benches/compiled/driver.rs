@@ -64,7 +64,8 @@ impl CompilingDevice {
             unsafe { instance.get_physical_device_properties(**physical) }.device_type
         };
         let is_gpu = |physical: &&vk::PhysicalDevice| kind(physical) != vk::PhysicalDeviceType::CPU;
-        let physical = *all.iter().find(is_gpu).ok_or("the driver has no such generation, or there is no GPU")?;
+        let physical =
+            *all.iter().find(is_gpu).ok_or("the driver has no such generation, or there is no GPU")?;
 
         let mut driver = vk::PhysicalDeviceDriverProperties::default();
         let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut driver);

@@ -90,6 +90,7 @@ fn name(used: &KernelUse) -> String {
     let is_step = matches!(used.variant.kernel, Kernel::GemvPerWorkgroup | Kernel::GemvFewRows);
     let has_width = used.overrides.iter().any(|value| matches!(value, Override::HeadWidth(_)));
     words.extend(used.variant.format.map(|format| format.name().to_owned()));
+    words.extend(used.variant.matrices.map(|matrices| format!("{:?}", matrices.tile).to_lowercase()));
     for value in &used.overrides {
         words.extend(match *value {
             Override::Finish(FinishKind::Gate) if is_step => Some("gate".to_owned()),

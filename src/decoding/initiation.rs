@@ -17,6 +17,9 @@ const CHUNK_SECONDS: f64 = 0.040;
 /// is spent on waiting for them. An interruption need not wait for the chunk's end.
 const BUS_SHARE: f64 = 8.0;
 
+/// How many times as many rows a chunk has as the one before, at most.
+const MOST_GROWTH: f64 = 16.0;
+
 /// How many rows a chunk has; it follows the model's speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkSize {
@@ -117,16 +120,15 @@ impl ChunkSize {
         self.rows
     }
 
-    /// Doubles after a quick chunk of full size, halves after a slow one. Where weights crossed the bus for `bus_seconds` of the
-    /// chunk, which they do however few rows it has, the rest should take `BUS_SHARE` times as long.
+    /// Grows after a quick chunk of full size to what would have taken as long as it should, by `MOST_GROWTH` times at most: a
+    /// GPU takes as long for sixteen rows as for sixty. Halves after a slow one. Where weights crossed the bus for
+    /// `bus_seconds` of the chunk, which they do however few rows it has, the rest should take `BUS_SHARE` times as long.
     pub fn adapt(&mut self, rows: usize, seconds: f64, bus_seconds: f64) {
         let wanted = CHUNK_SECONDS.max(BUS_SHARE * bus_seconds);
         let own = (seconds - bus_seconds).max(0.0);
         if rows == self.rows && own < wanted / 2.0 {
-            // With the bus, each chunk costs so much that its size is guessed at once.
-            let times =
-                if bus_seconds > 0.0 { (wanted / own.max(1e-9)).clamp(2.0, 16.0) as usize } else { 2 };
-            self.rows = self.rows.saturating_mul(times);
+            let times = (wanted / own.max(1e-9)).clamp(2.0, MOST_GROWTH);
+            self.rows = self.rows.saturating_mul(times as usize);
         } else if own > wanted * 1.5 {
             self.rows = (rows / 2).max(1);
         }
@@ -191,9 +193,10 @@ mod tests {
 
     #[test]
     fn chunks_follow_the_clock_and_where_weights_cross_the_bus_that() {
-        assert_eq!([0.010, 0.040, 0.100].map(|seconds| adapted(64, seconds, 0.0)), [128, 64, 32]);
+        assert_eq!([0.010, 0.040, 0.100].map(|seconds| adapted(64, seconds, 0.0)), [256, 64, 32]);
+        assert_eq!(adapted(16, 0.001, 0.0), 256, "by sixteen times at most");
         // The bus takes a second for each chunk: the rest may take eight.
-        assert_eq!(adapted(16, 1.1, 1.0), 256, "it is guessed at once, by sixteen times at most");
+        assert_eq!(adapted(16, 1.1, 1.0), 256);
         assert_eq!(adapted(64, 2.0, 1.0), 512);
         assert_eq!(adapted(256, 7.0, 1.0), 256);
         assert_eq!(adapted(256, 14.0, 1.0), 128);

@@ -29,12 +29,15 @@ pub use device::{FailedAdapter, Problem, adapter_for_window, known_problem};
 pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, bus_rate, variants_on};
 pub use error::LoadError;
 pub use kernels::{
-    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearVariant, MOST_LANES, PrefillAttention,
-    RecurrenceKernel, Reduction,
+    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearKernel, LinearVariant, MOST_LANES,
+    PrefillAttention, RecurrenceKernel, Reduction,
 };
-pub use kernels::{FinishKind, Kernel, KernelUse, MatrixUnits, Override, Variant, kernel_source, variants};
+pub use kernels::{
+    FinishKind, Kernel, KernelUse, Matrices, MatrixTile, MatrixUnits, Override, Variant, kernel_source,
+    variants,
+};
 pub use program::{kernel_uses, selection_uses};
 pub use progress::{LoadPart, Progress, Share};
 pub use sizing::{Fit, Memory, Placed, TooLarge, estimate_memory, least_memory, place, usual_memory};
 pub use weights::SharedTensors;
-pub use yardsticks::{copy_bandwidth, f32_rate};
+pub use yardsticks::{copy_bandwidth, f32_rate, launch_seconds, wake};

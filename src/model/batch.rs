@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::error::ModelError;
 use super::selection::SamplingParams;
 
-/// A sequence in the KV cache. Plain handle: the model that made it owns what it stands for.
+/// A sequence in the KV cache. Plain handle: the model that made it owns what it stands for, and no other model has the
+/// same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SequenceId(pub u32);
 
@@ -68,6 +69,13 @@ impl Batch {
     pub fn chain_of_outputs(sequence: SequenceId, start: usize, tokens: &[u32], output: RowOutput) -> Self {
         let mut batch = Self::chain(sequence, start, tokens, output);
         batch.rows.iter_mut().for_each(|row| row.output = output);
+        batch
+    }
+
+    /// The same rows in another model's sequences, whose handles are its own: `there` gives the one for each of this model's.
+    pub fn for_model(&self, there: impl Fn(SequenceId) -> SequenceId) -> Self {
+        let mut batch = self.clone();
+        batch.rows.iter_mut().for_each(|row| row.sequence = there(row.sequence));
         batch
     }
 

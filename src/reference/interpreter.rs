@@ -12,6 +12,9 @@ use crate::model::plan::{BufferId, RowSet, TensorId};
 use crate::model::weights::TensorInfo;
 use crate::model::{Batch, ModelError, Op, Plan, Row, SequenceId, Weights, WeightsError};
 
+/// The handle of a twin's first sequence. An engine's are lower: whoever mixes up the two is told at once.
+const FIRST_SEQUENCE: u32 = 1 << 20;
+
 /// A model computed on the CPU, slowly and exactly: the yardstick for [`crate::gpu`].
 pub struct Reference {
     /// The activations, by [`BufferId`]: rows × columns of the plan's buffer, resized by [`Self::begin`].
@@ -62,7 +65,7 @@ impl Reference {
             context,
             tensors,
             sequences: BTreeMap::new(),
-            next_sequence: 0,
+            next_sequence: FIRST_SEQUENCE,
             recent: RecentRows::default(),
             last: None,
         }

@@ -184,7 +184,7 @@ definitions! {
     PASS_CACHE = "Keys, values, states", "bytes", Computed, "Bytes that attention has to read from the KV cache, and states that are read and written.", "Σ over layers of 2 · positions seen · bytes of a key (once where values are a part of it) + 2 · states";
     MOVED = "Moved", "bytes/s", Computed, "Bytes that the pass has to move, a second, and as a share of the copy bandwidth.", "(weights + keys, values, states) ÷ time";
     COMPUTED = "Computed", "FLOP/s", Computed, "Operations of linear maps and attention a second, a multiply-add counting as two, and as a share of the device's f32 rate. Kernels that multiply f16 may do more.", "2 · multiply-adds ÷ time";
-    COPY_BANDWIDTH = "Copy bandwidth", "bytes/s", Measured, "What the device reads and writes a second when it copies a buffer of 128 MiB to another, by the clock: the best of five.", "";
+    COPY_BANDWIDTH = "Copy bandwidth", "bytes/s", Measured, "What the device reads and writes a second when it copies one large buffer to another, by the clock: the faster of the driver's own copies and of a kernel's, the best of three.", "";
     F32_RATE = "f32 arithmetic", "FLOP/s", Measured, "Multiply-adds in f32 that the device does a second when it does nothing else, each counting as two, by the clock: the best of three.", "";
     OP_COUNT = "Ops", "", Measured, "Operations of the plan that ran.", "";
     OP_TIME = "GPU time", "ms", Measured, "What the ops took, by the GPU's own timestamps: one after each op, which lets the GPU finish it first.", "";

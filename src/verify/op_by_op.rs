@@ -7,7 +7,7 @@ use crate::gpu::{BegunPass, Engine};
 use crate::model::plan::{
     AttentionOp, BufferId, ConvolutionOp, Op, RecurrenceOp, RowSet, StateId, StateSpec,
 };
-use crate::model::{Batch, CacheFormat, ModelError};
+use crate::model::{Batch, CacheFormat, ModelError, SequenceId};
 use crate::reference::{Pass, Reference};
 
 /// Share of an output's largest magnitude by which any element may differ.
@@ -89,10 +89,15 @@ pub struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     /// Begins the pass on both sides. Both must have been loaded with the same plan and weights, and have
-    /// gone through the same passes before.
-    pub fn begin(engine: &'a mut Engine, twin: &'a mut Reference, batch: &Batch) -> Result<Self, ModelError> {
+    /// gone through the same passes before. `twins` gives the twin's sequence for each of the engine's in the batch.
+    pub fn begin(
+        engine: &'a mut Engine,
+        twin: &'a mut Reference,
+        batch: &Batch,
+        twins: impl Fn(SequenceId) -> SequenceId,
+    ) -> Result<Self, ModelError> {
         let begun = engine.begin(batch)?;
-        let pass = twin.begin(batch)?;
+        let pass = twin.begin(&batch.for_model(twins))?;
         let (rows, outputs) = (batch.rows.len(), batch.outputs().count());
         Ok(Self { engine, twin, begun, pass, rows, outputs })
     }

@@ -24,7 +24,7 @@ const GPU: KernelChoice = KernelChoice::GPU;
 const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
 pub const SPLITTING: KernelChoice = KernelChoice {
-    attention: AttentionChoice { lanes: 32, least_split: 64, prefill: PrefillAttention::Rows },
+    attention: AttentionChoice { lanes: 32, at_once: 4, least_split: 64, prefill: PrefillAttention::Rows },
     ..KernelChoice::CPU
 };
 /// No window, cap, linear bias or growth.
@@ -121,8 +121,7 @@ fn fresh_plan(
 /// Chains of these lengths, one after the other in one sequence.
 pub fn compare_chains(plan: &Plan, choice: KernelChoice, chains: &[usize], what: &str) {
     let mut pair = Pair::new(plan, WeightFormat::F32, choice);
-    let sequence = pair.engine.new_sequence();
-    pair.twin.new_sequence();
+    let sequence = pair.new_sequence();
     let mut length = 0;
     for &rows in chains {
         let batch = Batch::chain(sequence, length, &vec![0; rows], RowOutput::Nothing);
@@ -282,11 +281,9 @@ fn attention_of_trees_and_of_several_sequences_agrees() {
 
 pub fn compare_tree(plan: &Plan, choice: KernelChoice) {
     let mut pair = Pair::new(plan, WeightFormat::F32, choice);
-    let first = pair.engine.new_sequence();
-    pair.twin.new_sequence();
+    let first = pair.new_sequence();
     pair.compare(&Batch::chain(first, 0, &[0; 21], RowOutput::Nothing), "the trunk");
-    let second = pair.engine.fork(first).unwrap();
-    assert_eq!(second, pair.twin.fork(first).unwrap());
+    let second = pair.fork(first);
     let row =
         |sequence, position, parent| Row { token: 0, position, sequence, parent, output: RowOutput::Nothing };
     // A kept chain of two with two branches, a branch below a branch, one beside the cache, and a second sequence.

@@ -85,9 +85,9 @@ fn rows_of_a_tree_are_accepted_into_a_sequence_or_its_fork() {
         assert_eq!((model.length(first), model.length(second)), (33, 34));
         assert!(model.cache_usage().pages >= used);
         let rows = vec![row(7, first, 33, None), row(8, second, 34, None)];
-        model.forward(&rows.into()).unwrap().logits
+        ([first, second], model.forward(&rows.into()).unwrap().logits)
     };
-    let (found, expected) = (play(&mut engine), play(&mut twin));
+    let ((sequences, found), (_, expected)) = (play(&mut engine), play(&mut twin));
     assert_rows_close(&found, &expected, "after accepted rows");
 
     // The same texts in a chain each.
@@ -99,7 +99,6 @@ fn rows_of_a_tree_are_accepted_into_a_sequence_or_its_fork() {
         assert_close(found, &outputs.logits[0], "a chain");
         assert_eq!(found.len(), VOCABULARY);
     }
-    let sequences = [SequenceId(0), SequenceId(1)];
     sequences.into_iter().for_each(|sequence| engine.release(sequence));
     assert_eq!(engine.cache_usage().pages, 0, "pages of branches are no sequence's");
 }

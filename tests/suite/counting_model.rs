@@ -16,6 +16,8 @@ use logitscope::session::{GenerationDefaults, LoadError, LoadPart, Loader, Progr
 use logitscope::tokenizer::Tokenizer;
 use logitscope::trace::{AdapterFacts, ModelFacts};
 
+use super::support;
+
 /// The words, by id.
 pub const WORDS: [&str; 8] = ["zero", "one", "two", "three", "four", "five", "six", "seven"];
 /// Positions: so many that no test fills them.
@@ -62,7 +64,7 @@ impl Fake {
             behaviour,
             passes: 0,
             lengths: HashMap::new(),
-            next: 0,
+            next: support::handles(),
             recent: RecentRows::default(),
         }
     }

@@ -145,10 +145,9 @@ fn a_fork_shares_pages_and_computes_what_a_fresh_sequence_does() {
 fn every_row_can_have_its_logits() {
     let (mut engine, mut twin) = load(&small_model(), device());
     let (on_gpu, on_cpu) = (engine.new_sequence(), twin.new_sequence());
-    let mut batch = Batch::chain_of_outputs(on_gpu, 0, &tokens(23), RowOutput::Logits);
+    let batch = Batch::chain_of_outputs(on_gpu, 0, &tokens(23), RowOutput::Logits);
     let found = engine.forward(&batch).unwrap().logits;
-    batch.rows.iter_mut().for_each(|row| row.sequence = on_cpu);
-    let expected = twin.forward(&batch).unwrap().logits;
+    let expected = twin.forward(&batch.for_model(|_| on_cpu)).unwrap().logits;
     assert_eq!(found.len(), 23);
     found.iter().zip(&expected).for_each(|(found, expected)| assert_close(found, expected, "a row"));
 }
@@ -182,15 +181,14 @@ fn a_matrix_beyond_the_binding_limit_is_sharded_by_rows() {
         carried: None,
     };
     let (mut engine, mut twin) = load(&plan, device());
-    let sequence = engine.new_sequence();
-    twin.new_sequence();
+    let (sequence, twins) = (engine.new_sequence(), twin.new_sequence());
     // First and last rows, and those at the border of the shards; one row, and more than a tile.
     let mut start = 0;
     for tokens in [&[8191u32][..], &[0, 9215, 8192, 8190, 4000]] {
         let batch = Batch::chain(sequence, start, tokens, RowOutput::Logits);
         start += tokens.len();
         let pass = engine.begin(&batch).unwrap();
-        twin.forward(&batch).unwrap();
+        twin.forward(&batch.for_model(|_| twins)).unwrap();
         for op in 0..2 {
             engine.run_op(&pass, op, tokens.len()).unwrap();
         }

@@ -14,6 +14,7 @@ use logitscope::model::{Batch, LanguageModel, ModelError, Outputs};
 use logitscope::reference::selection::RecentRows;
 
 use super::fake_model::FakeModel;
+use super::support;
 
 /// The fingerprint of a text that goes on with a token: a whole number that f32 holds.
 pub fn fingerprint(before: f32, token: u32) -> f32 {
@@ -67,7 +68,7 @@ impl FakeHead {
             passes: Rc::default(),
             calls: 0,
             sequences: BTreeMap::new(),
-            next: 0,
+            next: support::handles(),
             recent: RecentRows::default(),
         }
     }

@@ -9,6 +9,8 @@ use logitscope::model::selection::RowHandle;
 use logitscope::model::{Batch, ChainedModel, LanguageModel, ModelError, Outputs};
 use logitscope::reference::selection::RecentRows;
 
+use super::support;
+
 /// Bytes that a position takes in the pretended cache.
 pub const BYTES_PER_POSITION: u64 = 10;
 
@@ -66,7 +68,7 @@ impl FakeModel {
             flights: Vec::new(),
             logits: Box::new(logits),
             sequences: BTreeMap::new(),
-            next: 0,
+            next: support::handles(),
             recent: RecentRows::default(),
             last: Vec::new(),
             hidden: Box::new(|_| vec![1.0]),

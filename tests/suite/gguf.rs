@@ -12,7 +12,7 @@ use logitscope::reference::Reference;
 use logitscope::session::{LoadRequest, ModelCard, ModelSource, Opened, WeightsChoice};
 use logitscope::tokenizer::AddSpecial;
 
-use super::support::{Numbers, device, fixture, program};
+use super::support::{EXACT, Numbers, device, fixture, logits_tolerance, program};
 
 fn tiny() -> PathBuf {
     fixture("gguf/tiny.gguf")
@@ -83,7 +83,7 @@ fn factors_on_whole_matrices_of_nvfp4_join_its_blocks() {
     }
 }
 
-fn logits_agree(model: &mut dyn LanguageModel, file: &Path) {
+fn logits_agree(model: &mut dyn LanguageModel, file: &Path, tolerance: f32) {
     let reference = reference(file);
     let ids: Vec<u32> = serde_json::from_value(reference["ids"].clone()).unwrap();
     let sequence = model.new_sequence();
@@ -94,7 +94,7 @@ fn logits_agree(model: &mut dyn LanguageModel, file: &Path) {
         let ours = &logits[position.parse::<usize>().unwrap()];
         let largest = expected.iter().fold(1.0_f32, |largest, logit| largest.max(logit.abs()));
         for (ours, expected) in ours.iter().zip(expected) {
-            let near = (ours - expected).abs() < 1e-4 * largest;
+            let near = (ours - expected).abs() < tolerance * largest;
             assert!(near, "{}, position {position}: {ours}, not {expected}", file.display());
         }
     }
@@ -111,7 +111,7 @@ fn the_twin_computes_the_logits_of_the_same_weights_in_f32() {
     for file in files() {
         let opened = opened(&file);
         let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights);
-        logits_agree(&mut twin.unwrap(), &file);
+        logits_agree(&mut twin.unwrap(), &file, EXACT);
     }
 }
 
@@ -119,7 +119,9 @@ fn the_twin_computes_the_logits_of_the_same_weights_in_f32() {
 fn the_gpu_computes_the_logits_of_the_same_weights_in_f32() {
     let mut progress = |_, _| ControlFlow::Continue(());
     for file in files() {
-        logits_agree(&mut opened(&file).engine(device(), &mut progress).unwrap(), &file);
+        let mut engine = opened(&file).engine(device(), &mut progress).unwrap();
+        let tolerance = logits_tolerance(&engine);
+        logits_agree(&mut engine, &file, tolerance);
     }
 }
 
@@ -384,7 +386,7 @@ fn a_file_whose_token_scores_say_nothing_says_so_and_runs_on_ids() {
     assert!(opened.tokenizer.is_none());
     assert_eq!(said(&opened.file.warnings), 1);
     let twin = Reference::new(opened.plan.clone(), opened.context, &*opened.file.weights);
-    logits_agree(&mut twin.unwrap(), &tiny());
+    logits_agree(&mut twin.unwrap(), &tiny(), EXACT);
 }
 
 #[test]

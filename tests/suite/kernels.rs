@@ -1,5 +1,6 @@
 //! Every kernel against its twin, over a table of awkward shapes, in each variant and weight format.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
@@ -12,7 +13,7 @@ use logitscope::model::plan::{
 };
 use logitscope::model::rotary::RotaryTable;
 use logitscope::model::weight_format::{BlockFormat, Encoding, GridFormat};
-use logitscope::model::{Batch, LanguageModel, WeightFormat};
+use logitscope::model::{Batch, LanguageModel, SequenceId, WeightFormat};
 use logitscope::reference::Reference;
 use logitscope::verify::{Agreement, Comparison};
 
@@ -86,6 +87,8 @@ pub struct Pair {
     pub twin: Reference,
     plan: Plan,
     seed: u64,
+    /// The twin's sequence for each of the engine's.
+    twins: HashMap<SequenceId, SequenceId>,
     /// What buffers are filled with, from numbers in −1..1. Beyond ±1, so that activations reach their flat ends.
     pub contents: fn(f32) -> f32,
 }
@@ -104,7 +107,33 @@ impl Pair {
         )
         .unwrap();
         let twin = Reference::new(plan.clone(), CONTEXT, &weights).unwrap();
-        Self { engine, twin, plan: plan.clone(), seed: 1, contents: |number| 6.0 * number }
+        Self {
+            engine,
+            twin,
+            plan: plan.clone(),
+            seed: 1,
+            twins: HashMap::new(),
+            contents: |number| 6.0 * number,
+        }
+    }
+
+    /// A new sequence on both sides, by the engine's handle.
+    pub fn new_sequence(&mut self) -> SequenceId {
+        let sequence = self.engine.new_sequence();
+        self.twins.insert(sequence, self.twin.new_sequence());
+        sequence
+    }
+
+    /// A fork on both sides.
+    pub fn fork(&mut self, sequence: SequenceId) -> SequenceId {
+        let fork = self.engine.fork(sequence).unwrap();
+        self.twins.insert(fork, self.twin.fork(self.twins[&sequence]).unwrap());
+        fork
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        self.engine.release(sequence);
+        self.twin.release(self.twins[&sequence]);
     }
 
     /// Runs the plan over the batch with random contents in every buffer, and holds the two together. Returns the
@@ -113,7 +142,8 @@ impl Pair {
         self.seed += 1;
         let mut numbers = Numbers::new(self.seed);
         let outputs = batch.outputs().count();
-        let mut comparison = Comparison::begin(&mut self.engine, &mut self.twin, batch).unwrap();
+        let Self { engine, twin, twins, .. } = self;
+        let mut comparison = Comparison::begin(engine, twin, batch, |sequence| twins[&sequence]).unwrap();
         for (index, spec) in self.plan.buffers.iter().enumerate() {
             let rows = if spec.rows == RowSet::Batch { batch.rows.len() } else { outputs };
             let values: Vec<f32> = numbers.take(rows * spec.columns).into_iter().map(self.contents).collect();
@@ -130,12 +160,10 @@ impl Pair {
 
     /// A fresh chain of rows, all of whose logits are wanted, in a sequence of its own on both sides.
     pub fn compare_rows(&mut self, rows: usize, what: &str) -> f32 {
-        let sequence = self.engine.new_sequence();
-        assert_eq!(sequence, self.twin.new_sequence());
+        let sequence = self.new_sequence();
         let batch = Batch::chain_of_outputs(sequence, 0, &vec![0; rows], RowOutput::Logits);
         let share = self.compare(&batch, &format!("{what}, {rows} rows"));
-        self.engine.release(sequence);
-        self.twin.release(sequence);
+        self.release(sequence);
         share
     }
 }
@@ -217,8 +245,7 @@ fn embedding_agrees_in_the_formats_of_files() {
         let buffers = vec![batch_buffer("output", columns), batch_buffer("logits", 19)];
         let tensors = vec![tensor("table", 19, columns)];
         let mut pair = Pair::new(&plan(vec![op], buffers, tensors), format, KernelChoice::GPU);
-        let sequence = pair.engine.new_sequence();
-        pair.twin.new_sequence();
+        let sequence = pair.new_sequence();
         let tokens: Vec<u32> = (0..19).collect();
         let batch = Batch::chain(sequence, 0, &tokens, RowOutput::Nothing);
         pair.compare(&batch, &format!("embedding of {columns} in {}", format.name()));
@@ -393,8 +420,7 @@ fn picking_some_rows_takes_those_rows() {
     let ops = vec![Op::Pick { input: INPUT, output: OUTPUT }];
     let plan = plan(ops, vec![batch_buffer("input", 5), outputs], Vec::new());
     let mut pair = Pair::new(&plan, WeightFormat::F32, KernelChoice::CPU);
-    let sequence = pair.engine.new_sequence();
-    pair.twin.new_sequence();
+    let sequence = pair.new_sequence();
     let mut batch = Batch::chain(sequence, 0, &[0; 9], RowOutput::Logits);
     batch.rows[2].output = RowOutput::Logits;
     batch.rows[5].output = RowOutput::Logits;
@@ -415,8 +441,7 @@ fn embedding_agrees_with_and_without_positions() {
             // The number of logits is what bounds the tokens: as wide as the table is long.
             let buffers = vec![batch_buffer("output", columns), batch_buffer("logits", 19)];
             let mut pair = Pair::new(&plan(vec![op], buffers, tensors), format, KernelChoice::GPU);
-            let sequence = pair.engine.new_sequence();
-            pair.twin.new_sequence();
+            let sequence = pair.new_sequence();
             let tokens: Vec<u32> = (0..41).map(|index| index * 7 % 19).collect();
             let batch = Batch::chain(sequence, 0, &tokens, RowOutput::Nothing);
             pair.compare(&batch, &format!("embedding of {columns} in {}", format.name()));
@@ -438,13 +463,11 @@ fn rotary_agrees_for_whole_and_partial_heads() {
         plan.rotary_tables.push(table);
         let mut pair = Pair::new(&plan, WeightFormat::F32, KernelChoice::CPU);
         for rows in [1, 7, 100] {
-            let sequence = pair.engine.new_sequence();
-            pair.twin.new_sequence();
+            let sequence = pair.new_sequence();
             let tokens = vec![0; rows];
             let batch = Batch::chain(sequence, 0, &tokens, RowOutput::Nothing);
             pair.compare(&batch, &format!("rotary of {heads} × {head_width}, {pairs} pairs, {rows} rows"));
-            pair.engine.release(sequence);
-            pair.twin.release(sequence);
+            pair.release(sequence);
         }
     }
 }

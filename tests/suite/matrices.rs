@@ -1,11 +1,12 @@
-//! Linear maps by matrix units against their twin, on adapters that list them; elsewhere the tests say that they were
-//! skipped.
+//! Linear maps by matrix units against their twin: by those that the adapter lists, and by emulated ones, which have the
+//! kernel's text but for what multiplies a square.
 
 use half::f16;
-use logitscope::gpu::{KernelChoice, LinearVariant, MatrixUnits};
+use logitscope::gpu::{KernelChoice, LinearVariant, Matrices, MatrixTile, MatrixUnits};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::Activation;
 use logitscope::model::plan::{BufferId, Epilogue, InputNorm, TensorId};
+use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 
 use super::kernels::{DEVICE, Pair, linear_plan, tensor};
@@ -15,19 +16,27 @@ const MATRICES: [(usize, usize); 6] = [(5, 3), (66, 7), (259, 9), (7, 65), (136,
 /// More than few: less than a tile, a row more than a square, more than a tile.
 const ROWS: [usize; 3] = [9, 33, 70];
 
-/// The adapter's kernels with matrix units.
-fn choices() -> Vec<(MatrixUnits, KernelChoice)> {
-    let variants = DEVICE.capabilities.matrix_variants();
-    if variants.is_empty() {
-        println!("skipped: {} lists no matrix units that kernels use", DEVICE.info.full_name());
-    }
+/// The adapter's kernels with matrix units, and those with emulated ones.
+fn choices() -> Vec<(Matrices, KernelChoice)> {
+    let subgroup = DEVICE.capabilities.subgroup_lanes.as_ref().map(|lanes| Matrices::lanes(*lanes.end()));
+    let Some(lanes) = subgroup else {
+        println!("skipped: {} has no subgroups", DEVICE.info.full_name());
+        return Vec::new();
+    };
+    let emulated = Matrices::of(MatrixUnits::Emulated8)
+        .map(|matrices| LinearVariant::GemmCooperative { matrices, lanes });
     let choice = |many_rows| match many_rows {
-        LinearVariant::GemmCooperative { units, .. } => {
-            (units, KernelChoice { many_rows, ..KernelChoice::CPU })
+        LinearVariant::GemmCooperative { matrices, .. } => {
+            (matrices, KernelChoice { many_rows, ..KernelChoice::CPU })
         }
         other => panic!("{other:?} is no variant with matrix units"),
     };
-    variants.into_iter().map(choice).collect()
+    DEVICE.capabilities.matrix_variants().into_iter().chain(emulated).map(choice).collect()
+}
+
+/// Whether one of several cases is tried with a tile: emulated ones share them out, as each takes seconds to compile.
+fn is_tried(matrices: Matrices, place: usize) -> bool {
+    matrices.units != MatrixUnits::Emulated8 || MatrixTile::ALL[place % 3] == matrices.tile
 }
 
 /// Numbers that f16 holds.
@@ -37,17 +46,23 @@ fn halves(number: f32) -> f32 {
 
 #[test]
 fn factors_that_f16_holds_are_multiplied_exactly() {
-    for (units, choice) in choices() {
+    for (matrices, choice) in choices() {
         for (place, &(outputs, columns)) in MATRICES.iter().enumerate() {
+            if !is_tried(matrices, place) {
+                continue;
+            }
             let plan =
                 linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Epilogue::Store);
             let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
             pair.contents = halves;
-            let what = format!("{outputs} × {columns} {units:?}");
+            let what = format!("{outputs} × {columns} {matrices:?}");
             let share = pair.compare_rows(ROWS[place % ROWS.len()], &what);
-            assert!(pair.engine.rounds_inputs(0, 9) == units.rounds() && !pair.engine.rounds_inputs(0, 8));
+            assert!(
+                pair.engine.rounds_inputs(0, 9) == matrices.units.rounds()
+                    && !pair.engine.rounds_inputs(0, 8)
+            );
             // The tolerance leaves room for rounded factors, of which there are none here.
-            let most = if units.rounds() { 0.1 } else { 1.0 };
+            let most = if matrices.units.rounds() { 0.1 } else { 1.0 };
             assert!(share < most, "{what}: {share} of the tolerance");
         }
     }
@@ -55,8 +70,16 @@ fn factors_that_f16_holds_are_multiplied_exactly() {
 
 #[test]
 fn linear_by_matrix_units_agrees_in_every_format() {
-    for (units, choice) in choices() {
+    // Every format is decoded likewise by another kernel, which takes software drivers less time to compile.
+    let of_tests = |format| {
+        let k_quant = WeightFormat::Blocks(BlockFormat::Q4K);
+        [WeightFormat::F16, WeightFormat::Q8_0, WeightFormat::Q4_0, k_quant].contains(&format)
+    };
+    for (matrices, choice) in choices() {
         for (place, format) in WeightFormat::ALL.into_iter().enumerate() {
+            if matrices.units == MatrixUnits::Emulated8 && !(of_tests(format) && is_tried(matrices, place)) {
+                continue;
+            }
             // Two blocks and one more, where a row is so long.
             let shapes = MATRICES.into_iter().chain([(21, 3 * format.block_elements())]);
             let fitting = shapes.filter(|(_, columns)| columns.is_multiple_of(format.block_elements()));
@@ -68,7 +91,7 @@ fn linear_by_matrix_units_agrees_in_every_format() {
                 let plan = linear_plan(tensors, None, Some(TensorId(1)), outputs, Epilogue::Store);
                 let mut pair = Pair::new(&plan, format, choice);
                 let rows = ROWS[turn / 2 % ROWS.len()];
-                pair.compare_rows(rows, &format!("{outputs} × {columns} {} {units:?}", format.name()));
+                pair.compare_rows(rows, &format!("{outputs} × {columns} {} {matrices:?}", format.name()));
             }
         }
     }
@@ -83,9 +106,12 @@ fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
         Epilogue::Gate(Activation::Silu),
         Epilogue::Gate(Activation::ClampedGelu),
     ];
-    for (units, choice) in choices() {
+    for (matrices, choice) in choices() {
         for (place, epilogue) in epilogues.into_iter().enumerate() {
             for turn in [place, place + 1] {
+                if !is_tried(matrices, turn) {
+                    continue;
+                }
                 let (outputs, columns) = [(8, 4), (24, 65), (136, 576)][turn % 3];
                 let bias = (columns == 65).then_some(TensorId(1));
                 let mut tensors = vec![tensor("weight", outputs, columns)];
@@ -96,7 +122,7 @@ fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
                 let plan = linear_plan(tensors, norm, bias, outputs, epilogue);
                 let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
                 let rows = ROWS[(turn + place / 3) % ROWS.len()];
-                pair.compare_rows(rows, &format!("{epilogue:?} {outputs} × {columns} {units:?}"));
+                pair.compare_rows(rows, &format!("{epilogue:?} {outputs} × {columns} {matrices:?}"));
             }
         }
     }
@@ -104,7 +130,7 @@ fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
 
 #[test]
 fn inputs_beyond_f16_stay_finite() {
-    for (units, choice) in choices() {
+    for (matrices, choice) in choices() {
         let plan = linear_plan(vec![tensor("weight", 8, 32)], None, None, 8, Epilogue::Store);
         let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
         let sequence = pair.engine.new_sequence();
@@ -113,16 +139,16 @@ fn inputs_beyond_f16_stay_finite() {
         pair.engine.write_buffer(BufferId(0), &[1e6; 9 * 32]);
         pair.engine.run_op(&pass, 0, 9).unwrap();
         let results = pair.engine.read_buffer(BufferId(1), 9).unwrap();
-        assert!(results.iter().all(|result| result.is_finite()), "{units:?}: {results:?}");
+        assert!(results.iter().all(|result| result.is_finite()), "{matrices:?}: {results:?}");
     }
 }
 
 #[test]
 fn weights_in_f32_keep_inputs_in_f32() {
-    for (units, choice) in choices() {
+    for (matrices, choice) in choices() {
         let plan = linear_plan(vec![tensor("weight", 64, 96)], None, None, 64, Epilogue::Store);
         let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
-        assert!(!pair.engine.rounds_inputs(0, 33), "{units:?}");
-        pair.compare_rows(33, &format!("f32 {units:?}"));
+        assert!(!pair.engine.rounds_inputs(0, 33), "{matrices:?}");
+        pair.compare_rows(33, &format!("f32 {matrices:?}"));
     }
 }

@@ -1,9 +1,13 @@
 //! What the engine tells of its own work: dispatches, waits, the cost of each op, and the trial of kernels.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use logitscope::gpu::{Device, Engine, KernelChoice, LinearVariant, MatrixUnits, Trial, TuningCache};
+use logitscope::gpu::{
+    Device, Engine, KernelChoice, LinearKernel, LinearVariant, Matrices, MatrixTile, MatrixUnits, Trial,
+    TuningCache,
+};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::{Batch, Fused, LanguageModel, WeightFormat, plan_decoder};
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
@@ -67,30 +71,51 @@ fn a_profile_has_every_op_and_leaves_the_engine_as_a_pass_does() {
 }
 
 #[test]
-fn a_model_gets_the_fastest_candidate_and_computes_the_same_with_each() {
+fn each_kind_of_linear_map_gets_the_fastest_kernel_and_computes_the_same() {
     let device = support::device();
     // Kernels that a software driver compiles soon.
-    let candidates = [KernelChoice::CPU, KernelChoice { reduce_lanes: 16, ..KernelChoice::CPU }];
-    let mut chosen = engine(Arc::clone(&device), candidates[1]);
+    let [lanes, tiles] = [LinearVariant::GemvPerLane, LinearVariant::GemmRegisters]
+        .map(|variant| LinearKernel { variant, lanes: 8 });
+    let mut chosen = engine(Arc::clone(&device), KernelChoice::CPU_SHUFFLE);
     let mut trials = TuningCache::default();
-    chosen.choose(&candidates, &mut trials).unwrap();
-    let trial = only_trial(&trials, &chosen);
-    assert_eq!(trial.seconds.len(), 2);
-    assert!(trial.seconds.values().all(|seconds| (1e-6..1.0).contains(seconds)), "{trial:?}");
-    let ids = candidates.map(|choice| choice.step_id());
-    let fastest =
-        ids.iter().position(|id| Some(id.as_str()) == trial.fastest()).expect("one of the candidates");
-    assert_eq!(chosen.variants(), candidates[fastest].describe());
+    chosen.choose(1, &[lanes, tiles], &mut trials).unwrap();
+    let made = trials_of(&trials, &chosen);
+    let works: HashSet<&str> = made.iter().map(|trial| trial.key.work.as_str()).collect();
+    assert_eq!(works.len(), made.len(), "a trial for each kind: {works:?}");
+    assert!((3..=6).contains(&made.len()), "{works:?}");
+    assert!(works.iter().all(|work| work.starts_with("linear map, one row: ")), "{works:?}");
+    assert!(works.iter().any(|work| work.ends_with(", normed, gate")), "{works:?}");
+    for trial in &made {
+        assert_eq!(trial.seconds.keys().collect::<HashSet<_>>(), HashSet::from([&lanes.id(), &tiles.id()]));
+        assert!(trial.seconds.values().all(|seconds| (1e-7..1.0).contains(seconds)), "{trial:?}");
+    }
+    let before = engine(Arc::clone(&device), KernelChoice::CPU_SHUFFLE);
+    assert_eq!(chosen.variants()[1..], before.variants()[1..], "nothing but steps gets other kernels");
+    assert_ne!(chosen.variants()[0], before.variants()[0]);
 
-    let batch = |sequence| Batch::chain(sequence, 0, &[3, 14, 15], RowOutput::Logits);
+    // What is remembered is not measured again, and gives the same.
+    let mut again = engine(Arc::clone(&device), KernelChoice::CPU_SHUFFLE);
+    let waits = device.traffic().waits;
+    again.choose(1, &[lanes, tiles], &mut trials).unwrap();
+    assert_eq!(device.traffic().waits, waits);
+    assert_eq!(again.variants(), chosen.variants());
+
     let mut logits = Vec::new();
-    for mut engine in [chosen, engine(Arc::clone(&device), candidates[0]), engine(device, candidates[1])] {
+    for mut engine in [chosen, again, before] {
         let sequence = engine.new_sequence();
-        logits.push(engine.forward(&batch(sequence)).unwrap().logits.concat());
+        for (position, token) in [3, 14, 15].into_iter().enumerate() {
+            logits.push(
+                engine
+                    .forward(&Batch::chain(sequence, position, &[token], RowOutput::Logits))
+                    .unwrap()
+                    .logits
+                    .concat(),
+            );
+        }
     }
     let largest = logits[0].iter().fold(0.0f32, |largest, logit| largest.max(logit.abs()));
-    for other in &logits[1..] {
-        let pairs = logits[0].iter().zip(other);
+    for (place, other) in logits.iter().enumerate() {
+        let pairs = logits[place % 3].iter().zip(other);
         pairs.for_each(|(one, other)| assert!((one - other).abs() < 1e-4 * largest, "{one} {other}"));
     }
 }
@@ -103,41 +128,50 @@ fn prompts_get_the_fastest_candidate_that_suits_the_weights() {
     let weights = SyntheticWeights::new(&plan, WeightFormat::F32).expect("f32 fits every row");
     let device = support::device();
     // Units that round the inputs are not for weights in f32, and this device could not compile them.
-    let rounding = LinearVariant::GemmCooperative { units: MatrixUnits::Half16, lanes: 32 };
-    let [lanes, tiles] = [LinearVariant::GemvPerLane, LinearVariant::GemmRegisters];
+    let matrices = Matrices { units: MatrixUnits::Half16, tile: MatrixTile::Small };
+    let rounding = LinearVariant::GemmCooperative { matrices, lanes: 32 };
+    let [lanes, rounding, tiles] = [LinearVariant::GemvPerLane, rounding, LinearVariant::GemmRegisters]
+        .map(|variant| LinearKernel { variant, lanes: 8 });
     let mut trials = TuningCache::default();
-    // One of the two is not the fastest, and has to be replaced.
-    for many_rows in [lanes, tiles] {
-        let before = KernelChoice { many_rows, ..KernelChoice::CPU };
-        let (device, plan) = (Arc::clone(&device), plan.clone());
-        let mut progress = |_, _| ControlFlow::Continue(());
-        let mut engine = Engine::load_with(device, plan, 64, &weights, &mut progress, before).unwrap();
-        engine.choose_for_prefill(&[lanes, rounding, tiles], &mut trials).unwrap();
-        let trial = only_trial(&trials, &engine);
-        assert!(trial.key.work.starts_with("f32 ") && trial.key.work.ends_with(", 64 rows"));
+    let mut progress = |_, _| ControlFlow::Continue(());
+    let mut engine =
+        Engine::load_with(device, plan, 64, &weights, &mut progress, KernelChoice::CPU_SHUFFLE).unwrap();
+    let before = engine.variants();
+    engine.choose(64, &[lanes, rounding, tiles], &mut trials).unwrap();
+    let made = trials_of(&trials, &engine);
+    assert!(!made.is_empty());
+    for trial in made {
+        assert!(trial.key.work.starts_with("linear map, more rows: f32 "), "{trial:?}");
         assert_eq!(trial.seconds.len(), 2, "{trial:?}");
-        let of_id = |variant: &&LinearVariant| Some(variant.id().as_str()) == trial.fastest();
-        let &many_rows = [lanes, tiles].iter().find(of_id).expect("one of the candidates");
-        let expected = KernelChoice { many_rows, ..before }.describe();
-        assert_eq!(engine.variants(), expected, "nothing but prompts gets other kernels");
     }
+    let after = engine.variants();
+    assert_ne!(after[2], before[2]);
+    assert_eq!(
+        (&after[..2], &after[3..]),
+        (&before[..2], &before[3..]),
+        "nothing but prompts gets other kernels"
+    );
+    // Asked for, kernels replace what trials found.
+    engine.set_prefill_kernels(KernelChoice::CPU_SHUFFLE.many_rows).unwrap();
+    assert_eq!(engine.variants(), before);
 }
 
 #[test]
-fn one_candidate_needs_no_trial() {
+fn nothing_to_choose_from_needs_no_trial() {
     let mut engine = engine(support::device(), KernelChoice::CPU);
     let mut trials = TuningCache::default();
-    engine.choose(&[KernelChoice::CPU], &mut trials).unwrap();
-    engine.choose_for_prefill(&[LinearVariant::GemmRegisters], &mut trials).unwrap();
-    let info = &engine.device.info;
-    assert_eq!(trials.about(&info.full_name(), &info.driver).count(), 0);
+    let [lanes, tiles] = [LinearVariant::GemvPerLane, LinearVariant::GemmRegisters]
+        .map(|variant| LinearKernel { variant, lanes: 8 });
+    let before = engine.variants();
+    engine.choose(1, &[tiles], &mut trials).unwrap();
+    // These kernels have lanes of their own, so both come down to the same.
+    engine.choose(1, &[lanes, LinearKernel { lanes: 16, ..lanes }], &mut trials).unwrap();
+    assert_eq!(trials_of(&trials, &engine).len(), 0);
+    assert_eq!(engine.variants(), before);
 }
 
-/// The one trial that was made on an engine's adapter.
-fn only_trial<'a>(trials: &'a TuningCache, engine: &Engine) -> &'a Trial {
+/// The trials that were made on an engine's adapter.
+fn trials_of<'a>(trials: &'a TuningCache, engine: &Engine) -> Vec<&'a Trial> {
     let info = &engine.device.info;
-    let adapter = info.full_name();
-    let made: Vec<&Trial> = trials.about(&adapter, &info.driver).collect();
-    let [trial] = made[..] else { panic!("one trial was to be made: {made:?}") };
-    trial
+    trials.about(&info.full_name(), &info.driver).collect()
 }

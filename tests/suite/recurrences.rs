@@ -6,7 +6,7 @@ use logitscope::model::config::{Activation, HeadOrder, StateHeads};
 use logitscope::model::plan::{
     BufferId, Columns, ConvolutionOp, Op, Plan, RecurrenceOp, RecurrenceRule, StateId, StateSpec, TensorId,
 };
-use logitscope::model::{Batch, LanguageModel, SequenceId, WeightFormat};
+use logitscope::model::{Batch, WeightFormat};
 
 use super::kernels::{Pair, batch_buffer, plan, tensor};
 
@@ -70,17 +70,11 @@ fn heads([heads, groups, key_width, value_width]: [usize; 4], order: HeadOrder) 
 }
 
 impl Pair {
-    fn sequence(&mut self) -> SequenceId {
-        let sequence = self.engine.new_sequence();
-        assert_eq!(sequence, self.twin.new_sequence());
-        sequence
-    }
-
     /// Chains of several lengths one after the other, each of which goes on from the state before.
     fn compare_chains(&mut self, what: &str) {
         // Beyond ±1 a recurrence of many rows gets large.
         self.contents = |number| number;
-        let sequence = self.sequence();
+        let sequence = self.new_sequence();
         let mut start = 0;
         for rows in [1, 2, 1, 9, 33, 1, 64] {
             let batch = Batch::chain(sequence, start, &vec![0; rows], RowOutput::Logits);
@@ -92,7 +86,7 @@ impl Pair {
     /// A tree of rows of one sequence and a chain of another, which share a pass, and then a row for each.
     fn compare_tree(&mut self, what: &str) {
         self.contents = |number| number;
-        let (first, second) = (self.sequence(), self.sequence());
+        let (first, second) = (self.new_sequence(), self.new_sequence());
         for sequence in [first, second] {
             self.compare(&Batch::chain(sequence, 0, &[0; 3], RowOutput::Logits), what);
         }

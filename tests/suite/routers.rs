@@ -178,10 +178,10 @@ fn experts_compute_what_transformers_modules_do() {
         let mut engine =
             Engine::load(Arc::clone(&DEVICE), plan.clone(), 32, &weights, progress).expect("loads");
 
-        let (sequence, _) = (engine.new_sequence(), twin.new_sequence());
+        let (sequence, twins) = (engine.new_sequence(), twin.new_sequence());
         let batch = Batch::chain(sequence, 0, &[0; ROWS], RowOutput::Nothing);
         let rows = numbers(NAMES.len() - 1, ROWS * WIDTH);
-        let mut comparison = Comparison::begin(&mut engine, &mut twin, &batch).expect("begins");
+        let mut comparison = Comparison::begin(&mut engine, &mut twin, &batch, |_| twins).expect("begins");
         comparison.set(input, &rows);
         let agreement = comparison.run(&mut |_| {}).expect("runs");
         assert_eq!(agreement, Agreement::Whole, "{family}");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use logitscope::gpu::{
-    Kernel, KernelChoice, KernelUse, LinearVariant, MatrixUnits, Override, Reduction, Variant, kernel_source,
+    Kernel, KernelChoice, KernelUse, LinearVariant, Matrices, Override, Reduction, Variant, kernel_source,
     kernel_uses, selection_uses, variants,
 };
 use logitscope::model::config::{BlockNorms, FeedForwardKind, NormKind, Positions, Xielu};
@@ -37,8 +37,8 @@ fn choices() -> Vec<KernelChoice> {
         KernelChoice { reduction: subgroups, one_row: groups(2), reduce_lanes: 128, ..gpu },
         KernelChoice { reduce_lanes: 256, ..gpu },
     ];
-    choices.extend(MatrixUnits::ALL.map(|units| KernelChoice {
-        many_rows: LinearVariant::GemmCooperative { units, lanes: 128 },
+    choices.extend(Matrices::all().map(|matrices| KernelChoice {
+        many_rows: LinearVariant::GemmCooperative { matrices, lanes: 128 },
         ..gpu
     }));
     choices
@@ -109,10 +109,11 @@ fn uses_of(plans: &[Plan], format: WeightFormat) -> Vec<KernelUse> {
             selection_uses(vocabulary, choice).into_iter().for_each(&mut add);
         }
     }
-    // Two kernels belong to no plan.
+    // Three kernels belong to no plan.
     add(Kernel::LoopCanary.into());
-    let (variant, overrides) = (Kernel::Arithmetic.into(), vec![Override::Workgroup(64)]);
-    add(KernelUse { variant, overrides });
+    for kernel in [Kernel::Arithmetic, Kernel::Copy] {
+        add(KernelUse { variant: kernel.into(), overrides: vec![Override::Workgroup(64)] });
+    }
     uses
 }
 
@@ -121,7 +122,7 @@ fn parsed(variant: Variant) -> (naga::Module, ModuleInfo) {
     let source = kernel_source(variant);
     let module = naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|error| panic!("{variant:?}: {}", error.emit_to_string(&source)));
-    let for_matrices = match variant.units {
+    let for_matrices = match variant.matrices {
         None => Capabilities::empty(),
         Some(_) => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
     };
@@ -189,12 +190,13 @@ fn every_kernel_is_valid_and_translates_to_vulkan_metal_and_directx() {
     }
     let of_weights = seen.iter().filter(|variant| variant.format.is_some()).count();
     let others = seen.len() - of_weights;
-    assert_eq!((of_weights, others), (678, 38), "kernels that read weights × formats, and other kernels");
+    assert_eq!((of_weights, others), (678, 39), "kernels that read weights × formats, and other kernels");
 }
 
 /// f32 weights never go through units that round to f16.
 fn never_chosen(variant: Variant) -> bool {
-    variant.units.is_some_and(MatrixUnits::rounds) && variant.format == Some(WeightFormat::F32)
+    variant.matrices.is_some_and(|matrices| matrices.units.rounds())
+        && variant.format == Some(WeightFormat::F32)
 }
 
 /// Holds what a kernel becomes for each kind of driver to what it should be.
@@ -212,7 +214,7 @@ fn translate(used: &KernelUse) {
         .unwrap_or_else(|error| panic!("{used:?} to SPIR-V: {error}"));
     assert!(words.len() > 100, "{used:?}: no Vulkan kernel");
 
-    if variant.units.is_some() {
+    if variant.matrices.is_some() {
         // DirectX has no matrix units that wgpu offers.
         assert!(metal.contains("simdgroup_multiply_accumulate"), "{used:?}: no matrix units on Metal");
         return;
@@ -238,10 +240,10 @@ fn no_kernel_takes_more_workgroup_memory_than_its_adapters_have() {
     let grids = uses_of(&plans, WeightFormat::Grids(GridFormat::Iq1S));
     for used in uses_of(&plans, WeightFormat::F16).into_iter().chain(grids) {
         let variant = used.variant;
-        let most = match variant.units {
+        let most = match variant.matrices {
             None => WORKGROUP_BYTES,
             // Asked of an adapter before it gets the kernel.
-            Some(_) => MatrixUnits::MOST_MEMORY,
+            Some(matrices) => matrices.memory_bytes(),
         };
         let (module, _) = specialised(kernels.entry(variant).or_insert_with(|| parsed(variant)), &used);
         let mut layouter = Layouter::default();

@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use logitscope::gpu::Device;
+use logitscope::gpu::{Device, Engine};
 use logitscope::model::group_format::{GroupCodes, GroupFactors};
 use logitscope::model::plan::Plan;
 use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::weights::TensorInfo;
-use logitscope::model::{WeightFormat, Weights, WeightsError};
+use logitscope::model::{LanguageModel, WeightFormat, Weights, WeightsError};
 use logitscope::model::{blocks, grids};
 
 /// The adapter that tests run on; fails loudly without one.
@@ -19,6 +20,16 @@ pub fn device() -> Arc<Device> {
     let device = Device::open(None).expect("tests need a Vulkan, Metal or DirectX 12 driver");
     device.passed_over.iter().for_each(|failed| println!("{}", failed.passed_over_for(&device.info)));
     Arc::new(device)
+}
+
+/// By how much logits may be off from another implementation's that computes in f32, as a share of the largest.
+pub const EXACT: f32 = 1e-4;
+
+/// The same for an engine: matrix units that a trial found to be the fastest round what they multiply to f16, one part in
+/// 2048, in each of some dozen maps one after the other.
+pub fn logits_tolerance(engine: &Engine) -> f32 {
+    let rounds = (0..engine.plan().ops.len()).any(|op| engine.rounds_inputs(op, engine.max_rows()));
+    if rounds { 5e-3 } else { EXACT }
 }
 
 /// The folder with these names in `tests/fixtures`. Where the tests were carried to another machine, the
@@ -44,6 +55,12 @@ pub fn program() -> Command {
         command.env(variable, &nowhere);
     }
     command
+}
+
+/// Where the handles of a made-up model's sequences begin: no two models have the same, as those of engines need not be.
+pub fn handles() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1 << 16, Ordering::Relaxed)
 }
 
 /// A sequence of numbers in −1..1 that depends on the seed alone.

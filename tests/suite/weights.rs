@@ -114,6 +114,9 @@ fn gpu_memory_is_as_predicted() {
     }
 }
 
+/// Bytes that selecting from rows of logits takes at most beyond what is predicted.
+const LAST_BLOCKS: u64 = 128 << 10;
+
 /// With a full context.
 fn memory_is_as_predicted(opened: &Opened, name: &str) {
     let Fused { plan, weights } = opened.fused();
@@ -128,8 +131,15 @@ fn memory_is_as_predicted(opened: &Opened, name: &str) {
     }
     let allocated = engine.memory();
     assert_eq!(allocated.weight_bytes, predicted.weight_bytes, "{name}");
-    let share = allocated.total() as f64 / predicted.total() as f64;
-    assert!((0.95..=1.05).contains(&share), "{name}: {allocated:?}, not {predicted:?}");
+    let is_near = |allocated: u64, predicted: u64| allocated.abs_diff(predicted) <= predicted / 20;
+    assert!(
+        is_near(allocated.cache_bytes, predicted.cache_bytes),
+        "{name}: {allocated:?}, not {predicted:?}"
+    );
+    assert_eq!(allocated.state_bytes, predicted.state_bytes, "{name}");
+    // But for the last few blocks of rows of logits, which depend on the adapter: up to 64 of 20 bytes for each row.
+    let scratch = allocated.scratch_bytes.saturating_sub(LAST_BLOCKS).max(predicted.scratch_bytes);
+    assert!(is_near(scratch, predicted.scratch_bytes), "{name}: {allocated:?}, not {predicted:?}");
 }
 
 #[test]

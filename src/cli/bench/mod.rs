@@ -16,7 +16,7 @@ use super::error::CliError;
 use super::outcome::Outcome;
 use super::output::{StatusLine, print, print_json, rate};
 use super::{interrupt, model};
-use crate::gpu::{Engine, LinearVariant, copy_bandwidth, f32_rate};
+use crate::gpu::{Engine, LinearVariant, copy_bandwidth, f32_rate, wake};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
@@ -109,6 +109,7 @@ pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     };
     for &tokens in &prompts {
         line.show(&format!("initiation with {tokens} tokens"));
+        wake(&engine.device)?;
         let fastest = fastest(arguments.repeat, || initiation_seconds(&mut engine, tokens))?;
         let Some(seconds) = fastest else { return Ok(Outcome::Interrupted) };
         answer.pp.push(InitiationSpeed { tokens, tokens_per_s: rate(tokens as f64, seconds) });
@@ -118,6 +119,7 @@ pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     {
         line.show(&format!("{steps} incremental steps after {depth} positions"));
         let sequence = steps::filled(&mut engine, depth)?;
+        wake(&engine.device)?;
         let mut measure =
             |way: Way| fastest(arguments.repeat, || steps::seconds(&mut engine, sequence, depth, steps, way));
         let (Some(chained), Some(waited)) = (measure(Way::Chained)?, measure(Way::Waited)?) else {
@@ -138,6 +140,7 @@ pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     }
     if let Some(&steps) = steps.iter().max() {
         line.show("the parts of a step");
+        wake(&engine.device)?;
         answer.step = Some(StepCost::measure(&mut engine, deepest + steps, copy_bandwidth)?);
     }
     line.clear();

@@ -6,15 +6,14 @@
 
 use std::sync::Arc;
 
-use super::contest::FirstKernels;
 use super::in_flight::Passes;
 use super::recorder::Recorder;
 use crate::gpu::cache::{PagesMissing, cache_widths, most_positions};
 use crate::gpu::device::{Device, Making, Promise, free_host_memory};
 use crate::gpu::error::LoadError;
-use crate::gpu::kernels::{KernelChoice, KernelUse, LinearVariant};
+use crate::gpu::kernels::{KernelChoice, KernelUse, LinearVariant, RowCount, TunedKernels};
 use crate::gpu::pass::{self, BatchShape, Fixed, MOST_TABLES, Placement, Rows};
-use crate::gpu::program::{Program, Resources, Selection, Step, pass_uses, selection_uses};
+use crate::gpu::program::{Program, Resources, Selection, pass_uses, selection_uses};
 use crate::gpu::progress::{LoadPart, Progress, tell};
 use crate::gpu::sizing::{Memory, Residency, SizedModel};
 use crate::gpu::weights::{GpuLayout, GpuTensor, SharedTensor, SharedTensors, Uploaded, upload};
@@ -60,8 +59,7 @@ impl Engine {
         progress: &mut Progress<'_>,
         choice: KernelChoice,
     ) -> Result<Self, LoadError> {
-        let (shared, first) = (SharedTensors::default(), FirstKernels::of_choice(choice));
-        Self::load_sharing(device.into(), plan, context, weights, &shared, progress, &first)
+        Self::load_sharing(device.into(), plan, context, weights, &SharedTensors::default(), progress, choice)
     }
 
     /// As [`Self::load_with`], with the tensors of the plan that are among `shared` as they lie on this device already.
@@ -72,7 +70,7 @@ impl Engine {
         weights: &dyn Weights,
         shared: &SharedTensors,
         progress: &mut Progress<'_>,
-        first: &FirstKernels,
+        choice: KernelChoice,
     ) -> Result<Self, LoadError> {
         let (count, most) = (plan.rotary_tables.len(), MOST_TABLES);
         if count > most {
@@ -83,7 +81,7 @@ impl Engine {
         let Residency { streamed, streaming, context, limits, bytes } = residency;
         let promise = device.promise(bytes);
         let rows = Rows::of(&plan, context);
-        let kernels = first_kernels(&device, &plan, weights, first)?;
+        let kernels = first_kernels(&device, &plan, weights, choice)?;
         let (resources, non_finite) = std::thread::scope(|scope| {
             let making = Making::start(scope, &device, kernels);
             let Uploaded { tensors, host, non_finite } =
@@ -92,7 +90,7 @@ impl Engine {
             making.finish(|share| tell(progress, LoadPart::Making, share))?;
             Ok::<_, LoadError>((resources, non_finite))
         })?;
-        let program = Program::compile(&device, plan, &resources, first.choice)?;
+        let program = Program::compile(&device, plan, &resources, choice)?;
         let recorder = Recorder::new(&device, rows.outputs, program.segments.len())?;
         let passes = Passes::default();
         let pinned = Vec::new();
@@ -143,7 +141,7 @@ impl Engine {
 
     /// The kernel variants in use, in words.
     pub fn variants(&self) -> Vec<String> {
-        self.program.choice.describe()
+        self.program.tuned.describe(&self.program.choice)
     }
 
     /// The plan that the engine runs.
@@ -158,21 +156,18 @@ impl Engine {
 
     /// Computes linear maps of many rows with these kernels from now on.
     pub fn set_prefill_kernels(&mut self, many_rows: LinearVariant) -> Result<(), ModelError> {
-        self.set_choice(KernelChoice { many_rows, ..self.program.choice })
-    }
-
-    /// Runs every op with these kernels from now on.
-    pub(super) fn set_choice(&mut self, choice: KernelChoice) -> Result<(), ModelError> {
-        if self.program.choice == choice {
-            return Ok(());
-        }
-        self.program.choice = choice;
+        self.program.choice.many_rows = many_rows;
+        self.program.tuned.forget(RowCount::Many);
         self.recompile()
     }
 
-    /// Some of the plan's ops, by their indices, ready to run with these kernels.
-    pub(super) fn compile_ops(&self, choice: KernelChoice, ops: &[usize]) -> Result<Vec<Step>, ModelError> {
-        self.program.compile_ops(&self.device, &self.resources, choice, ops)
+    /// Computes linear maps with these kernels from now on.
+    pub(super) fn set_tuned(&mut self, tuned: TunedKernels) -> Result<(), ModelError> {
+        if self.program.tuned == tuned {
+            return Ok(());
+        }
+        self.program.tuned = tuned;
+        self.recompile()
     }
 
     /// Makes every bind group again: buffers were replaced, or other kernels were chosen.
@@ -246,16 +241,16 @@ impl Engine {
     }
 }
 
-/// The kernels that a plan's passes, the selection and trials use, and that are not there yet.
+/// The kernels that a plan's passes and the selection use, and that are not there yet.
 fn first_kernels(
     device: &Device,
     plan: &Plan,
     weights: &dyn Weights,
-    &FirstKernels { choice, ref tried }: &FirstKernels,
+    choice: KernelChoice,
 ) -> Result<Vec<KernelUse>, LoadError> {
     let uses = pass_uses(plan, weights.tensors(), choice, device.binding_limit(), &plan.ops)?;
     let selection = selection_uses(plan.buffer(plan.logits).columns, choice);
-    Ok(device.missing(uses.iter().chain(&selection).chain(tried)))
+    Ok(device.missing(uses.iter().chain(&selection)))
 }
 
 /// Decides which of a plan's tensors go where.

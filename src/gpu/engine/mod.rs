@@ -3,7 +3,6 @@
 mod autotune;
 mod bus;
 mod command_key;
-mod contest;
 mod core;
 mod first_use;
 mod in_flight;
@@ -15,6 +14,7 @@ mod profile;
 mod profiling;
 mod recorder;
 mod states;
+mod trial;
 mod tuning_cache;
 
 pub use autotune::variants_on;

@@ -1,11 +1,11 @@
 //! Running single ops, to compare each with its twin and to measure it.
 
 use super::core::Engine;
-use crate::gpu::kernels::FEW_ROWS;
+use crate::gpu::kernels::RowCount;
 use crate::gpu::pass::PassShape;
 use crate::gpu::program::{Step, decode};
-use crate::gpu::weights::{GpuLayout, padded, row_bytes};
-use crate::model::plan::{BufferId, Op, RowSet, StateId};
+use crate::gpu::weights::{padded, row_bytes};
+use crate::model::plan::{BufferId, RowSet, StateId};
 use crate::model::{Batch, ModelError};
 
 /// A pass whose rows have their places, and whose ops run one by one.
@@ -59,9 +59,8 @@ impl Engine {
 
     /// Whether an op, by its index, rounds what it multiplies to f16 when it is run for `rows` rows of its set.
     pub fn rounds_inputs(&self, op: usize, rows: usize) -> bool {
-        let Op::Linear { weight, .. } = self.plan().ops[op] else { return false };
-        let GpuLayout::Matrix(format) = self.resources.tensors[weight.0].shape.layout else { return false };
-        rows > FEW_ROWS && self.program.choice.many_rows.suited(format).rounds()
+        let kernel = self.program.linear_kernel(&self.resources, op, RowCount::of(rows));
+        kernel.is_some_and(|kernel| kernel.variant.rounds())
     }
 
     /// What a layer's cache holds for the rows of a pass: keys and values, rows of G·D.

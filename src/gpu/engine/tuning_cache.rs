@@ -1,6 +1,6 @@
 //! Which of several candidates is the fastest on an adapter: measured once, then remembered.
 //!
-//! Knows no kernels: the candidates have ids, and the measurement is handed in ([`super::autotune`]). What is
+//! Knows no kernels: the candidates have ids, and others measure them ([`super::trial`], [`super::bus`]). What is
 //! remembered lies in the user's cache folder; a file that is missing, broken or cannot be written costs a new
 //! trial, no more.
 
@@ -10,17 +10,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::device::user_cache_folder;
-use crate::model::ModelError;
+use crate::gpu::device::{AdapterInfo, user_cache_folder};
 use crate::whole_file;
 
 /// Most bytes of the file that are read: a larger one is not ours.
 const MOST_BYTES: u64 = 1 << 20;
 /// Most trials that are kept; the oldest go first.
-const MOST_TRIALS: usize = 64;
+const MOST_TRIALS: usize = 512;
 
 /// This program's version, as trials are kept by.
-pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// What a trial was about. With another driver or program the same candidates may rank otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +30,7 @@ pub struct TuningKey {
     pub driver: String,
     /// This program's version.
     pub program: String,
-    /// What was run, such as `f16 4096 × 11008`.
+    /// What was run, such as `linear map, one row: f16 4096 × 11008, added`.
     pub work: String,
 }
 
@@ -60,6 +59,14 @@ impl Trial {
     }
 }
 
+impl TuningKey {
+    /// This program's, of some work on an adapter.
+    pub(super) fn of(adapter: &AdapterInfo, work: String) -> Self {
+        let (adapter, driver) = (adapter.full_name(), adapter.driver.clone());
+        Self { adapter, driver, program: PROGRAM.to_owned(), work }
+    }
+}
+
 impl TuningCache {
     /// What lies in the user's cache folder; nothing if there is none.
     pub fn of_user() -> Self {
@@ -83,44 +90,22 @@ impl TuningCache {
         })
     }
 
-    /// The index of the fastest candidate, if a trial of these was made.
-    pub fn remembered(&self, key: &TuningKey, candidates: &[String]) -> Option<usize> {
+    /// The index of the fastest candidate, if that is remembered of the same candidates.
+    pub fn known(&self, key: &TuningKey, candidates: &[String]) -> Option<usize> {
         let known = self.made.iter().find(|trial| {
             trial.key == *key
                 && trial.seconds.len() == candidates.len()
                 && candidates.iter().all(|name| trial.seconds.contains_key(name))
         });
-        place_of_fastest(known?, candidates)
+        let fastest = known?.fastest()?;
+        candidates.iter().position(|name| name == fastest)
     }
 
-    /// The index of the fastest candidate: as remembered, or else by `measure`, which takes an index and
-    /// returns seconds.
-    pub fn fastest(
-        &mut self,
-        key: TuningKey,
-        candidates: &[String],
-        mut measure: impl FnMut(usize) -> Result<f64, ModelError>,
-    ) -> Result<usize, ModelError> {
-        if let Some(place) = self.remembered(&key, candidates) {
-            return Ok(place);
+    /// Takes trials in place of older ones of the same work on the same adapter.
+    pub fn keep(&mut self, trials: Vec<Trial>) {
+        for trial in trials {
+            self.replace(trial);
         }
-        let mut seconds = BTreeMap::new();
-        for (index, name) in candidates.iter().enumerate() {
-            seconds.insert(name.clone(), measure(index)?);
-        }
-        let trial = Trial { key, seconds };
-        let fastest = place_of_fastest(&trial, candidates).unwrap_or_default();
-        self.keep(trial);
-        Ok(fastest)
-    }
-
-    /// Takes a trial in place of older ones of the same work on the same adapter.
-    fn keep(&mut self, trial: Trial) {
-        let key = &trial.key;
-        self.made.retain(|Trial { key: old, .. }| {
-            (old.adapter.as_str(), old.work.as_str()) != (key.adapter.as_str(), key.work.as_str())
-        });
-        self.made.push(trial);
         self.made.drain(..self.made.len().saturating_sub(MOST_TRIALS));
         if let Some(file) = &self.file
             && let Err(error) = write(file, &self.made)
@@ -128,10 +113,14 @@ impl TuningCache {
             log::debug!("{}: {error}", file.display());
         }
     }
-}
 
-fn place_of_fastest(trial: &Trial, candidates: &[String]) -> Option<usize> {
-    candidates.iter().position(|name| Some(name.as_str()) == trial.fastest())
+    fn replace(&mut self, trial: Trial) {
+        let key = &trial.key;
+        self.made.retain(|Trial { key: old, .. }| {
+            (old.adapter.as_str(), old.work.as_str()) != (key.adapter.as_str(), key.work.as_str())
+        });
+        self.made.push(trial);
+    }
 }
 
 fn read(file: &Path) -> std::io::Result<Vec<Trial>> {
@@ -165,14 +154,14 @@ mod tests {
         ["lanes".to_owned(), "groups".to_owned()]
     }
 
-    /// The choice, and how many measurements it took.
-    fn choose(trials: &mut TuningCache, driver: &str, seconds: [f64; 2]) -> (usize, usize) {
-        let mut measured = 0;
-        let chosen = trials.fastest(key(driver), &names(), |index| {
-            measured += 1;
-            Ok(seconds[index])
-        });
-        (chosen.unwrap(), measured)
+    /// The choice, and whether it had to be measured.
+    fn choose(trials: &mut TuningCache, driver: &str, seconds: [f64; 2]) -> (usize, bool) {
+        let key = key(driver);
+        if let Some(known) = trials.known(&key, &names()) {
+            return (known, false);
+        }
+        trials.keep(vec![Trial { key: key.clone(), seconds: names().into_iter().zip(seconds).collect() }]);
+        (trials.known(&key, &names()).expect("it was kept"), true)
     }
 
     #[test]
@@ -180,11 +169,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deeper/trials.json");
         let mut trials = TuningCache::read(file.clone());
-        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (1, 2));
-        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, 0), "remembered in the same run");
+        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (1, true));
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, false), "remembered in the same run");
         let mut trials = TuningCache::read(file.clone());
-        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, 0), "remembered by the file");
-        assert_eq!(choose(&mut trials, "1.1", [1e-3, 2e-3]), (0, 2), "another driver");
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (1, false), "remembered by the file");
+        assert_eq!(choose(&mut trials, "1.1", [1e-3, 2e-3]), (0, true), "another driver");
         let trials = TuningCache::read(file);
         assert_eq!(trials.made.len(), 1, "the old driver's is gone");
         assert_eq!(trials.about("Voodoo 2 (Vulkan)", "1.1").next().and_then(Trial::fastest), Some("lanes"));
@@ -196,8 +185,9 @@ mod tests {
         let mut trials = TuningCache::default();
         choose(&mut trials, "1.0", [2e-3, 1e-3]);
         let candidates = ["lanes".to_owned(), "shared".to_owned()];
-        let chosen = trials.fastest(key("1.0"), &candidates, |index| Ok([3.0, 4.0][index]));
-        assert_eq!(chosen, Ok(0));
+        assert_eq!(trials.known(&key("1.0"), &candidates), None);
+        assert_eq!(trials.known(&key("1.0"), &candidates[..1]), None);
+        assert_eq!(trials.known(&key("1.0"), &names()), Some(1));
     }
 
     /// Earlier versions kept trials by what they tell people.
@@ -211,7 +201,7 @@ mod tests {
                 .into(),
         };
         write(&file, &[old]).unwrap();
-        assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [2e-3, 1e-3]), (1, 2));
+        assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [2e-3, 1e-3]), (1, true));
         let trials = TuningCache::read(file);
         assert_eq!(trials.made.len(), 1);
         assert_eq!(trials.made[0].fastest(), Some("groups"));
@@ -223,20 +213,12 @@ mod tests {
         let file = folder.path().join("trials.json");
         for broken in ["", "{", "[{\"adapter\": 3}]", "\u{0}"] {
             std::fs::write(&file, broken).unwrap();
-            assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [1e-3, 2e-3]), (0, 2));
+            assert_eq!(choose(&mut TuningCache::read(file.clone()), "1.0", [1e-3, 2e-3]), (0, true));
         }
         // A file stands where a folder is needed.
         let below = file.join("trials.json");
         let mut trials = TuningCache::read(below);
-        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (0, 2));
-        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (0, 0), "remembered for this run");
-    }
-
-    #[test]
-    fn an_error_of_the_measurement_ends_the_trial_and_leaves_nothing() {
-        let lost = ModelError::DeviceLost { reason: "gone".to_owned() };
-        let mut trials = TuningCache::default();
-        let chosen = trials.fastest(key("1.0"), &names(), |_| Err(lost.clone()));
-        assert_eq!((chosen, trials.made.len()), (Err(lost), 0));
+        assert_eq!(choose(&mut trials, "1.0", [1e-3, 2e-3]), (0, true));
+        assert_eq!(choose(&mut trials, "1.0", [2e-3, 1e-3]), (0, false), "remembered for this run");
     }
 }

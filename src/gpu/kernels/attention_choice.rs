@@ -1,10 +1,15 @@
 //! How attention is computed on an adapter.
 
+/// Most blocks of eight elements that a lane of `shaders/attention_step.wgsl` loads together.
+pub(crate) const MOST_AT_ONCE: u32 = 8;
+
 /// How attention is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionChoice {
     /// Lanes of a workgroup that takes one row; more where a head needs more.
     pub lanes: u32,
+    /// Blocks of a key, and positions' values, that a lane loads together: a power of two, at most [`MOST_AT_ONCE`].
+    pub at_once: u32,
     /// Fewest positions of a row for which its keys are split among workgroups; a split has at least half as many.
     pub least_split: usize,
     /// The kernel for many rows that see one another.
@@ -24,10 +29,10 @@ pub enum PrefillAttention {
 
 impl AttentionChoice {
     /// For hardware with many lanes and cheap barriers.
-    pub const GPU: Self = Self { lanes: 64, least_split: 256, prefill: PrefillAttention::Tiles };
+    pub const GPU: Self = Self { lanes: 128, at_once: 4, least_split: 256, prefill: PrefillAttention::Tiles };
 
     /// For software drivers.
-    pub const CPU: Self = Self { lanes: 8, least_split: 1024, prefill: PrefillAttention::Rows };
+    pub const CPU: Self = Self { lanes: 8, at_once: 1, least_split: 1024, prefill: PrefillAttention::Rows };
 }
 
 impl PrefillAttention {

@@ -6,7 +6,8 @@ use wgpu::{Adapter, DeviceType, Features};
 
 use super::limits::MOST_LANES;
 use super::linear_variant::LinearVariant;
-use super::matrix_units::{MatrixUnits, lanes};
+use super::matrix_tile::Matrices;
+use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
 
 /// The two kinds of hardware that kernels are chosen for.
@@ -16,6 +17,20 @@ pub enum AdapterClass {
     Gpu,
     /// A software driver: few lanes, and each barrier costs as much as hundreds of multiplications.
     Cpu,
+}
+
+/// Says which kind to choose kernels for, `gpu` or `cpu`, whatever the adapter is: so a software driver runs what GPUs get.
+const CLASS: &str = "LOGITSCOPE_ADAPTER_CLASS";
+
+impl AdapterClass {
+    /// The kind that an adapter is, unless [`CLASS`] says another.
+    fn of(kind: DeviceType) -> Self {
+        match (std::env::var(CLASS).as_deref(), kind) {
+            (Ok("gpu"), _) => Self::Gpu,
+            (Ok("cpu"), _) | (_, DeviceType::Cpu) => Self::Cpu,
+            _ => Self::Gpu,
+        }
+    }
 }
 
 /// What kernels can use on an adapter.
@@ -44,10 +59,7 @@ impl Capabilities {
         let (info, features, limits) = (adapter.get_info(), adapter.features(), adapter.limits());
         let subgroup_lanes = info.subgroup_min_size..=info.subgroup_max_size;
         Self {
-            class: match info.device_type {
-                DeviceType::Cpu => AdapterClass::Cpu,
-                _ => AdapterClass::Gpu,
-            },
+            class: AdapterClass::of(info.device_type),
             subgroup_lanes: features.contains(Features::SUBGROUP).then_some(subgroup_lanes),
             has_int64: features.contains(Features::SHADER_INT64),
             matrix_units: MatrixUnits::offered(adapter),
@@ -77,17 +89,19 @@ impl Capabilities {
     /// the kernels have a form for, or no room for their workgroups.
     pub fn matrix_variants(&self) -> Vec<LinearVariant> {
         let Some(subgroup_lanes) = &self.subgroup_lanes else { return Vec::new() };
-        let lanes = lanes(*subgroup_lanes.end());
-        let has_room =
-            self.workgroup_bytes >= MatrixUnits::MOST_MEMORY && lanes <= self.workgroup_lanes.min(MOST_LANES);
-        let variants = self.matrix_units.iter().map(|&units| LinearVariant::GemmCooperative { units, lanes });
-        if has_room { variants.collect() } else { Vec::new() }
+        let lanes = Matrices::lanes(*subgroup_lanes.end());
+        if lanes > self.workgroup_lanes.min(MOST_LANES) {
+            return Vec::new();
+        }
+        let all = self.matrix_units.iter().flat_map(|&units| Matrices::of(units));
+        let fitting = all.filter(|matrices| matrices.memory_bytes() <= self.workgroup_bytes);
+        fitting.map(|matrices| LinearVariant::GemmCooperative { matrices, lanes }).collect()
     }
 
     /// The features that a device has to be opened with for its matrix units.
     pub(crate) fn matrix_features(&self) -> Features {
         let of = |variant| match variant {
-            LinearVariant::GemmCooperative { units, .. } => units.features(),
+            LinearVariant::GemmCooperative { matrices, .. } => matrices.units.features(),
             _ => Features::empty(),
         };
         self.matrix_variants().into_iter().map(of).fold(Features::empty(), Features::union)

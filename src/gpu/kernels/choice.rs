@@ -2,9 +2,10 @@
 
 use super::attention_choice::{AttentionChoice, PrefillAttention};
 use super::capabilities::{AdapterClass, Capabilities};
-use super::limits::{FEW_ROWS, SHUFFLE_LANES};
+use super::limits::SHUFFLE_LANES;
 use super::linear_variant::LinearVariant;
 use super::reduction::Reduction;
+use super::row_count::RowCount;
 
 /// The variants chosen for an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +71,8 @@ impl KernelChoice {
         ..Self::CPU
     };
 
-    /// The choices worth trying on an adapter, the likeliest first: more than one where only a trial tells which is
-    /// the fastest. They differ for passes of one row, and in the workgroup for few.
+    /// The choices for an adapter, the likeliest first: more than one where only a trial tells which is the fastest for a
+    /// matrix. They differ for passes of one row, and in the workgroup for few.
     pub fn candidates(capabilities: &Capabilities) -> Vec<Self> {
         match capabilities.class {
             AdapterClass::Cpu if capabilities.can_shuffle(SHUFFLE_LANES) => vec![Self::CPU_SHUFFLE],
@@ -90,16 +91,13 @@ impl KernelChoice {
     }
 
     fn gpu_candidates(subgroups: Option<Reduction>) -> Vec<Self> {
-        let with = |reduction: Reduction, (reduce_lanes, blocks): (u32, u32)| {
+        let reduction = subgroups.unwrap_or(Reduction::Memory);
+        let with = |(reduce_lanes, blocks): (u32, u32)| {
             let one_row = LinearVariant::GemvPerWorkgroup { blocks };
             Self { one_row, reduction, reduce_lanes, ..Self::GPU }
         };
-        let memory = [(64, 1), (32, 1), (64, 2)].map(|shape| with(Reduction::Memory, shape));
-        let Some(subgroups) = subgroups else { return memory.to_vec() };
-        let mut all =
-            [(64, 1), (32, 1), (128, 1), (32, 2), (64, 2)].map(|shape| with(subgroups, shape)).to_vec();
-        all.push(memory[0]);
-        all
+        // The first one's lanes are those of norms and selection as well, where 128 were the fastest of 32 to 128.
+        [(128, 1), (64, 1), (256, 1), (32, 1), (128, 2), (64, 2)].map(with).to_vec()
     }
 
     /// What tells the candidates for a step apart, by a name that stays the same from version to version.
@@ -131,10 +129,12 @@ impl KernelChoice {
 
     /// The choice in words, for `adapters -v` and the window.
     pub fn describe(&self) -> Vec<String> {
+        let linear =
+            |row_count: RowCount| format!("{}: {}", row_count.describe(), self.linear(row_count).describe());
         vec![
-            format!("linear map, one row: {}", self.one_row.describe()),
-            format!("linear map, up to {FEW_ROWS} rows: {}", self.few_rows.describe()),
-            format!("linear map, more rows: {}", self.many_rows.describe()),
+            linear(RowCount::One),
+            linear(RowCount::Few),
+            linear(RowCount::Many),
             format!("sums: {}", self.describe_sums()),
             format!("attention of few rows: {} lanes a workgroup", self.attention.lanes),
             format!("attention of a prompt: {}", self.attention.prefill.describe()),
@@ -145,6 +145,7 @@ impl KernelChoice {
 #[cfg(test)]
 mod tests {
     use super::super::limits::{MEMORY_BLOCKS, MOST_LANES};
+    use super::super::matrix_tile::{Matrices, MatrixTile};
     use super::super::matrix_units::MatrixUnits;
     use super::*;
 
@@ -173,7 +174,8 @@ mod tests {
     #[test]
     fn ids_stay_as_they_are() {
         let groups = |blocks| LinearVariant::GemvPerWorkgroup { blocks };
-        let matrices = |units| LinearVariant::GemmCooperative { units, lanes: 128 };
+        let matrices =
+            |units, tile| LinearVariant::GemmCooperative { matrices: Matrices { units, tile }, lanes: 128 };
         let variants = [
             (LinearVariant::GemvPerLane, "gemv-per-lane"),
             (groups(1), "gemv-per-workgroup-4"),
@@ -182,9 +184,11 @@ mod tests {
             (LinearVariant::GemvSubgroup, "gemv-subgroup-8"),
             (LinearVariant::GemmSubgroup, "gemm-subgroup-8"),
             (LinearVariant::GemmSharedMemory, "gemm-shared-memory-64"),
-            (matrices(MatrixUnits::Half16), "gemm-cooperative-f16-16-128"),
-            (matrices(MatrixUnits::Half8), "gemm-cooperative-f16-8-128"),
-            (matrices(MatrixUnits::Single8), "gemm-cooperative-f32-8-128"),
+            (matrices(MatrixUnits::Half16, MatrixTile::Small), "gemm-cooperative-f16-16-64x64-128"),
+            (matrices(MatrixUnits::Half16, MatrixTile::Medium), "gemm-cooperative-f16-16-64x128-128"),
+            (matrices(MatrixUnits::Half16, MatrixTile::Large), "gemm-cooperative-f16-16-128x128-128"),
+            (matrices(MatrixUnits::Half8, MatrixTile::Medium), "gemm-cooperative-f16-8-32x64-128"),
+            (matrices(MatrixUnits::Single8, MatrixTile::Large), "gemm-cooperative-f32-8-64x64-128"),
         ];
         for (variant, id) in variants {
             assert_eq!(variant.id(), id);
@@ -239,22 +243,24 @@ mod tests {
     fn each_kind_of_gpu_gets_its_subgroups_and_matrix_units() {
         use MatrixUnits::{Half8, Half16, Single8};
 
-        let by_subgroups = |least| {
-            [(64, 1), (32, 1), (128, 1), (32, 2), (64, 2)]
-                .map(|(lanes, blocks)| (lanes, blocks, Some(least)))
-                .into_iter()
-                .chain([(64, 1, None)])
+        let all = |least: Option<u32>| {
+            [(128, 1), (64, 1), (256, 1), (32, 1), (128, 2), (64, 2)]
+                .map(|(lanes, blocks)| (lanes, blocks, least))
+        };
+        let by_subgroups = |least| all(Some(least));
+        let matrices = |units, lanes| {
+            Matrices::of(units)
+                .map(|matrices| LinearVariant::GemmCooperative { matrices, lanes })
                 .collect::<Vec<_>>()
         };
-        let matrices = |units, lanes| LinearVariant::GemmCooperative { units, lanes };
 
         let nvidia = Capabilities { matrix_units: vec![Half16], ..gpu(32..=32) };
         assert_eq!(steps(&nvidia), by_subgroups(32));
-        assert_eq!(prompts(&nvidia), [matrices(Half16, 128)]);
+        assert_eq!(prompts(&nvidia), matrices(Half16, 128));
 
         let amd = Capabilities { matrix_units: vec![Half16], ..gpu(32..=64) };
         assert_eq!(steps(&amd), by_subgroups(32));
-        assert_eq!(prompts(&amd), [matrices(Half16, 256)]);
+        assert_eq!(prompts(&amd), matrices(Half16, 256));
 
         let intel = gpu(8..=32);
         assert_eq!(steps(&intel), by_subgroups(8));
@@ -262,7 +268,7 @@ mod tests {
 
         let apple = Capabilities { has_int64: false, matrix_units: vec![Half8, Single8], ..gpu(32..=32) };
         assert_eq!(steps(&apple), by_subgroups(32));
-        assert_eq!(prompts(&apple), [matrices(Half8, 128), matrices(Single8, 128)]);
+        assert_eq!(prompts(&apple), [matrices(Half8, 128), matrices(Single8, 128)].concat());
 
         // Four subgroups of 128 lanes are more than a workgroup of any kernel has.
         let adreno = Capabilities { matrix_units: vec![Half16], ..gpu(64..=128) };
@@ -274,7 +280,7 @@ mod tests {
         // A GPU of eight lanes is no software driver.
         assert_eq!(steps(&gpu(8..=8)), by_subgroups(8));
         let without_subgroups = Capabilities { subgroup_lanes: None, ..intel };
-        assert_eq!(steps(&without_subgroups), [(64, 1, None), (32, 1, None), (64, 2, None)]);
+        assert_eq!(steps(&without_subgroups), all(None));
     }
 
     #[test]

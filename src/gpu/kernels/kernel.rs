@@ -75,6 +75,7 @@ const NO_TRAITS: KernelSpec = KernelSpec {
 kernels! {
     LoopCanary = "loop_canary", [];
     Arithmetic = "arithmetic", [];
+    Copy = "copy", [];
     Embed = "embed", [pass, words], reads_weights;
     RmsNorm = "rms_norm", [norm], reduces;
     LayerNorm = "layer_norm", [norm], reduces;
@@ -90,10 +91,11 @@ kernels! {
     GemmSubgroup =
         "gemm_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
     GemmSharedMemory =
-        "gemm_shared_memory", [pass, grid, activation, linear, words], reads_weights, copies_tables, leaves_grids;
+        "gemm_shared_memory", [pass, activation, linear, partial_sums, words, tile_units], reads_weights;
     GemmCooperative =
-        "gemm_cooperative", [pass, grid, activation, linear, words], reads_weights, copies_tables, leaves_grids,
+        "gemm_cooperative", [pass, activation, linear, partial_sums], reads_weights, copies_tables, leaves_grids,
         uses_matrix_units;
+    LinearSums = "linear_sums", [pass, grid, activation, linear, partial_sums];
     Rotary = "rotary", [pass];
     CacheWrite = "cache_write", [pass, cache, cache_store];
     AttentionStep = "attention_step", [pass, cache, cache_store, scores];

@@ -1,6 +1,6 @@
 //! The kernels for a linear map: what each is, and which matrices it takes.
 
-use super::matrix_units::MatrixUnits;
+use super::matrix_tile::Matrices;
 use crate::model::WeightFormat;
 
 /// Kernels for a linear map.
@@ -24,8 +24,8 @@ pub enum LinearVariant {
     GemmSharedMemory,
     /// Tiles in workgroup memory, multiplied square by square.
     GemmCooperative {
-        /// What multiplies.
-        units: MatrixUnits,
+        /// What multiplies, and in which tiles.
+        matrices: Matrices,
         /// Lanes of a workgroup.
         lanes: u32,
     },
@@ -51,7 +51,7 @@ impl LinearVariant {
     /// Whether a matrix of this format may be computed so.
     pub fn suits(self, format: WeightFormat) -> bool {
         match self {
-            Self::GemmCooperative { units, .. } => units.suit(format),
+            Self::GemmCooperative { matrices, .. } => matrices.units.suit(format),
             _ => true,
         }
     }
@@ -63,7 +63,7 @@ impl LinearVariant {
 
     /// Whether it rounds inputs and weights to f16.
     pub(crate) fn rounds(self) -> bool {
-        matches!(self, Self::GemmCooperative { units, .. } if units.rounds())
+        matches!(self, Self::GemmCooperative { matrices, .. } if matrices.units.rounds())
     }
 
     /// A name that stays the same from version to version: what is remembered goes by it.
@@ -75,7 +75,9 @@ impl LinearVariant {
             Self::GemvSubgroup => "gemv-subgroup-8".to_owned(),
             Self::GemmSubgroup => "gemm-subgroup-8".to_owned(),
             Self::GemmSharedMemory => "gemm-shared-memory-64".to_owned(),
-            Self::GemmCooperative { units, lanes } => format!("gemm-cooperative-{}-{lanes}", units.id()),
+            Self::GemmCooperative { matrices, lanes } => {
+                format!("gemm-cooperative-{}-{lanes}", matrices.id())
+            }
         }
     }
 
@@ -90,7 +92,7 @@ impl LinearVariant {
             Self::GemvSubgroup => "eight lanes that share the input".to_owned(),
             Self::GemmSubgroup => "eight lanes that share eight rows".to_owned(),
             Self::GemmSharedMemory => "tiles of 64 by 64 in workgroup memory".to_owned(),
-            Self::GemmCooperative { units, .. } => units.describe(),
+            Self::GemmCooperative { matrices, .. } => matrices.describe(),
         }
     }
 }

@@ -7,11 +7,6 @@ use wgpu::{Adapter, CooperativeScalarType, Features};
 
 use crate::model::WeightFormat;
 
-/// Subgroups of a workgroup of `shaders/gemm_cooperative.wgsl` that multiply.
-const SUBGROUPS: u32 = 4;
-/// Squares of a tile along the rows of the batch, and along those of the weight.
-const TILE_SQUARES: [u32; 2] = [4, 8];
-
 /// Squares that are multiplied and added up in f32, as `shaders/matrices/` has them by numbers and by size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatrixUnits {
@@ -21,15 +16,14 @@ pub enum MatrixUnits {
     Half8,
     /// 8 by 8, of f32.
     Single8,
+    /// 8 by 8, of numbers rounded to f16, which each lane multiplies for itself: no adapter is given these, but tests are,
+    /// where there are no others.
+    Emulated8,
 }
 
 impl MatrixUnits {
-    /// Every kind, the likeliest to be fast first.
+    /// Every kind that adapters have, the likeliest to be fast first.
     pub const ALL: [Self; 3] = [Self::Half16, Self::Half8, Self::Single8];
-
-    /// Workgroup memory that the kernel takes at most, in bytes. It is more than every adapter has; those with
-    /// matrix units have 32 KiB.
-    pub const MOST_MEMORY: u32 = 20 << 10;
 
     /// Those that an adapter offers and that the kernels have a form for.
     pub(super) fn offered(adapter: &Adapter) -> Vec<Self> {
@@ -48,16 +42,12 @@ impl MatrixUnits {
 
     /// What a device has to be opened with.
     pub(crate) fn features(self) -> Features {
-        let numbers = match self {
-            Self::Half16 | Self::Half8 => Features::SHADER_F16,
-            Self::Single8 => Features::empty(),
+        let units = match self {
+            Self::Half16 | Self::Half8 => Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SHADER_F16,
+            Self::Single8 => Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
+            Self::Emulated8 => Features::empty(),
         };
-        Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SUBGROUP | numbers
-    }
-
-    /// Rows of the batch and rows of the weight in a tile.
-    pub(crate) fn tile(self) -> [u32; 2] {
-        TILE_SQUARES.map(|squares| squares * self.side())
+        units | Features::SUBGROUP
     }
 
     /// Whether weights of this format may be multiplied: rounding inputs is no worse than what was done to the
@@ -71,11 +61,17 @@ impl MatrixUnits {
         self.inputs() == CooperativeScalarType::F16
     }
 
+    /// Whether what they multiply is f16 in memory, too.
+    pub(super) fn take_f16(self) -> bool {
+        matches!(self, Self::Half16 | Self::Half8)
+    }
+
     pub(super) fn id(self) -> &'static str {
         match self {
             Self::Half16 => "f16-16",
             Self::Half8 => "f16-8",
             Self::Single8 => "f32-8",
+            Self::Emulated8 => "emulated-8",
         }
     }
 
@@ -84,40 +80,36 @@ impl MatrixUnits {
         format!("matrix units of {side} by {side}, {numbers} to f32", side = self.side())
     }
 
-    fn side(self) -> u32 {
+    /// Rows and columns of a square.
+    pub(super) fn side(self) -> u32 {
         match self {
             Self::Half16 => 16,
-            Self::Half8 | Self::Single8 => 8,
+            Self::Half8 | Self::Single8 | Self::Emulated8 => 8,
         }
     }
 
     fn inputs(self) -> CooperativeScalarType {
         match self {
-            Self::Half16 | Self::Half8 => CooperativeScalarType::F16,
+            Self::Half16 | Self::Half8 | Self::Emulated8 => CooperativeScalarType::F16,
             Self::Single8 => CooperativeScalarType::F32,
         }
     }
 }
 
-/// Lanes of a workgroup, for subgroups of at most so many.
-pub(super) fn lanes(subgroup: u32) -> u32 {
-    SUBGROUPS * subgroup
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::shader_text::{assert_shared, constants};
+    use super::super::shader_text::assert_shared;
     use super::*;
 
     #[test]
-    fn the_shaders_have_the_same_tiles() {
-        let shader = constants("gemm_cooperative.wgsl");
-        let [down, across] = TILE_SQUARES.map(f64::from);
-        let subgroups_down = shader["SUBGROUPS"] / shader["SUBGROUPS_ACROSS"];
-        assert_eq!(shader["SUBGROUPS"], f64::from(SUBGROUPS));
-        assert_eq!(down, subgroups_down * shader["DOWN"]);
-        assert_eq!(across, shader["SUBGROUPS_ACROSS"] * shader["ACROSS"]);
-        assert_shared("matrices/squares_16.wgsl", &[("SIDE", u64::from(MatrixUnits::Half16.side()))]);
-        assert_shared("matrices/squares_8.wgsl", &[("SIDE", u64::from(MatrixUnits::Half8.side()))]);
+    fn the_shaders_have_the_same_squares() {
+        for (file, units) in [
+            ("squares_16", MatrixUnits::Half16),
+            ("squares_8", MatrixUnits::Half8),
+            ("squares_8", MatrixUnits::Single8),
+            ("emulated", MatrixUnits::Emulated8),
+        ] {
+            assert_shared(&format!("matrices/{file}.wgsl"), &[("SIDE", u64::from(units.side()))]);
+        }
     }
 }

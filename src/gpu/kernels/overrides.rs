@@ -188,6 +188,12 @@ overrides! {
     HasSinks(bool) = "HAS_SINKS",
     /// Lanes that take a head's elements side by side.
     HeadLanes(u32) = "HEAD_LANES",
+    /// Blocks of eight of a key that a lane loads together.
+    KeysAtOnce(u32) = "KEYS_AT_ONCE",
+    /// Positions whose values a lane loads together.
+    ValuesAtOnce(u32) = "VALUES_AT_ONCE",
+    /// Blocks of eight of a key, in whole turns of those.
+    KeyVec8s(u32) = "KEY_VEC8S",
     /// Streams of positions in a workgroup.
     Streams(u32) = "STREAMS",
     /// Query heads of a workgroup.

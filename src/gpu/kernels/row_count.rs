@@ -25,4 +25,13 @@ impl RowCount {
             _ => Self::Many,
         }
     }
+
+    /// The linear maps of such passes, in words that stay the same from version to version.
+    pub(crate) fn describe(self) -> String {
+        match self {
+            Self::One => "linear map, one row".to_owned(),
+            Self::Few => format!("linear map, up to {FEW_ROWS} rows"),
+            Self::Many => "linear map, more rows".to_owned(),
+        }
+    }
 }

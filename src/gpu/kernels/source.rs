@@ -6,8 +6,10 @@
 //! take comes first, from `shaders/matrices/`.
 
 use super::kernel::{Kernel, KernelSpec};
+use super::matrix_tile::Matrices;
 use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
+use super::repeat::repeated;
 use crate::model::WeightFormat;
 use crate::model::blocks::{E2M1, IQ4_CODEBOOK};
 use crate::model::group_format::{GroupCodes, GroupFactors, GroupFormat};
@@ -30,13 +32,13 @@ pub struct Variant {
     /// How its lanes add up, if they do.
     pub reduction: Option<Reduction>,
     /// What multiplies, if matrix units do.
-    pub units: Option<MatrixUnits>,
+    pub matrices: Option<Matrices>,
 }
 
 impl From<Kernel> for Variant {
     /// A kernel without variants.
     fn from(kernel: Kernel) -> Self {
-        Self { kernel, format: None, reduction: None, units: None }
+        Self { kernel, format: None, reduction: None, matrices: None }
     }
 }
 
@@ -46,11 +48,12 @@ pub fn variants() -> impl Iterator<Item = Variant> {
         let spec = kernel.spec();
         let formats = if spec.reads_weights { WeightFormat::ALL.map(Some).to_vec() } else { vec![None] };
         let reductions = if spec.reduces { Reduction::EACH.map(Some).to_vec() } else { vec![None] };
-        let units = if spec.uses_matrix_units { MatrixUnits::ALL.map(Some).to_vec() } else { vec![None] };
+        let units: Vec<_> =
+            if spec.uses_matrix_units { Matrices::all().map(Some).collect() } else { vec![None] };
         let mut all = Vec::new();
         for &format in &formats {
             for &reduction in &reductions {
-                all.extend(units.iter().map(|&units| Variant { kernel, format, reduction, units }));
+                all.extend(units.iter().map(|&matrices| Variant { kernel, format, reduction, matrices }));
             }
         }
         all
@@ -59,7 +62,7 @@ pub fn variants() -> impl Iterator<Item = Variant> {
 
 /// The complete source of a kernel.
 pub fn kernel_source(variant: Variant) -> String {
-    let Variant { kernel, format, reduction, units: matrices } = variant;
+    let Variant { kernel, format, reduction, matrices } = variant;
     let spec = kernel.spec();
     assert_eq!(spec.reads_weights, format.is_some(), "{} and its weight format", spec.name);
     assert_eq!(spec.reduces, reduction.is_some(), "{} and its reduction", spec.name);
@@ -68,42 +71,69 @@ pub fn kernel_source(variant: Variant) -> String {
         Reduction::Memory => lib!("reduce_memory"),
         Reduction::Subgroups { .. } => lib!("reduce_subgroups"),
     });
-    let reader = format.map(reader);
-    let units = format.map(|format| match format {
-        WeightFormat::Blocks(_) | WeightFormat::Grids(_) | WeightFormat::Groups(_) => {
-            lib!("sub_blocks")
+    let weights = format.map_or_else(Vec::new, |format| weight_files(format, spec, matrices));
+    let tile = matrices.map(Matrices::constants);
+    let body = match (matrices, format) {
+        (Some(matrices), Some(format)) => repeated(spec.body, &matrices.repeats(unit_blocks(format))),
+        (None, Some(format)) if kernel == Kernel::GemmSharedMemory => {
+            repeated(spec.body, &[('i', 8), ('w', 8), ('b', 8), ('u', 8 / unit_blocks(format))])
         }
-        _ => lib!("scaled_units"),
-    });
-    let tables = format.map(|format| tables(format, spec));
-    let parts = match format {
-        Some(WeightFormat::Groups(format)) => Some(group_parts(format)),
-        _ => None,
+        _ => spec.body.to_owned(),
     };
-    let matrices = matrices.map(matrix_files);
     let files = matrices
         .into_iter()
-        .flatten()
+        .flat_map(|matrices| matrix_files(matrices.units))
+        .chain(tile.as_deref())
         .chain(reduction)
         .chain(spec.libraries.iter().copied())
-        .chain(units)
-        .chain(tables.as_deref())
-        .chain(parts.as_deref())
-        .chain(reader)
-        .chain([spec.body]);
+        .chain(weights.iter().map(String::as_str))
+        .chain([body.as_str()]);
     files.collect::<Vec<&str>>().join("\n")
 }
 
+/// What reads the weights of a format.
+fn weight_files(format: WeightFormat, spec: &KernelSpec, matrices: Option<Matrices>) -> Vec<String> {
+    let tables = tables(format, spec);
+    if format == WeightFormat::F16 && matrices.is_some_and(|matrices| matrices.units.take_f16()) {
+        return vec![tables, include_str!("../../../shaders/matrices/units_as_stored.wgsl").to_owned()];
+    }
+    let units = match format {
+        WeightFormat::Blocks(_) | WeightFormat::Grids(_) | WeightFormat::Groups(_) => lib!("sub_blocks"),
+        _ => lib!("scaled_units"),
+    };
+    let parts = match format {
+        WeightFormat::Groups(format) => group_parts(format),
+        _ => String::new(),
+    };
+    let mut files = vec![units.to_owned(), tables, parts, reader(format).to_owned()];
+    if matrices.is_some() {
+        let narrowed = include_str!("../../../shaders/matrices/units_narrowed.wgsl");
+        files.extend([lib!("words"), lib!("tile_units"), narrowed].map(str::to_owned));
+    }
+    files
+}
+
 /// What kernels need to know of matrix units.
-fn matrix_files(units: MatrixUnits) -> [&'static str; 2] {
+fn matrix_files(units: MatrixUnits) -> Vec<&'static str> {
     let half = include_str!("../../../shaders/matrices/f16.wgsl");
     let single = include_str!("../../../shaders/matrices/f32.wgsl");
     let squares_16 = include_str!("../../../shaders/matrices/squares_16.wgsl");
     let squares_8 = include_str!("../../../shaders/matrices/squares_8.wgsl");
     match units {
-        MatrixUnits::Half16 => [half, squares_16],
-        MatrixUnits::Half8 => [half, squares_8],
-        MatrixUnits::Single8 => [single, squares_8],
+        MatrixUnits::Half16 => vec![half, squares_16],
+        MatrixUnits::Half8 => vec![half, squares_8],
+        MatrixUnits::Single8 => vec![single, squares_8],
+        MatrixUnits::Emulated8 => vec![include_str!("../../../shaders/matrices/emulated.wgsl")],
+    }
+}
+
+/// Blocks of four weights in a unit of a format, as its reader has them.
+fn unit_blocks(format: WeightFormat) -> u32 {
+    match format {
+        WeightFormat::F32 => 1,
+        WeightFormat::F16 | WeightFormat::Bf16 => 2,
+        WeightFormat::Q8_0 => 4,
+        WeightFormat::Q4_0 | WeightFormat::Blocks(_) | WeightFormat::Grids(_) | WeightFormat::Groups(_) => 8,
     }
 }
 
@@ -227,5 +257,25 @@ fn reader(format: WeightFormat) -> &'static str {
         WeightFormat::Grids(GridFormat::Iq2Xxs) => include_str!("../../../shaders/weights/iq2_xxs.wgsl"),
         WeightFormat::Grids(GridFormat::Iq1S) => include_str!("../../../shaders/weights/iq1_s.wgsl"),
         WeightFormat::Grids(GridFormat::Iq1M) => include_str!("../../../shaders/weights/iq1_m.wgsl"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shader_text::constants;
+    use super::*;
+
+    #[test]
+    fn units_are_as_large_as_their_readers_have_them() {
+        for (format, file) in [
+            (WeightFormat::F32, "weights/f32"),
+            (WeightFormat::F16, "weights/f16"),
+            (WeightFormat::Bf16, "weights/bf16"),
+            (WeightFormat::Q8_0, "weights/q8_0"),
+            (WeightFormat::Q4_0, "weights/q4_0"),
+            (WeightFormat::Blocks(BlockFormat::Q4K), "lib/sub_blocks"),
+        ] {
+            assert_eq!(constants(&format!("{file}.wgsl"))["UNIT"], f64::from(unit_blocks(format)), "{file}");
+        }
     }
 }

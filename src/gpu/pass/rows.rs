@@ -4,7 +4,7 @@ use crate::gpu::weights::row_bytes;
 use crate::model::plan::{BufferSpec, Plan, RowSet};
 
 /// Most rows of one pass.
-const MOST_ROWS: usize = 256;
+const MOST_ROWS: usize = 512;
 /// Bytes that a buffer of logits may take; more rows than fit are computed in several goes.
 const LOGITS_BYTES: u64 = 16 << 20;
 

@@ -93,8 +93,11 @@ impl Compiler<'_> {
         split: Split,
     ) -> DispatchSpec {
         let vec8s = shape.vec8s();
-        let head_lanes = shape.value_vec8s().next_power_of_two();
+        let head_lanes = shape.head_lanes();
         let lanes = self.choice.attention.lanes.max(head_lanes);
+        let at_once = self.choice.attention.at_once;
+        let keys_at_once = at_once.min(vec8s.next_power_of_two());
+        let key_vec8s = vec8s.next_multiple_of(keys_at_once);
         let shared = shape.shared(lanes);
         let mut overrides = self.cache_overrides(shape).to_vec();
         overrides.extend(ready_overrides(source));
@@ -113,7 +116,10 @@ impl Compiler<'_> {
             Override::Partial(shape.partial()),
             Override::FusedAppend(append == Append::Here),
             Override::Split(split == Split::Parts),
-            Override::QueryBlocks(2 * shared * vec8s),
+            Override::KeysAtOnce(keys_at_once),
+            Override::ValuesAtOnce(at_once.min(head_lanes)),
+            Override::KeyVec8s(key_vec8s),
+            Override::QueryBlocks(2 * shared * key_vec8s),
             Override::Weights(lanes * shared),
             Override::Mixed(2 * lanes),
             Override::HasSinks(shape.sinks.is_some()),

@@ -8,7 +8,7 @@ use super::plain_ops::{HeadNorm, Norm};
 use super::spec::DispatchSpec;
 use super::steps::{Dispatches, Step};
 use crate::gpu::error::LoadError;
-use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, RowCount};
+use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, RowCount, TunedKernels};
 use crate::gpu::weights::{GpuLayout, TensorShape};
 use crate::model::plan::{Columns, Op, Plan, RowSet};
 use crate::model::weights::TensorInfo;
@@ -80,7 +80,8 @@ pub fn kernel_uses(
     binding_bytes: u64,
 ) -> Result<Vec<KernelUse>, LoadError> {
     let shapes = shapes(plan, tensors, binding_bytes)?;
-    let compiler = Compiler { plan, tensors: &shapes, choice };
+    let tuned = TunedKernels::default();
+    let compiler = Compiler { plan, tensors: &shapes, choice, tuned: &tuned };
     let mut uses = Vec::new();
     for op in &plan.ops {
         add_uses(&mut uses, compiler.step(op).all());
@@ -100,7 +101,8 @@ pub(crate) fn pass_uses<'o>(
     ops: impl IntoIterator<Item = &'o Op>,
 ) -> Result<Vec<KernelUse>, LoadError> {
     let shapes = shapes(plan, tensors, binding_bytes)?;
-    let compiler = Compiler { plan, tensors: &shapes, choice };
+    let tuned = TunedKernels::default();
+    let compiler = Compiler { plan, tensors: &shapes, choice, tuned: &tuned };
     let mut uses = Vec::new();
     ops.into_iter().for_each(|op| add_uses(&mut uses, compiler.step(op).all()));
     Ok(uses)

@@ -7,8 +7,8 @@ use super::segments::Segment;
 use super::spec::DispatchSpec;
 use super::steps::Step;
 use crate::gpu::device::Device;
-use crate::gpu::kernels::KernelChoice;
-use crate::gpu::weights::row_bytes;
+use crate::gpu::kernels::{KernelChoice, TunedKernels};
+use crate::gpu::weights::{TensorShape, row_bytes};
 use crate::model::ModelError;
 use crate::model::plan::{Op, Plan};
 
@@ -16,6 +16,8 @@ use crate::model::plan::{Op, Plan};
 pub(crate) struct Program {
     pub plan: Plan,
     pub choice: KernelChoice,
+    /// What trials found for linear maps instead.
+    pub tuned: TunedKernels,
     /// One for each op, in their order.
     pub steps: Vec<Step>,
     /// The first step of the LM head: those from here on make logits of hidden states.
@@ -34,7 +36,8 @@ impl Program {
     ) -> Result<Self, ModelError> {
         let head_start = head_start(&plan);
         let segments = Segment::of(&plan, &resources.host, |tensor| resources.tensors[tensor.0].bytes);
-        let mut program = Self { plan, choice, steps: Vec::new(), head_start, segments };
+        let tuned = TunedKernels::default();
+        let mut program = Self { plan, choice, tuned, steps: Vec::new(), head_start, segments };
         program.recompile(device, resources)?;
         Ok(program)
     }
@@ -42,25 +45,41 @@ impl Program {
     /// Compiles every op again, for other buffers or kernels.
     pub(crate) fn recompile(&mut self, device: &Device, resources: &Resources) -> Result<(), ModelError> {
         let all: Vec<usize> = (0..self.plan.ops.len()).collect();
-        self.steps = self.compile_ops(device, resources, self.choice, &all)?;
+        let steps = self.compile_each(device, resources, &[(self.tuned.clone(), &all)])?;
+        self.steps = steps.into_iter().flatten().collect();
         Ok(())
     }
 
-    /// Some of the plan's ops, by their indices, with other kernels.
-    pub(crate) fn compile_ops(
+    /// Some of the plan's ops, by their indices, several times, each time with other kernels for linear maps; the kernels of
+    /// all are made together.
+    pub(crate) fn compile_each(
         &self,
         device: &Device,
         resources: &Resources,
-        choice: KernelChoice,
-        ops: &[usize],
-    ) -> Result<Vec<Step>, ModelError> {
+        candidates: &[(TunedKernels, &[usize])],
+    ) -> Result<Vec<Vec<Step>>, ModelError> {
         let shapes = resources.shapes();
-        let compiler = Compiler { plan: &self.plan, tensors: &shapes, choice };
-        let steps: Vec<_> = ops.iter().map(|&op| compiler.step(&self.plan.ops[op])).collect();
-        device.make(steps.iter().flat_map(Step::all).map(|spec| &spec.kernel))?;
-        let steps = steps.iter().map(|step| ready(device, resources, step)).collect::<Result<_, _>>()?;
+        let specs = |(tuned, ops): &(TunedKernels, &[usize])| -> Vec<Step<DispatchSpec>> {
+            let compiler = self.compiler(&shapes, tuned);
+            ops.iter().map(|&op| compiler.step(&self.plan.ops[op])).collect()
+        };
+        let all: Vec<_> = candidates.iter().map(specs).collect();
+        device.make(all.iter().flatten().flat_map(Step::all).map(|spec| &spec.kernel))?;
+        let ready = |steps: &Vec<Step<DispatchSpec>>| {
+            steps.iter().map(|step| ready(device, resources, step)).collect::<Result<Vec<_>, _>>()
+        };
+        let steps = all.iter().map(ready).collect::<Result<_, _>>()?;
         device.check()?;
         Ok(steps)
+    }
+
+    /// What compiles the plan's ops with these kernels for linear maps.
+    pub(super) fn compiler<'a>(
+        &'a self,
+        tensors: &'a [TensorShape],
+        tuned: &'a TunedKernels,
+    ) -> Compiler<'a> {
+        Compiler { plan: &self.plan, tensors, choice: self.choice, tuned }
     }
 
     /// Logits of a row.

@@ -1,7 +1,7 @@
 //! What the compilation of every op shares: sizes, bindings, and how a kernel becomes a dispatch.
 
 use super::spec::{Binding, DispatchSpec, Grid, numbered};
-use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, Variant};
+use crate::gpu::kernels::{Kernel, KernelChoice, KernelUse, Override, TunedKernels, Variant};
 use crate::gpu::weights::{GpuLayout, TensorShape, padded, padded_row};
 use crate::model::plan::{BufferId, Columns, Plan, TensorId};
 
@@ -11,6 +11,8 @@ pub(super) struct Compiler<'a> {
     /// How each of the plan's tensors lies on the GPU.
     pub tensors: &'a [TensorShape],
     pub choice: KernelChoice,
+    /// What trials found for linear maps instead.
+    pub tuned: &'a TunedKernels,
 }
 
 impl Compiler<'_> {

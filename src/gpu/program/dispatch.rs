@@ -31,8 +31,6 @@ impl Dispatch {
 
     /// Encodes it for a pass.
     pub(crate) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, shape: PassShape) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.group, &[]);
         let Grid { columns, height } = self.grid;
         let x = columns.min(MOST_WORKGROUPS);
         let rows = shape.rows as u32;
@@ -41,7 +39,12 @@ impl Dispatch {
             Height::Splits => (rows, shape.splits as u32),
             Height::Walks => (shape.walks as u32, columns.div_ceil(MOST_WORKGROUPS)),
             Height::Tiles(parts) => (shape.tiles as u32 * parts, 1),
+            Height::Parts(tiles) => (rows.div_ceil(tiles.tile[0]), tiles.parts(rows)),
+            Height::PartSums(tiles) if tiles.parts(rows) == 1 => return,
+            Height::PartSums(_) => (rows, columns.div_ceil(MOST_WORKGROUPS)),
         };
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
         pass.dispatch_workgroups(x, y, z);
     }
 }

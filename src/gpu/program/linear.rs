@@ -1,16 +1,17 @@
 //! Linear maps as dispatches: for each number of rows its kernel, one dispatch a shard.
 
 use super::compiler::Compiler;
+use super::parts::TileParts;
 use super::plain_ops::Norm;
 use super::spec::{Binding, DispatchSpec, Grid, Height};
 use crate::gpu::kernels::{
-    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearVariant, MatrixUnits, Override, Reduction, RowCount,
-    SHUFFLE_LANES, Variant,
+    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearKernel, LinearKind, LinearVariant, Matrices, Override,
+    Reduction, RowCount, SHUFFLE_LANES, Variant,
 };
 use crate::gpu::weights::{GpuLayout, padded_row, unit_weights};
 use crate::model::WeightFormat;
 use crate::model::config::{Activation, NormKind};
-use crate::model::plan::{BufferId, Epilogue, InputNorm, TensorId};
+use crate::model::plan::{BufferId, Epilogue, InputNorm, Op, TensorId};
 
 /// Weight rows of a lane in `shaders/gemv_subgroup.wgsl`.
 const SHUFFLE_ROWS: u32 = 2;
@@ -22,6 +23,11 @@ fn shuffle_tile_rows(unit_blocks: u32) -> u32 {
 
 /// Rows of the weight, rows of the batch and lanes of a workgroup of `shaders/gemm_shared_memory.wgsl`.
 const SHARED_TILE: u32 = 64;
+/// Blocks of four columns of its turn.
+const SHARED_TURN: u32 = 8;
+
+/// Lanes of a workgroup of `shaders/linear_sums.wgsl`.
+const SUM_LANES: u32 = 64;
 
 /// Rows of a weight from which on a workgroup takes eight where the input is normalised on the way: the norm's
 /// instructions are then few beside the weights', and there still are enough workgroups for a GPU.
@@ -42,6 +48,14 @@ pub(super) struct LinearMap {
     pub input: BufferId,
     pub output: BufferId,
     pub epilogue: Epilogue,
+}
+
+impl LinearMap {
+    /// Those of an op, if it is one.
+    pub(super) fn of(op: &Op) -> Option<Self> {
+        let Op::Linear { norm, weight, bias, input, output, epilogue } = *op else { return None };
+        Some(Self { norm, weight, bias, input, output, epilogue })
+    }
 }
 
 /// The workgroup of `shaders/gemv_per_workgroup.wgsl` and `shaders/gemv_few_rows.wgsl`.
@@ -74,31 +88,32 @@ impl GroupShape {
 /// The kernel for a shard of a matrix, and its workgroups.
 struct Shape {
     kernel: Kernel,
-    units: Option<MatrixUnits>,
+    matrices: Option<Matrices>,
     lanes: u32,
     /// Workgroups over the rows of the weight.
     columns: u32,
     /// Rows of the batch that a workgroup takes.
     rows: u32,
+    /// The tiles of kernels that may divide the columns.
+    parts: Option<TileParts>,
     overrides: Vec<Override>,
 }
 
 impl Shape {
-    /// A kernel without matrix units and overrides of its own.
+    /// A kernel without matrix units, parts and overrides of its own.
     fn plain(kernel: Kernel, lanes: u32, columns: u32, rows: u32) -> Self {
-        Self { kernel, units: None, lanes, columns, rows, overrides: Vec::new() }
+        Self { kernel, matrices: None, lanes, columns, rows, parts: None, overrides: Vec::new() }
     }
 }
 
 /// What becomes of a result, as kernels know it; without an activation any will do.
-fn epilogue_overrides(epilogue: Epilogue) -> [Override; 2] {
-    let (kind, activation) = match epilogue {
+fn finish(epilogue: Epilogue) -> (FinishKind, Activation) {
+    match epilogue {
         Epilogue::Store => (FinishKind::Store, Activation::Silu),
         Epilogue::Add => (FinishKind::Add, Activation::Silu),
         Epilogue::Activate(activation) => (FinishKind::Activate, activation),
         Epilogue::Gate(activation) => (FinishKind::Gate, activation),
-    };
-    [Override::Finish(kind), Override::Activation(activation)]
+    }
 }
 
 /// Rows of the weight in a block of four outputs.
@@ -112,10 +127,10 @@ fn block_rows(epilogue: Epilogue) -> u32 {
 impl Compiler<'_> {
     /// The dispatches of a linear map; one more before them where the kernel wants its input normalised.
     pub(super) fn linear(&self, map: &LinearMap, row_count: RowCount) -> Vec<DispatchSpec> {
-        let variant = self.linear_variant(map.weight, row_count);
+        let kernel = self.linear_kernel(map, row_count);
         let (mut map, mut dispatches) = (*map, Vec::new());
         if let Some(norm) = map.norm
-            && self.plan.tensor(map.weight).rows > variant.most_normed_rows()
+            && self.plan.tensor(map.weight).rows > kernel.variant.most_normed_rows()
         {
             let InputNorm { epsilon, weight, normed } = norm;
             let (kind, input) = (NormKind::Rms, map.input);
@@ -123,38 +138,46 @@ impl Compiler<'_> {
             (map.input, map.norm) = (normed, None);
         }
         for shard in 0..self.tensors[map.weight.0].shards.len() {
-            dispatches.push(self.linear_shard(&map, variant, row_count, shard));
+            dispatches.extend(self.linear_shard(&map, kernel, row_count, shard));
         }
         dispatches
     }
 
-    /// The kernel for a matrix.
-    fn linear_variant(&self, weight: TensorId, row_count: RowCount) -> LinearVariant {
-        let chosen = match row_count {
-            RowCount::One => self.choice.one_row,
-            RowCount::Few => self.choice.few_rows,
-            RowCount::Many => self.choice.many_rows,
-        };
-        match self.layout(weight) {
-            GpuLayout::Matrix(format) => chosen.suited(format),
-            GpuLayout::Vector => chosen.suited(WeightFormat::F32),
-        }
+    /// The kind of a linear map; `None` for a weight that is no matrix.
+    pub(super) fn linear_kind(&self, map: &LinearMap) -> Option<LinearKind> {
+        let GpuLayout::Matrix(format) = self.layout(map.weight) else { return None };
+        let spec = self.plan.tensor(map.weight);
+        let finish = finish(map.epilogue).0;
+        Some(LinearKind {
+            format,
+            rows: spec.rows,
+            columns: spec.columns,
+            is_normed: map.norm.is_some(),
+            finish,
+        })
+    }
+
+    /// The kernel for a linear map: what a trial found, or else the choice's.
+    pub(super) fn linear_kernel(&self, map: &LinearMap, row_count: RowCount) -> LinearKernel {
+        let kind = self.linear_kind(map);
+        let found = kind.and_then(|kind| self.tuned.kernel(&kind, row_count));
+        let chosen = found.unwrap_or_else(|| self.choice.linear(row_count));
+        let format = kind.map_or(WeightFormat::F32, |kind| kind.format);
+        LinearKernel { variant: chosen.variant.suited(format), ..chosen }
     }
 
     fn linear_shard(
         &self,
         map: &LinearMap,
-        variant: LinearVariant,
+        linear: LinearKernel,
         row_count: RowCount,
         shard: usize,
-    ) -> DispatchSpec {
+    ) -> Vec<DispatchSpec> {
         let rows = &self.tensors[map.weight.0].shards[shard];
         let block_rows = block_rows(map.epilogue);
         let blocks = (rows.len() as u32).div_ceil(block_rows);
-        let shape = self.linear_shape(map, variant, row_count, blocks);
-        let mut overrides = shape.overrides;
-        overrides.extend([
-            Override::Workgroup(shape.lanes),
+        let shape = self.linear_shape(map, linear, row_count, blocks);
+        let mut common = vec![
             Override::Units(self.units(map.weight)),
             Override::InputBlocks(self.stride_blocks(map.input)),
             Override::OutputBlocks(self.stride_blocks(map.output)),
@@ -165,8 +188,9 @@ impl Compiler<'_> {
             Override::HasNorm(map.norm.is_some()),
             Override::Epsilon(map.norm.map_or(0.0, |norm| norm.epsilon)),
             Override::RowsWord(self.plan.buffer(map.output).rows),
-        ]);
-        overrides.extend(epilogue_overrides(map.epilogue));
+        ];
+        let (finish, activation) = finish(map.epilogue);
+        common.extend([Override::Finish(finish), Override::Activation(activation)]);
         let mut bindings = self.shard_bindings(map.weight, shard);
         bindings.extend([
             (3, Binding::Activation(map.input)),
@@ -176,33 +200,45 @@ impl Compiler<'_> {
         if shape.kernel.reads_pass() {
             bindings.push((0, Binding::Pass));
         }
-        if variant.most_normed_rows() > 0 {
+        if linear.variant.most_normed_rows() > 0 {
             bindings.push((6, Binding::Vector(map.norm.map(|norm| norm.weight))));
         }
-        let variant = Variant { units: shape.units, ..self.variant_for(shape.kernel, map.weight) };
-        DispatchSpec {
+        if shape.parts.is_some() {
+            bindings.push((7, Binding::Partials));
+        }
+        let sums = shape.parts.map(|parts| Self::part_sums(map, parts, blocks, &common));
+        let variant = Variant { matrices: shape.matrices, ..self.variant_for(shape.kernel, map.weight) };
+        let overrides = [shape.overrides, vec![Override::Workgroup(shape.lanes)], common].concat();
+        let height = shape.parts.map_or(Height::Rows(shape.rows), Height::Parts);
+        let product = DispatchSpec {
             kernel: KernelUse { variant, overrides },
             bindings,
-            grid: Grid { columns: shape.columns, height: Height::Rows(shape.rows) },
+            grid: Grid { columns: shape.columns, height },
+        };
+        [Some(product), sums].into_iter().flatten().collect()
+    }
+
+    /// The dispatch that adds up what workgroups have found over parts of the columns.
+    fn part_sums(map: &LinearMap, parts: TileParts, blocks: u32, common: &[Override]) -> DispatchSpec {
+        let overrides = [&[Override::Workgroup(SUM_LANES)][..], common].concat();
+        let (output, bias) = (Binding::Activation(map.output), Binding::Vector(map.bias));
+        DispatchSpec {
+            kernel: KernelUse { variant: Kernel::LinearSums.into(), overrides },
+            bindings: vec![(0, Binding::Pass), (4, output), (5, bias), (7, Binding::Partials)],
+            grid: Grid { columns: blocks.div_ceil(SUM_LANES), height: Height::PartSums(parts) },
         }
     }
 
     /// The kernel and the workgroups for a shard of so many blocks of outputs.
-    fn linear_shape(
-        &self,
-        map: &LinearMap,
-        variant: LinearVariant,
-        row_count: RowCount,
-        blocks: u32,
-    ) -> Shape {
+    fn linear_shape(&self, map: &LinearMap, linear: LinearKernel, row_count: RowCount, blocks: u32) -> Shape {
         let plain_lanes = self.choice.plain_lanes;
         let weight_rows = blocks * block_rows(map.epilogue);
-        match variant {
+        match linear.variant {
             LinearVariant::GemvPerLane => {
                 Shape::plain(Kernel::GemvPerLane, plain_lanes, blocks.div_ceil(plain_lanes), 1)
             }
             LinearVariant::GemvPerWorkgroup { blocks: parts } => {
-                let shape = self.group_shape(map, parts, row_count);
+                let shape = self.group_shape(map, (parts, linear.lanes), row_count);
                 let outputs = if matches!(map.epilogue, Epilogue::Gate(_)) { 1 } else { shape.parts };
                 Shape {
                     overrides: shape.overrides(self.choice.reduction),
@@ -223,13 +259,18 @@ impl Compiler<'_> {
             }
             LinearVariant::GemmSharedMemory => {
                 let tiles = weight_rows.div_ceil(SHARED_TILE);
-                Shape::plain(Kernel::GemmSharedMemory, SHARED_TILE, tiles, SHARED_TILE)
+                let turns = self.row_blocks(map.weight).div_ceil(SHARED_TURN);
+                let parts = TileParts { tiles, tile: [SHARED_TILE; 2], turns };
+                let shape = Shape::plain(Kernel::GemmSharedMemory, SHARED_TILE, tiles, SHARED_TILE);
+                Shape { parts: Some(parts), ..shape }
             }
-            LinearVariant::GemmCooperative { units, lanes } => {
-                let [batch_rows, tile_rows] = units.tile();
+            LinearVariant::GemmCooperative { matrices, lanes } => {
+                let [batch_rows, tile_rows] = matrices.rows();
                 let tiles = weight_rows.div_ceil(tile_rows);
                 let shape = Shape::plain(Kernel::GemmCooperative, lanes, tiles, batch_rows);
-                Shape { units: Some(units), ..shape }
+                let turns = self.row_blocks(map.weight).div_ceil(matrices.tile.turn());
+                let parts = TileParts { tiles, tile: matrices.rows(), turns };
+                Shape { matrices: Some(matrices), parts: Some(parts), ..shape }
             }
         }
     }
@@ -241,7 +282,7 @@ impl Compiler<'_> {
 
     /// The workgroup of [`LinearVariant::GemvPerWorkgroup`] for a matrix: no more lanes than its rows have units, within a
     /// subgroup's size, and no more than its sums and a grid leave room for.
-    fn group_shape(&self, map: &LinearMap, parts: u32, row_count: RowCount) -> GroupShape {
+    fn group_shape(&self, map: &LinearMap, (parts, lanes): (u32, u32), row_count: RowCount) -> GroupShape {
         let is_large = row_count == RowCount::One && self.plan.tensor(map.weight).rows >= NORMED_IN_EIGHTS;
         let parts = if matches!(map.epilogue, Epilogue::Gate(_)) || map.norm.is_some() && is_large {
             2
@@ -253,7 +294,7 @@ impl Compiler<'_> {
         let slots = rows * parts + norms;
         let useful = self.units(map.weight).next_power_of_two().max(COMMON_SUBGROUP);
         let grid = self.layout(map.weight).table_bytes() + NUMBERS_BYTES;
-        let lanes = self.choice.reduction.lanes(slots, self.choice.reduce_lanes.min(useful), grid);
+        let lanes = self.choice.reduction.lanes(slots, lanes.min(useful), grid);
         GroupShape { parts, rows, slots, lanes }
     }
 
@@ -274,7 +315,10 @@ mod tests {
 
     #[test]
     fn the_shaders_take_as_many_rows_as_are_dispatched() {
-        assert_shared("gemm_shared_memory.wgsl", &[("TILE", u64::from(SHARED_TILE))]);
+        assert_shared(
+            "gemm_shared_memory.wgsl",
+            &[("TILE", u64::from(SHARED_TILE)), ("TURN", u64::from(SHARED_TURN))],
+        );
         assert_shared("gemv_subgroup.wgsl", &[("LANE_ROWS", u64::from(SHUFFLE_ROWS))]);
         assert_shared("lib/shuffle.wgsl", &[("LANES", u64::from(SHUFFLE_LANES))]);
         // gemm_subgroup.wgsl computes its rows of a lane from UNIT, as `shuffle_tile_rows` does.

@@ -10,6 +10,8 @@ mod dispatch;
 mod experts;
 mod heads;
 mod linear;
+mod linear_maps;
+mod parts;
 mod plain_ops;
 mod recurrent;
 mod resources;

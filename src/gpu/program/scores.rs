@@ -71,7 +71,7 @@ impl Program {
         specs: impl FnOnce(Compiler<'_>) -> Vec<DispatchSpec>,
     ) -> Result<Vec<Dispatch>, ModelError> {
         let shapes = resources.shapes();
-        let specs = specs(Compiler { plan: &self.plan, tensors: &shapes, choice: self.choice });
+        let specs = specs(self.compiler(&shapes, &self.tuned));
         specs.iter().map(|spec| Dispatch::new(device, resources, spec)).collect()
     }
 }

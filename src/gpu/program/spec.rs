@@ -1,6 +1,7 @@
 //! One dispatch of an op as plain data: which kernel, on which buffers, over which grid. No device is needed to make
 //! it.
 
+use super::parts::TileParts;
 use crate::gpu::kernels::KernelUse;
 use crate::model::plan::{BufferId, StateId, TensorId};
 
@@ -32,7 +33,7 @@ pub(crate) enum Binding {
     Values(usize),
     /// The slots of a state.
     State(StateId),
-    /// Partial results of attention over split positions.
+    /// Partial results: of attention over split positions, or of a linear map over parts of its columns.
     Partials,
     /// Queries that are ready for attention.
     ReadyQueries,
@@ -59,6 +60,10 @@ pub(crate) enum Height {
     Tiles(u32),
     /// Walks through the rows.
     Walks,
+    /// Tiles of rows, and parts of the columns.
+    Parts(TileParts),
+    /// Rows whose parts are to be added up: none where there is one part.
+    PartSums(TileParts),
 }
 
 impl Grid {

@@ -1,104 +1,23 @@
 //! The device's own f32 rate: the yardstick that matrix products are measured against.
 
-use std::time::Instant;
-
-use wgpu::{BufferUsages, ComputePass};
-
+use super::arithmetic::Arithmetic;
+use super::turns::turns_a_second;
+use super::wake::wake;
 use crate::gpu::device::Device;
-use crate::gpu::kernels::{AdapterClass, Kernel, KernelUse, Override};
 use crate::model::ModelError;
-
-/// Lanes of a workgroup.
-const WORKGROUP: u32 = 64;
-/// Multiplications and additions of a lane in a turn: eight times eight blocks of four.
-const OPERATIONS: f64 = 2.0 * 256.0;
-/// What each sum is multiplied by, and what is added then: all sums go to addend / (1 − factor) = 1.
-const FACTOR: f32 = 0.5;
-const ADDEND: f32 = 0.5;
-/// Shortest run that counts, so that the cost of a submission does not.
-const LONG_ENOUGH_SECONDS: f64 = 0.02;
 
 /// Floating-point operations a second that the device does in f32, a multiply-add counting as two. The best of
 /// several runs, by the clock.
 pub fn f32_rate(device: &Device) -> Result<f64, ModelError> {
-    let mut turns = 4;
-    let mut work = Arithmetic::new(device, turns)?;
-    // The first run pays for the driver's compiler.
-    work.run()?;
-    let mut seconds = work.run()?;
-    while seconds < LONG_ENOUGH_SECONDS && turns < 1 << 20 {
-        turns *= 2;
-        work = Arithmetic::new(device, turns)?;
-        seconds = work.run()?;
-    }
-    for _ in 0..2 {
-        seconds = seconds.min(work.run()?);
-    }
-    Ok(f64::from(turns) * f64::from(work.groups * WORKGROUP) * OPERATIONS / seconds)
-}
-
-/// Multiply-adds to run: every lane makes `turns` turns.
-struct Arithmetic<'a> {
-    device: &'a Device,
-    pipeline: wgpu::ComputePipeline,
-    group: wgpu::BindGroup,
-    groups: u32,
-    #[cfg_attr(not(test), expect(dead_code, reason = "bound for the kernel; a test reads it"))]
-    results: wgpu::Buffer,
-}
-
-impl<'a> Arithmetic<'a> {
-    fn new(device: &'a Device, turns: u32) -> Result<Self, ModelError> {
-        let groups = match device.capabilities.class {
-            // More lanes than any GPU holds at once.
-            AdapterClass::Gpu => 16_384,
-            AdapterClass::Cpu => 64,
-        };
-        let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
-        let work = device.buffer("the arithmetic test", 12, usage)?;
-        let results = device.buffer("the arithmetic test", 4 * u64::from(groups * WORKGROUP), usage)?;
-        let words = [turns, FACTOR.to_bits(), ADDEND.to_bits()];
-        device.queue.write_buffer(&work, 0, bytemuck::cast_slice(&words));
-        let (variant, overrides) = (Kernel::Arithmetic.into(), vec![Override::Workgroup(WORKGROUP)]);
-        let pipeline = device.pipeline(&KernelUse { variant, overrides })?;
-        let group = device.bind_group(&pipeline, &[(0, &work), (1, &results)]);
-        Ok(Self { device, pipeline, group, groups, results })
-    }
-
-    fn encode(&self, pass: &mut ComputePass<'_>) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.group, &[]);
-        pass.dispatch_workgroups(self.groups, 1, 1);
-    }
-
-    /// Seconds of one run, by the clock.
-    fn run(&self) -> Result<f64, ModelError> {
-        let mut encoder = self.device.encoder();
-        self.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-        let begin = Instant::now();
-        self.device.submit(encoder);
-        self.device.wait()?;
-        Ok(begin.elapsed().as_secs_f64())
-    }
+    wake(device)?;
+    let work = Arithmetic::new(device)?;
+    let turns = turns_a_second(|turns| work.run(turns))?;
+    Ok(turns * work.operations())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_lane_does_the_sums_that_are_counted() {
-        let device = Device::open(None).unwrap();
-        let work = Arithmetic::new(&device, 1).unwrap();
-        work.run().unwrap();
-        let bytes = device.submit_and_read(device.encoder(), &work.results, 0, work.results.size()).unwrap();
-        let results: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-        // A sum that begins with x is 1 + (x − 1) · factor^8 after eight multiply-adds.
-        let one = |start: f64| 1.0 + (start - 1.0) * f64::from(FACTOR).powi(8);
-        let expected: f64 = (0..8).map(|index| one(0.5 * f64::from(index))).sum();
-        assert_eq!(results.len(), (work.groups * WORKGROUP) as usize);
-        assert!(results.iter().all(|result| (f64::from(*result) - expected).abs() < 1e-5), "{}", results[0]);
-    }
 
     #[test]
     fn the_rate_is_what_a_device_can_have() {

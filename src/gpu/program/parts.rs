@@ -1,0 +1,65 @@
+//! Into how many parts the columns of a linear map are divided among workgroups: as many as it takes to keep a GPU at
+//! work where there are few tiles.
+
+use crate::model::plan::{Op, Plan};
+
+/// Workgroups that are enough for every GPU.
+const ENOUGH_WORKGROUPS: u32 = 512;
+/// Fewest turns over the columns that a part has.
+const PART_TURNS: u32 = 4;
+/// Most parts.
+const MOST_PARTS: u32 = 16;
+/// Most sums of all parts together.
+const MOST_SUMS: u32 = 1 << 22;
+
+/// The tiles of a linear map whose columns may be divided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct TileParts {
+    /// Tiles over the rows of the weight.
+    pub tiles: u32,
+    /// Rows of the batch and rows of the weight in a tile.
+    pub tile: [u32; 2],
+    /// Turns over the columns.
+    pub turns: u32,
+}
+
+impl TileParts {
+    /// The parts for so many rows of the batch.
+    pub(super) fn parts(self, rows: u32) -> u32 {
+        let [tile_rows, tile_weights] = self.tile;
+        let tiles = (self.tiles * rows.div_ceil(tile_rows)).max(1);
+        let sums = (tiles * tile_rows).saturating_mul(tile_weights);
+        let parts = (ENOUGH_WORKGROUPS / tiles).min(MOST_SUMS / sums).min(self.turns / PART_TURNS);
+        parts.clamp(1, MOST_PARTS)
+    }
+}
+
+/// Bytes of the partial sums of a plan's linear maps, for passes of so many rows.
+pub(super) fn partial_sum_bytes(plan: &Plan, rows: usize) -> u64 {
+    let sums = plan.ops.iter().filter_map(|op| match op {
+        Op::Linear { weight, .. } => Some(rows as u64 * plan.tensor(*weight).rows.next_multiple_of(8) as u64),
+        _ => None,
+    });
+    let most = sums.max().unwrap_or_default().saturating_mul(u64::from(MOST_PARTS));
+    // One more block says how many parts there are.
+    4 * most.min(u64::from(MOST_SUMS)) + 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_tiles_are_divided_and_many_are_not() {
+        let parts = |weights: u32, tile: [u32; 2], turns, rows| {
+            TileParts { tiles: weights.div_ceil(tile[1]), tile, turns }.parts(rows)
+        };
+        assert_eq!(parts(4096, [64, 64], 128, 128), 4, "128 tiles");
+        assert_eq!(parts(4096, [64, 64], 12, 128), 3, "no part is shorter than four turns");
+        assert_eq!(parts(64, [64, 64], 1000, 9), 16);
+        assert_eq!(parts(28672, [64, 64], 128, 128), 1);
+        assert_eq!(parts(4096, [128, 128], 128, 128), 8, "32 tiles of 16,384 sums");
+        assert_eq!(parts(4096, [128, 128], 128, 512), 2);
+        assert_eq!(parts(8, [64, 64], 1, 9), 1);
+    }
+}
