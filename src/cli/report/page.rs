@@ -224,9 +224,9 @@ impl Page {
                 failed.len()
             ));
             failed.iter().for_each(|name| self.line(&format!("  {}", words(name))));
-            list(&entry.answer["reasons"])
-                .iter()
-                .for_each(|reason| self.line(&format!("    {}", words(reason))));
+            for panic in list(&entry.answer["reasons"]) {
+                self.line(&format!("    {}: {}", words(&panic["test"]), words(&panic["reason"])));
+            }
         }
     }
 
@@ -262,8 +262,13 @@ impl Page {
         for entry in named(answer, |name| name == "compiled kernels").filter(|entry| is_told(entry)) {
             let rows: Vec<&Value> =
                 list(&entry.answer).iter().filter(|row| row["compiled"].is_string()).collect();
-            self.title(&format!("What the driver's compiler made of {} kernels, the largest of each count", rows.len()));
-            let counts = |row: &&Value| row["here"].as_object().map(|counts| counts.keys().cloned().collect::<Vec<_>>());
+            self.title(&format!(
+                "What the driver's compiler made of {} kernels, the largest of each count",
+                rows.len()
+            ));
+            let counts = |row: &&Value| {
+                row["here"].as_object().map(|counts| counts.keys().cloned().collect::<Vec<_>>())
+            };
             let names: BTreeSet<String> = rows.iter().filter_map(counts).flatten().collect();
             for name in names {
                 let of = |row: &&&Value| number(&row["here"][&name]) as u64;
