@@ -741,6 +741,21 @@ fn a_gguf_file_gives_the_logits_of_the_folder_that_it_was_made_from() {
     assert!(ours[2][2][1].is_number(), "{ours}");
 }
 
+/// Trials among several candidates take sequences of the engine's, whose handles the twin never has.
+#[test]
+fn check_agrees_where_kernels_of_gpus_are_tried() {
+    let caches = tempfile::tempdir().expect("a folder");
+    let output = program(&["check", "--json", "-m", &fixture("falcon")])
+        .env("LOGITSCOPE_ADAPTER_CLASS", "gpu")
+        .env("XDG_CACHE_HOME", caches.path())
+        .output()
+        .expect("the program starts");
+    let check: Value = serde_json::from_slice(&output.stdout).expect("an answer");
+    assert_eq!(check["passed"], true, "{check}");
+    let variants = check["variants"].to_string();
+    assert!(variants.contains("one workgroup for"), "the kernels of GPUs: {variants}");
+}
+
 #[test]
 fn check_and_bench_and_adapters_answer_with_their_json() {
     let model = without_text();

@@ -43,6 +43,19 @@ pub(super) fn run(arguments: &Report) -> Result<Outcome, CliError> {
     Ok(if interrupt::pressed() { Outcome::Interrupted } else { Outcome::Done })
 }
 
+/// Most parts that run beside each other.
+const MOST_TOGETHER: usize = 4;
+
+/// A part under way.
+struct Active<'a> {
+    index: usize,
+    part: &'a Part,
+    running: process::Running,
+    limit: Duration,
+    /// When the files were last written.
+    written: Instant,
+}
+
 /// A report in the making.
 struct Maker<'a> {
     arguments: &'a Report,
@@ -83,18 +96,44 @@ impl<'a> Maker<'a> {
     fn run_all(&mut self) -> Result<(), CliError> {
         let first = parts::adapters(&self.program, self.arguments);
         self.answer.parts.push(Entry::waiting(&first));
-        self.run_part(0, &first)?;
+        self.run_together(0, std::slice::from_ref(&first))?;
         let adapter = parts::chosen_adapter(&self.answer.parts[0].answer, self.arguments);
         self.answer.quick |= adapter["kind"] == "CPU";
         let rest = parts::after_adapters(&self.program, self.arguments, self.answer.quick, adapter);
         self.answer.parts.extend(rest.iter().map(Entry::waiting));
-        for (index, part) in rest.iter().enumerate() {
-            self.run_part(index + 1, part)?;
+        let mut index = 1;
+        for group in rest.chunk_by(|part, next| part.together && next.together) {
+            self.run_together(index, group)?;
+            index += group.len();
         }
         Ok(())
     }
 
-    fn run_part(&mut self, index: usize, part: &Part) -> Result<(), CliError> {
+    /// Runs parts, the first of which has this index, beside each other as far as there are processors.
+    fn run_together(&mut self, first: usize, parts: &[Part]) -> Result<(), CliError> {
+        let most = self.answer.system.processors.clamp(1, MOST_TOGETHER);
+        let mut waiting = (first..).zip(parts).peekable();
+        let mut active: Vec<Active<'_>> = Vec::new();
+        while waiting.peek().is_some() || !active.is_empty() {
+            if active.len() < most
+                && let Some((index, part)) = waiting.next()
+            {
+                active.extend(self.start(index, part)?);
+                continue;
+            }
+            let mut still = Vec::new();
+            for mut one in active {
+                if !self.watch(&mut one)? {
+                    still.push(one);
+                }
+            }
+            active = still;
+        }
+        Ok(())
+    }
+
+    /// Starts a part; `None` if it is left out, or could not be started.
+    fn start<'p>(&mut self, index: usize, part: &'p Part) -> Result<Option<Active<'p>>, CliError> {
         let left = Duration::from_secs(self.arguments.seconds).saturating_sub(self.begun.elapsed());
         let missing = part.missing.clone().or_else(|| {
             let reason = if interrupt::pressed() { "the report was interrupted" } else { "no time was left" };
@@ -103,36 +142,38 @@ impl<'a> Maker<'a> {
         if missing.is_some() {
             let entry = &mut self.answer.parts[index];
             (entry.state, entry.error) = (State::LeftOut, missing);
-            return self.write();
+            return self.write().map(|()| None);
         }
         let limit = part.limit.min(left);
         let entry = &mut self.answer.parts[index];
         (entry.state, entry.limit_seconds) = (State::Running, limit.as_secs_f64());
         self.write()?;
         self.line.show(&format!("{} of {}: {}", index + 1, self.answer.parts.len(), part.name));
-        let mut running = match process::Running::start(part, self.caches.path()) {
-            Ok(running) => running,
+        match process::Running::start(part, self.caches.path()) {
+            Ok(running) => Ok(Some(Active { index, part, running, limit, written: Instant::now() })),
             Err(error) => {
                 let entry = &mut self.answer.parts[index];
                 (entry.state, entry.error) =
                     (State::Failed, Some(format!("it could not be started: {error}")));
-                return self.write();
+                self.write().map(|()| None)
             }
-        };
-        let mut written = Instant::now();
-        let ended = loop {
-            if let Some(ended) = running.ended(limit) {
-                break ended;
+        }
+    }
+
+    /// Waits a moment for a part, takes what it told, and says whether it is at its end.
+    fn watch(&mut self, active: &mut Active<'_>) -> Result<bool, CliError> {
+        let Active { index, part, running, limit, written } = active;
+        let ended = running.ended(*limit);
+        let is_over = ended.is_some();
+        if is_over || written.elapsed() > BETWEEN_WRITES {
+            self.answer.parts[*index].take(part, running, ended);
+            if is_over {
+                self.log(&part.name, &running.messages())?;
             }
-            if written.elapsed() > BETWEEN_WRITES {
-                self.answer.parts[index].take(part, &running, None);
-                self.write()?;
-                written = Instant::now();
-            }
-        };
-        self.answer.parts[index].take(part, &running, Some(ended));
-        self.log(&part.name, &running.messages())?;
-        self.write()
+            self.write()?;
+            *written = Instant::now();
+        }
+        Ok(is_over)
     }
 
     /// Writes both files, each in place of the one before at once.
@@ -183,7 +224,7 @@ impl Entry {
     /// Takes what the part has printed, and how it ended if it did.
     fn take(&mut self, part: &Part, running: &process::Running, ended: Option<process::Ended>) {
         self.seconds = running.seconds();
-        self.answer = part.output.read(&running.output());
+        self.answer = part.output.read(&running.output(), &running.messages());
         let Some(ended) = ended else { return };
         (self.state, self.error) = match ended {
             process::Ended::Well => (State::Done, None),

@@ -224,9 +224,9 @@ impl Page {
                 failed.len()
             ));
             failed.iter().for_each(|name| self.line(&format!("  {}", words(name))));
-            list(&entry.answer["reasons"])
-                .iter()
-                .for_each(|reason| self.line(&format!("    {}", words(reason))));
+            for panic in list(&entry.answer["reasons"]) {
+                self.line(&format!("    {}: {}", words(&panic["test"]), words(&panic["reason"])));
+            }
         }
     }
 

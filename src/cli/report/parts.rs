@@ -18,6 +18,8 @@ pub(super) struct Part {
     pub output: Output,
     /// What it needs and is not there.
     pub missing: Option<String>,
+    /// Whether it may run beside its neighbours that may: it measures no time.
+    pub together: bool,
 }
 
 /// What a process prints to stdout.
@@ -35,11 +37,10 @@ pub(super) enum Output {
 /// weights every format between them.
 const CHECKPOINTS: &str = "gpu_report.txt";
 
-/// The themes of the test suite that use the GPU, the kernels first.
-const GPU_THEMES: [&str; 13] = [
-    "kernels",
-    "attention",
-    "matrices",
+/// The themes of the test suite that hold single ops to their twins.
+const OP_THEMES: [&str; 3] = ["kernels", "attention", "matrices"];
+/// Those that run whole models on the GPU.
+const MODEL_THEMES: [&str; 12] = [
     "engine",
     "fused",
     "selection",
@@ -49,10 +50,16 @@ const GPU_THEMES: [&str; 13] = [
     "measuring",
     "gguf::",
     "gguf_families",
+    "quantised::the_gpu",
+    "branches",
     "drafts",
 ];
 /// Likewise those for software drivers, where compiling the kernels of all takes minutes.
 const QUICK_THEMES: [&str; 3] = ["engine", "fused", "chained"];
+
+/// Most lines and letters of a failed test's message that are kept.
+const MOST_LINES: usize = 30;
+const MOST_LETTERS: usize = 600;
 
 /// The adapters, with their limits: first, because the rest depends on them.
 pub(super) fn adapters(program: &Path, arguments: &Report) -> Part {
@@ -95,7 +102,10 @@ pub(super) fn after_adapters(program: &Path, options: &Report, quick: bool, adap
         parts.push(maker.speed(large, "f16", Depth::Both));
     }
     parts.extend(maker.checkpoints());
-    parts.push(maker.suite());
+    if !quick {
+        parts.push(maker.suite("of ops ", &OP_THEMES));
+    }
+    parts.push(maker.suite("of models ", if quick { &QUICK_THEMES } else { &MODEL_THEMES }));
     parts.push(maker.speed(small, "f16", Depth::Long));
     parts.push(maker.speed(small, "q4_0", Depth::Long));
     parts.push(maker.matrices(small, "f16", has_matrix_units));
@@ -152,6 +162,7 @@ impl Maker<'_> {
             limit: Duration::from_secs(seconds),
             output: Output::Object,
             missing: None,
+            together: false,
         }
     }
 
@@ -180,7 +191,8 @@ impl Maker<'_> {
         };
         let check = |name: &str| {
             let part = format!("self-test of {}", name.rsplit('/').next().unwrap_or(name));
-            self.check(&part, &["-m", &folder.join(name).to_string_lossy()])
+            let check = self.check(&part, &["-m", &folder.join(name).to_string_lossy()]);
+            Part { together: true, ..check }
         };
         names.lines().map(check).collect()
     }
@@ -234,14 +246,17 @@ impl Maker<'_> {
             limit: Duration::from_secs(seconds),
             output: Output::Lines,
             missing: program.is_none().then(|| format!("no {option}")),
+            together: false,
         }
     }
 
-    fn suite(&self) -> Part {
-        let mut part =
-            self.other("the project's tests on the GPU", self.options.suite.as_ref(), "--suite", 90);
-        let themes: &[&str] = if self.quick { &QUICK_THEMES } else { &GPU_THEMES };
+    fn suite(&self, of: &str, themes: &[&str]) -> Part {
+        let name = format!("the project's tests {of}on the GPU");
+        let mut part = self.other(&name, self.options.suite.as_ref(), "--suite", 75);
         part.arguments = themes.iter().map(|theme| format!("suite::{theme}")).collect();
+        // A test that fails tells why at once: what the harness keeps for its end is lost at the limit.
+        part.arguments.push("--nocapture".to_owned());
+        part.environment.push(("RUST_BACKTRACE".to_owned(), "0".into()));
         part.environment.push(("LOGITSCOPE".to_owned(), self.program.to_owned()));
         // The fixtures are in tests/fixtures of this folder.
         let root = self.options.checkpoints.as_deref().and_then(Path::parent).and_then(Path::parent);
@@ -300,8 +315,8 @@ impl Part {
 }
 
 impl Output {
-    /// What was printed so far, as JSON.
-    pub(super) fn read(self, printed: &str) -> Value {
+    /// What was printed so far to stdout, and to stderr, as JSON.
+    pub(super) fn read(self, printed: &str, messages: &str) -> Value {
         let object = |line: &str| serde_json::from_str::<Value>(line).ok().filter(Value::is_object);
         match self {
             Self::Object => object(printed.trim()).unwrap_or(Value::Null),
@@ -311,12 +326,26 @@ impl Output {
                     printed.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(how)).collect()
                 };
                 let (passed, failed) = (ended(" ... ok"), ended(" ... FAILED"));
-                let reasons: Vec<&str> =
-                    printed.lines().filter(|line| line.contains("panicked at")).collect();
+                let reasons: Vec<Value> = panics(messages)
+                    .filter(|(test, _)| !passed.contains(test))
+                    .map(|(test, reason)| json!({ "test": test, "reason": reason }))
+                    .collect();
                 json!({ "passed": passed.len(), "failed": failed, "reasons": reasons })
             }
         }
     }
+}
+
+/// The panics in what Rust's runtime prints to stderr: the name of the thread, which is its test's, then place and message.
+fn panics(messages: &str) -> impl Iterator<Item = (&str, String)> {
+    // `thread 'NAME' (ID) panicked at PLACE:` and lines of the message.
+    messages.split("\nthread '").filter_map(|part| {
+        let (name, rest) = part.trim_start().trim_start_matches("thread '").split_once('\'')?;
+        let (_, told) = rest.split_once("panicked at ")?;
+        let lines = told.lines().take_while(|line| !line.is_empty() && !line.starts_with("note: "));
+        let told = lines.take(MOST_LINES).map(str::trim).collect::<Vec<_>>().join(" ");
+        Some((name, told.chars().take(MOST_LETTERS).collect()))
+    })
 }
 
 #[cfg(test)]
@@ -402,9 +431,17 @@ mod tests {
     #[test]
     fn what_the_test_harness_prints_is_counted_while_it_prints() {
         let printed = "\nrunning 3 tests\ntest suite::a ... ok\ntest suite::b ... FAILED\ntest suite::c ... ok\n\
-            \n---- suite::b stdout ----\nthread 'suite::b' panicked at tests/suite/b.rs:3:5:\n";
-        let read = Output::Tests.read(printed);
+            ";
+        let messages = "\nthread 'suite::b' (71) panicked at tests/suite/b.rs:3:5:\nassertion failed\n  left: 1\n\
+            note: run with `RUST_BACKTRACE=1`\n\nthread 'suite::c' (72) panicked at tests/suite/c.rs:1:1:\nmeant to\n\
+            \nthread 'suite::d' (73) panicked at tests/suite/d.rs:9:9:\nstill running";
+        let read = Output::Tests.read(printed, messages);
         assert_eq!((&read["passed"], &read["failed"]), (&json!(2), &json!(["suite::b"])));
-        assert_eq!(read["reasons"].as_array().map(Vec::len), Some(1));
+        let reason = |test, reason| json!({"test": test, "reason": reason});
+        let expected = [
+            reason("suite::b", "tests/suite/b.rs:3:5: assertion failed left: 1"),
+            reason("suite::d", "tests/suite/d.rs:9:9: still running"),
+        ];
+        assert_eq!(read["reasons"], json!(expected), "of those that failed, in the order that they did");
     }
 }

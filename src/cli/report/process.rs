@@ -156,6 +156,7 @@ mod tests {
             limit,
             output: Output::Lines,
             missing: None,
+            together: false,
         };
         let mut running = Running::start(&part, &std::env::temp_dir()).expect("a shell");
         loop {
@@ -172,7 +173,7 @@ mod tests {
         // The child holds the pipe open: it has to be ended too.
         let (ended, running) = run("echo '{\"kernel\": 1}'; sleep 60 & sleep 60", limit);
         assert!(matches!(ended, Ended::OutOfTime) && begun.elapsed() < Duration::from_secs(20));
-        assert_eq!(Output::Lines.read(&running.output())[0]["kernel"], 1);
+        assert_eq!(Output::Lines.read(&running.output(), "")[0]["kernel"], 1);
     }
 
     #[test]

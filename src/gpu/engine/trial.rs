@@ -222,13 +222,14 @@ mod tests {
             rounds = 0;
             let least = least_of_rounds(|| {
                 rounds += 1;
-                let clock = f64::from(rounds.min(3));
+                let clock = f64::from(1 << rounds.min(3));
                 Ok(vec![vec![6.0 * second / clock, 3.0 * second / clock], vec![1.5 * second / clock]])
             });
             (least.unwrap(), rounds)
         };
-        assert_eq!(with(1e-4), (vec![vec![6e-4 / 3.0, 3e-4 / 3.0], vec![1.5e-4 / 3.0]], 5));
-        assert_eq!(with(0.1).1, 1);
+        let second = 1.0 / 8192.0;
+        assert_eq!(with(second), (vec![vec![0.75 * second, 0.375 * second], vec![0.1875 * second]], 5));
+        assert_eq!(with(0.5).1, 1);
         let lost = ModelError::DeviceLost { reason: "gone".to_owned() };
         assert_eq!(least_of_rounds(|| Err(lost.clone())), Err(lost));
     }
