@@ -184,9 +184,10 @@ fn a_candidate_that_computes_something_else_is_not_chosen() {
         let info = &engine.device.info;
         let made: Vec<_> = trials.about(&info.full_name(), &info.driver).collect();
         let [trial] = made[..] else { panic!("one kind, one trial: {made:?}") };
-        let seconds: Vec<f64> = kernels.iter().map(|kernel| trial.seconds[&kernel.id()]).collect();
-        assert!(seconds[0] < 1e6 && (seconds[1] < 1e6) == agrees, "{seconds:?} with {weight}");
+        let wrong: Vec<&str> = trial.wrong().collect();
+        assert_eq!(wrong.is_empty(), agrees, "{trial:?} with {weight}");
         if !agrees {
+            assert_eq!(wrong, [kernels[1].id()]);
             assert_eq!(trial.fastest(), Some(kernels[0].id().as_str()));
         }
     }
