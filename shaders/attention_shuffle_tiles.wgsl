@@ -90,6 +90,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var r = 0u; r < LANES; r++) {
             let row_cached = subgroupShuffle(cached, r);
             let row_positions = subgroupShuffle(positions, r);
+            // Here, where all lanes take part: below, some lanes have keys of chains and others have not.
+            let row_number = subgroupShuffle(row, r);
             let scale = row_scale(row_positions);
             var sees: array<bool, LANE_KEYS>;
             var highest = maximum[r];
@@ -97,7 +99,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 let key = base + j * LANES + lane;
                 var place = select(NOWHERE, key, key < row_cached);
                 if key >= tile.longest && key < tile.keys {
-                    place = chain_position(subgroupShuffle(row, r), tile_slot(tile, key));
+                    place = chain_position(row_number, tile_slot(tile, key));
                 }
                 sees[j] = place >= first_seen(row_positions) && place < row_positions;
                 let score = finished_score(scores[r][j] * scale, head, row_positions - 1u - place);

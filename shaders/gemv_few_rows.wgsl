@@ -8,7 +8,7 @@
 // group; each of its first lanes finishes one row.
 // Twin: src/reference/linear.rs
 
-// Rows of the batch that a workgroup takes: up to 8, and no more than it has lanes.
+// Rows of the batch that a workgroup takes: 4 or 8, and no more than it has lanes.
 override AT_ONCE: u32;
 // Sums made at once: AT_ONCE · PARTS, and for the norm one more for every four rows of the batch.
 override SLOTS: u32;
@@ -106,12 +106,10 @@ fn add_block(unit: u32, block: u32, first_row: u32, rows_here: u32) {
     // Columns of the weight, each for four of its rows.
     let columns = transpose(rows);
     for (var t = 0u; t < AT_ONCE; t++) {
-        // The whole workgroup takes the same branch; the first row needs none.
-        if t == 0u || t < rows_here {
-            let value = input[(first_row + t) * INPUT_BLOCKS + column];
-            for (var c = 0u; c < 4u; c++) {
-                sums[t] = fma(columns[c], vec4(value[c]), sums[t]);
-            }
+        // Rows beyond the last are that row again: a branch would have each row wait for its own numbers.
+        let value = input[(first_row + min(t, rows_here - 1u)) * INPUT_BLOCKS + column];
+        for (var c = 0u; c < 4u; c++) {
+            sums[t] = fma(columns[c], vec4(value[c]), sums[t]);
         }
     }
 }
@@ -121,10 +119,8 @@ fn contribute_squares(first_row: u32, rows_here: u32, lane: Lane) {
     var squares: array<f32, 8>;
     for (var column = lane.index; column < UNITS * UNIT; column += WORKGROUP) {
         for (var t = 0u; t < AT_ONCE; t++) {
-            if t == 0u || t < rows_here {
-                let value = input[(first_row + t) * INPUT_BLOCKS + column];
-                squares[t] += dot(value, value);
-            }
+            let value = input[(first_row + min(t, rows_here - 1u)) * INPUT_BLOCKS + column];
+            squares[t] += dot(value, value);
         }
     }
     for (var t = 0u; t < AT_ONCE; t += 4u) {

@@ -96,6 +96,7 @@ fn name(used: &KernelUse) -> String {
             Override::Finish(FinishKind::Gate) if is_step => Some("gate".to_owned()),
             Override::HasNorm(true) => Some("norm".to_owned()),
             Override::Split(true) => Some("split".to_owned()),
+            Override::AtOnce(rows) if rows < 8 => Some(format!("{rows} rows")),
             Override::FusedAppend(true) => Some("append".to_owned()),
             Override::HeadWidth(width) => Some(format!("width {width}")),
             Override::HeadVec8s(eights) if !has_width => Some(format!("width {}", 8 * eights)),

@@ -57,10 +57,11 @@ fn first_key(tile: RowTile, step: u32) -> u32 {
 fn chain_position(row: u32, slot: u32) -> u32 {
     let begin = row_word(row, ROW_CHAIN_AT);
     let end = begin + row_chain_length(row);
-    for (var i = begin; i < end; i++) {
+    var position = NOWHERE;
+    for (var i = begin; i < end && position == NOWHERE; i++) {
         if pass_data[i] == slot {
-            return row_cached(row) + i - begin;
+            position = row_cached(row) + i - begin;
         }
     }
-    return NOWHERE;
+    return position;
 }

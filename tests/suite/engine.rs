@@ -18,7 +18,7 @@ use logitscope::reference::Reference;
 
 use super::support::{MadeWeights, device};
 
-const CONTEXT: usize = 600;
+const CONTEXT: usize = 640;
 pub const VOCABULARY: usize = 101;
 
 pub fn small_model() -> Plan {

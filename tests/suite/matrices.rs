@@ -1,8 +1,13 @@
 //! Linear maps by matrix units against their twin: by those that the adapter lists, and by emulated ones, which have the
 //! kernel's text but for what multiplies a square.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use half::f16;
-use logitscope::gpu::{KernelChoice, LinearVariant, Matrices, MatrixTile, MatrixUnits};
+use logitscope::gpu::{
+    Engine, KernelChoice, LinearKernel, LinearVariant, Matrices, MatrixTile, MatrixUnits, TuningCache,
+};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::Activation;
 use logitscope::model::plan::{BufferId, Epilogue, InputNorm, TensorId};
@@ -10,6 +15,7 @@ use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 
 use super::kernels::{DEVICE, Pair, linear_plan, tensor};
+use super::support::MadeWeights;
 
 /// Outputs and columns: less than a square and more than a tile, columns that end within a turn and a square.
 const MATRICES: [(usize, usize); 6] = [(5, 3), (66, 7), (259, 9), (7, 65), (136, 96), (64, 576)];
@@ -150,5 +156,39 @@ fn weights_in_f32_keep_inputs_in_f32() {
         let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
         assert!(!pair.engine.rounds_inputs(0, 33), "{matrices:?}");
         pair.compare_rows(33, &format!("f32 {matrices:?}"));
+    }
+}
+
+/// A driver that compiles a kernel wrongly, or weights that it cannot hold: a trial finds out before it is used.
+#[test]
+fn a_candidate_that_computes_something_else_is_not_chosen() {
+    let (outputs, columns) = (24, 32);
+    let plan = linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Epilogue::Store);
+    let small = |(matrices, _): &(Matrices, KernelChoice)| {
+        matrices.tile == MatrixTile::Small && matrices.units == MatrixUnits::Emulated8
+    };
+    let Some((_, choice)) = choices().into_iter().find(small) else { return };
+    let kernels =
+        [LinearVariant::GemmRegisters, choice.many_rows].map(|variant| LinearKernel { variant, lanes: 16 });
+    // A weight beyond f16 is its largest number there.
+    for (weight, agrees) in [(1e4, true), (1e6, false)] {
+        let mut weights = MadeWeights::random(&plan, WeightFormat::F32, 7);
+        weights.set(0, 5 * columns + 3, weight);
+        weights.store(0, WeightFormat::Bf16);
+        let mut progress = |_, _| ControlFlow::Continue(());
+        let device = Arc::clone(&DEVICE);
+        let mut engine =
+            Engine::load_with(device, plan.clone(), 64, &weights, &mut progress, KernelChoice::CPU).unwrap();
+        let mut trials = TuningCache::default();
+        engine.choose(16, &kernels, &mut trials).unwrap();
+        let info = &engine.device.info;
+        let made: Vec<_> = trials.about(&info.full_name(), &info.driver).collect();
+        let [trial] = made[..] else { panic!("one kind, one trial: {made:?}") };
+        let wrong: Vec<&str> = trial.wrong().collect();
+        assert_eq!(wrong.is_empty(), agrees, "{trial:?} with {weight}");
+        if !agrees {
+            assert_eq!(wrong, [kernels[1].id()]);
+            assert_eq!(trial.fastest(), Some(kernels[0].id().as_str()));
+        }
     }
 }

@@ -190,7 +190,7 @@ fn every_kernel_is_valid_and_translates_to_vulkan_metal_and_directx() {
     }
     let of_weights = seen.iter().filter(|variant| variant.format.is_some()).count();
     let others = seen.len() - of_weights;
-    assert_eq!((of_weights, others), (678, 39), "kernels that read weights × formats, and other kernels");
+    assert_eq!((of_weights, others), (914, 40), "kernels that read weights × formats, and other kernels");
 }
 
 /// f32 weights never go through units that round to f16.

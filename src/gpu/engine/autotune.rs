@@ -78,11 +78,17 @@ fn variants_of(device: &Device) -> Vec<String> {
     variants.extend(others.map(|other| format!("linear map, more rows, to be tried: {}", other.describe())));
     let trials = TuningCache::of_user();
     let (adapter, driver) = (device.info.full_name(), &device.info.driver);
-    variants.extend(RowCount::ALL.into_iter().filter_map(|row_count| {
+    variants.extend(RowCount::CHOSEN.into_iter().filter_map(|row_count| {
         let kernels = KernelChoice::linear_candidates(capabilities, row_count);
         let found: Vec<_> =
             trials.about(&adapter, driver).filter_map(|trial| words(trial, row_count, &kernels)).collect();
         (!found.is_empty()).then(|| format!("{}, by trial: {}", row_count.describe(), summary(&found)))
+    }));
+    variants.extend(trials.about(&adapter, driver).flat_map(|trial| {
+        let work = &trial.key.work;
+        trial
+            .wrong()
+            .map(move |id| format!("{work}: {id} computed something else than the others, and is not used"))
     }));
     variants
 }

@@ -1,5 +1,6 @@
 //! A model on a GPU: loading it, running passes, choosing its kernels, measuring it.
 
+mod agreement;
 mod autotune;
 mod bus;
 mod command_key;

@@ -33,14 +33,14 @@ const ROUNDS: usize = 5;
 const ENOUGH_SECONDS: f64 = 0.2;
 
 /// A kind of linear map, and what is tried for it.
-struct TriedKind {
-    kind: LinearKind,
+pub(super) struct TriedKind {
+    pub(super) kind: LinearKind,
     key: TuningKey,
     /// The plan's ops of this kind.
-    ops: Vec<usize>,
+    pub(super) ops: Vec<usize>,
     /// Bytes of all their weights.
     bytes: u64,
-    kernels: Vec<LinearKernel>,
+    pub(super) kernels: Vec<LinearKernel>,
 }
 
 impl Engine {
@@ -112,7 +112,7 @@ impl Engine {
         let row_count = RowCount::of(rows);
         let sequence = self.new_sequence();
         let begun = self.begin(&match row_count {
-            RowCount::One | RowCount::Few => {
+            RowCount::One | RowCount::Few | RowCount::Several => {
                 Batch::chain_of_outputs(sequence, 0, &vec![0; rows], RowOutput::Logits)
             }
             RowCount::Many => Batch::chain(sequence, 0, &vec![0; rows], RowOutput::Logits),
@@ -126,6 +126,7 @@ impl Engine {
             candidates.extend(tuned.map(|tuned| (tuned, ops)));
         }
         let steps = self.program.compile_each(&device, &self.resources, &candidates)?;
+        let agreeing = self.agreeing(rows, kinds, &steps)?;
         let shape = PassShape::of_rows(rows);
         let runs: Vec<_> = steps.iter().map(|steps| run(steps, shape)).collect();
         let round = || {
@@ -138,10 +139,12 @@ impl Engine {
             };
             kinds.iter().map(of_kind).collect::<Result<Vec<_>, _>>()
         };
-        // The first run of each pays for the driver's compiler.
-        round()?;
+        // The first run of each has paid for the driver's compiler.
         wake(&device)?;
-        least_of_rounds(round).map(Some)
+        let mut seconds = least_of_rounds(round)?;
+        let wrong = seconds.iter_mut().flatten().zip(agreeing).filter(|(_, agrees)| !agrees);
+        wrong.for_each(|(seconds, _)| *seconds = Trial::WRONG);
+        Ok(Some(seconds))
     }
 }
 
@@ -165,7 +168,7 @@ impl TriedKind {
     /// The ops that a run takes: at least one.
     fn ops_of_a_run(&self, row_count: RowCount, bytes: impl Fn(usize) -> u64) -> &[usize] {
         let most = match row_count {
-            RowCount::One | RowCount::Few => MOST_BYTES,
+            RowCount::One | RowCount::Few | RowCount::Several => MOST_BYTES,
             RowCount::Many => MOST_BYTES_OF_MANY,
         };
         let count = most / self.ops.first().map_or(1, |&op| bytes(op)).max(1);

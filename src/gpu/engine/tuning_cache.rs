@@ -52,6 +52,15 @@ pub struct TuningCache {
 }
 
 impl Trial {
+    /// Seconds of a candidate that computed something else than the others: it is never the fastest.
+    pub const WRONG: f64 = 1e9;
+
+    /// The ids of candidates that computed something else than the others.
+    pub fn wrong(&self) -> impl Iterator<Item = &str> {
+        let wrong = self.seconds.iter().filter(|(_, seconds)| **seconds >= Self::WRONG);
+        wrong.map(|(name, _)| name.as_str())
+    }
+
     /// The id of the fastest candidate.
     pub fn fastest(&self) -> Option<&str> {
         let fastest = self.seconds.iter().min_by(|(_, one), (_, other)| one.total_cmp(other));

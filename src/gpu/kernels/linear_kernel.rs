@@ -55,7 +55,7 @@ impl KernelChoice {
     pub(crate) fn linear(&self, row_count: RowCount) -> LinearKernel {
         let variant = match row_count {
             RowCount::One => self.one_row,
-            RowCount::Few => self.few_rows,
+            RowCount::Few | RowCount::Several => self.few_rows,
             RowCount::Many => self.many_rows,
         };
         LinearKernel { variant, lanes: self.reduce_lanes }
@@ -71,7 +71,7 @@ impl KernelChoice {
                 let variants = first.prefill_candidates(capabilities).into_iter();
                 variants.map(|variant| LinearKernel { variant, ..first.linear(row_count) }).collect()
             }
-            (RowCount::One | RowCount::Few, AdapterClass::Gpu) => {
+            (RowCount::One | RowCount::Few | RowCount::Several, AdapterClass::Gpu) => {
                 let mut kernels: Vec<LinearKernel> = Vec::new();
                 for kernel in choices.iter().map(|choice| choice.linear(row_count)) {
                     if !kernels.contains(&kernel) {

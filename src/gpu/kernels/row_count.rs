@@ -7,31 +7,66 @@ use super::limits::FEW_ROWS;
 pub(crate) enum RowCount {
     /// One.
     One,
-    /// Two to [`FEW_ROWS`]: beams, drafts and branches, that read the weights once for all.
+    /// Two to [`FEW_ROWS`] / 2: beams, drafts and branches, that read the weights once for all.
     Few,
+    /// As many as [`FEW_ROWS`]: the same kernel with more sums.
+    Several,
     /// More: the prompt.
     Many,
 }
 
 impl RowCount {
-    /// Every row_count, in the order of their numbers.
-    pub(crate) const ALL: [Self; 3] = [Self::One, Self::Few, Self::Many];
+    /// Every one, in the order of their numbers.
+    pub(crate) const ALL: [Self; 4] = [Self::One, Self::Few, Self::Several, Self::Many];
+    /// Those with kernels of their own choice.
+    pub(crate) const CHOSEN: [Self; 3] = [Self::One, Self::Few, Self::Many];
 
     /// That of a pass of so many rows.
     pub(crate) fn of(rows: usize) -> Self {
+        const HALF: usize = FEW_ROWS / 2;
         match rows {
             0..=1 => Self::One,
-            2..=FEW_ROWS => Self::Few,
+            2..=HALF => Self::Few,
+            ..=FEW_ROWS => Self::Several,
             _ => Self::Many,
         }
     }
 
-    /// The linear maps of such passes, in words that stay the same from version to version.
+    /// Most rows of a workgroup that reads the weights once.
+    pub(crate) fn at_once(self) -> u32 {
+        match self {
+            Self::One => 1,
+            Self::Few => FEW_ROWS as u32 / 2,
+            Self::Several | Self::Many => FEW_ROWS as u32,
+        }
+    }
+
+    /// The one whose choice of kernels it has.
+    pub(crate) fn chosen(self) -> Self {
+        if self == Self::Several { Self::Few } else { self }
+    }
+
     pub(crate) fn describe(self) -> String {
         match self {
             Self::One => "linear map, one row".to_owned(),
-            Self::Few => format!("linear map, up to {FEW_ROWS} rows"),
+            Self::Few | Self::Several => format!("linear map, up to {FEW_ROWS} rows"),
             Self::Many => "linear map, more rows".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_of_rows_has_the_kernels_that_take_so_many() {
+        let counts = [0, 1, 2, 4, 5, 8, 9, 512].map(RowCount::of);
+        use RowCount::{Few, Many, One, Several};
+        assert_eq!(counts, [One, One, Few, Few, Several, Several, Many, Many]);
+        for (rows, count) in (1..=FEW_ROWS).map(|rows| (rows, RowCount::of(rows))) {
+            assert!(rows as u32 <= count.at_once(), "{rows} rows");
+            assert!(RowCount::CHOSEN.contains(&count.chosen()));
         }
     }
 }

@@ -76,7 +76,7 @@ impl TunedKernels {
 
     /// The kernel for a kind of linear map: its own, or that of the kind that is most like it.
     pub(crate) fn kernel(&self, kind: &LinearKind, row_count: RowCount) -> Option<LinearKernel> {
-        let found = self.0.iter().filter(|found| found.row_count == row_count);
+        let found = self.0.iter().filter(|found| found.row_count == row_count.chosen());
         let distance = |found: &&Found| found.kind.distance(kind);
         found.min_by(|one, other| distance(one).total_cmp(&distance(other))).map(|found| found.kernel)
     }
@@ -84,7 +84,7 @@ impl TunedKernels {
     /// The choice in words, with what was found in place of what it begins with.
     pub(crate) fn describe(&self, choice: &KernelChoice) -> Vec<String> {
         let mut lines = choice.describe();
-        for (line, row_count) in lines.iter_mut().zip(RowCount::ALL) {
+        for (line, row_count) in lines.iter_mut().zip(RowCount::CHOSEN) {
             let found = self.0.iter().filter(|found| found.row_count == row_count);
             let found: Vec<_> = found.map(|found| (found.kernel.describe(), found.kind.name())).collect();
             if !found.is_empty() {

@@ -5,8 +5,8 @@ use super::parts::TileParts;
 use super::plain_ops::Norm;
 use super::spec::{Binding, DispatchSpec, Grid, Height};
 use crate::gpu::kernels::{
-    FEW_ROWS, FinishKind, Kernel, KernelUse, LinearKernel, LinearKind, LinearVariant, Matrices, Override,
-    Reduction, RowCount, SHUFFLE_LANES, Variant,
+    FinishKind, Kernel, KernelUse, LinearKernel, LinearKind, LinearVariant, Matrices, Override, Reduction,
+    RowCount, SHUFFLE_LANES, Variant,
 };
 use crate::gpu::weights::{GpuLayout, padded_row, unit_weights};
 use crate::model::WeightFormat;
@@ -289,7 +289,7 @@ impl Compiler<'_> {
         } else {
             parts
         };
-        let rows = if row_count == RowCount::One { 1 } else { FEW_ROWS as u32 };
+        let rows = row_count.at_once();
         let norms = if map.norm.is_some() { rows.div_ceil(4) } else { 0 };
         let slots = rows * parts + norms;
         let useful = self.units(map.weight).next_power_of_two().max(COMMON_SUBGROUP);

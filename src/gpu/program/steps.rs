@@ -17,7 +17,7 @@ pub(crate) enum Dispatches<D> {
     /// The same for every pass.
     Always(Vec<D>),
     /// By [`RowCount`].
-    ByRows([Vec<D>; 3]),
+    ByRows([Vec<D>; 4]),
     /// Those of an attention.
     Attention(AttentionDispatches<D>),
 }
@@ -61,7 +61,9 @@ impl<D> Step<D> {
         let mut list = |dispatches: &Vec<D>| dispatches.iter().map(&mut map).collect::<Result<Vec<T>, E>>();
         let dispatches = match &self.dispatches {
             Dispatches::Always(dispatches) => Dispatches::Always(list(dispatches)?),
-            Dispatches::ByRows([one, few, many]) => Dispatches::ByRows([list(one)?, list(few)?, list(many)?]),
+            Dispatches::ByRows([one, few, several, many]) => {
+                Dispatches::ByRows([list(one)?, list(few)?, list(several)?, list(many)?])
+            }
             Dispatches::Attention(AttentionDispatches { alone, chained, many, fewest }) => {
                 Dispatches::Attention(AttentionDispatches {
                     alone: [list(&alone[0])?, list(&alone[1])?],
