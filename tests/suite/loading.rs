@@ -68,6 +68,30 @@ fn loading_stops_in_every_part() {
     }
 }
 
+/// Contexts long enough for it are split among workgroups, by kernels of their own: none of them waits for a driver's compiler in
+/// the middle of a run.
+#[test]
+fn kernels_for_long_contexts_are_used_before_they_are_needed() {
+    let plan = small_model();
+    let weights = MadeWeights::random(&plan, WeightFormat::F32, 3);
+    let first_uses = |context| {
+        let quiet = &mut |_, _| ControlFlow::Continue(());
+        let device = Device::open(None).unwrap();
+        let mut engine = Engine::load(device, plan.clone(), context, &weights, quiet).unwrap();
+        let mut total = 0;
+        let counting = &mut |part, share: Share| {
+            if part == LoadPart::Compiling {
+                total = share.total;
+            }
+            ControlFlow::Continue(())
+        };
+        engine.prepare(counting).unwrap();
+        total
+    };
+    // The first half, and what makes one of all parts.
+    assert!(first_uses(1024) >= first_uses(128) + 2);
+}
+
 /// Kernels are made on several threads before they are needed: no fewer than passes use, so that none has to wait for one, and no
 /// other ones.
 #[test]
