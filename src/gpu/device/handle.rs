@@ -7,6 +7,7 @@ use wgpu::{BufferUsages, PollType, SubmissionIndex};
 
 use super::adapter_info::AdapterInfo;
 use super::failures::{FailedAdapter, Problem};
+use super::kernel_file::KernelFile;
 use super::memory::MemoryLimit;
 use super::pipelines::Pipelines;
 use super::traffic::{Counters, Traffic};
@@ -37,13 +38,15 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device that has not worked yet: it is given little time for it.
+    /// A device that has not worked yet: it is given little time for it. What it compiles is kept in a file, if there is one.
     pub(super) fn new(
         info: AdapterInfo,
         capabilities: Capabilities,
         (device, queue): (wgpu::Device, wgpu::Queue),
+        kernels: Option<KernelFile>,
     ) -> Self {
         let failure = FirstFailure::watch(&device);
+        let pipelines = Pipelines::new(&device, kernels);
         Self {
             info,
             passed_over: Vec::new(),
@@ -53,7 +56,7 @@ impl Device {
             failure,
             patience: FIRST_PATIENCE,
             silent: AtomicBool::new(false),
-            pipelines: Pipelines::default(),
+            pipelines,
             counters: Counters::default(),
             fails_beyond: AtomicU64::new(u64::MAX),
             memory: MemoryLimit::default(),
@@ -154,6 +157,11 @@ impl Device {
     /// How many kernels were made so far.
     pub fn pipelines(&self) -> usize {
         self.pipelines.len()
+    }
+
+    /// Keeps what the driver compiled for the next start, where it can be kept.
+    pub(crate) fn keep_kernels(&self) {
+        self.pipelines.keep();
     }
 
     /// A bind group of whole buffers, each with its binding.

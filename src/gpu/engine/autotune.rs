@@ -64,6 +64,7 @@ impl Engine {
             engine.choose(rows, &kernels, &mut trials)?;
         }
         engine.measure_bus(&mut trials)?;
+        engine.device.keep_kernels();
         Ok(engine)
     }
 }

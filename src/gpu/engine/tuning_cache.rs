@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::device::AdapterInfo;
+use crate::gpu::device::{AdapterInfo, user_cache_folder};
 use crate::whole_file;
 
 /// Most bytes of the file that are read: a larger one is not ours.
@@ -79,7 +79,7 @@ impl TuningKey {
 impl TuningCache {
     /// What lies in the user's cache folder; nothing if there is none.
     pub fn of_user() -> Self {
-        cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("logitscope/trials.json")))
+        user_cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("trials.json")))
     }
 
     /// What lies in this file, which later trials are written to.
@@ -144,18 +144,6 @@ fn write(file: &Path, trials: &[Trial]) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     whole_file::write(file, |file| Ok(serde_json::to_writer_pretty(file, trials)?))
-}
-
-/// The user's folder for what can be made again, by the platform's custom.
-fn cache_folder() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    if cfg!(target_os = "windows") {
-        variable("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        Some(variable("HOME")?.join("Library/Caches"))
-    } else {
-        variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))
-    }
 }
 
 #[cfg(test)]
