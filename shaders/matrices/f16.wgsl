@@ -1,7 +1,6 @@
 // Matrix units that multiply f16 and add up in f32.
 
 enable f16;
-enable wgpu_cooperative_matrix;
 
 alias Number = f16;
 

@@ -1,7 +1,5 @@
 // Matrix units that multiply f32.
 
-enable wgpu_cooperative_matrix;
-
 alias Number = f32;
 
 // Blocks of four that a row of a tile is longer than its columns, so that rows begin in different banks.
