@@ -30,6 +30,7 @@ fn choices() -> Vec<(Matrices, KernelChoice)> {
         return Vec::new();
     };
     let emulated = Matrices::of(MatrixUnits::Emulated8)
+        .filter(|_| DEVICE.computes_f16())
         .map(|matrices| LinearVariant::GemmCooperative { matrices, lanes });
     let choice = |many_rows| match many_rows {
         LinearVariant::GemmCooperative { matrices, .. } => {

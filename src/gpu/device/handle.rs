@@ -76,6 +76,11 @@ impl Device {
         }
     }
 
+    /// Whether kernels may compute in f16.
+    pub fn computes_f16(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
     /// What passed between CPU and GPU so far.
     pub fn traffic(&self) -> Traffic {
         self.counters.traffic()

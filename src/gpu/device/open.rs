@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wgpu::{DownlevelFlags, Features};
+use wgpu::{DeviceType, DownlevelFlags, Features};
 
 use super::adapter_info::AdapterInfo;
 use super::error::GpuError;
@@ -21,6 +21,9 @@ const WANTED_FEATURES: Features = Features::TIMESTAMP_QUERY
     .union(Features::TIMESTAMP_QUERY_INSIDE_PASSES)
     .union(Features::PIPELINE_CACHE)
     .union(Capabilities::FEATURES);
+
+/// What software drivers are opened with besides, where they have it: tests emulate matrix units there.
+const OF_SOFTWARE: Features = Features::SHADER_F16;
 
 /// Whether devices are opened with what every adapter has, and nothing else.
 static CONSERVATIVE: AtomicBool = AtomicBool::new(false);
@@ -60,9 +63,13 @@ impl Device {
         if let Some(lacks) = lacking(adapter.get_downlevel_capabilities().flags, &limits) {
             return Err(Problem::Lacks(lacks));
         }
+        let of_kind = match adapter.get_info().device_type {
+            DeviceType::Cpu => OF_SOFTWARE,
+            _ => Features::empty(),
+        };
         let (capabilities, wanted) = match CONSERVATIVE.load(Ordering::Relaxed) {
             true => (Capabilities::of(adapter).least(), HOST_COPIES),
-            false => (Capabilities::of(adapter), WANTED_FEATURES.union(HOST_COPIES)),
+            false => (Capabilities::of(adapter), WANTED_FEATURES.union(HOST_COPIES).union(of_kind)),
         };
         let for_matrices = capabilities.matrix_features();
         let descriptor = wgpu::DeviceDescriptor {
