@@ -32,4 +32,5 @@ pub(super) use readbacks::Readbacks;
 pub(super) use stopwatch::Stopwatch;
 pub(super) use timestamps::Timestamps;
 pub use traffic::Traffic;
+pub use waiting::gpu_silence;
 pub use window::adapter_for_window;
