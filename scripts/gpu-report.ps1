@@ -14,7 +14,7 @@ if (-not $program) {
 
 $out = if ($env:OUT) { $env:OUT } else { '.' }
 $arguments = @('report', '--out', $out)
-foreach ($name in 'suite', 'kernels', 'submission') {
+foreach ($name in 'suite', 'kernels', 'compiled', 'submission') {
     $built = Get-ChildItem "$root\target\release\deps\$name-*.exe" -ErrorAction SilentlyContinue |
         Sort-Object LastWriteTime | Select-Object -Last 1
     if ($built) { $arguments += "--$name", $built.FullName }

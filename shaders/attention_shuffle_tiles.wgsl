@@ -143,21 +143,35 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
     }
 
-    for (var r = 0u; r < LANES; r++) {
-        var total = subgroupAdd(sum[r]);
+    // One store for all rows, which software drivers would write out eight times: see gemv_per_lane.wgsl.
+    for (var index = first; index < min(first + LANES, tile.rows); index++) {
+        var own_sum = sum[0];
+        var own_maximum = maximum[0];
+        var own_low: array<vec4<f32>, MOST_BLOCKS>;
+        var own_high: array<vec4<f32>, MOST_BLOCKS>;
+        for (var r = 0u; r < LANES; r++) {
+            let is_own = r == index - first;
+            own_sum = select(own_sum, sum[r], is_own);
+            own_maximum = select(own_maximum, maximum[r], is_own);
+            for (var k = 0u; k < MOST_BLOCKS; k++) {
+                own_low[k] = select(own_low[k], low[k][r], is_own);
+                own_high[k] = select(own_high[k], high[k][r], is_own);
+            }
+        }
+        var total = subgroupAdd(own_sum);
         var factor = 1.0;
         if HAS_SINKS {
-            let highest = max(maximum[r], sinks[head]);
-            factor = exp(maximum[r] - highest);
+            let highest = max(own_maximum, sinks[head]);
+            factor = exp(own_maximum - highest);
             total = total * factor + exp(sinks[head] - highest);
         }
         factor /= total;
-        let begin = subgroupShuffle(row, r) * OUTPUT_STRIDE4 + 2u * head * HEAD_VEC8S;
+        let begin = tile_row(tile, index) * OUTPUT_STRIDE4 + 2u * head * HEAD_VEC8S;
         for (var k = 0u; k < MOST_BLOCKS; k++) {
             let vec8 = lane + k * LANES;
-            if vec8 < HEAD_VEC8S && first + r < tile.rows {
-                output[begin + 2u * vec8] = low[k][r] * factor;
-                output[begin + 2u * vec8 + 1u] = high[k][r] * factor;
+            if vec8 < HEAD_VEC8S {
+                output[begin + 2u * vec8] = own_low[k] * factor;
+                output[begin + 2u * vec8 + 1u] = own_high[k] * factor;
             }
         }
     }

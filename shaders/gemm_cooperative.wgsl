@@ -20,8 +20,10 @@ const SUBGROUPS: u32 = 4u;
 const SUBGROUPS_ACROSS: u32 = 2u;
 const TILE_ROWS: u32 = SUBGROUPS / SUBGROUPS_ACROSS * DOWN * SIDE;
 const TILE_WEIGHTS: u32 = SUBGROUPS_ACROSS * ACROSS * SIDE;
-// Numbers from one row of a tile to the next.
-const TILE_STRIDE: u32 = 4u * TURN + PADDING;
+// Blocks of four numbers from one row of a tile to the next, and along a side of a square. Places in tiles are counted
+// in such blocks.
+const TILE_STRIDE: u32 = TURN + PADDING;
+const SIDE_BLOCKS: u32 = SIDE / 4u;
 const SQUARE: u32 = SIDE * SIDE;
 const TURN_UNITS: u32 = TURN / UNIT;
 // Blocks of the input and units of weights that a turn takes.
@@ -64,16 +66,17 @@ fn main(
 
     prepare_tables(lane);
     var sums_$i_$j = Sums();
-    var block_$b = tile_block(tile, first_turn * TURN_UNITS, $bu * WORKGROUP + lane);
-    var unit_$u = tile_unit(tile, first_turn * TURN_UNITS, $uu * WORKGROUP + lane);
+    var block_$b = tile_block(tile, first_turn * TURN_UNITS, $bu, lane);
+    var unit_$u = tile_unit(tile, first_turn * TURN_UNITS, $uu, lane);
     for (var first_unit = first_turn * TURN_UNITS; first_unit < end; first_unit += TURN_UNITS) {
         put_block(block_$b, $bu, lane);
         put_unit(unit_$u, $uu, lane);
         workgroupBarrier();
-        let next = first_unit + TURN_UNITS;
-        block_$b = tile_block(tile, next, $bu * WORKGROUP + lane);
-        unit_$u = tile_unit(tile, next, $uu * WORKGROUP + lane);
-        for (var column = first_column(); column < 4u * TURN; column += SIDE) {
+        // After the last turn, that one again, for nothing.
+        let next = min(first_unit + TURN_UNITS, (turns - 1u) * TURN_UNITS);
+        block_$b = tile_block(tile, next, $bu, lane);
+        unit_$u = tile_unit(tile, next, $uu, lane);
+        for (var column = first_column(); column < TURN; column += SIDE_BLOCKS) {
             let weights_$j = weights_at(quarter_weights + $ju * SIDE * TILE_STRIDE + column);
             let rows_$i = rows_at(quarter_rows + $iu * SIDE * TILE_STRIDE + column);
             sums_$i_$j = coopMultiplyAdd(rows_$i, weights_$j, sums_$i_$j);
@@ -84,53 +87,68 @@ fn main(
     finish_squares(tile, $iu, $ju, lane);
 }
 
-/// Block `index` of the tile's input in the turn that begins at a unit. Rows beyond the end repeat the last; columns
-/// beyond are zero.
-fn tile_block(tile: Tile, first_unit: u32, index: u32) -> vec4<f32> {
-    let row = min(tile.first_row + index / TURN, tile.last_row);
-    let column = first_unit * UNIT + index % TURN;
-    var block = vec4<f32>();
-    if column < UNITS * UNIT {
-        block = input[row * INPUT_BLOCKS + column];
+/// Whether no turn ends beyond the columns.
+fn turns_are_whole() -> bool { return UNITS % TURN_UNITS == 0u; }
+
+/// A lane's block of the tile's input, by its index, in the turn that begins at a unit. Rows beyond the end repeat the
+/// last; columns beyond are zero.
+fn tile_block(tile: Tile, first_unit: u32, index: u32, lane: u32) -> vec4<f32> {
+    if index * WORKGROUP >= TILE_BLOCKS {
+        return vec4<f32>();
     }
-    return block;
+    let item = index * WORKGROUP + lane;
+    let row = min(tile.first_row + item / TURN, tile.last_row);
+    let column = first_unit * UNIT + item % TURN;
+    if turns_are_whole() {
+        return input[row * INPUT_BLOCKS + column];
+    }
+    let block = input[row * INPUT_BLOCKS + min(column, UNITS * UNIT - 1u)];
+    return select(vec4<f32>(), block, column < UNITS * UNIT);
 }
 
-/// Unit `index` of the tile's weights in that turn. Those beyond the ends repeat the last, for inputs that are zero.
-fn tile_unit(tile: Tile, first_unit: u32, index: u32) -> Unit {
-    let row = min(tile.first_weight + index / TURN_UNITS, tile.last_weight);
-    return load_unit(row * UNITS + min(first_unit + index % TURN_UNITS, UNITS - 1u));
+/// A lane's unit of the tile's weights in that turn. Those beyond the ends repeat the last, for inputs that are zero.
+fn tile_unit(tile: Tile, first_unit: u32, index: u32, lane: u32) -> Unit {
+    if index * WORKGROUP >= TILE_UNITS {
+        return Unit();
+    }
+    let item = index * WORKGROUP + lane;
+    let row = min(tile.first_weight + item / TURN_UNITS, tile.last_weight);
+    let unit = first_unit + item % TURN_UNITS;
+    return load_unit(row * UNITS + select(min(unit, UNITS - 1u), unit, turns_are_whole()));
 }
 
-/// Whether a lane's item of this index is one of so many: known beforehand where there is one for each lane.
+/// Whether a lane's item of this index is one of so many: known beforehand where there is one for each lane, or none.
 fn is_item(index: u32, lane: u32, items: u32) -> bool {
-    return (index + 1u) * WORKGROUP <= items || index * WORKGROUP + lane < items;
+    if (index + 1u) * WORKGROUP <= items {
+        return true;
+    }
+    return index * WORKGROUP < items && index * WORKGROUP + lane < items;
 }
 
 fn put_block(block: vec4<f32>, index: u32, lane: u32) {
     if is_item(index, lane, TILE_BLOCKS) {
         let item = index * WORKGROUP + lane;
-        put_rows(item / TURN * TILE_STRIDE + 4u * (item % TURN), narrowed(block));
+        put_rows(item / TURN * TILE_STRIDE + item % TURN, narrowed(block));
     }
 }
 
 fn put_unit(unit: Unit, index: u32, lane: u32) {
     if is_item(index, lane, TILE_UNITS) {
         let item = index * WORKGROUP + lane;
-        let place = item / TURN_UNITS * TILE_STRIDE + 4u * UNIT * (item % TURN_UNITS);
+        let place = item / TURN_UNITS * TILE_STRIDE + item % TURN_UNITS * UNIT;
         put_weights(place, unit_block(unit, 0u));
         if UNIT > 1u {
-            put_weights(place + 4u, unit_block(unit, 1u));
+            put_weights(place + 1u, unit_block(unit, 1u));
         }
         if UNIT > 2u {
-            put_weights(place + 8u, unit_block(unit, 2u));
-            put_weights(place + 12u, unit_block(unit, 3u));
+            put_weights(place + 2u, unit_block(unit, 2u));
+            put_weights(place + 3u, unit_block(unit, 3u));
         }
         if UNIT > 4u {
-            put_weights(place + 16u, unit_block(unit, 4u));
-            put_weights(place + 20u, unit_block(unit, 5u));
-            put_weights(place + 24u, unit_block(unit, 6u));
-            put_weights(place + 28u, unit_block(unit, 7u));
+            put_weights(place + 4u, unit_block(unit, 4u));
+            put_weights(place + 5u, unit_block(unit, 5u));
+            put_weights(place + 6u, unit_block(unit, 6u));
+            put_weights(place + 7u, unit_block(unit, 7u));
         }
     }
 }

@@ -40,7 +40,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         block += UNIT;
     }
-    for (var t = 0u; t < LANES; t++) {
-        finish_group(row + t, group, lane, sums[t]);
+    // Likewise, so that one store does for all rows.
+    for (var finished = row; finished < min(row + LANES, row_count()); finished++) {
+        var results = sums[0];
+        for (var t = 1u; t < LANES; t++) {
+            for (var index = 0u; index < LANE_ROWS; index++) {
+                results[index] = select(results[index], sums[t][index], t == finished - row);
+            }
+        }
+        finish_group(finished, group, lane, results);
     }
 }

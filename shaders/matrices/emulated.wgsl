@@ -1,15 +1,5 @@
-// Squares of 8 by 8 that each lane multiplies for itself, rounded to f16: what takes the place of matrix units where a
-// driver has none, so that the kernel's text is tested there. No adapter is given it.
-
-alias Number = f32;
-
-// What a row of a tile is longer than its columns.
-const PADDING: u32 = 8u;
-
-/// Numbers as units of f16 take them.
-fn narrowed(value: vec4<f32>) -> vec4<f32> {
-    return quantizeToF16(clamp(value, vec4(-65504.0), vec4(65504.0)));
-}
+// Squares of 8 by 8 that each lane multiplies for itself: what takes the place of matrix units where a driver has none, so
+// that the kernel's text is tested there. No adapter is given it.
 
 // A factor is where it begins in its tile, in blocks of four.
 alias Left = u32;
@@ -19,8 +9,8 @@ alias Sums = array<f32, 64>;
 // Rows and columns of a square.
 const SIDE: u32 = 8u;
 
-var<workgroup> batch_tile: array<vec4<f32>, TILE_ROWS * TILE_STRIDE / 4u>;
-var<workgroup> weight_tile: array<vec4<f32>, TILE_WEIGHTS * TILE_STRIDE / 4u>;
+var<workgroup> batch_tile: array<vec4<Number>, TILE_ROWS * TILE_STRIDE>;
+var<workgroup> weight_tile: array<vec4<Number>, TILE_WEIGHTS * TILE_STRIDE>;
 var<workgroup> squares: array<f32, SUBGROUPS * SQUARE>;
 
 /// 0, but no constant: software drivers would take half a minute to unroll what begins there.
@@ -29,20 +19,25 @@ fn zero() -> u32 { return pass_data[PASS_ROWS] >> 31u; }
 /// Where a turn begins.
 fn first_column() -> u32 { return zero(); }
 
-fn put_rows(place: u32, numbers: vec4<f32>) { batch_tile[place / 4u] = numbers; }
-fn put_weights(place: u32, numbers: vec4<f32>) { weight_tile[place / 4u] = numbers; }
+fn put_rows(place: u32, numbers: vec4<Number>) { batch_tile[place] = numbers; }
+fn put_weights(place: u32, numbers: vec4<Number>) { weight_tile[place] = numbers; }
 
-fn rows_at(place: u32) -> Left { return place / 4u; }
-fn weights_at(place: u32) -> Right { return place / 4u; }
+fn rows_at(place: u32) -> Left { return place; }
+fn weights_at(place: u32) -> Right { return place; }
+
+/// The sum of the products of two blocks.
+fn products(row: u32, column: u32) -> f32 {
+    return dot(vec4<f32>(batch_tile[row]), vec4<f32>(weight_tile[column]));
+}
 
 /// In place of the built-in function.
 fn coopMultiplyAdd(left: Left, right: Right, sums: Sums) -> Sums {
     var result = sums;
     let begin = zero();
     for (var i = begin; i < begin + SQUARE; i++) {
-        let row = left + i / SIDE * TILE_STRIDE / 4u;
-        let column = right + i % SIDE * TILE_STRIDE / 4u;
-        result[i] += dot(batch_tile[row], weight_tile[column]) + dot(batch_tile[row + 1u], weight_tile[column + 1u]);
+        let row = left + i / SIDE * TILE_STRIDE;
+        let column = right + i % SIDE * TILE_STRIDE;
+        result[i] += products(row, column) + products(row + 1u, column + 1u);
     }
     return result;
 }

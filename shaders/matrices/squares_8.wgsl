@@ -8,32 +8,32 @@ alias Sums = coop_mat8x8<f32, C>;
 const SIDE: u32 = 8u;
 
 // Row by row.
-var<workgroup> batch_tile: array<Number, TILE_ROWS * TILE_STRIDE>;
-var<workgroup> weight_tile: array<Number, TILE_WEIGHTS * TILE_STRIDE>;
+var<workgroup> batch_tile: array<Number, 4u * TILE_ROWS * TILE_STRIDE>;
+var<workgroup> weight_tile: array<Number, 4u * TILE_WEIGHTS * TILE_STRIDE>;
 // A square of sums for each subgroup, row by row.
 var<workgroup> squares: array<f32, SUBGROUPS * SQUARE>;
 
 /// Where a turn begins.
 fn first_column() -> u32 { return 0u; }
 
-/// Puts four numbers into a tile, from number `place` of it on.
+/// Makes four numbers a block of a tile.
 fn put_rows(place: u32, numbers: vec4<Number>) {
-    batch_tile[place] = numbers.x;
-    batch_tile[place + 1u] = numbers.y;
-    batch_tile[place + 2u] = numbers.z;
-    batch_tile[place + 3u] = numbers.w;
+    batch_tile[4u * place] = numbers.x;
+    batch_tile[4u * place + 1u] = numbers.y;
+    batch_tile[4u * place + 2u] = numbers.z;
+    batch_tile[4u * place + 3u] = numbers.w;
 }
 
 fn put_weights(place: u32, numbers: vec4<Number>) {
-    weight_tile[place] = numbers.x;
-    weight_tile[place + 1u] = numbers.y;
-    weight_tile[place + 2u] = numbers.z;
-    weight_tile[place + 3u] = numbers.w;
+    weight_tile[4u * place] = numbers.x;
+    weight_tile[4u * place + 1u] = numbers.y;
+    weight_tile[4u * place + 2u] = numbers.z;
+    weight_tile[4u * place + 3u] = numbers.w;
 }
 
-/// The square whose first number this is. A column of the right factor is a row of the weight.
-fn rows_at(place: u32) -> Left { return coopLoadT<Left>(&batch_tile[place], TILE_STRIDE); }
-fn weights_at(place: u32) -> Right { return coopLoad<Right>(&weight_tile[place], TILE_STRIDE); }
+/// The square that begins with this block. A column of the right factor is a row of the weight.
+fn rows_at(place: u32) -> Left { return coopLoadT<Left>(&batch_tile[4u * place], 4u * TILE_STRIDE); }
+fn weights_at(place: u32) -> Right { return coopLoad<Right>(&weight_tile[4u * place], 4u * TILE_STRIDE); }
 
 /// Keeps a subgroup's sums where all lanes read them.
 fn keep_sums(sums: Sums, quarter: u32) { coopStoreT(sums, &squares[quarter * SQUARE], SIDE); }

@@ -753,7 +753,7 @@ fn check_agrees_where_kernels_of_gpus_are_tried() {
     let check: Value = serde_json::from_slice(&output.stdout).expect("an answer");
     assert_eq!(check["passed"], true, "{check}");
     let variants = check["variants"].to_string();
-    assert!(variants.contains("one workgroup for"), "the kernels of GPUs: {variants}");
+    assert!(variants.contains("one workgroup of"), "the kernels of GPUs: {variants}");
 }
 
 #[test]

@@ -378,7 +378,7 @@ fn the_commands_take_a_limit_and_tell_what_it_means() {
         assert!(whole["phases"][phase].get("bus_seconds").is_none(), "{phase}");
     }
     let drafted =
-        generate(&["--gpu-memory", "40MB", "--strategy", "speculative", "--draft-model", "built-in"]);
+        generate(&["--gpu-memory", "90MB", "--strategy", "speculative", "--draft-model", "built-in"]);
     assert_eq!(drafted["ids"], whole["ids"]);
     let refused = program().args(["generate", "-p", "x", "--gpu-memory", "1MB"]).output().unwrap();
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -7,6 +7,7 @@ use wgpu::{BufferUsages, PollType, SubmissionIndex};
 
 use super::adapter_info::AdapterInfo;
 use super::failures::{FailedAdapter, Problem};
+use super::kernel_file::KernelFile;
 use super::memory::MemoryLimit;
 use super::pipelines::Pipelines;
 use super::traffic::{Counters, Traffic};
@@ -38,13 +39,15 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device that has not worked yet: it is given little time for it.
+    /// A device that has not worked yet: it is given little time for it. What it compiles is kept in a file, if there is one.
     pub(super) fn new(
         info: AdapterInfo,
         capabilities: Capabilities,
         (device, queue): (wgpu::Device, wgpu::Queue),
+        kernels: Option<KernelFile>,
     ) -> Self {
         let failure = FirstFailure::watch(&device);
+        let pipelines = Pipelines::new(&device, kernels);
         Self {
             info,
             passed_over: Vec::new(),
@@ -54,7 +57,7 @@ impl Device {
             failure,
             patience: FIRST_PATIENCE,
             silent: AtomicBool::new(false),
-            pipelines: Pipelines::default(),
+            pipelines,
             counters: Counters::default(),
             fails_beyond: AtomicU64::new(u64::MAX),
             memory: MemoryLimit::default(),
@@ -72,6 +75,11 @@ impl Device {
             true => Problem::Silent { seconds: self.patience.as_secs() },
             false => Problem::from(error),
         }
+    }
+
+    /// Whether kernels may compute in f16.
+    pub fn computes_f16(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
     /// What passed between CPU and GPU so far.
@@ -155,6 +163,11 @@ impl Device {
     /// How many kernels were made so far.
     pub fn pipelines(&self) -> usize {
         self.pipelines.len()
+    }
+
+    /// Keeps what the driver compiled for the next start, where it can be kept.
+    pub(crate) fn keep_kernels(&self) {
+        self.pipelines.keep();
     }
 
     /// A bind group of whole buffers, each with its binding.

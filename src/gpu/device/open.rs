@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wgpu::{DownlevelFlags, Features};
+use wgpu::{DeviceType, DownlevelFlags, Features};
 
 use super::adapter_info::AdapterInfo;
 use super::error::GpuError;
 use super::failures::{self, Asked, Problem};
 use super::handle::Device;
+use super::kernel_file::KernelFile;
 use super::memory::HOST_COPIES;
 use super::waiting::PATIENCE;
 use super::{adapters, canary};
@@ -16,14 +17,19 @@ use crate::problems;
 use crate::units;
 
 /// Features that are used where the adapter has them.
-const WANTED_FEATURES: Features =
-    Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_PASSES).union(Capabilities::FEATURES);
+const WANTED_FEATURES: Features = Features::TIMESTAMP_QUERY
+    .union(Features::TIMESTAMP_QUERY_INSIDE_PASSES)
+    .union(Features::PIPELINE_CACHE)
+    .union(Capabilities::FEATURES);
+
+/// What software drivers are opened with besides, where they have it: tests emulate matrix units there.
+const OF_SOFTWARE: Features = Features::SHADER_F16;
 
 /// Whether devices are opened with what every adapter has, and nothing else.
 static CONSERVATIVE: AtomicBool = AtomicBool::new(false);
 
 /// Opens devices from now on with what every adapter has and nothing else, for drivers that do the rest wrongly: no subgroups,
-/// no matrix units, no integers of 64 bits, no timestamps.
+/// no matrix units, no integers of 64 bits, no timestamps, no kept kernels.
 pub fn be_conservative() {
     CONSERVATIVE.store(true, Ordering::Relaxed);
 }
@@ -57,9 +63,13 @@ impl Device {
         if let Some(lacks) = lacking(adapter.get_downlevel_capabilities().flags, &limits) {
             return Err(Problem::Lacks(lacks));
         }
+        let of_kind = match adapter.get_info().device_type {
+            DeviceType::Cpu => OF_SOFTWARE,
+            _ => Features::empty(),
+        };
         let (capabilities, wanted) = match CONSERVATIVE.load(Ordering::Relaxed) {
             true => (Capabilities::of(adapter).least(), HOST_COPIES),
-            false => (Capabilities::of(adapter), WANTED_FEATURES.union(HOST_COPIES)),
+            false => (Capabilities::of(adapter), WANTED_FEATURES.union(HOST_COPIES).union(of_kind)),
         };
         let for_matrices = capabilities.matrix_features();
         let descriptor = wgpu::DeviceDescriptor {
@@ -71,7 +81,9 @@ impl Device {
         };
         let opened = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Problem::Refused(error.to_string()))?;
-        let mut device = Self::new(info.clone(), capabilities, opened);
+        let kernels = wgpu::util::pipeline_cache_key(&adapter.get_info());
+        let kernels = kernels.and_then(|key| KernelFile::of_user(info, &key));
+        let mut device = Self::new(info.clone(), capabilities, opened, kernels);
         match canary::run(&device) {
             Ok(()) => {
                 device.be_patient(PATIENCE);

@@ -26,13 +26,20 @@ pub(crate) struct Timestamps {
     seconds_per_tick: f64,
 }
 
+impl Device {
+    /// Whether the adapter has any.
+    pub(crate) fn has_timestamps(&self) -> bool {
+        self.device.features().contains(Features::TIMESTAMP_QUERY)
+    }
+}
+
 impl Timestamps {
     /// Bytes of the two timestamps of a compute pass.
     pub(crate) const PAIR_BYTES: u64 = 2 * TIMESTAMP_BYTES;
 
     /// Room for so many; `None` where the adapter has none.
     pub(crate) fn new(device: &Device, count: u32) -> Result<Option<Self>, ModelError> {
-        if !device.device.features().contains(Features::TIMESTAMP_QUERY) {
+        if !device.has_timestamps() {
             return Ok(None);
         }
         let queries = device.device.create_query_set(&wgpu::QuerySetDescriptor {

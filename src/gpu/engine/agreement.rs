@@ -8,7 +8,7 @@ use super::trial::TriedKind;
 use crate::gpu::pass::PassShape;
 use crate::gpu::program::Step;
 use crate::model::ModelError;
-use crate::model::plan::{BufferId, Op};
+use crate::model::plan::Op;
 
 /// How far results may be apart, in parts of the largest: kernels add up in different orders, and some round what they
 /// multiply to f16, whose steps are 2⁻¹⁰ of a number.
@@ -33,9 +33,14 @@ impl Engine {
                 agreeing.extend(own.iter().map(|_| true));
                 continue;
             };
+            // To the output some maps add.
+            let contents =
+                [input, output].map(|buffer| (buffer, made_up(rows * self.plan().buffer(buffer).columns)));
             let mut first = None;
             for (kernel, steps) in tried.kernels.iter().zip(own) {
-                let results = self.results(rows, (input, output), &steps[0])?;
+                contents.iter().for_each(|(buffer, values)| self.write_buffer(*buffer, values));
+                self.run_alone(|pass| steps[0].encode(pass, PassShape::of_rows(rows)))?;
+                let results = self.read_buffer(output, rows)?;
                 let tolerance = if kernel.variant.rounds() { ROUNDED_TOLERANCE } else { TOLERANCE };
                 let agrees = agree(first.get_or_insert_with(|| results.clone()), &results, tolerance);
                 if !agrees {
@@ -51,21 +56,6 @@ impl Engine {
             }
         }
         Ok(agreeing)
-    }
-
-    /// What a step makes of made-up inputs.
-    fn results(
-        &self,
-        rows: usize,
-        (input, output): (BufferId, BufferId),
-        step: &Step,
-    ) -> Result<Vec<f32>, ModelError> {
-        let values = |buffer| made_up(rows * self.plan().buffer(buffer).columns);
-        // To the output some maps add.
-        self.write_buffer(output, &values(output));
-        self.write_buffer(input, &values(input));
-        self.run_alone(|pass| step.encode(pass, PassShape::of_rows(rows)))?;
-        self.read_buffer(output, rows)
     }
 }
 

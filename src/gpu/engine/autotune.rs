@@ -64,6 +64,7 @@ impl Engine {
             engine.choose(rows, &kernels, &mut trials)?;
         }
         engine.measure_bus(&mut trials)?;
+        engine.device.keep_kernels();
         Ok(engine)
     }
 }
@@ -82,6 +83,12 @@ fn variants_of(device: &Device) -> Vec<String> {
         let found: Vec<_> =
             trials.about(&adapter, driver).filter_map(|trial| words(trial, row_count, &kernels)).collect();
         (!found.is_empty()).then(|| format!("{}, by trial: {}", row_count.describe(), summary(&found)))
+    }));
+    variants.extend(trials.about(&adapter, driver).flat_map(|trial| {
+        let work = &trial.key.work;
+        trial
+            .wrong()
+            .map(move |id| format!("{work}: {id} computed something else than the others, and is not used"))
     }));
     variants
 }

@@ -157,13 +157,15 @@ impl Engine {
     /// Computes linear maps of many rows with these kernels from now on.
     pub fn set_prefill_kernels(&mut self, many_rows: LinearVariant) -> Result<(), ModelError> {
         self.program.choice.many_rows = many_rows;
-        let mut tuned = self.program.tuned.clone();
-        tuned.forget(RowCount::Many);
-        self.set_tuned(tuned)
+        self.program.tuned.forget(RowCount::Many);
+        self.recompile()
     }
 
     /// Computes linear maps with these kernels from now on.
     pub(super) fn set_tuned(&mut self, tuned: TunedKernels) -> Result<(), ModelError> {
+        if self.program.tuned == tuned {
+            return Ok(());
+        }
         self.program.tuned = tuned;
         self.recompile()
     }

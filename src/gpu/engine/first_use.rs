@@ -19,6 +19,8 @@ const ROWS: [usize; 4] = [1, 2, FEW_ROWS, FEW_ROWS + 1];
 struct FirstUse {
     /// The op, by its index.
     op: usize,
+    /// Spans that positions are divided into.
+    splits: usize,
     /// Which of the op's dispatches.
     dispatch: usize,
 }
@@ -76,20 +78,24 @@ impl Engine {
         rows
     }
 
-    /// For the rows of each pass the kernels that no pass before it uses.
+    /// For the rows of each pass the kernels that no pass before it uses, over positions in one go and in spans.
     fn first_uses(&self) -> Vec<(usize, Vec<FirstUse>)> {
+        let is_split = self.context >= self.program.choice.attention.least_split;
+        let most_splits = if is_split { 2 } else { 1 };
         let mut known = Vec::new();
         let mut of_pass = |rows: usize| {
             let mut uses = Vec::new();
-            for (op, step) in self.program.steps.iter().enumerate() {
-                let shape = match step.rows {
-                    RowSet::Batch => PassShape::chain(rows),
-                    RowSet::Outputs => PassShape::of_rows(1),
-                };
-                for (dispatch, pipeline) in step.pipelines(shape).enumerate() {
-                    if !known.contains(&pipeline) {
-                        known.push(pipeline);
-                        uses.push(FirstUse { op, dispatch });
+            for splits in 1..=most_splits {
+                for (op, step) in self.program.steps.iter().enumerate() {
+                    let shape = match step.rows {
+                        RowSet::Batch => PassShape { splits, ..PassShape::chain(rows) },
+                        RowSet::Outputs => PassShape::of_rows(1),
+                    };
+                    for (dispatch, pipeline) in step.pipelines(shape).enumerate() {
+                        if !known.contains(&pipeline) {
+                            known.push(pipeline);
+                            uses.push(FirstUse { op, splits, dispatch });
+                        }
                     }
                 }
             }
@@ -98,11 +104,12 @@ impl Engine {
         self.rows_to_use().into_iter().map(&mut of_pass).collect()
     }
 
-    /// Runs one dispatch of the pass that was begun, and waits for it.
+    /// Runs one dispatch of the pass that was begun, and waits for it. In spans behind the first it finds no positions.
     fn use_kernel(&self, pass: &BegunPass, first: &FirstUse, rows: usize) -> Result<(), ModelError> {
         let step = &self.program.steps[first.op];
         let rows = if step.rows == RowSet::Outputs { 1 } else { rows };
-        self.run_alone(|encoded| step.encode_one(encoded, pass.shape_of(step, rows), first.dispatch))
+        let shape = PassShape { splits: first.splits, ..pass.shape_of(step, rows) };
+        self.run_alone(|encoded| step.encode_one(encoded, shape, first.dispatch))
     }
 
     fn selection_kernels(&self) -> usize {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::device::AdapterInfo;
+use crate::gpu::device::{AdapterInfo, user_cache_folder};
 use crate::whole_file;
 
 /// Most bytes of the file that are read: a larger one is not ours.
@@ -52,6 +52,15 @@ pub struct TuningCache {
 }
 
 impl Trial {
+    /// Seconds of a candidate that computed something else than the others: it is never the fastest.
+    pub const WRONG: f64 = 1e9;
+
+    /// The ids of candidates that computed something else than the others.
+    pub fn wrong(&self) -> impl Iterator<Item = &str> {
+        let wrong = self.seconds.iter().filter(|(_, seconds)| **seconds >= Self::WRONG);
+        wrong.map(|(name, _)| name.as_str())
+    }
+
     /// The id of the fastest candidate.
     pub fn fastest(&self) -> Option<&str> {
         let fastest = self.seconds.iter().min_by(|(_, one), (_, other)| one.total_cmp(other));
@@ -70,7 +79,7 @@ impl TuningKey {
 impl TuningCache {
     /// What lies in the user's cache folder; nothing if there is none.
     pub fn of_user() -> Self {
-        cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("logitscope/trials.json")))
+        user_cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("trials.json")))
     }
 
     /// What lies in this file, which later trials are written to.
@@ -135,18 +144,6 @@ fn write(file: &Path, trials: &[Trial]) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     whole_file::write(file, |file| Ok(serde_json::to_writer_pretty(file, trials)?))
-}
-
-/// The user's folder for what can be made again, by the platform's custom.
-fn cache_folder() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    if cfg!(target_os = "windows") {
-        variable("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        Some(variable("HOME")?.join("Library/Caches"))
-    } else {
-        variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))
-    }
 }
 
 #[cfg(test)]

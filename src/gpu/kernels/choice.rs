@@ -183,7 +183,7 @@ mod tests {
             (LinearVariant::GemmRegisters, "gemm-registers"),
             (LinearVariant::GemvSubgroup, "gemv-subgroup-8"),
             (LinearVariant::GemmSubgroup, "gemm-subgroup-8"),
-            (LinearVariant::GemmSharedMemory, "gemm-shared-memory-64"),
+            (LinearVariant::GemmSharedMemory, "gemm-shared-memory-64-32"),
             (matrices(MatrixUnits::Half16, MatrixTile::Small), "gemm-cooperative-f16-16-64x64-128"),
             (matrices(MatrixUnits::Half16, MatrixTile::Medium), "gemm-cooperative-f16-16-64x128-128"),
             (matrices(MatrixUnits::Half16, MatrixTile::Large), "gemm-cooperative-f16-16-128x128-128"),

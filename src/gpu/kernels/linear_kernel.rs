@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(groups(1, 128).id(), "gemv-per-workgroup-4-lanes-128");
         assert_eq!(groups(2, 64).id(), "gemv-per-workgroup-8-lanes-64");
         let tiles = LinearKernel { variant: LinearVariant::GemmSharedMemory, lanes: 128 };
-        assert_eq!(tiles.id(), "gemm-shared-memory-64");
+        assert_eq!(tiles.id(), "gemm-shared-memory-64-32");
     }
 
     #[test]

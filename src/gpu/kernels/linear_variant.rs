@@ -74,7 +74,7 @@ impl LinearVariant {
             Self::GemmRegisters => "gemm-registers".to_owned(),
             Self::GemvSubgroup => "gemv-subgroup-8".to_owned(),
             Self::GemmSubgroup => "gemm-subgroup-8".to_owned(),
-            Self::GemmSharedMemory => "gemm-shared-memory-64".to_owned(),
+            Self::GemmSharedMemory => "gemm-shared-memory-64-32".to_owned(),
             Self::GemmCooperative { matrices, lanes } => {
                 format!("gemm-cooperative-{}-{lanes}", matrices.id())
             }

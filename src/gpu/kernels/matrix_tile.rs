@@ -76,9 +76,8 @@ impl Matrices {
     /// have 32 KiB.
     pub fn memory_bytes(self) -> u32 {
         let (number, padding) = match self.units {
-            MatrixUnits::Half16 | MatrixUnits::Half8 => (2, 8),
+            MatrixUnits::Half16 | MatrixUnits::Half8 | MatrixUnits::Emulated8 => (2, 8),
             MatrixUnits::Single8 => (4, 4),
-            MatrixUnits::Emulated8 => (4, 8),
         };
         let stride = 4 * self.tile.turn() + padding;
         let sums = SUBGROUPS * self.units.side().pow(2) * 4;

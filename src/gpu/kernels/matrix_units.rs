@@ -16,8 +16,8 @@ pub enum MatrixUnits {
     Half8,
     /// 8 by 8, of f32.
     Single8,
-    /// 8 by 8, of numbers rounded to f16, which each lane multiplies for itself: no adapter is given these, but tests are,
-    /// where there are no others.
+    /// 8 by 8, of f16, which each lane multiplies for itself: no adapter is given these, but tests are, where there are no
+    /// others.
     Emulated8,
 }
 
@@ -45,7 +45,7 @@ impl MatrixUnits {
         let units = match self {
             Self::Half16 | Self::Half8 => Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SHADER_F16,
             Self::Single8 => Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
-            Self::Emulated8 => Features::empty(),
+            Self::Emulated8 => Features::SHADER_F16,
         };
         units | Features::SUBGROUP
     }
@@ -59,11 +59,6 @@ impl MatrixUnits {
     /// Whether inputs and decoded weights are rounded to f16 before they are multiplied.
     pub fn rounds(self) -> bool {
         self.inputs() == CooperativeScalarType::F16
-    }
-
-    /// Whether what they multiply is f16 in memory, too.
-    pub(super) fn take_f16(self) -> bool {
-        matches!(self, Self::Half16 | Self::Half8)
     }
 
     pub(super) fn id(self) -> &'static str {

@@ -94,7 +94,7 @@ pub fn kernel_source(variant: Variant) -> String {
 /// What reads the weights of a format.
 fn weight_files(format: WeightFormat, spec: &KernelSpec, matrices: Option<Matrices>) -> Vec<String> {
     let tables = tables(format, spec);
-    if format == WeightFormat::F16 && matrices.is_some_and(|matrices| matrices.units.take_f16()) {
+    if format == WeightFormat::F16 && matrices.is_some_and(|matrices| matrices.units.rounds()) {
         return vec![tables, include_str!("../../../shaders/matrices/units_as_stored.wgsl").to_owned()];
     }
     let units = match format {
@@ -119,11 +119,13 @@ fn matrix_files(units: MatrixUnits) -> Vec<&'static str> {
     let single = include_str!("../../../shaders/matrices/f32.wgsl");
     let squares_16 = include_str!("../../../shaders/matrices/squares_16.wgsl");
     let squares_8 = include_str!("../../../shaders/matrices/squares_8.wgsl");
+    let emulated = include_str!("../../../shaders/matrices/emulated.wgsl");
+    let enable = "enable wgpu_cooperative_matrix;\n";
     match units {
-        MatrixUnits::Half16 => vec![half, squares_16],
-        MatrixUnits::Half8 => vec![half, squares_8],
-        MatrixUnits::Single8 => vec![single, squares_8],
-        MatrixUnits::Emulated8 => vec![include_str!("../../../shaders/matrices/emulated.wgsl")],
+        MatrixUnits::Half16 => vec![enable, half, squares_16],
+        MatrixUnits::Half8 => vec![enable, half, squares_8],
+        MatrixUnits::Single8 => vec![enable, single, squares_8],
+        MatrixUnits::Emulated8 => vec![half, emulated],
     }
 }
 
