@@ -127,9 +127,10 @@ impl App {
     /// may wake the window.
     pub(super) fn listen_to_gpu(&mut self, ctx: &egui::Context) {
         const UNUSUAL: Duration = Duration::from_secs(30);
-        self.state.gpu_silence = self.worker.gpu_silence().filter(|silence| *silence >= UNUSUAL);
+        let silence = self.worker.gpu_silence();
+        self.state.gpu_silence = silence.filter(|silence| *silence >= UNUSUAL);
         let idle = matches!(self.view.status, Status::Empty | Status::Ready | Status::Paused);
-        if !idle || self.state.gpu_silence.is_some() {
+        if silence.is_some() && (!idle || self.state.gpu_silence.is_some()) {
             ctx.request_repaint_after(Duration::from_secs(1));
         }
     }

@@ -11,7 +11,7 @@ pub trait Worker {
     fn send(&mut self, command: Command);
     /// The next event, if one is there.
     fn receive(&mut self) -> Option<Event>;
-    /// For how long a GPU that is waited for has not answered.
+    /// For how long a GPU that is waited for has not answered; `None` where no GPU is behind this.
     fn gpu_silence(&self) -> Option<Duration> {
         None
     }
@@ -27,6 +27,6 @@ impl Worker for Session {
     }
 
     fn gpu_silence(&self) -> Option<Duration> {
-        session::gpu_silence()
+        Some(session::gpu_silence().unwrap_or_default())
     }
 }
