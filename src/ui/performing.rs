@@ -29,7 +29,9 @@ impl App {
                 self.state.cards.open = !self.state.cards.open;
                 self.state.cards.focus_search = self.state.cards.open;
                 self.state.cards.shelf.start_anew();
-                self.look_again();
+                if self.state.cards.open {
+                    self.look_again();
+                }
             }
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),

@@ -234,6 +234,7 @@ fn models_opened_before_are_a_menu() {
     press(&mut window, "Opened before");
     press(&mut window, "Tale-1B-Q8_0.gguf");
     assert!(asked_about(&mut window).ends_with("Tale-1B-Q8_0.gguf"));
+    press(&mut window, "Cancel");
     open(&mut window);
     press(&mut window, "Opened before");
     press(&mut window, "Forget these");
