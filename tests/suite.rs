@@ -114,6 +114,7 @@ mod suite {
     mod window_lanes;
     mod window_lessons;
     mod window_library;
+    mod window_memory;
     mod window_palette;
     mod window_phases;
     mod window_pictures;

@@ -26,7 +26,7 @@ pub enum LoadError {
     },
     /// Even with as few layers on the GPU as can be, the model is larger than what there is.
     #[error(
-        "the model needs at least {} of GPU memory for {positions} positions, even if its layers stay in the computer's memory and take turns, and it may have {}: allow it more (--gpu-memory), allow a shorter context, or choose smaller weights or a smaller model",
+        "the model needs at least {} of GPU memory for {positions} positions, even if its layers stay in the computer's memory and take turns, and it may have {}: allow it more (--gpu-memory; in the window, on the model's card), allow a shorter context, or choose smaller weights or a smaller model",
         units::bytes(*needed),
         units::bytes(*room)
     )]

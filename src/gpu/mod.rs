@@ -25,7 +25,7 @@ mod progress;
 
 pub use device::{AdapterInfo, adapters, be_conservative, find};
 pub use device::{Device, GpuError, Traffic};
-pub use device::{FailedAdapter, Problem, adapter_for_window, known_problem};
+pub use device::{FailedAdapter, Problem, adapter_for_window, gpu_silence, known_problem};
 pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, bus_rate, variants_on};
 pub use error::LoadError;
 pub use kernels::{

@@ -223,6 +223,11 @@ impl AdapterRoom {
             fit = Some(Fit::of(&plan, weights.tensors(), opened.context, &adapter));
             match gpu::place(&plan, weights.tensors(), opened.context, &adapter, limit) {
                 Ok(placed) => {
+                    // A limit that a person set shortens texts as the memory itself does.
+                    if let (Some(_), None, Some(fit)) = (limit, placed.streaming, &mut fit) {
+                        let whole = fit.memory_positions.unwrap_or(placed.context);
+                        fit.memory_positions = Some(whole.min(placed.context));
+                    }
                     streamed = placed.streaming.map(|streaming| {
                         StreamedLayers::of(streaming, placed.context, gpu::bus_rate(&adapter))
                     });

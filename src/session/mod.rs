@@ -53,8 +53,8 @@ mod worker_starting;
 
 pub use crate::formats::inspect::{FormatShare, Inspection};
 pub use crate::formats::{BUILT_IN, GenerationDefaults};
-pub use crate::gpu::adapter_for_window;
 pub use crate::gpu::{LoadPart, Progress, Share};
+pub use crate::gpu::{adapter_for_window, gpu_silence};
 pub use crate::model::profiling::{CacheMap, CachedPage, CachedSequence, LayerKeeps, OpTime, PassWork};
 pub use crate::model::selection::MOST_PINNED;
 pub use crate::model::{CacheFormat, WeightsChoice, probe};

@@ -82,6 +82,10 @@ pub enum Action {
     EndComparison,
     /// Time the ops of the pass that led to a node of the run.
     Profile(usize),
+    /// Let models take so many bytes of GPU memory at most, from the next load on.
+    UseGpuMemory(Option<u64>),
+    /// Show the card of the model that was asked for last, to load it otherwise.
+    InspectLoaded,
     /// Select the candidate that stands so many rows below.
     MoveCandidate(isize),
     /// Go on with the selected candidate.

@@ -291,6 +291,7 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.take_events(ctx);
+        self.listen_to_gpu(ctx);
         self.take_answer();
         self.take_dialog_answer(ctx);
         self.take_inspection(ctx);

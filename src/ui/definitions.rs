@@ -67,7 +67,9 @@ definitions! {
     STEP_TIME = "Step", "ms", Measured, "The whole step by the clock, from its beginning to the chosen token.", "";
     ENCODE_TIME = "Encode", "ms", Measured, "Until the GPU has its commands, by the clock; those of a step as the one before are recorded ahead.", "";
     GPU_TIME = "GPU", "ms", Measured, "Computing on the GPU, by the GPU's own timestamps.", "";
+    GPU_SILENCE = "Without an answer", "s", Measured, "How long the program has waited for work that it gave to the GPU, by the clock. It gives work in parts that take a fraction of a second.", "";
     BUS_TIME = "Wait for the bus", "ms", Measured, "Not computing on the GPU, because weights had to come from the computer's memory first, by the GPU's own timestamps.", "Σ from the end of each part of the pass to the beginning of the next";
+    GPU_MEMORY_LIMIT = "GPU memory to use", "bytes", Given, "Most GPU memory that the model may take, together with those beside it. Layers that do not fit into it stay in the computer's memory and cross the bus in every pass. It holds for models loaded from now on, and is remembered. Type 6.5 for gigabytes, or a size such as 512MB.", "";
     LAYERS_ON_GPU = "Layers on the GPU", "", Computed, "Layers whose weights are in the GPU's memory. The others are in the computer's, and come to the GPU in every pass.", "as many as fit beside embeddings, LM head, activations, states, KV cache and the buffers in which the others take turns";
     BUS_BYTES = "Over the bus", "bytes a pass", Computed, "Bytes of weights that come to the GPU in every pass: once for a token, and once for a whole chunk of a prompt.", "Σ bytes of the layers in the computer's memory";
     BUS_SPEED = "Expected", "tokens/s", Computed, "What the bus allows, one token a pass. How fast it is was measured when a model was loaded on this adapter of which some layers crossed it.", "bytes a second ÷ bytes a pass";

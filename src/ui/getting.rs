@@ -207,6 +207,7 @@ impl App {
         };
         self.fetching = None;
         self.look_again_at_found();
+        self.look_again();
         // The card tells it itself.
         if !self.state.cards.get.shows {
             self.view.tell(notice);

@@ -7,7 +7,7 @@ use super::dock;
 use super::pane::{CompactPane, Pane};
 use super::panels::{
     another_model, command_palette, get, inspector, lesson, lessons, model_card, notices, open, phases,
-    problem, prompt, save, shortcuts, timeline, top_bar,
+    problem, prompt, save, shortcuts, silence, timeline, top_bar,
 };
 use super::scene::Scene;
 use super::theme::{self, NARROW, palette, space};
@@ -59,6 +59,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     let height = if low { 44.0 } else { 56.0 };
     Panel::top("phases").exact_size(height).frame(bare).show(ui, |ui| phases::show(ui, scene));
     notices::error(ui, scene);
+    silence::show(ui, scene);
     let height = if low { 92.0 } else { 132.0 };
     Panel::bottom("timeline").exact_size(height).frame(bare).show(ui, |ui| timeline::show(ui, scene));
 

@@ -125,12 +125,13 @@ impl App {
 
     /// A model, loaded as the person chose.
     pub(super) fn request(&self, source: ModelSource, context: Option<usize>) -> LoadRequest {
-        let Remembered { adapter, weights, cache, .. } = &self.state.remembered;
+        let Remembered { adapter, weights, cache, gpu_memory, .. } = &self.state.remembered;
         LoadRequest {
             adapter: adapter.clone(),
             context,
             weights: *weights,
             cache: *cache,
+            gpu_memory: *gpu_memory,
             ..LoadRequest::of(source)
         }
     }
@@ -138,10 +139,21 @@ impl App {
     /// Reads a model's headers; the answer comes in a later frame.
     pub(super) fn inspect(&mut self, source: ModelSource, ctx: &Context) {
         let known = self.state.cards.inspected.as_ref().is_some_and(|inspected| inspected.source == source);
-        if !known {
-            self.state.cards.context = None;
+        let context = self.state.cards.context.filter(|_| known);
+        self.inspect_with(source, context, ctx);
+    }
+
+    /// The same, with so many positions to allow.
+    pub(super) fn inspect_with(&mut self, source: ModelSource, context: Option<usize>, ctx: &Context) {
+        self.state.cards.context = context;
+        self.inspecting = Some(Inspecting::start(self.request(source, context), ctx));
+    }
+
+    /// Reads the headers of the model that is asked about once more.
+    pub(super) fn inspect_again(&mut self, ctx: &Context) {
+        if let Some(inspected) = &self.state.cards.inspected {
+            self.inspect(inspected.source.clone(), ctx);
         }
-        self.inspecting = Some(Inspecting::start(self.request(source, self.state.cards.context), ctx));
     }
 
     /// Takes a change of how models are loaded into account: for the one that is asked about, or for the open one.

@@ -29,6 +29,9 @@ impl App {
                 self.state.cards.open = !self.state.cards.open;
                 self.state.cards.focus_search = self.state.cards.open;
                 self.state.cards.shelf.start_anew();
+                if self.state.cards.open {
+                    self.look_again();
+                }
             }
             Action::PickFolder => self.ask(Wanted::Folder, ctx),
             Action::PickFile => self.ask(Wanted::File, ctx),
@@ -70,6 +73,13 @@ impl App {
             Action::UseCache(cache) => {
                 self.state.remembered.cache = cache;
                 self.load_otherwise(ctx);
+            }
+            Action::UseGpuMemory(bytes) => {
+                self.state.remembered.gpu_memory = bytes;
+                self.inspect_again(ctx);
+            }
+            Action::InspectLoaded => {
+                self.inspect_with(self.asked_for.clone(), self.asked_context, ctx);
             }
             Action::Run => {
                 // The text that began it keeps the keyboard no longer: the arrows step through what comes.

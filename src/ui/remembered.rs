@@ -40,6 +40,8 @@ pub struct Remembered {
     pub weights: WeightsChoice,
     /// The precision of the KV cache; `None` follows the weights.
     pub cache: Option<CacheFormat>,
+    /// Bytes of GPU memory that models may take; `None` is all that there is.
+    pub gpu_memory: Option<u64>,
     /// The prompt's text.
     pub prompt: String,
     /// Whether the tokenizer adds its special tokens.
@@ -113,6 +115,7 @@ impl Default for Remembered {
             adapter: None,
             weights: WeightsChoice::default(),
             cache: None,
+            gpu_memory: None,
             prompt: FIRST_PROMPT.to_owned(),
             add_special: true,
             chat: false,

@@ -123,6 +123,18 @@ impl App {
         }
     }
 
+    /// Notes that the GPU has not answered for long. While something is under way that is looked at every second, as nothing else
+    /// may wake the window.
+    pub(super) fn listen_to_gpu(&mut self, ctx: &egui::Context) {
+        const UNUSUAL: Duration = Duration::from_secs(30);
+        let silence = self.worker.gpu_silence();
+        self.state.gpu_silence = silence.filter(|silence| *silence >= UNUSUAL);
+        let idle = matches!(self.view.status, Status::Empty | Status::Ready | Status::Paused);
+        if silence.is_some() && (!idle || self.state.gpu_silence.is_some()) {
+            ctx.request_repaint_after(Duration::from_secs(1));
+        }
+    }
+
     /// Asks for the whole row of the step that the vocabulary field lacks, once.
     pub(super) fn read_row(&mut self) {
         let Some(node) = self.state.field_wants.take().filter(|node| self.state.row_asked != Some(*node))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::format;
-use crate::library::{DeviceMemory, Library, LookedInto, Model, Progress};
+use crate::library::{DeviceMemory, Fits, Library, LookedInto, Model, Progress};
 
 /// In which order models are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +99,20 @@ impl Shelf {
             self.selected = place.unwrap_or(0);
             self.shown_for = None;
         }
+    }
+
+    /// Whether a first search is under way: what it finds is not all yet.
+    pub(super) fn is_first_search(&self) -> bool {
+        matches!(self.phase, Phase::Looking(..)) && self.looked_into.is_empty()
+    }
+
+    /// The newest models that would run here, up to so many, whatever is looked for.
+    pub(super) fn newest(&self, most: usize) -> Vec<&Model> {
+        let runs = |model: &&Model| model.opens() && model.facts.fits(self.room) != Some(Fits::Not);
+        let mut models: Vec<_> = self.models.iter().filter(runs).collect();
+        models.sort_by_key(|model| u64::MAX - model.found.modified());
+        models.truncate(most);
+        models
     }
 
     /// The selected model.

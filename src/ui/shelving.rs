@@ -17,10 +17,11 @@ impl App {
         self
     }
 
-    /// Looks for models while the open card shows, and takes in what is found.
+    /// Looks for models while the open card shows, or a page that offers them, and takes in what is found.
     pub(super) fn look_for_models(&mut self, ctx: &Context) {
+        let offers = self.environment.home.is_some() && self.state.offers_models(&self.view);
         let cards = &mut self.state.cards;
-        if !cards.open {
+        if !cards.open && !offers {
             self.looking = None;
             cards.shelf.phase = Phase::Waiting;
             return;
@@ -48,7 +49,8 @@ impl App {
         self.look_again();
     }
 
-    fn look_again(&mut self) {
+    /// Looks for models anew, where they are looked for.
+    pub(super) fn look_again(&mut self) {
         self.looking = None;
         self.state.cards.shelf.phase = Phase::Waiting;
     }

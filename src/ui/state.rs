@@ -1,5 +1,7 @@
 //! What the window itself knows, from its opening to its end. The trace is not here.
 
+use std::time::Duration;
+
 use super::arrangement::Preset;
 use super::cards::Cards;
 use super::chips::ChipLayout;
@@ -12,7 +14,7 @@ use super::pane::{CompactPane, Pane};
 use super::remembered::Remembered;
 use super::segments::Segments;
 use super::what_if::Foretold;
-use crate::session::Pace;
+use crate::session::{Pace, Status, View};
 
 /// What the lines of pinned tokens show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,6 +164,8 @@ pub struct State {
     pub answering_run: Option<u64>,
     /// Whether the run that was asked for is to answer it.
     pub asked_in_chat: bool,
+    /// For how long the GPU has not answered, where that is unusual.
+    pub gpu_silence: Option<Duration>,
     /// Number of the run shown; it tells caches that the trace is another one.
     pub run_number: u64,
 }
@@ -210,7 +214,14 @@ impl State {
             scored_run: None,
             answering_run: None,
             asked_in_chat: false,
+            gpu_silence: None,
             run_number: 0,
         }
+    }
+
+    /// Whether the page before the first run offers models: as long as a person has opened none.
+    pub(super) fn offers_models(&self, view: &View) -> bool {
+        let loading = matches!(view.status, Status::Loading { .. });
+        self.remembered.recent.is_empty() && self.lesson.is_none() && view.run.is_none() && !loading
     }
 }

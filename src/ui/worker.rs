@@ -1,7 +1,9 @@
 //! The window's end of the worker: commands go out, events come in. A trait, so that tests can put a script in
 //! the worker's place.
 
-use crate::session::{Command, Event, Session};
+use std::time::Duration;
+
+use crate::session::{self, Command, Event, Session};
 
 /// Whoever answers the window's commands with events. Neither method may block.
 pub trait Worker {
@@ -9,6 +11,10 @@ pub trait Worker {
     fn send(&mut self, command: Command);
     /// The next event, if one is there.
     fn receive(&mut self) -> Option<Event>;
+    /// For how long a GPU that is waited for has not answered; `None` where no GPU is behind this.
+    fn gpu_silence(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl Worker for Session {
@@ -18,5 +24,9 @@ impl Worker for Session {
 
     fn receive(&mut self) -> Option<Event> {
         self.events().next()
+    }
+
+    fn gpu_silence(&self) -> Option<Duration> {
+        Some(session::gpu_silence().unwrap_or_default())
     }
 }

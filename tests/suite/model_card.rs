@@ -83,6 +83,22 @@ fn a_context_ends_where_everything_fills_the_memory() {
 }
 
 #[test]
+fn a_limit_ends_a_context_as_the_memory_does() {
+    let folder = long_model();
+    let ends = |gpu_memory| {
+        let request = LoadRequest { gpu_memory, ..request(folder.path()) };
+        let room = compared(&request, adapter(1 << 30, Some(4 << 30))).1;
+        let longest = room.fit.as_ref().expect("the model is supported").context();
+        (longest, [longest, longest + 1].map(|context| room.limit_of(context)))
+    };
+    let (whole, limits) = ends(None);
+    assert_eq!(limits, [None, Some(Limit::Binding)]);
+    let (limited, limits) = ends(Some(256 << 20));
+    assert!(limited > 1000 && limited < whole / 2, "{limited} of {whole}");
+    assert_eq!(limits, [None, Some(Limit::Memory)]);
+}
+
+#[test]
 fn what_exceeds_a_binding_is_named() {
     let request = request(fixture("llama-f32"));
     let too_large = |bytes| compared(&request, adapter(bytes, None)).1.fit.expect("supported").too_large;

@@ -112,3 +112,23 @@ fn a_flood_of_notices_is_bounded_and_the_newest_shows() {
     press(&mut window, "Notices");
     assert!(sees_part(&window, "Notice 4800") && !sees_part(&window, "Notice 4799"));
 }
+
+#[test]
+fn a_gpu_that_does_not_answer_is_told_and_ends_nothing() {
+    let (mut window, script) = window();
+    press(&mut window, "Run");
+    script.steps(3);
+    window.run();
+    let silent = |seconds| script.0.borrow_mut().gpu_silence = Some(Duration::from_secs(seconds));
+    silent(29);
+    window.run();
+    assert!(!sees_part(&window, "has not answered"));
+    silent(31);
+    window.run();
+    assert!(sees(&window, "The GPU has not answered for 31 s") && sees_part(&window, "Wait, or close"));
+    assert_eq!(window.state().view().status, Status::Running);
+    script.0.borrow_mut().gpu_silence = None;
+    script.steps(1);
+    window.run();
+    assert!(!sees_part(&window, "has not answered"), "it answered");
+}

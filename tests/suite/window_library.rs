@@ -123,7 +123,12 @@ fn arrows_choose_and_what_cannot_be_opened_does_not_open() {
 fn a_click_opens_and_the_search_waits_while_the_card_is_closed() {
     let home = home();
     let mut window = window(&home, 1440.0, 900.0);
-    assert!(window.state().state().cards.shelf.models.is_empty(), "nobody looked");
+    press(&mut window, "Run");
+    assert_eq!(
+        window.state().state().cards.shelf.phase,
+        Phase::Waiting,
+        "the page that offers models is gone"
+    );
     open(&mut window);
     key(&mut window, Key::Escape);
     assert_eq!(window.state().state().cards.shelf.phase, Phase::Waiting);
@@ -147,4 +152,91 @@ fn an_empty_computer_says_where_was_looked() {
         !window.get_by_label("Model path").accesskit_node().is_disabled(),
         "paths can be typed as before"
     );
+}
+
+/// Where the buttons of the card lie.
+fn places(window: &Window) -> Vec<egui::Rect> {
+    let labels = [
+        "Find a model",
+        "Look in another folder…",
+        "Get a model…",
+        "Choose a folder…",
+        "Choose a file…",
+        "Opened before",
+        "Model path",
+        "Open a trace…",
+        "Demonstration model",
+    ];
+    labels.map(|label| window.get_by_label(label).rect()).to_vec()
+}
+
+#[test]
+fn buttons_stay_where_they_are_while_models_are_found() {
+    let (full, empty) = (home(), Home::new());
+    for (width, height) in [(1440.0, 900.0), (720.0, 480.0)] {
+        let mut window_on_empty = window(&empty, width, height);
+        open(&mut window_on_empty);
+        let expected = places(&window_on_empty);
+        let mut window = window(&full, width, height);
+        press(&mut window, "Run");
+        window.get_by_label("Open model…").click();
+        // The card opens in the frame after the click, and finds its size in the one after that.
+        window.run_steps(4);
+        let first = places(&window);
+        until(&mut window, "the search is done", |app| app.state().cards.shelf.phase == Phase::Done);
+        window.run();
+        assert_eq!((places(&window), shown(&window).len()), (first.clone(), 4));
+        assert_eq!(first, expected, "whatever is found");
+    }
+}
+
+#[test]
+fn a_first_start_leads_to_models_with_a_click() {
+    let empty = Home::new();
+    for (width, height) in [(1440.0, 900.0), (720.0, 480.0)] {
+        let mut window = window(&empty, width, height);
+        until(&mut window, "the search is done", |app| app.state().cards.shelf.phase == Phase::Done);
+        window.run();
+        assert!(sees_part(&window, "None was found on this computer"));
+        press(&mut window, "Get a larger model…");
+        let state = window.state().state();
+        assert!(state.cards.get.shows && !state.cards.open && !state.remembered.goes_online);
+    }
+}
+
+#[test]
+fn a_first_start_offers_the_models_that_are_there_until_one_was_opened() {
+    let home = home();
+    let mut window = window(&home, 1440.0, 1200.0);
+    until(&mut window, "the search is done", |app| app.state().cards.shelf.phase == Phase::Done);
+    window.run();
+    assert!(sees_part(&window, "On this computer is more"));
+    assert!(!sees_part(&window, "torn"), "what cannot be opened is not offered");
+    window.get_by_label_contains("Tale-1B-Q8_0, Llama").click();
+    window.run();
+    assert!(asked_about(&mut window).ends_with("Tale-1B-Q8_0.gguf"));
+    press(&mut window, "Load model");
+    assert!(sees_part(&window, "Nothing decoded yet") && !sees(&window, "Get a larger model…"));
+}
+
+#[test]
+fn models_opened_before_are_a_menu() {
+    let home = home();
+    let mut window = window(&home, 1440.0, 900.0);
+    press(&mut window, "Run");
+    open(&mut window);
+    assert!(window.get_by_label("Opened before").accesskit_node().is_disabled());
+    window.get_by_label_contains("Tale-1B-Q8_0, Llama").click();
+    window.run();
+    asked_about(&mut window);
+    press(&mut window, "Load model");
+    open(&mut window);
+    press(&mut window, "Opened before");
+    press(&mut window, "Tale-1B-Q8_0.gguf");
+    assert!(asked_about(&mut window).ends_with("Tale-1B-Q8_0.gguf"));
+    press(&mut window, "Cancel");
+    open(&mut window);
+    press(&mut window, "Opened before");
+    press(&mut window, "Forget these");
+    assert!(window.state().state().remembered.recent.is_empty());
 }

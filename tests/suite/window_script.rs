@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use logitscope::decoding::CacheUse;
 use logitscope::session::event::{Loaded, RunStarted, RunUpdate};
@@ -40,6 +41,8 @@ pub struct Script {
     pub states: Option<StateCounters>,
     /// How long the next steps wait for the bus.
     pub bus_seconds: Option<f64>,
+    /// For how long the GPU has not answered.
+    pub gpu_silence: Option<Duration>,
     /// Whether runs are refused.
     pub refuses: bool,
     /// Whether single steps are left to do, as by a worker that is busy with a long prompt.
@@ -70,6 +73,10 @@ impl Worker for Scripted {
 
     fn receive(&mut self) -> Option<Event> {
         self.0.borrow_mut().events.pop_front()
+    }
+
+    fn gpu_silence(&self) -> Option<Duration> {
+        self.0.borrow().gpu_silence
     }
 }
 

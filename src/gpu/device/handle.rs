@@ -14,6 +14,7 @@ use super::traffic::{Counters, Traffic};
 use super::waiting::{FIRST_PATIENCE, FirstFailure, Unfinished, poll};
 use crate::gpu::kernels::{Capabilities, KernelUse};
 use crate::model::ModelError;
+use crate::problems;
 
 /// A device that passed the checks, with its pipelines.
 pub struct Device {
@@ -256,6 +257,10 @@ impl Device {
         self.check()?;
         let silent = matches!(waited, Err(Unfinished::Silent(_)));
         self.silent.fetch_or(silent, Ordering::Relaxed);
+        // What does not answer at first is told with the adapters.
+        if silent && self.patience > FIRST_PATIENCE {
+            problems::record(&format!("the GPU did not answer for {} s", self.patience.as_secs()));
+        }
         waited.map_err(|unfinished| unfinished.error())
     }
 

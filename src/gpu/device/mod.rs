@@ -35,4 +35,5 @@ pub(super) use stopwatch::Stopwatch;
 pub(super) use timestamps::Timestamps;
 pub use traffic::Traffic;
 pub(super) use user_cache::folder as user_cache_folder;
+pub use waiting::gpu_silence;
 pub use window::adapter_for_window;

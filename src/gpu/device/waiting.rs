@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wgpu::{PollError, PollType};
 
 use crate::model::ModelError;
 use crate::problems;
 
-/// Longest that a submission may take before the device counts as lost. Submissions are cut to tens of
+/// Longest that a submission may take before the device counts as lost; the window says so in words. Submissions are cut to tens of
 /// milliseconds on a GPU; the software driver on a busy machine needs the room.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,8 +35,38 @@ impl Unfinished {
     }
 }
 
+/// When each wait that is under way began, whichever device it is for.
+static WAITS: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
+
+/// A wait under way, which ends when this goes.
+struct Wait(Instant);
+
+impl Wait {
+    fn begin() -> Self {
+        let begun = Instant::now();
+        WAITS.lock().unwrap_or_else(PoisonError::into_inner).push(begun);
+        Self(begun)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = waits.iter().position(|begun| *begun == self.0) {
+            waits.swap_remove(place);
+        }
+    }
+}
+
+/// For how long a GPU has not answered, if one is waited for: the longest of the waits under way.
+pub fn gpu_silence() -> Option<Duration> {
+    let waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+    waits.iter().min().map(Instant::elapsed)
+}
+
 /// Waits for a device. wgpu panics where a driver loses its device meanwhile.
 pub(super) fn poll(device: &wgpu::Device, poll: PollType) -> Result<(), Unfinished> {
+    let _wait = matches!(poll, PollType::Wait { .. }).then(Wait::begin);
     match catch_unwind(AssertUnwindSafe(|| device.poll(poll))) {
         Ok(waited) => waited.map(drop).map_err(Unfinished::Silent),
         Err(_) => Err(Unfinished::Lost),
@@ -80,5 +110,24 @@ impl FirstFailure {
 
     fn keep(&self, error: ModelError) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_that_of_the_longest_wait() {
+        // Other tests wait for devices meanwhile: longer waits than these there are not.
+        let hour = Duration::from_secs(3600);
+        let begun = Instant::now().checked_sub(hour).expect("the clock runs for longer");
+        WAITS.lock().unwrap().push(begun);
+        let newer = Wait::begin();
+        assert!(gpu_silence() >= Some(hour));
+        drop(newer);
+        assert!(gpu_silence() >= Some(hour), "the older one goes on");
+        drop(Wait(begun));
+        assert!(gpu_silence() < Some(hour));
     }
 }

@@ -16,8 +16,8 @@ use crate::model::weights::TensorInfo;
 pub struct Fit {
     /// Longest context, in positions, with which each layer's keys fit one binding; the engine shortens contexts to it.
     pub binding_positions: usize,
-    /// Longest context, in positions, with which everything together is no larger than the device's memory: 0 where
-    /// not even one position is. `None` where the memory's size is unknown.
+    /// Longest context, in positions, with which everything together is no larger than the device's memory, or than
+    /// what is allowed of it: 0 where not even one position is. `None` where neither is known.
     pub memory_positions: Option<usize>,
     /// What is too large for one binding. Loading fails by it.
     pub too_large: Vec<TooLarge>,

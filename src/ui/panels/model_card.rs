@@ -3,7 +3,7 @@
 
 use egui::{DragValue, Label, RichText, ScrollArea, Ui};
 
-use super::{kept, streaming};
+use super::{kept, memory_limit};
 use crate::session::{AdapterMatch, AdapterRoom, CacheFormat, Fit, Limit, ModelCard, WeightsChoice};
 use crate::ui::action::Action;
 use crate::ui::cards::Inspected;
@@ -44,6 +44,8 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>, inspected: &Inspected) {
                 memory(right, card);
                 right.add_space(space::S);
                 adapter(right, card);
+                right.add_space(space::S);
+                memory_limit::show(right, scene, card);
                 right.add_space(space::S);
                 context(right, scene, card);
                 right.add_space(space::S);
@@ -207,13 +209,7 @@ fn adapter(ui: &mut Ui, card: &ModelCard) {
     if let Some(positions) = longest {
         fact(ui, &definitions::LONGEST_CONTEXT, &format::count(positions as u64));
     }
-    if let Some(streamed) = &room.streamed {
-        streaming::before_loading(ui, streamed);
-    }
     ui.spacing_mut().item_spacing.y = spacing;
-    if room.streamed.is_some() {
-        hint(ui, streaming::HINT);
-    }
 }
 
 /// How many positions to allow; fewer take less memory.

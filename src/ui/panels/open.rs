@@ -1,8 +1,6 @@
 //! The card that opens a model: dialogs, a path field, recent models, the built-in one.
 
-use std::path::PathBuf;
-
-use egui::{Align2, Key, RichText, TextEdit, Ui, vec2};
+use egui::{Align2, Key, Popup, RichText, TextEdit, Ui, vec2};
 
 use super::{model_card, shelf};
 use crate::session::ModelSource;
@@ -33,14 +31,15 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui,
         "A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, or a GGUF file; or a saved trace.",
     );
-    let half = (ui.available_width() - space::S) / 2.0;
+    let third = (ui.available_width() - 2.0 * ui.spacing().item_spacing.x) / 3.0;
     ui.horizontal(|ui| {
-        if action_button(ui, Icon::Folder, "Choose a folder…", Emphasis::Secondary, half).clicked() {
+        if action_button(ui, Icon::Folder, "Choose a folder…", Emphasis::Secondary, third).clicked() {
             scene.actions.push(Action::PickFolder);
         }
-        if action_button(ui, Icon::File, "Choose a file…", Emphasis::Secondary, half).clicked() {
+        if action_button(ui, Icon::File, "Choose a file…", Emphasis::Secondary, third).clicked() {
             scene.actions.push(Action::PickFile);
         }
+        recent(ui, scene, third);
     });
     ui.horizontal(|ui| {
         let width = ui.available_width() - 80.0 - space::S;
@@ -58,25 +57,6 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
         });
     });
     ui.add_space(space::XS);
-    let models = &scene.state.cards.shelf.models;
-    let is_listed = |path: &PathBuf| models.iter().any(|model| model.found.path == *path);
-    let recent: Vec<&PathBuf> =
-        scene.state.remembered.recent.iter().filter(|path| !is_listed(path)).collect();
-    if !recent.is_empty() {
-        section(ui, "Recent");
-        for path in recent {
-            let text = path.display().to_string();
-            let name = path.file_name().map_or(text.clone(), |name| name.to_string_lossy().into_owned());
-            let button = egui::Button::new(name).truncate().min_size(vec2(ui.available_width(), 28.0));
-            if ui.add(button).on_hover_text(text).clicked() {
-                scene.actions.push(Action::Open(ModelSource::Path(path.clone())));
-            }
-        }
-        if ui.button(RichText::new("Forget these").size(size::SMALL)).clicked() {
-            scene.actions.push(Action::ClearRecent);
-        }
-        ui.add_space(space::XS);
-    }
     model_card::precision(ui, scene);
     ui.add_space(space::XS);
     section(ui, "Saved run");
@@ -90,4 +70,25 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     if built_in.on_hover_text("A small model that tells fairy tales").clicked() {
         scene.actions.push(Action::Open(ModelSource::BuiltIn));
     }
+}
+
+/// The models opened before, wherever they are, as a menu: a list of them would come and go with what is found.
+fn recent(ui: &mut Ui, scene: &mut Scene<'_>, width: f32) {
+    let recent = &scene.state.remembered.recent;
+    ui.add_enabled_ui(!recent.is_empty(), |ui| {
+        let button = action_button(ui, Icon::Down, "Opened before", Emphasis::Secondary, width);
+        Popup::menu(&button).show(|ui| {
+            for path in recent {
+                let text = path.display().to_string();
+                let name = path.file_name().map_or(text.clone(), |name| name.to_string_lossy().into_owned());
+                if ui.button(name).on_hover_text(text).clicked() {
+                    scene.actions.push(Action::Open(ModelSource::Path(path.clone())));
+                }
+            }
+            ui.separator();
+            if ui.button("Forget these").clicked() {
+                scene.actions.push(Action::ClearRecent);
+            }
+        });
+    });
 }

@@ -10,6 +10,7 @@ use super::kept::{self, Kept};
 use super::streaming;
 use crate::session::{Initiation, Status};
 use crate::trace::{StepInput, StopReason};
+use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
@@ -17,7 +18,7 @@ use crate::ui::loading;
 use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::theme::{palette, regular, semibold, size, space};
-use crate::ui::widgets::{fact, one_line, paint_caption};
+use crate::ui::widgets::{Emphasis, action_button, fact, one_line, paint_caption};
 
 /// How far a chevron's point reaches, in points.
 const POINT: f32 = 10.0;
@@ -62,7 +63,13 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         let right = rect.left() + each * phase.number as f32;
         let part = Rect::from_x_y_ranges(left..=right.min(rect.right()), rect.y_range());
         let response = chevron(ui, part, phase);
-        Popup::from_toggle_button_response(&response).gap(4.0).width(340.0).show(|ui| card(ui, phase));
+        Popup::from_toggle_button_response(&response).gap(4.0).width(340.0).show(|ui| {
+            card(ui, phase, |ui| {
+                if phase.number == 1 && phase.progress != Progress::Active {
+                    load_otherwise(ui, scene);
+                }
+            });
+        });
     }
     ui.allocate_rect(rect, Sense::hover());
 }
@@ -194,7 +201,7 @@ fn badge(ui: &Ui, center: Pos2, phase: &Phase, color: Color32) {
     }
 }
 
-fn card(ui: &mut Ui, phase: &Phase) {
+fn card(ui: &mut Ui, phase: &Phase, below: impl FnOnce(&mut Ui)) {
     let palette = palette(ui);
     ui.set_width(340.0);
     let room = ui.ctx().content_rect().bottom() - ui.cursor().top() - space::L;
@@ -223,8 +230,21 @@ fn card(ui: &mut Ui, phase: &Phase) {
                     fact(ui, definition, value);
                 }
             }
+            below(ui);
         },
     );
+}
+
+/// The way from the model that was loaded, or could not be, to the card on which that was asked for.
+fn load_otherwise(ui: &mut Ui, scene: &mut Scene<'_>) {
+    ui.add_space(space::S);
+    let width = ui.available_width();
+    let button = action_button(ui, Icon::Pencil, "Load it otherwise…", Emphasis::Secondary, width);
+    let words =
+        "With another limit of GPU memory, context or precision. Nothing is loaded before you say so there.";
+    if button.on_hover_text(words).clicked() {
+        scene.actions.push(Action::InspectLoaded);
+    }
 }
 
 fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {

@@ -23,9 +23,9 @@ const FEWEST: f32 = 3.0;
 /// Most rows at a time.
 const MOST: f32 = 9.0;
 /// Height of the rest of the card.
-const REST: f32 = 420.0;
+const REST: f32 = 600.0;
 
-/// Shows the list.
+/// Shows the list. It takes the same room whatever was found, so that nothing below it moves while the search goes on.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let Scene { state, actions, .. } = scene;
     let shelf = &mut state.cards.shelf;
@@ -37,13 +37,10 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
     search(ui, shelf, id, std::mem::take(&mut state.cards.focus_search));
     shelf.arrange(&state.remembered.recent);
-    if shelf.shown.is_empty() {
-        nothing(ui, shelf);
-    } else if let Some(model) = rows(ui, shelf) {
+    if let Some(model) = list(ui, shelf) {
         actions.push(open(&model));
     }
     shelf.moved = false;
-    others(ui, shelf);
     for folder in &state.remembered.library_folders {
         ui.horizontal(|ui| {
             let label = format!("Look no more in {}", folder.display());
@@ -72,7 +69,8 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     });
 }
 
-fn open(model: &Model) -> Action {
+/// What opens a model of the list.
+pub(super) fn open(model: &Model) -> Action {
     Action::Open(ModelSource::Path(model.found.path.clone()))
 }
 
@@ -90,6 +88,7 @@ fn heading(ui: &mut Ui, shelf: &Shelf) {
                 Phase::Done => shelf.models.len().to_string(),
             };
             ui.label(RichText::new(text).size(size::SMALL).color(palette(ui).tertiary));
+            others(ui, shelf);
         });
     });
 }
@@ -138,9 +137,24 @@ fn keys(ui: &Ui, shelf: &mut Shelf, id: Id) -> Option<Model> {
     shelf.selected_model().filter(|model| enter && model.opens()).cloned()
 }
 
+/// The models, or what is said in place of them, in room that depends on the window alone; the model that was clicked.
+fn list(ui: &mut Ui, shelf: &Shelf) -> Option<Model> {
+    let height = (ui.ctx().content_rect().height() - REST).clamp(FEWEST * ROW, MOST * ROW);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let ground = palette(ui).window;
+    ui.painter().rect_filled(rect, CornerRadius::same(8), ground);
+    let mut inside = ui.new_child(egui::UiBuilder::new().max_rect(rect));
+    if !shelf.shown.is_empty() {
+        return rows(&mut inside, shelf, height);
+    }
+    ScrollArea::vertical().id_salt("no models").max_height(height).show(&mut inside, |ui| {
+        egui::Frame::new().inner_margin(10).show(ui, |ui| nothing(ui, shelf));
+    });
+    None
+}
+
 /// The rows that are in sight; the model that was clicked.
-fn rows(ui: &mut Ui, shelf: &Shelf) -> Option<Model> {
-    let room = (ui.ctx().content_rect().height() - REST).clamp(FEWEST * ROW, MOST * ROW);
+fn rows(ui: &mut Ui, shelf: &Shelf, room: f32) -> Option<Model> {
     let mut scroll = ScrollArea::vertical().id_salt("models").max_height(room).auto_shrink([false, true]);
     if shelf.moved {
         // The row above stays in sight.
@@ -166,7 +180,7 @@ fn rows(ui: &mut Ui, shelf: &Shelf) -> Option<Model> {
 }
 
 /// A model; whether it is to be opened.
-fn row(ui: &mut Ui, model: &Model, is_selected: bool, room: Option<DeviceMemory>) -> bool {
+pub(super) fn row(ui: &mut Ui, model: &Model, is_selected: bool, room: Option<DeviceMemory>) -> bool {
     let palette = palette(ui);
     let opens = model.opens();
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
@@ -253,7 +267,7 @@ fn nothing(ui: &mut Ui, shelf: &Shelf) {
     }
 }
 
-/// What was left out, in a quiet line.
+/// What was left out, in a few quiet words.
 fn others(ui: &mut Ui, shelf: &Shelf) {
     if shelf.others.is_empty() {
         return;
@@ -266,5 +280,7 @@ fn others(ui: &mut Ui, shelf: &Shelf) {
         format!("{}: {}", model.found.name, what.trim_start_matches("1 "))
     };
     let names: Vec<String> = shelf.others.iter().take(20).map(named).collect();
-    hint(ui, &format!("{count} {what} left out")).on_hover_text(names.join("\n"));
+    let words =
+        RichText::new(format!("{count} {what} left out")).size(size::SMALL).color(palette(ui).tertiary);
+    ui.label(words).on_hover_text(names.join("\n"));
 }

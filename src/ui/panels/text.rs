@@ -2,6 +2,7 @@
 
 use egui::{Align, Layout, Rect, RichText, ScrollArea, Ui, vec2};
 
+use super::first_models;
 use super::scale::{COLOURINGS, Scale, legend, name};
 use super::segment_heading;
 use super::text_chip;
@@ -54,6 +55,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 /// What the pane says before the first run.
 fn nothing(ui: &mut Ui, scene: &mut Scene<'_>) {
     match (&scene.view.status, &scene.view.loaded) {
+        _ if scene.state.offers_models(scene.view) => first_models::show(ui, scene),
         (Status::Loading { name, part, share }, _) => {
             let figure = loading::figure(*part, *share);
             empty(ui, &format!("Loading {name}: {figure}"), loading::meaning(*part));
