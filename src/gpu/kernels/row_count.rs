@@ -24,10 +24,11 @@ impl RowCount {
     /// That of a pass of so many rows.
     pub(crate) fn of(rows: usize) -> Self {
         const HALF: usize = FEW_ROWS / 2;
+        const MORE: usize = HALF + 1;
         match rows {
             0..=1 => Self::One,
             2..=HALF => Self::Few,
-            ..=FEW_ROWS => Self::Several,
+            MORE..=FEW_ROWS => Self::Several,
             _ => Self::Many,
         }
     }

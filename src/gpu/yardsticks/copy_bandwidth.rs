@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(wanted_bytes(AdapterClass::Cpu, false, None, u64::MAX), 128 * mib);
         assert_eq!(wanted_bytes(gpu, true, Some(0), u64::MAX), LEAST_BYTES);
         let odd = wanted_bytes(gpu, true, Some((1 << 30) + 12_345_678), u64::MAX);
-        assert!(odd % GROUP_BYTES == 0 && odd > 256 * mib, "whole workgroups: {odd}");
+        assert!(odd.is_multiple_of(GROUP_BYTES) && odd > 256 * mib, "whole workgroups: {odd}");
         assert!(DISCRETE_BYTES / GROUP_BYTES <= u64::from(MOST_WORKGROUPS), "in one dimension");
     }
 
