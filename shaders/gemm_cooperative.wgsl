@@ -83,8 +83,13 @@ fn main(
         }
         workgroupBarrier();
     }
-    keep_sums(sums_$i_$j, quarter);
-    finish_squares(tile, $iu, $ju, lane);
+    // A square of each subgroup after the other, as workgroup memory has room for one.
+    for (var square = 0u; square < DOWN * ACROSS; square++) {
+        if square == $iu * ACROSS + $ju { keep_sums(sums_$i_$j, quarter); }
+        workgroupBarrier();
+        finish_squares(tile, square / ACROSS, square % ACROSS, lane);
+        workgroupBarrier();
+    }
 }
 
 /// Whether no turn ends beyond the columns.
@@ -155,7 +160,6 @@ fn put_unit(unit: Unit, index: u32, lane: u32) {
 
 /// Finishes a square of each subgroup once all are kept, as far as its outputs exist.
 fn finish_squares(tile: Tile, down: u32, across: u32, lane: u32) {
-    workgroupBarrier();
     // Rows of the weight that make one block of outputs, and such blocks in a row of a square.
     let block_rows = select(4u, 8u, FINISH == GATE);
     let blocks = SIDE / block_rows;
@@ -174,5 +178,4 @@ fn finish_squares(tile: Tile, down: u32, across: u32, lane: u32) {
             finish_part(tile.part, tile.parts, row, block, four_sums(place), up);
         }
     }
-    workgroupBarrier();
 }

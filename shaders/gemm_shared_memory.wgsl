@@ -91,11 +91,8 @@ fn add_products(
 fn tile_block(tile: Tile, first_unit: u32, index: u32) -> vec4<f32> {
     let row = min(tile.first_row + index / TURN, tile.last_row);
     let column = first_unit * UNIT + index % TURN;
-    var block = vec4<f32>();
-    if column < UNITS * UNIT {
-        block = input[row * INPUT_BLOCKS + column];
-    }
-    return block;
+    let block = input[row * INPUT_BLOCKS + min(column, UNITS * UNIT - 1u)];
+    return select(vec4<f32>(), block, column < UNITS * UNIT);
 }
 
 /// Unit `index` of the tile's weights in that turn. Those beyond the ends repeat the last, for inputs that are zero.

@@ -22,28 +22,101 @@ const MATRICES: [(usize, usize); 6] = [(5, 3), (66, 7), (259, 9), (7, 65), (136,
 /// More than few: less than a tile, a row more than a square, more than a tile.
 const ROWS: [usize; 3] = [9, 33, 70];
 
-/// The adapter's kernels with matrix units, and those with emulated ones.
-fn choices() -> Vec<(Matrices, KernelChoice)> {
-    let subgroup = DEVICE.capabilities.subgroup_lanes.as_ref().map(|lanes| Matrices::lanes(*lanes.end()));
-    let Some(lanes) = subgroup else {
-        println!("skipped: {} has no subgroups", DEVICE.info.full_name());
-        return Vec::new();
-    };
-    let emulated = Matrices::of(MatrixUnits::Emulated8)
-        .filter(|_| DEVICE.computes_f16())
-        .map(|matrices| LinearVariant::GemmCooperative { matrices, lanes });
-    let choice = |many_rows| match many_rows {
+/// The adapter's kernels with matrix units.
+fn choices() -> impl Iterator<Item = (Matrices, KernelChoice)> {
+    DEVICE.capabilities.matrix_variants().into_iter().map(|many_rows| match many_rows {
         LinearVariant::GemmCooperative { matrices, .. } => {
             (matrices, KernelChoice { many_rows, ..KernelChoice::CPU })
         }
         other => panic!("{other:?} is no variant with matrix units"),
-    };
-    DEVICE.capabilities.matrix_variants().into_iter().chain(emulated).map(choice).collect()
+    })
 }
 
-/// Whether one of several cases is tried with a tile: emulated ones share them out, as each takes seconds to compile.
-fn is_tried(matrices: Matrices, place: usize) -> bool {
-    matrices.units != MatrixUnits::Emulated8 || MatrixTile::ALL[place % 3] == matrices.tile
+/// The kernel with emulated units, where the adapter has what these take.
+fn emulated(tile: MatrixTile) -> Option<KernelChoice> {
+    let subgroups = DEVICE.capabilities.subgroup_lanes.clone().filter(|lanes| *lanes.start() >= 8);
+    let Some(subgroups) = subgroups.filter(|_| DEVICE.computes_f16()) else {
+        println!("skipped: {} has no subgroups of eight lanes, or no f16", DEVICE.info.full_name());
+        return None;
+    };
+    let matrices = Matrices { units: MatrixUnits::Emulated8, tile };
+    let many_rows = LinearVariant::GemmCooperative { matrices, lanes: Matrices::lanes(*subgroups.end()) };
+    Some(KernelChoice { many_rows, ..KernelChoice::CPU })
+}
+
+/// A linear map of a prompt.
+struct Case {
+    format: WeightFormat,
+    /// Rows and columns of the weight.
+    matrix: (usize, usize),
+    rows: usize,
+    epilogue: Epilogue,
+    has_bias: bool,
+}
+
+impl Case {
+    /// Holds it to its twin. Where factors are f16, they are multiplied exactly.
+    fn compare(&self, choice: KernelChoice) {
+        let Self { format, matrix: (outputs, columns), rows, epilogue, has_bias } = *self;
+        let tensors = vec![tensor("weight", outputs, columns), tensor("bias", 1, outputs)];
+        let bias = has_bias.then_some(TensorId(1));
+        let mut pair = Pair::new(&linear_plan(tensors, None, bias, outputs, epilogue), format, choice);
+        let rounds = pair.engine.rounds_inputs(0, rows);
+        if format == WeightFormat::F16 {
+            pair.contents = halves;
+        }
+        let (name, kernel) = (format.name(), choice.describe_prefill());
+        let what = format!("{kernel}: {outputs} × {columns} {name} {epilogue:?}, bias {has_bias}");
+        let share = pair.compare_rows(rows, &what);
+        let is_exact = rounds && format == WeightFormat::F16 && epilogue == Epilogue::Store;
+        assert!(!is_exact || share < 0.1, "{what}: {share} of the tolerance, which is for rounded factors");
+    }
+}
+
+/// Emulated units' tiles are half as large as those of 16 by 16: 32, 64 and 64 rows of the weight by 32, 32 and 64 of the
+/// batch, in turns of 64, 32 and 32 columns. Parts of the columns have four turns or more, so that there are one to four
+/// of them. Every case takes seconds to compile.
+#[test]
+fn tiles_of_emulated_units_agree_at_their_edges_and_in_every_part() {
+    use MatrixTile::{Large, Medium, Small};
+    use WeightFormat::{Bf16, F16, Q4_0, Q8_0};
+
+    let blocks = WeightFormat::Blocks;
+    let (store, gate) = (Epilogue::Store, Epilogue::Gate(Activation::Silu));
+    let activate = Epilogue::Activate(Activation::GeluTanh);
+    for (tile, format, matrix, rows, epilogue, has_bias) in [
+        // Less than a square.
+        (Small, F16, (5, 3), 9, store, false),
+        // A row and a few weights beyond the tile; columns that end within a turn.
+        (Large, F16, (131, 136), 65, store, false),
+        (Medium, F16, (70, 276), 33, Epilogue::Add, true),
+        // Two parts, four and three.
+        (Small, Q8_0, (72, 544), 35, gate, true),
+        (Medium, blocks(BlockFormat::Q4K), (144, 512), 9, gate, false),
+        (Large, Q4_0, (70, 416), 66, Epilogue::Add, true),
+        // Other readers, two of them with a table.
+        (Small, Bf16, (36, 65), 9, activate, true),
+        (Small, blocks(BlockFormat::Iq4Xs), (9, 256), 33, store, false),
+        (Small, blocks(BlockFormat::Mxfp4), (33, 96), 9, store, true),
+    ] {
+        let Some(choice) = emulated(tile) else { return };
+        Case { format, matrix, rows, epilogue, has_bias }.compare(choice);
+    }
+}
+
+/// Tiles have 64 rows of either factor, turns 32 columns.
+#[test]
+fn tiles_in_workgroup_memory_agree_at_their_edges_and_in_every_part() {
+    use WeightFormat::{F16, Q4_0};
+
+    let gate = Epilogue::Gate(Activation::Silu);
+    for (format, matrix, rows, epilogue, has_bias) in [
+        (F16, (131, 136), 65, Epilogue::Add, true),
+        (Q4_0, (72, 416), 9, gate, true),
+        (WeightFormat::Blocks(BlockFormat::Q4K), (66, 512), 70, Epilogue::Add, true),
+    ] {
+        Case { format, matrix, rows, epilogue, has_bias }.compare(KernelChoice::GPU);
+    }
 }
 
 /// Numbers that f16 holds.
@@ -55,9 +128,6 @@ fn halves(number: f32) -> f32 {
 fn factors_that_f16_holds_are_multiplied_exactly() {
     for (matrices, choice) in choices() {
         for (place, &(outputs, columns)) in MATRICES.iter().enumerate() {
-            if !is_tried(matrices, place) {
-                continue;
-            }
             let plan =
                 linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Epilogue::Store);
             let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
@@ -77,21 +147,12 @@ fn factors_that_f16_holds_are_multiplied_exactly() {
 
 #[test]
 fn linear_by_matrix_units_agrees_in_every_format() {
-    // Every format is decoded likewise by another kernel, which takes software drivers less time to compile.
-    let of_tests = |format| {
-        let k_quant = WeightFormat::Blocks(BlockFormat::Q4K);
-        [WeightFormat::F16, WeightFormat::Q8_0, WeightFormat::Q4_0, k_quant].contains(&format)
-    };
     for (matrices, choice) in choices() {
         for (place, format) in WeightFormat::ALL.into_iter().enumerate() {
-            if matrices.units == MatrixUnits::Emulated8 && !(of_tests(format) && is_tried(matrices, place)) {
-                continue;
-            }
             // Two blocks and one more, where a row is so long.
             let shapes = MATRICES.into_iter().chain([(21, 3 * format.block_elements())]);
             let fitting = shapes.filter(|(_, columns)| columns.is_multiple_of(format.block_elements()));
             let fitting: Vec<_> = fitting.collect();
-            // Compiling them all takes minutes on a software driver.
             for turn in [place, place + fitting.len() / 2] {
                 let (outputs, columns) = fitting[turn % fitting.len()];
                 let tensors = vec![tensor("weight", outputs, columns), tensor("bias", 1, outputs)];
@@ -116,9 +177,6 @@ fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
     for (matrices, choice) in choices() {
         for (place, epilogue) in epilogues.into_iter().enumerate() {
             for turn in [place, place + 1] {
-                if !is_tried(matrices, turn) {
-                    continue;
-                }
                 let (outputs, columns) = [(8, 4), (24, 65), (136, 576)][turn % 3];
                 let bias = (columns == 65).then_some(TensorId(1));
                 let mut tensors = vec![tensor("weight", outputs, columns)];
@@ -137,7 +195,7 @@ fn linear_by_matrix_units_agrees_with_every_norm_and_finish() {
 
 #[test]
 fn inputs_beyond_f16_stay_finite() {
-    for (matrices, choice) in choices() {
+    for choice in choices().map(|(_, choice)| choice).chain(emulated(MatrixTile::Small)) {
         let plan = linear_plan(vec![tensor("weight", 8, 32)], None, None, 8, Epilogue::Store);
         let mut pair = Pair::new(&plan, WeightFormat::F16, choice);
         let sequence = pair.engine.new_sequence();
@@ -146,17 +204,21 @@ fn inputs_beyond_f16_stay_finite() {
         pair.engine.write_buffer(BufferId(0), &[1e6; 9 * 32]);
         pair.engine.run_op(&pass, 0, 9).unwrap();
         let results = pair.engine.read_buffer(BufferId(1), 9).unwrap();
-        assert!(results.iter().all(|result| result.is_finite()), "{matrices:?}: {results:?}");
+        assert!(
+            results.iter().all(|result| result.is_finite()),
+            "{}: {results:?}",
+            choice.describe_prefill()
+        );
     }
 }
 
 #[test]
 fn weights_in_f32_keep_inputs_in_f32() {
-    for (matrices, choice) in choices() {
+    for choice in choices().map(|(_, choice)| choice).chain(emulated(MatrixTile::Small)) {
         let plan = linear_plan(vec![tensor("weight", 64, 96)], None, None, 64, Epilogue::Store);
         let mut pair = Pair::new(&plan, WeightFormat::F32, choice);
-        assert!(!pair.engine.rounds_inputs(0, 33), "{matrices:?}");
-        pair.compare_rows(33, &format!("f32 {matrices:?}"));
+        assert!(!pair.engine.rounds_inputs(0, 33), "{}", choice.describe_prefill());
+        pair.compare_rows(33, "f32");
     }
 }
 
