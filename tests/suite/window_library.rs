@@ -210,7 +210,7 @@ fn a_first_start_offers_the_models_that_are_there_until_one_was_opened() {
     let mut window = window(&home, 1440.0, 1200.0);
     until(&mut window, "the search is done", |app| app.state().cards.shelf.phase == Phase::Done);
     window.run();
-    assert!(sees_part(&window, "On this computer is more"));
+    assert!(sees_part(&window, "are below"));
     assert!(!sees_part(&window, "torn"), "what cannot be opened is not offered");
     window.get_by_label_contains("Tale-1B-Q8_0, Llama").click();
     window.run();

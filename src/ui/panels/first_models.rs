@@ -1,6 +1,6 @@
 //! The page before the first run, as long as a person has opened no model: how to run, and the way to a larger model.
 
-use egui::{Align, Label, Layout, RichText, ScrollArea, Ui, vec2};
+use egui::{Align, Layout, RichText, ScrollArea, Ui, vec2};
 
 use super::shelf;
 use crate::ui::action::Action;
@@ -26,15 +26,15 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let most = (((room.y - REST) / ROW) as usize).clamp(1, MOST);
     ScrollArea::vertical().id_salt("first models").auto_shrink(false).show(ui, |ui| {
         ui.vertical_centered(|ui| {
-            ui.add_space(((room.y - REST - most as f32 * ROW) / 2.0).max(space::M));
+            ui.add_space(((room.y - REST - most as f32 * ROW) / 2.0).max(space::S));
             heading(ui, scene);
+            why_larger(ui, scene);
             ui.add_space(space::S);
             buttons(ui, scene, room.x);
-            ui.add_space(space::L);
+            ui.add_space(space::M);
             let width = WIDTH.min(room.x - 2.0 * space::L);
             let layout = Layout::top_down(Align::Min);
-            ui.allocate_ui_with_layout(vec2(width, 0.0), layout, |ui| larger(ui, scene, most));
-            ui.add_space(space::M);
+            ui.allocate_ui_with_layout(vec2(width, 0.0), layout, |ui| models(ui, scene, most));
         });
     });
 }
@@ -90,23 +90,29 @@ fn ways_to_models(ui: &mut Ui, scene: &mut Scene<'_>, width: f32) {
     }
 }
 
-/// Why a larger model, and those that were found.
-fn larger(ui: &mut Ui, scene: &mut Scene<'_>, most: usize) {
+/// Why a larger model; a line whatever was found, so that the buttons below stay where they are.
+fn why_larger(ui: &mut Ui, scene: &Scene<'_>) {
     let found = &scene.state.cards.shelf;
-    let models = found.newest(most);
-    let words = match (found.is_first_search(), models.is_empty()) {
+    let words = match (found.is_first_search(), found.newest(1).is_empty()) {
         (true, _) => "Looking for models on this computer…",
         (false, true) => {
-            "The built-in model is tiny and knows fairy tales alone: a larger one has more to show. None was found on this computer."
+            "The built-in model is tiny: a larger one has more to show. None was found on this computer."
         }
-        (false, false) => "The built-in model is tiny and knows fairy tales alone. On this computer is more:",
+        (false, false) => {
+            "The built-in model is tiny: a larger one has more to show. Some of this computer's are below."
+        }
     };
-    ui.add(Label::new(RichText::new(words).size(size::SMALL).color(palette(ui).secondary)).wrap());
+    ui.label(RichText::new(words).size(size::SMALL).color(palette(ui).tertiary));
+}
+
+/// Those that were found.
+fn models(ui: &mut Ui, scene: &mut Scene<'_>, most: usize) {
+    let found = &scene.state.cards.shelf;
     if found.is_first_search() {
         return;
     }
     ui.spacing_mut().item_spacing.y = 0.0;
-    for model in &models {
+    for model in &found.newest(most) {
         if shelf::row(ui, model, false, found.room) {
             scene.actions.push(shelf::open(model));
         }
