@@ -87,7 +87,7 @@ fn a_limit_ends_a_context_as_the_memory_does() {
     let folder = long_model();
     let ends = |gpu_memory| {
         let request = LoadRequest { gpu_memory, ..request(folder.path()) };
-        let room = compared(&request, adapter(1 << 30, Some(4 << 30))).1;
+        let room = compared(&request, adapter(1 << 30, Some(16 << 30))).1;
         let longest = room.fit.as_ref().expect("the model is supported").context();
         (longest, [longest, longest + 1].map(|context| room.limit_of(context)))
     };

@@ -344,10 +344,16 @@ fn a_model_opens_by_its_path_and_is_remembered() {
     let Command::Load(request) = script.last() else { panic!("a load was asked for") };
     assert_eq!(request.source, ModelSource::Path(path));
     press(&mut window, "Open model…");
+    press(&mut window, "Opened before");
     window.get_by_label("mixtral").click();
     inspected(&mut window);
     press(&mut window, "Cancel");
     assert!(window.state().state().cards.inspected.is_none());
+    press(&mut window, "Open model…");
+    press(&mut window, "Opened before");
+    press(&mut window, "Forget these");
+    assert!(window.state().state().remembered.recent.is_empty());
+    assert!(window.get_by_label("Opened before").accesskit_node().is_disabled());
 }
 
 /// Waits for a model's card.

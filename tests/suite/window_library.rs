@@ -218,25 +218,3 @@ fn a_first_start_offers_the_models_that_are_there_until_one_was_opened() {
     press(&mut window, "Load model");
     assert!(sees_part(&window, "Nothing decoded yet") && !sees(&window, "Get a larger model…"));
 }
-
-#[test]
-fn models_opened_before_are_a_menu() {
-    let home = home();
-    let mut window = window(&home, 1440.0, 900.0);
-    press(&mut window, "Run");
-    open(&mut window);
-    assert!(window.get_by_label("Opened before").accesskit_node().is_disabled());
-    window.get_by_label_contains("Tale-1B-Q8_0, Llama").click();
-    window.run();
-    asked_about(&mut window);
-    press(&mut window, "Load model");
-    open(&mut window);
-    press(&mut window, "Opened before");
-    press(&mut window, "Tale-1B-Q8_0.gguf");
-    assert!(asked_about(&mut window).ends_with("Tale-1B-Q8_0.gguf"));
-    press(&mut window, "Cancel");
-    open(&mut window);
-    press(&mut window, "Opened before");
-    press(&mut window, "Forget these");
-    assert!(window.state().state().remembered.recent.is_empty());
-}
