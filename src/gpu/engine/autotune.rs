@@ -18,7 +18,7 @@ const ROWS: [usize; 3] = [1, FEW_ROWS / 2, 256];
 impl Engine {
     /// Uploads the weights and compiles the plan for this device; tensor i of `weights` is the plan's
     /// tensor i. A context longer than the adapter can hold in one binding is shortened;
-    /// [`LanguageModel::context`] tells.
+    /// [`LanguageModel::context`](crate::model::LanguageModel::context) tells.
     pub fn load(
         device: impl Into<Arc<Device>>,
         plan: Plan,

@@ -8,7 +8,7 @@ pub(crate) const MOST_AT_ONCE: u32 = 8;
 pub struct AttentionChoice {
     /// Lanes of a workgroup that takes one row; more where a head needs more.
     pub lanes: u32,
-    /// Blocks of a key, and positions' values, that a lane loads together: a power of two, at most [`MOST_AT_ONCE`].
+    /// Blocks of a key, and positions' values, that a lane loads together: a power of two, at most 8.
     pub at_once: u32,
     /// Fewest positions of a row for which its keys are split among workgroups; a split has at least half as many.
     pub least_split: usize,
