@@ -227,10 +227,7 @@ fn weights_in_f32_keep_inputs_in_f32() {
 fn a_candidate_that_computes_something_else_is_not_chosen() {
     let (outputs, columns) = (24, 32);
     let plan = linear_plan(vec![tensor("weight", outputs, columns)], None, None, outputs, Epilogue::Store);
-    let small = |(matrices, _): &(Matrices, KernelChoice)| {
-        matrices.tile == MatrixTile::Small && matrices.units == MatrixUnits::Emulated8
-    };
-    let Some((_, choice)) = choices().into_iter().find(small) else { return };
+    let Some(choice) = emulated(MatrixTile::Small) else { return };
     let kernels =
         [LinearVariant::GemmRegisters, choice.many_rows].map(|variant| LinearKernel { variant, lanes: 16 });
     // A weight beyond f16 is its largest number there.
