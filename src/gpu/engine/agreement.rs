@@ -36,13 +36,14 @@ impl Engine {
             // To the output some maps add.
             let contents =
                 [input, output].map(|buffer| (buffer, made_up(rows * self.plan().buffer(buffer).columns)));
-            let mut first = None;
+            let mut first: Option<Vec<f32>> = None;
             for (kernel, steps) in tried.kernels.iter().zip(own) {
                 contents.iter().for_each(|(buffer, values)| self.write_buffer(*buffer, values));
                 self.run_alone(|pass| steps[0].encode(pass, PassShape::of_rows(rows)))?;
                 let results = self.read_buffer(output, rows)?;
                 let tolerance = if kernel.variant.rounds() { ROUNDED_TOLERANCE } else { TOLERANCE };
-                let agrees = agree(first.get_or_insert_with(|| results.clone()), &results, tolerance);
+                let agrees = first.as_ref().is_none_or(|first| agree(first, &results, tolerance));
+                first.get_or_insert(results);
                 if !agrees {
                     log::warn!(
                         "{}: {} computes something else than {} on {}, and is not used",
@@ -69,7 +70,7 @@ fn made_up(count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// Whether all results are as close as that; the first is held against itself, whatever it is.
+/// Whether all results are as close as that; the same bits are, whatever they are.
 fn agree(first: &[f32], other: &[f32], tolerance: f32) -> bool {
     let largest = first.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let is_close = |(one, other): (&f32, &f32)| {
