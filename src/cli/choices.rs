@@ -26,6 +26,7 @@ impl ValueEnum for StrategyKind {
             Self::Lookahead => {
                 "Greedy decoding that guesses ahead by itself and verifies several tokens in one pass"
             }
+            Self::Server => "The server's own choice, for a model on a server: its stages, its draws",
         };
         Some(PossibleValue::new(self.name()).help(help))
     }

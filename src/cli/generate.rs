@@ -203,7 +203,9 @@ fn note_unused(arguments: &Generate) -> Option<String> {
         StrategyKind::Greedy => "greedy decoding",
         StrategyKind::Contrastive => "contrastive search",
         StrategyKind::Lookahead => "lookahead decoding",
-        StrategyKind::Sample | StrategyKind::Beam | StrategyKind::Speculative => return None,
+        StrategyKind::Sample | StrategyKind::Beam | StrategyKind::Speculative | StrategyKind::Server => {
+            return None;
+        }
     };
     let unused = !names.is_empty();
     unused.then(|| format!("note: {decoding} ignores {}; add --strategy sample", names.join(", ")))

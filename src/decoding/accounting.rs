@@ -57,6 +57,7 @@ pub(super) fn account(node: &mut Node, run: &mut Run, moments: Moments, cost: Pa
         wait_seconds: cost.wait_seconds,
         gpu_seconds: cost.gpu_seconds,
         bus_seconds: cost.bus_seconds,
+        server_seconds: cost.server_seconds,
         choose_seconds: choosing.elapsed().as_secs_f64(),
     };
     let figures = if node.step == 1 {

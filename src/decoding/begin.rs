@@ -1,14 +1,16 @@
 //! From settings to the strategy that they ask for: the one file that knows all of them.
 
 use super::beam::Beam;
-use super::chain::StageContext;
+use super::chain::{Chain, StageContext};
 use super::contrastive::Contrastive;
 use super::error::{DecodingError, ensure};
 use super::lookahead::Lookahead;
+use super::server_sampling::ServerSampled;
 use super::settings::DecodingSettings;
 use super::single_token::SingleToken;
 use super::speculative::Speculative;
 use super::strategy::{Ending, SharedModel, Strategy};
+use super::told;
 use crate::model::LanguageModel;
 use crate::trace::StrategyKind;
 
@@ -50,6 +52,7 @@ pub fn begin_with(
     check_draft(aids, model)?;
     let eos = settings.stop.eos.tokens(model_eos);
     let context = StageContext { eos: eos.clone(), ..aids.stages.clone() };
+    told::check(settings, &Chain::of(settings, &context), model)?;
     let ending = Ending { eos, max_tokens: settings.stop.max_tokens, prompt: prompt.len() };
     Ok(match settings.strategy {
         StrategyKind::Greedy | StrategyKind::Sample => {
@@ -66,6 +69,7 @@ pub fn begin_with(
             aids.head.as_ref(),
         )),
         StrategyKind::Lookahead => Box::new(Lookahead::new(settings, &context, ending, prompt)),
+        StrategyKind::Server => Box::new(ServerSampled::new(settings, &context, ending, prompt)),
     })
 }
 

@@ -43,12 +43,14 @@ pub struct Filtered {
     pub raw: Row,
     /// Their softmax.
     pub before: Softmax,
-    /// Its entropy, in nats.
-    pub entropy: f64,
+    /// Its entropy, in nats: the least and the most that it can be, by what is known of the row.
+    pub entropy: [f64; 2],
     /// The values that the strategy chooses from.
     pub row: Row,
-    /// Their softmax.
+    /// Their softmax, with what is not listed weighing the most that it can.
     pub after: Softmax,
+    /// The same, with what is not listed weighing the least that it can.
+    pub(super) after_least: Softmax,
     /// What each stage did.
     pub stages: Vec<StageRecord>,
     /// The tokens that the rows' ids stand for, where they are places among candidates.
@@ -171,13 +173,14 @@ impl Chain {
     pub fn run(&self, logits: &[f32], history: History<'_>) -> Result<Filtered, DecodingError> {
         let raw = Row::new(logits);
         let apply = |stage: &Stage, row: &mut Row| Some(stage.apply(row, history));
-        let filtered = self.run_with(raw.clone(), raw.entropy(), None, apply).map_err(|halt| match halt {
-            Halt::Undecided => unreachable!("a whole row decides everything"),
-            Halt::Empty(index) => {
-                let (stage, step) = (&self.stages[index], history.generated().len() + 1);
-                DecodingError::NothingLeft { step, stage: stage.name(), reason: stage.why_nothing() }
-            }
-        })?;
+        let filtered =
+            self.run_with(raw.clone(), [raw.entropy(); 2], None, apply).map_err(|halt| match halt {
+                Halt::Undecided => unreachable!("a whole row decides everything"),
+                Halt::Empty(index) => {
+                    let (stage, step) = (&self.stages[index], history.generated().len() + 1);
+                    DecodingError::NothingLeft { step, stage: stage.name(), reason: stage.why_nothing() }
+                }
+            })?;
         Ok(Filtered { pinned: self.pins.in_row(&raw), ..filtered })
     }
 
@@ -185,7 +188,7 @@ impl Chain {
     pub(super) fn run_with(
         &self,
         raw: Row,
-        entropy: f64,
+        entropy: [f64; 2],
         candidates: Option<Vec<u32>>,
         apply: impl FnMut(&Stage, &mut Row) -> Option<usize>,
     ) -> Result<Filtered, Halt> {
@@ -198,8 +201,20 @@ impl Chain {
         let stages = self.pass(&mut row, &mut listed, apply)?;
         let before = raw.softmax();
         let after = if stages.is_empty() { before } else { row.softmax() };
-        let pinned = Vec::new();
-        Ok(Filtered { raw, before, entropy, row, after, stages, candidates, listed, next, pinned })
+        let (after_least, pinned) = (after, Vec::new());
+        Ok(Filtered {
+            raw,
+            before,
+            entropy,
+            row,
+            after,
+            after_least,
+            stages,
+            candidates,
+            listed,
+            next,
+            pinned,
+        })
     }
 
     fn pass(
@@ -255,13 +270,14 @@ impl Chain {
                 trail.candidate(token, &raw, &before, &row, &after)
             })
             .collect();
-        let logit = raw.value(id);
+        let (logit, [least, most]) = (raw.value(id), entropy);
         Node {
             token,
             logit,
             log_probability: (f64::from(logit) - before.log_sum_exp) as f32,
             rank,
-            entropy: entropy as f32,
+            entropy: least as f32,
+            entropy_at_most: (most > least).then_some(most as f32),
             log_sum_exp: finite(before.log_sum_exp as f32),
             stages,
             others: Others { highest, ..others(&candidates, raw.kept_count(), row.kept_count()) },
@@ -308,6 +324,7 @@ impl Filtered {
         let (name, kept) = (name.to_owned(), self.row.kept_count());
         self.stages.push(StageRecord { name, setting, kept, changed, state: None });
         self.after = self.row.softmax();
+        self.after_least = self.after;
     }
 
     /// The highest raw logit that a record of so many candidates and this id does not list.

@@ -39,6 +39,19 @@ pub enum DecodingError {
         /// The stage's name.
         stage: &'static str,
     },
+    /// What was chosen needs more than the model's server sends.
+    #[error("{what} needs {needed}, which this server does not send: {advice}")]
+    NotSent {
+        /// The strategy or stage.
+        what: &'static str,
+        /// What it needs.
+        needed: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A server is to choose, and the model is on this computer.
+    #[error("a server is to choose the tokens, but this model has none: choose another strategy")]
+    NoServer,
     /// A setting outside its range.
     #[error("{what} is {value}, but {rule}")]
     Setting {

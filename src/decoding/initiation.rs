@@ -46,6 +46,8 @@ pub struct PassCost {
     pub gpu_seconds: Option<f64>,
     /// Waiting for weights that crossed the bus, by GPU timestamps; `None` when no chunk came with it.
     pub bus_seconds: Option<f64>,
+    /// What a server says that it took itself.
+    pub server_seconds: Option<f64>,
     /// Positions computed once more for a state that was not stored; not among the rows.
     pub recomputed: u64,
 }
@@ -173,6 +175,9 @@ impl PassCost {
         self.gpu_seconds = before.zip(timing.gpu_seconds).map(|(sum, more)| sum + more);
         if let Some(seconds) = timing.bus_seconds {
             *self.bus_seconds.get_or_insert(0.0) += seconds;
+        }
+        if let Some(seconds) = timing.server_seconds {
+            *self.server_seconds.get_or_insert(0.0) += seconds;
         }
         self.rows += rows;
         self.encode_seconds += timing.encode_seconds;

@@ -18,6 +18,7 @@ pub mod pins;
 pub mod random;
 pub mod row;
 mod row_logits;
+mod server_sampling;
 pub mod settings;
 pub mod single_token;
 pub mod speculative;
@@ -27,6 +28,7 @@ pub mod strategy;
 pub mod strategy_settings;
 pub mod summary;
 mod text;
+mod told;
 pub mod what_if;
 
 pub use crate::trace::StrategyKind;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::error::{DecodingError, ensure};
+use super::server_sampling;
 use super::strategy_settings::{
     BeamSettings, ContrastiveSettings, LookaheadSettings, Picking, SpeculativeSettings,
 };
@@ -295,7 +296,7 @@ impl DecodingSettings {
     pub fn picks(&self) -> Picking {
         match self.strategy {
             StrategyKind::Greedy | StrategyKind::Contrastive | StrategyKind::Lookahead => Picking::Argmax,
-            StrategyKind::Sample => Picking::Sample,
+            StrategyKind::Sample | StrategyKind::Server => Picking::Sample,
             StrategyKind::Beam | StrategyKind::Speculative => self.picking,
         }
     }
@@ -316,6 +317,7 @@ impl DecodingSettings {
             StrategyKind::Contrastive => self.contrastive.check()?,
             StrategyKind::Speculative => self.speculative.check()?,
             StrategyKind::Lookahead => self.lookahead.check()?,
+            StrategyKind::Server => server_sampling::check(&self.stages)?,
         }
         if let EosRule::Tokens(tokens) = &self.stop.eos {
             tokens.iter().try_for_each(|&id| in_vocabulary("an end-of-text id", id, vocabulary))?;

@@ -19,7 +19,7 @@ use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy, fork_shared};
 use super::strategy_settings::Picking;
 use crate::model::batch::{Batch, RowOutput};
-use crate::model::language_model::PassId;
+use crate::model::language_model::{ChainedModel, PassId};
 use crate::model::selection::SamplingParams;
 use crate::model::{LanguageModel, ModelError, SequenceId};
 use crate::trace::{Node, Run};
@@ -159,11 +159,13 @@ impl SingleToken {
         let (id, draw) = match self.picking {
             Picking::Argmax => (filtered.row.best().unwrap_or_default(), None),
             Picking::Sample => {
-                let (id, draw) = draw(&filtered.row, &filtered.after, self.seed, step as u64);
-                if filtered.row.tail.count > 0 && draw.value >= draw.to {
+                let (id, drawn) = draw(&filtered.row, &filtered.after, self.seed, step as u64);
+                let (other, least) = draw(&filtered.row, &filtered.after_least, self.seed, step as u64);
+                let in_tail = [drawn, least].iter().any(|draw| draw.value >= draw.to);
+                if filtered.row.tail.count > 0 && (in_tail || id != other) {
                     return None;
                 }
-                (id, Some(draw))
+                (id, Some(drawn))
             }
         };
         Some(Node { draw, ..self.chain.record(filtered, id, self.history()) })
@@ -232,7 +234,9 @@ impl Strategy for SingleToken {
         let (seen, mut next, mut cached) = match self.take_pending(output, model)? {
             Some(pending) => {
                 let next = self.follow(pending, step, model);
-                let collected = model.chained().map(|chained| chained.collect(pending.pass));
+                let collect =
+                    |chained: &mut dyn ChainedModel| chained.collect_unless(pending.pass, control.interrupt);
+                let collected = model.chained().map(collect);
                 let outputs = collected.expect("a model that took a pass gives it back");
                 let outputs = outputs.inspect_err(|_| discard(next, model))?;
                 self.cost.add(1, &outputs.timing);

@@ -6,7 +6,7 @@
 use super::chain::{Chain, Filtered};
 use super::row::{Row, Tail};
 use super::stages::{self, Stage};
-use crate::model::selection::{MOST_CANDIDATES, SamplingParams, Summary};
+use crate::model::selection::{MOST_CANDIDATES, SamplingParams, Summary, Unlisted};
 
 /// Temperatures for which the model's arithmetic keeps its range, and divides every value to another one.
 const COLDEST: f32 = 1e-4;
@@ -17,6 +17,9 @@ impl Chain {
     /// What to ask of the model so that this chain may be run on its summaries; `uniform` is where the choice
     /// lies on 0–1. `None` if only whole rows of `vocabulary` logits will do.
     pub fn sampling_params(&self, vocabulary: usize, uniform: f32) -> Option<SamplingParams> {
+        if self.stages.iter().any(Stage::looks_beyond_the_highest) {
+            return None;
+        }
         let listed = MOST_CANDIDATES.min(vocabulary);
         if self.recorded_candidates > listed && listed < vocabulary {
             return None;
@@ -37,22 +40,8 @@ impl Chain {
                 Stage::MinP(share) => params.min_p = share,
                 // It shifts all values alike: the choice is the same.
                 Stage::LogSoftmax => {}
-                Stage::Grammar { .. }
-                | Stage::LogitBias(_)
-                | Stage::RepetitionPenalty(_)
-                | Stage::PresencePenalty(_)
-                | Stage::FrequencyPenalty(_)
-                | Stage::Dry(_)
-                | Stage::NoRepeatNgram(_)
-                | Stage::BadWords(_)
-                | Stage::MinNewTokens { .. }
-                | Stage::ForcedTokens(_)
-                | Stage::SuppressTokens(_)
-                | Stage::TopA(_)
-                | Stage::TypicalP(_)
-                | Stage::EpsilonCutoff(_)
-                | Stage::EtaCutoff(_)
-                | Stage::Mirostat(_) => return None,
+                // They were asked for above.
+                _ => {}
             }
         }
         Some(params)
@@ -61,16 +50,56 @@ impl Chain {
     /// Runs all stages over a summary without broken logits, made for [`Self::sampling_params`]. `None` if a stage's
     /// work depends on single values of what is not listed.
     pub fn run_summary(&self, summary: &Summary) -> Option<Filtered> {
+        let [least, most] = self.run_between(summary)?;
+        if least.row.kept != most.row.kept || least.row.tail.count != most.row.tail.count {
+            return None;
+        }
+        let pinned = self.pins.in_summary(summary);
+        Some(Filtered { pinned, entropy: most.entropy, after_least: least.after, ..most })
+    }
+
+    /// The row with what is not listed weighing the least and the most that it can.
+    fn run_between(&self, summary: &Summary) -> Option<[Filtered; 2]> {
         let mut raw = Row::new(&summary.logits);
         raw.tail = tail(&raw, summary.others(), summary.sum);
-        let apply = |stage: &Stage, row: &mut Row| apply(stage, row, summary);
-        let filtered = self.run_with(raw, summary.entropy(), Some(summary.tokens.clone()), apply).ok()?;
-        Some(Filtered { pinned: self.pins.in_summary(summary), ..filtered })
+        let run = |bound: usize| {
+            let apply = |stage: &Stage, row: &mut Row| apply(stage, row, summary, bound);
+            self.run_with(raw.clone(), summary.entropy(), Some(summary.tokens.clone()), apply).ok()
+        };
+        let most = run(1)?;
+        let least = if summary.unlisted == Unlisted::Summed { most.clone() } else { run(0)? };
+        Some([least, most])
     }
 }
 
-/// Applies a stage to the values listed and to what is known of the tail, if that is enough.
-fn apply(stage: &Stage, row: &mut Row, summary: &Summary) -> Option<usize> {
+impl Stage {
+    /// Whether its work depends on single values that are not among the highest.
+    pub(super) fn looks_beyond_the_highest(&self) -> bool {
+        match self {
+            Self::LogSoftmax | Self::Temperature(_) | Self::TopK(_) | Self::TopP(_) | Self::MinP(_) => false,
+            Self::Grammar { .. }
+            | Self::LogitBias(_)
+            | Self::RepetitionPenalty(_)
+            | Self::PresencePenalty(_)
+            | Self::FrequencyPenalty(_)
+            | Self::Dry(_)
+            | Self::NoRepeatNgram(_)
+            | Self::BadWords(_)
+            | Self::MinNewTokens { .. }
+            | Self::ForcedTokens(_)
+            | Self::SuppressTokens(_)
+            | Self::TopA(_)
+            | Self::TypicalP(_)
+            | Self::EpsilonCutoff(_)
+            | Self::EtaCutoff(_)
+            | Self::Mirostat(_) => true,
+        }
+    }
+}
+
+/// Applies a stage to the values listed and to what is known of the tail, if that is enough. `bound` is 0 for the least that the
+/// tail can weigh, and 1 for the most.
+fn apply(stage: &Stage, row: &mut Row, summary: &Summary, bound: usize) -> Option<usize> {
     let lowest = *row.values.last()?;
     match *stage {
         Stage::LogSoftmax => Some(stages::log_softmax(row) + row.tail.count),
@@ -83,7 +112,7 @@ fn apply(stage: &Stage, row: &mut Row, summary: &Summary) -> Option<usize> {
             let changed = stages::temperature(row, divisor);
             let listed_zeros = summary.logits.iter().filter(|&&logit| logit == 0.0).count();
             let tail_zeros = if shifted { 0 } else { summary.zeros - listed_zeros };
-            row.tail = tail(row, row.tail.count, summary.tempered_sum);
+            row.tail = tail(row, row.tail.count, summary.tempered(f64::from(divisor))[bound]);
             Some(changed + row.tail.count - tail_zeros)
         }
         _ if row.tail.count == 0 => match *stage {

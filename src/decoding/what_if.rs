@@ -133,6 +133,6 @@ fn picking_of(run: &Run) -> Option<Picking> {
                 || run.steps.iter().any(|step| drawn(&step.detail));
             (!by_draws).then_some(Picking::Argmax)
         }
-        StrategyKind::Beam | StrategyKind::Contrastive => None,
+        StrategyKind::Beam | StrategyKind::Contrastive | StrategyKind::Server => None,
     }
 }

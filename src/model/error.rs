@@ -37,6 +37,18 @@ pub enum ModelError {
     /// A probe of a plan that is no decoder's.
     #[error("there are no layers to look into: what the model computes is not a decoder's plan")]
     NoLayers,
+    /// The server that computes did not do it; the model stays, and the same may be asked again.
+    #[error("{reason}")]
+    Server {
+        /// What happened, and what to do.
+        reason: String,
+    },
+    /// What was asked of a row is not among what the server sends.
+    #[error("{reason}")]
+    NotSent {
+        /// What, and what to do.
+        reason: String,
+    },
     /// The device has no memory left.
     #[error(
         "the GPU has no memory left for {what}: try a shorter context, a smaller model, or close other programs that use the GPU"

@@ -19,6 +19,11 @@ pub trait LanguageModel {
     /// Most rows that one pass takes.
     fn max_rows(&self) -> usize;
 
+    /// What it tells of rows.
+    fn tells(&self) -> RowsTold {
+        RowsTold::default()
+    }
+
     /// An empty sequence, for a text that may fill the context.
     fn new_sequence(&mut self) -> SequenceId;
 
@@ -76,6 +81,11 @@ pub trait LanguageModel {
         None
     }
 
+    /// The same model as one whose server chooses tokens by itself, if it has one that does.
+    fn sampler(&mut self) -> Option<&mut dyn Sampler> {
+        None
+    }
+
     /// The same model as one whose passes can be looked into, if they can.
     fn probing(&mut self) -> Option<&mut dyn Probing> {
         None
@@ -103,8 +113,88 @@ pub trait ChainedModel {
     /// Waits for a pass and returns its results. After an error its rows are forgotten.
     fn collect(&mut self, pass: PassId) -> Result<Outputs, ModelError>;
 
+    /// As [`Self::collect`], but a pass that takes long ends in [`ModelError::Interrupted`] soon after `interrupt` is set.
+    fn collect_unless(&mut self, pass: PassId, _interrupt: &AtomicBool) -> Result<Outputs, ModelError> {
+        self.collect(pass)
+    }
+
     /// Forgets a pass and its rows without waiting for it. Discard passes that followed it first.
     fn discard(&mut self, pass: PassId);
+}
+
+/// What a model tells of rows of logits, where that is not everything: a server sends what it sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowsTold {
+    /// The most log-probabilities of a row that it tells, the highest ones; `None` where whole rows can be had.
+    pub highest: Option<usize>,
+    /// Whether its logits are log-probabilities: they differ from what the LM head computed by a number that is the same for
+    /// all of a row.
+    pub are_normalised: bool,
+    /// Whether it keeps its final hidden states to itself.
+    pub hides_states: bool,
+}
+
+/// A model whose server can choose the tokens: it samples in its own way, and tells what it chose.
+pub trait Sampler {
+    /// Begins after a text: from now on the server chooses up to so many tokens as asked. What it was asked before ends.
+    fn begin(
+        &mut self,
+        text: &[u32],
+        sampling: &ServerSampling,
+        most_tokens: usize,
+    ) -> Result<(), ModelError>;
+
+    /// Waits for the next token; `None` where the server has ended the text.
+    fn next(&mut self, interrupt: &AtomicBool) -> Result<Option<Sampled>, ModelError>;
+
+    /// Ends what is under way.
+    fn end(&mut self);
+}
+
+/// A token that a server chose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampled {
+    /// Its row; `chosen` is the token.
+    pub summary: Summary,
+    /// The token's log-probability, in nats.
+    pub log_probability: f32,
+    /// How long it took.
+    pub timing: PassTiming,
+}
+
+/// How a server is asked to choose. What is neutral is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ServerSampling {
+    /// Divides the logits; 0 takes the highest.
+    pub temperature: f32,
+    /// Keeps the k highest; 0 is off.
+    pub top_k: usize,
+    /// Keeps the fewest tokens whose probabilities reach p together; 1 is off.
+    pub top_p: f32,
+    /// Keeps tokens with at least this fraction of the highest probability; 0 is off.
+    pub min_p: f32,
+    /// Divides positive logits of tokens that occurred, and multiplies others; 1 is off.
+    pub repetition_penalty: f32,
+    /// Taken off the logits of tokens that occurred in the new text; 0 is off.
+    pub presence_penalty: f32,
+    /// The same for each time; 0 is off.
+    pub frequency_penalty: f32,
+    /// Seed of the server's own draws.
+    pub seed: u64,
+}
+
+impl ServerSampling {
+    /// The highest logit.
+    pub const GREEDY: Self = Self {
+        temperature: 0.0,
+        top_k: 0,
+        top_p: 1.0,
+        min_p: 0.0,
+        repetition_penalty: 1.0,
+        presence_penalty: 0.0,
+        frequency_penalty: 0.0,
+        seed: 0,
+    };
 }
 
 /// A pass that was submitted and is neither collected nor discarded.
@@ -137,6 +227,8 @@ pub struct PassTiming {
     pub wait_seconds: f64,
     /// Of the waiting, the time in which the CPU recorded commands for a next pass of the same shape.
     pub ahead_seconds: f64,
+    /// Of the whole time, what a server says that it took itself; `None` where none computed, or it does not tell.
+    pub server_seconds: Option<f64>,
     /// Computing, by GPU timestamps; `None` if the adapter has none.
     pub gpu_seconds: Option<f64>,
     /// Not computing, because weights had to cross the bus first, by GPU timestamps; `None` if the adapter has none, and

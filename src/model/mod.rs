@@ -39,7 +39,7 @@ pub use decoder::plan_decoder;
 pub use divergence::{Divergence, DivergenceSummary};
 pub use error::{ConfigError, ModelError};
 pub use fuse::{Fused, fuse};
-pub use language_model::{ChainedModel, LanguageModel, Outputs};
+pub use language_model::{ChainedModel, LanguageModel, Outputs, RowsTold, Sampled, Sampler, ServerSampling};
 pub use plan::{Op, Plan};
 pub use probe::{Probe, ProbeRequest, Probing};
 pub use profiling::Profiling;

@@ -65,6 +65,17 @@ pub struct PinnedLogit {
     pub rank: usize,
 }
 
+/// What a summary tells of the logits that it does not list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unlisted {
+    /// All sums of the summary are over them as well.
+    #[default]
+    Summed,
+    /// [`Summary::sum`] alone is, because log-probabilities add up to 1: a server sends no more. The other sums and counts
+    /// are over what is listed. No logit that is not listed is above the last one that is.
+    Weighed,
+}
+
 /// A summary of a row of V logits: the highest ones, and sums over all of them.
 ///
 /// NaN and +∞ are counted; otherwise they rank below all others.
@@ -96,12 +107,55 @@ pub struct Summary {
     pub chosen: u32,
     /// The tokens that were pinned when the row was computed.
     pub pinned: Vec<PinnedLogit>,
+    /// What the sums tell of logits that are not listed.
+    pub unlisted: Unlisted,
 }
 
 impl Summary {
-    /// −Σ p ln p of the row's softmax, in nats.
-    pub fn entropy(&self) -> f64 {
-        self.sum.ln() - self.weighted_sum / self.sum
+    /// −Σ p ln p of the row's softmax, in nats: the least and the most that it can be, which differ only where the unlisted
+    /// logits are but weighed.
+    ///
+    /// Their part is least where each is as high as it may be, and most where all are alike.
+    pub fn entropy(&self) -> [f64; 2] {
+        let listed = self.sum.ln() - self.weighted_sum / self.sum;
+        let weight = self.unlisted_weight();
+        if weight == 0.0 {
+            return [listed; 2];
+        }
+        let below = |each: f64| listed - weight * each / self.sum;
+        let last = self.logits.last().map_or(0.0, |&last| f64::from(last) - self.highest());
+        [below(last), below((weight / self.others() as f64).ln().min(last))]
+    }
+
+    /// Σ exp((l − highest) / temperature) over all logits l, the least and the most that it can be.
+    ///
+    /// For unlisted logits that are but weighed the bounds are where all are alike, and where each is as high or as low as it
+    /// may be.
+    pub fn tempered(&self, temperature: f64) -> [f64; 2] {
+        let weight = self.unlisted_weight();
+        if weight == 0.0 {
+            return [self.tempered_sum; 2];
+        }
+        let power = 1.0 / temperature;
+        let last = self.logits.last().map_or(0.0, |&last| f64::from(last) - self.highest());
+        let alike = (self.others() as f64).powf(1.0 - power) * weight.powf(power);
+        let unlike = weight * (last * (power - 1.0)).exp();
+        let [least, most] = if alike < unlike { [alike, unlike] } else { [unlike, alike] };
+        [self.tempered_sum + least, self.tempered_sum + most]
+    }
+
+    /// Σ exp(l − highest) over unlisted logits that no other sum counts.
+    fn unlisted_weight(&self) -> f64 {
+        if self.unlisted == Unlisted::Summed || self.others() == 0 {
+            return 0.0;
+        }
+        let highest = self.highest();
+        let listed: f64 = self.logits.iter().map(|&logit| (f64::from(logit) - highest).exp()).sum();
+        (self.sum - listed).max(0.0)
+    }
+
+    fn highest(&self) -> f64 {
+        self.logits.first().copied().map_or(0.0, f64::from)
     }
 
     /// Entries of the vocabulary that are not among the candidates.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::model::selection::{
-    MOST_CANDIDATES, PinnedLogit, RECENT_ROWS, RowHandle, SamplingParams, Summary,
+    MOST_CANDIDATES, PinnedLogit, RECENT_ROWS, RowHandle, SamplingParams, Summary, Unlisted,
 };
 
 /// The newest rows of logits that were summarised.
@@ -62,6 +62,7 @@ pub fn summarise(row: RowHandle, logits: &[f32], sampling: &SamplingParams) -> S
         logits: tokens.iter().take(MOST_CANDIDATES).map(|&id| logits[id as usize]).collect(),
         chosen: 0,
         pinned: Vec::new(),
+        unlisted: Unlisted::Summed,
     };
     summary.chosen = choose(&summary, sampling);
     summary

@@ -22,7 +22,7 @@ use crate::decoding::{
 };
 use crate::model::{ModelError, SequenceId};
 use crate::tokenizer::{AddSpecial, Detokenised, Detokeniser, Tokenizer};
-use crate::trace::{LongRope, PhaseFigures, PromptToken, Run, StepInput, StopReason};
+use crate::trace::{LongRope, Node, PhaseFigures, PromptToken, Run, StepInput, StopReason};
 
 /// A run in progress. To be ended by [`Decode::end`], unless the model goes as well.
 pub struct Decode {
@@ -107,6 +107,9 @@ impl Decode {
         // The text goes on where the prompt's ends, so one detokeniser takes both.
         let mut detokeniser = Detokeniser::default();
         let tokenizer = ready.tokenizer.as_ref();
+        if let Some(tokenizer) = tokenizer {
+            tokenizer.learn(&ids);
+        }
         run.prompt = ids.iter().map(|&id| prompt_token(tokenizer, &mut detokeniser, id)).collect();
         let stop_texts = StopTexts::new(&settings.stop.texts);
         let prompt_text = TextState { detokeniser, written_out: stop_texts.clone(), stop_texts };
@@ -338,6 +341,8 @@ impl Decode {
         let first = nodes.start;
         self.run.phases.detokenise.amount += nodes.len() as u64;
         let mut stopped = Vec::new();
+        let told = |node: &Node| node.candidates.iter().map(|candidate| candidate.token).collect::<Vec<_>>();
+        tokenizer.learn(&self.run.nodes[nodes.clone()].iter().flat_map(told).collect::<Vec<_>>());
         for index in nodes {
             let node = &mut self.run.nodes[index];
             let before = node.parent.map_or(&self.prompt_text, |parent| &self.texts[parent]);

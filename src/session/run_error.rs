@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::load::LoadError;
 use crate::decoding::DecodingError;
+use crate::model::ModelError;
 use crate::tokenizer::TokenizerError;
 use crate::tokenizer::grammar::GrammarError;
 
@@ -80,4 +81,12 @@ pub enum RunError {
     /// The strategy cannot begin or go on.
     #[error(transparent)]
     Decoding(#[from] DecodingError),
+}
+
+impl RunError {
+    /// Whether the same step may succeed later, or with other settings of a server: nothing of the run is lost.
+    pub fn may_pass(&self) -> bool {
+        let Self::Decoding(DecodingError::Model(error)) = self else { return false };
+        matches!(error, ModelError::Server { .. } | ModelError::NotSent { .. })
+    }
 }

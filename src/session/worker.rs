@@ -341,8 +341,15 @@ impl Worker {
         self.end_runs();
     }
 
-    /// Ends the run after an error. A device that failed takes its model along.
+    /// Ends the run after an error. A device that failed takes its model along; a server that did not answer may do so when the
+    /// run goes on, so until then it waits.
     fn fail(&mut self, error: &RunError) {
+        if error.may_pass() {
+            self.hold();
+            self.outbox.notify(Severity::Error, WAITS, &error.to_string());
+            self.outbox.send(Event::Paused);
+            return;
+        }
         let title = match self.lanes.shown() {
             Some(lane) => &format!("Lane {} could not go on", lane_letter(lane)),
             None => "The run could not go on",
@@ -391,6 +398,9 @@ impl Worker {
     }
 }
 
+/// The title of a notice about a run that waits for a server.
+pub(super) const WAITS: &str = "The run waits";
+
 /// Whether the model cannot be used after this error.
 pub(super) fn takes_the_model(error: &ModelError) -> bool {
     match error {
@@ -398,6 +408,8 @@ pub(super) fn takes_the_model(error: &ModelError) -> bool {
         ModelError::TokenOutsideVocabulary { .. }
         | ModelError::BeyondContext { .. }
         | ModelError::Interrupted
+        | ModelError::Server { .. }
+        | ModelError::NotSent { .. }
         | ModelError::NoLayers => false,
     }
 }

@@ -8,7 +8,7 @@ use super::lane_runs::lane_letter;
 use super::lanes::{Lanes, SharedPrompt};
 use super::live_run::{LiveRun, Motion};
 use super::run_error::RunError;
-use super::worker::{Worker, takes_the_model};
+use super::worker::{WAITS, Worker, takes_the_model};
 use super::worker_starting::{NotBegun, started};
 use crate::decoding::{Control, DecodingError};
 use crate::model::ModelError;
@@ -122,6 +122,12 @@ impl Worker {
                 }
             }
             Err(RunError::Decoding(DecodingError::Interrupted)) => {}
+            // All lanes ask the same server.
+            Err(error) if error.may_pass() => {
+                self.hold();
+                self.outbox.notify(Severity::Error, WAITS, &error.to_string());
+                self.outbox.send(Event::Paused);
+            }
             Err(error) => {
                 let title = format!("Lane {} could not go on", lane_letter(lane));
                 self.outbox.notify(Severity::Error, &title, &error.to_string());

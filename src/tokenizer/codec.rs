@@ -8,6 +8,7 @@ use tokenizers::{Decoder, Model};
 use super::chat::{ChatError, ChatTemplate, Conversation};
 use super::error::{TokenizerError, malformed};
 use super::guarded::guarded;
+use super::remote::RemoteTokenizer;
 use super::spelling::{self, Spelling};
 use super::token_bytes::TokenBytes;
 
@@ -15,7 +16,7 @@ use super::token_bytes::TokenBytes;
 pub struct Tokenizer {
     /// What makes a prompt of a conversation, or why nothing does.
     pub chat: Result<ChatTemplate, ChatError>,
-    inner: tokenizers::Tokenizer,
+    vocabulary: Vocabulary,
     pub(super) spelling: Spelling,
     edges: Option<Edges>,
     /// Tokens that the library holds under another text than their own.
@@ -23,6 +24,14 @@ pub struct Tokenizer {
     vocabulary_size: usize,
     /// What grammars look at, by the number of the model's ids, once one asked for it.
     token_bytes: Mutex<Option<(usize, TokenBytes)>>,
+}
+
+/// What knows the tokens.
+enum Vocabulary {
+    /// Files that were read.
+    Here(Box<tokenizers::Tokenizer>),
+    /// A server.
+    There(Box<dyn RemoteTokenizer>),
 }
 
 /// A token that the library holds under another text than its own.
@@ -71,9 +80,29 @@ impl Tokenizer {
             edges: config.and_then(|config| edges(&inner, config)),
             odd: HashMap::new(),
             vocabulary_size: vocabulary.values().max().map_or(0, |&id| id as usize + 1),
-            inner,
+            vocabulary: Vocabulary::Here(Box::new(inner)),
             token_bytes: Mutex::new(None),
         })
+    }
+
+    /// One that is elsewhere.
+    pub fn remote(remote: Box<dyn RemoteTokenizer>) -> Self {
+        Self {
+            chat: Err(ChatError::Missing),
+            spelling: Spelling::of(None),
+            edges: None,
+            odd: HashMap::new(),
+            vocabulary_size: remote.vocabulary_size(),
+            vocabulary: Vocabulary::There(remote),
+            token_bytes: Mutex::new(None),
+        }
+    }
+
+    /// Prepares for what is to be asked of these tokens: where they are elsewhere, one request is less than one for each.
+    pub fn learn(&self, ids: &[u32]) {
+        if let Vocabulary::There(remote) = &self.vocabulary {
+            remote.learn(ids);
+        }
     }
 
     /// The bytes of all tokens of a model with `vocabulary` ids. They are collected once.
@@ -81,7 +110,10 @@ impl Tokenizer {
         let mut kept = self.token_bytes.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
             Some((size, bytes)) if *size == vocabulary => bytes.clone(),
-            _ => kept.insert((vocabulary, TokenBytes::new(vocabulary, |id| self.bytes(id)))).1.clone(),
+            _ => {
+                self.learn(&(0..vocabulary as u32).collect::<Vec<_>>());
+                kept.insert((vocabulary, TokenBytes::new(vocabulary, |id| self.bytes(id)))).1.clone()
+            }
         }
     }
 
@@ -92,11 +124,17 @@ impl Tokenizer {
 
     /// The ids of a text; `special` says whether the special tokens that the file asks for (BOS, …) are added.
     pub fn encode(&self, text: &str, special: AddSpecial) -> Result<Vec<u32>, TokenizerError> {
+        let inner = match &self.vocabulary {
+            Vocabulary::Here(inner) => inner,
+            Vocabulary::There(remote) => {
+                return remote.encode(text, special).map_err(|reason| TokenizerError::Server { reason });
+            }
+        };
         let edges = match special {
             AddSpecial::AsFileSays => self.edges,
             AddSpecial::Never => Some(Edges { first: None, last: None }),
         };
-        let encoding = guarded(|| self.inner.encode_fast(text, edges.is_none()))
+        let encoding = guarded(|| inner.encode_fast(text, edges.is_none()))
             .map_err(|reason| TokenizerError::Encode { reason })?;
         let Edges { first, last } = edges.unwrap_or(Edges { first: None, last: None });
         Ok(first.into_iter().chain(encoding.get_ids().iter().copied()).chain(last).collect())
@@ -105,27 +143,42 @@ impl Tokenizer {
     /// The ids of a conversation, up to where the assistant begins to speak. The template writes the special tokens, so
     /// none is added.
     pub fn encode_chat(&self, conversation: &Conversation) -> Result<Vec<u32>, TokenizerError> {
+        if let Vocabulary::There(remote) = &self.vocabulary {
+            return remote.encode_chat(conversation).map_err(|reason| TokenizerError::Server { reason });
+        }
         let template = self.chat.as_ref().map_err(Clone::clone)?;
         self.encode(&template.render(conversation, jiff::Zoned::now().datetime())?, AddSpecial::Never)
     }
 
     /// The id of a token as the vocabulary spells it.
     pub fn id(&self, piece: &str) -> Option<u32> {
-        self.inner.token_to_id(piece)
+        match &self.vocabulary {
+            Vocabulary::Here(inner) => inner.token_to_id(piece),
+            Vocabulary::There(remote) => match remote.encode(piece, AddSpecial::Never).ok()?[..] {
+                [id] => Some(id),
+                _ => None,
+            },
+        }
     }
 
     /// The token as the vocabulary spells it, such as `Ġthe` or `▁the`; `None` for an unknown id.
     pub fn piece(&self, id: u32) -> Option<String> {
         let odd = self.odd.get(&id).map(|odd| odd.piece.clone());
-        odd.or_else(|| self.inner.id_to_token(id))
+        odd.or_else(|| match &self.vocabulary {
+            Vocabulary::Here(inner) => inner.id_to_token(id),
+            Vocabulary::There(remote) => Some(remote.piece(id)?.text),
+        })
     }
 
     /// The piece as a person can read it: bytes that make no whole character are written as vocabularies with byte
     /// fallback do, `<0xE4>`, where a byte-level one has letters that stand for them. All else is as it is spelled.
     pub fn readable_piece(&self, id: u32) -> Option<String> {
         let piece = self.piece(id)?;
-        let added = self.inner.get_added_vocabulary().simple_id_to_token(id).is_some();
-        Some(if added { piece } else { self.spelling.readable(piece) })
+        let written_out = match &self.vocabulary {
+            Vocabulary::Here(inner) => inner.get_added_vocabulary().simple_id_to_token(id).is_some(),
+            Vocabulary::There(_) => true,
+        };
+        Some(if written_out { piece } else { self.spelling.readable(piece) })
     }
 
     /// The bytes that the id adds to a text in whose middle it stands: `Ġthe` is ` the`, `<0xE2>` is one
@@ -148,8 +201,13 @@ impl Tokenizer {
         if let Some(odd) = self.odd.get(&id) {
             return odd.special;
         }
-        let added = self.inner.get_added_vocabulary();
-        self.inner.id_to_token(id).is_some_and(|piece| added.is_special_token(&piece))
+        match &self.vocabulary {
+            Vocabulary::Here(inner) => {
+                let added = inner.get_added_vocabulary();
+                inner.id_to_token(id).is_some_and(|piece| added.is_special_token(&piece))
+            }
+            Vocabulary::There(remote) => remote.piece(id).is_some_and(|piece| piece.special),
+        }
     }
 
     /// The piece as decoding takes it (an added token in its normalised form); `None` for ids without text.
@@ -160,16 +218,37 @@ impl Tokenizer {
         if let Some(odd) = self.odd.get(&id) {
             return Some(odd.piece.clone()).filter(|piece| !piece.is_empty());
         }
-        let added = self.inner.get_added_vocabulary().simple_id_to_token(id);
-        added.or_else(|| self.inner.get_model().id_to_token(id))
+        match &self.vocabulary {
+            Vocabulary::Here(inner) => {
+                let added = inner.get_added_vocabulary().simple_id_to_token(id);
+                added.or_else(|| inner.get_model().id_to_token(id))
+            }
+            Vocabulary::There(remote) => Some(remote.piece(id)?.text),
+        }
     }
 
     /// The piece of an id, and what it adds after the piece `before`; `None` for ids without text.
     pub(super) fn added_text(&self, before: Option<&str>, id: u32) -> Option<(String, Vec<u8>, BytesAre)> {
         let piece = self.text_piece(id)?;
+        if let Vocabulary::There(remote) = &self.vocabulary {
+            let told = remote.piece(id)?;
+            return Some((piece, told.bytes.unwrap_or_else(|| told.text.into_bytes()), BytesAre::Raw));
+        }
         let own = self.odd.get(&id).and_then(|odd| odd.bytes.clone());
         let (bytes, are) = own.map_or_else(|| self.spelled(before, &piece), |bytes| (bytes, BytesAre::Raw));
         Some((piece, bytes, are))
+    }
+
+    /// The text of ids in a row of which none tells its bytes; `None` where they do.
+    pub(super) fn text_of_parts(&self, ids: &[u32]) -> Option<String> {
+        let Vocabulary::There(remote) = &self.vocabulary else { return None };
+        let untold = |&id: &u32| remote.piece(id).is_some_and(|piece| piece.bytes.is_none());
+        if ids.iter().all(untold) { remote.text(ids) } else { None }
+    }
+
+    /// Whether its tokens are elsewhere.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self.vocabulary, Vocabulary::There(_))
     }
 
     /// What `piece` adds after `before`, as bytes; `before` is `None` at the start of a text, where a
@@ -189,7 +268,8 @@ impl Tokenizer {
     /// The tokenizer's own decoding of pieces; their plain concatenation should it refuse.
     pub(super) fn joined(&self, pieces: &[&str]) -> String {
         let owned = || pieces.iter().map(|&piece| piece.to_owned()).collect::<Vec<_>>();
-        let decoded = match self.inner.get_decoder() {
+        let Vocabulary::Here(inner) = &self.vocabulary else { return pieces.concat() };
+        let decoded = match inner.get_decoder() {
             _ if pieces.is_empty() => return String::new(),
             Some(decoder) => guarded(|| decoder.decode(owned())),
             None => Ok(pieces.join(" ")),

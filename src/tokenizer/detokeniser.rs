@@ -15,7 +15,12 @@ pub struct Detokeniser {
     before: Option<String>,
     /// Bytes of a character that is not whole yet.
     held: Vec<u8>,
+    /// The ids that are parts of that character, where what they add is not told byte by byte.
+    parts: Vec<u32>,
 }
+
+/// Most ids of one character: its bytes.
+const MOST_PARTS: usize = 4;
 
 /// What one more id gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +51,17 @@ impl Detokeniser {
             return Detokenised { text: String::new(), held: self.held.clone() };
         };
         let mut text = String::new();
+        self.parts.push(id);
+        if let Some(parts) = tokenizer.text_of_parts(&self.parts) {
+            // Told together only, and whole once no character of it is replaced.
+            if parts.ends_with('\u{fffd}') && self.parts.len() < MOST_PARTS {
+                self.held = parts.into_bytes();
+                return Detokenised { text, held: self.held.clone() };
+            }
+            (self.held, self.parts) = (Vec::new(), Vec::new());
+            return Detokenised { text: parts, held: Vec::new() };
+        }
+        self.parts.clear();
         match kind {
             BytesAre::Raw => self.before = Some(NEUTRAL.to_owned()),
             BytesAre::Text => {
@@ -91,7 +107,7 @@ impl Detokeniser {
 impl Tokenizer {
     /// The text of ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> String {
-        if ids.iter().any(|id| self.odd.get(id).is_some_and(|odd| odd.bytes.is_some())) {
+        if self.is_remote() || ids.iter().any(|id| self.odd.get(id).is_some_and(|odd| odd.bytes.is_some())) {
             let mut detokeniser = Detokeniser::default();
             let text: String = ids.iter().map(|&id| detokeniser.push(self, id).text).collect();
             return text + &detokeniser.finish(self);

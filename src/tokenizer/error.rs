@@ -43,6 +43,12 @@ pub enum TokenizerError {
         /// What the tokenizer said.
         reason: String,
     },
+    /// The server whose tokenizer it is did not do it.
+    #[error("{reason}")]
+    Server {
+        /// What happened, and what to do.
+        reason: String,
+    },
     /// A conversation that the chat template cannot render.
     #[error(transparent)]
     Chat(#[from] ChatError),

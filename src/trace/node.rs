@@ -53,6 +53,10 @@ pub struct Node {
     pub rank: usize,
     /// Entropy of the raw softmax, in nats (computed).
     pub entropy: f32,
+    /// Where a server has sent the highest log-probabilities alone, `entropy` is the least that it can be, and this the most
+    /// (computed); `None` where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy_at_most: Option<f32>,
     /// log Σ exp of the raw logits, in nats (computed).
     pub log_sum_exp: f32,
     /// The stages that ran, in the order applied.
@@ -165,6 +169,9 @@ pub struct NodeTiming {
     /// Waiting for the GPU's results (measured by the clock); 0 in traces from before it was recorded.
     #[serde(default)]
     pub wait_seconds: f64,
+    /// Of the whole step, what a server says that it computed (sent by the server); left out where none did, or it does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_seconds: Option<f64>,
     /// Computing on the GPU (measured by GPU timestamps); `None` where the adapter has none.
     pub gpu_seconds: Option<f64>,
     /// Not computing on the GPU, because weights had to cross the bus first (measured by GPU timestamps); left out where all

@@ -19,12 +19,21 @@ pub enum StrategyKind {
     Speculative,
     /// Guesses from the model's own parallel trajectories, verified several at a time (Fu et al. 2023).
     Lookahead,
+    /// A server chooses by itself, and tells what it chose.
+    Server,
 }
 
 impl StrategyKind {
     /// All of them, in the order in which a person is shown them.
-    pub const ALL: [Self; 6] =
-        [Self::Greedy, Self::Sample, Self::Beam, Self::Contrastive, Self::Speculative, Self::Lookahead];
+    pub const ALL: [Self; 7] = [
+        Self::Greedy,
+        Self::Sample,
+        Self::Beam,
+        Self::Contrastive,
+        Self::Speculative,
+        Self::Lookahead,
+        Self::Server,
+    ];
 
     /// Its name on the command line, in traces and in settings.
     pub fn name(self) -> &'static str {
@@ -35,6 +44,7 @@ impl StrategyKind {
             Self::Contrastive => "contrastive",
             Self::Speculative => "speculative",
             Self::Lookahead => "lookahead",
+            Self::Server => "server",
         }
     }
 

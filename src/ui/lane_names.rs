@@ -37,6 +37,7 @@ fn strategy(settings: &DecodingSettings) -> &'static str {
         StrategyKind::Contrastive => "Contrastive",
         StrategyKind::Speculative => "Speculative",
         StrategyKind::Lookahead => "Lookahead",
+        StrategyKind::Server => "Server",
     }
 }
 

@@ -115,6 +115,6 @@ fn strategy(run: Option<&Run>) -> &'static str {
         Some(StrategyKind::Contrastive) => "Contrastive",
         Some(StrategyKind::Speculative) => "Draft",
         Some(StrategyKind::Lookahead) => "Lookahead",
-        Some(StrategyKind::Greedy | StrategyKind::Sample) | None => "Strategy",
+        Some(StrategyKind::Greedy | StrategyKind::Sample | StrategyKind::Server) | None => "Strategy",
     }
 }

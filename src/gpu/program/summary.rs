@@ -1,6 +1,6 @@
 //! The words of a row's summary, as `shaders/lib/summary.wgsl` has them; a test holds both together.
 
-use crate::model::selection::{MOST_CANDIDATES, MOST_PINNED, PinnedLogit, RowHandle, Summary};
+use crate::model::selection::{MOST_CANDIDATES, MOST_PINNED, PinnedLogit, RowHandle, Summary, Unlisted};
 
 const SUMMARY_WORDS: usize = 256;
 const SUM: usize = 0;
@@ -40,6 +40,7 @@ pub(super) fn read(row: RowHandle, vocabulary: usize, bytes: &[u8]) -> Summary {
         broken: words[BROKEN] as usize,
         chosen: words[CHOSEN],
         pinned: Vec::new(),
+        unlisted: Unlisted::Summed,
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn show(ui: &mut Ui, when: &mut BreakWhen, decoding: &DecodingSetting
 /// Which tokens the conditions look at.
 fn meaning(strategy: StrategyKind) -> String {
     let which = match strategy {
-        StrategyKind::Greedy | StrategyKind::Sample | StrategyKind::Contrastive => {
+        StrategyKind::Greedy | StrategyKind::Sample | StrategyKind::Contrastive | StrategyKind::Server => {
             "Looks at every new token, and pauses behind it."
         }
         StrategyKind::Beam => {

@@ -35,7 +35,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
     hint(ui, sentence(decoding.strategy));
     match decoding.strategy {
-        StrategyKind::Greedy | StrategyKind::Sample => {}
+        StrategyKind::Greedy | StrategyKind::Sample | StrategyKind::Server => {}
         StrategyKind::Beam => beam(ui, decoding),
         StrategyKind::Contrastive => contrastive(ui, &mut decoding.contrastive),
         StrategyKind::Speculative => {
@@ -58,6 +58,7 @@ fn sentence(strategy: StrategyKind) -> &'static str {
         StrategyKind::Lookahead => {
             "Guesses several tokens ahead by itself, and verifies them in the same pass."
         }
+        StrategyKind::Server => "Lets the server choose in its own way, and records what it tells.",
     }
 }
 

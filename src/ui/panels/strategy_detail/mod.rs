@@ -33,6 +33,10 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
                 "Nothing else to weigh",
                 "Sampling draws from one row of logits: the pipeline and the draw show all of it.",
             ),
+            StrategyKind::Server => (
+                "The server chose",
+                "Which stages it ran and how it drew, it does not tell: the pipeline shows the row that it sent.",
+            ),
             StrategyKind::Beam
             | StrategyKind::Contrastive
             | StrategyKind::Speculative
