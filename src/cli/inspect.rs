@@ -21,6 +21,7 @@ pub(super) fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
         weights: arguments.weights,
         cache: arguments.kv,
         gpu_memory: arguments.gpu_memory,
+        key: None,
     };
     let card = match gpu::find(request.adapter.as_deref()) {
         Err(error) if request.adapter.is_some() => return Err(error.into()),

@@ -12,7 +12,7 @@ use crate::decoding::{DecodingSettings, StrategyInputs, check_prompt};
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
 use crate::session::{
-    self, DraftModel, GpuLoader, LoadError, LoadPart, Loader, Prompt, ReadyModel, RunError, Share,
+    self, ApiKey, DraftModel, GpuLoader, LoadError, LoadPart, Loader, Prompt, ReadyModel, RunError, Share,
     VocabularyMatch,
 };
 use crate::tokenizer::chat::{Conversation, Message};
@@ -166,6 +166,7 @@ pub(super) fn request(options: &ModelOptions) -> Result<LoadRequest, CliError> {
         weights: options.weights,
         cache: options.kv,
         gpu_memory: options.gpu_memory,
+        key: ApiKey::from_environment().map_err(LoadError::Server).map_err(CliError::Load)?,
     })
 }
 

@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::interrupt::INTERRUPTED;
 use crate::formats::BUILT_IN;
 use crate::library::{Environment, NameError, Search, find};
-use crate::session::{ModelSource, read_headers};
+use crate::session::{LoadError, ModelSource, ServerAddress, read_headers};
 
 /// Most candidates that are listed.
 const MOST_LISTED: usize = 8;
@@ -28,6 +28,10 @@ pub(super) fn draft_source(given: &Path) -> Result<ModelSource, CliError> {
 /// it tells more.
 fn named(given: &Path) -> Result<ModelSource, CliError> {
     let path = || Ok(ModelSource::Path(given.to_owned()));
+    if let Some(address) = given.to_str().filter(|given| ServerAddress::looks_like_one(given)) {
+        let address = ServerAddress::parse(address).map_err(LoadError::Server).map_err(CliError::Load)?;
+        return Ok(ModelSource::Server(address));
+    }
     let first = given.components().next();
     let is_path = matches!(
         first,

@@ -13,6 +13,8 @@ pub enum LoadPart {
     /// Headers, configuration and tokenizer are read. No share of it is known.
     #[default]
     Reading,
+    /// A server is asked what it can do. No share of it is known.
+    Connecting,
     /// The device is opened. No share of it is known.
     Opening,
     /// Weights go to the device; counts bytes.
@@ -38,8 +40,9 @@ pub struct Share {
 
 impl LoadPart {
     /// Every part, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Reading,
+        Self::Connecting,
         Self::Opening,
         Self::Uploading,
         Self::Making,
@@ -52,6 +55,7 @@ impl LoadPart {
     pub fn name(self) -> &'static str {
         match self {
             Self::Reading => "reading files",
+            Self::Connecting => "connecting to the server",
             Self::Opening => "opening the GPU",
             Self::Uploading => "uploading weights",
             Self::Making => "making kernels",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::break_when::BreakWhen;
 use crate::decoding::DecodingSettings;
 use crate::model::{CacheFormat, WeightsChoice};
+use crate::servers::{ApiKey, ServerAddress};
 use crate::tokenizer::chat::Conversation;
 
 /// A request to the worker. Each is answered by [`super::Event`]s; none blocks the sender.
@@ -132,13 +133,15 @@ pub struct LoadRequest {
     /// Bytes of GPU memory that the model and those beside it may take together; `None` is all that there is. A model beside
     /// it has the model's limit.
     pub gpu_memory: Option<u64>,
+    /// The key that a server asks for.
+    pub key: Option<ApiKey>,
 }
 
 impl LoadRequest {
     /// The model as its files have it, on the best adapter.
     pub fn of(source: ModelSource) -> Self {
         let weights = WeightsChoice::Original;
-        Self { source, adapter: None, context: None, weights, cache: None, gpu_memory: None }
+        Self { source, adapter: None, context: None, weights, cache: None, gpu_memory: None, key: None }
     }
 }
 
@@ -152,6 +155,8 @@ pub enum ModelSource {
     BuiltInDraft,
     /// A Hugging Face folder, or a file in one.
     Path(PathBuf),
+    /// A model on a server.
+    Server(ServerAddress),
 }
 
 /// A run to begin.
@@ -218,6 +223,7 @@ impl ModelSource {
         match self {
             Self::BuiltIn => "built-in model".to_owned(),
             Self::BuiltInDraft => "built-in draft model".to_owned(),
+            Self::Server(address) => address.to_string(),
             Self::Path(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         }
     }

@@ -10,6 +10,7 @@ use super::second::SecondEvent;
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::model::Probe;
+use crate::servers::ServerFacts;
 use crate::model::profiling::CacheMap;
 use crate::tokenizer::chat::Switch;
 use crate::trace::{
@@ -217,6 +218,8 @@ pub struct Loaded {
     pub chat_switches: Vec<Switch>,
     /// Whether its files have a head that drafts (multi-token prediction).
     pub has_drafting_head: bool,
+    /// What the server is and can do, for a model on one.
+    pub server: Option<ServerFacts>,
 }
 
 /// What a look inside a pass found.

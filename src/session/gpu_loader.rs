@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use super::command::LoadRequest;
+use super::command::{LoadRequest, ModelSource};
 use super::event::{BrokenAdapter, Loaded};
 use super::load::{DraftingHead, LoadError, Loader, ReadyModel};
 use super::opened::Opened;
+use super::served;
 use crate::gpu::{self, AdapterInfo, Device, GpuError, LoadPart, Progress, Share};
 use crate::model::decoder::drafting::SHARED_WITH_HEAD;
 use crate::model::{Fused, LanguageModel, Weights};
@@ -78,6 +79,9 @@ impl Loader for GpuLoader {
     }
 
     fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError> {
+        if let ModelSource::Server(address) = &request.source {
+            return served::load(address, request.key.clone(), request.context, progress);
+        }
         let start = Instant::now();
         let opened = open(request, progress)?;
         announce(progress, LoadPart::Opening)?;
@@ -93,6 +97,9 @@ impl Loader for GpuLoader {
         request: &LoadRequest,
         progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError> {
+        if let ModelSource::Server(address) = &request.source {
+            return served::load(address, request.key.clone(), request.context, progress);
+        }
         let start = Instant::now();
         let opened = open(request, progress)?;
         let device = match self.device.upgrade() {
@@ -154,6 +161,7 @@ fn ready(
         chat_problem,
         chat_switches,
         has_drafting_head: head.is_some(),
+        server: None,
     };
     let (tokenizer, mut warnings) = (opened.tokenizer, opened.file.warnings);
     warnings.extend(engine.non_finite.iter().map(|(tensor, count)| {

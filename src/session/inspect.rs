@@ -151,6 +151,7 @@ impl ModelCard {
             ModelSource::Path(path) => formats::inspect(path)?,
             ModelSource::BuiltIn => formats::inspect_built_in(BuiltIn::Model),
             ModelSource::BuiltInDraft => formats::inspect_built_in(BuiltIn::Draft),
+            ModelSource::Server(address) => return Err(FormatError::Elsewhere(address.to_string())),
         };
         let opened = if facts.supported { open(request, &mut facts) } else { None };
         let (mut memory, mut shorter) = (None, Vec::new());

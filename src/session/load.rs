@@ -13,6 +13,7 @@ use crate::formats::FormatError;
 use crate::gpu::{self, GpuError, Progress};
 use crate::model::LanguageModel;
 use crate::model::binding::BindError;
+use crate::servers::ServerError;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::trace::AdapterFacts;
 
@@ -129,6 +130,12 @@ pub enum LoadError {
     /// The device did not take the model.
     #[error(transparent)]
     Engine(gpu::LoadError),
+    /// A model on a server, where its files are wanted.
+    #[error("{0} is a model on a server, and this needs the files of one: give a folder or a file")]
+    Elsewhere(String),
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// The user ended it.
     #[error("loading was stopped")]
     Stopped,

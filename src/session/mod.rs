@@ -34,6 +34,7 @@ pub mod run_error;
 mod second;
 mod second_model;
 mod segments;
+mod served;
 mod tokenise;
 mod tokenizer_files;
 pub mod view;
@@ -58,6 +59,7 @@ pub use crate::gpu::{adapter_for_window, gpu_silence};
 pub use crate::model::profiling::{CacheMap, CachedPage, CachedSequence, LayerKeeps, OpTime, PassWork};
 pub use crate::model::selection::MOST_PINNED;
 pub use crate::model::{CacheFormat, WeightsChoice, probe};
+pub use crate::servers::{Answer, ApiKey, Capability, ServerAddress, ServerFacts, ServerKind};
 pub use crate::tokenizer::chat::{Conversation, Message, Switch};
 pub use break_when::{Break, BreakReason, BreakWhen};
 pub use command::{

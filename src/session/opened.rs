@@ -45,6 +45,7 @@ impl Opened {
             ModelSource::BuiltIn => formats::open_built_in(BuiltIn::Model)?,
             ModelSource::BuiltInDraft => formats::open_built_in(BuiltIn::Draft)?,
             ModelSource::Path(path) => formats::open(path)?,
+            ModelSource::Server(address) => return Err(LoadError::Elsewhere(address.to_string())),
         };
         let most = file.config.context;
         let context = context.unwrap_or(most);
@@ -122,6 +123,7 @@ impl Opened {
             state_bytes_per_sequence: self.plan.state_bytes(),
             layers_keep: config.layers_keep(),
             streaming: None,
+            server: None,
         }
     }
 

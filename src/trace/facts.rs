@@ -44,6 +44,21 @@ pub struct ModelFacts {
     /// Which layers were in the computer's memory; left out where all were on the GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<Streaming>,
+    /// The server that it was on; left out for a model on this computer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServedBy>,
+}
+
+/// A server that a model was on. The logits of such a run are log-probabilities, in nats, as the server sent them; what follows
+/// from them was computed here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedBy {
+    /// The engine and its version, such as `vLLM 0.32.0`.
+    pub engine: String,
+    /// Most log-probabilities of a row that it sends, the highest ones.
+    pub most_listed: usize,
+    /// Whether it sends whole rows where they are needed.
+    pub whole_rows: bool,
 }
 
 /// The adapter that computed a run.

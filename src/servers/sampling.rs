@@ -1,0 +1,48 @@
+//! What a server chooses by itself.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::model::{ServerModel, model_error};
+use super::summaries::summary;
+use crate::model::language_model::PassTiming;
+use crate::model::selection::SamplingParams;
+use crate::model::{ModelError, Sampled, Sampler, ServerSampling};
+
+impl Sampler for ServerModel {
+    fn begin(
+        &mut self,
+        text: &[u32],
+        sampling: &ServerSampling,
+        most_tokens: usize,
+    ) -> Result<(), ModelError> {
+        self.sampled = None;
+        let most_tokens = most_tokens.min(self.context.saturating_sub(text.len()));
+        self.sampled = Some(self.stream(text, most_tokens, *sampling)?);
+        Ok(())
+    }
+
+    fn next(&mut self, interrupt: &AtomicBool) -> Result<Option<Sampled>, ModelError> {
+        let start = Instant::now();
+        let Some(stream) = &mut self.sampled else { return Ok(None) };
+        let Some(row) = stream.next(interrupt).map_err(model_error)? else { return Ok(None) };
+        self.known.take(&row.pieces);
+        let log_probability = row.chosen_log_probability.ok_or_else(|| ModelError::Server {
+            reason: "the server does not tell the log-probability of the token that it chose".to_owned(),
+        })?;
+        let handle = self.remember(Vec::new());
+        let summary = summary(handle, &row, self.vocabulary, &SamplingParams::GREEDY);
+        let seconds = start.elapsed().as_secs_f64();
+        let timing = PassTiming {
+            total_seconds: seconds,
+            wait_seconds: seconds,
+            server_seconds: row.server_seconds,
+            ..PassTiming::default()
+        };
+        Ok(Some(Sampled { summary, log_probability, timing }))
+    }
+
+    fn end(&mut self) {
+        self.sampled = None;
+    }
+}
