@@ -4,7 +4,9 @@
 //! | --- | --- | --- |
 //! | [`formats`] | files: containers, families, import | [`model`] |
 //! | [`library`] | the models that are on this computer already | [`formats`] |
-//! | [`hub`] | models from the Hugging Face hub, into its cache | [`formats`], [`library`] |
+//! | [`mod@http`] | agents, addresses and troubles of all clients | – |
+//! | [`hub`] | models from the Hugging Face hub, into its cache | [`formats`], [`mod@http`], [`library`] |
+//! | [`servers`] | models that run elsewhere: clients of vLLM, llama-server and others | [`mod@http`], [`model`], [`tokenizer`] |
 //! | [`tokenizer`] | text ↔ ids | – |
 //! | [`model`] | what is computed: configuration, plan, weights | – |
 //! | [`mod@reference`] | the CPU twin of every op | [`model`] |
@@ -27,11 +29,13 @@ pub mod decoding;
 pub mod export;
 pub mod formats;
 pub mod gpu;
+pub mod http;
 pub mod hub;
 pub mod library;
 pub mod model;
 pub mod problems;
 pub mod reference;
+pub mod servers;
 pub mod session;
 pub mod synthetic;
 pub mod tokenizer;

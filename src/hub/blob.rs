@@ -4,14 +4,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::address::escaped;
 use super::digest::Digest;
 use super::error::HubError;
-use super::http::{Answer, Ask, Client, Part, Subject, broken, header};
+use super::http::{Answer, Ask, Client, Part, Subject};
 use super::layout::Layout;
 use super::lock::Lock;
 use super::names::is_tag;
 use super::order::{Order, RemoteFile};
+use crate::http::{broken, escaped, header};
 
 /// Bytes that are read at once.
 const BUFFER: usize = 256 << 10;

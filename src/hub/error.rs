@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::http::Stopped;
 use crate::units::bytes;
 
 /// Why something cannot be got.
@@ -171,6 +172,12 @@ pub enum HubError {
     /// Somebody ended it.
     #[error("it was stopped; what came is kept: get it again, and it goes on there")]
     Stopped,
+}
+
+impl From<Stopped> for HubError {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 impl HubError {

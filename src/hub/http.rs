@@ -4,22 +4,17 @@
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Response};
-use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use super::address::{Origin, joined};
 use super::error::HubError;
 use super::names::RepositoryName;
 use super::settings::Settings;
-use super::stop::Stop;
+use crate::http::{Connections, Origin, Proxies, Stop, header, joined, reason, retry_after};
 
 /// Most redirects in a row.
 const MOST_REDIRECTS: usize = 10;
 /// Most bytes of an answer that is no file.
 const LARGEST_ANSWER: u64 = 32 << 20;
-
-/// `WSAHOST_NOT_FOUND`.
-const WINDOWS_HOST_NOT_FOUND: i32 = 11001;
 
 /// Asks the hub.
 pub struct Client {
@@ -92,23 +87,8 @@ impl Client {
         }
         let origin =
             Origin::of(&settings.endpoint).ok_or_else(|| HubError::Endpoint(settings.endpoint.clone()))?;
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let patience = settings.patience;
-        let mut config = Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("logitscope/", env!("CARGO_PKG_VERSION")))
-            .accept_encoding("identity")
-            .timeout_resolve(Some(patience.connect))
-            .timeout_connect(Some(patience.connect))
-            .timeout_recv_response(Some(patience.silence))
-            .timeout_per_read(Some(patience.silence));
-        if !settings.proxies {
-            config = config.proxy(None);
-        }
-        let agent = Agent::new_with_config(config.build());
+        let proxies = if settings.proxies { Proxies::OfEnvironment } else { Proxies::None };
+        let agent = Connections::default().agent(&settings.patience, proxies);
         let (stop, token) = (Stop::new(agent.clone()), settings.token());
         Ok(Self { settings, stop, agent, origin, token })
     }
@@ -275,54 +255,9 @@ impl Client {
     }
 }
 
-/// Why, in words.
-fn reason(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::HostNotFound => "its name is not known; is this computer online?".to_owned(),
-        ureq::Error::Timeout(_) => "it does not answer in time; is this computer online?".to_owned(),
-        ureq::Error::Io(error) => broken(error),
-        ureq::Error::ConnectProxyFailed(_) => {
-            "the proxy (HTTPS_PROXY) does not let the connection through".to_owned()
-        }
-        ureq::Error::InvalidProxyUrl => "the proxy's address (HTTPS_PROXY) is none".to_owned(),
-        ureq::Error::Rustls(error) => format!("the connection is not secure: {error}"),
-        ureq::Error::BodyExceedsLimit(_) => "its answer is too long".to_owned(),
-        ureq::Error::BadUri(_) => "its address is none".to_owned(),
-        error => error.to_string(),
-    }
-}
-
-/// Why a connection broke.
-pub(super) fn broken(error: &std::io::Error) -> String {
-    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
-        return reason(inner);
-    }
-    // What the systems say of a name without an address has no kind of its own.
-    if error.raw_os_error() == Some(WINDOWS_HOST_NOT_FOUND) || error.to_string().contains("lookup address") {
-        return reason(&ureq::Error::HostNotFound);
-    }
-    match error.kind() {
-        std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset => {
-            "it ended too early".to_owned()
-        }
-        std::io::ErrorKind::ConnectionRefused => "it refuses the connection".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-/// A header that is text.
-pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
-}
-
 /// A tag as the cache names files by it: without quotes, and whether it is weak.
 fn plain_tag(tag: &str) -> String {
     tag.trim_start_matches("W/").trim_matches('"').to_owned()
-}
-
-/// Seconds to wait.
-fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    header(headers, "retry-after")?.trim().parse().ok()
 }
 
 /// Of a `Link` header the address of the next page.

@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-use super::address::{Origin, escaped};
 use super::error::HubError;
 use super::http::{Client, Subject};
 use super::names::{RepositoryName, is_commit, is_path, is_revision, is_tag};
 use super::offers::{Offer, offers};
 use super::order::{Order, RemoteFile};
 use crate::formats::architectures::catalogue;
+use crate::http::{Origin, escaped};
 
 /// Most pages of a list of files.
 const MOST_PAGES: usize = 200;

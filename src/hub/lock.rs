@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::HubError;
-use super::stop::Stop;
+use crate::http::Stop;
 
 /// How often a lock that is held is tried.
 const PACE: Duration = Duration::from_millis(200);

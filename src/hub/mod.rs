@@ -1,7 +1,7 @@
 //! Models from the Hugging Face hub, or from a server that speaks its protocol: what a repository has, and its files
 //! in the hub's own cache, laid out as its Python library does, so that other programs find them.
 //!
-//! The only room that goes online, and only when it is asked to. Knows no GPU and no window; writes in the hub's cache
+//! Goes online only when it is asked to. Knows no GPU and no window; writes in the hub's cache
 //! alone.
 //!
 //! | file | owns |
@@ -9,8 +9,7 @@
 //! | `error` | why something cannot be got, in words for people |
 //! | `names` | names of repositories and of files in them, checked |
 //! | `settings` | which server, which cache, whose token |
-//! | `stop` | the end of what is under way, from another thread |
-//! | `address`, `http` | requests: redirects, the token, retries |
+//! | `http` | requests: redirects, the token, retries |
 //! | `quantisation`, `offers`, `suggestion` | the models in a repository, and which fits |
 //! | `listing` | what a repository has |
 //! | `layout`, `lock`, `digest` | the cache: folders and links, locks, checksums |
@@ -18,7 +17,6 @@
 //! | `curated` | a short list for who has no model |
 //! | `pace` | how fast it goes, and how long it takes |
 
-mod address;
 mod blob;
 mod curated;
 mod digest;
@@ -34,7 +32,6 @@ mod order;
 mod pace;
 mod quantisation;
 mod settings;
-mod stop;
 mod suggestion;
 
 pub use blob::Doing;
@@ -47,6 +44,7 @@ pub use names::RepositoryName;
 pub use offers::{FOLDER, Offer};
 pub use order::{Order, RemoteFile};
 pub use pace::{Pace, duration};
-pub use settings::{Patience, Settings};
-pub use stop::Stop;
+pub use settings::Settings;
 pub use suggestion::{fits, suggested};
+
+pub use crate::http::{Patience, Stop};

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::error::HubError;
+use crate::http::Patience;
 use crate::library::{Environment, hub_cache, hub_home};
 
 /// The hub.
@@ -37,33 +37,6 @@ pub struct Settings {
 enum TokenSource {
     Given(String),
     File(Option<PathBuf>),
-}
-
-/// How often something is tried, and how long something may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// Most attempts in a row that bring nothing.
-    pub attempts: u32,
-    /// Wait before the second one; it doubles.
-    pub first_wait: Duration,
-    /// The longest that a server may ask to wait.
-    pub longest_wait: Duration,
-    /// The longest that a connection may take to open.
-    pub connect: Duration,
-    /// The longest that a connection may be silent.
-    pub silence: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            attempts: 5,
-            first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(90),
-            connect: Duration::from_secs(15),
-            silence: Duration::from_secs(30),
-        }
-    }
 }
 
 impl Settings {

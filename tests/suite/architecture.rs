@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms that it may use, itself apart.
-const DIRECTIONS: [(&str, &[&str]); 16] = [
+const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("formats", &["model"]),
-    ("hub", &["formats", "library"]),
+    ("http", &[]),
+    ("hub", &["formats", "http", "library"]),
     ("library", &["formats"]),
     ("tokenizer", &[]),
     ("model", &[]),
@@ -16,6 +17,7 @@ const DIRECTIONS: [(&str, &[&str]); 16] = [
     ("problems", &[]),
     ("trace", &[]),
     ("export", &["trace"]),
+    ("servers", &["http", "model", "tokenizer"]),
     ("session", &["decoding", "formats", "gpu", "library", "model", "tokenizer", "trace"]),
     ("synthetic", &["model"]),
     ("verify", &["gpu", "model", "reference", "session", "synthetic", "trace"]),
@@ -54,7 +56,7 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("rfd", &["ui"]),
     ("ring", &["hub"]),
     ("tokenizers", &["tokenizer"]),
-    ("ureq", &["hub"]),
+    ("ureq", &["http", "hub", "servers"]),
     ("wgpu", &["gpu"]),
 ];
 
@@ -68,7 +70,7 @@ const TOKENIZER_KINDS: [&str; 4] =
 /// Some of them, as their files call them.
 const FAMILIES: [&str; 8] = ["falcon", "gemma", "gpt2", "gptneox", "llama", "mistral", "mixtral", "qwen"];
 /// Programs whose names have a family's in them, in small letters and without underlines.
-const PROGRAMS: [&str; 4] = ["ollama", "llama.cpp", "llamacpp", "llamacache"];
+const PROGRAMS: [&str; 6] = ["ollama", "llama.cpp", "llamacpp", "llamacache", "llamaserver", "llama-server"];
 /// A way of scaling rotary embeddings that goes by the name of the model it was published with.
 const SCALING_NAME: &str = "Llama3";
 

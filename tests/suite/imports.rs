@@ -9,7 +9,7 @@ use super::architecture::files;
 
 /// The parts of a room, files and folders alike: each imports only from those before it. What stands on one line
 /// could change places. The room's own `mod.rs` is its face, from which nothing inside imports.
-const ORDERS: [(&str, &[&str]); 10] = [
+const ORDERS: [(&str, &[&str]); 12] = [
     (
         "decoding",
         &[
@@ -66,6 +66,7 @@ const ORDERS: [(&str, &[&str]); 10] = [
             "open",
         ],
     ),
+    ("http", &["address", "agent", "stop", "words"]),
     (
         "hub",
         &[
@@ -73,8 +74,6 @@ const ORDERS: [(&str, &[&str]); 10] = [
             "error",
             "names",
             "settings",
-            "stop",
-            "address",
             "http",
             "quantisation",
             "order",
@@ -171,6 +170,29 @@ const ORDERS: [(&str, &[&str]); 10] = [
             "probe",
             "language_model",
             "sequence_tests",
+        ],
+    ),
+    (
+        "servers",
+        &[
+            "error",
+            "address",
+            "key",
+            "asking",
+            "facts",
+            "row",
+            "refusal",
+            "exchange",
+            "client",
+            "cards",
+            "open_ai",
+            "vllm",
+            "llama_server",
+            "stream",
+            "server",
+            "pieces",
+            "ends",
+            "probe",
         ],
     ),
     (

@@ -3,7 +3,7 @@
 use ureq::http::Uri;
 
 /// A path's text with everything escaped but what may stand there.
-pub(super) fn escaped(path: &str) -> String {
+pub(crate) fn escaped(path: &str) -> String {
     let mut text = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
@@ -17,7 +17,7 @@ pub(super) fn escaped(path: &str) -> String {
 
 /// Scheme, host and port: who is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     pub is_secure: bool,
     host: String,
     port: u16,
@@ -25,7 +25,7 @@ pub(super) struct Origin {
 
 impl Origin {
     /// Whom an address asks.
-    pub(super) fn of(address: &str) -> Option<Self> {
+    pub(crate) fn of(address: &str) -> Option<Self> {
         let uri: Uri = address.parse().ok()?;
         let is_secure = match uri.scheme_str()? {
             "https" => true,
@@ -37,14 +37,14 @@ impl Origin {
     }
 
     /// For people.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let usual = if self.is_secure { 443 } else { 80 };
         if self.port == usual { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
     }
 }
 
 /// Where a redirect or a link leads, from the address that gave it.
-pub(super) fn joined(from: &str, to: &str) -> String {
+pub(crate) fn joined(from: &str, to: &str) -> String {
     let scheme_end = from.find("://").map_or(0, |at| at + 3);
     let path_begin = from[scheme_end..].find(['/', '?']).map_or(from.len(), |at| at + scheme_end);
     if to.contains("://") && !to.starts_with('/') {

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
-use super::error::HubError;
-
 /// How long a wait goes on after the end.
 const SLICE: Duration = Duration::from_millis(50);
+
+/// Somebody ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped;
 
 /// Ends what a client does.
 #[derive(Clone, Debug)]
@@ -19,7 +21,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    pub(super) fn new(agent: Agent) -> Self {
+    pub(crate) fn new(agent: Agent) -> Self {
         Self { stopped: Arc::new(AtomicBool::new(false)), agent }
     }
 
@@ -35,12 +37,12 @@ impl Stop {
     }
 
     /// An error if it was ended.
-    pub(super) fn check(&self) -> Result<(), HubError> {
-        if self.is_stopped() { Err(HubError::Stopped) } else { Ok(()) }
+    pub(crate) fn check(&self) -> Result<(), Stopped> {
+        if self.is_stopped() { Err(Stopped) } else { Ok(()) }
     }
 
     /// Waits, but not after the end.
-    pub(super) fn wait(&self, time: Duration) -> Result<(), HubError> {
+    pub(crate) fn wait(&self, time: Duration) -> Result<(), Stopped> {
         let until = Instant::now() + time;
         loop {
             self.check()?;

@@ -1,0 +1,79 @@
+//! The text of single tokens, as a server tells it: many in few requests, each asked for once.
+
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
+
+use super::asking::Top;
+use super::error::ServerError;
+use super::facts::ServerKind;
+use super::llama_server::{self, COMPLETION};
+use super::row::SentPiece;
+use super::server::Server;
+
+/// Most tokens of a request to a tokenizer.
+const MOST_AT_ONCE: usize = 256;
+
+impl Server {
+    /// The texts of tokens, in their order.
+    pub fn pieces(&mut self, ids: &[u32], interrupt: &AtomicBool) -> Result<Vec<SentPiece>, ServerError> {
+        let missing = self.missing(ids);
+        if !missing.is_empty() && self.facts.kind == ServerKind::LlamaServer {
+            self.learn_all(interrupt)?;
+        }
+        let missing = self.missing(ids);
+        for some in missing.chunks(MOST_AT_ONCE) {
+            self.learn(some, interrupt)?;
+        }
+        let known = |id: &u32| self.pieces.get(id).cloned();
+        ids.iter().map(|id| known(id).ok_or_else(|| self.client.strange("a token has no text"))).collect()
+    }
+
+    fn missing(&self, ids: &[u32]) -> Vec<u32> {
+        let mut missing: Vec<u32> = ids.iter().copied().filter(|id| !self.pieces.contains_key(id)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
+    /// A whole row of llama-server has the bytes of all tokens, but for those that stand for something else than text.
+    fn learn_all(&mut self, interrupt: &AtomicBool) -> Result<(), ServerError> {
+        let Some(vocabulary) = self.facts.vocabulary else { return Ok(()) };
+        let body = llama_server::rows_body(json!([self.plain]), vocabulary, self.plain);
+        let answer: llama_server::Completion = self.post(COMPLETION, &body, interrupt)?;
+        let rows = answer.rows().map_err(|what| self.client.strange(what))?;
+        for row in rows {
+            let row = self.checked(row, Top::All)?;
+            let of_text = row.pieces.into_iter().filter(|piece| piece.special != Some(true));
+            self.pieces.extend(of_text.map(|piece| (piece.id, piece)));
+        }
+        Ok(())
+    }
+
+    /// Texts in context: a token alone may lose the space before it, so that each stands between two whose text is known.
+    fn learn(&mut self, ids: &[u32], interrupt: &AtomicBool) -> Result<(), ServerError> {
+        let mut texts = None;
+        if let Some(&end) = self.facts.eos.first() {
+            let between = self.detokenise(&[end], interrupt)?;
+            let row: Vec<u32> = ids.iter().flat_map(|id| [end, *id]).chain([end]).collect();
+            let text = self.detokenise(&row, interrupt)?;
+            let parts: Vec<String> = match between.is_empty() {
+                true => Vec::new(),
+                false => text.split(&between).map(str::to_owned).collect(),
+            };
+            // One before the first, one behind the last; the end itself has two parts in its place.
+            let fits = parts.len() == ids.len() + 2 && !ids.contains(&end);
+            texts = fits.then(|| parts[1..=ids.len()].to_vec());
+        }
+        let texts = match texts {
+            Some(texts) => texts,
+            None => ids.iter().map(|id| self.detokenise(&[*id], interrupt)).collect::<Result<_, _>>()?,
+        };
+        let is_special = (self.facts.kind == ServerKind::LlamaServer).then_some(true);
+        for (id, piece) in ids.iter().zip(texts) {
+            let bytes = (!piece.contains('\u{fffd}')).then(|| piece.clone().into_bytes());
+            self.pieces.insert(*id, SentPiece { id: *id, piece, bytes, special: is_special });
+        }
+        Ok(())
+    }
+}
