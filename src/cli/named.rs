@@ -28,7 +28,8 @@ pub(super) fn draft_source(given: &Path) -> Result<ModelSource, CliError> {
 /// it tells more.
 fn named(given: &Path) -> Result<ModelSource, CliError> {
     let path = || Ok(ModelSource::Path(given.to_owned()));
-    if let Some(address) = given.to_str().filter(|given| ServerAddress::looks_like_one(given)) {
+    let is_address = |given: &&str| given.starts_with("http://") || given.starts_with("https://");
+    if let Some(address) = given.to_str().filter(is_address) {
         let address = ServerAddress::parse(address).map_err(LoadError::Server).map_err(CliError::Load)?;
         return Ok(ModelSource::Server(address));
     }

@@ -5,6 +5,9 @@ use crate::model::ConfigError;
 /// Why a file or folder could not be opened as a model.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
+    /// A model on a server.
+    #[error("{0} is a model on a server, and has no files here: give a folder or a file")]
+    Elsewhere(String),
     /// Nothing lies at this path.
     #[error(
         "{path}: there is no such file or folder; a model is the folder of a Hugging Face download, a .safetensors file in one or a .gguf; `logitscope models` lists those on this computer"

@@ -168,7 +168,7 @@ pub struct ServerSampling {
     /// Divides the logits; 0 takes the highest.
     pub temperature: f32,
     /// Keeps the k highest; 0 is off.
-    pub top_k: usize,
+    pub top_k: u32,
     /// Keeps the fewest tokens whose probabilities reach p together; 1 is off.
     pub top_p: f32,
     /// Keeps tokens with at least this fraction of the highest probability; 0 is off.
@@ -179,8 +179,8 @@ pub struct ServerSampling {
     pub presence_penalty: f32,
     /// The same for each time; 0 is off.
     pub frequency_penalty: f32,
-    /// Seed of the server's own draws.
-    pub seed: u64,
+    /// Seed of the server's own draws; `None` leaves it to the server.
+    pub seed: Option<u64>,
 }
 
 impl ServerSampling {
@@ -193,7 +193,7 @@ impl ServerSampling {
         repetition_penalty: 1.0,
         presence_penalty: 0.0,
         frequency_penalty: 0.0,
-        seed: 0,
+        seed: None,
     };
 }
 

@@ -70,7 +70,9 @@ impl ServerModel {
             self.going.stream = None;
         }
         let rows = locked(&self.server).rows(&[&text], self.top(), interrupt).map_err(model_error)?;
-        rows.into_iter().next().ok_or_else(|| ModelError::Server { reason: "the server sent no row".to_owned() })
+        rows.into_iter()
+            .next()
+            .ok_or_else(|| ModelError::Server { reason: "the server sent no row".to_owned() })
     }
 
     /// Lets the server go on with a text.

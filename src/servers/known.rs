@@ -16,12 +16,12 @@ pub(super) struct KnownPieces {
 
 impl KnownPieces {
     /// None yet, of a server whose texts end with these.
-    pub fn of(eos: &[u32]) -> Self {
+    pub(super) fn of(eos: &[u32]) -> Self {
         Self { eos: eos.into(), ..Self::default() }
     }
 
     /// Takes what a server told.
-    pub fn take(&self, sent: &[SentPiece]) {
+    pub(super) fn take(&self, sent: &[SentPiece]) {
         let mut pieces = self.pieces();
         for piece in sent {
             pieces.entry(piece.id).or_insert_with(|| {
@@ -32,12 +32,12 @@ impl KnownPieces {
         }
     }
 
-    pub fn get(&self, id: u32) -> Option<RemotePiece> {
+    pub(super) fn get(&self, id: u32) -> Option<RemotePiece> {
         self.pieces().get(&id).cloned()
     }
 
     /// Those of the ids that are not known, once each.
-    pub fn unknown(&self, ids: &[u32]) -> Vec<u32> {
+    pub(super) fn unknown(&self, ids: &[u32]) -> Vec<u32> {
         let pieces = self.pieces();
         let mut unknown: Vec<u32> = ids.iter().copied().filter(|id| !pieces.contains_key(id)).collect();
         unknown.sort_unstable();

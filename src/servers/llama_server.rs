@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::asking::{ServerSampling, StreamAsk};
+use super::asking::StreamAsk;
 use super::row::{Came, SentPiece};
+use crate::model::ServerSampling;
 
 /// Where completions are asked for.
 pub(super) const COMPLETION: &str = "/completion";

@@ -18,7 +18,11 @@
 //! | `stream` | a text that a server goes on with |
 //! | `server` | a connected server: what the rest of the program calls |
 //! | `ends`, `cards`, `probe` | who is it, and what can it |
-//! | `pieces` | the text of single tokens |
+//! | `pieces`, `known` | the text of single tokens |
+//! | `model`, `sequences`, `summaries` | a decoder on a server as a model of this program |
+//! | `going`, `sampling` | its passes that begin ahead, and what a server chooses by itself |
+//! | `tokens` | a server's tokenizer |
+//! | `open` | from an address to all of these |
 
 mod address;
 mod asking;
@@ -28,24 +32,34 @@ mod ends;
 mod error;
 mod exchange;
 mod facts;
+mod going;
 mod key;
+mod known;
 mod llama_server;
+mod model;
+mod open;
 mod open_ai;
 mod pieces;
 mod probe;
 mod refusal;
 mod row;
+mod sampling;
+mod sequences;
 mod server;
 mod stream;
+mod summaries;
+mod tokens;
 mod vllm;
 
 pub use crate::http::Patience;
 pub use address::ServerAddress;
-pub use asking::{ServerSampling, StreamAsk, Top};
+pub use asking::{StreamAsk, Top};
 pub use client::PATIENCE;
 pub use error::ServerError;
 pub use facts::{Answer, Capability, ServedModel, ServerFacts, ServerKind};
 pub use key::{ApiKey, KEY_VARIABLE};
+pub use model::ServerModel;
+pub use open::{ServedDecoder, open};
 pub use probe::served_models;
 pub use row::{SentPiece, SentRow};
 pub use server::Server;

@@ -134,10 +134,11 @@ impl ServerModel {
         let Some(&last) = asked.last() else { return Ok(Vec::new()) };
         let mut server = locked(&self.server);
         let chain = chain(&batch.rows, last);
-        let rows = if asked.len() > 1 && self.prompt_rows && chain.ends_with(asked) {
+        let count = MOST_CANDIDATES.min(self.most_listed);
+        let rows = if asked.len() > 1 && !whole && self.prompt_rows && chain.ends_with(asked) {
             // One text has them all.
             let text = self.text(batch, last);
-            server.prompt_rows(&text, text.len() - asked.len(), top, interrupt)
+            server.prompt_rows(&text, text.len() - asked.len(), count, interrupt)
         } else {
             let texts: Vec<Vec<u32>> = asked.iter().map(|&row| self.text(batch, row)).collect();
             server.rows(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>(), top, interrupt)

@@ -37,9 +37,11 @@ pub fn open(
     let server = Server::connect(address, key, PATIENCE, interrupt)?;
     let (facts, address) = (server.facts().clone(), server.address());
     let host = address.host().to_owned();
-    let unfit = |what: &str| Err(ServerError::Unfit { host: host.clone(), what: what.to_owned() });
+    let unfit = |what: &str| Err(ServerError::Unsupported { host: host.clone(), what: what.to_owned() });
     if !facts.knows_ids {
-        return unfit("it tells no log-probabilities of tokens by their ids, so there is nothing to decode with");
+        return unfit(
+            "it tells no log-probabilities of tokens by their ids, so there is nothing to decode with",
+        );
     }
     let Some(vocabulary) = facts.vocabulary else {
         return unfit("it does not tell how many tokens its vocabulary has");
@@ -66,7 +68,7 @@ fn chat_problem(
         return Ok(Some("The server makes no ids of texts.".to_owned()));
     }
     let messages = serde_json::json!([{ "role": "user", "content": "Hello" }]);
-    match server.chat(&messages, &serde_json::Map::new(), interrupt) {
+    match server.chat(&messages, &serde_json::Value::Null, interrupt) {
         Ok(_) => Ok(None),
         Err(ServerError::Stopped) => Err(ServerError::Stopped),
         Err(error) => Ok(Some(error.to_string())),

@@ -6,8 +6,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::asking::{ServerSampling, StreamAsk, Top};
+use super::asking::{StreamAsk, Top};
 use super::row::Came;
+use crate::model::ServerSampling;
 
 /// Where completions are asked for.
 pub(super) const COMPLETIONS: &str = "/v1/completions";

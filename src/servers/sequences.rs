@@ -15,37 +15,37 @@ pub(super) struct Sequences {
 const RELEASED: &str = "the sequence is not released";
 
 impl Sequences {
-    pub fn add(&mut self, text: Vec<u32>) -> SequenceId {
+    pub(super) fn add(&mut self, text: Vec<u32>) -> SequenceId {
         let id = SequenceId(self.next);
         self.next += 1;
         self.texts.insert(id, text);
         id
     }
 
-    pub fn text(&self, sequence: SequenceId) -> &[u32] {
+    pub(super) fn text(&self, sequence: SequenceId) -> &[u32] {
         self.texts.get(&sequence).expect(RELEASED)
     }
 
-    pub fn length(&self, sequence: SequenceId) -> usize {
+    pub(super) fn length(&self, sequence: SequenceId) -> usize {
         self.text(sequence).len()
     }
 
-    pub fn push(&mut self, sequence: SequenceId, token: u32) {
+    pub(super) fn push(&mut self, sequence: SequenceId, token: u32) {
         self.texts.get_mut(&sequence).expect(RELEASED).push(token);
     }
 
     /// Puts a token in the place of one that was not known.
-    pub fn set(&mut self, sequence: SequenceId, position: usize, token: u32) {
+    pub(super) fn set(&mut self, sequence: SequenceId, position: usize, token: u32) {
         if let Some(place) = self.texts.get_mut(&sequence).and_then(|text| text.get_mut(position)) {
             *place = token;
         }
     }
 
-    pub fn truncate(&mut self, sequence: SequenceId, length: usize) {
+    pub(super) fn truncate(&mut self, sequence: SequenceId, length: usize) {
         self.texts.get_mut(&sequence).expect(RELEASED).truncate(length);
     }
 
-    pub fn release(&mut self, sequence: SequenceId) {
+    pub(super) fn release(&mut self, sequence: SequenceId) {
         self.texts.remove(&sequence).expect(RELEASED);
     }
 }

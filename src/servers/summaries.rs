@@ -7,12 +7,7 @@ use crate::model::selection::{RowHandle, SamplingParams, Unlisted};
 /// The summary of a row of which at least one log-probability was sent; `chosen` is what the server chose.
 ///
 /// All probabilities add up to 1, so the sum over all V is known: Σ exp(l − highest) = 1 / p(highest).
-pub(super) fn summary(
-    row: RowHandle,
-    sent: &SentRow,
-    vocabulary: usize,
-    params: &SamplingParams,
-) -> Summary {
+pub(super) fn summary(row: RowHandle, sent: &SentRow, vocabulary: usize, params: &SamplingParams) -> Summary {
     let highest = sent.log_probabilities.first().map_or(0.0, |&highest| f64::from(highest));
     let below = || sent.log_probabilities.iter().map(|&value| f64::from(value) - highest);
     let listed: f64 = below().map(f64::exp).sum();

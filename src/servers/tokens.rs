@@ -2,6 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
+use serde_json::Value;
+
 use super::error::ServerError;
 use super::known::KnownPieces;
 use super::model::{Shared, locked};
@@ -31,8 +33,8 @@ impl RemoteTokenizer for ServerTokenizer {
 
     fn encode_chat(&self, conversation: &Conversation) -> Result<Vec<u32>, String> {
         let messages = conversation.messages.iter().map(|message| message.0.clone().into()).collect();
-        let switches = &conversation.arguments;
-        said(locked(&self.server).chat(&serde_json::Value::Array(messages), switches, &AtomicBool::new(false)))
+        let (messages, switches) = (Value::Array(messages), Value::Object(conversation.arguments.clone()));
+        said(locked(&self.server).chat(&messages, &switches, &AtomicBool::new(false)))
     }
 
     fn learn(&self, ids: &[u32]) {

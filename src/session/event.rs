@@ -10,8 +10,8 @@ use super::second::SecondEvent;
 use crate::formats::GenerationDefaults;
 use crate::gpu::{LoadPart, Share};
 use crate::model::Probe;
-use crate::servers::ServerFacts;
 use crate::model::profiling::CacheMap;
+use crate::servers::ServerFacts;
 use crate::tokenizer::chat::Switch;
 use crate::trace::{
     AdapterFacts, Expectation, LongRope, ModelFacts, Node, PhaseFigures, Phases, PromptToken,

@@ -64,11 +64,8 @@ fn ready(served: ServedDecoder, context: Option<usize>, start: Instant) -> Ready
         None => facts.kind.name().to_owned(),
     };
     let vocabulary = facts.vocabulary.unwrap_or_default();
-    let server = ServedBy {
-        engine: engine.clone(),
-        most_listed: facts.most_listed,
-        whole_rows: facts.whole_rows,
-    };
+    let server =
+        ServedBy { engine: engine.clone(), most_listed: facts.most_listed, whole_rows: facts.whole_rows };
     let loaded = Loaded {
         model: ModelFacts {
             name: facts.model.clone(),

@@ -11,7 +11,7 @@ pub mod spelling;
 pub mod strategies;
 mod strategy_kind;
 
-pub use facts::{AdapterFacts, ModelFacts};
+pub use facts::{AdapterFacts, ModelFacts, ServedBy};
 pub use node::{
     Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, Pinned, StageRecord, StateCounters,
 };

@@ -23,6 +23,7 @@ pub(super) fn figure(part: LoadPart, share: Share) -> String {
 pub(super) fn meaning(part: LoadPart) -> &'static str {
     match part {
         LoadPart::Reading => "Reads the files' headers, the configuration and the tokenizer.",
+        LoadPart::Connecting => "Asks the server what it can do.",
         LoadPart::Opening => "Opens the GPU.",
         LoadPart::Uploading => "Checks every tensor and copies the weights to the GPU.",
         LoadPart::Making => "Makes the kernels that the model's shapes need.",
@@ -35,7 +36,7 @@ pub(super) fn meaning(part: LoadPart) -> &'static str {
 /// What a part's share counts; `None` where it counts nothing.
 pub(super) fn counts(part: LoadPart) -> Option<&'static Definition> {
     match part {
-        LoadPart::Reading | LoadPart::Opening | LoadPart::Trying => None,
+        LoadPart::Reading | LoadPart::Connecting | LoadPart::Opening | LoadPart::Trying => None,
         LoadPart::Uploading => Some(&definitions::UPLOADED),
         LoadPart::Making => Some(&definitions::KERNELS_MADE),
         LoadPart::Compiling => Some(&definitions::KERNELS_COMPILED),

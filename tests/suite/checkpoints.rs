@@ -46,6 +46,7 @@ pub fn with_model(opened: Opened, model: Box<dyn LanguageModel>) -> ReadyModel {
         chat_problem: None,
         chat_switches: Vec::new(),
         has_drafting_head: false,
+        server: None,
     };
     ReadyModel {
         model,

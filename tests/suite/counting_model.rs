@@ -195,6 +195,7 @@ impl Loader for FakeLoader {
             chat_problem: None,
             chat_switches: Vec::new(),
             has_drafting_head: false,
+            server: None,
         };
         let tokenizer = (!self.0.textless).then(|| tokenizer_of(&WORDS, special));
         let model = Box::new(Fake::new(self.0.clone()));

@@ -187,6 +187,7 @@ impl LanguageModel for FakeModel {
             ahead_seconds: 0.0,
             gpu_seconds: Some(0.002),
             bus_seconds: None,
+            server_seconds: None,
         };
         Ok(outputs)
     }

@@ -238,6 +238,7 @@ fn open(path: &Path) {
         weights: WeightsChoice::Original,
         cache: None,
         gpu_memory: None,
+        key: None,
     };
     if let Ok(card) = ModelCard::beside(&request, Ok(adapter().clone())) {
         assert!(serde_json::to_string(&card).is_ok());

@@ -374,6 +374,7 @@ fn a_file_whose_token_scores_say_nothing_says_so_and_runs_on_ids() {
         weights: WeightsChoice::Original,
         cache: Some(CacheFormat::F32),
         gpu_memory: None,
+        key: None,
     };
     let said = |warnings: &[String]| {
         warnings.iter().filter(|warning| warning.contains("all its token scores are -1000")).count()

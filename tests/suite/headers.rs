@@ -74,6 +74,7 @@ fn memory_of_real_models_is_told_by_their_headers() {
             weights: WeightsChoice::Original,
             cache: Some(CacheFormat::F16),
             gpu_memory: None,
+            key: None,
         };
         let card = ModelCard::read(&request).expect("headers");
         assert_eq!(card.facts.problems, Vec::<String>::new(), "{model}");

@@ -41,6 +41,7 @@ fn card(name: &str) -> ModelCard {
         weights: WeightsChoice::Original,
         cache: Some(CacheFormat::F32),
         gpu_memory: None,
+        key: None,
     };
     ModelCard::beside(&request, Err(GpuError::NoAdapter)).expect("the headers are whole")
 }

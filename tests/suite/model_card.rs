@@ -30,6 +30,7 @@ fn request(path: impl Into<std::path::PathBuf>) -> LoadRequest {
         weights: WeightsChoice::Original,
         cache: Some(CacheFormat::F32),
         gpu_memory: None,
+        key: None,
     }
 }
 

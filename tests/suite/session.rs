@@ -94,6 +94,7 @@ fn load(name: &str) -> Command {
         weights: WeightsChoice::Original,
         cache: None,
         gpu_memory: None,
+        key: None,
     })
 }
 
@@ -681,6 +682,7 @@ fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
         weights: WeightsChoice::Original,
         cache: None,
         gpu_memory: None,
+        key: None,
     }));
     let settled = |view: &View| view.status == Status::Ready || !view.notices.is_empty();
     // Compiling its kernels for the first time takes a software driver a while.
@@ -703,6 +705,7 @@ fn a_checkpoint_goes_through_files_tokenizer_and_gpu_to_text() {
         weights: WeightsChoice::Original,
         cache: None,
         gpu_memory: None,
+        key: None,
     }));
     watched.until("the failure is told", |view| view.status == Status::Empty && !view.notices.is_empty());
     assert!(watched.last_notice().1.contains("/no/such/model"), "{:?}", watched.last_notice());

@@ -119,7 +119,7 @@ fn a_trace_of_the_first_format_is_one_line() {
 fn a_strategy_is_a_word_in_the_file_and_one_of_a_later_program_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tale.json");
-    let words = ["greedy", "sample", "beam", "contrastive", "speculative", "lookahead"];
+    let words = ["greedy", "sample", "beam", "contrastive", "speculative", "lookahead", "server"];
     assert_eq!(StrategyKind::ALL.map(StrategyKind::name), words, "files of old have these words");
     for (kind, word) in StrategyKind::ALL.into_iter().zip(words) {
         let run = Run { strategy: kind, ..run() };

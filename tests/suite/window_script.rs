@@ -408,6 +408,7 @@ pub fn loaded() -> Loaded {
         chat_problem: None,
         chat_switches: Vec::new(),
         has_drafting_head: false,
+        server: None,
     }
 }
 
@@ -514,6 +515,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
         log_probability: picked.logit - sum.ln(),
         rank: chosen + 1,
         entropy,
+        entropy_at_most: None,
         log_sum_exp: sum.ln(),
         stages: if sampling {
             vec![
@@ -561,6 +563,7 @@ fn node(step: usize, prompt_rows: usize, request: &RunRequest) -> Node {
             wait_seconds: 0.0,
             gpu_seconds: Some(seconds * 0.86),
             bus_seconds: None,
+            server_seconds: None,
             choose_seconds: 0.0009,
         },
         counters: Counters {

@@ -293,6 +293,7 @@ mod tests {
                 wait_seconds: 0.0,
                 gpu_seconds: gpu,
                 bus_seconds: None,
+                server_seconds: None,
                 choose_seconds: 0.002,
             };
             let node = Node { timing, ..Node::default() };
