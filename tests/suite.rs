@@ -42,6 +42,7 @@ mod suite {
     #[cfg(unix)]
     mod headers;
     mod heads;
+    mod http_request;
     mod hub;
     mod hub_commands;
     mod hub_layout;
@@ -88,6 +89,10 @@ mod suite {
     mod second_models;
     mod selection;
     mod sentencepiece;
+    mod server_player;
+    mod servers;
+    mod servers_recorded;
+    mod servers_troubles;
     mod session;
     mod shaders;
     mod speculative;
