@@ -24,7 +24,6 @@ fn read(server: &mut Server, ask: &StreamAsk, text: &[u32]) -> (Vec<SentRow>, En
     let mut stream = server.stream(text, ask).unwrap();
     let mut rows = Vec::new();
     while let Some(row) = stream.next(&NEVER).unwrap() {
-        assert_eq!(stream.ended_because().is_some(), rows.len() + 1 == ask.most_tokens);
         rows.push(row);
     }
     (rows, stream.ended_because().unwrap().clone())
