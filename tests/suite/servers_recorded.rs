@@ -25,7 +25,6 @@ fn read(server: &mut Server, ask: &StreamAsk, text: &[u32]) -> (Vec<SentRow>, En
     let mut stream = server.stream(text, ask).unwrap();
     let mut rows = Vec::new();
     while let Some(row) = stream.next(&NEVER).unwrap() {
-        assert_eq!(stream.ended_because().is_some(), rows.len() + 1 == ask.most_tokens);
         rows.push(row);
     }
     (rows, stream.ended_because().unwrap().clone())
@@ -170,11 +169,11 @@ fn what_vllm_lists_is_limited_by_its_settings() {
     let error = server.rows(&[text], Top::All, &NEVER).unwrap_err();
     assert!(matches!(error, ServerError::Unsupported { .. }), "{error}");
 
-    let missing = met.connect(None).map(drop).unwrap_err();
-    let wrong = met.connect(Some("wrong-key")).map(drop).unwrap_err();
     // Players do not look at keys.
     if met.player.is_none() {
+        let missing = met.connect(None).map(drop).unwrap_err();
         assert!(matches!(missing, ServerError::KeyMissing { status: 401, .. }), "{missing}");
+        let wrong = met.connect(Some("wrong-key")).map(drop).unwrap_err();
         assert!(matches!(wrong, ServerError::KeyRefused { status: 401, .. }), "{wrong}");
     }
 }
