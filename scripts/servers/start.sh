@@ -11,7 +11,7 @@
 #   SERVERS_FOLDER   the safetensors (default: the model of this project's demo)
 #   SERVERS_GGUF     the GGUF                            SERVERS_NAME   the name both models are served under
 #   VLLM_PORT, LLAMA_PORT, SERVERS_THREADS (1), SERVERS_JOBS (of the build: 1), SERVERS_KEY (an API key: none)
-# Arguments after the first go to the server (not with all): start.sh vllm --block-size 16
+# Arguments after the first go to the server (not with all): start.sh vllm --block-size 32
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
