@@ -89,6 +89,7 @@ mod suite {
     mod second_models;
     mod selection;
     mod sentencepiece;
+    mod served_runs;
     mod server_player;
     mod servers;
     mod servers_recorded;

@@ -91,9 +91,9 @@ impl ServerSampled {
     }
 
     /// The node of a token that the server chose.
-    fn node(&self, sampled: &Sampled, step: usize) -> Result<Node, DecodingError> {
+    fn node(&self, sampled: &Sampled, step: usize) -> Node {
         let (summary, token) = (&sampled.summary, sampled.summary.chosen);
-        let filtered = self.chain.run_summary(summary).ok_or(DecodingError::NoServer)?;
+        let filtered = self.chain.run_summary(summary).expect("without stages nothing is undecided");
         let history = History { tokens: &self.tokens, prompt: self.ending.prompt };
         let listed = filtered.id(token);
         let mut node = self.chain.record(filtered, listed.unwrap_or_default(), history);
@@ -118,7 +118,7 @@ impl ServerSampled {
             others.probability = others.raw_probability;
         }
         node.step = step;
-        Ok(node)
+        node
     }
 }
 
@@ -137,7 +137,7 @@ impl Strategy for ServerSampled {
             return Ok(Stepped { nodes: end..end, stop: Some(StopReason::Eos) });
         };
         let choosing = Instant::now();
-        let node = self.node(&sampled, step)?;
+        let node = self.node(&sampled, step);
         let mut cost = PassCost::default();
         cost.add(1, &sampled.timing);
         self.tokens.push(node.token);
