@@ -91,6 +91,7 @@ mod suite {
     mod sentencepiece;
     mod server_player;
     mod servers;
+    mod servers_keys;
     mod servers_recorded;
     mod servers_troubles;
     mod session;
