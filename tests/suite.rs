@@ -92,6 +92,7 @@ mod suite {
     mod served_runs;
     mod server_player;
     mod servers;
+    mod servers_keys;
     mod servers_recorded;
     mod servers_troubles;
     mod session;
