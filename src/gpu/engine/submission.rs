@@ -40,9 +40,10 @@ pub(super) fn hand_over(
             go_on()?;
         }
         let mut experts = None;
-        if let (Some(place), Some(routes), Some(told)) = (needs_experts, routes, told.take())
-            && let Some(choice) = host.layers[place].choice
-        {
+        if let Some(place) = needs_experts {
+            let (routes, told) =
+                routes.zip(told.take()).expect("a router told before its experts are needed");
+            let choice = host.layers[place].choice.expect("a layer that is waited for has a router");
             let begin = Instant::now();
             let chosen = routes.read(device, choice, told)?;
             waited += begin.elapsed();
@@ -51,7 +52,9 @@ pub(super) fn hand_over(
         }
         let submission = device.submit_commands(experts.into_iter().chain([commands]));
         host.brought(device, copies);
-        told = tells_routes.then(|| submission.clone()).or(told);
+        if tells_routes {
+            told = Some(submission.clone());
+        }
         submitted.push(submission);
     }
     Ok(Handed { submission: submitted.pop().expect("a pass has commands"), waited })
