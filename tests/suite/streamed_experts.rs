@@ -13,11 +13,11 @@ use logitscope::model::config::{FeedForwardKind, ModelConfig};
 use logitscope::model::probe::ExpertsProbe;
 use logitscope::model::weight_format::{BlockFormat, GridFormat};
 use logitscope::model::{
-    Batch, Fused, LanguageModel, ModelError, ProbeRequest, Row, SequenceId, WeightFormat,
+    Batch, Fused, LanguageModel, ModelError, ProbeRequest, Row, SequenceId, WeightFormat, plan_decoder,
 };
 use logitscope::trace::{NodeTiming, Run};
 
-use super::streaming::{CONTEXT, Model, SUMMARY, experts, feed, logits, tokens};
+use super::streaming::{CONTEXT, Model, SUMMARY, experts, feed, logits, mixed, tokens};
 use super::support::{device, fixture};
 
 /// A tiny checkpoint's configuration, with its layers several times, so that there are more than take turns.
@@ -49,6 +49,10 @@ fn models() -> Vec<(String, Model)> {
         WeightFormat::Grids(GridFormat::Iq3Xxs),
     ];
     let quantised = formats.map(|format| (format.name().to_owned(), Model::new(&experts(), format)));
+    // Layers that differ: what lies in a buffer of the ring is of experts and of other matrices in turn.
+    let plan = plan_decoder(&experts());
+    let weights = mixed(&plan);
+    let mixed = ("mixed formats".to_owned(), Model { plan, weights });
     // Routers of every kind; shared experts, biases, shares on inputs, experts apart from the block, states, layers without any.
     let families = [
         "mixtral",
@@ -62,7 +66,7 @@ fn models() -> Vec<(String, Model)> {
         "granitemoehybrid-mamba-experts",
     ];
     let families = families.map(|name| (name.to_owned(), Model::new(&family(name), WeightFormat::F16)));
-    quantised.into_iter().chain(families).collect()
+    quantised.into_iter().chain([mixed]).chain(families).collect()
 }
 
 /// With as little memory as it runs in, on a device of its own: other tests would add to its traffic.
@@ -90,6 +94,14 @@ fn crossed<T>(device: &Device, run: impl FnOnce() -> T) -> (u64, T) {
 #[test]
 fn experts_that_come_one_by_one_compute_the_same_bit_by_bit() {
     let device = device();
+    let logits = |engine: &mut Engine| {
+        // The first pass finds nothing in the ring.
+        let sequence = engine.new_sequence();
+        let mut all = feed(engine, sequence, &tokens(2));
+        engine.release(sequence);
+        all.extend(logits(engine));
+        all
+    };
     for (what, model) in models() {
         let mut whole = model.load(&device, None).unwrap();
         assert!(whole.chained().is_some(), "{what}");

@@ -80,7 +80,7 @@ fn recurrent() -> ModelConfig {
 }
 
 /// Half of a plan's matrices in one format, half in another, so that its layers differ.
-fn mixed(plan: &Plan) -> MadeWeights {
+pub fn mixed(plan: &Plan) -> MadeWeights {
     let mut weights = MadeWeights::random(plan, WeightFormat::F16, 5);
     for (index, spec) in plan.tensors.iter().enumerate().filter(|(_, spec)| spec.rows > 1) {
         if index % 3 == 0 && spec.columns.is_multiple_of(32) {
@@ -92,7 +92,7 @@ fn mixed(plan: &Plan) -> MadeWeights {
 
 pub struct Model {
     pub plan: Plan,
-    weights: MadeWeights,
+    pub weights: MadeWeights,
 }
 
 impl Model {
