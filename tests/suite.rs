@@ -101,6 +101,7 @@ mod suite {
     mod stage_properties;
     mod stages;
     mod states;
+    mod streamed_experts;
     mod streaming;
     mod support;
     mod token_kinds;
