@@ -6,6 +6,7 @@ use egui::{Context, ThemePreference, Ui};
 
 use super::action::Action;
 use super::arrangement::{Place, Preset};
+use super::connecting::Asking;
 use super::cursor::Pointer;
 use super::dialog::Dialog;
 use super::fetching::{Fetching, Finding};
@@ -53,6 +54,8 @@ pub struct App {
     pub(super) hub: Option<Settings>,
     pub(super) finding: Option<Finding>,
     pub(super) fetching: Option<Fetching>,
+    /// The question to a server that is open.
+    pub(super) asking: Option<Asking>,
     /// The model that is being loaded, to be remembered once it is ready.
     pub(super) asked_for: ModelSource,
     /// The prompt that was counted last.
@@ -102,6 +105,7 @@ impl App {
             hub: None,
             finding: None,
             fetching: None,
+            asking: None,
             asked_for: initial.clone(),
             counted: None,
             told_breaks: BreakWhen::default(),
@@ -181,9 +185,14 @@ impl App {
                 self.state.progress_from = self.view.initiation.done;
             }
             Event::Loaded(loaded) => {
-                if let ModelSource::Path(path) = &self.asked_for {
-                    self.state.remembered.remember_model(path.clone());
+                match &self.asked_for {
+                    ModelSource::Path(path) => self.state.remembered.remember_model(path.clone()),
+                    ModelSource::Server(address) => {
+                        self.state.remembered.remember_server(address.to_string());
+                    }
+                    ModelSource::BuiltIn | ModelSource::BuiltInDraft => {}
                 }
+                self.fit_strategy(loaded);
                 self.offer_chat(loaded.chat_problem.is_none());
                 self.state.cards.open = false;
             }
@@ -297,6 +306,7 @@ impl eframe::App for App {
         self.take_inspection(ctx);
         self.look_for_models(ctx);
         self.look_after_downloads(ctx);
+        self.take_served();
         self.take_file_work();
         self.tell_breaks();
         self.find_tokens();

@@ -16,11 +16,13 @@
 //! | `layout` | where the panels lie |
 //! | `pane`, `arrangement`, `dock` | the panes of the centre: their names, where they lie, how they show |
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved files: on threads of their own |
+//! | `connect_card`, `connecting`, `keys` | models on servers: the card, what the app does, keys for as long as it runs |
 //! | `shelf`, `looking`, `shelving` | the models on this computer: the list, the search on a thread of its own, what the app does |
 //! | `exports`, `exporting`, `picture` | what leaves the window as a file: its names, its data, a pane drawn off screen |
 //! | `pacing` | input, handed over as fast as frames can take it |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
+//! | `sent` | what the numbers of a run are whose model was on a server |
 //! | `loading` | the parts of loading in words |
 //! | `controls`, `typed` | rows with a control on the right, and what was typed into them |
 //! | `axes`, `chips`, `colours`, `format`, `icons`, `table`, `token_job`, `token_text`, `widgets` | how things look |
@@ -35,6 +37,8 @@ mod branching;
 pub mod cards;
 mod chips;
 mod colours;
+pub mod connect_card;
+mod connecting;
 mod controls;
 pub mod cursor;
 pub mod definitions;
@@ -52,6 +56,7 @@ mod icons;
 mod inside;
 mod inspecting;
 mod keyboard;
+pub mod keys;
 mod lane_names;
 pub mod lanes;
 mod laning;
@@ -71,6 +76,7 @@ pub mod remembered;
 mod running;
 mod scene;
 mod segments;
+mod sent;
 pub mod shelf;
 mod shelving;
 pub mod state;
