@@ -67,6 +67,7 @@ mod suite {
     mod measuring;
     mod merges;
     mod model_card;
+    mod models_page;
     mod names;
     mod packages;
     mod page;
@@ -88,6 +89,7 @@ mod suite {
     mod second_models;
     mod selection;
     mod sentencepiece;
+    mod served_run;
     mod session;
     mod shaders;
     mod speculative;
@@ -123,6 +125,7 @@ mod suite {
     mod window_script;
     mod window_second_models;
     mod window_segments;
+    mod window_servers;
     mod window_strategies;
     mod window_talk;
     mod window_traces;

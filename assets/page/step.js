@@ -9,7 +9,7 @@ function candidate([id, logit, raw, share, cutBy, after]) {
 }
 
 /** Whether the model was on a server, which sends log-probabilities in place of logits. */
-const served = known(run.model.server);
+const isServed = () => known(run.model.server);
 
 /** Where a server sent the highest log-probabilities alone, the entropy lies between two ends. */
 function entropy(step) {
@@ -32,14 +32,14 @@ function showStep(step, previous) {
     ['Probability', number(step.probability, probability), 'probability'],
     run.strategy !== 'server' && ['Chosen with', chosen && number(chosen.share, probability), 'chosen-with'],
     ['Surprisal', number(step.surprisal, nats), 'surprisal'],
-    served ? ['Log-probability', number(step.logit, nats), 'logit'] : ['Logit', number(step.logit, real), 'logit'],
+    isServed() ? ['Log-probability', number(step.logit, nats), 'logit'] : ['Logit', number(step.logit, real), 'logit'],
     ['Entropy', entropy(step), 'entropy'],
-    !served && ['Log-sum-exp', number(step.log_sum_exp, nats), 'log-sum-exp'],
+    !isServed() && ['Log-sum-exp', number(step.log_sum_exp, nats), 'log-sum-exp'],
   ]);
   showDraw(step, rows);
   showTime(step);
   const { rows: computed, cached_positions: cached, cache_bytes: cacheBytes, states } = step.counters;
-  facts(byId('work'), served ? [
+  facts(byId('work'), isServed() ? [
     ['Follows', previous ? `step ${previous.step}` : 'the prompt'],
     ['Rows asked for', number(computed, count), 'rows'],
   ] : [
@@ -98,8 +98,8 @@ function showTime(step) {
     return;
   }
   // Encoding overlaps the GPU's work, so the two are not added where the GPU's own time is known.
-  const parts = served ? servedParts(step.timing) : [known(gpu) ? ['GPU', gpu, 'gpu'] : ['Encode', encode, 'encode'], ['Choose', choose, 'choose']];
-  if (!served) parts.push(['Wait and read', Math.max(0, total - parts[0][1] - choose), 'other']);
+  const parts = isServed() ? servedParts(step.timing) : [known(gpu) ? ['GPU', gpu, 'gpu'] : ['Encode', encode, 'encode'], ['Choose', choose, 'choose']];
+  if (!isServed()) parts.push(['Wait and read', Math.max(0, total - parts[0][1] - choose), 'other']);
   const shares = el('div', { class: 'shares', 'aria-hidden': 'true' }, ...parts.map(([, value], index) => {
     const part = el('i', { class: `part${index}` });
     part.style.flexGrow = String(Math.max(value / total, 0.002));
@@ -108,7 +108,7 @@ function showTime(step) {
   const list = el('dl', { class: 'facts' });
   facts(list, [['Step', number(total, seconds), 'seconds'],
     ...parts.map(([name, value, key], index) => [[el('span', { class: `dot part${index}` }), name], number(value, seconds), key]),
-    !served && known(gpu) && ['Encode', number(encode, seconds), 'encode']]);
+    !isServed() && known(gpu) && ['Encode', number(encode, seconds), 'encode']]);
   place.replaceChildren(shares, list);
 }
 
@@ -123,7 +123,7 @@ function showPipeline(step, rows) {
   const stages = step.stages.map((stage) => head(stage.name,
     [known(stage.state) ? stage.state.toFixed(2) : stage.setting, `${count(stage.kept)} kept`].filter(Boolean).join(' · ')));
   const columns = el('tr', null, head('Rank', '\u00a0'), head('Token', '\u00a0', 'words'), head('Id', '\u00a0'),
-    served ? head('Log-probability', 'nats, sent') : head('Logit', 'raw'), head('p', 'raw'),
+    isServed() ? head('Log-probability', 'nats, sent') : head('Logit', 'raw'), head('p', 'raw'),
     ...stages, head('Probability', run.strategy === 'server' ? 'before the server’s stages' : 'to choose from', 'probability'));
   const others = el('tr', null, el('td'), el('td', { class: 'words' }, step.unsent ? 'not sent' : 'all others'), el('td', { class: 'number' }, number(step.others.count, count)),
     el('td'), el('td', { class: 'number' }, number(step.others.raw_probability, probability)), ...step.stages.map(() => el('td')),

@@ -67,7 +67,8 @@ mod tests {
         let model = ModelFacts { vocabulary: 512, server: Some(server), ..ModelFacts::default() };
         let timing = NodeTiming { server_seconds: Some(0.25), ..NodeTiming::default() };
         let node = Node { rank: 21, entropy: 1.0, entropy_at_most: Some(1.5), timing, ..Node::default() };
-        let run = Run { model, nodes: vec![node], line: vec![0], strategy: StrategyKind::Server, ..Run::default() };
+        let run =
+            Run { model, nodes: vec![node], line: vec![0], strategy: StrategyKind::Server, ..Run::default() };
         let table = steps(&run);
         assert_eq!(table.rows[0].len(), table.columns.len());
         assert_eq!(table.rows[0][9..12], [Cell::Text("> 20".into()), 1.0_f32.into(), 1.5_f32.into()]);

@@ -129,7 +129,9 @@ impl App {
         self.asking = None;
         let card = &mut self.state.cards.connect;
         card.served = match answer {
-            Ok(models) if models.is_empty() => Served::Failed(format!("{} serves no model now.", address.host())),
+            Ok(models) if models.is_empty() => {
+                Served::Failed(format!("{} serves no model now.", address.host()))
+            }
             Ok(models) => {
                 let named = |model: &ServedModel| Some(model.id.as_str()) == address.model();
                 card.selected = models.iter().position(named).unwrap_or_default();
@@ -143,12 +145,14 @@ impl App {
     pub(super) fn fit_strategy(&mut self, loaded: &Loaded) {
         let strategy = &mut self.state.remembered.decoding.strategy;
         let (fits, why) = match (*strategy, &loaded.server) {
-            (StrategyKind::Server, None) => {
-                (StrategyKind::Sample, "The strategy Server is for models on a server; this one is on this computer.")
-            }
-            (StrategyKind::Contrastive, Some(_)) => {
-                (StrategyKind::Greedy, "Contrastive search needs the final hidden states, which no server sends.")
-            }
+            (StrategyKind::Server, None) => (
+                StrategyKind::Sample,
+                "The strategy Server is for models on a server; this one is on this computer.",
+            ),
+            (StrategyKind::Contrastive, Some(_)) => (
+                StrategyKind::Greedy,
+                "Contrastive search needs the final hidden states, which no server sends.",
+            ),
             _ => return,
         };
         *strategy = fits;

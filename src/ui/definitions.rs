@@ -298,9 +298,10 @@ mod tests {
     fn computed_numbers_have_a_formula_and_all_have_a_meaning() {
         for definition in ALL {
             assert!(definition.meaning.ends_with('.'), "{}", definition.name);
-            let bare = !matches!(definition.provenance, Provenance::Measured | Provenance::Given | Provenance::Sent)
-                && definition.formula.is_empty()
-                && definition.name != STAGE_VALUE.name;
+            let bare =
+                !matches!(definition.provenance, Provenance::Measured | Provenance::Given | Provenance::Sent)
+                    && definition.formula.is_empty()
+                    && definition.name != STAGE_VALUE.name;
             assert!(!bare, "{} is computed, but its formula is missing", definition.name);
         }
     }

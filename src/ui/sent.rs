@@ -79,7 +79,10 @@ mod tests {
         let candidates = vec![Candidate::default(); 21];
         let others = Others { count: 491, ..Others::default() };
         let node = Node { rank: 21, candidates, others, ..Node::default() };
-        assert_eq!((rank(&theirs, &node), short_rank(&theirs, &node)), ("> 20".to_owned(), "> 20".to_owned()));
+        assert_eq!(
+            (rank(&theirs, &node), short_rank(&theirs, &node)),
+            ("> 20".to_owned(), "> 20".to_owned())
+        );
         assert_eq!(super::others(&theirs, &node), ("not sent", &own::NOT_SENT));
         assert_eq!(rank(&run(StrategyKind::Sample), &node), "21 of 512");
         assert_eq!(super::others(&Run::default(), &node).0, "all others");
@@ -91,7 +94,11 @@ mod tests {
         for (mine, sent) in IN_PLACE {
             assert_eq!(definition(&here, mine), mine);
             assert_eq!(definition(&run(StrategyKind::Greedy), mine), sent);
-            assert!(matches!(sent.provenance, own::Provenance::Sent | own::Provenance::FromSent), "{}", sent.name);
+            assert!(
+                matches!(sent.provenance, own::Provenance::Sent | own::Provenance::FromSent),
+                "{}",
+                sent.name
+            );
         }
         assert_eq!(definition(&run(StrategyKind::Server), &own::FINAL_PROBABILITY), &own::SERVER_PROBABILITY);
     }

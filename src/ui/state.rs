@@ -227,6 +227,10 @@ impl State {
     pub(super) fn offers_models(&self, view: &View) -> bool {
         let loading = matches!(view.status, Status::Loading { .. });
         let opened = &self.remembered;
-        opened.recent.is_empty() && opened.servers.is_empty() && self.lesson.is_none() && view.run.is_none() && !loading
+        opened.recent.is_empty()
+            && opened.servers.is_empty()
+            && self.lesson.is_none()
+            && view.run.is_none()
+            && !loading
     }
 }

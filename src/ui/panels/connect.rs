@@ -1,6 +1,9 @@
 //! The card that connects to a server: its address, the key if it wants one, and the models that it serves.
 
-use egui::{Align, Align2, CornerRadius, Key, Label, Layout, Modifiers, Popup, RichText, Role, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align, Align2, CornerRadius, Key, Label, Layout, Modifiers, Popup, RichText, Role, Sense, TextEdit, Ui,
+    WidgetInfo, pos2, vec2,
+};
 
 use crate::session::{KEY_VARIABLE, ModelSource, ServedModel, ServerAddress};
 use crate::ui::action::Action;
@@ -52,7 +55,10 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     let empty = scene.state.cards.connect.address.trim().is_empty();
     match &typed {
         Ok(address) => contact(ui, address),
-        Err(_) if empty => drop(hint(ui, "What the server prints when it starts, such as http://127.0.0.1:8000 for vLLM, http://127.0.0.1:8080 for llama-server.")),
+        Err(_) if empty => drop(hint(
+            ui,
+            "What the server prints when it starts, such as http://127.0.0.1:8000 for vLLM, http://127.0.0.1:8080 for llama-server.",
+        )),
         Err(problem) => told(ui, problem, palette(ui).warning),
     }
     ui.add_space(space::XS);
@@ -126,7 +132,8 @@ fn contact(ui: &mut Ui, address: &ServerAddress) {
         hint(ui, &format!("Contacts {host}, which is this computer. Nothing leaves it."));
         return;
     }
-    let gets = "It gets your prompts and the texts that are decoded from them, and sees this computer's address.";
+    let gets =
+        "It gets your prompts and the texts that are decoded from them, and sees this computer's address.";
     if address.is_secure() {
         hint(ui, &format!("Contacts {host} over an encrypted connection. {gets}"));
     } else {
@@ -145,7 +152,8 @@ fn key(ui: &mut Ui, scene: &mut Scene<'_>, address: Option<&ServerAddress>) -> b
         .horizontal(|ui| {
             let width = ui.available_width() - if is_kept { BUTTON + space::S } else { 0.0 };
             let hint = if is_kept { "a key is there; type another one to replace it" } else { "none" };
-            let edit = TextEdit::singleline(&mut card.key).password(true).hint_text(hint).align(Align2::LEFT_CENTER);
+            let edit =
+                TextEdit::singleline(&mut card.key).password(true).hint_text(hint).align(Align2::LEFT_CENTER);
             let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Key of the server");
             if is_kept
                 && let Some(address) = address
@@ -197,7 +205,9 @@ fn list(ui: &mut Ui, scene: &mut Scene<'_>, address: &ServerAddress, models: &[S
     let mut open = None;
     if ui.memory(|memory| memory.focused()).is_none() {
         ui.input_mut(|input| {
-            for (key, to) in [(Key::ArrowDown, (*selected + 1).min(last)), (Key::ArrowUp, selected.saturating_sub(1))] {
+            for (key, to) in
+                [(Key::ArrowDown, (*selected + 1).min(last)), (Key::ArrowUp, selected.saturating_sub(1))]
+            {
                 if input.consume_key(Modifiers::NONE, key) {
                     *selected = to;
                 }
@@ -219,7 +229,10 @@ fn list(ui: &mut Ui, scene: &mut Scene<'_>, address: &ServerAddress, models: &[S
     if models.len() > MOST {
         hint(ui, &format!("and {} more: write #MODEL behind the address", models.len() - MOST));
     }
-    hint(ui, "Click a model, or press Enter, to open it: a few small requests find out what the server can do.");
+    hint(
+        ui,
+        "Click a model, or press Enter, to open it: a few small requests find out what the server can do.",
+    );
     if let Some(model) = open.and_then(|index| models.get(index)) {
         scene.actions.push(Action::Load(ModelSource::Server(address.with_model(&model.id))));
     }
@@ -229,7 +242,9 @@ fn list(ui: &mut Ui, scene: &mut Scene<'_>, address: &ServerAddress, models: &[S
 fn details(model: &ServedModel) -> String {
     let parts = [
         model.context.map(|context| format!("{} positions", format::count(context as u64))),
-        model.vocabulary.map(|vocabulary| format!("{} tokens in its vocabulary", format::count(vocabulary as u64))),
+        model
+            .vocabulary
+            .map(|vocabulary| format!("{} tokens in its vocabulary", format::count(vocabulary as u64))),
         model.root.clone().filter(|root| *root != model.id),
     ];
     let told = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");

@@ -172,7 +172,10 @@ fn numbers(ui: &mut Ui, run: &Run, node: &Node) {
     number(&definitions::SURPRISAL, &format!("{:.3} nats", -node.log_probability));
     let unit = if served { " nats" } else { "" };
     number(&definitions::LOGIT, &format!("{}{unit}", format::value(node.logit)));
-    number(&definitions::ENTROPY, &format!("{} nats", format::entropy(node.entropy, node.entropy_at_most, 3)));
+    number(
+        &definitions::ENTROPY,
+        &format!("{} nats", format::entropy(node.entropy, node.entropy_at_most, 3)),
+    );
     // Log-probabilities are normalised already.
     if !served {
         number(&definitions::LOG_SUM_EXP, &format!("{} nats", format::value(node.log_sum_exp)));
@@ -208,10 +211,7 @@ fn server_parts(timing: &NodeTiming) -> Vec<(&'static Definition, f64)> {
             (&definitions::CHOOSE_TIME, choose),
             (&definitions::WAY_TIME, rest(server + choose)),
         ],
-        None => vec![
-            (&definitions::SERVER_AND_WAY_TIME, rest(choose)),
-            (&definitions::CHOOSE_TIME, choose),
-        ],
+        None => vec![(&definitions::SERVER_AND_WAY_TIME, rest(choose)), (&definitions::CHOOSE_TIME, choose)],
     }
 }
 
@@ -318,8 +318,12 @@ mod tests {
     #[test]
     fn the_parts_of_a_step_on_a_server_add_up() {
         for (server_seconds, first) in [(None, 0.028), (Some(0.020), 0.020)] {
-            let timing =
-                NodeTiming { total_seconds: 0.030, choose_seconds: 0.002, server_seconds, ..NodeTiming::default() };
+            let timing = NodeTiming {
+                total_seconds: 0.030,
+                choose_seconds: 0.002,
+                server_seconds,
+                ..NodeTiming::default()
+            };
             let node = Node { timing, ..Node::default() };
             let parts = parts(&node, true);
             let sum: f64 = parts.iter().map(|(_, seconds)| seconds).sum();

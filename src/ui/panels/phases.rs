@@ -245,8 +245,12 @@ fn load_otherwise(ui: &mut Ui, scene: &mut Scene<'_>) {
     let width = ui.available_width();
     let button = action_button(ui, Icon::Pencil, "Load it otherwise…", Emphasis::Secondary, width);
     let words = match elsewhere::is_open(scene) {
-        true => "The card of the server: another model, or another server. Nothing is asked before you say so there.",
-        false => "With another limit of GPU memory, context or precision. Nothing is loaded before you say so there.",
+        true => {
+            "The card of the server: another model, or another server. Nothing is asked before you say so there."
+        }
+        false => {
+            "With another limit of GPU memory, context or precision. Nothing is loaded before you say so there."
+        }
     };
     if button.on_hover_text(words).clicked() {
         scene.actions.push(Action::InspectLoaded);

@@ -108,9 +108,7 @@ fn header(ui: &mut Ui, run: &Run, node: &Node, columns: &Columns, width: f32) {
             Kind::Rank => ("Rank".into(), String::new(), &definitions::RANK),
             Kind::Token => ("Token".into(), String::new(), &definitions::PIECE),
             Kind::Id => ("Id".into(), String::new(), &definitions::TOKEN_ID),
-            Kind::Logit if served => {
-                ("Log-probability".into(), "nats, sent".into(), &definitions::RAW_LOGIT)
-            }
+            Kind::Logit if served => ("Log-probability".into(), "nats, sent".into(), &definitions::RAW_LOGIT),
             Kind::Logit => ("Logit".into(), "raw".into(), &definitions::RAW_LOGIT),
             Kind::RawProbability => ("p".into(), "raw".into(), &definitions::RAW_PROBABILITY),
             Kind::Stage(index) => {
@@ -301,7 +299,11 @@ fn others(ui: &mut Ui, run: &Run, node: &Node, columns: &Columns, width: f32) {
         WidgetInfo::labeled(
             Role::Row,
             true,
-            format!("{}: {}", look::sentence(name).trim_end_matches('.'), format::probability(others.probability)),
+            format!(
+                "{}: {}",
+                look::sentence(name).trim_end_matches('.'),
+                format::probability(others.probability)
+            ),
         )
     });
     if response.hovered() {

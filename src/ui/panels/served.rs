@@ -55,7 +55,11 @@ pub(super) fn rows(ui: &mut Ui, rows: &[Capability]) {
             })
             .response;
         response.widget_info(|| {
-            egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{}: {word}. {}", row.what, row.detail))
+            egui::WidgetInfo::labeled(
+                egui::Role::Label,
+                true,
+                format!("{}: {word}. {}", row.what, row.detail),
+            )
         });
         ui.indent(row.what, |ui| hint(ui, &row.detail));
     }

@@ -17,11 +17,13 @@ use crate::ui::widgets::section;
 pub(super) fn tell(scene: &Scene<'_>, phases: &mut [Phase; 5]) {
     let [load, rest @ ..] = phases;
     let loading = matches!(scene.view.status, Status::Loading { .. });
-    if !loading && let Some(loaded) = &scene.view.loaded
+    if !loading
+        && let Some(loaded) = &scene.view.loaded
         && let Some(facts) = &loaded.server
     {
         load.goes_in = "An address, and a key where the server wants one.";
-        load.happens = "Connects, and finds out by small requests what the server can do. The weights stay there.";
+        load.happens =
+            "Connects, and finds out by small requests what the server can do. The weights stay there.";
         load.comes_out = "A decoder that is asked over the network.";
         load.figure = format!("{} · {}", format::seconds(loaded.seconds), facts.kind.name());
         load.facts = vec![(&definitions::SERVER_CONNECT_TIME, format::seconds(loaded.seconds))];
@@ -39,7 +41,8 @@ fn words([tokenise, initiation, step, text]: &mut [Phase; 4]) {
     tokenise.happens = "Cuts the text into pieces of the vocabulary: the server's own tokenizer does it.";
     initiation.happens = "The server computes the prompt (also called prefill), but for what it has of it from before. How it does that is \
                           not seen from here.";
-    initiation.comes_out = "The log-probabilities after the last prompt token: they choose the first new token.";
+    initiation.comes_out =
+        "The log-probabilities after the last prompt token: they choose the first new token.";
     step.goes_in = "The text so far. The server computes what it has not computed before.";
     step.happens = "One request for each token; or one for many, as long as the server goes on with the tokens that are chosen here.";
     step.comes_out = "The highest log-probabilities of a row, from which the next token is chosen.";
@@ -79,8 +82,7 @@ fn numbers([tokenise, initiation, step, text]: &mut [Phase; 4], run: &Run) {
         step.facts.push((&definitions::SERVER_INCREMENTAL_RATE, speed(line.tokens as f64 / line.seconds)));
     }
     step.facts.extend(
-        own_seconds(run)
-            .map(|seconds| (&definitions::SERVER_OWN_RATE, speed(line.tokens as f64 / seconds))),
+        own_seconds(run).map(|seconds| (&definitions::SERVER_OWN_RATE, speed(line.tokens as f64 / seconds))),
     );
 }
 

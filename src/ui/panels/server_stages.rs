@@ -16,7 +16,10 @@ pub(super) fn unless(ui: &mut Ui, why_not: Option<&str>, is_set: bool, add: impl
 }
 
 /// Why the repetition penalty is of no use.
-pub(super) fn why_no_repetition_penalty(decoding: &DecodingSettings, is_served: bool) -> Option<&'static str> {
+pub(super) fn why_no_repetition_penalty(
+    decoding: &DecodingSettings,
+    is_served: bool,
+) -> Option<&'static str> {
     // Beam search puts log-probabilities into its stages anyway.
     let over_logits = !matches!(decoding.strategy, StrategyKind::Server | StrategyKind::Beam);
     (is_served && over_logits).then_some(

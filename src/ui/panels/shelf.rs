@@ -68,7 +68,10 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             actions.push(Action::Get(GetAction::Show));
         }
         let served = action_button(ui, Icon::Server, "On a server…", Emphasis::Secondary, third);
-        if served.on_hover_text("A model that vLLM, llama-server or the like runs, here or elsewhere").clicked() {
+        if served
+            .on_hover_text("A model that vLLM, llama-server or the like runs, here or elsewhere")
+            .clicked()
+        {
             actions.push(Action::Connect(ConnectAction::Show));
         }
     });

@@ -188,7 +188,10 @@ fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
         Source::Step(index) => {
             let node = &run.nodes[run.line[index]];
             title(ui, chip.text.clone());
-            line(ui, format!("step {} · id {} · rank {}", node.step, node.token, sent::short_rank(run, node)));
+            line(
+                ui,
+                format!("step {} · id {} · rank {}", node.step, node.token, sent::short_rank(run, node)),
+            );
             line(
                 ui,
                 format!(

@@ -137,9 +137,9 @@ fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
         definition.explain(response);
         x -= width + 14.0 + space::L;
     };
-    let entropy = scene
-        .shown_node()
-        .map_or("entropy".to_owned(), |(_, node)| format!("entropy {} nats", format::entropy(node.entropy, node.entropy_at_most, 2)));
+    let entropy = scene.shown_node().map_or("entropy".to_owned(), |(_, node)| {
+        format!("entropy {} nats", format::entropy(node.entropy, node.entropy_at_most, 2))
+    });
     key(&entropy, palette.second, sent::definition(run, &definitions::ENTROPY));
     if !run.line.is_empty() {
         let time = scene.shown_node().map_or("step time".to_owned(), |(_, node)| {

@@ -241,18 +241,20 @@ fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
             let parts = states.map_or_else(String::new, |states| {
                 format!(": KV cache {}, states {}", format::bytes(cache), format::bytes(states))
             });
-            let local = || format!(
-                "{} · {} parameters · {} · {} on the GPU{parts}",
-                model.family,
-                format::parameters(model.parameters),
-                model.weights,
-                format::bytes(memory)
-            );
-            let facts = loaded.server.as_ref().map_or_else(local, |server| server_words(server, model.context));
+            let local = || {
+                format!(
+                    "{} · {} parameters · {} · {} on the GPU{parts}",
+                    model.family,
+                    format::parameters(model.parameters),
+                    model.weights,
+                    format::bytes(memory)
+                )
+            };
+            let facts =
+                loaded.server.as_ref().map_or_else(local, |server| server_words(server, model.context));
             let left = room - used - space::M;
             if left > 80.0 {
-                let galley =
-                    one_line(ui, &facts, regular(size::SMALL), palette.tertiary, left);
+                let galley = one_line(ui, &facts, regular(size::SMALL), palette.tertiary, left);
                 let response = ui.add(egui::Label::new(galley).sense(Sense::hover()));
                 response.on_hover_ui(|ui| {
                     ui.label(RichText::new(&facts).size(size::SMALL).color(palette.text));
