@@ -42,6 +42,7 @@ mod suite {
     #[cfg(unix)]
     mod headers;
     mod heads;
+    mod http_request;
     mod hub;
     mod hub_commands;
     mod hub_layout;
@@ -90,6 +91,10 @@ mod suite {
     mod selection;
     mod sentencepiece;
     mod served_run;
+    mod server_player;
+    mod servers;
+    mod servers_recorded;
+    mod servers_troubles;
     mod session;
     mod shaders;
     mod speculative;

@@ -83,6 +83,8 @@ pub(super) fn stream_body(text: &[u32], top: usize, ask: &StreamAsk) -> Value {
     let mut body = completion(json!(text), ask.most_tokens, top, &ask.sampling);
     body["stream"] = json!(true);
     body["ignore_eos"] = json!(!ask.stop_at_eos);
+    // Penalties look back over the whole text, as those of others do. It refuses −1, and reserves what it is told.
+    body["repeat_last_n"] = json!(text.len() + ask.most_tokens);
     body
 }
 
@@ -101,8 +103,7 @@ fn completion(prompt: Value, most: usize, top: usize, sampling: &ServerSampling)
         "repeat_penalty": sampling.repetition_penalty,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
-        // The whole context.
-        "repeat_last_n": -1,
+        "repeat_last_n": 0,
         "typical_p": 1.0,
         "top_n_sigma": -1.0,
         "xtc_probability": 0.0,

@@ -22,7 +22,10 @@ impl Server {
             self.learn_all(interrupt)?;
         }
         let missing = self.missing(ids);
-        for some in missing.chunks(MOST_AT_ONCE) {
+        // An end of a text stands between others, and is asked for alone.
+        let (ends, others): (Vec<u32>, Vec<u32>) =
+            missing.into_iter().partition(|id| self.facts.eos.first() == Some(id));
+        for some in ends.chunks(1).chain(others.chunks(MOST_AT_ONCE)) {
             self.learn(some, interrupt)?;
         }
         let known = |id: &u32| self.pieces.get(id).cloned();
@@ -52,18 +55,16 @@ impl Server {
 
     /// Texts in context: a token alone may lose the space before it, so that each stands between two whose text is known.
     fn learn(&mut self, ids: &[u32], interrupt: &AtomicBool) -> Result<(), ServerError> {
-        let mut texts = None;
-        if let Some(&end) = self.facts.eos.first() {
+        let mut texts: Option<Vec<String>> = None;
+        if let Some(end) = self.facts.eos.first().copied().filter(|end| !ids.contains(end)) {
             let between = self.detokenise(&[end], interrupt)?;
             let row: Vec<u32> = ids.iter().flat_map(|id| [end, *id]).chain([end]).collect();
             let text = self.detokenise(&row, interrupt)?;
-            let parts: Vec<String> = match between.is_empty() {
-                true => Vec::new(),
-                false => text.split(&between).map(str::to_owned).collect(),
-            };
-            // One before the first, one behind the last; the end itself has two parts in its place.
-            let fits = parts.len() == ids.len() + 2 && !ids.contains(&end);
-            texts = fits.then(|| parts[1..=ids.len()].to_vec());
+            let parts: Vec<&str> =
+                if between.is_empty() { Vec::new() } else { text.split(&between).collect() };
+            // One before the first, one behind the last.
+            let fits = parts.len() == ids.len() + 2;
+            texts = fits.then(|| parts[1..=ids.len()].iter().copied().map(str::to_owned).collect());
         }
         let texts = match texts {
             Some(texts) => texts,

@@ -119,8 +119,6 @@ impl Server {
         self.rows(&[&text], Top::Highest(1), interrupt)?;
         if let Some(vocabulary) = self.facts.vocabulary {
             (self.facts.whole_rows, self.facts.most_listed) = (true, vocabulary);
-            let rows = self.rows(&[&text], Top::All, interrupt);
-            self.keep_whole_rows(rows)?;
         }
         self.probe_several(&text, interrupt)?;
         let told = properties.and_then(|told| told.eos_token.as_deref()).filter(|name| !name.is_empty());
@@ -147,17 +145,13 @@ impl Server {
         let told = refused(self.post(COMPLETIONS, &body, interrupt))?;
         self.facts.vocabulary = told.and_then(|told| vllm::number_after(&told, "Vocabulary size:"));
         (self.facts.knows_ids, self.facts.most_listed) = (true, 1);
-        let body = rows_body(&model, json!(text), Top::All);
-        match refused(self.post(COMPLETIONS, &body, interrupt))? {
-            None => {
-                (self.facts.whole_rows, self.facts.most_listed) = (true, usize::MAX);
-                let rows = self.rows(&[&text], Top::All, interrupt);
-                self.keep_whole_rows(rows)?;
-            }
-            Some(told) => match vllm::number_after(&told, "max allowed:") {
-                Some(most) => self.facts.most_listed = most,
-                None => self.find_most_listed(&text, interrupt)?,
-            },
+        let told = refused(self.post(COMPLETIONS, &vllm::most_listed_body(&model, &text), interrupt))?;
+        match told.and_then(|told| vllm::number_after(&told, "max allowed:")) {
+            Some(most) => self.facts.most_listed = most,
+            None => self.find_most_listed(&text, interrupt)?,
+        }
+        if let Some(vocabulary) = self.facts.vocabulary.filter(|all| self.facts.most_listed >= *all) {
+            (self.facts.whole_rows, self.facts.most_listed) = (true, vocabulary);
         }
         self.check_raw(&text, interrupt)?;
         self.probe_several(&text, interrupt)?;
@@ -191,20 +185,6 @@ impl Server {
     /// A short text by its ids, the last one a plain character.
     fn probe_text(&mut self, interrupt: &AtomicBool) -> Result<Vec<u32>, ServerError> {
         self.tokenise("a", true, interrupt)
-    }
-
-    /// What a whole row shows: V, and that it is one.
-    fn keep_whole_rows(&mut self, rows: Result<Vec<SentRow>, ServerError>) -> Result<(), ServerError> {
-        let row = rows?.into_iter().next().ok_or_else(|| self.client.strange("it has no row"))?;
-        let count = row.tokens.len();
-        let is_whole = row.tokens.iter().max().is_some_and(|highest| *highest as usize + 1 == count);
-        if !is_whole {
-            return Err(self
-                .client
-                .strange(format!("a whole row has {count} tokens, but not the ids below that")));
-        }
-        (self.facts.vocabulary, self.facts.most_listed) = (Some(count), count);
-        Ok(())
     }
 
     fn find_most_listed(&mut self, text: &[u32], interrupt: &AtomicBool) -> Result<(), ServerError> {

@@ -7,8 +7,8 @@ use super::error::ServerError;
 const LOWEST: f64 = -9999.0;
 /// Most that rounding puts a log-probability above 0.
 const ROUNDING: f64 = 1e-3;
-/// Most that the probabilities of a row may be together.
-const MOST_TOGETHER: f64 = 1.01;
+/// How far from 1 the probabilities of a whole row may be together.
+const SLACK: f64 = 0.01;
 
 /// The text of a token, as a server tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +87,10 @@ impl Came {
             (Top::All, _) => {}
         }
         let together: f64 = pairs.iter().map(|(_, value)| f64::from(*value).exp()).sum();
-        if together > MOST_TOGETHER {
-            return Err(wrong(format!("the probabilities of a row are {together:.3} together, more than 1")));
+        let is_less = limits.top == Top::All && together < 1.0 - SLACK;
+        if is_less || together > 1.0 + SLACK {
+            let all = if limits.top == Top::All { "a whole row" } else { "a row" };
+            return Err(wrong(format!("the probabilities of {all} are {together:.3} together")));
         }
         Ok(SentRow {
             tokens: pairs.iter().map(|(id, _)| *id).collect(),

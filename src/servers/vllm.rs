@@ -64,6 +64,11 @@ pub(super) fn vocabulary_body(model: &str, text: &[u32]) -> Value {
     body
 }
 
+/// A request that is refused with the number of tokens that a row lists at most, without a pass of the model.
+pub(super) fn most_listed_body(model: &str, text: &[u32]) -> Value {
+    rows_body(model, json!(text), Top::Highest(999_999_999))
+}
+
 /// A request that can choose nothing but this token: where it ends there, the token is an end of sequence.
 pub(super) fn end_body(model: &str, text: &[u32], token: u32) -> Value {
     let mut body = rows_body(model, json!(text), Top::Highest(1));

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use serde_json::json;
+
+use super::http_request::Request;
 
 /// The commit of every repository.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -202,21 +204,9 @@ impl Connection {
     fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
         let mut reader = BufReader::new(stream.try_clone()?);
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let mut words = line.split_whitespace();
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
+        let Some(Request { method, path, headers, .. }) = Request::read(&mut reader)? else { return Ok(()) };
         let is_head = method == "HEAD";
-        let mut headers = BTreeMap::new();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            let Some((name, value)) = line.trim_end().split_once(':') else { break };
-            headers.insert(name.to_lowercase(), value.trim().to_owned());
-        }
-        let at = match (method, self.is_hub) {
+        let at = match (method.as_str(), self.is_hub) {
             ("CONNECT", _) => At::Proxy,
             (_, false) => At::Files,
             _ if path.starts_with("/api/") => At::Api,
