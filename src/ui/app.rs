@@ -6,7 +6,7 @@ use egui::{Context, ThemePreference, Ui};
 
 use super::action::Action;
 use super::arrangement::{Place, Preset};
-use super::connecting::Asking;
+use super::asking::Asking;
 use super::cursor::Pointer;
 use super::dialog::Dialog;
 use super::fetching::{Fetching, Finding};

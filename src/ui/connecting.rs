@@ -1,53 +1,15 @@
-//! What the window does to connect to servers: it asks for their models on a thread, and keeps keys for as long as it runs.
+//! What the window does to connect to servers: it asks for their models, and keeps keys for as long as it runs.
 //! Never before a person presses the button that says whom it asks.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use egui::Context;
 
 use super::action::Action;
 use super::app::App;
+use super::asking::Asking;
 use super::connect_card::{ConnectAction, Served};
 use crate::decoding::StrategyKind;
 use crate::session::event::Loaded;
-use crate::session::{
-    ApiKey, KEY_VARIABLE, ModelSource, Notice, Patience, SERVER_PATIENCE, ServedModel, ServerAddress,
-    Severity, served_models,
-};
-
-/// How long a list of models may take: nothing is computed for it.
-const PATIENCE: Patience = Patience { silence: Duration::from_secs(30), ..SERVER_PATIENCE };
-
-/// A question to a server; it ends when this goes.
-pub(super) struct Asking {
-    address: ServerAddress,
-    answer: Receiver<Result<Vec<ServedModel>, String>>,
-    interrupt: Arc<AtomicBool>,
-}
-
-impl Asking {
-    /// Asks which models there are; `ctx` is woken at the answer.
-    fn start(address: ServerAddress, key: Option<ApiKey>, ctx: &Context) -> Self {
-        let ((sender, answer), interrupt) = (channel(), Arc::new(AtomicBool::new(false)));
-        let (ctx, stop, of_thread) = (ctx.clone(), Arc::clone(&interrupt), address.clone());
-        std::thread::spawn(move || {
-            let served = served_models(&of_thread, key.as_ref(), &PATIENCE, &stop);
-            // The window may be gone by now; then nobody wants to know.
-            let _ = sender.send(served.map_err(|error| error.to_string()));
-            ctx.request_repaint();
-        });
-        Self { address, answer, interrupt }
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.interrupt.store(true, Ordering::Release);
-    }
-}
+use crate::session::{ApiKey, KEY_VARIABLE, ModelSource, Notice, ServedModel, ServerAddress, Severity};
 
 impl App {
     pub(super) fn perform_on_servers(&mut self, action: ConnectAction, ctx: &Context) {
@@ -65,6 +27,7 @@ impl App {
             }
             ConnectAction::Back => {
                 card.shows = false;
+                self.stop_asking();
                 self.perform(ctx, Action::ShowOpen);
             }
             ConnectAction::Fill(address) => {
@@ -72,13 +35,19 @@ impl App {
                 self.asking = None;
             }
             ConnectAction::Ask => self.ask_server(ctx),
-            ConnectAction::Stop => {
-                (self.asking, card.served) = (None, Served::Nothing);
-            }
+            ConnectAction::Stop => self.stop_asking(),
             ConnectAction::ForgetKey(address) => {
                 self.state.keys.forget(&address);
             }
             ConnectAction::ForgetServers => self.state.remembered.servers.clear(),
+        }
+    }
+
+    fn stop_asking(&mut self) {
+        self.asking = None;
+        let served = &mut self.state.cards.connect.served;
+        if matches!(served, Served::Asking(_)) {
+            *served = Served::Nothing;
         }
     }
 
@@ -124,7 +93,7 @@ impl App {
     /// Takes in what the server said.
     pub(super) fn take_served(&mut self) {
         let Some(asking) = &self.asking else { return };
-        let Ok(answer) = asking.answer.try_recv() else { return };
+        let Some(answer) = asking.answer() else { return };
         let address = asking.address.clone();
         self.asking = None;
         let card = &mut self.state.cards.connect;

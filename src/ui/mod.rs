@@ -16,7 +16,7 @@
 //! | `layout` | where the panels lie |
 //! | `pane`, `arrangement`, `dock` | the panes of the centre: their names, where they lie, how they show |
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved files: on threads of their own |
-//! | `connect_card`, `connecting`, `keys` | models on servers: the card, what the app does, keys for as long as it runs |
+//! | `connect_card`, `asking`, `connecting`, `keys` | models on servers: the card, the question on a thread of its own, what the app does, keys for as long as it runs |
 //! | `shelf`, `looking`, `shelving` | the models on this computer: the list, the search on a thread of its own, what the app does |
 //! | `exports`, `exporting`, `picture` | what leaves the window as a file: its names, its data, a pane drawn off screen |
 //! | `pacing` | input, handed over as fast as frames can take it |
@@ -32,6 +32,7 @@
 pub mod action;
 pub mod app;
 mod arrangement;
+mod asking;
 mod axes;
 mod branching;
 pub mod cards;

@@ -116,10 +116,7 @@ impl Player {
     }
 
     /// Plays a recording; what `trouble` answers comes first.
-    pub fn recorded(
-        name: &str,
-        trouble: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn recorded(name: &str, trouble: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Self {
         let exchanges = recording(name);
         Self::start(move |request| {
             trouble(request).or_else(|| {

@@ -60,7 +60,12 @@ impl Met {
 
     pub fn connect(&self, key: Option<&str>) -> Result<Server, ServerError> {
         let key = key.map(|key| ApiKey::new(key).unwrap());
-        Server::connect(&self.address, key, Patience { silence: Duration::from_secs(60), ..patience() }, &NEVER)
+        Server::connect(
+            &self.address,
+            key,
+            Patience { silence: Duration::from_secs(60), ..patience() },
+            &NEVER,
+        )
     }
 }
 

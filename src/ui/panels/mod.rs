@@ -31,6 +31,7 @@ pub(super) mod notices;
 pub(super) mod op_times;
 pub(super) mod open;
 mod peek;
+mod phase;
 pub(super) mod phases;
 pub(super) mod pinned;
 pub(super) mod pipeline;

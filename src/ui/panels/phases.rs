@@ -8,12 +8,13 @@ use egui::{
 
 use super::elsewhere;
 use super::kept::{self, Kept};
+use super::phase::{Phase, Progress, speed};
 use super::server_phases;
 use super::streaming;
 use crate::session::{Initiation, Status};
 use crate::trace::{StepInput, StopReason};
 use crate::ui::action::Action;
-use crate::ui::definitions::{self, Definition};
+use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
@@ -24,28 +25,6 @@ use crate::ui::widgets::{Emphasis, action_button, fact, one_line, paint_caption}
 
 /// How far a chevron's point reaches, in points.
 const POINT: f32 = 10.0;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Pending,
-    Active,
-    Done,
-    /// Done in a run that is not of the model on show.
-    Past,
-}
-
-pub(super) struct Phase {
-    number: usize,
-    title: &'static str,
-    progress: Progress,
-    /// Share done, where it is known.
-    share: Option<f32>,
-    pub figure: String,
-    pub goes_in: &'static str,
-    pub happens: &'static str,
-    pub comes_out: &'static str,
-    pub facts: Vec<(&'static Definition, String)>,
-}
 
 /// Shows the chevrons.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -456,10 +435,6 @@ fn text(scene: &Scene<'_>) -> Phase {
 
 fn rows(count: u64) -> String {
     format::plural(count as usize, "token row")
-}
-
-pub(super) fn speed(tokens_per_second: f64) -> String {
-    format!("{} tokens/s", format::rate(tokens_per_second))
 }
 
 /// Why a run ended, in a few words.

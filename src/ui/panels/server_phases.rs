@@ -3,7 +3,7 @@
 use egui::{ScrollArea, Ui};
 
 use super::elsewhere;
-use super::phases::{Phase, speed};
+use super::phase::{Phase, speed};
 use super::served;
 use crate::session::Status;
 use crate::trace::{self, Run};
