@@ -127,7 +127,7 @@ fn a_model_is_chosen_from_the_list_and_opened() {
     connect(&mut window);
     assert!(sees_part(&window, "Open tale-260k, 512 positions · /models/tale"));
     assert!(sees_part(&window, "Open tale-15m, 2\u{2009}048 positions"));
-    window.memory_mut(|memory| memory.stop_text_input());
+    window.ctx.memory_mut(|memory| memory.stop_text_input());
     window.step();
     window.key_press(Key::ArrowDown);
     settle(&mut window);
@@ -253,8 +253,8 @@ fn a_model_on_a_server_has_no_layers_weights_or_gpu() {
         assert_eq!(sees(&window, "The model is on a server"), inside, "{pane}");
     }
     for phase in ["Load", "Tokenise", "Initiation", "Step", "Text"] {
-        let chevron = window.query_all_by_label_contains(&format!("{phase}: ")).next().expect("a chevron");
-        chevron.click();
+        let label = format!("{phase}: ");
+        window.query_all_by_label_contains(&label).next().expect("a chevron").click();
         window.run();
         let words = all_words(&window).join("\n");
         assert!(!words.contains(" 0 B") && !words.contains("GPU memory"), "{words}");

@@ -1,6 +1,6 @@
 //! The five phases of a model on a server: what of them happens there, and what is measured here.
 
-use egui::{ScrollArea, Ui};
+use egui::Ui;
 
 use super::elsewhere;
 use super::phase::{Phase, speed};
@@ -99,5 +99,5 @@ pub(super) fn capabilities(ui: &mut Ui, scene: &Scene<'_>) {
     let Some(facts) = scene.view.loaded.as_ref().and_then(|loaded| loaded.server.as_ref()) else { return };
     ui.add_space(space::S);
     section(ui, "What the server can do");
-    ScrollArea::vertical().id_salt("capabilities").show(ui, |ui| served::rows(ui, &facts.rows));
+    ui.scope(|ui| served::rows(ui, &facts.rows));
 }
