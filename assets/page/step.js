@@ -57,7 +57,8 @@ function showDraw(step, rows) {
   const place = byId('draw');
   if (!step.draw) {
     place.replaceChildren(el('p', { class: 'hint' }, step.by_hand
-      ? 'No random number: a person chose this token.' : 'No random number decided here.'));
+      ? 'No random number: a person chose this token.'
+      : run.strategy === 'server' ? 'The server chose: whether it drew, and with which random number, it does not tell.' : 'No random number decided here.'));
     return;
   }
   const kept = rows.filter((row) => row.share > 0).sort((a, b) => b.share - a.share || a.id - b.id);

@@ -49,7 +49,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             numbers(ui, run, node);
         });
         ui.add_space(space::M);
-        draw::show(ui, node);
+        draw::show(ui, run, node);
         ui.add_space(space::M);
         section(ui, "Time");
         time(ui, run, run.line[index]);

@@ -1,6 +1,6 @@
 //! What the server of a model is and can do, thing by thing.
 
-use egui::{CollapsingHeader, Color32, Label, RichText, Sense, Ui, vec2};
+use egui::{CollapsingHeader, Color32, Frame, Label, Margin, RichText, Sense, Ui, vec2};
 
 use crate::session::{Answer, Capability, ServerFacts};
 use crate::ui::definitions::{self, Definition};
@@ -61,7 +61,8 @@ pub(super) fn rows(ui: &mut Ui, rows: &[Capability]) {
                 format!("{}: {word}. {}", row.what, row.detail),
             )
         });
-        ui.indent(row.what, |ui| hint(ui, &row.detail));
+        let below = Margin { left: 20, ..Margin::ZERO };
+        Frame::new().inner_margin(below).show(ui, |ui| hint(ui, &row.detail));
     }
 }
 

@@ -132,7 +132,7 @@ fn pinned(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
             unpin(ui, scene, rect, &curve.token, &name);
         }
     }
-    foot(ui, curves);
+    foot(ui, curves, scene.run().is_some_and(|run| run.model.server.is_some()));
 }
 
 /// The columns; where there is little room, without the probability.
@@ -178,12 +178,15 @@ fn unpin(ui: &mut Ui, scene: &mut Scene<'_>, row: Rect, token: &Token, name: &st
 }
 
 /// Why curves have gaps.
-fn foot(ui: &mut Ui, curves: &[Curve]) {
+fn foot(ui: &mut Ui, curves: &[Curve], served: bool) {
     if curves.iter().any(Curve::has_gaps) {
         ui.add_space(space::S);
-        hint(
-            ui,
-            "Gaps: before a token was pinned, a step tells of it only where it was a candidate on record.",
-        );
+        let why = match served {
+            true => "Gaps: a server sends the highest of a row; of other tokens a step tells nothing.",
+            false => {
+                "Gaps: before a token was pinned, a step tells of it only where it was a candidate on record."
+            }
+        };
+        hint(ui, why);
     }
 }
