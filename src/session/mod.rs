@@ -61,7 +61,7 @@ pub use crate::model::selection::MOST_PINNED;
 pub use crate::model::{CacheFormat, WeightsChoice, probe};
 pub use crate::servers::{
     Answer, ApiKey, Capability, KEY_VARIABLE, PATIENCE as SERVER_PATIENCE, Patience, ServedModel,
-    ServerAddress, ServerFacts, ServerKind, served_models,
+    ServerAddress, ServerError, ServerFacts, ServerKind, served_models,
 };
 pub use crate::tokenizer::chat::{Conversation, Message, Switch};
 pub use break_when::{Break, BreakReason, BreakWhen};

@@ -32,6 +32,8 @@ pub struct ConnectCard {
     pub key: String,
     /// Whether the field takes the keyboard: for the card's first frame.
     pub focus: bool,
+    /// Whether that of the key does: a server has asked for one.
+    pub focus_key: bool,
     /// What the server said.
     pub served: Served,
     /// Which of its models is selected.

@@ -106,7 +106,10 @@ impl App {
                 card.selected = models.iter().position(named).unwrap_or_default();
                 Served::There { address, models }
             }
-            Err(problem) => Served::Failed(problem),
+            Err(problem) => {
+                card.focus_key = problem.wants_key;
+                Served::Failed(problem.words)
+            }
         };
     }
 

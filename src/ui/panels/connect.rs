@@ -80,7 +80,7 @@ fn told(ui: &mut Ui, text: &str, color: egui::Color32) {
 fn address(ui: &mut Ui, scene: &mut Scene<'_>) -> bool {
     let asking = matches!(scene.state.cards.connect.served, Served::Asking(_));
     let known = scene.state.remembered.servers.clone();
-    let beside = if known.is_empty() { 0.0 } else { 32.0 + space::S };
+    let beside = if known.is_empty() { 0.0 } else { 28.0 + space::S };
     ui.horizontal(|ui| {
         let card = &mut scene.state.cards.connect;
         let width = ui.available_width() - BUTTON - space::S - beside;
@@ -155,6 +155,9 @@ fn key(ui: &mut Ui, scene: &mut Scene<'_>, address: Option<&ServerAddress>) -> b
             let edit =
                 TextEdit::singleline(&mut card.key).password(true).hint_text(hint).align(Align2::LEFT_CENTER);
             let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Key of the server");
+            if std::mem::take(&mut card.focus_key) {
+                response.request_focus();
+            }
             if is_kept
                 && let Some(address) = address
                 && action_button(ui, Icon::Cross, "Forget it", Emphasis::Secondary, BUTTON).clicked()
