@@ -105,6 +105,7 @@ mod suite {
     mod support;
     mod token_kinds;
     mod tokenizer;
+    mod told;
     mod trace_file;
 
     mod uncached;

@@ -51,9 +51,13 @@ impl Server {
         let model = chosen(&client, &models)?;
         let owner = model.owned_by.as_deref().unwrap_or_default();
         let optional = |result: Result<_, ServerError>| match result {
-            // A proxy in front of an engine may let through the main paths alone.
+            // A proxy in front of an engine may let through the main paths alone, or answer others itself.
             Err(
-                ServerError::NotFound { .. } | ServerError::NoEngine { .. } | ServerError::Refused { .. },
+                ServerError::NotFound { .. }
+                | ServerError::NoEngine { .. }
+                | ServerError::Refused { .. }
+                | ServerError::Failed { .. }
+                | ServerError::Strange { .. },
             ) => Ok(None),
             Err(error) => Err(error),
             Ok(value) => Ok(Some(value)),

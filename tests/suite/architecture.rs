@@ -42,7 +42,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates that belong to one room. `main.rs` may parse arguments and hold errors.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("anyhow", &["main.rs"]),
     ("clap", &["cli", "main.rs"]),
     ("ctrlc", &["cli"]),
@@ -50,6 +50,7 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("egui", &["ui"]),
     ("egui_tiles", &["ui"]),
     ("fs4", &["hub"]),
+    ("keyring", &["servers"]),
     ("libm", &["reference"]),
     ("llguidance", &["tokenizer"]),
     ("memmap2", &["formats"]),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use logitscope::model::batch::{RowOutput, SequenceId};
 use logitscope::model::language_model::{CacheUsage, PassId, PassTiming};
-use logitscope::model::selection::RowHandle;
-use logitscope::model::{Batch, ChainedModel, LanguageModel, ModelError, Outputs};
+use logitscope::model::selection::{RowHandle, SamplingParams, Unlisted};
+use logitscope::model::{Batch, ChainedModel, LanguageModel, ModelError, Outputs, RowsTold, Summary};
 use logitscope::reference::selection::RecentRows;
 
 use super::support;
@@ -32,6 +32,8 @@ pub struct FakeModel {
     /// Results of passes that were submitted, with their sequence.
     flights: Vec<(PassId, SequenceId, Outputs)>,
     logits: Box<Logits>,
+    /// How many of the highest log-probabilities it tells, as a server does; `None` where it tells rows whole.
+    pub told: Option<usize>,
     /// Final hidden states as a function of the tokens up to and with a row's.
     pub hidden: Box<Logits>,
     /// The tokens up to and with each row of the last pass.
@@ -72,6 +74,7 @@ impl FakeModel {
             recent: RecentRows::default(),
             last: Vec::new(),
             hidden: Box::new(|_| vec![1.0]),
+            told: None,
         }
     }
 
@@ -101,6 +104,30 @@ pub fn scrambled_logits(vocabulary: usize, tokens: &[u32]) -> Vec<f32> {
     let history = tokens.iter().fold(1, |hash, &token| mix(hash, u64::from(token) + 1));
     let logit = |id| (mix(mix(history, id), id) >> 40) as f32 / (1u32 << 24) as f32 * 8.0 - 4.0;
     (0..vocabulary as u64).map(logit).collect()
+}
+
+/// Log-probabilities, in f32 as servers send them.
+pub fn log_softmax(logits: &[f32]) -> Vec<f32> {
+    let sum: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
+    logits.iter().map(|&logit| (f64::from(logit) - sum.ln()) as f32).collect()
+}
+
+/// What is left of a summary of log-probabilities where the highest alone are told.
+fn told(summary: Summary, told: Option<usize>, params: &SamplingParams) -> Summary {
+    let count = told.unwrap_or(usize::MAX).min(summary.tokens.len());
+    let (tokens, logits) = (summary.tokens[..count].to_vec(), summary.logits[..count].to_vec());
+    let below = || logits.iter().map(|&logit| f64::from(logit) - f64::from(logits[0]));
+    Summary {
+        sum: (-f64::from(logits[0])).exp(),
+        weighted_sum: below().map(|below| below * below.exp()).sum(),
+        tempered_sum: below().map(|below| (below / f64::from(params.temperature)).exp()).sum(),
+        zeros: 0,
+        extremes: 0,
+        unlisted: Unlisted::Weighed,
+        tokens,
+        logits,
+        ..summary
+    }
 }
 
 impl LanguageModel for FakeModel {
@@ -164,7 +191,14 @@ impl LanguageModel for FakeModel {
             assert_eq!(history.len(), row.position + 1, "the row continues what it hangs on");
             match row.output {
                 RowOutput::Nothing => {}
+                RowOutput::Logits if self.told.is_some() => {
+                    return Err(ModelError::NotSent { reason: "a whole row was wanted".to_owned() });
+                }
                 RowOutput::Logits => outputs.logits.push((self.logits)(&history)),
+                RowOutput::Summary(params) if self.told.is_some() => {
+                    let row = log_softmax(&(self.logits)(&history));
+                    outputs.summaries.push(told(self.recent.summarise(row, &params), self.told, &params));
+                }
                 RowOutput::Summary(params) => {
                     outputs.summaries.push(self.recent.summarise((self.logits)(&history), &params));
                 }
@@ -203,7 +237,14 @@ impl LanguageModel for FakeModel {
     }
 
     fn read_row(&mut self, row: RowHandle) -> Result<Option<Vec<f32>>, ModelError> {
-        Ok(self.recent.read(row))
+        Ok(self.recent.read(row).filter(|_| self.told.is_none()))
+    }
+
+    fn tells(&self) -> RowsTold {
+        match self.told {
+            None => RowsTold::default(),
+            told => RowsTold { highest: told, are_normalised: true, hides_states: true },
+        }
     }
 
     fn chained(&mut self) -> Option<&mut dyn ChainedModel> {

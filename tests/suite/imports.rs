@@ -178,6 +178,7 @@ const ORDERS: [(&str, &[&str]); 12] = [
             "error",
             "address",
             "key",
+            "key_store",
             "asking",
             "facts",
             "row",

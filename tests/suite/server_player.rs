@@ -15,6 +15,8 @@ use super::http_request::Request;
 pub enum End {
     /// As it should; the connection stays open.
     Well,
+    /// As it should, and then the connection closes, which nothing has announced.
+    Closed,
     /// The connection closes before the end that was announced.
     Cut,
     /// Nothing more comes.
@@ -29,8 +31,6 @@ pub struct Reply {
     /// In HTTP chunks if there are several, or if it is a stream.
     pub parts: Vec<Vec<u8>>,
     pub is_stream: bool,
-    /// Before each part but the first.
-    pub pace: Duration,
     pub end: End,
 }
 
@@ -38,7 +38,7 @@ impl Reply {
     pub fn text(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type".to_owned(), kind.to_owned())];
         let parts = vec![body.into()];
-        Self { status, headers, parts, is_stream: false, pace: Duration::ZERO, end: End::Well }
+        Self { status, headers, parts, is_stream: false, end: End::Well }
     }
 
     pub fn json(value: &Value) -> Self {
@@ -64,10 +64,6 @@ impl Reply {
 
     pub fn ending(self, end: End) -> Self {
         Self { end, ..self }
-    }
-
-    pub fn paced(self, pace: Duration) -> Self {
-        Self { pace, ..self }
     }
 }
 
@@ -191,7 +187,7 @@ fn serve<S: Read + Write>(stream: S, seen: &Mutex<Vec<Request>>, answers: &Answe
         send(reader.get_mut(), &reply)?;
         match reply.end {
             End::Well => {}
-            End::Cut => return Ok(false),
+            End::Cut | End::Closed => return Ok(false),
             // Until the client goes.
             End::Silence => return reader.read(&mut [0; 1]).map(|count| count == 0),
         }
@@ -202,7 +198,8 @@ fn serve<S: Read + Write>(stream: S, seen: &Mutex<Vec<Request>>, answers: &Answe
 fn send(stream: &mut impl Write, reply: &Reply) -> Result<()> {
     let length: usize = reply.parts.iter().map(Vec::len).sum();
     // What is cut or silent announces more than comes.
-    let more = usize::from(reply.end != End::Well) * 100;
+    let is_whole = matches!(reply.end, End::Well | End::Closed);
+    let more = usize::from(!is_whole) * 100;
     let mut head = format!("HTTP/1.1 {} Status\r\n", reply.status);
     for (name, value) in &reply.headers {
         head += &format!("{name}: {value}\r\n");
@@ -213,10 +210,7 @@ fn send(stream: &mut impl Write, reply: &Reply) -> Result<()> {
     };
     stream.write_all(head.as_bytes())?;
     stream.flush()?;
-    for (index, part) in reply.parts.iter().enumerate() {
-        if index > 0 {
-            std::thread::sleep(reply.pace);
-        }
+    for part in &reply.parts {
         if reply.is_stream {
             stream.write_all(format!("{:x}\r\n", part.len()).as_bytes())?;
             stream.write_all(part)?;
@@ -226,7 +220,7 @@ fn send(stream: &mut impl Write, reply: &Reply) -> Result<()> {
         }
         stream.flush()?;
     }
-    if reply.is_stream && reply.end == End::Well {
+    if reply.is_stream && is_whole {
         stream.write_all(b"0\r\n\r\n")?;
     }
     stream.flush()

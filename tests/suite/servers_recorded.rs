@@ -1,7 +1,8 @@
 //! What real servers said, against float64 arithmetic and against each other.
 
+use logitscope::model::ServerSampling;
 use logitscope::servers::{
-    Answer, Ended, SentRow, Server, ServerError, ServerKind, ServerSampling, StreamAsk, Top, served_models,
+    Answer, Ended, SentRow, Server, ServerError, ServerKind, StreamAsk, Top, served_models,
 };
 use serde_json::{Value, json};
 
@@ -24,7 +25,6 @@ fn read(server: &mut Server, ask: &StreamAsk, text: &[u32]) -> (Vec<SentRow>, En
     let mut stream = server.stream(text, ask).unwrap();
     let mut rows = Vec::new();
     while let Some(row) = stream.next(&NEVER).unwrap() {
-        assert_eq!(stream.ended_because().is_some(), rows.len() + 1 == ask.most_tokens);
         rows.push(row);
     }
     (rows, stream.ended_because().unwrap().clone())
@@ -114,10 +114,10 @@ fn llama_server_tells_the_truth() {
     assert!(matches!(error, ServerError::Unsupported { .. }), "{error}");
 
     let row = &server.rows(&[&truth.prompt], Top::Highest(2), &NEVER).unwrap()[0];
-    assert_eq!(row.pieces.iter().map(|piece| piece.bytes.as_deref()).collect::<Vec<_>>(), [
-        Some(b",".as_slice()),
-        Some(b" there")
-    ]);
+    assert_eq!(
+        row.pieces.iter().map(|piece| piece.bytes.as_deref()).collect::<Vec<_>>(),
+        [Some(b",".as_slice()), Some(b" there")]
+    );
     assert!(row.server_seconds.is_some_and(|seconds| seconds > 0.0));
 
     // Bytes are exact, and what stands for something else than text is named.
@@ -126,12 +126,15 @@ fn llama_server_tells_the_truth() {
         .iter()
         .map(|piece| (piece.piece.as_str(), piece.bytes.as_deref(), piece.special == Some(true)))
         .collect();
-    assert_eq!(texts, [
-        (" Once", Some(b" Once".as_slice()), false),
-        ("\u{fffd}", Some(b"\xc3"), false),
-        ("<s>", Some(b"<s>"), true),
-        (",", Some(b","), false),
-    ]);
+    assert_eq!(
+        texts,
+        [
+            (" Once", Some(b" Once".as_slice()), false),
+            ("\u{fffd}", Some(b"\xc3"), false),
+            ("<s>", Some(b"<s>"), true),
+            (",", Some(b","), false),
+        ]
+    );
 }
 
 #[test]
@@ -140,7 +143,11 @@ fn a_conversation_has_the_same_tokens_on_both() {
     let mut ids = Vec::new();
     for (name, key) in [("vllm_smol", Some(KEY)), ("llama_smol", None)] {
         let mut server = Met::new(name).connect(key).unwrap();
-        assert_eq!((server.facts().vocabulary, server.facts().eos.contains(&2)), (Some(49152), true), "{name}");
+        assert_eq!(
+            (server.facts().vocabulary, server.facts().eos.contains(&2)),
+            (Some(49152), true),
+            "{name}"
+        );
         ids.push(server.chat(&messages, &Value::Null, &NEVER).unwrap());
     }
     assert_eq!(ids[0], ids[1]);
@@ -162,11 +169,11 @@ fn what_vllm_lists_is_limited_by_its_settings() {
     let error = server.rows(&[text], Top::All, &NEVER).unwrap_err();
     assert!(matches!(error, ServerError::Unsupported { .. }), "{error}");
 
-    let missing = met.connect(None).map(drop).unwrap_err();
-    let wrong = met.connect(Some("wrong-key")).map(drop).unwrap_err();
     // Players do not look at keys.
     if met.player.is_none() {
+        let missing = met.connect(None).map(drop).unwrap_err();
         assert!(matches!(missing, ServerError::KeyMissing { status: 401, .. }), "{missing}");
+        let wrong = met.connect(Some("wrong-key")).map(drop).unwrap_err();
         assert!(matches!(wrong, ServerError::KeyRefused { status: 401, .. }), "{wrong}");
     }
 }
@@ -175,10 +182,10 @@ fn what_vllm_lists_is_limited_by_its_settings() {
 fn models_are_listed_and_chosen_by_name() {
     let met = Met::new("vllm_stories");
     let models = served_models(&met.address, None, &patience(), &NEVER).unwrap();
-    assert_eq!(models.iter().map(|model| (model.id.as_str(), model.context)).collect::<Vec<_>>(), [(
-        "stories260K",
-        Some(512)
-    )]);
+    assert_eq!(
+        models.iter().map(|model| (model.id.as_str(), model.context)).collect::<Vec<_>>(),
+        [("stories260K", Some(512))]
+    );
     let met = Met { address: met.address.with_model("other"), ..met };
     let error = met.connect(None).map(drop).unwrap_err();
     let host = met.address.host();

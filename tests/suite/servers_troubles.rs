@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
 use super::http_request::Request;
-use super::server_player::{End, Player, Reply};
+use super::server_player::{End, Player, Reply, recorded_answer, recording};
 use super::servers::{NEVER, always, connect, patience};
 
 const SECRET: &str = "sk-very-secret-0123456789";
@@ -46,28 +46,111 @@ fn every_trouble_at_the_door_has_words_of_its_own() {
     let models = || Reply::json(&json!({"data": [{"id": "tale", "owned_by": "vllm"}]}));
     let two = json!({"data": [{"id": "tale"}, {"id": "saga"}]});
     for (name, reply, key, expected) in [
-        ("no key", Reply::error(401, "Unauthorized"), None, "HOST wants a key (401): set LOGITSCOPE_API_KEY to it, or type it into the window's field"),
-        ("wrong key", Reply::error(401, "no"), Some(SECRET), "HOST refuses the key (401): it is wrong, has ended, or is not for this model; set LOGITSCOPE_API_KEY to another one, or type it into the window's field"),
-        ("forbidden", Reply::error(403, "no"), Some(SECRET), "HOST refuses the key (403): it is wrong, has ended, or is not for this model; set LOGITSCOPE_API_KEY to another one, or type it into the window's field"),
-        ("busy for long", Reply::error(429, "Too many.").with("retry-after", "7200"), None, "HOST has too much to do (429): Too many: try again in 120 min"),
-        ("busy", Reply::error(429, "Too many."), None, "HOST has too much to do (429): Too many: try again later"),
-        ("loading", Reply::error(503, "Loading model"), None, "HOST has too much to do (503): Loading model: try again later"),
-        ("broken", Reply::error(500, "out of\n  memory"), None, "HOST answers with an error of its own (500): out of memory: try again, or look at the server's log"),
-        ("nothing there", Reply::text(404, "application/json", r#"{"detail":"Not Found"}"#), None, "HOST has nothing at /v1/models (404): Not Found: see that the address is right"),
-        ("a page", page(200), None, "HOST is no server of models: it answers with a page for people where an engine answers with JSON; see that the address and the port are right"),
-        ("a page that is not there", page(404), None, "HOST is no server of models: at /v1/models it has a page (404); see that the address and the port are right"),
-        ("wrong JSON", Reply::text(200, "application/json", r#"{"data": [NaN]}"#), None, "HOST gives an answer that cannot be used: its JSON is not as expected (expected value at line 1 column 11); it may be of another version than those that this program knows"),
-        ("other JSON", Reply::json(&json!({"models": []})), None, "HOST gives an answer that cannot be used: its JSON is not as expected (missing field `data` at line 1 column 13); it may be of another version than those that this program knows"),
-        ("nothing", Reply::text(200, "application/json", ""), None, "HOST gives an answer that cannot be used: it is empty; it may be of another version than those that this program knows"),
+        (
+            "no key",
+            Reply::error(401, "Unauthorized"),
+            None,
+            "HOST wants a key (401): set LOGITSCOPE_API_KEY to it, or type it into the window's field",
+        ),
+        (
+            "wrong key",
+            Reply::error(401, "no"),
+            Some(SECRET),
+            "HOST refuses the key (401): it is wrong, has ended, or is not for this model; set LOGITSCOPE_API_KEY to another one, or type it into the window's field",
+        ),
+        (
+            "forbidden",
+            Reply::error(403, "no"),
+            Some(SECRET),
+            "HOST refuses the key (403): it is wrong, has ended, or is not for this model; set LOGITSCOPE_API_KEY to another one, or type it into the window's field",
+        ),
+        (
+            "busy for long",
+            Reply::error(429, "Too many.").with("retry-after", "7200"),
+            None,
+            "HOST has too much to do (429): Too many: try again in 120 min",
+        ),
+        (
+            "busy",
+            Reply::error(429, "Too many."),
+            None,
+            "HOST has too much to do (429): Too many: try again later",
+        ),
+        (
+            "loading",
+            Reply::error(503, "Loading model"),
+            None,
+            "HOST has too much to do (503): Loading model: try again later",
+        ),
+        (
+            "broken",
+            Reply::error(500, "out of\n  memory"),
+            None,
+            "HOST answers with an error of its own (500): out of memory: try again, or look at the server's log",
+        ),
+        (
+            "nothing there",
+            Reply::text(404, "application/json", r#"{"detail":"Not Found"}"#),
+            None,
+            "HOST has nothing at /v1/models (404): Not Found: see that the address is right",
+        ),
+        (
+            "a page",
+            page(200),
+            None,
+            "HOST is no server of models: it answers with a page for people where an engine answers with JSON; see that the address and the port are right",
+        ),
+        (
+            "a page that is not there",
+            page(404),
+            None,
+            "HOST is no server of models: at /v1/models it has a page (404); see that the address and the port are right",
+        ),
+        (
+            "wrong JSON",
+            Reply::text(200, "application/json", r#"{"data": [NaN]}"#),
+            None,
+            "HOST gives an answer that cannot be used: its JSON is not as expected (expected value at line 1 column 11); it may be of another version than those that this program knows",
+        ),
+        (
+            "other JSON",
+            Reply::json(&json!({"models": []})),
+            None,
+            "HOST gives an answer that cannot be used: its JSON is not as expected (missing field `data` at line 1 column 13); it may be of another version than those that this program knows",
+        ),
+        (
+            "nothing",
+            Reply::text(200, "application/json", ""),
+            None,
+            "HOST gives an answer that cannot be used: it is empty; it may be of another version than those that this program knows",
+        ),
         ("no models", Reply::json(&json!({"data": []})), None, "HOST cannot do this: it serves no model now"),
-        ("two models", Reply::json(&two), None, "HOST serves several models: name one behind the address, such as #tale; it serves tale, saga"),
-        ("cut", models().ending(End::Cut), None, "the connection to HOST broke off in the middle of an answer: it ended too early; try again"),
-        ("silence", models().ending(End::Silence), None, "HOST has been silent for 1 s: it may be busy with others, or stuck; try again, or look at the server"),
+        (
+            "two models",
+            Reply::json(&two),
+            None,
+            "HOST serves several models: name one behind the address, such as #tale; it serves tale, saga",
+        ),
+        (
+            "cut",
+            models().ending(End::Cut),
+            None,
+            "the connection to HOST broke off in the middle of an answer: it ended too early; try again",
+        ),
+        (
+            "silence",
+            models().ending(End::Silence),
+            None,
+            "HOST has been silent for 1 s: it may be busy with others, or stuck; try again, or look at the server",
+        ),
         ("no room left", Reply::text(418, "text/plain", "x".repeat(5000)), None, ""),
     ] {
         let words = met(reply, key);
         match expected {
-            "" => assert!(words.starts_with("HOST refuses what was asked (418): xxx") && words.len() < 400, "{words}"),
+            "" => assert!(
+                words.starts_with("HOST refuses what was asked (418): xxx") && words.len() < 400,
+                "{words}"
+            ),
             expected => assert_eq!(words, expected, "{name}"),
         }
     }
@@ -80,7 +163,9 @@ fn nobody_at_the_address_is_told() {
     let error = Server::connect(&address, None, patience(), &NEVER).map(drop).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("{free} cannot be reached: it refuses the connection; see that the server runs, and that the address is right")
+        format!(
+            "{free} cannot be reached: it refuses the connection; see that the server runs, and that the address is right"
+        )
     );
     assert!(error.may_pass());
     // Something that is no HTTP.
@@ -103,7 +188,12 @@ fn a_redirect_is_refused_and_the_key_stays_here() {
     for status in [301, 302, 303, 307, 308] {
         let words = met(Reply::text(status, "text/plain", "").with("location", &to), Some(SECRET));
         let shown = format!("{}/v1/models", elsewhere.address());
-        assert_eq!(words, format!("HOST sends to another address, {shown}: nothing was sent there; if it is the right one, connect to it"));
+        assert_eq!(
+            words,
+            format!(
+                "HOST sends to another address, {shown}: nothing was sent there; if it is the right one, connect to it"
+            )
+        );
     }
     assert!(elsewhere.seen().is_empty());
 }
@@ -202,18 +292,30 @@ fn completion(listed: &Value) -> Value {
 #[test]
 fn rows_that_cannot_be_right_are_refused() {
     let strange = |what: &str| {
-        Err(format!("HOST gives an answer that cannot be used: {what}; it may be of another version than those that this program knows"))
+        Err(format!(
+            "HOST gives an answer that cannot be used: {what}; it may be of another version than those that this program knows"
+        ))
     };
-    let ignoring = json!({"choices": [{"index": 0, "text": ",", "logprobs": null, "finish_reason": "length"}]});
+    let ignoring =
+        json!({"choices": [{"index": 0, "text": ",", "logprobs": null, "finish_reason": "length"}]});
     for (answer, expected) in [
         (ignoring, strange("it has no log-probabilities, though they were asked for")),
         (json!({"choices": []}), strange("it has 0 rows for 1 texts")),
         (completion(&json!({"token_id:432": null})), strange("the log-probability of token 432 is missing")),
         (completion(&json!({"token_id:512": -0.1})), strange("token 512 is outside its vocabulary of 512")),
-        (completion(&json!({"token_id:99999999999": -0.1})), strange("it names tokens by their texts, not by their ids")),
+        (
+            completion(&json!({"token_id:99999999999": -0.1})),
+            strange("it names tokens by their texts, not by their ids"),
+        ),
         (completion(&json!({" there": -0.1})), strange("it names tokens by their texts, not by their ids")),
-        (completion(&json!({"token_id:432": 0.5})), strange("the log-probability of token 432 is 0.5, which is above 0")),
-        (completion(&json!({"token_id:432": -0.1, "token_id:433": -0.2})), strange("the probabilities of a row are 1.724 together")),
+        (
+            completion(&json!({"token_id:432": 0.5})),
+            strange("the log-probability of token 432 is 0.5, which is above 0"),
+        ),
+        (
+            completion(&json!({"token_id:432": -0.1, "token_id:433": -0.2})),
+            strange("the probabilities of a row are 1.724 together"),
+        ),
         (completion(&json!({})), strange("it has no log-probabilities, though they were asked for")),
     ] {
         let mut turning = Turning::new(Reply::json(&answer));
@@ -274,13 +376,54 @@ fn streams_break_in_many_ways() {
     for (name, reply, count, expected) in [
         ("cut", events(3).ending(End::Cut), 3, Err(cut)),
         ("an end without a reason", events(3), 3, Err(cut)),
-        ("more than was asked for", events(10_000), 0, Err("HOST sends too much: more tokens than the 5 that were asked for; the rest was not read")),
-        ("an endless line", endless, 1, Err("HOST sends too much: a line of more than 16 MiB; the rest was not read")),
-        ("an error in the middle", Reply::events([event.clone(), error]), 1, Err("HOST answers with an error of its own (500): CUDA out of memory: try again, or look at the server's log")),
-        ("an error at once", Reply::error(400, "max_tokens must be at least 1"), 0, Err("HOST refuses what was asked (400): max_tokens must be at least 1")),
-        ("no stream", Reply::json(&completion(&json!({"token_id:432": -0.5}))), 0, Err("HOST gives an answer that cannot be used: it sends everything at once where a stream was asked for; it may be of another version than those that this program knows")),
-        ("no JSON", Reply::events([event.clone(), "tokens".to_owned()]), 1, Err("HOST gives an answer that cannot be used: its JSON is not as expected (expected ident at line 1 column 2); it may be of another version than those that this program knows")),
-        ("[DONE]", Reply::events([event.clone(), "[DONE]".to_owned()]), 1, Ok(Ended::Other("the server gives no reason".to_owned()))),
+        (
+            "more than was asked for",
+            events(10_000),
+            0,
+            Err("HOST sends too much: more tokens than the 5 that were asked for; the rest was not read"),
+        ),
+        (
+            "an endless line",
+            endless,
+            1,
+            Err("HOST sends too much: a line of more than 16 MiB; the rest was not read"),
+        ),
+        (
+            "an error in the middle",
+            Reply::events([event.clone(), error]),
+            1,
+            Err(
+                "HOST answers with an error of its own (500): CUDA out of memory: try again, or look at the server's log",
+            ),
+        ),
+        (
+            "an error at once",
+            Reply::error(400, "max_tokens must be at least 1"),
+            0,
+            Err("HOST refuses what was asked (400): max_tokens must be at least 1"),
+        ),
+        (
+            "no stream",
+            Reply::json(&completion(&json!({"token_id:432": -0.5}))),
+            0,
+            Err(
+                "HOST gives an answer that cannot be used: it sends everything at once where a stream was asked for; it may be of another version than those that this program knows",
+            ),
+        ),
+        (
+            "no JSON",
+            Reply::events([event.clone(), "tokens".to_owned()]),
+            1,
+            Err(
+                "HOST gives an answer that cannot be used: its JSON is not as expected (expected ident at line 1 column 2); it may be of another version than those that this program knows",
+            ),
+        ),
+        (
+            "[DONE]",
+            Reply::events([event.clone(), "[DONE]".to_owned()]),
+            1,
+            Ok(Ended::Other("the server gives no reason".to_owned())),
+        ),
     ] {
         let (came, ended) = Turning::new(reply).stream();
         assert_eq!(ended, expected.map_err(str::to_owned), "{name}");
@@ -353,20 +496,14 @@ fn a_stream_that_is_dropped_closes_its_connection() {
 
 #[test]
 fn a_connection_that_was_closed_meanwhile_is_opened_again() {
-    // The server closes after each answer, without saying so.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = ServerAddress::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    std::thread::spawn(move || {
-        let body = r#"{"data":[{"id":"tale"}]}"#;
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4096]);
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            let _ = stream.write_all(head.as_bytes());
-        }
-    });
-    // Connecting asks several times; that nothing but models is there makes it one without log-probabilities.
-    let error = Server::connect(&address, None, patience(), &NEVER).map(drop).unwrap_err();
-    assert!(!matches!(error, ServerError::BrokenOff { .. } | ServerError::Unreachable { .. }), "{error}");
+    let exchanges = recording("vllm_stories.json");
+    // Each answer is the last of its connection, without saying so.
+    let player =
+        Player::start(move |request| Some(recorded_answer(&exchanges, request)?.ending(End::Closed)));
+    let mut server = connect(&player).unwrap();
+    for _ in 0..20 {
+        assert_eq!(server.rows(&[PROMPT], Top::Highest(1), &NEVER).unwrap()[0].tokens, [432]);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::decoding::strategy::Control;
 use crate::decoding::strategy_settings::Picking;
 use crate::model::batch::RowOutput;
 use crate::model::selection::MOST_CANDIDATES;
-use crate::model::{Batch, LanguageModel, Outputs, Row};
+use crate::model::{Batch, LanguageModel, Outputs, Row, Summary};
 
 impl Beam {
     /// Every live hypothesis's row after the stages; `None` where these leave nothing, which ends the hypothesis. A
@@ -27,7 +27,7 @@ impl Beam {
         if let RowOutput::Summary(_) = output {
             let summaries = outputs.summaries.iter();
             let decided = summaries.map(|summary| {
-                let fine = summary.broken == 0;
+                let fine = summary.broken == 0 && self.lists_enough(summary);
                 let filtered = fine.then(|| self.chain.run_summary(summary)).flatten()?;
                 (self.picking == Picking::Argmax || filtered.row.tail.count == 0).then_some(Some(filtered))
             });
@@ -76,6 +76,13 @@ impl Beam {
             Some(params) => RowOutput::Summary(params),
             None => RowOutput::Logits,
         }
+    }
+
+    /// Whether a summary has every continuation that could be taken.
+    fn lists_enough(&self, summary: &Summary) -> bool {
+        self.picking == Picking::Sample
+            || summary.others() == 0
+            || self.rules.weighed() <= summary.tokens.len()
     }
 
     /// Computes every live hypothesis up to its newest token, and asks `output` of that: all of them in one pass,
