@@ -60,8 +60,8 @@ pub use crate::model::profiling::{CacheMap, CachedPage, CachedSequence, LayerKee
 pub use crate::model::selection::MOST_PINNED;
 pub use crate::model::{CacheFormat, WeightsChoice, probe};
 pub use crate::servers::{
-    Answer, ApiKey, Capability, KEY_VARIABLE, PATIENCE as SERVER_PATIENCE, Patience, ServedModel,
-    ServerAddress, ServerError, ServerFacts, ServerKind, served_models,
+    Answer, ApiKey, Capability, KEY_VARIABLE, Kept, Keys as ServerKeys, PATIENCE as SERVER_PATIENCE,
+    Patience, ServedModel, ServerAddress, ServerError, ServerFacts, ServerKind, SessionKeys, served_models,
 };
 pub use crate::tokenizer::chat::{Conversation, Message, Switch};
 pub use break_when::{Break, BreakReason, BreakWhen};

@@ -1,5 +1,7 @@
 //! The window's frame: takes events in, lays the panels out, performs what the person asked for.
 
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use egui::{Context, ThemePreference, Ui};
@@ -24,7 +26,10 @@ use super::trace_files::FileWork;
 use super::worker::Worker;
 use crate::hub::Settings;
 use crate::library::Environment;
-use crate::session::{BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
+use crate::session::{
+    BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, ServerKeys, SessionKeys, Severity, Status,
+    View,
+};
 use crate::trace::file::is_trace;
 
 /// Where what is remembered is stored.
@@ -56,6 +61,10 @@ pub struct App {
     pub(super) fetching: Option<Fetching>,
     /// The question to a server that is open.
     pub(super) asking: Option<Asking>,
+    /// Where keys of servers are kept.
+    pub(super) server_keys: Arc<ServerKeys>,
+    /// What the keyring says to a key that it is to forget.
+    pub(super) forgetting: Option<Receiver<Result<(), String>>>,
     /// The model that is being loaded, to be remembered once it is ready.
     pub(super) asked_for: ModelSource,
     /// The prompt that was counted last.
@@ -106,6 +115,8 @@ impl App {
             finding: None,
             fetching: None,
             asking: None,
+            server_keys: Arc::new(ServerKeys::new(SessionKeys::default())),
+            forgetting: None,
             asked_for: initial.clone(),
             counted: None,
             told_breaks: BreakWhen::default(),

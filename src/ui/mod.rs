@@ -103,7 +103,7 @@ use std::sync::Arc;
 use eframe::egui_wgpu::{WgpuError, WgpuSetup};
 
 use crate::library::Environment;
-use crate::session::{ModelSource, Session, adapter_for_window};
+use crate::session::{ModelSource, ServerKeys, Session, adapter_for_window};
 
 /// The name under which the system keeps the window's settings.
 const APP_ID: &str = "logitscope";
@@ -173,7 +173,9 @@ pub fn run_with<W: Worker + 'static>(
     let create = move |creation: &eframe::CreationContext<'_>| {
         let ctx = creation.egui_ctx.clone();
         let worker = start(Arc::new(move || ctx.request_repaint()));
-        let app = App::new(creation, Box::new(worker), initial).looking_in(Environment::of_process());
+        let app = App::new(creation, Box::new(worker), initial)
+            .looking_in(Environment::of_process())
+            .keeping_keys_in(ServerKeys::default());
         let app = if memory == Memory::Fresh { app.as_at_first() } else { app };
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };

@@ -5,10 +5,15 @@ use std::time::{Duration, Instant};
 
 use eframe::App as _;
 use egui::Key;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use logitscope::decoding::StrategyKind;
-use logitscope::session::{Command, Event, LoadRequest, ModelSource, Notice, ServerAddress, Severity};
+use logitscope::session::{
+    ApiKey, Command, Event, LoadRequest, ModelSource, Notice, ServerAddress, ServerKeys, SessionKeys,
+    Severity,
+};
 use logitscope::trace::{MOST_ASKED, file};
+use logitscope::ui::App;
 use logitscope::ui::connect_card::Served;
 
 use super::models_page::{Answers, ModelsPage};
@@ -154,6 +159,10 @@ fn a_key_is_sent_to_its_server_and_kept_in_memory_alone() {
     let (mut window, script) = card(&format!("http://{}", server.at));
     connect(&mut window);
     assert!(sees_part(&window, "wants a key (401)"));
+    assert!(
+        window.get_by_label("Key of the server").accesskit_node().is_focused(),
+        "it is the next thing to type"
+    );
     type_into(&mut window, "Key of the server", SECRET);
     let mut heard = all_words(&window).join("\n");
     connect(&mut window);
@@ -180,9 +189,33 @@ fn a_key_is_sent_to_its_server_and_kept_in_memory_alone() {
     let sent = server.requests.lock().expect("no panic").last().cloned().unwrap_or_default();
     assert!(sent.contains(SECRET), "{sent}");
 
-    press(&mut window, "Forget it");
+    click(&mut window, "Forget it");
+    // The keyring forgets on a thread of its own.
+    std::thread::sleep(Duration::from_millis(200));
     connect(&mut window);
     assert!(sees_part(&window, "wants a key (401)"));
+}
+
+#[test]
+fn a_key_of_the_keyring_is_found_at_the_next_start() {
+    let server = ModelsPage::start(Answers::WithKey(SECRET));
+    let address = format!("http://{}", server.at);
+    let keys = ServerKeys::new(SessionKeys::default());
+    keys.keep(&address, &ApiKey::new(SECRET).expect("a key"));
+    let mut window: Window = Harness::builder()
+        .with_size(egui::vec2(1440.0, 900.0))
+        .with_max_steps(64)
+        .build_eframe(move |creation| {
+            App::new(creation, Box::new(Scripted::default()), ModelSource::BuiltIn).keeping_keys_in(keys)
+        });
+    window.run();
+    press(&mut window, "Open model…");
+    press(&mut window, "On a server…");
+    type_into(&mut window, "Address of the server", &address);
+    assert!(!sees(&window, "Forget it"), "nobody has asked the keyring");
+    connect(&mut window);
+    assert!(sees_part(&window, "Open tale-260k") && sees(&window, "Forget it"));
+    assert!(sees_part(&window, "The key is kept in this system's keyring"));
 }
 
 #[test]

@@ -146,7 +146,8 @@ fn contact(ui: &mut Ui, address: &ServerAddress) {
 
 /// The field for a key, and what becomes of it; whether Enter was pressed in it.
 fn key(ui: &mut Ui, scene: &mut Scene<'_>, address: Option<&ServerAddress>) -> bool {
-    let is_kept = address.is_some_and(|address| scene.state.keys.get(address).is_some());
+    let in_use = address.and_then(|address| scene.state.keys.get(address)).map(|key| key.kept.clone());
+    let is_kept = in_use.as_ref().is_some_and(Option::is_some);
     let card = &mut scene.state.cards.connect;
     let asks = ui
         .horizontal(|ui| {
@@ -168,14 +169,14 @@ fn key(ui: &mut Ui, scene: &mut Scene<'_>, address: Option<&ServerAddress>) -> b
         })
         .inner;
     let origin = address.map_or_else(|| "the server".to_owned(), ServerAddress::origin);
-    let variable = match (is_kept, scene.state.cards.connect.has_variable) {
-        (false, true) => format!(" {KEY_VARIABLE} is set: without another one, that key is sent."),
-        _ => String::new(),
+    let kept = match (in_use.flatten(), scene.state.cards.connect.has_variable) {
+        (Some(kept), _) => kept.words(),
+        (None, true) => format!("{KEY_VARIABLE} is set: without another one, that key is sent."),
+        (None, false) => "Once the server has taken it, it is kept in this system's keyring, or in memory where there is none; \
+                          never in a file of this program."
+            .to_owned(),
     };
-    hint(
-        ui,
-        &format!("Sent to {origin} alone. It is in memory until the program ends, and in no file.{variable}"),
-    );
+    hint(ui, &format!("Sent to {origin} alone. {kept}"));
     asks
 }
 
