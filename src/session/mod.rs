@@ -88,4 +88,4 @@ pub use second::{SecondEvent, SecondView};
 pub use segments::{Segment, SegmentFigures, SegmentKind, segments};
 pub use view::{Initiation, Status, View};
 pub use vocabularies::{VocabularyMatch, VocabularyMisfit};
-pub use worker::Session;
+pub use worker::{Session, WAITS};

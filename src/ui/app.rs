@@ -28,7 +28,7 @@ use crate::hub::Settings;
 use crate::library::Environment;
 use crate::session::{
     BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, ServerKeys, SessionKeys, Severity, Status,
-    View,
+    View, WAITS,
 };
 use crate::trace::file::is_trace;
 
@@ -244,6 +244,14 @@ impl App {
         // What is still on its way about a run that is on show no more is not about the one that is.
         if matches!(event, Event::PromptScored { .. }) && self.state.origin != Origin::Worker {
             return;
+        }
+        if matches!(event, Event::Resumed) {
+            // That it waited is in the list; that it waits is not true any more.
+            let view = &self.view;
+            let waits = |toast: &super::state::Toast| {
+                view.notice(toast.notice).is_some_and(|notice| notice.title == WAITS)
+            };
+            self.state.toasts.retain(|toast| !waits(toast));
         }
         let followed = matches!(event, Event::Followed { .. } | Event::LaneShown { .. });
         let (began, shown) =

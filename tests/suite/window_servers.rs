@@ -423,6 +423,9 @@ fn after_a_lost_connection_the_run_waits_and_goes_on() {
     assert!(sees(&window, "Timeline: 3 steps"), "what came stays");
     press(&mut window, "Resume");
     assert_eq!(script.last(), Command::Resume);
+    assert!(!sees_part(&window, "The run waits"), "it is not true any more");
+    press(&mut window, "Notices");
+    assert!(sees_part(&window, "The run waits"), "the list has it");
 }
 
 #[test]
