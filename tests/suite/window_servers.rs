@@ -383,6 +383,13 @@ fn strategies_are_those_that_the_model_can_follow() {
     window.run();
     assert_eq!(strategy(&window), StrategyKind::Greedy);
 
+    // The settings of a first start may draw a token that is not sent.
+    press(&mut window, "Sample");
+    assert!(sees_part(&window, "sends the 20 highest tokens of a row"));
+    press(&mut window, "Use top-k 19");
+    assert_eq!(window.state().state().remembered.decoding.stages.top_k, 19);
+    assert!(!sees_part(&window, "sends the 20 highest tokens of a row"));
+
     press(&mut window, "Server");
     assert_eq!(strategy(&window), StrategyKind::Server);
     assert!(sees_part(&window, "Lets the server choose"));

@@ -1,8 +1,12 @@
 //! Which stages there are for a model on a server.
 
-use egui::Ui;
+use egui::{Label, RichText, Ui};
 
 use crate::decoding::{DecodingSettings, StageSettings, StrategyKind};
+use crate::session::ServerFacts;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{palette, size};
+use crate::ui::widgets::{Emphasis, action_button};
 
 /// What a server is asked for where it chooses.
 pub(super) const ALONE: &str =
@@ -26,6 +30,24 @@ pub(super) fn why_no_repetition_penalty(
         "It goes by the signs of logits, and a server sends log-probabilities: take presence or frequency penalty, or let \
          the server choose.",
     )
+}
+
+/// Says that a draw may need more of a row than a server sends, and offers the top-k for which it never does.
+pub(super) fn narrow(ui: &mut Ui, server: &ServerFacts, top_k: &mut usize) {
+    let most = server.most_listed;
+    let enough = 1..most;
+    if server.whole_rows || most < 2 || enough.contains(top_k) {
+        return;
+    }
+    let text = format!(
+        "The server sends the {most} highest tokens of a row. A draw that may fall on others cannot be made here: the run then waits."
+    );
+    ui.add(Label::new(RichText::new(text).size(size::SMALL).color(palette(ui).warning)).wrap());
+    let width = ui.available_width();
+    let label = format!("Use top-k {}", most - 1);
+    if action_button(ui, Icon::Check, &label, Emphasis::Secondary, width).clicked() {
+        *top_k = most - 1;
+    }
 }
 
 /// Whether a stage is set that no server is asked for.

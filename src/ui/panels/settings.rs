@@ -6,13 +6,12 @@ use egui::{DragValue, RichText, Ui, vec2};
 
 use super::advanced_stages;
 use super::break_when;
-use super::elsewhere;
 use super::server_stages;
 use super::strategy;
 use super::what_if;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
-use crate::session::own_settings;
+use crate::session::{ServerFacts, own_settings};
 use crate::ui::controls::{number, row, slider};
 use crate::ui::icons::Icon;
 use crate::ui::remembered::first_settings;
@@ -27,13 +26,14 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     heading(ui, &mut scene.state.remembered.decoding);
     own(ui, scene);
     strategy::show(ui, scene);
-    let is_served = elsewhere::is_open(scene);
+    let server = scene.view.loaded.as_ref().and_then(|loaded| loaded.server.as_ref());
+    let is_served = server.is_some();
     ui.add_space(space::M);
     what_if::heading(ui, scene);
     let decoding = &mut scene.state.remembered.decoding;
     let staged = decoding.strategy != StrategyKind::Contrastive;
     if staged {
-        stages(ui, decoding, is_served);
+        stages(ui, decoding, server);
     } else {
         hint(ui, "Contrastive search weighs the model's own probabilities: no stage acts on them.");
     }
@@ -129,13 +129,13 @@ fn own_words(own: &DecodingSettings) -> String {
     words.join(" · ")
 }
 
-fn stages(ui: &mut Ui, decoding: &mut DecodingSettings, is_served: bool) {
+fn stages(ui: &mut Ui, decoding: &mut DecodingSettings, server: Option<&ServerFacts>) {
     let sample = decoding.picks() == Picking::Sample;
     let by_server = decoding.strategy == StrategyKind::Server;
     if by_server {
         hint(ui, "Asked of the server, which runs them in its own way.");
     }
-    let why_not = server_stages::why_no_repetition_penalty(decoding, is_served);
+    let why_not = server_stages::why_no_repetition_penalty(decoding, server.is_some());
     let stages = &mut decoding.stages;
     if sample {
         slider(
@@ -146,6 +146,9 @@ fn stages(ui: &mut Ui, decoding: &mut DecodingSettings, is_served: bool) {
             0.05..=2.0,
         );
         number(ui, "Top-k", "Keeps the k highest tokens; 0 keeps all.", &mut stages.top_k, 0..=1000);
+        if let Some(server) = server.filter(|_| !by_server) {
+            server_stages::narrow(ui, server, &mut stages.top_k);
+        }
         slider(
             ui,
             "Top-p",
