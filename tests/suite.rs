@@ -68,6 +68,7 @@ mod suite {
     mod measuring;
     mod merges;
     mod model_card;
+    mod models_page;
     mod names;
     mod packages;
     mod page;
@@ -90,6 +91,7 @@ mod suite {
     mod selection;
     mod sentencepiece;
     mod served_runs;
+    mod served_run;
     mod server_player;
     mod servers;
     mod servers_keys;
@@ -132,6 +134,7 @@ mod suite {
     mod window_script;
     mod window_second_models;
     mod window_segments;
+    mod window_servers;
     mod window_strategies;
     mod window_talk;
     mod window_traces;

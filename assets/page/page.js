@@ -35,7 +35,7 @@ function showText() {
     const marks = `${step.by_hand ? ', chosen by hand' : ''}${step.guessed ? ', guessed ahead' : ''}`;
     const chip = el('button', {
       type: 'button', class: `chip${step.by_hand ? ' hand' : ''}${step.guessed ? ' guessed' : ''}`, tabindex: -1, dir: 'auto', 'data-place': place,
-      'aria-label': `Step ${step.step}: ${step.shown}${marks}`, title: `step ${step.step} · ${probability(step.probability)} · rank ${count(step.rank)}`,
+      'aria-label': `Step ${step.step}: ${step.shown}${marks}`, title: `step ${step.step} · ${probability(step.probability)} · rank ${known(step.below) ? `> ${count(step.below)}` : count(step.rank)}`,
     }, ...inked(step.shown));
     tint(chip, part(step));
     return [chip, ...ending(step.shown)];
@@ -186,7 +186,13 @@ function showRun() {
   byId('model-name').textContent = model.name || 'A run of Logitscope';
   byId('summary').textContent = [run.strategy, `seed ${run.seed}`, plural(run.prompt.length, 'prompt token'),
     plural(run.lines[0].nodes.length, 'new token'), run.stop && `stopped: ${run.stop.replaceAll('_', ' ')}`].filter(Boolean).join(' · ');
-  facts(byId('model'), [
+  const { server } = model;
+  facts(byId('model'), server ? [
+    ['Engine', server.engine || null],
+    ['Log-probabilities', server.whole_rows ? 'whole rows' : `the ${count(server.most_listed)} highest of a row`],
+    ['Vocabulary', number(model.vocabulary, count)],
+    ['Context', number(model.context, (value) => plural(value, 'position'))],
+  ] : [
     ['Family', model.family || null],
     ['Parameters', number(model.parameters, amount)],
     ['Weights', model.weights || null],
@@ -201,11 +207,11 @@ function showRun() {
   facts(byId('settings'), [
     ['Strategy', run.strategy],
     ['Seed', run.seed],
-    ['KV cache', run.step_input === 'new_tokens' ? 'reused' : 'off: every step computes the whole text'],
+    !server && ['KV cache', run.step_input === 'new_tokens' ? 'reused' : 'off: every step computes the whole text'],
     ...(first?.stages ?? []).map((stage) => [stage.name, stage.setting || 'on']),
   ]);
   facts(byId('origin'), [
-    ['Adapter', adapter.name], ['Backend', adapter.backend], ['Driver', adapter.driver || null],
+    ...(server ? [['Computed', 'on a server']] : [['Adapter', adapter.name], ['Backend', adapter.backend], ['Driver', adapter.driver || null]]),
     ['Made by', run.program],
   ]);
   showPhases();
@@ -220,7 +226,14 @@ function showRun() {
 function showPhases() {
   const { load, tokenise, initiation, incremental, incremental_steps: passes, detokenise } = run.phases;
   const speed = (amount, { seconds: taken }, unit) => (taken > 0 && amount > 0 ? ` · ${rate(amount / taken)} ${unit}/s` : '');
-  const phases = [
+  const served = known(run.model.server);
+  const phases = served ? [
+    ['Load', load, 'connecting'],
+    ['Tokenise', tokenise, plural(tokenise.amount, 'token')],
+    ['Initiation', initiation, `${plural(run.prompt.length, 'prompt token')}${speed(run.prompt.length, initiation, 'tokens')}`],
+    ['Incremental', incremental, `${plural(passes, 'step')}${speed(run.incremental.tokens, run.incremental, 'tokens')}`],
+    ['Detokenise', detokenise, plural(detokenise.amount, 'token')],
+  ] : [
     ['Load', load, `${bytes(load.amount)} of weights`],
     ['Tokenise', tokenise, plural(tokenise.amount, 'token')],
     ['Initiation', initiation, `${plural(initiation.amount, 'row')}${speed(initiation.amount, initiation, 'rows')}`],

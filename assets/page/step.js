@@ -8,6 +8,16 @@ function candidate([id, logit, raw, share, cutBy, after]) {
   return { id, logit, raw, share, cutBy, values, shown: run.pieces[id] ?? `#${id}` };
 }
 
+/** Whether the model was on a server, which sends log-probabilities in place of logits. */
+const isServed = () => known(run.model.server);
+
+/** Where a server sent the highest log-probabilities alone, the entropy lies between two ends. */
+function entropy(step) {
+  const most = step.entropy_at_most;
+  if (!known(most) || most.toFixed(3) === step.entropy.toFixed(3)) return number(step.entropy, nats);
+  return el('span', null, number(step.entropy, (value) => value.toFixed(3)), '–', number(most, nats));
+}
+
 function showStep(step, previous) {
   const rows = step.candidates.map(candidate);
   const chosen = rows.find((row) => row.id === step.token);
@@ -18,18 +28,21 @@ function showStep(step, previous) {
   const rank = run.model.vocabulary > 0 ? (value) => `${count(value)} of ${count(run.model.vocabulary)}` : count;
   facts(byId('step-facts'), [
     ['Token id', number(step.token, String), 'id'],
-    ['Rank', number(step.rank, rank), 'rank'],
+    ['Rank', known(step.below) ? `> ${count(step.below)}` : number(step.rank, rank), 'rank'],
     ['Probability', number(step.probability, probability), 'probability'],
-    ['Chosen with', chosen && number(chosen.share, probability), 'chosen-with'],
+    run.strategy !== 'server' && ['Chosen with', chosen && number(chosen.share, probability), 'chosen-with'],
     ['Surprisal', number(step.surprisal, nats), 'surprisal'],
-    ['Logit', number(step.logit, real), 'logit'],
-    ['Entropy', number(step.entropy, nats), 'entropy'],
-    ['Log-sum-exp', number(step.log_sum_exp, nats), 'log-sum-exp'],
+    isServed() ? ['Log-probability', number(step.logit, nats), 'logit'] : ['Logit', number(step.logit, real), 'logit'],
+    ['Entropy', entropy(step), 'entropy'],
+    !isServed() && ['Log-sum-exp', number(step.log_sum_exp, nats), 'log-sum-exp'],
   ]);
   showDraw(step, rows);
   showTime(step);
   const { rows: computed, cached_positions: cached, cache_bytes: cacheBytes, states } = step.counters;
-  facts(byId('work'), [
+  facts(byId('work'), isServed() ? [
+    ['Follows', previous ? `step ${previous.step}` : 'the prompt'],
+    ['Rows asked for', number(computed, count), 'rows'],
+  ] : [
     ['Follows', previous ? `step ${previous.step}` : 'the prompt'],
     ['Token rows', number(computed, count), 'rows'],
     ['KV cache', number(cached, (value) => plural(value, 'position')), 'cached'],
@@ -44,7 +57,8 @@ function showDraw(step, rows) {
   const place = byId('draw');
   if (!step.draw) {
     place.replaceChildren(el('p', { class: 'hint' }, step.by_hand
-      ? 'No random number: a person chose this token.' : 'No random number decided here.'));
+      ? 'No random number: a person chose this token.'
+      : run.strategy === 'server' ? 'The server chose: whether it drew, and with which random number, it does not tell.' : 'No random number decided here.'));
     return;
   }
   const kept = rows.filter((row) => row.share > 0).sort((a, b) => b.share - a.share || a.id - b.id);
@@ -85,8 +99,8 @@ function showTime(step) {
     return;
   }
   // Encoding overlaps the GPU's work, so the two are not added where the GPU's own time is known.
-  const parts = [known(gpu) ? ['GPU', gpu, 'gpu'] : ['Encode', encode, 'encode'], ['Choose', choose, 'choose']];
-  parts.push(['Wait and read', Math.max(0, total - parts[0][1] - choose), 'other']);
+  const parts = isServed() ? servedParts(step.timing) : [known(gpu) ? ['GPU', gpu, 'gpu'] : ['Encode', encode, 'encode'], ['Choose', choose, 'choose']];
+  if (!isServed()) parts.push(['Wait and read', Math.max(0, total - parts[0][1] - choose), 'other']);
   const shares = el('div', { class: 'shares', 'aria-hidden': 'true' }, ...parts.map(([, value], index) => {
     const part = el('i', { class: `part${index}` });
     part.style.flexGrow = String(Math.max(value / total, 0.002));
@@ -95,17 +109,24 @@ function showTime(step) {
   const list = el('dl', { class: 'facts' });
   facts(list, [['Step', number(total, seconds), 'seconds'],
     ...parts.map(([name, value, key], index) => [[el('span', { class: `dot part${index}` }), name], number(value, seconds), key]),
-    known(gpu) && ['Encode', number(encode, seconds), 'encode']]);
+    !isServed() && known(gpu) && ['Encode', number(encode, seconds), 'encode']]);
   place.replaceChildren(shares, list);
+}
+
+/** The parts of a step that a server computed: its own as it tells, the choice here, and the rest. */
+function servedParts({ total_seconds: total, server_seconds: server, choose_seconds: choose }) {
+  if (!known(server)) return [['Server and way', Math.max(0, total - choose), 'other'], ['Choose', choose, 'choose']];
+  return [['Computed there', server, 'server'], ['Choose', choose, 'choose'], ['Way and waiting', Math.max(0, total - server - choose), 'other']];
 }
 
 function showPipeline(step, rows) {
   const head = (title, detail, kind) => el('th', { scope: 'col', class: kind }, title, el('small', null, detail));
   const stages = step.stages.map((stage) => head(stage.name,
     [known(stage.state) ? stage.state.toFixed(2) : stage.setting, `${count(stage.kept)} kept`].filter(Boolean).join(' · ')));
-  const columns = el('tr', null, head('Rank', '\u00a0'), head('Token', '\u00a0', 'words'), head('Id', '\u00a0'), head('Logit', 'raw'), head('p', 'raw'),
-    ...stages, head('Probability', 'to choose from', 'probability'));
-  const others = el('tr', null, el('td'), el('td', { class: 'words' }, 'all others'), el('td', { class: 'number' }, number(step.others.count, count)),
+  const columns = el('tr', null, head('Rank', '\u00a0'), head('Token', '\u00a0', 'words'), head('Id', '\u00a0'),
+    isServed() ? head('Log-probability', 'nats, sent') : head('Logit', 'raw'), head('p', 'raw'),
+    ...stages, head('Probability', run.strategy === 'server' ? 'before the server’s stages' : 'to choose from', 'probability'));
+  const others = el('tr', null, el('td'), el('td', { class: 'words' }, step.unsent ? 'not sent' : 'all others'), el('td', { class: 'number' }, number(step.others.count, count)),
     el('td'), el('td', { class: 'number' }, number(step.others.raw_probability, probability)), ...step.stages.map(() => el('td')),
     share(step.others.probability));
   byId('pipeline').replaceChildren(el('caption', { class: 'unseen' }, `Candidates of step ${step.step}`),
@@ -126,7 +147,7 @@ function pipelineRow(step, row, index) {
   });
   const mark = chosen ? [el('span', { class: 'unseen' }, step.by_hand ? ' chosen by hand' : ' chosen')] : [];
   return el('tr', { class: chosen ? 'chosen' : known(row.cutBy) ? 'cut' : false, 'data-token': row.id },
-    el('td', { class: 'number' }, count(chosen ? step.rank : index + 1)),
+    el('td', { class: 'number' }, chosen && known(step.below) ? `> ${count(step.below)}` : count(chosen ? step.rank : index + 1)),
     el('td', { class: 'words', title: row.shown, dir: 'auto' }, ...inked(row.shown), ...mark),
     el('td', { class: 'number' }, String(row.id)), el('td', { class: 'number' }, number(row.logit, real)),
     el('td', { class: 'number' }, number(row.raw, probability)), ...values, share(row.share));

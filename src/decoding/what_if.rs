@@ -28,6 +28,8 @@ pub enum NoWhatIf {
     Dry,
     /// Which tokens end a text is not known without the model.
     Ends,
+    /// A server sent log-probabilities, and the repetition penalty goes by the signs of logits.
+    NoLogits,
 }
 
 /// Other settings for the steps of a run.
@@ -49,6 +51,9 @@ impl WhatIf {
         }
         if stages.min_new_tokens > 0 && eos.is_none() {
             return Err(NoWhatIf::Ends);
+        }
+        if stages.repetition_penalty != 1.0 && run.model.server.is_some() {
+            return Err(NoWhatIf::NoLogits);
         }
         let eos = eos.map(|eos| settings.stop.eos.tokens(eos)).unwrap_or_default();
         let context = StageContext { eos, ..StageContext::default() };

@@ -4,15 +4,20 @@
 //! | --- | --- |
 //! | `page` | the page: its template (`assets/page/`) with the run's data in it |
 //! | `page_data` | the data that the page's script reads |
+//! | `glossary` | what its numbers are |
 //! | `lines` | which lines of the run's tree a page offers |
 //! | `table` | a table as plain data |
 //! | `csv` | a table as CSV |
-//! | `tables`, `strategy_tables` | the tables of a run |
+//! | `tables`, `served_tables`, `strategy_tables` | the tables of a run, of one whose model was on a server, of a strategy |
+//! | `cells` | what tables have in common |
 
+mod cells;
 pub mod csv;
+mod glossary;
 mod lines;
 pub mod page;
 mod page_data;
+mod served_tables;
 pub mod strategy_tables;
 pub mod table;
 pub mod tables;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
+use super::glossary;
 use super::lines::{self, Line};
 use super::strategy_tables;
 use super::table::Table;
@@ -22,7 +23,7 @@ pub(super) struct PageData<'a> {
     /// The program that made the page, with its version.
     program: &'static str,
     model: ModelFacts,
-    adapter: &'a AdapterFacts,
+    adapter: AdapterFacts,
     strategy: StrategyKind,
     /// As text: a script's numbers have 53 bits.
     seed: String,
@@ -82,6 +83,15 @@ struct Step<'a> {
     probability: f32,
     surprisal: f32,
     entropy: f32,
+    /// Where a server sent the highest log-probabilities alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entropy_at_most: Option<f32>,
+    /// How many tokens a server sent, where the chosen one is below all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    below: Option<usize>,
+    /// Whether the others are those that a server did not send.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unsent: bool,
     log_sum_exp: f32,
     stages: &'a [StageRecord],
     candidates: Vec<Row<'a>>,
@@ -136,7 +146,11 @@ impl<'a> PageData<'a> {
             program: concat!("Logitscope ", env!("CARGO_PKG_VERSION")),
             // Where the model lies on someone's disk is nobody else's business.
             model: ModelFacts { path: String::new(), ..run.model.clone() },
-            adapter: &run.adapter,
+            // Nor on whose server.
+            adapter: match run.model.server {
+                Some(_) => AdapterFacts::default(),
+                None => run.adapter.clone(),
+            },
             strategy: run.strategy,
             seed: run.seed.to_string(),
             step_input: run.step_input,
@@ -147,7 +161,7 @@ impl<'a> PageData<'a> {
             pieces: pieces(run, by_place.iter().map(|&(_, node)| node)),
             lines: lines.into_iter().map(|line| page_line(line, &places)).collect(),
             nodes,
-            glossary: GLOSSARY,
+            glossary: if run.model.server.is_some() { glossary::SERVED } else { glossary::OWN },
         }
     }
 }
@@ -212,6 +226,9 @@ impl<'a> Step<'a> {
             probability: node.log_probability.exp(),
             surprisal: -node.log_probability,
             entropy: node.entropy,
+            entropy_at_most: node.entropy_at_most,
+            below: run.below_sent(node),
+            unsent: merged.is_empty() && run.others_are_unsent(node),
             log_sum_exp: node.log_sum_exp,
             stages: &node.stages,
             candidates: listed.into_iter().map(row).collect(),
@@ -235,68 +252,3 @@ fn with(others: Others, merged: &[&Candidate]) -> Others {
         highest: None,
     })
 }
-
-/// What the page's numbers are: name, unit, where it comes from, meaning.
-const GLOSSARY: &[[&str; 4]] = &[
-    [
-        "Step",
-        "",
-        "counted",
-        "Number of the decision, from 1: step 1 chooses the first new token, from the prompt's pass.",
-    ],
-    ["Logit", "", "computed", "The number that the model gives a token, before any stage changes it."],
-    [
-        "Probability, p",
-        "%",
-        "computed",
-        "The token's share under the softmax of all raw logits: exp(logit − log-sum-exp).",
-    ],
-    [
-        "Chosen with",
-        "%",
-        "computed",
-        "The token's share among the tokens that the stages kept, from which the strategy chose.",
-    ],
-    ["Rank", "", "computed", "The token's place when all raw logits are sorted, from 1."],
-    ["Surprisal", "nats", "computed", "−ln p: 0 when the model was sure, 0.69 for a coin toss."],
-    ["Entropy", "nats", "computed", "−Σ p ln p over the whole vocabulary: how undecided the model was."],
-    [
-        "Log-sum-exp",
-        "nats",
-        "computed",
-        "ln Σ exp(logit) over the whole vocabulary: the softmax's normaliser.",
-    ],
-    [
-        "Stages",
-        "",
-        "computed",
-        "Each column of the pipeline is a logit after one stage, in the order applied. “cut” is the stage that took the token out.",
-    ],
-    ["All others", "", "computed", "Every vocabulary entry that is not listed, counted together."],
-    [
-        "Random number",
-        "0–1",
-        "computed",
-        "A function of seed and step. The kept tokens lie end to end on 0–1; the one that contains it is chosen.",
-    ],
-    ["Step time", "s", "measured", "From the step's beginning to the chosen token, by the clock."],
-    [
-        "GPU",
-        "s",
-        "measured",
-        "Computing on the GPU, by the GPU's own timestamps. Encode: until it had its commands. Choose: stages and choice on the CPU. The rest is waiting and reading.",
-    ],
-    [
-        "Token rows",
-        "rows",
-        "counted",
-        "Rows that the decoder computed for the step: one with a KV cache, the whole text without.",
-    ],
-    ["KV cache", "positions", "counted", "Positions whose keys and values are kept after the step."],
-    [
-        "Phases",
-        "s",
-        "measured",
-        "Load: weights to the GPU. Tokenise: text to ids. Initiation: the pass over the prompt. Incremental: the passes after it, of all lines. Detokenise: ids to text.",
-    ],
-];

@@ -1,14 +1,14 @@
 //! The tables of a run.
 
+use super::cells::{SHARE, chosen_by, phase};
+use super::served_tables;
 use super::table::{Cell, Column, Table};
-use crate::trace::{ChosenBy, Node, Phase, Run};
-
-/// A share of a whole.
-const SHARE: &str = "0 to 1";
+use crate::trace::{Node, Run};
 
 /// The candidates of a step: raw logit, the value after each stage, and the probability. The last row holds all entries
 /// that were not recorded one by one.
-pub fn pipeline(node: &Node) -> Table {
+pub fn pipeline(run: &Run, node: &Node) -> Table {
+    let served = run.model.server.is_some();
     let mut table = Table::new(
         &format!("Candidates of step {}", node.step),
         &[
@@ -16,18 +16,22 @@ pub fn pipeline(node: &Node) -> Table {
             ("Token id", ""),
             ("Piece", ""),
             ("Entries", "tokens"),
-            ("Raw logit", ""),
+            if served { ("Log-probability", "nats") } else { ("Raw logit", "") },
             ("Raw probability", SHARE),
         ],
     );
+    let unit = if served { "nats" } else { "logit" };
     let after = |stage: &crate::trace::StageRecord| format!("After {} {}", stage.name, stage.setting);
-    table.columns.extend(node.stages.iter().map(|stage| Column(after(stage).trim_end().to_owned(), "logit")));
+    table.columns.extend(node.stages.iter().map(|stage| Column(after(stage).trim_end().to_owned(), unit)));
     let last = [("Cut by", ""), ("Probability", SHARE), ("Chosen", "")];
     table.columns.extend(last.map(|(title, unit)| Column(title.to_owned(), unit)));
     for (place, candidate) in node.candidates.iter().enumerate() {
         let chosen = candidate.token == node.token;
         let mut row: Vec<Cell> = vec![
-            (if chosen { node.rank } else { place + 1 }).into(),
+            match run.below_sent(node).filter(|_| chosen) {
+                Some(sent) => Cell::Text(format!("> {sent}")),
+                None => (if chosen { node.rank } else { place + 1 }).into(),
+            },
             candidate.token.into(),
             candidate.piece.as_str().into(),
             Cell::Count(1),
@@ -42,7 +46,8 @@ pub fn pipeline(node: &Node) -> Table {
         table.rows.push(row);
     }
     let others = node.others;
-    let mut row = vec![Cell::Empty, Cell::Empty, "all others".into(), others.count.into(), Cell::Empty];
+    let name = if run.others_are_unsent(node) { "not sent" } else { "all others" };
+    let mut row = vec![Cell::Empty, Cell::Empty, name.into(), others.count.into(), Cell::Empty];
     row.push(others.raw_probability.into());
     row.extend(node.stages.iter().map(|_| Cell::Empty).chain([Cell::Empty]));
     row.extend([others.probability.into(), Cell::Empty]);
@@ -52,6 +57,9 @@ pub fn pipeline(node: &Node) -> Table {
 
 /// The steps of the line on show, a row each.
 pub fn steps(run: &Run) -> Table {
+    if run.model.server.is_some() {
+        return served_tables::steps(run);
+    }
     let mut table = Table::new(
         "Steps",
         &[
@@ -91,16 +99,8 @@ fn step(node: &Node) -> Vec<Cell> {
         node.token.into(),
         node.piece.as_str().into(),
         node.text.as_str().into(),
-        match node.phase {
-            Phase::Initiation => "initiation",
-            Phase::Incremental => "incremental",
-        }
-        .into(),
-        match node.chosen_by {
-            ChosenBy::Strategy => "strategy",
-            ChosenBy::Hand => "hand",
-        }
-        .into(),
+        phase(node).into(),
+        chosen_by(node).into(),
         node.logit.into(),
         node.log_probability.into(),
         node.log_probability.exp().into(),
@@ -171,7 +171,7 @@ mod tests {
             others: Others { count: 7, ..Others::default() },
             ..Node::default()
         };
-        let table = pipeline(&node);
+        let table = pipeline(&Run::default(), &node);
         assert_eq!(table.columns[6], Column("After top-k 1".into(), "logit"));
         assert_eq!(table.rows[0][6..], [2.5_f32.into(), Cell::Empty, 1.0_f32.into(), "chosen".into()]);
         assert_eq!(table.rows[1][6..8], [Cell::Empty, "top-k".into()]);

@@ -55,6 +55,10 @@ impl ServerAddress {
                 "a name or a password has no place in it: the key goes into LOGITSCOPE_API_KEY, or the window's field",
             ));
         }
+        let port = authority.rsplit(']').next().unwrap_or_default().split_once(':').map(|(_, port)| port);
+        if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+            return Err(wrong("behind the colon stands a port, which is a number up to 65535"));
+        }
         if uri.query().is_some() {
             return Err(wrong("it has a question mark, behind which nothing can stand"));
         }
@@ -244,6 +248,8 @@ mod tests {
             ("https://models.example/v1?key=secret", "question mark"),
             ("https://models.example#", "behind # comes"),
             ("http://a b", "no address"),
+            ("http://127.0.0.1:8000x", "stands a port"),
+            ("http://127.0.0.1:80000", "stands a port"),
         ] {
             let error = ServerAddress::parse(typed).unwrap_err().to_string();
             assert!(error.contains(why), "{typed}: {error}");

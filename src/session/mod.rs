@@ -59,7 +59,10 @@ pub use crate::gpu::{adapter_for_window, gpu_silence};
 pub use crate::model::profiling::{CacheMap, CachedPage, CachedSequence, LayerKeeps, OpTime, PassWork};
 pub use crate::model::selection::MOST_PINNED;
 pub use crate::model::{CacheFormat, WeightsChoice, probe};
-pub use crate::servers::{Answer, ApiKey, Capability, ServerAddress, ServerFacts, ServerKind};
+pub use crate::servers::{
+    Answer, ApiKey, Capability, KEY_VARIABLE, Kept, Keys as ServerKeys, PATIENCE as SERVER_PATIENCE,
+    Patience, ServedModel, ServerAddress, ServerError, ServerFacts, ServerKind, SessionKeys, served_models,
+};
 pub use crate::tokenizer::chat::{Conversation, Message, Switch};
 pub use break_when::{Break, BreakReason, BreakWhen};
 pub use command::{
@@ -85,4 +88,4 @@ pub use second::{SecondEvent, SecondView};
 pub use segments::{Segment, SegmentFigures, SegmentKind, segments};
 pub use view::{Initiation, Status, View};
 pub use vocabularies::{VocabularyMatch, VocabularyMisfit};
-pub use worker::Session;
+pub use worker::{Session, WAITS};

@@ -399,7 +399,7 @@ impl Worker {
 }
 
 /// The title of a notice about a run that waits for a server.
-pub(super) const WAITS: &str = "The run waits";
+pub const WAITS: &str = "The run waits";
 
 /// Whether the model cannot be used after this error.
 pub(super) fn takes_the_model(error: &ModelError) -> bool {

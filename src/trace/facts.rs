@@ -61,6 +61,16 @@ pub struct ServedBy {
     pub whole_rows: bool,
 }
 
+/// Most log-probabilities of a row that a step asks a server for where it needs no whole row.
+pub const MOST_ASKED: usize = 120;
+
+impl ServedBy {
+    /// How many log-probabilities of a row a step was told where it needed no whole row; `vocabulary` is V.
+    pub fn told(&self, vocabulary: usize) -> usize {
+        self.most_listed.min(MOST_ASKED).min(vocabulary)
+    }
+}
+
 /// The adapter that computed a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AdapterFacts {

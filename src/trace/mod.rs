@@ -7,11 +7,12 @@ pub mod facts;
 pub mod file;
 pub mod node;
 pub mod run;
+mod sent;
 pub mod spelling;
 pub mod strategies;
 mod strategy_kind;
 
-pub use facts::{AdapterFacts, ModelFacts, ServedBy};
+pub use facts::{AdapterFacts, MOST_ASKED, ModelFacts, ServedBy};
 pub use node::{
     Candidate, ChosenBy, Counters, Draw, Node, NodeTiming, Others, Phase, Pinned, StageRecord, StateCounters,
 };

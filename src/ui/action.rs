@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::arrangement::Preset;
+use super::connect_card::ConnectAction;
 use super::exports::Export;
 use super::following::Towards;
 use super::get_card::GetAction;
@@ -29,7 +30,10 @@ pub enum Action {
     ForgetLibraryFolder(std::path::PathBuf),
     /// Something with models that are not here yet.
     Get(GetAction),
-    /// Show what a model's headers say, to be loaded from there; the built-in one is loaded at once.
+    /// Something with models on servers.
+    Connect(ConnectAction),
+    /// Show what a model's headers say, to be loaded from there; the built-in one and those on servers are loaded
+    /// at once.
     Open(ModelSource),
     /// Load a model.
     Load(ModelSource),

@@ -1,11 +1,14 @@
 //! The window's frame: takes events in, lays the panels out, performs what the person asked for.
 
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use egui::{Context, ThemePreference, Ui};
 
 use super::action::Action;
 use super::arrangement::{Place, Preset};
+use super::asking::Asking;
 use super::cursor::Pointer;
 use super::dialog::Dialog;
 use super::fetching::{Fetching, Finding};
@@ -23,7 +26,10 @@ use super::trace_files::FileWork;
 use super::worker::Worker;
 use crate::hub::Settings;
 use crate::library::Environment;
-use crate::session::{BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, Severity, Status, View};
+use crate::session::{
+    BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, ServerKeys, SessionKeys, Severity, Status,
+    View, WAITS,
+};
 use crate::trace::file::is_trace;
 
 /// Where what is remembered is stored.
@@ -53,6 +59,12 @@ pub struct App {
     pub(super) hub: Option<Settings>,
     pub(super) finding: Option<Finding>,
     pub(super) fetching: Option<Fetching>,
+    /// The question to a server that is open.
+    pub(super) asking: Option<Asking>,
+    /// Where keys of servers are kept.
+    pub(super) server_keys: Arc<ServerKeys>,
+    /// What the keyring says to a key that it is to forget.
+    pub(super) forgetting: Option<Receiver<Result<(), String>>>,
     /// The model that is being loaded, to be remembered once it is ready.
     pub(super) asked_for: ModelSource,
     /// The prompt that was counted last.
@@ -102,6 +114,9 @@ impl App {
             hub: None,
             finding: None,
             fetching: None,
+            asking: None,
+            server_keys: Arc::new(ServerKeys::new(SessionKeys::default())),
+            forgetting: None,
             asked_for: initial.clone(),
             counted: None,
             told_breaks: BreakWhen::default(),
@@ -181,9 +196,14 @@ impl App {
                 self.state.progress_from = self.view.initiation.done;
             }
             Event::Loaded(loaded) => {
-                if let ModelSource::Path(path) = &self.asked_for {
-                    self.state.remembered.remember_model(path.clone());
+                match &self.asked_for {
+                    ModelSource::Path(path) => self.state.remembered.remember_model(path.clone()),
+                    ModelSource::Server(address) => {
+                        self.state.remembered.remember_server(address.to_string());
+                    }
+                    ModelSource::BuiltIn | ModelSource::BuiltInDraft => {}
                 }
+                self.fit_strategy(loaded);
                 self.offer_chat(loaded.chat_problem.is_none());
                 self.state.cards.open = false;
             }
@@ -224,6 +244,14 @@ impl App {
         // What is still on its way about a run that is on show no more is not about the one that is.
         if matches!(event, Event::PromptScored { .. }) && self.state.origin != Origin::Worker {
             return;
+        }
+        if matches!(event, Event::Resumed) {
+            // That it waited is in the list; that it waits is not true any more.
+            let view = &self.view;
+            let waits = |toast: &super::state::Toast| {
+                view.notice(toast.notice).is_some_and(|notice| notice.title == WAITS)
+            };
+            self.state.toasts.retain(|toast| !waits(toast));
         }
         let followed = matches!(event, Event::Followed { .. } | Event::LaneShown { .. });
         let (began, shown) =
@@ -297,6 +325,7 @@ impl eframe::App for App {
         self.take_inspection(ctx);
         self.look_for_models(ctx);
         self.look_after_downloads(ctx);
+        self.take_served();
         self.take_file_work();
         self.tell_breaks();
         self.find_tokens();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::connect_card::ConnectCard;
 use super::exports::Export;
 use super::get_card::GetCard;
 use super::shelf::Shelf;
@@ -26,6 +27,8 @@ pub struct Cards {
     pub focus_search: bool,
     /// The card that gets models.
     pub get: GetCard,
+    /// The card that connects to a server.
+    pub connect: ConnectCard,
     /// What the card asks about that saves something; it shows while there is such.
     pub saving: Option<Export>,
     /// What it asked about last: its path field is about that.
@@ -81,6 +84,7 @@ impl Default for Cards {
             shelf: Shelf::default(),
             focus_search: false,
             get: GetCard::default(),
+            connect: ConnectCard::default(),
             saving: None,
             saving_before: None,
             save_path: first_trace_path(),
@@ -106,6 +110,7 @@ impl Cards {
             || self.problem.is_some();
         self.open
             || self.get.shows
+            || self.connect.shows
             || self.second
             || self.saving.is_some()
             || self.inspected.is_some()

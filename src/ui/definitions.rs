@@ -16,10 +16,14 @@ pub enum Provenance {
     Given,
     /// A forecast.
     Estimated,
+    /// Sent by the server that the model is on, and not computed here.
+    Sent,
+    /// From what that server sent, by the formula given.
+    FromSent,
 }
 
 /// The meaning of one number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Definition {
     /// Its name.
     pub name: &'static str,
@@ -216,6 +220,35 @@ definitions! {
     SURPRISALS = "Surprisal A · M", "nats", Computed, "How unexpected lane A's tokens are on average to its own model, and to model M. Greedy text is by its making what its own model expects.", "Σ −ln p ÷ steps";
     PERPLEXITIES = "Perplexity A · M", "", Computed, "The same as a number of choices: a model with perplexity 3 is on average as undecided about lane A's tokens as between 3 equally likely ones.", "exp(mean surprisal)";
     STEPS_READ = "Steps read", "steps", Measured, "Steps of lane A that both models have read, of all that it has. They read while the lanes wait, a chunk at a time.", "";
+    SENT_LOG_PROBABILITY = "Log-probability", "nats", Sent, "Logarithm of what the model itself gives the token, before any stage. A server sends these in place of logits.", "";
+    SENT_PROBABILITY = "Probability", "%", FromSent, "What the model itself gives the chosen token, before any stage changes it.", "p = exp(log-probability)";
+    SENT_RAW_PROBABILITY = "Raw p", "%", FromSent, "What the model itself gives the token, before any stage.", "exp(log-probability)";
+    SENT_SURPRISAL = "Surprisal", "nats", FromSent, "How unexpected the chosen token was to the model: 0 when it was sure, 0.69 for a coin toss, one more for each factor of e. One nat is 1.443 bits.", "−log-probability";
+    SENT_RANK = "Rank", "of the vocabulary", FromSent, "Place of the token among those whose log-probabilities the server sent, the highest first, from 1. A rank that begins with > is of a token below all of them: how far below is not told.", "1 + number of sent tokens with a higher log-probability";
+    SENT_ENTROPY = "Entropy", "nats", FromSent, "How undecided the model was: 0 when sure of one token, ln V when all V tokens are equally likely. Of the tokens that the server did not send only the probability together is known: between its least value, where one of them has as much of it as it can, and its most, where all have the same, the entropy may be anything.", "−Σ p ln p over the whole vocabulary, bounds for what was not sent";
+    SENT_CHOSEN_FROM = "Chosen with", "%", FromSent, "The token's probability in the distribution that the strategy chose from, after all stages, which run here.", "softmax over the tokens that the stages keep";
+    SENT_FINAL_PROBABILITY = "Probability", "%", FromSent, "The token's share in the distribution that the strategy chooses from, after all stages, which run here; 0 when cut.", "softmax over the tokens that the stages keep";
+    SERVER_PROBABILITY = "Probability", "%", FromSent, "What the model itself gives the token. The server chose, by stages of its own: what these made of it is not told.", "exp(log-probability)";
+    SENT_STAGE_VALUE = "Value after the stage", "nats", FromSent, "The token's log-probability after this stage, which runs here; empty once the token is cut.", "the stage, of the value before it";
+    NOT_SENT = "Not sent", "", FromSent, "Tokens whose log-probabilities the server did not send: how many, and their probability together.", "1 − Σ of the sent";
+    SENT_OTHERS = "All others", "", FromSent, "Every vocabulary entry that is not listed, counted together. Of some of them the server sent log-probabilities, of the others only the sum is known.", "1 − Σ of the listed";
+    SENT_SEGMENT = "Segment", "tokens, seconds, nats", FromSent, "A stretch of the text: the prompt, the model's thinking, its answer, or the call of a tool, told apart by the markers that models write around them. The seconds are those of the requests for its tokens (measured here); the entropy is the mean over its tokens of the least that the model can have had before each of them.", "mean over its tokens of the least −Σ p ln p";
+    SERVER_TIME = "Computed there", "ms", Sent, "What the server says that it computed for this step.", "";
+    WAY_TIME = "Way and waiting", "ms", Computed, "What is left of the step: the way to the server and back, and waiting there. A server that goes on by itself sends ahead: for a token that is here already nobody waits.", "step − computed there − choose";
+    SERVER_AND_WAY_TIME = "Server and way", "ms", Computed, "What is left of the step: the way to the server and back, waiting there, and what it computes: this server does not tell how long that took. A server that goes on by itself sends ahead: for a token that is here already nobody waits.", "step − choose";
+    SERVER_ROWS = "Rows", "token rows", Measured, "Rows that the server was asked for at this step. What it computed for them is its own matter: most servers keep what they have computed of a text.", "";
+    SERVER_TOKENISE_TIME = "Time", "ms", Measured, "From the text to ids, by the clock: the server's own tokenizer is asked.", "";
+    SERVER_TEXT_TIME = "Time", "ms", Measured, "From ids to text, by the clock. Of tokens that were not seen before the server is asked how they are spelled.", "";
+    SERVER_PASSES = "Steps", "", Measured, "Rows that came from the server for the line on show; the first token belongs to initiation.", "";
+    SERVER_INITIATION_TIME = "Time", "s", Measured, "From the request with the prompt to the first token's log-probabilities, by the clock here.", "";
+    SERVER_INITIATION_RATE = "Speed", "tokens/s", Computed, "Prompt tokens a second during initiation, with the way there and back. The server may have kept a part of the prompt.", "prompt tokens ÷ seconds";
+    SERVER_INCREMENTAL_TIME = "Time", "s", Measured, "The requests that gave the tokens of the line on show, by the clock here.", "";
+    SERVER_INCREMENTAL_RATE = "Speed here", "tokens/s", Computed, "Tokens of the line on show that came in the incremental phase, a second of the requests that brought them: the server, the way and the choice together.", "tokens ÷ seconds of their requests";
+    SERVER_OWN_RATE = "Speed there", "tokens/s", FromSent, "The same tokens, a second of what the server says that it computed for them.", "tokens ÷ Σ seconds that the server told";
+    SERVER_CONNECT_TIME = "Time", "s", Measured, "From the request to a model that is ready, by the clock: connecting, and the small requests that find out what the server can do.", "";
+    SERVER_ENGINE = "Engine", "", Sent, "The program that computes the model, with its version.", "";
+    SERVER_VOCABULARY = "Vocabulary", "tokens", Sent, "Number of tokens that the model can choose from, as the server tells it or a whole row of its shows it.", "";
+    SERVER_LISTS = "Log-probabilities", "", Sent, "How many of a row the server sends, the highest ones.", "";
     CONTEXT = "Context", "positions", Given, "Longest sequence, prompt and new tokens together.", "";
 }
 
@@ -226,6 +259,8 @@ impl Provenance {
             Self::Computed => "computed",
             Self::Given => "given",
             Self::Estimated => "estimated",
+            Self::Sent => "sent by the server",
+            Self::FromSent => "computed here from what the server sent",
         }
     }
 }
@@ -264,9 +299,10 @@ mod tests {
     fn computed_numbers_have_a_formula_and_all_have_a_meaning() {
         for definition in ALL {
             assert!(definition.meaning.ends_with('.'), "{}", definition.name);
-            let bare = matches!(definition.provenance, Provenance::Computed | Provenance::Estimated)
-                && definition.formula.is_empty()
-                && definition.name != STAGE_VALUE.name;
+            let bare =
+                !matches!(definition.provenance, Provenance::Measured | Provenance::Given | Provenance::Sent)
+                    && definition.formula.is_empty()
+                    && definition.name != STAGE_VALUE.name;
             assert!(!bare, "{} is computed, but its formula is missing", definition.name);
         }
     }

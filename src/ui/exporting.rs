@@ -95,7 +95,7 @@ impl App {
         let node = place.and_then(|place| run.line.get(place)).copied();
         match pane {
             Pane::Text => Some(tables::steps(run)),
-            Pane::Pipeline => Some(tables::pipeline(&run.nodes[node?])),
+            Pane::Pipeline => Some(tables::pipeline(run, &run.nodes[node?])),
             Pane::Strategy => Some(strategy_tables::weighed(run, run.step_of(node?)?)),
             Pane::Layers => layers::table(self.view.probed.as_ref()?.found.as_ref().ok()?),
             Pane::Pinned => Some(tables::pinned(run)).filter(|table| !table.rows.is_empty()),

@@ -60,6 +60,15 @@ pub(super) fn rank(rank: usize, vocabulary: usize) -> String {
     if vocabulary > 0 { format!("{rank} of {}", count(vocabulary as u64)) } else { rank }
 }
 
+/// An entropy in nats with so many digits; a range where only its ends are known: `1.231`, `1.231–1.304`.
+pub(super) fn entropy(least: f32, most: Option<f32>, digits: usize) -> String {
+    let written = |value: f32| format!("{value:.digits$}");
+    match most.map(written).filter(|most| *most != written(least)) {
+        Some(most) => format!("{}–{most}", written(least)),
+        None => written(least),
+    }
+}
+
 /// A log-probability or a score of sums of them: `−3.214`.
 pub(super) fn score(score: f64) -> String {
     value(score as f32)
@@ -97,6 +106,14 @@ mod tests {
         assert_eq!(seconds(1.9), "1.90 s");
         assert_eq!(seconds(125.0), "2 min 05 s");
         assert_eq!(seconds(f64::NAN), "–");
+    }
+
+    #[test]
+    fn an_entropy_is_a_range_where_its_ends_differ_in_what_is_written() {
+        assert_eq!(entropy(1.2312, None, 3), "1.231");
+        assert_eq!(entropy(1.2312, Some(1.3044), 3), "1.231–1.304");
+        assert_eq!(entropy(1.2312, Some(1.2314), 3), "1.231");
+        assert_eq!(entropy(1.2312, Some(1.3044), 1), "1.2–1.3");
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub(super) enum Icon {
     Pencil,
     /// Lessons.
     Book,
+    /// A server: two boxes, one above the other.
+    Server,
 }
 
 impl Icon {
@@ -103,6 +105,12 @@ impl Icon {
                 block(5.0, 1.8, 6.0, 2.0, 0.75);
                 fill(&[(6.2, 3.0), (9.8, 3.0), (9.8, 7.0), (12.0, 9.6), (4.0, 9.6), (6.2, 7.0)]);
                 line(&[(8.0, 9.4), (8.0, 14.4)]);
+            }
+            Self::Server => {
+                for top in [2.5, 9.0] {
+                    line(&[(2.5, top), (13.5, top), (13.5, top + 4.5), (2.5, top + 4.5), (2.5, top)]);
+                    painter.circle_filled(at(5.2, top + 2.25), 1.0 * scale, color);
+                }
             }
             Self::Lanes => {
                 line(&[(3.5, 2.5), (3.5, 13.5)]);

@@ -6,8 +6,8 @@ use egui_tiles::Tree;
 use super::dock;
 use super::pane::{CompactPane, Pane};
 use super::panels::{
-    another_model, command_palette, get, inspector, lesson, lessons, model_card, notices, open, phases,
-    problem, prompt, save, shortcuts, silence, timeline, top_bar,
+    another_model, command_palette, connect, get, inspector, lesson, lessons, model_card, notices, open,
+    phases, problem, prompt, save, shortcuts, silence, timeline, top_bar,
 };
 use super::scene::Scene;
 use super::theme::{self, NARROW, palette, space};
@@ -90,6 +90,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     });
     open::show(ui, scene);
     get::show(ui, scene);
+    connect::show(ui, scene);
     another_model::show(ui, scene);
     model_card::show(ui, scene);
     save::show(ui, scene);

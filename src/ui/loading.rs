@@ -66,7 +66,13 @@ mod tests {
         assert_eq!(words(LoadPart::Reading, 0, 0), "reading files…");
         for part in LoadPart::ALL {
             let unknown = counts(part).is_none();
-            assert_eq!(unknown, matches!(part, LoadPart::Reading | LoadPart::Opening | LoadPart::Trying));
+            assert_eq!(
+                unknown,
+                matches!(
+                    part,
+                    LoadPart::Reading | LoadPart::Connecting | LoadPart::Opening | LoadPart::Trying
+                )
+            );
         }
     }
 }

@@ -16,11 +16,13 @@
 //! | `layout` | where the panels lie |
 //! | `pane`, `arrangement`, `dock` | the panes of the centre: their names, where they lie, how they show |
 //! | `dialog`, `inspecting`, `trace_files` | file dialogs, models' headers, saved files: on threads of their own |
+//! | `connect_card`, `asking`, `connecting`, `keys` | models on servers: the card, the question on a thread of its own, what the app does, keys for as long as it runs |
 //! | `shelf`, `looking`, `shelving` | the models on this computer: the list, the search on a thread of its own, what the app does |
 //! | `exports`, `exporting`, `picture` | what leaves the window as a file: its names, its data, a pane drawn off screen |
 //! | `pacing` | input, handed over as fast as frames can take it |
 //! | `theme` | design tokens |
 //! | `definitions` | what each number means |
+//! | `sent` | what the numbers of a run are whose model was on a server |
 //! | `loading` | the parts of loading in words |
 //! | `controls`, `typed` | rows with a control on the right, and what was typed into them |
 //! | `axes`, `chips`, `colours`, `format`, `icons`, `table`, `token_job`, `token_text`, `widgets` | how things look |
@@ -30,11 +32,14 @@
 pub mod action;
 pub mod app;
 mod arrangement;
+mod asking;
 mod axes;
 mod branching;
 pub mod cards;
 mod chips;
 mod colours;
+pub mod connect_card;
+mod connecting;
 mod controls;
 pub mod cursor;
 pub mod definitions;
@@ -52,6 +57,7 @@ mod icons;
 mod inside;
 mod inspecting;
 mod keyboard;
+pub mod keys;
 mod lane_names;
 pub mod lanes;
 mod laning;
@@ -71,6 +77,7 @@ pub mod remembered;
 mod running;
 mod scene;
 mod segments;
+mod sent;
 pub mod shelf;
 mod shelving;
 pub mod state;
@@ -96,7 +103,7 @@ use std::sync::Arc;
 use eframe::egui_wgpu::{WgpuError, WgpuSetup};
 
 use crate::library::Environment;
-use crate::session::{ModelSource, Session, adapter_for_window};
+use crate::session::{ModelSource, ServerKeys, Session, adapter_for_window};
 
 /// The name under which the system keeps the window's settings.
 const APP_ID: &str = "logitscope";
@@ -166,7 +173,9 @@ pub fn run_with<W: Worker + 'static>(
     let create = move |creation: &eframe::CreationContext<'_>| {
         let ctx = creation.egui_ctx.clone();
         let worker = start(Arc::new(move || ctx.request_repaint()));
-        let app = App::new(creation, Box::new(worker), initial).looking_in(Environment::of_process());
+        let app = App::new(creation, Box::new(worker), initial)
+            .looking_in(Environment::of_process())
+            .keeping_keys_in(ServerKeys::default());
         let app = if memory == Memory::Fresh { app.as_at_first() } else { app };
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };

@@ -132,6 +132,7 @@ impl App {
             weights: *weights,
             cache: *cache,
             gpu_memory: *gpu_memory,
+            key: self.key_of(&source),
             ..LoadRequest::of(source)
         }
     }
@@ -160,6 +161,8 @@ impl App {
     pub(super) fn load_otherwise(&mut self, ctx: &Context) {
         match &self.state.cards.inspected {
             Some(inspected) => self.inspect(inspected.source.clone(), ctx),
+            // What a server does with its model is its own matter.
+            None if matches!(self.asked_for, ModelSource::Server(_)) => {}
             None if self.view.loaded.is_some() => self.load(self.asked_for.clone()),
             None => {}
         }

@@ -6,6 +6,7 @@ use super::action::Action;
 use super::app::App;
 use super::arrangement::{self, Preset};
 use super::cards::Palette;
+use super::connect_card::ConnectAction;
 use super::cursor::Follow;
 use super::dialog::Wanted;
 use super::get_card::GetAction;
@@ -38,6 +39,7 @@ impl App {
             Action::PickLibraryFolder => self.ask(Wanted::LibraryFolder, ctx),
             Action::ForgetLibraryFolder(folder) => self.forget_library_folder(&folder),
             Action::Get(action) => self.perform_on_hub(action, ctx),
+            Action::Connect(action) => self.perform_on_servers(action, ctx),
             Action::Export(export) if self.state.cards.saving == Some(export) => {
                 self.state.cards.saving = None
             }
@@ -49,10 +51,12 @@ impl App {
                 self.state.compact_pane = CompactPane::Pane(pane);
             }
             Action::OpenTrace => self.ask(Wanted::Trace, ctx),
-            Action::Open(ModelSource::BuiltIn) => self.perform(ctx, Action::Load(ModelSource::BuiltIn)),
+            Action::Open(source @ (ModelSource::BuiltIn | ModelSource::Server(_))) => {
+                self.perform(ctx, Action::Load(source));
+            }
             Action::Open(source) => self.inspect(source, ctx),
             Action::Load(source) => {
-                self.state.cards.open = false;
+                (self.state.cards.open, self.state.cards.connect.shows) = (false, false);
                 let inspected = self.state.cards.inspected.take();
                 self.asked_context = inspected.and(self.state.cards.context);
                 self.load(source);
@@ -77,6 +81,10 @@ impl App {
             Action::UseGpuMemory(bytes) => {
                 self.state.remembered.gpu_memory = bytes;
                 self.inspect_again(ctx);
+            }
+            Action::InspectLoaded if matches!(self.asked_for, ModelSource::Server(_)) => {
+                self.state.cards.connect.shows = false;
+                self.perform_on_servers(ConnectAction::Show, ctx);
             }
             Action::InspectLoaded => {
                 self.inspect_with(self.asked_for.clone(), self.asked_context, ctx);

@@ -14,6 +14,9 @@ use crate::session::{BreakWhen, CacheFormat, WeightsChoice};
 /// Most models that are remembered.
 const RECENT: usize = 8;
 
+/// Most servers that are remembered.
+const SERVERS: usize = 6;
+
 /// The prompt of a first start.
 const FIRST_PROMPT: &str = "Once upon a time";
 
@@ -28,6 +31,8 @@ pub struct Remembered {
     pub theme: ThemeChoice,
     /// Models opened before, newest first.
     pub recent: Vec<PathBuf>,
+    /// Models on servers opened before, by their addresses, newest first. Keys are never here.
+    pub servers: Vec<String>,
     /// Folders that models are looked for in, beside those of the programs.
     pub library_folders: Vec<PathBuf>,
     /// Whether the person allowed to go online for models.
@@ -109,6 +114,7 @@ impl Default for Remembered {
         Self {
             theme: ThemeChoice::default(),
             recent: Vec::new(),
+            servers: Vec::new(),
             library_folders: Vec::new(),
             goes_online: false,
             downloads: Vec::new(),
@@ -153,6 +159,13 @@ impl Remembered {
         self.recent.retain(|known| *known != path);
         self.recent.insert(0, path);
         self.recent.truncate(RECENT);
+    }
+
+    /// Puts a model on a server at the head of those opened before.
+    pub fn remember_server(&mut self, address: String) {
+        self.servers.retain(|known| *known != address);
+        self.servers.insert(0, address);
+        self.servers.truncate(SERVERS);
     }
 
     /// Takes in a folder to look for models in, if its path can be written down.

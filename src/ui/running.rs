@@ -62,7 +62,9 @@ impl App {
         let wanted =
             cursor.prompt.is_some() || (remembered.prompt_scores && remembered.colouring.is_of_logits());
         let Some(run) = &self.view.run else { return };
-        let can = *origin == Origin::Worker && self.view.loaded.is_some() && !run.line.is_empty();
+        let sends_rows = run.model.server.as_ref().is_none_or(|server| server.whole_rows);
+        let can =
+            *origin == Origin::Worker && self.view.loaded.is_some() && !run.line.is_empty() && sends_rows;
         if wanted && can && *scored_run != Some(*run_number) && run.prompt.len() > 1 {
             *scored_run = Some(*run_number);
             self.worker.send(Command::ScorePrompt);

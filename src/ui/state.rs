@@ -9,6 +9,7 @@ use super::cursor::Cursor;
 use super::downloads::Downloads;
 use super::following::Following;
 use super::inside::Inside;
+use super::keys::Keys;
 use super::measuring::Measuring;
 use super::pane::{CompactPane, Pane};
 use super::remembered::Remembered;
@@ -92,6 +93,8 @@ pub struct State {
     pub preset: Option<Preset>,
     /// The models that come from the hub.
     pub downloads: Downloads,
+    /// Keys of servers.
+    pub keys: Keys,
     /// The cards over the window.
     pub cards: Cards,
     /// Notices that show by themselves.
@@ -178,6 +181,7 @@ impl State {
             remembered,
             cursor: Cursor::default(),
             preset: None,
+            keys: Keys::default(),
             cards: Cards::default(),
             toasts: Vec::new(),
             notices_seen: 0,
@@ -222,6 +226,11 @@ impl State {
     /// Whether the page before the first run offers models: as long as a person has opened none.
     pub(super) fn offers_models(&self, view: &View) -> bool {
         let loading = matches!(view.status, Status::Loading { .. });
-        self.remembered.recent.is_empty() && self.lesson.is_none() && view.run.is_none() && !loading
+        let opened = &self.remembered;
+        opened.recent.is_empty()
+            && opened.servers.is_empty()
+            && self.lesson.is_none()
+            && view.run.is_none()
+            && !loading
     }
 }

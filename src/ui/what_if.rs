@@ -164,6 +164,9 @@ fn why_not(reason: NoWhatIf) -> &'static str {
         NoWhatIf::Grammar => "With a grammar it cannot be told from the record: set it to None.",
         NoWhatIf::Dry => "With DRY it cannot be told from the record: set its multiplier to 0.",
         NoWhatIf::Ends => "“Fewest new tokens” needs the model's end-of-text tokens: open it, or set 0.",
+        NoWhatIf::NoLogits => {
+            "The repetition penalty goes by the signs of logits, and the server sent log-probabilities: set it to 1."
+        }
     }
 }
 

@@ -249,6 +249,16 @@ pub(super) fn combo_icon(ui: &Ui, rect: Rect, visuals: &egui::style::WidgetVisua
 
 /// A choice of one among a few, as one control. Returns the new choice when it was changed.
 pub(super) fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &[(T, &str)]) -> Option<T> {
+    segmented_where(ui, current, choices, |_| None)
+}
+
+/// The same, with choices that cannot be made now, for a reason in words.
+pub(super) fn segmented_where<T: Copy + PartialEq>(
+    ui: &mut Ui,
+    current: T,
+    choices: &[(T, &str)],
+    why_not: impl Fn(T) -> Option<&'static str>,
+) -> Option<T> {
     let palette = palette(ui);
     let mut changed = None;
     let width = ui.available_width();
@@ -261,17 +271,26 @@ pub(super) fn segmented<T: Copy + PartialEq>(ui: &mut Ui, current: T, choices: &
         left += width;
         let response = ui.interact(part, ui.scope_id().with(("segment", *label)), Sense::click());
         let on = *choice == current;
-        response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, *label));
+        let problem = why_not(*choice);
+        let can = ui.is_enabled() && problem.is_none();
+        response.widget_info(|| WidgetInfo::selected(Role::RadioButton, can, on, *label));
         if on {
             let stroke = Stroke::new(1.0, palette.outline);
             ui.painter().rect(part, CornerRadius::same(4), palette.raised, stroke, StrokeKind::Inside);
         }
         focus_ring(ui, &response, part);
-        let color = if on || response.hovered() { palette.text } else { palette.secondary };
+        let color = match problem {
+            Some(_) => palette.outline,
+            None if on || response.hovered() => palette.text,
+            None => palette.secondary,
+        };
         let font = if on { semibold(size::SMALL) } else { regular(size::SMALL) };
         ui.painter().text(part.center(), Align2::CENTER_CENTER, label, font, color);
-        if response.clicked() && !on {
+        if response.clicked() && !on && problem.is_none() {
             changed = Some(*choice);
+        }
+        if let Some(problem) = problem {
+            response.on_hover_text(problem);
         }
     }
     changed

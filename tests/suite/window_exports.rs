@@ -48,7 +48,7 @@ fn tables_leave_as_csv_with_every_digit() {
     let run = window.state().view().run.as_ref().expect("a run");
     let node = run.line_nodes().next_back().expect("a step");
     let text = fs::read_to_string(&path).expect("a file");
-    assert_eq!(text, csv::text(&tables::pipeline(node)), "the selected step's");
+    assert_eq!(text, csv::text(&tables::pipeline(run, node)), "the selected step's");
     let mut lines = text.split("\r\n");
     assert!(lines.next().is_some_and(|header| {
         header.starts_with("Rank [from 1],Token id,Piece,Entries [tokens],Raw logit,")

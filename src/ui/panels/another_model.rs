@@ -35,9 +35,12 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
         return;
     };
     let (name, built_in) = (loaded.model.name.clone(), loaded.model.path == BUILT_IN);
-    section(ui, "The same model, with other weights");
-    precisions(ui, scene, &name);
-    ui.add_space(space::XS);
+    // What weights a server has is its own matter.
+    if loaded.server.is_none() {
+        section(ui, "The same model, with other weights");
+        precisions(ui, scene, &name);
+        ui.add_space(space::XS);
+    }
     section(ui, "Another file");
     files(ui, scene);
     ui.add_space(space::XS);

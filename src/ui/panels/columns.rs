@@ -69,8 +69,8 @@ pub(super) fn stage_detail(node: &Node, stage: usize) -> String {
 }
 
 impl Columns {
-    /// The columns of a step in so much room.
-    pub(super) fn new(ui: &Ui, node: &Node, room: f32) -> Self {
+    /// The columns of a step in so much room; `served`: its logits are log-probabilities, which is a longer word.
+    pub(super) fn new(ui: &Ui, node: &Node, served: bool, room: f32) -> Self {
         let mut all = Vec::new();
         let mut left = 0.0;
         let mut add = |width: f32, kind: Kind| {
@@ -81,7 +81,7 @@ impl Columns {
         add(44.0, Kind::Rank);
         let begins = add(136.0, Kind::Token);
         add(60.0, Kind::Id);
-        add(80.0, Kind::Logit);
+        add(if served { 112.0 } else { 80.0 }, Kind::Logit);
         let mut ends = add(76.0, Kind::RawProbability);
         for stage in 0..node.stages.len() {
             ends = add(stage_width(ui, node, stage), Kind::Stage(stage));

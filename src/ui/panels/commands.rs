@@ -5,10 +5,12 @@ use std::sync::Arc;
 use egui::KeyboardShortcut;
 
 use super::scale;
+use super::strategy;
 use crate::decoding::StrategyKind;
 use crate::session::ModelSource;
 use crate::ui::action::Action;
 use crate::ui::arrangement::Preset;
+use crate::ui::connect_card::ConnectAction;
 use crate::ui::exports::Export;
 use crate::ui::get_card::GetAction;
 use crate::ui::keyboard::SHORTCUTS;
@@ -48,6 +50,7 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
         add(format!("Open {name}"), Action::Open(ModelSource::Path(path.clone())));
     }
     add("Get a model…".to_owned(), Action::Get(GetAction::Show));
+    add("Open a model on a server…".to_owned(), Action::Connect(ConnectAction::Show));
     add("Open a trace…".to_owned(), Action::OpenTrace);
     let run = scene.run();
     for pane in Pane::ALL {
@@ -61,7 +64,7 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
         add(format!("Lesson {}: {}", index + 1, lesson.title), Action::BeginLesson(Arc::clone(lesson)));
     }
     add("Open a lesson of your own…".to_owned(), Action::PickLesson);
-    for strategy in StrategyKind::ALL {
+    for strategy in StrategyKind::ALL.into_iter().filter(|strategy| strategy::fits(scene, *strategy)) {
         add(format!("Strategy: {}", strategy.name()), Action::UseStrategy(strategy));
     }
     for colouring in scale::COLOURINGS {

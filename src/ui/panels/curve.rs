@@ -4,7 +4,7 @@ use egui::Ui;
 use egui_plot::{AxisHints, GridMark, HoverPosition, Line, PlotPoints, Points};
 
 use super::prompt_token::no_step;
-use crate::trace::Node;
+use crate::trace::{Node, Run};
 use crate::ui::axes::{self, Axes};
 use crate::ui::format;
 use crate::ui::scene::Scene;
@@ -13,14 +13,15 @@ use crate::ui::token_text;
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    let Some((_, node)) = scene.shown_node() else {
+    let (Some(run), Some((_, node))) = (scene.run(), scene.shown_node()) else {
         no_step(ui, scene, "The selected step's probabilities by rank appear here.");
         return;
     };
-    egui::Frame::new().inner_margin(egui::Margin::same(space::M as i8)).show(ui, |ui| plot(ui, node));
+    egui::Frame::new().inner_margin(egui::Margin::same(space::M as i8)).show(ui, |ui| plot(ui, node, run));
 }
 
-fn plot(ui: &mut Ui, node: &Node) {
+fn plot(ui: &mut Ui, node: &Node, run: &Run) {
+    let by = if run.model.server.is_some() { "rank by log-probability" } else { "rank by raw logit" };
     let palette = palette(ui);
     let raw = points(node, |candidate| candidate.raw_probability);
     let chosen_from = points(node, |candidate| candidate.probability);
@@ -44,7 +45,7 @@ fn plot(ui: &mut Ui, node: &Node) {
         .y_grid_spacer(|grid| power_marks(grid.bounds))
         .custom_x_axes(vec![
             AxisHints::new_x()
-                .label("rank by raw logit")
+                .label(by)
                 .label_spacing(8.0..=16.0)
                 .formatter(|mark, _| format::count(10_f64.powf(mark.value).round() as u64)),
         ])

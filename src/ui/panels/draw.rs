@@ -2,7 +2,7 @@
 
 use egui::{Align2, CornerRadius, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-use crate::trace::{Candidate, ChosenBy, Draw, Node};
+use crate::trace::{Candidate, ChosenBy, Draw, Node, Run, StrategyKind};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::theme::{mono, palette, regular, size, space};
@@ -10,10 +10,13 @@ use crate::ui::token_text;
 use crate::ui::widgets::{fact, hint, section};
 
 /// Shows the draw of a step, or says why there is none.
-pub(crate) fn show(ui: &mut Ui, node: &Node) {
+pub(crate) fn show(ui: &mut Ui, run: &Run, node: &Node) {
     section(ui, "The draw");
     let Some(draw) = &node.draw else {
         let reason = match node.chosen_by {
+            ChosenBy::Strategy if run.strategy == StrategyKind::Server => {
+                "The server chose: whether it drew, and with which random number, it does not tell."
+            }
             ChosenBy::Strategy => "No random number decided here.",
             ChosenBy::Hand => "No random number: you chose this token.",
         };

@@ -7,12 +7,13 @@ use super::kept;
 use super::peek;
 use super::prompt_token;
 use super::what_if;
-use crate::trace::{ChosenBy, Node, Phase, Run, StepInput, Token};
+use crate::trace::{ChosenBy, Node, NodeTiming, Phase, Run, StepInput, StrategyKind, Token};
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::scene::Scene;
+use crate::ui::sent;
 use crate::ui::table;
 use crate::ui::theme::{Palette, palette, semibold, size, space};
 use crate::ui::token_job::large_token;
@@ -48,7 +49,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             numbers(ui, run, node);
         });
         ui.add_space(space::M);
-        draw::show(ui, node);
+        draw::show(ui, run, node);
         ui.add_space(space::M);
         section(ui, "Time");
         time(ui, run, run.line[index]);
@@ -160,20 +161,33 @@ fn numbers(ui: &mut Ui, run: &Run, node: &Node) {
     if !node.piece.is_empty() {
         fact(ui, &definitions::PIECE, &node.piece);
     }
-    fact(ui, &definitions::RANK, &format::rank(node.rank, run.model.vocabulary));
-    fact(ui, &definitions::PROBABILITY, &format::probability(node.log_probability.exp()));
-    if let Some(chosen) = node.chosen() {
-        fact(ui, &definitions::CHOSEN_FROM, &format::probability(chosen.probability));
+    let (served, chooses) = (run.model.server.is_some(), run.strategy == StrategyKind::Server);
+    let mut number = |definition, value: &str| drop(fact(ui, sent::definition(run, definition), value));
+    number(&definitions::RANK, &sent::rank(run, node));
+    number(&definitions::PROBABILITY, &format::probability(node.log_probability.exp()));
+    // What a server's own stages left of a row is not told.
+    if let Some(chosen) = node.chosen().filter(|_| !chooses) {
+        number(&definitions::CHOSEN_FROM, &format::probability(chosen.probability));
     }
-    fact(ui, &definitions::SURPRISAL, &format!("{:.3} nats", -node.log_probability));
-    fact(ui, &definitions::LOGIT, &format::value(node.logit));
-    fact(ui, &definitions::ENTROPY, &format!("{:.3} nats", node.entropy));
-    fact(ui, &definitions::LOG_SUM_EXP, &format!("{} nats", format::value(node.log_sum_exp)));
+    number(&definitions::SURPRISAL, &format!("{:.3} nats", -node.log_probability));
+    let unit = if served { " nats" } else { "" };
+    number(&definitions::LOGIT, &format!("{}{unit}", format::value(node.logit)));
+    number(
+        &definitions::ENTROPY,
+        &format!("{} nats", format::entropy(node.entropy, node.entropy_at_most, 3)),
+    );
+    // Log-probabilities are normalised already.
+    if !served {
+        number(&definitions::LOG_SUM_EXP, &format!("{} nats", format::value(node.log_sum_exp)));
+    }
 }
 
 /// The parts of a step's time, in order; together they are the whole.
-fn parts(node: &Node) -> Vec<(&'static Definition, f64)> {
+fn parts(node: &Node, served: bool) -> Vec<(&'static Definition, f64)> {
     let timing = &node.timing;
+    if served {
+        return server_parts(timing);
+    }
     let mut parts = Vec::new();
     // Encoding overlaps the GPU's work, so the two are not added where the GPU's own time is known.
     match timing.gpu_seconds {
@@ -185,6 +199,20 @@ fn parts(node: &Node) -> Vec<(&'static Definition, f64)> {
     let known: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
     parts.push((&definitions::OTHER_TIME, (timing.total_seconds - known).max(0.0)));
     parts
+}
+
+/// The same where a server computed it: its part as it tells, the choice here, and the rest.
+fn server_parts(timing: &NodeTiming) -> Vec<(&'static Definition, f64)> {
+    let (total, choose) = (timing.total_seconds, timing.choose_seconds);
+    let rest = |known: f64| (total - known).max(0.0);
+    match timing.server_seconds {
+        Some(server) => vec![
+            (&definitions::SERVER_TIME, server),
+            (&definitions::CHOOSE_TIME, choose),
+            (&definitions::WAY_TIME, rest(server + choose)),
+        ],
+        None => vec![(&definitions::SERVER_AND_WAY_TIME, rest(choose)), (&definitions::CHOOSE_TIME, choose)],
+    }
 }
 
 /// The first step of the pass that brought a node, if that is another one.
@@ -208,7 +236,7 @@ fn time(ui: &mut Ui, run: &Run, index: usize) {
         return;
     }
     let palette = palette(ui);
-    let parts = parts(node);
+    let parts = parts(node, run.model.server.is_some());
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 10.0), Sense::hover());
     let total: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
     let mut left = rect.left();
@@ -246,6 +274,10 @@ fn work(ui: &mut Ui, run: &Run, node: &Node) {
     let parent = parent.map_or("the prompt".to_owned(), |parent| format!("step {}", parent.step));
     fact(ui, &definitions::PARENT, &parent);
     let counters = &node.counters;
+    if run.model.server.is_some() {
+        fact(ui, &definitions::SERVER_ROWS, &format::count(counters.rows as u64));
+        return;
+    }
     fact(ui, &definitions::ROWS, &format::count(counters.rows as u64));
     let keep = run.model.layers_keep;
     if keep.caches() > 0 || keep.states() == 0 {
@@ -282,7 +314,22 @@ fn bytes(ui: &mut Ui, node: &Node) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::NodeTiming;
+
+    #[test]
+    fn the_parts_of_a_step_on_a_server_add_up() {
+        for (server_seconds, first) in [(None, 0.028), (Some(0.020), 0.020)] {
+            let timing = NodeTiming {
+                total_seconds: 0.030,
+                choose_seconds: 0.002,
+                server_seconds,
+                ..NodeTiming::default()
+            };
+            let node = Node { timing, ..Node::default() };
+            let parts = parts(&node, true);
+            let sum: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
+            assert!((sum - 0.030).abs() < 1e-12 && (parts[0].1 - first).abs() < 1e-12);
+        }
+    }
 
     #[test]
     fn the_parts_of_a_step_add_up() {
@@ -297,7 +344,7 @@ mod tests {
                 choose_seconds: 0.002,
             };
             let node = Node { timing, ..Node::default() };
-            let sum: f64 = parts(&node).iter().map(|(_, seconds)| seconds).sum();
+            let sum: f64 = parts(&node, false).iter().map(|(_, seconds)| seconds).sum();
             assert!((sum - 0.010).abs() < 1e-12);
         }
     }

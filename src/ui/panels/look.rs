@@ -3,6 +3,7 @@
 
 use egui::{Ui, vec2};
 
+use super::elsewhere;
 use super::prompt_token::no_step;
 use crate::session::{Found, ProbeTarget, Status};
 use crate::trace::{Run, Token};
@@ -24,6 +25,9 @@ pub(super) struct Look<'a> {
 impl<'a> Look<'a> {
     /// What was found inside the selected step; asks for it, and says so, while there is nothing.
     pub(super) fn of(ui: &mut Ui, scene: &mut Scene<'a>) -> Option<Self> {
+        if elsewhere::stays(ui, scene, "Layers and attention are computed there") {
+            return None;
+        }
         let Some(target) = scene.run().and_then(|run| target(scene, run)) else {
             no_step(ui, scene, "What lies inside the selected step's pass appears here, layer by layer.");
             return None;

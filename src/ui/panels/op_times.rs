@@ -14,6 +14,7 @@ use crate::ui::table::{self, Column, RowLook, framed};
 use crate::ui::theme::{palette, regular, semibold, size, space};
 use crate::ui::widgets::{empty, segmented};
 
+use super::elsewhere;
 use super::look;
 use super::prompt_token::no_step;
 
@@ -29,6 +30,9 @@ struct Group {
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if elsewhere::stays(ui, scene, "Its ops run there, and nobody here can time them") {
+        return;
+    }
     let (Some(run), Some((place, node))) = (scene.run(), scene.shown_node()) else {
         no_step(ui, scene, "What the selected step's ops take on the GPU appears here.");
         return;

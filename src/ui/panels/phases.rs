@@ -6,12 +6,15 @@ use egui::{
     vec2,
 };
 
+use super::elsewhere;
 use super::kept::{self, Kept};
+use super::phase::{Phase, Progress, speed};
+use super::server_phases;
 use super::streaming;
 use crate::session::{Initiation, Status};
 use crate::trace::{StepInput, StopReason};
 use crate::ui::action::Action;
-use crate::ui::definitions::{self, Definition};
+use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::loading;
@@ -23,34 +26,13 @@ use crate::ui::widgets::{Emphasis, action_button, fact, one_line, paint_caption}
 /// How far a chevron's point reaches, in points.
 const POINT: f32 = 10.0;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Pending,
-    Active,
-    Done,
-    /// Done in a run that is not of the model on show.
-    Past,
-}
-
-struct Phase {
-    number: usize,
-    title: &'static str,
-    progress: Progress,
-    /// Share done, where it is known.
-    share: Option<f32>,
-    figure: String,
-    goes_in: &'static str,
-    happens: &'static str,
-    comes_out: &'static str,
-    facts: Vec<(&'static Definition, String)>,
-}
-
 /// Shows the chevrons.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let now = ui.input(|input| input.time);
     let elapsed = scene.state.progress_since.map(|since| now - since);
     let mut phases =
         [load(scene, elapsed), tokenise(scene), initiation(scene, elapsed), step(scene), text(scene)];
+    server_phases::tell(scene, &mut phases);
     if scene.state.origin != Origin::Worker {
         let done = phases[1..].iter_mut().filter(|phase| phase.progress != Progress::Pending);
         done.for_each(|phase| phase.progress = Progress::Past);
@@ -66,6 +48,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         Popup::from_toggle_button_response(&response).gap(4.0).width(340.0).show(|ui| {
             card(ui, phase, |ui| {
                 if phase.number == 1 && phase.progress != Progress::Active {
+                    server_phases::capabilities(ui, scene);
                     load_otherwise(ui, scene);
                 }
             });
@@ -240,8 +223,14 @@ fn load_otherwise(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.add_space(space::S);
     let width = ui.available_width();
     let button = action_button(ui, Icon::Pencil, "Load it otherwise…", Emphasis::Secondary, width);
-    let words =
-        "With another limit of GPU memory, context or precision. Nothing is loaded before you say so there.";
+    let words = match elsewhere::is_open(scene) {
+        true => {
+            "The card of the server: another model, or another server. Nothing is asked before you say so there."
+        }
+        false => {
+            "With another limit of GPU memory, context or precision. Nothing is loaded before you say so there."
+        }
+    };
     if button.on_hover_text(words).clicked() {
         scene.actions.push(Action::InspectLoaded);
     }
@@ -446,10 +435,6 @@ fn text(scene: &Scene<'_>) -> Phase {
 
 fn rows(count: u64) -> String {
     format::plural(count as usize, "token row")
-}
-
-fn speed(tokens_per_second: f64) -> String {
-    format!("{} tokens/s", format::rate(tokens_per_second))
 }
 
 /// Why a run ended, in a few words.

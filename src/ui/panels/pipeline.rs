@@ -6,14 +6,16 @@ use egui::{
 };
 
 use super::columns::{Cell, Columns, Kind, stage_detail};
+use super::look;
 use super::peek;
 use super::prompt_token::no_step;
-use crate::trace::{Candidate, ChosenBy, Node, Token};
+use crate::trace::{Candidate, ChosenBy, Node, Run, StrategyKind, Token};
 use crate::ui::action::Action;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::scene::Scene;
+use crate::ui::sent;
 use crate::ui::theme::{Palette, mono, palette, regular, semibold, size, space};
 use crate::ui::token_job::white_space_job;
 use crate::ui::token_text;
@@ -35,10 +37,11 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let index = scene.run().map_or(0, |run| run.line[place]);
     let choice = scene.state.candidate.filter(|choice| choice.node == index).map(|choice| choice.index);
     let width = ui.available_width();
-    let columns = Columns::new(ui, node, width - 2.0 * space::M);
+    let Some(run) = scene.run() else { return };
+    let columns = Columns::new(ui, node, run.model.server.is_some(), width - 2.0 * space::M);
     let top = ui.cursor().top();
     ui.spacing_mut().item_spacing.y = 0.0;
-    header(ui, node, &columns, width);
+    header(ui, run, node, &columns, width);
     // A chosen token from beyond the top stands below the list, so that it is always in sight.
     let beyond = node.candidates.iter().rposition(|candidate| candidate.token == node.token);
     let beyond = beyond.filter(|index| node.rank > index + 1);
@@ -54,7 +57,8 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     list.show_rows(ui, ROW, rows, |ui, range| {
         ui.set_width(width);
         for candidate in range {
-            let style = RowStyle { rank: candidate + 1, selected: choice == Some(candidate), width };
+            let rank = (candidate + 1).to_string();
+            let style = RowStyle { rank: &rank, selected: choice == Some(candidate), width };
             let candidate = &node.candidates[candidate];
             let (response, words) = row(ui, node, candidate, &columns, style);
             let response = peek::explain(response, scene, index, candidate.token, &words);
@@ -65,12 +69,13 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
     });
     if let Some(candidate) = beyond {
-        let style = RowStyle { rank: node.rank, selected: choice == Some(candidate), width };
+        let rank = sent::short_rank(run, node);
+        let style = RowStyle { rank: &rank, selected: choice == Some(candidate), width };
         let candidate = &node.candidates[candidate];
         let (response, words) = row(ui, node, candidate, &columns, style);
         peek::explain(response, scene, index, candidate.token, &words);
     }
-    others(ui, node, &columns, width);
+    others(ui, run, node, &columns, width);
     let left = ui.max_rect().left();
     let table = Rect::from_min_max(pos2(left, top), pos2(left + width, ui.cursor().top()));
     columns.scrollbar(ui, table);
@@ -93,19 +98,24 @@ fn offset_for(ui: &Ui, node: &Node, choice: Option<usize>, height: f32) -> Optio
     Some(if bottom <= height || below { 0.0 } else { bottom - height / 2.0 })
 }
 
-fn header(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
+fn header(ui: &mut Ui, run: &Run, node: &Node, columns: &Columns, width: f32) {
     let palette = palette(ui);
+    let (served, by_server) = (run.model.server.is_some(), run.strategy == StrategyKind::Server);
     let (rect, _) = ui.allocate_exact_size(vec2(width, HEADER), Sense::hover());
     for column in columns.iter() {
         let Some(cell) = columns.cell(ui, rect, column) else { continue };
-        let (title, detail, definition): (String, String, &Definition) = match column.kind {
+        let (title, detail, definition): (String, String, &'static Definition) = match column.kind {
             Kind::Rank => ("Rank".into(), String::new(), &definitions::RANK),
             Kind::Token => ("Token".into(), String::new(), &definitions::PIECE),
             Kind::Id => ("Id".into(), String::new(), &definitions::TOKEN_ID),
+            Kind::Logit if served => ("Log-probability".into(), "nats, sent".into(), &definitions::RAW_LOGIT),
             Kind::Logit => ("Logit".into(), "raw".into(), &definitions::RAW_LOGIT),
             Kind::RawProbability => ("p".into(), "raw".into(), &definitions::RAW_PROBABILITY),
             Kind::Stage(index) => {
                 (node.stages[index].name.clone(), stage_detail(node, index), &definitions::STAGE_VALUE)
+            }
+            Kind::Probability if by_server => {
+                ("Probability".into(), "before the server's stages".into(), &definitions::FINAL_PROBABILITY)
             }
             Kind::Probability => {
                 ("Probability".into(), "to choose from".into(), &definitions::FINAL_PROBABILITY)
@@ -121,7 +131,7 @@ fn header(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
         if !detail.is_empty() {
             draw_text(&cell, rect.center().y + 8.0, &detail, regular(size::CAPTION), palette.tertiary, right);
         }
-        definition.explain(response);
+        sent::definition(run, definition).explain(response);
     }
     ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line));
 }
@@ -140,9 +150,9 @@ fn draw_text(cell: &Cell, y: f32, text: &str, font: egui::FontId, color: Color32
 
 /// How a candidate's row looks.
 #[derive(Clone, Copy)]
-struct RowStyle {
+struct RowStyle<'a> {
     /// Its place by raw logit, from 1.
-    rank: usize,
+    rank: &'a str,
     /// Whether the keyboard selected it.
     selected: bool,
     /// Width of the row, in points.
@@ -155,7 +165,7 @@ fn row(
     node: &Node,
     candidate: &Candidate,
     columns: &Columns,
-    style: RowStyle,
+    style: RowStyle<'_>,
 ) -> (egui::Response, String) {
     let palette = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(style.width, ROW), Sense::click());
@@ -221,13 +231,13 @@ fn pin(ui: &mut Ui, scene: &mut Scene<'_>, candidate: &Candidate, columns: &Colu
 }
 
 /// What a column says of a candidate.
-fn fill_cell(cell: &Cell, kind: Kind, candidate: &Candidate, rank: usize, chosen: bool, palette: &Palette) {
+fn fill_cell(cell: &Cell, kind: Kind, candidate: &Candidate, rank: &str, chosen: bool, palette: &Palette) {
     let cut = candidate.cut_by.is_some();
     let text_color = if cut { palette.tertiary } else { palette.text };
     let y = cell.rect.center().y;
     let number = |text: &str, color: Color32| draw_text(cell, y, text, mono(size::SMALL), color, true);
     match kind {
-        Kind::Rank => number(&rank.to_string(), palette.tertiary),
+        Kind::Rank => number(rank, palette.tertiary),
         Kind::Token => {
             let token = token_text::of_candidate(candidate);
             let galley = cell.painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
@@ -280,7 +290,8 @@ fn probability(cell: &Cell, value: f32, chosen: bool, cut: bool, palette: &Palet
     }
 }
 
-fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
+fn others(ui: &mut Ui, run: &Run, node: &Node, columns: &Columns, width: f32) {
+    let (name, definition) = sent::others(run, node);
     let palette = palette(ui);
     let others = &node.others;
     let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
@@ -288,7 +299,11 @@ fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
         WidgetInfo::labeled(
             Role::Row,
             true,
-            format!("All others: {}", format::probability(others.probability)),
+            format!(
+                "{}: {}",
+                look::sentence(name).trim_end_matches('.'),
+                format::probability(others.probability)
+            ),
         )
     });
     if response.hovered() {
@@ -300,8 +315,7 @@ fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
         let Some(cell) = columns.cell(ui, rect, column) else { continue };
         match column.kind {
             Kind::Token => {
-                let text = "all others";
-                draw_text(&cell, y, text, regular(size::SMALL), palette.secondary, false);
+                draw_text(&cell, y, name, regular(size::SMALL), palette.secondary, false);
             }
             Kind::Id => {
                 let text = format::count(others.count as u64);
@@ -317,7 +331,7 @@ fn others(ui: &mut Ui, node: &Node, columns: &Columns, width: f32) {
             _ => {}
         }
     }
-    definitions::OTHERS.explain(response.on_hover_text(format!(
+    definition.explain(response.on_hover_text(format!(
         "{} entries, {} of them kept by every stage",
         format::count(others.count as u64),
         format::count(others.kept as u64)

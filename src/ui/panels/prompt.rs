@@ -4,6 +4,7 @@ use egui::{Frame, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::conversation;
 use super::run_buttons::run_buttons;
+use super::served;
 use super::settings;
 use crate::session::View;
 use crate::ui::definitions;
@@ -29,6 +30,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
                 ui.spacing_mut().item_spacing.y = space::S;
                 editor(ui, scene);
                 ui.add_space(space::S);
+                served::show(ui, scene);
                 settings::show(ui, scene);
             });
         });

@@ -2,10 +2,12 @@
 
 use egui::{CornerRadius, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
+use super::elsewhere;
 use crate::trace::{Expectation, Expected, PromptToken};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::scene::Scene;
+use crate::ui::sent;
 use crate::ui::state::Origin;
 use crate::ui::table;
 use crate::ui::theme::{palette, size, space};
@@ -39,6 +41,9 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, index: usize, token: &PromptT
         _ if index == 0 => {
             "Nothing stands before the first token, so that the model expects nothing in its place."
         }
+        (None, _) if elsewhere::server(scene).is_some_and(|server| !server.whole_rows) => {
+            "The server sends the highest log-probabilities of a row alone: what it expected here takes whole ones."
+        }
         (None, Origin::File) => {
             "Not in this trace: it is computed when a token of the prompt is selected, or its colours are switched on, before the trace is saved."
         }
@@ -49,12 +54,13 @@ pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>, index: usize, token: &PromptT
 }
 
 fn numbers(ui: &mut Ui, scene: &Scene<'_>, expectation: &Expectation) {
-    let vocabulary = scene.run().map_or(0, |run| run.model.vocabulary);
-    fact(ui, &definitions::PROMPT_RANK, &format::rank(expectation.rank, vocabulary));
-    fact(ui, &definitions::PROMPT_PROBABILITY, &format::probability(expectation.log_probability.exp()));
-    fact(ui, &definitions::SURPRISAL, &format!("{:.3} nats", -expectation.log_probability));
-    fact(ui, &definitions::LOGIT, &format::value(expectation.logit));
-    fact(ui, &definitions::ENTROPY, &format!("{:.3} nats", expectation.entropy));
+    let Some(run) = scene.run() else { return };
+    let mut number = |definition, value: &str| drop(fact(ui, sent::definition(run, definition), value));
+    number(&definitions::PROMPT_RANK, &format::rank(expectation.rank, run.model.vocabulary));
+    number(&definitions::PROMPT_PROBABILITY, &format::probability(expectation.log_probability.exp()));
+    number(&definitions::SURPRISAL, &format!("{:.3} nats", -expectation.log_probability));
+    number(&definitions::LOGIT, &format::value(expectation.logit));
+    number(&definitions::ENTROPY, &format!("{:.3} nats", expectation.entropy));
 }
 
 /// What the model would rather have seen, as bars.

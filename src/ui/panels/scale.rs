@@ -7,6 +7,7 @@ use crate::ui::colours::quantity as quantity_color;
 use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::remembered::Colouring;
+use crate::ui::sent;
 use crate::ui::theme::{palette, size};
 
 /// The choices, in the order of the list.
@@ -123,7 +124,7 @@ fn definition(colouring: Colouring) -> Option<&'static Definition> {
 }
 
 /// The scale as a strip of colours with its ends.
-pub(crate) fn legend(ui: &mut Ui, scale: &Scale) {
+pub(crate) fn legend(ui: &mut Ui, run: &Run, scale: &Scale) {
     let palette = palette(ui);
     let Some(definition) = definition(scale.colouring) else { return };
     if ui.available_width() < 240.0 {
@@ -141,6 +142,6 @@ pub(crate) fn legend(ui: &mut Ui, scale: &Scale) {
         let color = quantity_color(ui, (part as f32 + 0.5) / PARTS as f32);
         ui.painter().rect_filled(Rect::from_min_size(min, vec2(width + 0.5, rect.height())), 0.0, color);
     }
-    definition.explain(response);
+    sent::definition(run, definition).explain(response);
     ui.label(end(high));
 }

@@ -6,9 +6,10 @@ use egui::{Color32, CursorIcon, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, Widg
 use crate::session::{Segment, SegmentKind};
 use crate::trace::Run;
 use crate::ui::chips::{ChipLayout, HEADING};
-use crate::ui::definitions;
+use crate::ui::definitions::{self, Definition};
 use crate::ui::format;
 use crate::ui::scene::Scene;
+use crate::ui::sent;
 use crate::ui::theme::{Palette, palette, regular, size, space};
 use crate::ui::widgets::paint_caption;
 
@@ -77,6 +78,8 @@ struct Words {
     name: String,
     /// Behind the name, smaller; empty for the prompt.
     figures: String,
+    /// What they are.
+    definition: &'static Definition,
 }
 
 impl Words {
@@ -89,9 +92,12 @@ impl Words {
         let name = format!("{kind} · {}", format::plural(segment.positions.len(), "token"));
         let figures = segment.figures(run).filter(|_| several).map(|figures| {
             let seconds = format::seconds(figures.seconds);
-            format!("{seconds} · entropy {:.2} nats on average", figures.entropy)
+            // Where a server sent the highest alone, it is the least that it can be.
+            let least = if run.model.server.is_some() { "at least " } else { "" };
+            format!("{seconds} · entropy {least}{:.2} nats on average", figures.entropy)
         });
-        Self { name, figures: figures.unwrap_or_default() }
+        let definition = sent::definition(run, &definitions::SEGMENT);
+        Self { name, figures: figures.unwrap_or_default(), definition }
     }
 }
 
@@ -135,7 +141,7 @@ fn heading_at(ui: &mut Ui, rect: Rect, index: usize, words: &Words, folded: bool
         ui.painter().text(at, egui::Align2::LEFT_CENTER, &words.figures, font, palette.secondary);
     }
     let clicked = response.clicked();
-    definitions::SEGMENT.explain(response.on_hover_cursor(CursorIcon::PointingHand));
+    words.definition.explain(response.on_hover_cursor(CursorIcon::PointingHand));
     clicked
 }
 

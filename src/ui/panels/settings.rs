@@ -6,11 +6,12 @@ use egui::{DragValue, RichText, Ui, vec2};
 
 use super::advanced_stages;
 use super::break_when;
+use super::server_stages;
 use super::strategy;
 use super::what_if;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
-use crate::session::own_settings;
+use crate::session::{ServerFacts, own_settings};
 use crate::ui::controls::{number, row, slider};
 use crate::ui::icons::Icon;
 use crate::ui::remembered::first_settings;
@@ -25,12 +26,14 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     heading(ui, &mut scene.state.remembered.decoding);
     own(ui, scene);
     strategy::show(ui, scene);
+    let server = scene.view.loaded.as_ref().and_then(|loaded| loaded.server.as_ref());
+    let is_served = server.is_some();
     ui.add_space(space::M);
     what_if::heading(ui, scene);
     let decoding = &mut scene.state.remembered.decoding;
     let staged = decoding.strategy != StrategyKind::Contrastive;
     if staged {
-        stages(ui, decoding);
+        stages(ui, decoding, server);
     } else {
         hint(ui, "Contrastive search weighs the model's own probabilities: no stage acts on them.");
     }
@@ -41,10 +44,20 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.add_space(space::M);
     section(ui, "KV cache");
     if staged {
-        cache(ui, decoding);
+        if is_served {
+            hint(ui, "The server's own: what it keeps of a text, and for how long, is its matter.");
+        } else {
+            cache(ui, decoding);
+        }
         ui.add_space(space::M);
         section(ui, "Further stages");
-        advanced_stages::show(ui, decoding);
+        let by_server = decoding.strategy == StrategyKind::Server;
+        if by_server {
+            hint(ui, server_stages::ALONE);
+        }
+        ui.add_enabled_ui(!by_server || server_stages::any_other(&decoding.stages), |ui| {
+            advanced_stages::show(ui, decoding);
+        });
     } else {
         hint(ui, "Always reused: contrastive search keeps the hidden states of what is cached.");
     }
@@ -116,8 +129,13 @@ fn own_words(own: &DecodingSettings) -> String {
     words.join(" · ")
 }
 
-fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
+fn stages(ui: &mut Ui, decoding: &mut DecodingSettings, server: Option<&ServerFacts>) {
     let sample = decoding.picks() == Picking::Sample;
+    let by_server = decoding.strategy == StrategyKind::Server;
+    if by_server {
+        hint(ui, "Asked of the server, which runs them in its own way.");
+    }
+    let why_not = server_stages::why_no_repetition_penalty(decoding, server.is_some());
     let stages = &mut decoding.stages;
     if sample {
         slider(
@@ -128,6 +146,9 @@ fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
             0.05..=2.0,
         );
         number(ui, "Top-k", "Keeps the k highest tokens; 0 keeps all.", &mut stages.top_k, 0..=1000);
+        if let Some(server) = server.filter(|_| !by_server) {
+            server_stages::narrow(ui, server, &mut stages.top_k);
+        }
         slider(
             ui,
             "Top-p",
@@ -143,13 +164,15 @@ fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
             0.0..=0.5,
         );
     }
-    slider(
-        ui,
-        "Repetition penalty",
-        "Divides positive and multiplies negative logits of tokens in prompt or text; 1 is neutral.",
-        &mut stages.repetition_penalty,
-        1.0..=2.0,
-    );
+    server_stages::unless(ui, why_not, stages.repetition_penalty != 1.0, |ui| {
+        slider(
+            ui,
+            "Repetition penalty",
+            "Divides positive and multiplies negative logits of tokens in prompt or text; 1 is neutral.",
+            &mut stages.repetition_penalty,
+            1.0..=2.0,
+        );
+    });
     slider(
         ui,
         "Presence penalty",
@@ -164,13 +187,16 @@ fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
         &mut stages.frequency_penalty,
         -2.0..=2.0,
     );
-    number(
-        ui,
-        "No-repeat n-gram",
-        "Cuts tokens that would repeat an n-gram of prompt or text; 0 is off.",
-        &mut stages.no_repeat_ngram,
-        0..=10,
-    );
+    let alone = by_server.then_some(server_stages::ALONE);
+    server_stages::unless(ui, alone, stages.no_repeat_ngram != 0, |ui| {
+        number(
+            ui,
+            "No-repeat n-gram",
+            "Cuts tokens that would repeat an n-gram of prompt or text; 0 is off.",
+            &mut stages.no_repeat_ngram,
+            0..=10,
+        );
+    });
     if sample {
         row(ui, "Seed", "The same seed, prompt and settings give the same text.", |ui, label| {
             let number = DragValue::new(&mut decoding.seed).speed(1.0).min_size(vec2(48.0, 22.0));
@@ -181,7 +207,8 @@ fn stages(ui: &mut Ui, decoding: &mut DecodingSettings) {
             number
         });
     }
-    biases(ui, &mut decoding.stages.logit_bias);
+    let biases = &mut decoding.stages.logit_bias;
+    server_stages::unless(ui, alone, !biases.is_empty(), |ui| self::biases(ui, biases));
 }
 
 /// The logit biases, one a row, and a button for one more.

@@ -8,6 +8,7 @@ use egui::{
 use crate::library::{DeviceMemory, Fits, LookedInto, Model, Seen};
 use crate::session::ModelSource;
 use crate::ui::action::Action;
+use crate::ui::connect_card::ConnectAction;
 use crate::ui::format;
 use crate::ui::get_card::GetAction;
 use crate::ui::icons::Icon;
@@ -52,9 +53,9 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         });
     }
     let is_empty = shelf.phase == Phase::Done && shelf.models.is_empty();
-    let half = (ui.available_width() - space::S) / 2.0;
+    let third = (ui.available_width() - 2.0 * ui.spacing().item_spacing.x) / 3.0;
     ui.horizontal(|ui| {
-        let another = action_button(ui, Icon::Folder, "Look in another folder…", Emphasis::Secondary, half);
+        let another = action_button(ui, Icon::Folder, "Look in another folder…", Emphasis::Secondary, third);
         if another
             .on_hover_text("Its models are listed from now on, such as those of text-generation-webui")
             .clicked()
@@ -62,9 +63,16 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             actions.push(Action::PickLibraryFolder);
         }
         let emphasis = if is_empty { Emphasis::Primary } else { Emphasis::Secondary };
-        let get = action_button(ui, Icon::Save, "Get a model…", emphasis, half);
+        let get = action_button(ui, Icon::Save, "Get a model…", emphasis, third);
         if get.on_hover_text("Download one from the Hugging Face hub").clicked() {
             actions.push(Action::Get(GetAction::Show));
+        }
+        let served = action_button(ui, Icon::Server, "On a server…", Emphasis::Secondary, third);
+        if served
+            .on_hover_text("A model that vLLM, llama-server or the like runs, here or elsewhere")
+            .clicked()
+        {
+            actions.push(Action::Connect(ConnectAction::Show));
         }
     });
 }

@@ -2,6 +2,7 @@
 
 use egui::{RichText, TextEdit, Ui, vec2};
 
+use super::elsewhere;
 use crate::decoding::{
     BeamSettings, ContrastiveSettings, DecodingSettings, Drafter, EarlyStopping, LookaheadSettings, Picking,
     SpeculativeSettings, StrategyKind,
@@ -15,7 +16,7 @@ use crate::ui::icons::Icon;
 use crate::ui::loading;
 use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, size, space};
-use crate::ui::widgets::{fact, hint, icon_button, segmented, thin_bar};
+use crate::ui::widgets::{fact, hint, icon_button, segmented, segmented_where, thin_bar};
 
 const FIRST: [(StrategyKind, &str); 3] =
     [(StrategyKind::Greedy, "Greedy"), (StrategyKind::Sample, "Sample"), (StrategyKind::Beam, "Beam")];
@@ -25,15 +26,42 @@ const SECOND: [(StrategyKind, &str); 3] = [
     (StrategyKind::Lookahead, "Lookahead"),
 ];
 
+const THIRD: [(StrategyKind, &str); 1] = [(StrategyKind::Server, "Server")];
+
+/// Whether the open model can be decoded by a strategy.
+pub(super) fn fits(scene: &Scene<'_>, strategy: StrategyKind) -> bool {
+    why_not(elsewhere::is_open(scene), strategy).is_none()
+}
+
+/// Why a strategy is not for a model on a server, or for one on this computer.
+fn why_not(is_served: bool, strategy: StrategyKind) -> Option<&'static str> {
+    match (strategy, is_served) {
+        (StrategyKind::Contrastive, true) => {
+            Some("Contrastive search needs the final hidden states, and no server sends them.")
+        }
+        (StrategyKind::Server, false) => Some("For models on a server."),
+        _ => None,
+    }
+}
+
 /// Shows the choice and what belongs to it.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let is_served = elsewhere::is_open(scene);
     let decoding = &mut scene.state.remembered.decoding;
-    for choices in [FIRST, SECOND] {
-        if let Some(choice) = segmented(ui, decoding.strategy, &choices) {
-            decoding.strategy = choice;
+    for choices in [&FIRST[..], &SECOND[..], &THIRD[..]] {
+        // Without a server there is nobody to choose.
+        if choices.len() == 1 && !is_served && decoding.strategy != StrategyKind::Server {
+            continue;
         }
+        let choice = segmented_where(ui, decoding.strategy, choices, |strategy| why_not(is_served, strategy));
+        decoding.strategy = choice.unwrap_or(decoding.strategy);
     }
     hint(ui, sentence(decoding.strategy));
+    if let Some(problem) = why_not(is_served, decoding.strategy) {
+        hint(ui, problem);
+    } else if is_served {
+        hint(ui, "Contrastive is not offered: it needs the final hidden states, and no server sends them.");
+    }
     match decoding.strategy {
         StrategyKind::Greedy | StrategyKind::Sample | StrategyKind::Server => {}
         StrategyKind::Beam => beam(ui, decoding),

@@ -104,7 +104,7 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run) {
                     );
             }
             let colouring = scene.state.remembered.colouring;
-            legend(ui, &Scale::of(colouring, run));
+            legend(ui, run, &Scale::of(colouring, run));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = space::XS;
                 if icon_button(ui, Icon::Copy, "Copy the text").clicked() {

@@ -14,6 +14,7 @@ use crate::ui::colours::{mix, quantity as quantity_color, weight_tint};
 use crate::ui::format;
 use crate::ui::remembered::Colouring;
 use crate::ui::scene::Scene;
+use crate::ui::sent;
 use crate::ui::theme::{mono, palette, regular, size};
 use crate::ui::token_job::white_space_job;
 
@@ -187,14 +188,17 @@ fn tooltip(ui: &mut Ui, run: &Run, chip: &Chip) {
         Source::Step(index) => {
             let node = &run.nodes[run.line[index]];
             title(ui, chip.text.clone());
-            line(ui, format!("step {} · id {} · rank {}", node.step, node.token, node.rank));
+            line(
+                ui,
+                format!("step {} · id {} · rank {}", node.step, node.token, sent::short_rank(run, node)),
+            );
             line(
                 ui,
                 format!(
-                    "p {} · {:.2} nats · entropy {:.2} nats",
+                    "p {} · {:.2} nats · entropy {} nats",
                     format::probability(node.log_probability.exp()),
                     -node.log_probability,
-                    node.entropy
+                    format::entropy(node.entropy, node.entropy_at_most, 2)
                 ),
             );
             if node.chosen_by == ChosenBy::Hand {

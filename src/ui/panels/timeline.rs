@@ -12,6 +12,7 @@ use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::scene::Scene;
+use crate::ui::sent;
 use crate::ui::theme::{Palette, palette, regular, size, space};
 use crate::ui::token_text;
 use crate::ui::widgets::paint_caption;
@@ -124,7 +125,7 @@ fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
     let Some(run) = scene.run() else { return };
     let left = rect.left() + TITLE;
     let mut x = rect.right();
-    let mut key = |text: &str, color: egui::Color32, definition: &definitions::Definition| {
+    let mut key = |text: &str, color: egui::Color32, definition: &'static definitions::Definition| {
         let galley = ui.painter().layout_no_wrap(text.to_owned(), regular(size::CAPTION), palette.tertiary);
         let at = pos2(x - galley.size().x, rect.center().y - galley.size().y / 2.0);
         let width = galley.size().x;
@@ -136,10 +137,10 @@ fn heading(ui: &mut Ui, rect: Rect, scene: &Scene<'_>, palette: &Palette) {
         definition.explain(response);
         x -= width + 14.0 + space::L;
     };
-    let entropy = scene
-        .shown_node()
-        .map_or("entropy".to_owned(), |(_, node)| format!("entropy {:.2} nats", node.entropy));
-    key(&entropy, palette.second, &definitions::ENTROPY);
+    let entropy = scene.shown_node().map_or("entropy".to_owned(), |(_, node)| {
+        format!("entropy {} nats", format::entropy(node.entropy, node.entropy_at_most, 2))
+    });
+    key(&entropy, palette.second, sent::definition(run, &definitions::ENTROPY));
     if !run.line.is_empty() {
         let time = scene.shown_node().map_or("step time".to_owned(), |(_, node)| {
             format!("step {} · {}", node.step, format::seconds(node.timing.total_seconds))
@@ -315,9 +316,9 @@ fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
             let hand = if node.chosen_by == ChosenBy::Hand { " · chosen by hand" } else { "" };
             ui.label(format!("step {} · {}{hand}", node.step, token_text::of_node(node)));
             ui.label(format!(
-                "{} · entropy {:.2} nats",
+                "{} · entropy {} nats",
                 format::seconds(node.timing.total_seconds),
-                node.entropy
+                format::entropy(node.entropy, node.entropy_at_most, 2)
             ));
         });
     }

@@ -3,8 +3,9 @@
 use egui::{Align, Layout, Response, RichText, Sense, Ui, vec2};
 
 use super::run_buttons::run_buttons;
-use crate::session::Status;
-use crate::session::event::BrokenAdapter;
+use super::served;
+use crate::session::event::{BrokenAdapter, Loaded};
+use crate::session::{ServerFacts, Status};
 use crate::trace::AdapterFacts;
 use crate::ui::action::Action;
 use crate::ui::arrangement::Preset;
@@ -14,7 +15,7 @@ use crate::ui::get_card::GetAction;
 use crate::ui::icons::Icon;
 use crate::ui::remembered::ThemeChoice;
 use crate::ui::scene::Scene;
-use crate::ui::theme::{NARROW, palette, semibold, size, space};
+use crate::ui::theme::{NARROW, palette, regular, semibold, size, space};
 use crate::ui::widgets::{Emphasis, action_button, combo_icon, icon_button, icon_toggle, one_line};
 
 /// Shows the bar.
@@ -120,6 +121,9 @@ fn theme_switch(ui: &mut Ui, scene: &mut Scene<'_>) {
 }
 
 fn adapter(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if let Some(loaded) = scene.view.loaded.as_ref().filter(|loaded| loaded.server.is_some()) {
+        return server(ui, loaded);
+    }
     let adapters = &scene.view.adapters;
     let used = scene.view.loaded.as_ref().map(|loaded| &loaded.adapter);
     let name = used.map_or("Best adapter", |adapter| adapter.name.as_str());
@@ -154,6 +158,17 @@ fn adapter(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
 }
 
+/// In place of the adapter: where the model is that is on a server.
+fn server(ui: &mut Ui, loaded: &Loaded) {
+    let host = &loaded.adapter.name;
+    let text = one_line(ui, host, regular(size::SMALL), palette(ui).secondary, 170.0);
+    let response = ui.add(egui::Label::new(text).sense(Sense::hover()));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Server: {host}")));
+    response.on_hover_text("The server that computes the model. No GPU of this computer takes part.");
+    let (mark, _) = ui.allocate_exact_size(vec2(14.0, 16.0), Sense::hover());
+    Icon::Server.paint(ui.painter(), mark.center(), 0.75, palette(ui).secondary);
+}
+
 /// An adapter to choose. One that does not work is grey, with the reason below; choosing it tries it again.
 fn adapter_row(ui: &mut Ui, adapter: &AdapterFacts, on: bool, broken: Option<&BrokenAdapter>) -> Response {
     let text = format!("{} · {} · {}", adapter.name, adapter.backend, adapter.kind);
@@ -167,6 +182,16 @@ fn adapter_row(ui: &mut Ui, adapter: &AdapterFacts, on: bool, broken: Option<&Br
         ui.vertical(|ui| ui.add(egui::Label::new(reason).wrap()))
     });
     row.on_hover_text("It did not work when it was tried. Choosing it tries it again.")
+}
+
+/// The engine, and what it tells of the model.
+fn server_words(server: &ServerFacts, context: usize) -> String {
+    let facts = served::facts_of(server, context);
+    let words = facts.iter().map(|(definition, value)| match *definition {
+        definition if *definition == definitions::SERVER_ENGINE => value.clone(),
+        definition => format!("{} {value}", definition.name.to_lowercase()),
+    });
+    words.collect::<Vec<_>>().join(" · ")
 }
 
 fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -190,6 +215,9 @@ fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
             let response = response.on_hover_ui(|ui| {
                 ui.label(RichText::new(&model.name).font(semibold(size::BODY)).color(palette.text));
                 ui.label(RichText::new(&model.path).size(size::SMALL).color(palette.tertiary));
+                if let Some(server) = &loaded.server {
+                    return drop(ui.label(server_words(server, model.context)));
+                }
                 ui.label(format!(
                     "{} layers · width {} · {} heads ({} key/value) · head width {} · vocabulary {} · context {}",
                     model.layers,
@@ -213,21 +241,26 @@ fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
             let parts = states.map_or_else(String::new, |states| {
                 format!(": KV cache {}, states {}", format::bytes(cache), format::bytes(states))
             });
-            let facts = format!(
-                "{} · {} parameters · {} · {} on the GPU{parts}",
-                model.family,
-                format::parameters(model.parameters),
-                model.weights,
-                format::bytes(memory)
-            );
+            let local = || {
+                format!(
+                    "{} · {} parameters · {} · {} on the GPU{parts}",
+                    model.family,
+                    format::parameters(model.parameters),
+                    model.weights,
+                    format::bytes(memory)
+                )
+            };
+            let facts =
+                loaded.server.as_ref().map_or_else(local, |server| server_words(server, model.context));
             let left = room - used - space::M;
             if left > 80.0 {
-                let galley =
-                    one_line(ui, &facts, super::super::theme::regular(size::SMALL), palette.tertiary, left);
+                let galley = one_line(ui, &facts, regular(size::SMALL), palette.tertiary, left);
                 let response = ui.add(egui::Label::new(galley).sense(Sense::hover()));
                 response.on_hover_ui(|ui| {
                     ui.label(RichText::new(&facts).size(size::SMALL).color(palette.text));
-                    definitions::MEMORY.card(ui);
+                    if loaded.server.is_none() {
+                        definitions::MEMORY.card(ui);
+                    }
                 });
             }
         }

@@ -37,6 +37,15 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         empty(ui, "No whole row", words);
         return;
     }
+    if let Some(server) = run.model.server.as_ref().filter(|server| !server.whole_rows) {
+        let words = format!(
+            "The server sends the {} highest log-probabilities of a row, and this pane needs all. The pipeline has those that \
+             came. vLLM sends all when it is started with --max-logprobs -1.",
+            format::count(server.most_listed as u64)
+        );
+        empty(ui, "No whole row", &words);
+        return;
+    }
     let waits = matches!(scene.view.status, Status::Paused | Status::Ready);
     let Some(row) = scene.view.row.clone().filter(|row| row.node == index) else {
         if waits {
@@ -178,7 +187,9 @@ fn explain(response: Response, scene: &Scene<'_>, node: &Node, row: &WholeRow, t
         ui.spacing_mut().item_spacing.y = 2.0;
         ui.label(RichText::new(token_text::of_token(token)).font(mono(size::BODY)).color(ink.text));
         let probability = format::probability((logit - node.log_sum_exp).exp());
-        let line = format!("id {} · logit {} · raw p {probability}", token.id, format::value(logit));
+        let served = scene.run().is_some_and(|run| run.model.server.is_some());
+        let name = if served { "log-probability" } else { "logit" };
+        let line = format!("id {} · {name} {} · raw p {probability}", token.id, format::value(logit));
         for words in [line.as_str(), &fate, pin].into_iter().filter(|words| !words.is_empty()) {
             ui.label(RichText::new(words).font(regular(size::SMALL)).color(ink.secondary));
         }

@@ -16,6 +16,7 @@ use crate::ui::table::framed;
 use crate::ui::theme::{palette, semibold, size, space};
 use crate::ui::widgets::{column, empty, section};
 
+use super::elsewhere;
 use super::prompt_token::no_step;
 use filled::Filled;
 
@@ -25,6 +26,9 @@ const BESIDE: f32 = 560.0;
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if elsewhere::stays(ui, scene, "Its KV cache lies there, and what is in it is not told") {
+        return;
+    }
     let (Some(run), Some((place, node))) = (scene.run(), scene.shown_node()) else {
         no_step(ui, scene, "What the KV cache holds after the selected step appears here.");
         return;

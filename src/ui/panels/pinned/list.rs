@@ -5,13 +5,14 @@ use egui_plot::LineStyle;
 
 use super::curves::Curve;
 use crate::session::MOST_PINNED;
-use crate::trace::Token;
+use crate::trace::{Run, Token};
 use crate::ui::action::Action;
 use crate::ui::colours::{Series, series};
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::scene::Scene;
+use crate::ui::sent;
 use crate::ui::state::{Origin, PinScale};
 use crate::ui::table::{self, Column, RowLook};
 use crate::ui::theme::{palette, space};
@@ -91,7 +92,7 @@ fn pinned(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
     let steps = scene.run().map_or(0, |run| run.line.len());
     let shown = scene.state.cursor.shown(steps);
     let scale = scene.state.pin_scale;
-    let columns = columns(scale, ui.available_width() > 220.0);
+    let columns = columns(scene.run(), scale, ui.available_width() > 220.0);
     if !curves.is_empty() {
         table::header(ui, &columns);
     }
@@ -131,18 +132,19 @@ fn pinned(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
             unpin(ui, scene, rect, &curve.token, &name);
         }
     }
-    foot(ui, curves);
+    foot(ui, curves, scene.run().is_some_and(|run| run.model.server.is_some()));
 }
 
 /// The columns; where there is little room, without the probability.
-fn columns(scale: PinScale, wide: bool) -> [Column; 4] {
+fn columns(run: Option<&Run>, scale: PinScale, wide: bool) -> [Column; 4] {
+    let of = |definition| run.map_or(definition, |run| sent::definition(run, definition));
     let value = match scale {
-        PinScale::Logit => Column::number(&definitions::RAW_LOGIT, "logit", 68.0),
-        PinScale::LogProbability => Column::number(&definitions::LOG_PROBABILITY, "log p", 68.0),
-        PinScale::Rank => Column::number(&definitions::PINNED_RANK, "rank", 68.0),
+        PinScale::Logit => Column::number(of(&definitions::RAW_LOGIT), "logit", 68.0),
+        PinScale::LogProbability => Column::number(of(&definitions::LOG_PROBABILITY), "log p", 68.0),
+        PinScale::Rank => Column::number(of(&definitions::PINNED_RANK), "rank", 68.0),
     };
     let probability = match wide {
-        true => Column::number(&definitions::FINAL_PROBABILITY, "p", 64.0),
+        true => Column::number(of(&definitions::FINAL_PROBABILITY), "p", 64.0),
         false => Column::words("", 1.0),
     };
     [Column::words("Token", 0.0), value, probability, Column::words("", BUTTON)]
@@ -176,12 +178,15 @@ fn unpin(ui: &mut Ui, scene: &mut Scene<'_>, row: Rect, token: &Token, name: &st
 }
 
 /// Why curves have gaps.
-fn foot(ui: &mut Ui, curves: &[Curve]) {
+fn foot(ui: &mut Ui, curves: &[Curve], served: bool) {
     if curves.iter().any(Curve::has_gaps) {
         ui.add_space(space::S);
-        hint(
-            ui,
-            "Gaps: before a token was pinned, a step tells of it only where it was a candidate on record.",
-        );
+        let why = match served {
+            true => "Gaps: a server sends the highest of a row; of other tokens a step tells nothing.",
+            false => {
+                "Gaps: before a token was pinned, a step tells of it only where it was a candidate on record."
+            }
+        };
+        hint(ui, why);
     }
 }

@@ -55,9 +55,15 @@ fn lines(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
     }
     let choices =
         [(PinScale::Logit, "Logit"), (PinScale::LogProbability, "Log-probability"), (PinScale::Rank, "Rank")];
+    // Of a model on a server there are no logits.
+    let served = scene.run().is_some_and(|run| run.model.server.is_some());
+    if served && scene.state.pin_scale == PinScale::Logit {
+        scene.state.pin_scale = PinScale::LogProbability;
+    }
+    let choices = &choices[usize::from(served)..];
     ui.scope(|ui| {
         ui.set_max_width(ui.available_width().min(320.0));
-        if let Some(scale) = segmented(ui, scene.state.pin_scale, &choices) {
+        if let Some(scale) = segmented(ui, scene.state.pin_scale, choices) {
             scene.state.pin_scale = scale;
         }
     });

@@ -11,6 +11,7 @@ mod way;
 
 use egui::{Ui, vec2};
 
+use super::elsewhere;
 use crate::session::{Comparison, Status};
 use crate::ui::action::Action;
 use crate::ui::format;
@@ -28,6 +29,13 @@ const BUTTON: f32 = 176.0;
 
 /// Shows the pane.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
+    if elsewhere::stays(
+        ui,
+        scene,
+        "Its passes run there, so that only the time of a whole step is known (the chevrons above, and the inspector)",
+    ) {
+        return;
+    }
     let Some(run) = scene.run().filter(|run| !run.line.is_empty()) else {
         empty(
             ui,
