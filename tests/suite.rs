@@ -112,6 +112,7 @@ mod suite {
     mod trace_file;
 
     mod uncached;
+    mod uniformity;
     mod weights;
     mod what_if;
     mod whole_rows;
