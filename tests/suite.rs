@@ -90,8 +90,8 @@ mod suite {
     mod second_models;
     mod selection;
     mod sentencepiece;
-    mod served_runs;
     mod served_run;
+    mod served_runs;
     mod server_player;
     mod servers;
     mod servers_keys;
