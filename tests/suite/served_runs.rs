@@ -1,13 +1,21 @@
 //! Whole runs on real servers of stories260K, as they were recorded, against float64 arithmetic: `tests/fixtures/servers/runs.py`
 //! has the numbers, and the rule of the draws in other words.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use logitscope::decoding::{DecodingSettings, StrategyKind};
-use logitscope::session::command::LoadRequest;
+use logitscope::session::command::{LoadRequest, Pace, RunRequest};
 use logitscope::session::decode::uninterrupted;
-use logitscope::session::{ApiKey, Decode, GpuLoader, Loader, ModelSource, Prompt, ReadyModel};
+use logitscope::session::{
+    ApiKey, Command, Decode, GpuLoader, Loader, ModelSource, Notice, Prompt, ReadyModel, ServerAddress,
+    Status,
+};
 use logitscope::trace::{Run, StopReason};
 
+use super::http_request::Request;
+use super::server_player::{Player, Reply};
 use super::servers::Met;
+use super::session::Watched;
 
 /// How far float32 may lie from float64: both servers were measured at 2e-5 at most.
 const TOLERANCE: f64 = 1e-4;
@@ -21,6 +29,9 @@ struct Truth {
     plain_draws: Vec<u32>,
     top_k_draws: Vec<u32>,
     top_p_draws: Vec<u32>,
+    presence_draws: Vec<u32>,
+    twice: Vec<u32>,
+    goes_on: Vec<u32>,
 }
 
 fn truth() -> Truth {
@@ -87,8 +98,12 @@ fn runs_as_it_should(ready: &mut ReadyModel, engine: &str) {
 
     let beams = run(ready, ids(), &settings(StrategyKind::Beam).with_beams(3));
     assert_eq!(beams.generated_ids(), truth.beams);
-    let guessed = run(ready, ids(), &settings(StrategyKind::Speculative));
-    assert_eq!(guessed.generated_ids(), truth.greedy);
+    // Penalties take whole rows.
+    assert_eq!(drawn(ready, 4, |settings| settings.stages.presence_penalty = 2.0), truth.presence_draws);
+    let guessed = run(ready, Prompt::Ids(truth.twice.clone()), &settings(StrategyKind::Speculative));
+    assert_eq!(guessed.generated_ids(), truth.goes_on);
+    let accepted = (0..guessed.nodes.len()).filter(|&node| guessed.was_guessed(node)).count();
+    assert!(accepted > 3, "{accepted} tokens were guessed from what the text has said before");
 
     // What the server chooses by itself where one token is left.
     let mut theirs = settings(StrategyKind::Server);
@@ -124,8 +139,8 @@ fn runs_on_vllm_are_what_float64_says() {
     let mut ready = load(&met);
     runs_as_it_should(&mut ready, "vLLM 0.32.0");
     if let Some(player) = &met.player {
-        let verified =
-            player.seen().iter().filter(|request| request.json()["prompt_logprobs"].is_number()).count();
+        let has_rows = |request: &&Request| request.json()["prompt_logprobs"].as_u64() > Some(1);
+        let verified = player.seen().iter().filter(has_rows).count();
         assert!(verified > 0, "drafts are verified by the prompt's log-probabilities");
     }
 }
@@ -134,4 +149,36 @@ fn runs_on_vllm_are_what_float64_says() {
 fn runs_on_llama_server_are_what_float64_says() {
     let met = Met::new("llama_runs");
     runs_as_it_should(&mut load(&met), "llama-server b1-0c1e570");
+}
+
+#[test]
+fn a_run_waits_while_its_server_fails_and_goes_on() {
+    let truth = truth();
+    let failures = AtomicUsize::new(0);
+    let is_stream = |request: &Request| request.json()["stream"] == true;
+    // Whoever asks for a stream meets an error first, and an answer then.
+    let player = Player::recorded("vllm_runs.json", move |request| {
+        let fails = is_stream(request) && failures.fetch_add(1, Ordering::Relaxed) == 0;
+        fails.then(|| Reply::error(500, "EngineCore encountered an issue"))
+    });
+    let address = ServerAddress::parse(&player.address()).unwrap();
+    let mut watched = Watched::on(GpuLoader::default());
+    watched.send(Command::Load(LoadRequest::of(ModelSource::Server(address))));
+    watched.until("it is connected", |view| view.status == Status::Ready);
+    let (prompt, settings) = (Prompt::Ids(truth.prompt.clone()), settings(StrategyKind::Greedy));
+    watched.send(Command::Start(RunRequest { prompt, settings, pace: Pace::Continuous }));
+    watched.until("it waits", |view| view.status == Status::Paused);
+    watched.until("it says why", |view| {
+        let told = |notice: &&Notice| {
+            notice.title == "The run waits" && notice.detail.contains("EngineCore encountered an issue")
+        };
+        view.notices.iter().filter(told).count() == 1
+    });
+    watched.until("nothing is lost", |view| {
+        view.run.as_ref().is_some_and(|run| run.generated_ids() == truth.greedy[..1] && run.stop.is_none())
+    });
+    watched.send(Command::Resume);
+    watched.until("it has ended", |view| {
+        view.run.as_ref().is_some_and(|run| run.generated_ids() == truth.greedy && run.stop.is_some())
+    });
 }
