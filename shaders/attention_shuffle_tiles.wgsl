@@ -71,13 +71,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var scores: array<array<f32, LANE_KEYS>, LANES>;
         // Not from 0 to a constant: see gemv_per_lane.wgsl.
         var vec8 = query_at;
-        for (var block = places[0]; block < places[0] + HEAD_VEC8S; block++) {
+        for (var turn = base; turn < base + HEAD_VEC8S; turn++) {
             let mine_low = query_block(vec8);
             let mine_high = query_block(vec8 + 1u);
             vec8 += 2u;
             var keys: array<Vec8, LANE_KEYS>;
-            keys[0] = key_vec8(block);
-            keys[1] = key_vec8(block - places[0] + places[1]);
+            keys[0] = key_vec8(places[0] + turn - base);
+            keys[1] = key_vec8(places[1] + turn - base);
             for (var r = 0u; r < LANES; r++) {
                 let low = subgroupShuffle(mine_low, r);
                 let high = subgroupShuffle(mine_high, r);

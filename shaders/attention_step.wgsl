@@ -38,7 +38,7 @@ override PARTIAL: u32;
 override FUSED_APPEND: bool;
 override SPLIT: bool;
 override HAS_SINKS: bool;
-// Blocks of a key that are loaded together, at most 8; positions whose values are, a multiple of 4 and at most 8.
+// Blocks of a key, and positions' values, that are loaded together: powers of two, at most MOST_AT_ONCE.
 override KEYS_AT_ONCE: u32;
 override VALUES_AT_ONCE: u32;
 // Blocks of a key with those that make whole turns of KEYS_AT_ONCE.
@@ -60,6 +60,8 @@ override MIXED: u32;
 const LOWEST: f32 = -1e30;
 /// Most query heads of a workgroup.
 const MOST_SHARED: u32 = 8u;
+/// Most blocks of eight that are loaded together.
+const MOST_AT_ONCE: u32 = 4u;
 
 var<workgroup> queries: array<vec4<f32>, QUERY_BLOCKS>;
 // By head, then by lane.
@@ -107,14 +109,14 @@ fn main(
         var score = array<f32, MOST_SHARED>();
         // Not from 0 to a constant: see gemv_per_lane.wgsl.
         for (var first = place; first < place + KEY_VEC8S; first += KEYS_AT_ONCE) {
-            var keys: array<Vec8, 8>;
-            for (var i = 0u; i < 8u; i++) {
+            var keys: array<Vec8, MOST_AT_ONCE>;
+            for (var i = 0u; i < MOST_AT_ONCE; i++) {
                 if i < KEYS_AT_ONCE {
                     // Beyond the key the query is 0.
                     keys[i] = key_vec8(min(first + i, place + HEAD_VEC8S - 1u));
                 }
             }
-            for (var i = 0u; i < 8u; i++) {
+            for (var i = 0u; i < MOST_AT_ONCE; i++) {
                 if i < KEYS_AT_ONCE {
                     let at = 2u * (first - place + i);
                     for (var h = 0u; h < SHARED; h++) {
@@ -147,14 +149,14 @@ fn main(
         places[lane] = place;
         workgroupBarrier();
         for (var other = stream_lane; other < stream_lane + HEAD_LANES; other += VALUES_AT_ONCE) {
-            var values: array<Vec8, 8>;
-            for (var i = 0u; i < 8u; i++) {
+            var values: array<Vec8, MOST_AT_ONCE>;
+            for (var i = 0u; i < MOST_AT_ONCE; i++) {
                 if i < VALUES_AT_ONCE {
                     values[i] = value_vec8(places[other + i] + block);
                 }
             }
             for (var h = 0u; h < SHARED; h++) {
-                for (var i = 0u; i < 8u; i++) {
+                for (var i = 0u; i < MOST_AT_ONCE; i++) {
                     if i < VALUES_AT_ONCE {
                         let weight = weights[h * WORKGROUP + other + i];
                         sum[h] += weight;
@@ -175,23 +177,37 @@ fn main(
         }
     }
     workgroupBarrier();
-    for (var h = 0u; h < SHARED; h++) {
-        var highest = maximum[h];
+    // Not from 0 to a constant: see gemv_subgroup.wgsl.
+    for (var head = first_head; head < first_head + SHARED; head++) {
+        let h = head - first_head;
+        var own_low = low[0];
+        var own_high = high[0];
+        for (var other = 1u; other < SHARED; other++) {
+            own_low = select(own_low, low[other], other == h);
+            own_high = select(own_high, high[other], other == h);
+        }
+        let own_maximum = maxima[h * WORKGROUP + stream];
+        var highest = own_maximum;
         for (var other = 0u; other < STREAMS; other++) {
             highest = max(highest, maxima[h * WORKGROUP + other]);
         }
         // After splits, the kernel that makes them one has the sinks.
         if HAS_SINKS && !SPLIT {
-            highest = max(highest, sinks[first_head + h]);
+            highest = max(highest, sinks[head]);
         }
-        let factor = exp(maximum[h] - highest);
-        mixed[2u * lane] = low[h] * factor;
-        mixed[2u * lane + 1u] = high[h] * factor;
+        let factor = exp(own_maximum - highest);
+        mixed[2u * lane] = own_low * factor;
+        mixed[2u * lane + 1u] = own_high * factor;
         workgroupBarrier();
+        let begin = select(
+            row * OUTPUT_STRIDE + head * VALUE_WIDTH,
+            ((row * workgroups.z + workgroup.z) * HEADS + head) * PARTIAL,
+            SPLIT,
+        );
         if lane < VALUE_VEC8S {
             var total = 0.0;
             if HAS_SINKS && !SPLIT {
-                total = exp(sinks[first_head + h] - highest);
+                total = exp(sinks[head] - highest);
             }
             var all = Vec8(vec4(0.0), vec4(0.0));
             for (var other = 0u; other < STREAMS; other++) {
@@ -199,18 +215,22 @@ fn main(
                 all.low += mixed[2u * (other * HEAD_LANES + lane)];
                 all.high += mixed[2u * (other * HEAD_LANES + lane) + 1u];
             }
-            let head = first_head + h;
             if SPLIT {
-                let begin = ((row * workgroups.z + workgroup.z) * HEADS + head) * PARTIAL;
-                store(begin, 8u * VALUE_VEC8S, all, lane);
                 if lane == 0u {
                     output[begin + 8u * VALUE_VEC8S] = highest;
                     output[begin + 8u * VALUE_VEC8S + 1u] = total;
                 }
             } else {
-                let mean = Vec8(all.low / total, all.high / total);
-                store(row * OUTPUT_STRIDE + head * VALUE_WIDTH, VALUE_WIDTH, mean, lane);
+                all.low /= total;
+                all.high /= total;
             }
+            // No other lane has read these.
+            mixed[2u * lane] = all.low;
+            mixed[2u * lane + 1u] = all.high;
+        }
+        workgroupBarrier();
+        for (var element = lane; element < select(VALUE_WIDTH, 8u * VALUE_VEC8S, SPLIT); element += WORKGROUP) {
+            output[begin + element] = mixed[element / 4u][element % 4u];
         }
         workgroupBarrier();
     }
@@ -249,19 +269,6 @@ fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
 }
 
 fn raw(place: u32, kind: u32) -> f32 { return source[place]; }
-
-/// Stores block `vec8` of a head that begins at `begin` and has `width` elements.
-fn store(begin: u32, width: u32, value: Vec8, vec8: u32) {
-    for (var i = 0u; i < 4u; i++) {
-        let element = 8u * vec8 + i;
-        if element < width {
-            output[begin + element] = value.low[i];
-        }
-        if element + 4u < width {
-            output[begin + element + 4u] = value.high[i];
-        }
-    }
-}
 
 fn key_vec8(place: u32) -> Vec8 {
     if KV_F16 {

@@ -17,11 +17,14 @@ override WORKGROUP: u32;
 const SLOTS: u32 = 1u;
 /// Entries that can be gathered.
 const ROOM: u32 = 1024u;
-/// One for each count of the search, which takes 32 bits of the blocks' keys, 32 of the entries' and 32 of ids.
-const COUNTERS: u32 = 100u;
+/// One for each count of the search, which takes 32 bits of the blocks' keys, 32 of the entries' and 32 of ids; and those below.
+const COUNTERS: u32 = 104u;
 /// Counters of what has been gathered, at first and after the search over entries.
 const GATHERED: u32 = 96u;
 const GATHERED_AGAIN: u32 = 97u;
+/// The highest key of the row, and the zeros, extremes and broken logits, as a summary has them.
+const TOP_KEY: u32 = 98u;
+const ODD_ONES: u32 = 99u;
 
 @group(0) @binding(1) var<storage, read> logits: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> highest: array<u32>;
@@ -29,8 +32,6 @@ const GATHERED_AGAIN: u32 = 97u;
 @group(0) @binding(4) var<storage, read_write> summaries: array<u32>;
 
 var<workgroup> counters: array<atomic<u32>, COUNTERS>;
-var<workgroup> top_key: atomic<u32>;
-var<workgroup> odd_ones: array<atomic<u32>, 3>;
 var<workgroup> gathered_ids: array<u32, ROOM>;
 var<workgroup> gathered_keys: array<u32, ROOM>;
 
@@ -85,14 +86,14 @@ fn gather(row: u32, key: u32, last_id: u32, counter: u32, lane: u32) -> u32 {
         let end = min(first + BLOCK4 * STRIDE, COLUMNS4);
         for (var column = first; column < end; column += STRIDE) {
             let keys = keys4(logits[row * COLUMNS4 + column], column);
-            for (var part = 0u; part < 4u; part++) {
-                let id = 4u * column + part;
-                // Keys of padding are 0, and the least key asked for may be 0 as well.
-                if id < VOCABULARY && (keys[part] > key || (keys[part] == key && id <= last_id)) {
+            // Keys of padding are 0, and the least key asked for may be 0 as well. Not from 0 to a constant: see gemv_subgroup.wgsl.
+            for (var id = 4u * column; id < min(4u * column + 4u, VOCABULARY); id++) {
+                let id_key = keys[id % 4u];
+                if id_key > key || (id_key == key && id <= last_id) {
                     let place = atomicAdd(&counters[counter], 1u);
                     if place < ROOM {
                         gathered_ids[place] = id;
-                        gathered_keys[place] = keys[part];
+                        gathered_keys[place] = id_key;
                     }
                 }
             }
@@ -110,12 +111,6 @@ fn run(workgroup: vec3<u32>, invocation: Lane) {
     for (var index = lane; index < COUNTERS; index += WORKGROUP) {
         atomicStore(&counters[index], 0u);
     }
-    if lane == 0u {
-        atomicStore(&top_key, 0u);
-        atomicStore(&odd_ones[0], 0u);
-        atomicStore(&odd_ones[1], 0u);
-        atomicStore(&odd_ones[2], 0u);
-    }
     workgroupBarrier();
 
     // The sums, relative to the row's highest logit.
@@ -123,9 +118,9 @@ fn run(workgroup: vec3<u32>, invocation: Lane) {
     for (var block = lane; block < BLOCKS; block += WORKGROUP) {
         top = max(top, highest[blocks + block]);
     }
-    atomicMax(&top_key, top);
+    atomicMax(&counters[TOP_KEY], top);
     workgroupBarrier();
-    top = atomicLoad(&top_key);
+    top = atomicLoad(&counters[TOP_KEY]);
     let top_logit = logit_of(top);
     let inverse_temperature = sampling_number(row, SAMPLING_INVERSE_TEMPERATURE);
     var sum = 0.0;
@@ -145,19 +140,16 @@ fn run(workgroup: vec3<u32>, invocation: Lane) {
         tempered += weight(below * inverse_temperature) * bitcast<f32>(part.z);
         odd += vec3(part.w & 255u, (part.w >> 8u) & 255u, part.w >> 16u);
     }
-    atomicAdd(&odd_ones[0], odd.x);
-    atomicAdd(&odd_ones[1], odd.y);
-    atomicAdd(&odd_ones[2], odd.z);
+    atomicAdd(&counters[ODD_ONES], odd.x);
+    atomicAdd(&counters[ODD_ONES + 1u], odd.y);
+    atomicAdd(&counters[ODD_ONES + 2u], odd.z);
     contribute(0u, vec4(sum, weighted, tempered, 0.0), invocation);
     join(invocation);
-    if lane == 0u {
-        let whole = bitcast<vec4<u32>>(joined(0u, invocation));
-        summaries[summary + SUM] = whole.x;
-        summaries[summary + WEIGHTED_SUM] = whole.y;
-        summaries[summary + TEMPERED_SUM] = whole.z;
-        summaries[summary + ZEROS] = atomicLoad(&odd_ones[0]);
-        summaries[summary + EXTREMES] = atomicLoad(&odd_ones[1]);
-        summaries[summary + BROKEN] = atomicLoad(&odd_ones[2]);
+    // The summary's first words in their order: three sums, three counts.
+    let whole = bitcast<vec4<u32>>(joined(0u, invocation));
+    for (var word = lane; word <= BROKEN; word += WORKGROUP) {
+        let counted = atomicLoad(&counters[ODD_ONES + max(word, ZEROS) - ZEROS]);
+        summaries[summary + word] = select(counted, whole[min(word, TEMPERED_SUM)], word < ZEROS);
     }
 
     // A key that at least M blocks reach, from its highest bit down; exact only as far as it pays.
@@ -180,26 +172,32 @@ fn run(workgroup: vec3<u32>, invocation: Lane) {
             }
         }
     }
-    var count = gather(row, least, VOCABULARY, GATHERED, lane);
-
-    if count > ROOM {
-        // The M-th highest key, and then the id up to which entries of that key are among the M.
-        var key = 0u;
-        for (var bit = first_bit; bit > 0u; bit = bit >> 1u) {
-            if count_row(row, key | bit, VOCABULARY, round, lane) >= wanted {
-                key |= bit;
-            }
-            round += 1u;
+    var key = least;
+    var last_id = VOCABULARY;
+    var count = 0u;
+    // Once, and where there is no room for all once more.
+    for (var counter = GATHERED; counter <= GATHERED_AGAIN; counter++) {
+        count = gather(row, key, last_id, counter, lane);
+        if count <= ROOM {
+            break;
         }
-        // The highest id that still lets fewer than M through, and one more.
-        var too_low = 0u;
-        for (var bit = 0x80000000u >> countLeadingZeros(VOCABULARY); bit > 0u; bit = bit >> 1u) {
-            if count_row(row, key, (too_low | bit) - 1u, round, lane) < wanted {
-                too_low |= bit;
-            }
+        // The M-th highest key, and then the id up to which entries of that key are among the M: the highest that
+        // still lets fewer than M through, and one more.
+        key = 0u;
+        last_id = 0u;
+        var is_of_ids = false;
+        for (var bit = first_bit; bit > 0u; ) {
+            let last = select(VOCABULARY, (last_id | bit) - 1u, is_of_ids);
+            let are_enough = count_row(row, select(key | bit, key, is_of_ids), last, round, lane) >= wanted;
             round += 1u;
+            key |= select(0u, bit, are_enough && !is_of_ids);
+            last_id |= select(0u, bit, !are_enough && is_of_ids);
+            bit = bit >> 1u;
+            if bit == 0u && !is_of_ids {
+                is_of_ids = true;
+                bit = 0x80000000u >> countLeadingZeros(VOCABULARY);
+            }
         }
-        count = gather(row, key, too_low, GATHERED_AGAIN, lane);
     }
 
     for (var index = lane; index < count; index += WORKGROUP) {

@@ -62,24 +62,38 @@ impl LayersKeep {
     }
 }
 
-/// A model of which some layers stay in the computer's memory and cross the bus in every pass.
+/// A model of which some layers stay in the computer's memory and cross the bus in passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streaming {
     /// Layers of the model that have matrices of their own.
     pub layers: usize,
     /// Those of them whose matrices are on the GPU.
     pub resident_layers: usize,
-    /// Bytes of the others, which are in the computer's memory: each crosses the bus in every pass.
+    /// Bytes of the others, which are in the computer's memory: each crosses the bus in every pass, but for experts, of which
+    /// a pass of few rows brings only those that it takes.
     pub bus_bytes: u64,
+    /// Bytes that cross the bus at most in a pass of one row; `None` where that is all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_bytes: Option<u64>,
     /// Bytes of weights on the GPU, the buffers in which those layers take turns among them.
     pub gpu_bytes: u64,
 }
 
 impl Streaming {
-    /// `24 of 32 layers on the GPU, 3.20 GB cross the bus a pass`.
+    /// `24 of 32 layers on the GPU, 3.20 GB cross the bus a pass`, and with experts `24 of 32 layers on the GPU, at most 410 MB of
+    /// the others' 3.20 GB cross the bus for a token`.
     pub fn words(&self) -> String {
-        let Self { layers, resident_layers, bus_bytes, .. } = self;
-        format!("{resident_layers} of {layers} layers on the GPU, {} cross the bus a pass", bytes(*bus_bytes))
+        let Self { layers, resident_layers, bus_bytes, step_bytes, .. } = self;
+        let (all, on_gpu) = (bytes(*bus_bytes), format!("{resident_layers} of {layers} layers on the GPU"));
+        match step_bytes.map(bytes) {
+            None => format!("{on_gpu}, {all} cross the bus a pass"),
+            Some(step) => format!("{on_gpu}, at most {step} of the others' {all} cross the bus for a token"),
+        }
+    }
+
+    /// Bytes that cross the bus at most for one token, in a pass of its own.
+    pub fn bytes_of_a_step(&self) -> u64 {
+        self.step_bytes.unwrap_or(self.bus_bytes)
     }
 }
 

@@ -91,8 +91,10 @@ mod suite {
     mod selection;
     mod sentencepiece;
     mod served_run;
+    mod served_runs;
     mod server_player;
     mod servers;
+    mod servers_keys;
     mod servers_recorded;
     mod servers_troubles;
     mod session;
@@ -101,6 +103,7 @@ mod suite {
     mod stage_properties;
     mod stages;
     mod states;
+    mod streamed_experts;
     mod streaming;
     mod support;
     mod token_kinds;
@@ -109,6 +112,7 @@ mod suite {
     mod trace_file;
 
     mod uncached;
+    mod uniformity;
     mod weights;
     mod what_if;
     mod whole_rows;

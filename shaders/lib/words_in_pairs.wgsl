@@ -3,7 +3,8 @@
 
 @group(0) @binding(1) var<storage, read> weights: array<vec2<u64>>;
 
-fn unit_words(unit: u32) -> vec4<u32> {
-    let pairs = weights[unit];
+fn words_of(pairs: vec2<u64>) -> vec4<u32> {
     return vec4(u32(pairs.x), u32(pairs.x >> 32u), u32(pairs.y), u32(pairs.y >> 32u));
 }
+
+fn unit_words(unit: u32) -> vec4<u32> { return words_of(weights[unit]); }

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::accounting::{Cached, Moments, append};
 use super::chain::{Chain, StageContext};
-use super::error::{DecodingError, ensure};
+use super::error::DecodingError;
 use super::initiation::PassCost;
-use super::settings::{DecodingSettings, StageSettings};
+use super::settings::DecodingSettings;
 use super::stages::History;
 use super::strategy::{Branched, Control, Ending, Stepped, Strategy};
 use crate::model::{LanguageModel, ModelError, Sampled, SequenceId, ServerSampling};
@@ -25,24 +25,6 @@ pub(super) struct ServerSampled {
     tokens: Vec<u32>,
     /// Whether the server was asked to go on after the newest token.
     asked: bool,
-}
-
-/// Refuses stages that no server is asked for.
-pub(super) fn check(stages: &StageSettings) -> Result<(), DecodingError> {
-    let asked = StageSettings {
-        temperature: stages.temperature,
-        top_k: stages.top_k,
-        top_p: stages.top_p,
-        min_p: stages.min_p,
-        repetition_penalty: stages.repetition_penalty,
-        presence_penalty: stages.presence_penalty,
-        frequency_penalty: stages.frequency_penalty,
-        // What the model's files forbid is the server's to know.
-        suppress_tokens: stages.suppress_tokens.clone(),
-        ..StageSettings::default()
-    };
-    let rule = "a server is asked for temperature, top-k, top-p, min-p and the three penalties alone: leave the others out, or choose another strategy";
-    ensure(*stages == asked, "a stage", "set", rule)
 }
 
 impl ServerSampled {
@@ -91,9 +73,9 @@ impl ServerSampled {
     }
 
     /// The node of a token that the server chose.
-    fn node(&self, sampled: &Sampled, step: usize) -> Result<Node, DecodingError> {
+    fn node(&self, sampled: &Sampled, step: usize) -> Node {
         let (summary, token) = (&sampled.summary, sampled.summary.chosen);
-        let filtered = self.chain.run_summary(summary).ok_or(DecodingError::NoServer)?;
+        let filtered = self.chain.run_summary(summary).expect("without stages nothing is undecided");
         let history = History { tokens: &self.tokens, prompt: self.ending.prompt };
         let listed = filtered.id(token);
         let mut node = self.chain.record(filtered, listed.unwrap_or_default(), history);
@@ -118,7 +100,7 @@ impl ServerSampled {
             others.probability = others.raw_probability;
         }
         node.step = step;
-        Ok(node)
+        node
     }
 }
 
@@ -137,7 +119,7 @@ impl Strategy for ServerSampled {
             return Ok(Stepped { nodes: end..end, stop: Some(StopReason::Eos) });
         };
         let choosing = Instant::now();
-        let node = self.node(&sampled, step)?;
+        let node = self.node(&sampled, step);
         let mut cost = PassCost::default();
         cost.add(1, &sampled.timing);
         self.tokens.push(node.token);

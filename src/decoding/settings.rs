@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::error::{DecodingError, ensure};
-use super::server_sampling;
 use super::strategy_settings::{
     BeamSettings, ContrastiveSettings, LookaheadSettings, Picking, SpeculativeSettings,
 };
@@ -317,7 +316,7 @@ impl DecodingSettings {
             StrategyKind::Contrastive => self.contrastive.check()?,
             StrategyKind::Speculative => self.speculative.check()?,
             StrategyKind::Lookahead => self.lookahead.check()?,
-            StrategyKind::Server => server_sampling::check(&self.stages)?,
+            StrategyKind::Server => self.stages.check_for_server()?,
         }
         if let EosRule::Tokens(tokens) = &self.stop.eos {
             tokens.iter().try_for_each(|&id| in_vocabulary("an end-of-text id", id, vocabulary))?;
@@ -334,6 +333,24 @@ impl DecodingSettings {
 }
 
 impl StageSettings {
+    /// Refuses what no server is asked for.
+    fn check_for_server(&self) -> Result<(), DecodingError> {
+        let asked = StageSettings {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            presence_penalty: self.presence_penalty,
+            frequency_penalty: self.frequency_penalty,
+            // What the model's files forbid is the server's to know.
+            suppress_tokens: self.suppress_tokens.clone(),
+            ..StageSettings::default()
+        };
+        let rule = "a server is asked for temperature, top-k, top-p, min-p and the three penalties alone: leave the others out, or choose another strategy";
+        ensure(*self == asked, "a stage", "set", rule)
+    }
+
     /// Checks every stage's setting against its range; `vocabulary` is V.
     pub fn check(&self, vocabulary: usize) -> Result<(), DecodingError> {
         for (&id, &bias) in &self.logit_bias {

@@ -207,7 +207,7 @@ impl Text {
         control: &Control<'_>,
     ) -> Result<(Vec<RowLogits>, Vec<Vec<f32>>), DecodingError> {
         control.check()?;
-        let mut outputs = self.cost.forward(model, batch)?;
+        let mut outputs = self.cost.forward_unless(model, batch, control.interrupt)?;
         let hidden = std::mem::take(&mut outputs.hidden);
         Ok((RowLogits::all(outputs, batch.rows.iter().map(|row| row.output)), hidden))
     }

@@ -1,64 +1,32 @@
 //! Passes that begin before the one before is read: the server goes on by itself, greedily, and each token that it sends is the
 //! forecast of the next pass. Where the choice here is another one, what it goes on with is given up.
 
-use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::asking::StreamAsk;
 use super::model::{ServerModel, is_greedy, locked, model_error, one};
+use super::passes::Pass;
 use super::row::SentRow;
 use super::stream::TokenStream;
 use super::summaries::summary;
 use crate::model::batch::RowOutput;
 use crate::model::language_model::{PassId, PassTiming};
 use crate::model::selection::SamplingParams;
-use crate::model::{Batch, ChainedModel, ModelError, Outputs, SequenceId, ServerSampling};
+use crate::model::{Batch, ChainedModel, ModelError, Outputs, ServerSampling};
 
 /// Most tokens that a server is asked to go on with at once: what it computes in vain when a run pauses stays small.
 const MOST_TOKENS: usize = 256;
 /// Stands for a token that is not known yet.
 const UNKNOWN: u32 = u32::MAX;
 
-/// Passes that were begun and not collected, in their order.
-#[derive(Default)]
-pub(super) struct Going {
-    passes: VecDeque<Pass>,
-    next: u64,
-    /// What the server goes on with, after the text of the first pass.
-    stream: Option<TokenStream>,
-}
-
-/// A pass over one row.
-#[derive(Clone, Copy)]
-struct Pass {
-    id: PassId,
-    sequence: SequenceId,
-    /// Where its row stands.
-    position: usize,
-    output: RowOutput,
-}
-
-impl Going {
-    fn begin(&mut self, sequence: SequenceId, position: usize, output: RowOutput) -> PassId {
-        let id = PassId(self.next);
-        self.next += 1;
-        self.passes.push_back(Pass { id, sequence, position, output });
-        id
-    }
-
-    fn take(&mut self, pass: PassId) -> Option<Pass> {
-        let place = self.passes.iter().position(|other| other.id == pass)?;
-        self.passes.remove(place)
-    }
-}
-
 impl ServerModel {
     /// The row of a pass: the next one of what the server goes on with, or asked for.
     fn row(&mut self, pass: Pass, interrupt: &AtomicBool) -> Result<SentRow, ModelError> {
         let text = self.sequences.text(pass.sequence)[..=pass.position].to_vec();
         let greedy = is_greedy(pass.output);
-        let room = self.context.saturating_sub(text.len()).min(MOST_TOKENS);
+        let longest = self.sequences.longest(pass.sequence).min(self.context);
+        let room = longest.saturating_sub(text.len()).min(MOST_TOKENS);
         // A run that ends with this token needs no more.
         if greedy && self.going.stream.is_none() && room > 1 {
             self.going.stream = Some(self.stream(&text, room, ServerSampling::GREEDY)?);

@@ -20,7 +20,7 @@
 //! | `ends`, `cards`, `probe` | who is it, and what can it |
 //! | `pieces`, `known` | the text of single tokens |
 //! | `model`, `sequences`, `summaries` | a decoder on a server as a model of this program |
-//! | `going`, `sampling` | its passes that begin ahead, and what a server chooses by itself |
+//! | `passes`, `going`, `sampling` | its passes that begin ahead, and what a server chooses by itself |
 //! | `tokens` | a server's tokenizer |
 //! | `open` | from an address to all of these |
 
@@ -40,6 +40,7 @@ mod llama_server;
 mod model;
 mod open;
 mod open_ai;
+mod passes;
 mod pieces;
 mod probe;
 mod refusal;

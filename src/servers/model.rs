@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use super::asking::Top;
 use super::error::ServerError;
-use super::going::Going;
 use super::known::KnownPieces;
+use super::passes::Passes;
 use super::row::SentRow;
 use super::sequences::Sequences;
 use super::server::Server;
@@ -46,7 +46,7 @@ pub struct ServerModel {
     /// The batch of the pass before, whose rows may be accepted.
     last: Batch,
     /// Passes that were begun, and what the server goes on with for them.
-    pub(super) going: Going,
+    pub(super) going: Passes,
     /// What the server chooses by itself.
     pub(super) sampled: Option<TokenStream>,
 }
@@ -68,7 +68,7 @@ impl ServerModel {
             recent: VecDeque::new(),
             next_row: 0,
             last: Batch::default(),
-            going: Going::default(),
+            going: Passes::default(),
             sampled: None,
         }
     }
@@ -205,12 +205,15 @@ impl LanguageModel for ServerModel {
     }
 
     fn new_sequence(&mut self) -> SequenceId {
-        self.sequences.add(Vec::new())
+        self.new_sequence_for(self.context)
+    }
+
+    fn new_sequence_for(&mut self, longest: usize) -> SequenceId {
+        self.sequences.add(Vec::new(), longest)
     }
 
     fn fork(&mut self, sequence: SequenceId) -> Result<SequenceId, ModelError> {
-        let text = self.sequences.text(sequence).to_vec();
-        Ok(self.sequences.add(text))
+        Ok(self.sequences.fork(sequence))
     }
 
     fn truncate(&mut self, sequence: SequenceId, length: usize) {

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::model::{ServerModel, model_error};
+use super::stream::Ended;
 use super::summaries::summary;
 use crate::model::language_model::PassTiming;
 use crate::model::selection::SamplingParams;
@@ -25,7 +26,12 @@ impl Sampler for ServerModel {
     fn next(&mut self, interrupt: &AtomicBool) -> Result<Option<Sampled>, ModelError> {
         let start = Instant::now();
         let Some(stream) = &mut self.sampled else { return Ok(None) };
-        let Some(row) = stream.next(interrupt).map_err(model_error)? else { return Ok(None) };
+        let Some(row) = stream.next(interrupt).map_err(model_error)? else {
+            return match stream.ended_because() {
+                Some(Ended::Other(why)) => Err(ModelError::Server { reason: why_not_on(why) }),
+                _ => Ok(None),
+            };
+        };
         self.known.take(&row.pieces);
         let log_probability = row.chosen_log_probability.ok_or_else(|| ModelError::Server {
             reason: "the server does not tell the log-probability of the token that it chose".to_owned(),
@@ -45,4 +51,11 @@ impl Sampler for ServerModel {
     fn end(&mut self) {
         self.sampled = None;
     }
+}
+
+/// Why the server does not go on by itself, and what to do.
+fn why_not_on(why: &str) -> String {
+    format!(
+        "the server ended its own choice of tokens ({why}): go on with a strategy that decides here, or try again"
+    )
 }

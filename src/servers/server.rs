@@ -107,7 +107,7 @@ impl Server {
         let events = match self.facts.kind {
             ServerKind::LlamaServer => {
                 let body = llama_server::stream_body(text, self.count(ask.top), &ask);
-                self.client.events(COMPLETION, &body)?
+                self.client.events(COMPLETION, &self.with_model(&body))?
             }
             ServerKind::Vllm | ServerKind::OpenAi => {
                 self.client.events(COMPLETIONS, &open_ai::stream_body(&self.facts.model, text, &ask))?
@@ -269,6 +269,13 @@ impl Server {
         rows.map_err(|what| self.client.strange(what))
     }
 
+    /// A body that names the model: a llama-server with several of them goes by that.
+    fn with_model(&self, body: &Value) -> Value {
+        let mut body = body.clone();
+        body["model"] = json!(self.facts.model);
+        body
+    }
+
     /// Asks; where nothing is there, it may be that the model went.
     pub(super) fn post<T: serde::de::DeserializeOwned>(
         &self,
@@ -276,7 +283,7 @@ impl Server {
         body: &Value,
         interrupt: &AtomicBool,
     ) -> Result<T, ServerError> {
-        let error = match self.client.post(path, body, interrupt) {
+        let error = match self.client.post(path, &self.with_model(body), interrupt) {
             Err(error @ ServerError::NotFound { .. }) => error,
             result => return result,
         };

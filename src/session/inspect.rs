@@ -96,7 +96,7 @@ pub struct StreamedLayers {
     pub bus_bytes_per_s: f64,
     /// Whether that was measured with this adapter; otherwise it is assumed.
     pub measured: bool,
-    /// Tokens a second that the bus allows, one a pass: computed from the two.
+    /// Tokens a second that the bus allows, one a pass, all of whose experts come anew: computed from the two.
     pub most_tokens_per_s: f64,
 }
 
@@ -111,16 +111,22 @@ impl StreamedLayers {
             context,
             bus_bytes_per_s,
             measured: rate.is_some(),
-            most_tokens_per_s: bus_bytes_per_s / streaming.bus_bytes.max(1) as f64,
+            most_tokens_per_s: bus_bytes_per_s / streaming.bytes_of_a_step().max(1) as f64,
         }
     }
 
-    /// `at most 3.20 tokens/s, by a bus of 12.0 GB/s (measured)`.
+    /// `at most 3.20 tokens/s, by a bus of 12.0 GB/s (measured)`, or `about` where experts that are still there need not come again.
     pub fn speed(&self) -> String {
         let known = if self.measured { "measured" } else { "assumed, not measured yet" };
         let rate = units::bytes(self.bus_bytes_per_s as u64);
         let speed = units::three_digits(self.most_tokens_per_s);
-        format!("at most {speed} tokens/s, by a bus of {rate}/s ({known})")
+        format!("{} {speed} tokens/s, by a bus of {rate}/s ({known})", self.bound())
+    }
+
+    /// What the tokens a second are: `at most`, or `about` where experts that are still there from earlier tokens need not
+    /// cross the bus again.
+    pub fn bound(&self) -> &'static str {
+        if self.streaming.step_bytes.is_some() { "about" } else { "at most" }
     }
 }
 

@@ -8,7 +8,7 @@ use tokenizers::{Decoder, Model};
 use super::chat::{ChatError, ChatTemplate, Conversation};
 use super::error::{TokenizerError, malformed};
 use super::guarded::guarded;
-use super::remote::RemoteTokenizer;
+use super::remote::{AddSpecial, RemoteTokenizer};
 use super::spelling::{self, Spelling};
 use super::token_bytes::TokenBytes;
 
@@ -42,15 +42,6 @@ pub(super) struct OddToken {
     pub bytes: Option<Vec<u8>>,
     /// Whether it is special.
     pub special: bool,
-}
-
-/// Whether special tokens are added around a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddSpecial {
-    /// As the tokenizer's file says.
-    AsFileSays,
-    /// None.
-    Never,
 }
 
 /// What goes around a text by the flags of a vocabulary that has no `tokenizer.json`.

@@ -26,7 +26,7 @@ mod token_bytes;
 mod tokenizer_json;
 
 pub use byte_order_mark::without_byte_order_mark;
-pub use codec::{AddSpecial, Tokenizer};
+pub use codec::Tokenizer;
 pub use detokeniser::{Detokenised, Detokeniser};
 pub use error::TokenizerError;
-pub use remote::{RemotePiece, RemoteTokenizer};
+pub use remote::{AddSpecial, RemotePiece, RemoteTokenizer};

@@ -1,7 +1,15 @@
 //! A tokenizer that is elsewhere: a server's, which makes ids of texts and tells what its tokens are.
 
 use super::chat::Conversation;
-use super::codec::AddSpecial;
+
+/// Whether special tokens are added around a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddSpecial {
+    /// As the tokenizer's file says.
+    AsFileSays,
+    /// None.
+    Never,
+}
 
 /// A tokenizer that is elsewhere. What it told of a token it need not be asked again.
 pub trait RemoteTokenizer: Send {

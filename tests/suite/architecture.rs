@@ -18,7 +18,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("trace", &[]),
     ("export", &["trace"]),
     ("servers", &["http", "model", "tokenizer"]),
-    ("session", &["decoding", "formats", "gpu", "library", "model", "tokenizer", "trace"]),
+    ("session", &["decoding", "formats", "gpu", "library", "model", "servers", "tokenizer", "trace"]),
     ("synthetic", &["model"]),
     ("verify", &["gpu", "model", "reference", "session", "synthetic", "trace"]),
     ("ui", &["decoding", "export", "hub", "library", "problems", "session", "trace"]),

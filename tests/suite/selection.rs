@@ -295,6 +295,7 @@ fn decode(
         read_bytes: last.read_bytes - first.read_bytes,
         dispatches: last.dispatches - first.dispatches,
         recorded_ahead: last.recorded_ahead - first.recorded_ahead,
+        bus_bytes: last.bus_bytes - first.bus_bytes,
     };
     (run.nodes, traffic)
 }

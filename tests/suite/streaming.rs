@@ -28,9 +28,9 @@ use super::support::{MadeWeights, device, program};
 use super::window::{press, sees, sees_part, window, window_on};
 use super::window_script::{Scripted, loaded};
 
-const CONTEXT: usize = 256;
+pub const CONTEXT: usize = 256;
 const VOCABULARY: usize = 512;
-const SUMMARY: RowOutput = RowOutput::Summary(SamplingParams::GREEDY);
+pub const SUMMARY: RowOutput = RowOutput::Summary(SamplingParams::GREEDY);
 
 /// Six layers whose rows are whole blocks of every format, with tied embeddings.
 fn config(layers: usize) -> ModelConfig {
@@ -48,7 +48,7 @@ fn config(layers: usize) -> ModelConfig {
     config
 }
 
-fn experts() -> ModelConfig {
+pub fn experts() -> ModelConfig {
     let mut config = config(6);
     config.head = HeadWeights::Separate;
     let router =
@@ -80,7 +80,7 @@ fn recurrent() -> ModelConfig {
 }
 
 /// Half of a plan's matrices in one format, half in another, so that its layers differ.
-fn mixed(plan: &Plan) -> MadeWeights {
+pub fn mixed(plan: &Plan) -> MadeWeights {
     let mut weights = MadeWeights::random(plan, WeightFormat::F16, 5);
     for (index, spec) in plan.tensors.iter().enumerate().filter(|(_, spec)| spec.rows > 1) {
         if index % 3 == 0 && spec.columns.is_multiple_of(32) {
@@ -90,38 +90,38 @@ fn mixed(plan: &Plan) -> MadeWeights {
     weights
 }
 
-struct Model {
-    plan: Plan,
-    weights: MadeWeights,
+pub struct Model {
+    pub plan: Plan,
+    pub weights: MadeWeights,
 }
 
 impl Model {
-    fn new(config: &ModelConfig, format: WeightFormat) -> Self {
+    pub fn new(config: &ModelConfig, format: WeightFormat) -> Self {
         let plan = plan_decoder(config);
         let weights = MadeWeights::random(&plan, format, 7);
         Self { plan, weights }
     }
 
-    fn fused(&self) -> Fused<'_> {
+    pub fn fused(&self) -> Fused<'_> {
         fuse(&self.plan, &self.weights)
     }
 
-    fn placed(&self, device: &Device, limit: u64) -> Result<Placed, LoadError> {
+    pub fn placed(&self, device: &Device, limit: u64) -> Result<Placed, LoadError> {
         let Fused { plan, weights } = self.fused();
         gpu::place(&plan, weights.tensors(), CONTEXT, &device.info, Some(limit))
     }
 
     /// The least memory that it runs in.
-    fn least(&self, device: &Device) -> u64 {
+    pub fn least(&self, device: &Device) -> u64 {
         first(|limit| self.placed(device, limit).is_ok())
     }
 
     /// The most memory in which some layers have no place.
-    fn most(&self, device: &Device) -> u64 {
+    pub fn most(&self, device: &Device) -> u64 {
         first(|limit| self.placed(device, limit).is_ok_and(|placed| placed.streaming.is_none())) - 1
     }
 
-    fn load(&self, device: &Arc<Device>, limit: Option<u64>) -> Result<Engine, LoadError> {
+    pub fn load(&self, device: &Arc<Device>, limit: Option<u64>) -> Result<Engine, LoadError> {
         device.limit_memory(limit);
         let Fused { plan, weights } = self.fused();
         let progress = &mut |_, _| ControlFlow::Continue(());
@@ -143,28 +143,37 @@ fn first(holds: impl Fn(u64) -> bool) -> u64 {
     holding
 }
 
-fn tokens(count: usize) -> Vec<u32> {
+pub fn tokens(count: usize) -> Vec<u32> {
     (0..count).map(|index| (index * 37 % 100) as u32).collect()
 }
 
-fn feed(model: &mut dyn LanguageModel, sequence: SequenceId, tokens: &[u32]) -> Vec<Vec<f32>> {
+pub fn feed(model: &mut dyn LanguageModel, sequence: SequenceId, tokens: &[u32]) -> Vec<Vec<f32>> {
     let start = model.length(sequence);
     model.forward(&Batch::chain_of_outputs(sequence, start, tokens, RowOutput::Logits)).unwrap().logits
 }
 
 /// Logits of prompts and steps of every kind: many rows, few, one, steps that follow unread ones, and a branch.
-fn logits(engine: &mut Engine) -> Vec<Vec<f32>> {
+pub fn logits(engine: &mut Engine) -> Vec<Vec<f32>> {
     let sequence = engine.new_sequence();
     let mut all = feed(engine, sequence, &tokens(40));
     for count in [1, 1, 3, 8, 1] {
         all.extend(feed(engine, sequence, &tokens(count)));
     }
     let next = engine.length(sequence);
-    let first = engine.chained().unwrap().submit(&Batch::chain(sequence, next, &[5], SUMMARY)).unwrap();
-    let second = engine.chained().unwrap().follow(first, SUMMARY).unwrap();
-    for pass in [first, second] {
-        let summary = engine.chained().unwrap().collect(pass).unwrap().summaries.remove(0);
-        all.push(engine.read_row(summary.row).unwrap().unwrap());
+    let step = Batch::chain(sequence, next, &[5], SUMMARY);
+    if engine.chained().is_some() {
+        let first = engine.chained().unwrap().submit(&step).unwrap();
+        let second = engine.chained().unwrap().follow(first, SUMMARY).unwrap();
+        for pass in [first, second] {
+            let summary = engine.chained().unwrap().collect(pass).unwrap().summaries.remove(0);
+            all.push(engine.read_row(summary.row).unwrap().unwrap());
+        }
+    } else {
+        let first = engine.forward(&step).unwrap().summaries.remove(0);
+        all.push(engine.read_row(first.row).unwrap().unwrap());
+        let step = Batch::chain(sequence, next + 1, &[first.chosen], SUMMARY);
+        let second = engine.forward(&step).unwrap().summaries.remove(0);
+        all.push(engine.read_row(second.row).unwrap().unwrap());
     }
     let fork = engine.fork(sequence).unwrap();
     engine.truncate(fork, 20);
@@ -391,8 +400,13 @@ fn the_window_tells_which_layers_are_where_and_how_long_the_bus_took() {
     let script = Scripted::default();
     let mut window = window_on(script.clone(), 1800.0, 1800.0);
     window.run();
-    let streaming =
-        Streaming { layers: 30, resident_layers: 9, bus_bytes: 46_400_000, gpu_bytes: 54_600_000 };
+    let streaming = Streaming {
+        layers: 30,
+        resident_layers: 9,
+        bus_bytes: 46_400_000,
+        gpu_bytes: 54_600_000,
+        step_bytes: None,
+    };
     let model = ModelFacts { streaming: Some(streaming), ..loaded().model };
     script.tell(Event::Loaded(Box::new(Loaded { model, ..loaded() })));
     script.0.borrow_mut().bus_seconds = Some(0.002);

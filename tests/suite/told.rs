@@ -14,7 +14,7 @@ const PROMPT: [u32; 3] = [1, 2, 3];
 
 /// Rows of which the highest have most of the probability, as those of real models.
 fn peaked(tokens: &[u32]) -> Vec<f32> {
-    scrambled_logits(VOCABULARY, tokens).iter().map(|logit| logit * 2.5).collect()
+    scrambled_logits(VOCABULARY, tokens).iter().map(|logit| logit * 4.0).collect()
 }
 
 fn model(told: Option<usize>) -> FakeModel {
@@ -102,7 +102,7 @@ fn what_is_decided_is_what_whole_rows_decide() {
             }
         }
     }
-    assert!(decided > 5000 && open > 50, "{decided} tokens were decided, {open} runs were not");
+    assert!(decided > 2500 && open > 50, "{decided} tokens were decided, {open} runs were not");
 }
 
 /// What a whole row's node has beside its first candidates.
@@ -149,7 +149,7 @@ fn what_can_never_be_decided_is_refused_before_the_first_step() {
     let repetition = with(|stages| stages.repetition_penalty = 1.2);
     let suppressed = with(|stages| stages.suppress_tokens.extend([7]));
     for (settings, name) in
-        [(&presence, "presence penalty"), (&typical, "typical-p"), (&suppressed, "suppress tokens")]
+        [(&presence, "presence penalty"), (&typical, "typical-p"), (&suppressed, "suppressed tokens")]
     {
         let text = refusal(settings, Some(20)).expect(name);
         assert!(text.starts_with(name) && text.contains("all log-probabilities of a row"), "{text}");

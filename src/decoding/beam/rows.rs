@@ -136,7 +136,7 @@ impl Beam {
         let mut results = Outputs::default();
         for rows in rows.chunks(model.max_rows().max(1)) {
             control.check()?;
-            let outputs = self.cost.forward(model, &Batch::from(rows.to_vec()))?;
+            let outputs = self.cost.forward_unless(model, &Batch::from(rows.to_vec()), control.interrupt)?;
             results.logits.extend(outputs.logits);
             results.summaries.extend(outputs.summaries);
         }

@@ -97,6 +97,11 @@ impl Device {
         self.counters.recorded_ahead.add(1);
     }
 
+    /// Counts bytes of weights that cross the bus.
+    pub(crate) fn count_bus_bytes(&self, bytes: u64) {
+        self.counters.bus_bytes.add(bytes);
+    }
+
     /// Kills the device, as a driver crash would: for tests of what the program does then.
     pub fn destroy(&self) {
         self.device.destroy();
@@ -193,13 +198,16 @@ impl Device {
 
     /// Ends commands and hands them to the GPU.
     pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> SubmissionIndex {
-        self.submit_commands(encoder.finish())
+        self.submit_commands([encoder.finish()])
     }
 
-    /// Hands commands to the GPU.
-    pub(crate) fn submit_commands(&self, commands: wgpu::CommandBuffer) -> SubmissionIndex {
+    /// Hands commands to the GPU, together.
+    pub(crate) fn submit_commands(
+        &self,
+        commands: impl IntoIterator<Item = wgpu::CommandBuffer>,
+    ) -> SubmissionIndex {
         self.counters.submissions.add(1);
-        self.queue.submit([commands])
+        self.queue.submit(commands)
     }
 
     /// Submits, waits, and returns the `bytes` of `source` from `offset` on.

@@ -15,6 +15,8 @@ pub struct Traffic {
     pub dispatches: u64,
     /// Passes whose commands were recorded while the one before was computed.
     pub recorded_ahead: u64,
+    /// Bytes of weights that crossed the bus since they are there: those of layers in the computer's memory.
+    pub bus_bytes: u64,
 }
 
 /// The counts so far, which any thread may add to.
@@ -25,6 +27,7 @@ pub(super) struct Counters {
     pub read_bytes: Counter,
     pub dispatches: Counter,
     pub recorded_ahead: Counter,
+    pub bus_bytes: Counter,
     /// Bytes of buffers that were made.
     pub created_bytes: Counter,
 }
@@ -37,6 +40,7 @@ impl Counters {
             read_bytes: self.read_bytes.get(),
             dispatches: self.dispatches.get(),
             recorded_ahead: self.recorded_ahead.get(),
+            bus_bytes: self.bus_bytes.get(),
         }
     }
 }

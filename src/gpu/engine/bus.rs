@@ -24,9 +24,9 @@ impl Engine {
     pub(super) fn measure_bus(&self, trials: &mut TuningCache) -> Result<(), ModelError> {
         let (device, host) = (&self.device, &self.resources.host);
         let (mut copies, mut bytes) = (Vec::new(), 0);
-        for copy in &host.copies {
+        for (number, copy) in host.copies.iter().enumerate() {
             if bytes < ENOUGH_BYTES {
-                copies.push(copy);
+                copies.push(number);
                 bytes += copy.bytes;
             }
         }
@@ -40,13 +40,13 @@ impl Engine {
         let mut best = f64::INFINITY;
         for _ in 0..=RUNS {
             let mut encoder = device.encoder();
-            copies.iter().for_each(|copy| copy.record(&mut encoder));
+            copies.iter().for_each(|&copy| host.copies[copy].record(&mut encoder));
             let begin = Instant::now();
             device.submit(encoder);
+            host.brought(device, copies.iter().copied());
             device.wait()?;
             best = best.min(begin.elapsed().as_secs_f64());
         }
-        host.forget_held();
         let seconds = [(UNIT.to_owned(), best * UNIT_BYTES / bytes as f64)].into();
         trials.keep(vec![Trial { key, seconds }]);
         Ok(())

@@ -80,7 +80,7 @@ impl ReadbackLayout {
         let pinned = if pinned > 0 { summaries * PINNED_BYTES } else { 0 };
         let hidden = of_all(wanted.iter().any(|row| row.hidden.is_some()), program.hidden_bytes());
         let logits = of_all(wanted.iter().any(|row| row.head == Head::Logits), program.logits_bytes());
-        let summaries_at = program.segments.len() as u64 * Timestamps::PAIR_BYTES;
+        let summaries_at = program.crossing.most_segments() as u64 * Timestamps::PAIR_BYTES;
         let pinned_at = summaries_at + summaries * SUMMARY_BYTES;
         let hidden_at = pinned_at + pinned;
         let logits_at = hidden_at + hidden;

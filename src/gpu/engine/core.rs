@@ -91,7 +91,7 @@ impl Engine {
             Ok::<_, LoadError>((resources, non_finite))
         })?;
         let program = Program::compile(&device, plan, &resources, choice)?;
-        let recorder = Recorder::new(&device, rows.outputs, program.segments.len())?;
+        let recorder = Recorder::new(&device, rows.outputs, program.crossing.most_segments())?;
         let passes = Passes::default();
         let pinned = Vec::new();
         Ok(Self {

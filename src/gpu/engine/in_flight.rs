@@ -16,6 +16,8 @@ pub(super) struct Submitted {
     pub id: PassId,
     pub begin: Instant,
     pub encode_seconds: f64,
+    /// Waiting for routers before it had all of its commands, by the clock.
+    pub waited_seconds: f64,
     pub submission: SubmissionIndex,
     pub readback: wgpu::Buffer,
     /// Compute passes that were timed.

@@ -85,8 +85,9 @@ impl LanguageModel for Engine {
         self.recorder.selection.as_ref().map_or(Ok(None), |selection| selection.read(&self.device, row))
     }
 
+    /// None where passes wait for their routers: one submitted ahead would keep the CPU from the results of the one before.
     fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
-        Some(self)
+        if self.program.crossing.waits_for_routers() { None } else { Some(self) }
     }
 
     fn probing(&mut self) -> Option<&mut dyn Probing> {

@@ -14,7 +14,9 @@ mod probe;
 mod profile;
 mod profiling;
 mod recorder;
+mod stages;
 mod states;
+mod submission;
 mod trial;
 mod tuning_cache;
 

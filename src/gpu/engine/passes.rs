@@ -1,20 +1,19 @@
 //! Passes on their way: commands submitted, results in buffers that the CPU maps when it asks for them.
 //!
 //! A pass costs one write of what varies, one compute pass and one submission (where layers cross the bus, one for each of
-//! those), and nothing waits but [`Engine::finish`], for its own pass alone; before it does, the next step's commands are recorded. A pass whose
+//! those), and nothing waits but [`Engine::finish`], for its own pass alone, and [`hand_over`], where experts cross the bus as
+//! routers choose them; before it does, the next step's commands are recorded. A pass whose
 //! token the GPU chose itself gets it by a copy of four bytes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-
-use wgpu::SubmissionIndex;
 
 use super::command_key::{CommandKey, Head, Part, ReadbackLayout, Tokens, Wanted};
 use super::core::Engine;
 use super::in_flight::{Branches, InFlightPass, Submitted};
 use super::recorder::Commands;
+use super::submission::{Handed, hand_over};
 use crate::gpu::cache::{PageCopy, PagesMissing};
-use crate::gpu::device::Device;
 use crate::gpu::kernels::FEW_ROWS;
 use crate::gpu::pass::Placement;
 use crate::gpu::program::{PINNED_BYTES, SUMMARY_BYTES, read_pinned};
@@ -132,19 +131,18 @@ impl Engine {
         interrupt: Option<&AtomicBool>,
     ) -> Result<Submitted, ModelError> {
         let Self { device, program, resources, recorder, passes, .. } = self;
-        let Commands { key, buffers, readback, handles, passes: compute_passes, dispatches } =
+        let Commands { key, stages, readback, routes, handles, passes: compute_passes, dispatches } =
             recorder.commands(device, program, resources, key)?;
-        if key.part == Part::Whole {
-            resources.host.brings_all();
-        }
-        let submission = match submit_in_order(device, buffers, interrupt) {
-            Ok(submission) => submission,
+        let handed = hand_over(device, &resources.host, stages, routes.as_ref(), interrupt);
+        let Handed { submission, waited } = match handed {
+            Ok(handed) => handed,
             Err(error) => {
                 resources.host.forget_held();
                 recorder.readbacks.give_back([readback]);
                 return Err(error);
             }
         };
+        recorder.readbacks.give_back(routes.map(|routes| routes.buffer));
         device.count_dispatches(dispatches);
         if let Some(selection) = &mut recorder.selection {
             selection.kept(handles.len());
@@ -152,7 +150,8 @@ impl Engine {
         Ok(Submitted {
             id: passes.next_id(),
             begin,
-            encode_seconds: begin.elapsed().as_secs_f64(),
+            encode_seconds: (begin.elapsed() - waited).as_secs_f64(),
+            waited_seconds: waited.as_secs_f64(),
             submission,
             readback,
             compute_passes,
@@ -172,6 +171,7 @@ impl Engine {
         let Submitted {
             begin,
             encode_seconds,
+            waited_seconds,
             submission,
             readback,
             compute_passes,
@@ -189,7 +189,7 @@ impl Engine {
         });
         let timing = &mut results.timing;
         timing.encode_seconds += encode_seconds;
-        timing.wait_seconds += waiting.elapsed().as_secs_f64();
+        timing.wait_seconds += waited_seconds + waiting.elapsed().as_secs_f64();
         timing.total_seconds += begin.elapsed().as_secs_f64();
         if let Some(seconds) = seconds? {
             *timing.gpu_seconds.get_or_insert(0.0) += seconds.within;
@@ -235,26 +235,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// Submits commands one after the other. Where an interruption is to be answered, no more than two are ahead of the GPU, and
-/// those after it are dropped.
-fn submit_in_order(
-    device: &Device,
-    buffers: Vec<wgpu::CommandBuffer>,
-    interrupt: Option<&AtomicBool>,
-) -> Result<SubmissionIndex, ModelError> {
-    let mut submitted: Vec<SubmissionIndex> = Vec::with_capacity(buffers.len());
-    for buffer in buffers {
-        if let (Some(interrupt), [.., before, _]) = (interrupt, &submitted[..]) {
-            device.wait_for(Some(before.clone()))?;
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(ModelError::Interrupted);
-            }
-        }
-        submitted.push(device.submit_commands(buffer));
-    }
-    Ok(submitted.pop().expect("a pass has commands"))
 }
 
 /// Adds what the summaries that were added last have to tell of pinned tokens.

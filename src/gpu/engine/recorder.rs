@@ -3,14 +3,17 @@
 //! Most of what tells one step from the next is in the buffer that is written for each pass; the commands are the
 //! same as long as the [`CommandKey`] is. So those of the next step are recorded while the GPU computes this one.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use wgpu::{CommandEncoder, ComputePass};
+use wgpu::{CommandEncoder, ComputePass, SubmissionIndex};
 
 use super::command_key::{CommandKey, Part, ReadbackLayout, Tokens, Wanted};
+use super::stages::{Stage, Staging};
 use crate::gpu::device::{Device, Readbacks, Timestamps};
 use crate::gpu::pass::{FIRST_TOKEN, PassShape};
-use crate::gpu::program::{Program, Resources, Segment, Selection};
+use crate::gpu::program::{Program, Resources, Schedule, Segment, Selection};
+use crate::gpu::weights::Choice;
 use crate::model::ModelError;
 use crate::model::plan::RowSet;
 use crate::model::selection::RowHandle;
@@ -19,14 +22,22 @@ use crate::model::selection::RowHandle;
 pub(super) struct Commands {
     pub key: CommandKey,
     /// To be submitted one after the other: where layers are in the computer's memory, each of them begins one.
-    pub buffers: Vec<wgpu::CommandBuffer>,
+    pub stages: Vec<Stage>,
     /// Where the results go.
     pub readback: wgpu::Buffer,
+    /// Where the CPU gets what routers choose, if it has to know.
+    pub routes: Option<Routes>,
     /// Handles of the rows summarised.
     pub handles: Vec<RowHandle>,
     /// Compute passes.
     pub passes: usize,
     pub dispatches: usize,
+}
+
+/// What a router chose for the rows of a pass, on its way to the CPU; one router's after the other.
+pub(super) struct Routes {
+    pub buffer: wgpu::Buffer,
+    rows: usize,
 }
 
 /// Records passes, and owns what their results pass through.
@@ -90,7 +101,9 @@ impl Recorder {
 
     /// Forgets commands recorded before: what they work on is about to be replaced.
     pub(super) fn forget_prerecorded(&mut self) {
-        self.readbacks.give_back(self.prerecorded.take().map(|commands| commands.readback));
+        if let Some(Commands { readback, routes, .. }) = self.prerecorded.take() {
+            self.readbacks.give_back(routes.map(|routes| routes.buffer).into_iter().chain([readback]));
+        }
     }
 
     /// Binds the selection to buffers that were replaced.
@@ -133,25 +146,30 @@ impl Recorder {
         }
         let layout = ReadbackLayout::new(&key.wanted, key.pinned, program);
         let results = Results { buffer: self.readbacks.take(device, layout.bytes)?, layout };
-        let mut encoder = device.encoder();
+        let mut staging = Staging::new(device, resources);
         if let (Tokens::Chosen(row), Some(selection)) = (key.tokens, &self.selection) {
-            selection.copy_chosen(&mut encoder, row, &resources.pass, FIRST_TOKEN);
+            selection.copy_chosen(&mut staging.encoder, row, &resources.pass, FIRST_TOKEN);
         }
         if let (1.., Some(selection)) = (results.layout.pinned, &self.selection) {
-            selection.clear_pinned(&mut encoder);
+            selection.clear_pinned(&mut staging.encoder);
         }
         // What all rows need is computed already where more of them are picked: nothing crosses the bus for it.
-        let one = [Segment { ops: 0..program.steps.len(), ..Segment::default() }];
-        let segments = if key.part == Part::Whole { &program.segments[..] } else { &one };
-        let (mut buffers, mut dispatches) = (Vec::new(), 0);
+        let ops = Segment { ops: 0..program.steps.len(), ..Segment::default() };
+        let one = Schedule { segments: vec![ops], copies: Vec::new() };
+        let rows = key.shape.rows;
+        let Schedule { segments, copies } =
+            if key.part == Part::Whole { program.crossing.schedule(rows) } else { &one };
+        let routes = self.routes_of(device, resources, segments, rows)?;
+        let mut dispatches = 0;
         for (number, segment) in segments.iter().enumerate() {
-            if segment.submits {
-                buffers.push(std::mem::replace(&mut encoder, device.encoder()).finish());
+            match segment.needs_experts {
+                Some(place) => staging.need_experts(place),
+                None if segment.submits => staging.cut(),
+                None => {}
             }
-            let copies = |range: &Range<usize>| resources.host.copies[range.clone()].iter();
-            copies(&segment.before).for_each(|copy| copy.record(&mut encoder));
-            segment.frees.iter().for_each(|&place| resources.host.free_slot(&mut encoder, place));
-            let mut pass = self.timed_pass(&mut encoder, number);
+            staging.copy(&copies[segment.before.clone()]);
+            segment.frees.iter().for_each(|&place| resources.host.free_slot(&mut staging.encoder, place));
+            let mut pass = self.timed_pass(&mut staging.encoder, number);
             dispatches += encode_ops(&mut pass, program, segment.ops.clone(), &key, &results.layout);
             if let (1.., true, Some(selection)) =
                 (results.layout.summaries, number + 1 == segments.len(), &self.selection)
@@ -159,15 +177,32 @@ impl Recorder {
                 dispatches += selection.encode(&mut pass, key.wanted.len() as u32, key.pinned);
             }
             drop(pass);
-            copies(&segment.then).for_each(|copy| copy.record(&mut encoder));
+            if let (Some(choice), Some(routes)) = (choice_after(resources, segments, number), &routes) {
+                staging.tell_routes(choice, rows, &routes.buffer);
+            }
+            staging.copy(&copies[segment.then.clone()]);
         }
         let passes = segments.len();
+        let encoder = &mut staging.encoder;
         if let Some(timestamps) = &self.timestamps {
-            timestamps.copy_pairs(&mut encoder, passes, &results.buffer);
+            timestamps.copy_pairs(encoder, passes, &results.buffer);
         }
-        let handles = self.record_results(&mut encoder, program, resources, &key.wanted, &results);
-        buffers.push(encoder.finish());
-        Ok(Commands { key, buffers, readback: results.buffer, handles, passes, dispatches })
+        let handles = self.record_results(encoder, program, resources, &key.wanted, &results);
+        let (stages, readback) = (staging.finish(), results.buffer);
+        Ok(Commands { key, stages, readback, routes, handles, passes, dispatches })
+    }
+
+    /// Room for what each router chooses for so many rows, where some of these segments need its experts.
+    fn routes_of(
+        &mut self,
+        device: &Device,
+        resources: &Resources,
+        segments: &[Segment],
+        rows: usize,
+    ) -> Result<Option<Routes>, ModelError> {
+        let choices = (0..segments.len()).filter_map(|number| choice_after(resources, segments, number));
+        let Some(bytes) = choices.map(|choice| choice.routes_bytes(rows)).max() else { return Ok(None) };
+        Ok(Some(Routes { buffer: self.readbacks.take(device, bytes)?, rows }))
     }
 
     /// Begins a compute pass, by its number among those of a pass.
@@ -207,6 +242,25 @@ impl Recorder {
         }
         handles
     }
+}
+
+impl Routes {
+    /// Waits for the submission that told what the router of a layer chose, and reads its experts.
+    pub(super) fn read(
+        &self,
+        device: &Device,
+        choice: Choice,
+        told: SubmissionIndex,
+    ) -> Result<BTreeSet<usize>, ModelError> {
+        let bytes = choice.routes_bytes(self.rows);
+        device.read_mapped(&self.buffer, bytes, told, |bytes| choice.experts_of(bytes))
+    }
+}
+
+/// What chooses the experts that the segment after this one needs.
+fn choice_after(resources: &Resources, segments: &[Segment], number: usize) -> Option<Choice> {
+    let place = segments.get(number + 1)?.needs_experts?;
+    resources.host.layers[place].choice
 }
 
 /// Encodes those of some ops that a pass runs, and returns how many dispatches they are.

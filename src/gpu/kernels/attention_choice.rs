@@ -1,14 +1,14 @@
 //! How attention is computed on an adapter.
 
 /// Most blocks of eight elements that a lane of `shaders/attention_step.wgsl` loads together.
-pub(crate) const MOST_AT_ONCE: u32 = 8;
+pub(crate) const MOST_AT_ONCE: u32 = 4;
 
 /// How attention is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionChoice {
     /// Lanes of a workgroup that takes one row; more where a head needs more.
     pub lanes: u32,
-    /// Blocks of a key, and positions' values, that a lane loads together: a power of two, at most 8.
+    /// Blocks of a key, and positions' values, that a lane loads together: a power of two, at most 4.
     pub at_once: u32,
     /// Fewest positions of a row for which its keys are split among workgroups; a split has at least half as many.
     pub least_split: usize,
@@ -29,7 +29,8 @@ pub enum PrefillAttention {
 
 impl AttentionChoice {
     /// For hardware with many lanes and cheap barriers.
-    pub const GPU: Self = Self { lanes: 128, at_once: 4, least_split: 256, prefill: PrefillAttention::Tiles };
+    pub const GPU: Self =
+        Self { lanes: 128, at_once: MOST_AT_ONCE, least_split: 256, prefill: PrefillAttention::Tiles };
 
     /// For software drivers.
     pub const CPU: Self = Self { lanes: 8, at_once: 1, least_split: 1024, prefill: PrefillAttention::Rows };

@@ -87,7 +87,8 @@ kernels! {
     GemvFewRows =
         "gemv_few_rows", [pass, grid, activation, linear, parts, words], reads_weights, copies_tables, reduces;
     GemmRegisters = "gemm_registers", [pass, grid, activation, linear, words], reads_weights;
-    GemvSubgroup = "gemv_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
+    GemvSubgroup =
+        "gemv_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights, ignores_pass;
     GemmSubgroup =
         "gemm_subgroup", [pass, grid, activation, linear, words_in_pairs, shuffle], reads_weights;
     GemmSharedMemory =

@@ -327,6 +327,7 @@ fn norm_weights(source: Source) -> [Binding; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::kernels::MOST_AT_ONCE;
     use crate::gpu::kernels::shader_text::constants;
 
     #[test]
@@ -334,6 +335,8 @@ mod tests {
         let tiles = constants("attention_tiles.wgsl");
         assert!(tiles["MOST_KEYS"] * f64::from(KEY_COLUMNS) >= f64::from(TILE_KEYS[0]));
         assert_eq!(tiles["MOST_VEC8S"] * f64::from(KEY_COLUMNS), f64::from(MOST_TILE_VEC8S));
-        assert_eq!(constants("attention_step.wgsl")["MOST_SHARED"], 8.0, "as Shape::shared has it");
+        let step = constants("attention_step.wgsl");
+        assert_eq!(step["MOST_SHARED"], 8.0, "as Shape::shared has it");
+        assert_eq!(step["MOST_AT_ONCE"], f64::from(MOST_AT_ONCE));
     }
 }

@@ -1,9 +1,9 @@
 //! A plan that is compiled for a device.
 
 use super::compiler::Compiler;
+use super::crossing::Crossing;
 use super::dispatch::Dispatch;
 use super::resources::Resources;
-use super::segments::Segment;
 use super::spec::DispatchSpec;
 use super::steps::Step;
 use crate::gpu::device::Device;
@@ -22,8 +22,8 @@ pub(crate) struct Program {
     pub steps: Vec<Step>,
     /// The first step of the LM head: those from here on make logits of hidden states.
     pub head_start: usize,
-    /// The ops by compute passes, with what crosses the bus between them; one, where all weights are on the GPU.
-    pub segments: Vec<Segment>,
+    /// The ops by compute passes, with what crosses the bus between them.
+    pub crossing: Crossing,
 }
 
 impl Program {
@@ -35,9 +35,9 @@ impl Program {
         choice: KernelChoice,
     ) -> Result<Self, ModelError> {
         let head_start = head_start(&plan);
-        let segments = Segment::of(&plan, &resources.host, |tensor| resources.tensors[tensor.0].bytes);
+        let crossing = Crossing::of(&plan, &resources.host, |tensor| resources.tensors[tensor.0].bytes);
         let tuned = TunedKernels::default();
-        let mut program = Self { plan, choice, tuned, steps: Vec::new(), head_start, segments };
+        let mut program = Self { plan, choice, tuned, steps: Vec::new(), head_start, crossing };
         program.recompile(device, resources)?;
         Ok(program)
     }

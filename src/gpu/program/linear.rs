@@ -13,8 +13,8 @@ use crate::model::WeightFormat;
 use crate::model::config::{Activation, NormKind};
 use crate::model::plan::{BufferId, Epilogue, InputNorm, Op, TensorId};
 
-/// Weight rows of a lane in `shaders/gemv_subgroup.wgsl`.
-const SHUFFLE_ROWS: u32 = 2;
+/// Blocks of four outputs of a lane in `shaders/gemv_subgroup.wgsl`.
+const SHUFFLE_BLOCKS: u32 = 2;
 
 /// Weight rows of a lane in `shaders/gemm_subgroup.wgsl`, for units of so many blocks of four weights.
 fn shuffle_tile_rows(unit_blocks: u32) -> u32 {
@@ -249,8 +249,8 @@ impl Compiler<'_> {
                 Shape::plain(Kernel::GemmRegisters, plain_lanes, blocks.div_ceil(plain_lanes), 4)
             }
             LinearVariant::GemvSubgroup => {
-                let group_rows = SHUFFLE_LANES * SHUFFLE_ROWS;
-                Shape::plain(Kernel::GemvSubgroup, SHUFFLE_LANES, weight_rows.div_ceil(group_rows), 1)
+                let groups = blocks.div_ceil(SHUFFLE_LANES * SHUFFLE_BLOCKS);
+                Shape::plain(Kernel::GemvSubgroup, SHUFFLE_LANES, groups, 1)
             }
             LinearVariant::GemmSubgroup => {
                 let group_rows = SHUFFLE_LANES * shuffle_tile_rows(self.unit_blocks(map.weight));
@@ -319,7 +319,7 @@ mod tests {
             "gemm_shared_memory.wgsl",
             &[("TILE", u64::from(SHARED_TILE)), ("TURN", u64::from(SHARED_TURN))],
         );
-        assert_shared("gemv_subgroup.wgsl", &[("LANE_ROWS", u64::from(SHUFFLE_ROWS))]);
+        assert_shared("gemv_subgroup.wgsl", &[("LANE_BLOCKS", u64::from(SHUFFLE_BLOCKS))]);
         assert_shared("lib/shuffle.wgsl", &[("LANES", u64::from(SHUFFLE_LANES))]);
         // gemm_subgroup.wgsl computes its rows of a lane from UNIT, as `shuffle_tile_rows` does.
         for (format, file) in

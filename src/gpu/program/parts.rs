@@ -40,7 +40,12 @@ pub(super) fn partial_sum_bytes(plan: &Plan, rows: usize) -> u64 {
         Op::Linear { weight, .. } => Some(rows as u64 * plan.tensor(*weight).rows.next_multiple_of(8) as u64),
         _ => None,
     });
-    let most = sums.max().unwrap_or_default().saturating_mul(u64::from(MOST_PARTS));
+    bytes_of(sums.max().unwrap_or_default())
+}
+
+/// Bytes of the partial sums of a linear map that has so many results.
+fn bytes_of(results: u64) -> u64 {
+    let most = results.saturating_mul(u64::from(MOST_PARTS));
     // One more block says how many parts there are.
     4 * most.min(u64::from(MOST_SUMS)) + 16
 }
@@ -61,5 +66,23 @@ mod tests {
         assert_eq!(parts(4096, [128, 128], 128, 128), 8, "32 tiles of 16,384 sums");
         assert_eq!(parts(4096, [128, 128], 128, 512), 2);
         assert_eq!(parts(8, [64, 64], 1, 9), 1);
+    }
+
+    #[test]
+    fn the_sums_of_all_parts_have_room() {
+        for (weights, turns) in [8u32, 72, 576, 4096, 28672].into_iter().zip([4, 64, 1000, 16, 300]) {
+            for tile in [[64, 64], [64, 128], [128, 128], [32, 64]] {
+                let divided = TileParts { tiles: weights.div_ceil(tile[1]), tile, turns };
+                for rows in (9..1200).step_by(13) {
+                    let parts = divided.parts(rows);
+                    let results = u64::from(rows) * u64::from(weights.next_multiple_of(8));
+                    let bytes = 4 * results * u64::from(parts) + 16;
+                    assert!(
+                        parts == 1 || bytes <= bytes_of(results),
+                        "{divided:?}, {rows} rows: {parts} parts"
+                    );
+                }
+            }
+        }
     }
 }

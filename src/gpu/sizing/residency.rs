@@ -11,7 +11,9 @@ use super::footprint::estimate_memory;
 use crate::gpu::cache::{CacheLimits, PAGE_POSITIONS, cache_widths, most_positions, most_slots};
 use crate::gpu::device::{AdapterInfo, Room, RoomFrom};
 use crate::gpu::error::LoadError;
-use crate::gpu::weights::{GpuLayout, Streamed, buffer_bytes, layer_matrices, ring};
+use crate::gpu::weights::{
+    Choice, GpuLayout, Streamed, buffer_bytes, expert_choices, layer_matrices, most_rows, ring,
+};
 use crate::model::plan::Plan;
 use crate::model::weights::TensorInfo;
 use crate::units::Streaming;
@@ -62,6 +64,8 @@ struct OwnBytes {
     fixed: u64,
     /// For each layer with matrices, in order, those of each of their buffers.
     layers: Vec<Vec<u64>>,
+    /// For each of them what chooses among the experts of its tensors, with their bytes.
+    experts: Vec<Vec<(Choice, u64)>>,
     /// For each tensor its layer's place among those.
     places: Vec<Option<usize>>,
 }
@@ -119,7 +123,8 @@ impl SizedModel<'_> {
         let streaming = (!chosen.is_empty()).then(|| Streaming {
             layers: own.layers.len(),
             resident_layers: own.layers.len() - chosen.len(),
-            bus_bytes: chosen.iter().flat_map(|&place| &own.layers[place]).sum(),
+            bus_bytes: own.bus_bytes(chosen),
+            step_bytes: own.step_bytes(chosen),
             gpu_bytes,
         });
         let limits = CacheLimits { positions, state_slots: self.state_slots(room) };
@@ -163,16 +168,22 @@ impl SizedModel<'_> {
         let numbers: BTreeSet<usize> =
             (0..layer_of.len()).filter(own).filter_map(|index| layer_of[index]).collect();
         let place = |layer| numbers.iter().position(|number| *number == layer);
+        let choices = expert_choices(self.plan);
         let mut bytes = OwnBytes {
             fixed: 0,
             layers: vec![Vec::new(); numbers.len()],
+            experts: vec![Vec::new(); numbers.len()],
             places: vec![None; self.tensors.len()],
         };
         for index in (0..self.tensors.len()).filter(own) {
             let buffers = buffer_bytes(&self.tensors[index], layouts[index], self.binding_bytes)?;
             bytes.places[index] = layer_of[index].and_then(place);
             match bytes.places[index] {
-                Some(place) => bytes.layers[place].extend(buffers),
+                Some(place) => {
+                    let experts = choices[index].map(|choice| (choice, buffers.iter().sum()));
+                    bytes.experts[place].extend(experts);
+                    bytes.layers[place].extend(buffers);
+                }
                 None => bytes.fixed += buffers.iter().sum::<u64>(),
             }
         }
@@ -187,6 +198,23 @@ impl OwnBytes {
         let all: u64 = self.layers.iter().flatten().sum();
         let moved: u64 = on_host.iter().flatten().sum();
         self.fixed + all - moved + ring(&on_host).iter().flatten().sum::<u64>()
+    }
+
+    /// Bytes of the layers of these places.
+    fn bus_bytes(&self, chosen: &[usize]) -> u64 {
+        chosen.iter().flat_map(|&place| &self.layers[place]).sum()
+    }
+
+    /// Those of them that one row takes at most; `None` where that is all of them.
+    fn step_bytes(&self, chosen: &[usize]) -> Option<u64> {
+        let layers = chosen.iter().filter_map(|&place| {
+            let experts = &self.experts[place];
+            let choice = Choice::of_layer(experts.iter().map(|(choice, _)| *choice))?;
+            Some((choice, experts.iter().map(|(_, bytes)| bytes).sum()))
+        });
+        let layers: Vec<(Choice, u64)> = layers.collect();
+        let left = layers.iter().map(|(choice, bytes)| bytes - choice.bytes_of_a_row(*bytes));
+        (most_rows(&layers) > 0).then(|| self.bus_bytes(chosen) - left.sum::<u64>())
     }
 
     /// The layers that could be in the computer's memory: one, two, up to all of them.

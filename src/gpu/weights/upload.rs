@@ -81,7 +81,7 @@ pub(crate) fn upload(
         tensors.push(tensor);
     }
     let counts = uploader.finish()?;
-    let host = HostLayers::new(device, &mut tensors, streamed)?;
+    let host = HostLayers::new(device, plan, &mut tensors, streamed)?;
     let names = infos.iter().map(|info| info.name.clone());
     Ok(Uploaded { tensors, host, non_finite: names.zip(counts).filter(|(_, count)| *count > 0).collect() })
 }
