@@ -82,6 +82,7 @@ pub(super) fn end_body(text: &[u32], token: u32) -> Value {
 pub(super) fn stream_body(text: &[u32], top: usize, ask: &StreamAsk) -> Value {
     let mut body = completion(json!(text), ask.most_tokens, top, &ask.sampling);
     body["stream"] = json!(true);
+    body["timings_per_token"] = json!(true);
     body["ignore_eos"] = json!(!ask.stop_at_eos);
     // Penalties look back over the whole text, as those of others do. It refuses −1, and reserves what it is told.
     body["repeat_last_n"] = json!(text.len() + ask.most_tokens);

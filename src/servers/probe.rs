@@ -99,7 +99,7 @@ impl Server {
             tokenises: false,
             rows: Vec::new(),
         };
-        let mut server = Self { client, facts, plain: 0, pieces: HashMap::new() };
+        let mut server = Self { client, facts, plain: 0, pieces: HashMap::new(), asked_for_all: false };
         match kind {
             ServerKind::LlamaServer => server.probe_llama_server(properties.as_ref(), interrupt)?,
             ServerKind::Vllm => server.probe_vllm(interrupt)?,

@@ -30,6 +30,8 @@ pub struct Server {
     /// A token that is a whole character: what llama-server chooses where the choice does not matter.
     pub(super) plain: u32,
     pub(super) pieces: HashMap<u32, SentPiece>,
+    /// Whether the texts of the whole vocabulary were asked for.
+    pub(super) asked_for_all: bool,
 }
 
 impl Server {

@@ -34,6 +34,8 @@ pub struct TokenStream {
     came: usize,
     ready: VecDeque<SentRow>,
     ended: Option<Ended>,
+    /// What the server says that it has taken so far.
+    server_seconds: f64,
 }
 
 impl TokenStream {
@@ -46,7 +48,7 @@ impl TokenStream {
         most: usize,
     ) -> Self {
         let (client, ready) = (client.clone(), VecDeque::new());
-        Self { client, events, kind, vocabulary, top, most, came: 0, ready, ended: None }
+        Self { client, events, kind, vocabulary, top, most, came: 0, ready, ended: None, server_seconds: 0.0 }
     }
 
     /// The next token with its row; `None` after the last. Errors are those of [`super::Server::rows`].
@@ -124,7 +126,7 @@ impl TokenStream {
         Ok((rows, ended))
     }
 
-    fn of_llama_server(&self, data: &[u8]) -> Result<(Vec<Came>, Option<Ended>), ServerError> {
+    fn of_llama_server(&mut self, data: &[u8]) -> Result<(Vec<Came>, Option<Ended>), ServerError> {
         let mut completion: llama_server::Completion = self.client.parse(data)?;
         self.no_error(completion.error.take())?;
         let (is_last, predicted) = (completion.stop, completion.tokens_predicted);
@@ -137,6 +139,7 @@ impl TokenStream {
             true => Vec::new(),
             false => completion.rows().map_err(|what| self.client.strange(what))?,
         };
+        let rows: Vec<Came> = rows.into_iter().map(|row| self.timed(row)).collect();
         if predicted.is_some_and(|predicted| predicted > self.came + rows.len()) {
             let what = "the server leaves out the rows of tokens that end in the middle of a character";
             return Ok((Vec::new(), Some(Ended::Other(what.to_owned()))));
@@ -147,6 +150,15 @@ impl TokenStream {
             reason => Ended::Other(self.client.tidy(reason.unwrap_or("the server gives no reason"))),
         });
         Ok((rows, ended))
+    }
+
+    /// A row with the seconds since the one before, of those since the request.
+    fn timed(&mut self, mut row: Came) -> Came {
+        if let Some(seconds) = row.server_seconds {
+            row.server_seconds = Some((seconds - self.server_seconds).max(0.0));
+            self.server_seconds = seconds;
+        }
+        row
     }
 
     /// What a server says in the middle of a stream.

@@ -148,7 +148,13 @@ fn runs_on_vllm_are_what_float64_says() {
 #[test]
 fn runs_on_llama_server_are_what_float64_says() {
     let met = Met::new("llama_runs");
-    runs_as_it_should(&mut load(&met), "llama-server b1-0c1e570");
+    let mut ready = load(&met);
+    runs_as_it_should(&mut ready, "llama-server b1-0c1e570");
+    // It tells what it took itself, in a stream as well.
+    let greedy = run(&mut ready, Prompt::Ids(truth().prompt), &settings(StrategyKind::Greedy));
+    let told: Vec<f64> = greedy.nodes.iter().filter_map(|node| node.timing.server_seconds).collect();
+    assert_eq!(told.len(), greedy.nodes.len());
+    assert!(told.iter().all(|seconds| (0.0..0.05).contains(seconds)), "{told:?}");
 }
 
 #[test]
