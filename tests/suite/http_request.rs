@@ -1,7 +1,7 @@
 //! A request as it comes to a server of the tests.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Read, Result};
+use std::io::{BufRead, Result};
 
 /// A request, as it came.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Request {
 
 impl Request {
     /// The next one of a connection; `None` where it ends.
-    pub fn read(reader: &mut (impl BufRead + Read)) -> Result<Option<Self>> {
+    pub fn read(reader: &mut impl BufRead) -> Result<Option<Self>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             return Ok(None);
