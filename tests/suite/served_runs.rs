@@ -1,20 +1,22 @@
 //! Whole runs on real servers of stories260K, as they were recorded, against float64 arithmetic: `tests/fixtures/servers/runs.py`
 //! has the numbers, and the rule of the draws in other words.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use logitscope::decoding::{DecodingSettings, StrategyKind};
 use logitscope::session::command::{LoadRequest, Pace, RunRequest};
 use logitscope::session::decode::uninterrupted;
 use logitscope::session::{
-    ApiKey, Command, Decode, GpuLoader, Loader, ModelSource, Notice, Prompt, ReadyModel, ServerAddress,
-    Status,
+    ApiKey, Command, Decode, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Notice, Prompt, ReadyModel,
+    ServerAddress, Status,
 };
 use logitscope::trace::{Run, StopReason};
 
 use super::http_request::Request;
-use super::server_player::{Player, Reply};
-use super::servers::Met;
+use super::server_player::{End, Player, Reply};
+use super::servers::{Met, always};
 use super::session::Watched;
 
 /// How far float32 may lie from float64: both servers were measured at 2e-5 at most.
@@ -41,7 +43,7 @@ fn truth() -> Truth {
 fn load(met: &Met) -> ReadyModel {
     let source = ModelSource::Server(met.address.clone());
     let request = LoadRequest { key: ApiKey::new("unused-key").ok(), ..LoadRequest::of(source) };
-    GpuLoader::default().load(&request, &mut |_, _| std::ops::ControlFlow::Continue(())).expect("a server")
+    GpuLoader::default().load(&request, &mut |_, _| ControlFlow::Continue(())).expect("a server")
 }
 
 fn run(ready: &mut ReadyModel, prompt: Prompt, settings: &DecodingSettings) -> Run {
@@ -187,4 +189,21 @@ fn a_run_waits_while_its_server_fails_and_goes_on() {
     watched.until("it has ended", |view| {
         view.run.as_ref().is_some_and(|run| run.generated_ids() == truth.greedy && run.stop.is_some())
     });
+}
+
+#[test]
+fn connecting_can_be_stopped() {
+    let player = always(Reply::text(200, "application/json", "{").ending(End::Silence));
+    let address = ServerAddress::parse(&player.address()).unwrap();
+    let begun = Instant::now();
+    let mut told = Vec::new();
+    let mut progress = |part, share| {
+        told.push((part, share));
+        if told.len() > 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let request = LoadRequest::of(ModelSource::Server(address));
+    let stopped = GpuLoader::default().load(&request, &mut progress);
+    assert!(matches!(stopped, Err(LoadError::Stopped)), "{:?}", stopped.map(drop));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(told.iter().all(|told| *told == (LoadPart::Connecting, Share::default())));
 }
