@@ -10,7 +10,7 @@ use logitscope::session::command::{LoadRequest, Pace, RunRequest};
 use logitscope::session::decode::uninterrupted;
 use logitscope::session::{
     ApiKey, Command, Decode, GpuLoader, LoadError, LoadPart, Loader, ModelSource, Notice, Prompt, ReadyModel,
-    ServerAddress, Status,
+    ServerAddress, Share, Status,
 };
 use logitscope::trace::{Run, StopReason};
 
