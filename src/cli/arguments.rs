@@ -18,8 +18,8 @@ use crate::units::parse_bytes;
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Model to open in the window: a Hugging Face folder, a .safetensors file in one, a GGUF file or a name from
-    /// `logitscope models`; left out, the built-in demonstration model
+    /// Model to open in the window: a Hugging Face folder, a .safetensors file in one, a GGUF file, a name from
+    /// `logitscope models`, or a server, http://HOST:PORT[/v1][#MODEL]; left out, the built-in demonstration model
     pub model: Option<PathBuf>,
     /// What to do instead of opening the window
     #[command(subcommand)]
@@ -72,9 +72,10 @@ pub enum Command {
 /// Which model, where.
 #[derive(Debug, Args)]
 pub struct ModelOptions {
-    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, a GGUF file, or a name from
-    /// `logitscope models` or a part of it; left out, the built-in demonstration model
-    #[arg(short, long, value_name = "FOLDER|FILE|NAME")]
+    /// A Hugging Face folder, a .safetensors file in one, a .safetensors.index.json, a GGUF file, a name from
+    /// `logitscope models` or a part of it, or a server: http://HOST:PORT[/v1][#MODEL], its key in LOGITSCOPE_API_KEY; left
+    /// out, the built-in demonstration model
+    #[arg(short, long, value_name = "FOLDER|FILE|NAME|SERVER")]
     pub model: Option<PathBuf>,
     /// GPU by its number in `logitscope adapters` or by a part of its name; left out, the best one that
     /// works
