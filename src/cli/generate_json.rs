@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::compare::ComparisonJson;
-use crate::trace::{Candidate, LongRope, Node, Phase, ReturnedSequence, Run, StateCounters, StopReason};
+use crate::trace::{
+    Candidate, LongRope, Node, Phase, ReturnedSequence, Run, ServedBy, StateCounters, StopReason,
+};
 use crate::units::Streaming;
 
 /// The JSON object of `generate --json`.
@@ -40,6 +42,8 @@ struct ModelJson<'a> {
     /// Left out where all layers are on the GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     streaming: Option<Streaming>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<&'a ServedBy>,
 }
 
 #[derive(Serialize)]
@@ -111,6 +115,10 @@ struct StepJson {
     logprob: f32,
     rank: usize,
     entropy: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entropy_at_most: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_seconds: Option<f64>,
     top: Vec<(u32, f32)>,
 }
 
@@ -131,6 +139,7 @@ impl<'a> GenerateJson<'a> {
                 parameters: run.model.parameters,
                 weights: &run.model.weights,
                 streaming: run.model.streaming,
+                server: run.model.server.as_ref(),
             },
             adapter: AdapterJson { name: &run.adapter.name, backend: &run.adapter.backend },
             prompt_ids: run.prompt_ids(),
@@ -185,6 +194,8 @@ impl StepJson {
             logprob: node.log_probability,
             rank: node.rank,
             entropy: node.entropy,
+            entropy_at_most: node.entropy_at_most,
+            server_seconds: node.timing.server_seconds,
             top: node.candidates.iter().take(top).map(pair).collect(),
         }
     }
