@@ -164,12 +164,13 @@ impl Tokenizer {
     /// The piece as a person can read it: bytes that make no whole character are written as vocabularies with byte
     /// fallback do, `<0xE4>`, where a byte-level one has letters that stand for them. All else is as it is spelled.
     pub fn readable_piece(&self, id: u32) -> Option<String> {
+        if let Vocabulary::There(remote) = &self.vocabulary {
+            return Some(remote.piece(id)?.readable());
+        }
         let piece = self.piece(id)?;
-        let written_out = match &self.vocabulary {
-            Vocabulary::Here(inner) => inner.get_added_vocabulary().simple_id_to_token(id).is_some(),
-            Vocabulary::There(_) => true,
-        };
-        Some(if written_out { piece } else { self.spelling.readable(piece) })
+        let Vocabulary::Here(inner) = &self.vocabulary else { return Some(piece) };
+        let added = inner.get_added_vocabulary().simple_id_to_token(id).is_some();
+        Some(if added { piece } else { self.spelling.readable(piece) })
     }
 
     /// The bytes that the id adds to a text in whose middle it stands: `Ġthe` is ` the`, `<0xE2>` is one
