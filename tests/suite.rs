@@ -94,7 +94,6 @@ mod suite {
     mod served_runs;
     mod server_player;
     mod servers;
-    mod servers_keys;
     mod servers_recorded;
     mod servers_troubles;
     mod session;

@@ -22,7 +22,7 @@ use crate::model::batch::{Batch, RowOutput};
 use crate::model::language_model::{ChainedModel, PassId};
 use crate::model::selection::SamplingParams;
 use crate::model::{LanguageModel, ModelError, SequenceId};
-use crate::trace::{Node, Run};
+use crate::trace::{Draw, Node, Run};
 
 /// Greedy decoding or sampling of one text.
 #[derive(Clone)]
@@ -160,10 +160,15 @@ impl SingleToken {
             Picking::Argmax => (filtered.row.best().unwrap_or_default(), None),
             Picking::Sample => {
                 let (id, drawn) = draw(&filtered.row, &filtered.after, self.seed, step as u64);
-                let (other, least) = draw(&filtered.row, &filtered.after_least, self.seed, step as u64);
-                let in_tail = [drawn, least].iter().any(|draw| draw.value >= draw.to);
-                if filtered.row.tail.count > 0 && (in_tail || id != other) {
+                let beyond = |draw: &Draw| filtered.row.tail.count > 0 && draw.value >= draw.to;
+                if beyond(&drawn) {
                     return None;
+                }
+                if filtered.after_least != filtered.after {
+                    let (other, least) = draw(&filtered.row, &filtered.after_least, self.seed, step as u64);
+                    if beyond(&least) || id != other {
+                        return None;
+                    }
                 }
                 (id, Some(drawn))
             }

@@ -13,6 +13,10 @@ const COLDEST: f32 = 1e-4;
 const HOTTEST: f32 = 1e4;
 const CLOSEST_TO_ONE: f32 = 1e-5;
 
+/// The least and the most that what is not listed can weigh: places among a summary's bounds.
+const LEAST: usize = 0;
+const MOST: usize = 1;
+
 impl Chain {
     /// What to ask of the model so that this chain may be run on its summaries; `uniform` is where the choice
     /// lies on 0–1. `None` if only whole rows of `vocabulary` logits will do.
@@ -50,25 +54,22 @@ impl Chain {
     /// Runs all stages over a summary without broken logits, made for [`Self::sampling_params`]. `None` if a stage's
     /// work depends on single values of what is not listed.
     pub fn run_summary(&self, summary: &Summary) -> Option<Filtered> {
-        let [least, most] = self.run_between(summary)?;
-        if least.row.kept != most.row.kept || least.row.tail.count != most.row.tail.count {
-            return None;
-        }
+        let most = self.run_weighing(summary, MOST)?;
         let pinned = self.pins.in_summary(summary);
-        Some(Filtered { pinned, entropy: most.entropy, after_least: least.after, ..most })
+        if summary.unlisted == Unlisted::Summed {
+            return Some(Filtered { pinned, ..most });
+        }
+        let least = self.run_weighing(summary, LEAST)?;
+        let same = least.row.kept == most.row.kept && least.row.tail.count == most.row.tail.count;
+        same.then(|| Filtered { pinned, after_least: least.after, ..most })
     }
 
-    /// The row with what is not listed weighing the least and the most that it can.
-    fn run_between(&self, summary: &Summary) -> Option<[Filtered; 2]> {
+    /// The same with one bound of what is not listed.
+    fn run_weighing(&self, summary: &Summary, bound: usize) -> Option<Filtered> {
         let mut raw = Row::new(&summary.logits);
         raw.tail = tail(&raw, summary.others(), summary.sum);
-        let run = |bound: usize| {
-            let apply = |stage: &Stage, row: &mut Row| apply(stage, row, summary, bound);
-            self.run_with(raw.clone(), summary.entropy(), Some(summary.tokens.clone()), apply).ok()
-        };
-        let most = run(1)?;
-        let least = if summary.unlisted == Unlisted::Summed { most.clone() } else { run(0)? };
-        Some([least, most])
+        let apply = |stage: &Stage, row: &mut Row| apply(stage, row, summary, bound);
+        self.run_with(raw, summary.entropy(), Some(summary.tokens.clone()), apply).ok()
     }
 }
 
@@ -97,8 +98,7 @@ impl Stage {
     }
 }
 
-/// Applies a stage to the values listed and to what is known of the tail, if that is enough. `bound` is 0 for the least that the
-/// tail can weigh, and 1 for the most.
+/// Applies a stage to the values listed and to what is known of the tail, which weighs as much as `bound` says, if that is enough.
 fn apply(stage: &Stage, row: &mut Row, summary: &Summary, bound: usize) -> Option<usize> {
     let lowest = *row.values.last()?;
     match *stage {

@@ -70,6 +70,16 @@ pub struct ServerFacts {
     pub rows: Vec<Capability>,
 }
 
+impl ServerFacts {
+    /// The engine with its version, where it tells one.
+    pub fn engine(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.kind.name()),
+            None => self.kind.name().to_owned(),
+        }
+    }
+}
+
 /// One thing that a server can or cannot do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {

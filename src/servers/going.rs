@@ -5,13 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::asking::StreamAsk;
-use super::model::{ServerModel, is_greedy, locked, model_error, one};
+use super::model::{ServerModel, is_greedy, locked, model_error, waited};
 use super::passes::Pass;
 use super::row::SentRow;
 use super::stream::TokenStream;
 use super::summaries::summary;
 use crate::model::batch::RowOutput;
-use crate::model::language_model::{PassId, PassTiming};
+use crate::model::language_model::PassId;
 use crate::model::selection::SamplingParams;
 use crate::model::{Batch, ChainedModel, ModelError, Outputs, ServerSampling};
 
@@ -98,15 +98,8 @@ impl ChainedModel for ServerModel {
         };
         let text = self.sequences.text(pass.sequence)[..=pass.position].to_vec();
         let summary = summary(self.remember(text), &row, self.vocabulary, &params);
-        let seconds = start.elapsed().as_secs_f64();
-        let server_seconds = row.server_seconds;
-        let timing = PassTiming {
-            total_seconds: seconds,
-            wait_seconds: seconds,
-            server_seconds,
-            ..PassTiming::default()
-        };
-        Ok(one(summary, timing))
+        let timing = waited(start, row.server_seconds);
+        Ok(Outputs { summaries: vec![summary], timing, ..Outputs::default() })
     }
 
     fn discard(&mut self, pass: PassId) {

@@ -18,9 +18,7 @@ use super::summaries::summary;
 use crate::model::batch::{RowOutput, chain};
 use crate::model::language_model::{CacheUsage, PassTiming};
 use crate::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle};
-use crate::model::{
-    Batch, ChainedModel, LanguageModel, ModelError, Outputs, RowsTold, Sampler, SequenceId, Summary,
-};
+use crate::model::{Batch, ChainedModel, LanguageModel, ModelError, Outputs, RowsTold, Sampler, SequenceId};
 
 /// Most texts whose rows are asked for together.
 const MOST_TEXTS: usize = 64;
@@ -109,13 +107,7 @@ impl ServerModel {
             }
         }
         self.keep(batch);
-        let seconds = start.elapsed().as_secs_f64();
-        outputs.timing = PassTiming {
-            total_seconds: seconds,
-            wait_seconds: seconds,
-            server_seconds,
-            ..PassTiming::default()
-        };
+        outputs.timing = waited(start, server_seconds);
         Ok(outputs)
     }
 
@@ -296,7 +288,8 @@ pub(super) fn is_greedy(output: RowOutput) -> bool {
     matches!(output, RowOutput::Summary(params) if params.top_k == 1)
 }
 
-/// What a pass over one row gives.
-pub(super) fn one(summary: Summary, timing: PassTiming) -> Outputs {
-    Outputs { summaries: vec![summary], timing, ..Outputs::default() }
+/// What a pass took that began then: all of it was waiting for the server, which says that it took so long itself.
+pub(super) fn waited(start: Instant, server_seconds: Option<f64>) -> PassTiming {
+    let seconds = start.elapsed().as_secs_f64();
+    PassTiming { total_seconds: seconds, wait_seconds: seconds, server_seconds, ..PassTiming::default() }
 }

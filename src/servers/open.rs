@@ -34,7 +34,7 @@ pub fn open(
     key: Option<ApiKey>,
     interrupt: &AtomicBool,
 ) -> Result<ServedDecoder, ServerError> {
-    let server = Server::connect(address, key, PATIENCE, interrupt)?;
+    let mut server = Server::connect(address, key, PATIENCE, interrupt)?;
     let (facts, address) = (server.facts().clone(), server.address());
     let host = address.host().to_owned();
     let unfit = |what: &str| Err(ServerError::Unsupported { host: host.clone(), what: what.to_owned() });
@@ -47,7 +47,6 @@ pub fn open(
         return unfit("it does not tell how many tokens its vocabulary has");
     };
     let known = KnownPieces::of(&facts.eos);
-    let mut server = server;
     let chat_problem = chat_problem(&mut server, &facts, interrupt)?;
     let server = Arc::new(Mutex::new(server));
     let tokenizer = facts.tokenises.then(|| {

@@ -3,10 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use super::model::{ServerModel, model_error};
+use super::model::{ServerModel, model_error, waited};
 use super::stream::Ended;
 use super::summaries::summary;
-use crate::model::language_model::PassTiming;
 use crate::model::selection::SamplingParams;
 use crate::model::{ModelError, Sampled, Sampler, ServerSampling};
 
@@ -38,13 +37,7 @@ impl Sampler for ServerModel {
         })?;
         let handle = self.remember(Vec::new());
         let summary = summary(handle, &row, self.vocabulary, &SamplingParams::GREEDY);
-        let seconds = start.elapsed().as_secs_f64();
-        let timing = PassTiming {
-            total_seconds: seconds,
-            wait_seconds: seconds,
-            server_seconds: row.server_seconds,
-            ..PassTiming::default()
-        };
+        let timing = waited(start, row.server_seconds);
         Ok(Some(Sampled { summary, log_probability, timing }))
     }
 

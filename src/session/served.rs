@@ -59,10 +59,7 @@ fn ready(served: ServedDecoder, context: Option<usize>, start: Instant) -> Ready
     let ServedDecoder { mut model, tokenizer, facts, address, chat_problem } = served;
     model.limit_context(context);
     let context = context.unwrap_or(facts.context);
-    let engine = match &facts.version {
-        Some(version) => format!("{} {version}", facts.kind.name()),
-        None => facts.kind.name().to_owned(),
-    };
+    let engine = facts.engine();
     let vocabulary = facts.vocabulary.unwrap_or_default();
     let server =
         ServedBy { engine: engine.clone(), most_listed: facts.most_listed, whole_rows: facts.whole_rows };

@@ -10,21 +10,13 @@ use crate::ui::scene::Scene;
 use crate::ui::theme::{Palette, palette, semibold, size, space};
 use crate::ui::widgets::{caption, hint};
 
-/// The engine with its version.
-pub(super) fn engine(facts: &ServerFacts) -> String {
-    match &facts.version {
-        Some(version) => format!("{} {version}", facts.kind.name()),
-        None => facts.kind.name().to_owned(),
-    }
-}
-
 /// In the left panel: which server it is, and below, folded, what it can do. Nothing for a model on this computer.
 pub(super) fn show(ui: &mut Ui, scene: &Scene<'_>) {
     let Some(loaded) = &scene.view.loaded else { return };
     let Some(facts) = &loaded.server else { return };
     let palette = palette(ui);
     ui.label(caption(ui, "On a server"));
-    let about = format!("{} · {}", engine(facts), loaded.adapter.name);
+    let about = format!("{} · {}", facts.engine(), loaded.adapter.name);
     ui.add(Label::new(RichText::new(about).size(size::SMALL).color(palette.secondary)).truncate())
         .on_hover_text(&loaded.model.path);
     let limits = facts.rows.iter().filter(|row| row.answer != Answer::Yes).count();
@@ -80,7 +72,7 @@ pub(super) fn facts_of(facts: &ServerFacts, context: usize) -> Vec<(&'static Def
         (true, Some(vocabulary)) => format!("all {}", format::count(vocabulary as u64)),
         _ => format!("{} highest", format::count(facts.most_listed as u64)),
     };
-    let mut told = vec![(&definitions::SERVER_ENGINE, engine(facts))];
+    let mut told = vec![(&definitions::SERVER_ENGINE, facts.engine())];
     told.extend(facts.vocabulary.map(|all| (&definitions::SERVER_VOCABULARY, format::count(all as u64))));
     told.push((&definitions::SERVER_LISTS, listed));
     told.push((&definitions::CONTEXT, format::plural(context, "position")));
