@@ -61,7 +61,7 @@ impl Chain {
         }
         let least = self.run_weighing(summary, LEAST)?;
         let same = least.row.kept == most.row.kept && least.row.tail.count == most.row.tail.count;
-        same.then(|| Filtered { pinned, after_least: least.after, ..most })
+        same.then_some(Filtered { pinned, after_least: least.after, ..most })
     }
 
     /// The same with one bound of what is not listed.
