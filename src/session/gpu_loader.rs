@@ -50,6 +50,23 @@ impl GpuLoader {
         }
         Ok(Arc::new(device))
     }
+
+    /// Loads a model from a server, or from files to the device that `choose` gives, with what is kept there meanwhile.
+    fn load_to<Kept>(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut Progress<'_>,
+        choose: impl FnOnce(&mut Self) -> Result<(Arc<Device>, Option<Kept>), LoadError>,
+    ) -> Result<ReadyModel, LoadError> {
+        if let ModelSource::Server(address) = &request.source {
+            return served::load(address, request.key.clone(), request.context, progress);
+        }
+        let start = Instant::now();
+        let opened = open(request, progress)?;
+        announce(progress, LoadPart::Opening)?;
+        let (device, _kept) = choose(self)?;
+        ready(opened, device, start, progress)
+    }
 }
 
 impl Loader for GpuLoader {
@@ -79,34 +96,27 @@ impl Loader for GpuLoader {
     }
 
     fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError> {
-        if let ModelSource::Server(address) = &request.source {
-            return served::load(address, request.key.clone(), request.context, progress);
-        }
-        let start = Instant::now();
-        let opened = open(request, progress)?;
-        announce(progress, LoadPart::Opening)?;
-        let device = self.open_device(request.adapter.as_deref())?;
-        device.limit_memory(request.gpu_memory);
-        self.device = Arc::downgrade(&device);
-        let _kept = device.keep_free(self.beside_bytes);
-        ready(opened, device, start, progress)
+        self.load_to(request, progress, |loader| {
+            let device = loader.open_device(request.adapter.as_deref())?;
+            device.limit_memory(request.gpu_memory);
+            loader.device = Arc::downgrade(&device);
+            let kept = device.keep_free(loader.beside_bytes);
+            Ok((device, Some(kept)))
+        })
     }
 
-    fn load_draft(
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError> {
-        if let ModelSource::Server(address) = &request.source {
-            return served::load(address, request.key.clone(), request.context, progress);
-        }
-        let start = Instant::now();
-        let opened = open(request, progress)?;
-        let device = match self.device.upgrade() {
-            Some(device) => device,
-            None => self.open_device(request.adapter.as_deref())?,
-        };
-        ready(opened, device, start, progress)
+        self.load_to(request, progress, |loader| {
+            let device = match loader.device.upgrade() {
+                Some(device) => device,
+                None => loader.open_device(request.adapter.as_deref())?,
+            };
+            Ok((device, None::<()>))
+        })
     }
 }
 

@@ -70,7 +70,7 @@ pub trait Loader {
 
     /// Loads a model beside the one loaded last, on the same device whatever the request says; otherwise as
     /// [`Self::load`].
-    fn load_draft(
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,

@@ -251,6 +251,7 @@ const ORDERS: [(&str, &[&str]); 12] = [
             "pinning",
             "worker_starting",
             "worker_lanes",
+            "worker_beside",
             "worker_loading",
             "worker_second",
             "worker_probing",

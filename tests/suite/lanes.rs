@@ -36,7 +36,7 @@ impl Loader for Scrambled {
         Ok(ReadyModel { model: Box::new(model), ..loader.load(request, progress)? })
     }
 
-    fn load_draft(
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,

@@ -29,7 +29,7 @@ impl Loader for Fixtures {
         Ok((self.0)(&request.source.name()))
     }
 
-    fn load_draft(
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,

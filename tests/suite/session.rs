@@ -147,12 +147,12 @@ impl Loader for Passing {
         self.loader.load(request, progress)
     }
 
-    fn load_draft(
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError> {
-        self.loader.load_draft(request, progress)
+        self.loader.load_beside(request, progress)
     }
 
     fn broken_adapters(&mut self) -> Vec<BrokenAdapter> {
