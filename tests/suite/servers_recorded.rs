@@ -93,7 +93,7 @@ fn vllm_tells_the_truth() {
     let texts: Vec<(&str, Option<&[u8]>)> =
         pieces.iter().map(|piece| (piece.text.as_str(), piece.bytes.as_deref())).collect();
     let once: (&str, Option<&[u8]>) = (" Once", Some(b" Once"));
-    assert_eq!(texts, [once, ("\u{fffd}", None), ("<s>", Some(b"")), (",", Some(b",")), once]);
+    assert_eq!(texts, [once, ("\u{fffd}", None), ("<s>", Some(b"<s>")), (",", Some(b",")), once]);
 
     let error = server.chat(&json!([{"role": "user", "content": "hi"}]), &Value::Null, &NEVER).unwrap_err();
     assert!(matches!(&error, ServerError::Refused { status: 400, .. }), "{error}");
