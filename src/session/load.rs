@@ -68,8 +68,8 @@ pub trait Loader {
     /// [`LoadError::Stopped`].
     fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError>;
 
-    /// Loads a model beside the one loaded last, on the same device whatever the request says; otherwise as
-    /// [`Self::load`].
+    /// Loads a model beside the one loaded last, on the same device whatever the request says, and with no longer texts than
+    /// that one has; otherwise as [`Self::load`].
     fn load_beside(
         &mut self,
         request: &LoadRequest,
