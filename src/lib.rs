@@ -19,9 +19,10 @@
 //! | [`verify`] | the GPU against the reference, op by op | [`gpu`], [`mod@reference`], [`session`], [`synthetic`], [`trace`] |
 //! | [`ui`] | the window | [`session`], [`library`], [`trace`], the settings of [`decoding`] |
 //! | [`cli`] | the commands without a window | all but [`ui`] |
+//! | [`system_errors`] | what the operating system says of files, in words | –; every room may use it |
 //! | [`units`] | how quantities are written | –; every room may use it |
 //! | [`user_folders`] | where programs keep the user's files | –; every room may use it |
-//! | [`whole_file`] | files that appear whole or not at all | –; every room may use it |
+//! | [`whole_file`] | files that appear whole or not at all, where there can be files | –; every room may use it |
 //!
 //! `docs/architecture.md` has the reasons; a test holds the directions.
 
@@ -39,6 +40,7 @@ pub mod reference;
 pub mod servers;
 pub mod session;
 pub mod synthetic;
+pub mod system_errors;
 pub mod tokenizer;
 pub mod trace;
 pub mod ui;

@@ -166,6 +166,23 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// A count in its place in a line: from five digits on with thin spaces.
+pub fn grouped(number: u64) -> String {
+    if number < 10_000 { number.to_string() } else { count(number) }
+}
+
+/// How many there are: `1 row`, `12 rows`, `4096 tokens`; `one` is the noun of a single one, whose plural ends in s. From
+/// five digits on with thin spaces.
+pub fn counted(number: usize, one: &str) -> String {
+    let digits = grouped(number as u64);
+    if number == 1 { format!("{digits} {one}") } else { format!("{digits} {one}s") }
+}
+
+/// A number as it is printed, with a real minus sign in place of a hyphen, also in its exponent.
+pub fn signed(number: &str) -> String {
+    number.replace('-', "−")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +199,13 @@ mod tests {
         assert_eq!(keep([4, 23, 0, 25]), "4 KV cache · 23 state · 25 neither");
         assert_eq!(keep([0, 64, 0, 0]), "64 state");
         assert_eq!(keep([0; 4]), "");
+    }
+
+    #[test]
+    fn what_is_counted_is_one_or_several() {
+        assert_eq!([0, 1, 2, 9999].map(|n| counted(n, "row")), ["0 rows", "1 row", "2 rows", "9999 rows"]);
+        assert_eq!(counted(131_072, "position"), "131\u{2009}072 positions");
+        assert_eq!(signed(&format!("{:.1e}", -0.000012)), "−1.2e−5");
     }
 
     #[test]

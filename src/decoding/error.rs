@@ -1,6 +1,7 @@
 //! Why decoding cannot begin or go on.
 
 use crate::model::ModelError;
+use crate::units::counted;
 
 /// Why decoding cannot begin or go on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -23,7 +24,8 @@ pub enum DecodingError {
     },
     /// No position is left for a new token.
     #[error(
-        "the prompt has {tokens} tokens, but the context has {context}, new tokens included: shorten the prompt, or allow a longer context"
+        "the prompt has {}, but the context has {context}, new tokens included: shorten the prompt, or allow a longer context",
+        counted(*tokens, "token")
     )]
     PromptTooLong {
         /// Tokens of the prompt.

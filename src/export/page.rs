@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::page_data::PageData;
+use crate::system_errors::words;
 use crate::trace::Run;
 use crate::whole_file;
 
@@ -22,12 +23,17 @@ const SCRIPT: [&str; 3] = [
 
 /// Why a page could not be written; a file that was there before is untouched.
 #[derive(Debug, thiserror::Error)]
-#[error("{} cannot be written: {source}", path.display())]
+#[error("{} cannot be written: {}", path.display(), words(source))]
 pub struct PageError {
     /// The file.
     pub path: std::path::PathBuf,
     /// What the system said.
     pub source: io::Error,
+}
+
+/// Whether a page can be written there; see [`whole_file::check`].
+pub fn check_place(path: &Path) -> Result<(), PageError> {
+    whole_file::check(path).map_err(|source| PageError { path: path.to_owned(), source })
 }
 
 /// Writes a run as a page. The file appears whole or not at all.

@@ -1,6 +1,7 @@
 //! What can be wrong with a model's files, each error naming the file, the thing and the cause.
 
 use crate::model::ConfigError;
+use crate::system_errors::words;
 
 /// Why a file or folder could not be opened as a model.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub enum FormatError {
         path: String,
     },
     /// The operating system would not let us read it.
-    #[error("{file}: it cannot be read: {reason}")]
+    #[error("{file}: it cannot be read: {}", words(reason))]
     Unreadable {
         /// The file or folder.
         file: String,

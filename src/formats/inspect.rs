@@ -39,6 +39,9 @@ pub struct Inspection {
     pub supported: bool,
     /// Why it cannot be opened; empty if it can.
     pub problems: Vec<String>,
+    /// The one of them that opening tells, where not even the headers can be read: a file is missing, cut short or damaged.
+    #[serde(skip)]
+    pub damage: Option<String>,
     /// What works but deserves a look.
     pub warnings: Vec<String>,
     /// Family, as `config.json` or the GGUF file's metadata calls it.
@@ -143,6 +146,12 @@ fn inspect_location(location: &Location) -> Inspection {
     if let Some(checkpoint) = &checkpoint {
         read_files(checkpoint, &mut facts);
     }
+    // It is read first, so that opening tells of it first.
+    let unread = match &location.weights {
+        WeightFiles::Gguf(_) => None,
+        WeightFiles::Single(_) | WeightFiles::Index(_) => location.folder.read_config().err(),
+    };
+    facts.damage = unread.map(|problem| problem.to_string()).or_else(|| problems.first().cloned());
     let (decoder, tokenizer) = match &location.weights {
         WeightFiles::Gguf(_) => {
             (checkpoint.map_or(Ok(()), |checkpoint| read_gguf(checkpoint, &mut facts)), Ok(()))

@@ -57,8 +57,14 @@ pub fn read_header(file: &str, contents: &[u8]) -> Result<Vec<StoredTensor>, For
     let header = header_bytes(file, contents)?;
     let data_start = PREFIX + header.len();
     let data_bytes = contents.len() - data_start;
-    let Header(entries) = serde_json::from_slice(header)
-        .map_err(|error| FormatError::malformed(file, format!("its header is malformed: {error}")))?;
+    let Header(entries) = serde_json::from_slice(header).map_err(|error| {
+        FormatError::malformed(
+            file,
+            format!(
+                "its header is malformed ({error}); the file is damaged: get it again from where it came"
+            ),
+        )
+    })?;
 
     let mut tensors: Vec<StoredTensor> = entries
         .into_iter()
@@ -79,7 +85,9 @@ fn header_bytes<'a>(file: &str, contents: &'a [u8]) -> Result<&'a [u8], FormatEr
     let refuse = |reason: String| Err(FormatError::malformed(file, reason));
     let Some((prefix, rest)) = contents.split_first_chunk::<PREFIX>() else {
         let length = contents.len();
-        return refuse(format!("the file ends after {length} bytes, within its first {PREFIX}"));
+        return refuse(format!(
+            "the file ends after {length} bytes, within its first {PREFIX}; it is cut short"
+        ));
     };
     let length = u64::from_le_bytes(*prefix);
     if length > rest.len() as u64 {

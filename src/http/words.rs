@@ -3,6 +3,8 @@
 use ureq::Error;
 use ureq::http::HeaderMap;
 
+use crate::system_errors;
+
 /// `WSAHOST_NOT_FOUND`.
 const WINDOWS_HOST_NOT_FOUND: i32 = 11001;
 
@@ -37,7 +39,7 @@ pub(crate) fn broken(error: &std::io::Error) -> String {
             "it ended too early".to_owned()
         }
         std::io::ErrorKind::ConnectionRefused => "it refuses the connection".to_owned(),
-        _ => error.to_string(),
+        _ => system_errors::words(error),
     }
 }
 

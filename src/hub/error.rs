@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::http::Stopped;
+use crate::system_errors::words;
 use crate::units::bytes;
 
 /// Why something cannot be got.
@@ -162,7 +163,7 @@ pub enum HubError {
         free: u64,
     },
     /// What the system refused.
-    #[error("{} cannot be written: {reason}", path.display())]
+    #[error("{} cannot be written: {}", path.display(), words(reason))]
     File {
         /// The file.
         path: PathBuf,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::entries::Entries;
+use crate::system_errors::words;
 
 /// Most bytes of a manifest that are read; real ones have about a thousand.
 const LARGEST: u64 = 1 << 20;
@@ -77,11 +78,11 @@ fn name_of(above: &[String], tag: &str) -> String {
 /// The file with the model, or why there is none.
 fn model(manifest: &Path, blobs: &Path) -> Result<PathBuf, String> {
     let broken = |reason: String| format!("its manifest cannot be read: {reason}; pull the model again");
-    let metadata = fs::metadata(manifest).map_err(|error| broken(error.to_string()))?;
+    let metadata = fs::metadata(manifest).map_err(|error| broken(words(&error)))?;
     if metadata.len() > LARGEST {
         return Err(broken("it is larger than 1 MB".to_owned()));
     }
-    let text = fs::read_to_string(manifest).map_err(|error| broken(error.to_string()))?;
+    let text = fs::read_to_string(manifest).map_err(|error| broken(words(&error)))?;
     let Manifest { layers } = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
     if layers.iter().any(|layer| layer.media_type == ADAPTER) {
         return Err("it is a model with an adapter (LoRA), which cannot be added here; open the model that it was made of".to_owned());

@@ -14,6 +14,7 @@ use super::naming;
 use super::place::{LookedInto, Origin, Place, Seen};
 use crate::formats::folder::{ADAPTER_CONFIG, MODEL_INDEX};
 use crate::formats::{Other, SENTENCE_MODULES};
+use crate::system_errors::words;
 
 /// Most files and folders that a search looks at.
 const MOST_ENTRIES: usize = 200_000;
@@ -66,10 +67,10 @@ impl<'a> Walk<'a> {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Seen::Absent
             }
-            Err(error) => Seen::Unreadable(error.to_string()),
+            Err(error) => Seen::Unreadable(words(&error)),
             Ok(metadata) if !metadata.is_dir() => Seen::Unreadable("it is no folder".to_owned()),
             Ok(_) => match self.look_into_roots(&place.folder) {
-                Err(error) => Seen::Unreadable(error.to_string()),
+                Err(error) => Seen::Unreadable(words(&error)),
                 Ok(()) => Seen::Found(self.found.len() - before),
             },
         };
@@ -130,7 +131,7 @@ impl<'a> Walk<'a> {
             self.cut = true;
         } else if let Err(error) = self.step(step) {
             let place = Place { folder: step.folder.clone(), ..self.place };
-            self.looked_into.push(LookedInto { place, seen: Seen::Unreadable(error.to_string()) });
+            self.looked_into.push(LookedInto { place, seen: Seen::Unreadable(words(&error)) });
         }
     }
 

@@ -63,7 +63,7 @@ pub enum GrammarError {
     /// The library refused the grammar.
     #[error("the grammar cannot be used: {reason}")]
     Refused {
-        /// What it said, on one line.
+        /// What it said; where it shows a place, in indented lines below.
         reason: String,
     },
     /// A token that the grammar does not allow, chosen by hand.
@@ -119,7 +119,7 @@ pub fn check(language: GrammarLanguage, text: &str) -> Result<(), GrammarError> 
 
 /// A parser at the beginning of a text.
 fn fresh(grammar: TopLevelGrammar, env: &TokEnv) -> Result<Matcher, GrammarError> {
-    let refused = |error: String| GrammarError::Refused { reason: one_line(&error) };
+    let refused = |error: String| GrammarError::Refused { reason: with_place(&error) };
     let mut factory = ParserFactory::new_simple(env).map_err(|error| refused(error.to_string()))?;
     factory.quiet();
     *factory.limits_mut() = limits();
@@ -274,6 +274,43 @@ fn spaced(mut schema: Value) -> Value {
 fn shortened(number: &str) -> String {
     const MOST_DIGITS: usize = 40;
     if number.len() <= MOST_DIGITS { number.to_owned() } else { format!("{}…", &number[..MOST_DIGITS]) }
+}
+
+/// What the library says of a grammar, and below it the lines that it quotes with the mark under them, each indented.
+fn with_place(message: &str) -> String {
+    const MOST_LINES: usize = 12;
+    let told = message.lines().map(str::trim_end).take_while(|line| !line.starts_with("Stack backtrace"));
+    let told: Vec<&str> = told.filter(|line| !line.is_empty() && !line.starts_with('<')).collect();
+    // A regular expression is quoted by the parser of such, and what is wrong comes after that.
+    if let Some(begin) = told.iter().position(|line| line.ends_with("regex parse error:"))
+        && let Some(end) = told.iter().position(|line| line.starts_with("error: "))
+        && begin < end
+    {
+        let quoted = told[begin + 1..end].iter().take(MOST_LINES).map(|line| format!("\n{}", shown(line)));
+        return told[end]
+            .trim_start_matches("error: ")
+            .chars()
+            .take(300)
+            .chain(quoted.collect::<String>().chars())
+            .collect();
+    }
+    let (what, quoted) = match told.split_first() {
+        Some((first, rest)) if rest.iter().any(|line| line.trim() == "^") => (*first, rest),
+        _ => return one_line(message),
+    };
+    let quoted: String =
+        quoted.iter().take(MOST_LINES).map(|line| format!("\n    {}", shown(line))).collect();
+    format!("{}{quoted}", without_place(what).chars().take(300).collect::<String>())
+}
+
+/// A quoted line, cut where it is long.
+fn shown(line: &str) -> String {
+    line.chars().take(160).collect()
+}
+
+/// Without `at LINE(COLUMN): `, which counts in a translation of the grammar.
+fn without_place(what: &str) -> &str {
+    what.strip_prefix("at ").and_then(|rest| rest.split_once("): ")).map_or(what, |(_, what)| what)
 }
 
 /// The first line of what the library says, without its marks.

@@ -24,6 +24,7 @@ mod spelling;
 mod splitting;
 mod token_bytes;
 mod tokenizer_json;
+mod troubles;
 
 pub use byte_order_mark::without_byte_order_mark;
 pub use codec::Tokenizer;

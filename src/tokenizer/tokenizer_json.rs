@@ -6,6 +6,7 @@ use super::added;
 use super::codec::Tokenizer;
 use super::error::{TokenizerError, malformed};
 use super::guarded::guarded;
+use super::troubles;
 
 impl Tokenizer {
     /// From the contents of `tokenizer.json` and, where there is one, `tokenizer_config.json`.
@@ -43,7 +44,8 @@ impl Tokenizer {
 
 /// What `tokenizer.json` describes, without the truncation and the padding that it asks for.
 pub(super) fn parse(tokenizer_json: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
-    let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(tokenizer_json)).map_err(malformed)?;
+    let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(tokenizer_json))
+        .map_err(|told| malformed(troubles::words(&told, tokenizer_json)))?;
     guarded(|| inner.with_truncation(None).map(|_| ())).map_err(malformed)?;
     inner.with_padding(None);
     Ok(inner)

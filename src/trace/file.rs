@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{Node, Run, StrategyKind};
+use crate::system_errors::words;
 use crate::whole_file;
 
 /// The version that [`write()`] writes.
@@ -23,7 +24,7 @@ const HEAD: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum TraceFileError {
     /// The file could not be opened or read.
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {}", path.display(), words(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -31,7 +32,7 @@ pub enum TraceFileError {
         source: io::Error,
     },
     /// The file could not be written; one that was there before is untouched.
-    #[error("{} cannot be written: {source}", path.display())]
+    #[error("{} cannot be written: {}", path.display(), words(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -115,6 +116,11 @@ pub fn is_trace(path: &Path) -> bool {
     read.is_ok()
         && head.trim_ascii_start().starts_with(b"{")
         && head.windows(key.len()).any(|window| window == key)
+}
+
+/// Whether a trace can be written there; see [`whole_file::check`].
+pub fn check_place(path: &Path) -> Result<(), TraceFileError> {
+    whole_file::check(path).map_err(|source| TraceFileError::Write { path: path.to_owned(), source })
 }
 
 /// Writes a run. The file appears whole or not at all.

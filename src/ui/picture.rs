@@ -1,8 +1,7 @@
 //! A pane as a picture of twice its size on the screen: the window is laid out once more, without a pointer and for a finer
 //! grid of pixels, and the part with the pane is drawn off screen.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -200,7 +199,7 @@ fn read(device: &Device, buffer: &Buffer) -> Result<Vec<u8>, String> {
     Ok(bytes.to_vec())
 }
 
-fn encode(file: &mut BufWriter<File>, [width, height]: [u32; 2], pixels: &[u8]) -> io::Result<()> {
+fn encode(file: &mut impl io::Write, [width, height]: [u32; 2], pixels: &[u8]) -> io::Result<()> {
     let mut encoder = png::Encoder::new(file, width, height);
     encoder.set_color(png::ColorType::Rgba);
     encoder.set_depth(png::BitDepth::Eight);

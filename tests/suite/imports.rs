@@ -284,6 +284,7 @@ const ORDERS: [(&str, &[&str]); 12] = [
             "grammar",
             "guided",
             "merges",
+            "troubles",
             "tokenizer_json",
             "gguf",
             "sentencepiece",

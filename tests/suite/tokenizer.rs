@@ -344,11 +344,12 @@ fn malformed_files_are_refused_with_the_cause() {
         let error = error.unwrap_or_else(|| panic!("taken: {:?}", String::from_utf8_lossy(json)));
         assert!(error.starts_with("the tokenizer file cannot be used (") && error.contains(cause), "{error}");
     };
-    refused(b"", "EOF");
+    refused(b"", "it is empty");
+    refused(br#"{"model": "#, "it ends in the middle");
     refused(b"\xff\xfe", "line 1");
     refused(b"[]", "");
     refused(b"{}", "");
-    refused(&BYTE_LEVEL.as_bytes()[..BYTE_LEVEL.len() / 2], "EOF");
+    refused(&BYTE_LEVEL.as_bytes()[..BYTE_LEVEL.len() / 2], "cut short");
     refused(br#"{"version": "9.0"}"#, "version");
     refused(
         br#"{"version": "1.0", "model": {"type": "BPE", "vocab": {}, "merges": []}}"#,

@@ -7,6 +7,8 @@ use crate::formats::error::FormatError;
 
 /// How deep arrays of arrays may go; real files have none.
 const DEEPEST: usize = 4;
+/// What it means where the bytes are no such beginning.
+const CUT: &str = "the file is cut short or damaged: get it again from where it came";
 
 /// A type of metadata values, by its number in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +94,7 @@ impl<'a> Cursor<'a> {
                 Ok(&self.contents[self.at - count..self.at])
             }
             None => Err(self.error(format!(
-                "{what} takes {count} bytes at byte {}, but only {left} are left; the file is cut short or damaged",
+                "{what} takes {count} bytes at byte {}, but only {left} are left; {CUT}",
                 self.at
             ))),
         }
@@ -127,7 +129,9 @@ impl<'a> Cursor<'a> {
         let left = self.contents.len() - self.at;
         let fits = |count: &usize| count.checked_mul(least_bytes).is_some_and(|bytes| bytes <= left);
         usize::try_from(count).ok().filter(fits).ok_or_else(|| {
-            self.error(format!("{what} is {count}, more than the {left} bytes left of the file can hold"))
+            self.error(format!(
+                "{what} is {count}, more than the {left} bytes left of the file can hold; {CUT}"
+            ))
         })
     }
 
@@ -140,14 +144,15 @@ impl<'a> Cursor<'a> {
     /// A string that has to be a name.
     pub(super) fn name(&mut self, what: &str) -> Result<&'a str, FormatError> {
         let bytes = self.string(what)?;
-        std::str::from_utf8(bytes).map_err(|_| self.error(format!("{what} is not valid UTF-8")))
+        std::str::from_utf8(bytes).map_err(|_| self.error(format!("{what} is not valid UTF-8; {CUT}")))
     }
 
     /// The number of a value's type.
     pub(super) fn value_type(&mut self, what: &str) -> Result<ValueType, FormatError> {
         let number = self.u32(&format!("the type of {what}"))?;
         let known = ValueType::BY_NUMBER.get(number as usize).copied();
-        known.ok_or_else(|| self.error(format!("{what} is of type {number}, which GGUF does not have")))
+        known
+            .ok_or_else(|| self.error(format!("{what} is of type {number}, which GGUF does not have; {CUT}")))
     }
 
     /// Goes over a value of this type; returns where it lies.
@@ -164,7 +169,7 @@ impl<'a> Cursor<'a> {
             }
             ValueType::Array => {
                 if depth == DEEPEST {
-                    return Err(self.error(format!("{what} holds arrays more than {DEEPEST} deep")));
+                    return Err(self.error(format!("{what} holds arrays more than {DEEPEST} deep; {CUT}")));
                 }
                 let inner = self.value_type(what)?;
                 let count = self.count(inner.least_bytes(), &format!("the number of elements of {what}"))?;
