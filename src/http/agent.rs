@@ -19,8 +19,12 @@ pub struct Patience {
     pub longest_wait: Duration,
     /// The longest that a connection may take to open.
     pub connect: Duration,
+    /// The longest until an answer begins that takes no work.
+    pub answer: Duration,
     /// The longest that a connection may be silent.
     pub silence: Duration,
+    /// The longest between two parts of a stream.
+    pub pause: Duration,
 }
 
 impl Default for Patience {
@@ -30,7 +34,9 @@ impl Default for Patience {
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(90),
             connect: Duration::from_secs(15),
+            answer: Duration::from_secs(30),
             silence: Duration::from_secs(30),
+            pause: Duration::from_secs(30),
         }
     }
 }

@@ -16,13 +16,16 @@ use super::key::ApiKey;
 use super::refusal::{Whole, tidy};
 use crate::http::{Connections, Patience, Proxies};
 
-/// How patient a client of an engine is: a long prompt may take minutes before the first token comes.
+/// How patient a client of an engine is: a long prompt may take minutes before the first token comes, but who is there, and
+/// the tokens that follow, are told sooner.
 pub const PATIENCE: Patience = Patience {
     attempts: 3,
     first_wait: Duration::from_millis(500),
     longest_wait: Duration::from_secs(10),
     connect: Duration::from_secs(10),
+    answer: Duration::from_secs(30),
     silence: Duration::from_secs(300),
+    pause: Duration::from_secs(60),
 };
 
 /// How often who waits looks for an interruption.
@@ -79,7 +82,7 @@ impl Client {
         let exchange = self.exchange();
         let coming = exchange.ask(self.call(path, Some(body), true));
         let (client, path) = (self.clone(), path.to_owned());
-        Ok(Events { client, path, coming, exchange: Some(exchange) })
+        Ok(Events { client, path, coming, exchange: Some(exchange), has_begun: false })
     }
 
     pub(super) fn strange(&self, what: impl Into<String>) -> ServerError {
@@ -141,16 +144,17 @@ impl Client {
     fn once(&self, path: &str, body: Option<Vec<u8>>, interrupt: &AtomicBool) -> Result<Whole, ServerError> {
         let exchange = self.exchange();
         let coming = exchange.ask(self.call(path, body, false));
-        match next(&coming, interrupt) {
+        // The connection itself ends a silence.
+        match next(&coming, interrupt, None) {
             Ok(Some(Came::Whole(whole))) => {
                 self.give_back(exchange);
                 Ok(whole)
             }
             Ok(Some(Came::Failed(error))) => Err(error),
             Ok(Some(Came::Event(_) | Came::Ended) | None) => Err(self.thread_gone()),
-            Err(error) => {
+            Err(_) => {
                 exchange.close();
-                Err(error)
+                Err(ServerError::Stopped)
             }
         }
     }
@@ -161,13 +165,14 @@ impl Client {
     }
 
     fn call(&self, path: &str, body: Option<Vec<u8>>, wants_events: bool) -> Call {
+        let Patience { answer, silence, .. } = self.patience;
         Call {
             host: self.host(),
             address: self.address.at(path),
+            silence: if body.is_some() { silence } else { answer.min(silence) },
             body,
             key: self.key.clone(),
             wants_events,
-            silence: self.patience.silence.as_secs(),
         }
     }
 
@@ -194,6 +199,8 @@ pub(super) struct Events {
     coming: Receiver<Came>,
     /// `None` after the end.
     exchange: Option<Exchange>,
+    /// Whether one came: others follow sooner than the first.
+    has_begun: bool,
 }
 
 impl Events {
@@ -202,9 +209,21 @@ impl Events {
         if self.exchange.is_none() {
             return Ok(None);
         }
-        let came = next(&self.coming, interrupt).inspect_err(|_| self.close())?;
+        let pause = self.client.patience.pause;
+        let came = next(&self.coming, interrupt, self.has_begun.then_some(pause)).map_err(|unanswered| {
+            self.close();
+            match unanswered {
+                Unanswered::Stopped => ServerError::Stopped,
+                Unanswered::Silent => {
+                    ServerError::Silent { host: self.client.host(), seconds: pause.as_secs() }
+                }
+            }
+        })?;
         match came {
-            Some(Came::Event(data)) => Ok(Some(data)),
+            Some(Came::Event(data)) => {
+                self.has_begun = true;
+                Ok(Some(data))
+            }
             Some(Came::Ended) => {
                 if let Some(exchange) = self.exchange.take() {
                     self.client.give_back(exchange);
@@ -243,11 +262,27 @@ impl Drop for Events {
     }
 }
 
-/// What comes next, unless somebody interrupts; `None` where nothing can come.
-fn next(coming: &Receiver<Came>, interrupt: &AtomicBool) -> Result<Option<Came>, ServerError> {
+/// Why nothing came.
+enum Unanswered {
+    /// Somebody interrupted.
+    Stopped,
+    /// Nothing came for so long.
+    Silent,
+}
+
+/// What comes next, unless somebody interrupts, or nothing comes for `most`; `None` where nothing can come.
+fn next(
+    coming: &Receiver<Came>,
+    interrupt: &AtomicBool,
+    most: Option<Duration>,
+) -> Result<Option<Came>, Unanswered> {
+    let began = Instant::now();
     loop {
         if interrupt.load(Ordering::Relaxed) {
-            return Err(ServerError::Stopped);
+            return Err(Unanswered::Stopped);
+        }
+        if most.is_some_and(|most| began.elapsed() > most) {
+            return Err(Unanswered::Silent);
         }
         match coming.recv_timeout(SLICE) {
             Ok(came) => return Ok(Some(came)),

@@ -3,9 +3,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::time::Duration;
 
 use ureq::http::Response;
-use ureq::{Agent, Body, Error, Timeout};
+use ureq::{Agent, Body, Error, RequestBuilder, Timeout};
 
 use super::error::ServerError;
 use super::key::ApiKey;
@@ -29,8 +30,8 @@ pub(super) struct Call {
     pub key: Option<ApiKey>,
     /// Whether events are expected.
     pub wants_events: bool,
-    /// Seconds, for words.
-    pub silence: u64,
+    /// The longest until the answer begins, and between two parts of it.
+    pub silence: Duration,
 }
 
 /// What comes of a request.
@@ -106,15 +107,21 @@ fn send(agent: &Agent, call: &Call) -> Result<Response<Body>, Error> {
     let key = call.key.as_ref().map(ApiKey::header);
     match &call.body {
         Some(body) => {
-            let request = agent.post(&call.address).header("content-type", "application/json");
+            let request = patient(agent.post(&call.address), call.silence);
+            let request = request.header("content-type", "application/json");
             let request = key.iter().fold(request, |request, key| request.header("authorization", key));
             request.send(body.as_slice())
         }
         None => {
-            let request = agent.get(&call.address);
+            let request = patient(agent.get(&call.address), call.silence);
             key.iter().fold(request, |request, key| request.header("authorization", key)).call()
         }
     }
+}
+
+/// A request that waits so long.
+fn patient<B>(request: RequestBuilder<B>, silence: Duration) -> RequestBuilder<B> {
+    request.config().timeout_recv_response(Some(silence)).timeout_per_read(Some(silence)).build()
 }
 
 /// Whether a connection may have been closed before the request came.
@@ -136,7 +143,7 @@ fn no_answer(call: &Call, error: &Error) -> ServerError {
     }
     match error {
         Error::Timeout(Timeout::RecvResponse | Timeout::PerRead | Timeout::RecvBody) => {
-            ServerError::Silent { host, seconds: call.silence }
+            ServerError::Silent { host, seconds: call.silence.as_secs() }
         }
         Error::Timeout(_) => ServerError::Unreachable { host, reason: "it does not answer".to_owned() },
         Error::Io(error) if is_stale(&Error::Io(error.kind().into())) => {
@@ -152,10 +159,10 @@ fn no_answer(call: &Call, error: &Error) -> ServerError {
 fn broken_off(call: &Call, error: &std::io::Error) -> ServerError {
     let host = call.host.clone();
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::Timeout(_)) => ServerError::Silent { host, seconds: call.silence },
+        Some(Error::Timeout(_)) => ServerError::Silent { host, seconds: call.silence.as_secs() },
         Some(Error::BodyExceedsLimit(_)) => too_much(call, "an answer", LARGEST_ANSWER),
         _ if error.kind() == std::io::ErrorKind::TimedOut => {
-            ServerError::Silent { host, seconds: call.silence }
+            ServerError::Silent { host, seconds: call.silence.as_secs() }
         }
         _ => ServerError::BrokenOff { host, reason: broken(error) },
     }

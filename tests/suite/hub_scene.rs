@@ -37,6 +37,7 @@ impl Scene {
             longest_wait: Duration::from_secs(5),
             connect: Duration::from_secs(5),
             silence: Duration::from_millis(700),
+            ..settings.patience
         };
         settings
     }

@@ -36,7 +36,9 @@ pub fn patience() -> Patience {
         first_wait: Duration::from_millis(10),
         longest_wait: Duration::from_secs(3),
         connect: Duration::from_secs(5),
+        answer: Duration::from_secs(5),
         silence: Duration::from_secs(5),
+        pause: Duration::from_secs(2),
     }
 }
 

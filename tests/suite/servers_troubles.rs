@@ -475,6 +475,32 @@ fn whoever_waits_can_stop_at_any_time() {
     }
 }
 
+#[test]
+fn who_is_there_and_the_next_token_are_waited_for_less_than_the_first_one() {
+    let silent = || Reply::json(&json!({})).ending(End::Silence);
+    let player = always(silent());
+    let address = ServerAddress::parse(&player.address()).unwrap();
+    let soon = Patience { answer: Duration::from_secs(1), silence: Duration::from_secs(60), ..patience() };
+    let begin = Instant::now();
+    let error = Server::connect(&address, None, soon, &NEVER).map(drop).unwrap_err();
+    assert!(matches!(error, ServerError::Silent { seconds: 1, .. }), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+
+    let event = completion(&json!({"token_id:432": -0.5})).to_string();
+    let mut turning = Turning::new(Reply::events([event]).ending(End::Silence));
+    let begin = Instant::now();
+    let mut stream = turning.server.stream(PROMPT, &StreamAsk { most_tokens: 9, ..ASK }).unwrap();
+    let error = loop {
+        if let Err(error) = stream.next(&NEVER) {
+            break error;
+        }
+    };
+    let pause = patience().pause;
+    assert_eq!(error, ServerError::Silent { host: turning.player.host(), seconds: pause.as_secs() });
+    assert!(begin.elapsed() < pause + Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(closes_soon(&turning.player), "the connection stays open");
+}
+
 fn closes_soon(player: &Player) -> bool {
     (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
