@@ -1,20 +1,23 @@
 //! Arguments become a window or a command without one; errors become one line and an exit code.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::ensure;
-use clap::Parser;
-use logitscope::cli::{self, Arguments, Outcome};
+use logitscope::cli::{self, Arguments, CliError, Outcome};
 use logitscope::gpu;
 use logitscope::problems;
 use logitscope::session::Session;
 use logitscope::ui;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::read(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(told) => return tell(&told),
+    };
     log_to_stderr(arguments.verbose);
     problems::install();
-    if arguments.safe_mode {
+    if arguments.is_safe_mode() {
         gpu::be_conservative();
     }
     match run(arguments) {
@@ -23,10 +26,27 @@ fn main() -> ExitCode {
         Err(error) => {
             // Without the chain of sources: our messages have their causes in them.
             let message = error.to_string();
-            let lines: Vec<&str> = message.lines().map(str::trim).collect();
-            eprintln!("error: {}", lines.join(" "));
+            if error.downcast_ref::<CliError>().is_some_and(CliError::shows_a_place) {
+                eprintln!("error: {message}");
+            } else {
+                let lines: Vec<&str> = message.lines().map(str::trim).collect();
+                eprintln!("error: {}", lines.join(" "));
+            }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Tells what the parser of arguments has to tell: help, the version, or what is wrong with them.
+fn tell(told: &clap::Error) -> ExitCode {
+    let printed = told.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        // A reader that goes away, as `head` does, has what it wants.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("error: {}", CliError::Print(error));
+            ExitCode::FAILURE
+        }
+        _ => u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
     }
 }
 

@@ -20,6 +20,7 @@ mod suite {
     mod conversations;
     mod counting_model;
     mod decoding;
+    mod documented;
     mod drafts;
     mod engine;
     mod expert_families;
@@ -105,6 +106,7 @@ mod suite {
     mod streamed_experts;
     mod streaming;
     mod support;
+    mod terminal;
     mod token_kinds;
     mod tokenizer;
     mod told;

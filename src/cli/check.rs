@@ -14,6 +14,7 @@ use crate::gpu::AdapterInfo;
 use crate::model::{Divergence, DivergenceSummary};
 use crate::session::command::SpecialTokens;
 use crate::session::{LoadPart, Prompt, Share};
+use crate::units::signed;
 use crate::verify::{Findings, OpFinding, PrecisionCost, SelfTest, SelfTestError, Watcher};
 
 /// The JSON object of `check --json`.
@@ -130,15 +131,17 @@ fn cost(cost: &PrecisionCost) -> String {
         let Divergence { relative_error, kl_nats, top_agrees } = position;
         let top = if *top_agrees { "same" } else { "another" };
         let percent = 100.0 * relative_error;
-        text += &format!("  {index:>8} {id:>8} {percent:>13.3} % {kl_nats:>12.2e}  {top}\n");
+        let kl = signed(&format!("{kl_nats:.2e}"));
+        text += &format!("  {index:>8} {id:>8} {percent:>13.3} % {kl:>12}  {top}\n");
     }
     let DivergenceSummary { mean_relative_error, largest_relative_error, mean_kl_nats, top_agreement } =
         summary;
     text + &format!(
-        "relative error {:.3} % on average, {:.3} % at most; KL {mean_kl_nats:.2e} nats on average; \
+        "relative error {:.3} % on average, {:.3} % at most; KL {} nats on average; \
          the same top token at {:.0} % of the positions\n",
         100.0 * mean_relative_error,
         100.0 * largest_relative_error,
+        signed(&format!("{mean_kl_nats:.2e}")),
         100.0 * top_agreement
     )
 }

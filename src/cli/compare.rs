@@ -8,6 +8,7 @@ use super::output::{StatusLine, status};
 use crate::session::reading::{Pair, Reading};
 use crate::session::{OpinionSummary, ReadyModel, SecondOpinion};
 use crate::trace::Run;
+use crate::units::{counted, signed};
 
 /// What another model says of a text. The `other_` numbers are its own, those without are the text's model's.
 #[derive(Serialize)]
@@ -65,9 +66,9 @@ pub(super) fn read(
     let facts = &other.loaded.model;
     if readable < run.line.len() {
         status(&format!(
-            "warning: {} can read {readable} of {} steps, because a context ends there",
+            "warning: {} can read {readable} of {}, because a context ends there",
             facts.name,
-            run.line.len()
+            counted(run.line.len(), "step")
         ));
     }
     Ok(Some(ComparisonJson {
@@ -81,12 +82,14 @@ pub(super) fn read(
 /// The sums, for a person.
 pub(super) fn report(comparison: &ComparisonJson) {
     let ComparisonJson { model, weights, sums, steps } = comparison;
-    status(&format!("{model} ({weights}) of {} steps", steps.len()));
+    status(&format!("{model} ({weights}) of {}", counted(steps.len(), "step")));
     let Some(sums) = sums else { return };
     status(&format!("  same first token {:.1} %", 100.0 * sums.top_agreement));
     status(&format!(
-        "  KL(text's model || it) {:.2e} nats on average, {:.2e} at most (step {})",
-        sums.mean_kl_nats, sums.largest_kl_nats, sums.largest_kl_step
+        "  KL(text's model || it) {} nats on average, {} at most (step {})",
+        signed(&format!("{:.2e}", sums.mean_kl_nats)),
+        signed(&format!("{:.2e}", sums.largest_kl_nats)),
+        sums.largest_kl_step
     ));
     status(&format!(
         "  perplexity {:.3}, by the text's own model {:.3}",

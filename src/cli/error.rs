@@ -10,14 +10,18 @@ use crate::model::ModelError;
 use crate::session::reading::ReadingError;
 use crate::session::{DraftError, LoadError, RunError, VocabularyMisfit};
 use crate::synthetic::UnfitFormat;
+use crate::system_errors::words;
+use crate::tokenizer::TokenizerError;
+use crate::tokenizer::chat::ChatError;
 use crate::trace::file::TraceFileError;
+use crate::units::counted;
 use crate::verify::SelfTestError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The prompt's file.
-    #[error("the prompt could not be read: {}: {reason}", file.display())]
+    #[error("the prompt could not be read: {}: {}", file.display(), words(reason))]
     Prompt {
         /// The file.
         file: PathBuf,
@@ -33,7 +37,7 @@ pub enum CliError {
         reason: String,
     },
     /// A grammar's file.
-    #[error("the grammar could not be read: {}: {reason}", file.display())]
+    #[error("the grammar could not be read: {}: {}", file.display(), words(reason))]
     Grammar {
         /// The file.
         file: PathBuf,
@@ -78,6 +82,9 @@ pub enum CliError {
         /// Why.
         problem: String,
     },
+    /// Headers that cannot be read.
+    #[error("the model could not be inspected: {0}")]
+    Damaged(String),
     /// Loading.
     #[error("the model could not be loaded: {0}")]
     Load(#[from] LoadError),
@@ -101,6 +108,11 @@ pub enum CliError {
     /// A text for a model that has no tokenizer.
     #[error("the text could not be tokenised: {0}")]
     Tokenise(RunError),
+    /// A conversation with a model that has no template for one.
+    #[error(
+        "the prompt cannot be put as a chat: the model has no chat template. Leave --chat out, or name a model for conversations with -m; `logitscope get` lists some that are good to begin with"
+    )]
+    NoChatTemplate,
     /// A prompt or settings that no run can begin with.
     #[error("the run cannot begin: {0}")]
     Begin(RunError),
@@ -112,8 +124,9 @@ pub enum CliError {
     Model(#[from] ModelError),
     /// A position that the prompt does not have.
     #[error(
-        "the prompt cannot be probed: there is no position {position}, since it has {tokens} tokens: choose 0 to {}",
-        tokens - 1
+        "the prompt cannot be probed: there is no position {position}, since it has {}: choose 0 to {}",
+        counted(*tokens, "token"),
+        tokens.saturating_sub(1)
     )]
     ProbePosition {
         /// The position.
@@ -125,7 +138,7 @@ pub enum CliError {
     #[error("no GPU can be used: {0}")]
     Gpu(#[from] GpuError),
     /// A file of results.
-    #[error("the results could not be written: {}: {reason}", file.display())]
+    #[error("the results could not be written: {}: {}", file.display(), words(reason))]
     Write {
         /// The file.
         file: PathBuf,
@@ -142,7 +155,7 @@ pub enum CliError {
     #[error("the page could not be written: {0}")]
     Page(#[from] PageError),
     /// Standard output, for another reason than a reader that went away.
-    #[error("the answer could not be printed: stdout: {0}")]
+    #[error("the answer could not be printed: stdout: {}", words(.0))]
     Print(std::io::Error),
     /// A benchmark that the model has no room for.
     #[error(
@@ -155,7 +168,7 @@ pub enum CliError {
         longest: usize,
     },
     /// The program's own file, which the parts of a report run.
-    #[error("the report cannot be made: the program's own file is not found: {0}")]
+    #[error("the report cannot be made: the program's own file is not found: {}", words(.0))]
     Program(std::io::Error),
     /// A format that the shape's rows cannot be stored in.
     #[error("the benchmark cannot run: {0}")]
@@ -180,6 +193,27 @@ pub enum CliError {
         "the check failed: {0}, too. The model's weights do that, not the GPU: the file may be damaged, or some of its numbers are too large; get it again from where it came"
     )]
     Weights(String),
+}
+
+impl CliError {
+    /// A run that cannot begin.
+    pub(super) fn begin(error: RunError) -> Self {
+        if lacks_chat_template(&error) { Self::NoChatTemplate } else { Self::Begin(error) }
+    }
+
+    /// A prompt that does not become ids.
+    pub(super) fn tokenise(error: RunError) -> Self {
+        if lacks_chat_template(&error) { Self::NoChatTemplate } else { Self::Tokenise(error) }
+    }
+
+    /// Whether the message has several lines, which show the place of an error in a text.
+    pub fn shows_a_place(&self) -> bool {
+        matches!(self, Self::Begin(RunError::Grammar(_)) | Self::Run(RunError::Grammar(_)))
+    }
+}
+
+fn lacks_chat_template(error: &RunError) -> bool {
+    matches!(error, RunError::Tokenizer(TokenizerError::Chat(ChatError::Missing)))
 }
 
 impl From<SelfTestError> for CliError {

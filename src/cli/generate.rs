@@ -1,6 +1,6 @@
 //! `generate`: decodes in the terminal.
 
-use super::arguments::{BeamOptions, EarlyStoppingOption, Generate, SpeculativeOptions};
+use super::arguments::{BeamOptions, EarlyStoppingOption, Generate};
 use super::compare;
 use super::error::CliError;
 use super::generate_json::{GenerateJson, stop_name};
@@ -8,6 +8,8 @@ use super::interrupt::INTERRUPTED;
 use super::model::{self, Beside, Loaded};
 use super::outcome::Outcome;
 use super::output::{Listener, StatusLine, print, print_json, rate, seconds, status};
+use super::unused;
+use super::waiting::Watch;
 use crate::decoding::{
     BeamSettings, CacheUse, ContrastiveSettings, Control, DecodingError, DecodingSettings, Drafter,
     EarlyStopping, EosRule, LookaheadSettings, Picking, SpeculativeSettings, StageSettings, StopSettings,
@@ -16,10 +18,12 @@ use crate::decoding::{
 use crate::export::page;
 use crate::session::{Decode, LoadError, ReadyModel, RunError};
 use crate::trace::{Node, Phase, PhaseFigures, Run, StopReason, file};
-use crate::units::bytes;
+use crate::units::{bytes, counted};
 
 /// Runs the command.
 pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
+    arguments.trace.iter().try_for_each(|path| file::check_place(path))?;
+    arguments.html.iter().try_for_each(|path| page::check_place(path))?;
     let prompt = model::prompt(&arguments.prompt, &arguments.special)?;
     let settings = settings(arguments)?;
     let draft = arguments.speculative.draft_model.as_ref();
@@ -34,15 +38,15 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
         }
         loaded => loaded?,
     };
-    if let Some(note) = note_unused(arguments) {
-        status(&note);
-    }
+    unused::notes(arguments).iter().for_each(|note| status(note));
     let inputs = match model::strategy_inputs(&settings, &mut ready, draft.as_ref()) {
         Err(RunError::DraftingHead(LoadError::Stopped)) => return Ok(Outcome::Interrupted),
-        inputs => inputs.map_err(CliError::Begin)?,
+        inputs => inputs.map_err(CliError::begin)?,
     };
-    let mut decode = Decode::begin_with(&ready, inputs, &prompt, &settings).map_err(CliError::Begin)?;
-    let result = decode_all(&mut decode, &mut ready, arguments);
+    let watch = Watch::of(&ready);
+    let decode = watch.during(|| Decode::begin_with(&ready, inputs, &prompt, &settings));
+    let mut decode = decode.map_err(CliError::begin)?;
+    let result = decode_all(&mut decode, &mut ready, arguments, &watch);
     let has_text = ready.tokenizer.is_some();
     let longest = decode.longest();
     let run = decode.end(&mut ready);
@@ -69,16 +73,22 @@ pub(super) fn run(arguments: &Generate) -> Result<Outcome, CliError> {
 }
 
 /// Steps until the run ends, printing its text, that of beam search once it is settled; Ctrl-C and a reader that went away end it as cancelled.
-fn decode_all(decode: &mut Decode, ready: &mut ReadyModel, arguments: &Generate) -> Result<(), CliError> {
+fn decode_all(
+    decode: &mut Decode,
+    ready: &mut ReadyModel,
+    arguments: &Generate,
+    watch: &Watch,
+) -> Result<(), CliError> {
     let shows = !arguments.json.json;
     let streams = shows && arguments.strategy != StrategyKind::Beam;
     let mut line = StatusLine::new();
     let mut failure = None;
     while decode.run.stop.is_none() {
-        let mut progress = |done, total| line.show(&format!("initiation: {done} of {total} tokens"));
+        let mut progress =
+            |done, total| line.show(&format!("initiation: {done} of {}", counted(total, "token")));
         let mut control = Control { interrupt: &INTERRUPTED, progress: &mut progress };
         let printed = decode.run.line.len();
-        let step = decode.advance(ready, &mut control);
+        let step = watch.during(|| decode.advance(ready, &mut control));
         line.clear();
         match step {
             Ok(()) if streams => {
@@ -187,30 +197,6 @@ fn drawing_options(arguments: &Generate) -> Vec<&'static str> {
     set.chain(arguments.stages.for_sampling()).collect()
 }
 
-/// Tells of options that the strategy does not look at.
-fn note_unused(arguments: &Generate) -> Option<String> {
-    let SpeculativeOptions { draft_model, drafter, .. } = &arguments.speculative;
-    let given = [("--draft-model", draft_model.is_some()), ("--drafter", drafter.is_some())];
-    let given = given.into_iter().find(|(_, given)| *given);
-    if let Some((option, _)) = given.filter(|_| arguments.strategy != StrategyKind::Speculative) {
-        return Some(format!("note: {option} is of use with --strategy speculative alone"));
-    }
-    if let (Some(_), Some(Drafter::Lookup | Drafter::Head)) = (draft_model, drafter) {
-        return Some("note: --draft-model is of no use with another --drafter than model".to_owned());
-    }
-    let names = drawing_options(arguments);
-    let decoding = match arguments.strategy {
-        StrategyKind::Greedy => "greedy decoding",
-        StrategyKind::Contrastive => "contrastive search",
-        StrategyKind::Lookahead => "lookahead decoding",
-        StrategyKind::Sample | StrategyKind::Beam | StrategyKind::Speculative | StrategyKind::Server => {
-            return None;
-        }
-    };
-    let unused = !names.is_empty();
-    unused.then(|| format!("note: {decoding} ignores {}; add --strategy sample", names.join(", ")))
-}
-
 fn report_figures(run: &Run) {
     let phases = &run.phases;
     let stop = run.stop.map_or("", stop_name);
@@ -218,14 +204,14 @@ fn report_figures(run: &Run) {
     status(&format!("{} on {} ({})", run.model.name, run.adapter.name, run.adapter.backend));
     status(&format!("  load         {:>9}  {}", seconds(phases.load.seconds), bytes(phases.load.amount)));
     status(&format!(
-        "  tokenise     {:>9}  {} tokens",
+        "  tokenise     {:>9}  {}",
         seconds(phases.tokenise.seconds),
-        phases.tokenise.amount
+        counted(phases.tokenise.amount as usize, "token")
     ));
     status(&format!(
-        "  initiation   {:>9}  {} rows, {:.1} tokens/s",
+        "  initiation   {:>9}  {}, {:.1} tokens/s",
         seconds(phases.initiation.seconds),
-        phases.initiation.amount,
+        counted(phases.initiation.amount as usize, "row"),
         speed(run.prompt.len() as u64, &phases.initiation)
     ));
     let tokens = run.line_nodes().filter(|node| node.phase == Phase::Incremental).count();
@@ -236,16 +222,17 @@ fn report_figures(run: &Run) {
         String::new()
     };
     status(&format!(
-        "  incremental  {:>9}  {steps} steps{each}, {} rows, {:.1} tokens/s",
+        "  incremental  {:>9}  {}{each}, {}, {:.1} tokens/s",
         seconds(phases.incremental.seconds),
-        phases.incremental.amount,
+        counted(steps, "step"),
+        counted(phases.incremental.amount as usize, "row"),
         speed(tokens as u64, &phases.incremental)
     ));
     if let Some(states) = run.states() {
         let stored = format!("{} stored, {}", states.stored, bytes(states.bytes));
         status(&format!(
-            "  states                  {stored}, {} positions computed again",
-            states.recomputed_positions
+            "  states                  {stored}, {} computed again",
+            counted(states.recomputed_positions as usize, "position")
         ));
     }
     status(&format!("  detokenise   {:>9}  stopped: {stop}", seconds(phases.detokenise.seconds)));

@@ -10,7 +10,7 @@ use super::output::{print, print_json};
 use crate::formats::Inspection;
 use crate::gpu;
 use crate::session::{AdapterMatch, AdapterRoom, Limit, LoadRequest, MemoryNeed, ModelCard};
-use crate::units::bytes;
+use crate::units::{bytes, counted, grouped};
 
 /// Runs the command. A machine without an adapter is no failure, unless one was asked for.
 pub(super) fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
@@ -27,6 +27,9 @@ pub(super) fn run(arguments: &Inspect) -> Result<Outcome, CliError> {
         Err(error) if request.adapter.is_some() => return Err(error.into()),
         adapter => ModelCard::beside(&request, adapter)?,
     };
+    if let Some(damage) = card.facts.damage {
+        return Err(CliError::Damaged(damage));
+    }
     if arguments.json.json {
         print_json(&card)?;
     } else {
@@ -49,17 +52,21 @@ fn text(card: &ModelCard) -> String {
     line("family", facts.named_family().as_deref().unwrap_or("unknown"));
     if let Ok(serde_json::Value::Object(architecture)) = serde_json::to_value(&facts.architecture) {
         for (name, value) in architecture.iter().filter(|(_, value)| !value.is_null()) {
-            line(&name.replace('_', " "), value.to_string().trim_matches('"'));
+            let shown = value.as_u64().map_or_else(|| value.to_string(), grouped);
+            line(&name.replace('_', " "), shown.trim_matches('"'));
         }
     }
     for (name, value) in kept(facts) {
         line(name, &value);
     }
-    line("parameters", &facts.parameters.to_string());
+    line("parameters", &grouped(facts.parameters));
     for format in &facts.formats {
         let share = 100.0 * format.share;
         let size = bytes(format.bytes);
-        line("format", &format!("{}: {} tensors, {size}, {share:.0} %", format.format, format.tensors));
+        line(
+            "format",
+            &format!("{}: {}, {size}, {share:.0} %", format.format, counted(format.tensors, "tensor")),
+        );
     }
     facts.files.iter().for_each(|file| line("file", &format!("{}, {}", file.file, bytes(file.bytes))));
     line("tokenizer", &card.tokenizer());
@@ -144,7 +151,7 @@ fn memory(need: &MemoryNeed, adapter: &AdapterMatch) -> String {
         Some(Limit::Layers) => ", with layers that cross the bus",
         None => "",
     };
-    format!("{} with {} positions{beyond}", bytes(need.total_bytes), need.context)
+    format!("{} with {}{beyond}", bytes(need.total_bytes), counted(need.context, "position"))
 }
 
 /// What the adapter can hold.
@@ -164,7 +171,7 @@ fn room_lines(room: &AdapterRoom, line: &mut impl FnMut(&str, &str)) {
     }
     room.no_room.iter().for_each(|problem| line("cannot run", problem));
     let longest = room.streamed.map_or(fit.context(), |streamed| streamed.context);
-    line("longest there", &format!("{longest} positions"));
+    line("longest there", &counted(longest, "position"));
     for part in &fit.too_large {
         let need = bytes(part.bytes);
         line("too large", &format!("{}: needs {need} in one binding; loading will fail there", part.what));

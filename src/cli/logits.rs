@@ -1,7 +1,6 @@
 //! `logits`: the logits of every prompt position, to a safetensors file and as JSON.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -14,6 +13,8 @@ use super::{interrupt, model};
 use crate::model::batch::RowOutput;
 use crate::model::selection::highest_of;
 use crate::model::{Batch, LanguageModel, ModelError};
+use crate::units::counted;
+use crate::whole_file::{self, WholeFile};
 
 /// Rows of one pass: few enough that progress moves and Ctrl-C is answered soon.
 const CHUNK_ROWS: usize = 32;
@@ -25,10 +26,15 @@ struct LogitsJson {
     top: Vec<Vec<(u32, f32)>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(super) fn run(arguments: &Logits) -> Result<Outcome, CliError> {
+    if let Some(path) = &arguments.out {
+        whole_file::check(path).map_err(|reason| CliError::Write { file: path.clone(), reason })?;
+    }
     let loaded = model::load_with_prompt(&arguments.model, &arguments.prompt, &arguments.special)?;
     let Some((mut ready, ids)) = loaded else { return Ok(Outcome::Interrupted) };
     let vocabulary = ready.model.vocabulary();
@@ -49,9 +55,9 @@ pub(super) fn run(arguments: &Logits) -> Result<Outcome, CliError> {
     }
     if arguments.json.json {
         let text = ready.tokenizer.as_ref().map(|tokenizer| tokenizer.decode(&ids));
-        print_json(&LogitsJson { prompt_ids: ids, top, text })?;
+        print_json(&LogitsJson { prompt_ids: ids, top, text, out: arguments.out.clone() })?;
     } else {
-        status(&format!("logits of {} positions × {vocabulary} vocabulary entries", ids.len()));
+        status(&format!("logits of {} × {vocabulary} vocabulary entries", counted(ids.len(), "position")));
     }
     Ok(Outcome::Done)
 }
@@ -83,18 +89,16 @@ fn each_row(
     Ok(Outcome::Done)
 }
 
-/// A safetensors file that is written row by row beside its place, and moved there when it is whole.
+/// A safetensors file that is written row by row.
 struct LogitsFile {
     place: PathBuf,
-    beside: PathBuf,
-    writer: BufWriter<File>,
+    file: WholeFile,
 }
 
 impl LogitsFile {
     fn create(place: &Path, rows: usize, columns: usize) -> Result<Self, CliError> {
-        let beside = place.with_added_extension("partial");
         let failed = |reason| CliError::Write { file: place.to_owned(), reason };
-        let mut writer = BufWriter::new(File::create(&beside).map_err(failed)?);
+        let mut file = WholeFile::create(place).map_err(failed)?;
         // The format: the header's length as u64, the header in JSON padded with spaces to 8 bytes, the data.
         let bytes = rows * columns * size_of::<f32>();
         let header = serde_json::json!({
@@ -103,26 +107,19 @@ impl LogitsFile {
         let mut header = header.to_string();
         header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
         let length = (header.len() as u64).to_le_bytes();
-        writer.write_all(&length).and_then(|()| writer.write_all(header.as_bytes())).map_err(failed)?;
-        Ok(Self { place: place.to_owned(), beside, writer })
+        file.write_all(&length).and_then(|()| file.write_all(header.as_bytes())).map_err(failed)?;
+        Ok(Self { place: place.to_owned(), file })
     }
 
     fn append(&mut self, row: &[f32]) -> Result<(), CliError> {
         let mut numbers = row.iter().map(|logit| logit.to_le_bytes());
-        let written = numbers.try_for_each(|bytes| self.writer.write_all(&bytes));
+        let written = numbers.try_for_each(|bytes| self.file.write_all(&bytes));
         written.map_err(|reason| CliError::Write { file: self.place.clone(), reason })
     }
 
-    fn finish(mut self) -> Result<(), CliError> {
-        let moved = self.writer.flush().and_then(|()| std::fs::rename(&self.beside, &self.place));
-        moved.map_err(|reason| CliError::Write { file: self.place.clone(), reason })
-    }
-}
-
-impl Drop for LogitsFile {
-    /// What is not whole goes; after `finish` there is nothing left to remove.
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.beside);
+    fn finish(self) -> Result<(), CliError> {
+        let Self { place, file } = self;
+        file.finish().map_err(|reason| CliError::Write { file: place, reason })
     }
 }
 

@@ -27,6 +27,8 @@ mod probe;
 mod report;
 mod stage_options;
 mod tokenize;
+mod unused;
+mod waiting;
 
 pub use arguments::{Arguments, Command};
 pub use error::CliError;

@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::interrupt;
 use super::named::{draft_source, source};
 use super::output::{StatusLine, status};
+use super::waiting::Wait;
 use crate::decoding::{DecodingSettings, StrategyInputs, check_prompt};
 use crate::gpu::{Device, GpuError};
 use crate::session::command::{LoadRequest, SpecialTokens};
@@ -15,6 +16,7 @@ use crate::session::{
     self, ApiKey, DraftModel, GpuLoader, LoadError, LoadPart, Loader, Prompt, ReadyModel, RunError, Share,
     VocabularyMatch,
 };
+use crate::system_errors::words;
 use crate::tokenizer::chat::{Conversation, Message};
 use crate::tokenizer::without_byte_order_mark;
 use crate::units::bytes;
@@ -35,7 +37,7 @@ pub(super) fn load_with_prompt(
         Err(CliError::Load(LoadError::Stopped)) => return Ok(None),
         ready => ready?,
     };
-    let ids = ready.tokenise(&prompt).map_err(CliError::Begin)?;
+    let ids = ready.tokenise(&prompt).map_err(CliError::begin)?;
     check_prompt(&ids, &*ready.model).map_err(|error| CliError::Begin(error.into()))?;
     Ok(Some((ready, ids)))
 }
@@ -133,7 +135,14 @@ type Load = fn(&mut GpuLoader, &LoadRequest, &mut session::Progress<'_>) -> Resu
 fn watched(loader: &mut GpuLoader, request: &LoadRequest, load: Load) -> Result<ReadyModel, LoadError> {
     log::info!("loading {}", request.source.name());
     let mut line = StatusLine::new();
-    let ready = load(loader, request, &mut |part, share| report(&mut line, part, share));
+    let mut wait = Wait::of(&request.source);
+    let ready = load(loader, request, &mut |part, share| {
+        if let Some(words) = wait.as_mut().and_then(Wait::words) {
+            line.clear();
+            status(&words);
+        }
+        report(&mut line, part, share)
+    });
     line.clear();
     loader.take_warnings().iter().for_each(|warning| status(&format!("warning: {warning}")));
     let ready = ready?;
@@ -196,7 +205,7 @@ fn conversation(text: String, options: &ConversationOptions) -> Result<Conversat
         options.system.iter().map(|system| Message::new("system", system)).collect();
     if let Some(file) = &options.turns {
         let malformed = |reason: String| CliError::Turns { file: file.clone(), reason };
-        let text = std::fs::read_to_string(file).map_err(|error| malformed(error.to_string()))?;
+        let text = std::fs::read_to_string(file).map_err(|error| malformed(words(&error)))?;
         let turns: Vec<Message> = serde_json::from_str(without_byte_order_mark(&text))
             .map_err(|error| malformed(format!("it has to be a JSON list of objects: {error}")))?;
         messages.extend(turns);

@@ -20,6 +20,7 @@ struct PageJson<'a> {
 
 /// Runs the command.
 pub(super) fn run(arguments: &Page) -> Result<Outcome, CliError> {
+    page::check_place(&arguments.out)?;
     let run = file::read(&arguments.trace).map_err(CliError::OpenTrace)?;
     page::write(&arguments.out, &run)?;
     if arguments.json.json {

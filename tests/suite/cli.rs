@@ -638,7 +638,7 @@ fn chat_puts_the_prompt_into_the_models_template() {
     };
     let ask = ["-m", &model, "-p", "the king", "--chat"];
     let error = error_of(&[&["tokenize"][..], &ask].concat());
-    assert!(error.contains("have no chat template"), "{error}");
+    assert!(error.contains("has no chat template"), "{error}");
 
     template(
         "{{ bos_token }}{% for m in messages %}{{ m.content }}!{% endfor %}{% if add_generation_prompt %} so:{% endif %}",

@@ -42,6 +42,9 @@ fn a_report_without_time_says_what_it_left_out() {
     let parts = report["parts"].as_array().unwrap();
     assert_eq!(parts.last().unwrap()["state"], "left_out", "{page}");
     assert!(page.contains("Left out") && page.contains("no time was left"), "{page}");
+    let speeds = parts.iter().filter(|part| part["command"].as_str().unwrap().contains("--layers 1"));
+    let speeds: Vec<_> = speeds.map(|part| part["name"].as_str().unwrap()).collect();
+    assert!(speeds.len() > 5 && speeds.iter().all(|name| name.starts_with("one layer of ")), "{speeds:?}");
     assert!(report["quick"].as_bool().unwrap() && report["seconds"].as_f64().unwrap() < 30.0);
 }
 

@@ -96,6 +96,9 @@ pub struct Generate {
     /// Write the run to an HTML page, which any browser opens without a network
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Options that were typed, by their ids.
+    #[arg(skip)]
+    pub typed: Vec<String>,
 }
 
 /// Another model that reads the text that came.

@@ -78,6 +78,9 @@ pub enum PromptKernels {
 /// `adapters`.
 #[derive(Debug, Args)]
 pub struct Adapters {
+    /// Tell the kernels that --safe-mode would take (with -v)
+    #[arg(long)]
+    pub safe_mode: bool,
     #[command(flatten)]
     pub json: JsonOption,
 }

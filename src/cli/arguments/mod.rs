@@ -6,17 +6,18 @@ mod measuring;
 mod shared;
 mod shelf;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub(super) use generate::{
-    BeamOptions, CompareOptions, EarlyStoppingOption, Generate, Page, SpeculativeOptions,
-};
+pub(super) use generate::{BeamOptions, CompareOptions, EarlyStoppingOption, Generate, Page};
 pub(super) use insight::{Inspect, Logits, ProbeArguments, Tokenize};
 pub(super) use measuring::{Adapters, Bench, Check, PromptKernels, Report};
 pub(super) use shared::{ConversationOptions, ModelOptions, PromptOptions, SpecialOption};
 pub(super) use shelf::{Get, Models};
+
+use super::unused;
 
 /// Watch a language model decode: every step, every logit, on your own GPU.
 ///
@@ -31,11 +32,46 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Use only what every GPU has to offer, slowly, and begin with the first arrangement of panes: for when something breaks
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub safe_mode: bool,
     /// Tell more on stderr; twice for even more
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
+}
+
+impl Arguments {
+    /// Reads what was typed, the program's name first.
+    pub fn read(typed: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(typed)?;
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        if let (Some(Command::Generate(generate)), Some((_, matches))) =
+            (&mut arguments.command, matches.subcommand())
+        {
+            generate.typed = unused::typed(matches);
+        }
+        Ok(arguments)
+    }
+
+    /// Whether only what every GPU has is to be used.
+    pub fn is_safe_mode(&self) -> bool {
+        match &self.command {
+            None => self.safe_mode,
+            Some(Command::Generate(arguments)) => arguments.model.safe_mode,
+            Some(Command::Logits(arguments)) => arguments.model.safe_mode,
+            Some(Command::Probe(arguments)) => arguments.model.safe_mode,
+            Some(Command::Check(arguments)) => arguments.model.safe_mode,
+            Some(Command::Bench(arguments)) => arguments.model.safe_mode,
+            Some(Command::Adapters(arguments)) => arguments.safe_mode,
+            Some(
+                Command::Page(_)
+                | Command::Tokenize(_)
+                | Command::Inspect(_)
+                | Command::Models(_)
+                | Command::Get(_)
+                | Command::Report(_),
+            ) => false,
+        }
+    }
 }
 
 const EXAMPLES: &str = "Examples:

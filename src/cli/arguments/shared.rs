@@ -34,6 +34,9 @@ pub struct ModelOptions {
     /// cross the bus in every pass. Left out, all that the GPU has
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub gpu_memory: Option<u64>,
+    /// Use only what every GPU has to offer, slowly: for when something breaks
+    #[arg(long)]
+    pub safe_mode: bool,
 }
 
 /// What to continue, measure or tokenise.

@@ -40,7 +40,7 @@ pub struct Get {
     pub json: JsonOption,
 }
 
-const GET_HELP: &str = "It goes into the hub's own cache, where other programs find it, and its name does for -m. A download that was
-stopped or broke goes on where it was. What is set for the hub's own programs counts here as well: HF_TOKEN (or
-`hf auth login`) for models whose terms you accepted, HF_HOME and HF_HUB_CACHE, HF_ENDPOINT for a mirror,
-HF_HUB_OFFLINE, HTTPS_PROXY and NO_PROXY.";
+const GET_HELP: &str = "It goes into the hub's own cache, where other programs find it, and its name does for -m. A download that was \
+     stopped or broke goes on where it was. What is set for the hub's own programs counts here as well: HF_TOKEN (or \
+     `hf auth login`) for models whose terms you accepted, HF_HOME and HF_HUB_CACHE, HF_ENDPOINT for a mirror, \
+     HF_HUB_OFFLINE, HTTPS_PROXY and NO_PROXY.";

@@ -22,12 +22,15 @@ use crate::model::{Batch, Fused, LanguageModel, ModelError, Weights, fuse};
 use crate::session::LoadError;
 use crate::session::opened::format_names;
 use crate::synthetic::spread_tokens;
-use crate::units::bytes;
+use crate::units::{bytes, counted};
 
 /// The JSON object of `bench --json`.
 #[derive(Serialize)]
 struct BenchJson {
     model: String,
+    /// Left out where there are all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<usize>,
     adapter: String,
     backend: String,
     driver: String,
@@ -94,6 +97,7 @@ pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     let touched = subject.bytes_a_step() as f64;
     let mut answer = BenchJson {
         model: subject.name,
+        layers: arguments.layers,
         adapter: info.name,
         backend: info.backend,
         driver: info.driver,
@@ -108,7 +112,7 @@ pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         step: None,
     };
     for &tokens in &prompts {
-        line.show(&format!("initiation with {tokens} tokens"));
+        line.show(&format!("initiation with {}", counted(tokens, "token")));
         wake(&engine.device)?;
         let fastest = fastest(arguments.repeat, || initiation_seconds(&mut engine, tokens))?;
         let Some(seconds) = fastest else { return Ok(Outcome::Interrupted) };
@@ -117,7 +121,7 @@ pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
     for (depth, steps) in
         arguments.depth().iter().flat_map(|&depth| steps.iter().map(move |&steps| (depth, steps)))
     {
-        line.show(&format!("{steps} incremental steps after {depth} positions"));
+        line.show(&format!("{} after {}", counted(steps, "incremental step"), counted(depth, "position")));
         let sequence = steps::filled(&mut engine, depth)?;
         wake(&engine.device)?;
         let mut measure =
@@ -226,9 +230,11 @@ impl BenchJson {
     /// The same figures for a person.
     fn text(&self) -> String {
         let copy = self.copy_bandwidth_bytes_per_s;
+        let layers = self.layers.map(|layers| format!("{} of ", counted(layers, "layer")));
         let mut text = format!(
-            "{} on {} ({})\n  copy bandwidth  {:>10.2} GB/s\n  f32 arithmetic  {:>10.2} GFLOP/s\n  load            \
+            "{}{} on {} ({})\n  copy bandwidth  {:>10.2} GB/s\n  f32 arithmetic  {:>10.2} GFLOP/s\n  load            \
              {:>10.2} s   {}, {}\n",
+            layers.unwrap_or_default(),
             self.model,
             self.adapter,
             self.backend,

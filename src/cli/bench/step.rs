@@ -9,6 +9,7 @@ use crate::cli::output::{rate, seconds};
 use crate::gpu::{Engine, OpCost};
 use crate::model::batch::RowOutput;
 use crate::model::{Batch, LanguageModel, ModelError};
+use crate::units::counted;
 
 /// Steps whose average is told.
 const STEPS: usize = 8;
@@ -105,7 +106,7 @@ impl StepCost {
 
     /// The same for a person.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("  a step at {} positions\n", self.context);
+        let mut text = format!("  a step at {}\n", counted(self.context, "position"));
         let mut line = |what: &str, much: f64, more: &str| {
             text += &format!("    {what:<30} {:>8}{more}\n", seconds(much));
         };

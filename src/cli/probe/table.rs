@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::model::Probe;
 use crate::model::probe::Addition;
+use crate::units::signed;
 
 /// Characters of a token's text.
 const NAME_WIDTH: usize = 18;
@@ -12,15 +13,15 @@ const NAME_WIDTH: usize = 18;
 pub(super) fn text(probe: &Probe, spell: &dyn Fn(u32) -> Option<String>) -> String {
     let name = |id: u32| spell(id).map_or_else(|| format!("token {id}"), |text| format!("{text:?}"));
     let mut text = format!(
-        "position {}: {} ({})\nfollowed: {} ({}), rank {}, logit {:.4}, log-probability {:.4} nats\n\n",
+        "position {}: {} ({})\nfollowed: {} ({}), rank {}, logit {}, log-probability {} nats\n\n",
         probe.position,
         name(probe.input),
         probe.input,
         name(probe.token),
         probe.token,
         probe.last.rank,
-        probe.last.logit,
-        probe.last.log_probability,
+        number(probe.last.logit.into()),
+        number(probe.last.log_probability.into()),
     );
     let headings =
         ["rank", "log p", "stream", "+ attention", "+ feed-fwd", "attn. logit", "ffwd logit"].map(right);
@@ -28,21 +29,21 @@ pub(super) fn text(probe: &Probe, spell: &dyn Fn(u32) -> Option<String>) -> Stri
     row(&mut text, "embedding", "", [String::new(), String::new()], probe.embedding.norm, [None, None]);
     for layer in &probe.layers {
         let likely = layer.lens.top.first().map(|&(id, _)| name(id)).unwrap_or_default();
-        let lens = [layer.lens.rank.to_string(), format!("{:.3}", layer.lens.log_probability)];
+        let lens = [layer.lens.rank.to_string(), short(layer.lens.log_probability.into())];
         let blocks = [layer.mixer, layer.feed_forward];
         row(&mut text, &layer.layer.to_string(), &likely, lens, layer.residual_norm, blocks);
     }
     let _ = write!(
         text,
-        "\nThe logit {:.4} is the sum of its parts, {:.4}: embedding {:.4}, layers {:.4}, biases {:.4}.\n",
-        probe.uncapped_logit,
-        probe.sum_of_parts(),
-        probe.embedding.logit,
-        probe.sum_of_parts() - probe.embedding.logit - probe.bias_logit,
-        probe.bias_logit,
+        "\nThe logit {} is the sum of its parts, {}: embedding {}, layers {}, biases {}.\n",
+        number(probe.uncapped_logit.into()),
+        number(probe.sum_of_parts()),
+        number(probe.embedding.logit),
+        number(probe.sum_of_parts() - probe.embedding.logit - probe.bias_logit),
+        number(probe.bias_logit),
     );
     if probe.uncapped_logit != probe.last.logit {
-        let _ = writeln!(text, "The model's cap on logits makes {:.4} of it.", probe.last.logit);
+        let _ = writeln!(text, "The model's cap on logits makes {} of it.", number(probe.last.logit.into()));
     }
     text
 }
@@ -55,7 +56,7 @@ fn row(
     stream: f64,
     blocks: [Option<Addition>; 2],
 ) {
-    let shown = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
+    let shown = |value: Option<f64>| value.map_or_else(String::new, short);
     let numbers = [
         Some(stream),
         blocks[0].map(|block| block.norm),
@@ -66,6 +67,16 @@ fn row(
     let cells: String = lens.into_iter().chain(numbers.map(shown)).map(|cell| right(&cell)).collect();
     let line = format!("{layer:>9}  {:<NAME_WIDTH$}{cells}", cut(likely));
     let _ = writeln!(text, "{}", line.trim_end());
+}
+
+/// Four digits behind the point.
+fn number(value: f64) -> String {
+    signed(&format!("{value:.4}"))
+}
+
+/// Three.
+fn short(value: f64) -> String {
+    signed(&format!("{value:.3}"))
 }
 
 fn right(cell: impl AsRef<str>) -> String {

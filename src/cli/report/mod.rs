@@ -9,6 +9,7 @@ mod page;
 mod parts;
 mod process;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,6 +22,9 @@ use super::error::CliError;
 use super::interrupt;
 use super::outcome::Outcome;
 use super::output::{StatusLine, print, print_json, status};
+use crate::system_errors::words;
+use crate::units::counted;
+use crate::whole_file;
 
 /// A part that has less time left than this is left out.
 const LEAST_TIME: Duration = Duration::from_secs(3);
@@ -154,7 +158,7 @@ impl<'a> Maker<'a> {
             Err(error) => {
                 let entry = &mut self.answer.parts[index];
                 (entry.state, entry.error) =
-                    (State::Failed, Some(format!("it could not be started: {error}")));
+                    (State::Failed, Some(format!("it could not be started: {}", words(&error))));
                 self.write().map(|()| None)
             }
         }
@@ -187,7 +191,6 @@ impl<'a> Maker<'a> {
 
     /// Appends what a part said beside its results.
     fn log(&self, name: &str, messages: &str) -> Result<(), CliError> {
-        use std::io::Write;
         let file = self.arguments.out.join("report.log");
         let log = std::fs::File::options().create(true).append(true).open(&file);
         log.and_then(|mut log| writeln!(log, "==== {name}\n{messages}"))
@@ -197,8 +200,8 @@ impl<'a> Maker<'a> {
     fn summary(&self) -> String {
         let count = |state| self.answer.parts.iter().filter(|entry| entry.state == state).count();
         format!(
-            "{} parts done, {} failed, {} out of time, {} left out, in {:.0} s: {}",
-            count(State::Done),
+            "{} done, {} failed, {} out of time, {} left out, in {:.0} s: {}",
+            counted(count(State::Done), "part"),
             count(State::Failed),
             count(State::OutOfTime),
             count(State::LeftOut),
@@ -241,11 +244,9 @@ impl Entry {
     }
 }
 
-/// Writes beside the file and renames, so that a reader never sees half of it.
+/// Writes it whole, so that a reader never sees half of it.
 fn replace(file: &Path, text: &str) -> Result<(), CliError> {
-    let beside = file.with_extension("tmp");
-    std::fs::write(&beside, text)
-        .and_then(|()| std::fs::rename(&beside, file))
+    whole_file::write(file, |out| out.write_all(text.as_bytes()))
         .map_err(|reason| CliError::Write { file: file.to_owned(), reason })
 }
 

@@ -6,8 +6,9 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::answer::{Entry, ReportJson, State};
+use super::parts::ONE_LAYER;
 use crate::cli::output::{rate, seconds};
-use crate::units::bytes;
+use crate::units::{bytes, counted};
 
 /// Ops of a step that are told, the costliest first.
 const MOST_OPS: usize = 8;
@@ -152,11 +153,13 @@ impl Page {
             let prompts = list(&found["pp"])
                 .iter()
                 .map(|speed| format!("pp{} {:.0}", speed["tokens"], number(&speed["tokens_per_s"])));
-            self.line(&format!("    {} tokens/s", prompts.collect::<Vec<_>>().join("   ")));
+            // Of the whole model it would be less.
+            let of = if entry.name.starts_with(ONE_LAYER) { ", one layer" } else { "" };
+            self.line(&format!("    {} tokens/s{of}", prompts.collect::<Vec<_>>().join("   ")));
             for speed in list(&found["tg"]) {
                 self.line(&format!(
-                    "    steps after {} positions: {:.1} tokens/s, {:.1} % of the copy bandwidth; {:.1} waiting for each",
-                    speed["depth"],
+                    "    steps after {}: {:.1} tokens/s{of}, {:.1} % of the copy bandwidth; {:.1} waiting for each",
+                    counted(number(&speed["depth"]) as usize, "position"),
                     number(&speed["tokens_per_s"]),
                     100.0 * number(&speed["bandwidth_share"]),
                     number(&speed["waited_tokens_per_s"])
@@ -168,9 +171,12 @@ impl Page {
     fn torch(&mut self, answer: &ReportJson) {
         for entry in named(answer, |name| name.ends_with("in PyTorch")).filter(|entry| is_told(entry)) {
             self.title(&entry.name);
+            let of = if entry.name.starts_with(ONE_LAYER) { ", one layer" } else { "" };
             for row in list(&entry.answer) {
                 match (row["tokens_per_s"].as_f64(), row["what"].as_str()) {
-                    (Some(speed), Some(what)) => self.line(&format!("  {what:<44} {speed:>10.1} tokens/s")),
+                    (Some(speed), Some(what)) => {
+                        self.line(&format!("  {what:<44} {speed:>10.1} tokens/s{of}"))
+                    }
                     (None, Some(what)) => self.line(&format!("  {what:<44} {}", words(&row["told"]))),
                     _ => {}
                 }
@@ -182,7 +188,11 @@ impl Page {
     fn steps(&mut self, answer: &ReportJson) {
         for entry in benches(answer).filter(|entry| !entry.answer["step"].is_null()).take(2) {
             let step = &entry.answer["step"];
-            self.title(&format!("A step of {} at {} positions", entry.name, step["context"]));
+            self.title(&format!(
+                "A step of {} at {}",
+                entry.name,
+                counted(number(&step["context"]) as usize, "position")
+            ));
             let gpu = step["gpu_seconds"].as_f64();
             self.line(&format!(
                 "  {} from call to logits, {} until the GPU has its commands, {} of the GPU; {} dispatches",

@@ -57,6 +57,9 @@ const MODEL_THEMES: [&str; 12] = [
 /// Likewise those for software drivers, where compiling the kernels of all takes minutes.
 const QUICK_THEMES: [&str; 3] = ["engine", "fused", "chained"];
 
+/// Before the name of a shape of which one layer is measured.
+pub(super) const ONE_LAYER: &str = "one layer of ";
+
 /// Most lines and letters of a failed test's message that are kept.
 const MOST_LINES: usize = 30;
 const MOST_LETTERS: usize = 600;
@@ -197,7 +200,13 @@ impl Maker<'_> {
         names.lines().map(check).collect()
     }
 
+    /// What is measured of a shape, in words: a quick report takes one of its layers.
+    fn of(&self, shape: &str) -> String {
+        if self.quick { format!("{ONE_LAYER}{shape}") } else { shape.to_owned() }
+    }
+
     fn speed(&self, shape: &str, weights: &str, depth: Depth) -> Part {
+        let of = self.of(shape);
         let (pp, tg) = if self.quick { ("32,64", "4") } else { ("128,512,2048", "64") };
         let (few, many) = if self.quick { ("16", "64") } else { ("64", "2048") };
         let both = format!("{few},{many}");
@@ -207,16 +216,16 @@ impl Maker<'_> {
         let (name, seconds) = match depth {
             Depth::Short => {
                 arguments.extend(["--pp", pp, "--depth", few]);
-                (format!("{shape} {weights}"), 45)
+                (format!("{of} {weights}"), 45)
             }
             Depth::Long => {
                 let one = if self.quick { "32" } else { "512" };
                 arguments.extend(["--pp", one, "--prompt-kernels", "plain", "--depth", many]);
-                (format!("{shape} {weights}, {many} positions, prompts without matrix units"), 45)
+                (format!("{of} {weights}, {many} positions, prompts without matrix units"), 45)
             }
             Depth::Both => {
                 arguments.extend(["--pp", pp, "--depth", &both]);
-                (format!("{shape} {weights}"), 60)
+                (format!("{of} {weights}"), 60)
             }
         };
         self.bench(&name, shape, &arguments, seconds)
@@ -230,7 +239,7 @@ impl Maker<'_> {
 
     fn matrices(&self, shape: &str, weights: &str, has_units: bool) -> Part {
         let pp = if self.quick { "32" } else { "512,2048" };
-        let name = format!("{shape} {weights}, prompts by matrix units");
+        let name = format!("{} {weights}, prompts by matrix units", self.of(shape));
         let options = ["--weights", weights, "--pp", pp, "--tg", "4", "--prompt-kernels", "matrices"];
         let part = self.bench(&name, shape, &options, 30);
         Part { missing: (!has_units).then(|| "the adapter has no matrix units".to_owned()), ..part }
@@ -292,7 +301,7 @@ impl Maker<'_> {
 
     /// The same shape in PyTorch.
     fn torch(&self, shape: &str) -> Part {
-        let name = format!("{shape} in PyTorch");
+        let name = format!("{} in PyTorch", self.of(shape));
         let mut part = self.other(&name, self.options.pytorch.as_ref(), "--pytorch", 75);
         let script = std::mem::replace(&mut part.program, self.options.python.clone());
         part.arguments = vec![script.to_string_lossy().into_owned(), shape.to_owned()];
