@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use logitscope::gpu::{
-    AdapterClass, Capabilities, FinishKind, Kernel, KernelChoice, KernelUse, MatrixUnits, Override,
-    kernel_uses, selection_uses,
+    AdapterClass, AttentionChoice, Capabilities, FinishKind, Kernel, KernelChoice, KernelUse, MatrixUnits,
+    Override, PrefillAttention, kernel_uses, selection_uses,
 };
 use logitscope::model::plan::TensorSpec;
 use logitscope::model::weights::TensorInfo;
@@ -43,6 +43,10 @@ pub(crate) fn all(has_matrix_units: bool) -> Vec<Subject> {
             .iter()
             .map(|&many_rows| KernelChoice { many_rows, ..first }),
     );
+    let by_units = capabilities.attention_units().into_iter().map(PrefillAttention::MatrixUnits);
+    let attention: Vec<_> = by_units
+        .map(|prefill| KernelChoice { attention: AttentionChoice { prefill, ..first.attention }, ..first })
+        .collect();
 
     let mut found = BTreeMap::new();
     let mut add = |used: KernelUse| {
@@ -57,7 +61,9 @@ pub(crate) fn all(has_matrix_units: bool) -> Vec<Subject> {
         uses(EXPERTS, format, first).into_iter().for_each(&mut add);
     }
     for shape in OTHERS {
-        uses(shape, WeightFormat::F16, first).into_iter().for_each(&mut add);
+        for choice in attention.iter().chain([&first]) {
+            uses(shape, WeightFormat::F16, *choice).into_iter().for_each(&mut add);
+        }
     }
     found.into_iter().map(|(name, used)| Subject { name, used }).collect()
 }
@@ -90,7 +96,7 @@ fn name(used: &KernelUse) -> String {
     let is_step = matches!(used.variant.kernel, Kernel::GemvPerWorkgroup | Kernel::GemvFewRows);
     let has_width = used.overrides.iter().any(|value| matches!(value, Override::HeadWidth(_)));
     words.extend(used.variant.format.map(|format| format.name().to_owned()));
-    words.extend(used.variant.matrices.map(|matrices| format!("{:?}", matrices.tile).to_lowercase()));
+    words.extend(used.variant.tile.map(|tile| format!("{tile:?}").to_lowercase()));
     for value in &used.overrides {
         words.extend(match *value {
             Override::Finish(FinishKind::Gate) if is_step => Some("gate".to_owned()),

@@ -40,7 +40,7 @@ fn emulated(tile: MatrixTile) -> Option<KernelChoice> {
         return None;
     };
     let matrices = Matrices { units: MatrixUnits::Emulated8, tile };
-    let many_rows = LinearVariant::GemmCooperative { matrices, lanes: Matrices::lanes(*subgroups.end()) };
+    let many_rows = LinearVariant::GemmCooperative { matrices, lanes: MatrixUnits::lanes(*subgroups.end()) };
     Some(KernelChoice { many_rows, ..KernelChoice::CPU })
 }
 

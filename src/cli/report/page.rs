@@ -154,12 +154,15 @@ impl Page {
                 .map(|speed| format!("pp{} {:.0}", speed["tokens"], number(&speed["tokens_per_s"])));
             self.line(&format!("    {} tokens/s", prompts.collect::<Vec<_>>().join("   ")));
             for speed in list(&found["tg"]) {
+                let waited = match number(&speed["waited_tokens_per_s"]) {
+                    waited if waited == number(&speed["tokens_per_s"]) => String::new(),
+                    waited => format!("; {waited:.1} waiting for each"),
+                };
                 self.line(&format!(
-                    "    steps after {} positions: {:.1} tokens/s, {:.1} % of the copy bandwidth; {:.1} waiting for each",
+                    "    steps after {} positions: {:.1} tokens/s, {:.1} % of the copy bandwidth{waited}",
                     speed["depth"],
                     number(&speed["tokens_per_s"]),
                     100.0 * number(&speed["bandwidth_share"]),
-                    number(&speed["waited_tokens_per_s"])
                 ));
             }
         }

@@ -1,5 +1,7 @@
 //! How attention is computed on an adapter.
 
+use super::attention_units::AttentionUnits;
+
 /// Most blocks of eight elements that a lane of `shaders/attention_step.wgsl` loads together.
 pub(crate) const MOST_AT_ONCE: u32 = 4;
 
@@ -23,6 +25,8 @@ pub enum PrefillAttention {
     Rows,
     /// Tiles of rows that share tiles of keys and values in workgroup memory.
     Tiles,
+    /// The same by matrix units; without them where heads or the cache do not suit those.
+    MatrixUnits(AttentionUnits),
     /// Eight rows in a subgroup of eight lanes, which hands the queries around.
     ShuffleTiles,
 }
@@ -37,12 +41,23 @@ impl AttentionChoice {
 }
 
 impl PrefillAttention {
-    /// What it is, for a person.
-    pub(super) fn describe(self) -> &'static str {
+    /// A name that stays the same from version to version: what is remembered goes by it.
+    pub(crate) fn id(self) -> String {
         match self {
-            Self::Rows => "row by row",
-            Self::Tiles => "tiles of 32 rows",
-            Self::ShuffleTiles => "eight lanes that share eight rows",
+            Self::Rows => "attention-rows".to_owned(),
+            Self::Tiles => "attention-tiles".to_owned(),
+            Self::MatrixUnits(units) => units.id(),
+            Self::ShuffleTiles => "attention-shuffle-tiles".to_owned(),
+        }
+    }
+
+    /// What it is, for a person.
+    pub(crate) fn describe(self) -> String {
+        match self {
+            Self::Rows => "row by row".to_owned(),
+            Self::Tiles => "tiles of 32 rows".to_owned(),
+            Self::MatrixUnits(units) => units.describe(),
+            Self::ShuffleTiles => "eight lanes that share eight rows".to_owned(),
         }
     }
 }

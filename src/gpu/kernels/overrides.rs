@@ -220,6 +220,8 @@ overrides! {
     KeyStride(u32) = "KEY_STRIDE",
     /// Room for the keys of a tile.
     TileBlocks(u32) = "TILE_BLOCKS",
+    /// Room for all that matrix units multiply, in blocks of four.
+    TileRoom(u32) = "TILE_ROOM",
     /// Workgroups that take a tile of rows.
     TileParts(u32) = "TILE_PARTS",
 

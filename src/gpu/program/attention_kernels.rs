@@ -4,7 +4,7 @@ use super::attention_shape::Shape;
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, Height, numbered};
 use crate::gpu::cache::PAGE_POSITIONS;
-use crate::gpu::kernels::{Kernel, KernelUse, Override, SHUFFLE_LANES};
+use crate::gpu::kernels::{AttentionUnits, Kernel, KernelUse, Override, SHUFFLE_LANES, Variant};
 use crate::gpu::pass::TILE_ROWS;
 use crate::model::CacheFormat;
 use crate::model::config::{HeadNormPlace, ScoresConfig};
@@ -190,20 +190,35 @@ impl Compiler<'_> {
             Override::TileBlocks(keys * key_stride),
             Override::Weights(ROW_GROUPS * keys),
         ];
-        self.tiles_kernel((Kernel::AttentionTiles, &overrides), 1, shape, source, output)
+        self.tiles_kernel((self.variant(Kernel::AttentionTiles), &overrides), 1, shape, source, output)
+    }
+
+    /// Attention by tiles of rows that matrix units multiply.
+    pub(super) fn unit_tiles(
+        &self,
+        shape: Shape,
+        source: Source,
+        output: Rows,
+        attention: AttentionUnits,
+    ) -> DispatchSpec {
+        let variant = Variant { units: Some(attention.units), ..self.variant(Kernel::AttentionCooperative) };
+        let overrides =
+            [Override::Workgroup(attention.lanes), Override::TileRoom(attention.tile_room(shape.vec8s()))];
+        self.tiles_kernel((variant, &overrides), 1, shape, source, output)
     }
 
     /// Attention by tiles of rows in subgroups that hand queries around.
     pub(super) fn shuffle_tiles(&self, shape: Shape, source: Source, output: Rows) -> DispatchSpec {
         let parts = (TILE_ROWS as u32).div_ceil(SHUFFLE_LANES);
         let overrides = [Override::TileParts(parts)];
-        self.tiles_kernel((Kernel::AttentionShuffleTiles, &overrides), parts, shape, source, output)
+        let variant = self.variant(Kernel::AttentionShuffleTiles);
+        self.tiles_kernel((variant, &overrides), parts, shape, source, output)
     }
 
     /// What the kernels for tiles of rows have in common; `parts` workgroups take a tile of a head.
     fn tiles_kernel(
         &self,
-        (kernel, own_overrides): (Kernel, &[Override]),
+        (variant, own_overrides): (Variant, &[Override]),
         parts: u32,
         shape: Shape,
         source: Source,
@@ -227,7 +242,7 @@ impl Compiler<'_> {
             Binding::Vector(shape.sinks),
         ]);
         DispatchSpec {
-            kernel: KernelUse { variant: self.variant(kernel), overrides },
+            kernel: KernelUse { variant, overrides },
             bindings,
             grid: Grid { columns: shape.heads, height: Height::Tiles(parts) },
         }
