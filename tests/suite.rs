@@ -122,6 +122,7 @@ mod suite {
     mod window_floods;
     mod window_get;
     mod window_inside;
+    mod window_kept;
     mod window_lanes;
     mod window_lessons;
     mod window_library;
