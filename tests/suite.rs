@@ -85,6 +85,7 @@ mod suite {
     mod recurrent_sessions;
     mod recurrent_strategies;
     mod report;
+    mod rooms_beside;
     mod routers;
     mod same_runs;
     mod second_models;
