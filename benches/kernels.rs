@@ -13,9 +13,11 @@
 //! once, in a shape of small layers if the one that is timed has large ones; with `--unchecked` not at all. With `--json` each
 //! result is one line for `benches/runs/`.
 
+#[path = "shared/mod.rs"]
+mod shared;
+
 use std::error::Error;
 use std::ops::ControlFlow;
-use std::process::Command;
 use std::sync::Arc;
 
 use logitscope::gpu::{
@@ -55,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         copy_bandwidth: copy_bandwidth(&device)?,
         f32_rate: f32_rate(&device)?,
         launch: launch_seconds(&device)?.ok_or(NO_TIMESTAMPS)?,
-        commit: commit(),
+        commit: shared::commit(),
         device,
         options,
     };
@@ -95,25 +97,18 @@ struct Subject<'a> {
 impl Options {
     fn read() -> Result<Self, String> {
         let mut options = Self::default();
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-            match argument.as_str() {
+        let known = "--filter TEXT, --format NAME,NAME…, --unchecked, --adapter INDEX|NAME, --json";
+        shared::read_options(known, |option, value| {
+            match option {
                 "--filter" => options.filter = value()?.split_whitespace().map(str::to_owned).collect(),
                 "--format" => options.formats = value()?.split(',').map(str::to_owned).collect(),
                 "--unchecked" => options.unchecked = true,
                 "--adapter" => options.adapter = Some(value()?),
                 "--json" => options.json = true,
-                // Cargo says so.
-                "--bench" => {}
-                _ => {
-                    return Err(format!(
-                        "{argument} is unknown: --filter TEXT, --format NAME,NAME…, --unchecked, \
-                         --adapter INDEX|NAME, --json"
-                    ));
-                }
+                _ => return Ok(false),
             }
-        }
+            Ok(true)
+        })?;
         match options.formats.iter().find(|format| !FORMATS.contains(&format.as_str())) {
             Some(unknown) => Err(format!("{unknown} is not one of the formats: {}", FORMATS.join(", "))),
             None => Ok(options),
@@ -406,10 +401,4 @@ fn fastest(
     let seconds = engine.op_seconds(pass, op, rows, times)?;
     let seconds = seconds.ok_or(NO_TIMESTAMPS)?;
     Ok(seconds.into_iter().fold(f64::INFINITY, f64::min))
-}
-
-/// The commit that is measured, where git tells.
-fn commit() -> String {
-    let told = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    told.map_or_else(|_| String::new(), |told| String::from_utf8_lossy(&told.stdout).trim().to_owned())
 }

@@ -6,6 +6,9 @@
 //!
 //!     cargo bench --bench submission -- [--adapter INDEX|NAME] [--json]
 
+#[path = "shared/mod.rs"]
+mod shared;
+
 use std::error::Error;
 use std::ops::ControlFlow;
 
@@ -26,16 +29,14 @@ const ROUNDS: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut adapter, mut as_json) = (None, false);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--adapter" => adapter = Some(arguments.next().ok_or("--adapter needs a value")?),
+    shared::read_options("--adapter INDEX|NAME, --json", |option, value| {
+        match option {
+            "--adapter" => adapter = Some(value()?),
             "--json" => as_json = true,
-            // Cargo says so.
-            "--bench" => {}
-            _ => return Err(format!("{argument} is unknown: --adapter INDEX|NAME, --json").into()),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     let mut engine = engine(Device::open(adapter.as_deref())?)?;
     let summary = RowOutput::Summary(SamplingParams::GREEDY);
     let before = engine.device.traffic().dispatches;
@@ -49,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let info = &engine.device.info;
     if as_json {
         let row = json!({
-            "adapter": info.full_name(), "driver": info.driver, "layers": LAYERS, "dispatches": dispatches,
+            "commit": shared::commit(), "adapter": info.full_name(), "driver": info.driver, "layers": LAYERS, "dispatches": dispatches,
             "unit": "seconds: least, median", "encode": ready, "ahead": ahead, "encode_anew": anew,
         });
         println!("{row}");

@@ -20,6 +20,7 @@
 //! | [`ui`] | the window | [`session`], [`library`], [`trace`], the settings of [`decoding`] |
 //! | [`cli`] | the commands without a window | all but [`ui`] |
 //! | [`units`] | how quantities are written | –; every room may use it |
+//! | [`user_folders`] | where programs keep the user's files | –; every room may use it |
 //! | [`whole_file`] | files that appear whole or not at all | –; every room may use it |
 //!
 //! `docs/architecture.md` has the reasons; a test holds the directions.
@@ -42,5 +43,6 @@ pub mod tokenizer;
 pub mod trace;
 pub mod ui;
 pub mod units;
+pub mod user_folders;
 pub mod verify;
 pub mod whole_file;

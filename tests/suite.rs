@@ -85,6 +85,7 @@ mod suite {
     mod recurrent_sessions;
     mod recurrent_strategies;
     mod report;
+    mod rooms_beside;
     mod routers;
     mod same_runs;
     mod second_models;
@@ -122,6 +123,7 @@ mod suite {
     mod window_floods;
     mod window_get;
     mod window_inside;
+    mod window_kept;
     mod window_lanes;
     mod window_lessons;
     mod window_library;

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 
 use super::driver::CompilingDevice;
+use super::shared::commit;
 use super::translate::spirv;
-use super::{Options, commit, subjects};
+use super::{Options, subjects};
 
 /// Threads that compile at once, at most.
 const MOST_THREADS: usize = 16;

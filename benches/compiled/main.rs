@@ -17,13 +17,15 @@ mod driver;
 mod here;
 mod listing;
 mod row;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod subjects;
 mod translate;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
@@ -68,10 +70,9 @@ impl Options {
             here: false,
             child: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-            match argument.as_str() {
+        let known = "--filter TEXT, --gpus NAME,NAME, --since FILE, --listings DIR, --here, --json";
+        shared::read_options(known, |option, value| {
+            match option {
                 "--filter" => options.filter = value()?.split_whitespace().map(str::to_owned).collect(),
                 "--gpus" => options.gpus = value()?.split(',').map(str::to_owned).collect(),
                 "--since" => options.since = Some(value()?.into()),
@@ -79,15 +80,10 @@ impl Options {
                 "--json" => options.json = true,
                 "--here" => options.here = true,
                 "--child" => options.child = Some(value()?),
-                // Cargo says so.
-                "--bench" => {}
-                _ => {
-                    return Err(format!(
-                        "{argument} is unknown: --filter TEXT, --gpus NAME,NAME, --since FILE, --listings DIR, --here, --json"
-                    ));
-                }
+                _ => return Ok(false),
             }
-        }
+            Ok(true)
+        })?;
         Ok(options)
     }
 
@@ -159,7 +155,7 @@ fn start(gpu: &str) -> Result<Child, Box<dyn Error>> {
 
 fn tell(options: &Options, results: &Results) -> Result<(), Box<dyn Error>> {
     if options.json {
-        println!("{}", json!({"commit": commit(), "driver": results.driver, "columns": COLUMNS}));
+        println!("{}", json!({"commit": shared::commit(), "driver": results.driver, "columns": COLUMNS}));
         for (kernel, rows) in &results.rows {
             let by_gpu: serde_json::Map<String, Value> =
                 rows.iter().map(|(gpu, row)| (gpu.clone(), row.to_json())).collect();
@@ -203,10 +199,4 @@ fn newest_run() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/runs");
     let files = std::fs::read_dir(folder).ok()?.flatten().map(|file| file.path());
     files.filter(|path| path.to_string_lossy().ends_with("-compiled.jsonl")).max()
-}
-
-/// The commit that is measured, where git tells.
-fn commit() -> String {
-    let told = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    told.map_or_else(|_| String::new(), |told| String::from_utf8_lossy(&told.stdout).trim().to_owned())
 }

@@ -71,7 +71,7 @@ pub(super) fn load_with(options: &ModelOptions, beside: &Beside<'_>) -> Result<L
     let ready = watched(&mut loader, &request(options)?, GpuLoader::load)?;
     let draft = match &draft {
         Some(draft) => {
-            let draft = watched(&mut loader, draft, GpuLoader::load_draft);
+            let draft = watched(&mut loader, draft, GpuLoader::load_beside);
             let draft = DraftModel::for_model(draft.map_err(CliError::LoadDraft)?, &ready)?;
             draft.warning().iter().for_each(|warning| status(&format!("warning: {warning}")));
             Some(draft)
@@ -80,7 +80,7 @@ pub(super) fn load_with(options: &ModelOptions, beside: &Beside<'_>) -> Result<L
     };
     let other = match &other {
         Some(request) => {
-            let other = watched(&mut loader, request, GpuLoader::load_draft).map_err(CliError::LoadOther)?;
+            let other = watched(&mut loader, request, GpuLoader::load_beside).map_err(CliError::LoadOther)?;
             if VocabularyMatch::of(&ready, &other)? == VocabularyMatch::Sizes {
                 status(
                     "warning: only the sizes of the vocabularies were compared, as a tokenizer is missing",

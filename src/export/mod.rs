@@ -8,16 +8,14 @@
 //! | `lines` | which lines of the run's tree a page offers |
 //! | `table` | a table as plain data |
 //! | `csv` | a table as CSV |
-//! | `tables`, `served_tables`, `strategy_tables` | the tables of a run, of one whose model was on a server, of a strategy |
-//! | `cells` | what tables have in common |
+//! | `tables`, `step_tables`, `strategy_tables` | the tables of a run, of its steps, of a strategy |
 
-mod cells;
 pub mod csv;
 mod glossary;
 mod lines;
 pub mod page;
 mod page_data;
-mod served_tables;
+mod step_tables;
 pub mod strategy_tables;
 pub mod table;
 pub mod tables;

@@ -2,6 +2,9 @@
 
 use serde::ser::{Serialize, Serializer};
 
+/// The unit of a share of a whole.
+pub(super) const SHARE: &str = "0 to 1";
+
 /// A table.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Table {

@@ -1,8 +1,7 @@
 //! The tables of a run.
 
-use super::cells::{SHARE, chosen_by, phase};
-use super::served_tables;
-use super::table::{Cell, Column, Table};
+pub use super::step_tables::steps;
+use super::table::{Cell, Column, SHARE, Table};
 use crate::trace::{Node, Run};
 
 /// The candidates of a step: raw logit, the value after each stage, and the probability. The last row holds all entries
@@ -53,72 +52,6 @@ pub fn pipeline(run: &Run, node: &Node) -> Table {
     row.extend([others.probability.into(), Cell::Empty]);
     table.rows.push(row);
     table
-}
-
-/// The steps of the line on show, a row each.
-pub fn steps(run: &Run) -> Table {
-    if run.model.server.is_some() {
-        return served_tables::steps(run);
-    }
-    let mut table = Table::new(
-        "Steps",
-        &[
-            ("Step", "from 1"),
-            ("Token id", ""),
-            ("Piece", ""),
-            ("Text", ""),
-            ("Phase", ""),
-            ("Chosen by", ""),
-            ("Raw logit", ""),
-            ("Log-probability", "nats"),
-            ("Raw probability", SHARE),
-            ("Chosen with probability", SHARE),
-            ("Rank", "from 1"),
-            ("Entropy", "nats"),
-            ("Log-sum-exp", "nats"),
-            ("Random number", SHARE),
-            ("Step time", "s"),
-            ("Encode time", "s"),
-            ("Wait time", "s"),
-            ("GPU time", "s"),
-            ("Bus wait", "s"),
-            ("Choose time", "s"),
-            ("Rows", "token rows"),
-            ("KV cache", "positions"),
-            ("KV memory", "bytes"),
-        ],
-    );
-    table.rows = run.line_nodes().map(step).collect();
-    table
-}
-
-fn step(node: &Node) -> Vec<Cell> {
-    let (timing, counters) = (&node.timing, &node.counters);
-    vec![
-        node.step.into(),
-        node.token.into(),
-        node.piece.as_str().into(),
-        node.text.as_str().into(),
-        phase(node).into(),
-        chosen_by(node).into(),
-        node.logit.into(),
-        node.log_probability.into(),
-        node.log_probability.exp().into(),
-        node.chosen().map(|chosen| chosen.probability).into(),
-        node.rank.into(),
-        node.entropy.into(),
-        node.log_sum_exp.into(),
-        node.draw.map(|draw| draw.value).into(),
-        timing.total_seconds.into(),
-        timing.encode_seconds.into(),
-        timing.wait_seconds.into(),
-        timing.gpu_seconds.into(),
-        timing.bus_seconds.into(),
-        timing.choose_seconds.into(),
-        counters.rows.into(),
-        counters.cached_positions.into(),
-        counters.cache_bytes.into(),
-    ]
 }
 
 /// The pinned tokens along the line on show: a row for each token at each step that told of it.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::user_folders::{System, UserFolders};
+
 /// The variables that are read.
 const VARIABLES: [&str; 12] = [
     "APPDATA",
@@ -19,17 +21,6 @@ const VARIABLES: [&str; 12] = [
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
 ];
-
-/// The kinds of systems, by where programs keep their files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum System {
-    /// Linux, and what is built like it.
-    Linux,
-    /// Windows.
-    Windows,
-    /// macOS.
-    MacOs,
-}
 
 /// What the system tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,16 +41,9 @@ impl Environment {
 
     /// What this process was told.
     pub fn of_process() -> Self {
-        let system = if cfg!(windows) {
-            System::Windows
-        } else if cfg!(target_os = "macos") {
-            System::MacOs
-        } else {
-            System::Linux
-        };
         let value = |name: &&str| Some(((*name).to_owned(), std::env::var_os(name)?));
         let home = std::env::home_dir().filter(|home| home.is_absolute());
-        Self { system, home, variables: VARIABLES.iter().filter_map(value).collect() }
+        Self { system: System::here(), home, variables: VARIABLES.iter().filter_map(value).collect() }
     }
 
     /// The folder that a variable names; none where it is empty. `~` is the home folder.
@@ -81,22 +65,9 @@ impl Environment {
         Some(self.home.as_ref()?.join(below))
     }
 
-    /// The user's folder for what can be made again.
-    pub(super) fn caches(&self) -> Option<PathBuf> {
-        match self.system {
-            System::Windows => self.folder("LOCALAPPDATA"),
-            System::MacOs => self.at_home("Library/Caches"),
-            System::Linux => self.folder("XDG_CACHE_HOME").or_else(|| self.at_home(".cache")),
-        }
-    }
-
-    /// The user's folder for programs' data.
-    pub(super) fn data(&self) -> Option<PathBuf> {
-        match self.system {
-            System::Windows => self.folder("APPDATA"),
-            System::MacOs => self.at_home("Library/Application Support"),
-            System::Linux => self.folder("XDG_DATA_HOME").or_else(|| self.at_home(".local/share")),
-        }
+    /// Where programs keep the user's files.
+    pub(super) fn folders(&self) -> UserFolders {
+        UserFolders::of(self.system, self.home.as_deref(), |name| self.variables.get(name).cloned())
     }
 
     /// A path as people write it: with `~` for the home folder.

@@ -29,7 +29,7 @@ mod search;
 mod walk;
 
 pub use by_name::{NameError, find};
-pub use environment::{Environment, System};
+pub use environment::Environment;
 pub use facts::{DeviceMemory, Facts, Fits, Model, Need, USUAL_CONTEXT};
 pub use found::Found;
 pub use naming::{hub_model_name, is_gguf, part as gguf_part};

@@ -26,7 +26,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::environment::{Environment, System};
+use super::environment::Environment;
+use crate::user_folders::System;
 
 /// Most bytes of a settings file that are read.
 const LARGEST_SETTINGS: u64 = 1 << 20;
@@ -105,7 +106,7 @@ pub fn places(environment: &Environment, added: &[PathBuf]) -> Vec<Place> {
             places.push(Place { origin, folder });
         }
     };
-    let of_variable = |name| environment.folder(name);
+    let folders = environment.folders();
     // A variable may be set for some programs only, so that the usual folder counts as well.
     add(Origin::HuggingFace, hub_cache(environment));
     add(Origin::HuggingFace, environment.at_home(".cache/huggingface/hub"));
@@ -113,24 +114,20 @@ pub fn places(environment: &Environment, added: &[PathBuf]) -> Vec<Place> {
         add(Origin::LmStudio, text_in_settings(&home, "downloadsFolder").map(|to| environment.expanded(to)));
         add(Origin::LmStudio, Some(home.join("models")));
     }
-    add(Origin::Ollama, of_variable("OLLAMA_MODELS"));
+    add(Origin::Ollama, environment.folder("OLLAMA_MODELS"));
     add(Origin::Ollama, environment.at_home(".ollama/models"));
     if environment.system == System::Linux && environment.home.is_some() {
         add(Origin::Ollama, Some(PathBuf::from("/usr/share/ollama/.ollama/models")));
     }
-    add(Origin::LlamaCpp, of_variable("LLAMA_CACHE"));
-    add(Origin::LlamaCpp, environment.caches().map(|caches| caches.join("llama.cpp")));
+    add(Origin::LlamaCpp, environment.folder("LLAMA_CACHE"));
+    add(Origin::LlamaCpp, folders.caches.map(|caches| caches.join("llama.cpp")));
     for data in jan_data(environment) {
         for below in ["llamacpp/models", "mlx/models", "models"] {
             add(Origin::Jan, Some(data.join(below)));
         }
     }
     add(Origin::Jan, environment.at_home("jan/models"));
-    let local_data = match environment.system {
-        System::Windows => of_variable("LOCALAPPDATA"),
-        System::Linux | System::MacOs => environment.data(),
-    };
-    add(Origin::Gpt4All, local_data.map(|data| data.join("nomic.ai/GPT4All")));
+    add(Origin::Gpt4All, folders.local_data.map(|data| data.join("nomic.ai/GPT4All")));
     for folder in added {
         add(Origin::Folder, Some(environment.expanded(folder.clone())));
     }
@@ -143,7 +140,8 @@ pub fn hub_cache(environment: &Environment) -> Option<PathBuf> {
     named.or_else(|| Some(hub_home(environment)?.join("hub")))
 }
 
-/// The folder of Hugging Face's libraries, with the cache and the token.
+/// The folder of Hugging Face's libraries, with the cache and the token. They take `XDG_CACHE_HOME` as it stands, on
+/// every system.
 pub fn hub_home(environment: &Environment) -> Option<PathBuf> {
     let caches = || environment.folder("XDG_CACHE_HOME").or_else(|| environment.at_home(".cache"));
     environment.folder("HF_HOME").or_else(|| Some(caches()?.join("huggingface")))
@@ -160,13 +158,11 @@ fn lm_studio_homes(environment: &Environment) -> Vec<PathBuf> {
 
 /// Where Jan may have its data.
 fn jan_data(environment: &Environment) -> Vec<PathBuf> {
-    let own = environment.data().map(|data| data.join("Jan"));
+    let folders = environment.folders();
+    let own = folders.data.map(|data| data.join("Jan"));
     let settings = own.as_deref().and_then(|own| text_in_settings(own, "data_folder"));
-    let older = match environment.system {
-        System::Linux => environment.folder("XDG_CONFIG_HOME").or_else(|| environment.at_home(".config")),
-        System::Windows | System::MacOs => None,
-    };
-    let usual = own.into_iter().chain(older.map(|config| config.join("Jan"))).map(|jan| jan.join("data"));
+    let older = folders.settings.map(|settings| settings.join("Jan"));
+    let usual = own.into_iter().chain(older).map(|jan| jan.join("data"));
     environment.folder("JAN_DATA_FOLDER").into_iter().chain(settings).chain(usual).collect()
 }
 

@@ -72,7 +72,7 @@ impl Search<'_> {
         found.sort_by_cached_key(|found| (found.name.to_lowercase(), found.path.clone()));
         let mut library = Library { looked_into, cut, ..Library::default() };
         let mut cache =
-            Cache::read(self.environment.caches().map(|caches| caches.join("logitscope/models.json")));
+            Cache::read(self.environment.folders().own_caches().map(|caches| caches.join("models.json")));
         let total = found.len();
         for (index, found) in found.into_iter().enumerate() {
             if self.stop.load(Ordering::Relaxed) {

@@ -50,6 +50,20 @@ impl WeightsChoice {
         }
     }
 
+    /// Weights in this precision, tensor i of them the plan's, with a warning about those that could not be converted.
+    pub fn convert<W: Weights + Send + 'static>(
+        self,
+        weights: W,
+        plan: &Plan,
+    ) -> (Box<dyn Weights + Send>, Option<String>) {
+        if self == Self::Original {
+            return (Box::new(weights), None);
+        }
+        let converted = Converted::new(weights, plan, self);
+        let warning = converted.warning();
+        (Box::new(converted), warning)
+    }
+
     /// What a matrix in that role is converted to; `None` if it stays as it is.
     fn encoding(self, role: Role) -> Option<Encoding> {
         match (self, role) {

@@ -3,7 +3,6 @@
 //!
 //! Nothing is written before [`install`], which only the program itself calls, and nothing is ever sent.
 
-mod folder;
 mod report;
 
 use std::backtrace::Backtrace;
@@ -14,6 +13,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 pub use report::Written;
 use report::{Report, without_quotes};
 
+use crate::user_folders::UserFolders;
+
 /// Where reports go, once they are kept.
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 /// The GPU in use, for reports.
@@ -21,8 +22,8 @@ static ADAPTER: Mutex<Option<String>> = Mutex::new(None);
 
 /// Keeps a report of every panic from now on, in the user's data folder.
 pub fn install() {
-    if let Some(folder) = folder::of_reports() {
-        install_in(folder);
+    if let Some(folder) = UserFolders::of_process().own_data() {
+        install_in(folder.join("problems"));
     }
 }
 

@@ -21,7 +21,7 @@ impl KnownPieces {
     }
 
     /// Takes what a server told.
-    pub(super) fn take(&self, sent: &[SentPiece]) {
+    pub(super) fn take<'a>(&self, sent: impl IntoIterator<Item = &'a SentPiece>) {
         let mut pieces = self.pieces();
         for piece in sent {
             pieces.entry(piece.id).or_insert_with(|| {

@@ -20,9 +20,6 @@ use crate::model::language_model::{CacheUsage, PassTiming};
 use crate::model::selection::{MOST_CANDIDATES, RECENT_ROWS, RowHandle};
 use crate::model::{Batch, ChainedModel, LanguageModel, ModelError, Outputs, RowsTold, Sampler, SequenceId};
 
-/// Most texts whose rows are asked for together.
-const MOST_TEXTS: usize = 64;
-
 /// A connected server, which its model and its tokenizer ask in turn.
 pub(super) type Shared = Arc<Mutex<Server>>;
 
@@ -90,19 +87,17 @@ impl ServerModel {
         let asked: Vec<usize> = batch.outputs().collect();
         let mut outputs = Outputs::default();
         let mut server_seconds = None;
-        for part in asked.chunks(MOST_TEXTS) {
-            for (&row, sent) in part.iter().zip(self.rows(batch, part, interrupt)?) {
-                if let Some(seconds) = sent.server_seconds {
-                    *server_seconds.get_or_insert(0.0) += seconds;
-                }
-                match batch.rows[row].output {
-                    RowOutput::Nothing => {}
-                    RowOutput::Logits => outputs.logits.push(whole(&sent, self.vocabulary)),
-                    RowOutput::Summary(params) => {
-                        let text = self.text(batch, row);
-                        let summary = summary(self.remember(text), &sent, self.vocabulary, &params);
-                        outputs.summaries.push(summary);
-                    }
+        for (&row, sent) in asked.iter().zip(self.rows(batch, &asked, interrupt)?) {
+            if let Some(seconds) = sent.server_seconds {
+                *server_seconds.get_or_insert(0.0) += seconds;
+            }
+            match batch.rows[row].output {
+                RowOutput::Nothing => {}
+                RowOutput::Logits => outputs.logits.push(whole(&sent, self.vocabulary)),
+                RowOutput::Summary(params) => {
+                    let text = self.text(batch, row);
+                    let summary = summary(self.remember(text), &sent, self.vocabulary, &params);
+                    outputs.summaries.push(summary);
                 }
             }
         }
@@ -126,11 +121,10 @@ impl ServerModel {
         let Some(&last) = asked.last() else { return Ok(Vec::new()) };
         let mut server = locked(&self.server);
         let chain = chain(&batch.rows, last);
-        let count = MOST_CANDIDATES.min(self.most_listed);
         let rows = if asked.len() > 1 && !whole && self.prompt_rows && chain.ends_with(asked) {
             // One text has them all.
             let text = self.text(batch, last);
-            server.prompt_rows(&text, text.len() - asked.len(), count, interrupt)
+            server.prompt_rows(&text, text.len() - asked.len(), top, interrupt)
         } else {
             let texts: Vec<Vec<u32>> = asked.iter().map(|&row| self.text(batch, row)).collect();
             server.rows(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>(), top, interrupt)

@@ -8,7 +8,6 @@ use super::client::PATIENCE;
 use super::error::ServerError;
 use super::facts::ServerFacts;
 use super::key::ApiKey;
-use super::known::KnownPieces;
 use super::model::ServerModel;
 use super::server::Server;
 use super::tokens::ServerTokenizer;
@@ -46,7 +45,7 @@ pub fn open(
     let Some(vocabulary) = facts.vocabulary else {
         return unfit("it does not tell how many tokens its vocabulary has");
     };
-    let known = KnownPieces::of(&facts.eos);
+    let known = server.known.clone();
     let chat_problem = chat_problem(&mut server, &facts, interrupt)?;
     let server = Arc::new(Mutex::new(server));
     let tokenizer = facts.tokenises.then(|| {

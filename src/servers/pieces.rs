@@ -10,6 +10,7 @@ use super::facts::ServerKind;
 use super::llama_server::{self, COMPLETION};
 use super::row::SentPiece;
 use super::server::Server;
+use crate::tokenizer::RemotePiece;
 
 /// Most tokens of a request to a tokenizer.
 const MOST_AT_ONCE: usize = 256;
@@ -18,30 +19,24 @@ const MOST_OF_VOCABULARY: usize = 1 << 15;
 
 impl Server {
     /// The texts of tokens, in their order.
-    pub fn pieces(&mut self, ids: &[u32], interrupt: &AtomicBool) -> Result<Vec<SentPiece>, ServerError> {
-        if !self.missing(ids).is_empty() && !self.asked_for_all {
+    pub fn pieces(&mut self, ids: &[u32], interrupt: &AtomicBool) -> Result<Vec<RemotePiece>, ServerError> {
+        if !self.known.unknown(ids).is_empty() && !self.asked_for_all {
             self.asked_for_all = true;
             match self.facts.kind {
                 ServerKind::LlamaServer => self.learn_all(interrupt)?,
                 ServerKind::Vllm | ServerKind::OpenAi => self.learn_whole_vocabulary(interrupt)?,
             }
         }
-        let missing = self.missing(ids);
+        let missing = self.known.unknown(ids);
         // An end of a text stands between others, and is asked for alone.
         let (ends, others): (Vec<u32>, Vec<u32>) =
             missing.into_iter().partition(|id| self.facts.eos.first() == Some(id));
         for some in ends.chunks(1).chain(others.chunks(MOST_AT_ONCE)) {
             self.learn(some, interrupt)?;
         }
-        let known = |id: &u32| self.pieces.get(id).cloned();
-        ids.iter().map(|id| known(id).ok_or_else(|| self.client.strange("a token has no text"))).collect()
-    }
-
-    fn missing(&self, ids: &[u32]) -> Vec<u32> {
-        let mut missing: Vec<u32> = ids.iter().copied().filter(|id| !self.pieces.contains_key(id)).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        missing
+        ids.iter()
+            .map(|id| self.known.get(*id).ok_or_else(|| self.client.strange("a token has no text")))
+            .collect()
     }
 
     /// A whole row of llama-server has the bytes of all tokens, but for those that stand for something else than text.
@@ -52,8 +47,7 @@ impl Server {
         let rows = answer.rows().map_err(|what| self.client.strange(what))?;
         for row in rows {
             let row = self.checked(row, Top::All)?;
-            let of_text = row.pieces.into_iter().filter(|piece| piece.special != Some(true));
-            self.pieces.extend(of_text.map(|piece| (piece.id, piece)));
+            self.known.take(row.pieces.iter().filter(|piece| piece.special != Some(true)));
         }
         Ok(())
     }
@@ -102,11 +96,12 @@ impl Server {
         Ok(fits.then(|| parts[1..=ids.len()].iter().copied().map(str::to_owned).collect()))
     }
 
-    fn take(&mut self, ids: &[u32], texts: Vec<String>) {
+    fn take(&self, ids: &[u32], texts: Vec<String>) {
         let is_special = (self.facts.kind == ServerKind::LlamaServer).then_some(true);
-        for (id, piece) in ids.iter().zip(texts) {
+        let sent = ids.iter().zip(texts).map(|(&id, piece)| {
             let bytes = (!piece.contains('\u{fffd}')).then(|| piece.clone().into_bytes());
-            self.pieces.insert(*id, SentPiece { id: *id, piece, bytes, special: is_special });
-        }
+            SentPiece { id, piece, bytes, special: is_special }
+        });
+        self.known.take(&sent.collect::<Vec<_>>());
     }
 }

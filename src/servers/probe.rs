@@ -1,6 +1,5 @@
 //! Who is it, and what can it: a few small requests, of which none computes more than two tokens.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use super::client::Client;
 use super::error::ServerError;
 use super::facts::{Model, Models, ServedModel, ServerFacts, ServerKind};
 use super::key::ApiKey;
+use super::known::KnownPieces;
 use super::llama_server::Properties;
 use super::open_ai::{COMPLETIONS, Completion, rows_body};
 use super::row::SentRow;
@@ -99,12 +99,14 @@ impl Server {
             tokenises: false,
             rows: Vec::new(),
         };
-        let mut server = Self { client, facts, plain: 0, pieces: HashMap::new(), asked_for_all: false };
+        let mut server =
+            Self { client, facts, plain: 0, known: KnownPieces::default(), asked_for_all: false };
         match kind {
             ServerKind::LlamaServer => server.probe_llama_server(properties.as_ref(), interrupt)?,
             ServerKind::Vllm => server.probe_vllm(interrupt)?,
             ServerKind::OpenAi => server.probe_open_ai(interrupt)?,
         }
+        server.known = KnownPieces::of(&server.facts.eos);
         let parallel = properties.and_then(|told| told.total_slots);
         server.facts.rows = card(&server.facts, told, parallel);
         Ok(server)
@@ -160,8 +162,8 @@ impl Server {
         self.check_raw(&text, interrupt)?;
         self.probe_several(&text, interrupt)?;
         self.facts.prompt_rows = true;
-        let (twice, count) = ([text.as_slice(), &text].concat(), self.facts.most_listed.min(2));
-        match self.prompt_rows(&twice, 0, count, interrupt) {
+        let twice = [text.as_slice(), &text].concat();
+        match self.prompt_rows(&twice, 0, Top::Highest(2), interrupt) {
             Ok(rows) => self.facts.prompt_rows = rows.len() == twice.len(),
             Err(ServerError::Refused { .. } | ServerError::Strange { .. }) => self.facts.prompt_rows = false,
             Err(error) => return Err(error),

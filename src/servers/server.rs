@@ -1,6 +1,5 @@
 //! A connected server: what the rest of the program calls.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
@@ -11,9 +10,10 @@ use super::client::Client;
 use super::error::ServerError;
 use super::facts::{Models, ServerFacts, ServerKind};
 use super::key::ApiKey;
+use super::known::KnownPieces;
 use super::llama_server::{self, COMPLETION};
 use super::open_ai::{self, COMPLETIONS, Completion};
-use super::row::{Came, Limits, SentPiece, SentRow};
+use super::row::{Came, Limits, SentRow};
 use super::stream::TokenStream;
 use super::vllm;
 
@@ -29,7 +29,8 @@ pub struct Server {
     pub(super) facts: ServerFacts,
     /// A token that is a whole character: what llama-server chooses where the choice does not matter.
     pub(super) plain: u32,
-    pub(super) pieces: HashMap<u32, SentPiece>,
+    /// The tokens whose texts it told.
+    pub(super) known: KnownPieces,
     /// Whether the texts of the whole vocabulary were asked for.
     pub(super) asked_for_all: bool,
 }
@@ -83,23 +84,23 @@ impl Server {
         &mut self,
         text: &[u32],
         first: usize,
-        top: usize,
+        top: Top,
         interrupt: &AtomicBool,
     ) -> Result<Vec<SentRow>, ServerError> {
-        self.check(&[text], Top::Highest(top))?;
+        self.check(&[text], top)?;
         if !self.facts.prompt_rows {
             return Err(self.client.unsupported("it tells no log-probabilities inside a prompt"));
         }
         if first >= text.len() {
             return Ok(Vec::new());
         }
-        let top = top.min(self.facts.most_listed);
+        let top = self.cut(top);
         let body = vllm::prompt_rows_body(&self.facts.model, text, top);
         let completion: Completion = self.post(COMPLETIONS, &body, interrupt)?;
         let choice = completion.choices.into_iter().next();
         let choice = choice.ok_or_else(|| self.client.strange("it has no choices"))?;
         let rows = vllm::prompt_rows(choice, text, first).map_err(|what| self.client.strange(what))?;
-        rows.into_iter().map(|row| self.checked(row, Top::Highest(top))).collect()
+        rows.into_iter().map(|row| self.checked(row, top)).collect()
     }
 
     /// Has the server go on with a text. Nothing is waited for: what goes wrong is told with the first token.

@@ -42,9 +42,8 @@ impl RemoteTokenizer for ServerTokenizer {
         if unknown.is_empty() {
             return;
         }
-        match locked(&self.server).pieces(&unknown, &AtomicBool::new(false)) {
-            Ok(pieces) => self.known.take(&pieces),
-            Err(error) => log::warn!("the texts of {} tokens are not known: {error}", unknown.len()),
+        if let Err(error) = locked(&self.server).pieces(&unknown, &AtomicBool::new(false)) {
+            log::warn!("the texts of {} tokens are not known: {error}", unknown.len());
         }
     }
 

@@ -51,9 +51,9 @@ pub(super) fn chat_body(model: &str, messages: &Value, template_kwargs: &Value) 
 }
 
 /// A request for the rows inside a prompt, and the one after it.
-pub(super) fn prompt_rows_body(model: &str, text: &[u32], top: usize) -> Value {
-    let mut body = rows_body(model, json!(text), Top::Highest(top));
-    body["prompt_logprobs"] = json!(logprobs(Top::Highest(top)));
+pub(super) fn prompt_rows_body(model: &str, text: &[u32], top: Top) -> Value {
+    let mut body = rows_body(model, json!(text), top);
+    body["prompt_logprobs"] = json!(logprobs(top));
     body
 }
 

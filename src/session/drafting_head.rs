@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::load::LoadError;
 use crate::formats;
 use crate::gpu::{Device, Engine, Progress, SharedTensors};
-use crate::model::conversion::Converted;
 use crate::model::decoder::drafting::plan_drafting_head;
 use crate::model::{CacheFormat, Fused, ModelConfig, Plan, Weights, WeightsChoice, fuse};
 
@@ -26,10 +25,8 @@ impl HeadFiles {
         let mut plan = plan_drafting_head(&head.config).with_orders(head.weights.tensors());
         let path = self.path.display().to_string();
         let bound = plan.bind(head.weights).map_err(|reason| LoadError::Bind { path, reason })?;
-        let mut weights: Box<dyn Weights + Send> = Box::new(bound);
-        if self.weights != WeightsChoice::Original {
-            weights = Box::new(Converted::new(weights, &plan, self.weights));
-        }
+        // A warning of the same widths was told of the model.
+        let (weights, _) = self.weights.convert(bound, &plan);
         plan.cache_format = self.cache;
         Ok((plan, weights))
     }

@@ -1,6 +1,6 @@
 //! The program's own [`Loader`]: models go to a GPU.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -12,7 +12,8 @@ use super::opened::Opened;
 use super::served;
 use crate::gpu::{self, AdapterInfo, Device, GpuError, LoadPart, Progress, Share};
 use crate::model::decoder::drafting::SHARED_WITH_HEAD;
-use crate::model::{Fused, LanguageModel, Weights};
+use crate::model::weights::TensorInfo;
+use crate::model::{Fused, LanguageModel, Plan, Weights};
 use crate::trace::{AdapterFacts, ModelFacts};
 
 /// The loader of the program: models go to a GPU.
@@ -26,18 +27,50 @@ pub struct GpuLoader {
     passed_over: BTreeSet<usize>,
     /// What is still to be told.
     warnings: Vec<String>,
-    /// Bytes that models take which are to be loaded beside the next one.
-    beside_bytes: u64,
+    /// The context of the model loaded last, in positions.
+    context: Option<usize>,
+    /// Models that are to be loaded beside it, in their order.
+    beside: VecDeque<Beside>,
+}
+
+/// What the memory of a model depends on that is to be loaded beside another one.
+struct Beside {
+    plan: Plan,
+    tensors: Vec<TensorInfo>,
+    context: usize,
+}
+
+impl Beside {
+    /// GPU memory that it takes if all of it is there, with texts of so many positions at most, as the other one's are.
+    fn bytes(&self, context: usize) -> Result<u64, gpu::LoadError> {
+        gpu::usual_memory(&self.plan, &self.tensors, self.context.min(context))
+    }
 }
 
 impl GpuLoader {
-    /// Lets the next model leave room for one that is to be loaded beside it.
+    /// Lets the next model leave room for one that is to be loaded beside it, after those that this was called for before.
+    /// One on a server takes none.
     pub fn leave_room_for(&mut self, request: &LoadRequest) -> Result<(), LoadError> {
+        if let ModelSource::Server(_) = &request.source {
+            return Ok(());
+        }
         let opened = Opened::open(&request.source, request.context, request.weights)?;
         let opened = opened.with_cache(request.cache);
         let Fused { plan, weights } = opened.fused();
-        self.beside_bytes += gpu::usual_memory(&plan, weights.tensors(), opened.context)?;
+        let (tensors, context) = (weights.tensors().to_vec(), opened.context);
+        self.beside.push_back(Beside { plan, tensors, context });
         Ok(())
+    }
+
+    /// Bytes to keep for the models that are still to come beside an opened one. Where there is not enough for all, it goes
+    /// first: theirs are layers in the computer's memory then.
+    fn kept_bytes(&self, device: &Device, opened: &Opened) -> Result<u64, LoadError> {
+        let context = self.context.unwrap_or(opened.context);
+        let wanted = self.beside.iter().map(|beside| beside.bytes(context)).sum::<Result<u64, _>>()?;
+        let Some(room) = device.room().filter(|_| wanted > 0) else { return Ok(wanted) };
+        let Fused { plan, weights } = opened.fused();
+        let least = gpu::least_memory(&plan, weights.tensors(), opened.context)?;
+        Ok(wanted.min(room.bytes.saturating_sub(least)))
     }
 
     /// Opens an adapter, as [`Device::open`] does, and notes those that it passed over.
@@ -49,6 +82,25 @@ impl GpuLoader {
             }
         }
         Ok(Arc::new(device))
+    }
+
+    /// Loads a model from a server, or from files to the device that `choose` gives.
+    fn load_to(
+        &mut self,
+        request: &LoadRequest,
+        progress: &mut Progress<'_>,
+        choose: impl FnOnce(&mut Self) -> Result<Arc<Device>, GpuError>,
+    ) -> Result<ReadyModel, LoadError> {
+        if let ModelSource::Server(address) = &request.source {
+            return served::load(address, request.key.clone(), request.context, progress);
+        }
+        let start = Instant::now();
+        let mut opened = open(request, progress)?;
+        opened.context = opened.context.min(self.context.unwrap_or(opened.context));
+        announce(progress, LoadPart::Opening)?;
+        let device = choose(self)?;
+        let _kept = device.keep_free(self.kept_bytes(&device, &opened)?);
+        ready(opened, device, start, progress)
     }
 }
 
@@ -79,34 +131,29 @@ impl Loader for GpuLoader {
     }
 
     fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError> {
-        if let ModelSource::Server(address) = &request.source {
-            return served::load(address, request.key.clone(), request.context, progress);
-        }
-        let start = Instant::now();
-        let opened = open(request, progress)?;
-        announce(progress, LoadPart::Opening)?;
-        let device = self.open_device(request.adapter.as_deref())?;
-        device.limit_memory(request.gpu_memory);
-        self.device = Arc::downgrade(&device);
-        let _kept = device.keep_free(self.beside_bytes);
-        ready(opened, device, start, progress)
+        self.context = None;
+        let ready = self.load_to(request, progress, |loader| {
+            let device = loader.open_device(request.adapter.as_deref())?;
+            device.limit_memory(request.gpu_memory);
+            loader.device = Arc::downgrade(&device);
+            Ok(device)
+        })?;
+        self.context = Some(ready.loaded.model.context);
+        Ok(ready)
     }
 
-    fn load_draft(
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,
     ) -> Result<ReadyModel, LoadError> {
-        if let ModelSource::Server(address) = &request.source {
-            return served::load(address, request.key.clone(), request.context, progress);
+        if !matches!(request.source, ModelSource::Server(_)) {
+            self.beside.pop_front();
         }
-        let start = Instant::now();
-        let opened = open(request, progress)?;
-        let device = match self.device.upgrade() {
-            Some(device) => device,
-            None => self.open_device(request.adapter.as_deref())?,
-        };
-        ready(opened, device, start, progress)
+        self.load_to(request, progress, |loader| match loader.device.upgrade() {
+            Some(device) => Ok(device),
+            None => loader.open_device(request.adapter.as_deref()),
+        })
     }
 }
 

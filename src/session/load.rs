@@ -68,13 +68,15 @@ pub trait Loader {
     /// [`LoadError::Stopped`].
     fn load(&mut self, request: &LoadRequest, progress: &mut Progress<'_>) -> Result<ReadyModel, LoadError>;
 
-    /// Loads a model beside the one loaded last, on the same device whatever the request says; otherwise as
-    /// [`Self::load`].
-    fn load_draft(
+    /// Loads a model beside the one loaded last, on the same device whatever the request says, and with no longer texts than
+    /// that one has; otherwise as [`Self::load`].
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,
-    ) -> Result<ReadyModel, LoadError>;
+    ) -> Result<ReadyModel, LoadError> {
+        self.load(request, progress)
+    }
 
     /// All about the adapters for a person, line by line, with the kernels that a model gets there. Opens each.
     fn describe_adapters(&mut self) -> String {

@@ -40,6 +40,7 @@ mod tokenizer_files;
 pub mod view;
 mod vocabularies;
 pub mod worker;
+mod worker_beside;
 mod worker_branching;
 mod worker_comparing;
 mod worker_lanes;

@@ -9,7 +9,7 @@ use super::run_error::MissingTokenizer;
 use super::tokenizer_files;
 use crate::formats::{self, BuiltIn, ModelFile};
 use crate::gpu::{Device, Engine, Progress};
-use crate::model::conversion::{Converted, WeightsChoice};
+use crate::model::conversion::WeightsChoice;
 use crate::model::weights::TensorInfo;
 use crate::model::{CacheFormat, Fused, Plan, WeightFormat, fuse, plan_decoder};
 use crate::tokenizer::Tokenizer;
@@ -55,12 +55,10 @@ impl Opened {
         file.config.context = context;
         let mut plan = plan_decoder(&file.config).with_orders(file.weights.tensors());
         let bound = plan.bind(file.weights);
-        file.weights = Box::new(bound.map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?);
-        if weights != WeightsChoice::Original {
-            let converted = Converted::new(file.weights, &plan, weights);
-            file.warnings.extend(converted.warning());
-            file.weights = Box::new(converted);
-        }
+        let bound = bound.map_err(|reason| LoadError::Bind { path: file.path.clone(), reason })?;
+        let (converted, warning) = weights.convert(bound, &plan);
+        file.warnings.extend(warning);
+        file.weights = converted;
         plan.cache_format = CacheFormat::for_weights(file.weights.tensors());
         let (tokenizer, tokenizer_problem) = tokenizer_files::read(&mut file)?;
         Ok(Self { file, plan, tokenizer, tokenizer_problem, context, precision: weights })

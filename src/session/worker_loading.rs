@@ -3,8 +3,9 @@
 use super::command::{Command, LoadRequest, ModelSource};
 use super::draft::DraftModel;
 use super::event::{Event, Severity};
-use super::load::LoadError;
+use super::load::{LoadError, ReadyModel};
 use super::worker::Worker;
+use super::worker_beside::Told;
 
 /// What makes it useless to go on loading a model.
 pub(super) const LOAD_ENDS: fn(&Command) -> bool =
@@ -50,43 +51,33 @@ impl Worker {
         }
     }
 
-    /// Loads a draft model beside the model. A run that is under way waits meanwhile.
+    /// Loads a draft model beside the model.
     pub(super) fn load_draft(&mut self, source: ModelSource) {
-        const FAILED: &str = "The draft model could not be loaded";
         self.drop_draft();
-        if self.ready.is_none() {
-            self.outbox.notify(Severity::Error, FAILED, "It drafts for a model: open that one first.");
-            return;
+        let told = Told {
+            started: |name| Event::DraftLoadStarted { name },
+            progress: |part, share| Event::DraftLoadProgress { part, share },
+            dropped: Event::DraftDropped,
+            ends: DRAFT_ENDS,
+            failed: "The draft model could not be loaded",
+            alone: "It drafts for a model: open that one first.",
+            stopped: [
+                "Loading the draft model was stopped",
+                "Speculative decoding looks drafts up in the text.",
+            ],
+        };
+        self.load_beside(&LoadRequest::of(source), told, Self::take_draft);
+    }
+
+    fn take_draft(&mut self, draft: ReadyModel) -> Result<(), String> {
+        let Some(model) = &self.ready else { return Ok(()) };
+        let draft = DraftModel::for_model(draft, model).map_err(|misfit| misfit.to_string())?;
+        self.outbox.send(Event::DraftLoaded(Box::new(draft.facts.clone())));
+        if let Some(warning) = draft.warning() {
+            self.outbox.notify(Severity::Warning, "The draft model's tokens", &warning);
         }
-        self.outbox.send(Event::DraftLoadStarted { name: source.name() });
-        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |part, share| {
-            outbox.send(Event::DraftLoadProgress { part, share });
-            inbox.goes_on_loading(DRAFT_ENDS)
-        };
-        let loaded = self.loader.load_draft(&LoadRequest::of(source), &mut progress);
-        self.report_adapters();
-        let Some(ready) = &self.ready else { return };
-        let failure = match loaded.map(|draft| DraftModel::for_model(draft, ready)) {
-            Ok(Ok(draft)) => {
-                self.outbox.send(Event::DraftLoaded(Box::new(draft.facts.clone())));
-                if let Some(warning) = draft.warning() {
-                    self.outbox.notify(Severity::Warning, "The draft model's tokens", &warning);
-                }
-                self.draft = Some(draft);
-                return;
-            }
-            Ok(Err(misfit)) => misfit.to_string(),
-            Err(LoadError::Stopped) => {
-                let detail = "Speculative decoding looks drafts up in the text.";
-                self.outbox.notify(Severity::Information, "Loading the draft model was stopped", detail);
-                self.outbox.send(Event::DraftDropped);
-                return;
-            }
-            Err(error) => error.to_string(),
-        };
-        self.outbox.notify(Severity::Error, FAILED, &failure);
-        self.outbox.send(Event::DraftDropped);
+        self.draft = Some(draft);
+        Ok(())
     }
 
     /// Tells which adapters do not work, as far as that is new.

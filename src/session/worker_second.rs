@@ -4,12 +4,13 @@
 use super::command::{Command, LoadRequest, SecondCommand};
 use super::event::{Event, Severity};
 use super::live_run::LiveRun;
-use super::load::{LoadError, ReadyModel};
+use super::load::ReadyModel;
 use super::reading::ReadingError;
 use super::second::SecondEvent;
 use super::second_model::{ReadOn, Second};
 use super::vocabularies::{VocabularyMatch, VocabularyMisfit};
 use super::worker::{Worker, takes_the_model};
+use super::worker_beside::Told;
 use super::worker_loading::LOAD_ENDS;
 
 /// What makes it useless to go on loading a second model.
@@ -27,38 +28,24 @@ impl Worker {
         }
     }
 
-    /// Loads a second model. Runs that are under way wait meanwhile, and go on whatever comes of it.
+    /// Loads a second model.
     fn load_second(&mut self, request: &LoadRequest) {
-        const FAILED: &str = "The other model could not be loaded";
         self.drop_second();
-        if self.ready.is_none() {
-            self.outbox.notify(Severity::Error, FAILED, "It is held against a model: open that one first.");
-            return;
-        }
-        self.outbox.send(Event::Second(SecondEvent::LoadStarted { name: request.source.name() }));
-        let (inbox, outbox) = (&mut self.inbox, &self.outbox);
-        let mut progress = |part, share| {
-            outbox.send(Event::Second(SecondEvent::LoadProgress { part, share }));
-            inbox.goes_on_loading(SECOND_ENDS)
+        let told = Told {
+            started: |name| Event::Second(SecondEvent::LoadStarted { name }),
+            progress: |part, share| Event::Second(SecondEvent::LoadProgress { part, share }),
+            dropped: Event::Second(SecondEvent::Dropped),
+            ends: SECOND_ENDS,
+            failed: "The other model could not be loaded",
+            alone: "It is held against a model: open that one first.",
+            stopped: ["Loading the other model was stopped", "The lanes are as they were."],
         };
-        let loaded = self.loader.load_draft(request, &mut progress);
-        self.report_adapters();
-        let Some(model) = &self.ready else { return };
-        let failure = match loaded.map(|ready| (VocabularyMatch::of(model, &ready), ready)) {
-            Ok((Ok(comparison), ready)) => return self.take_second(ready, comparison),
-            Ok((Err(misfit), _)) => misfit_words(&misfit),
-            Err(LoadError::Stopped) => {
-                let detail = "The lanes are as they were.";
-                self.outbox.notify(Severity::Information, "Loading the other model was stopped", detail);
-                return self.outbox.send(Event::Second(SecondEvent::Dropped));
-            }
-            Err(error) => error.to_string(),
-        };
-        self.outbox.notify(Severity::Error, FAILED, &failure);
-        self.outbox.send(Event::Second(SecondEvent::Dropped));
+        self.load_beside(request, told, Self::take_second);
     }
 
-    fn take_second(&mut self, ready: ReadyModel, comparison: VocabularyMatch) {
+    fn take_second(&mut self, ready: ReadyModel) -> Result<(), String> {
+        let Some(model) = &self.ready else { return Ok(()) };
+        let comparison = VocabularyMatch::of(model, &ready).map_err(|misfit| misfit_words(&misfit))?;
         self.outbox.send(Event::Second(SecondEvent::Loaded(Box::new(ready.loaded.model.clone()))));
         for warning in &ready.warnings {
             self.outbox.notify(Severity::Warning, "The other model's files", warning);
@@ -70,6 +57,7 @@ impl Worker {
         }
         self.second = Some(Second::new(ready));
         self.let_second_read(true);
+        Ok(())
     }
 
     /// Forgets the second model.

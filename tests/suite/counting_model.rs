@@ -210,7 +210,7 @@ impl Loader for FakeLoader {
 
     /// A counting model as well; `shorter` has a word less, `backwards` has the words the other way round, and
     /// `wordless` has no tokenizer.
-    fn load_draft(
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use logitscope::formats::Other;
-use logitscope::library::{DeviceMemory, Environment, Facts, Fits, Origin, Seen, System, places};
+use logitscope::library::{DeviceMemory, Environment, Facts, Fits, Origin, Seen, places};
+use logitscope::user_folders::System;
 
 use super::gguf_edit::Gguf;
 use super::library_home::{Home, gguf, model, names};

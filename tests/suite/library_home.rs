@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use logitscope::library::{Environment, Library, Model, Search, System};
+use logitscope::library::{Environment, Library, Model, Search};
 use logitscope::session::read_headers;
+use logitscope::user_folders::System;
 use tempfile::TempDir;
 
 use super::gguf_edit::Gguf;

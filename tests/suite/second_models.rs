@@ -84,7 +84,7 @@ impl Loader for Two {
         Self::ready(request, progress, model(favourite, ABOVE[0]))
     }
 
-    fn load_draft(
+    fn load_beside(
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,

@@ -78,7 +78,7 @@ fn vllm_tells_the_truth() {
     assert_eq!((facts.kind, facts.version.as_deref()), (ServerKind::Vllm, Some("0.32.0")));
     assert!(facts.prompt_rows);
 
-    let rows = server.prompt_rows(&truth.prompt, 1, 3, &NEVER).unwrap();
+    let rows = server.prompt_rows(&truth.prompt, 1, Top::Highest(3), &NEVER).unwrap();
     assert_eq!(rows.len(), 4);
     for (row, expected) in rows.iter().zip(&truth.highest[1..]) {
         assert_eq!(row.tokens.len(), 3);
@@ -86,12 +86,12 @@ fn vllm_tells_the_truth() {
     }
     // What stands in the prompt, and the model's own choice after it.
     assert_eq!(rows.iter().map(|row| row.chosen).collect::<Vec<_>>(), [407, 261, 378, 432]);
-    assert!(server.prompt_rows(&truth.prompt, 5, 3, &NEVER).unwrap().is_empty());
+    assert!(server.prompt_rows(&truth.prompt, 5, Top::Highest(3), &NEVER).unwrap().is_empty());
 
     // Of a byte the server tells no more than that it is no text.
     let pieces = server.pieces(&[403, 198, 1, 432, 403], &NEVER).unwrap();
     let texts: Vec<(&str, Option<&[u8]>)> =
-        pieces.iter().map(|piece| (piece.piece.as_str(), piece.bytes.as_deref())).collect();
+        pieces.iter().map(|piece| (piece.text.as_str(), piece.bytes.as_deref())).collect();
     let once: (&str, Option<&[u8]>) = (" Once", Some(b" Once"));
     assert_eq!(texts, [once, ("\u{fffd}", None), ("<s>", Some(b"<s>")), (",", Some(b",")), once]);
 
@@ -110,7 +110,7 @@ fn llama_server_tells_the_truth() {
     tells_the_truth(&mut server, &truth);
     let facts = server.facts().clone();
     assert_eq!((facts.kind, facts.prompt_rows), (ServerKind::LlamaServer, false));
-    let error = server.prompt_rows(&truth.prompt, 0, 1, &NEVER).unwrap_err();
+    let error = server.prompt_rows(&truth.prompt, 0, Top::Highest(1), &NEVER).unwrap_err();
     assert!(matches!(error, ServerError::Unsupported { .. }), "{error}");
 
     let row = &server.rows(&[&truth.prompt], Top::Highest(2), &NEVER).unwrap()[0];
@@ -122,16 +122,14 @@ fn llama_server_tells_the_truth() {
 
     // Bytes are exact, and what stands for something else than text is named.
     let pieces = server.pieces(&[403, 198, 1, 432], &NEVER).unwrap();
-    let texts: Vec<(&str, Option<&[u8]>, bool)> = pieces
-        .iter()
-        .map(|piece| (piece.piece.as_str(), piece.bytes.as_deref(), piece.special == Some(true)))
-        .collect();
+    let texts: Vec<(&str, Option<&[u8]>, bool)> =
+        pieces.iter().map(|piece| (piece.text.as_str(), piece.bytes.as_deref(), piece.special)).collect();
     assert_eq!(
         texts,
         [
             (" Once", Some(b" Once".as_slice()), false),
             ("\u{fffd}", Some(b"\xc3"), false),
-            ("<s>", Some(b"<s>"), true),
+            ("<s>", Some(b""), true),
             (",", Some(b","), false),
         ]
     );

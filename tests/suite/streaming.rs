@@ -132,7 +132,7 @@ impl Model {
 }
 
 /// The first number for which something holds, as it does from there on.
-fn first(holds: impl Fn(u64) -> bool) -> u64 {
+pub fn first(holds: impl Fn(u64) -> bool) -> u64 {
     let (mut below, mut holding) = (0, 1 << 34);
     while holding - below > 1 {
         let middle = (below + holding) / 2;

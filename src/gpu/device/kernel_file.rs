@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::adapter_info::AdapterInfo;
-use super::user_cache;
+use crate::user_folders::UserFolders;
 use crate::whole_file;
 
 /// Most bytes of kernels that are kept. Drivers' caches only grow, so with more than these the file goes, and the next start begins
@@ -29,7 +29,7 @@ impl KernelFile {
     /// In the user's cache folder, if there is one; `device` is what wgpu tells devices apart by.
     pub(super) fn of_user(info: &AdapterInfo, device: &str) -> Option<Self> {
         let adapter = format!("{}, {device}", info.full_name());
-        Some(Self::within(&user_cache::folder()?.join("kernels"), &adapter, &info.driver))
+        Some(Self::within(&UserFolders::of_process().own_caches()?.join("kernels"), &adapter, &info.driver))
     }
 
     /// In this folder.

@@ -18,7 +18,6 @@ mod room;
 mod stopwatch;
 mod timestamps;
 mod traffic;
-mod user_cache;
 mod waiting;
 mod window;
 
@@ -34,6 +33,5 @@ pub(super) use readbacks::Readbacks;
 pub(super) use stopwatch::Stopwatch;
 pub(super) use timestamps::Timestamps;
 pub use traffic::Traffic;
-pub(super) use user_cache::folder as user_cache_folder;
 pub use waiting::gpu_silence;
 pub use window::adapter_for_window;

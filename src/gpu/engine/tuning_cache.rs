@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::device::{AdapterInfo, user_cache_folder};
+use crate::gpu::device::AdapterInfo;
+use crate::user_folders::UserFolders;
 use crate::whole_file;
 
 /// Most bytes of the file that are read: a larger one is not ours.
@@ -79,7 +80,8 @@ impl TuningKey {
 impl TuningCache {
     /// What lies in the user's cache folder; nothing if there is none.
     pub fn of_user() -> Self {
-        user_cache_folder().map_or_else(Self::default, |folder| Self::read(folder.join("trials.json")))
+        let folder = UserFolders::of_process().own_caches();
+        folder.map_or_else(Self::default, |folder| Self::read(folder.join("trials.json")))
     }
 
     /// What lies in this file, which later trials are written to.

@@ -271,8 +271,14 @@ pub fn usual_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Resu
 pub fn least_memory(plan: &Plan, tensors: &[TensorInfo], context: usize) -> Result<u64, LoadError> {
     let shared = vec![false; tensors.len()];
     let sized = SizedModel { plan, tensors, shared, context, binding_bytes: u64::MAX };
-    let positions = context.min(FEWEST_POSITIONS);
-    Ok(sized.own_bytes()?.least() + sized.usual_rest(positions, 0))
+    let (positions, least) = (context.min(FEWEST_POSITIONS), sized.own_bytes()?.least());
+    let needed = |room: u64| least.saturating_add(sized.usual_rest(positions, room));
+    // The more memory there is, the more of it goes to states, up to a number of them.
+    let mut room = needed(0);
+    while needed(room) > room {
+        room = needed(room);
+    }
+    Ok(room)
 }
 
 /// So many of `all` places, spread evenly; the last one is among them, the first one only if all are.
