@@ -102,7 +102,7 @@ kernels! {
     AttentionStep = "attention_step", [pass, cache, cache_store, scores];
     AttentionTiles = "attention_tiles", [pass, cache, scores, row_tiles];
     AttentionShuffleTiles = "attention_shuffle_tiles", [pass, cache, scores, row_tiles];
-    AttentionCombine = "attention_combine", [pass];
+    AttentionCombine = "attention_combine", [pass, scores];
     AttentionScores = "attention_scores", [pass, cache, scores];
     Convolution = "convolution", [pass, activation];
     RecurrencePrepare = "recurrence_prepare", [recurrence], reduces;
