@@ -131,11 +131,11 @@ fn main(
         }
         for (var h = 0u; h < SHARED; h++) {
             score[h] = finished_score(score[h], first_head + h, range.positions - 1u - position);
-            room[QUERY_BLOCKS + (h * WORKGROUP + lane) / 4u][lane % 4u] = score[h];
+            room[QUERY_BLOCKS + lane_block(h, lane)][lane % 4u] = score[h];
         }
         workgroupBarrier();
         for (var h = 0u; h < SHARED; h++) {
-            let at = QUERY_BLOCKS + (h * WORKGROUP + stream_lane) / 4u;
+            let at = QUERY_BLOCKS + lane_block(h, stream_lane);
             var highest = maximum[h];
             for (var other = at; other < at + HEAD_LANES / 4u; other++) {
                 let scores = room[other];
@@ -146,7 +146,7 @@ fn main(
             sum[h] *= correction;
             low[h] *= correction;
             high[h] *= correction;
-            weights[(h * WORKGROUP + lane) / 4u][lane % 4u] = select(0.0, exp(score[h] - highest), is_seen);
+            weights[lane_block(h, lane)][lane % 4u] = select(0.0, exp(score[h] - highest), is_seen);
         }
         // Other lanes read the last tile's until the barrier before.
         places[lane] = place;
@@ -159,7 +159,7 @@ fn main(
                 }
             }
             for (var h = 0u; h < SHARED; h++) {
-                let four = some_weights(h * WORKGROUP + other);
+                let four = some_weights(h, other);
                 for (var i = 0u; i < MOST_AT_ONCE; i++) {
                     if i < VALUES_AT_ONCE {
                         let weight = four[i];
@@ -176,7 +176,7 @@ fn main(
     workgroupBarrier();
     if part == 0u {
         for (var h = 0u; h < SHARED; h++) {
-            weights[h * WORKGROUP / 4u + stream] = vec4(maximum[h], sum[h], 0.0, 0.0);
+            weights[lane_block(h, 0u) + stream] = vec4(maximum[h], sum[h], 0.0, 0.0);
         }
     }
     workgroupBarrier();
@@ -189,7 +189,7 @@ fn main(
             own_low = select(own_low, low[other], other == h);
             own_high = select(own_high, high[other], other == h);
         }
-        let streams = h * WORKGROUP / 4u;
+        let streams = lane_block(h, 0u);
         let own_maximum = weights[streams + stream].x;
         var highest = own_maximum;
         for (var other = streams; other < streams + STREAMS; other++) {
@@ -241,9 +241,12 @@ fn main(
     }
 }
 
-/// The weights of VALUES_AT_ONCE positions from one on, and whatever.
-fn some_weights(first: u32) -> vec4<f32> {
-    let block = first / 4u;
+/// Which block of four has a lane's number for a head.
+fn lane_block(h: u32, lane: u32) -> u32 { return h * (WORKGROUP / 4u) + lane / 4u; }
+
+/// A head's weights of VALUES_AT_ONCE lanes from one on, and whatever.
+fn some_weights(h: u32, first: u32) -> vec4<f32> {
+    let block = lane_block(h, first);
     if VALUES_AT_ONCE == 4u {
         return weights[block];
     }
