@@ -27,9 +27,16 @@ const GPU: KernelChoice = KernelChoice::GPU;
 const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
 pub const SPLITTING: KernelChoice = KernelChoice {
-    attention: AttentionChoice { lanes: 32, at_once: 4, least_split: 64, prefill: PrefillAttention::Rows },
+    attention: AttentionChoice {
+        lanes: 32,
+        at_once: 4,
+        least_split: 64,
+        split_step: 32,
+        ..AttentionChoice::CPU
+    },
     ..KernelChoice::CPU
 };
+
 /// Tiles by emulated matrix units, where the adapter has what these take.
 fn emulated() -> Option<KernelChoice> {
     let subgroups = DEVICE.capabilities.subgroup_lanes.clone().filter(|lanes| *lanes.start() >= 8);
@@ -294,7 +301,9 @@ fn attention_agrees_over_contexts_that_are_split() {
     for (format, choice) in [(F16, SPLITTING), (F32, GPU)] {
         let plan = fresh_plan([9, 3, 64], None, format);
         let what = format!("long attention in {}", format.name());
-        compare_chains(&plan, choice, &[250, 5, 1, 1, 240, 1, 99, 3, 1], &what);
+        // One position less than two splits of 128, exactly as many, one more; the same of three and four; then splits of
+        // two steps, as eight rows share what splits there may be.
+        compare_chains(&plan, choice, &[254, 1, 1, 1, 126, 1, 1, 126, 1, 1, 99, 3, 8, 1], &what);
     }
 }
 
@@ -335,11 +344,13 @@ fn with_scores(mut plan: Plan, changed: ScoresConfig) -> Plan {
 
 #[test]
 fn windows_caps_and_linear_biases_agree() {
-    // Few kernels, since software drivers take seconds for each: splits, some of them before the window, and tiles.
+    // Few kernels, since software drivers take seconds for each: fewer positions than a split has, several splits, and tiles.
     let scores = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5), ..SCORES };
-    for choice in [GPU, SPLITTING, SHUFFLE] {
-        let plan = with_scores(plain_plan([6, 3, 8], F32), scores);
-        compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with a window, a cap and biases");
+    for (choice, window) in [(GPU, 20), (SPLITTING, 20), (SHUFFLE, 20), (SPLITTING, 100)] {
+        let plan = with_scores(plain_plan([6, 3, 8], F32), ScoresConfig { window: Some(window), ..scores });
+        // Two rows leave four splits each, and the longer one after them more splits than it needs for its window.
+        let chains = [1, 14, 1, 5, 97, 2, 71, 1, 1];
+        compare_chains(&plan, choice, &chains, "attention with a window, a cap and biases");
         compare_tree(&plan, choice);
     }
 }

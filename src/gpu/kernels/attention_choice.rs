@@ -12,8 +12,12 @@ pub struct AttentionChoice {
     pub lanes: u32,
     /// Blocks of a key, and positions' values, that a lane loads together: a power of two, at most 4.
     pub at_once: u32,
-    /// Fewest positions of a row for which its keys are split among workgroups; a split has at least half as many.
+    /// Bytes of workgroup memory that it takes at most.
+    pub workgroup_bytes: u32,
+    /// Fewest positions of a row for which its keys are split among workgroups.
     pub least_split: usize,
+    /// Splits have a multiple of so many positions: on GPUs one for each lane.
+    pub split_step: usize,
     /// The kernel for many rows that see one another.
     pub prefill: PrefillAttention,
 }
@@ -33,11 +37,27 @@ pub enum PrefillAttention {
 
 impl AttentionChoice {
     /// For hardware with many lanes and cheap barriers.
-    pub const GPU: Self =
-        Self { lanes: 128, at_once: MOST_AT_ONCE, least_split: 256, prefill: PrefillAttention::Tiles };
+    ///
+    /// With 11 KiB, five workgroups fit the 64 KiB that compute units have at the least. With more than that, AMD's compiler
+    /// takes twice the registers where it has them (docs/gpu.md).
+    pub const GPU: Self = Self {
+        lanes: 128,
+        at_once: MOST_AT_ONCE,
+        workgroup_bytes: 11 << 10,
+        least_split: 256,
+        split_step: 128,
+        prefill: PrefillAttention::Tiles,
+    };
 
     /// For software drivers.
-    pub const CPU: Self = Self { lanes: 8, at_once: 1, least_split: 1024, prefill: PrefillAttention::Rows };
+    pub const CPU: Self = Self {
+        lanes: 8,
+        at_once: 1,
+        workgroup_bytes: 16 << 10,
+        least_split: 1024,
+        split_step: 512,
+        prefill: PrefillAttention::Rows,
+    };
 }
 
 impl PrefillAttention {

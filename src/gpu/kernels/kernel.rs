@@ -103,7 +103,7 @@ kernels! {
     AttentionTiles = "attention_tiles", [pass, cache, scores, row_tiles];
     AttentionCooperative = "attention_cooperative", [pass, cache, scores, row_tiles], uses_matrix_units;
     AttentionShuffleTiles = "attention_shuffle_tiles", [pass, cache, scores, row_tiles];
-    AttentionCombine = "attention_combine", [pass];
+    AttentionCombine = "attention_combine", [pass, scores];
     AttentionScores = "attention_scores", [pass, cache, scores];
     Convolution = "convolution", [pass, activation];
     RecurrencePrepare = "recurrence_prepare", [recurrence], reduces;

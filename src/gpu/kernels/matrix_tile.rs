@@ -112,6 +112,25 @@ mod tests {
     }
 
     #[test]
+    fn lanes_copy_a_tile_once() {
+        let tile = |units, tile| Matrices { units, tile };
+        let (half, small) = (MatrixUnits::Half16, MatrixUnits::Half8);
+        // Squares down and across; blocks of the input and units of the weight for each of 128 lanes, in units of 2 and of
+        // 8 blocks: of 128 rows by 8 blocks a lane copies 8, or one unit in eight.
+        for (matrices, unit_blocks, [down, across, blocks, units]) in [
+            (tile(half, MatrixTile::Small), 2, [2, 2, 8, 4]),
+            (tile(half, MatrixTile::Medium), 2, [2, 4, 4, 4]),
+            (tile(half, MatrixTile::Large), 8, [4, 4, 8, 1]),
+            // 64 units of weights for 128 lanes.
+            (tile(small, MatrixTile::Medium), 8, [2, 4, 2, 1]),
+        ] {
+            let expected = [('i', down), ('j', across), ('b', blocks), ('u', units)];
+            assert_eq!(matrices.repeats(unit_blocks), expected, "{matrices:?}");
+        }
+        assert_eq!([8, 16, 32, 64].map(MatrixUnits::lanes), [128, 128, 128, 256], "by lanes of a subgroup");
+    }
+
+    #[test]
     fn every_adapter_with_matrix_units_has_room_for_their_tiles() {
         for matrices in Matrices::all() {
             assert!(matrices.memory_bytes() <= 32 << 10, "{matrices:?}: {}", matrices.memory_bytes());

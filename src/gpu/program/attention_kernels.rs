@@ -94,11 +94,12 @@ impl Compiler<'_> {
     ) -> DispatchSpec {
         let vec8s = shape.vec8s();
         let head_lanes = shape.head_lanes();
-        let lanes = self.choice.attention.lanes.max(head_lanes);
+        let lanes = shape.lanes(self.choice.attention);
         let at_once = self.choice.attention.at_once;
         let keys_at_once = at_once.min(vec8s.next_power_of_two());
         let key_vec8s = vec8s.next_multiple_of(keys_at_once);
-        let shared = shape.shared(lanes);
+        let shared = shape.shared(self.choice.attention);
+        let (query_blocks, weights) = (2 * shared * key_vec8s, lanes * shared / 4);
         let mut overrides = self.cache_overrides(shape).to_vec();
         overrides.extend(ready_overrides(source));
         overrides.extend(score_overrides(shape));
@@ -119,9 +120,9 @@ impl Compiler<'_> {
             Override::KeysAtOnce(keys_at_once),
             Override::ValuesAtOnce(at_once.min(head_lanes)),
             Override::KeyVec8s(key_vec8s),
-            Override::QueryBlocks(2 * shared * key_vec8s),
-            Override::Weights(lanes * shared),
-            Override::Mixed(2 * lanes),
+            Override::QueryBlocks(query_blocks),
+            Override::Weights(weights),
+            Override::Room((query_blocks + weights).max(2 * lanes)),
             Override::HasSinks(shape.sinks.is_some()),
         ]);
         let [query_norm, key_norm] = norm_weights(source);
@@ -149,13 +150,13 @@ impl Compiler<'_> {
     /// The partial results of splits as one.
     pub(super) fn combine(&self, shape: Shape, output: Rows) -> DispatchSpec {
         let partial4 = shape.partial() / 4;
-        let overrides = [
-            Override::Heads(shape.heads),
+        let own = [
             Override::HeadWidth(shape.value_width()),
             Override::Partial4(partial4),
             Override::OutputStride(output.stride),
             Override::HasSinks(shape.sinks.is_some()),
         ];
+        let overrides = own.into_iter().chain(score_overrides(shape));
         let bindings =
             numbered([Binding::Pass, Binding::Partials, output.binding, Binding::Vector(shape.sinks)]);
         let variant = self.variant(Kernel::AttentionCombine);
