@@ -8,7 +8,6 @@
 // Twin: src/reference/attention.rs
 
 override WORKGROUP: u32;
-override HEADS: u32;
 override HEAD_WIDTH: u32;
 override PARTIAL4: u32;
 override OUTPUT_STRIDE: u32;
@@ -29,8 +28,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.y;
     let head = id.x / blocks;
     let block = id.x % blocks;
-    // Shorter rows have fewer splits than the longest.
-    let splits = (row_positions(row) + split_positions() - 1u) / split_positions();
+    // Rows that see less than the longest may have fewer splits.
+    let seen = row_positions(row) - first_seen(row_positions(row));
+    let splits = (seen + split_positions(seen) - 1u) / split_positions(seen);
     let first = (row * split_count() * HEADS + head) * PARTIAL4;
     var maximum = partials[first + blocks].x;
     var sum = 0.0;

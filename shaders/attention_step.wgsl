@@ -14,8 +14,8 @@
 // Where SPLIT, the output is instead, for row, split and head, a partial result of PARTIAL elements: the sum of
 // weighted values, then the maximum of the scores and the sum of the weights relative to it;
 // attention_combine.wgsl makes them one (flash-decoding, Dao et al. 2023).
-// Split: x over the SHARED query heads that share a key/value head's loads, y over rows, z over splits of
-// split_positions(). Lanes form streams of HEAD_LANES, a power of two of at least four and VALUE_VEC8S; a stream takes
+// Split: x over the SHARED query heads that share a key/value head's loads, y over rows, z over splits of the positions
+// that the row sees, split_positions() of them each. Lanes form streams of HEAD_LANES, a power of two of at least four and VALUE_VEC8S; a stream takes
 // HEAD_LANES positions at a time, a lane a position for the scores and then a block of the head for the values
 // (online softmax, Milakov and Gimelshein 2018). Streams join at the end. Lanes beyond the last position repeat it, with a
 // weight of 0. What bounds a step is the way to memory and back: so KEYS_AT_ONCE blocks of a key, and as many positions'
@@ -43,10 +43,11 @@ override KEYS_AT_ONCE: u32;
 override VALUES_AT_ONCE: u32;
 // Blocks of a key with those that make whole turns of KEYS_AT_ONCE.
 override KEY_VEC8S: u32;
-// Sizes of the arrays below: 2 · SHARED · KEY_VEC8S, WORKGROUP · SHARED, 2 · WORKGROUP.
+// Blocks of four of the queries (2 · SHARED · KEY_VEC8S), of a tile's scores or weights (WORKGROUP · SHARED / 4), and of
+// the larger of queries with scores and of what the lanes have mixed (2 · WORKGROUP).
 override QUERY_BLOCKS: u32;
 override WEIGHTS: u32;
-override MIXED: u32;
+override ROOM: u32;
 
 @group(0) @binding(1) var<storage, read> source: array<f32>;
 @group(0) @binding(2) var<storage, read> query_norm: array<f32>;
@@ -63,12 +64,13 @@ const MOST_SHARED: u32 = 8u;
 /// Most blocks of eight that are loaded together.
 const MOST_AT_ONCE: u32 = 4u;
 
-var<workgroup> queries: array<vec4<f32>, QUERY_BLOCKS>;
-// By head, then by lane.
-var<workgroup> maxima: array<f32, WEIGHTS>;
-var<workgroup> weights: array<f32, WEIGHTS>;
+// How many waves a GPU holds depends on what stands here. So two that are never needed together share their room: the
+// queries, by head and block, with a tile's scores behind them, by head and then four lanes each; and, once all
+// positions are through, what the lanes have mixed.
+var<workgroup> room: array<vec4<f32>, ROOM>;
+// A tile's weights, as the scores; once all positions are through, maximum and sum of each head's streams.
+var<workgroup> weights: array<vec4<f32>, WEIGHTS>;
 var<workgroup> places: array<u32, WORKGROUP>;
-var<workgroup> mixed: array<vec4<f32>, MIXED>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -80,13 +82,14 @@ fn main(
     let group = first_head / (HEADS / KV_HEADS);
     let row = workgroup.y;
     let range = key_range(row);
-    let first = select(0u, workgroup.z * split_positions(), SPLIT);
-    let end = select(range.positions, min(first + split_positions(), range.positions), SPLIT);
-    if first >= end {
+    let first = first_seen(range.positions);
+    let split = split_positions(range.positions - first);
+    let start = first + select(0u, workgroup.z * split, SPLIT);
+    let end = select(range.positions, min(start + split, range.positions), SPLIT);
+    // Rows that see less than the longest may have fewer splits.
+    if start >= end {
         return;
     }
-    // A split before the first position seen has no positions, and a sum of 0.
-    let start = max(first, first_seen(range.positions));
     prepare(first_head, group, row, end == range.positions, lane);
     storageBarrier();
     workgroupBarrier();
@@ -121,29 +124,29 @@ fn main(
                     let at = 2u * (first - place + i);
                     for (var h = 0u; h < SHARED; h++) {
                         let query = at + 2u * h * KEY_VEC8S;
-                        score[h] += dot(queries[query], keys[i].low) + dot(queries[query + 1u], keys[i].high);
+                        score[h] += dot(room[query], keys[i].low) + dot(room[query + 1u], keys[i].high);
                     }
                 }
             }
         }
         for (var h = 0u; h < SHARED; h++) {
             score[h] = finished_score(score[h], first_head + h, range.positions - 1u - position);
-            maxima[h * WORKGROUP + lane] = score[h];
+            room[QUERY_BLOCKS + lane_block(h, lane)][lane % 4u] = score[h];
         }
         workgroupBarrier();
         for (var h = 0u; h < SHARED; h++) {
-            let at = h * WORKGROUP + stream_lane;
+            let at = QUERY_BLOCKS + lane_block(h, stream_lane);
             var highest = maximum[h];
-            for (var other = at; other < at + HEAD_LANES; other += 4u) {
-                let two = max(maxima[other], maxima[other + 1u]);
-                highest = max(highest, max(two, max(maxima[other + 2u], maxima[other + 3u])));
+            for (var other = at; other < at + HEAD_LANES / 4u; other++) {
+                let scores = room[other];
+                highest = max(highest, max(max(scores.x, scores.y), max(scores.z, scores.w)));
             }
             let correction = exp(maximum[h] - highest);
             maximum[h] = highest;
             sum[h] *= correction;
             low[h] *= correction;
             high[h] *= correction;
-            weights[h * WORKGROUP + lane] = select(0.0, exp(score[h] - highest), is_seen);
+            weights[lane_block(h, lane)][lane % 4u] = select(0.0, exp(score[h] - highest), is_seen);
         }
         // Other lanes read the last tile's until the barrier before.
         places[lane] = place;
@@ -156,9 +159,10 @@ fn main(
                 }
             }
             for (var h = 0u; h < SHARED; h++) {
+                let four = some_weights(h, other);
                 for (var i = 0u; i < MOST_AT_ONCE; i++) {
                     if i < VALUES_AT_ONCE {
-                        let weight = weights[h * WORKGROUP + other + i];
+                        let weight = four[i];
                         sum[h] += weight;
                         low[h] += weight * values[i].low;
                         high[h] += weight * values[i].high;
@@ -172,8 +176,7 @@ fn main(
     workgroupBarrier();
     if part == 0u {
         for (var h = 0u; h < SHARED; h++) {
-            maxima[h * WORKGROUP + stream] = maximum[h];
-            weights[h * WORKGROUP + stream] = sum[h];
+            weights[lane_block(h, 0u) + stream] = vec4(maximum[h], sum[h], 0.0, 0.0);
         }
     }
     workgroupBarrier();
@@ -186,18 +189,19 @@ fn main(
             own_low = select(own_low, low[other], other == h);
             own_high = select(own_high, high[other], other == h);
         }
-        let own_maximum = maxima[h * WORKGROUP + stream];
+        let streams = lane_block(h, 0u);
+        let own_maximum = weights[streams + stream].x;
         var highest = own_maximum;
-        for (var other = 0u; other < STREAMS; other++) {
-            highest = max(highest, maxima[h * WORKGROUP + other]);
+        for (var other = streams; other < streams + STREAMS; other++) {
+            highest = max(highest, weights[other].x);
         }
         // After splits, the kernel that makes them one has the sinks.
         if HAS_SINKS && !SPLIT {
             highest = max(highest, sinks[head]);
         }
         let factor = exp(own_maximum - highest);
-        mixed[2u * lane] = own_low * factor;
-        mixed[2u * lane + 1u] = own_high * factor;
+        room[2u * lane] = own_low * factor;
+        room[2u * lane + 1u] = own_high * factor;
         workgroupBarrier();
         let begin = select(
             row * OUTPUT_STRIDE + head * VALUE_WIDTH,
@@ -211,9 +215,10 @@ fn main(
             }
             var all = Vec8(vec4(0.0), vec4(0.0));
             for (var other = 0u; other < STREAMS; other++) {
-                total += weights[h * WORKGROUP + other] * exp(maxima[h * WORKGROUP + other] - highest);
-                all.low += mixed[2u * (other * HEAD_LANES + lane)];
-                all.high += mixed[2u * (other * HEAD_LANES + lane) + 1u];
+                let summary = weights[streams + other];
+                total += summary.y * exp(summary.x - highest);
+                all.low += room[2u * (other * HEAD_LANES + lane)];
+                all.high += room[2u * (other * HEAD_LANES + lane) + 1u];
             }
             if SPLIT {
                 if lane == 0u {
@@ -225,15 +230,28 @@ fn main(
                 all.high /= total;
             }
             // No other lane has read these.
-            mixed[2u * lane] = all.low;
-            mixed[2u * lane + 1u] = all.high;
+            room[2u * lane] = all.low;
+            room[2u * lane + 1u] = all.high;
         }
         workgroupBarrier();
         for (var element = lane; element < select(VALUE_WIDTH, 8u * VALUE_VEC8S, SPLIT); element += WORKGROUP) {
-            output[begin + element] = mixed[element / 4u][element % 4u];
+            output[begin + element] = room[element / 4u][element % 4u];
         }
         workgroupBarrier();
     }
+}
+
+/// Which block of four has a lane's number for a head.
+fn lane_block(h: u32, lane: u32) -> u32 { return h * (WORKGROUP / 4u) + lane / 4u; }
+
+/// A head's weights of VALUES_AT_ONCE lanes from one on, and whatever.
+fn some_weights(h: u32, first: u32) -> vec4<f32> {
+    let block = lane_block(h, first);
+    if VALUES_AT_ONCE == 4u {
+        return weights[block];
+    }
+    // Software drivers load one number at a time.
+    return vec4(weights[block][first % 4u], weights[block][(first + 1u) % 4u], 0.0, 0.0);
 }
 
 /// The queries, ready and scaled, in workgroup memory; where FUSED_APPEND and the newest position is this
@@ -259,8 +277,8 @@ fn prepare(first_head: u32, group: u32, row: u32, has_newest: bool, lane: u32) {
             let element = 2u * (word - 4u * index * KEY_VEC8S);
             let pair = ready_pair(head, element, factor, angles, kind);
             if kind == QUERY_HEAD {
-                queries[word / 2u][2u * (word % 2u)] = pair.x * scale;
-                queries[word / 2u][2u * (word % 2u) + 1u] = pair.y * scale;
+                room[word / 2u][2u * (word % 2u)] = pair.x * scale;
+                room[word / 2u][2u * (word % 2u) + 1u] = pair.y * scale;
             } else if vec8 < HEAD_VEC8S {
                 store_pair(kind, place + vec8, word % 4u, pair);
             }

@@ -24,7 +24,12 @@ const TILE_WEIGHTS: u32 = SUBGROUPS_ACROSS * ACROSS * SIDE;
 // in such blocks.
 const TILE_STRIDE: u32 = TURN + PADDING;
 const SIDE_BLOCKS: u32 = SIDE / 4u;
-const SQUARE: u32 = SIDE * SIDE;
+// Where the weights' tile begins; the input's comes before it.
+const WEIGHTS_AT: u32 = TILE_ROWS * TILE_STRIDE;
+const TILE_ROOM: u32 = (TILE_ROWS + TILE_WEIGHTS) * TILE_STRIDE * ELEMENTS;
+// A square of sums for each subgroup.
+const SQUARE: u32 = SIDE * SIDE_BLOCKS;
+const SUM_ROOM: u32 = SUBGROUPS * SQUARE;
 const TURN_UNITS: u32 = TURN / UNIT;
 // Blocks of the input and units of weights that a turn takes.
 const TILE_BLOCKS: u32 = TILE_ROWS * TURN;
@@ -62,7 +67,7 @@ fn main(
     // The quarter of the tile, and where it begins in either factor.
     let quarter = subgroup % SUBGROUPS;
     let quarter_rows = quarter / SUBGROUPS_ACROSS * DOWN * SIDE * TILE_STRIDE;
-    let quarter_weights = quarter % SUBGROUPS_ACROSS * ACROSS * SIDE * TILE_STRIDE;
+    let quarter_weights = WEIGHTS_AT + quarter % SUBGROUPS_ACROSS * ACROSS * SIDE * TILE_STRIDE;
 
     prepare_tables(lane);
     var sums_$i_$j = Sums();
@@ -77,15 +82,15 @@ fn main(
         block_$b = tile_block(tile, next, $bu, lane);
         unit_$u = tile_unit(tile, next, $uu, lane);
         for (var column = first_column(); column < TURN; column += SIDE_BLOCKS) {
-            let weights_$j = weights_at(quarter_weights + $ju * SIDE * TILE_STRIDE + column);
-            let rows_$i = rows_at(quarter_rows + $iu * SIDE * TILE_STRIDE + column);
+            let weights_$j = right_columns(quarter_weights + $ju * SIDE * TILE_STRIDE + column, TILE_STRIDE);
+            let rows_$i = left_rows(quarter_rows + $iu * SIDE * TILE_STRIDE + column, TILE_STRIDE);
             sums_$i_$j = coopMultiplyAdd(rows_$i, weights_$j, sums_$i_$j);
         }
         workgroupBarrier();
     }
     // A square of each subgroup after the other, as workgroup memory has room for one.
     for (var square = 0u; square < DOWN * ACROSS; square++) {
-        if square == $iu * ACROSS + $ju { keep_sums(sums_$i_$j, quarter); }
+        if square == $iu * ACROSS + $ju { keep_sums(sums_$i_$j, quarter * SQUARE, SIDE_BLOCKS); }
         workgroupBarrier();
         finish_squares(tile, square / ACROSS, square % ACROSS, lane);
         workgroupBarrier();
@@ -133,27 +138,27 @@ fn is_item(index: u32, lane: u32, items: u32) -> bool {
 fn put_block(block: vec4<f32>, index: u32, lane: u32) {
     if is_item(index, lane, TILE_BLOCKS) {
         let item = index * WORKGROUP + lane;
-        put_rows(item / TURN * TILE_STRIDE + item % TURN, narrowed(block));
+        put(item / TURN * TILE_STRIDE + item % TURN, narrowed(block));
     }
 }
 
 fn put_unit(unit: Unit, index: u32, lane: u32) {
     if is_item(index, lane, TILE_UNITS) {
         let item = index * WORKGROUP + lane;
-        let place = item / TURN_UNITS * TILE_STRIDE + item % TURN_UNITS * UNIT;
-        put_weights(place, unit_block(unit, 0u));
+        let place = WEIGHTS_AT + item / TURN_UNITS * TILE_STRIDE + item % TURN_UNITS * UNIT;
+        put(place, unit_block(unit, 0u));
         if UNIT > 1u {
-            put_weights(place + 1u, unit_block(unit, 1u));
+            put(place + 1u, unit_block(unit, 1u));
         }
         if UNIT > 2u {
-            put_weights(place + 2u, unit_block(unit, 2u));
-            put_weights(place + 3u, unit_block(unit, 3u));
+            put(place + 2u, unit_block(unit, 2u));
+            put(place + 3u, unit_block(unit, 3u));
         }
         if UNIT > 4u {
-            put_weights(place + 4u, unit_block(unit, 4u));
-            put_weights(place + 5u, unit_block(unit, 5u));
-            put_weights(place + 6u, unit_block(unit, 6u));
-            put_weights(place + 7u, unit_block(unit, 7u));
+            put(place + 4u, unit_block(unit, 4u));
+            put(place + 5u, unit_block(unit, 5u));
+            put(place + 6u, unit_block(unit, 6u));
+            put(place + 7u, unit_block(unit, 7u));
         }
     }
 }
@@ -170,10 +175,10 @@ fn finish_squares(tile: Tile, down: u32, across: u32, lane: u32) {
         let square_weight = (quarter % SUBGROUPS_ACROSS * ACROSS + across) * SIDE;
         let block = (tile.first_weight + square_weight) / block_rows + i % blocks;
         if row <= tile.last_row && block < SHARD_BLOCKS {
-            let place = quarter * SQUARE + square_row * SIDE + i % blocks * block_rows;
+            let place = quarter * SQUARE + square_row * SIDE_BLOCKS + i % blocks * (block_rows / 4u);
             var up = vec4<f32>();
             if FINISH == GATE {
-                up = four_sums(place + 4u);
+                up = four_sums(place + 1u);
             }
             finish_part(tile.part, tile.parts, row, block, four_sums(place), up);
         }

@@ -86,6 +86,7 @@ mod suite {
     mod recurrent_sessions;
     mod recurrent_strategies;
     mod report;
+    mod rooms_beside;
     mod routers;
     mod same_runs;
     mod second_models;
@@ -124,6 +125,7 @@ mod suite {
     mod window_floods;
     mod window_get;
     mod window_inside;
+    mod window_kept;
     mod window_lanes;
     mod window_lessons;
     mod window_library;

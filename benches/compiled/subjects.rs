@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use logitscope::gpu::{
-    AdapterClass, Capabilities, FinishKind, Kernel, KernelChoice, KernelUse, MatrixUnits, Override,
-    kernel_uses, selection_uses,
+    AdapterClass, AttentionChoice, Capabilities, FinishKind, Kernel, KernelChoice, KernelUse, MatrixUnits,
+    Override, PrefillAttention, kernel_uses, selection_uses,
 };
+use logitscope::model::config::ModelConfig;
 use logitscope::model::plan::TensorSpec;
 use logitscope::model::weights::TensorInfo;
 use logitscope::model::{CacheFormat, Plan, WeightFormat, fuse, plan_decoder};
@@ -18,6 +19,10 @@ const DENSE: &str = "llama-3.2-1b";
 const EXPERTS: &str = "glm-4.7-flash";
 /// Shapes that have all other kernels between them.
 const OTHERS: [&str; 5] = ["qwen3-0.6b", "qwen3.5-0.8b", "lfm2.5-1.2b", "nemotron-3-nano-4b", "gemma-4-e2b"];
+
+/// Heads, key/value heads and width of published models whose attention of a step takes other numbers of heads at once:
+/// Llama 7B, SmolLM2 135M, Qwen3 14B, Qwen2.5 7B, gpt-oss 20B.
+const HEADS: [[usize; 3]; 5] = [[32, 32, 128], [9, 3, 64], [40, 8, 128], [28, 4, 128], [64, 8, 64]];
 
 /// A kernel to look at.
 pub(crate) struct Subject {
@@ -43,6 +48,10 @@ pub(crate) fn all(has_matrix_units: bool) -> Vec<Subject> {
             .iter()
             .map(|&many_rows| KernelChoice { many_rows, ..first }),
     );
+    let by_units = capabilities.attention_units().into_iter().map(PrefillAttention::MatrixUnits);
+    let attention: Vec<_> = by_units
+        .map(|prefill| KernelChoice { attention: AttentionChoice { prefill, ..first.attention }, ..first })
+        .collect();
 
     let mut found = BTreeMap::new();
     let mut add = |used: KernelUse| {
@@ -57,14 +66,27 @@ pub(crate) fn all(has_matrix_units: bool) -> Vec<Subject> {
         uses(EXPERTS, format, first).into_iter().for_each(&mut add);
     }
     for shape in OTHERS {
-        uses(shape, WeightFormat::F16, first).into_iter().for_each(&mut add);
+        for choice in attention.iter().chain([&first]) {
+            uses(shape, WeightFormat::F16, *choice).into_iter().for_each(&mut add);
+        }
+    }
+    for heads in HEADS {
+        let mut config = shapes::config(DENSE).expect("a name from the list");
+        for attention in config.layers.iter_mut().filter_map(|layer| layer.attention.as_mut()) {
+            [attention.heads, attention.key_value_heads, attention.head_width] = heads;
+        }
+        let is_step = |used: &KernelUse| used.variant.kernel == Kernel::AttentionStep;
+        uses_of(config, WeightFormat::F16, first).into_iter().filter(is_step).for_each(&mut add);
     }
     found.into_iter().map(|(name, used)| Subject { name, used }).collect()
 }
 
 /// What a layer of a shape uses, and the choice of tokens after it.
 fn uses(shape: &str, format: WeightFormat, choice: KernelChoice) -> Vec<KernelUse> {
-    let mut config = shapes::config(shape).expect("a name from the list");
+    uses_of(shapes::config(shape).expect("a name from the list"), format, choice)
+}
+
+fn uses_of(mut config: ModelConfig, format: WeightFormat, choice: KernelChoice) -> Vec<KernelUse> {
     // Layers of each kind are among the first.
     config.layers.truncate(6);
     let plain = plan_decoder(&config);
@@ -90,7 +112,7 @@ fn name(used: &KernelUse) -> String {
     let is_step = matches!(used.variant.kernel, Kernel::GemvPerWorkgroup | Kernel::GemvFewRows);
     let has_width = used.overrides.iter().any(|value| matches!(value, Override::HeadWidth(_)));
     words.extend(used.variant.format.map(|format| format.name().to_owned()));
-    words.extend(used.variant.matrices.map(|matrices| format!("{:?}", matrices.tile).to_lowercase()));
+    words.extend(used.variant.tile.map(|tile| format!("{tile:?}").to_lowercase()));
     for value in &used.overrides {
         words.extend(match *value {
             Override::Finish(FinishKind::Gate) if is_step => Some("gate".to_owned()),

@@ -15,8 +15,8 @@ const PASS_ROWS_AT: u32 = 2u;
 const PASS_OUTPUTS_AT: u32 = 3u;
 /// Where the output rows' sampling records begin.
 const PASS_SAMPLING_AT: u32 = 4u;
-/// Positions of a split of attention.
-const PASS_SPLIT_POSITIONS: u32 = 5u;
+/// Splits of attention have a multiple of so many positions.
+const PASS_SPLIT_STEP: u32 = 5u;
 /// Splits of the longest row.
 const PASS_SPLITS: u32 = 6u;
 /// Where the records of the tiles of rows begin.
@@ -103,8 +103,14 @@ fn picked_row(output: u32) -> u32 { return pass_data[pass_data[PASS_OUTPUTS_AT] 
 fn walk_word(walk: u32, word: u32) -> u32 { return pass_data[pass_data[PASS_WALKS_AT] + walk * WALK_WORDS + word]; }
 fn walk_row(rows_at: u32, step: u32) -> u32 { return pass_data[rows_at + step]; }
 
-fn split_positions() -> u32 { return pass_data[PASS_SPLIT_POSITIONS]; }
 fn split_count() -> u32 { return pass_data[PASS_SPLITS]; }
+
+/// Positions of a split of a row that sees so many: whole steps, so that there are no more than split_count() splits.
+fn split_positions(seen: u32) -> u32 {
+    let step = pass_data[PASS_SPLIT_STEP];
+    let of_all = step * split_count();
+    return (seen + of_all - 1u) / of_all * step;
+}
 
 /// A word of an output row's record of how to sample, as it is and as a number.
 fn sampling_word(output: u32, word: u32) -> u32 {

@@ -29,8 +29,8 @@ pub use device::{FailedAdapter, Problem, adapter_for_window, gpu_silence, known_
 pub use engine::{BegunPass, Engine, OpCost, Trial, TuningCache, bus_rate, variants_on};
 pub use error::LoadError;
 pub use kernels::{
-    AdapterClass, AttentionChoice, Capabilities, KernelChoice, LinearKernel, LinearVariant, MOST_LANES,
-    PrefillAttention, RecurrenceKernel, Reduction,
+    AdapterClass, AttentionChoice, AttentionUnits, Capabilities, KernelChoice, LinearKernel, LinearVariant,
+    MOST_LANES, PrefillAttention, RecurrenceKernel, Reduction,
 };
 pub use kernels::{
     FinishKind, Kernel, KernelUse, Matrices, MatrixTile, MatrixUnits, Override, Variant, kernel_source,

@@ -74,7 +74,9 @@ pub trait Loader {
         &mut self,
         request: &LoadRequest,
         progress: &mut Progress<'_>,
-    ) -> Result<ReadyModel, LoadError>;
+    ) -> Result<ReadyModel, LoadError> {
+        self.load(request, progress)
+    }
 
     /// All about the adapters for a person, line by line, with the kernels that a model gets there. Opens each.
     fn describe_adapters(&mut self) -> String {

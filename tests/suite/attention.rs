@@ -1,8 +1,11 @@
 //! Attention against its twin: every variant, both precisions of the cache, chains, trees and many sequences.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use logitscope::gpu::{AttentionChoice, KernelChoice, PrefillAttention};
+use logitscope::gpu::{
+    AttentionChoice, AttentionUnits, Engine, KernelChoice, MatrixUnits, PrefillAttention, TuningCache,
+};
 use logitscope::model::batch::{Row, RowOutput};
 use logitscope::model::config::{HeadNormPlace, ScoreGrowth, ScoresConfig};
 use logitscope::model::plan::{
@@ -14,8 +17,8 @@ use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
 
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
 
-use super::kernels::{Pair, batch_buffer, plan, tensor};
-use super::support;
+use super::kernels::{DEVICE, Pair, batch_buffer, plan, tensor};
+use super::support::{self, MadeWeights};
 
 use CacheFormat::{F16, F32};
 
@@ -24,9 +27,39 @@ const GPU: KernelChoice = KernelChoice::GPU;
 const SHUFFLE: KernelChoice = KernelChoice::CPU_SHUFFLE;
 /// Several streams of lanes, splits soon, and no tiles.
 pub const SPLITTING: KernelChoice = KernelChoice {
-    attention: AttentionChoice { lanes: 32, at_once: 4, least_split: 64, prefill: PrefillAttention::Rows },
+    attention: AttentionChoice {
+        lanes: 32,
+        at_once: 4,
+        least_split: 64,
+        split_step: 32,
+        ..AttentionChoice::CPU
+    },
     ..KernelChoice::CPU
 };
+
+/// Tiles by emulated matrix units, where the adapter has what these take.
+fn emulated() -> Option<KernelChoice> {
+    let subgroups = DEVICE.capabilities.subgroup_lanes.clone().filter(|lanes| *lanes.start() >= 8);
+    let Some(subgroups) = subgroups.filter(|_| DEVICE.computes_f16()) else {
+        println!("skipped: {} has no subgroups of eight lanes, or no f16", DEVICE.info.full_name());
+        return None;
+    };
+    let (units, workgroup_bytes) = (MatrixUnits::Emulated8, DEVICE.capabilities.workgroup_bytes);
+    let lanes = MatrixUnits::lanes(*subgroups.end());
+    let prefill = PrefillAttention::MatrixUnits(AttentionUnits { units, lanes, workgroup_bytes });
+    Some(KernelChoice { attention: AttentionChoice { prefill, ..CPU.attention }, ..CPU })
+}
+
+/// The adapter's own matrix units, and emulated ones; each with the narrowest heads that they take.
+fn units() -> impl Iterator<Item = (KernelChoice, usize)> {
+    let choice = |prefill| KernelChoice { attention: AttentionChoice { prefill, ..CPU.attention }, ..CPU };
+    let own = DEVICE.capabilities.attention_units().into_iter().map(move |units| {
+        let width = if units.units == MatrixUnits::Half16 { 32 } else { 16 };
+        (choice(PrefillAttention::MatrixUnits(units)), width)
+    });
+    own.chain(emulated().map(|choice| (choice, 16)))
+}
+
 /// No window, cap, linear bias or growth.
 const SCORES: ScoresConfig =
     ScoresConfig { window: None, chunk: None, cap: None, linear_bias: None, growth: None };
@@ -151,6 +184,88 @@ fn attention_agrees_over_pages_tiles_and_growing_caches() {
 }
 
 #[test]
+fn attention_by_matrix_units_agrees() {
+    let growth = Some(ScoreGrowth { rate: 0.8, interval: 7, offset: 1 });
+    let windowed = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5), ..SCORES };
+    let chunked = ScoresConfig { chunk: Some(24), growth, ..SCORES };
+    for (choice, width) in units() {
+        // Half of the width is one square, two, and three.
+        for plan in [
+            with_sinks(fresh_plan([4, 1, width], Some(NORMS), F16)),
+            with_scores(plain_plan([6, 3, 2 * width], F16), windowed),
+            with_scores(plain_plan([2, 2, 3 * width], F16), chunked),
+        ] {
+            compare_chains(&plan, choice, &[1, 14, 1, 40, 70, 1], "attention by matrix units");
+            compare_tree(&plan, choice);
+        }
+    }
+}
+
+/// Neither queries nor weights are rounded to f16: results are as near as those of f32.
+#[test]
+fn attention_by_matrix_units_is_as_exact_as_without() {
+    let contents: [(fn(f32) -> f32, &str); 3] =
+        [(|number| number, "usual"), (|number| 1e-3 * number, "small"), (|number| 300.0 * number, "large")];
+    for (contents, what) in contents {
+        let share = |choice| {
+            let mut pair = Pair::new(&plain_plan([2, 1, 32], F16), WeightFormat::F32, choice);
+            pair.contents = contents;
+            pair.compare_rows(70, what)
+        };
+        let plain = share(KernelChoice { attention: GPU.attention, ..CPU });
+        for (choice, _) in units() {
+            let by_units = share(choice);
+            assert!(
+                by_units < 3.0 * plain.max(0.01),
+                "{what}: {by_units} of the tolerance, {plain} without units"
+            );
+        }
+    }
+}
+
+/// Of layers with two shapes of attention, of which units take one: that one is tried.
+#[test]
+fn a_trial_chooses_the_attention_of_prompts() {
+    let Some(choice) = emulated() else { return };
+    let mut plan = fresh_plan([4, 2, 16], Some(NORMS), F16);
+    let Op::Attention(first) = plan.ops[0] else { unreachable!() };
+    plan.ops.push(Op::Attention(AttentionOp { layer: 1, heads: 8, head_width: 8, ..first }));
+    plan.ops.push(Op::Attention(AttentionOp { layer: 2, ..first }));
+    plan.cache_widths = [32, 16, 32].map(CacheWidths::alike).to_vec();
+    let weights = MadeWeights::random(&plan, WeightFormat::F32, 7);
+    let progress = &mut |_, _| ControlFlow::Continue(());
+    let mut engine = Engine::load_with(Arc::clone(&DEVICE), plan, 64, &weights, progress, CPU).unwrap();
+    let kernels = [PrefillAttention::Tiles, choice.attention.prefill];
+
+    let told = |engine: &Engine| engine.variants().pop().unwrap();
+    assert_eq!(told(&engine), "attention of a prompt: row by row");
+    let mut trials = TuningCache::default();
+    engine.choose_attention(40, &kernels[..1], &mut trials).unwrap();
+    engine.choose_attention(8, &kernels, &mut trials).unwrap();
+    let info = engine.device.info.clone();
+    assert_eq!(trials.about(&info.full_name(), &info.driver).count(), 0, "one kernel, and few rows");
+    engine.choose_attention(40, &kernels, &mut trials).unwrap();
+    let made: Vec<_> = trials.about(&info.full_name(), &info.driver).cloned().collect();
+    let [trial] = &made[..] else { panic!("one trial: {made:?}") };
+    assert_eq!(trial.key.work, "attention of a prompt, 40 rows: 2 × 4 / 2 heads of 16");
+    let names: Vec<&String> = trial.seconds.keys().collect();
+    assert_eq!(names, ["attention-cooperative-emulated-8-128", "attention-tiles"]);
+    assert!(trial.wrong().count() == 0 && trial.seconds.values().all(|&seconds| seconds > 0.0), "{trial:?}");
+    let is_plain = trial.fastest() == Some("attention-tiles");
+    let units = if is_plain { "" } else { " by matrix units of 8 by 8, f16 to f32" };
+    assert_eq!(told(&engine), format!("attention of a prompt: tiles of 32 rows{units}"));
+
+    // What is remembered is not tried again, and followed.
+    let mut other = trial.clone();
+    let sum: f64 = other.seconds.values().sum();
+    other.seconds.values_mut().for_each(|seconds| *seconds = sum - *seconds);
+    trials.keep(vec![other.clone()]);
+    engine.choose_attention(40, &kernels, &mut trials).unwrap();
+    assert!(told(&engine).contains("matrix units") == is_plain, "{}", told(&engine));
+    assert_eq!(trials.about(&info.full_name(), &info.driver).collect::<Vec<_>>(), [&other]);
+}
+
+#[test]
 fn attention_that_stores_its_own_keys_agrees() {
     for (shape, norms, format, choice) in [
         ([3, 3, 20], None, F32, GPU),
@@ -186,7 +301,9 @@ fn attention_agrees_over_contexts_that_are_split() {
     for (format, choice) in [(F16, SPLITTING), (F32, GPU)] {
         let plan = fresh_plan([9, 3, 64], None, format);
         let what = format!("long attention in {}", format.name());
-        compare_chains(&plan, choice, &[250, 5, 1, 1, 240, 1, 99, 3, 1], &what);
+        // One position less than two splits of 128, exactly as many, one more; the same of three and four; then splits of
+        // two steps, as eight rows share what splits there may be.
+        compare_chains(&plan, choice, &[254, 1, 1, 1, 126, 1, 1, 126, 1, 1, 99, 3, 8, 1], &what);
     }
 }
 
@@ -227,11 +344,13 @@ fn with_scores(mut plan: Plan, changed: ScoresConfig) -> Plan {
 
 #[test]
 fn windows_caps_and_linear_biases_agree() {
-    // Few kernels, since software drivers take seconds for each: splits, some of them before the window, and tiles.
+    // Few kernels, since software drivers take seconds for each: fewer positions than a split has, several splits, and tiles.
     let scores = ScoresConfig { window: Some(20), cap: Some(2.0), linear_bias: Some(1.5), ..SCORES };
-    for choice in [GPU, SPLITTING, SHUFFLE] {
-        let plan = with_scores(plain_plan([6, 3, 8], F32), scores);
-        compare_chains(&plan, choice, &[1, 14, 1, 5, 170, 1, 1], "attention with a window, a cap and biases");
+    for (choice, window) in [(GPU, 20), (SPLITTING, 20), (SHUFFLE, 20), (SPLITTING, 100)] {
+        let plan = with_scores(plain_plan([6, 3, 8], F32), ScoresConfig { window: Some(window), ..scores });
+        // Two rows leave four splits each, and the longer one after them more splits than it needs for its window.
+        let chains = [1, 14, 1, 5, 97, 2, 71, 1, 1];
+        compare_chains(&plan, choice, &chains, "attention with a window, a cap and biases");
         compare_tree(&plan, choice);
     }
 }

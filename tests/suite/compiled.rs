@@ -34,14 +34,16 @@ const FORMATS: [(&str, f64); 12] = [
 ];
 /// Generations, and the fewest waves of a SIMD. Those before RDNA have half the registers, and no instruction that multiplies
 /// by an f16 as it lies.
-const WAVES: [(&str, u64); 2] = [(RDNA, 8), ("renoir", 2)];
+const WAVES: [(&str, u64); 3] = [(RDNA, 8), ("renoir", 2), (LARGE, 8)];
 const RDNA: &str = "phoenix";
+/// Half as many registers again, of which its compiler makes use.
+const LARGE: &str = "navi31";
 
 #[test]
 fn kernels_of_steps_stay_in_the_registers_of_real_gpus() {
     if let Ok(gpu) = std::env::var("RADV_FORCE_FAMILY") {
         let (_, waves) = WAVES.into_iter().find(|(known, _)| *known == gpu).expect("started by this test");
-        return compile(waves, gpu == RDNA);
+        return compile(&gpu, waves);
     }
     for (gpu, _) in WAVES {
         let Some(mut child) = for_generation(gpu) else {
@@ -55,7 +57,8 @@ fn kernels_of_steps_stay_in_the_registers_of_real_gpus() {
     }
 }
 
-fn compile(least_waves: u64, counts_instructions: bool) {
+fn compile(gpu: &str, least_waves: u64) {
+    let counts_instructions = gpu == RDNA;
     let device = CompilingDevice::open().expect("a device that compiles");
     let mut seen = BTreeSet::new();
     for subject in subjects::all(device.has_matrix_units) {
@@ -63,9 +66,22 @@ fn compile(least_waves: u64, counts_instructions: bool) {
         let format = variant.format.map(|format| format.name());
         let most = FORMATS.iter().find(|(name, _)| format == Some(name)).map(|(_, most)| *most);
         let is_of_step = matches!(variant.kernel, Kernel::GemvPerWorkgroup | Kernel::GemvFewRows);
-        if variant.kernel == Kernel::AttentionTiles {
-            stays_in_registers(&device, &subject, least_waves);
+        let is_wide = match variant.kernel {
+            // Fewer waves have better reasons there: docs/gpu.md.
+            Kernel::AttentionStep => gpu == LARGE && subject.name.contains("8 heads"),
+            // What limits it is workgroup memory: wide heads have few workgroups.
+            Kernel::AttentionCooperative => !subject.name.ends_with(" 64"),
+            _ => false,
+        };
+        if matches!(
+            variant.kernel,
+            Kernel::AttentionTiles | Kernel::AttentionCooperative | Kernel::AttentionStep
+        ) {
+            let fewer = if variant.kernel == Kernel::AttentionStep { 6 } else { 4 };
+            stays_in_registers(&device, &subject, if is_wide { least_waves.min(fewer) } else { least_waves });
             seen.insert((variant.kernel.name(), subject.name));
+        } else if gpu == LARGE {
+            // The same registers as the others', and more of them.
         } else if let Some(most) = most.filter(|_| is_of_step) {
             let (compiled, told) = stays_in_registers(&device, &subject, least_waves);
             // The norm of an input that few rows of the weight share takes more.
@@ -75,8 +91,11 @@ fn compile(least_waves: u64, counts_instructions: bool) {
             seen.insert((variant.kernel.name(), format.unwrap_or_default().to_owned()));
         }
     }
-    // Attention of prompts with heads of 64, 128 and 256 elements besides.
-    assert_eq!(seen.len(), 2 * FORMATS.len() + 3, "{seen:?}");
+    // Attention of prompts with heads of 64, 128 and 256 elements besides, with and without matrix units; of steps, eleven numbers
+    // of heads and widths, split and whole, the nine of them that are not latent with and without what comes before.
+    let linear_maps = if gpu == LARGE { 0 } else { 2 * FORMATS.len() };
+    let of_prompts = if device.has_matrix_units { 6 } else { 3 };
+    assert_eq!(seen.len(), linear_maps + of_prompts + 2 * (2 * 9 + 1), "{seen:?}");
 }
 
 /// Compiles a kernel, and holds that no register is spilled and that a SIMD has so many waves; with words for what is held

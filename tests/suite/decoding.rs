@@ -16,6 +16,7 @@ use logitscope::model::{LanguageModel, ModelError};
 use logitscope::trace::{Phase, Run, StopReason};
 
 use super::fake_model::{BYTES_PER_POSITION, FakeModel};
+use super::support::OUR_STRATEGIES;
 
 /// A model that goes round in a circle: after token t comes t + 1, with t + 2 second best.
 fn circle(vocabulary: u32) -> FakeModel {
@@ -384,14 +385,7 @@ fn prompts_that_cannot_be_continued_are_refused_with_the_reason() {
 /// context do; both refuse a prompt that leaves no room.
 #[test]
 fn every_strategy_fills_the_context_with_prompt_and_text_together() {
-    for strategy in [
-        StrategyKind::Greedy,
-        StrategyKind::Sample,
-        StrategyKind::Beam,
-        StrategyKind::Contrastive,
-        StrategyKind::Speculative,
-        StrategyKind::Lookahead,
-    ] {
+    for strategy in OUR_STRATEGIES {
         let mut settings = DecodingSettings { strategy, ..greedy(100) };
         settings.stop.eos = EosRule::Ignore;
         for context in 5..12 {

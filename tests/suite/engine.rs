@@ -13,7 +13,9 @@ use logitscope::model::config::{
 use logitscope::model::plan::{BufferId, BufferSpec, Epilogue, Op, Plan, RowSet, TensorId, TensorSpec};
 use logitscope::model::rotary::{RotaryConfig, RotaryScaling};
 use logitscope::model::selection::SamplingParams;
-use logitscope::model::{Batch, LanguageModel, ModelError, SequenceId, WeightFormat, plan_decoder};
+use logitscope::model::{
+    Batch, ChainedModel, LanguageModel, ModelError, SequenceId, WeightFormat, plan_decoder,
+};
 use logitscope::reference::Reference;
 
 use super::support::{MadeWeights, device};
@@ -214,11 +216,10 @@ fn embeddings_by_layer_beyond_the_binding_limit_are_sharded() {
     let (mut engine, mut twin) = load(&plan_decoder(&config), device());
     let (on_gpu, on_cpu) = (engine.new_sequence(), twin.new_sequence());
     let output = RowOutput::Summary(SamplingParams::GREEDY);
-    let chained = engine.chained().unwrap();
-    let first = chained.submit(&Batch::chain(on_gpu, 0, &[8191, 0, 9215], output)).unwrap();
-    let second = chained.follow(first, output).unwrap();
+    let first = engine.submit(&Batch::chain(on_gpu, 0, &[8191, 0, 9215], output)).unwrap();
+    let second = engine.follow(first, output).unwrap();
     let chosen = [first, second].map(|pass| {
-        let summary = chained.collect(pass).unwrap().summaries.pop().unwrap();
+        let summary = engine.collect(pass).unwrap().summaries.pop().unwrap();
         (summary.chosen, summary.logits[0])
     });
     let mut logits = |start: usize, tokens: &[u32]| {

@@ -17,7 +17,7 @@ use logitscope::trace::{Node, Run};
 use serde::Deserialize;
 
 use super::checkpoints;
-use super::support;
+use super::support::{self, OUR_STRATEGIES};
 
 /// Largest difference between two logits that count as equal, as a share of the row's largest: some weak
 /// switches of the families (GELU variants, an epsilon) move logits by only a thousandth.
@@ -224,14 +224,7 @@ fn tokens_that_the_files_forbid_come_by_no_strategy() {
     let mut family = family(&support::fixture("families").join("gemma4_unified"), Interpreter::Twin);
     let forbidden = family.ready.loaded.defaults.suppress_tokens.clone();
     assert_eq!(forbidden.len(), 27);
-    for strategy in [
-        StrategyKind::Greedy,
-        StrategyKind::Sample,
-        StrategyKind::Beam,
-        StrategyKind::Contrastive,
-        StrategyKind::Speculative,
-        StrategyKind::Lookahead,
-    ] {
+    for strategy in OUR_STRATEGIES {
         let run = generate(&mut family, 24, |settings| {
             settings.strategy = strategy;
             (settings.beam.beams, settings.beam.returned) = (3, 3);

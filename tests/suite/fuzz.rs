@@ -231,15 +231,7 @@ fn adapter() -> &'static AdapterInfo {
 /// Does with a path all that the program does before a model goes to a GPU.
 fn open(path: &Path) {
     let source = ModelSource::Path(path.to_owned());
-    let request = LoadRequest {
-        source: source.clone(),
-        adapter: None,
-        context: None,
-        weights: WeightsChoice::Original,
-        cache: None,
-        gpu_memory: None,
-        key: None,
-    };
+    let request = LoadRequest::of(source.clone());
     if let Ok(card) = ModelCard::beside(&request, Ok(adapter().clone())) {
         assert!(serde_json::to_string(&card).is_ok());
     }

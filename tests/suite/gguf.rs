@@ -369,15 +369,7 @@ fn a_file_whose_token_scores_say_nothing_says_so_and_runs_on_ids() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flat.gguf");
     fs::write(&path, bytes).unwrap();
-    let request = LoadRequest {
-        source: ModelSource::Path(path),
-        adapter: None,
-        context: None,
-        weights: WeightsChoice::Original,
-        cache: Some(CacheFormat::F32),
-        gpu_memory: None,
-        key: None,
-    };
+    let request = LoadRequest { cache: Some(CacheFormat::F32), ..LoadRequest::of(ModelSource::Path(path)) };
     let said = |warnings: &[String]| {
         warnings.iter().filter(|warning| warning.contains("all its token scores are -1000")).count()
     };

@@ -5,7 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use logitscope::decoding::{CacheUse, Control, DecodingSettings, EosRule, Strategy, StrategyKind, begin};
 use logitscope::formats;
 use logitscope::gpu::GpuError;
-use logitscope::model::{CacheFormat, LanguageModel, WeightsChoice};
+use logitscope::model::{CacheFormat, LanguageModel};
 use logitscope::session::event::Loaded;
 use logitscope::session::{Event, LoadRequest, ModelCard, ModelSource};
 use logitscope::trace::{Counters, ModelFacts, Run, StateCounters};
@@ -34,15 +34,8 @@ const LATENT: LayersKeep =
     LayersKeep { latent: Some(LatentParts { latent: 16, rotating: 8 }), ..keep([2, 0, 0, 0]) };
 
 fn card(name: &str) -> ModelCard {
-    let request = LoadRequest {
-        source: ModelSource::Path(fixture(name)),
-        adapter: None,
-        context: None,
-        weights: WeightsChoice::Original,
-        cache: Some(CacheFormat::F32),
-        gpu_memory: None,
-        key: None,
-    };
+    let request =
+        LoadRequest { cache: Some(CacheFormat::F32), ..LoadRequest::of(ModelSource::Path(fixture(name))) };
     ModelCard::beside(&request, Err(GpuError::NoAdapter)).expect("the headers are whole")
 }
 

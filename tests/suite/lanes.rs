@@ -35,14 +35,6 @@ impl Loader for Scrambled {
         model.chaining = Chaining::WrongEvery(4);
         Ok(ReadyModel { model: Box::new(model), ..loader.load(request, progress)? })
     }
-
-    fn load_beside(
-        &mut self,
-        request: &LoadRequest,
-        progress: &mut Progress<'_>,
-    ) -> Result<ReadyModel, LoadError> {
-        self.load(request, progress)
-    }
 }
 
 fn settings(strategy: StrategyKind, seed: u64) -> DecodingSettings {

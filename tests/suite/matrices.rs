@@ -10,11 +10,11 @@ use logitscope::gpu::{
 };
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::Activation;
-use logitscope::model::plan::{BufferId, Epilogue, InputNorm, TensorId};
+use logitscope::model::plan::{BufferId, Epilogue, InputNorm, Op, TensorId};
 use logitscope::model::weight_format::BlockFormat;
 use logitscope::model::{Batch, LanguageModel, WeightFormat};
 
-use super::kernels::{DEVICE, Pair, linear_plan, tensor};
+use super::kernels::{DEVICE, Pair, batch_buffer, linear_plan, plan, tensor};
 use super::support::MadeWeights;
 
 /// Outputs and columns: less than a square and more than a tile, columns that end within a turn and a square.
@@ -40,7 +40,7 @@ fn emulated(tile: MatrixTile) -> Option<KernelChoice> {
         return None;
     };
     let matrices = Matrices { units: MatrixUnits::Emulated8, tile };
-    let many_rows = LinearVariant::GemmCooperative { matrices, lanes: Matrices::lanes(*subgroups.end()) };
+    let many_rows = LinearVariant::GemmCooperative { matrices, lanes: MatrixUnits::lanes(*subgroups.end()) };
     Some(KernelChoice { many_rows, ..KernelChoice::CPU })
 }
 
@@ -114,9 +114,26 @@ fn tiles_in_workgroup_memory_agree_at_their_edges_and_in_every_part() {
         (F16, (131, 136), 65, Epilogue::Add, true),
         (Q4_0, (72, 416), 9, gate, true),
         (WeightFormat::Blocks(BlockFormat::Q4K), (66, 512), 70, Epilogue::Add, true),
+        // Rows of the output that follow one another without padding.
+        (F16, (64, 256), 9, Epilogue::Add, false),
     ] {
         Case { format, matrix, rows, epilogue, has_bias }.compare(KernelChoice::GPU);
     }
+}
+
+/// Sixteen parts, then two: what the others have left is no part of the second map.
+#[test]
+fn sums_of_an_earlier_map_are_not_added() {
+    let map = |weight, input, output| {
+        let [input, output] = [input, output].map(BufferId);
+        let (norm, bias, epilogue) = (None, None, Epilogue::Store);
+        Op::Linear { norm, weight: TensorId(weight), bias, input, output, epilogue }
+    };
+    let buffers = [("wide", 2048), ("narrow", 256), ("first", 40), ("second", 40), ("logits", 8)];
+    let buffers = buffers.map(|(name, columns)| batch_buffer(name, columns)).to_vec();
+    let tensors = vec![tensor("long", 40, 2048), tensor("short", 40, 256)];
+    let plan = plan(vec![map(0, 0, 2), map(1, 1, 3)], buffers, tensors);
+    Pair::new(&plan, WeightFormat::F16, KernelChoice::GPU).compare_rows(9, "two maps");
 }
 
 /// Numbers that f16 holds.

@@ -1,7 +1,7 @@
 //! What a model would take, beside what an adapter has.
 
 use logitscope::gpu::{self, AdapterInfo, Device, GpuError};
-use logitscope::model::{CacheFormat, WeightsChoice};
+use logitscope::model::CacheFormat;
 use logitscope::session::inspect::TooLarge;
 use logitscope::session::{
     AdapterMatch, AdapterRoom, GpuLoader, Limit, LoadRequest, Loader, ModelCard, ModelSource,
@@ -23,15 +23,7 @@ pub fn long_model() -> TempDir {
 }
 
 fn request(path: impl Into<std::path::PathBuf>) -> LoadRequest {
-    LoadRequest {
-        source: ModelSource::Path(path.into()),
-        adapter: None,
-        context: None,
-        weights: WeightsChoice::Original,
-        cache: Some(CacheFormat::F32),
-        gpu_memory: None,
-        key: None,
-    }
+    LoadRequest { cache: Some(CacheFormat::F32), ..LoadRequest::of(ModelSource::Path(path.into())) }
 }
 
 /// The adapter of the tests as it would be with these limits.

@@ -14,8 +14,9 @@ use logitscope::trace::Run;
 use super::checkpoints;
 use super::engine::tokens;
 use super::recurrent_sessions::Fixtures;
-use super::recurrent_strategies::{STRATEGIES, settings};
+use super::recurrent_strategies::settings;
 use super::same_runs::assert_same;
+use super::support::OUR_STRATEGIES;
 
 const PROMPT: usize = 37;
 
@@ -127,7 +128,7 @@ fn run(name: &str, settings: &DecodingSettings, looks: bool) -> Run {
 #[test]
 fn looks_find_what_a_run_recorded_and_change_nothing_of_it() {
     for name in ["gemma2", "qwen3_5"] {
-        for strategy in STRATEGIES {
+        for strategy in OUR_STRATEGIES {
             let mut settings = settings(strategy);
             settings.stop.max_tokens = 9;
             let (looked, alone) = (run(name, &settings, true), run(name, &settings, false));

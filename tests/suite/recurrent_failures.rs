@@ -19,10 +19,10 @@ use logitscope::trace::Run;
 
 use super::checkpoints;
 use super::engine::{assert_close, load, tokens};
-use super::recurrent_strategies::{FOLDERS, Pair, STRATEGIES, advance, settings, whole_run};
+use super::recurrent_strategies::{FOLDERS, Pair, advance, settings, whole_run};
 use super::same_runs::assert_same;
 use super::states::{layer, plan};
-use super::support::device;
+use super::support::{OUR_STRATEGIES, device};
 
 /// A step that is interrupted, in initiation after a chunk, otherwise before it begins; whether it was.
 fn interrupted(decode: &mut Decode, ready: &mut ReadyModel) -> bool {
@@ -63,7 +63,7 @@ fn interrupted_run(
 fn interrupted_steps_go_on_where_they_stopped() {
     for name in FOLDERS {
         let mut pair = Pair::of(name);
-        for strategy in STRATEGIES {
+        for strategy in OUR_STRATEGIES {
             let (settings, prompt) = (settings(strategy), tokens(70));
             let aids = StrategyInputs::default();
             let found = interrupted_run(&settings, &prompt)(&mut pair.cached, &aids);
@@ -79,7 +79,9 @@ fn interrupted_steps_go_on_where_they_stopped() {
 fn a_cancelled_run_leaves_nothing_behind() {
     for name in FOLDERS {
         let mut ready = checkpoints::ready(name);
-        for (strategy, steps) in STRATEGIES.into_iter().flat_map(|strategy| [(strategy, 0), (strategy, 3)]) {
+        for (strategy, steps) in
+            OUR_STRATEGIES.into_iter().flat_map(|strategy| [(strategy, 0), (strategy, 3)])
+        {
             let prompt = Prompt::Ids(tokens(70));
             let mut decode = Decode::begin(&ready, &prompt, &settings(strategy)).expect("a good prompt");
             (0..steps).for_each(|_| advance(&mut decode, &mut ready));
@@ -93,7 +95,7 @@ fn a_cancelled_run_leaves_nothing_behind() {
 
 #[test]
 fn a_run_whose_device_is_lost_keeps_its_text_and_gives_up_its_states() {
-    for strategy in STRATEGIES {
+    for strategy in OUR_STRATEGIES {
         let opened = checkpoints::opened(&checkpoints::source("lfm2"));
         let device = device();
         let engine =

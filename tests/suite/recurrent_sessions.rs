@@ -28,14 +28,6 @@ impl Loader for Fixtures {
     fn load(&mut self, request: &LoadRequest, _: &mut Progress<'_>) -> Result<ReadyModel, LoadError> {
         Ok((self.0)(&request.source.name()))
     }
-
-    fn load_beside(
-        &mut self,
-        request: &LoadRequest,
-        progress: &mut Progress<'_>,
-    ) -> Result<ReadyModel, LoadError> {
-        self.load(request, progress)
-    }
 }
 
 /// A session with pauses, a branch, lines followed to and fro, and the prompt scored in between.

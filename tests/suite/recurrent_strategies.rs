@@ -16,19 +16,11 @@ use logitscope::trace::Run;
 use super::checkpoints;
 use super::engine::tokens;
 use super::same_runs::assert_same;
+use super::support::OUR_STRATEGIES;
 use super::uncached::Uncached;
 
 /// Short convolutions, the delta rule and Mamba 2, each with attention in other layers; and states alone.
 pub const FOLDERS: [&str; 4] = ["lfm2", "qwen3_5", "nemotron_h", "mamba2"];
-
-pub const STRATEGIES: [StrategyKind; 6] = [
-    StrategyKind::Greedy,
-    StrategyKind::Sample,
-    StrategyKind::Beam,
-    StrategyKind::Contrastive,
-    StrategyKind::Lookahead,
-    StrategyKind::Speculative,
-];
 
 /// Checkpoints that sequences of models as small as these may keep together, beside the newest state of each.
 const SPARE: usize = 256;
@@ -262,7 +254,7 @@ fn branches_and_lines_followed_to_and_fro_are_those_of_recomputation() {
     for name in FOLDERS {
         let mut pair = Pair::of(name);
         let mut draft = Some(Drafts::of(name));
-        for strategy in STRATEGIES {
+        for strategy in OUR_STRATEGIES {
             let settings = settings(strategy);
             let drafts = draft.take_if(|_| strategy == StrategyKind::Speculative).unwrap_or_default();
             let candidates = if strategy == StrategyKind::Greedy { 101 } else { 6 };

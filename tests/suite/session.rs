@@ -87,15 +87,7 @@ impl Watched {
 
 fn load(name: &str) -> Command {
     let source = ModelSource::Path(PathBuf::from("/models").join(name));
-    Command::Load(LoadRequest {
-        source,
-        adapter: None,
-        context: None,
-        weights: WeightsChoice::Original,
-        cache: None,
-        gpu_memory: None,
-        key: None,
-    })
+    Command::Load(LoadRequest::of(source))
 }
 
 /// So many tokens that a run does not end by itself while a test looks on.

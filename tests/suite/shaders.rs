@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use logitscope::gpu::{
-    Kernel, KernelChoice, KernelUse, LinearVariant, Matrices, Override, Reduction, Variant, kernel_source,
-    kernel_uses, selection_uses, variants,
+    AttentionChoice, AttentionUnits, Kernel, KernelChoice, KernelUse, LinearVariant, Matrices, MatrixUnits,
+    Override, PrefillAttention, Reduction, Variant, kernel_source, kernel_uses, selection_uses, variants,
 };
 use logitscope::model::config::{BlockNorms, FeedForwardKind, NormKind, Positions, Xielu};
 use logitscope::model::weight_format::GridFormat;
@@ -41,7 +41,16 @@ fn choices() -> Vec<KernelChoice> {
         many_rows: LinearVariant::GemmCooperative { matrices, lanes: 128 },
         ..gpu
     }));
+    choices.extend(MatrixUnits::ALL.map(|units| KernelChoice {
+        attention: AttentionChoice { prefill: attention_units(units), ..gpu.attention },
+        ..gpu
+    }));
     choices
+}
+
+/// Attention by these units on an adapter of much workgroup memory.
+fn attention_units(units: MatrixUnits) -> PrefillAttention {
+    PrefillAttention::MatrixUnits(AttentionUnits { units, lanes: 128, workgroup_bytes: 64 << 10 })
 }
 
 /// Plans that have every op between them, plain and fused.
@@ -122,7 +131,7 @@ fn parsed(variant: Variant) -> (naga::Module, ModuleInfo) {
     let source = kernel_source(variant);
     let module = naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|error| panic!("{variant:?}: {}", error.emit_to_string(&source)));
-    let for_matrices = match variant.matrices {
+    let for_matrices = match variant.units {
         None => Capabilities::empty(),
         Some(_) => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
     };
@@ -190,13 +199,12 @@ fn every_kernel_is_valid_and_translates_to_vulkan_metal_and_directx() {
     }
     let of_weights = seen.iter().filter(|variant| variant.format.is_some()).count();
     let others = seen.len() - of_weights;
-    assert_eq!((of_weights, others), (914, 40), "kernels that read weights × formats, and other kernels");
+    assert_eq!((of_weights, others), (914, 43), "kernels that read weights × formats, and other kernels");
 }
 
 /// f32 weights never go through units that round to f16.
 fn never_chosen(variant: Variant) -> bool {
-    variant.matrices.is_some_and(|matrices| matrices.units.rounds())
-        && variant.format == Some(WeightFormat::F32)
+    variant.units.is_some_and(MatrixUnits::rounds) && variant.format == Some(WeightFormat::F32)
 }
 
 /// Holds what a kernel becomes for each kind of driver to what it should be.
@@ -214,7 +222,7 @@ fn translate(used: &KernelUse) {
         .unwrap_or_else(|error| panic!("{used:?} to SPIR-V: {error}"));
     assert!(words.len() > 100, "{used:?}: no Vulkan kernel");
 
-    if variant.matrices.is_some() {
+    if variant.units.is_some() {
         // DirectX has no matrix units that wgpu offers.
         assert!(metal.contains("simdgroup_multiply_accumulate"), "{used:?}: no matrix units on Metal");
         return;
@@ -232,6 +240,16 @@ fn translate(used: &KernelUse) {
     assert!(text.contains("numthreads"), "{used:?}: no DirectX kernel");
 }
 
+/// Workgroup memory that attention by matrix units takes for the heads that the kernel is specialised for.
+fn memory_of_attention(units: MatrixUnits, used: &KernelUse) -> u32 {
+    let vec8s = used.overrides.iter().find_map(|value| match *value {
+        Override::HeadVec8s(vec8s) => Some(vec8s),
+        _ => None,
+    });
+    let PrefillAttention::MatrixUnits(attention) = attention_units(units) else { unreachable!() };
+    attention.memory_bytes(vec8s.expect("heads have a width"))
+}
+
 #[test]
 fn no_kernel_takes_more_workgroup_memory_than_its_adapters_have() {
     let mut kernels: HashMap<Variant, (naga::Module, ModuleInfo)> = HashMap::new();
@@ -240,10 +258,11 @@ fn no_kernel_takes_more_workgroup_memory_than_its_adapters_have() {
     let grids = uses_of(&plans, WeightFormat::Grids(GridFormat::Iq1S));
     for used in uses_of(&plans, WeightFormat::F16).into_iter().chain(grids) {
         let variant = used.variant;
-        let most = match variant.matrices {
-            None => WORKGROUP_BYTES,
+        let most = match (variant.units, variant.tile) {
+            (None, _) => WORKGROUP_BYTES,
             // Asked of an adapter before it gets the kernel.
-            Some(matrices) => matrices.memory_bytes(),
+            (Some(units), Some(tile)) => Matrices { units, tile }.memory_bytes(),
+            (Some(units), None) => memory_of_attention(units, &used),
         };
         let (module, _) = specialised(kernels.entry(variant).or_insert_with(|| parsed(variant)), &used);
         let mut layouter = Layouter::default();

@@ -2,10 +2,11 @@
 //! of a model that lies on the GPU.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use logitscope::decoding::{Control, DecodingSettings, EosRule, StrategyKind, begin};
+use logitscope::decoding::{Control, DecodingSettings, EosRule, StrategyInputs, StrategyKind, begin_with};
 use logitscope::formats;
 use logitscope::gpu::{Device, Engine};
 use logitscope::model::batch::RowOutput;
@@ -15,10 +16,10 @@ use logitscope::model::weight_format::{BlockFormat, GridFormat};
 use logitscope::model::{
     Batch, Fused, LanguageModel, ModelError, ProbeRequest, Row, SequenceId, WeightFormat, plan_decoder,
 };
-use logitscope::trace::{NodeTiming, Run};
+use logitscope::trace::{NodeTiming, Run, StepDetail};
 
 use super::streaming::{CONTEXT, Model, SUMMARY, experts, feed, logits, mixed, tokens};
-use super::support::{device, fixture};
+use super::support::{OUR_STRATEGIES, device, fixture};
 
 /// A tiny checkpoint's configuration, with its layers several times, so that there are more than take turns.
 fn family(name: &str) -> ModelConfig {
@@ -201,37 +202,61 @@ fn rows_of_several_sequences_take_experts_together() {
     assert!(bytes > all && bytes < 3 * all, "a prompt and four steps: {bytes} of {all} each");
 }
 
+/// Decodes, and tells all that was recorded but for the times.
+fn decoded(model: &mut dyn LanguageModel, strategy: StrategyKind, aids: &StrategyInputs) -> Run {
+    let mut settings = DecodingSettings { strategy, ..DecodingSettings::default() };
+    (settings.stop.max_tokens, settings.stop.eos) = (12, EosRule::Ignore);
+    // Text that repeats, for lookup.
+    let prompt = tokens(9).repeat(2);
+    let mut strategy = begin_with(&settings, &[], &prompt, model, aids).unwrap();
+    let mut run = Run::default();
+    while run.stop.is_none() {
+        let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
+        run.stop = strategy.step(model, &mut run, &mut control).unwrap().stop;
+    }
+    strategy.release(model);
+    assert_eq!(model.cache_usage().pages, 0);
+    run.nodes.iter_mut().for_each(|node| node.timing = NodeTiming::default());
+    run
+}
+
 #[test]
 fn strategies_decode_the_same() {
     let model = Model::new(&of(32), WeightFormat::F16);
     let mut whole = model.load(&device(), None).unwrap();
     let (_device, mut engine) = limited(&model);
     let decode = |model: &mut dyn LanguageModel, strategy| {
-        let mut settings = DecodingSettings { strategy, ..DecodingSettings::default() };
-        (settings.stop.max_tokens, settings.stop.eos) = (12, EosRule::Ignore);
-        // Text that repeats, for lookup.
-        let prompt = tokens(9).repeat(2);
-        let mut strategy = begin(&settings, &[], &prompt, model).unwrap();
-        let mut run = Run::default();
-        while run.stop.is_none() {
-            let mut control = Control { interrupt: &false.into(), progress: &mut |_, _| {} };
-            run.stop = strategy.step(model, &mut run, &mut control).unwrap().stop;
-        }
-        strategy.release(model);
-        assert_eq!(model.cache_usage().pages, 0);
-        run.nodes.iter_mut().for_each(|node| node.timing = NodeTiming::default());
+        let run = decoded(model, strategy, &StrategyInputs::default());
         (run.nodes, run.sequences)
     };
-    for strategy in [
-        StrategyKind::Greedy,
-        StrategyKind::Sample,
-        StrategyKind::Contrastive,
-        StrategyKind::Beam,
-        StrategyKind::Speculative,
-        StrategyKind::Lookahead,
-    ] {
+    for strategy in OUR_STRATEGIES {
         assert!(decode(&mut engine, strategy) == decode(&mut whole, strategy), "{strategy:?}");
     }
+}
+
+#[test]
+fn a_draft_model_whose_experts_come_one_by_one_drafts_the_same() {
+    let mut model = Model::new(&of(32), WeightFormat::F16).load(&device(), None).unwrap();
+    // The same weights, rounded: it guesses right now and then.
+    let draft = Model::new(&of(32), WeightFormat::Q8_0);
+    let mut decode = |engine: Engine| {
+        let engine: Box<dyn LanguageModel> = Box::new(engine);
+        let aids = StrategyInputs { draft: Some(Rc::new(engine.into())), ..StrategyInputs::default() };
+        let run = decoded(&mut model, StrategyKind::Speculative, &aids);
+        let drafts = run.steps.into_iter().filter_map(|step| match step.detail {
+            StepDetail::Speculative(step) => Some((step.drafted, step.added, step.draft_passes)),
+            _ => None,
+        });
+        (drafts.collect::<Vec<_>>(), run.nodes)
+    };
+    let (device, limited) = limited(&draft);
+    let step = limited.streaming().unwrap().step_bytes.expect("experts come one by one");
+    let (bytes, found) = crossed(&device, || decode(limited));
+    let expected = decode(draft.load(&self::device(), None).unwrap());
+    assert!(found == expected, "{found:?}\n{expected:?}");
+    let tokens: usize = found.0.iter().map(|(drafted, ..)| drafted.len()).sum();
+    assert!(found.0.len() < found.1.len(), "some of its {tokens} tokens were right");
+    assert!(bytes > step, "{bytes} crossed the bus");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui_kittest::kittest::Queryable;
-use logitscope::gpu::{self, Device, Engine, LoadError, Placed};
+use logitscope::gpu::{self, Device, Engine, KernelChoice, LoadError, Placed};
 use logitscope::model::batch::RowOutput;
 use logitscope::model::config::{
     Bias, ExpertKind, ExpertsConfig, FeedForwardKind, HeadWeights, ModelConfig, RouterConfig, RouterScores,
@@ -125,12 +125,14 @@ impl Model {
         device.limit_memory(limit);
         let Fused { plan, weights } = self.fused();
         let progress = &mut |_, _| ControlFlow::Continue(());
-        Engine::load(Arc::clone(device), plan, CONTEXT, &weights, progress)
+        // With passes ahead on software drivers as well.
+        let choice = KernelChoice { begins_ahead: true, ..KernelChoice::candidates(&device.capabilities)[0] };
+        Engine::load_with(Arc::clone(device), plan, CONTEXT, &weights, progress, choice)
     }
 }
 
 /// The first number for which something holds, as it does from there on.
-fn first(holds: impl Fn(u64) -> bool) -> u64 {
+pub fn first(holds: impl Fn(u64) -> bool) -> u64 {
     let (mut below, mut holding) = (0, 1 << 34);
     while holding - below > 1 {
         let middle = (below + holding) / 2;
@@ -351,7 +353,9 @@ fn what_does_not_fit_after_all_is_loaded_again_with_layers_in_the_computers_memo
     drop(whole);
     // As a driver does that promised more than there is; staging memory counts as well.
     device.fail_beyond(bytes);
-    let mut engine = model.load(&device, None).unwrap();
+    let Fused { plan, weights } = model.fused();
+    let progress = &mut |_, _| ControlFlow::Continue(());
+    let mut engine = Engine::load(device, plan, CONTEXT, &weights, progress).unwrap();
     let streaming = engine.streaming().expect("not all of it is on the GPU");
     assert!(streaming.resident_layers < streaming.layers, "{streaming:?}");
     assert_eq!(logits(&mut engine), expected);

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use logitscope::decoding::StrategyKind;
 use logitscope::gpu::{Device, Engine};
 use logitscope::model::group_format::{GroupCodes, GroupFactors};
 use logitscope::model::plan::Plan;
@@ -31,6 +32,16 @@ pub fn logits_tolerance(engine: &Engine) -> f32 {
     let rounds = (0..engine.plan().ops.len()).any(|op| engine.rounds_inputs(op, engine.max_rows()));
     if rounds { 5e-3 } else { EXACT }
 }
+
+/// The strategies that decide on this computer.
+pub const OUR_STRATEGIES: [StrategyKind; 6] = [
+    StrategyKind::Greedy,
+    StrategyKind::Sample,
+    StrategyKind::Beam,
+    StrategyKind::Contrastive,
+    StrategyKind::Speculative,
+    StrategyKind::Lookahead,
+];
 
 /// The folder with these names in `tests/fixtures`. Where the tests were carried to another machine, the
 /// variable that Cargo sets while they run tells where the repository's files are.

@@ -236,7 +236,8 @@ impl<'a> Walk<'a> {
             Expression::Literal(_)
             | Expression::Constant(_)
             | Expression::Override(_)
-            | Expression::ZeroValue(_) => false,
+            | Expression::ZeroValue(_)
+            | Expression::WorkGroupUniformLoadResult { .. } => false,
             Expression::FunctionArgument(index) => self.arguments[*index as usize],
             Expression::LocalVariable(variable) => self.variables[variable],
             Expression::GlobalVariable(variable) => match module.global_variables[*variable].space {

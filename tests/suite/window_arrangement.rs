@@ -1,7 +1,5 @@
 //! Where the panes lie: presets, panes by name, and what is remembered until the next start.
 
-use std::collections::HashMap;
-
 use eframe::App as _;
 use egui_kittest::Harness;
 use logitscope::session::ModelSource;
@@ -9,27 +7,8 @@ use logitscope::ui::App;
 
 use super::window::{Window, press, sees, window, window_on};
 use super::window_exports::command;
+use super::window_kept::Kept;
 use super::window_script::Scripted;
-
-/// What a window keeps until the next start.
-#[derive(Clone, Default)]
-struct Kept(HashMap<String, String>);
-
-impl eframe::Storage for Kept {
-    fn get_string(&self, key: &str) -> Option<String> {
-        self.0.get(key).cloned()
-    }
-
-    fn set_string(&mut self, key: &str, value: String) {
-        self.0.insert(key.to_owned(), value);
-    }
-
-    fn remove_string(&mut self, key: &str) {
-        self.0.remove(key);
-    }
-
-    fn flush(&mut self) {}
-}
 
 /// The next start of a window.
 fn again(kept: &Kept) -> Window {

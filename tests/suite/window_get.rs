@@ -12,6 +12,7 @@ use logitscope::ui::shelf::Phase as Looked;
 use super::hub_server::{At, HubServer, Trouble, noise};
 use super::library_home::{Home, gguf};
 use super::window::{Window, press, sees, sees_part, until};
+use super::window_kept::{click, settle};
 use super::window_script::Scripted;
 
 const REPOSITORY: &str = "owner/tale-GGUF";
@@ -61,18 +62,6 @@ fn with_a_slow_download(home: &Home, server: &HubServer) -> Window {
 fn open(window: &mut Window) {
     press(window, "Open model…");
     press(window, "Get a model…");
-}
-
-/// Lets the window settle; what spins or waits meanwhile asks for frames on end.
-fn settle(window: &mut Window) {
-    for _ in 0..4 {
-        window.step();
-    }
-}
-
-fn click(window: &mut Window, label: &str) {
-    window.get_by_label(label).click();
-    settle(window);
 }
 
 fn find(window: &mut Window, name: &str) {

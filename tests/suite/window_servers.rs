@@ -1,6 +1,5 @@
 //! Models on servers: the card that connects, what a run of theirs shows, and that keys are nowhere.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use eframe::App as _;
@@ -20,42 +19,11 @@ use super::models_page::{Answers, ModelsPage};
 use super::served_run::{run, served, tell};
 use super::window::{Window, press, sees, sees_part, until, window, window_on};
 use super::window_exports::command;
+use super::window_kept::{Kept, click, settle};
 use super::window_script::Scripted;
 use super::window_traces::type_path;
 
 const SECRET: &str = "sk-very-secret-0815";
-
-/// What a window keeps until the next start.
-#[derive(Default)]
-struct Kept(HashMap<String, String>);
-
-impl eframe::Storage for Kept {
-    fn get_string(&self, key: &str) -> Option<String> {
-        self.0.get(key).cloned()
-    }
-
-    fn set_string(&mut self, key: &str, value: String) {
-        self.0.insert(key.to_owned(), value);
-    }
-
-    fn remove_string(&mut self, key: &str) {
-        self.0.remove(key);
-    }
-
-    fn flush(&mut self) {}
-}
-
-/// Lets the window settle; a question under way asks for frames on end.
-fn settle(window: &mut Window) {
-    for _ in 0..4 {
-        window.step();
-    }
-}
-
-fn click(window: &mut Window, label: &str) {
-    window.get_by_label(label).click();
-    settle(window);
-}
 
 fn type_into(window: &mut Window, field: &str, text: &str) {
     window.get_by_label(field).focus();

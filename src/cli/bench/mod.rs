@@ -62,7 +62,7 @@ struct IncrementalSpeed {
     context: usize,
     /// Positions in the KV cache before the first one.
     depth: usize,
-    /// Each step begun while the CPU takes the results of the one before, as `generate` does it.
+    /// As `generate` makes them: where the adapter gains by it, each begun while the CPU takes the results of the one before.
     tokens_per_s: f64,
     /// Each step begun when the CPU has the results of the one before.
     waited_tokens_per_s: f64,
@@ -122,15 +122,16 @@ pub(super) fn run(arguments: &Bench) -> Result<Outcome, CliError> {
         arguments.depth().iter().flat_map(|&depth| steps.iter().map(move |&steps| (depth, steps)))
     {
         line.show(&format!("{} after {}", counted(steps, "incremental step"), counted(depth, "position")));
+        let is_chained = engine.chained().is_some();
         let sequence = steps::filled(&mut engine, depth)?;
         wake(&engine.device)?;
         let mut measure =
             |way: Way| fastest(arguments.repeat, || steps::seconds(&mut engine, sequence, depth, steps, way));
-        let (Some(chained), Some(waited)) = (measure(Way::Chained)?, measure(Way::Waited)?) else {
-            return Ok(Outcome::Interrupted);
-        };
+        let chained = if is_chained { measure(Way::Chained)? } else { None };
+        let waited = if is_chained && chained.is_none() { None } else { measure(Way::Waited)? };
+        let Some(waited) = waited else { return Ok(Outcome::Interrupted) };
         engine.release(sequence);
-        let tokens_per_s = rate(steps as f64, chained);
+        let tokens_per_s = rate(steps as f64, chained.unwrap_or(waited));
         let waited_tokens_per_s = rate(steps as f64, waited);
         let bandwidth_share = rate(tokens_per_s * touched, copy_bandwidth);
         let context = depth + steps + 1;
@@ -253,9 +254,13 @@ impl BenchJson {
             let steps = context - 1 - depth;
             let name = if *depth == 0 { format!("tg{steps}") } else { format!("tg{steps} after {depth}") };
             let percent = 100.0 * bandwidth_share;
+            let waited = if tokens_per_s == waited_tokens_per_s {
+                String::new()
+            } else {
+                format!("; {waited_tokens_per_s:.1} waiting for each")
+            };
             text += &format!(
-                "  {name:<15} {tokens_per_s:>11.1} tokens/s   {percent:.1} % of the copy bandwidth; \
-                 {waited_tokens_per_s:.1} waiting for each\n"
+                "  {name:<15} {tokens_per_s:>11.1} tokens/s   {percent:.1} % of the copy bandwidth{waited}\n"
             );
         }
         text += &self.step.as_ref().map(StepCost::text).unwrap_or_default();

@@ -157,12 +157,15 @@ impl Page {
             let of = if entry.name.starts_with(ONE_LAYER) { ", one layer" } else { "" };
             self.line(&format!("    {} tokens/s{of}", prompts.collect::<Vec<_>>().join("   ")));
             for speed in list(&found["tg"]) {
+                let waited = match number(&speed["waited_tokens_per_s"]) {
+                    waited if waited == number(&speed["tokens_per_s"]) => String::new(),
+                    waited => format!("; {waited:.1} waiting for each"),
+                };
                 self.line(&format!(
-                    "    steps after {}: {:.1} tokens/s{of}, {:.1} % of the copy bandwidth; {:.1} waiting for each",
+                    "    steps after {}: {:.1} tokens/s{of}, {:.1} % of the copy bandwidth{waited}",
                     counted(number(&speed["depth"]) as usize, "position"),
                     number(&speed["tokens_per_s"]),
                     100.0 * number(&speed["bandwidth_share"]),
-                    number(&speed["waited_tokens_per_s"])
                 ));
             }
         }

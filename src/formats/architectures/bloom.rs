@@ -9,7 +9,7 @@ use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
+    HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -66,19 +66,10 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
         attention: Some(AttentionConfig {
-            heads,
-            key_value_heads: heads,
-            head_width,
-            clip: None,
-            head_norm: None,
-            rotary: None,
-            scale: (head_width as f64).sqrt().recip() as f32,
             scores: ScoresConfig { linear_bias: Some(1.0), ..ScoresConfig::default() },
-            keys_values: KeysValuesConfig::default(),
-            sinks: Sinks::default(),
-            output_gate: None,
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
+            ..AttentionConfig::plain(heads, head_width)
         }),
         recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),

@@ -11,8 +11,7 @@ use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, Positions, Residual, ResidualConfig,
-    ScoresConfig, Sinks,
+    HeadWeights, LayerConfig, LogitsConfig, Positions, Residual, ResidualConfig, ScoresConfig,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -74,11 +73,7 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         },
         attention_norms: BlockNorms::before(norm),
         attention: Some(AttentionConfig {
-            heads,
             key_value_heads: if is_multi_query && !is_new { 1 } else { groups.unwrap_or(heads) },
-            head_width,
-            clip: None,
-            head_norm: None,
             rotary,
             scale,
             // Here the biases are scaled as the products are.
@@ -86,11 +81,9 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
                 linear_bias: has_linear_biases.then_some(scale),
                 ..ScoresConfig::default()
             },
-            keys_values: KeysValuesConfig::default(),
-            sinks: Sinks::default(),
-            output_gate: None,
             query_key_value_bias: bias,
             output_bias: bias,
+            ..AttentionConfig::plain(heads, head_width)
         }),
         recurrent: None,
         feed_forward_norms: if has_one_norm { BlockNorms::NONE } else { BlockNorms::before(norm) },

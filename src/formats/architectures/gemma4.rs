@@ -17,7 +17,7 @@ use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingByLayer, EmbeddingConfig, ExpertsApart,
     ExpertsConfig, FeedForwardConfig, FeedForwardKind, HeadNormExtent, HeadWeights, KeysValues,
     KeysValuesConfig, LayerConfig, LogitsConfig, NormConfig, Positions, ResidualConfig, RouterConfig,
-    ScoresConfig, SharedExpert, SharedGate, Sinks, StreamFactor,
+    ScoresConfig, SharedExpert, SharedGate, StreamFactor,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -357,19 +357,15 @@ impl Decoder<'_, '_> {
         };
         let window = self.window.filter(|_| sight == Sight::Windowed);
         Ok(AttentionConfig {
-            heads: self.heads,
             key_value_heads,
-            head_width,
-            clip: None,
             head_norm: Some(norm::of_heads(self.norm, HeadNormExtent::Head)),
             rotary: Some(self.rotary(head_width, sight)?),
             scale: 1.0,
             scores: ScoresConfig { window, ..ScoresConfig::default() },
             keys_values: KeysValuesConfig { source, value_norm: Some(self.norm.epsilon) },
-            sinks: Sinks::default(),
-            output_gate: None,
             query_key_value_bias: self.bias,
             output_bias: self.bias,
+            ..AttentionConfig::plain(self.heads, head_width)
         })
     }
 

@@ -8,8 +8,7 @@ use crate::formats::fields::Fields;
 use crate::formats::rewrite::Layout;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, Positions, ResidualConfig,
-    ScoresConfig, Sinks,
+    HeadWeights, LayerConfig, LogitsConfig, ModelConfig, Positions, ResidualConfig,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -76,19 +75,10 @@ pub(super) fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelCon
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
         attention: Some(AttentionConfig {
-            heads,
-            key_value_heads: heads,
-            head_width,
-            clip: None,
-            head_norm: None,
-            rotary: None,
             scale: if by_layer { base_scale / (index + 1) as f64 } else { base_scale } as f32,
-            scores: ScoresConfig::default(),
-            keys_values: KeysValuesConfig::default(),
-            sinks: Sinks::default(),
-            output_gate: None,
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
+            ..AttentionConfig::plain(heads, head_width)
         }),
         recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),

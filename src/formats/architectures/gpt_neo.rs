@@ -8,7 +8,7 @@ use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig, Sinks,
+    HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig, ScoresConfig,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -66,22 +66,13 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
         attention: Some(AttentionConfig {
-            heads,
-            key_value_heads: heads,
-            head_width,
-            clip: None,
-            head_norm: None,
-            rotary: None,
             scale: 1.0,
             scores: ScoresConfig {
                 window: Some(window).filter(|_| sight == Sight::Windowed),
                 ..ScoresConfig::default()
             },
-            keys_values: KeysValuesConfig::default(),
-            sinks: Sinks::default(),
-            output_gate: None,
-            query_key_value_bias: Bias::Absent,
             output_bias: Bias::Present,
+            ..AttentionConfig::plain(heads, head_width)
         }),
         recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),

@@ -10,8 +10,7 @@ use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, NormConfig, Positions, ResidualConfig,
-    ScoresConfig, Sinks,
+    HeadWeights, LayerConfig, LogitsConfig, NormConfig, Positions, ResidualConfig,
 };
 
 /// Where the usual files write the names of [`TENSORS`].
@@ -126,19 +125,9 @@ pub(super) fn read_heads(
         if asked || modules.iter().any(is_stored) { Bias::Present } else { Bias::Absent }
     };
     let attention = AttentionConfig {
-        heads,
         key_value_heads: fields.optional_size("num_key_value_heads")?.unwrap_or(heads),
-        head_width,
-        clip: None,
-        head_norm: None,
         rotary: Some(rope::read(fields, head_width, context, rope)?),
-        scale: (head_width as f64).sqrt().recip() as f32,
-        scores: ScoresConfig::default(),
-        keys_values: KeysValuesConfig::default(),
-        sinks: Sinks::default(),
-        output_gate: None,
-        query_key_value_bias: Bias::Absent,
-        output_bias: Bias::Absent,
+        ..AttentionConfig::plain(heads, head_width)
     };
     let feed_forward = FeedForwardConfig {
         width: fields.size("intermediate_size")?,

@@ -10,8 +10,8 @@ use crate::formats::fields::Fields;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertKind, ExpertsConfig,
-    FeedForwardConfig, FeedForwardKind, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, Positions,
-    ResidualConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
+    FeedForwardConfig, FeedForwardKind, HeadWeights, LayerConfig, LogitsConfig, Positions, ResidualConfig,
+    SharedExpert, SharedGate,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -235,19 +235,9 @@ impl Blocks {
             state: mamba::Block::read(fields, &spelling, inner, epsilon)?
                 .with_time_step([least as f32, f32::INFINITY]),
             attention: AttentionConfig {
-                heads: 0,
-                key_value_heads: 0,
-                head_width,
-                clip: None,
-                head_norm: None,
-                rotary: None,
-                scale: (head_width as f64).sqrt().recip() as f32,
-                scores: ScoresConfig::default(),
-                keys_values: KeysValuesConfig::default(),
-                sinks: Sinks::default(),
-                output_gate: None,
                 query_key_value_bias,
                 output_bias: query_key_value_bias,
+                ..AttentionConfig::plain(0, head_width)
             },
             heads: per_layer::sizes(fields, "num_attention_heads", kinds.len())?,
             key_value_heads: per_layer::sizes(fields, "num_key_value_heads", kinds.len())?,

@@ -8,8 +8,7 @@ use crate::formats::rewrite::Layout;
 use crate::model::ModelConfig;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions,
-    ResidualConfig, ScoresConfig, Sinks,
+    HeadWeights, LayerConfig, LogitsConfig, NormConfig, NormKind, Positions, ResidualConfig,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -57,19 +56,9 @@ fn read(fields: &Fields, _names: &dyn StoredNames) -> Result<ModelConfig, Format
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
         attention: Some(AttentionConfig {
-            heads,
-            key_value_heads: heads,
-            head_width,
-            clip: None,
-            head_norm: None,
-            rotary: None,
-            scale: (head_width as f64).sqrt().recip() as f32,
-            scores: ScoresConfig::default(),
-            keys_values: KeysValuesConfig::default(),
-            sinks: Sinks::default(),
-            output_gate: None,
             query_key_value_bias: Bias::Present,
             output_bias: Bias::Present,
+            ..AttentionConfig::plain(heads, head_width)
         }),
         recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),

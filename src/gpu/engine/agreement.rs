@@ -12,7 +12,7 @@ use crate::model::plan::Op;
 
 /// How far results may be apart, in parts of the largest: kernels add up in different orders, and some round what they
 /// multiply to f16, whose steps are 2⁻¹⁰ of a number.
-const TOLERANCE: f32 = 1e-4;
+pub(super) const TOLERANCE: f32 = 1e-4;
 const ROUNDED_TOLERANCE: f32 = 2e-3;
 
 impl Engine {
@@ -60,7 +60,7 @@ impl Engine {
 }
 
 /// Numbers between −1 and 1 that look random (a linear congruential generator; Knuth's multiplier and increment).
-fn made_up(count: usize) -> Vec<f32> {
+pub(super) fn made_up(count: usize) -> Vec<f32> {
     let mut state = 1u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -70,7 +70,7 @@ fn made_up(count: usize) -> Vec<f32> {
 }
 
 /// Whether all results are as close as that; the same bits are, whatever they are.
-fn agree(first: &[f32], other: &[f32], tolerance: f32) -> bool {
+pub(super) fn agree(first: &[f32], other: &[f32], tolerance: f32) -> bool {
     let largest = first.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let is_close = |(one, other): (&f32, &f32)| {
         one.to_bits() == other.to_bits() || (one - other).abs() <= tolerance * largest

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::attention_trial::ATTENTION_WORK;
 use super::core::Engine;
 use super::tuning_cache::{Trial, TuningCache};
 use crate::gpu::device::Device;
@@ -63,6 +64,8 @@ impl Engine {
             let kernels = KernelChoice::linear_candidates(&engine.device.capabilities, RowCount::of(rows));
             engine.choose(rows, &kernels, &mut trials)?;
         }
+        let kernels = candidates[0].attention_candidates(&engine.device.capabilities);
+        engine.choose_attention(ROWS[2], &kernels, &mut trials)?;
         engine.measure_bus(&mut trials)?;
         engine.device.keep_kernels();
         Ok(engine)
@@ -76,6 +79,9 @@ fn variants_of(device: &Device) -> Vec<String> {
     let mut variants = first.describe();
     let others = first.prefill_candidates(capabilities).into_iter().skip(1);
     variants.extend(others.map(|other| format!("linear map, more rows, to be tried: {}", other.describe())));
+    let attention = first.attention_candidates(capabilities);
+    let to_try = attention.iter().skip(1).map(|kernel| kernel.describe());
+    variants.extend(to_try.map(|kernel| format!("{ATTENTION_WORK}, to be tried: {kernel}")));
     let trials = TuningCache::of_user();
     let (adapter, driver) = (device.info.full_name(), &device.info.driver);
     variants.extend(RowCount::CHOSEN.into_iter().filter_map(|row_count| {
@@ -83,6 +89,11 @@ fn variants_of(device: &Device) -> Vec<String> {
         let found: Vec<_> =
             trials.about(&adapter, driver).filter_map(|trial| words(trial, row_count, &kernels)).collect();
         (!found.is_empty()).then(|| format!("{}, by trial: {}", row_count.describe(), summary(&found)))
+    }));
+    variants.extend(trials.about(&adapter, driver).filter_map(|trial| {
+        let shapes = trial.key.work.strip_prefix(ATTENTION_WORK)?;
+        let kernel = attention.iter().find(|kernel| trial.fastest() == Some(&kernel.id()))?;
+        Some(format!("{ATTENTION_WORK}, by trial: {}{shapes}", kernel.describe()))
     }));
     variants.extend(trials.about(&adapter, driver).flat_map(|trial| {
         let work = &trial.key.work;

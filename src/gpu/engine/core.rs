@@ -196,10 +196,10 @@ impl Engine {
     }
 
     fn place_rows(&mut self, batch: &Batch, shape: &BatchShape) -> Result<Placement, ModelError> {
-        let least_split = self.program.choice.attention.least_split;
+        let splits = self.program.split_rule();
         loop {
             let cache = &mut self.resources.cache;
-            match Placement::new(batch, shape, &mut cache.pages, least_split) {
+            match Placement::new(batch, shape, &mut cache.pages, splits) {
                 Ok(placement) => {
                     placement.copies().for_each(|copy| cache.copy_page(&self.device, copy));
                     return Ok(placement);

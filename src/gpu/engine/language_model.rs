@@ -85,9 +85,11 @@ impl LanguageModel for Engine {
         self.recorder.selection.as_ref().map_or(Ok(None), |selection| selection.read(&self.device, row))
     }
 
-    /// None where passes wait for their routers: one submitted ahead would keep the CPU from the results of the one before.
+    /// None where nothing is gained: on software drivers, and where passes wait for their routers, as one submitted ahead would
+    /// keep the CPU from the results of the one before.
     fn chained(&mut self) -> Option<&mut dyn ChainedModel> {
-        if self.program.crossing.waits_for_routers() { None } else { Some(self) }
+        let gains = self.program.choice.begins_ahead && !self.program.crossing.waits_for_routers();
+        if gains { Some(self) } else { None }
     }
 
     fn probing(&mut self) -> Option<&mut dyn Probing> {

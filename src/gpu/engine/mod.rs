@@ -1,6 +1,7 @@
 //! A model on a GPU: loading it, running passes, choosing its kernels, measuring it.
 
 mod agreement;
+mod attention_trial;
 mod autotune;
 mod bus;
 mod command_key;

@@ -177,7 +177,7 @@ impl TriedKind {
 }
 
 /// Steps as a piece of work.
-fn run(steps: &[Step], shape: PassShape) -> impl Fn(&mut ComputePass<'_>) {
+pub(super) fn run(steps: &[Step], shape: PassShape) -> impl Fn(&mut ComputePass<'_>) {
     move |pass| steps.iter().for_each(|step| step.encode(pass, shape))
 }
 
@@ -192,7 +192,7 @@ fn most_of(mut kinds: Vec<TriedKind>) -> Vec<TriedKind> {
 
 /// The least time of each candidate of each kind. In a round all take turns, so that whatever the clocks do, they do it to
 /// all.
-fn least_of_rounds(
+pub(super) fn least_of_rounds(
     mut round: impl FnMut() -> Result<Vec<Vec<f64>>, ModelError>,
 ) -> Result<Vec<Vec<f64>>, ModelError> {
     let mut least = round()?;

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use wgpu::{Adapter, DeviceType, Features};
 
+use super::attention_units::AttentionUnits;
 use super::limits::MOST_LANES;
 use super::linear_variant::LinearVariant;
 use super::matrix_tile::Matrices;
@@ -88,23 +89,29 @@ impl Capabilities {
     /// How matrix units can compute a linear map of many rows; empty where the adapter has none of those that
     /// the kernels have a form for, or no room for their workgroups.
     pub fn matrix_variants(&self) -> Vec<LinearVariant> {
-        let Some(subgroup_lanes) = &self.subgroup_lanes else { return Vec::new() };
-        let lanes = Matrices::lanes(*subgroup_lanes.end());
-        if lanes > self.workgroup_lanes.min(MOST_LANES) {
-            return Vec::new();
-        }
+        let Some(lanes) = self.matrix_lanes() else { return Vec::new() };
         let all = self.matrix_units.iter().flat_map(|&units| Matrices::of(units));
         let fitting = all.filter(|matrices| matrices.memory_bytes() <= self.workgroup_bytes);
         fitting.map(|matrices| LinearVariant::GemmCooperative { matrices, lanes }).collect()
     }
 
+    /// How matrix units can compute the attention of a prompt; empty as above.
+    pub fn attention_units(&self) -> Vec<AttentionUnits> {
+        let Some(lanes) = self.matrix_lanes() else { return Vec::new() };
+        let workgroup_bytes = self.workgroup_bytes;
+        self.matrix_units.iter().map(|&units| AttentionUnits { units, lanes, workgroup_bytes }).collect()
+    }
+
+    /// Lanes of a workgroup whose subgroups have matrix units; `None` where no kernel may have as many, or without subgroups.
+    fn matrix_lanes(&self) -> Option<u32> {
+        let lanes = MatrixUnits::lanes(*self.subgroup_lanes.as_ref()?.end());
+        (lanes <= self.workgroup_lanes.min(MOST_LANES)).then_some(lanes)
+    }
+
     /// The features that a device has to be opened with for its matrix units.
     pub(crate) fn matrix_features(&self) -> Features {
-        let of = |variant| match variant {
-            LinearVariant::GemmCooperative { matrices, .. } => matrices.units.features(),
-            _ => Features::empty(),
-        };
-        self.matrix_variants().into_iter().map(of).fold(Features::empty(), Features::union)
+        let units = self.attention_units().into_iter().map(|attention| attention.units);
+        units.map(MatrixUnits::features).fold(Features::empty(), Features::union)
     }
 }
 

@@ -26,6 +26,8 @@ pub struct KernelChoice {
     pub plain_lanes: u32,
     /// The recurrence of states of matrices.
     pub recurrence: RecurrenceKernel,
+    /// Whether a step begins before the CPU has read the one before. Software drivers compute on the very processors that read.
+    pub begins_ahead: bool,
 }
 
 /// Kernels for the recurrence of states of matrices.
@@ -48,6 +50,7 @@ impl KernelChoice {
         reduce_lanes: 64,
         plain_lanes: 64,
         recurrence: RecurrenceKernel::Parts,
+        begins_ahead: true,
     };
 
     /// For software drivers, where barriers cost more the larger the workgroup is.
@@ -60,6 +63,7 @@ impl KernelChoice {
         reduce_lanes: 8,
         plain_lanes: 16,
         recurrence: RecurrenceKernel::Whole,
+        begins_ahead: false,
     };
 
     /// For software drivers with subgroups of eight lanes and 64-bit words (llvmpipe on a processor with AVX2).
@@ -86,6 +90,15 @@ impl KernelChoice {
         let mut candidates = vec![self.many_rows];
         if capabilities.class == AdapterClass::Gpu {
             candidates.extend(capabilities.matrix_variants());
+        }
+        candidates
+    }
+
+    /// The kernels worth trying for the attention of a prompt, this choice's first.
+    pub(crate) fn attention_candidates(&self, capabilities: &Capabilities) -> Vec<PrefillAttention> {
+        let mut candidates = vec![self.attention.prefill];
+        if capabilities.class == AdapterClass::Gpu {
+            candidates.extend(capabilities.attention_units().into_iter().map(PrefillAttention::MatrixUnits));
         }
         candidates
     }

@@ -101,8 +101,9 @@ kernels! {
     CacheWrite = "cache_write", [pass, cache, cache_store];
     AttentionStep = "attention_step", [pass, cache, cache_store, scores];
     AttentionTiles = "attention_tiles", [pass, cache, scores, row_tiles];
+    AttentionCooperative = "attention_cooperative", [pass, cache, scores, row_tiles], uses_matrix_units;
     AttentionShuffleTiles = "attention_shuffle_tiles", [pass, cache, scores, row_tiles];
-    AttentionCombine = "attention_combine", [pass];
+    AttentionCombine = "attention_combine", [pass, scores];
     AttentionScores = "attention_scores", [pass, cache, scores];
     Convolution = "convolution", [pass, activation];
     RecurrencePrepare = "recurrence_prepare", [recurrence], reduces;
@@ -138,6 +139,11 @@ impl Kernel {
     /// Whether its lanes add up what each has.
     pub(crate) fn reduces(self) -> bool {
         self.spec().reduces
+    }
+
+    /// Whether there are several sizes of what a workgroup computes.
+    pub(super) fn has_tile_sizes(self) -> bool {
+        self == Self::GemmCooperative
     }
 
     /// Whether a linear map by this kernel reads what varies from pass to pass, and so has a binding 0.

@@ -16,8 +16,8 @@ pub struct KernelUse {
 impl KernelUse {
     /// A name with kernel, format and a number that the rest gives: the same use has the same in every run.
     pub fn id(&self) -> String {
-        let Variant { kernel, format, reduction, matrices } = self.variant;
-        let mut rest = format!("{reduction:?} {matrices:?}");
+        let Variant { kernel, format, reduction, units, tile } = self.variant;
+        let mut rest = format!("{reduction:?} {units:?} {tile:?}");
         for (name, value) in self.constants() {
             rest += &format!(" {name}={value}");
         }

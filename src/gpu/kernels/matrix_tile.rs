@@ -1,11 +1,7 @@
 //! Tiles of `shaders/gemm_cooperative.wgsl`: how much of a product a workgroup computes.
 
-use super::matrix_units::MatrixUnits;
+use super::matrix_units::{LEAST_LANES, MatrixUnits, SUBGROUPS};
 
-/// Subgroups of a workgroup that multiply: two by two quarters of a tile.
-const SUBGROUPS: u32 = 4;
-/// Fewest lanes of a workgroup: a lane copies so much of a tile that these are enough.
-const LEAST_LANES: u32 = 128;
 /// Bytes of the table of `shaders/lib/numbers_memory.wgsl`, which some formats have.
 const TABLE_BYTES: u32 = 64;
 
@@ -42,6 +38,15 @@ impl MatrixTile {
         }
     }
 
+    /// The sizes as the kernel knows them.
+    pub(super) fn constants(self) -> String {
+        let ([down, across], turn) = (self.squares(), self.turn());
+        format!(
+            "// Squares of a subgroup, and blocks of four columns of a turn.\n\
+             const DOWN: u32 = {down}u;\nconst ACROSS: u32 = {across}u;\nconst TURN: u32 = {turn}u;\n"
+        )
+    }
+
     /// Blocks of four columns that a turn takes.
     pub(crate) fn turn(self) -> u32 {
         match self {
@@ -67,30 +72,12 @@ impl Matrices {
         self.tile.squares().map(|squares| SUBGROUPS / 2 * squares * self.units.side())
     }
 
-    /// Lanes of a workgroup, for subgroups of at most so many.
-    pub fn lanes(subgroup: u32) -> u32 {
-        (SUBGROUPS * subgroup).max(LEAST_LANES)
-    }
-
     /// Most workgroup memory that the kernel takes, in bytes. It is more than every adapter has; those with matrix units
     /// have 32 KiB.
     pub fn memory_bytes(self) -> u32 {
-        let (number, padding) = match self.units {
-            MatrixUnits::Half16 | MatrixUnits::Half8 | MatrixUnits::Emulated8 => (2, 8),
-            MatrixUnits::Single8 => (4, 4),
-        };
-        let stride = 4 * self.tile.turn() + padding;
+        let stride = self.tile.turn() + self.units.padding();
         let sums = SUBGROUPS * self.units.side().pow(2) * 4;
-        self.rows().iter().sum::<u32>() * stride * number + sums + TABLE_BYTES
-    }
-
-    /// The tile's sizes as the kernel knows them.
-    pub(super) fn constants(self) -> String {
-        let ([down, across], turn) = (self.tile.squares(), self.tile.turn());
-        format!(
-            "// Squares of a subgroup, and blocks of four columns of a turn.\n\
-             const DOWN: u32 = {down}u;\nconst ACROSS: u32 = {across}u;\nconst TURN: u32 = {turn}u;\n"
-        )
+        self.rows().iter().sum::<u32>() * stride * self.units.block_bytes() + sums + TABLE_BYTES
     }
 
     /// How often the kernel's lines stand, by what they repeat for; of weights in units of so many blocks of four.
@@ -122,6 +109,25 @@ mod tests {
     fn the_shader_divides_tiles_likewise() {
         let expected = [("SUBGROUPS", u64::from(SUBGROUPS)), ("SUBGROUPS_ACROSS", u64::from(SUBGROUPS / 2))];
         assert_shared("gemm_cooperative.wgsl", &expected);
+    }
+
+    #[test]
+    fn lanes_copy_a_tile_once() {
+        let tile = |units, tile| Matrices { units, tile };
+        let (half, small) = (MatrixUnits::Half16, MatrixUnits::Half8);
+        // Squares down and across; blocks of the input and units of the weight for each of 128 lanes, in units of 2 and of
+        // 8 blocks: of 128 rows by 8 blocks a lane copies 8, or one unit in eight.
+        for (matrices, unit_blocks, [down, across, blocks, units]) in [
+            (tile(half, MatrixTile::Small), 2, [2, 2, 8, 4]),
+            (tile(half, MatrixTile::Medium), 2, [2, 4, 4, 4]),
+            (tile(half, MatrixTile::Large), 8, [4, 4, 8, 1]),
+            // 64 units of weights for 128 lanes.
+            (tile(small, MatrixTile::Medium), 8, [2, 4, 2, 1]),
+        ] {
+            let expected = [('i', down), ('j', across), ('b', blocks), ('u', units)];
+            assert_eq!(matrices.repeats(unit_blocks), expected, "{matrices:?}");
+        }
+        assert_eq!([8, 16, 32, 64].map(MatrixUnits::lanes), [128, 128, 128, 256], "by lanes of a subgroup");
     }
 
     #[test]

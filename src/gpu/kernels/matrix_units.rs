@@ -7,6 +7,11 @@ use wgpu::{Adapter, CooperativeScalarType, Features};
 
 use crate::model::WeightFormat;
 
+/// Subgroups of a workgroup that multiply: two by two quarters of a tile.
+pub(super) const SUBGROUPS: u32 = 4;
+/// Fewest lanes of a workgroup: a lane copies so much of a tile that these are enough.
+pub(super) const LEAST_LANES: u32 = 128;
+
 /// Squares that are multiplied and added up in f32, as `shaders/matrices/` has them by numbers and by size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatrixUnits {
@@ -61,6 +66,34 @@ impl MatrixUnits {
         self.inputs() == CooperativeScalarType::F16
     }
 
+    /// Lanes of a workgroup, for subgroups of at most so many.
+    pub fn lanes(subgroup: u32) -> u32 {
+        (SUBGROUPS * subgroup).max(LEAST_LANES)
+    }
+
+    /// How many of the numbers that they take have one of f32 as their sum, all but exactly.
+    pub(super) fn halves(self) -> u32 {
+        if self.rounds() { 2 } else { 1 }
+    }
+
+    /// Elements of a tile in workgroup memory to a block of four numbers.
+    pub(super) fn elements(self) -> u32 {
+        match self {
+            Self::Half16 | Self::Emulated8 => 1,
+            Self::Half8 | Self::Single8 => 4,
+        }
+    }
+
+    /// Blocks of four numbers that a row of a tile in workgroup memory is longer than its columns.
+    pub(super) fn padding(self) -> u32 {
+        if self.rounds() { 2 } else { 1 }
+    }
+
+    /// Bytes of such a block.
+    pub(super) fn block_bytes(self) -> u32 {
+        if self.rounds() { 8 } else { 16 }
+    }
+
     pub(super) fn id(self) -> &'static str {
         match self {
             Self::Half16 => "f16-16",
@@ -104,7 +137,17 @@ mod tests {
             ("squares_8", MatrixUnits::Single8),
             ("emulated", MatrixUnits::Emulated8),
         ] {
-            assert_shared(&format!("matrices/{file}.wgsl"), &[("SIDE", u64::from(units.side()))]);
+            let shared = [("SIDE", units.side()), ("ELEMENTS", units.elements())];
+            assert_shared(
+                &format!("matrices/{file}.wgsl"),
+                &shared.map(|(name, value)| (name, value.into())),
+            );
+            let numbers = if units.rounds() { "f16" } else { "f32" };
+            let shared = [("PADDING", units.padding()), ("HALVES", units.halves())];
+            assert_shared(
+                &format!("matrices/{numbers}.wgsl"),
+                &shared.map(|(name, value)| (name, value.into())),
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The kernels: their sources, and which of them an adapter gets.
 
 mod attention_choice;
+mod attention_units;
 mod capabilities;
 mod choice;
 mod kernel;
@@ -21,6 +22,7 @@ mod tuned;
 
 pub(crate) use attention_choice::MOST_AT_ONCE;
 pub use attention_choice::{AttentionChoice, PrefillAttention};
+pub use attention_units::AttentionUnits;
 pub use capabilities::{AdapterClass, Capabilities};
 pub use choice::{KernelChoice, RecurrenceKernel};
 pub use kernel::Kernel;

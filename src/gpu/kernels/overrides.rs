@@ -206,12 +206,12 @@ overrides! {
     FusedAppend(bool) = "FUSED_APPEND",
     /// Whether a row's positions are divided among workgroups.
     Split(bool) = "SPLIT",
-    /// Room for queries.
+    /// Blocks of four of queries.
     QueryBlocks(u32) = "QUERY_BLOCKS",
-    /// Room for weights of positions.
+    /// Blocks of four of positions' weights.
     Weights(u32) = "WEIGHTS",
-    /// Room for what streams have mixed.
-    Mixed(u32) = "MIXED",
+    /// Blocks of four of queries with a tile's scores, or of what lanes have mixed.
+    Room(u32) = "ROOM",
     /// Lanes that take the keys of a tile side by side.
     KeyColumns(u32) = "KEY_COLUMNS",
     /// Keys of a tile.
@@ -220,6 +220,8 @@ overrides! {
     KeyStride(u32) = "KEY_STRIDE",
     /// Room for the keys of a tile.
     TileBlocks(u32) = "TILE_BLOCKS",
+    /// Room for all that matrix units multiply, in blocks of four.
+    TileRoom(u32) = "TILE_ROOM",
     /// Workgroups that take a tile of rows.
     TileParts(u32) = "TILE_PARTS",
 

@@ -41,5 +41,9 @@ mod tests {
              c(1, 0);\nd(0_1);\nc(1, 1);\nd(1_1);\nc(1, 2);\nd(2_1);\nend\n";
         assert_eq!(repeated(text, &[('i', 2), ('j', 3)]), expected);
         assert_eq!(repeated("plain\n", &[('i', 2)]), "plain\n");
+        assert_eq!(
+            repeated("  // of $i\n  e($i);\n  f();", &[('i', 2)]),
+            "  // of $i\n  e(0);\n  e(1);\n  f();\n"
+        );
     }
 }

@@ -5,8 +5,9 @@
 //! with the same functions comes first, by subgroups or without them; where matrix units multiply, what they
 //! take comes first, from `shaders/matrices/`.
 
+use super::attention_units;
 use super::kernel::{Kernel, KernelSpec};
-use super::matrix_tile::Matrices;
+use super::matrix_tile::{Matrices, MatrixTile};
 use super::matrix_units::MatrixUnits;
 use super::reduction::Reduction;
 use super::repeat::repeated;
@@ -32,13 +33,15 @@ pub struct Variant {
     /// How its lanes add up, if they do.
     pub reduction: Option<Reduction>,
     /// What multiplies, if matrix units do.
-    pub matrices: Option<Matrices>,
+    pub units: Option<MatrixUnits>,
+    /// What a workgroup computes, where tiles differ in size.
+    pub tile: Option<MatrixTile>,
 }
 
 impl From<Kernel> for Variant {
     /// A kernel without variants.
     fn from(kernel: Kernel) -> Self {
-        Self { kernel, format: None, reduction: None, matrices: None }
+        Self { kernel, format: None, reduction: None, units: None, tile: None }
     }
 }
 
@@ -48,12 +51,16 @@ pub fn variants() -> impl Iterator<Item = Variant> {
         let spec = kernel.spec();
         let formats = if spec.reads_weights { WeightFormat::ALL.map(Some).to_vec() } else { vec![None] };
         let reductions = if spec.reduces { Reduction::EACH.map(Some).to_vec() } else { vec![None] };
-        let units: Vec<_> =
-            if spec.uses_matrix_units { Matrices::all().map(Some).collect() } else { vec![None] };
+        let matrices: Vec<_> = match (spec.uses_matrix_units, kernel.has_tile_sizes()) {
+            (true, true) => Matrices::all().map(|all| (Some(all.units), Some(all.tile))).collect(),
+            (true, false) => MatrixUnits::ALL.map(|units| (Some(units), None)).to_vec(),
+            (false, _) => vec![(None, None)],
+        };
         let mut all = Vec::new();
         for &format in &formats {
             for &reduction in &reductions {
-                all.extend(units.iter().map(|&matrices| Variant { kernel, format, reduction, matrices }));
+                let variant = |&(units, tile)| Variant { kernel, format, reduction, units, tile };
+                all.extend(matrices.iter().map(variant));
             }
         }
         all
@@ -62,27 +69,31 @@ pub fn variants() -> impl Iterator<Item = Variant> {
 
 /// The complete source of a kernel.
 pub fn kernel_source(variant: Variant) -> String {
-    let Variant { kernel, format, reduction, matrices } = variant;
+    let Variant { kernel, format, reduction, units, tile } = variant;
     let spec = kernel.spec();
     assert_eq!(spec.reads_weights, format.is_some(), "{} and its weight format", spec.name);
     assert_eq!(spec.reduces, reduction.is_some(), "{} and its reduction", spec.name);
-    assert_eq!(spec.uses_matrix_units, matrices.is_some(), "{} and its matrix units", spec.name);
+    assert_eq!(spec.uses_matrix_units, units.is_some(), "{} and its matrix units", spec.name);
+    assert_eq!(kernel.has_tile_sizes(), tile.is_some(), "{} and its tile", spec.name);
     let reduction = reduction.map(|reduction| match reduction {
         Reduction::Memory => lib!("reduce_memory"),
         Reduction::Subgroups { .. } => lib!("reduce_subgroups"),
     });
-    let weights = format.map_or_else(Vec::new, |format| weight_files(format, spec, matrices));
-    let tile = matrices.map(Matrices::constants);
-    let body = match (matrices, format) {
-        (Some(matrices), Some(format)) => repeated(spec.body, &matrices.repeats(unit_blocks(format))),
-        (None, Some(format)) if kernel == Kernel::GemmSharedMemory => {
+    let weights = format.map_or_else(Vec::new, |format| weight_files(format, spec, units));
+    let body = match (units, tile, format) {
+        (Some(units), Some(tile), Some(format)) => {
+            repeated(spec.body, &Matrices { units, tile }.repeats(unit_blocks(format)))
+        }
+        (Some(units), None, None) => repeated(spec.body, &attention_units::repeats(units)),
+        (None, None, Some(format)) if kernel == Kernel::GemmSharedMemory => {
             repeated(spec.body, &[('i', 8), ('w', 8), ('b', 8), ('u', 8 / unit_blocks(format))])
         }
         _ => spec.body.to_owned(),
     };
-    let files = matrices
+    let tile = tile.map(MatrixTile::constants);
+    let of_units: Vec<&str> = units.map_or_else(Vec::new, matrix_files);
+    let files = of_units
         .into_iter()
-        .flat_map(|matrices| matrix_files(matrices.units))
         .chain(tile.as_deref())
         .chain(reduction)
         .chain(spec.libraries.iter().copied())
@@ -92,9 +103,9 @@ pub fn kernel_source(variant: Variant) -> String {
 }
 
 /// What reads the weights of a format.
-fn weight_files(format: WeightFormat, spec: &KernelSpec, matrices: Option<Matrices>) -> Vec<String> {
+fn weight_files(format: WeightFormat, spec: &KernelSpec, matrices: Option<MatrixUnits>) -> Vec<String> {
     let tables = tables(format, spec);
-    if format == WeightFormat::F16 && matrices.is_some_and(|matrices| matrices.units.rounds()) {
+    if format == WeightFormat::F16 && matrices.is_some_and(MatrixUnits::rounds) {
         return vec![tables, include_str!("../../../shaders/matrices/units_as_stored.wgsl").to_owned()];
     }
     let units = match format {

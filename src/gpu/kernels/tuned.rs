@@ -1,5 +1,6 @@
 //! What trials found: the kernel for each kind of linear map.
 
+use super::attention_choice::{AttentionChoice, PrefillAttention};
 use super::choice::KernelChoice;
 use super::linear_kernel::LinearKernel;
 use super::overrides::FinishKind;
@@ -54,38 +55,54 @@ struct Found {
     kernel: LinearKernel,
 }
 
-/// The kernels that trials found, by kinds of linear maps.
+/// The kernels that trials found: for linear maps by their kinds, and for the attention of prompts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct TunedKernels(Vec<Found>);
+pub(crate) struct TunedKernels {
+    linear: Vec<Found>,
+    attention: Option<PrefillAttention>,
+}
 
 impl TunedKernels {
     /// One kernel for one kind.
     pub(crate) fn of(kind: LinearKind, row_count: RowCount, kernel: LinearKernel) -> Self {
-        Self(vec![Found { kind, row_count, kernel }])
+        Self { linear: vec![Found { kind, row_count, kernel }], attention: None }
     }
 
-    /// Takes what was found for other kinds.
+    /// One for the attention of prompts.
+    pub(crate) fn of_attention(kernel: PrefillAttention) -> Self {
+        Self { linear: Vec::new(), attention: Some(kernel) }
+    }
+
+    /// Takes what was found for others.
     pub(crate) fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
+        self.linear.extend(others.linear);
+        self.attention = others.attention.or(self.attention);
     }
 
-    /// Forgets what was found for so many rows.
+    /// Forgets what was found for linear maps of so many rows.
     pub(crate) fn forget(&mut self, row_count: RowCount) {
-        self.0.retain(|found| found.row_count != row_count);
+        self.linear.retain(|found| found.row_count != row_count);
     }
 
     /// The kernel for a kind of linear map: its own, or that of the kind that is most like it.
     pub(crate) fn kernel(&self, kind: &LinearKind, row_count: RowCount) -> Option<LinearKernel> {
-        let found = self.0.iter().filter(|found| found.row_count == row_count.chosen());
+        let found = self.linear.iter().filter(|found| found.row_count == row_count.chosen());
         let distance = |found: &&Found| found.kind.distance(kind);
         found.min_by(|one, other| distance(one).total_cmp(&distance(other))).map(|found| found.kernel)
     }
 
+    /// The kernel for the attention of prompts, if one was found.
+    pub(crate) fn attention(&self) -> Option<PrefillAttention> {
+        self.attention
+    }
+
     /// The choice in words, with what was found in place of what it begins with.
     pub(crate) fn describe(&self, choice: &KernelChoice) -> Vec<String> {
-        let mut lines = choice.describe();
+        let prefill = self.attention.unwrap_or(choice.attention.prefill);
+        let attention = AttentionChoice { prefill, ..choice.attention };
+        let mut lines = KernelChoice { attention, ..*choice }.describe();
         for (line, row_count) in lines.iter_mut().zip(RowCount::CHOSEN) {
-            let found = self.0.iter().filter(|found| found.row_count == row_count);
+            let found = self.linear.iter().filter(|found| found.row_count == row_count);
             let found: Vec<_> = found.map(|found| (found.kernel.describe(), found.kind.name())).collect();
             if !found.is_empty() {
                 *line = format!("{}: {}", row_count.describe(), summary(&found));
@@ -168,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_told_in_a_line_for_each_number_of_rows() {
-        assert_eq!(tuned().0[2].kind.name(), "f16 28672 × 4096, normed, gate");
+        assert_eq!(tuned().linear[2].kind.name(), "f16 28672 × 4096, normed, gate");
         let choice = KernelChoice::GPU;
         let plain = choice.describe();
         assert_eq!(TunedKernels::default().describe(&choice), plain);

@@ -15,7 +15,7 @@ shared! {
     PASS_ROWS_AT = 2;
     PASS_OUTPUTS_AT = 3;
     PASS_SAMPLING_AT = 4;
-    PASS_SPLIT_POSITIONS = 5;
+    PASS_SPLIT_STEP = 5;
     PASS_SPLITS = 6;
     PASS_TILES_AT = 7;
     PASS_WALKS_AT = 8;

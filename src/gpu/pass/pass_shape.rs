@@ -1,7 +1,5 @@
 //! What a pass has to compute, as far as its dispatches depend on it.
 
-/// Most partial results of attention, splits of all rows together.
-pub(crate) const MOST_PARTIALS: usize = 64;
 /// Most rows of a tile.
 pub(crate) const TILE_ROWS: usize = 32;
 

@@ -1,6 +1,7 @@
 //! Where the rows of a batch go: slots of the cache, pages to branch off in, tiles and splits for attention.
 
-use super::pass_shape::{MOST_PARTIALS, PassShape, TILE_ROWS};
+use super::pass_shape::{PassShape, TILE_ROWS};
+use super::splits::SplitRule;
 use super::walks::StatePlacement;
 use crate::gpu::cache::{
     Cache, Extension, PAGE_POSITIONS, PageCopy, Pages, PagesMissing, SlotsMissing, States,
@@ -8,8 +9,6 @@ use crate::gpu::cache::{
 use crate::gpu::kernels::FEW_ROWS;
 use crate::model::{Batch, ModelError, SequenceId};
 
-/// Splits have a multiple of so many positions.
-const SPLIT_STEP: usize = 64;
 /// Rows of one sequence that attention takes together.
 pub(super) struct RowTile {
     pub sequence: SequenceId,
@@ -32,8 +31,8 @@ pub(crate) struct Placement {
     /// How the sequences grew.
     extensions: Vec<Extension>,
     pub(super) tiles: Vec<RowTile>,
-    /// Positions of one split.
-    pub(super) split_positions: usize,
+    /// Splits have a multiple of so many positions.
+    pub(super) split_step: usize,
     /// What there is to compute.
     pub shape: PassShape,
 }
@@ -73,12 +72,11 @@ impl BatchShape {
 
 impl Placement {
     /// Lets the sequences grow, and gives each row its slot. When pages are missing, nothing has changed.
-    /// Rows of at least `least_split` positions are split.
     pub(crate) fn new(
         batch: &Batch,
         batch_shape: &BatchShape,
         pages: &mut Pages,
-        least_split: usize,
+        splits: SplitRule,
     ) -> Result<Self, PagesMissing> {
         let mut placement = Self::default();
         if let Err(missing) = placement.reserve(batch_shape, pages) {
@@ -86,7 +84,7 @@ impl Placement {
             return Err(missing);
         }
         placement.assign(batch, batch_shape, pages);
-        placement.divide(batch, least_split);
+        placement.divide(batch, splits);
         Ok(placement)
     }
 
@@ -127,7 +125,7 @@ impl Placement {
     }
 
     /// Divides the shape of attention: long rows into spans, many rows into tiles.
-    fn divide(&mut self, batch: &Batch, least_split: usize) {
+    fn divide(&mut self, batch: &Batch, splits: SplitRule) {
         for (index, row) in batch.rows.iter().enumerate() {
             let has_room = |tile: &&mut RowTile| tile.sequence == row.sequence && tile.rows.len() < TILE_ROWS;
             match self.tiles.iter_mut().rev().find(has_room) {
@@ -137,13 +135,11 @@ impl Placement {
         }
         let rows = batch.rows.len();
         let longest = (0..rows).map(|row| self.cached[row] + self.chains[row].len()).max().unwrap_or(1);
-        let most = (MOST_PARTIALS / rows.max(1)).max(1);
-        let wanted = if longest < least_split { 1 } else { (2 * longest / least_split).min(most) };
-        self.split_positions = longest.div_ceil(wanted).next_multiple_of(SPLIT_STEP);
+        self.split_step = splits.step;
         self.shape = PassShape {
             rows,
             independent_rows: batch.rows.iter().all(|row| row.parent.is_none()),
-            splits: longest.div_ceil(self.split_positions),
+            splits: splits.of(rows, longest),
             tiles: self.tiles.len(),
             walks: 0,
         };

@@ -35,7 +35,7 @@ pub(crate) fn words(
     words[PASS_ROWS] = rows as u32;
     words[PASS_OUTPUTS] = outputs.len() as u32;
     words[PASS_ROWS_AT] = HEADER_WORDS as u32;
-    words[PASS_SPLIT_POSITIONS] = placement.split_positions as u32;
+    words[PASS_SPLIT_STEP] = placement.split_step as u32;
     words[PASS_SPLITS] = placement.shape.splits as u32;
     words[PASS_OUTPUTS_AT] = words.len() as u32;
     words.extend(outputs.iter().map(|&row| row as u32));

@@ -6,11 +6,14 @@
 
 use super::attention_kernels::{Append, Rows, Source, Split};
 use super::attention_shape::Shape;
+use super::compiled::Program;
 use super::compiler::Compiler;
+use super::resources::Resources;
 use super::spec::{Binding, DispatchSpec};
 use super::steps::AttentionDispatches;
-use crate::gpu::kernels::{FEW_ROWS, PrefillAttention};
-use crate::model::plan::{AttentionOp, AttentionPrologue, BufferId};
+use crate::gpu::kernels::{FEW_ROWS, KernelUse, PrefillAttention, TunedKernels};
+use crate::model::CacheFormat;
+use crate::model::plan::{AttentionOp, AttentionPrologue, BufferId, Op};
 
 /// Most blocks of eight in a head for `attention_shuffle_tiles.wgsl`: each of its lanes mixes two.
 const MOST_SHUFFLE_VEC8S: u32 = 16;
@@ -61,15 +64,20 @@ impl Compiler<'_> {
 
     /// The kernel for many rows: the chosen one, where the heads and the workgroup memory allow it.
     fn prefill_kernel(&self, shape: Shape, source: Source) -> PrefillAttention {
+        let chosen = self.tuned.attention().unwrap_or(self.choice.attention.prefill);
         let in_blocks = shape.head_width.is_multiple_of(8) && source.first_query.is_multiple_of(4);
-        let fits = match self.choice.attention.prefill {
-            PrefillAttention::Rows => true,
-            PrefillAttention::Tiles => in_blocks && self.tile_keys(shape).is_some(),
-            PrefillAttention::ShuffleTiles => {
-                in_blocks && shape.caches_values && shape.vec8s() <= MOST_SHUFFLE_VEC8S
+        if !in_blocks || !shape.caches_values {
+            return PrefillAttention::Rows;
+        }
+        let is_half = self.plan.cache_format == CacheFormat::F16;
+        match chosen {
+            PrefillAttention::MatrixUnits(units) if is_half && units.suit(shape.vec8s()) => chosen,
+            PrefillAttention::MatrixUnits(_) | PrefillAttention::Tiles if self.tile_keys(shape).is_some() => {
+                PrefillAttention::Tiles
             }
-        };
-        if fits { self.choice.attention.prefill } else { PrefillAttention::Rows }
+            PrefillAttention::ShuffleTiles if shape.vec8s() <= MOST_SHUFFLE_VEC8S => chosen,
+            _ => PrefillAttention::Rows,
+        }
     }
 
     /// `before`, then attention row by row: in one go, and in splits that are combined.
@@ -91,6 +99,7 @@ impl Compiler<'_> {
     /// `before`, then attention of many rows: by tiles, or row by row where tiles do not pay or do not fit.
     fn many(&self, shape: Shape, source: Source, output: Rows, before: &[DispatchSpec]) -> Vec<DispatchSpec> {
         let attention = match (self.prefill_kernel(shape, source), self.tile_keys(shape)) {
+            (PrefillAttention::MatrixUnits(units), _) => self.unit_tiles(shape, source, output, units),
             (PrefillAttention::Tiles, Some(keys)) => self.tiles(shape, source, output, keys),
             (PrefillAttention::ShuffleTiles, _) => self.shuffle_tiles(shape, source, output),
             _ => self.rows_kernel(shape, source, output, Append::Done, Split::Whole),
@@ -105,10 +114,39 @@ impl Compiler<'_> {
     }
 }
 
+impl Program {
+    /// The plan's attention ops, by their indices, together where they have the same kernel; of those for which these kernels for
+    /// prompts come down to different ones.
+    pub(crate) fn attention_shapes(
+        &self,
+        resources: &Resources,
+        kernels: &[PrefillAttention],
+    ) -> Vec<Vec<usize>> {
+        let shapes = resources.shapes();
+        let tuned: Vec<_> = kernels.iter().map(|&kernel| TunedKernels::of_attention(kernel)).collect();
+        let uses = |op: AttentionOp| -> Vec<KernelUse> {
+            let of_many =
+                |tuned| self.compiler(&shapes, tuned).attention(op).many.pop().map(|spec| spec.kernel);
+            tuned.iter().filter_map(of_many).collect()
+        };
+        let mut groups: Vec<(Vec<KernelUse>, Vec<usize>)> = Vec::new();
+        for (index, op) in self.plan.ops.iter().enumerate() {
+            let Op::Attention(op) = *op else { continue };
+            let uses = uses(op);
+            match groups.iter_mut().find(|(known, _)| *known == uses) {
+                Some((_, ops)) => ops.push(index),
+                None if uses.iter().any(|used| *used != uses[0]) => groups.push((uses, vec![index])),
+                None => {}
+            }
+        }
+        groups.into_iter().map(|(_, ops)| ops).collect()
+    }
+}
+
 /// Fewest rows for which a kernel for many pays.
 fn fewest_of_many(kernel: PrefillAttention) -> usize {
     match kernel {
-        PrefillAttention::Rows | PrefillAttention::Tiles => FEW_ROWS + 1,
+        PrefillAttention::Rows | PrefillAttention::Tiles | PrefillAttention::MatrixUnits(_) => FEW_ROWS + 1,
         // Measured: it takes eight rows in the time of two row by row; and what is not used need not be compiled.
         PrefillAttention::ShuffleTiles => 2,
     }

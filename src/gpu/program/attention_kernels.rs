@@ -4,7 +4,7 @@ use super::attention_shape::Shape;
 use super::compiler::Compiler;
 use super::spec::{Binding, DispatchSpec, Grid, Height, numbered};
 use crate::gpu::cache::PAGE_POSITIONS;
-use crate::gpu::kernels::{Kernel, KernelUse, Override, SHUFFLE_LANES};
+use crate::gpu::kernels::{AttentionUnits, Kernel, KernelUse, Override, SHUFFLE_LANES, Variant};
 use crate::gpu::pass::TILE_ROWS;
 use crate::model::CacheFormat;
 use crate::model::config::{HeadNormPlace, ScoresConfig};
@@ -94,11 +94,12 @@ impl Compiler<'_> {
     ) -> DispatchSpec {
         let vec8s = shape.vec8s();
         let head_lanes = shape.head_lanes();
-        let lanes = self.choice.attention.lanes.max(head_lanes);
+        let lanes = shape.lanes(self.choice.attention);
         let at_once = self.choice.attention.at_once;
         let keys_at_once = at_once.min(vec8s.next_power_of_two());
         let key_vec8s = vec8s.next_multiple_of(keys_at_once);
-        let shared = shape.shared(lanes);
+        let shared = shape.shared(self.choice.attention);
+        let (query_blocks, weights) = (2 * shared * key_vec8s, lanes * shared / 4);
         let mut overrides = self.cache_overrides(shape).to_vec();
         overrides.extend(ready_overrides(source));
         overrides.extend(score_overrides(shape));
@@ -119,9 +120,9 @@ impl Compiler<'_> {
             Override::KeysAtOnce(keys_at_once),
             Override::ValuesAtOnce(at_once.min(head_lanes)),
             Override::KeyVec8s(key_vec8s),
-            Override::QueryBlocks(2 * shared * key_vec8s),
-            Override::Weights(lanes * shared),
-            Override::Mixed(2 * lanes),
+            Override::QueryBlocks(query_blocks),
+            Override::Weights(weights),
+            Override::Room((query_blocks + weights).max(2 * lanes)),
             Override::HasSinks(shape.sinks.is_some()),
         ]);
         let [query_norm, key_norm] = norm_weights(source);
@@ -149,13 +150,13 @@ impl Compiler<'_> {
     /// The partial results of splits as one.
     pub(super) fn combine(&self, shape: Shape, output: Rows) -> DispatchSpec {
         let partial4 = shape.partial() / 4;
-        let overrides = [
-            Override::Heads(shape.heads),
+        let own = [
             Override::HeadWidth(shape.value_width()),
             Override::Partial4(partial4),
             Override::OutputStride(output.stride),
             Override::HasSinks(shape.sinks.is_some()),
         ];
+        let overrides = own.into_iter().chain(score_overrides(shape));
         let bindings =
             numbered([Binding::Pass, Binding::Partials, output.binding, Binding::Vector(shape.sinks)]);
         let variant = self.variant(Kernel::AttentionCombine);
@@ -190,20 +191,35 @@ impl Compiler<'_> {
             Override::TileBlocks(keys * key_stride),
             Override::Weights(ROW_GROUPS * keys),
         ];
-        self.tiles_kernel((Kernel::AttentionTiles, &overrides), 1, shape, source, output)
+        self.tiles_kernel((self.variant(Kernel::AttentionTiles), &overrides), 1, shape, source, output)
+    }
+
+    /// Attention by tiles of rows that matrix units multiply.
+    pub(super) fn unit_tiles(
+        &self,
+        shape: Shape,
+        source: Source,
+        output: Rows,
+        attention: AttentionUnits,
+    ) -> DispatchSpec {
+        let variant = Variant { units: Some(attention.units), ..self.variant(Kernel::AttentionCooperative) };
+        let overrides =
+            [Override::Workgroup(attention.lanes), Override::TileRoom(attention.tile_room(shape.vec8s()))];
+        self.tiles_kernel((variant, &overrides), 1, shape, source, output)
     }
 
     /// Attention by tiles of rows in subgroups that hand queries around.
     pub(super) fn shuffle_tiles(&self, shape: Shape, source: Source, output: Rows) -> DispatchSpec {
         let parts = (TILE_ROWS as u32).div_ceil(SHUFFLE_LANES);
         let overrides = [Override::TileParts(parts)];
-        self.tiles_kernel((Kernel::AttentionShuffleTiles, &overrides), parts, shape, source, output)
+        let variant = self.variant(Kernel::AttentionShuffleTiles);
+        self.tiles_kernel((variant, &overrides), parts, shape, source, output)
     }
 
     /// What the kernels for tiles of rows have in common; `parts` workgroups take a tile of a head.
     fn tiles_kernel(
         &self,
-        (kernel, own_overrides): (Kernel, &[Override]),
+        (variant, own_overrides): (Variant, &[Override]),
         parts: u32,
         shape: Shape,
         source: Source,
@@ -227,7 +243,7 @@ impl Compiler<'_> {
             Binding::Vector(shape.sinks),
         ]);
         DispatchSpec {
-            kernel: KernelUse { variant: self.variant(kernel), overrides },
+            kernel: KernelUse { variant, overrides },
             bindings,
             grid: Grid { columns: shape.heads, height: Height::Tiles(parts) },
         }

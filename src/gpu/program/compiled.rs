@@ -1,5 +1,6 @@
 //! A plan that is compiled for a device.
 
+use super::attention_shape::partials_of;
 use super::compiler::Compiler;
 use super::crossing::Crossing;
 use super::dispatch::Dispatch;
@@ -7,7 +8,8 @@ use super::resources::Resources;
 use super::spec::DispatchSpec;
 use super::steps::Step;
 use crate::gpu::device::Device;
-use crate::gpu::kernels::{KernelChoice, TunedKernels};
+use crate::gpu::kernels::{AttentionChoice, KernelChoice, TunedKernels};
+use crate::gpu::pass::SplitRule;
 use crate::gpu::weights::{TensorShape, row_bytes};
 use crate::model::ModelError;
 use crate::model::plan::{Op, Plan};
@@ -80,6 +82,12 @@ impl Program {
         tuned: &'a TunedKernels,
     ) -> Compiler<'a> {
         Compiler { plan: &self.plan, tensors, choice: self.choice, tuned }
+    }
+
+    /// How attention divides a row's positions.
+    pub(crate) fn split_rule(&self) -> SplitRule {
+        let AttentionChoice { least_split: least, split_step: step, .. } = self.choice.attention;
+        SplitRule { least, step, most: partials_of(&self.plan) }
     }
 
     /// Logits of a row.

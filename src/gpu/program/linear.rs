@@ -207,7 +207,8 @@ impl Compiler<'_> {
             bindings.push((7, Binding::Partials));
         }
         let sums = shape.parts.map(|parts| Self::part_sums(map, parts, blocks, &common));
-        let variant = Variant { matrices: shape.matrices, ..self.variant_for(shape.kernel, map.weight) };
+        let (units, tile) = shape.matrices.map(|all| (all.units, all.tile)).unzip();
+        let variant = Variant { units, tile, ..self.variant_for(shape.kernel, map.weight) };
         let overrides = [shape.overrides, vec![Override::Workgroup(shape.lanes)], common].concat();
         let height = shape.parts.map_or(Height::Rows(shape.rows), Height::Parts);
         let product = DispatchSpec {

@@ -53,6 +53,7 @@ fn bytes_of(results: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::plan::{BufferId, Epilogue, TensorId, TensorSpec};
 
     #[test]
     fn few_tiles_are_divided_and_many_are_not() {
@@ -61,11 +62,40 @@ mod tests {
         };
         assert_eq!(parts(4096, [64, 64], 128, 128), 4, "128 tiles");
         assert_eq!(parts(4096, [64, 64], 12, 128), 3, "no part is shorter than four turns");
+        assert_eq!(parts(4096, [64, 64], 15, 128), 3);
+        assert_eq!(parts(19200, [64, 64], 128, 64), 1, "twice 300 tiles are more than enough");
         assert_eq!(parts(64, [64, 64], 1000, 9), 16);
         assert_eq!(parts(28672, [64, 64], 128, 128), 1);
         assert_eq!(parts(4096, [128, 128], 128, 128), 8, "32 tiles of 16,384 sums");
         assert_eq!(parts(4096, [128, 128], 128, 512), 2);
         assert_eq!(parts(8, [64, 64], 1, 9), 1);
+    }
+
+    #[test]
+    fn a_plan_has_room_for_the_sums_of_its_largest_map() {
+        let map = |weight: usize| Op::Linear {
+            norm: None,
+            weight: TensorId(weight),
+            bias: None,
+            input: BufferId(0),
+            output: BufferId(0),
+            epilogue: Epilogue::Store,
+        };
+        let tensor = |rows| TensorSpec { name: String::new(), rows, columns: 64 };
+        let plan = Plan {
+            tensors: [10, 70, 4].map(tensor).to_vec(),
+            buffers: Vec::new(),
+            rotary_tables: Vec::new(),
+            cache_widths: Vec::new(),
+            states: Vec::new(),
+            cache_format: Default::default(),
+            ops: [0, 1, 2].map(map).to_vec(),
+            logits: BufferId(0),
+            hidden: None,
+            carried: None,
+        };
+        // 70 rows are stored as 72: 16 parts of 9 rows by 72 sums of 4 bytes, and a block that counts the parts.
+        assert_eq!(partial_sum_bytes(&plan, 9), 16 * 9 * 72 * 4 + 16);
     }
 
     #[test]

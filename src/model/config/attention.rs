@@ -36,6 +36,28 @@ pub struct AttentionConfig {
     pub output_bias: Bias,
 }
 
+impl AttentionConfig {
+    /// Attention and nothing else ("Attention Is All You Need", section 3.2): as many key/value heads as query heads, the
+    /// factor 1/√D, and no biases.
+    pub fn plain(heads: usize, head_width: usize) -> Self {
+        Self {
+            heads,
+            key_value_heads: heads,
+            head_width,
+            clip: None,
+            head_norm: None,
+            rotary: None,
+            scale: (head_width as f64).sqrt().recip() as f32,
+            scores: ScoresConfig::default(),
+            keys_values: KeysValuesConfig::default(),
+            sinks: Sinks::default(),
+            output_gate: None,
+            query_key_value_bias: Bias::Absent,
+            output_bias: Bias::Absent,
+        }
+    }
+}
+
 /// A layer's keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct KeysValuesConfig {

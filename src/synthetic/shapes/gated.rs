@@ -3,8 +3,8 @@
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
     FeedForwardKind, GateExtent, GateFunction, HeadNormConfig, HeadNormExtent, HeadNormPlace, HeadWeights,
-    KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions,
-    ResidualConfig, RouterConfig, ScoresConfig, SharedExpert, SharedGate, Sinks,
+    LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, OutputGate, Positions, ResidualConfig,
+    RouterConfig, ScoresConfig, SharedExpert, SharedGate,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -28,10 +28,7 @@ impl Heads {
         let head_width = 128;
         let turning = |(width, theta)| RotaryConfig { width, theta, scaling: RotaryScaling::Plain };
         AttentionConfig {
-            heads: self.query,
             key_value_heads: self.key_value,
-            head_width,
-            clip: None,
             head_norm: Some(HeadNormConfig {
                 kind: NormKind::Rms,
                 epsilon,
@@ -41,11 +38,8 @@ impl Heads {
             rotary: self.rotary.map(turning),
             scale: (head_width as f32).sqrt().recip(),
             scores: ScoresConfig { window: self.window, ..ScoresConfig::default() },
-            keys_values: KeysValuesConfig::default(),
-            sinks: Sinks::default(),
             output_gate: Some(self.gate),
-            query_key_value_bias: Bias::Absent,
-            output_bias: Bias::Absent,
+            ..AttentionConfig::plain(self.query, head_width)
         }
     }
 }

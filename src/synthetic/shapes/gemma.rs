@@ -5,7 +5,7 @@ use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingByLayer, EmbeddingConfig, FeedForwardConfig,
     FeedForwardKind, HeadNormConfig, HeadNormExtent, HeadNormPlace, HeadWeights, KeysValues,
     KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind, Positions,
-    ResidualConfig, ScoresConfig, Sinks, StreamFactor,
+    ResidualConfig, ScoresConfig, StreamFactor,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -118,10 +118,7 @@ impl Gemma {
         };
         let head_width = if sees_all { 512 } else { 256 };
         AttentionConfig {
-            heads: self.heads,
             key_value_heads: self.key_value_heads[usize::from(sees_all)],
-            head_width,
-            clip: None,
             head_norm: Some(HeadNormConfig {
                 kind: NormKind::Rms,
                 epsilon: NORM.epsilon,
@@ -132,10 +129,7 @@ impl Gemma {
             scale: 1.0,
             scores: ScoresConfig { window: (!sees_all).then_some(self.window), ..ScoresConfig::default() },
             keys_values: KeysValuesConfig { source, value_norm: Some(NORM.epsilon) },
-            sinks: Sinks::default(),
-            output_gate: None,
-            query_key_value_bias: Bias::Absent,
-            output_bias: Bias::Absent,
+            ..AttentionConfig::plain(self.heads, head_width)
         }
     }
 }

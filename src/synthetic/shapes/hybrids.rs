@@ -4,9 +4,8 @@ use super::{gated, gemma, latent, nemotron};
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, ConvolutionConfig, EmbeddingConfig, FeedForwardConfig,
     FeedForwardKind, GateExtent, GateFunction, GatedDeltaConfig, HeadNormConfig, HeadNormExtent,
-    HeadNormPlace, HeadOrder, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig, ModelConfig,
-    NormConfig, NormKind, OutputGate, Positions, RecurrentConfig, ResidualConfig, ScoresConfig,
-    ShortConvolutionConfig, Sinks, StateHeads,
+    HeadNormPlace, HeadOrder, HeadWeights, LayerConfig, LogitsConfig, ModelConfig, NormConfig, NormKind,
+    OutputGate, Positions, RecurrentConfig, ResidualConfig, ShortConvolutionConfig, StateHeads,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -77,10 +76,7 @@ impl Hybrid {
         let [heads, key_value_heads, head_width] = self.heads;
         let extent = HeadNormExtent::Head;
         AttentionConfig {
-            heads,
             key_value_heads,
-            head_width,
-            clip: None,
             head_norm: Some(HeadNormConfig {
                 kind: NormKind::Rms,
                 epsilon: self.epsilon,
@@ -89,12 +85,8 @@ impl Hybrid {
             }),
             rotary: Some(self.rotary.clone()),
             scale: 1.0 / (head_width as f32).sqrt(),
-            scores: ScoresConfig::default(),
-            keys_values: KeysValuesConfig::default(),
-            sinks: Sinks::default(),
             output_gate: self.output_gate,
-            query_key_value_bias: Bias::Absent,
-            output_bias: Bias::Absent,
+            ..AttentionConfig::plain(heads, head_width)
         }
     }
 }

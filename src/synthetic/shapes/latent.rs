@@ -3,8 +3,8 @@
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, ExpertsConfig, FeedForwardConfig,
     FeedForwardKind, HeadWeights, KeysValues, KeysValuesConfig, Latent, LayerConfig, LogitsConfig,
-    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, RouterConfig, ScoresConfig, SharedExpert,
-    SharedGate, Sinks, StoredPairs,
+    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, RouterConfig, SharedExpert, SharedGate,
+    StoredPairs,
 };
 use crate::model::rotary::{RampEnds, RotaryConfig, RotaryScaling};
 
@@ -122,19 +122,11 @@ impl Sizes {
     fn attention(&self) -> AttentionConfig {
         let whole = (self.latent.plain_width + ROTATING) as f32;
         AttentionConfig {
-            heads: self.heads,
             key_value_heads: 1,
-            head_width: ROTATING + RANK,
-            clip: None,
-            head_norm: None,
             rotary: Some(self.rotary.clone()),
             scale: self.stretched * self.stretched / whole.sqrt(),
-            scores: ScoresConfig::default(),
             keys_values: KeysValuesConfig { source: KeysValues::Latent(self.latent), value_norm: None },
-            sinks: Sinks::default(),
-            output_gate: None,
-            query_key_value_bias: Bias::Absent,
-            output_bias: Bias::Absent,
+            ..AttentionConfig::plain(self.heads, ROTATING + RANK)
         }
     }
 }

@@ -11,8 +11,8 @@ use hybrids::{HYBRIDS, Make};
 use crate::model::WeightFormat;
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, EmbeddingConfig, FeedForwardConfig, FeedForwardKind,
-    HeadNormConfig, HeadNormExtent, HeadNormPlace, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig,
-    ModelConfig, NormConfig, NormKind, Positions, ResidualConfig, ScoresConfig, Sinks,
+    HeadNormConfig, HeadNormExtent, HeadNormPlace, HeadWeights, LayerConfig, LogitsConfig, ModelConfig,
+    NormConfig, NormKind, Positions, ResidualConfig,
 };
 use crate::model::rotary::{RotaryConfig, RotaryScaling};
 
@@ -164,10 +164,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
         residual: ResidualConfig::default(),
         attention_norms: BlockNorms::before(norm),
         attention: Some(AttentionConfig {
-            heads: shape.heads,
             key_value_heads: shape.key_value_heads,
-            head_width,
-            clip: None,
             head_norm: shape.head_norm.map(|epsilon| HeadNormConfig {
                 kind: NormKind::Rms,
                 epsilon,
@@ -176,12 +173,7 @@ pub fn config(name: &str) -> Option<ModelConfig> {
             }),
             rotary: Some(rotary),
             scale: 1.0 / (head_width as f32).sqrt(),
-            scores: ScoresConfig::default(),
-            keys_values: KeysValuesConfig::default(),
-            sinks: Sinks::default(),
-            output_gate: None,
-            query_key_value_bias: Bias::Absent,
-            output_bias: Bias::Absent,
+            ..AttentionConfig::plain(shape.heads, head_width)
         }),
         recurrent: None,
         feed_forward_norms: BlockNorms::before(norm),

@@ -2,9 +2,8 @@
 
 use crate::model::config::{
     Activation, AttentionConfig, Bias, BlockNorms, ConvolutionConfig, EmbeddingConfig, FeedForwardConfig,
-    FeedForwardKind, GroupNormConfig, HeadOrder, HeadWeights, KeysValuesConfig, LayerConfig, LogitsConfig,
-    Mamba2Config, ModelConfig, NormConfig, NormKind, Positions, RecurrentConfig, ResidualConfig,
-    ScoresConfig, Sinks, StateHeads,
+    FeedForwardKind, GroupNormConfig, HeadOrder, HeadWeights, LayerConfig, LogitsConfig, Mamba2Config,
+    ModelConfig, NormConfig, NormKind, Positions, RecurrentConfig, ResidualConfig, StateHeads,
 };
 
 /// What each layer's block is: M for a state, * for attention, - for feed-forward.
@@ -63,19 +62,9 @@ fn state() -> Mamba2Config {
 
 fn attention() -> AttentionConfig {
     AttentionConfig {
-        heads: 40,
         key_value_heads: 8,
-        head_width: HEAD_WIDTH,
-        clip: None,
-        head_norm: None,
-        rotary: None,
         scale: 1.0 / (HEAD_WIDTH as f32).sqrt(),
-        scores: ScoresConfig::default(),
-        keys_values: KeysValuesConfig::default(),
-        sinks: Sinks::default(),
-        output_gate: None,
-        query_key_value_bias: Bias::Absent,
-        output_bias: Bias::Absent,
+        ..AttentionConfig::plain(40, HEAD_WIDTH)
     }
 }
 
