@@ -119,7 +119,7 @@ pub fn check(language: GrammarLanguage, text: &str) -> Result<(), GrammarError> 
 
 /// A parser at the beginning of a text.
 fn fresh(grammar: TopLevelGrammar, env: &TokEnv) -> Result<Matcher, GrammarError> {
-    let refused = |error: String| GrammarError::Refused { reason: one_line(&error) };
+    let refused = |error: String| GrammarError::Refused { reason: essence(&error) };
     let mut factory = ParserFactory::new_simple(env).map_err(|error| refused(error.to_string()))?;
     factory.quiet();
     *factory.limits_mut() = limits();
@@ -274,6 +274,24 @@ fn spaced(mut schema: Value) -> Value {
 fn shortened(number: &str) -> String {
     const MOST_DIGITS: usize = 40;
     if number.len() <= MOST_DIGITS { number.to_owned() } else { format!("{}…", &number[..MOST_DIGITS]) }
+}
+
+/// What the library says, in a sentence. Where it draws the text with a mark below a place, that place is told by the text
+/// from there on.
+fn essence(message: &str) -> String {
+    const SHOWN: usize = 16;
+    let lines: Vec<&str> = message.lines().collect();
+    let is_mark = |line: &&str| !line.trim().is_empty() && line.trim().chars().all(|c| c == '^');
+    let mark = lines.iter().position(is_mark).filter(|mark| *mark > 0);
+    let said = lines.iter().rev().find_map(|line| line.trim().strip_prefix("error: "));
+    match (mark, said) {
+        (Some(mark), Some(said)) => {
+            let place = lines[mark].chars().take_while(|c| *c != '^').count();
+            let rest: String = lines[mark - 1].chars().skip(place).take(SHOWN).collect();
+            format!("{said}, at `{}`", rest.trim_end())
+        }
+        _ => one_line(message),
+    }
 }
 
 /// The first line of what the library says, without its marks.
