@@ -8,6 +8,7 @@ use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::downloads::Downloads;
 use super::earlier::Earlier;
+pub use super::earlier::Origin;
 use super::following::Following;
 use super::inside::Inside;
 use super::keys::Keys;
@@ -48,17 +49,6 @@ pub struct CandidateChoice {
     pub node: usize,
     /// Which of the node's candidates.
     pub index: usize,
-}
-
-/// Where the run on show comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The worker made it, and can go on with it.
-    Worker,
-    /// The worker made it with a model that is not open any more.
-    Past,
-    /// A saved trace.
-    File,
 }
 
 /// What the window asked of the worker and has not got yet. Until then it does not ask again, however long a key is

@@ -264,7 +264,7 @@ mod tests {
     use crate::decoding::StrategyKind;
     use crate::ui::pane::Pane;
 
-    const LESSON: &str = "# A title\nWhat it is\nabout.\n@model tiny-llama\n\n## First\nSome text\nthat goes on.\n\nAnother paragraph.\n\
+    const LESSON: &str = "# A title\nWhat it is\nabout.\n@model fables\n\n## First\nSome text\nthat goes on.\n\nAnother paragraph.\n\
         @prompt Once\\nupon\n@strategy sample\n@set top-k = 5\n@pane kv-cache\n@select prompt 2\n\n## Second\nText.\n\
         @set temperature = 0.5\n@view limits\n@colour rank\n@ask Which?\n- One :: No.\n+ Two :: Yes: two.\n@run both-ways\n";
 
@@ -272,7 +272,7 @@ mod tests {
     fn a_lesson_is_read_and_its_settings_add_up() {
         let lesson = parse(LESSON).expect("it is right");
         assert_eq!((lesson.title.as_str(), lesson.about.as_str()), ("A title", "What it is about."));
-        assert_eq!(lesson.model.as_deref(), Some("tiny-llama"));
+        assert_eq!(lesson.model.as_deref(), Some("fables"));
         let [first, second] = &lesson.steps[..] else { panic!("two steps") };
         assert_eq!(first.paragraphs, ["Some text that goes on.", "Another paragraph."]);
         assert_eq!(first.set_up.prompt.as_deref(), Some("Once\nupon"));

@@ -404,9 +404,10 @@ fn step(scene: &Scene<'_>) -> Phase {
     let all = run.phases.incremental_steps;
     if all > line.passes {
         let seconds = format::seconds(run.phases.incremental.seconds);
-        phase
-            .facts
-            .push((&definitions::ALL_LINES, format!("{} passes · {seconds}", format::count(all as u64))));
+        phase.facts.push((
+            &definitions::ALL_LINES,
+            format!("{} {} · {seconds}", format::count(all as u64), if all == 1 { "pass" } else { "passes" }),
+        ));
     }
     phase
 }

@@ -334,8 +334,9 @@ fn others(ui: &mut Ui, run: &Run, node: &Node, columns: &Columns, width: f32) {
         }
     }
     definition.explain(response.on_hover_text(format!(
-        "{} entries, {} of them kept by every stage",
+        "{} {}, {} of them kept by every stage",
         format::count(others.count as u64),
+        if others.count == 1 { "entry" } else { "entries" },
         format::count(others.kept as u64)
     )));
 }

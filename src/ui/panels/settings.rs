@@ -121,10 +121,11 @@ fn own_words(own: &DecodingSettings) -> String {
     let neutral = StageSettings::default();
     let stages = &own.stages;
     let mut words = vec![match own.strategy {
-        StrategyKind::Beam => format!("{} beams", own.beam.beams),
+        StrategyKind::Beam => format::plural(own.beam.beams, "beam"),
         StrategyKind::Contrastive => format!(
-            "contrastive, {} candidates, α {}",
-            own.contrastive.candidates, own.contrastive.penalty_alpha
+            "contrastive, {}, α {}",
+            format::plural(own.contrastive.candidates, "candidate"),
+            own.contrastive.penalty_alpha
         ),
         strategy => strategy.name().to_owned(),
     }];

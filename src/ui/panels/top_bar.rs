@@ -247,10 +247,10 @@ fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
                     return drop(ui.label(server_words(server, model.context)));
                 }
                 ui.label(format!(
-                    "{} layers · width {} · {} heads ({} key/value) · head width {} · vocabulary {} · context {}",
-                    model.layers,
+                    "{} · width {} · {} ({} key/value) · head width {} · vocabulary {} · context {}",
+                    format::plural(model.layers, "layer"),
                     model.width,
-                    model.heads,
+                    format::plural(model.heads, "head"),
                     model.key_value_heads,
                     model.head_width,
                     format::count(model.vocabulary as u64),

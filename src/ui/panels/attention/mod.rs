@@ -127,7 +127,10 @@ fn controls(ui: &mut Ui, scene: &mut Scene<'_>, layers: &[LayerProbe], with_atte
         ui.label(RichText::new(title).font(semibold(size::BODY)));
         let window = layer.inside.attention.as_ref().and_then(|attention| attention.window);
         if let (Some(window), false) = (window, of_layers) {
-            let text = format!("sees the last {window} positions");
+            let text = match window {
+                1 => "sees its own position alone".to_owned(),
+                window => format!("sees the last {window} positions"),
+            };
             ui.label(RichText::new(text).size(size::SMALL).color(palette(ui).tertiary));
         }
         let room = ui.available_width();

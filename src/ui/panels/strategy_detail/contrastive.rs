@@ -18,7 +18,7 @@ use crate::ui::token_text;
 use crate::ui::widgets::{fact, hint};
 
 /// Points between a candidate's mark and its name.
-const LABEL_GAP: f32 = 7.0;
+const LABEL_GAP: f32 = 9.0;
 /// Half the width of the largest mark.
 const MARK: f32 = 6.0;
 /// Points that an axis with its name takes from the plot, about.
