@@ -60,8 +60,9 @@ fn rank_token_and_probability_stay_in_sight_however_many_stages_there_are() {
     let before = places(&window);
     assert!(before.iter().all(|rect| rect.left() >= 0.0 && rect.right() <= 822.0), "{before:?}");
     assert!(before.windows(2).all(|pair| pair[0].right() <= pair[1].left() + 0.5), "{before:?}");
-    let (last, probability) = (column(&window, "Column top-k"), column(&window, "Column Probability"));
-    assert!(last.right() <= probability.left() + 1.0, "what scrolls ends where it begins");
+    let seen =
+        |window: &Window, name: &str| window.query_by_label(name).map_or(0.0, |node| node.rect().width());
+    let last = seen(&window, "Column top-k");
     let first = column(&window, "Column temperature");
     assert!(first.left() >= before[3].right() - 1.0);
 
@@ -77,9 +78,10 @@ fn rank_token_and_probability_stay_in_sight_however_many_stages_there_are() {
         modifiers: Modifiers::NONE,
     });
     window.run_ok();
-    let narrower = window.query_by_label("Column temperature").map_or(0.0, |node| node.rect().width());
-    assert!(narrower < first.width(), "it goes out of sight");
-    assert!(column(&window, "Column top-k").width() > last.width(), "more of it comes");
+    assert!(seen(&window, "Column temperature") < first.width(), "it goes out of sight");
+    assert!(seen(&window, "Column top-k") > last, "more of it comes");
+    let right = column(&window, "Column top-k").right();
+    assert!(right <= before[4].left() + 1.0, "what scrolls ends where the probability begins");
     assert_eq!(places(&window), before);
 }
 

@@ -121,7 +121,7 @@ fn pinned_tokens_are_lines_over_the_steps_and_rows_beside_them() {
         window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
         window.key_press(egui::Key::Backspace);
         window.run();
-        assert!(sees_part(window, "Pinned ·word494: logit"), "its row is there");
+        assert!(sees_part(window, "Pinned ·word494: raw logit"), "its row is there");
         assert!(sees_part(window, "Gaps: "), "and why its curve has gaps");
         press(window, "Unpin ·word494");
         assert_eq!(script.last(), Command::Pin(vec![]));

@@ -10,6 +10,7 @@ use logitscope::session::ModelSource;
 use logitscope::ui::App;
 
 use super::window::{Window, fill, press, running, sees, sees_part, window, window_on};
+use super::window_pictures::picture;
 use super::window_script::Scripted;
 
 /// Steps frames until something shows: paths are read on threads of their own.
@@ -183,4 +184,58 @@ fn the_dot_at_the_bell_goes_with_reading() {
     assert_eq!(unread(&window), 1);
     press(&mut window, "Notices");
     assert_eq!(unread(&window), 0);
+}
+
+#[test]
+#[ignore = "writes pictures to look at"]
+fn pictures_of_ways() {
+    for (theme, name) in [(egui::Theme::Dark, "dark"), (egui::Theme::Light, "light")] {
+        let of = |what: &str| format!("ways-{what}-{name}");
+        let script = Scripted::default();
+        let mut window = window_on(script.clone(), 1360.0, 850.0);
+        window.ctx.set_theme(theme);
+        window.run();
+        press(&mut window, "Greedy");
+        press(&mut window, "Run");
+        script.steps(9);
+        window.run();
+        press(&mut window, "Stop");
+        press(&mut window, "Run");
+        script.steps(3);
+        window.run();
+        picture(&mut window, &of("offer"));
+        press(&mut window, "Arrangement of the panes");
+        press(&mut window, "Teach");
+        picture(&mut window, &of("teach"));
+        press(&mut window, "Open model…");
+        open_path(&mut window, Path::new("/nowhere/at/all"));
+        until_seen(&mut window, "No model can be opened there");
+        picture(&mut window, &of("open"));
+        window.key_press(Key::Escape);
+        window.run();
+        press(&mut window, "Grammar");
+        press(&mut window, "Regex");
+        fill(&mut window, "Grammar text", "[a-c");
+        picture(&mut window, &of("grammar"));
+        let mut other = super::window_script::loaded();
+        (other.model.name, other.model.path) = ("another".to_owned(), "/models/another".to_owned());
+        script.tell(logitscope::session::Event::Loaded(Box::new(other)));
+        window.run();
+        press(&mut window, "Lessons");
+        press(&mut window, "Lesson 1: The five steps");
+        picture(&mut window, &of("lesson"));
+        window.get_by_label("Pipeline").focus();
+        window.run();
+        picture(&mut window, &of("focus"));
+        let (mut window, script) = running(5);
+        window.ctx.set_theme(theme);
+        press(&mut window, "Pause");
+        press(&mut window, "Vocabulary");
+        script.tell(logitscope::session::Event::Paused);
+        window.run();
+        picture(&mut window, &of("vocabulary"));
+        press(&mut window, "Stop");
+        press(&mut window, "Chat");
+        picture(&mut window, &of("chat"));
+    }
 }
