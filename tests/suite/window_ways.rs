@@ -12,6 +12,7 @@ use logitscope::ui::App;
 use super::window::{Window, fill, press, running, sees, sees_part, window, window_on};
 use super::window_pictures::picture;
 use super::window_script::Scripted;
+use super::window_watch::press_far;
 
 /// Steps frames until something shows: paths are read on threads of their own.
 fn until_seen(window: &mut Window, part: &str) {
@@ -213,8 +214,8 @@ fn pictures_of_ways() {
         picture(&mut window, &of("open"));
         window.key_press(Key::Escape);
         window.run();
-        press(&mut window, "Grammar");
-        press(&mut window, "Regex");
+        press_far(&mut window, "Grammar");
+        press_far(&mut window, "Regex");
         fill(&mut window, "Grammar text", "[a-c");
         picture(&mut window, &of("grammar"));
         let mut other = super::window_script::loaded();
@@ -222,7 +223,7 @@ fn pictures_of_ways() {
         script.tell(logitscope::session::Event::Loaded(Box::new(other)));
         window.run();
         press(&mut window, "Lessons");
-        press(&mut window, "Lesson 1: The five steps");
+        press_far(&mut window, "Lesson 1: The five steps");
         picture(&mut window, &of("lesson"));
         window.get_by_label("Pipeline").focus();
         window.run();

@@ -92,7 +92,8 @@ impl Axis {
         let mut seconds: Vec<f64> = run.line_nodes().skip(1).map(|node| node.timing.total_seconds).collect();
         seconds.sort_by(f64::total_cmp);
         // A single hiccup must not flatten all other bars: the top is the 98th percentile, and a little air.
-        let most_seconds = seconds.get(seconds.len().saturating_sub(1) * 98 / 100).map_or(1e-3, |s| s * 1.25);
+        let most_seconds =
+            seconds.get((seconds.len() * 98).div_ceil(100).saturating_sub(1)).map_or(1e-3, |s| s * 1.25);
         let longest = seconds.last().copied().unwrap_or_default();
         let cut = seconds.iter().filter(|seconds| **seconds > most_seconds).count();
         let highest = run.line_nodes().skip(1).map(|node| node.entropy).fold(0.0, f32::max);
@@ -392,6 +393,7 @@ mod tests {
         times.extend([0.08; 3]);
         assert_eq!(axis(&times).time_words(), "scale 0–25.0 ms · longest 80.0 ms (3 bars cut off)");
         assert_eq!(axis(&[0.02; 9]).time_words(), "scale 0–25.0 ms · longest 20.0 ms");
+        assert_eq!(axis(&[0.01, 0.04]).cut, 0, "of few steps none is a hiccup");
         assert_eq!(axis(&[0.02; 9]).entropy_words(), "scale 0–2.2 nats · highest 2.0");
     }
 
